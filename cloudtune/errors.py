@@ -1,0 +1,88 @@
+"""What cloudtune raises.
+
+::
+
+    CloudtuneError
+    ├── StudyError          the study is wrong everywhere; all problems at once
+    ├── UnsupportedError    the study is right, a provider cannot hold it; all findings at once
+    ├── UsageError          the call is wrong: unknown run, unknown provider, changed study
+    ├── MissingExtraError   an optional dependency is not installed (also an ImportError)
+    ├── LedgerError         the local record cannot be read or is held by another process
+    └── ProviderError       a service, or this machine, failed to do what it was asked
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cloudtune.capabilities import Finding
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake in a study: where it stands, what is wrong, and what would be right."""
+
+    path: str
+    """The field, as ``parameters.C.min``; empty for the whole file."""
+    message: str
+    hint: str = ""
+    file: str | None = None
+    line: int | None = None
+    """Counted from 1; absent for studies that were made in Python."""
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}: " if self.file and self.line else ""
+        where = where or (f"{self.file}: " if self.file else "")
+        field = f"{self.path}: " if self.path else ""
+        hint = f" ({self.hint})" if self.hint else ""
+        return f"{where}{field}{self.message}{hint}"
+
+
+class CloudtuneError(Exception):
+    """Base of everything that cloudtune raises on purpose."""
+
+
+class StudyError(CloudtuneError, ValueError):
+    """A study that is wrong on every provider; ``problems`` holds each mistake."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class UnsupportedError(CloudtuneError):
+    """A study that one provider cannot hold; ``findings`` holds every reason."""
+
+    def __init__(self, provider: str, findings: Sequence[Finding]) -> None:
+        self.provider = provider
+        self.findings = tuple(findings)
+        lines = "\n".join(f"  {finding}" for finding in self.findings)
+        super().__init__(f"{provider} cannot run this study:\n{lines}")
+
+
+class UsageError(CloudtuneError):
+    """A call that cannot be carried out as it was made; the message says what to do."""
+
+
+class MissingExtraError(CloudtuneError, ImportError):
+    """An optional dependency is missing; the message names the command that installs it."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        self.extra = extra
+        super().__init__(f"{what} needs an optional package: pip install 'cloudtune[{extra}]'")
+
+
+class LedgerError(CloudtuneError):
+    """The ledger cannot be read, is of a newer version, or another process holds the run."""
+
+
+class ProviderError(CloudtuneError):
+    """A provider failed to do what it was asked; the original error is its cause."""
+
+    def __init__(self, provider: str, message: str, *, retryable: bool = False) -> None:
+        self.provider = provider
+        self.retryable = retryable
+        super().__init__(f"{provider}: {message}")

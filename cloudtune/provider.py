@@ -1,0 +1,180 @@
+"""The seam: what a provider is to the core.
+
+A provider is data (capabilities), pure functions (rules, request) and one of two ways to reach its
+service: a `JobClient` for managed jobs, a `TrialRunner` for driven ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cloudtune.capabilities import Capabilities, Finding, Mode, Note
+from cloudtune.events import Ended, JobState, Measured, Started
+from cloudtune.fit import Fitted
+from cloudtune.results import RawTrial
+from cloudtune.study import Limits, Study
+
+Json = dict[str, Any]
+Emit = Callable[[Measured | Ended], None]
+"""Takes what a runner saw; may be called from any thread."""
+
+
+class ProviderSettings(BaseModel):
+    """What stands under ``providers.<name>`` for every provider; each adds its own fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mode: Literal["auto", "managed", "driven"] = Field(
+        "auto", description="Whose tuner chooses the trials."
+    )
+    limits: Limits | None = Field(None, description="Limits for this provider alone.")
+    native: dict[str, Any] = Field(
+        default={}, description="Merged into the request, in the service's own spelling."
+    )
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a plan needs from outside, gathered before it is made."""
+
+    run_id: str
+    job_name: str
+    seed: int
+    base: Path
+    """The folder against which the study's relative paths are read."""
+    source_hash: str | None = None
+    """Hash of the bundled files; None where no code is sent."""
+    own: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What this provider looked up: account, bucket, image, interpreter. JSON data."""
+
+
+@dataclass(frozen=True)
+class JobRef:
+    """A job at a provider, as the ledger keeps it."""
+
+    provider: str
+    id: str
+    """What the service calls the job."""
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """How a managed job stands."""
+
+    state: JobState
+    word: str
+    """The service's own word for the state."""
+    reason: str = ""
+    trials: Sequence[RawTrial] = ()
+    """Every trial that the service tells of, values as it spells them."""
+
+
+class JobClient(Protocol):
+    """Reaches a service that runs its own tuner. Every call may raise `ProviderError`."""
+
+    def submit(self, request: Json) -> JobRef:
+        """Create the job that a request describes."""
+        ...
+
+    def find(self, job_name: str) -> JobRef | None:
+        """Return the job that an earlier, interrupted submit created under this name, if it did."""
+        ...
+
+    def status(self, job: JobRef) -> JobStatus:
+        """Return how the job and its trials stand."""
+        ...
+
+    def stop(self, job: JobRef) -> None:
+        """Ask the service to end the job. Asking twice, or for an ended job, changes nothing."""
+        ...
+
+
+class TrialRunner(Protocol):
+    """Runs single trials, and tells what they report and how they end to the `Emit` it was made with.
+
+    Each start is followed by exactly one `Ended`, with ``completed`` or ``failed`` as the process
+    or the service sees it; what a stop means is the driver's to say.
+    """
+
+    def start(self, started: Started) -> None:
+        """Start a trial, or start it again with more of its resource and what it had saved."""
+        ...
+
+    def stop(self, number: int, *, now: bool = False) -> None:
+        """Ask a trial to end: gracefully, or at once with ``now``. A trial that ended is left alone."""
+        ...
+
+    def close(self) -> None:
+        """End everything that still runs, at once, and let go of what was held."""
+        ...
+
+
+class Contract(Protocol):
+    """What a service does to a script, for those who must do the same: emulators and the doctor."""
+
+    @property
+    def grace(self) -> float:
+        """Seconds between the signal that asks a script to end and the one that ends it."""
+        ...
+
+
+@dataclass(frozen=True)
+class RunnerPlace:
+    """Where a runner works for one job."""
+
+    folder: Path
+    """The job's own folder in the state folder; exists."""
+    emit: Emit
+
+
+class Provider(Protocol):
+    """One tuning service, or this machine."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do, in which modes."""
+        ...
+
+    @property
+    def settings(self) -> type[ProviderSettings]:
+        """The model of ``providers.<name>`` in the study."""
+        ...
+
+    def lookup(self, study: Study, settings: Any, base: Path) -> Mapping[str, Any]:
+        """Return what this provider must know before planning, offline, as JSON data.
+
+        What cannot be known offline is a visible placeholder.
+        """
+        ...
+
+    def rules(
+        self, fitted: Fitted, mode: Mode, settings: Any, facts: Facts
+    ) -> Sequence[Finding | Note]:
+        """Return what only this service refuses or does otherwise. Pure."""
+        ...
+
+    def request(self, fitted: Fitted, mode: Mode, settings: Any, facts: Facts) -> Json:
+        """Return the service's request in its own spelling. Pure and total: it adds no finding."""
+        ...
+
+    def client(self, settings: Any) -> JobClient:
+        """Return what reaches the managed service.
+
+        Raises:
+            MissingExtraError: If its SDK is not installed.
+            ProviderError: If it has no managed mode or cannot be reached.
+        """
+        ...
+
+    def runner(self, fitted: Fitted, request: Json, facts: Facts, place: RunnerPlace) -> TrialRunner:
+        """Return what runs single trials from the driven mode's request.
+
+        Raises:
+            ProviderError: If it has no driven mode or cannot be reached.
+        """
+        ...

@@ -1,0 +1,73 @@
+"""Durations and money: text with a unit in, plain numbers inside, text with a unit out."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import timedelta
+from typing import NamedTuple
+
+_UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
+_MONEY = re.compile(r"(\d+(?:\.\d+)?) ?([A-Z]{3})")
+
+
+class Money(NamedTuple):
+    """An amount in one currency (ISO 4217 code)."""
+
+    amount: float
+    currency: str
+
+    def __str__(self) -> str:
+        return f"{self.amount:g} {self.currency}"
+
+
+def parse_duration(value: object) -> float:
+    """Return seconds for text such as ``90s``, ``10m``, ``2h30m`` or ``1d``.
+
+    Raises:
+        ValueError: If there is no unit, the text is not understood or the duration is not above 0.
+    """
+    if isinstance(value, timedelta):
+        seconds = value.total_seconds()
+    elif isinstance(value, str) and value and (match := _DURATION.fullmatch(value.strip())):
+        numbers = zip(match.groups(), _UNITS.values(), strict=True)
+        seconds = sum(float(number) * unit for number, unit in numbers if number)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError(f"a duration needs its unit; write {value:g}s, {value:g}m or {value:g}h")
+    else:
+        raise ValueError(f"{value!r} is no duration; write it as 90s, 10m, 2h30m or 1d")
+    if not 0 < seconds < math.inf:
+        raise ValueError(f"a duration must be above 0, and this is {value!r}")
+    return seconds
+
+
+def format_duration(seconds: float) -> str:
+    """Return the shortest text that `parse_duration` reads back as the same number of seconds."""
+    parts: list[str] = []
+    rest = seconds
+    for unit, size in _UNITS.items():
+        if unit == "s":
+            whole = f"{rest:.6f}".rstrip("0").rstrip(".")
+        else:
+            count = int(rest // size)
+            rest -= count * size
+            whole = str(count)
+        if whole != "0":
+            parts.append(whole + unit)
+    return "".join(parts) or "0s"
+
+
+def parse_money(value: object) -> Money:
+    """Return the amount and currency of text such as ``25 USD``.
+
+    Raises:
+        ValueError: If the currency is missing or the text is not understood.
+    """
+    if isinstance(value, Money):
+        return value
+    if isinstance(value, str) and (match := _MONEY.fullmatch(value.strip())):
+        return Money(float(match[1]), match[2])
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError(f"an amount of money needs its currency; write {value:g} USD")
+    raise ValueError(f"{value!r} is no amount of money; write it as 25 USD")

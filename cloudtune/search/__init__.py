@@ -1,0 +1,1 @@
+"""Choosing trials: one small protocol, a file a strategy."""

@@ -1,0 +1,285 @@
+"""The space of a study: its parameters as a tree, and what can be asked of it.
+
+A `Node` is one definition of one parameter. A name may have several, under conditions that exclude
+each other. An assignment maps the names of the active parameters to values.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+
+from cloudtune.study import (
+    BoolParameter,
+    CategoricalParameter,
+    DiscreteParameter,
+    FloatParameter,
+    IntParameter,
+    Parameter,
+    Study,
+    When,
+)
+
+_MOST_STATES = 100_000
+Value = bool | int | float | str
+Assignment = Mapping[str, Value]
+"""Values of the active parameters by name, in the order of the space."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One definition of one parameter."""
+
+    key: str
+    """Unique in the space: the parameter's name, with ``#2``, ``#3`` … for further definitions."""
+    name: str
+    parameter: Parameter
+
+    @property
+    def when(self) -> When:
+        """The direct parents' names and the values under which this node is active."""
+        return self.parameter.when or {}
+
+    @cached_property
+    def values(self) -> tuple[Value, ...] | None:
+        """Every value in order, or nothing where they cannot be counted (a float without a step)."""
+        return values_of(self.parameter)
+
+
+def same(left: Value, right: Value) -> bool:
+    """Tell whether two values are one value: 4 is 4.0, but 1 is neither True nor "1"."""
+    if isinstance(left, bool) != isinstance(right, bool):
+        return False
+    if isinstance(left, str) != isinstance(right, str):
+        return False
+    return left == right
+
+
+def text(value: Value) -> str:
+    """Return the one spelling of a value in which every script and service is given it.
+
+    A bool is ``True`` or ``False``, a float the shortest text that reads back the same.
+    """
+    return value if isinstance(value, str) else repr(value)
+
+
+def values_of(parameter: Parameter) -> tuple[Value, ...] | None:
+    """Return all values of a parameter in order, or None for a float without a step."""
+    match parameter:
+        case BoolParameter():
+            return (False, True)
+        case DiscreteParameter() | CategoricalParameter():
+            return tuple(parameter.values)
+        case IntParameter():
+            return tuple(range(parameter.min, parameter.max + 1, parameter.step or 1))
+        case FloatParameter():
+            if parameter.min == parameter.max:
+                return (float(parameter.min),)
+            if parameter.step is None:
+                return None
+            low, step = Decimal(repr(parameter.min)), Decimal(repr(parameter.step))
+            count = int((Decimal(repr(parameter.max)) - low) / step) + 1
+            return tuple(float(low + k * step) for k in range(count))
+
+
+def count_of(parameter: Parameter) -> int | None:
+    """Return how many values a parameter has without listing them; None for a continuum."""
+    match parameter:
+        case BoolParameter():
+            return 2
+        case DiscreteParameter() | CategoricalParameter():
+            return len(parameter.values)
+        case IntParameter():
+            return (parameter.max - parameter.min) // (parameter.step or 1) + 1
+        case FloatParameter():
+            if parameter.min == parameter.max:
+                return 1
+            if parameter.step is None:
+                return None
+            span = Decimal(repr(parameter.max)) - Decimal(repr(parameter.min))
+            return int(span / Decimal(repr(parameter.step))) + 1
+
+
+def find(parameter: Parameter, value: Value) -> Value | None:
+    """Return the parameter's own spelling of a value (4 as 4.0 for a float), or None if not in it."""
+    match parameter:
+        case FloatParameter() | IntParameter():
+            if isinstance(value, bool | str) or not parameter.min <= value <= parameter.max:
+                return None
+            if isinstance(parameter, IntParameter):
+                if value != int(value) or (int(value) - parameter.min) % (parameter.step or 1):
+                    return None
+                return int(value)
+            if parameter.step is None:
+                return float(value)
+            steps = (Decimal(repr(value)) - Decimal(repr(parameter.min))) / Decimal(
+                repr(parameter.step)
+            )
+            near = round(steps)
+            return float(value) if abs(steps - near) <= Decimal("1e-9") else None
+        case _:
+            members = values_of(parameter) or ()
+            return next((member for member in members if same(member, value)), None)
+
+
+class Space:
+    """The tree of a study's parameters."""
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        """Keep the nodes, parents before children and otherwise in the order given."""
+        self.nodes = tuple(_parents_first(nodes))
+
+    @classmethod
+    def of(cls, study: Study) -> Space:
+        """Return the space of a study."""
+        return cls(nodes_of(study))
+
+    def active(self, assignment: Assignment) -> Iterator[Node]:
+        """Yield the nodes that are active under an assignment, parents first.
+
+        Values of inactive parameters in the assignment do not count.
+        """
+        known: dict[str, Value] = {}
+        for node in self.nodes:
+            if is_active(node, known):
+                yield node
+                if node.name in assignment:
+                    known[node.name] = assignment[node.name]
+
+    def restrict(self, assignment: Assignment) -> dict[str, Value]:
+        """Return the active part of an assignment."""
+        return {
+            node.name: assignment[node.name]
+            for node in self.active(assignment)
+            if node.name in assignment
+        }
+
+    @cached_property
+    def conditional(self) -> bool:
+        """Whether any parameter depends on another."""
+        return any(node.when for node in self.nodes)
+
+    @cached_property
+    def size(self) -> int | None:
+        """How many assignments there are; None if they cannot be counted.
+
+        That is where a parameter is continuous, or where conditions hang on more combinations of
+        parents than can be looked at.
+        """
+        last_use = {name: i for i, node in enumerate(self.nodes) for name in node.when}
+        states: dict[tuple[tuple[str, Value, type], ...], int] = {(): 1}
+        for place, node in enumerate(self.nodes):
+            count = count_of(node.parameter)
+            if count is None:
+                return None
+            following: dict[tuple[tuple[str, Value, type], ...], int] = {}
+            for state, ways in states.items():
+                known = {name: value for name, value, _ in state}
+                kept = tuple(entry for entry in state if last_use[entry[0]] > place)
+                if not is_active(node, known):
+                    following[kept] = following.get(kept, 0) + ways
+                elif node.name not in last_use:
+                    following[kept] = following.get(kept, 0) + ways * count
+                elif len(following) + count > _MOST_STATES:
+                    return None
+                else:
+                    for value in node.values or ():
+                        longer = (*kept, (node.name, value, type(value)))
+                        following[longer] = following.get(longer, 0) + ways
+            states = following
+        return sum(states.values())
+
+    def grid(self) -> Iterator[dict[str, Value]]:
+        """Yield every assignment once, the last parameter fastest.
+
+        Raises:
+            ValueError: If a parameter is continuous.
+        """
+        for node in self.nodes:
+            if count_of(node.parameter) is None:
+                raise ValueError(f"{node.name} has no countable values")
+        return self._grid(0, {})
+
+    def _grid(self, depth: int, known: dict[str, Value]) -> Iterator[dict[str, Value]]:
+        while depth < len(self.nodes) and not is_active(self.nodes[depth], known):
+            depth += 1
+        if depth == len(self.nodes):
+            yield dict(known)
+            return
+        node = self.nodes[depth]
+        for value in node.values or ():
+            yield from self._grid(depth + 1, {**known, node.name: value})
+
+
+def nodes_of(study: Study) -> list[Node]:
+    """Return one node a definition, in the order of the study."""
+    return [
+        Node(name if number == 1 else f"{name}#{number}", name, parameter)
+        for name, parameters in study.parameters.items()
+        for number, parameter in enumerate(parameters, start=1)
+    ]
+
+
+def is_active(node: Node, known: Assignment) -> bool:
+    """Tell whether a node's conditions hold, given the values of its active parents."""
+    return all(
+        parent in known and any(same(known[parent], value) for value in values)
+        for parent, values in node.when.items()
+    )
+
+
+def resolved_scale(parameter: FloatParameter | IntParameter | DiscreteParameter) -> str:
+    """Return the scale with ``auto`` decided: log from two orders of magnitude on, else linear."""
+    if parameter.scale != "auto":
+        return parameter.scale
+    if isinstance(parameter, DiscreteParameter):
+        low, high = parameter.values[0], parameter.values[-1]
+    else:
+        low, high = parameter.min, parameter.max
+    return "log" if low > 0 and high / low >= 100 else "linear"
+
+
+def _parents_first(nodes: Sequence[Node]) -> Iterator[Node]:
+    names = {node.name for node in nodes}
+    waiting = list(nodes)
+    placed: dict[str, int] = dict.fromkeys(names, 0)
+    wanted = {name: sum(1 for node in nodes if node.name == name) for name in names}
+    while waiting:
+        ready = next(
+            (
+                node
+                for node in waiting
+                if all(placed.get(parent, 0) == wanted.get(parent, 0) for parent in node.when)
+            ),
+            None,
+        )
+        if ready is None:
+            raise ValueError("the conditions form a cycle")
+        waiting.remove(ready)
+        placed[ready.name] += 1
+        yield ready
+
+
+def excluding(left: When, right: When) -> bool:
+    """Tell whether two conditions can never hold together, by a parent that they share."""
+    return any(
+        not any(same(a, b) for a, b in itertools.product(left[name], right[name]))
+        for name in left.keys() & right.keys()
+    )
+
+
+def spread(parameter: FloatParameter | IntParameter, share: float) -> float:
+    """Return the value that lies at a share (0 to 1) of the way from min to max on its scale."""
+    low, high = float(parameter.min), float(parameter.max)
+    match resolved_scale(parameter):
+        case "log":
+            value = math.exp(math.log(low) + share * (math.log(high) - math.log(low)))
+        case "reverse_log":
+            value = low + high - math.exp(math.log(high) + share * (math.log(low) - math.log(high)))
+        case _:
+            value = low + share * (high - low)
+    return min(max(value, low), high)

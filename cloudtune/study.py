@@ -1,0 +1,385 @@
+"""The study model: the provider-neutral description of what to tune.
+
+The classes hold what the file says, with types; whether the parts fit together is decided in
+`cloudtune.checks`, so that one pass finds every mistake.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    PrivateAttr,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import CoreSchema, core_schema
+
+from cloudtune.errors import StudyError
+from cloudtune.quantities import Money, format_duration, parse_duration, parse_money
+
+Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
+"""A value that a script can be given. Its Python type is part of it: 1, 1.0, True and "1" differ."""
+
+Number = Annotated[StrictInt | StrictFloat, Field(allow_inf_nan=False)]
+Scale = Literal["linear", "log", "reverse_log", "auto"]
+Goal = Literal["maximize", "minimize"]
+Select = Literal["last", "best"]
+ArgumentStyle = Literal["flags", "equals", "assign", "json", "env", "none"]
+
+
+class _Before:
+    """Rewrites the short way to write a field into its long form, in validation and in the schema."""
+
+    def __init__(self, rewrite: Callable[[Any], Any], short: Callable[[Any], Any]) -> None:
+        self.rewrite = rewrite
+        self.short = short
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self.rewrite, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        full = handler(schema)
+        return {"anyOf": [self.short(full), full]}
+
+
+_one_or_many = _Before(
+    lambda value: list(value) if isinstance(value, list | tuple) else [value],
+    lambda full: full.get("items", {}),
+)
+_name_or_map = _Before(
+    lambda value: {"name": value} if isinstance(value, str) else value,
+    lambda _: {"type": "string"},
+)
+_rule_or_map = _Before(
+    lambda value: {"rule": value} if isinstance(value, str) else value,
+    lambda _: {"type": "string"},
+)
+
+Seconds = Annotated[
+    float,
+    BeforeValidator(parse_duration),
+    PlainSerializer(format_duration),
+    WithJsonSchema({"type": "string", "examples": ["90s", "10m", "2h30m"]}),
+]
+Price = Annotated[
+    Money,
+    BeforeValidator(parse_money),
+    PlainSerializer(str),
+    WithJsonSchema({"type": "string", "examples": ["25 USD"]}),
+]
+
+
+class Model(BaseModel):
+    """Base of every part of a study: unknown keys are refused, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, defer_build=True)
+
+
+When = dict[str, Annotated[list[Scalar], _one_or_many]]
+
+
+class _Parameter(Model):
+    when: When | None = Field(
+        None, description="Values of other parameters under which this one is active."
+    )
+
+
+class FloatParameter(_Parameter):
+    """A real number between two inclusive bounds."""
+
+    type: Literal["float"]
+    min: Number = Field(description="Smallest value, included.")
+    max: Number = Field(description="Largest value, included.")
+    scale: Scale = Field("linear", description="How values are spread between the bounds.")
+    step: Number | None = Field(None, description="Makes a grid that includes min.")
+
+
+class IntParameter(_Parameter):
+    """A whole number between two inclusive bounds."""
+
+    type: Literal["int"]
+    min: StrictInt = Field(description="Smallest value, included.")
+    max: StrictInt = Field(description="Largest value, included.")
+    scale: Scale = Field("linear", description="How values are spread between the bounds.")
+    step: StrictInt | None = Field(None, description="Makes a grid that includes min.")
+
+
+class DiscreteParameter(_Parameter):
+    """One of several ordered numbers."""
+
+    type: Literal["discrete"]
+    values: list[Number] = Field(min_length=1, description="Rising numbers of one type.")
+    scale: Scale = Field("linear", description="How the values are spread.")
+
+
+class CategoricalParameter(_Parameter):
+    """One of several values without an order."""
+
+    type: Literal["categorical"]
+    values: list[Scalar] = Field(min_length=1, description="Words, numbers or booleans.")
+
+
+class BoolParameter(_Parameter):
+    """True or False."""
+
+    type: Literal["bool"]
+
+
+Parameter = Annotated[
+    FloatParameter | IntParameter | DiscreteParameter | CategoricalParameter | BoolParameter,
+    Field(discriminator="type"),
+]
+
+
+class Objective(Model):
+    """The metric that is optimised."""
+
+    metric: Annotated[StrictStr, Field(min_length=1)] = Field(description="Name of the metric.")
+    goal: Goal
+    target: Number | None = Field(None, description="The run ends when a trial reaches it.")
+    select: Select = Field("last", description="Which measurement of a trial counts.")
+
+
+class Strategy(Model):
+    """How the next trials are chosen."""
+
+    name: Literal["random", "grid", "bayesian", "hyperband", "genetic", "list"]
+    seed: Annotated[StrictInt, Field(ge=0, lt=2**32)] | None = Field(
+        None, description="Makes the choice of trials repeatable."
+    )
+    method: StrictStr | None = Field(
+        None,
+        description="One algorithm of the family: bayesian tpe, gp, cmaes; genetic nsga2, nsga3; "
+        "random uniform, sobol.",
+    )
+    resource: StrictStr | None = Field(
+        None, description="Hyperband: the name under which the script is told how long to train."
+    )
+    min: Annotated[StrictInt, Field(ge=1)] | None = Field(
+        None, description="Hyperband: smallest amount of the resource (1 when left out)."
+    )
+    max: Annotated[StrictInt, Field(ge=1)] | None = Field(
+        None, description="Hyperband: largest amount of the resource."
+    )
+    eta: Annotated[StrictInt, Field(ge=2)] | None = Field(
+        None, description="Hyperband: one trial in eta goes on at each rung (3 when left out)."
+    )
+
+
+class Limits(Model):
+    """When a job ends; per job, except max_cost, which is per run."""
+
+    max_trials: Annotated[StrictInt, Field(ge=1)] | None = Field(
+        None, description="Trials started, failed ones included."
+    )
+    parallel_trials: Annotated[StrictInt, Field(ge=1)] | None = Field(
+        None, description="Trials at one time (1 when left out)."
+    )
+    timeout: Seconds | None = Field(None, description="The whole study.")
+    trial_timeout: Seconds | None = Field(None, description="One trial, with its restarts.")
+    max_failed_trials: Annotated[StrictInt, Field(ge=0)] | None = Field(
+        None, description="Failures that are tolerated; the next one ends the run."
+    )
+    patience: Annotated[StrictInt, Field(ge=1)] | None = Field(
+        None, description="Finished trials without a better objective before the run ends."
+    )
+    max_cost: Price | None = Field(None, description="What the run may cost, as 25 USD.")
+
+    def over(self, other: Limits) -> Limits:
+        """Return these limits, with those of ``other`` where this one has none."""
+        return other.model_copy(update=self.model_dump_set())
+
+    def model_dump_set(self) -> dict[str, Any]:
+        """Return the limits that are set, as the Python values that they hold."""
+        return {name: value for name, value in self if value is not None}
+
+
+class EarlyStopping(Model):
+    """When a trial that does badly is stopped."""
+
+    rule: Literal["auto", "median", "bandit", "halving"]
+    min_step: Annotated[StrictInt, Field(ge=0)] | None = Field(
+        None, description="No trial is stopped before this step."
+    )
+    interval: Annotated[StrictInt, Field(ge=1)] | None = Field(
+        None, description="Look at every n-th step (1 when left out)."
+    )
+    min_trials: Annotated[StrictInt, Field(ge=1)] | None = Field(
+        None, description="Trials that must have reached the step before one is stopped."
+    )
+    slack: Annotated[Number, Field(gt=0)] | None = Field(
+        None, description="Bandit: allowed distance to the best, as a share of it (0.1)."
+    )
+
+
+class FromEnvironment(Model):
+    """A value that is taken from the caller's environment at the call and stored nowhere."""
+
+    from_env: Annotated[StrictStr, Field(min_length=1)]
+
+
+class Input(Model):
+    """Where one input lies for one provider."""
+
+    uri: Annotated[StrictStr, Field(min_length=1)]
+    content_type: StrictStr | None = None
+
+
+_address = _Before(
+    lambda value: {"uri": value} if isinstance(value, str) else value,
+    lambda _: {"type": "string"},
+)
+_for_all = _Before(
+    lambda value: {"*": value} if isinstance(value, str) else value,
+    lambda _: {"type": "string"},
+)
+
+
+class Resources(Model):
+    """What one trial needs."""
+
+    cpus: Annotated[StrictInt, Field(ge=1)] | None = Field(None, description="Threads.")
+    gpus: Annotated[StrictInt, Field(ge=0)] | None = None
+    memory: Annotated[StrictStr, Field(pattern=r"^\d+(\.\d+)? ?[KMGT]i?B$")] | None = Field(
+        None, description="As 8 GB; asked of the clouds."
+    )
+
+
+class TrialSpec(Model):
+    """The code of a trial and how it is called and measured."""
+
+    source: Annotated[dict[str, StrictStr], _for_all] | None = Field(
+        None, description="Folder that is bundled, or where the code lies, by provider."
+    )
+    script: StrictStr | None = Field(None, description="Python file, relative to the source.")
+    module: StrictStr | None = Field(None, description="Python module, run as python -m.")
+    command: Annotated[list[StrictStr], Field(min_length=1)] | None = Field(
+        None, description="Program and words; {{name}} stands for a parameter."
+    )
+    requirements: StrictStr | None = Field(None, description="Requirements file in the source.")
+    python: StrictStr | None = Field(None, description="Local: the Python that runs it.")
+    args: list[StrictStr] = Field(default=[], description="Fixed words, before the parameters.")
+    arguments: ArgumentStyle = Field("flags", description="How parameters are appended.")
+    metrics: dict[
+        str,
+        Annotated[
+            list[StrictStr],
+            _Before(
+                lambda value: [value] if isinstance(value, str) else ([] if value == {} else value),
+                lambda _: {"anyOf": [{"type": "string"}, {"type": "object", "maxProperties": 0}]},
+            ),
+        ],
+    ] = Field(default={}, description="Expressions that find each metric in what is printed.")
+    inputs: dict[str, Annotated[dict[str, Annotated[Input, _address]], _for_all]] = Field(
+        default={}, description="Data by name, then by provider."
+    )
+    env: dict[str, StrictStr | FromEnvironment] = Field(
+        default={}, description="Environment variables of the script."
+    )
+    resources: Resources = Field(default=Resources(), description="What one trial needs.")
+
+
+class WarmStart(Model):
+    """Earlier runs or jobs whose trials are known from the start."""
+
+    from_: Annotated[list[StrictStr], Field(min_length=1), _one_or_many] = Field(
+        alias="from", description="Runs of the ledger, or provider:job."
+    )
+    kind: Literal["same", "transfer"] = Field(
+        "same", description="transfer: the script or the data has changed since."
+    )
+
+
+class Study(Model):
+    """One tuning study. Every block may be left out until something needs it.
+
+    Raises:
+        StudyError: If the parts do not fit together; every problem at once.
+    """
+
+    version: Literal[1] = 1
+    name: StrictStr | None = Field(None, description="A label; the file's name when left out.")
+    description: StrictStr | None = None
+    objective: Annotated[list[Objective], Field(min_length=1), _one_or_many] | None = None
+    parameters: dict[
+        Annotated[str, Field(min_length=1)],
+        Annotated[list[Parameter], Field(min_length=1), _one_or_many],
+    ] = Field(default={}, description="What is varied, by name.")
+    constants: dict[str, Scalar] = Field(default={}, description="Values that stay the same.")
+    strategy: Annotated[Strategy, _name_or_map] = Field(default=Strategy(name="bayesian"))
+    limits: Limits = Field(default=Limits())
+    early_stopping: Annotated[EarlyStopping, _rule_or_map] | None = None
+    initial_trials: list[dict[str, Scalar]] = Field(
+        default=[], description="Trials that run first, in order."
+    )
+    warm_start: WarmStart | None = None
+    trial: TrialSpec = Field(default=TrialSpec())
+    providers: dict[str, dict[str, Any]] = Field(
+        default={}, description="Settings that only one provider reads, by provider."
+    )
+
+    _lines: Mapping[str, int] = PrivateAttr(default={})
+    _file: str | None = PrivateAttr(default=None)
+
+    @model_validator(mode="after")
+    def _parts_fit_together(self, info: ValidationInfo) -> Self:
+        if not (info.context or {}).get("parts_only"):
+            from cloudtune.checks import problems
+
+            if found := problems(self):
+                raise StudyError(found)
+        return self
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """The objectives in the file's order; empty while the study names none."""
+        return tuple(self.objective or ())
+
+    def limits_for(self, provider: str) -> Limits:
+        """Return the limits with those under ``providers.<provider>.limits`` on top."""
+        own = self.providers.get(provider, {}).get("limits")
+        return Limits.model_validate(own).over(self.limits) if own else self.limits
+
+    def line(self, path: str) -> int | None:
+        """Return the line of a field, or of the nearest block around it, if it came from a file."""
+        while path:
+            if path in self._lines:
+                return self._lines[path]
+            path = path.rpartition(".")[0]
+        return None
+
+    @property
+    def file(self) -> str | None:
+        """The file that the study was read from, as the user named it."""
+        return self._file
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the study as plain data, without what is left out; `Study.model_validate` reads it."""
+        return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+    def fingerprint(self) -> str:
+        """Return a hash of what the study says; labels do not count, the order of parameters does."""
+        said = {key: value for key, value in self.to_json().items() if key not in _LABELS}
+        text = json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+_LABELS = {"version", "name", "description"}
