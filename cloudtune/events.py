@@ -31,6 +31,8 @@ class Started:
     """How much of hyperband's named resource this start may use."""
     replaces: int | None = None
     """The interrupted trial whose parameters are asked again."""
+    id: str | None = None
+    """What the service calls the trial, where a service runs it."""
     memory: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """What the strategy wants to be reminded of with this trial; JSON data."""
 
@@ -58,6 +60,8 @@ class Ended:
     exit_code: int | None = None
     log_tail: str = ""
     """The last lines that a failed trial printed."""
+    word: str | None = None
+    """The service's own word for the state."""
 
 
 Event = Started | Measured | Ended

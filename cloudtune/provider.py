@@ -14,9 +14,10 @@ from typing import Any, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from cloudtune.capabilities import Capabilities, Finding, Mode, Note
-from cloudtune.events import Ended, JobState, Measured, Started
+from cloudtune.events import Ended, JobState, Measured, Started, TrialState
 from cloudtune.fit import Fitted
-from cloudtune.results import RawTrial
+from cloudtune.results import Measurement
+from cloudtune.space import Value
 from cloudtune.study import Limits, Study
 
 Json = dict[str, Any]
@@ -39,6 +40,15 @@ class ProviderSettings(BaseModel):
 
 
 @dataclass(frozen=True)
+class Parent:
+    """A finished trial of an earlier run that a warm start builds on."""
+
+    parameters: Mapping[str, Value]
+    objective: tuple[float, ...]
+    """One value an objective of the study that is planned."""
+
+
+@dataclass(frozen=True)
 class Facts:
     """What a plan needs from outside, gathered before it is made."""
 
@@ -47,8 +57,12 @@ class Facts:
     seed: int
     base: Path
     """The folder against which the study's relative paths are read."""
+    source: Path | None = None
+    """The folder that is bundled; None where no code is sent."""
     source_hash: str | None = None
-    """Hash of the bundled files; None where no code is sent."""
+    """Hash of the bundled files."""
+    parents: Sequence[Parent] = ()
+    """The trials of the warm start."""
     own: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """What this provider looked up: account, bucket, image, interpreter. JSON data."""
 
@@ -60,6 +74,25 @@ class JobRef:
     provider: str
     id: str
     """What the service calls the job."""
+
+
+@dataclass(frozen=True)
+class RawTrial:
+    """A trial as a managed service tells it: its parameters in the service's own values."""
+
+    number: int
+    """Counted from 1 in the order in which the service made them."""
+    id: str
+    """What the service calls it."""
+    state: TrialState
+    word: str
+    """The service's own word for the state."""
+    parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    measurements: Sequence[Measurement] = ()
+    """All that are known so far, in their order."""
+    started: float | None = None
+    ended: float | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,6 +109,11 @@ class JobStatus:
 
 class JobClient(Protocol):
     """Reaches a service that runs its own tuner. Every call may raise `ProviderError`."""
+
+    @property
+    def poll_seconds(self) -> float:
+        """How long to wait between two looks at a job."""
+        ...
 
     def submit(self, request: Json) -> JobRef:
         """Create the job that a request describes."""
@@ -95,7 +133,7 @@ class JobClient(Protocol):
 
 
 class TrialRunner(Protocol):
-    """Runs single trials, and tells what they report and how they end to the `Emit` it was made with.
+    """Runs single trials; tells what they report and how they end to the `Emit` it was made with.
 
     Each start is followed by exactly one `Ended`, with ``completed`` or ``failed`` as the process
     or the service sees it; what a stop means is the driver's to say.
@@ -106,7 +144,15 @@ class TrialRunner(Protocol):
         ...
 
     def stop(self, number: int, *, now: bool = False) -> None:
-        """Ask a trial to end: gracefully, or at once with ``now``. A trial that ended is left alone."""
+        """Ask a trial to end: gracefully, or at once with ``now``. An ended one is left alone."""
+        ...
+
+    def recover(self, known: Mapping[int, int]) -> Sequence[Measured]:
+        """Return what trials reported that an earlier, killed process did not take note of.
+
+        Args:
+            known: How many measurements are known, by the numbers of the trials it left running.
+        """
         ...
 
     def close(self) -> None:
@@ -145,10 +191,13 @@ class Provider(Protocol):
         """The model of ``providers.<name>`` in the study."""
         ...
 
-    def lookup(self, study: Study, settings: Any, base: Path) -> Mapping[str, Any]:
+    def lookup(
+        self, study: Study, settings: Any, base: Path, source: Path | None
+    ) -> Mapping[str, Any]:
         """Return what this provider must know before planning, offline, as JSON data.
 
-        What cannot be known offline is a visible placeholder.
+        What cannot be known offline is a visible placeholder. ``base`` is the folder of the study's
+        relative paths, ``source`` the folder that is bundled.
         """
         ...
 
@@ -171,7 +220,9 @@ class Provider(Protocol):
         """
         ...
 
-    def runner(self, fitted: Fitted, request: Json, facts: Facts, place: RunnerPlace) -> TrialRunner:
+    def runner(
+        self, fitted: Fitted, request: Json, facts: Facts, place: RunnerPlace
+    ) -> TrialRunner:
         """Return what runs single trials from the driven mode's request.
 
         Raises:

@@ -104,6 +104,28 @@ def count_of(parameter: Parameter) -> int | None:
             return int(span / Decimal(repr(parameter.step))) + 1
 
 
+def value_at(parameter: Parameter, place: int) -> Value:
+    """Return the value at a place in the parameter's order, from 0, without listing the others.
+
+    Raises:
+        ValueError: If the parameter is a float without a step.
+    """
+    match parameter:
+        case BoolParameter():
+            return bool(place)
+        case DiscreteParameter() | CategoricalParameter():
+            return parameter.values[place]
+        case IntParameter():
+            return parameter.min + place * (parameter.step or 1)
+        case FloatParameter():
+            low = Decimal(repr(parameter.min))
+            if parameter.step is not None:
+                return float(low + place * Decimal(repr(parameter.step)))
+            if parameter.min == parameter.max:
+                return float(low)
+            raise ValueError("a float without a step has no countable values")
+
+
 def find(parameter: Parameter, value: Value) -> Value | None:
     """Return the parameter's own spelling of a value (4 as 4.0 for a float), or None if not in it."""
     match parameter:
@@ -120,7 +142,8 @@ def find(parameter: Parameter, value: Value) -> Value | None:
                 repr(parameter.step)
             )
             near = round(steps)
-            return float(value) if abs(steps - near) <= Decimal("1e-9") else None
+            on_grid = abs(steps - near) <= Decimal("1e-9") and near < (count_of(parameter) or 0)
+            return value_at(parameter, near) if on_grid else None
         case _:
             members = values_of(parameter) or ()
             return next((member for member in members if same(member, value)), None)
@@ -211,17 +234,23 @@ class Space:
             yield dict(known)
             return
         node = self.nodes[depth]
-        for value in node.values or ():
+        for place in range(count_of(node.parameter) or 0):
+            value = value_at(node.parameter, place)
             yield from self._grid(depth + 1, {**known, node.name: value})
 
 
 def nodes_of(study: Study) -> list[Node]:
     """Return one node a definition, in the order of the study."""
-    return [
-        Node(name if number == 1 else f"{name}#{number}", name, parameter)
-        for name, parameters in study.parameters.items()
-        for number, parameter in enumerate(parameters, start=1)
-    ]
+    nodes: list[Node] = []
+    keys = set(study.parameters)
+    for name, parameters in study.parameters.items():
+        for number, parameter in enumerate(parameters, start=1):
+            key = name if number == 1 else f"{name}#{number}"
+            while number > 1 and key in keys:
+                key += "#"
+            keys.add(key)
+            nodes.append(Node(key, name, parameter))
+    return nodes
 
 
 def is_active(node: Node, known: Assignment) -> bool:
@@ -272,6 +301,17 @@ def excluding(left: When, right: When) -> bool:
     )
 
 
+def mirrored(low: float, high: float) -> tuple[float, float]:
+    """Return the bounds between which ``reverse_log`` takes the logarithm of the way down from max.
+
+    For positive bounds they are the bounds themselves, so that the log range is mirrored as Vizier
+    does. Other bounds have no logarithm: there the last thousandth of the range is taken as the
+    finest difference, so that values lie over three orders of magnitude from max.
+    """
+    finest = low if low > 0 else max((high - low) / 1000, math.ulp(0.0))
+    return finest, finest + (high - low)
+
+
 def spread(parameter: FloatParameter | IntParameter, share: float) -> float:
     """Return the value that lies at a share (0 to 1) of the way from min to max on its scale."""
     low, high = float(parameter.min), float(parameter.max)
@@ -279,7 +319,8 @@ def spread(parameter: FloatParameter | IntParameter, share: float) -> float:
         case "log":
             value = math.exp(math.log(low) + share * (math.log(high) - math.log(low)))
         case "reverse_log":
-            value = low + high - math.exp(math.log(high) + share * (math.log(low) - math.log(high)))
+            near, far = mirrored(low, high)
+            value = high + near - math.exp(math.log(far) + share * (math.log(near) - math.log(far)))
         case _:
-            value = low + share * (high - low)
+            value = low * (1 - share) + high * share
     return min(max(value, low), high)

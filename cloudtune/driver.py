@@ -1,0 +1,335 @@
+"""The driver: events in, starts and stops out.
+
+One thread that blocks on one queue until the next deadline. It asks the strategy for trials, lets
+the runner run them, writes each event to the ledger before it acts on it, and keeps the limits.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from queue import Empty, SimpleQueue
+
+from cloudtune.events import Ended, Event, JobState, Measured, Started, TrialState
+from cloudtune.provider import TrialRunner
+from cloudtune.results import Trial, Trials
+from cloudtune.search.protocol import Strategy, Suggestion
+from cloudtune.study import Limits, Study
+
+_BATCH = 1_000
+
+
+@dataclass(frozen=True)
+class StopRequest:
+    """Somebody wants the job to end: gracefully, or at once with ``now``."""
+
+    reason: str
+    now: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a driven job ended."""
+
+    state: JobState
+    reason: str
+    """Why, in words; empty when it simply came to its end."""
+    too_many_failed: bool = False
+
+
+Inbox = SimpleQueue[Measured | Ended | StopRequest]
+"""Where runners put what they saw and others what they want. Putting is safe in signal handlers."""
+
+
+class Driver:
+    """Runs one driven job from where its events leave off to its end."""
+
+    def __init__(
+        self,
+        study: Study,
+        strategy: Strategy,
+        *,
+        run: str,
+        inbox: Inbox,
+        record: Callable[[Sequence[Event]], None],
+        observe: Callable[[Event], None] = lambda _: None,
+        price: float | None = None,
+    ) -> None:
+        """Prepare a job.
+
+        Args:
+            study: What is run; its limits are those of this job.
+            strategy: Chooses the trials.
+            run: The run's id, for the trials' ids.
+            inbox: What the runner emits into, and stop requests.
+            record: Writes events to the ledger; called before anything else sees them.
+            observe: Is told each event after that, to show it.
+            price: What a second of one trial costs, in the currency of the study's ``max_cost``.
+        """
+        self._study = study
+        self._limits: Limits = study.limits
+        self._strategy = strategy
+        self._inbox = inbox
+        self._record = record
+        self._observe = observe
+        self._price = price
+        self._trials = Trials(study, run)
+        self._top_resource = study.strategy.max if study.strategy.resource else None
+        self._running: dict[int, float] = {}
+        self._why: dict[int, tuple[TrialState, str]] = {}
+        self._again: list[Started] = []
+        self._starts: dict[int, Started] = {}
+        self._draws = 0
+        self._last_number = 0
+        self._counted = 0
+        self._failed = 0
+        self._since_best = 0
+        self._best: float | None = None
+        self._winner: int | None = None
+        self._spent = 0.0
+        self._outcome: Outcome | None = None
+
+    def replay(self, events: Sequence[Event]) -> None:
+        """Take note of what happened before this process, in order."""
+        for event in events:
+            self._note(event)
+
+    def run(self, runner: TrialRunner, *, spent: float = 0.0) -> Outcome:
+        """Run the job to its end and return how it ended.
+
+        Args:
+            runner: Runs the trials.
+            spent: Seconds of the study's timeout that earlier processes used.
+        """
+        self._close_interrupted(runner)
+        self._outcome = self._reached()
+        timeout = self._limits.timeout
+        end = time.monotonic() + timeout - spent if timeout else math.inf
+        while True:
+            if self._outcome is None:
+                self._fill(runner)
+            if not self._running:
+                return self._finish()
+            due = min([end if self._outcome is None else math.inf, *self._running.values()])
+            try:
+                event = self._inbox.get(
+                    timeout=None if due == math.inf else max(0.0, due - time.monotonic())
+                )
+            except Empty:
+                self._pass_deadlines(runner, end)
+                continue
+            if isinstance(event, StopRequest):
+                self._end_all(runner, Outcome("cancelled", event.reason), now=event.now)
+            elif isinstance(event, Ended):
+                self._take_end(event, runner)
+            else:
+                self._take_measurements(event, runner)
+
+    def _finish(self) -> Outcome:
+        outcome = self._outcome or Outcome("completed", "")
+        if outcome.state == "completed":
+            now = time.time()
+            waiting = [t.number for t in self._trials.all() if t.state == "pending"]
+            if waiting:
+                self._emit(*(Ended(n, now, "stopped_early", "not promoted") for n in waiting))
+        return outcome
+
+    def _close_interrupted(self, runner: TrialRunner) -> None:
+        """End the trials that an earlier process left running; their parameters are asked again."""
+        left = [trial for trial in self._trials.all() if trial.state == "running"]
+        if not left:
+            return
+        self._emit(*runner.recover({t.number: len(t.measurements) for t in left}))
+        now = time.time()
+        self._emit(*(Ended(t.number, now, "cancelled", "cloudtune was killed") for t in left))
+
+    def _fill(self, runner: TrialRunner) -> None:
+        while self._outcome is None and len(self._running) < (self._limits.parallel_trials or 1):
+            started = self._next()
+            if started is None:
+                return
+            self._emit(started)
+            limit = self._limits.trial_timeout
+            self._running[started.number] = time.monotonic() + limit if limit else math.inf
+            runner.start(started)
+
+    def _next(self) -> Started | None:
+        if self._again:
+            lost = self._again[0]
+            return replace(
+                lost, number=self._last_number + 1, time=time.time(), replaces=lost.number
+            )
+        suggestion = self._strategy.ask(self._draws)
+        if not isinstance(suggestion, Suggestion):
+            if suggestion == "done" and not self._running:
+                self._outcome = Outcome("completed", "")
+            return None
+        if suggestion.resumes is None:
+            most = self._limits.max_trials
+            if most is not None and self._counted >= most:
+                if not self._running:
+                    self._outcome = Outcome("completed", "")
+                return None
+        return Started(
+            number=suggestion.resumes or self._last_number + 1,
+            time=time.time(),
+            parameters=suggestion.parameters,
+            resource=suggestion.resource,
+            memory=suggestion.memory,
+        )
+
+    def _emit(self, *events: Event) -> None:
+        if not events:
+            return
+        self._record(events)
+        for event in events:
+            self._note(event)
+            self._observe(event)
+
+    def _note(self, event: Event) -> None:
+        fresh = isinstance(event, Started) and event.number > self._last_number
+        self._trials.tell(event)
+        self._strategy.tell(event)
+        if isinstance(event, Started):
+            if fresh:
+                self._last_number = event.number
+                self._counted += 1
+                if event.replaces is None:
+                    self._draws += 1
+                else:
+                    self._again = [s for s in self._again if s.number != event.replaces]
+            self._starts[event.number] = event
+        elif isinstance(event, Ended):
+            self._note_end(event)
+
+    def _note_end(self, event: Ended) -> None:
+        start = self._starts.pop(event.number, None)
+        if start is None:
+            return
+        self._spent += (event.time - start.time) * (self._price or 0.0)
+        if event.state == "cancelled":
+            self._counted -= 1
+            self._again.append(start)
+        elif event.state == "failed":
+            self._failed += 1
+        else:
+            trial = self._trials.get(event.number)
+            self._note_objective(trial)
+            if self._winner is None and self._reaches_target(trial):
+                self._winner = trial.number
+
+    def _note_objective(self, trial: Trial) -> None:
+        if len(self._study.objectives) != 1 or trial.objective is None:
+            return
+        sign = 1 if self._study.objectives[0].goal == "minimize" else -1
+        value = sign * trial.objective[0]
+        if self._best is None or value < self._best:
+            self._best = value
+            self._since_best = 0
+        elif trial.state != "pending":
+            self._since_best += 1
+
+    def _take_measurements(self, first: Measured, runner: TrialRunner) -> None:
+        """Take a measurement and those that wait right behind it, in one write to the ledger."""
+        batch = [first]
+        other: Ended | StopRequest | None = None
+        while other is None and len(batch) < _BATCH:
+            try:
+                event = self._inbox.get_nowait()
+            except Empty:
+                break
+            if isinstance(event, Measured):
+                batch.append(event)
+            else:
+                other = event
+        self._emit(*(event for event in batch if event.number in self._running))
+        for number in {event.number for event in batch} & self._running.keys():
+            if number not in self._why and (reason := self._strategy.judge(number)):
+                self._stop(number, "stopped_early", reason, runner)
+        if isinstance(other, Ended):
+            self._take_end(other, runner)
+        elif other is not None:
+            self._end_all(runner, Outcome("cancelled", other.reason), now=other.now)
+
+    def _take_end(self, event: Ended, runner: TrialRunner) -> None:
+        if self._running.pop(event.number, None) is None:
+            return
+        self._emit(self._judged(event))
+        if self._outcome is None and (outcome := self._reached()):
+            self._end_all(runner, outcome)
+
+    def _judged(self, event: Ended) -> Ended:
+        """Say what the end of a process means for its trial."""
+        if why := self._why.pop(event.number, None):
+            state, reason = why
+            return replace(event, state=state, reason=reason)
+        if event.state != "completed":
+            return event
+        trial = self._trials.get(event.number)
+        if trial.objective is None:
+            return replace(event, state="failed", reason=self._missing(trial))
+        start = self._starts[event.number]
+        if start.resource is not None and start.resource < (self._top_resource or 0):
+            return replace(event, state="pending", reason="waits for more of its resource")
+        return event
+
+    def _missing(self, trial: Trial) -> str:
+        for objective in self._study.objectives:
+            reported = [m for m in trial.measurements if objective.metric in m.metrics]
+            if not reported:
+                seen = ", ".join(trial.metrics) or "no metric at all"
+                return f"the script ended without reporting {objective.metric} (it gave {seen})"
+            last = reported[-1]
+            if not math.isfinite(last.metrics[objective.metric]):
+                value = last.metrics[objective.metric]
+                return f"{objective.metric} was {value} at step {last.step}"
+        return "the objective was not measured"
+
+    def _reached(self) -> Outcome | None:
+        """Return the outcome if a limit is reached that ends the whole job."""
+        limits = self._limits
+        if limits.max_failed_trials is not None and self._failed > limits.max_failed_trials:
+            reason = f"{self._failed} trials failed, and {limits.max_failed_trials} are tolerated"
+            return Outcome("failed", reason, too_many_failed=True)
+        if self._winner is not None:
+            return Outcome("completed", f"trial {self._winner} reached the target")
+        if limits.patience is not None and self._since_best >= limits.patience:
+            return Outcome("completed", f"no better objective in {limits.patience} trials")
+        if limits.max_cost and self._price is not None and self._spent >= limits.max_cost.amount:
+            return Outcome("completed", f"the cost reached {limits.max_cost}")
+        return None
+
+    def _reaches_target(self, trial: Trial) -> bool:
+        wanted = [o for o in self._study.objectives if o.target is not None]
+        if not wanted or trial.state != "completed" or trial.objective is None:
+            return False
+        for objective, value in zip(self._study.objectives, trial.objective, strict=True):
+            target = objective.target
+            if target is not None and (
+                value < target if objective.goal == "maximize" else value > target
+            ):
+                return False
+        return True
+
+    def _pass_deadlines(self, runner: TrialRunner, end: float) -> None:
+        now = time.monotonic()
+        if now >= end and self._outcome is None:
+            self._end_all(runner, Outcome("completed", "the study's timeout was reached"))
+            return
+        for number, due in self._running.items():
+            if now >= due:
+                self._running[number] = math.inf
+                self._stop(number, "failed", "its trial_timeout was reached", runner)
+
+    def _stop(self, number: int, state: TrialState, reason: str, runner: TrialRunner) -> None:
+        self._why.setdefault(number, (state, reason))
+        runner.stop(number)
+
+    def _end_all(self, runner: TrialRunner, outcome: Outcome, *, now: bool = False) -> None:
+        self._outcome = self._outcome or outcome
+        for number in self._running:
+            self._running[number] = math.inf
+            self._why.setdefault(number, ("cancelled", self._outcome.reason))
+            runner.stop(number, now=now)

@@ -1,0 +1,392 @@
+"""The ledger: the local record of runs, written before each call that changes something.
+
+One SQLite file a state folder. Runs and jobs are rows; what happens to a job's trials is a list of
+events that is only ever added to.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from cloudtune.errors import LedgerError, UsageError
+from cloudtune.events import KINDS, Event, JobState
+
+VERSION = 1
+_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+_SCHEMA = """
+CREATE TABLE runs (
+    id TEXT PRIMARY KEY, created REAL NOT NULL, name TEXT NOT NULL, study TEXT NOT NULL,
+    file TEXT, base TEXT NOT NULL
+) STRICT;
+CREATE TABLE jobs (
+    run TEXT NOT NULL REFERENCES runs(id), provider TEXT NOT NULL, plan TEXT NOT NULL,
+    state TEXT NOT NULL, reason TEXT NOT NULL, job TEXT, emulated INTEGER NOT NULL,
+    started REAL, begun REAL, spent REAL NOT NULL, ended REAL, PRIMARY KEY (run, provider)
+) STRICT;
+CREATE TABLE events (
+    run TEXT NOT NULL, provider TEXT NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL,
+    body TEXT NOT NULL, PRIMARY KEY (run, provider, seq)
+) STRICT, WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """One job of a run as the ledger has it; times are epoch seconds."""
+
+    run: str
+    provider: str
+    plan: dict[str, Any]
+    state: JobState
+    reason: str
+    job: str | None
+    """What the service calls the job, once it has it."""
+    emulated: bool
+    started: float | None = None
+    begun: float | None = None
+    """When the process that runs it now, or ran it last, took it up."""
+    spent: float = 0.0
+    """Seconds that it ran in the processes before that one."""
+    ended: float | None = None
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run as the ledger has it."""
+
+    id: str
+    created: float
+    name: str
+    study: dict[str, Any]
+    file: str | None
+    base: str
+    jobs: tuple[JobRecord, ...]
+
+
+def new_run_id() -> str:
+    """Return a short random id that is easy to read aloud and to type."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(8))
+
+
+def state_folder(start: Path | None = None) -> Path:
+    """Return the folder that holds cloudtune's state; it need not exist yet.
+
+    That is ``CLOUDTUNE_HOME``, else ``.cloudtune`` in the nearest parent that has one, else here.
+    """
+    if home := os.environ.get("CLOUDTUNE_HOME"):
+        return Path(home).expanduser().absolute()
+    here = (start or Path.cwd()).absolute()
+    for folder in (here, *here.parents):
+        if (folder / ".cloudtune").is_dir():
+            return folder / ".cloudtune"
+    return here / ".cloudtune"
+
+
+class Ledger:
+    """The record of the runs in one state folder. Use one object a thread.
+
+    Raises:
+        LedgerError: If the folder cannot be written, or the file is damaged or of a newer version.
+        UsageError: If there is no ledger and none is to be made.
+    """
+
+    def __init__(self, folder: Path, *, create: bool = False) -> None:
+        self.folder = folder
+        path = folder / "ledger.db"
+        if not create and not path.exists():
+            raise UsageError(f"there are no runs in {folder}; `cloudtune run STUDY` starts one")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            ignore = folder / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("*\n")
+            self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
+        except (OSError, sqlite3.Error) as error:
+            raise LedgerError(f"the state folder {folder} cannot be used: {error}") from error
+        try:
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._upgrade(path)
+        except sqlite3.Error as error:
+            self._db.close()
+            raise LedgerError(
+                f"the ledger {path} cannot be read ({error}); move it aside to start a new one, "
+                "the trials' folders beside it stay as they are"
+            ) from error
+
+    def __enter__(self) -> Self:
+        """Return the ledger itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def _upgrade(self, path: Path) -> None:
+        found = int(self._db.execute("PRAGMA user_version").fetchone()[0])
+        if found > VERSION:
+            self._db.close()
+            raise LedgerError(
+                f"the ledger {path} was written by a newer cloudtune (version {found}, this one "
+                f"reads up to {VERSION}); upgrade it, or set CLOUDTUNE_HOME to another folder"
+            )
+        if found == VERSION:
+            return
+        with self._transaction():
+            if int(self._db.execute("PRAGMA user_version").fetchone()[0]) < VERSION:
+                for statement in _SCHEMA.split(";\n"):
+                    self._db.execute(statement)
+                self._db.execute(f"PRAGMA user_version={VERSION}")
+
+    @contextmanager
+    def _transaction(self, *, durable: bool = False) -> Iterator[None]:
+        if durable:
+            self._db.execute("PRAGMA synchronous=FULL")
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        finally:
+            if self._db.in_transaction:
+                self._db.execute("COMMIT")
+            if durable:
+                self._db.execute("PRAGMA synchronous=NORMAL")
+
+    def run_folder(self, run: str) -> Path:
+        """Return the folder of a run's files; it need not exist yet."""
+        return self.folder / "runs" / run
+
+    def create_run(self, record: RunRecord) -> None:
+        """Write a new run with its jobs; it is on disk when this returns.
+
+        Raises:
+            UsageError: If the run exists: its plan was submitted before.
+        """
+        try:
+            with self._transaction(durable=True):
+                self._db.execute(
+                    "INSERT INTO runs VALUES (?,?,?,?,?,?)",
+                    (
+                        record.id,
+                        record.created,
+                        record.name,
+                        json.dumps(record.study),
+                        record.file,
+                        record.base,
+                    ),
+                )
+                for job in record.jobs:
+                    self._db.execute(
+                        "INSERT INTO jobs VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+                        (
+                            job.run,
+                            job.provider,
+                            json.dumps(job.plan),
+                            job.state,
+                            job.reason,
+                            job.job,
+                            job.emulated,
+                            job.started,
+                            job.begun,
+                            job.spent,
+                            job.ended,
+                        ),
+                    )
+        except sqlite3.IntegrityError as error:
+            raise UsageError(
+                f"run {record.id} exists: this plan was run before; "
+                f"`cloudtune resume {record.id}` goes on with it"
+            ) from error
+
+    def runs(self) -> list[RunRecord]:
+        """Return all runs, the newest first."""
+        found = self._db.execute("SELECT id FROM runs ORDER BY created DESC, id").fetchall()
+        return [self._record(run) for (run,) in found]
+
+    def run(self, prefix: str | None = None) -> RunRecord:
+        """Return the run with this id or unique start of an id; the latest when left out.
+
+        Raises:
+            UsageError: If there is none, or more than one.
+        """
+        ids = [
+            run
+            for (run,) in self._db.execute("SELECT id FROM runs ORDER BY created DESC, rowid DESC")
+        ]
+        if not ids:
+            raise UsageError(
+                f"there are no runs in {self.folder}; `cloudtune run STUDY` starts one"
+            )
+        if prefix is None:
+            return self._record(ids[0])
+        fitting = [run for run in ids if run.startswith(prefix)]
+        if prefix in fitting:
+            fitting = [prefix]
+        if not fitting:
+            raise UsageError(f"there is no run {prefix!r}; `cloudtune status` lists the runs")
+        if len(fitting) > 1:
+            raise UsageError(f"{prefix!r} fits several runs: {', '.join(fitting)}")
+        return self._record(fitting[0])
+
+    def _record(self, run: str) -> RunRecord:
+        created, name, study, file, base = self._db.execute(
+            "SELECT created, name, study, file, base FROM runs WHERE id=?", (run,)
+        ).fetchone()
+        jobs = self._db.execute(
+            "SELECT provider, plan, state, reason, job, emulated, started, begun, spent, ended "
+            "FROM jobs "
+            "WHERE run=? ORDER BY rowid",
+            (run,),
+        ).fetchall()
+        return RunRecord(
+            id=run,
+            created=created,
+            name=name,
+            study=json.loads(study),
+            file=file,
+            base=base,
+            jobs=tuple(
+                JobRecord(
+                    run, row[0], json.loads(row[1]), row[2], row[3], row[4], bool(row[5]), *row[6:]
+                )
+                for row in jobs
+            ),
+        )
+
+    def set_study(self, run: str, study: dict[str, Any], plans: dict[str, dict[str, Any]]) -> None:
+        """Replace a run's study and plans, for raised limits."""
+        with self._transaction(durable=True):
+            self._db.execute("UPDATE runs SET study=? WHERE id=?", (json.dumps(study), run))
+            for provider, plan in plans.items():
+                self._db.execute(
+                    "UPDATE jobs SET plan=? WHERE run=? AND provider=?",
+                    (json.dumps(plan), run, provider),
+                )
+
+    def begin_job(self, run: str, provider: str) -> None:
+        """Note that this process starts a job or goes on with it; on disk when this returns."""
+        now = time.time()
+        last = max((event.time for _, event in self.events(run, provider)), default=0.0)
+        with self._transaction(durable=True):
+            self._db.execute(
+                "UPDATE jobs SET state='running', reason='', "
+                "spent=spent + max(0, coalesce(coalesce(ended, ?) - begun, 0)), "
+                "started=coalesce(started, ?), begun=?, ended=NULL WHERE run=? AND provider=?",
+                (last, now, now, run, provider),
+            )
+
+    def name_job(self, run: str, provider: str, job: str) -> None:
+        """Note what the service calls the job; on disk when this returns."""
+        with self._transaction(durable=True):
+            self._db.execute(
+                "UPDATE jobs SET job=? WHERE run=? AND provider=?", (job, run, provider)
+            )
+
+    def end_job(self, run: str, provider: str, state: JobState, reason: str) -> None:
+        """Note how a job ended."""
+        with self._transaction():
+            self._db.execute(
+                "UPDATE jobs SET state=?, reason=?, ended=? WHERE run=? AND provider=?",
+                (state, reason, time.time(), run, provider),
+            )
+
+    def append(self, run: str, provider: str, *events: Event) -> None:
+        """Add events to a job, in one step."""
+        with self._transaction():
+            (seq,) = self._db.execute(
+                "SELECT coalesce(max(seq), 0) FROM events WHERE run=? AND provider=?",
+                (run, provider),
+            ).fetchone()
+            self._db.executemany(
+                "INSERT INTO events VALUES (?,?,?,?,?)",
+                [
+                    (run, provider, seq + place, type(event).__name__.lower(), _body(event))
+                    for place, event in enumerate(events, start=1)
+                ],
+            )
+
+    def events(self, run: str, provider: str, after: int = 0) -> Iterator[tuple[int, Event]]:
+        """Yield a job's events with their numbers, in order, from the one behind ``after`` on."""
+        rows = self._db.execute(
+            "SELECT seq, kind, body FROM events WHERE run=? AND provider=? AND seq>? ORDER BY seq",
+            (run, provider, after),
+        )
+        for seq, kind, body in rows:
+            yield seq, KINDS[kind](**json.loads(body))
+
+    @contextmanager
+    def hold(self, run: str) -> Iterator[None]:
+        """Hold a run for this process while the block runs.
+
+        Raises:
+            LedgerError: If another process holds it; the message says which.
+        """
+        folder = self.run_folder(run)
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "holder"
+        with path.open("a+", encoding="utf-8") as file:
+            if not _lock(file.fileno()):
+                raise LedgerError(f"run {run} is held by {holder(path) or 'another process'}")
+            file.truncate(0)
+            file.write(f"{os.getpid()} {socket.gethostname()}")
+            file.flush()
+            try:
+                yield
+            finally:
+                file.truncate(0)
+
+    def holder(self, run: str) -> int | None:
+        """Return the process id of the cloudtune on this machine that runs it now, if one does."""
+        path = self.run_folder(run) / "holder"
+        try:
+            with path.open("r+", encoding="utf-8") as file:
+                if _lock(file.fileno()):
+                    return None
+                words = file.read().split()
+        except FileNotFoundError:
+            return None
+        return int(words[0]) if words and words[-1] == socket.gethostname() else None
+
+
+def holder(path: Path) -> str:
+    """Return who holds a run, in words, from its holder file."""
+    words = path.read_text(encoding="utf-8").split()
+    return f"process {words[0]} on {words[1]}" if len(words) == 2 else ""
+
+
+def _body(event: Event) -> str:
+    return json.dumps(vars(event))
+
+
+def _lock(descriptor: int) -> bool:
+    if os.name == "nt":
+        import msvcrt
+
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+        except OSError:
+            return False
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,368 @@
+"""Plan: what would be sent to one provider. The only place with the order of the steps.
+
+lookup, fit, rules, request: each a function of what came before, none of them sends anything.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import ValidationError
+
+from cloudtune import bundle, registry
+from cloudtune.capabilities import Finding, Mode, Note
+from cloudtune.errors import Problem, StudyError, UnsupportedError, UsageError
+from cloudtune.fit import Fitted, fit
+from cloudtune.ledger import Ledger, new_run_id, state_folder
+from cloudtune.objective import objective_values
+from cloudtune.provider import Facts, Json, Parent, Provider, ProviderSettings
+from cloudtune.space import Space
+from cloudtune.study import Study
+
+FORMAT = "cloudtune.plan/v1"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would be sent to one provider, and what is lost on the way."""
+
+    provider: str
+    mode: Mode
+    fitted: Fitted
+    settings: ProviderSettings
+    facts: Facts
+    request: Json
+    """The service's request in its own spelling."""
+    findings: tuple[Finding, ...]
+    notes: tuple[Note, ...]
+    unattended: bool
+    """Whether the job goes on while this machine is switched off."""
+    other_mode: Mapping[Mode, tuple[Finding, ...]]
+    """What the provider's other mode would have found, where it has one."""
+
+    @property
+    def study(self) -> Study:
+        """The study as it was written."""
+        return self.fitted.original
+
+    @property
+    def refused(self) -> tuple[Finding, ...]:
+        """The findings for which the provider cannot run the study at all."""
+        return tuple(finding for finding in self.findings if finding.kind == "refused")
+
+    def require(self, *, strict: bool = False) -> None:
+        """Do nothing if the plan can be run.
+
+        Raises:
+            UnsupportedError: If a finding refuses it, or with ``strict`` if there is any finding.
+        """
+        against = self.findings if strict else self.refused
+        if against:
+            raise UnsupportedError(self.provider, against)
+
+    def to_json(self) -> Json:
+        """Return the plan as plain data that `from_json` reads; it holds no secret."""
+        return {
+            "format": FORMAT,
+            "provider": self.provider,
+            "mode": self.mode,
+            "run": self.facts.run_id,
+            "study": self.study.to_json(),
+            "file": self.study.file,
+            "facts": {
+                "job_name": self.facts.job_name,
+                "seed": self.facts.seed,
+                "base": str(self.facts.base),
+                "source": str(self.facts.source) if self.facts.source else None,
+                "parents": [vars(parent) for parent in self.facts.parents],
+                "source_hash": self.facts.source_hash,
+                "own": dict(self.facts.own),
+            },
+            "request": self.request,
+            "findings": [vars(finding) for finding in self.findings],
+            "notes": [vars(note) for note in self.notes],
+            "unattended": self.unattended,
+        }
+
+
+def plan(
+    study: Study,
+    on: str = "local",
+    *,
+    base: Path | None = None,
+    run_id: str | None = None,
+    seed: int | None = None,
+) -> Plan:
+    """Return what would be sent to a provider for a study.
+
+    Args:
+        study: What to run.
+        on: The provider's name.
+        base: The folder of the study's relative paths; the study file's own, or the working folder.
+        run_id: The id of the run that this belongs to; a new one when left out.
+        seed: Used where the study names none; a random one when left out.
+
+    Raises:
+        UsageError: If there is no such provider.
+        StudyError: If the provider's settings in the study are wrong.
+    """
+    provider = registry.get(on)
+    settings = settings_of(study, on, provider)
+    folder = (base or (Path(study.file).parent if study.file else Path.cwd())).absolute()
+    run = run_id or new_run_id()
+    if study.strategy.seed is not None:
+        seed = study.strategy.seed
+    source = source_folder(study, on, folder)
+    facts = Facts(
+        run_id=run,
+        job_name=job_name(study.name, run),
+        seed=secrets.randbelow(2**31) if seed is None else seed,
+        base=folder,
+        source=source,
+        source_hash=bundle.fingerprint(source, bundle.files(source)) if source else None,
+        parents=parents(study),
+        own=provider.lookup(study, settings, folder, source),
+    )
+    return _plan(study, on, provider, settings, facts)
+
+
+def plan_again(before: Plan, study: Study) -> Plan:
+    """Return the plan of a changed study with the facts of an earlier one.
+
+    Raises:
+        StudyError: If the provider's settings in the study are wrong.
+    """
+    provider = registry.get(before.provider)
+    settings = settings_of(study, before.provider, provider)
+    return _plan(study, before.provider, provider, settings, before.facts)
+
+
+def from_json(data: Any) -> Plan:
+    """Return the plan that `Plan.to_json` described, made again from the facts that it holds.
+
+    Raises:
+        UsageError: If it is no plan, or if this version of cloudtune would send something else.
+    """
+    if not isinstance(data, dict) or cast("Json", data).get("format") != FORMAT:
+        raise UsageError(
+            f"this is no plan of the form {FORMAT}; `cloudtune plan -o FILE` writes one"
+        )
+    held = cast("Json", data)
+    study = Study.model_validate(held["study"])
+    study.remember(held["file"], {})
+    provider = registry.get(held["provider"])
+    own = held["facts"]
+    facts = Facts(
+        run_id=held["run"],
+        job_name=own["job_name"],
+        seed=own["seed"],
+        base=Path(own["base"]),
+        source=Path(own["source"]) if own["source"] else None,
+        parents=[Parent(p["parameters"], tuple(p["objective"])) for p in own["parents"]],
+        source_hash=own["source_hash"],
+        own=own["own"],
+    )
+    made = _plan(
+        study, held["provider"], provider, settings_of(study, held["provider"], provider), facts
+    )
+    if json.loads(json.dumps(made.request)) != held["request"] or made.mode != held["mode"]:
+        raise UsageError(
+            "this plan was made by another version of cloudtune, which would have sent something "
+            "else; plan the study again"
+        )
+    return made
+
+
+def source_folder(study: Study, on: str, base: Path) -> Path | None:
+    """Return the folder that is bundled for a provider, or None where no code is sent.
+
+    Raises:
+        StudyError: If the study names a folder that is not there.
+    """
+    trial = study.trial
+    address = (trial.source or {}).get(on) or (trial.source or {}).get("*")
+    if address is None:
+        if not (trial.script or trial.module or trial.command):
+            return None
+        address = "."
+    if "://" in address:
+        return None
+    folder = (base / Path(address).expanduser()).resolve()
+    if not folder.is_dir():
+        path = "trial.source"
+        raise StudyError(
+            [Problem(path, f"{folder} is no folder", "", study.file, study.line(path))]
+        )
+    return folder
+
+
+def parents(study: Study) -> list[Parent]:
+    """Return the finished trials of the runs that the study's warm start names.
+
+    Raises:
+        UsageError: If there is no such run.
+    """
+    if study.warm_start is None:
+        return []
+    found: list[Parent] = []
+    from cloudtune.results import result_of
+
+    with Ledger(state_folder()) as ledger:
+        for name in study.warm_start.from_:
+            if ":" in name:
+                raise UsageError(
+                    f"warm_start.from: {name}: jobs that cloudtune did not start cannot be read yet"
+                )
+            record = ledger.run(name)
+            for job in record.jobs:
+                events = (event for _, event in ledger.events(record.id, job.provider))
+                for trial in result_of(record, job, events).trials:
+                    values = objective_values(study, [m.metrics for m in trial.measurements])
+                    if trial.state in {"completed", "stopped_early"} and values is not None:
+                        found.append(Parent(trial.parameters, values))
+    return found
+
+
+def settings_of(study: Study, on: str, provider: Provider) -> ProviderSettings:
+    """Return the provider's settings from the study.
+
+    Raises:
+        StudyError: If they are wrong; every problem at once, with the study's lines.
+    """
+    try:
+        return provider.settings.model_validate(study.providers.get(on, {}))
+    except ValidationError as error:
+        from cloudtune.loading import problems_of
+
+        raise StudyError(
+            [
+                Problem(
+                    f"providers.{on}.{problem.path}",
+                    problem.message,
+                    problem.hint,
+                    study.file,
+                    study.line(f"providers.{on}.{problem.path}"),
+                )
+                for problem in problems_of(error, study.providers.get(on, {}), provider.settings)
+            ]
+        ) from error
+
+
+def job_name(label: str | None, run_id: str) -> str:
+    """Return a name that every service takes: lower-case letters, digits, hyphens, at most 32."""
+    words = re.sub(r"[^a-z0-9]+", "-", (label or "study").lower()).strip("-")
+    words = words if words[:1].isalpha() else f"s-{words}"
+    return f"{words[: 31 - len(run_id)].strip('-')}-{run_id}"
+
+
+def _plan(
+    study: Study, on: str, provider: Provider, settings: ProviderSettings, facts: Facts
+) -> Plan:
+    """Choose the mode, then fit, rules, request."""
+    made: dict[Mode, Plan] = {}
+    modes: tuple[Mode, ...] = ("managed", "driven")
+    for mode in modes:
+        if provider.capabilities.of(mode) is not None:
+            made[mode] = _plan_mode(study, on, provider, settings, facts, mode=mode)
+    if not made:
+        raise UsageError(f"{on} has neither a managed nor a driven mode")
+    if settings.mode != "auto":
+        chosen = made.get(settings.mode)
+        if chosen is None:
+            raise UsageError(f"{on} has no {settings.mode} mode; it has {', '.join(made)}")
+    else:
+        chosen = next((p for p in made.values() if not p.refused), next(iter(made.values())))
+    others = {mode: p.findings for mode, p in made.items() if p is not chosen}
+    return Plan(**{**vars(chosen), "other_mode": others})
+
+
+def _plan_mode(
+    study: Study,
+    on: str,
+    provider: Provider,
+    settings: ProviderSettings,
+    facts: Facts,
+    *,
+    mode: Mode,
+) -> Plan:
+    able = provider.capabilities.of(mode)
+    fitted = fit(study, provider.capabilities, mode)
+    own = provider.rules(fitted, mode, settings, facts)
+    return Plan(
+        provider=on,
+        mode=mode,
+        fitted=fitted,
+        settings=settings,
+        facts=facts,
+        request=provider.request(fitted, mode, settings, facts),
+        findings=(
+            *_lacking(fitted.study),
+            *(_not_installed(fitted.study) if mode == "driven" else ()),
+            *fitted.findings,
+            *(item for item in own if isinstance(item, Finding)),
+        ),
+        notes=(
+            *study.notes,
+            *_worth_knowing(fitted.study),
+            *fitted.notes,
+            *(item for item in own if isinstance(item, Note)),
+        ),
+        unattended=able.unattended if able else False,
+        other_mode={},
+    )
+
+
+def _lacking(study: Study) -> list[Finding]:
+    """Return what a run needs, on any provider, and a partial study lacks."""
+    found: list[Finding] = []
+    if not study.objective:
+        found.append(
+            Finding("refused", "objective", "the study names no objective: {metric: …, goal: …}")
+        )
+    if not study.parameters and not study.initial_trials:
+        found.append(Finding("refused", "parameters", "the study names no parameter to tune"))
+    limits = study.limits
+    bounded = (
+        limits.max_trials
+        or limits.timeout
+        or limits.patience
+        or limits.max_cost
+        or study.strategy.name in {"grid", "list"}
+        or any(objective.target is not None for objective in study.objectives)
+    )
+    if not bounded:
+        found.append(
+            Finding("refused", "limits", "nothing would end this run: give max_trials or timeout")
+        )
+    return found
+
+
+_NEEDED = {"gp": ("torch", "gp"), "cmaes": ("cmaes", "samplers"), "sobol": ("scipy", "samplers")}
+
+
+def _not_installed(study: Study) -> list[Finding]:
+    """Return the findings for a method whose package is missing where cloudtune chooses."""
+    from importlib.util import find_spec
+
+    module, extra = _NEEDED.get(study.strategy.method or "", ("", ""))
+    if not module or find_spec(module):
+        return []
+    reason = f"{study.strategy.method} needs {module}: pip install 'cloudtune[{extra}]'"
+    return [Finding("refused", "strategy.method", reason)]
+
+
+def _worth_knowing(study: Study) -> Sequence[Note]:
+    """Return what a reader of the plan should know of the study itself."""
+    found: list[Note] = []
+    limit = study.limits.max_trials
+    if study.strategy.name == "grid" and limit and (size := Space.of(study).size) and limit < size:
+        found.append(
+            Note("limits.max_trials", f"the first {limit} of the grid's {size} trials will run")
+        )
+    return found

@@ -1,0 +1,49 @@
+"""Finding providers by the entry points ``cloudtune.providers``; listing imports none."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint, entry_points
+from typing import cast
+
+from cloudtune.errors import UsageError
+from cloudtune.provider import Provider
+
+GROUP = "cloudtune.providers"
+
+
+def names() -> list[str]:
+    """Return the names of all installed providers; nothing is imported."""
+    return sorted(_entries())
+
+
+def get(name: str) -> Provider:
+    """Return a provider by its name.
+
+    Raises:
+        UsageError: If no such provider is installed or its package cannot be imported.
+    """
+    entry = _entries().get(name)
+    if entry is None:
+        import difflib
+
+        near = difflib.get_close_matches(name, names(), 1)
+        meant = f", did you mean {near[0]}?" if near else "."
+        raise UsageError(f"there is no provider {name!r}{meant} Installed: {', '.join(names())}")
+    try:
+        made = entry.load()
+    except (ImportError, AttributeError) as error:
+        raise UsageError(
+            f"the provider {name} ({entry.value}) cannot be imported: {error}"
+        ) from error
+    return cast("Provider", made())
+
+
+def _entries() -> dict[str, EntryPoint]:
+    found: dict[str, EntryPoint] = {}
+    for entry in entry_points(group=GROUP):
+        other = found.setdefault(entry.name, entry)
+        if other.value != entry.value:
+            raise UsageError(
+                f"two packages provide {entry.name!r}: {other.value} and {entry.value}; remove one"
+            )
+    return found

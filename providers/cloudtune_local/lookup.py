@@ -1,0 +1,82 @@
+"""What must be known of this machine before a study is planned on it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cloudtune.study import FromEnvironment, Study
+
+from cloudtune_local.settings import LocalSettings
+
+
+def lookup(
+    study: Study, settings: LocalSettings, base: Path, source: Path | None
+) -> Mapping[str, Any]:
+    """Return the facts as JSON data: interpreter, cores, GPUs, and what the study names in vain."""
+    trial = study.trial
+    addresses = {
+        name: by_provider.get("local") or by_provider.get("*")
+        for name, by_provider in trial.inputs.items()
+    }
+    inputs = {name: _path(a.uri, base) if a else None for name, a in addresses.items()}
+    needed = [v.from_env for v in trial.env.values() if isinstance(v, FromEnvironment)]
+    files = [name for name in (trial.script, trial.requirements) if name]
+    return {
+        "python": interpreter(trial.python, base),
+        "cores": os.cpu_count() or 1,
+        "gpus": gpus() if trial.resources.gpus else [],
+        "inputs": inputs,
+        "absent_inputs": [n for n, path in inputs.items() if path and not Path(path).exists()],
+        "absent_files": [name for name in files if source and not (source / name).is_file()],
+        "unset": sorted({name for name in needed if name not in os.environ}),
+        "price_per_second": settings.prices.hour.amount / 3600 if settings.prices else None,
+    }
+
+
+def interpreter(wanted: str | None, base: Path) -> str | None:
+    """Return the Python that runs the trials, or None if the one that is wanted is not there.
+
+    That is the study's ``trial.python``, else the active environment's, else cloudtune's own.
+    """
+    if wanted:
+        path = (base / Path(wanted).expanduser()) if os.sep in wanted else Path(wanted)
+        return shutil.which(path)
+    for variable in ("VIRTUAL_ENV", "CONDA_PREFIX"):
+        if home := os.environ.get(variable):
+            found = shutil.which("python", path=str(Path(home, "Scripts" if os.name == "nt" else "bin")))
+            if found:
+                return found
+    return sys.executable
+
+
+def gpus() -> list[str]:
+    """Return the GPUs that this process may use, as CUDA names them."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [name.strip() for name in visible.split(",") if name.strip()]
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return []
+    listed = subprocess.run(
+        [tool, "--query-gpu=index", "--format=csv,noheader"],
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=False,
+    )
+    return listed.stdout.split() if listed.returncode == 0 else []
+
+
+def _path(uri: str, base: Path) -> str | None:
+    """Return the path of a local address, or None if it lies elsewhere."""
+    if uri.startswith("file://"):
+        uri = uri.removeprefix("file://")
+    if "://" in uri:
+        return None
+    return str((base / Path(uri).expanduser()).resolve())

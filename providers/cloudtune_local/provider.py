@@ -1,0 +1,58 @@
+"""The local provider: joins the files beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cloudtune.capabilities import Capabilities, Finding, Mode, Note
+from cloudtune.errors import ProviderError
+from cloudtune.fit import Fitted
+from cloudtune.provider import Facts, JobClient, Json, RunnerPlace, TrialRunner
+from cloudtune.study import Study
+
+from cloudtune_local.capabilities import CAPABILITIES
+from cloudtune_local.lookup import lookup
+from cloudtune_local.request import request
+from cloudtune_local.rules import rules
+from cloudtune_local.settings import LocalSettings
+
+
+class LocalProvider:
+    """This machine. It has a driven mode only: cloudtune's own engine chooses the trials."""
+
+    capabilities: Capabilities = CAPABILITIES
+    settings = LocalSettings
+
+    def lookup(
+        self, study: Study, settings: LocalSettings, base: Path, source: Path | None
+    ) -> Mapping[str, Any]:
+        """Return what must be known of this machine, as JSON data."""
+        return lookup(study, settings, base, source)
+
+    def rules(
+        self, fitted: Fitted, mode: Mode, settings: LocalSettings, facts: Facts
+    ) -> Sequence[Finding | Note]:
+        """Return what only this machine refuses or does otherwise."""
+        return rules(fitted, settings, facts)
+
+    def request(self, fitted: Fitted, mode: Mode, settings: LocalSettings, facts: Facts) -> Json:
+        """Return how each trial is started."""
+        return request(fitted, settings, facts)
+
+    def client(self, settings: LocalSettings) -> JobClient:
+        """Refuse: there is no managed service here.
+
+        Raises:
+            ProviderError: Always.
+        """
+        raise ProviderError("local", "this machine has no managed mode")
+
+    def runner(
+        self, fitted: Fitted, request: Json, facts: Facts, place: RunnerPlace
+    ) -> TrialRunner:
+        """Return what runs single trials as processes."""
+        from cloudtune_local.runner import LocalRunner
+
+        return LocalRunner(request, facts.run_id, place)

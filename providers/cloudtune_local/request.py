@@ -1,0 +1,42 @@
+"""The request of the local provider: what its runner needs to start any trial of the study."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cloudtune.fit import Fitted
+from cloudtune.provider import Facts, Json
+from cloudtune.study import FromEnvironment
+
+from cloudtune_local.settings import LocalSettings
+
+
+def request(fitted: Fitted, settings: LocalSettings, facts: Facts) -> Json:
+    """Return how each trial is started, as plain data."""
+    trial = fitted.study.trial
+    called: dict[str, Any] = {
+        "script": trial.script,
+        "module": trial.module,
+        "command": trial.command,
+    }
+    return {
+        "source": str(facts.source) if facts.source else None,
+        **{key: value for key, value in called.items() if value is not None},
+        "python": facts.own["python"],
+        "args": trial.args,
+        "arguments": trial.arguments,
+        "constants": dict(fitted.study.constants),
+        "resource": fitted.study.strategy.resource,
+        "parameters": list(fitted.study.parameters),
+        "inputs": {name: path for name, path in facts.own["inputs"].items() if path},
+        "env": {
+            name: {"from_env": value.from_env} if isinstance(value, FromEnvironment) else value
+            for name, value in trial.env.items()
+        },
+        "metrics": {name: list(found) for name, found in trial.metrics.items()},
+        "cpus": trial.resources.cpus,
+        "gpus": facts.own["gpus"],
+        "gpus_per_trial": trial.resources.gpus or 0,
+        "parallel": fitted.study.limits.parallel_trials or 1,
+        "grace": settings.grace,
+    }

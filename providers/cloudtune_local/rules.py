@@ -1,0 +1,97 @@
+"""What only this machine refuses or does otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from cloudtune.capabilities import Finding, Note
+from cloudtune.fit import Fitted
+from cloudtune.provider import Facts
+
+from cloudtune_local.settings import LocalSettings
+
+
+def rules(fitted: Fitted, settings: LocalSettings, facts: Facts) -> list[Finding | Note]:
+    """Return the findings and notes of a study on this machine."""
+    return [
+        *_code(fitted, facts.own),
+        *_inputs(fitted, facts.own),
+        *_resources(fitted, facts.own),
+        *_cost(fitted, settings),
+    ]
+
+
+def _code(fitted: Fitted, own: Any) -> Iterator[Finding | Note]:
+    trial = fitted.study.trial
+    if not (trial.script or trial.module or trial.command):
+        yield Finding(
+            "refused", "trial", "there is nothing to run here: give a script, module or command"
+        )
+    for name in own["absent_files"]:
+        path = "trial.script" if name == trial.script else "trial.requirements"
+        yield Finding("refused", path, f"there is no file {name} in the source")
+    if trial.source and not {"*", "local"} & trial.source.keys():
+        yield Finding("refused", "trial.source", "there is no source for local")
+    elif trial.source and "://" in (trial.source.get("local") or trial.source.get("*", "")):
+        yield Finding("refused", "trial.source", "the source is no folder on this machine")
+    if own["python"] is None:
+        yield Finding("refused", "trial.python", f"there is no Python {trial.python}")
+    elif trial.script or trial.module:
+        yield Note("trial.python", f"trials run with {own['python']}")
+    if trial.requirements:
+        yield Note("trial.requirements", "not installed here: the trials' Python must have them")
+    for name in own["unset"]:
+        yield Finding("refused", "trial.env", f"the variable {name} is not set in this shell")
+
+
+def _inputs(fitted: Fitted, own: Any) -> Iterator[Finding]:
+    for name, by_provider in fitted.study.trial.inputs.items():
+        path = f"trial.inputs.{name}"
+        if not {"*", "local"} & by_provider.keys():
+            yield Finding("refused", path, "there is no address for local")
+        elif own["inputs"][name] is None:
+            yield Finding("refused", path, "the address is no path on this machine")
+        elif name in own["absent_inputs"]:
+            yield Finding("refused", path, f"there is nothing at {own['inputs'][name]}")
+
+
+def _resources(fitted: Fitted, own: Any) -> Iterator[Finding | Note]:
+    wanted = fitted.study.trial.resources
+    parallel = fitted.study.limits.parallel_trials or 1
+    have = len(own["gpus"])
+    if wanted.gpus and wanted.gpus * parallel > have:
+        yield Finding(
+            "refused",
+            "trial.resources.gpus",
+            f"{parallel} trials at a time need {wanted.gpus * parallel} GPUs, and {have} are here",
+        )
+    if (wanted.cpus or 1) * parallel > own["cores"]:
+        yield Note(
+            "limits.parallel_trials",
+            f"{parallel} trials at a time with {wanted.cpus or 1} threads each share "
+            f"{own['cores']} cores",
+        )
+    if wanted.memory:
+        yield Finding(
+            "dropped", "trial.resources.memory", "memory is neither reserved nor limited here"
+        )
+
+
+def _cost(fitted: Fitted, settings: LocalSettings) -> Iterator[Finding]:
+    budget = fitted.study.limits.max_cost
+    if budget is None:
+        return
+    if settings.prices is None:
+        yield Finding(
+            "refused",
+            "limits.max_cost",
+            "what this machine costs is not known: give providers.local.prices.hour, "
+            f"as in 0.40 {budget.currency}",
+        )
+    elif settings.prices.hour.currency != budget.currency:
+        yield Finding(
+            "refused",
+            "limits.max_cost",
+            f"the budget is in {budget.currency} and the price in {settings.prices.hour.currency}",
+        )
