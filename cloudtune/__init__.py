@@ -1,3 +1,81 @@
-"""One tuning study, any tuning service, one report."""
+"""One tuning study, any tuning service, one report.
+
+::
+
+    import cloudtune
+
+    study = cloudtune.load("study.yaml")
+    plan = cloudtune.plan(study, on="local")
+    run = cloudtune.run(study)
+    run.results().best
+
+Everything is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from cloudtune.api import Results, Run, plan, resume, run, start
+    from cloudtune.errors import (
+        CloudtuneError,
+        LedgerError,
+        MissingExtraError,
+        ProviderError,
+        StudyError,
+        UnsupportedError,
+        UsageError,
+    )
+    from cloudtune.loading import load
+    from cloudtune.study import Study
+
+_HOMES = {
+    "cloudtune.api": ("Results", "Run", "plan", "resume", "run", "start"),
+    "cloudtune.errors": (
+        "CloudtuneError",
+        "LedgerError",
+        "MissingExtraError",
+        "ProviderError",
+        "StudyError",
+        "UnsupportedError",
+        "UsageError",
+    ),
+    "cloudtune.loading": ("load",),
+    "cloudtune.study": ("Study",),
+}
+
+__all__ = [
+    "CloudtuneError",
+    "LedgerError",
+    "MissingExtraError",
+    "ProviderError",
+    "Results",
+    "Run",
+    "Study",
+    "StudyError",
+    "UnsupportedError",
+    "UsageError",
+    "load",
+    "plan",
+    "resume",
+    "run",
+    "start",
+]
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    for home, names in _HOMES.items():
+        if name in names:
+            value = getattr(import_module(home), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module 'cloudtune' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

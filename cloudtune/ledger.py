@@ -330,6 +330,12 @@ class Ledger:
         for seq, kind, body in rows:
             yield seq, KINDS[kind](**json.loads(body))
 
+    def remove(self, run: str) -> None:
+        """Forget a run; its files stay."""
+        with self._transaction(durable=True):
+            for table, column in (("events", "run"), ("jobs", "run"), ("runs", "id")):
+                self._db.execute(f"DELETE FROM {table} WHERE {column}=?", (run,))  # noqa: S608
+
     @contextmanager
     def hold(self, run: str) -> Iterator[None]:
         """Hold a run for this process while the block runs.

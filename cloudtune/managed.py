@@ -9,7 +9,7 @@ from queue import Empty
 from cloudtune.driver import Inbox, Outcome, StopRequest
 from cloudtune.events import Ended, Event, Measured, Started
 from cloudtune.fit import Fitted, restore
-from cloudtune.plan import Plan
+from cloudtune.planning import Plan
 from cloudtune.provider import JobClient, JobRef, RawTrial
 from cloudtune.results import Trials
 

@@ -23,9 +23,9 @@ from cloudtune.space import (
     Space,
     Value,
     count_of,
-    is_active,
     mirrored,
     resolved_scale,
+    same,
     spread,
     value_at,
     values_of,
@@ -33,7 +33,6 @@ from cloudtune.space import (
 from cloudtune.study import (
     BoolParameter,
     CategoricalParameter,
-    DiscreteParameter,
     FloatParameter,
     IntParameter,
 )
@@ -72,15 +71,16 @@ class Axis:
     def place(self, value: Value) -> Place:
         """Return the place of a value that the node has."""
         parameter = self.node.parameter
-        match parameter:
-            case FloatParameter() if self.count is None:
-                return _share(parameter, float(value))
-            case FloatParameter() | IntParameter():
-                step = parameter.step or 1
-                return round((value - parameter.min) / step) if step else 0  # type: ignore[operator]
-            case _:
-                members = values_of(parameter) or ()
-                return next(i for i, member in enumerate(members) if _identical(member, value))
+        if not isinstance(parameter, IntParameter | FloatParameter):
+            members = values_of(parameter) or ()
+            return next(place for place, member in enumerate(members) if same(member, value))
+        assert not isinstance(value, str)
+        if self.count is None:
+            assert isinstance(parameter, FloatParameter)
+            return _share(parameter, float(value))
+        if isinstance(parameter, IntParameter):
+            return (int(value) - parameter.min) // (parameter.step or 1)
+        return round((value - parameter.min) / parameter.step) if parameter.step else 0
 
     def at(self, share: float) -> Value:
         """Return the value at a share (0 to 1) of an even spread over what is likely."""
@@ -114,15 +114,17 @@ class Axis:
         parameter = self.node.parameter
         if self.count is None or not isinstance(parameter, IntParameter | FloatParameter):
             return None
-        step = parameter.step or 1
+        first = float(parameter.min) if isinstance(parameter, FloatParameter) else parameter.min
         match resolved_scale(parameter):
             case "log":
-                return max(1, round(parameter.min / step))
+                pass
             case "reverse_log":
-                near, _ = mirrored(parameter.min, parameter.max)
-                return max(1, round(near / step))
+                first = first if first > 0 else mirrored(parameter.min, parameter.max)[0]
             case _:
                 return None
+        step = parameter.step or 1
+        whole = isinstance(first, int) and isinstance(step, int)
+        return max(1, (first + step // 2) // step if whole else round(first / step))
 
     def distribution(self) -> BaseDistribution:
         """Return what Optuna searches in place of this axis."""
@@ -158,3 +160,16 @@ class Axis:
 def axes_of(space: Space) -> tuple[Axis, ...]:
     """Return one axis a node, in the order of the space."""
     return tuple(Axis(node) for node in space.nodes)
+
+
+def _share(parameter: FloatParameter, value: float) -> float:
+    low, high = float(parameter.min), float(parameter.max)
+    match resolved_scale(parameter):
+        case "log":
+            share = math.log(value / low) / math.log(high / low)
+        case "reverse_log":
+            near, far = mirrored(low, high)
+            share = 1 - math.log((high - value + near) / near) / math.log(far / near)
+        case _:
+            share = (value / 2 - low / 2) / (high / 2 - low / 2)
+    return min(max(share, 0.0), 1.0)

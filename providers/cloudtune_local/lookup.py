@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from cloudtune.study import FromEnvironment, Study
-
 from cloudtune_local.settings import LocalSettings
 
 

@@ -11,7 +11,6 @@ from cloudtune.errors import ProviderError
 from cloudtune.fit import Fitted
 from cloudtune.provider import Facts, JobClient, Json, RunnerPlace, TrialRunner
 from cloudtune.study import Study
-
 from cloudtune_local.capabilities import CAPABILITIES
 from cloudtune_local.lookup import lookup
 from cloudtune_local.request import request

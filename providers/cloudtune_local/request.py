@@ -7,7 +7,6 @@ from typing import Any
 from cloudtune.fit import Fitted
 from cloudtune.provider import Facts, Json
 from cloudtune.study import FromEnvironment
-
 from cloudtune_local.settings import LocalSettings
 
 

@@ -8,7 +8,6 @@ from typing import Any
 from cloudtune.capabilities import Finding, Note
 from cloudtune.fit import Fitted
 from cloudtune.provider import Facts
-
 from cloudtune_local.settings import LocalSettings
 
 

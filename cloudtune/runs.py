@@ -21,7 +21,7 @@ from cloudtune.errors import CloudtuneError, UsageError
 from cloudtune.events import Event
 from cloudtune.ledger import JobRecord, Ledger, RunRecord, state_folder
 from cloudtune.managed import ManagedJob
-from cloudtune.plan import Plan, from_json, plan_again
+from cloudtune.planning import Plan, from_json, plan_again
 from cloudtune.provider import RunnerPlace
 from cloudtune.results import StudyResult, result_of
 from cloudtune.study import Study

@@ -1,0 +1,5 @@
+"""``python -m cloudtune`` is ``cloudtune``."""
+
+from cloudtune.cli import main
+
+main()

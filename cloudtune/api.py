@@ -1,0 +1,175 @@
+"""The same from Python, in a script or a notebook."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cloudtune import planning, results, runs
+from cloudtune.driver import Outcome
+from cloudtune.errors import UsageError
+from cloudtune.ledger import Ledger, new_run_id, state_folder
+from cloudtune.planning import Plan
+from cloudtune.results import StudyResult, Trial
+from cloudtune.study import Study
+
+
+def plan(study: Study, on: str = "local") -> Plan:
+    """Return what would be sent to a provider for a study; nothing is sent.
+
+    Raises:
+        UsageError: If there is no such provider.
+        StudyError: If the provider's settings in the study are wrong.
+    """
+    return planning.plan(study, on)
+
+
+@dataclass(frozen=True)
+class Results:
+    """What the jobs of a run found, one `StudyResult` each."""
+
+    jobs: tuple[StudyResult, ...]
+
+    def __iter__(self) -> Iterator[StudyResult]:
+        """Yield each job's result."""
+        return iter(self.jobs)
+
+    def __getitem__(self, provider: str) -> StudyResult:
+        """Return the result of one provider's job."""
+        return next(job for job in self.jobs if job.provider == provider)
+
+    @property
+    def best(self) -> Trial | None:
+        """The best trial of all jobs that were not emulated; None if the objective is not one."""
+        kept = [job for job in self.jobs if not job.emulated] or list(self.jobs)
+        found = [job.best for job in kept if job.best]
+        goals = Study.model_validate(self.jobs[0].study).objectives
+        return results.best(found, goals[0].goal) if found else None
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """The trials of all jobs."""
+        return tuple(trial for job in self.jobs for trial in job.trials)
+
+    def to_pandas(self) -> Any:
+        """Return a pandas DataFrame, one row a trial; needs ``cloudtune[data]``."""
+        return results.to_pandas(self.jobs)
+
+    def to_polars(self) -> Any:
+        """Return a polars DataFrame, one row a trial; needs ``cloudtune[polars]``."""
+        return results.to_polars(self.jobs)
+
+    def to_parquet(self, path: str | Path) -> None:
+        """Write a Parquet file, one row a trial; needs ``cloudtune[data]``."""
+        results.to_parquet(self.jobs, Path(path))
+
+
+class Run:
+    """One run: a handle that can be made again from its id."""
+
+    def __init__(self, id: str) -> None:  # noqa: A002
+        self.id = id
+        self.outcomes: dict[str, Outcome] = {}
+        """How each job ended, by provider; empty while the run goes on or after another process."""
+        self._thread: threading.Thread | None = None
+        self._error: BaseException | None = None
+
+    def __repr__(self) -> str:
+        return f"Run({self.id!r})"
+
+    def results(self) -> Results:
+        """Return what each job found so far."""
+        return Results(tuple(runs.results(self.id)))
+
+    def wait(self) -> Run:
+        """Return when all jobs ended.
+
+        Raises:
+            CloudtuneError: If the run could not be executed.
+        """
+        if self._thread:
+            self._thread.join()
+        if self._error:
+            raise self._error
+        return self
+
+    def stop(self) -> None:
+        """Ask the run to end gracefully; it can be resumed."""
+        runs.stop(self.id)
+
+    def _execute(self, *, show: bool) -> Run:
+        from cloudtune.cli.progress import progress
+
+        shown = progress() if show else None
+        try:
+            self.outcomes = runs.execute(self.id, shown)
+        finally:
+            if shown:
+                shown.close()
+        return self
+
+    def _execute_apart(self) -> Run:
+        def work() -> None:
+            try:
+                self._execute(show=False)
+            except Exception as error:  # noqa: BLE001  (raised again by wait)
+                self._error = error
+
+        self._thread = threading.Thread(target=work, name=f"cloudtune {self.id}")
+        self._thread.start()
+        return self
+
+
+def run(study: Study | Plan, on: str | Sequence[str] = "local", *, show: bool = True) -> Run:
+    """Run a study, or a plan as it is, and return when all jobs ended.
+
+    Ctrl-C, or the notebook's stop button, ends it gracefully; the handle is still returned.
+
+    Args:
+        study: What to run.
+        on: One provider or several.
+        show: Whether progress is shown.
+
+    Raises:
+        UnsupportedError: If a provider cannot run the study.
+    """
+    return _created(study, on)._execute(show=show)  # pyright: ignore[reportPrivateUsage]
+
+
+def start(study: Study | Plan, on: str | Sequence[str] = "local") -> Run:
+    """Start a run in the background of this process and return at once.
+
+    Raises:
+        UnsupportedError: If a provider cannot run the study.
+    """
+    return _created(study, on)._execute_apart()  # pyright: ignore[reportPrivateUsage]
+
+
+def resume(run: str | None = None, *, show: bool = True) -> Run:
+    """Go on with a run that was stopped or killed, the latest when left out.
+
+    Raises:
+        UsageError: If there is no such run, or its study's file has changed.
+    """
+    from cloudtune.resuming import prepare
+
+    with Ledger(state_folder()) as ledger:
+        record = ledger.run(run)
+    prepare(record)
+    return Run(record.id)._execute(show=show)  # pyright: ignore[reportPrivateUsage]
+
+
+def _created(study: Study | Plan, on: str | Sequence[str]) -> Run:
+    if isinstance(study, Plan):
+        return Run(runs.create([study]))
+    names = [on] if isinstance(on, str) else list(dict.fromkeys(on))
+    if not names:
+        raise UsageError("name at least one provider")
+    run_id = new_run_id()
+    first = planning.plan(study, names[0], run_id=run_id)
+    seed = first.facts.seed
+    rest = [planning.plan(study, name, run_id=run_id, seed=seed) for name in names[1:]]
+    return Run(runs.create([first, *rest]))

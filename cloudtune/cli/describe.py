@@ -1,0 +1,197 @@
+"""Plans, runs and trials in words: lines for people, rows for tables and machines."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from cloudtune.capabilities import Capabilities, Finding, located
+from cloudtune.space import Space, Value, text
+from cloudtune.study import Study
+
+if TYPE_CHECKING:
+    from cloudtune.planning import Plan
+    from cloudtune.results import StudyResult, Trial
+
+
+def space_line(study: Study) -> str:
+    """Return one sentence on what a study varies and optimises."""
+    space = Space.of(study)
+    count = len({node.name for node in space.nodes})
+    size = f", {space.size:,} combinations" if space.nodes and space.size else ""
+    goals = " and ".join(f"{o.goal} {o.metric}" for o in study.objectives) or "no objective yet"
+    return f"{count} parameter{'s' if count != 1 else ''}{size}; {goals}."
+
+
+def plan_lines(plan: Plan, *, brief: bool) -> list[str]:
+    """Return a plan as lines; brief leaves the request out."""
+    study = plan.fitted.study
+    word = "cannot run this study" if plan.refused else "can run this study"
+    lines = [f"{plan.provider}: {word}, mode {plan.mode}"]
+    if not brief:
+        lines += [
+            f"  strategy   {strategy_words(study, plan.facts.seed)}",
+            f"  limits     {limit_words(study)}",
+            f"  survives this machine being switched off: {'yes' if plan.unattended else 'no'}",
+        ]
+    for finding in plan.findings:
+        lines.append(f"  {located(plan.study, finding.path)}{finding}")
+    for note in plan.notes:
+        lines.append(f"  note: {located(plan.study, note.path)}{note}")
+    for mode, findings in plan.other_mode.items():
+        what = "; ".join(str(finding) for finding in findings) or "nothing lost"
+        lines.append(f"  in {mode} mode: {what}")
+    if not brief:
+        lines += ["  request:", *_indented(json.dumps(plan.request, indent=2, ensure_ascii=False))]
+    return lines
+
+
+def _indented(block: str) -> Iterable[str]:
+    return (f"    {line}" for line in block.splitlines())
+
+
+def strategy_words(study: Study, seed: int) -> str:
+    """Return the strategy in words, with the seed that is used."""
+    strategy = study.strategy
+    method = f" ({strategy.method})" if strategy.method else ""
+    return f"{strategy.name}{method}, seed {seed}"
+
+
+def limit_words(study: Study) -> str:
+    """Return the limits in the study file's own words."""
+    said = study.limits.model_dump(mode="json", exclude_none=True)
+    return ", ".join(f"{name} {value}" for name, value in said.items()) or "none"
+
+
+def assignment_words(parameters: Mapping[str, Value]) -> str:
+    """Return an assignment in one line, floats shortened for reading."""
+    return " ".join(f"{name}={short(value)}" for name, value in parameters.items())
+
+
+def short(value: Value) -> str:
+    """Return a value for reading, a float with four digits."""
+    return f"{value:.4g}" if isinstance(value, float) else text(value)
+
+
+def paste_lines(study: Study, trial: Trial) -> list[str]:
+    """Return a trial's parameters as YAML for a study and as words for the script."""
+    from cloudtune.trial import appended_words
+
+    values = {**study.constants, **trial.parameters}
+    words = appended_words(values, study.trial.arguments)
+    listed = [f"{json.dumps(k)}: {json.dumps(v)}" for k, v in trial.parameters.items()]
+    lines = [f"  as JSON: {{{', '.join(listed)}}}"]
+    if words:
+        lines.append(f"  as words: {shlex.join(words)}")
+    return lines
+
+
+def state_counts(trials: Sequence[Trial]) -> dict[str, int]:
+    """Return how many trials are in each state, only those that occur."""
+    counts: dict[str, int] = {}
+    for trial in trials:
+        counts[trial.state] = counts.get(trial.state, 0) + 1
+    return counts
+
+
+def expected_trials(study: Study) -> int | None:
+    """Return how many trials a job will run if nothing ends it before, or None."""
+    limits = [study.limits.max_trials]
+    if study.strategy.name == "grid":
+        limits.append(Space.of(study).size)
+    if study.strategy.name == "list":
+        limits.append(len(study.initial_trials))
+    known = [limit for limit in limits if limit is not None]
+    return min(known) if known else None
+
+
+def summary_lines(result: StudyResult, folder: str) -> list[str]:
+    """Return what a run's user wants to see at its end."""
+    study = Study.model_validate(result.study)
+    trials = result.trials
+    seconds = (result.ended or 0) - (result.started or 0)
+    took = f" in {duration_words(seconds)}" if seconds > 0 else ""
+    counts = ", ".join(
+        f"{n} {state.replace('_', ' ')}" for state, n in state_counts(trials).items()
+    )
+    lines = [f"{len(trials)} trials{took}: {counts or 'none'}"]
+    if result.reason:
+        lines.append(f"ended: {result.reason}")
+    if len(study.objectives) > 1:
+        lines.append(f"Pareto set of {len(result.pareto)} trials:")
+        for trial in result.pareto:
+            lines.append(
+                f"  trial {trial.number}  {objective_words(study, trial)}  "
+                f"{assignment_words(trial.parameters)}"
+            )
+    elif best := result.best:
+        lines += [f"best: {objective_words(study, best)} in trial {best.number}"]
+        lines += [f"  {name}: {text(value)}" for name, value in best.parameters.items()]
+        lines += paste_lines(study, best)
+    else:
+        lines.append("no trial measured the objective")
+    failed = [trial for trial in trials if trial.state == "failed"]
+    lines += failure_lines(result.run, failed)
+    lines.append(f"run {result.run}; everything is in {folder}")
+    return lines
+
+
+def failure_lines(run: str, failed: Sequence[Trial]) -> list[str]:
+    """Return the failures by cause, with the last words of the first of each."""
+    by_reason: dict[str, list[Trial]] = {}
+    for trial in failed:
+        by_reason.setdefault(trial.reason, []).append(trial)
+    lines: list[str] = []
+    for reason, trials in by_reason.items():
+        first = trials[0]
+        count = f"{len(trials)} trials" if len(trials) > 1 else f"trial {first.number}"
+        lines.append(f"failed: {count}: {reason}")
+        lines += [f"  | {line}" for line in first.log_tail.splitlines()[-3:]]
+        lines.append(f"  more: cloudtune logs {run} {first.number}")
+    return lines
+
+
+def objective_words(study: Study, trial: Trial) -> str:
+    """Return a trial's objectives by name."""
+    values = zip(study.objectives, trial.objective or (), strict=False)
+    return ", ".join(f"{o.metric} {value:.6g}" for o, value in values) or "not measured"
+
+
+def duration_words(seconds: float) -> str:
+    """Return a duration for reading."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def capability_rows(found: Sequence[Capabilities]) -> list[dict[str, Any]]:
+    """Return one row a provider and mode, for the table of providers."""
+    rows: list[dict[str, Any]] = []
+    for each in found:
+        for mode in ("managed", "driven"):
+            able = each.of(mode)
+            if able is not None:
+                rows.append(
+                    {
+                        "provider": each.provider,
+                        "mode": mode,
+                        "strategies": ", ".join(sorted(able.strategies)),
+                        "parameters": ", ".join(able.parameters),
+                        "conditions": able.conditions,
+                        "early stopping": ", ".join(sorted(able.early_stopping)),
+                        "most trials": able.max_trials.value if able.max_trials else None,
+                        "verified": each.verified,
+                    }
+                )
+    return rows
+
+
+def finding_words(findings: Iterable[Finding]) -> list[str]:
+    """Return findings as lines."""
+    return [str(finding) for finding in findings]

@@ -1,0 +1,58 @@
+"""Options and arguments that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+
+def _complete_providers(_c: click.Context, _p: click.Parameter, typed: str) -> list[str]:
+    from cloudtune import registry
+
+    return [name for name in registry.names() if name.startswith(typed)]
+
+
+def _complete_runs(_c: click.Context, _p: click.Parameter, typed: str) -> list[str]:
+    from cloudtune.errors import CloudtuneError
+    from cloudtune.ledger import Ledger, state_folder
+
+    try:
+        with Ledger(state_folder()) as ledger:
+            return [run.id for run in ledger.runs() if run.id.startswith(typed)]
+    except CloudtuneError:
+        return []
+
+
+study_argument = click.argument("study", type=click.Path(path_type=str))
+run_argument = click.argument("run", required=False, shell_complete=_complete_runs)
+runs_argument = click.argument("runs", nargs=-1, metavar="[RUN]...", shell_complete=_complete_runs)
+on_option = click.option(
+    "--on",
+    multiple=True,
+    metavar="PROVIDER",
+    shell_complete=_complete_providers,
+    help="Where it runs; may be given several times. Without it: local.",
+)
+set_option = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="PATH=VALUE",
+    help="Override one field of the study, as limits.max_trials=50.",
+)
+strict_option = click.option(
+    "--strict", is_flag=True, help="Take anything approximated or dropped as an error."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+
+
+def examples(*lines: str) -> Callable[[Any], Any]:
+    """Return a decorator that adds examples to a command's help."""
+
+    def add(command: click.Command) -> click.Command:
+        command.epilog = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+        return command
+
+    return add

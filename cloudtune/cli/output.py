@@ -1,0 +1,147 @@
+"""Commands about results: results, clean."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cloudtune.cli.options import examples, json_option, runs_argument
+
+if TYPE_CHECKING:
+    from cloudtune.results import StudyResult
+
+
+@examples(
+    "cloudtune results",
+    "cloudtune results --best",
+    "cloudtune results --format jsonl | jq .objective",
+    "cloudtune results k7f2 --format parquet -o trials.parquet",
+)
+@click.command()
+@runs_argument
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json", "jsonl", "csv", "parquet"]),
+    default="table",
+    show_default=True,
+)
+@click.option("--best", "only_best", is_flag=True, help="Only the best trial, or the Pareto set.")
+@click.option("-o", "output", type=click.Path(path_type=Path, dir_okay=False), help="Into a file.")
+@json_option
+def results(
+    runs: tuple[str, ...], form: str, *, only_best: bool, output: Path | None, as_json: bool
+) -> None:
+    """Print the trials of each RUN, the latest when left out.
+
+    json is the whole result, one for each job; jsonl is one line a trial; csv and parquet are flat.
+    """
+    from cloudtune.runs import results as results_of
+
+    found = [result for run in runs or (None,) for result in results_of(run)]
+    if only_best:
+        found = [_best(result) for result in found]
+    form = "json" if as_json else form
+    if form == "parquet":
+        _write_parquet(found, output)
+    elif form == "table" and output is None:
+        _show(found)
+    else:
+        _write(_rendered(found, form), output)
+
+
+def _best(result: StudyResult) -> StudyResult:
+    from dataclasses import replace
+
+    kept = result.pareto or ((result.best,) if result.best else ())
+    if result.best:
+        kept = (result.best,)
+    return replace(result, trials=kept)
+
+
+def _rendered(found: list[StudyResult], form: str) -> str:
+    from cloudtune.results import rows, trial_lines
+
+    if form == "json":
+        return "[" + ",".join(result.to_json() for result in found) + "]\n"
+    if form == "jsonl":
+        return "".join(line + "\n" for result in found for line in trial_lines(result))
+    flat = [row for result in found for row in rows(result)]
+    columns = list(dict.fromkeys(name for row in flat for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(flat)
+    return text.getvalue()
+
+
+def _write(text: str, output: Path | None) -> None:
+    if output:
+        output.write_text(text, "utf-8")
+    else:
+        sys.stdout.write(text)
+
+
+def _write_parquet(found: list[StudyResult], output: Path | None) -> None:
+    from cloudtune.errors import UsageError
+    from cloudtune.results import to_parquet
+
+    if output is None:
+        raise UsageError("parquet goes into a file: add -o trials.parquet")
+    to_parquet(found, output)
+
+
+def _show(found: list[StudyResult]) -> None:
+    from cloudtune.cli.tables import show_table
+    from cloudtune.results import rows
+
+    table: list[dict[str, Any]] = []
+    for result in found:
+        for trial, row in zip(result.trials, rows(result), strict=True):
+            shown: dict[str, Any] = {} if len(found) == 1 else {"on": result.provider}
+            shown |= {"trial": trial.number, "state": trial.state.replace("_", " ")}
+            shown |= {k.partition(".")[2]: v for k, v in row.items() if k.startswith("objective.")}
+            shown |= {k.partition(".")[2]: v for k, v in row.items() if k.startswith("parameters.")}
+            if trial.started and trial.ended:
+                shown["seconds"] = round(trial.ended - trial.started, 2)
+            if trial.reason:
+                shown["reason"] = trial.reason
+            table.append(shown)
+    show_table(table)
+
+
+@examples("cloudtune clean", "cloudtune clean k7f2 --yes")
+@click.command()
+@runs_argument
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+def clean(runs: tuple[str, ...], *, yes: bool, as_json: bool) -> None:
+    """Remove each RUN that ended, with its files and its results; all of them when left out."""
+    from cloudtune.errors import UsageError
+    from cloudtune.ledger import Ledger, state_folder
+
+    with Ledger(state_folder()) as ledger:
+        records = [ledger.run(run) for run in runs] if runs else ledger.runs()
+        held = {record.id for record in records if ledger.holder(record.id) is not None}
+        if runs and held:
+            raise UsageError(
+                f"{', '.join(sorted(held))} is running; `cloudtune stop` ends it first"
+            )
+        chosen = [record for record in records if record.id not in held]
+        names = ", ".join(record.id for record in chosen)
+        if not chosen:
+            click.echo("[]" if as_json else "nothing to remove")
+            return
+        if not yes:
+            click.confirm(f"Remove {len(chosen)} runs with their results ({names})?", abort=True)
+        for record in chosen:
+            ledger.remove(record.id)
+            shutil.rmtree(ledger.run_folder(record.id), ignore_errors=True)
+        click.echo(json.dumps([record.id for record in chosen]) if as_json else f"removed {names}")

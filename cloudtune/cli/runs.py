@@ -1,0 +1,315 @@
+"""Commands about runs: run, status, watch, logs, stop, resume."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cloudtune.cli.options import (
+    examples,
+    json_option,
+    on_option,
+    run_argument,
+    set_option,
+    strict_option,
+    study_argument,
+)
+
+if TYPE_CHECKING:
+    from cloudtune.ledger import Ledger, RunRecord
+    from cloudtune.planning import Plan
+
+
+@examples(
+    "cloudtune run study.yaml",
+    "cloudtune run study.yaml --set limits.max_trials=100 --set strategy=random",
+    "cloudtune run plan.json",
+    "cloudtune run study.yaml --detach && cloudtune watch",
+)
+@click.command()
+@study_argument
+@on_option
+@set_option
+@strict_option
+@click.option("--detach", is_flag=True, help="Return at once; the run goes on in the background.")
+@json_option
+def run(
+    study: str,
+    on: tuple[str, ...],
+    overrides: tuple[str, ...],
+    *,
+    strict: bool,
+    detach: bool,
+    as_json: bool,
+) -> None:
+    """Run STUDY, a study file or a plan that was saved, to its end.
+
+    Ctrl-C ends it gracefully, and `cloudtune resume` goes on with it.
+    """
+    from cloudtune.runs import create
+
+    plans = _plans(study, on, overrides)
+    for each in plans:
+        each.require(strict=strict)
+        for finding in each.findings:
+            click.echo(f"{each.provider}: {finding}", err=True)
+    run_id = create(plans)
+    if detach:
+        _detach(run_id)
+        if as_json:
+            click.echo(json.dumps({"run": run_id}))
+        else:
+            click.echo(f"run {run_id} goes on in the background; cloudtune watch {run_id}")
+        return
+    _execute(run_id, as_json=as_json)
+
+
+def _plans(study: str, on: tuple[str, ...], overrides: tuple[str, ...]) -> list[Plan]:
+    from cloudtune.errors import UsageError
+    from cloudtune.ledger import new_run_id
+    from cloudtune.loading import load
+    from cloudtune.planning import from_json
+    from cloudtune.planning import plan as make_plan
+
+    if study.endswith(".json") and (held := _saved_plan(Path(study))) is not None:
+        if on or overrides:
+            raise UsageError("a saved plan is run as it is; --on and --set are for studies")
+        return [from_json(data) for data in held]
+    loaded = load(study, overrides=overrides)
+    run_id = new_run_id()
+    seed: int | None = None
+    plans: list[Plan] = []
+    for name in dict.fromkeys(on or ("local",)):
+        plans.append(make_plan(loaded, name, run_id=run_id, seed=seed))
+        seed = plans[0].facts.seed
+    return plans
+
+
+def _saved_plan(path: Path) -> list[Any] | None:
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return data if isinstance(data, list) else None
+
+
+def _detach(run_id: str) -> None:
+    import os
+    import subprocess
+
+    from cloudtune.ledger import Ledger, state_folder
+
+    with Ledger(state_folder()) as ledger:
+        folder = ledger.run_folder(run_id)
+    with (folder / "progress.log").open("ab") as log:
+        subprocess.Popen(
+            [sys.executable, "-m", "cloudtune", "resume", run_id],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env={**os.environ, "CLOUDTUNE_HOME": str(folder.parent.parent)},
+        )
+
+
+def _execute(run_id: str, *, as_json: bool) -> None:
+    """Execute a run with progress, print its summary and leave with its exit code."""
+    from cloudtune.cli.describe import summary_lines
+    from cloudtune.cli.progress import progress
+    from cloudtune.ledger import state_folder
+    from cloudtune.runs import execute, exit_code, results
+
+    shown = progress()
+    try:
+        outcomes = execute(run_id, shown)
+    finally:
+        shown.close()
+    found = results(run_id)
+    if as_json:
+        click.echo("[" + ",".join(result.to_json() for result in found) + "]")
+    else:
+        folder = state_folder() / "runs" / run_id
+        for result in found:
+            click.echo("\n".join(summary_lines(result, str(folder))))
+    code = exit_code(outcomes, found)
+    if code == 130:
+        click.echo(f"interrupted; go on with: cloudtune resume {run_id}", err=True)
+    raise SystemExit(code)
+
+
+@examples("cloudtune status", "cloudtune status --json", "cloudtune status k7f2")
+@click.command()
+@run_argument
+@json_option
+def status(run: str | None, as_json: bool) -> None:
+    """List all runs, newest first, or tell how RUN stands."""
+    from cloudtune.errors import UsageError
+    from cloudtune.ledger import Ledger, state_folder
+
+    try:
+        ledger = Ledger(state_folder())
+    except UsageError:
+        if run is not None:
+            raise
+        click.echo("[]" if as_json else "no runs yet; `cloudtune run STUDY` starts one")
+        return
+    with ledger:
+        records = ledger.runs() if run is None else [ledger.run(run)]
+        rows = [_status(ledger, record) for record in records]
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    from cloudtune.cli.tables import show_table
+
+    show_table([{key: _shown(key, row[key]) for key in row if key != "jobs"} for row in rows])
+
+
+def _shown(key: str, value: Any) -> Any:
+    if key == "created":
+        return time.strftime("%Y-%m-%d %H:%M", time.localtime(value))
+    return (
+        " ".join(f"{n} {name}" for name, n in value.items()) if isinstance(value, dict) else value
+    )
+
+
+def _status(ledger: Ledger, record: RunRecord) -> dict[str, Any]:
+    """Return how a run stands as plain data; a run that nobody holds is not running."""
+    from cloudtune.cli.describe import state_counts
+    from cloudtune.results import result_of
+
+    found = [
+        result_of(record, job, (event for _, event in ledger.events(record.id, job.provider)))
+        for job in record.jobs
+    ]
+    held = ledger.holder(record.id) is not None
+    jobs: list[dict[str, Any]] = []
+    for result in found:
+        state = result.state
+        word = "interrupted" if state in {"running", "pending"} and not held else state
+        jobs.append(
+            {
+                "provider": result.provider,
+                "mode": result.mode,
+                "state": word,
+                "reason": result.reason,
+                "trials": state_counts(result.trials),
+                "best": list(result.best.objective or ()) if result.best else None,
+            }
+        )
+    first = jobs[0]
+    return {
+        "run": record.id,
+        "name": record.name,
+        "created": record.created,
+        "on": ", ".join(job["provider"] for job in jobs),
+        "state": ", ".join(dict.fromkeys(job["state"] for job in jobs)),
+        "trials": first["trials"],
+        "best": first["best"][0] if first["best"] else None,
+        "jobs": jobs,
+    }
+
+
+@examples("cloudtune watch", "cloudtune watch k7f2")
+@click.command()
+@run_argument
+def watch(run: str | None) -> None:
+    """Show RUN while it goes on, from any shell; Ctrl-C ends the watching, not the run."""
+    from cloudtune.cli.describe import summary_lines
+    from cloudtune.cli.progress import progress
+    from cloudtune.driver import Outcome
+    from cloudtune.ledger import Ledger, state_folder
+    from cloudtune.planning import from_json
+    from cloudtune.runs import results
+
+    with Ledger(state_folder()) as ledger:
+        record = ledger.run(run)
+        shown = progress()
+        seen = dict.fromkeys((job.provider for job in record.jobs), 0)
+        try:
+            for job in record.jobs:
+                past = list(ledger.events(record.id, job.provider))
+                seen[job.provider] = past[-1][0] if past else 0
+                shown.begin(from_json(job.plan), [event for _, event in past])
+            while ledger.holder(record.id) is not None:
+                for provider in seen:
+                    for seq, event in ledger.events(record.id, provider, seen[provider]):
+                        seen[provider] = seq
+                        shown.event(provider, event)
+                time.sleep(0.3)
+            for provider in seen:
+                shown.end(provider, Outcome("unknown", ""))
+        finally:
+            shown.close()
+        for result in results(record.id):
+            click.echo("\n".join(summary_lines(result, str(ledger.run_folder(record.id)))))
+        if any(job.state in {"running", "pending"} for job in ledger.run(record.id).jobs):
+            click.echo(f"nobody runs it now; go on with: cloudtune resume {record.id}", err=True)
+
+
+@examples("cloudtune logs", "cloudtune logs 7", "cloudtune logs k7f2 7")
+@click.command()
+@click.argument("words", nargs=-1, metavar="[RUN] [TRIAL]")
+@click.option("--on", metavar="PROVIDER", default="local", help="Whose trial.", show_default=True)
+def logs(words: tuple[str, ...], on: str) -> None:
+    """Print what TRIAL of RUN printed; the last trial of the latest run when left out."""
+    from cloudtune.errors import UsageError
+    from cloudtune.ledger import Ledger, state_folder
+    from cloudtune.runs import job_folder
+
+    if len(words) > 2:
+        raise click.UsageError("give at most a run and a trial's number")
+    trial = int(words[-1]) if words and words[-1].isdecimal() else None
+    run = next((word for word in words[:1] if trial is None or len(words) == 2), None)
+    with Ledger(state_folder()) as ledger:
+        record = ledger.run(run)
+        numbers = [event.number for _, event in ledger.events(record.id, on)]
+        if not numbers:
+            raise UsageError(f"run {record.id} has no trials on {on} yet")
+        number = trial if trial is not None else max(numbers)
+        if number not in numbers:
+            raise UsageError(f"run {record.id} has no trial {number}; the last is {max(numbers)}")
+        path = job_folder(ledger, record.id, on) / "trials" / str(number) / "log.txt"
+    if not path.exists():
+        raise UsageError(f"trial {number} of run {record.id} left no log")
+    safe = sys.stdout.isatty()
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            click.echo(_harmless(line) if safe else line, nl=False)
+
+
+def _harmless(line: str) -> str:
+    return "".join(
+        c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in line
+    )
+
+
+@examples("cloudtune stop", "cloudtune stop k7f2")
+@click.command()
+@run_argument
+def stop(run: str | None) -> None:
+    """End RUN gracefully; `cloudtune resume` goes on with it."""
+    from cloudtune.runs import stop as stop_run
+
+    run_id = stop_run(run)
+    click.echo(f"asked run {run_id} to end; go on later with: cloudtune resume {run_id}")
+
+
+@examples("cloudtune resume", "cloudtune resume k7f2 --set limits.max_trials=100")
+@click.command()
+@run_argument
+@set_option
+@json_option
+def resume(run: str | None, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Go on with RUN from where it stopped, toward the same total; limits can be raised."""
+    from cloudtune.ledger import Ledger, state_folder
+    from cloudtune.resuming import prepare
+
+    with Ledger(state_folder()) as ledger:
+        record = ledger.run(run)
+    prepare(record, overrides)
+    _execute(record.id, as_json=as_json)

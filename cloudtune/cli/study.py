@@ -1,0 +1,159 @@
+"""Commands about a study before it runs: init, check, plan, schema, providers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cloudtune.cli.options import (
+    examples,
+    json_option,
+    on_option,
+    set_option,
+    strict_option,
+    study_argument,
+)
+
+if TYPE_CHECKING:
+    from cloudtune.planning import Plan
+
+
+@examples("cloudtune init", "cloudtune init digits --template quickstart")
+@click.command()
+@click.argument("folder", default=".", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--template", default="quickstart", show_default=True, help="What to start from.")
+def init(folder: Path, template: str) -> None:
+    """Write a study that runs, with its script, into FOLDER (here when left out)."""
+    from cloudtune.templates import write
+
+    written = write(template, folder)
+    for path in written:
+        click.echo(path)
+    study = folder / "study.yaml"
+    click.echo(f"\nRun it with: cloudtune run {click.format_filename(study)}", err=True)
+
+
+@examples("cloudtune check study.yaml", "cloudtune check study.yaml --on local --strict")
+@click.command()
+@study_argument
+@on_option
+@set_option
+@strict_option
+@json_option
+def check(
+    study: str, on: tuple[str, ...], overrides: tuple[str, ...], strict: bool, as_json: bool
+) -> None:
+    """Find every mistake in STUDY, in one pass; with --on also what a provider cannot hold."""
+    from cloudtune.errors import StudyError
+    from cloudtune.loading import load
+
+    try:
+        loaded = load(study, overrides=overrides)
+    except StudyError as error:
+        if as_json:
+            click.echo(json.dumps([vars(problem) for problem in error.problems]))
+        else:
+            _show_problems(error)
+        raise SystemExit(1) from error
+    if not on:
+        if as_json:
+            click.echo("[]")
+            return
+        for note in loaded.notes:
+            click.echo(f"note: {note}", err=True)
+        from cloudtune.cli.describe import space_line
+
+        click.echo(f"{study}: no mistakes. {space_line(loaded)}")
+        return
+    from cloudtune.planning import plan as make_plan
+
+    _show_plans(
+        [make_plan(loaded, name) for name in on], strict=strict, as_json=as_json, brief=True
+    )
+
+
+@examples("cloudtune plan study.yaml", "cloudtune plan study.yaml -o plan.json")
+@click.command()
+@study_argument
+@on_option
+@set_option
+@strict_option
+@json_option
+@click.option("-o", "output", type=click.Path(path_type=Path, dir_okay=False), help="Save it.")
+def plan(
+    study: str,
+    on: tuple[str, ...],
+    overrides: tuple[str, ...],
+    *,
+    strict: bool,
+    as_json: bool,
+    output: Path | None,
+) -> None:
+    """Show what would be sent for STUDY, what a provider cannot hold, and why. Nothing is sent.
+
+    A plan that was saved with -o is run by `cloudtune run PLAN`, exactly as it was shown.
+    """
+    from cloudtune.ledger import new_run_id
+    from cloudtune.loading import load
+    from cloudtune.planning import plan as make_plan
+
+    loaded = load(study, overrides=overrides)
+    run_id = new_run_id()
+    plans = [make_plan(loaded, name, run_id=run_id) for name in on or ("local",)]
+    _show_plans(plans, strict=strict, as_json=as_json, brief=False)
+    if output:
+        output.write_text(json.dumps([p.to_json() for p in plans], indent=2) + "\n", "utf-8")
+        click.echo(f"Saved to {output}; run it with: cloudtune run {output}", err=True)
+
+
+@examples("cloudtune schema > study.schema.json")
+@click.command()
+def schema() -> None:
+    """Print the JSON Schema of the study file, for completion and checks in editors."""
+    from cloudtune.loading import schema as make_schema
+
+    click.echo(json.dumps(make_schema(), indent=2))
+
+
+@examples("cloudtune providers", "cloudtune providers --json")
+@click.command()
+@json_option
+def providers(as_json: bool) -> None:
+    """List the tuning services that are installed, and what each can do."""
+    from cloudtune import registry
+    from cloudtune.cli.describe import capability_rows
+
+    found = [registry.get(name).capabilities for name in registry.names()]
+    rows = capability_rows(found)
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    from cloudtune.cli.tables import show_table
+
+    show_table(rows)
+
+
+def _show_problems(error: Exception) -> None:
+    from cloudtune.errors import StudyError
+
+    if isinstance(error, StudyError):
+        for problem in error.problems:
+            click.echo(str(problem), err=True)
+        count = len(error.problems)
+        click.echo(f"{count} mistake{'s' if count != 1 else ''}.", err=True)
+
+
+def _show_plans(plans: list[Plan], *, strict: bool, as_json: bool, brief: bool) -> None:
+    """Print plans, and leave with exit code 2 if one cannot be run."""
+    if as_json:
+        click.echo(json.dumps([p.to_json() for p in plans], indent=2))
+    else:
+        from cloudtune.cli.describe import plan_lines
+
+        for each in plans:
+            click.echo("\n".join(plan_lines(each, brief=brief)))
+    if any(p.findings if strict else p.refused for p in plans):
+        raise SystemExit(2)

@@ -1,0 +1,57 @@
+"""Going on with a run: what may differ from when it began, and what may not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from cloudtune.errors import UsageError
+from cloudtune.ledger import RunRecord
+from cloudtune.runs import raise_limits
+from cloudtune.study import Study
+
+
+def prepare(record: RunRecord, overrides: Sequence[str] = (), folder: Path | None = None) -> None:
+    """Check that a run can go on as it began, and write raised limits to the ledger.
+
+    Args:
+        record: The run.
+        overrides: ``limits.NAME=VALUE`` words.
+        folder: The state folder.
+
+    Raises:
+        UsageError: If the study's file has changed since, or more than limits is overridden.
+        StudyError: If an override is wrong.
+    """
+    from cloudtune.loading import load, override
+
+    if record.file and Path(record.file).is_file():
+        found = load(record.file)
+        changed = list(differences(_comparable(record.study), _comparable(found.to_json())))
+        if changed:
+            raise UsageError(
+                f"{record.file} has changed since run {record.id} began:\n"
+                + "\n".join(f"  {line}" for line in changed)
+                + "\nPut it back to go on, or start a new run. Limits can be raised with --set."
+            )
+    if overrides:
+        wrong = [word for word in overrides if not word.startswith("limits.")]
+        if wrong:
+            raise UsageError(f"only limits can be changed when a run goes on, not {wrong[0]}")
+        raise_limits(record.id, override(Study.model_validate(record.study), overrides), folder)
+
+
+def differences(before: Any, after: Any, path: str = "") -> Iterator[str]:
+    """Yield a line for each leaf in which two plain values differ."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        old, new = cast("dict[str, Any]", before), cast("dict[str, Any]", after)
+        for key in dict.fromkeys([*old, *new]):
+            place = f"{path}.{key}" if path else key
+            yield from differences(old.get(key), new.get(key), place)
+    elif before != after or type(before) is not type(after):
+        yield f"{path}: {before!r} became {after!r}"
+
+
+def _comparable(study: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in study.items() if key not in {"limits", "description"}}

@@ -1,0 +1,147 @@
+"""An Optuna storage that holds the trials of one study as a plain list.
+
+Optuna's own storage in memory only ever grows. Here the trial that a sampler is asked for is set
+aside again once it is known, so that asking leaves no trace, and the numbers of the trials, from
+which samplers derive chance, are the same after a resume.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+from typing_extensions import override
+
+_STUDY = 0
+
+
+class ListStorage(BaseStorage):
+    """One study; the id of a trial is its place in the list. What samplers never do is not there."""
+
+    def __init__(self, directions: Sequence[StudyDirection]) -> None:
+        self.trials: list[FrozenTrial] = []
+        self.study_attrs: dict[str, Any] = {}
+        self._directions = list(directions)
+
+    def add(
+        self,
+        state: TrialState,
+        params: dict[str, Any],
+        distributions: dict[str, BaseDistribution],
+        attrs: dict[str, Any],
+        values: Sequence[float] | None = None,
+    ) -> FrozenTrial:
+        """Append a trial and return it; the caller may change its state and values."""
+        place = len(self.trials)
+        trial = FrozenTrial(
+            number=place,
+            state=state,
+            value=None,
+            values=values,
+            datetime_start=None,
+            datetime_complete=None,
+            params=params,
+            distributions=distributions,
+            user_attrs={},
+            system_attrs=attrs,
+            intermediate_values={},
+            trial_id=place,
+        )
+        self.trials.append(trial)
+        return trial
+
+    @override
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        return self.add(TrialState.RUNNING, {}, {}, {}).number
+
+    @override
+    def set_trial_param(
+        self,
+        trial_id: int,
+        param_name: str,
+        param_value_internal: float,
+        distribution: BaseDistribution,
+    ) -> None:
+        trial = self.trials[trial_id]
+        value = distribution.to_external_repr(param_value_internal)
+        trial.params = {**trial.params, param_name: value}
+        trial.distributions = {**trial.distributions, param_name: distribution}
+
+    @override
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        self.trials[trial_id].system_attrs[key] = value
+
+    @override
+    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
+        self.study_attrs[key] = value
+
+    @override
+    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
+        return self.study_attrs
+
+    @override
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        return self.trials[trial_id]
+
+    @override
+    def get_all_trials(
+        self,
+        study_id: int,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+    ) -> list[FrozenTrial]:
+        return [trial for trial in self.trials if states is None or trial.state in states]
+
+    @override
+    def get_study_directions(self, study_id: int) -> list[StudyDirection]:
+        return self._directions
+
+    @override
+    def get_study_id_from_name(self, study_name: str) -> int:
+        return _STUDY
+
+    @override
+    def get_study_name_from_id(self, study_id: int) -> str:
+        return ""
+
+    @override
+    def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
+        return {}
+
+    @override
+    def create_new_study(
+        self, directions: Sequence[StudyDirection], study_name: str | None = None
+    ) -> int:
+        raise NotImplementedError
+
+    @override
+    def delete_study(self, study_id: int) -> None:
+        raise NotImplementedError
+
+    @override
+    def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
+        raise NotImplementedError
+
+    @override
+    def get_all_studies(self) -> list[Any]:
+        raise NotImplementedError
+
+    @override
+    def set_trial_state_values(
+        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
+    ) -> bool:
+        raise NotImplementedError
+
+    @override
+    def set_trial_intermediate_value(
+        self, trial_id: int, step: int, intermediate_value: float
+    ) -> None:
+        raise NotImplementedError
+
+    @override
+    def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
+        raise NotImplementedError

@@ -1,0 +1,90 @@
+"""Strategy `random`: each trial independent of all others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cloudtune.errors import MissingExtraError
+from cloudtune.events import Event
+from cloudtune.search.assignments import chance, complete
+from cloudtune.search.axes import Axis
+from cloudtune.search.protocol import Suggestion
+from cloudtune.space import Value, is_active
+
+if TYPE_CHECKING:
+    from scipy.stats.qmc import Sobol
+
+
+class RandomSearch:
+    """Method `uniform`: every draw from its own random numbers."""
+
+    def __init__(self, axes: Sequence[Axis], seed: int) -> None:
+        self._axes = axes
+        self._seed = seed
+
+    def tell(self, event: Event) -> None:
+        """Do nothing: no trial depends on another."""
+
+    def ask(self, draw: int) -> Suggestion:
+        """Return the draw's trial."""
+        return Suggestion(complete(self._axes, {}, chance(self._seed, draw)))
+
+    def judge(self, number: int) -> None:
+        """Stop no trial."""
+
+
+class SobolSearch:
+    """Method `sobol`: the points of a scrambled Sobol sequence, which fill the space evenly.
+
+    Draw n is the sequence's point n in a cube with one axis a parameter; the axes of inactive
+    parameters are ignored.
+    """
+
+    def __init__(self, axes: Sequence[Axis], seed: int) -> None:
+        """Prepare the sequence.
+
+        Raises:
+            MissingExtraError: If SciPy is not installed.
+        """
+        try:
+            import scipy.stats.qmc  # noqa: F401  (found missing now rather than in mid-run)
+        except ImportError as error:
+            raise MissingExtraError("strategy.method sobol", "samplers") from error
+        self._axes = axes
+        self._seed = seed
+        self._begin()
+
+    def tell(self, event: Event) -> None:
+        """Do nothing: no trial depends on another."""
+
+    def ask(self, draw: int) -> Suggestion:
+        """Return the draw's trial."""
+        shares = iter(self._point(draw))
+        known: dict[str, Value] = {}
+        for axis in self._axes:
+            value = axis.value(0) if axis.fixed else axis.at(next(shares))
+            if is_active(axis.node, known):
+                known[axis.node.name] = value
+        return Suggestion(known)
+
+    def judge(self, number: int) -> None:
+        """Stop no trial."""
+
+    def _begin(self) -> None:
+        self._engine: Sobol | None = None
+        self._next = 0
+
+    def _point(self, draw: int) -> list[float]:
+        if draw < self._next:
+            self._begin()
+        if self._engine is None:
+            from numpy.random import default_rng
+            from scipy.stats.qmc import Sobol
+
+            dimensions = sum(not axis.fixed for axis in self._axes)
+            self._engine = Sobol(dimensions, rng=default_rng(self._seed))
+        if draw > self._next:
+            self._engine.fast_forward(draw - self._next)
+        self._next = draw + 1
+        return self._engine.random(1)[0].tolist()

@@ -1,0 +1,58 @@
+# shellcheck shell=sh
+# Read by ./quickstart and ./test: makes a virtual environment once and activates it.
+#
+# VENV names its folder (.venv when not set).
+
+VENV=${VENV:-$PWD/.venv}
+
+fail() {
+  printf '%s\n' "$@" >&2
+  exit 1
+}
+
+is_recent_python() {
+  "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+}
+
+find_python() {
+  for name in python3 python3.13 python3.12 python3.11 python3.14 python; do
+    if is_recent_python "$name"; then
+      command -v "$name"
+      return
+    fi
+  done
+  fail "cloudtune needs Python 3.11 or later, and none was found on the PATH." \
+    "Install one (python.org, your package manager, pyenv) and start again."
+}
+
+make_environment() {
+  python=$(find_python)
+  echo "Making a virtual environment in $VENV with $("$python" --version)" >&2
+  rm -rf "$VENV"
+  if "$python" -c 'import ensurepip' 2>/dev/null; then
+    "$python" -m venv "$VENV"
+  elif "$python" -m pip --version >/dev/null 2>&1; then # Debian without python3-venv
+    "$python" -m venv --without-pip "$VENV"
+    "$python" -m pip --quiet --python "$VENV/bin/python" install pip
+  else
+    fail "$python has neither ensurepip nor pip." \
+      "On Debian and Ubuntu: sudo apt install python3-venv. Then start again."
+  fi
+}
+
+# Activates the environment with cloudtune and the named extra in it.
+use_environment() {
+  is_recent_python "$VENV/bin/python" || make_environment
+  unset PYTHONHOME PYTHONPATH
+  VIRTUAL_ENV=$VENV
+  PATH=$VENV/bin:$PATH
+  export VIRTUAL_ENV PATH
+
+  stamp=$VENV/.cloudtune-$1
+  wanted="$PWD $(cksum <pyproject.toml)"
+  if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
+    echo "Installing cloudtune[$1]; this happens once" >&2
+    python -m pip --quiet --disable-pip-version-check install --editable ".[$1]"
+    printf '%s\n' "$wanted" >"$stamp"
+  fi
+}
