@@ -77,9 +77,6 @@ class Run:
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
 
-    def __repr__(self) -> str:
-        return f"Run({self.id!r})"
-
     def results(self) -> Results:
         """Return what each job found so far."""
         return Results(tuple(runs.results(self.id)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
 from typing import cast
 
@@ -11,9 +13,22 @@ from cloudtune.provider import Provider
 GROUP = "cloudtune.providers"
 
 
+_added: dict[str, Callable[[], Provider]] = {}
+
+
+@contextmanager
+def added(name: str, factory: Callable[[], Provider]) -> Iterator[None]:
+    """Know one more provider while the block runs, without installing it; for tests."""
+    _added[name] = factory
+    try:
+        yield
+    finally:
+        del _added[name]
+
+
 def names() -> list[str]:
     """Return the names of all installed providers; nothing is imported."""
-    return sorted(_entries())
+    return sorted({*_entries(), *_added})
 
 
 def get(name: str) -> Provider:
@@ -22,6 +37,8 @@ def get(name: str) -> Provider:
     Raises:
         UsageError: If no such provider is installed or its package cannot be imported.
     """
+    if name in _added:
+        return _added[name]()
     entry = _entries().get(name)
     if entry is None:
         import difflib

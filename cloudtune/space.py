@@ -46,7 +46,7 @@ class Node:
 
     @cached_property
     def values(self) -> tuple[Value, ...] | None:
-        """Every value in order, or nothing where they cannot be counted (a float without a step)."""
+        """Every value in order, or None for a float without a step."""
         return values_of(self.parameter)
 
 
@@ -127,7 +127,7 @@ def value_at(parameter: Parameter, place: int) -> Value:
 
 
 def find(parameter: Parameter, value: Value) -> Value | None:
-    """Return the parameter's own spelling of a value (4 as 4.0 for a float), or None if not in it."""
+    """Return a parameter's own spelling of a value (4.0 for 4 in a float), or None if not in it."""
     match parameter:
         case FloatParameter() | IntParameter():
             if isinstance(value, bool | str) or not parameter.min <= value <= parameter.max:

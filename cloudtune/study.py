@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -32,6 +32,9 @@ from pydantic_core import CoreSchema, core_schema
 
 from cloudtune.errors import StudyError
 from cloudtune.quantities import Money, format_duration, parse_duration, parse_money
+
+if TYPE_CHECKING:
+    from cloudtune.capabilities import Note
 
 Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
 """A value that a script can be given. Its Python type is part of it: 1, 1.0, True and "1" differ."""
@@ -338,6 +341,8 @@ class Study(Model):
 
     _lines: Mapping[str, int] = PrivateAttr(default={})
     _file: str | None = PrivateAttr(default=None)
+    _elsewhere: Mapping[str, tuple[str, int | None]] = PrivateAttr(default={})
+    _reading_notes: Sequence[Note] = PrivateAttr(default=())
 
     @model_validator(mode="after")
     def _parts_fit_together(self, info: ValidationInfo) -> Self:
@@ -360,16 +365,53 @@ class Study(Model):
 
     def line(self, path: str) -> int | None:
         """Return the line of a field, or of the nearest block around it, if it came from a file."""
+        return self.place(path)[1]
+
+    def place(self, path: str) -> tuple[str | None, int | None]:
+        """Return the file and line of a field, or of the nearest block around it.
+
+        The file is not always the study's: settings of providers may come from the team's.
+        """
         while path:
+            if path in self._elsewhere:
+                return self._elsewhere[path]
             if path in self._lines:
-                return self._lines[path]
+                return self._file, self._lines[path]
             path = path.rpartition(".")[0]
-        return None
+        return self._file, None
 
     @property
     def file(self) -> str | None:
         """The file that the study was read from, as the user named it."""
         return self._file
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What is worth knowing about the study and no mistake."""
+        from cloudtune.checks import notes
+
+        return (*self._reading_notes, *notes(self))
+
+    def remember(
+        self,
+        file: str | None,
+        lines: Mapping[str, int],
+        *,
+        elsewhere: Mapping[str, tuple[str, int | None]] | None = None,
+        notes: Sequence[Note] = (),
+    ) -> None:
+        """Note where the study comes from: its file, and the line of each field by dotted path.
+
+        Args:
+            file: The file as the user named it.
+            lines: The line of each field; items of lists count from 0.
+            elsewhere: File and line of the fields that do not stand in the study's file.
+            notes: What was worth knowing while it was read.
+        """
+        self._file = file
+        self._lines = lines
+        self._elsewhere = elsewhere or {}
+        self._reading_notes = notes
 
     def to_json(self) -> dict[str, Any]:
         """Return the study as plain data, without what is left out; `Study.model_validate` reads it."""

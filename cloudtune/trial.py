@@ -39,10 +39,10 @@ LONGEST_REPORT = 65_536
 
 # The script's side.
 
-_read = {}  # type: dict[str, Json]
-_printed = {}  # type: dict[str, int]
-_stopping = []  # type: list[int]
-_listening = []  # type: list[bool]
+_read: dict[str, Json] = {}
+_printed: dict[str, int] = {}
+_stopping: list[int] = []
+_listening: list[bool] = []
 
 
 def params() -> Json:
@@ -73,13 +73,13 @@ def report(
         TypeError: If a value is no number, or a step no whole number.
         ValueError: If there is no value at all, or the line would be too long.
     """
-    values = {}  # type: dict[str, float]
+    values: dict[str, float] = {}
     for source in (metrics or {}, named):
         for name, value in source.items():
             values[_name(name)] = _finite_or_not(name, value)
     if not values:
         raise ValueError("report() was given no metric")
-    line = {"metrics": values}  # type: Json
+    line: Json = {"metrics": values}
     if step is not None:
         line["step"] = _whole(step)
     trial = _trial()
@@ -147,7 +147,7 @@ def _trial() -> Json:
 
 def _load(path: str) -> Json:
     with open(path, encoding="utf-8") as file:
-        loaded = json.load(file)  # type: Json
+        loaded: Json = json.load(file)
     return loaded
 
 
@@ -315,7 +315,7 @@ def single_dash(call: Mapping[str, Any], names: Iterable[str], folder: str) -> l
         return []
     import re
 
-    found = []  # type: list[str]
+    found: list[str] = []
     for code in _code(call, folder):
         for name in list(short):
             written = set(re.findall("[\"'](--?)" + re.escape(name) + "[\"'= ,/]", code))
@@ -332,7 +332,7 @@ def _code(call: Mapping[str, Any], folder: str) -> Iterator[str]:
     """Yield the text of the script, then of the folder's other Python files, up to a thousand."""
     words = [call.get("script"), (call.get("module") or "").replace(".", os.sep) + ".py"]
     first = [os.path.join(folder, word) for word in words + list(call.get("command") or []) if word]
-    seen = set()  # type: set[str]
+    seen: set[str] = set()
 
     def paths() -> Iterator[str]:
         yield from first
@@ -384,7 +384,7 @@ def _filled(
     known = {"inputs." + name: path for name, path in paths.items()}
     known.update({name: text(value) for name, value in values.items()})
     parameters = call.get("parameters")
-    filled = []  # type: list[str]
+    filled: list[str] = []
     flag = False
     for word in words:
         names = placeholder.findall(word)
@@ -405,7 +405,7 @@ def _styled(style: str, values: Mapping[str, Value], dashed: frozenset[str]) -> 
         return [json.dumps(values, ensure_ascii=False)]
     if style == "assign":
         return ["{}={}".format(name, text(value)) for name, value in values.items()]
-    words = []  # type: list[str]
+    words: list[str] = []
     for name, value in values.items():
         flag = ("-" if name in dashed else "--") + name
         said = text(value)
@@ -464,7 +464,7 @@ def restore(definitions: Sequence[Mapping[str, Any]], raw: Mapping[str, Any]) ->
     Raises:
         ValueError: If a value is not one of its parameter's.
     """
-    values = {}  # type: dict[str, Value]
+    values: dict[str, Value] = {}
     for definition in definitions:
         name = definition["name"]
         conditions = definition.get("when") or {}
@@ -491,7 +491,7 @@ def _typed(definition: Mapping[str, Any], raw: Any) -> Value:
     elif kind == "int" and as_number is not None and as_number == int(as_number):
         return int(said) if said.lstrip("+-").isdigit() else int(as_number)
     elif kind in ("discrete", "categorical"):
-        members = definition["values"]  # type: Sequence[Value]
+        members: Sequence[Value] = definition["values"]
         tests = [
             lambda member: type(member) is type(raw) and member == raw,
             lambda member: text(member) == said,
@@ -514,7 +514,7 @@ def _same(left: Value, right: Value) -> bool:
 def _raw_from_words(study: Json, argv: Sequence[str]) -> Json | None:
     """Read ``--name=value``, ``--name value`` and, for one letter, ``-n value``."""
     names = {definition["name"] for definition in study["parameters"]}
-    raw = {}  # type: Json
+    raw: Json = {}
     words = iter(argv)
     for word in words:
         flag, equals, value = word.partition("=")
@@ -534,7 +534,7 @@ def _raw_from_trial_file(study: Json, argv: Sequence[str]) -> Json | None:
     return found
 
 
-CONTRACTS = (_raw_from_words, _raw_from_trial_file)  # type: Sequence[Callable[[Json, Sequence[str]], Json | None]]
+CONTRACTS: Sequence[Callable[[Json, Sequence[str]], Json | None]] = (_raw_from_words, _raw_from_trial_file)
 """Where raw values may come from; the first that finds some is the contract we are under."""
 
 
@@ -542,7 +542,7 @@ def main(argv: Sequence[str]) -> int:
     """Start the user's script under the contract found, and return its exit code."""
     try:
         study = _load(_study_path())
-        found = {"raw": {}}  # type: Json
+        found: Json = {"raw": {}}
         for contract in CONTRACTS:
             found = contract(study, argv) or {}
             if found:
@@ -567,7 +567,7 @@ def _study_path() -> str:
 def _launch(study: Json, found: Json, values: Mapping[str, Value]) -> int:
     import tempfile
 
-    call = study["trial"]  # type: Json
+    call: Json = study["trial"]
     constants = dict(found.get("constants") or study["constants"])
     paths = dict(found.get("inputs") or study["inputs"])
     folder = tempfile.mkdtemp(prefix="cloudtune-")
@@ -602,8 +602,8 @@ def _run(words: Sequence[str], env: Mapping[str, str], metrics: Json, trial: Jso
     import signal
     import subprocess
 
-    asked = []  # type: list[int]
-    running = []  # type: list[Popen[bytes]]
+    asked: list[int] = []
+    running: list[Popen[bytes]] = []
 
     def forward(number: int, _frame: Any) -> None:
         asked.append(number)

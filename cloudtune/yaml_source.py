@@ -244,6 +244,7 @@ class _Builder:
             if "{{" in self._line(line):
                 hint = 'quote words with braces, as in "--lr={{lr}}"'
             self._problem(frame.dotted, "a key must be a word, and this is none", hint, line)
+            self.source.broken.append(frame.path)
             frame.duplicate, frame.key = True, ""
             frame.key_lines.setdefault("", line)
             if kind.endswith("StartEvent"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, override
+from typing import Any
 
 import click
 
@@ -43,12 +43,12 @@ Shell completion: eval "$(_CLOUDTUNE_COMPLETE=bash_source cloudtune)"
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are called."""
 
-    @override
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the table."""
         return [name for commands in _COMMANDS.values() for name in commands]
 
-    @override
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command, or None if there is none of that name."""
         from importlib import import_module
 
         for commands in _COMMANDS.values():
@@ -58,16 +58,16 @@ class LazyGroup(click.Group):
                 return command if isinstance(command, click.Command) else None
         return None
 
-    @override
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands under their headings."""
         for title, commands in _COMMANDS.items():
             with formatter.section(title):
                 formatter.write_dl([(name, text) for name, (_, text) in commands.items()])
 
-    @override
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that is meant, or say which one was likely meant."""
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
             import difflib
 

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def show_table(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print rows with the columns in the order in which they first occur; absent values are blank."""
+    """Print rows, the columns in the order in which they first occur; absent values are blank."""
     from rich import box
     from rich.console import Console
     from rich.table import Table

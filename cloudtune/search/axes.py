@@ -5,7 +5,7 @@ Where values have an order, it is kept. How likely each value is under `random`,
 - a float without a step: uniform on its scale;
 - an int, or a float with a step, on a linear scale: every value alike;
 - the same on a log scale: log-uniform between half a step below the first value (never below half
-  of it) and half a step above the last, then rounded to the next value; `reverse_log` is its mirror;
+  of it) and half a step above the last, then rounded to a value; `reverse_log` mirrors it;
 - listed values (discrete, categorical, bool): every value alike, whatever the scale, since a list
   is already spread as its author wants it.
 """
@@ -46,7 +46,7 @@ Place = float | int
 
 @dataclass(frozen=True)
 class Axis:
-    """The values of one node as places: from 0 to 1 on a continuum, else 0, 1, 2 …"""
+    """The values of one node as places: from 0 to 1 on a continuum, else its number, from 0."""
 
     node: Node
 
@@ -110,7 +110,7 @@ class Axis:
 
     @cached_property
     def log_from(self) -> int | None:
-        """For a grid on a log scale: its first value in steps, so that place k lies at log(k + it)."""
+        """For a grid on a log scale its first value in steps: place k lies at log(k + it)."""
         parameter = self.node.parameter
         if self.count is None or not isinstance(parameter, IntParameter | FloatParameter):
             return None
@@ -123,8 +123,9 @@ class Axis:
             case _:
                 return None
         step = parameter.step or 1
-        whole = isinstance(first, int) and isinstance(step, int)
-        return max(1, (first + step // 2) // step if whole else round(first / step))
+        if isinstance(first, int) and isinstance(step, int):
+            return max(1, (first + step // 2) // step)
+        return max(1, round(first / step))
 
     def distribution(self) -> BaseDistribution:
         """Return what Optuna searches in place of this axis."""

@@ -33,7 +33,5 @@ def genetic(
         return NSGAIIISampler(seed=seed, population_size=_GENERATION)
 
     name = "NSGAIIISampler" if method == "nsga3" else "NSGAIISampler"
-    kind = SamplerKind(
-        nsga3 if method == "nsga3" else nsga2, first_notes={f"{name}:generation": 0}
-    )
+    kind = SamplerKind(nsga3 if method == "nsga3" else nsga2, first_notes={f"{name}:generation": 0})
     return ModelSearch(study, axes, seed, kind, prior)

@@ -17,6 +17,7 @@ class GridSearch:
     def __init__(self, space: Space, opening: Opening) -> None:
         self._space = space
         self._opening = opening
+        self._current: dict[str, Value] | None = None
         self._begin()
 
     def tell(self, event: Event) -> None:
@@ -42,16 +43,13 @@ class GridSearch:
         """Stop no trial."""
 
     def _begin(self) -> None:
-        opened = {
-            _identity(self._opening.assignment(draw)) for draw in range(len(self._opening))
-        }
+        opened = {_identity(self._opening.assignment(draw)) for draw in range(len(self._opening))}
         self._rest: Iterator[dict[str, Value]] = (
             assignment
             for assignment in self._space.grid()
             if not opened or _identity(assignment) not in opened
         )
         self._place = -1
-        self._current: dict[str, Value] | None = None
 
 
 def _identity(assignment: Assignment) -> frozenset[tuple[str, Value, type]]:

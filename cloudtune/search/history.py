@@ -14,7 +14,7 @@ from cloudtune.study import Study
 
 @dataclass
 class Past:
-    """One draw and what became of it; a trial that takes the place of an interrupted one goes on in it."""
+    """One draw and what became of it, also under the number that replaced an interrupted one."""
 
     draw: int
     number: int
@@ -36,7 +36,7 @@ class History:
         self._by_number: dict[int, Past] = {}
 
     def tell(self, event: Event) -> Past | None:
-        """Take note of an event; return its trial, or None for one whose place another has taken."""
+        """Take note of an event and return its trial, or None if another has taken its place."""
         if isinstance(event, Started):
             return self._start(event)
         past = self._by_number.get(event.number)
@@ -83,5 +83,3 @@ class History:
 def finished(past: Past) -> bool:
     """Tell whether a trial has ended for good, so that its objective counts if it was measured."""
     return past.state in {"completed", "stopped_early"}
-
-

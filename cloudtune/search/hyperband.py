@@ -1,16 +1,16 @@
 """Strategy `hyperband`: many trials begin with little, the best of them go on with more.
 
 Hyperband of Li and others (JMLR 18, 2018, <https://jmlr.org/papers/v18/16-558.html>). A rung is an
-amount of the resource: ``min``, ``min * eta``, ``min * eta**2`` … and ``max``. A bracket is a number
-of trials that begin at one rung, of which one in ``eta`` goes on at each next one. The brackets take
-turns: the first begins at the lowest rung with the most trials, the last at ``max`` with the fewest;
-then they start over.
+amount of the resource: ``min``, ``min * eta``, ``min * eta**2`` and so on, and ``max``. A bracket
+is a number of trials that begin at one rung, of which one in ``eta`` goes on at each next one. The
+brackets take turns: the first begins at the lowest rung with the most trials, the last at ``max``
+with the fewest; then they start over.
 
-With a named resource a trial waits at the end of its rung and is promoted once it is sure to be among
-the best of its bracket, whatever those still to come bring. So the promoted ones are exactly
+With a named resource a trial waits at the end of its rung, and is promoted once it is sure to be
+among the best of its bracket whatever those still to come bring. So the promoted ones are exactly
 Hyperband's, and since new trials of the next bracket fill the time, no place stays empty before the
-last one. At least one trial of a bracket goes on at each rung. A bracket that ``max_trials`` cuts
-short is as large as the number of trials it got.
+last bracket. At least one trial of a bracket goes on at each rung. A bracket that ``max_trials``
+cuts short is as large as the number of trials it got.
 
 Without a name the resource is the step that a trial reports: it is started once, and stopped at a
 rung unless it is among the best 1/eta of those that have reached the rung so far (Li and others,
@@ -152,41 +152,41 @@ class Hyperband:
         draws = bracket.draws
         if self._most is not None:
             draws = range(draws.start, min(draws.stop, self._most))
-        quota = len(draws)
-        for _ in range(level + 1):
-            at_level, quota = quota, max(1, quota // self._eta)
-        scored: list[tuple[float, int]] = []
-        ended = 0
-        for draw in draws:
-            if draw < len(self._reached) and len(self._reached[draw]) > level:
-                ended += 1
-                score = self._reached[draw][level]
-                if score is not None:
-                    scored.append((score, draw))
-        to_come = max(0, at_level - ended)
-        best = sorted(scored)[: max(0, quota - to_come)]
-        return [self._history.trials[draw] for _, draw in best]
+        at_level = len(draws)
+        for below in range(level):
+            ended, scored = self._ended(draws, below)
+            still = max(0, at_level - ended) + len(scored)
+            at_level = min(max(1, at_level // self._eta), still)
+        ended, scored = self._ended(draws, level)
+        sure = max(1, at_level // self._eta) - max(0, at_level - ended)
+        return [self._history.trials[draw] for _, draw in sorted(scored)[: max(0, sure)]]
+
+    def _ended(self, draws: range, level: int) -> tuple[int, list[tuple[float, int]]]:
+        """Return how many trials have left a level, and score and draw of those measured."""
+        left = [
+            (self._reached[draw][level], draw)
+            for draw in draws[: max(0, len(self._reached) - draws.start)]
+            if len(self._reached[draw]) > level
+        ]
+        return len(left), [(score, draw) for score, draw in left if score is not None]
 
 
 class StepHyperband:
-    """Hyperband over the steps that trials report: each starts once and may be stopped at a rung."""
+    """Hyperband over the steps that trials report: each starts once, and may be stopped."""
 
     def __init__(self, study: Study, choose: Choose) -> None:
         amounts = rungs_of(study)
         eta = study.strategy.eta or 3
-        brackets = Brackets(len(amounts), eta)
+        self._brackets = Brackets(len(amounts), eta)
         self._choose = choose
-        self._rules = [
-            Halving(study, amounts[first:-1], eta) for first in range(len(amounts))
-        ]
-        self._rule_of = lambda draw: self._rules[brackets.of(draw).first_rung]
+        self._rules = [Halving(study, amounts[first:-1], eta) for first in range(len(amounts))]
         self._history = History(study)
 
     def tell(self, event: Event) -> None:
         """Take note of an event."""
         past = self._history.tell(event)
         if past is not None:
-            self._rule_of(past.draw).tell(event)
+            self._rule(past).tell(event)
 
     def ask(self, draw: int) -> Suggestion:
         """Return the draw's trial."""
@@ -195,7 +195,10 @@ class StepHyperband:
     def judge(self, number: int) -> str | None:
         """Return why a trial should be stopped at a rung, or None."""
         past = self._history.of(number)
-        return self._rule_of(past.draw).judge(number) if past else None
+        return self._rule(past).judge(number) if past else None
+
+    def _rule(self, past: Past) -> Halving:
+        return self._rules[self._brackets.of(past.draw).first_rung]
 
 
 def rungs_of(study: Study) -> tuple[int, ...]:
@@ -203,4 +206,3 @@ def rungs_of(study: Study) -> tuple[int, ...]:
     strategy = study.strategy
     assert strategy.max is not None, "hyperband needs max, which is checked at loading"
     return rungs(strategy.min or 1, max(strategy.max, strategy.min or 1), strategy.eta or 3)
-

@@ -178,7 +178,9 @@ class ModelSearch:
                 if not axis.fixed:
                     params[key] = axis.to_optuna(assignment[name])
             elif not axis.fixed and not self._sampler.knows_conditions:
-                params[key] = inactive[key] if key in inactive else axis.to_optuna(axis.draw(random))
+                params[key] = (
+                    inactive[key] if key in inactive else axis.to_optuna(axis.draw(random))
+                )
         return params
 
     def _add(

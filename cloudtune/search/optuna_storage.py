@@ -20,7 +20,7 @@ _STUDY = 0
 
 
 class ListStorage(BaseStorage):
-    """One study; the id of a trial is its place in the list. What samplers never do is not there."""
+    """One study; the id of a trial is its place in the list. What samplers never do is left out."""
 
     def __init__(self, directions: Sequence[StudyDirection]) -> None:
         self.trials: list[FrozenTrial] = []

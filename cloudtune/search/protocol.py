@@ -27,9 +27,9 @@ class Suggestion:
 class Strategy(Protocol):
     """Chooses the next trials from what happened so far.
 
-    A strategy is a function of the events that it was told, in their order, and of the seed: telling
-    a new one the events of the ledger makes it go on as if it had never been away. It keeps no other
-    state, does not read the clock and touches no file.
+    A strategy is a function of the events that it was told, in their order, and of the seed:
+    telling a new one the events of the ledger makes it go on as if it had never been away. It keeps
+    no other state, does not read the clock and touches no file.
     """
 
     def tell(self, event: Event) -> None:
@@ -46,5 +46,5 @@ class Strategy(Protocol):
         ...
 
     def judge(self, number: int) -> str | None:
-        """Return why a running trial should be stopped early, after its last measurement, or None."""
+        """Return why a running trial should be stopped early, or None; asked when it measured."""
         ...

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
 
 from cloudtune.errors import MissingExtraError
 from cloudtune.events import Event
@@ -11,9 +13,6 @@ from cloudtune.search.assignments import chance, complete
 from cloudtune.search.axes import Axis
 from cloudtune.search.protocol import Suggestion
 from cloudtune.space import Value, is_active
-
-if TYPE_CHECKING:
-    from scipy.stats.qmc import Sobol
 
 
 class RandomSearch:
@@ -47,10 +46,8 @@ class SobolSearch:
         Raises:
             MissingExtraError: If SciPy is not installed.
         """
-        try:
-            import scipy.stats.qmc  # noqa: F401  (found missing now rather than in mid-run)
-        except ImportError as error:
-            raise MissingExtraError("strategy.method sobol", "samplers") from error
+        if not find_spec("scipy"):
+            raise MissingExtraError("strategy.method sobol", "samplers")
         self._axes = axes
         self._seed = seed
         self._begin()
@@ -72,19 +69,17 @@ class SobolSearch:
         """Stop no trial."""
 
     def _begin(self) -> None:
-        self._engine: Sobol | None = None
+        self._engine: Any = None
         self._next = 0
 
     def _point(self, draw: int) -> list[float]:
         if draw < self._next:
             self._begin()
         if self._engine is None:
-            from numpy.random import default_rng
-            from scipy.stats.qmc import Sobol
-
+            qmc: Any = import_module("scipy.stats.qmc")
             dimensions = sum(not axis.fixed for axis in self._axes)
-            self._engine = Sobol(dimensions, rng=default_rng(self._seed))
+            self._engine = qmc.Sobol(dimensions, rng=self._seed)
         if draw > self._next:
             self._engine.fast_forward(draw - self._next)
         self._next = draw + 1
-        return self._engine.random(1)[0].tolist()
+        return [float(share) for share in self._engine.random(1)[0]]

@@ -48,8 +48,8 @@ def interpreter(wanted: str | None, base: Path) -> str | None:
         return shutil.which(path)
     for variable in ("VIRTUAL_ENV", "CONDA_PREFIX"):
         if home := os.environ.get(variable):
-            found = shutil.which("python", path=str(Path(home, "Scripts" if os.name == "nt" else "bin")))
-            if found:
+            folder = Path(home, "Scripts" if os.name == "nt" else "bin")
+            if found := shutil.which("python", path=str(folder)):
                 return found
     return sys.executable
 

@@ -1,0 +1,3 @@
+"""x"""
+def problems(study, hidden=frozenset()): return []
+def notes(study): return []

@@ -1,0 +1,1 @@
+"""Running processes: starting, watching, ending, and reading what they print and report."""

@@ -1,0 +1,87 @@
+"""Our end of the keeper: starts it, tells it what runs, and starts another if it was killed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from threading import Lock
+
+from cloudtune.execution import keeper
+
+
+class Guard:
+    """Makes sure that the processes of a run end when we do, however we end."""
+
+    def __init__(self, mark: str, grace: float) -> None:
+        """Prepare; the keeper starts with the first process.
+
+        Args:
+            mark: What each process carries as ``CLOUDTUNE_RUN``.
+            grace: Seconds that the keeper gives processes to end by themselves.
+        """
+        self._mark = mark
+        self._grace = grace
+        self._groups: set[int] = set()
+        self._keeper: subprocess.Popen[bytes] | None = None
+        self._lock = Lock()
+
+    def open(self) -> None:
+        """Start the keeper if there is none."""
+        with self._lock:
+            if self._keeper is None or self._keeper.poll() is not None:
+                self._start()
+
+    def add(self, group: int) -> None:
+        """Note that a process group runs."""
+        with self._lock:
+            self._groups.add(group)
+            self._tell(f"+{group}\n")
+
+    def remove(self, group: int) -> None:
+        """Note that a process group has ended."""
+        with self._lock:
+            self._groups.discard(group)
+            self._tell(f"-{group}\n")
+
+    def close(self) -> None:
+        """Kill whatever still carries the mark, and let the keeper go."""
+        with self._lock:
+            if self._keeper is None:
+                return
+            keeper.sweep(self._mark)
+            self._tell("q\n")
+            assert self._keeper.stdin is not None
+            self._keeper.stdin.close()
+            self._keeper.wait()
+            self._keeper = None
+
+    def _start(self) -> None:
+        old = self._keeper
+        if old is not None and old.stdin is not None:
+            old.stdin.close()
+        # Its own session, and no mark of a run around us: whoever ends us must not end it.
+        env = {k: v for k, v in os.environ.items() if k != keeper.MARK}
+        isolated = ["-I", "-S"] if Path("/proc/self/environ").exists() else ["-I"]
+        words = [self._mark, str(os.getpid()), str(self._grace)]
+        self._keeper = subprocess.Popen(
+            [sys.executable, *isolated, keeper.__file__, *words],
+            bufsize=0,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=env,
+            cwd="/",
+            start_new_session=True,
+        )
+        for group in self._groups:
+            self._tell(f"+{group}\n")
+
+    def _tell(self, line: str) -> None:
+        if self._keeper is None or self._keeper.stdin is None:
+            return
+        try:
+            self._keeper.stdin.write(line.encode())
+        except BrokenPipeError:
+            pass  # it was killed; the next start makes another and tells it everything

@@ -1,0 +1,201 @@
+"""Metrics from what a process says: the lines that it prints, and those that it reports."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from cloudtune.trial import LONGEST_REPORT, number, plain
+
+if TYPE_CHECKING:
+    import regex
+
+LONGEST_LINE = 64 * 1024
+"""Bytes of a printed line in which metrics are looked for."""
+MOST_REPORTED = 64 * 1024 * 1024
+"""Bytes that one trial may report."""
+MOST_MEASUREMENTS = 250_000
+"""Measurements that one trial may make."""
+PATIENCE = 2.0
+"""Seconds that one expression may spend on one line."""
+_BLOCK = 1024 * 1024
+
+Step = tuple[float, int, dict[str, float]]
+"""When it was measured, at which step, and the values."""
+
+
+class BadMetrics(Exception):  # noqa: N818 - it is the script's mistake, not an error of ours
+    """A process says something about metrics that cannot be used; the trial fails for it."""
+
+
+class Steps:
+    """Numbers measurements: from 1 for each metric, where the script gives no step."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, int] = {}
+        self._count = 0
+
+    def place(self, values: Mapping[str, float], step: int | None) -> dict[int, dict[str, float]]:
+        """Return the values by the step at which they count.
+
+        Raises:
+            BadMetrics: If there are too many.
+        """
+        placed: dict[int, dict[str, float]] = {}
+        for name, value in values.items():
+            at = self._last.get(name, 0) + 1 if step is None else step
+            self._last[name] = max(at, self._last.get(name, at))
+            placed.setdefault(at, {})[name] = value
+        self._count += len(placed)
+        if self._count > MOST_MEASUREMENTS:
+            raise BadMetrics(f"it made more than {MOST_MEASUREMENTS:,} measurements")
+        return placed
+
+
+class Expressions:
+    """Finds metrics in printed lines by a study's expressions."""
+
+    def __init__(self, metrics: Mapping[str, Sequence[str]], steps: Steps) -> None:
+        """Prepare the expressions.
+
+        Raises:
+            BadMetrics: If one cannot be read.
+        """
+        self._patterns = [(name, said) for name, many in metrics.items() for said in many]
+        self._compiled = [(name, _compiled(name, said)) for name, said in self._patterns]
+        self._steps = steps
+        self._rest = b""
+        self._skipping = False
+
+    def feed(self, data: bytes) -> Iterator[Step]:
+        """Yield the measurements in the lines that ``data`` completes.
+
+        Raises:
+            BadMetrics: If an expression takes too long.
+        """
+        if not self._compiled:
+            return
+        *lines, rest = (self._rest + data.replace(b"\r", b"\n")).split(b"\n")
+        for line in lines:
+            if not self._skipping and line:
+                yield from self._search(line)
+            self._skipping = False
+        if len(rest) > LONGEST_LINE:
+            if not self._skipping:
+                yield from self._search(rest)
+            self._skipping = True
+            rest = b""
+        self._rest = rest
+
+    def finish(self) -> Iterator[Step]:
+        """Yield the measurements in a last line that has no end."""
+        return self.feed(b"\n")
+
+    def _search(self, line: bytes) -> Iterator[Step]:
+        said = plain(line[:LONGEST_LINE].decode("utf-8", "replace"))
+        found: dict[int, dict[str, float]] = {}
+        for name, pattern in self._compiled:
+            group = "value" if "value" in pattern.groupindex else 1
+            try:
+                for match in pattern.finditer(said, timeout=PATIENCE, concurrent=True):
+                    value = number(match[group] or "")
+                    if value is not None:
+                        for at, values in self._steps.place({name: value}, None).items():
+                            found.setdefault(at, {}).update(values)
+            except TimeoutError:
+                raise BadMetrics(
+                    f"the expression of the metric {name} took more than {PATIENCE:g} s on one "
+                    f"line, and would on others: {pattern.pattern}"
+                ) from None
+        now = time.time()
+        for at, values in found.items():
+            yield now, at, values
+
+
+def _compiled(name: str, said: str) -> regex.Pattern[str]:
+    import regex
+
+    try:
+        pattern = regex.compile(said)
+    except regex.error as error:
+        raise BadMetrics(f"the expression of the metric {name} is wrong: {error}") from None
+    if pattern.groups == 0:
+        raise BadMetrics(f"the expression of the metric {name} needs a group around the value")
+    return pattern
+
+
+class Reports:
+    """Reads what a script reported with ``cloudtune.trial.report``."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, make it if need be, and count what it holds from an earlier start.
+
+        Raises:
+            OSError: If it cannot be opened.
+        """
+        self._file = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._rest = b""
+        self._taken = 0
+        self._steps = Steps()
+        try:
+            for _ in self.read():
+                pass
+        except BadMetrics:
+            self._rest = b""
+            os.lseek(self._file, 0, os.SEEK_END)
+
+    def read(self) -> Iterator[Step]:
+        """Yield the measurements that were added since the last call.
+
+        Raises:
+            BadMetrics: If a line cannot be read, or too much was reported.
+        """
+        while data := os.read(self._file, _BLOCK):
+            self._taken += len(data)
+            if self._taken > MOST_REPORTED:
+                raise BadMetrics(f"it reported more than {MOST_REPORTED // 2**20} MiB")
+            *lines, self._rest = (self._rest + data).split(b"\n")
+            for line in lines:
+                yield from self._placed(line)
+            if len(self._rest) > LONGEST_REPORT:
+                raise BadMetrics(f"it reported a line of more than {LONGEST_REPORT:,} bytes")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._file)
+
+    def _placed(self, line: bytes) -> Iterator[Step]:
+        if len(line) > LONGEST_REPORT:
+            raise BadMetrics(f"it reported a line of more than {LONGEST_REPORT:,} bytes")
+        when, step, values = _parsed(line)
+        for at, placed in self._steps.place(values, step).items():
+            yield when, at, placed
+
+
+def _parsed(line: bytes) -> tuple[float, int | None, dict[str, float]]:
+    shown = line[:80].decode("utf-8", "backslashreplace")
+    try:
+        report = json.loads(line)
+        if not isinstance(report, dict):
+            raise TypeError
+        said = cast("dict[str, Any]", report)
+        step: Any = said.get("step")
+        values = {name: _number(value) for name, value in said["metrics"].items()}
+        when = _number(said.get("time", time.time()))
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+        raise BadMetrics(f"a line of its reports cannot be read: {shown!r}") from None
+    whole = step is None or (isinstance(step, int) and not isinstance(step, bool))
+    if not whole or (step is not None and abs(step) >= 2**63) or not math.isfinite(when):
+        raise BadMetrics(f"a line of its reports cannot be read: {shown!r}")
+    return when, step, values
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError
+    return float(value)

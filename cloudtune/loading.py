@@ -1,0 +1,378 @@
+"""Study files: YAML in, a `Study` out, or every mistake at once with its file and line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+from pydantic import ValidationError
+
+from cloudtune import checks, yaml_source
+from cloudtune.errors import Problem, StudyError
+from cloudtune.study import Study
+from cloudtune.wording import Mistake, mistakes_of, problem_of, problems_of
+
+__all__ = ["load", "loads", "override", "problems_of", "schema"]
+
+TEAM_FILE = "cloudtune.providers.yaml"
+_MOST_PROBLEMS = 200
+
+
+class _Place(NamedTuple):
+    file: str
+    line: int | None
+
+
+def load(path: str | Path, *, overrides: Sequence[str] = ()) -> Study:
+    """Return the study in a file, with the team's provider settings beneath its own.
+
+    Args:
+        path: The study file.
+        overrides: Words ``path=value`` that replace or add one field each. The value is read as
+            YAML, and an empty one takes the field out. Where names have dots in them, the longest
+            key that exists is meant.
+
+    Raises:
+        StudyError: If anything in it is wrong; every problem at once.
+    """
+    file = Path(path)
+    draft = _Draft(yaml_source.read(file))
+    if isinstance(draft.data, dict):
+        draft.data.setdefault("name", file.stem)
+        team = _team_file(file.absolute().parent)
+        if team is not None:
+            draft.put_beneath(team)
+    draft.override(overrides)
+    return draft.study()
+
+
+def loads(text: str, name: str = "<text>") -> Study:
+    """Return the study in a text. No file is read.
+
+    Raises:
+        StudyError: If anything in it is wrong; every problem at once.
+    """
+    return _Draft(yaml_source.parse(text.removeprefix("\ufeff"), name)).study()
+
+
+def override(study: Study, overrides: Sequence[str]) -> Study:
+    """Return a study with single fields replaced, by words as `load` takes them.
+
+    Raises:
+        StudyError: If a word is not understood or the study would be wrong.
+    """
+    source = yaml_source.Source(study.file or "", study.to_json())
+    draft = _Draft(source)
+    draft.override(overrides)
+    return draft.study()
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of the study file."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Study.model_json_schema(by_alias=True),
+        "title": "cloudtune study",
+        "examples": [
+            {
+                "objective": {"metric": "accuracy", "goal": "maximize"},
+                "parameters": {"lr": {"type": "float", "min": 1e-4, "max": 0.1, "scale": "log"}},
+                "limits": {"max_trials": 20, "timeout": "1h"},
+                "trial": {"script": "train.py"},
+            }
+        ],
+    }
+
+
+def _team_file(folder: Path) -> Path | None:
+    """Return the nearest file of provider settings: beside the study, above it, or the user's."""
+    candidates = [place / TEAM_FILE for place in (folder, *folder.parents)]
+    candidates.append(_user_folder() / "providers.yaml")
+    return next((file for file in candidates if file.is_file()), None)
+
+
+def _user_folder() -> Path:
+    if os.name == "nt":
+        base = os.environ.get("APPDATA")
+    else:
+        base = os.environ.get("XDG_CONFIG_HOME")
+    return Path(base or Path("~/.config").expanduser()) / "cloudtune"
+
+
+class _Draft:
+    """What a study file says, while it is put together and checked."""
+
+    def __init__(self, source: yaml_source.Source) -> None:
+        self.file = source.name
+        self.data: Any = source.data
+        self.lines = source.lines
+        self.foreign: dict[str, _Place] = {}
+        """Where fields stand that come from somewhere else than the study file."""
+        self.problems = list(source.problems)
+        self.broken = list(source.broken)
+        self.notes: list[tuple[str, str]] = []
+
+    def put_beneath(self, file: Path) -> None:
+        """Merge the team's settings of providers under those of the study."""
+        team = yaml_source.read(file)
+        self.problems += team.problems
+        if not isinstance(team.data, dict):
+            message = "must be a map of providers"
+            self.problems.append(Problem("", message, file=team.name, line=1))
+            return
+        own = self.data.get("providers")
+        if own is None:
+            own = self.data["providers"] = {}
+        if not isinstance(own, dict):
+            return
+        _merge_beneath(cast("dict[str, Any]", own), cast("dict[str, Any]", team.data))
+        for path, line in team.lines.items():
+            if f"providers.{path}" not in self.lines:
+                self.foreign[f"providers.{path}"] = _Place(team.name, line)
+        self.broken += [("providers", *place) for place in team.broken]
+        self.notes.append(("providers", f"settings were also read from {team.name}"))
+
+    def override(self, words: Sequence[str]) -> None:
+        """Replace or add single fields."""
+        for word in words:
+            path, equals, text = word.partition("=")
+            told = f"--set {word}"
+            if not equals or not path:
+                self._overridden_wrongly(told, "", "write it as path=value")
+                continue
+            try:
+                value = yaml_source.parse(text, told).data if text.strip() else None
+            except StudyError as error:
+                self.problems += error.problems
+                continue
+            reached = self._reach(path.split("."))
+            if isinstance(reached, str):
+                self._overridden_wrongly(told, path, reached)
+                continue
+            container, key, field = reached
+            self._forget(field)
+            if isinstance(container, list):
+                container[cast("int", key)] = value
+            elif text.strip():
+                cast("dict[Any, Any]", container)[key] = value
+            else:
+                cast("dict[Any, Any]", container).pop(key, None)
+            self.foreign[field] = _Place(told, None)
+
+    def _overridden_wrongly(self, told: str, path: str, message: str) -> None:
+        self.problems.append(Problem(path, message, file=told))
+
+    def _forget(self, field: str) -> None:
+        """Drop what is known about a field that is replaced."""
+        inside = f"{field}."
+        for known in (self.lines, self.foreign):
+            for name in [n for n in known if n == field or n.startswith(inside)]:
+                del cast("dict[str, Any]", known)[name]
+        self.broken = [
+            place for place in self.broken if not f"{_dotted(place)}.".startswith(inside)
+        ]
+
+    def _reach(self, words: list[str]) -> tuple[Any, str | int, str] | str:
+        """Return the collection and key that a path means, and its field; or what is wrong."""
+        if not isinstance(self.data, dict):
+            return "the study is no map"
+        here: Any = self.data
+        field = ""
+        while True:
+            key, words = _next_key(here, words)
+            if isinstance(here, list):
+                if not (isinstance(key, int) and key < len(cast("list[Any]", here))):
+                    return f"{field} is a list; name an item of it by its number, from 0"
+            field = f"{field}.{key}" if field else str(key)
+            if not words:
+                return here, key, field
+            inner = here[key] if isinstance(here, list) else here.get(key)
+            if inner is None:
+                inner = {}
+            elif isinstance(inner, str) and field in _SHORT:
+                inner = {_SHORT[field]: inner}
+            elif isinstance(inner, dict) and words[0] == "0" and field in _ONE_OR_MANY:
+                words = words[1:]
+                if not words:
+                    return here, key, field
+            elif not isinstance(inner, dict | list):
+                return f"{field} is no map, so nothing can be set inside it"
+            here[key] = inner
+            here = inner
+
+    def study(self) -> Study:
+        """Return the study.
+
+        Raises:
+            StudyError: If anything is wrong; every problem at once.
+        """
+        if not isinstance(self.data, dict):
+            message = "a study is a map of keys and values"
+            self.problems.append(Problem("", message, file=self.file, line=1))
+            raise StudyError(self.problems)
+        self._tidy(cast("dict[str, Any]", self.data))
+        study, hidden = self._sound_parts(self.data)
+        for problem in checks.problems(study, hidden=hidden):
+            self._add(problem)
+        if self.problems:
+            raise StudyError(self._reported())
+        self._remember(study)
+        return study
+
+    def _tidy(self, data: dict[str, Any]) -> None:
+        """Leave out blocks without content, and read the spellings that are known from the wild."""
+        for key in [key for key, value in data.items() if value is None]:
+            if (key,) not in self.broken:
+                del data[key]
+        parameters = data.get("parameters")
+        if not isinstance(parameters, dict):
+            return
+        for name, entry in cast("dict[str, Any]", parameters).items():
+            several = isinstance(entry, list)
+            for number, definition in enumerate(cast("list[Any]", entry) if several else [entry]):
+                if isinstance(definition, dict) and _has_range_for_step(definition):
+                    definition["step"] = definition.pop("range")
+                    path = f"parameters.{name}.{number}" if several else f"parameters.{name}"
+                    self.notes.append((f"{path}.range", "read as step, which is its name here"))
+                    if f"{path}.range" in self.lines:
+                        self.lines[f"{path}.step"] = self.lines[f"{path}.range"]
+
+    def _sound_parts(self, data: dict[str, Any]) -> tuple[Study, frozenset[str]]:
+        """Report what is wrong by itself; return the study that is left and the paths that are not.
+
+        What is taken out can leave a gap behind, so that taking out goes on until the rest is whole.
+        Only the first look tells the user anything new.
+        """
+        hidden: set[str] = set()
+        wrong = [Mistake(place) for place in self.broken]
+        told = False
+        while True:
+            if wrong:
+                data = deepcopy(data)
+            for mistake in sorted(wrong, key=lambda m: _last_first(m.place), reverse=True):
+                _take_out(data, mistake, hidden)
+            try:
+                study = Study.model_validate(data, context={"parts_only": True})
+            except ValidationError as error:
+                wrong = mistakes_of(error, data)
+                if not told:
+                    for mistake in wrong:
+                        if mistake.path not in hidden:
+                            self._add(problem_of(mistake, Study))
+                told = True
+            else:
+                return study, frozenset(hidden)
+
+    def _place(self, path: str) -> _Place:
+        inside = path
+        while inside:
+            if inside in self.foreign:
+                return self.foreign[inside]
+            if inside in self.lines:
+                return _Place(self.file, self.lines[inside])
+            inside = inside.rpartition(".")[0]
+        return _Place(self.file, None)
+
+    def _add(self, problem: Problem) -> None:
+        file, line = self._place(problem.path)
+        self.problems.append(Problem(problem.path, problem.message, problem.hint, file, line))
+
+    def _reported(self) -> list[Problem]:
+        """Return the problems in the order of the lines, and not more than anyone reads."""
+        found = sorted(
+            dict.fromkeys(self.problems),
+            key=lambda problem: (problem.file != self.file, problem.file or "", problem.line or 0),
+        )
+        if len(found) > _MOST_PROBLEMS:
+            more = f"and {len(found) - _MOST_PROBLEMS:,} more mistakes"
+            found = [*found[:_MOST_PROBLEMS], Problem("", more, file=self.file)]
+        return found
+
+    def _remember(self, study: Study) -> None:
+        from cloudtune.capabilities import Note
+
+        study.remember(
+            self.file or None,
+            self.lines,
+            elsewhere=self.foreign,
+            notes=[Note(path, text) for path, text in self.notes],
+        )
+
+
+_SHORT = {"strategy": "name", "early_stopping": "rule"}
+"""Blocks that may be written as one word, and the key that the word stands for."""
+_ONE_OR_MANY = {"objective"}
+
+
+def _merge_beneath(own: dict[str, Any], other: Mapping[str, Any]) -> None:
+    for key, value in other.items():
+        if isinstance(own.get(key), dict) and isinstance(value, dict):
+            _merge_beneath(own[key], cast("dict[str, Any]", value))
+        else:
+            own.setdefault(key, value)
+
+
+def _next_key(here: Any, words: list[str]) -> tuple[str | int, list[str]]:
+    if isinstance(here, list):
+        return (int(words[0]) if words[0].isdecimal() else words[0]), words[1:]
+    for end in range(len(words), 0, -1):
+        if ".".join(words[:end]) in here:
+            return ".".join(words[:end]), words[end:]
+    return words[0], words[1:]
+
+
+def _has_range_for_step(definition: Mapping[str, Any]) -> bool:
+    return (
+        definition.get("type") in ("float", "int")
+        and isinstance(definition.get("range"), int | float)
+        and "step" not in definition
+    )
+
+
+def _dotted(place: Sequence[str | int]) -> str:
+    return ".".join(map(str, place))
+
+
+def _last_first(place: Sequence[str | int]) -> tuple[tuple[bool, str | int], ...]:
+    return tuple((isinstance(step, int), step) for step in place)
+
+
+def _take_out(data: dict[str, Any], mistake: Mistake, hidden: set[str]) -> None:
+    """Remove what is wrong, so that the rest can be looked at."""
+    place = mistake.place[:-1] if mistake.missing else mistake.place
+    if len(place) > 1 and place[0] == "parameters" and not mistake.unknown_key:
+        _stand_in(data["parameters"], place, hidden)
+        return
+    if len(place) == 2 and place[0] == "initial_trials":
+        data["initial_trials"][place[1]] = {}
+        return
+    container: Any = data
+    for end, step in enumerate(place):
+        if end == len(place) - 1 or (isinstance(container[step], list) and end + 2 == len(place)):
+            del container[step]
+            hidden.add(_dotted(place[: end + 1]))
+            return
+        container = container[step]
+    data.clear()
+
+
+def _stand_in(parameters: Any, place: Sequence[str | int], hidden: set[str]) -> None:
+    """Put a definition in the place of a wrong one that fits everywhere, as others refer to it."""
+    name = cast("str", place[1])
+    hidden.add(f"parameters.{name}")
+    several = isinstance(parameters[name], list)
+    if several and len(place) == 2:
+        parameters[name] = {"type": "bool"}
+        return
+    container, key = (parameters[name], place[2]) if several else (parameters, name)
+    inner = place[3:] if several else place[2:]
+    definition = container[key]
+    if inner and inner[0] in {"scale", "step", "when"}:
+        definition.pop(inner[0], None)
+    elif inner and isinstance(definition, dict) and "when" in definition:
+        container[key] = {"type": "bool", "when": cast("Any", definition)["when"]}
+    else:
+        container[key] = {"type": "bool"}

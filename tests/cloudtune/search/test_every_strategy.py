@@ -1,0 +1,193 @@
+"""What holds for every strategy and method over any space."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from cloudtune.events import Started
+from cloudtune.search.methods import METHODS
+from cloudtune.space import Space, Value, find, text
+from cloudtune.study import Study
+
+PHASES = (Phase.explicit, Phase.generate)
+quick = settings(
+    deadline=None,
+    derandomize=True,
+    phases=PHASES,
+    suppress_health_check=list(HealthCheck),
+)
+
+SCALES = st.sampled_from(["linear", "log", "reverse_log", "auto"])
+NAMES = ["lr", "n.trees", "lambda", "C", "2nd", "use-it", "x#2"]
+
+
+@st.composite
+def floats(draw: st.DrawFn) -> dict[str, Any]:
+    scale = draw(SCALES)
+    low = draw(st.sampled_from([1e-8, 0.001, 0.5, 1.0, 100.0]))
+    if scale in {"linear", "reverse_log"}:
+        low = draw(st.sampled_from([low, 0, 0.0, -3, -1e300]))
+    high = low + draw(st.sampled_from([0.0, 0.25, 1.0, 1e3, 1e300]))
+    made = {"type": "float", "min": low, "max": high, "scale": scale}
+    if draw(st.booleans()) and high > low and high - low <= 1e3:
+        made["step"] = (high - low) / draw(st.sampled_from([1, 2.5, 7]))
+    return made
+
+
+@st.composite
+def ints(draw: st.DrawFn, most: int = 10**15) -> dict[str, Any]:
+    scale = draw(SCALES)
+    low = draw(st.sampled_from([1, 2, 50]))
+    if scale in {"linear", "reverse_log"}:
+        low = draw(st.sampled_from([low, 0, -7]))
+    high = low + draw(st.sampled_from([0, 1, 3, 10, 1000, 10**15]).filter(lambda n: n <= most))
+    made: dict[str, Any] = {"type": "int", "min": low, "max": high, "scale": scale}
+    if draw(st.booleans()) and high - low >= 3:
+        made["step"] = draw(st.sampled_from([1, 2, 3]))
+    return made
+
+
+DISCRETE = st.sampled_from(
+    [[4], [16, 32, 64], [0.1, 0.25, 10.0], [-1.5, 0.0, 2.0], list(range(20))]
+).flatmap(
+    lambda values: st.fixed_dictionaries(
+        {"type": st.just("discrete"), "values": st.just(values)},
+        optional={"scale": st.sampled_from(["linear", "auto"])},
+    )
+)
+CATEGORICAL = st.lists(
+    st.sampled_from(["a", "1", "True", "1e3", True, False, 0, 1, 2.5]),
+    min_size=1,
+    max_size=4,
+    unique_by=lambda value: (type(value), value),
+).map(lambda values: {"type": "categorical", "values": values})
+BOOL = st.just({"type": "bool"})
+
+
+def values_of(parameter: Mapping[str, Any]) -> list[Any]:
+    if parameter["type"] == "bool":
+        return [False, True]
+    if parameter["type"] == "int":
+        step = parameter.get("step", 1)
+        return list(range(parameter["min"], parameter["max"] + 1, step))[:4]
+    return list(parameter["values"])
+
+
+@st.composite
+def parameters(draw: st.DrawFn, *, countable: bool = False) -> dict[str, Any]:
+    small = ints(most=10)
+    kinds = small | DISCRETE | CATEGORICAL | BOOL
+    parents: dict[str, list[Any]] = {}
+    made: dict[str, Any] = {}
+    for name in draw(st.permutations(NAMES))[: draw(st.integers(1, 5))]:
+        kind = kinds if countable else floats() | ints() | kinds
+        first = dict(draw(kind))
+        if parents and draw(st.booleans()):
+            chosen = draw(st.lists(st.sampled_from(sorted(parents)), min_size=1, max_size=2))
+            conditions = {
+                parent: draw(st.lists(st.sampled_from(parents[parent]), min_size=1, max_size=2))
+                for parent in chosen
+            }
+            first["when"] = conditions
+            parent = chosen[0]
+            rest = [
+                value
+                for value in parents[parent]
+                if not any(text(value) == text(used) for used in conditions[parent])
+            ]
+            if rest and draw(st.booleans()):
+                made[name] = [first, draw(kind) | {"when": {parent: rest[:1]}}]
+                continue
+        elif first["type"] in {"bool", "categorical", "discrete"} or (
+            first["type"] == "int" and first["max"] - first["min"] <= 10
+        ):
+            parents[name] = values_of(first)
+        made[name] = [first]
+    return made
+
+
+def badness(given: Mapping[str, Any]) -> float:
+    """A rough function of any assignment, the same on every machine."""
+    total = 0.0
+    for name, value in sorted(given.items()):
+        number = len(value) if isinstance(value, str) else math.asinh(float(value))
+        total += abs(number - len(name)) + 0.1 * math.sin(7 * number)
+    return total
+
+
+def answer(given: Mapping[str, Any], resource: int | None) -> list[dict[str, float]] | None:
+    """Report three steps; some trials fail and some report no number at the end."""
+    loss = badness(given)
+    if math.modf(loss * 10)[0] > 0.9:
+        return None
+    last = math.nan if math.modf(loss * 10)[0] > 0.85 else loss
+    steps = [loss + 2, loss + 1, last - (resource or 0) / 1000]
+    return [{"loss": value, "size": -value / 2} for value in steps]
+
+
+def check_assignment(study: Study, given: Mapping[str, Value]) -> None:
+    """It has each active parameter and no other, each value in its domain and of its type."""
+    space = Space.of(study)
+    active = list(space.active(given))
+    assert [node.name for node in active] == list(given)
+    for node in active:
+        value = given[node.name]
+        own = find(node.parameter, value)
+        assert own == value
+        assert type(own) is type(value)
+        if node.parameter.type == "float":
+            assert type(value) is float
+        elif node.parameter.type == "int":
+            assert type(value) is int
+
+
+CASES = [(name, method) for name, methods in METHODS.items() for method in (methods or ("",))]
+CASES += [("hyperband", "named")]
+TRIALS = {"genetic": 45, "hyperband": 30, "bayesian": 16}
+
+
+def case_study(study_of: Callable[..., Study], name: str, method: str, space: Any) -> Study:
+    strategy: dict[str, Any] = {"name": name}
+    parts: dict[str, Any] = {}
+    if name == "hyperband":
+        strategy |= {"max": 9}
+        if method:
+            strategy |= {"resource": "epochs"}
+    elif method:
+        strategy["method"] = method
+    return study_of(parameters=space, strategy=strategy, **parts)
+
+
+@pytest.mark.parametrize(("name", "method"), CASES)
+def test_goes_on_after_a_kill_as_if_nothing_had_happened(
+    name: str, method: str, study_of: Callable[..., Study], job: Any
+) -> None:
+    if method == "gp":
+        pytest.importorskip("torch")
+
+    @settings(quick, max_examples=10 if name in TRIALS else 25)
+    @given(st.data())
+    def check(data: st.DataObject) -> None:
+        space = data.draw(parameters(countable=name == "grid"))
+        study = case_study(study_of, name, method, space)
+        seed = data.draw(st.integers(0, 2**32 - 1))
+        whole = job(study, answer, seed, max_trials=TRIALS.get(name, 12)).run()
+        proposed = [(dict(s.parameters), s.resource) for s in whole.asked]
+        for started in whole.starts:
+            check_assignment(study, started.parameters)
+        place = data.draw(st.integers(0, len(whole.events)))
+        resumed = whole.killed_at(place)
+        already = sum(isinstance(event, Started) for event in whole.events[:place])
+        resumed.run()
+        again = [(dict(s.parameters), s.resource) for s in resumed.asked]
+        assert again == proposed[already:]
+        types = [[type(v) for v in given.values()] for given, _ in again]
+        assert types == [[type(v) for v in given.values()] for given, _ in proposed[already:]]
+
+    check()

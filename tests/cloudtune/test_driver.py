@@ -1,0 +1,275 @@
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+import pytest
+
+from cloudtune.driver import Driver, Inbox, Outcome, StopRequest
+from cloudtune.events import Ended, Event, Measured, Started
+from cloudtune.results import Trials
+from cloudtune.search.protocol import Suggestion
+from cloudtune.study import Study
+
+Script = Callable[[Started], Iterable[Measured | Ended]]
+
+
+class Runner:
+    """Plays each trial's events as soon as it is started, unless it hangs until it is stopped."""
+
+    def __init__(self, inbox: Inbox, script: Script, hold: int = 1) -> None:
+        self._inbox = inbox
+        self._script = script
+        self._hold = hold
+        self._held: list[Started] = []
+        self.stopped: list[tuple[int, bool]] = []
+        self.most_at_once = 0
+        self._open: set[int] = set()
+
+    def start(self, started: Started) -> None:
+        self._open.add(started.number)
+        self.most_at_once = max(self.most_at_once, len(self._open))
+        self._held.append(started)
+        if len(self._held) >= self._hold:
+            self._play()
+
+    def _play(self) -> None:
+        for started in self._held:
+            for event in self._script(started):
+                if isinstance(event, Ended):
+                    self._open.discard(event.number)
+                self._inbox.put(event)
+        self._held.clear()
+
+    def stop(self, number: int, *, now: bool = False) -> None:
+        self.stopped.append((number, now))
+        if number in self._open:
+            self._open.discard(number)
+            self._inbox.put(Ended(number, 0.0, "failed", "killed by SIGTERM"))
+
+    def recover(self, known: Mapping[int, int]) -> Sequence[Measured]:
+        return ()
+
+    def close(self) -> None: ...
+
+
+class Counting:
+    """Suggests x = draw, so that a test sees which draw a trial came from."""
+
+    def __init__(self, most: int | None = None, early: int | None = None) -> None:
+        self._most = most
+        self._early = early
+
+    def tell(self, event: Event) -> None: ...
+
+    def ask(self, draw: int) -> Suggestion | Literal["wait", "done"]:
+        return "done" if self._most is not None and draw >= self._most else Suggestion({"x": draw})
+
+    def judge(self, number: int) -> str | None:
+        return "hopeless" if number == self._early else None
+
+
+def scored(value: Callable[[int], float]) -> Script:
+    def script(started: Started) -> Iterable[Measured | Ended]:
+        x = started.parameters["x"]
+        assert isinstance(x, int)
+        yield Measured(started.number, 0.0, 1, {"score": value(x)})
+        yield Ended(started.number, 0.0, "completed")
+
+    return script
+
+
+def hanging(started: Started) -> Iterable[Measured | Ended]:
+    yield Measured(started.number, 0.0, 1, {"score": 1.0})
+
+
+def crashing(started: Started) -> Iterable[Measured | Ended]:
+    yield Ended(started.number, 0.0, "failed", "exited with code 1", 1)
+
+
+def study(**over: Any) -> Study:
+    return Study.model_validate(
+        {
+            "objective": {"metric": "score", "goal": "maximize"},
+            "parameters": {"x": {"type": "int", "min": 0, "max": 1000}},
+            "strategy": {"name": "random"},
+            **over,
+        }
+    )
+
+
+def drive(
+    of: Study,
+    script: Script,
+    before: Sequence[Event] = (),
+    strategy: Counting | None = None,
+    hold: int = 1,
+    request: StopRequest | None = None,
+) -> tuple[Outcome, list[Event], Runner]:
+    inbox = Inbox()
+    events: list[Event] = list(before)
+    driver = Driver(of, strategy or Counting(), run="r", inbox=inbox, record=events.extend)
+    driver.replay(list(before))
+    runner = Runner(inbox, script, hold)
+    if request:
+        inbox.put(request)
+    return driver.run(runner), events, runner
+
+
+def folded(of: Study, events: Sequence[Event]) -> Trials:
+    trials = Trials(of, "r")
+    for event in events:
+        trials.tell(event)
+    return trials
+
+
+def states(of: Study, events: Sequence[Event]) -> list[str]:
+    return [trial.state for trial in folded(of, events).all()]
+
+
+def test_max_trials_counts_every_trial_started() -> None:
+    of = study(limits={"max_trials": 5})
+    outcome, events, _ = drive(of, crashing)
+    assert outcome == Outcome("completed", "")
+    assert states(of, events) == ["failed"] * 5
+
+
+def test_as_many_run_at_once_as_may() -> None:
+    of = study(limits={"max_trials": 8, "parallel_trials": 4})
+    _, events, runner = drive(of, scored(float), hold=4)
+    assert runner.most_at_once == 4
+    assert states(of, events) == ["completed"] * 8
+
+
+def test_failures_are_tolerated_up_to_the_limit() -> None:
+    outcome, events, _ = drive(study(limits={"max_trials": 9, "max_failed_trials": 2}), crashing)
+    assert outcome.state == "failed"
+    assert outcome.too_many_failed
+    assert sum(isinstance(event, Started) for event in events) == 3
+
+
+@pytest.mark.parametrize(("goal", "last"), [("maximize", 7), ("minimize", 1)])
+def test_target_ends_the_job(goal: str, last: int) -> None:
+    objective = {"metric": "score", "goal": goal, "target": 6}
+    outcome, events, _ = drive(study(objective=objective, limits={"max_trials": 20}), scored(float))
+    assert outcome.state == "completed"
+    assert "target" in outcome.reason
+    assert max(event.number for event in events) == last
+
+
+def test_patience_counts_finished_trials_without_a_better_one() -> None:
+    of = study(limits={"patience": 3})
+    outcome, events, _ = drive(of, scored(lambda x: float(-abs(x - 4))))
+    assert outcome.state == "completed"
+    assert max(event.number for event in events) == 5 + 3
+
+
+def test_trial_timeout_fails_the_trial() -> None:
+    of = study(limits={"max_trials": 1, "trial_timeout": "0.05s"})
+    _, events, runner = drive(of, hanging)
+    (trial,) = folded(of, events).all()
+    assert (trial.state, trial.reason) == ("failed", "its trial_timeout was reached")
+    assert runner.stopped == [(1, False)]
+
+
+def test_timeout_stops_what_runs() -> None:
+    of = study(limits={"timeout": "0.05s"})
+    outcome, events, _ = drive(of, hanging)
+    assert outcome == Outcome("completed", "the study's timeout was reached")
+    assert states(of, events) == ["cancelled"]
+
+
+def test_early_stopping_stops_one_trial() -> None:
+    of = study(limits={"max_trials": 3})
+
+    def script(started: Started) -> Iterable[Measured | Ended]:
+        yield Measured(started.number, 0.0, 1, {"score": 1.0})
+        if started.number != 2:
+            yield Ended(started.number, 0.0, "completed")
+
+    _, events, _ = drive(of, script, strategy=Counting(early=2))
+    assert states(of, events) == ["completed", "stopped_early", "completed"]
+    assert folded(of, events).get(2).reason == "hopeless"
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [(float("nan"), "score was nan at step 1"), (float("inf"), "score was inf at step 1")],
+)
+def test_a_last_value_that_is_no_number_fails_the_trial(value: float, reason: str) -> None:
+    of = study(limits={"max_trials": 1})
+    _, events, _ = drive(of, scored(lambda _: value))
+    assert folded(of, events).get(1).reason == reason
+
+
+def test_a_trial_without_the_objective_fails_and_says_what_it_gave() -> None:
+    of = study(limits={"max_trials": 1})
+
+    def script(started: Started) -> Iterable[Measured | Ended]:
+        yield Measured(started.number, 0.0, 1, {"loss": 1.0})
+        yield Ended(started.number, 0.0, "completed")
+
+    _, events, _ = drive(of, script)
+    trial = folded(of, events).get(1)
+    assert trial.state == "failed"
+    assert trial.reason == "the script ended without reporting score (it gave loss)"
+
+
+def test_a_stop_request_cancels_and_a_second_one_is_at_once() -> None:
+    of = study(limits={"max_trials": 4})
+    outcome, events, runner = drive(of, hanging, request=StopRequest("interrupted", now=True))
+    assert outcome == Outcome("cancelled", "interrupted")
+    assert states(of, events) == ["cancelled"]
+    assert runner.stopped == [(1, True)]
+
+
+def test_a_killed_job_goes_on_where_it_was() -> None:
+    of = study(limits={"max_trials": 6})
+    _, whole, _ = drive(of, scored(float))
+    rng = random.Random(1)
+    for cut in (rng.randrange(1, len(whole)) for _ in range(12)):
+        outcome, events, _ = drive(of, scored(float), before=whole[:cut])
+        trials = folded(of, events).all()
+        assert outcome == Outcome("completed", "")
+        counted = [trial for trial in trials if trial.state != "cancelled"]
+        assert [trial.parameters["x"] for trial in counted] == [0, 1, 2, 3, 4, 5]
+        assert len({trial.number for trial in trials}) == len(trials)
+        for trial in trials:
+            if trial.replaces:
+                assert folded(of, events).get(trial.replaces).state == "cancelled"
+
+
+def test_an_ended_job_stays_ended() -> None:
+    of = study(limits={"max_trials": 3})
+    _, events, _ = drive(of, scored(float))
+    _, again, _ = drive(of, scored(float), before=events)
+    assert again == events
+
+
+def test_a_job_that_may_run_more_trials_goes_on_toward_the_new_total() -> None:
+    _, events, _ = drive(study(limits={"max_trials": 3}), scored(float))
+    of = study(limits={"max_trials": 5})
+    _, more, _ = drive(of, scored(float), before=events)
+    assert [trial.parameters["x"] for trial in folded(of, more).all()] == [0, 1, 2, 3, 4]
+
+
+def test_a_strategy_that_is_done_ends_the_job() -> None:
+    outcome, events, _ = drive(study(limits={"max_trials": 9}), scored(float), strategy=Counting(2))
+    assert outcome == Outcome("completed", "")
+    assert sum(isinstance(event, Started) for event in events) == 2
+
+
+def test_the_budget_ends_the_job() -> None:
+    inbox = Inbox()
+    of = study(limits={"max_cost": "3 USD"})
+
+    def script(started: Started) -> Iterable[Measured | Ended]:
+        yield Measured(started.number, started.time, 1, {"score": 1.0})
+        yield Ended(started.number, started.time + 1, "completed")
+
+    events: list[Event] = []
+    driver = Driver(of, Counting(), run="r", inbox=inbox, record=events.extend, price=1.0)
+    outcome = driver.run(Runner(inbox, script))
+    assert outcome == Outcome("completed", "the cost reached 3 USD")
+    assert sum(isinstance(event, Started) for event in events) == 3

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import math
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cloudtune.errors import LedgerError, UsageError
+from cloudtune.events import Ended, Event, Measured, Started
+from cloudtune.ledger import JobRecord, Ledger, RunRecord, new_run_id, state_folder
+
+
+def record(run: str, created: float = 1.0) -> RunRecord:
+    job = JobRecord(run, "local", {"mode": "driven"}, "pending", "", None, False)
+    return RunRecord(run, created, "name", {"name": "name"}, None, "/base", (job,))
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    events: list[Event] = [
+        Started(1, 2.0, {"a": 1, "b": 1.0, "c": True, "d": "1"}, memory={"k": [1, 2]}),
+        Measured(1, 3.0, 1, {"x": math.inf}),
+        Ended(1, 4.0, "failed", "exited with code 1", 1, "last\nwords"),
+    ]
+    with Ledger(tmp_path, create=True) as ledger:
+        ledger.create_run(record("abc"))
+        ledger.append("abc", "local", events[0])
+        ledger.append("abc", "local", *events[1:])
+    with Ledger(tmp_path) as ledger:
+        assert ledger.run("a") == record("abc")
+        read = list(ledger.events("abc", "local"))
+        assert [event for _, event in read] == events
+        assert [seq for seq, _ in read] == [1, 2, 3]
+        assert [seq for seq, _ in ledger.events("abc", "local", after=2)] == [3]
+        started = read[0][1]
+        assert isinstance(started, Started)
+        assert [type(v) for v in started.parameters.values()] == [int, float, bool, str]
+
+
+def test_a_run_is_created_once(tmp_path: Path) -> None:
+    with Ledger(tmp_path, create=True) as ledger:
+        ledger.create_run(record("abc"))
+        with pytest.raises(UsageError, match="resume abc"):
+            ledger.create_run(record("abc"))
+
+
+def test_runs_are_found_by_a_unique_start_and_the_latest_without_one(tmp_path: Path) -> None:
+    with Ledger(tmp_path, create=True) as ledger:
+        for place, run in enumerate(["aab", "abb", "b"]):
+            ledger.create_run(record(run, float(place)))
+        assert ledger.run().id == "b"
+        assert ledger.run("ab").id == "abb"
+        with pytest.raises(UsageError, match="aab"):
+            ledger.run("a")
+        with pytest.raises(UsageError, match="no run"):
+            ledger.run("zz")
+        assert [run.id for run in ledger.runs()] == ["b", "abb", "aab"]
+
+
+def test_a_newer_ledger_is_refused(tmp_path: Path) -> None:
+    Ledger(tmp_path, create=True).close()
+    db = sqlite3.connect(tmp_path / "ledger.db")
+    db.execute("PRAGMA user_version=99")
+    db.close()
+    with pytest.raises(LedgerError, match="newer cloudtune"):
+        Ledger(tmp_path)
+
+
+def test_a_damaged_ledger_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    damaged = b"this is no database " * 500
+    (tmp_path / "ledger.db").write_bytes(damaged)
+    with pytest.raises(LedgerError, match="move it aside"):
+        Ledger(tmp_path)
+    assert (tmp_path / "ledger.db").read_bytes() == damaged
+
+
+def test_no_ledger_is_made_by_reading(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no runs"):
+        Ledger(tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_run_has_one_holder_and_a_dead_one_does_not_count(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from cloudtune.ledger import Ledger\n"
+        "with Ledger(Path(sys.argv[1]), create=True) as ledger, ledger.hold('abc'):\n"
+        "    print('held', flush=True); time.sleep(60)"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    with other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with Ledger(tmp_path, create=True) as ledger:
+            assert ledger.holder("abc") == other.pid
+            with pytest.raises(LedgerError, match=f"process {other.pid}"), ledger.hold("abc"):
+                pass
+            other.kill()
+            other.wait()
+            assert ledger.holder("abc") is None
+            with ledger.hold("abc"):
+                pass
+
+
+def test_the_state_folder_is_the_nearest_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CLOUDTUNE_HOME", raising=False)
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    assert state_folder(inner) == inner / ".cloudtune"
+    (tmp_path / ".cloudtune").mkdir()
+    assert state_folder(inner) == tmp_path / ".cloudtune"
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "home"))
+    assert state_folder(inner) == tmp_path / "home"
+
+
+def test_time_spent_adds_up_over_processes(tmp_path: Path) -> None:
+    with Ledger(tmp_path, create=True) as ledger:
+        ledger.create_run(record("abc"))
+        ledger.begin_job("abc", "local")
+        begun = ledger.run("abc").jobs[0].begun
+        assert begun is not None
+        ledger.append("abc", "local", Started(1, begun + 5, {}))
+        ledger.begin_job("abc", "local")
+        job = ledger.run("abc").jobs[0]
+        assert job.spent == pytest.approx(5)
+        assert job.started == begun
+
+
+def test_ids_are_short_and_differ() -> None:
+    ids = {new_run_id() for _ in range(1000)}
+    assert len(ids) == 1000
+    assert all(len(run) == 8 for run in ids)

@@ -1,0 +1,143 @@
+"""The documentation is true where a machine can tell."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from cloudtune import registry
+from cloudtune.cli.group import cloudtune
+from cloudtune.loading import load
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted(
+    path
+    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("templates/**/*.md")]
+    if path.is_file()
+)
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"")
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+MENTION = re.compile(r"(?:^|`|&& )(?:\./\.venv/bin/|\.venv/bin/)?cloudtune +([a-z]\S*)", re.MULTILINE)
+OPTION = re.compile(r"(?<!\S)(--[a-z][a-z-]*|-o)\b")
+TEXT = {".py", ".md", ".toml", ".yaml", ".yml", ".txt", ".svg", ".sh", ".cfg", ""}
+MACHINE = re.compile(
+    r"/(?:root|work|home/\w+|Users/\w+)/|pypi\.org|npmjs|registry\.npm|pythonhosted"
+)
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that a renderer gives to the headings of a page."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_each_relative_link_leads_somewhere(page: Path) -> None:
+    for match in LINK.finditer(page.read_text("utf-8")):
+        target, _, anchor = (match[1] or match[2]).partition("#")
+        if "://" in target or target.startswith("mailto:"):
+            continue
+        found = (page.parent / target).resolve() if target else page
+        assert found.exists(), match[0]
+        assert found.is_relative_to(ROOT), match[0]
+        if anchor:
+            assert anchor in anchors(found), match[0]
+
+
+def calls(page: Path) -> Iterator[tuple[str, str]]:
+    """Yield each command of ours that a page names, with the rest of its line."""
+    for line in page.read_text("utf-8").splitlines():
+        for match in MENTION.finditer(line):
+            rest = line[match.end() :].partition("`")[0].partition("#")[0].partition("&&")[0]
+            yield match[1].rstrip("`.,;:)"), rest
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_each_command_and_option_that_is_named_exists(page: Path) -> None:
+    context = click.Context(cloudtune)
+    for name, rest in calls(page):
+        command = cloudtune.get_command(context, name)
+        assert command is not None, f"cloudtune {name}"
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert set(OPTION.findall(rest)) <= known | {"--help"}, f"cloudtune {name} {rest}"
+
+
+def test_the_readme_names_every_command() -> None:
+    named = {name for name, _ in calls(ROOT / "README.md")}
+    assert named >= set(cloudtune.list_commands(click.Context(cloudtune)))
+
+
+def test_the_scripts_that_the_readme_names_can_be_run() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    named = set(re.findall(r"^\./(\w+)", text, re.MULTILINE))
+    assert named == {"quickstart", "test"}
+    for name in named:
+        assert (ROOT / name).stat().st_mode & 0o111, name
+
+
+def studies(page: Path) -> list[str]:
+    blocks = FENCE.findall(page.read_text("utf-8"))
+    return [body for kind, body in blocks if kind == "yaml" and re.search(r"^parameters:", body, re.M)]
+
+
+STUDIES = [(name_of(page), body) for page in PAGES for body in studies(page)]
+
+
+@pytest.mark.parametrize("body", [body for _, body in STUDIES], ids=[name for name, _ in STUDIES])
+def test_each_study_that_is_shown_is_right(body: str, tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(body, "utf-8")
+    assert load(path).parameters
+
+
+def test_the_readme_shows_a_study() -> None:
+    assert "README.md" in {name for name, _ in STUDIES}
+
+
+def test_each_provider_has_a_page_and_a_line_in_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    for folder in (ROOT / "providers").glob("cloudtune_*"):
+        name = folder.name.removeprefix("cloudtune_")
+        assert name in registry.names()
+        assert (ROOT / "docs" / f"{name}.md").is_file()
+        assert f"docs/{name}.md" in readme
+
+
+def test_the_rules_keep_their_numbers() -> None:
+    text = (ROOT / "docs" / "semantics.md").read_text("utf-8")
+    numbers = [int(number) for number in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)]
+    assert numbers == list(range(1, 37))
+
+
+def test_decisions_are_numbered_without_a_gap() -> None:
+    names = sorted(path.name for path in (ROOT / "docs" / "adr").glob("*.md"))
+    assert [name[:4] for name in names] == [f"{n:04}" for n in range(1, len(names) + 1)]
+
+
+def tracked() -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True
+    )
+    if listed.returncode:
+        pytest.skip("no git checkout")
+    paths = [ROOT / name for name in listed.stdout.split("\0") if name]
+    return [path for path in paths if path.is_file() and path.suffix in TEXT]
+
+
+def test_no_file_names_a_place_on_somebodys_machine() -> None:
+    found = {
+        f"{name_of(path)}: {match[0]}"
+        for path in tracked()
+        if path != Path(__file__).resolve()
+        for match in MACHINE.finditer(path.read_text("utf-8"))
+    }
+    assert found == set()

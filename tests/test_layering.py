@@ -1,0 +1,169 @@
+"""Who may import whom, and what may be imported early."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PROVIDERS = sorted((ROOT / "providers").glob("cloudtune_*"))
+CORE = sorted((ROOT / "cloudtune").rglob("*.py"))
+CODE = CORE + [path for provider in PROVIDERS for path in sorted(provider.rglob("*.py"))]
+
+SDKS = {"boto3", "botocore", "sagemaker", "google", "ibm_watson_machine_learning"}
+SDKS |= {"ibm_watsonx_ai", "ibm_cloud_sdk_core"}
+HEAVY = {"optuna", "numpy", "scipy", "torch", "pandas", "pyarrow", "polars", "sklearn"}
+HEAVY |= {"regex", "psutil", "rich"} | SDKS
+
+EARLY: dict[str, set[str]] = {}
+"""Files that may import a heavy package at the top, since they are themselves imported late."""
+
+LONG: dict[str, str] = {
+    "cloudtune/trial.py": "one file is put beside a script on any machine",
+}
+"""Files of more than 400 lines, each with the reason why it is not two."""
+
+EMULATOR_SEES = {"contract", "emulator"}
+"""Of its own provider: nothing that translates, so that it cannot share a mistake with it."""
+EMULATOR_IS_BLIND_TO = {"fit", "planning"}
+"""Of the core, for the same reason."""
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def imports(path: Path, *, top_only: bool = False) -> Iterator[str]:
+    """Yield the full name of each module that a file imports, and of what it takes from it."""
+    tree = ast.parse(path.read_text("utf-8"))
+    for node in _statements(tree) if top_only else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            package = path.relative_to(ROOT).with_suffix("").parts[: -node.level or None]
+            start = ".".join((*package, node.module or "")) if node.level else node.module or ""
+            yield from (f"{start}.{alias.name}" for alias in node.names)
+
+
+def _statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield what runs when a module is imported: no function bodies, nothing for type checkers."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            for other in node.orelse:
+                yield other
+                yield from _statements(other)
+            continue
+        yield node
+        yield from _statements(node)
+
+
+def tops(names: Iterator[str]) -> set[str]:
+    return {name.partition(".")[0] for name in names}
+
+
+def test_the_core_imports_no_provider() -> None:
+    found = {name_of(p): [n for n in imports(p) if n.startswith("cloudtune_")] for p in CORE}
+    assert {name: names for name, names in found.items() if names} == {}
+
+
+def test_a_provider_imports_no_other_provider() -> None:
+    for provider in PROVIDERS:
+        for path in provider.rglob("*.py"):
+            foreign = {n for n in tops(imports(path)) if n.startswith("cloudtune_")}
+            assert foreign <= {provider.name}, name_of(path)
+
+
+def test_the_core_imports_no_cloud_sdk_at_all() -> None:
+    found = {name_of(path): tops(imports(path)) & SDKS for path in CORE}
+    assert {name: names for name, names in found.items() if names} == {}
+
+
+def test_only_a_client_imports_its_sdk() -> None:
+    for provider in PROVIDERS:
+        for path in provider.rglob("*.py"):
+            if path.name != "client.py" and "emulator" not in path.parts:
+                assert not tops(imports(path)) & SDKS, name_of(path)
+
+
+def test_heavy_packages_are_imported_where_they_are_used() -> None:
+    found = {name_of(path): tops(imports(path, top_only=True)) & HEAVY for path in CODE}
+    assert {name: names for name, names in found.items() if names} == EARLY
+
+
+def emulator_breaches(provider: Path) -> set[str]:
+    """Return what an emulator imports that it must not know."""
+    found: set[str] = set()
+    for path in (provider / "emulator").rglob("*.py"):
+        for name in imports(path):
+            package, _, rest = name.partition(".")
+            module = rest.partition(".")[0]
+            if package == provider.name and module not in EMULATOR_SEES:
+                found.add(name)
+            if package == "cloudtune" and module in EMULATOR_IS_BLIND_TO:
+                found.add(name)
+    return found
+
+
+def test_an_emulator_shares_no_mistake_with_its_provider(tmp_path: Path) -> None:
+    for provider in PROVIDERS:
+        assert emulator_breaches(provider) == set()
+
+    example = tmp_path / "cloudtune_example"
+    (example / "emulator").mkdir(parents=True)
+    (example / "emulator" / "server.py").write_text(
+        "from cloudtune_example.contract import CONTRACT\n"
+        "from cloudtune_example.rules import rules\n"
+        "from cloudtune.driver import Driver\n"
+        "def late():\n    import cloudtune.fit\n"
+    )
+    assert emulator_breaches(example) == {"cloudtune_example.rules.rules", "cloudtune.fit"}
+
+
+def loaded_by(code: str) -> set[str]:
+    """Return the top-level names of the modules that code loads in a new Python."""
+    code = f"import sys\ntry:\n    {code}\nfinally:\n    print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return {name.partition(".")[0] for name in done.stderr.split()}
+
+
+@pytest.mark.parametrize("module", ["cloudtune", "cloudtune.trial"])
+def test_a_script_that_imports_cloudtune_loads_little(module: str) -> None:
+    loaded = loaded_by(f"import {module}")
+    assert "cloudtune" in loaded
+    assert loaded & (HEAVY | {"click", "pydantic", "ruamel"}) == set()
+
+
+def test_help_needs_neither_the_study_nor_the_engine() -> None:
+    loaded = loaded_by("from cloudtune.cli import main; main(['--help'])")
+    assert "click" in loaded
+    assert loaded & (HEAVY | {"pydantic", "ruamel"}) == set()
+
+
+def test_a_check_needs_no_engine() -> None:
+    study = str(ROOT / "templates" / "quickstart" / "study.yaml")
+    loaded = loaded_by(f"from cloudtune.cli import main; main(['check', {study!r}])")
+    assert "pydantic" in loaded
+    assert loaded & HEAVY == set()
+
+
+def test_a_long_file_has_a_reason() -> None:
+    long = {name_of(path) for path in CODE if path.read_text("utf-8").count("\n") > 400}
+    assert long == set(LONG)
+
+
+def test_the_reader_of_imports_sees_what_it_should(tmp_path: Path) -> None:
+    path = tmp_path / "example.py"
+    path.write_text(
+        "import a.b\nfrom c import d\nif TYPE_CHECKING:\n    import e\nelse:\n    import f\n"
+        "try:\n    import g\nexcept ImportError:\n    import h\n"
+        "class K:\n    import i\ndef late():\n    import j\n"
+    )
+    assert set(imports(path, top_only=True)) == {"a.b", "c.d", "f", "g", "h", "i"}
+    assert set(imports(path)) == {"a.b", "c.d", "e", "f", "g", "h", "i", "j"}
