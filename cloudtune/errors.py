@@ -45,7 +45,7 @@ class CloudtuneError(Exception):
     """Base of everything that cloudtune raises on purpose."""
 
 
-class StudyError(CloudtuneError, ValueError):
+class StudyError(CloudtuneError):
     """A study that is wrong on every provider; ``problems`` holds each mistake."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from cloudtune import checks, yaml_source
 from cloudtune.errors import Problem, StudyError
 from cloudtune.study import Study
-from cloudtune.wording import Mistake, mistakes_of, problem_of, problems_of
+from cloudtune.wording import Mistake, mistakes_of, problems_of, worded
 
 __all__ = ["load", "loads", "override", "problems_of", "schema"]
 
@@ -215,11 +215,11 @@ class _Draft:
             raise StudyError(self.problems)
         self._tidy(cast("dict[str, Any]", self.data))
         study, hidden = self._sound_parts(self.data)
+        self._remember(study)
         for problem in checks.problems(study, hidden=hidden):
             self._add(problem)
         if self.problems:
             raise StudyError(self._reported())
-        self._remember(study)
         return study
 
     def _tidy(self, data: dict[str, Any]) -> None:
@@ -259,9 +259,8 @@ class _Draft:
             except ValidationError as error:
                 wrong = mistakes_of(error, data)
                 if not told:
-                    for mistake in wrong:
-                        if mistake.path not in hidden:
-                            self._add(problem_of(mistake, Study))
+                    for problem in worded([m for m in wrong if m.path not in hidden], Study):
+                        self._add(problem)
                 told = True
             else:
                 return study, frozenset(hidden)
@@ -349,14 +348,18 @@ def _take_out(data: dict[str, Any], mistake: Mistake, hidden: set[str]) -> None:
     if len(place) == 2 and place[0] == "initial_trials":
         data["initial_trials"][place[1]] = {}
         return
+    if not place:
+        data.clear()
+        return
     container: Any = data
-    for end, step in enumerate(place):
-        if end == len(place) - 1 or (isinstance(container[step], list) and end + 2 == len(place)):
-            del container[step]
-            hidden.add(_dotted(place[: end + 1]))
-            return
-        container = container[step]
-    data.clear()
+    *above, last = place
+    for end, step in enumerate(above, start=1):
+        if isinstance(container.get(step), list):
+            place, last = place[:end], step
+            break
+        container = container.get(step, {})
+    container.pop(last, None)
+    hidden.add(_dotted(place))
 
 
 def _stand_in(parameters: Any, place: Sequence[str | int], hidden: set[str]) -> None:

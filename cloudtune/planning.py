@@ -238,7 +238,7 @@ def settings_of(study: Study, on: str, provider: Provider) -> ProviderSettings:
     try:
         return provider.settings.model_validate(study.providers.get(on, {}))
     except ValidationError as error:
-        from cloudtune.loading import problems_of
+        from cloudtune.wording import problems_of
 
         raise StudyError(
             [

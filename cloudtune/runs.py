@@ -101,7 +101,7 @@ def _keep_source(ledger: Ledger, plan: Plan, source: Path) -> None:
     if bundle.fingerprint(source, files) != plan.facts.source_hash:
         raise UsageError(f"{source} has changed since it was planned; plan it again")
     target = job_folder(ledger, plan.facts.run_id, plan.provider) / "source"
-    bundle.snapshot(source, target)
+    bundle.snapshot(source, files, target)
 
 
 def job_folder(ledger: Ledger, run: str, provider: str) -> Path:

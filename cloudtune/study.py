@@ -6,12 +6,12 @@ The classes hold what the file says, with types; whether the parts fit together 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -36,10 +36,11 @@ from cloudtune.quantities import Money, format_duration, parse_duration, parse_m
 if TYPE_CHECKING:
     from cloudtune.capabilities import Note
 
-Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
+_Finite = Annotated[StrictFloat, Field(allow_inf_nan=False)]
+Scalar = StrictBool | StrictInt | _Finite | StrictStr
 """A value that a script can be given. Its Python type is part of it: 1, 1.0, True and "1" differ."""
 
-Number = Annotated[StrictInt | StrictFloat, Field(allow_inf_nan=False)]
+Number = StrictInt | _Finite
 Scale = Literal["linear", "log", "reverse_log", "auto"]
 Goal = Literal["maximize", "minimize"]
 Select = Literal["last", "best"]
@@ -47,7 +48,7 @@ ArgumentStyle = Literal["flags", "equals", "assign", "json", "env", "none"]
 
 
 class _Before:
-    """Rewrites the short way to write a field into its long form, in validation and in the schema."""
+    """Rewrites the short way to write a field into its long form; the schema has both."""
 
     def __init__(self, rewrite: Callable[[Any], Any], short: Callable[[Any], Any]) -> None:
         self.rewrite = rewrite
@@ -125,11 +126,17 @@ class IntParameter(_Parameter):
     step: StrictInt | None = Field(None, description="Makes a grid that includes min.")
 
 
+def _of_one_type(numbers: list[int | float]) -> list[int | float]:
+    return list(map(float, numbers)) if any(isinstance(n, float) for n in numbers) else numbers
+
+
 class DiscreteParameter(_Parameter):
     """One of several ordered numbers."""
 
     type: Literal["discrete"]
-    values: list[Number] = Field(min_length=1, description="Rising numbers of one type.")
+    values: Annotated[list[Number], AfterValidator(_of_one_type)] = Field(
+        min_length=1, description="Rising numbers; whole ones among others are read as 1.0."
+    )
     scale: Scale = Field("linear", description="How the values are spread.")
 
 
@@ -297,7 +304,9 @@ class TrialSpec(Model):
     env: dict[str, StrictStr | FromEnvironment] = Field(
         default={}, description="Environment variables of the script."
     )
-    resources: Resources = Field(default=Resources(), description="What one trial needs.")
+    resources: Resources = Field(
+        default=Resources.model_construct(), description="What one trial needs."
+    )
 
 
 class WarmStart(Model):
@@ -323,18 +332,19 @@ class Study(Model):
     description: StrictStr | None = None
     objective: Annotated[list[Objective], Field(min_length=1), _one_or_many] | None = None
     parameters: dict[
-        Annotated[str, Field(min_length=1)],
-        Annotated[list[Parameter], Field(min_length=1), _one_or_many],
+        str, Annotated[list[Parameter], Field(min_length=1), _one_or_many]
     ] = Field(default={}, description="What is varied, by name.")
     constants: dict[str, Scalar] = Field(default={}, description="Values that stay the same.")
-    strategy: Annotated[Strategy, _name_or_map] = Field(default=Strategy(name="bayesian"))
-    limits: Limits = Field(default=Limits())
+    strategy: Annotated[Strategy, _name_or_map] = Field(
+        default=Strategy.model_construct(name="bayesian")
+    )
+    limits: Limits = Field(default=Limits.model_construct())
     early_stopping: Annotated[EarlyStopping, _rule_or_map] | None = None
     initial_trials: list[dict[str, Scalar]] = Field(
         default=[], description="Trials that run first, in order."
     )
     warm_start: WarmStart | None = None
-    trial: TrialSpec = Field(default=TrialSpec())
+    trial: TrialSpec = Field(default=TrialSpec.model_construct())
     providers: dict[str, dict[str, Any]] = Field(
         default={}, description="Settings that only one provider reads, by provider."
     )
@@ -380,6 +390,10 @@ class Study(Model):
             path = path.rpartition(".")[0]
         return self._file, None
 
+    def is_list(self, path: str) -> bool:
+        """Tell whether a field that may be one thing or a list was written as a list."""
+        return f"{path}.0" in self._lines or f"{path}.0" in self._elsewhere
+
     @property
     def file(self) -> str | None:
         """The file that the study was read from, as the user named it."""
@@ -414,12 +428,14 @@ class Study(Model):
         self._reading_notes = notes
 
     def to_json(self) -> dict[str, Any]:
-        """Return the study as plain data, without what is left out; `Study.model_validate` reads it."""
+        """Return the study as plain data that `Study.model_validate` reads, without defaults."""
         return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
     def fingerprint(self) -> str:
-        """Return a hash of what the study says; labels do not count, the order of parameters does."""
+        """Return a hash of what the study says: the order of parameters counts, labels do not."""
         said = {key: value for key, value in self.to_json().items() if key not in _LABELS}
+        import hashlib
+
         text = json.dumps(said, ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -7,9 +7,9 @@
     p = params()                    # typed as in the study; {} when nobody tunes
     report(accuracy=0.93, step=3)   # durable when it returns
 
-One file on the standard library alone, in syntax that Python 3.7 reads, so that it can be put beside
-a script on any machine. It is also the one place that says how a script is called: which words and
-which environment variables it gets.
+One file on the standard library alone, in syntax that Python 3.7 reads, so that it can be put
+beside a script on any machine. It is also the one place that says how a script is called: which
+words and which environment variables it gets.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from re import Pattern
     from subprocess import Popen
     from typing import Any, Union
 
@@ -254,8 +255,8 @@ def command_line(
     """Return the words that start a script.
 
     Args:
-        call: ``script``, ``module`` or ``command``, with ``args`` and ``arguments``, as in a study's
-            ``trial``; also ``parameters``, the names of all parameters, active or not. Where these
+        call: ``script``, ``module`` or ``command``, with ``args`` and ``arguments``, as in a
+            study's ``trial``; also ``parameters``, the names of all parameters, active or not. Where these
             are not given, every name that is not known is one that is not active.
         values: Constants, then the active parameters, in order.
         paths: The inputs.
@@ -277,6 +278,7 @@ def environment(
     call: Mapping[str, Any],
     values: Mapping[str, Value],
     paths: Mapping[str, str],
+    *,
     trial_file: str,
     package: str | None,
 ) -> dict[str, str]:
@@ -284,7 +286,8 @@ def environment(
 
     Args:
         base: What it starts from; what another trial was told is left out.
-        call: As in `command_line`, with the study's ``env``, which wins over what is always set.
+        call: As in `command_line`, with the study's ``env``, which wins over what is always set;
+            what it takes from elsewhere is in ``base`` already.
         values: Constants, then the active parameters.
         paths: The inputs.
         trial_file: What `params` and the others read.
@@ -292,7 +295,8 @@ def environment(
     """
     env = {k: v for k, v in base.items() if k == RUN or not k.startswith("CLOUDTUNE_")}
     env.update({"PYTHONUNBUFFERED": "1", "PYTHONHASHSEED": "0"})
-    env.update(call.get("env") or {})
+    own: Json = call.get("env") or {}
+    env.update({name: value for name, value in own.items() if isinstance(value, str)})
     if call.get("arguments") == "env":
         env.update({name: text(value) for name, value in _appended(call, values).items()})
     for name, path in paths.items():
@@ -307,8 +311,8 @@ def environment(
 def single_dash(call: Mapping[str, Any], names: Iterable[str], folder: str) -> list[str]:
     """Return the names that are given as ``-C value`` and not as ``--C value``.
 
-    Those are names of one letter which the code writes in quotes as ``-C`` and not as ``--C``: first
-    the script is looked at, then the other Python files of the folder.
+    Those are names of one letter which the code writes in quotes as ``-C`` and not as ``--C``:
+    first the script is looked at, then the other Python files of the folder.
     """
     short = [name for name in names if len(name) == 1]
     if not short or call.get("arguments", "flags") not in ("flags", "equals"):
@@ -356,7 +360,7 @@ def _variable(name: str) -> str:
     return "".join(c if c.isascii() and c.isalnum() else "_" for c in name.upper())
 
 
-def _placeholders() -> Any:
+def _placeholders() -> Pattern[str]:
     import re
 
     return re.compile(r"\{\{\s*([^{}]*[^{}\s])\s*\}\}")
@@ -364,7 +368,7 @@ def _placeholders() -> Any:
 
 def _appended(call: Mapping[str, Any], values: Mapping[str, Value]) -> dict[str, Value]:
     """Return the values that do not stand as a placeholder in the fixed words."""
-    words = [*(call.get("command") or []), *(call.get("args") or [])]
+    words: list[str] = [*(call.get("command") or []), *(call.get("args") or [])]
     if not any("{{" in word for word in words):
         return dict(values)
     placed = {name for word in words for name in _placeholders().findall(word)}
@@ -439,7 +443,8 @@ def launch_file(
     Args:
         call: As in `command_line`, with the study's ``env`` and ``metrics``.
         definitions: One map a definition of a parameter, parents first: ``name``, ``type``, for
-            discrete and categorical ones ``values``, and ``when`` with its values by parent.
+            discrete and categorical ones ``values``, ``when`` with its values by parent, ``sent``,
+            the name under which the service has it, and ``fixed``, its value if it sends none.
         constants: Values that stay the same.
         paths: The inputs as they lie where the launcher runs.
         run: The id of the run.
@@ -467,13 +472,14 @@ def restore(definitions: Sequence[Mapping[str, Any]], raw: Mapping[str, Any]) ->
     values: dict[str, Value] = {}
     for definition in definitions:
         name = definition["name"]
-        conditions = definition.get("when") or {}
+        conditions: Mapping[str, Sequence[Value]] = definition.get("when") or {}
         active = all(
             parent in values and any(_same(values[parent], value) for value in allowed)
             for parent, allowed in conditions.items()
         )
-        if active and name in raw and name not in values:
-            values[name] = _typed(definition, raw[name])
+        said = raw.get(definition.get("sent", name), definition.get("fixed"))
+        if active and said is not None and name not in values:
+            values[name] = _typed(definition, said)
     return values
 
 
@@ -492,11 +498,11 @@ def _typed(definition: Mapping[str, Any], raw: Any) -> Value:
         return int(said) if said.lstrip("+-").isdigit() else int(as_number)
     elif kind in ("discrete", "categorical"):
         members: Sequence[Value] = definition["values"]
-        tests = [
+        tests: list[Callable[[Value], bool]] = [
             lambda member: type(member) is type(raw) and member == raw,
             lambda member: text(member) == said,
             lambda member: _same(member, as_number) if as_number is not None else False,
-        ]  # type: list[Callable[[Value], bool]]
+        ]
         for test in tests:
             for member in members:
                 if test(member):
@@ -513,7 +519,7 @@ def _same(left: Value, right: Value) -> bool:
 
 def _raw_from_words(study: Json, argv: Sequence[str]) -> Json | None:
     """Read ``--name=value``, ``--name value`` and, for one letter, ``-n value``."""
-    names = {definition["name"] for definition in study["parameters"]}
+    names = {definition.get("sent", definition["name"]) for definition in study["parameters"]}
     raw: Json = {}
     words = iter(argv)
     for word in words:
@@ -524,7 +530,7 @@ def _raw_from_words(study: Json, argv: Sequence[str]) -> Json | None:
     return {"raw": raw} if raw else None
 
 
-def _raw_from_trial_file(study: Json, argv: Sequence[str]) -> Json | None:
+def _raw_from_trial_file(_study: Json, _argv: Sequence[str]) -> Json | None:
     """Read the local contract's file; what the service's side prepared there is kept."""
     path = os.environ.get(TRIAL)
     if not path:
@@ -534,7 +540,10 @@ def _raw_from_trial_file(study: Json, argv: Sequence[str]) -> Json | None:
     return found
 
 
-CONTRACTS: Sequence[Callable[[Json, Sequence[str]], Json | None]] = (_raw_from_words, _raw_from_trial_file)
+CONTRACTS: Sequence[Callable[[Json, Sequence[str]], Json | None]] = (
+    _raw_from_words,
+    _raw_from_trial_file,
+)
 """Where raw values may come from; the first that finds some is the contract we are under."""
 
 
@@ -588,7 +597,7 @@ def _launch(study: Json, found: Json, values: Mapping[str, Value]) -> int:
     given.update(values)
     python = call.get("python") or sys.executable
     words = command_line(call, given, paths, python, single_dash(call, given, os.getcwd()))
-    env = environment(os.environ, call, given, paths, trial_file, _package())
+    env = environment(os.environ, call, given, paths, trial_file=trial_file, package=_package())
     return _run(words, env, call.get("metrics") or {}, trial)
 
 
@@ -656,7 +665,7 @@ def _pass_through(process: Popen[bytes], see: Callable[[bytes], None]) -> None:
 def _matcher(metrics: Mapping[str, Sequence[str]], trial: Json) -> Callable[[bytes], None]:
     """Return what looks for metrics in a line and reports them."""
     if not any(metrics.values()):
-        return lambda line: None
+        return lambda _line: None
     import re
     import time
 

@@ -25,6 +25,19 @@ _KINDS = {
     "model_type": "a map",
     "model_attributes_type": "a map",
 }
+_ELSEWHERE = {
+    **dict.fromkeys(("low", "lower", "lower_bound", "minimum", "min_value", "minvalue"), "min"),
+    **dict.fromkeys(("high", "upper", "upper_bound", "maximum", "max_value", "maxvalue"), "max"),
+    **dict.fromkeys(("choices", "options", "categories", "list"), "values"),
+    **dict.fromkeys(("distribution", "scaling", "scaling_type", "log"), "scale"),
+    **dict.fromkeys(("condition", "conditions", "depends_on", "if"), "when"),
+    **dict.fromkeys(("direction", "mode"), "goal"),
+    **dict.fromkeys(("q", "quantization", "increment"), "step"),
+    "n_trials": "max_trials",
+    "max_parallel_trials": "parallel_trials",
+    "algorithm": "name",
+}
+"""What other tools call a key of ours."""
 _WORD = re.compile(r"'([^']*)'")
 _SHOWN = 60
 
@@ -53,7 +66,24 @@ class Mistake:
 
 def problems_of(error: ValidationError, data: Any, model: type[BaseModel]) -> list[Problem]:
     """Return one problem a mistake in data that a model refused, without file and line."""
-    return [problem_of(mistake, model) for mistake in mistakes_of(error, data)]
+    return worded(mistakes_of(error, data), model)
+
+
+def worded(mistakes: Sequence[Mistake], model: type[BaseModel]) -> list[Problem]:
+    """Return mistakes in our own words: one for a misspelled key, though another one is missing."""
+    problems = [_problem_of(mistake, model) for mistake in mistakes]
+    meant = {
+        (mistake.place[:-1], problem.hint)
+        for mistake, problem in zip(mistakes, problems, strict=True)
+        if mistake.unknown_key
+    }
+    return [
+        problem
+        for mistake, problem in zip(mistakes, problems, strict=True)
+        if not (
+            mistake.missing and (mistake.place[:-1], f"did you mean {mistake.place[-1]}?") in meant
+        )
+    ]
 
 
 def mistakes_of(error: ValidationError, data: Any) -> list[Mistake]:
@@ -94,8 +124,7 @@ def _place(loc: Sequence[str | int], data: Any, *, missing: bool) -> Place:
     return tuple(place)
 
 
-def problem_of(mistake: Mistake, model: type[BaseModel]) -> Problem:
-    """Return a mistake in our own words."""
+def _problem_of(mistake: Mistake, model: type[BaseModel]) -> Problem:
     details = mistake.details[0]
     for special in mistake.details:
         if special["type"] not in _KINDS:
@@ -118,7 +147,10 @@ def _said(details: Any, mistake: Mistake, model: type[BaseModel]) -> tuple[str, 
             return _unknown(context["tag"], _WORD.findall(context["expected_tags"]))
         case "extra_forbidden":
             known = _keys(model, details["loc"][:-1])
-            return "there is no such key", _guess(str(mistake.place[-1]), known, "known here: ")
+            word = str(mistake.place[-1])
+            if (meant := _ELSEWHERE.get(word.lower())) in known:
+                return "there is no such key", f"did you mean {meant}?"
+            return "there is no such key", _guess(word, known, "known here: ")
         case "literal_error":
             choices = _WORD.findall(context["expected"])
             if not choices:

@@ -26,9 +26,10 @@ find_python() {
 }
 
 make_environment() {
+  if [ -e "$VENV" ] && ! is_recent_python "$VENV/bin/python"; then
+    fail "$VENV has no Python 3.11 or later in it. Remove it and start again."
+  fi
   python=$(find_python)
-  echo "Making a virtual environment in $VENV with $("$python" --version)" >&2
-  rm -rf "$VENV"
   if "$python" -c 'import ensurepip' 2>/dev/null; then
     "$python" -m venv "$VENV"
   elif "$python" -m pip --version >/dev/null 2>&1; then # Debian without python3-venv
@@ -42,17 +43,16 @@ make_environment() {
 
 # Activates the environment with cloudtune and the named extra in it.
 use_environment() {
-  is_recent_python "$VENV/bin/python" || make_environment
+  stamp=$VENV/.cloudtune-$1
+  wanted="$PWD $(cksum <pyproject.toml)"
+  if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] || ! is_recent_python "$VENV/bin/python"; then
+    echo "Installing cloudtune[$1] into $VENV; this happens once" >&2
+    "$VENV/bin/python" -m pip --version >/dev/null 2>&1 || make_environment
+    "$VENV/bin/python" -m pip --quiet --disable-pip-version-check install --editable ".[$1]"
+    printf '%s\n' "$wanted" >"$stamp"
+  fi
   unset PYTHONHOME PYTHONPATH
   VIRTUAL_ENV=$VENV
   PATH=$VENV/bin:$PATH
   export VIRTUAL_ENV PATH
-
-  stamp=$VENV/.cloudtune-$1
-  wanted="$PWD $(cksum <pyproject.toml)"
-  if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
-    echo "Installing cloudtune[$1]; this happens once" >&2
-    python -m pip --quiet --disable-pip-version-check install --editable ".[$1]"
-    printf '%s\n' "$wanted" >"$stamp"
-  fi
 }

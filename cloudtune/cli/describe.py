@@ -77,12 +77,10 @@ def short(value: Value) -> str:
 
 def paste_lines(study: Study, trial: Trial) -> list[str]:
     """Return a trial's parameters as YAML for a study and as words for the script."""
-    from cloudtune.trial import appended_words
+    from cloudtune.trial import command_line
 
-    values = {**study.constants, **trial.parameters}
-    words = appended_words(values, study.trial.arguments)
-    listed = [f"{json.dumps(k)}: {json.dumps(v)}" for k, v in trial.parameters.items()]
-    lines = [f"  as JSON: {{{', '.join(listed)}}}"]
+    words = command_line({"arguments": study.trial.arguments}, trial.parameters, {}, "")
+    lines = [f"  as JSON: {json.dumps(dict(trial.parameters), ensure_ascii=False)}"]
     if words:
         lines.append(f"  as words: {shlex.join(words)}")
     return lines

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 
@@ -81,7 +82,6 @@ class Guard:
     def _tell(self, line: str) -> None:
         if self._keeper is None or self._keeper.stdin is None:
             return
-        try:
+        # If it was killed, the next start makes another and tells it everything.
+        with suppress(BrokenPipeError):
             self._keeper.stdin.write(line.encode())
-        except BrokenPipeError:
-            pass  # it was killed; the next start makes another and tells it everything

@@ -1,4 +1,4 @@
-"""The log of a process: bounded, with its beginning and its end, and the last lines made readable."""
+"""The log of a process: bounded, its beginning and its end, and its last lines made readable."""
 
 from __future__ import annotations
 

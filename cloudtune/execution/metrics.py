@@ -132,8 +132,12 @@ def _compiled(name: str, said: str) -> regex.Pattern[str]:
 class Reports:
     """Reads what a script reported with ``cloudtune.trial.report``."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the file, make it if need be, and count what it holds from an earlier start.
+    def __init__(self, path: Path, *, from_start: bool = False) -> None:
+        """Open the file; make it if need be.
+
+        Args:
+            path: The file.
+            from_start: Read what it holds already; otherwise that is counted and passed over.
 
         Raises:
             OSError: If it cannot be opened.
@@ -142,12 +146,8 @@ class Reports:
         self._rest = b""
         self._taken = 0
         self._steps = Steps()
-        try:
-            for _ in self.read():
-                pass
-        except BadMetrics:
-            self._rest = b""
-            os.lseek(self._file, 0, os.SEEK_END)
+        if not from_start:
+            self._pass_over()
 
     def read(self) -> Iterator[Step]:
         """Yield the measurements that were added since the last call.
@@ -168,6 +168,14 @@ class Reports:
     def close(self) -> None:
         """Let go of the file."""
         os.close(self._file)
+
+    def _pass_over(self) -> None:
+        try:
+            for _ in self.read():
+                pass
+        except BadMetrics:
+            self._rest = b""
+            os.lseek(self._file, 0, os.SEEK_END)
 
     def _placed(self, line: bytes) -> Iterator[Step]:
         if len(line) > LONGEST_REPORT:

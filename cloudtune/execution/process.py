@@ -13,9 +13,11 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
+from typing import Literal
 
 from cloudtune.errors import CloudtuneError
 from cloudtune.events import Ended, Measured
@@ -57,7 +59,9 @@ class Processes:
     Whatever a process leaves behind is killed with its end.
     """
 
-    def __init__(self, emit: Callable[[Measured | Ended], None], mark: str, *, grace: float) -> None:
+    def __init__(
+        self, emit: Callable[[Measured | Ended], None], mark: str, *, grace: float
+    ) -> None:
         """Prepare; nothing is started yet.
 
         Args:
@@ -153,7 +157,8 @@ class _Process:
             elif first:
                 self._signal(signal.SIGTERM)
             if self._wake is not None:
-                os.write(self._wake, b"\0")
+                with suppress(BlockingIOError):
+                    os.write(self._wake, b"\0")
 
     def live(self) -> Ended:
         """Start it, watch it and return how it ended."""
@@ -163,11 +168,11 @@ class _Process:
                 log = Log(spec.log)
                 stack.callback(log.close)
                 watch = _Watch(self, spec, log, stack)
-                popen = self._start(spec, watch.output_end)
+                popen = self._start(spec, watch)
             except BadMetrics as error:
                 return self._ended("failed", str(error))
-            except (OSError, ValueError, CloudtuneError, subprocess.SubprocessError) as error:
-                return self._ended("failed", f"cannot be started: {_why(error, self._spec)}")
+            except (OSError, ValueError, CloudtuneError) as error:
+                return self._ended("failed", f"cannot be started: {_in_words(error)}")
             if popen is None:
                 return self._ended("failed", "stopped before it was started")
             try:
@@ -196,8 +201,8 @@ class _Process:
             self._killed_why = self._killed_why or why
             self._signal(signal.SIGKILL)
 
-    def listen(self, wake: int) -> None:
-        """Say where the watching thread hears of stops."""
+    def listen(self, wake: int | None) -> None:
+        """Say where the watching thread hears of stops, or that it no longer does."""
         with self._lock:
             self._wake = wake
 
@@ -205,7 +210,7 @@ class _Process:
         """Kill what it left behind outside of its group."""
         keeper.sweep(self._mark)
 
-    def _start(self, spec: ProcessSpec, output: int) -> subprocess.Popen[bytes] | None:
+    def _start(self, spec: ProcessSpec, watch: _Watch) -> subprocess.Popen[bytes] | None:
         self._guard.open()
         with self._lock:
             if self._asked is not None:
@@ -215,7 +220,7 @@ class _Process:
                 cwd=spec.cwd,
                 env={**spec.env, keeper.MARK: self._mark},
                 stdin=subprocess.DEVNULL,
-                stdout=output,
+                stdout=watch.output_end,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
@@ -229,15 +234,13 @@ class _Process:
             self._signal(signal.SIGKILL)
             popen.wait()
             self._popen = None
-            self._wake = None
         self._guard.remove(popen.pid)
 
     def _signal(self, number: signal.Signals) -> None:
         if self._popen is not None:
-            try:
+            # All of it may have ended; macOS says so by refusing.
+            with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._popen.pid, number)
-            except (ProcessLookupError, PermissionError):
-                pass  # all of it has ended; macOS says so by refusing
 
     def _judged(self, code: int, fault: str, log: Log) -> Ended:
         if code == 0 and not fault:
@@ -245,16 +248,14 @@ class _Process:
         reason = fault or self._killed_why or _code_in_words(code)
         return self._ended("failed", reason, code if code >= 0 else None, log.tail())
 
-    def _ended(self, state: str, reason: str, code: int | None = None, tail: str = "") -> Ended:
-        assert state in {"completed", "failed"}
-        return Ended(
-            self.number,
-            time.time(),
-            "completed" if state == "completed" else "failed",
-            reason,
-            code,
-            tail,
-        )
+    def _ended(
+        self,
+        state: Literal["completed", "failed"],
+        reason: str,
+        code: int | None = None,
+        tail: str = "",
+    ) -> Ended:
+        return Ended(self.number, time.time(), state, reason, code, tail)
 
 
 class _Watch:
@@ -273,14 +274,11 @@ class _Watch:
             stack.callback(self._reports.close)
         self._selector = stack.enter_context(selectors.DefaultSelector())
         self._output, self.output_end = self._pipe()
-        self._woken, wake = self._pipe()
         self._output_open = True
+        self._woken, wake = self._pipe()
+        process.listen(wake.fileno())
+        stack.callback(process.listen, None)
         self._bell: int | None = None
-        for end in (self._output, self._woken):
-            os.set_blocking(end, False)
-            self._selector.register(end, selectors.EVENT_READ)
-        os.set_blocking(wake, False)
-        process.listen(wake)
         if spec.doorbell:
             spec.doorbell.unlink(missing_ok=True)
             os.mkfifo(spec.doorbell, 0o600)
@@ -290,7 +288,7 @@ class _Watch:
 
     def until_exit(self, popen: subprocess.Popen[bytes]) -> None:
         """Take in what the process says until it has ended; it is not collected yet."""
-        self._close_our_output_end()
+        self.output_end.close()
         exited = _exit_of(popen)
         self._stack.callback(os.close, exited)
         self._selector.register(exited, selectors.EVENT_READ)
@@ -303,7 +301,7 @@ class _Watch:
             ready = {key.fd for key, _ in self._selector.select(left)}
             if self._output in ready:
                 self._take_output()
-            if self._bell in ready and self._bell is not None:
+            if self._bell in ready:
                 _drain(self._bell)
                 self._take_reports()
             if self._woken in ready:
@@ -313,9 +311,9 @@ class _Watch:
 
     def finish(self) -> None:
         """Take in what is left, without waiting for others who hold the pipe."""
-        self._process.listen_no_more()
-        if self._output_open:
-            self._take_output()
+        for _ in range(2):  # what the pipe held, then its end
+            if self._output_open:
+                self._take_output()
         if self._output_open:
             self._process.sweep()
         self._say(self._expressions.finish())
@@ -347,11 +345,12 @@ class _Watch:
             self.fault = str(error)
             self._process.kill(self.fault)
 
-    def _pipe(self) -> tuple[int, int]:
+    def _pipe(self) -> tuple[int, FileIO]:
         read, write = os.pipe()
         self._stack.callback(os.close, read)
-        self._stack.callback(os.close, write)
-        return read, write
+        os.set_blocking(read, False)
+        self._selector.register(read, selectors.EVENT_READ)
+        return read, self._stack.enter_context(FileIO(write, "w"))
 
 
 def _exit_of(popen: subprocess.Popen[bytes]) -> int:
@@ -374,6 +373,15 @@ def _drain(end: int) -> None:
             pass
     except BlockingIOError:
         return
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        name = os.fsdecode(error.filename) if error.filename else ""
+        if isinstance(error, FileNotFoundError) and name:
+            return f"there is no {name}"
+        return f"{name}: {error.strerror}" if name else error.strerror
+    return str(error)
 
 
 def _code_in_words(code: int) -> str:

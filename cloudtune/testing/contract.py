@@ -37,7 +37,7 @@ _KINDS: Mapping[str, Any] = {
     "text": {"type": "categorical", "values": ["true", "1e3", "007", "null", " a b", "ü"]},
     "mixed": {"type": "categorical", "values": [16, "large", 0.5, True]},
     "flag": {"type": "bool"},
-    "l": {"type": "categorical", "values": ["{\"a\": 1}", "--x=1"]},
+    "l": {"type": "categorical", "values": ['{"a": 1}', "--x=1"]},
     "lambda.x-1": {"type": "discrete", "values": [1, 2, 4]},
     "only": {"type": "categorical", "values": ["one"]},
 }
@@ -160,6 +160,22 @@ class ProviderContract:
             states: set[TrialState] = {trial.state for trial in result.trials}
             assert states == {"failed"}
             assert all(trial.reason for trial in result.trials)
+
+    def test_a_job_is_created_once_and_stopping_twice_is_stopping(self, tmp_path: Path) -> None:
+        for mode, _ in self.modes():
+            if mode == "driven":
+                continue
+            made = self.planned({}, mode, tmp_path)
+            run = runs.create([made])
+            client = self.make().client(made.settings)
+            assert client.find(made.facts.job_name) is None
+            job = client.submit(made.request)
+            assert client.find(made.facts.job_name) == job
+            client.stop(job)
+            client.stop(job)
+            runs.execute(run)
+            assert runs.results(run)[0].job == job.id
+            assert client.status(job).state == "cancelled"
 
     def result(self, over: Mapping[str, Any], mode: Mode, folder: Path) -> StudyResult:
         """Run such a study to its end and return its result."""

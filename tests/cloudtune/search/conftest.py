@@ -32,7 +32,7 @@ def through_json(events: Sequence[Event]) -> list[Event]:
 
 @dataclass
 class Job:
-    """Runs trials one or several at a time; what a trial reports depends on its parameters alone."""
+    """Runs trials, one or several at a time."""
 
     study: Study
     report: Callable[[Mapping[str, Any], int | None], Answer | None]

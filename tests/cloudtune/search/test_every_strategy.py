@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 import pytest
@@ -11,6 +13,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from cloudtune.events import Started
+from cloudtune.search.assignments import complete
+from cloudtune.search.axes import axes_of
 from cloudtune.search.methods import METHODS
 from cloudtune.space import Space, Value, find, text
 from cloudtune.study import Study
@@ -152,16 +156,28 @@ CASES += [("hyperband", "named")]
 TRIALS = {"genetic": 45, "hyperband": 30, "bayesian": 16}
 
 
-def case_study(study_of: Callable[..., Study], name: str, method: str, space: Any) -> Study:
+def case_study(
+    study_of: Callable[..., Study], name: str, method: str, space: Any, initial: Any = ()
+) -> Study:
     strategy: dict[str, Any] = {"name": name}
-    parts: dict[str, Any] = {}
     if name == "hyperband":
         strategy |= {"max": 9}
         if method:
             strategy |= {"resource": "epochs"}
     elif method:
         strategy["method"] = method
-    return study_of(parameters=space, strategy=strategy, **parts)
+    return study_of(parameters=space, strategy=strategy, initial_trials=list(initial))
+
+
+@dataclass(frozen=True)
+class Earlier:
+    parameters: Mapping[str, Value]
+    objective: tuple[float, ...]
+
+
+def some_trials(study: Study, count: int) -> list[dict[str, Value]]:
+    axes = axes_of(Space.of(study))
+    return [complete(axes, {}, Random(number)) for number in range(count)]
 
 
 @pytest.mark.parametrize(("name", "method"), CASES)

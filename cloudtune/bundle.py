@@ -1,0 +1,244 @@
+"""The bundle: which files of the source folder belong to a trial, their hash, and a copy."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import stat
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from cloudtune.errors import Problem, StudyError, UsageError
+
+IGNORE_FILE = ".cloudtuneignore"
+_OWN = {".git", ".cloudtune"}
+_CLUTTER = _OWN | {
+    ".hg",
+    ".svn",
+    "__pycache__",
+    ".venv",
+    "venv",
+    "node_modules",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+    ".ipynb_checkpoints",
+    ".tox",
+    ".nox",
+    ".DS_Store",
+}
+_BLOCK = 1024 * 1024
+
+
+def files(folder: Path) -> list[str]:
+    """Return the files and links that belong to the bundle, relative and in a fixed order.
+
+    That is what git tracks or does not ignore; without git, everything but obvious clutter. What
+    ``.cloudtuneignore`` in the folder names, in the syntax of ``.gitignore``, is left out.
+
+    Raises:
+        UsageError: If there is no such folder.
+        StudyError: If a link points out of the folder, where no copy could follow it.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"trial.source: there is no folder {folder}")
+    found = _git_files(folder) or _walk(folder)
+    ignored = _ignoring(folder / IGNORE_FILE)
+    kept = sorted(
+        {name for name in found if _is_bundled(folder / name) and not ignored(name)},
+        key=os.fsencode,
+    )
+    _refuse_links_outside(folder, kept)
+    return kept
+
+
+def fingerprint(folder: Path, names: Sequence[str]) -> str:
+    """Return a hash of files: their names, whether they are executable, and what they hold.
+
+    Raises:
+        OSError: If one cannot be read.
+    """
+    whole = hashlib.sha256()
+    for name in names:
+        path = folder / name
+        whole.update(_measured(os.fsencode(name)))
+        if path.is_symlink():
+            whole.update(b"link" + _measured(os.fsencode(_inner_target(folder, path))))
+            continue
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            whole.update(b"exec" if mode & stat.S_IXUSR else b"file")
+            content = hashlib.sha256()
+            while block := file.read(_BLOCK):
+                content.update(block)
+            whole.update(content.digest())
+    return whole.hexdigest()
+
+
+def snapshot(folder: Path, names: Sequence[str], target: Path) -> None:
+    """Copy files into a new folder; links stay links, within the copy.
+
+    Raises:
+        OSError: If one cannot be copied, or the target exists.
+    """
+    target.mkdir(parents=True)
+    for name in names:
+        path, copy = folder / name, target / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_symlink():
+            copy.symlink_to(_inner_target(folder, path))
+        else:
+            shutil.copyfile(path, copy)
+            copy.chmod(0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644)
+
+
+def _measured(data: bytes) -> bytes:
+    return len(data).to_bytes(8, "big") + data
+
+
+def _is_bundled(path: Path) -> bool:
+    """Tell whether a path is a file or a link, and not a device, a pipe or gone."""
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return False
+    return stat.S_ISREG(mode) or stat.S_ISLNK(mode)
+
+
+def _git_files(folder: Path) -> list[str]:
+    """Return what git would let us have; nothing where there is no git or no work tree."""
+    command = ["git", "-c", "core.fsmonitor=false", "ls-files", "-z", "--cached", "--others"]
+    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    try:
+        listed = subprocess.run(
+            [*command, "--exclude-standard"], cwd=folder, env=env, capture_output=True, check=False
+        )
+    except OSError:
+        return []
+    if listed.returncode != 0:
+        return []
+    names: list[str] = []
+    for entry in listed.stdout.split(b"\0"):
+        name = os.fsdecode(entry).rstrip("/")
+        path = folder / name
+        if not name or _OWN.intersection(name.split("/")):
+            continue
+        if path.is_dir() and not path.is_symlink():  # a submodule or another repository
+            inner = (_git_files(path) or _walk(path)) if any(path.iterdir()) else []
+            names += [f"{name}/{each}" for each in inner]
+        else:
+            names.append(name)
+    return names
+
+
+def _walk(folder: Path) -> Iterator[str]:
+    waiting = [""]
+    while waiting:
+        place = waiting.pop()
+        with os.scandir(folder / place) as entries:
+            for entry in entries:
+                if entry.name in _CLUTTER:
+                    continue
+                name = place + entry.name
+                if not entry.is_dir(follow_symlinks=False):
+                    yield name
+                elif not Path(entry.path, "pyvenv.cfg").exists():
+                    waiting.append(name + "/")
+
+
+def _refuse_links_outside(folder: Path, names: Sequence[str]) -> None:
+    root = os.path.realpath(folder)
+    problems: list[Problem] = []
+    for name in names:
+        if not (folder / name).is_symlink():
+            continue
+        target = os.path.realpath(folder / name)
+        if target != root and not target.startswith(root + os.sep):
+            message = f"the link {name} points out of the source folder, to {target}"
+            hint = f"put the file itself there, or name the link in {IGNORE_FILE}"
+            problems.append(Problem("trial.source", message, hint))
+    if problems:
+        raise StudyError(problems)
+
+
+def _inner_target(folder: Path, link: Path) -> str:
+    """Return where a link leads, written so that it holds in a copy of the folder too."""
+    target = os.readlink(link)  # noqa: PTH115 - a Path would lose a slash at the end
+    if not Path(target).is_absolute():
+        return target
+    within = os.path.relpath(os.path.realpath(link), os.path.realpath(folder))
+    return os.path.relpath(within, os.path.relpath(link.parent, folder))
+
+
+def _ignoring(path: Path) -> Callable[[str], bool]:
+    """Return what tells whether an ignore file names a path or a folder above it."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="surrogateescape")
+    except FileNotFoundError:
+        return lambda _: False
+    rules = [rule for line in text.split("\n") if (rule := _rule(line.removesuffix("\r")))]
+
+    def ignored(name: str) -> bool:
+        parts = name.split("/")
+        for depth in range(1, len(parts) + 1):
+            whole = "/".join(parts[:depth])
+            is_folder = depth < len(parts)
+            verdict = False
+            for pattern, folders_only, ignores in rules:
+                if (is_folder or not folders_only) and pattern.fullmatch(whole):
+                    verdict = ignores
+            if verdict:
+                return True
+        return False
+
+    return ignored
+
+
+def _rule(line: str) -> tuple[re.Pattern[str], bool, bool] | None:
+    """Return a line of an ignore file as pattern, whether for folders only, whether it ignores."""
+    line = re.sub(r"(?<!\\) +$", "", line)
+    if not line or line.startswith("#"):
+        return None
+    ignores = not line.startswith("!")
+    if not ignores:
+        line = line[1:]
+    folders_only = line.endswith("/")
+    line = line.removesuffix("/")
+    anchored = "/" in line
+    expression = _expression(line.removeprefix("/"))
+    if not anchored:
+        expression = "(?:.*/)?" + expression
+    try:
+        return re.compile(expression, re.DOTALL), folders_only, ignores
+    except re.error:
+        return None
+
+
+def _expression(glob: str) -> str:
+    """Translate a glob of an ignore file into a regular expression."""
+    made = ""
+    at = 0
+    while at < len(glob):
+        rest = glob[at:]
+        if rest.startswith("**/") and (at == 0 or glob[at - 1] == "/"):
+            made, at = made + "(?:.*/)?", at + 3
+        elif rest == "**" and at > 0 and glob[at - 1] == "/":
+            made, at = made + ".+", at + 2
+        elif rest[0] == "*":
+            stars = len(rest) - len(rest.lstrip("*"))
+            made, at = made + "[^/]*", at + stars
+        elif rest[0] == "?":
+            made, at = made + "[^/]", at + 1
+        elif rest[0] == "[" and (found := re.match(r"\[([!^]?)(\]?(?:\\.|[^\]\\])*)\]", rest)):
+            inside = found[2].replace("[", "\\[")
+            inside = "\\" + inside if inside.startswith("]") else inside
+            made += f"(?!/)[{'^' if found[1] else ''}{inside}]"
+            at += found.end()
+        elif rest[0] == "\\" and len(rest) > 1:
+            made, at = made + re.escape(rest[1]), at + 2
+        else:
+            made, at = made + re.escape(rest[0]), at + 1
+    return made

@@ -1,0 +1,394 @@
+"""Mistakes in the parameters of a study: bounds, values, conditions, initial trials.
+
+Nothing here lists the values of a range, so that a space of any size is checked in the time that it
+takes to read it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from itertools import combinations
+from typing import Any
+
+from cloudtune.errors import Problem
+from cloudtune.space import Value, find, text
+from cloudtune.study import (
+    BoolParameter,
+    CategoricalParameter,
+    DiscreteParameter,
+    FloatParameter,
+    IntParameter,
+    Study,
+    When,
+)
+from cloudtune.wording import did_you_mean, shown
+
+Definition = FloatParameter | IntParameter | DiscreteParameter | CategoricalParameter | BoolParameter
+Hidden = frozenset[str]
+
+_LONGEST_NAME = 200
+_MOST_DEFINITIONS = 1_000
+_WHOLE = 2**63
+
+
+def space_problems(study: Study, hidden: Hidden) -> Iterator[Problem]:
+    """Yield what is wrong with the parameters, their conditions and the initial trials."""
+    for name in study.parameters:
+        yield from _name(name, f"parameters.{name}", study)
+    for path, _, parameter in _definitions(study):
+        yield from _domain(path, parameter)
+    yield from _cycles(study)
+    known = {
+        name: _Values(definitions)
+        for name, definitions in study.parameters.items()
+        if f"parameters.{name}" not in hidden
+    }
+    yield from _conditions(study, known)
+    yield from _several_definitions(study, known)
+    if "strategy" not in hidden:
+        yield from _initial_trials(study, known)
+
+
+def name_problems(study: Study) -> Iterator[Problem]:
+    """Yield what is wrong with the names of the constants."""
+    for name in study.constants:
+        path = f"constants.{name}"
+        yield from _name(name, path, study)
+        if name in study.parameters:
+            message = f"{name} is also a parameter, and a name is either tuned or fixed"
+            yield Problem(path, message, "remove one of the two")
+
+
+def _definitions(study: Study) -> Iterator[tuple[str, str, Definition]]:
+    for name, definitions in study.parameters.items():
+        for number, parameter in enumerate(definitions):
+            yield _path(study, name, number), name, parameter
+
+
+def _path(study: Study, name: str, number: int) -> str:
+    several = len(study.parameters[name]) > 1 or study.is_list(f"parameters.{name}")
+    return f"parameters.{name}.{number}" if several else f"parameters.{name}"
+
+
+def _name(name: str, path: str, study: Study) -> Iterator[Problem]:
+    if not name or name != name.strip():
+        yield Problem(path, "a name must not be empty, and no space may stand at its ends")
+    elif not name.isprintable():
+        yield Problem(path, "a name must not have control characters or line breaks in it")
+    elif len(name) > _LONGEST_NAME:
+        yield Problem(path, f"a name must not be longer than {_LONGEST_NAME} characters")
+    elif "=" in name and study.trial.arguments in {"flags", "equals", "assign", "env"}:
+        style = study.trial.arguments
+        hint = "rename it, or use arguments: json"
+        yield Problem(path, f"a name with = in it cannot be told apart in arguments: {style}", hint)
+    else:
+        base, mark, number = name.rpartition("#")
+        if mark and number.isdecimal() and 1 < int(number) <= len(study.parameters.get(base, ())):
+            yield Problem(path, f"this name is kept for a further definition of {base}", "rename it")
+
+
+def _domain(path: str, parameter: Definition) -> Iterator[Problem]:
+    if isinstance(parameter, FloatParameter | IntParameter):
+        yield from _range(path, parameter)
+    elif isinstance(parameter, DiscreteParameter):
+        yield from _rising(path, parameter)
+    elif isinstance(parameter, CategoricalParameter):
+        yield from _distinct(path, parameter.values)
+
+
+def _range(path: str, parameter: FloatParameter | IntParameter) -> Iterator[Problem]:
+    low, high, step = parameter.min, parameter.max, parameter.step
+    for key, number in (("min", low), ("max", high), ("step", step)):
+        if isinstance(number, int) and abs(number) >= _WHOLE:
+            yield Problem(f"{path}.{key}", "a whole number must fit in 64 bits")
+    if low > high:
+        yield Problem(f"{path}.min", f"min {low} is above max {high}", "swap them")
+    if parameter.scale == "log" and low <= 0:
+        message = f"a log scale needs bounds above 0, and min is {low}"
+        yield Problem(f"{path}.min", message, "raise min, or use scale: linear")
+    if step is not None:
+        if step <= 0:
+            yield Problem(f"{path}.step", f"must be above 0, and is {step}")
+        elif low <= high and Decimal(repr(step)) > Decimal(repr(high)) - Decimal(repr(low)):
+            message = f"step {step} is larger than the range from {low} to {high}"
+            yield Problem(f"{path}.step", message, "make it smaller, or leave it out")
+
+
+def _rising(path: str, parameter: DiscreteParameter) -> Iterator[Problem]:
+    values = parameter.values
+    if any(isinstance(value, int) and abs(value) >= _WHOLE for value in values):
+        yield Problem(f"{path}.values", "a whole number must fit in 64 bits")
+    elif any(left >= right for left, right in zip(values, values[1:], strict=False)):
+        rising = sorted(set(values))
+        hint = f"write [{', '.join(map(text, rising))}]" if len(rising) <= 20 else ""
+        yield Problem(f"{path}.values", "the values must rise, each one once", hint)
+    elif parameter.scale == "log" and values[0] <= 0:
+        message = f"a log scale needs values above 0, and one is {values[0]}"
+        yield Problem(f"{path}.values", message, "use scale: linear")
+
+
+def _distinct(path: str, values: Sequence[Value]) -> Iterator[Problem]:
+    twice = [key for key, count in Counter(map(_key, values)).items() if count > 1]
+    for _, value in twice[:3]:
+        yield Problem(f"{path}.values", f"{_said(value)} stands twice", "remove one of them")
+
+
+def _key(value: Value) -> tuple[str, Value]:
+    """Return what two values have in common that are one value: 4 and 4.0, but not 1 and True."""
+    kind = "bool" if isinstance(value, bool) else "text" if isinstance(value, str) else "number"
+    return kind, value
+
+
+def _said(value: Value) -> str:
+    return shown(value).removeprefix("the text ").removeprefix("the number ")
+
+
+class _Values:
+    """What a parameter can be, over all of its definitions."""
+
+    def __init__(self, definitions: Sequence[Definition]) -> None:
+        self.definitions = definitions
+        self._listed = [
+            {_key(member) for member in parameter.values}
+            if isinstance(parameter, DiscreteParameter | CategoricalParameter)
+            else None
+            for parameter in definitions
+        ]
+
+    def can_be(self, value: Value, number: int | None = None) -> bool:
+        """Tell whether any definition, or the one of a number, has a value."""
+        chosen = range(len(self.definitions)) if number is None else (number,)
+        return any(self._has(i, value) for i in chosen)
+
+    def _has(self, number: int, value: Value) -> bool:
+        listed = self._listed[number]
+        if listed is not None:
+            return _key(value) in listed
+        parameter = self.definitions[number]
+        if isinstance(parameter, FloatParameter | IntParameter) and (
+            parameter.min > parameter.max or (parameter.step is not None and parameter.step <= 0)
+        ):
+            return True  # wrong bounds are told once, where they stand
+        return find(parameter, value) is not None
+
+    def describe(self) -> str:
+        """Return what the parameter can be, in a few words."""
+        return " or ".join(dict.fromkeys(_describe(p) for p in self.definitions[:3]))
+
+    def hint(self, value: Value) -> str:
+        """Return which value may have been meant."""
+        words = [
+            member
+            for parameter in self.definitions
+            if isinstance(parameter, DiscreteParameter | CategoricalParameter)
+            for member in parameter.values
+        ]
+        for member in words:
+            if text(member) == text(value) and _key(member) != _key(value):
+                return f"it has {shown(member)}, and this is {shown(value)}"
+        if isinstance(value, str):
+            return did_you_mean(value, [word for word in words if isinstance(word, str)])
+        return ""
+
+
+def _describe(parameter: Definition) -> str:
+    match parameter:
+        case BoolParameter():
+            return "true or false"
+        case FloatParameter() | IntParameter():
+            kind = "a number" if isinstance(parameter, FloatParameter) else "a whole number"
+            steps = f" in steps of {parameter.step}" if parameter.step is not None else ""
+            return f"{kind} from {parameter.min} to {parameter.max}{steps}"
+        case _:
+            words = [_said(value) for value in parameter.values[:8]]
+            more = ", …" if len(parameter.values) > len(words) else ""
+            return f"one of {', '.join(words)}{more}"
+
+
+def _conditions(study: Study, known: Mapping[str, _Values]) -> Iterator[Problem]:
+    for path, name, parameter in _definitions(study):
+        for parent, values in (parameter.when or {}).items():
+            place = f"{path}.when.{parent}"
+            if parent == name:
+                continue  # a cycle of one, told as such
+            if parent not in study.parameters:
+                hint = did_you_mean(parent, study.parameters)
+                if parent in study.constants:
+                    hint = "it is a constant; conditions hang on parameters"
+                yield Problem(place, f"there is no parameter {parent}", hint)
+            elif not values:
+                yield Problem(place, "the list of values is empty, so this is never active")
+            elif parent in known:
+                yield from _condition(place, parent, values, known[parent])
+
+
+def _condition(
+    place: str, parent: str, values: Sequence[Value], possible: _Values
+) -> Iterator[Problem]:
+    if any(isinstance(parameter, FloatParameter) for parameter in possible.definitions):
+        message = f"{parent} is a float, and conditions hang on single values"
+        yield Problem(place, message, "make it discrete, categorical, int or bool")
+        return
+    for value in values:
+        if not possible.can_be(value):
+            message = f"{parent} can never be {shown(value)}; it is {possible.describe()}"
+            yield Problem(place, message, possible.hint(value))
+
+
+def _cycles(study: Study) -> Iterator[Problem]:
+    """Yield each circle of conditions once."""
+    parents = {
+        name: {
+            parent: _path(study, name, number)
+            for number, parameter in enumerate(definitions)
+            for parent in parameter.when or {}
+            if parent in study.parameters
+        }
+        for name, definitions in study.parameters.items()
+    }
+    done: set[str] = set()
+    for start in parents:
+        trail: dict[str, Iterator[str]] = {}
+        waiting = [start]
+        while waiting:
+            name = waiting[-1]
+            if name not in trail:
+                if name in done:
+                    waiting.pop()
+                    continue
+                trail[name] = iter(parents[name])
+            parent = next(trail[name], None)
+            if parent is None:
+                del trail[name]
+                done.add(name)
+                waiting.pop()
+            elif parent in trail:
+                circle = list(trail)[list(trail).index(parent) :]
+                shown_circle = " -> ".join([*circle[-20:], circle[0]])
+                path = f"{parents[name][parent]}.when.{parent}"
+                if len(circle) == 1:
+                    yield Problem(path, f"{name} hangs on itself", "remove the condition")
+                else:
+                    message = f"the conditions form a circle: {shown_circle}"
+                    yield Problem(path, message, "remove one of the conditions")
+            elif parent not in done:
+                waiting.append(parent)
+
+
+def _several_definitions(study: Study, known: Mapping[str, _Values]) -> Iterator[Problem]:
+    for name in known:
+        definitions = study.parameters[name]
+        if len(definitions) > _MOST_DEFINITIONS:
+            message = f"a parameter has at most {_MOST_DEFINITIONS:,} definitions"
+            yield Problem(f"parameters.{name}", message)
+            continue
+        if len(definitions) == 1:
+            continue
+        conditions = [_condition_keys(parameter.when or {}) for parameter in definitions]
+        overlapping = (
+            (first, second)
+            for (first, left), (second, right) in combinations(enumerate(conditions), 2)
+            if not any(left[parent].isdisjoint(right[parent]) for parent in left.keys() & right)
+        )
+        for first, second in list(overlapping)[:1]:
+            yield Problem(
+                f"parameters.{name}.{second}",
+                f"definition {second + 1} of {name} can be active together with "
+                f"definition {first + 1}",
+                "give both a when on the same parameter, with different values",
+            )
+
+
+def _condition_keys(when: When) -> dict[str, set[tuple[str, Value]]]:
+    return {parent: {_key(value) for value in values} for parent, values in when.items()}
+
+
+def _initial_trials(study: Study, known: Mapping[str, _Values]) -> Iterator[Problem]:
+    free = study.strategy.name == "list"
+    ranks = _ranks(study) if study.initial_trials else {}
+    for number, trial in enumerate(study.initial_trials):
+        path = f"initial_trials.{number}"
+        active: dict[str, bool] = {}
+        for name in sorted(trial, key=lambda name: ranks.get(name, -1)):
+            value = trial[name]
+            if name not in study.parameters:
+                if not free:
+                    hint = did_you_mean(name, study.parameters)
+                    if name in study.constants:
+                        hint = "it is a constant, and the same in every trial"
+                    yield Problem(f"{path}.{name}", f"there is no parameter {name}", hint)
+                continue
+            if name not in known or name not in ranks:
+                active[name] = True
+                continue
+            problem = _initial_value(f"{path}.{name}", name, value, trial, active, study, known)
+            active[name] = problem is None
+            if problem is not None:
+                yield problem
+
+
+def _initial_value(
+    path: str,
+    name: str,
+    value: Value,
+    trial: Mapping[str, Value],
+    active: Mapping[str, bool],
+    study: Study,
+    known: Mapping[str, _Values],
+) -> Problem | None:
+    definitions = study.parameters[name]
+    possible = [
+        number
+        for number, parameter in enumerate(definitions)
+        if all(
+            parent in trial
+            and active.get(parent, True)
+            and _key(trial[parent]) in {_key(v) for v in values}
+            for parent, values in (parameter.when or {}).items()
+        )
+    ]
+    if not possible:
+        if study.strategy.name == "list":
+            return None if known[name].can_be(value) else _outside(path, name, value, known[name])
+        parents = dict.fromkeys(p for d in definitions for p in d.when or {})
+        if any(not active.get(parent, True) for parent in parents):
+            return None  # told at the parent
+        missing = [parent for parent in parents if parent not in trial]
+        if missing:
+            hint = f"add {missing[0]} to this trial, or leave {name} out"
+            return Problem(path, f"whether {name} is active hangs on {missing[0]}", hint)
+        conditions = ", ".join(
+            f"{parent} is {' or '.join(map(_said, values[:5]))}"
+            for parent, values in (definitions[0].when or {}).items()
+        )
+        return Problem(path, f"{name} is not active in this trial", f"it is when {conditions}")
+    if any(known[name].can_be(value, number) for number in possible):
+        return None
+    fitting = _Values([definitions[number] for number in possible])
+    return _outside(path, name, value, fitting)
+
+
+def _outside(path: str, name: str, value: Value, possible: _Values) -> Problem:
+    message = f"{name} cannot be {shown(value)}; it is {possible.describe()}"
+    return Problem(path, message, possible.hint(value))
+
+
+def _ranks(study: Study) -> dict[str, int]:
+    """Return a number for each parameter, higher than those of its parents; none in a circle."""
+    children: dict[str, list[str]] = {name: [] for name in study.parameters}
+    waiting: Counter[str] = Counter()
+    for name, definitions in study.parameters.items():
+        for parent in {p for d in definitions for p in d.when or {} if p in children}:
+            children[parent].append(name)
+            waiting[name] += 1
+    ready = [name for name in study.parameters if not waiting[name]]
+    ranks: dict[str, int] = {}
+    for name in ready:
+        ranks[name] = len(ranks)
+        for child in children[name]:
+            waiting[child] -= 1
+            if not waiting[child]:
+                ready.append(child)
+    return ranks

@@ -1,0 +1,246 @@
+"""What a local trial is given: its folder, its words, its environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cloudtune import trial
+from cloudtune.errors import UsageError
+from cloudtune.events import Started
+from cloudtune.provider import Json
+from cloudtune.space import Value
+
+THREADS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+"""The variables by which numeric libraries are told how many threads to use."""
+
+# Found before a cloudtune that is installed in the script's own Python, this package becomes that
+# one, except for the module that has to fit the engine around it.
+_PACKAGE = """\
+import importlib.machinery as _machinery
+import sys as _sys
+
+_here = __path__[0]
+_others = [p for p in _sys.path if p + "/cloudtune" != _here]
+_spec = _machinery.PathFinder.find_spec("cloudtune", _others)
+if _spec is not None and _spec.loader is not None and _spec.origin != __file__:
+    __path__.extend(_spec.submodule_search_locations or [])
+    __file__ = _spec.origin
+    _spec.loader.exec_module(_sys.modules[__name__])
+"""
+
+
+@dataclass(frozen=True)
+class TrialFolder:
+    """Where the files of one trial are."""
+
+    path: Path
+
+    @property
+    def work(self) -> Path:
+        """Its own copy of the source, in which it runs."""
+        return self.path / "work"
+
+    @property
+    def log(self) -> Path:
+        """What it printed."""
+        return self.path / "log.txt"
+
+    @property
+    def reports(self) -> Path:
+        """What it reported."""
+        return self.path / "reports.jsonl"
+
+    @property
+    def doorbell(self) -> Path:
+        """Rung after each report."""
+        return self.path / "doorbell"
+
+    @property
+    def checkpoint(self) -> Path:
+        """What it saved to go on from."""
+        return self.path / "checkpoint"
+
+    @property
+    def output(self) -> Path:
+        """What it produced."""
+        return self.path / "output"
+
+    @property
+    def trial_file(self) -> Path:
+        """What it is told of itself."""
+        return self.path / "trial.json"
+
+
+def trial_folder(job: Path, number: int) -> TrialFolder:
+    """Return where the files of a trial are in the folder of its job."""
+    return TrialFolder(job / "trials" / str(number))
+
+
+class LocalContract:
+    """Turns the request and one start into what a process needs.
+
+    Raises:
+        UsageError: If a variable that the study takes from the environment is not set.
+    """
+
+    def __init__(self, request: Json, run: str, job: Path) -> None:
+        """Prepare what all trials share, in the folder of the job."""
+        self.grace: float = request["grace"]
+        self._request = request
+        self._run = run
+        self._job = job
+        self._source = _source(request, job)
+        self._base = {**os.environ, **_threads(request)}
+        self._call = {**request, "env": _resolved(request["env"])}
+        self._python: str = request["python"] or "python3"
+        self._package = _install_package(job / "python")
+        names = [*request["constants"], *request["parameters"], request["resource"] or ""]
+        folder = str(self._source) if self._source else ""
+        self._dashed = trial.single_dash(request, names, folder) if folder else []
+
+    def prepare(self, started: Started) -> TrialFolder:
+        """Make the folder of a trial as a container would have it, and return it.
+
+        A trial that is started again keeps what it saved and produced; one that goes on for an
+        interrupted one with more of its resource takes over what that one saved.
+
+        Raises:
+            OSError: If this machine cannot.
+        """
+        folder = trial_folder(self._job, started.number)
+        shutil.rmtree(folder.work, ignore_errors=True)
+        folder.path.mkdir(parents=True, exist_ok=True)
+        if self._source:
+            copy_tree(self._source, folder.work)
+        else:
+            folder.work.mkdir()
+        if started.replaces is not None and started.resource is not None:
+            saved = trial_folder(self._job, started.replaces).checkpoint
+            if saved.is_dir() and not folder.checkpoint.exists():
+                saved.rename(folder.checkpoint)
+        folder.checkpoint.mkdir(exist_ok=True)
+        folder.output.mkdir(exist_ok=True)
+        told = {
+            "trial": f"{self._run}-{started.number}",
+            "number": started.number,
+            "parameters": dict(started.parameters),
+            "constants": self._constants(started),
+            "inputs": self._request["inputs"],
+            "reports": str(folder.reports),
+            "doorbell": str(folder.doorbell),
+            "checkpoint": str(folder.checkpoint),
+            "output": str(folder.output),
+        }
+        folder.trial_file.write_text(json.dumps(told), encoding="utf-8")
+        return folder
+
+    def words(self, started: Started) -> list[str]:
+        """Return the words that start the script."""
+        values = self._values(started)
+        return trial.command_line(
+            self._call, values, self._request["inputs"], self._python, self._dashed
+        )
+
+    def environment(self, started: Started, devices: list[str] | None) -> dict[str, str]:
+        """Return the script's whole environment.
+
+        Args:
+            started: The start.
+            devices: The GPUs that it may see; None leaves that to the environment.
+        """
+        env = trial.environment(
+            self._base,
+            self._call,
+            self._values(started),
+            self._request["inputs"],
+            trial_file=str(trial_folder(self._job, started.number).trial_file),
+            package=self._package,
+        )
+        if devices is not None:
+            env["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
+        if os.sep in self._python:
+            env["PATH"] = os.path.dirname(self._python) + os.pathsep + env.get("PATH", os.defpath)  # noqa: PTH120
+        return env
+
+    def _constants(self, started: Started) -> dict[str, Value]:
+        constants = dict(self._request["constants"])
+        if self._request["resource"] and started.resource is not None:
+            constants[self._request["resource"]] = started.resource
+        return constants
+
+    def _values(self, started: Started) -> dict[str, Value]:
+        return {**self._constants(started), **started.parameters}
+
+
+def copy_tree(source: Path, target: Path) -> None:
+    """Copy a folder with its links and modes; quicker than the standard library for small ones.
+
+    Raises:
+        OSError: If something cannot be read or written.
+    """
+    os.mkdir(target)  # noqa: PTH102 - this file counts microseconds
+    with os.scandir(source) as entries:
+        for entry in entries:
+            place = target / entry.name
+            if entry.is_symlink():
+                place.symlink_to(os.readlink(entry.path))  # noqa: PTH115
+            elif entry.is_dir():
+                copy_tree(Path(entry.path), place)
+            else:
+                shutil.copyfile(entry.path, place)
+                mode = entry.stat().st_mode & 0o777
+                if mode & 0o111:
+                    place.chmod(mode)
+
+
+def _source(request: Json, job: Path) -> Path | None:
+    """Return the source as it was when the run began, or where there is no such copy, as it is."""
+    if not request["source"]:
+        return None
+    kept = job / "source"
+    return kept if kept.is_dir() else Path(request["source"])
+
+
+def _resolved(env: Mapping[str, Any]) -> dict[str, str]:
+    """Return the study's variables with those filled in that come from our environment."""
+    wanted = {n: v["from_env"] for n, v in env.items() if not isinstance(v, str)}
+    missing = sorted({name for name in wanted.values() if name not in os.environ})
+    if missing:
+        raise UsageError(
+            f"the study's trial.env takes {', '.join(missing)} from the environment, where "
+            f"{'it is' if len(missing) == 1 else 'they are'} not set; set it and run again"
+        )
+    return {n: os.environ[wanted[n]] if n in wanted else v for n, v in env.items()}
+
+
+def _threads(request: Json) -> dict[str, str]:
+    """Return how many threads a trial may use, where the study or parallel trials limit that."""
+    cpus: int | None = request["cpus"]
+    parallel: int = request["parallel"]
+    if cpus is not None:
+        return dict.fromkeys(THREADS, str(cpus))
+    if parallel == 1:
+        return {}
+    share = str(max(1, (os.cpu_count() or 1) // parallel))
+    return {name: share for name in THREADS if name not in os.environ}
+
+
+def _install_package(folder: Path) -> str:
+    """Put the module that scripts import where any Python finds it; return that place."""
+    package = folder / "cloudtune"
+    package.mkdir(parents=True, exist_ok=True)
+    (package / "__init__.py").write_text(_PACKAGE)
+    shutil.copyfile(trial.__file__, package / "trial.py")
+    return str(folder)

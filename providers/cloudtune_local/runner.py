@@ -1,0 +1,128 @@
+"""Runs trials as processes of this machine."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from threading import Lock
+
+from cloudtune.events import Ended, Measured, Started
+from cloudtune.execution import keeper
+from cloudtune.execution.metrics import BadMetrics, Reports, Steps
+from cloudtune.execution.process import Processes, ProcessSpec
+from cloudtune.provider import Json, RunnerPlace
+from cloudtune_local.contract import LocalContract, trial_folder
+
+
+class LocalRunner:
+    """The local provider's `TrialRunner`: each trial is a process in a folder of its own.
+
+    Raises:
+        UsageError: If a variable that the study takes from the environment is not set.
+    """
+
+    def __init__(self, request: Json, run: str, place: RunnerPlace) -> None:
+        """Prepare, and end what an earlier process of this run may have left.
+
+        Args:
+            request: What `cloudtune_local.request` made.
+            run: The run's id.
+            place: The job's folder, and who is told what happens.
+        """
+        self._contract = LocalContract(request, run, place.folder)
+        if (place.folder / "trials").exists():
+            keeper.sweep(f"{run}.")
+        self._place = place
+        self._metrics = {name: found for name, found in request["metrics"].items() if found}
+        self._slots = _Slots(request["gpus"], request["gpus_per_trial"])
+        self._steps: dict[int, Steps] = {}
+        self._processes = Processes(
+            self._tell, f"{run}.{secrets.token_hex(4)}", grace=self._contract.grace
+        )
+
+    def start(self, started: Started) -> None:
+        """Start a trial, or start it again with more of its resource and what it had saved."""
+        slot = self._slots.take(started.number)
+
+        def spec() -> ProcessSpec:
+            folder = self._contract.prepare(started)
+            return ProcessSpec(
+                command=self._contract.words(started),
+                cwd=folder.work,
+                env=self._contract.environment(started, slot),
+                log=folder.log,
+                reports=folder.reports,
+                doorbell=folder.doorbell,
+                metrics=self._metrics,
+                grace=self._contract.grace,
+                steps=self._steps_of(started),
+            )
+
+        self._processes.start(started.number, spec)
+
+    def stop(self, number: int, *, now: bool = False) -> None:
+        """Ask a trial to end: gracefully, or at once with ``now``. An ended one is left alone."""
+        self._processes.stop(number, now=now)
+
+    def recover(self, known: Mapping[int, int]) -> Sequence[Measured]:
+        """Return what trials reported that an earlier, killed process did not take note of."""
+        return [
+            measured
+            for number, count in known.items()
+            for measured in self._reported(number)[count:]
+        ]
+
+    def close(self) -> None:
+        """End everything that still runs, at once, with whatever it left behind."""
+        self._processes.close()
+
+    def _tell(self, event: Measured | Ended) -> None:
+        if isinstance(event, Ended):
+            self._slots.give_back(event.number)
+        self._place.emit(event)
+
+    def _reported(self, number: int) -> list[Measured]:
+        path = trial_folder(self._place.folder, number).reports
+        if not path.exists():
+            return []
+        found: list[Measured] = []
+        reports = Reports(path, from_start=True)
+        try:
+            found.extend(Measured(number, *measured) for measured in reports.read())
+        except BadMetrics:
+            pass  # what came before it is as good as ever
+        finally:
+            reports.close()
+        return found
+
+    def _steps_of(self, started: Started) -> Steps:
+        """Return what counts the trial's printed metrics; it goes on counting in a later rung."""
+        if started.resource is None:
+            return Steps()
+        return self._steps.setdefault(started.number, Steps())
+
+
+class _Slots:
+    """Hands each running trial GPUs of its own, as far as there are enough."""
+
+    def __init__(self, devices: list[str], each: int) -> None:
+        self._devices = devices
+        self._each = each
+        self._taken: dict[int, int] = {}
+        self._lock = Lock()
+
+    def take(self, number: int) -> list[str] | None:
+        """Return the GPUs for a trial, or None where the study asks for none."""
+        if not self._each or not self._devices:
+            return None
+        with self._lock:
+            taken = set(self._taken.values())
+            slot = next(n for n in range(len(taken) + 1) if n not in taken)
+            self._taken[number] = slot
+        first = slot * self._each
+        return [self._devices[(first + n) % len(self._devices)] for n in range(self._each)]
+
+    def give_back(self, number: int) -> None:
+        """Note that a trial no longer uses its GPUs."""
+        with self._lock:
+            self._taken.pop(number, None)

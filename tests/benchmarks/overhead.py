@@ -1,0 +1,107 @@
+"""What cloudtune adds: run by hand, prints ratios of pairs that were measured in turn.
+
+    python tests/benchmarks/overhead.py            all of them
+    python tests/benchmarks/overhead.py trials     one of: trials, help, check
+
+Every figure is the median of the pairs' ratios, with the smallest and largest beside it: machines
+are noisy, and a pair shares the noise.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+CLOUDTUNE = str(Path(sys.executable).with_name("cloudtune"))
+SCRIPT = """\
+import sys
+print("score:", float(sys.argv[2]))
+"""
+STUDY = """\
+objective: {{metric: score, goal: maximize}}
+parameters:
+  x: {{type: float, min: 0, max: 1}}
+strategy: {{name: random, seed: 1}}
+limits: {{max_trials: {trials}, parallel_trials: 2}}
+trial: {{script: train.py, metrics: {{score: 'score: (\\S+)'}}, python: {python}}}
+"""
+
+
+def seconds(command: list[str], **more: object) -> float:
+    """Return how long a command takes; it must succeed."""
+    begin = time.perf_counter()
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **more)  # type: ignore[call-overload]
+    took = time.perf_counter() - begin
+    if done.returncode:
+        raise SystemExit(f"{command} failed: {done.stderr.decode()}")
+    return took
+
+
+def paired(label: str, ours: Callable[[], float], other: Callable[[], float], runs: int) -> None:
+    """Measure two things in turn and print their medians and the ratio of the pairs."""
+    ours(), other()
+    pairs = [(ours(), other()) for _ in range(runs)]
+    ratios = sorted(a / b for a, b in pairs)
+    print(
+        f"{label}: {statistics.median(a for a, _ in pairs):.3f} s against "
+        f"{statistics.median(b for _, b in pairs):.3f} s, ratio {statistics.median(ratios):.2f} "
+        f"[{ratios[0]:.2f} to {ratios[-1]:.2f}] of {runs} pairs"
+    )
+
+
+def trials(folder: Path) -> None:
+    """100 cold script trials on two workers against ``xargs -P2``, beyond the one-time start."""
+    (folder / "train.py").write_text(SCRIPT)
+    for count in (2, 102):
+        (folder / f"study{count}.yaml").write_text(STUDY.format(trials=count, python=sys.executable))
+    words = "\n".join(f"{k / 100}" for k in range(100))
+    (folder / "words").write_text(words)
+    env = {**os.environ, "CLOUDTUNE_HOME": str(folder / "state"), "PYTHONUNBUFFERED": "1"}
+
+    def ours() -> float:
+        many, few = (
+            seconds([CLOUDTUNE, "run", str(folder / f"study{count}.yaml")], env=env, cwd=folder)
+            for count in (102, 2)
+        )
+        return many - few
+
+    def xargs() -> float:
+        command = ["xargs", "-P2", "-n1", sys.executable, str(folder / "train.py"), "--x"]
+        with (folder / "words").open() as lines:
+            return seconds(command, stdin=lines, env=env)
+
+    paired("100 trivial trials on two workers", ours, xargs, runs=9)
+
+
+def help_text(folder: Path) -> None:
+    """``cloudtune --help`` against the imports of a small command line program."""
+    base = [sys.executable, "-c", "import argparse, json"]
+    paired("--help", lambda: seconds([CLOUDTUNE, "--help"]), lambda: seconds(base), runs=31)
+
+
+def check(folder: Path) -> None:
+    """``cloudtune check`` against importing pydantic."""
+    study = folder / "study.yaml"
+    study.write_text(STUDY.format(trials=10, python=sys.executable))
+    base = [sys.executable, "-c", "from pydantic import BaseModel"]
+    paired(
+        "check", lambda: seconds([CLOUDTUNE, "check", str(study)]), lambda: seconds(base), runs=31
+    )
+
+
+def main() -> None:
+    """Run what the command line names."""
+    all_of_them = {"trials": trials, "help": help_text, "check": check}
+    with tempfile.TemporaryDirectory() as folder:
+        for name in sys.argv[1:] or all_of_them:
+            all_of_them[name](Path(folder))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,243 @@
+"""Each rule stops a bad trial when its definition says so, and keeps a good one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from cloudtune.errors import StudyError
+from cloudtune.events import Ended, Measured, Started
+from cloudtune.search.protocol import Strategy
+from cloudtune.search.start import make
+from cloudtune.study import Study
+
+
+class Watch:
+    """Reports curves to a strategy and notes at which step each is told to stop."""
+
+    def __init__(self, study: Study) -> None:
+        self.strategy: Strategy = make(study, 0)
+        self.number = 0
+        self.reason = ""
+
+    def start(self, replaces: int | None = None) -> int:
+        self.number += 1
+        self.strategy.tell(Started(self.number, 0.0, {}, replaces=replaces))
+        return self.number
+
+    def report(self, number: int, step: int, value: float, metric: str = "acc") -> bool:
+        self.strategy.tell(Measured(number, 0.0, step, {metric: value}))
+        reason = self.strategy.judge(number)
+        self.reason = reason or self.reason
+        return reason is not None
+
+    def end(self, number: int, state: Any = "completed") -> None:
+        self.strategy.tell(Ended(number, 0.0, state))
+
+    def trial(self, values: Sequence[float], state: Any = "completed") -> int | None:
+        """Run a whole trial; return the step at which it was stopped."""
+        number = self.start()
+        for step, value in enumerate(values, start=1):
+            if self.report(number, step, value):
+                self.end(number, "stopped_early")
+                return step
+        self.end(number, state)
+        return None
+
+
+@pytest.fixture
+def watch(study_of: Callable[..., Study]) -> Callable[..., Watch]:
+    def watch(rule: str, goal: str = "maximize", select: str = "last", **options: Any) -> Watch:
+        return Watch(
+            study_of(
+                objective={"metric": "acc", "goal": goal, "select": select},
+                strategy="random",
+                early_stopping={"rule": rule} | options,
+            )
+        )
+
+    return watch
+
+
+def rising(top: float, steps: int = 6) -> list[float]:
+    return [top * step / steps for step in range(1, steps + 1)]
+
+
+@pytest.mark.parametrize("rule", ["median", "auto"])
+def test_median_stops_below_the_median_of_averages(rule: str, watch: Callable[..., Watch]) -> None:
+    one = watch(rule)
+    for top in (0.5, 0.6, 0.7, 0.8, 0.9):
+        assert one.trial(rising(top)) is None
+    # At step 2 the averages are tops / 4, their median 0.175.
+    assert one.trial([0.05, 0.17, 0.9]) == 2
+    assert "median" in one.reason
+    assert "0.175" in one.reason
+    # A tie is not worse; and the best so far counts, not the last.
+    assert one.trial([0.05, 0.175]) is None
+    assert one.trial([0.9, 0.01, 0.01]) is None
+
+
+def test_median_turns_with_the_goal(watch: Callable[..., Watch]) -> None:
+    one = watch("median", goal="minimize")
+    for top in (1, 2, 3, 4, 5):
+        assert one.trial([top, top]) is None
+    assert one.trial([4, 3.1]) == 2
+    assert one.trial([4, 2.9]) is None
+
+
+def test_median_waits_for_enough_trials_that_came_so_far(watch: Callable[..., Watch]) -> None:
+    one = watch("median")
+    for _ in range(4):
+        assert one.trial([0.9] * 3) is None
+    assert one.trial([0.9]) is None
+    assert one.trial([0.1] * 3) is None
+    two = watch("median", min_trials=2)
+    assert two.trial([0.9] * 2) is None
+    assert two.trial([0.9] * 2) is None
+    assert two.trial([0.1] * 2) == 2
+
+
+def test_failed_and_cancelled_trials_are_compared_with_nobody(
+    watch: Callable[..., Watch],
+) -> None:
+    one = watch("median", min_trials=3)
+    for state in ("failed", "cancelled", "completed", "completed"):
+        one.trial([0.9] * 3, state)
+    assert one.trial([0.1] * 3) is None
+    one.trial([0.9] * 3)
+    assert one.trial([0.1] * 3) == 2
+
+
+def test_no_trial_is_stopped_at_its_only_measurement(watch: Callable[..., Watch]) -> None:
+    for rule in ("median", "bandit"):
+        one = watch(rule, min_trials=1)
+        assert one.trial([0.9]) is None
+        assert one.trial([0.1]) is None
+        first = watch(rule, min_trials=1, min_step=0)
+        assert first.trial([0.9]) is None
+        assert first.trial([0.1]) == 1
+
+
+def test_min_step_and_interval_say_when_to_look(watch: Callable[..., Watch]) -> None:
+    one = watch("median", min_trials=1, min_step=4, interval=3)
+    assert one.trial([0.9] * 12) is None
+    assert one.trial([0.1] * 12) == 4
+    assert one.trial([0.95] * 4 + [0.1] * 8) is None
+    late = one.start()
+    assert not one.report(late, 3, 0.1)
+    # Steps may be left out: 7 is due at 8.
+    other = watch("bandit", min_step=4, interval=3)
+    assert other.trial([0.9] * 12) is None
+    number = other.start()
+    assert not other.report(number, 5, 0.9)
+    assert not other.report(number, 6, 0.1)
+    assert other.report(number, 8, 0.1)
+
+
+def test_other_metrics_do_not_count(watch: Callable[..., Watch]) -> None:
+    one = watch("median", min_trials=1)
+    one.trial([0.9] * 3)
+    number = one.start()
+    for step in range(1, 4):
+        assert not one.report(number, step, 0.0, metric="other")
+
+
+@pytest.mark.parametrize("rule", ["median", "bandit", "halving"])
+def test_a_trial_that_measures_no_number_is_as_bad_as_can_be(
+    rule: str, watch: Callable[..., Watch]
+) -> None:
+    one = watch(rule, min_trials=2)
+    assert one.trial([0.9, 0.9, 0.9]) is None
+    assert one.trial([0.9, 0.9, 0.9]) is None
+    assert one.trial([math.nan] * 3) is not None
+    assert "no finite number" in one.reason
+
+
+@pytest.mark.parametrize(
+    ("goal", "best", "allowed", "stopped"),
+    [
+        ("maximize", 1.1, 1.0, 0.99),
+        ("minimize", 1.0, 1.1, 1.11),
+        ("maximize", -1.0, -1.1, -1.11),
+        ("minimize", -1.1, -1.0, -0.99),
+    ],
+)
+def test_bandit_allows_a_share_of_the_best(
+    goal: str, best: float, allowed: float, stopped: float, watch: Callable[..., Watch]
+) -> None:
+    one = watch("bandit", goal=goal)
+    assert one.trial([best, best]) is None
+    assert one.trial([allowed, allowed + math.copysign(1e-9, best - allowed)]) is None
+    assert one.trial([stopped, stopped]) == 2
+    wide = watch("bandit", goal=goal, slack=0.2)
+    assert wide.trial([best, best]) is None
+    assert wide.trial([stopped, stopped]) is None
+
+
+def test_bandit_compares_the_same_step(watch: Callable[..., Watch]) -> None:
+    one = watch("bandit")
+    assert one.trial([0.1, 0.2, 0.9]) is None
+    assert one.trial([0.1, 0.2, 0.3]) == 3
+
+
+def test_select_says_which_value_of_a_trial_counts(watch: Callable[..., Watch]) -> None:
+    for select, step in (("last", 2), ("best", None)):
+        one = watch("bandit", select=select)
+        assert one.trial([0.9, 0.9]) is None
+        assert one.trial([0.9, 0.2]) == step
+
+
+def test_halving_keeps_the_best_third_at_each_rung(watch: Callable[..., Watch]) -> None:
+    one = watch("halving")
+    steps = [one.trial([top] * 10) for top in (0.5, 0.6, 0.7, 0.4, 0.65, 0.8, 0.75)]
+    # The first two go on unseen; then a third of those seen so far, 0.75 until the rung at 3.
+    assert steps == [None, None, None, 1, 1, None, 3]
+    late = watch("halving", min_step=2)
+    for top in (0.5, 0.6):
+        assert late.trial([top] * 10) is None
+    assert late.trial([0.1] * 10) == 2
+    assert late.trial([0.9] * 2 + [0.1] * 10) is None
+    assert late.trial([0.95] * 2 + [0.05] * 10) == 6
+
+
+def test_halving_judges_a_rung_that_was_stepped_over(watch: Callable[..., Watch]) -> None:
+    one = watch("halving")
+    for top in (0.5, 0.6):
+        assert one.trial([top] * 10) is None
+    number = one.start()
+    assert one.report(number, 5, 0.1)
+
+
+def test_running_trials_are_compared_too(watch: Callable[..., Watch]) -> None:
+    one = watch("median", min_trials=2)
+    numbers = [one.start() for _ in range(3)]
+    for step in (1, 2):
+        assert not one.report(numbers[0], step, 0.9)
+        assert not one.report(numbers[1], step, 0.8)
+    assert not one.report(numbers[2], 1, 0.1)
+    assert one.report(numbers[2], 2, 0.1)
+    assert one.strategy.judge(numbers[0]) is None
+
+
+def test_an_interrupted_trial_starts_from_nothing(watch: Callable[..., Watch]) -> None:
+    one = watch("median", min_trials=1)
+    assert one.trial([0.9] * 3) is None
+    lost = one.start()
+    assert one.report(lost, 1, 0.1) is False
+    one.end(lost, "cancelled")
+    again = one.start(replaces=lost)
+    assert one.report(again, 1, 0.1) is False
+    assert one.report(again, 2, 0.1) is True
+
+
+def test_several_objectives_are_refused(study_of: Callable[..., Study]) -> None:
+    study = study_of(
+        objective=[{"metric": "a", "goal": "minimize"}, {"metric": "b", "goal": "minimize"}],
+        strategy="random",
+        early_stopping="median",
+    )
+    with pytest.raises(StudyError, match="early stopping knows exactly one objective"):
+        make(study, 0)

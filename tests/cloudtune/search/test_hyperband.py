@@ -1,0 +1,195 @@
+"""Hyperband starts, promotes and stops the trials that its definition says."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from cloudtune.errors import StudyError
+from cloudtune.search.hyperband import Brackets, rungs
+from cloudtune.search.start import make
+from cloudtune.study import Study
+
+
+@pytest.fixture
+def study(study_of: Callable[..., Study]) -> Callable[..., Study]:
+    def study(**strategy: Any) -> Study:
+        return study_of(
+            parameters={"x": {"type": "float", "min": 0, "max": 1}},
+            strategy={"name": "hyperband", "max": 27} | strategy,
+        )
+
+    return study
+
+
+def by_x(given: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
+    return [{"loss": given["x"] + 1 / (resource or 1)}]
+
+
+def resources(run: Any) -> Counter[int]:
+    return Counter(started.resource for started in run.starts)
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "eta", "expected"),
+    [
+        (1, 27, 3, (1, 3, 9, 27)),
+        (1, 100, 3, (1, 3, 9, 27, 100)),
+        (2, 9, 2, (2, 4, 9)),
+        (5, 5, 3, (5,)),
+        (4, 7, 2, (7,)),
+    ],
+)
+def test_rungs_are_whole_powers_up_to_max(
+    least: int, most: int, eta: int, expected: tuple[int, ...]
+) -> None:
+    assert rungs(least, most, eta) == expected
+
+
+def test_brackets_have_the_sizes_of_the_paper() -> None:
+    brackets = Brackets(5, 3)
+    firsts = [brackets.of(draw).first_rung for draw in range(143 + 81)]
+    assert firsts == [0] * 81 + [1] * 34 + [2] * 15 + [3] * 8 + [4] * 5 + [0] * 81
+    assert brackets.of(150).first_draw == 143
+
+
+def test_a_whole_turn_one_trial_at_a_time(study: Callable[..., Study], job: Any) -> None:
+    run = job(study(resource="epochs"), by_x, max_trials=49).run()
+    # 27, 12, 6 and 4 trials begin at 1, 3, 9 and 27; a third goes on each time.
+    assert resources(run) == {1: 27, 3: 9 + 12, 9: 3 + 4 + 6, 27: 1 + 1 + 2 + 4}
+    assert len({started.number for started in run.starts}) == 49
+    firsts = [started for started in run.starts if started.resource == 1]
+    first = sorted(firsts, key=lambda started: started.parameters["x"])
+    promoted = {s.number for s in run.starts if s.resource == 3 and s.number <= 27}
+    assert promoted == {started.number for started in first[:9]}
+    assert run.strategy.ask(49) == "done"
+
+
+def test_a_promoted_trial_is_the_same_trial_with_more(
+    study: Callable[..., Study], job: Any
+) -> None:
+    run = job(study(resource="epochs"), by_x, max_trials=27).run()
+    seen: dict[int, Any] = {}
+    for started in run.starts:
+        if started.number in seen:
+            before = seen[started.number]
+            assert started.parameters == before.parameters
+            assert started.resource == 3 * before.resource
+        seen[started.number] = started
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 10, 28, 40, 60])
+def test_a_bracket_cut_short_still_brings_a_trial_to_max(
+    count: int, study: Callable[..., Study], job: Any
+) -> None:
+    run = job(study(resource="epochs"), by_x, max_trials=count).run()
+    assert len({started.number for started in run.starts}) == count
+    assert resources(run)[27] >= 1
+    firsts = [started for started in run.starts if started.number <= 27]
+    lowest = min(firsts, key=lambda started: started.parameters["x"])
+    to_max = {started.number for started in run.starts if started.resource == 27}
+    assert lowest.number in to_max
+
+
+def test_four_at_a_time_promote_the_same_trials(study: Callable[..., Study], job: Any) -> None:
+    alone = job(study(resource="epochs"), by_x, max_trials=49).run()
+    together = job(
+        study(resource="epochs"),
+        by_x,
+        max_trials=49,
+        parallel=4,
+        length=lambda number: 1 + number * 7 % 5,
+    ).run()
+    runs = [{(s.number, s.resource) for s in run.starts} for run in (alone, together)]
+    assert runs[0] == runs[1]
+
+
+def test_no_place_stays_empty_before_the_last_bracket(
+    study: Callable[..., Study], job: Any
+) -> None:
+    run = job(study(resource="epochs"), by_x, max_trials=100)
+    waiting = [run.start(run.ask()) for _ in range(26)]
+    slow = run.start(run.ask())
+    for started in waiting:
+        run.finish(started)
+    found = [run.start(run.ask()) for _ in range(12)]
+    # Eight of the first bracket are sure to be among its best nine, then the next bracket begins.
+    assert [started.resource for started in found] == [3] * 12
+    assert [started.number <= 27 for started in found] == [True] * 8 + [False] * 4
+    run.finish(slow)
+    assert run.ask().resumes is not None
+
+
+def test_failed_trials_do_not_go_on_and_hold_nobody_up(
+    study: Callable[..., Study], job: Any
+) -> None:
+    def some_fail(given: Mapping[str, Any], resource: int | None) -> Any:
+        fails = given["x"] < 0.2 or (resource == 9 and given["x"] < 0.4)
+        return None if fails else by_x(given, resource)
+
+    run = job(study(resource="epochs"), some_fail, max_trials=27).run()
+    failed = {ended.number for ended in run.ends if ended.state == "failed"}
+    last = {started.number: started for started in run.starts}
+    assert failed
+    assert all(last[number].parameters["x"] < 0.4 for number in failed)
+    assert run.strategy.ask(27) == "done"
+    nothing = job(study(resource="epochs"), lambda given, resource: None, max_trials=9).run()
+    assert len(nothing.starts) == 9
+
+
+def test_the_best_is_the_highest_where_the_goal_says_so(
+    study_of: Callable[..., Study], job: Any
+) -> None:
+    study = study_of(
+        objective={"metric": "loss", "goal": "maximize"},
+        parameters={"x": {"type": "float", "min": 0, "max": 1}},
+        strategy={"name": "hyperband", "max": 9, "resource": "epochs"},
+    )
+    run = job(study, by_x, max_trials=9).run()
+    best = max(run.starts, key=lambda started: started.parameters["x"])
+    assert best.number in {started.number for started in run.starts if started.resource == 9}
+
+
+def test_initial_trials_begin_first(study_of: Callable[..., Study], job: Any) -> None:
+    study = study_of(
+        parameters={"x": {"type": "float", "min": 0, "max": 1}},
+        strategy={"name": "hyperband", "max": 9, "resource": "epochs"},
+        initial_trials=[{"x": 0.25}, {"x": 0}],
+    )
+    run = job(study, by_x, max_trials=9).run()
+    assert [started.parameters["x"] for started in run.starts[:2]] == [0.25, 0.0]
+    assert run.starts[0].resource == 1
+    assert (2, 9) in {(started.number, started.resource) for started in run.starts}
+
+
+def test_without_a_name_trials_start_once_and_are_stopped_at_rungs(
+    study: Callable[..., Study], job: Any
+) -> None:
+    def curve(given: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
+        assert resource is None
+        return [{"loss": given["x"] + 1 / step} for step in range(1, 28)]
+
+    run = job(study(), curve, max_trials=49).run()
+    assert len(run.starts) == 49
+    steps = Counter(event.number for event in run.events if hasattr(event, "step"))
+    assert set(steps.values()) <= {1, 3, 9, 27}
+    assert all(steps[number] >= 3 for number in range(28, 40))
+    assert all(steps[number] >= 9 for number in range(40, 46))
+    assert all(steps[number] == 27 for number in range(46, 50))
+    stopped = [ended for ended in run.ends if ended.state == "stopped_early"]
+    assert len(stopped) > 20
+    assert "step 1 " in stopped[0].reason
+    best = min(run.starts[:27], key=lambda started: started.parameters["x"])
+    assert steps[best.number] == 27
+
+
+def test_several_objectives_are_refused(study_of: Callable[..., Study]) -> None:
+    study = study_of(
+        objective=[{"metric": "a", "goal": "minimize"}, {"metric": "b", "goal": "minimize"}],
+        strategy={"name": "hyperband", "max": 9},
+    )
+    with pytest.raises(StudyError, match="hyperband knows exactly one objective"):
+        make(study, 0)

@@ -1,0 +1,221 @@
+"""Strategies that learn do learn, from everything that they should and nothing else."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import pytest
+
+from cloudtune.errors import MissingExtraError, StudyError
+from cloudtune.events import Ended, Measured, Started
+from cloudtune.search.assignments import fitting
+from cloudtune.search.methods import METHODS
+from cloudtune.search.protocol import Suggestion
+from cloudtune.search.start import make
+from cloudtune.space import Space, Value
+from cloudtune.study import Study
+
+UNIT: dict[str, Any] = {"type": "float", "min": 0, "max": 1}
+MIXED: dict[str, Any] = {
+    "lr": {"type": "float", "min": 1e-5, "max": 1, "scale": "log"},
+    "kind": {"type": "categorical", "values": ["a", "b", "c"]},
+    "depth": {"type": "int", "min": 1, "max": 12, "when": {"kind": "b"}},
+    "decay": {"type": "float", "min": 0, "max": 1, "when": {"kind": ["a", "c"]}},
+}
+
+
+@dataclass(frozen=True)
+class Earlier:
+    parameters: Mapping[str, Value]
+    objective: tuple[float, ...]
+
+
+def mixed(given: Mapping[str, Any], resource: int | None = None) -> list[dict[str, float]]:
+    loss = (math.log10(given["lr"]) + 3) ** 2 + (0 if given["kind"] == "b" else 1)
+    loss += abs(given.get("depth", 12) - 5) / 5 + given.get("decay", 0)
+    return [{"loss": loss}]
+
+
+def best_of(run: Any) -> float:
+    values = [event.metrics["loss"] for event in run.events if isinstance(event, Measured)]
+    return min(values)
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "trials"),
+    [("bayesian", "tpe", 50), ("bayesian", "cmaes", 80), ("genetic", "nsga2", 120)],
+)
+def test_learning_beats_chance(
+    name: str, method: str, trials: int, study_of: Callable[..., Study], job: Any
+) -> None:
+    def typical(strategy: Any) -> float:
+        study = study_of(parameters=MIXED, strategy=strategy)
+        return median(
+            best_of(job(study, mixed, seed, max_trials=trials).run()) for seed in range(7)
+        )
+
+    assert typical({"name": name, "method": method}) < 0.6 * typical("random")
+
+
+@pytest.mark.parametrize("method", METHODS["genetic"])
+def test_children_inherit_after_a_generation_also_after_a_kill(
+    method: str, study_of: Callable[..., Study], job: Any
+) -> None:
+    space = {f"x{i}": UNIT for i in range(8)}
+
+    def answer(given: Mapping[str, float], resource: int | None) -> list[dict[str, float]]:
+        return [{"loss": sum(given.values()), "other": -given["x0"]}]
+
+    study = study_of(
+        objective=[{"metric": m, "goal": "minimize"} for m in ("loss", "other")],
+        parameters=space,
+        strategy={"name": "genetic", "method": method},
+    )
+    whole = job(study, answer, max_trials=50).run()
+    genes = {value for started in whole.starts[:20] for value in started.parameters.values()}
+    children = [list(started.parameters.values()) for started in whole.starts[20:40]]
+    inherited = sum(value in genes for child in children for value in child)
+    assert inherited > 0.7 * 8 * 20
+    first_event_of_31 = whole.events.index(whole.starts[30])
+    resumed = whole.killed_at(first_event_of_31).run()
+    assert [s.parameters for s in resumed.asked] == [s.parameters for s in whole.asked[30:]]
+
+
+def test_several_objectives_lead_to_their_front(study_of: Callable[..., Study], job: Any) -> None:
+    def answer(given: Mapping[str, float], resource: int | None) -> list[dict[str, float]]:
+        return [{"a": given["x"] + given["waste"], "b": given["x"] - given["waste"]}]
+
+    study = study_of(
+        objective=[{"metric": "a", "goal": "minimize"}, {"metric": "b", "goal": "maximize"}],
+        parameters={"x": UNIT, "waste": UNIT},
+        strategy="bayesian",
+    )
+    run = job(study, answer, max_trials=40).run()
+    wastes = [started.parameters["waste"] for started in run.starts]
+    assert median(wastes[20:]) < 0.5 * median(wastes[:10])
+
+
+@pytest.mark.parametrize("name", ["bayesian", "genetic"])
+def test_earlier_trials_are_learned_from(
+    name: str, study_of: Callable[..., Study], job: Any
+) -> None:
+    study = study_of(parameters={"x": UNIT, "y": UNIT}, strategy=name)
+    places = [(x / 8, y / 8) for x in range(9) for y in range(9)]
+    prior = [Earlier({"x": x, "y": y}, (abs(x - 0.75) + abs(y - 0.25),)) for x, y in places]
+
+    def distance(prior: Any) -> float:
+        strategy = make(study, 4, prior)
+        found: list[float] = []
+        for draw in range(15):
+            suggestion = strategy.ask(draw)
+            assert isinstance(suggestion, Suggestion)
+            given: Any = suggestion.parameters
+            found.append(abs(given["x"] - 0.75) + abs(given["y"] - 0.25))
+        return median(found)
+
+    assert distance(prior) < 0.7 * distance([])
+
+
+def test_earlier_trials_outside_the_space_are_left_out(study_of: Callable[..., Study]) -> None:
+    space = Space.of(study_of(parameters=MIXED))
+    good = {"lr": 1, "kind": "b", "depth": 3.0}
+    assert fitting(space, 1, [Earlier(good, (0.5,))]) == [
+        ({"lr": 1.0, "kind": "b", "depth": 3}, (0.5,))
+    ]
+    left_out: list[tuple[dict[str, Value], tuple[float, ...]]] = [
+        ({"lr": 2.0, "kind": "b", "depth": 3}, (0.5,)),
+        ({"lr": 1.0, "kind": "z", "depth": 3}, (0.5,)),
+        ({"lr": 1.0, "kind": "b"}, (0.5,)),
+        ({"lr": 1.0, "kind": "b", "depth": 3, "decay": 0.5}, (0.5,)),
+        ({"lr": 1.0, "kind": "b", "depth": 3, "other": 0.5}, (0.5,)),
+        ({"lr": 1.0, "kind": "b", "depth": 3.5}, (0.5,)),
+        (good, (math.nan,)),
+        (good, (0.5, 0.5)),
+    ]
+    assert fitting(space, 1, [Earlier(*trial) for trial in left_out]) == []
+
+
+@pytest.mark.parametrize("name", ["bayesian", "genetic"])
+def test_failed_and_cancelled_trials_teach_nothing_and_stopped_ones_do(
+    name: str, study_of: Callable[..., Study]
+) -> None:
+    study = study_of(parameters={"x": UNIT}, strategy=name)
+
+    def after(state: Any, report: float = 0.5) -> Any:
+        """Return what is asked after many trials near 0.9 that ended so and one that completed."""
+        strategy = make(study, 1)
+        for draw in range(30):
+            x = 0.9 + draw / 1000
+            strategy.tell(Started(draw + 1, 0.0, {"x": x}))
+            strategy.tell(Measured(draw + 1, 0.0, 1, {"loss": report + x}))
+            strategy.tell(Ended(draw + 1, 0.0, state))
+        return strategy.ask(30)
+
+    assert after("failed") == after("cancelled") == after("failed", report=-7.0)
+    assert after("completed", report=math.nan) == after("failed")
+    assert after("stopped_early") == after("completed") != after("failed")
+
+
+def test_parallel_trials_are_kept_apart(study_of: Callable[..., Study], job: Any) -> None:
+    study = study_of(parameters={"x": UNIT, "y": UNIT}, strategy="bayesian")
+    run = job(study, lambda given, _: [{"loss": given["x"]}], max_trials=30, parallel=4).run()
+    assert len({tuple(started.parameters.values()) for started in run.starts}) == 30
+
+
+def test_initial_trials_come_first_and_are_filled_up(study_of: Callable[..., Study]) -> None:
+    initial = [{"kind": "b", "depth": 3}, {"lr": 1}, {"kind": "a", "decay": 0.5, "lr": 0.1}]
+    for name in ("random", "bayesian", "genetic"):
+        study = study_of(parameters=MIXED, strategy=name, initial_trials=initial)
+        strategy = make(study, 1)
+        found = [strategy.ask(draw) for draw in range(3)]
+        assert all(isinstance(s, Suggestion) for s in found)
+        given: list[Any] = [dict(s.parameters) for s in found if isinstance(s, Suggestion)]
+        assert {"kind": "b", "depth": 3}.items() < given[0].items()
+        assert set(given[0]) == {"lr", "kind", "depth"}
+        assert given[1]["lr"] == 1.0
+        assert type(given[1]["lr"]) is float
+        assert given[2] == {"lr": 0.1, "kind": "a", "decay": 0.5}
+        assert make(study, 2).ask(0) != strategy.ask(0)
+        assert make(study, 2).ask(2) == strategy.ask(2)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "hidden", "extra"),
+    [
+        ({"name": "random", "method": "sobol"}, "scipy", "samplers"),
+        ({"name": "bayesian", "method": "cmaes"}, "cmaes", "samplers"),
+        ({"name": "bayesian", "method": "gp"}, "torch", "gp"),
+    ],
+)
+def test_a_missing_package_is_named(
+    strategy: Any,
+    hidden: str,
+    extra: str,
+    study_of: Callable[..., Study],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = importlib.util.find_spec
+
+    def find_spec(name: str) -> Any:
+        return None if name == hidden else real(name)
+
+    for module in ("random_search", "bayesian"):
+        monkeypatch.setattr(f"cloudtune.search.{module}.find_spec", find_spec)
+    with pytest.raises(MissingExtraError) as caught:
+        make(study_of(parameters={"x": UNIT}, strategy=strategy), 0)
+    assert caught.value.extra == extra
+
+
+def test_cmaes_refuses_several_objectives(study_of: Callable[..., Study]) -> None:
+    study = study_of(
+        objective=[{"metric": "a", "goal": "minimize"}, {"metric": "b", "goal": "minimize"}],
+        parameters={"x": UNIT},
+        strategy={"name": "bayesian", "method": "cmaes"},
+    )
+    with pytest.raises(StudyError, match="cmaes knows exactly one objective"):
+        make(study, 0)
