@@ -33,11 +33,12 @@ _CLUTTER = _OWN | {
 _BLOCK = 1024 * 1024
 
 
-def files(folder: Path) -> list[str]:
+def files(folder: Path, state: Path) -> list[str]:
     """Return the files and links that belong to the bundle, relative and in a fixed order.
 
     That is what git tracks or does not ignore; without git, everything but obvious clutter. What
-    ``.cloudtuneignore`` in the folder names, in the syntax of ``.gitignore``, is left out.
+    ``.cloudtuneignore`` in the folder names, in the syntax of ``.gitignore``, is left out, and so
+    is the state folder, if it lies inside.
 
     Raises:
         UsageError: If there is no such folder.
@@ -47,8 +48,13 @@ def files(folder: Path) -> list[str]:
         raise UsageError(f"trial.source: there is no folder {folder}")
     found = _git_files(folder) or _walk(folder)
     ignored = _ignoring(folder / IGNORE_FILE)
+    own = os.path.relpath(state.resolve(), folder.resolve()) + os.sep
     kept = sorted(
-        {name for name in found if _is_bundled(folder / name) and not ignored(name)},
+        {
+            name
+            for name in found
+            if not name.startswith(own) and _is_bundled(folder / name) and not ignored(name)
+        },
         key=os.fsencode,
     )
     _refuse_links_outside(folder, kept)

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from itertools import combinations
-from typing import Any
+from itertools import combinations, pairwise
 
 from cloudtune.errors import Problem
 from cloudtune.space import Value, find, text
@@ -25,7 +24,9 @@ from cloudtune.study import (
 )
 from cloudtune.wording import did_you_mean, shown
 
-Definition = FloatParameter | IntParameter | DiscreteParameter | CategoricalParameter | BoolParameter
+Definition = (
+    FloatParameter | IntParameter | DiscreteParameter | CategoricalParameter | BoolParameter
+)
 Hidden = frozenset[str]
 
 _LONGEST_NAME = 200
@@ -48,7 +49,7 @@ def space_problems(study: Study, hidden: Hidden) -> Iterator[Problem]:
     yield from _conditions(study, known)
     yield from _several_definitions(study, known)
     if "strategy" not in hidden:
-        yield from _initial_trials(study, known)
+        yield from _InitialTrials(study, known).problems()
 
 
 def name_problems(study: Study) -> Iterator[Problem]:
@@ -86,7 +87,9 @@ def _name(name: str, path: str, study: Study) -> Iterator[Problem]:
     else:
         base, mark, number = name.rpartition("#")
         if mark and number.isdecimal() and 1 < int(number) <= len(study.parameters.get(base, ())):
-            yield Problem(path, f"this name is kept for a further definition of {base}", "rename it")
+            yield Problem(
+                path, f"this name is kept for a further definition of {base}", "rename it"
+            )
 
 
 def _domain(path: str, parameter: Definition) -> Iterator[Problem]:
@@ -120,7 +123,7 @@ def _rising(path: str, parameter: DiscreteParameter) -> Iterator[Problem]:
     values = parameter.values
     if any(isinstance(value, int) and abs(value) >= _WHOLE for value in values):
         yield Problem(f"{path}.values", "a whole number must fit in 64 bits")
-    elif any(left >= right for left, right in zip(values, values[1:], strict=False)):
+    elif any(left >= right for left, right in pairwise(values)):
         rising = sorted(set(values))
         hint = f"write [{', '.join(map(text, rising))}]" if len(rising) <= 20 else ""
         yield Problem(f"{path}.values", "the values must rise, each one once", hint)
@@ -157,10 +160,9 @@ class _Values:
             for parameter in definitions
         ]
 
-    def can_be(self, value: Value, number: int | None = None) -> bool:
-        """Tell whether any definition, or the one of a number, has a value."""
-        chosen = range(len(self.definitions)) if number is None else (number,)
-        return any(self._has(i, value) for i in chosen)
+    def can_be(self, value: Value) -> bool:
+        """Tell whether any definition has a value."""
+        return any(self._has(number, value) for number in range(len(self.definitions)))
 
     def _has(self, number: int, value: Value) -> bool:
         listed = self._listed[number]
@@ -305,74 +307,81 @@ def _condition_keys(when: When) -> dict[str, set[tuple[str, Value]]]:
     return {parent: {_key(value) for value in values} for parent, values in when.items()}
 
 
-def _initial_trials(study: Study, known: Mapping[str, _Values]) -> Iterator[Problem]:
-    free = study.strategy.name == "list"
-    ranks = _ranks(study) if study.initial_trials else {}
-    for number, trial in enumerate(study.initial_trials):
-        path = f"initial_trials.{number}"
-        active: dict[str, bool] = {}
-        for name in sorted(trial, key=lambda name: ranks.get(name, -1)):
-            value = trial[name]
-            if name not in study.parameters:
-                if not free:
-                    hint = did_you_mean(name, study.parameters)
-                    if name in study.constants:
-                        hint = "it is a constant, and the same in every trial"
-                    yield Problem(f"{path}.{name}", f"there is no parameter {name}", hint)
-                continue
-            if name not in known or name not in ranks:
-                active[name] = True
-                continue
-            problem = _initial_value(f"{path}.{name}", name, value, trial, active, study, known)
-            active[name] = problem is None
-            if problem is not None:
-                yield problem
+class _InitialTrials:
+    """Holds the initial trials against the space."""
+
+    def __init__(self, study: Study, known: Mapping[str, _Values]) -> None:
+        self.study = study
+        self.known = known
+        self.free = study.strategy.name == "list"
+        """Whether names may be free and all trials run as they stand."""
+        self.ranks = _ranks(study) if study.initial_trials else {}
+
+    def problems(self) -> Iterator[Problem]:
+        for number, trial in enumerate(self.study.initial_trials):
+            active: dict[str, bool] = {}
+            for name in sorted(trial, key=lambda name: self.ranks.get(name, -1)):
+                path = f"initial_trials.{number}.{name}"
+                if name in self.study.parameters:
+                    problem = self._value(path, name, trial, active)
+                    active[name] = problem is None
+                else:
+                    problem = self._unknown(path, name)
+                if problem is not None:
+                    yield problem
+
+    def _unknown(self, path: str, name: str) -> Problem | None:
+        if self.free:
+            return None
+        hint = did_you_mean(name, self.study.parameters)
+        if name in self.study.constants:
+            hint = "it is a constant, and the same in every trial"
+        return Problem(path, f"there is no parameter {name}", hint)
+
+    def _value(
+        self, path: str, name: str, trial: Mapping[str, Value], active: Mapping[str, bool]
+    ) -> Problem | None:
+        if name not in self.known or name not in self.ranks:
+            return None
+        value, definitions = trial[name], self.study.parameters[name]
+        possible = [p for p in definitions if self.free or _holds(p.when or {}, trial, active)]
+        if not possible:
+            return _inactive(path, name, definitions, trial, active)
+        fitting = self.known[name] if possible == definitions else _Values(possible)
+        if fitting.can_be(value):
+            return None
+        message = f"{name} cannot be {shown(value)}; it is {fitting.describe()}"
+        return Problem(path, message, fitting.hint(value))
 
 
-def _initial_value(
+def _holds(when: When, trial: Mapping[str, Value], active: Mapping[str, bool]) -> bool:
+    return all(
+        parent in trial
+        and active.get(parent, True)
+        and _key(trial[parent]) in {_key(value) for value in values}
+        for parent, values in when.items()
+    )
+
+
+def _inactive(
     path: str,
     name: str,
-    value: Value,
+    definitions: Sequence[Definition],
     trial: Mapping[str, Value],
     active: Mapping[str, bool],
-    study: Study,
-    known: Mapping[str, _Values],
 ) -> Problem | None:
-    definitions = study.parameters[name]
-    possible = [
-        number
-        for number, parameter in enumerate(definitions)
-        if all(
-            parent in trial
-            and active.get(parent, True)
-            and _key(trial[parent]) in {_key(v) for v in values}
-            for parent, values in (parameter.when or {}).items()
-        )
-    ]
-    if not possible:
-        if study.strategy.name == "list":
-            return None if known[name].can_be(value) else _outside(path, name, value, known[name])
-        parents = dict.fromkeys(p for d in definitions for p in d.when or {})
-        if any(not active.get(parent, True) for parent in parents):
-            return None  # told at the parent
-        missing = [parent for parent in parents if parent not in trial]
-        if missing:
-            hint = f"add {missing[0]} to this trial, or leave {name} out"
-            return Problem(path, f"whether {name} is active hangs on {missing[0]}", hint)
-        conditions = ", ".join(
-            f"{parent} is {' or '.join(map(_said, values[:5]))}"
-            for parent, values in (definitions[0].when or {}).items()
-        )
-        return Problem(path, f"{name} is not active in this trial", f"it is when {conditions}")
-    if any(known[name].can_be(value, number) for number in possible):
-        return None
-    fitting = _Values([definitions[number] for number in possible])
-    return _outside(path, name, value, fitting)
-
-
-def _outside(path: str, name: str, value: Value, possible: _Values) -> Problem:
-    message = f"{name} cannot be {shown(value)}; it is {possible.describe()}"
-    return Problem(path, message, possible.hint(value))
+    parents = dict.fromkeys(parent for p in definitions for parent in p.when or {})
+    if any(not active.get(parent, True) for parent in parents):
+        return None  # told at the parent
+    for parent in parents:
+        if parent not in trial:
+            hint = f"add {parent} to this trial, or leave {name} out"
+            return Problem(path, f"whether {name} is active hangs on {parent}", hint)
+    conditions = " and ".join(
+        f"{parent} is {' or '.join(map(_said, values[:5]))}"
+        for parent, values in (definitions[0].when or {}).items()
+    )
+    return Problem(path, f"{name} is not active in this trial", f"it is where {conditions}")
 
 
 def _ranks(study: Study) -> dict[str, int]:

@@ -6,11 +6,12 @@ import re
 import warnings
 from collections.abc import Iterator
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import Any, cast
+from typing import Any
 
 from cloudtune.errors import Problem
 from cloudtune.study import FromEnvironment, Study
 from cloudtune.wording import did_you_mean
+from cloudtune.yaml_source import is_list, is_map
 
 Hidden = frozenset[str]
 
@@ -18,7 +19,8 @@ _LONGEST_EXPRESSION = 2_000
 _PLACEHOLDER = re.compile(r"\{\{\s*([^{}]*[^{}\s])\s*\}\}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET_NAME = re.compile(
-    r"(?:.*_)?(?:TOKEN|KEY|APIKEY|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?)|.*SECRET.*", re.IGNORECASE
+    r"(?:.*_)?(?:TOKEN|KEY|APIKEY|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?)|.*SECRET.*",
+    re.IGNORECASE,
 )
 _SECRET_VALUE = re.compile(
     r"sk-[\w-]{20}|hf_\w{20}|gh[pousr]_\w{20}|github_pat_\w{20}|glpat-[\w-]{20}|xox[abprs]-[\w-]{10}"
@@ -159,10 +161,10 @@ def secret_problems(study: Study) -> Iterator[Problem]:
     waiting: list[tuple[str, Any]] = [("providers", study.providers)]
     while waiting:
         path, value = waiting.pop()
-        if isinstance(value, dict):
-            waiting += [(f"{path}.{k}", v) for k, v in cast("dict[str, Any]", value).items()]
-        elif isinstance(value, list):
-            waiting += [(f"{path}.{i}", v) for i, v in enumerate(cast("list[Any]", value))]
+        if is_map(value):
+            waiting += [(f"{path}.{key}", inner) for key, inner in value.items()]
+        elif is_list(value):
+            waiting += [(f"{path}.{number}", inner) for number, inner in enumerate(value)]
         elif isinstance(value, str) and _SECRET_VALUE.search(value):
             yield _secret(path, "credentials are found by the service's own tools, never in a file")
 

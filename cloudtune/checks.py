@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from cloudtune.capabilities import Note
 from cloudtune.check_space import name_problems, space_problems
 from cloudtune.check_trial import secret_problems, trial_problems
 from cloudtune.errors import Problem
@@ -15,6 +15,9 @@ from cloudtune.search.methods import METHODS
 from cloudtune.space import count_of
 from cloudtune.study import FloatParameter, Limits, Study
 from cloudtune.wording import did_you_mean, problems_of
+
+if TYPE_CHECKING:
+    from cloudtune.capabilities import Note
 
 Hidden = frozenset[str]
 
@@ -45,7 +48,12 @@ def problems(study: Study, hidden: Hidden = frozenset()) -> list[Problem]:
 
 def notes(study: Study) -> list[Note]:
     """Return what is no mistake but may not be meant."""
-    return list(chain(_note_fixed_words(study), _note_metrics(study), _note_counts(study)))
+    found = list(chain(_fixed_words(study), _unread_metrics(study), _surplus_trials(study)))
+    if not found:
+        return []
+    from cloudtune.capabilities import Note
+
+    return [Note(path, text) for path, text in found]
 
 
 def _objectives(study: Study) -> Iterator[Problem]:
@@ -108,8 +116,9 @@ def _grid(study: Study, hidden: Hidden) -> Iterator[Problem]:
         if f"parameters.{name}" in hidden:
             continue
         for number, parameter in enumerate(definitions):
-            endless = isinstance(parameter, FloatParameter) and parameter.step is None
-            if endless and parameter.min <= parameter.max and count_of(parameter) is None:
+            if not isinstance(parameter, FloatParameter) or parameter.min > parameter.max:
+                continue
+            if parameter.step is None and count_of(parameter) is None:
                 several = len(definitions) > 1 or study.is_list(f"parameters.{name}")
                 path = f"parameters.{name}.{number}" if several else f"parameters.{name}"
                 message = f"a grid cannot cover {name}, a float without a step"
@@ -157,27 +166,28 @@ def _provider_limits(study: Study) -> Iterator[Problem]:
                 yield Problem(path, problem.message, problem.hint)
 
 
-def _note_fixed_words(study: Study) -> Iterator[Note]:
+def _fixed_words(study: Study) -> Iterator[tuple[str, str]]:
     if study.trial.arguments not in {"flags", "equals"}:
         return
     for number, word in enumerate(study.trial.args):
         name = word.removeprefix("--").partition("=")[0]
         if word.startswith("--") and name in study.parameters:
             text = f"{name} is also a parameter; the tuned value comes later and wins with argparse"
-            yield Note(f"trial.args.{number}", text)
+            yield f"trial.args.{number}", text
 
 
-def _note_metrics(study: Study) -> Iterator[Note]:
+def _unread_metrics(study: Study) -> Iterator[tuple[str, str]]:
     read = study.trial.metrics
     for number, objective in enumerate(study.objectives):
         if read and objective.metric not in read:
             path = f"objective.{number}.metric" if len(study.objectives) > 1 else "objective.metric"
             text = f"{objective.metric} is not under trial.metrics, so the script must report it"
             near = did_you_mean(objective.metric, read)
-            yield Note(path, f"{text} ({near})" if near else text)
+            yield path, f"{text} ({near})" if near else text
 
 
-def _note_counts(study: Study) -> Iterator[Note]:
+def _surplus_trials(study: Study) -> Iterator[tuple[str, str]]:
     most, listed = study.limits.max_trials, len(study.initial_trials)
     if most is not None and listed > most:
-        yield Note("initial_trials", f"only the first {most} of {listed} run, as max_trials is {most}")
+        text = f"only the first {most} of {listed} run, as max_trials is {most}"
+        yield "initial_trials", text

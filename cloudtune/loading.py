@@ -11,9 +11,11 @@ from typing import Any, NamedTuple, cast
 from pydantic import ValidationError
 
 from cloudtune import checks, yaml_source
+from cloudtune import overrides as overrides_
 from cloudtune.errors import Problem, StudyError
 from cloudtune.study import Study
 from cloudtune.wording import Mistake, mistakes_of, problems_of, worded
+from cloudtune.yaml_source import is_list, is_map
 
 __all__ = ["load", "loads", "override", "problems_of", "schema"]
 
@@ -40,7 +42,7 @@ def load(path: str | Path, *, overrides: Sequence[str] = ()) -> Study:
     """
     file = Path(path)
     draft = _Draft(yaml_source.read(file))
-    if isinstance(draft.data, dict):
+    if is_map(draft.data):
         draft.data.setdefault("name", file.stem)
         team = _team_file(file.absolute().parent)
         if team is not None:
@@ -95,10 +97,7 @@ def _team_file(folder: Path) -> Path | None:
 
 
 def _user_folder() -> Path:
-    if os.name == "nt":
-        base = os.environ.get("APPDATA")
-    else:
-        base = os.environ.get("XDG_CONFIG_HOME")
+    base = os.environ.get("APPDATA" if os.name == "nt" else "XDG_CONFIG_HOME")
     return Path(base or Path("~/.config").expanduser()) / "cloudtune"
 
 
@@ -117,18 +116,22 @@ class _Draft:
 
     def put_beneath(self, file: Path) -> None:
         """Merge the team's settings of providers under those of the study."""
-        team = yaml_source.read(file)
+        try:
+            team = yaml_source.read(file)
+        except StudyError as error:
+            self.problems += error.problems
+            return
         self.problems += team.problems
-        if not isinstance(team.data, dict):
+        if not is_map(team.data):
             message = "must be a map of providers"
             self.problems.append(Problem("", message, file=team.name, line=1))
             return
         own = self.data.get("providers")
         if own is None:
             own = self.data["providers"] = {}
-        if not isinstance(own, dict):
+        if not is_map(own):
             return
-        _merge_beneath(cast("dict[str, Any]", own), cast("dict[str, Any]", team.data))
+        _merge_beneath(own, team.data)
         for path, line in team.lines.items():
             if f"providers.{path}" not in self.lines:
                 self.foreign[f"providers.{path}"] = _Place(team.name, line)
@@ -137,71 +140,26 @@ class _Draft:
 
     def override(self, words: Sequence[str]) -> None:
         """Replace or add single fields."""
+        if not is_map(self.data):
+            return
         for word in words:
-            path, equals, text = word.partition("=")
-            told = f"--set {word}"
-            if not equals or not path:
-                self._overridden_wrongly(told, "", "write it as path=value")
-                continue
             try:
-                value = yaml_source.parse(text, told).data if text.strip() else None
+                field = overrides_.apply(word, self.data)
             except StudyError as error:
                 self.problems += error.problems
-                continue
-            reached = self._reach(path.split("."))
-            if isinstance(reached, str):
-                self._overridden_wrongly(told, path, reached)
-                continue
-            container, key, field = reached
-            self._forget(field)
-            if isinstance(container, list):
-                container[cast("int", key)] = value
-            elif text.strip():
-                cast("dict[Any, Any]", container)[key] = value
             else:
-                cast("dict[Any, Any]", container).pop(key, None)
-            self.foreign[field] = _Place(told, None)
-
-    def _overridden_wrongly(self, told: str, path: str, message: str) -> None:
-        self.problems.append(Problem(path, message, file=told))
+                self._forget(field)
+                self.foreign[field] = _Place(f"--set {word}", None)
 
     def _forget(self, field: str) -> None:
-        """Drop what is known about a field that is replaced."""
-        inside = f"{field}."
-        for known in (self.lines, self.foreign):
-            for name in [n for n in known if n == field or n.startswith(inside)]:
-                del cast("dict[str, Any]", known)[name]
-        self.broken = [
-            place for place in self.broken if not f"{_dotted(place)}.".startswith(inside)
-        ]
+        """Drop what was known about a field that is replaced."""
 
-    def _reach(self, words: list[str]) -> tuple[Any, str | int, str] | str:
-        """Return the collection and key that a path means, and its field; or what is wrong."""
-        if not isinstance(self.data, dict):
-            return "the study is no map"
-        here: Any = self.data
-        field = ""
-        while True:
-            key, words = _next_key(here, words)
-            if isinstance(here, list):
-                if not (isinstance(key, int) and key < len(cast("list[Any]", here))):
-                    return f"{field} is a list; name an item of it by its number, from 0"
-            field = f"{field}.{key}" if field else str(key)
-            if not words:
-                return here, key, field
-            inner = here[key] if isinstance(here, list) else here.get(key)
-            if inner is None:
-                inner = {}
-            elif isinstance(inner, str) and field in _SHORT:
-                inner = {_SHORT[field]: inner}
-            elif isinstance(inner, dict) and words[0] == "0" and field in _ONE_OR_MANY:
-                words = words[1:]
-                if not words:
-                    return here, key, field
-            elif not isinstance(inner, dict | list):
-                return f"{field} is no map, so nothing can be set inside it"
-            here[key] = inner
-            here = inner
+        def stays(path: str) -> bool:
+            return path != field and not path.startswith(f"{field}.")
+
+        self.lines = {path: line for path, line in self.lines.items() if stays(path)}
+        self.foreign = {path: place for path, place in self.foreign.items() if stays(path)}
+        self.broken = [place for place in self.broken if stays(_dotted(place))]
 
     def study(self) -> Study:
         """Return the study.
@@ -209,11 +167,11 @@ class _Draft:
         Raises:
             StudyError: If anything is wrong; every problem at once.
         """
-        if not isinstance(self.data, dict):
+        if not is_map(self.data):
             message = "a study is a map of keys and values"
             self.problems.append(Problem("", message, file=self.file, line=1))
             raise StudyError(self.problems)
-        self._tidy(cast("dict[str, Any]", self.data))
+        self._tidy(self.data)
         study, hidden = self._sound_parts(self.data)
         self._remember(study)
         for problem in checks.problems(study, hidden=hidden):
@@ -228,12 +186,12 @@ class _Draft:
             if (key,) not in self.broken:
                 del data[key]
         parameters = data.get("parameters")
-        if not isinstance(parameters, dict):
+        if not is_map(parameters):
             return
-        for name, entry in cast("dict[str, Any]", parameters).items():
-            several = isinstance(entry, list)
-            for number, definition in enumerate(cast("list[Any]", entry) if several else [entry]):
-                if isinstance(definition, dict) and _has_range_for_step(definition):
+        for name, entry in parameters.items():
+            several = is_list(entry)
+            for number, definition in enumerate(entry if several else [entry]):
+                if is_map(definition) and _has_range_for_step(definition):
                     definition["step"] = definition.pop("range")
                     path = f"parameters.{name}.{number}" if several else f"parameters.{name}"
                     self.notes.append((f"{path}.range", "read as step, which is its name here"))
@@ -241,9 +199,9 @@ class _Draft:
                         self.lines[f"{path}.step"] = self.lines[f"{path}.range"]
 
     def _sound_parts(self, data: dict[str, Any]) -> tuple[Study, frozenset[str]]:
-        """Report what is wrong by itself; return the study that is left and the paths that are not.
+        """Report what is wrong by itself; return the study that is left and the paths taken out.
 
-        What is taken out can leave a gap behind, so that taking out goes on until the rest is whole.
+        What is taken out can leave a gap behind, so this goes on until the rest is whole.
         Only the first look tells the user anything new.
         """
         hidden: set[str] = set()
@@ -301,26 +259,13 @@ class _Draft:
         )
 
 
-_SHORT = {"strategy": "name", "early_stopping": "rule"}
-"""Blocks that may be written as one word, and the key that the word stands for."""
-_ONE_OR_MANY = {"objective"}
-
-
 def _merge_beneath(own: dict[str, Any], other: Mapping[str, Any]) -> None:
     for key, value in other.items():
-        if isinstance(own.get(key), dict) and isinstance(value, dict):
-            _merge_beneath(own[key], cast("dict[str, Any]", value))
+        mine = own.get(key)
+        if is_map(mine) and is_map(value):
+            _merge_beneath(mine, value)
         else:
             own.setdefault(key, value)
-
-
-def _next_key(here: Any, words: list[str]) -> tuple[str | int, list[str]]:
-    if isinstance(here, list):
-        return (int(words[0]) if words[0].isdecimal() else words[0]), words[1:]
-    for end in range(len(words), 0, -1):
-        if ".".join(words[:end]) in here:
-            return ".".join(words[:end]), words[end:]
-    return words[0], words[1:]
 
 
 def _has_range_for_step(definition: Mapping[str, Any]) -> bool:

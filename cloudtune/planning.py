@@ -125,7 +125,7 @@ def plan(
         seed=secrets.randbelow(2**31) if seed is None else seed,
         base=folder,
         source=source,
-        source_hash=bundle.fingerprint(source, bundle.files(source)) if source else None,
+        source_hash=_fingerprint(source) if source else None,
         parents=parents(study),
         own=provider.lookup(study, settings, folder, source),
     )
@@ -200,6 +200,10 @@ def source_folder(study: Study, on: str, base: Path) -> Path | None:
             [Problem(path, f"{folder} is no folder", "", study.file, study.line(path))]
         )
     return folder
+
+
+def _fingerprint(source: Path) -> str:
+    return bundle.fingerprint(source, bundle.files(source, state_folder()))
 
 
 def parents(study: Study) -> list[Parent]:

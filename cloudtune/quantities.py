@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 import re
 from datetime import timedelta
+from decimal import Decimal
 from typing import NamedTuple
 
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
-_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
-_MONEY = re.compile(r"(\d+(?:\.\d+)?) ?([A-Z]{3})")
+_SHORTEST = 1e-6
+_NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
+_DURATION = re.compile("".join(f"(?:{_NUMBER}{unit})?" for unit in _UNITS))
+_MONEY = re.compile(rf"{_NUMBER} ?([A-Z]{{3}})")
 
 
 class Money(NamedTuple):
@@ -19,7 +22,7 @@ class Money(NamedTuple):
     currency: str
 
     def __str__(self) -> str:
-        return f"{self.amount:g} {self.currency}"
+        return f"{Decimal(repr(self.amount)).normalize():f} {self.currency}"
 
 
 def parse_duration(value: object) -> float:
@@ -37,25 +40,25 @@ def parse_duration(value: object) -> float:
         raise ValueError(f"a duration needs its unit; write {value:g}s, {value:g}m or {value:g}h")
     else:
         raise ValueError(f"{value!r} is no duration; write it as 90s, 10m, 2h30m or 1d")
-    if not 0 < seconds < math.inf:
+    if seconds == math.inf:
+        raise ValueError("a duration must be finite")
+    if seconds < _SHORTEST:
         raise ValueError(f"a duration must be above 0, and this is {value!r}")
     return seconds
 
 
 def format_duration(seconds: float) -> str:
-    """Return the shortest text that `parse_duration` reads back as the same number of seconds."""
+    """Return text that `parse_duration` reads back as the same number, as short as it is plain."""
+    rest = Decimal(repr(seconds))
     parts: list[str] = []
-    rest = seconds
-    for unit, size in _UNITS.items():
-        if unit == "s":
-            whole = f"{rest:.6f}".rstrip("0").rstrip(".")
-        else:
-            count = int(rest // size)
-            rest -= count * size
-            whole = str(count)
-        if whole != "0":
-            parts.append(whole + unit)
-    return "".join(parts) or "0s"
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        count, rest = divmod(rest, size)
+        if count:
+            parts.append(f"{count:f}{unit}")
+    if rest or not parts:
+        parts.append(f"{rest.normalize():f}s")
+    text = "".join(parts)
+    return text if parse_duration(text) == seconds else f"{Decimal(repr(seconds)):f}s"
 
 
 def parse_money(value: object) -> Money:
@@ -67,7 +70,10 @@ def parse_money(value: object) -> Money:
     if isinstance(value, Money):
         return value
     if isinstance(value, str) and (match := _MONEY.fullmatch(value.strip())):
-        return Money(float(match[1]), match[2])
+        amount = float(match[1])
+        if amount == math.inf:
+            raise ValueError("an amount of money must be finite")
+        return Money(amount, match[2])
     if isinstance(value, int | float) and not isinstance(value, bool):
         raise ValueError(f"an amount of money needs its currency; write {value:g} USD")
     raise ValueError(f"{value!r} is no amount of money; write it as 25 USD")

@@ -90,12 +90,13 @@ class StudyResult:
     study: Mapping[str, Any]
     """The study as plain data."""
     study_hash: str
-    source_hash: str | None
     seed: int
-    job: str | None
-    """What the service calls the job."""
     findings: tuple[Finding, ...]
     trials: tuple[Trial, ...]
+    source_hash: str | None = None
+    """Hash of the files that were bundled; None where no code was sent."""
+    job: str | None = None
+    """What the service calls the job."""
     created: float | None = None
     started: float | None = None
     ended: float | None = None

@@ -75,7 +75,9 @@ def create(plans: Sequence[Plan], folder: Path | None = None) -> str:
         plan.require()
     first = plans[0]
     run = first.facts.run_id
-    with Ledger(folder or state_folder(), create=True) as ledger:
+    where = folder or state_folder()
+    with Ledger(where, create=True) as ledger:
+        bundles = [(plan, *_bundle(plan, where)) for plan in plans if plan.facts.source]
         ledger.create_run(
             RunRecord(
                 id=run,
@@ -90,18 +92,19 @@ def create(plans: Sequence[Plan], folder: Path | None = None) -> str:
                 ),
             )
         )
-        for plan in plans:
-            if plan.facts.source:
-                _keep_source(ledger, plan, plan.facts.source)
+        for plan, source, files in bundles:
+            bundle.snapshot(source, files, job_folder(ledger, run, plan.provider) / "source")
     return run
 
 
-def _keep_source(ledger: Ledger, plan: Plan, source: Path) -> None:
-    files = bundle.files(source)
+def _bundle(plan: Plan, state: Path) -> tuple[Path, list[str]]:
+    """Return the folder and files of a plan's code, if they are what was planned."""
+    source = plan.facts.source
+    assert source is not None
+    files = bundle.files(source, state)
     if bundle.fingerprint(source, files) != plan.facts.source_hash:
         raise UsageError(f"{source} has changed since it was planned; plan it again")
-    target = job_folder(ledger, plan.facts.run_id, plan.provider) / "source"
-    bundle.snapshot(source, files, target)
+    return source, files
 
 
 def job_folder(ledger: Ledger, run: str, provider: str) -> Path:

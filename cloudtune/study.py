@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _Finite = Annotated[StrictFloat, Field(allow_inf_nan=False)]
 Scalar = StrictBool | StrictInt | _Finite | StrictStr
-"""A value that a script can be given. Its Python type is part of it: 1, 1.0, True and "1" differ."""
+"""A value that a script can be given. Its type is part of it: 1, 1.0, True and "1" differ."""
 
 Number = StrictInt | _Finite
 Scale = Literal["linear", "log", "reverse_log", "auto"]
@@ -54,7 +54,9 @@ class _Before:
         self.rewrite = rewrite
         self.short = short
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
         return core_schema.no_info_before_validator_function(self.rewrite, handler(source))
 
     def __get_pydantic_json_schema__(
@@ -64,8 +66,12 @@ class _Before:
         return {"anyOf": [self.short(full), full]}
 
 
+def _listed(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else [value]
+
+
 _one_or_many = _Before(
-    lambda value: list(value) if isinstance(value, list | tuple) else [value],
+    _listed,
     lambda full: full.get("items", {}),
 )
 _name_or_map = _Before(
@@ -331,9 +337,9 @@ class Study(Model):
     name: StrictStr | None = Field(None, description="A label; the file's name when left out.")
     description: StrictStr | None = None
     objective: Annotated[list[Objective], Field(min_length=1), _one_or_many] | None = None
-    parameters: dict[
-        str, Annotated[list[Parameter], Field(min_length=1), _one_or_many]
-    ] = Field(default={}, description="What is varied, by name.")
+    parameters: dict[str, Annotated[list[Parameter], Field(min_length=1), _one_or_many]] = Field(
+        default={}, description="What is varied, by name."
+    )
     constants: dict[str, Scalar] = Field(default={}, description="Values that stay the same.")
     strategy: Annotated[Strategy, _name_or_map] = Field(
         default=Strategy.model_construct(name="bayesian")
@@ -356,7 +362,8 @@ class Study(Model):
 
     @model_validator(mode="after")
     def _parts_fit_together(self, info: ValidationInfo) -> Self:
-        if not (info.context or {}).get("parts_only"):
+        context: Any = info.context or {}
+        if not context.get("parts_only"):
             from cloudtune.checks import problems
 
             if found := problems(self):

@@ -256,8 +256,8 @@ def command_line(
 
     Args:
         call: ``script``, ``module`` or ``command``, with ``args`` and ``arguments``, as in a
-            study's ``trial``; also ``parameters``, the names of all parameters, active or not. Where these
-            are not given, every name that is not known is one that is not active.
+            study's ``trial``; also ``parameters``, the names of all parameters, active or not.
+            Where these are not given, every name that is not known is one that is not active.
         values: Constants, then the active parameters, in order.
         paths: The inputs.
         python: What runs a script or a module.

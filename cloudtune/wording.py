@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from cloudtune.errors import Problem
+from cloudtune.yaml_source import is_list, is_map
 
 Place = tuple[str | int, ...]
 
@@ -93,7 +94,7 @@ def mistakes_of(error: ValidationError, data: Any) -> list[Mistake]:
         missing = details["type"] in {"missing", "union_tag_not_found"}
         loc = details["loc"]
         if details["type"].startswith("union_tag"):
-            loc = (*loc, str(details["ctx"]["discriminator"]).strip("'"))
+            loc = (*loc, "type")
         place = _place(loc, data, missing=missing)
         found.setdefault((place, missing), Mistake(place, missing)).details.append(details)
     return [
@@ -108,18 +109,14 @@ def _place(loc: Sequence[str | int], data: Any, *, missing: bool) -> Place:
     place: list[str | int] = []
     here = data
     for step in loc:
-        if isinstance(here, dict) and step in here:
-            here = cast("dict[Any, Any]", here)[step]
-        elif (
-            isinstance(here, list)
-            and isinstance(step, int)
-            and step < len(cast("list[Any]", here))
-        ):
-            here = cast("list[Any]", here)[step]
+        if is_map(here) and step in here:
+            here = here[str(step)]
+        elif is_list(here) and isinstance(step, int) and step < len(here):
+            here = here[step]
         else:
             continue
         place.append(step)
-    if missing and isinstance(here, dict):
+    if missing and is_map(here):
         place.append(loc[-1])
     return tuple(place)
 
@@ -163,13 +160,13 @@ def _said(details: Any, mistake: Mistake, model: type[BaseModel]) -> tuple[str, 
         case "finite_number":
             return "must be a finite number", ""
         case "greater_than_equal":
-            return f"must be {context['ge']} or more, and is {shown(value)}", ""
+            return f"must be {context['ge']} or more, and is {value}", ""
         case "greater_than":
-            return f"must be above {context['gt']}, and is {shown(value)}", ""
+            return f"must be above {context['gt']}, and is {value}", ""
         case "less_than_equal":
-            return f"must be {context['le']} or less, and is {shown(value)}", ""
+            return f"must be {context['le']} or less, and is {value}", ""
         case "less_than":
-            return f"must be below {context['lt']}, and is {shown(value)}", ""
+            return f"must be below {context['lt']}, and is {value}", ""
         case "string_too_short" | "too_short":
             return "must not be empty", ""
         case "string_pattern_mismatch":
@@ -177,13 +174,14 @@ def _said(details: Any, mistake: Mistake, model: type[BaseModel]) -> tuple[str, 
         case "invalid_key" | "recursion_loop":
             return f"keys must be text, and one is {shown(value)}", ""
         case _ if kind in _KINDS:
-            return _wrong_type(mistake.details, value)
+            return _wrong_type(mistake, value)
         case _:
             return str(details["msg"]).lower(), ""
 
 
-def _wrong_type(all_details: Sequence[Any], value: Any) -> tuple[str, str]:
-    wanted = list(dict.fromkeys(_KINDS[d["type"]] for d in all_details if d["type"] in _KINDS))
+def _wrong_type(mistake: Mistake, value: Any) -> tuple[str, str]:
+    kinds = (_KINDS.get(details["type"]) for details in mistake.details)
+    wanted = list(dict.fromkeys(kind for kind in kinds if kind))
     if "a number" in wanted and "a whole number" in wanted:
         wanted.remove("a whole number")
     hint = ""
@@ -193,7 +191,30 @@ def _wrong_type(all_details: Sequence[Any], value: Any) -> tuple[str, str]:
         hint = _as_number(value)
     elif isinstance(value, float) and value.is_integer() and "a whole number" in wanted:
         hint = f"write {int(value)}"
-    return f"must be {_listed(wanted, 'or')}, and is {shown(value)}", hint
+    return f"must be {_form(mistake.place) or _listed(wanted)}, and is {shown(value)}", hint
+
+
+_FORMS = {
+    ("objective",): "a map or a list of maps",
+    ("parameters", "*"): "a map or a list of maps",
+    ("strategy",): "a name or a map",
+    ("early_stopping",): "a rule or a map",
+    ("trial", "source"): "a folder or a map",
+    ("trial", "metrics", "*"): "an expression, a list of them or {}",
+    ("trial", "inputs", "*"): "an address or a map",
+    ("trial", "inputs", "*", "*"): "an address or a map",
+    ("trial", "env", "*"): "text or {from_env: NAME}",
+}
+"""What may stand where there is a short way to write a field."""
+
+
+def _form(place: Place) -> str:
+    for pattern, form in _FORMS.items():
+        if len(pattern) == len(place) and all(
+            step in ("*", at) for step, at in zip(pattern, place, strict=True)
+        ):
+            return form
+    return ""
 
 
 def _as_number(value: str) -> str:
@@ -254,8 +275,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 _MOST_COMPARED = 1_000
 
 
-def _listed(words: Sequence[str], last: str) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}"
+def _listed(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 def _description(model: type[BaseModel], loc: Sequence[str | int]) -> str:

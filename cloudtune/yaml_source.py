@@ -11,7 +11,7 @@ import re
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from cloudtune.errors import Problem, StudyError
 
@@ -21,7 +21,7 @@ MOST_NODES = 100_000
 _LONGEST_PATH = 300
 _LONGEST_NUMBER = 400
 
-Path_ = tuple[str | int, ...]
+Place = tuple[str | int, ...]
 
 _WORDS: dict[str, Any] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
@@ -35,6 +35,16 @@ _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 
 
+def is_map(value: Any) -> TypeGuard[dict[str, Any]]:
+    """Tell whether a value that was read is a map; its keys are text."""
+    return isinstance(value, dict)
+
+
+def is_list(value: Any) -> TypeGuard[list[Any]]:
+    """Tell whether a value that was read is a list."""
+    return isinstance(value, list)
+
+
 @dataclass
 class Source:
     """What a text says."""
@@ -45,7 +55,7 @@ class Source:
     lines: dict[str, int] = field(default_factory=dict[str, int])
     """The line of each field by its dotted path; items of lists count from 0."""
     problems: list[Problem] = field(default_factory=list[Problem])
-    broken: list[Path_] = field(default_factory=list[Path_])
+    broken: list[Place] = field(default_factory=list[Place])
     """The fields whose value could not be read; they hold None."""
 
 
@@ -101,15 +111,13 @@ def _text(path: Path) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise _unreadable(
-            name, "this is not UTF-8 text", "save the file as UTF-8", line
-        ) from error
+        raise _unreadable(name, "this is not UTF-8 text", "save the file as UTF-8", line) from error
 
 
 class _Frame:
     """A map or a list that is being read."""
 
-    def __init__(self, container: dict[str, Any] | list[Any], path: Path_, dotted: str) -> None:
+    def __init__(self, container: dict[str, Any] | list[Any], path: Place, dotted: str) -> None:
         self.container = container
         self.path = path
         self.dotted = dotted
@@ -136,8 +144,9 @@ class _Builder:
         from ruamel.yaml import YAML
         from ruamel.yaml.error import YAMLError
 
+        parser: Any = YAML(typ="safe", pure=True)
         try:
-            for event in YAML(typ="safe", pure=True).parse(self.text):
+            for event in parser.parse(self.text):
                 self._take(event, type(event).__name__)
         except YAMLError as error:
             raise self._syntax(error) from None
@@ -172,7 +181,8 @@ class _Builder:
             case "DocumentStartEvent":
                 self.documents += 1
                 if self.documents > 1:
-                    raise self._fatal("a study is one document, and a second begins here", line=line)
+                    message = "a study is one document, and a second begins here"
+                    raise self._fatal(message, line=line)
                 if event.version not in (None, (1, 2)) or event.tags:
                     raise self._fatal("only YAML 1.2 without tags is read", line=line)
             case _:
@@ -207,12 +217,12 @@ class _Builder:
         else:
             self.source.broken.append(path)
         self._put(frame, value)
-        if isinstance(value, dict | list):
+        if is_map(value) or is_list(value):
             if len(self.frames) >= MOST_LEVELS:
                 raise self._fatal(f"this is nested deeper than {MOST_LEVELS} levels", line=line)
             self.frames.append(_Frame(value, path, dotted))
 
-    def _place(self, frame: _Frame | None, line: int) -> tuple[Path_, str]:
+    def _place(self, frame: _Frame | None, line: int) -> tuple[Place, str]:
         if frame is None:
             return (), ""
         if isinstance(frame.container, list):
@@ -268,7 +278,7 @@ class _Builder:
         frame.key_lines.setdefault(key, line)
         frame.key = key
 
-    def _scalar(self, event: Any, path: Path_, dotted: str, line: int) -> Any:
+    def _scalar(self, event: Any, path: Place, dotted: str, line: int) -> Any:
         text: str = event.value
         if _has_surrogate(text):
             self._problem(dotted, "this text has half a character in it", "", line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -66,16 +67,21 @@ class Guard:
         env = {k: v for k, v in os.environ.items() if k != keeper.MARK}
         isolated = ["-I", "-S"] if Path("/proc/self/environ").exists() else ["-I"]
         words = [self._mark, str(os.getpid()), str(self._grace)]
-        self._keeper = subprocess.Popen(
-            [sys.executable, *isolated, keeper.__file__, *words],
-            bufsize=0,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=env,
-            cwd="/",
-            start_new_session=True,
-        )
+        # Deaf from its first moment: a mask is inherited.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, keeper.DEAF_TO)
+        try:
+            self._keeper = subprocess.Popen(
+                [sys.executable, *isolated, keeper.__file__, *words],
+                bufsize=0,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=env,
+                cwd="/",
+                start_new_session=True,
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         for group in self._groups:
             self._tell(f"+{group}\n")
 

@@ -19,6 +19,8 @@ from pathlib import Path
 
 MARK = "CLOUDTUNE_RUN"
 """The environment variable that marks the processes of a run."""
+DEAF_TO = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What ends others does not end the keeper."""
 _ROUNDS = 20
 
 
@@ -49,7 +51,7 @@ def keep(mark: str, parent: int, grace: float) -> None:
         parent: The process id of cloudtune.
         grace: Seconds between asking and killing.
     """
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in DEAF_TO:
         signal.signal(number, signal.SIG_IGN)
     groups: set[int] = set()
     if not _listen(parent, groups):

@@ -336,7 +336,7 @@ class _Watch:
             self._say(self._reports.read())
 
     def _say(self, steps: Iterable[Step]) -> None:
-        """Tell of measurements, unless something was wrong with them; then the process is killed."""
+        """Tell of measurements; where something is wrong with them, kill the process."""
         if self.fault:
             return
         try:

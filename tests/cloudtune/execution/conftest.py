@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+
+from cloudtune.events import Ended, Measured
+from cloudtune.execution import keeper
+from cloudtune.execution.process import Processes, ProcessSpec
+
+
+class Bench:
+    """Starts small scripts and gathers what is told of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.mark = f"test-{secrets.token_hex(6)}"
+        self._inbox: SimpleQueue[Measured | Ended] = SimpleQueue()
+        self.seen: list[Measured | Ended] = []
+        self.processes = Processes(self._inbox.put, self.mark, grace=0.2)
+
+    def spec(self, number: int, code: str, **changes: Any) -> ProcessSpec:
+        place = self.folder / str(number)
+        place.mkdir(exist_ok=True)
+        (place / "script.py").write_text(textwrap.dedent(code))
+        spec = ProcessSpec(
+            command=[sys.executable, "-u", "script.py"],
+            cwd=place,
+            env=dict(os.environ),
+            log=place / "log.txt",
+            reports=place / "reports.jsonl",
+            doorbell=place / "doorbell",
+            grace=30,
+        )
+        return replace(spec, **changes)
+
+    def start(self, number: int, code: str, **changes: Any) -> None:
+        self.processes.start(number, self.spec(number, code, **changes))
+
+    def run(self, code: str, **changes: Any) -> Ended:
+        self.start(1, code, **changes)
+        return self.end()
+
+    def next(self, wanted: Callable[[Measured | Ended], bool]) -> Measured | Ended:
+        while True:
+            event = self._inbox.get(timeout=60)
+            self.seen.append(event)
+            if wanted(event):
+                return event
+
+    def end(self) -> Ended:
+        event = self.next(lambda event: isinstance(event, Ended))
+        assert isinstance(event, Ended)
+        return event
+
+    def measured(self, number: int = 1) -> list[tuple[int, dict[str, float]]]:
+        return [
+            (event.step, dict(event.metrics))
+            for event in self.seen
+            if isinstance(event, Measured) and event.number == number
+        ]
+
+    def log(self, number: int = 1) -> bytes:
+        return (self.folder / str(number) / "log.txt").read_bytes()
+
+    def alive(self) -> list[int]:
+        return keeper.marked(self.mark)
+
+    def ready(self, number: int = 1) -> None:
+        """Wait until the script prints READY."""
+        self.next(lambda e: isinstance(e, Measured) and e.number == number and "ready" in e.metrics)
+
+
+READY = {"ready": [r"^READY(?P<value>1)$"]}
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path)
+    yield made
+    made.processes.close()
+    assert made.alive() == []

@@ -1,0 +1,389 @@
+from __future__ import annotations
+
+import math
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cloudtune.events import Ended
+from cloudtune.execution import metrics as metrics_module
+
+if TYPE_CHECKING:
+    from .conftest import Bench
+
+READY = {"ready": [r"^READY(?P<value>1)$"]}
+REPORT = "import json\ndef report(step, **m):\n    open('reports.jsonl','a').write(json.dumps({'metrics': m, 'step': step})+'\\n')\n    open('doorbell','w').write('x')\n"
+FOREVER = "import time\nprint('READY1')\ntime.sleep(1000)\n"
+
+
+def gone(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return True
+    return state == "Z"
+
+
+def wait_until_gone(pid: int) -> None:
+    for _ in range(1000):
+        if gone(pid):
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"{pid} still runs")
+
+
+def test_a_script_that_ends_well(bench: Bench) -> None:
+    ended = bench.run("print('hello')")
+    assert (ended.state, ended.reason, ended.exit_code) == ("completed", "", 0)
+    assert bench.log() == b"hello\n"
+
+
+def test_standard_input_is_empty_and_both_outputs_are_one(bench: Bench) -> None:
+    ended = bench.run("""
+        import sys
+        print(repr(sys.stdin.read()))
+        print('to the other', file=sys.stderr)
+    """)
+    assert ended.state == "completed"
+    assert bench.log() == b"''\nto the other\n"
+
+
+def test_a_crash_says_its_code_and_its_last_lines(bench: Bench) -> None:
+    ended = bench.run("""
+        for n in range(100): print('line', n)
+        raise SystemExit(3)
+    """)
+    assert (ended.state, ended.reason, ended.exit_code) == ("failed", "exited with code 3", 3)
+    assert ended.log_tail.split("\n") == [f"line {n}" for n in range(80, 100)]
+
+
+@pytest.mark.parametrize("name", ["SIGSEGV", "SIGKILL"])
+def test_a_signal_is_named(bench: Bench, name: str) -> None:
+    ended = bench.run(f"import os, signal\nos.kill(os.getpid(), signal.{name})")
+    assert (ended.state, ended.reason, ended.exit_code) == ("failed", f"killed by {name}", None)
+
+
+def test_what_is_shown_of_a_log_is_plain_text(bench: Bench) -> None:
+    ended = bench.run(r"""
+        import sys
+        sys.stdout.buffer.write(b'\x1b[31mred\x1b[0m \xff\xfe \x1b]0;title\x07\x07\x00bell\n')
+        sys.stdout.buffer.write(b'\x1b[2J\x9b31m' + b'x' * 100_000 + b'\n1%\r2%\r3%')
+        sys.exit(1)
+    """)
+    assert not [c for c in ended.log_tail if ord(c) < 32 and c not in "\t\n"]
+    assert "\x9b" not in ended.log_tail
+    assert len(ended.log_tail.encode()) <= 4096
+    assert ended.log_tail.endswith("1%\n2%\n3%")
+    assert b"\xff\xfe" in bench.log()
+
+
+def test_a_missing_program_is_an_end_like_any_other(bench: Bench) -> None:
+    ended = bench.run("", command=["no-such-program"])
+    assert ended.state == "failed"
+    assert ended.reason == "cannot be started: there is no no-such-program"
+
+
+def test_a_missing_working_folder_is_an_end_like_any_other(bench: Bench) -> None:
+    ended = bench.run("", cwd=bench.folder / "nowhere")
+    assert ended.reason == f"cannot be started: there is no {bench.folder / 'nowhere'}"
+
+
+def test_words_that_no_process_can_take(bench: Bench) -> None:
+    ended = bench.run("", command=["python", "a\0b"])
+    assert (ended.state, ended.reason) == ("failed", "cannot be started: embedded null byte")
+
+
+def test_what_cannot_be_prepared_is_an_end_like_any_other(bench: Bench) -> None:
+    def prepare() -> object:
+        raise OSError(28, "No space left on device", "/x")
+
+    bench.processes.start(1, prepare)  # type: ignore[arg-type]
+    assert bench.end().reason == "cannot be started: /x: No space left on device"
+
+
+def test_reports_arrive_while_the_script_runs(bench: Bench) -> None:
+    bench.start(1, REPORT + "import time\nreport(3, loss=0.5)\ntime.sleep(1000)")
+    bench.next(lambda event: not isinstance(event, Ended))
+    assert bench.measured() == [(3, {"loss": 0.5})]
+    bench.processes.stop(1)
+    assert bench.end().reason == "killed by SIGTERM"
+
+
+def test_reports_without_a_bell_arrive_at_the_end(bench: Bench) -> None:
+    bench.run("""
+        with open('reports.jsonl', 'a') as file:
+            file.write('{"metrics": {"a": NaN, "b": 1}}\\n{"metrics": {"b": -Infinity}}\\n')
+    """)
+    (_, first), second = bench.measured()
+    assert math.isnan(first["a"])
+    assert first["b"] == 1
+    assert second == (2, {"b": -math.inf})
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("nonsense", "a line of its reports cannot be read: 'nonsense'"),
+        ('{"metrics": {"a": "1"}}', "cannot be read"),
+        ('{"metrics": {"a": 1}, "step": 1.5}', "cannot be read"),
+        ("[" * 60_000, "cannot be read"),
+        ('{"metrics": {"a": 1' + "0" * 5000 + "}}", "cannot be read"),
+        ("x" * 100_000, "more than 65,536 bytes"),
+    ],
+)
+def test_reports_that_cannot_be_read_fail_the_trial(bench: Bench, line: str, reason: str) -> None:
+    (bench.folder / "line").write_text(line)
+    code = "open('reports.jsonl','w').write(open('../line').read()+'\\n')\nopen('doorbell','w').write('x')\n"
+    ended = bench.run(code + "import time; time.sleep(1000)")
+    assert ended.state == "failed"
+    assert reason in ended.reason
+
+
+def test_a_flood_of_reports_fails_the_trial(bench: Bench) -> None:
+    ended = bench.run("""
+        line = b'{"metrics": {"a": 1}}' + b' ' * 60_000 + b'\\n'
+        with open('reports.jsonl', 'ab') as file:
+            while True:
+                file.write(line)
+                if file.tell() > 70_000_000: open('doorbell', 'w').write('x')
+                if file.tell() > 1_000_000_000: break
+    """)
+    assert (ended.state, ended.reason) == ("failed", "it reported more than 64 MiB")
+
+
+def test_printed_metrics(bench: Bench) -> None:
+    bench.run(
+        r"""
+        print('epoch 3 val_acc: 0.91, loss=2')
+        print('\x1b[32mloss=1.5\x1b[0m loss=1')
+        print('loss=none')
+        print('50%\rloss=0.5\r', end='')
+        print('val_acc: nan', end='')
+        """,
+        metrics={"acc": [r"val_acc: (\S+)"], "loss": [r"loss=(?P<value>\S+)", r"(LOSS) (\S+)"]},
+    )
+    got = bench.measured()
+    assert got[:4] == [
+        (1, {"acc": 0.91, "loss": 2.0}),
+        (2, {"loss": 1.5}),
+        (3, {"loss": 1.0}),
+        (4, {"loss": 0.5}),
+    ]
+    assert got[4][0] == 2
+    assert math.isnan(got[4][1]["acc"])
+
+
+def test_a_line_is_searched_in_its_first_64_kib_only(bench: Bench) -> None:
+    bench.run(
+        "print('a=1' + ' ' * 70_000 + 'a=2' + ' ' * 300_000 + 'a=3')\nprint('a=4')",
+        metrics={"a": [r"a=(\d)"]},
+    )
+    assert bench.measured() == [(1, {"a": 1.0}), (2, {"a": 4.0})]
+
+
+def test_an_expression_that_explodes_fails_its_own_trial_alone(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics_module, "PATIENCE", 0.3)
+    metrics = {"m": [r"^(a|aa)+$"]}
+    bench.start(1, "print('a' * 60 + 'b')\nimport time\ntime.sleep(1000)", metrics=metrics)
+    code = REPORT + "import time\nfor n in range(20):\n    report(n, a=n)\n    time.sleep(0.01)"
+    bench.start(2, code)
+    first, second = bench.end(), bench.end()
+    assert (first.number, first.state) == (2, "completed")
+    assert len(bench.measured(2)) == 20
+    assert (second.number, second.state) == (1, "failed")
+    assert "the metric m" in second.reason
+    assert "^(a|aa)+$" in second.reason
+
+
+@pytest.mark.parametrize("expression", ["(", "no group"])
+def test_an_expression_that_cannot_work(bench: Bench, expression: str) -> None:
+    ended = bench.run("print(1)", metrics={"m": [expression]})
+    assert ended.state == "failed"
+    assert "the metric m" in ended.reason
+
+
+def test_stop_lets_the_script_end_by_itself(bench: Bench) -> None:
+    bench.start(
+        1,
+        """
+        import signal, sys, time
+        def end(*_):
+            print('saved')
+            sys.exit(0)
+        signal.signal(signal.SIGTERM, end)
+        print('READY1')
+        time.sleep(1000)
+        """,
+        metrics=READY,
+    )
+    bench.ready()
+    bench.processes.stop(1)
+    bench.processes.stop(1)
+    assert bench.end().state == "completed"
+    assert b"saved" in bench.log()
+    bench.processes.stop(1)
+
+
+STUBBORN = """
+    import signal, time
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    print('READY1')
+    while True: time.sleep(1000)
+"""
+
+
+def test_a_script_that_will_not_end_is_killed_after_its_grace(bench: Bench) -> None:
+    bench.start(1, STUBBORN, metrics=READY, grace=0.1)
+    bench.ready()
+    bench.processes.stop(1)
+    assert bench.end().reason == "did not end within 0.1 s of being asked to"
+
+
+def test_now_does_not_wait_for_the_grace(bench: Bench) -> None:
+    bench.start(1, STUBBORN, metrics=READY, grace=1000)
+    bench.ready()
+    bench.processes.stop(1)
+    bench.processes.stop(1, now=True)
+    assert bench.end().reason == "killed by SIGKILL"
+
+
+def test_stop_before_the_process_exists(bench: Bench) -> None:
+    go = threading.Event()
+
+    def prepare() -> object:
+        go.wait(10)
+        return bench.spec(1, "print('never')")
+
+    bench.processes.start(1, prepare)  # type: ignore[arg-type]
+    bench.processes.stop(1)
+    go.set()
+    ended = bench.end()
+    assert (ended.state, ended.reason) == ("failed", "stopped before it was started")
+    assert bench.log() == b""
+
+
+CHILD = """
+    import os, subprocess, sys, time
+    child = subprocess.Popen([sys.executable, '-c', 'import signal, time; '
+        'signal.signal(signal.SIGTERM, signal.SIG_IGN); signal.signal(signal.SIGHUP, signal.SIG_IGN); '
+        'print("READY1", flush=True); time.sleep(1000)'], start_new_session={session})
+    open('../child', 'w').write(str(child.pid))
+"""
+
+
+@pytest.mark.parametrize("session", [False, True])
+def test_children_that_are_left_behind_end_with_the_script(bench: Bench, session: bool) -> None:
+    code = CHILD.format(session=session) + "    time.sleep(0.3)\n"
+    ended = bench.run(code, metrics=READY)
+    assert ended.state == "completed"
+    wait_until_gone(int((bench.folder / "child").read_text()))
+
+
+@pytest.mark.parametrize("session", [False, True])
+def test_children_end_with_a_script_that_is_stopped(bench: Bench, session: bool) -> None:
+    bench.start(1, CHILD.format(session=session) + "    time.sleep(1000)\n", metrics=READY)
+    bench.ready()
+    bench.processes.stop(1)
+    assert bench.end().state == "failed"
+    wait_until_gone(int((bench.folder / "child").read_text()))
+
+
+def test_a_child_that_left_everything_ends_with_the_run(bench: Bench) -> None:
+    bench.run("""
+        import os, subprocess, sys, time
+        quiet = subprocess.DEVNULL
+        child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(1000)'],
+            start_new_session=True, stdout=quiet, stderr=quiet)
+        open('../child', 'w').write(str(child.pid))
+    """)
+    child = int((bench.folder / "child").read_text())
+    assert not gone(child)
+    bench.processes.close()
+    wait_until_gone(child)
+
+
+def test_without_process_descriptors(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "pidfd_open", raising=False)
+    assert bench.run("print('hello')\nraise SystemExit(4)").reason == "exited with code 4"
+    bench.start(1, FOREVER, metrics=READY)
+    bench.ready()
+    bench.processes.stop(1)
+    assert bench.end().reason == "killed by SIGTERM"
+
+
+def test_a_number_can_be_used_again_when_it_has_ended(bench: Bench) -> None:
+    report = REPORT + "report(None, a=1)"
+    bench.run(report)
+    assert bench.run(report).state == "completed"
+    assert bench.measured() == [(1, {"a": 1.0}), (2, {"a": 1.0})]
+
+
+def test_a_number_that_runs_is_refused(bench: Bench) -> None:
+    bench.start(1, FOREVER, metrics=READY)
+    with pytest.raises(ValueError, match="runs already"):
+        bench.start(1, FOREVER)
+
+
+def flood(bench: Bench, megabytes: int) -> None:
+    """One trial floods while another reports; the log stays small and says what it lacks."""
+    code = f"""
+        import sys
+        line = b'x' * 63 + b'\\n'
+        block = line * 16384
+        sys.stdout.buffer.write(b'first\\n')
+        for _ in range({megabytes}): sys.stdout.buffer.write(block)
+        sys.stdout.buffer.write(b'last\\n')
+    """
+    bench.start(1, code)
+    bench.start(2, REPORT + "for n in range(50): report(n, a=n)")
+    assert [bench.end().state, bench.end().state] == ["completed", "completed"]
+    assert [step for step, _ in bench.measured(2)] == list(range(50))
+    log = bench.log()
+    assert log.startswith(b"first\n")
+    assert log.endswith(b"xxx\nlast\n")
+    left_out = megabytes * 2**20 + 11 - 5 * 2**20
+    assert f"[cloudtune left out {left_out:,} bytes here]".encode() in log
+    assert len(log) < 5 * 2**20 + 100
+
+
+def test_a_flood_of_output(bench: Bench) -> None:
+    flood(bench, 100)
+
+
+@pytest.mark.slow
+def test_a_gigabyte_of_output(bench: Bench) -> None:
+    flood(bench, 1024)
+
+
+def test_a_flood_that_is_searched_can_still_be_stopped(bench: Bench) -> None:
+    bench.start(
+        1, "print('READY1')\nwhile True: print('x' * 50)", metrics={**READY, "a": [r"a: (\d+)"]}
+    )
+    bench.ready()
+    bench.processes.stop(1)
+    assert bench.end().reason == "killed by SIGTERM"
+
+
+def test_close_ends_everything(bench: Bench) -> None:
+    for number in range(1, 4):
+        bench.start(number, STUBBORN, metrics=READY)
+        bench.ready(number)
+    bench.processes.close()
+    assert {bench.end().reason for _ in range(3)} == {"killed by SIGKILL"}
+    assert bench.alive() == []
+
+
+def test_many_at_a_time(bench: Bench) -> None:
+    for number in range(1, 31):
+        bench.start(number, REPORT + f"report(1, a={number})")
+    ended = [bench.end() for _ in range(30)]
+    assert {e.number for e in ended if e.state == "completed"} == set(range(1, 31))
+    assert all(bench.measured(n) == [(1, {"a": float(n)})] for n in range(1, 31))
+    assert signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL

@@ -1,0 +1,479 @@
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloudtune import space, trial
+
+FILE = Path(trial.__file__)
+
+
+@pytest.fixture
+def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Make this process one that cloudtune started."""
+    told = {
+        "trial": "run-7",
+        "parameters": {"C": 0.1, "n.trees": 3, "kernel": "007"},
+        "constants": {"epochs": 20, "C": 5},
+        "inputs": {"train": "/data/train"},
+        "reports": str(tmp_path / "reports.jsonl"),
+        "doorbell": str(tmp_path / "nobody-listens"),
+        "checkpoint": str(tmp_path / "checkpoint"),
+        "output": str(tmp_path / "deep" / "output"),
+    }
+    (tmp_path / "trial.json").write_text(json.dumps(told))
+    monkeypatch.setenv("CLOUDTUNE_TRIAL", str(tmp_path / "trial.json"))
+    return told
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("CLOUDTUNE_TRIAL", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def lines(told: dict[str, Any]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in Path(told["reports"]).read_text().splitlines()]
+
+
+def test_its_syntax_is_that_of_python_3_7() -> None:
+    ast.parse(FILE.read_text(), feature_version=(3, 7))
+
+
+def test_it_needs_the_standard_library_alone() -> None:
+    for node in ast.walk(ast.parse(FILE.read_text())):
+        names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            names = [node.module or ""]
+        for name in names:
+            assert name.partition(".")[0] in sys.stdlib_module_names
+
+
+def test_its_import_brings_little() -> None:
+    code = "import sys, json; before = set(sys.modules); import runpy_free; print(*(set(sys.modules) - before))"
+    code = code.replace("runpy_free", "trial")
+    found = subprocess.run(
+        [sys.executable, "-S", "-c", code], cwd=FILE.parent, capture_output=True, text=True
+    )
+    assert set(found.stdout.split()) <= {"trial", "__future__"}, found.stderr
+
+
+def test_params_are_constants_and_parameters(told: dict[str, Any]) -> None:
+    assert trial.params() == {"epochs": 20, "C": 0.1, "n.trees": 3, "kernel": "007"}
+    assert type(trial.params()["n.trees"]) is int
+
+
+def test_where_things_are(told: dict[str, Any]) -> None:
+    assert trial.inputs() == {"train": "/data/train"}
+    assert trial.trial_id() == "run-7"
+    assert trial.checkpoint_dir() == told["checkpoint"]
+    assert trial.output_dir() == told["output"]
+    assert Path(told["checkpoint"]).is_dir()
+    assert Path(told["output"]).is_dir()
+
+
+def test_without_cloudtune(
+    alone: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert trial.params() == {}
+    assert trial.inputs() == {}
+    assert trial.trial_id() == ""
+    assert trial.output_dir() == str(tmp_path / "output")
+    trial.report({"val:auc": 0.5}, loss=2, step=3)
+    trial.report(some_new_metric=1)
+    trial.report(some_new_metric=float("nan"))
+    assert capsys.readouterr().out.splitlines() == [
+        "step 3: val:auc=0.5 loss=2.0",
+        "step 1: some_new_metric=1.0",
+        "step 2: some_new_metric=nan",
+    ]
+
+
+def test_report(told: dict[str, Any]) -> None:
+    trial.report(accuracy=0.93, step=3)
+    trial.report({"validation:auc": np.float32(0.5)}, np.int64(4), n=np.int32(2))
+    trial.report(a=float("nan"), b=float("-inf"), c=True)
+    first, second, third = lines(told)
+    assert (first["metrics"], first["step"]) == ({"accuracy": 0.93}, 3)
+    assert (second["metrics"], second["step"]) == ({"validation:auc": 0.5, "n": 2.0}, 4)
+    assert "step" not in third
+    assert str(third["metrics"]) == "{'a': nan, 'b': -inf, 'c': 1.0}"
+    assert abs(first["time"] - time.time()) < 100
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        ({"metrics": {"a": "0.5"}}, TypeError),
+        ({"metrics": {"a": None}}, TypeError),
+        ({"metrics": {"a": [1, 2]}}, TypeError),
+        ({"metrics": {"a": 10**400}}, TypeError),
+        ({"metrics": {1: 1}}, TypeError),
+        ({"metrics": {"": 1}}, TypeError),
+        ({"metrics": {"a": 1}, "step": 1.5}, TypeError),
+        ({"metrics": {"a": 1}, "step": "1"}, TypeError),
+        ({"metrics": {"a": 1}, "step": 2**63}, TypeError),
+        ({}, ValueError),
+        ({"metrics": {"a" * 70_000: 1}}, ValueError),
+    ],
+)
+def test_report_refuses_what_is_no_metric(
+    told: dict[str, Any], call: dict[str, Any], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        trial.report(**call)
+    assert not Path(told["reports"]).exists()
+
+
+def test_reports_outlive_the_script(told: dict[str, Any]) -> None:
+    code = (
+        "import os, signal; from cloudtune.trial import report\n"
+        "for n in range(100): report(a=n)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run([sys.executable, "-c", code])
+    assert done.returncode == -signal.SIGKILL
+    assert [line["metrics"]["a"] for line in lines(told)] == list(range(100))
+
+
+def test_several_processes_may_report_at_once(told: dict[str, Any]) -> None:
+    code = "import sys; from cloudtune.trial import report\nfor n in range(300): report({sys.argv[1] * 500: n})"
+    running = [subprocess.Popen([sys.executable, "-c", code, name]) for name in "abc"]
+    assert [process.wait() for process in running] == [0, 0, 0]
+    found = lines(told)
+    assert len(found) == 900
+    for name in "abc":
+        mine = [line["metrics"][name * 500] for line in found if name * 500 in line["metrics"]]
+        assert mine == list(range(300))
+
+
+def test_should_stop(told: dict[str, Any]) -> None:
+    code = """
+        import os, signal, threading
+        from cloudtune.trial import should_stop
+        before = []
+        signal.signal(signal.SIGTERM, lambda *_: before.append(1))
+        other = threading.Thread(target=lambda: print(should_stop())); other.start(); other.join()
+        print(should_stop())
+        os.kill(os.getpid(), signal.SIGTERM)
+        print(should_stop(), before)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True
+    )
+    assert done.stdout.splitlines() == ["False", "False", "True [1]"]
+
+
+# How a script is called.
+
+VALUES = {"epochs": 20, "lr": -1e-05, "n.trees": 3, "shrink": True, "kernel": "a b;$(x)"}
+
+
+@pytest.mark.parametrize(
+    ("style", "words"),
+    [
+        (
+            "flags",
+            ["--epochs", "20", "--lr=-1e-05", "--n.trees", "3", "--shrink", "True"]
+            + ["--kernel", "a b;$(x)"],
+        ),
+        (
+            "equals",
+            ["--epochs=20", "--lr=-1e-05", "--n.trees=3", "--shrink=True", "--kernel=a b;$(x)"],
+        ),
+        ("assign", ["epochs=20", "lr=-1e-05", "n.trees=3", "shrink=True", "kernel=a b;$(x)"]),
+        ("none", []),
+        ("env", []),
+    ],
+)
+def test_styles(style: str, words: list[str]) -> None:
+    call = {"script": "t.py", "args": ["-v"], "arguments": style}
+    assert trial.command_line(call, VALUES, {}, "py") == ["py", "t.py", "-v", *words]
+
+
+def test_json_is_one_word_with_types() -> None:
+    call = {"module": "a.b", "arguments": "json", "args": ["{{epochs}}"]}
+    *start, word = trial.command_line(call, VALUES, {}, "py")
+    assert start == ["py", "-m", "a.b", "20"]
+    assert json.loads(word) == {k: v for k, v in VALUES.items() if k != "epochs"}
+
+
+def test_env_sets_variables() -> None:
+    call = {"arguments": "env", "args": ["{{epochs}}"], "env": {"A": "1", "B": {"from_env": "X"}}}
+    env = trial.environment({"B": "b"}, call, VALUES, {}, trial_file="/t", package=None)
+    assert {name: env[name] for name in ("lr", "n.trees", "shrink", "A", "B")} == {
+        "lr": "-1e-05",
+        "n.trees": "3",
+        "shrink": "True",
+        "A": "1",
+        "B": "b",
+    }
+    assert "epochs" not in env
+
+
+def test_the_environment() -> None:
+    base = {"CLOUDTUNE_TRIAL": "outer", "CLOUDTUNE_INPUT_OLD": "x", "PYTHONPATH": ":a:", "H": "1"}
+    call = {"env": {"PYTHONHASHSEED": "5"}}
+    paths = {"train-set.1": "/d"}
+    env = trial.environment(base, call, {}, paths, trial_file="/t", package="/p")
+    assert env == {
+        "H": "1",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONHASHSEED": "5",
+        "CLOUDTUNE_INPUT_TRAIN_SET_1": "/d",
+        "CLOUDTUNE_TRIAL": "/t",
+        "PYTHONPATH": os.pathsep.join(["a", "/p"]),
+    }
+
+
+def test_placeholders() -> None:
+    call = {
+        "command": ["run", "{{ C }}", "{{inputs.train}}/x"],
+        "args": ["--d={{d}}", "--gamma", "{{gamma}}", "--g={{gamma}}", "{{d}}-{{C}}", "{{else}}"],
+        "parameters": ["C", "d", "gamma", "k"],
+    }
+    words = trial.command_line(call, {"C": 0.5, "d": 2, "k": "x"}, {"train": "/in"}, "py")
+    assert words == ["run", "0.5", "/in/x", "--d=2", "2-0.5", "{{else}}", "--k", "x"]
+
+
+def test_a_flag_goes_with_its_inactive_parameter_only() -> None:
+    call = {"command": ["run"], "args": ["--on", "--x", "{{x}}", "--y=1", "{{y}}", "-z", "a{{z}}"]}
+    assert trial.command_line(call, {}, {}, "py") == ["run", "--on", "--y=1", "-z"]
+
+
+@given(st.one_of(st.booleans(), st.integers(), st.floats(allow_nan=False), st.text()))
+def test_the_text_of_a_value_is_the_same_everywhere(value: space.Value) -> None:
+    assert trial.text(value) == space.text(value)
+
+
+@given(
+    st.dictionaries(
+        st.from_regex(r"[a-z]{2,8}", fullmatch=True),
+        st.one_of(
+            st.integers(), st.floats(allow_nan=False), st.from_regex(r"[-a-z =\n']*", fullmatch=True)
+        ),
+        max_size=5,
+    ),
+    st.sampled_from(["flags", "equals"]),
+)
+def test_argparse_reads_every_value(values: dict[str, space.Value], style: str) -> None:
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    for name in values:
+        parser.add_argument("--" + name, dest="in_" + name)
+    read = parser.parse_args(trial.command_line({"arguments": style}, values, {}, ""))
+    assert {name: getattr(read, "in_" + name) for name in values} == {
+        name: trial.text(value) for name, value in values.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("code", "dashed"),
+    [
+        ("p.add_argument('-C', type=float)", ["C"]),
+        ('p.add_argument("--C", type=float)', []),
+        ("p.add_argument('-C', '--C')", []),
+        ("p.add_argument('-C', '--cost')", ["C"]),
+        ("x = y -C", []),
+        ("p.add_argument('-CC'); p.add_argument('-D')", []),
+        ("opts = getopt(argv, 'C:')", []),
+    ],
+)
+def test_one_letter_names_are_given_as_the_code_has_them(
+    tmp_path: Path, code: str, dashed: list[str]
+) -> None:
+    (tmp_path / "train.py").write_text(code)
+    (tmp_path / "another.py").write_text("p.add_argument('-k')")
+    assert trial.single_dash({"script": "train.py"}, ["C", "gamma"], str(tmp_path)) == dashed
+    none = {"script": "train.py", "arguments": "assign"}
+    assert trial.single_dash(none, ["C"], str(tmp_path)) == []
+
+
+def test_other_files_are_looked_at_where_the_script_is_silent(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("import options")
+    (tmp_path / "options.py").write_text("p.add_argument('-C')")
+    assert trial.single_dash({"module": "train"}, ["C"], str(tmp_path)) == ["C"]
+
+
+@pytest.mark.parametrize("option", ["-C", "--C"])
+@pytest.mark.parametrize("style", ["flags", "equals"])
+def test_argparse_with_a_one_letter_option(tmp_path: Path, option: str, style: str) -> None:
+    code = f"import argparse\np = argparse.ArgumentParser()\np.add_argument('{option}', type=float)\n"
+    (tmp_path / "train.py").write_text(code + "print(p.parse_args().C)")
+    call = {"script": "train.py", "arguments": style}
+    for value in (0.5, -2.0, -1e-05):
+        dashed = trial.single_dash(call, ["C"], str(tmp_path))
+        words = trial.command_line(call, {"C": value}, {}, sys.executable, dashed)
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+        assert done.stdout == f"{value}\n", done.stderr
+
+
+def test_numbers_in_sentences() -> None:
+    assert trial.number(" 0.91, ") == 0.91
+    assert trial.number("1e-3)") == 1e-3
+    assert trial.number("91%") is None
+    assert trial.number("") is None
+
+
+# The launcher.
+
+DEFINITIONS: list[dict[str, Any]] = [
+    {"name": "kernel", "type": "categorical", "values": ["rbf", "007", 1, True, 2.5]},
+    {"name": "C", "type": "float"},
+    {"name": "depth", "type": "int", "when": {"kernel": ["rbf"]}},
+    {"name": "batch", "type": "discrete", "values": [16, 32]},
+    {"name": "shrink", "type": "bool", "when": {"batch": [32.0]}},
+    {"name": "deep", "type": "float", "when": {"depth": [3]}},
+]
+
+
+@pytest.mark.parametrize("spell", [lambda v: v, trial.text])
+@pytest.mark.parametrize("kernel", ["rbf", "007", 1, True, 2.5])
+def test_types_are_restored_from_text_too(spell: Any, kernel: Any) -> None:
+    raw = {"kernel": kernel, "C": 1.0, "depth": 3, "batch": 32, "shrink": False, "deep": 0.5}
+    wanted = dict(raw)
+    if kernel != "rbf":
+        del wanted["depth"], wanted["deep"]
+    restored = trial.restore(DEFINITIONS, {name: spell(value) for name, value in raw.items()})
+    assert restored == wanted
+    assert {n: type(v) for n, v in restored.items()} == {n: type(v) for n, v in wanted.items()}
+
+
+def test_other_spellings_of_numbers() -> None:
+    raw = {"kernel": "2.50", "C": "3", "batch": "32.0", "shrink": "1"}
+    restored = trial.restore(DEFINITIONS, raw)
+    assert restored == {"kernel": 2.5, "C": 3.0, "batch": 32, "shrink": True}
+    assert [type(v) for v in restored.values()] == [float, float, int, bool]
+
+
+@pytest.mark.parametrize(
+    "raw", [{"kernel": "poly"}, {"C": "much"}, {"batch": 17}, {"kernel": "rbf", "depth": "2.5"}]
+)
+def test_a_value_that_is_none_of_the_parameters(raw: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="is no value of the parameter"):
+        trial.restore(DEFINITIONS, raw)
+
+
+def launch(
+    folder: Path, call: dict[str, Any], code: str, *words: str, **env: str
+) -> subprocess.CompletedProcess[str]:
+    write_launch(folder, call, code)
+    return subprocess.run(
+        [sys.executable, "-m", "cloudtune.trial", *words],
+        cwd=folder,
+        env={k: v for k, v in os.environ.items() if k != "CLOUDTUNE_TRIAL"} | env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def write_launch(folder: Path, call: dict[str, Any], code: str) -> None:
+    (folder / "train.py").write_text(textwrap.dedent(code))
+    study = trial.launch_file(
+        {"script": "train.py", **call}, DEFINITIONS, {"epochs": 3}, {"train": "/in"}, "run"
+    )
+    (folder / trial.STUDY_FILE).write_text(json.dumps(study))
+
+
+PRINT = """
+    import os, sys
+    from cloudtune.trial import params, inputs
+    print(sys.argv[1:], params(), inputs(), os.environ["CLOUDTUNE_INPUT_TRAIN"])
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--kernel=007", "--C", "-1e-5", "--batch=16"], ["--batch", "16", "-C", "-1e-5", "--kernel=007"]],
+)
+def test_launcher_reads_words(tmp_path: Path, words: list[str]) -> None:
+    done = launch(tmp_path, {}, PRINT, *words, "--model_dir", "s3://x", "--depth=9")
+    assert done.stdout == (
+        "['--epochs', '3', '--kernel', '007', '--C=-1e-05', '--batch', '16'] "
+        "{'epochs': 3, 'kernel': '007', 'C': -1e-05, 'batch': 16} {'train': '/in'} /in\n"
+    ), done.stderr
+
+
+def test_launcher_reads_the_local_file(tmp_path: Path) -> None:
+    told = {"parameters": {"kernel": "True", "C": "2"}, "reports": str(tmp_path / "r")}
+    (tmp_path / "told.json").write_text(json.dumps(told))
+    code = PRINT + "    from cloudtune.trial import report; report(a=1)"
+    done = launch(tmp_path, {}, code, CLOUDTUNE_TRIAL=str(tmp_path / "told.json"))
+    assert "{'epochs': 3, 'kernel': True, 'C': 2.0}" in done.stdout, done.stderr
+    assert json.loads((tmp_path / "r").read_text())["metrics"] == {"a": 1.0}
+
+
+def test_launcher_reads_printed_metrics_and_passes_them_on(tmp_path: Path) -> None:
+    told = {"parameters": {"C": "2"}, "reports": str(tmp_path / "r")}
+    (tmp_path / "told.json").write_text(json.dumps(told))
+    done = launch(
+        tmp_path,
+        {"metrics": {"acc": [r"acc=(\S+)"], "built_in": []}},
+        "import sys\nprint('a acc=0.5,')\nprint('acc=0.75', end='', file=sys.stderr)",
+        CLOUDTUNE_TRIAL=str(tmp_path / "told.json"),
+    )
+    assert done.stdout == "a acc=0.5,\nacc=0.75"
+    found = [json.loads(line)["metrics"] for line in (tmp_path / "r").read_text().splitlines()]
+    assert found == [{"acc": 0.5}, {"acc": 0.75}]
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_launcher_ends_with_the_scripts_code(tmp_path: Path, code: int) -> None:
+    assert launch(tmp_path, {}, f"raise SystemExit({code})", "--C=1").returncode == code
+
+
+def test_launcher_ends_by_the_scripts_signal(tmp_path: Path) -> None:
+    code = "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)"
+    assert launch(tmp_path, {}, code, "--C=1").returncode == -signal.SIGSEGV
+
+
+def test_launcher_says_what_is_wrong(tmp_path: Path) -> None:
+    done = launch(tmp_path, {}, "", "--C=many")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "'many' is no value of the parameter C" in done.stderr
+    done = launch(tmp_path, {"script": None, "command": ["no-such-program"]}, "", "--C=1")
+    assert done.returncode == 127
+    assert "no-such-program cannot be started" in done.stderr
+    (tmp_path / trial.STUDY_FILE).unlink()
+    done = subprocess.run(
+        [sys.executable, FILE, "--C=1"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert trial.STUDY_FILE in done.stderr
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_launcher_forwards_signals(tmp_path: Path, name: str) -> None:
+    write_launch(
+        tmp_path,
+        {},
+        f"""
+        import signal, sys, time
+        def end(*_):
+            print("asked")
+            sys.exit(5)
+        signal.signal(signal.{name}, end)
+        print("ready")
+        time.sleep(1000)
+        """,
+    )
+    words = [sys.executable, "-m", "cloudtune.trial", "--C=1"]
+    with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(getattr(signal, name))
+        assert process.stdout.read() == "asked\n"
+    assert process.returncode == 5
