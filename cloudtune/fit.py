@@ -236,8 +236,7 @@ def _name_findings(
 def _single_value(parameter: Parameter) -> Value | None:
     if count_of(parameter) != 1:
         return None
-    values = values_of(parameter) or ()
-    return values[0]
+    return next(iter(values_of(parameter) or ()), None)
 
 
 def _fit_parameter(node: Node, able: ModeCapabilities, who: str) -> _Fit:
@@ -370,7 +369,7 @@ def _fit_limits(
 ) -> tuple[Any, list[Finding]]:
     who = capabilities.title
     limits = study.limits_for(capabilities.provider)
-    own = study.providers.get(capabilities.provider, {}).get("limits") or {}
+    own: dict[str, Any] = study.providers.get(capabilities.provider, {}).get("limits") or {}
     findings: list[Finding] = []
 
     def path(name: str) -> str:

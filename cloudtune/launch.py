@@ -1,4 +1,4 @@
-"""What the launcher must know of a study on the machine of a service: made here, read by trial.py."""
+"""What the launcher must know of a study: made here, read by trial.py beside the script."""
 
 from __future__ import annotations
 

@@ -48,7 +48,8 @@ def _value(text: str, told: str) -> Any:
 
 def _reach(words: list[str], data: Any, path: str, told: str) -> tuple[Any, str | int, str]:
     """Return the collection and the key that a path means, and the field's path in the data."""
-    here, field = data, ""
+    here: Any = data
+    field = ""
     while True:
         key, words = _next_key(here, words)
         if _lacks(here, key):
@@ -57,7 +58,7 @@ def _reach(words: list[str], data: Any, path: str, told: str) -> tuple[Any, str 
         field = f"{field}.{key}" if field else str(key)
         if not words:
             return here, key, field
-        inner = _item(here, key)
+        inner: Any = _item(here, key)
         if field in _ONE_OR_MANY and is_map(inner) and words[0] == "0":
             words = words[1:]
             if not words:
@@ -69,7 +70,7 @@ def _reach(words: list[str], data: Any, path: str, told: str) -> tuple[Any, str 
         elif not is_map(inner) and not is_list(inner):
             message = f"{field} is no map, so nothing can be set inside it"
             raise StudyError([Problem(path, message, file=told)])
-        here[key] = inner
+        _put(here, key, inner)
         here = inner
 
 
@@ -88,3 +89,7 @@ def _lacks(container: Any, key: str | int) -> bool:
 
 def _item(container: Any, key: Any) -> Any:
     return container[key] if is_list(container) else container.get(key)
+
+
+def _put(container: Any, key: Any, value: Any) -> None:
+    container[key] = value

@@ -9,7 +9,7 @@ import json
 import re
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -283,7 +283,7 @@ def _plan(
     else:
         chosen = next((p for p in made.values() if not p.refused), next(iter(made.values())))
     others = {mode: p.findings for mode, p in made.items() if p is not chosen}
-    return Plan(**{**vars(chosen), "other_mode": others})
+    return replace(chosen, other_mode=others)
 
 
 def _plan_mode(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
 from typing import cast
@@ -17,7 +17,7 @@ _added: dict[str, Callable[[], Provider]] = {}
 
 
 @contextmanager
-def added(name: str, factory: Callable[[], Provider]) -> Iterator[None]:
+def added(name: str, factory: Callable[[], Provider]) -> Generator[None]:
     """Know one more provider while the block runs, without installing it; for tests."""
     _added[name] = factory
     try:

@@ -6,8 +6,9 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from cloudtune.capabilities import Finding, Mode
 from cloudtune.errors import MissingExtraError
@@ -249,9 +250,9 @@ def _jsonable(value: Any) -> Any:
         found = {f.name: getattr(value, f.name) for f in fields(value)}
         return {k: _jsonable(v) for k, v in found.items() if v is not None}
     if isinstance(value, Mapping):
-        return {k: _jsonable(v) for k, v in value.items()}
+        return {k: _jsonable(v) for k, v in cast("Mapping[str, Any]", value).items()}
     if isinstance(value, list | tuple):
-        return [_jsonable(v) for v in value]
+        return [_jsonable(v) for v in cast("Sequence[Any]", value)]
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
     return value
@@ -351,8 +352,8 @@ def to_parquet(found: Iterable[StudyResult], path: Path) -> None:
         MissingExtraError: If pyarrow is not installed.
     """
     try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+        pa: Any = import_module("pyarrow")
+        pq: Any = import_module("pyarrow.parquet")
     except ImportError as error:
         raise MissingExtraError("a Parquet file", "data") from error
     pq.write_table(pa.table(_columns(found)), path)
@@ -365,7 +366,7 @@ def _columns(found: Iterable[StudyResult]) -> dict[str, Sequence[Any]]:
 
 
 def _column(values: Sequence[Any]) -> Sequence[Any]:
-    kinds = {type(value) for value in values if value is not None}
+    kinds: set[type] = {type(value) for value in values if value is not None}
     if len(kinds) <= 1:
         return values
     if kinds == {int, float}:

@@ -49,7 +49,7 @@ def differences(before: Any, after: Any, path: str = "") -> Iterator[str]:
         for key in dict.fromkeys([*old, *new]):
             place = f"{path}.{key}" if path else key
             yield from differences(old.get(key), new.get(key), place)
-    elif before != after or type(before) is not type(after):
+    elif repr(before) != repr(after):
         yield f"{path}: {before!r} became {after!r}"
 
 

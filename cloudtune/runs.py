@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -223,7 +223,7 @@ def _run_managed(  # noqa: PLR0917
 
 
 @contextmanager
-def _stopping(inboxes: Mapping[str, Inbox], observer: Observer) -> Iterator[None]:
+def _stopping(inboxes: Mapping[str, Inbox], observer: Observer) -> Generator[None]:
     """Turn signals into stop requests while the block runs, in the main thread only."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -236,7 +236,7 @@ def _stopping(inboxes: Mapping[str, Inbox], observer: Observer) -> Iterator[None
         for inbox in inboxes.values():
             inbox.put(StopRequest("interrupted", now=asked > 1))
         if asked == 1:
-            observer.message("stopping: running trials may end; once more ends them at once")
+            observer.message("running trials were asked to end; once more ends them at once")
 
     names = ["SIGINT", "SIGTERM", "SIGHUP"]
     signals = [getattr(signal, name) for name in names if hasattr(signal, name)]

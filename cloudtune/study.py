@@ -67,7 +67,8 @@ class _Before:
 
 
 def _listed(value: Any) -> Any:
-    return value if isinstance(value, list | tuple) else [value]
+    many: Any = value if isinstance(value, list | tuple) else [value]
+    return many
 
 
 _one_or_many = _Before(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from re import Pattern
     from subprocess import Popen
-    from typing import Any, Union
+    from typing import Any, SupportsFloat, SupportsIndex, Union
 
     Value = Union[bool, int, float, str]
     Json = dict[str, Any]
@@ -58,7 +58,9 @@ def params() -> Json:
 
 
 def report(
-    metrics: Mapping[str, float] | None = None, step: int | None = None, **named: float
+    metrics: Mapping[str, SupportsFloat] | None = None,
+    step: SupportsIndex | None = None,
+    **named: SupportsFloat,
 ) -> None:
     """Report metrics: ``report(accuracy=0.9, step=3)`` or ``report({"validation:auc": 0.9}, 3)``.
 
@@ -591,13 +593,12 @@ def _launch(study: Json, found: Json, values: Mapping[str, Value]) -> int:
     trial_file = os.path.join(folder, "trial.json")
     with open(trial_file, "w", encoding="utf-8") as file:
         json.dump(trial, file)
-    for name in ("checkpoint", "output"):
-        os.makedirs(trial[name], exist_ok=True)
     given = dict(constants)
     given.update(values)
     python = call.get("python") or sys.executable
     words = command_line(call, given, paths, python, single_dash(call, given, os.getcwd()))
     env = environment(os.environ, call, given, paths, trial_file=trial_file, package=_package())
+    env.setdefault(RUN, study["run"])
     return _run(words, env, call.get("metrics") or {}, trial)
 
 

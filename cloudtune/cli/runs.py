@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -95,7 +95,7 @@ def _saved_plan(path: Path) -> list[Any] | None:
         data = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return None
-    return data if isinstance(data, list) else None
+    return cast("list[Any]", data) if isinstance(data, list) else None
 
 
 def _detach(run_id: str) -> None:
@@ -172,9 +172,9 @@ def status(run: str | None, as_json: bool) -> None:
 def _shown(key: str, value: Any) -> Any:
     if key == "created":
         return time.strftime("%Y-%m-%d %H:%M", time.localtime(value))
-    return (
-        " ".join(f"{n} {name}" for name, n in value.items()) if isinstance(value, dict) else value
-    )
+    if key == "trials":
+        return ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in value.items())
+    return value
 
 
 def _status(ledger: Ledger, record: RunRecord) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Our end of the keeper: starts it, tells it what runs, and starts another if it was killed."""
+"""Our end of the keeper: starts it, lists what runs, and starts another if it was killed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from threading import Lock
 
 from cloudtune.execution import keeper
@@ -32,6 +33,9 @@ class Guard:
     def open(self) -> None:
         """Start the keeper if there is none."""
         with self._lock:
+            if self._keeper is None:
+                self._file = TemporaryFile(buffering=0)  # noqa: SIM115 - closed by close
+                self._list()
             if self._keeper is None or self._keeper.poll() is not None:
                 self._start()
 
@@ -39,13 +43,13 @@ class Guard:
         """Note that a process group runs."""
         with self._lock:
             self._groups.add(group)
-            self._tell(f"+{group}\n")
+            self._list()
 
     def remove(self, group: int) -> None:
         """Note that a process group has ended."""
         with self._lock:
             self._groups.discard(group)
-            self._tell(f"-{group}\n")
+            self._list()
 
     def close(self) -> None:
         """Kill whatever still carries the mark, and let the keeper go."""
@@ -53,11 +57,13 @@ class Guard:
             if self._keeper is None:
                 return
             keeper.sweep(self._mark)
-            self._tell("q\n")
             assert self._keeper.stdin is not None
+            with suppress(BrokenPipeError):
+                self._keeper.stdin.write(b"q")
             self._keeper.stdin.close()
             self._keeper.wait()
             self._keeper = None
+            self._file.close()
 
     def _start(self) -> None:
         old = self._keeper
@@ -66,7 +72,8 @@ class Guard:
         # Its own session, and no mark of a run around us: whoever ends us must not end it.
         env = {k: v for k, v in os.environ.items() if k != keeper.MARK}
         isolated = ["-I", "-S"] if Path("/proc/self/environ").exists() else ["-I"]
-        words = [self._mark, str(os.getpid()), str(self._grace)]
+        file = self._file.fileno()
+        words = [self._mark, str(os.getpid()), str(self._grace), str(file)]
         # Deaf from its first moment: a mask is inherited.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, keeper.DEAF_TO)
         try:
@@ -79,15 +86,11 @@ class Guard:
                 env=env,
                 cwd="/",
                 start_new_session=True,
+                pass_fds=(file,),
             )
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        for group in self._groups:
-            self._tell(f"+{group}\n")
 
-    def _tell(self, line: str) -> None:
-        if self._keeper is None or self._keeper.stdin is None:
-            return
-        # If it was killed, the next start makes another and tells it everything.
-        with suppress(BrokenPipeError):
-            self._keeper.stdin.write(line.encode())
+    def _list(self) -> None:
+        listed = " ".join(map(str, self._groups)) + "\n"
+        os.pwrite(self._file.fileno(), listed.encode(), 0)

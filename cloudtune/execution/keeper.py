@@ -1,11 +1,12 @@
 """The keeper: a small process that outlives cloudtune to end what it leaves behind.
 
-It is told over its standard input which process groups run (``+123``) and which have ended
-(``-123``). When cloudtune dies, however that happens, the keeper ends every group that is left, and
-every process that carries the run's mark in its environment: those that left their group, and those
-that were started so late that nobody could tell. ``q`` lets it go in peace.
+Cloudtune keeps a list of the process groups that run in a file which the keeper has open too, and
+holds the keeper's standard input. When cloudtune dies, however that happens, that input ends, and
+the keeper ends every group of the list, and every process that carries the run's mark in its
+environment: those that left their group, and those that were started so late that nobody could
+list them. A ``q`` lets the keeper go in peace.
 
-It runs as a file of its own, on the standard library, and is never told anything but numbers.
+It runs as a file of its own on the standard library, and sleeps until it is needed.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ MARK = "CLOUDTUNE_RUN"
 DEAF_TO = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """What ends others does not end the keeper."""
 _ROUNDS = 20
+_PATIENCE = 0.5
+_LONGEST_LIST = 1024 * 1024
 
 
 def marked(mark: str) -> list[int]:
@@ -43,42 +46,36 @@ def sweep(mark: str) -> None:
         time.sleep(0.01)
 
 
-def keep(mark: str, parent: int, grace: float) -> None:
+def keep(mark: str, parent: int, grace: float, list_file: int) -> None:
     """Wait until cloudtune lets go or dies; in that case end all that is left.
 
     Args:
         mark: What the run's processes carry.
         parent: The process id of cloudtune.
         grace: Seconds between asking and killing.
+        list_file: The open file with the list of groups.
     """
     for number in DEAF_TO:
         signal.signal(number, signal.SIG_IGN)
-    groups: set[int] = set()
-    if not _listen(parent, groups):
-        _end(mark, groups, grace)
+    if not _let_go(parent):
+        groups, _, _ = os.pread(list_file, _LONGEST_LIST, 0).partition(b"\n")
+        _end(mark, {int(group) for group in groups.split()}, grace)
 
 
-def _listen(parent: int, groups: set[int]) -> bool:
-    """Keep the books of the groups; return whether we were let go in peace."""
+def _let_go(parent: int) -> bool:
+    """Wait for cloudtune's word or its death; return whether it was the word."""
     watched: list[int] = [0]
     if hasattr(os, "pidfd_open"):
         try:
             watched.append(os.pidfd_open(parent))
         except OSError:
             return False
-    rest = b""
-    while True:
-        ready = select.select(watched, [], [])[0]
-        if 0 not in ready:
-            return False
-        data = os.read(0, 65_536)
-        if not data:
-            return False
-        *lines, rest = (rest + data).split(b"\n")
-        for line in lines:
-            if line == b"q":
-                return True
-            (groups.add if line[:1] == b"+" else groups.discard)(int(line[1:]))
+    heard = select.select(watched, [], [])[0]
+    if 0 not in heard:
+        # It died. A process that it was just starting holds our input until it runs, and can be
+        # found from then on; somebody else may hold it for ever.
+        heard = select.select([0], [], [], _PATIENCE)[0]
+    return 0 in heard and os.read(0, 1) == b"q"
 
 
 def _end(mark: str, groups: set[int], grace: float) -> None:
@@ -136,4 +133,4 @@ def _marked_elsewhere(mark: str) -> list[int]:
 
 
 if __name__ == "__main__":
-    keep(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]))
+    keep(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]))

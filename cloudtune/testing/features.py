@@ -1,18 +1,20 @@
 """What a study can ask for, each as the smallest study that asks it and where a provider answers.
 
-A provider that does not support a feature must say so with a finding at its path; one that does must
-not refuse it.
+A provider that does not support a feature must say so with a finding at its path; one that does
+must not refuse it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from cloudtune.capabilities import Limit, ModeCapabilities
 
 Json = dict[str, Any]
+
+Supported = Callable[[ModeCapabilities], bool]
 
 PLAIN: Json = {
     "name": "contract",
@@ -33,9 +35,17 @@ class Feature:
     """What is put over `PLAIN`."""
     path: str
     """Where the finding must be if it is not supported; its start is enough."""
-    supported: Callable[[ModeCapabilities], bool]
+    supported: Supported
     quiet: bool = False
     """Whether there is an exact way round, so that no finding is needed."""
+
+
+def _has(table: Literal["strategies", "early_stopping", "limits"], name: str) -> Supported:
+    return lambda able: name in getattr(able, table)
+
+
+def _has_scale(kind: str, scale: str) -> Supported:
+    return lambda able: scale in able.parameters.get(kind, ())
 
 
 def features() -> Iterator[Feature]:
@@ -57,7 +67,7 @@ def _parameters() -> Iterator[Feature]:
                 f"{kind} with {scale} scale",
                 {"parameters": {"y": {**definition, "scale": scale}}},
                 "parameters.y",
-                lambda able, kind=kind, scale=scale: scale in able.parameters.get(kind, ()),
+                _has_scale(kind, scale),
             )
     yield Feature(
         "bool",
@@ -100,7 +110,7 @@ def _searches() -> Iterator[Feature]:
             f"strategy {name}",
             {"strategy": strategy},
             "strategy.name",
-            lambda able, name=name: name in able.strategies,
+            _has("strategies", name),
         )
     yield Feature(
         "strategy list",
@@ -148,7 +158,7 @@ def _searches() -> Iterator[Feature]:
             f"early stopping {rule}",
             {"early_stopping": {"rule": rule}},
             "early_stopping",
-            lambda able, rule=rule: rule in able.early_stopping,
+            _has("early_stopping", rule),
         )
     yield Feature(
         "initial trials",
@@ -170,7 +180,7 @@ def _limits() -> Iterator[Feature]:
             f"limit {name}",
             {"limits": {"max_trials": 2, name: value}},
             f"limits.{name}",
-            lambda able, name=name: name in able.limits,
+            _has("limits", name),
         )
 
 

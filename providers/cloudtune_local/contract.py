@@ -105,6 +105,7 @@ class LocalContract:
         self._base = {**os.environ, **_threads(request)}
         self._call = {**request, "env": _resolved(request["env"])}
         self._python: str = request["python"] or "python3"
+        self._first_path = _folder_of(self._python)
         self._package = _install_package(job / "python")
         names = [*request["constants"], *request["parameters"], request["resource"] or ""]
         folder = str(self._source) if self._source else ""
@@ -130,8 +131,6 @@ class LocalContract:
             saved = trial_folder(self._job, started.replaces).checkpoint
             if saved.is_dir() and not folder.checkpoint.exists():
                 saved.rename(folder.checkpoint)
-        folder.checkpoint.mkdir(exist_ok=True)
-        folder.output.mkdir(exist_ok=True)
         told = {
             "trial": f"{self._run}-{started.number}",
             "number": started.number,
@@ -170,8 +169,8 @@ class LocalContract:
         )
         if devices is not None:
             env["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
-        if os.sep in self._python:
-            env["PATH"] = os.path.dirname(self._python) + os.pathsep + env.get("PATH", os.defpath)  # noqa: PTH120
+        if self._first_path:
+            env["PATH"] = self._first_path + os.pathsep + env.get("PATH", os.defpath)
         return env
 
     def _constants(self, started: Started) -> dict[str, Value]:
@@ -223,6 +222,13 @@ def _resolved(env: Mapping[str, Any]) -> dict[str, str]:
             f"{'it is' if len(missing) == 1 else 'they are'} not set; set it and run again"
         )
     return {n: os.environ[wanted[n]] if n in wanted else v for n, v in env.items()}
+
+
+def _folder_of(python: str) -> str | None:
+    """Return the folder that makes ``python`` in a command this one, unless it is so already."""
+    if os.sep not in python or shutil.which("python") == python:
+        return None
+    return str(Path(python).parent)
 
 
 def _threads(request: Json) -> dict[str, str]:

@@ -44,8 +44,8 @@ def interpreter(wanted: str | None, base: Path) -> str | None:
     That is the study's ``trial.python``, else the active environment's, else cloudtune's own.
     """
     if wanted:
-        path = (base / Path(wanted).expanduser()) if os.sep in wanted else Path(wanted)
-        return shutil.which(path)
+        named = str(base / Path(wanted).expanduser()) if os.sep in wanted else wanted
+        return shutil.which(named)
     for variable in ("VIRTUAL_ENV", "CONDA_PREFIX"):
         if home := os.environ.get(variable):
             folder = Path(home, "Scripts" if os.name == "nt" else "bin")

@@ -33,19 +33,27 @@ trial: {{script: train.py, metrics: {{score: 'score: (\\S+)'}}, python: {python}
 """
 
 
-def seconds(command: list[str], **more: object) -> float:
+def seconds(
+    command: list[str], lines: Path | None = None, env: dict[str, str] | None = None
+) -> float:
     """Return how long a command takes; it must succeed."""
-    begin = time.perf_counter()
-    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **more)  # type: ignore[call-overload]
-    took = time.perf_counter() - begin
-    if done.returncode:
-        raise SystemExit(f"{command} failed: {done.stderr.decode()}")
-    return took
+    with (lines or Path(os.devnull)).open() as words:
+        begin = time.perf_counter()
+        subprocess.run(
+            command,
+            stdin=words,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=env,
+            check=True,
+        )
+        return time.perf_counter() - begin
 
 
 def paired(label: str, ours: Callable[[], float], other: Callable[[], float], runs: int) -> None:
     """Measure two things in turn and print their medians and the ratio of the pairs."""
-    ours(), other()
+    ours()
+    other()
     pairs = [(ours(), other()) for _ in range(runs)]
     ratios = sorted(a / b for a, b in pairs)
     print(
@@ -59,22 +67,22 @@ def trials(folder: Path) -> None:
     """100 cold script trials on two workers against ``xargs -P2``, beyond the one-time start."""
     (folder / "train.py").write_text(SCRIPT)
     for count in (2, 102):
-        (folder / f"study{count}.yaml").write_text(STUDY.format(trials=count, python=sys.executable))
+        study = STUDY.format(trials=count, python=sys.executable)
+        (folder / f"study{count}.yaml").write_text(study)
     words = "\n".join(f"{k / 100}" for k in range(100))
     (folder / "words").write_text(words)
     env = {**os.environ, "CLOUDTUNE_HOME": str(folder / "state"), "PYTHONUNBUFFERED": "1"}
 
     def ours() -> float:
         many, few = (
-            seconds([CLOUDTUNE, "run", str(folder / f"study{count}.yaml")], env=env, cwd=folder)
+            seconds([CLOUDTUNE, "run", str(folder / f"study{count}.yaml")], env=env)
             for count in (102, 2)
         )
         return many - few
 
     def xargs() -> float:
         command = ["xargs", "-P2", "-n1", sys.executable, str(folder / "train.py"), "--x"]
-        with (folder / "words").open() as lines:
-            return seconds(command, stdin=lines, env=env)
+        return seconds(command, folder / "words", env)
 
     paired("100 trivial trials on two workers", ours, xargs, runs=9)
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,10 @@ def results(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in shown.stdout.splitlines()]
 
 
+def nothing_left_behind(run: str) -> bool:
+    return not left_behind(run)
+
+
 def left_behind(run: str) -> list[psutil.Process]:
     found: list[psutil.Process] = []
     for process in psutil.process_iter():
@@ -88,27 +93,24 @@ def test_ten_kills_and_resumes_lose_and_double_nothing(
     (tmp_path / "study.yaml").write_text(STUDY % (strategy, parallel), "utf-8")
     rng = random.Random(strategy)
     kept: dict[int, dict[str, Any]] = {}
-    run = ""
+    engines: list[subprocess.Popen[bytes]] = []
+    assert begin(tmp_path, "run", "study.yaml", "--detach").wait() == 0
+    run = the_run(tmp_path)
     for kill in range(10):
-        engine = begin(tmp_path, *(["resume"] if run else ["run", "study.yaml"]))
-        assert run or wait_for(lambda: (tmp_path / ".cloudtune" / "ledger.db").exists())
         time.sleep(rng.uniform(0.05, 0.9))
-        engine.kill()
-        engine.wait()
-        if not run:
-            assert wait_for(
-                lambda: (
-                    known_run(tmp_path) is not None
-                    or begin(tmp_path, "run", "study.yaml").wait() == 0
-                )
-            )
-            run = known_run(tmp_path) or ""
-        assert wait_for(lambda: not left_behind(run)), f"kill {kill} left processes"
+        with Ledger(tmp_path / ".cloudtune") as ledger:
+            engine = ledger.holder(run)
+        if engine:
+            os.kill(engine, signal.SIGKILL)
+        assert wait_for(partial(nothing_left_behind, run)), f"kill {kill} left processes"
         for trial in results(tmp_path):
             before = kept.get(trial["number"])
             if before and before["state"] == "completed":
                 assert trial == before
             kept[trial["number"]] = trial
+        engines.append(begin(tmp_path, "resume"))
+    for each in engines:
+        each.wait(timeout=60)
     assert begin(tmp_path, "resume").wait(timeout=60) == 0
     trials = results(tmp_path)
     completed = [trial for trial in trials if trial["state"] == "completed"]
@@ -134,12 +136,9 @@ def test_ten_kills_and_resumes_lose_and_double_nothing(
         assert {json.dumps(p) for p in asked} == {json.dumps(t["parameters"]) for t in completed}
 
 
-def known_run(folder: Path) -> str | None:
-    if not (folder / ".cloudtune" / "ledger.db").exists():
-        return None
+def the_run(folder: Path) -> str:
     with Ledger(folder / ".cloudtune") as ledger:
-        runs = ledger.runs()
-        return runs[0].id if runs else None
+        return ledger.run().id
 
 
 def test_ctrl_c_ends_gracefully_and_says_how_to_resume(tmp_path: Path) -> None:
@@ -160,9 +159,8 @@ def test_ctrl_c_ends_gracefully_and_says_how_to_resume(tmp_path: Path) -> None:
     engine.send_signal(signal.SIGINT)
     _, told = engine.communicate(timeout=30)
     assert engine.returncode == 130
-    run = known_run(tmp_path)
+    run = the_run(tmp_path)
     assert f"cloudtune resume {run}" in told
-    assert run
     assert not left_behind(run)
     assert begin(tmp_path, "resume").wait(timeout=60) == 0
     assert sum(trial["state"] == "completed" for trial in results(tmp_path)) == 12

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from .conftest import Bench
 
 READY = {"ready": [r"^READY(?P<value>1)$"]}
-REPORT = "import json\ndef report(step, **m):\n    open('reports.jsonl','a').write(json.dumps({'metrics': m, 'step': step})+'\\n')\n    open('doorbell','w').write('x')\n"
+REPORT = """\
+import json
+def report(step, **m):
+    with open("reports.jsonl", "a") as file:
+        file.write(json.dumps({"metrics": m, "step": step}) + "\n")
+    with open("doorbell", "w") as bell: bell.write("x")
+"""
 FOREVER = "import time\nprint('READY1')\ntime.sleep(1000)\n"
 
 
@@ -138,8 +144,12 @@ def test_reports_without_a_bell_arrive_at_the_end(bench: Bench) -> None:
 )
 def test_reports_that_cannot_be_read_fail_the_trial(bench: Bench, line: str, reason: str) -> None:
     (bench.folder / "line").write_text(line)
-    code = "open('reports.jsonl','w').write(open('../line').read()+'\\n')\nopen('doorbell','w').write('x')\n"
-    ended = bench.run(code + "import time; time.sleep(1000)")
+    ended = bench.run("""
+        import time
+        open('reports.jsonl', 'w').write(open('../line').read() + '\\n')
+        open('doorbell', 'w').write('x')
+        time.sleep(1000)
+    """)
     assert ended.state == "failed"
     assert reason in ended.reason
 
@@ -272,7 +282,8 @@ def test_stop_before_the_process_exists(bench: Bench) -> None:
 CHILD = """
     import os, subprocess, sys, time
     child = subprocess.Popen([sys.executable, '-c', 'import signal, time; '
-        'signal.signal(signal.SIGTERM, signal.SIG_IGN); signal.signal(signal.SIGHUP, signal.SIG_IGN); '
+        'signal.signal(signal.SIGTERM, signal.SIG_IGN); '
+        'signal.signal(signal.SIGHUP, signal.SIG_IGN); '
         'print("READY1", flush=True); time.sleep(1000)'], start_new_session={session})
     open('../child', 'w').write(str(child.pid))
 """

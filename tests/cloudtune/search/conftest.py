@@ -41,7 +41,7 @@ class Job:
     parallel: int = 1
     max_trials: int = 20
     prior: Sequence[Any] = ()
-    events: list[Event] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list[Event])
     length: Callable[[int], float] = lambda number: 1.0
     """How long a trial of a number takes, where several run at a time."""
 
@@ -101,13 +101,14 @@ class Job:
         running: list[tuple[float, int, Started]] = []
         now = 0.0
         while True:
-            while len(running) < self.parallel:
-                found = self.ask()
-                if not isinstance(found, Suggestion):
-                    break
+            found = self.ask()
+            while isinstance(found, Suggestion):
                 started = self.start(found)
                 entry = (now + self.length(started.number), len(self.events), started)
                 heapq.heappush(running, entry)
+                if len(running) == self.parallel:
+                    break
+                found = self.ask()
             if not running:
                 assert found == "done"
                 return self

@@ -18,12 +18,16 @@ SPACE: dict[str, Any] = {
     "shrink": {"type": "bool"},
     "degree": {"type": "int", "min": 2, "max": 3, "when": {"kernel": "poly", "shrink": True}},
 }
-WHOLE = [
+SHRINKS: list[tuple[bool, list[dict[str, int]]]] = [
+    (False, [{}]),
+    (True, [{"degree": 2}, {"degree": 3}]),
+]
+WHOLE: list[dict[str, Any]] = [
     *({"kernel": "rbf", "gamma": g, "shrink": s} for g in (0.1, 1.0) for s in (False, True)),
     *(
         {"kernel": "poly", "gamma": g, "shrink": s} | degree
         for g in (0.0, 0.5, 1.0)
-        for s, degrees in ((False, [{}]), (True, [{"degree": 2}, {"degree": 3}]))
+        for s, degrees in SHRINKS
         for degree in degrees
     ),
     {"kernel": True, "shrink": False},

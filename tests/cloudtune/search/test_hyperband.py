@@ -29,6 +29,14 @@ def by_x(given: Mapping[str, Any], resource: int | None) -> list[dict[str, float
     return [{"loss": given["x"] + 1 / (resource or 1)}]
 
 
+def always_fails(given: Mapping[str, Any], resource: int | None) -> None:
+    return None
+
+
+def uneven(number: int) -> float:
+    return 1 + number * 7 % 5
+
+
 def resources(run: Any) -> Counter[int]:
     return Counter(started.resource for started in run.starts)
 
@@ -101,7 +109,7 @@ def test_four_at_a_time_promote_the_same_trials(study: Callable[..., Study], job
         by_x,
         max_trials=49,
         parallel=4,
-        length=lambda number: 1 + number * 7 % 5,
+        length=uneven,
     ).run()
     runs = [{(s.number, s.resource) for s in run.starts} for run in (alone, together)]
     assert runs[0] == runs[1]
@@ -136,7 +144,7 @@ def test_failed_trials_do_not_go_on_and_hold_nobody_up(
     assert failed
     assert all(last[number].parameters["x"] < 0.4 for number in failed)
     assert run.strategy.ask(27) == "done"
-    nothing = job(study(resource="epochs"), lambda given, resource: None, max_trials=9).run()
+    nothing = job(study(resource="epochs"), always_fails, max_trials=9).run()
     assert len(nothing.starts) == 9
 
 

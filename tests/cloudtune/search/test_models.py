@@ -123,7 +123,7 @@ def test_earlier_trials_are_learned_from(
 
 def test_earlier_trials_outside_the_space_are_left_out(study_of: Callable[..., Study]) -> None:
     space = Space.of(study_of(parameters=MIXED))
-    good = {"lr": 1, "kind": "b", "depth": 3.0}
+    good: dict[str, Value] = {"lr": 1, "kind": "b", "depth": 3.0}
     assert fitting(space, 1, [Earlier(good, (0.5,))]) == [
         ({"lr": 1.0, "kind": "b", "depth": 3}, (0.5,))
     ]
@@ -162,8 +162,11 @@ def test_failed_and_cancelled_trials_teach_nothing_and_stopped_ones_do(
 
 
 def test_parallel_trials_are_kept_apart(study_of: Callable[..., Study], job: Any) -> None:
+    def answer(given: Mapping[str, float], resource: int | None) -> list[dict[str, float]]:
+        return [{"loss": given["x"]}]
+
     study = study_of(parameters={"x": UNIT, "y": UNIT}, strategy="bayesian")
-    run = job(study, lambda given, _: [{"loss": given["x"]}], max_trials=30, parallel=4).run()
+    run = job(study, answer, max_trials=30, parallel=4).run()
     assert len({tuple(started.parameters.values()) for started in run.starts}) == 30
 
 

@@ -158,7 +158,7 @@ class OddService:
             check=False,
         )
         reports = pot / "reports"
-        lines = reports.read_text("utf-8").splitlines() if reports.exists() else []
+        lines: list[str] = reports.read_text("utf-8").splitlines() if reports.exists() else []
         return RawTrial(
             number=number,
             id=f"{order['Dish']}/{number}",

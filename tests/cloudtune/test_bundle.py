@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cloudtune import bundle
+from cloudtune.errors import StudyError, UsageError
+
+needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="compares with git")
+
+
+def write(folder: Path, *names: str) -> None:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+
+
+def git(folder: Path, *words: str) -> None:
+    env = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+    subprocess.run(["git", *words], cwd=folder, check=True, capture_output=True, env=env)
+
+
+def listed(folder: Path) -> list[str]:
+    return bundle.files(folder, folder / "state")
+
+
+ODD = ["ümläut.py", "with space.py", "new\nline.py", "-dash.py", 'quo"te.py', "a/b/c.py"]
+
+
+def test_without_git_all_but_clutter(tmp_path: Path) -> None:
+    write(tmp_path, "b.py", "a.py", *ODD)
+    write(tmp_path, "__pycache__/x.pyc", ".cloudtune/ledger.db", ".git/config", "env/pyvenv.cfg")
+    write(tmp_path, "env/lib/x.py", "node_modules/x.js", "a/.DS_Store", "data/.hidden")
+    expected = sorted(["b.py", "a.py", "data/.hidden", *ODD], key=os.fsencode)
+    assert listed(tmp_path) == expected
+
+
+@needs_git
+def test_with_git_what_is_not_ignored(tmp_path: Path) -> None:
+    git(tmp_path, "init")
+    write(tmp_path, ".gitignore", "kept.log", "gone.py", "build/x", *ODD)
+    (tmp_path / ".gitignore").write_text("*.log\nbuild/\n__pycache__\n")
+    git(tmp_path, "add", "-f", "kept.log", "gone.py")
+    (tmp_path / "gone.py").unlink()
+    write(tmp_path, "other.log", "new.py", ".cloudtune/ledger.db", "sub/.cloudtune/x")
+    expected = sorted([".gitignore", "kept.log", "new.py", *ODD], key=os.fsencode)
+    assert listed(tmp_path) == expected
+    assert listed(tmp_path / "a") == ["b/c.py"]
+
+
+@needs_git
+def test_repositories_within_are_part_of_it(tmp_path: Path) -> None:
+    git(tmp_path, "init")
+    write(tmp_path, "a.py", "inner/b.py", "inner/no.log", "inner/.gitignore")
+    (tmp_path / "inner/.gitignore").write_text("*.log")
+    git(tmp_path / "inner", "init")
+    assert listed(tmp_path) == ["a.py", "inner/.gitignore", "inner/b.py"]
+
+
+@needs_git
+def test_a_folder_that_git_ignores_whole_is_taken_as_it_is(tmp_path: Path) -> None:
+    git(tmp_path, "init")
+    write(tmp_path, ".gitignore", "scratch/a.py")
+    (tmp_path / ".gitignore").write_text("scratch/")
+    assert listed(tmp_path / "scratch") == ["a.py"]
+
+
+def test_without_a_git_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, "a.py", ".git/config")
+    monkeypatch.setenv("PATH", "")
+    assert listed(tmp_path) == ["a.py"]
+
+
+def test_ignore_file(tmp_path: Path) -> None:
+    write(tmp_path, "data/big.bin", "data/keep.csv", "a.tmp", "x/a.tmp", "notes", "x/notes/y")
+    (tmp_path / ".cloudtuneignore").write_text("*.tmp\n/data/*\n!/data/keep.csv\nnotes/\n# no\n")
+    assert listed(tmp_path) == [".cloudtuneignore", "data/keep.csv", "notes"]
+
+
+PATTERNS = [
+    "*.py", "/a.py", "b/", "!b/", "a/**/c", "**/b", "b/**", "a*c", "[ab].py", "[!a].py", "?.py",
+    r"\#x", r"\!x", "#x", "x ", r"x\ ", "", "/", "a/b", "**", "*", "!*.py", "[a-c]x", "a**b",
+    "[", "[]]", "!a/b/c", "/*", "!/a", "b/*", "a/*/c", "**/a/**",
+]  # fmt: skip
+NAMES = [
+    "a.py", "b.py", "a/b/c", "a/b.py", "b/a.py", "b/b/b", "c", "x", "x ", "#x", "!x", "ab", "a/x/c",
+    "a/c/d", "bx/c.py", "]", "axb/c", "abc/abc",
+]  # fmt: skip
+
+
+@needs_git
+@given(st.lists(st.sampled_from(PATTERNS), max_size=4))
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_ignore_syntax_is_that_of_git(tmp_path: Path, patterns: list[str]) -> None:
+    tree = tmp_path / "tree"
+    if not tree.exists():
+        tree.mkdir()
+        git(tree, "init")
+        write(tree, *NAMES)
+    ignore = tmp_path / "ignore"
+    ignore.write_text("\n".join(patterns))
+    found = subprocess.run(
+        ["git", "ls-files", "-z", "--others", "--exclude-from", str(ignore)],
+        cwd=tree,
+        check=True,
+        capture_output=True,
+    )
+    expected = {os.fsdecode(name) for name in found.stdout.split(b"\0") if name}
+    shutil.copy(ignore, tree / bundle.IGNORE_FILE)
+    try:
+        assert set(listed(tree)) - {bundle.IGNORE_FILE} == expected
+    finally:
+        (tree / bundle.IGNORE_FILE).unlink()
+
+
+def test_links_out_of_the_folder_are_refused_all_at_once(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    write(source, "a.py")
+    write(tmp_path, "source-secret")
+    (source / "up").symlink_to("../source-secret")
+    (source / "abs").symlink_to("/etc")
+    (source / "fine").symlink_to("a.py")
+    with pytest.raises(StudyError) as caught:
+        listed(source)
+    assert [problem.path for problem in caught.value.problems] == ["trial.source"] * 2
+    assert "the link up points out of the source folder" in str(caught.value)
+    (source / ".cloudtuneignore").write_text("/up\n/abs\n")
+    assert listed(source) == [".cloudtuneignore", "a.py", "fine"]
+
+
+def test_no_folder(tmp_path: Path) -> None:
+    write(tmp_path, "file")
+    for path in (tmp_path / "nowhere", tmp_path / "file"):
+        with pytest.raises(UsageError, match="there is no folder"):
+            listed(path)
+
+
+def test_our_own_state_is_no_part_of_it(tmp_path: Path) -> None:
+    write(tmp_path, "a.py", "state/ledger.db", "state/runs/x/a.py", "statement", "sub/state/b")
+    assert listed(tmp_path) == ["a.py", "statement", "sub/state/b"]
+
+
+def test_special_files_are_left_out(tmp_path: Path) -> None:
+    write(tmp_path, "a.py")
+    os.mkfifo(tmp_path / "pipe")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(os.path.relpath(tmp_path / "socket"))
+        assert listed(tmp_path) == ["a.py"]
+
+
+def test_a_snapshot_is_the_same_bundle(tmp_path: Path) -> None:
+    source, copy = tmp_path / "source", tmp_path / "far" / "away" / "copy"
+    write(source, *ODD, "run.sh", "d/e")
+    (source / "run.sh").chmod(0o700)
+    (source / "a.py").symlink_to("ümläut.py")
+    (source / "d" / "abs").symlink_to((source / "a" / "b").absolute())
+    (source / "loose").symlink_to("not-there")
+    names = listed(source)
+    bundle.snapshot(source, names, copy)
+    assert listed(copy) == names
+    assert bundle.fingerprint(copy, names) == bundle.fingerprint(source, names)
+    assert (copy / "d" / "abs" / "c.py").read_text() == "a/b/c.py"
+    assert (copy / "d" / "abs").resolve().is_relative_to(copy)
+    assert os.access(copy / "run.sh", os.X_OK)
+    assert not os.access(copy / "d/e", os.X_OK)
+
+
+def test_each_change_changes_the_fingerprint(tmp_path: Path) -> None:
+    write(tmp_path, "a", "b")
+    seen = {bundle.fingerprint(tmp_path, listed(tmp_path))}
+
+    def differs() -> bool:
+        found = bundle.fingerprint(tmp_path, listed(tmp_path))
+        fresh = found not in seen
+        seen.add(found)
+        return fresh
+
+    assert not differs()
+    (tmp_path / "a").write_text("ab")
+    (tmp_path / "b").write_text("")
+    assert differs()
+    (tmp_path / "a").chmod(0o755)
+    assert differs()
+    (tmp_path / "b").rename(tmp_path / "c")
+    assert differs()
+    (tmp_path / "d").symlink_to("a")
+    assert differs()
+    (tmp_path / "d").unlink()
+    (tmp_path / "d").symlink_to("c")
+    assert differs()
+    os.utime(tmp_path / "a", (1, 1))
+    assert not differs()

@@ -1,0 +1,260 @@
+"""The tree of parameters: what is active, how much there is, and each value's own spelling."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cloudtune.space import (
+    Space,
+    Value,
+    count_of,
+    excluding,
+    find,
+    resolved_scale,
+    same,
+    spread,
+    text,
+    value_at,
+    values_of,
+)
+from cloudtune.study import FloatParameter, Parameter, Study
+
+
+def space_of(**parameters: Any) -> Space:
+    return Space.of(Study.model_validate({"parameters": parameters}, context={"parts_only": True}))
+
+
+def one(**parameter: Any) -> Parameter:
+    return space_of(x=parameter).nodes[0].parameter
+
+
+TREE: dict[str, Any] = {
+    "gamma": [
+        {"type": "float", "min": 0, "max": 1, "step": 0.5, "when": {"kernel": "rbf"}},
+        {"type": "int", "min": 1, "max": 2, "when": {"kernel": ["poly", True]}},
+    ],
+    "kernel": {"type": "categorical", "values": ["linear", "rbf", "poly", True]},
+    "coef": {"type": "bool", "when": {"kernel": "poly", "gamma": 2}},
+    "batch": {"type": "discrete", "values": [16, 32]},
+    "deep": {"type": "bool", "when": {"coef": True, "batch": 16}},
+}
+
+
+def test_values_are_the_same_only_if_their_kinds_are() -> None:
+    kinds: list[Value] = [1, "1", True, "True", 2.5]
+    for left, right in itertools.combinations(kinds, 2):
+        assert not same(left, right)
+    assert same(4, 4.0)
+    assert same(False, False)
+    assert not same(0, False)
+
+
+@pytest.mark.parametrize(
+    ("value", "spelling"),
+    [(True, "True"), (1, "1"), (1.0, "1.0"), (1e-5, "1e-05"), ("007", "007"), (0.1, "0.1")],
+)
+def test_every_value_has_one_spelling(value: Value, spelling: str) -> None:
+    assert text(value) == spelling
+
+
+def test_parents_come_first_and_the_rest_in_the_order_of_the_file() -> None:
+    names = [node.name for node in space_of(**TREE).nodes]
+    assert names == ["kernel", "gamma", "gamma", "coef", "batch", "deep"]
+
+
+def test_keys_are_unique_whatever_the_names() -> None:
+    unit = {"type": "float", "min": 0, "max": 1}
+    space = space_of(**{"x": [unit, unit, unit], "x#2": [unit, unit], "x#3#": unit})
+    assert len({node.key for node in space.nodes}) == 6
+    assert [node.key for node in space_of(x=[unit, unit]).nodes] == ["x", "x#2"]
+
+
+def test_conditions_in_a_circle_are_an_error() -> None:
+    flag = {"type": "bool"}
+    with pytest.raises(ValueError, match="cycle"):
+        space_of(a=flag | {"when": {"b": True}}, b=flag | {"when": {"a": True}})
+
+
+@pytest.mark.parametrize(
+    ("assignment", "active"),
+    [
+        ({"kernel": "linear", "gamma": 2, "coef": True, "batch": 16}, ["kernel", "batch"]),
+        ({"kernel": "rbf", "gamma": 0.5, "batch": 16}, ["kernel", "gamma", "batch"]),
+        ({"kernel": True, "gamma": 2, "batch": 16}, ["kernel", "gamma", "batch"]),
+        ({"kernel": "poly", "gamma": 2, "coef": False}, ["kernel", "gamma", "coef", "batch"]),
+        (
+            {"kernel": "poly", "gamma": 2, "coef": True, "batch": 16},
+            ["kernel", "gamma", "coef", "batch", "deep"],
+        ),
+        ({"kernel": 1, "gamma": 2}, ["kernel", "batch"]),
+        ({}, ["kernel", "batch"]),
+    ],
+)
+def test_a_child_of_an_inactive_parent_is_inactive(
+    assignment: dict[str, Value], active: list[str]
+) -> None:
+    space = space_of(**TREE)
+    assert [node.name for node in space.active(assignment)] == active
+    assert set(space.restrict(assignment)) == set(active) & set(assignment)
+
+
+def test_the_grid_is_everything_once_and_its_size_is_known() -> None:
+    space = space_of(**TREE)
+    whole = list(space.grid())
+    assert space.size == len(whole) == 19
+    seen = {tuple((name, type(v), v) for name, v in each.items()) for each in whole}
+    assert len(seen) == len(whole)
+    for one_of_them in whole:
+        active = [node.name for node in space.active(one_of_them)]
+        assert active == list(one_of_them)
+
+
+def test_a_size_needs_no_listing() -> None:
+    long = {"type": "int", "min": 1, "max": 10**9}
+    assert space_of(a=long, b=long, c={"type": "bool"}).size == 2 * 10**18
+    assert space_of(a=long, b={"type": "float", "min": 0, "max": 1}).size is None
+    with pytest.raises(ValueError, match="b has no countable values"):
+        next(space_of(a=long, b={"type": "float", "min": 0, "max": 1}).grid())
+
+
+def test_the_grid_lists_nothing_ahead() -> None:
+    long = {"type": "int", "min": 1, "max": 10**15}
+    found = itertools.islice(space_of(a=long, b=long).grid(), 2)
+    assert list(found) == [{"a": 1, "b": 1}, {"a": 1, "b": 2}]
+
+
+@pytest.mark.parametrize(
+    ("parameter", "values"),
+    [
+        ({"type": "bool"}, (False, True)),
+        ({"type": "int", "min": 1, "max": 8, "step": 3}, (1, 4, 7)),
+        ({"type": "int", "min": -1, "max": 1}, (-1, 0, 1)),
+        ({"type": "float", "min": 0.1, "max": 0.45, "step": 0.1}, (0.1, 0.2, 0.3, 0.4)),
+        ({"type": "float", "min": 0, "max": 0.3, "step": 0.1}, (0.0, 0.1, 0.2, 0.3)),
+        ({"type": "float", "min": 2, "max": 2}, (2.0,)),
+        ({"type": "discrete", "values": [0.5, 4]}, (0.5, 4.0)),
+        ({"type": "categorical", "values": ["1", 1, True]}, ("1", 1, True)),
+    ],
+)
+def test_values_are_counted_and_found_at_their_places(
+    parameter: dict[str, Any], values: tuple[Value, ...]
+) -> None:
+    made = one(**parameter)
+    assert values_of(made) == values
+    assert count_of(made) == len(values)
+    assert tuple(value_at(made, place) for place in range(len(values))) == values
+    for value in values:
+        own = find(made, value)
+        assert own == value
+        assert type(own) is type(value)
+
+
+def test_a_continuum_has_no_places() -> None:
+    made = one(type="float", min=0, max=1)
+    assert values_of(made) is None
+    assert count_of(made) is None
+    with pytest.raises(ValueError, match="no countable values"):
+        value_at(made, 0)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "own"),
+    [
+        ({"type": "float", "min": 0, "max": 4}, 4, 4.0),
+        ({"type": "float", "min": 0, "max": 4}, 4.1, None),
+        ({"type": "float", "min": 0, "max": 4}, True, None),
+        ({"type": "float", "min": 0, "max": 4}, "1", None),
+        ({"type": "float", "min": 0, "max": 4}, math.nan, None),
+        ({"type": "float", "min": 0, "max": 1, "step": 0.1}, 0.1 + 0.2, 0.3),
+        ({"type": "float", "min": 0, "max": 1, "step": 0.1}, 0.35, None),
+        ({"type": "int", "min": 0, "max": 4}, 3.0, 3),
+        ({"type": "int", "min": 0, "max": 4}, 3.5, None),
+        ({"type": "int", "min": 0, "max": 4, "step": 2}, 3, None),
+        ({"type": "int", "min": 0, "max": 1}, True, None),
+        ({"type": "discrete", "values": [16, 32]}, 16.0, 16),
+        ({"type": "discrete", "values": [16, 32]}, 17, None),
+        ({"type": "categorical", "values": ["1", True]}, 1, None),
+        ({"type": "categorical", "values": [2, True]}, True, True),
+        ({"type": "bool"}, 1, None),
+        ({"type": "bool"}, "True", None),
+    ],
+)
+def test_a_value_gets_the_parameters_own_spelling(
+    parameter: dict[str, Any], value: Value, own: Value | None
+) -> None:
+    found = find(one(**parameter), value)
+    assert found == own
+    assert type(found) is type(own)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "scale"),
+    [
+        ({"type": "float", "min": 0.01, "max": 1}, "log"),
+        ({"type": "float", "min": 0.011, "max": 1}, "linear"),
+        ({"type": "float", "min": 0, "max": 1000}, "linear"),
+        ({"type": "int", "min": 1, "max": 100}, "log"),
+        ({"type": "discrete", "values": [1, 5, 100]}, "log"),
+        ({"type": "discrete", "values": [16, 32, 64]}, "linear"),
+    ],
+)
+def test_auto_is_log_from_two_orders_of_magnitude_on(parameter: dict[str, Any], scale: str) -> None:
+    made: Any = one(**parameter, scale="auto")
+    assert resolved_scale(made) == scale
+    said: Any = one(**parameter)
+    assert resolved_scale(said) == "linear"
+
+
+def test_excluding_conditions_share_a_parent_and_no_value() -> None:
+    assert excluding({"k": ["a"]}, {"k": ["b", "c"]})
+    assert excluding({"k": ["a"], "m": [1]}, {"k": ["a"], "m": [True]})
+    assert not excluding({"k": ["a", "b"]}, {"k": ["b"]})
+    assert not excluding({"k": ["a"]}, {"m": ["b"]})
+    assert not excluding({}, {"m": ["b"]})
+
+
+def scaled(low: float, high: float, scale: str) -> FloatParameter:
+    said = {"type": "float", "min": low, "max": high, "scale": scale}
+    return FloatParameter.model_validate(said)
+
+
+BOUND = st.floats(-1e300, 1e300) | st.sampled_from([0.0, 1e-300, 5e-324, 1.0, 1e308, -1e308])
+
+
+@settings(deadline=None, derandomize=True)
+@given(BOUND, BOUND, st.sampled_from(["linear", "log", "reverse_log", "auto"]), st.data())
+def test_spread_rises_from_bound_to_bound_on_every_scale(
+    left: float, right: float, scale: Any, data: st.DataObject
+) -> None:
+    low, high = sorted([left, right])
+    if scale == "log":
+        low, high = sorted([abs(left) or 1.0, abs(right) or 1.0])
+    made = scaled(low, high, scale)
+    shares = sorted(data.draw(st.lists(st.floats(0, 1), min_size=2, max_size=5)))
+    found = [spread(made, share) for share in shares]
+    assert all(low <= value <= high for value in found)
+    slack = 1e-12 * max(abs(low), abs(high))
+    assert all(a <= b + slack for a, b in itertools.pairwise(found))
+    near = slack + 1e-300 if scale == "reverse_log" else 0
+    assert spread(made, 0) == pytest.approx(low, rel=1e-9, abs=near)
+    assert spread(made, 1) == pytest.approx(high, rel=1e-9, abs=near)
+
+
+def test_spread_halves_by_the_scale() -> None:
+    def middle(low: float, high: float, scale: Any) -> float:
+        return spread(scaled(low, high, scale), 0.5)
+
+    assert middle(2, 4, "linear") == 3
+    assert middle(0.01, 1, "log") == pytest.approx(0.1)
+    assert middle(0.01, 1, "reverse_log") == pytest.approx(0.91)
+    assert middle(0.01, 1, "auto") == pytest.approx(0.1)
+    # Without a logarithm at 0, a thousandth of the range stands for the finest difference.
+    assert middle(0, 1, "reverse_log") == pytest.approx(1.001 - math.sqrt(0.001 * 1.001))
+    ints: Any = one(type="int", min=1, max=100, scale="log")
+    assert spread(ints, 0.5) == pytest.approx(10)

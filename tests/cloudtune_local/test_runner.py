@@ -1,0 +1,439 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+
+from cloudtune import trial
+from cloudtune.errors import UsageError
+from cloudtune.events import Ended, Measured, Started
+from cloudtune.execution import keeper
+from cloudtune.provider import RunnerPlace
+from cloudtune_local.contract import THREADS
+from cloudtune_local.runner import LocalRunner
+
+ROOT = Path(trial.__file__).parents[1]
+
+
+class Job:
+    """A job of the local provider whose source is a folder that tests write."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.run = f"run{os.getpid()}{name}"
+        self.folder = folder / "job"
+        self.folder.mkdir()
+        self.source = folder / "source"
+        self.source.mkdir()
+        self._inbox: SimpleQueue[Measured | Ended] = SimpleQueue()
+        self.seen: list[Measured | Ended] = []
+        self.request: dict[str, Any] = {
+            "source": str(self.source),
+            "script": "train.py",
+            "python": sys.executable,
+            "args": [],
+            "arguments": "flags",
+            "constants": {},
+            "resource": None,
+            "parameters": [],
+            "inputs": {},
+            "env": {},
+            "metrics": {},
+            "cpus": None,
+            "gpus": [],
+            "gpus_per_trial": 0,
+            "parallel": 1,
+            "grace": 5.0,
+        }
+        self._runner: LocalRunner | None = None
+
+    def write(self, code: str) -> None:
+        (self.source / "train.py").write_text(textwrap.dedent(code))
+
+    @property
+    def runner(self) -> LocalRunner:
+        if self._runner is None:
+            place = RunnerPlace(self.folder, self._inbox.put)
+            self._runner = LocalRunner(self.request, self.run, place)
+        return self._runner
+
+    def start(self, number: int = 1, **changes: Any) -> None:
+        changes.setdefault("parameters", {})
+        self.runner.start(Started(number=number, time=time.time(), **changes))
+
+    def next(self) -> Measured | Ended:
+        event = self._inbox.get(timeout=60)
+        self.seen.append(event)
+        return event
+
+    def end(self) -> Ended:
+        while not isinstance(event := self.next(), Ended):
+            pass
+        return event
+
+    def run_one(self, number: int = 1, **changes: Any) -> str:
+        """Run a trial to its good end and return what it printed."""
+        self.start(number, **changes)
+        ended = self.end()
+        assert ended.state == "completed", ended
+        return (self.folder / "trials" / str(number) / "log.txt").read_text()
+
+    def measured(self) -> list[tuple[int, dict[str, float]]]:
+        return [(e.step, dict(e.metrics)) for e in self.seen if isinstance(e, Measured)]
+
+    def close(self) -> None:
+        if self._runner is not None:
+            self._runner.close()
+
+
+@pytest.fixture
+def job(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Job]:
+    made = Job(tmp_path, f"{hash(request.node.nodeid) & 0xFFFFFFFF:x}")
+    yield made
+    made.close()
+    assert keeper.marked(made.run) == []
+
+
+def test_an_unmodified_argparse_script(job: Job) -> None:
+    job.write("""
+        import argparse
+        parser = argparse.ArgumentParser()
+        parser.add_argument("-C", type=float, required=True)
+        C = parser.parse_args().C
+        for epoch in range(1, 4): print(f"epoch {epoch} val_acc: {C * epoch:.2f}")
+    """)
+    job.request |= {"metrics": {"acc": [r"val_acc: (\S+)"]}, "parameters": ["C"]}
+    job.run_one(parameters={"C": 0.25})
+    assert job.measured() == [(1, {"acc": 0.25}), (2, {"acc": 0.5}), (3, {"acc": 0.75})]
+
+
+def test_a_script_that_imports_us(job: Job) -> None:
+    job.write("""
+        from cloudtune.trial import *
+        from cloudtune.trial import trial_id
+        p = params()
+        assert type(p["n"]) is int and p["k"] == "007", p
+        open(output_dir() + "/model", "w").write("m")
+        print(trial_id())
+        report(loss=p["n"] / 4, step=2)
+        report({"b:c": 1})
+    """)
+    job.request["constants"] = {"n": 1}
+    said = job.run_one(parameters={"n": 2, "k": "007"})
+    assert said == f"{job.run}-1\n"
+    assert job.measured() == [(2, {"loss": 0.5}), (1, {"b:c": 1.0})]
+    assert (job.folder / "trials" / "1" / "output" / "model").read_text() == "m"
+
+
+def test_each_trial_has_its_own_copy_of_the_source(job: Job) -> None:
+    (job.source / "sub").mkdir()
+    (job.source / "sub" / "data").write_text("as it was")
+    (job.source / "tool.sh").write_text("#!/bin/sh\necho tool\n")
+    (job.source / "tool.sh").chmod(0o755)
+    (job.source / "link").symlink_to("sub/data")
+    job.write("""
+        import os, subprocess
+        print(open("link").read(), subprocess.check_output(["./tool.sh"], text=True).strip())
+        open("sub/data", "w").write("changed")
+        print(os.path.basename(os.getcwd()), os.path.islink("link"))
+    """)
+    for number in (1, 2):
+        assert job.run_one(number) == "as it was tool\nwork True\n"
+    assert (job.source / "sub" / "data").read_text() == "as it was"
+
+
+def test_the_copy_that_was_made_when_the_run_began_is_used(job: Job) -> None:
+    (job.folder / "source").mkdir()
+    (job.folder / "source" / "train.py").write_text("print('then')")
+    job.write("print('now')")
+    assert job.run_one() == "then\n"
+
+
+def test_a_command_needs_no_source(job: Job) -> None:
+    del job.request["script"]
+    job.request |= {"source": None, "command": ["sh", "-c", 'echo "$0 $1 $X"', "{{C}}"]}
+    job.request |= {"parameters": ["C"], "args": ["$(touch /tmp/x); `id`"], "env": {"X": "a b"}}
+    assert job.run_one(parameters={"C": "; exit 3"}) == "; exit 3 $(touch /tmp/x); `id` a b\n"
+
+
+def test_python_in_a_command_is_the_trials_python(job: Job) -> None:
+    del job.request["script"]
+    job.request["command"] = ["python", "-c", "import sys; print(sys.prefix)"]
+    assert job.run_one() == sys.prefix + "\n"
+
+
+def test_what_cannot_be_started_says_why(job: Job) -> None:
+    del job.request["script"]
+    job.request["command"] = ["no-such-program"]
+    job.start()
+    assert job.end().reason == "cannot be started: there is no no-such-program"
+
+
+def test_a_variable_from_our_environment(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    job.write("import os; print(os.environ['TOKEN'])")
+    job.request["env"] = {"TOKEN": {"from_env": "OUR_TOKEN"}}
+    with pytest.raises(UsageError, match="takes OUR_TOKEN from the environment"):
+        assert job.runner
+    monkeypatch.setenv("OUR_TOKEN", "s3cret")
+    assert job.run_one() == "s3cret\n"
+    for path in job.folder.rglob("*"):
+        if path.is_file() and path.name != "log.txt":
+            assert b"s3cret" not in path.read_bytes()
+
+
+PRINT_THREADS = (
+    "import os\nprint(*(os.environ.get(n) for n in ('OMP_NUM_THREADS', 'MKL_NUM_THREADS')))"
+)
+
+
+@pytest.mark.parametrize(
+    ("request_", "outside", "said"),
+    [
+        ({"cpus": 3}, {}, "3 3"),
+        ({"cpus": 3, "env": {"OMP_NUM_THREADS": "9"}}, {}, "9 3"),
+        ({"cpus": 3}, {"OMP_NUM_THREADS": "7"}, "3 3"),
+        ({}, {}, "None None"),
+        ({"parallel": 10_000}, {}, "1 1"),
+        ({"parallel": 10_000}, {"OMP_NUM_THREADS": "7"}, "7 1"),
+    ],
+)
+def test_threads(
+    job: Job,
+    monkeypatch: pytest.MonkeyPatch,
+    request_: dict[str, Any],
+    outside: dict[str, str],
+    said: str,
+) -> None:
+    for name in THREADS:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in outside.items():
+        monkeypatch.setenv(name, value)
+    job.write(PRINT_THREADS)
+    job.request |= request_
+    assert job.run_one() == said + "\n"
+
+
+def test_trials_at_one_time_see_different_gpus(job: Job) -> None:
+    job.write("""
+        import os, time
+        from cloudtune.trial import report
+        print(os.environ["CUDA_VISIBLE_DEVICES"])
+        report(a=1)
+        while not os.path.exists("../../../go"): time.sleep(0.01)
+    """)
+    job.request |= {"gpus": ["0", "1", "GPU-x", "3"], "gpus_per_trial": 2, "parallel": 2}
+    for number in (1, 2):
+        job.start(number)
+    assert {job.next().number, job.next().number} == {1, 2}
+    (job.folder / "go").touch()
+    assert {job.end().number, job.end().number} == {1, 2}
+    job.start(3)
+    job.end()
+    logs = [(job.folder / "trials" / str(n) / "log.txt").read_text() for n in (1, 2, 3)]
+    assert logs == ["0,1\n", "GPU-x,3\n", "0,1\n"]
+
+
+CONTINUED = """
+    import os
+    from cloudtune.trial import params, report, checkpoint_dir, output_dir
+    path = checkpoint_dir() + "/at"
+    begin = int(open(path).read()) if os.path.exists(path) else 0
+    print("from", begin, "to", params()["epochs"], os.listdir("."))
+    open("litter", "w")
+    for epoch in range(begin, params()["epochs"]): report(loss=epoch)
+    open(path, "w").write(str(params()["epochs"]))
+    print("END x=1")
+"""
+
+
+def test_more_of_the_resource_goes_on_where_the_trial_left_off(job: Job) -> None:
+    job.write(CONTINUED)
+    job.request |= {"resource": "epochs", "metrics": {"x": [r"x=(\d)"]}}
+    job.run_one(resource=2)
+    said = job.run_one(resource=3)
+    assert said.splitlines() == [
+        "from 0 to 2 ['train.py']",
+        "END x=1",
+        "from 2 to 3 ['train.py']",
+        "END x=1",
+    ]
+    loss = [(step, m["loss"]) for step, m in job.measured() if "loss" in m]
+    assert loss == [(1, 0.0), (2, 1.0), (3, 2.0)]
+    assert [step for step, m in job.measured() if "x" in m] == [1, 2]
+
+
+def test_who_goes_on_for_an_interrupted_trial_takes_over_its_checkpoint(job: Job) -> None:
+    job.write(CONTINUED)
+    job.request["resource"] = "epochs"
+    job.run_one(1, resource=2)
+    assert job.run_one(2, resource=3, replaces=1).startswith("from 2 to 3")
+
+
+def test_without_a_resource_nothing_is_taken_over(job: Job) -> None:
+    job.write(CONTINUED)
+    job.request["constants"] = {"epochs": 2}
+    job.run_one(1)
+    assert job.run_one(2, replaces=1).startswith("from 0 to 2")
+
+
+def test_reports_that_nobody_took_note_of_are_recovered(job: Job) -> None:
+    job.write("from cloudtune.trial import report\nfor n in range(5): report(a=n)")
+    job.run_one()
+    recovered = job.runner.recover({1: 3, 2: 0})
+    assert [(m.number, m.step, m.metrics) for m in recovered] == [
+        (1, 4, {"a": 3.0}),
+        (1, 5, {"a": 4.0}),
+    ]
+    assert [m.time for m in recovered] == [e.time for e in job.seen[3:5]]
+
+
+ENGINE = """
+import json, sys, threading, time
+from pathlib import Path
+from queue import SimpleQueue
+from cloudtune.events import Started
+from cloudtune.provider import RunnerPlace
+from cloudtune_local.runner import LocalRunner
+request, run, folder = json.loads(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
+inbox = SimpleQueue()
+runner = LocalRunner(request, run, RunnerPlace(folder, inbox.put))
+for number in (1, 2):
+    runner.start(Started(number, time.time(), {}))
+    inbox.get()
+print("ALL", flush=True)
+threading.Event().wait()
+"""
+
+
+def test_a_new_runner_ends_what_a_killed_one_left(job: Job) -> None:
+    job.write("""
+        import signal, time
+        from cloudtune.trial import report
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        report(a=1)
+        time.sleep(1000)
+    """)
+    job.request["grace"] = 1000
+    words = [sys.executable, "-c", ENGINE, json.dumps(job.request), job.run, str(job.folder)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as engine:
+        assert engine.stdout is not None
+        assert engine.stdout.readline() == "ALL\n"
+        engine.kill()
+    assert len(keeper.marked(job.run)) == 2
+    assert [m.metrics for m in job.runner.recover({1: 0, 2: 1})] == [{"a": 1.0}]
+    assert keeper.marked(job.run) == []
+
+
+@pytest.mark.parametrize("installed", [False, True])
+def test_our_module_is_there_for_any_python(job: Job, tmp_path: Path, installed: bool) -> None:
+    own = tmp_path / "site"
+    if installed:
+        (own / "cloudtune").mkdir(parents=True)
+        (own / "cloudtune" / "__init__.py").write_text("import cloudtune.other\nown = 1\n")
+        (own / "cloudtune" / "other.py").write_text("here = True\n")
+        (own / "cloudtune" / "trial.py").write_text("raise ImportError('of another version')\n")
+    job.write(f"""
+        import sys
+        sys.path.append({str(own)!r})
+        from cloudtune.trial import report
+        import cloudtune
+        print(cloudtune.__name__, getattr(cloudtune, "own", None), "other" in dir(cloudtune))
+        report(a=1)
+    """)
+    job.request["env"] = {"PYTHONPATH": "", "PYTHONNOUSERSITE": "1"}
+    job.request["python"] = os.path.realpath(sys.executable)
+    assert job.run_one() == ("cloudtune 1 True\n" if installed else "cloudtune None False\n")
+    assert job.measured() == [(1, {"a": 1.0})]
+
+
+SHOW = """
+    import os, sys
+    from cloudtune.trial import params, inputs, trial_id
+    print(sys.argv, params(), {n: type(v).__name__ for n, v in params().items()}, inputs())
+    print(os.path.basename(os.getcwd()), sorted(os.listdir(".")), sys.stdin.read() == "")
+    print([n for n in sorted(os.environ) if n.startswith(("CLOUDTUNE", "PYTHON", "X_"))])
+"""
+
+
+@pytest.mark.parametrize("style", ["flags", "equals", "assign", "json", "env", "none"])
+def test_directly_and_by_the_launcher_a_script_sees_the_same(
+    job: Job, tmp_path: Path, style: str
+) -> None:
+    job.write(SHOW)
+    parameters: dict[str, Any] = {"C": -1e-05, "kernel": "007", "n": 3, "b": True}
+    definitions: list[dict[str, Any]] = [
+        {"name": "C", "type": "float"},
+        {"name": "kernel", "type": "categorical", "values": ["007", 7]},
+        {"name": "n", "type": "int"},
+        {"name": "b", "type": "bool"},
+        {"name": "gamma", "type": "float", "when": {"kernel": [7]}},
+    ]
+    job.request |= {
+        "args": ["--data={{inputs.train}}", "--gamma", "{{gamma}}", "{{n}}"],
+        "arguments": style,
+        "constants": {"epochs": 2},
+        "parameters": [*parameters, "gamma"],
+        "inputs": {"train": "/in"},
+        "env": {"X_1": "one"},
+    }
+    direct = job.run_one(parameters=parameters)
+
+    work = tmp_path / "archive" / "work"
+    package = tmp_path / "archive" / "package"
+    work.mkdir(parents=True)
+    (package / "cloudtune").mkdir(parents=True)
+    (package / "cloudtune" / "__init__.py").touch()
+    (package / "cloudtune" / "trial.py").write_bytes(Path(trial.__file__).read_bytes())
+    (work / "train.py").write_bytes((job.source / "train.py").read_bytes())
+    study = trial.launch_file(
+        {key: job.request[key] for key in ("script", "args", "arguments", "parameters", "env")},
+        definitions,
+        {"epochs": 2},
+        {"train": "/in"},
+        job.run,
+    )
+    (package / trial.STUDY_FILE).write_text(json.dumps(study))
+    words = [f"--{name}={trial.text(value)}" for name, value in parameters.items()]
+    launched = subprocess.run(
+        [sys.executable, package / "cloudtune" / "trial.py", *words, "--gamma=0.5"],
+        cwd=work,
+        env={k: v for k, v in os.environ.items() if k != "CLOUDTUNE_TRIAL"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert launched.stdout == direct, launched.stderr
+
+
+def test_stop_and_close(job: Job) -> None:
+    job.write("""
+        import time
+        from cloudtune.trial import report, should_stop
+        should_stop()
+        report(a=1)
+        while not should_stop(): time.sleep(0.01)
+        print("saved")
+    """)
+    job.start(1)
+    job.next()
+    job.runner.stop(1)
+    assert job.end().state == "completed"
+    job.start(2)
+    job.next()
+    job.runner.stop(2, now=True)
+    assert job.end().reason == f"killed by {signal.SIGKILL.name}"
+    job.start(3)
+    job.next()
+    job.runner.close()
+    assert job.end().number == 3
+    job.runner.stop(3)
