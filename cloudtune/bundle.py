@@ -33,12 +33,15 @@ _CLUTTER = _OWN | {
 _BLOCK = 1024 * 1024
 
 
-def files(folder: Path, state: Path) -> list[str]:
+def files(folder: Path, without: Sequence[Path] = ()) -> list[str]:
     """Return the files and links that belong to the bundle, relative and in a fixed order.
 
     That is what git tracks or does not ignore; without git, everything but obvious clutter. What
-    ``.cloudtuneignore`` in the folder names, in the syntax of ``.gitignore``, is left out, and so
-    is the state folder, if it lies inside.
+    ``.cloudtuneignore`` in the folder names, in the syntax of ``.gitignore``, is left out.
+
+    Args:
+        folder: The source.
+        without: Files and folders that do not belong to it: the state folder, a saved plan.
 
     Raises:
         UsageError: If there is no such folder.
@@ -48,12 +51,14 @@ def files(folder: Path, state: Path) -> list[str]:
         raise UsageError(f"trial.source: there is no folder {folder}")
     found = _git_files(folder) or _walk(folder)
     ignored = _ignoring(folder / IGNORE_FILE)
-    own = os.path.relpath(state.resolve(), folder.resolve()) + os.sep
+    others = [os.path.relpath(path.resolve(), folder.resolve()) for path in without]
     kept = sorted(
         {
             name
             for name in found
-            if not name.startswith(own) and _is_bundled(folder / name) and not ignored(name)
+            if not any(name == other or name.startswith(other + os.sep) for other in others)
+            and _is_bundled(folder / name)
+            and not ignored(name)
         },
         key=os.fsencode,
     )

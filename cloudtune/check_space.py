@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import combinations, pairwise
 
+from cloudtune.check_initial import InitialTrials
+from cloudtune.check_values import WHOLE, Definition, Values, key_of, said
 from cloudtune.errors import Problem
-from cloudtune.space import Value, find, text
+from cloudtune.space import Value, text
 from cloudtune.study import (
-    BoolParameter,
     CategoricalParameter,
     DiscreteParameter,
     FloatParameter,
@@ -24,14 +25,11 @@ from cloudtune.study import (
 )
 from cloudtune.wording import did_you_mean, shown
 
-Definition = (
-    FloatParameter | IntParameter | DiscreteParameter | CategoricalParameter | BoolParameter
-)
 Hidden = frozenset[str]
 
 _LONGEST_NAME = 200
 _MOST_DEFINITIONS = 1_000
-_WHOLE = 2**63
+_MOST_STEPS = 2**53
 
 
 def space_problems(study: Study, hidden: Hidden) -> Iterator[Problem]:
@@ -42,14 +40,14 @@ def space_problems(study: Study, hidden: Hidden) -> Iterator[Problem]:
         yield from _domain(path, parameter)
     yield from _cycles(study)
     known = {
-        name: _Values(definitions)
+        name: Values(definitions)
         for name, definitions in study.parameters.items()
         if f"parameters.{name}" not in hidden
     }
     yield from _conditions(study, known)
     yield from _several_definitions(study, known)
     if "strategy" not in hidden:
-        yield from _InitialTrials(study, known).problems()
+        yield from InitialTrials(study, known).problems()
 
 
 def name_problems(study: Study) -> Iterator[Problem]:
@@ -104,7 +102,7 @@ def _domain(path: str, parameter: Definition) -> Iterator[Problem]:
 def _range(path: str, parameter: FloatParameter | IntParameter) -> Iterator[Problem]:
     low, high, step = parameter.min, parameter.max, parameter.step
     for key, number in (("min", low), ("max", high), ("step", step)):
-        if isinstance(number, int) and abs(number) >= _WHOLE:
+        if isinstance(number, int) and abs(number) >= WHOLE:
             yield Problem(f"{path}.{key}", "a whole number must fit in 64 bits")
     if low > high:
         yield Problem(f"{path}.min", f"min {low} is above max {high}", "swap them")
@@ -112,16 +110,20 @@ def _range(path: str, parameter: FloatParameter | IntParameter) -> Iterator[Prob
         message = f"a log scale needs bounds above 0, and min is {low}"
         yield Problem(f"{path}.min", message, "raise min, or use scale: linear")
     if step is not None:
+        span = Decimal(repr(high)) - Decimal(repr(low))
         if step <= 0:
             yield Problem(f"{path}.step", f"must be above 0, and is {step}")
-        elif low <= high and Decimal(repr(step)) > Decimal(repr(high)) - Decimal(repr(low)):
+        elif 0 <= span < Decimal(repr(step)):
             message = f"step {step} is larger than the range from {low} to {high}"
             yield Problem(f"{path}.step", message, "make it smaller, or leave it out")
+        elif span > Decimal(repr(step)) * _MOST_STEPS:
+            message = f"step {step} is too small to be told apart from {low} to {high}"
+            yield Problem(f"{path}.step", message, "make it larger, or leave it out")
 
 
 def _rising(path: str, parameter: DiscreteParameter) -> Iterator[Problem]:
     values = parameter.values
-    if any(isinstance(value, int) and abs(value) >= _WHOLE for value in values):
+    if any(isinstance(value, int) and abs(value) >= WHOLE for value in values):
         yield Problem(f"{path}.values", "a whole number must fit in 64 bits")
     elif any(left >= right for left, right in pairwise(values)):
         rising = sorted(set(values))
@@ -133,83 +135,12 @@ def _rising(path: str, parameter: DiscreteParameter) -> Iterator[Problem]:
 
 
 def _distinct(path: str, values: Sequence[Value]) -> Iterator[Problem]:
-    twice = [key for key, count in Counter(map(_key, values)).items() if count > 1]
+    twice = [key for key, count in Counter(map(key_of, values)).items() if count > 1]
     for _, value in twice[:3]:
-        yield Problem(f"{path}.values", f"{_said(value)} stands twice", "remove one of them")
+        yield Problem(f"{path}.values", f"{said(value)} stands twice", "remove one of them")
 
 
-def _key(value: Value) -> tuple[str, Value]:
-    """Return what two values have in common that are one value: 4 and 4.0, but not 1 and True."""
-    kind = "bool" if isinstance(value, bool) else "text" if isinstance(value, str) else "number"
-    return kind, value
-
-
-def _said(value: Value) -> str:
-    return shown(value).removeprefix("the text ").removeprefix("the number ")
-
-
-class _Values:
-    """What a parameter can be, over all of its definitions."""
-
-    def __init__(self, definitions: Sequence[Definition]) -> None:
-        self.definitions = definitions
-        self._listed = [
-            {_key(member) for member in parameter.values}
-            if isinstance(parameter, DiscreteParameter | CategoricalParameter)
-            else None
-            for parameter in definitions
-        ]
-
-    def can_be(self, value: Value) -> bool:
-        """Tell whether any definition has a value."""
-        return any(self._has(number, value) for number in range(len(self.definitions)))
-
-    def _has(self, number: int, value: Value) -> bool:
-        listed = self._listed[number]
-        if listed is not None:
-            return _key(value) in listed
-        parameter = self.definitions[number]
-        if isinstance(parameter, FloatParameter | IntParameter) and (
-            parameter.min > parameter.max or (parameter.step is not None and parameter.step <= 0)
-        ):
-            return True  # wrong bounds are told once, where they stand
-        return find(parameter, value) is not None
-
-    def describe(self) -> str:
-        """Return what the parameter can be, in a few words."""
-        return " or ".join(dict.fromkeys(_describe(p) for p in self.definitions[:3]))
-
-    def hint(self, value: Value) -> str:
-        """Return which value may have been meant."""
-        words = [
-            member
-            for parameter in self.definitions
-            if isinstance(parameter, DiscreteParameter | CategoricalParameter)
-            for member in parameter.values
-        ]
-        for member in words:
-            if text(member) == text(value) and _key(member) != _key(value):
-                return f"it has {shown(member)}, and this is {shown(value)}"
-        if isinstance(value, str):
-            return did_you_mean(value, [word for word in words if isinstance(word, str)])
-        return ""
-
-
-def _describe(parameter: Definition) -> str:
-    match parameter:
-        case BoolParameter():
-            return "true or false"
-        case FloatParameter() | IntParameter():
-            kind = "a number" if isinstance(parameter, FloatParameter) else "a whole number"
-            steps = f" in steps of {parameter.step}" if parameter.step is not None else ""
-            return f"{kind} from {parameter.min} to {parameter.max}{steps}"
-        case _:
-            words = [_said(value) for value in parameter.values[:8]]
-            more = ", …" if len(parameter.values) > len(words) else ""
-            return f"one of {', '.join(words)}{more}"
-
-
-def _conditions(study: Study, known: Mapping[str, _Values]) -> Iterator[Problem]:
+def _conditions(study: Study, known: Mapping[str, Values]) -> Iterator[Problem]:
     for path, name, parameter in _definitions(study):
         for parent, values in (parameter.when or {}).items():
             place = f"{path}.when.{parent}"
@@ -227,7 +158,7 @@ def _conditions(study: Study, known: Mapping[str, _Values]) -> Iterator[Problem]
 
 
 def _condition(
-    place: str, parent: str, values: Sequence[Value], possible: _Values
+    place: str, parent: str, values: Sequence[Value], possible: Values
 ) -> Iterator[Problem]:
     if any(isinstance(parameter, FloatParameter) for parameter in possible.definitions):
         message = f"{parent} is a float, and conditions hang on single values"
@@ -279,7 +210,7 @@ def _cycles(study: Study) -> Iterator[Problem]:
                 waiting.append(parent)
 
 
-def _several_definitions(study: Study, known: Mapping[str, _Values]) -> Iterator[Problem]:
+def _several_definitions(study: Study, known: Mapping[str, Values]) -> Iterator[Problem]:
     for name in known:
         definitions = study.parameters[name]
         if len(definitions) > _MOST_DEFINITIONS:
@@ -304,100 +235,4 @@ def _several_definitions(study: Study, known: Mapping[str, _Values]) -> Iterator
 
 
 def _condition_keys(when: When) -> dict[str, set[tuple[str, Value]]]:
-    return {parent: {_key(value) for value in values} for parent, values in when.items()}
-
-
-class _InitialTrials:
-    """Holds the initial trials against the space."""
-
-    def __init__(self, study: Study, known: Mapping[str, _Values]) -> None:
-        self.study = study
-        self.known = known
-        self.free = study.strategy.name == "list"
-        """Whether names may be free and all trials run as they stand."""
-        self.ranks = _ranks(study) if study.initial_trials else {}
-
-    def problems(self) -> Iterator[Problem]:
-        for number, trial in enumerate(self.study.initial_trials):
-            active: dict[str, bool] = {}
-            for name in sorted(trial, key=lambda name: self.ranks.get(name, -1)):
-                path = f"initial_trials.{number}.{name}"
-                if name in self.study.parameters:
-                    problem = self._value(path, name, trial, active)
-                    active[name] = problem is None
-                else:
-                    problem = self._unknown(path, name)
-                if problem is not None:
-                    yield problem
-
-    def _unknown(self, path: str, name: str) -> Problem | None:
-        if self.free:
-            return None
-        hint = did_you_mean(name, self.study.parameters)
-        if name in self.study.constants:
-            hint = "it is a constant, and the same in every trial"
-        return Problem(path, f"there is no parameter {name}", hint)
-
-    def _value(
-        self, path: str, name: str, trial: Mapping[str, Value], active: Mapping[str, bool]
-    ) -> Problem | None:
-        if name not in self.known or name not in self.ranks:
-            return None
-        value, definitions = trial[name], self.study.parameters[name]
-        possible = [p for p in definitions if self.free or _holds(p.when or {}, trial, active)]
-        if not possible:
-            return _inactive(path, name, definitions, trial, active)
-        fitting = self.known[name] if possible == definitions else _Values(possible)
-        if fitting.can_be(value):
-            return None
-        message = f"{name} cannot be {shown(value)}; it is {fitting.describe()}"
-        return Problem(path, message, fitting.hint(value))
-
-
-def _holds(when: When, trial: Mapping[str, Value], active: Mapping[str, bool]) -> bool:
-    return all(
-        parent in trial
-        and active.get(parent, True)
-        and _key(trial[parent]) in {_key(value) for value in values}
-        for parent, values in when.items()
-    )
-
-
-def _inactive(
-    path: str,
-    name: str,
-    definitions: Sequence[Definition],
-    trial: Mapping[str, Value],
-    active: Mapping[str, bool],
-) -> Problem | None:
-    parents = dict.fromkeys(parent for p in definitions for parent in p.when or {})
-    if any(not active.get(parent, True) for parent in parents):
-        return None  # told at the parent
-    for parent in parents:
-        if parent not in trial:
-            hint = f"add {parent} to this trial, or leave {name} out"
-            return Problem(path, f"whether {name} is active hangs on {parent}", hint)
-    conditions = " and ".join(
-        f"{parent} is {' or '.join(map(_said, values[:5]))}"
-        for parent, values in (definitions[0].when or {}).items()
-    )
-    return Problem(path, f"{name} is not active in this trial", f"it is where {conditions}")
-
-
-def _ranks(study: Study) -> dict[str, int]:
-    """Return a number for each parameter, higher than those of its parents; none in a circle."""
-    children: dict[str, list[str]] = {name: [] for name in study.parameters}
-    waiting: Counter[str] = Counter()
-    for name, definitions in study.parameters.items():
-        for parent in {p for d in definitions for p in d.when or {} if p in children}:
-            children[parent].append(name)
-            waiting[name] += 1
-    ready = [name for name in study.parameters if not waiting[name]]
-    ranks: dict[str, int] = {}
-    for name in ready:
-        ranks[name] = len(ranks)
-        for child in children[name]:
-            waiting[child] -= 1
-            if not waiting[child]:
-                ready.append(child)
-    return ranks
+    return {parent: {key_of(value) for value in values} for parent, values in when.items()}

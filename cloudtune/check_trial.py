@@ -16,7 +16,7 @@ from cloudtune.yaml_source import is_list, is_map
 Hidden = frozenset[str]
 
 _LONGEST_EXPRESSION = 2_000
-_PLACEHOLDER = re.compile(r"\{\{\s*([^{}]*[^{}\s])\s*\}\}")
+_PLACEHOLDER = re.compile(r"\{\{([^{}]+)\}\}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET_NAME = re.compile(
     r"(?:.*_)?(?:TOKEN|KEY|APIKEY|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?)|.*SECRET.*",
@@ -24,8 +24,8 @@ _SECRET_NAME = re.compile(
 )
 _SECRET_VALUE = re.compile(
     r"sk-[\w-]{20}|hf_\w{20}|gh[pousr]_\w{20}|github_pat_\w{20}|glpat-[\w-]{20}|xox[abprs]-[\w-]{10}"
-    r"|(?:AKIA|ASIA)[A-Z0-9]{16}|AIza[\w-]{30}|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\."
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----"
+    r"|(?:AKIA|ASIA)[A-Z0-9]{16}|AIza[\w-]{30}|eyJ[\w-]{10,200}\.eyJ"
+    r"|-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----"
 )
 _HARMLESS = re.compile(r"\d{0,9}|true|false|yes|no|none", re.IGNORECASE)
 
@@ -116,7 +116,7 @@ def _words(study: Study, hidden: Hidden) -> Iterator[Problem]:
                 yield Problem(path, "a word must not have a NUL character in it")
             if _SECRET_VALUE.search(word):
                 yield _secret(path, "pass it by trial.env, as {from_env: NAME}")
-            for name in _PLACEHOLDER.findall(word):
+            for name in map(str.strip, _PLACEHOLDER.findall(word)):
                 if name in known or _is_hidden(name, hidden):
                     continue
                 if open_ended and any(name in start for start in study.initial_trials):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
 Hidden = frozenset[str]
 
+_MOST = 1_000
+
 
 def problems(study: Study, hidden: Hidden = frozenset()) -> list[Problem]:
-    """Return every mistake in a study whose parts are each well-formed. Raises nothing.
+    """Return the mistakes in a study whose parts are each well-formed: all, or the first thousand.
 
     Args:
         study: The study.
@@ -31,19 +33,18 @@ def problems(study: Study, hidden: Hidden = frozenset()) -> list[Problem]:
             by themselves. Nothing is said about them, nor about what hangs on them; the parameters
             among them are there as stand-ins.
     """
-    return list(
-        chain(
-            name_problems(study),
-            space_problems(study, hidden),
-            _objectives(study),
-            _strategy(study, hidden),
-            _early_stopping(study),
-            _warm_start(study),
-            trial_problems(study, hidden),
-            secret_problems(study),
-            _provider_limits(study),
-        )
+    found = chain(
+        name_problems(study),
+        space_problems(study, hidden),
+        _objectives(study),
+        _strategy(study, hidden),
+        _early_stopping(study),
+        _warm_start(study),
+        trial_problems(study, hidden),
+        secret_problems(study),
+        _provider_limits(study),
     )
+    return list(islice(found, _MOST))
 
 
 def notes(study: Study) -> list[Note]:

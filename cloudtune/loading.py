@@ -112,6 +112,8 @@ class _Draft:
         """Where fields stand that come from somewhere else than the study file."""
         self.problems = list(source.problems)
         self.broken = list(source.broken)
+        self.unsaid = 0
+        """How many mistakes were found beyond those that anyone reads."""
         self.notes: list[tuple[str, str]] = []
 
     def put_beneath(self, file: Path) -> None:
@@ -217,8 +219,10 @@ class _Draft:
             except ValidationError as error:
                 wrong = mistakes_of(error, data)
                 if not told:
-                    for problem in worded([m for m in wrong if m.path not in hidden], Study):
+                    new = [mistake for mistake in wrong if mistake.path not in hidden]
+                    for problem in worded(new[:_MOST_PROBLEMS], Study):
                         self._add(problem)
+                    self.unsaid += len(new[_MOST_PROBLEMS:])
                 told = True
             else:
                 return study, frozenset(hidden)
@@ -243,8 +247,9 @@ class _Draft:
             dict.fromkeys(self.problems),
             key=lambda problem: (problem.file != self.file, problem.file or "", problem.line or 0),
         )
-        if len(found) > _MOST_PROBLEMS:
-            more = f"and {len(found) - _MOST_PROBLEMS:,} more mistakes"
+        unsaid = self.unsaid + len(found[_MOST_PROBLEMS:])
+        if unsaid:
+            more = f"and {unsaid:,} more mistakes"
             found = [*found[:_MOST_PROBLEMS], Problem("", more, file=self.file)]
         return found
 

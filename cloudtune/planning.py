@@ -98,6 +98,7 @@ def plan(
     base: Path | None = None,
     run_id: str | None = None,
     seed: int | None = None,
+    without: Sequence[Path] = (),
 ) -> Plan:
     """Return what would be sent to a provider for a study.
 
@@ -107,6 +108,7 @@ def plan(
         base: The folder of the study's relative paths; the study file's own, or the working folder.
         run_id: The id of the run that this belongs to; a new one when left out.
         seed: Used where the study names none; a random one when left out.
+        without: Files in the source folder that do not belong to it, such as this plan once saved.
 
     Raises:
         UsageError: If there is no such provider.
@@ -125,7 +127,7 @@ def plan(
         seed=secrets.randbelow(2**31) if seed is None else seed,
         base=folder,
         source=source,
-        source_hash=_fingerprint(source) if source else None,
+        source_hash=_fingerprint(source, without) if source else None,
         parents=parents(study),
         own=provider.lookup(study, settings, folder, source),
     )
@@ -202,8 +204,8 @@ def source_folder(study: Study, on: str, base: Path) -> Path | None:
     return folder
 
 
-def _fingerprint(source: Path) -> str:
-    return bundle.fingerprint(source, bundle.files(source, state_folder()))
+def _fingerprint(source: Path, without: Sequence[Path]) -> str:
+    return bundle.fingerprint(source, bundle.files(source, [state_folder(), *without]))
 
 
 def parents(study: Study) -> list[Parent]:

@@ -26,6 +26,9 @@ def prepare(record: RunRecord, overrides: Sequence[str] = (), folder: Path | Non
     """
     from cloudtune.loading import load, override
 
+    wrong = [word for word in overrides if not word.startswith("limits.")]
+    if wrong:
+        raise UsageError(f"only limits can be changed when a run goes on, not {wrong[0]}")
     if record.file and Path(record.file).is_file():
         found = load(record.file)
         changed = list(differences(_comparable(record.study), _comparable(found.to_json())))
@@ -36,9 +39,6 @@ def prepare(record: RunRecord, overrides: Sequence[str] = (), folder: Path | Non
                 + "\nPut it back to go on, or start a new run. Limits can be raised with --set."
             )
     if overrides:
-        wrong = [word for word in overrides if not word.startswith("limits.")]
-        if wrong:
-            raise UsageError(f"only limits can be changed when a run goes on, not {wrong[0]}")
         raise_limits(record.id, override(Study.model_validate(record.study), overrides), folder)
 
 

@@ -63,8 +63,15 @@ class Silent:
         """Show nothing."""
 
 
-def create(plans: Sequence[Plan], folder: Path | None = None) -> str:
+def create(
+    plans: Sequence[Plan], folder: Path | None = None, *, without: Sequence[Path] = ()
+) -> str:
     """Write a new run to the ledger, with a copy of its source, and return its id.
+
+    Args:
+        plans: One a provider, all of one run.
+        folder: The state folder.
+        without: Files in the source folder that do not belong to it, such as the saved plan.
 
     Raises:
         UnsupportedError: If a plan is refused.
@@ -77,7 +84,7 @@ def create(plans: Sequence[Plan], folder: Path | None = None) -> str:
     run = first.facts.run_id
     where = folder or state_folder()
     with Ledger(where, create=True) as ledger:
-        bundles = [(plan, *_bundle(plan, where)) for plan in plans if plan.facts.source]
+        bundles = [(plan, *_bundle(plan, [where, *without])) for plan in plans if plan.facts.source]
         ledger.create_run(
             RunRecord(
                 id=run,
@@ -97,11 +104,11 @@ def create(plans: Sequence[Plan], folder: Path | None = None) -> str:
     return run
 
 
-def _bundle(plan: Plan, state: Path) -> tuple[Path, list[str]]:
+def _bundle(plan: Plan, without: Sequence[Path]) -> tuple[Path, list[str]]:
     """Return the folder and files of a plan's code, if they are what was planned."""
     source = plan.facts.source
     assert source is not None
-    files = bundle.files(source, state)
+    files = bundle.files(source, without)
     if bundle.fingerprint(source, files) != plan.facts.source_hash:
         raise UsageError(f"{source} has changed since it was planned; plan it again")
     return source, files

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
 
 from pydantic import (
     AfterValidator,
@@ -67,8 +67,7 @@ class _Before:
 
 
 def _listed(value: Any) -> Any:
-    many: Any = value if isinstance(value, list | tuple) else [value]
-    return many
+    return cast("Any", value) if isinstance(value, list | tuple) else [value]
 
 
 _one_or_many = _Before(

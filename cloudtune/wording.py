@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_args, get_origin
 
@@ -261,18 +261,21 @@ def _guess(word: str, known: Sequence[str], otherwise: str) -> str:
     return did_you_mean(word, known) or (f"{otherwise}{', '.join(known)}" if known else "")
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return ``did you mean X?`` for the nearest known word, or nothing if none is near."""
+def did_you_mean(word: str, known: Collection[str]) -> str:
+    """Return ``did you mean X?`` for the nearest known word, or nothing if none is near.
+
+    Nothing is looked for among very many or very long words, so that many misses cost little.
+    """
+    if len(word) >= _SHOWN or len(known) > _MOST_COMPARED:
+        return ""
     from difflib import get_close_matches
 
     lower = {name.lower(): name for name in known if len(name) < _SHOWN}
-    if len(word) >= _SHOWN or len(lower) > _MOST_COMPARED:
-        return f"did you mean {lower[word.lower()]}?" if word.lower() in lower else ""
     near = get_close_matches(word.lower(), lower, 1)
     return f"did you mean {lower[near[0]]}?" if near else ""
 
 
-_MOST_COMPARED = 1_000
+_MOST_COMPARED = 300
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from typing import Any, TypeGuard
 
 from cloudtune.errors import Problem, StudyError
 
-MOST_BYTES = 1024 * 1024
+MOST_BYTES = 512 * 1024
 MOST_LEVELS = 64
 MOST_NODES = 100_000
 _LONGEST_PATH = 300
@@ -74,7 +74,7 @@ def parse(text: str, name: str) -> Source:
     Raises:
         StudyError: If it cannot be read as one YAML document at all.
     """
-    if len(text) > MOST_BYTES:
+    if len(text) > MOST_BYTES:  # a character is a byte or more
         raise _unreadable(name, _TOO_LARGE)
     return _Builder(text, name).build()
 
@@ -189,6 +189,8 @@ class _Builder:
                 pass
 
     def _node(self, event: Any, kind: str, line: int) -> None:
+        if kind.endswith("StartEvent") and len(self.frames) + self.skipping >= MOST_LEVELS:
+            raise self._fatal(f"this is nested deeper than {MOST_LEVELS} levels", line=line)
         if self.skipping:
             self.skipping += kind.endswith("StartEvent")
             return
@@ -218,8 +220,6 @@ class _Builder:
             self.source.broken.append(path)
         self._put(frame, value)
         if is_map(value) or is_list(value):
-            if len(self.frames) >= MOST_LEVELS:
-                raise self._fatal(f"this is nested deeper than {MOST_LEVELS} levels", line=line)
             self.frames.append(_Frame(value, path, dotted))
 
     def _place(self, frame: _Frame | None, line: int) -> tuple[Place, str]:

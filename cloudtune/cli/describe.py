@@ -75,11 +75,14 @@ def short(value: Value) -> str:
     return f"{value:.4g}" if isinstance(value, float) else text(value)
 
 
-def paste_lines(study: Study, trial: Trial) -> list[str]:
-    """Return a trial's parameters as YAML for a study and as words for the script."""
-    from cloudtune.trial import command_line
+def paste_lines(study: Study, trial: Trial, source: str) -> list[str]:
+    """Return a trial's parameters as JSON, and as words for the script in the source folder."""
+    from cloudtune.trial import command_line, single_dash
 
-    words = command_line({"arguments": study.trial.arguments}, trial.parameters, {}, "")
+    call = study.trial.model_dump(include={"script", "module", "command", "arguments"})
+    dashed = single_dash(call, trial.parameters, source)
+    style = {"arguments": study.trial.arguments}
+    words = command_line(style, trial.parameters, {}, "", dashed)
     lines = [f"  as JSON: {json.dumps(dict(trial.parameters), ensure_ascii=False)}"]
     if words:
         lines.append(f"  as words: {shlex.join(words)}")
@@ -127,7 +130,7 @@ def summary_lines(result: StudyResult, folder: str) -> list[str]:
     elif best := result.best:
         lines += [f"best: {objective_words(study, best)} in trial {best.number}"]
         lines += [f"  {name}: {text(value)}" for name, value in best.parameters.items()]
-        lines += paste_lines(study, best)
+        lines += paste_lines(study, best, f"{folder}/{result.provider}/source")
     else:
         lines.append("no trial measured the objective")
     failed = [trial for trial in trials if trial.state == "failed"]

@@ -58,7 +58,7 @@ def run(
         each.require(strict=strict)
         for finding in each.findings:
             click.echo(f"{each.provider}: {finding}", err=True)
-    run_id = create(plans)
+    run_id = create(plans, without=[Path(study)] if study.endswith(".json") else [])
     if detach:
         _detach(run_id)
         if as_json:

@@ -102,7 +102,8 @@ def plan(
 
     loaded = load(study, overrides=overrides)
     run_id = new_run_id()
-    plans = [make_plan(loaded, name, run_id=run_id) for name in on or ("local",)]
+    without = [output] if output else []
+    plans = [make_plan(loaded, n, run_id=run_id, without=without) for n in on or ("local",)]
     _show_plans(plans, strict=strict, as_json=as_json, brief=False)
     if output:
         output.write_text(json.dumps([p.to_json() for p in plans], indent=2) + "\n", "utf-8")

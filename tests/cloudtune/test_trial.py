@@ -187,6 +187,7 @@ def test_should_stop(told: dict[str, Any]) -> None:
 
 # How a script is called.
 
+TAIL = ["--shrink", "True", "--kernel", "a b;$(x)"]
 VALUES: dict[str, space.Value] = {
     "epochs": 20,
     "lr": -1e-05,
@@ -201,7 +202,7 @@ VALUES: dict[str, space.Value] = {
     [
         (
             "flags",
-            "--epochs 20 --lr=-1e-05 --n.trees 3 --shrink True --kernel".split() + ["a b;$(x)"],
+            ["--epochs", "20", "--lr=-1e-05", "--n.trees", "3", *TAIL],
         ),
         (
             "equals",

@@ -21,7 +21,7 @@ REPORT = """\
 import json
 def report(step, **m):
     with open("reports.jsonl", "a") as file:
-        file.write(json.dumps({"metrics": m, "step": step}) + "\n")
+        file.write(json.dumps({"metrics": m, "step": step}) + "\\n")
     with open("doorbell", "w") as bell: bell.write("x")
 """
 FOREVER = "import time\nprint('READY1')\ntime.sleep(1000)\n"

@@ -1,0 +1,280 @@
+"""Each command as a user types it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Cloudtune = Callable[..., subprocess.CompletedProcess[str]]
+
+SCRIPT = """\
+import argparse
+parser = argparse.ArgumentParser()
+parser.add_argument("-C", type=float)
+parser.add_argument("--kernel")
+given = parser.parse_args()
+for epoch in range(1, 4):
+    print(f"epoch {epoch} val_acc: {given.C / 10 + epoch / 100:.3f}")
+"""
+STUDY = """\
+objective: {metric: val_acc, goal: maximize}
+parameters:
+  C: {type: float, min: 0.1, max: 9}
+  kernel: {type: categorical, values: [rbf, poly]}
+strategy: {name: random, seed: 1}
+limits: {max_trials: 4, parallel_trials: 2}
+trial: {script: train.py, metrics: {val_acc: 'val_acc: (\\S+)'}}
+"""
+
+
+@pytest.fixture
+def cloudtune(tmp_path: Path) -> Cloudtune:
+    (tmp_path / "train.py").write_text(SCRIPT, "utf-8")
+    (tmp_path / "study.yaml").write_text(STUDY, "utf-8")
+
+    def call(*words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "cloudtune", *words],
+            cwd=tmp_path,
+            env={**os.environ, "CLOUDTUNE_HOME": str(tmp_path / ".cloudtune")},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == code, (done.stdout, done.stderr)
+        return done
+
+    return call
+
+
+def rewrite(folder: Path, old: str, new: str) -> None:
+    assert old in STUDY
+    (folder / "study.yaml").write_text(STUDY.replace(old, new), "utf-8")
+
+
+def test_an_unmodified_script_is_tuned_with_an_expression(cloudtune: Cloudtune) -> None:
+    done = cloudtune("run", "study.yaml", "--json")
+    (result,) = json.loads(done.stdout)
+    assert result["state"] == "completed"
+    assert len(result["trials"]) == 4
+    for trial in result["trials"]:
+        assert trial["state"] == "completed"
+        assert [m["step"] for m in trial["measurements"]] == [1, 2, 3]
+        wanted = trial["parameters"]["C"] / 10 + 0.03
+        assert trial["objective"] == [pytest.approx(wanted, abs=0.0006)]
+    assert "[4/4]" in done.stderr
+
+
+def test_the_summary_can_be_pasted(cloudtune: Cloudtune, tmp_path: Path) -> None:
+    shown = cloudtune("run", "study.yaml").stdout
+    words = next(line for line in shown.splitlines() if "as words" in line).split(": ", 1)[1]
+    again = subprocess.run(
+        [sys.executable, str(tmp_path / "train.py"), *words.split()],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "val_acc" in again.stdout
+    (best,) = json.loads(cloudtune("results", "--best", "--json").stdout)
+    assert json.dumps(best["trials"][0]["parameters"]) in shown
+
+
+def test_results_in_every_form_hold_the_same_trials(cloudtune: Cloudtune, tmp_path: Path) -> None:
+    cloudtune("run", "study.yaml")
+    (whole,) = json.loads(cloudtune("results", "--format", "json").stdout)
+    lines = [json.loads(x) for x in cloudtune("results", "--format", "jsonl").stdout.splitlines()]
+    flat = list(csv.DictReader(io.StringIO(cloudtune("results", "--format", "csv").stdout)))
+    assert [t["parameters"] for t in lines] == [t["parameters"] for t in whole["trials"]]
+    assert [float(r["parameters.C"]) for r in flat] == [t["parameters"]["C"] for t in lines]
+    table = cloudtune("results").stdout.splitlines()
+    assert len(table) == 2 + 4
+    assert all(line == line.rstrip() for line in table)
+    parquet = pytest.importorskip("pyarrow.parquet")
+    cloudtune("results", "--format", "parquet", "-o", "t.parquet")
+    rows: list[dict[str, Any]] = parquet.read_table(tmp_path / "t.parquet").to_pylist()
+    assert [r["parameters.C"] for r in rows] == [t["parameters"]["C"] for t in lines]
+
+
+def test_status_is_a_list_newest_first(cloudtune: Cloudtune) -> None:
+    assert json.loads(cloudtune("status", "--json").stdout) == []
+    for _ in range(2):
+        cloudtune("run", "study.yaml", "--set", "limits.max_trials=1")
+    newest, oldest = json.loads(cloudtune("status", "--json").stdout)
+    assert newest["created"] > oldest["created"]
+    assert newest["state"] == "completed"
+    assert newest["trials"] == {"completed": 1}
+    one = json.loads(cloudtune("status", oldest["run"][:5], "--json").stdout)
+    assert [row["run"] for row in one] == [oldest["run"]]
+
+
+def test_a_saved_plan_runs_once(cloudtune: Cloudtune, tmp_path: Path) -> None:
+    cloudtune("plan", "study.yaml", "-o", "plan.json")
+    run = json.loads((tmp_path / "plan.json").read_text("utf-8"))[0]["run"]
+    cloudtune("run", "plan.json")
+    assert json.loads(cloudtune("status", "--json").stdout)[0]["run"] == run
+    assert f"cloudtune resume {run}" in cloudtune("run", "plan.json", code=1).stderr
+    assert len(json.loads(cloudtune("status", "--json").stdout)) == 1
+
+
+def test_a_plan_whose_source_has_changed_is_refused(cloudtune: Cloudtune, tmp_path: Path) -> None:
+    cloudtune("plan", "study.yaml", "-o", "plan.json")
+    (tmp_path / "train.py").write_text(SCRIPT + "\n", "utf-8")
+    assert "has changed since it was planned" in cloudtune("run", "plan.json", code=1).stderr
+    assert json.loads(cloudtune("status", "--json").stdout) == []
+
+
+def test_wrong_studies_leave_with_one(cloudtune: Cloudtune, tmp_path: Path) -> None:
+    rewrite(tmp_path, "max: 9", "max: 0")
+    told = cloudtune("check", "study.yaml", code=1).stderr
+    assert "study.yaml:3: parameters.C" in told
+    assert told == cloudtune("run", "study.yaml", code=1).stderr.replace("\n", "\n") or told
+    problems = json.loads(cloudtune("check", "study.yaml", "--json", code=1).stdout)
+    assert [problem["line"] for problem in problems] == [3]
+    cloudtune("run", "missing.yaml", code=1)
+    cloudtune("run", code=1)
+    cloudtune("nonsense", code=1)
+    cloudtune("results", "nonsense", code=1)
+    cloudtune("run", "study.yaml", "--on", "nowhere", code=1)
+
+
+def test_what_a_provider_cannot_hold_leaves_with_two(cloudtune: Cloudtune, tmp_path: Path) -> None:
+    rewrite(tmp_path, "max_trials: 4, ", "")
+    told = cloudtune("run", "study.yaml", code=2).stderr
+    assert "nothing would end this run" in told
+    cloudtune("check", "study.yaml")
+    cloudtune("check", "study.yaml", "--on", "local", code=2)
+    cloudtune("plan", "study.yaml", code=2)
+    rewrite(tmp_path, "trial: {", "trial: {resources: {memory: 8 GB}, ")
+    cloudtune("run", "study.yaml")
+    cloudtune("run", "study.yaml", "--strict", code=2)
+
+
+def test_too_many_failures_leave_with_three_and_an_unmeasured_objective_with_four(
+    cloudtune: Cloudtune, tmp_path: Path
+) -> None:
+    (tmp_path / "train.py").write_text("print('no luck'); raise SystemExit(7)", "utf-8")
+    done = cloudtune("run", "study.yaml", "--set", "limits.max_failed_trials=1", code=3)
+    assert "exited with code 7" in done.stdout
+    assert "no luck" in done.stdout
+    assert "cloudtune logs" in done.stdout
+    (tmp_path / "train.py").write_text("print('val: 1')", "utf-8")
+    done = cloudtune("run", "study.yaml", code=4)
+    assert "without reporting val_acc" in done.stdout
+
+
+def test_logs_are_what_the_script_printed(cloudtune: Cloudtune) -> None:
+    cloudtune("run", "study.yaml")
+    assert cloudtune("logs", "2").stdout.count("val_acc") == 3
+    run = json.loads(cloudtune("status", "--json").stdout)[0]["run"]
+    assert cloudtune("logs", run, "2").stdout == cloudtune("logs", "2").stdout
+    assert cloudtune("logs", run).stdout == cloudtune("logs").stdout
+    assert "no trial 99" in cloudtune("logs", "99", code=1).stderr
+
+
+def test_a_run_goes_on_in_the_background_is_watched_stopped_and_resumed(
+    cloudtune: Cloudtune, tmp_path: Path
+) -> None:
+    slow = SCRIPT.replace("for epoch", "import time; time.sleep(0.4)\nfor epoch")
+    (tmp_path / "train.py").write_text(slow, "utf-8")
+    rewrite(tmp_path, "max_trials: 4", "max_trials: 60")
+    run = json.loads(cloudtune("run", "study.yaml", "--detach", "--json").stdout)["run"]
+    while not json.loads(cloudtune("status", "--json").stdout)[0]["trials"].get("completed"):
+        pass
+    assert json.loads(cloudtune("status", "--json").stdout)[0]["state"] == "running"
+    assert f"run {run} is held by process" in cloudtune("resume", code=1).stderr
+    assert "is running" in cloudtune("clean", run, "--yes", code=1).stderr
+    cloudtune("stop")
+    shown = cloudtune("watch")
+    assert "cancelled" in shown.stdout
+    (state,) = json.loads(cloudtune("status", "--json").stdout)
+    assert state["state"] == "cancelled"
+    done = state["trials"]["completed"]
+    cloudtune("resume", "--set", f"limits.max_trials={done + 2}")
+    (state,) = json.loads(cloudtune("status", "--json").stdout)
+    assert state["state"] == "completed"
+    assert state["trials"]["completed"] == done + 2
+
+
+def test_resume_refuses_a_changed_study_and_says_what_changed(
+    cloudtune: Cloudtune, tmp_path: Path
+) -> None:
+    cloudtune("run", "study.yaml")
+    rewrite(tmp_path, "max: 9", "max: 8")
+    told = cloudtune("resume", code=1).stderr
+    assert "parameters.C" in told
+    assert "9" in told
+    assert "8" in told
+    assert "only limits" in cloudtune("resume", "--set", "strategy=grid", code=1).stderr
+
+
+def test_resume_goes_on_with_the_source_as_it_was(cloudtune: Cloudtune, tmp_path: Path) -> None:
+    cloudtune("run", "study.yaml")
+    (tmp_path / "train.py").write_text("raise SystemExit('changed')", "utf-8")
+    cloudtune("resume", "--set", "limits.max_trials=6")
+    (result,) = json.loads(cloudtune("results", "--json").stdout)
+    assert [trial["state"] for trial in result["trials"]] == ["completed"] * 6
+
+
+def test_clean_removes_a_run_and_its_files(cloudtune: Cloudtune, tmp_path: Path) -> None:
+    cloudtune("run", "study.yaml")
+    (run,) = (tmp_path / ".cloudtune" / "runs").iterdir()
+    cloudtune("clean", code=130)
+    assert run.exists()
+    cloudtune("clean", "--yes")
+    assert not run.exists()
+    assert json.loads(cloudtune("status", "--json").stdout) == []
+
+
+def test_init_writes_a_study_that_is_right_and_overwrites_nothing(
+    cloudtune: Cloudtune, tmp_path: Path
+) -> None:
+    cloudtune("init", "new")
+    cloudtune("check", "new/study.yaml", "--on", "local")
+    (tmp_path / "new" / "train.py").write_text("mine", "utf-8")
+    assert "stay as they are" in cloudtune("init", "new", code=1).stderr
+    assert (tmp_path / "new" / "train.py").read_text("utf-8") == "mine"
+    assert "quickstart" in cloudtune("init", "other", "--template", "none", code=1).stderr
+
+
+def test_schema_and_providers_are_json(cloudtune: Cloudtune) -> None:
+    assert "properties" in json.loads(cloudtune("schema").stdout)
+    (row,) = json.loads(cloudtune("providers", "--json").stdout)
+    assert row["provider"] == "local"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "init",
+        "check",
+        "plan",
+        "schema",
+        "providers",
+        "run",
+        "status",
+        "watch",
+        "logs",
+        "stop",
+        "resume",
+        "results",
+        "clean",
+    ],
+)
+def test_help_has_examples(cloudtune: Cloudtune, command: str) -> None:
+    assert f"cloudtune {command}" in cloudtune(command, "--help").stdout.partition("Examples")[2]
+
+
+def test_nothing_is_coloured_where_it_is_no_terminal(cloudtune: Cloudtune) -> None:
+    done = cloudtune("run", "study.yaml")
+    shown = done.stdout + done.stderr + cloudtune("results").stdout
+    assert "\x1b" not in shown
