@@ -81,6 +81,7 @@ class Driver:
         self._why: dict[int, tuple[TrialState, str]] = {}
         self._again: list[Started] = []
         self._starts: dict[int, Started] = {}
+        self._used: dict[int, float] = {}
         self._draws = 0
         self._last_number = 0
         self._counted = 0
@@ -152,7 +153,8 @@ class Driver:
                 return
             self._emit(started)
             limit = self._limits.trial_timeout
-            self._running[started.number] = time.monotonic() + limit if limit else math.inf
+            left = limit - self._used.get(started.number, 0.0) if limit else math.inf
+            self._running[started.number] = time.monotonic() + left
             runner.start(started)
 
     def _next(self) -> Started | None:
@@ -208,7 +210,9 @@ class Driver:
         start = self._starts.pop(event.number, None)
         if start is None:
             return
-        self._spent += (event.time - start.time) * (self._price or 0.0)
+        took = event.time - start.time
+        self._used[event.number] = self._used.get(event.number, 0.0) + took
+        self._spent += took * (self._price or 0.0)
         if event.state == "cancelled":
             self._counted -= 1
             self._again.append(start)

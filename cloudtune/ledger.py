@@ -214,6 +214,11 @@ class Ledger:
                 f"`cloudtune resume {record.id}` goes on with it"
             ) from error
 
+    def has(self, run: str) -> bool:
+        """Tell whether there is a run with exactly this id."""
+        found = self._db.execute("SELECT 1 FROM runs WHERE id=?", (run,)).fetchone()
+        return found is not None
+
     def runs(self) -> list[RunRecord]:
         """Return all runs, the newest first."""
         found = self._db.execute("SELECT id FROM runs ORDER BY created DESC, id").fetchall()

@@ -315,7 +315,8 @@ def _plan_mode(
         ),
         notes=(
             *study.notes,
-            *_worth_knowing(fitted.study),
+            *registry.unread(study),
+            *_worth_knowing(fitted.study, facts),
             *fitted.notes,
             *(item for item in own if isinstance(item, Note)),
         ),
@@ -363,7 +364,7 @@ def _not_installed(study: Study) -> list[Finding]:
     return [Finding("refused", "strategy.method", reason)]
 
 
-def _worth_knowing(study: Study) -> Sequence[Note]:
+def _worth_knowing(study: Study, facts: Facts) -> Sequence[Note]:
     """Return what a reader of the plan should know of the study itself."""
     found: list[Note] = []
     limit = study.limits.max_trials
@@ -371,4 +372,10 @@ def _worth_knowing(study: Study) -> Sequence[Note]:
         found.append(
             Note("limits.max_trials", f"the first {limit} of the grid's {size} trials will run")
         )
+    if facts.parents:
+        from cloudtune.search.assignments import fitting
+
+        count = len(facts.parents)
+        known = len(fitting(Space.of(study), len(study.objectives), facts.parents))
+        found.append(Note("warm_start", f"{known} of {count} earlier trials lie in this space"))
     return found

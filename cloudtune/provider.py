@@ -34,9 +34,6 @@ class ProviderSettings(BaseModel):
         "auto", description="Whose tuner chooses the trials."
     )
     limits: Limits | None = Field(None, description="Limits for this provider alone.")
-    native: dict[str, Any] = Field(
-        default={}, description="Merged into the request, in the service's own spelling."
-    )
 
 
 @dataclass(frozen=True)

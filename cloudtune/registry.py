@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
+from cloudtune.capabilities import Note
 from cloudtune.errors import UsageError
-from cloudtune.provider import Provider
+from cloudtune.study import Study
+
+if TYPE_CHECKING:
+    from cloudtune.provider import Provider
 
 GROUP = "cloudtune.providers"
 
@@ -29,6 +33,20 @@ def added(name: str, factory: Callable[[], Provider]) -> Generator[None]:
 def names() -> list[str]:
     """Return the names of all installed providers; nothing is imported."""
     return sorted({*_entries(), *_added})
+
+
+def unread(study: Study) -> list[Note]:
+    """Return a note for each block of settings that no installed provider reads."""
+    import difflib
+
+    known = names() if study.providers else []
+    notes: list[Note] = []
+    for name in study.providers:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            meant = f"; did you mean {near[0]}?" if near else ""
+            notes.append(Note(f"providers.{name}", f"no installed provider reads this{meant}"))
+    return notes
 
 
 def get(name: str) -> Provider:

@@ -84,7 +84,13 @@ def create(
     run = first.facts.run_id
     where = folder or state_folder()
     with Ledger(where, create=True) as ledger:
+        if ledger.has(run):
+            raise UsageError(
+                f"run {run} exists: this plan was run before; `cloudtune resume {run}` goes on"
+            )
         bundles = [(plan, *_bundle(plan, [where, *without])) for plan in plans if plan.facts.source]
+        for plan, source, files in bundles:
+            bundle.snapshot(source, files, job_folder(ledger, run, plan.provider) / "source")
         ledger.create_run(
             RunRecord(
                 id=run,
@@ -99,8 +105,6 @@ def create(
                 ),
             )
         )
-        for plan, source, files in bundles:
-            bundle.snapshot(source, files, job_folder(ledger, run, plan.provider) / "source")
     return run
 
 

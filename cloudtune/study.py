@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast, get_args
 
 from pydantic import (
     AfterValidator,
@@ -44,6 +44,8 @@ Number = StrictInt | _Finite
 Scale = Literal["linear", "log", "reverse_log", "auto"]
 Goal = Literal["maximize", "minimize"]
 Select = Literal["last", "best"]
+StrategyName = Literal["random", "grid", "bayesian", "hyperband", "genetic", "list"]
+StoppingRule = Literal["auto", "median", "bandit", "halving"]
 ArgumentStyle = Literal["flags", "equals", "assign", "json", "env", "none"]
 
 
@@ -76,11 +78,11 @@ _one_or_many = _Before(
 )
 _name_or_map = _Before(
     lambda value: {"name": value} if isinstance(value, str) else value,
-    lambda _: {"type": "string"},
+    lambda _: {"enum": get_args(StrategyName)},
 )
 _rule_or_map = _Before(
     lambda value: {"rule": value} if isinstance(value, str) else value,
-    lambda _: {"type": "string"},
+    lambda _: {"enum": get_args(StoppingRule)},
 )
 
 Seconds = Annotated[
@@ -177,7 +179,7 @@ class Objective(Model):
 class Strategy(Model):
     """How the next trials are chosen."""
 
-    name: Literal["random", "grid", "bayesian", "hyperband", "genetic", "list"]
+    name: StrategyName
     seed: Annotated[StrictInt, Field(ge=0, lt=2**32)] | None = Field(
         None, description="Makes the choice of trials repeatable."
     )
@@ -231,7 +233,7 @@ class Limits(Model):
 class EarlyStopping(Model):
     """When a trial that does badly is stopped."""
 
-    rule: Literal["auto", "median", "bandit", "halving"]
+    rule: StoppingRule
     min_step: Annotated[StrictInt, Field(ge=0)] | None = Field(
         None, description="No trial is stopped before this step."
     )
@@ -369,6 +371,10 @@ class Study(Model):
             if found := problems(self):
                 raise StudyError(found)
         return self
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether two studies say the same, wherever they come from."""
+        return isinstance(other, Study) and self.__dict__ == other.__dict__
 
     @property
     def objectives(self) -> tuple[Objective, ...]:

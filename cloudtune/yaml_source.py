@@ -298,6 +298,8 @@ class _Builder:
 
     def _syntax(self, error: Any) -> StudyError:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        if getattr(error, "context", None) == "while scanning a quoted scalar":
+            mark = error.context_mark
         said = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)
         if mark is None:
             position = getattr(error, "position", 0)

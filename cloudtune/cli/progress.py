@@ -38,7 +38,9 @@ class JobView:
         self.best: Trial | None = None
         self.trials = Trials(plan.study, plan.facts.run_id)
         self.counts: dict[str, int] = {}
-        self.running: dict[int, Trial] = {}
+        self.running: dict[int, float] = {}
+        """When each trial that runs was started, by number."""
+        self._waiting: set[int] = set()
         self._seconds = 0.0
         self._timed = 0
         for event in events:
@@ -63,27 +65,28 @@ class JobView:
             return None
         parallel = self.plan.fitted.study.limits.parallel_trials or 1
         each = self._seconds / self._timed
-        spent = sum(time.time() - (t.started or time.time()) for t in self.running.values())
+        spent = sum(time.time() - begun for begun in self.running.values())
         return max(0.0, ((self.total - self.done) * each - spent) / parallel)
 
     def tell(self, event: Event) -> bool:
         """Take note of an event; return whether it brought a new best trial."""
         self.trials.tell(event)
-        trial = self.trials.get(event.number)
         if isinstance(event, Started):
-            if trial.created != trial.started or event.number in self.running:
-                return False
-            self.running[event.number] = trial
-        elif isinstance(event, Ended):
-            self.running.pop(event.number, None)
-            self.counts[event.state] = self.counts.get(event.state, 0) + 1
-            if trial.started and event.state in _DONE:
-                self._seconds += event.time - trial.started
-                self._timed += 1
-            return self._is_best(trial)
-        else:
-            self.running[event.number] = trial
-        return False
+            if event.number in self._waiting:
+                self.counts["pending"] -= 1
+            self._waiting.discard(event.number)
+            self.running[event.number] = event.time
+        if not isinstance(event, Ended):
+            return False
+        trial = self.trials.get(event.number)
+        begun = self.running.pop(event.number, None)
+        self.counts[event.state] = self.counts.get(event.state, 0) + 1
+        if event.state == "pending":
+            self._waiting.add(event.number)
+        elif event.state in _DONE and begun is not None:
+            self._seconds += event.time - begun
+            self._timed += 1
+        return self._is_best(trial)
 
     def _is_best(self, trial: Trial) -> bool:
         if len(self.study.objectives) != 1 or trial.state != "completed":
@@ -215,8 +218,9 @@ class LiveProgress:
             lines.append(
                 _line(f"best {found} in trial {view.best.number}", view.best, style="green")
             )
-        for trial in view.running.values():
-            took = duration_words(time.time() - (trial.started or time.time()))
+        for number, begun in view.running.items():
+            trial = view.trials.get(number)
+            took = duration_words(time.time() - begun)
             so_far = ""
             if trial.measurements:
                 last = trial.measurements[-1]

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -92,10 +92,13 @@ def _plans(study: str, on: tuple[str, ...], overrides: tuple[str, ...]) -> list[
 
 def _saved_plan(path: Path) -> list[Any] | None:
     try:
-        data = json.loads(path.read_text("utf-8"))
+        data: Any = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return None
-    return cast("list[Any]", data) if isinstance(data, list) else None
+    if not isinstance(data, list):
+        return None
+    held: list[Any] = data
+    return held
 
 
 def _detach(run_id: str) -> None:

@@ -62,7 +62,9 @@ def check(
         if as_json:
             click.echo("[]")
             return
-        for note in loaded.notes:
+        from cloudtune.registry import unread
+
+        for note in (*loaded.notes, *unread(loaded)):
             click.echo(f"note: {note}", err=True)
         from cloudtune.cli.describe import space_line
 

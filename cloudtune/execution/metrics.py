@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -133,16 +134,14 @@ class Reports:
     """Reads what a script reported with ``cloudtune.trial.report``."""
 
     def __init__(self, path: Path, *, from_start: bool = False) -> None:
-        """Open the file; make it if need be.
+        """Prepare to read a file, which need not exist yet.
 
         Args:
             path: The file.
             from_start: Read what it holds already; otherwise that is counted and passed over.
-
-        Raises:
-            OSError: If it cannot be opened.
         """
-        self._file = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._path = path
+        self._file: int | None = None
         self._rest = b""
         self._taken = 0
         self._steps = Steps()
@@ -155,6 +154,10 @@ class Reports:
         Raises:
             BadMetrics: If a line cannot be read, or too much was reported.
         """
+        if self._file is None:
+            self._file = self._opened()
+        if self._file is None:
+            return
         while data := os.read(self._file, _BLOCK):
             self._taken += len(data)
             if self._taken > MOST_REPORTED:
@@ -167,7 +170,21 @@ class Reports:
 
     def close(self) -> None:
         """Let go of the file."""
-        os.close(self._file)
+        if self._file is not None:
+            os.close(self._file)
+
+    def _opened(self) -> int | None:
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            file = os.open(self._path, flags)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise BadMetrics(f"its reports cannot be read: {error.strerror}") from None
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            os.close(file)
+            raise BadMetrics("its reports cannot be read: they are no file")
+        return file
 
     def _pass_over(self) -> None:
         try:
@@ -175,7 +192,8 @@ class Reports:
                 pass
         except BadMetrics:
             self._rest = b""
-            os.lseek(self._file, 0, os.SEEK_END)
+            if self._file is not None:
+                os.lseek(self._file, 0, os.SEEK_END)
 
     def _placed(self, line: bytes) -> Iterator[Step]:
         if len(line) > LONGEST_REPORT:

@@ -43,7 +43,7 @@ class ProcessSpec:
     reports: Path | None = None
     """Where the script puts what it reports."""
     doorbell: Path | None = None
-    """A FIFO, made by the start, that the script rings after each report."""
+    """A FIFO, made if need be, that the script rings after each report."""
     metrics: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
     """Expressions that find metrics in the output."""
     grace: float = 10.0
@@ -280,8 +280,8 @@ class _Watch:
         stack.callback(process.listen, None)
         self._bell: int | None = None
         if spec.doorbell:
-            spec.doorbell.unlink(missing_ok=True)
-            os.mkfifo(spec.doorbell, 0o600)
+            with suppress(FileExistsError):
+                os.mkfifo(spec.doorbell, 0o600)
             self._bell = os.open(spec.doorbell, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
             stack.callback(os.close, self._bell)
             self._selector.register(self._bell, selectors.EVENT_READ)

@@ -63,11 +63,6 @@ class TrialFolder:
         return self.path / "reports.jsonl"
 
     @property
-    def doorbell(self) -> Path:
-        """Rung after each report."""
-        return self.path / "doorbell"
-
-    @property
     def checkpoint(self) -> Path:
         """What it saved to go on from."""
         return self.path / "checkpoint"
@@ -111,7 +106,7 @@ class LocalContract:
         folder = str(self._source) if self._source else ""
         self._dashed = trial.single_dash(request, names, folder) if folder else []
 
-    def prepare(self, started: Started) -> TrialFolder:
+    def prepare(self, started: Started, doorbell: Path) -> TrialFolder:
         """Make the folder of a trial as a container would have it, and return it.
 
         A trial that is started again keeps what it saved and produced; one that goes on for an
@@ -138,7 +133,7 @@ class LocalContract:
             "constants": self._constants(started),
             "inputs": self._request["inputs"],
             "reports": str(folder.reports),
-            "doorbell": str(folder.doorbell),
+            "doorbell": str(doorbell),
             "checkpoint": str(folder.checkpoint),
             "output": str(folder.output),
         }

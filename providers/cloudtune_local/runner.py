@@ -43,16 +43,17 @@ class LocalRunner:
     def start(self, started: Started) -> None:
         """Start a trial, or start it again with more of its resource and what it had saved."""
         slot = self._slots.take(started.number)
+        doorbell = self._place.folder / f"doorbell-{slot}"
 
         def spec() -> ProcessSpec:
-            folder = self._contract.prepare(started)
+            folder = self._contract.prepare(started, doorbell)
             return ProcessSpec(
                 command=self._contract.words(started),
                 cwd=folder.work,
-                env=self._contract.environment(started, slot),
+                env=self._contract.environment(started, self._slots.devices(slot)),
                 log=folder.log,
                 reports=folder.reports,
-                doorbell=folder.doorbell,
+                doorbell=doorbell,
                 metrics=self._metrics,
                 grace=self._contract.grace,
                 steps=self._steps_of(started),
@@ -103,7 +104,7 @@ class LocalRunner:
 
 
 class _Slots:
-    """Hands each running trial GPUs of its own, as far as there are enough."""
+    """Gives each running trial a place of its own, and GPUs as far as there are enough."""
 
     def __init__(self, devices: list[str], each: int) -> None:
         self._devices = devices
@@ -111,18 +112,22 @@ class _Slots:
         self._taken: dict[int, int] = {}
         self._lock = Lock()
 
-    def take(self, number: int) -> list[str] | None:
-        """Return the GPUs for a trial, or None where the study asks for none."""
-        if not self._each or not self._devices:
-            return None
+    def take(self, number: int) -> int:
+        """Return the lowest free place, which is now the trial's."""
         with self._lock:
             taken = set(self._taken.values())
             slot = next(n for n in range(len(taken) + 1) if n not in taken)
             self._taken[number] = slot
+        return slot
+
+    def devices(self, slot: int) -> list[str] | None:
+        """Return the GPUs of a place, or None where the study asks for none."""
+        if not self._each or not self._devices:
+            return None
         first = slot * self._each
         return [self._devices[(first + n) % len(self._devices)] for n in range(self._each)]
 
     def give_back(self, number: int) -> None:
-        """Note that a trial no longer uses its GPUs."""
+        """Note that a trial's place is free."""
         with self._lock:
             self._taken.pop(number, None)

@@ -29,7 +29,7 @@ def git(folder: Path, *words: str) -> None:
 
 
 def listed(folder: Path) -> list[str]:
-    return bundle.files(folder, folder / "state")
+    return bundle.files(folder, [folder / "state"])
 
 
 ODD = ["ümläut.py", "with space.py", "new\nline.py", "-dash.py", 'quo"te.py', "a/b/c.py"]
