@@ -78,11 +78,11 @@ _one_or_many = _Before(
 )
 _name_or_map = _Before(
     lambda value: {"name": value} if isinstance(value, str) else value,
-    lambda _: {"enum": get_args(StrategyName)},
+    lambda _: {"enum": list(get_args(StrategyName))},
 )
 _rule_or_map = _Before(
     lambda value: {"rule": value} if isinstance(value, str) else value,
-    lambda _: {"enum": get_args(StoppingRule)},
+    lambda _: {"enum": list(get_args(StoppingRule))},
 )
 
 Seconds = Annotated[

@@ -260,12 +260,13 @@ class _Builder:
             if kind.endswith("StartEvent"):
                 self.skipping = 1
             return
-        key: str = event.value
+        key = _joined(event.value)
+        if key is None:
+            self._problem(frame.dotted, "a key has half a character in it", "", line)
+            key = ascii(event.value)
         dotted = f"{frame.dotted}.{key}" if frame.dotted else key
         if event.anchor is not None or event.tag is not None:
             self._problem(dotted, "keys have no anchors or tags", "leave it out", line)
-        if _has_surrogate(key):
-            self._problem(frame.dotted, "a key has half a character in it", "", line)
         if key in frame.key_lines:
             first = frame.key_lines[key]
             self._problem(
@@ -279,8 +280,8 @@ class _Builder:
         frame.key = key
 
     def _scalar(self, event: Any, path: Place, dotted: str, line: int) -> Any:
-        text: str = event.value
-        if _has_surrogate(text):
+        text = _joined(event.value)
+        if text is None:
             self._problem(dotted, "this text has half a character in it", "", line)
             self.source.broken.append(path)
             return None
@@ -350,8 +351,14 @@ _SYNTAX = (
 )
 
 
-def _has_surrogate(text: str) -> bool:
-    return not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text)
+def _joined(text: str) -> str | None:
+    """Return a text with characters joined that JSON writes in two halves; None for a half alone."""
+    if text.isascii():
+        return text
+    try:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        return None
 
 
 def resolve(text: str) -> Any:

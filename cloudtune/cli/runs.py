@@ -91,14 +91,12 @@ def _plans(study: str, on: tuple[str, ...], overrides: tuple[str, ...]) -> list[
 
 
 def _saved_plan(path: Path) -> list[Any] | None:
+    from pydantic import TypeAdapter
+
     try:
-        data: Any = json.loads(path.read_text("utf-8"))
+        return TypeAdapter(list[Any]).validate_json(path.read_bytes())
     except (OSError, ValueError):
         return None
-    if not isinstance(data, list):
-        return None
-    held: list[Any] = data
-    return held
 
 
 def _detach(run_id: str) -> None:

@@ -16,6 +16,7 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 MARK = "CLOUDTUNE_RUN"
@@ -96,9 +97,8 @@ def _end(mark: str, groups: set[int], grace: float) -> None:
     sweep(mark)
 
 
-def _signal(how: object, target: int, number: int) -> bool:
+def _signal(how: Callable[[int, int], None], target: int, number: int) -> bool:
     """Send a signal; return whether there was anybody to take it."""
-    assert callable(how)
     try:
         how(target, number)
     except (ProcessLookupError, PermissionError):

@@ -280,7 +280,8 @@ class _Watch:
         stack.callback(process.listen, None)
         self._bell: int | None = None
         if spec.doorbell:
-            with suppress(FileExistsError):
+            if not spec.doorbell.is_fifo():
+                spec.doorbell.unlink(missing_ok=True)
                 os.mkfifo(spec.doorbell, 0o600)
             self._bell = os.open(spec.doorbell, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
             stack.callback(os.close, self._bell)

@@ -154,6 +154,15 @@ def test_reports_that_cannot_be_read_fail_the_trial(bench: Bench, line: str, rea
     assert reason in ended.reason
 
 
+def test_reports_that_are_no_file_fail_the_trial(bench: Bench) -> None:
+    ended = bench.run("import os\nos.mkfifo('reports.jsonl')\nos.remove('doorbell')")
+    assert (ended.state, ended.exit_code) == ("failed", 0)
+    assert ended.reason == "its reports cannot be read: they are no file"
+    (bench.folder / "1" / "doorbell").write_text("no bell")
+    (bench.folder / "1" / "reports.jsonl").unlink()
+    assert bench.run(REPORT + "report(1, a=1)").state == "completed"
+
+
 def test_a_flood_of_reports_fails_the_trial(bench: Bench) -> None:
     ended = bench.run("""
         line = b'{"metrics": {"a": 1}}' + b' ' * 60_000 + b'\\n'
