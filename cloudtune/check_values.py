@@ -66,7 +66,7 @@ class Values:
 
     def hint(self, value: Value) -> str:
         """Return which value may have been meant."""
-        alike = self._by_text.get(text(value))
+        alike = self._by_text.get(text(value).lower())
         if alike is not None:
             return f"it has {shown(alike)}, and this is {shown(value)}"
         words = [word for word in self._by_text.values() if isinstance(word, str)]
@@ -75,7 +75,7 @@ class Values:
     @cached_property
     def _by_text(self) -> dict[str, Value]:
         return {
-            text(member): member
+            text(member).lower(): member
             for parameter in self.definitions
             if isinstance(parameter, DiscreteParameter | CategoricalParameter)
             for member in parameter.values[:_MOST_COMPARED]

@@ -6,8 +6,10 @@ each other. An assignment maps the names of the active parameters to values.
 
 from __future__ import annotations
 
+import heapq
 import itertools
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -273,24 +275,25 @@ def resolved_scale(parameter: FloatParameter | IntParameter | DiscreteParameter)
 
 
 def _parents_first(nodes: Sequence[Node]) -> Iterator[Node]:
-    names = {node.name for node in nodes}
-    waiting = list(nodes)
-    placed: dict[str, int] = dict.fromkeys(names, 0)
-    wanted = {name: sum(1 for node in nodes if node.name == name) for name in names}
-    while waiting:
-        ready = next(
-            (
-                node
-                for node in waiting
-                if all(placed.get(parent, 0) == wanted.get(parent, 0) for parent in node.when)
-            ),
-            None,
-        )
-        if ready is None:
-            raise ValueError("the conditions form a cycle")
-        waiting.remove(ready)
-        placed[ready.name] += 1
-        yield ready
+    definitions = Counter(node.name for node in nodes)
+    children: dict[str, list[int]] = {}
+    missing: list[int] = []
+    for place, node in enumerate(nodes):
+        missing.append(sum(definitions[parent] for parent in node.when))
+        for parent in node.when:
+            children.setdefault(parent, []).append(place)
+    ready = [place for place, count in enumerate(missing) if count == 0]
+    placed = 0
+    while ready:
+        node = nodes[heapq.heappop(ready)]
+        placed += 1
+        yield node
+        for place in children.get(node.name, ()):
+            missing[place] -= 1
+            if missing[place] == 0:
+                heapq.heappush(ready, place)
+    if placed < len(nodes):
+        raise ValueError("the conditions form a cycle")
 
 
 def excluding(left: When, right: When) -> bool:

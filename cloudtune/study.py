@@ -110,7 +110,7 @@ When = dict[str, Annotated[list[Scalar], _one_or_many]]
 
 class _Parameter(Model):
     when: When | None = Field(
-        None, description="Values of other parameters under which this one is active."
+        default=None, description="Values of other parameters under which this one is active."
     )
 
 
@@ -120,8 +120,8 @@ class FloatParameter(_Parameter):
     type: Literal["float"]
     min: Number = Field(description="Smallest value, included.")
     max: Number = Field(description="Largest value, included.")
-    scale: Scale = Field("linear", description="How values are spread between the bounds.")
-    step: Number | None = Field(None, description="Makes a grid that includes min.")
+    scale: Scale = Field(default="linear", description="How values are spread between the bounds.")
+    step: Number | None = Field(default=None, description="Makes a grid that includes min.")
 
 
 class IntParameter(_Parameter):
@@ -130,8 +130,8 @@ class IntParameter(_Parameter):
     type: Literal["int"]
     min: StrictInt = Field(description="Smallest value, included.")
     max: StrictInt = Field(description="Largest value, included.")
-    scale: Scale = Field("linear", description="How values are spread between the bounds.")
-    step: StrictInt | None = Field(None, description="Makes a grid that includes min.")
+    scale: Scale = Field(default="linear", description="How values are spread between the bounds.")
+    step: StrictInt | None = Field(default=None, description="Makes a grid that includes min.")
 
 
 def _of_one_type(numbers: list[int | float]) -> list[int | float]:
@@ -145,7 +145,7 @@ class DiscreteParameter(_Parameter):
     values: Annotated[list[Number], AfterValidator(_of_one_type)] = Field(
         min_length=1, description="Rising numbers; whole ones among others are read as 1.0."
     )
-    scale: Scale = Field("linear", description="How the values are spread.")
+    scale: Scale = Field(default="linear", description="How the values are spread.")
 
 
 class CategoricalParameter(_Parameter):
@@ -172,8 +172,8 @@ class Objective(Model):
 
     metric: Annotated[StrictStr, Field(min_length=1)] = Field(description="Name of the metric.")
     goal: Goal
-    target: Number | None = Field(None, description="The run ends when a trial reaches it.")
-    select: Select = Field("last", description="Which measurement of a trial counts.")
+    target: Number | None = Field(default=None, description="The run ends when a trial reaches it.")
+    select: Select = Field(default="last", description="Which measurement of a trial counts.")
 
 
 class Strategy(Model):
@@ -181,24 +181,26 @@ class Strategy(Model):
 
     name: StrategyName
     seed: Annotated[StrictInt, Field(ge=0, lt=2**32)] | None = Field(
-        None, description="Makes the choice of trials repeatable."
+        default=None, description="Makes the choice of trials repeatable."
     )
     method: StrictStr | None = Field(
-        None,
+        default=None,
         description="One algorithm of the family: bayesian tpe, gp, cmaes; genetic nsga2, nsga3; "
         "random uniform, sobol.",
     )
     resource: StrictStr | None = Field(
-        None, description="Hyperband: the name under which the script is told how long to train."
+        default=None,
+        description="Hyperband: the name under which the script is told how long to train.",
     )
     min: Annotated[StrictInt, Field(ge=1)] | None = Field(
-        None, description="Hyperband: smallest amount of the resource (1 when left out)."
+        default=None, description="Hyperband: smallest amount of the resource (1 when left out)."
     )
     max: Annotated[StrictInt, Field(ge=1)] | None = Field(
-        None, description="Hyperband: largest amount of the resource."
+        default=None, description="Hyperband: largest amount of the resource."
     )
     eta: Annotated[StrictInt, Field(ge=2)] | None = Field(
-        None, description="Hyperband: one trial in eta goes on at each rung (3 when left out)."
+        default=None,
+        description="Hyperband: one trial in eta goes on at each rung (3 when left out).",
     )
 
 
@@ -206,20 +208,20 @@ class Limits(Model):
     """When a job ends; per job, except max_cost, which is per run."""
 
     max_trials: Annotated[StrictInt, Field(ge=1)] | None = Field(
-        None, description="Trials started, failed ones included."
+        default=None, description="Trials started, failed ones included."
     )
     parallel_trials: Annotated[StrictInt, Field(ge=1)] | None = Field(
-        None, description="Trials at one time (1 when left out)."
+        default=None, description="Trials at one time (1 when left out)."
     )
-    timeout: Seconds | None = Field(None, description="The whole study.")
-    trial_timeout: Seconds | None = Field(None, description="One trial, with its restarts.")
+    timeout: Seconds | None = Field(default=None, description="The whole study.")
+    trial_timeout: Seconds | None = Field(default=None, description="One trial, with its restarts.")
     max_failed_trials: Annotated[StrictInt, Field(ge=0)] | None = Field(
-        None, description="Failures that are tolerated; the next one ends the run."
+        default=None, description="Failures that are tolerated; the next one ends the run."
     )
     patience: Annotated[StrictInt, Field(ge=1)] | None = Field(
-        None, description="Finished trials without a better objective before the run ends."
+        default=None, description="Finished trials without a better objective before the run ends."
     )
-    max_cost: Price | None = Field(None, description="What the run may cost, as 25 USD.")
+    max_cost: Price | None = Field(default=None, description="What the run may cost, as 25 USD.")
 
     def over(self, other: Limits) -> Limits:
         """Return these limits, with those of ``other`` where this one has none."""
@@ -235,16 +237,16 @@ class EarlyStopping(Model):
 
     rule: StoppingRule
     min_step: Annotated[StrictInt, Field(ge=0)] | None = Field(
-        None, description="No trial is stopped before this step."
+        default=None, description="No trial is stopped before this step."
     )
     interval: Annotated[StrictInt, Field(ge=1)] | None = Field(
-        None, description="Look at every n-th step (1 when left out)."
+        default=None, description="Look at every n-th step (1 when left out)."
     )
     min_trials: Annotated[StrictInt, Field(ge=1)] | None = Field(
-        None, description="Trials that must have reached the step before one is stopped."
+        default=None, description="Trials that must have reached the step before one is stopped."
     )
     slack: Annotated[Number, Field(gt=0)] | None = Field(
-        None, description="Bandit: allowed distance to the best, as a share of it (0.1)."
+        default=None, description="Bandit: allowed distance to the best, as a share of it (0.1)."
     )
 
 
@@ -274,10 +276,10 @@ _for_all = _Before(
 class Resources(Model):
     """What one trial needs."""
 
-    cpus: Annotated[StrictInt, Field(ge=1)] | None = Field(None, description="Threads.")
+    cpus: Annotated[StrictInt, Field(ge=1)] | None = Field(default=None, description="Threads.")
     gpus: Annotated[StrictInt, Field(ge=0)] | None = None
     memory: Annotated[StrictStr, Field(pattern=r"^\d+(\.\d+)? ?[KMGT]i?B$")] | None = Field(
-        None, description="As 8 GB; asked of the clouds."
+        default=None, description="As 8 GB; asked of the clouds."
     )
 
 
@@ -285,17 +287,21 @@ class TrialSpec(Model):
     """The code of a trial and how it is called and measured."""
 
     source: Annotated[dict[str, StrictStr], _for_all] | None = Field(
-        None, description="Folder that is bundled, or where the code lies, by provider."
+        default=None, description="Folder that is bundled, or where the code lies, by provider."
     )
-    script: StrictStr | None = Field(None, description="Python file, relative to the source.")
-    module: StrictStr | None = Field(None, description="Python module, run as python -m.")
+    script: StrictStr | None = Field(
+        default=None, description="Python file, relative to the source."
+    )
+    module: StrictStr | None = Field(default=None, description="Python module, run as python -m.")
     command: Annotated[list[StrictStr], Field(min_length=1)] | None = Field(
-        None, description="Program and words; {{name}} stands for a parameter."
+        default=None, description="Program and words; {{name}} stands for a parameter."
     )
-    requirements: StrictStr | None = Field(None, description="Requirements file in the source.")
-    python: StrictStr | None = Field(None, description="Local: the Python that runs it.")
+    requirements: StrictStr | None = Field(
+        default=None, description="Requirements file in the source."
+    )
+    python: StrictStr | None = Field(default=None, description="Local: the Python that runs it.")
     args: list[StrictStr] = Field(default=[], description="Fixed words, before the parameters.")
-    arguments: ArgumentStyle = Field("flags", description="How parameters are appended.")
+    arguments: ArgumentStyle = Field(default="flags", description="How parameters are appended.")
     metrics: dict[
         str,
         Annotated[
@@ -324,7 +330,7 @@ class WarmStart(Model):
         alias="from", description="Runs of the ledger, or provider:job."
     )
     kind: Literal["same", "transfer"] = Field(
-        "same", description="transfer: the script or the data has changed since."
+        default="same", description="transfer: the script or the data has changed since."
     )
 
 
@@ -336,7 +342,9 @@ class Study(Model):
     """
 
     version: Literal[1] = 1
-    name: StrictStr | None = Field(None, description="A label; the file's name when left out.")
+    name: StrictStr | None = Field(
+        default=None, description="A label; the file's name when left out."
+    )
     description: StrictStr | None = None
     objective: Annotated[list[Objective], Field(min_length=1), _one_or_many] | None = None
     parameters: dict[str, Annotated[list[Parameter], Field(min_length=1), _one_or_many]] = Field(
@@ -375,6 +383,9 @@ class Study(Model):
     def __eq__(self, other: object) -> bool:
         """Tell whether two studies say the same, wherever they come from."""
         return isinstance(other, Study) and self.__dict__ == other.__dict__
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint())
 
     @property
     def objectives(self) -> tuple[Objective, ...]:

@@ -352,7 +352,7 @@ _SYNTAX = (
 
 
 def _joined(text: str) -> str | None:
-    """Return a text with characters joined that JSON writes in two halves; None for a half alone."""
+    """Return a text with characters joined that JSON writes in halves; None for a half alone."""
     if text.isascii():
         return text
     try:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from cloudtune.errors import Problem, StudyError
 from cloudtune.loading import load, loads, override, schema
 from cloudtune.study import Study
+from cloudtune.yaml_source import is_list, is_map
 
 FULL = r"""
 name: digits-svc                                          # every block below may be left out
@@ -29,7 +30,8 @@ parameters:
   shrink: {type: bool}
 constants: {epochs: 20}
 strategy: {name: bayesian, seed: 7}
-limits: {max_trials: 40, parallel_trials: 4, timeout: 2h, trial_timeout: 10m, max_failed_trials: 5, patience: 15, max_cost: 25 USD}
+limits: {max_trials: 40, parallel_trials: 4, timeout: 2h, trial_timeout: 10m,
+         max_failed_trials: 5, patience: 15, max_cost: 25 USD}
 early_stopping: {rule: median, min_step: 3}
 initial_trials: [{C: 1, kernel: rbf, gamma: 0.01, batch: 32, shrink: true}]
 warm_start: {from: [RUN, "sagemaker:job-name"], kind: same}
@@ -40,11 +42,13 @@ trial:
   args: [--verbose, "--data={{inputs.train}}"]
   arguments: flags
   metrics: {accuracy: 'val_acc=(\S+)', loss: ['loss: (\S+)', 'LOSS (\S+)'], f1: {}}
-  inputs: {train: {local: ./data, sagemaker: {uri: s3://b/train, content_type: text/csv}, vertex: gs://b/train}}
+  inputs: {train: {local: ./data, sagemaker: {uri: s3://b/train, content_type: text/csv},
+                   vertex: gs://b/train}}
   env: {OMP_NUM_THREADS: "1", HF_TOKEN: {from_env: HF_TOKEN}}
   resources: {cpus: 2, gpus: 1}
 providers:
-  sagemaker: {region: us-east-1, role_arn: ..., instance_type: ml.m5.xlarge, image: ..., spot: true, mode: auto}
+  sagemaker: {region: us-east-1, role_arn: ..., instance_type: ml.m5.xlarge,
+              image: ..., spot: true, mode: auto}
   vertex: {project: ..., location: us-central1, machine_type: n1-standard-4, image: ...}
   watson: {backend: wml, url: ..., space_id: ..., hardware_spec: M, software_spec: ...}
   katib: {native: {spec: {resumePolicy: Never}}}
@@ -70,7 +74,10 @@ def parameter(text: str) -> Any:
 def test_the_full_study_of_the_design_is_read() -> None:
     study = loads(FULL)
     assert list(study.parameters) == ["C", "kernel", "gamma", "degree", "batch", "shrink"]
-    assert [p.when for p in study.parameters["gamma"]] == [{"kernel": ["rbf"]}, {"kernel": ["poly"]}]
+    assert [p.when for p in study.parameters["gamma"]] == [
+        {"kernel": ["rbf"]},
+        {"kernel": ["poly"]},
+    ]
     assert study.limits.timeout == 7200
     assert study.limits.max_cost == (25, "USD")
     assert study.trial.metrics["f1"] == []
@@ -284,7 +291,7 @@ def test_several_wrong_items_of_one_list_are_all_told() -> None:
     ],
 )
 def test_words_are_read_as_yaml_1_2_reads_them(text: str, value: object) -> None:
-    read = loads(f'constants: {{c: {text if text != "-" else chr(39) + "-" + chr(39)} }}')
+    read = loads(f"constants: {{c: {text if text != '-' else chr(39) + '-' + chr(39)} }}")
     assert read.constants["c"] == value
     assert type(read.constants["c"]) is type(value)
 
@@ -377,13 +384,15 @@ def test_range_is_read_as_step_with_a_note() -> None:
     ]
     problem = only("parameters:\n  p: {type: int, min: 0, max: 10, range: -5}")
     assert (problem.path, problem.line) == ("parameters.p.step", 2)
-    assert only("parameters: {p: {type: int, min: 0, max: 1, range: [0, 1]}}").path.endswith("range")
+    assert only("parameters: {p: {type: int, min: 0, max: 1, range: [0, 1]}}").path.endswith(
+        "range"
+    )
 
 
 def test_a_study_knows_the_lines_of_its_fields() -> None:
     study = loads(FULL.lstrip(), "s.yaml")
     assert study.line("parameters.gamma.1.min") == 9
-    assert study.line("initial_trials.0.C") == 17
+    assert study.line("initial_trials.0.C") == 18
     assert study.line("limits.nothing") == 15
     assert study.line("nothing") is None
     assert study.place("parameters.C.min") == ("s.yaml", 5)
@@ -425,6 +434,12 @@ def study_file(tmp_path: Path) -> Path:
     return file
 
 
+def _step(here: Any, step: str) -> Any:
+    if is_list(here):
+        return here[int(step)]
+    return here[step] if is_map(here) else getattr(here, step)
+
+
 @pytest.mark.parametrize(
     ("word", "path", "value"),
     [
@@ -450,15 +465,9 @@ def test_a_field_can_be_set_for_one_call(
     study_file: Path, word: str, path: str, value: object
 ) -> None:
     here: Any = load(study_file, overrides=[word])
-    path = path.replace("n.trees", "n!trees")
-    for step in path.split("."):
-        step = step.replace("!", ".")
-        if isinstance(here, list):
-            here = here[int(step)]
-        elif isinstance(here, dict):
-            here = here[step]
-        else:
-            here = getattr(here, step)
+    steps = path.replace("n.trees", "n!trees").split(".")
+    for step in (step.replace("!", ".") for step in steps):
+        here = _step(here, step)
     assert here == value
     assert type(here) is type(value)
 
@@ -568,6 +577,10 @@ _texts = st.text(max_size=8).filter(lambda t: t.isprintable())
 _numbers = st.floats(-1e12, 1e12) | st.integers(-(10**12), 10**12)
 
 
+def _typed(value: object) -> tuple[str, object]:
+    return type(value).__name__, value
+
+
 @st.composite
 def _parameters(draw: st.DrawFn) -> dict[str, Any]:
     kind = draw(st.sampled_from(["float", "int", "discrete", "categorical", "bool"]))
@@ -575,17 +588,21 @@ def _parameters(draw: st.DrawFn) -> dict[str, Any]:
         return {"type": "bool"}
     if kind == "categorical":
         scalar = _texts | st.booleans() | st.integers(-9, 9)
-        key = lambda v: (type(v).__name__, v)  # noqa: E731
-        return {"type": kind, "values": draw(st.lists(scalar, min_size=1, unique_by=key))}
+        return {"type": kind, "values": draw(st.lists(scalar, min_size=1, unique_by=_typed))}
     if kind == "discrete":
         numbers = draw(st.sets(st.integers(-(10**6), 10**6), min_size=1, max_size=5))
         return {"type": kind, "values": sorted(numbers)}
     number = st.integers(-(10**12), 10**12) if kind == "int" else _numbers
     low, high = sorted([draw(number), draw(number)])
-    return {"type": kind, "min": low, "max": high, "scale": draw(st.sampled_from(["linear", "auto"]))}
+    return {
+        "type": kind,
+        "min": low,
+        "max": high,
+        "scale": draw(st.sampled_from(["linear", "auto"])),
+    }
 
 
-_studies = st.fixed_dictionaries(
+_studies: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {"parameters": st.dictionaries(_names, _parameters(), max_size=4)},
     optional={
         "name": _texts,

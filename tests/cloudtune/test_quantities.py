@@ -28,7 +28,8 @@ def test_a_duration_is_read_as_seconds(text: object, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", ["", "s", "5", "1h 30m", "30m1h", "-5s", "0s", "0h", "1e3s", "ten", None, True, [], "٣s"]
+    "wrong",
+    ["", "s", "5", "1h 30m", "30m1h", "-5s", "0s", "0h", "1e3s", "ten", None, True, [], "٣s"],
 )
 def test_what_is_no_duration_is_refused(wrong: object) -> None:
     with pytest.raises(ValueError, match="duration"):

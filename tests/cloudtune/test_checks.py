@@ -1,0 +1,458 @@
+"""Mistakes that show when the parts of a study are held against each other."""
+
+from __future__ import annotations
+
+import pytest
+
+from cloudtune.checks import notes, problems
+from cloudtune.errors import Problem, StudyError
+from cloudtune.loading import loads
+from cloudtune.study import Study
+
+SPACE = """
+parameters:
+  lr: {type: float, min: 0.1, max: 1}
+  grid: {type: float, min: 0, max: 1, step: 0.1}
+  depth: {type: int, min: 1, max: 9, step: 2}
+  batch: {type: discrete, values: [16, 32, 64]}
+  kind: {type: categorical, values: [a, b, 1, "2", true]}
+  flag: {type: bool}
+  child: {type: int, min: 1, max: 5, when: {kind: a}}
+  grandchild: {type: bool, when: {child: [1, 2]}}
+  twice:
+  - {type: int, min: 1, max: 2, when: {kind: a}}
+  - {type: int, min: 10, max: 20, when: {kind: [b, 1]}}
+constants: {epochs: 3}
+"""
+
+
+def only(text: str) -> Problem:
+    with pytest.raises(StudyError) as caught:
+        loads(text)
+    assert len(caught.value.problems) == 1, str(caught.value)
+    return caught.value.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("definition", "field", "words"),
+    [
+        ("{type: float, min: 2, max: 1}", "min", "min 2 is above max 1"),
+        ("{type: int, min: 2, max: 1}", "min", "min 2 is above max 1"),
+        ("{type: float, min: 0, max: 1, scale: log}", "min", "bounds above 0, and min is 0"),
+        ("{type: int, min: -1, max: 1, scale: log}", "min", "bounds above 0"),
+        ("{type: discrete, values: [0, 1], scale: log}", "values", "values above 0"),
+        ("{type: float, min: 0, max: 1, step: 0}", "step", "must be above 0"),
+        ("{type: int, min: 0, max: 1, step: -1}", "step", "must be above 0"),
+        ("{type: float, min: 0, max: 1, step: 1.5}", "step", "larger than the range"),
+        ("{type: int, min: 5, max: 5, step: 1}", "step", "larger than the range"),
+        ("{type: float, min: 0, max: 1e30, step: 1e-30}", "step", "too small"),
+        ("{type: int, min: 0, max: 9223372036854775808}", "max", "64 bits"),
+        ("{type: discrete, values: [1, 9223372036854775808]}", "values", "64 bits"),
+        ("{type: discrete, values: [2, 1]}", "values", "write [1, 2]"),
+        ("{type: discrete, values: [1, 1]}", "values", "write [1]"),
+        ("{type: discrete, values: [1, 1.0]}", "values", "must rise"),
+        ("{type: categorical, values: [a, b, a]}", "values", "'a' stands twice"),
+        ("{type: categorical, values: [1, 1.0]}", "values", "stands twice"),
+        ("{type: categorical, values: [true, true]}", "values", "true stands twice"),
+    ],
+)
+def test_bounds_and_values_must_make_a_space(definition: str, field: str, words: str) -> None:
+    problem = only(f"parameters: {{p: {definition}}}")
+    assert problem.path == f"parameters.p.{field}"
+    assert words in str(problem)
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        "{type: float, min: 1, max: 1}",
+        "{type: float, min: -1, max: 1, scale: reverse_log}",
+        "{type: float, min: -1, max: 1, scale: auto}",
+        "{type: float, min: 1, max: 8, scale: log, step: 1}",
+        "{type: float, min: 0, max: 1, step: 1}",
+        "{type: float, min: 0, max: 0.3, step: 0.3}",
+        "{type: float, min: -1e308, max: 1e308}",
+        "{type: int, min: -9223372036854775807, max: 9223372036854775807}",
+        "{type: discrete, values: [5]}",
+        "{type: discrete, values: [-1.5, 0.0, 2.5]}",
+        '{type: categorical, values: [1, "1", true, "true", 1.5, ""]}',
+    ],
+)
+def test_unusual_spaces_are_right(definition: str) -> None:
+    assert loads(f"parameters: {{p: {definition}}}").parameters["p"]
+
+
+def test_whole_numbers_among_others_are_read_as_floats() -> None:
+    (parameter,) = loads("parameters: {p: {type: discrete, values: [0.5, 1, 2]}}").parameters["p"]
+    assert list(map(repr, parameter.model_dump()["values"])) == ["0.5", "1.0", "2.0"]
+
+
+@pytest.mark.parametrize(
+    ("when", "words"),
+    [
+        ("{kid: a}", "there is no parameter kid (did you mean kind?)"),
+        ("{epochs: 3}", "it is a constant"),
+        ("{kind: c}", "kind can never be the text 'c'"),
+        ("{kind: [a, '1']}", "it has the number 1, and this is the text '1'"),
+        ("{kind: 2}", "it has the text '2'"),
+        ("{kind: 'true'}", "it has true, and this is the text 'true'"),
+        ("{kind: []}", "never active"),
+        ("{flag: 1}", "flag can never be the number 1; it is true or false"),
+        ("{flag: 'True'}", "flag can never be the text 'True'"),
+        ("{depth: 2}", "a whole number from 1 to 9 in steps of 2"),
+        ("{depth: 11}", "depth can never be the number 11"),
+        ("{batch: 17}", "one of 16, 32, 64"),
+        ("{twice: 5}", "a whole number from 1 to 2 or a whole number from 10 to 20"),
+        ("{lr: 0.5}", "lr is a float"),
+        ("{grid: 0.5}", "make it discrete"),
+        ("{new: true}", "new hangs on itself"),
+    ],
+)
+def test_a_condition_must_be_able_to_hold(when: str, words: str) -> None:
+    text = SPACE.replace("constants:", f"  new: {{type: bool, when: {when}}}\nconstants:")
+    problem = only(text)
+    assert problem.path.startswith("parameters.new.when.")
+    assert words in str(problem)
+
+
+@pytest.mark.parametrize(
+    "when",
+    ["{kind: [a, 1, '2', true]}", "{depth: 3.0}", "{batch: 16}", "{flag: false}", "{twice: 20}"],
+)
+def test_conditions_compare_with_the_type(when: str) -> None:
+    text = SPACE.replace("constants:", f"  new: {{type: bool, when: {when}}}\nconstants:")
+    assert loads(text).parameters["new"]
+
+
+def test_a_circle_of_conditions_is_shown_once() -> None:
+    problem = only(
+        "parameters:\n"
+        "  a: {type: bool, when: {b: true}}\n"
+        "  b: {type: bool, when: {c: true}}\n"
+        "  c: {type: bool, when: {a: true}}\n"
+        "  d: {type: bool, when: {a: true}}\n"
+    )
+    assert "a -> b -> c -> a" in problem.message
+
+
+def test_every_circle_is_told() -> None:
+    with pytest.raises(StudyError) as caught:
+        loads(
+            "parameters:\n"
+            "  a: {type: bool, when: {b: true}}\n"
+            "  b: {type: bool, when: {a: true}}\n"
+            "  c: {type: bool, when: {d: true}}\n"
+            "  d: {type: bool, when: {c: true}}\n"
+        )
+    assert len(caught.value.problems) == 2
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "fine"),
+    [
+        ("{k: a}", "{k: b}", True),
+        ("{k: [a, b]}", "{k: c}", True),
+        ("{k: a, j: true}", "{k: a, j: false}", True),
+        ("{k: a}", "{k: [b, a]}", False),
+        ("{k: a}", "{j: true}", False),
+        ("{}", "{k: a}", False),
+    ],
+)
+def test_definitions_of_one_name_must_exclude_each_other(
+    first: str, second: str, fine: bool
+) -> None:
+    text = (
+        "parameters:\n"
+        "  k: {type: categorical, values: [a, b, c]}\n"
+        "  j: {type: bool}\n"
+        "  p:\n"
+        f"  - {{type: bool, when: {first}}}\n"
+        f"  - {{type: bool, when: {second}}}\n"
+    )
+    if fine:
+        assert loads(text)
+    else:
+        problem = only(text)
+        assert problem.path == "parameters.p.1"
+        assert "together with definition 1" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("block", "path", "words"),
+    [
+        ("parameters: {'': {type: bool}}", "parameters.", "must not be empty"),
+        ("parameters: {' a': {type: bool}}", "parameters. a", "no space"),
+        ('parameters: {"a\\nb": {type: bool}}', "parameters.a\nb", "control characters"),
+        ('parameters: {"a\\0b": {type: bool}}', "parameters.a\0b", "control characters"),
+        ("parameters: {a=b: {type: bool}}", "parameters.a=b", "="),
+        (f"parameters: {{{'x' * 201}: {{type: bool}}}}", f"parameters.{'x' * 201}", "200"),
+        ('constants: {"a\\eb": 1}', "constants.a\x1bb", "control characters"),
+        ("constants: {'': 1}", "constants.", "must not be empty"),
+        ("parameters: {a: {type: bool}}\nconstants: {a: 1}", "constants.a", "also a parameter"),
+        (
+            "parameters:\n  k: {type: bool}\n"
+            "  a: [{type: bool, when: {k: true}}, {type: bool, when: {k: false}}]\n"
+            "  'a#2': {type: bool}",
+            "parameters.a#2",
+            "further definition of a",
+        ),
+    ],
+)
+def test_names_that_could_do_harm_are_refused(block: str, path: str, words: str) -> None:
+    problem = only(block)
+    assert problem.path == path
+    assert words in problem.message
+
+
+def test_an_equals_sign_in_a_name_is_fine_where_json_is_used() -> None:
+    assert loads("parameters: {a=b: {type: bool}}\ntrial: {arguments: json}").parameters
+
+
+@pytest.mark.parametrize(
+    ("trial", "field", "words"),
+    [
+        ("{kindd: a}", "kindd", "there is no parameter kindd (did you mean kind?)"),
+        ("{epochs: 3}", "epochs", "it is a constant"),
+        ("{lr: 2}", "lr", "lr cannot be the number 2; it is a number from 0.1 to 1"),
+        ("{lr: '0.5'}", "lr", "cannot be the text '0.5'"),
+        ("{grid: 0.15}", "grid", "in steps of 0.1"),
+        ("{depth: 2}", "depth", "in steps of 2"),
+        ("{depth: 3.5}", "depth", "a whole number from 1 to 9"),
+        ("{batch: 17}", "batch", "one of 16, 32, 64"),
+        ("{kind: c}", "kind", "one of 'a', 'b', 1, '2', true"),
+        ("{kind: '1'}", "kind", "it has the number 1"),
+        ("{flag: 1}", "flag", "true or false"),
+        ("{kind: b, child: 1}", "child", "not active in this trial (it is where kind is 'a')"),
+        ("{child: 1}", "child", "hangs on kind (add kind to this trial, or leave child out)"),
+        ("{kind: a, child: 3, grandchild: true}", "grandchild", "not active"),
+        ("{kind: a, twice: 15}", "twice", "a whole number from 1 to 2"),
+        ("{kind: true, twice: 1}", "twice", "not active"),
+        ("{kind: c, child: 1}", "kind", "kind cannot be"),
+    ],
+)
+def test_an_initial_trial_must_lie_in_the_space(trial: str, field: str, words: str) -> None:
+    problem = only(f"{SPACE}initial_trials: [{{flag: true}}, {trial}]")
+    assert problem.path == f"initial_trials.1.{field}"
+    assert words in str(problem)
+
+
+@pytest.mark.parametrize(
+    "trial",
+    [
+        "{}",
+        "{lr: 1, grid: 0.3, depth: 9, batch: 16.0, kind: 1, flag: false}",
+        "{grandchild: true, child: 2, kind: a}",
+        "{kind: b, twice: 20}",
+        "{depth: 3.0}",
+    ],
+)
+def test_initial_trials_may_leave_parameters_out(trial: str) -> None:
+    assert loads(f"{SPACE}initial_trials: [{trial}]").initial_trials
+
+
+def test_listed_trials_run_as_they_stand() -> None:
+    listed = f"{SPACE}strategy: list\ninitial_trials: [{{other: x, kind: b, child: 1}}, {{new: 3}}]"
+    assert loads(listed).initial_trials
+    assert only(listed.replace("child: 1", "child: 9")).path == "initial_trials.0.child"
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "words"),
+    [
+        ("strategy: {name: hyperband}", "strategy.max", "as in max: 27"),
+        ("strategy: {name: hyperband, min: 9, max: 3}", "strategy.min", "above max"),
+        ("strategy: {name: random, max: 3}", "strategy.max", "belongs to hyperband"),
+        ("strategy: {name: random, resource: e}", "strategy.resource", "belongs to hyperband"),
+        ("strategy: {name: grid, eta: 3}", "strategy.eta", "belongs to hyperband"),
+        (
+            "parameters: {e: {type: bool}}\nstrategy: {name: hyperband, max: 3, resource: e}",
+            "strategy.resource",
+            "among the parameters",
+        ),
+        (
+            "constants: {e: 1}\nstrategy: {name: hyperband, max: 3, resource: e}",
+            "strategy.resource",
+            "among the constants",
+        ),
+        ("strategy: {name: bayesian, method: tpee}", "strategy.method", "did you mean tpe?"),
+        ("strategy: {name: random, method: tpe}", "strategy.method", "it has uniform, sobol"),
+        ("strategy: {name: grid, method: tpe}", "strategy.method", "no methods"),
+        ("strategy: list", "initial_trials", "there are none"),
+        (
+            "parameters: {p: {type: float, min: 0, max: 1}}\nstrategy: grid",
+            "parameters.p",
+            "a grid cannot cover p",
+        ),
+        (
+            "strategy: {name: hyperband, max: 3}\nearly_stopping: median",
+            "early_stopping",
+            "hyperband stops trials itself",
+        ),
+        (
+            "objective: [{metric: a, goal: maximize}, {metric: b, goal: minimize}]\n"
+            "early_stopping: median",
+            "early_stopping",
+            "there are several",
+        ),
+        (
+            "objective: [{metric: a, goal: maximize}, {metric: b, goal: minimize}]\n"
+            "strategy: {name: hyperband, max: 3}",
+            "strategy.name",
+            "there are several",
+        ),
+        (
+            "objective: [{metric: a, goal: maximize}, {metric: a, goal: minimize}]",
+            "objective.1.metric",
+            "already an objective",
+        ),
+        ("early_stopping: {rule: median, slack: 0.1}", "early_stopping.slack", "rule bandit"),
+        ("warm_start: {from: ':job'}", "warm_start.from", "names no run"),
+        ("warm_start: {from: [a, 'p:']}", "warm_start.from.1", "names no run"),
+        ("warm_start: {from: ['']}", "warm_start.from.0", "names no run"),
+        (
+            "providers: {x: {limits: {max_trials: 0, timeout: 3h}}}",
+            "providers.x.limits.max_trials",
+            "1 or more",
+        ),
+        ("providers: {x: {limits: {timeout: 3}}}", "providers.x.limits.timeout", "3s"),
+        ("providers: {x: {limits: 3}}", "providers.x.limits", "a map"),
+    ],
+)
+def test_the_blocks_must_fit_together(text: str, path: str, words: str) -> None:
+    problem = only(text)
+    assert problem.path == path
+    assert words in str(problem)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "strategy: {name: hyperband, resource: epochs, max: 27}",
+        "strategy: {name: hyperband, max: 27, min: 27}",
+        "strategy: {name: genetic, method: nsga3}",
+        "parameters: {p: {type: float, min: 1, max: 1}, "
+        "q: {type: float, min: 0, max: 1, step: 0.5}}\n"
+        "strategy: grid",
+        "early_stopping: {rule: bandit, slack: 0.2}",
+        "objective: [{metric: a, goal: maximize, target: 1}, {metric: b, goal: minimize}]\n"
+        "limits: {patience: 3}",
+        "warm_start: {from: [abc123, 'sagemaker:job:with:colons']}",
+        "providers: {katib: {native: {limits: 3}}, x: {limits: {timeout: 3h}}}",
+    ],
+)
+def test_blocks_that_fit_are_right(text: str) -> None:
+    assert loads(text)
+
+
+@pytest.mark.parametrize(
+    ("trial", "path", "words"),
+    [
+        ("{script: a.py, module: b}", "trial.module", "script and module are given"),
+        ("{script: a.py, command: [b]}", "trial.command", "script and command are given"),
+        ("{script: /a.py}", "trial.script", "must be relative to trial.source"),
+        ("{script: 'C:\\a.py'}", "trial.script", "must be relative"),
+        ("{script: ../a.py}", "trial.script", "outside trial.source"),
+        ("{script: a/../../b.py}", "trial.script", "outside trial.source"),
+        ("{script: ''}", "trial.script", "must not be empty"),
+        ("{requirements: ../r.txt}", "trial.requirements", "outside trial.source"),
+        ("{module: a-b.c}", "trial.module", "no name of a Python module"),
+        ("{metrics: {a: 'x'}}", "trial.metrics.a", "has no group"),
+        ("{metrics: {a: ['(x)', 'x']}}", "trial.metrics.a.1", "has no group"),
+        ("{metrics: {a: '(x'}}", "trial.metrics.a", "no regular expression"),
+        ("{args: ['{{foo}}']}", "trial.args.0", "{{foo}} stands for nothing"),
+        ("{args: ['{{ child }}', '{{kinf}}']}", "trial.args.1", "did you mean kind?"),
+        ("{command: [python, '--x={{inputs.tran}}']}", "trial.command.1", "stands for nothing"),
+        ("{env: {1A: x}}", "trial.env.1A", "no name of an environment variable"),
+        ("{env: {A=B: x}}", "trial.env.A=B", "no name of an environment variable"),
+        ("{env: {A: {from_env: 'B C'}}}", "trial.env.A.from_env", "no name"),
+        ('{env: {A: "a\\0b"}}', "trial.env.A", "NUL"),
+        ('{args: ["a\\0b"]}', "trial.args.0", "NUL"),
+    ],
+)
+def test_a_trial_must_be_callable_and_measurable(trial: str, path: str, words: str) -> None:
+    problem = only(f"{SPACE}trial: {trial}")
+    assert problem.path == path
+    assert words in str(problem)
+
+
+@pytest.mark.parametrize(
+    "trial",
+    [
+        "{script: a/b.py}",
+        "{script: a/../b.py}",
+        "{module: a.b}",
+        "{metrics: {a: 'x=(?P<value>.*)', b: '(?:x)(\\d++)', c: {}, d: '\\p{Lu}(.)'}}",
+        "{args: ['{{kind}}', '{{epochs}}', '{{inputs.t}}', '{x}', '{{}}'], inputs: {t: ./d}}",
+        "{env: {HF_TOKEN: {from_env: MY_TOKEN}, TOKENIZERS_PARALLELISM: 'false', API_KEY: ''}}",
+        "{env: {MAX_TOKEN: '512', KEYBOARD: us, CUBLAS_WORKSPACE_CONFIG: ':4096:8'}}",
+    ],
+)
+def test_ordinary_trials_are_right(trial: str) -> None:
+    assert loads(f"{SPACE}trial: {trial}")
+
+
+def test_hyperbands_resource_may_stand_in_the_words() -> None:
+    text = "strategy: {name: hyperband, resource: n, max: 3}\ntrial: {args: ['--epochs={{n}}']}"
+    assert loads(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "trial: {env: {HF_TOKEN: abc}}",
+        "trial: {env: {AWS_SECRET_ACCESS_KEY: abc}}",
+        "trial: {env: {db_password: abc}}",
+        "trial: {env: {MY_API_KEY: abc}}",
+        "trial: {env: {X: hf_abcdefghijklmnopqrstuvwxyz}}",
+        "trial: {args: [--key=AKIAABCDEFGHIJKLMNOP]}",
+        "trial: {command: [x, ghp_abcdefghijklmnopqrstuvwxyz0123]}",
+        "constants: {key: sk-abcdefghijklmnopqrstuvwxyz}",
+        "providers: {x: {deep: [{a: 'xoxb-0123456789-abc'}]}}",
+    ],
+)
+def test_what_looks_like_a_secret_is_refused_and_not_repeated(text: str) -> None:
+    problem = only(text)
+    assert "looks like a secret" in problem.message
+    for secret in ("abc", "AKIA", "xoxb"):
+        assert secret not in str(problem)
+
+
+def test_likely_slips_are_notes() -> None:
+    study = loads(
+        SPACE
+        + "objective: {metric: acc, goal: maximize}\n"
+        + "limits: {max_trials: 1}\n"
+        + "initial_trials: [{}, {}]\n"
+        + "trial: {args: [--lr=3, --lr, lr, --depthh], metrics: {accc: '(x)'}}\n"
+    )
+    assert [(note.path, note.text[:20]) for note in notes(study)] == [
+        ("trial.args.0", "lr is also a paramet"),
+        ("trial.args.1", "lr is also a paramet"),
+        ("objective.metric", "acc is not under tri"),
+        ("initial_trials", "only the first 1 of "),
+    ]
+    assert study.notes == tuple(notes(study))
+
+
+def test_a_study_made_in_python_is_checked_alike() -> None:
+    with pytest.raises(StudyError) as caught:
+        Study.model_validate(
+            {
+                "parameters": {"p": {"type": "int", "min": 2, "max": 1}},
+                "strategy": {"name": "grid", "max": 3},
+            }
+        )
+    assert [(p.path, p.file, p.line) for p in caught.value.problems] == [
+        ("parameters.p.min", None, None),
+        ("strategy.max", None, None),
+    ]
+
+
+def test_checks_say_nothing_about_what_is_hidden() -> None:
+    data = {
+        "parameters": {"kind": {"type": "bool"}, "p": {"type": "bool", "when": {"kind": "a"}}},
+        "trial": {"args": ["{{gone}}"]},
+    }
+    study = Study.model_validate(data, context={"parts_only": True})
+    assert len(problems(study)) == 2
+    assert problems(study, frozenset({"parameters.kind", "constants.gone"})) == []
