@@ -137,5 +137,5 @@ class Note:
 
 def located(study: Study, path: str) -> str:
     """Return ``file:line: `` for a field of a study that came from a file, else nothing."""
-    line = study.line(path)
-    return f"{study.file}:{line}: " if study.file and line else ""
+    file, line = study.place(path)
+    return f"{file}:{line}: " if file and line else ""

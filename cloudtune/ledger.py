@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import socket
 import sqlite3
 import time
 from collections.abc import Generator, Iterator
@@ -341,63 +340,6 @@ class Ledger:
             for table, column in (("events", "run"), ("jobs", "run"), ("runs", "id")):
                 self._db.execute(f"DELETE FROM {table} WHERE {column}=?", (run,))  # noqa: S608
 
-    @contextmanager
-    def hold(self, run: str) -> Generator[None]:
-        """Hold a run for this process while the block runs.
-
-        Raises:
-            LedgerError: If another process holds it; the message says which.
-        """
-        folder = self.run_folder(run)
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / "holder"
-        with path.open("a+", encoding="utf-8") as file:
-            if not _lock(file.fileno()):
-                raise LedgerError(f"run {run} is held by {holder(path) or 'another process'}")
-            file.truncate(0)
-            file.write(f"{os.getpid()} {socket.gethostname()}")
-            file.flush()
-            try:
-                yield
-            finally:
-                file.truncate(0)
-
-    def holder(self, run: str) -> int | None:
-        """Return the process id of the cloudtune on this machine that runs it now, if one does."""
-        path = self.run_folder(run) / "holder"
-        try:
-            with path.open("r+", encoding="utf-8") as file:
-                if _lock(file.fileno()):
-                    return None
-                words = file.read().split()
-        except FileNotFoundError:
-            return None
-        return int(words[0]) if words and words[-1] == socket.gethostname() else None
-
-
-def holder(path: Path) -> str:
-    """Return who holds a run, in words, from its holder file."""
-    words = path.read_text(encoding="utf-8").split()
-    return f"process {words[0]} on {words[1]}" if len(words) == 2 else ""
-
 
 def _body(event: Event) -> str:
     return json.dumps(vars(event))
-
-
-def _lock(descriptor: int) -> bool:
-    if os.name == "nt":
-        import msvcrt
-
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-        except OSError:
-            return False
-        return True
-    import fcntl
-
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -198,9 +198,7 @@ def source_folder(study: Study, on: str, base: Path) -> Path | None:
     folder = (base / Path(address).expanduser()).resolve()
     if not folder.is_dir():
         path = "trial.source"
-        raise StudyError(
-            [Problem(path, f"{folder} is no folder", "", study.file, study.line(path))]
-        )
+        raise StudyError([Problem(path, f"{folder} is no folder", "", *study.place(path))])
     return folder
 
 
@@ -252,8 +250,7 @@ def settings_of(study: Study, on: str, provider: Provider) -> ProviderSettings:
                     f"providers.{on}.{problem.path}",
                     problem.message,
                     problem.hint,
-                    study.file,
-                    study.line(f"providers.{on}.{problem.path}"),
+                    *study.place(f"providers.{on}.{problem.path}"),
                 )
                 for problem in problems_of(error, study.providers.get(on, {}), provider.settings)
             ]

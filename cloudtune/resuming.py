@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -43,14 +44,23 @@ def prepare(record: RunRecord, overrides: Sequence[str] = (), folder: Path | Non
 
 
 def differences(before: Any, after: Any, path: str = "") -> Iterator[str]:
-    """Yield a line for each leaf in which two plain values differ."""
+    """Yield a line for each leaf in which two plain values differ; 1, 1.0 and True differ."""
     if isinstance(before, dict) and isinstance(after, dict):
         old, new = cast("dict[str, Any]", before), cast("dict[str, Any]", after)
         for key in dict.fromkeys([*old, *new]):
             place = f"{path}.{key}" if path else key
             yield from differences(old.get(key), new.get(key), place)
+        return
+    first, second = _listed(before), _listed(after)
+    if first is not None and second is not None and len(first) == len(second):
+        for number, (left, right) in enumerate(zip(first, second, strict=True)):
+            yield from differences(left, right, f"{path}.{number}" if len(first) > 1 else path)
     elif repr(before) != repr(after):
-        yield f"{path}: {before!r} became {after!r}"
+        yield f"{path}: {json.dumps(before)} became {json.dumps(after)}"
+
+
+def _listed(value: Any) -> list[Any] | None:
+    return [*value] if isinstance(value, list) else None
 
 
 def _comparable(study: dict[str, Any]) -> dict[str, Any]:

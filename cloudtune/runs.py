@@ -19,6 +19,7 @@ from cloudtune import bundle, registry
 from cloudtune.driver import Driver, Inbox, Outcome, StopRequest
 from cloudtune.errors import CloudtuneError, UsageError
 from cloudtune.events import Event
+from cloudtune.holding import hold, holder
 from cloudtune.ledger import JobRecord, Ledger, RunRecord, state_folder
 from cloudtune.managed import ManagedJob
 from cloudtune.planning import Plan, from_json, plan_again
@@ -144,7 +145,7 @@ def execute(
         def execute_job(job: JobRecord) -> None:
             outcomes[job.provider] = _execute_job(job, inboxes[job.provider], shown, where)
 
-        with ledger.hold(record.id), _stopping(inboxes, shown):
+        with hold(ledger.run_folder(record.id)), _stopping(inboxes, shown):
             if len(record.jobs) == 1:
                 execute_job(record.jobs[0])
             else:
@@ -285,7 +286,7 @@ def stop(run: str | None = None, folder: Path | None = None) -> str:
     """
     with Ledger(folder or state_folder()) as ledger:
         record = ledger.run(run)
-        process = ledger.holder(record.id)
+        process = holder(ledger.run_folder(record.id))
         if process is None:
             raise UsageError(
                 f"run {record.id} is not running here; `cloudtune status {record.id}` tells more"

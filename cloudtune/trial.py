@@ -365,7 +365,11 @@ def _variable(name: str) -> str:
 def _placeholders() -> Pattern[str]:
     import re
 
-    return re.compile(r"\{\{\s*([^{}]*[^{}\s])\s*\}\}")
+    return re.compile(r"\{\{([^{}]+)\}\}")
+
+
+def _named(word: str) -> list[str]:
+    return [name.strip() for name in _placeholders().findall(word)]
 
 
 def _appended(call: Mapping[str, Any], values: Mapping[str, Value]) -> dict[str, Value]:
@@ -373,7 +377,7 @@ def _appended(call: Mapping[str, Any], values: Mapping[str, Value]) -> dict[str,
     words: list[str] = [*(call.get("command") or []), *(call.get("args") or [])]
     if not any("{{" in word for word in words):
         return dict(values)
-    placed = {name for word in words for name in _placeholders().findall(word)}
+    placed = {name for word in words for name in _named(word)}
     return {name: value for name, value in values.items() if name not in placed}
 
 
@@ -393,13 +397,13 @@ def _filled(
     filled: list[str] = []
     flag = False
     for word in words:
-        names = placeholder.findall(word)
+        names = _named(word)
         if any(n not in known and (parameters is None or n in parameters) for n in names):
             if flag and placeholder.fullmatch(word):
                 filled.pop()
             flag = False
             continue
-        filled.append(placeholder.sub(lambda match: known.get(match[1], match[0]), word))
+        filled.append(placeholder.sub(lambda match: known.get(match[1].strip(), match[0]), word))
         flag = word.startswith("-") and not names and "=" not in word
     return filled
 

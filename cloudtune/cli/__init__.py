@@ -36,6 +36,7 @@ def main(args: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         sys.stderr.close()
         code = 1
+    gc.freeze()
     sys.exit(code if isinstance(code, int) else 0)
 
 

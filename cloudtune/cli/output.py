@@ -125,11 +125,12 @@ def _show(found: list[StudyResult]) -> None:
 def clean(runs: tuple[str, ...], *, yes: bool, as_json: bool) -> None:
     """Remove each RUN that ended, with its files and its results; all of them when left out."""
     from cloudtune.errors import UsageError
+    from cloudtune.holding import holder
     from cloudtune.ledger import Ledger, state_folder
 
     with Ledger(state_folder()) as ledger:
         records = [ledger.run(run) for run in runs] if runs else ledger.runs()
-        held = {record.id for record in records if ledger.holder(record.id) is not None}
+        held = {record.id for record in records if holder(ledger.run_folder(record.id)) is not None}
         if runs and held:
             raise UsageError(
                 f"{', '.join(sorted(held))} is running; `cloudtune stop` ends it first"

@@ -120,11 +120,14 @@ def _detach(run_id: str) -> None:
 
 def _execute(run_id: str, *, as_json: bool) -> None:
     """Execute a run with progress, print its summary and leave with its exit code."""
+    import gc
+
     from cloudtune.cli.describe import summary_lines
     from cloudtune.cli.progress import progress
     from cloudtune.ledger import state_folder
     from cloudtune.runs import execute, exit_code, results
 
+    gc.enable()  # it was off for a quick start
     shown = progress()
     try:
         outcomes = execute(run_id, shown)
@@ -181,13 +184,14 @@ def _shown(key: str, value: Any) -> Any:
 def _status(ledger: Ledger, record: RunRecord) -> dict[str, Any]:
     """Return how a run stands as plain data; a run that nobody holds is not running."""
     from cloudtune.cli.describe import state_counts
+    from cloudtune.holding import holder
     from cloudtune.results import result_of
 
     found = [
         result_of(record, job, (event for _, event in ledger.events(record.id, job.provider)))
         for job in record.jobs
     ]
-    held = ledger.holder(record.id) is not None
+    held = holder(ledger.run_folder(record.id)) is not None
     jobs: list[dict[str, Any]] = []
     for result in found:
         state = result.state
@@ -223,6 +227,7 @@ def watch(run: str | None) -> None:
     from cloudtune.cli.describe import summary_lines
     from cloudtune.cli.progress import progress
     from cloudtune.driver import Outcome
+    from cloudtune.holding import holder
     from cloudtune.ledger import Ledger, state_folder
     from cloudtune.planning import from_json
     from cloudtune.runs import results
@@ -236,7 +241,7 @@ def watch(run: str | None) -> None:
                 past = list(ledger.events(record.id, job.provider))
                 seen[job.provider] = past[-1][0] if past else 0
                 shown.begin(from_json(job.plan), [event for _, event in past])
-            while ledger.holder(record.id) is not None:
+            while holder(ledger.run_folder(record.id)) is not None:
                 for provider in seen:
                     for seq, event in ledger.events(record.id, provider, seen[provider]):
                         seen[provider] = seq

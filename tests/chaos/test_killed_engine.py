@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
+from cloudtune.holding import holder
 from cloudtune.ledger import Ledger
 
 SCRIPT = """\
@@ -99,7 +100,7 @@ def test_ten_kills_and_resumes_lose_and_double_nothing(
     for kill in range(10):
         time.sleep(rng.uniform(0.05, 0.9))
         with Ledger(tmp_path / ".cloudtune") as ledger:
-            engine = ledger.holder(run)
+            engine = holder(ledger.run_folder(run))
         if engine:
             os.kill(engine, signal.SIGKILL)
         assert wait_for(partial(nothing_left_behind, run)), f"kill {kill} left processes"

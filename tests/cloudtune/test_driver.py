@@ -102,6 +102,7 @@ def study(**over: Any) -> Study:
 def drive(
     of: Study,
     script: Script,
+    *,
     before: Sequence[Event] = (),
     strategy: Counting | None = None,
     hold: int = 1,

@@ -10,6 +10,7 @@ import pytest
 
 from cloudtune.errors import LedgerError, UsageError
 from cloudtune.events import Ended, Event, Measured, Started
+from cloudtune.holding import hold, holder
 from cloudtune.ledger import JobRecord, Ledger, RunRecord, new_run_id, state_folder
 
 
@@ -84,8 +85,8 @@ def test_no_ledger_is_made_by_reading(tmp_path: Path) -> None:
 
 def test_a_run_has_one_holder_and_a_dead_one_does_not_count(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from cloudtune.ledger import Ledger\n"
-        "with Ledger(Path(sys.argv[1]), create=True) as ledger, ledger.hold('abc'):\n"
+        "import sys, time; from pathlib import Path; from cloudtune.holding import hold\n"
+        "with hold(Path(sys.argv[1])):\n"
         "    print('held', flush=True); time.sleep(60)"
     )
     other = subprocess.Popen(
@@ -94,15 +95,14 @@ def test_a_run_has_one_holder_and_a_dead_one_does_not_count(tmp_path: Path) -> N
     with other:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
-        with Ledger(tmp_path, create=True) as ledger:
-            assert ledger.holder("abc") == other.pid
-            with pytest.raises(LedgerError, match=f"process {other.pid}"), ledger.hold("abc"):
-                pass
-            other.kill()
-            other.wait()
-            assert ledger.holder("abc") is None
-            with ledger.hold("abc"):
-                pass
+        assert holder(tmp_path) == other.pid
+        with pytest.raises(LedgerError, match=f"process {other.pid}"), hold(tmp_path):
+            pass
+        other.kill()
+        other.wait()
+        assert holder(tmp_path) is None
+        with hold(tmp_path):
+            pass
 
 
 def test_the_state_folder_is_the_nearest_one(
