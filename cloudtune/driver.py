@@ -80,6 +80,7 @@ class Driver:
         self._running: dict[int, float] = {}
         self._why: dict[int, tuple[TrialState, str]] = {}
         self._again: list[Started] = []
+        self._unwritten: list[Event] = []
         self._starts: dict[int, Started] = {}
         self._used: dict[int, float] = {}
         self._draws = 0
@@ -108,25 +109,39 @@ class Driver:
         self._outcome = self._reached()
         timeout = self._limits.timeout
         end = time.monotonic() + timeout - spent if timeout else math.inf
-        while True:
-            if self._outcome is None:
-                self._fill(runner)
-            if not self._running:
-                return self._finish()
-            due = min([end if self._outcome is None else math.inf, *self._running.values()])
+        try:
+            while True:
+                if self._outcome is None:
+                    self._fill(runner)
+                if not self._running:
+                    return self._finish()
+                event = self._receive(runner, end)
+                if isinstance(event, Measured):
+                    self._take_measurement(event, runner)
+                elif isinstance(event, Ended):
+                    self._take_end(event, runner)
+                elif event is not None:
+                    self._end_all(runner, Outcome("cancelled", event.reason), now=event.now)
+        finally:
+            self._write()
+
+    def _receive(self, runner: TrialRunner, end: float) -> Measured | Ended | StopRequest | None:
+        """Return the next event, or None once a deadline has passed and was dealt with."""
+        due = min([end if self._outcome is None else math.inf, *self._running.values()])
+        if time.monotonic() >= due:
+            self._pass_deadlines(runner, end)
+            return None
+        if len(self._unwritten) < _BATCH:
             try:
-                event = self._inbox.get(
-                    timeout=None if due == math.inf else max(0.0, due - time.monotonic())
-                )
+                return self._inbox.get_nowait()
             except Empty:
-                self._pass_deadlines(runner, end)
-                continue
-            if isinstance(event, StopRequest):
-                self._end_all(runner, Outcome("cancelled", event.reason), now=event.now)
-            elif isinstance(event, Ended):
-                self._take_end(event, runner)
-            else:
-                self._take_measurements(event, runner)
+                pass
+        self._write()
+        try:
+            wait = None if due == math.inf else max(0.0, due - time.monotonic())
+            return self._inbox.get(timeout=wait)
+        except Empty:
+            return None
 
     def _finish(self) -> Outcome:
         outcome = self._outcome or Outcome("completed", "")
@@ -155,6 +170,7 @@ class Driver:
             limit = self._limits.trial_timeout
             left = limit - self._used.get(started.number, 0.0) if limit else math.inf
             self._running[started.number] = time.monotonic() + left
+            self._write()
             runner.start(started)
 
     def _next(self) -> Started | None:
@@ -183,11 +199,17 @@ class Driver:
         )
 
     def _emit(self, *events: Event) -> None:
-        if not events:
-            return
-        self._record(events)
+        """Take note of events; they are written before anything is done and before any wait."""
+        self._unwritten += events
         for event in events:
             self._note(event)
+
+    def _write(self) -> None:
+        if not self._unwritten:
+            return
+        events, self._unwritten = self._unwritten, []
+        self._record(events)
+        for event in events:
             self._observe(event)
 
     def _note(self, event: Event) -> None:
@@ -235,27 +257,12 @@ class Driver:
         elif trial.state != "pending":
             self._since_best += 1
 
-    def _take_measurements(self, first: Measured, runner: TrialRunner) -> None:
-        """Take a measurement and those that wait right behind it, in one write to the ledger."""
-        batch = [first]
-        other: Ended | StopRequest | None = None
-        while other is None and len(batch) < _BATCH:
-            try:
-                event = self._inbox.get_nowait()
-            except Empty:
-                break
-            if isinstance(event, Measured):
-                batch.append(event)
-            else:
-                other = event
-        self._emit(*(event for event in batch if event.number in self._running))
-        for number in {event.number for event in batch} & self._running.keys():
-            if number not in self._why and (reason := self._strategy.judge(number)):
-                self._stop(number, "stopped_early", reason, runner)
-        if isinstance(other, Ended):
-            self._take_end(other, runner)
-        elif other is not None:
-            self._end_all(runner, Outcome("cancelled", other.reason), now=other.now)
+    def _take_measurement(self, event: Measured, runner: TrialRunner) -> None:
+        if event.number not in self._running:
+            return
+        self._emit(event)
+        if event.number not in self._why and (reason := self._strategy.judge(event.number)):
+            self._stop(event.number, "stopped_early", reason, runner)
 
     def _take_end(self, event: Ended, runner: TrialRunner) -> None:
         if self._running.pop(event.number, None) is None:
@@ -329,10 +336,12 @@ class Driver:
 
     def _stop(self, number: int, state: TrialState, reason: str, runner: TrialRunner) -> None:
         self._why.setdefault(number, (state, reason))
+        self._write()
         runner.stop(number)
 
     def _end_all(self, runner: TrialRunner, outcome: Outcome, *, now: bool = False) -> None:
         self._outcome = self._outcome or outcome
+        self._write()
         for number in self._running:
             self._running[number] = math.inf
             self._why.setdefault(number, ("cancelled", self._outcome.reason))

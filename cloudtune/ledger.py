@@ -101,6 +101,7 @@ class Ledger:
 
     def __init__(self, folder: Path, *, create: bool = False) -> None:
         self.folder = folder
+        self._last: dict[tuple[str, str], int] = {}
         path = folder / "ledger.db"
         if not create and not path.exists():
             raise UsageError(f"there are no runs in {folder}; `cloudtune run STUDY` starts one")
@@ -311,19 +312,23 @@ class Ledger:
             )
 
     def append(self, run: str, provider: str, *events: Event) -> None:
-        """Add events to a job, in one step."""
-        with self._transaction():
-            (seq,) = self._db.execute(
-                "SELECT coalesce(max(seq), 0) FROM events WHERE run=? AND provider=?",
-                (run, provider),
+        """Add events to a job, in one step. Only the process that holds the run may."""
+        job = (run, provider)
+        if job not in self._last:
+            (self._last[job],) = self._db.execute(
+                "SELECT coalesce(max(seq), 0) FROM events WHERE run=? AND provider=?", job
             ).fetchone()
-            self._db.executemany(
-                "INSERT INTO events VALUES (?,?,?,?,?)",
-                [
-                    (run, provider, seq + place, type(event).__name__.lower(), _body(event))
-                    for place, event in enumerate(events, start=1)
-                ],
-            )
+        rows = [
+            (*job, seq, type(event).__name__.lower(), json.dumps(vars(event)))
+            for seq, event in enumerate(events, start=self._last[job] + 1)
+        ]
+        insert = "INSERT INTO events VALUES (?,?,?,?,?)"
+        if len(rows) == 1:
+            self._db.execute(insert, rows[0])
+        else:
+            with self._transaction():
+                self._db.executemany(insert, rows)
+        self._last[job] += len(rows)
 
     def events(self, run: str, provider: str, after: int = 0) -> Iterator[tuple[int, Event]]:
         """Yield a job's events with their numbers, in order, from the one behind ``after`` on."""
@@ -339,7 +344,3 @@ class Ledger:
         with self._transaction(durable=True):
             for table, column in (("events", "run"), ("jobs", "run"), ("runs", "id")):
                 self._db.execute(f"DELETE FROM {table} WHERE {column}=?", (run,))  # noqa: S608
-
-
-def _body(event: Event) -> str:
-    return json.dumps(vars(event))
