@@ -306,7 +306,7 @@ def _plan_mode(
         request=provider.request(fitted, mode, settings, facts),
         findings=(
             *_lacking(fitted.study),
-            *(_not_installed(fitted.study) if mode == "driven" else ()),
+            *(_of_our_engine(fitted.study) if mode == "driven" else ()),
             *fitted.findings,
             *(item for item in own if isinstance(item, Finding)),
         ),
@@ -350,8 +350,22 @@ def _lacking(study: Study) -> list[Finding]:
 _NEEDED = {"gp": ("torch", "gp"), "cmaes": ("cmaes", "samplers"), "sobol": ("scipy", "samplers")}
 
 
+def _of_our_engine(study: Study) -> list[Finding]:
+    """Return what holds wherever cloudtune chooses the trials."""
+    return [*_not_installed(study), *_without_effect(study)]
+
+
+def _without_effect(study: Study) -> list[Finding]:
+    learning = {"bayesian", "genetic"} if study.strategy.method != "cmaes" else {"genetic"}
+    if study.warm_start and study.warm_start.kind == "transfer":
+        learning |= {"random", "hyperband"}  # they begin with the best earlier trials
+    if study.warm_start is None or study.strategy.name in learning:
+        return []
+    how = study.strategy.method or study.strategy.name
+    return [Finding("dropped", "warm_start", f"{how} learns nothing from earlier trials")]
+
+
 def _not_installed(study: Study) -> list[Finding]:
-    """Return the findings for a method whose package is missing where cloudtune chooses."""
     from importlib.util import find_spec
 
     module, extra = _NEEDED.get(study.strategy.method or "", ("", ""))

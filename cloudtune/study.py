@@ -330,7 +330,8 @@ class WarmStart(Model):
         alias="from", description="Runs of the ledger, or provider:job."
     )
     kind: Literal["same", "transfer"] = Field(
-        default="same", description="transfer: the script or the data has changed since."
+        default="same",
+        description="transfer: the script or the data has changed since, so the best run again.",
     )
 
 

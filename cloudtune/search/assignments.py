@@ -94,3 +94,24 @@ def fitting(
         ):
             found.append((known, values))
     return found
+
+
+def leading(
+    space: Space, goals: Sequence[str], prior: Sequence[Observation], count: int
+) -> list[dict[str, Value]]:
+    """Return the assignments of the best earlier trials that the space has, the best first.
+
+    With several objectives the best is the one with the smallest sum of its ranks in each.
+    """
+    known = fitting(space, len(goals), prior)
+    ranks = [0] * len(known)
+    for place, goal in enumerate(goals):
+        sign = -1 if goal == "maximize" else 1
+        order = sorted(range(len(known)), key=lambda i: sign * known[i][1][place])
+        for rank, i in enumerate(order):
+            ranks[i] += rank
+    found: list[dict[str, Value]] = []
+    for i in sorted(range(len(known)), key=ranks.__getitem__):
+        if len(found) < count and known[i][0] not in found:
+            found.append(known[i][0])
+    return found

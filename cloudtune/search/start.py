@@ -7,13 +7,16 @@ from typing import Literal
 
 from cloudtune.errors import Problem, StudyError
 from cloudtune.events import Event
-from cloudtune.search.assignments import Observation, Opening
+from cloudtune.search.assignments import Observation, Opening, leading
 from cloudtune.search.axes import axes_of
 from cloudtune.search.early_stopping import rule_of
 from cloudtune.search.methods import METHODS, ONE_OBJECTIVE
 from cloudtune.search.protocol import Strategy, Suggestion
 from cloudtune.space import Assignment, Space
 from cloudtune.study import Study
+
+_TRANSFERRED = 5
+"""How many of the best earlier trials run again in a warm start of kind ``transfer``."""
 
 
 def make(
@@ -29,14 +32,21 @@ def make(
         study: What is searched.
         seed: Where chance derives from; the study's own one does not count here.
         prior: Finished trials of earlier runs, for the strategies that learn from them. A resumed
-            job must be given the same ones.
+            job must be given the same ones. Where the script or data has changed since (a warm
+            start of kind ``transfer``) their values say nothing, so the best of them run first.
         max_trials: After how many assignments hyperband brings its last bracket to an end.
 
     Raises:
         MissingExtraError: If the method needs a package that is not installed.
         StudyError: If the strategy cannot run this study.
     """
-    opening = Opening(study.initial_trials, axes_of(Space.of(study)), seed)
+    space = Space.of(study)
+    first: list[Assignment] = list(study.initial_trials)
+    if study.warm_start and study.warm_start.kind == "transfer":
+        goals = [objective.goal for objective in study.objectives]
+        first += leading(space, goals, prior, _TRANSFERRED)
+        prior = ()
+    opening = Opening(first, axes_of(space), seed)
     return Search(_chooser(study, opening, prior, max_trials), opening, study)
 
 

@@ -148,6 +148,14 @@ def test_an_earlier_run_is_a_warm_start() -> None:
     assert warm.trials[0].parameters != cold.trials[0].parameters
 
 
+def test_the_best_of_an_earlier_run_run_again_where_the_script_has_changed() -> None:
+    before = run({"name": "random"}, 10)
+    ranked = sorted(before.trials, key=lambda t: -(t.objective or (0,))[0])
+    warm_start = {"from": [before.run], "kind": "transfer"}
+    after = run({"name": "bayesian"}, 5, warm_start=warm_start)
+    assert [t.parameters for t in after.trials] == [t.parameters for t in ranked[:5]]
+
+
 def test_early_stopping_stops_the_hopeless() -> None:
     Path("train.py").write_text(
         "import time\nfrom cloudtune.trial import params, report\n"
@@ -164,3 +172,49 @@ def test_early_stopping_stops_the_hopeless() -> None:
     )
     assert [t.state for t in result.trials] == ["completed"] * 3 + ["stopped_early"]
     assert len(result.trials[-1].measurements) < 30
+
+
+def test_a_promoted_trial_goes_on_from_its_checkpoint() -> None:
+    Path("train.py").write_text(
+        "from pathlib import Path\n"
+        "from cloudtune.trial import checkpoint_dir, params, report\n"
+        "p = params()\n"
+        "kept = Path(checkpoint_dir(), 'epochs')\n"
+        "done = int(kept.read_text()) if kept.exists() else 0\n"
+        "assert done in (0, p['epochs'] // 3), (done, p)\n"
+        "for epoch in range(done + 1, p['epochs'] + 1):\n"
+        "    report(score=p['x'] * epoch, step=epoch)\n"
+        "kept.write_text(str(p['epochs']))\n",
+        "utf-8",
+    )
+    result = run(
+        {"name": "hyperband", "resource": "epochs", "max": 9},
+        13,
+        parameters={"x": {"type": "float", "min": 0, "max": 1}},
+    )
+    assert {t.state for t in result.trials} == {"completed", "stopped_early"}, result.trials
+    for trial in result.trials:
+        assert [m.step for m in trial.measurements] == list(range(1, (trial.resource or 0) + 1))
+        assert (trial.state == "completed") == (trial.resource == 9)
+
+
+def test_limits_of_time_are_kept_by_real_scripts() -> None:
+    Path("train.py").write_text(
+        "import signal, time\n"
+        "from cloudtune.trial import params, report\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "report(score=1)\n"
+        "time.sleep(60 if params()['hang'] else 0)\n",
+        "utf-8",
+    )
+    result = run(
+        {"name": "list"},
+        9,
+        parameters={"hang": {"type": "bool"}},
+        initial_trials=[{"hang": True}, {"hang": False}],
+        limits={"trial_timeout": "0.5s"},
+        providers={"local": {"grace": "0.2s"}},
+    )
+    assert [t.state for t in result.trials] == ["failed", "completed"]
+    assert result.trials[0].reason == "its trial_timeout was reached"
+    assert result.trials[0].metrics == {"score": 1.0}
