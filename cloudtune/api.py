@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cloudtune import planning, results, runs
+from cloudtune import planning, results, runs, tabular
 from cloudtune.driver import Outcome
 from cloudtune.errors import UsageError
 from cloudtune.ledger import Ledger, new_run_id, state_folder
@@ -56,15 +56,15 @@ class Results:
 
     def to_pandas(self) -> Any:
         """Return a pandas DataFrame, one row a trial; needs ``cloudtune[data]``."""
-        return results.to_pandas(self.jobs)
+        return tabular.to_pandas(self.jobs)
 
     def to_polars(self) -> Any:
         """Return a polars DataFrame, one row a trial; needs ``cloudtune[polars]``."""
-        return results.to_polars(self.jobs)
+        return tabular.to_polars(self.jobs)
 
     def to_parquet(self, path: str | Path) -> None:
         """Write a Parquet file, one row a trial; needs ``cloudtune[data]``."""
-        results.to_parquet(self.jobs, Path(path))
+        tabular.to_parquet(self.jobs, Path(path))
 
 
 class Run:

@@ -19,11 +19,11 @@ from cloudtune import bundle, registry
 from cloudtune.capabilities import Finding, Mode, Note
 from cloudtune.errors import Problem, StudyError, UnsupportedError, UsageError
 from cloudtune.fit import Fitted, fit
-from cloudtune.ledger import Ledger, new_run_id, state_folder
-from cloudtune.objective import objective_values
+from cloudtune.ledger import new_run_id, state_folder
+from cloudtune.needs import lacking, of_our_engine, worth_knowing
 from cloudtune.provider import Facts, Json, Parent, Provider, ProviderSettings
-from cloudtune.space import Space
 from cloudtune.study import Study
+from cloudtune.warm_start import parents
 
 FORMAT = "cloudtune.plan/v1"
 
@@ -206,33 +206,6 @@ def _fingerprint(source: Path, without: Sequence[Path]) -> str:
     return bundle.fingerprint(source, bundle.files(source, [state_folder(), *without]))
 
 
-def parents(study: Study) -> list[Parent]:
-    """Return the finished trials of the runs that the study's warm start names.
-
-    Raises:
-        UsageError: If there is no such run.
-    """
-    if study.warm_start is None:
-        return []
-    found: list[Parent] = []
-    from cloudtune.results import result_of
-
-    with Ledger(state_folder()) as ledger:
-        for name in study.warm_start.from_:
-            if ":" in name:
-                raise UsageError(
-                    f"warm_start.from: {name}: jobs that cloudtune did not start cannot be read yet"
-                )
-            record = ledger.run(name)
-            for job in record.jobs:
-                events = (event for _, event in ledger.events(record.id, job.provider))
-                for trial in result_of(record, job, events).trials:
-                    values = objective_values(study, [m.metrics for m in trial.measurements])
-                    if trial.state in {"completed", "stopped_early"} and values is not None:
-                        found.append(Parent(trial.parameters, values))
-    return found
-
-
 def settings_of(study: Study, on: str, provider: Provider) -> ProviderSettings:
     """Return the provider's settings from the study.
 
@@ -305,88 +278,18 @@ def _plan_mode(
         facts=facts,
         request=provider.request(fitted, mode, settings, facts),
         findings=(
-            *_lacking(fitted.study),
-            *(_of_our_engine(fitted.study) if mode == "driven" else ()),
+            *lacking(fitted.study),
+            *(of_our_engine(fitted.study) if mode == "driven" else ()),
             *fitted.findings,
             *(item for item in own if isinstance(item, Finding)),
         ),
         notes=(
             *study.notes,
             *registry.unread(study),
-            *_worth_knowing(fitted.study, facts),
+            *worth_knowing(fitted.study, facts),
             *fitted.notes,
             *(item for item in own if isinstance(item, Note)),
         ),
         unattended=able.unattended if able else False,
         other_mode={},
     )
-
-
-def _lacking(study: Study) -> list[Finding]:
-    """Return what a run needs, on any provider, and a partial study lacks."""
-    found: list[Finding] = []
-    if not study.objective:
-        found.append(
-            Finding("refused", "objective", "the study names no objective: {metric: …, goal: …}")
-        )
-    if not study.parameters and not study.initial_trials:
-        found.append(Finding("refused", "parameters", "the study names no parameter to tune"))
-    limits = study.limits
-    bounded = (
-        limits.max_trials
-        or limits.timeout
-        or limits.patience
-        or limits.max_cost
-        or study.strategy.name in {"grid", "list"}
-        or any(objective.target is not None for objective in study.objectives)
-    )
-    if not bounded:
-        found.append(
-            Finding("refused", "limits", "nothing would end this run: give max_trials or timeout")
-        )
-    return found
-
-
-_NEEDED = {"gp": ("torch", "gp"), "cmaes": ("cmaes", "samplers"), "sobol": ("scipy", "samplers")}
-
-
-def _of_our_engine(study: Study) -> list[Finding]:
-    """Return what holds wherever cloudtune chooses the trials."""
-    return [*_not_installed(study), *_without_effect(study)]
-
-
-def _without_effect(study: Study) -> list[Finding]:
-    learning = {"bayesian", "genetic"} if study.strategy.method != "cmaes" else {"genetic"}
-    if study.warm_start and study.warm_start.kind == "transfer":
-        learning |= {"random", "hyperband"}  # they begin with the best earlier trials
-    if study.warm_start is None or study.strategy.name in learning:
-        return []
-    how = study.strategy.method or study.strategy.name
-    return [Finding("dropped", "warm_start", f"{how} learns nothing from earlier trials")]
-
-
-def _not_installed(study: Study) -> list[Finding]:
-    from importlib.util import find_spec
-
-    module, extra = _NEEDED.get(study.strategy.method or "", ("", ""))
-    if not module or find_spec(module):
-        return []
-    reason = f"{study.strategy.method} needs {module}: pip install 'cloudtune[{extra}]'"
-    return [Finding("refused", "strategy.method", reason)]
-
-
-def _worth_knowing(study: Study, facts: Facts) -> Sequence[Note]:
-    """Return what a reader of the plan should know of the study itself."""
-    found: list[Note] = []
-    limit = study.limits.max_trials
-    if study.strategy.name == "grid" and limit and (size := Space.of(study).size) and limit < size:
-        found.append(
-            Note("limits.max_trials", f"the first {limit} of the grid's {size} trials will run")
-        )
-    if facts.parents:
-        from cloudtune.search.assignments import fitting
-
-        count = len(facts.parents)
-        known = len(fitting(Space.of(study), len(study.objectives), facts.parents))
-        found.append(Note("warm_start", f"{known} of {count} earlier trials lie in this space"))
-    return found

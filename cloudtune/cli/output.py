@@ -67,7 +67,8 @@ def _best(result: StudyResult) -> StudyResult:
 
 
 def _rendered(found: list[StudyResult], form: str) -> str:
-    from cloudtune.results import rows, trial_lines
+    from cloudtune.results import trial_lines
+    from cloudtune.tabular import rows
 
     if form == "json":
         return "[" + ",".join(result.to_json() for result in found) + "]\n"
@@ -91,7 +92,7 @@ def _write(text: str, output: Path | None) -> None:
 
 def _write_parquet(found: list[StudyResult], output: Path | None) -> None:
     from cloudtune.errors import UsageError
-    from cloudtune.results import to_parquet
+    from cloudtune.tabular import to_parquet
 
     if output is None:
         raise UsageError("parquet goes into a file: add -o trials.parquet")
@@ -100,7 +101,7 @@ def _write_parquet(found: list[StudyResult], output: Path | None) -> None:
 
 def _show(found: list[StudyResult]) -> None:
     from cloudtune.cli.tables import show_table
-    from cloudtune.results import rows
+    from cloudtune.tabular import rows
 
     table: list[dict[str, Any]] = []
     for result in found:

@@ -1,0 +1,80 @@
+"""What a plan finds in the study itself, whichever provider runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cloudtune.capabilities import Finding, Note
+from cloudtune.provider import Facts
+from cloudtune.space import Space
+from cloudtune.study import Study
+
+
+def lacking(study: Study) -> list[Finding]:
+    """Return what a run needs, on any provider, and a partial study lacks."""
+    found: list[Finding] = []
+    if not study.objective:
+        found.append(
+            Finding("refused", "objective", "the study names no objective: {metric: …, goal: …}")
+        )
+    if not study.parameters and not study.initial_trials:
+        found.append(Finding("refused", "parameters", "the study names no parameter to tune"))
+    limits = study.limits
+    bounded = (
+        limits.max_trials
+        or limits.timeout
+        or limits.patience
+        or limits.max_cost
+        or study.strategy.name in {"grid", "list"}
+        or any(objective.target is not None for objective in study.objectives)
+    )
+    if not bounded:
+        found.append(
+            Finding("refused", "limits", "nothing would end this run: give max_trials or timeout")
+        )
+    return found
+
+
+_NEEDED = {"gp": ("torch", "gp"), "cmaes": ("cmaes", "samplers"), "sobol": ("scipy", "samplers")}
+
+
+def of_our_engine(study: Study) -> list[Finding]:
+    """Return what holds wherever cloudtune chooses the trials."""
+    return [*_not_installed(study), *_without_effect(study)]
+
+
+def _without_effect(study: Study) -> list[Finding]:
+    learning = {"bayesian", "genetic"} if study.strategy.method != "cmaes" else {"genetic"}
+    if study.warm_start and study.warm_start.kind == "transfer":
+        learning |= {"random", "hyperband"}  # they begin with the best earlier trials
+    if study.warm_start is None or study.strategy.name in learning:
+        return []
+    how = study.strategy.method or study.strategy.name
+    return [Finding("dropped", "warm_start", f"{how} learns nothing from earlier trials")]
+
+
+def _not_installed(study: Study) -> list[Finding]:
+    from importlib.util import find_spec
+
+    module, extra = _NEEDED.get(study.strategy.method or "", ("", ""))
+    if not module or find_spec(module):
+        return []
+    reason = f"{study.strategy.method} needs {module}: pip install 'cloudtune[{extra}]'"
+    return [Finding("refused", "strategy.method", reason)]
+
+
+def worth_knowing(study: Study, facts: Facts) -> Sequence[Note]:
+    """Return what a reader of the plan should know of the study itself."""
+    found: list[Note] = []
+    limit = study.limits.max_trials
+    if study.strategy.name == "grid" and limit and (size := Space.of(study).size) and limit < size:
+        found.append(
+            Note("limits.max_trials", f"the first {limit} of the grid's {size} trials will run")
+        )
+    if facts.parents:
+        from cloudtune.search.assignments import fitting
+
+        count = len(facts.parents)
+        known = len(fitting(Space.of(study), len(study.objectives), facts.parents))
+        found.append(Note("warm_start", f"{known} of {count} earlier trials lie in this space"))
+    return found
