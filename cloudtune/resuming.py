@@ -55,8 +55,10 @@ def differences(before: Any, after: Any, path: str = "") -> Iterator[str]:
     if first is not None and second is not None and len(first) == len(second):
         for number, (left, right) in enumerate(zip(first, second, strict=True)):
             yield from differences(left, right, f"{path}.{number}" if len(first) > 1 else path)
-    elif repr(before) != repr(after):
-        yield f"{path}: {json.dumps(before)} became {json.dumps(after)}"
+        return
+    old_text, new_text = json.dumps(before), json.dumps(after)
+    if old_text != new_text:
+        yield f"{path}: {old_text} became {new_text}"
 
 
 def _listed(value: Any) -> list[Any] | None:
