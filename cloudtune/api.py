@@ -38,14 +38,20 @@ class Results:
         return iter(self.jobs)
 
     def __getitem__(self, provider: str) -> StudyResult:
-        """Return the result of one provider's job."""
-        return next(job for job in self.jobs if job.provider == provider)
+        """Return the result of one provider's job.
+
+        Raises:
+            KeyError: If the run had none there.
+        """
+        for job in self.jobs:
+            if job.provider == provider:
+                return job
+        raise KeyError(provider)
 
     @property
     def best(self) -> Trial | None:
-        """The best trial of all jobs that were not emulated; None if the objective is not one."""
-        kept = [job for job in self.jobs if not job.emulated] or list(self.jobs)
-        found = [job.best for job in kept if job.best]
+        """The best trial of all jobs that were not emulated; None if there is no single best."""
+        found = [job.best for job in self.jobs if job.best and not job.emulated]
         goals = Study.model_validate(self.jobs[0].study).objectives
         return results.best(found, goals[0].goal) if found else None
 

@@ -19,6 +19,10 @@ from cloudtune.search.protocol import Strategy, Suggestion
 from cloudtune.study import Limits, Study
 
 _BATCH = 1_000
+_STOPPING = "running trials were asked to end; once more ends them at once"
+_TIMEOUT = "the study's timeout was reached"
+_IN_A_ROW = 25
+"""Failures in a row that end a job in which nothing else counts them."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,6 @@ class Outcome:
     state: JobState
     reason: str
     """Why, in words; empty when it simply came to its end."""
-    too_many_failed: bool = False
 
 
 Inbox = SimpleQueue[Measured | Ended | StopRequest]
@@ -55,6 +58,7 @@ class Driver:
         inbox: Inbox,
         record: Callable[[Sequence[Event]], None],
         observe: Callable[[Event], None] = lambda _: None,
+        say: Callable[[str], None] = lambda _: None,
         price: float | None = None,
     ) -> None:
         """Prepare a job.
@@ -66,6 +70,7 @@ class Driver:
             inbox: What the runner emits into, and stop requests.
             record: Writes events to the ledger; called before anything else sees them.
             observe: Is told each event after that, to show it.
+            say: Is told what is worth a line.
             price: What a second of one trial costs, in the currency of the study's ``max_cost``.
         """
         self._study = study
@@ -74,6 +79,7 @@ class Driver:
         self._inbox = inbox
         self._record = record
         self._observe = observe
+        self._say = say
         self._price = price
         self._trials = Trials(study, run)
         self._top_resource = study.strategy.max if study.strategy.resource else None
@@ -81,12 +87,14 @@ class Driver:
         self._why: dict[int, tuple[TrialState, str]] = {}
         self._again: list[Started] = []
         self._unwritten: list[Event] = []
+        self._last_time = 0.0
         self._starts: dict[int, Started] = {}
         self._used: dict[int, float] = {}
         self._draws = 0
         self._last_number = 0
         self._counted = 0
         self._failed = 0
+        self._failed_in_a_row = 0
         self._since_best = 0
         self._best: float | None = None
         self._winner: int | None = None
@@ -109,6 +117,8 @@ class Driver:
         self._outcome = self._reached()
         timeout = self._limits.timeout
         end = time.monotonic() + timeout - spent if timeout else math.inf
+        if self._outcome is None and time.monotonic() >= end:
+            self._outcome = Outcome("completed", _TIMEOUT)
         try:
             while True:
                 if self._outcome is None:
@@ -121,6 +131,8 @@ class Driver:
                 elif isinstance(event, Ended):
                     self._take_end(event, runner)
                 elif event is not None:
+                    if not event.now:
+                        self._say(_STOPPING)
                     self._end_all(runner, Outcome("cancelled", event.reason), now=event.now)
         finally:
             self._write()
@@ -158,8 +170,8 @@ class Driver:
         if not left:
             return
         self._emit(*runner.recover({t.number: len(t.measurements) for t in left}))
-        now = time.time()
-        self._emit(*(Ended(t.number, now, "cancelled", "cloudtune was killed") for t in left))
+        seen = self._last_time
+        self._emit(*(Ended(t.number, seen, "cancelled", "cloudtune was killed") for t in left))
 
     def _fill(self, runner: TrialRunner) -> None:
         while self._outcome is None and len(self._running) < (self._limits.parallel_trials or 1):
@@ -216,6 +228,7 @@ class Driver:
         fresh = isinstance(event, Started) and event.number > self._last_number
         self._trials.tell(event)
         self._strategy.tell(event)
+        self._last_time = max(self._last_time, event.time)
         if isinstance(event, Started):
             if fresh:
                 self._last_number = event.number
@@ -240,7 +253,10 @@ class Driver:
             self._again.append(start)
         elif event.state == "failed":
             self._failed += 1
+            self._failed_in_a_row += 1
+            self._since_best += 1
         else:
+            self._failed_in_a_row = 0
             trial = self._trials.get(event.number)
             self._note_objective(trial)
             if self._winner is None and self._reaches_target(trial):
@@ -303,7 +319,10 @@ class Driver:
         limits = self._limits
         if limits.max_failed_trials is not None and self._failed > limits.max_failed_trials:
             reason = f"{self._failed} trials failed, and {limits.max_failed_trials} are tolerated"
-            return Outcome("failed", reason, too_many_failed=True)
+            return Outcome("failed", reason)
+        counted = (limits.max_trials, limits.max_failed_trials, limits.patience)
+        if counted == (None, None, None) and self._failed_in_a_row >= _IN_A_ROW:
+            return Outcome("failed", f"{_IN_A_ROW} trials in a row failed")
         if self._winner is not None:
             return Outcome("completed", f"trial {self._winner} reached the target")
         if limits.patience is not None and self._since_best >= limits.patience:
@@ -327,7 +346,7 @@ class Driver:
     def _pass_deadlines(self, runner: TrialRunner, end: float) -> None:
         now = time.monotonic()
         if now >= end and self._outcome is None:
-            self._end_all(runner, Outcome("completed", "the study's timeout was reached"))
+            self._end_all(runner, Outcome("completed", _TIMEOUT))
             return
         for number, due in self._running.items():
             if now >= due:

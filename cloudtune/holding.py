@@ -1,51 +1,119 @@
-"""Who runs a run: one process at a time, known by a lock that its death lets go of."""
+"""Who runs a run: one process at a time, known by a lock and a pipe that its death lets go of."""
 
 from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Generator
-from contextlib import contextmanager
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from cloudtune.errors import LedgerError
 
 _FILE = "holder"
+_PIPE = "stop"
+_PATIENCE = 2.0
+"""Seconds to wait for somebody who only looks whether the run is held."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The process that runs a run; both are None in the moment before it has said so."""
+
+    process: int | None
+    host: str | None
+
+    def __str__(self) -> str:
+        if self.process is None:
+            return "another process"
+        return f"process {self.process} on {self.host}"
 
 
 @contextmanager
-def hold(folder: Path) -> Generator[None]:
+def hold(folder: Path, on_stop: Callable[[], None] = lambda: None) -> Generator[None]:
     """Hold a run, by its folder, for this process while the block runs.
+
+    Args:
+        folder: The run's folder; made if need be.
+        on_stop: Called from another thread each time that somebody asks the run to end.
 
     Raises:
         LedgerError: If another process holds it; the message says which.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / _FILE).open("a+", encoding="utf-8") as file:
-        if not _lock(file.fileno()):
-            file.seek(0)
-            words = file.read().split()
-            who = f"process {words[0]} on {words[1]}" if len(words) == 2 else "another process"
-            raise LedgerError(f"run {folder.name} is held by {who}")
+        due = time.monotonic() + _PATIENCE
+        while not _lock(file.fileno()):
+            if time.monotonic() > due:
+                raise LedgerError(f"run {folder.name} is held by {_named(folder)}")
+            time.sleep(0.05)
         file.truncate(0)
         file.write(f"{os.getpid()} {socket.gethostname()}")
         file.flush()
         try:
-            yield
+            with _listening(folder / _PIPE, on_stop):
+                yield
         finally:
             file.truncate(0)
 
 
-def holder(folder: Path) -> int | None:
-    """Return the process id of the cloudtune on this machine that runs a run now, if one does."""
+def holder(folder: Path) -> Holder | None:
+    """Return who runs a run now, or None if nobody does."""
     try:
         with (folder / _FILE).open("r+", encoding="utf-8") as file:
             if _lock(file.fileno()):
                 return None
-            words = file.read().split()
     except FileNotFoundError:
         return None
-    return int(words[0]) if words and words[-1] == socket.gethostname() else None
+    return _named(folder)
+
+
+def ask_to_stop(folder: Path) -> bool:
+    """Ask the process that runs a run to end it; return whether there is one on this machine."""
+    try:
+        pipe = os.open(folder / _PIPE, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        os.write(pipe, b"s")
+    finally:
+        os.close(pipe)
+    return True
+
+
+def _named(folder: Path) -> Holder:
+    words = (folder / _FILE).read_text(encoding="utf-8").split()
+    return Holder(int(words[0]), words[1]) if len(words) == 2 else Holder(None, None)
+
+
+@contextmanager
+def _listening(path: Path, on_stop: Callable[[], None]) -> Generator[None]:
+    """Call ``on_stop`` for each wish that comes through a pipe while the block runs."""
+    if not hasattr(os, "mkfifo"):
+        yield
+        return
+    with suppress(FileNotFoundError):
+        path.unlink()
+    os.mkfifo(path, 0o600)
+    pipe = os.open(path, os.O_RDWR)
+
+    def listen() -> None:
+        while (word := os.read(pipe, 1)) != b"q":
+            if word == b"s":
+                on_stop()
+
+    thread = threading.Thread(target=listen, name="stop requests", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.write(pipe, b"q")
+        thread.join()
+        os.close(pipe)
 
 
 def _lock(descriptor: int) -> bool:

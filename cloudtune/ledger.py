@@ -25,7 +25,7 @@ _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 _SCHEMA = """
 CREATE TABLE runs (
     id TEXT PRIMARY KEY, created REAL NOT NULL, name TEXT NOT NULL, study TEXT NOT NULL,
-    file TEXT, base TEXT NOT NULL
+    file TEXT, base TEXT NOT NULL, overrides TEXT NOT NULL
 ) STRICT;
 CREATE TABLE jobs (
     run TEXT NOT NULL REFERENCES runs(id), provider TEXT NOT NULL, plan TEXT NOT NULL,
@@ -70,6 +70,8 @@ class RunRecord:
     file: str | None
     base: str
     jobs: tuple[JobRecord, ...]
+    overrides: tuple[str, ...] = ()
+    """The ``PATH=VALUE`` words with which the study was read from its file."""
 
 
 def new_run_id() -> str:
@@ -181,7 +183,7 @@ class Ledger:
         try:
             with self._transaction(durable=True):
                 self._db.execute(
-                    "INSERT INTO runs VALUES (?,?,?,?,?,?)",
+                    "INSERT INTO runs VALUES (?,?,?,?,?,?,?)",
                     (
                         record.id,
                         record.created,
@@ -189,6 +191,7 @@ class Ledger:
                         json.dumps(record.study),
                         record.file,
                         record.base,
+                        json.dumps(record.overrides),
                     ),
                 )
                 for job in record.jobs:
@@ -250,8 +253,8 @@ class Ledger:
         return self._record(fitting[0])
 
     def _record(self, run: str) -> RunRecord:
-        created, name, study, file, base = self._db.execute(
-            "SELECT created, name, study, file, base FROM runs WHERE id=?", (run,)
+        created, name, study, file, base, overrides = self._db.execute(
+            "SELECT created, name, study, file, base, overrides FROM runs WHERE id=?", (run,)
         ).fetchone()
         jobs = self._db.execute(
             "SELECT provider, plan, state, reason, job, emulated, started, begun, spent, ended "
@@ -266,6 +269,7 @@ class Ledger:
             study=json.loads(study),
             file=file,
             base=base,
+            overrides=tuple(json.loads(overrides)),
             jobs=tuple(
                 JobRecord(
                     run, row[0], json.loads(row[1]), row[2], row[3], row[4], bool(row[5]), *row[6:]

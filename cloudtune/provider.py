@@ -63,6 +63,12 @@ class Facts:
     own: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """What this provider looked up: account, bucket, image, interpreter. JSON data."""
 
+    @property
+    def price_per_second(self) -> float | None:
+        """What a second of one trial costs, if the provider looked it up under this name."""
+        price: float | None = self.own.get("price_per_second")
+        return price
+
 
 @dataclass(frozen=True)
 class JobRef:
@@ -154,15 +160,6 @@ class TrialRunner(Protocol):
 
     def close(self) -> None:
         """End everything that still runs, at once, and let go of what was held."""
-        ...
-
-
-class Contract(Protocol):
-    """What a service does to a script, for those who must do the same: emulators and the doctor."""
-
-    @property
-    def grace(self) -> float:
-        """Seconds between the signal that asks a script to end and the one that ends it."""
         ...
 
 

@@ -31,7 +31,7 @@ def prepare(record: RunRecord, overrides: Sequence[str] = (), folder: Path | Non
     if wrong:
         raise UsageError(f"only limits can be changed when a run goes on, not {wrong[0]}")
     if record.file and Path(record.file).is_file():
-        found = load(record.file)
+        found = load(record.file, overrides=record.overrides)
         changed = list(differences(_comparable(record.study), _comparable(found.to_json())))
         if changed:
             raise UsageError(

@@ -6,12 +6,12 @@ any process can read it, and ask the holder to stop.
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,7 +19,7 @@ from cloudtune import bundle, registry
 from cloudtune.driver import Driver, Inbox, Outcome, StopRequest
 from cloudtune.errors import CloudtuneError, UsageError
 from cloudtune.events import Event
-from cloudtune.holding import hold, holder
+from cloudtune.holding import ask_to_stop, hold
 from cloudtune.ledger import JobRecord, Ledger, RunRecord, state_folder
 from cloudtune.managed import ManagedJob
 from cloudtune.planning import Plan, from_json, plan_again
@@ -39,33 +39,41 @@ class Observer(Protocol):
         """Something happened to a trial of a job, and is in the ledger."""
         ...
 
-    def end(self, provider: str, outcome: Outcome) -> None:
-        """A job ended."""
-        ...
-
     def message(self, text: str) -> None:
         """Something worth a line was noticed."""
         ...
 
 
-class Silent:
-    """An observer that shows nothing."""
+class _Shown:
+    """An observer that is let go of once it fails: a closed terminal ends no run."""
+
+    def __init__(self, observer: Observer | None) -> None:
+        self._observer = observer
 
     def begin(self, plan: Plan, events: Sequence[Event]) -> None:
-        """Show nothing."""
+        self._tell(lambda observer: observer.begin(plan, events))
 
     def event(self, provider: str, event: Event) -> None:
-        """Show nothing."""
-
-    def end(self, provider: str, outcome: Outcome) -> None:
-        """Show nothing."""
+        self._tell(lambda observer: observer.event(provider, event))
 
     def message(self, text: str) -> None:
-        """Show nothing."""
+        self._tell(lambda observer: observer.message(text))
+
+    def _tell(self, call: Callable[[Observer], None]) -> None:
+        if self._observer is None:
+            return
+        try:
+            call(self._observer)
+        except Exception:  # noqa: BLE001 - whatever it is, it only concerns what is shown
+            self._observer = None
 
 
 def create(
-    plans: Sequence[Plan], folder: Path | None = None, *, without: Sequence[Path] = ()
+    plans: Sequence[Plan],
+    folder: Path | None = None,
+    *,
+    without: Sequence[Path] = (),
+    overrides: Sequence[str] = (),
 ) -> str:
     """Write a new run to the ledger, with a copy of its source, and return its id.
 
@@ -73,6 +81,7 @@ def create(
         plans: One a provider, all of one run.
         folder: The state folder.
         without: Files in the source folder that do not belong to it, such as the saved plan.
+        overrides: The ``PATH=VALUE`` words with which the study was read from its file.
 
     Raises:
         UnsupportedError: If a plan is refused.
@@ -99,6 +108,7 @@ def create(
                 name=first.study.name or "study",
                 study=first.study.to_json(),
                 file=str(Path(first.study.file).absolute()) if first.study.file else None,
+                overrides=tuple(overrides),
                 base=str(first.facts.base),
                 jobs=tuple(
                     JobRecord(run, plan.provider, plan.to_json(), "pending", "", None, False)
@@ -129,23 +139,29 @@ def execute(
 ) -> dict[str, Outcome]:
     """Run a run's jobs from where they are to their ends, and return how each ended.
 
-    Ctrl-C and SIGTERM end the run gracefully, a second one at once.
+    Ctrl-C, SIGTERM and `stop` end the run gracefully, a second one at once. An observer that fails
+    is not told any more; the run goes on.
 
     Raises:
         UsageError: If there is no such run.
         LedgerError: If another process holds it.
     """
     where = folder or state_folder()
-    shown = observer or Silent()
+    shown = _Shown(observer)
     with Ledger(where) as ledger:
         record = ledger.run(run)
-        inboxes: dict[str, Inbox] = {job.provider: Inbox() for job in record.jobs}
+        wishes = _Wishes(job.provider for job in record.jobs)
         outcomes: dict[str, Outcome] = {}
+        unforeseen: list[Exception] = []
 
         def execute_job(job: JobRecord) -> None:
-            outcomes[job.provider] = _execute_job(job, inboxes[job.provider], shown, where)
+            inbox = wishes.inboxes[job.provider]
+            try:
+                outcomes[job.provider] = _execute_job(job, inbox, shown, where)
+            except Exception as error:  # noqa: BLE001 - raised again when all jobs have ended
+                unforeseen.append(error)
 
-        with hold(ledger.run_folder(record.id)), _stopping(inboxes, shown):
+        with hold(ledger.run_folder(record.id), wishes.stop), _signals(wishes.stop):
             if len(record.jobs) == 1:
                 execute_job(record.jobs[0])
             else:
@@ -157,10 +173,44 @@ def execute(
                     thread.start()
                 for thread in threads:
                     thread.join()
+        if unforeseen:
+            raise unforeseen[0]
         return {job.provider: outcomes[job.provider] for job in record.jobs}
 
 
-def _execute_job(job: JobRecord, inbox: Inbox, observer: Observer, where: Path) -> Outcome:
+class _Wishes:
+    """The inboxes of a run's jobs, into which every wish to stop it goes."""
+
+    def __init__(self, providers: Iterable[str]) -> None:
+        self.inboxes: dict[str, Inbox] = {provider: Inbox() for provider in providers}
+        self._asked = 0
+
+    def stop(self) -> None:
+        """Ask all jobs to end: the first time gracefully, then at once."""
+        self._asked += 1
+        for inbox in self.inboxes.values():
+            inbox.put(StopRequest("interrupted", now=self._asked > 1))
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One job, with all that its execution touches."""
+
+    plan: Plan
+    job: JobRecord
+    events: Sequence[Event]
+    inbox: Inbox
+    shown: _Shown
+    ledger: Ledger
+
+    def record(self, new: Sequence[Event]) -> None:
+        self.ledger.append(self.job.run, self.job.provider, *new)
+
+    def observe(self, event: Event) -> None:
+        self.shown.event(self.job.provider, event)
+
+
+def _execute_job(job: JobRecord, inbox: Inbox, shown: _Shown, where: Path) -> Outcome:
     """Run one job; a failure of its provider is its outcome and does not touch other jobs."""
     with Ledger(where) as ledger:
         ledger.begin_job(job.run, job.provider)
@@ -169,42 +219,36 @@ def _execute_job(job: JobRecord, inbox: Inbox, observer: Observer, where: Path) 
         try:
             plan = from_json(begun.plan)
             events = [event for _, event in ledger.events(job.run, job.provider)]
-            observer.begin(plan, events)
+            shown.begin(plan, events)
             run_one = _run_driven if plan.mode == "driven" else _run_managed
-            outcome = run_one(plan, begun, events, inbox, observer, ledger)
+            outcome = run_one(_Work(plan, begun, events, inbox, shown, ledger))
         except CloudtuneError as error:
             outcome = Outcome("failed", str(error))
         finally:
             ledger.end_job(job.run, job.provider, outcome.state, outcome.reason)
-        observer.end(job.provider, outcome)
         return outcome
 
 
-def _run_driven(  # noqa: PLR0917
-    plan: Plan,
-    job: JobRecord,
-    events: Sequence[Event],
-    inbox: Inbox,
-    observer: Observer,
-    ledger: Ledger,
-) -> Outcome:
+def _run_driven(work: _Work) -> Outcome:
     from cloudtune.search.start import make
 
+    plan, job = work.plan, work.job
     study = plan.fitted.study
     driver = Driver(
         study,
         make(study, plan.facts.seed, plan.facts.parents, max_trials=study.limits.max_trials),
         run=job.run,
-        inbox=inbox,
-        record=lambda new: ledger.append(job.run, job.provider, *new),
-        observe=lambda event: observer.event(job.provider, event),
-        price=plan.facts.own.get("price_per_second"),
+        inbox=work.inbox,
+        record=work.record,
+        observe=work.observe,
+        say=work.shown.message,
+        price=plan.facts.price_per_second,
     )
-    driver.replay(events)
-    folder = job_folder(ledger, job.run, job.provider)
+    driver.replay(work.events)
+    folder = job_folder(work.ledger, job.run, job.provider)
     folder.mkdir(parents=True, exist_ok=True)
     runner = registry.get(job.provider).runner(
-        plan.fitted, plan.request, plan.facts, RunnerPlace(folder, inbox.put)
+        plan.fitted, plan.request, plan.facts, RunnerPlace(folder, work.inbox.put)
     )
     try:
         return driver.run(runner, spent=job.spent)
@@ -212,50 +256,29 @@ def _run_driven(  # noqa: PLR0917
         runner.close()
 
 
-def _run_managed(  # noqa: PLR0917
-    plan: Plan,
-    job: JobRecord,
-    events: Sequence[Event],
-    inbox: Inbox,
-    observer: Observer,
-    ledger: Ledger,
-) -> Outcome:
-    managed = ManagedJob(
-        plan,
-        inbox=inbox,
-        record=lambda new: ledger.append(job.run, job.provider, *new),
-        observe=lambda event: observer.event(job.provider, event),
-    )
-    managed.replay(events)
+def _run_managed(work: _Work) -> Outcome:
+    plan, job = work.plan, work.job
+    managed = ManagedJob(plan, inbox=work.inbox, record=work.record, observe=work.observe)
+    managed.replay(work.events)
     return managed.run(
         registry.get(job.provider).client(plan.settings),
         job.job,
-        lambda name: ledger.name_job(job.run, job.provider, name),
+        lambda name: work.ledger.name_job(job.run, job.provider, name),
     )
 
 
 @contextmanager
-def _stopping(inboxes: Mapping[str, Inbox], observer: Observer) -> Generator[None]:
-    """Turn signals into stop requests while the block runs, in the main thread only."""
+def _signals(stop: Callable[[], None]) -> Generator[None]:
+    """Let signals ask for a stop while the block runs; only the main thread can."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    asked = 0
-
-    def stop(_number: int, _frame: Any) -> None:
-        nonlocal asked
-        asked += 1
-        for inbox in inboxes.values():
-            inbox.put(StopRequest("interrupted", now=asked > 1))
-        if asked == 1:
-            observer.message("running trials were asked to end; once more ends them at once")
-
     names = ["SIGINT", "SIGTERM", "SIGHUP"]
     signals = [getattr(signal, name) for name in names if hasattr(signal, name)]
     before = {each: signal.getsignal(each) for each in signals}
     for each in signals:
         if before[each] is not signal.SIG_IGN:
-            signal.signal(each, stop)
+            signal.signal(each, lambda *_: stop())
     try:
         yield
     finally:
@@ -279,19 +302,19 @@ def results(run: str | None = None, folder: Path | None = None) -> list[StudyRes
 
 
 def stop(run: str | None = None, folder: Path | None = None) -> str:
-    """Ask the process that holds a run to end it gracefully, and return the run's id.
+    """Ask the process that runs a run to end it gracefully, and return the run's id.
+
+    Asking again ends it at once.
 
     Raises:
         UsageError: If there is no such run or nobody on this machine runs it now.
     """
     with Ledger(folder or state_folder()) as ledger:
         record = ledger.run(run)
-        process = holder(ledger.run_folder(record.id))
-        if process is None:
+        if not ask_to_stop(ledger.run_folder(record.id)):
             raise UsageError(
                 f"run {record.id} is not running here; `cloudtune status {record.id}` tells more"
             )
-        os.kill(process, signal.SIGTERM)
         return record.id
 
 
@@ -301,8 +324,9 @@ def raise_limits(run: str, study: Study, folder: Path | None = None) -> None:
     Raises:
         UsageError: If anything but the limits differs.
         UnsupportedError: If a provider cannot keep the new limits.
+        LedgerError: If a process holds the run.
     """
-    with Ledger(folder or state_folder()) as ledger:
+    with Ledger(folder or state_folder()) as ledger, hold(ledger.run_folder(run)):
         record = ledger.run(run)
         before = Study.model_validate(record.study)
         if before.model_copy(update={"limits": study.limits}).to_json() != study.to_json():

@@ -126,7 +126,7 @@ def _show(found: list[StudyResult]) -> None:
 def clean(runs: tuple[str, ...], *, yes: bool, as_json: bool) -> None:
     """Remove each RUN that ended, with its files and its results; all of them when left out."""
     from cloudtune.errors import UsageError
-    from cloudtune.holding import holder
+    from cloudtune.holding import hold, holder
     from cloudtune.ledger import Ledger, state_folder
 
     with Ledger(state_folder()) as ledger:
@@ -144,6 +144,7 @@ def clean(runs: tuple[str, ...], *, yes: bool, as_json: bool) -> None:
         if not yes:
             click.confirm(f"Remove {len(chosen)} runs with their results ({names})?", abort=True)
         for record in chosen:
-            ledger.remove(record.id)
+            with hold(ledger.run_folder(record.id)):
+                ledger.remove(record.id)
             shutil.rmtree(ledger.run_folder(record.id), ignore_errors=True)
         click.echo(json.dumps([record.id for record in chosen]) if as_json else f"removed {names}")

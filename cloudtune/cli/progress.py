@@ -15,7 +15,6 @@ from cloudtune.cli.describe import (
     objective_words,
     strategy_words,
 )
-from cloudtune.driver import Outcome
 from cloudtune.events import Ended, Event, Started
 from cloudtune.planning import Plan
 from cloudtune.results import Trial, Trials, best
@@ -34,7 +33,6 @@ class JobView:
         self.study = plan.study
         self.total = expected_trials(plan.fitted.study)
         self.began = time.time()
-        self.outcome: Outcome | None = None
         self.best: Trial | None = None
         self.trials = Trials(plan.study, plan.facts.run_id)
         self.counts: dict[str, int] = {}
@@ -45,7 +43,6 @@ class JobView:
         self._timed = 0
         for event in events:
             self.tell(event)
-        self.running.clear()
 
     @property
     def title(self) -> str:
@@ -120,9 +117,6 @@ class PlainProgress:
         if isinstance(event, Ended) and event.state != "pending":
             self.message(end_line(view, event.number, is_best=is_best))
 
-    def end(self, provider: str, outcome: Outcome) -> None:
-        """Say nothing: the summary follows."""
-
     def message(self, text: str) -> None:
         """Print one line."""
         print(text, file=sys.stderr, flush=True)  # noqa: T201
@@ -171,11 +165,6 @@ class LiveProgress:
             is_best = view.tell(event)
         if isinstance(event, Ended) and (is_best or event.state == "failed"):
             self.message(end_line(view, event.number, is_best=is_best))
-
-    def end(self, provider: str, outcome: Outcome) -> None:
-        """Take note."""
-        with self._lock:
-            self._views[provider].outcome = outcome
 
     def message(self, text: str) -> None:
         """Print a line above the picture."""

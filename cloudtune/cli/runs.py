@@ -58,7 +58,11 @@ def run(
         each.require(strict=strict)
         for finding in each.findings:
             click.echo(f"{each.provider}: {finding}", err=True)
-    run_id = create(plans, without=[Path(study)] if study.endswith(".json") else [])
+    for each in plans:
+        for note in each.notes:
+            click.echo(f"note: {note}", err=True)
+    without = [Path(study)] if study.endswith(".json") else []
+    run_id = create(plans, without=without, overrides=overrides)
     if detach:
         _detach(run_id)
         if as_json:
@@ -100,15 +104,18 @@ def _saved_plan(path: Path) -> list[Any] | None:
 
 
 def _detach(run_id: str) -> None:
+    """Let a process of its own run the run; return once it does."""
     import os
     import subprocess
 
+    from cloudtune.errors import CloudtuneError
+    from cloudtune.holding import holder
     from cloudtune.ledger import Ledger, state_folder
 
     with Ledger(state_folder()) as ledger:
         folder = ledger.run_folder(run_id)
     with (folder / "progress.log").open("ab") as log:
-        subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "cloudtune", "resume", run_id],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -116,6 +123,12 @@ def _detach(run_id: str) -> None:
             start_new_session=True,
             env={**os.environ, "CLOUDTUNE_HOME": str(folder.parent.parent)},
         )
+    while holder(folder) is None and process.poll() is None:
+        time.sleep(0.02)
+    if process.poll():
+        said = (folder / "progress.log").read_text("utf-8", errors="replace")
+        raise CloudtuneError(f"the run could not be started in the background:\n{said}")
+    process.returncode = 0  # it goes on, and nobody waits for it
 
 
 def _execute(run_id: str, *, as_json: bool) -> None:
@@ -206,15 +219,19 @@ def _status(ledger: Ledger, record: RunRecord) -> dict[str, Any]:
                 "best": list(result.best.objective or ()) if result.best else None,
             }
         )
-    first = jobs[0]
+    counts: dict[str, int] = {}
+    for job in jobs:
+        for state, count in job["trials"].items():
+            counts[state] = counts.get(state, 0) + count
+    best = [job["best"][0] for job in jobs if job["best"]]
     return {
         "run": record.id,
         "name": record.name,
         "created": record.created,
         "on": ", ".join(job["provider"] for job in jobs),
         "state": ", ".join(dict.fromkeys(job["state"] for job in jobs)),
-        "trials": first["trials"],
-        "best": first["best"][0] if first["best"] else None,
+        "trials": counts,
+        "best": best[0] if len(best) == 1 else None,
         "jobs": jobs,
     }
 
@@ -226,7 +243,6 @@ def watch(run: str | None) -> None:
     """Show RUN while it goes on, from any shell; Ctrl-C ends the watching, not the run."""
     from cloudtune.cli.describe import summary_lines
     from cloudtune.cli.progress import progress
-    from cloudtune.driver import Outcome
     from cloudtune.holding import holder
     from cloudtune.ledger import Ledger, state_folder
     from cloudtune.planning import from_json
@@ -247,8 +263,6 @@ def watch(run: str | None) -> None:
                         seen[provider] = seq
                         shown.event(provider, event)
                 time.sleep(0.3)
-            for provider in seen:
-                shown.end(provider, Outcome("unknown", ""))
         finally:
             shown.close()
         for result in results(record.id):

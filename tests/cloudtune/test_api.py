@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 import cloudtune
+from cloudtune import runs
+from cloudtune.holding import hold
+from cloudtune.ledger import Ledger, state_folder
 
 
 @pytest.fixture(autouse=True)
@@ -59,11 +63,58 @@ def test_start_returns_at_once_and_wait_waits() -> None:
     assert len(run.results().trials) == 4
 
 
-def test_what_goes_wrong_apart_is_raised_by_wait(tmp_path: Path) -> None:
-    run = cloudtune.start(study())
+def test_what_goes_wrong_apart_is_raised_by_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr("cloudtune.search.start.make", fail)
+    with pytest.raises(OSError, match="the disk is gone"):
+        cloudtune.start(study()).wait()
+
+
+def test_a_handle_made_again_reads_the_same_results() -> None:
+    run = cloudtune.run(study(), show=False)
+    assert cloudtune.Run(run.id).wait().results().best == run.results().best
+    with pytest.raises(KeyError):
+        run.results()["nowhere"]
+
+
+def test_a_run_in_the_background_is_stopped_and_resumed(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(
+        "import time\nfrom cloudtune.trial import params, report\n"
+        "time.sleep(0.2)\nreport(score=params()['x'])\n",
+        "utf-8",
+    )
+    run = cloudtune.start(study(max_trials=50))
+    while not any(trial.state == "completed" for trial in run.results().trials):
+        time.sleep(0.05)
+    run.stop()
     run.wait()
-    again = cloudtune.Run(run.id)
-    assert again.wait().results().best == run.results().best
+    assert run.outcomes["local"].state == "cancelled"
+    with pytest.raises(cloudtune.UsageError, match="not running here"):
+        run.stop()
+
+
+def test_an_observer_that_fails_ends_no_run() -> None:
+    class Broken:
+        def begin(self, plan: object, events: object) -> None: ...
+
+        def event(self, provider: str, event: object) -> None:
+            raise BrokenPipeError
+
+        def message(self, text: str) -> None: ...
+
+    run = runs.create([cloudtune.plan(study())])
+    assert runs.execute(run, Broken())["local"].state == "completed"
+
+
+def test_limits_of_a_run_that_goes_on_stay_as_they_are() -> None:
+    run = runs.create([cloudtune.plan(study())])
+    with Ledger(state_folder()) as ledger:
+        folder = ledger.run_folder(run)
+    with hold(folder), pytest.raises(cloudtune.LedgerError, match="is held by"):
+        runs.raise_limits(run, study(max_trials=9))
+    assert runs.results(run)[0].study["limits"]["max_trials"] == 4
 
 
 def test_a_refused_study_raises_every_finding() -> None:

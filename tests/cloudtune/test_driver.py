@@ -146,7 +146,6 @@ def test_as_many_run_at_once_as_may() -> None:
 def test_failures_are_tolerated_up_to_the_limit() -> None:
     outcome, events, _ = drive(study(limits={"max_trials": 9, "max_failed_trials": 2}), crashing)
     assert outcome.state == "failed"
-    assert outcome.too_many_failed
     assert sum(isinstance(event, Started) for event in events) == 3
 
 
@@ -217,12 +216,42 @@ def test_a_trial_without_the_objective_fails_and_says_what_it_gave() -> None:
     assert trial.reason == "the script ended without reporting score (it gave loss)"
 
 
-def test_a_stop_request_cancels_and_a_second_one_is_at_once() -> None:
+@pytest.mark.parametrize("now", [False, True])
+def test_a_stop_request_cancels_gracefully_or_at_once(now: bool) -> None:
     of = study(limits={"max_trials": 4})
-    outcome, events, runner = drive(of, hanging, request=StopRequest("interrupted", now=True))
+    outcome, events, runner = drive(of, hanging, request=StopRequest("interrupted", now=now))
     assert outcome == Outcome("cancelled", "interrupted")
     assert states(of, events) == ["cancelled"]
-    assert runner.stopped == [(1, True)]
+    assert runner.stopped == [(1, now)]
+
+
+def test_failures_count_toward_patience() -> None:
+    outcome, events, _ = drive(study(limits={"patience": 3}), crashing)
+    assert outcome.state == "completed"
+    assert len(states(of=study(), events=events)) == 3
+
+
+def test_a_script_that_always_fails_ends_a_job_that_nothing_else_would_end_soon() -> None:
+    outcome, events, _ = drive(study(limits={"timeout": "9h"}), crashing)
+    assert outcome == Outcome("failed", "25 trials in a row failed")
+    assert sum(isinstance(event, Started) for event in events) == 25
+
+
+def test_a_timeout_that_is_used_up_starts_nothing() -> None:
+    inbox = Inbox()
+    events: list[Event] = []
+    of = study(limits={"timeout": "60s"})
+    driver = Driver(of, Counting(), run="r", inbox=inbox, record=events.extend)
+    outcome = driver.run(Runner(inbox, hanging), spent=61.0)
+    assert outcome == Outcome("completed", "the study's timeout was reached")
+    assert not events
+
+
+def test_time_in_which_nothing_ran_is_nobodys() -> None:
+    of = study(limits={"max_trials": 1})
+    before: list[Event] = [Started(1, 100.0, {"x": 0}), Measured(1, 103.0, 1, {"score": 1.0})]
+    _, events, _ = drive(of, scored(float), before=before)
+    assert folded(of, events).get(1).ended == 103.0
 
 
 def test_a_killed_job_goes_on_where_it_was() -> None:

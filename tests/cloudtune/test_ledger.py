@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 
 from cloudtune.errors import LedgerError, UsageError
 from cloudtune.events import Ended, Event, Measured, Started
-from cloudtune.holding import hold, holder
+from cloudtune.holding import Holder, hold, holder
 from cloudtune.ledger import JobRecord, Ledger, RunRecord, new_run_id, state_folder
 
 
@@ -95,7 +96,7 @@ def test_a_run_has_one_holder_and_a_dead_one_does_not_count(tmp_path: Path) -> N
     with other:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
-        assert holder(tmp_path) == other.pid
+        assert holder(tmp_path) == Holder(other.pid, socket.gethostname())
         with pytest.raises(LedgerError, match=f"process {other.pid}"), hold(tmp_path):
             pass
         other.kill()
