@@ -62,6 +62,10 @@ class Ended:
     """The last lines that a failed trial printed."""
     word: str | None = None
     """The service's own word for the state."""
+    log: str | None = None
+    """Where what it printed is."""
+    artifacts: str | None = None
+    """Where what it produced is."""
 
 
 Event = Started | Measured | Ended

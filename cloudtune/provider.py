@@ -190,6 +190,8 @@ class Provider(Protocol):
     ) -> Mapping[str, Any]:
         """Return what this provider must know before planning, offline, as JSON data.
 
+        Where the price of a trial is known, it stands there as ``price_per_second`` with its
+        ``currency``.
         What cannot be known offline is a visible placeholder. ``base`` is the folder of the study's
         relative paths, ``source`` the folder that is bundled.
         """

@@ -56,6 +56,8 @@ class Trial:
     created: float | None = None
     started: float | None = None
     ended: float | None = None
+    seconds: float | None = None
+    """How long it ran, over all its starts."""
     billed_seconds: float | None = None
     machine: str | None = None
     cost: Cost | None = None
@@ -171,6 +173,7 @@ class Trials:
         self._run = run
         self._trials: dict[int, Trial] = {}
         self._measurements: dict[int, list[Measurement]] = {}
+        self._begun: dict[int, float] = {}
 
     def tell(self, event: Event) -> None:
         """Take note of the next event."""
@@ -212,18 +215,28 @@ class Trials:
             started=before.started if before else event.time,
             replaces=before.replaces if before else event.replaces,
             resource=event.resource,
+            seconds=before.seconds if before else None,
+            exit_code=before.exit_code if before else None,
+            log=before.log if before else None,
+            artifacts=before.artifacts if before else None,
         )
+        self._begun[event.number] = event.time
 
     def _end(self, event: Ended) -> None:
+        before = self._trials[event.number]
+        begun = self._begun.pop(event.number, event.time)  # a waiting trial ends without a start
         self._trials[event.number] = self._measured(
             replace(
-                self._trials[event.number],
+                before,
                 state=event.state,
                 ended=event.time,
+                seconds=(before.seconds or 0.0) + event.time - begun,
                 reason=event.reason,
-                exit_code=event.exit_code,
+                exit_code=before.exit_code if event.exit_code is None else event.exit_code,
                 log_tail=event.log_tail,
                 word=event.word,
+                log=event.log or before.log,
+                artifacts=event.artifacts or before.artifacts,
             )
         )
 
@@ -275,11 +288,18 @@ def result_of(record: RunRecord, job: JobRecord, events: Iterable[Event]) -> Stu
         seed=plan["facts"]["seed"],
         job=job.job,
         findings=tuple(Finding(**finding) for finding in plan["findings"]),
-        trials=trials.all(),
+        trials=tuple(_priced(trial, plan["facts"]["own"]) for trial in trials.all()),
         created=record.created,
         started=job.started,
         ended=job.ended,
     )
+
+
+def _priced(trial: Trial, own: Mapping[str, Any]) -> Trial:
+    price, currency = own.get("price_per_second"), own.get("currency")
+    if price is None or currency is None or trial.seconds is None:
+        return trial
+    return replace(trial, cost=Cost(trial.seconds * price, currency, "estimated"))
 
 
 def trial_lines(result: StudyResult) -> Iterator[str]:

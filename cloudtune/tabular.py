@@ -103,6 +103,7 @@ _FLAT = (
     "created",
     "started",
     "ended",
+    "seconds",
     "billed_seconds",
     "machine",
     "resource",
