@@ -10,8 +10,7 @@ from typing import Any
 
 from cloudtune import planning, results, runs, tabular
 from cloudtune.driver import Outcome
-from cloudtune.errors import UsageError
-from cloudtune.ledger import Ledger, new_run_id, state_folder
+from cloudtune.ledger import Ledger, state_folder
 from cloudtune.planning import Plan
 from cloudtune.results import StudyResult, Trial
 from cloudtune.study import Study
@@ -168,11 +167,5 @@ def resume(run: str | None = None, *, show: bool = True) -> Run:
 def _created(study: Study | Plan, on: str | Sequence[str]) -> Run:
     if isinstance(study, Plan):
         return Run(runs.create([study]))
-    names = [on] if isinstance(on, str) else list(dict.fromkeys(on))
-    if not names:
-        raise UsageError("name at least one provider")
-    run_id = new_run_id()
-    first = planning.plan(study, names[0], run_id=run_id)
-    seed = first.facts.seed
-    rest = [planning.plan(study, name, run_id=run_id, seed=seed) for name in names[1:]]
-    return Run(runs.create([first, *rest]))
+    names = [on] if isinstance(on, str) else on
+    return Run(runs.create(planning.plan_run(study, names)))

@@ -92,18 +92,21 @@ def fingerprint(folder: Path, names: Sequence[str]) -> str:
 def snapshot(folder: Path, names: Sequence[str], target: Path) -> None:
     """Copy files into a new folder; links stay links, within the copy.
 
+    Only the owner may read the copy, with the rights that it has to each file.
+
     Raises:
         OSError: If one cannot be copied, or the target exists.
     """
-    target.mkdir(parents=True)
+    target.mkdir(mode=0o700, parents=True)
     for name in names:
         path, copy = folder / name, target / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         if path.is_symlink():
             copy.symlink_to(_inner_target(folder, path))
         else:
+            copy.touch(mode=0o600)
             shutil.copyfile(path, copy)
-            copy.chmod(0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644)
+            copy.chmod(path.stat().st_mode & stat.S_IRWXU)
 
 
 def _measured(data: bytes) -> bytes:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from cloudtune.check_values import Definition, Values, key_of, said
 from cloudtune.errors import Problem
-from cloudtune.space import Value
+from cloudtune.space import Value, nodes_of, parents_first
 from cloudtune.study import Study, When
 from cloudtune.wording import did_you_mean, shown
 
@@ -20,7 +19,11 @@ class InitialTrials:
         self.known = known
         self.free = study.strategy.name == "list"
         """Whether names may be free and all trials run as they stand."""
-        self.ranks = _ranks(study) if study.initial_trials else {}
+        self.ranks: dict[str, int] = {}
+        """A number for each parameter, higher than those of its parents; none in a cycle."""
+        if study.initial_trials:
+            places = enumerate(parents_first(nodes_of(study)))
+            self.ranks = {node.name: place for place, node in places}
 
     def problems(self) -> Iterator[Problem]:
         """Yield each value that its trial cannot have."""
@@ -88,22 +91,3 @@ def _inactive(
         for parent, values in (definitions[0].when or {}).items()
     )
     return Problem(path, f"{name} is not active in this trial", f"it is where {conditions}")
-
-
-def _ranks(study: Study) -> dict[str, int]:
-    """Return a number for each parameter, higher than those of its parents; none in a circle."""
-    children: dict[str, list[str]] = {name: [] for name in study.parameters}
-    waiting: Counter[str] = Counter()
-    for name, definitions in study.parameters.items():
-        for parent in {p for d in definitions for p in d.when or {} if p in children}:
-            children[parent].append(name)
-            waiting[name] += 1
-    ready = [name for name in study.parameters if not waiting[name]]
-    ranks: dict[str, int] = {}
-    for name in ready:
-        ranks[name] = len(ranks)
-        for child in children[name]:
-            waiting[child] -= 1
-            if not waiting[child]:
-                ready.append(child)
-    return ranks

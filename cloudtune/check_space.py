@@ -6,6 +6,7 @@ takes to read it.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -14,7 +15,7 @@ from itertools import combinations, pairwise
 from cloudtune.check_initial import InitialTrials
 from cloudtune.check_values import WHOLE, Definition, Values, key_of, said
 from cloudtune.errors import Problem
-from cloudtune.space import Value, text
+from cloudtune.space import Value, mirrored, text
 from cloudtune.study import (
     CategoricalParameter,
     DiscreteParameter,
@@ -101,14 +102,20 @@ def _domain(path: str, parameter: Definition) -> Iterator[Problem]:
 
 def _range(path: str, parameter: FloatParameter | IntParameter) -> Iterator[Problem]:
     low, high, step = parameter.min, parameter.max, parameter.step
-    for key, number in (("min", low), ("max", high), ("step", step)):
-        if isinstance(number, int) and abs(number) >= WHOLE:
-            yield Problem(f"{path}.{key}", "a whole number must fit in 64 bits")
+    numbers = (("min", low), ("max", high), ("step", step))
+    large = [key for key, number in numbers if isinstance(number, int) and abs(number) >= WHOLE]
+    for key in large:
+        yield Problem(f"{path}.{key}", "a whole number must fit in 64 bits")
+    if large:
+        return
     if low > high:
         yield Problem(f"{path}.min", f"min {low} is above max {high}", "swap them")
     if parameter.scale == "log" and low <= 0:
         message = f"a log scale needs bounds above 0, and min is {low}"
         yield Problem(f"{path}.min", message, "raise min, or use scale: linear")
+    if parameter.scale == "reverse_log" and math.isinf(mirrored(float(low), float(high))[1]):
+        message = f"the range from {low} to {high} is too wide for the scale reverse_log"
+        yield Problem(f"{path}.scale", message, "narrow it, or use scale: linear")
     if step is not None:
         span = Decimal(repr(high)) - Decimal(repr(low))
         if step <= 0:
@@ -116,7 +123,9 @@ def _range(path: str, parameter: FloatParameter | IntParameter) -> Iterator[Prob
         elif 0 <= span < Decimal(repr(step)):
             message = f"step {step} is larger than the range from {low} to {high}"
             yield Problem(f"{path}.step", message, "make it smaller, or leave it out")
-        elif span > Decimal(repr(step)) * _MOST_STEPS:
+        elif span > Decimal(repr(step)) * _MOST_STEPS or (
+            isinstance(parameter, FloatParameter) and step < math.ulp(max(abs(low), abs(high)))
+        ):
             message = f"step {step} is too small to be told apart from {low} to {high}"
             yield Problem(f"{path}.step", message, "make it larger, or leave it out")
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
 from cloudtune.errors import Problem
 from cloudtune.study import FromEnvironment, Study
+from cloudtune.trial import input_variable
 from cloudtune.wording import did_you_mean
 from cloudtune.yaml_source import is_list, is_map
 
@@ -45,6 +46,7 @@ def trial_problems(study: Study, hidden: Hidden) -> Iterator[Problem]:
         message = f"{trial.module!r} is no name of a Python module"
         yield Problem("trial.module", message, "write it as package.module")
     yield from _metrics(study)
+    yield from _inputs(study)
     yield from _words(study, hidden)
     yield from _environment(study)
 
@@ -102,6 +104,31 @@ def _expression(expression: str) -> str:
     return "" if groups else "the expression has no group, so no number is read"
 
 
+def _inputs(study: Study) -> Iterator[Problem]:
+    variables: dict[str, str] = {}
+    others = {*study.parameters, *study.constants, study.strategy.resource}
+    for name in study.trial.inputs:
+        path = f"trial.inputs.{name}"
+        if not name or name != name.strip() or not name.isprintable():
+            yield Problem(
+                path, "an input needs a name of printable characters, no space at its ends"
+            )
+            continue
+        other = variables.setdefault(input_variable(name), name)
+        if other != name:
+            message = f"{name} and {other} are both given as {input_variable(name)}"
+            yield Problem(path, message, "rename one of them")
+        taken = f"inputs.{name}"
+        if taken in others:
+            message = f"{{{{{taken}}}}} could be this input or what has the name {taken}"
+            yield Problem(path, message, "rename one of them")
+
+
+def named_in(words: Sequence[str]) -> list[str]:
+    """Return the names that stand as placeholders in words, in order."""
+    return [name.strip() for word in words for name in _PLACEHOLDER.findall(word)]
+
+
 def _words(study: Study, hidden: Hidden) -> Iterator[Problem]:
     trial = study.trial
     known = {*study.parameters, *study.constants}
@@ -116,7 +143,7 @@ def _words(study: Study, hidden: Hidden) -> Iterator[Problem]:
                 yield Problem(path, "a word must not have a NUL character in it")
             if _SECRET_VALUE.search(word):
                 yield _secret(path, "pass it by trial.env, as {from_env: NAME}")
-            for name in map(str.strip, _PLACEHOLDER.findall(word)):
+            for name in named_in([word]):
                 if name in known or _is_hidden(name, hidden):
                     continue
                 if open_ended and any(name in start for start in study.initial_trials):

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from cloudtune.check_space import name_problems, space_problems
-from cloudtune.check_trial import secret_problems, trial_problems
+from cloudtune.check_trial import named_in, secret_problems, trial_problems
 from cloudtune.errors import Problem
-from cloudtune.search.methods import METHODS
+from cloudtune.search.methods import METHODS, ONE_OBJECTIVE
 from cloudtune.space import count_of
 from cloudtune.study import FloatParameter, Limits, Study
 from cloudtune.wording import did_you_mean, problems_of
@@ -77,6 +77,10 @@ def _strategy(study: Study, hidden: Hidden) -> Iterator[Problem]:
             message = f"{strategy.name} has no methods to choose among"
             hint = "leave it out"
         yield Problem("strategy.method", message, hint)
+    elif strategy.method in ONE_OBJECTIVE and len(study.objectives) > 1:
+        message = f"{strategy.method} knows one objective, and there are several"
+        others = ", ".join(other for other in methods if other not in ONE_OBJECTIVE)
+        yield Problem("strategy.method", message, f"use {others}, or name one objective")
     if strategy.name == "hyperband":
         yield from _hyperband(study, hidden)
     else:
@@ -170,9 +174,12 @@ def _provider_limits(study: Study) -> Iterator[Problem]:
 def _fixed_words(study: Study) -> Iterator[tuple[str, str]]:
     if study.trial.arguments not in {"flags", "equals"}:
         return
+    placed = set(named_in([*(study.trial.command or ()), *study.trial.args]))
     for number, word in enumerate(study.trial.args):
-        name = word.removeprefix("--").partition("=")[0]
-        if word.startswith("--") and name in study.parameters:
+        flag = word.partition("=")[0]
+        name = flag.removeprefix("--") if flag.startswith("--") else flag.removeprefix("-")
+        dashed = flag == f"--{name}" or (flag == f"-{name}" and len(name) == 1)
+        if dashed and name in study.parameters and name not in placed:
             text = f"{name} is also a parameter; the tuned value comes later and wins with argparse"
             yield f"trial.args.{number}", text
 

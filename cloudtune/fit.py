@@ -1,31 +1,22 @@
 """Fit a study to what a provider can hold, and restore its raw values to the study's types.
 
-The two are inverse to each other and stand in one file so that they cannot drift. Both are pure.
+The two are inverse to each other, and both are pure. A script's launcher restores values too, from
+the same definitions and with the same function, so that script and result cannot disagree.
 """
 
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
+from cloudtune import trial
 from cloudtune.capabilities import Capabilities, Finding, Mode, ModeCapabilities, Note
-from cloudtune.space import (
-    Node,
-    Space,
-    Value,
-    count_of,
-    find,
-    is_active,
-    nodes_of,
-    resolved_scale,
-    text,
-    values_of,
-)
+from cloudtune.fit_parameter import fit_parameter
+from cloudtune.settled import Settled, settle
+from cloudtune.space import Node, Space, Value, count_of, nodes_of, value_at
 from cloudtune.study import (
-    BoolParameter,
     CategoricalParameter,
     DiscreteParameter,
     FloatParameter,
@@ -43,34 +34,16 @@ class Fitted:
     """What the request is made from. Without conditions there is one definition a name."""
     original: Study
     names: Mapping[str, str]
-    """The name under which each node of the original is sent, by the node's key."""
+    """The name under which each node of the original is sent, by the node's key; those that can
+    never be active have none."""
     fixed: Mapping[str, Value]
     """Parameters with one value that are sent as constants, by the name that is sent."""
+    stepless: Set[str]
+    """The keys of the nodes whose step was dropped, so that values between will come back."""
+    flattened: bool
+    """Whether inactive parameters are tuned too and must be withheld from the script."""
     findings: tuple[Finding, ...]
     notes: tuple[Note, ...]
-
-    @property
-    def flattened(self) -> bool:
-        """Whether inactive parameters are tuned too and must be withheld from the script."""
-        return Space.of(self.original).conditional and not Space.of(self.study).conditional
-
-
-@dataclass(frozen=True)
-class _Fit:
-    """One parameter after a step: what it has become, and what was found on the way."""
-
-    parameter: Parameter | None
-    """None once it is refused."""
-    findings: tuple[Finding, ...] = ()
-    notes: tuple[Note, ...] = ()
-
-    def then(self, parameter: Parameter | None, *found: Finding | Note) -> _Fit:
-        return replace(
-            self,
-            parameter=parameter,
-            findings=self.findings + tuple(item for item in found if isinstance(item, Finding)),
-            notes=self.notes + tuple(item for item in found if isinstance(item, Note)),
-        )
 
 
 def fit(study: Study, capabilities: Capabilities, mode: Mode) -> Fitted:
@@ -82,34 +55,47 @@ def fit(study: Study, capabilities: Capabilities, mode: Mode) -> Fitted:
     able = capabilities.of(mode)
     if able is None:
         raise ValueError(f"{capabilities.provider} has no {mode} mode")
+    if mode == "driven":
+        able = _auto_decided(able)
     who = capabilities.title
     findings: list[Finding] = []
     notes: list[Note] = []
-    nodes = nodes_of(study)
-    flatten = any(node.when for node in nodes) and not able.conditions
-    names = _names(nodes, flatten)
+    settled = _settled(study, able)
+    nodes = [node for node in nodes_of(study) if node.key in settled.when]
+    notes += _never_active(study, settled)
+    flatten = not able.conditions and any(settled.when[node.key] for node in nodes)
+    single = set[str]()
+    if not able.single_values:
+        single = {node.key for node in nodes if count_of(node.parameter) == 1}
+    names = _names(study, nodes, single, flatten=flatten)
     parameters: dict[str, list[Parameter]] = {}
     fixed: dict[str, Value] = {}
+    stepless: set[str] = set()
     for node in nodes:
-        fitted = _fit_parameter(node, able, who)
-        name = names[node.key]
-        path = _path(study, node)
-        findings += fitted.findings
-        notes += fitted.notes
-        findings += _name_findings(node, name, path, able, who)
-        parameter = fitted.parameter
-        if parameter is None:
-            continue
-        if flatten:
-            parameter = parameter.model_copy(update={"when": None})
-        single = _single_value(parameter)
-        if single is not None and not able.single_values:
-            fixed[name] = single
+        name, path = names[node.key], _path(study, node)
+        if node.key in single:
+            fixed[name] = value_at(node.parameter, 0)
             notes.append(Note(path, f"has one value and is sent to {who} as a constant"))
         else:
-            parameters.setdefault(name, []).append(parameter)
+            fitted = fit_parameter(node.parameter, path, able, who)
+            findings += fitted.findings
+            notes += fitted.notes
+            if fitted.parameter is not None:
+                when = None if flatten else settled.when[node.key] or None
+                parameter = fitted.parameter.model_copy(update={"when": when})
+                parameters.setdefault(name, []).append(parameter)
+                if _lost_its_step(node.parameter, parameter):
+                    stepless.add(node.key)
+            if node.key in settled.open and not flatten:
+                parent = settled.open[node.key]
+                reason = (
+                    f"{who} takes a definition of one value as a constant, and this condition on "
+                    f"{parent} needs it beside others; give {parent} one definition"
+                )
+                findings.append(Finding("refused", f"{path}.when.{parent}", reason))
+        findings += _name_findings(node, name, path, able, who)
     if flatten:
-        first = next(node for node in nodes if node.when)
+        first = next(node for node in nodes if settled.when[node.key])
         findings.append(
             Finding(
                 "approximated",
@@ -136,6 +122,8 @@ def fit(study: Study, capabilities: Capabilities, mode: Mode) -> Fitted:
         original=study,
         names=names,
         fixed=fixed,
+        stepless=stepless,
+        flattened=flatten,
         findings=tuple(findings),
         notes=tuple(notes),
     )
@@ -151,43 +139,67 @@ def restore(fitted: Fitted, raw: Mapping[str, Any]) -> dict[str, Value]:
     Raises:
         ValueError: If a value is none that its parameter can have.
     """
-    active: dict[str, Value] = {}
-    for node in Space.of(fitted.original).nodes:
-        name = fitted.names[node.key]
-        if is_active(node, active) and (name in raw or name in fitted.fixed):
-            active[node.name] = _decode(node, raw.get(name, fitted.fixed.get(name)))
-    return active
+    return trial.restore(definitions(fitted), raw)
 
 
-def _decode(node: Node, raw: Any) -> Value:
-    parameter = node.parameter
-    value = _member_with_text(parameter, raw) if isinstance(raw, str) else _near(parameter, raw)
-    if value is None:
-        raise ValueError(f"{raw!r} is no value of {node.name}")
-    return value
+def definitions(fitted: Fitted) -> list[dict[str, Any]]:
+    """Return what `restore`, and a script's launcher, must know of each parameter, parents first.
+
+    The form is that of `cloudtune.trial.launch_file`.
+    """
+    return [
+        _definition(fitted, node)
+        for node in Space.of(fitted.original).nodes
+        if node.key in fitted.names
+    ]
 
 
-def _member_with_text(parameter: Parameter, raw: str) -> Value | None:
-    if isinstance(parameter, CategoricalParameter | BoolParameter):
-        return next((v for v in values_of(parameter) or () if text(v) == raw), None)
-    try:
-        return _near(parameter, float(raw))
-    except ValueError:
-        return None
+def _definition(fitted: Fitted, node: Node) -> dict[str, Any]:
+    parameter, sent = node.parameter, fitted.names[node.key]
+    definition: dict[str, Any] = {
+        "name": node.name,
+        "sent": sent,
+        "type": parameter.type,
+        "when": {name: list(values) for name, values in node.when.items()},
+    }
+    if isinstance(parameter, CategoricalParameter | DiscreteParameter):
+        definition["values"] = list(parameter.values)
+    elif isinstance(parameter, FloatParameter | IntParameter):
+        definition |= {"min": parameter.min, "max": parameter.max}
+        if parameter.step is not None and node.key not in fitted.stepless:
+            definition["step"] = parameter.step
+    if sent in fitted.fixed:
+        definition["fixed"] = fitted.fixed[sent]
+    return definition
 
 
-def _near(parameter: Parameter, raw: Any) -> Value | None:
-    """Return the parameter's value that a service means by a number that may have been rounded."""
-    exact = find(parameter, raw)
-    if exact is not None or isinstance(raw, bool) or not isinstance(raw, int | float):
-        return exact
-    if isinstance(parameter, DiscreteParameter):
-        return next((v for v in parameter.values if math.isclose(v, raw, rel_tol=1e-9)), None)
-    if isinstance(parameter, FloatParameter):
-        for bound in (parameter.min, parameter.max):
-            if math.isclose(raw, bound, rel_tol=1e-9):
-                return float(bound)
-    return None
+def _auto_decided(able: ModeCapabilities) -> ModeCapabilities:
+    """Return what our own engine can do without the scale that it decides itself."""
+    known = {kind: scales - {"auto"} for kind, scales in able.parameters.items()}
+    return replace(able, parameters=known)
+
+
+def _lost_its_step(before: Parameter, after: Parameter) -> bool:
+    return (
+        isinstance(before, FloatParameter | IntParameter)
+        and before.step is not None
+        and isinstance(after, FloatParameter | IntParameter)
+        and after.step is None
+    )
+
+
+def _settled(study: Study, able: ModeCapabilities) -> Settled:
+    space = Space.of(study)
+    if able.conditions and able.single_values:
+        return Settled({node.key: node.when for node in space.nodes}, {})
+    return settle(space)
+
+
+def _never_active(study: Study, settled: Settled) -> Iterator[Note]:
+    for node in nodes_of(study):
+        if node.key not in settled.when:
+            text = "can never be active, since its conditions never hold together, and is left out"
+            yield Note(_path(study, node), text)
 
 
 def _path(study: Study, node: Node) -> str:
@@ -198,15 +210,19 @@ def _path(study: Study, node: Node) -> str:
     return f"parameters.{node.name}.{place}"
 
 
-def _names(nodes: list[Node], flatten: bool) -> dict[str, str]:
-    if not flatten:
-        return {node.key: node.name for node in nodes}
-    taken = {node.name for node in nodes}
+def _names(
+    study: Study, nodes: Sequence[Node], single: Set[str], *, flatten: bool
+) -> dict[str, str]:
+    """Return the name under which each node is sent.
+
+    Where there are conditions, definitions of one name share it, but not with a constant.
+    """
+    taken = {*study.parameters, *study.constants}
     names: dict[str, str] = {}
     used: set[str] = set()
-    for node in nodes:
+    for node in nodes if flatten else sorted(nodes, key=lambda node: node.key in single):
         name = node.name
-        if name in used:
+        if name in used and (flatten or node.key in single):
             name = next(
                 candidate
                 for number in itertools.count(2)
@@ -231,137 +247,6 @@ def _name_findings(
             f"the name has {len(name)} characters, and {who} takes at most "
             f"{able.max_name_length.value}",
         )
-
-
-def _single_value(parameter: Parameter) -> Value | None:
-    if count_of(parameter) != 1:
-        return None
-    return next(iter(values_of(parameter) or ()), None)
-
-
-def _fit_parameter(node: Node, able: ModeCapabilities, who: str) -> _Fit:
-    path = f"parameters.{node.name}"
-    fitted = _Fit(node.parameter)
-    for step in (_fit_step, _fit_type, _fit_scale, _fit_values):
-        if fitted.parameter is not None:
-            fitted = step(fitted, fitted.parameter, path, able, who)
-    return fitted
-
-
-def _fit_step(
-    fitted: _Fit, parameter: Parameter, path: str, able: ModeCapabilities, who: str
-) -> _Fit:
-    if not isinstance(parameter, FloatParameter | IntParameter):
-        return fitted
-    if parameter.step is None or (isinstance(parameter, IntParameter) and parameter.step == 1):
-        return fitted
-    if able.steps:
-        return fitted
-    count = count_of(parameter) or 0
-    if able.max_values and count > able.max_values.value:
-        return fitted.then(
-            parameter.model_copy(update={"step": None}),
-            Finding(
-                "dropped",
-                f"{path}.step",
-                f"{who} has no steps, and {count} values are more than the "
-                f"{able.max_values.value} it takes as a list: values between them will occur",
-            ),
-        )
-    return fitted.then(
-        DiscreteParameter(
-            type="discrete",
-            values=[v for v in values_of(parameter) or () if not isinstance(v, str)],
-            scale=parameter.scale,
-            when=parameter.when,
-        ),
-        Note(f"{path}.step", f"{who} has no steps: sent as the list of its {count} values"),
-    )
-
-
-def _fit_type(
-    fitted: _Fit, parameter: Parameter, path: str, able: ModeCapabilities, who: str
-) -> _Fit:
-    if parameter.type in able.parameters:
-        return fitted
-    count = count_of(parameter)
-    most = able.max_values.value if able.max_values else 1_000
-    if count is None or count > most or "categorical" not in able.parameters:
-        listed = f"at most {most} listed values" if able.max_values else "listed values"
-        return fitted.then(
-            None,
-            Finding(
-                "refused",
-                path,
-                f"{who} has no {parameter.type} parameters; give {listed}, or a step that leaves "
-                "as few",
-            ),
-        )
-    values = values_of(parameter) or ()
-    as_list = CategoricalParameter(type="categorical", values=list(values), when=parameter.when)
-    if isinstance(parameter, BoolParameter):
-        return fitted.then(
-            as_list, Note(path, f"{who} has no bool: sent as the values True and False")
-        )
-    return fitted.then(
-        as_list,
-        Finding(
-            "approximated",
-            path,
-            f"{who} has no {parameter.type} parameters: sent as {count} values without an order",
-        ),
-    )
-
-
-def _fit_scale(
-    fitted: _Fit, parameter: Parameter, path: str, able: ModeCapabilities, who: str
-) -> _Fit:
-    if not isinstance(parameter, FloatParameter | IntParameter | DiscreteParameter):
-        return fitted
-    scales = able.parameters[parameter.type]
-    if parameter.scale == "auto" and "auto" not in scales:
-        scale = resolved_scale(parameter)
-        parameter = parameter.model_copy(update={"scale": scale})
-        fitted = fitted.then(parameter, Note(f"{path}.scale", f"auto is read as {scale}"))
-    if parameter.scale in scales:
-        return fitted
-    return fitted.then(
-        parameter.model_copy(update={"scale": "linear"}),
-        Finding(
-            "approximated",
-            f"{path}.scale",
-            f"{who} has no {parameter.scale} scale for {parameter.type} parameters: linear is used",
-        ),
-    )
-
-
-def _fit_values(
-    fitted: _Fit, parameter: Parameter, path: str, able: ModeCapabilities, who: str
-) -> _Fit:
-    if not isinstance(parameter, CategoricalParameter | DiscreteParameter):
-        return fitted
-    found: list[Finding] = []
-    if able.max_values and len(parameter.values) > able.max_values.value:
-        found.append(
-            Finding(
-                "refused",
-                f"{path}.values",
-                f"{len(parameter.values)} values, and {who} takes at most {able.max_values.value}",
-            )
-        )
-    if able.text_only:
-        spelled: dict[str, Value] = {}
-        for value in parameter.values:
-            other = spelled.setdefault(text(value), value)
-            if other is not value:
-                found.append(
-                    Finding(
-                        "refused",
-                        f"{path}.values",
-                        f"{who} speaks text, in which {other!r} and {value!r} are the same",
-                    )
-                )
-    return fitted.then(parameter, *found)
 
 
 def _fit_limits(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from cloudtune.fit import Fitted
-from cloudtune.space import Space
-from cloudtune.study import CategoricalParameter, DiscreteParameter
+from cloudtune.fit import Fitted, definitions
 from cloudtune.trial import launch_file
 
 Json = dict[str, Any]
@@ -28,20 +26,4 @@ def launch_data(fitted: Fitted, run: str, paths: Mapping[str, str]) -> Json:
         exclude_none=True,
     )
     call["parameters"] = list(study.parameters)
-    return launch_file(call, list(_definitions(fitted)), study.constants, paths, run)
-
-
-def _definitions(fitted: Fitted) -> Iterator[Json]:
-    for node in Space.of(fitted.original).nodes:
-        parameter = node.parameter
-        definition: Json = {
-            "name": node.name,
-            "sent": fitted.names[node.key],
-            "type": parameter.type,
-            "when": {name: list(values) for name, values in node.when.items()},
-        }
-        if isinstance(parameter, CategoricalParameter | DiscreteParameter):
-            definition["values"] = list(parameter.values)
-        if definition["sent"] in fitted.fixed:
-            definition["fixed"] = fitted.fixed[definition["sent"]]
-        yield definition
+    return launch_file(call, definitions(fitted), study.constants, paths, run)

@@ -19,6 +19,7 @@ from typing import Any, Self
 
 from cloudtune.errors import LedgerError, UsageError
 from cloudtune.events import KINDS, Event, JobState
+from cloudtune.ledger_file import choose_journal, connect, translated
 
 VERSION = 1
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -83,48 +84,60 @@ def state_folder(start: Path | None = None) -> Path:
     """Return the folder that holds cloudtune's state; it need not exist yet.
 
     That is ``CLOUDTUNE_HOME``, else ``.cloudtune`` in the nearest parent that has one, else here.
+    Another user's does not count: what stands in a ledger is run.
+
+    Raises:
+        LedgerError: If there is none above, and the one here is another user's.
     """
     if home := os.environ.get("CLOUDTUNE_HOME"):
         return Path(home).expanduser().absolute()
     here = (start or Path.cwd()).absolute()
-    for folder in (here, *here.parents):
-        if (folder / ".cloudtune").is_dir():
+    found = [each for each in (here, *here.parents) if (each / ".cloudtune").is_dir()]
+    for folder in found:
+        if _is_ours(folder / ".cloudtune"):
             return folder / ".cloudtune"
-    return here / ".cloudtune"
+    own = here / ".cloudtune"
+    if here in found:
+        raise LedgerError(
+            f"{own} belongs to another user, whose runs you might start by it; go to another "
+            f"folder, or set CLOUDTUNE_HOME={own} if you trust what it holds"
+        )
+    return own
+
+
+def _is_ours(path: Path) -> bool:
+    return not hasattr(os, "getuid") or path.stat().st_uid == os.getuid()
 
 
 class Ledger:
     """The record of the runs in one state folder. Use one object a thread.
 
     Raises:
-        LedgerError: If the folder cannot be written, or the file is damaged or of a newer version.
+        LedgerError: If the folder cannot be written, or the file is damaged or of a newer version;
+            from each method if the file cannot be read or written at that moment.
         UsageError: If there is no ledger and none is to be made.
     """
 
     def __init__(self, folder: Path, *, create: bool = False) -> None:
         self.folder = folder
         self._last: dict[tuple[str, str], int] = {}
-        path = folder / "ledger.db"
+        self._path = path = folder / "ledger.db"
         if not create and not path.exists():
             raise UsageError(f"there are no runs in {folder}; `cloudtune run STUDY` starts one")
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             ignore = folder / ".gitignore"
             if not ignore.exists():
                 ignore.write_text("*\n")
-            self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
+            self._db = connect(path)
         except (OSError, sqlite3.Error) as error:
             raise LedgerError(f"the state folder {folder} cannot be used: {error}") from error
         try:
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            self._upgrade(path)
-        except sqlite3.Error as error:
+            with translated(self._path):
+                self._upgrade()
+        except LedgerError:
             self._db.close()
-            raise LedgerError(
-                f"the ledger {path} cannot be read ({error}); move it aside to start a new one, "
-                "the trials' folders beside it stay as they are"
-            ) from error
+            raise
 
     def __enter__(self) -> Self:
         """Return the ledger itself."""
@@ -138,14 +151,16 @@ class Ledger:
         """Close the file."""
         self._db.close()
 
-    def _upgrade(self, path: Path) -> None:
+    def _upgrade(self) -> None:
         found = int(self._db.execute("PRAGMA user_version").fetchone()[0])
         if found > VERSION:
-            self._db.close()
             raise LedgerError(
-                f"the ledger {path} was written by a newer cloudtune (version {found}, this one "
-                f"reads up to {VERSION}); upgrade it, or set CLOUDTUNE_HOME to another folder"
+                f"the ledger {self._path} was written by a newer cloudtune (version {found}, this "
+                f"one reads up to {VERSION}); upgrade it, or set CLOUDTUNE_HOME to another folder"
             )
+        if found < VERSION:
+            choose_journal(self._db, self.folder)
+        self._db.execute("PRAGMA synchronous=NORMAL")
         if found == VERSION:
             return
         with self._transaction():
@@ -156,19 +171,22 @@ class Ledger:
 
     @contextmanager
     def _transaction(self, *, durable: bool = False) -> Generator[None]:
-        if durable:
-            self._db.execute("PRAGMA synchronous=FULL")
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        finally:
-            if self._db.in_transaction:
-                self._db.execute("COMMIT")
+        with translated(self._path):
             if durable:
-                self._db.execute("PRAGMA synchronous=NORMAL")
+                self._db.execute("PRAGMA synchronous=FULL")
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                yield
+                self._db.execute("COMMIT")
+            finally:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                if durable:
+                    self._db.execute("PRAGMA synchronous=NORMAL")
+
+    def _execute(self, statement: str, *values: Any) -> list[Any]:
+        with translated(self._path):
+            return self._db.execute(statement, values).fetchall()
 
     def run_folder(self, run: str) -> Path:
         """Return the folder of a run's files; it need not exist yet."""
@@ -180,51 +198,49 @@ class Ledger:
         Raises:
             UsageError: If the run exists: its plan was submitted before.
         """
-        try:
-            with self._transaction(durable=True):
+        with self._transaction(durable=True):
+            if self.has(record.id):
+                raise UsageError(
+                    f"run {record.id} exists: this plan was run before; "
+                    f"`cloudtune resume {record.id}` goes on with it"
+                )
+            self._db.execute(
+                "INSERT INTO runs VALUES (?,?,?,?,?,?,?)",
+                (
+                    record.id,
+                    record.created,
+                    record.name,
+                    json.dumps(record.study),
+                    record.file,
+                    record.base,
+                    json.dumps(record.overrides),
+                ),
+            )
+            for job in record.jobs:
                 self._db.execute(
-                    "INSERT INTO runs VALUES (?,?,?,?,?,?,?)",
+                    "INSERT INTO jobs VALUES (?,?,?,?,?,?,?,?,?,?,?)",
                     (
-                        record.id,
-                        record.created,
-                        record.name,
-                        json.dumps(record.study),
-                        record.file,
-                        record.base,
-                        json.dumps(record.overrides),
+                        job.run,
+                        job.provider,
+                        json.dumps(job.plan),
+                        job.state,
+                        job.reason,
+                        job.job,
+                        job.emulated,
+                        job.started,
+                        job.begun,
+                        job.spent,
+                        job.ended,
                     ),
                 )
-                for job in record.jobs:
-                    self._db.execute(
-                        "INSERT INTO jobs VALUES (?,?,?,?,?,?,?,?,?,?,?)",
-                        (
-                            job.run,
-                            job.provider,
-                            json.dumps(job.plan),
-                            job.state,
-                            job.reason,
-                            job.job,
-                            job.emulated,
-                            job.started,
-                            job.begun,
-                            job.spent,
-                            job.ended,
-                        ),
-                    )
-        except sqlite3.IntegrityError as error:
-            raise UsageError(
-                f"run {record.id} exists: this plan was run before; "
-                f"`cloudtune resume {record.id}` goes on with it"
-            ) from error
 
     def has(self, run: str) -> bool:
         """Tell whether there is a run with exactly this id."""
-        found = self._db.execute("SELECT 1 FROM runs WHERE id=?", (run,)).fetchone()
-        return found is not None
+        return bool(self._execute("SELECT 1 FROM runs WHERE id=?", run))
 
     def runs(self) -> list[RunRecord]:
         """Return all runs, the newest first."""
-        found = self._db.execute("SELECT id FROM runs ORDER BY created DESC, id").fetchall()
+        found = self._execute("SELECT id FROM runs ORDER BY created DESC, id")
         return [self._record(run) for (run,) in found]
 
     def run(self, prefix: str | None = None) -> RunRecord:
@@ -233,10 +249,8 @@ class Ledger:
         Raises:
             UsageError: If there is none, or more than one.
         """
-        ids = [
-            run
-            for (run,) in self._db.execute("SELECT id FROM runs ORDER BY created DESC, rowid DESC")
-        ]
+        found = self._execute("SELECT id FROM runs ORDER BY created DESC, rowid DESC")
+        ids: list[str] = [run for (run,) in found]
         if not ids:
             raise UsageError(
                 f"there are no runs in {self.folder}; `cloudtune run STUDY` starts one"
@@ -253,15 +267,15 @@ class Ledger:
         return self._record(fitting[0])
 
     def _record(self, run: str) -> RunRecord:
-        created, name, study, file, base, overrides = self._db.execute(
-            "SELECT created, name, study, file, base, overrides FROM runs WHERE id=?", (run,)
-        ).fetchone()
-        jobs = self._db.execute(
+        ((created, name, study, file, base, overrides),) = self._execute(
+            "SELECT created, name, study, file, base, overrides FROM runs WHERE id=?", run
+        )
+        jobs = self._execute(
             "SELECT provider, plan, state, reason, job, emulated, started, begun, spent, ended "
             "FROM jobs "
             "WHERE run=? ORDER BY rowid",
-            (run,),
-        ).fetchall()
+            run,
+        )
         return RunRecord(
             id=run,
             created=created,
@@ -319,16 +333,16 @@ class Ledger:
         """Add events to a job, in one step. Only the process that holds the run may."""
         job = (run, provider)
         if job not in self._last:
-            (self._last[job],) = self._db.execute(
-                "SELECT coalesce(max(seq), 0) FROM events WHERE run=? AND provider=?", job
-            ).fetchone()
+            ((self._last[job],),) = self._execute(
+                "SELECT coalesce(max(seq), 0) FROM events WHERE run=? AND provider=?", *job
+            )
         rows = [
             (*job, seq, type(event).__name__.lower(), json.dumps(vars(event)))
             for seq, event in enumerate(events, start=self._last[job] + 1)
         ]
         insert = "INSERT INTO events VALUES (?,?,?,?,?)"
         if len(rows) == 1:
-            self._db.execute(insert, rows[0])
+            self._execute(insert, *rows[0])
         else:
             with self._transaction():
                 self._db.executemany(insert, rows)
@@ -336,12 +350,14 @@ class Ledger:
 
     def events(self, run: str, provider: str, after: int = 0) -> Iterator[tuple[int, Event]]:
         """Yield a job's events with their numbers, in order, from the one behind ``after`` on."""
-        rows = self._db.execute(
-            "SELECT seq, kind, body FROM events WHERE run=? AND provider=? AND seq>? ORDER BY seq",
-            (run, provider, after),
-        )
-        for seq, kind, body in rows:
-            yield seq, KINDS[kind](**json.loads(body))
+        with translated(self._path):
+            rows = self._db.execute(
+                "SELECT seq, kind, body FROM events WHERE run=? AND provider=? AND seq>? "
+                "ORDER BY seq",
+                (run, provider, after),
+            )
+            for seq, kind, body in rows:
+                yield seq, KINDS[kind](**json.loads(body))
 
     def remove(self, run: str) -> None:
         """Forget a run; its files stay."""

@@ -44,7 +44,10 @@ def load(path: str | Path, *, overrides: Sequence[str] = ()) -> Study:
     draft = _Draft(yaml_source.read(file))
     if is_map(draft.data):
         draft.data.setdefault("name", file.stem)
-        team = _team_file(file.absolute().parent)
+        team, foreign = _team_file(file.absolute())
+        draft.notes += [
+            ("providers", f"{path} is another user's, and was not read") for path in foreign
+        ]
         if team is not None:
             draft.put_beneath(team)
     draft.override(overrides)
@@ -89,11 +92,27 @@ def schema() -> dict[str, Any]:
     }
 
 
-def _team_file(folder: Path) -> Path | None:
-    """Return the nearest file of provider settings: beside the study, above it, or the user's."""
-    candidates = [place / TEAM_FILE for place in (folder, *folder.parents)]
-    candidates.append(_user_folder() / "providers.yaml")
-    return next((file for file in candidates if file.is_file()), None)
+def _team_file(study: Path) -> tuple[Path | None, list[Path]]:
+    """Return the nearest file of provider settings: beside the study, above it, or the user's.
+
+    It must be ours, root's, or of whose study we were told to read; nearer ones of others come
+    with it.
+    """
+    foreign: list[Path] = []
+    for folder in study.parents:
+        file = folder / TEAM_FILE
+        if file.is_file():
+            if _is_trusted(file, study):
+                return file, foreign
+            foreign.append(file)
+    own = _user_folder() / "providers.yaml"
+    return (own if own.is_file() else None), foreign
+
+
+def _is_trusted(file: Path, study: Path) -> bool:
+    if not hasattr(os, "getuid"):
+        return True
+    return file.stat().st_uid in {os.getuid(), 0, study.stat().st_uid}
 
 
 def _user_folder() -> Path:

@@ -1,19 +1,28 @@
-"""Managed jobs: submit once, then turn what the service tells into the events of the job."""
+"""Managed jobs: submit once, then turn what the service tells into the events of the job.
+
+A service that cannot be reached for a while does not end the job, which goes on there and costs
+money. It is asked again, after ever longer pauses, until it answers or the user has had enough.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from queue import Empty
 
 from cloudtune.driver import Inbox, Outcome, StopRequest
+from cloudtune.errors import ProviderError
 from cloudtune.events import Ended, Event, Measured, Started
 from cloudtune.fit import Fitted, restore
 from cloudtune.planning import Plan
 from cloudtune.provider import JobClient, JobRef, RawTrial
 from cloudtune.results import Trials
+from cloudtune.space import Value
 
 _FINAL = {"completed", "stopped_early", "failed", "cancelled"}
+_LONGEST_PAUSE = 300.0
+"""Seconds between two questions to a service that cannot be reached."""
 
 
 class ManagedJob:
@@ -32,6 +41,13 @@ class ManagedJob:
         self._record = record
         self._observe = observe
         self._trials = Trials(plan.study, plan.facts.run_id)
+        self._wish: StopRequest | None = None
+        """To end the job; the service has not taken note of it yet."""
+        self._given_up = False
+        """Whether the user wants to leave, even with the service out of reach."""
+        self._trouble: ProviderError | None = None
+        """Why the service could not be reached when it was last asked."""
+        self._pause = 0.0
 
     def replay(self, events: Sequence[Event]) -> None:
         """Take note of what is known of the job, in order."""
@@ -49,22 +65,78 @@ class ManagedJob:
         Raises:
             ProviderError: If the service refuses or cannot be reached.
         """
-        ref = JobRef(self._plan.provider, job) if job else client.find(self._plan.facts.job_name)
-        if ref is None:
-            ref = client.submit(self._plan.request)
+        ref = JobRef(self._plan.provider, job) if job else self._submitted(client)
+        if isinstance(ref, Outcome):
+            return ref
         if job is None:
             named(ref.id)
-        while True:
-            status = client.status(ref)
-            self._emit(changes(self._trials, self._plan.fitted, status.trials))
-            if status.state in _FINAL:
-                return Outcome(status.state, status.reason)
-            try:
-                wanted = self._inbox.get(timeout=client.poll_seconds)
-            except Empty:
-                continue
-            if isinstance(wanted, StopRequest):
-                client.stop(ref)
+        while not self._left_alone():
+            self._trouble = None
+            if self._wish:
+                with self._noting_trouble():
+                    client.stop(ref)
+                    self._wish = None
+            with self._noting_trouble():
+                status = client.status(ref)
+                told = changes(self._plan.provider, self._trials, self._plan.fitted, status.trials)
+                self._emit(told)
+                if status.state in _FINAL:
+                    return Outcome(status.state, status.reason)
+            self._rest(client.poll_seconds)
+        return self._unknown(f"the job {ref.id} may go on there")
+
+    def _submitted(self, client: JobClient) -> JobRef | Outcome:
+        """Return the job under its name, made unless it is there, or how it ended without one.
+
+        A submit that the service did not answer may have made the job: it is looked for first.
+        """
+        unsure = False
+        while not self._left_alone():
+            self._trouble = None
+            with self._noting_trouble():
+                found = client.find(self._plan.facts.job_name)
+                if found:
+                    return found
+                if self._wish:
+                    return Outcome("cancelled", self._wish.reason)
+                try:
+                    return client.submit(self._plan.request)
+                except ProviderError as error:
+                    found = client.find(self._plan.facts.job_name) if unsure else None
+                    if found:
+                        return found
+                    unsure = error.retryable
+                    raise
+            self._rest(client.poll_seconds)
+        return self._unknown(f"a job {self._plan.facts.job_name} may have been made there")
+
+    @contextmanager
+    def _noting_trouble(self) -> Generator[None]:
+        """Take note of a failure that may pass, and go on behind the block."""
+        try:
+            yield
+        except ProviderError as error:
+            if not error.retryable:
+                raise
+            self._trouble = error
+
+    def _rest(self, seconds: float) -> None:
+        """Wait for a request to stop, longer each time in a row that there was trouble."""
+        longer = min(2 * self._pause, _LONGEST_PAUSE)
+        self._pause = max(seconds, longer) if self._trouble else seconds
+        try:
+            wanted = self._inbox.get(timeout=self._pause)
+        except Empty:
+            return
+        if isinstance(wanted, StopRequest):
+            self._wish = wanted
+            self._given_up = self._given_up or wanted.now
+
+    def _left_alone(self) -> bool:
+        return self._given_up and self._trouble is not None
+
+    def _unknown(self, what: str) -> Outcome:
+        return Outcome("unknown", f"{self._trouble}; {what}, and `cloudtune resume` looks for it")
 
     def _emit(self, events: Sequence[Event]) -> None:
         if events:
@@ -74,8 +146,12 @@ class ManagedJob:
             self._observe(event)
 
 
-def changes(known: Trials, fitted: Fitted, told: Sequence[RawTrial]) -> list[Event]:
-    """Return the events between what is known of a job's trials and what its service tells now."""
+def changes(provider: str, known: Trials, fitted: Fitted, told: Sequence[RawTrial]) -> list[Event]:
+    """Return the events between what is known of a job's trials and what its service tells now.
+
+    Raises:
+        ProviderError: If the service tells a value that its parameter cannot have.
+    """
     found: list[Event] = []
     before = {trial.number: trial for trial in known.all()}
     for raw in told:
@@ -86,7 +162,7 @@ def changes(known: Trials, fitted: Fitted, told: Sequence[RawTrial]) -> list[Eve
                 Started(
                     raw.number,
                     raw.started or now,
-                    restore(fitted, raw.parameters),
+                    _restored(provider, fitted, raw),
                     id=raw.id,
                 )
             )
@@ -98,3 +174,12 @@ def changes(known: Trials, fitted: Fitted, told: Sequence[RawTrial]) -> list[Eve
         if raw.state in _FINAL and not ended:
             found.append(Ended(raw.number, raw.ended or now, raw.state, raw.reason, word=raw.word))
     return found
+
+
+def _restored(provider: str, fitted: Fitted, raw: RawTrial) -> dict[str, Value]:
+    try:
+        return restore(fitted, raw.parameters)
+    except ValueError as error:
+        raise ProviderError(
+            provider, f"trial {raw.number} ({raw.id}) cannot be read: {error}"
+        ) from error

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from cloudtune.capabilities import Finding, Note
 from cloudtune.provider import Facts
+from cloudtune.search.methods import heeds_earlier_trials
 from cloudtune.space import Space
 from cloudtune.study import Study
 
@@ -44,13 +45,15 @@ def of_our_engine(study: Study) -> list[Finding]:
 
 
 def _without_effect(study: Study) -> list[Finding]:
-    learning = {"bayesian", "genetic"} if study.strategy.method != "cmaes" else {"genetic"}
-    if study.warm_start and study.warm_start.kind == "transfer":
-        learning |= {"random", "hyperband"}  # they begin with the best earlier trials
-    if study.warm_start is None or study.strategy.name in learning:
+    strategy, warm_start = study.strategy, study.warm_start
+    if warm_start is None or heeds_earlier_trials(strategy, warm_start.kind):
         return []
-    how = study.strategy.method or study.strategy.name
-    return [Finding("dropped", "warm_start", f"{how} learns nothing from earlier trials")]
+    how = strategy.method or strategy.name
+    if warm_start.kind == "transfer":
+        reason = f"a {how} keeps its own order and does not begin with earlier trials"
+    else:
+        reason = f"{how} learns nothing from earlier trials"
+    return [Finding("dropped", "warm_start", reason)]
 
 
 def _not_installed(study: Study) -> list[Finding]:

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -21,11 +21,10 @@ from cloudtune.errors import Problem, StudyError, UnsupportedError, UsageError
 from cloudtune.fit import Fitted, fit
 from cloudtune.ledger import new_run_id, state_folder
 from cloudtune.needs import lacking, of_our_engine, worth_knowing
-from cloudtune.provider import Facts, Json, Parent, Provider, ProviderSettings
+from cloudtune.provider import Facts, Json, Provider, ProviderSettings
+from cloudtune.saved_plan import FORMAT, saved_plan
 from cloudtune.study import Study
 from cloudtune.warm_start import parents
-
-FORMAT = "cloudtune.plan/v1"
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class Plan:
             "mode": self.mode,
             "run": self.facts.run_id,
             "study": self.study.to_json(),
-            "file": self.study.file,
+            "file": str(Path(self.study.file).absolute()) if self.study.file else None,
             "facts": {
                 "job_name": self.facts.job_name,
                 "seed": self.facts.seed,
@@ -134,15 +133,47 @@ def plan(
     return _plan(study, on, provider, settings, facts)
 
 
+def plan_run(study: Study, on: Sequence[str], *, without: Sequence[Path] = ()) -> list[Plan]:
+    """Return the plans of one run, one a provider, all with the same seed.
+
+    Args:
+        study: What to run.
+        on: The names of the providers; one that is named twice gets one plan.
+        without: Files in the source folder that do not belong to it, such as the saved plans.
+
+    Raises:
+        UsageError: If none is named, or there is no such provider.
+        StudyError: If a provider's settings in the study are wrong.
+    """
+    if not on:
+        raise UsageError("name at least one provider")
+    run_id = new_run_id()
+    seed: int | None = None
+    plans: list[Plan] = []
+    for name in dict.fromkeys(on):
+        plans.append(plan(study, name, run_id=run_id, seed=seed, without=without))
+        seed = plans[0].facts.seed
+    return plans
+
+
 def plan_again(before: Plan, study: Study) -> Plan:
     """Return the plan of a changed study with the facts of an earlier one.
 
     Raises:
         StudyError: If the provider's settings in the study are wrong.
     """
-    provider = registry.get(before.provider)
-    settings = settings_of(study, before.provider, provider)
-    return _plan(study, before.provider, provider, settings, before.facts)
+    return plan_from_facts(study, before.provider, before.facts)
+
+
+def plan_from_facts(study: Study, on: str, facts: Facts) -> Plan:
+    """Return the plan of a study with facts that were gathered before.
+
+    Raises:
+        UsageError: If there is no such provider.
+        StudyError: If the provider's settings in the study are wrong.
+    """
+    provider = registry.get(on)
+    return _plan(study, on, provider, settings_of(study, on, provider), facts)
 
 
 def from_json(data: Any) -> Plan:
@@ -151,29 +182,14 @@ def from_json(data: Any) -> Plan:
     Raises:
         UsageError: If it is no plan, or if this version of cloudtune would send something else.
     """
-    if not isinstance(data, dict) or cast("Json", data).get("format") != FORMAT:
+    held = saved_plan(data)
+    try:
+        made = plan_from_facts(held.made_study(), held.provider, held.made_facts())
+    except KeyError as error:
         raise UsageError(
-            f"this is no plan of the form {FORMAT}; `cloudtune plan -o FILE` writes one"
-        )
-    held = cast("Json", data)
-    study = Study.model_validate(held["study"])
-    study.remember(held["file"], {})
-    provider = registry.get(held["provider"])
-    own = held["facts"]
-    facts = Facts(
-        run_id=held["run"],
-        job_name=own["job_name"],
-        seed=own["seed"],
-        base=Path(own["base"]),
-        source=Path(own["source"]) if own["source"] else None,
-        parents=[Parent(p["parameters"], tuple(p["objective"])) for p in own["parents"]],
-        source_hash=own["source_hash"],
-        own=own["own"],
-    )
-    made = _plan(
-        study, held["provider"], provider, settings_of(study, held["provider"], provider), facts
-    )
-    if json.loads(json.dumps(made.request)) != held["request"] or made.mode != held["mode"]:
+            f"this plan lacks the fact {error}, which {held.provider} needs; plan the study again"
+        ) from error
+    if json.loads(json.dumps(made.request)) != held.request or made.mode != held.mode:
         raise UsageError(
             "this plan was made by another version of cloudtune, which would have sent something "
             "else; plan the study again"

@@ -7,7 +7,6 @@ each other. An assignment maps the names of the active parameters to values.
 from __future__ import annotations
 
 import heapq
-import itertools
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -144,8 +143,10 @@ def find(parameter: Parameter, value: Value) -> Value | None:
                 repr(parameter.step)
             )
             near = round(steps)
-            on_grid = abs(steps - near) <= Decimal("1e-9") and near < (count_of(parameter) or 0)
-            return value_at(parameter, near) if on_grid else None
+            if near >= (count_of(parameter) or 0):
+                return None
+            own = value_at(parameter, near)
+            return own if own == value or abs(steps - near) <= Decimal("1e-9") else None
         case _:
             members = values_of(parameter) or ()
             return next((member for member in members if same(member, value)), None)
@@ -155,8 +156,14 @@ class Space:
     """The tree of a study's parameters."""
 
     def __init__(self, nodes: Sequence[Node]) -> None:
-        """Keep the nodes, parents before children and otherwise in the order given."""
-        self.nodes = tuple(_parents_first(nodes))
+        """Keep the nodes, parents before children and otherwise in the order given.
+
+        Raises:
+            ValueError: If the conditions form a cycle.
+        """
+        self.nodes = tuple(parents_first(nodes))
+        if len(self.nodes) < len(nodes):
+            raise ValueError("the conditions form a cycle")
 
     @classmethod
     def of(cls, study: Study) -> Space:
@@ -174,19 +181,6 @@ class Space:
                 yield node
                 if node.name in assignment:
                     known[node.name] = assignment[node.name]
-
-    def restrict(self, assignment: Assignment) -> dict[str, Value]:
-        """Return the active part of an assignment."""
-        return {
-            node.name: assignment[node.name]
-            for node in self.active(assignment)
-            if node.name in assignment
-        }
-
-    @cached_property
-    def conditional(self) -> bool:
-        """Whether any parameter depends on another."""
-        return any(node.when for node in self.nodes)
 
     @cached_property
     def size(self) -> int | None:
@@ -274,34 +268,26 @@ def resolved_scale(parameter: FloatParameter | IntParameter | DiscreteParameter)
     return "log" if low > 0 and high / low >= 100 else "linear"
 
 
-def _parents_first(nodes: Sequence[Node]) -> Iterator[Node]:
-    definitions = Counter(node.name for node in nodes)
+def parents_first(nodes: Sequence[Node]) -> Iterator[Node]:
+    """Yield nodes after all definitions of their parents, otherwise in the order given.
+
+    What hangs on a cycle of conditions is left out.
+    """
+    to_come = Counter(node.name for node in nodes)
     children: dict[str, list[int]] = {}
-    missing: list[int] = []
+    missing = [sum(parent in to_come for parent in node.when) for node in nodes]
     for place, node in enumerate(nodes):
-        missing.append(sum(definitions[parent] for parent in node.when))
         for parent in node.when:
             children.setdefault(parent, []).append(place)
     ready = [place for place, count in enumerate(missing) if count == 0]
-    placed = 0
     while ready:
         node = nodes[heapq.heappop(ready)]
-        placed += 1
         yield node
-        for place in children.get(node.name, ()):
+        to_come[node.name] -= 1
+        for place in children.get(node.name, ()) if to_come[node.name] == 0 else ():
             missing[place] -= 1
             if missing[place] == 0:
                 heapq.heappush(ready, place)
-    if placed < len(nodes):
-        raise ValueError("the conditions form a cycle")
-
-
-def excluding(left: When, right: When) -> bool:
-    """Tell whether two conditions can never hold together, by a parent that they share."""
-    return any(
-        not any(same(a, b) for a, b in itertools.product(left[name], right[name]))
-        for name in left.keys() & right.keys()
-    )
 
 
 def mirrored(low: float, high: float) -> tuple[float, float]:

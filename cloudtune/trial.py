@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     Value = Union[bool, int, float, str]
     Json = dict[str, Any]
+    _Named = tuple[str, Pattern[str]]
 
 TRIAL = "CLOUDTUNE_TRIAL"
 """The variable that names the file in which a script finds what concerns its trial."""
@@ -36,6 +37,10 @@ STUDY_FILE = "cloudtune_study.json"
 """What the launcher knows of the study; written by `launch_file`."""
 LONGEST_REPORT = 65_536
 """Bytes of one reported line."""
+PATIENCE = 2.0
+"""Seconds that the launcher lets one expression spend on one line."""
+_ROUNDING = 1e-6
+"""How far, as a share, a service's number may lie from the value that it means."""
 
 
 # The script's side.
@@ -302,7 +307,7 @@ def environment(
     if call.get("arguments") == "env":
         env.update({name: text(value) for name, value in _appended(call, values).items()})
     for name, path in paths.items():
-        env["CLOUDTUNE_INPUT_" + _variable(name)] = path
+        env[input_variable(name)] = path
     env[TRIAL] = trial_file
     if package:
         known = [part for part in env.get("PYTHONPATH", "").split(os.pathsep) if part]
@@ -358,8 +363,10 @@ def _code(call: Mapping[str, Any], folder: str) -> Iterator[str]:
             return
 
 
-def _variable(name: str) -> str:
-    return "".join(c if c.isascii() and c.isalnum() else "_" for c in name.upper())
+def input_variable(name: str) -> str:
+    """Return the name of the variable that holds the path of an input."""
+    plain_name = "".join(c if c.isascii() and c.isalnum() else "_" for c in name.upper())
+    return "CLOUDTUNE_INPUT_" + plain_name
 
 
 def _placeholders() -> Pattern[str]:
@@ -449,8 +456,9 @@ def launch_file(
     Args:
         call: As in `command_line`, with the study's ``env`` and ``metrics``.
         definitions: One map a definition of a parameter, parents first: ``name``, ``type``, for
-            discrete and categorical ones ``values``, ``when`` with its values by parent, ``sent``,
-            the name under which the service has it, and ``fixed``, its value if it sends none.
+            discrete and categorical ones ``values``, for ranges ``min``, ``max`` and ``step``,
+            ``when`` with its values by parent, ``sent``, the name under which the service has it,
+            and ``fixed``, its value if it sends none.
         constants: Values that stay the same.
         paths: The inputs as they lie where the launcher runs.
         run: The id of the run.
@@ -467,6 +475,9 @@ def launch_file(
 
 def restore(definitions: Sequence[Mapping[str, Any]], raw: Mapping[str, Any]) -> dict[str, Value]:
     """Return the values of the active parameters in the study's types.
+
+    This is what the script is given and what the result says, so both go through here. Numbers
+    that a service has rounded become the value that they mean.
 
     Args:
         definitions: As in `launch_file`.
@@ -491,29 +502,83 @@ def restore(definitions: Sequence[Mapping[str, Any]], raw: Mapping[str, Any]) ->
 
 def _typed(definition: Mapping[str, Any], raw: Any) -> Value:
     kind = definition["type"]
-    said = raw if isinstance(raw, str) else text(raw)
-    as_number = number(said) if not isinstance(raw, bool) else None
+    value: Value | None
     if kind == "bool":
-        if said.lower() in ("true", "1", "1.0"):
-            return True
-        if said.lower() in ("false", "0", "0.0"):
-            return False
-    elif kind == "float" and as_number is not None:
-        return as_number
-    elif kind == "int" and as_number is not None and as_number == int(as_number):
-        return int(said) if said.lstrip("+-").isdigit() else int(as_number)
+        value = _BOOLS.get(text(raw).lower())
     elif kind in ("discrete", "categorical"):
-        members: Sequence[Value] = definition["values"]
-        tests: list[Callable[[Value], bool]] = [
-            lambda member: type(member) is type(raw) and member == raw,
-            lambda member: text(member) == said,
-            lambda member: _same(member, as_number) if as_number is not None else False,
-        ]
-        for test in tests:
-            for member in members:
-                if test(member):
-                    return member
-    raise ValueError("{!r} is no value of the parameter {}".format(raw, definition["name"]))
+        value = _member(definition, raw)
+    else:
+        value = _in_range(definition, raw)
+    if value is None:
+        raise ValueError("{!r} is no value of the parameter {}".format(raw, definition["name"]))
+    return value
+
+
+_BOOLS = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
+
+
+def _member(definition: Mapping[str, Any], raw: Any) -> Value | None:
+    members: Sequence[Value] = definition["values"]
+    said, found = text(raw), _number(raw)
+    tests: list[Callable[[Value], bool]] = [
+        lambda member: type(member) is type(raw) and member == raw,
+        lambda member: text(member) == said,
+        lambda member: found is not None and _same(member, found),
+    ]
+    for test in tests:
+        for member in members:
+            if test(member):
+                return member
+    if found is None or definition["type"] == "categorical":
+        return None
+    numbers = [member for member in members if not isinstance(member, str)]
+    nearest = min(numbers, key=lambda member: abs(member - found))
+    return nearest if _close(found, nearest) else None
+
+
+def _in_range(definition: Mapping[str, Any], raw: Any) -> Value | None:
+    found = _number(raw)
+    if found is None:
+        return None
+    low, high = definition.get("min", found), definition.get("max", found)
+    if definition["type"] == "int":
+        fits = found == int(found) and low <= found <= high
+        return int(found) if fits and not (int(found) - low) % definition.get("step", 1) else None
+    for bound in (low, high):
+        if not low <= found <= high and _close(found, bound):
+            found = bound
+    if not low <= found <= high:
+        return None
+    value = float(found)
+    return _on_grid(value, low, high, definition["step"]) if "step" in definition else value
+
+
+def _on_grid(value: float, low: float, high: float, step: float) -> float | None:
+    from decimal import Decimal
+
+    first, last, distance = Decimal(repr(low)), Decimal(repr(high)), Decimal(repr(step))
+    steps = (Decimal(repr(value)) - first) / distance
+    near = round(steps)
+    meant = float(first + near * distance)
+    rounded = meant != value and abs(steps - near) > Decimal(repr(_ROUNDING))
+    return None if rounded or near > (last - first) / distance else meant
+
+
+def _number(raw: Any) -> float | None:
+    """Return the finite number that a value or its text is, whole ones with all their digits."""
+    if isinstance(raw, str):
+        for read in (int, float):
+            try:
+                return None if "_" in raw else _number(read(raw))
+            except ValueError:
+                pass
+    if isinstance(raw, bool) or not isinstance(raw, (int, float)):
+        return None
+    return raw if abs(raw) <= sys.float_info.max else None
+
+
+def _close(found: float, meant: float) -> bool:
+    return abs(found - meant) <= _ROUNDING * abs(meant)
 
 
 def _same(left: Value, right: Value) -> bool:
@@ -563,10 +628,11 @@ def main(argv: Sequence[str]) -> int:
             if found:
                 break
         values = restore(study["parameters"], found.pop("raw", {}))
+        patterns = _patterns(study["trial"].get("metrics") or {})
     except (OSError, ValueError, KeyError) as error:
         print("cloudtune: the trial cannot be started: {}".format(error), file=sys.stderr)  # noqa: T201
         return 2
-    return _launch(study, found, values)
+    return _launch(study, found, values, patterns)
 
 
 def _study_path() -> str:
@@ -579,7 +645,9 @@ def _study_path() -> str:
     raise OSError("there is no {} in any of {}".format(STUDY_FILE, ", ".join(places)))
 
 
-def _launch(study: Json, found: Json, values: Mapping[str, Value]) -> int:
+def _launch(
+    study: Json, found: Json, values: Mapping[str, Value], patterns: Sequence[_Named]
+) -> int:
     import tempfile
 
     call: Json = study["trial"]
@@ -603,7 +671,7 @@ def _launch(study: Json, found: Json, values: Mapping[str, Value]) -> int:
     words = command_line(call, given, paths, python, single_dash(call, given, os.getcwd()))
     env = environment(os.environ, call, given, paths, trial_file=trial_file, package=_package())
     env.setdefault(RUN, study["run"])
-    return _run(words, env, call.get("metrics") or {}, trial)
+    return _run(words, env, _matcher(patterns, trial))
 
 
 def _package() -> str | None:
@@ -612,7 +680,7 @@ def _package() -> str | None:
     return os.path.dirname(here) if os.path.basename(here) == "cloudtune" else None
 
 
-def _run(words: Sequence[str], env: Mapping[str, str], metrics: Json, trial: Json) -> int:
+def _run(words: Sequence[str], env: Mapping[str, str], see: Callable[[bytes], None]) -> int:
     import signal
     import subprocess
 
@@ -640,7 +708,13 @@ def _run(words: Sequence[str], env: Mapping[str, str], metrics: Json, trial: Jso
     running.append(process)
     for number in asked:
         process.send_signal(number)
-    _pass_through(process, _matcher(metrics, trial))
+    try:
+        _pass_through(process, see)
+    except _TooSlow as error:
+        process.kill()
+        process.wait()
+        print("cloudtune: {}".format(error), file=sys.stderr)  # noqa: T201
+        return 2
     code = process.wait()
     if code < 0:
         signal.signal(-code, signal.SIG_DFL) if -code != signal.SIGKILL else None
@@ -667,19 +741,60 @@ def _pass_through(process: Popen[bytes], see: Callable[[bytes], None]) -> None:
             return
 
 
-def _matcher(metrics: Mapping[str, Sequence[str]], trial: Json) -> Callable[[bytes], None]:
-    """Return what looks for metrics in a line and reports them."""
+class _TooSlow(Exception):  # noqa: N818 - it is the expression's mistake, not an error of ours
+    """An expression needs too long for a line; the trial fails for it."""
+
+
+def _patterns(metrics: Mapping[str, Sequence[str]]) -> list[_Named]:
     if not any(metrics.values()):
-        return lambda _line: None
+        return []
     import re
+
+    found: list[_Named] = []
+    for name, many in metrics.items():
+        for said in many:
+            try:
+                found.append((name, re.compile(said)))
+            except re.error as error:
+                message = "this Python cannot read the expression of the metric {}: {}"
+                raise ValueError(message.format(name, error)) from error
+    return found
+
+
+def _matcher(patterns: Sequence[_Named], trial: Json) -> Callable[[bytes], None]:
+    """Return what looks for metrics in a line and reports them.
+
+    It must be called in the main thread. An expression that explodes is interrupted by a timer's
+    signal, which `re` heeds; a system without such timers (Windows) has no limit.
+    """
+    if not patterns:
+        return lambda _line: None
+    import signal
     import time
 
-    patterns = [(name, re.compile(said)) for name, many in metrics.items() for said in many]
+    searched: list[str] = ["", ""]
+
+    def too_slow(_number: int, _frame: Any) -> None:
+        message = "the expression of the metric {} took more than {:g} s on one line: {}"
+        raise _TooSlow(message.format(searched[0], PATIENCE, searched[1]))
+
+    def allow(seconds: float) -> None:
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+
+    if hasattr(signal, "setitimer"):
+        signal.signal(signal.SIGALRM, too_slow)
 
     def see(line: bytes) -> None:
         said = plain(line[:LONGEST_REPORT].decode("utf-8", "replace"))
         for name, pattern in patterns:
-            for match in pattern.finditer(said):
+            searched[:] = [name, pattern.pattern]
+            allow(PATIENCE)
+            try:
+                matches = list(pattern.finditer(said))
+            finally:
+                allow(0)
+            for match in matches:
                 value = number(match["value" if "value" in pattern.groupindex else 1] or "")
                 if value is not None:
                     append_line(trial["reports"], {"metrics": {name: value}, "time": time.time()})

@@ -38,7 +38,6 @@ EARLY = {"cloudtune/search/optuna_storage.py": {"optuna"}}
 """Files that may import a heavy package at the top, since they are themselves imported late."""
 
 LONG: dict[str, str] = {
-    "cloudtune/fit.py": "fit and its inverse stand in one file, so that they cannot drift",
     "cloudtune/study.py": "the study file, top to bottom, as a reader of one looks for it",
     "cloudtune/trial.py": "one file is put beside a script on any machine",
 }

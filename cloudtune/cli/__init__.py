@@ -31,7 +31,9 @@ def main(args: Sequence[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         code = 130
     except CloudtuneError as error:
-        click.echo(str(error), err=True)
+        from cloudtune.cli.describe import printable_lines
+
+        click.echo(printable_lines(str(error)), err=True)
         code = _code(error)
     except BrokenPipeError:
         sys.stderr.close()

@@ -1,13 +1,16 @@
-"""Plans, runs and trials in words: lines for people, rows for tables and machines."""
+"""Plans, runs and trials in words: lines for people, rows for tables and machines.
+
+Names, values and reasons may come from anywhere, so each line for people is made `printable`.
+"""
 
 from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cloudtune.capabilities import Capabilities, Finding, located
+from cloudtune.capabilities import Capabilities, located
 from cloudtune.space import Space, Value, text
 from cloudtune.study import Study
 
@@ -16,13 +19,46 @@ if TYPE_CHECKING:
     from cloudtune.results import StudyResult, Trial
 
 
+_BLANK_LETTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Characters that count as letters or symbols and show nothing."""
+
+
+def printable(line: str) -> str:
+    """Return a text as one line that does to a terminal what it seems to do.
+
+    White space becomes blanks. Control characters, those that turn the direction of writing, and
+    others that show nothing themselves become the replacement character.
+    """
+    if line.isprintable() and _BLANK_LETTERS.isdisjoint(line):
+        return line
+    return "".join(map(_shown, line))
+
+
+def printable_lines(text: str) -> str:
+    """Return a text with its line breaks, each line made `printable`."""
+    return "\n".join(printable(line) for line in text.split("\n"))
+
+
+def _shown(character: str) -> str:
+    if character.isspace():
+        return " "
+    clear = character.isprintable() and character not in _BLANK_LETTERS
+    return character if clear else "\N{REPLACEMENT CHARACTER}"
+
+
+def json_text(data: Any, indent: int | None = None) -> str:
+    """Return data as JSON that can be read and pasted: what is not printable is escaped."""
+    said = json.dumps(data, indent=indent, ensure_ascii=False)
+    return "".join(c if c == "\n" or printable(c) == c else json.dumps(c)[1:-1] for c in said)
+
+
 def space_line(study: Study) -> str:
     """Return one sentence on what a study varies and optimises."""
     space = Space.of(study)
     count = len({node.name for node in space.nodes})
     size = f", {space.size:,} combinations" if space.nodes and space.size else ""
     goals = " and ".join(f"{o.goal} {o.metric}" for o in study.objectives) or "no objective yet"
-    return f"{count} parameter{'s' if count != 1 else ''}{size}; {goals}."
+    return printable(f"{count} parameter{'s' if count != 1 else ''}{size}; {goals}.")
 
 
 def plan_lines(plan: Plan, *, brief: bool) -> list[str]:
@@ -44,48 +80,49 @@ def plan_lines(plan: Plan, *, brief: bool) -> list[str]:
         what = "; ".join(str(finding) for finding in findings) or "nothing lost"
         lines.append(f"  in {mode} mode: {what}")
     if not brief:
-        lines += ["  request:", *_indented(json.dumps(plan.request, indent=2, ensure_ascii=False))]
-    return lines
-
-
-def _indented(block: str) -> Iterable[str]:
-    return (f"    {line}" for line in block.splitlines())
+        request = json_text(plan.request, indent=2).split("\n")
+        lines += ["  request:", *(f"    {line}" for line in request)]
+    return [printable(line) for line in lines]
 
 
 def strategy_words(study: Study, seed: int) -> str:
     """Return the strategy in words, with the seed that is used."""
     strategy = study.strategy
     method = f" ({strategy.method})" if strategy.method else ""
-    return f"{strategy.name}{method}, seed {seed}"
+    return printable(f"{strategy.name}{method}, seed {seed}")
 
 
 def limit_words(study: Study) -> str:
     """Return the limits in the study file's own words."""
     said = study.limits.model_dump(mode="json", exclude_none=True)
-    return ", ".join(f"{name} {value}" for name, value in said.items()) or "none"
+    return printable(", ".join(f"{name} {value}" for name, value in said.items())) or "none"
 
 
 def assignment_words(parameters: Mapping[str, Value]) -> str:
     """Return an assignment in one line, floats shortened for reading."""
-    return " ".join(f"{name}={short(value)}" for name, value in parameters.items())
+    return printable(" ".join(f"{name}={short(value)}" for name, value in parameters.items()))
 
 
 def short(value: Value) -> str:
     """Return a value for reading, a float with four digits."""
-    return f"{value:.4g}" if isinstance(value, float) else text(value)
+    return f"{value:.4g}" if isinstance(value, float) else printable(text(value))
 
 
 def paste_lines(study: Study, trial: Trial, source: str) -> list[str]:
-    """Return a trial's parameters as JSON, and as words for the script in the source folder."""
+    """Return a trial's parameters as JSON, and as words for the script in the source folder.
+
+    The words are left out where they cannot be shown as they are.
+    """
     from cloudtune.trial import command_line, single_dash
 
     call = study.trial.model_dump(include={"script", "module", "command", "arguments"})
     dashed = single_dash(call, trial.parameters, source)
     style = {"arguments": study.trial.arguments}
     words = command_line(style, trial.parameters, {}, "", dashed)
-    lines = [f"  as JSON: {json.dumps(dict(trial.parameters), ensure_ascii=False)}"]
-    if words:
-        lines.append(f"  as words: {shlex.join(words)}")
+    lines = [f"  as JSON: {json_text(dict(trial.parameters))}"]
+    pasted = shlex.join(words)
+    if words and pasted == printable(pasted):
+        lines.append(f"  as words: {pasted}")
     return lines
 
 
@@ -136,7 +173,7 @@ def summary_lines(result: StudyResult, folder: str) -> list[str]:
     failed = [trial for trial in trials if trial.state == "failed"]
     lines += failure_lines(result.run, failed)
     lines.append(f"run {result.run}; everything is in {folder}")
-    return lines
+    return [printable(line) for line in lines]
 
 
 def failure_lines(run: str, failed: Sequence[Trial]) -> list[str]:
@@ -151,13 +188,14 @@ def failure_lines(run: str, failed: Sequence[Trial]) -> list[str]:
         lines.append(f"failed: {count}: {reason}")
         lines += [f"  | {line}" for line in first.log_tail.splitlines()[-3:]]
         lines.append(f"  more: cloudtune logs {run} {first.number}")
-    return lines
+    return [printable(line) for line in lines]
 
 
 def objective_words(study: Study, trial: Trial) -> str:
     """Return a trial's objectives by name."""
     values = zip(study.objectives, trial.objective or (), strict=False)
-    return ", ".join(f"{o.metric} {value:.6g}" for o, value in values) or "not measured"
+    words = ", ".join(f"{o.metric} {value:.6g}" for o, value in values)
+    return printable(words) or "not measured"
 
 
 def duration_words(seconds: float) -> str:
@@ -191,8 +229,3 @@ def capability_rows(found: Sequence[Capabilities]) -> list[dict[str, Any]]:
                     }
                 )
     return rows
-
-
-def finding_words(findings: Iterable[Finding]) -> list[str]:
-    """Return findings as lines."""
-    return [str(finding) for finding in findings]

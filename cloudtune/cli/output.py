@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,19 +104,33 @@ def _show(found: list[StudyResult]) -> None:
     from cloudtune.cli.tables import show_table
     from cloudtune.tabular import rows
 
+    flat = [rows(result) for result in found]
+    names = _column_names({key for some in flat for row in some for key in row})
+    several = {"run": len({r.run for r in found}) > 1, "on": len({r.provider for r in found}) > 1}
     table: list[dict[str, Any]] = []
-    for result in found:
-        for trial, row in zip(result.trials, rows(result), strict=True):
-            shown: dict[str, Any] = {} if len(found) == 1 else {"on": result.provider}
+    for result, some in zip(found, flat, strict=True):
+        for trial, row in zip(result.trials, some, strict=True):
+            job = {"run": result.run, "on": result.provider}
+            shown: dict[str, Any] = {name: job[name] for name in job if several[name]}
             shown |= {"trial": trial.number, "state": trial.state.replace("_", " ")}
-            shown |= {k.partition(".")[2]: v for k, v in row.items() if k.startswith("objective.")}
-            shown |= {k.partition(".")[2]: v for k, v in row.items() if k.startswith("parameters.")}
+            for prefix in ("objective.", "parameters."):
+                shown |= {names[key]: row[key] for key in row if key.startswith(prefix)}
             if trial.started and trial.ended:
                 shown["seconds"] = round(trial.ended - trial.started, 2)
             if trial.reason:
                 shown["reason"] = trial.reason
             table.append(shown)
     show_table(table)
+
+
+def _column_names(keys: set[str]) -> dict[str, str]:
+    """Return the columns of objectives and parameters: without the prefix where that is clear."""
+    taken = Counter(["run", "on", "trial", "state", "seconds", "reason", *keys])
+    short = {
+        key: key.partition(".")[2] for key in keys if key.startswith(("objective.", "parameters."))
+    }
+    taken.update(short.values())
+    return {key: name if taken[name] == 1 else key for key, name in short.items()}
 
 
 @examples("cloudtune clean", "cloudtune clean k7f2 --yes")

@@ -13,6 +13,7 @@ from cloudtune.cli.describe import (
     duration_words,
     expected_trials,
     objective_words,
+    printable,
     strategy_words,
 )
 from cloudtune.events import Ended, Event, Started
@@ -119,7 +120,7 @@ class PlainProgress:
 
     def message(self, text: str) -> None:
         """Print one line."""
-        print(text, file=sys.stderr, flush=True)  # noqa: T201
+        print(printable(text), file=sys.stderr, flush=True)  # noqa: T201
 
     def close(self) -> None:
         """Do nothing: lines stay."""
@@ -170,7 +171,7 @@ class LiveProgress:
         """Print a line above the picture."""
         from rich.text import Text
 
-        self._console.print(Text(_printable(text)), overflow="ellipsis", no_wrap=True)
+        self._console.print(Text(printable(text)), overflow="ellipsis", no_wrap=True)
 
     def close(self) -> None:
         """Take the picture away; the lines above it stay."""
@@ -201,7 +202,7 @@ class LiveProgress:
             ProgressBar(total=view.total or 1, completed=view.done if view.total else 0, width=40),
             Text(", ".join(words)),
         )
-        lines: list[RenderableType] = [Text(_printable(view.title), style="bold"), bar]
+        lines: list[RenderableType] = [Text(printable(view.title), style="bold"), bar]
         if view.best:
             found = objective_words(view.study, view.best)
             lines.append(
@@ -221,12 +222,8 @@ class LiveProgress:
 def _line(text: str, trial: Trial, style: str) -> Any:
     from rich.text import Text
 
-    line = Text(_printable(text), no_wrap=True, overflow="ellipsis")
-    return line.append("  " + _printable(assignment_words(trial.parameters)), style=style)
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text)
+    line = Text(printable(text), no_wrap=True, overflow="ellipsis")
+    return line.append("  " + printable(assignment_words(trial.parameters)), style=style)
 
 
 def progress() -> PlainProgress | LiveProgress:

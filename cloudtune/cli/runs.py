@@ -51,17 +51,17 @@ def run(
 
     Ctrl-C ends it gracefully, and `cloudtune resume` goes on with it.
     """
+    from cloudtune.cli.describe import printable
     from cloudtune.runs import create
 
-    plans = _plans(study, on, overrides)
+    plans, without = _plans(study, on, overrides)
     for each in plans:
         each.require(strict=strict)
         for finding in each.findings:
-            click.echo(f"{each.provider}: {finding}", err=True)
+            click.echo(printable(f"{each.provider}: {finding}"), err=True)
     for each in plans:
         for note in each.notes:
-            click.echo(f"note: {note}", err=True)
-    without = [Path(study)] if study.endswith(".json") else []
+            click.echo(printable(f"note: {note}"), err=True)
     run_id = create(plans, without=without, overrides=overrides)
     if detach:
         _detach(run_id)
@@ -73,34 +73,20 @@ def run(
     _execute(run_id, as_json=as_json)
 
 
-def _plans(study: str, on: tuple[str, ...], overrides: tuple[str, ...]) -> list[Plan]:
+def _plans(
+    study: str, on: tuple[str, ...], overrides: tuple[str, ...]
+) -> tuple[list[Plan], list[Path]]:
+    """Return the plans of a study or of a file of plans, and the files that are no source."""
     from cloudtune.errors import UsageError
-    from cloudtune.ledger import new_run_id
     from cloudtune.loading import load
-    from cloudtune.planning import from_json
-    from cloudtune.planning import plan as make_plan
+    from cloudtune.planning import from_json, plan_run
+    from cloudtune.saved_plan import read_plans
 
-    if study.endswith(".json") and (held := _saved_plan(Path(study))) is not None:
+    if study.endswith(".json") and (held := read_plans(Path(study))) is not None:
         if on or overrides:
             raise UsageError("a saved plan is run as it is; --on and --set are for studies")
-        return [from_json(data) for data in held]
-    loaded = load(study, overrides=overrides)
-    run_id = new_run_id()
-    seed: int | None = None
-    plans: list[Plan] = []
-    for name in dict.fromkeys(on or ("local",)):
-        plans.append(make_plan(loaded, name, run_id=run_id, seed=seed))
-        seed = plans[0].facts.seed
-    return plans
-
-
-def _saved_plan(path: Path) -> list[Any] | None:
-    from pydantic import TypeAdapter
-
-    try:
-        return TypeAdapter(list[Any]).validate_json(path.read_bytes())
-    except (OSError, ValueError):
-        return None
+        return [from_json(data) for data in held], [Path(study)]
+    return plan_run(load(study, overrides=overrides), on or ["local"]), []
 
 
 def _detach(run_id: str) -> None:

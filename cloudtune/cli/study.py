@@ -62,19 +62,16 @@ def check(
         if as_json:
             click.echo("[]")
             return
+        from cloudtune.cli.describe import printable, space_line
         from cloudtune.registry import unread
 
         for note in (*loaded.notes, *unread(loaded)):
-            click.echo(f"note: {note}", err=True)
-        from cloudtune.cli.describe import space_line
-
+            click.echo(printable(f"note: {note}"), err=True)
         click.echo(f"{study}: no mistakes. {space_line(loaded)}")
         return
-    from cloudtune.planning import plan as make_plan
+    from cloudtune.planning import plan_run
 
-    _show_plans(
-        [make_plan(loaded, name) for name in on], strict=strict, as_json=as_json, brief=True
-    )
+    _show_plans(plan_run(loaded, on), strict=strict, as_json=as_json, brief=True)
 
 
 @examples("cloudtune plan study.yaml", "cloudtune plan study.yaml -o plan.json")
@@ -98,14 +95,11 @@ def plan(
 
     A plan that was saved with -o is run by `cloudtune run PLAN`, exactly as it was shown.
     """
-    from cloudtune.ledger import new_run_id
     from cloudtune.loading import load
-    from cloudtune.planning import plan as make_plan
+    from cloudtune.planning import plan_run
 
     loaded = load(study, overrides=overrides)
-    run_id = new_run_id()
-    without = [output] if output else []
-    plans = [make_plan(loaded, n, run_id=run_id, without=without) for n in on or ("local",)]
+    plans = plan_run(loaded, on or ["local"], without=[output] if output else [])
     _show_plans(plans, strict=strict, as_json=as_json, brief=False)
     if output:
         output.write_text(json.dumps([p.to_json() for p in plans], indent=2) + "\n", "utf-8")
@@ -140,11 +134,12 @@ def providers(as_json: bool) -> None:
 
 
 def _show_problems(error: Exception) -> None:
+    from cloudtune.cli.describe import printable
     from cloudtune.errors import StudyError
 
     if isinstance(error, StudyError):
         for problem in error.problems:
-            click.echo(str(problem), err=True)
+            click.echo(printable(str(problem)), err=True)
         count = len(error.problems)
         click.echo(f"{count} mistake{'s' if count != 1 else ''}.", err=True)
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from cloudtune.cli.describe import printable
+
 
 def show_table(rows: Sequence[Mapping[str, Any]]) -> None:
     """Print rows, the columns in the order in which they first occur; absent values are blank."""
@@ -20,7 +22,9 @@ def show_table(rows: Sequence[Mapping[str, Any]]) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for name in columns:
         numbers = all(isinstance(row.get(name), int | float | None) for row in rows)
-        table.add_column(Text(name), justify="right" if numbers else "left", overflow="fold")
+        table.add_column(
+            Text(printable(name)), justify="right" if numbers else "left", overflow="fold"
+        )
     for row in rows:
         table.add_row(*(Text(_cell(row.get(name))) for name in columns))
     console = Console(highlight=False)
@@ -38,4 +42,4 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     cell = f"{value:.6g}" if isinstance(value, float) else str(value)
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in cell)
+    return printable(cell)

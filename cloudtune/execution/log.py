@@ -22,7 +22,7 @@ class Log:
     A disk that cannot take the log does not disturb the process.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str | Path) -> None:
         """Open the file; what it holds stays in front.
 
         Raises:

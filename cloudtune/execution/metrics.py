@@ -8,6 +8,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -118,6 +119,7 @@ class Expressions:
             yield now, at, values
 
 
+@lru_cache
 def _compiled(name: str, said: str) -> regex.Pattern[str]:
     import regex
 
@@ -133,7 +135,7 @@ def _compiled(name: str, said: str) -> regex.Pattern[str]:
 class Reports:
     """Reads what a script reported with ``cloudtune.trial.report``."""
 
-    def __init__(self, path: Path, *, from_start: bool = False) -> None:
+    def __init__(self, path: str | Path, *, from_start: bool = False) -> None:
         """Prepare to read a file, which need not exist yet.
 
         Args:

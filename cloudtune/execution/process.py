@@ -1,14 +1,16 @@
 """Processes that run trials: each is watched by a thread that sleeps until something happens.
 
 The thread waits at once for output, for the doorbell that a script rings when it has reported, for
-the end of the process and for a wish to stop it. Nothing is polled.
+the end of the process and for a wish to stop it. Nothing is polled. A thread whose process has
+ended watches the next one, as starting one is what costs most here.
 """
 
 from __future__ import annotations
 
 import os
-import selectors
+import select
 import signal
+import stat
 import subprocess
 import threading
 import time
@@ -17,6 +19,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Literal
 
 from cloudtune.errors import CloudtuneError
@@ -28,6 +31,10 @@ from cloudtune.execution.metrics import BadMetrics, Expressions, Reports, Step, 
 
 _BLOCK = 64 * 1024
 """Bytes that a pipe holds, and that are read at one time."""
+_FEW = 4 * 1024
+"""Bytes that are not worth being woken for: after so few, more may gather."""
+_GATHER = 0.01
+"""Seconds that output may gather. One print can be several writes, each of which would wake us."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +42,14 @@ class ProcessSpec:
     """One process, and how it is watched."""
 
     command: Sequence[str]
-    cwd: Path
+    cwd: str | Path
     env: Mapping[str, str]
     """The whole environment; the run's mark is added."""
-    log: Path
+    log: str | Path
     """Where its output goes; an earlier log is continued."""
-    reports: Path | None = None
+    reports: str | Path | None = None
     """Where the script puts what it reports."""
-    doorbell: Path | None = None
+    doorbell: str | Path | None = None
     """A FIFO, made if need be, that the script rings after each report."""
     metrics: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
     """Expressions that find metrics in the output."""
@@ -73,6 +80,10 @@ class Processes:
         self._mark = mark
         self._guard = Guard(f"{mark}.", grace)
         self._running: dict[int, _Process] = {}
+        self._waiting: SimpleQueue[_Process | None] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._idle = 0
+        """Threads that have nothing to watch, and that no process in the queue is meant for."""
         self._lock = threading.Lock()
 
     def start(self, number: int, spec: ProcessSpec | Callable[[], ProcessSpec]) -> None:
@@ -80,18 +91,19 @@ class Processes:
 
         Args:
             number: Whatever names it; free again when it has ended.
-            spec: What to run, or what finds that out in the process's own thread. An error of ours
-                or of this machine from there ends the start as failed.
+            spec: What to run, or what finds that out in the thread that watches the process. An
+                error of ours or of this machine from there ends the start as failed.
         """
         process = _Process(number, spec, self._emit, f"{self._mark}.{number}.", self._guard)
         with self._lock:
             if number in self._running:
                 raise ValueError(f"{number} runs already")
+            if self._idle:
+                self._idle -= 1
+            else:
+                self._add_thread()
             self._running[number] = process
-        process.thread = threading.Thread(
-            target=self._live, args=(process,), name=f"trial {number}", daemon=True
-        )
-        process.thread.start()
+        self._waiting.put(process)
 
     def stop(self, number: int, *, now: bool = False) -> None:
         """Ask a process to end, and kill it after its grace; or kill it ``now``."""
@@ -106,19 +118,36 @@ class Processes:
             left = list(self._running.values())
         for process in left:
             process.stop(now=True)
-        for process in left:
-            if process.thread is not None:
-                process.thread.join(10)
+        for _ in self._threads:
+            self._waiting.put(None)
+        for thread in self._threads:
+            thread.join(10)
+        self._threads.clear()
+        self._idle = 0
         self._guard.close()
 
+    def _add_thread(self) -> None:
+        name = f"cloudtune processes {len(self._threads) + 1}"
+        thread = threading.Thread(target=self._work, name=name, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    def _work(self) -> None:
+        """Watch one process after another."""
+        while (process := self._waiting.get()) is not None:
+            self._live(process)
+
     def _live(self, process: _Process) -> None:
-        ended = Ended(process.number, time.time(), "failed", "cloudtune failed to watch it")
+        ended: Ended | None = None
         try:
             ended = process.live()
         finally:
             with self._lock:
                 del self._running[process.number]
-            self._emit(ended)
+                self._idle += ended is not None  # otherwise this thread ends here
+            failed = Ended(process.number, time.time(), "failed", "cloudtune failed to watch it")
+            for event in (*process.last_words, ended or failed):
+                self._emit(event)
 
 
 class _Process:
@@ -133,7 +162,8 @@ class _Process:
         guard: Guard,
     ) -> None:
         self.number = number
-        self.thread: threading.Thread | None = None
+        self.last_words: list[Measured | Ended] = []
+        """What it had still to tell when it ended: whoever is woken by it finds the end too."""
         self._spec = spec
         self._emit = emit
         self._mark = mark
@@ -179,6 +209,7 @@ class _Process:
                 watch.until_exit(popen)
             finally:
                 self._end(popen)
+            self._emit = self.last_words.append
             watch.finish()
             return self._judged(popen.returncode, watch.fault, log)
 
@@ -272,36 +303,32 @@ class _Watch:
         self._reports = Reports(spec.reports) if spec.reports else None
         if self._reports:
             stack.callback(self._reports.close)
-        self._selector = stack.enter_context(selectors.DefaultSelector())
-        self._output, self.output_end = self._pipe()
+        self._bell = _bell(spec.doorbell, stack) if spec.doorbell else None
+        self._output, self.output_end = _pipe(stack)
         self._output_open = True
-        self._woken, wake = self._pipe()
+        self._woken, wake = _pipe(stack)
         process.listen(wake.fileno())
         stack.callback(process.listen, None)
-        self._bell: int | None = None
-        if spec.doorbell:
-            if not spec.doorbell.is_fifo():
-                spec.doorbell.unlink(missing_ok=True)
-                os.mkfifo(spec.doorbell, 0o600)
-            self._bell = os.open(spec.doorbell, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-            stack.callback(os.close, self._bell)
-            self._selector.register(self._bell, selectors.EVENT_READ)
 
     def until_exit(self, popen: subprocess.Popen[bytes]) -> None:
         """Take in what the process says until it has ended; it is not collected yet."""
         self.output_end.close()
         exited = _exit_of(popen)
         self._stack.callback(os.close, exited)
-        self._selector.register(exited, selectors.EVENT_READ)
+        ends = [end for end in (exited, self._woken, self._bell) if end is not None]
+        without_output, everything = _poll(ends), _poll([*ends, self._output])
         grace = self._spec.grace
+        gathering = True
         while True:
             left = self._process.seconds_left(grace)
             if left == 0:
                 self._process.kill(f"did not end within {grace:g} s of being asked to")
                 left = None
-            ready = {key.fd for key, _ in self._selector.select(left)}
-            if self._output in ready:
-                self._take_output()
+            if gathering:
+                left = _GATHER if left is None else min(left, _GATHER)
+            poll = everything if self._output_open and not gathering else without_output
+            ready = {end for end, _ in poll.poll(None if left is None else left * 1000)}
+            gathering = self._output in ready and 0 < self._take_output() <= _FEW
             if self._bell in ready:
                 _drain(self._bell)
                 self._take_reports()
@@ -320,17 +347,18 @@ class _Watch:
         self._say(self._expressions.finish())
         self._take_reports()
 
-    def _take_output(self) -> None:
+    def _take_output(self) -> int:
+        """Take in what there is to read; return how many bytes that was."""
         try:
             data = os.read(self._output, _BLOCK)
         except BlockingIOError:
-            return
-        if not data:
+            return 0
+        if data:
+            self._log.write(data)
+            self._say(self._expressions.feed(data))
+        else:
             self._output_open = False
-            self._selector.unregister(self._output)
-            return
-        self._log.write(data)
-        self._say(self._expressions.feed(data))
+        return len(data)
 
     def _take_reports(self) -> None:
         if self._reports:
@@ -346,12 +374,34 @@ class _Watch:
             self.fault = str(error)
             self._process.kill(self.fault)
 
-    def _pipe(self) -> tuple[int, FileIO]:
-        read, write = os.pipe()
-        self._stack.callback(os.close, read)
-        os.set_blocking(read, False)
-        self._selector.register(read, selectors.EVENT_READ)
-        return read, self._stack.enter_context(FileIO(write, "w"))
+
+def _pipe(stack: ExitStack) -> tuple[int, FileIO]:
+    read, write = os.pipe()
+    stack.callback(os.close, read)
+    os.set_blocking(read, False)
+    return read, stack.enter_context(FileIO(write, "w"))
+
+
+def _bell(path: str | Path, stack: ExitStack) -> int:
+    """Open a FIFO, which is made if need be."""
+    try:
+        is_bell = stat.S_ISFIFO(os.lstat(path).st_mode)
+        if not is_bell:
+            os.unlink(path)  # noqa: PTH108
+    except FileNotFoundError:
+        is_bell = False
+    if not is_bell:
+        os.mkfifo(path, 0o600)
+    bell = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+    stack.callback(os.close, bell)
+    return bell
+
+
+def _poll(ends: Iterable[int]) -> select.poll:
+    poll = select.poll()
+    for end in ends:
+        poll.register(end, select.POLLIN)
+    return poll
 
 
 def _exit_of(popen: subprocess.Popen[bytes]) -> int:

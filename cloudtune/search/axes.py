@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
 from random import Random
 from typing import TYPE_CHECKING
@@ -42,6 +43,10 @@ if TYPE_CHECKING:
 
 Place = float | int
 """Where a value lies on its axis: a share of the way on a continuum, else a place in the order."""
+
+
+_FAR = 2**40
+"""How many times its length a grid may lie away from 0, for its logarithms to be told apart."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,10 @@ class Axis:
             return _share(parameter, float(value))
         if isinstance(parameter, IntParameter):
             return (int(value) - parameter.min) // (parameter.step or 1)
-        return round((value - parameter.min) / parameter.step) if parameter.step else 0
+        if not parameter.step:
+            return 0
+        way = Decimal(repr(value)) - Decimal(repr(parameter.min))
+        return round(way / Decimal(repr(parameter.step)))
 
     def at(self, share: float) -> Value:
         """Return the value at a share (0 to 1) of an even spread over what is likely."""
@@ -110,7 +118,10 @@ class Axis:
 
     @cached_property
     def log_from(self) -> int | None:
-        """For a grid on a log scale its first value in steps: place k lies at log(k + it)."""
+        """For a grid on a log scale its first value in steps: place k lies at log(k + it).
+
+        None for other grids, and for one so far from 0 that its log scale is a linear one.
+        """
         parameter = self.node.parameter
         if self.count is None or not isinstance(parameter, IntParameter | FloatParameter):
             return None
@@ -124,8 +135,10 @@ class Axis:
                 return None
         step = parameter.step or 1
         if isinstance(first, int) and isinstance(step, int):
-            return max(1, (first + step // 2) // step)
-        return max(1, round(first / step))
+            steps = max(1, (first + step // 2) // step)
+        else:
+            steps = max(1, round(first / step))
+        return steps if steps <= _FAR * self.count else None
 
     def distribution(self) -> BaseDistribution:
         """Return what Optuna searches in place of this axis."""
@@ -167,10 +180,18 @@ def _share(parameter: FloatParameter, value: float) -> float:
     low, high = float(parameter.min), float(parameter.max)
     match resolved_scale(parameter):
         case "log":
-            share = math.log(value / low) / math.log(high / low)
+            share = _log_share(value, low, high)
         case "reverse_log":
             near, far = mirrored(low, high)
-            share = 1 - math.log((high - value + near) / near) / math.log(far / near)
+            share = 1 - _log_share(high - value + near, near, far)
         case _:
-            share = (value / 2 - low / 2) / (high / 2 - low / 2)
+            # Half of each, where the whole range is beyond the largest number.
+            part = 0.5 if math.isinf(high - low) else 1.0
+            share = (value * part - low * part) / (high * part - low * part)
     return min(max(share, 0.0), 1.0)
+
+
+def _log_share(value: float, low: float, high: float) -> float:
+    # Not the logarithm of a quotient, which may be beyond the largest number.
+    span = math.log(high) - math.log(low)
+    return (math.log(value) - math.log(low)) / span if span else 0.0

@@ -10,7 +10,7 @@ from cloudtune.events import Event
 from cloudtune.search.assignments import Observation, Opening, leading
 from cloudtune.search.axes import axes_of
 from cloudtune.search.early_stopping import rule_of
-from cloudtune.search.methods import METHODS, ONE_OBJECTIVE
+from cloudtune.search.methods import METHODS, ONE_OBJECTIVE, heeds_earlier_trials
 from cloudtune.search.protocol import Strategy, Suggestion
 from cloudtune.space import Assignment, Space
 from cloudtune.study import Study
@@ -42,7 +42,10 @@ def make(
     """
     space = Space.of(study)
     first: list[Assignment] = list(study.initial_trials)
-    if study.warm_start and study.warm_start.kind == "transfer":
+    kind = study.warm_start.kind if study.warm_start else "same"
+    if not heeds_earlier_trials(study.strategy, kind):
+        prior = ()
+    elif kind == "transfer":
         goals = [objective.goal for objective in study.objectives]
         first += leading(space, goals, prior, _TRANSFERRED)
         prior = ()

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from cloudtune.errors import UsageError
 from cloudtune.events import Started
 from cloudtune.provider import Json
 from cloudtune.space import Value
+from cloudtune_local.source import Source
 
 THREADS = (
     "OMP_NUM_THREADS",
@@ -45,42 +47,42 @@ if _spec is not None and _spec.loader is not None and _spec.origin != __file__:
 class TrialFolder:
     """Where the files of one trial are."""
 
-    path: Path
+    path: str
 
     @property
-    def work(self) -> Path:
+    def work(self) -> str:
         """Its own copy of the source, in which it runs."""
-        return self.path / "work"
+        return f"{self.path}/work"
 
     @property
-    def log(self) -> Path:
+    def log(self) -> str:
         """What it printed."""
-        return self.path / "log.txt"
+        return f"{self.path}/log.txt"
 
     @property
-    def reports(self) -> Path:
+    def reports(self) -> str:
         """What it reported."""
-        return self.path / "reports.jsonl"
+        return f"{self.path}/reports.jsonl"
 
     @property
-    def checkpoint(self) -> Path:
+    def checkpoint(self) -> str:
         """What it saved to go on from."""
-        return self.path / "checkpoint"
+        return f"{self.path}/checkpoint"
 
     @property
-    def output(self) -> Path:
+    def output(self) -> str:
         """What it produced."""
-        return self.path / "output"
+        return f"{self.path}/output"
 
     @property
-    def trial_file(self) -> Path:
+    def trial_file(self) -> str:
         """What it is told of itself."""
-        return self.path / "trial.json"
+        return f"{self.path}/trial.json"
 
 
 def trial_folder(job: Path, number: int) -> TrialFolder:
     """Return where the files of a trial are in the folder of its job."""
-    return TrialFolder(job / "trials" / str(number))
+    return TrialFolder(f"{job}/trials/{number}")
 
 
 class LocalContract:
@@ -96,15 +98,15 @@ class LocalContract:
         self._request = request
         self._run = run
         self._job = job
-        self._source = _source(request, job)
+        folder = _source(request, job)
+        self._source = Source(folder) if folder else None
         self._base = {**os.environ, **_threads(request)}
         self._call = {**request, "env": _resolved(request["env"])}
         self._python: str = request["python"] or "python3"
         self._first_path = _folder_of(self._python)
         self._package = _install_package(job / "python")
         names = [*request["constants"], *request["parameters"], request["resource"] or ""]
-        folder = str(self._source) if self._source else ""
-        self._dashed = trial.single_dash(request, names, folder) if folder else []
+        self._dashed = trial.single_dash(request, names, str(folder)) if folder else []
 
     def prepare(self, started: Started, doorbell: Path) -> TrialFolder:
         """Make the folder of a trial as a container would have it, and return it.
@@ -116,28 +118,31 @@ class LocalContract:
             OSError: If this machine cannot.
         """
         folder = trial_folder(self._job, started.number)
-        shutil.rmtree(folder.work, ignore_errors=True)
-        folder.path.mkdir(parents=True, exist_ok=True)
+        try:
+            os.makedirs(folder.path)  # noqa: PTH103 - here microseconds count
+        except FileExistsError:
+            shutil.rmtree(folder.work, ignore_errors=True)
         if self._source:
-            copy_tree(self._source, folder.work)
+            self._source.copy(folder.work)
         else:
-            folder.work.mkdir()
+            os.mkdir(folder.work)  # noqa: PTH102
         if started.replaces is not None and started.resource is not None:
             saved = trial_folder(self._job, started.replaces).checkpoint
-            if saved.is_dir() and not folder.checkpoint.exists():
-                saved.rename(folder.checkpoint)
+            if os.path.isdir(saved) and not os.path.exists(folder.checkpoint):  # noqa: PTH110, PTH112
+                os.rename(saved, folder.checkpoint)  # noqa: PTH104
         told = {
             "trial": f"{self._run}-{started.number}",
             "number": started.number,
             "parameters": dict(started.parameters),
             "constants": self._constants(started),
             "inputs": self._request["inputs"],
-            "reports": str(folder.reports),
+            "reports": folder.reports,
             "doorbell": str(doorbell),
-            "checkpoint": str(folder.checkpoint),
-            "output": str(folder.output),
+            "checkpoint": folder.checkpoint,
+            "output": folder.output,
         }
-        folder.trial_file.write_text(json.dumps(told), encoding="utf-8")
+        with open(folder.trial_file, "w", encoding="utf-8") as file:  # noqa: PTH123
+            file.write(json.dumps(told))
         return folder
 
     def words(self, started: Started) -> list[str]:
@@ -154,16 +159,28 @@ class LocalContract:
             started: The start.
             devices: The GPUs that it may see; None leaves that to the environment.
         """
+        if self._request["arguments"] == "env":
+            env = self._environment(self._values(started))
+        else:
+            env = dict(self._same_for_all)
+        env[trial.TRIAL] = trial_folder(self._job, started.number).trial_file
+        if devices is not None:
+            env["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
+        return env
+
+    @cached_property
+    def _same_for_all(self) -> dict[str, str]:
+        return self._environment({})
+
+    def _environment(self, values: Mapping[str, Value]) -> dict[str, str]:
         env = trial.environment(
             self._base,
             self._call,
-            self._values(started),
+            values,
             self._request["inputs"],
-            trial_file=str(trial_folder(self._job, started.number).trial_file),
+            trial_file="",
             package=self._package,
         )
-        if devices is not None:
-            env["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
         if self._first_path:
             env["PATH"] = self._first_path + os.pathsep + env.get("PATH", os.defpath)
         return env
@@ -176,27 +193,6 @@ class LocalContract:
 
     def _values(self, started: Started) -> dict[str, Value]:
         return {**self._constants(started), **started.parameters}
-
-
-def copy_tree(source: Path, target: Path) -> None:
-    """Copy a folder with its links and modes; quicker than the standard library for small ones.
-
-    Raises:
-        OSError: If something cannot be read or written.
-    """
-    os.mkdir(target)  # noqa: PTH102 - this file counts microseconds
-    with os.scandir(source) as entries:
-        for entry in entries:
-            place = target / entry.name
-            if entry.is_symlink():
-                place.symlink_to(os.readlink(entry.path))  # noqa: PTH115
-            elif entry.is_dir():
-                copy_tree(Path(entry.path), place)
-            else:
-                shutil.copyfile(entry.path, place)
-                mode = entry.stat().st_mode & 0o777
-                if mode & 0o111:
-                    place.chmod(mode)
 
 
 def _source(request: Json, job: Path) -> Path | None:

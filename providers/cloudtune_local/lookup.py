@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from cloudtune.study import FromEnvironment, Study
 from cloudtune_local.settings import LocalSettings
+
+_GPU = re.compile(r"\d+|(GPU|MIG)-\S+")
+PATIENCE = 10.0
+"""Seconds that a driver may need to list its GPUs; a broken one never answers."""
 
 
 def lookup(
@@ -28,6 +34,7 @@ def lookup(
     files = [name for name in (trial.script, trial.requirements) if name]
     return {
         "python": interpreter(trial.python, base),
+        "system": os.name,
         "cores": os.cpu_count() or 1,
         "gpus": gpus() if trial.resources.gpus else [],
         "inputs": inputs,
@@ -55,20 +62,26 @@ def interpreter(wanted: str | None, base: Path) -> str | None:
 
 
 def gpus() -> list[str]:
-    """Return the GPUs that this process may use, as CUDA names them."""
+    """Return the GPUs that this process may use, as CUDA names them.
+
+    CUDA takes no notice of what follows the first name that is none, such as -1.
+    """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
-        return [name.strip() for name in visible.split(",") if name.strip()]
+        return list(takewhile(_GPU.fullmatch, map(str.strip, visible.split(","))))
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return []
-    listed = subprocess.run(
-        [tool, "--query-gpu=index", "--format=csv,noheader"],
-        capture_output=True,
-        text=True,
-        timeout=10,
-        check=False,
-    )
+    try:
+        listed = subprocess.run(
+            [tool, "--query-gpu=index", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return []
     return listed.stdout.split() if listed.returncode == 0 else []
 
 

@@ -14,11 +14,21 @@ from cloudtune_local.settings import LocalSettings
 def rules(fitted: Fitted, settings: LocalSettings, facts: Facts) -> list[Finding | Note]:
     """Return the findings and notes of a study on this machine."""
     return [
+        *_system(facts.own),
         *_code(fitted, facts.own),
         *_inputs(fitted, facts.own),
         *_resources(fitted, facts.own),
         *_cost(fitted, settings),
     ]
+
+
+def _system(own: Any) -> Iterator[Finding]:
+    if own["system"] != "posix":
+        yield Finding(
+            "refused",
+            "trial",
+            "local runs need Linux or macOS for now; on Windows, check and plan work",
+        )
 
 
 def _code(fitted: Fitted, own: Any) -> Iterator[Finding | Note]:

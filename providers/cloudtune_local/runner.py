@@ -83,11 +83,8 @@ class LocalRunner:
         self._place.emit(event)
 
     def _reported(self, number: int) -> list[Measured]:
-        path = trial_folder(self._place.folder, number).reports
-        if not path.exists():
-            return []
         found: list[Measured] = []
-        reports = Reports(path, from_start=True)
+        reports = Reports(trial_folder(self._place.folder, number).reports, from_start=True)
         try:
             found.extend(Measured(number, *measured) for measured in reports.read())
         except BadMetrics:

@@ -175,6 +175,18 @@ def test_a_snapshot_is_the_same_bundle(tmp_path: Path) -> None:
     assert not os.access(copy / "d/e", os.X_OK)
 
 
+@pytest.mark.parametrize(
+    ("mode", "kept"), [(0o600, 0o600), (0o644, 0o600), (0o755, 0o700), (0o444, 0o400)]
+)
+def test_a_snapshot_can_be_read_by_its_owner_alone(tmp_path: Path, mode: int, kept: int) -> None:
+    source, copy = tmp_path / "source", tmp_path / "copy"
+    write(source, "d/secret")
+    (source / "d" / "secret").chmod(mode)
+    bundle.snapshot(source, ["d/secret"], copy)
+    assert (copy / "d" / "secret").stat().st_mode & 0o777 == kept
+    assert copy.stat().st_mode & 0o777 == 0o700
+
+
 def test_each_change_changes_the_fingerprint(tmp_path: Path) -> None:
     write(tmp_path, "a", "b")
     seen = {bundle.fingerprint(tmp_path, listed(tmp_path))}

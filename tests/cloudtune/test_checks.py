@@ -46,14 +46,22 @@ def only(text: str) -> Problem:
         ("{type: float, min: 0, max: 1, step: 1.5}", "step", "larger than the range"),
         ("{type: int, min: 5, max: 5, step: 1}", "step", "larger than the range"),
         ("{type: float, min: 0, max: 1e30, step: 1e-30}", "step", "too small"),
+        ("{type: float, min: 1e16, max: 1.1e16, step: 0.5}", "step", "too small"),
         ("{type: int, min: 0, max: 9223372036854775808}", "max", "64 bits"),
         ("{type: discrete, values: [1, 9223372036854775808]}", "values", "64 bits"),
+        (f"{{type: float, min: 0, max: {10**399}, step: 1}}", "max", "64 bits"),
+        (f"{{type: float, min: 0, max: {10**399}, scale: reverse_log}}", "max", "64 bits"),
         ("{type: discrete, values: [2, 1]}", "values", "write [1, 2]"),
         ("{type: discrete, values: [1, 1]}", "values", "write [1]"),
         ("{type: discrete, values: [1, 1.0]}", "values", "must rise"),
         ("{type: categorical, values: [a, b, a]}", "values", "'a' stands twice"),
         ("{type: categorical, values: [1, 1.0]}", "values", "stands twice"),
         ("{type: categorical, values: [true, true]}", "values", "true stands twice"),
+        (
+            "{type: float, min: -1e308, max: 1e308, scale: reverse_log}",
+            "scale",
+            "too wide for the scale reverse_log",
+        ),
     ],
 )
 def test_bounds_and_values_must_make_a_space(definition: str, field: str, words: str) -> None:
@@ -76,6 +84,8 @@ def test_bounds_and_values_must_make_a_space(definition: str, field: str, words:
         "{type: discrete, values: [5]}",
         "{type: discrete, values: [-1.5, 0.0, 2.5]}",
         '{type: categorical, values: [1, "1", true, "true", 1.5, ""]}',
+        "{type: float, min: 5e-324, max: 1e308, scale: log}",
+        "{type: float, min: 0, max: 1e308, scale: reverse_log}",
     ],
 )
 def test_unusual_spaces_are_right(definition: str) -> None:
@@ -305,6 +315,12 @@ def test_listed_trials_run_as_they_stand() -> None:
             "objective.1.metric",
             "already an objective",
         ),
+        (
+            "objective: [{metric: a, goal: maximize}, {metric: b, goal: minimize}]\n"
+            "strategy: {name: bayesian, method: cmaes}",
+            "strategy.method",
+            "use tpe, gp",
+        ),
         ("early_stopping: {rule: median, slack: 0.1}", "early_stopping.slack", "rule bandit"),
         ("warm_start: {from: ':job'}", "warm_start.from", "names no run"),
         ("warm_start: {from: [a, 'p:']}", "warm_start.from.1", "names no run"),
@@ -334,6 +350,9 @@ def test_the_blocks_must_fit_together(text: str, path: str, words: str) -> None:
         "q: {type: float, min: 0, max: 1, step: 0.5}}\n"
         "strategy: grid",
         "early_stopping: {rule: bandit, slack: 0.2}",
+        "objective: {metric: a, goal: maximize}\nstrategy: {name: bayesian, method: cmaes}",
+        "objective: [{metric: a, goal: maximize}, {metric: b, goal: minimize}]\n"
+        "strategy: {name: bayesian, method: gp}",
         "objective: [{metric: a, goal: maximize, target: 1}, {metric: b, goal: minimize}]\n"
         "limits: {patience: 3}",
         "warm_start: {from: [abc123, 'sagemaker:job:with:colons']}",
@@ -367,6 +386,11 @@ def test_blocks_that_fit_are_right(text: str) -> None:
         ("{env: {A: {from_env: 'B C'}}}", "trial.env.A.from_env", "no name"),
         ('{env: {A: "a\\0b"}}', "trial.env.A", "NUL"),
         ('{args: ["a\\0b"]}', "trial.args.0", "NUL"),
+        ("{inputs: {a-b: x, a_b: y}}", "trial.inputs.a_b", "CLOUDTUNE_INPUT_A_B"),
+        ("{inputs: {ä: x, b: y, ö: z}}", "trial.inputs.ö", "ö and ä are both given"),
+        ("{inputs: {a: x, A: y}}", "trial.inputs.A", "rename one of them"),
+        ("{inputs: {'a ': x}}", "trial.inputs.a ", "no space at its ends"),
+        ("{inputs: {'': x}}", "trial.inputs.", "needs a name"),
     ],
 )
 def test_a_trial_must_be_callable_and_measurable(trial: str, path: str, words: str) -> None:
@@ -376,9 +400,24 @@ def test_a_trial_must_be_callable_and_measurable(trial: str, path: str, words: s
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "parameters: {inputs.a: {type: bool}}",
+        "constants: {inputs.a: 1}",
+        "strategy: {name: hyperband, max: 3, resource: inputs.a}",
+    ],
+)
+def test_a_placeholder_means_one_thing(text: str) -> None:
+    problem = only(f"{text}\ntrial: {{inputs: {{a: x, b: y}}}}")
+    assert problem.path == "trial.inputs.a"
+    assert "{{inputs.a}} could be" in str(problem)
+
+
+@pytest.mark.parametrize(
     "trial",
     [
         "{script: a/b.py}",
+        "{inputs: {a-b: x, a_c: y}}",
         "{script: a/../b.py}",
         "{module: a.b}",
         "{metrics: {a: 'x=(?P<value>.*)', b: '(?:x)(\\d++)', c: {}, d: '\\p{Lu}(.)'}}",
@@ -432,6 +471,13 @@ def test_likely_slips_are_notes() -> None:
         ("initial_trials", "only the first 1 of "),
     ]
     assert study.notes == tuple(notes(study))
+
+
+def test_a_tuned_name_among_the_fixed_words_is_noted() -> None:
+    args = ["-C", "1", "-C=1", "-lr", "-v", "--out", "-d", "{{d}}", "--e={{e}}", "-", "--"]
+    parameters = {name: {"type": "bool"} for name in ("C", "lr", "d", "e", "out")}
+    study = Study.model_validate({"parameters": parameters, "trial": {"args": args}})
+    assert [note.path for note in study.notes] == [f"trial.args.{place}" for place in (0, 2, 5)]
 
 
 def test_a_study_made_in_python_is_checked_alike() -> None:

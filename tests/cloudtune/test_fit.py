@@ -199,4 +199,166 @@ def test_restore_gives_the_active_part_and_nothing_else(flags: list[bool]) -> No
     of = fitted(tree)
     whole = dict(zip("abc", flags, strict=True))
     back = restore(of, {name: text(value) for name, value in whole.items()})
-    assert back == Space.of(of.original).restrict(whole)
+    active = [node.name for node in Space.of(of.original).active(whole)]
+    assert back == {name: whole[name] for name in active}
+
+
+# Conditions on parameters with one value, where a service has conditions but no such parameters.
+
+TREE = replace(TEXT, conditions=True, text_only=False)
+CONSTANTS = replace(EVERYTHING, single_values=False)
+ONE = {"type": "categorical", "values": ["a"]}
+FLAG = {"type": "bool"}
+
+
+def conditions(of: Fitted) -> dict[str, list[Any]]:
+    return {name: [p.when for p in many] for name, many in of.study.parameters.items()}
+
+
+@pytest.mark.parametrize("able", [TREE, TEXT], ids=["conditions", "none"])
+def test_a_condition_on_one_value_is_decided(able: ModeCapabilities) -> None:
+    of = fitted(
+        {
+            "late": FLAG | {"when": {"child": True}},
+            "fixed": ONE,
+            "child": FLAG | {"when": {"fixed": ["a"]}},
+            "free": {"type": "int", "min": 3, "max": 9},
+            "lost": FLAG | {"when": {"gone": 7}},
+            "gone": {"type": "int", "min": 7, "max": 7, "when": {"off": False}},
+            "off": {"type": "bool", "when": {"one": 1, "child": False}},
+            "one": {"type": "int", "min": 1, "max": 1, "when": {"child": True}},
+        },
+        able,
+    )
+    assert of.fixed == {"fixed": "a", "one": 1}
+    when = {"child": True} if able is TREE else None
+    assert conditions(of) == {
+        "late": [{"child": [True]} if when else None],
+        "child": [None],
+        "free": [None],
+    }
+    lost = [note.path for note in of.notes if "never be active" in note.text]
+    assert lost == ["parameters.lost", "parameters.gone", "parameters.off"]
+    raw = {"late": "True", "child": "True", "free": "4"}
+    assert restore(of, raw) == {
+        "fixed": "a",
+        "child": True,
+        "late": True,
+        "free": 4,
+        "one": 1,
+    }
+
+
+def test_no_condition_is_left_to_flatten_where_all_are_decided() -> None:
+    of = fitted({"fixed": ONE, "child": FLAG | {"when": {"fixed": "a"}}}, TEXT)
+    assert not of.findings
+    assert not of.flattened
+    assert restore(of, {"child": "False"}) == {"fixed": "a", "child": False}
+
+
+def test_the_condition_of_a_constant_takes_its_place() -> None:
+    of = fitted(
+        {
+            "kernel": {"type": "categorical", "values": ["x", "y", "z"]},
+            "fixed": ONE | {"when": {"kernel": ["x", "y"]}},
+            "child": FLAG | {"when": {"fixed": "a", "kernel": ["y", "z"]}},
+            "apart": FLAG | {"when": {"fixed": "a", "kernel": "z"}},
+        },
+        CONSTANTS,
+    )
+    assert conditions(of) == {"kernel": [None], "child": [{"kernel": ["y"]}]}
+    assert [note.path for note in of.notes] == ["parameters.apart", "parameters.fixed"]
+    assert restore(of, {"kernel": "z", "child": True}) == {"kernel": "z"}
+    assert restore(of, {"kernel": "y", "child": True}) == {
+        "kernel": "y",
+        "fixed": "a",
+        "child": True,
+    }
+
+
+BOTH: dict[str, Any] = {
+    "kernel": {"type": "categorical", "values": ["x", "y", "z"]},
+    "g": [
+        {"type": "int", "min": 5, "max": 5, "when": {"kernel": "x"}},
+        {"type": "int", "min": 3, "max": 6, "when": {"kernel": "y"}},
+        {"type": "int", "min": 8, "max": 8, "when": {"kernel": "z"}},
+    ],
+    "g-2": {"type": "bool"},
+}
+
+
+def test_a_constant_does_not_share_its_name_with_what_is_tuned() -> None:
+    of = fitted(BOTH, CONSTANTS, constants={"g-3": 1})
+    assert list(of.study.parameters) == ["kernel", "g", "g-2"]
+    assert of.fixed == {"g-4": 5, "g-5": 8}
+    assert said(of) == {("approximated", "parameters.g.0"), ("approximated", "parameters.g.2")}
+    raw = {"g": 4, "g-2": True, "g-4": 5, "g-5": 8}
+    wanted = {"x": 5, "y": 4, "z": 8}
+    for kernel, g in wanted.items():
+        assert restore(of, raw | {"kernel": kernel}) == {"kernel": kernel, "g": g, "g-2": True}
+
+
+def test_a_condition_that_needs_a_constant_beside_others_is_refused() -> None:
+    of = fitted(
+        BOTH
+        | {
+            "needs": FLAG | {"when": {"g": [4, 5]}},
+            "tuned": FLAG | {"when": {"g": 4}},
+            "first": FLAG | {"when": {"g": 5, "kernel": "x"}},
+        },
+        CONSTANTS,
+    )
+    assert conditions(of)["tuned"] == [{"g": [4]}]
+    assert ("refused", "parameters.needs.when.g") in said(of)
+    assert ("refused", "parameters.tuned.when.g") not in said(of)
+    assert ("refused", "parameters.first.when.g") in said(of), "the tuned g may be 5 too"
+
+
+def test_what_is_found_names_its_definition() -> None:
+    fine = {"type": "float", "min": 0, "max": 1, "step": 0.001, "when": {"kernel": "y"}}
+    rough = {"type": "float", "min": 0, "max": 1, "when": {"kernel": "x"}}
+    of = fitted({"kernel": BOTH["kernel"], "g": [rough, fine]}, TREE)
+    assert said(of) == {("dropped", "parameters.g.1.step")}
+
+
+def test_one_value_needs_no_list_to_be_sent() -> None:
+    of = fitted({"n": {"type": "discrete", "values": [4]}, "b": FLAG}, TEXT)
+    assert of.fixed == {"n": 4}
+    assert not of.findings
+
+
+def test_our_own_engine_says_which_scale_auto_is() -> None:
+    study = Study.model_validate(
+        {"parameters": {"x": {"type": "float", "min": 1, "max": 100, "scale": "auto"}}}
+    )
+    both = Capabilities("odd", "Odd", "offline only", EVERYTHING, DRIVEN)
+    assert [note.text for note in fit(study, both, "driven").notes] == ["auto is read as log"]
+    assert not fit(study, both, "driven").findings
+    managed = fit(study, both, "managed")
+    assert not managed.notes
+    assert managed.study.parameters == study.parameters
+
+
+@given(st.data())
+def test_decided_conditions_change_no_assignment(data: st.DataObject) -> None:
+    """Whatever hangs on what: a service with conditions gets the same trials as the study has."""
+    tree: dict[str, Any] = {}
+    for name in "abcde":
+        definition = data.draw(
+            st.sampled_from(
+                [
+                    {"type": "int", "min": 1, "max": 1},
+                    {"type": "int", "min": 1, "max": 2},
+                    {"type": "int", "min": 2, "max": 3},
+                ]
+            )
+        )
+        parents = data.draw(st.lists(st.sampled_from(sorted(tree)), max_size=2)) if tree else []
+        when = {parent: data.draw(st.sampled_from([[1], [2], [1, 2]])) for parent in parents}
+        tree[name] = definition | {"when": when or None}
+    study = Study.model_validate({"parameters": tree}, context={"parts_only": True})
+    of = fit(study, Capabilities("odd", "Odd", "offline only", CONSTANTS, None), "managed")
+    before = [dict(sorted(each.items())) for each in Space.of(study).grid()]
+    grid = Space.of(of.study).grid()
+    back = [dict(sorted(restore(of, {**each, **of.fixed}).items())) for each in grid]
+    assert sorted(map(str, back)) == sorted(map(str, before))

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 import math
+import os
 import socket
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
 
+from cloudtune import ledger_file
 from cloudtune.errors import LedgerError, UsageError
 from cloudtune.events import Ended, Event, Measured, Started
 from cloudtune.holding import Holder, hold, holder
@@ -136,3 +141,129 @@ def test_ids_are_short_and_differ() -> None:
     ids = {new_run_id() for _ in range(1000)}
     assert len(ids) == 1000
     assert all(len(run) == 8 for run in ids)
+
+
+USES: dict[str, Callable[[Ledger], object]] = {
+    "create_run": lambda ledger: ledger.create_run(record("new")),
+    "has": lambda ledger: ledger.has("abc"),
+    "runs": lambda ledger: ledger.runs(),
+    "run": lambda ledger: ledger.run("abc"),
+    "set_study": lambda ledger: ledger.set_study("abc", {}, {"local": {}}),
+    "begin_job": lambda ledger: ledger.begin_job("abc", "local"),
+    "name_job": lambda ledger: ledger.name_job("abc", "local", "job"),
+    "end_job": lambda ledger: ledger.end_job("abc", "local", "failed", "reason"),
+    "append": lambda ledger: ledger.append("abc", "local", Started(2, 2.0, {})),
+    "append several": lambda ledger: ledger.append("abc", "local", *[Started(2, 2.0, {})] * 2),
+    "events": lambda ledger: list(ledger.events("abc", "local")),
+    "remove": lambda ledger: ledger.remove("abc"),
+}
+WRITES = set(USES) - {"has", "runs", "run", "events"}
+
+
+def test_every_method_is_used_below() -> None:
+    public = {name for name in vars(Ledger) if not name.startswith("_")}
+    assert public - {"close", "run_folder"} == {name.split()[0] for name in USES}
+
+
+@pytest.mark.parametrize("use", USES)
+def test_no_failure_of_the_file_comes_through_raw(tmp_path: Path, use: str) -> None:
+    with Ledger(tmp_path, create=True) as ledger:
+        ledger.create_run(record("abc"))
+        other = sqlite3.connect(tmp_path / "ledger.db")
+        for table in ("events", "jobs", "runs"):
+            other.execute(f"ALTER TABLE {table} RENAME TO {table}_gone")
+        other.close()
+        with pytest.raises(LedgerError, match=r"ledger\.db cannot be used: no such table"):
+            USES[use](ledger)
+
+
+@pytest.mark.parametrize("use", sorted(WRITES))
+def test_a_lock_that_is_held_too_long_is_told_and_harms_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, use: str
+) -> None:
+    monkeypatch.setattr(ledger_file, "PATIENCE", 0.01)
+    with Ledger(tmp_path, create=True) as ledger:
+        ledger.create_run(record("abc"))
+        ledger.append("abc", "local", Started(1, 1.0, {}))
+        other = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LedgerError, match="locked by another program"):
+            USES[use](ledger)
+        other.close()
+        assert ledger.run("abc") == record("abc")
+        USES[use](ledger)
+
+
+def test_an_interrupted_write_leaves_nothing_behind(tmp_path: Path) -> None:
+    with Ledger(tmp_path, create=True) as ledger:
+        ledger.create_run(record("abc"))
+        with pytest.raises(TypeError):
+            ledger.set_study("abc", {"name": "other"}, {"local": {"not": object()}})
+        assert ledger.run("abc") == record("abc")
+        ledger.end_job("abc", "local", "failed", "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode"), [("ext4", "wal"), ("nfs4", "delete"), ("CIFS", "delete")]
+)
+def test_the_journal_suits_the_file_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, mode: str
+) -> None:
+    mounts = [
+        SimpleNamespace(mountpoint="/", fstype="nfs" if kind == "ext4" else "ext4"),
+        SimpleNamespace(mountpoint=str(tmp_path.resolve()), fstype=kind),
+    ]
+
+    def partitions(**_: bool) -> list[SimpleNamespace]:
+        return mounts
+
+    monkeypatch.setattr(psutil, "disk_partitions", partitions)
+    with Ledger(tmp_path / "state", create=True) as ledger:
+        ledger.create_run(record("abc"))
+    db = sqlite3.connect(tmp_path / "state" / "ledger.db")
+    assert db.execute("PRAGMA journal_mode").fetchone() == (mode,)
+    db.close()
+    with Ledger(tmp_path / "state") as ledger:
+        assert ledger.run() == record("abc")
+
+
+def test_a_new_state_folder_is_ours_alone(tmp_path: Path) -> None:
+    Ledger(tmp_path / "a" / "new", create=True).close()
+    assert (tmp_path / "a" / "new").stat().st_mode & 0o777 == 0o700
+    (tmp_path / "old").mkdir(mode=0o755)
+    Ledger(tmp_path / "old", create=True).close()
+    assert (tmp_path / "old").stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="files have no owner here")
+def test_another_users_state_is_not_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CLOUDTUNE_HOME", raising=False)
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    (tmp_path / ".cloudtune").mkdir()
+    me = os.getuid()
+    monkeypatch.setattr(os, "getuid", lambda: me + 1)
+    assert state_folder(inner) == inner / ".cloudtune"
+    with pytest.raises(LedgerError, match="belongs to another user"):
+        state_folder(tmp_path)
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / ".cloudtune"))
+    assert state_folder(tmp_path) == tmp_path / ".cloudtune"
+
+
+def test_a_further_folder_of_ours_counts_where_a_nearer_one_is_anothers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CLOUDTUNE_HOME", raising=False)
+    inner = tmp_path / "a"
+    for folder in (inner, tmp_path):
+        (folder / ".cloudtune").mkdir(parents=True)
+    stat = Path.stat
+
+    def owned(path: Path, **more: bool) -> os.stat_result:
+        found = stat(path, **more)
+        if path != inner / ".cloudtune":
+            return found
+        return os.stat_result([*found[:4], found.st_uid + 1, *found[5:]])
+
+    monkeypatch.setattr(Path, "stat", owned)
+    assert state_folder(inner) == tmp_path / ".cloudtune"

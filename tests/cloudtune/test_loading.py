@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -540,6 +541,38 @@ def test_settings_may_stand_in_the_users_folder(
     (tmp_path / "config" / "cloudtune" / "providers.yaml").write_text("x: {role: user}\n")
     (tmp_path / "s.yaml").write_text("name: a\n")
     assert load(tmp_path / "s.yaml").providers == {"x": {"role": "user"}}
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="files have no owner here")
+@pytest.mark.parametrize(
+    ("owner", "owner_of_study", "read"),
+    [("me", "me", True), ("root", "me", True), ("other", "me", False), ("other", "other", True)],
+)
+def test_settings_of_the_team_are_read_from_those_who_are_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: str, owner_of_study: str, read: bool
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    team = tmp_path / "cloudtune.providers.yaml"
+    team.write_text("x: {region: near}\n")
+    (tmp_path / "a").mkdir()
+    study = tmp_path / "a" / "study.yaml"
+    study.write_text("name: s\n")
+    owners = {team: owner, study: owner_of_study}
+    ids = {"me": 4321, "root": 0, "other": 4322}
+    stat = Path.stat
+
+    def owned(path: Path, **more: bool) -> os.stat_result:
+        found = stat(path, **more)
+        if path not in owners:
+            return found
+        return os.stat_result([*found[:4], ids[owners[path]], *found[5:]])
+
+    monkeypatch.setattr(os, "getuid", lambda: ids["me"])
+    monkeypatch.setattr(Path, "stat", owned)
+    loaded = load(study)
+    assert loaded.providers == ({"x": {"region": "near"}} if read else {})
+    said = f"providers: {team} is another user's, and was not read"
+    assert (said in map(str, loaded.notes)) != read
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from cloudtune.space import (
     Space,
     Value,
     count_of,
-    excluding,
     find,
     resolved_scale,
     same,
@@ -101,7 +100,6 @@ def test_a_child_of_an_inactive_parent_is_inactive(
 ) -> None:
     space = space_of(**TREE)
     assert [node.name for node in space.active(assignment)] == active
-    assert set(space.restrict(assignment)) == set(active) & set(assignment)
 
 
 def test_the_grid_is_everything_once_and_its_size_is_known() -> None:
@@ -209,14 +207,6 @@ def test_auto_is_log_from_two_orders_of_magnitude_on(parameter: dict[str, Any], 
     assert resolved_scale(made) == scale
     said: Any = one(**parameter)
     assert resolved_scale(said) == "linear"
-
-
-def test_excluding_conditions_share_a_parent_and_no_value() -> None:
-    assert excluding({"k": ["a"]}, {"k": ["b", "c"]})
-    assert excluding({"k": ["a"], "m": [1]}, {"k": ["a"], "m": [True]})
-    assert not excluding({"k": ["a", "b"]}, {"k": ["b"]})
-    assert not excluding({"k": ["a"]}, {"m": ["b"]})
-    assert not excluding({}, {"m": ["b"]})
 
 
 def scaled(low: float, high: float, scale: str) -> FloatParameter:

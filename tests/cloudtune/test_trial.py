@@ -507,3 +507,57 @@ def test_launcher_forwards_signals(tmp_path: Path, name: str) -> None:
         process.send_signal(getattr(signal, name))
         assert process.stdout.read() == "asked\n"
     assert process.returncode == 5
+
+
+EXPLODING = r"loss=((a+)+)$"
+
+
+def launch_with(folder: Path, patience: float) -> subprocess.CompletedProcess[str]:
+    told = {"parameters": {"C": "2"}, "reports": str(folder / "r")}
+    (folder / "told.json").write_text(json.dumps(told))
+    code = f"import sys; from cloudtune import trial; trial.PATIENCE = {patience}\n"
+    return subprocess.run(
+        [sys.executable, "-c", code + "sys.exit(trial.main([]))"],
+        cwd=folder,
+        env={**os.environ, "CLOUDTUNE_TRIAL": str(folder / "told.json")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_launcher_ends_a_trial_whose_expression_explodes(tmp_path: Path) -> None:
+    script = f"""
+        import time
+        print("acc=1", flush=True)
+        print("loss={"a" * 60}b", flush=True)
+        time.sleep(1000)
+    """
+    write_launch(tmp_path, {"metrics": {"acc": [r"acc=(\S+)"], "loss": [EXPLODING]}}, script)
+    done = launch_with(tmp_path, 0.2)
+    assert done.returncode == 2
+    assert "metric loss took more than 0.2 s on one line" in done.stderr
+    assert EXPLODING in done.stderr
+    assert done.stdout.splitlines()[0] == "acc=1"
+    assert json.loads((tmp_path / "r").read_text())["metrics"] == {"acc": 1.0}
+
+
+def test_launchers_time_counts_each_line_alone(tmp_path: Path) -> None:
+    script = """
+        import time
+        for _ in range(8):
+            print("acc=1", flush=True)
+            time.sleep(0.1)
+    """
+    write_launch(tmp_path, {"metrics": {"acc": [r"acc=(\S+)"]}}, script)
+    done = launch_with(tmp_path, 0.4)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len((tmp_path / "r").read_text().splitlines()) == 8
+
+
+def test_launcher_does_not_start_a_script_whose_expression_it_cannot_read(tmp_path: Path) -> None:
+    write_launch(tmp_path, {"metrics": {"acc": [r"acc=(\p{N}+)"]}}, "print('started')")
+    done = launch_with(tmp_path, 2)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "cannot read the expression of the metric acc" in done.stderr

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import os
+import resource
 import signal
 import threading
 import time
@@ -97,6 +98,20 @@ def test_a_missing_program_is_an_end_like_any_other(bench: Bench) -> None:
 def test_a_missing_working_folder_is_an_end_like_any_other(bench: Bench) -> None:
     ended = bench.run("", cwd=bench.folder / "nowhere")
     assert ended.reason == f"cannot be started: there is no {bench.folder / 'nowhere'}"
+
+
+def test_too_many_open_files_are_an_end_like_any_other(bench: Bench) -> None:
+    spec = bench.spec(1, "print('hello')")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        bench.processes.start(1, spec)
+        ended = bench.end()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert ended.state == "failed"
+    assert ended.reason.endswith("Too many open files")
+    assert bench.run("print('hello')").state == "completed"
 
 
 def test_words_that_no_process_can_take(bench: Bench) -> None:
@@ -343,6 +358,48 @@ def test_a_number_can_be_used_again_when_it_has_ended(bench: Bench) -> None:
     bench.run(report)
     assert bench.run(report).state == "completed"
     assert bench.measured() == [(1, {"a": 1.0}), (2, {"a": 1.0})]
+
+
+def watchers() -> int:
+    return sum(thread.name.startswith("cloudtune processes") for thread in threading.enumerate())
+
+
+def test_a_thread_watches_one_process_after_another(bench: Bench) -> None:
+    before = watchers()
+    for _ in range(5):
+        assert bench.run("print('hello')").state == "completed"
+    assert watchers() == before + 1
+    for number in (1, 2):
+        bench.start(number, FOREVER, metrics=READY)
+        bench.ready(number)
+    assert watchers() == before + 2
+    bench.processes.close()
+    assert watchers() == before
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_mistake_of_ours_ends_its_own_start_alone(bench: Bench) -> None:
+    def prepare() -> object:
+        raise KeyError("a mistake")
+
+    bench.processes.start(1, prepare)  # type: ignore[arg-type]
+    assert bench.end().reason == "cloudtune failed to watch it"
+    assert bench.run("print('hello')").state == "completed"
+
+
+def test_a_stop_of_the_last_process_does_not_concern_the_next(bench: Bench) -> None:
+    bench.start(1, FOREVER, metrics=READY)
+    bench.ready()
+    bench.processes.stop(1)
+    bench.processes.stop(1, now=True)
+    assert bench.end().state == "failed"
+    assert bench.run("print('hello')").state == "completed"
+
+
+def test_processes_can_be_started_after_all_were_closed(bench: Bench) -> None:
+    bench.run("print('hello')")
+    bench.processes.close()
+    assert bench.run("print('hello')").state == "completed"
 
 
 def test_a_number_that_runs_is_refused(bench: Bench) -> None:

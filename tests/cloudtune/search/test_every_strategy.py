@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
@@ -205,3 +206,48 @@ def test_goes_on_after_a_kill_as_if_nothing_had_happened(
         assert repr(again) == repr(proposed[already:]), "the types differ"
 
     check()
+
+
+FARTHEST = sys.float_info.max
+EXTREME: list[tuple[float, float, str]] = [
+    (5e-324, 1e308, "log"),
+    (5e-324, FARTHEST, "auto"),
+    (5e-324, 1e-322, "log"),
+    (1.0, math.nextafter(1.0, 2.0), "log"),
+    (1e300, math.nextafter(1e300, math.inf), "log"),
+    (1e300, math.nextafter(1e300, math.inf), "reverse_log"),
+    (1e308, 1.1e308, "reverse_log"),
+    (0, 1e308, "reverse_log"),
+    (-1e308, 0, "reverse_log"),
+    (-FARTHEST, FARTHEST, "linear"),
+    (0, 5e-324, "linear"),
+    (2**62, 2**62 + 9, "log"),
+    (1, 2**63 - 1, "log"),
+    (1 - 2**63, 2**63 - 1, "reverse_log"),
+]
+
+
+def by_y(given: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
+    return [{"loss": given["y"]}]
+
+
+@pytest.mark.parametrize("steps", [False, True])
+@pytest.mark.parametrize("bounds", EXTREME)
+def test_the_widest_and_the_narrowest_ranges_can_be_searched(
+    bounds: tuple[float, float, str], steps: bool, study_of: Callable[..., Study], job: Any
+) -> None:
+    low, high, scale = bounds
+    kind = "int" if high in {2**62 + 9, 2**63 - 1} else "float"
+    x: dict[str, Any] = {"type": kind, "min": low, "max": high, "scale": scale}
+    if steps:
+        x["step"] = max(high // 9 - low // 9, 1) if kind == "int" else high / 9 - low / 9
+        if x["step"] < math.ulp(high):
+            pytest.skip("there is no step so small")
+    space = {"x": x, "y": {"type": "float", "min": 0, "max": 1}}
+    Study.model_validate({"parameters": space})
+    for name, method in CASES:
+        if name in {"random", "bayesian", "genetic"} and method != "gp":
+            study = case_study(study_of, name, method, space)
+            run = job(study, by_y, max_trials=22).run()
+            for started in run.starts:
+                check_assignment(study, started.parameters)

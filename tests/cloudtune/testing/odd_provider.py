@@ -92,6 +92,12 @@ class OddService:
         self._kitchen = kitchen
         self.dishes: dict[str, _Dish] = {}
         self.closed = False
+        self.calls: list[str] = []
+        """The names of the client's calls that reached the service, or tried to."""
+        self.faults: dict[str, list[ProviderError | None]] = {}
+        """What the next calls of the client raise, by its name; None: nothing."""
+        self.lost_answers = 0
+        """How many orders are taken without telling so."""
 
     def order(self, order: Json) -> str:
         """Take an order: ``{"Dish", "Taste", "Choices", "Always", "Portions", "Recipe"}``."""
@@ -190,20 +196,34 @@ class OddClient:
         self._service = service
 
     def submit(self, request: Json) -> JobRef:
+        self._reach("submit")
         try:
-            return JobRef("odd", self._service.order(request))
+            name = self._service.order(request)
         except ValueError as error:
             raise ProviderError("odd", str(error)) from error
+        if self._service.lost_answers:
+            self._service.lost_answers -= 1
+            raise ProviderError("odd", "the line went dead", retryable=True)
+        return JobRef("odd", name)
 
     def find(self, job_name: str) -> JobRef | None:
+        self._reach("find")
         return JobRef("odd", job_name) if job_name in self._service.dishes else None
 
     def status(self, job: JobRef) -> JobStatus:
+        self._reach("status")
         dish = self._service.look(job.id)
         return JobStatus(JOB_STATES[dish.word], dish.word, trials=dish.trials)
 
     def stop(self, job: JobRef) -> None:
+        self._reach("stop")
         self._service.bin(job.id)
+
+    def _reach(self, call: str) -> None:
+        self._service.calls.append(call)
+        faults = self._service.faults.get(call)
+        if faults and (fault := faults.pop(0)):
+            raise fault
 
 
 class OddProvider:

@@ -1,0 +1,173 @@
+"""What is told to people cannot disturb their terminal, whatever a script or a file says."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
+
+import cloudtune
+from cloudtune import runs
+from cloudtune.cli import describe
+from cloudtune.cli.group import cloudtune as command
+from cloudtune.cli.tables import show_table
+from cloudtune.results import StudyResult, Trial
+
+EVIL = "a\x1b]0;owned\x07\x1b[2J\x9b31m\u202eb\u200b\u2028c\r\nforged: line\td\x7f\u3164"
+UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def assert_clean(lines: list[str]) -> None:
+    assert lines
+    for line in lines:
+        assert [c for c in line if unicodedata.category(c) in UNSEEN] == [], line
+        assert "\u3164" not in line
+
+
+@given(st.text())
+def test_printable_is_one_harmless_line_and_leaves_others_alone(text: str) -> None:
+    shown = describe.printable(text)
+    assert shown == "" or shown.isprintable()
+    assert len(shown) == len(text)
+    assert describe.printable(shown) == shown
+
+
+def test_what_is_replaced_and_by_what() -> None:
+    assert describe.printable("ä 日本 ✓ é") == "ä 日本 ✓ é"
+    assert describe.printable("a\tb\nc\u00a0d") == "a b c d"
+    assert describe.printable("\x1b[1m\u202e\u200d\ufeff") == "\ufffd[1m\ufffd\ufffd\ufffd"
+    assert describe.printable_lines("a\x07\nb\tc") == "a\ufffd\nb c"
+
+
+@given(st.recursive(st.text() | st.booleans(), lambda inner: st.dictionaries(st.text(), inner)))
+def test_json_is_shown_without_harm_and_without_loss(data: Any) -> None:
+    for indent in (None, 2):
+        shown = describe.json_text(data, indent)
+        assert all(line.isprintable() for line in shown.split("\n"))
+        assert json.loads(shown) == data
+
+
+def evil_study() -> cloudtune.Study:
+    return cloudtune.Study.model_validate(
+        {
+            "name": EVIL,
+            "objective": {"metric": "score", "goal": "maximize"},
+            "parameters": {"x": {"type": "categorical", "values": [EVIL, EVIL + "2"]}},
+            "strategy": "grid",
+            "constants": {"c": EVIL},
+            "trial": {"script": "train.py"},
+        }
+    )
+
+
+def result(study: Any, **over: Any) -> StudyResult:
+    trial = Trial("t", 1, "completed", {"x": EVIL}, {EVIL: 1.0}, (1.0,), reason=EVIL)
+    failed = Trial("f", 2, "failed", {"x": EVIL}, reason=EVIL, log_tail=EVIL)
+    told: dict[str, Any] = {
+        "run": "r",
+        "provider": "local",
+        "mode": "driven",
+        "emulated": False,
+        "state": "completed",
+        "reason": EVIL,
+        "study": study.to_json(),
+        "study_hash": "",
+        "seed": 1,
+        "findings": (),
+        "trials": (trial, failed),
+    }
+    return StudyResult(**{**told, **over})
+
+
+@pytest.fixture
+def _script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.py").write_text(
+        "from cloudtune.trial import params, report\nreport(score=1)\n", "utf-8"
+    )
+
+
+@pytest.mark.usefixtures("_script")
+def test_nothing_that_is_described_disturbs_a_terminal() -> None:
+    study = evil_study()
+    found = result(study)
+    best, failed = found.trials
+    made = cloudtune.plan(study)
+    assert_clean(describe.plan_lines(made, brief=False))
+    assert_clean(describe.plan_lines(made, brief=True))
+    assert_clean(describe.summary_lines(found, EVIL))
+    assert_clean(describe.failure_lines("r", [failed]))
+    assert_clean(describe.paste_lines(study, best, "source"))
+    assert_clean([describe.space_line(study), describe.assignment_words(best.parameters)])
+    assert_clean([describe.short(EVIL), describe.objective_words(study, best)])
+    renamed = study.model_copy(
+        update={"objectives": [o.model_copy(update={"metric": EVIL}) for o in study.objectives]}
+    )
+    assert_clean([describe.space_line(renamed), describe.objective_words(renamed, best)])
+
+
+def test_what_can_be_pasted_is_whole_or_left_out() -> None:
+    best = result(evil_study()).trials[0]
+    (line,) = describe.paste_lines(evil_study(), best, "source")
+    assert json.loads(line.partition(": ")[2]) == {"x": EVIL}
+    plain = Trial("t", 1, "completed", {"x": "it's fine"})
+    assert len(describe.paste_lines(evil_study(), plain, "source")) == 2
+
+
+def test_tables_do_not_disturb_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    show_table([{EVIL: EVIL, "b": 1}])
+    assert_clean(capsys.readouterr().out.splitlines())
+
+
+# --- the table of results -----------------------------------------------------------------------
+
+
+def shown(*words: str) -> list[str]:
+    done: Result = CliRunner().invoke(command, ["results", *words], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.stdout.splitlines()
+
+
+def run(parameters: dict[str, Any]) -> str:
+    study = {
+        "objective": {"metric": "score", "goal": "maximize"},
+        "parameters": {
+            name: {"type": "categorical", "values": [v]} for name, v in parameters.items()
+        },
+        "strategy": "grid",
+        "trial": {
+            "command": ["echo", "score=1"],
+            "arguments": "none",
+            "metrics": {"score": "score=(.*)"},
+        },
+    }
+    plan = cloudtune.plan(cloudtune.Study.model_validate(study))
+    made = runs.create([plan])
+    runs.execute(made)
+    return made
+
+
+@pytest.mark.usefixtures("_script")
+def test_a_parameter_takes_no_column_from_another() -> None:
+    run({"trial": "A", "state": "B", "seconds": "C", "score": "D", "lr": "E", "parameters.lr": "F"})
+    head, _, row = shown()
+    columns = ["trial", "state", "objective.score", "parameters.trial", "parameters.state"]
+    columns += ["parameters.seconds", "parameters.score", "lr", "parameters.parameters.lr"]
+    assert head.split() == [*columns, "seconds"]
+    assert row.split()[:-1] == ["1", "completed", "1", "A", "B", "C", "D", "E", "F"]
+
+
+@pytest.mark.usefixtures("_script")
+def test_several_runs_are_told_apart() -> None:
+    first, second = run({"x": "A"}), run({"x": "B"})
+    head, _, *rows = shown(first, second)
+    assert head.split()[:2] == ["run", "trial"]
+    assert [row.split()[0] for row in rows] == [first, second]
+    assert shown(first)[0].split()[0] == "trial"

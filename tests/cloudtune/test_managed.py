@@ -1,0 +1,189 @@
+"""A managed job is followed to its end through whatever its service does."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+import pytest
+
+import cloudtune
+from cloudtune import registry, runs
+from cloudtune.driver import Inbox, Outcome, StopRequest
+from cloudtune.errors import ProviderError
+from cloudtune.events import Ended, Event
+from cloudtune.managed import ManagedJob
+from cloudtune.planning import Plan, plan
+from cloudtune.study import Study
+from cloudtune.testing.features import PLAIN
+
+STOP = StopRequest("interrupted")
+STOP_NOW = StopRequest("interrupted", now=True)
+SCRIPT = "from cloudtune.trial import report\nreport(score=1)\n"
+
+
+def _odd_provider() -> Any:
+    path = Path(__file__).parent / "testing" / "odd_provider.py"
+    spec = importlib.util.spec_from_file_location("odd_provider", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["odd_provider"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+odd = _odd_provider()
+
+
+@pytest.fixture
+def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.py").write_text(SCRIPT, "utf-8")
+    made = odd.OddService(tmp_path / "kitchen")
+    launcher = Path(cloudtune.__file__).parents[1]
+    with registry.added("odd", lambda: odd.OddProvider(made, launcher)):
+        yield made
+
+
+def planned() -> Plan:
+    over = {"limits": {"max_trials": 2}, "strategy": "random", "trial": {"script": "train.py"}}
+    return plan(Study.model_validate({**PLAIN, **over}), "odd")
+
+
+def follow(
+    service: Any, *wishes: StopRequest, inbox: Any = None
+) -> tuple[Outcome, list[Event], list[str]]:
+    """Follow one job of two trials; return how it ended, its events and the names it was given."""
+    made = planned()
+    events: list[Event] = []
+    names: list[str] = []
+
+    def record(new: Sequence[Event]) -> None:
+        events.extend(new)
+
+    inbox = inbox or Inbox()
+    for wish in wishes:
+        inbox.put(wish)
+    job = ManagedJob(made, inbox=inbox, record=record)
+    return job.run(odd.OddClient(service), None, names.append), events, names
+
+
+def busy(count: int) -> list[ProviderError]:
+    return [ProviderError("odd", "the line is busy", retryable=True) for _ in range(count)]
+
+
+def test_a_service_that_is_busy_for_a_while_does_not_end_the_job(service: Any) -> None:
+    service.faults = {"find": busy(2), "status": [None, *busy(3), None, *busy(1)]}
+    outcome, events, names = follow(service)
+    assert outcome.state == "completed"
+    assert [e.state for e in events if isinstance(e, Ended)] == ["completed"] * 2
+    assert names == list(service.dishes)
+
+
+def test_other_failures_end_it_at_once(service: Any) -> None:
+    service.faults = {"status": [ProviderError("odd", "you are banned")]}
+    with pytest.raises(ProviderError, match="banned"):
+        follow(service)
+    assert service.calls.count("status") == 1
+
+
+def test_a_job_whose_making_was_not_answered_is_found_and_not_made_again(service: Any) -> None:
+    service.lost_answers = 1
+    outcome, _, names = follow(service)
+    assert outcome.state == "completed"
+    assert service.calls[:4] == ["find", "submit", "find", "status"]
+    assert names == list(service.dishes)
+
+
+def test_a_job_that_was_not_made_is_looked_for_before_it_is_made_again(service: Any) -> None:
+    service.faults = {"submit": busy(2)}
+    outcome, _, _ = follow(service)
+    assert outcome.state == "completed"
+    first = [call for call in service.calls if call != "status"]
+    assert first == ["find", "submit", "find", "submit", "find", "find", "submit"]
+    assert len(service.dishes) == 1
+
+
+def test_a_job_that_shows_late_is_found_when_its_name_is_taken(
+    service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.lost_answers = 1
+    find = odd.OddClient.find
+    blind = [True, True]
+
+    def late(client: Any, name: str) -> Any:
+        return None if blind and blind.pop() else find(client, name)
+
+    monkeypatch.setattr(odd.OddClient, "find", late)
+    outcome, _, names = follow(service)
+    assert outcome.state == "completed"
+    assert service.calls.count("submit") == 2
+    assert names == list(service.dishes)
+
+
+def test_a_stop_is_served_while_the_service_does_not_tell_how_the_job_stands(
+    service: Any,
+) -> None:
+    service.faults = {"status": busy(3), "stop": busy(1)}
+    outcome, _, _ = follow(service, STOP)
+    assert outcome.state == "cancelled"
+    assert [dish.word for dish in service.dishes.values()] == ["BINNED"]
+    assert service.calls.count("stop") == 2
+
+
+def test_a_stop_before_there_is_a_job_makes_none(service: Any) -> None:
+    service.faults = {"find": busy(1)}
+    outcome, _, names = follow(service, STOP)
+    assert outcome == Outcome("cancelled", "interrupted")
+    assert (service.dishes, names) == ({}, [])
+
+
+@pytest.mark.parametrize("call", ["find", "status"])
+def test_who_stops_twice_may_leave_a_service_that_is_out_of_reach(service: Any, call: str) -> None:
+    service.faults = {call: busy(1000), "stop": busy(1000)}
+    outcome, _, _ = follow(service, STOP, STOP_NOW)
+    assert outcome.state == "unknown"
+    assert "the line is busy" in outcome.reason
+    assert "cloudtune resume" in outcome.reason
+    assert len(service.faults[call]) > 990
+
+
+def test_pauses_grow_up_to_a_bound_and_shrink_again(
+    service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+
+    class Deaf:
+        def get(self, timeout: float) -> None:
+            waited.append(timeout)
+            raise Empty
+
+    monkeypatch.setattr(odd.OddClient, "poll_seconds", 20.0)
+    service.faults = {"status": busy(6)}
+    outcome, _, _ = follow(service, inbox=Deaf())
+    assert outcome.state == "completed"
+    assert waited[:8] == [20, 40, 80, 160, 300, 300, 20, 20]
+
+
+def test_a_value_that_is_none_of_the_studys_is_told_with_its_trial(
+    service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cook = odd.OddService._cook
+
+    def spoilt(kitchen: Any, order: Any, number: int, chosen: dict[str, str]) -> Any:
+        made = cook(kitchen, order, number, chosen)
+        made.parameters[min(chosen)] = "mouldy"
+        return made
+
+    monkeypatch.setattr(odd.OddService, "_cook", spoilt)
+    run = runs.create([planned()])
+    outcomes = runs.execute(run)
+    assert outcomes["odd"].state == "failed"
+    assert "odd: trial 1 (" in outcomes["odd"].reason
+    assert "'mouldy' is no value of" in outcomes["odd"].reason

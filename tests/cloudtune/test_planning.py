@@ -1,0 +1,146 @@
+"""Plans of one run belong together, and a saved one is read with care."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune import registry
+from cloudtune.errors import UsageError
+from cloudtune.loading import load
+from cloudtune.planning import from_json, plan, plan_run
+from cloudtune.provider import Parent
+from cloudtune.saved_plan import read_plans, saved_plan
+from cloudtune.study import Study
+from cloudtune_local import LocalProvider
+
+STUDY = {
+    "objective": {"metric": "x", "goal": "maximize"},
+    "parameters": {"x": {"type": "float", "min": 0, "max": 1}},
+    "limits": {"max_trials": 1},
+    "trial": {"command": ["true"], "metrics": {"x": "x=(.*)"}},
+}
+
+
+@pytest.fixture(autouse=True)
+def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def held() -> Any:
+    """Return a plan as plain data."""
+    return json.loads(json.dumps(plan(Study.model_validate(STUDY)).to_json()))
+
+
+def test_the_plans_of_a_run_share_their_seed_and_id() -> None:
+    with registry.added("other", LocalProvider):
+        plans = plan_run(Study.model_validate(STUDY), ["local", "other", "local"])
+    assert [each.provider for each in plans] == ["local", "other"]
+    assert len({each.facts.seed for each in plans}) == 1
+    assert len({each.facts.run_id for each in plans}) == 1
+    with pytest.raises(UsageError, match="at least one provider"):
+        plan_run(Study(), [])
+
+
+def test_a_plan_keeps_where_its_study_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "study.json").write_text(json.dumps(STUDY), "utf-8")
+    made = plan(load("study.json")).to_json()
+    monkeypatch.chdir("/")
+    assert from_json(made).study.file == str(tmp_path / "study.json")
+
+
+def test_values_keep_their_types_in_a_plan(held: Any) -> None:
+    parameters: dict[str, Any] = {"a": True, "b": 1, "c": 1.0, "d": "1", "e": "true"}
+    held["facts"]["parents"] = [{"parameters": parameters, "objective": [0.5]}]
+    (parent,) = from_json(held).facts.parents
+    assert parent == Parent(parameters, (0.5,))
+    assert [type(v) for v in parent.parameters.values()] == [bool, int, float, str, str]
+
+
+def without(*path: str) -> Callable[[Any], None]:
+    def change(plan: Any) -> None:
+        for step in path[:-1]:
+            plan = plan[step]
+        del plan[path[-1]]
+
+    return change
+
+
+def with_(value: Any, *path: str) -> Callable[[Any], None]:
+    def change(plan: Any) -> None:
+        for step in path[:-1]:
+            plan = plan[step]
+        plan[path[-1]] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (without("format"), "this is no plan"),
+        (without("study"), "study: Field required"),
+        (without("provider"), "provider: Field required"),
+        (without("facts"), "facts: Field required"),
+        (without("facts", "seed"), "facts.seed: Field required"),
+        (without("facts", "own", "python"), "lacks the fact 'python'"),
+        (without("request", "python"), "would have sent something else"),
+        (with_([], "study"), "study: Input should be"),
+        (with_(3, "facts"), "facts: Input should be"),
+        (with_("x", "facts", "seed"), "facts.seed: Input should be"),
+        (with_([{}], "facts", "parents"), "facts.parents.0.parameters: Field required"),
+        (with_("other", "mode"), "mode: Input should be"),
+        (with_("../../x", "run"), "run: String should match"),
+        (with_({"parameters": 3}, "study"), "the study in this plan is wrong"),
+        (with_({"strategy": "psychic"}, "study"), "the study in this plan is wrong"),
+        (with_({**STUDY, "limits": {"max_trials": 0}}, "study"), "the study in this plan is wrong"),
+        (
+            with_({"parameters": {"x": {"type": "float", "min": 1, "max": 0}}}, "study"),
+            "the study in this plan is wrong",
+        ),
+        (with_("nowhere", "provider"), "there is no provider 'nowhere'"),
+    ],
+)
+def test_a_damaged_plan_is_refused_in_words(
+    held: Any, change: Callable[[Any], None], told: str
+) -> None:
+    assert from_json(held)
+    change(held)
+    with pytest.raises(UsageError) as caught:
+        from_json(held)
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize("data", [None, 3, "x", [], {}, {"format": "cloudtune.plan/v99"}])
+def test_what_is_no_plan_is_refused(data: Any) -> None:
+    with pytest.raises(UsageError, match="this is no plan"):
+        saved_plan(data)
+
+
+def test_a_file_of_plans(tmp_path: Path, held: Any) -> None:
+    file = tmp_path / "plan.json"
+
+    def write(data: Any) -> Path:
+        file.write_text(json.dumps(data), "utf-8")
+        return file
+
+    assert read_plans(write([held])) == [held]
+    assert read_plans(write(held)) == [held]
+    assert read_plans(write(STUDY)) is None
+    assert read_plans(tmp_path / "none.json") is None
+    file.write_text("[" * 100_000, "utf-8")
+    assert read_plans(file) is None
+    with pytest.raises(UsageError, match="holds no plan"):
+        read_plans(write([]))
+    with pytest.raises(UsageError, match="this is no plan"):
+        read_plans(write([held, STUDY]))
+    with pytest.raises(UsageError, match="one a provider"):
+        read_plans(write([held, held]))
+    with pytest.raises(UsageError, match="of one run"):
+        read_plans(write([held, {**held, "provider": "other", "run": "other"}]))

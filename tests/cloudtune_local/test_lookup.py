@@ -1,0 +1,80 @@
+"""What this machine is found to be, and what is refused for it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cloudtune.planning import Plan, plan, plan_from_facts
+from cloudtune.study import Study
+from cloudtune_local import lookup
+
+
+@pytest.mark.parametrize(
+    ("visible", "found"),
+    [
+        ("", []),
+        ("-1", []),
+        ("0,-1,1", ["0"]),
+        (" 0 , 2 ", ["0", "2"]),
+        ("GPU-1a,MIG-GPU-1a/1/0", ["GPU-1a", "MIG-GPU-1a/1/0"]),
+        ("NoDevFiles", []),
+    ],
+)
+def test_gpus_are_those_that_cuda_sees(
+    monkeypatch: pytest.MonkeyPatch, visible: str, found: list[str]
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert lookup.gpus() == found
+
+
+def tool(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str, mode: int = 0o755) -> None:
+    (folder / "nvidia-smi").write_text(script, "utf-8")
+    (folder / "nvidia-smi").chmod(mode)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+
+def test_gpus_are_those_that_the_driver_lists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool(tmp_path, monkeypatch, "#!/bin/sh\necho 0\necho 1\n")
+    assert lookup.gpus() == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    "script", ["#!/bin/sh\nexec sleep 60\n", "#!/bin/sh\nexit 9\n", "#!/no/such/shell\n"]
+)
+def test_a_driver_that_does_not_answer_has_no_gpus(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
+) -> None:
+    monkeypatch.setattr(lookup, "PATIENCE", 0.2)
+    tool(tmp_path, monkeypatch, script)
+    assert lookup.gpus() == []
+
+
+def on_system(system: str, folder: Path) -> Plan:
+    study = Study.model_validate(
+        {
+            "objective": {"metric": "x", "goal": "maximize"},
+            "parameters": {"x": {"type": "float", "min": 0, "max": 1}},
+            "limits": {"max_trials": 1},
+            "trial": {"command": ["true"], "metrics": {"x": "x=(.*)"}},
+        }
+    )
+    facts = plan(study, base=folder).facts
+    return plan_from_facts(study, "local", replace(facts, own={**facts.own, "system": system}))
+
+
+def test_windows_is_refused_for_now(tmp_path: Path) -> None:
+    (finding,) = on_system("nt", tmp_path).refused
+    assert "need Linux or macOS for now" in finding.reason
+    assert on_system("posix", tmp_path).refused == ()
+
+
+def test_the_system_is_that_of_this_machine(tmp_path: Path) -> None:
+    study = Study.model_validate({"trial": {"command": ["true"]}})
+    assert plan(study, base=tmp_path).facts.own["system"] == os.name

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from cloudtune_local import source as source_module
+from cloudtune_local.source import Source
+
+
+def listing(folder: Path) -> dict[str, tuple[str, bool, bytes]]:
+    """What a folder holds: what each entry is, whether it can be run, and its content."""
+    found: dict[str, tuple[str, bool, bytes]] = {}
+    for path in folder.rglob("*"):
+        name = str(path.relative_to(folder))
+        if path.is_symlink():
+            found[name] = ("link", False, str(path.readlink()).encode())
+        elif path.is_dir():
+            found[name] = ("folder", False, b"")
+        else:
+            found[name] = ("file", os.access(path, os.X_OK), path.read_bytes())
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "source"
+    (folder / "sub" / "deeper").mkdir(parents=True)
+    (folder / "nothing").mkdir()
+    (folder / "train.py").write_text("print(1)")
+    (folder / "sub" / "tool").write_bytes(b"\0\xff")
+    (folder / "sub" / "tool").chmod(0o755)
+    (folder / "sub" / "deeper" / "large").write_bytes(os.urandom(300_000))
+    (folder / "sub" / "deeper" / "large").chmod(0o744)
+    (folder / "link").symlink_to("sub/tool")
+    (folder / "sub" / "broken").symlink_to("../nowhere")
+    (folder / "to folder").symlink_to("sub")
+    return folder
+
+
+@pytest.mark.parametrize("kept", [0, 5, 10**9])
+def test_a_copy_is_what_the_source_was(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    monkeypatch.setattr(source_module, "_KEPT", kept)
+    was = listing(folder)
+    source = Source(folder)
+    source.copy(str(tmp_path / "one"))
+    (tmp_path / "one" / "train.py").write_text("changed by a trial")
+    source.copy(str(tmp_path / "two"))
+    assert listing(tmp_path / "two") == was == listing(folder)
+
+
+def test_what_is_added_later_is_in_no_copy(folder: Path, tmp_path: Path) -> None:
+    source = Source(folder)
+    source.copy(str(tmp_path / "one"))
+    (folder / "later.py").touch()
+    (folder / "train.py").write_text("print(2)")
+    source.copy(str(tmp_path / "two"))
+    assert listing(tmp_path / "two") == listing(tmp_path / "one")
+
+
+def test_a_source_that_is_not_there_yet(tmp_path: Path) -> None:
+    source = Source(tmp_path / "source")
+    with pytest.raises(FileNotFoundError):
+        source.copy(str(tmp_path / "one"))
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "train.py").touch()
+    source.copy(str(tmp_path / "two"))
+    assert list(listing(tmp_path / "two")) == ["train.py"]
+
+
+def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    os.mkfifo(tmp_path / "source" / "pipe")
+    with pytest.raises(OSError, match="named pipe"):
+        Source(tmp_path / "source").copy(str(tmp_path / "one"))
