@@ -103,7 +103,7 @@ class Run:
         runs.stop(self.id)
 
     def _execute(self, *, show: bool) -> Run:
-        from cloudtune.cli.progress import progress
+        from cloudtune.reporting.progress import progress
 
         shown = progress() if show else None
         try:

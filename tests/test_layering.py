@@ -92,6 +92,12 @@ def test_the_core_imports_no_provider() -> None:
     assert {name: names for name, names in found.items() if names} == {}
 
 
+def test_the_core_does_not_know_the_command_line() -> None:
+    core = [path for path in CORE if "cli" not in path.parts and path.name != "__main__.py"]
+    found = {name_of(p): [n for n in imports(p) if n.startswith("cloudtune.cli")] for p in core}
+    assert {name: names for name, names in found.items() if names} == {}
+
+
 def test_a_provider_imports_no_other_provider() -> None:
     for provider in PROVIDERS:
         for path in provider.rglob("*.py"):

@@ -101,7 +101,7 @@ def _write_parquet(found: list[StudyResult], output: Path | None) -> None:
 
 
 def _show(found: list[StudyResult]) -> None:
-    from cloudtune.cli.tables import show_table
+    from cloudtune.reporting.tables import show_table
     from cloudtune.tabular import rows
 
     flat = [rows(result) for result in found]

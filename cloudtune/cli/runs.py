@@ -51,7 +51,7 @@ def run(
 
     Ctrl-C ends it gracefully, and `cloudtune resume` goes on with it.
     """
-    from cloudtune.cli.describe import printable
+    from cloudtune.reporting.describe import printable
     from cloudtune.runs import create
 
     plans, without = _plans(study, on, overrides)
@@ -121,9 +121,9 @@ def _execute(run_id: str, *, as_json: bool) -> None:
     """Execute a run with progress, print its summary and leave with its exit code."""
     import gc
 
-    from cloudtune.cli.describe import summary_lines
-    from cloudtune.cli.progress import progress
     from cloudtune.ledger import state_folder
+    from cloudtune.reporting.describe import summary_lines
+    from cloudtune.reporting.progress import progress
     from cloudtune.runs import execute, exit_code, results
 
     gc.enable()  # it was off for a quick start
@@ -167,7 +167,7 @@ def status(run: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows))
         return
-    from cloudtune.cli.tables import show_table
+    from cloudtune.reporting.tables import show_table
 
     show_table([{key: _shown(key, row[key]) for key in row if key != "jobs"} for row in rows])
 
@@ -182,8 +182,8 @@ def _shown(key: str, value: Any) -> Any:
 
 def _status(ledger: Ledger, record: RunRecord) -> dict[str, Any]:
     """Return how a run stands as plain data; a run that nobody holds is not running."""
-    from cloudtune.cli.describe import state_counts
     from cloudtune.holding import holder
+    from cloudtune.reporting.describe import state_counts
     from cloudtune.results import result_of
 
     found = [
@@ -227,11 +227,11 @@ def _status(ledger: Ledger, record: RunRecord) -> dict[str, Any]:
 @run_argument
 def watch(run: str | None) -> None:
     """Show RUN while it goes on, from any shell; Ctrl-C ends the watching, not the run."""
-    from cloudtune.cli.describe import summary_lines
-    from cloudtune.cli.progress import progress
     from cloudtune.holding import holder
     from cloudtune.ledger import Ledger, state_folder
     from cloudtune.planning import from_json
+    from cloudtune.reporting.describe import summary_lines
+    from cloudtune.reporting.progress import progress
     from cloudtune.runs import results
 
     with Ledger(state_folder()) as ledger:

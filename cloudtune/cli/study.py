@@ -62,8 +62,8 @@ def check(
         if as_json:
             click.echo("[]")
             return
-        from cloudtune.cli.describe import printable, space_line
         from cloudtune.registry import unread
+        from cloudtune.reporting.describe import printable, space_line
 
         for note in (*loaded.notes, *unread(loaded)):
             click.echo(printable(f"note: {note}"), err=True)
@@ -121,21 +121,21 @@ def schema() -> None:
 def providers(as_json: bool) -> None:
     """List the tuning services that are installed, and what each can do."""
     from cloudtune import registry
-    from cloudtune.cli.describe import capability_rows
+    from cloudtune.reporting.describe import capability_rows
 
     found = [registry.get(name).capabilities for name in registry.names()]
     rows = capability_rows(found)
     if as_json:
         click.echo(json.dumps(rows))
         return
-    from cloudtune.cli.tables import show_table
+    from cloudtune.reporting.tables import show_table
 
     show_table(rows)
 
 
 def _show_problems(error: Exception) -> None:
-    from cloudtune.cli.describe import printable
     from cloudtune.errors import StudyError
+    from cloudtune.reporting.describe import printable
 
     if isinstance(error, StudyError):
         for problem in error.problems:
@@ -149,7 +149,7 @@ def _show_plans(plans: list[Plan], *, strict: bool, as_json: bool, brief: bool) 
     if as_json:
         click.echo(json.dumps([p.to_json() for p in plans], indent=2))
     else:
-        from cloudtune.cli.describe import plan_lines
+        from cloudtune.reporting.describe import plan_lines
 
         for each in plans:
             click.echo("\n".join(plan_lines(each, brief=brief)))

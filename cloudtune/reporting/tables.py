@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from cloudtune.cli.describe import printable
+from cloudtune.reporting.describe import printable
 
 
 def show_table(rows: Sequence[Mapping[str, Any]]) -> None:

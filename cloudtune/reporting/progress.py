@@ -8,7 +8,9 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from cloudtune.cli.describe import (
+from cloudtune.events import Ended, Event, Started
+from cloudtune.planning import Plan
+from cloudtune.reporting.describe import (
     assignment_words,
     duration_words,
     expected_trials,
@@ -16,8 +18,6 @@ from cloudtune.cli.describe import (
     printable,
     strategy_words,
 )
-from cloudtune.events import Ended, Event, Started
-from cloudtune.planning import Plan
 from cloudtune.results import Trial, Trials, best
 
 if TYPE_CHECKING:

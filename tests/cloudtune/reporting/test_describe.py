@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 import cloudtune
 from cloudtune import runs
-from cloudtune.cli import describe
 from cloudtune.cli.group import cloudtune as command
-from cloudtune.cli.tables import show_table
+from cloudtune.reporting import describe
+from cloudtune.reporting.tables import show_table
 from cloudtune.results import StudyResult, Trial
 
 EVIL = "a\x1b]0;owned\x07\x1b[2J\x9b31m\u202eb\u200b\u2028c\r\nforged: line\td\x7f\u3164"
