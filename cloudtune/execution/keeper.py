@@ -69,8 +69,10 @@ def _let_go(parent: int) -> bool:
     if hasattr(os, "pidfd_open"):
         try:
             watched.append(os.pidfd_open(parent))
-        except OSError:
+        except ProcessLookupError:
             return False
+        except OSError:
+            pass  # this kernel or sandbox has none: our input tells, too
     heard = select.select(watched, [], [])[0]
     if 0 not in heard:
         # It died. A process that it was just starting holds our input until it runs, and can be

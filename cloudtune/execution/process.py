@@ -8,17 +8,12 @@ ended watches the next one, as starting one is what costs most here.
 from __future__ import annotations
 
 import os
-import select
 import signal
-import stat
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
-from io import FileIO
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Literal
 
@@ -27,36 +22,8 @@ from cloudtune.events import Ended, Measured
 from cloudtune.execution import keeper
 from cloudtune.execution.guard import Guard
 from cloudtune.execution.log import Log
-from cloudtune.execution.metrics import BadMetrics, Expressions, Reports, Step, Steps
-
-_BLOCK = 64 * 1024
-"""Bytes that a pipe holds, and that are read at one time."""
-_FEW = 4 * 1024
-"""Bytes that are not worth being woken for: after so few, more may gather."""
-_GATHER = 0.01
-"""Seconds that output may gather. One print can be several writes, each of which would wake us."""
-
-
-@dataclass(frozen=True)
-class ProcessSpec:
-    """One process, and how it is watched."""
-
-    command: Sequence[str]
-    cwd: str | Path
-    env: Mapping[str, str]
-    """The whole environment; the run's mark is added."""
-    log: str | Path
-    """Where its output goes; an earlier log is continued."""
-    reports: str | Path | None = None
-    """Where the script puts what it reports."""
-    doorbell: str | Path | None = None
-    """A FIFO, made if need be, that the script rings after each report."""
-    metrics: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
-    """Expressions that find metrics in the output."""
-    grace: float = 10.0
-    """Seconds between asking it to end and killing it."""
-    steps: Steps = field(default_factory=Steps)
-    """Counts what the expressions find; hand over the same one where counting goes on."""
+from cloudtune.execution.metrics import BadMetrics, Step
+from cloudtune.execution.watch import ProcessSpec, Watch
 
 
 class Processes:
@@ -197,7 +164,7 @@ class _Process:
                 spec = self._spec if isinstance(self._spec, ProcessSpec) else self._spec()
                 log = Log(spec.log)
                 stack.callback(log.close)
-                watch = _Watch(self, spec, log, stack)
+                watch = Watch(self, spec, log, stack)
                 popen = self._start(spec, watch)
             except BadMetrics as error:
                 return self._ended("failed", str(error))
@@ -241,7 +208,7 @@ class _Process:
         """Kill what it left behind outside of its group."""
         keeper.sweep(self._mark)
 
-    def _start(self, spec: ProcessSpec, watch: _Watch) -> subprocess.Popen[bytes] | None:
+    def _start(self, spec: ProcessSpec, watch: Watch) -> subprocess.Popen[bytes] | None:
         self._guard.open()
         with self._lock:
             if self._asked is not None:
@@ -287,143 +254,6 @@ class _Process:
         tail: str = "",
     ) -> Ended:
         return Ended(self.number, time.time(), state, reason, code, tail)
-
-
-class _Watch:
-    """What one process says, and by which channels it says it."""
-
-    def __init__(self, process: _Process, spec: ProcessSpec, log: Log, stack: ExitStack) -> None:
-        self.fault = ""
-        """Why what it says makes it fail."""
-        self._process = process
-        self._spec = spec
-        self._log = log
-        self._stack = stack
-        self._expressions = Expressions(spec.metrics, spec.steps)
-        self._reports = Reports(spec.reports) if spec.reports else None
-        if self._reports:
-            stack.callback(self._reports.close)
-        self._bell = _bell(spec.doorbell, stack) if spec.doorbell else None
-        self._output, self.output_end = _pipe(stack)
-        self._output_open = True
-        self._woken, wake = _pipe(stack)
-        process.listen(wake.fileno())
-        stack.callback(process.listen, None)
-
-    def until_exit(self, popen: subprocess.Popen[bytes]) -> None:
-        """Take in what the process says until it has ended; it is not collected yet."""
-        self.output_end.close()
-        exited = _exit_of(popen)
-        self._stack.callback(os.close, exited)
-        ends = [end for end in (exited, self._woken, self._bell) if end is not None]
-        without_output, everything = _poll(ends), _poll([*ends, self._output])
-        grace = self._spec.grace
-        gathering = True
-        while True:
-            left = self._process.seconds_left(grace)
-            if left == 0:
-                self._process.kill(f"did not end within {grace:g} s of being asked to")
-                left = None
-            if gathering:
-                left = _GATHER if left is None else min(left, _GATHER)
-            poll = everything if self._output_open and not gathering else without_output
-            ready = {end for end, _ in poll.poll(None if left is None else left * 1000)}
-            gathering = self._output in ready and 0 < self._take_output() <= _FEW
-            if self._bell in ready:
-                _drain(self._bell)
-                self._take_reports()
-            if self._woken in ready:
-                _drain(self._woken)
-            if exited in ready:
-                return
-
-    def finish(self) -> None:
-        """Take in what is left, without waiting for others who hold the pipe."""
-        for _ in range(2):  # what the pipe held, then its end
-            if self._output_open:
-                self._take_output()
-        if self._output_open:
-            self._process.sweep()
-        self._say(self._expressions.finish())
-        self._take_reports()
-
-    def _take_output(self) -> int:
-        """Take in what there is to read; return how many bytes that was."""
-        try:
-            data = os.read(self._output, _BLOCK)
-        except BlockingIOError:
-            return 0
-        if data:
-            self._log.write(data)
-            self._say(self._expressions.feed(data))
-        else:
-            self._output_open = False
-        return len(data)
-
-    def _take_reports(self) -> None:
-        if self._reports:
-            self._say(self._reports.read())
-
-    def _say(self, steps: Iterable[Step]) -> None:
-        """Tell of measurements; where something is wrong with them, kill the process."""
-        if self.fault:
-            return
-        try:
-            self._process.emit(steps)
-        except BadMetrics as error:
-            self.fault = str(error)
-            self._process.kill(self.fault)
-
-
-def _pipe(stack: ExitStack) -> tuple[int, FileIO]:
-    read, write = os.pipe()
-    stack.callback(os.close, read)
-    os.set_blocking(read, False)
-    return read, stack.enter_context(FileIO(write, "w"))
-
-
-def _bell(path: str | Path, stack: ExitStack) -> int:
-    """Open a FIFO, which is made if need be."""
-    try:
-        is_bell = stat.S_ISFIFO(os.lstat(path).st_mode)
-        if not is_bell:
-            os.unlink(path)  # noqa: PTH108
-    except FileNotFoundError:
-        is_bell = False
-    if not is_bell:
-        os.mkfifo(path, 0o600)
-    bell = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
-    stack.callback(os.close, bell)
-    return bell
-
-
-def _poll(ends: Iterable[int]) -> select.poll:
-    poll = select.poll()
-    for end in ends:
-        poll.register(end, select.POLLIN)
-    return poll
-
-
-def _exit_of(popen: subprocess.Popen[bytes]) -> int:
-    """Return a file descriptor that becomes readable when a process ends."""
-    if hasattr(os, "pidfd_open"):
-        return os.pidfd_open(popen.pid)
-    read, write = os.pipe()
-
-    def wait() -> None:
-        popen.wait()
-        os.close(write)
-
-    threading.Thread(target=wait, daemon=True).start()
-    return read
-
-
-def _drain(end: int) -> None:
-    try:
-        while os.read(end, _BLOCK):
-            pass
-    except BlockingIOError:
-        return
 
 
 def _in_words(error: Exception) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import math
 import os
 import resource
@@ -344,8 +345,17 @@ def test_a_child_that_left_everything_ends_with_the_run(bench: Bench) -> None:
     wait_until_gone(child)
 
 
-def test_without_process_descriptors(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(os, "pidfd_open", raising=False)
+@pytest.mark.parametrize("missing", ["in Python", "in the kernel"])
+def test_without_process_descriptors(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    def refuse(_: int) -> int:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    if missing == "in Python":
+        monkeypatch.delattr(os, "pidfd_open", raising=False)
+    else:
+        monkeypatch.setattr(os, "pidfd_open", refuse, raising=False)
     assert bench.run("print('hello')\nraise SystemExit(4)").reason == "exited with code 4"
     bench.start(1, FOREVER, metrics=READY)
     bench.ready()

@@ -1,0 +1,80 @@
+"""File descriptors by which a thread hears of a process: pipes, a bell, the process's end."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import stat
+import subprocess
+import threading
+from collections.abc import Iterable
+from contextlib import ExitStack
+from io import FileIO
+from pathlib import Path
+
+_BLOCK = 64 * 1024
+NO_PIDFD = {errno.ENOSYS, errno.EPERM}
+"""How kernels and sandboxes say that they have no file descriptors for processes."""
+
+
+def pipe(stack: ExitStack) -> tuple[int, FileIO]:
+    """Return a new pipe, whose reading end does not block; the stack closes what is left open."""
+    read, write = os.pipe()
+    stack.callback(os.close, read)
+    os.set_blocking(read, False)
+    return read, stack.enter_context(FileIO(write, "w"))
+
+
+def bell(path: str | Path, stack: ExitStack) -> int:
+    """Return the open end of a FIFO, which is made if need be; the stack closes it.
+
+    Raises:
+        OSError: If it can be neither opened nor made.
+    """
+    try:
+        is_bell = stat.S_ISFIFO(os.lstat(path).st_mode)
+        if not is_bell:
+            os.unlink(path)  # noqa: PTH108
+    except FileNotFoundError:
+        is_bell = False
+    if not is_bell:
+        os.mkfifo(path, 0o600)
+    opened = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+    stack.callback(os.close, opened)
+    return opened
+
+
+def poll(ends: Iterable[int]) -> select.poll:
+    """Return what waits until one of the ends has something to read."""
+    waiting = select.poll()
+    for end in ends:
+        waiting.register(end, select.POLLIN)
+    return waiting
+
+
+def exit_of(popen: subprocess.Popen[bytes]) -> int:
+    """Return a file descriptor that becomes readable when a process ends."""
+    if hasattr(os, "pidfd_open"):
+        try:
+            return os.pidfd_open(popen.pid)
+        except OSError as error:
+            if error.errno not in NO_PIDFD:
+                raise
+    read, write = os.pipe()
+
+    def wait() -> None:
+        popen.wait()
+        os.close(write)
+
+    threading.Thread(target=wait, daemon=True).start()
+    return read
+
+
+def drain(end: int) -> None:
+    """Read all that is there, for no other purpose than that nothing is."""
+    try:
+        while os.read(end, _BLOCK):
+            pass
+    except BlockingIOError:
+        return

@@ -1,0 +1,154 @@
+"""Watching one process: what it prints, what it reports, when it ends, when it is to stop."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from cloudtune.execution.descriptors import bell, drain, exit_of, pipe, poll
+from cloudtune.execution.log import Log
+from cloudtune.execution.metrics import BadMetrics, Expressions, Reports, Step, Steps
+
+_BLOCK = 64 * 1024
+"""Bytes that a pipe holds, and that are read at one time."""
+_FEW = 4 * 1024
+"""Bytes that are not worth being woken for: after so few, more may gather."""
+_GATHER = 0.01
+"""Seconds that output may gather. One print can be several writes, each of which would wake us."""
+
+
+@dataclass(frozen=True)
+class ProcessSpec:
+    """One process, and how it is watched."""
+
+    command: Sequence[str]
+    cwd: str | Path
+    env: Mapping[str, str]
+    """The whole environment; the run's mark is added."""
+    log: str | Path
+    """Where its output goes; an earlier log is continued."""
+    reports: str | Path | None = None
+    """Where the script puts what it reports."""
+    doorbell: str | Path | None = None
+    """A FIFO, made if need be, that the script rings after each report."""
+    metrics: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    """Expressions that find metrics in the output."""
+    grace: float = 10.0
+    """Seconds between asking it to end and killing it."""
+    steps: Steps = field(default_factory=Steps)
+    """Counts what the expressions find; hand over the same one where counting goes on."""
+
+
+class Watched(Protocol):
+    """What a watch asks of the process that it watches, and tells it."""
+
+    def emit(self, steps: Iterable[Step]) -> None:
+        """Tell of measurements."""
+        ...
+
+    def seconds_left(self, grace: float) -> float | None:
+        """Return how long it still may run once it was asked to end; None if it was not."""
+        ...
+
+    def kill(self, why: str) -> None:
+        """End it at once."""
+        ...
+
+    def listen(self, wake: int | None) -> None:
+        """Take the pipe that a wish to stop is written into, or let go of it."""
+        ...
+
+    def sweep(self) -> None:
+        """End what it has left behind."""
+        ...
+
+
+class Watch:
+    """What one process says, and by which channels it says it."""
+
+    def __init__(self, process: Watched, spec: ProcessSpec, log: Log, stack: ExitStack) -> None:
+        self.fault = ""
+        """Why what it says makes it fail."""
+        self._process = process
+        self._spec = spec
+        self._log = log
+        self._stack = stack
+        self._expressions = Expressions(spec.metrics, spec.steps)
+        self._reports = Reports(spec.reports) if spec.reports else None
+        if self._reports:
+            stack.callback(self._reports.close)
+        self._bell = bell(spec.doorbell, stack) if spec.doorbell else None
+        self._output, self.output_end = pipe(stack)
+        self._output_open = True
+        self._woken, wake = pipe(stack)
+        process.listen(wake.fileno())
+        stack.callback(process.listen, None)
+
+    def until_exit(self, popen: subprocess.Popen[bytes]) -> None:
+        """Take in what the process says until it has ended; it is not collected yet."""
+        self.output_end.close()
+        exited = exit_of(popen)
+        self._stack.callback(os.close, exited)
+        ends = [end for end in (exited, self._woken, self._bell) if end is not None]
+        without_output, everything = poll(ends), poll([*ends, self._output])
+        grace = self._spec.grace
+        gathering = True
+        while True:
+            left = self._process.seconds_left(grace)
+            if left == 0:
+                self._process.kill(f"did not end within {grace:g} s of being asked to")
+                left = None
+            if gathering:
+                left = _GATHER if left is None else min(left, _GATHER)
+            watched = everything if self._output_open and not gathering else without_output
+            ready = {end for end, _ in watched.poll(None if left is None else left * 1000)}
+            gathering = self._output in ready and 0 < self._take_output() <= _FEW
+            if self._bell in ready:
+                drain(self._bell)
+                self._take_reports()
+            if self._woken in ready:
+                drain(self._woken)
+            if exited in ready:
+                return
+
+    def finish(self) -> None:
+        """Take in what is left, without waiting for others who hold the pipe."""
+        for _ in range(2):  # what the pipe held, then its end
+            if self._output_open:
+                self._take_output()
+        if self._output_open:
+            self._process.sweep()
+        self._say(self._expressions.finish())
+        self._take_reports()
+
+    def _take_output(self) -> int:
+        """Take in what there is to read; return how many bytes that was."""
+        try:
+            data = os.read(self._output, _BLOCK)
+        except BlockingIOError:
+            return 0
+        if data:
+            self._log.write(data)
+            self._say(self._expressions.feed(data))
+        else:
+            self._output_open = False
+        return len(data)
+
+    def _take_reports(self) -> None:
+        if self._reports:
+            self._say(self._reports.read())
+
+    def _say(self, steps: Iterable[Step]) -> None:
+        """Tell of measurements; where something is wrong with them, kill the process."""
+        if self.fault:
+            return
+        try:
+            self._process.emit(steps)
+        except BadMetrics as error:
+            self.fault = str(error)
+            self._process.kill(self.fault)
