@@ -166,6 +166,6 @@ def resume(run: str | None = None, *, show: bool = True) -> Run:
 
 def _created(study: Study | Plan, on: str | Sequence[str]) -> Run:
     if isinstance(study, Plan):
-        return Run(runs.create([study]))
+        return Run(runs.create([study], saved=True))
     names = [on] if isinstance(on, str) else on
     return Run(runs.create(planning.plan_run(study, names)))

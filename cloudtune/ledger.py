@@ -11,7 +11,7 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,8 +71,8 @@ class RunRecord:
     file: str | None
     base: str
     jobs: tuple[JobRecord, ...]
-    overrides: tuple[str, ...] = ()
-    """The ``PATH=VALUE`` words with which the study was read from its file."""
+    overrides: tuple[str, ...] | None = ()
+    """The ``PATH=VALUE`` words with which the study was read from its file; None if it was not."""
 
 
 def new_run_id() -> str:
@@ -283,7 +283,7 @@ class Ledger:
             study=json.loads(study),
             file=file,
             base=base,
-            overrides=tuple(json.loads(overrides)),
+            overrides=None if overrides == "null" else tuple(json.loads(overrides)),
             jobs=tuple(
                 JobRecord(
                     run, row[0], json.loads(row[1]), row[2], row[3], row[4], bool(row[5]), *row[6:]
@@ -292,10 +292,19 @@ class Ledger:
             ),
         )
 
-    def set_study(self, run: str, study: dict[str, Any], plans: dict[str, dict[str, Any]]) -> None:
-        """Replace a run's study and plans, for raised limits."""
+    def set_study(
+        self,
+        run: str,
+        study: dict[str, Any],
+        plans: dict[str, dict[str, Any]],
+        overrides: Sequence[str],
+    ) -> None:
+        """Replace a run's study and plans, for raised limits, and the words that made it so."""
         with self._transaction(durable=True):
-            self._db.execute("UPDATE runs SET study=? WHERE id=?", (json.dumps(study), run))
+            self._db.execute(
+                "UPDATE runs SET study=?, overrides=? WHERE id=?",
+                (json.dumps(study), json.dumps(overrides), run),
+            )
             for provider, plan in plans.items():
                 self._db.execute(
                     "UPDATE jobs SET plan=? WHERE run=? AND provider=?",
@@ -321,21 +330,28 @@ class Ledger:
                 "UPDATE jobs SET job=? WHERE run=? AND provider=?", (job, run, provider)
             )
 
-    def end_job(self, run: str, provider: str, state: JobState, reason: str) -> None:
-        """Note how a job ended."""
+    def end_job(
+        self, run: str, provider: str, state: JobState, reason: str, ended: float | None = None
+    ) -> None:
+        """Note how a job ended, and when: now, if not said otherwise."""
         with self._transaction():
             self._db.execute(
                 "UPDATE jobs SET state=?, reason=?, ended=? WHERE run=? AND provider=?",
-                (state, reason, time.time(), run, provider),
+                (state, reason, ended or time.time(), run, provider),
             )
+
+    def last_event(self, run: str, provider: str) -> int:
+        """Return the number of a job's last event, 0 if it has none."""
+        ((seq,),) = self._execute(
+            "SELECT coalesce(max(seq), 0) FROM events WHERE run=? AND provider=?", run, provider
+        )
+        return int(seq)
 
     def append(self, run: str, provider: str, *events: Event) -> None:
         """Add events to a job, in one step. Only the process that holds the run may."""
         job = (run, provider)
         if job not in self._last:
-            ((self._last[job],),) = self._execute(
-                "SELECT coalesce(max(seq), 0) FROM events WHERE run=? AND provider=?", *job
-            )
+            self._last[job] = self.last_event(run, provider)
         rows = [
             (*job, seq, type(event).__name__.lower(), json.dumps(vars(event)))
             for seq, event in enumerate(events, start=self._last[job] + 1)

@@ -9,6 +9,7 @@ from cloudtune.yaml_source import is_list, is_map, parse
 
 _SHORT = {"strategy": "name", "early_stopping": "rule"}
 """Blocks that may be written as one word, and the key that the word stands for."""
+_NOTHING = {"", "null", "~"}
 _ONE_OR_MANY = {"objective"}
 """Blocks that may be written as one map where a list can stand."""
 
@@ -16,8 +17,8 @@ _ONE_OR_MANY = {"objective"}
 def apply(word: str, data: dict[str, Any]) -> str:
     """Replace or add one field of a study, and return the field's path.
 
-    The value is read as YAML; an empty one takes the field out. Where names have dots in them, the
-    longest key that exists is meant.
+    The value is read as YAML; an empty one or null takes the field out. Where names have dots in
+    them, the longest key that exists is meant.
 
     Raises:
         StudyError: If the word is not understood or its path leads nowhere.
@@ -26,9 +27,10 @@ def apply(word: str, data: dict[str, Any]) -> str:
     path, equals, text = word.partition("=")
     if not equals or not path:
         raise StudyError([Problem("", "write it as path=value", file=told)])
-    value = _value(text, told)
+    given = text.strip() not in _NOTHING
+    value = _value(text, told) if given else None
     container, key, field = _reach(path.split("."), data, path, told)
-    if text.strip():
+    if given:
         container[key] = value
     elif is_list(container):
         raise StudyError([Problem(path, "an item of a list cannot be taken out", file=told)])
@@ -38,8 +40,6 @@ def apply(word: str, data: dict[str, Any]) -> str:
 
 
 def _value(text: str, told: str) -> Any:
-    if not text.strip():
-        return None
     source = parse(text, told)
     if source.problems:
         raise StudyError(source.problems)

@@ -30,7 +30,7 @@ def prepare(record: RunRecord, overrides: Sequence[str] = (), folder: Path | Non
     wrong = [word for word in overrides if not word.startswith("limits.")]
     if wrong:
         raise UsageError(f"only limits can be changed when a run goes on, not {wrong[0]}")
-    if record.file and Path(record.file).is_file():
+    if record.overrides is not None and record.file and Path(record.file).is_file():
         found = load(record.file, overrides=record.overrides)
         changed = list(differences(_comparable(record.study), _comparable(found.to_json())))
         if changed:
@@ -40,7 +40,8 @@ def prepare(record: RunRecord, overrides: Sequence[str] = (), folder: Path | Non
                 + "\nPut it back to go on, or start a new run. Limits can be raised with --set."
             )
     if overrides:
-        raise_limits(record.id, override(Study.model_validate(record.study), overrides), folder)
+        study = override(Study.model_validate(record.study), overrides)
+        raise_limits(record.id, study, overrides, folder)
 
 
 def differences(before: Any, after: Any, path: str = "") -> Iterator[str]:
@@ -66,4 +67,4 @@ def _listed(value: Any) -> list[Any] | None:
 
 
 def _comparable(study: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in study.items() if key not in {"limits", "description"}}
+    return {key: value for key, value in study.items() if key != "description"}

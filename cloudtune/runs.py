@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,7 +22,7 @@ from cloudtune.events import Event
 from cloudtune.holding import ask_to_stop, hold
 from cloudtune.ledger import JobRecord, Ledger, RunRecord, state_folder
 from cloudtune.managed import ManagedJob
-from cloudtune.planning import Plan, from_json, plan_again
+from cloudtune.planning import Plan, from_json, plan_again, plan_from_facts
 from cloudtune.provider import RunnerPlace
 from cloudtune.results import StudyResult, result_of
 from cloudtune.study import Study
@@ -73,7 +73,8 @@ def create(
     folder: Path | None = None,
     *,
     without: Sequence[Path] = (),
-    overrides: Sequence[str] = (),
+    overrides: Sequence[str] | None = None,
+    saved: bool = False,
 ) -> str:
     """Write a new run to the ledger, with a copy of its source, and return its id.
 
@@ -81,11 +82,13 @@ def create(
         plans: One a provider, all of one run.
         folder: The state folder.
         without: Files in the source folder that do not belong to it, such as the saved plan.
-        overrides: The ``PATH=VALUE`` words with which the study was read from its file.
+        overrides: The ``PATH=VALUE`` words with which the study was read from its file, so that
+            the file can be looked at again when the run goes on; None where it may say otherwise.
+        saved: Whether the plans were shown before, so that nothing may have changed since.
 
     Raises:
         UnsupportedError: If a plan is refused.
-        UsageError: If the run exists, or the source has changed since it was planned.
+        UsageError: If the run exists, or the source of a saved plan has changed.
         LedgerError: If the state folder cannot be used.
     """
     for plan in plans:
@@ -98,17 +101,15 @@ def create(
             raise UsageError(
                 f"run {run} exists: this plan was run before; `cloudtune resume {run}` goes on"
             )
-        bundles = [(plan, *_bundle(plan, [where, *without])) for plan in plans if plan.facts.source]
-        for plan, source, files in bundles:
-            bundle.snapshot(source, files, job_folder(ledger, run, plan.provider) / "source")
+        plans = [_with_source(plan, ledger, [where, *without], saved=saved) for plan in plans]
         ledger.create_run(
             RunRecord(
                 id=run,
                 created=time.time(),
                 name=first.study.name or "study",
                 study=first.study.to_json(),
-                file=str(Path(first.study.file).absolute()) if first.study.file else None,
-                overrides=tuple(overrides),
+                file=first.study.file and str(Path(first.study.file).absolute()),
+                overrides=None if overrides is None else tuple(overrides),
                 base=str(first.facts.base),
                 jobs=tuple(
                     JobRecord(run, plan.provider, plan.to_json(), "pending", "", None, False)
@@ -119,14 +120,20 @@ def create(
     return run
 
 
-def _bundle(plan: Plan, without: Sequence[Path]) -> tuple[Path, list[str]]:
-    """Return the folder and files of a plan's code, if they are what was planned."""
-    source = plan.facts.source
-    assert source is not None
+def _with_source(plan: Plan, ledger: Ledger, without: Sequence[Path], *, saved: bool) -> Plan:
+    """Copy a plan's code into the run's folder; return the plan of what was copied."""
+    source, facts = plan.facts.source, plan.facts
+    if source is None:
+        return plan
     files = bundle.files(source, without)
-    if bundle.fingerprint(source, files) != plan.facts.source_hash:
+    if saved and bundle.fingerprint(source, files) != facts.source_hash:
         raise UsageError(f"{source} has changed since it was planned; plan it again")
-    return source, files
+    target = job_folder(ledger, facts.run_id, plan.provider) / "source"
+    bundle.snapshot(source, files, target)
+    copied = bundle.fingerprint(target, files)
+    if copied == facts.source_hash:
+        return plan
+    return plan_from_facts(plan.study, plan.provider, replace(facts, source_hash=copied))
 
 
 def job_folder(ledger: Ledger, run: str, provider: str) -> Path:
@@ -213,6 +220,7 @@ class _Work:
 def _execute_job(job: JobRecord, inbox: Inbox, shown: _Shown, where: Path) -> Outcome:
     """Run one job; a failure of its provider is its outcome and does not touch other jobs."""
     with Ledger(where) as ledger:
+        before = ledger.last_event(job.run, job.provider)
         ledger.begin_job(job.run, job.provider)
         begun = next(j for j in ledger.run(job.run).jobs if j.provider == job.provider)
         outcome = Outcome("unknown", "it was not brought to an end")
@@ -225,7 +233,9 @@ def _execute_job(job: JobRecord, inbox: Inbox, shown: _Shown, where: Path) -> Ou
         except CloudtuneError as error:
             outcome = Outcome("failed", str(error))
         finally:
-            ledger.end_job(job.run, job.provider, outcome.state, outcome.reason)
+            idle = ledger.last_event(job.run, job.provider) == before
+            ended = job.ended if idle else None
+            ledger.end_job(job.run, job.provider, outcome.state, outcome.reason, ended)
         return outcome
 
 
@@ -273,12 +283,16 @@ def _signals(stop: Callable[[], None]) -> Generator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+
+    def asked(_number: int, _frame: Any) -> None:
+        stop()
+
     names = ["SIGINT", "SIGTERM", "SIGHUP"]
     signals = [getattr(signal, name) for name in names if hasattr(signal, name)]
     before = {each: signal.getsignal(each) for each in signals}
     for each in signals:
         if before[each] is not signal.SIG_IGN:
-            signal.signal(each, lambda *_: stop())
+            signal.signal(each, asked)
     try:
         yield
     finally:
@@ -318,8 +332,16 @@ def stop(run: str | None = None, folder: Path | None = None) -> str:
         return record.id
 
 
-def raise_limits(run: str, study: Study, folder: Path | None = None) -> None:
+def raise_limits(
+    run: str, study: Study, overrides: Sequence[str] = (), folder: Path | None = None
+) -> None:
     """Go on with other limits: replace the study and plans of a run that is not running.
+
+    Args:
+        run: The run's id.
+        study: The study with the new limits.
+        overrides: The ``PATH=VALUE`` words that changed them.
+        folder: The state folder.
 
     Raises:
         UsageError: If anything but the limits differs.
@@ -336,7 +358,7 @@ def raise_limits(run: str, study: Study, folder: Path | None = None) -> None:
             new = plan_again(from_json(job.plan), study)
             new.require()
             plans[job.provider] = new.to_json()
-        ledger.set_study(record.id, study.to_json(), plans)
+        ledger.set_study(record.id, study.to_json(), plans, (*(record.overrides or ()), *overrides))
 
 
 def exit_code(outcomes: Mapping[str, Outcome], found: Sequence[StudyResult]) -> int:

@@ -179,7 +179,7 @@ class Objective(Model):
 class Strategy(Model):
     """How the next trials are chosen."""
 
-    name: StrategyName
+    name: StrategyName = "bayesian"
     seed: Annotated[StrictInt, Field(ge=0, lt=2**32)] | None = Field(
         default=None, description="Makes the choice of trials repeatable."
     )

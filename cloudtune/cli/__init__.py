@@ -38,6 +38,10 @@ def main(args: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         sys.stderr.close()
         code = 1
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        click.echo(f"{place}{error.strerror or error}", err=True)
+        code = 1
     gc.freeze()
     sys.exit(code if isinstance(code, int) else 0)
 

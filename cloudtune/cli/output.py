@@ -115,12 +115,15 @@ def _show(found: list[StudyResult]) -> None:
             shown |= {"trial": trial.number, "state": trial.state.replace("_", " ")}
             for prefix in ("objective.", "parameters."):
                 shown |= {names[key]: row[key] for key in row if key.startswith(prefix)}
-            if trial.started and trial.ended:
-                shown["seconds"] = round(trial.ended - trial.started, 2)
+            if trial.seconds is not None:
+                shown["seconds"] = round(trial.seconds, 2)
             if trial.reason:
                 shown["reason"] = trial.reason
             table.append(shown)
-    show_table(table)
+    last = ("seconds", "reason")
+    columns = dict.fromkeys(name for row in table for name in row if name not in last)
+    columns |= dict.fromkeys(name for name in last if any(name in row for row in table))
+    show_table([{name: row.get(name) for name in columns} for row in table])
 
 
 def _column_names(keys: set[str]) -> dict[str, str]:

@@ -62,7 +62,8 @@ def run(
     for each in plans:
         for note in each.notes:
             click.echo(printable(f"note: {note}"), err=True)
-    run_id = create(plans, without=without, overrides=overrides)
+    saved = bool(without)
+    run_id = create(plans, without=without, overrides=None if saved else overrides, saved=saved)
     if detach:
         _detach(run_id)
         if as_json:

@@ -23,6 +23,10 @@ _BLANK_LETTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 """Characters that count as letters or symbols and show nothing."""
 
 
+_LINE = 200
+"""Characters of a line of a log in a summary."""
+
+
 def printable(line: str) -> str:
     """Return a text as one line that does to a terminal what it seems to do.
 
@@ -116,12 +120,14 @@ def paste_lines(study: Study, trial: Trial, source: str) -> list[str]:
     from cloudtune.trial import command_line, single_dash
 
     call = study.trial.model_dump(include={"script", "module", "command", "arguments"})
-    dashed = single_dash(call, trial.parameters, source)
-    style = {"arguments": study.trial.arguments}
-    words = command_line(style, trial.parameters, {}, "", dashed)
+    values = {**study.constants, **trial.parameters}
+    dashed = single_dash(call, values, source)
+    style = {"arguments": study.trial.arguments, "args": study.trial.args}
+    style |= {"parameters": list(study.parameters)}
+    words = command_line(style, values, {}, "", dashed)
     lines = [f"  as JSON: {json_text(dict(trial.parameters))}"]
     pasted = shlex.join(words)
-    if words and pasted == printable(pasted):
+    if words and "{{" not in pasted and pasted == printable(pasted):
         lines.append(f"  as words: {pasted}")
     return lines
 
@@ -169,7 +175,12 @@ def summary_lines(result: StudyResult, folder: str) -> list[str]:
         lines += [f"  {name}: {text(value)}" for name, value in best.parameters.items()]
         lines += paste_lines(study, best, f"{folder}/{result.provider}/source")
     else:
-        lines.append("no trial measured the objective")
+        measured = any(trial.objective is not None for trial in trials)
+        lines.append(
+            "no trial that measured the objective completed"
+            if measured
+            else "no trial measured the objective"
+        )
     failed = [trial for trial in trials if trial.state == "failed"]
     lines += failure_lines(result.run, failed)
     lines.append(f"run {result.run}; everything is in {folder}")
@@ -186,7 +197,7 @@ def failure_lines(run: str, failed: Sequence[Trial]) -> list[str]:
         first = trials[0]
         count = f"{len(trials)} trials" if len(trials) > 1 else f"trial {first.number}"
         lines.append(f"failed: {count}: {reason}")
-        lines += [f"  | {line}" for line in first.log_tail.splitlines()[-3:]]
+        lines += [f"  | {line[:_LINE]}" for line in first.log_tail.splitlines()[-3:]]
         lines.append(f"  more: cloudtune logs {run} {first.number}")
     return [printable(line) for line in lines]
 

@@ -42,6 +42,7 @@ def lookup(
         "absent_files": [name for name in files if source and not (source / name).is_file()],
         "unset": sorted({name for name in needed if name not in os.environ}),
         "price_per_second": settings.prices.hour.amount / 3600 if settings.prices else None,
+        "currency": settings.prices.hour.currency if settings.prices else None,
     }
 
 

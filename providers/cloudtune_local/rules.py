@@ -87,7 +87,7 @@ def _resources(fitted: Fitted, own: Any) -> Iterator[Finding | Note]:
         )
 
 
-def _cost(fitted: Fitted, settings: LocalSettings) -> Iterator[Finding]:
+def _cost(fitted: Fitted, settings: LocalSettings) -> Iterator[Finding | Note]:
     budget = fitted.study.limits.max_cost
     if budget is None:
         return
@@ -103,4 +103,17 @@ def _cost(fitted: Fitted, settings: LocalSettings) -> Iterator[Finding]:
             "refused",
             "limits.max_cost",
             f"the budget is in {budget.currency} and the price in {settings.prices.hour.currency}",
+        )
+    else:
+        parallel = fitted.study.limits.parallel_trials or 1
+        longest = fitted.study.limits.trial_timeout
+        late = (
+            f"by up to {longest / 3600 * parallel * settings.prices.hour.amount:.3g} "
+            f"{budget.currency}"
+            if longest
+            else "by what they cost, which trial_timeout would bound"
+        )
+        yield Note(
+            "limits.max_cost",
+            f"costs count when a trial ends: what then runs may exceed the budget {late}",
         )

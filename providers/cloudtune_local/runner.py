@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from threading import Lock
 
 from cloudtune.events import Ended, Measured, Started
 from cloudtune.execution import keeper
 from cloudtune.execution.metrics import BadMetrics, Reports, Steps
-from cloudtune.execution.process import Processes, ProcessSpec
+from cloudtune.execution.process import Processes
+from cloudtune.execution.watch import ProcessSpec
 from cloudtune.provider import Json, RunnerPlace
 from cloudtune_local.contract import LocalContract, trial_folder
 
@@ -80,6 +83,9 @@ class LocalRunner:
     def _tell(self, event: Measured | Ended) -> None:
         if isinstance(event, Ended):
             self._slots.give_back(event.number)
+            folder = trial_folder(self._place.folder, event.number)
+            made = str(folder.output) if Path(folder.output).is_dir() else None
+            event = replace(event, log=str(folder.log), artifacts=made)
         self._place.emit(event)
 
     def _reported(self, number: int) -> list[Measured]:

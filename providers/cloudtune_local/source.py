@@ -31,7 +31,7 @@ class Source:
         Raises:
             OSError: If something cannot be read or written.
         """
-        os.mkdir(target)  # noqa: PTH102 - here microseconds count
+        os.mkdir(target, 0o700)  # noqa: PTH102 - here microseconds count
         for name, make in self._entries:
             make(f"{target}/{name}")
 

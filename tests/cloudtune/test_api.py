@@ -95,6 +95,23 @@ def test_a_run_in_the_background_is_stopped_and_resumed(tmp_path: Path) -> None:
         run.stop()
 
 
+def test_a_source_that_changes_meanwhile_is_run_as_it_was_copied(tmp_path: Path) -> None:
+    plan = cloudtune.plan(study())
+    (tmp_path / "train.log").write_text("a file that grows", "utf-8")
+    run = runs.create([plan])
+    runs.execute(run)
+    (result,) = runs.results(run)
+    assert result.state == "completed"
+    assert result.source_hash != plan.facts.source_hash
+
+
+def test_a_saved_plan_runs_what_was_planned_or_nothing(tmp_path: Path) -> None:
+    plan = cloudtune.plan(study())
+    (tmp_path / "train.log").write_text("a file that grows", "utf-8")
+    with pytest.raises(cloudtune.UsageError, match="has changed since it was planned"):
+        runs.create([plan], saved=True)
+
+
 def test_an_observer_that_fails_ends_no_run() -> None:
     class Broken:
         def begin(self, plan: object, events: object) -> None: ...

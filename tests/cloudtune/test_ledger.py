@@ -148,8 +148,9 @@ USES: dict[str, Callable[[Ledger], object]] = {
     "has": lambda ledger: ledger.has("abc"),
     "runs": lambda ledger: ledger.runs(),
     "run": lambda ledger: ledger.run("abc"),
-    "set_study": lambda ledger: ledger.set_study("abc", {}, {"local": {}}),
+    "set_study": lambda ledger: ledger.set_study("abc", {}, {"local": {}}, []),
     "begin_job": lambda ledger: ledger.begin_job("abc", "local"),
+    "last_event": lambda ledger: ledger.last_event("abc", "local"),
     "name_job": lambda ledger: ledger.name_job("abc", "local", "job"),
     "end_job": lambda ledger: ledger.end_job("abc", "local", "failed", "reason"),
     "append": lambda ledger: ledger.append("abc", "local", Started(2, 2.0, {})),
@@ -157,7 +158,7 @@ USES: dict[str, Callable[[Ledger], object]] = {
     "events": lambda ledger: list(ledger.events("abc", "local")),
     "remove": lambda ledger: ledger.remove("abc"),
 }
-WRITES = set(USES) - {"has", "runs", "run", "events"}
+WRITES = set(USES) - {"has", "runs", "run", "events", "last_event"}
 
 
 def test_every_method_is_used_below() -> None:
@@ -198,7 +199,7 @@ def test_an_interrupted_write_leaves_nothing_behind(tmp_path: Path) -> None:
     with Ledger(tmp_path, create=True) as ledger:
         ledger.create_run(record("abc"))
         with pytest.raises(TypeError):
-            ledger.set_study("abc", {"name": "other"}, {"local": {"not": object()}})
+            ledger.set_study("abc", {"name": "other"}, {"local": {"not": object()}}, [])
         assert ledger.run("abc") == record("abc")
         ledger.end_job("abc", "local", "failed", "")
 

@@ -240,6 +240,33 @@ def test_resume_refuses_a_changed_study_and_says_what_changed(
     assert "9" in told
     assert "8" in told
     assert "only limits" in cloudtune("resume", "--set", "strategy=grid", code=1).stderr
+    rewrite(tmp_path, "max_trials: 4", "max_trials: 8")
+    assert "limits.max_trials: 4 became 8" in cloudtune("resume", code=1).stderr
+    rewrite(tmp_path, "max_trials: 4", "max_trials: 4")
+    for limit in (5, 6):
+        cloudtune("resume", "--set", f"limits.max_trials={limit}")
+    cloudtune("resume")
+    assert json.loads(cloudtune("status", "--json").stdout)[0]["trials"] == {"completed": 6}
+
+
+def test_resuming_what_has_ended_changes_nothing(cloudtune: Cloudtune) -> None:
+    cloudtune("run", "study.yaml")
+    before = cloudtune("results", "--json").stdout
+    cloudtune("resume")
+    assert cloudtune("results", "--json").stdout == before
+
+
+def test_a_file_that_cannot_be_written_is_one_line(cloudtune: Cloudtune) -> None:
+    told = cloudtune("plan", "study.yaml", "-o", "/nowhere/plan.json", code=1).stderr
+    assert told.startswith("/nowhere/plan.json: ")
+    assert len(told.splitlines()) == 1
+
+
+def test_a_limit_is_taken_out_and_a_strategy_needs_no_name(cloudtune: Cloudtune) -> None:
+    words = ["--set", "limits.parallel_trials=null", "--set", "strategy=", "--json"]
+    (plan,) = json.loads(cloudtune("plan", "study.yaml", *words, "--set", "strategy.seed=9").stdout)
+    assert plan["study"]["limits"] == {"max_trials": 4}
+    assert plan["facts"]["seed"] == 9
 
 
 def test_resume_goes_on_with_the_source_as_it_was(cloudtune: Cloudtune, tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ import pytest
 
 from cloudtune.events import Ended, Measured
 from cloudtune.execution import keeper
-from cloudtune.execution.process import Processes, ProcessSpec
+from cloudtune.execution.process import Processes
+from cloudtune.execution.watch import ProcessSpec
 
 
 class Bench:

@@ -22,7 +22,8 @@ ENGINE = """
 import os, sys, threading
 from pathlib import Path
 from queue import SimpleQueue
-from cloudtune.execution.process import Processes, ProcessSpec
+from cloudtune.execution.process import Processes
+from cloudtune.execution.watch import ProcessSpec
 
 inbox = SimpleQueue()
 processes = Processes(inbox.put, sys.argv[1], grace=0.3)

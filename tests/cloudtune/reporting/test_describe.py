@@ -118,7 +118,8 @@ def test_what_can_be_pasted_is_whole_or_left_out() -> None:
     (line,) = describe.paste_lines(evil_study(), best, "source")
     assert json.loads(line.partition(": ")[2]) == {"x": EVIL}
     plain = Trial("t", 1, "completed", {"x": "it's fine"})
-    assert len(describe.paste_lines(evil_study(), plain, "source")) == 2
+    harmless = evil_study().model_copy(update={"constants": {}})
+    assert len(describe.paste_lines(harmless, plain, "source")) == 2
 
 
 def test_tables_do_not_disturb_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
