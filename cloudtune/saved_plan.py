@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cloudtune.capabilities import Mode
 from cloudtune.errors import StudyError, UsageError
+from cloudtune.ledger import state_folder
 from cloudtune.provider import Facts, Json, Parent
 from cloudtune.space import Value
 from cloudtune.study import Study
@@ -46,6 +48,8 @@ class SavedPlan(BaseModel):
     file: str | None
     facts: _SavedFacts
     request: dict[str, Any]
+    state: str | None = None
+    """The state folder that the run belongs to, where the plan was saved in a file."""
 
     def made_study(self) -> Study:
         """Return the study.
@@ -94,7 +98,8 @@ def read_plans(file: Path) -> list[Json] | None:
     """Return what a file of plans holds, or None if it holds none: it may be a study.
 
     Raises:
-        UsageError: If it holds a list of something else, of nothing, or of several runs.
+        UsageError: If it holds a list of something else, of nothing, or of several runs, or if its
+            run belongs to another state folder of this machine, where it may have been run.
     """
     try:
         held: Any = json.loads(file.read_bytes())
@@ -110,6 +115,12 @@ def read_plans(file: Path) -> list[Json] | None:
         raise UsageError(f"{file} holds no plan; {_HOW}")
     if len({plan.run for plan in plans}) > 1 or len({p.provider for p in plans}) < len(plans):
         raise UsageError(f"{file} must hold the plans of one run, one a provider; {_HOW}")
+    state = plans[0].state
+    if state and Path(state) != state_folder() and Path(state).parent.is_dir():
+        raise UsageError(
+            f"the run of {file} belongs to {state}: run it where it was planned, "
+            f"or with CLOUDTUNE_HOME={shlex.quote(state)}"
+        )
     return listed
 
 

@@ -99,10 +99,14 @@ def plan(
     from cloudtune.planning import plan_run
 
     loaded = load(study, overrides=overrides)
+    from cloudtune.ledger import state_folder
+
     plans = plan_run(loaded, on or ["local"], without=[output] if output else [])
     _show_plans(plans, strict=strict, as_json=as_json, brief=False)
     if output:
-        output.write_text(json.dumps([p.to_json() for p in plans], indent=2) + "\n", "utf-8")
+        state = {"state": str(state_folder())}
+        held = [p.to_json() | state for p in plans]
+        output.write_text(json.dumps(held, indent=2) + "\n", "utf-8")
         click.echo(f"Saved to {output}; run it with: cloudtune run {output}", err=True)
 
 

@@ -126,6 +126,22 @@ def test_a_saved_plan_runs_once(cloudtune: Cloudtune, tmp_path: Path) -> None:
     assert len(json.loads(cloudtune("status", "--json").stdout)) == 1
 
 
+def test_a_saved_plan_makes_no_second_run_elsewhere(cloudtune: Cloudtune, tmp_path: Path) -> None:
+    cloudtune("plan", "study.yaml", "-o", "plan.json")
+    other = tmp_path / "other"
+    done = subprocess.run(
+        [sys.executable, "-m", "cloudtune", "run", str(tmp_path / "plan.json")],
+        cwd=tmp_path,
+        env={**os.environ, "CLOUDTUNE_HOME": str(other)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert f"CLOUDTUNE_HOME={tmp_path / '.cloudtune'}" in done.stderr
+    assert not other.exists()
+
+
 def test_a_plan_whose_source_has_changed_is_refused(cloudtune: Cloudtune, tmp_path: Path) -> None:
     cloudtune("plan", "study.yaml", "-o", "plan.json")
     (tmp_path / "train.py").write_text(SCRIPT + "\n", "utf-8")
