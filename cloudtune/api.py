@@ -16,14 +16,14 @@ from cloudtune.results import StudyResult, Trial
 from cloudtune.study import Study
 
 
-def plan(study: Study, on: str = "local") -> Plan:
-    """Return what would be sent to a provider for a study; nothing is sent.
+def plan(study: Study, on: str = "local", *, emulate: bool = False) -> Plan:
+    """Return what would be sent to a provider, or to its emulator; nothing is sent.
 
     Raises:
         UsageError: If there is no such provider.
         StudyError: If the provider's settings in the study are wrong.
     """
-    return planning.plan(study, on)
+    return planning.plan(study, on, emulated=emulate)
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,13 @@ class Run:
         return self
 
 
-def run(study: Study | Plan, on: str | Sequence[str] = "local", *, show: bool = True) -> Run:
+def run(
+    study: Study | Plan,
+    on: str | Sequence[str] = "local",
+    *,
+    emulate: bool = False,
+    show: bool = True,
+) -> Run:
     """Run a study, or a plan as it is, and return when all jobs ended.
 
     Ctrl-C, or the notebook's stop button, ends it gracefully; the handle is still returned.
@@ -133,21 +139,24 @@ def run(study: Study | Plan, on: str | Sequence[str] = "local", *, show: bool = 
     Args:
         study: What to run.
         on: One provider or several.
+        emulate: Run on the services' emulators on this machine.
         show: Whether progress is shown.
 
     Raises:
         UnsupportedError: If a provider cannot run the study.
     """
-    return _created(study, on)._execute(show=show)  # pyright: ignore[reportPrivateUsage]
+    made = _created(study, on, emulate=emulate)
+    return made._execute(show=show)  # pyright: ignore[reportPrivateUsage]
 
 
-def start(study: Study | Plan, on: str | Sequence[str] = "local") -> Run:
+def start(study: Study | Plan, on: str | Sequence[str] = "local", *, emulate: bool = False) -> Run:
     """Start a run in the background of this process and return at once.
 
     Raises:
         UnsupportedError: If a provider cannot run the study.
     """
-    return _created(study, on)._execute_apart()  # pyright: ignore[reportPrivateUsage]
+    made = _created(study, on, emulate=emulate)
+    return made._execute_apart()  # pyright: ignore[reportPrivateUsage]
 
 
 def resume(run: str | None = None, *, show: bool = True) -> Run:
@@ -164,8 +173,8 @@ def resume(run: str | None = None, *, show: bool = True) -> Run:
     return Run(record.id)._execute(show=show)  # pyright: ignore[reportPrivateUsage]
 
 
-def _created(study: Study | Plan, on: str | Sequence[str]) -> Run:
+def _created(study: Study | Plan, on: str | Sequence[str], *, emulate: bool) -> Run:
     if isinstance(study, Plan):
         return Run(runs.create([study], saved=True))
     names = [on] if isinstance(on, str) else on
-    return Run(runs.create(planning.plan_run(study, names)))
+    return Run(runs.create(planning.plan_run(study, names, emulated=emulate)))

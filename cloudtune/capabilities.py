@@ -45,12 +45,15 @@ class ModeCapabilities:
     """The scales that each parameter type can have; a type that is not here is not known."""
     steps: bool
     """Whether float and int ranges may have a step other than the whole numbers."""
-    conditions: bool
+    conditions: Literal["none", "one_root", "tree"]
+    """Which it can hold; ``one_root``: those that all hang on one categorical or bool parameter."""
     text_only: bool
     """Whether every value reaches the script, and comes back, as text."""
     single_values: bool
     """Whether a parameter may have one value alone."""
     strategies: frozenset[str]
+    grid_of_values: bool
+    """Whether a grid takes nothing but lists of values."""
     methods: frozenset[str]
     seeds: bool
     objectives: int
@@ -98,10 +101,11 @@ DRIVEN = ModeCapabilities(
         "bool": frozenset[str](),
     },
     steps=True,
-    conditions=True,
+    conditions="tree",
     text_only=False,
     single_values=True,
     strategies=frozenset({"random", "grid", "bayesian", "hyperband", "genetic", "list"}),
+    grid_of_values=False,
     methods=frozenset({"uniform", "sobol", "tpe", "gp", "cmaes", "nsga2", "nsga3"}),
     seeds=True,
     objectives=1_000,

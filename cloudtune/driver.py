@@ -165,13 +165,21 @@ class Driver:
         return outcome
 
     def _close_interrupted(self, runner: TrialRunner) -> None:
-        """End the trials that an earlier process left running; their parameters are asked again."""
+        """Follow or end the trials that an earlier process left running.
+
+        The parameters of those that are ended are asked again.
+        """
         left = [trial for trial in self._trials.all() if trial.state == "running"]
         if not left:
             return
-        self._emit(*runner.recover({t.number: len(t.measurements) for t in left}))
-        seen = self._last_time
-        self._emit(*(Ended(t.number, seen, "cancelled", "cloudtune was killed") for t in left))
+        found = runner.recover({t.number: len(t.measurements) for t in left})
+        self._emit(*found.measured)
+        for trial in left:
+            if trial.number in found.running:
+                self._running[trial.number] = self._due(trial.number, runner)
+            else:
+                seen = self._last_time
+                self._emit(Ended(trial.number, seen, "cancelled", "cloudtune was killed"))
 
     def _fill(self, runner: TrialRunner) -> None:
         while self._outcome is None and len(self._running) < (self._limits.parallel_trials or 1):
@@ -179,11 +187,16 @@ class Driver:
             if started is None:
                 return
             self._emit(started)
-            limit = self._limits.trial_timeout
-            left = limit - self._used.get(started.number, 0.0) if limit else math.inf
-            self._running[started.number] = time.monotonic() + left
+            self._running[started.number] = self._due(started.number, runner)
             self._write()
             runner.start(started)
+
+    def _due(self, number: int, runner: TrialRunner) -> float:
+        """Return when a trial that is started now has used up its time."""
+        limit = self._limits.trial_timeout
+        if limit is None or runner.times_trials:
+            return math.inf
+        return time.monotonic() + limit - self._used.get(number, 0.0)
 
     def _next(self) -> Started | None:
         if self._again:
@@ -247,7 +260,8 @@ class Driver:
             return
         took = event.time - start.time
         self._used[event.number] = self._used.get(event.number, 0.0) + took
-        self._spent += took * (self._price or 0.0)
+        billed = took if event.billed_seconds is None else event.billed_seconds
+        self._spent += billed * (self._price or 0.0)
         if event.state == "cancelled":
             self._counted -= 1
             self._again.append(start)

@@ -66,6 +66,10 @@ class Ended:
     """Where what it printed is."""
     artifacts: str | None = None
     """Where what it produced is."""
+    billed_seconds: float | None = None
+    """What the service counts for this start, where it says so."""
+    machine: str | None = None
+    """What it ran on, as the service calls it."""
 
 
 Event = Started | Measured | Ended

@@ -7,14 +7,14 @@ the same definitions and with the same function, so that script and result canno
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set, Sized
 from dataclasses import dataclass, replace
 from typing import Any
 
 from cloudtune import trial
 from cloudtune.capabilities import Capabilities, Finding, Mode, ModeCapabilities, Note
 from cloudtune.fit_parameter import fit_parameter
-from cloudtune.settled import Settled, settle
+from cloudtune.settled import Settled, one_root, settle
 from cloudtune.space import Node, Space, Value, count_of, nodes_of, value_at
 from cloudtune.study import (
     CategoricalParameter,
@@ -42,6 +42,8 @@ class Fitted:
     """The keys of the nodes whose step was dropped, so that values between will come back."""
     flattened: bool
     """Whether inactive parameters are tuned too and must be withheld from the script."""
+    root: str | None
+    """The parameter on which all conditions hang, where the provider takes a definition a value."""
     findings: tuple[Finding, ...]
     notes: tuple[Note, ...]
 
@@ -63,7 +65,9 @@ def fit(study: Study, capabilities: Capabilities, mode: Mode) -> Fitted:
     settled = _settled(study, able)
     nodes = [node for node in nodes_of(study) if node.key in settled.when]
     notes += _never_active(study, settled)
-    flatten = not able.conditions and any(settled.when[node.key] for node in nodes)
+    conditional = any(settled.when[node.key] for node in nodes)
+    root = one_root(study, nodes, settled) if able.conditions == "one_root" else None
+    flatten = conditional and able.conditions != "tree" and root is None
     single = set[str]()
     if not able.single_values:
         single = {node.key for node in nodes if count_of(node.parameter) == 1}
@@ -77,7 +81,8 @@ def fit(study: Study, capabilities: Capabilities, mode: Mode) -> Fitted:
             fixed[name] = value_at(node.parameter, 0)
             notes.append(Note(path, f"has one value and is sent to {who} as a constant"))
         else:
-            fitted = fit_parameter(node.parameter, path, able, who)
+            in_a_grid = study.strategy.name == "grid"
+            fitted = fit_parameter(node.parameter, path, able, who, in_a_grid=in_a_grid)
             findings += fitted.findings
             notes += fitted.notes
             if fitted.parameter is not None:
@@ -87,32 +92,12 @@ def fit(study: Study, capabilities: Capabilities, mode: Mode) -> Fitted:
                 if _lost_its_step(node.parameter, parameter):
                     stepless.add(node.key)
             if node.key in settled.open and not flatten:
-                parent = settled.open[node.key]
-                reason = (
-                    f"{who} takes a definition of one value as a constant, and this condition on "
-                    f"{parent} needs it beside others; give {parent} one definition"
-                )
-                findings.append(Finding("refused", f"{path}.when.{parent}", reason))
+                findings.append(_undecided(path, settled.open[node.key], who))
         findings += _name_findings(node, name, path, able, who)
     if flatten:
         first = next(node for node in nodes if settled.when[node.key])
-        findings.append(
-            Finding(
-                "approximated",
-                f"{_path(study, first)}.when",
-                f"{who} has no conditions: all parameters are tuned, inactive ones are withheld "
-                "from the script and left out of the results",
-            )
-        )
-    if able.max_parameters and len(parameters) > able.max_parameters.value:
-        findings.append(
-            Finding(
-                "refused",
-                "parameters",
-                f"{len(parameters)} parameters, and {who} takes at most "
-                f"{able.max_parameters.value}",
-            )
-        )
+        findings.append(_flattened(_path(study, first), who))
+    findings += _too_many(parameters, able, who)
     limits, more = _fit_limits(study, capabilities, able)
     findings += more
     rest, more = _fit_rest(study, able, who)
@@ -124,6 +109,7 @@ def fit(study: Study, capabilities: Capabilities, mode: Mode) -> Fitted:
         fixed=fixed,
         stepless=stepless,
         flattened=flatten,
+        root=root,
         findings=tuple(findings),
         notes=tuple(notes),
     )
@@ -179,6 +165,30 @@ def _auto_decided(able: ModeCapabilities) -> ModeCapabilities:
     return replace(able, parameters=known)
 
 
+def _flattened(path: str, who: str) -> Finding:
+    return Finding(
+        "approximated",
+        f"{path}.when",
+        f"{who} has no conditions like these: all parameters are tuned, inactive ones are withheld "
+        "from the script and left out of the results",
+    )
+
+
+def _undecided(path: str, parent: str, who: str) -> Finding:
+    reason = (
+        f"{who} takes a definition of one value as a constant, and this condition on {parent} "
+        f"needs it beside others; give {parent} one definition"
+    )
+    return Finding("refused", f"{path}.when.{parent}", reason)
+
+
+def _too_many(parameters: Sized, able: ModeCapabilities, who: str) -> Iterator[Finding]:
+    most = able.max_parameters
+    if most and len(parameters) > most.value:
+        reason = f"{len(parameters)} parameters, and {who} takes at most {most.value}"
+        yield Finding("refused", "parameters", reason)
+
+
 def _lost_its_step(before: Parameter, after: Parameter) -> bool:
     return (
         isinstance(before, FloatParameter | IntParameter)
@@ -190,7 +200,7 @@ def _lost_its_step(before: Parameter, after: Parameter) -> bool:
 
 def _settled(study: Study, able: ModeCapabilities) -> Settled:
     space = Space.of(study)
-    if able.conditions and able.single_values:
+    if able.conditions == "tree" and able.single_values:
         return Settled({node.key: node.when for node in space.nodes}, {})
     return settle(space)
 

@@ -35,7 +35,9 @@ class Fit:
         )
 
 
-def fit_parameter(parameter: Parameter, path: str, able: ModeCapabilities, who: str) -> Fit:
+def fit_parameter(
+    parameter: Parameter, path: str, able: ModeCapabilities, who: str, *, in_a_grid: bool = False
+) -> Fit:
     """Return what a provider can hold of a parameter, with every finding.
 
     Args:
@@ -43,12 +45,31 @@ def fit_parameter(parameter: Parameter, path: str, able: ModeCapabilities, who: 
         path: Where it stands in the study.
         able: What the provider can do.
         who: The provider's title.
+        in_a_grid: Whether it is searched by a grid.
     """
     fitted = Fit(parameter)
+    if in_a_grid and able.grid_of_values:
+        fitted = _listed(fitted, parameter, path, able, who)
     for step in (_fit_step, _fit_type, _fit_scale, _fit_values):
         if fitted.parameter is not None:
             fitted = step(fitted, fitted.parameter, path, able, who)
     return fitted
+
+
+def _listed(fitted: Fit, parameter: Parameter, path: str, able: ModeCapabilities, who: str) -> Fit:
+    if isinstance(parameter, CategoricalParameter):
+        return fitted
+    count = count_of(parameter)
+    most = able.max_values.value if able.max_values else 1_000
+    if count is None or count > most:
+        reason = f"a grid of {who} takes lists of at most {most} values; give a step, or values"
+        return fitted.then(None, Finding("refused", path, reason))
+    return fitted.then(
+        CategoricalParameter(
+            type="categorical", values=list(values_of(parameter) or ()), when=parameter.when
+        ),
+        Note(path, f"a grid of {who} takes lists: sent as its {count} values"),
+    )
 
 
 def _fit_step(

@@ -16,8 +16,8 @@ from cloudtune.errors import ProviderError
 from cloudtune.events import Ended, Event, Measured, Started
 from cloudtune.fit import Fitted, restore
 from cloudtune.planning import Plan
-from cloudtune.provider import JobClient, JobRef, RawTrial
-from cloudtune.results import Trials
+from cloudtune.provider import JobClient, JobRef, JobStatus, RawTrial
+from cloudtune.results import Trial, Trials
 from cloudtune.space import Value
 
 _FINAL = {"completed", "stopped_early", "failed", "cancelled"}
@@ -45,6 +45,8 @@ class ManagedJob:
         """To end the job; the service has not taken note of it yet."""
         self._given_up = False
         """Whether the user wants to leave, even with the service out of reach."""
+        self._budget_reached = ""
+        """Why the job is to end, once it has cost what it may."""
         self._trouble: ProviderError | None = None
         """Why the service could not be reached when it was last asked."""
         self._pause = 0.0
@@ -63,13 +65,20 @@ class ManagedJob:
             named: Writes to the ledger what the service calls the job.
 
         Raises:
-            ProviderError: If the service refuses or cannot be reached.
+            ProviderError: If the service refuses the job.
         """
         ref = JobRef(self._plan.provider, job) if job else self._submitted(client)
         if isinstance(ref, Outcome):
             return ref
         if job is None:
             named(ref.id)
+        try:
+            return self._followed(client, ref)
+        except ProviderError as error:
+            self._trouble = error
+            return self._unknown(f"the job {ref.id} may go on there")
+
+    def _followed(self, client: JobClient, ref: JobRef) -> Outcome:
         while not self._left_alone():
             self._trouble = None
             if self._wish:
@@ -81,9 +90,26 @@ class ManagedJob:
                 told = changes(self._plan.provider, self._trials, self._plan.fitted, status.trials)
                 self._emit(told)
                 if status.state in _FINAL:
-                    return Outcome(status.state, status.reason)
+                    return self._ended(status)
+                self._keep_budget()
             self._rest(client.poll_seconds)
         return self._unknown(f"the job {ref.id} may go on there")
+
+    def _ended(self, status: JobStatus) -> Outcome:
+        if status.state == "cancelled" and self._budget_reached:
+            return Outcome("completed", self._budget_reached)
+        return Outcome(status.state, status.reason)
+
+    def _keep_budget(self) -> None:
+        """Ask for an end once the trials, running ones so far among them, have cost enough."""
+        budget, price = self._plan.fitted.study.limits.max_cost, self._plan.facts.price_per_second
+        if budget is None or price is None or self._budget_reached:
+            return
+        now = time.time()
+        spent = price * sum(_billed(trial, now) for trial in self._trials.all())
+        if spent >= budget.amount:
+            self._budget_reached = f"the cost reached {budget}"
+            self._wish = StopRequest(self._budget_reached)
 
     def _submitted(self, client: JobClient) -> JobRef | Outcome:
         """Return the job under its name, made unless it is there, or how it ended without one.
@@ -146,6 +172,15 @@ class ManagedJob:
             self._observe(event)
 
 
+def _billed(trial: Trial, now: float) -> float:
+    """Return the seconds of a trial that count, as far as that is known now."""
+    if trial.billed_seconds is not None:
+        return trial.billed_seconds
+    if trial.started is None:
+        return 0.0
+    return max(0.0, (trial.ended or now) - trial.started)
+
+
 def changes(provider: str, known: Trials, fitted: Fitted, told: Sequence[RawTrial]) -> list[Event]:
     """Return the events between what is known of a job's trials and what its service tells now.
 
@@ -172,7 +207,19 @@ def changes(provider: str, known: Trials, fitted: Fitted, told: Sequence[RawTria
         ]
         ended = trial is not None and trial.state in _FINAL
         if raw.state in _FINAL and not ended:
-            found.append(Ended(raw.number, raw.ended or now, raw.state, raw.reason, word=raw.word))
+            found.append(
+                Ended(
+                    raw.number,
+                    raw.ended or now,
+                    raw.state,
+                    raw.reason,
+                    word=raw.word,
+                    log=raw.log,
+                    artifacts=raw.artifacts,
+                    billed_seconds=raw.billed_seconds,
+                    machine=raw.machine,
+                )
+            )
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cloudtune.capabilities import Finding, Note
+from cloudtune.capabilities import Finding, Mode, Note
 from cloudtune.provider import Facts
 from cloudtune.search.methods import heeds_earlier_trials
 from cloudtune.space import Space
@@ -42,6 +42,20 @@ _NEEDED = {"gp": ("torch", "gp"), "cmaes": ("cmaes", "samplers"), "sobol": ("sci
 def of_our_engine(study: Study) -> list[Finding]:
     """Return what holds wherever cloudtune chooses the trials."""
     return [*_not_installed(study), *_without_effect(study)]
+
+
+def of_others(study: Study, provider: str, mode: Mode) -> list[Finding]:
+    """Return what a warm start names that this job cannot learn from."""
+    found: list[Finding] = []
+    for name in study.warm_start.from_ if study.warm_start else []:
+        who, colon, _ = name.partition(":")
+        if colon and mode == "driven":
+            reason = f"{name}: a driven job learns from runs that cloudtune started, by their ids"
+            found.append(Finding("dropped", "warm_start.from", reason))
+        elif colon and who != provider:
+            reason = f"{name} is another service's job, which this one knows nothing of"
+            found.append(Finding("dropped", "warm_start.from", reason))
+    return found
 
 
 def _without_effect(study: Study) -> list[Finding]:

@@ -15,16 +15,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cloudtune import bundle, registry
+from cloudtune import bundle, native, registry
 from cloudtune.capabilities import Finding, Mode, Note
+from cloudtune.cost import Estimate, estimate
 from cloudtune.errors import Problem, StudyError, UnsupportedError, UsageError
 from cloudtune.fit import Fitted, fit
 from cloudtune.ledger import new_run_id, state_folder
-from cloudtune.needs import lacking, of_our_engine, worth_knowing
-from cloudtune.provider import Facts, Json, Provider, ProviderSettings
+from cloudtune.needs import lacking, of_others, of_our_engine, worth_knowing
+from cloudtune.provider import CloudSettings, Facts, Json, Provider, ProviderSettings
 from cloudtune.saved_plan import FORMAT, saved_plan
 from cloudtune.study import Study
-from cloudtune.warm_start import parents
+from cloudtune.warm_start import parent_jobs, parents
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,13 @@ class Plan:
     def study(self) -> Study:
         """The study as it was written."""
         return self.fitted.original
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """What the job may cost; None where its price is not known, or where it is emulated."""
+        if self.facts.emulated:
+            return None
+        return estimate(self.fitted.study.limits, self.facts)
 
     @property
     def refused(self) -> tuple[Finding, ...]:
@@ -82,11 +90,14 @@ class Plan:
                 "parents": [vars(parent) for parent in self.facts.parents],
                 "source_hash": self.facts.source_hash,
                 "own": dict(self.facts.own),
+                "parent_jobs": list(self.facts.parent_jobs),
+                "emulated": self.facts.emulated,
             },
             "request": self.request,
             "findings": [vars(finding) for finding in self.findings],
             "notes": [vars(note) for note in self.notes],
             "unattended": self.unattended,
+            "estimate": vars(self.estimate) if self.estimate else None,
         }
 
 
@@ -98,6 +109,7 @@ def plan(
     run_id: str | None = None,
     seed: int | None = None,
     without: Sequence[Path] = (),
+    emulated: bool = False,
 ) -> Plan:
     """Return what would be sent to a provider for a study.
 
@@ -108,12 +120,17 @@ def plan(
         run_id: The id of the run that this belongs to; a new one when left out.
         seed: Used where the study names none; a random one when left out.
         without: Files in the source folder that do not belong to it, such as this plan once saved.
+        emulated: Plan for the emulator, where the provider reaches a service. What the study does
+            not say of the service (account, image) has a stand-in then.
 
     Raises:
-        UsageError: If there is no such provider.
+        UsageError: If there is no such provider, or it is a service without an emulator.
         StudyError: If the provider's settings in the study are wrong.
     """
     provider = registry.get(on)
+    emulated = emulated and issubclass(provider.settings, CloudSettings)
+    if emulated and provider.emulator is None:
+        raise UsageError(f"there is no emulator of {on}; leave --emulate out")
     settings = settings_of(study, on, provider)
     folder = (base or (Path(study.file).parent if study.file else Path.cwd())).absolute()
     run = run_id or new_run_id()
@@ -128,18 +145,23 @@ def plan(
         source=source,
         source_hash=_fingerprint(source, without) if source else None,
         parents=parents(study),
-        own=provider.lookup(study, settings, folder, source),
+        parent_jobs=parent_jobs(study, on),
+        emulated=emulated,
     )
+    facts = replace(facts, own=provider.lookup(study, settings, facts))
     return _plan(study, on, provider, settings, facts)
 
 
-def plan_run(study: Study, on: Sequence[str], *, without: Sequence[Path] = ()) -> list[Plan]:
+def plan_run(
+    study: Study, on: Sequence[str], *, without: Sequence[Path] = (), emulated: bool = False
+) -> list[Plan]:
     """Return the plans of one run, one a provider, all with the same seed.
 
     Args:
         study: What to run.
         on: The names of the providers; one that is named twice gets one plan.
         without: Files in the source folder that do not belong to it, such as the saved plans.
+        emulated: Plan for the emulators of those that reach a service.
 
     Raises:
         UsageError: If none is named, or there is no such provider.
@@ -151,7 +173,16 @@ def plan_run(study: Study, on: Sequence[str], *, without: Sequence[Path] = ()) -
     seed: int | None = None
     plans: list[Plan] = []
     for name in dict.fromkeys(on):
-        plans.append(plan(study, name, run_id=run_id, seed=seed, without=without))
+        plans.append(
+            plan(
+                study,
+                name,
+                run_id=run_id,
+                seed=seed,
+                without=without,
+                emulated=emulated,
+            )
+        )
         seed = plans[0].facts.seed
     return plans
 
@@ -286,18 +317,24 @@ def _plan_mode(
     able = provider.capabilities.of(mode)
     fitted = fit(study, provider.capabilities, mode)
     own = provider.rules(fitted, mode, settings, facts)
+    request = provider.request(fitted, mode, settings, facts)
+    over: list[Finding] = []
+    if isinstance(settings, CloudSettings) and settings.native:
+        request, over = native.merge(request, settings.native, provider=on, kept=provider.kept)
     return Plan(
         provider=on,
         mode=mode,
         fitted=fitted,
         settings=settings,
         facts=facts,
-        request=provider.request(fitted, mode, settings, facts),
+        request=request,
         findings=(
             *lacking(fitted.study),
             *(of_our_engine(fitted.study) if mode == "driven" else ()),
+            *of_others(fitted.study, on, mode),
             *fitted.findings,
             *(item for item in own if isinstance(item, Finding)),
+            *over,
         ),
         notes=(
             *study.notes,

@@ -1,15 +1,15 @@
 """The seam: what a provider is to the core.
 
-A provider is data (capabilities), pure functions (rules, request) and one of two ways to reach its
+A provider is data (capabilities), pure functions (rules, request) and one or two ways to reach its
 service: a `JobClient` for managed jobs, a `TrialRunner` for driven ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,6 +19,9 @@ from cloudtune.fit import Fitted
 from cloudtune.results import Measurement
 from cloudtune.space import Value
 from cloudtune.study import Limits, Study
+
+if TYPE_CHECKING:
+    from cloudtune.planning import Plan
 
 Json = dict[str, Any]
 Emit = Callable[[Measured | Ended], None]
@@ -34,6 +37,14 @@ class ProviderSettings(BaseModel):
         "auto", description="Whose tuner chooses the trials."
     )
     limits: Limits | None = Field(None, description="Limits for this provider alone.")
+
+
+class CloudSettings(ProviderSettings):
+    """What stands under ``providers.<name>`` for every provider that sends a request."""
+
+    native: dict[str, Any] = Field(
+        default={}, description="Put over the request that is sent, in the service's own spelling."
+    )
 
 
 @dataclass(frozen=True)
@@ -59,13 +70,21 @@ class Facts:
     source_hash: str | None = None
     """Hash of the bundled files."""
     parents: Sequence[Parent] = ()
-    """The trials of the warm start."""
+    """The trials of the warm start that cloudtune knows."""
+    parent_jobs: Sequence[str] = ()
+    """What this provider calls the jobs of the warm start."""
+    emulated: bool = False
+    """Whether the job runs on the provider's emulator on this machine."""
     own: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """What this provider looked up: account, bucket, image, interpreter. JSON data."""
+    """What this provider looked up: account, bucket, image, interpreter. JSON data.
+
+    The core reads four of them, where they are known: ``price_per_second`` of one trial, its
+    ``currency`` and ``price_source``, and ``link``, where people look at the job.
+    """
 
     @property
     def price_per_second(self) -> float | None:
-        """What a second of one trial costs, if the provider looked it up under this name."""
+        """What a second of one trial costs, if that is known."""
         price: float | None = self.own.get("price_per_second")
         return price
 
@@ -96,6 +115,13 @@ class RawTrial:
     started: float | None = None
     ended: float | None = None
     reason: str = ""
+    billed_seconds: float | None = None
+    machine: str | None = None
+    """What it runs on, as the service calls it."""
+    log: str | None = None
+    """Where people read what it printed."""
+    artifacts: str | None = None
+    """Where what it produced is."""
 
 
 @dataclass(frozen=True)
@@ -135,12 +161,27 @@ class JobClient(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Recovered:
+    """What became of the trials that an earlier, killed process left running."""
+
+    measured: Sequence[Measured] = ()
+    """What they reported that nobody took note of, in order."""
+    running: Set[int] = frozenset()
+    """Those that go on: they are followed to their `Ended` as after a start."""
+
+
 class TrialRunner(Protocol):
     """Runs single trials; tells what they report and how they end to the `Emit` it was made with.
 
     Each start is followed by exactly one `Ended`, with ``completed`` or ``failed`` as the process
     or the service sees it; what a stop means is the driver's to say.
     """
+
+    @property
+    def times_trials(self) -> bool:
+        """Whether the service itself ends a trial at its ``trial_timeout``, by its own clock."""
+        ...
 
     def start(self, started: Started) -> None:
         """Start a trial, or start it again with more of its resource and what it had saved."""
@@ -150,11 +191,11 @@ class TrialRunner(Protocol):
         """Ask a trial to end: gracefully, or at once with ``now``. An ended one is left alone."""
         ...
 
-    def recover(self, known: Mapping[int, int]) -> Sequence[Measured]:
-        """Return what trials reported that an earlier, killed process did not take note of.
+    def recover(self, known: Mapping[int, int]) -> Recovered:
+        """Return what became of the trials that an earlier, killed process left running.
 
         Args:
-            known: How many measurements are known, by the numbers of the trials it left running.
+            known: How many measurements are known, by the numbers of those trials.
         """
         ...
 
@@ -164,12 +205,23 @@ class TrialRunner(Protocol):
 
 
 @dataclass(frozen=True)
-class RunnerPlace:
-    """Where a runner works for one job."""
+class Emulator:
+    """A service's emulator on this machine."""
+
+    url: str
+    key: str
+    """What every request to it must show."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one job is at home."""
 
     folder: Path
-    """The job's own folder in the state folder; exists."""
-    emit: Emit
+    """The job's own folder in the state folder; exists. Where code is sent, a copy of it as it was
+    when the run began is in its folder ``source``."""
+    emulator: Emulator | None = None
+    """Where it is given, nothing else is reached, and no real credential is read."""
 
 
 class Provider(Protocol):
@@ -185,15 +237,21 @@ class Provider(Protocol):
         """The model of ``providers.<name>`` in the study."""
         ...
 
-    def lookup(
-        self, study: Study, settings: Any, base: Path, source: Path | None
-    ) -> Mapping[str, Any]:
-        """Return what this provider must know before planning, offline, as JSON data.
+    @property
+    def emulator(self) -> str | None:
+        """The module that serves the service's API on this machine; None if there is none."""
+        ...
 
-        Where the price of a trial is known, it stands there as ``price_per_second`` with its
-        ``currency``.
-        What cannot be known offline is a visible placeholder. ``base`` is the folder of the study's
-        relative paths, ``source`` the folder that is bundled.
+    @property
+    def kept(self) -> Sequence[str]:
+        """The paths of a request, with dots, that ``native`` may not replace."""
+        ...
+
+    def lookup(self, study: Study, settings: Any, facts: Facts) -> Mapping[str, Any]:
+        """Return what this provider must know before planning, as JSON data for `Facts.own`.
+
+        Nothing is asked of the service: what cannot be known so is a visible stand-in. Under
+        ``facts.emulated`` whatever the study leaves out has one, and no real profile is read.
         """
         ...
 
@@ -207,7 +265,7 @@ class Provider(Protocol):
         """Return the service's request in its own spelling. Pure and total: it adds no finding."""
         ...
 
-    def client(self, settings: Any) -> JobClient:
+    def client(self, plan: Plan, place: Place) -> JobClient:
         """Return what reaches the managed service.
 
         Raises:
@@ -216,12 +274,11 @@ class Provider(Protocol):
         """
         ...
 
-    def runner(
-        self, fitted: Fitted, request: Json, facts: Facts, place: RunnerPlace
-    ) -> TrialRunner:
+    def runner(self, plan: Plan, place: Place, emit: Emit) -> TrialRunner:
         """Return what runs single trials from the driven mode's request.
 
         Raises:
+            MissingExtraError: If its SDK is not installed.
             ProviderError: If it has no driven mode or cannot be reached.
         """
         ...

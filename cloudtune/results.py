@@ -97,6 +97,8 @@ class StudyResult:
     """Hash of the files that were bundled; None where no code was sent."""
     job: str | None = None
     """What the service calls the job."""
+    link: str | None = None
+    """Where people look at the job."""
     created: float | None = None
     started: float | None = None
     ended: float | None = None
@@ -219,6 +221,8 @@ class Trials:
             exit_code=before.exit_code if before else None,
             log=before.log if before else None,
             artifacts=before.artifacts if before else None,
+            billed_seconds=before.billed_seconds if before else None,
+            machine=before.machine if before else None,
         )
         self._begun[event.number] = event.time
 
@@ -237,6 +241,8 @@ class Trials:
                 word=event.word,
                 log=event.log or before.log,
                 artifacts=event.artifacts or before.artifacts,
+                billed_seconds=_sum(before.billed_seconds, event.billed_seconds),
+                machine=event.machine or before.machine,
             )
         )
 
@@ -251,6 +257,10 @@ class Trials:
             measurements=tuple(measurements),
             objective=objective_values(self._study, [m.metrics for m in measurements]),
         )
+
+
+def _sum(left: float | None, right: float | None) -> float | None:
+    return left if right is None else (left or 0.0) + right
 
 
 def _jsonable(value: Any) -> Any:
@@ -272,6 +282,7 @@ def result_of(record: RunRecord, job: JobRecord, events: Iterable[Event]) -> Stu
     """Return what a job found so far, from what the ledger holds."""
     plan = job.plan
     study = Study.model_validate(record.study)
+    own = plan["facts"]["own"]
     trials = Trials(study, record.id)
     for event in events:
         trials.tell(event)
@@ -288,7 +299,8 @@ def result_of(record: RunRecord, job: JobRecord, events: Iterable[Event]) -> Stu
         seed=plan["facts"]["seed"],
         job=job.job,
         findings=tuple(Finding(**finding) for finding in plan["findings"]),
-        trials=tuple(_priced(trial, plan["facts"]["own"]) for trial in trials.all()),
+        trials=tuple(_priced(trial, {} if job.emulated else own) for trial in trials.all()),
+        link=None if job.emulated else own.get("link"),
         created=record.created,
         started=job.started,
         ended=job.ended,
@@ -297,9 +309,10 @@ def result_of(record: RunRecord, job: JobRecord, events: Iterable[Event]) -> Stu
 
 def _priced(trial: Trial, own: Mapping[str, Any]) -> Trial:
     price, currency = own.get("price_per_second"), own.get("currency")
-    if price is None or currency is None or trial.seconds is None:
+    seconds = trial.seconds if trial.billed_seconds is None else trial.billed_seconds
+    if price is None or currency is None or seconds is None:
         return trial
-    return replace(trial, cost=Cost(trial.seconds * price, currency, "estimated"))
+    return replace(trial, cost=Cost(seconds * price, currency, "estimated"))
 
 
 def trial_lines(result: StudyResult) -> Iterator[str]:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from cloudtune.errors import UsageError
-from cloudtune.ledger import RunRecord
-from cloudtune.runs import raise_limits
+from cloudtune.holding import hold
+from cloudtune.ledger import Ledger, RunRecord, state_folder
+from cloudtune.planning import from_json, plan_again
 from cloudtune.study import Study
 
 
@@ -42,6 +43,41 @@ def prepare(record: RunRecord, overrides: Sequence[str] = (), folder: Path | Non
     if overrides:
         study = override(Study.model_validate(record.study), overrides)
         raise_limits(record.id, study, overrides, folder)
+
+
+def raise_limits(
+    run: str, study: Study, overrides: Sequence[str] = (), folder: Path | None = None
+) -> None:
+    """Go on with other limits: replace the study and plans of a run that is not running.
+
+    Args:
+        run: The run's id.
+        study: The study with the new limits.
+        overrides: The ``PATH=VALUE`` words that changed them.
+        folder: The state folder.
+
+    Raises:
+        UsageError: If anything but the limits differs.
+        UnsupportedError: If a provider cannot keep the new limits.
+        LedgerError: If a process holds the run.
+    """
+    with Ledger(folder or state_folder()) as ledger, hold(ledger.run_folder(run)):
+        record = ledger.run(run)
+        before = Study.model_validate(record.study)
+        if before.model_copy(update={"limits": study.limits}).to_json() != study.to_json():
+            raise UsageError("only limits can be changed when a run goes on")
+        plans: dict[str, Any] = {}
+        for job in record.jobs:
+            old = from_json(job.plan)
+            if old.mode == "managed" and job.job:
+                raise UsageError(
+                    f"{job.provider} keeps the limits that {job.job} was made with; start a new "
+                    f"run, which may build on it: warm_start: {{from: {record.id}}}"
+                )
+            new = plan_again(old, study)
+            new.require()
+            plans[job.provider] = new.to_json()
+        ledger.set_study(record.id, study.to_json(), plans, (*(record.overrides or ()), *overrides))
 
 
 def differences(before: Any, after: Any, path: str = "") -> Iterator[str]:

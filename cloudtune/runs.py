@@ -17,15 +17,19 @@ from typing import Any, Protocol
 
 from cloudtune import bundle, registry
 from cloudtune.driver import Driver, Inbox, Outcome, StopRequest
+from cloudtune.emulation.process import end, of_job, remember, running
 from cloudtune.errors import CloudtuneError, UsageError
 from cloudtune.events import Event
 from cloudtune.holding import ask_to_stop, hold
 from cloudtune.ledger import JobRecord, Ledger, RunRecord, state_folder
 from cloudtune.managed import ManagedJob
-from cloudtune.planning import Plan, from_json, plan_again, plan_from_facts
-from cloudtune.provider import RunnerPlace
+from cloudtune.planning import Plan, from_json, plan_from_facts
+from cloudtune.provider import Emulator, Place
 from cloudtune.results import StudyResult, result_of
 from cloudtune.study import Study
+
+EMULATOR = "emulator"
+"""The folder, in that of a job, in which its emulator keeps its state."""
 
 
 class Observer(Protocol):
@@ -75,6 +79,7 @@ def create(
     without: Sequence[Path] = (),
     overrides: Sequence[str] | None = None,
     saved: bool = False,
+    emulation: Sequence[str] = (),
 ) -> str:
     """Write a new run to the ledger, with a copy of its source, and return its id.
 
@@ -85,6 +90,7 @@ def create(
         overrides: The ``PATH=VALUE`` words with which the study was read from its file, so that
             the file can be looked at again when the run goes on; None where it may say otherwise.
         saved: Whether the plans were shown before, so that nothing may have changed since.
+        emulation: Options of the emulators, where the run is emulated.
 
     Raises:
         UnsupportedError: If a plan is refused.
@@ -112,11 +118,22 @@ def create(
                 overrides=None if overrides is None else tuple(overrides),
                 base=str(first.facts.base),
                 jobs=tuple(
-                    JobRecord(run, plan.provider, plan.to_json(), "pending", "", None, False)
+                    JobRecord(
+                        run,
+                        plan.provider,
+                        plan.to_json(),
+                        "pending",
+                        "",
+                        None,
+                        plan.facts.emulated,
+                    )
                     for plan in plans
                 ),
             )
         )
+        for plan in plans:
+            if plan.facts.emulated:
+                remember(job_folder(ledger, run, plan.provider) / EMULATOR, emulation)
     return run
 
 
@@ -209,6 +226,7 @@ class _Work:
     inbox: Inbox
     shown: _Shown
     ledger: Ledger
+    place: Place
 
     def record(self, new: Sequence[Event]) -> None:
         self.ledger.append(self.job.run, self.job.provider, *new)
@@ -228,8 +246,12 @@ def _execute_job(job: JobRecord, inbox: Inbox, shown: _Shown, where: Path) -> Ou
             plan = from_json(begun.plan)
             events = [event for _, event in ledger.events(job.run, job.provider)]
             shown.begin(plan, events)
+            folder = job_folder(ledger, job.run, job.provider)
+            folder.mkdir(parents=True, exist_ok=True)
+            place = Place(folder, _emulator(plan, folder))
             run_one = _run_driven if plan.mode == "driven" else _run_managed
-            outcome = run_one(_Work(plan, begun, events, inbox, shown, ledger))
+            outcome = run_one(_Work(plan, begun, events, inbox, shown, ledger, place))
+            _let_go(place, outcome)
         except CloudtuneError as error:
             outcome = Outcome("failed", str(error))
         finally:
@@ -237,6 +259,21 @@ def _execute_job(job: JobRecord, inbox: Inbox, shown: _Shown, where: Path) -> Ou
             ended = job.ended if idle else None
             ledger.end_job(job.run, job.provider, outcome.state, outcome.reason, ended)
         return outcome
+
+
+def _emulator(plan: Plan, folder: Path) -> Emulator | None:
+    module = registry.get(plan.provider).emulator
+    if not plan.facts.emulated or module is None:
+        return None
+    return of_job(plan.provider, module, folder / EMULATOR)
+
+
+def _let_go(place: Place, outcome: Outcome) -> None:
+    """End a job's emulator, unless it may be gone on with: then it ends by itself when idle."""
+    if place.emulator and outcome.state in {"completed", "failed"}:
+        address = running(place.folder / EMULATOR)
+        if address:
+            end(address)
 
 
 def _run_driven(work: _Work) -> Outcome:
@@ -255,11 +292,7 @@ def _run_driven(work: _Work) -> Outcome:
         price=plan.facts.price_per_second,
     )
     driver.replay(work.events)
-    folder = job_folder(work.ledger, job.run, job.provider)
-    folder.mkdir(parents=True, exist_ok=True)
-    runner = registry.get(job.provider).runner(
-        plan.fitted, plan.request, plan.facts, RunnerPlace(folder, work.inbox.put)
-    )
+    runner = registry.get(job.provider).runner(plan, work.place, work.inbox.put)
     try:
         return driver.run(runner, spent=job.spent)
     finally:
@@ -271,7 +304,7 @@ def _run_managed(work: _Work) -> Outcome:
     managed = ManagedJob(plan, inbox=work.inbox, record=work.record, observe=work.observe)
     managed.replay(work.events)
     return managed.run(
-        registry.get(job.provider).client(plan.settings),
+        registry.get(job.provider).client(plan, work.place),
         job.job,
         lambda name: work.ledger.name_job(job.run, job.provider, name),
     )
@@ -330,35 +363,6 @@ def stop(run: str | None = None, folder: Path | None = None) -> str:
                 f"run {record.id} is not running here; `cloudtune status {record.id}` tells more"
             )
         return record.id
-
-
-def raise_limits(
-    run: str, study: Study, overrides: Sequence[str] = (), folder: Path | None = None
-) -> None:
-    """Go on with other limits: replace the study and plans of a run that is not running.
-
-    Args:
-        run: The run's id.
-        study: The study with the new limits.
-        overrides: The ``PATH=VALUE`` words that changed them.
-        folder: The state folder.
-
-    Raises:
-        UsageError: If anything but the limits differs.
-        UnsupportedError: If a provider cannot keep the new limits.
-        LedgerError: If a process holds the run.
-    """
-    with Ledger(folder or state_folder()) as ledger, hold(ledger.run_folder(run)):
-        record = ledger.run(run)
-        before = Study.model_validate(record.study)
-        if before.model_copy(update={"limits": study.limits}).to_json() != study.to_json():
-            raise UsageError("only limits can be changed when a run goes on")
-        plans: dict[str, Any] = {}
-        for job in record.jobs:
-            new = plan_again(from_json(job.plan), study)
-            new.require()
-            plans[job.provider] = new.to_json()
-        ledger.set_study(record.id, study.to_json(), plans, (*(record.overrides or ()), *overrides))
 
 
 def exit_code(outcomes: Mapping[str, Outcome], found: Sequence[StudyResult]) -> int:

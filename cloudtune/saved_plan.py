@@ -33,6 +33,8 @@ class _SavedFacts(BaseModel):
     parents: list[_SavedParent]
     source_hash: str | None
     own: dict[str, Any]
+    parent_jobs: list[str] = []
+    emulated: bool = False
 
 
 class SavedPlan(BaseModel):
@@ -76,6 +78,8 @@ class SavedPlan(BaseModel):
             parents=[Parent(each.parameters, each.objective) for each in facts.parents],
             source_hash=facts.source_hash,
             own=facts.own,
+            parent_jobs=facts.parent_jobs,
+            emulated=facts.emulated,
         )
 
 

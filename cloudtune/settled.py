@@ -1,12 +1,19 @@
-"""Conditions on parameters with one value: they are decided, since such a parent never changes."""
+"""What becomes of conditions before they are sent.
+
+Those on parameters with one value are decided, since such a parent never changes. Where all that
+are left hang on one parameter, that is the root.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cloudtune.space import Node, Space, count_of, find, same
-from cloudtune.study import When
+from cloudtune.space import Node, Space, Value, count_of, find, same, values_of
+from cloudtune.study import BoolParameter, CategoricalParameter, Study, When
+
+MOST_BRANCHES = 10
+"""Values of a root: the definitions that one tuning job takes."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,42 @@ def settle(space: Space) -> Settled:
             left[node.key] = when
             definitions.setdefault(node.name, []).append(node)
     return Settled(left, mixed)
+
+
+def one_root(study: Study, nodes: Sequence[Node], settled: Settled) -> str | None:
+    """Return the parameter on which all conditions hang, if a job can have a part for each value.
+
+    Such a part has parameters of its own to tune. A job that has several starts from no earlier one
+    and stops no trial early; a grid over it is not known.
+
+    Args:
+        study: The study.
+        nodes: Its definitions that can be active.
+        settled: What is left of their conditions.
+    """
+    parents = {parent for node in nodes for parent in settled.when[node.key]}
+    if len(parents) != 1 or study.early_stopping or study.warm_start:
+        return None
+    if study.strategy.name not in {"bayesian", "random"}:
+        return None
+    name = parents.pop()
+    roots = [node for node in nodes if node.name == name]
+    if len(roots) != 1 or not isinstance(roots[0].parameter, CategoricalParameter | BoolParameter):
+        return None
+    values = values_of(roots[0].parameter) or ()
+    others = [node for node in nodes if node.name != name and count_of(node.parameter) != 1]
+    for value in values:
+        if not any(
+            all(find_in(wanted, value) for wanted in settled.when[node.key].values())
+            for node in others
+        ):
+            return None
+    return name if len(values) <= MOST_BRANCHES else None
+
+
+def find_in(values: Sequence[Value], value: Value) -> bool:
+    """Tell whether a value is one of several, with its type."""
+    return any(same(each, value) for each in values)
 
 
 def _both(left: When, right: When) -> When | None:

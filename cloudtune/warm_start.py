@@ -1,8 +1,7 @@
-"""What a study may learn from: the finished trials of earlier runs."""
+"""What a study may learn from: earlier runs, and jobs that services have run."""
 
 from __future__ import annotations
 
-from cloudtune.errors import UsageError
 from cloudtune.ledger import Ledger, state_folder
 from cloudtune.objective import objective_values
 from cloudtune.provider import Parent
@@ -11,20 +10,17 @@ from cloudtune.study import Study
 
 
 def parents(study: Study) -> list[Parent]:
-    """Return the finished trials of the runs that the study's warm start names.
+    """Return the finished trials of the runs of the ledger that the study's warm start names.
 
     Raises:
         UsageError: If there is no such run.
     """
-    if study.warm_start is None:
+    names = [name for name in _from(study) if ":" not in name]
+    if not names:
         return []
     found: list[Parent] = []
     with Ledger(state_folder()) as ledger:
-        for name in study.warm_start.from_:
-            if ":" in name:
-                raise UsageError(
-                    f"warm_start.from: {name}: jobs that cloudtune did not start cannot be read yet"
-                )
+        for name in names:
             record = ledger.run(name)
             for job in record.jobs:
                 events = (event for _, event in ledger.events(record.id, job.provider))
@@ -33,3 +29,31 @@ def parents(study: Study) -> list[Parent]:
                     if trial.state in {"completed", "stopped_early"} and values is not None:
                         found.append(Parent(trial.parameters, values))
     return found
+
+
+def parent_jobs(study: Study, provider: str) -> list[str]:
+    """Return what a provider calls the jobs that the study's warm start names.
+
+    Those are the ones that it names itself, as ``sagemaker:NAME``, and the provider's own managed
+    jobs of runs of the ledger.
+
+    Raises:
+        UsageError: If there is no such run.
+    """
+    found: list[str] = []
+    for name in _from(study):
+        who, colon, job = name.partition(":")
+        if colon:
+            found += [job] if who == provider else []
+            continue
+        with Ledger(state_folder()) as ledger:
+            found += [
+                record.job
+                for record in ledger.run(name).jobs
+                if record.provider == provider and record.job and record.plan["mode"] == "managed"
+            ]
+    return found
+
+
+def _from(study: Study) -> list[str]:
+    return study.warm_start.from_ if study.warm_start else []

@@ -28,6 +28,9 @@ _COMMANDS = {
         "results": ("output", "Print trials as a table, JSON, CSV or Parquet."),
         "clean": ("output", "Remove runs that ended, with their files."),
     },
+    "Rehearse": {
+        "emulate": ("emulate", "Serve a service's API on this machine, with real trials."),
+    },
 }
 
 _EXAMPLES = """\b

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -44,6 +45,23 @@ set_option = click.option(
 )
 strict_option = click.option(
     "--strict", is_flag=True, help="Take anything approximated or dropped as an error."
+)
+emulate_option = click.option(
+    "--emulate",
+    is_flag=True,
+    help="On the services' emulators on this machine: real scripts, no account, no cost.",
+)
+speed_option = click.option(
+    "--speed",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="N",
+    help="Divide the emulated service's own delays by N; the script's time is never changed.",
+)
+faults_option = click.option(
+    "--faults",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="FILE",
+    help="What the emulated service does wrong, as a YAML file.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cloudtune.cli.options import (
+    emulate_option,
     examples,
+    faults_option,
     json_option,
     on_option,
     run_argument,
     set_option,
+    speed_option,
     strict_option,
     study_argument,
 )
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     "cloudtune run study.yaml",
     "cloudtune run study.yaml --set limits.max_trials=100 --set strategy=random",
     "cloudtune run plan.json",
+    "cloudtune run study.yaml --on sagemaker --emulate",
     "cloudtune run study.yaml --detach && cloudtune watch",
 )
 @click.command()
@@ -36,6 +40,9 @@ if TYPE_CHECKING:
 @on_option
 @set_option
 @strict_option
+@emulate_option
+@speed_option
+@faults_option
 @click.option("--detach", is_flag=True, help="Return at once; the run goes on in the background.")
 @json_option
 def run(
@@ -44,6 +51,9 @@ def run(
     overrides: tuple[str, ...],
     *,
     strict: bool,
+    emulate: bool,
+    speed: float | None,
+    faults: Path | None,
     detach: bool,
     as_json: bool,
 ) -> None:
@@ -54,7 +64,8 @@ def run(
     from cloudtune.reporting.describe import printable
     from cloudtune.runs import create
 
-    plans, without = _plans(study, on, overrides)
+    plans, without = _plans(study, on, overrides, emulate=emulate)
+    emulation = _emulation(plans, speed, faults)
     for each in plans:
         each.require(strict=strict)
         for finding in each.findings:
@@ -63,7 +74,13 @@ def run(
         for note in each.notes:
             click.echo(printable(f"note: {note}"), err=True)
     saved = bool(without)
-    run_id = create(plans, without=without, overrides=None if saved else overrides, saved=saved)
+    run_id = create(
+        plans,
+        without=without,
+        overrides=None if saved else overrides,
+        saved=saved,
+        emulation=emulation,
+    )
     if detach:
         _detach(run_id)
         if as_json:
@@ -74,8 +91,19 @@ def run(
     _execute(run_id, as_json=as_json)
 
 
+def _emulation(plans: list[Plan], speed: float | None, faults: Path | None) -> list[str]:
+    """Return the options of the emulators."""
+    from cloudtune.emulation.process import options
+    from cloudtune.errors import UsageError
+
+    words = options(speed, faults)
+    if words and not any(plan.facts.emulated for plan in plans):
+        raise UsageError("--speed and --faults are for emulated services: add --emulate")
+    return words
+
+
 def _plans(
-    study: str, on: tuple[str, ...], overrides: tuple[str, ...]
+    study: str, on: tuple[str, ...], overrides: tuple[str, ...], *, emulate: bool
 ) -> tuple[list[Plan], list[Path]]:
     """Return the plans of a study or of a file of plans, and the files that are no source."""
     from cloudtune.errors import UsageError
@@ -84,10 +112,13 @@ def _plans(
     from cloudtune.saved_plan import read_plans
 
     if study.endswith(".json") and (held := read_plans(Path(study))) is not None:
-        if on or overrides:
-            raise UsageError("a saved plan is run as it is; --on and --set are for studies")
+        if on or overrides or emulate:
+            raise UsageError(
+                "a saved plan is run as it is; --on, --set and --emulate are for studies"
+            )
         return [from_json(data) for data in held], [Path(study)]
-    return plan_run(load(study, overrides=overrides), on or ["local"]), []
+    loaded = load(study, overrides=overrides)
+    return plan_run(loaded, on or ["local"], emulated=emulate), []
 
 
 def _detach(run_id: str) -> None:
@@ -258,29 +289,42 @@ def watch(run: str | None) -> None:
             click.echo(f"nobody runs it now; go on with: cloudtune resume {record.id}", err=True)
 
 
-@examples("cloudtune logs", "cloudtune logs 7", "cloudtune logs k7f2 7")
+@examples("cloudtune logs", "cloudtune logs 7", "cloudtune logs k7f2 7 --on sagemaker")
 @click.command()
 @click.argument("words", nargs=-1, metavar="[RUN] [TRIAL]")
-@click.option("--on", metavar="PROVIDER", default="local", help="Whose trial.", show_default=True)
-def logs(words: tuple[str, ...], on: str) -> None:
-    """Print what TRIAL of RUN printed; the last trial of the latest run when left out."""
+@click.option("--on", metavar="PROVIDER", help="Whose trial, where a run has several jobs.")
+def logs(words: tuple[str, ...], on: str | None) -> None:
+    """Print what TRIAL of RUN printed; the last trial of the latest run when left out.
+
+    Where a service keeps the log, its address is printed instead.
+    """
     from cloudtune.errors import UsageError
     from cloudtune.ledger import Ledger, state_folder
-    from cloudtune.runs import job_folder
+    from cloudtune.runs import job_folder, results
 
     if len(words) > 2:
         raise click.UsageError("give at most a run and a trial's number")
-    trial = int(words[-1]) if words and words[-1].isdecimal() else None
-    run = next((word for word in words[:1] if trial is None or len(words) == 2), None)
+    wanted = int(words[-1]) if words and words[-1].isdecimal() else None
+    run = next((word for word in words[:1] if wanted is None or len(words) == 2), None)
     with Ledger(state_folder()) as ledger:
         record = ledger.run(run)
-        numbers = [event.number for _, event in ledger.events(record.id, on)]
-        if not numbers:
-            raise UsageError(f"run {record.id} has no trials on {on} yet")
-        number = trial if trial is not None else max(numbers)
-        if number not in numbers:
-            raise UsageError(f"run {record.id} has no trial {number}; the last is {max(numbers)}")
-        path = job_folder(ledger, record.id, on) / "trials" / str(number) / "log.txt"
+        names = [job.provider for job in record.jobs]
+        if (on or names[0]) not in names or (on is None and len(names) > 1):
+            raise UsageError(f"run {record.id} has jobs on {', '.join(names)}; name one with --on")
+        on = on or names[0]
+        folder = job_folder(ledger, record.id, on)
+    trials = next(job for job in results(record.id) if job.provider == on).trials
+    if not trials:
+        raise UsageError(f"run {record.id} has no trials on {on} yet")
+    number = trials[-1].number if wanted is None else wanted
+    trial = next((trial for trial in trials if trial.number == number), None)
+    if trial is None:
+        last = trials[-1].number
+        raise UsageError(f"run {record.id} has no trial {number}; the last is {last}")
+    if trial.log and "://" in trial.log:
+        click.echo(trial.log)
+        return
+    path = Path(trial.log or folder / "trials" / str(number) / "log.txt")
     if not path.exists():
         raise UsageError(f"trial {number} of run {record.id} left no log")
     safe = sys.stdout.isatty()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cloudtune.cli.options import (
+    emulate_option,
     examples,
     json_option,
     on_option,
@@ -80,6 +81,7 @@ def check(
 @on_option
 @set_option
 @strict_option
+@emulate_option
 @json_option
 @click.option("-o", "output", type=click.Path(path_type=Path, dir_okay=False), help="Save it.")
 def plan(
@@ -88,6 +90,7 @@ def plan(
     overrides: tuple[str, ...],
     *,
     strict: bool,
+    emulate: bool,
     as_json: bool,
     output: Path | None,
 ) -> None:
@@ -101,7 +104,8 @@ def plan(
     loaded = load(study, overrides=overrides)
     from cloudtune.ledger import state_folder
 
-    plans = plan_run(loaded, on or ["local"], without=[output] if output else [])
+    without = [output] if output else []
+    plans = plan_run(loaded, on or ["local"], without=without, emulated=emulate)
     _show_plans(plans, strict=strict, as_json=as_json, brief=False)
     if output:
         state = {"state": str(state_folder())}

@@ -69,12 +69,14 @@ def plan_lines(plan: Plan, *, brief: bool) -> list[str]:
     """Return a plan as lines; brief leaves the request out."""
     study = plan.fitted.study
     word = "cannot run this study" if plan.refused else "can run this study"
-    lines = [f"{plan.provider}: {word}, mode {plan.mode}"]
+    emulated = ", emulated here" if plan.facts.emulated else ""
+    lines = [f"{plan.provider}: {word}, mode {plan.mode}{emulated}"]
     if not brief:
         lines += [
             f"  strategy   {strategy_words(study, plan.facts.seed)}",
             f"  limits     {limit_words(study)}",
             f"  survives this machine being switched off: {'yes' if plan.unattended else 'no'}",
+            f"  cost       {cost_words(plan)}",
         ]
     for finding in plan.findings:
         lines.append(f"  {located(plan.study, finding.path)}{finding}")
@@ -87,6 +89,19 @@ def plan_lines(plan: Plan, *, brief: bool) -> list[str]:
         request = json_text(plan.request, indent=2).split("\n")
         lines += ["  request:", *(f"    {line}" for line in request)]
     return [printable(line) for line in lines]
+
+
+def cost_words(plan: Plan) -> str:
+    """Return what a plan may cost."""
+    from cloudtune.provider import CloudSettings
+
+    if plan.facts.emulated:
+        return "none: it is emulated"
+    if plan.estimate:
+        return printable(str(plan.estimate))
+    if not isinstance(plan.settings, CloudSettings):
+        return "none"
+    return f"unknown: give the price of an hour under providers.{plan.provider}.prices"
 
 
 def strategy_words(study: Study, seed: int) -> str:
@@ -160,7 +175,9 @@ def summary_lines(result: StudyResult, folder: str) -> list[str]:
     counts = ", ".join(
         f"{n} {state.replace('_', ' ')}" for state, n in state_counts(trials).items()
     )
-    lines = [f"{len(trials)} trials{took}: {counts or 'none'}"]
+    where = f" on {result.provider}{', emulated,' if result.emulated else ''}"
+    lines = [f"{len(trials)} trials{where}{took}: {counts or 'none'}"]
+    lines += _cost_lines(result)
     if result.reason:
         lines.append(f"ended: {result.reason}")
     if len(study.objectives) > 1:
@@ -184,7 +201,19 @@ def summary_lines(result: StudyResult, folder: str) -> list[str]:
     failed = [trial for trial in trials if trial.state == "failed"]
     lines += failure_lines(result.run, failed)
     lines.append(f"run {result.run}; everything is in {folder}")
+    if result.link:
+        lines.append(f"at the service: {result.link}")
     return [printable(line) for line in lines]
+
+
+def _cost_lines(result: StudyResult) -> list[str]:
+    costs = [trial.cost for trial in result.trials if trial.cost]
+    if not costs:
+        return []
+    whole = sum(cost.amount for cost in costs)
+    unknown = len(result.trials) - len(costs)
+    more = f"; unknown of {unknown} trials" if unknown else ""
+    return [f"cost: about {whole:.2f} {costs[0].currency} ({costs[0].basis}){more}"]
 
 
 def failure_lines(run: str, failed: Sequence[Trial]) -> list[str]:
@@ -233,7 +262,7 @@ def capability_rows(found: Sequence[Capabilities]) -> list[dict[str, Any]]:
                         "mode": mode,
                         "strategies": ", ".join(sorted(able.strategies)),
                         "parameters": ", ".join(able.parameters),
-                        "conditions": able.conditions,
+                        "conditions": able.conditions != "none",
                         "early stopping": ", ".join(sorted(able.early_stopping)),
                         "most trials": able.max_trials.value if able.max_trials else None,
                         "verified": each.verified,

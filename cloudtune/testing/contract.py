@@ -14,7 +14,7 @@ from cloudtune import registry, runs
 from cloudtune.capabilities import Mode, ModeCapabilities
 from cloudtune.events import TrialState
 from cloudtune.planning import Plan, from_json, plan
-from cloudtune.provider import Provider
+from cloudtune.provider import Place, Provider
 from cloudtune.results import StudyResult
 from cloudtune.space import Space, find
 from cloudtune.study import Study
@@ -167,7 +167,7 @@ class ProviderContract:
                 continue
             made = self.planned({}, mode, tmp_path)
             run = runs.create([made])
-            client = self.make().client(made.settings)
+            client = self.make().client(made, self.place(tmp_path))
             assert client.find(made.facts.job_name) is None
             job = client.submit(made.request)
             assert client.find(made.facts.job_name) == job
@@ -176,6 +176,10 @@ class ProviderContract:
             runs.execute(run)
             assert runs.results(run)[0].job == job.id
             assert client.status(job).state == "cancelled"
+
+    def place(self, folder: Path) -> Place:
+        """Return where a job of these tests is at home."""
+        return Place(folder)
 
     def result(self, over: Mapping[str, Any], mode: Mode, folder: Path) -> StudyResult:
         """Run such a study to its end and return its result."""

@@ -87,7 +87,7 @@ def _parameters() -> Iterator[Feature]:
         "a condition",
         {"parameters": {**PLAIN["parameters"], "y": {"type": "bool", "when": {"x": "a"}}}},
         "parameters.y.when",
-        lambda able: able.conditions,
+        lambda able: able.conditions != "none",
     )
     yield Feature(
         "values that are one text",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from cloudtune.capabilities import Capabilities, Finding, Mode, Note
 from cloudtune.errors import ProviderError
 from cloudtune.fit import Fitted
-from cloudtune.provider import Facts, JobClient, Json, RunnerPlace, TrialRunner
+from cloudtune.planning import Plan
+from cloudtune.provider import Emit, Facts, JobClient, Json, Place, TrialRunner
 from cloudtune.study import Study
 from cloudtune_local.capabilities import CAPABILITIES
 from cloudtune_local.lookup import lookup
@@ -23,12 +23,12 @@ class LocalProvider:
 
     capabilities: Capabilities = CAPABILITIES
     settings = LocalSettings
+    emulator = None
+    kept = ()
 
-    def lookup(
-        self, study: Study, settings: LocalSettings, base: Path, source: Path | None
-    ) -> Mapping[str, Any]:
+    def lookup(self, study: Study, settings: LocalSettings, facts: Facts) -> Mapping[str, Any]:
         """Return what must be known of this machine, as JSON data."""
-        return lookup(study, settings, base, source)
+        return lookup(study, settings, facts.base, facts.source)
 
     def rules(
         self, fitted: Fitted, mode: Mode, settings: LocalSettings, facts: Facts
@@ -40,7 +40,7 @@ class LocalProvider:
         """Return how each trial is started."""
         return request(fitted, settings, facts)
 
-    def client(self, settings: LocalSettings) -> JobClient:
+    def client(self, plan: Plan, place: Place) -> JobClient:
         """Refuse: there is no managed service here.
 
         Raises:
@@ -48,10 +48,8 @@ class LocalProvider:
         """
         raise ProviderError("local", "this machine has no managed mode")
 
-    def runner(
-        self, fitted: Fitted, request: Json, facts: Facts, place: RunnerPlace
-    ) -> TrialRunner:
+    def runner(self, plan: Plan, place: Place, emit: Emit) -> TrialRunner:
         """Return what runs single trials as processes."""
         from cloudtune_local.runner import LocalRunner
 
-        return LocalRunner(request, facts.run_id, place)
+        return LocalRunner(plan.request, plan.facts.run_id, place.folder, emit)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
@@ -13,7 +13,7 @@ from cloudtune.execution import keeper
 from cloudtune.execution.metrics import BadMetrics, Reports, Steps
 from cloudtune.execution.process import Processes
 from cloudtune.execution.watch import ProcessSpec
-from cloudtune.provider import Json, RunnerPlace
+from cloudtune.provider import Emit, Json, Recovered
 from cloudtune_local.contract import LocalContract, trial_folder
 
 
@@ -24,18 +24,22 @@ class LocalRunner:
         UsageError: If a variable that the study takes from the environment is not set.
     """
 
-    def __init__(self, request: Json, run: str, place: RunnerPlace) -> None:
+    times_trials = False
+
+    def __init__(self, request: Json, run: str, folder: Path, emit: Emit) -> None:
         """Prepare, and end what an earlier process of this run may have left.
 
         Args:
             request: What `cloudtune_local.request` made.
             run: The run's id.
-            place: The job's folder, and who is told what happens.
+            folder: The job's folder.
+            emit: Is told what happens.
         """
-        self._contract = LocalContract(request, run, place.folder)
-        if (place.folder / "trials").exists():
+        self._contract = LocalContract(request, run, folder)
+        if (folder / "trials").exists():
             keeper.sweep(f"{run}.")
-        self._place = place
+        self._folder = folder
+        self._emit = emit
         self._metrics = {name: found for name, found in request["metrics"].items() if found}
         self._slots = _Slots(request["gpus"], request["gpus_per_trial"])
         self._steps: dict[int, Steps] = {}
@@ -46,7 +50,7 @@ class LocalRunner:
     def start(self, started: Started) -> None:
         """Start a trial, or start it again with more of its resource and what it had saved."""
         slot = self._slots.take(started.number)
-        doorbell = self._place.folder / f"doorbell-{slot}"
+        doorbell = self._folder / f"doorbell-{slot}"
 
         def spec() -> ProcessSpec:
             folder = self._contract.prepare(started, doorbell)
@@ -68,13 +72,15 @@ class LocalRunner:
         """Ask a trial to end: gracefully, or at once with ``now``. An ended one is left alone."""
         self._processes.stop(number, now=now)
 
-    def recover(self, known: Mapping[int, int]) -> Sequence[Measured]:
-        """Return what trials reported that an earlier, killed process did not take note of."""
-        return [
-            measured
-            for number, count in known.items()
-            for measured in self._reported(number)[count:]
-        ]
+    def recover(self, known: Mapping[int, int]) -> Recovered:
+        """Return what trials reported before they ended with the process that ran them."""
+        return Recovered(
+            [
+                measured
+                for number, count in known.items()
+                for measured in self._reported(number)[count:]
+            ]
+        )
 
     def close(self) -> None:
         """End everything that still runs, at once, with whatever it left behind."""
@@ -83,14 +89,14 @@ class LocalRunner:
     def _tell(self, event: Measured | Ended) -> None:
         if isinstance(event, Ended):
             self._slots.give_back(event.number)
-            folder = trial_folder(self._place.folder, event.number)
+            folder = trial_folder(self._folder, event.number)
             made = str(folder.output) if Path(folder.output).is_dir() else None
             event = replace(event, log=str(folder.log), artifacts=made)
-        self._place.emit(event)
+        self._emit(event)
 
     def _reported(self, number: int) -> list[Measured]:
         found: list[Measured] = []
-        reports = Reports(trial_folder(self._place.folder, number).reports, from_start=True)
+        reports = Reports(trial_folder(self._folder, number).reports, from_start=True)
         try:
             found.extend(Measured(number, *measured) for measured in reports.read())
         except BadMetrics:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import cloudtune
-from cloudtune import runs
+from cloudtune import resuming, runs
 from cloudtune.holding import hold
 from cloudtune.ledger import Ledger, state_folder
 
@@ -130,7 +130,7 @@ def test_limits_of_a_run_that_goes_on_stay_as_they_are() -> None:
     with Ledger(state_folder()) as ledger:
         folder = ledger.run_folder(run)
     with hold(folder), pytest.raises(cloudtune.LedgerError, match="is held by"):
-        runs.raise_limits(run, study(max_trials=9))
+        resuming.raise_limits(run, study(max_trials=9))
     assert runs.results(run)[0].study["limits"]["max_trials"] == 4
 
 

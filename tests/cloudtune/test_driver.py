@@ -8,6 +8,7 @@ import pytest
 
 from cloudtune.driver import Driver, Inbox, Outcome, StopRequest
 from cloudtune.events import Ended, Event, Measured, Started
+from cloudtune.provider import Recovered
 from cloudtune.results import Trials
 from cloudtune.search.protocol import Suggestion
 from cloudtune.study import Study
@@ -48,8 +49,10 @@ class Runner:
             self._open.discard(number)
             self._inbox.put(Ended(number, 0.0, "failed", "killed by SIGTERM"))
 
-    def recover(self, known: Mapping[int, int]) -> Sequence[Measured]:
-        return ()
+    times_trials = False
+
+    def recover(self, known: Mapping[int, int]) -> Recovered:
+        return Recovered()
 
     def close(self) -> None: ...
 

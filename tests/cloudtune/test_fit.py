@@ -21,7 +21,7 @@ TEXT = replace(
         "categorical": frozenset[str](),
     },
     steps=False,
-    conditions=False,
+    conditions="none",
     text_only=True,
     single_values=False,
     max_values=Limit(30, "made up for this test"),
@@ -205,7 +205,7 @@ def test_restore_gives_the_active_part_and_nothing_else(flags: list[bool]) -> No
 
 # Conditions on parameters with one value, where a service has conditions but no such parameters.
 
-TREE = replace(TEXT, conditions=True, text_only=False)
+TREE = replace(TEXT, conditions="tree", text_only=False)
 CONSTANTS = replace(EVERYTHING, single_values=False)
 ONE = {"type": "categorical", "values": ["a"]}
 FLAG = {"type": "bool"}
@@ -362,3 +362,75 @@ def test_decided_conditions_change_no_assignment(data: st.DataObject) -> None:
     grid = Space.of(of.study).grid()
     back = [dict(sorted(restore(of, {**each, **of.fixed}).items())) for each in grid]
     assert sorted(map(str, back)) == sorted(map(str, before))
+
+
+# Conditions that all hang on one parameter, where a service takes a definition for each value of
+# it; and grids that take nothing but lists.
+
+ROOTED = replace(TEXT, conditions="one_root", parameters=DRIVEN.parameters)
+FOREST: dict[str, Any] = {
+    "model": {"type": "categorical", "values": ["svm", "boost"]},
+    "gamma": {"type": "float", "min": 0.1, "max": 1, "when": {"model": "svm"}},
+    "depth": {"type": "int", "min": 2, "max": 5, "when": {"model": "boost"}},
+    "seed": {"type": "int", "min": 0, "max": 9},
+}
+
+
+def test_conditions_on_one_parameter_are_kept_where_it_may_be_the_root() -> None:
+    of = fitted(FOREST, ROOTED)
+    assert of.root == "model"
+    assert not of.flattened
+    assert not of.findings
+    assert conditions(of)["gamma"] == [{"model": ["svm"]}]
+    raw = {"model": "boost", "depth": "3", "seed": "4"}
+    assert restore(of, raw) == {"model": "boost", "depth": 3, "seed": 4}
+
+
+@pytest.mark.parametrize(
+    "over",
+    [
+        {"early_stopping": "median"},
+        {"warm_start": {"from": "sagemaker:before"}},
+        {"strategy": {"name": "hyperband", "max": 9}},
+    ],
+)
+def test_no_root_where_the_study_asks_what_such_a_job_cannot(over: dict[str, Any]) -> None:
+    of = fitted(FOREST, ROOTED, **over)
+    assert of.root is None
+    assert of.flattened
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {**FOREST, "seed": {"type": "int", "min": 0, "max": 9, "when": {"depth": 2}}},
+        {"model": FOREST["model"], "gamma": FOREST["gamma"]},
+        {**FOREST, "model": {"type": "categorical", "values": ["svm", "boost", *range(9)]}},
+    ],
+    ids=["a second level", "a value with nothing to tune", "eleven values"],
+)
+def test_no_root_where_the_tree_is_another(tree: dict[str, Any]) -> None:
+    of = fitted(tree, ROOTED)
+    assert of.root is None
+    assert of.flattened
+    assert ("approximated",) == tuple(f.kind for f in of.findings if f.path.endswith(".when"))
+
+
+def test_a_grid_that_takes_lists_is_given_lists() -> None:
+    tree = {
+        "n": {"type": "int", "min": 1, "max": 3},
+        "x": {"type": "float", "min": 0, "max": 1, "step": 0.5},
+        "b": {"type": "bool"},
+        "s": {"type": "discrete", "values": [8, 16]},
+    }
+    of = fitted(tree, replace(DRIVEN, grid_of_values=True), strategy="grid")
+    assert not of.findings
+    values = {name: found[0].model_dump()["values"] for name, found in of.study.parameters.items()}
+    assert values == {"n": [1, 2, 3], "x": [0.0, 0.5, 1.0], "b": [False, True], "s": [8, 16]}
+    assert {note.path for note in of.notes} == {f"parameters.{name}" for name in tree}
+
+
+def test_a_grid_that_takes_lists_refuses_what_is_none() -> None:
+    able = replace(TEXT, grid_of_values=True)
+    of = fitted({"n": {"type": "int", "min": 1, "max": 31}}, able, strategy="grid")
+    assert said(of) == {("refused", "parameters.n")}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -51,8 +52,9 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         yield made
 
 
-def planned() -> Plan:
-    over = {"limits": {"max_trials": 2}, "strategy": "random", "trial": {"script": "train.py"}}
+def planned(limits: Mapping[str, Any] | None = None) -> Plan:
+    limits = limits or {"max_trials": 2}
+    over = {"limits": limits, "strategy": "random", "trial": {"script": "train.py"}}
     return plan(Study.model_validate({**PLAIN, **over}), "odd")
 
 
@@ -86,11 +88,44 @@ def test_a_service_that_is_busy_for_a_while_does_not_end_the_job(service: Any) -
     assert names == list(service.dishes)
 
 
-def test_other_failures_end_it_at_once(service: Any) -> None:
+def test_a_job_that_cannot_be_looked_at_is_left_alone_and_may_go_on(service: Any) -> None:
     service.faults = {"status": [ProviderError("odd", "you are banned")]}
+    outcome, _, names = follow(service)
+    assert outcome.state == "unknown"
+    assert outcome.reason.startswith(f"odd: you are banned; the job {names[0]} may go on there")
+    assert service.calls.count("status") == 1
+
+
+def test_a_job_that_is_refused_ends_at_once(service: Any) -> None:
+    service.faults = {"submit": [ProviderError("odd", "you are banned")]}
     with pytest.raises(ProviderError, match="banned"):
         follow(service)
-    assert service.calls.count("status") == 1
+    assert service.calls == ["find", "submit"]
+
+
+def test_a_job_ends_when_it_has_cost_what_it_may(
+    service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cook = odd.OddService._cook
+
+    def dear(kitchen: Any, order: Any, number: int, chosen: dict[str, str]) -> Any:
+        return replace(cook(kitchen, order, number, chosen), billed_seconds=60.0)
+
+    monkeypatch.setattr(odd.OddService, "_cook", dear)
+    able = replace(odd.CAPABILITIES.managed, limits=frozenset({"max_trials", "max_cost"}))
+    monkeypatch.setattr(odd.OddProvider, "capabilities", replace(odd.CAPABILITIES, managed=able))
+    own = odd.OddProvider.lookup
+
+    def priced(*args: Any) -> Any:
+        return {**own(*args), "price_per_second": 0.01, "currency": "USD"}
+
+    monkeypatch.setattr(odd.OddProvider, "lookup", priced)
+    run = runs.create([planned({"max_trials": 9, "max_cost": "1 USD"})])
+    outcomes = runs.execute(run)
+    assert outcomes["odd"] == Outcome("completed", "the cost reached 1 USD")
+    trials = runs.results(run)[0].trials
+    assert [trial.billed_seconds for trial in trials] == [60.0, 60.0]
+    assert [trial.cost.amount for trial in trials if trial.cost] == [0.6, 0.6]
 
 
 def test_a_job_whose_making_was_not_answered_is_found_and_not_made_again(service: Any) -> None:
@@ -184,6 +219,6 @@ def test_a_value_that_is_none_of_the_studys_is_told_with_its_trial(
     monkeypatch.setattr(odd.OddService, "_cook", spoilt)
     run = runs.create([planned()])
     outcomes = runs.execute(run)
-    assert outcomes["odd"].state == "failed"
+    assert outcomes["odd"].state == "unknown"
     assert "odd: trial 1 (" in outcomes["odd"].reason
     assert "'mouldy' is no value of" in outcomes["odd"].reason

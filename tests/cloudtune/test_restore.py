@@ -103,7 +103,7 @@ TEXT = replace(
         "categorical": frozenset(),
     },
     steps=False,
-    conditions=False,
+    conditions="none",
     single_values=False,
     max_values=Limit(30, "made up for this test"),
 )

@@ -18,7 +18,6 @@ from cloudtune import trial
 from cloudtune.errors import UsageError
 from cloudtune.events import Ended, Measured, Started
 from cloudtune.execution import keeper
-from cloudtune.provider import RunnerPlace
 from cloudtune_local.contract import THREADS
 from cloudtune_local.runner import LocalRunner
 
@@ -62,8 +61,7 @@ class Job:
     @property
     def runner(self) -> LocalRunner:
         if self._runner is None:
-            place = RunnerPlace(self.folder, self._inbox.put)
-            self._runner = LocalRunner(self.request, self.run, place)
+            self._runner = LocalRunner(self.request, self.run, self.folder, self._inbox.put)
         return self._runner
 
     def start(self, number: int = 1, **changes: Any) -> None:
@@ -288,7 +286,7 @@ def test_without_a_resource_nothing_is_taken_over(job: Job) -> None:
 def test_reports_that_nobody_took_note_of_are_recovered(job: Job) -> None:
     job.write("from cloudtune.trial import report\nfor n in range(5): report(a=n)")
     job.run_one()
-    recovered = job.runner.recover({1: 3, 2: 0})
+    recovered = job.runner.recover({1: 3, 2: 0}).measured
     assert [(m.number, m.step, m.metrics) for m in recovered] == [
         (1, 4, {"a": 3.0}),
         (1, 5, {"a": 4.0}),
@@ -301,11 +299,10 @@ import json, sys, threading, time
 from pathlib import Path
 from queue import SimpleQueue
 from cloudtune.events import Started
-from cloudtune.provider import RunnerPlace
 from cloudtune_local.runner import LocalRunner
 request, run, folder = json.loads(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
 inbox = SimpleQueue()
-runner = LocalRunner(request, run, RunnerPlace(folder, inbox.put))
+runner = LocalRunner(request, run, folder, inbox.put)
 for number in (1, 2):
     runner.start(Started(number, time.time(), {}))
     inbox.get()
@@ -329,7 +326,7 @@ def test_a_new_runner_ends_what_a_killed_one_left(job: Job) -> None:
         assert engine.stdout.readline() == "ALL\n"
         engine.kill()
     assert len(keeper.marked(job.run)) == 2
-    assert [m.metrics for m in job.runner.recover({1: 0, 2: 1})] == [{"a": 1.0}]
+    assert [m.metrics for m in job.runner.recover({1: 0, 2: 1}).measured] == [{"a": 1.0}]
     assert keeper.marked(job.run) == []
 
 

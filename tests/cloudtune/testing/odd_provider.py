@@ -29,15 +29,17 @@ from cloudtune.errors import ProviderError
 from cloudtune.events import TrialState
 from cloudtune.fit import Fitted
 from cloudtune.launch import launch_data
+from cloudtune.planning import Plan
 from cloudtune.provider import (
+    Emit,
     Facts,
     JobClient,
     JobRef,
     JobStatus,
     Json,
+    Place,
     ProviderSettings,
     RawTrial,
-    RunnerPlace,
     TrialRunner,
 )
 from cloudtune.results import Measurement
@@ -52,10 +54,11 @@ CAPABILITIES = Capabilities(
     managed=ModeCapabilities(
         parameters={"categorical": frozenset[str]()},
         steps=False,
-        conditions=False,
+        conditions="none",
         text_only=True,
         single_values=False,
         strategies=frozenset({"random", "grid"}),
+        grid_of_values=True,
         methods=frozenset[str](),
         seeds=False,
         objectives=1,
@@ -231,15 +234,15 @@ class OddProvider:
 
     capabilities = CAPABILITIES
     settings = ProviderSettings
+    emulator = None
+    kept = ("Dish",)
 
     def __init__(self, service: OddService, launcher: Path) -> None:
         self._service = service
         self._launcher = launcher
 
-    def lookup(
-        self, study: Study, settings: ProviderSettings, base: Path, source: Path | None
-    ) -> Mapping[str, Any]:
-        files = sorted(source.glob("*.py")) if source else []
+    def lookup(self, study: Study, settings: ProviderSettings, facts: Facts) -> Mapping[str, Any]:
+        files = sorted(facts.source.glob("*.py")) if facts.source else []
         return {"files": {path.name: path.read_text("utf-8") for path in files}}
 
     def rules(
@@ -266,10 +269,8 @@ class OddProvider:
             },
         }
 
-    def client(self, settings: ProviderSettings) -> JobClient:
+    def client(self, plan: Plan, place: Place) -> JobClient:
         return OddClient(self._service)
 
-    def runner(
-        self, fitted: Fitted, request: Json, facts: Facts, place: RunnerPlace
-    ) -> TrialRunner:
+    def runner(self, plan: Plan, place: Place, emit: Emit) -> TrialRunner:
         raise ProviderError("odd", "it has no driven mode")

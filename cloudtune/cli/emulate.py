@@ -1,0 +1,57 @@
+"""The command that serves an emulator by hand, for tests and for other tools."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import click
+
+from cloudtune.cli.options import examples, faults_option, json_option, speed_option
+
+
+@examples(
+    "cloudtune emulate sagemaker",
+    "cloudtune emulate sagemaker --faults faults.yaml --speed 20",
+)
+@click.command()
+@click.argument("provider")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Any free one if left out.")
+@speed_option
+@faults_option
+@json_option
+def emulate(
+    provider: str, port: int, *, speed: float | None, faults: Path | None, as_json: bool
+) -> None:
+    """Serve the API of PROVIDER on this machine until Ctrl-C; trials really run here.
+
+    It prints the variables with which the service's own tools reach it. How trials are chosen is
+    cloudtune's own search, not the service's. Nothing leaves this machine.
+    """
+    from cloudtune import registry
+    from cloudtune.emulation import process
+    from cloudtune.errors import ProviderError, UsageError
+    from cloudtune.ledger import state_folder
+
+    module = registry.get(provider).emulator
+    if module is None:
+        raise UsageError(f"there is no emulator of {provider}")
+    folder = state_folder() / "emulators" / provider
+    if process.running(folder):
+        raise UsageError(f"an emulator of {provider} runs already, in {folder}")
+    words = [*process.options(speed, faults), *(["--port", str(port)] if port else [])]
+    address = process.start(provider, module, folder, words)
+    try:
+        if as_json:
+            click.echo(json.dumps({"url": address.url, **address.environment}))
+        else:
+            for name, value in address.environment.items():
+                click.echo(f"export {name}={shlex.quote(value)}")
+        click.echo(f"{provider} is emulated at {address.url}; Ctrl-C ends it", err=True)
+        process.wait(address)
+    except KeyboardInterrupt:
+        return
+    finally:
+        process.end(address)
+    raise ProviderError(provider, f"its emulator ended by itself; its log is in {folder}")

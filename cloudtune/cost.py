@@ -1,0 +1,52 @@
+"""What a plan may cost, before anything is sent. What is not known is said to be unknown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cloudtune.provider import Facts
+from cloudtune.study import Limits
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What one job may cost."""
+
+    hour: float
+    """One hour of one trial."""
+    most: float | None
+    """More than this the job's limits do not allow; None where they allow any amount."""
+    currency: str
+    source: str
+    """Where the price is from, and of which day."""
+
+    def __str__(self) -> str:
+        hourly = f"{self.hour:.4g} {self.currency} for each hour of a trial ({self.source})"
+        if self.most is None:
+            return f"{hourly}; no limit bounds the whole: give trial_timeout, timeout or max_cost"
+        return f"at most {self.most:.2f} {self.currency}: {hourly}"
+
+
+def estimate(limits: Limits, facts: Facts) -> Estimate | None:
+    """Return what a job may cost, or None where its price is not known.
+
+    Args:
+        limits: The limits that the provider keeps for the job.
+        facts: What the plan knows from outside: the price.
+    """
+    price, currency = facts.price_per_second, facts.own.get("currency")
+    if price is None or currency is None:
+        return None
+    bounds: list[float] = []
+    if limits.max_trials and limits.trial_timeout:
+        bounds.append(limits.max_trials * limits.trial_timeout * price)
+    if limits.timeout:
+        bounds.append(limits.timeout * (limits.parallel_trials or 1) * price)
+    if limits.max_cost and limits.max_cost.currency == currency:
+        bounds.append(limits.max_cost.amount)
+    return Estimate(
+        hour=price * 3600,
+        most=min(bounds, default=None),
+        currency=str(currency),
+        source=str(facts.own.get("price_source", "price not sourced")),
+    )

@@ -1,0 +1,168 @@
+"""An emulator's process: started for a job or by hand, and found again by whoever comes later.
+
+It outlives whoever started it, so that a job goes on as at the service when cloudtune is killed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloudtune.errors import MissingExtraError, ProviderError
+from cloudtune.provider import Emulator
+
+ADDRESS = "address.json"
+"""The file in an emulator's folder that says where it listens; only the owner may read it."""
+_OPTIONS = "options.json"
+_LOG = "emulator.log"
+_IDLE = 600
+"""Seconds without a request and without a job after which an emulator of a run ends by itself."""
+_PATIENCE = 60.0
+_MISSING = 3
+"""Its exit code where a package that it needs is not installed."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where an emulator listens."""
+
+    pid: int
+    url: str
+    key: str
+    environment: Mapping[str, str]
+    """The variables with which the service's own tools reach it."""
+
+
+def options(speed: float | None, faults: Path | None) -> list[str]:
+    """Return the words of an emulator's command line that change how it behaves.
+
+    Args:
+        speed: What its service's own delays are divided by.
+        faults: The file that says what goes wrong.
+    """
+    words = [] if speed is None else ["--speed", str(speed)]
+    return words if faults is None else [*words, "--faults", str(faults.absolute())]
+
+
+def remember(folder: Path, options: Sequence[str]) -> None:
+    """Note with which options the emulator of a job is to be started, whoever starts it.
+
+    Args:
+        folder: The emulator's folder; made if need be.
+        options: Words of its command line.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _OPTIONS).write_text(json.dumps(list(options)), "utf-8")
+
+
+def running(folder: Path) -> Address | None:
+    """Return where the emulator of a folder listens, or None if none runs."""
+    try:
+        address = Address(**json.loads((folder / ADDRESS).read_bytes()))
+        os.kill(address.pid, 0)
+    except (OSError, ValueError, TypeError):
+        return None
+    return address
+
+
+def start(provider: str, module: str, folder: Path, options: Sequence[str] = ()) -> Address:
+    """Start an emulator in the background and return when it listens.
+
+    Args:
+        provider: Whose service it stands for.
+        module: What is run as ``python -m``.
+        folder: Where it keeps its state; made if need be.
+        options: More words of its command line.
+
+    Raises:
+        MissingExtraError: If a package that it needs is not installed.
+        ProviderError: If it does not come up.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / _LOG).open("ab") as log:
+        begun = log.tell()
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, "--folder", str(folder), *options],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    due = time.monotonic() + _PATIENCE
+    while process.poll() is None and time.monotonic() < due:
+        address = running(folder)
+        if address is not None and address.pid == process.pid:
+            process.returncode = 0  # it goes on, and nobody waits for it
+            return address
+        time.sleep(0.02)
+    if process.poll() == _MISSING:
+        raise MissingExtraError(f"the emulator of {provider}", "emulators")
+    process.kill()
+    process.wait()
+    with (folder / _LOG).open("rb") as log:
+        log.seek(begun)
+        said = log.read()[-2_000:].decode("utf-8", "replace")
+    raise ProviderError(provider, f"its emulator did not start:\n{said}")
+
+
+def wait(address: Address) -> None:
+    """Return when an emulator has ended."""
+    while not _collected(address.pid):
+        time.sleep(0.2)
+
+
+def end(address: Address) -> None:
+    """Ask an emulator to end, with all that it runs, and wait until it has."""
+    try:
+        os.kill(address.pid, signal.SIGTERM)
+        due = time.monotonic() + _PATIENCE
+        while time.monotonic() < due:
+            if _collected(address.pid):
+                return
+            time.sleep(0.02)
+        os.kill(address.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _collected(pid: int) -> bool:
+    """Tell whether a process is gone; if it is a child of ours, collect it."""
+    with suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def of_job(provider: str, module: str, folder: Path) -> Emulator:
+    """Return the emulator of a job: the one that runs already, or a new one.
+
+    Args:
+        provider: Whose service it stands for.
+        module: What is run as ``python -m``.
+        folder: Where it keeps its state.
+
+    Raises:
+        MissingExtraError: If a package that it needs is not installed.
+        ProviderError: If it does not come up.
+    """
+    address = running(folder) or start(provider, module, folder, _options(folder))
+    return Emulator(address.url, address.key)
+
+
+def _options(folder: Path) -> list[str]:
+    try:
+        said = json.loads((folder / _OPTIONS).read_bytes())
+    except OSError:
+        said = []
+    return [*map(str, said), "--idle", str(_IDLE)]

@@ -1,0 +1,43 @@
+"""What a plan may cost is bounded by its limits, and unknown where its price is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune.cost import estimate
+from cloudtune.provider import Facts
+from cloudtune.study import Limits
+
+PRICE = {"price_per_second": 0.001, "currency": "USD", "price_source": "list of 2026-11-01"}
+
+
+def most(own: dict[str, Any], **limits: Any) -> float | None:
+    found = estimate(Limits.model_validate(limits), Facts("r", "j", 0, Path.cwd(), own=own))
+    assert found is not None
+    return found.most
+
+
+@pytest.mark.parametrize(
+    ("limits", "wanted"),
+    [
+        ({"max_trials": 10, "trial_timeout": "100s"}, 1.0),
+        ({"timeout": "100s"}, 0.1),
+        ({"timeout": "100s", "parallel_trials": 4}, 0.4),
+        ({"max_trials": 10, "trial_timeout": "100s", "timeout": "100s"}, 0.1),
+        ({"max_trials": 10}, None),
+        ({"max_trials": 10, "max_cost": "5 USD"}, 5.0),
+        ({"max_trials": 10, "max_cost": "5 EUR"}, None),
+    ],
+)
+def test_the_tightest_limit_bounds_it(limits: dict[str, Any], wanted: float | None) -> None:
+    found = most(PRICE, **limits)
+    assert found == (wanted if wanted is None else pytest.approx(wanted))
+
+
+def test_an_unknown_price_is_unknown() -> None:
+    assert (
+        estimate(Limits.model_validate({"max_trials": 1}), Facts("r", "j", 0, Path.cwd())) is None
+    )

@@ -1,0 +1,77 @@
+"""What a study puts over a request lies where rule 26 says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cloudtune.native import merge
+
+REQUEST: dict[str, Any] = {
+    "Name": "job",
+    "Tags": [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}],
+    "Definition": {"Image": "i", "Words": ["x", "y"], "Steps": [{"n": 1, "m": 2}, {"n": 3}]},
+}
+
+
+def over(native: dict[str, Any], kept: tuple[str, ...] = ()) -> tuple[dict[str, Any], set[Any]]:
+    merged, findings = merge(REQUEST, native, provider="odd", kept=kept)
+    return merged, {(finding.kind, finding.path) for finding in findings}
+
+
+def test_nothing_over_it_is_the_request() -> None:
+    assert over({}) == (REQUEST, set())
+
+
+@pytest.mark.parametrize(
+    ("native", "path", "wanted"),
+    [
+        ({"Definition": {"New": {"Deep": 1}}}, ["Definition", "New"], {"Deep": 1}),
+        ({"Definition": {"Image": "j"}}, ["Definition", "Image"], "j"),
+        ({"Definition": {"Words": ["z"]}}, ["Definition", "Words"], ["z"]),
+        ({"Tags": [{"Key": "b", "Value": "3"}]}, ["Tags", 1], {"Key": "b", "Value": "3"}),
+        ({"Tags": [{"Key": "c", "Value": "3"}]}, ["Tags", 2], {"Key": "c", "Value": "3"}),
+        ({"Tags": [{"Key": "a", "Extra": "3"}]}, ["Tags", 0, "Value"], "1"),
+        (
+            {"Definition": {"Steps": [{"n": 9}]}},
+            ["Definition", "Steps"],
+            [{"n": 9, "m": 2}, {"n": 3}],
+        ),
+        ({"Definition": {"Steps": [{}, {}, {"n": 4}]}}, ["Definition", "Steps", 2], {"n": 4}),
+        ({"New": {"a": None, "b": 1}}, ["New"], {"b": 1}),
+    ],
+)
+def test_maps_merge_by_key_and_lists_by_what_names_their_entries(
+    native: dict[str, Any], path: list[Any], wanted: object
+) -> None:
+    found: Any = over(native)[0]
+    for key in path:
+        found = found[key]
+    assert found == wanted
+
+
+def test_null_removes() -> None:
+    assert over({"Definition": {"Image": None}})[0]["Definition"].keys() == {"Words", "Steps"}
+
+
+def test_the_request_that_was_made_stays_as_it_is() -> None:
+    before = repr(REQUEST)
+    over({"Tags": [{"Key": "a", "Value": "9"}], "Definition": None})
+    assert repr(REQUEST) == before
+
+
+def test_what_the_study_sets_too_is_a_finding_and_what_is_kept_is_refused() -> None:
+    native = {"Name": "mine", "Definition": {"Image": "j", "New": 1}, "Tags": [{"Key": "z"}]}
+    _, found = over(native, kept=("Name", "Tags"))
+    assert found == {
+        ("refused", "providers.odd.native.Name"),
+        ("refused", "providers.odd.native.Tags"),
+        ("approximated", "providers.odd.native.Definition.Image"),
+    }
+
+
+def test_removing_what_holds_something_kept_is_refused() -> None:
+    assert over({"Definition": None}, kept=("Definition.Image",))[1] == {
+        ("refused", "providers.odd.native.Definition")
+    }
