@@ -24,7 +24,7 @@ from cloudtune.holding import ask_to_stop, hold
 from cloudtune.ledger import JobRecord, Ledger, RunRecord, state_folder
 from cloudtune.managed import ManagedJob
 from cloudtune.planning import Plan, from_json, plan_from_facts
-from cloudtune.provider import Emulator, Place
+from cloudtune.provider import Place
 from cloudtune.results import StudyResult, result_of
 from cloudtune.study import Study
 
@@ -246,9 +246,7 @@ def _execute_job(job: JobRecord, inbox: Inbox, shown: _Shown, where: Path) -> Ou
             plan = from_json(begun.plan)
             events = [event for _, event in ledger.events(job.run, job.provider)]
             shown.begin(plan, events)
-            folder = job_folder(ledger, job.run, job.provider)
-            folder.mkdir(parents=True, exist_ok=True)
-            place = Place(folder, _emulator(plan, folder))
+            place = place_of(plan, ledger)
             run_one = _run_driven if plan.mode == "driven" else _run_managed
             outcome = run_one(_Work(plan, begun, events, inbox, shown, ledger, place))
             _let_go(place, outcome)
@@ -261,11 +259,19 @@ def _execute_job(job: JobRecord, inbox: Inbox, shown: _Shown, where: Path) -> Ou
         return outcome
 
 
-def _emulator(plan: Plan, folder: Path) -> Emulator | None:
+def place_of(plan: Plan, ledger: Ledger) -> Place:
+    """Return where the job of a run's plan is at home, with its emulator running if it has one.
+
+    Raises:
+        MissingExtraError: If a package that the emulator needs is not installed.
+        ProviderError: If the emulator does not come up.
+    """
+    folder = job_folder(ledger, plan.facts.run_id, plan.provider)
+    folder.mkdir(parents=True, exist_ok=True)
     module = registry.get(plan.provider).emulator
     if not plan.facts.emulated or module is None:
-        return None
-    return of_job(plan.provider, module, folder / EMULATOR)
+        return Place(folder)
+    return Place(folder, of_job(plan.provider, module, folder / EMULATOR))
 
 
 def _let_go(place: Place, outcome: Outcome) -> None:

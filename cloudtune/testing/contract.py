@@ -12,9 +12,11 @@ import pytest
 
 from cloudtune import registry, runs
 from cloudtune.capabilities import Mode, ModeCapabilities
+from cloudtune.emulation import process
 from cloudtune.events import TrialState
+from cloudtune.ledger import Ledger, state_folder
 from cloudtune.planning import Plan, from_json, plan
-from cloudtune.provider import Place, Provider
+from cloudtune.provider import Provider
 from cloudtune.results import StudyResult
 from cloudtune.space import Space, find
 from cloudtune.study import Study
@@ -59,6 +61,8 @@ class ProviderContract:
     """The provider's name in studies."""
     settings: Mapping[str, Any] = {}
     """What stands under ``providers.<name>`` in each study, credentials aside."""
+    emulated = False
+    """Whether the jobs run on the provider's emulator."""
 
     def make(self) -> Provider:
         """Return a new provider."""
@@ -75,6 +79,9 @@ class ProviderContract:
         (tmp_path / "train.py").write_text(_SCRIPT.format(types=_TYPES), "utf-8")
         with registry.added(self.name, self.make):
             yield
+        for folder in (tmp_path / "state").glob(f"runs/*/*/{runs.EMULATOR}"):
+            if address := process.running(folder):
+                process.end(address)
 
     def modes(self) -> list[tuple[Mode, ModeCapabilities]]:
         """Return the modes that the provider has."""
@@ -93,7 +100,8 @@ class ProviderContract:
 
     def planned(self, over: Mapping[str, Any], mode: Mode, folder: Path) -> Plan:
         """Return the plan of such a study."""
-        return plan(self.study(over, mode, folder), self.name, base=folder)
+        study = self.study(over, mode, folder)
+        return plan(study, self.name, base=folder, emulated=self.emulated)
 
     def test_capabilities_name_the_provider_and_a_mode(self) -> None:
         assert self.make().capabilities.provider == self.name
@@ -167,7 +175,8 @@ class ProviderContract:
                 continue
             made = self.planned({}, mode, tmp_path)
             run = runs.create([made])
-            client = self.make().client(made, self.place(tmp_path))
+            with Ledger(state_folder()) as ledger:
+                client = self.make().client(made, runs.place_of(made, ledger))
             assert client.find(made.facts.job_name) is None
             job = client.submit(made.request)
             assert client.find(made.facts.job_name) == job
@@ -176,10 +185,6 @@ class ProviderContract:
             runs.execute(run)
             assert runs.results(run)[0].job == job.id
             assert client.status(job).state == "cancelled"
-
-    def place(self, folder: Path) -> Place:
-        """Return where a job of these tests is at home."""
-        return Place(folder)
 
     def result(self, over: Mapping[str, Any], mode: Mode, folder: Path) -> StudyResult:
         """Run such a study to its end and return its result."""
