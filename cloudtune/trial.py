@@ -37,6 +37,8 @@ STUDY_FILE = "cloudtune_study.json"
 """What the launcher knows of the study; written by `launch_file`."""
 LONGEST_REPORT = 65_536
 """Bytes of one reported line."""
+LONGEST_REASON = 1024
+"""Characters of the reason for which a trial failed."""
 PATIENCE = 2.0
 """Seconds that the launcher lets one expression spend on one line."""
 _ROUNDING = 1e-6
@@ -441,7 +443,7 @@ def _looks_like_option(said: str) -> bool:
     return not ((whole.isdigit() or not whole) and (part.isdigit() or not part))
 
 
-# The launcher: the process that a service starts, which starts the user's script.
+# What a service's values mean.
 
 
 def launch_file(
@@ -450,18 +452,23 @@ def launch_file(
     constants: Mapping[str, Value],
     paths: Mapping[str, str],
     run: str,
+    *,
+    resource: str | None = None,
+    folder: str | None = None,
 ) -> Json:
     """Return the content of `STUDY_FILE`.
 
     Args:
-        call: As in `command_line`, with the study's ``env`` and ``metrics``.
+        call: As in `command_line`, with the study's ``env``, ``metrics`` and ``requirements``.
         definitions: One map a definition of a parameter, parents first: ``name``, ``type``, for
             discrete and categorical ones ``values``, for ranges ``min``, ``max`` and ``step``,
             ``when`` with its values by parent, ``sent``, the name under which the service has it,
             and ``fixed``, its value if it sends none.
-        constants: Values that stay the same.
+        constants: Values that stay the same, unless the service sends another one for a trial.
         paths: The inputs as they lie where the launcher runs.
         run: The id of the run.
+        resource: The name of hyperband's resource, which reaches the script if it is sent.
+        folder: The folder beside this file in which the script runs; None: where we are started.
     """
     return {
         "format": "cloudtune.launch/v1",
@@ -470,6 +477,8 @@ def launch_file(
         "parameters": [dict(definition) for definition in definitions],
         "constants": dict(constants),
         "inputs": dict(paths),
+        "resource": resource,
+        "folder": folder,
     }
 
 
@@ -588,9 +597,76 @@ def _same(left: Value, right: Value) -> bool:
     return left == right
 
 
-def _raw_from_words(study: Json, argv: Sequence[str]) -> Json | None:
-    """Read ``--name=value``, ``--name value`` and, for one letter, ``-n value``."""
+def _constants(study: Json, raw: Mapping[str, Any]) -> dict[str, Value]:
+    """Return the constants with what was sent in their place, and hyperband's resource."""
+    values: dict[str, Value] = {}
+    for name, constant in study["constants"].items():
+        values[name] = _like(constant, name, raw[name]) if name in raw else constant
+    resource = study.get("resource") or ""
+    if resource in raw:
+        values[resource] = _like(1, resource, raw[resource])
+    return values
+
+
+def _like(constant: Value, name: str, raw: Any) -> Value:
+    """Return what was sent for a constant in the constant's type."""
+    if isinstance(constant, str):
+        return text(raw)
+    value: Value | None = _number(raw)
+    if isinstance(constant, bool):
+        value = _BOOLS.get(text(raw).lower())
+    elif isinstance(constant, int) and isinstance(value, float) and value.is_integer():
+        value = int(value)
+    elif isinstance(constant, float) and value is not None:
+        value = float(value)
+    if value is None:
+        raise ValueError("{!r} is no value of {}".format(raw, name))
+    return value
+
+
+# The contracts: what the services do to the process that they start.
+
+
+class Contract:
+    """A service that reads what is printed. Services with ways of their own are subclasses."""
+
+    def __init__(self, raw: Mapping[str, Any], told: Json | None = None) -> None:
+        """Keep what the service says of this trial.
+
+        Args:
+            raw: Values by the names under which they were sent.
+            told: What the trial's file has of it as it is: ``trial``, ``inputs``, ``output``,
+                ``checkpoint``; with ``reports``, the service's side reads what is reported.
+        """
+        self.raw = raw
+        self.told: Json = told or {}
+
+    def speak(self, report: Mapping[str, Any]) -> str:
+        """Tell the service what was reported; return the lines that are printed for it."""
+        lines = ""
+        for name, value in report["metrics"].items():
+            if abs(value) <= sys.float_info.max and name.isprintable():
+                lines += "[cloudtune] metric {} = {!r}\n".format(name, float(value))
+            else:
+                lines += "[cloudtune] not passed on: {!r} was reported as {}\n".format(name, value)
+        return lines
+
+    def fail(self, reason: str) -> None:
+        """Tell the service why the trial failed, where it does not see it in what is printed."""
+
+
+class _SageMaker(Contract):
+    def fail(self, reason: str) -> None:
+        folder = os.environ.get("SM_OUTPUT_DIR")
+        if folder:
+            with open(os.path.join(folder, "failure"), "w", encoding="utf-8") as file:
+                file.write(reason)
+
+
+def _words(study: Json, argv: Sequence[str]) -> Contract | None:
+    """Find ``--name=value``, ``--name value`` and, for one letter, ``-n value``."""
     names = {definition.get("sent", definition["name"]) for definition in study["parameters"]}
+    names |= {study.get("resource"), *study["constants"]}
     raw: Json = {}
     words = iter(argv)
     for word in words:
@@ -598,41 +674,88 @@ def _raw_from_words(study: Json, argv: Sequence[str]) -> Json | None:
         name = flag[2:] if flag.startswith("--") else flag[1:]
         if name in names and flag in ("--" + name, "-" + name):
             raw[name] = value if equals else next(words, "")
-    return {"raw": raw} if raw else None
+    return Contract(raw) if raw else None
 
 
-def _raw_from_trial_file(_study: Json, _argv: Sequence[str]) -> Json | None:
-    """Read the local contract's file; what the service's side prepared there is kept."""
+def _local(_study: Json, _argv: Sequence[str]) -> Contract | None:
+    """Find the local contract's file, with all that its service's side prepared there."""
     path = os.environ.get(TRIAL)
-    if not path:
+    told = _load(path) if path else {}
+    return Contract(told.get("parameters", {}), told) if told else None
+
+
+def _sagemaker(study: Json, _argv: Sequence[str]) -> Contract | None:
+    """Find the file of a training job that SageMaker's training toolkit started.
+
+    The toolkit passes words too, but what it has decoded: "true" is "True" there, "null" nothing.
+    """
+    config = os.environ.get("SM_INPUT_CONFIG_DIR")
+    path = os.path.join(config or "", "hyperparameters.json")
+    if not config or not os.path.exists(path):
         return None
-    found = _load(path)
-    found["raw"] = found.get("parameters", {})
-    return found
+    raw = _load(path)
+    base = os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml")
+    job = os.environ.get("TRAINING_JOB_NAME") or study["run"]
+    checkpoint = os.path.join(base, "checkpoints")
+    if "_tuning_objective_metric" in raw:  # the trials of a tuning job save to one address
+        checkpoint = os.path.join(checkpoint, job)
+    told = {
+        "trial": job,
+        "checkpoint": checkpoint,
+        "output": os.environ.get("SM_MODEL_DIR") or os.path.join(base, "model"),
+        "inputs": {name: _channel(base, name, path) for name, path in study["inputs"].items()},
+    }
+    return _SageMaker(raw, told)
 
 
-CONTRACTS: Sequence[Callable[[Json, Sequence[str]], Json | None]] = (
-    _raw_from_words,
-    _raw_from_trial_file,
+def _channel(base: str, name: str, path: str) -> str:
+    """Return where an input lies: its channel's folder, or a file in it that ``path`` names."""
+    folder = os.environ.get("SM_CHANNEL_" + name.upper())
+    if not folder:
+        folder = os.environ.get("SM_INPUT_DIR") or os.path.join(base, "input")
+        folder = os.path.join(folder, "data", name)
+    usual = "/opt/ml/input/data/" + name + "/"
+    return os.path.join(folder, path[len(usual) :]) if path.startswith(usual) else folder
+
+
+CONTRACTS: Sequence[Callable[[Json, Sequence[str]], Contract | None]] = (
+    _sagemaker,
+    _words,
+    _local,
 )
-"""Where raw values may come from; the first that finds some is the contract we are under."""
+"""What looks for each contract; the first that is found is the one that we are under."""
+
+
+# The launcher: the process that a service starts, which starts the user's script.
 
 
 def main(argv: Sequence[str]) -> int:
-    """Start the user's script under the contract found, and return its exit code."""
+    """Start the user's script under the contract found, and return its exit code.
+
+    This needs a POSIX system, as every container is.
+    """
+    contract = Contract({})
     try:
-        study = _load(_study_path())
-        found: Json = {"raw": {}}
-        for contract in CONTRACTS:
-            found = contract(study, argv) or {}
-            if found:
-                break
-        values = restore(study["parameters"], found.pop("raw", {}))
+        path = _study_path()
+        study = _load(path)
+        found = (find(study, argv) for find in CONTRACTS)
+        contract = next((one for one in found if one), contract)
+        given = dict(contract.told.get("constants") or _constants(study, contract.raw))
+        values = restore(study["parameters"], contract.raw)
         patterns = _patterns(study["trial"].get("metrics") or {})
+        if study.get("folder"):
+            work = os.path.join(os.path.dirname(path), study["folder"])
+            os.makedirs(work, exist_ok=True)
+            os.chdir(work)
     except (OSError, ValueError, KeyError) as error:
-        print("cloudtune: the trial cannot be started: {}".format(error), file=sys.stderr)  # noqa: T201
-        return 2
-    return _launch(study, found, values, patterns)
+        return _refuse(contract, "the trial cannot be started: {}".format(error))
+    return _launch(study, contract, given, values, patterns)
+
+
+def _refuse(contract: Contract, reason: str, code: int = 2) -> int:
+    print("cloudtune: " + reason.partition("\n")[0], file=sys.stderr)  # noqa: T201
+    contract.fail(reason[:LONGEST_REASON])
+    return code
 
 
 def _study_path() -> str:
@@ -646,32 +769,53 @@ def _study_path() -> str:
 
 
 def _launch(
-    study: Json, found: Json, values: Mapping[str, Value], patterns: Sequence[_Named]
+    study: Json,
+    contract: Contract,
+    constants: Mapping[str, Value],
+    values: Mapping[str, Value],
+    patterns: Sequence[_Named],
 ) -> int:
+    import shutil
     import tempfile
 
-    call: Json = study["trial"]
-    constants = dict(found.get("constants") or study["constants"])
-    paths = dict(found.get("inputs") or study["inputs"])
     folder = tempfile.mkdtemp(prefix="cloudtune-")
-    trial = {
+    trial: Json = {
         "trial": study["run"],
         "reports": os.path.join(folder, "reports.jsonl"),
+        "doorbell": os.path.join(folder, "doorbell"),
         "checkpoint": os.path.join(folder, "checkpoint"),
         "output": os.path.join(folder, "output"),
+        "inputs": study["inputs"],
     }
-    trial.update(found)
-    trial.update({"parameters": dict(values), "constants": constants, "inputs": paths})
+    trial.update(contract.told)
+    trial.update({"parameters": dict(values), "constants": dict(constants)})
     trial_file = os.path.join(folder, "trial.json")
     with open(trial_file, "w", encoding="utf-8") as file:
         json.dump(trial, file)
     given = dict(constants)
     given.update(values)
-    python = call.get("python") or sys.executable
+    call: Json = study["trial"]
+    python = sys.executable
+    paths = trial["inputs"]
     words = command_line(call, given, paths, python, single_dash(call, given, os.getcwd()))
     env = environment(os.environ, call, given, paths, trial_file=trial_file, package=_package())
     env.setdefault(RUN, study["run"])
-    return _run(words, env, _matcher(patterns, trial))
+    beside = os.path.dirname(python)
+    if os.path.dirname(shutil.which("python", path=env.get("PATH")) or "") != beside:
+        env["PATH"] = beside + os.pathsep + (env.get("PATH") or os.defpath)
+    try:
+        launcher = _Launcher(contract, trial)
+        code = 0
+        if call.get("requirements"):
+            code = launcher.install(call["requirements"], python, env)
+        code = code or launcher.run(words, env, _matcher(patterns, trial))
+    except _Failed as failure:
+        return _refuse(contract, str(failure), failure.code)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    if code and not launcher.asked:
+        contract.fail(launcher.reason(code))
+    return _end_alike(code)
 
 
 def _package() -> str | None:
@@ -680,69 +824,175 @@ def _package() -> str | None:
     return os.path.dirname(here) if os.path.basename(here) == "cloudtune" else None
 
 
-def _run(words: Sequence[str], env: Mapping[str, str], see: Callable[[bytes], None]) -> int:
+def _end_alike(code: int) -> int:
+    """Return a script's exit code, or end by the signal by which it ended."""
+    if code >= 0:
+        return code
     import signal
-    import subprocess
 
-    asked: list[int] = []
-    running: list[Popen[bytes]] = []
+    if -code != signal.SIGKILL:
+        signal.signal(-code, signal.SIG_DFL)
+    os.kill(os.getpid(), -code)
+    return 128 - code  # the first process of a container cannot be ended so
 
-    def forward(number: int, _frame: Any) -> None:
-        asked.append(number)
-        for process in running:
+
+class _Failed(Exception):  # noqa: N818 - it ends the trial, not the launcher
+    """The trial fails for another reason than its script's exit code."""
+
+    def __init__(self, reason: str, code: int = 2) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class _Launcher:
+    """Runs processes: copies what they print by whole lines, and passes on what is measured.
+
+    It wakes up for what is printed, for the doorbell, for signals and for the end of the process.
+    """
+
+    def __init__(self, contract: Contract, trial: Json) -> None:
+        import signal
+
+        self.asked: list[int] = []
+        self._contract = contract
+        self._running: list[Popen[bytes]] = []
+        self._last_lines: list[bytes] = []
+        self._rest = b""
+        self._half_report = b""
+        self._within_line = False
+        self._reports: int | None = None
+        woken, wake = os.pipe()
+        os.set_blocking(wake, False)
+        signal.set_wakeup_fd(wake)
+        self._bells = [woken]
+        if "reports" not in contract.told:
+            self._reports = os.open(trial["reports"], os.O_RDONLY | os.O_CREAT, 0o600)
+            os.mkfifo(trial["doorbell"])
+            self._bells.append(os.open(trial["doorbell"], os.O_RDWR | os.O_NONBLOCK))
+        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, self._forward)
+
+    def install(self, requirements: str, python: str, env: Mapping[str, str]) -> int:
+        """Install what the script needs; return how pip ended: not with 0 if we were asked to end.
+
+        Raises:
+            _Failed: If that fails.
+        """
+        options = ["--disable-pip-version-check", "--no-input"]
+        code = self.run([python, "-m", "pip", "install", *options, "-r", requirements], env)
+        if code and not self.asked:
+            message = "{} could not be installed: {}"
+            raise _Failed(message.format(requirements, self.reason(code)))
+        return code
+
+    def run(
+        self,
+        words: Sequence[str],
+        env: Mapping[str, str],
+        see: Callable[[bytes], None] = lambda _line: None,
+    ) -> int:
+        """Run a process to its end, show its lines to ``see``, and return its exit code.
+
+        A process that it leaves behind is not waited for, though it holds its output open.
+
+        Raises:
+            _Failed: If it cannot be started, or ``see`` wants its end.
+        """
+        import select
+        import subprocess
+
+        pipe, together = subprocess.PIPE, subprocess.STDOUT
+        try:
+            process = subprocess.Popen(
+                words, env=env, stdin=subprocess.DEVNULL, stdout=pipe, stderr=together
+            )
+        except OSError as error:
+            raise _Failed("{} cannot be started: {}".format(words[0], error), 127) from error
+        self._running, self._last_lines = [process], []
+        for number in self.asked:
+            process.send_signal(number)
+        assert process.stdout is not None
+        source = process.stdout.fileno()
+        sources = [source]
+        try:
+            while process.poll() is None:
+                for ready in select.select(self._bells + sources, [], [])[0]:
+                    data = os.read(ready, 65_536)
+                    if ready == source:
+                        sources = sources if data else []
+                        self._copy(data, see)
+                self._pass_on()
+            for _ in range(64):
+                if not sources or not select.select(sources, [], [], 0)[0]:
+                    break
+                data = os.read(source, 65_536)
+                sources = sources if data else []
+                self._copy(data, see)
+            self._copy(b"", see)
+            self._pass_on()
+        except _Failed:
+            process.kill()
+            process.wait()
+            raise
+        return process.returncode
+
+    def reason(self, code: int) -> str:
+        """Return how a process ended, and the last lines that it printed, as far as they fit."""
+        import signal
+
+        names = {each.value: each.name for each in signal.Signals}
+        said = "exit code {}".format(code)
+        if code < 0:
+            said = "killed by {}".format(names.get(-code, "signal {}".format(-code)))
+        room = LONGEST_REASON - len(said)
+        kept: list[str] = []
+        for line in reversed(self._last_lines):
+            shown = plain(line.decode("utf-8", "replace")).rstrip()[: room - 1]
+            room -= len(shown) + 1
+            if kept and room <= 0:
+                break
+            kept.insert(0, shown)
+        return "\n".join([said, *kept])
+
+    def _forward(self, number: int, _frame: Any) -> None:
+        self.asked.append(number)
+        for process in self._running:
             process.send_signal(number)
 
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, forward)
-    try:
-        process = subprocess.Popen(
-            words,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-    except OSError as error:
-        print("cloudtune: {} cannot be started: {}".format(words[0], error), file=sys.stderr)  # noqa: T201
-        return 127
-    running.append(process)
-    for number in asked:
-        process.send_signal(number)
-    try:
-        _pass_through(process, see)
-    except _TooSlow as error:
-        process.kill()
-        process.wait()
-        print("cloudtune: {}".format(error), file=sys.stderr)  # noqa: T201
-        return 2
-    code = process.wait()
-    if code < 0:
-        signal.signal(-code, signal.SIG_DFL) if -code != signal.SIGKILL else None
-        os.kill(os.getpid(), -code)
-    return code if code >= 0 else 128 - code
+    def _copy(self, data: bytes, see: Callable[[bytes], None]) -> None:
+        """Copy whole lines to our output; where there is no more data, all that is left."""
+        said = self._rest + data
+        end = max(said.rfind(b"\n"), said.rfind(b"\r")) + 1
+        if not data or len(said) - end > LONGEST_REPORT:
+            end = len(said)
+        whole, self._rest = said[:end], said[end:]
+        self._write(whole)
+        lines = [line for line in whole.replace(b"\r", b"\n").split(b"\n") if line.strip()]
+        self._last_lines = self._last_lines[-40:] + [line[:LONGEST_REASON] for line in lines[-40:]]
+        for line in lines:
+            see(line)
 
+    def _pass_on(self) -> None:
+        """Speak what was reported since the last time."""
+        import contextlib
 
-def _pass_through(process: Popen[bytes], see: Callable[[bytes], None]) -> None:
-    """Copy what the script prints to our output by whole lines, and show each line to ``see``."""
-    assert process.stdout is not None
-    source = process.stdout.fileno()
-    rest = b""
-    while True:
-        data = os.read(source, 65_536)
-        whole, newline, rest = (rest + data).rpartition(b"\n")
-        if not data or len(rest) > LONGEST_REPORT:
-            whole, newline, rest = whole + newline + rest, b"", b""
-        if whole or newline:
-            sys.stdout.buffer.write(whole + newline)
+        said = b""
+        while self._reports is not None:
+            data = os.read(self._reports, 65_536)
+            *lines, self._half_report = (self._half_report + data).split(b"\n")
+            for line in lines:
+                with contextlib.suppress(ValueError):  # a line that a full disk has cut off
+                    said += self._contract.speak(json.loads(line)).encode()
+            if not data:
+                break
+        self._write(b"\n" + said if said and self._within_line else said)
+
+    def _write(self, data: bytes) -> None:
+        if data:
+            self._within_line = not data.endswith(b"\n")
+            sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
-            for line in whole.replace(b"\r", b"\n").split(b"\n"):
-                see(line)
-        if not data:
-            return
-
-
-class _TooSlow(Exception):  # noqa: N818 - it is the expression's mistake, not an error of ours
-    """An expression needs too long for a line; the trial fails for it."""
 
 
 def _patterns(metrics: Mapping[str, Sequence[str]]) -> list[_Named]:
@@ -765,7 +1015,7 @@ def _matcher(patterns: Sequence[_Named], trial: Json) -> Callable[[bytes], None]
     """Return what looks for metrics in a line and reports them.
 
     It must be called in the main thread. An expression that explodes is interrupted by a timer's
-    signal, which `re` heeds; a system without such timers (Windows) has no limit.
+    signal, which `re` heeds.
     """
     if not patterns:
         return lambda _line: None
@@ -776,24 +1026,19 @@ def _matcher(patterns: Sequence[_Named], trial: Json) -> Callable[[bytes], None]
 
     def too_slow(_number: int, _frame: Any) -> None:
         message = "the expression of the metric {} took more than {:g} s on one line: {}"
-        raise _TooSlow(message.format(searched[0], PATIENCE, searched[1]))
+        raise _Failed(message.format(searched[0], PATIENCE, searched[1]))
 
-    def allow(seconds: float) -> None:
-        if hasattr(signal, "setitimer"):
-            signal.setitimer(signal.ITIMER_REAL, seconds)
-
-    if hasattr(signal, "setitimer"):
-        signal.signal(signal.SIGALRM, too_slow)
+    signal.signal(signal.SIGALRM, too_slow)
 
     def see(line: bytes) -> None:
         said = plain(line[:LONGEST_REPORT].decode("utf-8", "replace"))
         for name, pattern in patterns:
             searched[:] = [name, pattern.pattern]
-            allow(PATIENCE)
+            signal.setitimer(signal.ITIMER_REAL, PATIENCE)
             try:
                 matches = list(pattern.finditer(said))
             finally:
-                allow(0)
+                signal.setitimer(signal.ITIMER_REAL, 0)
             for match in matches:
                 value = number(match["value" if "value" in pattern.groupindex else 1] or "")
                 if value is not None:

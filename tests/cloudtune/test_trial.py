@@ -461,6 +461,17 @@ def test_launcher_reads_printed_metrics_and_passes_them_on(tmp_path: Path) -> No
     assert found == [{"acc": 0.5}, {"acc": 0.75}]
 
 
+def test_launcher_prints_what_is_reported_where_nobody_reads_it(tmp_path: Path) -> None:
+    code = "from cloudtune.trial import report; report(a=1); print('end')"
+    done = launch(tmp_path, {}, code, "--C=1")
+    assert "[cloudtune] metric a = 1.0\n" in done.stdout, done.stderr
+
+
+def test_launcher_gives_the_script_constants_that_are_sent(tmp_path: Path) -> None:
+    done = launch(tmp_path, {}, PRINT, "--C=1", "--epochs", "7")
+    assert "{'epochs': 7, 'C': 1.0}" in done.stdout, done.stderr
+
+
 @pytest.mark.parametrize("code", [0, 3])
 def test_launcher_ends_with_the_scripts_code(tmp_path: Path, code: int) -> None:
     assert launch(tmp_path, {}, f"raise SystemExit({code})", "--C=1").returncode == code

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import os
+import tarfile
+import time
+from pathlib import Path
+
+from cloudtune import archive, bundle
+
+EXTRA = {"run.py": b"print(1)\n", "cloudtune/__init__.py": b""}
+ODD = ["ümläut.py", "with space.py", "new\nline.py", "-dash.py", "a/b/c.py", "x" * 120 + "/y.py"]
+
+
+def snapshot(folder: Path) -> Path:
+    source = folder / "source"
+    for name in [*ODD, "run.sh", "secret", os.fsdecode(b"raw\xff.py")]:
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_text(name, "utf-8", "surrogateescape")
+    (source / "run.sh").chmod(0o755)
+    (source / "link").symlink_to("a/b")
+    (source / "a" / "up").symlink_to("../run.sh")
+    (source / "loose").symlink_to("not-there")
+    bundle.snapshot(source, bundle.files(source), folder / "copy")
+    return folder / "copy"
+
+
+def packed(folder: Path, source: Path | None) -> bytes:
+    archive.write(folder / "code.tar.gz", source, "source", EXTRA)
+    return (folder / "code.tar.gz").read_bytes()
+
+
+def test_it_brings_all_back(tmp_path: Path) -> None:
+    source, target = snapshot(tmp_path), tmp_path / "target"
+    packed(tmp_path, source)
+    with tarfile.open(tmp_path / "code.tar.gz") as tar:
+        tar.extractall(target, filter="data")
+    names = bundle.files(source)
+    assert bundle.files(target / "source") == names
+    assert bundle.fingerprint(target / "source", names) == bundle.fingerprint(source, names)
+    assert (target / "run.py").read_bytes() == EXTRA["run.py"]
+    assert (target / "source" / "link" / "c.py").read_text() == "a/b/c.py"
+    assert (target / "source" / "run.sh").stat().st_mode & 0o777 == 0o700
+    assert (target / "source" / "secret").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
+    source = snapshot(tmp_path)
+    first = packed(tmp_path, source)
+    other = tmp_path / "other"
+    other.mkdir()
+    bundle.snapshot(source, list(reversed(bundle.files(source))), other / "copy")
+    os.utime(other / "copy" / "secret", (time.time() - 9e6, time.time() - 9e6))
+    (other / "copy" / "secret").chmod(0o640)
+    archive.write(other / "another-name", other / "copy", "source", dict(reversed(EXTRA.items())))
+    assert (other / "another-name").read_bytes() == first
+    (other / "copy" / "secret").chmod(0o700)
+    assert packed(tmp_path, other / "copy") != first
+
+
+def test_its_times_and_owners_say_nothing(tmp_path: Path) -> None:
+    packed(tmp_path, snapshot(tmp_path))
+    with tarfile.open(tmp_path / "code.tar.gz") as tar:
+        members = tar.getmembers()
+    said = {(m.uid, m.gid, m.uname, m.gname, time.gmtime(m.mtime).tm_year) for m in members}
+    assert said == {(0, 0, "", "", 2000)}
+
+
+def test_without_a_source(tmp_path: Path) -> None:
+    packed(tmp_path, None)
+    with tarfile.open(tmp_path / "code.tar.gz") as tar:
+        assert sorted(tar.getnames()) == sorted(EXTRA)

@@ -1,0 +1,663 @@
+"""The launcher as a training job of SageMaker starts it, beside the scripts of local trials."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tarfile
+import textwrap
+import zipfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import cloudtune
+from cloudtune import archive, bundle, trial
+from cloudtune.capabilities import DRIVEN, Capabilities, Limit
+from cloudtune.fit import Fitted, definitions, fit
+from cloudtune.launch import PROGRAM, SOURCE, launch_data, launcher_files
+from cloudtune.space import text
+from cloudtune.study import Study
+
+FLAT = replace(
+    DRIVEN,
+    parameters={
+        "float": frozenset({"linear", "log"}),
+        "int": frozenset({"linear"}),
+        "categorical": frozenset[str](),
+    },
+    steps=False,
+    conditions="none",
+    text_only=True,
+    single_values=False,
+    max_values=Limit(30, "made up for this test"),
+)
+"""What a service like SageMaker can hold: numbers and text, no conditions."""
+
+
+def fitted(study: Mapping[str, Any]) -> Fitted:
+    able = Capabilities("aws", "AWS", "offline only", FLAT, None)
+    return fit(Study.model_validate(study), able, "managed")
+
+
+def sent(of: Fitted, values: Mapping[str, Any]) -> dict[str, str]:
+    """Return what such a service sends for a trial: inactive parameters have a value as well."""
+    raw = {name: text(value) for name, value in of.original.constants.items()}
+    for definition in definitions(of):
+        name = definition["name"]
+        found = values.get(name, definition.get("values", [definition.get("min", True)])[0])
+        raw[definition["sent"]] = text(found)
+    return raw
+
+
+def words(raw: Mapping[str, str]) -> list[str]:
+    """Return the words that the training toolkit makes of hyperparameters."""
+    made: list[str] = []
+    for name in sorted(raw):
+        if not name.startswith(("sagemaker_", "_tuning_")):
+            value: Any = raw[name]
+            with suppress(ValueError):
+                value = json.loads(value)
+            if isinstance(value, dict):
+                value = ",".join(f"{k}={v}" for k, v in cast("dict[str, Any]", value).items())
+            made += [f"--{name}" if len(name) > 1 else f"-{name}"]
+            made += ["" if value is None else str(value)]
+    return made
+
+
+@dataclass
+class Container:
+    """A training job's /opt/ml below a folder of its own, with the archive unpacked in it."""
+
+    folder: Path
+    env: dict[str, str] = field(default_factory=dict[str, str])
+    managed: bool = True
+
+    def __post_init__(self) -> None:
+        self.base = self.folder / "opt" / "ml"
+        for name in ("code", "model", "input/config", "input/data", "output/data"):
+            (self.base / name).mkdir(parents=True, exist_ok=True)
+
+    def unpack(self, of: Fitted, source: Path) -> None:
+        snapshot = self.folder / "snapshot"
+        bundle.snapshot(source, bundle.files(source), snapshot)
+        paths = {name: f"/opt/ml/input/data/{name}" for name in of.original.trial.inputs}
+        files = launcher_files(of, "run-id", paths)
+        archive.write(self.folder / "sourcedir.tar.gz", snapshot, SOURCE, files)
+        with tarfile.open(self.folder / "sourcedir.tar.gz", "r:gz") as tar:
+            tar.extractall(self.base / "code", filter="data")
+
+    def start(self, raw: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        own = {"sagemaker_program": PROGRAM, "sagemaker_submit_directory": "s3://b/code.tar.gz"}
+        if self.managed:
+            own["_tuning_objective_metric"] = "acc"
+        raw = {**raw, **own}
+        config = self.base / "input" / "config"
+        (config / "hyperparameters.json").write_text(json.dumps(raw), "utf-8")
+        env = {name: value for name, value in os.environ.items() if name != "CLOUDTUNE_TRIAL"}
+        env |= {
+            "SAGEMAKER_BASE_DIR": str(self.base),
+            "TRAINING_JOB_NAME": "job-7",
+            "SM_INPUT_DIR": str(self.base / "input"),
+            "SM_INPUT_CONFIG_DIR": str(config),
+            "SM_MODEL_DIR": str(self.base / "model"),
+            "SM_OUTPUT_DIR": str(self.base / "output"),
+            "SM_HPS": json.dumps(raw),
+            "PYTHONPATH": os.pathsep.join([str(self.base / "code"), *sys.path]),
+            "TMPDIR": str(self.folder),
+            **self.env,
+        }
+        for channel in (self.base / "input" / "data").iterdir():
+            env["SM_CHANNEL_" + channel.name.upper()] = str(channel)
+        return subprocess.Popen(
+            [sys.executable, "--", PROGRAM, *words(raw)],
+            cwd=self.base / "code",
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def run(self, raw: Mapping[str, str]) -> tuple[int, str, str]:
+        """Return the exit code, the output and the errors."""
+        with self.start(raw) as process:
+            out, err = process.communicate(timeout=60)
+        return process.returncode, out.decode(), err.decode()
+
+    @property
+    def failure(self) -> str | None:
+        file = self.base / "output" / "failure"
+        return file.read_text("utf-8") if file.exists() else None
+
+
+@dataclass
+class Job:
+    """One script in a container, with a parameter or two."""
+
+    folder: Path
+    study: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        self.source = self.folder / "src"
+        self.source.mkdir(exist_ok=True)
+        self.container = Container(self.folder / "container")
+
+    def write(self, code: str) -> None:
+        (self.source / "train.py").write_text(textwrap.dedent(code), "utf-8")
+
+    def unpack(self) -> Fitted:
+        of = fitted(self.study)
+        self.container.unpack(of, self.source)
+        return of
+
+    def run(self, code: str, **raw: str) -> tuple[int, str, str]:
+        self.write(code)
+        self.unpack()
+        return self.container.run({"x": "1", **raw})
+
+    def start(self, code: str) -> subprocess.Popen[bytes]:
+        self.write(code)
+        self.unpack()
+        return self.container.start({"x": "1"})
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    return Job(
+        tmp_path,
+        {
+            "parameters": {"x": {"type": "int", "min": 1, "max": 9}},
+            "trial": {"script": "train.py"},
+        },
+    )
+
+
+# The same on every service.
+
+AWKWARD = [
+    "true", "True", "1e3", "1E3", "null", "None", "007", "NaN", '{"a": 1}', "[1, 2]", '"quoted"',
+    "ünï ☃", " spaced ", "-1", "--n", "a=b", "new\nline", "$(x) `y`", "{{n}}", "16", "-1e-05",
+]  # fmt: skip
+SHOW = """
+    import json, os, sys
+    from cloudtune.trial import inputs, params
+
+    service = ("SM_", "SAGEMAKER_", "TRAINING_JOB_", "TMPDIR")
+    said = {
+        "words": sys.argv[1:],
+        "params": [[name, type(value).__name__, value] for name, value in params().items()],
+        "folder": sorted([place, *sorted(files)] for place, _, files in os.walk(".")),
+        "variables": sorted(name for name in os.environ if not name.startswith(service)),
+        "inputs": {name: sorted(os.listdir(path)) for name, path in inputs().items()},
+        "variable": sorted(os.listdir(os.environ["CLOUDTUNE_INPUT_TRAIN"])),
+        "word": os.environ.get("MORE"),
+        "hash": os.environ["PYTHONHASHSEED"],
+    }
+    print("shown: " + json.dumps(said))
+"""
+
+
+def awkward_study() -> dict[str, Any]:
+    return {
+        "parameters": {
+            "n": {"type": "int", "min": 1, "max": 64},
+            "lr": {"type": "float", "min": -1, "max": 1},
+            "kernel": {"type": "categorical", "values": AWKWARD},
+            "units": {"type": "categorical", "values": [16, 32, "64", 0.5]},
+            "batch": {"type": "discrete", "values": [0.1, 0.2, 0.30000000000000004]},
+            "shrink": {"type": "bool"},
+            "depth": [
+                {"type": "int", "min": 2, "max": 5, "when": {"kernel": "true"}},
+                {"type": "int", "min": 6, "max": 9, "when": {"kernel": "True"}},
+            ],
+            "one": {"type": "int", "min": 3, "max": 3},
+            "momentum": {"type": "float", "min": 0.5, "max": 0.9, "when": {"shrink": True}},
+        },
+        "constants": {"epochs": 20, "flag": True, "name": "null", "rate": 1e-05, "code": "007"},
+        "strategy": "list",
+        "objective": {"metric": "acc", "goal": "maximize"},
+        "trial": {
+            "script": "train.py",
+            "metrics": {"acc": r"acc=(\S+)"},
+            "args": ["--verbose", "--gamma", "{{momentum}}", "--data={{inputs.train}}"],
+            "env": {"MORE": "ä b"},
+        },
+    }
+
+
+def awkward_trials() -> list[dict[str, Any]]:
+    trials: list[dict[str, Any]] = []
+    for place, kernel in enumerate(AWKWARD):
+        values: dict[str, Any] = {
+            "n": 1 + place,
+            "lr": [-1e-05, 0.1 + 0.2, 1.0, -0.25][place % 4],
+            "kernel": kernel,
+            "units": [16, 32, "64", 0.5][place % 4],
+            "batch": [0.1, 0.2, 0.30000000000000004][place % 3],
+            "shrink": place % 2 == 0,
+        }
+        if kernel in ("true", "True"):
+            values["depth"] = 4 if kernel == "true" else 8
+        values["one"] = 3
+        if values["shrink"]:
+            values["momentum"] = 0.75
+        trials.append(values)
+    return trials
+
+
+def shown(output: str) -> dict[str, Any]:
+    """Return what the script said; where the inputs lie may differ."""
+    said: dict[str, Any] = json.loads(output.partition("shown: ")[2].partition("\n")[0])
+    said["words"] = [re.sub("^--data=.*", "--data=", word) for word in said["words"]]
+    return said
+
+
+def test_a_script_sees_what_it_sees_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, data = tmp_path / "src", tmp_path / "data"
+    for name in ("train.py", "setup.py", "sub/helper.py", "requirements.txt", "cloudtune/x.txt"):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_text("")
+    (source / "train.py").write_text(textwrap.dedent(SHOW) + "print('acc=1')\n", "utf-8")
+    data.mkdir()
+    (data / "rows.csv").touch()
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    study = awkward_study()
+    trials = awkward_trials()
+    study["trial"] |= {"source": str(source), "inputs": {"train": str(data)}}
+    study["initial_trials"] = trials
+    results = cloudtune.run(cloudtune.plan(Study.model_validate(study)), show=False).results()
+    here = {done.number: shown(Path(str(done.log)).read_text()) for done in results.trials}
+    assert len(here) == len(trials)
+
+    container = Container(tmp_path / "container", env={"MORE": "ä b"})
+    (container.base / "input/data/train").mkdir()
+    (container.base / "input/data/train/rows.csv").touch()
+    of = fitted(study)
+    assert of.flattened
+    container.unpack(of, source)
+    for number, values in enumerate(trials, start=1):
+        code, out, err = container.run(sent(of, values))
+        assert (code, err) == (0, "")
+        assert shown(out) == here[number]
+        types = {name: (kind, value) for name, kind, value in shown(out)["params"]}
+        wanted = {**study["constants"], **values}
+        assert types == {name: (type(value).__name__, value) for name, value in wanted.items()}
+        assert "[cloudtune] metric acc = 1.0\n" in out
+
+
+NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_.-]{0,6}", fullmatch=True)
+TEXTS = st.one_of(st.sampled_from(AWKWARD), st.text(max_size=8)).filter(
+    lambda said: "\0" not in said and not any("\ud800" <= c <= "\udfff" for c in said)
+)
+
+
+@st.composite
+def parameters(draw: st.DrawFn) -> tuple[dict[str, Any], Any]:
+    """Return a definition and one of its values."""
+    kind = draw(st.sampled_from(["float", "int", "discrete", "categorical", "bool"]))
+    if kind == "bool":
+        return {"type": kind}, draw(st.booleans())
+    if kind in ("float", "int"):
+        numbers = st.floats(-1e9, 1e9) if kind == "float" else st.integers(-(2**60), 2**60)
+        low, value, high = sorted(draw(st.lists(numbers, min_size=3, max_size=3)))
+        return {"type": kind, "min": low, "max": high}, value
+    some = st.integers(-99, 99) if kind == "discrete" else st.one_of(TEXTS, st.integers(-9, 99))
+    values = draw(st.lists(some, min_size=1, max_size=5, unique_by=text))
+    if kind == "discrete":
+        values.sort()
+    return {"type": kind, "values": values}, draw(st.sampled_from(values))
+
+
+@given(st.dictionaries(NAMES, parameters(), min_size=1, max_size=6))
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_types_survive_the_strings(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    drawn: dict[str, tuple[dict[str, Any], Any]],
+) -> None:
+    values = {name: value for name, (_, value) in drawn.items()}
+    of = fitted({"parameters": {name: definition for name, (definition, _) in drawn.items()}})
+    raw = sent(of, values)
+    (tmp_path / "hyperparameters.json").write_text(json.dumps(raw))
+    monkeypatch.setenv("SM_INPUT_CONFIG_DIR", str(tmp_path))
+    file = json.loads(json.dumps(launch_data(of, "run", {})))
+    found = next(filter(None, (find(file, words(raw)) for find in trial.CONTRACTS)))
+    restored = trial.restore(file["parameters"], found.raw)
+    assert list(restored.items()) == list(values.items())
+    assert [type(value) for value in restored.values()] == [type(v) for v in values.values()]
+
+
+# Values beside the parameters.
+
+
+def test_constants_and_the_resource_may_be_sent_for_a_trial(job: Job) -> None:
+    job.study["constants"] = {"k": 1, "rate": 0.5, "word": "1", "on": True}
+    job.study["strategy"] = {"name": "hyperband", "resource": "epochs", "max": 27}
+    job.container.managed = False
+    job.write("import sys\nfrom cloudtune.trial import params\nprint(params(), sys.argv[1:])")
+    job.unpack()
+    raw = {"x": "2", "k": "7", "rate": "1e-05", "word": "007", "on": "False", "epochs": "9"}
+    _, out, err = job.container.run(raw)
+    assert out == (
+        "{'k': 7, 'rate': 1e-05, 'word': '007', 'on': False, 'epochs': 9, 'x': 2} ["
+        "'--k', '7', '--rate', '1e-05', '--word', '007', '--on', 'False', '--epochs', '9', "
+        "'--x', '2']\n"
+    ), err
+    _, out, _ = job.container.run({"x": "2"})
+    assert out.startswith("{'k': 1, 'rate': 0.5, 'word': '1', 'on': True, 'x': 2}")
+
+
+def test_a_constant_that_cannot_be_read_is_told(job: Job) -> None:
+    job.study["constants"] = {"k": 1}
+    code, _, err = job.run("", k="many")
+    assert code == 2
+    assert "'many' is no value of k" in err
+    assert job.container.failure == "the trial cannot be started: 'many' is no value of k"
+
+
+WHERE = """
+    import os
+    from cloudtune.trial import *
+    from cloudtune.trial import inputs, output_dir, checkpoint_dir, trial_id
+    base = os.environ["SAGEMAKER_BASE_DIR"]
+    paths = [*inputs().values(), output_dir(), checkpoint_dir()]
+    print([os.path.relpath(path, base) for path in paths], trial_id())
+"""
+
+
+@pytest.mark.parametrize(("managed", "below"), [(True, "/job-7"), (False, "")])
+def test_where_things_lie(job: Job, managed: bool, below: str) -> None:
+    job.study["trial"]["inputs"] = {"train": "s3://b/t", "a-b": "s3://b/x"}
+    job.container.managed = managed
+    (job.container.base / "input/data/train").mkdir()
+    _, out, err = job.run(WHERE)
+    wanted = ["input/data/train", "input/data/a-b", "model", f"checkpoints{below}"]
+    assert out == f"{wanted} job-7\n", err
+
+
+def test_an_input_may_be_one_file_of_its_channel(job: Job) -> None:
+    job.study["trial"]["inputs"] = {"train": "s3://b/t"}
+    files = launcher_files(fitted(job.study), "run", {"train": "/opt/ml/input/data/train/a b.csv"})
+    job.write("from cloudtune.trial import inputs\nprint(inputs())")
+    job.unpack()
+    (job.container.base / "code" / trial.STUDY_FILE).write_bytes(files[trial.STUDY_FILE])
+    _, out, _ = job.container.run({"x": "1"})
+    assert out == f"{{'train': '{job.container.base}/input/data/train/a b.csv'}}\n"
+
+
+def test_python_in_a_command_is_the_one_of_the_image(job: Job) -> None:
+    job.study["trial"] = {"command": ["python", "train.py", "{{x}}"]}
+    job.container.env = {"PATH": os.defpath}
+    _, out, err = job.run("import sys\nprint(sys.prefix, sys.argv[1:])")
+    assert out == f"{sys.prefix} ['1']\n", err
+
+
+def test_no_source_at_all(job: Job) -> None:
+    job.study["trial"] = {"command": [sys.executable, "-c", "import os; print(os.listdir())"]}
+    archive.write(job.folder / "a", None, SOURCE, launcher_files(fitted(job.study), "run", {}))
+    with tarfile.open(job.folder / "a") as tar:
+        tar.extractall(job.container.base / "code", filter="data")
+    job.study["trial"] = {}
+    assert job.container.run({"x": "1"}) == (0, "[]\n", "")
+
+
+# Metrics.
+
+
+def definition(name: str) -> str:
+    """Return the expression by which SageMaker is told to find a metric."""
+    return rf"\[cloudtune\] metric {re.escape(name)} = ([-+0-9.e]+)"
+
+
+def found(output: str, name: str) -> list[float]:
+    return [float(each) for each in re.findall(f"(?m)^{definition(name)}$", output)]
+
+
+@given(st.floats())
+def test_each_number_is_found_again(value: float) -> None:
+    said = trial.Contract({}).speak({"metrics": {"val:f1 (ä)": value, "f1 (ä)": 5}})
+    finite = value == value and abs(value) != float("inf")  # noqa: PLR0124
+    assert found(said, "val:f1 (ä)") == ([value] if finite else [])
+    assert found(said, "f1 (ä)") == [5.0]
+    assert said.count("\n") == 2
+
+
+def test_reported_and_printed_metrics_are_spoken(job: Job) -> None:
+    job.study["trial"]["metrics"] = {"acc": [r"acc=(\S+)", r"ACC (\S+)"], "loss": []}
+    _, out, err = job.run("""
+        from cloudtune.trial import report
+        print("acc=0.5", flush=True)
+        report({"loss": 1, "val loss": 0.25}, step=3)
+        report(loss=float("nan"))
+        report({"a\\nb": 1})
+        print("ACC 1e-5, acc=0.7")
+    """)
+    assert found(out, "acc") == [0.5, 0.7, 1e-05], err
+    assert found(out, "loss") == [1.0]
+    assert found(out, "val loss") == [0.25]
+    assert "'loss' was reported as nan" in out
+    assert r"'a\nb' was reported as 1.0" in out
+    assert out.startswith("acc=0.5\n")
+
+
+def test_metrics_are_spoken_while_the_script_runs(job: Job) -> None:
+    job.study["trial"]["metrics"] = {"acc": r"acc=(\S+)"}
+    with job.start("""
+        import os, sys, time
+        from cloudtune.trial import report
+        report(loss=0.5)
+        while not os.path.exists("go"): time.sleep(0.01)
+        print("acc=1\\rmore", end="", flush=True)
+        while not os.path.exists("end"): time.sleep(0.01)
+    """) as process:
+        assert process.stdout is not None
+        work = job.container.base / "code" / SOURCE
+        assert process.stdout.readline() == b"[cloudtune] metric loss = 0.5\n"
+        (work / "go").touch()
+        assert process.stdout.readline() == b"acc=1\r\n"
+        assert process.stdout.readline() == b"[cloudtune] metric acc = 1.0\n"
+        (work / "end").touch()
+        assert process.stdout.read() == b"more"
+    assert process.returncode == 0
+
+
+def test_lines_of_metrics_stay_whole(job: Job) -> None:
+    _, out, _ = job.run("""
+        import sys, threading
+        from cloudtune.trial import report
+        def chat():
+            for n in range(300):
+                sys.stdout.write("x" * 40)
+                sys.stdout.flush()
+                sys.stderr.write("y" * n + ("\\n" if n % 7 == 0 else "\\r"))
+                sys.stderr.flush()
+        other = threading.Thread(target=chat)
+        other.start()
+        for n in range(300):
+            report(a=n)
+        other.join()
+        sys.stdout.write("z" * 200_000)
+        sys.stdout.flush()
+        report(b=1)
+        sys.stdout.write("end")
+    """)
+    assert found(out, "a") == list(range(300))
+    assert found(out, "b") == [1.0]
+    assert (out.count("x"), out.count("z")) == (12_000, 200_000)
+    assert re.search("(?m)end$", out)
+
+
+def test_reports_of_a_script_without_output(job: Job) -> None:
+    _, out, _ = job.run("""
+        import os
+        from cloudtune.trial import report
+        os.close(1); os.close(2)
+        for n in range(5): report(a=n)
+        os._exit(0)
+    """)
+    assert found(out, "a") == [0, 1, 2, 3, 4]
+
+
+# The end.
+
+
+def test_the_end_is_the_scripts_own(job: Job) -> None:
+    code, out, _ = job.run("""
+        import subprocess, sys
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(30)"])
+        print("done")
+    """)
+    assert (code, out, job.container.failure) == (0, "done\n", None)
+    assert not list(job.container.folder.glob("cloudtune-*"))
+
+
+def test_a_failure_is_told_with_the_last_lines(job: Job) -> None:
+    code, _, _ = job.run("""
+        import sys
+        print("x" * 5000)
+        for n in range(100):
+            print("step", n, end="\\r")
+        print()
+        print("\\x1b[31mred\\x1b[0m")
+        def f(): raise ValueError("the ä data is wrong")
+        sys.stdout.flush()
+        f()
+    """)
+    assert code == 1
+    failure = job.container.failure or ""
+    assert failure.startswith("exit code 1\nstep ")
+    assert failure.endswith("ValueError: the ä data is wrong")
+    assert "\nred\nTraceback" in failure
+    assert len(failure) <= 1024
+
+
+def test_a_long_last_line_keeps_its_beginning(job: Job) -> None:
+    code, _, _ = job.run("raise SystemExit('no good: ' + 'y' * 50_000)")
+    failure = job.container.failure or ""
+    assert (code, len(failure)) == (1, 1024)
+    assert failure.startswith("exit code 1\nno good: yyy")
+
+
+def test_a_killed_script_is_told(job: Job) -> None:
+    code, _, _ = job.run("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    assert (code, job.container.failure) == (-9, "killed by SIGKILL")
+
+
+def test_a_stop_reaches_the_script_and_is_no_failure(job: Job) -> None:
+    with job.start("""
+        import time
+        from cloudtune.trial import report, should_stop
+        should_stop()
+        report(a=1)
+        while not should_stop(): time.sleep(0.01)
+        report(a=2)
+        raise SystemExit(9)
+    """) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"[cloudtune] metric a = 1.0\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.read() == b"[cloudtune] metric a = 2.0\n"
+    assert (process.returncode, job.container.failure) == (9, None)
+
+
+def test_an_exploding_expression_is_told(job: Job) -> None:
+    job.study["trial"]["metrics"] = {"loss": r"loss=((a+)+)$"}
+    code, _, err = job.run(f"print('loss={'a' * 60}b', flush=True)\nimport time; time.sleep(99)")
+    assert code == 2
+    assert "the expression of the metric loss took more than" in err
+    assert (job.container.failure or "").startswith("the expression of the metric loss")
+
+
+# Requirements.
+
+
+def wheel(folder: Path, name: str) -> None:
+    about = f"{name}-1.0.dist-info"
+    with zipfile.ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w") as file:
+        file.writestr(f"{name}.py", "said = 'hello'\n")
+        file.writestr(f"{about}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        file.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        file.writestr(f"{about}/RECORD", "")
+
+
+def other_pip(job: Job, code: str) -> None:
+    """Let the job install requirements with a pip that runs some code."""
+    pip = job.source / "other" / "pip" / "__main__.py"
+    pip.parent.mkdir(parents=True)
+    pip.with_name("__init__.py").touch()
+    pip.write_text(code)
+    (job.source / "requirements.txt").touch()
+    other = job.container.base / "code" / SOURCE / "other"
+    job.study["trial"] |= {"requirements": "requirements.txt", "env": {"PYTHONPATH": str(other)}}
+
+
+def test_requirements_are_installed_first(job: Job) -> None:
+    wheel(job.source, "greeting")
+    (job.source / "needs.txt").write_text("./greeting-1.0-py3-none-any.whl\n")
+    site = str(job.folder / "site")
+    job.study["trial"] |= {
+        "requirements": "needs.txt",
+        "env": {"PIP_TARGET": site, "PYTHONPATH": site, "PIP_NO_INDEX": "1"},
+        "metrics": {"acc": r"(?:acc=|greeting-)([\d.]+)"},
+    }
+    code, out, err = job.run("import greeting; print(greeting.said); print('acc=1')")
+    assert (code, err, job.container.failure) == (0, "", None)
+    assert "Successfully installed greeting-1.0\n" in out
+    assert out.endswith("hello\nacc=1\n[cloudtune] metric acc = 1.0\n")
+    assert found(out, "acc") == [1.0]
+
+
+def test_a_failure_is_not_told_with_what_pip_said(job: Job) -> None:
+    other_pip(job, "print('installing')")
+    code, out, _ = job.run("raise SystemExit('no good')")
+    assert out == "installing\nno good\n"
+    assert (code, job.container.failure) == (1, "exit code 1\nno good")
+
+
+def test_requirements_that_cannot_be_installed_are_told(job: Job) -> None:
+    (job.source / "requirements.txt").write_text("./not-there.whl\n")
+    job.study["trial"]["requirements"] = "requirements.txt"
+    code, out, err = job.run("print('started')")
+    assert code == 2
+    assert "started" not in out
+    assert err == "cloudtune: requirements.txt could not be installed: exit code 1\n"
+    failure = job.container.failure or ""
+    assert failure.startswith("requirements.txt could not be installed: exit code 1\n")
+    assert "not-there.whl" in failure
+    assert len(failure) <= 1024
+
+
+def test_a_stop_while_requirements_are_installed_is_no_failure(job: Job) -> None:
+    other_pip(job, "import time; print('installing', flush=True); time.sleep(99)")
+    with job.start("print('started')") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"installing\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.read() == b""
+    assert (process.returncode, job.container.failure) == (-signal.SIGTERM, None)
+
+
+def test_it_may_be_started_as_a_module(job: Job) -> None:
+    job.write("print('started')")
+    job.unpack()
+    done = subprocess.run(
+        [sys.executable, "-m", PROGRAM.removesuffix(".py"), "-x", "1"],
+        cwd=job.container.base / "code",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "started\n"), done.stderr
