@@ -1,0 +1,58 @@
+"""What SageMaker can do, managed by its own tuner and driven by ours."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cloudtune.capabilities import DRIVEN, Capabilities, Limit, ModeCapabilities
+
+MODEL = "botocore 1.44.8, service model sagemaker 2017-07-24"
+QUOTAS = (
+    "https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-limits.html, "
+    "read 2026-11-24"
+)
+
+_SCALES = frozenset({"linear", "log", "auto"})
+
+MANAGED = ModeCapabilities(
+    parameters={
+        "float": _SCALES | {"reverse_log"},
+        "int": _SCALES,
+        "categorical": frozenset[str](),
+    },
+    steps=False,
+    conditions="one_root",
+    text_only=True,
+    single_values=False,
+    strategies=frozenset({"bayesian", "random", "grid", "hyperband"}),
+    grid_of_values=True,
+    methods=frozenset[str](),
+    seeds=True,
+    objectives=1,
+    targets=True,
+    select=frozenset({"last"}),
+    early_stopping=frozenset({"auto", "median"}),
+    # The service keeps all of them but max_cost, which cloudtune watches.
+    limits=frozenset(
+        {"max_trials", "parallel_trials", "timeout", "trial_timeout", "patience", "max_cost"}
+    ),
+    initial_trials=False,
+    warm_start=frozenset({"same", "transfer"}),
+    # Of random search with a raised quota; the rules know what holds without.
+    max_trials=Limit(10_000, QUOTAS),
+    max_parallel_trials=Limit(100, QUOTAS),
+    max_parameters=Limit(30, QUOTAS),
+    max_values=Limit(30, QUOTAS),
+    # A name may have 256 characters (botocore's model), and one in a study has at most 200.
+    max_name_length=None,
+    unattended=True,
+)
+
+CAPABILITIES = Capabilities(
+    provider="sagemaker",
+    title="SageMaker",
+    verified="offline only",
+    managed=MANAGED,
+    # Values travel as text in a training job too: of 1 and "1", one would arrive as the other.
+    driven=replace(DRIVEN, text_only=True),
+)

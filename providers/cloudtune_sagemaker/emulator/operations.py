@@ -1,0 +1,206 @@
+"""The operations of the service that the emulator has, each from its request to its answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from cloudtune.emulation.faults import FaultPlan
+from cloudtune_sagemaker.emulator import describe, search_api, series, training_rules, tuning_rules
+from cloudtune_sagemaker.emulator.delays import Delays
+from cloudtune_sagemaker.emulator.errors import invalid
+from cloudtune_sagemaker.emulator.jobs import TERMINAL, Json, TrainingJob, TuningJob
+from cloudtune_sagemaker.emulator.listing import matching, page
+from cloudtune_sagemaker.emulator.store import Store, arn_of
+from cloudtune_sagemaker.emulator.training import Training
+from cloudtune_sagemaker.emulator.trial import folder_of
+from cloudtune_sagemaker.emulator.tuning import Tuner, Workshop, parents_of
+
+MOST_TAGS = 50
+"""Of one resource (botocore 1.44.8 model, TagList)."""
+
+
+class Operations:
+    """Carries out operations on the jobs of one emulator."""
+
+    def __init__(self, folder: Path, delays: Delays, faults: FaultPlan) -> None:
+        self.store = Store()
+        self._training = Training(delays, self.store.lock)
+        self._shop = Workshop(self.store, self._training, delays, faults, folder)
+        self._tuners: dict[int, Tuner] = {}
+
+    def carry_out(self, operation: str, request: Json, region: str) -> Json:
+        """Return the answer of an operation.
+
+        Raises:
+            ServiceError: If the service would refuse.
+        """
+        with self.store.lock:
+            return OPERATIONS[operation](self, request, region)
+
+    def busy(self) -> bool:
+        """Tell whether any job runs."""
+        return self._training.busy() or any(tuner.busy() for tuner in self._tuners.values())
+
+    def close(self) -> None:
+        """End everything that runs, at once."""
+        self._training.close()
+
+    def create_tuning(self, request: Json, region: str) -> Json:
+        """CreateHyperParameterTuningJob."""
+        name: str = request["HyperParameterTuningJobName"]
+        self.store.demand_free_tuning(region, name)
+        tuning_rules.check(request, region, self.store)
+        job = TuningJob(
+            request={key: value for key, value in request.items() if key != "Tags"},
+            arn=arn_of(region, "hyper-parameter-tuning-job", name),
+            region=region,
+            tags=_tags_of(request),
+        )
+        self.store.add_tuning(job)
+        tuner = self._tuners[id(job)] = Tuner(job, self._shop)
+        tuner.start()
+        return {"HyperParameterTuningJobArn": job.arn}
+
+    def describe_tuning(self, request: Json, region: str) -> Json:
+        """DescribeHyperParameterTuningJob."""
+        job = self._tuning(request, region)
+        return describe.tuning(job, parents_of(job, self.store), time.time())
+
+    def list_tunings(self, request: Json, region: str) -> Json:
+        """ListHyperParameterTuningJobs."""
+        jobs, following = page(matching(self.store.tunings(region), request), request)
+        rows = [describe.tuning_row(job) for job in jobs]
+        return {"HyperParameterTuningJobSummaries": rows, "NextToken": following}
+
+    def list_trials(self, request: Json, region: str) -> Json:
+        """ListTrainingJobsForHyperParameterTuningJob."""
+        trials = self._tuning(request, region).trials
+        jobs, following = page(matching(trials, request), request)
+        rows = [describe.trial(job) for job in jobs]
+        return {"TrainingJobSummaries": rows, "NextToken": following}
+
+    def stop_tuning(self, request: Json, region: str) -> Json:
+        """StopHyperParameterTuningJob."""
+        job = self._tuning(request, region)
+        _demand_running(job.status, "hyperparameter tuning job")
+        if job.status == "InProgress":
+            job.enter("Stopping")
+            self._tuners[id(job)].stop()
+        return {}
+
+    def delete_tuning(self, request: Json, region: str) -> Json:
+        """DeleteHyperParameterTuningJob."""
+        job = self._tuning(request, region)
+        if job.status not in TERMINAL:
+            raise invalid(
+                f"The request was rejected because the hyperparameter tuning job is in status "
+                f"{job.status}."
+            )
+        self.store.delete_tuning(job)
+        return {}
+
+    def create_training(self, request: Json, region: str) -> Json:
+        """CreateTrainingJob."""
+        training_rules.check(request)
+        name: str = request["TrainingJobName"]
+        self.store.demand_free_training(region, name)
+        job = TrainingJob(
+            request={key: value for key, value in request.items() if key != "Tags"},
+            arn=arn_of(region, "training-job", name),
+            region=region,
+            folder=folder_of(self._shop.folder, region, name),
+            tags=_tags_of(request),
+            fault=self._shop.faults.of_trial(),
+        )
+        self.store.add_training(job)
+        self._training.launch(job)
+        return {"TrainingJobArn": job.arn}
+
+    def describe_training(self, request: Json, region: str) -> Json:
+        """DescribeTrainingJob."""
+        return describe.training(self.store.training(region, request["TrainingJobName"]))
+
+    def list_trainings(self, request: Json, region: str) -> Json:
+        """ListTrainingJobs."""
+        wanted = {"SortBy": "CreationTime", **request}
+        jobs, following = page(matching(self.store.trainings(region), wanted), request)
+        rows = [describe.training_row(job) for job in jobs]
+        return {"TrainingJobSummaries": rows, "NextToken": following}
+
+    def stop_training(self, request: Json, region: str) -> Json:
+        """StopTrainingJob."""
+        job = self.store.training(region, request["TrainingJobName"])
+        _demand_running(job.status, "training job")
+        self._training.stop(job)
+        return {}
+
+    def search(self, request: Json, region: str) -> Json:
+        """Search."""
+        found = search_api.found(self.store.trainings(region), request)
+        records, following = page(found, request)
+        return {
+            "Results": [{"TrainingJob": record} for record in records],
+            "NextToken": following,
+            "TotalHits": {"Value": len(found), "Relation": "EqualTo"},
+        }
+
+    def add_tags(self, request: Json, region: str) -> Json:
+        """AddTags: on what is there, and on the training jobs that a tuning job still starts."""
+        job = self.store.by_arn(request["ResourceArn"])
+        tags = {**job.tags, **_tags_of(request)}
+        if len(tags) > MOST_TAGS:
+            raise invalid(f"The number of tags exceeds the limit of {MOST_TAGS}.")
+        job.tags = tags
+        return {"Tags": describe.tags(job)}
+
+    def list_tags(self, request: Json, region: str) -> Json:
+        """ListTags."""
+        tags, following = page(
+            describe.tags(self.store.by_arn(request["ResourceArn"])),
+            {"MaxResults": MOST_TAGS, **request},
+        )
+        return {"Tags": tags, "NextToken": following}
+
+    def delete_tags(self, request: Json, region: str) -> Json:
+        """DeleteTags."""
+        job = self.store.by_arn(request["ResourceArn"])
+        job.tags = {k: v for k, v in job.tags.items() if k not in request["TagKeys"]}
+        return {}
+
+    def metrics(self, request: Json, region: str) -> Json:
+        """BatchGetMetrics."""
+        return series.metrics(self.store, request)
+
+    def _tuning(self, request: Json, region: str) -> TuningJob:
+        return self.store.tuning(region, request["HyperParameterTuningJobName"])
+
+
+OPERATIONS: Mapping[str, Callable[[Operations, Json, str], Json]] = {
+    "CreateHyperParameterTuningJob": Operations.create_tuning,
+    "DescribeHyperParameterTuningJob": Operations.describe_tuning,
+    "ListHyperParameterTuningJobs": Operations.list_tunings,
+    "ListTrainingJobsForHyperParameterTuningJob": Operations.list_trials,
+    "StopHyperParameterTuningJob": Operations.stop_tuning,
+    "DeleteHyperParameterTuningJob": Operations.delete_tuning,
+    "CreateTrainingJob": Operations.create_training,
+    "DescribeTrainingJob": Operations.describe_training,
+    "ListTrainingJobs": Operations.list_trainings,
+    "StopTrainingJob": Operations.stop_training,
+    "Search": Operations.search,
+    "AddTags": Operations.add_tags,
+    "ListTags": Operations.list_tags,
+    "DeleteTags": Operations.delete_tags,
+    "BatchGetMetrics": Operations.metrics,
+}
+
+
+def _tags_of(request: Json) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in request.get("Tags", ())}
+
+
+def _demand_running(status: str, what: str) -> None:
+    # Both clients in the SDK read this ValidationException as "it has ended already".
+    if status in TERMINAL:
+        raise invalid(f"The request was rejected because the {what} is in status {status}.")

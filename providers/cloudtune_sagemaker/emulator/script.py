@@ -1,0 +1,180 @@
+"""The script of one training job: its container, its steps, its checkpoints."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+from cloudtune.events import Ended
+from cloudtune.execution.watch import ProcessSpec
+from cloudtune_sagemaker import contract
+from cloudtune_sagemaker.emulator import storage
+from cloudtune_sagemaker.emulator.delays import GRACE
+from cloudtune_sagemaker.emulator.image import make_image
+from cloudtune_sagemaker.emulator.jobs import TrainingJob
+from cloudtune_sagemaker.emulator.metric_regex import usable
+
+SCRIPT_MODE_ONLY = (
+    "ClientError: this emulator runs no images, only scripts as the training toolkit starts them: "
+    "the hyperparameters sagemaker_program and sagemaker_submit_directory must name the script and "
+    "the archive with the source"
+)
+_TELLS_OUTPUT = ("pytorch", "tensorflow")
+"""Images whose toolkit reads what a script writes when it fails; see `contract.failure_text`."""
+
+
+class Script:
+    """What of a training job runs here. Made when its code and data are fetched."""
+
+    def __init__(self, job: TrainingJob, container: contract.Container) -> None:
+        self.container = container
+        self._job = job
+        self._start: contract.Start | None = None
+        self._place = 0
+        self._exit_code = 1
+        self._saved: set[str] = set()
+
+    @classmethod
+    def fetched(cls, job: TrainingJob) -> Script:
+        """Make the container of a job and fetch its code, its data and its checkpoints.
+
+        A container that is there already is thrown away: it was on another machine.
+
+        Raises:
+            StorageError: If S3 lacks something.
+            BadArchive: If the archive of the source cannot be used.
+            OSError: If this machine cannot.
+        """
+        root = job.folder / "root"
+        shutil.rmtree(root, ignore_errors=True)
+        container = contract.prepare(root, {**job.request, "TrainingJobArn": job.arn})
+        script = cls(job, container)
+        for channel in job.request.get("InputDataConfig", ()):
+            script._fetch_channel(channel)
+        script._fetch_checkpoints()
+        script._fetch_code()
+        return script
+
+    def begin(self) -> None:
+        """Work out how the script is started.
+
+        Raises:
+            ToolkitFailure: If the toolkit gives up before; what it says is left in the container.
+            OSError: If this machine cannot.
+        """
+        machine = contract.Machine(cpus=os.cpu_count() or 1, gpus=0)
+        temporary = self.container.place("/tmp")  # noqa: S108 - within the container
+        temporary.mkdir(exist_ok=True)
+        base = {**os.environ, "TMPDIR": str(temporary)}
+        try:
+            python = make_image(self.container.place("/image"))
+            self._start = contract.start(self.container, python, base, machine)
+        except contract.ToolkitFailure as failure:
+            self._exit_code = failure.exit_code
+            contract.finish(self.container, str(failure))
+            raise
+
+    def process(self, *, blind: bool) -> ProcessSpec:
+        """Return the process of the step that is due: an installation, or the script.
+
+        Args:
+            blind: Whether no metric is to be found in what it prints.
+        """
+        assert self._start is not None
+        return ProcessSpec(
+            command=self._start.steps[self._place].command,
+            cwd=self._start.cwd,
+            env=self._start.env,
+            log=self._job.folder / "log.txt",
+            metrics={} if blind else usable(self._job.metric_definitions),
+            grace=GRACE,
+        )
+
+    def goes_on(self, event: Ended) -> bool:
+        """Take note of how a step ended, as the toolkit does; return whether another one is due.
+
+        Raises:
+            OSError: If this machine cannot.
+        """
+        assert self._start is not None
+        if event.state == "completed":
+            self._place += 1
+            if self._place < len(self._start.steps):
+                return True
+            contract.finish(self.container, None)
+            return False
+        image: str = self._job.request["AlgorithmSpecification"].get("TrainingImage", "")
+        output = self._job.folder / "log.txt" if _tells_output(image) else None
+        code = event.exit_code if event.exit_code is not None else -9
+        text = contract.failure_text(self._start.steps[self._place], code, output)
+        contract.finish(self.container, text)
+        return False
+
+    def failure(self) -> str:
+        """Return the FailureReason of a script that failed."""
+        return contract.failure_reason(self.container, self._exit_code)
+
+    def save_checkpoints(self) -> None:
+        """Make the job's checkpoints in S3 as they are here, deletions too.
+
+        The service does so all the time; here it is done when the script has ended.
+
+        Raises:
+            StorageError: If the bucket is not there.
+        """
+        folder = self.container.checkpoints
+        if folder is not None and folder.is_dir():
+            uri: str = self._job.request["CheckpointConfig"]["S3Uri"]
+            self._saved = storage.synchronise(folder, uri, self._saved)
+
+    def _fetch_channel(self, channel: contract.Job) -> None:
+        source = channel["DataSource"].get("S3DataSource")
+        name: str = channel["ChannelName"]
+        algorithm = self._job.request["AlgorithmSpecification"]
+        if channel.get("InputMode", algorithm["TrainingInputMode"]) == "Pipe":
+            raise storage.StorageError(
+                f"ClientError: channel {name}: this emulator has no pipes; use the mode File"
+            )
+        if source is None or source["S3DataType"] != "S3Prefix":
+            raise storage.StorageError(
+                f"ClientError: channel {name}: this emulator has data of the type S3Prefix alone"
+            )
+        if not storage.download(source["S3Uri"], self.container.channel(name)):
+            raise storage.StorageError(
+                f"ClientError: Data download failed: No S3 objects found under S3 URL "
+                f'"{source["S3Uri"]}" given in input data source of channel {name}. Please ensure '
+                "that the bucket exists in the selected region, that objects exist under that S3 "
+                "prefix, and that the role may list and read them."
+            )
+
+    def _fetch_checkpoints(self) -> None:
+        folder = self.container.checkpoints
+        if folder is not None:
+            uri: str = self._job.request["CheckpointConfig"]["S3Uri"]
+            storage.download(uri.rstrip("/") + "/", folder)
+            self._saved = {f.relative_to(folder).as_posix() for f in storage.files(folder)}
+
+    def _fetch_code(self) -> None:
+        if "ContainerEntrypoint" in self._job.request["AlgorithmSpecification"]:
+            raise storage.StorageError(SCRIPT_MODE_ONLY)
+        try:
+            address = contract.source(self.container.job)
+        except contract.ToolkitFailure as failure:
+            raise storage.StorageError(str(failure)) from failure
+        if address is None:
+            raise storage.StorageError(SCRIPT_MODE_ONLY)
+        if address.startswith("s3://"):
+            place = self._job.folder / "sourcedir.tar.gz"
+            place.write_bytes(storage.fetch(address))
+        else:  # without a network the archive comes in a channel
+            place = self.container.place(address)
+        if place.is_dir():
+            shutil.copytree(place, self.container.code, dirs_exist_ok=True)
+        elif place.is_file():
+            contract.unpack(place, self.container.code)
+        else:
+            raise storage.StorageError(f"ClientError: there is no {address} in the container")
+
+
+def _tells_output(image: str) -> bool:
+    return any(name in image for name in _TELLS_OUTPUT)

@@ -1,0 +1,177 @@
+"""What must be known of the account and of this machine before a study is planned on SageMaker.
+
+Nothing is asked of AWS. What is not known is a stand-in that shows: ``{{region}}``.
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cloudtune import bundle
+from cloudtune.ledger import state_folder
+from cloudtune.provider import Facts
+from cloudtune.study import FromEnvironment, Input, Study
+from cloudtune_sagemaker.hyperparameters import home, launched
+from cloudtune_sagemaker.prices import hour_price
+from cloudtune_sagemaker.settings import SageMakerSettings
+
+NAME = "sagemaker"
+REGION, ROLE, ACCOUNT, IMAGE, MACHINE = (
+    "{{region}}",
+    "{{role_arn}}",
+    "{{account}}",
+    "{{image}}",
+    "{{instance_type}}",
+)
+EMULATED = {
+    "region": "us-east-1",
+    "role_arn": "arn:aws:iam::000000000000:role/emulated",
+    "image": "000000000000.dkr.ecr.us-east-1.amazonaws.com/emulated:latest",
+    "instance_type": "ml.m5.xlarge",
+}
+"""What stands for what a study does not say, on the emulator."""
+_ROLE = re.compile(r"arn:aws[a-z\-]*:iam::(\d{12}):role/.+")
+
+
+def lookup(study: Study, settings: SageMakerSettings, facts: Facts) -> Mapping[str, Any]:
+    """Return the facts of `cloudtune.provider.Facts.own`, as JSON data.
+
+    What the study leaves out and needs is named in ``missing``, and has a stand-in.
+    """
+    region = settings.region or ("" if facts.emulated else region_of(settings.profile))
+    image, why_no_image = _image(settings, region, emulated=facts.emulated)
+    said = {
+        "region": region,
+        "role_arn": settings.role_arn,
+        "image": image or settings.algorithm,
+        "instance_type": settings.instance_type,
+    }
+    missing = [name for name, value in said.items() if not value]
+    machine = EMULATED["instance_type"] if facts.emulated else MACHINE
+    region = region or (EMULATED["region"] if facts.emulated else REGION)
+    role = settings.role_arn or (EMULATED["role_arn"] if facts.emulated else ROLE)
+    account = found[1] if (found := _ROLE.fullmatch(role)) else ACCOUNT
+    if not image and not settings.algorithm:
+        image = EMULATED["image"] if facts.emulated else IMAGE
+    types = list(settings.instance_type or [machine])
+    price = hour_price(region, types, settings)
+    own: dict[str, Any] = {
+        "region": region,
+        "role_arn": role,
+        "account": account,
+        "bucket": settings.bucket or f"sagemaker-{region}-{account}",
+        "prefix": settings.prefix,
+        "image": image,
+        "algorithm": settings.algorithm,
+        "instance_types": types,
+        "missing": missing,
+        "why_no_image": why_no_image,
+        "code": _code(study),
+        "price_per_second": price.amount * settings.instance_count / 3600 if price else None,
+        "currency": price.currency if price else None,
+        "price_source": price.source if price else None,
+        "links": {
+            "managed": link(region, facts.job_name),
+            "driven": link(region, facts.job_name, driven=True),
+        },
+        **_on_this_machine(study, facts),
+    }
+    return {**own, **_inputs(study, facts, own)}
+
+
+def region_of(profile: str | None) -> str:
+    """Return the region that the environment or the AWS configuration file names, else nothing."""
+    for variable in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        if region := os.environ.get(variable):
+            return region
+    chosen = profile or os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE")
+    path = Path(os.environ.get("AWS_CONFIG_FILE") or "~/.aws/config").expanduser()
+    config = configparser.RawConfigParser(strict=False)
+    try:
+        config.read(path, encoding="utf-8")
+    except (configparser.Error, UnicodeDecodeError):
+        return ""
+    section = f"profile {chosen}" if chosen and chosen != "default" else "default"
+    return config.get(section, "region", fallback="").strip()
+
+
+def link(region: str, job: str, *, driven: bool = False) -> str:
+    """Return where people look at a tuning job, or where it is driven at its training jobs."""
+    domain = "console.aws.amazon.com"
+    if region.startswith("cn-"):
+        domain = "console.amazonaws.cn"
+    elif region.startswith("us-gov-"):
+        domain = "console.amazonaws-us-gov.com"
+    what = "jobs" if driven else f"hyper-tuning-jobs/{job}"
+    return f"https://{region}.{domain}/sagemaker/home?region={region}#/{what}"
+
+
+def address(study: Study, name: str) -> Input | None:
+    """Return where an input lies for SageMaker: its own address, one for all, or a local one."""
+    by_provider = study.trial.inputs[name]
+    return by_provider.get(NAME) or by_provider.get("*") or by_provider.get("local")
+
+
+def _image(
+    settings: SageMakerSettings, region: str, *, emulated: bool
+) -> tuple[str | None, str | None]:
+    """Return the image, and why there is none where a framework is named."""
+    if settings.image or not settings.framework or settings.algorithm or emulated:
+        return settings.image, None
+    from cloudtune_sagemaker.images import CannotLookUpError, image_of
+
+    if not region:
+        return None, "images are looked up by region, and none is known"
+    try:
+        machine = (settings.instance_type or ["ml.m5.xlarge"])[0]
+        return image_of(settings.framework, region, machine), None
+    except CannotLookUpError as error:
+        return None, str(error)
+
+
+def _code(study: Study) -> str | None:
+    """Return the address of the code where it lies elsewhere already."""
+    source = study.trial.source or {}
+    found = source.get(NAME) or source.get("*") or ""
+    return found if "://" in found and launched(study) else None
+
+
+def _on_this_machine(study: Study, facts: Facts) -> dict[str, Any]:
+    trial, source = study.trial, facts.source
+    needed = [v.from_env for v in trial.env.values() if isinstance(v, FromEnvironment)]
+    files = [name for name in (trial.script, trial.requirements) if name]
+    bundled = bundle.files(source, [state_folder()]) if source else []
+    size = sum((source / name).lstat().st_size for name in bundled) if source else 0
+    return {
+        "unset": sorted({name for name in needed if name not in os.environ}),
+        "absent_files": [name for name in files if source and not (source / name).is_file()],
+        "files": {"count": len(bundled), "bytes": size},
+    }
+
+
+def _inputs(study: Study, facts: Facts, own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the address of each input in S3, and what must be brought there."""
+    inputs: dict[str, str | None] = {}
+    uploads: dict[str, str] = {}
+    absent: list[str] = []
+    for name in study.trial.inputs:
+        found = address(study, name)
+        uri = found.uri.removeprefix("file://") if found else ""
+        if "://" in uri or not uri:
+            inputs[name] = uri or None
+            continue
+        path = (facts.base / Path(uri).expanduser()).resolve()
+        inputs[name] = f"{home(own, facts.job_name)}/inputs/{name}"
+        uploads[name] = str(path)
+        if not _holds_a_file(path):
+            absent.append(name)
+    return {"inputs": inputs, "uploads": uploads, "absent_inputs": absent}
+
+
+def _holds_a_file(path: Path) -> bool:
+    return path.is_file() or any(inner.is_file() for inner in path.rglob("*"))

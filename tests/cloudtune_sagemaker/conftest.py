@@ -1,0 +1,53 @@
+"""Environments of their own for packages that cannot live beside ours."""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+LONGEST = 600
+"""Seconds that an installation may take."""
+
+
+@pytest.fixture(scope="session")
+def python_with(pytestconfig: pytest.Config) -> Callable[[str, str], str]:
+    """Returns a Python that has a package, made once below pytest's cache.
+
+    The first word is what pip installs, the second a variable of the environment that may name a
+    Python to be used instead. The test is skipped where no package index can be reached, and where
+    the package cannot be installed on another system than Linux, which is that of SageMaker's
+    images.
+    """
+    cache = pytestconfig.cache
+    assert cache is not None
+    return functools.partial(_python_with, cache)
+
+
+def _python_with(cache: pytest.Cache, requirement: str, named_by: str) -> str:
+    if named := os.environ.get(named_by):
+        return named
+    parent = cache.mkdir("".join(c if c.isalnum() else "-" for c in requirement))
+    folder = parent / f"{sys.version_info.major}.{sys.version_info.minor}"
+    python = folder / "bin" / "python"
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--retries", "1", requirement]
+    with (parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests may run in several processes
+        if (folder / "whole").exists():
+            return str(python)
+        shutil.rmtree(folder, ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        done = subprocess.run(pip, capture_output=True, text=True, check=False, timeout=LONGEST)
+        if done.returncode:
+            why = f"{requirement} cannot be installed here: {done.stderr[-1000:]}"
+            if "connection broken" in done.stderr or sys.platform != "linux":
+                pytest.skip(why)
+            pytest.fail(why)
+        (folder / "whole").touch()
+    return str(python)

@@ -1,0 +1,248 @@
+"""An emulator process, and clients of AWS's own SDK that talk to it."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import subprocess
+import sys
+import tarfile
+import textwrap
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BUCKET = "team-bucket"
+ROLE = "arn:aws:iam::123456789012:role/tuning"
+QUADRATIC = """
+    import argparse
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--width", type=float, default=1.0)
+    parser.add_argument("--depth", type=int, default=1)
+    parser.add_argument("--kind", default="plain")
+    given = parser.parse_args()
+    for step in range(3):
+        print(f"loss={(given.width - 1) ** 2 + given.depth - step / 10};", flush=True)
+"""
+"""A script that knows nothing of cloudtune."""
+
+
+class Emulator:
+    """One emulator process, from its start to its end."""
+
+    def __init__(self, folder: Path, *words: str) -> None:
+        self.folder = folder
+        self._names = itertools.count(1)
+        self._stack = ExitStack()
+        with (folder.parent / f"{folder.name}.err").open("wb") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "cloudtune_sagemaker.emulator", "--folder", folder, *words],
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+
+    def reach(self) -> None:
+        """Wait until it listens, and make what every test needs."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, (self.folder.parent / f"{self.folder.name}.err").read_text()
+        self.address: dict[str, Any] = json.loads(line)
+        self.key: str = self.address["key"]
+        self.url: str = self.address["url"]
+        self.sagemaker = self.client("sagemaker")
+        self.s3 = self.client("s3")
+        self.s3.create_bucket(Bucket=BUCKET)
+
+    def client(self, service: str, *, attempts: int = 1, **changes: Any) -> Any:
+        from importlib import import_module
+
+        from botocore.config import Config
+
+        boto3: Any = import_module("boto3")
+
+        given: dict[str, Any] = {
+            "endpoint_url": self.url,
+            "region_name": "us-east-1",
+            "aws_access_key_id": self.key,
+            "aws_secret_access_key": self.key,
+            "config": Config(retries={"total_max_attempts": attempts}, read_timeout=30),
+        }
+        made: Any = boto3.Session().client(service, **given | changes)
+        self._stack.callback(made.close)
+        return made
+
+    def name(self) -> str:
+        return f"job-{next(self._names)}"
+
+    def upload(self, code: str, **files: str) -> str:
+        """Put a script, and other files, as an archive into S3; return its address."""
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+            for name, text in {"train.py": textwrap.dedent(code), **files}.items():
+                member = tarfile.TarInfo(name)
+                member.size = len(text.encode())
+                archive.addfile(member, io.BytesIO(text.encode()))
+        key = f"source/{next(self._names)}/sourcedir.tar.gz"
+        self.s3.put_object(Bucket=BUCKET, Key=key, Body=packed.getvalue())
+        return f"s3://{BUCKET}/{key}"
+
+    def definition(self, code: str = QUADRATIC, **changes: Any) -> dict[str, Any]:
+        """Return a TrainingJobDefinition that runs a script; values of None leave members out."""
+        address = self.upload(code)
+        whole = {
+            "StaticHyperParameters": {
+                "sagemaker_program": "train.py",
+                "sagemaker_submit_directory": address,
+                **changes.pop("static", {}),
+            },
+            "AlgorithmSpecification": {
+                "TrainingImage": "123456789012.dkr.ecr.us-east-1.amazonaws.com/own:1",
+                "TrainingInputMode": "File",
+                "MetricDefinitions": [{"Name": "loss", "Regex": "loss=(.*?);"}],
+            },
+            "RoleArn": ROLE,
+            "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/output"},
+            "ResourceConfig": {
+                "InstanceType": "ml.m5.xlarge",
+                "InstanceCount": 1,
+                "VolumeSizeInGB": 10,
+            },
+            "StoppingCondition": {"MaxRuntimeInSeconds": 600},
+        }
+        return _without_none(whole | changes)
+
+    def tuning(
+        self, code: str = QUADRATIC, *, config: Mapping[str, Any] | None = None, **changes: Any
+    ) -> dict[str, Any]:
+        """Return a request for a tuning job; ``config`` changes its configuration."""
+        definition = changes.pop("definition", {})
+        whole: dict[str, Any] = {
+            "HyperParameterTuningJobName": self.name(),
+            "HyperParameterTuningJobConfig": _without_none(
+                {
+                    "Strategy": "Random",
+                    "RandomSeed": 3,
+                    "HyperParameterTuningJobObjective": {
+                        "Type": "Minimize",
+                        "MetricName": "loss",
+                    },
+                    "ResourceLimits": {
+                        "MaxNumberOfTrainingJobs": 2,
+                        "MaxParallelTrainingJobs": 2,
+                    },
+                    "ParameterRanges": {
+                        "ContinuousParameterRanges": [
+                            {"Name": "width", "MinValue": "-2", "MaxValue": "2"}
+                        ]
+                    },
+                    **(config or {}),
+                }
+            ),
+            "TrainingJobDefinition": self.definition(code, **definition),
+        }
+        return _without_none(whole | changes)
+
+    def tune(self, code: str = QUADRATIC, **changes: Any) -> str:
+        """Start a tuning job; return its name."""
+        request = self.tuning(code, **changes)
+        self.sagemaker.create_hyper_parameter_tuning_job(**request)
+        return str(request["HyperParameterTuningJobName"])
+
+    def train(self, code: str = QUADRATIC, **changes: Any) -> str:
+        """Start a training job; return its name."""
+        request = self.definition(code, **changes)
+        request["HyperParameters"] = request.pop("StaticHyperParameters")
+        name = self.name()
+        self.sagemaker.create_training_job(TrainingJobName=name, **request)
+        return name
+
+    def tuned(self, name: str) -> dict[str, Any]:
+        """Return a tuning job once it has ended."""
+        job: dict[str, Any] = self.until(
+            lambda: self.sagemaker.describe_hyper_parameter_tuning_job(
+                HyperParameterTuningJobName=name
+            ),
+            lambda job: job["HyperParameterTuningJobStatus"] not in {"InProgress", "Stopping"},
+        )
+        return job
+
+    def trained(self, name: str) -> dict[str, Any]:
+        """Return a training job once it has ended."""
+        job: dict[str, Any] = self.until(
+            lambda: self.sagemaker.describe_training_job(TrainingJobName=name),
+            lambda job: job["TrainingJobStatus"] not in {"InProgress", "Stopping"},
+        )
+        return job
+
+    def trials(self, name: str, **changes: Any) -> list[dict[str, Any]]:
+        """Return the trials of a tuning job."""
+        pages = self.sagemaker.get_paginator("list_training_jobs_for_hyper_parameter_tuning_job")
+        found: list[dict[str, Any]] = []
+        for page in pages.paginate(HyperParameterTuningJobName=name, **changes):
+            found += page["TrainingJobSummaries"]
+        return found
+
+    def log(self, name: str) -> str:
+        path = self.folder / "jobs" / "us-east-1" / name / "log.txt"
+        return path.read_text() if path.exists() else ""
+
+    @staticmethod
+    def until(look: Callable[[], Any], good: Callable[[Any], bool]) -> Any:
+        due = time.monotonic() + 60
+        while not good(found := look()):
+            assert time.monotonic() < due, found
+            time.sleep(0.05)
+        return found
+
+    def end(self) -> int:
+        """Ask it to end; return its exit code."""
+        self._stack.close()
+        self.process.terminate()
+        code = self.process.wait(30)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return code
+
+
+def _without_none(entries: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in entries.items() if value is not None}
+
+
+@contextmanager
+def _served(folder: Path, *words: str) -> Generator[Emulator]:
+    made = Emulator(folder, *words)
+    try:
+        made.reach()
+        yield made
+    finally:
+        made.end()
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """An emulator that several tests share; names of jobs differ."""
+    with _served(tmp_path_factory.mktemp("emulator") / "state", "--speed", "3000") as made:
+        yield made
+
+
+@pytest.fixture
+def start_emulator(tmp_path: Path) -> Iterator[Callable[..., Emulator]]:
+    """Starts an emulator of the test's own, with a fault plan if it gives one."""
+    with ExitStack() as stack:
+        numbers = itertools.count(1)
+
+        def start(*words: str, faults: str = "") -> Emulator:
+            folder = tmp_path / f"emulator{next(numbers)}"
+            if faults:
+                plan = tmp_path / "faults.yaml"
+                plan.write_text(textwrap.dedent(faults))
+                words = (*words, "--faults", str(plan))
+            return stack.enter_context(_served(folder, "--speed", "3000", *words))
+
+        yield start

@@ -1,0 +1,141 @@
+"""What the fault plan makes go wrong, as clients and trials meet it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.cloudtune_sagemaker.emulator.conftest import Emulator
+
+Start = Callable[..., "Emulator"]
+SPOT: dict[str, Any] = {
+    "EnableManagedSpotTraining": True,
+    "StoppingCondition": {"MaxRuntimeInSeconds": 600, "MaxWaitTimeInSeconds": 3600},
+}
+
+
+def test_calls_are_throttled_and_fail(start_emulator: Start) -> None:
+    made = start_emulator(
+        faults="""
+        faults:
+        - {operation: ListTrainingJobs, call: 1, effect: throttle}
+        - {operation: ListTrainingJobs, call: 2, effect: error}
+        """
+    )
+    for code, status in (("ThrottlingException", 400), ("InternalFailure", 500)):
+        with pytest.raises(made.sagemaker.exceptions.ClientError) as caught:
+            made.sagemaker.list_training_jobs()
+        assert caught.value.response["Error"]["Code"] == code
+        assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == status
+    assert made.sagemaker.list_training_jobs()["TrainingJobSummaries"] == []
+
+
+def test_a_lost_response_leaves_the_job(start_emulator: Start) -> None:
+    from botocore.exceptions import ConnectionClosedError
+
+    made = start_emulator(
+        faults="""
+        faults:
+        - {operation: CreateHyperParameterTuningJob, call: [1, 2], effect: lose_response}
+        """
+    )
+    request = made.tuning()
+    with pytest.raises(ConnectionClosedError):
+        made.sagemaker.create_hyper_parameter_tuning_job(**request)
+    assert made.tuned(request["HyperParameterTuningJobName"])
+
+    # A client that tries again by itself meets its own job.
+    retrying = made.client("sagemaker", attempts=3)
+    request["HyperParameterTuningJobName"] = made.name()
+    with pytest.raises(retrying.exceptions.ResourceInUse):
+        retrying.create_hyper_parameter_tuning_job(**request)
+    assert made.tuned(request["HyperParameterTuningJobName"])
+
+
+def test_a_spot_machine_is_taken_away(start_emulator: Start) -> None:
+    made = start_emulator(
+        faults="faults: [{operation: trial, call: 1, effect: interrupt, after: 2}]"
+    )
+    code = """
+        import json, os, pathlib, time
+        config = os.path.join(os.environ["SM_INPUT_CONFIG_DIR"], "checkpointconfig.json")
+        saved = pathlib.Path(json.load(open(config))["LocalPath"]) / "step"
+        begin = int(saved.read_text()) if saved.exists() else 0
+        print(f"begin at {begin}", flush=True)
+        for step in range(begin + 1, 5):
+            saved.write_text(str(step))
+            print(f"loss={step};", flush=True)
+            time.sleep(0.2)
+    """
+    where = {"CheckpointConfig": {"S3Uri": "s3://team-bucket/points/one"}}
+    name = made.train(code, **SPOT, **where)
+    job = made.trained(name)
+    assert job["TrainingJobStatus"] == "Completed"
+    steps = [step["Status"] for step in job["SecondaryStatusTransitions"]]
+    assert steps[3:6] == ["Training", "Interrupted", "Restarting"]
+    assert steps.count("Training") == 2
+    said = made.log(name)
+    assert "begin at 0" in said
+    assert "begin at 2" in said
+    assert job["FinalMetricDataList"][0]["Value"] == 4.0
+
+
+def test_a_machine_on_demand_is_not_taken_away(start_emulator: Start) -> None:
+    made = start_emulator(faults="faults: [{operation: trial, call: 1, effect: interrupt}]")
+    job = made.trained(made.train())
+    assert "Interrupted" not in [step["Status"] for step in job["SecondaryStatusTransitions"]]
+
+
+def test_trials_meet_their_faults(start_emulator: Start) -> None:
+    made = start_emulator(
+        faults="""
+        faults:
+        - {operation: trial, call: 1, effect: fail}
+        - {operation: trial, call: 2, effect: no_metric}
+        - {operation: trial, call: 3, effect: stop_early, after: 2}
+        """
+    )
+    limits = {"MaxNumberOfTrainingJobs": 4, "MaxParallelTrainingJobs": 1}
+    code = """
+        import time
+        for step in range(4):
+            print("loss=1;", flush=True)
+            time.sleep(0.3)
+    """
+    name = made.tune(code, config={"ResourceLimits": limits})
+    job = made.tuned(name)
+    trials = made.trials(name)
+    assert [trial["TrainingJobStatus"] for trial in trials] == [
+        "Failed",
+        "Completed",
+        "Stopped",
+        "Completed",
+    ]
+    assert trials[0]["FailureReason"].startswith("InternalServerError")
+    assert [trial["ObjectiveStatus"] for trial in trials] == [
+        "Failed",
+        "Failed",
+        "Succeeded",
+        "Succeeded",
+    ]
+    assert job["TrainingJobStatusCounters"]["NonRetryableError"] == 1
+    assert job["TrainingJobStatusCounters"]["Stopped"] == 1
+
+
+def test_the_service_tries_again_what_it_failed_to_run(start_emulator: Start) -> None:
+    made = start_emulator(faults="faults: [{operation: trial, call: 1, effect: fail}]")
+    job = made.trained(made.train(RetryStrategy={"MaximumRetryAttempts": 1}))
+    assert job["TrainingJobStatus"] == "Completed"
+    assert "Restarting" in [step["Status"] for step in job["SecondaryStatusTransitions"]]
+
+
+def test_a_start_may_take_too_long(start_emulator: Start) -> None:
+    made = start_emulator(
+        faults="faults: [{operation: trial, call: 1, effect: slow_start, seconds: 5000}]"
+    )
+    job = made.trained(made.train(**SPOT))
+    assert job["TrainingJobStatus"] == "Stopped"
+    assert job["SecondaryStatus"] == "MaxWaitTimeExceeded"

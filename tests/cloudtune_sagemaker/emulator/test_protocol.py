@@ -1,0 +1,239 @@
+"""Who is let in, and how the emulator speaks with those who are."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.cloudtune_sagemaker.emulator.conftest import Emulator
+
+START = "cloudtune_sagemaker.emulator"
+
+
+def send(
+    emulator: Emulator, headers: dict[str, str], path: str = "/", body: str = "{}"
+) -> tuple[int, dict[str, Any] | bytes]:
+    """Send a request of our own making; return status and body."""
+    host, _, port = emulator.url.removeprefix("http://").partition(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=30)
+    try:
+        connection.request("POST", path, body, headers)
+        answer = connection.getresponse()
+        data = answer.read()
+    finally:
+        connection.close()
+    return answer.status, json.loads(data) if data.startswith(b"{") else data
+
+
+def signed(key: str, service: str = "sagemaker") -> dict[str, str]:
+    scope = f"{key}/20261124/us-east-1/{service}/aws4_request"
+    return {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host"}
+
+
+def listing(key: str) -> dict[str, str]:
+    return signed(key) | {"X-Amz-Target": "SageMaker.ListTrainingJobs"}
+
+
+def test_the_key_is_demanded(emulator: Emulator) -> None:
+    assert send(emulator, listing(emulator.key))[0] == 200
+    status, said = send(emulator, listing("EMULATED" + "0" * 32))
+    assert status == 403
+    assert isinstance(said, dict)
+    assert said["__type"] == "UnrecognizedClientException"
+    assert send(emulator, {"X-Amz-Target": "SageMaker.ListTrainingJobs"})[0] == 403
+    assert send(emulator, {})[0] == 403
+    assert send(emulator, {}, "/moto-api/reset")[0] == 403
+
+
+@pytest.mark.parametrize("service", ["s3", "sts", "iam", "logs", "sagemaker"])
+def test_each_service_refuses_in_its_own_shape(emulator: Emulator, service: str) -> None:
+    client = emulator.client(service, aws_access_key_id="EMULATEDWRONG")
+    calls = {
+        "s3": "list_buckets",
+        "sts": "get_caller_identity",
+        "iam": "list_roles",
+        "logs": "describe_log_groups",
+        "sagemaker": "list_training_jobs",
+    }
+    codes = {"s3": "InvalidAccessKeyId", "sts": "InvalidClientTokenId"}
+    codes["iam"] = codes["sts"]
+    with pytest.raises(client.exceptions.ClientError) as caught:
+        getattr(client, calls[service])()
+    error = caught.value.response
+    assert error["Error"]["Code"] == codes.get(service, "UnrecognizedClientException")
+    assert error["ResponseMetadata"]["HTTPStatusCode"] == 403
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "rebound.example.com"},
+        {"Host": "127.0.0.1"},
+        {"Host": "127.0.0.1:1"},
+        {"Origin": "https://example.com"},
+        {"Origin": "null"},
+    ],
+)
+def test_web_pages_are_refused(emulator: Emulator, headers: dict[str, str]) -> None:
+    assert send(emulator, listing(emulator.key) | headers)[0] == 403
+
+
+def test_motos_own_interface_is_closed(emulator: Emulator) -> None:
+    assert send(emulator, signed(emulator.key, "s3"), "/moto-api/reset")[0] == 404
+    assert emulator.s3.list_buckets()["Buckets"]
+
+
+def test_presigned_addresses_work_with_the_key_only(emulator: Emulator) -> None:
+    emulator.s3.put_object(Bucket="team-bucket", Key="signed", Body=b"text")
+    url = emulator.s3.generate_presigned_url(
+        "get_object", Params={"Bucket": "team-bucket", "Key": "signed"}
+    )
+    path = url.removeprefix(emulator.url)
+    host = emulator.url.removeprefix("http://")
+    for wanted, target in ((200, path), (403, path.replace(emulator.key, "OTHER"))):
+        connection = http.client.HTTPConnection(host, timeout=30)
+        connection.request("GET", target)
+        answer = connection.getresponse()
+        answer.read()
+        connection.close()
+        assert answer.status == wanted
+
+
+def test_other_services_are_there(emulator: Emulator) -> None:
+    identity = emulator.client("sts").get_caller_identity()
+    assert identity["Account"] == "123456789012"
+    iam = emulator.client("iam")
+    iam.create_role(RoleName="tuning", AssumeRolePolicyDocument="{}")
+    assert iam.get_role(RoleName="tuning")["Role"]["Arn"].endswith("role/tuning")
+
+
+def test_what_it_does_not_have_is_said(emulator: Emulator) -> None:
+    with pytest.raises(emulator.sagemaker.exceptions.ClientError) as caught:
+        emulator.sagemaker.list_models()
+    error = caught.value.response["Error"]
+    assert error["Code"] == "UnknownOperationException"
+    assert "does not have the operation ListModels" in error["Message"]
+
+
+def test_an_unknown_member_is_refused(emulator: Emulator) -> None:
+    status, said = send(emulator, listing(emulator.key), body='{"MaxResult": 5}')
+    assert (status, isinstance(said, dict) and said["__type"]) == (400, "ValidationException")
+    assert isinstance(said, dict)
+    assert "Unknown member 'MaxResult'" in said["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "message"),
+    [
+        ("nonsense", "SerializationException", "not JSON"),
+        ("[]", "SerializationException", "structure or map"),
+        ('{"MaxResults": "5"}', "SerializationException", "STRING_VALUE can not be converted"),
+        ('{"MaxResults": [5]}', "SerializationException", "Start of list found"),
+        ('{"NameContains": 5}', "SerializationException", "NUMBER_VALUE can not be converted"),
+        ('{"NameContains": true}', "SerializationException", "TRUE_VALUE can not be converted"),
+        ('{"MaxResults": 101}', "ValidationException", "less than or equal to 100"),
+        ('{"StatusEquals": "Done"}', "ValidationException", "enum value set: [InProgress"),
+        ('{"NextToken": "?"}', "ValidationException", "NextToken"),
+    ],
+)
+def test_a_request_is_checked_against_the_model(
+    emulator: Emulator, body: str, code: str, message: str
+) -> None:
+    status, said = send(emulator, listing(emulator.key), body=body)
+    assert status == 400
+    assert isinstance(said, dict)
+    assert said["__type"] == code
+    assert message in said["message"]
+
+
+def test_regions_are_apart(emulator: Emulator) -> None:
+    name = emulator.tune()
+    elsewhere = emulator.client("sagemaker", region_name="eu-central-1")
+    with pytest.raises(elsewhere.exceptions.ResourceNotFound):
+        elsewhere.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
+    emulator.tuned(name)
+
+
+def test_the_address_is_private_and_goes_with_the_process(
+    start_emulator: Callable[..., Emulator],
+) -> None:
+    made = start_emulator()
+    path = made.folder / "address.json"
+    assert json.loads(path.read_text()) == made.address
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(made.folder.stat().st_mode) == 0o700
+    assert made.address["pid"] == made.process.pid
+    assert made.address["environment"]["AWS_ENDPOINT_URL"] == made.url
+    assert made.key not in (made.folder / "server.log").read_text()
+    assert made.end() == 0
+    assert not path.exists()
+
+
+def test_the_environment_alone_is_enough(start_emulator: Callable[..., Emulator]) -> None:
+    made = start_emulator()
+    code = "import boto3; print(boto3.client('sts').get_caller_identity()['Account'])"
+    env = {"PATH": os.environ["PATH"], **made.address["environment"]}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "123456789012"
+
+
+def test_a_folder_has_one_emulator(start_emulator: Callable[..., Emulator]) -> None:
+    made = start_emulator()
+    words = [sys.executable, "-m", START, "--folder", str(made.folder)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert "another emulator works in" in done.stderr
+    assert (made.folder / "address.json").exists()
+
+
+def test_its_end_ends_the_scripts(start_emulator: Callable[..., Emulator]) -> None:
+    made = start_emulator()
+    code = "import os, time\nprint(f'pid={os.getpid()}=', flush=True)\ntime.sleep(100)"
+    name = made.train(code)
+    said = made.until(lambda: made.log(name), lambda text: "pid=" in text)
+    pid = int(said.split("=")[1])
+    assert made.end() == 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_the_keeper_ends_the_scripts_when_it_is_killed(
+    start_emulator: Callable[..., Emulator],
+) -> None:
+    made = start_emulator()
+    code = "import os, time\nprint(f'pid={os.getpid()}=', flush=True)\ntime.sleep(100)"
+    name = made.train(code)
+    said = made.until(lambda: made.log(name), lambda text: "pid=" in text)
+    made.process.send_signal(signal.SIGKILL)
+    made.process.wait()
+
+    def gone() -> bool:
+        try:
+            os.kill(int(said.split("=")[1]), 0)
+        except ProcessLookupError:
+            return True
+        return False
+
+    made.until(gone, bool)
+
+
+def test_a_wrong_fault_plan_is_told_at_once(tmp_path: Path) -> None:
+    plan = tmp_path / "faults.yaml"
+    plan.write_text("faults:\n- {operation: CreateModel, call: 1, effect: throttle}\n")
+    words = [sys.executable, "-m", START, "--folder", str(tmp_path / "f"), "--faults", str(plan)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert f"{plan}:2: faults.0.operation" in done.stderr

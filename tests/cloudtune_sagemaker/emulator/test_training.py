@@ -1,0 +1,333 @@
+"""Single training jobs: what reaches the script, what becomes of what it leaves."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.cloudtune_sagemaker.emulator.conftest import Emulator
+
+BUCKET = "team-bucket"
+WAITS = """
+    import time
+    print("loss=1;", flush=True)
+    time.sleep(100)
+"""
+
+
+def members(emulator: Emulator, uri: str) -> dict[str, bytes]:
+    """Return what an archive in S3 holds."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    body = emulator.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    found: dict[str, bytes] = {}
+    with tarfile.open(fileobj=io.BytesIO(body)) as archive:
+        for member in archive:
+            if (file := archive.extractfile(member)) is not None:
+                found[member.name] = file.read()
+    return found
+
+
+def keys(emulator: Emulator, prefix: str) -> list[str]:
+    found = emulator.s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix)
+    return [each["Key"].removeprefix(prefix) for each in found.get("Contents", ())]
+
+
+def begun(emulator: Emulator, name: str) -> None:
+    """Wait until the script of a job has printed."""
+    emulator.until(lambda: emulator.log(name), lambda text: "loss=1" in text)
+
+
+def test_a_job_goes_through_the_services_states(emulator: Emulator) -> None:
+    name = emulator.train(static={"width": "1.5"})
+    job = emulator.trained(name)
+    assert job["TrainingJobStatus"] == "Completed"
+    assert job["SecondaryStatus"] == "Completed"
+    steps = job["SecondaryStatusTransitions"]
+    assert [step["Status"] for step in steps] == [
+        "Starting",
+        "Pending",
+        "Downloading",
+        "Training",
+        "Uploading",
+        "Completed",
+    ]
+    assert all(step["StartTime"] <= step["EndTime"] for step in steps)
+    order = [job["CreationTime"], job["TrainingStartTime"], job["TrainingEndTime"]]
+    assert order == sorted(order)
+    assert job["BillableTimeInSeconds"] == job["TrainingTimeInSeconds"] >= 1
+    (metric,) = job["FinalMetricDataList"]
+    assert metric["MetricName"] == "loss"
+    assert metric["Value"] == pytest.approx(0.25 + 1 - 0.2)
+    assert "TuningJobArn" not in job
+
+
+def test_the_script_finds_data_and_leaves_a_model(emulator: Emulator) -> None:
+    for key, text in {"data/a.txt": "A", "data/deep/b.txt": "B", "single.txt": "C"}.items():
+        emulator.s3.put_object(Bucket=BUCKET, Key=key, Body=text.encode())
+
+    def channel(name: str, key: str) -> dict[str, Any]:
+        place = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/{key}"}
+        return {"ChannelName": name, "DataSource": {"S3DataSource": place}}
+
+    code = """
+        import json, os, pathlib
+        said = {}
+        for name in ("TRAIN", "ONE"):
+            folder = pathlib.Path(os.environ["SM_CHANNEL_" + name])
+            for path in sorted(folder.rglob("*.txt")):
+                said[path.relative_to(folder).as_posix()] = path.read_text()
+        said["environment"] = os.environ["TEAM"]
+        pathlib.Path(os.environ["SM_MODEL_DIR"], "said.json").write_text(json.dumps(said))
+        pathlib.Path(os.environ["SM_OUTPUT_DATA_DIR"], "curve.csv").write_text("1,2")
+    """
+    name = emulator.train(
+        code,
+        InputDataConfig=[channel("train", "data"), channel("one", "single.txt")],
+        Environment={"TEAM": "blue"},
+    )
+    job = emulator.trained(name)
+    assert job["TrainingJobStatus"] == "Completed", job["FailureReason"]
+    model = job["ModelArtifacts"]["S3ModelArtifacts"]
+    assert model == f"s3://{BUCKET}/output/{name}/output/model.tar.gz"
+    said = json.loads(members(emulator, model)["said.json"])
+    assert said == {"a.txt": "A", "deep/b.txt": "B", "single.txt": "C", "environment": "blue"}
+    output = members(emulator, f"s3://{BUCKET}/output/{name}/output/output.tar.gz")
+    assert output == {"curve.csv": b"1,2"}
+
+
+def test_without_compression_the_model_is_a_folder(emulator: Emulator) -> None:
+    code = """
+        import os, pathlib
+        pathlib.Path(os.environ["SM_MODEL_DIR"], "weights").write_text("1")
+    """
+    config = {"S3OutputPath": f"s3://{BUCKET}/plain", "CompressionType": "NONE"}
+    name = emulator.train(code, OutputDataConfig=config)
+    place = emulator.trained(name)["ModelArtifacts"]["S3ModelArtifacts"]
+    assert place == f"s3://{BUCKET}/plain/{name}/output/model/"
+    assert keys(emulator, f"plain/{name}/") == ["output/model/weights"]
+
+
+def test_the_script_sees_nothing_of_the_emulators_key(emulator: Emulator) -> None:
+    code = """
+        import os
+        print(sorted(os.environ.items()))
+    """
+    name = emulator.train(code)
+    emulator.trained(name)
+    said = emulator.log(name)
+    assert "TRAINING_JOB_NAME" in said
+    assert emulator.key not in said
+
+
+def test_why_a_script_failed_is_told(emulator: Emulator) -> None:
+    job = emulator.trained(emulator.train("import sys\nprint('loss=3;')\nsys.exit(7)"))
+    assert job["TrainingJobStatus"] == job["SecondaryStatus"] == "Failed"
+    assert job["FailureReason"].startswith("AlgorithmError: ")
+    assert "ExitCode 7" in job["FailureReason"]
+    assert "ModelArtifacts" not in job
+
+    code = """
+        import os, sys
+        path = os.path.join(os.environ["SM_OUTPUT_DIR"], "failure")
+        with open(path, "w") as file:
+            file.write("the data is empty " + "x" * 5000)
+        sys.exit(1)
+    """
+    reason = emulator.trained(emulator.train(code))["FailureReason"]
+    assert reason.startswith("AlgorithmError: the data is empty")
+    assert len(reason) <= 1024
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"static": {"sagemaker_submit_directory": f"s3://{BUCKET}/no/such.tar.gz"}}, "no/such"),
+        (
+            {"static": {"sagemaker_submit_directory": "s3://no-such-bucket/x.tar.gz"}},
+            "NoSuchBucket",
+        ),
+        ({"StaticHyperParameters": {}}, "no images"),
+        ({"OutputDataConfig": {"S3OutputPath": "s3://no-such-bucket/x"}}, "NoSuchBucket"),
+    ],
+)
+def test_what_is_not_there_fails_the_job(
+    emulator: Emulator, changes: dict[str, Any], said: str
+) -> None:
+    job = emulator.trained(emulator.train(**changes))
+    assert job["TrainingJobStatus"] == "Failed"
+    assert said in job["FailureReason"]
+
+
+def test_a_stopped_job_keeps_what_it_made(emulator: Emulator) -> None:
+    code = """
+        import os, pathlib, signal, sys, time
+        def save(*_):
+            pathlib.Path(os.environ["SM_MODEL_DIR"], "saved").write_text("yes")
+            sys.exit(0)
+        signal.signal(signal.SIGTERM, save)
+        print("loss=1;", flush=True)
+        time.sleep(100)
+    """
+    name = emulator.train(code)
+    begun(emulator, name)
+    emulator.sagemaker.stop_training_job(TrainingJobName=name)
+    job = emulator.trained(name)
+    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "Stopped")
+    assert "Stopping" in [step["Status"] for step in job["SecondaryStatusTransitions"]]
+    assert members(emulator, job["ModelArtifacts"]["S3ModelArtifacts"]) == {"saved": b"yes"}
+    assert job["FinalMetricDataList"][0]["Value"] == 1.0
+    with pytest.raises(emulator.sagemaker.exceptions.ClientError, match="in status Stopped"):
+        emulator.sagemaker.stop_training_job(TrainingJobName=name)
+
+
+def test_the_longest_runtime_ends_a_job(emulator: Emulator) -> None:
+    begin = time.monotonic()
+    name = emulator.train(WAITS, StoppingCondition={"MaxRuntimeInSeconds": 1})
+    job = emulator.trained(name)
+    assert job["TrainingJobStatus"] == "Stopped"
+    assert job["SecondaryStatus"] == "MaxRuntimeExceeded"
+    assert time.monotonic() - begin >= 1  # the script's time is not divided by the speed
+
+
+def test_checkpoints_come_and_go(emulator: Emulator) -> None:
+    emulator.s3.put_object(Bucket=BUCKET, Key="points/old", Body=b"4")
+    emulator.s3.put_object(Bucket=BUCKET, Key="points/gone", Body=b"4")
+    code = """
+        import json, os, pathlib
+        folder = pathlib.Path(json.load(open(os.path.join(
+            os.environ["SM_INPUT_CONFIG_DIR"], "checkpointconfig.json")))["LocalPath"])
+        (folder / "new").write_text(str(int((folder / "old").read_text()) + 1))
+        (folder / "gone").unlink()
+    """
+    name = emulator.train(code, CheckpointConfig={"S3Uri": f"s3://{BUCKET}/points"})
+    assert emulator.trained(name)["TrainingJobStatus"] == "Completed"
+    assert keys(emulator, "points/") == ["new", "old"]
+
+
+def test_spot_time_is_billed_less(emulator: Emulator) -> None:
+    job = emulator.trained(
+        emulator.train(
+            "import time; time.sleep(2)",
+            EnableManagedSpotTraining=True,
+            StoppingCondition={"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 60},
+        )
+    )
+    assert job["BillableTimeInSeconds"] < job["TrainingTimeInSeconds"]
+
+
+def test_expressions_that_capture_nothing_are_no_error(emulator: Emulator) -> None:
+    found = [
+        {"Name": "none", "Regex": "loss=.*;"},
+        {"Name": "broken", "Regex": "loss=(.*"},
+        {"Name": "loss", "Regex": "loss=(.*?);"},
+        {"Name": "word", "Regex": "kind=([a-z]+)"},
+    ]
+    algorithm = {
+        "TrainingImage": "own",
+        "TrainingInputMode": "File",
+        "MetricDefinitions": found,
+    }
+    code = """
+        import sys
+        print("loss=2; kind=abc")
+        print("loss=nan;")
+        print("loss=1e3;", file=sys.stderr)
+    """
+    job = emulator.trained(emulator.train(code, AlgorithmSpecification=algorithm))
+    assert [(m["MetricName"], m["Value"]) for m in job["FinalMetricDataList"]] == [("loss", 1000.0)]
+
+
+def test_metrics_over_their_steps(emulator: Emulator) -> None:
+    metrics = emulator.client("sagemaker-metrics")
+    job = emulator.trained(emulator.train(static={"width": "1"}))
+
+    def ask(**changes: Any) -> dict[str, Any]:
+        query = {
+            "MetricName": "loss",
+            "ResourceArn": job["TrainingJobArn"],
+            "MetricStat": "Last",
+            "Period": "IterationNumber",
+            "XAxisType": "IterationNumber",
+        }
+        answer = metrics.batch_get_metrics(MetricQueries=[query | changes])
+        (result,) = answer["MetricQueryResults"]
+        found: dict[str, Any] = result
+        return found
+
+    found = ask()
+    assert found["Status"] == "Complete"
+    assert found["XAxisValues"] == [1, 2, 3]
+    assert found["MetricValues"] == pytest.approx([1.0, 0.9, 0.8])
+    found = ask(Period="OneHour", XAxisType="Timestamp", MetricStat="Count")
+    assert sum(found["MetricValues"]) == 3
+    assert ask(MetricName="other")["XAxisValues"] == []
+    assert ask(ResourceArn=job["TrainingJobArn"] + "x")["Status"] == "ValidationError"
+
+
+def test_what_was_printed_is_in_the_logs(emulator: Emulator) -> None:
+    logs = emulator.client("logs")
+    name = emulator.train("print('hello from the script')")
+    emulator.trained(name)
+    group = "/aws/sagemaker/TrainingJobs"
+    streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{name}/")
+    (stream,) = streams["logStreams"]
+    events = logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"])
+    assert [event["message"] for event in events["events"]] == ["hello from the script"]
+
+
+def test_requirements_that_cannot_be_had_fail_the_job(emulator: Emulator) -> None:
+    # The index is one on which nobody listens.
+    address = emulator.upload("print(1)", **{"requirements.txt": "no-such-package-anywhere==9\n"})
+    name = emulator.train(
+        static={"sagemaker_submit_directory": address},
+        Environment={"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "0"},
+    )
+    job = emulator.trained(name)
+    assert job["TrainingJobStatus"] == "Failed"
+    assert "InstallRequirementsError" in job["FailureReason"]
+
+
+def test_lists_and_searches(emulator: Emulator) -> None:
+    names = [emulator.name() for _ in range(3)]
+    for number, name in enumerate(names):
+        request = emulator.definition("print('loss=1;')")
+        request["HyperParameters"] = request.pop("StaticHyperParameters")
+        tags = [{"Key": "round", "Value": f"of-search-{number}"}]
+        emulator.sagemaker.create_training_job(TrainingJobName=name, Tags=tags, **request)
+    for name in names:
+        emulator.trained(name)
+
+    def search(*filters: tuple[str, str, str], **more: Any) -> list[str]:
+        said = [{"Name": n, "Operator": o, "Value": v} for n, o, v in filters]
+        pages = emulator.sagemaker.get_paginator("search").paginate(
+            Resource="TrainingJob",
+            SearchExpression={"Filters": said, **more},
+            SortBy="CreationTime",
+        )
+        found = [
+            each["TrainingJob"]["TrainingJobName"] for page in pages for each in page["Results"]
+        ]
+        return found[::-1]
+
+    mine = ("Tags.round", "Contains", "of-search")
+    assert search(mine) == names
+    assert search(("Tags.round", "Equals", "of-search-1")) == [names[1]]
+    assert search(mine, ("TrainingJobName", "NotEquals", names[0])) == names[1:]
+    assert search(mine, ("TrainingJobStatus", "Equals", "Failed")) == []
+    assert search(("TrainingJobName", "In", ",".join(names[:2]))) == names[:2]
+    assert search(mine, ("TrainingTimeInSeconds", "GreaterThan", "0")) == names
+    either = [("TrainingJobName", "Equals", name) for name in names[1:]]
+    assert search(*either, Operator="Or") == names[1:]
+
+    one = emulator.sagemaker.list_training_jobs(NameContains=names[1])["TrainingJobSummaries"]
+    assert names[1] in [job["TrainingJobName"] for job in one]
+    arn = one[0]["TrainingJobArn"]
+    emulator.sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "a", "Value": "1"}])
+    emulator.sagemaker.delete_tags(ResourceArn=arn, TagKeys=["round"])
+    assert emulator.sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "a", "Value": "1"}]

@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import pytest
+
+from cloudtune.provider import Provider
+from cloudtune.testing import ProviderContract
+from cloudtune_sagemaker import SagemakerProvider
+
+_: Provider = SagemakerProvider()
+
+
+@pytest.mark.slow
+class TestSagemaker(ProviderContract):
+    """Both modes, on the emulator, which really runs the trials."""
+
+    name = "sagemaker"
+    emulated = True
+
+    def make(self) -> Provider:
+        return SagemakerProvider()

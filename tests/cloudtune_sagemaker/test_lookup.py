@@ -1,0 +1,182 @@
+"""What is known of the account and this machine before a plan, with nobody asked."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune_sagemaker.lookup import link, region_of
+
+
+def _beside(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+support: Any = _beside("support")
+
+
+@pytest.fixture(autouse=True)
+def _no_aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    folder = tmp_path / "study"
+    (folder / "data").mkdir(parents=True)
+    (folder / "data" / "rows.csv").write_text("1", "utf-8")
+    (folder / "empty").mkdir()
+    (folder / "train.py").write_text("x" * 100, "utf-8")
+    return folder
+
+
+def own(base: Path, over: Mapping[str, Any] = {}, **settings: Any) -> Mapping[str, Any]:
+    emulated = settings.pop("emulated", False)
+    plan = support.plan_of(support.study_of(over, **settings), base, emulated=emulated)
+    found: Mapping[str, Any] = plan.facts.own
+    return found
+
+
+def test_the_region_is_looked_for_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert region_of(None) == ""
+    config = "[default]\nregion = eu-west-1\n[profile team]\nregion=ap-south-1\n[profile bare]\n"
+    (tmp_path / "config").write_text(config, "utf-8")
+    assert region_of(None) == "eu-west-1"
+    assert region_of("default") == "eu-west-1"
+    assert region_of("team") == "ap-south-1"
+    assert region_of("bare") == ""
+    assert region_of("nobody") == ""
+    monkeypatch.setenv("AWS_PROFILE", "team")
+    assert region_of(None) == "ap-south-1"
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-north-1")
+    assert region_of("team") == "eu-north-1"
+    monkeypatch.setenv("AWS_REGION", "us-west-2")
+    assert region_of("team") == "us-west-2"
+
+
+@pytest.mark.parametrize("content", [b"no section", b"\xff\xfe\x00", b"[a\n", b"[default]\nregion"])
+def test_a_configuration_that_cannot_be_read_has_no_region(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "config").write_bytes(content)
+    assert region_of(None) == ""
+
+
+def test_settings_win(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REGION", "us-west-2")
+    assert own(base)["region"] == "us-east-1"
+    assert own(base, region=None)["region"] == "us-west-2"
+
+
+def test_account_and_bucket_follow_from_the_role(base: Path) -> None:
+    assert own(base)["account"] == "123456789012"
+    assert own(base)["bucket"] == "sagemaker-us-east-1-123456789012"
+    assert own(base, bucket="mine")["bucket"] == "mine"
+    role = "arn:aws-cn:iam::210987654321:role/x"
+    assert own(base, region="cn-north-1", role_arn=role)["account"] == "210987654321"
+
+
+def test_under_an_emulator_no_profile_is_read(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config").write_text("[default]\nregion = eu-west-1\n", "utf-8")
+    monkeypatch.setenv("AWS_REGION", "us-west-2")
+    nothing: dict[str, Any] = dict.fromkeys(["region", "role_arn", "image", "instance_type"])
+    found = own(base, {}, emulated=True, **nothing)
+    assert found["region"] == "us-east-1"
+    assert found["account"] == "000000000000"
+    assert "emulated" in found["image"]
+    assert found["instance_types"] == ["ml.m5.xlarge"]
+    assert found["missing"] == ["region", "role_arn", "image", "instance_type"]
+    assert own(base, emulated=True, region="eu-west-3")["region"] == "eu-west-3"
+    framework = {"name": "pytorch", "version": "2.3"}
+    assert "emulated" in own(base, emulated=True, image=None, framework=framework)["image"]
+
+
+def test_inputs_without_an_address_in_s3_are_brought_there(base: Path) -> None:
+    inputs = {
+        "here": "data",
+        "own": {"sagemaker": "s3://b/x", "local": "data"},
+        "local": {"local": "data", "vertex": "gs://b/x"},
+        "file": f"file://{base / 'data'}",
+        "other": {"vertex": "gs://b/x"},
+        "gone": "nowhere",
+        "empty": "empty",
+    }
+    found = own(base, {"trial": {"script": "train.py", "inputs": inputs}}, prefix="/a/b/")
+    home = "s3://sagemaker-us-east-1-123456789012/a/b/plain-3f6k2m9qxt/inputs"
+    assert found["inputs"] == {
+        "here": f"{home}/here",
+        "own": "s3://b/x",
+        "local": f"{home}/local",
+        "file": f"{home}/file",
+        "other": None,
+        "gone": f"{home}/gone",
+        "empty": f"{home}/empty",
+    }
+    assert set(found["uploads"]) == {"here", "local", "file", "gone", "empty"}
+    assert found["uploads"]["here"] == str(base / "data")
+    assert found["absent_inputs"] == ["gone", "empty"]
+
+
+def test_what_the_study_names_in_vain_is_told(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THERE", "secret")
+    monkeypatch.delenv("NOT_THERE", raising=False)
+    trial = {
+        "script": "other.py",
+        "env": {"A": {"from_env": "THERE"}, "B": {"from_env": "NOT_THERE"}, "C": "c"},
+    }
+    found = own(base, {"trial": trial})
+    assert found["unset"] == ["NOT_THERE"]
+    assert found["absent_files"] == ["other.py"]
+    assert found["files"] == {"count": 2, "bytes": 101}
+    assert "secret" not in json.dumps(dict(found))
+
+
+def test_prices_are_the_users_then_the_listed_then_unknown(base: Path) -> None:
+    listed = own(base, instance_count=2)
+    assert listed["price_per_second"] == pytest.approx(0.115 * 2 / 3600)
+    assert listed["currency"] == "USD"
+    assert "2026-08-11" in listed["price_source"]
+    users = own(base, prices={"hour": "0.5 EUR"})
+    assert users["price_per_second"] == pytest.approx(0.5 / 3600)
+    assert users["currency"] == "EUR"
+    assert own(base, instance_type="ml.m5.24xlarge")["price_per_second"] is None
+    assert own(base, region="eu-west-1")["price_per_second"] is None
+    dearest = own(base, instance_type=["ml.m5.large", "ml.g5.2xlarge"])
+    assert dearest["price_per_second"] == pytest.approx(1.515 / 3600)
+    one_unknown = own(base, instance_type=["ml.m5.large", "ml.m5.24xlarge"])
+    assert one_unknown["price_per_second"] is None
+
+
+def test_every_listed_price_has_its_day_and_its_source() -> None:
+    from cloudtune_sagemaker import prices
+
+    table = json.loads(Path(prices.__file__).with_name("prices.json").read_text("utf-8"))
+    assert table["prices"]
+    for row in table["prices"]:
+        assert row.keys() == {"region", "instance_type", "hour", "read", "source"}
+        assert row["read"].startswith("20")
+        assert row["source"]
+
+
+def test_the_link_is_the_consoles() -> None:
+    assert link("us-east-1", "job") == (
+        "https://us-east-1.console.aws.amazon.com/sagemaker/home?region=us-east-1"
+        "#/hyper-tuning-jobs/job"
+    )
+    assert link("cn-north-1", "job").startswith("https://cn-north-1.console.amazonaws.cn/")
+    assert "us-gov" in link("us-gov-west-1", "job", driven=True)
+    assert link("us-east-1", "job", driven=True).endswith("#/jobs")

@@ -1,0 +1,125 @@
+"""Measurements that are counted while they come, and are whole in the end."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloudtune.results import Measurement
+from cloudtune_sagemaker.metrics import measurements, settled, shortest
+
+NAMES = ("acc", "loss", "time")
+
+
+def told(
+    series: Mapping[str, Mapping[int, float]],
+    *,
+    ended: bool = False,
+    final: Mapping[str, float] | None = None,
+    names: Sequence[str] = ("acc", "loss"),
+) -> list[tuple[int, dict[str, float]]]:
+    if final is None:
+        final = {name: values[max(values)] for name, values in series.items()}
+    found = measurements(series, final, ended=ended, names=names, objectives=["acc"])
+    return [(m.step, dict(m.metrics)) for m in found]
+
+
+def test_what_is_whole_is_told_at_once() -> None:
+    assert told({"acc": {1: 0.1}, "loss": {1: 9.0}}) == [(1, {"acc": 0.1, "loss": 9.0})]
+
+
+def test_what_is_not_whole_waits_for_the_next_value_of_the_objective() -> None:
+    assert told({"acc": {1: 0.1}}) == []
+    assert told({"acc": {1: 0.1, 2: 0.2}}) == [(1, {"acc": 0.1})]
+    assert told({"loss": {1: 9.0, 2: 8.0}}) == []
+
+
+def test_what_came_late_is_told_in_the_end() -> None:
+    series = {"acc": {1: 0.1, 2: 0.2}, "loss": {1: 9.0}}
+    assert told(series, ended=True) == [
+        (1, {"acc": 0.1, "loss": 9.0}),
+        (2, {"acc": 0.2}),
+        (2, {"loss": 9.0}),
+    ]
+
+
+def test_the_final_values_stand_where_nothing_else_was_read() -> None:
+    assert told({}, ended=True, final={"acc": 0.5}) == [(1, {"acc": 0.5})]
+    assert told({}, ended=True, final={}) == []
+    assert told({"acc": {1: 0.1}}, ended=True, final={"acc": 0.5}) == [
+        (1, {"acc": 0.1}),
+        (1, {"acc": 0.5}),
+    ]
+
+
+def test_it_is_settled_when_the_last_value_is_the_final_one() -> None:
+    assert settled({"acc": {1: 0.1, 2: 0.93}}, {"acc": 0.9300000071525574})
+    assert settled({}, {})
+    assert not settled({"acc": {1: 0.1}}, {"acc": 0.2})
+    assert not settled({}, {"acc": 0.2})
+
+
+@given(
+    st.lists(st.sets(st.sampled_from(NAMES), min_size=1), max_size=12),
+    st.lists(st.booleans(), min_size=12, max_size=12),
+)
+def test_reading_by_position_misses_no_last_value(
+    reports: list[set[str]], looks: list[bool]
+) -> None:
+    """Whoever counts what was told, at any moments, has the last value of each metric in the end.
+
+    So has a client that begins in the middle; the objective has each of its values, in order.
+    """
+    series: dict[str, dict[int, float]] = {}
+    seen: list[Measurement] = []
+
+    def look(*, ended: bool = False) -> None:
+        final = {name: values[max(values)] for name, values in series.items()}
+        found = measurements(series, final, ended=ended, names=NAMES, objectives=["acc"])
+        assert len(found) >= len(seen)
+        for before, now in zip(seen, found, strict=False):
+            assert before.step == now.step
+            assert before.metrics.items() <= now.metrics.items()
+        seen.extend(found[len(seen) :])
+
+    for place, report in enumerate(reports):
+        for name in report:
+            values = series.setdefault(name, {})
+            values[len(values) + 1] = float(place)
+        if looks[place]:
+            look()
+    look(ended=True)
+    last: dict[str, float] = {}
+    for measurement in seen:
+        last |= measurement.metrics
+    assert last == {name: values[max(values)] for name, values in series.items()}
+    objective = [m.metrics["acc"] for m in seen if "acc" in m.metrics]
+    expected = list(series.get("acc", {}).values())
+    assert list(dict.fromkeys(objective)) == expected
+
+
+def test_numbers_are_told_as_they_were_printed() -> None:
+    assert shortest(0.9300000071525574) == 0.93
+    assert shortest(0.1) == 0.1
+    assert shortest(1e-05) == 1e-05
+    assert shortest(9.999999747378752e-06) == 1e-05
+    assert shortest(float("inf")) == float("inf")
+    assert shortest(123456789.0) == 123456789.0
+
+
+@given(st.floats(width=32, allow_nan=False, allow_infinity=False))
+def test_a_shortened_number_is_the_same_in_32_bits(value: float) -> None:
+    found = shortest(value)
+    assert struct.pack("f", found) == struct.pack("f", value)
+    assert len(repr(found)) <= len(repr(value))
+
+
+@given(
+    st.floats(-1e6, 1e6, width=32, allow_subnormal=False).map(lambda value: float(f"{value:.6g}"))
+)
+def test_six_digits_come_back(value: float) -> None:
+    (in_32,) = struct.unpack("f", struct.pack("f", value))
+    assert shortest(in_32) == value

@@ -1,0 +1,150 @@
+"""The requests that studies become, held against files, and what files cannot show.
+
+A file in ``golden`` holds a study and what becomes of it in both modes. To add one, write its study
+alone; to renew all of them, run
+
+    CLOUDTUNE_RENEW_GOLDEN=1 pytest tests/cloudtune_sagemaker/test_request.py
+
+and read the difference.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune.capabilities import Mode
+from cloudtune.study import Study
+from cloudtune_sagemaker.hyperparameters import definition_names
+
+
+def _beside(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+support: Any = _beside("support")
+GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.json"))
+MODES: tuple[Mode, ...] = ("managed", "driven")
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """A folder with what the studies name."""
+    (tmp_path / "train.py").write_text("print('acc=1')\n", "utf-8")
+    (tmp_path / "requirements.txt").write_text("", "utf-8")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "rows.csv").write_text("1,2\n", "utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize("file", GOLDEN, ids=lambda file: file.stem)
+def test_the_request_is_the_one_in_the_file(
+    file: Path, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    golden = json.loads(file.read_text("utf-8"))
+    for name, value in golden.get("environment", {}).items():
+        monkeypatch.setenv(name, value)
+    made = {mode: _made(golden, base, mode) for mode in MODES}
+    if os.environ.get("CLOUDTUNE_RENEW_GOLDEN"):
+        file.write_text(
+            json.dumps({**golden, **made}, indent=1, ensure_ascii=False) + "\n", "utf-8"
+        )
+        pytest.skip("renewed")
+    for mode in MODES:
+        assert made[mode] == golden[mode]
+    for secret in golden.get("environment", {}).values():
+        assert secret not in file.read_text("utf-8").replace(json.dumps(secret), "", 1)
+
+
+def _made(golden: dict[str, Any], base: Path, mode: Mode) -> dict[str, Any]:
+    plan = support.plan_of(
+        Study.model_validate(golden["study"]),
+        base,
+        mode,
+        emulated=golden.get("emulated", False),
+        parent_jobs=golden.get("parent_jobs", ()),
+    )
+    return {
+        "found": [str(item).replace(str(base), "BASE") for item in plan.found],
+        "request": json.loads(json.dumps(plan.request)),
+    }
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_nothing_is_asked_of_anybody_and_twice_gives_the_same(
+    mode: Mode, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_args: object, **_more: object) -> None:
+        raise AssertionError("planning opened a connection")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    first = support.plan_of(support.study_of(), base, mode)
+    second = support.plan_of(support.study_of(), base, mode)
+    assert first.request == second.request
+    assert first.facts.own == json.loads(json.dumps(first.facts.own))
+
+
+def test_what_comes_from_the_environment_stands_nowhere_in_the_plan(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKEN", "s3cr3t-value")
+    trial = {"script": "train.py", "env": {"HF_TOKEN": {"from_env": "TOKEN"}}}
+    for mode in MODES:
+        plan = support.plan_of(support.study_of({"trial": trial}), base, mode)
+        everything = json.dumps([plan.request, dict(plan.facts.own), [str(f) for f in plan.found]])
+        assert "s3cr3t-value" not in everything
+        assert "${TOKEN}" in everything
+
+
+def test_code_comes_as_an_input_where_the_container_has_no_network(base: Path) -> None:
+    request = support.plan_of(support.study_of(network_isolation=True), base).request
+    definition = request["TrainingJobDefinition"]
+    (channel,) = definition["InputDataConfig"]
+    static = definition["StaticHyperParameters"]
+    assert static["sagemaker_submit_directory"] == "/opt/ml/input/data/code/sourcedir.tar.gz"
+    assert channel["ChannelName"] == "code"
+    uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
+    assert uri.startswith("s3://")
+    assert uri.endswith("/source/sourcedir.tar.gz")
+
+
+def test_definitions_have_legal_names_of_their_own(base: Path) -> None:
+    values = ["a b", "a-b", "A_B", "ü", "", "x" * 80, "-", 1, True]
+    study = support.study_of(
+        {
+            "parameters": {
+                "root": {"type": "categorical", "values": values},
+                "other": {"type": "bool"},
+                "child": {"type": "int", "min": 1, "max": 4, "when": {"root": ["a b", 1]}},
+            }
+        }
+    )
+    plan = support.plan_of(study, base)
+    names = [part["DefinitionName"] for part in plan.request["TrainingJobDefinitions"]]
+    assert list(definition_names(plan.fitted).values()) == values
+    assert list(definition_names(plan.fitted)) == names
+    assert len({name.lower() for name in names}) == len(values)
+    assert all(0 < len(name) <= 64 for name in names)
+    roots = [p["StaticHyperParameters"]["root"] for p in plan.request["TrainingJobDefinitions"]]
+    assert roots == [*values[:-2], "1", "True"]
+
+
+def test_no_more_trials_than_combinations_are_asked_for(base: Path) -> None:
+    parameters = {"a": {"type": "bool"}, "b": {"type": "int", "min": 1, "max": 3}}
+    plan = support.plan_of(support.study_of({"parameters": parameters}), base)
+    limits = plan.request["HyperParameterTuningJobConfig"]["ResourceLimits"]
+    assert limits["MaxNumberOfTrainingJobs"] == 6
+    assert plan.at("limits.max_trials") == ["approximated"]

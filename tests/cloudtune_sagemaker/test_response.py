@@ -1,0 +1,194 @@
+"""What SageMaker's words become."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from cloudtune.provider import RawTrial
+from cloudtune.results import Measurement
+from cloudtune_sagemaker import response
+
+STOPPING_AT = 1_000.0
+
+
+def enum(shape: str) -> set[str]:
+    from botocore.session import Session
+
+    model = Session().get_service_model("sagemaker")
+    return set(model.shape_for(shape).metadata["enum"])
+
+
+@pytest.mark.parametrize(
+    ("shape", "table"),
+    [
+        ("HyperParameterTuningJobStatus", response.JOB_STATES),
+        ("TrainingJobStatus", response.PHASES),
+        ("SecondaryStatus", response.SECONDARY),
+    ],
+)
+def test_every_word_of_the_service_is_known(shape: str, table: Any) -> None:
+    assert set(table) == enum(shape)
+
+
+def job(status: str, second: str | None = None, **more: Any) -> dict[str, Any]:
+    return {
+        "TrainingJobName": "t-001-0a",
+        "TrainingJobArn": "arn",
+        "TrainingJobStatus": status,
+        "SecondaryStatus": second or status,
+        "CreationTime": datetime.fromtimestamp(900, UTC),
+        "SecondaryStatusTransitions": [
+            {"Status": "Training", "StartTime": datetime.fromtimestamp(950, UTC)},
+            {"Status": "Stopping", "StartTime": datetime.fromtimestamp(STOPPING_AT, UTC)},
+        ],
+        **more,
+    }
+
+
+def tuning(
+    status: str = "InProgress", *, later: bool = False, asked: Sequence[str] = (), **config: Any
+) -> response.Tuning:
+    described = {
+        "HyperParameterTuningJobName": "t",
+        "HyperParameterTuningJobStatus": status,
+        "HyperParameterTuningJobConfig": {
+            "HyperParameterTuningJobObjective": {"MetricName": "acc", "Type": "Maximize"},
+            **config,
+        },
+    }
+    return response.tuning_of(described, [900.0, 2_000.0 if later else 910.0], asked)
+
+
+def trial(told: dict[str, Any], of: response.Tuning, values: int = 1) -> RawTrial:
+    measured = [Measurement(step, {"acc": 0.5}) for step in range(1, values + 1)]
+    return response.trial_of(told, 1, of, measured, mask=lambda text: text, log="the log")
+
+
+EARLY: dict[str, Any] = {"TrainingJobEarlyStoppingType": "Auto"}
+HYPERBAND: dict[str, Any] = {
+    "Strategy": "Hyperband",
+    "StrategyConfig": {"HyperbandStrategyConfig": {"MinResource": 1, "MaxResource": 9}},
+}
+LIMITED: dict[str, Any] = {"ResourceLimits": {"MaxRuntimeInSeconds": 600}}
+
+
+@pytest.mark.parametrize(
+    ("told", "of", "values", "state", "reason"),
+    [
+        (job("InProgress", "Starting"), tuning(), 0, "pending", ""),
+        (job("InProgress", "Pending"), tuning(), 0, "pending", ""),
+        (job("InProgress", "Training"), tuning(), 1, "running", ""),
+        (job("InProgress", "Uploading"), tuning(), 1, "running", ""),
+        (job("InProgress", "Interrupted"), tuning(), 1, "pending", ""),
+        (job("Stopping"), tuning(), 1, "running", ""),
+        (job("Completed"), tuning(), 1, "completed", ""),
+        (job("Completed"), tuning(), 0, "failed", "found no acc"),
+        (job("Failed", FailureReason="boom"), tuning(), 1, "failed", "boom"),
+        (job("Failed"), tuning(), 1, "failed", "no reason"),
+        (job("Stopped", "MaxRuntimeExceeded"), tuning(), 1, "failed", "trial_timeout"),
+        (job("Stopped", "MaxWaitTimeExceeded"), tuning(**EARLY), 1, "failed", "max_wait"),
+        (job("Stopped"), tuning(), 1, "cancelled", "by itself"),
+        (job("Stopped"), tuning("Stopped"), 1, "cancelled", "with the tuning job"),
+        (job("Stopped"), tuning("Completed"), 1, "cancelled", "with the tuning job"),
+        (job("Stopped"), tuning(**EARLY), 1, "stopped_early", "SageMaker stopped it early"),
+        (job("Stopped"), tuning("Stopped", **EARLY), 1, "unknown", "does not say"),
+        (job("Stopped"), tuning("Stopped", later=True, **EARLY), 1, "stopped_early", "early"),
+        (job("Stopped"), tuning("Stopped", asked=["t-001-0a"], **EARLY), 1, "cancelled", "stopped"),
+        (job("Stopped"), tuning("Completed", **EARLY), 1, "stopped_early", "early"),
+        (job("Stopped"), tuning("Completed", **EARLY, **LIMITED), 1, "unknown", "does not say"),
+        (job("Stopped"), tuning(**HYPERBAND), 3, "stopped_early", "early"),
+        (job("Stopped"), tuning("Completed", **HYPERBAND), 9, "completed", ""),
+        (job("Deleting"), tuning(), 1, "unknown", ""),
+        (job("Resting"), tuning(), 1, "unknown", ""),
+    ],
+)
+def test_how_a_trial_stands(
+    told: dict[str, Any], of: response.Tuning, values: int, state: str, reason: str
+) -> None:
+    made = trial(told, of, values)
+    assert made.state == state
+    assert reason in made.reason
+    assert bool(reason) == bool(made.reason)
+
+
+def test_words_that_nobody_knew_are_kept() -> None:
+    made = trial(job("InProgress", "Levitating"), tuning())
+    assert (made.state, made.word) == ("running", "InProgress: Levitating")
+    unknown = trial(job("Resting"), tuning())
+    assert (unknown.state, unknown.word, unknown.ended) == ("unknown", "Resting", None)
+
+
+def test_a_stopped_trial_of_unknown_kind_is_over() -> None:
+    ended = datetime.fromtimestamp(1_100, UTC)
+    made = trial(job("Stopped", TrainingEndTime=ended), tuning("Stopped", **EARLY))
+    assert (made.state, made.ended) == ("unknown", 1_100.0)
+
+
+def test_restarts_are_told() -> None:
+    words = ["Training", "Interrupted", "Restarting", "Training", "Interrupted", "Restarting"]
+    transitions = [{"Status": word} for word in words]
+    made = trial(job("Completed", SecondaryStatusTransitions=transitions), tuning())
+    assert (made.state, made.reason) == ("completed", "")
+    assert made.word == "Completed (Interrupted 2 times)"
+    again = job("InProgress", "Training", SecondaryStatusTransitions=transitions[2:4])
+    assert trial(again, tuning()).word == "InProgress: Training (Restarting once)"
+
+
+def named(*names: str) -> list[dict[str, Any]]:
+    return [
+        {"TrainingJobName": name, "CreationTime": float(place)} for place, name in enumerate(names)
+    ]
+
+
+def test_numbers_are_those_of_the_names() -> None:
+    found = response.numbers_of("my-job", named("my-job-002-ab12cd34", "my-job-001-ffffffff"))
+    assert found == {"my-job-002-ab12cd34": 2, "my-job-001-ffffffff": 1}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("my-job-b", "my-job-a"),
+        ("my-job-002-ab", "elsewhere-001-ab"),
+        ("my-job-001-ab", "my-job-001-cd"),
+        ("my-job-000-ab", "my-job-001-cd"),
+    ],
+)
+def test_numbers_are_the_order_of_creation_where_names_do_not_have_them(
+    names: tuple[str, str],
+) -> None:
+    assert list(response.numbers_of("my-job", named(*names)).values()) == [1, 2]
+
+
+def test_a_summary_has_the_values_of_its_definition() -> None:
+    described = {
+        "TrainingJobDefinitions": [
+            {"DefinitionName": "k-a", "StaticHyperParameters": {"k": "a", "n": "1"}},
+            {"DefinitionName": "k-b", "StaticHyperParameters": {"k": "b", "n": "2"}},
+        ]
+    }
+    summary = {
+        "TrainingJobName": "t-001-0a",
+        "TrainingJobDefinitionName": "k-b",
+        "TrainingJobStatus": "Completed",
+        "TunedHyperParameters": {"x": "0.5"},
+        "FinalHyperParameterTuningJobObjectiveMetric": {"MetricName": "acc", "Value": 0.5},
+    }
+    told = response.from_summary(summary, described)
+    assert told["HyperParameters"] == {"k": "b", "n": "2", "x": "0.5"}
+    assert told["FinalMetricDataList"] == [{"MetricName": "acc", "Value": 0.5}]
+
+
+def test_why_a_job_stands_as_it_does() -> None:
+    def told(status: str, **more: Any) -> str:
+        return response.reason_of({"HyperParameterTuningJobStatus": status, **more})
+
+    assert told("InProgress") == ""
+    assert told("Failed", FailureReason="No training job succeeded") == "No training job succeeded"
+    assert "stopped" in told("Stopped")
+    when = {"ConvergenceDetectedTime": datetime.now(UTC)}
+    assert "converged" in told("Completed", TuningJobCompletionDetails=when)

@@ -1,0 +1,519 @@
+"""What only SageMaker refuses or does otherwise, each at the field that it concerns."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune.capabilities import Mode
+
+BOTH: tuple[Mode, ...] = ("managed", "driven")
+MANAGED: tuple[Mode, ...] = ("managed",)
+DRIVEN: tuple[Mode, ...] = ("driven",)
+
+
+def _beside(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+support: Any = _beside("support")
+HERE = "providers.sagemaker"
+CODE = {"script": "train.py"}
+ALGORITHM = {"image": None, "algorithm": "trees"}
+MACHINES = [f"ml.m5.{size}" for size in ("large", "xlarge", "2xlarge", "4xlarge", "12xlarge")]
+BOOL = {"type": "bool"}
+
+
+def words(*values: Any) -> dict[str, Any]:
+    return {"type": "categorical", "values": list(values)}
+
+
+def limits(**more: Any) -> dict[str, Any]:
+    return {"limits": {"max_trials": 5, "trial_timeout": "10m", **more}}
+
+
+def inputs(count: int) -> dict[str, Any]:
+    return {"trial": {**CODE, "inputs": {f"in{n}": "s3://b/x" for n in range(count)}}}
+
+
+def variables(count: int) -> dict[str, Any]:
+    return {"trial": {**CODE, "env": {f"V{n}": "1" for n in range(count)}}}
+
+
+def metrics(count: int) -> dict[str, Any]:
+    return {"trial": {**CODE, "metrics": {f"m{n}": {} for n in range(count - 1)}}}
+
+
+SETTINGS: list[tuple[dict[str, Any], str, str, tuple[Mode, ...]]] = [
+    ({"role_arn": None}, "role_arn", "refused", BOTH),
+    ({"role_arn": "tuning"}, "role_arn", "refused", BOTH),
+    ({"role_arn": "arn:aws:iam::1234:role/tuning"}, "role_arn", "refused", BOTH),
+    ({"region": "US East"}, "region", "refused", BOTH),
+    ({"image": None}, "image", "refused", BOTH),
+    ({"image": "a b"}, "image", "refused", BOTH),
+    ({"image": "x" * 256}, "image", "refused", BOTH),
+    ({"algorithm": "trees"}, "algorithm", "refused", BOTH),
+    ({"image": None, "algorithm": "no such!"}, "algorithm", "refused", BOTH),
+    ({"framework": {"name": "pytorch", "version": "2"}}, "framework", "dropped", BOTH),
+    ({"instance_type": None}, "instance_type", "refused", BOTH),
+    ({"instance_type": "m5.large"}, "instance_type", "refused", BOTH),
+    ({"instance_type": "ml.m5.lrage"}, "instance_type", "note", BOTH),
+    ({"instance_type": [MACHINES[1], MACHINES[1]]}, "instance_type.1", "refused", BOTH),
+    ({"instance_type": MACHINES}, "instance_type", "note", MANAGED),
+    ({"instance_type": [*MACHINES, "ml.c5.large"]}, "instance_type", "refused", DRIVEN),
+    ({"instance_type": MACHINES[:2], "spot": True}, "instance_type", "refused", DRIVEN),
+    ({"instance_count": 2}, "instance_count", "note", BOTH),
+    ({"bucket": "s3://bucket"}, "bucket", "refused", BOTH),
+    ({"prefix": "x" * 1000}, "prefix", "refused", BOTH),
+    ({"max_wait": "1h"}, "max_wait", "dropped", BOTH),
+    ({"spot": True, "max_wait": "9m"}, "max_wait", "refused", BOTH),
+    ({"spot": True}, "max_wait", "note", BOTH),
+    ({"spot": True, "checkpoints": False}, "spot", "note", BOTH),
+    ({"retry": 2}, "retry", "note", BOTH),
+    ({"kms_key": "no key!"}, "kms_key", "refused", BOTH),
+    ({"volume_kms_key": "no key!"}, "volume_kms_key", "refused", BOTH),
+    ({"subnets": ["subnet-1"]}, "security_group_ids", "refused", BOTH),
+    ({"security_group_ids": ["sg-1"]}, "subnets", "refused", BOTH),
+    ({"subnets": ["a b"], "security_group_ids": ["s"]}, "subnets.0", "refused", BOTH),
+    ({"tags": {f"k{n}": "v" for n in range(50)}}, "tags", "refused", BOTH),
+    ({"tags": {f"k{n}": "v" for n in range(49)}}, "tags", "refused", DRIVEN),
+    ({"tags": {"": "v"}}, "tags.", "refused", BOTH),
+    ({"tags": {"a!": "v"}}, "tags.a!", "refused", BOTH),
+    ({"tags": {"aws:x": "v"}}, "tags.aws:x", "refused", BOTH),
+    ({"tags": {"cloudtune:run": "v"}}, "tags.cloudtune:run", "refused", BOTH),
+    ({"tags": {"a": "v" * 257}}, "tags.a", "refused", BOTH),
+]
+
+
+@pytest.mark.parametrize(("settings", "path", "kind", "modes"), SETTINGS)
+def test_settings(
+    settings: dict[str, Any],
+    path: str,
+    kind: str,
+    modes: tuple[Mode, ...],
+    base: Path,
+) -> None:
+    trial = {} if settings.get("algorithm") else CODE
+    for mode in BOTH:
+        plan = support.plan_of(support.study_of({"trial": trial}, **settings), base, mode)
+        assert (kind in plan.at(f"{HERE}.{path}")) == (mode in modes), plan.found
+
+
+STUDIES: list[tuple[dict[str, Any], str, str, tuple[Mode, ...]]] = [
+    ({"parameters": {"sagemaker_x": BOOL}}, "parameters.sagemaker_x", "refused", BOTH),
+    ({"constants": {"sagemaker_x": 1}}, "constants.sagemaker_x", "refused", BOTH),
+    (
+        {"parameters": {"_tuning_objective_metric": BOOL}},
+        "parameters._tuning_objective_metric",
+        "refused",
+        BOTH,
+    ),
+    ({"constants": {"a": "x" * 2501}}, "constants.a", "refused", BOTH),
+    ({"constants": {"a": "x\ny"}}, "constants.a", "refused", BOTH),
+    ({"parameters": {"a": words("b", "x" * 257)}}, "parameters.a.values", "refused", MANAGED),
+    ({"parameters": {"a": words("b", "x" * 2501)}}, "parameters.a.values", "refused", BOTH),
+    ({"parameters": {"a": words("b", "x\ny")}}, "parameters.a.values", "refused", BOTH),
+    ({"parameters": {"a": words(1, "1")}}, "parameters.a.values", "refused", BOTH),
+    ({"constants": {f"c{n}": n for n in range(95)}}, "parameters", "refused", BOTH),
+    ({"constants": {f"c{n}": n for n in range(94)}}, "parameters", "refused", MANAGED),
+    ({"parameters": {f"p{n}": BOOL for n in range(31)}}, "parameters", "refused", MANAGED),
+    ({"parameters": {"a": words("b")}}, "parameters", "refused", MANAGED),
+    (
+        {"parameters": {"a": {"type": "float", "min": 0, "max": 0.9, "scale": "reverse_log"}}},
+        "parameters.a.scale",
+        "approximated",
+        MANAGED,
+    ),
+    (metrics(41), "trial.metrics", "refused", BOTH),
+    (metrics(21), "trial.metrics", "note", BOTH),
+    (
+        {"objective": {"metric": "m" * 256, "goal": "maximize"}},
+        "objective.metric",
+        "refused",
+        BOTH,
+    ),
+    (
+        {"trial": {**CODE, "metrics": {"-" * 240: {}}}},
+        "trial.metrics." + "-" * 240,
+        "refused",
+        BOTH,
+    ),
+    (inputs(21), "trial.inputs", "refused", BOTH),
+    ({"trial": {**CODE, "inputs": {"a b": "s3://b/x"}}}, "trial.inputs.a b", "refused", BOTH),
+    ({"trial": {**CODE, "inputs": {"a": "gs://b/x"}}}, "trial.inputs.a", "refused", BOTH),
+    ({"trial": {**CODE, "inputs": {"a": {"vertex": "gs://b"}}}}, "trial.inputs.a", "refused", BOTH),
+    ({"trial": {**CODE, "inputs": {"a": "nowhere"}}}, "trial.inputs.a", "refused", BOTH),
+    (
+        {"trial": {**CODE, "inputs": {"a": {"local": "data"}}}},
+        "trial.inputs.a",
+        "approximated",
+        BOTH,
+    ),
+    (
+        {"trial": {**CODE, "inputs": {"a": {"*": {"uri": "s3://b", "content_type": "x" * 257}}}}},
+        "trial.inputs.a",
+        "refused",
+        BOTH,
+    ),
+    (variables(49), "trial.env", "refused", MANAGED),
+    (variables(101), "trial.env", "refused", BOTH),
+    ({"trial": {**CODE, "env": {"A": "x" * 513}}}, "trial.env.A", "refused", BOTH),
+    ({"trial": {**CODE, "env": {"A": {"from_env": "NOT_SET"}}}}, "trial.env", "refused", BOTH),
+    ({"trial": {**CODE, "env": {"A": {"from_env": "NOT_SET"}}}}, "trial.env.A", "note", BOTH),
+    ({"trial": {"script": "other.py"}}, "trial.script", "refused", BOTH),
+    ({"trial": {**CODE, "requirements": "none.txt"}}, "trial.requirements", "refused", BOTH),
+    ({"trial": {**CODE, "source": {"vertex": "."}}}, "trial.source", "refused", BOTH),
+    ({"trial": {**CODE, "resources": {"gpus": 1}}}, "trial.resources.gpus", "dropped", BOTH),
+    ({"trial": {"args": ["--fast"]}}, "trial.args", "dropped", BOTH),
+    ({"trial": {"arguments": "json"}}, "trial.arguments", "dropped", BOTH),
+    ({"trial": {"requirements": "r.txt"}}, "trial.requirements", "dropped", BOTH),
+    ({"trial": {"source": "."}}, "trial.source", "dropped", BOTH),
+    (
+        {"trial": {**CODE, "metrics": {"m" * 256: {}}}},
+        "trial.metrics." + "m" * 256,
+        "refused",
+        BOTH,
+    ),
+    (
+        {"strategy": {"name": "grid", "seed": 1}, "parameters": {"a": BOOL}, "limits": {}},
+        "strategy.seed",
+        "note",
+        MANAGED,
+    ),
+    ({"trial": {"metrics": {"loss": ["(a)|b", "c(d)"]}}}, "trial.metrics.loss", "dropped", BOTH),
+    ({"trial": {"metrics": {"loss": "(a)\\1(?P<value>b)"}}}, "trial.metrics.loss", "refused", BOTH),
+    (
+        {"trial": {"metrics": {"loss": "x" * 491 + "(abcdefgh)"}}},
+        "trial.metrics.loss",
+        "refused",
+        BOTH,
+    ),
+    ({"trial": {}}, "objective.metric", "note", BOTH),
+    (limits(timeout="1m"), "limits.timeout", "approximated", MANAGED),
+    (limits(timeout="31d"), "limits.timeout", "refused", MANAGED),
+    (limits(trial_timeout="29d"), "limits.trial_timeout", "refused", BOTH),
+    ({"limits": {"max_trials": 3}}, "limits.trial_timeout", "note", BOTH),
+    (limits(patience=2), "limits.patience", "approximated", MANAGED),
+    (limits(patience=9), "limits.patience", "approximated", MANAGED),
+    (limits(parallel_trials=11), "limits.parallel_trials", "note", MANAGED),
+    (limits(max_trials=751), "limits.max_trials", "refused", MANAGED),
+    ({**limits(max_trials=751), "strategy": "random"}, "limits.max_trials", "note", MANAGED),
+    ({"limits": {"max_cost": "1 USD"}}, "limits.max_trials", "refused", MANAGED),
+    (
+        {**limits(max_trials=9), "parameters": {"a": BOOL}},
+        "limits.max_trials",
+        "approximated",
+        MANAGED,
+    ),
+    (
+        {"strategy": "grid", "parameters": {"a": BOOL, "b": BOOL}, "limits": {"max_trials": 3}},
+        "limits.max_trials",
+        "refused",
+        MANAGED,
+    ),
+    (
+        {"strategy": "grid", "parameters": {"a": BOOL, "b": BOOL}, "limits": {"max_trials": 5}},
+        "limits.max_trials",
+        "note",
+        MANAGED,
+    ),
+    (
+        {"strategy": "grid", "parameters": {f"p{n}": BOOL for n in range(10)}, "limits": {}},
+        "strategy.name",
+        "refused",
+        MANAGED,
+    ),
+    (
+        {
+            "strategy": "grid",
+            "parameters": {"a": BOOL, "b": {**BOOL, "when": {"a": True}}},
+            "limits": {},
+        },
+        "strategy.name",
+        "approximated",
+        MANAGED,
+    ),
+    ({"strategy": {"name": "random", "seed": 2**31}}, "strategy.seed", "refused", MANAGED),
+    ({"strategy": {"name": "bayesian", "seed": 7}}, "strategy.seed", "note", MANAGED),
+    (
+        {"strategy": {"name": "hyperband", "max": 20_001}},
+        "strategy.max",
+        "refused",
+        MANAGED,
+    ),
+    (
+        {"strategy": {"name": "hyperband", "max": 9, "eta": 3}},
+        "strategy.eta",
+        "dropped",
+        MANAGED,
+    ),
+    (
+        {"strategy": {"name": "hyperband", "max": 9, "resource": "epochs"}},
+        "strategy.resource",
+        "approximated",
+        MANAGED,
+    ),
+    (
+        {"strategy": {"name": "hyperband", "max": 9, "resource": "sagemaker_x"}},
+        "strategy.resource",
+        "refused",
+        BOTH,
+    ),
+    (
+        {"early_stopping": {"rule": "auto", "interval": 2}},
+        "early_stopping.interval",
+        "dropped",
+        MANAGED,
+    ),
+    ({"warm_start": {"from": "vertex:older"}}, "warm_start.from", "refused", MANAGED),
+    (
+        {
+            "parameters": {
+                "root": words("a", "b"),
+                "c": {"type": "int", "min": 1, "max": 9},
+                "d": {**BOOL, "when": {"root": "a"}},
+            }
+        },
+        "parameters.root",
+        "note",
+        MANAGED,
+    ),
+]
+
+
+@pytest.mark.parametrize(("over", "path", "kind", "modes"), STUDIES)
+def test_studies(
+    over: dict[str, Any], path: str, kind: str, modes: tuple[Mode, ...], base: Path
+) -> None:
+    for mode in BOTH:
+        plan = support.plan_of(support.study_of(over), base, mode)
+        assert (kind in plan.at(path)) == (mode in modes), (mode, plan.found)
+
+
+def test_a_plain_study_has_no_finding(base: Path) -> None:
+    for mode in BOTH:
+        assert support.plan_of(support.study_of(), base, mode).findings == []
+
+
+def test_everything_is_found_at_once(base: Path) -> None:
+    study = support.study_of(
+        {"constants": {"sagemaker_x": 1}, "limits": {"max_trials": 751, "timeout": "40d"}},
+        role_arn="me",
+        tags={"aws:x": "1"},
+    )
+    refused = {f.path for f in support.plan_of(study, base).findings if f.kind == "refused"}
+    assert refused == {
+        "constants.sagemaker_x",
+        "limits.max_trials",
+        "limits.timeout",
+        f"{HERE}.role_arn",
+        f"{HERE}.tags.aws:x",
+    }
+
+
+def test_the_boundaries_themselves_are_legal(base: Path) -> None:
+    study = support.study_of(
+        {
+            "parameters": {
+                "a": words("x" * 256, *(f"v{n}" for n in range(29))),
+                **{f"p{n}": BOOL for n in range(29)},
+            },
+            "constants": {"long": "x" * 2500, **{f"c{n}": n for n in range(63)}},
+            "limits": {
+                "max_trials": 750,
+                "parallel_trials": 10,
+                "timeout": "30d",
+                "trial_timeout": "28d",
+            },
+            "trial": {
+                **CODE,
+                "metrics": {f"m{n}": {} for n in range(19)},
+                "env": {f"V{n}": "x" * 512 for n in range(48)},
+                "inputs": {f"in{n}": "s3://b/x" for n in range(20)},
+            },
+        },
+        tags={f"k{n}": "v" * 256 for n in range(48)},
+    )
+    for mode in BOTH:
+        assert support.plan_of(study, base, mode).findings == []
+
+
+def test_an_algorithm_takes_no_code_and_no_expressions(base: Path) -> None:
+    trial = {**CODE, "metrics": {"accuracy": "(a)"}}
+    plan = support.plan_of(support.study_of({"trial": trial}, **ALGORITHM), base)
+    assert plan.at("trial.script") == ["refused"]
+    plan = support.plan_of(
+        support.study_of({"trial": {"metrics": trial["metrics"]}}, **ALGORITHM), base
+    )
+    assert plan.at("trial.metrics.accuracy") == ["dropped"]
+    assert "MetricDefinitions" not in str(plan.request)
+
+
+def test_an_algorithm_without_checkpoints_waits_an_hour_at_most(base: Path) -> None:
+    for wait, refused in (("1h", False), ("61m", True)):
+        study = support.study_of({"trial": {}}, spot=True, max_wait=wait, **ALGORITHM)
+        plan = support.plan_of(study, base)
+        assert ("refused" in plan.at(f"{HERE}.max_wait")) == refused
+
+
+def test_code_that_lies_elsewhere_is_started_without_our_launcher(base: Path) -> None:
+    elsewhere = {"source": {"sagemaker": "s3://b/code.tar.gz"}}
+    trial = {
+        **elsewhere,
+        **CODE,
+        "args": ["--fast"],
+        "arguments": "json",
+        "requirements": "more.txt",
+    }
+    over = {"trial": trial, "constants": {"null": "null", "fine": "fast"}}
+    plan = support.plan_of(support.study_of(over), base)
+    for path in ("trial.args", "trial.arguments", "trial.requirements"):
+        assert plan.at(path) == ["dropped"]
+    assert plan.at("objective.metric") == ["refused"]
+    assert plan.at("constants.null") == ["approximated"]
+    assert plan.at("constants.fine") == []
+    plan = support.plan_of(support.study_of({"trial": {**elsewhere, "module": "train"}}), base)
+    assert plan.at("trial.module") == ["refused"]
+    plan = support.plan_of(
+        support.study_of({"trial": {"source": "https://x/code.zip", **CODE}}), base
+    )
+    assert plan.at("trial.source") == ["refused"]
+
+
+def test_without_a_launcher_inactive_parameters_reach_the_code(base: Path) -> None:
+    parameters = {
+        "a": BOOL,
+        "b": {**BOOL, "when": {"a": True}},
+        "c": {**BOOL, "when": {"b": True}},
+    }
+    own = support.plan_of(support.study_of({"parameters": parameters, "trial": {}}), base)
+    ours = support.plan_of(support.study_of({"parameters": parameters}), base)
+    assert "approximated" in own.at("parameters")
+    assert ours.at("parameters") == []
+
+
+def test_checkpoints_are_kept_where_trials_do_not_share_them(base: Path) -> None:
+    own, ours = support.study_of({"trial": {}}), support.study_of()
+    path = f"{HERE}.checkpoints"
+    assert "CheckpointConfig" not in support.plan_of(own, base).request["TrainingJobDefinition"]
+    assert "CheckpointConfig" in support.plan_of(own, base, "driven").request
+    assert "CheckpointConfig" in support.plan_of(ours, base).request["TrainingJobDefinition"]
+    shared = support.plan_of(support.study_of({"trial": {}}, checkpoints=True), base)
+    assert shared.at(path) == ["approximated"]
+    hyperband = {"strategy": {"name": "hyperband", "max": 9, "resource": "epochs"}}
+    without = support.study_of(hyperband, checkpoints=False)
+    assert support.plan_of(without, base, "driven").at(path) == ["approximated"]
+
+
+def test_steps_that_are_repeated_on_another_machine_are_told(base: Path) -> None:
+    path = f"{HERE}.spot"
+    assert support.plan_of(support.study_of(spot=True), base).at(path) == []
+    for over in ({"early_stopping": "auto"}, {"strategy": {"name": "hyperband", "max": 9}}):
+        assert support.plan_of(support.study_of(over, spot=True), base).at(path) == ["note"]
+
+
+def test_native_that_cannot_be_checked_is_told(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(_name: str) -> None:
+        return None
+
+    monkeypatch.setattr("importlib.util.find_spec", nothing)
+    plan = support.plan_of(support.study_of(native={"Surprise": 1}), base)
+    assert plan.at(f"{HERE}.native") == ["note"]
+
+
+def test_an_isolated_container_has_one_input_less(base: Path) -> None:
+    plan = support.plan_of(support.study_of(inputs(20), network_isolation=True), base)
+    assert plan.at("trial.inputs") == ["refused"]
+    taken = {"trial": {**CODE, "inputs": {"code": "s3://b/x"}}}
+    plan = support.plan_of(support.study_of(taken, network_isolation=True), base)
+    assert plan.at("trial.inputs.code") == ["refused"]
+
+
+def test_variables_count_once_for_each_definition(base: Path) -> None:
+    over = {
+        **variables(17),
+        "parameters": {
+            "root": words("a", "b", "c"),
+            "x": BOOL,
+            "y": {**BOOL, "when": {"root": "a"}},
+        },
+    }
+    assert support.plan_of(support.study_of(over), base).at("trial.env") == ["refused"]
+    over |= variables(16)
+    assert support.plan_of(support.study_of(over), base).at("trial.env") == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "kinds"),
+    [
+        ({}, ["note", "note"]),
+        ({"instance_type": "ml.p3.2xlarge"}, ["refused"]),
+        ({"instance_type": "ml.p3.2xlarge", "prices": {"hour": "4 USD"}}, ["note", "note"]),
+        ({"prices": {"hour": "4 EUR"}}, ["refused"]),
+    ],
+)
+def test_a_budget_needs_a_price_in_its_currency(
+    settings: dict[str, Any], kinds: list[str], base: Path
+) -> None:
+    plan = support.plan_of(support.study_of(limits(max_cost="9 USD"), **settings), base)
+    assert plan.at("limits.max_cost") == kinds
+
+
+def test_a_warm_start_needs_jobs_of_sagemaker(base: Path) -> None:
+    over = {"warm_start": {"from": [f"sagemaker:job-{n}" for n in range(6)]}}
+
+    def found(*jobs: str, strategy: str = "bayesian") -> list[str]:
+        study = support.study_of({**over, "strategy": strategy})
+        plan = support.plan_of(study, base, parent_jobs=jobs)
+        return [f.path for f in plan.findings if f.kind == "refused"]
+
+    assert found() == ["warm_start.from"]
+    assert found("a", "b", "c", "d", "e") == []
+    assert found("a", "b", "c", "d", "e", "f") == ["warm_start.from"]
+    assert found("a" * 33) == ["warm_start.from"]
+    assert found("a_b") == ["warm_start.from"]
+    study = support.study_of(
+        {**over, "strategy": "grid", "parameters": {"a": BOOL}, "limits": {"trial_timeout": "1h"}}
+    )
+    assert "refused" in support.plan_of(study, base, parent_jobs=["a"]).at("warm_start")
+
+
+def test_the_emulator_needs_no_setting(base: Path) -> None:
+    study = support.study_of(region=None, role_arn=None, image=None, instance_type=None)
+    for mode in BOTH:
+        plan = support.plan_of(study, base, mode, emulated=True)
+        assert plan.findings == []
+        assert plan.at(HERE) == ["note"]
+        assert "{{" not in str(plan.request).replace("{{number}}", "")
+
+
+def test_what_is_missing_is_a_finding_and_shows_in_the_request(
+    base: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("AWS_REGION", raising=False)
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    study = support.study_of(region=None, role_arn=None, image=None, instance_type=None)
+    plan = support.plan_of(study, base)
+    for name in ("region", "role_arn", "image", "instance_type"):
+        assert plan.at(f"{HERE}.{name}") == ["refused"]
+        assert f"{{{{{name}}}}}" in str(plan.request)
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """A folder with what the studies name."""
+    (tmp_path / "train.py").write_text("", "utf-8")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "rows.csv").write_text("1,2\n", "utf-8")
+    return tmp_path

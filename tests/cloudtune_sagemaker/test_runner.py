@@ -1,0 +1,518 @@
+"""One training job a trial: made once, followed to its one end, whatever the service does."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import pytest
+
+from cloudtune.errors import ProviderError
+from cloudtune.events import Ended, Measured, Started
+from cloudtune.provider import Place
+from cloudtune.space import Value
+from cloudtune_sagemaker import runner as module
+from cloudtune_sagemaker.failures import AwsError
+from cloudtune_sagemaker.runner import SagemakerRunner
+
+
+def _beside(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+fake: Any = _beside("fake_aws")
+HYPERBAND: Mapping[str, Any] = {
+    "strategy": {"name": "hyperband", "resource": "epochs", "min": 1, "max": 9, "seed": 1}
+}
+
+
+class Scene:
+    """A plan, the service as the test wants it, and a runner with what it emitted."""
+
+    def __init__(self, folder: Path, over: Mapping[str, Any]) -> None:
+        self.aws = fake.FakeAws()
+        self.plan = fake.planned("driven", over)
+        self.job = self.plan.facts.job_name
+        self._folder = folder
+        self._told: SimpleQueue[Measured | Ended] = SimpleQueue()
+        self.runner = self.another()
+
+    def another(self) -> SagemakerRunner:
+        return SagemakerRunner(self.aws, self.plan, Place(self._folder), self._told.put)
+
+    def start(self, *numbers: int, resource: int | None = None) -> None:
+        for number in numbers:
+            given: dict[str, Value] = {"lr": 0.25, "kind": "true"}
+            self.runner.start(Started(number, time.time(), given, resource))
+
+    def ended(self) -> Ended:
+        """Return the next end; what was measured before it is passed over."""
+        while True:
+            event = self._told.get(timeout=20)
+            if isinstance(event, Ended):
+                return event
+
+    def measured(self) -> Measured:
+        event = self._told.get(timeout=20)
+        assert isinstance(event, Measured), event
+        return event
+
+    def silent(self) -> bool:
+        try:
+            return not self._told.get_nowait()
+        except Empty:
+            return True
+
+    def until(self, good: Callable[[], bool]) -> None:
+        due = time.monotonic() + 20
+        while not good():
+            assert time.monotonic() < due
+            time.sleep(0.005)
+
+    def made(self, *names: str) -> None:
+        """Wait until these training jobs are there."""
+        wanted = {f"{self.job}-{name}" for name in names}
+        self.until(lambda: wanted <= set(self.aws.jobs))
+
+    def finish(self, name: str, accuracy: float = 0.5) -> None:
+        self.aws.report(f"{self.job}-{name}", accuracy=accuracy)
+        self.aws.change(f"{self.job}-{name}", "Completed")
+
+
+@pytest.fixture
+def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Scene]]:
+    monkeypatch.setattr(module, "POLL_EMULATED", 0.02)
+    scenes: list[Scene] = []
+
+    def make(over: Mapping[str, Any] | None = None) -> Scene:
+        scenes.append(Scene(tmp_path, over or {}))
+        return scenes[-1]
+
+    yield make
+    for scene in scenes:
+        scene.aws.always = {}
+        scene.runner.close()
+
+
+@pytest.fixture
+def scene(play: Callable[..., Scene]) -> Scene:
+    return play()
+
+
+def test_a_trial_is_a_training_job_with_its_own_parts(play: Callable[..., Scene]) -> None:
+    scene = play({"constants": {"depth": 3}})
+    scene.start(7)
+    scene.made("7")
+    request = next(r for name, r in scene.aws.requests if name == "create_training_job")
+    assert request["TrainingJobName"] == f"{scene.job}-7"
+    assert request["HyperParameters"] == {"depth": "3", "lr": "0.25", "kind": "true"}
+    assert {"Key": "cloudtune:trial", "Value": "7"} in request["Tags"]
+    assert {"Key": "cloudtune:run", "Value": scene.plan.facts.run_id} in request["Tags"]
+    assert request["CheckpointConfig"]["S3Uri"].endswith("/checkpoints/7")
+    assert "{{" not in str(request)
+    scene.finish("7")
+    end = scene.ended()
+    assert (end.number, end.state, end.word) == (7, "completed", "Completed")
+    assert (end.billed_seconds, end.machine) == (60.0, "ml.m5.large")
+
+
+def test_what_it_measures_is_told_once_and_in_order(scene: Scene) -> None:
+    scene.start(1)
+    scene.made("1")
+    name = f"{scene.job}-1"
+    for step in range(1, 4):
+        scene.aws.report(name, accuracy=step / 10, loss=1.0)
+        event = scene.measured()
+        assert (event.step, dict(event.metrics)) == (step, {"accuracy": step / 10, "loss": 1.0})
+    scene.aws.change(name, "Completed")
+    assert scene.ended().state == "completed"
+    assert scene.silent()
+
+
+def test_starting_waits_for_nothing(scene: Scene) -> None:
+    scene.aws.faults["create_training_job"] = [fake.error("ThrottlingException")] * 3
+    before = time.monotonic()
+    scene.start(1, 2, 3)
+    assert time.monotonic() - before < 5
+    scene.made("1", "2", "3")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        fake.error("ThrottlingException", "Rate exceeded"),
+        fake.error("InternalFailure", status=500),
+        AwsError("the connection failed", retryable=True),
+    ],
+)
+@pytest.mark.parametrize(
+    "operation",
+    ["create_training_job", "search", "batch_get_metrics", "stop_training_job"],
+)
+def test_what_passes_fails_no_trial(scene: Scene, operation: str, fault: AwsError) -> None:
+    scene.aws.faults[operation] = [fault, fault]
+    scene.start(1)
+    scene.made("1")
+    if operation == "stop_training_job":
+        scene.runner.stop(1)
+        name = f"{scene.job}-1"
+        scene.until(lambda: scene.aws.jobs[name]["TrainingJobStatus"] == "Stopping")
+        scene.aws.change(name, "Stopped")
+    else:
+        scene.finish("1")
+    assert scene.ended().state == "completed"
+    assert scene.aws.faults[operation] == []
+    assert len(scene.aws.jobs) == 1
+
+
+def test_a_lost_answer_makes_no_second_job(scene: Scene) -> None:
+    scene.aws.lost["create_training_job"] = 1
+    scene.start(1)
+    scene.until(lambda: scene.aws.calls.count("create_training_job") == 2)
+    scene.finish("1")
+    assert scene.ended().state == "completed"
+    assert list(scene.aws.jobs) == [f"{scene.job}-1"]
+
+
+def test_a_job_of_somebody_else_is_not_taken_for_ours(scene: Scene) -> None:
+    scene.aws.add(f"{scene.job}-1", HyperParameters={"lr": "0.25", "kind": "true"})
+    scene.start(1)
+    end = scene.ended()
+    assert end.state == "failed"
+    assert "not of this run" in end.reason
+
+
+def test_a_trial_that_was_stopped_while_its_answer_was_lost_is_not_left_behind(
+    scene: Scene,
+) -> None:
+    scene.aws.lost["create_training_job"] = 1
+    scene.aws.faults["create_training_job"] = [None, *[fake.error("SlowDown")] * 3]
+    scene.start(1)
+    scene.until(lambda: "create_training_job" in scene.aws.calls)
+    scene.runner.stop(1)
+    name = f"{scene.job}-1"
+    scene.until(lambda: scene.aws.jobs[name]["TrainingJobStatus"] == "Stopping")
+    scene.aws.change(name, "Stopped")
+    assert scene.ended().number == 1
+    assert list(scene.aws.jobs) == [name]
+
+
+def test_a_quota_is_waited_for_while_others_run(scene: Scene) -> None:
+    scene.start(1)
+    scene.made("1")
+    full = fake.error("ResourceLimitExceeded", "The account-level service limit is 1 Instances")
+    scene.aws.faults["create_training_job"] = [full, full]
+    scene.start(2)
+    scene.until(lambda: scene.aws.calls.count("create_training_job") == 2)
+    scene.finish("1")
+    assert scene.ended().number == 1
+    scene.aws.faults.clear()
+    scene.start(3)
+    scene.made("2", "3")
+
+
+def test_a_quota_that_nothing_of_ours_uses_fails_the_trial(scene: Scene) -> None:
+    scene.aws.always["create_training_job"] = fake.error("ResourceLimitExceeded", "limit is 0")
+    scene.start(1)
+    end = scene.ended()
+    assert end.state == "failed"
+    assert "limit is 0" in end.reason
+
+
+def test_a_trial_that_waits_for_its_place_can_be_stopped(scene: Scene) -> None:
+    scene.start(1)
+    scene.made("1")
+    scene.aws.always["create_training_job"] = fake.error("ResourceLimitExceeded")
+    scene.start(2)
+    scene.until(lambda: scene.aws.calls.count("create_training_job") >= 2)
+    scene.runner.stop(2)
+    assert scene.ended().number == 2
+    assert list(scene.aws.jobs) == [f"{scene.job}-1"]
+
+
+def test_without_permission_nothing_more_is_started(scene: Scene) -> None:
+    said = "User: x is not authorized to perform: iam:PassRole on resource: y"
+    scene.aws.always["create_training_job"] = fake.error("AccessDeniedException", said)
+    scene.start(1)
+    assert "iam:PassRole" in scene.ended().reason
+    with pytest.raises(ProviderError, match="iam:PassRole"):
+        scene.start(2)
+
+
+def test_one_refused_trial_among_others_is_a_failed_trial(scene: Scene) -> None:
+    scene.start(1)
+    scene.made("1")
+    scene.aws.faults["create_training_job"] = [fake.error("ValidationException", "too odd")]
+    scene.start(2)
+    end = scene.ended()
+    assert (end.number, end.state) == (2, "failed")
+    assert "too odd" in end.reason
+    scene.start(3)
+    scene.made("3")
+
+
+def test_running_trials_wait_for_a_new_sign_in(scene: Scene) -> None:
+    scene.start(1)
+    scene.made("1")
+    scene.aws.always["search"] = fake.error("ExpiredTokenException")
+    scene.finish("1")
+    scene.until(lambda: scene.aws.calls.count("search") >= 3)
+    assert scene.silent()
+    scene.aws.always.clear()
+    assert scene.ended().state == "completed"
+
+
+def test_a_sign_in_that_never_comes_ends_the_wait(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LONGEST_TROUBLE", 0.1)
+    scene.start(1)
+    scene.made("1")
+    scene.aws.always["search"] = fake.error("ExpiredTokenException")
+    end = scene.ended()
+    assert end.state == "failed"
+    assert f"{scene.job}-1 may go on" in end.reason
+    with pytest.raises(ProviderError, match="expired"):
+        scene.start(2)
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ValidationException"])
+def test_jobs_are_looked_at_one_by_one_where_search_is_refused(scene: Scene, code: str) -> None:
+    scene.aws.always["search"] = fake.error(code)
+    scene.start(1, 2)
+    scene.made("1", "2")
+    scene.finish("1")
+    scene.finish("2")
+    assert {scene.ended().number, scene.ended().number} == {1, 2}
+    assert scene.aws.calls.count("search") == 1
+
+
+def test_a_job_that_a_search_lacks_is_looked_at(scene: Scene) -> None:
+    scene.aws.unsearchable = {f"{scene.job}-1"}
+    scene.start(1)
+    scene.made("1")
+    scene.finish("1")
+    assert scene.ended().state == "completed"
+
+
+def test_a_look_at_many_jobs_takes_one_search(scene: Scene) -> None:
+    numbers = range(1, 61)
+    scene.start(*numbers)
+    scene.made(*map(str, numbers))
+    scene.until(lambda: "batch_get_metrics" in scene.aws.calls)
+    searches = scene.aws.calls.count("search")
+    reads = scene.aws.calls.count("batch_get_metrics")
+    assert "describe_training_job" not in scene.aws.calls
+    assert reads <= 2 * searches  # 60 jobs of 2 metrics, 100 a call
+
+
+@pytest.mark.parametrize(
+    ("status", "second", "state", "reason"),
+    [
+        ("Failed", "Failed", "failed", "boom"),
+        ("Stopped", "MaxRuntimeExceeded", "failed", "trial_timeout"),
+        ("Stopped", "Stopped", "failed", "somebody else"),
+        ("Completed", "Completed", "completed", ""),
+    ],
+)
+def test_how_a_trial_ends(scene: Scene, status: str, second: str, state: str, reason: str) -> None:
+    scene.start(1)
+    scene.made("1")
+    scene.aws.change(f"{scene.job}-1", status, second, FailureReason="boom")
+    end = scene.ended()
+    assert end.state == state
+    assert reason in end.reason
+    assert bool(reason) == bool(end.reason)
+
+
+def test_a_job_that_is_gone_ends_its_trial(scene: Scene) -> None:
+    scene.start(1)
+    scene.made("1")
+    scene.aws.jobs.clear()
+    assert "any more" in scene.ended().reason
+
+
+def test_our_stop_is_no_failure(scene: Scene) -> None:
+    scene.start(1)
+    scene.made("1")
+    scene.runner.stop(1)
+    name = f"{scene.job}-1"
+    scene.until(lambda: scene.aws.jobs[name]["TrainingJobStatus"] == "Stopping")
+    scene.runner.stop(1)
+    scene.aws.change(name, "Stopped")
+    assert scene.ended().state == "completed"
+    scene.runner.stop(1)
+    assert scene.aws.calls.count("stop_training_job") == 1
+
+
+def test_a_stop_that_comes_after_the_end_is_let_be(scene: Scene) -> None:
+    scene.start(1)
+    scene.made("1")
+    looks: list[int] = []
+
+    def end_first() -> None:
+        if not looks:
+            looks.append(1)
+            scene.finish("1")
+            scene.runner.stop(1)
+
+    scene.aws.at_look = end_first
+    assert scene.ended().state == "completed"
+    assert scene.silent()
+
+
+def test_closing_stops_what_runs_and_tells_nothing_more(scene: Scene) -> None:
+    scene.start(1, 2)
+    scene.made("1", "2")
+    scene.until(lambda: "search" in scene.aws.calls)
+    scene.runner.close()
+    assert {job["TrainingJobStatus"] for job in scene.aws.jobs.values()} == {"Stopping"}
+    assert scene.silent()
+
+
+def test_a_later_start_has_a_name_of_its_own_and_goes_on_counting(
+    play: Callable[..., Scene],
+) -> None:
+    scene = play(HYPERBAND)
+    scene.start(1, resource=3)
+    scene.made("1")
+    for value in (0.1, 0.2, 0.3):
+        scene.aws.report(f"{scene.job}-1", accuracy=value)
+    scene.aws.change(f"{scene.job}-1", "Completed")
+    assert scene.ended().state == "completed"
+    scene.start(1, resource=9)
+    scene.made("1-2")
+    first, second = (r for name, r in scene.aws.requests if name == "create_training_job")
+    assert first["HyperParameters"]["epochs"] == "3"
+    assert second["HyperParameters"]["epochs"] == "9"
+    assert first["CheckpointConfig"] == second["CheckpointConfig"]
+    scene.aws.report(f"{scene.job}-1-2", accuracy=0.4)
+    scene.aws.change(f"{scene.job}-1-2", "Completed")
+    assert scene.measured().step == 4
+
+
+def test_a_later_start_in_a_later_process_is_a_new_job(play: Callable[..., Scene]) -> None:
+    scene = play(HYPERBAND)
+    scene.start(1, resource=3)
+    scene.made("1")
+    scene.finish("1")
+    scene.ended()
+    scene.runner.close()
+    scene.runner = scene.another()
+    scene.start(1, resource=9)
+    scene.made("1-2")
+    assert scene.aws.jobs[f"{scene.job}-1-2"]["HyperParameters"]["epochs"] == "9"
+
+
+def abandon(scene: Scene) -> None:
+    """Leave the runner as a killed process would, with its jobs going on."""
+    scene.aws.always["stop_training_job"] = fake.error("SlowDown")
+    scene.runner.close()
+    scene.aws.always.clear()
+    scene.runner = scene.another()
+
+
+def test_trials_that_still_run_are_found_and_followed(scene: Scene) -> None:
+    scene.start(1, 2, 3)
+    scene.made("1", "2", "3")
+    names = [f"{scene.job}-{n}" for n in (1, 2, 3)]
+    scene.aws.report(names[0], accuracy=0.1, loss=1.0)
+    assert scene.measured().metrics["accuracy"] == 0.1
+    abandon(scene)
+    scene.aws.report(names[0], accuracy=0.2, loss=0.5)
+    scene.finish("2")
+    found = scene.runner.recover({1: 1, 2: 0, 3: 0, 4: 0})
+    assert found.running == {1, 2, 3}
+    assert [(m.number, m.step, m.metrics["accuracy"]) for m in found.measured] == [
+        (1, 2, 0.2),
+        (2, 1, 0.5),
+    ]
+    end = scene.ended()
+    assert (end.number, end.state) == (2, "completed")
+    scene.aws.report(names[0], accuracy=0.3, loss=0.5)
+    assert (scene.measured().step, scene.silent()) == (3, True)
+    scene.aws.change(names[0], "Completed")
+    scene.aws.change(names[2], "Failed", FailureReason="boom")
+    assert {scene.ended().number, scene.ended().number} == {1, 3}
+    assert len(scene.aws.jobs) == 3
+
+
+def test_what_was_being_stopped_is_not_followed(scene: Scene) -> None:
+    scene.start(1, 2, 3)
+    scene.made("1", "2", "3")
+    abandon(scene)
+    scene.aws.change(f"{scene.job}-1", "Stopping")
+    scene.aws.change(f"{scene.job}-2", "Stopped")
+    scene.aws.change(f"{scene.job}-3", "Stopped", "MaxRuntimeExceeded")
+    assert scene.runner.recover({1: 0, 2: 0, 3: 0}).running == {3}
+    assert scene.ended().number == 3
+
+
+def test_recovery_waits_for_a_service_that_is_busy(scene: Scene) -> None:
+    scene.start(1)
+    scene.made("1")
+    abandon(scene)
+    scene.aws.faults["describe_training_job"] = [fake.error("ThrottlingException")] * 2
+    assert scene.runner.recover({1: 0}).running == {1}
+
+
+def test_the_end_of_an_earlier_start_is_not_taken_for_that_of_the_next(
+    play: Callable[..., Scene],
+) -> None:
+    scene = play(HYPERBAND)
+    scene.start(1, 2, resource=3)
+    scene.made("1", "2")
+    scene.finish("1")
+    scene.finish("2")
+    scene.ended()
+    scene.ended()
+    abandon(scene)
+    # The ledger has the next start of trial 1, which was never made, and none of the end of 2.
+    found = scene.runner.recover({1: 1, 2: 0})
+    assert found.running == {2}
+
+
+def test_the_later_start_is_the_one_that_is_followed(play: Callable[..., Scene]) -> None:
+    scene = play(HYPERBAND)
+    scene.start(1, resource=3)
+    scene.made("1")
+    scene.finish("1", 0.1)
+    scene.ended()
+    scene.start(1, resource=9)
+    scene.made("1-2")
+    abandon(scene)
+    scene.aws.report(f"{scene.job}-1-2", accuracy=0.2, loss=1.0)
+    found = scene.runner.recover({1: 1})
+    assert found.running == {1}
+    assert [(m.step, m.metrics["accuracy"]) for m in found.measured] == [(2, 0.2)]
+    scene.aws.report(f"{scene.job}-1-2", accuracy=0.3, loss=1.0)
+    assert scene.measured().step == 3
+    scene.aws.change(f"{scene.job}-1-2", "Completed")
+    assert scene.ended().state == "completed"
+
+
+def test_a_fault_of_our_own_leaves_nobody_waiting(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unheard(_: object) -> None:
+        """Print nothing."""
+
+    monkeypatch.setattr(threading, "excepthook", unheard)
+    scene.start(1)
+    scene.made("1")
+    scene.aws.always["search"] = ZeroDivisionError()
+    assert "cloudtune itself failed" in scene.ended().reason
+    with pytest.raises(ProviderError, match="itself failed"):
+        scene.start(2)

@@ -1,0 +1,110 @@
+"""Settings under ``providers.sagemaker``, and what the provider says that it can do."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+import cloudtune_sagemaker.settings as module
+from cloudtune_sagemaker.capabilities import CAPABILITIES
+from cloudtune_sagemaker.settings import SageMakerSettings
+
+
+def made(**said: Any) -> SageMakerSettings:
+    return SageMakerSettings.model_validate(said)
+
+
+def test_nothing_is_needed_to_plan() -> None:
+    settings = made()
+    assert settings.instance_count == 1
+    assert settings.volume_size == 30
+    assert settings.instance_type is None
+    assert settings.checkpoints is None
+
+
+def test_one_machine_or_several() -> None:
+    assert made(instance_type="ml.m5.large").instance_type == ["ml.m5.large"]
+    assert made(instance_type=["a", "b"]).instance_type == ["a", "b"]
+
+
+def test_times_have_units() -> None:
+    assert made(max_wait="2h").max_wait == 7200
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"instance_type": []},
+        {"instance_count": 0},
+        {"volume_size": "30"},
+        {"retry": 31},
+        {"retry": 0},
+        {"max_wait": 3600},
+        {"subnets": []},
+        {"subnets": ["s"] * 17},
+        {"security_group_ids": ["s"] * 6},
+        {"input_mode": "file"},
+        {"framework": "pytorch"},
+        {"framework": {"name": "pytorch", "version": 2.3}},
+        {"prices": {"hour": 0.23}},
+        {"access_key": "x"},
+        {"role": "arn:aws:iam::123456789012:role/x"},
+    ],
+)
+def test_what_is_wrong_by_itself_is_refused(said: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        made(**said)
+
+
+def test_every_field_is_described() -> None:
+    for model in (SageMakerSettings, module.Framework, module.Prices):
+        for name, field in model.model_fields.items():
+            assert field.description, name
+    assert SageMakerSettings.model_json_schema()["properties"]["instance_type"]
+
+
+def test_every_limit_has_its_source_and_its_day() -> None:
+    managed = CAPABILITIES.managed
+    assert managed is not None
+    for limit in (
+        managed.max_trials,
+        managed.max_parallel_trials,
+        managed.max_parameters,
+        managed.max_values,
+    ):
+        assert limit is not None
+        assert "read 2026-11-24" in limit.source
+
+
+def test_planning_imports_no_sdk() -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys\n"
+            "from cloudtune_sagemaker import capabilities, lookup, request, rules, settings\n"
+            "print([name for name in ('boto3', 'botocore', 'sagemaker') if name in sys.modules])",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_pure_half_knows_neither_client_nor_emulator() -> None:
+    folder = Path(module.__file__).parent
+    pure = ("settings", "capabilities", "lookup", "rules", "request", "hyperparameters", "prices")
+    for path in [p for p in folder.glob("*.py") if p.stem.startswith(pure)]:
+        imported = {
+            node.module or ""
+            for node in ast.walk(ast.parse(path.read_text("utf-8")))
+            if isinstance(node, ast.ImportFrom)
+        }
+        assert not {name for name in imported if "emulator" in name or name.endswith(".client")}

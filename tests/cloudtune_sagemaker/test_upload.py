@@ -1,0 +1,183 @@
+"""Code and data are in S3 before a job is made, and are brought there once."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import sys
+import tarfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from moto import mock_aws
+
+from cloudtune.errors import ProviderError
+from cloudtune.planning import Plan, plan
+from cloudtune.provider import Place
+from cloudtune.study import Study
+from cloudtune_sagemaker.client import Aws
+from cloudtune_sagemaker.upload import upload
+
+
+def _beside(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+fake: Any = _beside("fake_aws")
+
+
+class Bench:
+    """A folder with a study, and AWS as moto has it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "job" / "source").mkdir(parents=True)
+        (folder / "job" / "source" / "train.py").write_text("print(1)\n")
+        (folder / "code").mkdir()
+        (folder / "code" / "train.py").write_text("print(2)\n")
+        self.aws = Aws("eu-west-1")
+        self.s3 = self.aws.client("s3")
+        self.sent: list[str] = []
+        self.s3.meta.events.register("before-call.s3.PutObject", self._note)
+
+    def _note(self, params: Mapping[str, Any], **_: Any) -> None:
+        self.sent.append(params["url_path"])
+
+    def planned(self, over: Mapping[str, Any] = {}, **settings: Any) -> Plan:
+        trial = {"script": "train.py", "source": "code", **over}
+        own = {**fake.SETTINGS, "region": "eu-west-1", **settings}
+        study = {**fake.STUDY, "trial": trial, "providers": {"sagemaker": own}}
+        return plan(Study.model_validate(study), "sagemaker", base=self.folder)
+
+    def upload(self, made: Plan) -> None:
+        upload(self.aws, made, Place(self.folder / "job"))
+
+    def keys(self, made: Plan) -> dict[str, int]:
+        """Return what is below the job's own prefix, with sizes."""
+        found = self.s3.list_objects_v2(Bucket=made.facts.own["bucket"]).get("Contents", [])
+        start = f"cloudtune/{made.facts.job_name}/"
+        assert all(each["Key"].startswith(start) for each in found)
+        return {each["Key"].removeprefix(start): each["Size"] for each in found}
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
+    with mock_aws():
+        made = Bench(tmp_path)
+        yield made
+        made.s3.close()
+
+
+def test_the_code_is_packed_with_the_launcher(bench: Bench) -> None:
+    made = bench.planned()
+    bench.upload(made)
+    assert list(bench.keys(made)) == ["source/sourcedir.tar.gz"]
+    uri = made.request["TrainingJobDefinition"]["StaticHyperParameters"][
+        "sagemaker_submit_directory"
+    ]
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    packed = bench.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
+        names = tar.getnames()
+        script = tar.extractfile("source/train.py")
+        assert script is not None
+        assert script.read() == b"print(1)\n"  # the run's own copy, whatever became of the source
+        told = tar.extractfile("cloudtune_study.json")
+        assert told is not None
+        assert json.loads(told.read())
+    program = made.request["TrainingJobDefinition"]["StaticHyperParameters"]["sagemaker_program"]
+    assert {program, "cloudtune/__init__.py", "cloudtune/trial.py"} <= set(names)
+    assert not (bench.folder / "job" / "sourcedir.tar.gz").exists()
+
+
+def test_the_same_code_is_sent_once(bench: Bench) -> None:
+    made = bench.planned()
+    bench.upload(made)
+    bench.upload(made)
+    assert len(bench.sent) == 1
+    (bench.folder / "job" / "source" / "train.py").write_text("print(3)\n")
+    bench.upload(made)
+    assert len(bench.sent) == 2
+
+
+def test_inputs_are_sent_with_their_folders(bench: Bench) -> None:
+    data = bench.folder / "data"
+    (data / "deep").mkdir(parents=True)
+    (data / "a.csv").write_text("1,2")
+    (data / "deep" / "b.csv").write_text("3")
+    (data / "link").symlink_to("deep")
+    (data / "twin").symlink_to("deep")
+    (data / "deep" / "round").symlink_to("..")
+    inputs = {"train": {"local": "data"}, "one": {"local": "data/a.csv"}}
+    made = bench.planned({"inputs": inputs})
+    bench.upload(made)
+    found = bench.keys(made)
+    del found["source/sourcedir.tar.gz"]
+    assert found == {
+        "inputs/one/a.csv": 3,
+        "inputs/train/a.csv": 3,
+        "inputs/train/deep/b.csv": 1,
+        "inputs/train/link/b.csv": 1,
+        "inputs/train/twin/b.csv": 1,
+    }
+    channels = made.request["TrainingJobDefinition"]["InputDataConfig"]
+    uris = {c["ChannelName"]: c["DataSource"]["S3DataSource"]["S3Uri"] for c in channels}
+    home = f"s3://{made.facts.own['bucket']}/cloudtune/{made.facts.job_name}"
+    assert uris == {"train": f"{home}/inputs/train", "one": f"{home}/inputs/one"}
+
+
+def test_what_is_there_already_is_not_sent_again(bench: Bench) -> None:
+    data = bench.folder / "data"
+    data.mkdir()
+    (data / "a.csv").write_text("1,2")
+    (data / "b.csv").write_text("3,4")
+    made = bench.planned({"inputs": {"train": {"local": "data"}}})
+    bench.upload(made)
+    bench.sent.clear()
+    (data / "b.csv").write_text("3,4,5")
+    bench.upload(made)
+    assert [path.rpartition("/")[2] for path in bench.sent] == ["b.csv"]
+    assert bench.keys(made)["inputs/train/b.csv"] == 5
+
+
+def test_an_empty_input_is_told(bench: Bench) -> None:
+    (bench.folder / "data").mkdir()
+    made = bench.planned({"inputs": {"train": {"local": "data"}}})
+    with pytest.raises(ProviderError, match="nothing in the input"):
+        bench.upload(made)
+
+
+def test_the_usual_bucket_is_made(bench: Bench) -> None:
+    made = bench.planned()
+    bench.upload(made)
+    where = bench.s3.get_bucket_location(Bucket="sagemaker-eu-west-1-123456789012")
+    assert where["LocationConstraint"] == "eu-west-1"
+
+
+def test_another_bucket_must_be_there(bench: Bench) -> None:
+    made = bench.planned(bucket="team-data")
+    with pytest.raises(ProviderError, match="no bucket team-data; create it in eu-west-1"):
+        bench.upload(made)
+    bench.s3.create_bucket(
+        Bucket="team-data", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+    )
+    bench.upload(made)
+    assert list(bench.keys(made)) == ["source/sourcedir.tar.gz"]
+
+
+def test_code_that_lies_elsewhere_is_left_there(bench: Bench) -> None:
+    made = bench.planned({"source": {"sagemaker": "s3://team/code.tar.gz"}})
+    bench.upload(made)
+    assert bench.sent == []
