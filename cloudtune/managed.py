@@ -205,8 +205,9 @@ def changes(provider: str, known: Trials, fitted: Fitted, told: Sequence[RawTria
         found += [
             Measured(raw.number, m.time or now, m.step, m.metrics) for m in raw.measurements[seen:]
         ]
-        ended = trial is not None and trial.state in _FINAL
-        if raw.state in _FINAL and not ended:
+        noted = trial is not None and trial.ended is not None
+        over = raw.state in _FINAL or (raw.state == "unknown" and raw.ended is not None)
+        if over and not noted:
             found.append(
                 Ended(
                     raw.number,

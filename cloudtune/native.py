@@ -8,6 +8,7 @@ from typing import Any, cast
 from cloudtune.capabilities import Finding
 
 Json = dict[str, Any]
+Path = tuple[str, ...]
 
 _KEYS = (
     "ChannelName",
@@ -34,17 +35,18 @@ def merge(
         request: What was made from the study. It is not changed.
         native: What is put over it.
         provider: Under whose settings it stands.
-        kept: Paths that it may not touch.
+        kept: Paths that it may not touch; ``*`` stands for any name of an entry.
     """
     start = f"providers.{provider}.native"
     findings: list[Finding] = []
-    for path in _leaves(native, "") if native else ():
-        if any(_within(path, own) or _within(own, path) for own in kept):
+    for path in _leaves(native, ()) if native else ():
+        said = ".".join(path)
+        if any(_meet(path, own.split(".")) for own in kept):
             reason = "cloudtune finds its jobs and results by this; it cannot be replaced"
-            findings.append(Finding("refused", f"{start}.{path}", reason))
+            findings.append(Finding("refused", f"{start}.{said}", reason))
         elif _reaches(request, path):
-            reason = f"replaces what the study says: {path} of the request is this instead"
-            findings.append(Finding("approximated", f"{start}.{path}", reason))
+            reason = f"replaces what the study says: {said} of the request is this instead"
+            findings.append(Finding("approximated", f"{start}.{said}", reason))
     return cast("Json", _merged(request, native)), findings
 
 
@@ -65,7 +67,7 @@ def _merged(old: Any, new: Any) -> Any:
 
 
 def _merged_lists(old: list[Json], new: list[Json]) -> list[Json]:
-    key = next((k for k in _KEYS if all(k in entry for entry in [*old, *new])), None)
+    key = _key_of([*old, *new])
     if key is None:
         longest = max(len(old), len(new))
         before: list[Any] = [*old, *[None] * (longest - len(old))]
@@ -79,26 +81,50 @@ def _merged_lists(old: list[Json], new: list[Json]) -> list[Json]:
     return list(named.values())
 
 
+def _key_of(entries: Sequence[Json]) -> str | None:
+    return next((key for key in _KEYS if all(key in entry for entry in entries)), None)
+
+
 def _of_maps(value: Any) -> bool:
-    entries = cast("list[Any]", value) if isinstance(value, list) else [None]
-    return all(isinstance(entry, Mapping) for entry in entries)
+    return isinstance(value, list) and all(map(_is_map, cast("list[object]", value)))
 
 
-def _leaves(value: Any, path: str) -> Iterator[str]:
-    if isinstance(value, Mapping) and value:
-        for key, inner in cast("Mapping[str, Any]", value).items():
-            yield from _leaves(inner, f"{path}.{key}" if path else str(key))
+def _is_map(value: object) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _entries(value: Any) -> Mapping[str, Any] | None:
+    """Return what lies in a map, or in a list of maps by what names each or its place."""
+    if isinstance(value, Mapping):
+        return cast("Mapping[str, Any]", value)
+    if not value or not _of_maps(value):
+        return None
+    listed = cast("list[Json]", value)
+    key = _key_of(listed)
+    return {
+        str(place) if key is None else str(entry[key]): {k: v for k, v in entry.items() if k != key}
+        for place, entry in enumerate(listed)
+    }
+
+
+def _leaves(value: Any, path: Path) -> Iterator[Path]:
+    entries = _entries(value)
+    if entries:
+        for key, inner in entries.items():
+            yield from _leaves(inner, (*path, str(key)))
     else:
         yield path
 
 
-def _within(path: str, of: str) -> bool:
-    return path == of or path.startswith(of + ".")
+def _meet(path: Path, kept: Sequence[str]) -> bool:
+    """Tell whether one of two paths leads to or through the end of the other."""
+    return all(own in (step, "*") for step, own in zip(path, kept, strict=False))
 
 
-def _reaches(request: Any, path: str) -> bool:
-    for key in path.split(".") if path else []:
-        if not isinstance(request, Mapping) or key not in request:
+def _reaches(request: Any, path: Path) -> bool:
+    for key in path:
+        entries = _entries(request)
+        if entries is None or key not in entries:
             return False
-        request = cast("Mapping[str, Any]", request)[key]
+        request = entries[key]
     return True

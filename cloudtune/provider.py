@@ -79,7 +79,7 @@ class Facts:
     """What this provider looked up: account, bucket, image, interpreter. JSON data.
 
     The core reads four of them, where they are known: ``price_per_second`` of one trial, its
-    ``currency`` and ``price_source``, and ``link``, where people look at the job.
+    ``currency`` and ``price_source``, and ``links``, where people look at the job, by mode.
     """
 
     @property
@@ -107,6 +107,7 @@ class RawTrial:
     id: str
     """What the service calls it."""
     state: TrialState
+    """With ``ended`` given, ``unknown`` says that it is over and nobody knows how."""
     word: str
     """The service's own word for the state."""
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])

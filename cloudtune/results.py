@@ -300,7 +300,7 @@ def result_of(record: RunRecord, job: JobRecord, events: Iterable[Event]) -> Stu
         job=job.job,
         findings=tuple(Finding(**finding) for finding in plan["findings"]),
         trials=tuple(_priced(trial, {} if job.emulated else own) for trial in trials.all()),
-        link=None if job.emulated else own.get("link"),
+        link=None if job.emulated else own.get("links", {}).get(plan["mode"]),
         created=record.created,
         started=job.started,
         ended=job.ended,

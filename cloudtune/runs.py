@@ -26,7 +26,6 @@ from cloudtune.managed import ManagedJob
 from cloudtune.planning import Plan, from_json, plan_from_facts
 from cloudtune.provider import Place
 from cloudtune.results import StudyResult, result_of
-from cloudtune.study import Study
 
 EMULATOR = "emulator"
 """The folder, in that of a job, in which its emulator keeps its state."""

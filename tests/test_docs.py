@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 from cloudtune import registry
 from cloudtune.cli.group import cloudtune
 from cloudtune.loading import load
+from cloudtune.reporting.capability_table import capability_table
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -115,6 +117,19 @@ def test_each_provider_has_a_page_and_a_line_in_the_readme() -> None:
         assert name in registry.names()
         assert (ROOT / "docs" / f"{name}.md").is_file()
         assert f"docs/{name}.md" in readme
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_the_page_of_a_provider_has_the_table_of_what_it_can_do(name: str) -> None:
+    """To write the tables anew: CLOUDTUNE_RENEW=1 ./test tests/test_docs.py."""
+    page = ROOT / "docs" / f"{name}.md"
+    before, start, rest = page.read_text("utf-8").partition("<!-- capabilities -->\n")
+    _, end, after = rest.partition("<!-- end -->")
+    assert start and end, f"{page.name} needs the marks for the table"
+    wanted = before + start + capability_table(registry.get(name).capabilities) + end + after
+    if os.environ.get("CLOUDTUNE_RENEW"):
+        page.write_text(wanted, "utf-8")
+    assert page.read_text("utf-8") == wanted
 
 
 def test_the_rules_keep_their_numbers() -> None:

@@ -62,12 +62,20 @@ def test_the_request_that_was_made_stays_as_it_is() -> None:
 
 
 def test_what_the_study_sets_too_is_a_finding_and_what_is_kept_is_refused() -> None:
-    native = {"Name": "mine", "Definition": {"Image": "j", "New": 1}, "Tags": [{"Key": "z"}]}
-    _, found = over(native, kept=("Name", "Tags"))
+    tags = [{"Key": "a", "Value": "9"}, {"Key": "z", "Value": "9"}]
+    native = {"Name": "mine", "Definition": {"Image": "j", "New": 1}, "Tags": tags}
+    _, found = over(native, kept=("Name", "Tags.a"))
     assert found == {
         ("refused", "providers.odd.native.Name"),
-        ("refused", "providers.odd.native.Tags"),
+        ("refused", "providers.odd.native.Tags.a.Value"),
         ("approximated", "providers.odd.native.Definition.Image"),
+    }
+
+
+def test_what_is_kept_in_any_entry_of_a_list_is_refused() -> None:
+    native = {"Parts": [{"Name": "p", "Deep": {"Path": "x"}, "Other": 1}]}
+    assert over(native, kept=("Parts.*.Deep.Path",))[1] == {
+        ("refused", "providers.odd.native.Parts.p.Deep.Path")
     }
 
 
