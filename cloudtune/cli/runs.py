@@ -258,13 +258,17 @@ def _status(ledger: Ledger, record: RunRecord) -> dict[str, Any]:
 @click.command()
 @run_argument
 def watch(run: str | None) -> None:
-    """Show RUN while it goes on, from any shell; Ctrl-C ends the watching, not the run."""
+    """Show RUN while it goes on, from any shell; Ctrl-C ends the watching, not the run.
+
+    Leaves with the exit code of the run; that is 130 if it was interrupted.
+    """
+    from cloudtune.driver import Outcome
     from cloudtune.holding import holder
     from cloudtune.ledger import Ledger, state_folder
     from cloudtune.planning import from_json
     from cloudtune.reporting.describe import summary_lines
     from cloudtune.reporting.progress import progress
-    from cloudtune.runs import results
+    from cloudtune.runs import exit_code, results
 
     with Ledger(state_folder()) as ledger:
         record = ledger.run(run)
@@ -283,10 +287,17 @@ def watch(run: str | None) -> None:
                 time.sleep(0.3)
         finally:
             shown.close()
-        for result in results(record.id):
+        found = results(record.id)
+        for result in found:
             click.echo("\n".join(summary_lines(result, str(ledger.run_folder(record.id)))))
-        if any(job.state in {"running", "pending"} for job in ledger.run(record.id).jobs):
+        left = {"running", "pending"}
+        if any(result.state in left for result in found):
             click.echo(f"nobody runs it now; go on with: cloudtune resume {record.id}", err=True)
+        outcomes = {
+            each.provider: Outcome("cancelled" if each.state in left else each.state, each.reason)
+            for each in found
+        }
+    raise SystemExit(exit_code(outcomes, found))
 
 
 @examples("cloudtune logs", "cloudtune logs 7", "cloudtune logs k7f2 7 --on sagemaker")

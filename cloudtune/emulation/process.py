@@ -92,7 +92,7 @@ def start(provider: str, module: str, folder: Path, options: Sequence[str] = ())
         process = subprocess.Popen(
             [sys.executable, "-m", module, "--folder", str(folder), *options],
             stdin=subprocess.DEVNULL,
-            stdout=log,
+            stdout=subprocess.DEVNULL,  # it prints its key
             stderr=log,
             start_new_session=True,
         )
@@ -162,7 +162,7 @@ def of_job(provider: str, module: str, folder: Path) -> Emulator:
 
 def _options(folder: Path) -> list[str]:
     try:
-        said = json.loads((folder / _OPTIONS).read_bytes())
+        said: list[str] = json.loads((folder / _OPTIONS).read_bytes())
     except OSError:
         said = []
-    return [*map(str, said), "--idle", str(_IDLE)]
+    return [*said, "--idle", str(_IDLE)]

@@ -1,0 +1,1 @@
+"""What the emulators of all services share: the fault plan, and serving on loopback."""

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune.emulation.faults import Fault, FaultPlan, parse_plan, read_plan
+from cloudtune.errors import StudyError
+
+OPERATIONS = ("Create", "Describe")
+
+
+def plan(text: str) -> FaultPlan:
+    return parse_plan(text, OPERATIONS)
+
+
+def effects(of: FaultPlan, operation: str, count: int) -> list[str | None]:
+    found = [of.of_call(operation) for _ in range(count)]
+    return [fault.effect if fault else None for fault in found]
+
+
+def test_a_rule_names_calls_by_number() -> None:
+    made = plan("faults: [{operation: Create, call: [1, 3], effect: throttle}]")
+    assert effects(made, "Describe", 3) == [None] * 3
+    assert effects(made, "Create", 4) == ["throttle", None, "throttle", None]
+
+
+def test_a_star_counts_all_operations_together() -> None:
+    made = plan("faults: [{operation: '*', call: 2, effect: error}]")
+    assert effects(made, "Create", 1) == [None]
+    assert effects(made, "Describe", 1) == ["error"]
+    assert effects(made, "Create", 2) == [None, None]
+
+
+def test_the_first_rule_that_matches_counts() -> None:
+    made = plan(
+        "faults:\n"
+        "- {operation: Create, call: 1, effect: lose_response}\n"
+        "- {operation: '*', call: [1, 2], effect: error}\n"
+    )
+    assert effects(made, "Create", 2) == ["lose_response", "error"]
+
+
+def test_chance_is_repeatable_and_about_as_frequent_as_said() -> None:
+    text = "{seed: 5, faults: [{operation: Create, probability: 0.3, effect: throttle}]}"
+    first, second = effects(plan(text), "Create", 500), effects(plan(text), "Create", 500)
+    other = effects(plan(text.replace("5", "6", 1)), "Create", 500)
+    assert first == second
+    assert first != other
+    assert 100 < first.count("throttle") < 200
+
+
+def test_chance_does_not_depend_on_other_operations() -> None:
+    text = "faults: [{operation: Create, probability: 0.5, effect: throttle}]"
+    alone, beside = plan(text), plan(text)
+    mixed: list[str | None] = []
+    for _ in range(50):
+        beside.of_call("Describe")
+        mixed += effects(beside, "Create", 1)
+    assert mixed == effects(alone, "Create", 50)
+
+
+def test_trials_are_counted_apart_from_calls() -> None:
+    made = plan(
+        "faults:\n"
+        "- {operation: trial, call: 2, effect: interrupt, after: 3}\n"
+        "- {operation: trial, call: 3, effect: slow_start, seconds: 90}\n"
+        "- {operation: '*', probability: 1, effect: error}\n"
+    )
+    made.of_call("Create")
+    assert [made.of_trial() for _ in range(4)] == [
+        None,
+        Fault("interrupt", after=3),
+        Fault("slow_start", seconds=90.0),
+        None,
+    ]
+
+
+@pytest.mark.parametrize("text", ["{}", "faults: []", "seed: 3"])
+def test_a_plan_may_be_empty(text: str) -> None:
+    assert effects(plan(text), "Create", 5) == [None] * 5
+
+
+def test_every_mistake_is_told_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "faults.yaml"
+    path.write_text(
+        "seed: often\n"
+        "faults:\n"
+        "- {operation: Creat, call: 1, effect: throttle}\n"
+        "- operation: Create\n"
+        "  call: 0\n"
+        "  effect: interrupt\n"
+        "- {operation: trial, effect: slow_start}\n"
+        "- {operation: Create, probability: 2, effect: error, after: 1}\n"
+        "- {operation: Create, call: 1, effect: error, sometimes: yes}\n"
+        "- nonsense\n"
+        "other: 1\n"
+    )
+    with pytest.raises(StudyError) as caught:
+        read_plan(path, OPERATIONS)
+    found = [(problem.line, problem.path) for problem in caught.value.problems]
+    assert found == [
+        (1, "seed"),
+        (3, "faults.0.operation"),
+        (5, "faults.1.call"),
+        (6, "faults.1.effect"),
+        (7, "faults.2"),
+        (7, "faults.2.seconds"),
+        (8, "faults.3.probability"),
+        (8, "faults.3.after"),
+        (9, "faults.4.sometimes"),
+        (10, "faults.5"),
+        (11, "other"),
+    ]
+    assert all(str(path) in str(problem) for problem in caught.value.problems)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"call": True},
+        {"call": []},
+        {"call": [1, "2"]},
+        {"probability": "0.5"},
+        {"probability": True},
+        {"probability": -0.1},
+        {"call": 1, "probability": 0.5},
+        {},
+    ],
+)
+def test_when_a_fault_happens_must_be_clear(rule: dict[str, Any]) -> None:
+    whole = {"operation": "Create", "effect": "error"} | rule
+    with pytest.raises(StudyError):
+        plan(json.dumps({"faults": [whole]}))
+
+
+def test_anchors_and_tags_are_refused() -> None:
+    with pytest.raises(StudyError):
+        plan("faults: [!!python/object/apply:os.system [ls]]")

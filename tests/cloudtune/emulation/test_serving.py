@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+SERVICE = """
+    import sys
+    from pathlib import Path
+    from cloudtune.emulation.serving import ConnectionLost, serve
+
+    class Service:
+        def __init__(self, folder):
+            self.folder = folder
+            self.rounds = 3
+
+        def app(self, environ, start_response):
+            if environ["PATH_INFO"] == "/lost":
+                raise ConnectionLost("gone")
+            if environ["PATH_INFO"] == "/broken":
+                raise RuntimeError("a bug")
+            start_response("200 OK", [("Content-Length", "5")])
+            return [b"hello"]
+
+        def key_of(self, environ):
+            return environ.get("HTTP_X_KEY")
+
+        def refuse(self, environ, why):
+            return "401 Unauthorized", "text/plain", why.encode()
+
+        def environment(self, url, key):
+            return {"SERVICE_URL": url}
+
+        def busy(self):
+            self.rounds -= 1
+            return self.rounds > 0
+
+        def close(self):
+            (self.folder / "closed").write_text(f"{self.rounds} left")
+
+    folder = Path(sys.argv[1])
+    idle = float(sys.argv[2]) if len(sys.argv) > 2 else None
+    serve(lambda url, key: Service(folder), folder, idle=idle)
+"""
+
+
+class Served:
+    """A process that serves a small service of our own."""
+
+    def __init__(self, folder: Path, *words: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(SERVICE), str(folder), *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def address(self) -> dict[str, str]:
+        assert self.process.stdout is not None
+        found: dict[str, str] = json.loads(self.process.stdout.readline())
+        return found
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Served]]:
+    with ExitStack() as stack:
+
+        def begin(*words: str) -> Served:
+            made = Served(tmp_path / "state", *words)
+            stack.callback(made.end)
+            return made
+
+        yield begin
+
+
+def ask(address: dict[str, str], path: str = "/", **headers: str) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection(address["url"].removeprefix("http://"), timeout=30)
+    try:
+        connection.request("GET", path, headers={"X-Key": address["key"]} | headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def test_it_lets_in_who_has_the_key(start: Callable[..., Served]) -> None:
+    address = start().address()
+    assert ask(address) == (200, b"hello")
+    status, why = ask(address, **{"X-Key": "wrong"})
+    assert status == 401
+    assert b"address.json" in why
+    assert ask(address, Host="elsewhere.example")[0] == 401
+    assert ask(address, Origin="https://page.example")[0] == 401
+    assert ask(address, Origin=address["url"])[0] == 200
+
+
+def test_it_listens_on_loopback_alone(start: Callable[..., Served]) -> None:
+    assert start().address()["url"].startswith("http://127.0.0.1:")
+
+
+def test_a_connection_may_be_lost(start: Callable[..., Served]) -> None:
+    address = start().address()
+    with pytest.raises(http.client.RemoteDisconnected):
+        ask(address, "/lost")
+    assert ask(address, "/broken")[0] == 500
+    assert ask(address)[0] == 200
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_in_order(
+    start: Callable[..., Served], tmp_path: Path, number: signal.Signals
+) -> None:
+    served = start()
+    served.address()
+    served.process.send_signal(number)
+    assert served.process.wait(30) == 0
+    assert (tmp_path / "state" / "closed").exists()
+    assert not (tmp_path / "state" / "address.json").exists()
+
+
+def test_it_ends_by_itself_once_nobody_asks_and_nothing_runs(
+    start: Callable[..., Served], tmp_path: Path
+) -> None:
+    served = start("0.05")
+    assert served.process.wait(60) == 0
+    assert (tmp_path / "state" / "closed").read_text() == "0 left"
+
+
+def test_a_folder_that_is_in_use_is_refused(start: Callable[..., Served]) -> None:
+    first = start()
+    first.address()
+    second = start()
+    assert second.process.wait(60) == 1
+    assert first.process.poll() is None
+
+
+def test_a_folder_is_free_again_when_its_emulator_was_killed(start: Callable[..., Served]) -> None:
+    first = start()
+    old = first.address()
+    first.process.kill()
+    first.process.wait()
+    address = start().address()
+    assert address["key"] != old["key"]
+    assert ask(address)[0] == 200
