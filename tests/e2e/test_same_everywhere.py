@@ -1,0 +1,102 @@
+"""A script is started alike on this machine and on every emulator."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune import planning, runs
+from cloudtune.study import Study
+
+SCRIPT = """\
+import json, os, sys
+from cloudtune.trial import checkpoint_dir, inputs, output_dir, params, report, trial_id
+seen = {
+    "words": sys.argv[1:],
+    "params": {name: [type(value).__name__, value] for name, value in params().items()},
+    "folder": sorted(os.listdir()),
+    "inputs": {name: open(path).read() for name, path in inputs().items()},
+    "variables": sorted(n for n in os.environ if n.startswith("CLOUDTUNE_INPUT") or n == "MINE"),
+    "mine": os.environ["MINE"],
+    "hash seed": os.environ["PYTHONHASHSEED"],
+    "writable": [os.access(place(), os.W_OK) for place in (output_dir, checkpoint_dir)],
+    "named": bool(trial_id()),
+    "standard input": sys.stdin.read(),
+}
+print("SEEN", json.dumps(seen, sort_keys=True))
+for step in (1, 2, 3):
+    report(score=params()["n"] * step)
+"""
+
+STUDY: dict[str, Any] = {
+    "name": "same",
+    "objective": {"metric": "score", "goal": "maximize"},
+    "parameters": {
+        "C": {"type": "categorical", "values": ["true", "1e3"]},
+        "n": {"type": "int", "min": 1, "max": 2},
+        "learning-rate": {"type": "discrete", "values": [0.5]},
+        "flag": {"type": "bool", "when": {"C": "true"}},
+    },
+    "constants": {"who": "ünï", "zip": "007", "yes": True},
+    "strategy": "grid",
+    "trial": {
+        "script": "train.py",
+        "args": ["--verbose", "--data={{inputs.words}}"],
+        "env": {"MINE": "a b"},
+        "inputs": {"words": {"*": "words.txt"}},
+    },
+}
+
+EMULATED = [("sagemaker", "managed"), ("sagemaker", "driven")]
+
+
+def seen(
+    on: str, mode: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, dict[str, Any]]:
+    """Run the study; return what the script saw and how it was scored, by its parameters."""
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(folder.parent / on / mode))
+    monkeypatch.chdir(folder)
+    study = Study.model_validate({**STUDY, "providers": {on: {"mode": mode}}})
+    plan = planning.plan(study, on, base=folder, emulated=True)
+    run = runs.create([plan])
+    runs.execute(run)
+    (result,) = runs.results(run)
+    assert result.state == "completed", result.reason
+    found: dict[str, dict[str, Any]] = {}
+    for trial in result.trials:
+        assert trial.state == "completed", (trial.reason, trial.log_tail)
+        assert trial.log is not None
+        (line,) = [
+            line.removeprefix("SEEN ")
+            for line in Path(trial.log).read_text("utf-8").splitlines()
+            if line.startswith("SEEN ")
+        ]
+        said = json.loads(line)
+        data = next(word for word in said["words"] if word.startswith("--data="))
+        assert Path(data.removeprefix("--data=")).name
+        said["words"].remove(data)
+        steps = [(m.step, m.metrics["score"]) for m in trial.measurements]
+        found[json.dumps(dict(trial.parameters), sort_keys=True)] = {
+            **said,
+            "objective": trial.objective,
+            "measured": steps,
+        }
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("on", "mode"), EMULATED)
+def test_a_script_sees_and_reports_the_same(
+    on: str, mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    (folder / "train.py").write_text(SCRIPT, "utf-8")
+    (folder / "words.txt").write_text("alpha", "utf-8")
+    here = seen("local", "driven", folder, monkeypatch)
+    assert len(here) == 6
+    there = seen(on, mode, folder, monkeypatch)
+    assert there == here
