@@ -248,7 +248,7 @@ def _execute_job(job: JobRecord, inbox: Inbox, shown: _Shown, where: Path) -> Ou
             place = place_of(plan, ledger)
             run_one = _run_driven if plan.mode == "driven" else _run_managed
             outcome = run_one(_Work(plan, begun, events, inbox, shown, ledger, place))
-            _let_go(place, outcome)
+            _let_go(place, plan, outcome)
         except CloudtuneError as error:
             outcome = Outcome("failed", str(error))
         finally:
@@ -273,9 +273,10 @@ def place_of(plan: Plan, ledger: Ledger) -> Place:
     return Place(folder, of_job(plan.provider, module, folder / EMULATOR))
 
 
-def _let_go(place: Place, outcome: Outcome) -> None:
+def _let_go(place: Place, plan: Plan, outcome: Outcome) -> None:
     """End a job's emulator, unless it may be gone on with: then it ends by itself when idle."""
-    if place.emulator and outcome.state in {"completed", "failed"}:
+    final = {"completed", "failed"} | ({"cancelled"} if plan.mode == "managed" else set())
+    if place.emulator and outcome.state in final:
         address = running(place.folder / EMULATOR)
         if address:
             end(address)

@@ -154,7 +154,7 @@ def _execute(run_id: str, *, as_json: bool) -> None:
     import gc
 
     from cloudtune.ledger import state_folder
-    from cloudtune.reporting.describe import summary_lines
+    from cloudtune.reporting.describe import going_on, summary_lines
     from cloudtune.reporting.progress import progress
     from cloudtune.runs import execute, exit_code, results
 
@@ -173,7 +173,8 @@ def _execute(run_id: str, *, as_json: bool) -> None:
             click.echo("\n".join(summary_lines(result, str(folder))))
     code = exit_code(outcomes, found)
     if code == 130:
-        click.echo(f"interrupted; go on with: cloudtune resume {run_id}", err=True)
+        for line in going_on(found):
+            click.echo(line, err=True)
     raise SystemExit(code)
 
 

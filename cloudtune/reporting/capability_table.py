@@ -15,13 +15,13 @@ _CONDITIONS = {
 
 def capability_table(able: Capabilities) -> str:
     """Return the table in Markdown, a column for each mode, and the sources of its numbers."""
-    modes = [mode for mode in ("managed", "driven") if able.of(mode) is not None]
-    found = [each for mode in modes if (each := able.of(mode)) is not None]
-    columns = [list(_rows(each)) for each in found]
-    lines = [f"| | {' | '.join(modes)} |", "|---|" + "---|" * len(modes)]
+    both = {"managed": able.managed, "driven": able.driven}
+    found = {mode: each for mode, each in both.items() if each is not None}
+    columns = [list(_rows(each)) for each in found.values()]
+    lines = [f"| | {' | '.join(found)} |", "|---|" + "---|" * len(found)]
     for rows in zip(*columns, strict=True):
         lines.append(f"| {rows[0][0]} | {' | '.join(text for _, text in rows)} |")
-    sources = {limit.source: None for each in found for limit in _limits(each)}
+    sources = {limit.source: None for each in found.values() for limit in _limits(each)}
     return "\n".join([*lines, "", *(f"- {source}" for source in sources)]).rstrip() + "\n"
 
 

@@ -206,6 +206,19 @@ def summary_lines(result: StudyResult, folder: str) -> list[str]:
     return [printable(line) for line in lines]
 
 
+def going_on(found: Sequence[StudyResult]) -> list[str]:
+    """Return how an interrupted run goes on."""
+    stopped = [r for r in found if r.state == "cancelled" and r.mode == "managed"]
+    lines = [
+        f"{result.provider} has stopped its job, which cannot go on; a new run can build on it: "
+        f"warm_start: {{from: {result.run}}}"
+        for result in stopped
+    ]
+    if len(stopped) < len([r for r in found if r.state == "cancelled"]):
+        lines.append(f"interrupted; go on with: cloudtune resume {found[0].run}")
+    return [printable(line) for line in lines]
+
+
 def _cost_lines(result: StudyResult) -> list[str]:
     costs = [trial.cost for trial in result.trials if trial.cost]
     if not costs:
