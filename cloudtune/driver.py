@@ -87,6 +87,7 @@ class Driver:
         self._why: dict[int, tuple[TrialState, str]] = {}
         self._again: list[Started] = []
         self._unwritten: list[Event] = []
+        self._unseen: list[Event] = []
         self._last_time = 0.0
         self._starts: dict[int, Started] = {}
         self._used: dict[int, float] = {}
@@ -136,6 +137,7 @@ class Driver:
                     self._end_all(runner, Outcome("cancelled", event.reason), now=event.now)
         finally:
             self._write()
+            self._show()
 
     def _receive(self, runner: TrialRunner, end: float) -> Measured | Ended | StopRequest | None:
         """Return the next event, or None once a deadline has passed and was dealt with."""
@@ -149,6 +151,7 @@ class Driver:
             except Empty:
                 pass
         self._write()
+        self._show()
         try:
             wait = None if due == math.inf else max(0.0, due - time.monotonic())
             return self._inbox.get(timeout=wait)
@@ -234,6 +237,11 @@ class Driver:
             return
         events, self._unwritten = self._unwritten, []
         self._record(events)
+        self._unseen += events
+
+    def _show(self) -> None:
+        """Let events be seen that are written: not before trials that they let start."""
+        events, self._unseen = self._unseen, []
         for event in events:
             self._observe(event)
 
@@ -310,18 +318,18 @@ class Driver:
             return event
         trial = self._trials.get(event.number)
         if trial.objective is None:
-            return replace(event, state="failed", reason=self._missing(trial))
+            return replace(event, state="failed", reason=self._missing(trial, event.reason))
         start = self._starts[event.number]
         if start.resource is not None and start.resource < (self._top_resource or 0):
             return replace(event, state="pending", reason="waits for more of its resource")
-        return event
+        return replace(event, reason="") if event.reason else event
 
-    def _missing(self, trial: Trial) -> str:
+    def _missing(self, trial: Trial, remark: str) -> str:
         for objective in self._study.objectives:
             reported = [m for m in trial.measurements if objective.metric in m.metrics]
             if not reported:
-                seen = ", ".join(trial.metrics) or "no metric at all"
-                return f"the script ended without reporting {objective.metric} (it gave {seen})"
+                seen = remark or f"it gave {', '.join(trial.metrics) or 'no metric at all'}"
+                return f"the script ended without reporting {objective.metric} ({seen})"
             last = reported[-1]
             if not math.isfinite(last.metrics[objective.metric]):
                 value = last.metrics[objective.metric]

@@ -275,8 +275,8 @@ def place_of(plan: Plan, ledger: Ledger) -> Place:
 
 def _let_go(place: Place, plan: Plan, outcome: Outcome) -> None:
     """End a job's emulator, unless it may be gone on with: then it ends by itself when idle."""
-    final = {"completed", "failed"} | ({"cancelled"} if plan.mode == "managed" else set())
-    if place.emulator and outcome.state in final:
+    final = outcome.state in {"completed", "failed"}
+    if place.emulator and (final or (plan.mode == "managed" and outcome.state == "cancelled")):
         address = running(place.folder / EMULATOR)
         if address:
             end(address)

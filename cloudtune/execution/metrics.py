@@ -26,6 +26,8 @@ MOST_MEASUREMENTS = 250_000
 PATIENCE = 2.0
 """Seconds that one expression may spend on one line."""
 _BLOCK = 1024 * 1024
+_SHOWN = 40
+"""Characters that are shown of a text that is no number."""
 
 Step = tuple[float, int, dict[str, float]]
 """When it was measured, at which step, and the values."""
@@ -41,6 +43,10 @@ class Steps:
     def __init__(self) -> None:
         self._last: dict[str, int] = {}
         self._count = 0
+
+    def __contains__(self, name: str) -> bool:
+        """Return whether a metric was measured."""
+        return name in self._last
 
     def place(self, values: Mapping[str, float], step: int | None) -> dict[int, dict[str, float]]:
         """Return the values by the step at which they count.
@@ -71,8 +77,18 @@ class Expressions:
         self._patterns = [(name, said) for name, many in metrics.items() for said in many]
         self._compiled = [(name, _compiled(name, said)) for name, said in self._patterns]
         self._steps = steps
+        self._odd: dict[str, str] = {}
         self._rest = b""
         self._skipping = False
+
+    @property
+    def remark(self) -> str:
+        """What the expressions found for metrics of which they never found a number."""
+        return "; ".join(
+            f"the expression of {name} found {text!r}, which is no number"
+            for name, text in self._odd.items()
+            if name not in self._steps
+        )
 
     def feed(self, data: bytes) -> Iterator[Step]:
         """Yield the measurements in the lines that ``data`` completes.
@@ -105,10 +121,13 @@ class Expressions:
             group = "value" if "value" in pattern.groupindex else 1
             try:
                 for match in pattern.finditer(said, timeout=PATIENCE, concurrent=True):
-                    value = number(match[group] or "")
-                    if value is not None:
-                        for at, values in self._steps.place({name: value}, None).items():
-                            found.setdefault(at, {}).update(values)
+                    text = match[group] or ""
+                    value = number(text)
+                    if value is None:
+                        self._odd[name] = text[:_SHOWN]
+                        continue
+                    for at, values in self._steps.place({name: value}, None).items():
+                        found.setdefault(at, {}).update(values)
             except TimeoutError:
                 raise BadMetrics(
                     f"the expression of the metric {name} took more than {PATIENCE:g} s on one "

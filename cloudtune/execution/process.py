@@ -30,11 +30,17 @@ class Processes:
     """Runs processes under numbers, and tells what they report and how they end.
 
     Each start is followed by exactly one `Ended`, ``completed`` or ``failed`` as the process ended.
+    A completed one has a reason where its expressions found text that is no number.
     Whatever a process leaves behind is killed with its end.
     """
 
     def __init__(
-        self, emit: Callable[[Measured | Ended], None], mark: str, *, grace: float
+        self,
+        emit: Callable[[Measured | Ended], None],
+        mark: str,
+        *,
+        grace: float,
+        finish: Callable[[Ended], Ended] = lambda ended: ended,
     ) -> None:
         """Prepare; nothing is started yet.
 
@@ -42,8 +48,13 @@ class Processes:
             emit: Takes events, from any thread.
             mark: Tells the processes of this object from all others on this machine.
             grace: Seconds that processes get to end by themselves should we die.
+            finish: Adds to an end what there is to say of it, before it is told.
         """
         self._emit = emit
+        self._finish = finish
+        self._starting = threading.Lock()
+        """Held while a process is made: threads that make one at the same time change at every call
+        to the system, so that each takes as long as all of them."""
         self._mark = mark
         self._guard = Guard(f"{mark}.", grace)
         self._running: dict[int, _Process] = {}
@@ -53,15 +64,31 @@ class Processes:
         """Threads that have nothing to watch, and that no process in the queue is meant for."""
         self._lock = threading.Lock()
 
-    def start(self, number: int, spec: ProcessSpec | Callable[[], ProcessSpec]) -> None:
+    def start(
+        self,
+        number: int,
+        spec: ProcessSpec | Callable[[], ProcessSpec],
+        *,
+        quick: bool = False,
+    ) -> None:
         """Start a process.
 
         Args:
             number: Whatever names it; free again when it has ended.
             spec: What to run, or what finds that out in the thread that watches the process. An
                 error of ours or of this machine from there ends the start as failed.
+            quick: Whether to find that out takes but a moment, for which other starts may wait.
         """
-        process = _Process(number, spec, self._emit, f"{self._mark}.{number}.", self._guard)
+        mark = f"{self._mark}.{number}."
+        process = _Process(
+            number,
+            spec,
+            self._emit,
+            mark=mark,
+            guard=self._guard,
+            starting=self._starting,
+            quick=quick,
+        )
         with self._lock:
             if number in self._running:
                 raise ValueError(f"{number} runs already")
@@ -113,7 +140,9 @@ class Processes:
                 del self._running[process.number]
                 self._idle += ended is not None  # otherwise this thread ends here
             failed = Ended(process.number, time.time(), "failed", "cloudtune failed to watch it")
-            for event in (*process.last_words, ended or failed):
+            last = self._finish(ended or failed)
+            # Without a pause between them, in which a listener would act on the first alone.
+            for event in (*process.last_words, last):
                 self._emit(event)
 
 
@@ -125,8 +154,11 @@ class _Process:
         number: int,
         spec: ProcessSpec | Callable[[], ProcessSpec],
         emit: Callable[[Measured | Ended], None],
+        *,
         mark: str,
         guard: Guard,
+        starting: threading.Lock,
+        quick: bool,
     ) -> None:
         self.number = number
         self.last_words: list[Measured | Ended] = []
@@ -135,6 +167,8 @@ class _Process:
         self._emit = emit
         self._mark = mark
         self._guard = guard
+        self._starting = starting
+        self._quick = quick
         self._lock = threading.Lock()
         self._popen: subprocess.Popen[bytes] | None = None
         self._asked: float | None = None
@@ -161,11 +195,16 @@ class _Process:
         """Start it, watch it and return how it ended."""
         with ExitStack() as stack:
             try:
-                spec = self._spec if isinstance(self._spec, ProcessSpec) else self._spec()
-                log = Log(spec.log)
-                stack.callback(log.close)
-                watch = Watch(self, spec, log, stack)
-                popen = self._start(spec, watch)
+                with ExitStack() as turn:
+                    if self._quick:
+                        turn.enter_context(self._starting)
+                    spec = self._spec if isinstance(self._spec, ProcessSpec) else self._spec()
+                    if not self._quick:
+                        turn.enter_context(self._starting)
+                    log = Log(spec.log)
+                    stack.callback(log.close)
+                    watch = Watch(self, spec, log, stack)
+                    popen = self._start(spec, watch)
             except BadMetrics as error:
                 return self._ended("failed", str(error))
             except (OSError, ValueError, CloudtuneError) as error:
@@ -178,7 +217,7 @@ class _Process:
                 self._end(popen)
             self._emit = self.last_words.append
             watch.finish()
-            return self._judged(popen.returncode, watch.fault, log)
+            return self._judged(popen.returncode, watch, log)
 
     def emit(self, steps: Iterable[Step]) -> None:
         """Tell of measurements."""
@@ -240,10 +279,10 @@ class _Process:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._popen.pid, number)
 
-    def _judged(self, code: int, fault: str, log: Log) -> Ended:
-        if code == 0 and not fault:
-            return self._ended("completed", "", 0)
-        reason = fault or self._killed_why or _code_in_words(code)
+    def _judged(self, code: int, watch: Watch, log: Log) -> Ended:
+        if code == 0 and not watch.fault:
+            return self._ended("completed", watch.remark, 0)
+        reason = watch.fault or self._killed_why or _code_in_words(code)
         return self._ended("failed", reason, code if code >= 0 else None, log.tail())
 
     def _ended(

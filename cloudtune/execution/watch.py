@@ -18,7 +18,7 @@ _BLOCK = 64 * 1024
 """Bytes that a pipe holds, and that are read at one time."""
 _FEW = 4 * 1024
 """Bytes that are not worth being woken for: after so few, more may gather."""
-_GATHER = 0.01
+_GATHER = 0.02
 """Seconds that output may gather. One print can be several writes, each of which would wake us."""
 
 
@@ -74,6 +74,8 @@ class Watch:
     def __init__(self, process: Watched, spec: ProcessSpec, log: Log, stack: ExitStack) -> None:
         self.fault = ""
         """Why what it says makes it fail."""
+        self.remark = ""
+        """What is odd in what it said, without making it fail."""
         self._process = process
         self._spec = spec
         self._log = log
@@ -124,6 +126,7 @@ class Watch:
         if self._output_open:
             self._process.sweep()
         self._say(self._expressions.finish())
+        self.remark = self._expressions.remark
         self._take_reports()
 
     def _take_output(self) -> int:

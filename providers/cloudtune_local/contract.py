@@ -16,7 +16,7 @@ from cloudtune.errors import UsageError
 from cloudtune.events import Started
 from cloudtune.provider import Json
 from cloudtune.space import Value
-from cloudtune_local.source import Source
+from cloudtune_local.source import Source, write_file
 
 THREADS = (
     "OMP_NUM_THREADS",
@@ -108,6 +108,11 @@ class LocalContract:
         names = [*request["constants"], *request["parameters"], request["resource"] or ""]
         self._dashed = trial.single_dash(request, names, str(folder)) if folder else []
 
+    @property
+    def quick(self) -> bool:
+        """Whether preparing a trial's folder takes no more than a moment."""
+        return self._source is None or self._source.small
+
     def prepare(self, started: Started, doorbell: Path) -> TrialFolder:
         """Make the folder of a trial as a container would have it, and return it.
 
@@ -141,8 +146,7 @@ class LocalContract:
             "checkpoint": folder.checkpoint,
             "output": folder.output,
         }
-        with open(folder.trial_file, "w", encoding="utf-8") as file:  # noqa: PTH123
-            file.write(json.dumps(told))
+        write_file(folder.trial_file, json.dumps(told).encode())
         return folder
 
     def words(self, started: Started) -> list[str]:

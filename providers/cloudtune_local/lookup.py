@@ -12,6 +12,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from cloudtune import bundle
+from cloudtune.ledger import state_folder
 from cloudtune.study import FromEnvironment, Study
 from cloudtune_local.settings import LocalSettings
 
@@ -39,6 +41,7 @@ def lookup(
         "gpus": gpus() if trial.resources.gpus else [],
         "inputs": inputs,
         "absent_inputs": [n for n, path in inputs.items() if path and not Path(path).exists()],
+        "source_bytes": _size(source) if source else 0,
         "absent_files": [name for name in files if source and not (source / name).is_file()],
         "unset": sorted({name for name in needed if name not in os.environ}),
         "price_per_second": settings.prices.hour.amount / 3600 if settings.prices else None,
@@ -84,6 +87,11 @@ def gpus() -> list[str]:
     except (OSError, subprocess.TimeoutExpired):
         return []
     return listed.stdout.split() if listed.returncode == 0 else []
+
+
+def _size(source: Path) -> int:
+    """Return the bytes of the files that each trial gets a copy of."""
+    return sum((source / name).lstat().st_size for name in bundle.files(source, [state_folder()]))
 
 
 def _path(uri: str, base: Path) -> str | None:

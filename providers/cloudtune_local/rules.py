@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from cloudtune.bundle import IGNORE_FILE
 from cloudtune.capabilities import Finding, Note
 from cloudtune.fit import Fitted
 from cloudtune.provider import Facts
 from cloudtune_local.settings import LocalSettings
+
+_MANY = 100
+"""Trials with which a source counts that is to be run by fewer, or by an unknown number."""
+_MUCH = 10e9
+"""Bytes of all copies of the source that are worth a note."""
 
 
 def rules(fitted: Fitted, settings: LocalSettings, facts: Facts) -> list[Finding | Note]:
@@ -16,6 +22,7 @@ def rules(fitted: Fitted, settings: LocalSettings, facts: Facts) -> list[Finding
     return [
         *_system(facts.own),
         *_code(fitted, facts.own),
+        *_copies(fitted, facts.own["source_bytes"]),
         *_inputs(fitted, facts.own),
         *_resources(fitted, facts.own),
         *_cost(fitted, settings),
@@ -52,6 +59,22 @@ def _code(fitted: Fitted, own: Any) -> Iterator[Finding | Note]:
         yield Note("trial.requirements", "not installed here: the trials' Python must have them")
     for name in own["unset"]:
         yield Finding("refused", "trial.env", f"the variable {name} is not set in this shell")
+
+
+def _copies(fitted: Fitted, size: int) -> Iterator[Note]:
+    trials = fitted.study.limits.max_trials
+    if size * max(trials or 0, _MANY) <= _MUCH:
+        return
+    together = f", {_bytes(size * trials)} for {trials} trials" if trials else ""
+    yield Note(
+        "trial.source",
+        f"each trial keeps its own copy of the source, {_bytes(size)}{together}; files that "
+        f"trials do not need can be named in {IGNORE_FILE}, large data belongs in trial.inputs",
+    )
+
+
+def _bytes(count: int) -> str:
+    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.0f} MB"
 
 
 def _inputs(fitted: Fitted, own: Any) -> Iterator[Finding]:

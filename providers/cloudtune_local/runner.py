@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
@@ -39,12 +40,14 @@ class LocalRunner:
         if (folder / "trials").exists():
             keeper.sweep(f"{run}.")
         self._folder = folder
-        self._emit = emit
         self._metrics = {name: found for name, found in request["metrics"].items() if found}
         self._slots = _Slots(request["gpus"], request["gpus_per_trial"])
         self._steps: dict[int, Steps] = {}
         self._processes = Processes(
-            self._tell, f"{run}.{secrets.token_hex(4)}", grace=self._contract.grace
+            emit,
+            f"{run}.{secrets.token_hex(4)}",
+            grace=self._contract.grace,
+            finish=self._finish,
         )
 
     def start(self, started: Started) -> None:
@@ -66,7 +69,7 @@ class LocalRunner:
                 steps=self._steps_of(started),
             )
 
-        self._processes.start(started.number, spec)
+        self._processes.start(started.number, spec, quick=self._contract.quick)
 
     def stop(self, number: int, *, now: bool = False) -> None:
         """Ask a trial to end: gracefully, or at once with ``now``. An ended one is left alone."""
@@ -86,13 +89,11 @@ class LocalRunner:
         """End everything that still runs, at once, with whatever it left behind."""
         self._processes.close()
 
-    def _tell(self, event: Measured | Ended) -> None:
-        if isinstance(event, Ended):
-            self._slots.give_back(event.number)
-            folder = trial_folder(self._folder, event.number)
-            made = str(folder.output) if Path(folder.output).is_dir() else None
-            event = replace(event, log=str(folder.log), artifacts=made)
-        self._emit(event)
+    def _finish(self, ended: Ended) -> Ended:
+        self._slots.give_back(ended.number)
+        folder = trial_folder(self._folder, ended.number)
+        made = folder.output if os.path.isdir(folder.output) else None  # noqa: PTH112
+        return replace(ended, log=folder.log, artifacts=made)
 
     def _reported(self, number: int) -> list[Measured]:
         found: list[Measured] = []

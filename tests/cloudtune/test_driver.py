@@ -132,6 +132,27 @@ def states(of: Study, events: Sequence[Event]) -> list[str]:
     return [trial.state for trial in folded(of, events).all()]
 
 
+def test_events_are_written_before_they_are_acted_on_and_shown() -> None:
+    of = study(limits={"max_trials": 5, "parallel_trials": 2})
+    inbox = Inbox()
+    written: list[Event] = []
+    shown: list[Event] = []
+
+    class Checking(Runner):
+        def start(self, started: Started) -> None:
+            assert started in written
+            super().start(started)
+
+    def show(event: Event) -> None:
+        assert event in written
+        shown.append(event)
+
+    driver = Driver(of, Counting(), run="r", inbox=inbox, record=written.extend, observe=show)
+    driver.run(Checking(inbox, scored(float)))
+    assert len(written) == 15
+    assert shown == written
+
+
 def test_max_trials_counts_every_trial_started() -> None:
     of = study(limits={"max_trials": 5})
     outcome, events, _ = drive(of, crashing)
@@ -217,6 +238,21 @@ def test_a_trial_without_the_objective_fails_and_says_what_it_gave() -> None:
     trial = folded(of, events).get(1)
     assert trial.state == "failed"
     assert trial.reason == "the script ended without reporting score (it gave loss)"
+
+
+def test_what_a_process_remarks_is_told_where_the_objective_is_missing() -> None:
+    of = study(limits={"max_trials": 2})
+    odd = "the expression of score found '91%', which is no number"
+
+    def script(started: Started) -> Iterable[Measured | Ended]:
+        if started.number == 2:
+            yield Measured(started.number, 0.0, 1, {"score": 1.0})
+        yield Ended(started.number, 0.0, "completed", odd)
+
+    _, events, _ = drive(of, script)
+    first, second = folded(of, events).all()
+    assert first.reason == f"the script ended without reporting score ({odd})"
+    assert (second.state, second.reason) == ("completed", "")
 
 
 @pytest.mark.parametrize("now", [False, True])

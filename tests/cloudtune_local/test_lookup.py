@@ -75,6 +75,28 @@ def test_windows_is_refused_for_now(tmp_path: Path) -> None:
     assert on_system("posix", tmp_path).refused == ()
 
 
+@pytest.mark.parametrize(
+    ("size", "trials", "told"),
+    [
+        (101_000_000, 20, "copy of the source, 101 MB, 2.0 GB for 20 trials; files"),
+        (5_000_000, 4000, "copy of the source, 5 MB, 20.0 GB for 4000 trials; files"),
+        (5_000_000, None, ""),
+    ],
+)
+def test_a_large_source_is_noted(tmp_path: Path, size: int, trials: int | None, told: str) -> None:
+    for name in ("data.bin", "more.bin"):
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(size // 2)
+    limits = {"max_trials": trials} if trials else {"timeout": "1h"}
+    study = Study.model_validate({"trial": {"module": "train"}, "limits": limits})
+    notes = [str(note) for note in plan(study, base=tmp_path).notes]
+    found = [note for note in notes if "copy of the source" in note]
+    assert len(found) == (1 if told else 0)
+    assert all(told in note for note in found)
+    (tmp_path / ".cloudtuneignore").write_text("*.bin")
+    assert not any("copy of the source" in str(n) for n in plan(study, base=tmp_path).notes)
+
+
 def test_the_system_is_that_of_this_machine(tmp_path: Path) -> None:
     study = Study.model_validate({"trial": {"command": ["true"]}})
     assert plan(study, base=tmp_path).facts.own["system"] == os.name

@@ -76,3 +76,10 @@ def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "source" / "pipe")
     with pytest.raises(OSError, match="named pipe"):
         Source(tmp_path / "source").copy(str(tmp_path / "one"))
+
+
+def test_a_source_is_small_as_long_as_memory_holds_it(folder: Path, tmp_path: Path) -> None:
+    large, small = Source(folder), Source(folder / "nothing")
+    large.copy(str(tmp_path / "one"))
+    small.copy(str(tmp_path / "two"))
+    assert (large.small, small.small) == (False, True)

@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -183,9 +185,11 @@ def test_too_many_failures_leave_with_three_and_an_unmeasured_objective_with_fou
     assert "exited with code 7" in done.stdout
     assert "no luck" in done.stdout
     assert "cloudtune logs" in done.stdout
+    cloudtune("watch", code=3)
     (tmp_path / "train.py").write_text("print('val: 1')", "utf-8")
     done = cloudtune("run", "study.yaml", code=4)
     assert "without reporting val_acc" in done.stdout
+    cloudtune("watch", code=4)
 
 
 def test_logs_are_what_the_script_printed(cloudtune: Cloudtune) -> None:
@@ -210,7 +214,7 @@ def test_a_run_goes_on_in_the_background_is_watched_stopped_and_resumed(
     assert f"run {run} is held by process" in cloudtune("resume", code=1).stderr
     assert "is running" in cloudtune("clean", run, "--yes", code=1).stderr
     cloudtune("stop")
-    shown = cloudtune("watch")
+    shown = cloudtune("watch", code=130)
     assert "cancelled" in shown.stdout
     (state,) = json.loads(cloudtune("status", "--json").stdout)
     assert state["state"] == "cancelled"
@@ -219,6 +223,18 @@ def test_a_run_goes_on_in_the_background_is_watched_stopped_and_resumed(
     (state,) = json.loads(cloudtune("status", "--json").stdout)
     assert state["state"] == "completed"
     assert state["trials"]["completed"] == done + 2
+
+
+def test_watching_a_run_that_was_killed_tells_how_it_goes_on(
+    cloudtune: Cloudtune, tmp_path: Path
+) -> None:
+    (tmp_path / "train.py").write_text("import time; time.sleep(1000)", "utf-8")
+    run = json.loads(cloudtune("run", "study.yaml", "--detach", "--json").stdout)["run"]
+    held = re.search(r"held by process (\d+)", cloudtune("resume", code=1).stderr)
+    assert held
+    os.kill(int(held[1]), signal.SIGKILL)
+    told = cloudtune("watch", code=130).stderr
+    assert f"nobody runs it now; go on with: cloudtune resume {run}" in told
 
 
 def test_a_run_with_overrides_goes_on_in_the_background_and_later(
@@ -316,8 +332,9 @@ def test_init_writes_a_study_that_is_right_and_overwrites_nothing(
 
 def test_schema_and_providers_are_json(cloudtune: Cloudtune) -> None:
     assert "properties" in json.loads(cloudtune("schema").stdout)
-    (row,) = json.loads(cloudtune("providers", "--json").stdout)
-    assert row["provider"] == "local"
+    rows = json.loads(cloudtune("providers", "--json").stdout)
+    assert {"provider": "local", "mode": "driven"}.items() <= rows[0].items()
+    assert [row["mode"] for row in rows if row["provider"] == "sagemaker"] == ["managed", "driven"]
 
 
 @pytest.mark.parametrize(

@@ -213,6 +213,23 @@ def test_printed_metrics(bench: Bench) -> None:
     assert math.isnan(got[4][1]["acc"])
 
 
+def test_matches_that_are_no_numbers_are_remarked(bench: Bench) -> None:
+    ended = bench.run(
+        r"""
+        print('acc=n/a loss=n/a')
+        print('acc=91% loss=0.5 f1=' + '\x00' * 100)
+        """,
+        metrics={name: [rf"{name}=(\S+)"] for name in ("acc", "loss", "f1", "auc")},
+    )
+    assert ended.state == "completed"
+    shown = repr("\0" * 40)
+    assert ended.reason == (
+        "the expression of acc found '91%', which is no number; "
+        f"the expression of f1 found {shown}, which is no number"
+    )
+    assert bench.measured() == [(1, {"loss": 0.5})]
+
+
 def test_a_line_is_searched_in_its_first_64_kib_only(bench: Bench) -> None:
     bench.run(
         "print('a=1' + ' ' * 70_000 + 'a=2' + ' ' * 300_000 + 'a=3')\nprint('a=4')",
@@ -302,6 +319,20 @@ def test_stop_before_the_process_exists(bench: Bench) -> None:
     ended = bench.end()
     assert (ended.state, ended.reason) == ("failed", "stopped before it was started")
     assert bench.log() == b""
+
+
+def test_what_takes_long_to_prepare_holds_up_no_other(bench: Bench) -> None:
+    go = threading.Event()
+
+    def prepare() -> object:
+        go.wait(30)
+        return bench.spec(1, "print('late')")
+
+    bench.processes.start(1, prepare)  # type: ignore[arg-type]
+    bench.start(2, "print('hello')")
+    assert bench.end().number == 2
+    go.set()
+    assert bench.end().number == 1
 
 
 CHILD = """
