@@ -183,8 +183,8 @@ class ProviderContract:
             client.stop(job)
             client.stop(job)
             runs.execute(run)
-            assert runs.results(run)[0].job == job.id
-            assert client.status(job).state == "cancelled"
+            result = runs.results(run)[0]
+            assert (result.job, result.state) == (job.id, "cancelled")
 
     def result(self, over: Mapping[str, Any], mode: Mode, folder: Path) -> StudyResult:
         """Run such a study to its end and return its result."""

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from cloudtune import __version__
 from cloudtune.errors import MissingExtraError
 from cloudtune.provider import Emulator
-from cloudtune_sagemaker.failures import AwsError, not_reached, refusal
+from cloudtune_sagemaker.failures import NO_EMULATOR, AwsError, not_reached, refusal
 
 Json = dict[str, Any]
 
@@ -147,8 +147,6 @@ class Aws:
             config |= {
                 "proxies": {},
                 "defaults_mode": "legacy",
-                "use_dualstack_endpoint": False,
-                "use_fips_endpoint": False,
                 "s3": {"addressing_style": "path"},
             }
             more["endpoint_url"] = self._emulator.url
@@ -172,9 +170,8 @@ class Aws:
         except self._exceptions.BotoCoreError as error:
             kinds = [kind.__name__ for kind in type(error).__mro__]
             if kinds[0] == "EndpointConnectionError" and self.emulated:
-                raise AwsError(
-                    f"{operation}: the emulator has ended, and its jobs with it", of_caller=True
-                ) from error
+                words = f"{operation}: the emulator has ended, and its jobs with it"
+                raise AwsError(words, code=NO_EMULATOR, of_caller=True) from error
             if kinds[0] == "EndpointConnectionError" and not self._is_region():
                 words = f"{operation}: there is no region {self._region} of SageMaker, as far as "
                 raise AwsError(words + "this version of boto3 knows", of_caller=True) from error

@@ -13,6 +13,8 @@ from cloudtune.errors import ProviderError
 
 PROVIDER = "sagemaker"
 
+NO_EMULATOR = "NoEmulator"
+"""Our own code for an emulator that is not there any more."""
 _THROTTLED = frozenset(
     [
         *("Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled"),

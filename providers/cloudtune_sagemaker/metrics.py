@@ -58,6 +58,7 @@ class MetricReader:
     def __init__(self, aws: Aws, plan: Plan) -> None:
         self._aws = aws
         self._names = names_of(plan)
+        self._objectives = objectives_of(plan)
         study = plan.fitted.study
         self._needed = any(objective.select == "best" for objective in study.objectives) or (
             plan.mode == "driven"
@@ -82,6 +83,19 @@ class MetricReader:
                 if values:
                     found.setdefault(arn, {})[name] = values
         return dict(found)
+
+    def told(
+        self, job: Json, series: Series, *, ended: bool, time: float | None = None
+    ) -> list[Measurement]:
+        """Return what can be told of a training job; see `measurements`."""
+        return measurements(
+            series,
+            final_of(job),
+            ended=ended,
+            names=self._names,
+            objectives=self._objectives,
+            time=time,
+        )
 
     def _asked(self, queries: Sequence[tuple[str, str]]) -> list[Json]:
         asked = [

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TypeVar
@@ -22,8 +22,9 @@ from cloudtune.provider import Emit, Json, Place, Recovered
 from cloudtune_sagemaker import metrics, response
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.environment import Mask
-from cloudtune_sagemaker.failures import PROVIDER, AwsError
+from cloudtune_sagemaker.failures import NO_EMULATOR, PROVIDER, AwsError
 from cloudtune_sagemaker.logs import log_of
+from cloudtune_sagemaker.starts import Start, found_again, measured
 from cloudtune_sagemaker.training import TrainingJobs, ending
 from cloudtune_sagemaker.upload import upload
 
@@ -46,32 +47,6 @@ class _Stop:
 
 class _Close:
     """The runner is not needed any more."""
-
-
-@dataclass
-class _Job:
-    """A trial between its start and its `Ended`."""
-
-    number: int
-    given: Mapping[str, str] = field(default_factory=dict[str, str])
-    """What it is given beside the constants."""
-    name: str = ""
-    """Of its training job; empty until that is there, as is the ARN."""
-    arn: str = ""
-    told: int = 0
-    """How many measurements of this start are known."""
-    offset: int = 0
-    """The last step of its earlier starts."""
-    step: int = 0
-    """Its last step so far."""
-    looks: int = 0
-    tried: bool = False
-    """Whether its training job may be there, though no answer said so."""
-    not_before: float = 0.0
-    """When to try again to make it."""
-    stop: bool = False
-    """Whether the driver wants it to end."""
-    stop_sent: bool = False
 
 
 class SagemakerRunner:
@@ -99,12 +74,10 @@ class SagemakerRunner:
         self._place = place
         self._emit = emit
         self._reader = metrics.MetricReader(aws, plan)
-        self._names = metrics.names_of(plan)
-        self._objectives = metrics.objectives_of(plan)
         self._poll = POLL_EMULATED if aws.emulated else POLL
         self._inbox: SimpleQueue[Started | _Stop | _Close] = SimpleQueue()
-        self._waiting: dict[int, _Job] = {}
-        self._running: dict[int, _Job] = {}
+        self._waiting: dict[int, Start] = {}
+        self._running: dict[int, Start] = {}
         self._starts: dict[int, int] = {}
         """How many training jobs each trial had."""
         self._steps: dict[int, int] = {}
@@ -145,15 +118,15 @@ class SagemakerRunner:
         Raises:
             ProviderError: If SageMaker cannot be asked.
         """
-        measured: list[Measured] = []
+        fresh: list[Measured] = []
         for number, count in known.items():
             jobs = self._patiently(partial(self._service.of_trial, number))
             if jobs:
-                measured += self._patiently(partial(self._taken_up, number, jobs, count))
+                fresh += self._patiently(partial(self._taken_up, number, jobs, count))
         followed = frozenset(self._running)
         if followed:
             self._begin()
-        return Recovered(measured, followed)
+        return Recovered(fresh, followed)
 
     def close(self) -> None:
         """Ask SageMaker to stop what still runs, and follow nothing any more."""
@@ -193,7 +166,7 @@ class SagemakerRunner:
         if isinstance(wish, _Close):
             self._closing = True
         elif isinstance(wish, Started):
-            self._waiting[wish.number] = _Job(
+            self._waiting[wish.number] = Start(
                 wish.number,
                 self._service.given(wish),
                 offset=self._steps.get(wish.number, 0),
@@ -219,9 +192,8 @@ class SagemakerRunner:
         now = time.monotonic()
         self._trouble_since = self._trouble_since or now
         lasted = now - self._trouble_since
-        if not error.retryable and (
-            self._aws.emulated or not self._running or lasted > _LONGEST_TROUBLE
-        ):
+        waits = bool(self._running) and lasted <= _LONGEST_TROUBLE and error.code != NO_EMULATOR
+        if not (error.retryable or waits):
             self._broken = error
             self._end_all(self._mask(str(error)))
             return
@@ -235,7 +207,7 @@ class SagemakerRunner:
             elif time.monotonic() >= job.not_before:
                 self._make(job)
 
-    def _withdraw(self, job: _Job) -> None:
+    def _withdraw(self, job: Start) -> None:
         """End a trial that has no training job; follow it if it has one, so that it is stopped.
 
         Raises:
@@ -248,7 +220,7 @@ class SagemakerRunner:
         else:
             self._follow(job, name, found["TrainingJobArn"])
 
-    def _make(self, job: _Job) -> None:
+    def _make(self, job: Start) -> None:
         """Create the training job of a trial.
 
         Raises:
@@ -271,7 +243,7 @@ class SagemakerRunner:
                     self._broken = error
                 self._end(job, "failed", self._mask(str(error)))
 
-    def _take_over(self, job: _Job, name: str) -> None:
+    def _take_over(self, job: Start, name: str) -> None:
         """Follow the training job of this name if a call whose answer was lost has made it.
 
         Raises:
@@ -288,10 +260,10 @@ class SagemakerRunner:
             self._starts[job.number] = self._starts.get(job.number, 0) + 1
             self._make(job)
 
-    def _request(self, job: _Job) -> Json:
+    def _request(self, job: Start) -> Json:
         return self._service.request(job.number, self._starts.get(job.number, 0) + 1, job.given)
 
-    def _follow(self, job: _Job, name: str, arn: str) -> None:
+    def _follow(self, job: Start, name: str, arn: str) -> None:
         """Take note that the training job of a trial is there."""
         if not self._running:
             self._due = time.monotonic() + self._poll
@@ -305,7 +277,7 @@ class SagemakerRunner:
             if job.stop and not job.stop_sent:
                 self._send_stop(job)
 
-    def _send_stop(self, job: _Job) -> None:
+    def _send_stop(self, job: Start) -> None:
         try:
             self._service.stop(job.name)
         except AwsError as error:
@@ -339,36 +311,22 @@ class SagemakerRunner:
         for job in jobs:
             self._tell(job, found[job.name], read.get(job.arn, {}))
 
-    def _tell(self, job: _Job, told: Json, series: metrics.Series) -> None:
+    def _tell(self, job: Start, told: Json, series: metrics.Series) -> None:
         """Emit what is new about a trial, and its end once all is known."""
         ended = response.has_ended(told)
         if ended and not metrics.settled(series, metrics.final_of(told)):
             job.looks += 1
             ended = job.looks > _PATIENCE
-        measured = self._measured(job.number, told, series, job.offset, ended=ended)
-        for event in measured[job.told :]:
+        events = measured(job.number, told, series, self._reader, offset=job.offset, ended=ended)
+        for event in events[job.told :]:
             self._emit(event)
-        job.told = max(job.told, len(measured))
-        job.step = max([job.step, *(event.step for event in measured)])
+        job.told = max(job.told, len(events))
+        job.step = max([job.step, *(event.step for event in events)])
         if ended:
             state, reason = ending(told, stopped=job.stop)
             self._end(job, state, self._mask(reason), told)
 
-    def _measured(
-        self, number: int, told: Json, series: metrics.Series, offset: int, *, ended: bool
-    ) -> list[Measured]:
-        now = time.time()
-        found = metrics.measurements(
-            series,
-            metrics.final_of(told),
-            ended=ended,
-            names=self._names,
-            objectives=self._objectives,
-            time=min(now, response.ended_at(told) or now) if ended else None,
-        )
-        return [Measured(number, m.time or now, offset + m.step, m.metrics) for m in found]
-
-    def _end(self, job: _Job, state: TrialState, reason: str, told: Json | None = None) -> None:
+    def _end(self, job: Start, state: TrialState, reason: str, told: Json | None = None) -> None:
         """Emit a trial's end, and let others have its place."""
         self._waiting.pop(job.number, None)
         self._running.pop(job.number, None)
@@ -396,38 +354,16 @@ class SagemakerRunner:
             words = f"{why}; the training job {job.name} may go on at SageMaker"
             self._end(job, "failed", words)
 
-    def _taken_up(self, number: int, jobs: Sequence[Json], count: int) -> list[Measured]:
-        """Follow the last training job of a trial, and return what nobody took note of.
-
-        One that was stopped, or is being stopped, is not followed: why is not known any more. Where
-        trials are started several times, neither is one that has ended and has told nothing new:
-        the trial's next start may never have been made.
-        """
-        series = self._reader.read(job["TrainingJobArn"] for job in jobs)
-        told: list[Measured] = []
-        offset = earlier = 0
-        for job in jobs:
-            offset, earlier = max([offset, *(event.step for event in told)]), len(told)
-            own = series.get(job["TrainingJobArn"], {})
-            ended = response.has_ended(job) and metrics.settled(own, metrics.final_of(job))
-            told += self._measured(number, job, own, offset, ended=ended)
-        last = jobs[-1]
+    def _taken_up(self, number: int, jobs: Sequence[Json], known: int) -> Sequence[Measured]:
+        """Follow the last training job of a trial, and return what nobody took note of."""
+        read = self._reader.read(job["TrainingJobArn"] for job in jobs)
+        several = self._service.several
+        found = found_again(number, jobs, read, self._reader, known=known, several=several)
         self._starts[number] = len(jobs)
-        self._steps[number] = max([offset, *(event.step for event in told)])
-        phase = response.phase_of(last)
-        timed_out = last.get("SecondaryStatus") in response.TOO_LONG
-        stopped = phase in {"stopping", "stopped"} and not timed_out
-        repeated = self._service.several and response.has_ended(last) and not told[count:]
-        if not (stopped or repeated or phase == "unknown"):
-            self._running[number] = _Job(
-                number,
-                name=last["TrainingJobName"],
-                arn=last["TrainingJobArn"],
-                told=max(len(told), count) - earlier,
-                offset=offset,
-                step=self._steps[number],
-            )
-        return told[count:]
+        self._steps[number] = found.start.step
+        if found.goes_on:
+            self._running[number] = found.start
+        return found.fresh
 
     def _patiently(self, ask: Callable[[], Sequence[_T]]) -> Sequence[_T]:
         """Return an answer of AWS, waiting some time for it.

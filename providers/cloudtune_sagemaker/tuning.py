@@ -39,8 +39,6 @@ class TuningClient:
         self._place = place
         self._mask = Mask(plan.study)
         self._reader = metrics.MetricReader(aws, plan)
-        self._names = metrics.names_of(plan)
-        self._objectives = metrics.objectives_of(plan)
         self._searched = True
         self._jobs: dict[str, Json] = {}
         """The training jobs as they were last told, by name."""
@@ -221,18 +219,11 @@ class TuningClient:
     ) -> RawTrial:
         """Return a trial; one that has ended goes on until its last metrics are there."""
         name: str = job["TrainingJobName"]
-        final = metrics.final_of(job)
         ended = response.has_ended(job)
-        if ended and not metrics.settled(series, final) and self._waits(name):
+        if ended and not metrics.settled(series, metrics.final_of(job)) and self._waits(name):
             ended, job = False, {**job, "TrainingJobStatus": "InProgress"}
-        told = metrics.measurements(
-            series,
-            final,
-            ended=ended,
-            names=self._names,
-            objectives=self._objectives,
-            time=response.ended_at(job) if ended else None,
-        )
+        when = response.ended_at(job) if ended else None
+        told = self._reader.told(job, series, ended=ended, time=when)
         trial = response.trial_of(
             job,
             number,

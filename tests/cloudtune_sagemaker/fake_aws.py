@@ -83,7 +83,8 @@ class FakeAws(Aws):
 
     def add(self, name: str, **told: Any) -> Json:
         """Put a training job there."""
-        now = 1_700_000_000.0 + len(self.jobs)
+        times = [each["LastModifiedTime"] for each in self.jobs.values()]
+        now = max(times, default=1_700_000_000.0) + 1
         job = {
             "TrainingJobName": name,
             "TrainingJobArn": f"arn:aws:sagemaker:us-east-1:123456789012:training-job/{name}",

@@ -36,7 +36,7 @@ class Server:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                self.rfile.read(int(self.headers["Content-Length"]))
+                self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 outer.requests.append(dict(self.headers))
                 status, said = outer.answers.pop(0) if outer.answers else (200, {})
                 if said is None:
@@ -48,6 +48,8 @@ class Server:
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
+
+            do_GET = do_HEAD = do_PUT = do_POST  # noqa: N815 - theirs
 
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - theirs
                 """Print nothing."""
@@ -210,7 +212,7 @@ def real_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Configure an account as a user has it, in files and variables."""
     (tmp_path / "config").write_text(
         "[profile work]\nregion = eu-west-1\nendpoint_url = http://127.0.0.1:9\n"
-        "[default]\nendpoint_url = http://127.0.0.1:9\nuse_fips_endpoint = true\n"
+        "[default]\nendpoint_url = http://127.0.0.1:9\nsdk_ua_app_id = real-team\n"
     )
     (tmp_path / "credentials").write_text(
         f"[work]\naws_access_key_id = {REAL}\naws_secret_access_key = s\n"
@@ -241,12 +243,29 @@ def real_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nothing_of_a_real_account_reaches_an_emulator(server: Server, profile: str | None) -> None:
     made = Aws("us-east-1", profile=profile, emulator=Emulator(server.url, KEY))
     describe(made)
-    (request,) = server.requests
-    assert f"Credential={KEY}/" in request["Authorization"]
-    assert "/us-east-1/sagemaker/" in request["Authorization"]
-    assert REAL not in str(request)
-    assert "real-session-token" not in str(request)
+    made.call("s3", "head_bucket", Bucket="bucket")
+    assert len(server.requests) == 2
+    for request, service in zip(server.requests, ("sagemaker", "s3"), strict=True):
+        assert f"Credential={KEY}/" in request["Authorization"]
+        assert f"/us-east-1/{service}/" in request["Authorization"]
+    told = str(server.requests)
+    assert not any(word in told for word in (REAL, "real-session-token", "real-team"))
     made.client("sagemaker").close()
+    made.client("s3").close()
+
+
+def test_the_machine_is_not_asked_who_it_is(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Server()
+    monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", machine.url)
+    monkeypatch.setenv("AWS_DEFAULTS_MODE", "auto")
+    monkeypatch.setenv("NO_PROXY", "*")
+    made = Aws("us-east-1", emulator=Emulator(server.url, KEY))
+    describe(made)
+    assert machine.requests == []
+    made.client("sagemaker").close()
+    machine.close()
 
 
 @pytest.mark.parametrize("service", ["sagemaker", "s3", "sagemaker-metrics", "sts"])

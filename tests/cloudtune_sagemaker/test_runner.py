@@ -18,7 +18,7 @@ from cloudtune.events import Ended, Measured, Started
 from cloudtune.provider import Place
 from cloudtune.space import Value
 from cloudtune_sagemaker import runner as module
-from cloudtune_sagemaker.failures import AwsError
+from cloudtune_sagemaker.failures import NO_EMULATOR, AwsError
 from cloudtune_sagemaker.runner import SagemakerRunner
 
 
@@ -286,6 +286,14 @@ def test_a_sign_in_that_never_comes_ends_the_wait(
     assert f"{scene.job}-1 may go on" in end.reason
     with pytest.raises(ProviderError, match="expired"):
         scene.start(2)
+
+
+def test_an_emulator_that_has_ended_ends_its_trials(scene: Scene) -> None:
+    scene.start(1)
+    scene.made("1")
+    gone = AwsError("the emulator has ended", code=NO_EMULATOR, of_caller=True)
+    scene.aws.always["search"] = gone
+    assert "the emulator has ended" in scene.ended().reason
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ValidationException"])

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cloudtune.errors import UsageError
+from cloudtune.events import Ended
 from cloudtune.managed import changes
 from cloudtune.planning import Plan
 from cloudtune.provider import JobRef, Place, RawTrial
@@ -345,3 +346,20 @@ def test_a_job_that_is_gone_is_told(scene: Scene) -> None:
     scene.aws.tuning = None
     with pytest.raises(AwsError, match="any more"):
         scene.client.status(job)
+
+
+def test_a_trial_that_ended_nobody_knows_how_ends_once_as_unknown(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, TrainingJobEarlyStoppingType="Auto")
+    job = scene.begin(1)
+    scene.aws.report(scene.trial(1), accuracy=0.5)
+    scene.aws.change(scene.trial(1), "Stopped")
+    scene.end("Stopped")
+    known = Trials(scene.plan.study, "run")
+    ends: list[str] = []
+    for _ in range(2):
+        trials = scene.client.status(job).trials
+        for event in changes("sagemaker", known, scene.plan.fitted, trials):
+            known.tell(event)
+            if isinstance(event, Ended):
+                ends.append(event.state)
+    assert ends == ["unknown"]
