@@ -35,11 +35,22 @@ class ManagedJob:
         inbox: Inbox,
         record: Callable[[Sequence[Event]], None],
         observe: Callable[[Event], None] = lambda _: None,
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """Prepare to follow a job.
+
+        Args:
+            plan: What is sent.
+            inbox: Requests to stop.
+            record: Writes events to the ledger; called before anything else sees them.
+            observe: Is told each event after that, to show it.
+            say: Is told what is worth a line.
+        """
         self._plan = plan
         self._inbox = inbox
         self._record = record
         self._observe = observe
+        self._say = say
         self._trials = Trials(plan.study, plan.facts.run_id)
         self._wish: StopRequest | None = None
         """To end the job; the service has not taken note of it yet."""
@@ -49,6 +60,8 @@ class ManagedJob:
         """Why the job is to end, once it has cost what it may."""
         self._trouble: ProviderError | None = None
         """Why the service could not be reached when it was last asked."""
+        self._said = ""
+        """The trouble that was told last."""
         self._pause = 0.0
 
     def replay(self, events: Sequence[Event]) -> None:
@@ -150,6 +163,9 @@ class ManagedJob:
         """Wait for a request to stop, longer each time in a row that there was trouble."""
         longer = min(2 * self._pause, _LONGEST_PAUSE)
         self._pause = max(seconds, longer) if self._trouble else seconds
+        if self._trouble and str(self._trouble) != self._said:
+            self._said = str(self._trouble)
+            self._say(f"{self._trouble}; it is asked again, less and less often")
         try:
             wanted = self._inbox.get(timeout=self._pause)
         except Empty:

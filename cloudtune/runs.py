@@ -307,7 +307,13 @@ def _run_driven(work: _Work) -> Outcome:
 
 def _run_managed(work: _Work) -> Outcome:
     plan, job = work.plan, work.job
-    managed = ManagedJob(plan, inbox=work.inbox, record=work.record, observe=work.observe)
+    managed = ManagedJob(
+        plan,
+        inbox=work.inbox,
+        record=work.record,
+        observe=work.observe,
+        say=work.shown.message,
+    )
     managed.replay(work.events)
     return managed.run(
         registry.get(job.provider).client(plan, work.place),

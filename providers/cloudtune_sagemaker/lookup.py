@@ -111,10 +111,14 @@ def link(region: str, job: str, *, driven: bool = False) -> str:
     return f"https://{region}.{domain}/sagemaker/home?region={region}#/{what}"
 
 
-def address(study: Study, name: str) -> Input | None:
-    """Return where an input lies for SageMaker: its own address, one for all, or a local one."""
+def address(study: Study, name: str, *, emulated: bool) -> Input | None:
+    """Return where an input lies for SageMaker: its own address, one for all, or a local one.
+
+    On the emulator, which has no other data than what is brought there, a local one comes first.
+    """
     by_provider = study.trial.inputs[name]
-    return by_provider.get(NAME) or by_provider.get("*") or by_provider.get("local")
+    first = by_provider.get("local") if emulated else None
+    return first or by_provider.get(NAME) or by_provider.get("*") or by_provider.get("local")
 
 
 def _image(
@@ -160,7 +164,7 @@ def _inputs(study: Study, facts: Facts, own: Mapping[str, Any]) -> dict[str, Any
     uploads: dict[str, str] = {}
     absent: list[str] = []
     for name in study.trial.inputs:
-        found = address(study, name)
+        found = address(study, name, emulated=facts.emulated)
         uri = found.uri.removeprefix("file://") if found else ""
         if "://" in uri or not uri:
             inputs[name] = uri or None

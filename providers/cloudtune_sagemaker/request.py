@@ -292,7 +292,7 @@ def longest_trial(study: Study) -> int:
 def _channels(study: Study, settings: SageMakerSettings, facts: Facts) -> list[Json]:
     channels: list[Json] = []
     for name, uri in facts.own["inputs"].items():
-        found = address(study, name)
+        found = address(study, name, emulated=facts.emulated)
         content = found.content_type if found else None
         if uri:
             channels.append({**_channel(name, uri), **_given("ContentType", content)})

@@ -200,7 +200,8 @@ def _inputs(study: Study, settings: SageMakerSettings, facts: Facts) -> Iterator
         yield Finding("refused", "trial.inputs", reason)
     for name in study.trial.inputs:
         path = f"trial.inputs.{name}"
-        uri, found = own["inputs"][name], address(study, name)
+        uri = own["inputs"][name]
+        found = address(study, name, emulated=facts.emulated)
         if not _CHANNEL.fullmatch(name):
             reason = "SageMaker's inputs are named by 1 to 64 letters, digits, dots, hyphens and _"
             yield Finding("refused", path, reason)
@@ -213,6 +214,9 @@ def _inputs(study: Study, settings: SageMakerSettings, facts: Facts) -> Iterator
             yield Finding("refused", path, f"there is nothing at {own['uploads'][name]}")
         elif name in own["uploads"]:
             yield Finding("approximated", path, f"{own['uploads'][name]} is uploaded to {uri}")
+        elif facts.emulated:
+            reason = f"{uri} is not on the emulator: give the input a local address, too"
+            yield Finding("refused", path, reason)
         elif not _URI.fullmatch(uri) or len(uri) > LONGEST_URI:
             reason = f"SageMaker reads s3://BUCKET/… of at most {LONGEST_URI} characters"
             yield Finding("refused", path, reason)

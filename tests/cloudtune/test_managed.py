@@ -59,7 +59,7 @@ def planned(limits: Mapping[str, Any] | None = None) -> Plan:
 
 
 def follow(
-    service: Any, *wishes: StopRequest, inbox: Any = None
+    service: Any, *wishes: StopRequest, inbox: Any = None, said: list[str] | None = None
 ) -> tuple[Outcome, list[Event], list[str]]:
     """Follow one job of two trials; return how it ended, its events and the names it was given."""
     made = planned()
@@ -72,7 +72,7 @@ def follow(
     inbox = inbox or Inbox()
     for wish in wishes:
         inbox.put(wish)
-    job = ManagedJob(made, inbox=inbox, record=record)
+    job = ManagedJob(made, inbox=inbox, record=record, say=([] if said is None else said).append)
     return job.run(odd.OddClient(service), None, names.append), events, names
 
 
@@ -82,10 +82,12 @@ def busy(count: int) -> list[ProviderError]:
 
 def test_a_service_that_is_busy_for_a_while_does_not_end_the_job(service: Any) -> None:
     service.faults = {"find": busy(2), "status": [None, *busy(3), None, *busy(1)]}
-    outcome, events, names = follow(service)
+    said: list[str] = []
+    outcome, events, names = follow(service, said=said)
     assert outcome.state == "completed"
     assert [e.state for e in events if isinstance(e, Ended)] == ["completed"] * 2
     assert names == list(service.dishes)
+    assert said == ["odd: the line is busy; it is asked again, less and less often"]
 
 
 def test_a_job_that_cannot_be_looked_at_is_left_alone_and_may_go_on(service: Any) -> None:
