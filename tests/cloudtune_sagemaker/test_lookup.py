@@ -183,12 +183,12 @@ def test_the_link_is_the_consoles() -> None:
 
 
 def test_the_emulator_is_given_local_data_where_there_are_some(base: Path) -> None:
-    (base / "data").mkdir()
-    (base / "data" / "x").write_text("1", "utf-8")
-    both = {"local": "data", "sagemaker": "s3://b/data"}
+    (base / "here").mkdir()
+    (base / "here" / "x").write_text("1", "utf-8")
+    both = {"local": "here", "sagemaker": "s3://b/data"}
     over = {"trial": {"script": "train.py", "inputs": {"both": both, "far": "s3://b/far"}}}
     study = support.study_of(over)
     assert support.plan_of(study, base).facts.own["uploads"] == {}
     emulated = support.plan_of(study, base, emulated=True)
-    assert emulated.facts.own["uploads"] == {"both": str(base / "data")}
+    assert emulated.facts.own["uploads"] == {"both": str(base / "here")}
     assert emulated.at("trial.inputs.far") == ["refused"]
