@@ -71,7 +71,7 @@ def request(fitted: Fitted, mode: Mode, settings: SageMakerSettings, facts: Fact
 
 
 def _tuning_job(fitted: Fitted, settings: SageMakerSettings, facts: Facts) -> Json:
-    config = _tuning_config(fitted.study)
+    config = _tuning_config(fitted.study, facts.seed)
     made: Json = {
         "HyperParameterTuningJobName": facts.job_name,
         "HyperParameterTuningJobConfig": config,
@@ -103,7 +103,7 @@ def _tuning_job(fitted: Fitted, settings: SageMakerSettings, facts: Facts) -> Js
     return made
 
 
-def _tuning_config(study: Study) -> Json:
+def _tuning_config(study: Study, seed: int) -> Json:
     strategy, limits = study.strategy, study.limits
     config: Json = {"Strategy": STRATEGIES.get(strategy.name, strategy.name)}
     if strategy.name == "hyperband" and strategy.max:
@@ -130,8 +130,8 @@ def _tuning_config(study: Study) -> Json:
         }
     if criteria:
         config["TuningJobCompletionCriteria"] = criteria
-    if strategy.seed is not None and strategy.name != "grid":
-        config["RandomSeed"] = strategy.seed
+    if strategy.name != "grid":
+        config["RandomSeed"] = seed
     return config
 
 
