@@ -125,7 +125,8 @@ def test_the_page_of_a_provider_has_the_table_of_what_it_can_do(name: str) -> No
     page = ROOT / "docs" / f"{name}.md"
     before, start, rest = page.read_text("utf-8").partition("<!-- capabilities -->\n")
     _, end, after = rest.partition("<!-- end -->")
-    assert start and end, f"{page.name} needs the marks for the table"
+    assert start, f"{page.name} needs the mark that begins the table"
+    assert end, f"{page.name} needs the mark that ends the table"
     wanted = before + start + capability_table(registry.get(name).capabilities) + end + after
     if os.environ.get("CLOUDTUNE_RENEW"):
         page.write_text(wanted, "utf-8")
