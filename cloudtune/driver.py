@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 
 from cloudtune.events import Ended, Event, JobState, Measured, Started, TrialState
-from cloudtune.provider import TrialRunner
+from cloudtune.objective import reaches_target, why_unmeasured
+from cloudtune.provider import Interrupted, TrialRunner
 from cloudtune.results import Trial, Trials
 from cloudtune.search.protocol import Strategy, Suggestion
 from cloudtune.study import Limits, Study
@@ -90,6 +91,10 @@ class Driver:
         self._unseen: list[Event] = []
         self._last_time = 0.0
         self._starts: dict[int, Started] = {}
+        """The last start of each trial that runs."""
+        self._start_counts: dict[int, int] = {}
+        self._measured_before: dict[int, int] = {}
+        """How many measurements the earlier starts of each running trial made."""
         self._used: dict[int, float] = {}
         self._draws = 0
         self._last_number = 0
@@ -175,7 +180,7 @@ class Driver:
         left = [trial for trial in self._trials.all() if trial.state == "running"]
         if not left:
             return
-        found = runner.recover({t.number: len(t.measurements) for t in left})
+        found = runner.recover([self._interrupted(trial) for trial in left])
         self._emit(*found.measured)
         for trial in left:
             if trial.number in found.running:
@@ -184,11 +189,17 @@ class Driver:
                 seen = self._last_time
                 self._emit(Ended(trial.number, seen, "cancelled", "cloudtune was killed"))
 
+    def _interrupted(self, trial: Trial) -> Interrupted:
+        before = self._measured_before[trial.number]
+        return Interrupted(self._starts[trial.number], len(trial.measurements) - before, before)
+
     def _fill(self, runner: TrialRunner) -> None:
         while self._outcome is None and len(self._running) < (self._limits.parallel_trials or 1):
             started = self._next()
             if started is None:
                 return
+            start = self._start_counts.get(started.number, 0) + 1
+            started = replace(started, id=runner.name_of(started.number, start))
             self._emit(started)
             self._running[started.number] = self._due(started.number, runner)
             self._write()
@@ -204,8 +215,13 @@ class Driver:
     def _next(self) -> Started | None:
         if self._again:
             lost = self._again[0]
-            return replace(
-                lost, number=self._last_number + 1, time=time.time(), replaces=lost.number
+            return Started(
+                number=self._last_number + 1,
+                time=time.time(),
+                parameters=lost.parameters,
+                resource=lost.resource,
+                replaces=lost.number,
+                memory=lost.memory,
             )
         suggestion = self._strategy.ask(self._draws)
         if not isinstance(suggestion, Suggestion):
@@ -218,13 +234,18 @@ class Driver:
                 if not self._running:
                     self._outcome = Outcome("completed", "")
                 return None
+        number = suggestion.resumes or self._last_number + 1
         return Started(
-            number=suggestion.resumes or self._last_number + 1,
+            number=number,
             time=time.time(),
             parameters=suggestion.parameters,
             resource=suggestion.resource,
+            after_step=self._last_step(number) if suggestion.resumes else 0,
             memory=suggestion.memory,
         )
+
+    def _last_step(self, number: int) -> int:
+        return max((m.step for m in self._trials.get(number).measurements), default=0)
 
     def _emit(self, *events: Event) -> None:
         """Take note of events; they are written before anything is done and before any wait."""
@@ -259,6 +280,9 @@ class Driver:
                 else:
                     self._again = [s for s in self._again if s.number != event.replaces]
             self._starts[event.number] = event
+            self._start_counts[event.number] = self._start_counts.get(event.number, 0) + 1
+            before = 0 if fresh else len(self._trials.get(event.number).measurements)
+            self._measured_before[event.number] = before
         elif isinstance(event, Ended):
             self._note_end(event)
 
@@ -281,7 +305,8 @@ class Driver:
             self._failed_in_a_row = 0
             trial = self._trials.get(event.number)
             self._note_objective(trial)
-            if self._winner is None and self._reaches_target(trial):
+            won = trial.state == "completed" and reaches_target(self._study, trial.objective)
+            if won and self._winner is None:
                 self._winner = trial.number
 
     def _note_objective(self, trial: Trial) -> None:
@@ -318,23 +343,15 @@ class Driver:
             return event
         trial = self._trials.get(event.number)
         if trial.objective is None:
-            return replace(event, state="failed", reason=self._missing(trial, event.reason))
+            return replace(
+                event,
+                state="failed",
+                reason=why_unmeasured(self._study, trial.measurements, event.reason),
+            )
         start = self._starts[event.number]
         if start.resource is not None and start.resource < (self._top_resource or 0):
             return replace(event, state="pending", reason="waits for more of its resource")
         return replace(event, reason="") if event.reason else event
-
-    def _missing(self, trial: Trial, remark: str) -> str:
-        for objective in self._study.objectives:
-            reported = [m for m in trial.measurements if objective.metric in m.metrics]
-            if not reported:
-                seen = remark or f"it gave {', '.join(trial.metrics) or 'no metric at all'}"
-                return f"the script ended without reporting {objective.metric} ({seen})"
-            last = reported[-1]
-            if not math.isfinite(last.metrics[objective.metric]):
-                value = last.metrics[objective.metric]
-                return f"{objective.metric} was {value} at step {last.step}"
-        return "the objective was not measured"
 
     def _reached(self) -> Outcome | None:
         """Return the outcome if a limit is reached that ends the whole job."""
@@ -352,18 +369,6 @@ class Driver:
         if limits.max_cost and self._price is not None and self._spent >= limits.max_cost.amount:
             return Outcome("completed", f"the cost reached {limits.max_cost}")
         return None
-
-    def _reaches_target(self, trial: Trial) -> bool:
-        wanted = [o for o in self._study.objectives if o.target is not None]
-        if not wanted or trial.state != "completed" or trial.objective is None:
-            return False
-        for objective, value in zip(self._study.objectives, trial.objective, strict=True):
-            target = objective.target
-            if target is not None and (
-                value < target if objective.goal == "maximize" else value > target
-            ):
-                return False
-        return True
 
     def _pass_deadlines(self, runner: TrialRunner, end: float) -> None:
         now = time.monotonic()

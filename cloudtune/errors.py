@@ -9,6 +9,7 @@
     ├── MissingExtraError   an optional dependency is not installed (also an ImportError)
     ├── LedgerError         the local record cannot be read or is held by another process
     └── ProviderError       a service, or this machine, failed to do what it was asked
+        └── EmulatorEndedError  a service's emulator is not there any more
 """
 
 from __future__ import annotations
@@ -82,7 +83,31 @@ class LedgerError(CloudtuneError):
 class ProviderError(CloudtuneError):
     """A provider failed to do what it was asked; the original error is its cause."""
 
-    def __init__(self, provider: str, message: str, *, retryable: bool = False) -> None:
+    def __init__(
+        self,
+        provider: str,
+        message: str,
+        *,
+        retryable: bool = False,
+        of_caller: bool = False,
+        full: bool = False,
+    ) -> None:
+        """Say what failed.
+
+        Args:
+            provider: The provider's name.
+            message: What failed, and what to do.
+            retryable: Whether the same call may succeed later. What it was to change may be
+                changed, as where only the answer was lost.
+            of_caller: Whether it is about who calls, so that other calls will fail too.
+            full: Whether there is no place at the moment, since a quota is used up.
+        """
         self.provider = provider
         self.retryable = retryable
+        self.of_caller = of_caller
+        self.full = full
         super().__init__(f"{provider}: {message}")
+
+
+class EmulatorEndedError(ProviderError):
+    """A service's emulator is not there any more, and its jobs with it."""

@@ -32,7 +32,9 @@ class Started:
     replaces: int | None = None
     """The interrupted trial whose parameters are asked again."""
     id: str | None = None
-    """What the service calls the trial, where a service runs it."""
+    """What the service calls the trial, or this start of it, where a service runs it."""
+    after_step: int = 0
+    """The last step that its earlier starts reported."""
     memory: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """What the strategy wants to be reminded of with this trial; JSON data."""
 

@@ -18,9 +18,10 @@ from cloudtune.fit import Fitted, restore
 from cloudtune.planning import Plan
 from cloudtune.provider import JobClient, JobRef, JobStatus, RawTrial
 from cloudtune.results import Trial, Trials
+from cloudtune.secrets import Mask
 from cloudtune.space import Value
 
-_FINAL = {"completed", "stopped_early", "failed", "cancelled"}
+_FINAL = {"completed", "failed", "cancelled"}
 _LONGEST_PAUSE = 300.0
 """Seconds between two questions to a service that cannot be reached."""
 
@@ -51,6 +52,7 @@ class ManagedJob:
         self._record = record
         self._observe = observe
         self._say = say
+        self._mask = Mask(plan.study)
         self._trials = Trials(plan.study, plan.facts.run_id)
         self._wish: StopRequest | None = None
         """To end the job; the service has not taken note of it yet."""
@@ -101,7 +103,7 @@ class ManagedJob:
             with self._noting_trouble():
                 status = client.status(ref)
                 told = changes(self._plan.provider, self._trials, self._plan.fitted, status.trials)
-                self._emit(told)
+                self._emit([self._mask.end(e) if isinstance(e, Ended) else e for e in told])
                 if status.state in _FINAL:
                     return self._ended(status)
                 self._keep_budget()
@@ -222,8 +224,7 @@ def changes(provider: str, known: Trials, fitted: Fitted, told: Sequence[RawTria
             Measured(raw.number, m.time or now, m.step, m.metrics) for m in raw.measurements[seen:]
         ]
         noted = trial is not None and trial.ended is not None
-        over = raw.state in _FINAL or (raw.state == "unknown" and raw.ended is not None)
-        if over and not noted:
+        if raw.over and not noted:
             found.append(
                 Ended(
                     raw.number,

@@ -1,11 +1,15 @@
-"""The objective of a trial: which of its measurements counts."""
+"""The objective of a trial: which of its measurements counts, and what it is worth."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from cloudtune.study import Objective, Study
+
+if TYPE_CHECKING:
+    from cloudtune.results import Measurement
 
 
 def objective_values(
@@ -30,3 +34,37 @@ def _value(objective: Objective, measurements: Sequence[Mapping[str, float]]) ->
     if not finite:
         return None
     return max(finite) if objective.goal == "maximize" else min(finite)
+
+
+def reaches_target(study: Study, values: Sequence[float] | None) -> bool:
+    """Tell whether a trial reaches the target of each objective that has one; False without any."""
+    targets = [
+        (objective.goal, value, objective.target)
+        for objective, value in zip(study.objectives, values or (), strict=False)
+        if objective.target is not None
+    ]
+    return bool(targets) and all(
+        value >= target if goal == "maximize" else value <= target
+        for goal, value, target in targets
+    )
+
+
+def why_unmeasured(study: Study, measurements: Sequence[Measurement], remark: str) -> str:
+    """Return why a trial that came to its end has no objective.
+
+    Args:
+        study: What was run.
+        measurements: What it measured.
+        remark: What whoever read the metrics noticed, if anything.
+    """
+    for objective in study.objectives:
+        reported = [m for m in measurements if objective.metric in m.metrics]
+        if not reported:
+            given = dict.fromkeys(name for m in measurements for name in m.metrics)
+            seen = remark or f"it gave {', '.join(given) or 'no metric at all'}"
+            return f"the script ended without reporting {objective.metric} ({seen})"
+        last = reported[-1]
+        if not math.isfinite(last.metrics[objective.metric]):
+            value = last.metrics[objective.metric]
+            return f"{objective.metric} was {value} at step {last.step}"
+    return "the objective was not measured"

@@ -98,24 +98,25 @@ class JobRef:
     """What the service calls the job."""
 
 
-@dataclass(frozen=True)
-class RawTrial:
-    """A trial as a managed service tells it: its parameters in the service's own values."""
+_FINAL = frozenset({"completed", "stopped_early", "failed", "cancelled"})
 
-    number: int
-    """Counted from 1 in the order in which the service made them."""
-    id: str
-    """What the service calls it."""
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingJob:
+    """How one training job stands, as its service tells it."""
+
     state: TrialState
     """With ``ended`` given, ``unknown`` says that it is over and nobody knows how."""
     word: str
     """The service's own word for the state."""
-    parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    stopping: bool = False
+    """Whether it was asked to end and has not yet."""
     measurements: Sequence[Measurement] = ()
-    """All that are known so far, in their order."""
+    """All that are known so far, in an order that stays as it is when there are more."""
     started: float | None = None
     ended: float | None = None
     reason: str = ""
+    """Why it failed or was stopped."""
     billed_seconds: float | None = None
     machine: str | None = None
     """What it runs on, as the service calls it."""
@@ -123,6 +124,22 @@ class RawTrial:
     """Where people read what it printed."""
     artifacts: str | None = None
     """Where what it produced is."""
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will be known of it."""
+        return self.state in _FINAL or (self.state == "unknown" and self.ended is not None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawTrial(TrainingJob):
+    """A trial as a managed service tells it: its parameters in the service's own values."""
+
+    number: int
+    """Counted from 1 in the order in which the service made them."""
+    id: str
+    """What the service calls it."""
+    parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True)
@@ -163,6 +180,18 @@ class JobClient(Protocol):
 
 
 @dataclass(frozen=True)
+class Interrupted:
+    """A trial that an earlier, killed process left running."""
+
+    started: Started
+    """Its last start."""
+    measured: int
+    """How many measurements of that start are known."""
+    measured_before: int
+    """How many measurements of its earlier starts are known."""
+
+
+@dataclass(frozen=True)
 class Recovered:
     """What became of the trials that an earlier, killed process left running."""
 
@@ -176,12 +205,22 @@ class TrialRunner(Protocol):
     """Runs single trials; tells what they report and how they end to the `Emit` it was made with.
 
     Each start is followed by exactly one `Ended`, with ``completed`` or ``failed`` as the process
-    or the service sees it; what a stop means is the driver's to say.
+    or the service sees it; what a stop means is the driver's to say. For a service's training jobs
+    there is one: `cloudtune.poller.Poller`.
     """
 
     @property
     def times_trials(self) -> bool:
         """Whether the service itself ends a trial at its ``trial_timeout``, by its own clock."""
+        ...
+
+    def name_of(self, number: int, start: int) -> str | None:
+        """Return what the service will call a start of a trial, so that it is known beforehand.
+
+        Args:
+            number: The trial's.
+            start: Which of its starts, from 1.
+        """
         ...
 
     def start(self, started: Started) -> None:
@@ -192,16 +231,41 @@ class TrialRunner(Protocol):
         """Ask a trial to end: gracefully, or at once with ``now``. An ended one is left alone."""
         ...
 
-    def recover(self, known: Mapping[int, int]) -> Recovered:
-        """Return what became of the trials that an earlier, killed process left running.
-
-        Args:
-            known: How many measurements are known, by the numbers of those trials.
-        """
+    def recover(self, left: Sequence[Interrupted]) -> Recovered:
+        """Return what became of the trials that an earlier, killed process left running."""
         ...
 
     def close(self) -> None:
         """End everything that still runs, at once, and let go of what was held."""
+        ...
+
+
+class TrainingJobs(Protocol):
+    """The training jobs of one run at a service. Every call may raise `ProviderError`."""
+
+    @property
+    def poll_seconds(self) -> float:
+        """How long to wait between two looks at jobs."""
+        ...
+
+    def name_of(self, number: int, start: int) -> str:
+        """Return the name of the training job of a trial's start. Pure; no two are the same."""
+        ...
+
+    def create(self, started: Started) -> None:
+        """Create the training job of a start, under the name ``started.id``.
+
+        One of this name that is there already, as after an answer that was lost, is taken for it if
+        it is of this run, and refused if not.
+        """
+        ...
+
+    def look(self, starts: Sequence[Started]) -> Mapping[str, TrainingJob]:
+        """Return how the training jobs of starts stand, by name; those that are not there lack."""
+        ...
+
+    def stop(self, name: str) -> None:
+        """Ask a training job to end. Asking twice, or for an ended job, changes nothing."""
         ...
 
 
@@ -275,8 +339,16 @@ class Provider(Protocol):
         """
         ...
 
-    def runner(self, plan: Plan, place: Place, emit: Emit) -> TrialRunner:
+    def runner(
+        self, plan: Plan, place: Place, emit: Emit, say: Callable[[str], None]
+    ) -> TrialRunner:
         """Return what runs single trials from the driven mode's request.
+
+        Args:
+            plan: Of the job.
+            place: Where it is at home.
+            emit: Is told what trials do.
+            say: Is told what trials wait for, where that is worth a line.
 
         Raises:
             MissingExtraError: If its SDK is not installed.

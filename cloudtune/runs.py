@@ -19,13 +19,14 @@ from cloudtune import bundle, registry
 from cloudtune.driver import Driver, Inbox, Outcome, StopRequest
 from cloudtune.emulation.process import end, of_job, remember, running
 from cloudtune.errors import CloudtuneError, UsageError
-from cloudtune.events import Event
+from cloudtune.events import Ended, Event, Measured
 from cloudtune.holding import ask_to_stop, hold
 from cloudtune.ledger import JobRecord, Ledger, RunRecord, state_folder
 from cloudtune.managed import ManagedJob
 from cloudtune.planning import Plan, from_json, plan_from_facts
 from cloudtune.provider import Place
 from cloudtune.results import StudyResult, result_of
+from cloudtune.secrets import Mask
 
 EMULATOR = "emulator"
 """The folder, in that of a job, in which its emulator keeps its state."""
@@ -226,6 +227,13 @@ class _Work:
     shown: _Shown
     ledger: Ledger
     place: Place
+    mask: Mask
+
+    def emit(self, event: Measured | Ended) -> None:
+        self.inbox.put(self.mask.end(event) if isinstance(event, Ended) else event)
+
+    def say(self, text: str) -> None:
+        self.shown.message(self.mask(text))
 
     def record(self, new: Sequence[Event]) -> None:
         self.ledger.append(self.job.run, self.job.provider, *new)
@@ -241,17 +249,20 @@ def _execute_job(job: JobRecord, inbox: Inbox, shown: _Shown, where: Path) -> Ou
         ledger.begin_job(job.run, job.provider)
         begun = next(j for j in ledger.run(job.run).jobs if j.provider == job.provider)
         outcome = Outcome("unknown", "it was not brought to an end")
+        mask: Callable[[str], str] = str
         try:
             plan = from_json(begun.plan)
             events = [event for _, event in ledger.events(job.run, job.provider)]
             shown.begin(plan, events)
             place = place_of(plan, ledger)
+            mask = secrets = Mask(plan.study)
             run_one = _run_driven if plan.mode == "driven" else _run_managed
-            outcome = run_one(_Work(plan, begun, events, inbox, shown, ledger, place))
+            outcome = run_one(_Work(plan, begun, events, inbox, shown, ledger, place, secrets))
             _let_go(place, plan, outcome)
         except CloudtuneError as error:
             outcome = Outcome("failed", str(error))
         finally:
+            outcome = replace(outcome, reason=mask(outcome.reason))
             idle = ledger.last_event(job.run, job.provider) == before
             ended = job.ended if idle else None
             ledger.end_job(job.run, job.provider, outcome.state, outcome.reason, ended)
@@ -294,11 +305,11 @@ def _run_driven(work: _Work) -> Outcome:
         inbox=work.inbox,
         record=work.record,
         observe=work.observe,
-        say=work.shown.message,
+        say=work.say,
         price=plan.facts.price_per_second,
     )
     driver.replay(work.events)
-    runner = registry.get(job.provider).runner(plan, work.place, work.inbox.put)
+    runner = registry.get(job.provider).runner(plan, work.place, work.emit, work.say)
     try:
         return driver.run(runner, spent=job.spent)
     finally:
@@ -312,7 +323,7 @@ def _run_managed(work: _Work) -> Outcome:
         inbox=work.inbox,
         record=work.record,
         observe=work.observe,
-        say=work.shown.message,
+        say=work.say,
     )
     managed.replay(work.events)
     return managed.run(

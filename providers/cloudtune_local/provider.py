@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from cloudtune.capabilities import Capabilities, Finding, Mode, Note
@@ -48,7 +48,9 @@ class LocalProvider:
         """
         raise ProviderError("local", "this machine has no managed mode")
 
-    def runner(self, plan: Plan, place: Place, emit: Emit) -> TrialRunner:
+    def runner(
+        self, plan: Plan, place: Place, emit: Emit, say: Callable[[str], None]
+    ) -> TrialRunner:
         """Return what runs single trials as processes."""
         from cloudtune_local.runner import LocalRunner
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
@@ -14,7 +14,7 @@ from cloudtune.execution import keeper
 from cloudtune.execution.metrics import BadMetrics, Reports, Steps
 from cloudtune.execution.process import Processes
 from cloudtune.execution.watch import ProcessSpec
-from cloudtune.provider import Emit, Json, Recovered
+from cloudtune.provider import Emit, Interrupted, Json, Recovered
 from cloudtune_local.contract import LocalContract, trial_folder
 
 
@@ -50,6 +50,9 @@ class LocalRunner:
             finish=self._finish,
         )
 
+    def name_of(self, number: int, start: int) -> None:
+        """Return nothing: trials have no other name here."""
+
     def start(self, started: Started) -> None:
         """Start a trial, or start it again with more of its resource and what it had saved."""
         slot = self._slots.take(started.number)
@@ -75,13 +78,15 @@ class LocalRunner:
         """Ask a trial to end: gracefully, or at once with ``now``. An ended one is left alone."""
         self._processes.stop(number, now=now)
 
-    def recover(self, known: Mapping[int, int]) -> Recovered:
+    def recover(self, left: Sequence[Interrupted]) -> Recovered:
         """Return what trials reported before they ended with the process that ran them."""
         return Recovered(
             [
                 measured
-                for number, count in known.items()
-                for measured in self._reported(number)[count:]
+                for trial in left
+                for measured in self._reported(trial.started.number)[
+                    trial.measured_before + trial.measured :
+                ]
             ]
         )
 

@@ -14,9 +14,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cloudtune import __version__
-from cloudtune.errors import MissingExtraError
+from cloudtune.errors import EmulatorEndedError, MissingExtraError
 from cloudtune.provider import Emulator
-from cloudtune_sagemaker.failures import NO_EMULATOR, AwsError, not_reached, refusal
+from cloudtune_sagemaker.failures import PROVIDER, AwsError, not_reached, refusal
 
 Json = dict[str, Any]
 
@@ -171,7 +171,7 @@ class Aws:
             kinds = [kind.__name__ for kind in type(error).__mro__]
             if kinds[0] == "EndpointConnectionError" and self.emulated:
                 words = f"{operation}: the emulator has ended, and its jobs with it"
-                raise AwsError(words, code=NO_EMULATOR, of_caller=True) from error
+                raise EmulatorEndedError(PROVIDER, words) from error
             if kinds[0] == "EndpointConnectionError" and not self._is_region():
                 words = f"{operation}: there is no region {self._region} of SageMaker, as far as "
                 raise AwsError(words + "this version of boto3 knows", of_caller=True) from error

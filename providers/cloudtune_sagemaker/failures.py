@@ -13,8 +13,6 @@ from cloudtune.errors import ProviderError
 
 PROVIDER = "sagemaker"
 
-NO_EMULATOR = "NoEmulator"
-"""Our own code for an emulator that is not there any more."""
 _THROTTLED = frozenset(
     [
         *("Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled"),
@@ -48,7 +46,6 @@ _ACTION = re.compile(r"not authorized to perform:? ([a-z0-9-]+:[A-Za-z]+)")
 _NOT_FOUND = re.compile(
     r"not found|could ?n[o']t find|cannot find|can't find|does not exist|RecordNotFound", re.I
 )
-_LONGEST = 1_000
 
 _LOCAL: Mapping[str, tuple[bool, str]] = {
     "EndpointConnectionError": (True, "it cannot be reached; is the network there?"),
@@ -108,9 +105,13 @@ class AwsError(ProviderError):
         """The service's own; empty where it was not reached."""
         self.said = said
         """The service's own message."""
-        self.of_caller = of_caller
-        """Whether it is about who calls, so that other calls will fail too."""
-        super().__init__(PROVIDER, message, retryable=retryable)
+        super().__init__(
+            PROVIDER,
+            message,
+            retryable=retryable,
+            of_caller=of_caller,
+            full=code == "ResourceLimitExceeded",
+        )
 
     @property
     def not_found(self) -> bool:
@@ -128,11 +129,6 @@ class AwsError(ProviderError):
     def no_such_search(self) -> bool:
         """Whether a search is refused, so that jobs must be listed or looked at one by one."""
         return not self.retryable and (self.denied or self.code == "ValidationException")
-
-    @property
-    def over_quota(self) -> bool:
-        """Whether the account may not have so much at a time."""
-        return self.code == "ResourceLimitExceeded"
 
     @property
     def denied(self) -> bool:
@@ -155,7 +151,7 @@ def refusal(operation: str, code: str, said: str, status: int) -> AwsError:
         said = ""  # it holds the whole signed request, with the session's token
     words = f"{operation}: {code}"
     if said:
-        words += f": {_bounded(said)}"
+        words += f": {said}"
     if advice := _advice(code, said):
         words += f" ({advice})"
     return AwsError(words, code=code, said=said, retryable=retryable, of_caller=of_caller)
@@ -171,7 +167,7 @@ def not_reached(operation: str, kinds: list[str], said: str) -> AwsError:
     """
     kind = next((each for each in kinds if each in _LOCAL), None)
     retryable, meaning = _LOCAL[kind] if kind else (False, "")
-    words = f"{operation}: {meaning} [{_bounded(said)}]" if meaning else f"{operation}: {said}"
+    words = f"{operation}: {meaning} [{said}]" if meaning else f"{operation}: {said}"
     of_caller = bool(kind) and not retryable
     return AwsError(words, code="", said=said, retryable=retryable, of_caller=of_caller)
 
@@ -196,7 +192,3 @@ def _advice(code: str, said: str) -> str:
     if code == "ResourceLimitExceeded":
         return "AWS raises quotas on request, under Service Quotas; or use fewer or other instances"
     return ""
-
-
-def _bounded(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cloudtune.capabilities import Capabilities, Finding, Mode, Note
 from cloudtune.errors import ProviderError
 from cloudtune.fit import Fitted
+from cloudtune.poller import Poller
 from cloudtune.provider import Emit, Facts, JobClient, Json, Place, TrialRunner
 from cloudtune.study import Study
 from cloudtune_sagemaker.capabilities import CAPABILITIES
@@ -63,7 +64,9 @@ class SagemakerProvider:
 
         return TuningClient(_reached(plan, place), plan, place)
 
-    def runner(self, plan: Plan, place: Place, emit: Emit) -> TrialRunner:
+    def runner(
+        self, plan: Plan, place: Place, emit: Emit, say: Callable[[str], None]
+    ) -> TrialRunner:
         """Return what runs single trials as training jobs; code and data are brought to S3 now.
 
         Raises:
@@ -71,9 +74,13 @@ class SagemakerProvider:
             UsageError: If a variable that trials are to be given is not set.
             ProviderError: If the bucket is not there, or AWS cannot be reached.
         """
-        from cloudtune_sagemaker.runner import SagemakerRunner
+        from cloudtune_sagemaker.training import SageMakerJobs
+        from cloudtune_sagemaker.upload import upload
 
-        return SagemakerRunner(_reached(plan, place), plan, place, emit)
+        aws = _reached(plan, place)
+        jobs = SageMakerJobs(aws, plan, place)
+        upload(aws, plan, place)
+        return Poller("sagemaker", jobs, emit, say)
 
 
 def _reached(plan: Plan, place: Place) -> Aws:

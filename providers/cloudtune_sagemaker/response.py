@@ -7,7 +7,7 @@ may change. A word that is not known here is kept, and means nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -67,8 +67,6 @@ TOO_LONG: Mapping[str, str] = {
 }
 """Secondary words with which a job is stopped by a limit of its own."""
 
-LONGEST_REASON = 1_500
-"""Characters that are kept of why a trial failed; SageMaker itself gives 1024."""
 _ENDED: frozenset[Phase] = frozenset({"completed", "failed", "stopped"})
 
 
@@ -103,6 +101,12 @@ def phase_of(job: Json) -> Phase:
 def has_ended(job: Json) -> bool:
     """Tell whether a training job has come to its end."""
     return phase_of(job) in _ENDED
+
+
+def is_stopped(job: Json) -> bool:
+    """Tell whether a training job was asked to end, and no limit of its own is why."""
+    stopped = phase_of(job) in {"stopping", "stopped"}
+    return stopped and job.get("SecondaryStatus") not in TOO_LONG
 
 
 def tuning_of(described: Json, created: Iterable[float], stop_asked: Iterable[str] = ()) -> Tuning:
@@ -155,7 +159,6 @@ def trial_of(
     tuning: Tuning,
     measured: Sequence[Measurement],
     *,
-    mask: Callable[[str], str],
     log: str | None,
 ) -> RawTrial:
     """Return a training job of a tuning job as a trial.
@@ -165,7 +168,6 @@ def trial_of(
         number: The trial's.
         tuning: The tuning job.
         measured: What it reported.
-        mask: Takes secrets out of a text.
         log: Where its log is.
     """
     state, reason = _state(job, tuning, measured)
@@ -178,7 +180,7 @@ def trial_of(
         measurements=measured,
         started=seconds(job.get("TrainingStartTime")) or seconds(job.get("CreationTime")),
         ended=ended_at(job) if has_ended(job) else None,
-        reason=bounded(mask(reason)),
+        reason=reason,
         billed_seconds=billed(job),
         machine=machine_of(job),
         log=log,
@@ -330,11 +332,6 @@ def numbers_of(tuning: str, jobs: Iterable[Json]) -> dict[str, int]:
 def seconds(when: datetime | float | None) -> float | None:
     """Return a time of an answer in seconds since the epoch."""
     return when.timestamp() if isinstance(when, datetime) else when
-
-
-def bounded(text: str) -> str:
-    """Return a reason of a length that a table can take."""
-    return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}..."
 
 
 def _times(count: int) -> str:

@@ -10,7 +10,7 @@ from cloudtune.planning import Plan
 from cloudtune.provider import JobRef, JobStatus, Json, Place, RawTrial
 from cloudtune_sagemaker import metrics, response
 from cloudtune_sagemaker.client import Aws
-from cloudtune_sagemaker.environment import Mask, resolved
+from cloudtune_sagemaker.environment import resolved
 from cloudtune_sagemaker.failures import PROVIDER, AwsError
 from cloudtune_sagemaker.logs import log_of
 from cloudtune_sagemaker.training import PAGE, TOKENS, run_of
@@ -37,7 +37,6 @@ class TuningClient:
         self._aws = aws
         self._plan = plan
         self._place = place
-        self._mask = Mask(plan.study)
         self._reader = metrics.MetricReader(aws, plan)
         self._searched = True
         self._jobs: dict[str, Json] = {}
@@ -66,7 +65,7 @@ class TuningClient:
             self._aws.call("sagemaker", "create_hyper_parameter_tuning_job", **full)
         except AwsError as error:
             if not error.taken:
-                raise self._masked(error) from error
+                raise
             self._demand_own(name)
         return JobRef(PROVIDER, name)
 
@@ -86,7 +85,7 @@ class TuningClient:
         ended = state in {"completed", "failed", "cancelled"}
         if ended and len(self._done) < len(trials) and self._waits(job.id):
             state = "running"
-        return JobStatus(state, word, self._mask(response.reason_of(described)), trials)
+        return JobStatus(state, word, response.reason_of(described), trials)
 
     def stop(self, job: JobRef) -> None:
         """Ask SageMaker to end the job. Asking twice, or for an ended job, changes nothing."""
@@ -126,11 +125,6 @@ class TuningClient:
                 "this run; run the study again, which draws a new name",
                 code="ResourceInUse",
             )
-
-    def _masked(self, error: AwsError) -> AwsError:
-        """Return an error that quotes the request without the secrets in it."""
-        words = self._mask(str(error)).removeprefix(f"{PROVIDER}: ")
-        return AwsError(words, code=error.code, retryable=error.retryable)
 
     def _read(self, described: Json) -> None:
         """Take note of the trials that have changed."""
@@ -229,7 +223,6 @@ class TuningClient:
             number,
             tuning,
             told,
-            mask=self._mask,
             log=log_of(self._plan, self._place, name),
         )
         if ended:

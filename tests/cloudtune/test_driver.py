@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
 import pytest
 
 from cloudtune.driver import Driver, Inbox, Outcome, StopRequest
 from cloudtune.events import Ended, Event, Measured, Started
-from cloudtune.provider import Recovered
+from cloudtune.provider import Interrupted, Recovered
 from cloudtune.results import Trials
 from cloudtune.search.protocol import Suggestion
 from cloudtune.study import Study
@@ -51,7 +51,10 @@ class Runner:
 
     times_trials = False
 
-    def recover(self, known: Mapping[int, int]) -> Recovered:
+    def name_of(self, number: int, start: int) -> str:
+        return f"job-{number}-{start}"
+
+    def recover(self, left: Sequence[Interrupted]) -> Recovered:
         return Recovered()
 
     def close(self) -> None: ...

@@ -52,17 +52,22 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         yield made
 
 
-def planned(limits: Mapping[str, Any] | None = None) -> Plan:
+def planned(limits: Mapping[str, Any] | None = None, env: Mapping[str, Any] | None = None) -> Plan:
     limits = limits or {"max_trials": 2}
-    over = {"limits": limits, "strategy": "random", "trial": {"script": "train.py"}}
+    trial = {"script": "train.py", "env": env or {}}
+    over = {"limits": limits, "strategy": "random", "trial": trial}
     return plan(Study.model_validate({**PLAIN, **over}), "odd")
 
 
 def follow(
-    service: Any, *wishes: StopRequest, inbox: Any = None, said: list[str] | None = None
+    service: Any,
+    *wishes: StopRequest,
+    inbox: Any = None,
+    said: list[str] | None = None,
+    env: Mapping[str, Any] | None = None,
 ) -> tuple[Outcome, list[Event], list[str]]:
     """Follow one job of two trials; return how it ended, its events and the names it was given."""
-    made = planned()
+    made = planned(env=env)
     events: list[Event] = []
     names: list[str] = []
 
@@ -103,6 +108,17 @@ def test_a_job_that_is_refused_ends_at_once(service: Any) -> None:
     with pytest.raises(ProviderError, match="banned"):
         follow(service)
     assert service.calls == ["find", "submit"]
+
+
+def test_why_a_trial_failed_is_told_without_secrets(
+    service: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_verysecret")
+    (tmp_path / "train.py").write_text("raise SystemExit('hf_' + 'verysecret')\n", "utf-8")
+    _, events, _ = follow(service, env={"TOKEN": {"from_env": "HF_TOKEN"}})
+    reasons = [event.reason for event in events if isinstance(event, Ended)]
+    assert ["${HF_TOKEN}" in reason for reason in reasons] == [True, True]
+    assert "verysecret" not in "".join(reasons)
 
 
 def test_a_job_ends_when_it_has_cost_what_it_may(

@@ -18,6 +18,7 @@ from cloudtune import trial
 from cloudtune.errors import UsageError
 from cloudtune.events import Ended, Measured, Started
 from cloudtune.execution import keeper
+from cloudtune.provider import Interrupted
 from cloudtune_local.contract import THREADS
 from cloudtune_local.runner import LocalRunner
 
@@ -283,10 +284,14 @@ def test_without_a_resource_nothing_is_taken_over(job: Job) -> None:
     assert job.run_one(2, replaces=1).startswith("from 0 to 2")
 
 
+def left(number: int, measured: int) -> Interrupted:
+    return Interrupted(Started(number, 0.0, {}), measured, 0)
+
+
 def test_reports_that_nobody_took_note_of_are_recovered(job: Job) -> None:
     job.write("from cloudtune.trial import report\nfor n in range(5): report(a=n)")
     job.run_one()
-    recovered = job.runner.recover({1: 3, 2: 0}).measured
+    recovered = job.runner.recover([left(1, 3), left(2, 0)]).measured
     assert [(m.number, m.step, m.metrics) for m in recovered] == [
         (1, 4, {"a": 3.0}),
         (1, 5, {"a": 4.0}),
@@ -326,7 +331,9 @@ def test_a_new_runner_ends_what_a_killed_one_left(job: Job) -> None:
         assert engine.stdout.readline() == "ALL\n"
         engine.kill()
     assert len(keeper.marked(job.run)) == 2
-    assert [m.metrics for m in job.runner.recover({1: 0, 2: 1}).measured] == [{"a": 1.0}]
+    assert [m.metrics for m in job.runner.recover([left(1, 0), left(2, 1)]).measured] == [
+        {"a": 1.0}
+    ]
     assert keeper.marked(job.run) == []
 
 

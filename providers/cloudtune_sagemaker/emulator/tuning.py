@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -18,7 +18,7 @@ from cloudtune.driver import Driver, Inbox, StopRequest
 from cloudtune.emulation.faults import FaultPlan
 from cloudtune.errors import CloudtuneError
 from cloudtune.events import Ended, Measured, Started, TrialState
-from cloudtune.provider import Recovered
+from cloudtune.provider import Interrupted, Recovered
 from cloudtune.search.start import make
 from cloudtune.space import Value, text
 from cloudtune_sagemaker.emulator import delays, space
@@ -254,7 +254,10 @@ class _Runner:
         """Stop a trial; the service gives each its grace."""
         self._tuner.stop_trial(number)
 
-    def recover(self, known: Mapping[int, int]) -> Recovered:
+    def name_of(self, number: int, start: int) -> None:
+        """Return nothing: the tuner names its training jobs itself."""
+
+    def recover(self, left: Sequence[Interrupted]) -> Recovered:
         """Return nothing: no tuner takes over another's trials."""
         return Recovered()
 

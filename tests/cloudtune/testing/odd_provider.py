@@ -12,7 +12,7 @@ import json
 import random
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -272,5 +272,7 @@ class OddProvider:
     def client(self, plan: Plan, place: Place) -> JobClient:
         return OddClient(self._service)
 
-    def runner(self, plan: Plan, place: Place, emit: Emit) -> TrialRunner:
+    def runner(
+        self, plan: Plan, place: Place, emit: Emit, say: Callable[[str], None]
+    ) -> TrialRunner:
         raise ProviderError("odd", "it has no driven mode")

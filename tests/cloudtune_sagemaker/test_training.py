@@ -13,13 +13,15 @@ from typing import Any
 
 import pytest
 
-from cloudtune.errors import ProviderError
+from cloudtune import poller
+from cloudtune.errors import EmulatorEndedError, ProviderError
 from cloudtune.events import Ended, Measured, Started
-from cloudtune.provider import Place
+from cloudtune.poller import Poller
+from cloudtune.provider import Interrupted, Place
 from cloudtune.space import Value
-from cloudtune_sagemaker import runner as module
-from cloudtune_sagemaker.failures import NO_EMULATOR, AwsError
-from cloudtune_sagemaker.runner import SagemakerRunner
+from cloudtune_sagemaker import training
+from cloudtune_sagemaker.failures import AwsError
+from cloudtune_sagemaker.training import SageMakerJobs
 
 
 def _beside(name: str) -> Any:
@@ -47,15 +49,28 @@ class Scene:
         self.job = self.plan.facts.job_name
         self._folder = folder
         self._told: SimpleQueue[Measured | Ended] = SimpleQueue()
+        self.said: list[str] = []
         self.runner = self.another()
 
-    def another(self) -> SagemakerRunner:
-        return SagemakerRunner(self.aws, self.plan, Place(self._folder), self._told.put)
+    def another(self) -> Poller:
+        jobs = SageMakerJobs(self.aws, self.plan, Place(self._folder))
+        return Poller("sagemaker", jobs, self._told.put, self.said.append)
 
-    def start(self, *numbers: int, resource: int | None = None) -> None:
+    def start(
+        self, *numbers: int, resource: int | None = None, start: int = 1, after_step: int = 0
+    ) -> None:
         for number in numbers:
-            given: dict[str, Value] = {"lr": 0.25, "kind": "true"}
-            self.runner.start(Started(number, time.time(), given, resource))
+            self.runner.start(self.started(number, resource, start, after_step))
+
+    def started(
+        self, number: int, resource: int | None = None, start: int = 1, after_step: int = 0
+    ) -> Started:
+        given: dict[str, Value] = {"lr": 0.25, "kind": "true"}
+        name = self.runner.name_of(number, start)
+        return Started(number, time.time(), given, resource, id=name, after_step=after_step)
+
+    def left(self, number: int, measured: int = 0) -> Interrupted:
+        return Interrupted(self.started(number), measured, 0)
 
     def ended(self) -> Ended:
         """Return the next end; what was measured before it is passed over."""
@@ -93,7 +108,7 @@ class Scene:
 
 @pytest.fixture
 def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Scene]]:
-    monkeypatch.setattr(module, "POLL_EMULATED", 0.02)
+    monkeypatch.setattr(training, "POLL_EMULATED", 0.02)
     scenes: list[Scene] = []
 
     def make(over: Mapping[str, Any] | None = None) -> Scene:
@@ -180,10 +195,11 @@ def test_what_passes_fails_no_trial(scene: Scene, operation: str, fault: AwsErro
 def test_a_lost_answer_makes_no_second_job(scene: Scene) -> None:
     scene.aws.lost["create_training_job"] = 1
     scene.start(1)
-    scene.until(lambda: scene.aws.calls.count("create_training_job") == 2)
+    scene.made("1")
     scene.finish("1")
     assert scene.ended().state == "completed"
     assert list(scene.aws.jobs) == [f"{scene.job}-1"]
+    assert scene.aws.calls.count("create_training_job") == 1
 
 
 def test_a_job_of_somebody_else_is_not_taken_for_ours(scene: Scene) -> None:
@@ -277,7 +293,7 @@ def test_running_trials_wait_for_a_new_sign_in(scene: Scene) -> None:
 def test_a_sign_in_that_never_comes_ends_the_wait(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_LONGEST_TROUBLE", 0.1)
+    monkeypatch.setattr(poller, "_LONGEST_TROUBLE", 0.1)
     scene.start(1)
     scene.made("1")
     scene.aws.always["search"] = fake.error("ExpiredTokenException")
@@ -291,7 +307,7 @@ def test_a_sign_in_that_never_comes_ends_the_wait(
 def test_an_emulator_that_has_ended_ends_its_trials(scene: Scene) -> None:
     scene.start(1)
     scene.made("1")
-    gone = AwsError("the emulator has ended", code=NO_EMULATOR, of_caller=True)
+    gone = EmulatorEndedError("sagemaker", "the emulator has ended")
     scene.aws.always["search"] = gone
     assert "the emulator has ended" in scene.ended().reason
 
@@ -400,7 +416,7 @@ def test_a_later_start_has_a_name_of_its_own_and_goes_on_counting(
         scene.aws.report(f"{scene.job}-1", accuracy=value)
     scene.aws.change(f"{scene.job}-1", "Completed")
     assert scene.ended().state == "completed"
-    scene.start(1, resource=9)
+    scene.start(1, resource=9, start=2, after_step=3)
     scene.made("1-2")
     first, second = (r for name, r in scene.aws.requests if name == "create_training_job")
     assert first["HyperParameters"]["epochs"] == "3"
@@ -419,7 +435,7 @@ def test_a_later_start_in_a_later_process_is_a_new_job(play: Callable[..., Scene
     scene.ended()
     scene.runner.close()
     scene.runner = scene.another()
-    scene.start(1, resource=9)
+    scene.start(1, resource=9, start=2, after_step=3)
     scene.made("1-2")
     assert scene.aws.jobs[f"{scene.job}-1-2"]["HyperParameters"]["epochs"] == "9"
 
@@ -441,7 +457,7 @@ def test_trials_that_still_run_are_found_and_followed(scene: Scene) -> None:
     abandon(scene)
     scene.aws.report(names[0], accuracy=0.2, loss=0.5)
     scene.finish("2")
-    found = scene.runner.recover({1: 1, 2: 0, 3: 0, 4: 0})
+    found = scene.runner.recover([scene.left(1, 1), *map(scene.left, (2, 3, 4))])
     assert found.running == {1, 2, 3}
     assert [(m.number, m.step, m.metrics["accuracy"]) for m in found.measured] == [
         (1, 2, 0.2),
@@ -464,7 +480,7 @@ def test_what_was_being_stopped_is_not_followed(scene: Scene) -> None:
     scene.aws.change(f"{scene.job}-1", "Stopping")
     scene.aws.change(f"{scene.job}-2", "Stopped")
     scene.aws.change(f"{scene.job}-3", "Stopped", "MaxRuntimeExceeded")
-    assert scene.runner.recover({1: 0, 2: 0, 3: 0}).running == {3}
+    assert scene.runner.recover([*map(scene.left, (1, 2, 3))]).running == {3}
     assert scene.ended().number == 3
 
 
@@ -473,7 +489,7 @@ def test_recovery_waits_for_a_service_that_is_busy(scene: Scene) -> None:
     scene.made("1")
     abandon(scene)
     scene.aws.faults["describe_training_job"] = [fake.error("ThrottlingException")] * 2
-    assert scene.runner.recover({1: 0}).running == {1}
+    assert scene.runner.recover([scene.left(1)]).running == {1}
 
 
 def test_the_end_of_an_earlier_start_is_not_taken_for_that_of_the_next(
@@ -488,7 +504,8 @@ def test_the_end_of_an_earlier_start_is_not_taken_for_that_of_the_next(
     scene.ended()
     abandon(scene)
     # The ledger has the next start of trial 1, which was never made, and none of the end of 2.
-    found = scene.runner.recover({1: 1, 2: 0})
+    next_one = Interrupted(scene.started(1, resource=9, start=2, after_step=1), 0, 1)
+    found = scene.runner.recover([next_one, Interrupted(scene.started(2, resource=3), 0, 0)])
     assert found.running == {2}
 
 
@@ -498,11 +515,12 @@ def test_the_later_start_is_the_one_that_is_followed(play: Callable[..., Scene])
     scene.made("1")
     scene.finish("1", 0.1)
     scene.ended()
-    scene.start(1, resource=9)
+    scene.start(1, resource=9, start=2, after_step=3)
     scene.made("1-2")
     abandon(scene)
     scene.aws.report(f"{scene.job}-1-2", accuracy=0.2, loss=1.0)
-    found = scene.runner.recover({1: 1})
+    later = Interrupted(scene.started(1, resource=9, start=2, after_step=1), 0, 1)
+    found = scene.runner.recover([later])
     assert found.running == {1}
     assert [(m.step, m.metrics["accuracy"]) for m in found.measured] == [(2, 0.2)]
     scene.aws.report(f"{scene.job}-1-2", accuracy=0.3, loss=1.0)

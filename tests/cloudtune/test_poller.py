@@ -1,0 +1,213 @@
+"""Training jobs are made under names that are known before, and followed through all troubles."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from queue import Empty, SimpleQueue
+
+import pytest
+
+from cloudtune import poller
+from cloudtune.errors import EmulatorEndedError, ProviderError
+from cloudtune.events import Ended, Measured, Started
+from cloudtune.poller import Poller
+from cloudtune.provider import Interrupted, TrainingJob
+from cloudtune.results import Measurement
+
+BUSY = ProviderError("far", "the line is busy", retryable=True)
+EXPIRED = ProviderError("far", "the sign-in has expired", of_caller=True)
+FULL = ProviderError("far", "the quota is used up", full=True)
+
+
+def measured(*values: float) -> list[Measurement]:
+    return [Measurement(step, {"score": value}) for step, value in enumerate(values, start=1)]
+
+
+RUNNING = TrainingJob(state="running", word="RUNS")
+DONE = TrainingJob(state="completed", word="DONE", measurements=measured(0.5))
+
+
+class FarJobs:
+    """A service that does what the test says."""
+
+    poll_seconds = 0.01
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, TrainingJob] = {}
+        self.calls: list[str] = []
+        self.faults: dict[str, list[ProviderError | None]] = {}
+        """What the next calls raise; None: nothing."""
+        self.lost = False
+        """Whether the next answer to a create is lost."""
+
+    def name_of(self, number: int, start: int) -> str:
+        return f"job-{number}-{start}"
+
+    def create(self, started: Started) -> None:
+        self._call("create")
+        assert started.id is not None
+        assert started.id not in self.jobs
+        self.jobs[started.id] = RUNNING
+        if self.lost:
+            self.lost = False
+            raise BUSY
+
+    def look(self, starts: Sequence[Started]) -> Mapping[str, TrainingJob]:
+        self._call("look")
+        return {s.id: self.jobs[s.id] for s in starts if s.id in self.jobs}
+
+    def stop(self, name: str) -> None:
+        self._call("stop")
+        self.jobs[name] = TrainingJob(state="cancelled", word="STOPPED")
+
+    def _call(self, what: str) -> None:
+        self.calls.append(what)
+        if (faults := self.faults.get(what)) and (fault := faults.pop(0)):
+            raise fault
+
+
+class Scene:
+    def __init__(self) -> None:
+        self.far = FarJobs()
+        self.said: list[str] = []
+        self._told: SimpleQueue[Measured | Ended] = SimpleQueue()
+        self.runner = self.another()
+
+    def another(self) -> Poller:
+        return Poller("far", self.far, self._told.put, self.said.append)
+
+    def started(self, number: int, start: int = 1) -> Started:
+        return Started(number, time.time(), {}, id=self.runner.name_of(number, start))
+
+    def start(self, *numbers: int) -> None:
+        for number in numbers:
+            self.runner.start(self.started(number))
+
+    def made(self, *numbers: int) -> None:
+        due = time.monotonic() + 20
+        while not {f"job-{number}-1" for number in numbers} <= set(self.far.jobs):
+            assert time.monotonic() < due
+            time.sleep(0.002)
+
+    def ended(self) -> Ended:
+        while True:
+            event = self._told.get(timeout=20)
+            if isinstance(event, Ended):
+                return event
+
+    def silent(self) -> bool:
+        try:
+            return not self._told.get(timeout=0.1)
+        except Empty:
+            return True
+
+
+@pytest.fixture
+def scene() -> Iterator[Scene]:
+    made = Scene()
+    yield made
+    made.far.faults.clear()
+    made.runner.close()
+
+
+def test_what_a_job_tells_is_told_once(scene: Scene) -> None:
+    scene.start(1)
+    scene.made(1)
+    scene.far.jobs["job-1-1"] = replace(DONE, machine="big", billed_seconds=7.0)
+    end = scene.ended()
+    assert (end.state, end.word, end.machine, end.billed_seconds) == ("completed", "DONE", "big", 7)
+    assert scene.silent()
+
+
+def test_before_a_job_is_made_again_it_is_looked_for(scene: Scene) -> None:
+    scene.far.lost = True
+    scene.start(1)
+    scene.made(1)
+    scene.far.jobs["job-1-1"] = DONE
+    assert scene.ended().state == "completed"
+    assert scene.far.calls.count("create") == 1
+
+
+def test_trouble_is_said_once_and_fails_nothing(scene: Scene) -> None:
+    scene.far.faults = {"create": [BUSY], "look": [None, BUSY, BUSY, BUSY]}
+    scene.start(1)
+    scene.made(1)
+    scene.far.jobs["job-1-1"] = DONE
+    assert scene.ended().state == "completed"
+    assert scene.said == ["far: the line is busy; it is asked again, less and less often"]
+
+
+def test_who_waits_for_a_quota_is_told_so(scene: Scene) -> None:
+    scene.start(1)
+    scene.made(1)
+    scene.far.faults = {"create": [FULL, FULL]}
+    scene.start(2)
+    scene.made(2)
+    assert scene.said == ["far: the quota is used up; trials wait until others have ended"]
+
+
+def test_an_expired_sign_in_waits_while_jobs_run(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.start(1)
+    scene.made(1)
+    scene.far.faults = {"look": [EXPIRED] * 3}
+    scene.far.jobs["job-1-1"] = DONE
+    assert scene.ended().state == "completed"
+    scene.far.faults = {"look": [EXPIRED] * 1_000}
+    monkeypatch.setattr(poller, "_LONGEST_TROUBLE", 0.05)
+    scene.start(2)
+    scene.made(2)
+    assert "job-2-1 may go on at far" in scene.ended().reason
+    with pytest.raises(ProviderError, match="expired"):
+        scene.start(3)
+
+
+def test_an_emulator_that_is_gone_is_not_waited_for(scene: Scene) -> None:
+    scene.start(1)
+    scene.made(1)
+    scene.far.faults = {"look": [EmulatorEndedError("far", "the emulator has ended")]}
+    assert "the emulator has ended" in scene.ended().reason
+
+
+def test_a_stop_is_a_completed_job_for_us_and_a_failure_by_others(scene: Scene) -> None:
+    scene.start(1, 2)
+    scene.made(1, 2)
+    scene.runner.stop(1)
+    first = scene.ended()
+    assert (first.number, first.state) == (1, "completed")
+    scene.far.jobs["job-2-1"] = TrainingJob(state="cancelled", word="STOPPED")
+    second = scene.ended()
+    assert (second.state, "somebody else, at far" in second.reason) == ("failed", True)
+
+
+def test_what_an_earlier_process_left_is_followed_from_where_it_was(scene: Scene) -> None:
+    scene.far.jobs = {
+        "job-1-2": replace(RUNNING, measurements=measured(0.1, 0.2, 0.3)),
+        "job-2-1": replace(DONE, measurements=measured(0.4)),
+        "job-3-1": replace(RUNNING, stopping=True, measurements=measured(0.5)),
+        "job-4-1": TrainingJob(state="cancelled", word="STOPPED"),
+    }
+    left = [
+        Interrupted(scene.started(1, 2), 2, 9),
+        *(Interrupted(scene.started(number), 0, 0) for number in (2, 3, 4, 5)),
+        Interrupted(Started(6, 0.0, {}), 0, 0),
+    ]
+    found = scene.runner.recover(left)
+    assert found.running == {1, 2}
+    told = [(m.number, m.step, m.metrics["score"]) for m in found.measured]
+    assert told == [(1, 3, 0.3), (2, 1, 0.4), (3, 1, 0.5)]
+    assert scene.ended().number == 2
+    assert scene.silent()
+    scene.far.jobs["job-1-2"] = replace(DONE, measurements=measured(0.1, 0.2, 0.3, 0.6))
+    assert scene.ended().number == 1
+    assert "create" not in scene.far.calls
+
+
+def test_closing_stops_what_runs(scene: Scene) -> None:
+    scene.start(1, 2)
+    scene.made(1, 2)
+    scene.runner.close()
+    assert {job.word for job in scene.far.jobs.values()} == {"STOPPED"}
