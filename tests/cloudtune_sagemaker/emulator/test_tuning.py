@@ -228,7 +228,16 @@ def test_it_ends_when_nothing_improves(emulator: Emulator) -> None:
 
 
 def test_a_user_stops_it(emulator: Emulator) -> None:
-    name = emulator.tune(SLOW)
+    # Takes its time to end, so that the second stop comes while it does.
+    name = emulator.tune("""
+        import signal, sys, time
+        def end(*_):
+            time.sleep(3)
+            sys.exit(1)
+        signal.signal(signal.SIGTERM, end)
+        print("loss=1;", flush=True)
+        time.sleep(60)
+    """)
     emulator.until(
         lambda: emulator.trials(name),
         lambda trials: (

@@ -149,7 +149,7 @@ def warm_start() -> dict[str, Any]:
     """Tune at random, then go on from what was found."""
     inputs = uploaded("warm")
     first = tuner(estimator(), max_jobs=3, max_parallel_jobs=3, random_seed=1)
-    first.fit(inputs, wait=True)
+    first.fit(inputs, job_name="comes-first", wait=True)  # the SDK draws one name a minute
     second = first.identical_dataset_and_algorithm_tuner()
     second.metric_definitions = METRICS  # which the SDK forgets
     second.max_jobs = 2
