@@ -308,6 +308,14 @@ class Provider(Protocol):
         ...
 
     @property
+    def packages(self) -> Mapping[str, Sequence[str]]:
+        """The modules that a run imports beside the core's, by the extra that brings them.
+
+        Those of the extra ``emulators`` are for emulated runs alone.
+        """
+        ...
+
+    @property
     def kept(self) -> Sequence[str]:
         """The paths of a request, with dots, that ``native`` may not replace."""
         ...

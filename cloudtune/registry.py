@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, cast
 
 from cloudtune.capabilities import Note
@@ -71,6 +72,15 @@ def get(name: str) -> Provider:
             f"the provider {name} ({entry.value}) cannot be imported: {error}"
         ) from error
     return cast("Provider", made())
+
+
+def missing_extra(provider: Provider, *, emulated: bool = False) -> str | None:
+    """Return an extra that a run needs and that is not installed; None if there is none."""
+    for extra, modules in provider.packages.items():
+        wanted = emulated or extra != "emulators"
+        if wanted and not all(find_spec(module) for module in modules):
+            return extra
+    return None
 
 
 def _entries() -> dict[str, EntryPoint]:

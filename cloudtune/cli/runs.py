@@ -311,8 +311,9 @@ def logs(words: tuple[str, ...], on: str | None) -> None:
     Where a service keeps the log, its address is printed instead.
     """
     from cloudtune.errors import UsageError
+    from cloudtune.jobs import job_folder
     from cloudtune.ledger import Ledger, state_folder
-    from cloudtune.runs import job_folder, results
+    from cloudtune.runs import results
 
     if len(words) > 2:
         raise click.UsageError("give at most a run and a trial's number")

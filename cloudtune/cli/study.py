@@ -131,8 +131,8 @@ def providers(as_json: bool) -> None:
     from cloudtune import registry
     from cloudtune.reporting.describe import capability_rows
 
-    found = [registry.get(name).capabilities for name in registry.names()]
-    rows = capability_rows(found)
+    found = [registry.get(name) for name in registry.names()]
+    rows = capability_rows([(p.capabilities, registry.missing_extra(p)) for p in found])
     if as_json:
         click.echo(json.dumps(rows))
         return

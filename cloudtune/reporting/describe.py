@@ -262,10 +262,14 @@ def duration_words(seconds: float) -> str:
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
 
 
-def capability_rows(found: Sequence[Capabilities]) -> list[dict[str, Any]]:
-    """Return one row a provider and mode, for the table of providers."""
+def capability_rows(found: Sequence[tuple[Capabilities, str | None]]) -> list[dict[str, Any]]:
+    """Return one row a provider and mode, for the table of providers.
+
+    Args:
+        found: What each can do, and the extra that is not installed but needed to run.
+    """
     rows: list[dict[str, Any]] = []
-    for each in found:
+    for each, extra in found:
         for mode in ("managed", "driven"):
             able = each.of(mode)
             if able is not None:
@@ -279,6 +283,7 @@ def capability_rows(found: Sequence[Capabilities]) -> list[dict[str, Any]]:
                         "early stopping": ", ".join(sorted(able.early_stopping)),
                         "most trials": able.max_trials.value if able.max_trials else None,
                         "verified": each.verified,
+                        "missing": extra and f"cloudtune[{extra}]",
                     }
                 )
     return rows

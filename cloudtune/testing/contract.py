@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cloudtune import registry, runs
+from cloudtune import jobs, registry, runs
 from cloudtune.capabilities import Mode, ModeCapabilities
 from cloudtune.emulation import process
 from cloudtune.events import TrialState
@@ -79,7 +79,7 @@ class ProviderContract:
         (tmp_path / "train.py").write_text(_SCRIPT.format(types=_TYPES), "utf-8")
         with registry.added(self.name, self.make):
             yield
-        for folder in (tmp_path / "state").glob(f"runs/*/*/{runs.EMULATOR}"):
+        for folder in (tmp_path / "state").glob(f"runs/*/*/{jobs.EMULATOR}"):
             if address := process.running(folder):
                 process.end(address)
 
@@ -176,7 +176,7 @@ class ProviderContract:
             made = self.planned({}, mode, tmp_path)
             run = runs.create([made])
             with Ledger(state_folder()) as ledger:
-                client = self.make().client(made, runs.place_of(made, ledger))
+                client = self.make().client(made, jobs.place_of(made, ledger))
             assert client.find(made.facts.job_name) is None
             job = client.submit(made.request)
             assert client.find(made.facts.job_name) == job

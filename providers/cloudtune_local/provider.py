@@ -24,6 +24,7 @@ class LocalProvider:
     capabilities: Capabilities = CAPABILITIES
     settings = LocalSettings
     emulator = None
+    packages: Mapping[str, Sequence[str]] = {}
     kept = ()
 
     def lookup(self, study: Study, settings: LocalSettings, facts: Facts) -> Mapping[str, Any]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from cloudtune.jobs import EMULATOR
 from cloudtune.planning import Plan
 from cloudtune.provider import Place
-from cloudtune.runs import EMULATOR
 from cloudtune_sagemaker.lookup import link
 
 _GROUP = "$252Faws$252Fsagemaker$252FTrainingJobs"

@@ -28,6 +28,10 @@ class SagemakerProvider:
     capabilities: Capabilities = CAPABILITIES
     settings = SageMakerSettings
     emulator = "cloudtune_sagemaker.emulator"
+    packages: Mapping[str, Sequence[str]] = {
+        "sagemaker": ("boto3",),
+        "emulators": ("flask", "flask_cors", "moto", "werkzeug"),
+    }
     kept = (
         "HyperParameterTuningJobName",
         "TrainingJobName",

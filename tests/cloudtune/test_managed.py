@@ -15,7 +15,7 @@ import pytest
 import cloudtune
 from cloudtune import registry, runs
 from cloudtune.driver import Inbox, Outcome, StopRequest
-from cloudtune.errors import ProviderError
+from cloudtune.errors import MissingExtraError, ProviderError
 from cloudtune.events import Ended, Event
 from cloudtune.managed import ManagedJob
 from cloudtune.planning import Plan, plan
@@ -240,3 +240,16 @@ def test_a_value_that_is_none_of_the_studys_is_told_with_its_trial(
     assert outcomes["odd"].state == "unknown"
     assert "odd: trial 1 (" in outcomes["odd"].reason
     assert "'mouldy' is no value of" in outcomes["odd"].reason
+
+
+@pytest.mark.parametrize(("extra", "refused"), [("odd", True), ("emulators", False)])
+def test_a_package_that_is_not_installed_is_told_before_there_is_a_run(
+    service: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, extra: str, *, refused: bool
+) -> None:
+    monkeypatch.setattr(odd.OddProvider, "packages", {"json": ["json"], extra: ["no_such_module"]})
+    if refused:
+        with pytest.raises(MissingExtraError, match=r"cloudtune\[odd\]"):
+            runs.create([planned()])
+        assert not (tmp_path / "state").exists()
+    else:
+        runs.create([planned()])

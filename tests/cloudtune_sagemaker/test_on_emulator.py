@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from cloudtune import registry, runs
+from cloudtune import jobs, registry, runs
 from cloudtune.emulation import process
 from cloudtune.planning import plan
 from cloudtune.results import StudyResult
@@ -107,7 +107,7 @@ class Desk:
 
     def training_jobs(self, run: str) -> list[str]:
         """Return the names of the training jobs that there ever were."""
-        folder = self.folder / "state" / "runs" / run / "sagemaker" / runs.EMULATOR / "jobs"
+        folder = self.folder / "state" / "runs" / run / "sagemaker" / jobs.EMULATOR / "jobs"
         return sorted(path.name for path in folder.glob("*/*"))
 
 
@@ -117,7 +117,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     monkeypatch.chdir(tmp_path)
     with registry.added("sagemaker", SagemakerProvider):
         yield Desk(tmp_path)
-    for folder in (tmp_path / "state").glob(f"runs/*/*/{runs.EMULATOR}"):
+    for folder in (tmp_path / "state").glob(f"runs/*/*/{jobs.EMULATOR}"):
         if address := process.running(folder):
             process.end(address)
 
@@ -230,7 +230,7 @@ def test_secrets_reach_the_script_and_nothing_that_is_kept(
     result = desk.finish(run)
     assert "cannot sign in with ${MY_TOKEN}" in result.trials[0].reason
     for path in (desk.folder / "state").rglob("*"):
-        if path.is_file() and runs.EMULATOR not in path.parts:
+        if path.is_file() and jobs.EMULATOR not in path.parts:
             assert b"verysecretvalue" not in path.read_bytes(), path
 
 

@@ -235,6 +235,7 @@ class OddProvider:
     capabilities = CAPABILITIES
     settings = ProviderSettings
     emulator = None
+    packages: Mapping[str, Sequence[str]] = {}
     kept = ("Dish",)
 
     def __init__(self, service: OddService, launcher: Path) -> None:

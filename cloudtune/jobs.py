@@ -1,0 +1,187 @@
+"""One job of a run, executed in this process from where its events leave off to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from cloudtune import registry
+from cloudtune.driver import Driver, Inbox, Outcome
+from cloudtune.emulation.process import end, of_job, running
+from cloudtune.errors import CloudtuneError
+from cloudtune.events import Ended, Event, Measured
+from cloudtune.ledger import JobRecord, Ledger
+from cloudtune.managed import ManagedJob
+from cloudtune.planning import Plan, from_json
+from cloudtune.provider import Place
+from cloudtune.secrets import Mask
+
+EMULATOR = "emulator"
+"""The folder, in that of a job, in which its emulator keeps its state."""
+
+
+class Observer(Protocol):
+    """Is shown a run while it goes on; calls may come from several threads."""
+
+    def begin(self, plan: Plan, events: Sequence[Event]) -> None:
+        """A job begins, or goes on from its earlier events."""
+        ...
+
+    def event(self, provider: str, event: Event) -> None:
+        """Something happened to a trial of a job, and is in the ledger."""
+        ...
+
+    def message(self, text: str) -> None:
+        """Something worth a line was noticed."""
+        ...
+
+
+class Shown:
+    """An observer that is let go of once it fails: a closed terminal ends no run."""
+
+    def __init__(self, observer: Observer | None) -> None:
+        self._observer = observer
+
+    def begin(self, plan: Plan, events: Sequence[Event]) -> None:
+        """Show that a job begins."""
+        self._tell(lambda observer: observer.begin(plan, events))
+
+    def event(self, provider: str, event: Event) -> None:
+        """Show what happened to a trial."""
+        self._tell(lambda observer: observer.event(provider, event))
+
+    def message(self, text: str) -> None:
+        """Show a line."""
+        self._tell(lambda observer: observer.message(text))
+
+    def _tell(self, call: Callable[[Observer], None]) -> None:
+        if self._observer is None:
+            return
+        try:
+            call(self._observer)
+        except Exception:  # noqa: BLE001 - whatever it is, it only concerns what is shown
+            self._observer = None
+
+
+def job_folder(ledger: Ledger, run: str, provider: str) -> Path:
+    """Return the folder of one job's files; it need not exist yet."""
+    return ledger.run_folder(run) / provider
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One job, with all that its execution touches."""
+
+    plan: Plan
+    job: JobRecord
+    events: Sequence[Event]
+    inbox: Inbox
+    shown: Shown
+    ledger: Ledger
+    place: Place
+    mask: Mask
+
+    def emit(self, event: Measured | Ended) -> None:
+        self.inbox.put(self.mask.end(event) if isinstance(event, Ended) else event)
+
+    def say(self, text: str) -> None:
+        self.shown.message(self.mask(text))
+
+    def record(self, new: Sequence[Event]) -> None:
+        self.ledger.append(self.job.run, self.job.provider, *new)
+
+    def observe(self, event: Event) -> None:
+        self.shown.event(self.job.provider, event)
+
+
+def execute_job(job: JobRecord, inbox: Inbox, shown: Shown, where: Path) -> Outcome:
+    """Run one job; a failure of its provider is its outcome and does not touch other jobs."""
+    with Ledger(where) as ledger:
+        before = ledger.last_event(job.run, job.provider)
+        ledger.begin_job(job.run, job.provider)
+        begun = next(j for j in ledger.run(job.run).jobs if j.provider == job.provider)
+        outcome = Outcome("unknown", "it was not brought to an end")
+        mask: Callable[[str], str] = str
+        try:
+            plan = from_json(begun.plan)
+            events = [event for _, event in ledger.events(job.run, job.provider)]
+            shown.begin(plan, events)
+            place = place_of(plan, ledger)
+            mask = secrets = Mask(plan.study)
+            run_one = _run_driven if plan.mode == "driven" else _run_managed
+            outcome = run_one(_Work(plan, begun, events, inbox, shown, ledger, place, secrets))
+            _let_go(place, plan, outcome)
+        except CloudtuneError as error:
+            outcome = Outcome("failed", str(error))
+        finally:
+            outcome = replace(outcome, reason=mask(outcome.reason))
+            idle = ledger.last_event(job.run, job.provider) == before
+            ended = job.ended if idle else None
+            ledger.end_job(job.run, job.provider, outcome.state, outcome.reason, ended)
+        return outcome
+
+
+def place_of(plan: Plan, ledger: Ledger) -> Place:
+    """Return where the job of a run's plan is at home, with its emulator running if it has one.
+
+    Raises:
+        MissingExtraError: If a package that the emulator needs is not installed.
+        ProviderError: If the emulator does not come up.
+    """
+    folder = job_folder(ledger, plan.facts.run_id, plan.provider)
+    folder.mkdir(parents=True, exist_ok=True)
+    module = registry.get(plan.provider).emulator
+    if not plan.facts.emulated or module is None:
+        return Place(folder)
+    return Place(folder, of_job(plan.provider, module, folder / EMULATOR))
+
+
+def _let_go(place: Place, plan: Plan, outcome: Outcome) -> None:
+    """End a job's emulator, unless it may be gone on with: then it ends by itself when idle."""
+    final = outcome.state in {"completed", "failed"}
+    if place.emulator and (final or (plan.mode == "managed" and outcome.state == "cancelled")):
+        address = running(place.folder / EMULATOR)
+        if address:
+            end(address)
+
+
+def _run_driven(work: _Work) -> Outcome:
+    from cloudtune.search.start import make
+
+    plan, job = work.plan, work.job
+    study = plan.fitted.study
+    driver = Driver(
+        study,
+        make(study, plan.facts.seed, plan.facts.parents, max_trials=study.limits.max_trials),
+        run=job.run,
+        inbox=work.inbox,
+        record=work.record,
+        observe=work.observe,
+        say=work.say,
+        price=plan.facts.price_per_second,
+    )
+    driver.replay(work.events)
+    runner = registry.get(job.provider).runner(plan, work.place, work.emit, work.say)
+    try:
+        return driver.run(runner, spent=job.spent)
+    finally:
+        runner.close()
+
+
+def _run_managed(work: _Work) -> Outcome:
+    plan, job = work.plan, work.job
+    managed = ManagedJob(
+        plan,
+        inbox=work.inbox,
+        record=work.record,
+        observe=work.observe,
+        say=work.say,
+    )
+    managed.replay(work.events)
+    return managed.run(
+        registry.get(job.provider).client(plan, work.place),
+        job.job,
+        lambda name: work.ledger.name_job(job.run, job.provider, name),
+    )
