@@ -15,7 +15,8 @@ class Estimate:
     hour: float
     """One hour of one trial."""
     most: float | None
-    """More than this the job's limits do not allow; None where they allow any amount."""
+    """More than this the job's limits do not allow, with what runs when the budget is reached; None
+    where they allow any amount. How much less it will be depends on the script."""
     currency: str
     source: str
     """Where the price is from, and of which day."""
@@ -23,8 +24,8 @@ class Estimate:
     def __str__(self) -> str:
         hourly = f"{self.hour:.4g} {self.currency} for each hour of a trial ({self.source})"
         if self.most is None:
-            return f"{hourly}; no limit bounds the whole: give trial_timeout, timeout or max_cost"
-        return f"at most {self.most:.2f} {self.currency}: {hourly}"
+            return f"{hourly}; no limit bounds the whole: give timeout, or trial_timeout"
+        return f"0 to {self.most:.2f} {self.currency}: {hourly}"
 
 
 def estimate(limits: Limits, facts: Facts) -> Estimate | None:
@@ -38,12 +39,14 @@ def estimate(limits: Limits, facts: Facts) -> Estimate | None:
     if price is None or currency is None:
         return None
     bounds: list[float] = []
-    if limits.max_trials and limits.trial_timeout:
-        bounds.append(limits.max_trials * limits.trial_timeout * price)
+    longest: float | None = limits.trial_timeout or facts.own.get("longest_trial")
+    parallel = limits.parallel_trials or 1
+    if limits.max_trials and longest:
+        bounds.append(limits.max_trials * longest * price)
     if limits.timeout:
-        bounds.append(limits.timeout * (limits.parallel_trials or 1) * price)
-    if limits.max_cost and limits.max_cost.currency == currency:
-        bounds.append(limits.max_cost.amount)
+        bounds.append(limits.timeout * parallel * price)
+    if limits.max_cost and limits.max_cost.currency == currency and longest:
+        bounds.append(limits.max_cost.amount + parallel * longest * price)
     return Estimate(
         hour=price * 3600,
         most=min(bounds, default=None),

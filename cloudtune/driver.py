@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 
 from cloudtune.events import Ended, Event, JobState, Measured, Started, TrialState
 from cloudtune.objective import reaches_target, why_unmeasured
-from cloudtune.provider import Interrupted, TrialRunner
+from cloudtune.provider import Interrupted, Lost, TrialRunner
 from cloudtune.results import Trial, Trials
 from cloudtune.search.protocol import Strategy, Suggestion
 from cloudtune.study import Limits, Study
@@ -43,7 +43,7 @@ class Outcome:
     """Why, in words; empty when it simply came to its end."""
 
 
-Inbox = SimpleQueue[Measured | Ended | StopRequest]
+Inbox = SimpleQueue[Measured | Ended | Lost | StopRequest]
 """Where runners put what they saw and others what they want. Putting is safe in signal handlers."""
 
 
@@ -136,6 +136,8 @@ class Driver:
                     self._take_measurement(event, runner)
                 elif isinstance(event, Ended):
                     self._take_end(event, runner)
+                elif isinstance(event, Lost):
+                    return self._give_up(event)
                 elif event is not None:
                     if not event.now:
                         self._say(_STOPPING)
@@ -144,7 +146,9 @@ class Driver:
             self._write()
             self._show()
 
-    def _receive(self, runner: TrialRunner, end: float) -> Measured | Ended | StopRequest | None:
+    def _receive(
+        self, runner: TrialRunner, end: float
+    ) -> Measured | Ended | Lost | StopRequest | None:
         """Return the next event, or None once a deadline has passed and was dealt with."""
         due = min([end if self._outcome is None else math.inf, *self._running.values()])
         if time.monotonic() >= due:
@@ -171,6 +175,14 @@ class Driver:
             if waiting:
                 self._emit(*(Ended(n, now, "stopped_early", "not promoted") for n in waiting))
         return outcome
+
+    def _give_up(self, lost: Lost) -> Outcome:
+        """End the job; leave trials that may go on to a later process, which finds them again."""
+        if lost.go_on:
+            return Outcome("unknown", lost.reason)
+        now = time.time()
+        self._emit(*(Ended(number, now, "cancelled", lost.reason) for number in self._running))
+        return Outcome("failed", lost.reason)
 
     def _close_interrupted(self, runner: TrialRunner) -> None:
         """Follow or end the trials that an earlier process left running.

@@ -15,9 +15,10 @@ from cloudtune.events import Ended, Event, Measured
 from cloudtune.ledger import JobRecord, Ledger
 from cloudtune.managed import ManagedJob
 from cloudtune.planning import Plan, from_json
-from cloudtune.provider import Place
+from cloudtune.provider import Lost, Place
 from cloudtune.secrets import Mask
 
+_FINAL = frozenset({"completed", "failed", "cancelled"})
 EMULATOR = "emulator"
 """The folder, in that of a job, in which its emulator keeps its state."""
 
@@ -82,8 +83,10 @@ class _Work:
     ledger: Ledger
     place: Place
     mask: Mask
+    again: bool
+    """Whether an earlier process took the job up."""
 
-    def emit(self, event: Measured | Ended) -> None:
+    def emit(self, event: Measured | Ended | Lost) -> None:
         self.inbox.put(self.mask.end(event) if isinstance(event, Ended) else event)
 
     def say(self, text: str) -> None:
@@ -98,6 +101,12 @@ class _Work:
 
 def execute_job(job: JobRecord, inbox: Inbox, shown: Shown, where: Path) -> Outcome:
     """Run one job; a failure of its provider is its outcome and does not touch other jobs."""
+    if job.job is not None and job.state in _FINAL and job.plan["mode"] == "managed":
+        shown.message(
+            f"{job.provider}: the job {job.job} has ended there and cannot go on; a new run can "
+            f"build on it: warm_start: {{from: {job.run}}}"
+        )
+        return Outcome(job.state, job.reason)
     with Ledger(where) as ledger:
         before = ledger.last_event(job.run, job.provider)
         ledger.begin_job(job.run, job.provider)
@@ -111,7 +120,9 @@ def execute_job(job: JobRecord, inbox: Inbox, shown: Shown, where: Path) -> Outc
             place = place_of(plan, ledger)
             mask = secrets = Mask(plan.study)
             run_one = _run_driven if plan.mode == "driven" else _run_managed
-            outcome = run_one(_Work(plan, begun, events, inbox, shown, ledger, place, secrets))
+            again = job.begun is not None
+            work = _Work(plan, begun, events, inbox, shown, ledger, place, secrets, again)
+            outcome = run_one(work)
             _let_go(place, plan, outcome)
         except CloudtuneError as error:
             outcome = Outcome("failed", str(error))
@@ -178,6 +189,7 @@ def _run_managed(work: _Work) -> Outcome:
         record=work.record,
         observe=work.observe,
         say=work.say,
+        again=work.again,
     )
     managed.replay(work.events)
     return managed.run(

@@ -37,6 +37,7 @@ class ManagedJob:
         record: Callable[[Sequence[Event]], None],
         observe: Callable[[Event], None] = lambda _: None,
         say: Callable[[str], None] = lambda _: None,
+        again: bool = False,
     ) -> None:
         """Prepare to follow a job.
 
@@ -46,8 +47,10 @@ class ManagedJob:
             record: Writes events to the ledger; called before anything else sees them.
             observe: Is told each event after that, to show it.
             say: Is told what is worth a line.
+            again: Whether an earlier process took the job up, and may have made it.
         """
         self._plan = plan
+        self._may_be_there = again
         self._inbox = inbox
         self._record = record
         self._observe = observe
@@ -111,6 +114,11 @@ class ManagedJob:
         return self._unknown(f"the job {ref.id} may go on there")
 
     def _ended(self, status: JobStatus) -> Outcome:
+        """End the trials of which the service tells no end, and return how the job ended."""
+        now = time.time()
+        left = [trial.number for trial in self._trials.all() if trial.ended is None]
+        why = "the job has ended, and the service does not say how this trial did"
+        self._emit([Ended(number, now, "unknown", why) for number in left])
         if status.state == "cancelled" and self._budget_reached:
             return Outcome("completed", self._budget_reached)
         return Outcome(status.state, status.reason)
@@ -133,6 +141,8 @@ class ManagedJob:
         """
         unsure = False
         while not self._left_alone():
+            if self._wish and not self._may_be_there:
+                return Outcome("cancelled", self._wish.reason)
             self._trouble = None
             with self._noting_trouble():
                 found = client.find(self._plan.facts.job_name)
@@ -140,6 +150,7 @@ class ManagedJob:
                     return found
                 if self._wish:
                     return Outcome("cancelled", self._wish.reason)
+                self._may_be_there = True
                 try:
                     return client.submit(self._plan.request)
                 except ProviderError as error:
@@ -173,6 +184,8 @@ class ManagedJob:
         except Empty:
             return
         if isinstance(wanted, StopRequest):
+            if self._trouble and self._may_be_there and not wanted.now:
+                self._say("the job is stopped when its service answers; once more leaves it alone")
             self._wish = wanted
             self._given_up = self._given_up or wanted.now
 

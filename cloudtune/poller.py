@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 
 from cloudtune.errors import EmulatorEndedError, ProviderError
 from cloudtune.events import Ended, Measured, Started, TrialState
-from cloudtune.provider import Emit, Interrupted, Recovered, TrainingJob, TrainingJobs
+from cloudtune.provider import Emit, Interrupted, Lost, Recovered, TrainingJob, TrainingJobs
 from cloudtune.results import Measurement
 
 LONGEST_PAUSE = 300.0
@@ -79,7 +79,6 @@ class Poller:
         self._inbox: SimpleQueue[Started | _Stop | _Close] = SimpleQueue()
         self._waiting: dict[int, _Followed] = {}
         self._running: dict[int, _Followed] = {}
-        self._made_one = False
         self._closing = False
         self._due = 0.0
         """When to look next."""
@@ -87,7 +86,8 @@ class Poller:
         """Until when nothing is called, since the service could not be reached."""
         self._pause = 0.0
         self._trouble_since: float | None = None
-        self._broken: ProviderError | None = None
+        self._lost: Lost | None = None
+        self._made_one = False
         self._thread = threading.Thread(target=self._work, name="training-jobs", daemon=True)
 
     def name_of(self, number: int, start: int) -> str:
@@ -95,13 +95,7 @@ class Poller:
         return self._jobs.name_of(number, start)
 
     def start(self, started: Started) -> None:
-        """Start a trial, or start it again with more of its resource and what it had saved.
-
-        Raises:
-            ProviderError: If training jobs can be neither made nor followed any more.
-        """
-        if self._broken is not None:
-            raise self._broken
+        """Start a trial, or start it again with more of its resource and what it had saved."""
         self._inbox.put(started)
         self._begin()
 
@@ -128,6 +122,7 @@ class Poller:
             if not (job.stopping or job.state in {"cancelled", "unknown"}):
                 told = max(each.measured, len(job.measurements))
                 self._running[number] = _Followed(each.started, told)
+                self._made_one = True
         followed = frozenset(self._running)
         if followed:
             self._begin()
@@ -148,13 +143,14 @@ class Poller:
         try:
             while not self._closing:
                 self._take_wishes()
-                if not self._closing and time.monotonic() >= self._quiet_until:
+                quiet = self._lost is not None or time.monotonic() < self._quiet_until
+                if not (self._closing or quiet):
                     self._act()
-            self._stop_rest()
+            if self._lost is None:
+                self._stop_rest()
         finally:
             if not self._closing:  # a fault of ours: nobody shall wait for these trials for ever
-                self._broken = ProviderError(self._service, "cloudtune itself failed")
-                self._end_all("cloudtune itself failed")
+                self._lose("cloudtune itself failed", go_on=True)
 
     def _take_wishes(self) -> None:
         """Wait for wishes until something is due, and take note of them."""
@@ -170,6 +166,8 @@ class Poller:
     def _note(self, wish: Started | _Stop | _Close) -> None:
         if isinstance(wish, _Close):
             self._closing = True
+        elif self._lost:
+            return
         elif isinstance(wish, Started):
             self._waiting[wish.number] = _Followed(wish)
         elif job := self._running.get(wish.number) or self._waiting.get(wish.number):
@@ -194,9 +192,12 @@ class Poller:
         self._trouble_since = self._trouble_since or now
         lasted = now - self._trouble_since
         waits = bool(self._running) and lasted <= _LONGEST_TROUBLE
-        if isinstance(error, EmulatorEndedError) or not (error.retryable or waits):
-            self._broken = error
-            self._end_all(str(error))
+        if isinstance(error, EmulatorEndedError):
+            self._lose(str(error), go_on=False)
+            return
+        if not (error.retryable or waits):
+            tried = [job for job in self._waiting.values() if job.tried]
+            self._lose(str(error), go_on=bool(self._running or tried))
             return
         self._tell_user(f"{error}; it is asked again, less and less often")
         self._pause = min(max(self._jobs.poll_seconds, 2 * self._pause), LONGEST_PAUSE)
@@ -209,6 +210,8 @@ class Poller:
 
     def _make_waiting(self) -> None:
         for job in list(self._waiting.values()):
+            if self._lost:
+                return
             if job.stop:
                 self._withdraw(job)
             elif time.monotonic() >= job.not_before:
@@ -238,7 +241,7 @@ class Poller:
         try:
             self._jobs.create(job.started)
         except ProviderError as error:
-            if error.retryable or (error.of_caller and self._running):
+            if _of_all(error) or (error.of_caller and self._running):
                 raise
             if error.full and self._running:
                 self._tell_user(f"{error}; trials wait until others have ended")
@@ -246,8 +249,9 @@ class Poller:
                 job.not_before = time.monotonic() + 2 * self._jobs.poll_seconds
                 return
             if error.of_caller or not self._made_one:
-                self._broken = error
-            self._end(job, "failed", str(error))
+                self._lose(str(error), go_on=False)
+            else:
+                self._end(job, "failed", str(error))
         else:
             self._follow(job)
 
@@ -268,7 +272,7 @@ class Poller:
         try:
             self._jobs.stop(job.id)
         except ProviderError as error:
-            if error.retryable:
+            if _of_all(error):
                 raise
             words = f"{error}; it could not be stopped, and goes on at {self._service}"
             self._end(job, "failed", words)
@@ -329,12 +333,17 @@ class Poller:
             )
         self._emit(end)
 
-    def _end_all(self, why: str) -> None:
-        for job in list(self._waiting.values()):
-            self._end(job, "failed", why)
-        for job in list(self._running.values()):
-            words = f"{why}; the training job {job.id} may go on at {self._service}"
-            self._end(job, "failed", words)
+    def _lose(self, why: str, *, go_on: bool) -> None:
+        """Tell that nothing can be started or followed any more."""
+        if go_on:
+            why += (
+                f"; its training jobs may go on at {self._service}, and `cloudtune resume` finds "
+                "them again"
+            )
+        self._lost = Lost(why, go_on)
+        self._waiting.clear()
+        self._running.clear()
+        self._emit(self._lost)
 
     def _patiently(self, left: Sequence[Started]) -> Mapping[str, TrainingJob]:
         """Look at training jobs, waiting some time for an answer.
@@ -351,6 +360,11 @@ class Poller:
                     raise
                 self._tell_user(f"{error}; it is asked again")
                 time.sleep(self._jobs.poll_seconds)
+
+
+def _of_all(error: ProviderError) -> bool:
+    """Tell whether an error is about the service, and not about one training job."""
+    return error.retryable or isinstance(error, EmulatorEndedError)
 
 
 def _measured(number: int, measurement: Measurement) -> Measured:

@@ -24,7 +24,18 @@ if TYPE_CHECKING:
     from cloudtune.planning import Plan
 
 Json = dict[str, Any]
-Emit = Callable[[Measured | Ended], None]
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A runner can neither start trials nor follow those that run any more."""
+
+    reason: str
+    go_on: bool
+    """Whether trials may go on at the service; a later process then finds them again."""
+
+
+Emit = Callable[[Measured | Ended | Lost], None]
 """Takes what a runner saw; may be called from any thread."""
 
 
@@ -78,8 +89,9 @@ class Facts:
     own: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """What this provider looked up: account, bucket, image, interpreter. JSON data.
 
-    The core reads four of them, where they are known: ``price_per_second`` of one trial, its
-    ``currency`` and ``price_source``, and ``links``, where people look at the job, by mode.
+    The core reads some of them, where they are known: ``price_per_second`` of one trial, its
+    ``currency`` and ``price_source``, ``longest_trial``, the seconds after which the service itself
+    ends a trial, and ``links``, where people look at the job, by mode.
     """
 
     @property
@@ -205,8 +217,8 @@ class TrialRunner(Protocol):
     """Runs single trials; tells what they report and how they end to the `Emit` it was made with.
 
     Each start is followed by exactly one `Ended`, with ``completed`` or ``failed`` as the process
-    or the service sees it; what a stop means is the driver's to say. For a service's training jobs
-    there is one: `cloudtune.poller.Poller`.
+    or the service sees it, unless all are `Lost`; what a stop means is the driver's to say. For a
+    service's training jobs there is one: `cloudtune.poller.Poller`.
     """
 
     @property

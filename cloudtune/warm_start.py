@@ -35,7 +35,7 @@ def parent_jobs(study: Study, provider: str) -> list[str]:
     """Return what a provider calls the jobs that the study's warm start names.
 
     Those are the ones that it names itself, as ``sagemaker:NAME``, and the provider's own managed
-    jobs of runs of the ledger.
+    jobs of runs of the ledger. An emulated one is not among them: it is gone with its emulator.
 
     Raises:
         UsageError: If there is no such run.
@@ -50,7 +50,10 @@ def parent_jobs(study: Study, provider: str) -> list[str]:
             found += [
                 record.job
                 for record in ledger.run(name).jobs
-                if record.provider == provider and record.job and record.plan["mode"] == "managed"
+                if record.provider == provider
+                and record.job
+                and record.plan["mode"] == "managed"
+                and not record.emulated
             ]
     return found
 

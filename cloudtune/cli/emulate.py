@@ -38,10 +38,14 @@ def emulate(
     if module is None:
         raise UsageError(f"there is no emulator of {provider}")
     folder = state_folder() / "emulators" / provider
-    if process.running(folder):
-        raise UsageError(f"an emulator of {provider} runs already, in {folder}")
+    if other := process.running(folder):
+        raise UsageError(
+            f"an emulator of {provider} runs already, in {folder}; this ends it: kill {other.pid}"
+        )
+    if faults:
+        process.check_faults(provider, faults)
     words = [*process.options(speed, faults), *(["--port", str(port)] if port else [])]
-    address = process.start(provider, module, folder, words)
+    address = process.start(provider, module, folder, words, tied=True)
     try:
         if as_json:
             click.echo(json.dumps({"url": address.url, **address.environment}))

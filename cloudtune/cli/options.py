@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,9 +52,18 @@ emulate_option = click.option(
     is_flag=True,
     help="On the services' emulators on this machine: real scripts, no account, no cost.",
 )
+
+
+def _finite(_context: click.Context, _option: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter("give a number above 0")
+    return value
+
+
 speed_option = click.option(
     "--speed",
     type=click.FloatRange(min=0, min_open=True),
+    callback=_finite,
     metavar="N",
     help="Divide the emulated service's own delays by N; the script's time is never changed.",
 )

@@ -93,12 +93,16 @@ def run(
 
 def _emulation(plans: list[Plan], speed: float | None, faults: Path | None) -> list[str]:
     """Return the options of the emulators."""
-    from cloudtune.emulation.process import options
+    from cloudtune.emulation.process import check_faults, options
     from cloudtune.errors import UsageError
 
+    emulated = [plan.provider for plan in plans if plan.facts.emulated]
     words = options(speed, faults)
-    if words and not any(plan.facts.emulated for plan in plans):
+    if words and not emulated:
         raise UsageError("--speed and --faults are for emulated services: add --emulate")
+    if faults:
+        for provider in emulated:
+            check_faults(provider, faults)
     return words
 
 
@@ -356,11 +360,19 @@ def _harmless(line: str) -> str:
 @click.command()
 @run_argument
 def stop(run: str | None) -> None:
-    """End RUN gracefully; `cloudtune resume` goes on with it."""
+    """End RUN gracefully; what cloudtune drives can be gone on with by `cloudtune resume`."""
+    from cloudtune.runs import results
     from cloudtune.runs import stop as stop_run
 
     run_id = stop_run(run)
-    click.echo(f"asked run {run_id} to end; go on later with: cloudtune resume {run_id}")
+    managed = [job.provider for job in results(run_id) if job.mode == "managed"]
+    if managed:
+        click.echo(
+            f"asked run {run_id} to end; what {' and '.join(managed)} stops cannot go on, a new "
+            f"run can build on it: warm_start: {{from: {run_id}}}"
+        )
+    else:
+        click.echo(f"asked run {run_id} to end; go on later with: cloudtune resume {run_id}")
 
 
 @examples("cloudtune resume", "cloudtune resume k7f2 --set limits.max_trials=100")

@@ -5,6 +5,8 @@ It outlives whoever started it, so that a job goes on as at the service when clo
 
 from __future__ import annotations
 
+import fcntl
+import importlib
 import json
 import os
 import signal
@@ -16,11 +18,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloudtune.errors import MissingExtraError, ProviderError
+from cloudtune import registry
+from cloudtune.emulation.faults import read_plan
+from cloudtune.errors import MissingExtraError, ProviderError, UsageError
 from cloudtune.provider import Emulator
 
 ADDRESS = "address.json"
 """The file in an emulator's folder that says where it listens; only the owner may read it."""
+LOCK = "lock"
+"""The file in an emulator's folder that it holds while it runs."""
+TIED = "CLOUDTUNE_EMULATOR_TIED"
+"""The variable that lets an emulator end with the process that started it."""
 _OPTIONS = "options.json"
 _LOG = "emulator.log"
 _IDLE = 600
@@ -52,6 +60,19 @@ def options(speed: float | None, faults: Path | None) -> list[str]:
     return words if faults is None else [*words, "--faults", str(faults.absolute())]
 
 
+def check_faults(provider: str, faults: Path) -> None:
+    """Read a fault plan, to find out whether a provider's emulator would take it.
+
+    Raises:
+        UsageError: If the provider has no emulator.
+        StudyError: If something in the plan is wrong; every mistake with its line.
+    """
+    module = registry.get(provider).emulator
+    if module is None:
+        raise UsageError(f"there is no emulator of {provider}")
+    read_plan(faults, importlib.import_module(f"{module}.operations").OPERATIONS)
+
+
 def remember(folder: Path, options: Sequence[str]) -> None:
     """Note with which options the emulator of a job is to be started, whoever starts it.
 
@@ -67,13 +88,31 @@ def running(folder: Path) -> Address | None:
     """Return where the emulator of a folder listens, or None if none runs."""
     try:
         address = Address(**json.loads((folder / ADDRESS).read_bytes()))
-        os.kill(address.pid, 0)
     except (OSError, ValueError, TypeError):
         return None
-    return address
+    return address if _is_held(folder) else None
 
 
-def start(provider: str, module: str, folder: Path, options: Sequence[str] = ()) -> Address:
+def _is_held(folder: Path) -> bool:
+    """Tell whether an emulator holds its folder; a process of its number may be another one."""
+    try:
+        with (folder / LOCK).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def start(
+    provider: str,
+    module: str,
+    folder: Path,
+    options: Sequence[str] = (),
+    *,
+    tied: bool = False,
+) -> Address:
     """Start an emulator in the background and return when it listens.
 
     Args:
@@ -81,6 +120,7 @@ def start(provider: str, module: str, folder: Path, options: Sequence[str] = ())
         module: What is run as ``python -m``.
         folder: Where it keeps its state; made if need be.
         options: More words of its command line.
+        tied: Whether it ends when this process does, however that ends.
 
     Raises:
         MissingExtraError: If a package that it needs is not installed.
@@ -94,6 +134,7 @@ def start(provider: str, module: str, folder: Path, options: Sequence[str] = ())
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,  # it prints its key
             stderr=log,
+            env={**os.environ, **({TIED: str(os.getpid())} if tied else {})},
             start_new_session=True,
         )
     due = time.monotonic() + _PATIENCE

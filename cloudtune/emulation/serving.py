@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from cloudtune.emulation.process import ADDRESS
+from cloudtune.emulation.process import ADDRESS, LOCK, TIED
 from cloudtune.errors import UsageError
 
 if TYPE_CHECKING:
@@ -170,13 +170,14 @@ def _answer(start_response: StartResponse, status: str, kind: str, body: bytes) 
 
 def _wait(wanted: threading.Event, idle: float | None, door: _Door, emulation: Emulation) -> None:
     """Return when the emulator should end."""
+    tied = int(os.environ.pop(TIED, 0))
     while True:
         left = None if idle is None else door.last_used + idle - time.monotonic()
         if left is not None and left <= 0:
             if not emulation.busy():
                 return
             left = min(idle or 1.0, 1.0)
-        if wanted.wait(left):
+        if wanted.wait(1.0 if tied else left) or (tied and os.getppid() != tied):
             return
 
 
@@ -226,14 +227,19 @@ def _announce(folder: Path, url: str, key: str, environment: Mapping[str, str]) 
 @contextmanager
 def _only_one(folder: Path) -> Generator[None]:
     """Hold the folder against other emulators."""
-    file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(file)
-        raise UsageError(
-            f"another emulator works in {folder}; end it, or name another folder"
-        ) from None
+    file = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    due = time.monotonic() + 1  # whoever looks whether it is held holds it for a moment
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if time.monotonic() > due:
+                os.close(file)
+                raise UsageError(
+                    f"another emulator works in {folder}; end it, or name another folder"
+                ) from None
+            time.sleep(0.02)
     try:
         yield
     finally:

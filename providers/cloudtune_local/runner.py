@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
@@ -14,7 +14,7 @@ from cloudtune.execution import keeper
 from cloudtune.execution.metrics import BadMetrics, Reports, Steps
 from cloudtune.execution.process import Processes
 from cloudtune.execution.watch import ProcessSpec
-from cloudtune.provider import Emit, Interrupted, Json, Recovered
+from cloudtune.provider import Interrupted, Json, Recovered
 from cloudtune_local.contract import LocalContract, trial_folder
 
 
@@ -27,7 +27,9 @@ class LocalRunner:
 
     times_trials = False
 
-    def __init__(self, request: Json, run: str, folder: Path, emit: Emit) -> None:
+    def __init__(
+        self, request: Json, run: str, folder: Path, emit: Callable[[Measured | Ended], None]
+    ) -> None:
         """Prepare, and end what an earlier process of this run may have left.
 
         Args:

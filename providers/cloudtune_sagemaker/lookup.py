@@ -35,6 +35,8 @@ EMULATED = {
     "instance_type": "ml.m5.xlarge",
 }
 """What stands for what a study does not say, on the emulator."""
+LONGEST_TRIAL = 86_400
+"""Seconds of a training job where none are given (StoppingCondition, botocore 1.44.8 model)."""
 _ROLE = re.compile(r"arn:aws[a-z\-]*:iam::(\d{12}):role/.+")
 
 
@@ -75,6 +77,7 @@ def lookup(study: Study, settings: SageMakerSettings, facts: Facts) -> Mapping[s
         "price_per_second": price.amount * settings.instance_count / 3600 if price else None,
         "currency": price.currency if price else None,
         "price_source": price.source if price else None,
+        "longest_trial": LONGEST_TRIAL,
         "links": {
             "managed": link(region, facts.job_name),
             "driven": link(region, facts.job_name, driven=True),

@@ -56,21 +56,18 @@ def _cost(fitted: Fitted, mode: Mode, facts: Facts) -> Iterator[Finding | Note]:
         )
     else:
         parallel = fitted.study.limits.parallel_trials or 1
-        longest = fitted.study.limits.trial_timeout
-        late = (
-            f"by up to {longest * parallel * own['price_per_second']:.3g} {budget.currency}"
-            if longest
-            else "by what they cost, which trial_timeout would bound"
-        )
-        yield Note(
-            path,
-            f"costs count when a trial ends: what then runs may exceed the budget {late}",
-        )
+        longest = fitted.study.limits.trial_timeout or own["longest_trial"]
+        late = f"by up to {longest * parallel * own['price_per_second']:.3g} {budget.currency}"
         if mode == "managed":
             yield Note(
                 path,
-                "SageMaker keeps no budget: cloudtune watches it and stops the job, as long as it "
-                "runs itself",
+                "SageMaker keeps no budget: cloudtune counts what trials have cost so far and "
+                f"stops the job, while it runs itself; else trials may exceed it {late} and more",
+            )
+        else:
+            yield Note(
+                path,
+                f"costs count when a trial ends: what then runs may exceed the budget {late}",
             )
 
 

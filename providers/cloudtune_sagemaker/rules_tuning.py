@@ -179,7 +179,10 @@ def _warm_start(study: Study, facts: Facts) -> Iterator[Finding | Note]:
         return
     path = "warm_start.from"
     if not facts.parent_jobs:
-        reason = "SageMaker's tuner learns from its own tuning jobs, and none is named"
+        reason = (
+            "SageMaker's tuner learns from its own tuning jobs, and none that it still has is "
+            "named (an emulated one is gone with its emulator)"
+        )
         yield Finding("refused", path, reason)
     if len(facts.parent_jobs) > MOST_PARENTS:
         reason = f"{len(facts.parent_jobs)} jobs, and SageMaker takes at most {MOST_PARENTS}"

@@ -77,7 +77,10 @@ class TuningClient:
         """Return how the job and its trials stand."""
         described = self._described(job.id)
         if described is None:
-            raise AwsError(f"there is no tuning job {job.id} any more", code="ResourceNotFound")
+            gone = f"there is no tuning job {job.id} any more"
+            if self._waits(f"gone {job.id}"):
+                raise AwsError(gone, code="ResourceNotFound", retryable=True)
+            return JobStatus("failed", "", gone)
         self._read(described)
         word: str = described["HyperParameterTuningJobStatus"]
         state = response.JOB_STATES.get(word, "unknown")

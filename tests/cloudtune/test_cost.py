@@ -28,13 +28,18 @@ def most(own: dict[str, Any], **limits: Any) -> float | None:
         ({"timeout": "100s", "parallel_trials": 4}, 0.4),
         ({"max_trials": 10, "trial_timeout": "100s", "timeout": "100s"}, 0.1),
         ({"max_trials": 10}, None),
-        ({"max_trials": 10, "max_cost": "5 USD"}, 5.0),
+        ({"max_trials": 10, "max_cost": "5 USD"}, None),
+        ({"trial_timeout": "100s", "parallel_trials": 4, "max_cost": "5 USD"}, 5.4),
         ({"max_trials": 10, "max_cost": "5 EUR"}, None),
     ],
 )
 def test_the_tightest_limit_bounds_it(limits: dict[str, Any], wanted: float | None) -> None:
     found = most(PRICE, **limits)
     assert found == (wanted if wanted is None else pytest.approx(wanted))
+
+
+def test_the_services_own_end_of_a_trial_is_a_limit() -> None:
+    assert most({**PRICE, "longest_trial": 200}, max_trials=10) == pytest.approx(2.0)
 
 
 def test_an_unknown_price_is_unknown() -> None:

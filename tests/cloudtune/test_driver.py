@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import pytest
 
 from cloudtune.driver import Driver, Inbox, Outcome, StopRequest
 from cloudtune.events import Ended, Event, Measured, Started
-from cloudtune.provider import Interrupted, Recovered
+from cloudtune.provider import Interrupted, Lost, Recovered
 from cloudtune.results import Trials
 from cloudtune.search.protocol import Suggestion
 from cloudtune.study import Study
@@ -345,3 +345,57 @@ def test_the_budget_ends_the_job() -> None:
     outcome = driver.run(Runner(inbox, script))
     assert outcome == Outcome("completed", "the cost reached 3 USD")
     assert sum(isinstance(event, Started) for event in events) == 3
+
+
+@pytest.mark.parametrize(("go_on", "state"), [(True, "unknown"), (False, "failed")])
+def test_trials_that_cannot_be_followed_are_left_or_asked_again(*, go_on: bool, state: str) -> None:
+    of = study(limits={"max_trials": 4, "parallel_trials": 2})
+    inbox = Inbox()
+    events: list[Event] = []
+
+    class Losing(Runner):
+        def start(self, started: Started) -> None:
+            super().start(started)
+            if started.number == 2:
+                inbox.put(Lost("the line is dead", go_on))
+
+    def driver() -> Driver:
+        return Driver(of, Counting(), run="r", inbox=inbox, record=events.extend)
+
+    outcome = driver().run(Losing(inbox, hanging))
+    assert outcome == Outcome(cast("Any", state), "the line is dead")
+    assert states(of, events) == (["running"] * 2 if go_on else ["cancelled"] * 2)
+
+    later = driver()
+    later.replay(list(events))
+    later.run(Runner(inbox, scored(float)))
+    assert states(of, events) == ["cancelled"] * 2 + ["completed"] * 4
+    assert [e.replaces for e in events if isinstance(e, Started)] == [None, None, 1, 2, None, None]
+
+
+def test_each_start_has_the_name_that_the_service_will_give_it() -> None:
+    strategy = {"name": "hyperband", "resource": "epochs", "min": 1, "max": 3, "eta": 3}
+    of = study(strategy=strategy, limits={"max_trials": 3})
+    _, events, _ = drive(of, scored(float), strategy=Rungs())
+    started = [event for event in events if isinstance(event, Started)]
+    assert [(e.id, e.after_step) for e in started] == [("job-1-1", 0), ("job-1-2", 1)]
+
+
+class Rungs(Counting):
+    """One trial, taken up again once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._starts = 0
+
+    def tell(self, event: Event) -> None:
+        self._starts += isinstance(event, Started)
+
+    def ask(self, draw: int) -> Suggestion | Literal["wait", "done"]:
+        match self._starts:
+            case 0:
+                return Suggestion({"x": 1}, resource=1)
+            case 1:
+                return Suggestion({"x": 1}, resource=3, resumes=1)
+            case _:
+                return "done"

@@ -19,6 +19,7 @@ from cloudtune.errors import MissingExtraError, ProviderError
 from cloudtune.events import Ended, Event
 from cloudtune.managed import ManagedJob
 from cloudtune.planning import Plan, plan
+from cloudtune.provider import JobRef, JobStatus
 from cloudtune.study import Study
 from cloudtune.testing.features import PLAIN
 
@@ -65,6 +66,7 @@ def follow(
     inbox: Any = None,
     said: list[str] | None = None,
     env: Mapping[str, Any] | None = None,
+    client: Any = None,
 ) -> tuple[Outcome, list[Event], list[str]]:
     """Follow one job of two trials; return how it ended, its events and the names it was given."""
     made = planned(env=env)
@@ -78,7 +80,7 @@ def follow(
     for wish in wishes:
         inbox.put(wish)
     job = ManagedJob(made, inbox=inbox, record=record, say=([] if said is None else said).append)
-    return job.run(odd.OddClient(service), None, names.append), events, names
+    return job.run(client or odd.OddClient(service), None, names.append), events, names
 
 
 def busy(count: int) -> list[ProviderError]:
@@ -197,14 +199,37 @@ def test_a_stop_before_there_is_a_job_makes_none(service: Any) -> None:
     assert (service.dishes, names) == ({}, [])
 
 
-@pytest.mark.parametrize("call", ["find", "status"])
-def test_who_stops_twice_may_leave_a_service_that_is_out_of_reach(service: Any, call: str) -> None:
-    service.faults = {call: busy(1000), "stop": busy(1000)}
+def test_a_stop_while_the_service_is_out_of_reach_ends_what_was_never_sent(service: Any) -> None:
+    service.faults = {"find": busy(1_000)}
+    outcome, _, names = follow(service, STOP)
+    assert (outcome, names) == (Outcome("cancelled", "interrupted"), [])
+    assert "submit" not in service.calls
+
+
+def test_trials_whose_end_the_service_does_not_tell_end_with_the_job(service: Any) -> None:
+    class Forgetful(odd.OddClient):  # type: ignore[name-defined,misc]
+        looks = 0
+
+        def status(self, job: JobRef) -> JobStatus:
+            self.looks += 1
+            if self.looks == 1:
+                (first, *_) = super().status(job).trials
+                return JobStatus("running", "COOKING", trials=[replace(first, state="running")])
+            return JobStatus("failed", "BURNT DOWN", "there was a fire")
+
+    outcome, events, _ = follow(service, client=Forgetful(service))
+    assert outcome == Outcome("failed", "there was a fire")
+    (end,) = [event for event in events if isinstance(event, Ended)]
+    assert (end.number, end.state) == (1, "unknown")
+
+
+def test_who_stops_twice_may_leave_a_service_that_is_out_of_reach(service: Any) -> None:
+    service.faults = {"status": busy(1000), "stop": busy(1000)}
     outcome, _, _ = follow(service, STOP, STOP_NOW)
     assert outcome.state == "unknown"
     assert "the line is busy" in outcome.reason
     assert "cloudtune resume" in outcome.reason
-    assert len(service.faults[call]) > 990
+    assert len(service.faults["status"]) > 990
 
 
 def test_pauses_grow_up_to_a_bound_and_shrink_again(

@@ -13,7 +13,7 @@ from cloudtune import poller
 from cloudtune.errors import EmulatorEndedError, ProviderError
 from cloudtune.events import Ended, Measured, Started
 from cloudtune.poller import Poller
-from cloudtune.provider import Interrupted, TrainingJob
+from cloudtune.provider import Interrupted, Lost, TrainingJob
 from cloudtune.results import Measurement
 
 BUSY = ProviderError("far", "the line is busy", retryable=True)
@@ -72,7 +72,7 @@ class Scene:
     def __init__(self) -> None:
         self.far = FarJobs()
         self.said: list[str] = []
-        self._told: SimpleQueue[Measured | Ended] = SimpleQueue()
+        self._told: SimpleQueue[Measured | Ended | Lost] = SimpleQueue()
         self.runner = self.another()
 
     def another(self) -> Poller:
@@ -96,6 +96,11 @@ class Scene:
             event = self._told.get(timeout=20)
             if isinstance(event, Ended):
                 return event
+
+    def lost(self) -> Lost:
+        event = self._told.get(timeout=20)
+        assert isinstance(event, Lost)
+        return event
 
     def silent(self) -> bool:
         try:
@@ -160,16 +165,28 @@ def test_an_expired_sign_in_waits_while_jobs_run(
     monkeypatch.setattr(poller, "_LONGEST_TROUBLE", 0.05)
     scene.start(2)
     scene.made(2)
-    assert "job-2-1 may go on at far" in scene.ended().reason
-    with pytest.raises(ProviderError, match="expired"):
-        scene.start(3)
+    lost = scene.lost()
+    assert lost.go_on
+    assert "the sign-in has expired; its training jobs may go on at far" in lost.reason
+    scene.start(3)
+    scene.runner.close()
+    assert scene.far.jobs.keys() == {"job-1-1", "job-2-1"}
+    assert "stop" not in scene.far.calls
 
 
 def test_an_emulator_that_is_gone_is_not_waited_for(scene: Scene) -> None:
     scene.start(1)
     scene.made(1)
     scene.far.faults = {"look": [EmulatorEndedError("far", "the emulator has ended")]}
-    assert "the emulator has ended" in scene.ended().reason
+    assert scene.lost() == Lost("far: the emulator has ended", go_on=False)
+
+
+def test_where_the_first_job_is_refused_no_other_is_made(scene: Scene) -> None:
+    scene.far.faults = {"create": [ProviderError("far", "no such machine")]}
+    scene.start(1, 2, 3)
+    assert scene.lost() == Lost("far: no such machine", go_on=False)
+    assert scene.silent()
+    assert scene.far.calls.count("create") == 1
 
 
 def test_a_stop_is_a_completed_job_for_us_and_a_failure_by_others(scene: Scene) -> None:

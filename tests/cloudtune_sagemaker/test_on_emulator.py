@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -16,6 +17,8 @@ import pytest
 
 from cloudtune import jobs, registry, runs
 from cloudtune.emulation import process
+from cloudtune.errors import UnsupportedError
+from cloudtune.ledger import Ledger, state_folder
 from cloudtune.planning import plan
 from cloudtune.results import StudyResult
 from cloudtune.study import Study
@@ -194,6 +197,46 @@ def test_a_trial_that_was_never_made_is_asked_again(desk: Desk) -> None:
     assert second.replaces == 1
     assert second.parameters == first.parameters
     assert len(desk.training_jobs(run)) == 2
+
+
+def test_a_managed_run_that_has_ended_stays_as_it_ended(desk: Desk) -> None:
+    run = desk.run("managed", "print('[cloudtune] metric accuracy = 1.0;')")
+    first = desk.finish(run)
+    assert first.state == "completed"
+    assert desk.finish(run) == first
+
+
+@BOTH
+def test_a_run_whose_emulator_was_killed_can_be_brought_to_an_end(desk: Desk, mode: str) -> None:
+    run = desk.run(mode)
+    with Ledger(state_folder()) as ledger:
+        folder = jobs.job_folder(ledger, run, "sagemaker") / jobs.EMULATOR
+
+    def kill() -> None:
+        while not (desk.training_jobs(run) and (address := process.running(folder))):
+            time.sleep(0.02)
+        os.kill(address.pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    desk.finish(run)
+    killer.join()
+    result = desk.finish(run)
+    if mode == "driven":
+        assert [t.state for t in result.trials].count("completed") == 4
+        assert {t.state for t in result.trials} <= {"completed", "cancelled"}
+    else:
+        assert (result.state, "any more" in result.reason) == ("failed", True)
+        assert not {"running", "pending"} & {t.state for t in result.trials}
+
+
+def test_the_trials_of_an_emulated_run_are_learned_from_in_driven_mode_alone(desk: Desk) -> None:
+    parent = desk.run("managed", "print('[cloudtune] metric accuracy = 1.0;')")
+    assert desk.finish(parent).state == "completed"
+    over: dict[str, Any] = {"warm_start": {"from": [parent]}, "strategy": "bayesian"}
+    with pytest.raises(UnsupportedError, match=r"warm_start\.from.*gone with its emulator"):
+        desk.run("managed", **over)
+    assert desk.finish(desk.run("driven", **over)).state == "completed"
 
 
 @BOTH

@@ -322,8 +322,11 @@ def test_trials_that_our_stop_ended_were_not_stopped_early(tmp_path: Path) -> No
 def test_a_job_that_is_gone_is_told(scene: Scene) -> None:
     job = scene.begin()
     scene.aws.tuning = None
-    with pytest.raises(AwsError, match="any more"):
-        scene.client.status(job)
+    for _ in range(3):
+        with pytest.raises(AwsError, match="any more") as told:
+            scene.client.status(job)
+        assert told.value.retryable
+    assert scene.client.status(job).state == "failed"
 
 
 def test_a_trial_that_ended_nobody_knows_how_ends_once_as_unknown(tmp_path: Path) -> None:

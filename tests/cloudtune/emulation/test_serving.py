@@ -2,15 +2,19 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+
+from cloudtune.emulation import process
 
 SERVICE = """
     import sys
@@ -146,6 +150,38 @@ def test_a_folder_that_is_in_use_is_refused(start: Callable[..., Served]) -> Non
     second = start()
     assert second.process.wait(60) == 1
     assert first.process.poll() is None
+
+
+def test_a_process_that_has_its_number_is_not_taken_for_it(
+    start: Callable[..., Served], tmp_path: Path
+) -> None:
+    served = start()
+    served.address()
+    assert process.running(tmp_path / "state") is not None
+    file = tmp_path / "state" / process.ADDRESS
+    told = json.loads(file.read_text())
+    served.end()
+    file.write_text(json.dumps({**told, "pid": os.getpid()}))
+    assert process.running(tmp_path / "state") is None
+
+
+def test_it_ends_with_who_started_it_if_it_is_tied(tmp_path: Path) -> None:
+    code = textwrap.dedent(SERVICE).replace("sys.argv[1]", "sys.argv[2]")
+    (tmp_path / "small.py").write_text(code.replace("len(sys.argv) > 2", "False"))
+    starts = f"""
+        from pathlib import Path
+        from cloudtune.emulation import process
+        process.start("small", "small", Path({str(tmp_path / "state")!r}), tied=True)
+        import os
+        os.kill(os.getpid(), 9)
+    """
+    words = [sys.executable, "-c", textwrap.dedent(starts)]
+    subprocess.run(words, cwd=tmp_path, check=False, timeout=60)
+    due = time.monotonic() + 30
+    while process.running(tmp_path / "state") is not None:
+        assert time.monotonic() < due
+        time.sleep(0.05)
+    assert (tmp_path / "state" / "closed").exists()
 
 
 def test_a_folder_is_free_again_when_its_emulator_was_killed(start: Callable[..., Served]) -> None:
