@@ -24,8 +24,11 @@ from cloudtune.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from cloudtune.ledger import Ledger, RunRecord
+    from collections.abc import Iterator
+
+    from cloudtune.ledger import JobRecord, Ledger, RunRecord
     from cloudtune.planning import Plan
+    from cloudtune.results import Trial
 
 
 @examples(
@@ -195,8 +198,13 @@ def status(run: str | None, as_json: bool) -> None:
         click.echo("[]" if as_json else "no runs yet; `cloudtune run STUDY` starts one")
         return
     with ledger:
-        records = ledger.runs() if run is None else [ledger.run(run)]
-        rows = [_status(ledger, record) for record in records]
+        rows = [
+            _status(ledger, each) for each in (ledger.ids() if run is None else [ledger.find(run)])
+        ]
+        unknown = ledger.unknown()
+    if unknown:
+        told = f"in {ledger.folder / 'runs'}, of which the ledger knows nothing"
+        click.echo(f"note: there are folders of runs {told}: {', '.join(unknown)}", err=True)
     if as_json:
         click.echo(json.dumps(rows))
         return
@@ -213,31 +221,18 @@ def _shown(key: str, value: Any) -> Any:
     return value
 
 
-def _status(ledger: Ledger, record: RunRecord) -> dict[str, Any]:
+def _status(ledger: Ledger, run: str) -> dict[str, Any]:
     """Return how a run stands as plain data; a run that nobody holds is not running."""
+    from cloudtune.errors import LedgerError
     from cloudtune.holding import holder
-    from cloudtune.reporting.describe import state_counts
-    from cloudtune.results import result_of
 
-    found = [
-        result_of(record, job, (event for _, event in ledger.events(record.id, job.provider)))
-        for job in record.jobs
-    ]
-    held = holder(ledger.run_folder(record.id)) is not None
-    jobs: list[dict[str, Any]] = []
-    for result in found:
-        state = result.state
-        word = "interrupted" if state in {"running", "pending"} and not held else state
-        jobs.append(
-            {
-                "provider": result.provider,
-                "mode": result.mode,
-                "state": word,
-                "reason": result.reason,
-                "trials": state_counts(result.trials),
-                "best": list(result.best.objective or ()) if result.best else None,
-            }
-        )
+    held = holder(ledger.run_folder(run)) is not None
+    try:
+        record = ledger.run(run)
+        jobs = [_job_status(ledger, record, job, held=held) for job in record.jobs]
+    except LedgerError as error:
+        click.echo(str(error), err=True)
+        return {"run": run, "state": "damaged", "jobs": []}
     counts: dict[str, int] = {}
     for job in jobs:
         for state, count in job["trials"].items():
@@ -252,6 +247,34 @@ def _status(ledger: Ledger, record: RunRecord) -> dict[str, Any]:
         "trials": counts,
         "best": best[0] if len(best) == 1 else None,
         "jobs": jobs,
+    }
+
+
+def _job_status(
+    ledger: Ledger, record: RunRecord, job: JobRecord, *, held: bool
+) -> dict[str, Any]:
+    from cloudtune.results import best
+    from cloudtune.runs import found_by
+    from cloudtune.study import Study
+
+    result, trials = found_by(ledger, record, job)
+    goals = [objective.goal for objective in Study.model_validate(result.study).objectives]
+    counts: dict[str, int] = {}
+
+    def counted() -> Iterator[Trial]:
+        for trial in trials:
+            counts[trial.state] = counts.get(trial.state, 0) + 1
+            yield trial
+
+    top = best(counted(), goals[0] if len(goals) == 1 else "")
+    left_off = result.state in {"running", "pending"} and not held
+    return {
+        "provider": result.provider,
+        "mode": result.mode,
+        "state": "interrupted" if left_off else result.state,
+        "reason": result.reason,
+        "trials": counts,
+        "best": list(top.objective or ()) if top and len(goals) == 1 else None,
     }
 
 
