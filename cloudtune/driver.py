@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 
 from cloudtune.events import Ended, Event, JobState, Measured, Started, TrialState
 from cloudtune.provider import TrialRunner
-from cloudtune.results import Trial, Trials
+from cloudtune.results import Trial, Trials, seconds_between
 from cloudtune.search.protocol import Strategy, Suggestion
 from cloudtune.study import Limits, Study
 
@@ -266,7 +266,7 @@ class Driver:
         start = self._starts.pop(event.number, None)
         if start is None:
             return
-        took = event.time - start.time
+        took = seconds_between(start.time, event)
         self._used[event.number] = self._used.get(event.number, 0.0) + took
         billed = took if event.billed_seconds is None else event.billed_seconds
         self._spent += billed * (self._price or 0.0)

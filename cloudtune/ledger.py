@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import sqlite3
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from cloudtune.errors import LedgerError, UsageError
-from cloudtune.events import KINDS, Event, JobState
+from cloudtune.events import Event, JobState
 from cloudtune.ledger_file import (
     choose_journal,
     connect,
@@ -27,50 +25,19 @@ from cloudtune.ledger_file import (
     translated,
 )
 from cloudtune.ledger_schema import prepare, run_folders
+from cloudtune.records import (
+    JOB_COLUMNS,
+    RUN_COLUMNS,
+    RunRecord,
+    event_row,
+    events_of,
+    job_row,
+    record_of,
+    run_row,
+)
 
-_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 _AT_ONCE = 500
 """Events that are read, and made sense of, at one time."""
-
-
-@dataclass(frozen=True)
-class JobRecord:
-    """One job of a run as the ledger has it; times are epoch seconds."""
-
-    run: str
-    provider: str
-    plan: dict[str, Any]
-    state: JobState
-    reason: str
-    job: str | None
-    """What the service calls the job, once it has it."""
-    emulated: bool
-    started: float | None = None
-    begun: float | None = None
-    """When the process that runs it now, or ran it last, took it up."""
-    spent: float = 0.0
-    """Seconds that it ran in the processes before that one."""
-    ended: float | None = None
-
-
-@dataclass(frozen=True)
-class RunRecord:
-    """One run as the ledger has it."""
-
-    id: str
-    created: float
-    name: str
-    study: dict[str, Any]
-    file: str | None
-    base: str
-    jobs: tuple[JobRecord, ...]
-    overrides: tuple[str, ...] | None = ()
-    """The ``PATH=VALUE`` words with which the study was read from its file; None if it was not."""
-
-
-def new_run_id() -> str:
-    """Return a short random id that is easy to read aloud and to type."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(8))
 
 
 def state_folder(start: Path | None = None) -> Path:
@@ -192,37 +159,13 @@ class Ledger:
                     f"run {record.id} exists: this plan was run before; "
                     f"`cloudtune resume {record.id}` goes on with it"
                 )
-            self._db.execute(
-                "INSERT INTO runs (id, created, name, study, file, base, overrides) "
-                "VALUES (?,?,?,?,?,?,?)",
-                (
-                    record.id,
-                    record.created,
-                    record.name,
-                    json.dumps(record.study),
-                    record.file,
-                    record.base,
-                    json.dumps(record.overrides),
-                ),
-            )
+            self._insert("runs", RUN_COLUMNS, run_row(record))
             for job in record.jobs:
-                self._db.execute(
-                    "INSERT INTO jobs (run, provider, plan, state, reason, job, emulated, started, "
-                    "begun, spent, ended) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
-                    (
-                        job.run,
-                        job.provider,
-                        json.dumps(job.plan),
-                        job.state,
-                        job.reason,
-                        job.job,
-                        job.emulated,
-                        job.started,
-                        job.begun,
-                        job.spent,
-                        job.ended,
-                    ),
-                )
+                self._insert("jobs", JOB_COLUMNS, job_row(job))
+
+    def _insert(self, table: str, columns: Sequence[str], row: Sequence[Any]) -> None:
+        marks = ",".join("?" * len(columns))
+        self._db.execute(f"INSERT INTO {table} ({','.join(columns)}) VALUES ({marks})", row)  # noqa: S608 - names of ours
 
     def has(self, run: str) -> bool:
         """Tell whether there is a run with exactly this id."""
@@ -259,10 +202,6 @@ class Ledger:
             raise UsageError(f"{prefix!r} fits several runs: {', '.join(fitting)}")
         return fitting[0]
 
-    def runs(self) -> list[RunRecord]:
-        """Return all runs, the newest first."""
-        return [self._record(run) for run in self.ids()]
-
     def run(self, prefix: str | None = None) -> RunRecord:
         """Return the run with this id or unique start of an id; the latest when left out.
 
@@ -273,46 +212,18 @@ class Ledger:
         return self._record(self.find(prefix))
 
     def _record(self, run: str) -> RunRecord:
-        rows = self._execute(
-            "SELECT created, name, study, file, base, overrides FROM runs WHERE id=?", run
-        )
-        jobs = self._execute(
-            "SELECT provider, plan, state, reason, job, emulated, started, begun, spent, ended "
-            "FROM jobs WHERE run=? ORDER BY rowid",
-            run,
-        )
-        if not rows or not jobs:
+        (row,) = self._select("runs", RUN_COLUMNS, "id", run) or [None]
+        jobs = self._select("jobs", JOB_COLUMNS, "run", run)
+        if row is None or not jobs:
             raise self.damaged(run, "a part of its record is gone")
-        created, name, study, file, base, overrides = rows[0]
-        words = self._decoded(run, overrides)
-        return RunRecord(
-            id=run,
-            created=created,
-            name=name,
-            study=self._decoded(run, study),
-            file=file,
-            base=base,
-            overrides=None if words is None else tuple(words),
-            jobs=tuple(
-                JobRecord(
-                    run,
-                    row[0],
-                    self._decoded(run, row[1]),
-                    row[2],
-                    row[3],
-                    row[4],
-                    bool(row[5]),
-                    *row[6:],
-                )
-                for row in jobs
-            ),
-        )
-
-    def _decoded(self, run: str, text: str) -> Any:
         try:
-            return json.loads(text)
+            return record_of(row, jobs)
         except (TypeError, ValueError) as error:
-            raise self.damaged(run, f"{str(text)[:30]!r} is no JSON") from error
+            raise self.damaged(run, f"its record cannot be read ({error})") from error
+
+    def _select(self, table: str, columns: Sequence[str], key: str, run: str) -> list[Any]:
+        names = ",".join(columns)
+        return self._execute(f"SELECT {names} FROM {table} WHERE {key}=? ORDER BY rowid", run)  # noqa: S608 - names of ours
 
     def damaged(self, run: str, what: str) -> LedgerError:
         """Return what is raised where something that the ledger holds of a run makes no sense."""
@@ -342,18 +253,25 @@ class Ledger:
                 )
 
     def begin_job(self, run: str, provider: str) -> None:
-        """Note that this process starts a job or goes on with it; on disk when this returns."""
+        """Note that this process starts a job or goes on with it; on disk when this returns.
+
+        Raises:
+            LedgerError: If the last event of the job is damaged.
+        """
         now = time.time()
+        last = self._last_event_time(run, provider)
         with self._transaction(durable=True):
             self._db.execute(
                 "UPDATE jobs SET state='running', reason='', "
-                "spent=spent + coalesce(ran, max(0, coalesce("
-                " coalesce(ended, (SELECT max(json_extract(body, '$.time')) FROM events"
-                " WHERE events.run=jobs.run AND events.provider=jobs.provider)) - begun, 0))), "
+                "spent=spent + coalesce(ran, max(0, coalesce(coalesce(ended, ?) - begun, 0))), "
                 "started=coalesce(started, ?), begun=?, ended=NULL, ran=NULL "
                 "WHERE run=? AND provider=?",
-                (now, now, run, provider),
+                (last, now, now, run, provider),
             )
+
+    def _last_event_time(self, run: str, provider: str) -> float | None:
+        last = self.last_event(run, provider)
+        return next((event.time for _, event in self.events(run, provider, last - 1)), None)
 
     def name_job(self, run: str, provider: str, job: str) -> None:
         """Note what the service calls the job; on disk when this returns."""
@@ -401,10 +319,10 @@ class Ledger:
         if job not in self._last:
             self._last[job] = self.last_event(run, provider)
         rows = [
-            (*job, seq, type(event).__name__.lower(), json.dumps(vars(event)))
+            (*job, seq, *event_row(event))
             for seq, event in enumerate(events, start=self._last[job] + 1)
         ]
-        insert = "INSERT INTO events VALUES (?,?,?,?,?)"
+        insert = "INSERT INTO events (run, provider, seq, number, kind, body) VALUES (?,?,?,?,?,?)"
         if len(rows) == 1:
             self._execute(insert, *rows[0])
         else:
@@ -433,7 +351,7 @@ class Ledger:
             LedgerError: If one is missing or damaged.
         """
         count = last = 0
-        for seq, event in self._read(run, provider, 0, "json_extract(body, '$.number'), seq"):
+        for seq, event in self._read(run, provider, 0, "number, seq"):
             count, last = count + 1, max(last, seq)
             yield event
         if count != last:
@@ -447,17 +365,11 @@ class Ledger:
                 (run, provider, after),
             )
             while some := rows.fetchmany(_AT_ONCE):
-                yield from self._events(run, some)
-
-    def _events(self, run: str, rows: Sequence[tuple[int, str, str]]) -> list[tuple[int, Event]]:
-        """Decode many events at one time: that is quicker, and equal keys become one object."""
-        try:
-            bodies = json.loads(f"[{','.join([body for _, _, body in rows])}]")
-            return [(row[0], KINDS[row[1]](**body)) for row, body in zip(rows, bodies, strict=True)]
-        except (KeyError, TypeError, ValueError) as error:
-            if len(rows) > 1:
-                return [event for row in rows for event in self._events(run, [row])]
-            raise self.damaged(run, f"event {rows[0][0]} cannot be read ({error})") from error
+                try:
+                    found = events_of(some)
+                except ValueError as error:
+                    raise self.damaged(run, f"on {provider}, {error}") from error
+                yield from found
 
     def remove(self, run: str) -> None:
         """Forget a run; its files stay."""

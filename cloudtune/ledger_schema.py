@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -11,6 +12,7 @@ from cloudtune.errors import LedgerError
 from cloudtune.ledger_file import connect, transaction
 
 VERSION = 2
+_BY_TRIAL = "CREATE INDEX events_by_trial ON events (run, provider, number)"
 _TABLES = (
     """
     CREATE TABLE runs (
@@ -28,10 +30,12 @@ _TABLES = (
     """,
     """
     CREATE TABLE events (
-        run TEXT NOT NULL, provider TEXT NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL,
-        body TEXT NOT NULL, PRIMARY KEY (run, provider, seq)
+        run TEXT NOT NULL, provider TEXT NOT NULL, seq INTEGER NOT NULL,
+        number INTEGER NOT NULL DEFAULT 0, kind TEXT NOT NULL, body TEXT NOT NULL,
+        PRIMARY KEY (run, provider, seq)
     ) STRICT, WITHOUT ROWID
     """,
+    _BY_TRIAL,
 )
 
 
@@ -102,11 +106,23 @@ def _keep_copy(path: Path, version: int) -> None:
 
 
 def _to_version_2(db: sqlite3.Connection) -> None:
-    """Add what a run was started with, and how long the last process ran a job."""
+    """Add what a run was started with, how long a process ran a job, and whose an event is."""
     columns = {str(row[1]) for row in db.execute("PRAGMA table_info(runs)")}
     if "overrides" not in columns:
         db.execute("ALTER TABLE runs ADD COLUMN overrides TEXT NOT NULL DEFAULT 'null'")
     db.execute("ALTER TABLE jobs ADD COLUMN ran REAL")
+    db.execute("ALTER TABLE events ADD COLUMN number INTEGER NOT NULL DEFAULT 0")
+    db.create_function("number_of", 1, _number_of, deterministic=True)
+    db.execute("UPDATE events SET number=number_of(body)")
+    db.execute(_BY_TRIAL)
+
+
+def _number_of(body: str) -> int:
+    """Return the trial of an event; 0 for a damaged one, which is refused where it is read."""
+    try:
+        return int(json.loads(body)["number"])
+    except (KeyError, TypeError, ValueError):
+        return 0
 
 
 _MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _to_version_2}

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, is_dataclass, replace
-from itertools import groupby
-from typing import TYPE_CHECKING, Any, Literal, cast
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from cloudtune.capabilities import Finding, Mode
 from cloudtune.events import Ended, Event, JobState, Measured, Started, TrialState
 from cloudtune.objective import complete, selected
 from cloudtune.space import Value
 from cloudtune.study import Objective, Study
-
-if TYPE_CHECKING:
-    from cloudtune.ledger import JobRecord, RunRecord
 
 FORMAT: Literal["cloudtune.results/v1"] = "cloudtune.results/v1"
 
@@ -121,6 +115,8 @@ class StudyResult:
 
     def to_json(self) -> str:
         """Return the result as one JSON text; numbers that are not finite become text."""
+        from cloudtune.result_text import json_parts
+
         return "".join(json_parts(self, self.trials))
 
     @staticmethod
@@ -309,102 +305,3 @@ def seconds_between(begun: float | None, end: Ended) -> float:
 
 def _sum(left: float | None, right: float | None) -> float | None:
     return left if right is None else (left or 0.0) + right
-
-
-def json_parts(result: StudyResult, trials: Iterable[Trial]) -> Iterator[str]:
-    """Yield the parts of one JSON text: a result with these trials in place of its own."""
-    head = {name: value for name, value in _plain(result).items() if name != "trials"}
-    yield f'{_encoded(head)[:-1]}, "trials": ['
-    for place, trial in enumerate(trials):
-        yield f"{',' if place else ''}\n{_encoded(trial)}"
-    yield "]}"
-
-
-def trial_line(result: StudyResult, trial: Trial) -> str:
-    """Return one JSON line: all that is known of a trial, and the job that it belongs to."""
-    job = {"run": result.run, "provider": result.provider, "emulated": result.emulated}
-    return _encoded(job | _plain(trial))
-
-
-def _plain(value: Any) -> dict[str, Any]:
-    """Return a dataclass without what is not known, or a mapping, as what JSON knows."""
-    if isinstance(value, Mapping):
-        return dict(cast("Mapping[str, Any]", value))
-    named = ((name, getattr(value, name)) for name in value.__dataclass_fields__)
-    return {name: held for name, held in named if held is not None}
-
-
-_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=_plain)
-
-
-def _encoded(value: Any) -> str:
-    try:
-        return _ENCODER.encode(value)
-    except ValueError:  # a number that is not finite
-        return _ENCODER.encode(_finite(value))
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        if math.isfinite(value):
-            return value
-        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
-    if isinstance(value, list | tuple):
-        return [_finite(each) for each in cast("Sequence[Any]", value)]
-    if isinstance(value, Mapping) or is_dataclass(value):
-        return {name: _finite(held) for name, held in _plain(value).items()}
-    return value
-
-
-def result_of(record: RunRecord, job: JobRecord, trials: Iterable[Trial] = ()) -> StudyResult:
-    """Return what a job found, from what the ledger holds and with these trials."""
-    plan = job.plan
-    study = Study.model_validate(record.study)
-    return StudyResult(
-        run=record.id,
-        provider=job.provider,
-        mode=plan["mode"],
-        emulated=job.emulated,
-        state=job.state,
-        reason=job.reason,
-        study=record.study,
-        study_hash=study.fingerprint(),
-        source_hash=plan["facts"]["source_hash"],
-        seed=plan["facts"]["seed"],
-        job=job.job,
-        findings=tuple(Finding(**finding) for finding in plan["findings"]),
-        trials=tuple(trials),
-        link=None if job.emulated else plan["facts"]["own"].get("links", {}).get(plan["mode"]),
-        created=record.created,
-        started=job.started,
-        ended=job.ended,
-    )
-
-
-def trials_of(record: RunRecord, job: JobRecord, by_trial: Iterable[Event]) -> Iterator[Trial]:
-    """Yield the trials that a job ran so far, one after another, so that few are held at a time.
-
-    Args:
-        record: The run.
-        job: The job.
-        by_trial: Its events in order of their trials' numbers.
-    """
-    study = Study.model_validate(record.study)
-    prices = _prices(job)
-    for number, events in groupby(by_trial, key=lambda event: event.number):
-        trials = Trials(study, record.id)
-        for event in events:
-            trials.tell(event)
-        yield _priced(trials.get(number), prices)
-
-
-def _prices(job: JobRecord) -> Mapping[str, Any]:
-    return {} if job.emulated else job.plan["facts"]["own"]
-
-
-def _priced(trial: Trial, own: Mapping[str, Any]) -> Trial:
-    price, currency = own.get("price_per_second"), own.get("currency")
-    seconds = trial.seconds if trial.billed_seconds is None else trial.billed_seconds
-    if price is None or currency is None or seconds is None:
-        return trial
-    return replace(trial, cost=Cost(seconds * price, currency, "estimated"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,12 +20,14 @@ from cloudtune.driver import Driver, Inbox, Outcome, StopRequest
 from cloudtune.emulation.process import end, of_job, remember, running
 from cloudtune.errors import CloudtuneError, UsageError
 from cloudtune.events import Event
+from cloudtune.found import found
 from cloudtune.holding import ask_to_stop, hold
-from cloudtune.ledger import JobRecord, Ledger, RunRecord, state_folder
+from cloudtune.ledger import Ledger, state_folder
 from cloudtune.managed import ManagedJob
 from cloudtune.planning import Plan, from_json, plan_from_facts
 from cloudtune.provider import Place
-from cloudtune.results import StudyResult, Trial, result_of, trials_of
+from cloudtune.records import JobRecord, RunRecord
+from cloudtune.results import StudyResult
 
 EMULATOR = "emulator"
 """The folder, in that of a job, in which its emulator keeps its state."""
@@ -239,6 +241,7 @@ def _execute_job(job: JobRecord, inbox: Inbox, shown: _Shown, where: Path) -> Ou
     with Ledger(where) as ledger:
         before = ledger.last_event(job.run, job.provider)
         ledger.begin_job(job.run, job.provider)
+        clock = time.monotonic()
         begun = next(j for j in ledger.run(job.run).jobs if j.provider == job.provider)
         outcome = Outcome("unknown", "it was not brought to an end")
         try:
@@ -253,8 +256,10 @@ def _execute_job(job: JobRecord, inbox: Inbox, shown: _Shown, where: Path) -> Ou
             outcome = Outcome("failed", str(error))
         finally:
             idle = ledger.last_event(job.run, job.provider) == before
-            ended = job.ended if idle else None
-            ledger.end_job(job.run, job.provider, outcome.state, outcome.reason, ended=ended)
+            ended, ran = (job.ended, None) if idle else (None, time.monotonic() - clock)
+            ledger.end_job(
+                job.run, job.provider, outcome.state, outcome.reason, ended=ended, ran=ran
+            )
         return outcome
 
 
@@ -353,47 +358,6 @@ def results(run: str | None = None, folder: Path | None = None) -> list[StudyRes
         LedgerError: If the ledger cannot be read.
     """
     return [replace(result, trials=tuple(trials)) for result, trials in found(run, folder)]
-
-
-def found(
-    run: str | None = None, folder: Path | None = None
-) -> Iterator[tuple[StudyResult, Iterator[Trial]]]:
-    """Yield each job of a run without its trials, and these one after another as they are read.
-
-    Use the trials before the next job is asked for.
-
-    Raises:
-        UsageError: If there is no such run.
-        LedgerError: If the ledger cannot be read.
-    """
-    with Ledger(folder or state_folder()) as ledger:
-        record = ledger.run(run)
-        for job in record.jobs:
-            yield found_by(ledger, record, job)
-
-
-def found_by(
-    ledger: Ledger, record: RunRecord, job: JobRecord
-) -> tuple[StudyResult, Iterator[Trial]]:
-    """Return a job without its trials, and these one after another as they are read.
-
-    Raises:
-        LedgerError: If what the ledger holds of the job makes no sense.
-    """
-    try:
-        result = result_of(record, job)
-    except (CloudtuneError, ValueError, KeyError, TypeError, AttributeError) as error:
-        what = f"its study or plan on {job.provider} cannot be read"
-        raise ledger.damaged(record.id, what) from error
-
-    def trials() -> Iterator[Trial]:
-        try:
-            yield from trials_of(record, job, ledger.by_trial(record.id, job.provider))
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            what = f"the events of its job on {job.provider} make no sense"
-            raise ledger.damaged(record.id, what) from error
-
-    return result, trials()
 
 
 def stop(run: str | None = None, folder: Path | None = None) -> str:

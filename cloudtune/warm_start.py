@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from cloudtune.found import found_by
 from cloudtune.ledger import Ledger, state_folder
 from cloudtune.objective import objective_values
 from cloudtune.provider import Parent
-from cloudtune.results import trials_of
 from cloudtune.study import Study
 
 
@@ -23,7 +23,8 @@ def parents(study: Study) -> list[Parent]:
         for name in names:
             record = ledger.run(name)
             for job in record.jobs:
-                for trial in trials_of(record, job, ledger.by_trial(record.id, job.provider)):
+                _, trials = found_by(ledger, record, job)
+                for trial in trials:
                     values = objective_values(study, [m.metrics for m in trial.measurements])
                     if trial.state in {"completed", "stopped_early"} and values is not None:
                         found.append(Parent(trial.parameters, values))

@@ -51,9 +51,9 @@ def results(
     json is the whole result, one for each job; jsonl is one line a trial; csv and parquet are flat.
     """
     from cloudtune.errors import UsageError
-    from cloudtune.runs import found
+    from cloudtune.found import found
 
-    jobs = (job for run in runs or (None,) for job in found(run))
+    jobs: Iterator[_Job] = (job for run in runs or (None,) for job in found(run))
     if only_best:
         jobs = ((result, _best(result, trials)) for result, trials in jobs)
     form = "json" if as_json else form
@@ -86,7 +86,7 @@ def _best(result: StudyResult, trials: Iterable[Trial]) -> Sequence[Trial]:
 
 
 def _rendered(jobs: Iterable[_Job], form: str) -> Iterator[str]:
-    from cloudtune.results import json_parts, trial_line
+    from cloudtune.result_text import json_parts, trial_line
     from cloudtune.tabular import columns, rows
 
     if form == "jsonl":

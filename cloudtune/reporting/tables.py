@@ -35,8 +35,8 @@ def show_table(rows: Sequence[Mapping[str, Any]]) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for title, number in zip(titles, numbers, strict=True):
         table.add_column(Text(title), justify="right" if number else "left", overflow="fold")
-    for line in cells:
-        table.add_row(*map(Text, line))
+    for row_cells in cells:
+        table.add_row(*map(Text, row_cells))
     console.print(table)
 
 
@@ -48,9 +48,7 @@ def _plain(
 
     if not titles:
         return
-    widths = [
-        max(map(cell_len, column)) for column in zip(titles, *cells, strict=True)
-    ]
+    widths = [max(map(cell_len, column)) for column in zip(titles, *cells, strict=True)]
     yield _line(titles, numbers, widths)
     yield "─" * (sum(widths) + 3 * (len(widths) - 1))
     for line in cells:
