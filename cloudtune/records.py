@@ -87,9 +87,9 @@ def record_of(run: Sequence[Any], jobs: Sequence[Sequence[Any]]) -> RunRecord:
 
 def _job_of(row: Sequence[Any]) -> JobRecord:
     held = dict(zip(JOB_COLUMNS, row, strict=True))
-    return JobRecord(
-        **held | {"plan": _json(held["plan"], dict), "emulated": bool(held["emulated"])}
-    )
+    held["plan"] = _json(held["plan"], dict)
+    held["emulated"] = bool(held["emulated"])
+    return JobRecord(**held)
 
 
 def _json(text: str, *kinds: type) -> Any:

@@ -76,14 +76,6 @@ def test_a_newer_ledger_is_refused(tmp_path: Path) -> None:
         Ledger(tmp_path)
 
 
-def test_a_damaged_ledger_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
-    damaged = b"this is no database " * 500
-    (tmp_path / "ledger.db").write_bytes(damaged)
-    with pytest.raises(LedgerError, match="move it aside"):
-        Ledger(tmp_path)
-    assert (tmp_path / "ledger.db").read_bytes() == damaged
-
-
 def test_no_ledger_is_made_by_reading(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no runs"):
         Ledger(tmp_path / "none")
