@@ -10,6 +10,8 @@ import pytest
 if TYPE_CHECKING:
     from .conftest import Home
 
+pytestmark = pytest.mark.slow
+
 JUMPS = """\
 import sys, time
 from itertools import count

@@ -18,6 +18,9 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
+from cloudtune.found import found
+from cloudtune.results import Trial
+
 if TYPE_CHECKING:
     from .conftest import Home
 
@@ -47,7 +50,7 @@ class Killer:
     def __init__(self, home: Home, rng: random.Random) -> None:
         self.home = home
         self.rng = rng
-        self.kept: dict[int, dict[str, Any]] = {}
+        self.kept: dict[int, Trial] = {}
         self.trials_killed = 0
         self.met = 0
         """How often the client was killed while trials ran."""
@@ -62,7 +65,9 @@ class Killer:
 
     def kill(self, target: str) -> None:
         engine = self.engine()
-        time.sleep(self.rng.uniform(0.0, 0.4))
+        if self.rng.random() < 0.5:
+            wait_for(lambda: self.home.trials() or self.home.engine() != engine, 10)
+        time.sleep(self.rng.uniform(0.0, 0.3))
         if target == "trial":
             if running := self.home.trials():
                 kill(self.rng.choice(running))
@@ -85,10 +90,11 @@ class Killer:
 
     def look(self) -> None:
         """See that no trial that completed has changed."""
-        for trial in self.home.results():
-            before = self.kept.get(trial["number"])
-            assert before in (None, trial) or before["state"] == "running"
-            self.kept[trial["number"]] = trial
+        ((_, trials),) = ((job, list(trials)) for job, trials in found(None, self.home.state))
+        for trial in trials:
+            before = self.kept.get(trial.number)
+            assert before in (None, trial) or before.state == "running"
+            self.kept[trial.number] = trial
 
 
 @pytest.mark.slow
@@ -104,12 +110,14 @@ def test_kills_at_random_lose_and_double_nothing_and_leave_no_process(
     home: Home, rng: random.Random, strategy: str, parallel: int, targets: list[str]
 ) -> None:
     study = home.path / "study.yaml"
+    script = home.path / "train.py"
+    script.write_text(script.read_text("utf-8").replace("0.03", "0.1"), "utf-8")
     text = study.read_text("utf-8")
     text = text.replace("name: random", f"name: {strategy}")
     study.write_text(text.replace("parallel_trials: 2", f"parallel_trials: {parallel}"), "utf-8")
     home.call("run", "study.yaml", "--detach")
     killer = Killer(home, rng)
-    drawn = [*targets, *rng.choices(targets, k=10 - len(targets))]
+    drawn = [*targets, *rng.choices(targets, k=9 - len(targets))]
     rng.shuffle(drawn)
     for target in drawn:
         killer.kill(target)

@@ -8,8 +8,12 @@ import signal
 import socket
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from .conftest import Home
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_second_is_told_who_holds_the_run(home: Home) -> None:
