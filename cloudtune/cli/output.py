@@ -10,10 +10,9 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -58,7 +57,7 @@ def results(
         jobs = ((result, _best(result, trials)) for result, trials in jobs)
     form = "json" if as_json else form
     if form == "table" and output is None:
-        _show([replace(result, trials=tuple(trials)) for result, trials in jobs])
+        _show(jobs)
         return
     if form == "parquet":
         from cloudtune.tabular import rows, to_parquet
@@ -109,33 +108,31 @@ def _rendered(jobs: Iterable[_Job], form: str) -> Iterator[str]:
             line.truncate()
 
 
-def _show(found: list[StudyResult]) -> None:
-    from cloudtune.reporting.tables import show_table
-    from cloudtune.tabular import rows
+def _show(jobs: Iterable[_Job]) -> None:
+    from cloudtune.reporting.tables import show_columns
+    from cloudtune.tabular import columns, rows
 
-    flat = [list(rows(result)) for result in found]
-    names = _column_names({key for some in flat for row in some for key in row})
-    several = {"run": len({r.run for r in found}) > 1, "on": len({r.provider for r in found}) > 1}
-    table: list[dict[str, Any]] = []
-    for result, some in zip(found, flat, strict=True):
-        for trial, row in zip(result.trials, some, strict=True):
-            job = {"run": result.run, "on": result.provider}
-            shown: dict[str, Any] = {name: job[name] for name in job if several[name]}
-            shown |= {"trial": trial.number, "state": trial.state.replace("_", " ")}
-            for prefix in ("objective.", "parameters."):
-                shown |= {names[key]: row[key] for key in row if key.startswith(prefix)}
-            if trial.seconds is not None:
-                shown["seconds"] = round(trial.seconds, 2)
-            if trial.reason:
-                shown["reason"] = trial.reason
-            table.append(shown)
-    last = ("seconds", "reason")
-    columns = dict.fromkeys(name for row in table for name in row if name not in last)
-    columns |= dict.fromkeys(name for name in last if any(name in row for row in table))
-    show_table([{name: row.get(name) for name in columns} for row in table])
+    held = columns(row for result, trials in jobs for row in rows(result, trials))
+    if not held:
+        return
+    names = _column_names(held.keys())
+    shown = {
+        name: held[key]
+        for name, key in (("run", "run"), ("on", "provider"))
+        if len(set(held[key])) > 1
+    }
+    shown["trial"] = held["number"]
+    shown["state"] = [state.replace("_", " ") for state in held["state"]]
+    for prefix in ("objective.", "parameters."):
+        shown |= {names[key]: held[key] for key in held if key.startswith(prefix)}
+    if "seconds" in held:
+        shown["seconds"] = [None if s is None else round(s, 2) for s in held["seconds"]]
+    if "reason" in held:
+        shown["reason"] = held["reason"]
+    show_columns(shown)
 
 
-def _column_names(keys: set[str]) -> dict[str, str]:
+def _column_names(keys: Iterable[str]) -> dict[str, str]:
     """Return the columns of objectives and parameters: without the prefix where that is clear."""
     taken = Counter(["run", "on", "trial", "state", "seconds", "reason", *keys])
     short = {

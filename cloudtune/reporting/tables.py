@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import click
 
 from cloudtune.reporting.describe import printable
+from cloudtune.tabular import columns
 
 _MOST = 1_000
 """Rows that are fitted into the width of a terminal; that takes a while for each."""
 
 
-def show_table(rows: Sequence[Mapping[str, Any]]) -> None:
+def show_table(rows: Iterable[Mapping[str, Any]]) -> None:
     """Print rows, the columns in the order in which they first occur; absent values are blank."""
+    show_columns(columns(rows))
+
+
+def show_columns(held: Mapping[str, Sequence[Any]]) -> None:
+    """Print equally long columns; values that are None are blank."""
     from rich.console import Console
 
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    numbers = [
-        all(isinstance(row.get(name), int | float | None) for row in rows) for name in columns
-    ]
-    titles = [printable(name) for name in columns]
-    cells = [[_cell(row.get(name)) for name in columns] for row in rows]
+    titles = [printable(name) for name in held]
+    numbers = [all(isinstance(v, int | float | None) for v in column) for column in held.values()]
+    cells = [list(map(_cell, column)) for column in held.values()]
     console = Console(highlight=False)
-    if not console.is_terminal or len(rows) > _MOST:
+    if not console.is_terminal or len(cells[0] if cells else ()) > _MOST:
         for line in _plain(titles, numbers, cells):
             click.echo(line)
         return
@@ -35,8 +38,8 @@ def show_table(rows: Sequence[Mapping[str, Any]]) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for title, number in zip(titles, numbers, strict=True):
         table.add_column(Text(title), justify="right" if number else "left", overflow="fold")
-    for row_cells in cells:
-        table.add_row(*map(Text, row_cells))
+    for row in zip(*cells, strict=True):
+        table.add_row(*map(Text, row))
     console.print(table)
 
 
@@ -48,10 +51,12 @@ def _plain(
 
     if not titles:
         return
-    widths = [max(map(cell_len, column)) for column in zip(titles, *cells, strict=True)]
+    widths = [
+        max(map(cell_len, [title, *column])) for title, column in zip(titles, cells, strict=True)
+    ]
     yield _line(titles, numbers, widths)
     yield "─" * (sum(widths) + 3 * (len(widths) - 1))
-    for line in cells:
+    for line in zip(*cells, strict=True):
         yield _line(line, numbers, widths)
 
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from cloudtune import runs
-from cloudtune.events import Ended, Event, Measured, Started
+from cloudtune.events import Ended, Event, Measured, Started, TrialState
 from cloudtune.ledger import Ledger
 from cloudtune.planning import plan_run
 from cloudtune.provider import Emit, Place, Recovered
@@ -150,7 +150,7 @@ def events(count: int) -> Iterator[Event]:
     """Yield the events of so many trials."""
     from random import Random
 
-    chance = Random(1)  # noqa: S311
+    chance = Random(1)
     for number in range(1, count + 1):
         parameters: dict[str, Any] = {f"x{n}": chance.random() for n in range(8)}
         parameters |= {"depth": number % 100 + 1, "kind": "medium"}
@@ -158,7 +158,7 @@ def events(count: int) -> Iterator[Event]:
         for step in (1, 2):
             metrics = {"score": chance.random(), "loss": chance.random()}
             yield Measured(number, 1e9 + number + step / 10, step, metrics)
-        state = "failed" if number % 50 == 0 else "completed"
+        state: TrialState = "failed" if number % 50 == 0 else "completed"
         yield Ended(number, 1e9 + number + 0.5, state, seconds=0.5)
 
 
@@ -183,7 +183,8 @@ begin = time.perf_counter()
 code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
 took = time.perf_counter() - begin
 used = resource.getrusage(resource.RUSAGE_CHILDREN)
-print(code, took, used.ru_utime + used.ru_stime, used.ru_maxrss / (1 if sys.platform == "linux" else 1024))
+unit = 1024 if sys.platform == "darwin" else 1
+print(code, took, used.ru_utime + used.ru_stime, used.ru_maxrss // unit)
 """
 
 
