@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -23,8 +24,12 @@ from cloudtune.results import Trial
 
 RUNS = ("first", "other")
 TRIALS = 40
-PLAN = {"mode": "driven", "findings": [], "facts": {"source_hash": None, "seed": 1, "own": {}}}
-STUDY = {
+PLAN: dict[str, Any] = {
+    "mode": "driven",
+    "findings": [],
+    "facts": {"source_hash": None, "seed": 1, "own": {}},
+}
+STUDY: dict[str, Any] = {
     "objective": {"metric": "score", "goal": "maximize"},
     "parameters": {"x": {"type": "float", "min": 0, "max": 1}},
 }
@@ -103,20 +108,19 @@ def cut(path: Path, length: int) -> None:
     path.write_bytes(path.read_bytes()[:length])
 
 
-@pytest.mark.parametrize(
-    "harm",
-    [
-        lambda path: overwrite(path, 0, b"x" * 16),
-        lambda path: overwrite(path, 0, b"\0" * 100),
-        lambda path: overwrite(path, 0, random.Random(1).randbytes(4096)),
-        lambda path: cut(path, 0),
-        lambda path: cut(path, 50),
-        lambda path: cut(path, 4096),
-        lambda path: cut(path, path.stat().st_size // 2),
-        lambda path: cut(path, path.stat().st_size - 4096),
-    ],
-    ids=["header", "no header", "first page", "empty", "stub", "one page", "half", "end"],
-)
+HARMS: dict[str, Callable[[Path], None]] = {
+    "header": lambda path: overwrite(path, 0, b"x" * 16),
+    "no header": lambda path: overwrite(path, 0, b"\0" * 100),
+    "first page": lambda path: overwrite(path, 0, random.Random(1).randbytes(4096)),
+    "empty": lambda path: cut(path, 0),
+    "stub": lambda path: cut(path, 50),
+    "one page": lambda path: cut(path, 4096),
+    "half": lambda path: cut(path, path.stat().st_size // 2),
+    "end": lambda path: cut(path, path.stat().st_size - 4096),
+}
+
+
+@pytest.mark.parametrize("harm", HARMS.values(), ids=HARMS)
 def test_a_damaged_ledger_is_refused_and_left_as_it_is(
     state: Path, harm: Callable[[Path], None]
 ) -> None:
