@@ -9,6 +9,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from cloudtune.errors import LedgerError
+from cloudtune.holding import holder
 from cloudtune.ledger_file import connect, transaction
 
 VERSION = 2
@@ -50,7 +51,8 @@ def prepare(db: sqlite3.Connection, path: Path, *, new: bool) -> None:
         new: Whether there was no such file before.
 
     Raises:
-        LedgerError: If it is of a newer version, or no ledger, or nothing is left in it.
+        LedgerError: If it is of a newer version, or no ledger, or nothing is left in it, or if a
+            run goes on in an older one.
         sqlite3.Error: If it cannot be read or written.
     """
     if _version(db) == VERSION:
@@ -65,6 +67,7 @@ def prepare(db: sqlite3.Connection, path: Path, *, new: bool) -> None:
         if found == 0:
             _begin(db, path, new=new)
         elif found < VERSION:
+            _let_runs_end(path)
             _keep_copy(path, found)
             for version in range(found, VERSION):
                 _MIGRATIONS[version](db)
@@ -93,6 +96,17 @@ def run_folders(folder: Path) -> list[str]:
     with suppress(OSError):
         return sorted(each.name for each in (folder / "runs").iterdir() if each.is_dir())
     return []
+
+
+def _let_runs_end(path: Path) -> None:
+    """Refuse to take the tables away from a process that knows only the older ones."""
+    folder = path.parent
+    for run in run_folders(folder):
+        if held := holder(folder / "runs" / run):
+            raise LedgerError(
+                f"the ledger {path} is of an older cloudtune, in which {held} is running {run}; "
+                "wait until that has ended, or end it"
+            )
 
 
 def _keep_copy(path: Path, version: int) -> None:

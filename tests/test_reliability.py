@@ -24,10 +24,10 @@ def lacking(promise: str) -> list[str]:
     named = NAMED.findall(promise)
     if not named:
         return ["no test holds it"]
-    return [f"{path} has no {name}" for path, name in named if name not in tests_in(ROOT / path)]
+    return [f"{path} has no {name}" for path, name in named if name not in names_in(ROOT / path)]
 
 
-def tests_in(path: Path) -> set[str]:
+def names_in(path: Path) -> set[str]:
     if not path.is_file():
         return set()
     body = ast.parse(path.read_text("utf-8")).body

@@ -18,6 +18,7 @@ from cloudtune.cli.group import cloudtune
 from cloudtune.errors import LedgerError, UsageError
 from cloudtune.events import Ended, Event, Measured, Started
 from cloudtune.found import found
+from cloudtune.holding import hold
 from cloudtune.ledger import Ledger
 from cloudtune.records import JobRecord, RunRecord
 from cloudtune.results import Trial
@@ -270,6 +271,15 @@ def test_an_upgrade_that_fails_leaves_the_old_ledger(
     with pytest.raises(LedgerError, match="no such column"):
         Ledger(tmp_path)
     assert (tmp_path / "ledger.db").read_bytes() == before
+
+
+def test_an_older_ledger_in_which_a_run_goes_on_is_left_to_it(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as old:
+        old.executescript(VERSION_1.format(overrides=", overrides TEXT NOT NULL"))
+    refused = pytest.raises(LedgerError, match=r"older cloudtune, in which process \d+ .* first")
+    with hold(tmp_path / "runs" / "first"), refused:
+        Ledger(tmp_path)
+    Ledger(tmp_path).close()
 
 
 def test_another_programs_file_is_no_ledger(tmp_path: Path) -> None:
