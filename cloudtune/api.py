@@ -69,7 +69,8 @@ class Results:
 
     def to_parquet(self, path: str | Path) -> None:
         """Write a Parquet file, one row a trial; needs ``cloudtune[data]``."""
-        tabular.to_parquet(self.jobs, Path(path))
+        flat = (row for job in self.jobs for row in tabular.rows(job))
+        tabular.to_parquet(flat, Path(path))
 
 
 class Run:

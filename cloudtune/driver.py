@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 from cloudtune.events import Ended, Event, JobState, Measured, Started, TrialState
 from cloudtune.objective import reaches_target, why_unmeasured
 from cloudtune.provider import Interrupted, Lost, TrialRunner
-from cloudtune.results import Trial, Trials
+from cloudtune.results import Trial, Trials, seconds_between
 from cloudtune.search.protocol import Strategy, Suggestion
 from cloudtune.study import Limits, Study
 
@@ -43,7 +43,8 @@ class Outcome:
     """Why, in words; empty when it simply came to its end."""
 
 
-Inbox = SimpleQueue[Measured | Ended | Lost | StopRequest]
+News = Measured | Ended | Lost | StopRequest
+Inbox = SimpleQueue[News]
 """Where runners put what they saw and others what they want. Putting is safe in signal handlers."""
 
 
@@ -146,9 +147,7 @@ class Driver:
             self._write()
             self._show()
 
-    def _receive(
-        self, runner: TrialRunner, end: float
-    ) -> Measured | Ended | Lost | StopRequest | None:
+    def _receive(self, runner: TrialRunner, end: float) -> News | None:
         """Return the next event, or None once a deadline has passed and was dealt with."""
         due = min([end if self._outcome is None else math.inf, *self._running.values()])
         if time.monotonic() >= due:
@@ -227,14 +226,8 @@ class Driver:
     def _next(self) -> Started | None:
         if self._again:
             lost = self._again[0]
-            return Started(
-                number=self._last_number + 1,
-                time=time.time(),
-                parameters=lost.parameters,
-                resource=lost.resource,
-                replaces=lost.number,
-                memory=lost.memory,
-            )
+            again = replace(lost, number=self._last_number + 1, replaces=lost.number)
+            return replace(again, time=time.time(), after_step=0)
         suggestion = self._strategy.ask(self._draws)
         if not isinstance(suggestion, Suggestion):
             if suggestion == "done" and not self._running:
@@ -293,8 +286,8 @@ class Driver:
                     self._again = [s for s in self._again if s.number != event.replaces]
             self._starts[event.number] = event
             self._start_counts[event.number] = self._start_counts.get(event.number, 0) + 1
-            before = 0 if fresh else len(self._trials.get(event.number).measurements)
-            self._measured_before[event.number] = before
+            trial = self._trials.get(event.number)
+            self._measured_before[event.number] = len(trial.measurements)
         elif isinstance(event, Ended):
             self._note_end(event)
 
@@ -302,7 +295,7 @@ class Driver:
         start = self._starts.pop(event.number, None)
         if start is None:
             return
-        took = event.time - start.time
+        took = seconds_between(start.time, event)
         self._used[event.number] = self._used.get(event.number, 0.0) + took
         billed = took if event.billed_seconds is None else event.billed_seconds
         self._spent += billed * (self._price or 0.0)

@@ -72,6 +72,8 @@ class Ended:
     """What the service counts for this start, where it says so."""
     machine: str | None = None
     """What it ran on, as the service calls it."""
+    seconds: float | None = None
+    """How long this start took by a clock that nobody can set; None where that is not known."""
 
 
 Event = Started | Measured | Ended

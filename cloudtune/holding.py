@@ -7,9 +7,10 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from cloudtune.errors import LedgerError
 
@@ -41,10 +42,10 @@ def hold(folder: Path, on_stop: Callable[[], None] = lambda: None) -> Generator[
         on_stop: Called from another thread each time that somebody asks the run to end.
 
     Raises:
-        LedgerError: If another process holds it; the message says which.
+        LedgerError: If another process holds it, of which the message says which, or if the folder
+            cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / _FILE).open("a+", encoding="utf-8") as file:
+    with _opened(folder) as file:
         due = time.monotonic() + _PATIENCE
         while not _lock(file.fileno()):
             if time.monotonic() > due:
@@ -60,10 +61,27 @@ def hold(folder: Path, on_stop: Callable[[], None] = lambda: None) -> Generator[
             file.truncate(0)
 
 
+def _opened(folder: Path) -> TextIO:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / _FILE).open("a+", encoding="utf-8")
+    except OSError as error:
+        raise _not_ours(folder, error) from error
+    return file
+
+
+def _not_ours(folder: Path, error: OSError) -> LedgerError:
+    return LedgerError(
+        f"run {folder.name} cannot be worked on ({error.strerror}): {folder} must be a folder that "
+        "you can write, with room left"
+    )
+
+
 def holder(folder: Path) -> Holder | None:
     """Return who runs a run now, or None if nobody does."""
+    path = folder / _FILE
     try:
-        with (folder / _FILE).open("r+", encoding="utf-8") as file:
+        with path.open("r+" if os.access(path, os.W_OK) else "r", encoding="utf-8") as file:
             if _lock(file.fileno()):
                 return None
     except FileNotFoundError:
@@ -95,10 +113,12 @@ def _listening(path: Path, on_stop: Callable[[], None]) -> Generator[None]:
     if not hasattr(os, "mkfifo"):
         yield
         return
-    with suppress(FileNotFoundError):
-        path.unlink()
-    os.mkfifo(path, 0o600)
-    pipe = os.open(path, os.O_RDWR)
+    try:
+        path.unlink(missing_ok=True)
+        os.mkfifo(path, 0o600)
+        pipe = os.open(path, os.O_RDWR)
+    except OSError as error:
+        raise _not_ours(path.parent, error) from error
 
     def listen() -> None:
         while (word := os.read(pipe, 1)) != b"q":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,10 +13,11 @@ from cloudtune.driver import Driver, Inbox, Outcome
 from cloudtune.emulation.process import end, of_job, running
 from cloudtune.errors import CloudtuneError
 from cloudtune.events import Ended, Event, Measured
-from cloudtune.ledger import JobRecord, Ledger
+from cloudtune.ledger import Ledger
 from cloudtune.managed import ManagedJob
 from cloudtune.planning import Plan, from_json
 from cloudtune.provider import Lost, Place
+from cloudtune.records import JobRecord
 from cloudtune.secrets import Mask
 
 _FINAL = frozenset({"completed", "failed", "cancelled"})
@@ -110,6 +112,7 @@ def execute_job(job: JobRecord, inbox: Inbox, shown: Shown, where: Path) -> Outc
     with Ledger(where) as ledger:
         before = ledger.last_event(job.run, job.provider)
         ledger.begin_job(job.run, job.provider)
+        clock = time.monotonic()
         begun = next(j for j in ledger.run(job.run).jobs if j.provider == job.provider)
         outcome = Outcome("unknown", "it was not brought to an end")
         mask: Callable[[str], str] = str
@@ -129,8 +132,10 @@ def execute_job(job: JobRecord, inbox: Inbox, shown: Shown, where: Path) -> Outc
         finally:
             outcome = replace(outcome, reason=mask(outcome.reason))
             idle = ledger.last_event(job.run, job.provider) == before
-            ended = job.ended if idle else None
-            ledger.end_job(job.run, job.provider, outcome.state, outcome.reason, ended)
+            ended, ran = (job.ended, None) if idle else (None, time.monotonic() - clock)
+            ledger.end_job(
+                job.run, job.provider, outcome.state, outcome.reason, ended=ended, ran=ran
+            )
         return outcome
 
 

@@ -8,76 +8,36 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import sqlite3
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from cloudtune.errors import LedgerError, UsageError
-from cloudtune.events import KINDS, Event, JobState
-from cloudtune.ledger_file import choose_journal, connect, translated
+from cloudtune.events import Event, JobState
+from cloudtune.ledger_file import (
+    choose_journal,
+    connect,
+    connect_to_read,
+    transaction,
+    translated,
+)
+from cloudtune.ledger_schema import prepare, run_folders
+from cloudtune.records import (
+    JOB_COLUMNS,
+    RUN_COLUMNS,
+    RunRecord,
+    event_row,
+    events_of,
+    job_row,
+    record_of,
+    run_row,
+)
 
-VERSION = 1
-_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
-_SCHEMA = """
-CREATE TABLE runs (
-    id TEXT PRIMARY KEY, created REAL NOT NULL, name TEXT NOT NULL, study TEXT NOT NULL,
-    file TEXT, base TEXT NOT NULL, overrides TEXT NOT NULL
-) STRICT;
-CREATE TABLE jobs (
-    run TEXT NOT NULL REFERENCES runs(id), provider TEXT NOT NULL, plan TEXT NOT NULL,
-    state TEXT NOT NULL, reason TEXT NOT NULL, job TEXT, emulated INTEGER NOT NULL,
-    started REAL, begun REAL, spent REAL NOT NULL, ended REAL, PRIMARY KEY (run, provider)
-) STRICT;
-CREATE TABLE events (
-    run TEXT NOT NULL, provider TEXT NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL,
-    body TEXT NOT NULL, PRIMARY KEY (run, provider, seq)
-) STRICT, WITHOUT ROWID;
-"""
-
-
-@dataclass(frozen=True)
-class JobRecord:
-    """One job of a run as the ledger has it; times are epoch seconds."""
-
-    run: str
-    provider: str
-    plan: dict[str, Any]
-    state: JobState
-    reason: str
-    job: str | None
-    """What the service calls the job, once it has it."""
-    emulated: bool
-    started: float | None = None
-    begun: float | None = None
-    """When the process that runs it now, or ran it last, took it up."""
-    spent: float = 0.0
-    """Seconds that it ran in the processes before that one."""
-    ended: float | None = None
-
-
-@dataclass(frozen=True)
-class RunRecord:
-    """One run as the ledger has it."""
-
-    id: str
-    created: float
-    name: str
-    study: dict[str, Any]
-    file: str | None
-    base: str
-    jobs: tuple[JobRecord, ...]
-    overrides: tuple[str, ...] | None = ()
-    """The ``PATH=VALUE`` words with which the study was read from its file; None if it was not."""
-
-
-def new_run_id() -> str:
-    """Return a short random id that is easy to read aloud and to type."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(8))
+_AT_ONCE = 500
+"""Events that are read, and made sense of, at one time."""
 
 
 def state_folder(start: Path | None = None) -> Path:
@@ -112,6 +72,8 @@ def _is_ours(path: Path) -> bool:
 class Ledger:
     """The record of the runs in one state folder. Use one object a thread.
 
+    In a folder that cannot be written it can be read all the same.
+
     Raises:
         LedgerError: If the folder cannot be written, or the file is damaged or of a newer version;
             from each method if the file cannot be read or written at that moment.
@@ -122,22 +84,36 @@ class Ledger:
         self.folder = folder
         self._last: dict[tuple[str, str], int] = {}
         self._path = path = folder / "ledger.db"
-        if not create and not path.exists():
-            raise UsageError(f"there are no runs in {folder}; `cloudtune run STUDY` starts one")
+        new = not path.exists()
+        if new and not create:
+            raise UsageError(self._no_runs())
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            ignore = folder / ".gitignore"
-            if not ignore.exists():
-                ignore.write_text("*\n")
-            self._db = connect(path)
+            if create or os.access(folder, os.W_OK):
+                _make_folder(folder)
+                self._db = connect(path)
+            else:
+                self._db = connect_to_read(path)
         except (OSError, sqlite3.Error) as error:
-            raise LedgerError(f"the state folder {folder} cannot be used: {error}") from error
+            why = error.strerror if isinstance(error, OSError) else error
+            raise LedgerError(f"the state folder {folder} cannot be used: {why}") from error
         try:
             with translated(self._path):
-                self._upgrade()
+                if new:
+                    choose_journal(self._db, folder)
+                self._db.execute("PRAGMA synchronous=NORMAL")
+                prepare(self._db, path, new=new)
         except LedgerError:
             self._db.close()
             raise
+
+    def _no_runs(self) -> str:
+        left = run_folders(self.folder)
+        if left:
+            return (
+                f"the ledger {self._path} is gone, though there are folders of runs beside it "
+                f"({_some(left)}); put it back, or `cloudtune run STUDY` starts a new one"
+            )
+        return f"there are no runs in {self.folder}; `cloudtune run STUDY` starts one"
 
     def __enter__(self) -> Self:
         """Return the ledger itself."""
@@ -151,36 +127,15 @@ class Ledger:
         """Close the file."""
         self._db.close()
 
-    def _upgrade(self) -> None:
-        found = int(self._db.execute("PRAGMA user_version").fetchone()[0])
-        if found > VERSION:
-            raise LedgerError(
-                f"the ledger {self._path} was written by a newer cloudtune (version {found}, this "
-                f"one reads up to {VERSION}); upgrade it, or set CLOUDTUNE_HOME to another folder"
-            )
-        if found < VERSION:
-            choose_journal(self._db, self.folder)
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        if found == VERSION:
-            return
-        with self._transaction():
-            if int(self._db.execute("PRAGMA user_version").fetchone()[0]) < VERSION:
-                for statement in _SCHEMA.split(";\n"):
-                    self._db.execute(statement)
-                self._db.execute(f"PRAGMA user_version={VERSION}")
-
     @contextmanager
     def _transaction(self, *, durable: bool = False) -> Generator[None]:
         with translated(self._path):
             if durable:
                 self._db.execute("PRAGMA synchronous=FULL")
             try:
-                self._db.execute("BEGIN IMMEDIATE")
-                yield
-                self._db.execute("COMMIT")
+                with transaction(self._db):
+                    yield
             finally:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
                 if durable:
                     self._db.execute("PRAGMA synchronous=NORMAL")
 
@@ -204,92 +159,78 @@ class Ledger:
                     f"run {record.id} exists: this plan was run before; "
                     f"`cloudtune resume {record.id}` goes on with it"
                 )
-            self._db.execute(
-                "INSERT INTO runs VALUES (?,?,?,?,?,?,?)",
-                (
-                    record.id,
-                    record.created,
-                    record.name,
-                    json.dumps(record.study),
-                    record.file,
-                    record.base,
-                    json.dumps(record.overrides),
-                ),
-            )
+            self._insert("runs", RUN_COLUMNS, run_row(record))
             for job in record.jobs:
-                self._db.execute(
-                    "INSERT INTO jobs VALUES (?,?,?,?,?,?,?,?,?,?,?)",
-                    (
-                        job.run,
-                        job.provider,
-                        json.dumps(job.plan),
-                        job.state,
-                        job.reason,
-                        job.job,
-                        job.emulated,
-                        job.started,
-                        job.begun,
-                        job.spent,
-                        job.ended,
-                    ),
-                )
+                self._insert("jobs", JOB_COLUMNS, job_row(job))
+
+    def _insert(self, table: str, columns: Sequence[str], row: Sequence[Any]) -> None:
+        marks = ",".join("?" * len(columns))
+        self._db.execute(f"INSERT INTO {table} ({','.join(columns)}) VALUES ({marks})", row)  # noqa: S608 - names of ours
 
     def has(self, run: str) -> bool:
         """Tell whether there is a run with exactly this id."""
         return bool(self._execute("SELECT 1 FROM runs WHERE id=?", run))
 
-    def runs(self) -> list[RunRecord]:
-        """Return all runs, the newest first."""
-        found = self._execute("SELECT id FROM runs ORDER BY created DESC, id")
-        return [self._record(run) for (run,) in found]
+    def ids(self) -> list[str]:
+        """Return the ids of all runs, the newest first, whatever the clock said of them."""
+        return [run for (run,) in self._execute("SELECT id FROM runs ORDER BY rowid DESC")]
+
+    def unknown(self) -> list[str]:
+        """Return the names of the runs' folders of which the ledger knows nothing."""
+        return sorted({*run_folders(self.folder)} - {*self.ids()})
+
+    def find(self, prefix: str | None = None) -> str:
+        """Return the id of the run with this id or unique start of an id; the latest if left out.
+
+        Raises:
+            UsageError: If there is none, or more than one.
+        """
+        ids = self.ids()
+        if not ids:
+            raise UsageError(self._no_runs())
+        if prefix is None:
+            return ids[0]
+        fitting = [run for run in ids if run.startswith(prefix)]
+        if prefix in fitting:
+            return prefix
+        if not fitting:
+            hint = "`cloudtune status` lists the runs"
+            if (self.run_folder(prefix)).is_dir():
+                hint = f"{self._path} does not know it, though it has a folder beside it"
+            raise UsageError(f"there is no run {prefix!r}; {hint}")
+        if len(fitting) > 1:
+            raise UsageError(f"{prefix!r} fits several runs: {', '.join(fitting)}")
+        return fitting[0]
 
     def run(self, prefix: str | None = None) -> RunRecord:
         """Return the run with this id or unique start of an id; the latest when left out.
 
         Raises:
             UsageError: If there is none, or more than one.
+            LedgerError: If what is written of it is damaged.
         """
-        found = self._execute("SELECT id FROM runs ORDER BY created DESC, rowid DESC")
-        ids: list[str] = [run for (run,) in found]
-        if not ids:
-            raise UsageError(
-                f"there are no runs in {self.folder}; `cloudtune run STUDY` starts one"
-            )
-        if prefix is None:
-            return self._record(ids[0])
-        fitting = [run for run in ids if run.startswith(prefix)]
-        if prefix in fitting:
-            fitting = [prefix]
-        if not fitting:
-            raise UsageError(f"there is no run {prefix!r}; `cloudtune status` lists the runs")
-        if len(fitting) > 1:
-            raise UsageError(f"{prefix!r} fits several runs: {', '.join(fitting)}")
-        return self._record(fitting[0])
+        return self._record(self.find(prefix))
 
     def _record(self, run: str) -> RunRecord:
-        ((created, name, study, file, base, overrides),) = self._execute(
-            "SELECT created, name, study, file, base, overrides FROM runs WHERE id=?", run
-        )
-        jobs = self._execute(
-            "SELECT provider, plan, state, reason, job, emulated, started, begun, spent, ended "
-            "FROM jobs "
-            "WHERE run=? ORDER BY rowid",
-            run,
-        )
-        return RunRecord(
-            id=run,
-            created=created,
-            name=name,
-            study=json.loads(study),
-            file=file,
-            base=base,
-            overrides=None if overrides == "null" else tuple(json.loads(overrides)),
-            jobs=tuple(
-                JobRecord(
-                    run, row[0], json.loads(row[1]), row[2], row[3], row[4], bool(row[5]), *row[6:]
-                )
-                for row in jobs
-            ),
+        (row,) = self._select("runs", RUN_COLUMNS, "id", run) or [None]
+        jobs = self._select("jobs", JOB_COLUMNS, "run", run)
+        if row is None or not jobs:
+            raise self.damaged(run, "a part of its record is gone")
+        try:
+            return record_of(row, jobs)
+        except (TypeError, ValueError) as error:
+            raise self.damaged(run, f"its record cannot be read ({error})") from error
+
+    def _select(self, table: str, columns: Sequence[str], key: str, run: str) -> list[Any]:
+        names = ",".join(columns)
+        return self._execute(f"SELECT {names} FROM {table} WHERE {key}=? ORDER BY rowid", run)  # noqa: S608 - names of ours
+
+    def damaged(self, run: str, what: str) -> LedgerError:
+        """Return what is raised where something that the ledger holds of a run makes no sense."""
+        return LedgerError(
+            f"run {run} is damaged in the ledger {self._path}: {what}. Put back a copy of the "
+            f"ledger from before, or remove the run by `cloudtune clean {run}`; what its trials "
+            f"left is in {self.run_folder(run)}"
         )
 
     def set_study(
@@ -312,16 +253,25 @@ class Ledger:
                 )
 
     def begin_job(self, run: str, provider: str) -> None:
-        """Note that this process starts a job or goes on with it; on disk when this returns."""
+        """Note that this process starts a job or goes on with it; on disk when this returns.
+
+        Raises:
+            LedgerError: If the last event of the job is damaged.
+        """
         now = time.time()
-        last = max((event.time for _, event in self.events(run, provider)), default=0.0)
+        last = self._last_event_time(run, provider)
         with self._transaction(durable=True):
             self._db.execute(
                 "UPDATE jobs SET state='running', reason='', "
-                "spent=spent + max(0, coalesce(coalesce(ended, ?) - begun, 0)), "
-                "started=coalesce(started, ?), begun=?, ended=NULL WHERE run=? AND provider=?",
+                "spent=spent + coalesce(ran, max(0, coalesce(coalesce(ended, ?) - begun, 0))), "
+                "started=coalesce(started, ?), begun=?, ended=NULL, ran=NULL "
+                "WHERE run=? AND provider=?",
                 (last, now, now, run, provider),
             )
+
+    def _last_event_time(self, run: str, provider: str) -> float | None:
+        last = self.last_event(run, provider)
+        return next((event.time for _, event in self.events(run, provider, last - 1)), None)
 
     def name_job(self, run: str, provider: str, job: str) -> None:
         """Note what the service calls the job; on disk when this returns."""
@@ -331,13 +281,29 @@ class Ledger:
             )
 
     def end_job(
-        self, run: str, provider: str, state: JobState, reason: str, ended: float | None = None
+        self,
+        run: str,
+        provider: str,
+        state: JobState,
+        reason: str,
+        *,
+        ended: float | None = None,
+        ran: float | None = None,
     ) -> None:
-        """Note how a job ended, and when: now, if not said otherwise."""
+        """Note how a job ended.
+
+        Args:
+            run: The job's run.
+            provider: The job's provider.
+            state: How it ended.
+            reason: Why.
+            ended: When; now, if not said otherwise.
+            ran: How many seconds this process ran it, by a clock that nobody can set.
+        """
         with self._transaction():
             self._db.execute(
-                "UPDATE jobs SET state=?, reason=?, ended=? WHERE run=? AND provider=?",
-                (state, reason, ended or time.time(), run, provider),
+                "UPDATE jobs SET state=?, reason=?, ended=?, ran=? WHERE run=? AND provider=?",
+                (state, reason, ended or time.time(), ran, run, provider),
             )
 
     def last_event(self, run: str, provider: str) -> int:
@@ -353,10 +319,10 @@ class Ledger:
         if job not in self._last:
             self._last[job] = self.last_event(run, provider)
         rows = [
-            (*job, seq, type(event).__name__.lower(), json.dumps(vars(event)))
+            (*job, seq, *event_row(event))
             for seq, event in enumerate(events, start=self._last[job] + 1)
         ]
-        insert = "INSERT INTO events VALUES (?,?,?,?,?)"
+        insert = "INSERT INTO events (run, provider, seq, number, kind, body) VALUES (?,?,?,?,?,?)"
         if len(rows) == 1:
             self._execute(insert, *rows[0])
         else:
@@ -365,18 +331,59 @@ class Ledger:
         self._last[job] += len(rows)
 
     def events(self, run: str, provider: str, after: int = 0) -> Iterator[tuple[int, Event]]:
-        """Yield a job's events with their numbers, in order, from the one behind ``after`` on."""
+        """Yield a job's events with their numbers, in order, from the one behind ``after`` on.
+
+        Raises:
+            LedgerError: If one is missing or damaged.
+        """
+        for seq, event in self._read(run, provider, after, "seq"):
+            after += 1
+            if seq != after:
+                raise self.damaged(run, f"event {after} of its job on {provider} is gone")
+            yield seq, event
+
+    def by_trial(self, run: str, provider: str) -> Iterator[Event]:
+        """Yield a job's events in order of their trials' numbers, each trial's in their own order.
+
+        That takes little memory, however many there are.
+
+        Raises:
+            LedgerError: If one is missing or damaged.
+        """
+        count = last = 0
+        for seq, event in self._read(run, provider, 0, "number, seq"):
+            count, last = count + 1, max(last, seq)
+            yield event
+        if count != last:
+            raise self.damaged(run, f"{last - count} events of its job on {provider} are gone")
+
+    def _read(self, run: str, provider: str, after: int, order: str) -> Iterator[tuple[int, Event]]:
         with translated(self._path):
             rows = self._db.execute(
-                "SELECT seq, kind, body FROM events WHERE run=? AND provider=? AND seq>? "
-                "ORDER BY seq",
+                "SELECT seq, kind, body FROM events WHERE run=? AND provider=? AND seq>? "  # noqa: S608 - an order of ours
+                f"ORDER BY {order}",
                 (run, provider, after),
             )
-            for seq, kind, body in rows:
-                yield seq, KINDS[kind](**json.loads(body))
+            while some := rows.fetchmany(_AT_ONCE):
+                try:
+                    found = events_of(some)
+                except ValueError as error:
+                    raise self.damaged(run, f"on {provider}, {error}") from error
+                yield from found
 
     def remove(self, run: str) -> None:
         """Forget a run; its files stay."""
         with self._transaction(durable=True):
             for table, column in (("events", "run"), ("jobs", "run"), ("runs", "id")):
                 self._db.execute(f"DELETE FROM {table} WHERE {column}=?", (run,))  # noqa: S608
+
+
+def _make_folder(folder: Path) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n")
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -9,6 +9,10 @@ from pathlib import Path
 
 from cloudtune.errors import LedgerError
 
+WHAT_TO_DO = (
+    "put back a copy from before, or move it aside to start a new one: "
+    "the runs' folders beside it stay as they are"
+)
 PATIENCE = 30.0
 """Seconds to wait for another process that writes."""
 _NETWORK = frozenset(
@@ -28,6 +32,19 @@ def connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
 
 
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """Return a connection to a file in a folder in which nothing can be written.
+
+    Without the file of its write-ahead log nobody is writing it: SQLite need make none of its own.
+
+    Raises:
+        sqlite3.Error: If the file cannot be opened.
+    """
+    alone = not path.with_name(path.name + "-wal").exists()
+    address = f"{path.as_uri()}?mode=ro{'&immutable=1' if alone else ''}"
+    return sqlite3.connect(address, timeout=PATIENCE, isolation_level=None, uri=True)
+
+
 @contextmanager
 def translated(path: Path) -> Generator[None]:
     """Turn what SQLite raises in the block into a `LedgerError` that says what to do.
@@ -41,19 +58,34 @@ def translated(path: Path) -> Generator[None]:
         raise LedgerError(f"the ledger {path} {_trouble(error)}") from error
 
 
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Generator[None]:
+    """Do what the block does to the database as a whole, or not at all."""
+    try:
+        db.execute("BEGIN IMMEDIATE")
+        yield
+        db.execute("COMMIT")
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+
+
 def _trouble(error: sqlite3.Error) -> str:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_FULL:
+        return "cannot be written: the disk is full, or a limit of it is reached; make room"
+    if code == sqlite3.SQLITE_IOERR:
+        return f"cannot be read or written ({error}): the disk is full, or it fails; make room"
+    if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}:
+        return f"cannot be used ({error}): its folder must be one that you can write"
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         return (
             f"has been locked by another program for {PATIENCE:g} s; end that program, "
             "or wait for it, and try again"
         )
     if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
-        return (
-            f"cannot be read ({error}); move it aside to start a new one, "
-            "the trials' folders beside it stay as they are"
-        )
-    return f"cannot be used: {error}; its folder must be one that you can write, with space left"
+        return f"is damaged ({error}); {WHAT_TO_DO}"
+    return f"cannot be used: {error}; if it is damaged, {WHAT_TO_DO}"
 
 
 def choose_journal(db: sqlite3.Connection, folder: Path) -> None:

@@ -21,19 +21,30 @@ def objective_values(
         None if any objective was not measured, or if its last value is not a finite number where
         the study selects the last. Where it selects the best, other values do not count.
     """
-    values = tuple(_value(objective, measurements) for objective in study.objectives)
-    measured = tuple(value for value in values if value is not None)
-    return measured if measured and len(measured) == len(values) else None
+    chosen: list[float | None] = []
+    for objective in study.objectives:
+        value: float | None = None
+        for metrics in measurements:
+            if objective.metric in metrics:
+                value = selected(objective, value, metrics[objective.metric])
+        chosen.append(value)
+    return complete(chosen)
 
 
-def _value(objective: Objective, measurements: Sequence[Mapping[str, float]]) -> float | None:
-    reported = [m[objective.metric] for m in measurements if objective.metric in m]
+def selected(objective: Objective, before: float | None, measured: float) -> float | None:
+    """Return the value of an objective that counts, once it was measured again."""
+    finite = math.isfinite(measured)
     if objective.select == "last":
-        return reported[-1] if reported and math.isfinite(reported[-1]) else None
-    finite = [value for value in reported if math.isfinite(value)]
-    if not finite:
-        return None
-    return max(finite) if objective.goal == "maximize" else min(finite)
+        return measured if finite else None
+    if before is None or not finite:
+        return measured if finite else before
+    return max(before, measured) if objective.goal == "maximize" else min(before, measured)
+
+
+def complete(values: Sequence[float | None]) -> tuple[float, ...] | None:
+    """Return the values of all objectives, or None if one has none or there are no objectives."""
+    known = tuple(value for value in values if value is not None)
+    return known if known and len(known) == len(values) else None
 
 
 def reaches_target(study: Study, values: Sequence[float] | None) -> bool:

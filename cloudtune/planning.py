@@ -20,9 +20,10 @@ from cloudtune.capabilities import Finding, Mode, Note
 from cloudtune.cost import Estimate, estimate
 from cloudtune.errors import Problem, StudyError, UnsupportedError, UsageError
 from cloudtune.fit import Fitted, fit
-from cloudtune.ledger import new_run_id, state_folder
+from cloudtune.ledger import state_folder
 from cloudtune.needs import lacking, of_others, of_our_engine, worth_knowing
 from cloudtune.provider import CloudSettings, Facts, Json, Provider, ProviderSettings
+from cloudtune.records import new_run_id
 from cloudtune.saved_plan import FORMAT, saved_plan
 from cloudtune.study import Study
 from cloudtune.warm_start import parent_jobs, parents

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, cast
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from cloudtune.capabilities import Finding, Mode
 from cloudtune.events import Ended, Event, JobState, Measured, Started, TrialState
-from cloudtune.objective import objective_values
+from cloudtune.objective import complete, selected
 from cloudtune.space import Value
-from cloudtune.study import Study
-
-if TYPE_CHECKING:
-    from cloudtune.ledger import JobRecord, RunRecord
+from cloudtune.study import Objective, Study
 
 FORMAT: Literal["cloudtune.results/v1"] = "cloudtune.results/v1"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Measurement:
     """Metric values at one step of a trial."""
 
@@ -29,7 +24,7 @@ class Measurement:
     time: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Cost:
     """What something cost, and how that is known."""
 
@@ -38,7 +33,7 @@ class Cost:
     basis: Literal["reported", "estimated"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Trial:
     """One trial of a result. What is not known is None, never invented; times are epoch seconds."""
 
@@ -120,7 +115,9 @@ class StudyResult:
 
     def to_json(self) -> str:
         """Return the result as one JSON text; numbers that are not finite become text."""
-        return json.dumps(_jsonable(self), ensure_ascii=False, allow_nan=False)
+        from cloudtune.result_text import json_parts
+
+        return "".join(json_parts(self, self.trials))
 
     @staticmethod
     def from_json(document: str) -> StudyResult:
@@ -139,26 +136,25 @@ def best(trials: Iterable[Trial], goal: str) -> Trial | None:
 
     Completed trials come before those that were stopped early, whose training was cut short.
     """
-    for state in ("completed", "stopped_early"):
-        measured = [t for t in trials if t.state == state and t.objective is not None]
-        if measured:
-            sign = -1 if goal == "maximize" else 1
-            return min(measured, key=lambda t: (sign * (t.objective or (0.0,))[0], t.number))
-    return None
+    sign = -1 if goal == "maximize" else 1
+    ranked = (
+        (trial.state != "completed", sign * trial.objective[0], trial.number, trial)
+        for trial in trials
+        if trial.objective is not None and trial.state in {"completed", "stopped_early"}
+    )
+    return min(ranked, key=lambda each: each[:3], default=(None,))[-1]
 
 
 def pareto(trials: Iterable[Trial], goals: Sequence[str]) -> tuple[Trial, ...]:
     """Return the completed trials that no other is better than in every objective, by number."""
     signs = [-1 if goal == "maximize" else 1 for goal in goals]
-    points = [
-        (trial, tuple(sign * value for sign, value in zip(signs, trial.objective, strict=True)))
-        for trial in trials
-        if trial.state == "completed" and trial.objective is not None
-    ]
-    points.sort(key=lambda item: (item[1], item[0].number))
     front: list[tuple[Trial, tuple[float, ...]]] = []
-    for trial, point in points:
+    for trial in trials:
+        if trial.state != "completed" or trial.objective is None:
+            continue
+        point = tuple(sign * value for sign, value in zip(signs, trial.objective, strict=True))
         if not any(_dominates(other, point) for _, other in front):
+            front = [kept for kept in front if not _dominates(point, kept[1])]
             front.append((trial, point))
     return tuple(sorted((trial for trial, _ in front), key=lambda trial: trial.number))
 
@@ -168,155 +164,144 @@ def _dominates(left: Sequence[float], right: Sequence[float]) -> bool:
 
 
 class Trials:
-    """The trials of one job so far: a fold over its events."""
+    """The trials of one job so far: a fold over its events.
+
+    Taking note of an event costs the same however many there were.
+    """
 
     def __init__(self, study: Study, run: str) -> None:
-        self._study = study
+        self._objectives = study.objectives
         self._run = run
-        self._trials: dict[int, Trial] = {}
-        self._measurements: dict[int, list[Measurement]] = {}
-        self._begun: dict[int, float] = {}
+        self._known: dict[int, _Known] = {}
 
     def tell(self, event: Event) -> None:
         """Take note of the next event."""
-        match event:
-            case Started():
-                self._start(event)
-            case Measured():
-                self._measurements[event.number].append(
-                    Measurement(event.step, event.metrics, event.time)
-                )
-            case Ended():
-                self._end(event)
+        if isinstance(event, Started):
+            self._start(event)
+            return
+        known = self._known[event.number]
+        known.trial = None
+        if isinstance(event, Measured):
+            known.measure(event, self._objectives)
+        else:
+            known.end(event)
 
     def __len__(self) -> int:
         """Return how many trials were ever started."""
-        return len(self._trials)
+        return len(self._known)
 
     def get(self, number: int) -> Trial:
         """Return one trial as it stands, with its metrics and objective so far."""
-        trial = self._trials[number]
-        if trial.state != "running":
-            return trial
-        return self._measured(trial)
+        known = self._known[number]
+        if known.trial is None:
+            known.trial = known.made()
+        return known.trial
 
     def all(self) -> tuple[Trial, ...]:
         """Return every trial as it stands, by number."""
-        return tuple(self.get(number) for number in self._trials)
+        return tuple(map(self.get, self._known))
 
     def _start(self, event: Started) -> None:
-        before = self._trials.get(event.number)
-        if before is None:
-            self._measurements[event.number] = []
-        self._trials[event.number] = Trial(
-            id=event.id or f"{self._run}-{event.number}",
-            number=event.number,
-            state="running",
-            parameters=dict(event.parameters),
-            created=before.created if before else event.time,
-            started=before.started if before else event.time,
-            replaces=before.replaces if before else event.replaces,
-            resource=event.resource,
-            seconds=before.seconds if before else None,
-            exit_code=before.exit_code if before else None,
-            log=before.log if before else None,
-            artifacts=before.artifacts if before else None,
-            billed_seconds=before.billed_seconds if before else None,
-            machine=before.machine if before else None,
-        )
-        self._begun[event.number] = event.time
+        known = self._known.get(event.number)
+        if known is None:
+            count = len(self._objectives)
+            known = self._known[event.number] = _Known(event, f"{self._run}-{event.number}", count)
+        known.trial = None
+        known.started = event
+        known.ended = None
+        known.begun = event.time
 
-    def _end(self, event: Ended) -> None:
-        before = self._trials[event.number]
-        begun = self._begun.pop(event.number, event.time)  # a waiting trial ends without a start
-        self._trials[event.number] = self._measured(
-            replace(
-                before,
-                state=event.state,
-                ended=event.time,
-                seconds=(before.seconds or 0.0) + event.time - begun,
-                reason=event.reason,
-                exit_code=before.exit_code if event.exit_code is None else event.exit_code,
-                log_tail=event.log_tail,
-                word=event.word,
-                log=event.log or before.log,
-                artifacts=event.artifacts or before.artifacts,
-                billed_seconds=_sum(before.billed_seconds, event.billed_seconds),
-                machine=event.machine or before.machine,
-            )
+
+class _Known:
+    """What is known of one trial."""
+
+    __slots__ = (
+        "artifacts",
+        "begun",
+        "billed",
+        "ended",
+        "exit_code",
+        "first",
+        "id",
+        "log",
+        "machine",
+        "measurements",
+        "metrics",
+        "seconds",
+        "started",
+        "trial",
+        "values",
+    )
+
+    def __init__(self, first: Started, made_id: str, objectives: int) -> None:
+        self.trial: Trial | None = None
+        """The trial as it stands, once somebody has asked for it."""
+        self.first = first
+        self.started = first
+        self.ended: Ended | None = None
+        self.begun: float | None = first.time
+        self.id = made_id
+        self.measurements: list[Measurement] = []
+        self.metrics: dict[str, float] = {}
+        self.values: list[float | None] = [None] * objectives
+        self.seconds: float | None = None
+        self.exit_code: int | None = None
+        self.log: str | None = None
+        self.artifacts: str | None = None
+        self.billed: float | None = None
+        self.machine: str | None = None
+
+    def measure(self, event: Measured, objectives: Sequence[Objective]) -> None:
+        self.measurements.append(Measurement(event.step, event.metrics, event.time))
+        self.metrics.update(event.metrics)
+        for place, objective in enumerate(objectives):
+            if objective.metric in event.metrics:
+                value = event.metrics[objective.metric]
+                self.values[place] = selected(objective, self.values[place], value)
+
+    def end(self, event: Ended) -> None:
+        self.ended = event
+        self.seconds = (self.seconds or 0.0) + seconds_between(self.begun, event)
+        self.begun = None  # a waiting trial ends without a start
+        self.exit_code = self.exit_code if event.exit_code is None else event.exit_code
+        self.log = event.log or self.log
+        self.artifacts = event.artifacts or self.artifacts
+        self.billed = _sum(self.billed, event.billed_seconds)
+        self.machine = event.machine or self.machine
+
+    def made(self) -> Trial:
+        first, last, ended = self.first, self.started, self.ended
+        return Trial(
+            id=last.id or self.id,
+            number=first.number,
+            state=ended.state if ended else "running",
+            parameters=last.parameters,
+            metrics=dict(self.metrics),
+            objective=complete(self.values),
+            measurements=tuple(self.measurements),
+            word=ended.word if ended else None,
+            created=first.time,
+            started=first.time,
+            ended=max(ended.time, first.time) if ended else None,
+            seconds=self.seconds,
+            billed_seconds=self.billed,
+            machine=self.machine,
+            reason=ended.reason if ended else "",
+            log_tail=ended.log_tail if ended else "",
+            exit_code=self.exit_code,
+            replaces=first.replaces,
+            resource=last.resource,
+            log=self.log,
+            artifacts=self.artifacts,
         )
 
-    def _measured(self, trial: Trial) -> Trial:
-        measurements = self._measurements[trial.number]
-        last: dict[str, float] = {}
-        for measurement in measurements:
-            last.update(measurement.metrics)
-        return replace(
-            trial,
-            metrics=last,
-            measurements=tuple(measurements),
-            objective=objective_values(self._study, [m.metrics for m in measurements]),
-        )
+
+def seconds_between(begun: float | None, end: Ended) -> float:
+    """Return how long a start of a trial took: as it was measured, else by the clock's times."""
+    if end.seconds is not None:
+        return end.seconds
+    return 0.0 if begun is None else max(0.0, end.time - begun)
 
 
 def _sum(left: float | None, right: float | None) -> float | None:
     return left if right is None else (left or 0.0) + right
-
-
-def _jsonable(value: Any) -> Any:
-    from dataclasses import fields, is_dataclass
-
-    if is_dataclass(value):
-        found = {f.name: getattr(value, f.name) for f in fields(value)}
-        return {k: _jsonable(v) for k, v in found.items() if v is not None}
-    if isinstance(value, Mapping):
-        return {k: _jsonable(v) for k, v in cast("Mapping[str, Any]", value).items()}
-    if isinstance(value, list | tuple):
-        return [_jsonable(v) for v in cast("Sequence[Any]", value)]
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
-    return value
-
-
-def result_of(record: RunRecord, job: JobRecord, events: Iterable[Event]) -> StudyResult:
-    """Return what a job found so far, from what the ledger holds."""
-    plan = job.plan
-    study = Study.model_validate(record.study)
-    own = plan["facts"]["own"]
-    trials = Trials(study, record.id)
-    for event in events:
-        trials.tell(event)
-    return StudyResult(
-        run=record.id,
-        provider=job.provider,
-        mode=plan["mode"],
-        emulated=job.emulated,
-        state=job.state,
-        reason=job.reason,
-        study=record.study,
-        study_hash=study.fingerprint(),
-        source_hash=plan["facts"]["source_hash"],
-        seed=plan["facts"]["seed"],
-        job=job.job,
-        findings=tuple(Finding(**finding) for finding in plan["findings"]),
-        trials=tuple(_priced(trial, {} if job.emulated else own) for trial in trials.all()),
-        link=None if job.emulated else own.get("links", {}).get(plan["mode"]),
-        created=record.created,
-        started=job.started,
-        ended=job.ended,
-    )
-
-
-def _priced(trial: Trial, own: Mapping[str, Any]) -> Trial:
-    price, currency = own.get("price_per_second"), own.get("currency")
-    seconds = trial.seconds if trial.billed_seconds is None else trial.billed_seconds
-    if price is None or currency is None or seconds is None:
-        return trial
-    return replace(trial, cost=Cost(seconds * price, currency, "estimated"))
-
-
-def trial_lines(result: StudyResult) -> Iterator[str]:
-    """Yield one JSON line a trial, with all that is known of it and the job that it belongs to."""
-    job = {"run": result.run, "provider": result.provider, "emulated": result.emulated}
-    for trial in result.trials:
-        yield json.dumps(job | _jsonable(trial), ensure_ascii=False, allow_nan=False)

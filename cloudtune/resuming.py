@@ -9,8 +9,9 @@ from typing import Any, cast
 
 from cloudtune.errors import UsageError
 from cloudtune.holding import hold
-from cloudtune.ledger import Ledger, RunRecord, state_folder
+from cloudtune.ledger import Ledger, state_folder
 from cloudtune.planning import from_json, plan_again
+from cloudtune.records import RunRecord
 from cloudtune.study import Study
 
 

@@ -19,10 +19,12 @@ from cloudtune import bundle, jobs, registry
 from cloudtune.driver import Inbox, Outcome, StopRequest
 from cloudtune.emulation.process import remember
 from cloudtune.errors import MissingExtraError, UsageError
+from cloudtune.found import found
 from cloudtune.holding import ask_to_stop, hold
-from cloudtune.ledger import JobRecord, Ledger, RunRecord, state_folder
+from cloudtune.ledger import Ledger, state_folder
 from cloudtune.planning import Plan, plan_from_facts
-from cloudtune.results import StudyResult, result_of
+from cloudtune.records import JobRecord, RunRecord
+from cloudtune.results import StudyResult
 
 
 def create(
@@ -198,12 +200,7 @@ def results(run: str | None = None, folder: Path | None = None) -> list[StudyRes
         UsageError: If there is no such run.
         LedgerError: If the ledger cannot be read.
     """
-    with Ledger(folder or state_folder()) as ledger:
-        record = ledger.run(run)
-        return [
-            result_of(record, job, (event for _, event in ledger.events(record.id, job.provider)))
-            for job in record.jobs
-        ]
+    return [replace(result, trials=tuple(trials)) for result, trials in found(run, folder)]
 
 
 def stop(run: str | None = None, folder: Path | None = None) -> str:

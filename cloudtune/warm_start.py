@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from cloudtune.found import found_by
 from cloudtune.ledger import Ledger, state_folder
 from cloudtune.objective import objective_values
 from cloudtune.provider import Parent
-from cloudtune.results import result_of
 from cloudtune.study import Study
 
 
@@ -23,8 +23,8 @@ def parents(study: Study) -> list[Parent]:
         for name in names:
             record = ledger.run(name)
             for job in record.jobs:
-                events = (event for _, event in ledger.events(record.id, job.provider))
-                for trial in result_of(record, job, events).trials:
+                _, trials = found_by(ledger, record, job)
+                for trial in trials:
                     values = objective_values(study, [m.metrics for m in trial.measurements])
                     if trial.state in {"completed", "stopped_early"} and values is not None:
                         found.append(Parent(trial.parameters, values))

@@ -18,7 +18,7 @@ _COMMANDS = {
     },
     "Run": {
         "run": ("runs", "Run a study, here or on one or several providers."),
-        "status": ("runs", "List the runs, or tell how one stands."),
+        "status": ("status", "List the runs, or tell how one stands."),
         "watch": ("runs", "Show a run while it goes on."),
         "logs": ("runs", "Print what a trial printed."),
         "stop": ("runs", "End a running run; it can be resumed."),

@@ -22,7 +22,7 @@ def _complete_runs(_c: click.Context, _p: click.Parameter, typed: str) -> list[s
 
     try:
         with Ledger(state_folder()) as ledger:
-            return [run.id for run in ledger.runs() if run.id.startswith(typed)]
+            return [run for run in ledger.ids() if run.startswith(typed)]
     except CloudtuneError:
         return []
 

@@ -8,15 +8,20 @@ import json
 import shutil
 import sys
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from cloudtune.cli.options import examples, json_option, runs_argument
 
 if TYPE_CHECKING:
-    from cloudtune.results import StudyResult
+    from cloudtune.results import StudyResult, Trial
+
+    _Job = tuple[StudyResult, Iterable[Trial]]
 
 
 @examples(
@@ -44,89 +49,90 @@ def results(
 
     json is the whole result, one for each job; jsonl is one line a trial; csv and parquet are flat.
     """
-    from cloudtune.runs import results as results_of
-
-    found = [result for run in runs or (None,) for result in results_of(run)]
-    if only_best:
-        found = [_best(result) for result in found]
-    form = "json" if as_json else form
-    if form == "parquet":
-        _write_parquet(found, output)
-    elif form == "table" and output is None:
-        _show(found)
-    else:
-        _write(_rendered(found, form), output)
-
-
-def _best(result: StudyResult) -> StudyResult:
-    from dataclasses import replace
-
-    kept = result.pareto or ((result.best,) if result.best else ())
-    if result.best:
-        kept = (result.best,)
-    return replace(result, trials=kept)
-
-
-def _rendered(found: list[StudyResult], form: str) -> str:
-    from cloudtune.results import trial_lines
-    from cloudtune.tabular import rows
-
-    if form == "json":
-        return "[" + ",".join(result.to_json() for result in found) + "]\n"
-    if form == "jsonl":
-        return "".join(line + "\n" for result in found for line in trial_lines(result))
-    flat = [row for result in found for row in rows(result)]
-    columns = list(dict.fromkeys(name for row in flat for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(flat)
-    return text.getvalue()
-
-
-def _write(text: str, output: Path | None) -> None:
-    if output:
-        output.write_text(text, "utf-8")
-    else:
-        sys.stdout.write(text)
-
-
-def _write_parquet(found: list[StudyResult], output: Path | None) -> None:
     from cloudtune.errors import UsageError
-    from cloudtune.tabular import to_parquet
+    from cloudtune.found import found
 
-    if output is None:
-        raise UsageError("parquet goes into a file: add -o trials.parquet")
-    to_parquet(found, output)
+    jobs: Iterator[_Job] = (job for run in runs or (None,) for job in found(run))
+    if only_best:
+        jobs = ((result, _best(result, trials)) for result, trials in jobs)
+    form = "json" if as_json else form
+    if form == "table" and output is None:
+        _show(jobs)
+        return
+    if form == "parquet":
+        from cloudtune.tabular import rows, to_parquet
 
-
-def _show(found: list[StudyResult]) -> None:
-    from cloudtune.reporting.tables import show_table
-    from cloudtune.tabular import rows
-
-    flat = [rows(result) for result in found]
-    names = _column_names({key for some in flat for row in some for key in row})
-    several = {"run": len({r.run for r in found}) > 1, "on": len({r.provider for r in found}) > 1}
-    table: list[dict[str, Any]] = []
-    for result, some in zip(found, flat, strict=True):
-        for trial, row in zip(result.trials, some, strict=True):
-            job = {"run": result.run, "on": result.provider}
-            shown: dict[str, Any] = {name: job[name] for name in job if several[name]}
-            shown |= {"trial": trial.number, "state": trial.state.replace("_", " ")}
-            for prefix in ("objective.", "parameters."):
-                shown |= {names[key]: row[key] for key in row if key.startswith(prefix)}
-            if trial.seconds is not None:
-                shown["seconds"] = round(trial.seconds, 2)
-            if trial.reason:
-                shown["reason"] = trial.reason
-            table.append(shown)
-    last = ("seconds", "reason")
-    columns = dict.fromkeys(name for row in table for name in row if name not in last)
-    columns |= dict.fromkeys(name for name in last if any(name in row for row in table))
-    show_table([{name: row.get(name) for name in columns} for row in table])
+        if output is None:
+            raise UsageError("parquet goes into a file: add -o trials.parquet")
+        to_parquet((row for result, trials in jobs for row in rows(result, trials)), output)
+        return
+    parts = _rendered(jobs, form)
+    first = next(parts, "")  # where there is no such run, no file is made
+    with output.open("w", encoding="utf-8") if output else nullcontext(sys.stdout) as file:
+        file.write(first)
+        file.writelines(parts)
 
 
-def _column_names(keys: set[str]) -> dict[str, str]:
+def _best(result: StudyResult, trials: Iterable[Trial]) -> Sequence[Trial]:
+    from cloudtune.results import best, pareto
+    from cloudtune.study import Study
+
+    goals = [objective.goal for objective in Study.model_validate(result.study).objectives]
+    if len(goals) != 1:
+        return pareto(trials, goals)
+    found = best(trials, goals[0])
+    return [found] if found else []
+
+
+def _rendered(jobs: Iterable[_Job], form: str) -> Iterator[str]:
+    from cloudtune.result_text import json_parts, trial_line
+    from cloudtune.tabular import columns, rows
+
+    if form == "jsonl":
+        for result, trials in jobs:
+            for trial in trials:
+                yield trial_line(result, trial) + "\n"
+    elif form == "json":
+        for place, (result, trials) in enumerate(jobs):
+            yield "," if place else "["
+            yield from json_parts(result, trials)
+        yield "]\n"
+    else:
+        held = columns(row for result, trials in jobs for row in rows(result, trials))
+        line = io.StringIO()
+        writer = csv.writer(line, lineterminator="\n")
+        for values in chain([held], zip(*held.values(), strict=True)):
+            writer.writerow(values)
+            yield line.getvalue()
+            line.seek(0)
+            line.truncate()
+
+
+def _show(jobs: Iterable[_Job]) -> None:
+    from cloudtune.reporting.tables import show_columns
+    from cloudtune.tabular import columns, rows
+
+    held = columns(row for result, trials in jobs for row in rows(result, trials))
+    if not held:
+        return
+    names = _column_names(held.keys())
+    shown = {
+        name: held[key]
+        for name, key in (("run", "run"), ("on", "provider"))
+        if len(set(held[key])) > 1
+    }
+    shown["trial"] = held["number"]
+    shown["state"] = [state.replace("_", " ") for state in held["state"]]
+    for prefix in ("objective.", "parameters."):
+        shown |= {names[key]: held[key] for key in held if key.startswith(prefix)}
+    if "seconds" in held:
+        shown["seconds"] = [None if s is None else round(s, 2) for s in held["seconds"]]
+    if "reason" in held:
+        shown["reason"] = held["reason"]
+    show_columns(shown)
+
+
+def _column_names(keys: Iterable[str]) -> dict[str, str]:
     """Return the columns of objectives and parameters: without the prefix where that is clear."""
     taken = Counter(["run", "on", "trial", "state", "seconds", "reason", *keys])
     short = {
@@ -148,21 +154,21 @@ def clean(runs: tuple[str, ...], *, yes: bool, as_json: bool) -> None:
     from cloudtune.ledger import Ledger, state_folder
 
     with Ledger(state_folder()) as ledger:
-        records = [ledger.run(run) for run in runs] if runs else ledger.runs()
-        held = {record.id for record in records if holder(ledger.run_folder(record.id)) is not None}
+        chosen = [ledger.find(run) for run in runs] if runs else ledger.ids()
+        held = {run for run in chosen if holder(ledger.run_folder(run)) is not None}
         if runs and held:
             raise UsageError(
                 f"{', '.join(sorted(held))} is running; `cloudtune stop` ends it first"
             )
-        chosen = [record for record in records if record.id not in held]
-        names = ", ".join(record.id for record in chosen)
+        chosen = [run for run in chosen if run not in held]
+        names = ", ".join(chosen)
         if not chosen:
             click.echo("[]" if as_json else "nothing to remove")
             return
         if not yes:
             click.confirm(f"Remove {len(chosen)} runs with their results ({names})?", abort=True)
-        for record in chosen:
-            with hold(ledger.run_folder(record.id)):
-                ledger.remove(record.id)
-            shutil.rmtree(ledger.run_folder(record.id), ignore_errors=True)
-        click.echo(json.dumps([record.id for record in chosen]) if as_json else f"removed {names}")
+        for run in chosen:
+            with hold(ledger.run_folder(run)):
+                ledger.remove(run)
+            shutil.rmtree(ledger.run_folder(run), ignore_errors=True)
+        click.echo(json.dumps(chosen) if as_json else f"removed {names}")

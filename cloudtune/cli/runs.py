@@ -1,4 +1,4 @@
-"""Commands about runs: run, status, watch, logs, stop, resume."""
+"""Commands about runs: run, watch, logs, stop, resume."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -24,7 +24,6 @@ from cloudtune.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from cloudtune.ledger import Ledger, RunRecord
     from cloudtune.planning import Plan
 
 
@@ -180,83 +179,6 @@ def _execute(run_id: str, *, as_json: bool) -> None:
         for line in going_on(found):
             click.echo(line, err=True)
     raise SystemExit(code)
-
-
-@examples("cloudtune status", "cloudtune status --json", "cloudtune status k7f2")
-@click.command()
-@run_argument
-@json_option
-def status(run: str | None, as_json: bool) -> None:
-    """List all runs, newest first, or tell how RUN stands."""
-    from cloudtune.errors import UsageError
-    from cloudtune.ledger import Ledger, state_folder
-
-    try:
-        ledger = Ledger(state_folder())
-    except UsageError:
-        if run is not None:
-            raise
-        click.echo("[]" if as_json else "no runs yet; `cloudtune run STUDY` starts one")
-        return
-    with ledger:
-        records = ledger.runs() if run is None else [ledger.run(run)]
-        rows = [_status(ledger, record) for record in records]
-    if as_json:
-        click.echo(json.dumps(rows))
-        return
-    from cloudtune.reporting.tables import show_table
-
-    show_table([{key: _shown(key, row[key]) for key in row if key != "jobs"} for row in rows])
-
-
-def _shown(key: str, value: Any) -> Any:
-    if key == "created":
-        return time.strftime("%Y-%m-%d %H:%M", time.localtime(value))
-    if key == "trials":
-        return ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in value.items())
-    return value
-
-
-def _status(ledger: Ledger, record: RunRecord) -> dict[str, Any]:
-    """Return how a run stands as plain data; a run that nobody holds is not running."""
-    from cloudtune.holding import holder
-    from cloudtune.reporting.describe import state_counts
-    from cloudtune.results import result_of
-
-    found = [
-        result_of(record, job, (event for _, event in ledger.events(record.id, job.provider)))
-        for job in record.jobs
-    ]
-    held = holder(ledger.run_folder(record.id)) is not None
-    jobs: list[dict[str, Any]] = []
-    for result in found:
-        state = result.state
-        word = "interrupted" if state in {"running", "pending"} and not held else state
-        jobs.append(
-            {
-                "provider": result.provider,
-                "mode": result.mode,
-                "state": word,
-                "reason": result.reason,
-                "trials": state_counts(result.trials),
-                "best": list(result.best.objective or ()) if result.best else None,
-            }
-        )
-    counts: dict[str, int] = {}
-    for job in jobs:
-        for state, count in job["trials"].items():
-            counts[state] = counts.get(state, 0) + count
-    best = [job["best"][0] for job in jobs if job["best"]]
-    return {
-        "run": record.id,
-        "name": record.name,
-        "created": record.created,
-        "on": ", ".join(job["provider"] for job in jobs),
-        "state": ", ".join(dict.fromkeys(job["state"] for job in jobs)),
-        "trials": counts,
-        "best": best[0] if len(best) == 1 else None,
-        "jobs": jobs,
-    }
 
 
 @examples("cloudtune watch", "cloudtune watch k7f2")

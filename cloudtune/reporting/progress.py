@@ -18,7 +18,7 @@ from cloudtune.reporting.describe import (
     printable,
     strategy_words,
 )
-from cloudtune.results import Trial, Trials, best
+from cloudtune.results import Trial, Trials, best, seconds_between
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -33,12 +33,13 @@ class JobView:
         self.plan = plan
         self.study = plan.study
         self.total = expected_trials(plan.fitted.study)
-        self.began = time.time()
+        self.began = time.monotonic()
         self.best: Trial | None = None
         self.trials = Trials(plan.study, plan.facts.run_id)
         self.counts: dict[str, int] = {}
         self.running: dict[int, float] = {}
-        """When each trial that runs was started, by number."""
+        """When each trial that runs was started, by number and on a clock that nobody can set."""
+        self._started: dict[int, float] = {}
         self._waiting: set[int] = set()
         self._seconds = 0.0
         self._timed = 0
@@ -63,7 +64,7 @@ class JobView:
             return None
         parallel = self.plan.fitted.study.limits.parallel_trials or 1
         each = self._seconds / self._timed
-        spent = sum(time.time() - begun for begun in self.running.values())
+        spent = sum(time.monotonic() - begun for begun in self.running.values())
         return max(0.0, ((self.total - self.done) * each - spent) / parallel)
 
     def tell(self, event: Event) -> bool:
@@ -73,16 +74,19 @@ class JobView:
             if event.number in self._waiting:
                 self.counts["pending"] -= 1
             self._waiting.discard(event.number)
-            self.running[event.number] = event.time
+            age = max(0.0, time.time() - event.time)
+            self.running[event.number] = time.monotonic() - age
+            self._started[event.number] = event.time
         if not isinstance(event, Ended):
             return False
         trial = self.trials.get(event.number)
-        begun = self.running.pop(event.number, None)
+        self.running.pop(event.number, None)
+        begun = self._started.pop(event.number, None)
         self.counts[event.state] = self.counts.get(event.state, 0) + 1
         if event.state == "pending":
             self._waiting.add(event.number)
         elif event.state in _DONE and begun is not None:
-            self._seconds += event.time - begun
+            self._seconds += seconds_between(begun, event)
             self._timed += 1
         return self._is_best(trial)
 
@@ -130,7 +134,7 @@ def end_line(view: JobView, number: int, *, is_best: bool) -> str:
     """Return one line on a trial that ended."""
     trial = view.trials.get(number)
     total = f"/{view.total}" if view.total else ""
-    took = duration_words((trial.ended or 0) - (trial.started or 0))
+    took = duration_words(trial.seconds or 0.0)
     what = objective_words(view.study, trial) if trial.objective else trial.reason
     mark = "  best so far" if is_best else ""
     reason = f" ({trial.reason})" if trial.reason and trial.objective else ""
@@ -195,7 +199,7 @@ class LiveProgress:
         left = view.seconds_left
         numbers = f"{view.done}/{view.total}" if view.total else str(view.done)
         failed = view.counts.get("failed", 0)
-        words = [f"{numbers} trials", duration_words(time.time() - view.began)]
+        words = [f"{numbers} trials", duration_words(time.monotonic() - view.began)]
         words += [f"about {duration_words(left)} left"] if left is not None else []
         words += [f"{failed} failed"] if failed else []
         bar.add_row(
@@ -210,7 +214,7 @@ class LiveProgress:
             )
         for number, begun in view.running.items():
             trial = view.trials.get(number)
-            took = duration_words(time.time() - begun)
+            took = duration_words(time.monotonic() - begun)
             so_far = ""
             if trial.measurements:
                 last = trial.measurements[-1]

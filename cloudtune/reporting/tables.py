@@ -2,40 +2,72 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import click
 
 from cloudtune.reporting.describe import printable
+from cloudtune.tabular import columns
+
+_MOST = 1_000
+"""Rows that are fitted into the width of a terminal; that takes a while for each."""
 
 
-def show_table(rows: Sequence[Mapping[str, Any]]) -> None:
+def show_table(rows: Iterable[Mapping[str, Any]]) -> None:
     """Print rows, the columns in the order in which they first occur; absent values are blank."""
-    from rich import box
+    show_columns(columns(rows))
+
+
+def show_columns(held: Mapping[str, Sequence[Any]]) -> None:
+    """Print equally long columns; values that are None are blank."""
     from rich.console import Console
+
+    titles = [printable(name) for name in held]
+    numbers = [all(isinstance(v, int | float | None) for v in column) for column in held.values()]
+    cells = [list(map(_cell, column)) for column in held.values()]
+    console = Console(highlight=False)
+    if not console.is_terminal or len(cells[0] if cells else ()) > _MOST:
+        for line in _plain(titles, numbers, cells):
+            click.echo(line)
+        return
+    from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    columns = list(dict.fromkeys(name for row in rows for name in row))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for name in columns:
-        numbers = all(isinstance(row.get(name), int | float | None) for row in rows)
-        table.add_column(
-            Text(printable(name)), justify="right" if numbers else "left", overflow="fold"
-        )
-    for row in rows:
-        table.add_row(*(Text(_cell(row.get(name))) for name in columns))
-    console = Console(highlight=False)
-    if console.is_terminal:
-        console.print(table)
+    for title, number in zip(titles, numbers, strict=True):
+        table.add_column(Text(title), justify="right" if number else "left", overflow="fold")
+    for row in zip(*cells, strict=True):
+        table.add_row(*map(Text, row))
+    console.print(table)
+
+
+def _plain(
+    titles: Sequence[str], numbers: Sequence[bool], cells: Sequence[Sequence[str]]
+) -> Iterator[str]:
+    """Yield the lines of a table as wide as it needs to be."""
+    from rich.cells import cell_len
+
+    if not titles:
         return
-    plain = Console(file=io.StringIO(), width=10_000, highlight=False, color_system=None)
-    with plain.capture() as captured:
-        plain.print(table)
-    for line in captured.get().splitlines():
-        click.echo(line.rstrip())
+    widths = [
+        max(map(cell_len, [title, *column])) for title, column in zip(titles, cells, strict=True)
+    ]
+    yield _line(titles, numbers, widths)
+    yield "─" * (sum(widths) + 3 * (len(widths) - 1))
+    for line in zip(*cells, strict=True):
+        yield _line(line, numbers, widths)
+
+
+def _line(cells: Sequence[str], numbers: Sequence[bool], widths: Sequence[int]) -> str:
+    from rich.cells import cell_len
+
+    padded: list[str] = []
+    for cell, number, width in zip(cells, numbers, widths, strict=True):
+        blanks = " " * (width - cell_len(cell))
+        padded.append(blanks + cell if number else cell + blanks)
+    return "   ".join(padded).rstrip()
 
 
 def _cell(value: Any) -> str:

@@ -25,10 +25,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from bisect import bisect_right
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from statistics import median
 
 from typing_extensions import override
 
@@ -37,6 +36,8 @@ from cloudtune.study import Study
 
 _ETA = 3
 _RUNGS = 40
+_MOST_STEPS = 500
+"""Steps for which it is kept how the trials stood; more are looked at anew."""
 
 
 @dataclass
@@ -91,17 +92,24 @@ class Rule(ABC):
                 curve = self._curves.get(event.number)
                 if curve is not None and self._metric in event.metrics:
                     before = curve.last_step if curve.steps else None
-                    curve.add(event.step, self._sign * event.metrics[self._metric])
+                    self._add(curve, event.step, self._sign * event.metrics[self._metric])
                     if reason := self._look(event.number, curve, before):
                         self._reasons.setdefault(event.number, reason)
             case Ended():
                 self._reasons.pop(event.number, None)
                 if event.state in {"failed", "cancelled"} and event.number in self._curves:
-                    self._curves[event.number].compared = False
+                    self._forget(event.number)
 
     def judge(self, number: int) -> str | None:
         """Return why a running trial should be stopped, or None."""
         return self._reasons.get(number)
+
+    def _add(self, curve: _Curve, step: int, value: float) -> None:
+        curve.add(step, value)
+
+    def _forget(self, number: int) -> None:
+        """Compare no other trial with this one any more."""
+        self._curves[number].compared = False
 
     @abstractmethod
     def _look(self, number: int, curve: _Curve, before: int | None) -> str | None:
@@ -116,12 +124,13 @@ class Rule(ABC):
     def _shown(self, value: float) -> str:
         return f"{self._sign * value:.6g}" if math.isfinite(value) else "no finite number"
 
-    def _others(self, number: int) -> list[_Curve]:
-        return [c for n, c in self._curves.items() if n != number and c.compared]
-
 
 class _AtSteps(Rule):
-    """A rule that looks at steps from one on, or at every n-th."""
+    """A rule that looks at steps from one on, or at every n-th, at how the others stood there.
+
+    How they stood is kept in order for each step that was asked for, so that a look costs nearly
+    the same however many trials there are.
+    """
 
     def __init__(self, study: Study, few: int) -> None:
         super().__init__(study)
@@ -130,6 +139,57 @@ class _AtSteps(Rule):
         self._first = stopping.min_step
         self._interval = stopping.interval or 1
         self._few = stopping.min_trials or few
+        self._stood: dict[int, list[float]] = {}
+        """By step: how each trial that is compared and got there stood, the best first."""
+        self._asked: list[int] = []
+        """The steps, in order."""
+
+    @abstractmethod
+    def _standing(self, curve: _Curve, place: int) -> float:
+        """Return how a trial stood at one of its measurements."""
+
+    @override
+    def _add(self, curve: _Curve, step: int, value: float) -> None:
+        before = curve.last_step
+        for stood, standing in self._places(curve, before, before):
+            del stood[bisect_left(stood, standing)]
+        super()._add(curve, step, value)
+        for stood, standing in self._places(curve, before, curve.last_step):
+            insort(stood, standing)
+
+    @override
+    def _forget(self, number: int) -> None:
+        curve = self._curves[number]
+        for stood, standing in self._places(curve, 0, curve.last_step):
+            del stood[bisect_left(stood, standing)]
+        super()._forget(number)
+
+    def _places(self, curve: _Curve, first: int, last: int) -> Iterator[tuple[list[float], float]]:
+        """Yield the lists of the steps from one to another, each with a trial's place in it."""
+        if not curve.compared:
+            return
+        for step in self._asked[bisect_left(self._asked, first) : bisect_right(self._asked, last)]:
+            place = curve.upto(step)
+            if place is not None:
+                yield self._stood[step], self._standing(curve, place)
+
+    def _others(self, curve: _Curve) -> tuple[int, Callable[[int], float]]:
+        """Return how many others got to a trial's last step, and the n-th best of how they stood.
+
+        The trial itself, which is not counted, must have a measurement there.
+        """
+        step = curve.last_step
+        stood = self._stood.get(step)
+        if stood is None:
+            if len(self._asked) >= _MOST_STEPS:
+                self._asked.clear()
+                self._stood.clear()
+            places = ((each, each.upto(step)) for each in self._curves.values() if each.compared)
+            stood = sorted(self._standing(c, place) for c, place in places if place is not None)
+            self._stood[step] = stood
+            insort(self._asked, step)
+        own = bisect_left(stood, self._standing(curve, -1))
+        return len(stood) - 1, lambda n: stood[n + (n >= own)]
 
     def _due(self, curve: _Curve, before: int | None) -> bool:
         first = self._first or 0
@@ -146,19 +206,19 @@ class Median(_AtSteps):
         super().__init__(study, few=5)
 
     @override
+    def _standing(self, curve: _Curve, place: int) -> float:
+        count = curve.counts[place]
+        return curve.sums[place] / count if count else math.inf
+
+    @override
     def _look(self, number: int, curve: _Curve, before: int | None) -> str | None:
         if not self._due(curve, before):
             return None
         step = curve.last_step
-        averages: list[float] = []
-        for other in self._others(number):
-            place = other.upto(step)
-            if place is not None:
-                count = other.counts[place]
-                averages.append(other.sums[place] / count if count else math.inf)
-        if len(averages) < self._few:
+        count, nth = self._others(curve)
+        if count < self._few:
             return None
-        middle = median(averages)
+        middle = (nth((count - 1) // 2) + nth(count // 2)) / 2
         if curve.best[-1] > middle or curve.best[-1] == math.inf:
             return (
                 f"median: its best {self._metric} up to step {step} is "
@@ -177,14 +237,18 @@ class Bandit(_AtSteps):
         self._slack = float(stopping.slack or 0.1) if stopping else 0.1
 
     @override
+    def _standing(self, curve: _Curve, place: int) -> float:
+        return curve.best[place]
+
+    @override
     def _look(self, number: int, curve: _Curve, before: int | None) -> str | None:
         if not self._due(curve, before):
             return None
         step = curve.last_step
-        bests = [o.best[p] for o in self._others(number) if (p := o.upto(step)) is not None]
-        if len(bests) < self._few:
+        count, nth = self._others(curve)
+        if count < self._few:
             return None
-        best = min(bests)
+        best = nth(0)
         # Lower is better here, so a best below zero is allowed to lie nearer to zero.
         allowed = best * (1 + self._slack) if best > 0 else best / (1 + self._slack)
         value = self._value(curve)
@@ -206,7 +270,18 @@ class Halving(Rule):
         self._amounts = amounts
         self._eta = eta
         self._few = few or eta
-        self._reached: dict[int, dict[int, float]] = {amount: {} for amount in amounts}
+        self._scores: dict[int, dict[int, float]] = {amount: {} for amount in amounts}
+        """By rung: what each trial had when it came there."""
+        self._ranked: dict[int, list[float]] = {amount: [] for amount in amounts}
+        """By rung: the same of those that are compared, the best first."""
+
+    @override
+    def _forget(self, number: int) -> None:
+        for amount, scores in self._scores.items():
+            if self._curves[number].compared and number in scores:
+                ranked = self._ranked[amount]
+                del ranked[bisect_left(ranked, scores[number])]
+        super()._forget(number)
 
     @override
     def _look(self, number: int, curve: _Curve, before: int | None) -> str | None:
@@ -214,12 +289,12 @@ class Halving(Rule):
         for amount in self._amounts:
             if amount > curve.last_step:
                 break
-            scores = self._reached[amount]
+            scores, seen = self._scores[amount], self._ranked[amount]
             if number in scores:
                 continue
             scores[number] = value
-            seen = [score for n, score in scores.items() if self._curves[n].compared]
-            place = 1 + sum(score < value for score in seen)
+            insort(seen, value)
+            place = 1 + bisect_left(seen, value)
             kept = max(1, len(seen) // self._eta)
             if len(seen) >= self._few and (place > kept or value == math.inf):
                 return (

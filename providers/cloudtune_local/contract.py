@@ -126,7 +126,10 @@ class LocalContract:
         try:
             os.makedirs(folder.path)  # noqa: PTH103 - here microseconds count
         except FileExistsError:
-            shutil.rmtree(folder.work, ignore_errors=True)
+            # Without a resource no trial starts twice: the ledger lost all memory of this one.
+            again = started.resource is not None
+            shutil.rmtree(folder.work if again else folder.path, ignore_errors=True)
+            os.makedirs(folder.path, exist_ok=True)  # noqa: PTH103
         if self._source:
             self._source.copy(folder.work)
         else:

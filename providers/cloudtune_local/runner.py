@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -45,6 +46,7 @@ class LocalRunner:
         self._metrics = {name: found for name, found in request["metrics"].items() if found}
         self._slots = _Slots(request["gpus"], request["gpus_per_trial"])
         self._steps: dict[int, Steps] = {}
+        self._begun: dict[int, float] = {}
         self._processes = Processes(
             emit,
             f"{run}.{secrets.token_hex(4)}",
@@ -57,6 +59,7 @@ class LocalRunner:
 
     def start(self, started: Started) -> None:
         """Start a trial, or start it again with more of its resource and what it had saved."""
+        self._begun[started.number] = time.monotonic()
         slot = self._slots.take(started.number)
         doorbell = self._folder / f"doorbell-{slot}"
 
@@ -98,9 +101,10 @@ class LocalRunner:
 
     def _finish(self, ended: Ended) -> Ended:
         self._slots.give_back(ended.number)
+        took = time.monotonic() - self._begun.pop(ended.number)
         folder = trial_folder(self._folder, ended.number)
         made = folder.output if os.path.isdir(folder.output) else None  # noqa: PTH112
-        return replace(ended, log=folder.log, artifacts=made)
+        return replace(ended, log=folder.log, artifacts=made, seconds=took)
 
     def _reported(self, number: int) -> list[Measured]:
         found: list[Measured] = []

@@ -299,6 +299,22 @@ def test_reports_that_nobody_took_note_of_are_recovered(job: Job) -> None:
     assert [m.time for m in recovered] == [e.time for e in job.seen[3:5]]
 
 
+def test_what_a_trial_left_that_the_ledger_has_lost_is_not_taken_for_the_next_ones(
+    job: Job,
+) -> None:
+    """After a power failure the last events may be gone: their numbers are used again."""
+    job.write("""
+        import os, time
+        from cloudtune.trial import checkpoint_dir, report
+        report(a=time.time())
+        print(*os.listdir(checkpoint_dir()))
+        open(checkpoint_dir() + "/saved", "w").close()
+    """)
+    job.run_one()
+    assert job.run_one() == "\n"
+    assert [m.metrics for m in job.runner.recover([left(1, 0)]).measured] == [job.measured()[-1][1]]
+
+
 ENGINE = """
 import json, sys, threading, time
 from pathlib import Path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from cloudtune.errors import StudyError
 from cloudtune.events import Ended, Measured, Started
+from cloudtune.search import early_stopping
 from cloudtune.search.protocol import Strategy
 from cloudtune.search.start import make
 from cloudtune.study import Study
@@ -241,3 +243,35 @@ def test_several_objectives_are_refused(study_of: Callable[..., Study]) -> None:
     )
     with pytest.raises(StudyError, match="early stopping knows exactly one objective"):
         make(study, 0)
+
+
+@pytest.mark.parametrize("rule", ["median", "bandit", "halving"])
+def test_what_is_kept_of_the_trials_is_what_looking_at_all_of_them_gives(
+    study_of: Callable[..., Study], monkeypatch: pytest.MonkeyPatch, rule: str
+) -> None:
+    """Where as good as nothing is kept, every look is at all trials anew."""
+    study = study_of(
+        objective={"metric": "acc", "goal": "maximize", "select": "best"},
+        strategy="random",
+        early_stopping={"rule": rule, "min_step": 1},
+    )
+    found: list[list[str]] = []
+    for most in (500, 1):
+        monkeypatch.setattr(early_stopping, "_MOST_STEPS", most)
+        watch, chance = Watch(study), random.Random(1)
+        running: dict[int, int] = {}
+        reasons: list[str] = []
+        for _ in range(1000):
+            if len(running) < 4:
+                running[watch.start()] = 0
+            number = chance.choice([*running])
+            running[number] += chance.choice([0, 1, 1, 2, 5])
+            value = chance.choice([chance.gauss(0, 1), round(chance.gauss(0, 1)), math.nan])
+            if watch.report(number, max(running[number], 1), value):
+                reasons.append(watch.reason)
+            if chance.random() < 0.2:
+                del running[number]
+                watch.end(number, chance.choice(["completed", "failed", "cancelled"]))
+        found.append(reasons)
+    assert found[0] == found[1]
+    assert len(set(found[0])) > 20

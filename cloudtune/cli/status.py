@@ -1,0 +1,113 @@
+"""The command that tells how runs stand."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cloudtune.cli.options import examples, json_option, run_argument
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cloudtune.ledger import Ledger
+    from cloudtune.records import JobRecord, RunRecord
+    from cloudtune.results import Trial
+
+
+@examples("cloudtune status", "cloudtune status --json", "cloudtune status k7f2")
+@click.command()
+@run_argument
+@json_option
+def status(run: str | None, as_json: bool) -> None:
+    """List all runs, newest first, or tell how RUN stands."""
+    from cloudtune.errors import UsageError
+    from cloudtune.ledger import Ledger, state_folder
+
+    try:
+        ledger = Ledger(state_folder())
+    except UsageError:
+        if run is not None:
+            raise
+        click.echo("[]" if as_json else "no runs yet; `cloudtune run STUDY` starts one")
+        return
+    with ledger:
+        rows = [
+            _status(ledger, each) for each in (ledger.ids() if run is None else [ledger.find(run)])
+        ]
+        unknown = ledger.unknown()
+    if unknown:
+        told = f"in {ledger.folder / 'runs'}, of which the ledger knows nothing"
+        click.echo(f"note: there are folders of runs {told}: {', '.join(unknown)}", err=True)
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    from cloudtune.reporting.tables import show_table
+
+    show_table([{key: _shown(key, row[key]) for key in row if key != "jobs"} for row in rows])
+
+
+def _shown(key: str, value: Any) -> Any:
+    if key == "created":
+        return time.strftime("%Y-%m-%d %H:%M", time.localtime(value))
+    if key == "trials":
+        return ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in value.items())
+    return value
+
+
+def _status(ledger: Ledger, run: str) -> dict[str, Any]:
+    """Return how a run stands as plain data; a run that nobody holds is not running."""
+    from cloudtune.errors import LedgerError
+    from cloudtune.holding import holder
+
+    held = holder(ledger.run_folder(run)) is not None
+    try:
+        record = ledger.run(run)
+        jobs = [_job_status(ledger, record, job, held=held) for job in record.jobs]
+    except LedgerError as error:
+        click.echo(str(error), err=True)
+        return {"run": run, "state": "damaged", "jobs": []}
+    counts: dict[str, int] = {}
+    for job in jobs:
+        for state, count in job["trials"].items():
+            counts[state] = counts.get(state, 0) + count
+    best = [job["best"][0] for job in jobs if job["best"]]
+    return {
+        "run": record.id,
+        "name": record.name,
+        "created": record.created,
+        "on": ", ".join(job["provider"] for job in jobs),
+        "state": ", ".join(dict.fromkeys(job["state"] for job in jobs)),
+        "trials": counts,
+        "best": best[0] if len(best) == 1 else None,
+        "jobs": jobs,
+    }
+
+
+def _job_status(ledger: Ledger, record: RunRecord, job: JobRecord, *, held: bool) -> dict[str, Any]:
+    from cloudtune.found import found_by
+    from cloudtune.results import best
+    from cloudtune.study import Study
+
+    result, trials = found_by(ledger, record, job)
+    goals = [objective.goal for objective in Study.model_validate(result.study).objectives]
+    counts: dict[str, int] = {}
+
+    def counted() -> Iterator[Trial]:
+        for trial in trials:
+            counts[trial.state] = counts.get(trial.state, 0) + 1
+            yield trial
+
+    top = best(counted(), goals[0] if len(goals) == 1 else "")
+    left_off = result.state in {"running", "pending"} and not held
+    return {
+        "provider": result.provider,
+        "mode": result.mode,
+        "state": "interrupted" if left_off else result.state,
+        "reason": result.reason,
+        "trials": counts,
+        "best": list(top.objective or ()) if top and len(goals) == 1 else None,
+    }

@@ -1,0 +1,111 @@
+"""What the jobs of runs found so far, read from the ledger one trial after another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from cloudtune.capabilities import Finding
+from cloudtune.errors import CloudtuneError
+from cloudtune.events import Event
+from cloudtune.ledger import Ledger, state_folder
+from cloudtune.records import JobRecord, RunRecord
+from cloudtune.results import Cost, StudyResult, Trial, Trials
+from cloudtune.study import Study
+
+
+def found(
+    run: str | None = None, folder: Path | None = None
+) -> Iterator[tuple[StudyResult, Iterator[Trial]]]:
+    """Yield each job of a run without its trials, and these one after another as they are read.
+
+    Use the trials before the next job is asked for.
+
+    Raises:
+        UsageError: If there is no such run.
+        LedgerError: If the ledger cannot be read.
+    """
+    with Ledger(folder or state_folder()) as ledger:
+        record = ledger.run(run)
+        for job in record.jobs:
+            yield found_by(ledger, record, job)
+
+
+def found_by(
+    ledger: Ledger, record: RunRecord, job: JobRecord
+) -> tuple[StudyResult, Iterator[Trial]]:
+    """Return a job without its trials, and these one after another as they are read.
+
+    Raises:
+        LedgerError: If what the ledger holds of the job makes no sense.
+    """
+    try:
+        result = _result(record, job)
+    except (CloudtuneError, ValueError, KeyError, TypeError, AttributeError) as error:
+        what = f"its study or plan on {job.provider} cannot be read"
+        raise ledger.damaged(record.id, what) from error
+
+    def trials() -> Iterator[Trial]:
+        try:
+            yield from _trials(record, job, ledger.by_trial(record.id, job.provider))
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            what = f"the events of its job on {job.provider} make no sense"
+            raise ledger.damaged(record.id, what) from error
+
+    return result, trials()
+
+
+def _result(record: RunRecord, job: JobRecord) -> StudyResult:
+    plan = job.plan
+    study = Study.model_validate(record.study)
+    return StudyResult(
+        run=record.id,
+        provider=job.provider,
+        mode=plan["mode"],
+        emulated=job.emulated,
+        state=job.state,
+        reason=job.reason,
+        study=record.study,
+        study_hash=study.fingerprint(),
+        source_hash=plan["facts"]["source_hash"],
+        seed=plan["facts"]["seed"],
+        job=job.job,
+        findings=tuple(Finding(**finding) for finding in plan["findings"]),
+        trials=(),
+        link=None if job.emulated else plan["facts"]["own"].get("links", {}).get(plan["mode"]),
+        created=record.created,
+        started=job.started,
+        ended=job.ended,
+    )
+
+
+def _trials(record: RunRecord, job: JobRecord, by_trial: Iterable[Event]) -> Iterator[Trial]:
+    """Yield the trials that a job ran so far, one after another, so that few are held at a time.
+
+    Args:
+        record: The run.
+        job: The job.
+        by_trial: Its events in order of their trials' numbers.
+    """
+    study = Study.model_validate(record.study)
+    prices = _prices(job)
+    for number, events in groupby(by_trial, key=lambda event: event.number):
+        trials = Trials(study, record.id)
+        for event in events:
+            trials.tell(event)
+        yield _priced(trials.get(number), prices)
+
+
+def _prices(job: JobRecord) -> Mapping[str, Any]:
+    return {} if job.emulated else job.plan["facts"]["own"]
+
+
+def _priced(trial: Trial, own: Mapping[str, Any]) -> Trial:
+    price, currency = own.get("price_per_second"), own.get("currency")
+    seconds = trial.seconds if trial.billed_seconds is None else trial.billed_seconds
+    if price is None or currency is None or seconds is None:
+        return trial
+    return replace(trial, cost=Cost(seconds * price, currency, "estimated"))

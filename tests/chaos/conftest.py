@@ -1,0 +1,156 @@
+"""A folder with a study, in which cloudtune is started as its users start it, and comes to harm."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from cloudtune.execution import keeper
+from cloudtune.holding import holder
+from cloudtune.ledger import Ledger
+
+SCRIPT = """\
+import time
+from cloudtune.trial import params, report
+p = params()
+for step in range(1, 4):
+    report(score=p["x"] * step, step=step)
+    time.sleep(0.03)
+"""
+STUDY = """\
+objective: {metric: score, goal: maximize}
+parameters:
+  x: {type: float, min: 0, max: 1}
+  k: {type: categorical, values: [a, b, c]}
+strategy: {name: random, seed: 3}
+limits: {max_trials: 24, parallel_trials: 2}
+trial: {script: train.py}
+"""
+MAIN = (sys.executable, "-m", "cloudtune")
+
+
+class Home:
+    """A folder with a study in it, its state folder beside it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.state = path / ".cloudtune"
+        self.env = {**os.environ, "CLOUDTUNE_HOME": str(self.state)}
+        self._begun: list[subprocess.Popen[str]] = []
+        path.mkdir(parents=True, exist_ok=True)
+        (path / "train.py").write_text(SCRIPT, "utf-8")
+        (path / "study.yaml").write_text(STUDY, "utf-8")
+
+    def begin(self, *words: str, main: Sequence[str] = MAIN) -> subprocess.Popen[str]:
+        """Start a command; what it prints is kept for `communicate`."""
+        process = subprocess.Popen(
+            [*main, *words],
+            cwd=self.path,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._begun.append(process)
+        return process
+
+    def call(
+        self, *words: str, code: int = 0, main: Sequence[str] = MAIN
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command, which must end with this code."""
+        process = self.begin(*words, main=main)
+        out, err = process.communicate(timeout=100)
+        assert process.returncode == code, out + err
+        return subprocess.CompletedProcess(words, process.returncode, out, err)
+
+    def results(self) -> list[dict[str, Any]]:
+        """Return the trials of the latest run."""
+        lines = self.call("results", "--format", "jsonl").stdout.splitlines()
+        return [json.loads(line) for line in lines]
+
+    @property
+    def run(self) -> str:
+        """The latest run."""
+        with Ledger(self.state) as ledger:
+            return ledger.find()
+
+    def engine(self) -> int | None:
+        """Return the process that runs the latest run."""
+        found = holder(self.state / "runs" / self.run)
+        return found.process if found else None
+
+    def trials(self) -> list[psutil.Process]:
+        """Return the processes of the run's trials."""
+        return [p for p in everyone() if environment(p).startswith(f"{self.run}.")]
+
+    def keepers(self) -> list[psutil.Process]:
+        """Return the run's keepers."""
+        file = keeper.__file__
+        return [
+            p
+            for p in everyone()
+            if file in words(p) and any(word.startswith(f"{self.run}.") for word in words(p))
+        ]
+
+    def is_quiet(self) -> bool:
+        """Tell whether no process of the run is left."""
+        return not (self.trials() or self.keepers())
+
+    def close(self) -> None:
+        """End what was started."""
+        for process in self._begun:
+            process.kill()
+            process.communicate()
+
+
+def everyone() -> list[psutil.Process]:
+    return list(psutil.process_iter())
+
+
+def environment(process: psutil.Process) -> str:
+    with suppress(psutil.Error):
+        return process.environ().get(keeper.MARK, "")
+    return ""
+
+
+def words(process: psutil.Process) -> list[str]:
+    with suppress(psutil.Error):
+        return process.cmdline()
+    return []
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 30.0) -> bool:
+    """Wait until something holds; return whether it came to that."""
+    due = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > due:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Any:
+    made = Home(tmp_path / "home")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def rng() -> random.Random:
+    """Return chance that a failed test can be given again, as CLOUDTUNE_CHAOS=SEED."""
+    seed = int(os.environ.get("CLOUDTUNE_CHAOS") or random.SystemRandom().randrange(2**32))
+    print(f"chance of this test: CLOUDTUNE_CHAOS={seed}")  # noqa: T201 - shown where it fails
+    return random.Random(seed)

@@ -1,0 +1,93 @@
+"""A disk without room: it is told, nothing that was written is lost, and the run goes on later."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from .conftest import Home
+
+pytestmark = pytest.mark.slow
+
+LIMITED = """\
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+from cloudtune.cli import main
+main(sys.argv[2:])
+"""
+"""cloudtune where no file, the ledger's among them, may be longer than so many bytes."""
+MOUNTED = """\
+mount -t tmpfs -o size=1m none small
+export CLOUDTUNE_HOME=$PWD/small
+"$@" run study.yaml --set limits.max_trials=300 2> told
+echo $? > code
+"$@" status > status
+"$@" results --format jsonl > before
+rm -rf small/runs/*/local/trials
+"$@" resume --set limits.max_trials=20
+"$@" results --format jsonl > after
+"""
+"""The same on a disk that is full soon, and then has a bit of room again."""
+
+
+def limited(size: int) -> tuple[str, ...]:
+    return (sys.executable, "-c", LIMITED, str(size))
+
+
+def assert_kept(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> None:
+    kept = [trial for trial in before if trial["state"] == "completed"]
+    numbers = {trial["number"] for trial in kept}
+    assert [trial for trial in after if trial["number"] in numbers] == kept
+    assert [trial["number"] for trial in after] == list(range(1, len(after) + 1))
+
+
+@pytest.mark.parametrize("size", [8_000, 60_000, 120_000])
+def test_a_limit_of_the_disk_is_told_and_nothing_written_is_lost(home: Home, size: int) -> None:
+    told = home.begin("run", "study.yaml", "--set", "limits.max_trials=60", main=limited(size))
+    out, err = told.communicate(timeout=100)
+    assert told.returncode in {1, 3}, out + err
+    assert "the disk is full, or" in out + err
+    assert "Traceback" not in err
+    shown = err.count("] trial ")
+    if size == 120_000:
+        assert shown
+        before = home.results()
+        assert sum(trial["state"] == "completed" for trial in before) >= shown
+        home.call("resume")
+        assert_kept(before, home.results())
+        assert sum(trial["state"] == "completed" for trial in home.results()) == 60
+
+
+def can_mount(folder: Path) -> bool:
+    """Tell whether we may have a small disk of our own; not every system lets users."""
+    if not shutil.which("unshare"):
+        return False
+    words = ["unshare", "-rm", "mount", "-t", "tmpfs", "none", str(folder)]
+    return subprocess.run(words, check=False, capture_output=True).returncode == 0
+
+
+def test_a_full_disk_is_told_and_nothing_written_is_lost(home: Home) -> None:
+    (home.path / "small").mkdir()
+    if not can_mount(home.path / "small"):
+        pytest.skip("no disk of our own can be mounted here; the limits above stand for it")
+    home.call(sys.executable, "-m", "cloudtune", main=["unshare", "-rm", "sh", "-c", MOUNTED, "sh"])
+    told, code, status, before, after = (
+        (home.path / name).read_text("utf-8")
+        for name in ("told", "code", "status", "before", "after")
+    )
+    assert code.strip() in {"1", "3"}, told
+    assert "the disk is full" in told + status
+    assert "Traceback" not in told
+    assert told.count("] trial ") > 3
+    trials = [json.loads(line) for line in before.splitlines()]
+    later = [json.loads(line) for line in after.splitlines()]
+    assert sum(trial["state"] == "completed" for trial in trials) >= told.count("] trial ")
+    assert_kept(trials, later)
+    assert sum(trial["state"] == "completed" for trial in later) >= 20

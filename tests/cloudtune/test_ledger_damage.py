@@ -1,0 +1,289 @@
+"""A ledger that is damaged, older, newer or out of reach: recovered or refused, never empty."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from cloudtune.cli.group import cloudtune
+from cloudtune.errors import LedgerError, UsageError
+from cloudtune.events import Ended, Event, Measured, Started
+from cloudtune.found import found
+from cloudtune.holding import hold
+from cloudtune.ledger import Ledger
+from cloudtune.records import JobRecord, RunRecord
+from cloudtune.results import Trial
+
+RUNS = ("first", "other")
+TRIALS = 40
+PLAN: dict[str, Any] = {
+    "mode": "driven",
+    "findings": [],
+    "facts": {"source_hash": None, "seed": 1, "own": {}},
+}
+STUDY: dict[str, Any] = {
+    "objective": {"metric": "score", "goal": "maximize"},
+    "parameters": {"x": {"type": "float", "min": 0, "max": 1}},
+}
+VERSION_1 = """
+CREATE TABLE runs (
+    id TEXT PRIMARY KEY, created REAL NOT NULL, name TEXT NOT NULL, study TEXT NOT NULL,
+    file TEXT, base TEXT NOT NULL{overrides}
+) STRICT;
+CREATE TABLE jobs (
+    run TEXT NOT NULL REFERENCES runs(id), provider TEXT NOT NULL, plan TEXT NOT NULL,
+    state TEXT NOT NULL, reason TEXT NOT NULL, job TEXT, emulated INTEGER NOT NULL,
+    started REAL, begun REAL, spent REAL NOT NULL, ended REAL, PRIMARY KEY (run, provider)
+) STRICT;
+CREATE TABLE events (
+    run TEXT NOT NULL, provider TEXT NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL,
+    body TEXT NOT NULL, PRIMARY KEY (run, provider, seq)
+) STRICT, WITHOUT ROWID;
+PRAGMA user_version=1;
+"""
+
+
+def events(trials: int = TRIALS) -> list[Event]:
+    return [
+        event
+        for number in range(1, trials + 1)
+        for event in (
+            Started(number, 10.0 + number, {"x": number / 100}, memory={"note": "m" * 200}),
+            Measured(number, 11.0 + number, 1, {"score": number / 10}),
+            Ended(number, 12.0 + number, "completed"),
+        )
+    ]
+
+
+def fill(folder: Path) -> None:
+    with Ledger(folder, create=True) as ledger:
+        for run in RUNS:
+            job = JobRecord(run, "local", PLAN, "completed", "", None, False)
+            ledger.create_run(RunRecord(run, 1.0, "name", STUDY, None, "/base", (job,)))
+            ledger.append(run, "local", *events())
+            ledger.run_folder(run).mkdir(parents=True)
+
+
+def read(folder: Path) -> dict[str, list[Trial]]:
+    """Return all that can be had from a ledger, by every way to it."""
+    with Ledger(folder) as ledger:
+        ids = ledger.ids()
+        assert ledger.unknown() == []
+        for run in ids:
+            assert len(list(ledger.events(run, "local"))) == ledger.last_event(run, "local")
+    return {run: trials_of(run, folder) for run in ids}
+
+
+def trials_of(run: str, folder: Path) -> list[Trial]:
+    return [trial for _, trials in found(run, folder) for trial in trials]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whole")
+    fill(folder)
+    return folder
+
+
+@pytest.fixture
+def state(whole: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "state"))
+
+
+def overwrite(path: Path, place: int, what: bytes) -> None:
+    with path.open("r+b") as file:
+        file.seek(place)
+        file.write(what)
+
+
+def cut(path: Path, length: int) -> None:
+    path.write_bytes(path.read_bytes()[:length])
+
+
+HARMS: dict[str, Callable[[Path], None]] = {
+    "header": lambda path: overwrite(path, 0, b"x" * 16),
+    "no header": lambda path: overwrite(path, 0, b"\0" * 100),
+    "first page": lambda path: overwrite(path, 0, random.Random(1).randbytes(4096)),
+    "empty": lambda path: cut(path, 0),
+    "stub": lambda path: cut(path, 50),
+    "one page": lambda path: cut(path, 4096),
+    "half": lambda path: cut(path, path.stat().st_size // 2),
+    "end": lambda path: cut(path, path.stat().st_size - 4096),
+}
+
+
+@pytest.mark.parametrize("harm", HARMS.values(), ids=HARMS)
+def test_a_damaged_ledger_is_refused_and_left_as_it_is(
+    state: Path, harm: Callable[[Path], None]
+) -> None:
+    path = state / "ledger.db"
+    harm(path)
+    before = path.read_bytes()
+    with pytest.raises(LedgerError, match=r"ledger\.db") as refused:
+        read(state)
+    assert "move it aside" in str(refused.value)
+    assert path.read_bytes() == before
+
+
+def test_whatever_page_is_damaged_nothing_is_left_out_in_silence(state: Path, whole: Path) -> None:
+    path = state / "ledger.db"
+    good, expected = path.read_bytes(), read(whole)
+    refused = 0
+    for page in range(1, len(good) // 4096):
+        for harm in (b"\0" * 4096, random.Random(page).randbytes(4096)):
+            path.write_bytes(good)
+            overwrite(path, page * 4096, harm)
+            try:
+                assert read(state) == expected
+            except LedgerError:
+                refused += 1
+    assert refused > len(good) // 4096
+
+
+@pytest.mark.parametrize(
+    ("statement", "what"),
+    [
+        ("UPDATE runs SET study='no JSON' WHERE id='first'", "cannot be read"),
+        ("UPDATE runs SET study='[]' WHERE id='first'", "cannot be read"),
+        ("UPDATE jobs SET plan='{' WHERE run='first'", "cannot be read"),
+        ("UPDATE jobs SET plan='{}' WHERE run='first'", "plan on local cannot be read"),
+        ("DELETE FROM jobs WHERE run='first'", "a part of its record is gone"),
+        ("UPDATE events SET body='{' WHERE run='first' AND seq=5", "event 5 cannot be read"),
+        ("UPDATE events SET kind='ate' WHERE run='first' AND seq=5", "event 5 cannot be read"),
+        ("DELETE FROM events WHERE run='first' AND seq=5", "gone"),
+        ("DELETE FROM events WHERE run='first' AND seq=1", "make no sense"),
+        (
+            'UPDATE events SET kind=\'measured\', body=\'{"number": 1, "time": 1, "step": 1,'
+            " \"metrics\": {}}' WHERE run='first' AND seq=1",
+            "make no sense",
+        ),
+    ],
+)
+def test_a_damaged_run_is_named_and_the_others_are_read(
+    state: Path, whole: Path, monkeypatch: pytest.MonkeyPatch, statement: str, what: str
+) -> None:
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(state))
+    with closing(sqlite3.connect(state / "ledger.db")) as db, db:
+        db.execute(statement)
+    with pytest.raises(LedgerError, match=what) as refused:
+        trials_of("first", state)
+    assert "run first is damaged" in str(refused.value)
+    assert "cloudtune clean first" in str(refused.value)
+    shown = CliRunner().invoke(cloudtune, ["status", "--json"])
+    assert {row["run"]: row["state"] for row in json.loads(shown.stdout)} == {
+        "first": "damaged",
+        "other": "completed",
+    }
+    assert "run first is damaged" in shown.stderr
+    assert CliRunner().invoke(cloudtune, ["clean", "first", "--yes"]).exit_code == 0
+    assert read(state) == {"other": read(whole)["other"]}
+
+
+def test_text_that_is_no_utf_8_is_told(state: Path) -> None:
+    with closing(sqlite3.connect(state / "ledger.db")) as db, db:
+        db.execute("UPDATE events SET body=CAST(x'ff00' AS TEXT) WHERE run='first' AND seq=3")
+    with pytest.raises(LedgerError, match="if it is damaged"):
+        read(state)
+
+
+def test_a_ledger_whose_log_was_taken_away_is_not_taken_for_a_new_one(tmp_path: Path) -> None:
+    """What a process writes stands in ledger.db-wal until it is moved into the ledger."""
+    with Ledger(tmp_path / "state", create=True) as ledger:
+        job = JobRecord("first", "local", PLAN, "running", "", None, False)
+        ledger.create_run(RunRecord("first", 1.0, "name", STUDY, None, "/base", (job,)))
+        ledger.run_folder("first").mkdir(parents=True)
+        copy = Path(shutil.copytree(tmp_path / "state", tmp_path / "copy"))
+    (copy / "ledger.db-wal").unlink()
+    for create in (False, True):
+        with pytest.raises(LedgerError, match=r"is empty, though .*ledger\.db-wal"):
+            Ledger(copy, create=create)
+
+
+def test_a_ledger_that_is_gone_is_missed(state: Path) -> None:
+    (state / "ledger.db").unlink()
+    with pytest.raises(UsageError, match=r"is gone, though .*first.*put it back"):
+        Ledger(state)
+
+
+def test_a_run_that_the_ledger_has_lost_is_told(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(state))
+    (state / "runs" / "lost").mkdir()
+    shown = CliRunner().invoke(cloudtune, ["status", "--json"])
+    assert len(json.loads(shown.stdout)) == 2
+    assert "of which the ledger knows nothing: lost" in shown.stderr
+    with pytest.raises(UsageError, match="does not know it, though it has a folder"):
+        trials_of("lost", state)
+
+
+@pytest.mark.parametrize("overrides", [True, False], ids=["version 1", "before it"])
+def test_an_older_ledger_is_brought_up_to_date_and_a_copy_is_kept(
+    tmp_path: Path, whole: Path, overrides: bool
+) -> None:
+    """Ledgers from before version 1 have one column less and the same number."""
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as old, old:
+        old.executescript(VERSION_1.format(overrides=", overrides TEXT NOT NULL" * overrides))
+        old.execute("ATTACH ? AS new", (str(whole / "ledger.db"),))
+        words = ["id, created, name, study, file, base", "overrides"][: 1 + overrides]
+        old.execute(f"INSERT INTO runs SELECT {', '.join(words)} FROM new.runs")
+        old.execute(
+            "INSERT INTO jobs SELECT run, provider, plan, state, reason, job, emulated, started, "
+            "begun, spent, ended FROM new.jobs"
+        )
+        old.execute("INSERT INTO events SELECT run, provider, seq, kind, body FROM new.events")
+        old.execute("UPDATE events SET body='damaged' WHERE run='other' AND seq=7")
+    before = (tmp_path / "ledger.db").read_bytes()
+    with Ledger(tmp_path) as ledger:
+        assert ledger.run("first").overrides == (() if overrides else None)
+        assert [event for _, event in ledger.events("first", "local")] == events()
+        assert [event.number for event in ledger.by_trial("first", "local")] == [
+            event.number for event in events()
+        ]
+        with pytest.raises(LedgerError, match="event 7"):
+            list(ledger.events("other", "local"))
+        ledger.end_job("first", "local", "completed", "", ran=5.0)
+        job = JobRecord("new", "local", PLAN, "pending", "", None, False)
+        ledger.create_run(RunRecord("new", 1.0, "name", STUDY, None, "/base", (job,)))
+        assert ledger.find() == "new"
+    with closing(sqlite3.connect(tmp_path / "ledger-version-1.db")) as kept:
+        assert kept.execute("PRAGMA user_version").fetchone() == (1,)
+        assert kept.execute("SELECT count(*) FROM events").fetchone() == (2 * 3 * TRIALS,)
+    assert (tmp_path / "ledger-version-1.db").read_bytes()[100:] == before[100:]
+
+
+def test_an_upgrade_that_fails_leaves_the_old_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as old:
+        old.executescript(VERSION_1.format(overrides=", overrides TEXT NOT NULL"))
+        old.execute("ALTER TABLE events RENAME COLUMN body TO words")
+    before = (tmp_path / "ledger.db").read_bytes()
+    with pytest.raises(LedgerError, match="no such column"):
+        Ledger(tmp_path)
+    assert (tmp_path / "ledger.db").read_bytes() == before
+
+
+def test_an_older_ledger_in_which_a_run_goes_on_is_left_to_it(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as old:
+        old.executescript(VERSION_1.format(overrides=", overrides TEXT NOT NULL"))
+    refused = pytest.raises(LedgerError, match=r"older cloudtune, in which process \d+ .* first")
+    with hold(tmp_path / "runs" / "first"), refused:
+        Ledger(tmp_path)
+    Ledger(tmp_path).close()
+
+
+def test_another_programs_file_is_no_ledger(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as other, other:
+        other.execute("CREATE TABLE things (name TEXT)")
+    with pytest.raises(LedgerError, match="no ledger of cloudtune's"):
+        Ledger(tmp_path, create=True)
