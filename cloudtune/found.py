@@ -91,16 +91,12 @@ def _trials(record: RunRecord, job: JobRecord, by_trial: Iterable[Event]) -> Ite
         by_trial: Its events in order of their trials' numbers.
     """
     study = Study.model_validate(record.study)
-    prices = _prices(job)
+    own: Mapping[str, Any] = {} if job.emulated else job.plan["facts"]["own"]
     for number, events in groupby(by_trial, key=lambda event: event.number):
         trials = Trials(study, record.id)
         for event in events:
             trials.tell(event)
-        yield _priced(trials.get(number), prices)
-
-
-def _prices(job: JobRecord) -> Mapping[str, Any]:
-    return {} if job.emulated else job.plan["facts"]["own"]
+        yield _priced(trials.get(number), own)
 
 
 def _priced(trial: Trial, own: Mapping[str, Any]) -> Trial:

@@ -206,7 +206,7 @@ def test_a_run_goes_on_in_the_background_is_watched_stopped_and_resumed(
 ) -> None:
     slow = SCRIPT.replace("for epoch", "import time; time.sleep(0.4)\nfor epoch")
     (tmp_path / "train.py").write_text(slow, "utf-8")
-    rewrite(tmp_path, "max_trials: 4", "max_trials: 60")
+    rewrite(tmp_path, "max_trials: 4", "max_trials: 600")
     run = json.loads(cloudtune("run", "study.yaml", "--detach", "--json").stdout)["run"]
     while not json.loads(cloudtune("status", "--json").stdout)[0]["trials"].get("completed"):
         pass
