@@ -223,6 +223,8 @@ class Place:
     when the run began is in its folder ``source``."""
     emulator: Emulator | None = None
     """Where it is given, nothing else is reached, and no real credential is read."""
+    say: Callable[[str], None] = lambda _text: None
+    """Takes what the user may want to know while the job runs; from any thread."""
 
 
 class Provider(Protocol):

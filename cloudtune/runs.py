@@ -298,7 +298,8 @@ def _run_driven(work: _Work) -> Outcome:
         price=plan.facts.price_per_second,
     )
     driver.replay(work.events)
-    runner = registry.get(job.provider).runner(plan, work.place, work.inbox.put)
+    place = replace(work.place, say=work.shown.message)
+    runner = registry.get(job.provider).runner(plan, place, work.inbox.put)
     try:
         return driver.run(runner, spent=job.spent)
     finally:

@@ -76,7 +76,7 @@ class Forked:
             letter, code = next_message(self.exited)
         finally:
             os.close(self.exited)
-        return code if letter == "x" else "the preloaded process that it came from was ended"
+        return code if letter == "x" else "the preloaded process from which it was forked was ended"
 
 
 def next_message(told: int) -> tuple[str, int]:

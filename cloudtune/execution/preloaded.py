@@ -6,8 +6,8 @@ to import, then, with two file descriptors each, the trials to fork. What become
 told in messages of five bytes (see `MESSAGE`) over the second of the two; once cloudtune closes its
 end of that, the trial's process is collected.
 
-It stays at one thread and holds nothing that two trials must not share, or says why it cannot.
-A trial's process is given a session, a folder, words and an environment of its own and becomes what
+It stays at one thread and holds nothing that two trials must not share, or says why it cannot. A
+trial's process is given a session, a folder, words and an environment of its own and becomes what
 Python makes of ``python script.py``. It ends without tearing down what was preloaded.
 """
 
@@ -18,8 +18,9 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import select
     import socket
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     Json = dict[str, Any]
@@ -29,7 +30,7 @@ MARK = "CLOUDTUNE_RUN"
 MESSAGE = "=ci"
 """A letter and a number: ``f`` forked, the process; ``s`` the script starts; ``e`` it could not be
 forked, the error; ``x`` it has ended, its exit code, or the signal as a negative number."""
-LONGEST = 200_000
+LONGEST = 100_000
 """Bytes of one message from cloudtune."""
 PATIENCE = 10.0
 """Seconds that a first, empty fork may take."""
@@ -38,111 +39,112 @@ _SETTLING = 1.0
 _FORK_SAFE = frozenset(["jemalloc_bg_thd"])
 """Threads that look after themselves when their process forks."""
 _HARMLESS = frozenset(["/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"])
+"""What several processes may read through one file descriptor."""
 _REMOVERS = frozenset(["shutil", "os", "posix", "pathlib", "tempfile"])
 """Where functions come from that are registered to remove files when a process ends."""
-_GARBLED = 120
-"""Python's exit code when output could not be written at its end."""
+_MOST_SAID = 1024 * 1024
+"""Bytes that are kept of what the imports print."""
 
 
-class _Exits:
-    """What preloaded modules register to be run when their process ends."""
+def main() -> None:
+    """Be the preloaded process on the socket that the first word names; in a fork, a trial."""
+    if not getattr(sys.flags, "safe_path", False):
+        del sys.path[0]
+    pristine = {name: value for name, value in globals().items() if name[:2] == name[-2:] == "__"}
+    pristine["__doc__"] = None
+    bare = frozenset(sys.modules)
+    # All that this file needs, before the user's folder is one in which modules are looked for.
+    import contextlib
+    import importlib.util
+    import json
+    import runpy
+    import select
+    import socket
+    import struct
+    import sysconfig
+    import warnings
 
-    def __init__(self) -> None:
-        import atexit
-
-        self._atexit = atexit
-        self._register, self._unregister = atexit.register, atexit.unregister
-        self._kept: list[tuple[Callable[..., Any], tuple[Any, ...], Json]] = []
-        self._open = True
-
-        def register(call: Callable[..., Any], *args: Any, **named: Any) -> Callable[..., Any]:
-            if not self._open:
-                return self._register(call, *args, **named)
-            self._kept.append((call, args, named))
-            return call
-
-        def unregister(call: Callable[..., Any]) -> None:
-            self._kept = [each for each in self._kept if each[0] != call]
-            self._unregister(call)
-
-        atexit.register = register
-        atexit.unregister = unregister
-
-    def become(self, *, forked: bool) -> None:
-        """Register them; in a trial those not that remove files, which are not the trial's own."""
-        self._open = False
-        self._atexit.register, self._atexit.unregister = self._register, self._unregister
-        for call, args, named in self._kept:
-            if not forked or getattr(call, "__module__", "") not in _REMOVERS:
-                self._register(call, *args, **named)
-        weakref: Any = sys.modules.get("weakref")
-        for finalizer in list(weakref.finalize._registry) if weakref and forked else ():
-            finalizer.atexit = False
+    _ = contextlib, importlib.util, runpy, select, struct, sysconfig, warnings
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, fileno=int(sys.argv[1]))
+    connection.set_inheritable(False)
+    preloaded = _Preloaded(connection)
+    why_not = preloaded.prepare(json.loads(connection.recv(LONGEST)), bare)
+    connection.send(json.dumps(why_not).encode())
+    job = None if why_not else preloaded.serve()
+    if job is None:
+        preloaded.end()
+        return
+    run = _dress(job, pristine)
+    _tell(job["status"], b"s", 0)
+    os.close(job["status"])
+    os.write(1, preloaded.said)
+    _leave(_live(run, job["cwd"]))
 
 
 class _Preloaded:
     """This process, from its start to its end."""
 
-    def __init__(self, connection: socket.socket, bare: frozenset[str]) -> None:
+    def __init__(self, connection: socket.socket) -> None:
+        self.said = b""
+        """What the imports printed, as each trial would have."""
         self._connection = connection
-        self._bare = bare
-        """The modules of an interpreter that has just started."""
-        self._exits = _Exits()
-        self._mark_at: int = 0
+        self._removers = _Removers()
+        self._mark_at = 0
         self._mark_room = len(os.environb[MARK.encode()])
         self._statuses: dict[int, int] = {}
         """Where the end of each running process is told."""
         self._ended: set[int] = set()
         """Those whose end was told, and that wait to be collected."""
 
-    def why_not(self, told: Json) -> str:
-        """Import what is wanted; return why no trial can be forked from here, if none can."""
-        before = dict(_descriptors())
-        source = _Source(told["source"])
+    def prepare(self, told: Json, bare: frozenset[str]) -> str:
+        """Import what is wanted; return why no trial can be forked from here, if none can.
+
+        Args:
+            told: What to import, and where the user's own modules are.
+            bare: The modules of an interpreter that has just started.
+        """
         try:
             import ctypes
 
-            getenv = ctypes.CDLL(None).getenv
-            getenv.restype = ctypes.c_void_p
-            self._mark_at = getenv(MARK.encode()) or 0
+            system = ctypes.CDLL(None)
+            system.getenv.restype = ctypes.c_void_p
+            self._mark_at = system.getenv(MARK.encode())
         except (ImportError, OSError, AttributeError):
             return "this Python has no ctypes"
-        return (
+        from importlib.machinery import PathFinder
+
+        for name in {name.partition(".")[0] for name in set(sys.modules) - bare}:
+            if PathFinder.find_spec(name, [told["folder"]]):
+                return f"the source has a module with the name of Python's own {name}"
+        if not getattr(sys.flags, "safe_path", False):
+            sys.path.insert(0, told["folder"])
+        before = dict(_descriptors())
+        source = _Source(told["source"])
+        why_not = (
             _imported(told, source)
-            or self._shadowed(told["folder"])
             or source.loaded()
             or _held(before)
-            or self._probed(told["sample"])
+            or self._probed(told["mark"])
         )
+        self._removers.done()
+        system.fflush(None)
+        if not told["quiet"]:
+            self.said = os.pread(1, _MOST_SAID, 0)
+        return why_not
 
-    def _shadowed(self, folder: str) -> str:
-        """Tell of a module beside the script that would have been found in place of a loaded one."""
-        loaded = {name.partition(".")[0] for name in set(sys.modules) - self._bare}
-        for entry in os.scandir(folder):
-            name = entry.name.partition(".")[0]
-            ending = entry.name[len(name) :]
-            is_module = ending.endswith((".py", ".so", ".pyc")) or (
-                not ending and os.path.exists(os.path.join(entry.path, "__init__.py"))
-            )
-            if is_module and name in loaded:
-                return "{} in the source has the name of a module that is preloaded".format(
-                    entry.name
-                )
-        return ""
-
-    def _probed(self, sample: str) -> str:
-        """Fork a process that does all that a trial does before its script."""
+    def _probed(self, mark: str) -> str:
+        """Fork a process that does what a trial does before its script."""
         import time
         import warnings
 
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+            warnings.simplefilter("ignore")  # of threads: they are looked for below
             process = os.fork()
         if not process:
             code = 1
             try:
-                self._become(sample)
-                wanted = "{}={}".format(MARK, sample).encode()
+                self._become(mark)
+                wanted = f"{MARK}={mark}".encode()
                 with open("/proc/self/environ", "rb") as file:
                     code = 0 if wanted in file.read() else 2
             finally:
@@ -158,18 +160,18 @@ class _Preloaded:
                 return "a process that was forked after the imports hung"
             time.sleep(0.001)
         if status:
-            return "a process that was forked after the imports failed ({})".format(status)
+            return f"a process that was forked after the imports failed ({status})"
         end = time.monotonic() + _SETTLING
         while True:
-            left = [name for name in _threads() if name not in _FORK_SAFE]
+            left = sorted(name for name in _threads() if name not in _FORK_SAFE)
             if not left:
                 return ""
             if time.monotonic() > end:
-                return "the imports leave threads: {}".format(", ".join(sorted(left)))
+                return "the imports leave threads: {}".format(", ".join(left))
             time.sleep(0.01)
 
     def serve(self) -> Json | None:
-        """Fork trials. Return in each of them what it is to be, here None once cloudtune is gone."""
+        """Fork trials; return what it is to be in each of them, None here once we are let go."""
         import gc
         import select
         import signal
@@ -179,48 +181,41 @@ class _Preloaded:
         os.dup2(quiet, 2)
         os.close(quiet)
         gc.collect()
-        if hasattr(gc, "freeze"):
-            gc.freeze()
+        gc.freeze()
         woken, wake = os.pipe()
-        for end in (woken, wake):
-            os.set_blocking(end, False)
+        os.set_blocking(woken, False)
+        os.set_blocking(wake, False)
         before = signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         waiting = select.poll()
         waiting.register(woken, select.POLLIN)
         waiting.register(self._connection, select.POLLIN)
         while True:
-            for end, _ in waiting.poll():
-                if end == woken:
-                    os.read(woken, 4096)
-                elif end == self._connection.fileno():
-                    job, given = self._next()
-                    if job is None:
-                        return None
-                    if len(given) < 2:  # there was no room for them
-                        for each in given:
-                            os.close(each)
-                        continue
-                    output, status = given
-                    process = self._fork(status)
-                    if process:
-                        os.close(output)
-                    if process > 0:
-                        self._statuses[process] = status
-                        waiting.register(status, 0)
-                    if process:
-                        continue
+            ready = {end for end, _ in waiting.poll()}
+            if woken in ready:
+                os.read(woken, 4096)
+            if self._connection.fileno() in ready:
+                job, given = self._next()
+                if job is None:
+                    return None
+                output, status = given
+                process = self._fork(status)
+                if process == 0:
                     signal.set_wakeup_fd(-1)
                     signal.signal(signal.SIGCHLD, before or signal.SIG_DFL)
-                    for each in (woken, wake, *self._statuses.values()):
-                        os.close(each)
+                    for end in (woken, wake, *self._statuses.values()):
+                        os.close(end)
                     self._connection.close()
                     os.dup2(output, 1)
                     os.dup2(output, 2)
                     os.close(output)
-                    job["status"] = status
                     self._become(job["mark"])
+                    job["status"] = status
                     return job
+                os.close(output)
+                if process:
+                    self._statuses[process] = status
+                    waiting.register(status, 0)
             self._look_after(waiting)
 
     def _next(self) -> tuple[Json | None, list[int]]:
@@ -228,23 +223,23 @@ class _Preloaded:
         import json
         import socket
 
-        room = socket.CMSG_SPACE(2 * array.array("i").itemsize)
-        data, ancillary, _, _ = self._connection.recvmsg(LONGEST, room)
         given = array.array("i")
+        room = socket.CMSG_SPACE(2 * given.itemsize)
+        data, ancillary, _, _ = self._connection.recvmsg(LONGEST, room)
         for _, _, said in ancillary:
-            given.frombytes(said[: len(said) - len(said) % given.itemsize])
+            given.frombytes(said)
         for end in given:
             os.set_inheritable(end, False)
         return (json.loads(data) if data else None), list(given)
 
-    def _fork(self, status: int) -> int:
-        """Fork; return the process, 0 in it, -1 if that cannot be."""
+    def _fork(self, status: int) -> int | None:
+        """Fork; return the process, 0 in it, None if that cannot be."""
         try:
             process = os.fork()
         except OSError as error:
             _tell(status, b"e", error.errno or 0)
             os.close(status)
-            return -1
+            return None
         if process:
             _tell(status, b"f", process)
         return process
@@ -255,8 +250,8 @@ class _Preloaded:
 
         for process, status in list(self._statuses.items()):
             if process not in self._ended:
-                options = os.WEXITED | os.WNOHANG | os.WNOWAIT
-                found = os.waitid(os.P_PID, process, options)
+                # It is not collected yet: until cloudtune lets go, its number stays its own.
+                found = os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT)
                 if found is None:
                     continue
                 killed = found.si_code != os.CLD_EXITED
@@ -276,22 +271,93 @@ class _Preloaded:
         import ctypes
 
         os.setsid()
-        shown = mark.encode()[: self._mark_room].ljust(self._mark_room, b"_")
+        # Written over what it began with, which is what the system shows of an environment.
+        shown = mark.encode().ljust(self._mark_room, b"_")[: self._mark_room]
         ctypes.memmove(self._mark_at, shown, len(shown))
-        self._exits.become(forked=True)
+        self._removers.forget()
         _reseed()
 
     def end(self) -> None:
         """End this process; nothing is torn down."""
-        import atexit
-
-        self._exits.become(forked=False)
-        atexit._run_exitfuncs()
+        self._removers.run()
+        _run_exit_functions()
         os._exit(0)
 
 
+class _Removers:
+    """What preloaded modules register to remove their files: no trial may, as all share them."""
+
+    def __init__(self) -> None:
+        import atexit
+
+        self._kept: list[Callable[[], object]] = []
+        self._preloading = True
+        self._register: Any = atexit.register
+
+        def kept(call: Callable[..., Any], *args: Any, **named: Any) -> Callable[..., Any]:
+            if not self._preloading or getattr(call, "__module__", "") not in _REMOVERS:
+                self._register(call, *args, **named)
+            else:
+                self._kept.append(lambda: call(*args, **named))
+            return call
+
+        self._install(kept)
+
+    def done(self) -> None:
+        """Leave alone what is registered from now on."""
+        self._preloading = False
+        self._install(self._register)
+
+    def _install(self, register: Any) -> None:
+        import atexit
+
+        atexit.register = register
+
+    def forget(self) -> None:
+        """Remove nothing from this process."""
+        weakref: Any = sys.modules.get("weakref")
+        for finalizer in list(weakref.finalize._registry) if weakref else ():
+            finalizer.atexit = False
+
+    def run(self) -> None:
+        """Remove the files."""
+        for call in self._kept:
+            call()
+
+
+class _Source:
+    """The folders whose modules are the user's own; a Python that lies within one is not."""
+
+    def __init__(self, folders: list[str]) -> None:
+        import sysconfig
+
+        self._roots = _with_real(folders)
+        pythons = [sys.prefix, sys.exec_prefix, sys.base_prefix, *sysconfig.get_paths().values()]
+        self._pythons = tuple(each for each in _with_real(pythons) if each.startswith(self._roots))
+
+    def holds(self, places: list[str]) -> bool:
+        """Tell whether one of some files is in the source."""
+        return any(
+            place.startswith(self._roots) and not place.startswith(self._pythons)
+            for each in places
+            for place in (each, os.path.realpath(each))
+        )
+
+    def loaded(self) -> str:
+        """Tell of a module of the source that was imported by others."""
+        for name, module in list(sys.modules.items()):
+            place = getattr(module, "__file__", None)
+            if name != "__main__" and isinstance(place, str) and self.holds([place]):
+                return f"the imports load {name}, which belongs to the source"
+        return ""
+
+
+def _with_real(folders: list[str]) -> tuple[str, ...]:
+    return tuple({each + os.sep for name in folders for each in (name, os.path.realpath(name))})
+
+
 def _imported(told: Json, source: _Source) -> str:
-    """Import what is wanted, as far as it is there and not the source's own."""
+    """Import what is wanted, up to the first module that is the user's own."""
     from importlib.util import find_spec
 
     for name, members in told["imports"]:
@@ -301,59 +367,18 @@ def _imported(told: Json, source: _Source) -> str:
         except (ImportError, ValueError):
             found = None
         if found is None and told["required"]:
-            return "there is no module {}".format(root)
-        if found is None or source.holds(_places(found)):
-            continue
+            return f"there is no module {root}"
+        if found is None:
+            continue  # the script may well get on without it
+        places = [found.origin] if found.has_location and found.origin else []
+        if source.holds([*places, *(found.submodule_search_locations or ())]):
+            break
         try:
             __import__(name, {}, {}, members, 0)
         except BaseException as error:  # it is the module's own, whatever it is
-            shown = "{}: {}".format(type(error).__name__, error)
-            return "importing {} fails: {}".format(name, shown)
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            stream.flush()
+            return f"importing {name} fails: {type(error).__name__}: {error}"
+    _flush()
     return ""
-
-
-class _Source:
-    """The folders whose modules are the user's own; a Python that lies within one is not."""
-
-    def __init__(self, folders: Iterable[str]) -> None:
-        real = {os.path.realpath(folder) for folder in folders}
-        self._roots = tuple(folder + os.sep for folder in real.union(folders))
-        self._pythons: tuple[str, ...] | None = None
-
-    def holds(self, places: Iterable[str]) -> bool:
-        """Tell whether one of some files is in the source."""
-        return any(
-            place.startswith(self._roots) and not place.startswith(self._of_pythons())
-            for place in places
-        )
-
-    def loaded(self) -> str:
-        """Tell of a module of the source that was imported by others."""
-        for name, module in list(sys.modules.items()):
-            place = getattr(module, "__file__", None)
-            if name != "__main__" and isinstance(place, str) and self.holds([place]):
-                return "the imports load {}, which belongs to the source".format(name)
-        return ""
-
-    def _of_pythons(self) -> tuple[str, ...]:
-        if self._pythons is None:
-            import sysconfig
-
-            found = {sys.prefix, sys.exec_prefix, sys.base_prefix, *sysconfig.get_paths().values()}
-            found.update([os.path.realpath(each) for each in found])
-            within = [each + os.sep for each in found]
-            self._pythons = tuple(each for each in within if each.startswith(self._roots))
-        return self._pythons
-
-
-def _places(spec: Any) -> Iterator[str]:
-    found = [spec.origin] if spec.has_location and spec.origin else []
-    for place in [*found, *(spec.submodule_search_locations or ())]:
-        yield place
-        yield os.path.realpath(place)
 
 
 def _descriptors() -> Iterator[tuple[int, str]]:
@@ -365,12 +390,10 @@ def _descriptors() -> Iterator[tuple[int, str]]:
 
 
 def _held(before: dict[int, str]) -> str:
-    """Tell of something open that several processes cannot use, such as a connection or a GPU."""
+    """Tell of something open that several processes cannot share: a file, a connection, a GPU."""
     for end, what in _descriptors():
-        device = what.startswith("/dev/") and not what.startswith("/dev/shm/")
-        if before.get(end) != what and (device or not what.startswith("/")):
-            if what not in _HARMLESS:
-                return "the imports open {}".format(what)
+        if before.get(end) != what and what not in _HARMLESS:
+            return f"the imports leave {what} open"
     return ""
 
 
@@ -379,23 +402,22 @@ def _threads() -> Iterator[str]:
     for thread in os.listdir("/proc/self/task"):
         if int(thread) != os.getpid():
             try:
-                with open("/proc/self/task/{}/comm".format(thread)) as file:
+                with open(f"/proc/self/task/{thread}/comm") as file:
                     yield file.read().strip()
             except OSError:
                 continue
 
 
 def _tell(status: int, letter: bytes, number: int) -> None:
+    import contextlib
     import struct
 
-    try:
+    with contextlib.suppress(BrokenPipeError):  # nobody asks after it any more
         os.write(status, struct.pack(MESSAGE, letter, number))
-    except BrokenPipeError:
-        pass  # nobody asks after it any more
 
 
 def _reseed() -> None:
-    """Give the global generators of random numbers seeds of their own, as an import does."""
+    """Give the global generators of random numbers seeds from the system, as an import does."""
     modules: Any = sys.modules
     if "random" in modules:
         modules["random"].seed()
@@ -410,45 +432,40 @@ def _reseed() -> None:
 
 def _dress(job: Json, pristine: Json) -> Callable[[], None]:
     """Give this process a trial's folder, environment and words; return what runs its script."""
-    env: dict[str, str] = job["env"]
-    for name in set(os.environ) - set(env):
-        del os.environ[name]
-    for name, value in env.items():
-        if os.environ.get(name) != value:
-            os.environ[name] = value
+    os.environ.update(job["env"])
+    here = os.getcwd()
     os.chdir(job["cwd"])
+    there = os.getcwd()
+    for at, place in enumerate(sys.path):
+        if place == here or place.startswith(here + os.sep):
+            sys.path[at] = there + place[len(here) :]
     if "multiprocessing.process" in sys.modules:
         multiprocessing: Any = sys.modules["multiprocessing.process"]
-        multiprocessing.ORIGINAL_DIR = os.getcwd()
+        multiprocessing.ORIGINAL_DIR = there
     words: list[str] = job["command"]
     if hasattr(sys, "orig_argv"):
         sys.orig_argv = list(words)
     main: Any = type(sys)("__main__")
     main.__dict__.update(pristine)
     sys.modules["__main__"] = main
-    sys.argv = words[1:]
     if words[1] == "-m":
         sys.argv = ["-m", *words[3:]]
-        _first_path(os.getcwd())
         return lambda: _run_module(words[2])
     script = words[1]
-    _first_path(os.path.dirname(os.path.realpath(script)))
+    sys.argv = words[1:]
+    if not getattr(sys.flags, "safe_path", False):
+        sys.path[0] = os.path.dirname(os.path.realpath(script))
     file = os.path.abspath(script) if sys.version_info >= (3, 9) else script
     main.__file__ = file
     main.__loader__ = type(pristine["__loader__"])("__main__", file)
     return lambda: _run_script(file, main.__dict__)
 
 
-def _first_path(folder: str) -> None:
-    if not getattr(sys.flags, "safe_path", False):
-        sys.path.insert(0, folder)
-
-
 def _run_module(name: str) -> None:
     import runpy
-    from typing import cast
 
-    cast("Any", runpy)._run_module_as_main(name)
+    run: Any = runpy
+    run._run_module_as_main(name)
 
 
 def _run_script(file: str, names: Json) -> None:
@@ -462,13 +479,22 @@ def _live(run: Callable[[], None], folder: str) -> int:
     code = _code_of(run)
     threading: Any = sys.modules.get("threading")
     if threading is not None:
-        code = _code_of(threading._shutdown) or code
+        _code_of(threading._shutdown)
+    _run_exit_functions()
+    _flush()
+    _let_go(folder)
+    _flush()
+    return code
+
+
+def _run_exit_functions() -> None:
     import atexit
 
-    atexit._run_exitfuncs()
-    flushed = _flush()
-    _let_go(folder)
-    return code if flushed and _flush() else code or _GARBLED
+    functions: Any = atexit
+    try:
+        functions._run_exitfuncs()
+    except BaseException:  # before Python 3.10 it raises what it has already shown
+        return
 
 
 def _code_of(run: Callable[[], None]) -> int:
@@ -487,7 +513,7 @@ def _exit_code(said: object) -> int:
     if isinstance(said, int):
         return said & 0xFF
     _flush()
-    sys.stderr.write("{}\n".format(said))
+    sys.stderr.write(f"{said}\n")
     return 1
 
 
@@ -503,8 +529,6 @@ def _show(error: BaseException) -> int:
     _flush()
     try:
         sys.excepthook(type(error), error, trace)
-    except SystemExit as leaving:
-        return _exit_code(leaving.code)
     except BaseException as another:  # a hook is the script's, too
         sys.stderr.write("Error in sys.excepthook:\n")
         sys.__excepthook__(type(another), another, another.__traceback__)
@@ -513,35 +537,38 @@ def _show(error: BaseException) -> int:
     return -2 if isinstance(error, KeyboardInterrupt) else 1
 
 
-def _flush() -> bool:
-    """Flush standard output and error; return whether output was written."""
-    written = True
+def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
-            if stream is not None and not getattr(stream, "closed", False):
+            if stream is not None and not stream.closed:
                 stream.flush()
-        except BaseException:  # a stream may be anything
-            written = written and stream is not sys.stdout
-    return written
+        except Exception:  # a stream of the script's may be anything
+            continue
 
 
 def _let_go(folder: str) -> None:
-    """Let the script's own objects end, and close the files that it left open."""
+    """Let the script's own objects end, and write what it left in files that are open."""
+    import ctypes
     import gc
+    import io
 
     threads: Any = sys.modules.get("threading")
     if threads is None or threads.active_count() == 1:
         for name in ("last_type", "last_value", "last_traceback", "last_exc"):
             sys.__dict__.pop(name, None)
-        for module in list(sys.modules.values()):
-            name = getattr(module, "__name__", "")
-            place = getattr(module, "__file__", None) or ""
-            if name == "__main__" or (isinstance(place, str) and place.startswith(folder + os.sep)):
+        for name, module in list(sys.modules.items()):
+            place = getattr(module, "__file__", None)
+            own = isinstance(place, str) and place.startswith(folder + os.sep)
+            if own or name == "__main__":
                 _empty(module.__dict__)
         gc.collect()
-    _close_files(gc.get_objects())
-    if "ctypes" in sys.modules:
-        sys.modules["ctypes"].CDLL(None).fflush(None)
+    for each in gc.get_objects():
+        if issubclass(type(each), io.IOBase):
+            try:
+                each.flush()
+            except Exception:  # closed, or for reading
+                continue
+    ctypes.CDLL(None).fflush(None)
 
 
 def _empty(names: Json) -> None:
@@ -553,31 +580,6 @@ def _empty(names: Json) -> None:
                 names[name] = None
 
 
-def _close_files(objects: list[Any]) -> None:
-    import _io
-
-    io: Any = _io
-    standard = {sys.__stdin__, sys.__stdout__, sys.__stderr__}
-    for stream in list(standard):
-        standard.add(getattr(stream, "buffer", None))
-    open_files = [each for each in objects if issubclass(type(each), io._IOBase)]
-
-    def inner(file: Any) -> int:
-        """Return how deep it lies: what writes into others is closed before them."""
-        if issubclass(type(file), io._TextIOBase):
-            return 0
-        if type(file).__module__ != "_io":
-            return 1
-        return 3 if issubclass(type(file), io._RawIOBase) else 2
-
-    for file in sorted(open_files, key=inner):
-        if not any(file is each for each in standard):
-            try:
-                file.close()
-            except BaseException:  # as where Python lets go of a file
-                continue
-
-
 def _leave(code: int) -> None:
     if code < 0:
         import signal
@@ -585,30 +587,6 @@ def _leave(code: int) -> None:
         signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     os._exit(code)
-
-
-def main() -> None:
-    """Be the preloaded process on the socket that the first word names."""
-    if not getattr(sys.flags, "safe_path", False):
-        del sys.path[0]
-    bare = frozenset(sys.modules)
-    pristine = {name: value for name, value in globals().items() if name[:2] == name[-2:] == "__"}
-    import json
-    import socket
-
-    connection = socket.socket(fileno=int(sys.argv[1]))
-    connection.set_inheritable(False)
-    preloaded = _Preloaded(connection, bare)
-    why_not = preloaded.why_not(json.loads(connection.recv(LONGEST)))
-    connection.send(json.dumps(why_not).encode())
-    job = None if why_not else preloaded.serve()
-    if job is None:
-        preloaded.end()
-        return
-    run = _dress(job, pristine)
-    _tell(job["status"], b"s", 0)
-    os.close(job["status"])
-    _leave(_live(run, job["cwd"]))
 
 
 if __name__ == "__main__":

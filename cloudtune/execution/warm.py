@@ -10,14 +10,16 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO
 
 from cloudtune.execution import keeper, preloaded
 from cloudtune.execution.child import Forked, next_message, signal_group
 from cloudtune.execution.guard import Guard
+from cloudtune.execution.imports import Import
 from cloudtune.execution.log import readable_tail
 
 LONGEST_PRELOAD = 60.0
@@ -28,7 +30,7 @@ _MOST_LOST = 2
 """Preloaded processes that may be killed before trials are started cold."""
 _ROOM = 24
 """Characters that the mark of one process may need more than that of all."""
-_MOST_SAID = 64 * 1024
+_MOST_SAID = 16 * 1024
 _LONGEST_REASON = 300
 
 
@@ -42,13 +44,26 @@ class Preload:
     cwd: str
     """A folder that is like those in which the scripts run."""
     folder: str
-    """The folder, like those of the scripts, in which their own modules are looked for first."""
-    imports: Sequence[tuple[str, Sequence[str]]]
-    """Modules, each with the names that are taken from it."""
+    """The folder in it in which the scripts' own modules are looked for first."""
+    imports: Sequence[Import]
     required: bool
     """Whether each of them must be there."""
+    quiet: bool
+    """Whether what the imports print is not to be seen."""
     source: Sequence[str]
     """Folders whose modules are never preloaded: they are the scripts' own."""
+
+
+class _Useless(Exception):  # noqa: N818 - the reason for a cold start, and no error
+    """No trial can be forked from this preloaded process."""
+
+
+class _Lost(Exception):  # noqa: N818 - another one is started
+    """The preloaded process was ended by somebody."""
+
+
+class _Asked(Exception):  # noqa: N818 - a wish
+    """The process that is being started is to end."""
 
 
 class Warm:
@@ -74,62 +89,57 @@ class Warm:
         self._say = say
         self._popen: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
+        self._said: IO[bytes] | None = None
+        self._until = 0.0
+        """When the imports must have ended."""
+        self._ready = False
         self._lost = 0
         self._off = False
 
     def fork(
-        self,
-        command: Sequence[str],
-        cwd: str,
-        env: Mapping[str, str],
-        mark: str,
-        output: int,
-        woken: int,
+        self, command: Sequence[str], cwd: str, env: Mapping[str, str], *, output: int, woken: int
     ) -> Forked | None:
         """Return a new process that runs a script, or None where it is to be started cold.
 
         Args:
             command: The preload's Python, the script or ``-m`` and the module, and its words.
             cwd: Where it runs.
-            env: Its whole environment.
-            mark: What it carries in ``CLOUDTUNE_RUN``, also in ``env``.
+            env: Its whole environment, with its mark.
             output: Where its output goes.
             woken: Readable when it is to be stopped; then, too, there is none.
         """
-        job = {"command": list(command), "cwd": cwd, "env": dict(env), "mark": mark}
+        shared = self._preload.env
+        own = {name: value for name, value in env.items() if shared.get(name) != value}
+        job = {"command": list(command), "cwd": cwd, "env": own, "mark": env[keeper.MARK]}
         message = json.dumps(job).encode()
+        if len(message) > preloaded.LONGEST:
+            return None
         while not self._off:
-            if not self._is_ready(woken):
-                return None
-            told, status = os.pipe()
-            pid: int | None = None
             try:
-                self._send(message, (output, status))
-                os.close(status)
-                status = -1
-                pid = self._started(told)
+                return self._forked(message, output, woken)
+            except _Asked:
+                return None
+            except _Lost:
+                self.close()
+                self._lost += 1
+                if self._lost == _MOST_LOST:
+                    self._give_up(f"the preloaded process was ended {self._lost} times")
+            except _Useless as why:
+                self._give_up(str(why))
             except OSError as error:
-                self._give_up(str(error.strerror or error))
-            except _Stuck as stuck:
-                self._give_up(str(stuck))
-            finally:
-                if status >= 0:
-                    os.close(status)
-                if pid is None:
-                    os.close(told)
-            if pid is not None:
-                return Forked(pid, told)
-            if not self._off:
-                self._lose()
+                self._give_up(error.strerror or str(error))
         return None
 
     def close(self) -> None:
         """Let the preloaded process go, and kill it if it does not."""
         if self._popen is None:
             return
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        assert self._socket is not None
+        assert self._said is not None
+        self._socket.close()
+        self._said.close()
+        if not self._ready:
+            signal_group(self._popen.pid, signal.SIGKILL)
         try:
             self._popen.wait(1)
         except subprocess.TimeoutExpired:
@@ -137,42 +147,137 @@ class Warm:
             self._popen.wait()
         self._guard.remove(self._popen.pid)
         self._popen = None
-
-    def _is_ready(self, woken: int) -> bool:
-        """Have a preloaded process; return whether there is one now."""
-        if self._popen is not None and self._popen.poll() is not None:
-            self._lose()
-        if self._popen is None and not self._off:
-            why = self._start(woken)
-            if why is None:
-                return False  # its trial is to end, and the next one waits anew
-            if why:
-                self.close()
-                self._give_up(why)
-        return not self._off
-
-    def _lose(self) -> None:
-        self.close()
-        self._lost += 1
-        if self._lost >= _MOST_LOST:
-            self._give_up(f"the preloaded process was ended {self._lost} times")
+        self._ready = False
 
     def _give_up(self, why: str) -> None:
         """Start what comes cold. Processes that were forked before go on."""
-        if not self._off:
-            self._off = True
-            self._say(f"trials start without a preloaded process: {why[:_LONGEST_REASON]}")
+        self._off = True
+        self._say(in_words(why))
+        if not self._ready:
+            self.close()
 
-    def _start(self, woken: int) -> str | None:
-        """Start one and wait for its imports; return why it is of no use, None if that is open."""
-        if self._socket is None:
+    def _forked(self, message: bytes, output: int, woken: int) -> Forked:
+        if self._popen is None:
+            self._start()
+        if not self._ready:
+            self._prepare(woken)
+        told, status = os.pipe()
+        try:
             try:
-                said = self._spawn()
-            except OSError as error:
-                return str(error.strerror or error)
-        assert self._socket is not None
-        self._socket.setblocking(True)
-        return ""
+                self._send(message, [output, status])
+            finally:
+                os.close(status)
+            return Forked(self._started(told, woken), told)
+        except BaseException:
+            os.close(told)
+            raise
 
-    def _spawn(self) -> int:
-        raise NotImplementedError
+    def _start(self) -> None:
+        preload = self._preload
+        mark = f"{self._mark}.preloaded."
+        with ExitStack() as stack:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            stack.enter_context(ours)
+            said = stack.enter_context(TemporaryFile())
+            with theirs:
+                self._popen = subprocess.Popen(
+                    [preload.python, preloaded.__file__, str(theirs.fileno())],
+                    cwd=preload.cwd,
+                    env={**preload.env, keeper.MARK: mark.ljust(len(self._mark) + _ROOM, "_")},
+                    stdin=subprocess.DEVNULL,
+                    stdout=said,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    pass_fds=[theirs.fileno()],
+                )
+            self._socket, self._said = ours, said
+            stack.pop_all()
+        self._until = time.monotonic() + LONGEST_PRELOAD
+        self._guard.add(self._popen.pid)
+        told = {
+            "imports": preload.imports,
+            "required": preload.required,
+            "quiet": preload.quiet,
+            "folder": preload.folder,
+            "source": preload.source,
+            "mark": f"{self._mark}.probe.",
+        }
+        self._send(json.dumps(told).encode(), [])
+
+    def _prepare(self, woken: int) -> None:
+        """Wait until the imports have ended well."""
+        assert self._socket is not None
+        if not _waited(self._socket.fileno(), woken, self._until):
+            raise _Useless(f"the imports take more than {LONGEST_PRELOAD:g} s")
+        answer = self._received()
+        if not answer:
+            raise _Useless(f"it ended while it was importing: {self._last_line()}")
+        if why := json.loads(answer):
+            raise _Useless(why)
+        self._ready = True
+
+    def _received(self) -> bytes:
+        assert self._socket is not None
+        with suppress(ConnectionError):
+            return self._socket.recv(preloaded.LONGEST)
+        return b""
+
+    def _last_line(self) -> str:
+        assert self._said is not None
+        end = self._said.seek(0, os.SEEK_END)
+        self._said.seek(max(0, end - _MOST_SAID))
+        return readable_tail(self._said.read()).rpartition("\n")[2] or "it said nothing"
+
+    def _send(self, message: bytes, ends: list[int]) -> None:
+        assert self._socket is not None
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", ends))] if ends else []
+        try:
+            self._socket.sendmsg([message], rights)
+        except ConnectionError:
+            if self._ready:
+                raise _Lost from None
+
+    def _started(self, told: int, woken: int) -> int:
+        """Wait until a forked process has reached its script; return its number."""
+        until = time.monotonic() + LONGEST_START
+        pid = 0
+        try:
+            while True:
+                if not _waited(told, woken, until):
+                    raise _Useless(f"a forked process took more than {LONGEST_START:g} s to start")
+                letter, number = next_message(told)
+                if letter == "f":
+                    pid = number
+                elif letter == "s":
+                    return pid
+                elif letter == "e":
+                    raise _Useless(f"it cannot be forked: {os.strerror(number)}")
+                elif letter == "x":
+                    raise _Useless("a forked process ended before it reached its script")
+                else:
+                    raise _Lost
+        except BaseException:
+            if pid:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            raise
+
+
+def in_words(why: str) -> str:
+    """Return the one line that says why trials start cold."""
+    return f"trials start cold, not from a preloaded process: {why[:_LONGEST_REASON]}"
+
+
+def _waited(end: int, woken: int, until: float) -> bool:
+    """Wait until there is something to read; return whether there is before the time is over.
+
+    Raises:
+        _Asked: If the other end has something first.
+    """
+    waiting = select.poll()
+    waiting.register(end, select.POLLIN)
+    waiting.register(woken, select.POLLIN)
+    ready = {each for each, _ in waiting.poll(max(0.0, until - time.monotonic()) * 1000)}
+    if woken in ready:
+        raise _Asked
+    return end in ready

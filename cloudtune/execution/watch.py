@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from cloudtune.execution.descriptors import bell, drain, exit_of, pipe, poll
+from cloudtune.execution.child import Child
+from cloudtune.execution.descriptors import bell, drain, pipe, poll
 from cloudtune.execution.log import Log
 from cloudtune.execution.metrics import BadMetrics, Expressions, Reports, Step, Steps
 
@@ -79,7 +79,6 @@ class Watch:
         self._process = process
         self._spec = spec
         self._log = log
-        self._stack = stack
         self._expressions = Expressions(spec.metrics, spec.steps)
         self._reports = Reports(spec.reports) if spec.reports else None
         if self._reports:
@@ -87,16 +86,16 @@ class Watch:
         self._bell = bell(spec.doorbell, stack) if spec.doorbell else None
         self._output, self.output_end = pipe(stack)
         self._output_open = True
-        self._woken, wake = pipe(stack)
+        self.woken, wake = pipe(stack)
+        """Readable when somebody wants the process to end."""
         process.listen(wake.fileno())
         stack.callback(process.listen, None)
 
-    def until_exit(self, popen: subprocess.Popen[bytes]) -> None:
+    def until_exit(self, child: Child) -> None:
         """Take in what the process says until it has ended; it is not collected yet."""
         self.output_end.close()
-        exited = exit_of(popen)
-        self._stack.callback(os.close, exited)
-        ends = [end for end in (exited, self._woken, self._bell) if end is not None]
+        exited = child.exited
+        ends = [end for end in (exited, self.woken, self._bell) if end is not None]
         without_output, everything = poll(ends), poll([*ends, self._output])
         grace = self._spec.grace
         gathering = True
@@ -113,8 +112,8 @@ class Watch:
             if self._bell in ready:
                 drain(self._bell)
                 self._take_reports()
-            if self._woken in ready:
-                drain(self._woken)
+            if self.woken in ready:
+                drain(self.woken)
             if exited in ready:
                 return
 
