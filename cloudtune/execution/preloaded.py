@@ -455,7 +455,7 @@ def _dress(job: Json, pristine: Json) -> Callable[[], None]:
     sys.argv = words[1:]
     if not getattr(sys.flags, "safe_path", False):
         sys.path[0] = os.path.dirname(os.path.realpath(script))
-    file = os.path.abspath(script) if sys.version_info >= (3, 9) else script
+    file = os.path.join(there, script) if sys.version_info >= (3, 9) else script
     main.__file__ = file
     main.__loader__ = type(pristine["__loader__"])("__main__", file)
     return lambda: _run_script(file, main.__dict__)
@@ -503,8 +503,10 @@ def _code_of(run: Callable[[], None]) -> int:
     except SystemExit as leaving:
         return _exit_code(leaving.code)
     except BaseException as error:  # whatever a script raises is shown as Python shows it
-        return _show(error)
-    return 0
+        raised = error
+    else:
+        return 0
+    return _show(raised)
 
 
 def _exit_code(said: object) -> int:
@@ -518,23 +520,29 @@ def _exit_code(said: object) -> int:
 
 
 def _show(error: BaseException) -> int:
-    """Print an exception as Python does, without the frames of this file."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
-        trace = trace.tb_next
-    error = error.with_traceback(trace)
-    sys.last_type, sys.last_value, sys.last_traceback = type(error), error, trace
+    """Print an exception as Python does."""
+    kind, trace = type(error), _of_script(error)
+    sys.last_type, sys.last_value, sys.last_traceback = kind, error, trace
     if sys.version_info >= (3, 12):
         sys.last_exc = error
     _flush()
     try:
-        sys.excepthook(type(error), error, trace)
+        sys.excepthook(kind, error, trace)
     except BaseException as another:  # a hook is the script's, too
         sys.stderr.write("Error in sys.excepthook:\n")
-        sys.__excepthook__(type(another), another, another.__traceback__)
+        sys.__excepthook__(type(another), another, _of_script(another))
         sys.stderr.write("\nOriginal exception was:\n")
-        sys.__excepthook__(type(error), error, trace)
+        sys.__excepthook__(kind, error, trace)
     return -2 if isinstance(error, KeyboardInterrupt) else 1
+
+
+def _of_script(error: BaseException) -> Any:
+    """Return an exception's traceback, from which the frames of this file are now gone."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next
+    error.__traceback__ = trace
+    return trace
 
 
 def _flush() -> None:

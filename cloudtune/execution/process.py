@@ -263,7 +263,7 @@ class _Process:
         self._guard.open()
         env = {**spec.env, keeper.MARK: self._mark}
         child: Child | None = None
-        if self._warm:
+        if self._warm and self._asked is None:
             # Not under our lock: it can take a while, and a stop must be heard meanwhile.
             output = watch.output_end.fileno()
             child = self._warm.fork(

@@ -240,27 +240,25 @@ class Warm:
     def _started(self, told: int, woken: int) -> int:
         """Wait until a forked process has reached its script; return its number."""
         until = time.monotonic() + LONGEST_START
-        pid = 0
+        heard: dict[str, int] = {}
         try:
-            while True:
+            while not {"f", "s"} <= heard.keys():  # told by two processes, in any order
                 if not _waited(told, woken, until):
                     raise _Useless(f"a forked process took more than {LONGEST_START:g} s to start")
                 letter, number = next_message(told)
-                if letter == "f":
-                    pid = number
-                elif letter == "s":
-                    return pid
-                elif letter == "e":
+                heard[letter] = number
+                if letter == "e":
                     raise _Useless(f"it cannot be forked: {os.strerror(number)}")
-                elif letter == "x":
+                if letter == "x" and "s" not in heard:
                     raise _Useless("a forked process ended before it reached its script")
-                else:
+                if not letter:
                     raise _Lost
         except BaseException:
-            if pid:
+            if "f" in heard:
                 with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+                    os.kill(heard["f"], signal.SIGKILL)
             raise
+        return heard["f"]
 
 
 def in_words(why: str) -> str:
