@@ -70,10 +70,11 @@ class _Reader:
         if isinstance(node, ast.Import):
             return all(self._import(alias.name.split("."), (), package) for alias in node.names)
         if isinstance(node, ast.ImportFrom):
-            start = list(package[: len(package) + 1 - node.level]) if node.level else []
+            if node.level > len(package):
+                return False  # it fails
+            start = package[: len(package) + 1 - node.level] if node.level else ()
             name = [*start, *(node.module.split(".") if node.module else [])]
-            members = tuple(alias.name for alias in node.names)
-            return self._import(name, members, package) if name else False
+            return self._import(name, tuple(alias.name for alias in node.names), package)
         if isinstance(node, ast.Try):
             return self._take(node.body, package)
         if isinstance(node, ast.If):

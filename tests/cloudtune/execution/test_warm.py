@@ -19,7 +19,7 @@ from queue import SimpleQueue
 import pytest
 
 from cloudtune.events import Ended, Measured
-from cloudtune.execution import keeper, warm
+from cloudtune.execution import keeper, preloaded, warm
 from cloudtune.execution.process import Processes
 from cloudtune.execution.warm import Preload
 from cloudtune.execution.watch import ProcessSpec
@@ -148,7 +148,7 @@ mine = {n: v for n, v in os.environ.items() if n != "CLOUDTUNE_RUN"}
 for line in (sys.argv, sys.orig_argv, __name__, __file__, __doc__, __spec__, __package__,
              type(__loader__), __loader__.name, __loader__.path, __builtins__, sorted(globals()),
              sys.path, os.getcwd(), sorted(mine.items()), sys.executable, sys.flags,
-             [m for m in sys.modules if m == "__main__"], sys.modules["__main__"].__dict__ is globals(),
+             sys.modules["__main__"].__dict__ is globals(), sys.modules.get("__mp_main__"),
              sorted(os.listdir("/proc/self/fd")), os.readlink("/proc/self/fd/0"), sys.stdin.read(),
              [(s.encoding, s.errors, s.line_buffering, s.write_through, s.isatty())
               for s in (sys.stdin, sys.stdout, sys.stderr)],
@@ -444,9 +444,9 @@ def test_where_it_is_not_safe_scripts_start_cold_and_it_is_said_once(
     pair.write("import os; print(os.getppid())")
     shorter = pair.place.parent / "preloaded.py"
     shorter.write_text(
-        Path(warm.preloaded.__file__).read_text().replace("PATIENCE = 10.0", "PATIENCE = 1")
+        Path(preloaded.__file__).read_text().replace("PATIENCE = 10.0", "PATIENCE = 1")
     )
-    monkeypatch.setattr(warm.preloaded, "__file__", str(shorter))
+    monkeypatch.setattr(preloaded, "__file__", str(shorter))
     made = pair.processes(warm=True)
     for _ in range(2):
         printed, ended = pair.run(made)
@@ -494,16 +494,23 @@ def test_a_file_named_like_a_module_of_python_is_the_one_that_the_script_gets(pa
 
 
 def test_the_users_own_modules_are_never_preloaded(pair: Pair) -> None:
-    pair.write(
-        "import os; print('own', os.getppid() == PARENT if 'PARENT' in globals() else '')", "own.py"
-    )
+    pair.write("import os; print(os.environ['CLOUDTUNE_RUN'].split('.')[-2])", "own.py")
     pair.write("import own; print('script')")
-    pair.imports = [("own", ()), ("after", ())]
+    pair.imports = [("own", ())]
     made = pair.processes(warm=True)
-    assert pair.run(made)[0] == "own \nscript\n"
+    assert pair.run(made)[0] == "1\nscript\n"
     pair.write("print('changed')", "own.py")
     assert pair.run(made)[0] == "changed\nscript\n"
     assert pair.said == []
+
+
+def test_what_follows_a_module_of_ones_own_is_not_preloaded(pair: Pair) -> None:
+    pair.write("import os; os.environ['SET'] = 'in time'", "inner/own.py")
+    pair.env["PYTHONPATH"] += f":{pair.place}/inner"
+    pair.imports = [("own", ())]
+    pair.add("reads", "import os; SEEN = os.environ.get('SET')")
+    pair.write("import own, reads; print(reads.SEEN)")
+    assert pair.both() == ("in time\n", "in time\n")
 
 
 def test_an_import_that_hangs_is_bounded(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -537,10 +544,9 @@ def test_a_child_that_does_not_reach_its_script_is_bounded(
         "hangs",
         """
         import os, time
-        count = []
-        os.register_at_fork(
-            before=lambda: count.append(1), after_in_child=lambda: len(count) > 1 and time.sleep(1000)
-        )
+        forks = []
+        def child(): len(forks) > 1 and time.sleep(1000)
+        os.register_at_fork(before=lambda: forks.append(1), after_in_child=child)
         """,
     )
     pair.write("print('cold')")
@@ -587,8 +593,8 @@ threading.Event().wait()
     [
         FOREVER,
         "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + FOREVER,
-        "import subprocess\nsubprocess.Popen(['sleep', '1000'], start_new_session=True, stdout=-3)\n"
-        + FOREVER,
+        "import subprocess as s\n"
+        "s.Popen(['sleep', '1000'], start_new_session=True, stdout=s.DEVNULL)\n" + FOREVER,
         "import signal, sys\ndef end(*_):\n    open('saved' + sys.argv[1], 'w')\n    sys.exit()\n"
         "signal.signal(signal.SIGTERM, end)\n" + FOREVER,
     ],
