@@ -122,7 +122,7 @@ class _Preloaded:
         source = _Source(told["source"])
         why_not = (
             _imported(told, source)
-            or source.loaded()
+            or source.loaded(bare)
             or _held(before)
             or self._probed(told["mark"])
         )
@@ -343,11 +343,11 @@ class _Source:
             for place in (each, os.path.realpath(each))
         )
 
-    def loaded(self) -> str:
-        """Tell of a module of the source that was imported by others."""
-        for name, module in list(sys.modules.items()):
-            place = getattr(module, "__file__", None)
-            if name != "__main__" and isinstance(place, str) and self.holds([place]):
+    def loaded(self, bare: frozenset[str]) -> str:
+        """Tell of a module of the source that was imported by others, later than the ``bare``."""
+        for name in set(sys.modules) - bare:
+            place = getattr(sys.modules[name], "__file__", None)
+            if isinstance(place, str) and self.holds([place]):
                 return f"the imports load {name}, which belongs to the source"
         return ""
 
