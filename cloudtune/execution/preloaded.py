@@ -67,6 +67,7 @@ def main() -> None:
     _ = contextlib, importlib.util, runpy, select, struct, sysconfig, warnings
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, fileno=int(sys.argv[1]))
     connection.set_inheritable(False)
+    del sys.argv[1:]
     preloaded = _Preloaded(connection)
     why_not = preloaded.prepare(json.loads(connection.recv(LONGEST)), bare)
     connection.send(json.dumps(why_not).encode())
@@ -78,7 +79,7 @@ def main() -> None:
     _tell(job["status"], b"s", 0)
     os.close(job["status"])
     os.write(1, preloaded.said)
-    _leave(_live(run, job["cwd"]))
+    _leave(_live(run, os.getcwd()))
 
 
 class _Preloaded:
@@ -448,6 +449,8 @@ def _dress(job: Json, pristine: Json) -> Callable[[], None]:
     main: Any = type(sys)("__main__")
     main.__dict__.update(pristine)
     sys.modules["__main__"] = main
+    if "__mp_main__" in sys.modules:  # the name that multiprocessing has for it
+        sys.modules["__mp_main__"] = main
     if words[1] == "-m":
         sys.argv = ["-m", *words[3:]]
         return lambda: _run_module(words[2])

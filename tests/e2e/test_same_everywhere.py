@@ -75,8 +75,8 @@ def seen(
     """Run the study; return what the script saw and how it was scored, by its parameters."""
     monkeypatch.setenv("CLOUDTUNE_HOME", str(folder.parent / on / mode / str(warm)))
     monkeypatch.chdir(folder)
-    trial = {**STUDY["trial"], "warm": warm}
-    study = Study.model_validate({**STUDY, "trial": trial, "providers": {on: {"mode": mode}}})
+    code = {**STUDY["trial"], "warm": warm}
+    study = Study.model_validate({**STUDY, "trial": code, "providers": {on: {"mode": mode}}})
     plan = planning.plan(study, on, base=folder, emulated=True)
     run = runs.create([plan])
     observer = Observer()

@@ -8,17 +8,17 @@ import pytest
 from cloudtune.execution.imports import Imports, imports_of
 
 
-def found(folder: Path, code: str, *, module: bool = False, **others: str) -> list[str]:
+def found(folder: Path, code: str, **others: str) -> list[str]:
     """Return the names of what is found in a script beside other files."""
-    return [name for name, _ in read(folder, code, module=module, **others).modules]
+    return [name for name, _ in read(folder, code, **others).modules]
 
 
-def read(folder: Path, code: str, *, module: bool = False, **others: str) -> Imports:
+def read(folder: Path, code: str, **others: str) -> Imports:
     for name, text in {"train": code, **others}.items():
         file = folder / (name.replace("__in__", "/") + ".py")
         file.parent.mkdir(exist_ok=True)
         file.write_text(textwrap.dedent(text), "utf-8")
-    return imports_of("train" if module else "train.py", folder, module=module)
+    return imports_of("train.py", folder)
 
 
 def test_all_forms_are_found_in_their_order_with_what_is_taken(tmp_path: Path) -> None:
