@@ -373,6 +373,8 @@ def _imported(told: Json, source: _Source) -> str:
             continue  # the script may well get on without it
         places = [found.origin] if found.has_location and found.origin else []
         if source.holds([*places, *(found.submodule_search_locations or ())]):
+            if told["required"]:
+                return f"{name} belongs to the source"
             break
         try:
             __import__(name, {}, {}, members, 0)

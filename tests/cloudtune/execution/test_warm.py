@@ -322,13 +322,20 @@ def test_processes_of_a_script_find_its_classes(pair: Pair) -> None:
 
 
 CHANCE = """
-import random, numpy
+import random, numpy, torch
 print(random.random(), numpy.random.rand(3).tobytes().hex(), {*map(str, range(20))})
 """
+TORCH = """
+class Generator:
+    def seed(self): print("torch is seeded")
+default_generator = Generator()
+"""
+"""What stands for torch, which is too large for a test."""
 
 
 def test_a_seeded_script_gives_equal_bits_and_an_unseeded_one_its_own(pair: Pair) -> None:
     pair.imports = [NUMPY, ("numpy.random", ())]
+    pair.add("torch", "")
     seeded = (
         "import random, numpy\nrandom.seed(3); numpy.random.seed(4)\n"
         + CHANCE
@@ -344,6 +351,8 @@ def test_a_seeded_script_gives_equal_bits_and_an_unseeded_one_its_own(pair: Pair
     made = pair.processes(warm=True)
     drawn = [pair.run(made)[0].split(" {")[0].split() for _ in range(3)]
     assert len({each[0] for each in drawn}) == len({each[1] for each in drawn}) == 3
+    (pair.library / "torch.py").write_text(TORCH)
+    assert pair.run(pair.processes(warm=True))[0].startswith("torch is seeded\n")
     assert pair.said == []
 
 
@@ -502,6 +511,9 @@ def test_the_users_own_modules_are_never_preloaded(pair: Pair) -> None:
     pair.write("print('changed')", "own.py")
     assert pair.run(made)[0] == "changed\nscript\n"
     assert pair.said == []
+    pair.required = True
+    pair.run(pair.processes(warm=True))
+    assert pair.said == [warm.in_words("own belongs to the source")]
 
 
 def test_what_follows_a_module_of_ones_own_is_not_preloaded(pair: Pair) -> None:
