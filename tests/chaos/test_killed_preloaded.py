@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import psutil
 import pytest
 
 from cloudtune import planning, runs
@@ -32,16 +31,14 @@ class Killer:
         self.messages: list[str] = []
         self.killed = 0
         self._after = after
-        self._run = ""
 
-    def begin(self, plan: planning.Plan, events: Sequence[Event]) -> None:
-        self._run = plan.facts.run_id
+    def begin(self, plan: planning.Plan, events: Sequence[Event]) -> None: ...
 
     def event(self, provider: str, event: Event) -> None:
         if isinstance(event, Ended) and event.number in self._after:
-            for pid in keeper.marked(f"{self._run}."):
-                if ".preloaded." in Path(f"/proc/{pid}/environ").read_text():
-                    os.kill(pid, signal.SIGKILL)
+            for process in psutil.Process().children():
+                if any(word.endswith("execution/preloaded.py") for word in process.cmdline()):
+                    process.kill()
                     self.killed += 1
 
     def message(self, text: str) -> None:
