@@ -43,7 +43,6 @@ EARLY = {"cloudtune/search/optuna_storage.py": {"optuna"}}
 LONG: dict[str, str] = {
     "cloudtune/study.py": "the study file, top to bottom, as a reader of one looks for it",
     "cloudtune/trial.py": "one file is put beside a script on any machine",
-    "cloudtune/execution/preloaded.py": "it runs as a file of its own in the Python of the trials",
 }
 """Files of more than 400 lines, each with the reason why it is not two."""
 

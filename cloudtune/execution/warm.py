@@ -24,6 +24,8 @@ from cloudtune.execution.log import readable_tail
 
 LONGEST_PRELOAD = 60.0
 """Seconds that the imports may take."""
+LONGEST_FORK = 10.0
+"""Seconds that a first fork, which runs nothing, may take."""
 LONGEST_START = 10.0
 """Seconds in which a forked process has to reach its script."""
 _MOST_LOST = 2
@@ -201,6 +203,7 @@ class Warm:
             "folder": preload.folder,
             "source": preload.source,
             "mark": f"{self._mark}.probe.",
+            "patience": LONGEST_FORK,
         }
         self._send(json.dumps(told).encode(), [])
 

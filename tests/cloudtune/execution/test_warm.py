@@ -19,7 +19,7 @@ from queue import SimpleQueue
 import pytest
 
 from cloudtune.events import Ended, Measured
-from cloudtune.execution import keeper, preloaded, warm
+from cloudtune.execution import keeper, warm
 from cloudtune.execution.process import Processes
 from cloudtune.execution.warm import Preload
 from cloudtune.execution.watch import ProcessSpec
@@ -451,11 +451,7 @@ def test_where_it_is_not_safe_scripts_start_cold_and_it_is_said_once(
 ) -> None:
     pair.add("odd", code)
     pair.write("import os; print(os.getppid())")
-    shorter = pair.place.parent / "preloaded.py"
-    shorter.write_text(
-        Path(preloaded.__file__).read_text().replace("PATIENCE = 10.0", "PATIENCE = 1")
-    )
-    monkeypatch.setattr(preloaded, "__file__", str(shorter))
+    monkeypatch.setattr(warm, "LONGEST_FORK", 1.0)
     made = pair.processes(warm=True)
     for _ in range(2):
         printed, ended = pair.run(made)
