@@ -47,7 +47,6 @@ def main() -> None:
     pristine = {name: value for name, value in globals().items() if name[:2] == name[-2:] == "__"}
     pristine["__doc__"] = None
     # All that is needed later, before the user's folder is one in which modules are looked for.
-    import contextlib
     import json
     import runpy
     import select
@@ -56,7 +55,7 @@ def main() -> None:
     import sysconfig
     import warnings
 
-    _ = contextlib, runpy, select, struct, sysconfig, warnings
+    _ = runpy, select, struct, sysconfig, warnings
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, fileno=int(sys.argv[1]))
     connection.set_inheritable(False)
     del sys.argv[1:]
@@ -68,7 +67,8 @@ def main() -> None:
         preloaded.end()
         return
     run = forked.dress(job, pristine)
-    _tell(job["status"], b"s", 0)
+    if not _tell(job["status"], b"s", 0):
+        os._exit(1)
     os.close(job["status"])
     os.write(1, preloaded.said)
     forked.leave(forked.live(run, os.getcwd()))
@@ -258,12 +258,15 @@ class _Preloaded:
         os._exit(0)
 
 
-def _tell(status: int, letter: bytes, number: int) -> None:
-    import contextlib
+def _tell(status: int, letter: bytes, number: int) -> bool:
+    """Tell what became of a trial; return whether anybody asks after it."""
     import struct
 
-    with contextlib.suppress(BrokenPipeError):  # nobody asks after it any more
+    try:
         os.write(status, struct.pack(MESSAGE, letter, number))
+    except BrokenPipeError:
+        return False
+    return True
 
 
 def _beside(name: str) -> Any:

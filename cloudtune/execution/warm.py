@@ -5,7 +5,6 @@ from __future__ import annotations
 import array
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -18,6 +17,7 @@ from typing import IO
 
 from cloudtune.execution import keeper, preloaded
 from cloudtune.execution.child import Forked, next_message, signal_group
+from cloudtune.execution.descriptors import poll
 from cloudtune.execution.guard import Guard
 from cloudtune.execution.imports import Import
 from cloudtune.execution.log import readable_tail
@@ -108,7 +108,7 @@ class Warm:
             cwd: Where it runs.
             env: Its whole environment, with its mark.
             output: Where its output goes.
-            woken: Readable when it is to be stopped; then, too, there is none.
+            woken: Readable when it is to be stopped; imports are not waited for then.
         """
         shared = self._preload.env
         own = {name: value for name, value in env.items() if shared.get(name) != value}
@@ -118,7 +118,7 @@ class Warm:
             return None
         while not self._off:
             try:
-                return self._forked(message, output, woken)
+                return self._forked(message, env[keeper.MARK], output, woken)
             except _Asked:
                 return None
             except _Lost:
@@ -158,7 +158,7 @@ class Warm:
         if not self._ready:
             self.close()
 
-    def _forked(self, message: bytes, output: int, woken: int) -> Forked:
+    def _forked(self, message: bytes, mark: str, output: int, woken: int) -> Forked:
         if self._popen is None:
             self._start()
         if not self._ready:
@@ -169,9 +169,10 @@ class Warm:
                 self._send(message, [output, status])
             finally:
                 os.close(status)
-            return Forked(self._started(told, woken), told)
+            return Forked(_started(told), told)
         except BaseException:
-            os.close(told)
+            os.close(told)  # a process that cannot tell that it starts its script does not
+            keeper.sweep(mark)
             raise
 
     def _start(self) -> None:
@@ -210,7 +211,10 @@ class Warm:
     def _prepare(self, woken: int) -> None:
         """Wait until the imports have ended well."""
         assert self._socket is not None
-        if not _waited(self._socket.fileno(), woken, self._until):
+        ready = _ready([self._socket.fileno(), woken], self._until)
+        if woken in ready:
+            raise _Asked
+        if not ready:
             raise _Useless(f"the imports take more than {LONGEST_PRELOAD:g} s")
         answer = self._received()
         if not answer:
@@ -240,45 +244,37 @@ class Warm:
             if self._ready:
                 raise _Lost from None
 
-    def _started(self, told: int, woken: int) -> int:
-        """Wait until a forked process has reached its script; return its number."""
-        until = time.monotonic() + LONGEST_START
-        heard: dict[str, int] = {}
-        try:
-            while not {"f", "s"} <= heard.keys():  # told by two processes, in any order
-                if not _waited(told, woken, until):
-                    raise _Useless(f"a forked process took more than {LONGEST_START:g} s to start")
-                letter, number = next_message(told)
-                heard[letter] = number
-                if letter == "e":
-                    raise _Useless(f"it cannot be forked: {os.strerror(number)}")
-                if letter == "x" and "s" not in heard:
-                    raise _Useless("a forked process ended before it reached its script")
-                if not letter:
-                    raise _Lost
-        except BaseException:
-            if "f" in heard:
-                with suppress(ProcessLookupError):
-                    os.kill(heard["f"], signal.SIGKILL)
-            raise
-        return heard["f"]
-
 
 def in_words(why: str) -> str:
     """Return the one line that says why trials start cold."""
     return f"trials start cold, not from a preloaded process: {why[:_LONGEST_REASON]}"
 
 
-def _waited(end: int, woken: int, until: float) -> bool:
-    """Wait until there is something to read; return whether there is before the time is over.
+def _started(told: int) -> int:
+    """Wait until a forked process has reached its script; return its number."""
+    until = time.monotonic() + LONGEST_START
+    heard: dict[str, int] = {}
+    try:
+        while not {"f", "s"} <= heard.keys():  # told by two processes, in any order
+            if not _ready([told], until):
+                raise _Useless(f"a forked process took more than {LONGEST_START:g} s to start")
+            letter, number = next_message(told)
+            heard[letter] = number
+            if letter == "e":
+                raise _Useless(f"it cannot be forked: {os.strerror(number)}")
+            if letter == "x":
+                raise _Useless("a forked process ended before it reached its script")
+            if not letter:
+                raise _Lost
+    except _Useless:
+        if "f" in heard:
+            with suppress(ProcessLookupError):
+                os.kill(heard["f"], signal.SIGKILL)
+        raise
+    return heard["f"]
 
-    Raises:
-        _Asked: If the other end has something first.
-    """
-    waiting = select.poll()
-    waiting.register(end, select.POLLIN)
-    waiting.register(woken, select.POLLIN)
-    ready = {each for each, _ in waiting.poll(max(0.0, until - time.monotonic()) * 1000)}
-    if woken in ready:
-        raise _Asked
-    return end in ready
+
+def _ready(ends: Sequence[int], until: float) -> set[int]:
+    """Return which ends have something to read, as soon as one has; none when time is over."""
+    waiting = poll(ends)
+    return {end for end, _ in waiting.poll(max(0.0, until - time.monotonic()) * 1000)}
