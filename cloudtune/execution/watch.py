@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cloudtune.execution.child import Child
-from cloudtune.execution.descriptors import bell, drain, pipe, poll
+from cloudtune.execution.descriptors import bell, drain, is_held, pipe, poll
 from cloudtune.execution.log import Log
 from cloudtune.execution.metrics import BadMetrics, Expressions, Reports, Step, Steps
 
@@ -18,6 +19,10 @@ _BLOCK = 64 * 1024
 """Bytes that a pipe holds, and that are read at one time."""
 _FEW = 4 * 1024
 """Bytes that are not worth being woken for: after so few, more may gather."""
+_SWEEPS = 3
+"""How often what a process leaves behind is looked for: what is just being started has no mark."""
+_SWEEP_PAUSE = 0.002
+"""Seconds in between."""
 _GATHER = 0.02
 """Seconds that output may gather. One print can be several writes, each of which would wake us."""
 
@@ -122,8 +127,11 @@ class Watch:
         for _ in range(2):  # what the pipe held, then its end
             if self._output_open:
                 self._take_output()
-        if self._output_open:
+        for _ in range(_SWEEPS):
+            if not self._output_open or not is_held(self._output):
+                break
             self._process.sweep()
+            time.sleep(_SWEEP_PAUSE)
         self._say(self._expressions.finish())
         self.remark = self._expressions.remark
         self._take_reports()
