@@ -33,7 +33,8 @@ def import_all(told: Json, bare: frozenset[str]) -> str:
     from importlib.machinery import PathFinder
 
     for name in {name.partition(".")[0] for name in set(sys.modules) - bare}:
-        if PathFinder.find_spec(name, [told["folder"]]):
+        found = PathFinder.find_spec(name, [told["folder"]])
+        if found is not None and found.origin:  # else it is a folder, and Python's own comes first
             return f"the source has a module with the name of Python's own {name}"
     if not getattr(sys.flags, "safe_path", False):
         sys.path.insert(0, told["folder"])

@@ -490,6 +490,9 @@ def test_a_module_that_must_be_there_is_missed_and_another_one_is_not(pair: Pair
 
 
 def test_a_file_named_like_a_module_of_python_is_the_one_that_the_script_gets(pair: Pair) -> None:
+    (pair.place / "signal").mkdir()  # a folder is no module as long as Python has one
+    pair.write("import signal; print(signal.SIGTERM)")
+    assert pair.both() == ("15\n", "15\n")
     pair.write("print('mine')", "json.py")
     pair.write("import json")
     assert pair.run(pair.processes(warm=True))[0] == "mine\n"
