@@ -42,9 +42,16 @@ def trial_problems(study: Study, hidden: Hidden) -> Iterator[Problem]:
         file = getattr(trial, way)
         if file is not None:
             yield from _inside_source(f"trial.{way}", file)
-    if trial.module is not None and not all(p.isidentifier() for p in trial.module.split(".")):
-        message = f"{trial.module!r} is no name of a Python module"
-        yield Problem("trial.module", message, "write it as package.module")
+    modules = {f"trial.preload.{n}": name for n, name in enumerate(trial.preload or ())}
+    if trial.module is not None:
+        modules["trial.module"] = trial.module
+    for path, name in modules.items():
+        if not all(part.isidentifier() for part in name.split(".")):
+            message = f"{name!r} is no name of a Python module"
+            yield Problem(path, message, "write it as package.module")
+    if trial.preload and trial.command:
+        message = "nothing can be preloaded for a command, which is started as it is"
+        yield Problem("trial.preload", message, "leave it out, or give a script or a module")
     yield from _metrics(study)
     yield from _inputs(study)
     yield from _words(study, hidden)

@@ -300,6 +300,14 @@ class TrialSpec(Model):
         default=None, description="Requirements file in the source."
     )
     python: StrictStr | None = Field(default=None, description="Local: the Python that runs it.")
+    warm: StrictBool = Field(
+        default=True,
+        description="Local: start trials from a process that has imported what the script imports.",
+    )
+    preload: list[StrictStr] | None = Field(
+        default=None,
+        description="Local: the modules that it imports, in place of those at the script's top.",
+    )
     args: list[StrictStr] = Field(default=[], description="Fixed words, before the parameters.")
     arguments: ArgumentStyle = Field(default="flags", description="How parameters are appended.")
     metrics: dict[

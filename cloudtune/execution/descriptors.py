@@ -53,6 +53,13 @@ def poll(ends: Iterable[int]) -> select.poll:
     return waiting
 
 
+def is_held(end: int) -> bool:
+    """Tell whether anybody still has the writing end of a pipe."""
+    waiting = select.poll()
+    waiting.register(end, 0)
+    return not any(event & select.POLLHUP for _, event in waiting.poll(0))
+
+
 def exit_of(popen: subprocess.Popen[bytes]) -> int:
     """Return a file descriptor that becomes readable when a process ends."""
     if hasattr(os, "pidfd_open"):

@@ -20,9 +20,11 @@ from typing import Literal
 from cloudtune.errors import CloudtuneError
 from cloudtune.events import Ended, Measured
 from cloudtune.execution import keeper
+from cloudtune.execution.child import Child, Cold, signal_group
 from cloudtune.execution.guard import Guard
 from cloudtune.execution.log import Log
 from cloudtune.execution.metrics import BadMetrics, Step
+from cloudtune.execution.warm import Preload, Warm
 from cloudtune.execution.watch import ProcessSpec, Watch
 
 
@@ -41,6 +43,8 @@ class Processes:
         *,
         grace: float,
         finish: Callable[[Ended], Ended] = lambda ended: ended,
+        preload: Preload | None = None,
+        say: Callable[[str], None] = lambda _text: None,
     ) -> None:
         """Prepare; nothing is started yet.
 
@@ -49,6 +53,8 @@ class Processes:
             mark: Tells the processes of this object from all others on this machine.
             grace: Seconds that processes get to end by themselves should we die.
             finish: Adds to an end what there is to say of it, before it is told.
+            preload: What all processes are forked from, as far as that can be.
+            say: Is told why they are not, once.
         """
         self._emit = emit
         self._finish = finish
@@ -57,6 +63,7 @@ class Processes:
         to the system, so that each takes as long as all of them."""
         self._mark = mark
         self._guard = Guard(f"{mark}.", grace)
+        self._warm = Warm(preload, mark, self._guard, say) if preload else None
         self._running: dict[int, _Process] = {}
         self._waiting: SimpleQueue[_Process | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
@@ -86,6 +93,7 @@ class Processes:
             self._emit,
             mark=mark,
             guard=self._guard,
+            warm=self._warm,
             starting=self._starting,
             quick=quick,
         )
@@ -118,6 +126,8 @@ class Processes:
             thread.join(10)
         self._threads.clear()
         self._idle = 0
+        if self._warm:
+            self._warm.close()
         self._guard.close()
 
     def _add_thread(self) -> None:
@@ -157,6 +167,7 @@ class _Process:
         *,
         mark: str,
         guard: Guard,
+        warm: Warm | None,
         starting: threading.Lock,
         quick: bool,
     ) -> None:
@@ -167,10 +178,11 @@ class _Process:
         self._emit = emit
         self._mark = mark
         self._guard = guard
+        self._warm = warm
         self._starting = starting
         self._quick = quick
         self._lock = threading.Lock()
-        self._popen: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
         self._asked: float | None = None
         """When it was first asked to end."""
         self._killed_why = ""
@@ -204,20 +216,20 @@ class _Process:
                     log = Log(spec.log)
                     stack.callback(log.close)
                     watch = Watch(self, spec, log, stack)
-                    popen = self._start(spec, watch)
+                    child = self._start(spec, watch)
             except BadMetrics as error:
                 return self._ended("failed", str(error))
             except (OSError, ValueError, CloudtuneError) as error:
                 return self._ended("failed", f"cannot be started: {_in_words(error)}")
-            if popen is None:
+            if child is None:
                 return self._ended("failed", "stopped before it was started")
             try:
-                watch.until_exit(popen)
+                watch.until_exit(child)
             finally:
-                self._end(popen)
+                code = self._end(child)
             self._emit = self.last_words.append
             watch.finish()
-            return self._judged(popen.returncode, watch, log)
+            return self._judged(code, watch, log)
 
     def emit(self, steps: Iterable[Step]) -> None:
         """Tell of measurements."""
@@ -247,43 +259,57 @@ class _Process:
         """Kill what it left behind outside of its group."""
         keeper.sweep(self._mark)
 
-    def _start(self, spec: ProcessSpec, watch: Watch) -> subprocess.Popen[bytes] | None:
+    def _start(self, spec: ProcessSpec, watch: Watch) -> Child | None:
         self._guard.open()
-        with self._lock:
-            if self._asked is not None:
-                return None
-            popen = subprocess.Popen(
-                list(spec.command),
-                cwd=spec.cwd,
-                env={**spec.env, keeper.MARK: self._mark},
-                stdin=subprocess.DEVNULL,
-                stdout=watch.output_end,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
+        env = {**spec.env, keeper.MARK: self._mark}
+        child: Child | None = None
+        if self._warm and self._asked is None:
+            # Not under our lock: it can take a while, and a stop must be heard meanwhile.
+            output = watch.output_end.fileno()
+            child = self._warm.fork(
+                spec.command, str(spec.cwd), env, output=output, woken=watch.woken
             )
-            self._popen = popen
-        self._guard.add(popen.pid)
-        return popen
+        with self._lock:
+            if child is None:
+                if self._asked is not None:
+                    return None
+                child = Cold(
+                    subprocess.Popen(
+                        list(spec.command),
+                        cwd=spec.cwd,
+                        env=env,
+                        stdin=subprocess.DEVNULL,
+                        stdout=watch.output_end,
+                        stderr=subprocess.STDOUT,
+                        start_new_session=True,
+                    )
+                )
+            self._child = child
+            if self._asked is not None:
+                self._signal(signal.SIGKILL if self._kill_wanted else signal.SIGTERM)
+        self._guard.add(child.pid)
+        return child
 
-    def _end(self, popen: subprocess.Popen[bytes]) -> None:
+    def _end(self, child: Child) -> int | str:
         """Kill the rest of the group while its number is still ours, then collect the process."""
         with self._lock:
             self._signal(signal.SIGKILL)
-            popen.wait()
-            self._popen = None
-        self._guard.remove(popen.pid)
+            code = child.collect()
+            self._child = None
+        self._guard.remove(child.pid)
+        return code
 
     def _signal(self, number: signal.Signals) -> None:
-        if self._popen is not None:
-            # All of it may have ended; macOS says so by refusing.
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._popen.pid, number)
+        if self._child is not None:
+            signal_group(self._child.pid, number)
 
-    def _judged(self, code: int, watch: Watch, log: Log) -> Ended:
+    def _judged(self, code: int | str, watch: Watch, log: Log) -> Ended:
         if code == 0 and not watch.fault:
             return self._ended("completed", watch.remark, 0)
-        reason = watch.fault or self._killed_why or _code_in_words(code)
-        return self._ended("failed", reason, code if code >= 0 else None, log.tail())
+        said = code if isinstance(code, str) else _code_in_words(code)
+        reason = watch.fault or self._killed_why or said
+        known = code if isinstance(code, int) and code >= 0 else None
+        return self._ended("failed", reason, known, log.tail())
 
     def _ended(
         self,

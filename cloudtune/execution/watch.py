@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import subprocess
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from cloudtune.execution.descriptors import bell, drain, exit_of, pipe, poll
+from cloudtune.execution.child import Child
+from cloudtune.execution.descriptors import bell, drain, is_held, pipe, poll
 from cloudtune.execution.log import Log
 from cloudtune.execution.metrics import BadMetrics, Expressions, Reports, Step, Steps
 
@@ -18,6 +19,10 @@ _BLOCK = 64 * 1024
 """Bytes that a pipe holds, and that are read at one time."""
 _FEW = 4 * 1024
 """Bytes that are not worth being woken for: after so few, more may gather."""
+_SWEEPS = 3
+"""How often what a process leaves behind is looked for: what is just being started has no mark."""
+_SWEEP_PAUSE = 0.002
+"""Seconds in between."""
 _GATHER = 0.02
 """Seconds that output may gather. One print can be several writes, each of which would wake us."""
 
@@ -79,7 +84,6 @@ class Watch:
         self._process = process
         self._spec = spec
         self._log = log
-        self._stack = stack
         self._expressions = Expressions(spec.metrics, spec.steps)
         self._reports = Reports(spec.reports) if spec.reports else None
         if self._reports:
@@ -87,16 +91,16 @@ class Watch:
         self._bell = bell(spec.doorbell, stack) if spec.doorbell else None
         self._output, self.output_end = pipe(stack)
         self._output_open = True
-        self._woken, wake = pipe(stack)
+        self.woken, wake = pipe(stack)
+        """Readable when somebody wants the process to end."""
         process.listen(wake.fileno())
         stack.callback(process.listen, None)
 
-    def until_exit(self, popen: subprocess.Popen[bytes]) -> None:
+    def until_exit(self, child: Child) -> None:
         """Take in what the process says until it has ended; it is not collected yet."""
         self.output_end.close()
-        exited = exit_of(popen)
-        self._stack.callback(os.close, exited)
-        ends = [end for end in (exited, self._woken, self._bell) if end is not None]
+        exited = child.exited
+        ends = [end for end in (exited, self.woken, self._bell) if end is not None]
         without_output, everything = poll(ends), poll([*ends, self._output])
         grace = self._spec.grace
         gathering = True
@@ -113,8 +117,8 @@ class Watch:
             if self._bell in ready:
                 drain(self._bell)
                 self._take_reports()
-            if self._woken in ready:
-                drain(self._woken)
+            if self.woken in ready:
+                drain(self.woken)
             if exited in ready:
                 return
 
@@ -123,8 +127,11 @@ class Watch:
         for _ in range(2):  # what the pipe held, then its end
             if self._output_open:
                 self._take_output()
-        if self._output_open:
+        for _ in range(_SWEEPS):
+            if not self._output_open or not is_held(self._output):
+                break
             self._process.sweep()
+            time.sleep(_SWEEP_PAUSE)
         self._say(self._expressions.finish())
         self.remark = self._expressions.remark
         self._take_reports()

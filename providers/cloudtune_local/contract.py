@@ -98,15 +98,16 @@ class LocalContract:
         self._request = request
         self._run = run
         self._job = job
-        folder = _source(request, job)
-        self._source = Source(folder) if folder else None
+        self.source = _source(request, job)
+        """The source as it was when the run began."""
+        self._source = Source(self.source) if self.source else None
         self._base = {**os.environ, **_threads(request)}
         self._call = {**request, "env": _resolved(request["env"])}
         self._python: str = request["python"] or "python3"
         self._first_path = _folder_of(self._python)
         self._package = _install_package(job / "python")
         names = [*request["constants"], *request["parameters"], request["resource"] or ""]
-        self._dashed = trial.single_dash(request, names, str(folder)) if folder else []
+        self._dashed = trial.single_dash(request, names, str(self.source)) if self.source else []
 
     @property
     def quick(self) -> bool:
@@ -171,6 +172,13 @@ class LocalContract:
         else:
             env = dict(self._same_for_all)
         env[trial.TRIAL] = trial_folder(self._job, started.number).trial_file
+        if devices is not None:
+            env["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
+        return env
+
+    def shared_environment(self, devices: list[str] | None) -> dict[str, str]:
+        """Return the variables that all trials have in common, where all see the same GPUs."""
+        env = {name: value for name, value in self._same_for_all.items() if name != trial.TRIAL}
         if devices is not None:
             env["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
         return env

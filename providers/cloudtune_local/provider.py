@@ -55,4 +55,4 @@ class LocalProvider:
         """Return what runs single trials as processes."""
         from cloudtune_local.runner import LocalRunner
 
-        return LocalRunner(plan.request, plan.facts.run_id, place.folder, emit)
+        return LocalRunner(plan.request, plan.facts.run_id, place.folder, emit, say)

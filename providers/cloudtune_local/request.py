@@ -22,6 +22,8 @@ def request(fitted: Fitted, settings: LocalSettings, facts: Facts) -> Json:
         "source": str(facts.source) if facts.source else None,
         **{key: value for key, value in called.items() if value is not None},
         "python": facts.own["python"],
+        "warm": trial.warm,
+        "preload": trial.preload,
         "args": trial.args,
         "arguments": trial.arguments,
         "constants": dict(fitted.study.constants),

@@ -14,9 +14,11 @@ from cloudtune.events import Ended, Measured, Started
 from cloudtune.execution import keeper
 from cloudtune.execution.metrics import BadMetrics, Reports, Steps
 from cloudtune.execution.process import Processes
+from cloudtune.execution.warm import Preload, in_words
 from cloudtune.execution.watch import ProcessSpec
 from cloudtune.provider import Interrupted, Json, Recovered
 from cloudtune_local.contract import LocalContract, trial_folder
+from cloudtune_local.preloading import is_meant, preload_of, why_cold
 
 
 class LocalRunner:
@@ -29,7 +31,12 @@ class LocalRunner:
     times_trials = False
 
     def __init__(
-        self, request: Json, run: str, folder: Path, emit: Callable[[Measured | Ended], None]
+        self,
+        request: Json,
+        run: str,
+        folder: Path,
+        emit: Callable[[Measured | Ended], None],
+        say: Callable[[str], None] = lambda _text: None,
     ) -> None:
         """Prepare, and end what an earlier process of this run may have left.
 
@@ -38,6 +45,7 @@ class LocalRunner:
             run: The run's id.
             folder: The job's folder.
             emit: Is told what happens.
+            say: Is told what the user may want to know.
         """
         self._contract = LocalContract(request, run, folder)
         if (folder / "trials").exists():
@@ -52,6 +60,8 @@ class LocalRunner:
             f"{run}.{secrets.token_hex(4)}",
             grace=self._contract.grace,
             finish=self._finish,
+            preload=self._preload(request, say),
+            say=say,
         )
 
     def name_of(self, number: int, start: int) -> None:
@@ -98,6 +108,22 @@ class LocalRunner:
     def close(self) -> None:
         """End everything that still runs, at once, with whatever it left behind."""
         self._processes.close()
+
+    def _preload(self, request: Json, say: Callable[[str], None]) -> Preload | None:
+        """Return what trials are forked from; None, having said why, where they start cold."""
+        source = self._contract.source
+        if not is_meant(request) or source is None:
+            return None
+        why = why_cold(request)
+        if not why:
+            try:
+                return preload_of(
+                    request, source, self._contract.shared_environment(self._slots.devices(0))
+                )
+            except (OSError, SyntaxError, ValueError) as error:
+                why = f"the script cannot be read: {error}"
+        say(in_words(why))
+        return None
 
     def _finish(self, ended: Ended) -> Ended:
         self._slots.give_back(ended.number)

@@ -1,7 +1,7 @@
 """What cloudtune adds: run by hand, prints ratios of pairs that were measured in turn.
 
     python tests/benchmarks/overhead.py            all of them
-    python tests/benchmarks/overhead.py trials     one of: trials, help, check
+    python tests/benchmarks/overhead.py trials     one of: trials, warm, trivial, help, check
 
 Every figure is the median of the pairs' ratios, with the smallest and largest beside it: machines
 are noisy, and a pair shares the noise. The ratio of the CPU that both used, with all processes that
@@ -18,8 +18,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
+
+import psutil
 
 _NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 """Where this is set, each start compiles our modules again, which no user has to wait for."""
@@ -28,13 +31,19 @@ SCRIPT = """\
 import sys
 print("score:", float(sys.argv[2]))
 """
+HEAVY = """\
+import sys
+import pandas
+import sklearn.ensemble
+print("score:", float(sys.argv[2]))
+"""
 STUDY = """\
 objective: {{metric: score, goal: maximize}}
 parameters:
   x: {{type: float, min: 0, max: 1}}
 strategy: {{name: random, seed: 1}}
 limits: {{max_trials: {trials}, parallel_trials: 2}}
-trial: {{script: train.py, metrics: {{score: 'score: (\\S+)'}}, python: {python}}}
+trial: {{script: train.py, metrics: {{score: 'score: (\\S+)'}}, python: {python}, warm: {warm}}}
 """
 
 
@@ -48,6 +57,10 @@ class Seconds(NamedTuple):
     def less(self, other: Seconds) -> Seconds:
         """Return what it took more than another."""
         return Seconds(self.wall - other.wall, self.cpu - other.cpu)
+
+    def times(self, factor: int) -> Seconds:
+        """Return what it takes so many times."""
+        return Seconds(self.wall * factor, self.cpu * factor)
 
 
 def cpu_of_children() -> float:
@@ -74,7 +87,11 @@ def seconds(
 
 
 def paired(
-    label: str, ours: Callable[[], Seconds], other: Callable[[], Seconds], runs: int
+    label: str,
+    ours: Callable[[], Seconds],
+    other: Callable[[], Seconds],
+    runs: int,
+    digits: int = 2,
 ) -> None:
     """Measure two things in turn and print their medians and the ratio of the pairs."""
     ours()
@@ -83,39 +100,102 @@ def paired(
     print(
         f"{label}: {statistics.median(a.wall for a, _ in pairs):.3f} s against "
         f"{statistics.median(b.wall for _, b in pairs):.3f} s, "
-        f"ratio {spread([a.wall / b.wall for a, b in pairs])} of {runs} pairs; "
-        f"CPU {spread([a.cpu / b.cpu for a, b in pairs])}"
+        f"ratio {spread([a.wall / b.wall for a, b in pairs], digits)} of {runs} pairs; "
+        f"CPU {spread([a.cpu / b.cpu for a, b in pairs], digits)}"
     )
 
 
-def spread(ratios: list[float]) -> str:
+def spread(ratios: list[float], digits: int) -> str:
     """Return the median with the smallest and the largest."""
-    return f"{statistics.median(ratios):.2f} [{min(ratios):.2f} to {max(ratios):.2f}]"
+    median, least, most = (
+        f"{each:.{digits}f}" for each in (statistics.median(ratios), min(ratios), max(ratios))
+    )
+    return f"{median} [{least} to {most}]"
+
+
+class Bench:
+    """One script, run by a study and by xargs."""
+
+    def __init__(self, folder: Path, script: str) -> None:
+        folder.mkdir()
+        self._folder = folder
+        self._script = folder / "source" / "train.py"
+        self._script.parent.mkdir()
+        self._script.write_text(script)
+        self._study = self._script.with_name("study.yaml")
+        self._study.write_text(STUDY.format(trials=100, python=sys.executable, warm="true"))
+        self.env = {**os.environ, "CLOUDTUNE_HOME": str(folder / "state"), "PYTHONUNBUFFERED": "1"}
+
+    def ours(self, trials: int, *, warm: bool) -> list[str]:
+        """Return the command that runs a study."""
+        sets = [f"limits.max_trials={trials}", f"trial.warm={str(warm).lower()}"]
+        return [CLOUDTUNE, "run", str(self._study), *(word for s in sets for word in ("--set", s))]
+
+    def xargs(self, trials: int) -> Seconds:
+        """Return what xargs takes for so many trials."""
+        words = self._folder / "words"
+        words.write_text("\n".join(f"{k / trials}" for k in range(trials)))
+        command = ["xargs", "-P2", "-n1", sys.executable, str(self._script), "--x"]
+        return seconds(command, words, self.env)
 
 
 def trials(folder: Path) -> None:
     """100 cold script trials on two workers against ``xargs -P2``, beyond the one-time start."""
-    source = folder / "source"
-    source.mkdir()
-    (source / "train.py").write_text(SCRIPT)
-    study = source / "study.yaml"
-    study.write_text(STUDY.format(trials=102, python=sys.executable))
-    words = "\n".join(f"{k / 100}" for k in range(100))
-    (folder / "words").write_text(words)
-    env = {**os.environ, "CLOUDTUNE_HOME": str(folder / "state"), "PYTHONUNBUFFERED": "1"}
+    bench = Bench(folder / "trials", SCRIPT)
 
     def ours() -> Seconds:
-        command = [CLOUDTUNE, "run", str(study), "--set"]
-        many, few = (
-            seconds([*command, f"limits.max_trials={count}"], env=env) for count in (102, 2)
-        )
+        many, few = (seconds(bench.ours(n, warm=False), env=bench.env) for n in (102, 2))
         return many.less(few)
 
-    def xargs() -> Seconds:
-        command = ["xargs", "-P2", "-n1", sys.executable, str(source / "train.py"), "--x"]
-        return seconds(command, folder / "words", env)
+    paired("100 trivial trials on two workers", ours, lambda: bench.xargs(100), runs=9)
 
-    paired("100 trivial trials on two workers", ours, xargs, runs=9)
+
+def warm(folder: Path) -> None:
+    """100 warm trials with heavy imports, from start to end, against ten times 10 of xargs."""
+    bench = Bench(folder / "warm", HEAVY)
+    command = bench.ours(100, warm=True)
+    paired(
+        "100 trials that import scikit-learn and pandas, xargs measured with 10",
+        lambda: seconds(command, env=bench.env),
+        lambda: bench.xargs(10).times(10),
+        runs=5,
+        digits=3,
+    )
+    print(f"peak memory (PSS of all processes): {peak(command, bench.env):.0f} MB")
+    cold = peak(bench.ours(6, warm=False), bench.env)
+    print(f"the same with cold trials: {cold:.0f} MB")
+
+
+def trivial(folder: Path) -> None:
+    """100 trials without imports, warm against cold, from start to end."""
+    bench = Bench(folder / "trivial", SCRIPT)
+    paired(
+        "100 trivial trials, warm against cold",
+        lambda: seconds(bench.ours(100, warm=True), env=bench.env),
+        lambda: seconds(bench.ours(100, warm=False), env=bench.env),
+        runs=9,
+    )
+
+
+def peak(command: list[str], env: dict[str, str]) -> float:
+    """Return the most memory, in MB, that a command and its processes had at one time.
+
+    Pages that several of them share count once.
+    """
+    most = 0.0
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env
+    ) as run:
+        root = psutil.Process(run.pid)
+        while run.poll() is None:
+            now = 0.0
+            with suppress(psutil.Error):
+                for process in [root, *root.children(recursive=True)]:
+                    with suppress(psutil.Error):
+                        now += process.memory_full_info().pss / 1e6
+            most = max(most, now)
+            time.sleep(0.02)
+    return most
 
 
 def help_text(folder: Path) -> None:
@@ -127,7 +207,7 @@ def help_text(folder: Path) -> None:
 def check(folder: Path) -> None:
     """``cloudtune check`` against importing pydantic."""
     study = folder / "study.yaml"
-    study.write_text(STUDY.format(trials=10, python=sys.executable))
+    study.write_text(STUDY.format(trials=10, python=sys.executable, warm="true"))
     base = [sys.executable, "-c", "from pydantic import BaseModel"]
     paired(
         "check", lambda: seconds([CLOUDTUNE, "check", str(study)]), lambda: seconds(base), runs=31
@@ -136,7 +216,13 @@ def check(folder: Path) -> None:
 
 def main() -> None:
     """Run what the command line names."""
-    all_of_them = {"trials": trials, "help": help_text, "check": check}
+    all_of_them = {
+        "trials": trials,
+        "warm": warm,
+        "trivial": trivial,
+        "help": help_text,
+        "check": check,
+    }
     with tempfile.TemporaryDirectory() as folder:
         for name in sys.argv[1:] or all_of_them:
             all_of_them[name](Path(folder))

@@ -375,6 +375,8 @@ def test_blocks_that_fit_are_right(text: str) -> None:
         ("{script: ''}", "trial.script", "must not be empty"),
         ("{requirements: ../r.txt}", "trial.requirements", "outside trial.source"),
         ("{module: a-b.c}", "trial.module", "no name of a Python module"),
+        ("{script: a.py, preload: [a.b, c d]}", "trial.preload.1", "no name of a Python module"),
+        ("{command: [a], preload: [b]}", "trial.preload", "nothing can be preloaded"),
         ("{metrics: {a: 'x'}}", "trial.metrics.a", "has no group"),
         ("{metrics: {a: ['(x)', 'x']}}", "trial.metrics.a.1", "has no group"),
         ("{metrics: {a: '(x'}}", "trial.metrics.a", "no regular expression"),

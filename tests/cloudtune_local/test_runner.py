@@ -5,101 +5,22 @@ import os
 import signal
 import subprocess
 import sys
-import textwrap
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from cloudtune import trial
 from cloudtune.errors import UsageError
-from cloudtune.events import Ended, Measured, Started
+from cloudtune.events import Started
 from cloudtune.execution import keeper
 from cloudtune.provider import Interrupted
 from cloudtune_local.contract import THREADS
-from cloudtune_local.runner import LocalRunner
+
+if TYPE_CHECKING:
+    from .conftest import Job
 
 ROOT = Path(trial.__file__).parents[1]
-
-
-class Job:
-    """A job of the local provider whose source is a folder that tests write."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self.run = f"run{os.getpid()}{name}"
-        self.folder = folder / "job"
-        self.folder.mkdir()
-        self.source = folder / "source"
-        self.source.mkdir()
-        self._inbox: SimpleQueue[Measured | Ended] = SimpleQueue()
-        self.seen: list[Measured | Ended] = []
-        self.request: dict[str, Any] = {
-            "source": str(self.source),
-            "script": "train.py",
-            "python": sys.executable,
-            "args": [],
-            "arguments": "flags",
-            "constants": {},
-            "resource": None,
-            "parameters": [],
-            "inputs": {},
-            "env": {},
-            "metrics": {},
-            "cpus": None,
-            "gpus": [],
-            "gpus_per_trial": 0,
-            "parallel": 1,
-            "grace": 5.0,
-        }
-        self._runner: LocalRunner | None = None
-
-    def write(self, code: str) -> None:
-        (self.source / "train.py").write_text(textwrap.dedent(code))
-
-    @property
-    def runner(self) -> LocalRunner:
-        if self._runner is None:
-            self._runner = LocalRunner(self.request, self.run, self.folder, self._inbox.put)
-        return self._runner
-
-    def start(self, number: int = 1, **changes: Any) -> None:
-        changes.setdefault("parameters", {})
-        self.runner.start(Started(number=number, time=time.time(), **changes))
-
-    def next(self) -> Measured | Ended:
-        event = self._inbox.get(timeout=60)
-        self.seen.append(event)
-        return event
-
-    def end(self) -> Ended:
-        while not isinstance(event := self.next(), Ended):
-            pass
-        return event
-
-    def run_one(self, number: int = 1, **changes: Any) -> str:
-        """Run a trial to its good end and return what it printed."""
-        self.start(number, **changes)
-        ended = self.end()
-        assert ended.state == "completed", ended
-        return (self.folder / "trials" / str(number) / "log.txt").read_text()
-
-    def measured(self) -> list[tuple[int, dict[str, float]]]:
-        return [(e.step, dict(e.metrics)) for e in self.seen if isinstance(e, Measured)]
-
-    def close(self) -> None:
-        if self._runner is not None:
-            self._runner.close()
-
-
-@pytest.fixture
-def job(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Job]:
-    made = Job(tmp_path, f"{hash(request.node.nodeid) & 0xFFFFFFFF:x}")
-    yield made
-    made.close()
-    assert keeper.marked(made.run) == []
 
 
 def test_an_unmodified_argparse_script(job: Job) -> None:

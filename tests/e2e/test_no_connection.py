@@ -39,6 +39,9 @@ trial: {script: train.py}
 """
 
 
+CONNECTING = "import socket\nsocket.create_server(('127.0.0.1', 0)).close()\nprint('score 1')\n"
+
+
 def watched(folder: Path, *command: str) -> list[str]:
     """Run Python with a watch over all its connections; return what was seen, a line each."""
     hook = folder / "hook"
@@ -64,13 +67,28 @@ def watched(folder: Path, *command: str) -> list[str]:
 
 
 @pytest.mark.parametrize("strategy", ["random", "bayesian"])
-def test_a_local_run_opens_no_connection(tmp_path: Path, strategy: str) -> None:
+@pytest.mark.parametrize("warm", [True, False])
+def test_a_local_run_opens_no_connection(tmp_path: Path, strategy: str, warm: bool) -> None:
     (tmp_path / "train.py").write_text(SCRIPT, "utf-8")
     (tmp_path / "study.yaml").write_text(STUDY, "utf-8")
-    call = ["-m", "cloudtune", "run", "study.yaml", "--set", f"strategy={strategy}"]
-    seen = watched(tmp_path, *call)
-    assert len([line for line in seen if line.startswith("watching")]) >= 1 + 14
+    sets = ["--set", f"strategy={strategy}", "--set", f"trial.warm={str(warm).lower()}"]
+    seen = watched(tmp_path, "-m", "cloudtune", "run", "study.yaml", *sets)
+    processes = 2 if warm else 1 + 14  # a forked one goes on watching as its parent does
+    assert len([line for line in seen if line.startswith("watching")]) >= processes
     assert [line for line in seen if not line.startswith("watching")] == []
+
+
+@pytest.mark.parametrize("warm", [True, False])
+def test_the_watch_sees_the_connections_of_a_trial(tmp_path: Path, warm: bool) -> None:
+    (tmp_path / "train.py").write_text(CONNECTING, "utf-8")
+    (tmp_path / "study.yaml").write_text(STUDY, "utf-8")
+    sets = [f"trial.warm={str(warm).lower()}", "limits.max_trials=1", "strategy=random"]
+    words = [
+        word for each in [*sets, "trial.metrics={score: 'score (.)'}"] for word in ("--set", each)
+    ]
+    seen = watched(tmp_path, "-m", "cloudtune", "run", "study.yaml", *words)
+    assert any(line.startswith("socket.bind") and "train.py" in line for line in seen)
+    assert any("preloaded.py" in line for line in seen) == warm
 
 
 @pytest.mark.parametrize(

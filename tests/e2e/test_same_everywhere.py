@@ -1,14 +1,16 @@
-"""A script is started alike on this machine and on every emulator."""
+"""A script is started alike on this machine, warm or cold, and on every emulator."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cloudtune import planning, runs
+from cloudtune.events import Event
 from cloudtune.study import Study
 
 SCRIPT = """\
@@ -53,16 +55,33 @@ STUDY: dict[str, Any] = {
 EMULATED = [("sagemaker", "managed"), ("sagemaker", "driven")]
 
 
+class Observer:
+    """Keeps the messages, which say it where trials are not warm."""
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    def begin(self, plan: planning.Plan, events: Sequence[Event]) -> None: ...
+
+    def event(self, provider: str, event: Event) -> None: ...
+
+    def message(self, text: str) -> None:
+        self.messages.append(text)
+
+
 def seen(
-    on: str, mode: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+    on: str, mode: str, folder: Path, monkeypatch: pytest.MonkeyPatch, *, warm: bool = True
 ) -> dict[str, dict[str, Any]]:
     """Run the study; return what the script saw and how it was scored, by its parameters."""
-    monkeypatch.setenv("CLOUDTUNE_HOME", str(folder.parent / on / mode))
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(folder.parent / on / mode / str(warm)))
     monkeypatch.chdir(folder)
-    study = Study.model_validate({**STUDY, "providers": {on: {"mode": mode}}})
+    code = {**STUDY["trial"], "warm": warm}
+    study = Study.model_validate({**STUDY, "trial": code, "providers": {on: {"mode": mode}}})
     plan = planning.plan(study, on, base=folder, emulated=True)
     run = runs.create([plan])
-    runs.execute(run)
+    observer = Observer()
+    runs.execute(run, observer)
+    assert observer.messages == []
     (result,) = runs.results(run)
     assert result.state == "completed", result.reason
     found: dict[str, dict[str, Any]] = {}
@@ -87,16 +106,29 @@ def seen(
     return found
 
 
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "work"
+    made.mkdir()
+    (made / "train.py").write_text(SCRIPT, "utf-8")
+    (made / "words.txt").write_text("alpha", "utf-8")
+    return made
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("on", "mode"), EMULATED)
 def test_a_script_sees_and_reports_the_same(
-    on: str, mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    on: str, mode: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = tmp_path / "work"
-    folder.mkdir()
-    (folder / "train.py").write_text(SCRIPT, "utf-8")
-    (folder / "words.txt").write_text("alpha", "utf-8")
     here = seen("local", "driven", folder, monkeypatch)
     assert len(here) == 6
     there = seen(on, mode, folder, monkeypatch)
     assert there == here
+
+
+def test_a_script_sees_and_reports_the_same_warm_and_cold(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warm = seen("local", "driven", folder, monkeypatch)
+    assert len(warm) == 6
+    assert warm == seen("local", "driven", folder, monkeypatch, warm=False)

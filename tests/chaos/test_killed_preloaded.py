@@ -1,0 +1,82 @@
+"""kill -9 of the process that trials are forked from, in the middle of a run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+import pytest
+
+from cloudtune import planning, runs
+from cloudtune.events import Ended, Event
+from cloudtune.execution import keeper
+from cloudtune.study import Study
+
+SCRIPT = """\
+import os, time
+from cloudtune.trial import params, report
+report(score=params()["x"])
+print("execution/preloaded.py" in open(f"/proc/{os.getppid()}/cmdline").read())
+time.sleep(0.2)
+"""
+TRIALS = 10
+
+
+class Killer:
+    """Kills the preloaded process when trials that it is told of have ended."""
+
+    def __init__(self, after: Sequence[int]) -> None:
+        self.messages: list[str] = []
+        self.killed = 0
+        self._after = after
+
+    def begin(self, plan: planning.Plan, events: Sequence[Event]) -> None: ...
+
+    def event(self, provider: str, event: Event) -> None:
+        if isinstance(event, Ended) and event.number in self._after:
+            for process in psutil.Process().children():
+                if any(word.endswith("execution/preloaded.py") for word in process.cmdline()):
+                    process.kill()
+                    self.killed += 1
+
+    def message(self, text: str) -> None:
+        self.messages.append(text)
+
+
+@pytest.mark.parametrize("after", [(2,), (2, 6)])
+def test_what_a_killed_preloaded_process_costs_is_told_and_the_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: Sequence[int]
+) -> None:
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "home"))
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "train.py").write_text(SCRIPT, "utf-8")
+    study = Study.model_validate(
+        {
+            "objective": {"metric": "score", "goal": "maximize"},
+            "parameters": {"x": {"type": "float", "min": 0, "max": 1}},
+            "strategy": {"name": "random", "seed": 1},
+            "limits": {"max_trials": TRIALS, "parallel_trials": 2, "max_failed_trials": TRIALS},
+            "trial": {"script": "train.py"},
+        }
+    )
+    run = runs.create([planning.plan(study, "local", base=source)])
+    killer = Killer(after)
+    begin = time.monotonic()
+    outcomes = runs.execute(run, killer)
+    assert time.monotonic() - begin < 60
+    assert [outcome.state for outcome in outcomes.values()] == ["completed"]
+    (result,) = runs.results(run)
+    assert killer.killed == len(after)
+    assert len(result.trials) == TRIALS
+    failed = [trial for trial in result.trials if trial.state == "failed"]
+    why = "the preloaded process from which it was forked was ended"
+    assert {trial.reason for trial in failed} <= {why}
+    assert len(failed) <= 2 * len(after)
+    last = result.trials[-1].log
+    assert last is not None
+    assert Path(last).read_text("utf-8") == f"{len(after) == 1}\n"
+    assert len(killer.messages) == (len(after) == 2)
+    assert keeper.marked(f"{run}.") == []

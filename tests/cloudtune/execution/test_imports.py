@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from cloudtune.execution.imports import Imports, imports_of
+
+
+def found(folder: Path, code: str, **others: str) -> list[str]:
+    """Return the names of what is found in a script beside other files."""
+    return [name for name, _ in read(folder, code, **others).modules]
+
+
+def read(folder: Path, code: str, **others: str) -> Imports:
+    for name, text in {"train": code, **others}.items():
+        file = folder / (name.replace("__in__", "/") + ".py")
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(textwrap.dedent(text), "utf-8")
+    return imports_of("train.py", folder)
+
+
+def test_all_forms_are_found_in_their_order_with_what_is_taken(tmp_path: Path) -> None:
+    code = '''
+        #!/usr/bin/env python
+        """What it does."""
+        from __future__ import annotations
+        import a, b.c as d
+        from e.f import g as h, i
+        from j import *
+        try:
+            import k
+        except ImportError:
+            import never
+        if TYPE_CHECKING:
+            import for_checkers
+        import l
+    '''
+    assert read(tmp_path, code).modules == [
+        ("__future__", ("annotations",)),
+        ("a", ()),
+        ("b.c", ()),
+        ("e.f", ("g", "i")),
+        ("j", ("*",)),
+        ("k", ()),
+        ("l", ()),
+    ]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "os.environ['A'] = '1'",
+        "sys.path.insert(0, 'lib')",
+        "matplotlib.use('Agg')",
+        "load()",
+        "x = load()",
+        "x = os.environ['A'] = '1'",
+        "for x in y: pass",
+        "if x: pass",
+        "with x: pass",
+        "del x",
+        "x += 1",
+        "try:\n    os.environ['A'] = '1'\nfinally:\n    pass",
+        "from . import x",
+    ],
+)
+def test_what_could_change_a_later_import_is_the_end(tmp_path: Path, code: str) -> None:
+    assert found(tmp_path, f"import first\n{code}\nimport later") == ["first"]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "'a text'",
+        "X = 1",
+        "X: int = -1",
+        "X = Y = [1, {'a': (2,)}]",
+        "def f():\n    import within",
+        "class C:\n    import within",
+        "async def f(): load()",
+        "warnings.filterwarnings('ignore')",
+    ],
+)
+def test_what_changes_nothing_is_passed_over(tmp_path: Path, code: str) -> None:
+    assert found(tmp_path, f"import first\n{code}\nimport later") == ["first", "later"]
+
+
+def test_a_script_that_silences_warnings_does_not_want_to_see_them(tmp_path: Path) -> None:
+    assert not read(tmp_path, "import a").quiet
+    assert read(tmp_path, "import a\nwarnings.simplefilter('ignore')").quiet
+
+
+def test_what_own_modules_import_is_found_and_they_are_not(tmp_path: Path) -> None:
+    code = "import a\nimport own\nfrom pack import part, name\nimport b"
+    others = {
+        "own": "import in_own\nimport train\nimport own",
+        "pack__in____init__": "import in_pack\nfrom . import beside\nname = 1",
+        "pack__in__part": "from ..own import x\nimport in_part",
+        "pack__in__beside": "from .part import y",
+    }
+    assert found(tmp_path, code, **others) == ["a", "in_own", "in_pack"]
+    others["pack__in__part"] = "import in_part"
+    assert found(tmp_path, code, **others) == ["a", "in_own", "in_pack", "in_part", "b"]
+
+
+def test_an_own_module_that_could_change_an_import_is_the_end(tmp_path: Path) -> None:
+    code = "import a\nimport own\nimport b"
+    assert found(tmp_path, code, own="import c\nimport os\nos.environ['A'] = '1'") == [
+        "a",
+        "c",
+        "os",
+    ]
+
+
+def test_a_module_is_read_with_its_package(tmp_path: Path) -> None:
+    (tmp_path / "pack").mkdir()
+    (tmp_path / "pack" / "__init__.py").write_text("import first")
+    (tmp_path / "pack" / "__main__.py").write_text("import second\nfrom .other import x")
+    (tmp_path / "pack" / "other.py").write_text("import third")
+    names = [name for name, _ in imports_of("pack", tmp_path, module=True).modules]
+    assert names == ["first", "second", "third"]
+    names = [name for name, _ in imports_of("pack.other", tmp_path, module=True).modules]
+    assert names == ["first", "third"]
+
+
+def test_of_a_module_that_is_not_the_users_own_nothing_is_found(tmp_path: Path) -> None:
+    assert imports_of("torch.distributed.run", tmp_path, module=True).modules == []
+
+
+@pytest.mark.parametrize("data", [b"def f(:", b"import a\0", b"\xff\xfe# -*- coding: no -*-"])
+def test_what_is_no_python_is_refused(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "train.py").write_bytes(data)
+    with pytest.raises((SyntaxError, ValueError)):
+        imports_of("train.py", tmp_path)

@@ -1,0 +1,623 @@
+"""A process that is forked from a preloaded one is what the same script is when started cold."""
+
+from __future__ import annotations
+
+import ctypes.util
+import os
+import re
+import secrets
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from queue import SimpleQueue
+
+import pytest
+
+from cloudtune.events import Ended, Measured
+from cloudtune.execution import keeper, warm
+from cloudtune.execution.process import Processes
+from cloudtune.execution.warm import Preload
+from cloudtune.execution.watch import ProcessSpec
+
+NUMPY = ("numpy", ())
+READY = {"ready": [r"^READY(?P<value>1)$"]}
+FOREVER = "import time\nprint('READY1', flush=True)\ntime.sleep(1000)\n"
+
+
+class Pair:
+    """Runs one script cold and warm, in one place."""
+
+    def __init__(self, folder: Path) -> None:
+        self.place = folder / "work"
+        self.place.mkdir()
+        self.library = folder / "library"
+        self.library.mkdir()
+        self.mark = f"warm-{secrets.token_hex(6)}"
+        self.said: list[str] = []
+        self.env = {**os.environ, "PYTHONPATH": str(self.library), "PYTHONHASHSEED": "0"}
+        self.python = sys.executable
+        self.folder = self.place
+        self.imports: list[tuple[str, tuple[str, ...]]] = []
+        self.required = False
+        self.inbox: SimpleQueue[Measured | Ended] = SimpleQueue()
+        self._made: list[Processes] = []
+
+    def processes(self, *, warm: bool) -> Processes:
+        preload = Preload(
+            python=self.python,
+            env=self.env,
+            cwd=str(self.place),
+            folder=str(self.folder),
+            imports=self.imports,
+            required=self.required,
+            quiet=False,
+            source=[str(self.place)],
+        )
+        made = Processes(
+            self.inbox.put,
+            self.mark,
+            grace=0.3,
+            preload=preload if warm else None,
+            say=self.said.append,
+        )
+        self._made.append(made)
+        return made
+
+    def write(self, code: str, name: str = "train.py") -> None:
+        (self.place / name).parent.mkdir(exist_ok=True)
+        (self.place / name).write_text(textwrap.dedent(code), "utf-8")
+
+    def add(self, name: str, code: str) -> None:
+        """Make a module that is not the script's own, and have it imported first."""
+        (self.library / f"{name}.py").write_text(textwrap.dedent(code), "utf-8")
+        self.imports.append((name, ()))
+
+    def spec(self, *words: str, number: int = 1) -> ProcessSpec:
+        return ProcessSpec(
+            command=[self.python, *words],
+            cwd=self.place,
+            env=self.env,
+            log=self.place.parent / f"log-{number}.txt",
+            metrics=READY,
+            grace=0.3,
+        )
+
+    def end(self) -> Ended:
+        while not isinstance(event := self.inbox.get(timeout=20), Ended):
+            pass
+        return event
+
+    def ready(self) -> None:
+        assert isinstance(self.inbox.get(timeout=20), Measured)
+
+    def run(self, made: Processes, *words: str) -> tuple[str, Ended]:
+        """Run the script; return what it printed and how it ended."""
+        made.start(1, self.spec(*(words or ("train.py",))))
+        ended = self.end()
+        log = self.place.parent / "log-1.txt"
+        printed = log.read_text("utf-8")
+        log.unlink()
+        return printed, ended
+
+    def both(self, *words: str) -> tuple[str, str]:
+        """Return what the script printed, cold and warm; it must have ended alike."""
+        printed: list[str] = []
+        ends: list[tuple[object, ...]] = []
+        for is_warm in (False, True):
+            said, ended = self.run(self.processes(warm=is_warm), *words)
+            printed.append(said)
+            ends.append((ended.state, ended.reason, ended.exit_code, ended.log_tail))
+        assert self.said == []
+        assert ends[0] == ends[1]
+        return printed[0], printed[1]
+
+    def close(self) -> None:
+        for made in self._made:
+            made.close()
+
+    def preloaded(self) -> int:
+        """Return the number of the preloaded process."""
+        (pid,) = keeper.marked(f"{self.mark}.preloaded.")
+        return pid
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Pair]:
+    made = Pair(tmp_path)
+    yield made
+    made.close()
+    assert keeper.marked(made.mark) == []
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it did not come to pass in 10 s")
+
+
+SELF = """
+import os, sys
+mine = {n: v for n, v in os.environ.items() if n != "CLOUDTUNE_RUN"}
+for line in (sys.argv, sys.orig_argv, __name__, __file__, __doc__, __spec__, __package__,
+             type(__loader__), __loader__.name, __loader__.path, __builtins__, sorted(globals()),
+             sys.path, os.getcwd(), sorted(mine.items()), sys.executable, sys.flags,
+             sys.modules["__main__"].__dict__ is globals(), sys.modules.get("__mp_main__"),
+             sorted(os.listdir("/proc/self/fd")), os.readlink("/proc/self/fd/0"), sys.stdin.read(),
+             [(s.encoding, s.errors, s.line_buffering, s.write_through, s.isatty())
+              for s in (sys.stdin, sys.stdout, sys.stderr)],
+             os.getpid() == os.getsid(0) == os.getpgrp(), hash("text"), os.umask(0o22),
+             os.environ["CLOUDTUNE_RUN"].rpartition(".")[0].rpartition(".")[2]):
+    print(line)
+import signal
+print([(s.name, signal.getsignal(s)) for s in signal.Signals if s not in (9, 19)])
+print(signal.pthread_sigmask(signal.SIG_BLOCK, []), sys.getrecursionlimit())
+"""
+"""Prints all that a script can see of itself."""
+
+
+def plain(printed: str) -> str:
+    """Return what was printed without the addresses of objects."""
+    return re.sub(r"0x[0-9a-f]+", "0x", printed)
+
+
+@pytest.mark.parametrize("words", [("train.py",), ("./train.py", "--x", "ü"), ("-m", "train", "1")])
+def test_a_script_sees_the_same(pair: Pair, words: tuple[str, ...]) -> None:
+    pair.write(SELF)
+    pair.imports = [("json", ("dumps",)), ("socket", ())]
+    pair.env |= {"A": "b", "LC_ALL": "", "LANG": "C"}
+    cold, warm = pair.both(*words)
+    assert cold.count("\n") == 29
+    assert plain(warm) == plain(cold)
+
+
+def test_a_script_in_a_folder_and_a_package_see_the_same(pair: Pair) -> None:
+    pair.write("print('package', __name__, __file__)", "inner/__init__.py")
+    pair.write("print(__name__, __file__)\nclass Mine: pass", "inner/own.py")
+    pair.write(
+        SELF + "\nimport own; print(own.Mine)\nimport inner.own\nprint(inner.own.Mine().__class__)",
+        "inner/train.py",
+    )
+    pair.env["PYTHONPATH"] += ":."
+    pair.folder = pair.place / "inner"
+    cold, warm = pair.both("inner/train.py")
+    assert "<class 'inner.own.Mine'>" in cold
+    assert warm == cold
+    pair.folder = pair.place
+    pair.write(
+        "from . import own\nfrom .own import Mine\nprint(__package__, own, Mine)", "inner/m.py"
+    )
+    cold, warm = pair.both("-m", "inner.m")
+    assert "<class 'inner.own.Mine'>" in cold
+    assert warm == cold
+
+
+@pytest.mark.parametrize(
+    ("code", "code_of_exit"),
+    [
+        ("print('x', end='')\nraise SystemExit", 0),
+        ("import sys; print('out'); sys.exit('a text')", 1),
+        ("import sys; sys.exit(3)", 3),
+        ("import sys; sys.exit(257)", 1),
+        ("import os; print('lost'); os._exit(4)", 4),
+        ("def f(x):\n    return 1 / x\ntry:\n    f(0)\nexcept OSError:\n    pass", 1),
+        ("try:\n    {}['a']\nexcept KeyError as e:\n    raise RuntimeError('ü') from e", 1),
+        ("print('before'\n", 1),
+        ("import own_broken", 1),
+        ("raise ExceptionGroup('many', [ValueError(1), TypeError(2)])", 1),
+        ("import sys\ndef hook(*a): print('hooked', a[0])\nsys.excepthook = hook\n1 / 0", 1),
+        ("import sys\ndef hook(*a): [][1]\nsys.excepthook = hook\n1 / 0", 1),
+        ("import threading\nthreading.Thread(target=lambda: 1 / 0, name='t').start()", 0),
+        ("raise KeyboardInterrupt", None),
+        ("import os; os.kill(os.getpid(), 9)", None),
+        ("import os; os.abort()", None),
+    ],
+)
+def test_a_script_ends_the_same(pair: Pair, code: str, code_of_exit: int | None) -> None:
+    pair.write(code)
+    pair.write("def f(:\n", "own_broken.py")
+    cold, warm = pair.both()
+    assert warm == cold
+    _, ended = pair.run(pair.processes(warm=True))
+    assert ended.exit_code == code_of_exit
+
+
+LAST_THINGS = """
+import atexit, gzip, logging, os, pickle, sys, tempfile, threading, time, weakref, zipfile
+
+class Last:
+    def __init__(self, name): self.name = name
+    def __del__(self): print("gone", self.name)
+
+def late():
+    time.sleep(0.2)
+    print("thread", threading.current_thread().name)
+
+kept = Last("global")
+cycle = [Last("in a cycle")]; cycle.append(cycle)
+atexit.register(print, "first registered, last run")
+atexit.register(lambda: print("sees", kept.name))
+weakref.finalize(kept, print, "finalized")
+threading.Thread(target=late).start()
+threading.Thread(target=time.sleep, args=(1000,), daemon=DAEMON).start() if DAEMON else None
+folder = tempfile.TemporaryDirectory(dir=".")
+text = open("left.txt", "w"); text.write("left open")
+packed = gzip.open("left.gz", "wt"); packed.write("packed")
+archive = zipfile.ZipFile("left.zip", "w"); archive.writestr("a", "b")
+logging.basicConfig(stream=sys.stdout); logging.warning("logged")
+print(pickle.loads(pickle.dumps(kept)).name, pickle.dumps(kept)[:40])
+sys.stdout.write("no end of line")
+"""
+
+
+@pytest.mark.parametrize("daemon", [False, True])
+def test_the_last_things_of_a_script_are_done(pair: Pair, daemon: bool) -> None:
+    pair.write(f"DAEMON = {daemon}\n{LAST_THINGS}")
+    pair.imports = [("tempfile", ()), ("zipfile", ()), ("logging", ())]
+    seen: list[object] = []
+    for is_warm in (False, True):
+        printed, ended = pair.run(pair.processes(warm=is_warm))
+        assert ended.state == "completed"
+        left = sorted(path.name for path in pair.place.iterdir())
+        lines = sorted(printed.splitlines())
+        if daemon:  # a thread may use objects to the end: where there is one, none is let go
+            lines = [line for line in lines if not line.startswith("gone")]
+        else:
+            subprocess.run(["gzip", "-t", pair.place / "left.gz"], check=True)
+            assert zipfile.is_zipfile(pair.place / "left.zip")
+        seen.append((lines, left, (pair.place / "left.txt").read_text()))
+        for name in ("left.txt", "left.gz", "left.zip"):
+            (pair.place / name).unlink()
+    assert pair.said == []
+    assert seen[1] == seen[0]
+
+
+def test_what_c_prints_is_not_lost(pair: Pair) -> None:
+    pair.write("import ctypes; ctypes.CDLL(None).printf(b'from C')")
+    cold, warm = pair.both()
+    assert warm == cold == "from C"
+
+
+def test_what_imports_print_is_in_every_log_once(pair: Pair) -> None:
+    pair.add("speaks", "import ctypes; print('hello'); ctypes.CDLL(None).printf(b'from C\\n')")
+    pair.write("import speaks\nprint('script')")
+    made = pair.processes(warm=True)
+    for _ in range(2):
+        printed, _ = pair.run(made)
+        assert sorted(printed.splitlines()) == ["from C", "hello", "script"]
+    assert pair.said == []
+
+
+PICKLED = """
+import multiprocessing, pickle, sys
+class Point:
+    def __init__(self, x): self.x = x
+def work(point): return point.x * 2
+if __name__ == "__main__":
+    for method in ("fork", "spawn", "forkserver"):
+        with multiprocessing.get_context(method).Pool(1) as pool:
+            print(method, pool.map(work, [Point(1), Point(2)]))
+    print(pickle.loads(pickle.dumps(Point(3))).x, Point.__module__)
+"""
+
+
+def test_processes_of_a_script_find_its_classes(pair: Pair) -> None:
+    pair.write(PICKLED)
+    pair.imports = [("multiprocessing", ()), ("multiprocessing.pool", ())]
+    pair.env["PYTHONWARNINGS"] = "ignore"
+    cold, warm = pair.both()
+    assert (
+        warm
+        == cold
+        == "".join(
+            [f"{how} [2, 4]\n" for how in ("fork", "spawn", "forkserver")] + ["3 __main__\n"]
+        )
+    )
+
+
+CHANCE = """
+import random, numpy, torch
+print(random.random(), numpy.random.rand(3).tobytes().hex(), {*map(str, range(20))})
+"""
+TORCH = """
+class Generator:
+    def seed(self): print("torch is seeded")
+default_generator = Generator()
+"""
+"""What stands for torch, which is too large for a test."""
+
+
+def test_a_seeded_script_gives_equal_bits_and_an_unseeded_one_its_own(pair: Pair) -> None:
+    pair.imports = [NUMPY, ("numpy.random", ())]
+    pair.add("torch", "")
+    seeded = (
+        "import random, numpy\nrandom.seed(3); numpy.random.seed(4)\n"
+        + CHANCE
+        + (
+            "a = numpy.random.default_rng(5).normal(size=(50, 50))\n"
+            "print((a @ a).tobytes().hex()[:400], numpy.linalg.svd(a)[1].tobytes().hex())"
+        )
+    )
+    pair.write(seeded)
+    cold, warm = pair.both()
+    assert warm == cold
+    pair.write(CHANCE)
+    made = pair.processes(warm=True)
+    drawn = [pair.run(made)[0].split(" {")[0].split() for _ in range(3)]
+    assert len({each[0] for each in drawn}) == len({each[1] for each in drawn}) == 3
+    (pair.library / "torch.py").write_text(TORCH)
+    assert pair.run(pair.processes(warm=True))[0].startswith("torch is seeded\n")
+    assert pair.said == []
+
+
+def test_processes_are_forked_each_with_a_group_and_mark_of_its_own(pair: Pair) -> None:
+    pair.write(FOREVER)
+    pair.add("counted", "import os; open(os.path.dirname(__file__) + '/count', 'a').write('x')")
+    made = pair.processes(warm=True)
+    for number in (1, 2):
+        made.start(number, pair.spec("train.py", number=number))
+        pair.ready()
+    parent = pair.preloaded()
+    for number in (1, 2):
+        (pid,) = keeper.marked(f"{pair.mark}.{number}.")
+        assert os.getsid(pid) == os.getpgid(pid) == pid
+        assert f"PPid:\t{parent}\n" in Path(f"/proc/{pid}/status").read_text()
+    made.stop(1)
+    assert pair.end().reason == "killed by SIGTERM"
+    assert keeper.marked(f"{pair.mark}.1.") == []
+    made.stop(2, now=True)
+    assert pair.end().reason == "killed by SIGKILL"
+    assert (pair.library / "count").read_text() == "x"
+    wait_for(lambda: not Path(f"/proc/{parent}/task/{parent}/children").read_text())
+
+
+def test_a_stop_has_its_grace_and_reaches_the_whole_group(pair: Pair) -> None:
+    pair.write("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + FOREVER)
+    made = pair.processes(warm=True)
+    made.start(1, pair.spec("train.py"))
+    pair.ready()
+    made.stop(1)
+    assert pair.end().reason == "did not end within 0.3 s of being asked to"
+    pair.write(
+        "import subprocess, time\n"
+        "for session in (False, True):\n"
+        "    subprocess.Popen(['sleep', '1000'], start_new_session=session)\n" + FOREVER
+    )
+    made.start(1, pair.spec("train.py"))
+    pair.ready()
+    assert len(keeper.marked(f"{pair.mark}.1.")) == 3
+    made.stop(1)
+    assert pair.end().reason == "killed by SIGTERM"
+    assert keeper.marked(f"{pair.mark}.1.") == []
+
+
+def test_when_the_preloaded_process_is_killed_its_trials_fail_and_another_one_starts(
+    pair: Pair,
+) -> None:
+    made = pair.processes(warm=True)
+    seen: set[int] = set()
+    for round_ in (1, 2):
+        pair.write(FOREVER)
+        made.start(1, pair.spec("train.py"))
+        pair.ready()
+        seen.add(pair.preloaded())
+        os.kill(pair.preloaded(), signal.SIGKILL)
+        ended = pair.end()
+        assert (ended.state, ended.exit_code) == ("failed", None)
+        assert ended.reason == "the preloaded process from which it was forked was ended"
+        assert keeper.marked(f"{pair.mark}.1.") == []
+        (pair.place.parent / "log-1.txt").unlink()
+        pair.write("import os; print(os.getppid())")
+        printed, ended = pair.run(made)
+        assert ended.state == "completed"
+        forked = printed.split() != [str(os.getpid())]
+        assert forked == (round_ == 1)
+    assert len(seen) == 2
+    assert pair.said == [warm.in_words("the preloaded process was ended 2 times")]
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("raise ValueError('no')", "importing odd fails: ValueError: no"),
+        ("import sys; sys.exit(3)", "importing odd fails: SystemExit: 3"),
+        ("import os; os._exit(7)", "it ended while it was importing: it said nothing"),
+        (
+            "import os; os.write(2, b'Fatal: no\\n'); os.abort()",
+            "it ended while it was importing: Fatal: no",
+        ),
+        (
+            "import threading, time\n"
+            "threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()",
+            "the imports leave threads: ",
+        ),
+        ("f = open(__file__)", "the imports leave "),
+        ("import os; ends = os.pipe()", "the imports leave pipe:"),
+        (
+            "import os, time; os.register_at_fork(after_in_child=lambda: time.sleep(1000))",
+            "a process that was forked after the imports hung",
+        ),
+        ("import train", "the imports load train, which belongs to the source"),
+    ],
+)
+def test_where_it_is_not_safe_scripts_start_cold_and_it_is_said_once(
+    pair: Pair, code: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair.add("odd", code)
+    pair.write("import os; print(os.getppid())")
+    monkeypatch.setattr(warm, "LONGEST_FORK", 1.0)
+    made = pair.processes(warm=True)
+    for _ in range(2):
+        printed, ended = pair.run(made)
+        assert (ended.state, printed) == ("completed", f"{os.getpid()}\n")
+    (said,) = pair.said
+    assert said.startswith(warm.in_words(why))
+    assert keeper.marked(f"{pair.mark}.preloaded") == []
+
+
+def test_a_used_openmp_pool_makes_it_start_cold(pair: Pair) -> None:
+    library = ctypes.util.find_library("gomp")
+    if library is None:
+        pytest.skip("there is no libgomp here")
+    pair.env["OMP_NUM_THREADS"] = "2"
+    pair.add(
+        "parallel",
+        f"""
+        import ctypes
+        work = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda _: None)
+        ctypes.CDLL({library!r}).GOMP_parallel(work, None, 2, 0)
+        """,
+    )
+    pair.write("import parallel\nprint('well')")
+    assert pair.run(pair.processes(warm=True))[0] == "well\n"
+    (said,) = pair.said
+    assert "the imports leave threads: " in said
+
+
+def test_a_module_that_must_be_there_is_missed_and_another_one_is_not(pair: Pair) -> None:
+    pair.imports = [("there_is_none", ())]
+    pair.write("print(1)")
+    assert pair.both() == ("1\n", "1\n")
+    pair.required = True
+    pair.run(pair.processes(warm=True))
+    assert pair.said == [warm.in_words("there is no module there_is_none")]
+
+
+def test_a_file_named_like_a_module_of_python_is_the_one_that_the_script_gets(pair: Pair) -> None:
+    (pair.place / "signal").mkdir()  # a folder is no module as long as Python has one
+    pair.write("import signal; print(signal.SIGTERM)")
+    assert pair.both() == ("15\n", "15\n")
+    pair.write("print('mine')", "json.py")
+    pair.write("import json")
+    assert pair.run(pair.processes(warm=True))[0] == "mine\n"
+    assert pair.said == [
+        warm.in_words("the source has a module with the name of Python's own json")
+    ]
+
+
+def test_the_users_own_modules_are_never_preloaded(pair: Pair) -> None:
+    pair.write("import os; print(os.environ['CLOUDTUNE_RUN'].split('.')[-2])", "own.py")
+    pair.write("import own; print('script')")
+    pair.imports = [("own", ())]
+    made = pair.processes(warm=True)
+    assert pair.run(made)[0] == "1\nscript\n"
+    pair.write("print('changed')", "own.py")
+    assert pair.run(made)[0] == "changed\nscript\n"
+    assert pair.said == []
+    pair.required = True
+    pair.run(pair.processes(warm=True))
+    assert pair.said == [warm.in_words("own belongs to the source")]
+
+
+def test_what_follows_a_module_of_ones_own_is_not_preloaded(pair: Pair) -> None:
+    pair.write("import os; os.environ['SET'] = 'in time'", "inner/own.py")
+    pair.env["PYTHONPATH"] += f":{pair.place}/inner"
+    pair.imports = [("own", ())]
+    pair.add("reads", "import os; SEEN = os.environ.get('SET')")
+    pair.write("import own, reads; print(reads.SEEN)")
+    assert pair.both() == ("in time\n", "in time\n")
+
+
+def test_an_import_that_hangs_is_bounded(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warm, "LONGEST_PRELOAD", 0.5)
+    pair.add("hangs", "import time; time.sleep(1000)")
+    pair.write("print('cold')")
+    assert pair.run(pair.processes(warm=True))[0] == "cold\n"
+    assert pair.said == [warm.in_words("the imports take more than 0.5 s")]
+
+
+def test_a_stop_is_heard_while_imports_hang(pair: Pair) -> None:
+    pair.add("hangs", "import time; time.sleep(1000)")
+    pair.write("print('never')")
+    made = pair.processes(warm=True)
+    for number in (1, 2):
+        made.start(number, pair.spec("train.py", number=number))
+    wait_for(lambda: bool(keeper.marked(f"{pair.mark}.preloaded.")))
+    begin = time.monotonic()
+    for number in (1, 2):
+        made.stop(number)
+    assert {pair.end().reason, pair.end().reason} == {"stopped before it was started"}
+    assert time.monotonic() - begin < 30  # the imports would have had sixty
+    assert pair.said == []
+
+
+def test_a_child_that_does_not_reach_its_script_is_bounded(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warm, "LONGEST_START", 0.5)
+    pair.add(
+        "hangs",
+        """
+        import os, time
+        forks = []
+        def child(): len(forks) > 1 and time.sleep(1000)
+        os.register_at_fork(before=lambda: forks.append(1), after_in_child=child)
+        """,
+    )
+    pair.write("print('cold')")
+    assert pair.run(pair.processes(warm=True))[0] == "cold\n"
+    assert pair.said == [warm.in_words("a forked process took more than 0.5 s to start")]
+
+
+@pytest.mark.parametrize("python", ["/nowhere/python", "/bin/false"])
+def test_what_is_no_python_is_started_as_it_is(pair: Pair, python: str) -> None:
+    pair.python = python
+    pair.write("")
+    _, cold = pair.run(pair.processes(warm=False))
+    _, ended = pair.run(pair.processes(warm=True)) if "false" in python else (None, None)
+    assert cold.state == "failed"
+    assert ended is None or ended.reason == cold.reason == "exited with code 1"
+    assert len(pair.said) == (ended is not None)
+
+
+ENGINE = """
+import os, sys, threading
+from queue import SimpleQueue
+from cloudtune.execution.process import Processes
+from cloudtune.execution.warm import Preload
+from cloudtune.execution.watch import ProcessSpec
+
+mark, folder = sys.argv[1:]
+inbox = SimpleQueue()
+env = dict(os.environ)
+preload = Preload(sys.executable, env, folder, folder, [("json", ())], False, False, [folder])
+processes = Processes(inbox.put, mark, grace=0.3, preload=preload, say=print)
+ready = {"ready": [r"READY(1)"]}
+for number in (1, 2):
+    command = [sys.executable, "train.py", str(number)]
+    log = f"{folder}/{number}.log"
+    processes.start(number, ProcessSpec(command, folder, env, log, metrics=ready))
+    inbox.get()
+print("ALL", flush=True)
+threading.Event().wait()
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        FOREVER,
+        "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + FOREVER,
+        "import subprocess as s\n"
+        "s.Popen(['sleep', '1000'], start_new_session=True, stdout=s.DEVNULL)\n" + FOREVER,
+        "import signal, sys\ndef end(*_):\n    open('saved' + sys.argv[1], 'w')\n    sys.exit()\n"
+        "signal.signal(signal.SIGTERM, end)\n" + FOREVER,
+    ],
+)
+def test_killing_the_engine_ends_all_that_was_forked(pair: Pair, code: str) -> None:
+    pair.write(code)
+    words = [sys.executable, "-c", ENGINE, pair.mark, str(pair.place)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as engine:
+        assert engine.stdout is not None
+        assert engine.stdout.readline() == "ALL\n"
+        assert len(keeper.marked(pair.mark)) >= 3
+        engine.kill()
+    wait_for(lambda: not keeper.marked(pair.mark))
+    if "saved" in code:
+        assert {path.name for path in pair.place.glob("saved*")} == {"saved1", "saved2"}

@@ -1,0 +1,127 @@
+"""Warm trials of the local provider are what its cold ones are."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cloudtune.execution.warm import in_words
+from cloudtune_local import preloading
+
+if TYPE_CHECKING:
+    from .conftest import Job
+
+WHO = "import os\nprint(open(f'/proc/{os.getppid()}/cmdline').read().split('\\0')[1][-12:])\n"
+FORKED = "preloaded.py\n"
+
+
+def test_trials_are_forked_unless_the_study_says_otherwise(job: Job) -> None:
+    job.write(WHO)
+    job.request["warm"] = True
+    assert [job.run_one(1), job.run_one(2)] == [FORKED] * 2
+    job.close()
+    job.request["warm"] = False
+    assert job.run_one(3) != FORKED
+    assert job.said == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"arguments": "env"}, "arguments: env gives each trial variables of its own"),
+        (
+            {"gpus": ["0", "1"], "gpus_per_trial": 1, "parallel": 2},
+            "each trial has GPUs of its own",
+        ),
+        ({"script": "odd.py"}, "the script cannot be read: "),
+    ],
+)
+def test_where_trials_differ_before_they_start_they_start_cold(
+    job: Job, changes: dict[str, Any], why: str
+) -> None:
+    job.write(WHO)
+    (job.source / "odd.py").write_text(WHO + "print('a' 1)")
+    job.request |= {"warm": True, **changes}
+    if "script" in changes:
+        job.start()
+        assert "SyntaxError" in job.end().log_tail
+    else:
+        assert job.run_one() != FORKED
+    (said,) = job.said
+    assert said.startswith(in_words(why))
+
+
+def test_a_command_and_other_systems_start_cold_without_a_word(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job.write(WHO)
+    job.request |= {"warm": True, "command": ["python", "train.py"]}
+    del job.request["script"]
+    assert job.run_one() != FORKED
+    assert job.said == []
+    assert preloading.is_meant({"script": "train.py", "warm": True})
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert not preloading.is_meant({"script": "train.py", "warm": True})
+
+
+def test_what_holds_for_all_trials_holds_before_the_imports(job: Job, tmp_path: Path) -> None:
+    library = tmp_path / "library"
+    library.mkdir()
+    (library / "reads.py").write_text(
+        "import os\nSEEN = [os.environ.get(n) for n in ('MINE', 'OMP_NUM_THREADS', "
+        "'CUDA_VISIBLE_DEVICES', 'PYTHONHASHSEED', 'CLOUDTUNE_TRIAL')]\n"
+    )
+    job.write("import reads\n" + WHO + "print(reads.SEEN, 'CLOUDTUNE_TRIAL' in os.environ)")
+    job.request |= {
+        "warm": True,
+        "env": {"MINE": "a b", "PYTHONPATH": str(library)},
+        "cpus": 1,
+        "gpus": ["GPU-7"],
+        "gpus_per_trial": 1,
+    }
+    assert job.run_one() == FORKED + "['a b', '1', 'GPU-7', '0', None] True\n"
+    assert job.said == []
+
+
+def test_modules_can_be_listed(job: Job) -> None:
+    job.write("import sys\n" + WHO + "print([n in sys.modules for n in ('wave', 'colorsys')])")
+    job.request |= {"warm": True, "preload": ["wave"]}
+    assert job.run_one() == FORKED + "[True, False]\n"
+    job.close()
+    job.request["preload"] = ["there_is_none"]
+    assert "[False, False]" in job.run_one(2)
+    assert job.said == [in_words("there is no module there_is_none")]
+
+
+REPORTING = """\
+from cloudtune.trial import checkpoint_dir, params, report
+import own
+from pathlib import Path
+saved = Path(checkpoint_dir(), "state")
+before = int(saved.read_text()) if saved.exists() else 0
+for step in range(before + 1, params()["epochs"] + 1):
+    report(score=step * params()["x"], step=step)
+saved.write_text(str(params()["epochs"]))
+print(before, own.__file__ == str(Path("own.py").absolute()), type(params()["x"]).__name__)
+"""
+
+
+def test_a_trial_reports_and_goes_on_with_more_of_its_resource(job: Job) -> None:
+    job.write(REPORTING)
+    (job.source / "own.py").write_text("")
+    job.request |= {"warm": True, "parameters": ["x"], "resource": "epochs"}
+    first = job.run_one(1, parameters={"x": 2}, resource=1)
+    assert first.startswith("0 True int\n")
+    again = job.run_one(1, parameters={"x": 2}, resource=3)
+    assert again == first + "1 True int\n"
+    assert job.run_one(2, parameters={"x": 5}, resource=1).startswith("0 True int\n")
+    assert job.measured() == [
+        (1, {"score": 2.0}),
+        (2, {"score": 4.0}),
+        (3, {"score": 6.0}),
+        (1, {"score": 5.0}),
+    ]
+    assert job.said == []
