@@ -16,9 +16,9 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "genetic": ("nsga2", "nsga3"),
     "hyperband": (),
 }
-"""The methods of each strategy, the default first."""
+"""The methods of each strategy, the default first. `bayesian` begins with `gp` where it can."""
 
-ONE_OBJECTIVE: frozenset[str] = frozenset({"cmaes"})
+ONE_OBJECTIVE: frozenset[str] = frozenset({"gp", "cmaes"})
 """The methods that know one objective only; so do hyperband and early stopping."""
 
 

@@ -105,11 +105,11 @@ def _chooser(
         case "bayesian":
             from cloudtune.search.bayesian import bayesian
 
-            return bayesian(study, axes, seed, method, prior)
+            return bayesian(study, axes, seed, strategy.method, prior)
         case "genetic":
-            from cloudtune.search.genetic import genetic
+            from cloudtune.search.genetic import GeneticSearch
 
-            return genetic(study, axes, seed, method, prior)
+            return GeneticSearch(study, axes, seed, method, prior)
         case "hyperband":
             from cloudtune.search.hyperband import Hyperband, StepHyperband
             from cloudtune.search.random_search import RandomSearch

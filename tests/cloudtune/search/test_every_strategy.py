@@ -184,9 +184,6 @@ def some_trials(study: Study, count: int) -> list[dict[str, Value]]:
 def test_goes_on_after_a_kill_as_if_nothing_had_happened(
     name: str, method: str, study_of: Callable[..., Study], job: Any
 ) -> None:
-    if method == "gp":
-        pytest.importorskip("torch")
-
     @settings(quick, max_examples=10 if name in TRIALS else 25)
     @given(st.data())
     def check(data: st.DataObject) -> None:
@@ -246,7 +243,7 @@ def test_the_widest_and_the_narrowest_ranges_can_be_searched(
     space = {"x": x, "y": {"type": "float", "min": 0, "max": 1}}
     Study.model_validate({"parameters": space})
     for name, method in CASES:
-        if name in {"random", "bayesian", "genetic"} and method != "gp":
+        if name in {"random", "bayesian", "genetic"}:
             study = case_study(study_of, name, method, space)
             run = job(study, by_y, max_trials=22).run()
             for started in run.starts:

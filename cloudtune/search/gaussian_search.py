@@ -1,0 +1,231 @@
+"""Chooses trials by the expected improvement under a Gaussian process of the trials so far.
+
+The first trials are drawn by chance. After that a process is fitted to what was measured, and the
+next trial is the assignment that promises the largest improvement on the best one: many are drawn
+by chance or near the best ones, and the most promising are then improved in smaller and smaller
+steps. An assignment that was tried is not proposed again while others are left.
+
+Trials that still run count as measured with what the process expects of them, failed ones with the
+worst value, so that both keep the next ones away. The shape that was found for a trial is its
+memory, and where the search for the next shape starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.random import Generator
+
+from cloudtune.events import Event, Measured
+from cloudtune.search.assignments import Observation, chance, complete, fitting
+from cloudtune.search.axes import Axis
+from cloudtune.search.encoding import Encoding, Rows
+from cloudtune.search.gaussian_process import Numbers, Posterior, Shape, log_improvement
+from cloudtune.search.history import History, finished
+from cloudtune.search.protocol import Suggestion
+from cloudtune.search.recall import Recall
+from cloudtune.space import Assignment, Space, Value
+from cloudtune.study import Study
+
+_BY_CHANCE = 8
+"""How many trials are drawn by chance before a process is fitted."""
+_LEAST_VALUES = 3
+"""How many must have been measured then, where many run at a time."""
+_FIRST_STEPS, _STEPS = 30, 8
+"""How far the search for the shape goes without and with an earlier one."""
+_SAME_SHAPE = 40
+"""With twice as many values the shape is found anew for every third trial, and so on."""
+_DRAWN = 256
+_BEST, _NEAR, _DISTANCES = 5, 25, (0.2, 0.05)
+_ROUNDS, _KEPT, _AROUND = 4, 8, 16
+_FIRST_DISTANCE, _SHRINKS = 0.1, 0.4
+_TRIES = 50
+_PART = 70
+"""How many of the best trials, of the last and of a sample count in a long study."""
+_FAILURES = 50
+_LISTED = 1_000
+"""Up to how many assignments all of them are looked at."""
+_FAR = 3.0
+"""From where on worse values count by their logarithm, in distances of the better ones."""
+
+
+class GaussianSearch:
+    """Method `gp` of the strategy `bayesian`; one objective."""
+
+    def __init__(
+        self,
+        study: Study,
+        axes: Sequence[Axis],
+        seed: int,
+        prior: Sequence[Observation] = (),
+    ) -> None:
+        self._axes = axes
+        self._seed = seed
+        self._sign = -1.0 if study.objectives[0].goal == "maximize" else 1.0
+        self._encoding = Encoding(axes)
+        self._categories = [column.categories for column in self._encoding.columns]
+        self._shape = Shape(self._categories)
+        self._history = History(study)
+        self._rows: dict[int, Rows] = {}
+        self._values: dict[int, float] = {}
+        self._open: set[int] = set()
+        self._failed: set[int] = set()
+        self._tried: set[bytes] = set()
+        self._recall = Recall(seed, 1, _PART)
+        space = Space([axis.node for axis in axes])
+        self._size = space.size
+        self._space = space
+        for place, (parameters, values) in enumerate(fitting(space, 1, prior)):
+            self._learn(-1 - place, parameters, values[0])
+
+    def tell(self, event: Event) -> None:
+        """Take note of a start or an end; single measurements do not matter."""
+        past = self._history.tell(event)
+        if past is None or isinstance(event, Measured):
+            return
+        self._open.discard(past.draw)
+        self._failed.discard(past.draw)
+        if past.draw not in self._rows:
+            self._remember(past.draw, past.parameters)
+        values = self._history.objective(past) if finished(past) else None
+        if values is not None:
+            self._learn(past.draw, past.parameters, values[0])
+        elif past.state in {"running", "pending"}:
+            self._open.add(past.draw)
+        elif past.state != "cancelled":
+            self._failed.add(past.draw)
+
+    def ask(self, draw: int) -> Suggestion:
+        """Return the draw's trial."""
+        known = len(self._values)
+        if known < _LEAST_VALUES or known + len(self._open) < _BY_CHANCE:
+            return Suggestion(self._by_chance(draw))
+        if not self._encoding.columns:
+            return Suggestion(self._by_chance(draw))
+        random = np.random.default_rng([self._seed, draw])
+        rows, values = self._known()
+        shape = self._shape_for(draw, rows, values)
+        posterior = Posterior(self._categories, shape, rows, values)
+        best = float(posterior.at_rows.min())
+        leaders = rows[np.argsort(posterior.at_rows, kind="stable")[:_BEST]]
+        if self._open:
+            posterior.believe(np.array([self._rows[draw] for draw in sorted(self._open)]))
+
+        def promise(rows: Rows) -> Numbers:
+            return log_improvement(best, *posterior.expected(rows))
+
+        row = self._most_promising(random, leaders, promise)
+        chosen = self._by_chance(draw) if row is None else self._encoding.assignment(row)
+        return Suggestion(chosen, memory={"shape": shape.tolist()})
+
+    def judge(self, number: int) -> None:
+        """Stop no trial."""
+
+    def repeats(self, assignment: Assignment) -> bool:
+        """Tell whether an assignment was tried while others are left."""
+        tried = self._encoding.row(assignment).tobytes() in self._tried
+        return tried and not self._exhausted
+
+    @property
+    def _exhausted(self) -> bool:
+        return self._size is not None and len(self._tried) >= self._size
+
+    @cached_property
+    def _all_rows(self) -> Rows | None:
+        """Every row there is, where they are few enough to look at."""
+        if self._size is None or self._size > _LISTED:
+            return None
+        return np.array([self._encoding.row(assignment) for assignment in self._space.grid()])
+
+    def _known(self) -> tuple[Rows, Numbers]:
+        """Return the rows that count and their values, in units of their spread."""
+        draws = self._recall.draws()
+        values = _tamed(np.array([self._values[draw] for draw in draws]))
+        failed = sorted(self._failed)[-_FAILURES:]
+        worst = np.full(len(failed), values.max())
+        rows = np.array([self._rows[draw] for draw in (*draws, *failed)])
+        return rows, np.concatenate([values, worst])
+
+    def _shape_for(self, draw: int, rows: Rows, values: Numbers) -> Numbers:
+        last = self._last_shape(draw)
+        if last is None:
+            return self._shape.fitted(rows, values, self._shape.typical, _FIRST_STEPS)
+        if draw % (1 + len(rows) // _SAME_SHAPE):
+            return last
+        return self._shape.fitted(rows, values, last, _STEPS)
+
+    def _last_shape(self, draw: int) -> Numbers | None:
+        for past in reversed(self._history.trials[:draw]):
+            shape = past.memory.get("shape")
+            if shape and len(shape) == len(self._shape.typical):
+                return np.array(shape)
+        return None
+
+    def _by_chance(self, draw: int) -> dict[str, Value]:
+        """Return an assignment by chance that was not tried, if one is found soon."""
+        random = chance(self._seed, draw)
+        for _ in range(_TRIES):
+            drawn = complete(self._axes, {}, random)
+            if not self.repeats(drawn):
+                return drawn
+        if self._all_rows is not None:
+            return self._encoding.assignment(random.choice(self._untried(self._all_rows)))
+        return complete(self._axes, {}, random)
+
+    def _most_promising(
+        self, random: Generator, leaders: Rows, promise: Callable[[Rows], Numbers]
+    ) -> Rows | None:
+        """Return the best row that was not tried, or None if none was found."""
+        if self._all_rows is not None:
+            rows = self._untried(self._all_rows)
+            return rows[int(promise(rows).argmax())]
+        near = [
+            self._encoding.near(random, np.repeat(leaders, _NEAR, axis=0), distance)
+            for distance in _DISTANCES
+        ]
+        rows = self._untried(np.concatenate([self._encoding.draw(random, _DRAWN), *near]))
+        promises = promise(rows)
+        distance = _FIRST_DISTANCE
+        for _ in range(_ROUNDS):
+            kept = np.argsort(-promises, kind="stable")[:_KEPT]
+            rows, promises = rows[kept], promises[kept]
+            around = self._encoding.near(random, np.repeat(rows, _AROUND, axis=0), distance)
+            around = self._untried(around)
+            rows = np.concatenate([rows, around])
+            promises = np.concatenate([promises, promise(around)])
+            distance *= _SHRINKS
+        return rows[int(promises.argmax())] if len(rows) else None
+
+    def _untried(self, rows: Rows) -> Rows:
+        if self._exhausted:
+            return rows
+        return rows[[row.tobytes() not in self._tried for row in rows]]
+
+    def _remember(self, draw: int, assignment: Assignment) -> None:
+        row = self._encoding.row(assignment)
+        self._rows[draw] = row
+        self._tried.add(row.tobytes())
+
+    def _learn(self, draw: int, assignment: Assignment, value: float) -> None:
+        if draw not in self._rows:
+            self._remember(draw, assignment)
+        self._values[draw] = self._sign * value
+        self._recall.add(draw, [self._sign * value])
+
+
+def _tamed(values: Numbers) -> Numbers:
+    """Return values in units of their spread, those that are far worse than most drawn near.
+
+    So a few trials that went astray do not make all others look alike.
+    """
+    most = np.abs(values).max()
+    values = values / (most if most > 0 else 1.0)
+    good = np.quantile(values, 0.5)
+    unit = _FAR * (good - values.min())
+    if unit > 0:
+        beyond = np.maximum((values - good) / unit, 1.0)
+        values = np.where(beyond > 1, good + unit * (1 + np.log(beyond)), values)
+    spread = values.std()
+    return np.asarray((values - values.mean()) / (spread if spread > 0 else 1.0), np.float64)
