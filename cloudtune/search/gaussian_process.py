@@ -50,7 +50,7 @@ class Shape:
 
         def loss(shape: Numbers) -> tuple[float, Numbers]:
             weights, variance, noise = _parts(shape)
-            kernel, slope = _matern((weights @ apart).reshape(count, count))
+            kernel, slope = _matern_with_slope((weights @ apart).reshape(count, count))
             covariance = variance * kernel
             covariance[np.diag_indices(count)] += noise
             try:
@@ -114,13 +114,13 @@ class Posterior:
 
     def expected(self, rows: Rows) -> tuple[Numbers, Numbers]:
         """Return the mean and the standard deviation at some rows."""
-        near = self._variance * _matern(_squared(self._embedded(rows), self._places))[0]
+        near = self._variance * _matern(_squared(self._embedded(rows), self._places))
         mean = self._mean + near @ self._solved
         variance = self._variance - ((near @ self._inverted) * near).sum(axis=1)
         return mean, np.sqrt(np.maximum(variance, 1e-12 * self._variance))
 
     def _inverse(self) -> Numbers:
-        covariance = self._variance * _matern(_squared(self._places, self._places))[0]
+        covariance = self._variance * _matern(_squared(self._places, self._places))
         covariance[np.diag_indices(len(covariance))] += self._noise
         return np.asarray(np.linalg.inv(covariance), np.float64)
 
@@ -174,17 +174,31 @@ def _parts(shape: Numbers) -> tuple[Numbers, float, float]:
     return bounded[:-2], float(bounded[-2]), float(bounded[-1]) + _LEAST_NOISE
 
 
-def _matern(squared: Numbers) -> tuple[Numbers, Numbers]:
+def _matern(squared: Numbers) -> Numbers:
+    """Return Matérn 5/2 of squared distances; they are overwritten."""
+    squared *= 5
+    far = np.sqrt(squared)
+    squared /= 3
+    squared += far
+    squared += 1
+    squared *= np.exp(np.negative(far, out=far), out=far)
+    return squared
+
+
+def _matern_with_slope(squared: Numbers) -> tuple[Numbers, Numbers]:
     """Return Matérn 5/2 of squared distances, and its slope."""
     far = np.sqrt(5 * squared)
     decay = np.exp(-far)
-    return (1 + far + far * far / 3) * decay, (1 + far) * decay * (-5 / 6)
+    slope = (1 + far) * decay
+    return slope + far * far * decay / 3, slope * (-5 / 6)
 
 
 def _squared(left: Numbers, right: Numbers) -> Numbers:
     """Return the squared distance of each of some points to each of others."""
-    lengths = (left * left).sum(axis=1)[:, None] + (right * right).sum(axis=1)
-    return np.asarray(np.maximum(lengths - 2 * left @ right.T, 0.0), np.float64)
+    found = left @ (-2 * right.T)
+    found += (left * left).sum(axis=1)[:, None]
+    found += (right * right).sum(axis=1)
+    return np.asarray(np.maximum(found, 0.0, out=found), np.float64)
 
 
 def _descended(
@@ -206,10 +220,10 @@ def _descended(
             break
         share = 1.0
         new, slope = loss(place + way)
-        while new > value + 1e-4 * share * falls and share > 0.01:
+        while not new <= value + 1e-4 * share * falls and share > 0.01:
             share *= 0.35
             new, slope = loss(place + share * way)
-        if new > value + 1e-4 * share * falls:
+        if not new <= value + 1e-4 * share * falls:
             break
         moved, turned = share * way, slope - gradient
         bend = float(moved @ turned)

@@ -6,8 +6,8 @@ by chance or near the best ones, and the most promising are then improved in sma
 steps. An assignment that was tried is not proposed again while others are left.
 
 Trials that still run count as measured with what the process expects of them, failed ones with the
-worst value, so that both keep the next ones away. The shape that was found for a trial is its
-memory, and where the search for the next shape starts.
+worst value, so that both keep the next ones away. A shape that was found for a trial is its memory,
+and where the search for the next shape starts.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.random import Generator
+from threadpoolctl import ThreadpoolController
 
 from cloudtune.events import Event, Measured
 from cloudtune.search.assignments import Observation, chance, complete, fitting
@@ -36,19 +37,22 @@ _LEAST_VALUES = 3
 _FIRST_STEPS, _STEPS = 30, 8
 """How far the search for the shape goes without and with an earlier one."""
 _SAME_SHAPE = 40
-"""With twice as many values the shape is found anew for every third trial, and so on."""
+"""With so many values the shape is found anew for every second trial, with twice as many for every
+third, and so on."""
 _DRAWN = 256
 _BEST, _NEAR, _DISTANCES = 5, 25, (0.2, 0.05)
 _ROUNDS, _KEPT, _AROUND = 4, 8, 16
 _FIRST_DISTANCE, _SHRINKS = 0.1, 0.4
 _TRIES = 50
-_PART = 70
+_PART = 60
 """How many of the best trials, of the last and of a sample count in a long study."""
 _FAILURES = 50
 _LISTED = 1_000
 """Up to how many assignments all of them are looked at."""
 _FAR = 3.0
 """From where on worse values count by their logarithm, in distances of the better ones."""
+_FARTHEST = 100.0
+"""From where on they count alike."""
 
 
 class GaussianSearch:
@@ -104,11 +108,16 @@ class GaussianSearch:
             return Suggestion(self._by_chance(draw))
         if not self._encoding.columns:
             return Suggestion(self._by_chance(draw))
+        with self._threads.limit(limits=1, user_api="blas"):
+            return self._by_process(draw)
+
+    def _by_process(self, draw: int) -> Suggestion:
+        """Return the trial that promises most."""
         random = np.random.default_rng([self._seed, draw])
         rows, values = self._known()
-        shape = self._shape_for(draw, rows, values)
+        shape, memory = self._shape_for(draw, rows, values)
         posterior = Posterior(self._categories, shape, rows, values)
-        best = float(posterior.at_rows.min())
+        best = float(np.min(posterior.at_rows))
         leaders = rows[np.argsort(posterior.at_rows, kind="stable")[:_BEST]]
         if self._open:
             posterior.believe(np.array([self._rows[draw] for draw in sorted(self._open)]))
@@ -118,7 +127,7 @@ class GaussianSearch:
 
         row = self._most_promising(random, leaders, promise)
         chosen = self._by_chance(draw) if row is None else self._encoding.assignment(row)
-        return Suggestion(chosen, memory={"shape": shape.tolist()})
+        return Suggestion(chosen, memory=memory)
 
     def judge(self, number: int) -> None:
         """Stop no trial."""
@@ -127,6 +136,15 @@ class GaussianSearch:
         """Tell whether an assignment was tried while others are left."""
         tried = self._encoding.row(assignment).tobytes() in self._tried
         return tried and not self._exhausted
+
+    @cached_property
+    def _threads(self) -> ThreadpoolController:
+        """Limits the threads of matrix products.
+
+        Where trials keep all processors busy, a second thread is one to wait for, and takes a
+        hundred times as long. With one thread the sums are also the same on every machine.
+        """
+        return ThreadpoolController()
 
     @property
     def _exhausted(self) -> bool:
@@ -137,30 +155,38 @@ class GaussianSearch:
         """Every row there is, where they are few enough to look at."""
         if self._size is None or self._size > _LISTED:
             return None
-        return np.array([self._encoding.row(assignment) for assignment in self._space.grid()])
+        return np.stack([self._encoding.row(assignment) for assignment in self._space.grid()])
 
     def _known(self) -> tuple[Rows, Numbers]:
         """Return the rows that count and their values, in units of their spread."""
         draws = self._recall.draws()
         values = _tamed(np.array([self._values[draw] for draw in draws]))
         failed = sorted(self._failed)[-_FAILURES:]
-        worst = np.full(len(failed), values.max())
+        worst = np.full(len(failed), np.max(values))
         rows = np.array([self._rows[draw] for draw in (*draws, *failed)])
         return rows, np.concatenate([values, worst])
 
-    def _shape_for(self, draw: int, rows: Rows, values: Numbers) -> Numbers:
+    def _shape_for(
+        self, draw: int, rows: Rows, values: Numbers
+    ) -> tuple[Numbers, dict[str, list[float]]]:
+        """Return the shape for a draw, and what to remember if it was found for this one."""
         last = self._last_shape(draw)
         if last is None:
-            return self._shape.fitted(rows, values, self._shape.typical, _FIRST_STEPS)
-        if draw % (1 + len(rows) // _SAME_SHAPE):
-            return last
-        return self._shape.fitted(rows, values, last, _STEPS)
+            start, steps = self._shape.typical, _FIRST_STEPS
+        else:
+            found, start = last
+            if draw - found < 1 + len(rows) // _SAME_SHAPE:
+                return start, {}
+            steps = _STEPS
+        shape = self._shape.fitted(rows, values, start, steps)
+        return shape, {"shape": shape.tolist()}
 
-    def _last_shape(self, draw: int) -> Numbers | None:
+    def _last_shape(self, draw: int) -> tuple[int, Numbers] | None:
+        """Return the last draw for which a shape was found, and that shape."""
         for past in reversed(self._history.trials[:draw]):
             shape = past.memory.get("shape")
             if shape and len(shape) == len(self._shape.typical):
-                return np.array(shape)
+                return past.draw, np.array(shape)
         return None
 
     def _by_chance(self, draw: int) -> dict[str, Value]:
@@ -180,7 +206,8 @@ class GaussianSearch:
         """Return the best row that was not tried, or None if none was found."""
         if self._all_rows is not None:
             rows = self._untried(self._all_rows)
-            return rows[int(promise(rows).argmax())]
+            best: Rows = rows[np.argmax(promise(rows))]
+            return best
         near = [
             self._encoding.near(random, np.repeat(leaders, _NEAR, axis=0), distance)
             for distance in _DISTANCES
@@ -196,7 +223,7 @@ class GaussianSearch:
             rows = np.concatenate([rows, around])
             promises = np.concatenate([promises, promise(around)])
             distance *= _SHRINKS
-        return rows[int(promises.argmax())] if len(rows) else None
+        return rows[np.argmax(promises)] if len(rows) else None
 
     def _untried(self, rows: Rows) -> Rows:
         if self._exhausted:
@@ -220,12 +247,19 @@ def _tamed(values: Numbers) -> Numbers:
 
     So a few trials that went astray do not make all others look alike.
     """
-    most = np.abs(values).max()
+    most = float(np.max(np.abs(values)))
     values = values / (most if most > 0 else 1.0)
-    good = np.quantile(values, 0.5)
-    unit = _FAR * (good - values.min())
+    least = float(np.min(values))
+    good = float(np.quantile(values, 0.5))
+    if good == least and np.max(values) > least:
+        good = float(np.min(values[values > least]))
+    unit = _FAR * (good - least)
     if unit > 0:
-        beyond = np.maximum((values - good) / unit, 1.0)
+        beyond = np.clip((values - good) / unit, 1.0, _FARTHEST)
         values = np.where(beyond > 1, good + unit * (1 + np.log(beyond)), values)
-    spread = values.std()
-    return np.asarray((values - values.mean()) / (spread if spread > 0 else 1.0), np.float64)
+    values = values - values.mean()
+    most = float(np.max(np.abs(values)))
+    if most == 0:
+        return values
+    values = values / most
+    return np.asarray(values / values.std(), np.float64)
