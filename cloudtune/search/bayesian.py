@@ -5,7 +5,7 @@ chooses three trials in four; Optuna's tree-structured Parzen estimator, which c
 in other ways, the fourth. After the first 250 trials they choose every other one. Several
 objectives are left to the estimator alone.
 
-- `gp`: the Gaussian process alone, for one objective.
+- `gp`: the Gaussian process alone; several objectives are mixed by weights that change by chance.
 - `tpe`: Optuna's estimator alone, in groups of parameters that are active together.
 - `cmaes`: Optuna's CMA-ES. Categorical parameters are drawn by chance; earlier runs and initial
   trials do not guide it, since it learns from its own generations only.

@@ -11,6 +11,9 @@ prior makes length scales grow with the root of the number of columns (Hvarfner 
 2024, <https://arxiv.org/abs/2402.02229>). The constant mean is the one of the highest likelihood.
 """
 
+# numpy's own types need Python 3.12, and are read as 3.11 is.
+# pyright: reportUnknownMemberType=false
+
 from __future__ import annotations
 
 import math

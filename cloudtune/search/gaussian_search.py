@@ -10,14 +10,19 @@ worst value, so that both keep the next ones away. A shape that was found for a 
 and where the search for the next shape starts.
 """
 
+# numpy's own types need Python 3.12, and are read as 3.11 is.
+# pyright: reportUnknownMemberType=false
+
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from statistics import NormalDist
 
 import numpy as np
 from numpy.random import Generator
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import ThreadpoolController  # pyright: ignore[reportMissingTypeStubs]
 
 from cloudtune.events import Event, Measured
 from cloudtune.search.assignments import Observation, chance, complete, fitting
@@ -49,14 +54,13 @@ _PART = 60
 _FAILURES = 50
 _LISTED = 1_000
 """Up to how many assignments all of them are looked at."""
-_FAR = 3.0
-"""From where on worse values count by their logarithm, in distances of the better ones."""
-_FARTHEST = 100.0
-"""From where on they count alike."""
+_OF_ALL = 0.05
+"""How much the sum of several objectives counts beside the worst of them."""
+_NORMAL = NormalDist()
 
 
 class GaussianSearch:
-    """Method `gp` of the strategy `bayesian`; one objective."""
+    """Method `gp` of the strategy `bayesian`."""
 
     def __init__(
         self,
@@ -67,22 +71,22 @@ class GaussianSearch:
     ) -> None:
         self._axes = axes
         self._seed = seed
-        self._sign = -1.0 if study.objectives[0].goal == "maximize" else 1.0
+        self._signs = [-1.0 if o.goal == "maximize" else 1.0 for o in study.objectives]
         self._encoding = Encoding(axes)
         self._categories = [column.categories for column in self._encoding.columns]
         self._shape = Shape(self._categories)
         self._history = History(study)
         self._rows: dict[int, Rows] = {}
-        self._values: dict[int, float] = {}
+        self._scores: dict[int, list[float]] = {}
         self._open: set[int] = set()
         self._failed: set[int] = set()
         self._tried: set[bytes] = set()
-        self._recall = Recall(seed, 1, _PART)
+        self._recall = Recall(seed, len(self._signs), _PART)
         space = Space([axis.node for axis in axes])
         self._size = space.size
         self._space = space
-        for place, (parameters, values) in enumerate(fitting(space, 1, prior)):
-            self._learn(-1 - place, parameters, values[0])
+        for place, (parameters, values) in enumerate(fitting(space, len(self._signs), prior)):
+            self._learn(-1 - place, parameters, values)
 
     def tell(self, event: Event) -> None:
         """Take note of a start or an end; single measurements do not matter."""
@@ -95,7 +99,7 @@ class GaussianSearch:
             self._remember(past.draw, past.parameters)
         values = self._history.objective(past) if finished(past) else None
         if values is not None:
-            self._learn(past.draw, past.parameters, values[0])
+            self._learn(past.draw, past.parameters, values)
         elif past.state in {"running", "pending"}:
             self._open.add(past.draw)
         elif past.state != "cancelled":
@@ -103,7 +107,7 @@ class GaussianSearch:
 
     def ask(self, draw: int) -> Suggestion:
         """Return the draw's trial."""
-        known = len(self._values)
+        known = len(self._scores)
         if known < _LEAST_VALUES or known + len(self._open) < _BY_CHANCE:
             return Suggestion(self._by_chance(draw))
         if not self._encoding.columns:
@@ -114,7 +118,7 @@ class GaussianSearch:
     def _by_process(self, draw: int) -> Suggestion:
         """Return the trial that promises most."""
         random = np.random.default_rng([self._seed, draw])
-        rows, values = self._known()
+        rows, values = self._known(random)
         shape, memory = self._shape_for(draw, rows, values)
         posterior = Posterior(self._categories, shape, rows, values)
         best = float(np.min(posterior.at_rows))
@@ -157,10 +161,11 @@ class GaussianSearch:
             return None
         return np.stack([self._encoding.row(assignment) for assignment in self._space.grid()])
 
-    def _known(self) -> tuple[Rows, Numbers]:
+    def _known(self, random: Generator) -> tuple[Rows, Numbers]:
         """Return the rows that count and their values, in units of their spread."""
         draws = self._recall.draws()
-        values = _tamed(np.array([self._values[draw] for draw in draws]))
+        scores = np.array([self._scores[draw] for draw in draws])
+        values = _tamed(scores[:, 0]) if len(self._signs) == 1 else _mixed(random, scores)
         failed = sorted(self._failed)[-_FAILURES:]
         worst = np.full(len(failed), np.max(values))
         rows = np.array([self._rows[draw] for draw in (*draws, *failed)])
@@ -235,31 +240,41 @@ class GaussianSearch:
         self._rows[draw] = row
         self._tried.add(row.tobytes())
 
-    def _learn(self, draw: int, assignment: Assignment, value: float) -> None:
+    def _learn(self, draw: int, assignment: Assignment, values: Sequence[float]) -> None:
         if draw not in self._rows:
             self._remember(draw, assignment)
-        self._values[draw] = self._sign * value
-        self._recall.add(draw, [self._sign * value])
+        scores = [sign * value for sign, value in zip(self._signs, values, strict=True)]
+        self._scores[draw] = scores
+        self._recall.add(draw, scores)
+
+
+def _mixed(random: Generator, scores: Numbers) -> Numbers:
+    """Return one value a trial for several objectives, by weights that chance gives to each.
+
+    Its minimum is a trial that no other surpasses, and each of those is the minimum of some weights
+    (Knowles, IEEE Transactions on Evolutionary Computation 2006,
+    <https://doi.org/10.1109/TEVC.2005.851274>).
+    """
+    tamed = np.stack([_tamed(column) for column in scores.T], axis=1)
+    weighed = random.dirichlet(np.ones(scores.shape[1])) * (tamed - np.min(tamed, axis=0))
+    return _tamed(np.max(weighed, axis=1) + _OF_ALL * weighed.sum(axis=1))
 
 
 def _tamed(values: Numbers) -> Numbers:
-    """Return values in units of their spread, those that are far worse than most drawn near.
+    """Return values in units of their spread, of the worse half only their order.
 
-    So a few trials that went astray do not make all others look alike.
+    The worse ones are spread like those of a normal distribution, so that trials which went astray
+    do not make all others look alike (as Vizier does: Song and others, 2024,
+    <https://arxiv.org/abs/2408.11527>).
     """
-    most = float(np.max(np.abs(values)))
-    values = values / (most if most > 0 else 1.0)
-    least = float(np.min(values))
-    good = float(np.quantile(values, 0.5))
-    if good == least and np.max(values) > least:
-        good = float(np.min(values[values > least]))
-    unit = _FAR * (good - least)
-    if unit > 0:
-        beyond = np.clip((values - good) / unit, 1.0, _FARTHEST)
-        values = np.where(beyond > 1, good + unit * (1 + np.log(beyond)), values)
-    values = values - values.mean()
-    most = float(np.max(np.abs(values)))
-    if most == 0:
-        return values
-    values = values / most
-    return np.asarray(values / values.std(), np.float64)
+    values = values / (float(np.max(np.abs(values))) or 1.0)
+    distinct, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    if len(distinct) == 1:
+        return np.zeros(len(values))
+    middle = max(float(np.quantile(values, 0.5)), float(distinct[1]))
+    better = (np.minimum(values, middle) - middle) / (middle - float(distinct[0]))
+    scale = math.sqrt(float(np.mean(better[values <= middle] ** 2)))
+    ranks = (np.cumsum(counts) - counts / 2) / len(values)
+    beyond = np.array([max(0.0, _NORMAL.inv_cdf(rank)) for rank in ranks])[place]
+    found = np.where(values > middle, scale * beyond, better)
+    return np.asarray((found - found.mean()) / found.std(), np.float64)

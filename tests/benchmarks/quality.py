@@ -5,6 +5,7 @@
     python -m tests.benchmarks.quality functions           functions, smooth to discrete
     python -m tests.benchmarks.quality parallel            eight trials at a time against one
     python -m tests.benchmarks.quality long                500 trials
+    python -m tests.benchmarks.quality cost                milliseconds to choose a trial
 
 with ``--seeds 30``, ``--method tpe`` (or gp) and ``--only FIRST`` (tasks whose names begin so).
 Run it in the repository's folder, with the packages of the extra `bench`.
@@ -21,6 +22,7 @@ from __future__ import annotations
 import argparse
 import heapq
 import statistics
+import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
@@ -169,6 +171,46 @@ def compare(
     print("| all | " + " | ".join(cells) + " |")
 
 
+COSTLY: Mapping[str, Any] = {
+    "rate": {"type": "float", "min": 1e-5, "max": 1, "scale": "log"},
+    "decay": {"type": "float", "min": 0, "max": 1},
+    "share": {"type": "float", "min": 0, "max": 1},
+    "width": {"type": "int", "min": 1, "max": 100},
+    "kind": {"type": "categorical", "values": ["a", "b", "c"]},
+}
+
+
+def cost(strategy: Any, marks: Sequence[int] = (100, 1_000, 10_000), asked: int = 60) -> None:
+    """Print what it costs to choose one of five parameters' trials and to tell of it.
+
+    Up to each mark the trials are drawn by chance; then so many are chosen and averaged.
+    """
+    chooser = make(study_of(COSTLY, strategy), 1)
+    chance = make(study_of(COSTLY, "random"), 2)
+    random = Random(3)
+
+    def tell(number: int, chosen: Suggestion | str) -> None:
+        assert isinstance(chosen, Suggestion)
+        given: Any = chosen.parameters
+        loss = (given["decay"] - 0.3) ** 2 + (given["width"] / 100 - 0.4) ** 2
+        loss += (given["kind"] == "b") + 0.01 * random.random()
+        chooser.tell(Started(number, 0.0, chosen.parameters, memory=chosen.memory))
+        chooser.tell(Measured(number, 0.0, 1, {"loss": loss}))
+        chooser.tell(Ended(number, 0.0, "completed"))
+
+    print("| trials | ms | ms of CPU |\n|---|---|---|")
+    told = 0
+    for mark in marks:
+        for draw in range(told, mark):
+            tell(draw + 1, chance.ask(draw))
+        told = mark + asked
+        before = time.perf_counter(), time.process_time()
+        for draw in range(mark, told):
+            tell(draw + 1, chooser.ask(draw))
+        wall, cpu = time.perf_counter() - before[0], time.process_time() - before[1]
+        print(f"| {mark:,} | {1e3 * wall / asked:.1f} | {1e3 * cpu / asked:.1f} |", flush=True)
+
+
 def _cell(ours: float, other: float, mean: float, low: float, high: float) -> str:
     better = " better" if high < 0 else " worse" if low > 0 else ""
     return f"{ours:.3f} / {other:.3f}, {mean:+.3f} [{low:+.3f} to {high:+.3f}]{better}"
@@ -193,7 +235,7 @@ def _bootstrapped(rows: Sequence[Sequence[float]]) -> tuple[float, float]:
 def main() -> None:
     """Run what the command line names."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
-    groups = ["tables", "conditional", "functions", "parallel", "long"]
+    groups = ["tables", "conditional", "functions", "parallel", "long", "cost"]
     parser.add_argument("group", choices=groups)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--method", help="of bayesian; left out, it chooses by itself")
@@ -203,7 +245,11 @@ def main() -> None:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    search = ours({"name": "bayesian", "method": given.method})
+    strategy = {"name": "bayesian", "method": given.method}
+    if given.group == "cost":
+        cost(strategy)
+        return
+    search = ours(strategy)
     makers = {
         "tables": quality_tasks.tables,
         "conditional": quality_tasks.conditional,

@@ -1,5 +1,8 @@
 """The Gaussian process against what is known of Gaussian processes."""
 
+# numpy's own types need Python 3.12, and are read as 3.11 is.
+# pyright: reportUnknownMemberType=false
+
 from __future__ import annotations
 
 import math
@@ -45,7 +48,9 @@ def test_it_knows_what_was_measured_and_is_unsure_elsewhere() -> None:
 
 def test_the_shape_tells_what_matters_and_how_noisy_it_is() -> None:
     random = np.random.default_rng(4)
-    rows = np.column_stack([random.random((80, 2)), random.integers(0, 3, (80, 2))])
+    rows = np.column_stack(
+        [random.random((80, 2)), random.integers(0, 3, (80, 2)).astype(np.float64)]
+    )
     values = np.sin(7 * rows[:, 0]) + 1.0 * (rows[:, 2] == 1) + 0.2 * random.standard_normal(80)
     values = (values - values.mean()) / values.std()
     shape = Shape([0, 0, 3, 3])
