@@ -1,9 +1,9 @@
 """Chooses trials by the expected improvement under a Gaussian process of the trials so far.
 
-The first trials are drawn by chance. After that a process is fitted to what was measured, and the
-next trial is the assignment that promises the largest improvement on the best one: many are drawn
-by chance or near the best ones, and the most promising are then improved in smaller and smaller
-steps. An assignment that was tried is not proposed again while others are left.
+The first trials are drawn by chance, evenly over the space. After that a process is fitted to what
+was measured, and the next trial is the assignment that promises the largest improvement on the best
+one: many are drawn by chance or near the best ones, and the most promising are then improved in
+smaller and smaller steps. An assignment that was tried is not proposed again while others are left.
 
 Trials that still run count as measured with what the process expects of them, failed ones with the
 worst value, so that both keep the next ones away. A shape that was found for a trial is its memory,
@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from random import Random
 from statistics import NormalDist
 
 import numpy as np
@@ -32,11 +33,11 @@ from cloudtune.search.gaussian_process import Numbers, Posterior, Shape, log_imp
 from cloudtune.search.history import History, finished
 from cloudtune.search.protocol import Suggestion
 from cloudtune.search.recall import Recall
-from cloudtune.space import Assignment, Space, Value
+from cloudtune.space import Assignment, Space, Value, is_active
 from cloudtune.study import Study
 
 _BY_CHANCE = 8
-"""How many trials are drawn by chance before a process is fitted."""
+"""How many trials are drawn by chance, evenly over the space, before a process is fitted."""
 _LEAST_VALUES = 3
 """How many must have been measured then, where many run at a time."""
 _FIRST_STEPS, _STEPS = 30, 8
@@ -197,6 +198,10 @@ class GaussianSearch:
     def _by_chance(self, draw: int) -> dict[str, Value]:
         """Return an assignment by chance that was not tried, if one is found soon."""
         random = chance(self._seed, draw)
+        if draw < _BY_CHANCE:
+            spread = self._spread_evenly(draw, random)
+            if not self.repeats(spread):
+                return spread
         for _ in range(_TRIES):
             drawn = complete(self._axes, {}, random)
             if not self.repeats(drawn):
@@ -204,6 +209,17 @@ class GaussianSearch:
         if self._all_rows is not None:
             return self._encoding.assignment(random.choice(self._untried(self._all_rows)))
         return complete(self._axes, {}, random)
+
+    def _spread_evenly(self, draw: int, random: Random) -> dict[str, Value]:
+        """Return one of the first assignments: of each parameter they share out the whole range."""
+        known: dict[str, Value] = {}
+        for axis in self._axes:
+            places = list(range(_BY_CHANCE))
+            Random(f"{self._seed}:{axis.node.key}").shuffle(places)
+            share = (places[draw] + random.random()) / _BY_CHANCE
+            if is_active(axis.node, known):
+                known[axis.node.name] = axis.at(share)
+        return known
 
     def _most_promising(
         self, random: Generator, leaders: Rows, promise: Callable[[Rows], Numbers]

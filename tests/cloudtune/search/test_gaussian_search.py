@@ -134,6 +134,17 @@ def test_a_space_too_large_to_list_is_not_repeated_either(
     assert min(sum(started.parameters.values()) for started in run.starts) == 3
 
 
+def test_the_first_trials_share_out_each_range(study_of: Callable[..., Study]) -> None:
+    space = {"x": UNIT, "n": {"type": "int", "min": 1, "max": 8}, "b": {"type": "bool"}}
+    strategy = make(study_of(parameters=space, strategy="bayesian"), 3)
+    found = [strategy.ask(draw) for draw in range(8)]
+    drawn: list[Any] = [each.parameters for each in found if isinstance(each, Suggestion)]
+    assert sorted(int(given["x"] * 8) for given in drawn) == [*range(8)]
+    assert sorted(given["n"] for given in drawn) == [*range(1, 9)]
+    assert sum(given["b"] for given in drawn) == 4
+    assert [given["n"] for given in drawn] != sorted(given["n"] for given in drawn)
+
+
 @pytest.mark.parametrize("known", [100, 150, 400])
 def test_the_shape_is_found_again_and_again(known: int, study_of: Callable[..., Study]) -> None:
     study = study_of(parameters={"x": UNIT, "y": UNIT}, strategy="bayesian")
