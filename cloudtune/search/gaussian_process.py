@@ -28,7 +28,7 @@ Numbers = NDArray[np.float64]
 
 _WEIGHT, _WEIGHT_SPREAD = 1.4, 2.0
 """Of one column: a length scale of half its range."""
-_NOISE, _NOISE_SPREAD = math.log(1e-3), 2.0
+_NOISE, _NOISE_SPREAD = math.log(3e-3), 2.0
 _LEAST_NOISE = 1e-6
 _LONGEST_STEP = 2.0
 """How far a logarithm of the shape may go in one step."""
