@@ -50,7 +50,7 @@ _BEST, _NEAR, _DISTANCES = 5, 25, (0.2, 0.05)
 _ROUNDS, _KEPT, _AROUND = 4, 8, 16
 _FIRST_DISTANCE, _SHRINKS = 0.1, 0.4
 _TRIES = 50
-_PART = 60
+_PART = 50
 """How many of the best trials, of the last and of a sample count in a long study."""
 _FAILURES = 50
 _LISTED = 1_000
