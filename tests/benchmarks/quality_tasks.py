@@ -192,7 +192,9 @@ CLASSIFIERS: dict[str, Any] = {
 def classifiers(data: str, cache: Path = CACHE) -> Task:
     """Return the choice of a classifier for a data set of scikit-learn, from a table.
 
-    The table is made by training each configuration on three splits, once, and kept in the cache.
+    The table is made by training each configuration on three splits, once, and kept in the cache. A
+    measurement is the mean of the three: on one of them a hundred rows are soon all right by luck,
+    and then no search finds a better one.
     """
     path = cache / f"classifiers-{data}.json"
     if not path.exists():
@@ -203,7 +205,7 @@ def classifiers(data: str, cache: Path = CACHE) -> Task:
     return Task(
         f"classifiers {data}",
         CLASSIFIERS,
-        measured=lambda given, random: random.choice(errors[key_of(given)]),
+        measured=lambda given, random: means[key_of(given)],
         true=lambda given: means[key_of(given)],
         best=min(means.values()),
         typical=_typical(CLASSIFIERS, lambda given: means[key_of(given)]),
@@ -397,3 +399,4 @@ def conditional() -> Iterator[Callable[[], Task]]:
     for data in ("digits", "breast_cancer", "wine"):
         yield partial(classifiers, data)
     yield lambda: function("schedule", _SCHEDULE, _schedule, -0.13)
+    yield lambda: function("schedule, noisy", _SCHEDULE, _schedule, -0.13, 0.05)
