@@ -83,10 +83,10 @@ class GaussianSearch:
         self._failed: set[int] = set()
         self._tried: set[bytes] = set()
         self._recall = Recall(seed, len(self._signs), _PART)
-        space = Space([axis.node for axis in axes])
-        self._size = space.size
-        self._space = space
-        for place, (parameters, values) in enumerate(fitting(space, len(self._signs), prior)):
+        self._space = Space([axis.node for axis in axes])
+        self._size = self._space.size
+        earlier = fitting(self._space, len(self._signs), prior)
+        for place, (parameters, values) in enumerate(earlier):
             self._learn(-1 - place, parameters, values)
 
     def tell(self, event: Event) -> None:
@@ -109,9 +109,8 @@ class GaussianSearch:
     def ask(self, draw: int) -> Suggestion:
         """Return the draw's trial."""
         known = len(self._scores)
-        if known < _LEAST_VALUES or known + len(self._open) < _BY_CHANCE:
-            return Suggestion(self._by_chance(draw))
-        if not self._encoding.columns:
+        early = known < _LEAST_VALUES or known + len(self._open) < _BY_CHANCE
+        if early or not self._encoding.columns:
             return Suggestion(self._by_chance(draw))
         with self._threads.limit(limits=1, user_api="blas"):
             return self._by_process(draw)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import pickle
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -192,9 +193,8 @@ CLASSIFIERS: dict[str, Any] = {
 def classifiers(data: str, cache: Path = CACHE) -> Task:
     """Return the choice of a classifier for a data set of scikit-learn, from a table.
 
-    The table is made by training each configuration on three splits, once, and kept in the cache. A
-    measurement is the mean of the three: on one of them a hundred rows are soon all right by luck,
-    and then no search finds a better one.
+    Each configuration is trained on three splits, once, and kept in the cache. A measurement is the
+    mean: on one split a hundred rows are soon all right by luck, and no search finds better ones.
     """
     path = cache / f"classifiers-{data}.json"
     if not path.exists():
@@ -213,8 +213,6 @@ def classifiers(data: str, cache: Path = CACHE) -> Task:
 
 
 def _trained(data: str) -> dict[str, list[float]]:
-    import warnings
-
     selection: Any = import_module("sklearn.model_selection")
     preprocessing: Any = import_module("sklearn.preprocessing")
     loaded: Any = getattr(import_module("sklearn.datasets"), f"load_{data}")()
