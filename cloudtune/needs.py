@@ -36,7 +36,7 @@ def lacking(study: Study) -> list[Finding]:
     return found
 
 
-_NEEDED = {"gp": ("torch", "gp"), "cmaes": ("cmaes", "samplers"), "sobol": ("scipy", "samplers")}
+_NEEDED = {"cmaes": ("cmaes", "samplers"), "sobol": ("scipy", "samplers")}
 
 
 def of_our_engine(study: Study) -> list[Finding]:
@@ -78,6 +78,14 @@ def _not_installed(study: Study) -> list[Finding]:
         return []
     reason = f"{study.strategy.method} needs {module}: pip install 'cloudtune[{extra}]'"
     return [Finding("refused", "strategy.method", reason)]
+
+
+def of_our_choice(study: Study) -> list[Note]:
+    """Return which models choose the trials, where the study leaves that to cloudtune."""
+    from cloudtune.search.bayesian import chosen_by
+
+    models = chosen_by(study)
+    return [Note("strategy", models)] if models else []
 
 
 def worth_knowing(study: Study, facts: Facts) -> Sequence[Note]:

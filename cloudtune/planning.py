@@ -21,7 +21,7 @@ from cloudtune.cost import Estimate, estimate
 from cloudtune.errors import Problem, StudyError, UnsupportedError, UsageError
 from cloudtune.fit import Fitted, fit
 from cloudtune.ledger import state_folder
-from cloudtune.needs import lacking, of_others, of_our_engine, worth_knowing
+from cloudtune.needs import lacking, of_others, of_our_choice, of_our_engine, worth_knowing
 from cloudtune.provider import CloudSettings, Facts, Json, Provider, ProviderSettings
 from cloudtune.records import new_run_id
 from cloudtune.saved_plan import FORMAT, saved_plan
@@ -341,6 +341,7 @@ def _plan_mode(
             *study.notes,
             *registry.unread(study),
             *worth_knowing(fitted.study, facts),
+            *(of_our_choice(fitted.study) if mode == "driven" else ()),
             *fitted.notes,
             *(item for item in own if isinstance(item, Note)),
         ),

@@ -185,8 +185,8 @@ class Strategy(Model):
     )
     method: StrictStr | None = Field(
         default=None,
-        description="One algorithm of the family: bayesian tpe, gp, cmaes; genetic nsga2, nsga3; "
-        "random uniform, sobol.",
+        description="One algorithm of the family: bayesian tpe, gp, cmaes (left out: gp and tpe in "
+        "turns); genetic nsga2, nsga3; random uniform, sobol.",
     )
     resource: StrictStr | None = Field(
         default=None,

@@ -16,7 +16,8 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "genetic": ("nsga2", "nsga3"),
     "hyperband": (),
 }
-"""The methods of each strategy, the default first."""
+"""The methods of each strategy. Where a study names none, it is the first one; but `bayesian` lets
+`gp` and `tpe` take turns where there is one objective."""
 
 ONE_OBJECTIVE: frozenset[str] = frozenset({"cmaes"})
 """The methods that know one objective only; so do hyperband and early stopping."""

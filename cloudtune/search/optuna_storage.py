@@ -24,6 +24,8 @@ class ListStorage(BaseStorage):
 
     def __init__(self, directions: Sequence[StudyDirection]) -> None:
         self.trials: list[FrozenTrial] = []
+        self.shown: list[FrozenTrial] | None = None
+        """The trials that a sampler sees, beside the one that it is asked for; None for all."""
         self.study_attrs: dict[str, Any] = {}
         self._directions = list(directions)
 
@@ -56,7 +58,10 @@ class ListStorage(BaseStorage):
 
     @override
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
-        return self.add(TrialState.RUNNING, {}, {}, {}).number
+        trial = self.add(TrialState.RUNNING, {}, {}, {})
+        if self.shown is not None:
+            self.shown.append(trial)
+        return trial.number
 
     @override
     def set_trial_param(
@@ -94,7 +99,8 @@ class ListStorage(BaseStorage):
         deepcopy: bool = True,
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
-        return [trial for trial in self.trials if states is None or trial.state in states]
+        trials = self.trials if self.shown is None else self.shown
+        return [trial for trial in trials if states is None or trial.state in states]
 
     @override
     def get_study_directions(self, study_id: int) -> list[StudyDirection]:

@@ -105,7 +105,7 @@ def _chooser(
         case "bayesian":
             from cloudtune.search.bayesian import bayesian
 
-            return bayesian(study, axes, seed, method, prior)
+            return bayesian(study, axes, seed, strategy.method, prior)
         case "genetic":
             from cloudtune.search.genetic import genetic
 

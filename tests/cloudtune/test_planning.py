@@ -48,6 +48,16 @@ def test_the_plans_of_a_run_share_their_seed_and_id() -> None:
         plan_run(Study(), [])
 
 
+def test_a_plan_says_which_models_choose_where_cloudtune_does() -> None:
+    def said(strategy: Any) -> list[str]:
+        study = Study.model_validate(STUDY | {"strategy": strategy})
+        return [note.text for note in plan(study).notes if note.path == "strategy"]
+
+    assert "Gaussian process" in said("bayesian")[0]
+    assert said({"name": "bayesian", "method": "tpe"}) == []
+    assert said("random") == []
+
+
 def test_a_plan_keeps_where_its_study_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "study.json").write_text(json.dumps(STUDY), "utf-8")
     made = plan(load("study.json")).to_json()

@@ -151,6 +151,7 @@ def check_assignment(study: Study, given: Mapping[str, Value]) -> None:
 
 CASES = [
     *((name, method) for name, methods in METHODS.items() for method in (methods or ("",))),
+    ("bayesian", ""),
     ("hyperband", "named"),
 ]
 TRIALS = {"genetic": 45, "hyperband": 30, "bayesian": 16}
@@ -184,16 +185,14 @@ def some_trials(study: Study, count: int) -> list[dict[str, Value]]:
 def test_goes_on_after_a_kill_as_if_nothing_had_happened(
     name: str, method: str, study_of: Callable[..., Study], job: Any
 ) -> None:
-    if method == "gp":
-        pytest.importorskip("torch")
-
     @settings(quick, max_examples=10 if name in TRIALS else 25)
     @given(st.data())
     def check(data: st.DataObject) -> None:
         space = data.draw(parameters(countable=name == "grid"))
         study = case_study(study_of, name, method, space)
         seed = data.draw(st.integers(0, 2**32 - 1))
-        whole = job(study, answer, seed, max_trials=TRIALS.get(name, 12)).run()
+        trials = 30 if (name, method) == ("bayesian", "") else TRIALS.get(name, 12)
+        whole = job(study, answer, seed, max_trials=trials).run()
         proposed = [(dict(s.parameters), s.resource) for s in whole.asked]
         for started in whole.starts:
             check_assignment(study, started.parameters)
@@ -246,7 +245,7 @@ def test_the_widest_and_the_narrowest_ranges_can_be_searched(
     space = {"x": x, "y": {"type": "float", "min": 0, "max": 1}}
     Study.model_validate({"parameters": space})
     for name, method in CASES:
-        if name in {"random", "bayesian", "genetic"} and method != "gp":
+        if name in {"random", "bayesian", "genetic"}:
             study = case_study(study_of, name, method, space)
             run = job(study, by_y, max_trials=22).run()
             for started in run.starts:

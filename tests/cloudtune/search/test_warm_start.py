@@ -53,8 +53,6 @@ def asked(of: Study, prior: list[Earlier]) -> list[Any]:
 def test_it_is_dropped_where_it_has_no_effect_and_nowhere_else(
     name: str, method: str, kind: str, study_of: Callable[..., Study], job: Any
 ) -> None:
-    if method == "gp":
-        pytest.importorskip("torch")
     of = study(study_of, name, method, kind)
     said = [finding.path for finding in of_our_engine(of) if finding.kind == "dropped"]
     with_it, without = (

@@ -1,0 +1,99 @@
+"""The Gaussian process against what is known of Gaussian processes."""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+import numpy as np
+import pytest
+
+from cloudtune.search.gaussian_process import Numbers, Posterior, Shape, log_improvement
+
+NAN = math.nan
+
+
+def test_the_improvement_is_that_of_a_normal_distribution() -> None:
+    normal = NormalDist()
+    for ahead in (-6.0, -3.0, -1.0001, -0.9999, -0.5, 0.0, 0.5, 2.0, 6.0):
+        expected = normal.pdf(ahead) + ahead * normal.cdf(ahead)
+        (found,) = log_improvement(5.0, np.array([5.0 - 2 * ahead]), np.array([2.0]))
+        assert found == pytest.approx(math.log(2 * expected), abs=1e-4)
+
+
+def test_the_improvement_still_falls_where_it_is_too_small_for_a_number() -> None:
+    means = np.array([10.0, 50.0, 100.0, 1e4])
+    found = log_improvement(0.0, means, np.ones(4))
+    assert np.isfinite(found).all()
+    assert (np.diff(found) < 0).all()
+    assert found[3] == pytest.approx(-(1e8) / 2, rel=1e-6)
+
+
+def test_it_knows_what_was_measured_and_is_unsure_elsewhere() -> None:
+    rows = np.linspace(0, 1, 9)[:, None]
+    values = np.sin(6 * rows[:, 0])
+    shape = np.array([math.log(10.0), 0.0, math.log(1e-6)])
+    posterior = Posterior([0], shape, rows, values)
+    mean, deviation = posterior.expected(rows)
+    assert mean == pytest.approx(values, abs=1e-3)
+    assert (deviation < 0.01).all()
+    between, unsure = posterior.expected(np.array([[0.44], [3.0]]))
+    assert between[0] == pytest.approx(math.sin(6 * 0.44), abs=0.05)
+    assert unsure[1] == pytest.approx(1.0, abs=0.1)
+    assert posterior.at_rows == pytest.approx(values, abs=1e-3)
+
+
+def test_the_shape_tells_what_matters_and_how_noisy_it_is() -> None:
+    random = np.random.default_rng(4)
+    rows = np.column_stack(
+        [random.random((80, 2)), random.integers(0, 3, (80, 2)).astype(np.float64)]
+    )
+    values = np.sin(7 * rows[:, 0]) + 1.0 * (rows[:, 2] == 1) + 0.2 * random.standard_normal(80)
+    values = (values - values.mean()) / values.std()
+    shape = Shape([0, 0, 3, 3])
+    found = shape.fitted(rows, values, shape.typical, 40)
+    assert found[0] > found[1] + 1
+    assert found[2] > found[3] + 1
+    assert 0.005 < math.exp(found[5]) < 0.3
+
+
+def test_going_on_from_a_shape_fits_no_worse() -> None:
+    random = np.random.default_rng(5)
+    rows = random.random((30, 2))
+    values = np.sin(5 * rows[:, 0]) - rows[:, 1]
+    values = (values - values.mean()) / values.std()
+    shape = Shape([0, 0])
+    early = shape.fitted(rows, values, shape.typical, 3)
+    late = shape.fitted(rows, values, early, 60)
+    fresh = random.random((200, 2))
+    truth = np.sin(5 * fresh[:, 0]) - fresh[:, 1]
+
+    def error(of: Numbers) -> float:
+        mean, _ = Posterior([0, 0], of, rows, values).expected(fresh)
+        return float(1 - np.corrcoef(mean, truth)[0, 1])
+
+    assert error(late) < 0.01
+    assert error(late) <= error(shape.typical)
+
+
+def test_believing_makes_sure_without_changing_what_is_expected() -> None:
+    random = np.random.default_rng(6)
+    rows = random.random((12, 2))
+    values = rows[:, 0] - rows[:, 1]
+    shape = np.array([1.0, 1.0, 0.0, math.log(1e-4)])
+    posterior = Posterior([0, 0], shape, rows, values)
+    there = np.array([[0.9, 0.05]])
+    mean, unsure = posterior.expected(there)
+    posterior.believe(there)
+    again, sure = posterior.expected(there)
+    assert again == pytest.approx(mean, abs=1e-3)
+    assert sure[0] < 0.5 * unsure[0]
+
+
+def test_under_other_conditions_only_what_is_shared_counts() -> None:
+    shape = np.array([0.0, 0.0, 0.0, 0.0, math.log(1e-6)])
+    rows = np.array([[0.0, 0.2, NAN], [0.0, 0.9, NAN], [1.0, NAN, 0.5]])
+    posterior = Posterior([2, 0, 0], shape, rows, np.array([1.0, 1.0, -1.0]))
+    mean, _ = posterior.expected(np.array([[1.0, NAN, 0.4], [0.0, 0.5, NAN]]))
+    assert mean[0] < -0.5
+    assert mean[1] > 0.5

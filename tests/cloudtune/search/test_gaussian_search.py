@@ -1,0 +1,219 @@
+"""The search by a Gaussian process: whatever is measured, and whatever is left to try."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from random import Random
+from statistics import median
+from typing import Any, cast
+
+import pytest
+from threadpoolctl import (  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
+    threadpool_info,
+    threadpool_limits,
+)
+
+from cloudtune.events import Ended, Measured, Started
+from cloudtune.search import gaussian_search
+from cloudtune.search.assignments import complete
+from cloudtune.search.axes import axes_of
+from cloudtune.search.bayesian import chosen_by
+from cloudtune.search.gaussian_process import Posterior
+from cloudtune.search.protocol import Suggestion
+from cloudtune.search.start import make
+from cloudtune.space import Space, Value
+from cloudtune.study import Study
+
+UNIT: dict[str, Any] = {"type": "float", "min": 0, "max": 1}
+LETTERS = [*"abcdefghijklmnopqrst"]
+SPACES: dict[str, Any] = {
+    "one parameter": {"x": UNIT},
+    "only categories": {f"c{i}": {"type": "categorical", "values": LETTERS} for i in range(3)},
+    "less than there are trials": {"a": {"type": "bool"}, "b": {"type": "int", "min": 1, "max": 4}},
+    "one assignment": {"a": {"type": "int", "min": 5, "max": 5}},
+    "the widest ranges": {
+        "x": {"type": "float", "min": -1e300, "max": 1e300},
+        "y": {"type": "float", "min": 5e-324, "max": 1e308, "scale": "log"},
+    },
+    "conditions": {
+        "kind": {"type": "categorical", "values": ["a", "b"]},
+        "x": {**UNIT, "when": {"kind": "a"}},
+        "n": {"type": "int", "min": 1, "max": 5, "when": {"kind": "b"}},
+        "m": {**UNIT, "when": {"n": [1, 2]}},
+    },
+}
+
+
+def size(given: Mapping[str, Any]) -> float:
+    return sum(math.atan(len(v) if isinstance(v, str) else float(v)) for v in given.values())
+
+
+VALUES: dict[str, Callable[[Mapping[str, Any], int], float | None]] = {
+    "all equal": lambda given, n: 3.0,
+    "huge": lambda given, n: (size(given) - 1) * 1e300,
+    "the largest": lambda given, n: sys.float_info.max * (-1) ** n,
+    "tiny": lambda given, n: size(given) * 1e-310,
+    "one far above": lambda given, n: 1e300 if n == 5 else size(given),
+    "one far below": lambda given, n: -1e300 if n == 5 else size(given),
+    "hardly apart": lambda given, n: 1e9 + size(given) * 1e-6,
+    "not finite": lambda given, n: [math.nan, math.inf, -math.inf, size(given)][n % 4],
+    "mostly failed": lambda given, n: None if n % 3 else size(given),
+    "all failed": lambda given, n: None,
+}
+
+
+@dataclass(frozen=True)
+class Earlier:
+    parameters: Mapping[str, Value]
+    objective: tuple[float, ...]
+
+
+def earlier(study: Study, count: int, value: Callable[[Mapping[str, Any]], float]) -> list[Earlier]:
+    axes = axes_of(Space.of(study))
+    drawn = [complete(axes, {}, Random(number)) for number in range(count)]
+    return [Earlier(given, (value(given),)) for given in drawn]
+
+
+def by_first(given: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
+    return [{"loss": next(iter(given.values()))}]
+
+
+def by_sum(given: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
+    return [{"loss": sum(given.values())}]
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("values", VALUES)
+@pytest.mark.parametrize("parallel", [1, 4])
+def test_it_goes_on_whatever_is_measured(
+    space: str, values: str, parallel: int, study_of: Callable[..., Study], job: Any
+) -> None:
+    count = iter(range(100))
+
+    def answer(given: Mapping[str, Any], resource: int | None) -> list[dict[str, float]] | None:
+        value = VALUES[values](given, next(count))
+        return None if value is None else [{"loss": value}]
+
+    study = study_of(parameters=SPACES[space], strategy="bayesian")
+
+    def length(number: int) -> float:
+        return Random(number).random()
+
+    run = job(study, answer, max_trials=24, parallel=parallel, length=length).run()
+    assert len(run.starts) == 24
+    for started in run.starts:
+        assert all(math.isfinite(number) for number in started.memory.get("shape", []))
+
+
+@pytest.mark.parametrize("method", [None, "gp"])
+def test_nothing_is_tried_twice_while_others_are_left(
+    method: str | None, study_of: Callable[..., Study], job: Any
+) -> None:
+    space = {
+        "a": {"type": "int", "min": 1, "max": 4},
+        "kind": {"type": "categorical", "values": ["x", "y"]},
+        "b": {"type": "int", "min": 1, "max": 7, "when": {"kind": "y"}},
+    }
+    study = study_of(parameters=space, strategy={"name": "bayesian", "method": method})
+    run = job(study, by_first, max_trials=36).run()
+    tried = [tuple(started.parameters.items()) for started in run.starts]
+    assert len(set(tried[:32])) == 32
+    assert len(tried) == 36
+
+
+def test_a_space_too_large_to_list_is_not_repeated_either(
+    study_of: Callable[..., Study], job: Any
+) -> None:
+    space = {f"x{i}": {"type": "int", "min": 1, "max": 11} for i in range(3)}
+    study = study_of(parameters=space, strategy={"name": "bayesian", "method": "gp"})
+    run = job(study, by_sum, max_trials=60).run()
+    assert len({tuple(started.parameters.items()) for started in run.starts}) == 60
+    assert min(sum(started.parameters.values()) for started in run.starts) == 3
+
+
+def test_the_first_trials_share_out_each_range(study_of: Callable[..., Study]) -> None:
+    space = {"x": UNIT, "n": {"type": "int", "min": 1, "max": 8}, "b": {"type": "bool"}}
+    strategy = make(study_of(parameters=space, strategy="bayesian"), 3)
+    found = [strategy.ask(draw) for draw in range(8)]
+    drawn: list[Any] = [each.parameters for each in found if isinstance(each, Suggestion)]
+    assert sorted(int(given["x"] * 8) for given in drawn) == [*range(8)]
+    assert sorted(given["n"] for given in drawn) == [*range(1, 9)]
+    assert sum(given["b"] for given in drawn) == 4
+    assert [given["n"] for given in drawn] != sorted(given["n"] for given in drawn)
+
+
+@pytest.mark.parametrize("known", [100, 150, 400])
+def test_the_shape_is_found_again_and_again(known: int, study_of: Callable[..., Study]) -> None:
+    study = study_of(parameters={"x": UNIT, "y": UNIT}, strategy="bayesian")
+    found = 0
+    strategy = make(study, 3, earlier(study, known, lambda given: given["x"]))
+    for draw in range(32):
+        suggestion = strategy.ask(draw)
+        assert isinstance(suggestion, Suggestion)
+        found += "shape" in suggestion.memory
+        strategy.tell(Started(draw + 1, 0.0, suggestion.parameters, memory=suggestion.memory))
+        loss: Any = suggestion.parameters["x"]
+        strategy.tell(Measured(draw + 1, 0.0, 1, {"loss": loss}))
+        strategy.tell(Ended(draw + 1, 0.0, "completed"))
+    assert 4 <= found <= 16
+
+
+@pytest.mark.parametrize("outlier", [1e300, 1e4])
+def test_one_value_gone_astray_hides_nothing(
+    outlier: float, study_of: Callable[..., Study], job: Any
+) -> None:
+    study = study_of(
+        parameters={"x": UNIT, "y": UNIT}, strategy={"name": "bayesian", "method": "gp"}
+    )
+
+    def distance(given: Mapping[str, float]) -> float:
+        return abs(given["x"] - 0.3) + abs(given["y"] - 0.6)
+
+    prior = earlier(study, 20, distance)
+    prior[3] = Earlier(prior[3].parameters, (outlier,))
+
+    def answer(given: Mapping[str, float], resource: int | None) -> list[dict[str, float]]:
+        return [{"loss": distance(given)}]
+
+    run = job(study, answer, 5, 1, 12, prior).run()
+    assert median(distance(started.parameters) for started in run.starts) < 0.15
+
+
+def test_it_takes_one_thread_and_gives_the_others_back(
+    study_of: Callable[..., Study], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[int]] = []
+
+    def threads() -> list[int]:
+        pools = cast("list[dict[str, Any]]", threadpool_info())
+        return [pool["num_threads"] for pool in pools if pool["user_api"] == "blas"]
+
+    class Watched(Posterior):
+        def __init__(self, *given: Any) -> None:
+            seen.append(threads())
+            super().__init__(*given)
+
+    monkeypatch.setattr(gaussian_search, "Posterior", Watched)
+    study = study_of(parameters={"x": UNIT}, strategy={"name": "bayesian", "method": "gp"})
+    with threadpool_limits(2, user_api="blas"):
+        make(study, 1, earlier(study, 10, lambda given: given["x"])).ask(0)
+        assert set(threads()) <= {2}
+    (inside,) = seen
+    assert set(inside) <= {1}
+
+
+def test_it_says_which_models_choose(study_of: Callable[..., Study]) -> None:
+    def chosen(**parts: Any) -> str:
+        return chosen_by(study_of(parameters={"x": UNIT}, **parts)) or ""
+
+    assert "Gaussian process (gp)" in chosen(strategy="bayesian", limits={"max_trials": 50})
+    assert "after 250" not in chosen(strategy="bayesian", limits={"max_trials": 50})
+    assert "after 250" in chosen(strategy="bayesian", limits={"max_trials": 500})
+    assert "after 250" in chosen()
+    two = [{"metric": metric, "goal": "minimize"} for metric in ("a", "b")]
+    assert "several objectives" in chosen(objective=two)
+    assert not chosen(strategy={"name": "bayesian", "method": "gp"})
+    assert not chosen(strategy="random")
