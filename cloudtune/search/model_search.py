@@ -16,7 +16,6 @@ from cloudtune.search.assignments import Observation, chance, fitting, seed_of
 from cloudtune.search.axes import Axis, Place
 from cloudtune.search.history import History, Past, finished
 from cloudtune.search.protocol import Suggestion
-from cloudtune.search.recall import Recall
 from cloudtune.space import Assignment, Space, Value, is_active
 from cloudtune.study import Study
 
@@ -37,8 +36,6 @@ class SamplerKind:
     inactive ones are remembered but not used."""
     first_notes: Mapping[str, Any] | None = None
     """What it would have noted beside a trial that it did not choose."""
-    part_seen: int | None = None
-    """How many of the best trials, of the last and of a sample it sees; None for all trials."""
 
 
 class ModelSearch:
@@ -75,18 +72,11 @@ class ModelSearch:
             ]
         )
         self._history = History(study)
-        self._known: dict[int, FrozenTrial] = {}
-        self._open: set[int] = set()
-        self._signs = [-1 if o.goal == "maximize" else 1 for o in study.objectives]
-        self._recall = (
-            Recall(seed, len(study.objectives), sampler.part_seen) if sampler.part_seen else None
-        )
+        self._known: list[FrozenTrial] = []
         space = Space([axis.node for axis in axes])
         for place, (parameters, values) in enumerate(fitting(space, len(study.objectives), prior)):
-            draw = -1 - place
-            params = self._params(parameters, {}, draw)
-            self._known[draw] = self._add(TrialState.COMPLETE, params, self._first_notes(), values)
-            self._count(draw, values)
+            params = self._params(parameters, {}, -1 - place)
+            self._add(TrialState.COMPLETE, params, self._first_notes(), values)
 
     def tell(self, event: Event) -> None:
         """Take note of a start or an end; single measurements do not matter."""
@@ -98,16 +88,13 @@ class ModelSearch:
             self._begin(past)
         known = self._known[past.draw]
         values = self._history.objective(past) if finished(past) else None
-        self._open.discard(past.draw)
         if past.state in {"running", "pending"}:
             known.state = self._states.RUNNING
-            self._open.add(past.draw)
         elif values is None:
             known.state = self._states.FAIL
         else:
             known.values = list(values)
             known.state = self._states.COMPLETE
-            self._count(past.draw, values)
 
     def ask(self, draw: int) -> Suggestion:
         """Return the draw's trial."""
@@ -122,9 +109,6 @@ class ModelSearch:
 
         before = dict(self._storage.study_attrs)
         count = len(self._storage.trials)
-        if self._recall:
-            seen = [self._known[draw] for draw in (*self._recall.draws(), *self._open)]
-            self._storage.shown = sorted(seen, key=lambda trial: trial.number)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -141,7 +125,6 @@ class ModelSearch:
             }
         finally:
             self._storage.study_attrs = before
-            self._storage.shown = None
             del self._storage.trials[count:]
         memory = {
             "notes": {key: value for key, value in notes.items() if key.endswith("generation")},
@@ -176,12 +159,7 @@ class ModelSearch:
             notes = self._suggest(past.draw)[1]
         self._storage.study_attrs |= past.memory.get("study", {})
         params = self._params(past.parameters, past.memory.get("inactive", {}), past.draw)
-        self._known[past.draw] = self._add(self._states.RUNNING, params, notes, None)
-
-    def _count(self, draw: int, values: Sequence[float]) -> None:
-        if self._recall:
-            scores = [sign * value for sign, value in zip(self._signs, values, strict=True)]
-            self._recall.add(draw, scores)
+        self._known.append(self._add(self._states.RUNNING, params, notes, None))
 
     def _first_notes(self) -> dict[str, Any]:
         return dict(self._sampler.first_notes or {})

@@ -1,0 +1,89 @@
+"""Rows of numbers are assignments and nothing else, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cloudtune.search.assignments import complete
+from cloudtune.search.axes import axes_of
+from cloudtune.search.encoding import Encoding
+from cloudtune.space import Space
+from cloudtune.study import Study
+
+SPACE: dict[str, Any] = {
+    "kind": {"type": "categorical", "values": ["a", True, 1, "1"]},
+    "rate": {"type": "float", "min": 1e-6, "max": 1, "scale": "log", "when": {"kind": ["a", 1]}},
+    "depth": {"type": "int", "min": 1, "max": 300, "scale": "log"},
+    "back": {"type": "int", "min": 1, "max": 64, "scale": "reverse_log"},
+    "seed": {"type": "int", "min": 0, "max": 10**12, "when": {"flag": True}},
+    "huge": {"type": "int", "min": 1, "max": 10**12, "scale": "log"},
+    "flag": {"type": "bool"},
+    "one": {"type": "int", "min": 3, "max": 3},
+    "last": {"type": "discrete", "values": [0.5, 2, 16], "when": {"one": 3, "depth": [1, 2, 3]}},
+    "step": {"type": "float", "min": 0.1, "max": 0.85, "step": 0.1},
+    "twice": [
+        {"type": "int", "min": 1, "max": 4, "when": {"flag": True}},
+        {"type": "int", "min": 11, "max": 14, "when": {"flag": False}},
+    ],
+    "child": {"type": "bool", "when": {"twice": [2, 12]}},
+}
+
+
+@pytest.fixture
+def encoding(study_of: Callable[..., Study]) -> Encoding:
+    return Encoding(axes_of(Space.of(study_of(parameters=SPACE))))
+
+
+def test_a_row_gives_back_its_assignment(
+    encoding: Encoding, study_of: Callable[..., Study]
+) -> None:
+    axes = axes_of(Space.of(study_of(parameters=SPACE)))
+    for number in range(300):
+        given = complete(axes, {}, Random(number))
+        again = encoding.assignment(encoding.row(given))
+        assert [*again] == [*given]
+        for name in given:
+            if name in {"rate", "huge"}:
+                assert again[name] == pytest.approx(given[name], rel=1e-9)
+            else:
+                assert repr(again[name]) == repr(given[name])
+
+
+def test_rows_by_chance_and_near_are_those_of_their_assignments(encoding: Encoding) -> None:
+    random = np.random.default_rng(1)
+    drawn = encoding.draw(random, 400)
+    near = encoding.near(random, drawn, 0.3)
+    long = [column.axis.node.key in {"rate", "seed", "huge"} for column in encoding.columns]
+    for row in (*drawn, *near):
+        own = encoding.row(encoding.assignment(row))
+        assert (np.isnan(own) == np.isnan(row)).all(), encoding.assignment(row)
+        assert (own == row)[~np.isnan(row) & ~np.array(long)].all()
+
+
+def test_every_value_and_every_branch_is_drawn_alike(encoding: Encoding) -> None:
+    rows = encoding.draw(np.random.default_rng(2), 4000)
+    found = [encoding.assignment(row) for row in rows]
+    for kind in ("a", True, 1, "1"):
+        share = sum(repr(given["kind"]) == repr(kind) for given in found) / 4000
+        assert share == pytest.approx(0.25, abs=0.04)
+    steps = [sum(given["step"] == k / 10 for given in found) / 4000 for k in range(1, 9)]
+    assert steps == pytest.approx([1 / 8] * 8, abs=0.03)
+    shallow = sum("last" in given for given in found) / 4000
+    assert shallow == pytest.approx(np.log(3.5) / np.log(300), abs=0.04)
+    assert all(("child" in given) == (given["twice"] in {2, 12}) for given in found)
+
+
+def test_a_neighbour_is_near(encoding: Encoding) -> None:
+    random = np.random.default_rng(3)
+    rows = encoding.draw(random, 300)
+    near = encoding.near(random, rows, 0.01)
+    depth = next(i for i, c in enumerate(encoding.columns) if c.axis.node.key == "huge")
+    moved = np.abs(near[:, depth] - rows[:, depth])
+    assert 0 < np.median(moved[moved > 0]) < 0.02
+    same_kind = (near[:, 0] == rows[:, 0]).mean()
+    assert same_kind > 0.7
