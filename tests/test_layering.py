@@ -37,7 +37,12 @@ HEAVY = SDKS | frozenset(
 SDK_FILES = {"client.py", "native_check.py", "images.py"}
 """Reach the service, check against the SDK's model of it, look images up in its tables."""
 
-EARLY = {"cloudtune/search/optuna_storage.py": {"optuna"}}
+EARLY = {
+    "cloudtune/search/encoding.py": {"numpy"},
+    "cloudtune/search/fronts.py": {"numpy"},
+    "cloudtune/search/genetic.py": {"numpy"},
+    "cloudtune/search/optuna_storage.py": {"optuna"},
+}
 """Files that may import a heavy package at the top, since they are themselves imported late."""
 
 LONG: dict[str, str] = {

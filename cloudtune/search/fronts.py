@@ -10,6 +10,9 @@ of all trials, the next one of those behind it. Within a front two orders are kn
   trial of each direction comes first, then the second of each, and so on.
 """
 
+# numpy's own types need Python 3.12, and are read as 3.11 is.
+# pyright: reportUnknownMemberType=false
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -43,7 +46,7 @@ class Fronts:
         """Prepare to find the best ``count`` trials: that many fronts have as many."""
         self._count = count
         self._objectives = objectives
-        self._within = _niches if by_niche else _crowding
+        self._directions = _directions(objectives, count) if by_niche else None
         self._fronts: list[_Front] = []
 
     def add(self, draw: int, scores: Sequence[float]) -> None:
@@ -68,9 +71,12 @@ class Fronts:
     def best(self) -> list[int]:
         """Return the draws of the best trials, best first."""
         draws, scores, fronts = self._first()
-        within = self._within(scores, fronts, self._count)
+        if self._directions is None:
+            within = _crowding(scores, fronts)
+        else:
+            within = _niches(scores, fronts, self._directions)
         order = np.lexsort((draws, within, fronts))
-        return draws[order[: self._count]].tolist()
+        return [int(draw) for draw in draws[order[: self._count]]]
 
     def _place(self, scores: Scores) -> int:
         """Return the first front that has no trial better than one: all later ones have none."""
@@ -104,8 +110,8 @@ def _better(left: Scores, right: Scores) -> NDArray[np.bool_]:
     return np.asarray((left <= right).all(axis=-1) & (left < right).any(axis=-1))
 
 
-def _crowding(scores: Scores, fronts: Places, count: int) -> Scores:
-    """Return how near each trial's neighbours in its front are, as less than zero shares of it."""
+def _crowding(scores: Scores, fronts: Places) -> Scores:
+    """Return for each trial a number that is the lower, the further its neighbours are apart."""
     apart = np.zeros(len(scores))
     for front in np.unique(fronts):
         members = np.flatnonzero(fronts == front)
@@ -118,13 +124,12 @@ def _crowding(scores: Scores, fronts: Places, count: int) -> Scores:
     return -apart
 
 
-def _niches(scores: Scores, fronts: Places, count: int) -> Scores:
+def _niches(scores: Scores, fronts: Places, directions: Scores) -> Scores:
     """Return for each trial how many come before it in its niche."""
     low = scores.min(axis=0, initial=np.inf)
     span = scores.max(axis=0, initial=-np.inf) - low
     points = (scores - low) / np.where(span > 0, span, 1.0)
-    ways = _directions(scores.shape[1], count)
-    along = points @ ways.T
+    along = points @ directions.T
     away = np.sqrt(np.maximum((points**2).sum(axis=1)[:, None] - along**2, 0.0))
     niches, distances = away.argmin(axis=1), away.min(axis=1)
     order = np.lexsort((distances, fronts, niches))

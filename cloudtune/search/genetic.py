@@ -1,15 +1,19 @@
 """Strategy `genetic`: each trial is bred from two of the best ones before.
 
 There are no generations: whenever a trial ends, it takes its place among the parents if it is
-better than one of them, and they do not depend on the order in which trials end. A child has each parameter from one parent or the other, and about one of
-them moved a little; an assignment that was tried, or still runs, is not tried again while others are found. The
-first trials are a Latin hypercube, which fills each parameter's range evenly. So a hundred trials
-bring far more than in generations of twenty or fifty, of which a hundred trials are only a few.
+better than one of them; who they are does not depend on the order in which trials end. A child has
+each parameter from one parent or the other, and about one of them moved a little. An assignment
+that was tried, or still runs, is not chosen again while others are left. The first trials are a
+Latin hypercube, which fills each parameter's range evenly. So a hundred trials bring far more than
+in generations of twenty or fifty, of which a hundred trials are only a few.
 
 With several objectives the parents are the first fronts of all trials. The methods differ in whom
 they keep of the last front: `nsga2` (the default) those in thinly populated places, `nsga3` those
 nearest to evenly spread directions, which is better for four objectives and more.
 """
+
+# numpy's own types need Python 3.12, and are read as 3.11 is.
+# pyright: reportUnknownMemberType=false
 
 from __future__ import annotations
 
@@ -146,7 +150,7 @@ class GeneticSearch:
         from_father = (random.random(shape) < 0.5) & (random.random((shape[0], 1)) < _MIXED)
         rows = np.where(from_father & ~np.isnan(fathers), fathers, mothers)
         active = ~np.isnan(self._encoding.activated(rows.copy()))
-        more = 1 + np.arange(shape[0])[:, None] / 5
+        more: Rows = np.linspace(1.0, 1.0 + shape[0] / 5, shape[0])[:, None]
         likely = _MOVED * more / np.maximum(active.sum(axis=1), 1)[:, None]
         return self._encoding.activated(self._moved(rows, random.random(shape) < likely, random))
 

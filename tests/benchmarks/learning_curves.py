@@ -8,6 +8,9 @@ the log loss for classes, the mean squared error for a number. Tables lie in the
 CLOUDTUNE_BENCH_CACHE names, else in ~/.cache/cloudtune-benchmarks. The data are scikit-learn's own.
 """
 
+# numpy's own types need Python 3.12, and are read as 3.11 is.
+# pyright: reportUnknownMemberType=false
+
 from __future__ import annotations
 
 import itertools

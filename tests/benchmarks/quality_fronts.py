@@ -9,6 +9,9 @@ cover. That of the functions is counted over 20,000 points by chance between 0 a
 that of the tables is exact, over the ranks of all assignments.
 """
 
+# numpy's own types need Python 3.12, and are read as 3.11 is.
+# pyright: reportUnknownMemberType=false
+
 from __future__ import annotations
 
 import argparse
@@ -117,7 +120,7 @@ class Table:
         return "".join(str(self._space[p].index(given[p])) for p in self._space)
 
 
-def covered(points: Iterable[Sequence[float]]) -> float:
+def covered(points: Iterable[tuple[float, ...]]) -> float:
     """Return the hypervolume of points in two dimensions, up to (1, 1)."""
     area, lowest = 0.0, 1.0
     for x, y in sorted(points):
@@ -244,7 +247,8 @@ def optunas(method: str, task: Task, seed: int, trials: int, parallel: int) -> l
 
     kinds = {"nsga2": optuna.samplers.NSGAIISampler, "nsga3": optuna.samplers.NSGAIIISampler}
     sampler = kinds[method](seed=seed)
-    study = optuna.create_study(sampler=sampler, directions=["minimize"] * task.objectives)
+    directions = [optuna.study.StudyDirection.MINIMIZE] * task.objectives
+    study = optuna.create_study(sampler=sampler, directions=directions)
     nodes = nodes_of(study_of(task.parameters))
     found: list[Mapping[str, Value]] = []
     for number in range(1, trials + 1):

@@ -38,7 +38,10 @@ def optuna_nsga2(task: Task, seed: int, trials: int, parallel: int) -> Curve:
         trial = study.ask()
         return trial, given_by(trial, nodes)
 
-    return Race(task, seed, trials, parallel).run(start, study.tell)
+    def end(trial: Any, value: float) -> None:
+        study.tell(trial, value)
+
+    return Race(task, seed, trials, parallel).run(start, end)
 
 
 def given_by(trial: Any, nodes: Sequence[Any]) -> dict[str, Value]:

@@ -4,8 +4,9 @@
     python -m tests.benchmarks.quality_hyperband --against tpe-hyperband
 
 Others to be beside: random (full trainings), tpe (full trainings), random-halving and tpe-hyperband
-(Optuna's sampler and pruner). ``--ours steps`` takes hyperband without a named resource, which
-stops trials and resumes none; ``--parallel 4`` runs four trials at a time, ``--seeds 30``.
+(Optuna's sampler and pruner). ``--min 3`` begins at three epochs; ``--ours steps`` takes hyperband
+without a named resource, which stops trials and resumes none; ``--parallel 4`` runs four trials at
+a time; ``--seeds 30``.
 
 What counts is the best loss of a training that reached its last epoch, as a regret: 0 is the best
 loss of the table, 1 the median one. An epoch counts once, since a promoted trial goes on from its
@@ -164,13 +165,13 @@ def optunas(sampler: str, pruner: str) -> Search:
     def search(task: Task, seed: int, epochs: int, parallel: int) -> list[float]:
         import optuna
 
-        pruners = {
-            "none": optuna.pruners.NopPruner,
-            "halving": optuna.pruners.SuccessiveHalvingPruner,
-            "hyperband": lambda: optuna.pruners.HyperbandPruner(1, EPOCHS, 3),
+        pruners: Mapping[str, Any] = {
+            "none": optuna.pruners.NopPruner(),
+            "halving": optuna.pruners.SuccessiveHalvingPruner(),
+            "hyperband": optuna.pruners.HyperbandPruner(1, EPOCHS, 3),
         }
         samplers = {"random": optuna.samplers.RandomSampler, "tpe": optuna.samplers.TPESampler}
-        study = optuna.create_study(sampler=samplers[sampler](seed=seed), pruner=pruners[pruner]())
+        study = optuna.create_study(sampler=samplers[sampler](seed=seed), pruner=pruners[pruner])
         nodes = nodes_of(study_of(PARAMETERS))
 
         def start() -> Running:
@@ -209,6 +210,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--against", choices=OTHERS, default="random")
     parser.add_argument("--ours", choices=["named", "steps"], default="named")
+    parser.add_argument("--min", type=int, default=1)
     parser.add_argument("--parallel", type=int, default=1)
     parser.add_argument("--seeds", type=int, default=30)
     given = parser.parse_args()
@@ -228,7 +230,7 @@ def main() -> None:
 
         return name, run, given.parallel
 
-    strategy = {"name": "hyperband", "max": EPOCHS, **named}
+    strategy = {"name": "hyperband", "min": given.min, "max": EPOCHS, **named}
     tasks: Any = (Task(curves) for curves in TABLES)
     sides: Any = (side("hyperband", ours(strategy)), side(given.against, OTHERS[given.against]))
     compare(tasks, sides, given.seeds, MARKS)
