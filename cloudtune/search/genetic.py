@@ -9,7 +9,7 @@ in generations of twenty or fifty, of which a hundred trials are only a few.
 
 With several objectives the parents are the first fronts of all trials. The methods differ in whom
 they keep of the last front: `nsga2` (the default) those in thinly populated places, `nsga3` those
-nearest to evenly spread directions, which is better for four objectives and more.
+nearest to evenly spread directions, which is made for four objectives and more.
 """
 
 # numpy's own types need Python 3.12, and are read as 3.11 is.
@@ -26,7 +26,7 @@ from numpy.random import Generator
 from cloudtune.events import Event, Measured
 from cloudtune.search.assignments import Observation, fitting, seed_of
 from cloudtune.search.axes import Axis
-from cloudtune.search.encoding import Encoding, Rows
+from cloudtune.search.encoding import Encoding, Flags, Rows
 from cloudtune.search.fronts import Fronts
 from cloudtune.search.history import History, finished
 from cloudtune.search.protocol import Suggestion
@@ -150,14 +150,14 @@ class GeneticSearch:
         from_father = (random.random(shape) < 0.5) & (random.random((shape[0], 1)) < _MIXED)
         rows = np.where(from_father & ~np.isnan(fathers), fathers, mothers)
         active = ~np.isnan(self._encoding.activated(rows.copy()))
-        more: Rows = np.linspace(1.0, 1.0 + shape[0] / 5, shape[0])[:, None]
+        more = 1 + np.array([[place / 5] for place in range(shape[0])])
         likely = _MOVED * more / np.maximum(active.sum(axis=1), 1)[:, None]
         return self._encoding.activated(self._moved(rows, random.random(shape) < likely, random))
 
     def _filled(self, rows: Rows, random: Generator) -> Rows:
         return np.where(np.isnan(rows), self._encoding.filled(random, len(rows)), rows)
 
-    def _moved(self, rows: Rows, where: Rows, random: Generator) -> Rows:
+    def _moved(self, rows: Rows, where: Flags, random: Generator) -> Rows:
         """Return rows with some values moved a little, categories exchanged by chance."""
         fresh = self._encoding.filled(random, len(rows))
         distances = _DISTANCE * np.exp(_SPREAD * random.standard_normal((len(rows), 1)))
