@@ -72,7 +72,10 @@ class Hyperband:
     def tell(self, event: Event) -> None:
         """Take note of a start or an end."""
         past = self._history.tell(event)
-        if past is not None and isinstance(event, Ended) and past.state != "cancelled":
+        if past is None or not isinstance(event, Ended):
+            return
+        # At the end of a run the trials that still wait are stopped; their rung has them already.
+        if past.state not in {"cancelled", "stopped_early"}:
             insort(self._ranked[self._rung(past)], (self._score(past), past.draw))
 
     def ask(self, draw: int) -> Suggestion | Literal["wait", "done"]:
