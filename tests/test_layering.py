@@ -41,6 +41,8 @@ EARLY = {
     "cloudtune/search/encoding.py": {"numpy"},
     "cloudtune/search/gaussian_process.py": {"numpy"},
     "cloudtune/search/gaussian_search.py": {"numpy"},
+    "cloudtune/search/fronts.py": {"numpy"},
+    "cloudtune/search/genetic.py": {"numpy"},
     "cloudtune/search/optuna_storage.py": {"optuna"},
 }
 """Files that may import a heavy package at the top, since they are themselves imported late."""

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from cloudtune.errors import StudyError
-from cloudtune.search.hyperband import Brackets, rungs
+from cloudtune.search.hyperband import first_rung, rungs
+from cloudtune.search.protocol import Suggestion
 from cloudtune.search.start import make
 from cloudtune.study import Study
 
@@ -57,23 +58,38 @@ def test_rungs_are_whole_powers_up_to_max(
     assert rungs(least, most, eta) == expected
 
 
-def test_brackets_have_the_sizes_of_the_paper() -> None:
-    brackets = Brackets(5, 3)
-    firsts = [brackets.of(draw).first_rung for draw in range(143 + 81)]
-    assert firsts == [0] * 81 + [1] * 34 + [2] * 15 + [3] * 8 + [4] * 5 + [0] * 81
-    assert brackets.of(150).first_draw == 143
+def test_every_third_trial_begins_one_rung_higher_and_every_ninth_two() -> None:
+    firsts = [first_rung(draw, 4, 3) for draw in range(81)]
+    assert firsts[:9] == [0, 0, 1, 0, 0, 1, 0, 0, 2]
+    assert Counter(firsts) == {0: 54, 1: 18, 2: 6, 3: 3}
+    assert {first_rung(draw, 1, 3) for draw in range(30)} == {0}
 
 
-def test_a_whole_turn_one_trial_at_a_time(study: Callable[..., Study], job: Any) -> None:
-    run = job(study(resource="epochs"), by_x, max_trials=49).run()
-    # 27, 12, 6 and 4 trials begin at 1, 3, 9 and 27; a third goes on each time.
-    assert resources(run) == {1: 27, 3: 9 + 12, 9: 3 + 4 + 6, 27: 1 + 1 + 2 + 4}
-    assert len({started.number for started in run.starts}) == 49
-    firsts = [started for started in run.starts if started.resource == 1]
-    first = sorted(firsts, key=lambda started: started.parameters["x"])
-    promoted = {s.number for s in run.starts if s.resource == 3 and s.number <= 27}
-    assert promoted == {started.number for started in first[:9]}
-    assert run.strategy.ask(49) == "done"
+def test_one_at_a_time_the_best_third_of_a_rung_goes_on_at_once(
+    study: Callable[..., Study], job: Any
+) -> None:
+    run = job(study(resource="epochs"), by_x, max_trials=60)
+    ended: dict[int, dict[int, float]] = {amount: {} for amount in (1, 3, 9, 27)}
+    promoted: dict[int, set[int]] = {amount: set() for amount in ended}
+    while isinstance(found := run.ask(), Suggestion) and run.draws < 60:
+        due = [
+            (amount, number)
+            for amount in (9, 3, 1)
+            for number in sorted(ended[amount], key=ended[amount].__getitem__)[
+                : len(ended[amount]) // 3
+            ]
+            if number not in promoted[amount]
+        ]
+        if due:
+            amount, number = due[0]
+            assert (found.resumes, found.resource) == (number, 3 * amount)
+            promoted[amount].add(number)
+        else:
+            assert found.resumes is None
+        started = run.start(found)
+        run.finish(started)
+        ended[started.resource][started.number] = started.parameters["x"]
+    assert promoted[9]
 
 
 def test_a_promoted_trial_is_the_same_trial_with_more(
@@ -90,45 +106,38 @@ def test_a_promoted_trial_is_the_same_trial_with_more(
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 10, 28, 40, 60])
-def test_a_bracket_cut_short_still_brings_a_trial_to_max(
+def test_few_trials_still_bring_the_best_to_max(
     count: int, study: Callable[..., Study], job: Any
 ) -> None:
     run = job(study(resource="epochs"), by_x, max_trials=count).run()
     assert len({started.number for started in run.starts}) == count
     assert resources(run)[27] >= 1
-    firsts = [started for started in run.starts if started.number <= 27]
-    lowest = min(firsts, key=lambda started: started.parameters["x"])
+    lowest = min(run.starts, key=lambda started: started.parameters["x"])
     to_max = {started.number for started in run.starts if started.resource == 27}
     assert lowest.number in to_max
 
 
-def test_four_at_a_time_promote_the_same_trials(study: Callable[..., Study], job: Any) -> None:
-    alone = job(study(resource="epochs"), by_x, max_trials=49).run()
-    together = job(
-        study(resource="epochs"),
-        by_x,
-        max_trials=49,
-        parallel=4,
-        length=uneven,
-    ).run()
-    runs = [{(s.number, s.resource) for s in run.starts} for run in (alone, together)]
-    assert runs[0] == runs[1]
-
-
-def test_no_place_stays_empty_before_the_last_bracket(
-    study: Callable[..., Study], job: Any
-) -> None:
-    run = job(study(resource="epochs"), by_x, max_trials=100)
-    waiting = [run.start(run.ask()) for _ in range(26)]
+def test_no_place_stays_empty_before_the_last_trials(study: Callable[..., Study], job: Any) -> None:
+    run = job(study(resource="epochs"), by_x, max_trials=100, parallel=4, length=uneven)
     slow = run.start(run.ask())
-    for started in waiting:
-        run.finish(started)
-    found = [run.start(run.ask()) for _ in range(12)]
-    # Eight of the first bracket are sure to be among its best nine, then the next bracket begins.
-    assert [started.resource for started in found] == [3] * 12
-    assert [started.number <= 27 for started in found] == [True] * 8 + [False] * 4
+    while run.draws < 100:
+        found = run.ask()
+        assert isinstance(found, Suggestion)
+        run.finish(run.start(found))
+    while isinstance(found := run.ask(), Suggestion):
+        run.finish(run.start(found))
+    assert found == "wait"
     run.finish(slow)
-    assert run.ask().resumes is not None
+    assert run.run().ask() == "done"
+    assert resources(run)[27] > 3
+
+
+def test_four_at_a_time_bring_the_best_to_max(study: Callable[..., Study], job: Any) -> None:
+    run = job(study(resource="epochs"), by_x, max_trials=49, parallel=4, length=uneven).run()
+    best = min(run.starts, key=lambda started: started.parameters["x"])
+    to_max = {started.number for started in run.starts if started.resource == 27}
+    assert best.number in to_max
+    assert len(to_max) < 10
 
 
 def test_failed_trials_do_not_go_on_and_hold_nobody_up(
@@ -143,6 +152,9 @@ def test_failed_trials_do_not_go_on_and_hold_nobody_up(
     last = {started.number: started for started in run.starts}
     assert failed
     assert all(last[number].parameters["x"] < 0.4 for number in failed)
+    starts = Counter(started.number for started in run.starts if started.number in failed)
+    assert all(starts[number] == 1 for number in failed if last[number].parameters["x"] < 0.2)
+    assert resources(run)[27] >= 1
     assert run.strategy.ask(27) == "done"
     nothing = job(study(resource="epochs"), always_fails, max_trials=9).run()
     assert len(nothing.starts) == 9
@@ -184,13 +196,13 @@ def test_without_a_name_trials_start_once_and_are_stopped_at_rungs(
     assert len(run.starts) == 49
     steps = Counter(event.number for event in run.events if hasattr(event, "step"))
     assert set(steps.values()) <= {1, 3, 9, 27}
-    assert all(steps[number] >= 3 for number in range(28, 40))
-    assert all(steps[number] >= 9 for number in range(40, 46))
-    assert all(steps[number] == 27 for number in range(46, 50))
+    assert all(steps[number] >= 3 for number in range(3, 50, 3))
+    assert all(steps[number] >= 9 for number in range(9, 50, 9))
+    assert steps[27] == 27
     stopped = [ended for ended in run.ends if ended.state == "stopped_early"]
     assert len(stopped) > 20
     assert "step 1 " in stopped[0].reason
-    best = min(run.starts[:27], key=lambda started: started.parameters["x"])
+    best = min(run.starts, key=lambda started: started.parameters["x"])
     assert steps[best.number] == 27
 
 
