@@ -19,7 +19,7 @@ _SWITCHES = (
 )
 _ECHOED = (
     *("TrainingJobName", "HyperParameters", "AlgorithmSpecification", "RoleArn"),
-    *("InputDataConfig", "OutputDataConfig", "ResourceConfig", "VpcConfig", "StoppingCondition"),
+    *("InputDataConfig", "OutputDataConfig", "VpcConfig", "StoppingCondition"),
     *("CheckpointConfig", "Environment", "RetryStrategy", *_SWITCHES),
 )
 _RANGES = ("IntegerParameterRanges", "ContinuousParameterRanges", "CategoricalParameterRanges")
@@ -33,6 +33,7 @@ def training(job: TrainingJob) -> Json:
         answer.setdefault(switch, False)
     answer |= {
         "OutputDataConfig": {"KmsKeyId": "", **job.request["OutputDataConfig"]},
+        "ResourceConfig": job.machines,
         "TrainingJobArn": job.arn,
         "TrainingJobStatus": job.status,
         "SecondaryStatus": job.secondary,

@@ -65,20 +65,36 @@ def machines(job: Json) -> Iterator[str]:
     config: Json | None = job.get("ResourceConfig")
     if config is None:
         return
-    plain = "InstanceType" in config or "InstanceCount" in config
-    ways = [plain, "InstanceGroups" in config, "InstancePreferences" in config]
-    if sum(ways) != 1:
+    preferred = "InstancePreferences" in config
+    plain = "InstanceType" in config or ("InstanceCount" in config and not preferred)
+    if plain + preferred + ("InstanceGroups" in config) != 1:
         yield (
             "ResourceConfig must have exactly one of InstanceType with InstanceCount, "
             "InstanceGroups and InstancePreferences."
         )
     elif plain and not (config.get("InstanceType") and config.get("InstanceCount")):
         yield "ResourceConfig must have both InstanceType and InstanceCount, at least 1."
-    if "InstancePreferences" in config and job.get("EnableManagedSpotTraining"):
-        yield "InstancePreferences cannot be used with EnableManagedSpotTraining."
     for key in ("SelectedInstanceType", "SelectedInstanceCount"):
         if key in config:
             yield f"{key} is set by the service and cannot be given."
+
+
+def preferences(job: Json) -> Iterator[str]:
+    """Model, ResourceConfig and InstancePreference: types differ, and one count or one each."""
+    config: Json = job.get("ResourceConfig", {})
+    preferred: list[Json] | None = config.get("InstancePreferences")
+    if preferred is None:
+        return
+    if job.get("EnableManagedSpotTraining"):
+        yield "InstancePreferences cannot be used with EnableManagedSpotTraining."
+    if len({each["InstanceType"] for each in preferred}) < len(preferred):
+        yield "An instance type can appear only once in InstancePreferences."
+    counted = sum("InstanceCount" in each for each in preferred)
+    if counted != (0 if "InstanceCount" in config else len(preferred)):
+        yield (
+            "InstanceCount must be in every one of InstancePreferences, or in ResourceConfig and "
+            "in none of them."
+        )
 
 
 def tuning_machines(job: Json) -> Iterator[str]:
@@ -129,6 +145,7 @@ RULES: tuple[Rule[Json], ...] = (
     spot_without_checkpoints,
     longest_run,
     machines,
+    preferences,
     tuning_machines,
     channels,
     tags,

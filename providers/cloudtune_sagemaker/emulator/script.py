@@ -47,7 +47,8 @@ class Script:
         """
         root = job.folder / "root"
         shutil.rmtree(root, ignore_errors=True)
-        container = contract.prepare(root, {**job.request, "TrainingJobArn": job.arn})
+        known = {**job.request, "TrainingJobArn": job.arn, "ResourceConfig": job.machines}
+        container = contract.prepare(root, known)
         script = cls(job, container)
         for channel in job.request.get("InputDataConfig", ()):
             script._fetch_channel(channel)

@@ -43,6 +43,19 @@ def begun(emulator: Emulator, name: str) -> None:
     emulator.until(lambda: emulator.log(name), lambda text: "loss=1" in text)
 
 
+def test_the_type_that_is_preferred_is_selected(emulator: Emulator) -> None:
+    preferred = [{"InstanceType": "ml.m5.xlarge"}, {"InstanceType": "ml.c5.xlarge"}]
+    machines = {"InstancePreferences": preferred, "InstanceCount": 2, "VolumeSizeInGB": 10}
+    code = "import os; print('on', os.environ['SM_CURRENT_INSTANCE_TYPE'])"
+    name = emulator.train(code, ResourceConfig=machines)
+    assert emulator.trained(name)["ResourceConfig"] == {
+        **machines,
+        "SelectedInstanceType": "ml.m5.xlarge",
+        "SelectedInstanceCount": 2,
+    }
+    assert "on ml.m5.xlarge" in emulator.log(name)
+
+
 def test_a_job_goes_through_the_services_states(emulator: Emulator) -> None:
     name = emulator.train(static={"width": "1.5"})
     job = emulator.trained(name)
