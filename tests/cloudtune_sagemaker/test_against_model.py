@@ -180,7 +180,10 @@ def demand_emulated(mode: Mode, request: dict[str, Any]) -> None:
     sent.pop("WarmStartConfig", None)
     for part in sent.get("TrainingJobDefinitions") or [sent["TrainingJobDefinition"]]:
         algorithm = part["AlgorithmSpecification"]
-        if "TrainingImage" in algorithm and "MetricDefinitions" not in algorithm:
+        if (
+            "TrainingImage" in algorithm
+            and "sagemaker_program" not in part["StaticHyperParameters"]
+        ):
             algorithm["TrainingImage"] = "sagemaker-xgboost:1"  # one with metrics of its own
     tuning_rules.check(sent, "us-east-1", Store())
 
@@ -419,6 +422,7 @@ def test_requests_of_any_study_are_allowed_or_refused(
         if any(finding.kind == "refused" for finding in plan.findings):
             continue
         assert not against_model(mode, plan.request)
+        demand_emulated(mode, plan.request)
         if mode == "managed":
             assert not list(by_the_documentation(plan.request))
 
