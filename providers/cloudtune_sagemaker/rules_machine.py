@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from cloudtune.capabilities import Finding, Mode, Note
 from cloudtune.fit import Fitted
@@ -67,6 +68,13 @@ def _types(mode: Mode, settings: SageMakerSettings, *, emulated: bool) -> Iterat
             f"{', '.join(others)}: give one type, or choose mode: driven"
         )
         yield Finding("refused", f"{HERE}.instance_type", reason)
+    storing = list(filter(_has_local_storage, types))
+    if settings.volume_kms_key and storing:
+        reason = (
+            f"{', '.join(storing)} has disks of its own, which its hardware encrypts with a key of "
+            "its own: leave this out"
+        )
+        yield Finding("refused", f"{HERE}.volume_kms_key", reason)
     if settings.instance_count > 1:
         text = "several instances a trial: let one of them report the metrics"
         yield Note(f"{HERE}.instance_count", text)
@@ -143,9 +151,20 @@ def _resources(fitted: Fitted) -> Iterator[Finding]:
 @cache
 def known_types() -> frozenset[str]:
     """Return the machine types that SageMaker had when this was written."""
-    table = json.loads((Path(__file__).parent / "instances.json").read_text("utf-8"))
+    families: dict[str, str] = _table()["families"]
     return frozenset(
-        f"ml.{family}.{size}"
-        for family, sizes in table["families"].items()
-        for size in sizes.split()
+        f"ml.{family}.{size}" for family, sizes in families.items() for size in sizes.split()
     )
+
+
+def _has_local_storage(name: str) -> bool:
+    families: str = _table()["local_storage"]["families"]
+    return name.removeprefix("ml.").partition(".")[0] in families.split()
+
+
+@cache
+def _table() -> dict[str, Any]:
+    table: dict[str, Any] = json.loads(
+        (Path(__file__).parent / "instances.json").read_text("utf-8")
+    )
+    return table

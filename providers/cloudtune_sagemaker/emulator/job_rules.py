@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from cloudtune_sagemaker.emulator.jobs import Json
@@ -13,6 +14,9 @@ _SPOT_WITHOUT_CHECKPOINTS = 3600
 _FEW_TYPES = frozenset(
     ["ml.m5.xlarge", "ml.m5.2xlarge", "ml.m5.4xlarge", "ml.c5.xlarge", "ml.c5.2xlarge"]
 )
+
+_WITH_LOCAL_STORAGE = re.compile(r"ml\.([a-z0-9-]*d[a-z0-9-]*|g5|g6e?|p5[a-z]*|trn1n?)\..*")
+"""As sagemaker SDK 2.257.7 has it (utils.volume_size_supported)."""
 
 
 def one_algorithm(job: Json) -> Iterator[str]:
@@ -97,6 +101,19 @@ def preferences(job: Json) -> Iterator[str]:
         )
 
 
+def disk_key(job: Json) -> Iterator[str]:
+    """Model, VolumeKmsKeyId of both kinds of ResourceConfig: not with local storage."""
+    for block in ("ResourceConfig", "HyperParameterTuningResourceConfig"):
+        config: Json = job.get(block, {})
+        if "VolumeKmsKeyId" not in config:
+            continue
+        lists = ("InstanceGroups", "InstancePreferences", "InstanceConfigs")
+        for each in [config, *(each for name in lists for each in config.get(name, ()))]:
+            kind: str = each.get("InstanceType", "")
+            if _WITH_LOCAL_STORAGE.fullmatch(kind):
+                yield f"VolumeKmsKeyId cannot be used: {kind} has local storage."
+
+
 def tuning_machines(job: Json) -> Iterator[str]:
     """Model, HyperParameterTuningResourceConfig and its InstanceConfigs."""
     config: Json | None = job.get("HyperParameterTuningResourceConfig")
@@ -146,6 +163,7 @@ RULES: tuple[Rule[Json], ...] = (
     longest_run,
     machines,
     preferences,
+    disk_key,
     tuning_machines,
     channels,
     tags,

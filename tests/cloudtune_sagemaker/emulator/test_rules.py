@@ -204,6 +204,7 @@ GOOD = {
         {"InstanceType": "ml.m5.xlarge", "InstanceCount": 1},
         {"InstanceType": "ml.c5.xlarge", "InstanceCount": 2},
     ),
+    "a key of its disks": job(ResourceConfig__VolumeKmsKeyId="k"),
     "98 static values": job(StaticHyperParameters={f"s{n}": "1" for n in range(98)}),
     "48 variables": job(Environment={f"V{n}": "1" for n in range(48)}),
 }
@@ -389,6 +390,28 @@ BAD: list[tuple[Callable[..., Iterator[str]], dict[str, Any], str]] = [
         job_rules.preferences,
         preferred(*[{"InstanceType": "ml.m5.large"}] * 2, InstanceCount=1),
         "only once",
+    ),
+    (
+        job_rules.disk_key,
+        job(ResourceConfig__InstanceType="ml.g5.xlarge", ResourceConfig__VolumeKmsKeyId="k"),
+        "ml.g5.xlarge has local storage",
+    ),
+    (
+        job_rules.disk_key,
+        preferred(
+            {"InstanceType": "ml.m5.large"},
+            {"InstanceType": "ml.p4d.24xlarge"},
+            InstanceCount=1,
+            VolumeKmsKeyId="k",
+        ),
+        "ml.p4d.24xlarge has local storage",
+    ),
+    (
+        job_rules.disk_key,
+        tuning_machines(
+            InstanceType="ml.g4dn.xlarge", InstanceCount=1, VolumeSizeInGB=1, VolumeKmsKeyId="k"
+        ),
+        "ml.g4dn.xlarge has local storage",
     ),
     (job_rules.tuning_machines, tuning_machines(InstanceType="ml.m5.large"), "must have"),
     (
