@@ -282,7 +282,7 @@ class _Process:
     def _judged(self, code: int, watch: Watch, log: Log) -> Ended:
         if code == 0 and not watch.fault:
             return self._ended("completed", watch.remark, 0)
-        reason = watch.fault or self._killed_why or _code_in_words(code)
+        reason = watch.fault or self._killed_why or code_in_words(code)
         return self._ended("failed", reason, code if code >= 0 else None, log.tail())
 
     def _ended(
@@ -304,7 +304,8 @@ def _in_words(error: Exception) -> str:
     return str(error)
 
 
-def _code_in_words(code: int) -> str:
+def code_in_words(code: int) -> str:
+    """Return how a process ended that nobody here ended; the code of a signal is negative."""
     if code >= 0:
         return f"exited with code {code}"
     try:

@@ -158,6 +158,11 @@ def tuning(job: TuningJob, parents: Sequence[TuningJob], now: float) -> Json:
     return answer
 
 
+def tuning_record(job: TuningJob, parents: Sequence[TuningJob], now: float) -> Json:
+    """Return what Search tells of a tuning job; the arguments are those of `tuning`."""
+    return {**tuning(job, parents, now), "Tags": tags(job)}
+
+
 def _config(job: TuningJob) -> Json:
     """Return the configuration with what the service puts in where nothing was said."""
     told: Json = {"TrainingJobEarlyStoppingType": "Off", **job.config}
