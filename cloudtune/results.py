@@ -98,7 +98,7 @@ class StudyResult:
     job: str | None = None
     """What the service calls the job."""
     link: str | None = None
-    """Where people look at the job."""
+    """Where people look at the job, once there is one."""
     created: float | None = None
     started: float | None = None
     ended: float | None = None
@@ -286,6 +286,7 @@ def result_of(record: RunRecord, job: JobRecord, events: Iterable[Event]) -> Stu
     trials = Trials(study, record.id)
     for event in events:
         trials.tell(event)
+    made = bool(job.job or trials.all())
     return StudyResult(
         run=record.id,
         provider=job.provider,
@@ -300,7 +301,7 @@ def result_of(record: RunRecord, job: JobRecord, events: Iterable[Event]) -> Stu
         job=job.job,
         findings=tuple(Finding(**finding) for finding in plan["findings"]),
         trials=tuple(_priced(trial, {} if job.emulated else own) for trial in trials.all()),
-        link=None if job.emulated else own.get("links", {}).get(plan["mode"]),
+        link=None if job.emulated or not made else own.get("links", {}).get(plan["mode"]),
         created=record.created,
         started=job.started,
         ended=job.ended,
