@@ -7,10 +7,9 @@ from dataclasses import replace
 import pytest
 
 from cloudtune.capabilities import Mode
-from cloudtune.events import Ended, Started
+from cloudtune.events import Ended, Started, TrialState
 from cloudtune.planning import plan
 from cloudtune.reporting.progress import JobView, end_line
-from cloudtune.results import TrialState
 from cloudtune.study import Study
 
 
