@@ -12,7 +12,7 @@ from cloudtune_sagemaker.rules_settings import HERE
 from cloudtune_sagemaker.settings import SageMakerSettings
 
 
-def emulator_rules(study: Study, settings: SageMakerSettings, facts: Facts) -> Iterator[Finding]:
+def emulated_rules(study: Study, settings: SageMakerSettings, facts: Facts) -> Iterator[Finding]:
     """Yield what each trial would fail for on the emulator."""
     code: str | None = facts.own["code"]
     if not launched(study):
