@@ -13,7 +13,7 @@ from decimal import Decimal
 from itertools import combinations, pairwise
 
 from cloudtune.check_initial import InitialTrials
-from cloudtune.check_values import WHOLE, Definition, Values, key_of, said
+from cloudtune.check_values import Definition, Values, fits, key_of, said
 from cloudtune.errors import Problem
 from cloudtune.space import Value, mirrored, text
 from cloudtune.study import (
@@ -103,7 +103,7 @@ def _domain(path: str, parameter: Definition) -> Iterator[Problem]:
 def _range(path: str, parameter: FloatParameter | IntParameter) -> Iterator[Problem]:
     low, high, step = parameter.min, parameter.max, parameter.step
     numbers = (("min", low), ("max", high), ("step", step))
-    large = [key for key, number in numbers if isinstance(number, int) and abs(number) >= WHOLE]
+    large = [key for key, number in numbers if number is not None and not fits(number)]
     for key in large:
         yield Problem(f"{path}.{key}", "a whole number must fit in 64 bits")
     if large:
@@ -132,7 +132,7 @@ def _range(path: str, parameter: FloatParameter | IntParameter) -> Iterator[Prob
 
 def _rising(path: str, parameter: DiscreteParameter) -> Iterator[Problem]:
     values = parameter.values
-    if any(isinstance(value, int) and abs(value) >= WHOLE for value in values):
+    if not all(map(fits, values)):
         yield Problem(f"{path}.values", "a whole number must fit in 64 bits")
     elif any(left >= right for left, right in pairwise(values)):
         rising = sorted(set(values))

@@ -19,9 +19,12 @@ Definition = (
     FloatParameter | IntParameter | DiscreteParameter | CategoricalParameter | BoolParameter
 )
 
-WHOLE = 2**63
-"""Whole numbers are below this, on either side of 0."""
 _MOST_COMPARED = 100
+
+
+def fits(number: float) -> bool:
+    """Tell whether a number is no whole one, or one of 64 bits."""
+    return not isinstance(number, int) or -(2**63) <= number < 2**63
 
 
 def key_of(value: Value) -> tuple[str, Value]:
@@ -88,7 +91,7 @@ def sound(parameter: FloatParameter | IntParameter) -> bool:
     return (
         parameter.min <= parameter.max
         and (parameter.step is None or parameter.step > 0)
-        and all(abs(number) < WHOLE for number in numbers)
+        and all(map(fits, numbers))
     )
 
 

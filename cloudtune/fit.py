@@ -66,7 +66,10 @@ def fit(study: Study, capabilities: Capabilities, mode: Mode) -> Fitted:
     nodes = [node for node in nodes_of(study) if node.key in settled.when]
     notes += _never_active(study, settled)
     conditional = any(settled.when[node.key] for node in nodes)
-    root = one_root(study, nodes, settled) if able.conditions == "one_root" else None
+    rest, lost = _fit_rest(study, able, who)
+    root, without_root = None, "has no conditions"
+    if able.conditions == "one_root":
+        root, without_root = one_root(study.model_copy(update=rest), nodes, settled)
     flatten = conditional and able.conditions != "tree" and root is None
     single = set[str]()
     if not able.single_values:
@@ -96,12 +99,10 @@ def fit(study: Study, capabilities: Capabilities, mode: Mode) -> Fitted:
         findings += _name_findings(node, name, path, able, who)
     if flatten:
         first = next(node for node in nodes if settled.when[node.key])
-        findings.append(_flattened(_path(study, first), who))
+        findings.append(_flattened(_path(study, first), f"{who} {without_root}"))
     findings += _too_many(parameters, able, who)
     limits, more = _fit_limits(study, capabilities, able)
-    findings += more
-    rest, more = _fit_rest(study, able, who)
-    findings += more
+    findings += [*more, *lost]
     return Fitted(
         study=study.model_copy(update={"parameters": parameters, "limits": limits, **rest}),
         original=study,
@@ -165,12 +166,12 @@ def _auto_decided(able: ModeCapabilities) -> ModeCapabilities:
     return replace(able, parameters=known)
 
 
-def _flattened(path: str, who: str) -> Finding:
+def _flattened(path: str, why: str) -> Finding:
     return Finding(
         "approximated",
         f"{path}.when",
-        f"{who} has no conditions like these: all parameters are tuned, inactive ones are withheld "
-        "from the script and left out of the results",
+        f"{why}: all parameters are tuned, inactive ones are withheld from the script and left out "
+        "of the results",
     )
 
 

@@ -43,7 +43,8 @@ def found_by(
         LedgerError: If what the ledger holds of the job makes no sense.
     """
     try:
-        result = _result(record, job)
+        made = bool(job.job or ledger.last_event(record.id, job.provider))
+        result = _result(record, job, made=made)
     except (CloudtuneError, ValueError, KeyError, TypeError, AttributeError) as error:
         what = f"its study or plan on {job.provider} cannot be read"
         raise ledger.damaged(record.id, what) from error
@@ -58,7 +59,8 @@ def found_by(
     return result, trials()
 
 
-def _result(record: RunRecord, job: JobRecord) -> StudyResult:
+def _result(record: RunRecord, job: JobRecord, *, made: bool) -> StudyResult:
+    """Return a job without its trials; ``made`` tells whether there is anything to look at."""
     plan = job.plan
     study = Study.model_validate(record.study)
     return StudyResult(
@@ -75,7 +77,9 @@ def _result(record: RunRecord, job: JobRecord) -> StudyResult:
         job=job.job,
         findings=tuple(Finding(**finding) for finding in plan["findings"]),
         trials=(),
-        link=None if job.emulated else plan["facts"]["own"].get("links", {}).get(plan["mode"]),
+        link=plan["facts"]["own"].get("links", {}).get(plan["mode"])
+        if made and not job.emulated
+        else None,
         created=record.created,
         started=job.started,
         ended=job.ended,

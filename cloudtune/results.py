@@ -93,7 +93,7 @@ class StudyResult:
     job: str | None = None
     """What the service calls the job."""
     link: str | None = None
-    """Where people look at the job."""
+    """Where people look at the job, once there is one."""
     created: float | None = None
     started: float | None = None
     ended: float | None = None

@@ -6,7 +6,7 @@ are left hang on one parameter, that is the root.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from cloudtune.space import Node, Space, Value, count_of, find, same, values_of
@@ -58,7 +58,7 @@ def settle(space: Space) -> Settled:
     return Settled(left, mixed)
 
 
-def one_root(study: Study, nodes: Sequence[Node], settled: Settled) -> str | None:
+def one_root(study: Study, nodes: Sequence[Node], settled: Settled) -> tuple[str | None, str]:
     """Return the parameter on which all conditions hang, if a job can have a part for each value.
 
     Such a part has parameters of its own to tune. A job that has several starts from no earlier one
@@ -68,25 +68,48 @@ def one_root(study: Study, nodes: Sequence[Node], settled: Settled) -> str | Non
         study: The study.
         nodes: Its definitions that can be active.
         settled: What is left of their conditions.
+
+    Returns:
+        The parameter, and nothing; or None, and what conditions a service would hold instead.
     """
-    parents = {parent for node in nodes for parent in settled.when[node.key]}
-    if len(parents) != 1 or study.early_stopping or study.warm_start:
-        return None
-    if study.strategy.name not in {"bayesian", "random"}:
-        return None
-    name = parents.pop()
-    roots = [node for node in nodes if node.name == name]
-    if len(roots) != 1 or not isinstance(roots[0].parameter, CategoricalParameter | BoolParameter):
-        return None
-    values = values_of(roots[0].parameter) or ()
+    parents = sorted({parent for node in nodes for parent in settled.when[node.key]})
+    if not parents:
+        return None, ""
+    if len(parents) > 1:
+        return None, f"holds conditions on one parameter alone, not on {' and '.join(parents)}"
+    (name,) = parents
+    roots = [node.parameter for node in nodes if node.name == name]
+    if len(roots) > 1:
+        return None, f"holds conditions on a parameter with one definition, and {name} has several"
+    if not isinstance(roots[0], CategoricalParameter | BoolParameter):
+        return None, f"holds conditions on a categorical or bool parameter, and {name} is none"
+    values = values_of(roots[0]) or ()
+    if len(values) > MOST_BRANCHES:
+        most = f"at most {MOST_BRANCHES} values, and {name} has {len(values)}"
+        return None, f"holds conditions on a parameter of {most}"
     others = [node for node in nodes if node.name != name and count_of(node.parameter) != 1]
     for value in values:
         if not any(
             all(find_in(wanted, value) for wanted in settled.when[node.key].values())
             for node in others
         ):
-            return None
-    return name if len(values) <= MOST_BRANCHES else None
+            return (
+                None,
+                f"holds conditions on {name} only where each value leaves something to tune",
+            )
+    if against := list(_against_parts(study)):
+        return None, f"holds these conditions only {' and '.join(against)}"
+    return name, ""
+
+
+def _against_parts(study: Study) -> Iterator[str]:
+    """Yield what a study would have to do without, for a job with several parts."""
+    if study.strategy.name not in {"bayesian", "random"}:
+        yield f"with a bayesian or random strategy, not {study.strategy.name}"
+    if study.early_stopping:
+        yield "without early_stopping"
+    if study.warm_start:
+        yield "without warm_start"
 
 
 def find_in(values: Sequence[Value], value: Value) -> bool:

@@ -306,7 +306,7 @@ class _Process:
     def _judged(self, code: int | str, watch: Watch, log: Log) -> Ended:
         if code == 0 and not watch.fault:
             return self._ended("completed", watch.remark, 0)
-        said = code if isinstance(code, str) else _code_in_words(code)
+        said = code if isinstance(code, str) else code_in_words(code)
         reason = watch.fault or self._killed_why or said
         known = code if isinstance(code, int) and code >= 0 else None
         return self._ended("failed", reason, known, log.tail())
@@ -330,7 +330,8 @@ def _in_words(error: Exception) -> str:
     return str(error)
 
 
-def _code_in_words(code: int) -> str:
+def code_in_words(code: int) -> str:
+    """Return how a process ended that nobody here ended; the code of a signal is negative."""
     if code >= 0:
         return f"exited with code {code}"
     try:

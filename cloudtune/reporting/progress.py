@@ -54,8 +54,9 @@ class JobView:
 
     @property
     def done(self) -> int:
-        """How many trials are over and count."""
-        return sum(self.counts.get(state, 0) for state in _DONE)
+        """How many trials are over and count; a service's own tuner counts cancelled ones too."""
+        counted = _DONE | {"cancelled"} if self.plan.mode == "managed" else _DONE
+        return sum(self.counts.get(state, 0) for state in counted)
 
     @property
     def seconds_left(self) -> float | None:

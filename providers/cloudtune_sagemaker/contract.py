@@ -182,8 +182,11 @@ def _resources(job: Job) -> dict[str, Any]:
     wanted: Sequence[Job] = config.get("InstanceGroups") or [
         {
             "InstanceGroupName": toolkit.GROUP,
-            "InstanceType": config.get("InstanceType", "local"),
-            "InstanceCount": config.get("InstanceCount") or 1,
+            "InstanceType": config.get("SelectedInstanceType")
+            or config.get("InstanceType", "local"),
+            "InstanceCount": config.get("SelectedInstanceCount")
+            or config.get("InstanceCount")
+            or 1,
         }
     ]
     groups: list[dict[str, Any]] = []

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from cloudtune.capabilities import Finding, Mode, Note
 from cloudtune.fit import Fitted
 from cloudtune.provider import Facts
+from cloudtune_sagemaker.rules_emulated import emulated_rules
 from cloudtune_sagemaker.rules_machine import machine_rules
 from cloudtune_sagemaker.rules_settings import settings_rules
 from cloudtune_sagemaker.rules_trial import trial_rules
@@ -30,6 +31,7 @@ def rules(
         *trial_rules(fitted, mode, settings, facts),
         *value_rules(fitted, mode, settings, facts),
         *(tuning_rules(fitted, facts) if mode == "managed" else ()),
+        *(emulated_rules(fitted.study, settings, facts) if facts.emulated else ()),
         *_cost(fitted, mode, facts),
         *_native(mode, settings),
     ]

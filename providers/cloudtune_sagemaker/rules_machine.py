@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from cloudtune.capabilities import Finding, Mode, Note
 from cloudtune.fit import Fitted
@@ -18,13 +19,13 @@ from cloudtune_sagemaker.request import keeps_checkpoints, longest_trial
 from cloudtune_sagemaker.rules_settings import HERE
 from cloudtune_sagemaker.settings import SageMakerSettings
 
-MOST_TYPES = {"managed": 6, "driven": 5}
+MOST_TYPES = 5
 LONGEST_TRIAL = 28 * 24 * 3600
 LONGEST_WAIT_WITHOUT_CHECKPOINTS = 3600
 _IN_ORDER = frozenset(
     {"ml.m5.xlarge", "ml.m5.2xlarge", "ml.m5.4xlarge", "ml.c5.xlarge", "ml.c5.2xlarge"}
 )
-"""The types that AWS's documentation names for a tuning job with several."""
+"""Of a tuning job with several types (botocore 1.44.8, HyperParameterTuningInstanceConfig)."""
 _TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9]+")
 
 
@@ -32,7 +33,7 @@ def machine_rules(
     fitted: Fitted, mode: Mode, settings: SageMakerSettings, facts: Facts
 ) -> Iterator[Finding | Note]:
     """Yield what is wrong with the machines, or worth knowing of them."""
-    yield from _types(mode, settings)
+    yield from _types(mode, settings, emulated=facts.emulated)
     yield from _times(fitted, settings)
     if settings.spot:
         yield from _spot(fitted, mode, settings, facts)
@@ -42,7 +43,7 @@ def machine_rules(
     yield from _resources(fitted)
 
 
-def _types(mode: Mode, settings: SageMakerSettings) -> Iterator[Finding | Note]:
+def _types(mode: Mode, settings: SageMakerSettings, *, emulated: bool) -> Iterator[Finding | Note]:
     types = settings.instance_type or []
     for number, name in enumerate(types):
         path = f"{HERE}.instance_type.{number}" if len(types) > 1 else f"{HERE}.instance_type"
@@ -53,16 +54,27 @@ def _types(mode: Mode, settings: SageMakerSettings) -> Iterator[Finding | Note]:
         elif name not in known_types():
             near = did_you_mean(name, known_types())
             text = f"{name} is not among the types of botocore 1.44.8"
-            yield Note(path, f"{text}; {near}" if near else text)
-    if len(types) > MOST_TYPES[mode]:
-        reason = f"a {mode} job takes at most {MOST_TYPES[mode]} types"
+            text = f"{text}; {near}" if near else text
+            yield Finding("refused", path, text) if emulated else Note(path, text)
+    if len(types) > MOST_TYPES and mode == "driven":
+        reason = f"a training job takes at most {MOST_TYPES} types"
         yield Finding("refused", f"{HERE}.instance_type", reason)
     if len(types) > 1 and mode == "driven" and settings.spot:
         reason = "a training job with spot takes one type of machine"
         yield Finding("refused", f"{HERE}.instance_type", reason)
     if len(types) > 1 and mode == "managed" and (others := sorted(set(types) - _IN_ORDER)):
-        text = f"AWS's documentation does not name {', '.join(others)} for a list of types"
-        yield Note(f"{HERE}.instance_type", text)
+        reason = (
+            f"a tuning job with several types takes {', '.join(sorted(_IN_ORDER))}, and not "
+            f"{', '.join(others)}: give one type, or choose mode: driven"
+        )
+        yield Finding("refused", f"{HERE}.instance_type", reason)
+    storing = list(filter(_has_local_storage, types))
+    if settings.volume_kms_key and storing:
+        reason = (
+            f"{', '.join(storing)} has disks of its own, which its hardware encrypts with a key of "
+            "its own: leave this out"
+        )
+        yield Finding("refused", f"{HERE}.volume_kms_key", reason)
     if settings.instance_count > 1:
         text = "several instances a trial: let one of them report the metrics"
         yield Note(f"{HERE}.instance_count", text)
@@ -139,9 +151,20 @@ def _resources(fitted: Fitted) -> Iterator[Finding]:
 @cache
 def known_types() -> frozenset[str]:
     """Return the machine types that SageMaker had when this was written."""
-    table = json.loads((Path(__file__).parent / "instances.json").read_text("utf-8"))
+    families: dict[str, str] = _table()["families"]
     return frozenset(
-        f"ml.{family}.{size}"
-        for family, sizes in table["families"].items()
-        for size in sizes.split()
+        f"ml.{family}.{size}" for family, sizes in families.items() for size in sizes.split()
     )
+
+
+def _has_local_storage(name: str) -> bool:
+    families: str = _table()["local_storage"]["families"]
+    return name.removeprefix("ml.").partition(".")[0] in families.split()
+
+
+@cache
+def _table() -> dict[str, Any]:
+    table: dict[str, Any] = json.loads(
+        (Path(__file__).parent / "instances.json").read_text("utf-8")
+    )
+    return table

@@ -214,9 +214,6 @@ def _inputs(study: Study, settings: SageMakerSettings, facts: Facts) -> Iterator
             yield Finding("refused", path, f"there is nothing at {own['uploads'][name]}")
         elif name in own["uploads"]:
             yield Finding("approximated", path, f"{own['uploads'][name]} is uploaded to {uri}")
-        elif facts.emulated:
-            reason = f"{uri} is not on the emulator: give the input a local address, too"
-            yield Finding("refused", path, reason)
         elif not _URI.fullmatch(uri) or len(uri) > LONGEST_URI:
             reason = f"SageMaker reads s3://BUCKET/… of at most {LONGEST_URI} characters"
             yield Finding("refused", path, reason)

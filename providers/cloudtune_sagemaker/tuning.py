@@ -70,8 +70,13 @@ class TuningClient:
         return JobRef(PROVIDER, name)
 
     def find(self, job_name: str) -> JobRef | None:
-        """Return the job that an earlier, interrupted submit created under this name, if it did."""
-        return JobRef(PROVIDER, job_name) if self._described(job_name) else None
+        """Return the job that an earlier, interrupted submit created under this name, if it did.
+
+        Raises:
+            AwsError: If SageMaker cannot be asked.
+        """
+        described = self._described(job_name)
+        return JobRef(PROVIDER, job_name) if described and self._is_own(described) else None
 
     def status(self, job: JobRef) -> JobStatus:
         """Return how the job and its trials stand."""
@@ -120,14 +125,17 @@ class TuningClient:
     def _demand_own(self, name: str) -> None:
         """Do nothing if the job of this name is this run's, by a call whose answer was lost."""
         described = self._described(name)
-        run = self._plan.facts.run_id
-        arn = described["HyperParameterTuningJobArn"] if described else ""
-        if not described or run_of(self._aws, arn, otherwise=run) != run:
+        if not described or not self._is_own(described):
             raise AwsError(
                 f"there is another tuning job {name} in this account and region, which is not of "
                 "this run; run the study again, which draws a new name",
                 code="ResourceInUse",
             )
+
+    def _is_own(self, described: Json) -> bool:
+        """Tell by its tags whether a job is this run's; by its name where tags may not be read."""
+        run = self._plan.facts.run_id
+        return run_of(self._aws, described["HyperParameterTuningJobArn"], otherwise=run) == run
 
     def _read(self, described: Json) -> None:
         """Take note of the trials that have changed."""

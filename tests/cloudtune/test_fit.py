@@ -387,33 +387,72 @@ def test_conditions_on_one_parameter_are_kept_where_it_may_be_the_root() -> None
 
 
 @pytest.mark.parametrize(
-    "over",
+    ("over", "why"),
     [
-        {"early_stopping": "median"},
-        {"warm_start": {"from": "sagemaker:before"}},
-        {"strategy": {"name": "hyperband", "max": 9}},
+        ({"early_stopping": "median"}, "holds these conditions only without early_stopping:"),
+        (
+            {"warm_start": {"from": "sagemaker:before"}},
+            "holds these conditions only without warm_start:",
+        ),
+        (
+            {"strategy": "genetic", "early_stopping": "auto"},
+            "only with a bayesian or random strategy, not genetic and without early_stopping:",
+        ),
+        (
+            {"strategy": {"name": "hyperband", "max": 9}},
+            "only with a bayesian or random strategy, not hyperband:",
+        ),
     ],
 )
-def test_no_root_where_the_study_asks_what_such_a_job_cannot(over: dict[str, Any]) -> None:
+def test_no_root_where_the_study_asks_what_such_a_job_cannot(
+    over: dict[str, Any], why: str
+) -> None:
     of = fitted(FOREST, ROOTED, **over)
     assert of.root is None
     assert of.flattened
+    assert why in flattening(of)
+
+
+def flattening(of: Fitted) -> str:
+    (found,) = [each for each in of.findings if each.path.endswith(".when")]
+    assert found.kind == "approximated"
+    return found.reason
+
+
+def test_a_rule_that_is_dropped_does_not_flatten() -> None:
+    able = replace(ROOTED, early_stopping=frozenset({"median"}))
+    of = fitted(FOREST, able, early_stopping="bandit")
+    assert said(of) == {("dropped", "early_stopping")}
+    assert of.root == "model"
 
 
 @pytest.mark.parametrize(
-    "tree",
+    ("tree", "why"),
     [
-        {**FOREST, "seed": {"type": "int", "min": 0, "max": 9, "when": {"depth": 2}}},
-        {"model": FOREST["model"], "gamma": FOREST["gamma"]},
-        {**FOREST, "model": {"type": "categorical", "values": ["svm", "boost", *range(9)]}},
+        (
+            {**FOREST, "seed": {"type": "int", "min": 0, "max": 9, "when": {"depth": 2}}},
+            "on one parameter alone, not on depth and model:",
+        ),
+        (
+            {"model": FOREST["model"], "gamma": FOREST["gamma"]},
+            "on model only where each value leaves something to tune:",
+        ),
+        (
+            {**FOREST, "model": {"type": "categorical", "values": ["svm", "boost", *range(9)]}},
+            "of at most 10 values, and model has 11:",
+        ),
+        (
+            {"n": {"type": "int", "min": 1, "max": 2}, "m": {**FOREST["seed"], "when": {"n": 1}}},
+            "on a categorical or bool parameter, and n is none:",
+        ),
     ],
-    ids=["a second level", "a value with nothing to tune", "eleven values"],
+    ids=["a second level", "a value with nothing to tune", "eleven values", "a number"],
 )
-def test_no_root_where_the_tree_is_another(tree: dict[str, Any]) -> None:
+def test_no_root_where_the_tree_is_another(tree: dict[str, Any], why: str) -> None:
     of = fitted(tree, ROOTED)
     assert of.root is None
     assert of.flattened
-    assert tuple(f.kind for f in of.findings if f.path.endswith(".when")) == ("approximated",)
+    assert why in flattening(of)
 
 
 def test_a_grid_that_takes_lists_is_given_lists() -> None:

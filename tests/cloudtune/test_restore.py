@@ -140,7 +140,7 @@ def test_a_value_means_the_same_on_both_sides(
     assert type(found) is type(wanted)
 
 
-NUMBERS = st.integers(-(2**63) + 1, 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+NUMBERS = st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 LISTED = st.lists(
     st.text(max_size=6) | st.booleans() | st.integers(-99, 99) | st.floats(-9, 9),
     min_size=1,

@@ -1,10 +1,11 @@
-"""Every request that is not refused is one that botocore's model of the service allows.
+"""Every request that is not refused is one that botocore's model and our emulator allow.
 
 botocore checks neither maxima nor patterns nor enums, so the walk through its model is done here.
 """
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import json
 import sys
@@ -21,6 +22,8 @@ from hypothesis import strategies as st
 from cloudtune.capabilities import Mode
 from cloudtune.errors import StudyError
 from cloudtune.study import Study
+from cloudtune_sagemaker.emulator import training_rules, tuning_rules
+from cloudtune_sagemaker.emulator.store import Store
 from cloudtune_sagemaker.native_check import problems
 from cloudtune_sagemaker.rules_machine import known_types
 
@@ -168,6 +171,23 @@ def by_the_documentation(request: dict[str, Any]) -> Iterator[str]:
         yield "several definitions go with neither warm start nor early stopping"
 
 
+def demand_emulated(mode: Mode, request: dict[str, Any]) -> None:
+    """Hold a request against the emulator's rules, as if its parents and images were there."""
+    if mode == "driven":
+        training_rules.check(request)
+        return
+    sent = copy.deepcopy(request)
+    sent.pop("WarmStartConfig", None)
+    for part in sent.get("TrainingJobDefinitions") or [sent["TrainingJobDefinition"]]:
+        algorithm = part["AlgorithmSpecification"]
+        if (
+            "TrainingImage" in algorithm
+            and "sagemaker_program" not in part["StaticHyperParameters"]
+        ):
+            algorithm["TrainingImage"] = "sagemaker-xgboost:1"  # one with metrics of its own
+    tuning_rules.check(sent, "us-east-1", Store())
+
+
 def test_the_walk_sees_what_botocore_does_not() -> None:
     request = support.plan_of(support.study_of(), Path(__file__).parent).request
     assert not against_model("managed", request)
@@ -188,6 +208,7 @@ def test_requests_in_files_are_allowed(file: Path) -> None:
         if any(line.startswith("refused") for line in golden[mode]["found"]):
             continue
         assert not against_model(mode, golden[mode]["request"])
+        demand_emulated(mode, golden[mode]["request"])
         if mode == "managed":
             assert not list(by_the_documentation(golden[mode]["request"]))
 
@@ -401,6 +422,7 @@ def test_requests_of_any_study_are_allowed_or_refused(
         if any(finding.kind == "refused" for finding in plan.findings):
             continue
         assert not against_model(mode, plan.request)
+        demand_emulated(mode, plan.request)
         if mode == "managed":
             assert not list(by_the_documentation(plan.request))
 

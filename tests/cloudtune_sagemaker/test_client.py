@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from cloudtune import __version__
-from cloudtune.errors import MissingExtraError
+from cloudtune.errors import EmulatorEndedError, MissingExtraError
 from cloudtune.provider import Emulator
 from cloudtune_sagemaker import client as module
 from cloudtune_sagemaker.client import Aws
@@ -187,9 +187,9 @@ def test_an_emulator_that_has_ended_does_not_come_back(monkeypatch: pytest.Monke
     monkeypatch.setattr(module, "ATTEMPTS", 1)
     gone = Server()
     gone.close()
-    error = failure(Aws("us-east-1", emulator=Emulator(gone.url, KEY)))
-    assert "the emulator has ended" in str(error)
-    assert not error.retryable
+    with pytest.raises(EmulatorEndedError) as told:
+        describe(Aws("us-east-1", emulator=Emulator(gone.url, KEY)))
+    assert not told.value.retryable
 
 
 def test_throttled_calls_are_made_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

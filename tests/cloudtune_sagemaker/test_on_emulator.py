@@ -151,6 +151,12 @@ def test_a_run_tells_all_that_was_measured(desk: Desk, mode: str) -> None:
     assert result.mode == mode
 
 
+@BOTH
+def test_machines_of_several_types_are_rehearsed(desk: Desk, mode: str) -> None:
+    types = {"instance_type": ["ml.m5.xlarge", "ml.c5.xlarge"]}
+    whole(desk.finish(desk.run(mode, settings=types)))
+
+
 @pytest.mark.parametrize(
     ("operation", "count"),
     [("create_hyper_parameter_tuning_job", 1), ("search", 4)],

@@ -69,9 +69,10 @@ SETTINGS: list[tuple[dict[str, Any], str, str, tuple[Mode, ...]]] = [
     ({"instance_type": "m5.large"}, "instance_type", "refused", BOTH),
     ({"instance_type": "ml.m5.lrage"}, "instance_type", "note", BOTH),
     ({"instance_type": [MACHINES[1], MACHINES[1]]}, "instance_type.1", "refused", BOTH),
-    ({"instance_type": MACHINES}, "instance_type", "note", MANAGED),
-    ({"instance_type": [*MACHINES, "ml.c5.large"]}, "instance_type", "refused", DRIVEN),
-    ({"instance_type": MACHINES[:2], "spot": True}, "instance_type", "refused", DRIVEN),
+    ({"instance_type": MACHINES}, "instance_type", "refused", MANAGED),
+    ({"instance_type": [*MACHINES, "ml.c5.large"]}, "instance_type", "refused", BOTH),
+    ({"instance_type": MACHINES[1:3]}, "instance_type", "refused", ()),
+    ({"instance_type": MACHINES[1:3], "spot": True}, "instance_type", "refused", DRIVEN),
     ({"instance_count": 2}, "instance_count", "note", BOTH),
     ({"bucket": "s3://bucket"}, "bucket", "refused", BOTH),
     ({"prefix": "x" * 1000}, "prefix", "refused", BOTH),
@@ -82,6 +83,20 @@ SETTINGS: list[tuple[dict[str, Any], str, str, tuple[Mode, ...]]] = [
     ({"retry": 2}, "retry", "note", BOTH),
     ({"kms_key": "no key!"}, "kms_key", "refused", BOTH),
     ({"volume_kms_key": "no key!"}, "volume_kms_key", "refused", BOTH),
+    ({"volume_kms_key": "k", "instance_type": "ml.g5.xlarge"}, "volume_kms_key", "refused", BOTH),
+    (
+        {"volume_kms_key": "k", "instance_type": "ml.p4d.24xlarge"},
+        "volume_kms_key",
+        "refused",
+        BOTH,
+    ),
+    ({"volume_kms_key": "k", "instance_type": "ml.p3.2xlarge"}, "volume_kms_key", "refused", ()),
+    (
+        {"volume_kms_key": "k", "instance_type": ["ml.p3.2xlarge", "ml.r5d.large"]},
+        "volume_kms_key",
+        "refused",
+        BOTH,
+    ),
     ({"subnets": ["subnet-1"]}, "security_group_ids", "refused", BOTH),
     ({"security_group_ids": ["sg-1"]}, "subnets", "refused", BOTH),
     ({"subnets": ["a b"], "security_group_ids": ["s"]}, "subnets.0", "refused", BOTH),
@@ -495,6 +510,26 @@ def test_the_emulator_needs_no_setting(base: Path) -> None:
         assert plan.findings == []
         assert plan.at(HERE) == ["note"]
         assert "{{" not in str(plan.request).replace("{{number}}", "")
+
+
+@pytest.mark.parametrize(
+    ("trial", "settings", "path"),
+    [
+        ({}, {}, "trial"),
+        ({**CODE, "source": {"sagemaker": "s3://b/code.tar.gz"}}, {}, "trial.source"),
+        ({**CODE, "inputs": {"train": "s3://b/x"}}, {}, "trial.inputs.train"),
+        ({**CODE, "inputs": {"train": "data"}}, {"input_mode": "Pipe"}, f"{HERE}.input_mode"),
+        (CODE, {"instance_type": "ml.m5.xxlarge"}, f"{HERE}.instance_type"),
+    ],
+)
+def test_what_the_emulator_cannot_run_is_refused_there(
+    trial: dict[str, Any], settings: dict[str, Any], path: str, base: Path
+) -> None:
+    metrics = {"metrics": {"accuracy": "acc=(.*)"}}
+    study = support.study_of({"trial": {**trial, **metrics}}, **settings)
+    for mode in BOTH:
+        assert "refused" in support.plan_of(study, base, mode, emulated=True).at(path)
+        assert "refused" not in support.plan_of(study, base, mode).at(path)
 
 
 def test_what_is_missing_is_a_finding_and_shows_in_the_request(

@@ -84,6 +84,7 @@ def test_our_own_job_is_known_again_when_the_answer_was_lost(scene: Scene) -> No
 
 def test_a_job_of_somebody_else_is_not_taken_for_ours(scene: Scene) -> None:
     scene.begin()
+    assert scene.client.find(scene.name) is None
     with pytest.raises(AwsError, match="not of this run"):
         scene.client.submit(scene.plan.request)
 
@@ -91,6 +92,7 @@ def test_a_job_of_somebody_else_is_not_taken_for_ours(scene: Scene) -> None:
 def test_without_the_right_to_read_tags_the_name_decides(scene: Scene) -> None:
     scene.begin()
     scene.aws.always["list_tags"] = fake.error("AccessDeniedException")
+    assert scene.client.find(scene.name) == JobRef("sagemaker", scene.name)
     assert scene.client.submit(scene.plan.request).id == scene.name
 
 

@@ -19,7 +19,7 @@ _SWITCHES = (
 )
 _ECHOED = (
     *("TrainingJobName", "HyperParameters", "AlgorithmSpecification", "RoleArn"),
-    *("InputDataConfig", "OutputDataConfig", "ResourceConfig", "VpcConfig", "StoppingCondition"),
+    *("InputDataConfig", "OutputDataConfig", "VpcConfig", "StoppingCondition"),
     *("CheckpointConfig", "Environment", "RetryStrategy", *_SWITCHES),
 )
 _RANGES = ("IntegerParameterRanges", "ContinuousParameterRanges", "CategoricalParameterRanges")
@@ -33,6 +33,7 @@ def training(job: TrainingJob) -> Json:
         answer.setdefault(switch, False)
     answer |= {
         "OutputDataConfig": {"KmsKeyId": "", **job.request["OutputDataConfig"]},
+        "ResourceConfig": job.machines,
         "TrainingJobArn": job.arn,
         "TrainingJobStatus": job.status,
         "SecondaryStatus": job.secondary,
@@ -155,6 +156,11 @@ def tuning(job: TuningJob, parents: Sequence[TuningJob], now: float) -> Json:
         if overall is not None:
             answer["OverallBestTrainingJob"] = trial(overall)
     return answer
+
+
+def tuning_record(job: TuningJob, parents: Sequence[TuningJob], now: float) -> Json:
+    """Return what Search tells of a tuning job; the arguments are those of `tuning`."""
+    return {**tuning(job, parents, now), "Tags": tags(job)}
 
 
 def _config(job: TuningJob) -> Json:

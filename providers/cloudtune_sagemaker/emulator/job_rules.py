@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from cloudtune_sagemaker.emulator.jobs import Json
@@ -13,6 +14,9 @@ _SPOT_WITHOUT_CHECKPOINTS = 3600
 _FEW_TYPES = frozenset(
     ["ml.m5.xlarge", "ml.m5.2xlarge", "ml.m5.4xlarge", "ml.c5.xlarge", "ml.c5.2xlarge"]
 )
+
+_WITH_LOCAL_STORAGE = re.compile(r"ml\.([a-z0-9-]*d[a-z0-9-]*|g5|g6e?|p5[a-z]*|trn1n?)\..*")
+"""As sagemaker SDK 2.257.7 has it (utils.volume_size_supported)."""
 
 
 def one_algorithm(job: Json) -> Iterator[str]:
@@ -65,20 +69,49 @@ def machines(job: Json) -> Iterator[str]:
     config: Json | None = job.get("ResourceConfig")
     if config is None:
         return
-    plain = "InstanceType" in config or "InstanceCount" in config
-    ways = [plain, "InstanceGroups" in config, "InstancePreferences" in config]
-    if sum(ways) != 1:
+    preferred = "InstancePreferences" in config
+    plain = "InstanceType" in config or ("InstanceCount" in config and not preferred)
+    if plain + preferred + ("InstanceGroups" in config) != 1:
         yield (
             "ResourceConfig must have exactly one of InstanceType with InstanceCount, "
             "InstanceGroups and InstancePreferences."
         )
     elif plain and not (config.get("InstanceType") and config.get("InstanceCount")):
         yield "ResourceConfig must have both InstanceType and InstanceCount, at least 1."
-    if "InstancePreferences" in config and job.get("EnableManagedSpotTraining"):
-        yield "InstancePreferences cannot be used with EnableManagedSpotTraining."
     for key in ("SelectedInstanceType", "SelectedInstanceCount"):
         if key in config:
             yield f"{key} is set by the service and cannot be given."
+
+
+def preferences(job: Json) -> Iterator[str]:
+    """Model, ResourceConfig and InstancePreference: types differ, and one count or one each."""
+    config: Json = job.get("ResourceConfig", {})
+    preferred: list[Json] | None = config.get("InstancePreferences")
+    if preferred is None:
+        return
+    if job.get("EnableManagedSpotTraining"):
+        yield "InstancePreferences cannot be used with EnableManagedSpotTraining."
+    if len({each["InstanceType"] for each in preferred}) < len(preferred):
+        yield "An instance type can appear only once in InstancePreferences."
+    counted = sum("InstanceCount" in each for each in preferred)
+    if counted != (0 if "InstanceCount" in config else len(preferred)):
+        yield (
+            "InstanceCount must be in every one of InstancePreferences, or in ResourceConfig and "
+            "in none of them."
+        )
+
+
+def disk_key(job: Json) -> Iterator[str]:
+    """Model, VolumeKmsKeyId of both kinds of ResourceConfig: not with local storage."""
+    for block in ("ResourceConfig", "HyperParameterTuningResourceConfig"):
+        config: Json = job.get(block, {})
+        if "VolumeKmsKeyId" not in config:
+            continue
+        lists = ("InstanceGroups", "InstancePreferences", "InstanceConfigs")
+        for each in [config, *(each for name in lists for each in config.get(name, ()))]:
+            kind: str = each.get("InstanceType", "")
+            if _WITH_LOCAL_STORAGE.fullmatch(kind):
+                yield f"VolumeKmsKeyId cannot be used: {kind} has local storage."
 
 
 def tuning_machines(job: Json) -> Iterator[str]:
@@ -129,6 +162,8 @@ RULES: tuple[Rule[Json], ...] = (
     spot_without_checkpoints,
     longest_run,
     machines,
+    preferences,
+    disk_key,
     tuning_machines,
     channels,
     tags,

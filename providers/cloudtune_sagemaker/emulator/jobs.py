@@ -80,6 +80,19 @@ class TrainingJob:
         return str(self.request["TrainingJobName"])
 
     @property
+    def machines(self) -> Json:
+        """Its ResourceConfig, with what was selected once it has machines: always the first."""
+        config: Json = self.request["ResourceConfig"]
+        if self.started is None or "InstancePreferences" not in config:
+            return config
+        first = {**config, **config["InstancePreferences"][0]}
+        return {
+            **config,
+            "SelectedInstanceType": first["InstanceType"],
+            "SelectedInstanceCount": first["InstanceCount"],
+        }
+
+    @property
     def metric_definitions(self) -> Sequence[Mapping[str, str]]:
         """How metrics are found in the output."""
         algorithm: Json = self.request.get("AlgorithmSpecification", {})

@@ -138,10 +138,20 @@ class Operations:
 
     def search(self, request: Json, region: str) -> Json:
         """Search."""
-        found = search_api.found(self.store.trainings(region), request)
+        kind: str = request["Resource"]
+        if kind == "TrainingJob":
+            told = [describe.training_record(job) for job in self.store.trainings(region)]
+        elif kind == "HyperParameterTuningJob":
+            told = [
+                describe.tuning_record(job, parents_of(job, self.store), time.time())
+                for job in self.store.tunings(region)
+            ]
+        else:
+            raise invalid(f"This emulator searches for training and tuning jobs, not for {kind}.")
+        found = search_api.found(told, request)
         records, following = page(found, request)
         return {
-            "Results": [{"TrainingJob": record} for record in records],
+            "Results": [{kind: record} for record in records],
             "NextToken": following,
             "TotalHits": {"Value": len(found), "Relation": "EqualTo"},
         }

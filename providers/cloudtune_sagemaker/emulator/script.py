@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 
 from cloudtune.events import Ended
+from cloudtune.execution.process import code_in_words
 from cloudtune.execution.watch import ProcessSpec
 from cloudtune_sagemaker import contract
 from cloudtune_sagemaker.emulator import storage
@@ -32,6 +34,7 @@ class Script:
         self._start: contract.Start | None = None
         self._place = 0
         self._exit_code = 1
+        self._broken_off = ""
         self._saved: set[str] = set()
 
     @classmethod
@@ -47,7 +50,8 @@ class Script:
         """
         root = job.folder / "root"
         shutil.rmtree(root, ignore_errors=True)
-        container = contract.prepare(root, {**job.request, "TrainingJobArn": job.arn})
+        known = {**job.request, "TrainingJobArn": job.arn, "ResourceConfig": job.machines}
+        container = contract.prepare(root, known)
         script = cls(job, container)
         for channel in job.request.get("InputDataConfig", ()):
             script._fetch_channel(channel)
@@ -103,16 +107,19 @@ class Script:
                 return True
             contract.finish(self.container, None)
             return False
+        code = _code_of(event)
+        if code is None:
+            self._broken_off = f"ClientError: {event.reason}"
+            return False
         image: str = self._job.request["AlgorithmSpecification"].get("TrainingImage", "")
         output = self._job.folder / "log.txt" if _tells_output(image) else None
-        code = event.exit_code if event.exit_code is not None else -9
         text = contract.failure_text(self._start.steps[self._place], code, output)
         contract.finish(self.container, text)
         return False
 
     def failure(self) -> str:
-        """Return the FailureReason of a script that failed."""
-        return contract.failure_reason(self.container, self._exit_code)
+        """Return the FailureReason of a script that failed, or was ended for what it printed."""
+        return self._broken_off or contract.failure_reason(self.container, self._exit_code)
 
     def save_checkpoints(self) -> None:
         """Make the job's checkpoints in S3 as they are here, deletions too.
@@ -174,6 +181,12 @@ class Script:
             contract.unpack(place, self.container.code)
         else:
             raise storage.StorageError(f"ClientError: there is no {address} in the container")
+
+
+def _code_of(event: Ended) -> int | None:
+    """Return how a step ended by itself; None if it was ended for what it printed."""
+    codes = [-each for each in signal.Signals] if event.exit_code is None else [event.exit_code]
+    return next((code for code in codes if code_in_words(code) == event.reason), None)
 
 
 def _tells_output(image: str) -> bool:

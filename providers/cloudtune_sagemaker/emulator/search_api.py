@@ -1,36 +1,69 @@
-"""Search over training jobs: filters on what a training job tells of itself.
+"""Search over jobs: filters on what a job tells of itself.
 
-Source: botocore 1.44.8 model, documentation of Filter and SearchExpression. Text is compared as it
-is, except that Contains does not mind the case. Nested filters are not emulated.
+Source: botocore 1.44.8 model, documentation of Filter and SearchExpression; what a property is, and
+of which type, by the shape of what is found. Text is compared as it is, except that Contains does
+not mind the case. Nested filters, and properties within lists, are not emulated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, cast
 
-from cloudtune_sagemaker.emulator import describe
 from cloudtune_sagemaker.emulator.errors import invalid
-from cloudtune_sagemaker.emulator.jobs import Json, TrainingJob
+from cloudtune_sagemaker.emulator.jobs import Json
+from cloudtune_sagemaker.emulator.shapes import service
 
+SHAPES: Mapping[str, str] = {
+    "TrainingJob": "TrainingJob",
+    "HyperParameterTuningJob": "HyperParameterTuningJobSearchEntity",
+}
+"""What is searched for, and the shape in which it is told."""
 _MANY = frozenset({"In"})
+_NAMED = frozenset({"Metrics", "HyperParameters", "Tags"})
+"""Properties that hold others by names of the user's own."""
+_TIMES = frozenset(
+    [
+        *("CreationTime", "LastModifiedTime", "TrainingStartTime", "TrainingEndTime"),
+        "HyperParameterTuningEndTime",
+    ]
+)
+_DATE = "%Y-%m-%dT%H:%M:%S"
 
 
-def found(jobs: Sequence[TrainingJob], request: Json) -> list[Json]:
-    """Return the records that a search finds, in the order that it wants.
+def found(records: Sequence[Json], request: Json) -> list[Json]:
+    """Return the records that a search leaves, in the order that it wants.
 
     Raises:
-        ServiceError: If it searches for something else, or in a way that is not emulated.
+        ServiceError: If it names a property that there is not, or searches in a way that is not
+            emulated.
     """
-    if request["Resource"] != "TrainingJob":
-        raise invalid(f"This emulator searches for TrainingJob, not for {request['Resource']}.")
-    records = [describe.training_record(job) for job in jobs]
-    expression = request.get("SearchExpression")
-    if expression:
-        records = [record for record in records if _matches(record, expression)]
-    by = request.get("SortBy", "LastModifiedTime")
+    expression: Json = request.get("SearchExpression", {})
+    by: str = request.get("SortBy", "LastModifiedTime")
+    for name in [by, *_named(expression)]:
+        _demand_property(request["Resource"], name)
+    records = [record for record in records if _matches(record, expression)]
     descends = request.get("SortOrder", "Descending") == "Descending"
     return sorted(records, key=lambda record: _sortable(_value(record, by)), reverse=descends)
+
+
+def _named(expression: Json) -> Iterator[str]:
+    for each in expression.get("Filters", ()):
+        yield each["Name"]
+    for each in expression.get("SubExpressions", ()):
+        yield from _named(each)
+
+
+def _demand_property(resource: str, name: str) -> None:
+    head, _, rest = name.partition(".")
+    if head in _NAMED and rest:
+        return
+    shape: Any = service("sagemaker").shape_for(SHAPES[resource])
+    for part in name.split("."):
+        if part not in getattr(shape, "members", {}):
+            raise invalid(f"{name} is no property of {resource} that this emulator searches by.")
+        shape = shape.members[part]
 
 
 def _matches(record: Json, expression: Json) -> bool:
@@ -55,7 +88,7 @@ def _passes(record: Json, wanted: Json) -> bool:
     text: str = wanted["Value"]
     if operator in _MANY:
         return str(value) in text.split(",")
-    return _OPERATORS[operator](*_comparable(value, text))
+    return _OPERATORS[operator](*_comparable(value, text, is_time=wanted["Name"] in _TIMES))
 
 
 _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
@@ -69,7 +102,12 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
 }
 
 
-def _comparable(value: Any, text: str) -> tuple[Any, Any]:
+def _comparable(value: Any, text: str, *, is_time: bool) -> tuple[Any, Any]:
+    if is_time:
+        try:
+            return value, datetime.strptime(text, _DATE).replace(tzinfo=UTC).timestamp()
+        except ValueError:
+            raise invalid(f"{text!r} is no date of the form YYYY-mm-dd'T'HH:MM:SS.") from None
     if isinstance(value, int | float) and not isinstance(value, bool):
         try:
             return value, float(text)

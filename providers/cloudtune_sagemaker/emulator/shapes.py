@@ -40,6 +40,13 @@ def parsed(operation: OperationModel, body: bytes) -> dict[str, Any]:
         ServiceError: If it is no JSON, or anything in it is wrong; every constraint at once.
     """
     try:
+        return _checked(operation, body)
+    except RecursionError:
+        raise ServiceError("SerializationException", "the body is nested too deeply") from None
+
+
+def _checked(operation: OperationModel, body: bytes) -> dict[str, Any]:
+    try:
         request: Any = json.loads(body or b"{}")
     except ValueError:
         raise ServiceError("SerializationException", "the body is not JSON") from None

@@ -222,7 +222,8 @@ EXTREME: list[tuple[float, float, str]] = [
     (0, 5e-324, "linear"),
     (2**62, 2**62 + 9, "log"),
     (1, 2**63 - 1, "log"),
-    (1 - 2**63, 2**63 - 1, "reverse_log"),
+    (-(2**63), 2**63 - 1, "reverse_log"),
+    (-(2**63), 2**63 - 1, "linear"),
 ]
 
 

@@ -138,6 +138,7 @@ def test_an_unknown_member_is_refused(emulator: Emulator) -> None:
     [
         ("nonsense", "SerializationException", "not JSON"),
         ("[]", "SerializationException", "structure or map"),
+        ("[" * 100_000, "SerializationException", "nested too deeply"),
         ('{"MaxResults": "5"}', "SerializationException", "STRING_VALUE can not be converted"),
         ('{"MaxResults": [5]}', "SerializationException", "Start of list found"),
         ('{"NameContains": 5}', "SerializationException", "NUMBER_VALUE can not be converted"),

@@ -149,6 +149,10 @@ def tuning_machines(**own: Any) -> dict[str, Any]:
     return job(ResourceConfig=None, HyperParameterTuningResourceConfig=own)
 
 
+def preferred(*types: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return job(ResourceConfig={"InstancePreferences": list(types), **more})
+
+
 def channel(name: str, **sources: Any) -> dict[str, Any]:
     plain = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://b/x"}}
     return {"ChannelName": name, "DataSource": sources or plain}
@@ -193,6 +197,14 @@ GOOD = {
     "machines of the tuner": tuning_machines(
         InstanceType="ml.m5.xlarge", InstanceCount=1, VolumeSizeInGB=1
     ),
+    "types of machines with one count": preferred(
+        {"InstanceType": "ml.m5.xlarge"}, {"InstanceType": "ml.c5.xlarge"}, InstanceCount=2
+    ),
+    "types of machines with a count each": preferred(
+        {"InstanceType": "ml.m5.xlarge", "InstanceCount": 1},
+        {"InstanceType": "ml.c5.xlarge", "InstanceCount": 2},
+    ),
+    "a key of its disks": job(ResourceConfig__VolumeKmsKeyId="k"),
     "98 static values": job(StaticHyperParameters={f"s{n}": "1" for n in range(98)}),
     "48 variables": job(Environment={f"V{n}": "1" for n in range(48)}),
 }
@@ -349,12 +361,57 @@ BAD: list[tuple[Callable[..., Iterator[str]], dict[str, Any], str]] = [
     (job_rules.machines, job(ResourceConfig__SelectedInstanceCount=1), "set by the service"),
     (
         job_rules.machines,
-        job(
-            EnableManagedSpotTraining=True,
-            StoppingCondition__MaxWaitTimeInSeconds=900,
-            ResourceConfig={"InstancePreferences": [{"InstanceType": "ml.m5.large"}]},
+        preferred({"InstanceType": "ml.m5.large"}, InstanceType="ml.m5.large"),
+        "exactly one of InstanceType",
+    ),
+    (
+        job_rules.preferences,
+        changed(
+            preferred({"InstanceType": "ml.m5.large"}, InstanceCount=1),
+            TrainingJobDefinition__EnableManagedSpotTraining=True,
+            TrainingJobDefinition__StoppingCondition__MaxWaitTimeInSeconds=900,
         ),
         "InstancePreferences cannot",
+    ),
+    (job_rules.preferences, preferred({"InstanceType": "ml.m5.large"}), "in every one"),
+    (
+        job_rules.preferences,
+        preferred({"InstanceType": "ml.m5.large", "InstanceCount": 1}, InstanceCount=1),
+        "in none of them",
+    ),
+    (
+        job_rules.preferences,
+        preferred(
+            {"InstanceType": "ml.m5.large", "InstanceCount": 1}, {"InstanceType": "ml.c5.large"}
+        ),
+        "in every one",
+    ),
+    (
+        job_rules.preferences,
+        preferred(*[{"InstanceType": "ml.m5.large"}] * 2, InstanceCount=1),
+        "only once",
+    ),
+    (
+        job_rules.disk_key,
+        job(ResourceConfig__InstanceType="ml.g5.xlarge", ResourceConfig__VolumeKmsKeyId="k"),
+        "ml.g5.xlarge has local storage",
+    ),
+    (
+        job_rules.disk_key,
+        preferred(
+            {"InstanceType": "ml.m5.large"},
+            {"InstanceType": "ml.p4d.24xlarge"},
+            InstanceCount=1,
+            VolumeKmsKeyId="k",
+        ),
+        "ml.p4d.24xlarge has local storage",
+    ),
+    (
+        job_rules.disk_key,
+        tuning_machines(
+            InstanceType="ml.g4dn.xlarge", InstanceCount=1, VolumeSizeInGB=1, VolumeKmsKeyId="k"
+        ),
+        "ml.g4dn.xlarge has local storage",
     ),
     (job_rules.tuning_machines, tuning_machines(InstanceType="ml.m5.large"), "must have"),
     (

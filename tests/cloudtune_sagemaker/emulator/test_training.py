@@ -43,6 +43,19 @@ def begun(emulator: Emulator, name: str) -> None:
     emulator.until(lambda: emulator.log(name), lambda text: "loss=1" in text)
 
 
+def test_the_type_that_is_preferred_is_selected(emulator: Emulator) -> None:
+    preferred = [{"InstanceType": "ml.m5.xlarge"}, {"InstanceType": "ml.c5.xlarge"}]
+    machines = {"InstancePreferences": preferred, "InstanceCount": 2, "VolumeSizeInGB": 10}
+    code = "import os; print('on', os.environ['SM_CURRENT_INSTANCE_TYPE'])"
+    name = emulator.train(code, ResourceConfig=machines)
+    assert emulator.trained(name)["ResourceConfig"] == {
+        **machines,
+        "SelectedInstanceType": "ml.m5.xlarge",
+        "SelectedInstanceCount": 2,
+    }
+    assert "on ml.m5.xlarge" in emulator.log(name)
+
+
 def test_a_job_goes_through_the_services_states(emulator: Emulator) -> None:
     name = emulator.train(static={"width": "1.5"})
     job = emulator.trained(name)
@@ -243,6 +256,26 @@ def test_expressions_that_capture_nothing_are_no_error(emulator: Emulator) -> No
     assert [(m["MetricName"], m["Value"]) for m in job["FinalMetricDataList"]] == [("loss", 1000.0)]
 
 
+@pytest.mark.parametrize("more", ["", "time.sleep(100)"])
+def test_an_expression_that_takes_too_long_is_the_failures_reason(
+    emulator: Emulator, more: str
+) -> None:
+    algorithm = {
+        "TrainingImage": "own",
+        "TrainingInputMode": "File",
+        "MetricDefinitions": [{"Name": "loss", "Regex": "(a+)+b"}],
+    }
+    code = f"import time\nprint('a' * 5000 + 'c', flush=True)\n{more}"
+    job = emulator.trained(emulator.train(code, AlgorithmSpecification=algorithm))
+    assert job["TrainingJobStatus"] == "Failed"
+    assert job["FailureReason"].startswith("ClientError: the expression of the metric loss took")
+
+
+def test_a_signal_is_told_by_its_number(emulator: Emulator) -> None:
+    job = emulator.trained(emulator.train("import os; os.kill(os.getpid(), 6)"))
+    assert "ExitCode -6" in job["FailureReason"]
+
+
 def test_metrics_over_their_steps(emulator: Emulator) -> None:
     metrics = emulator.client("sagemaker-metrics")
     job = emulator.trained(emulator.train(static={"width": "1"}))
@@ -324,6 +357,20 @@ def test_lists_and_searches(emulator: Emulator) -> None:
     assert search(mine, ("TrainingTimeInSeconds", "GreaterThan", "0")) == names
     either = [("TrainingJobName", "Equals", name) for name in names[1:]]
     assert search(*either, Operator="Or") == names[1:]
+
+    later, earlier = "2999-01-01T00:00:00", "2000-01-01T00:00:00"
+    assert search(mine, ("CreationTime", "GreaterThan", earlier)) == names
+    assert search(mine, ("CreationTime", "LessThan", earlier)) == []
+    assert search(mine, ("CreationTime", "LessThan", later)) == names
+    assert search(mine, ("ResourceConfig.InstanceType", "Equals", "ml.m5.xlarge")) == names
+    for name, value, said in [
+        ("CreationTime", "yesterday", "no date of the form"),
+        ("Surprise", "1", "Surprise is no property of TrainingJob"),
+        ("ResourceConfig.Surprise", "1", "no property"),
+        ("RoleArn.Surprise", "1", "no property"),
+    ]:
+        with pytest.raises(emulator.sagemaker.exceptions.ClientError, match=said):
+            search((name, "Equals", value))
 
     one = emulator.sagemaker.list_training_jobs(NameContains=names[1])["TrainingJobSummaries"]
     assert names[1] in [job["TrainingJobName"] for job in one]

@@ -46,6 +46,17 @@ def test_a_job_runs_to_its_end(emulator: Emulator) -> None:
     static = job["TrainingJobDefinition"]["StaticHyperParameters"]
     assert static["_tuning_objective_metric"] == "loss"
 
+    (told,) = emulator.sagemaker.search(
+        Resource="HyperParameterTuningJob",
+        SearchExpression={
+            "Filters": [
+                {"Name": "Tags.team", "Value": "blue"},
+                {"Name": "HyperParameterTuningJobName", "Value": name},
+            ]
+        },
+    )["Results"]
+    assert told["HyperParameterTuningJob"]["BestTrainingJob"] == job["BestTrainingJob"]
+
     trials = emulator.trials(name)
     assert len(trials) == 2
     for number, trial in enumerate(trials, start=1):

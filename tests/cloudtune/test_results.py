@@ -1,0 +1,50 @@
+"""What a job found, folded from what the ledger holds of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cloudtune.events import Started
+from cloudtune.found import found_by
+from cloudtune.ledger import Ledger
+from cloudtune.planning import plan
+from cloudtune.records import JobRecord, RunRecord
+from cloudtune.study import Study
+
+LINK = "https://console.example.com/jobs"
+TRIAL = Started(1, 1.0, {"x": True})
+
+
+@pytest.mark.parametrize(
+    ("job", "events", "emulated", "link"),
+    [
+        (None, [], False, None),
+        ("job-1", [], False, LINK),
+        (None, [TRIAL], False, LINK),
+        ("job-1", [TRIAL], True, None),
+    ],
+    ids=["none was made", "managed", "driven", "emulated"],
+)
+def test_the_service_is_linked_once_it_has_a_job(
+    tmp_path: Path, job: str | None, events: Sequence[Started], *, emulated: bool, link: str | None
+) -> None:
+    study = Study.model_validate(
+        {
+            "objective": {"metric": "score", "goal": "maximize"},
+            "parameters": {"x": {"type": "bool"}},
+            "strategy": "grid",
+        }
+    )
+    made = plan(study)
+    own = {**made.facts.own, "links": {"driven": LINK}}
+    told = replace(made, facts=replace(made.facts, own=own)).to_json()
+    record = JobRecord("r", "odd", told, "failed", "", job, emulated)
+    run = RunRecord("r", 1.0, "", study.to_json(), None, ".", (record,))
+    with Ledger(tmp_path, create=True) as ledger:
+        ledger.create_run(run)
+        ledger.append("r", "odd", *events)
+        assert found_by(ledger, run, record)[0].link == link
