@@ -52,6 +52,12 @@ class Plan:
         return self.fitted.original
 
     @property
+    def seed(self) -> int | None:
+        """The seed by which trials are chosen; None where the provider takes none."""
+        able = registry.get(self.provider).capabilities.of(self.mode)
+        return self.facts.seed if able and able.seeds else None
+
+    @property
     def estimate(self) -> Estimate | None:
         """What the job may cost; None where its price is not known, or where it is emulated."""
         if self.facts.emulated:
