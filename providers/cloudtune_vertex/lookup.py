@@ -143,8 +143,11 @@ def _inputs(study: Study, facts: Facts) -> dict[str, Any]:
     for name in study.trial.inputs:
         found = address(study, name, emulated=facts.emulated)
         uri = found.uri.removeprefix("file://") if found else ""
-        if "://" in uri or not uri:
-            inputs[name] = uri or None
+        if not uri:
+            inputs[name] = None
+            continue
+        if "://" in uri:
+            inputs[name] = uri
             paths[name] = mounted(uri)
             continue
         local = (facts.base / Path(uri).expanduser()).resolve()

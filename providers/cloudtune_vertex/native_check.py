@@ -1,4 +1,7 @@
-"""Checks ``native`` against Google's own types, so that a wrong name is found before the call."""
+"""Checks ``native``: against what tuning jobs support and, where installed, Google's types.
+
+A wrong name is so found before the call.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,33 @@ FIELDS = {"managed": "hyperparameterTuningJob", "driven": "customJob"}
 _SDK = "google.cloud.aiplatform_v1"
 _OF_PROTOBUF = "google.protobuf."
 """Types with a spelling of their own in JSON: durations, times, numbers that may be absent."""
+
+
+UNSUPPORTED = {
+    "defaultValue": "a tuning job does not support a value to start from",
+    "observationNoise": "a tuning job does not support this, only Vizier's studies do",
+    "tpuTopology": "a tuning job does not support TPUs",
+}
+"""Fields that Google's types accept and tuning jobs do not support: in TYPES and TUNING."""
+
+
+def unsupported(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield what a part of a tuning job says that its types accept and the service does not."""
+    entries: list[tuple[Any, Any]] = []
+    if isinstance(value, Mapping):
+        entries = list(cast("Mapping[str, Any]", value).items())
+    elif isinstance(value, list):
+        entries = list(enumerate(cast("list[object]", value)))
+    for key, inner in entries:
+        place = f"{path}.{key}" if path else str(key)
+        if inner is None:
+            continue
+        if key in UNSUPPORTED:
+            yield place, UNSUPPORTED[key]
+        elif key == "acceleratorType" and str(inner).startswith("TPU_"):
+            yield place, UNSUPPORTED["tpuTopology"]
+        else:
+            yield from unsupported(inner, place)
 
 
 def known() -> bool:

@@ -13,7 +13,6 @@ from typing import Any
 
 from cloudtune.space import Node, Space, Value, count_of, find, same, text, value_at, values_of
 from cloudtune.study import (
-    CategoricalParameter,
     DiscreteParameter,
     FloatParameter,
     IntParameter,
@@ -181,11 +180,11 @@ def _values(parameter: Parameter) -> Json:
 
 
 def _condition(parent: Parameter, values: Sequence[Value]) -> Json:
-    """Return under which values of a parent something is active."""
+    """Return under which values of a parent something is active; no study hangs it on a float."""
     match parent:
         case IntParameter():
             return {"parentIntValues": {"values": list(map(str, values))}}
-        case FloatParameter() | DiscreteParameter():
+        case DiscreteParameter():
             return {"parentDiscreteValues": {"values": list(map(float, values))}}
-        case CategoricalParameter() | _:
+        case _:
             return {"parentCategoricalValues": {"values": list(map(text, values))}}

@@ -94,12 +94,13 @@ def _native(mode: Mode, settings: VertexSettings) -> Iterator[Finding | Note]:
     if not settings.native:
         return
     path = f"{HERE}.native"
-    from cloudtune_vertex.native_check import known, problems
+    from cloudtune_vertex.native_check import known, problems, unsupported
 
-    if not known():
-        yield Note(
-            path, "not checked, since that needs Google's types: pip install 'cloudtune[vertex]'"
-        )
-        return
-    for where, reason in problems(mode, settings.native):
-        yield Finding("refused", f"{path}.{where}" if where else path, reason)
+    wrong = list(unsupported(settings.native)) if mode == "managed" else []
+    if known():
+        wrong += problems(mode, settings.native)
+    else:
+        text = "not checked, since that needs Google's types: pip install 'cloudtune[vertex]'"
+        yield Note(path, text)
+    for where, reason in wrong:
+        yield Finding("refused", f"{path}.{where}", reason)

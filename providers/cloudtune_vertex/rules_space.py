@@ -89,9 +89,6 @@ def _conditions(fitted: Fitted, facts: Facts) -> Iterator[Finding | Note]:
     for parent, placed in everything(tree(study)):
         node = placed.node
         above.setdefault(node.name, set()).add(parent.key if parent else "")
-        if parent and _is_a_range_of_floats(parent):
-            reason = f"{parent.name} is a range of real numbers, on which nothing can hang here"
-            yield Finding("refused", f"{_path(study, node)}.when.{parent.name}", reason)
         if placed.withheld and node.key not in withheld:
             withheld[node.key] = node
             yield _withheld(study, node, placed.withheld)
