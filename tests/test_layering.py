@@ -157,7 +157,7 @@ def test_an_emulator_shares_no_mistake_with_its_provider(tmp_path: Path) -> None
 def loaded_by(code: str) -> set[str]:
     """Return the top-level names of the modules that code loads in a new Python.
 
-    What a Python loads by itself does not count: Google's packages have it make a module ``google``.
+    What a Python loads by itself does not count: Google's packages make it have a ``google``.
     """
     code = (
         f"import sys\nbefore = set(sys.modules)\ntry:\n    {code}\nfinally:\n"
