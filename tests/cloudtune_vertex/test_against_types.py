@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -51,46 +52,28 @@ def lost(mode: Mode, request: dict[str, Any]) -> list[str]:
     sent = json.loads(json.dumps(request).replace("{{number}}", "12").replace("{{job}}", "j-12"))
     message = REQUESTS[mode].from_json(json.dumps(sent))
     back = json_format.MessageToDict(REQUESTS[mode].pb(message))
-    return [*_differences(sent, back, ""), *_additions(sent, back, "")]
+    before, after = dict(leaves(sent, "")), dict(leaves(back, ""))
+    return [
+        f"{path}: {before.get(path)} is {after.get(path)}"
+        for path in sorted(before.keys() | after.keys())
+        if before.get(path) != after.get(path)
+    ]
 
 
-_ZERO = (0, False, "", "0")
-
-
-def _differences(sent: Any, back: Any, path: str) -> Iterator[str]:
-    if isinstance(sent, dict) and isinstance(back, dict):
-        for key, value in sent.items():
-            if key in back:
-                yield from _differences(value, back[key], f"{path}.{key}")
-            elif value not in _ZERO and not str(value).endswith("_UNSPECIFIED"):
-                yield f"{path}.{key} is lost"
-    elif isinstance(sent, list) and isinstance(back, list) and len(sent) == len(back):
-        for place, (one, other) in enumerate(zip(sent, back, strict=True)):
-            yield from _differences(one, other, f"{path}.{place}")
-    elif isinstance(sent, str) and sent.endswith("s") and _seconds(sent) is not None:
-        if _seconds(sent) != _seconds(back):
-            yield f"{path}: {sent} is {back}"
-    elif sent != back or isinstance(sent, str) != isinstance(back, str):
-        yield f"{path}: {sent!r} is {back!r}"
-
-
-def _additions(sent: Any, back: Any, path: str) -> Iterator[str]:
-    if isinstance(back, dict):
-        for key, value in back.items():
-            if key not in sent:
-                yield f"{path}.{key} came from nowhere"
-            else:
-                yield from _additions(sent[key], value, f"{path}.{key}")
-    elif isinstance(back, list):
-        for place, value in enumerate(back):
-            yield from _additions(sent[place], value, f"{path}.{place}")
-
-
-def _seconds(said: Any) -> float | None:
-    try:
-        return float(str(said).removesuffix("s"))
-    except ValueError:
-        return None
+def leaves(value: object, path: str) -> Iterator[tuple[str, object]]:
+    """Yield what a message says, by path: each value that is none by default, each part."""
+    if isinstance(value, dict):
+        yield path, "a map"
+        for key, inner in cast("dict[str, object]", value).items():
+            yield from leaves(inner, f"{path}.{key}")
+    elif isinstance(value, list):
+        for place, inner in enumerate(cast("list[object]", value)):
+            yield f"{path}.{place}", "in a list"
+            yield from leaves(inner, f"{path}.{place}")
+    elif isinstance(value, str) and re.fullmatch(r"[\d.]+s", value):
+        yield path, f"{float(value[:-1])} seconds"
+    elif value not in (0, False, "", "0") and not str(value).endswith("_UNSPECIFIED"):
+        yield path, repr(value)
 
 
 def by_the_documentation(job: dict[str, Any]) -> Iterator[str]:
@@ -264,8 +247,9 @@ def _spaces(draw: Any) -> dict[str, Any]:
     parents: list[str] = []
     for name in draw(st.lists(_WORDS, min_size=1, max_size=6, unique=True)):
         parameter = draw(_PARAMETER if draw(st.booleans()) else _PARENT)
-        when = {}
-        for parent in draw(st.lists(st.sampled_from(parents), max_size=3)) if parents else []:
+        when: dict[str, Any] = {}
+        chosen: list[str] = draw(st.lists(st.sampled_from(parents), max_size=3)) if parents else []
+        for parent in chosen:
             values = st.sampled_from(values_of(made[parent]))
             when[parent] = draw(st.lists(values, min_size=1, max_size=3, unique_by=repr))
         made[name] = {**parameter, **({"when": when} if when else {})}
@@ -335,7 +319,9 @@ _WILD: dict[str, Any] = {
     ),
     "parameters": st.dictionaries(_ODD_NAMES, _PARAMETER, min_size=1)
     | st.just({"x": {"type": "discrete", "values": [0.1, 0.1 + 1e-11]}})
-    | _range("int", st.sampled_from([-(2**62), 0, 2**53, 2**53 + 1])).map(lambda p: {"x": p}),
+    | st.dictionaries(
+        st.just("x"), _range("int", st.sampled_from([-(2**62), 0, 2**53, 2**53 + 1])), min_size=1
+    ),
     "limits": st.sampled_from(
         [{"max_trials": 2**31}, {"timeout": "1h"}]
         + [{"max_trials": 1, name: 2**31} for name in ("parallel_trials", "patience")]
@@ -455,7 +441,7 @@ def test_native_may_be_a_part_and_may_remove() -> None:
 
 def test_native_findings_stand_at_their_field(tmp_path: Path) -> None:
     (tmp_path / "train.py").touch()
-    native = {JOB: {"studySpec": {"metric": []}}}
+    native: dict[str, Any] = {JOB: {"studySpec": {"metric": []}}}
     plan = support.plan_of(support.study_of(native=native), tmp_path)
     path = f"providers.vertex.native.{JOB}.studySpec.metric"
     assert plan.at(path) == ["refused"]

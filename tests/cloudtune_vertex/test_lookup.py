@@ -106,8 +106,8 @@ def test_the_emulator_has_stand_ins_and_reads_no_shell(
 ) -> None:
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "of-shell")
     monkeypatch.setenv("GOOGLE_CLOUD_REGION", "us-east1")
-    nothing = {"project": None, "location": None, "bucket": None, "image": None}
-    found = own(base, emulated=True, machine_type=None, **nothing)
+    nothing: dict[str, Any] = dict.fromkeys(EMULATED)
+    found = own(base, {}, emulated=True, **nothing)
     assert {name: found[name] for name in EMULATED} == EMULATED
     assert found["prebuilt"]
     assert own(base, emulated=True)["project"] == "my-project"
@@ -172,13 +172,14 @@ def test_the_price_is_the_users_or_one_that_is_listed(base: Path) -> None:
     assert found["price_per_second"] * 3600 == pytest.approx(0.21849885)
     assert found["currency"] == "USD"
     assert "read 2026-09-06" in found["price_source"]
-    for more in (
+    unknown: list[dict[str, Any]] = [
         {"machine_type": "n1-standard-8"},
         {"location": "europe-west4"},
         {"spot": True},
         {"flex_start": True},
         {"accelerator_type": "NVIDIA_TESLA_T4"},
-    ):
+    ]
+    for more in unknown:
         assert own(base, **more)["price_per_second"] is None
     said = own(base, spot=True, prices={"hour": "7.2 EUR"})
     assert said["price_per_second"] == pytest.approx(0.002)
