@@ -30,7 +30,7 @@ class VertexProvider:
     emulator = "cloudtune_vertex.emulator"
     packages: Mapping[str, Sequence[str]] = {
         "vertex": ("google.cloud.aiplatform_v1", "google.cloud.storage"),
-        "emulators": ("gcp_storage_emulator", "werkzeug"),
+        "emulators": ("gcp_storage_emulator.server", "werkzeug"),
     }
     kept = (
         "parent",
