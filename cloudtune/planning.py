@@ -345,7 +345,7 @@ def _plan_mode(
         notes=(
             *study.notes,
             *registry.unread(study),
-            *worth_knowing(fitted.study, facts),
+            *(worth_knowing(fitted.study, facts) if mode == "driven" else ()),
             *fitted.notes,
             *(item for item in own if isinstance(item, Note)),
         ),

@@ -124,6 +124,8 @@ def _without_launcher(study: Study, mode: Mode, facts: Facts) -> Iterator[Findin
         yield Finding("refused", "trial.args", reason)
     text = "the code must report its objective by cloudml-hypertune, under the metric's name"
     yield Note("objective", text)
+    text = "the code is given values as Vertex AI writes them: a whole number may come as 4.0"
+    yield Note("parameters", text)
 
 
 def _names(fitted: Fitted) -> Iterator[Finding]:

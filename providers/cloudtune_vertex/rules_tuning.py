@@ -92,11 +92,12 @@ def _other_limits(study: Study) -> Iterator[Finding | Note]:
         reason = "Vertex AI heeds this for one objective alone"
         yield Finding("dropped", "limits.patience", reason)
     if limits.timeout:
-        text = (
-            "Vertex AI looks at this before each new trial, and then stops those that run; that "
-            "tuning jobs keep it was not verified live"
+        reason = (
+            "Vertex AI looks at this before a new trial alone, and stops then what still runs: the "
+            "job may take longer by what a trial takes; that tuning jobs keep it at all was not "
+            "verified live"
         )
-        yield Note("limits.timeout", text)
+        yield Finding("approximated", "limits.timeout", reason)
     if limits.patience and len(study.objectives) == 1:
         text = "that tuning jobs keep it, as studies of Vizier do, was not verified live"
         yield Note("limits.patience", text)

@@ -247,7 +247,7 @@ STUDIES: list[tuple[dict[str, Any], str, str, tuple[Mode, ...]]] = [
     (limits(parallel_trials=2**31), "limits.parallel_trials", "refused", MANAGED),
     (limits(patience=2**31), "limits.patience", "refused", MANAGED),
     (limits(max_failed_trials=None), "limits.max_failed_trials", "note", MANAGED),
-    (limits(timeout="1h"), "limits.timeout", "note", MANAGED),
+    (limits(timeout="1h"), "limits.timeout", "approximated", MANAGED),
     (limits(patience=3), "limits.patience", "note", MANAGED),
     (limits(trial_timeout=None), "limits.trial_timeout", "note", BOTH),
     ({"trial": {"script": "no.py"}}, "trial.script", "refused", BOTH),
@@ -292,6 +292,7 @@ def test_studies(
 ELSEWHERE = {"source": {"vertex": "gs://code/trainer.tar.gz"}, "module": "trainer.task"}
 WITHOUT_LAUNCHER: list[tuple[dict[str, Any], str, str]] = [
     ({}, "objective", "note"),
+    ({}, "parameters", "note"),
     ({"arguments": "json"}, "trial.arguments", "dropped"),
     ({"requirements": "r.txt"}, "trial.requirements", "dropped"),
     ({"metrics": {"accuracy": "a=(.*)"}}, "trial.metrics.accuracy", "dropped"),
@@ -342,7 +343,7 @@ def test_the_emulator_has_nothing_but_what_is_brought(base: Path) -> None:
 def test_inactive_parameters_reach_an_image_that_is_the_trial(base: Path) -> None:
     parameters = {"a": BOOL, "b": BOOL, "c": {**BOOL, "when": {"a": True, "b": True}}}
     alone = support.study_of({"parameters": parameters, "trial": {}})
-    assert support.plan_of(alone, base).at("parameters") == ["approximated"]
+    assert support.plan_of(alone, base).at("parameters") == ["note", "approximated"]
     assert (
         support.plan_of(support.study_of({"parameters": parameters}), base).at("parameters") == []
     )
