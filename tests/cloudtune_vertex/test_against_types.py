@@ -20,7 +20,9 @@ from hypothesis import strategies as st
 
 from cloudtune.capabilities import Mode
 from cloudtune.errors import StudyError
+from cloudtune.native import merge
 from cloudtune.study import Study
+from cloudtune_vertex import VertexProvider
 from cloudtune_vertex.native_check import problems
 from cloudtune_vertex.rules_settings import ACCELERATORS
 
@@ -437,6 +439,28 @@ def test_native_may_be_a_part_and_may_remove() -> None:
     }
     assert problems("managed", {JOB: job, "parent": None}) == []
     assert problems("driven", {"customJob": {"jobSpec": {"persistentResourceId": "x"}}}) == []
+
+
+def test_a_request_with_native_over_it_is_whole(tmp_path: Path) -> None:
+    (tmp_path / "train.py").touch()
+    job = {
+        "studySpec": {
+            "medianAutomatedStoppingSpec": None,
+            "decayCurveStoppingSpec": {"useElapsedDuration": True},
+        },
+        "trialJobSpec": {
+            "persistentResourceId": "mine",
+            "workerPoolSpecs": [{"machineSpec": {"reservationAffinity": {}}}, {}],
+        },
+    }
+    study = support.study_of({"early_stopping": "median"}, native={JOB: job})
+    plan = support.plan_of(study, tmp_path)
+    assert not plan.refused
+    request, findings = merge(plan.request, {JOB: job}, provider="vertex", kept=VertexProvider.kept)
+    assert [finding.kind for finding in findings] == ["approximated"]  # the rule that is replaced
+    assert lost("managed", request) == []
+    assert "medianAutomatedStoppingSpec" not in request[JOB]["studySpec"]
+    assert len(request[JOB]["trialJobSpec"]["workerPoolSpecs"]) == 2
 
 
 def test_native_findings_stand_at_their_field(tmp_path: Path) -> None:

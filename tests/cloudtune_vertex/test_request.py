@@ -23,7 +23,9 @@ from typing import Any
 import pytest
 
 from cloudtune.capabilities import Mode
+from cloudtune.native import merge
 from cloudtune.study import Study
+from cloudtune_vertex import VertexProvider
 from cloudtune_vertex.layout import BOOTSTRAP
 from cloudtune_vertex.request import duration
 
@@ -273,9 +275,6 @@ def test_each_kind_of_parent_has_its_own_condition(base: Path) -> None:
 
 
 def test_native_is_put_over_the_request_and_may_not_hide_the_job(base: Path) -> None:
-    from cloudtune.native import merge
-    from cloudtune_vertex import VertexProvider
-
     native = {
         "hyperparameterTuningJob": {
             "displayName": "mine",
