@@ -443,7 +443,7 @@ def test_native_may_be_a_part_and_may_remove() -> None:
 
 def test_a_request_with_native_over_it_is_whole(tmp_path: Path) -> None:
     (tmp_path / "train.py").touch()
-    job = {
+    job: dict[str, Any] = {
         "studySpec": {
             "medianAutomatedStoppingSpec": None,
             "decayCurveStoppingSpec": {"useElapsedDuration": True},
