@@ -89,7 +89,7 @@ def of_our_choice(study: Study) -> list[Note]:
 
 
 def worth_knowing(study: Study, facts: Facts) -> Sequence[Note]:
-    """Return what a reader of the plan should know of the study itself."""
+    """Return what a reader of the plan should know where cloudtune chooses the trials."""
     found: list[Note] = []
     limit = study.limits.max_trials
     if study.strategy.name == "grid" and limit and (size := Space.of(study).size) and limit < size:

@@ -53,6 +53,12 @@ class Plan:
         return self.fitted.original
 
     @property
+    def seed(self) -> int | None:
+        """The seed by which trials are chosen; None where the provider takes none."""
+        able = registry.get(self.provider).capabilities.of(self.mode)
+        return self.facts.seed if able and able.seeds else None
+
+    @property
     def estimate(self) -> Estimate | None:
         """What the job may cost; None where its price is not known, or where it is emulated."""
         if self.facts.emulated:
@@ -340,7 +346,7 @@ def _plan_mode(
         notes=(
             *study.notes,
             *registry.unread(study),
-            *worth_knowing(fitted.study, facts),
+            *(worth_knowing(fitted.study, facts) if mode == "driven" else ()),
             *(of_our_choice(fitted.study) if mode == "driven" else ()),
             *fitted.notes,
             *(item for item in own if isinstance(item, Note)),

@@ -78,9 +78,16 @@ def missing_extra(provider: Provider, *, emulated: bool = False) -> str | None:
     """Return an extra that a run needs and that is not installed; None if there is none."""
     for extra, modules in provider.packages.items():
         wanted = emulated or extra != "emulators"
-        if wanted and not all(find_spec(module) for module in modules):
+        if wanted and not all(map(_is_installed, modules)):
             return extra
     return None
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # the package around it is not there
+        return False
 
 
 def _entries() -> dict[str, EntryPoint]:

@@ -73,7 +73,7 @@ def plan_lines(plan: Plan, *, brief: bool) -> list[str]:
     lines = [f"{plan.provider}: {word}, mode {plan.mode}{emulated}"]
     if not brief:
         lines += [
-            f"  strategy   {strategy_words(study, plan.facts.seed)}",
+            f"  strategy   {strategy_words(study, plan.seed)}",
             f"  limits     {limit_words(study)}",
             f"  survives this machine being switched off: {'yes' if plan.unattended else 'no'}",
             f"  cost       {cost_words(plan)}",
@@ -104,11 +104,12 @@ def cost_words(plan: Plan) -> str:
     return f"unknown: give the price of an hour under providers.{plan.provider}.prices"
 
 
-def strategy_words(study: Study, seed: int) -> str:
-    """Return the strategy in words, with the seed that is used."""
+def strategy_words(study: Study, seed: int | None) -> str:
+    """Return the strategy in words, with the seed that is used, if there is one."""
     strategy = study.strategy
     method = f" ({strategy.method})" if strategy.method else ""
-    return printable(f"{strategy.name}{method}, seed {seed}")
+    chance = "" if seed is None else f", seed {seed}"
+    return printable(f"{strategy.name}{method}{chance}")
 
 
 def limit_words(study: Study) -> str:

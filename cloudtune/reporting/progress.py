@@ -49,7 +49,7 @@ class JobView:
     @property
     def title(self) -> str:
         """The study, where it runs and how."""
-        how = strategy_words(self.plan.fitted.study, self.plan.facts.seed)
+        how = strategy_words(self.plan.fitted.study, self.plan.seed)
         return f"{self.study.name or 'study'} on {self.plan.provider}: {how}"
 
     @property

@@ -1,0 +1,121 @@
+"""Checks ``native``: against what tuning jobs support and, where installed, Google's types.
+
+A wrong name is so found before the call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, cast
+
+from cloudtune.capabilities import Mode
+from cloudtune.wording import did_you_mean
+
+FIELDS = {"managed": "hyperparameterTuningJob", "driven": "customJob"}
+"""What a request holds beside its parent, which ``native`` may not name."""
+_SDK = "google.cloud.aiplatform_v1"
+_OF_PROTOBUF = "google.protobuf."
+"""Types with a spelling of their own in JSON: durations, times, numbers that may be absent."""
+
+
+UNSUPPORTED = {
+    "defaultValue": "a tuning job does not support a value to start from",
+    "observationNoise": "a tuning job does not support this, only Vizier's studies do",
+    "tpuTopology": "a tuning job does not support TPUs",
+}
+"""Fields that Google's types accept and tuning jobs do not support: in TYPES and TUNING."""
+
+
+def unsupported(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield what a part of a tuning job says that its types accept and the service does not."""
+    entries: list[tuple[Any, Any]] = []
+    if isinstance(value, Mapping):
+        entries = list(cast("Mapping[str, Any]", value).items())
+    elif isinstance(value, list):
+        entries = list(enumerate(cast("list[object]", value)))
+    for key, inner in entries:
+        place = f"{path}.{key}" if path else str(key)
+        if inner is None:
+            continue
+        if key in UNSUPPORTED:
+            yield place, UNSUPPORTED[key]
+        elif key == "acceleratorType" and str(inner).startswith("TPU_"):
+            yield place, UNSUPPORTED["tpuTopology"]
+        else:
+            yield from unsupported(inner, place)
+
+
+def known() -> bool:
+    """Tell whether Google's types are installed."""
+    try:
+        return find_spec(_SDK) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def problems(mode: Mode, native: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what a part of a request says that the service does not know: where, and why.
+
+    What a request needs may be missing, since this is put over one; null removes a field.
+    """
+    types: Any = import_module(f"{_SDK}.types")
+    job = types.HyperparameterTuningJob if mode == "managed" else types.CustomJob
+    found: list[tuple[str, str]] = []
+    for key, value in native.items():
+        if key == FIELDS[mode]:
+            found += _wrong(job.pb(job()).DESCRIPTOR, value, key)
+        elif key != "parent":
+            found.append((key, f"the request of this mode has {FIELDS[mode]} here"))
+    return found
+
+
+def _wrong(message: Any, value: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with what stands for a message."""
+    if value is None:
+        return
+    if not isinstance(value, Mapping):
+        yield path, "this must be a map"
+        return
+    fields = {field.json_name: field for field in message.fields}
+    for key, inner in cast("Mapping[str, Any]", value).items():
+        place = f"{path}.{key}"
+        if key in fields:
+            yield from _wrong_field(message, fields[key], inner, place)
+        else:
+            other = next((name for name, field in fields.items() if field.name == key), None)
+            near = f"write it as {other}" if other else did_you_mean(key, fields)
+            yield place, f"Vertex AI has no such field here{f'; {near}' if near else ''}"
+
+
+def _wrong_field(message: Any, field: Any, value: Any, path: str) -> Iterator[tuple[str, str]]:
+    inner = field.message_type
+    if value is None:
+        return
+    if inner is None or inner.full_name.startswith(_OF_PROTOBUF) or inner.GetOptions().map_entry:
+        yield from _wrong_value(message, field, value, path)
+    elif not field.is_repeated:
+        yield from _wrong(inner, value, path)
+    elif not isinstance(value, list):
+        yield path, "this must be a list"
+    else:
+        for number, each in enumerate(cast("list[object]", value)):
+            yield from _wrong(inner, each, f"{path}.{number}")
+
+
+def _wrong_value(message: Any, field: Any, value: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Yield whether Google's own reader of JSON refuses the value of a field."""
+    json_format: Any = import_module("google.protobuf.json_format")
+    message_factory: Any = import_module("google.protobuf.message_factory")
+    if isinstance(value, Mapping):
+        entries = cast("Mapping[str, Any]", value).items()
+        value = {key: each for key, each in entries if each is not None}
+    try:
+        json_format.ParseDict({field.json_name: value}, message_factory.GetMessageClass(message)())
+    except json_format.ParseError:
+        near = ""
+        if field.enum_type is not None:
+            names = [each.name for each in field.enum_type.values]
+            near = did_you_mean(str(value), names) or f"it knows {', '.join(names[:12])}"
+        yield path, f"Vertex AI does not take {value!r} here{f'; {near}' if near else ''}"

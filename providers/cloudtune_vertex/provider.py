@@ -1,0 +1,106 @@
+"""The Vertex AI provider: joins the files beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from cloudtune.capabilities import Capabilities, Finding, Mode, Note
+from cloudtune.errors import ProviderError
+from cloudtune.fit import Fitted
+from cloudtune.poller import Poller
+from cloudtune.provider import Emit, Facts, JobClient, Json, Place, TrialRunner
+from cloudtune.study import Study
+from cloudtune_vertex.capabilities import CAPABILITIES
+from cloudtune_vertex.lookup import lookup
+from cloudtune_vertex.request import request
+from cloudtune_vertex.rules import rules
+from cloudtune_vertex.settings import VertexSettings
+
+if TYPE_CHECKING:
+    from cloudtune.planning import Plan
+    from cloudtune_vertex.client import Google
+
+
+class VertexProvider:
+    """Google Vertex AI: its own tuner, or its custom jobs with trials that cloudtune chooses."""
+
+    capabilities: Capabilities = CAPABILITIES
+    settings = VertexSettings
+    emulator = "cloudtune_vertex.emulator"
+    packages: Mapping[str, Sequence[str]] = {
+        "vertex": ("google.cloud.aiplatform_v1", "google.cloud.storage"),
+        "emulators": ("gcp_storage_emulator.server", "werkzeug"),
+    }
+    kept = (
+        "parent",
+        "hyperparameterTuningJob.displayName",
+        "hyperparameterTuningJob.labels.cloudtune-run",
+        "hyperparameterTuningJob.trialJobSpec.baseOutputDirectory",
+        "customJob.displayName",
+        "customJob.labels.cloudtune-run",
+        "customJob.labels.cloudtune-job",
+        "customJob.jobSpec.baseOutputDirectory",
+        "customJob.jobSpec.workerPoolSpecs.*.containerSpec.env.CLOUDTUNE_JOB",
+        "customJob.jobSpec.workerPoolSpecs.*.pythonPackageSpec.env.CLOUDTUNE_JOB",
+    )
+
+    def lookup(self, study: Study, settings: VertexSettings, facts: Facts) -> Mapping[str, Any]:
+        """Return what must be known of the project, as JSON data; nothing is asked of Google."""
+        return lookup(study, settings, facts)
+
+    def rules(
+        self, fitted: Fitted, mode: Mode, settings: VertexSettings, facts: Facts
+    ) -> Sequence[Finding | Note]:
+        """Return what only Vertex AI refuses or does otherwise."""
+        return rules(fitted, mode, settings, facts)
+
+    def request(self, fitted: Fitted, mode: Mode, settings: VertexSettings, facts: Facts) -> Json:
+        """Return the request of a tuning job, or of one custom job for each trial."""
+        return request(fitted, mode, settings, facts)
+
+    def client(self, plan: Plan, place: Place) -> JobClient:
+        """Return what reaches Vertex AI's tuning jobs.
+
+        Raises:
+            MissingExtraError: If google-cloud-aiplatform is not installed.
+            ProviderError: If there are no credentials.
+        """
+        from cloudtune_vertex.tuning import TuningClient
+
+        return TuningClient(_reached(plan, place), plan, place)
+
+    def runner(
+        self, plan: Plan, place: Place, emit: Emit, say: Callable[[str], None]
+    ) -> TrialRunner:
+        """Return what runs single trials as custom jobs; code and data are brought there now.
+
+        Raises:
+            MissingExtraError: If google-cloud-aiplatform is not installed.
+            UsageError: If a variable that trials are to be given is not set.
+            ProviderError: If the bucket is not there, or Google cannot be reached.
+        """
+        from cloudtune_vertex.training import VertexJobs
+        from cloudtune_vertex.upload import upload
+
+        google = _reached(plan, place)
+        jobs = VertexJobs(google, plan, place)
+        upload(google, plan, place)
+        return Poller("vertex", jobs, emit, say)
+
+
+def _reached(plan: Plan, place: Place) -> Google:
+    from cloudtune_vertex.client import Google
+
+    if plan.facts.emulated != (place.emulator is not None):
+        raise ProviderError(
+            "vertex", "an emulated plan runs on its emulator alone, and no other plan does"
+        )
+    assert isinstance(plan.settings, VertexSettings)
+    own = plan.facts.own
+    return Google(
+        own["project"],
+        own["location"],
+        impersonate=plan.settings.impersonate,
+        emulator=place.emulator,
+    )

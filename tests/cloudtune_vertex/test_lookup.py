@@ -1,0 +1,199 @@
+"""What is known of the project and this machine before a plan, with nobody asked."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune_vertex.lookup import EMULATED, location_here, project_here
+
+
+def _beside(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+support: Any = _beside("support")
+
+
+@pytest.fixture(autouse=True)
+def gcloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in (
+        "GOOGLE_CLOUD_PROJECT",
+        "CLOUD_ML_PROJECT_ID",
+        "GOOGLE_CLOUD_REGION",
+        "CLOUD_ML_REGION",
+        "CLOUDSDK_ACTIVE_CONFIG_NAME",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    folder = tmp_path / "gcloud"
+    (folder / "configurations").mkdir(parents=True)
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(folder))
+    return folder
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    folder = tmp_path / "study"
+    (folder / "data").mkdir(parents=True)
+    (folder / "data" / "rows.csv").write_text("1", "utf-8")
+    (folder / "empty").mkdir()
+    (folder / "train.py").write_text("x" * 100, "utf-8")
+    return folder
+
+
+def own(base: Path, over: Mapping[str, Any] = {}, **settings: Any) -> Mapping[str, Any]:
+    emulated = settings.pop("emulated", False)
+    plan = support.plan_of(support.study_of(over, **settings), base, emulated=emulated)
+    found: Mapping[str, Any] = plan.facts.own
+    return found
+
+
+def test_project_and_location_are_looked_for_in_order(
+    gcloud: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (project_here(), location_here()) == (None, None)
+    configurations = gcloud / "configurations"
+    (configurations / "config_default").write_text("[core]\nproject = of-default\n", "utf-8")
+    (configurations / "config_team").write_text(
+        "[core]\nproject = of-team\n[ai]\nregion=europe-west4\n", "utf-8"
+    )
+    (gcloud / "active_config").write_text("default\n", "utf-8")
+    assert (project_here(), location_here()) == ("of-default", None)
+    monkeypatch.setenv("CLOUDSDK_ACTIVE_CONFIG_NAME", "team")
+    assert (project_here(), location_here()) == ("of-team", "europe-west4")
+    monkeypatch.setenv("CLOUD_ML_PROJECT_ID", "of-notebook")
+    monkeypatch.setenv("CLOUD_ML_REGION", "us-west1")
+    assert (project_here(), location_here()) == ("of-notebook", "us-west1")
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "of-shell")
+    monkeypatch.setenv("GOOGLE_CLOUD_REGION", "us-east1")
+    assert (project_here(), location_here()) == ("of-shell", "us-east1")
+
+
+@pytest.mark.parametrize("content", [b"no section", b"\xff\xfe\x00", b"[a\n", b"[core]\nproject"])
+def test_a_configuration_that_cannot_be_read_says_nothing(gcloud: Path, content: bytes) -> None:
+    (gcloud / "active_config").write_text("default", "utf-8")
+    (gcloud / "configurations" / "config_default").write_bytes(content)
+    assert project_here() is None
+
+
+def test_settings_win(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "of-shell")
+    assert own(base)["project"] == "my-project"
+    assert own(base, project=None)["project"] == "of-shell"
+
+
+def test_what_is_missing_is_named_and_has_a_stand_in_that_shows(base: Path) -> None:
+    found = own(base, project=None, location=None, bucket=None, image=None, machine_type=None)
+    names = ["project", "location", "bucket", "image", "machine_type"]
+    assert found["missing"] == names
+    for name in names:
+        assert found[name] == f"{{{{{name}}}}}"
+
+
+def test_the_emulator_has_stand_ins_and_reads_no_shell(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "of-shell")
+    monkeypatch.setenv("GOOGLE_CLOUD_REGION", "us-east1")
+    nothing: dict[str, Any] = dict.fromkeys(EMULATED)
+    found = own(base, {}, emulated=True, **nothing)
+    assert {name: found[name] for name in EMULATED} == EMULATED
+    assert found["prebuilt"]
+    assert own(base, emulated=True)["project"] == "my-project"
+
+
+@pytest.mark.parametrize(
+    ("image", "prebuilt"),
+    [
+        ("us-docker.pkg.dev/vertex-ai/training/pytorch-gpu.2-4.py310:latest", True),
+        ("europe-docker.pkg.dev/vertex-ai/training/tf-cpu.2-17.py310:latest", True),
+        ("gcr.io/cloud-aiplatform/training/tf-cpu.2-2:latest", True),
+        ("us-docker.pkg.dev/my-project/vertex-ai/train:1", False),
+        ("us-docker.pkg.dev/vertex-ai-mine/training/x", False),
+        ("example.com/us-docker.pkg.dev/vertex-ai/training/x", False),
+        ("gcr.io/my-project/train", False),
+    ],
+)
+def test_googles_own_images_are_known_by_their_address(
+    image: str, prebuilt: bool, base: Path
+) -> None:
+    assert own(base, image=image)["prebuilt"] is prebuilt
+
+
+def test_inputs_have_an_address_a_path_and_what_is_brought(base: Path) -> None:
+    inputs = {
+        "far": "gs://data/train/",
+        "folder": {"local": "data"},
+        "file": {"local": "data/rows.csv"},
+        "both": {"local": "data", "vertex": "gs://data/test"},
+        "nothing": {"local": "empty"},
+        "elsewhere": {"sagemaker": "s3://data/x"},
+    }
+    found = own(base, {"trial": {"script": "train.py", "inputs": inputs}})
+    home = "my-bucket/cloudtune/plain-3f6k2m9qxt/inputs"
+    assert found["inputs"] == {
+        "far": "gs://data/train/",
+        "folder": f"gs://{home}/folder",
+        "file": f"gs://{home}/file",
+        "both": "gs://data/test",
+        "nothing": f"gs://{home}/nothing",
+        "elsewhere": None,
+    }
+    assert found["paths"] == {
+        "far": "/gcs/data/train/",
+        "folder": f"/gcs/{home}/folder",
+        "file": f"/gcs/{home}/file/rows.csv",
+        "both": "/gcs/data/test",
+        "nothing": f"/gcs/{home}/nothing",
+    }
+    assert found["uploads"] == {
+        "folder": str(base / "data"),
+        "file": str(base / "data" / "rows.csv"),
+        "nothing": str(base / "empty"),
+    }
+    assert found["absent_inputs"] == ["nothing"]
+    emulated = own(base, {"trial": {"script": "train.py", "inputs": inputs}}, emulated=True)
+    assert emulated["uploads"]["both"] == str(base / "data")
+
+
+def test_the_price_is_the_users_or_one_that_is_listed(base: Path) -> None:
+    found = own(base)
+    assert found["price_per_second"] * 3600 == pytest.approx(0.21849885)
+    assert found["currency"] == "USD"
+    assert "read 2026-09-06" in found["price_source"]
+    unknown: list[dict[str, Any]] = [
+        {"machine_type": "n1-standard-8"},
+        {"location": "europe-west4"},
+        {"spot": True},
+        {"flex_start": True},
+        {"accelerator_type": "NVIDIA_TESLA_T4"},
+    ]
+    for more in unknown:
+        assert own(base, **more)["price_per_second"] is None
+    said = own(base, spot=True, prices={"hour": "7.2 EUR"})
+    assert said["price_per_second"] == pytest.approx(0.002)
+    assert said["currency"] == "EUR"
+
+
+def test_people_look_at_the_project(base: Path) -> None:
+    links = own(base)["links"]
+    assert links["managed"].endswith("/hyperparameter-tuning-jobs?project=my-project")
+    assert links["driven"].endswith("/custom-jobs?project=my-project")
+
+
+def test_code_that_lies_elsewhere(base: Path) -> None:
+    code = "gs://code/trainer-0.1.tar.gz"
+    assert own(base, {"trial": {"source": code, "module": "trainer.task"}})["code"] == code
+    assert own(base)["code"] is None
+    assert own(base)["files"] == {"count": 2, "bytes": 101}

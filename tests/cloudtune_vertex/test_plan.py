@@ -1,0 +1,110 @@
+"""Plans for Vertex AI as a user gets them, from a file to the words."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cloudtune import planning, registry
+from cloudtune.loading import load
+from cloudtune.planning import Plan
+from cloudtune.reporting.describe import plan_lines
+from cloudtune_vertex import VertexProvider
+
+STUDY = """\
+name: digits
+objective: {metric: accuracy, goal: maximize}
+parameters:
+  kernel: {type: categorical, values: [linear, rbf]}
+  layers: {type: int, min: 1, max: 3}
+limits: {max_trials: 4, max_failed_trials: 1}
+trial: {script: train.py}
+providers:
+  vertex:
+    project: my-project
+    location: us-central1
+    bucket: my-bucket
+    machine_type: n1-standard-4
+    image: us-docker.pkg.dev/vertex-ai/training/sklearn-cpu.1-0:latest
+"""
+
+
+def plan_of(folder: Path, more: str = "") -> Plan:
+    (folder / "train.py").touch()
+    (folder / "study.yaml").write_text(STUDY + more, "utf-8")
+    return planning.plan(load(folder / "study.yaml"), "vertex", run_id="3f6k2m9qxt", seed=5)
+
+
+def said(plan: Plan) -> str:
+    return "\n".join(plan_lines(plan, brief=False))
+
+
+def test_a_managed_plan_shows_no_seed_since_none_is_sent(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path)
+    assert plan.mode == "managed"
+    assert plan.seed is None
+    assert "seed" not in said(plan)
+    assert plan.unattended
+
+
+def test_a_driven_plan_shows_the_seed_that_is_used(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, "strategy: genetic\n")
+    assert plan.mode == "driven"
+    assert plan.seed == 5
+    assert "genetic, seed 5" in said(plan)
+    assert "Vertex AI has no genetic search" in said(plan)
+
+
+def test_one_part_of_a_grid_is_told_of_by_who_chooses_it(tmp_path: Path) -> None:
+    managed = plan_of(tmp_path, "strategy: grid\n")
+    assert "Vertex AI itself chooses which 4 of the grid's 6" in said(managed)
+    assert "the first 4" not in said(managed)
+    driven = plan_of(tmp_path, "    mode: driven\nstrategy: grid\n")
+    assert "the first 4 of the grid's 6 trials will run" in said(driven)
+
+
+def test_a_plan_is_read_back_and_made_again(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path)
+    again = planning.from_json(json.loads(json.dumps(plan.to_json())))
+    assert again.request == plan.request
+    assert again.findings == plan.findings
+
+
+def test_what_may_be_spent_is_estimated(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path)
+    assert plan.estimate is not None
+    assert plan.estimate.hour == pytest.approx(0.21849885)
+    assert plan.estimate.most is None
+
+
+def test_an_extra_whose_packages_lie_in_one_that_is_not_there_is_missing() -> None:
+    without = VertexProvider()
+    without.packages = {"vertex": ("no_such_package.of_google.aiplatform_v1",)}
+    assert registry.missing_extra(without) == "vertex"
+
+
+@pytest.mark.parametrize("mode", ["managed", "driven"])
+def test_a_plan_needs_nothing_of_googles(mode: str, tmp_path: Path) -> None:
+    plan_of(tmp_path)
+    code = (
+        "import sys\n"
+        "for name in ('google.cloud.aiplatform_v1', 'google.cloud.storage', 'google.auth'):\n"
+        "    sys.modules[name] = None\n"
+        "from cloudtune.cli import main\n"
+        "main(sys.argv[1:])\n"
+    )
+    words = ["plan", str(tmp_path / "study.yaml"), "--on", "vertex", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words, "--set", f"providers.vertex.mode={mode}"],
+        env={**os.environ, "CLOUDTUNE_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert f'"mode": "{mode}"' in done.stdout

@@ -1,0 +1,315 @@
+"""The requests that studies become, held against files, and what files cannot show.
+
+A file in ``golden`` holds a study and what becomes of it in both modes. To add one, write its study
+alone; to renew all of them, run
+
+    CLOUDTUNE_RENEW_GOLDEN=1 pytest tests/cloudtune_vertex/test_request.py
+
+and read the difference.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import socket
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune.capabilities import Mode
+from cloudtune.native import merge
+from cloudtune.study import Study
+from cloudtune_vertex import VertexProvider
+from cloudtune_vertex.layout import BOOTSTRAP
+from cloudtune_vertex.request import duration
+
+
+def _beside(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+support: Any = _beside("support")
+GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.json"))
+MODES: tuple[Mode, ...] = ("managed", "driven")
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """A folder with what the studies name."""
+    (tmp_path / "train.py").write_text("print('acc=1')\n", "utf-8")
+    (tmp_path / "requirements.txt").write_text("", "utf-8")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "rows.csv").write_text("1,2\n", "utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize("file", GOLDEN, ids=lambda file: file.stem)
+def test_the_request_is_the_one_in_the_file(
+    file: Path, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    golden = json.loads(file.read_text("utf-8"))
+    for name, value in golden.get("environment", {}).items():
+        monkeypatch.setenv(name, value)
+    made = {mode: _made(golden, base, mode) for mode in MODES}
+    if os.environ.get("CLOUDTUNE_RENEW_GOLDEN"):
+        file.write_text(
+            json.dumps({**golden, **made}, indent=1, ensure_ascii=False) + "\n", "utf-8"
+        )
+        pytest.skip("renewed")
+    for mode in MODES:
+        assert made[mode] == golden[mode]
+    for secret in golden.get("environment", {}).values():
+        assert secret not in file.read_text("utf-8").replace(json.dumps(secret), "", 1)
+
+
+def _made(golden: dict[str, Any], base: Path, mode: Mode) -> dict[str, Any]:
+    study = Study.model_validate(golden["study"])
+    plan = support.plan_of(study, base, mode, emulated=golden.get("emulated", False))
+    return {
+        "found": [str(item).replace(str(base), "BASE") for item in plan.found],
+        "request": json.loads(json.dumps(plan.request)),
+    }
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_nothing_is_asked_of_anybody_and_twice_gives_the_same(
+    mode: Mode, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_args: object, **_more: object) -> None:
+        raise AssertionError("planning opened a connection")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    first = support.plan_of(support.study_of(), base, mode)
+    second = support.plan_of(support.study_of(), base, mode)
+    assert first.request == second.request
+    assert first.facts.own == json.loads(json.dumps(first.facts.own))
+
+
+def test_what_comes_from_the_environment_stands_nowhere_in_the_plan(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKEN", "s3cr3t-value")
+    trial = {"script": "train.py", "env": {"HF_TOKEN": {"from_env": "TOKEN"}}}
+    for mode in MODES:
+        plan = support.plan_of(support.study_of({"trial": trial}), base, mode)
+        everything = json.dumps([plan.request, dict(plan.facts.own), [str(f) for f in plan.found]])
+        assert "s3cr3t-value" not in everything
+        assert "${TOKEN}" in everything
+
+
+def test_what_the_service_would_expand_in_a_variable_is_escaped(base: Path) -> None:
+    trial = {"script": "train.py", "env": {"A": "$(HOME) $HOME $((1))"}}
+    job = support.plan_of(support.study_of({"trial": trial}), base).job
+    (pool,) = job["trialJobSpec"]["workerPoolSpecs"]
+    assert pool["pythonPackageSpec"]["env"] == [{"name": "A", "value": "$$(HOME) $HOME $$((1))"}]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(60.0, "60s"), (600.0, "600s"), (0.5, "0.5s"), (86400.25, "86400.25s"), (1e-6, "0.000001s")],
+)
+def test_durations(seconds: float, said: str) -> None:
+    assert duration(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("limits", "most", "failures"),
+    [
+        ({"max_trials": 20, "max_failed_trials": 0}, 20, 1),
+        ({"max_trials": 20, "max_failed_trials": 19}, 20, 20),
+        ({"max_trials": 20, "max_failed_trials": 50}, 20, 20),
+        ({"max_trials": 20}, 20, 20),
+        ({"timeout": "1h"}, None, None),
+        ({"timeout": "1h", "max_failed_trials": 2}, None, 3),
+    ],
+)
+def test_a_failure_more_than_is_tolerated_ends_the_job(
+    limits: dict[str, Any], most: int | None, failures: int | None, base: Path
+) -> None:
+    job = support.plan_of(support.study_of({"limits": limits}), base).job
+    assert job.get("maxTrialCount") == most
+    assert job.get("maxFailedTrialCount") == failures
+
+
+def test_a_grid_ends_with_its_combinations(base: Path) -> None:
+    study = {
+        "strategy": {"name": "grid"},
+        "parameters": {
+            "a": {"type": "bool"},
+            "b": {"type": "int", "min": 1, "max": 3},
+            "c": {"type": "float", "min": 0, "max": 1, "step": 0.25, "when": {"a": True}},
+        },
+    }
+    counts = {}
+    for wanted in (None, 5, 18, 100):
+        plan = support.plan_of(support.study_of({**study, "limits": {"max_trials": wanted}}), base)
+        counts[wanted] = plan.job["maxTrialCount"], *plan.at("limits.max_trials")
+    # b is 1, 2 or 3, with c where a is true and without where it is not.
+    assert counts == {
+        None: (18, "note"),
+        5: (5, "approximated"),
+        18: (18, "note"),
+        100: (18, "note"),
+    }
+
+
+def below(spec: dict[str, Any]) -> dict[str, Any]:
+    """Return the tree of a parameter's spec as names alone, with the values of the conditions."""
+    return {
+        f"{child['parameterSpec']['parameterId']} {condition['values']}": below(
+            child["parameterSpec"]
+        )
+        for child in spec.get("conditionalParameterSpecs", ())
+        for key, condition in child.items()
+        if key != "parameterSpec"
+    }
+
+
+def trees(base: Path, **parameters: Any) -> tuple[dict[str, Any], Any]:
+    plan = support.plan_of(support.study_of({"parameters": parameters}), base)
+    specs = plan.job["studySpec"]["parameters"]
+    return {spec["parameterId"]: below(spec) for spec in specs}, plan
+
+
+WORDS = {"type": "categorical", "values": ["x", "y", "z"]}
+BOOL = {"type": "bool"}
+
+
+def test_a_chain_of_conditions_is_a_branch(base: Path) -> None:
+    tree, plan = trees(
+        base,
+        a=WORDS,
+        b={**WORDS, "when": {"a": ["x", "y"]}},
+        c={**BOOL, "when": {"b": "z", "a": ["x", "y"]}},
+        d={**BOOL, "when": {"b": "z"}},
+    )
+    assert tree == {"a": {"b ['x', 'y']": {"c ['z']": {}, "d ['z']": {}}}}
+    assert not plan.refused
+    assert plan.at("parameters.c.when") == []
+
+
+def test_what_the_branch_does_not_imply_is_left_to_the_launcher(base: Path) -> None:
+    tree, plan = trees(
+        base,
+        a=WORDS,
+        b={**WORDS, "when": {"a": ["x", "y"]}},
+        c={**BOOL, "when": {"b": "z", "a": "x"}},
+    )
+    assert tree == {"a": {"b ['x', 'y']": {"c ['z']": {}}}}
+    assert plan.at("parameters.c.when") == ["approximated"]
+    assert "whatever a is" in plan.said("parameters.c.when")
+
+
+def test_two_parents_that_know_nothing_of_each_other(base: Path) -> None:
+    tree, plan = trees(base, a=WORDS, b=WORDS, c={**BOOL, "when": {"a": "x", "b": "y"}})
+    assert tree == {"a": {}, "b": {"c ['y']": {}}}
+    assert plan.at("parameters.c.when") == ["approximated"]
+    assert not plan.refused
+
+
+def test_a_name_that_could_be_tuned_twice_at_once_is_refused(base: Path) -> None:
+    _, plan = trees(
+        base,
+        a=WORDS,
+        b=WORDS,
+        c=[
+            {**BOOL, "when": {"a": "x", "b": "y"}},
+            {"type": "int", "min": 1, "max": 3, "when": {"a": "z"}},
+        ],
+    )
+    assert plan.at("parameters.c.0.when") == ["refused"]
+
+
+def test_a_parent_with_several_definitions_has_the_child_below_each(base: Path) -> None:
+    tree, plan = trees(
+        base,
+        a=WORDS,
+        n=[
+            {"type": "int", "min": 1, "max": 3, "when": {"a": "x"}},
+            {"type": "discrete", "values": [2, 4], "when": {"a": "y"}},
+        ],
+        c={**BOOL, "when": {"n": [1, 2]}},
+    )
+    assert tree == {"a": {"n ['x']": {"c ['1', '2']": {}}, "n ['y']": {"c [2.0]": {}}}}
+    assert plan.at("parameters.c") == ["note", "note"]
+    assert not plan.refused
+
+
+def test_each_kind_of_parent_has_its_own_condition(base: Path) -> None:
+    _, plan = trees(
+        base,
+        w={"type": "categorical", "values": ["1", 1.5, True]},
+        d={"type": "discrete", "values": [0.5, 1]},
+        s={"type": "int", "min": 2, "max": 8, "step": 2},
+        i={"type": "int", "min": -3, "max": 3},
+        c1={**BOOL, "when": {"w": [1.5, True]}},
+        c2={**BOOL, "when": {"d": 0.5}},
+        c3={**BOOL, "when": {"s": [4, 8]}},
+        c4={**BOOL, "when": {"i": [-3, 0]}},
+    )
+    found = {
+        child["parameterSpec"]["parameterId"]: {
+            key: value for key, value in child.items() if key != "parameterSpec"
+        }
+        for spec in plan.job["studySpec"]["parameters"]
+        for child in spec["conditionalParameterSpecs"]
+    }
+    assert found == {
+        "c1": {"parentCategoricalValues": {"values": ["1.5", "True"]}},
+        "c2": {"parentDiscreteValues": {"values": [0.5]}},
+        "c3": {"parentDiscreteValues": {"values": [4.0, 8.0]}},
+        "c4": {"parentIntValues": {"values": ["-3", "0"]}},
+    }
+
+
+def test_native_is_put_over_the_request_and_may_not_hide_the_job(base: Path) -> None:
+    native = {
+        "hyperparameterTuningJob": {
+            "displayName": "mine",
+            "labels": {"team": "vision", "cloudtune-run": "x"},
+            "studySpec": {"parameters": [{"parameterId": "lr", "scaleType": None}]},
+            "trialJobSpec": {"workerPoolSpecs": [{"replicaCount": "2"}]},
+        }
+    }
+    plan = support.plan_of(support.study_of(), base)
+    merged, findings = merge(plan.request, native, provider="vertex", kept=VertexProvider.kept)
+    job = merged["hyperparameterTuningJob"]
+    assert job["trialJobSpec"]["workerPoolSpecs"][0]["machineSpec"]["machineType"]
+    assert job["trialJobSpec"]["workerPoolSpecs"][0]["replicaCount"] == "2"
+    assert "scaleType" not in job["studySpec"]["parameters"][0]
+    start = "providers.vertex.native.hyperparameterTuningJob"
+    assert {f.path for f in findings if f.kind == "refused"} == {
+        f"{start}.displayName",
+        f"{start}.labels.cloudtune-run",
+    }
+
+
+def test_the_bootstrap_becomes_the_launcher_with_the_words_that_follow(tmp_path: Path) -> None:
+    program = tmp_path / "cloudtune_launch.py"
+    program.write_text("import os, sys\nprint(os.path.exists(__file__), sys.argv[1:])\n", "utf-8")
+    archive = tmp_path / "my-bucket" / "job" / "bundle.tar.gz"
+    archive.parent.mkdir(parents=True)
+    with tarfile.open(archive, "w:gz") as bundle:
+        bundle.add(program, program.name)
+    program.unlink()
+    words = ["my-bucket/job/bundle.tar.gz", "--lr=0.1", "--name=a b"]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", BOOTSTRAP, *words],
+        env={**os.environ, "CLOUDTUNE_GCS": str(tmp_path), "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.strip() == "True ['--lr=0.1', '--name=a b']", done.stderr

@@ -1,0 +1,404 @@
+"""What only Vertex AI refuses or does otherwise, each at the field that it concerns."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune.capabilities import Mode
+from cloudtune_vertex import native_check
+
+BOTH: tuple[Mode, ...] = ("managed", "driven")
+MANAGED: tuple[Mode, ...] = ("managed",)
+DRIVEN: tuple[Mode, ...] = ("driven",)
+
+
+def _beside(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+support: Any = _beside("support")
+HERE = "providers.vertex"
+CODE = {"script": "train.py"}
+BOOL = {"type": "bool"}
+KEY = "projects/p/locations/{}/keyRings/r/cryptoKeys/k"
+
+
+@pytest.fixture
+def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("GOOGLE_CLOUD_PROJECT", "CLOUD_ML_PROJECT_ID"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("GOOGLE_CLOUD_REGION", "CLOUD_ML_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path / "no-gcloud"))
+    folder = tmp_path / "study"
+    (folder / "empty").mkdir(parents=True)
+    (folder / "train.py").touch()
+    return folder
+
+
+def words(*values: Any) -> dict[str, Any]:
+    return {"type": "categorical", "values": list(values)}
+
+
+def limits(**more: Any) -> dict[str, Any]:
+    given = {"max_trials": 5, "trial_timeout": "10m", "max_failed_trials": 1, **more}
+    return {"limits": {name: value for name, value in given.items() if value is not None}}
+
+
+def variables(count: int) -> dict[str, Any]:
+    return {"trial": {**CODE, "env": {f"V{n}": "1" for n in range(count)}}}
+
+
+SETTINGS: list[tuple[dict[str, Any], str, str, tuple[Mode, ...]]] = [
+    ({"project": None}, "project", "refused", BOTH),
+    ({"project": "My Project"}, "project", "refused", BOTH),
+    ({"location": None}, "location", "refused", BOTH),
+    ({"location": "global"}, "location", "refused", BOTH),
+    ({"location": "us-central1-a"}, "location", "refused", BOTH),
+    ({"bucket": None}, "bucket", "refused", BOTH),
+    ({"bucket": "gs://bucket"}, "bucket", "refused", BOTH),
+    ({"bucket": "ab"}, "bucket", "refused", BOTH),
+    ({"bucket": "b" * 64}, "bucket", "refused", BOTH),
+    ({"bucket": ".".join(["b" * 63] * 4)}, "bucket", "refused", BOTH),
+    ({"bucket": "goog-x"}, "bucket", "refused", BOTH),
+    ({"bucket": "my-google-x"}, "bucket", "refused", BOTH),
+    ({"bucket": "10.0.0.1"}, "bucket", "refused", BOTH),
+    ({"prefix": "a\nb"}, "prefix", "refused", BOTH),
+    ({"prefix": "ü" * 480}, "prefix", "refused", BOTH),
+    ({"image": None}, "image", "refused", BOTH),
+    ({"image": "a b"}, "image", "refused", BOTH),
+    ({"image": support.OWN_IMAGE}, "image", "note", BOTH),
+    ({"machine_type": None}, "machine_type", "refused", BOTH),
+    ({"machine_type": "N1 standard"}, "machine_type", "refused", BOTH),
+    ({"accelerator_count": 1}, "accelerator_count", "refused", BOTH),
+    ({"accelerator_type": "NVIDIA_T4"}, "accelerator_type", "refused", BOTH),
+    ({"accelerator_type": "TPU_V3"}, "accelerator_type", "refused", MANAGED),
+    ({"accelerator_type": "NVIDIA_TESLA_K80"}, "accelerator_type", "note", BOTH),
+    ({"spot": True, "flex_start": True}, "flex_start", "refused", BOTH),
+    ({"max_wait": "1h"}, "max_wait", "dropped", BOTH),
+    ({"spot": True, "max_wait": "1h"}, "max_wait", "dropped", BOTH),
+    ({"spot": True}, "spot", "note", BOTH),
+    ({"network": "default"}, "network", "refused", BOTH),
+    ({"network": "projects/my-project/global/networks/n"}, "network", "refused", BOTH),
+    ({"kms_key": "key"}, "kms_key", "refused", BOTH),
+    ({"kms_key": KEY.format("europe-west4")}, "kms_key", "refused", BOTH),
+    ({"labels": {f"k{n}": "v" for n in range(64)}}, "labels", "refused", BOTH),
+    ({"labels": {f"k{n}": "v" for n in range(63)}}, "labels", "refused", DRIVEN),
+    ({"labels": {"": "v"}}, "labels.", "refused", BOTH),
+    ({"labels": {"Team": "v"}}, "labels.Team", "refused", BOTH),
+    ({"labels": {"1st": "v"}}, "labels.1st", "refused", BOTH),
+    ({"labels": {"k" * 64: "v"}}, f"labels.{'k' * 64}", "refused", BOTH),
+    ({"labels": {"team": "A"}}, "labels.team", "refused", BOTH),
+    ({"labels": {"team": "v" * 64}}, "labels.team", "refused", BOTH),
+    ({"labels": {"cloudtune-run": "v"}}, "labels.cloudtune-run", "refused", BOTH),
+]
+RIGHT: list[dict[str, Any]] = [
+    {},
+    {"project": "example.com:my-project"},
+    {"bucket": f"{'b' * 63}.example.com"},
+    {"prefix": ""},
+    {"accelerator_type": "NVIDIA_TESLA_T4", "accelerator_count": 4},
+    {"flex_start": True, "max_wait": "6h"},
+    {"network": "projects/12345/global/networks/my-net"},
+    {"kms_key": KEY.format("us-central1")},
+    {"labels": {"team": "", "größe": "x_1-y"} | {f"k{n}": "v" for n in range(60)}},
+]
+
+
+@pytest.mark.parametrize(("settings", "path", "kind", "modes"), SETTINGS)
+def test_settings(
+    settings: dict[str, Any], path: str, kind: str, modes: tuple[Mode, ...], base: Path
+) -> None:
+    for mode in BOTH:
+        plan = support.plan_of(support.study_of(**settings), base, mode)
+        assert (kind in plan.at(f"{HERE}.{path}")) == (mode in modes), plan.found
+
+
+@pytest.mark.parametrize("settings", RIGHT)
+def test_settings_to_which_there_is_nothing_to_say(settings: dict[str, Any], base: Path) -> None:
+    for mode in BOTH:
+        found = support.plan_of(support.study_of(**settings), base, mode).found
+        assert [item.path for item in found] == ["trial.source"]
+
+
+GRID = {"strategy": {"name": "grid"}}
+NINE = {"type": "int", "min": 1, "max": 9}
+STUDIES: list[tuple[dict[str, Any], str, str, tuple[Mode, ...]]] = [
+    ({"parameters": {"a b": BOOL}}, "parameters.a b", "refused", MANAGED),
+    (
+        {"parameters": {"a=b": BOOL}, "trial": {**CODE, "arguments": "json"}},
+        "parameters.a=b",
+        "refused",
+        BOTH,
+    ),
+    (
+        {"parameters": {"a": {"type": "discrete", "values": [1, 1 + 1e-11]}}},
+        "parameters.a.values",
+        "refused",
+        MANAGED,
+    ),
+    (
+        {"parameters": {"a": {"type": "int", "min": 0, "max": 2**53 + 1}}},
+        "parameters.a",
+        "refused",
+        MANAGED,
+    ),
+    (
+        {"parameters": {"a": {"type": "discrete", "values": [1, 2**53 + 1]}}},
+        "parameters.a",
+        "refused",
+        MANAGED,
+    ),
+    ({"parameters": {"a": words(*range(1001))}}, "parameters.a.values", "refused", MANAGED),
+    ({"parameters": {"a": words(1, "1")}}, "parameters.a.values", "refused", BOTH),
+    (
+        {"parameters": {"a": {"type": "int", "min": -1, "max": 5, "scale": "reverse_log"}}},
+        "parameters.a.scale",
+        "approximated",
+        MANAGED,
+    ),
+    (
+        {"parameters": {"a": {"type": "discrete", "values": [0, 5], "scale": "reverse_log"}}},
+        "parameters.a.scale",
+        "approximated",
+        MANAGED,
+    ),
+    (
+        {**GRID, "parameters": {"a": {"type": "float", "min": 0, "max": 1, "step": 1e-4}}},
+        "parameters.a",
+        "refused",
+        MANAGED,
+    ),
+    ({**GRID, "parameters": {"a": NINE}, **limits()}, "limits.max_trials", "approximated", MANAGED),
+    (
+        {**GRID, "parameters": {"a": NINE}, **limits(max_trials=10)},
+        "limits.max_trials",
+        "note",
+        MANAGED,
+    ),
+    ({"parameters": {"a": NINE}, **limits(max_trials=10)}, "limits.max_trials", "note", MANAGED),
+    (
+        {"objective": {"metric": "a b", "goal": "minimize"}},
+        "objective.metric",
+        "refused",
+        MANAGED,
+    ),
+    (
+        {"objective": {"metric": "trial", "goal": "minimize"}},
+        "objective.metric",
+        "refused",
+        MANAGED,
+    ),
+    (
+        {"objective": {"metric": "a", "goal": "minimize", "target": 1}},
+        "objective.target",
+        "dropped",
+        MANAGED,
+    ),
+    (
+        {
+            "objective": [
+                {"metric": "a", "goal": "minimize"},
+                {"metric": "b", "goal": "minimize", "select": "best"},
+            ]
+        },
+        "objective.1.select",
+        "approximated",
+        MANAGED,
+    ),
+    (
+        {
+            "objective": [
+                {"metric": "a", "goal": "minimize"},
+                {"metric": "b", "goal": "minimize"},
+            ],
+            **limits(patience=3),
+        },
+        "limits.patience",
+        "dropped",
+        MANAGED,
+    ),
+    ({"strategy": {"name": "random", "seed": 3}}, "strategy.seed", "dropped", MANAGED),
+    ({"strategy": "genetic"}, "strategy.name", "refused", MANAGED),
+    ({"strategy": {"name": "hyperband", "max": 9}}, "strategy.name", "refused", MANAGED),
+    ({"strategy": {"name": "hyperband", "max": 9}}, "strategy.name", "note", DRIVEN),
+    ({"initial_trials": [{"lr": 0.01}]}, "initial_trials", "dropped", MANAGED),
+    ({"early_stopping": "median"}, "early_stopping", "note", BOTH),
+    ({"early_stopping": "bandit"}, "early_stopping", "dropped", MANAGED),
+    (
+        {"early_stopping": {"rule": "median", "min_trials": 3}},
+        "early_stopping.min_trials",
+        "dropped",
+        MANAGED,
+    ),
+    (limits(max_trials=None, timeout="1h"), "limits.max_trials", "refused", MANAGED),
+    (limits(max_trials=2**31), "limits.max_trials", "refused", MANAGED),
+    (limits(parallel_trials=2**31), "limits.parallel_trials", "refused", MANAGED),
+    (limits(patience=2**31), "limits.patience", "refused", MANAGED),
+    (limits(max_failed_trials=None), "limits.max_failed_trials", "note", MANAGED),
+    (limits(timeout="1h"), "limits.timeout", "approximated", MANAGED),
+    (limits(patience=3), "limits.patience", "note", MANAGED),
+    (limits(trial_timeout=None), "limits.trial_timeout", "note", BOTH),
+    ({"trial": {"script": "no.py"}}, "trial.script", "refused", BOTH),
+    ({"trial": {**CODE, "source": {"sagemaker": "s3://b/c"}}}, "trial.source", "refused", BOTH),
+    ({"trial": {**CODE, "resources": {"gpus": 1}}}, "trial.resources.gpus", "dropped", BOTH),
+    ({"trial": {**CODE, "inputs": {"x": {"local": "no"}}}}, "trial.inputs.x", "refused", BOTH),
+    ({"trial": {**CODE, "inputs": {"x": {"local": "empty"}}}}, "trial.inputs.x", "refused", BOTH),
+    (
+        {"trial": {**CODE, "inputs": {"x": {"sagemaker": "s3://b/c"}}}},
+        "trial.inputs.x",
+        "refused",
+        BOTH,
+    ),
+    ({"trial": {**CODE, "inputs": {"x": "s3://b/c"}}}, "trial.inputs.x", "refused", BOTH),
+    ({"trial": {**CODE, "inputs": {"x": {"local": "."}}}}, "trial.inputs.x", "approximated", BOTH),
+    (variables(101), "trial.env", "refused", BOTH),
+    (variables(100), "trial.env", "refused", DRIVEN),
+    (
+        {"trial": {**CODE, "env": {"AIP_MODEL_DIR": "x"}}},
+        "trial.env.AIP_MODEL_DIR",
+        "refused",
+        BOTH,
+    ),
+    (
+        {"trial": {**CODE, "env": {"X": {"from_env": "NOT_SET_ANYWHERE"}}}},
+        "trial.env",
+        "refused",
+        BOTH,
+    ),
+]
+
+
+@pytest.mark.parametrize(("over", "path", "kind", "modes"), STUDIES)
+def test_studies(
+    over: dict[str, Any], path: str, kind: str, modes: tuple[Mode, ...], base: Path
+) -> None:
+    for mode in BOTH:
+        plan = support.plan_of(support.study_of(over), base, mode)
+        assert (kind in plan.at(path)) == (mode in modes), plan.found
+
+
+ELSEWHERE = {"source": {"vertex": "gs://code/trainer.tar.gz"}, "module": "trainer.task"}
+WITHOUT_LAUNCHER: list[tuple[dict[str, Any], str, str]] = [
+    ({}, "objective", "note"),
+    ({}, "parameters", "note"),
+    ({"arguments": "json"}, "trial.arguments", "dropped"),
+    ({"requirements": "r.txt"}, "trial.requirements", "dropped"),
+    ({"metrics": {"accuracy": "a=(.*)"}}, "trial.metrics.accuracy", "dropped"),
+    ({"args": ["--lr", "{{lr}}"]}, "trial.args.1", "refused"),
+    ({"args": ["x" * 100_001]}, "trial.args", "refused"),
+]
+
+
+@pytest.mark.parametrize(("trial", "path", "kind"), WITHOUT_LAUNCHER)
+@pytest.mark.parametrize("code", [ELSEWHERE, {}], ids=["package", "image"])
+def test_what_is_lost_without_our_launcher(
+    code: dict[str, Any], trial: dict[str, Any], path: str, kind: str, base: Path
+) -> None:
+    study = support.study_of({"trial": {**code, **trial}})
+    assert kind in support.plan_of(study, base).at(path)
+    assert support.plan_of(study, base, "driven").at(f"{HERE}.mode") == ["refused"]
+
+
+@pytest.mark.parametrize(
+    ("trial", "settings", "path"),
+    [
+        ({"source": "s3://code/trainer.tar.gz"}, {}, "trial.source"),
+        ({}, {"image": support.OWN_IMAGE}, "trial.source"),
+        ({"module": None, "script": "train.py"}, {}, "trial.script"),
+        ({"module": None, "command": ["sh", "x"]}, {}, "trial.command"),
+    ],
+)
+def test_a_package_that_lies_elsewhere_is_a_module_of_googles_images(
+    trial: dict[str, Any], settings: dict[str, Any], path: str, base: Path
+) -> None:
+    study = support.study_of({"trial": {**ELSEWHERE, **trial}}, **settings)
+    assert support.plan_of(study, base).at(path) == ["refused"]
+
+
+def test_the_emulator_has_nothing_but_what_is_brought(base: Path) -> None:
+    def refused(trial: dict[str, Any]) -> set[str]:
+        study = support.study_of({"trial": trial})
+        plan = support.plan_of(study, base, emulated=True)
+        return {item.path for item in plan.found if getattr(item, "kind", "") == "refused"}
+
+    assert refused(ELSEWHERE) == {"trial.source"}
+    assert refused({}) == {f"{HERE}.image"}
+    assert refused({**CODE, "inputs": {"x": "gs://data/x"}}) == {"trial.inputs.x"}
+    both = {**CODE, "inputs": {"x": {"local": ".", "vertex": "gs://data/x"}}}
+    assert refused(both) == set()
+
+
+def test_inactive_parameters_reach_an_image_that_is_the_trial(base: Path) -> None:
+    parameters = {"a": BOOL, "b": BOOL, "c": {**BOOL, "when": {"a": True, "b": True}}}
+    alone = support.study_of({"parameters": parameters, "trial": {}})
+    assert support.plan_of(alone, base).at("parameters") == ["note", "approximated"]
+    assert (
+        support.plan_of(support.study_of({"parameters": parameters}), base).at("parameters") == []
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "budget", "kind"),
+    [
+        ({}, "5 USD", "note"),
+        ({}, "5 EUR", "refused"),
+        ({"spot": True}, "5 USD", "refused"),
+        ({"machine_type": "n1-standard-16"}, "5 USD", "refused"),
+        ({"machine_type": "n1-standard-16", "prices": {"hour": "1 USD"}}, "5 USD", "note"),
+    ],
+)
+def test_a_budget_needs_a_price_in_its_currency(
+    settings: dict[str, Any], budget: str, kind: str, base: Path
+) -> None:
+    study = support.study_of(limits(max_cost=budget), **settings)
+    for mode in BOTH:
+        assert set(support.plan_of(study, base, mode).at("limits.max_cost")) == {kind}
+    assert support.plan_of(study, base, emulated=True).at("limits.max_cost") == []
+
+
+JOB = "hyperparameterTuningJob"
+
+
+@pytest.mark.parametrize(
+    ("native", "where"),
+    [
+        ({"studySpec": {"observationNoise": "LOW"}}, "studySpec.observationNoise"),
+        (
+            {"studySpec": {"parameters": [{"doubleValueSpec": {"defaultValue": 0.1}}]}},
+            "studySpec.parameters.0.doubleValueSpec.defaultValue",
+        ),
+        (
+            {"trialJobSpec": {"workerPoolSpecs": [{"machineSpec": {"tpuTopology": "2x2"}}]}},
+            "trialJobSpec.workerPoolSpecs.0.machineSpec.tpuTopology",
+        ),
+        (
+            {"trialJobSpec": {"workerPoolSpecs": [{"machineSpec": {"acceleratorType": "TPU_V3"}}]}},
+            "trialJobSpec.workerPoolSpecs.0.machineSpec.acceleratorType",
+        ),
+    ],
+)
+def test_what_types_accept_and_tuning_jobs_do_not_is_found_without_them(
+    native: dict[str, Any], where: str, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(native_check, "known", lambda: False)
+    plan = support.plan_of(support.study_of(native={JOB: native}), base)
+    assert plan.at(f"{HERE}.native.{JOB}.{where}") == ["refused"]
+    assert plan.at(f"{HERE}.native") == ["note"]
+    assert "cloudtune[vertex]" in plan.said(f"{HERE}.native")
+
+
+def test_the_plan_says_that_a_stop_comes_late_where_metrics_are_files(base: Path) -> None:
+    study = support.study_of({"early_stopping": "median"})
+    assert "5s" in support.plan_of(study, base, "driven").said("early_stopping")

@@ -1,0 +1,111 @@
+"""Settings under ``providers.vertex``, and what the provider says that it can do."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+import cloudtune_vertex.settings as module
+from cloudtune_vertex import capabilities
+from cloudtune_vertex.settings import VertexSettings
+
+
+def made(**said: Any) -> VertexSettings:
+    return VertexSettings.model_validate(said)
+
+
+def test_nothing_is_needed_to_plan() -> None:
+    settings = made()
+    assert settings.prefix == "cloudtune"
+    assert settings.machine_type is None
+    assert not settings.spot
+
+
+def test_times_have_units() -> None:
+    assert made(flex_start=True, max_wait="2h").max_wait == 7200
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"project": ""},
+        {"machine_type": ["n1-standard-4"]},
+        {"accelerator_count": 0},
+        {"accelerator_count": "1"},
+        {"disk_type": "ssd"},
+        {"disk_gb": 0},
+        {"disk_gb": "100"},
+        {"spot": "yes"},
+        {"max_wait": 3600},
+        {"labels": {"team": 1}},
+        {"prices": {"hour": 0.23}},
+        {"prices": {"second": "1 USD"}},
+        {"credentials": "key.json"},
+        {"replica_count": 2},
+    ],
+)
+def test_what_is_wrong_by_itself_is_refused(said: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        made(**said)
+
+
+def test_every_field_is_described() -> None:
+    for model in (VertexSettings, module.Prices):
+        for name, field in model.model_fields.items():
+            assert field.description, name
+    assert VertexSettings.model_json_schema()["properties"]["machine_type"]
+
+
+def test_every_limit_has_its_source_and_its_day() -> None:
+    managed = capabilities.MANAGED
+    assert managed.max_values is not None
+    assert managed.max_values.source == capabilities.TYPES
+    sources = (
+        capabilities.TYPES,
+        capabilities.TUNING,
+        capabilities.VIZIER,
+        capabilities.LABELS,
+        capabilities.STORAGE,
+        capabilities.HYPERTUNE,
+    )
+    for source in sources:
+        assert ", read 2026-11" in source
+
+
+def test_planning_imports_no_sdk() -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys\n"
+            "import cloudtune_vertex\n"
+            "from cloudtune_vertex import capabilities, lookup, request, rules, settings\n"
+            "sdk = ('google.cloud.', 'google.api_core', 'google.auth', 'google.protobuf')\n"
+            "print([name for name in sys.modules if name.startswith(sdk)])",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_pure_half_knows_neither_client_nor_emulator() -> None:
+    folder = Path(module.__file__).parent
+    names = "settings capabilities lookup rules request parameters layout prices native_check"
+    pure = tuple(names.split())
+    paths = [path for path in folder.glob("*.py") if path.stem.startswith(pure)]
+    assert len(paths) >= len(pure)
+    for path in paths:
+        imported = {
+            node.module or ""
+            for node in ast.walk(ast.parse(path.read_text("utf-8")))
+            if isinstance(node, ast.ImportFrom)
+        }
+        assert not {name for name in imported if "emulator" in name or name.endswith(".client")}
