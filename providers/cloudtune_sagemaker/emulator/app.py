@@ -15,7 +15,7 @@ from cloudtune.emulation.faults import Fault, FaultPlan
 from cloudtune.emulation.serving import ConnectionLost
 from cloudtune.errors import MissingExtraError
 from cloudtune_sagemaker.emulator import shapes
-from cloudtune_sagemaker.emulator.delays import Delays
+from cloudtune.emulation.delays import Delays
 from cloudtune_sagemaker.emulator.errors import ServiceError, internal, throttled
 from cloudtune_sagemaker.emulator.operations import OPERATIONS, Operations
 

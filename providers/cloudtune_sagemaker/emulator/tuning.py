@@ -23,7 +23,7 @@ from cloudtune.search.start import make
 from cloudtune.space import Value, text
 from cloudtune_sagemaker.emulator import delays, space
 from cloudtune_sagemaker.emulator.chooser import DEFINITION, InTurn
-from cloudtune_sagemaker.emulator.delays import Delays
+from cloudtune.emulation.delays import Delays
 from cloudtune_sagemaker.emulator.jobs import Json, TrainingJob, TrialOf, TuningJob
 from cloudtune_sagemaker.emulator.store import Store, arn_of
 from cloudtune_sagemaker.emulator.training import Training

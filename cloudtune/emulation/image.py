@@ -1,4 +1,4 @@
-"""What stands for the image of a training job: an environment of its own over this Python's."""
+"""What stands for the image of a job: an environment of its own over this Python's."""
 
 from __future__ import annotations
 
@@ -6,6 +6,17 @@ import site
 import sys
 import venv
 from pathlib import Path
+
+PASSED_ON = frozenset(
+    [
+        *("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TZ", "LD_LIBRARY_PATH"),
+        *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"),
+        *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
+        *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX"),
+        *("PIP_CONFIG_FILE", "PIP_CACHE_DIR", "PIP_CERT", "PIP_TRUSTED_HOST"),
+    ]
+)
+"""What a script needs of this machine. Nothing else of our environment reaches it."""
 
 
 def make_image(folder: Path) -> str:
