@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 
+from cloudtune.emulation.image import make_image
 from cloudtune.events import Ended
 from cloudtune.execution.watch import ProcessSpec
 from cloudtune_sagemaker import contract
 from cloudtune_sagemaker.emulator import storage
 from cloudtune_sagemaker.emulator.delays import GRACE
-from cloudtune.emulation.image import make_image
 from cloudtune_sagemaker.emulator.jobs import TrainingJob
 from cloudtune_sagemaker.emulator.metric_regex import usable
 

@@ -16,6 +16,7 @@ from cloudtune_vertex.emulator.errors import (
     ServiceError,
     exhausted,
     not_here,
+    throttled,
     too_late,
     unavailable,
 )
@@ -33,7 +34,9 @@ AS = "/as/"
 
 _RESOURCE = r"projects/[^/]+/locations/[^/]+"
 _KINDS = {"hyperparameterTuningJobs": "HyperparameterTuningJob", "customJobs": "CustomJob"}
-_PATH = re.compile(rf"/v1/(?P<parent>{_RESOURCE})/(?P<kind>\w+)(?:/(?P<id>[^/:]+))?(?::(?P<verb>\w+))?")
+_PATH = re.compile(
+    rf"/v1/(?P<parent>{_RESOURCE})/(?P<kind>\w+)(?:/(?P<id>[^/:]+))?(?::(?P<verb>\w+))?"
+)
 _VERBS: Mapping[tuple[str, bool, str | None], str] = {
     ("POST", False, None): "Create",
     ("GET", False, None): "List",
@@ -127,13 +130,15 @@ class Vertex:
         answer = self._operations.carry_out(operation, Call(resource, query, _read(environ)))
         if fault is not None and fault.effect == "lose_response":
             raise ConnectionLost(f"the answer of {operation} is lost, as the fault plan wants it")
-        if fault is not None and fault.effect == "time_out":
+        if fault is not None and fault.effect == "late_error":
             raise too_late()
         return answer
 
 
 def _before(fault: Fault | None) -> None:
     if fault is not None and fault.effect == "throttle":
+        raise throttled()
+    if fault is not None and fault.effect == "quota":
         raise exhausted()
     if fault is not None and fault.effect == "error":
         raise unavailable()

@@ -75,20 +75,18 @@ def _measurement(job: TuningJob, trial: Trial, measurement: Measurement) -> Json
     return {
         "elapsedDuration": f"{max(0.0, measurement.time - started):.6f}s",
         "stepCount": str(measurement.step),
-        "metrics": [
-            {"metricId": name, "value": measurement.metrics[name]} for name in job.metrics
-        ],
+        "metrics": [{"metricId": name, "value": measurement.metrics[name]} for name in job.metrics],
     }
 
 
 def deleted(name: str, kind: str) -> bytes:
     """Return the long-running operation of a deletion, which is done at once."""
-    about = {
+    about: Json = {
         "@type": "type.googleapis.com/google.cloud.aiplatform.v1.DeleteOperationMetadata",
         "genericMetadata": {},
     }
     parent, _, number = name.rpartition(f"/{kind}/")
-    said = {
+    said: Json = {
         "name": f"{parent}/operations/{number}",
         "metadata": about,
         "done": True,

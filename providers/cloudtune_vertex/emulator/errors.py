@@ -39,13 +39,23 @@ def not_here(message: str) -> ServiceError:
     return ServiceError(501, "UNIMPLEMENTED", message)
 
 
-def exhausted() -> ServiceError:
-    """Return the error for a quota that is used up."""
+def throttled() -> ServiceError:
+    """Return the error for too many calls in a minute."""
     return ServiceError(
         429,
         "RESOURCE_EXHAUSTED",
-        "Quota exceeded for quota metric 'Resource management (CRUD) requests' of service "
-        "'aiplatform.googleapis.com'.",
+        "Quota exceeded for quota metric 'Resource management (CRUD) requests' and limit 'Resource "
+        "management (CRUD) requests per minute per region' of service 'aiplatform.googleapis.com'.",
+    )
+
+
+def exhausted() -> ServiceError:
+    """Return the error for machines of which the project may have no more."""
+    return ServiceError(
+        429,
+        "RESOURCE_EXHAUSTED",
+        "The following quota metrics exceed quota limits: "
+        "aiplatform.googleapis.com/custom_model_training_cpus",
     )
 
 

@@ -66,7 +66,7 @@ def spec_rules(where: str) -> tuple[Rule, ...]:
 
 
 def pools(spec: Json) -> Iterator[Wrong]:
-    """Types, CustomJobSpec.worker_pool_specs and WorkerPoolSpec: what the first pool has to have."""
+    """Types, CustomJobSpec and WorkerPoolSpec: what the first pool has to have."""
     found: list[Json] = spec.get("workerPoolSpecs", [])
     if not found:
         yield "worker_pool_specs", REQUIRED
@@ -117,7 +117,10 @@ def python_package(spec: Json) -> Iterator[Wrong]:
             yield f"{path}.package_uris", f"There must be at most {MOST_ENTRIES} packages."
         for uri in uris:
             if not uri.startswith("gs://"):
-                yield f"{path}.package_uris", f"{uri} is not the address of a file in Cloud Storage."
+                yield (
+                    f"{path}.package_uris",
+                    f"{uri} is not the address of a file in Cloud Storage.",
+                )
 
 
 def variables(spec: Json) -> Iterator[Wrong]:

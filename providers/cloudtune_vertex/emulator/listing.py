@@ -2,8 +2,8 @@
 
 The language of filters is the one of <https://google.aip.dev/160> as far as the documentation of
 ListHyperparameterTuningJobsRequest and ListCustomJobsRequest (types of google-cloud-aiplatform
-2.7.0) says that it serves: ``display_name``, ``state``, ``create_time`` and ``labels``, with AND, OR
-and NOT. OR binds more closely than AND.
+2.7.0) says that it serves: ``display_name``, ``state``, ``create_time`` and ``labels``, with AND,
+OR and NOT. OR binds more closely than AND.
 """
 
 from __future__ import annotations
@@ -53,8 +53,9 @@ def page(jobs: Sequence[AnyJob], query: Mapping[str, str]) -> tuple[list[AnyJob]
     Raises:
         ServiceError: If filter, token or size is not one.
     """
-    test = _Filter(query.get("filter", "")).test() if query.get("filter") else lambda _: True
-    kept = [job for job in jobs if test(job)]
+    wanted = query.get("filter")
+    test = _Filter(wanted).test() if wanted else None
+    kept = [job for job in jobs if test is None or test(job)]
     try:
         begin = int(base64.urlsafe_b64decode(query["pageToken"])) if query.get("pageToken") else 0
         size = min(int(query.get("pageSize") or 0) or PAGE, PAGE)

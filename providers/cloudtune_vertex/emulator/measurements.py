@@ -24,8 +24,8 @@ def final(measured: Sequence[Measurement], study: Json) -> Measurement | None:
     """Return the final measurement of a trial; None if no measurement has every metric.
 
     The last one counts unless the best is asked for ("MEASUREMENT_SELECTION_TYPE_UNSPECIFIED: Will
-    be treated as LAST_MEASUREMENT", types of google-cloud-aiplatform 2.7.0). What is best of several
-    metrics is documented nowhere; here the first one decides.
+    be treated as LAST_MEASUREMENT", types of google-cloud-aiplatform 2.7.0). What is best of
+    several metrics is documented nowhere; here the first one decides.
     """
     metrics: list[Json] = study["metrics"]
     whole = [m for m in measured if all(each["metricId"] in m.metrics for each in metrics)]

@@ -110,7 +110,11 @@ class Mount:
 
     def _path(self, key: _Key) -> Path | None:
         bucket, name = key
-        if PurePosixPath(name).as_posix() != name or name.startswith("/") or ".." in name.split("/"):
+        if (
+            PurePosixPath(name).as_posix() != name
+            or name.startswith("/")
+            or ".." in name.split("/")
+        ):
             return None
         return self.folder / bucket / name
 

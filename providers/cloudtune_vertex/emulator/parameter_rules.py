@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from cloudtune_vertex.emulator.job_rules import REQUIRED
@@ -122,8 +123,8 @@ def _bounds(place: Place) -> tuple[float, float]:
 def listed(job: Json) -> Iterator[Wrong]:
     """Types, CategoricalValueSpec and DiscreteValueSpec: values, their order, distance and number.
 
-    "The list should be in increasing order and at least 1e-10 apart ... should not contain more than
-    1,000 values."
+    "The list should be in increasing order and at least 1e-10 apart ... should not contain more
+    than 1,000 values."
     """
     for place in places(job):
         if place.kind not in KINDS[2:]:
@@ -135,8 +136,8 @@ def listed(job: Json) -> Iterator[Wrong]:
             continue
         if len(values) > MOST_VALUES:
             yield f"{place.path}.values", f"There must be at most {MOST_VALUES} discrete values."
-        pairs = zip(values, values[1:], strict=False)
-        if any(not float(after) - float(before) >= CLOSEST for before, after in pairs):
+        numbers = [float(value) for value in values]
+        if any(not after - before >= CLOSEST for before, after in pairwise(numbers)):
             yield f"{place.path}.values", "Discrete values must increase, by at least 1e-10."
 
 
@@ -186,8 +187,12 @@ def grid(job: Json) -> Iterator[Wrong]:
 
 def conditions(job: Json) -> Iterator[Wrong]:
     """Types, ConditionalParameterSpec: by the parent's type, with values that the parent has."""
-    kind_of = dict(
-        zip(CONDITIONS, ("discreteValueSpec", "integerValueSpec", "categoricalValueSpec"), strict=True)
+    kind_of: dict[str, str] = dict(
+        zip(
+            CONDITIONS,
+            ("discreteValueSpec", "integerValueSpec", "categoricalValueSpec"),
+            strict=True,
+        )
     )
     for place in places(job):
         for number, child in enumerate(place.item.get("conditionalParameterSpecs", ())):
@@ -214,7 +219,7 @@ def conditions(job: Json) -> Iterator[Wrong]:
 def _has(parent: Place, value: Any) -> bool:
     if parent.kind == "integerValueSpec":
         low, high = _bounds(parent)
-        return low <= value <= high
+        return low <= int(value) <= high
     values: Sequence[Any] = parent.values.get("values", ())
     if parent.kind == "discreteValueSpec":
         return any(abs(float(value) - float(own)) <= CLOSEST for own in values)

@@ -1,13 +1,13 @@
 """The form of the rules that Google's types do not hold: small functions over plain data.
 
-A rule yields the field and the message of each thing that breaks it, and says in its docstring where
-the service documents it. The service refuses a request with all of them at once, in the words "List
-of found errors" (PrefectHQ/prefect-gcp issue 175); so does the emulator. Messages are worded here
-where none could be quoted from somebody who met it.
+A rule yields the field and the message of each thing that breaks it, and says in its docstring
+where the service documents it. The service refuses a request with all of them at once, in the words
+"List of found errors" (PrefectHQ/prefect-gcp issue 175); so does the emulator. Messages are worded
+here where none could be quoted from somebody who met it.
 
 Sources are cited as: *types*, the documentation in google-cloud-aiplatform 2.7.0's
-``aiplatform_v1/types``; *tuning page*, "Create a hyperparameter tuning job" of docs.cloud.google.com,
-read 2026-11; issues by repository and number.
+``aiplatform_v1/types``; *tuning page*, "Create a hyperparameter tuning job" of
+docs.cloud.google.com, read 2026-11; issues by repository and number.
 """
 
 from __future__ import annotations

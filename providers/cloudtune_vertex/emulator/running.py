@@ -21,9 +21,17 @@ from cloudtune.execution.watch import ProcessSpec
 from cloudtune_vertex.contract import BadSpec, Measurement
 from cloudtune_vertex.emulator import delays, measurements
 from cloudtune_vertex.emulator.errors import CANCELLED, INTERNAL, INVALID, UNAVAILABLE
-from cloudtune_vertex.emulator.jobs import CANCELLING, FAILED, RUNNING, SUCCEEDED, TERMINAL
 from cloudtune_vertex.emulator.jobs import CANCELLED as STATE_CANCELLED
-from cloudtune_vertex.emulator.jobs import EXPIRED, CustomJob, Status
+from cloudtune_vertex.emulator.jobs import (
+    CANCELLING,
+    EXPIRED,
+    FAILED,
+    RUNNING,
+    SUCCEEDED,
+    TERMINAL,
+    CustomJob,
+    Status,
+)
 from cloudtune_vertex.emulator.lasting import seconds_of
 from cloudtune_vertex.emulator.mount import Mount
 from cloudtune_vertex.emulator.script import Script
@@ -70,7 +78,10 @@ class CustomJobs:
         self._wanted = threading.Event()
         """Whether there is something to look at."""
         self._processes = Processes(
-            self._take, f"emulator-{secrets.token_hex(4)}", grace=delays.GRACE, finish=self._finished
+            self._take,
+            f"emulator-{secrets.token_hex(4)}",
+            grace=delays.GRACE,
+            finish=self._finished,
         )
         self._looker = threading.Thread(target=self._look, name="looks at files", daemon=True)
         self._looker.start()

@@ -34,7 +34,9 @@ class Script:
         container = contract.Container(root, mount.folder)
         for folder in (container.work, container.packages, root / "tmp"):
             folder.mkdir(parents=True)
-        for uri in job.spec["workerPoolSpecs"][0].get("pythonPackageSpec", {}).get("packageUris", ()):
+        for uri in (
+            job.spec["workerPoolSpecs"][0].get("pythonPackageSpec", {}).get("packageUris", ())
+        ):
             (container.packages / uri.rpartition("/")[2]).write_bytes(storage.fetch(uri))
         self.metrics: contract.MetricFile | None = None
         if job.metrics:

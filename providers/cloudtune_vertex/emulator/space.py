@@ -54,9 +54,7 @@ def study_of(job: TuningJob) -> Study:
     return Study.model_validate(said)
 
 
-def _definitions(
-    item: Json, when: Mapping[str, list[Any]]
-) -> Iterator[tuple[str, dict[str, Any]]]:
+def _definitions(item: Json, when: Mapping[str, list[Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield a parameter and all that depend on it, each with the values of its direct parent."""
     name: str = item["parameterId"]
     definition = _values(item)

@@ -13,8 +13,10 @@ import json
 import logging
 import threading
 from collections.abc import Iterable
+from email.message import Message
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, unquote
 
 from cloudtune.errors import MissingExtraError
 
@@ -89,7 +91,9 @@ class Storage:
         with self._lock:
             kind = "application/octet-stream"
             about = self._handlers._make_object_resource("", bucket, name, kind, str(len(content)))
-            self._store.create_file(bucket, name, content, self._handlers._checksums(content, about))
+            self._store.create_file(
+                bucket, name, content, self._handlers._checksums(content, about)
+            )
             generation: str = about["generation"]
             return generation
 
@@ -115,13 +119,11 @@ class _Exchange:
     """A request of WSGI as gcp-storage-emulator wants it, and the answer that it writes."""
 
     def __init__(self, environ: WSGIEnvironment, storage: Any) -> None:
-        from urllib.parse import parse_qs
-
         self.storage = storage
         self.server = self
         self.server_address = ("127.0.0.1", 0)
         self.path = environ.get("RAW_URI") or environ["PATH_INFO"]
-        self.headers = email.message.Message()
+        self.headers = Message()
         for name, value in environ.items():
             if name.startswith("HTTP_") and name != "HTTP_TRANSFER_ENCODING":
                 self.headers[name[5:].replace("_", "-")] = value
@@ -136,12 +138,12 @@ class _Exchange:
         self._query = parse_qs(environ.get("QUERY_STRING", ""))
 
     def query(self, name: str) -> str | None:
-        return self._query.get(name, [None])[0]
+        """Return a parameter of the query, if it is there."""
+        found = self._query.get(name)
+        return found[0] if found else None
 
     def target(self) -> tuple[str, str]:
         """Return bucket and name of the object that is written, wherever the client says so."""
-        from urllib.parse import unquote
-
         _, _, rest = self.path.partition("?")[0].partition("/b/")
         bucket, _, name = rest.partition("/o")
         name = unquote(name.removeprefix("/"))

@@ -27,6 +27,7 @@ from cloudtune.search.start import make
 from cloudtune_vertex.contract import Measurement, flags, with_flags
 from cloudtune_vertex.emulator import delays, limits, measurements
 from cloudtune_vertex.emulator.errors import CANCELLED, INTERNAL, INVALID
+from cloudtune_vertex.emulator.jobs import CANCELLED as STATE_CANCELLED
 from cloudtune_vertex.emulator.jobs import (
     CANCELLING,
     FAILED,
@@ -37,7 +38,6 @@ from cloudtune_vertex.emulator.jobs import (
     Trial,
     TuningJob,
 )
-from cloudtune_vertex.emulator.jobs import CANCELLED as STATE_CANCELLED
 from cloudtune_vertex.emulator.running import CustomJobs
 from cloudtune_vertex.emulator.space import study_of
 from cloudtune_vertex.emulator.store import CUSTOM, Store
@@ -103,9 +103,11 @@ class Tuner:
         )
 
     def stop_trial(self, number: int) -> None:
-        """Stop a trial."""
+        """Stop a trial; one whose end is only not heard of yet is left alone."""
         trial = self._trials[number]
         with self._shop.store.lock:
+            if trial.ended is not None:
+                return
             trial.state = "STOPPING"
             trial.counts_stopped = not (self._hopeless or self.job.stop_wanted.is_set())
         self._shop.custom_jobs.cancel(trial.job)
