@@ -50,7 +50,7 @@ class Vertex:
     """Vertex AI as the emulator has it; an `Emulation`."""
 
     def __init__(self, folder: Path, delays: Delays, faults: FaultPlan, url: str, key: str) -> None:
-        self._storage = Storage()
+        self._storage = Storage(url)
         self._operations = Operations(folder, delays, faults, self._storage, f"{url}{AS}{key}")
         self._faults = faults
 
@@ -92,8 +92,8 @@ class Vertex:
     def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path: str = environ.get("PATH_INFO", "")
         if path.startswith(AS):
-            _unlock(environ)
-        elif path.startswith(API):
+            return self._storage.answer(environ, start_response, _unlocked(environ))
+        if path.startswith(API):
             return self._call(environ, start_response)
         return self._storage.answer(environ, start_response)
 
@@ -144,13 +144,12 @@ def _before(fault: Fault | None) -> None:
         raise unavailable()
 
 
-def _unlock(environ: WSGIEnvironment) -> None:
-    """Take the key out of a path, and leave it in the address that answers build theirs from."""
-    _, _, key, _ = environ["PATH_INFO"].split("/", 3)
-    prefix = f"{AS}{key}"
+def _unlocked(environ: WSGIEnvironment) -> str:
+    """Take the part with the key out of a path, and return it."""
+    prefix = AS + environ["PATH_INFO"].split("/")[2]
     for name in ("PATH_INFO", "RAW_URI", "REQUEST_URI"):
-        environ[name] = environ[name].removeprefix(prefix)
-    environ["HTTP_HOST"] += prefix
+        environ[name] = environ[name].removeprefix(prefix) or "/"
+    return prefix
 
 
 def _body_of(error: ServiceError) -> bytes:

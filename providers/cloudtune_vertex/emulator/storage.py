@@ -31,13 +31,17 @@ class StorageError(Exception):
 class Storage:
     """All buckets. Safe in threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, url: str) -> None:
         """Begin without a bucket.
+
+        Args:
+            url: Where it is reached.
 
         Raises:
             MissingExtraError: If gcp-storage-emulator is not installed.
         """
         server = _server()
+        self._url = url
         logging.getLogger("gcp_storage_emulator").setLevel(logging.CRITICAL)
         logging.getLogger("api").setLevel(logging.CRITICAL)  # the same package's
         self._router: Any = server.Router
@@ -45,8 +49,17 @@ class Storage:
         self._store: Any = server.Storage(use_memory_fs=True, data_dir="/")
         self._lock = threading.RLock()
 
-    def answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer a request of a client of Cloud Storage."""
+    def answer(
+        self, environ: WSGIEnvironment, start_response: StartResponse, prefix: str = ""
+    ) -> Iterable[bytes]:
+        """Answer a request of a client of Cloud Storage.
+
+        Args:
+            environ: The request.
+            start_response: Takes the beginning of the answer.
+            prefix: What all paths of this client begin with. It is gone from that of the request,
+                and stands in the addresses of the answer.
+        """
         exchange = _Exchange(environ, self._store)
         with self._lock:
             wrong = self._other_generation(exchange)
@@ -56,8 +69,7 @@ class Storage:
                 exchange.refuse(404, "Not Found", "Not Found")
             else:
                 self._router(exchange).handle(environ["REQUEST_METHOD"])
-        start_response(exchange.status, exchange.answered)
-        return [exchange.wfile.getvalue()]
+        return exchange.answer(start_response, self._url, self._url + prefix)
 
     def buckets(self) -> list[str]:
         """Return the names of all buckets."""
@@ -90,7 +102,9 @@ class Storage:
         """Put an object into a bucket that is there; return its generation."""
         with self._lock:
             kind = "application/octet-stream"
-            about = self._handlers._make_object_resource("", bucket, name, kind, str(len(content)))
+            about = self._handlers._make_object_resource(
+                self._url, bucket, name, kind, str(len(content))
+            )
             self._store.create_file(
                 bucket, name, content, self._handlers._checksums(content, about)
             )
@@ -163,6 +177,17 @@ class _Exchange:
 
     def send_header(self, name: str, value: str) -> None:
         self.answered.append((name, str(value)))
+
+    def answer(self, start_response: StartResponse, url: str, shown: str) -> Iterable[bytes]:
+        """Send what was written, with the addresses in it as this client is to see them."""
+        body = self.wfile.getvalue()
+        of_object = self.query("alt") == "media" or self.path.startswith("/download/")
+        if not of_object:
+            body = body.replace(f"{url}/".encode(), f"{shown}/".encode())
+        headers = {name: value.replace(f"{url}/", f"{shown}/") for name, value in self.answered}
+        headers["Content-Length"] = str(len(body))
+        start_response(self.status, list(headers.items()))
+        return [body]
 
     def end_headers(self) -> None:
         """Do nothing: WSGI knows where they end."""

@@ -152,7 +152,7 @@ def test_conditional_parameters_are_flags_only_where_they_are_active(emulator: A
     seen: set[str] = set()
     for trial in job.trials:
         words = [
-            f"--{each.parameter_id}={each.value if isinstance(each.value, str) else int(each.value)}"
+            f"--{each.parameter_id}={word if isinstance(word := each.value, str) else int(word)}"
             for each in trial.parameters
         ]
         assert str(words) in emulator.log(trial.custom_job)
@@ -185,7 +185,9 @@ def test_a_cancelled_job_passes_through_cancelling(start_emulator: Any) -> None:
     name = emulator.create(emulator.tuning(code, maxTrialCount=5)).name
     emulator.until(
         lambda: emulator.get(name).trials,
-        lambda trials: len(trials) == 2 and all("ready" in emulator.log(t.custom_job) for t in trials),
+        lambda trials: (
+            len(trials) == 2 and all("ready" in emulator.log(t.custom_job) for t in trials)
+        ),
     )
     emulator.jobs.cancel_hyperparameter_tuning_job(name=name)
     assert state_of(emulator.get(name)) == "JOB_STATE_CANCELLING"
