@@ -58,7 +58,8 @@ def _below(place: Place) -> Iterator[Place]:
         path = f"{place.path}.conditional_parameter_specs[{number}].parameter_spec"
         values = frozenset(_condition(child)[1])
         conditions = {**place.conditions, place.id: values}
-        yield from _below(Place(path, child.get("parameterSpec", {}), conditions))
+        if "parameterSpec" in child:
+            yield from _below(Place(path, child["parameterSpec"], conditions))
 
 
 def _condition(child: Json) -> tuple[str, Sequence[Any]]:

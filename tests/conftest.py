@@ -22,8 +22,8 @@ def python_with(pytestconfig: pytest.Config) -> Callable[[str, str], str]:
 
     The first word is what pip installs, the second a variable of the environment that may name a
     Python to be used instead. The test is skipped where no package index can be reached, and where
-    the package cannot be installed on another system than Linux, which is that of SageMaker's
-    images.
+    the package cannot be installed on another system than Linux, which is that of the
+    services' images.
     """
     cache = pytestconfig.cache
     assert cache is not None
