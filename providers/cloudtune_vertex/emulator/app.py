@@ -146,7 +146,7 @@ def _before(fault: Fault | None) -> None:
 
 def _unlocked(environ: WSGIEnvironment) -> str:
     """Take the part with the key out of a path, and return it."""
-    prefix = AS + environ["PATH_INFO"].split("/")[2]
+    prefix: str = AS + environ["PATH_INFO"].split("/")[2]
     for name in ("PATH_INFO", "RAW_URI", "REQUEST_URI"):
         environ[name] = environ[name].removeprefix(prefix) or "/"
     return prefix

@@ -92,7 +92,7 @@ def test_a_shell_loses_the_flags_as_it_does_on_the_service(emulator: Any) -> Non
 def test_a_job_can_be_cancelled_while_it_runs_and_before(emulator: Any) -> None:
     code = "import time; print('ready', flush=True); time.sleep(600)"
     running = emulator.create_custom(emulator.container(code)).name
-    emulator.until(lambda: emulator.log(running), lambda text: "ready" in text)
+    emulator.until(lambda: "ready" in emulator.log(running), bool)
     waiting = emulator.create_custom(emulator.container(code)).name
     for name in (running, waiting):
         emulator.jobs.cancel_custom_job(name=name)

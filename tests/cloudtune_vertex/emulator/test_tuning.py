@@ -71,7 +71,7 @@ def test_the_result_is_spelled_as_the_service_spells_it(emulator: Any) -> None:
     assert (job.display_name, dict(job.labels)) == (request["displayName"], {"team": "blue"})
     assert sorted(trial.id for trial in job.trials) == ["1", "2", "3"]
     assert [trial.id for trial in job.trials] != ["1", "2", "3"]
-    raw = json.loads(type(job).to_json(job, use_integers_for_enums=False))
+    raw = json.loads(emulator.types.HyperparameterTuningJob.to_json(job))
     for trial in raw["trials"]:
         values = {each["parameterId"]: each["value"] for each in trial["parameters"]}
         assert isinstance(values["depth"], float)
@@ -184,10 +184,8 @@ def test_a_cancelled_job_passes_through_cancelling(start_emulator: Any) -> None:
     code = script("report(1, loss=1); print('ready', flush=True); time.sleep(600)")
     name = emulator.create(emulator.tuning(code, maxTrialCount=5)).name
     emulator.until(
-        lambda: emulator.get(name).trials,
-        lambda trials: (
-            len(trials) == 2 and all("ready" in emulator.log(t.custom_job) for t in trials)
-        ),
+        lambda: ["ready" in emulator.log(each.custom_job) for each in emulator.get(name).trials],
+        lambda ready: ready == [True, True],
     )
     emulator.jobs.cancel_hyperparameter_tuning_job(name=name)
     assert state_of(emulator.get(name)) == "JOB_STATE_CANCELLING"
