@@ -5,6 +5,7 @@ from __future__ import annotations
 import site
 import sys
 import venv
+from collections.abc import Sequence
 from pathlib import Path
 
 PASSED_ON = frozenset(
@@ -28,7 +29,23 @@ def make_image(folder: Path) -> str:
         OSError: If this machine cannot.
     """
     venv.EnvBuilder(system_site_packages=True, symlinks=True).create(folder)
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    lines = [f"import site; site.addsitedir({place!r})\n" for place in site.getsitepackages()]
-    (folder / "lib" / version / "site-packages" / "image.pth").write_text("".join(lines), "utf-8")
+    put_below(folder, site.getsitepackages(), "image")
     return str(folder / "bin" / "python")
+
+
+def packages_of(image: Path) -> Path:
+    """Return the folder in which the packages of an environment are."""
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    return image / "lib" / version / "site-packages"
+
+
+def put_below(image: Path, folders: Sequence[str], name: str) -> None:
+    """Let an environment find packages in other folders where it has none itself.
+
+    Args:
+        image: The environment.
+        folders: Where else it looks, in this order.
+        name: Of the file that says so. Those of several are read by their names.
+    """
+    lines = [f"import site; site.addsitedir({folder!r})\n" for folder in folders]
+    (packages_of(image) / f"{name}.pth").write_text("".join(lines), "utf-8")

@@ -49,11 +49,6 @@ class Container:
         return self.root / "work"
 
     @property
-    def packages(self) -> Path:
-        """Where the Python packages lie that are installed first."""
-        return self.root / "packages"
-
-    @property
     def metrics(self) -> Path:
         """The metric file of a trial: ``/var/hypertune/output.metrics`` on the service."""
         return self.root / "hypertune" / "output.metrics"
@@ -74,18 +69,10 @@ class Identity:
 
 
 @dataclass(frozen=True)
-class Step:
-    """One command; the next one starts when it has ended well."""
-
-    command: Sequence[str]
-
-
-@dataclass(frozen=True)
 class Start:
     """All that is needed to run the script of a job."""
 
-    steps: Sequence[Step]
-    """The packages are installed first, where there are such; the script is the last one."""
+    command: Sequence[str]
     cwd: Path
     env: Mapping[str, str]
     """The whole environment."""
@@ -94,8 +81,8 @@ class Start:
 def flags(parameters: Mapping[str, Value]) -> list[str]:
     """Return the words by which a trial is told its parameters; only active ones are given.
 
-    A whole number of a DISCRETE parameter is written without a point: Google's own samples read it
-    with ``type=int``.
+    A whole number is written without a point: Google's own samples read those of DISCRETE
+    parameters with ``type=int``.
     """
     return [f"--{name}={_word(value)}" for name, value in parameters.items()]
 
@@ -113,8 +100,24 @@ def with_flags(spec: Json, words: Sequence[str]) -> Json:
     return {**spec, "workerPoolSpecs": pools}
 
 
+def packages(spec: Json) -> Sequence[str]:
+    """Return the addresses of the packages that are installed before the chief is started."""
+    package: Json = spec["workerPoolSpecs"][0].get("pythonPackageSpec", {})
+    uris: Sequence[str] = package.get("packageUris", ())
+    return uris
+
+
+def installation(file: Path, python: str) -> list[str]:
+    """Return the command that installs a package."""
+    return [
+        *(python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--quiet"),
+        "--no-build-isolation",  # as in Google's images, setuptools is there
+        str(file),
+    ]
+
+
 def start(spec: Json, who: Identity, container: Container, python: str) -> Start:
-    """Return how the chief of a job is started, once its packages are there.
+    """Return how the chief of a job is started, once its packages are installed.
 
     Args:
         spec: The CustomJobSpec, with the output folder and the flags of its own trial.
@@ -129,11 +132,7 @@ def start(spec: Json, who: Identity, container: Container, python: str) -> Start
     package: Json = pool.get("pythonPackageSpec", {})
     image: Json = pool.get("containerSpec", {})
     task = package or image
-    steps: list[Step] = []
     if package:
-        for uri in package.get("packageUris", ()):
-            file = container.packages / uri.rpartition("/")[2]
-            steps.append(Step([python, "-m", "pip", *_INSTALL, str(file)]))
         words = [python, "-m", package["pythonModule"], *package.get("args", ())]
     elif image.get("command"):
         words = [*image["command"], *image.get("args", ())]
@@ -141,20 +140,10 @@ def start(spec: Json, who: Identity, container: Container, python: str) -> Start
         raise BadSpec(
             "this emulator runs no images: containerSpec.command must say what is to be run here"
         )
-    steps.append(Step(words))
     env = _surroundings(container, python) | variables(spec, who, container)
     for variable in task.get("env", ()):
         env[variable["name"]] = _expanded(variable.get("value", ""), env)
-    return Start(steps, container.work, env)
-
-
-_INSTALL = (
-    "install",
-    "--disable-pip-version-check",
-    "--no-input",
-    "--quiet",
-    "--no-build-isolation",  # as in Google's images, setuptools is there
-)
+    return Start(words, container.work, env)
 
 
 def _surroundings(container: Container, python: str) -> dict[str, str]:

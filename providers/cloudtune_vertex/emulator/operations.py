@@ -11,6 +11,7 @@ from cloudtune.emulation.faults import FaultPlan
 from cloudtune_vertex.emulator import describe, job_rules, tuning_rules
 from cloudtune_vertex.emulator.errors import invalid, not_here, precondition
 from cloudtune_vertex.emulator.jobs import CANCELLING, TERMINAL, CustomJob, Job, Json, TuningJob
+from cloudtune_vertex.emulator.layers import Layers
 from cloudtune_vertex.emulator.listing import page
 from cloudtune_vertex.emulator.messages import Messages
 from cloudtune_vertex.emulator.mount import Mount
@@ -40,7 +41,11 @@ class Operations:
         self.store = Store()
         self._messages = Messages()
         mount = Mount(folder / "gcs", storage)
-        self._custom_jobs = CustomJobs(delays, self.store.lock, storage, mount, scripts_url)
+        layers = Layers(folder / "layers")
+        lock = self.store.lock
+        self._custom_jobs = CustomJobs(
+            delays, lock, storage=storage, mount=mount, layers=layers, url=scripts_url
+        )
         self._shop = Workshop(self.store, self._custom_jobs, delays, faults, folder)
         self._tuners: dict[str, Tuner] = {}
 

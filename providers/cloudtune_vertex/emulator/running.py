@@ -33,6 +33,7 @@ from cloudtune_vertex.emulator.jobs import (
     Status,
 )
 from cloudtune_vertex.emulator.lasting import seconds_of
+from cloudtune_vertex.emulator.layers import Layers
 from cloudtune_vertex.emulator.mount import Mount
 from cloudtune_vertex.emulator.script import Script
 from cloudtune_vertex.emulator.storage import Storage, StorageError
@@ -56,7 +57,14 @@ class CustomJobs:
     """Runs custom jobs."""
 
     def __init__(
-        self, delays_: Delays, lock: threading.RLock, storage: Storage, mount: Mount, url: str
+        self,
+        delays_: Delays,
+        lock: threading.RLock,
+        *,
+        storage: Storage,
+        mount: Mount,
+        layers: Layers,
+        url: str,
     ) -> None:
         """Prepare; nothing runs yet.
 
@@ -65,12 +73,14 @@ class CustomJobs:
             lock: Held while a job is changed.
             storage: Where packages are.
             mount: What stands for ``/gcs``.
+            layers: The packages that are installed already.
             url: Where scripts reach the storage.
         """
         self._delays = delays_
         self._lock = lock
         self._storage = storage
         self._mount = mount
+        self._layers = layers
         self._url = url
         self._numbers = itertools.count(1)
         self._runs: dict[int, _Run] = {}
@@ -148,7 +158,7 @@ class CustomJobs:
         run.limit(self._seconds_left(run), lambda: self._time_out(job))
         try:
             self._mount.synchronise()
-            run.script = Script(job, self._storage, self._mount, self._url)
+            run.script = Script(job, self._storage, self._mount, self._layers, self._url)
             return run.script.process()
         except (StorageError, BadSpec) as error:
             self._give_up(run, INVALID, str(error))
@@ -239,11 +249,11 @@ class CustomJobs:
             return
         run = self._runs[event.number]
         broken_off = run.interrupting or run.job.ending or run.problem
-        if event.state == "completed" and not broken_off and run.script is not None:
-            run.script.place += 1
-            if run.script.has_more():
+        if run.script is not None:
+            if event.state == "completed" and not broken_off and run.script.goes_on():
                 self._start(run, run.script.process)
                 return
+            run.script.close()
         run.cancel_limit()
         if run.interrupting and not run.job.ending and self._starts_again(run):
             return

@@ -48,14 +48,24 @@ def test_a_job_is_told_who_it_is_but_no_metric_file(emulator: Any) -> None:
 
 
 def test_a_package_and_what_it_requires_are_installed_for_the_job_alone(emulator: Any) -> None:
-    code = "import trainer.extra, sys; print(trainer.extra.WORD, sys.prefix)"
+    code = """
+        import pathlib, sys
+        import trainer.extra
+        (own,) = pathlib.Path(sys.prefix).glob("lib/*/site-packages")
+        print(trainer.extra.WORD, own, (own / "mine.py").exists(), flush=True)
+        (own / "mine.py").write_text("")
+    """
     pool = emulator.package(code)
     pool["pythonPackageSpec"]["packageUris"].append(
         emulator.upload(code, **{"trainer/extra.py": "WORD = 'later'\n"})
     )
-    job = emulator.ended(emulator.create_custom(pool).name)
-    assert state_of(job) == "JOB_STATE_SUCCEEDED", emulator.log(job.name)
-    assert f"later {emulator.folder}/jobs/" in emulator.log(job.name)
+    jobs = [emulator.create_custom(pool).name for _ in range(2)]  # at the same time
+    for name in jobs:
+        job = emulator.ended(name)
+        assert state_of(job) == "JOB_STATE_SUCCEEDED", emulator.log(job.name)
+        folder = emulator.folder / "jobs" / job.name.rpartition("/")[2]
+        assert emulator.log(job.name).startswith(f"later {folder}/root/image/lib/")
+        assert emulator.log(job.name).endswith(" False\n")
 
 
 def test_a_package_that_is_not_there_fails_the_job(emulator: Any) -> None:
@@ -71,10 +81,11 @@ def test_a_package_that_cannot_be_installed_fails_the_job(emulator: Any) -> None
     pool["pythonPackageSpec"]["packageUris"] = [
         emulator.upload("", **{"setup.py": "raise SystemExit('cannot be built')\n"})
     ]
-    job = emulator.ended(emulator.create_custom(pool).name)
-    assert state_of(job) == "JOB_STATE_FAILED"
-    assert "workerpool0-0 exited with a non-zero status of 1" in job.error.message
-    assert "cannot be built" in emulator.log(job.name)
+    for name in [emulator.create_custom(pool).name for _ in range(2)]:  # one waits for the other
+        job = emulator.ended(name)
+        assert state_of(job) == "JOB_STATE_FAILED"
+        assert "workerpool0-0 exited with a non-zero status of 1" in job.error.message
+        assert "cannot be built" in emulator.log(job.name)
 
 
 def test_an_image_without_a_command_is_not_run(emulator: Any) -> None:
