@@ -128,10 +128,10 @@ class CustomJobs:
 
     def close(self) -> None:
         """End everything at once."""
-        self._closing.set()
-        self._wanted.set()
         with self._lock:
+            self._closing.set()
             runs = list(self._runs.values())
+        self._wanted.set()
         for run in runs:
             run.job.stop_wanted.set()
             run.cancel_limit()
@@ -139,7 +139,10 @@ class CustomJobs:
         self._looker.join(10)
 
     def _start(self, run: _Run, spec: Callable[[], ProcessSpec]) -> None:
-        self._processes.start(run.number, spec)
+        with self._lock:
+            if self._closing.is_set():  # nobody would end it
+                return
+            self._processes.start(run.number, spec)
         if run.job.stop_wanted.is_set():  # wanted when there was no process to tell
             self._processes.stop(run.number)
 

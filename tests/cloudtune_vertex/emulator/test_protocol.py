@@ -165,3 +165,10 @@ def _runs(pid: int) -> bool:
     import psutil
 
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def test_it_ends_while_tuning_jobs_start_their_trials(start_emulator: Any) -> None:
+    made = start_emulator()
+    for _ in range(3):
+        made.create(made.tuning("import time; time.sleep(600)", parallelTrialCount=2))
+    assert made.end() == 0
