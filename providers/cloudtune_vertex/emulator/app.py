@@ -75,11 +75,16 @@ class Vertex:
         return "403 Forbidden", JSON, _body_of(ServiceError(403, "PERMISSION_DENIED", why))
 
     def environment(self, url: str, key: str) -> Mapping[str, str]:
-        """Return the variables under which Google's library for Cloud Storage finds the emulator.
+        """Return the variables that lead to the emulator.
 
-        Clients of JobService have none; they are given URL and key.
+        The first is that of Google's libraries for Cloud Storage. Clients of JobService have none;
+        the others are for whoever makes one.
         """
-        return {"STORAGE_EMULATOR_HOST": f"{url}{AS}{key}"}
+        return {
+            "STORAGE_EMULATOR_HOST": f"{url}{AS}{key}",
+            "VERTEX_EMULATOR_HOST": url,
+            "VERTEX_EMULATOR_KEY": key,
+        }
 
     def busy(self) -> bool:
         """Tell whether a job runs."""
