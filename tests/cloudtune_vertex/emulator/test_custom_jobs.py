@@ -63,8 +63,8 @@ def test_a_package_and_what_it_requires_are_installed_for_the_job_alone(emulator
     for name in jobs:
         job = emulator.ended(name)
         assert state_of(job) == "JOB_STATE_SUCCEEDED", emulator.log(job.name)
-        folder = emulator.folder / "jobs" / job.name.rpartition("/")[2]
-        assert emulator.log(job.name).startswith(f"later {folder}/root/image/lib/")
+        own = emulator.folder / "jobs" / job.name.rpartition("/")[2] / "root" / "image" / "lib"
+        assert emulator.log(job.name).startswith(f"later {own}/")
         assert emulator.log(job.name).endswith(" False\n")
 
 

@@ -55,7 +55,8 @@ def test_a_python_package_is_tuned(emulator: Any) -> None:
         custom = emulator.get(trial.custom_job)
         assert state_of(custom) == "JOB_STATE_SUCCEEDED"
         printed = emulator.log(custom.name)
-        assert f"/jobs/{custom.name.rpartition('/')[2]}/root/image" in printed
+        folder = emulator.folder / "jobs" / custom.name.rpartition("/")[2]
+        assert str(folder / "root" / "image") in printed
         values = {each.parameter_id: each.value for each in trial.parameters}
         flags = [f"--width={values['width']!r}", f"--depth={int(values['depth'])}"]
         assert str(["--steps=3", *flags]) in printed
