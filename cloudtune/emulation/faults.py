@@ -13,8 +13,9 @@ A rule names an operation of the service, ``*`` for each of them, or ``trial`` f
 either the calls that it concerns, counted from 1, or a probability. Calls of ``*`` are counted over
 all operations, trials in the order in which they are made. The first rule that matches counts.
 
-Effects on a call: ``throttle`` (refused, come back later), ``error`` (the service failed, nothing
-was done) and ``lose_response`` (it is done, and the connection ends before the answer). Effects on
+Effects on a call: ``throttle`` (refused, come back later), ``quota`` (refused, a quota is used up),
+``error`` (the service failed, nothing was done), ``late_error`` (it is done, and yet the answer is
+an error) and ``lose_response`` (it is done, and the connection ends before the answer). Effects on
 a trial: ``slow_start`` (``seconds`` more of the service's time before it starts), ``fail`` (the
 service fails to run it), ``no_metric`` (no metric is found in its output), and, once it has
 measured ``after`` times (1 when left out), ``interrupt`` (its spot machine is taken away) and
@@ -37,7 +38,7 @@ from typing import Any, Literal, get_args
 from cloudtune.errors import Problem, StudyError
 from cloudtune.yaml_source import Source, is_list, is_map, parse, read
 
-CallEffect = Literal["throttle", "error", "lose_response"]
+CallEffect = Literal["throttle", "quota", "error", "late_error", "lose_response"]
 TrialEffect = Literal["slow_start", "fail", "no_metric", "interrupt", "stop_early"]
 TRIAL = "trial"
 """The operation under which rules for trials stand."""

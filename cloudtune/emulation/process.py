@@ -34,7 +34,7 @@ _LOG = "emulator.log"
 _IDLE = 600
 """Seconds without a request and without a job after which an emulator of a run ends by itself."""
 _PATIENCE = 60.0
-_MISSING = 3
+MISSING = 3
 """Its exit code where a package that it needs is not installed."""
 
 
@@ -144,7 +144,7 @@ def start(
             process.returncode = 0  # it goes on, and nobody waits for it
             return address
         time.sleep(0.02)
-    if process.poll() == _MISSING:
+    if process.poll() == MISSING:
         raise MissingExtraError(f"the emulator of {provider}", "emulators")
     process.kill()
     process.wait()

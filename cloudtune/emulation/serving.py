@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import select
 import signal
 import threading
 import time
@@ -107,23 +108,17 @@ def serve(
         url = f"http://{LOOPBACK}:{server.server_port}"
         emulation = make(url, key)
         door.open(emulation, server.server_port)
-        wanted = threading.Event()
-
-        def end(_number: int, _frame: object) -> None:
-            wanted.set()
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, end)
         thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)
-        thread.start()
-        try:
-            _announce(folder, url, key, emulation.environment(url, key))
-            _wait(wanted, idle, door, emulation)
-        finally:
-            (folder / ADDRESS).unlink(missing_ok=True)
-            server.shutdown()
-            server.server_close()
-            emulation.close()
+        with _signals() as heard:
+            thread.start()
+            try:
+                _announce(folder, url, key, emulation.environment(url, key))
+                _wait(heard, idle, door, emulation)
+            finally:
+                (folder / ADDRESS).unlink(missing_ok=True)
+                server.shutdown()
+                server.server_close()
+                emulation.close()
 
 
 class _Door:
@@ -168,7 +163,27 @@ def _answer(start_response: StartResponse, status: str, kind: str, body: bytes) 
     return [body]
 
 
-def _wait(wanted: threading.Event, idle: float | None, door: _Door, emulation: Emulation) -> None:
+@contextmanager
+def _signals() -> Generator[int]:
+    """Yield a descriptor that can be read once the process was told to end.
+
+    Any thread may be the one that a signal interrupts, and Python's handler would then wait until
+    the main thread, which sleeps, wakes for another reason. A write wakes it whoever writes.
+    """
+    heard, rung = os.pipe()
+    os.set_blocking(rung, False)
+    before = signal.set_wakeup_fd(rung, warn_on_full_buffer=False)
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda _number, _frame: None)
+        yield heard
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(heard)
+        os.close(rung)
+
+
+def _wait(heard: int, idle: float | None, door: _Door, emulation: Emulation) -> None:
     """Return when the emulator should end."""
     tied = int(os.environ.pop(TIED, 0))
     while True:
@@ -177,7 +192,8 @@ def _wait(wanted: threading.Event, idle: float | None, door: _Door, emulation: E
             if not emulation.busy():
                 return
             left = min(idle or 1.0, 1.0)
-        if wanted.wait(1.0 if tied else left) or (tied and os.getppid() != tied):
+        told = select.select([heard], [], [], 1.0 if tied else left)[0]
+        if told or (tied and os.getppid() != tied):
             return
 
 

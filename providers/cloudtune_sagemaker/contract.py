@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from cloudtune.emulation.image import PASSED_ON
 from cloudtune_sagemaker import script_failure, toolkit
 from cloudtune_sagemaker.archive import BadArchive, unpack
 from cloudtune_sagemaker.toolkit import Machine, ToolkitFailure
@@ -43,17 +44,6 @@ Job = Mapping[str, Any]
 BASE = "/opt/ml"
 LONGEST_REASON = 1024
 """Characters of the failure file that the service shows."""
-
-_PASSED_ON = frozenset(
-    [
-        *("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TZ", "LD_LIBRARY_PATH"),
-        *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"),
-        *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
-        *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX"),
-        *("PIP_CONFIG_FILE", "PIP_CACHE_DIR", "PIP_CERT", "PIP_TRUSTED_HOST"),
-    ]
-)
-"""What a script needs of this machine. Nothing else of our environment reaches it."""
 
 _IMAGE = {
     "LANG": "C.UTF-8",
@@ -294,7 +284,7 @@ def _check_settings(settings: toolkit.Settings) -> None:
 
 def _container_environment(container: Container, base: Mapping[str, str]) -> dict[str, str]:
     job = container.job
-    env = {name: value for name, value in base.items() if name in _PASSED_ON} | _IMAGE
+    env = {name: value for name, value in base.items() if name in PASSED_ON} | _IMAGE
     arn: str = job.get("TrainingJobArn") or ""
     env["AWS_REGION"] = arn.split(":")[3] if arn.count(":") > 3 else ""
     env["AWS_EC2_METADATA_DISABLED"] = "true"

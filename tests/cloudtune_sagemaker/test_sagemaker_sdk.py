@@ -86,7 +86,7 @@ def use(sdk: str, emulator: Mapping[str, Any], tmp_path_factory: pytest.TempPath
             **emulator["environment"],
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
-            "PYTHONPATH": str(SDK / "guard"),
+            "PYTHONPATH": str(SDK.parents[1] / "guard"),
             "SAGEMAKER_USER_CONFIG_OVERRIDE": str(config),
             "TEST_EMULATOR_PORT": port,
             "TEST_CONNECTIONS": str(noted),

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
+from cloudtune.emulation.delays import Delays
 from cloudtune.emulation.faults import Fault, FaultPlan
 from cloudtune.emulation.serving import ConnectionLost
 from cloudtune.errors import MissingExtraError
 from cloudtune_sagemaker.emulator import shapes
-from cloudtune_sagemaker.emulator.delays import Delays
-from cloudtune_sagemaker.emulator.errors import ServiceError, internal, throttled
+from cloudtune_sagemaker.emulator.errors import ServiceError, internal, limit_exceeded, throttled
 from cloudtune_sagemaker.emulator.operations import OPERATIONS, Operations
 
 if TYPE_CHECKING:
@@ -129,6 +129,8 @@ class SageMaker:
         written = shapes.written(operation, answer)
         if fault is not None and fault.effect == "lose_response":
             raise ConnectionLost(f"the answer of {name} is lost, as the fault plan wants it")
+        if fault is not None and fault.effect == "late_error":
+            raise internal()
         return written
 
 
@@ -153,6 +155,8 @@ def _moto() -> Any:
 def _before(fault: Fault | None) -> None:
     if fault is not None and fault.effect == "throttle":
         raise throttled()
+    if fault is not None and fault.effect == "quota":
+        raise limit_exceeded("The account-level service limit of this resource is reached.")
     if fault is not None and fault.effect == "error":
         raise internal()
 

@@ -1,4 +1,4 @@
-"""How long the service takes for what it does itself, and how the emulator makes that shorter.
+"""How long the service takes for what it does itself.
 
 The seconds are of the order that users of the service see (minutes from a start to the first line
 of the script); AWS promises none. Only these are divided by the speed: a script takes as long as it
@@ -6,9 +6,6 @@ takes, and so do the limits that it is held to.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from threading import Event
 
 STARTING = 30.0
 """Status Starting: the job is taken up."""
@@ -21,18 +18,6 @@ UPLOADING = 15.0
 RESTARTING = 30.0
 """Status Interrupted or Restarting: until the job is taken up again."""
 
-DEFAULT_SPEED = 600.0
 GRACE = 120.0
 """Seconds between SIGTERM and SIGKILL (API reference, StopTrainingJob). The script's time, so it is
 not divided."""
-
-
-@dataclass(frozen=True)
-class Delays:
-    """The service's time on this machine."""
-
-    speed: float = DEFAULT_SPEED
-
-    def wait(self, seconds: float, stop: Event) -> bool:
-        """Let some of the service's time pass; return whether a stop was wanted meanwhile."""
-        return stop.wait(seconds / self.speed)

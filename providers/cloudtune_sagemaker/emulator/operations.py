@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from cloudtune.emulation.delays import Delays
 from cloudtune.emulation.faults import FaultPlan
 from cloudtune_sagemaker.emulator import describe, search_api, series, training_rules, tuning_rules
-from cloudtune_sagemaker.emulator.delays import Delays
 from cloudtune_sagemaker.emulator.errors import invalid
 from cloudtune_sagemaker.emulator.jobs import TERMINAL, Json, TrainingJob, TuningJob
 from cloudtune_sagemaker.emulator.listing import matching, page

@@ -6,13 +6,13 @@ import os
 import shutil
 import signal
 
+from cloudtune.emulation.image import make_image
 from cloudtune.events import Ended
 from cloudtune.execution.process import code_in_words
 from cloudtune.execution.watch import ProcessSpec
 from cloudtune_sagemaker import contract
 from cloudtune_sagemaker.emulator import storage
 from cloudtune_sagemaker.emulator.delays import GRACE
-from cloudtune_sagemaker.emulator.image import make_image
 from cloudtune_sagemaker.emulator.jobs import TrainingJob
 from cloudtune_sagemaker.emulator.metric_regex import usable
 

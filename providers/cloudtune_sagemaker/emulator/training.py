@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from cloudtune.emulation.delays import Delays
 from cloudtune.emulation.faults import Fault
 from cloudtune.errors import CloudtuneError
 from cloudtune.events import Ended, Measured
@@ -21,7 +22,6 @@ from cloudtune.execution.process import Processes
 from cloudtune.execution.watch import ProcessSpec
 from cloudtune_sagemaker.contract import BadArchive, ToolkitFailure
 from cloudtune_sagemaker.emulator import delays, storage
-from cloudtune_sagemaker.emulator.delays import Delays
 from cloudtune_sagemaker.emulator.jobs import TERMINAL, TrainingJob
 from cloudtune_sagemaker.emulator.outputs import put_log, put_metrics, upload
 from cloudtune_sagemaker.emulator.script import Script

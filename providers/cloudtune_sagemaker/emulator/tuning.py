@@ -15,6 +15,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from cloudtune.driver import Driver, Inbox, StopRequest
+from cloudtune.emulation.delays import Delays
 from cloudtune.emulation.faults import FaultPlan
 from cloudtune.errors import CloudtuneError
 from cloudtune.events import Ended, Measured, Started, TrialState
@@ -23,7 +24,6 @@ from cloudtune.search.start import make
 from cloudtune.space import Value, text
 from cloudtune_sagemaker.emulator import delays, space
 from cloudtune_sagemaker.emulator.chooser import DEFINITION, InTurn
-from cloudtune_sagemaker.emulator.delays import Delays
 from cloudtune_sagemaker.emulator.jobs import Json, TrainingJob, TrialOf, TuningJob
 from cloudtune_sagemaker.emulator.store import Store, arn_of
 from cloudtune_sagemaker.emulator.training import Training

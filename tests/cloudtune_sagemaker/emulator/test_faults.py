@@ -23,9 +23,16 @@ def test_calls_are_throttled_and_fail(start_emulator: Start) -> None:
         faults:
         - {operation: ListTrainingJobs, call: 1, effect: throttle}
         - {operation: ListTrainingJobs, call: 2, effect: error}
+        - {operation: ListTrainingJobs, call: 3, effect: quota}
+        - {operation: ListTrainingJobs, call: 4, effect: late_error}
         """
     )
-    for code, status in (("ThrottlingException", 400), ("InternalFailure", 500)):
+    for code, status in (
+        ("ThrottlingException", 400),
+        ("InternalFailure", 500),
+        ("ResourceLimitExceeded", 400),
+        ("InternalFailure", 500),
+    ):
         with pytest.raises(made.sagemaker.exceptions.ClientError) as caught:
             made.sagemaker.list_training_jobs()
         assert caught.value.response["Error"]["Code"] == code

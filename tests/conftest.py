@@ -20,10 +20,10 @@ LONGEST = 600
 def python_with(pytestconfig: pytest.Config) -> Callable[[str, str], str]:
     """Returns a Python that has a package, made once below pytest's cache.
 
-    The first word is what pip installs, the second a variable of the environment that may name a
+    The first argument is what pip installs, the second a variable of the environment that names a
     Python to be used instead. The test is skipped where no package index can be reached, and where
-    the package cannot be installed on another system than Linux, which is that of SageMaker's
-    images.
+    the package cannot be installed on another system than Linux, which is that of the
+    services' images.
     """
     cache = pytestconfig.cache
     assert cache is not None
@@ -36,7 +36,7 @@ def _python_with(cache: pytest.Cache, requirement: str, named_by: str) -> str:
     parent = cache.mkdir("".join(c if c.isalnum() else "-" for c in requirement))
     folder = parent / f"{sys.version_info.major}.{sys.version_info.minor}"
     python = folder / "bin" / "python"
-    pip = [str(python), "-m", "pip", "install", "--quiet", "--retries", "1", requirement]
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--retries", "1", *requirement.split()]
     with (parent / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # tests may run in several processes
         if (folder / "whole").exists():

@@ -1,0 +1,23 @@
+"""``python -m cloudtune_vertex.emulator --folder F``: serve the emulator on loopback."""
+
+from __future__ import annotations
+
+import sys
+
+from cloudtune.emulation.command import run
+from cloudtune_vertex.emulator.app import Vertex
+from cloudtune_vertex.emulator.operations import OPERATIONS
+
+NOTE = (
+    "Vertex AI emulator: trials are chosen by cloudtune's own search, not by the service's; "
+    "scripts run here, images do not"
+)
+
+
+def main(words: list[str] | None = None) -> int:
+    """Serve until told to end; return the exit code."""
+    return run("cloudtune_vertex.emulator", NOTE, Vertex, OPERATIONS, words=words)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,20 @@
+"""Durations and times as the REST API spells them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def seconds_of(duration: str | None, otherwise: float) -> float:
+    """Return the seconds of a duration such as ``3600s``; ``otherwise`` where there is none."""
+    return otherwise if duration is None else float(duration.removesuffix("s"))
+
+
+def instant(text: str) -> float:
+    """Return the seconds since the epoch of a time such as ``2026-11-25T10:00:00Z``."""
+    return datetime.fromisoformat(text).timestamp()
+
+
+def spelled(when: float) -> str:
+    """Return a time as the service spells it."""
+    return datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,173 @@
+# pyright: basic, reportMissingImports=false
+# mypy: disable-error-code="no-untyped-call"
+"""What a user of Google's high-level SDK writes. Runs in an environment that has it, and not ours.
+
+Each use is a function that returns what a test looks at. ``client.py USE`` leaves it as JSON in a
+file of that name in the working folder. Nothing of the SDK is changed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from google.cloud import aiplatform, storage
+from google.cloud.aiplatform import hyperparameter_tuning as hpt
+from google.oauth2.credentials import Credentials
+
+BUCKET = "staging-bucket"
+IMAGE = "us-docker.pkg.dev/vertex-ai/training/sklearn-cpu.1-0:latest"
+AWAY = ("192.0.2.1", 443)
+"""An address that nobody has."""
+
+
+def begin() -> None:
+    credentials = Credentials(token=os.environ["TEST_KEY"])
+    aiplatform.init(
+        project="team",
+        location="us-central1",
+        staging_bucket=f"gs://{BUCKET}",
+        credentials=credentials,
+        api_endpoint=os.environ["TEST_URL"],
+        api_transport="rest",
+    )
+    client = storage.Client(project="team", credentials=credentials)
+    if client.lookup_bucket(BUCKET) is None:
+        client.create_bucket(BUCKET)
+
+
+def job(name: str, *words: str, **more: Any) -> Any:
+    custom = aiplatform.CustomJob.from_local_script(
+        display_name=name,
+        script_path=str(Path(__file__).with_name("task.py")),
+        container_uri=IMAGE,
+        args=["--base=2", *words],
+        machine_type="n1-standard-4",
+        base_output_dir=f"gs://{BUCKET}/{name}",
+    )
+    momentum = hpt.DoubleParameterSpec(0.1, 0.9, "linear", parent_values=["sgd"])
+    given: dict[str, Any] = {
+        "metric_spec": {"score": "maximize"},
+        "parameter_spec": {
+            "rate": hpt.DoubleParameterSpec(0.001, 0.1, "log"),
+            "layers": hpt.IntegerParameterSpec(1, 6, "linear"),
+            "batch": hpt.DiscreteParameterSpec([16, 32, 64], "linear"),
+            "optimizer": hpt.CategoricalParameterSpec(
+                ["sgd", "adam"], conditional_parameter_spec={"momentum": momentum}
+            ),
+        },
+        "max_trial_count": 4,
+        "parallel_trial_count": 2,
+        "labels": {"use": name},
+    }
+    return aiplatform.HyperparameterTuningJob(display_name=name, custom_job=custom, **given | more)
+
+
+def told_of(made: Any) -> dict[str, Any]:
+    return {
+        "name": made.resource_name,
+        "state": made.state.name,
+        "error": made.error.code,
+        "trials": [
+            {
+                "id": trial.id,
+                "state": trial.state.name,
+                "parameters": {each.parameter_id: each.value for each in trial.parameters},
+                "score": [metric.value for metric in trial.final_measurement.metrics],
+                "job": aiplatform.CustomJob.get(trial.custom_job).state.name,
+            }
+            for trial in made.trials
+        ],
+    }
+
+
+def tuned() -> dict[str, Any]:
+    made = job("tuned")
+    made.run()
+    listed = aiplatform.HyperparameterTuningJob.list(filter='labels.use="tuned"')
+    again = aiplatform.HyperparameterTuningJob.get(made.resource_name)
+    return {
+        **told_of(made),
+        "listed": [each.resource_name for each in listed],
+        "again": told_of(again),
+    }
+
+
+def grid() -> dict[str, Any]:
+    layers = hpt.IntegerParameterSpec(1, 2, "linear")
+    made = job(
+        "grid",
+        "--rate=0.1",
+        "--batch=1",
+        "--optimizer=adam",
+        parameter_spec={"layers": layers},
+        search_algorithm="grid",
+        measurement_selection="last",
+        max_trial_count=9,
+    )
+    made.run()
+    return told_of(made)
+
+
+def failed() -> dict[str, Any]:
+    made = job("failed", "--fail", parallel_trial_count=1)
+    try:
+        made.run()
+    except RuntimeError as error:
+        return {**told_of(made), "raised": str(error)}
+    raise AssertionError("it should fail")
+
+
+def cancelled() -> dict[str, Any]:
+    made = job("cancelled", "--wait")
+    made.run(sync=False)
+    made.wait_for_resource_creation()
+    made.cancel()
+    try:
+        made.wait()
+    except RuntimeError as error:
+        return {**told_of(made), "raised": str(error)}
+    raise AssertionError("it should be cancelled")
+
+
+def deleted() -> dict[str, Any]:
+    layers = hpt.IntegerParameterSpec(1, 2, "linear")
+    words = ("--rate=0.1", "--batch=1", "--optimizer=adam")
+    made = job("deleted", *words, parameter_spec={"layers": layers}, max_trial_count=1)
+    made.run()
+    made.delete()
+    listed = aiplatform.HyperparameterTuningJob.list(filter='labels.use="deleted"')
+    return {"listed": [each.resource_name for each in listed]}
+
+
+def refused() -> dict[str, Any]:
+    made = job("refused", search_algorithm="grid")
+    try:
+        made.run()
+    except Exception as error:  # noqa: BLE001 - whatever the SDK makes of it
+        return {"kind": type(error).__name__, "raised": str(error)}
+    raise AssertionError("it should be refused")
+
+
+def guarded() -> dict[str, Any]:
+    try:
+        socket.create_connection(AWAY, timeout=1)
+    except PermissionError:
+        return {"refused": True}
+    return {"refused": False}
+
+
+USES: dict[str, Callable[[], dict[str, Any]]] = {
+    each.__name__: each for each in (tuned, grid, failed, cancelled, deleted, refused, guarded)
+}
+
+if __name__ == "__main__":
+    name = sys.argv[1]
+    if name != "guarded":
+        begin()
+    Path(f"{name}.json").write_text(json.dumps(USES[name]()))

@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import pytest
+
+from cloudtune.provider import Provider
+from cloudtune.testing import ProviderContract
+from cloudtune_vertex import VertexProvider
+
+_: Provider = VertexProvider()
+
+
+@pytest.mark.slow
+class TestVertex(ProviderContract):
+    """Both modes, on the emulator, which really runs the trials."""
+
+    name = "vertex"
+    emulated = True
+
+    def make(self) -> Provider:
+        return VertexProvider()
