@@ -85,8 +85,8 @@ def launcher_files(
         run: The id of the run.
         paths: The inputs by name, as they lie where the launcher runs. On SageMaker this is
             ``/opt/ml/input/data/<name>``, with the file's name behind it for an input that is one
-            file; the launcher itself finds out where a channel really is. On Vertex AI it is the
-            address in Cloud Storage.
+            file; the launcher itself finds out where a channel really is. On Vertex AI it is
+            below ``/gcs``.
         measurements: As in `launch_data`.
     """
     data = launch_data(fitted, run, paths, SOURCE, measurements)

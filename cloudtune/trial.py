@@ -851,10 +851,11 @@ def _vertex(study: Json, argv: Sequence[str]) -> Contract | None:
 
 
 def _mounted(address: str) -> str:
-    """Return the path of an address of Cloud Storage; anything else as it is."""
-    if not address.startswith("gs://"):
-        return address
-    return (os.environ.get("CLOUDTUNE_GCS") or "/gcs") + address[len("gs:/") :]
+    """Return where an address of Cloud Storage, or its usual path, is; others as they are."""
+    for start in ("gs://", "/gcs/"):
+        if address.startswith(start):
+            return (os.environ.get("CLOUDTUNE_GCS") or "/gcs") + "/" + address[len(start) :]
+    return address
 
 
 def _local(_study: Json, _argv: Sequence[str]) -> Contract | None:
