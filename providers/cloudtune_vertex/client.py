@@ -102,7 +102,7 @@ class Google:
             made = getattr(self._jobs, f"create_{called}")(
                 request={"parent": request["parent"], called: job}, retry=None, timeout=TIMEOUT
             )
-            return self._plain(made)
+            return self._plain(said, made)
 
     def get(self, name: str) -> Json:
         """Return a job by its full name."""
@@ -111,7 +111,7 @@ class Google:
             found = getattr(self._jobs, f"get_{called}")(
                 request={"name": name}, retry=self._retry, timeout=TIMEOUT
             )
-            return self._plain(found)
+            return self._plain(said, found)
 
     def tuning_jobs(self, chosen: str) -> list[Json]:
         """Return the tuning jobs that a filter lets through, without their trials."""
@@ -182,10 +182,10 @@ class Google:
             pages = getattr(self._jobs, f"list_{called}s")(
                 request=asked, retry=self._retry, timeout=TIMEOUT
             )
-            return [self._plain(job) for job in pages]
+            return [self._plain(said, job) for job in pages]
 
-    def _plain(self, message: Any) -> Json:
-        kind: Any = type(message)
+    def _plain(self, said: str, message: Any) -> Json:
+        kind = getattr(self._types, said)
         plain: Json = self._json_format.MessageToDict(kind.pb(message))
         return plain
 
