@@ -704,6 +704,7 @@ class _Vertex(Contract):
         self._steps: dict[str, int] = {}
         self._script_file = ""
         self._heard: list[str] = []
+        self._at_zero: set[str] = set()
         if os.path.exists(kept):  # the machine was restarted
             with open(kept, "rb") as file:
                 self._measured = file.read().rpartition(b"\n")[0]
@@ -783,13 +784,15 @@ class _Vertex(Contract):
             self._heard = [*self._heard[-299:], line]
             try:
                 said = json.loads(line)
-                metrics = {name: float(said[name]) for name in said.keys() - _OF_HYPERTUNE}
-                report = {"metrics": metrics, "time": float(said["timestamp"])}
+                (name,) = said.keys() - _OF_HYPERTUNE
+                report = {"metrics": {name: float(said[name])}, "time": float(said["timestamp"])}
                 step = int(said["global_step"])
             except (ValueError, KeyError, TypeError, AttributeError):
                 continue  # another has written it
-            if step or not metrics.keys() & self._steps.keys():  # which is 0 where none was given
+            if step or name not in self._at_zero:  # where none was given it is 0 each time
                 report["step"] = step
+            if not step:
+                self._at_zero.add(name)
             heard.append(report)
         return heard
 

@@ -63,7 +63,7 @@ def planned(mode: Mode, over: Mapping[str, Any] = {}, **own: Any) -> Plan:
         "vertex",
         mode,
         fitted,
-        CloudSettings(),
+        CloudSettings.model_validate({}),
         facts,
         _request(mode, fitted.study),
         (),
@@ -205,7 +205,7 @@ class FakeGoogle(Google):
         before = self.buckets["my-bucket"].get(path, b"")
         self.put(path, before + json.dumps(line).encode() + b"\n")
 
-    def _called(self, operation: str, answer: Callable[[], Any]) -> Any:
+    def _called[T](self, operation: str, answer: Callable[[], T]) -> T:
         self.calls.append(operation)
         if failure := self.always.get(operation):
             raise failure

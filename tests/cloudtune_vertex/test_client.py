@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import threading
 from collections.abc import Iterator
@@ -84,7 +85,7 @@ def refused(status: int, message: str, word: str = "") -> tuple[int, Any]:
     return status, {"error": {"code": status, "message": message, "status": word}}
 
 
-TUNING = {
+TUNING: dict[str, Any] = {
     "parent": PARENT,
     "hyperparameterTuningJob": {
         "displayName": "digits",
@@ -142,13 +143,13 @@ def test_what_google_tells_of_a_job_keeps_its_words(server: Server) -> None:
 
 
 def test_a_request_that_is_none_is_told_before_it_is_sent(server: Server) -> None:
-    odd = {"parent": PARENT, "customJob": {"displayName": "x", "jobSpecs": {}}}
+    odd: dict[str, Any] = {"parent": PARENT, "customJob": {"displayName": "x", "jobSpecs": {}}}
     with pytest.raises(GoogleError, match="jobSpecs"):
         server.google().create(odd)
     assert server.asked == []
 
 
-CUSTOM = {"parent": PARENT, "customJob": {"displayName": "x", "jobSpec": {}}}
+CUSTOM: dict[str, Any] = {"parent": PARENT, "customJob": {"displayName": "x", "jobSpec": {}}}
 
 
 @pytest.mark.parametrize("answer", [(0, ""), refused(503, "busy"), refused(429, "too many")])
@@ -243,7 +244,8 @@ def test_what_storage_refuses_is_told(server: Server, tmp_path: Path) -> None:
         google.write("my-bucket", "a/e", tmp_path / "absent")
 
 
-def test_an_emulator_that_has_ended_is_told_at_once(server: Server) -> None:
+def test_an_emulator_that_has_ended_is_told_at_once() -> None:
+    server = Server()
     google = server.google()
     server.close()
     for call in (
@@ -253,7 +255,6 @@ def test_an_emulator_that_has_ended_is_told_at_once(server: Server) -> None:
     ):
         with pytest.raises(EmulatorEndedError, match="the emulator has ended"):
             call()
-    server.__init__()  # so that it can be closed
 
 
 def test_an_emulated_run_reaches_nothing_but_its_emulator(
@@ -274,13 +275,13 @@ def test_an_emulated_run_reaches_nothing_but_its_emulator(
 
 
 def test_a_real_run_reaches_the_jobs_own_location(monkeypatch: pytest.MonkeyPatch) -> None:
-    import google.auth
-    from google.auth.credentials import AnonymousCredentials
+    google_auth: Any = importlib.import_module("google.auth")
+    credentials: Any = importlib.import_module("google.auth.credentials")
 
     def default(**_: object) -> tuple[Any, None]:
-        return AnonymousCredentials(), None
+        return credentials.AnonymousCredentials(), None
 
-    monkeypatch.setattr(google.auth, "default", default)
+    monkeypatch.setattr(google_auth, "default", default)
     real: Any = Google("my-project", "europe-west4")
     assert real._jobs.api_endpoint == "europe-west4-aiplatform.googleapis.com"
     assert real._jobs.transport.kind == "rest"
@@ -295,9 +296,10 @@ def test_without_credentials_it_says_how_to_sign_in(
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
     monkeypatch.setenv("NO_GCE_CHECK", "true")
-    for call in (lambda g: g.get(JOB), lambda g: g.objects("my-bucket", "a/")):
+    google = Google("my-project", "us-central1")
+    for call in (lambda: google.get(JOB), lambda: google.objects("my-bucket", "a/")):
         with pytest.raises(GoogleError, match="gcloud auth application-default login") as caught:
-            call(Google("my-project", "us-central1"))
+            call()
         assert (caught.value.of_caller, caught.value.retryable) == (True, False)
 
 

@@ -263,8 +263,8 @@ def test_an_infeasible_trial_whose_job_is_not_told_has_failed(scene: Scene) -> N
     assert (trial.state, trial.word) == ("failed", "INFEASIBLE")
 
 
-MEDIAN = {"studySpec": {"medianAutomatedStoppingSpec": {}}}
-LIMITED = {"studySpec": {"studyStoppingConfig": {"maxNumTrialsNoProgress": 3}}}
+MEDIAN: dict[str, Any] = {"studySpec": {"medianAutomatedStoppingSpec": {}}}
+LIMITED: dict[str, Any] = {"studySpec": {"studyStoppingConfig": {"maxNumTrialsNoProgress": 3}}}
 
 
 @pytest.mark.parametrize(
