@@ -220,12 +220,14 @@ class Google:
         if self._emulator is not None:
             where = {"api_endpoint": self._emulator.url, "universe_domain": "googleapis.com"}
         self._guard(session)
-        return self._storage.Client(
+        client = self._storage.Client(
             project=self._project,
             credentials=self._credentials,
             client_options=where or None,
             _http=session,
         )
+        client._bucket_metadata_cache = None  # it asks for the bucket, in a thread of its own
+        return client
 
     @cached_property
     def _credentials(self) -> Any:

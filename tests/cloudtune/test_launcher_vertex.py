@@ -38,7 +38,7 @@ TREE = replace(
     conditions="tree",
 )
 """What a service like Vertex AI can hold: conditions, and no bool."""
-MEASUREMENTS = "gs://bucket/home/measurements"
+MEASUREMENTS = "gs://bucket/mine/measurements"
 
 
 def _beside(name: str) -> Any:
@@ -86,7 +86,7 @@ class Container:
             tar.extractall(self.code, filter="data")
 
     def start(self, words: list[str]) -> subprocess.Popen[bytes]:
-        base = "gs://bucket/home/output/7"
+        base = "gs://bucket/mine/output/7"
         env = {name: value for name, value in os.environ.items() if name != "CLOUDTUNE_TRIAL"}
         env |= {
             "CLOUD_ML_JOB_ID": "4711",
@@ -118,7 +118,7 @@ class Container:
 
     @property
     def kept_file(self) -> Path:
-        return self.gcs / "bucket" / "home" / "measurements" / f"{self.job or 7}.jsonl"
+        return self.gcs / "bucket" / "mine" / "measurements" / f"{self.job or 7}.jsonl"
 
     @property
     def kept(self) -> list[dict[str, Any]]:
@@ -268,9 +268,9 @@ def test_where_things_lie(job: Job, driven: bool) -> None:
         str(base / "data"),
         str(base / "x.csv"),
         "/elsewhere",
-        str(base / "home/output/7/model"),
-        str(base / "home/output/7/checkpoints"),
-        ("study-1-2" if driven else "7") + " False gs://bucket/home/output/7/model/",
+        str(base / "mine/output/7/model"),
+        str(base / "mine/output/7/checkpoints"),
+        ("study-1-2" if driven else "7") + " False gs://bucket/mine/output/7/model/",
     ], err
 
 
@@ -419,7 +419,7 @@ def test_measurements_are_written_seldom(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     study = launch_data(fitted({"parameters": {}}), "run", {}, measurements=MEASUREMENTS)
     contract = next(filter(None, (find(study, []) for find in trial.CONTRACTS)))
-    file = tmp_path / "bucket" / "home" / "measurements" / "j.jsonl"
+    file = tmp_path / "bucket" / "mine" / "measurements" / "j.jsonl"
     lengths: list[int] = []
     for moment in (100.0, 101.0, 104.9, 105.0, 109.9, 111.0, 120.0):
         now[0] = moment
@@ -442,7 +442,7 @@ def test_a_machine_that_was_restarted_goes_on_with_what_was_kept(job: Job) -> No
 
 
 def test_a_folder_that_cannot_be_written_fails_no_trial(job: Job) -> None:
-    (job.container.gcs / "bucket" / "home").write_text("in the way")
+    (job.container.gcs / "bucket" / "mine").write_text("in the way")
     code, _, err = job.run("""
         from cloudtune.trial import report
         report(acc=0.5)

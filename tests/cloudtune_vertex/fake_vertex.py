@@ -9,7 +9,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from hashlib import md5
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cloudtune.capabilities import DRIVEN, Capabilities, Mode
 from cloudtune.fit import fit
@@ -20,6 +20,7 @@ from cloudtune_vertex.client import Google, Object
 from cloudtune_vertex.failures import GoogleError, refusal
 
 Json = dict[str, Any]
+T = TypeVar("T")
 
 PARENT = "projects/my-project/locations/us-central1"
 NUMBERED = "projects/123456789012/locations/us-central1"
@@ -205,7 +206,7 @@ class FakeGoogle(Google):
         before = self.buckets["my-bucket"].get(path, b"")
         self.put(path, before + json.dumps(line).encode() + b"\n")
 
-    def _called[T](self, operation: str, answer: Callable[[], T]) -> T:
+    def _called(self, operation: str, answer: Callable[[], T]) -> T:
         self.calls.append(operation)
         if failure := self.always.get(operation):
             raise failure
