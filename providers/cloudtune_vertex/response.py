@@ -48,6 +48,7 @@ TRIAL_STATES: Mapping[str, TrialState] = {
 OVER = frozenset(word for word, state in JOB_STATES.items() if state not in {"pending", "running"})
 """The words of a job that has come to its end."""
 _STOPPED = frozenset({"JOB_STATE_CANCELLING", "JOB_STATE_CANCELLED"})
+TOO_LONG = "its trial_timeout was reached"
 _LONGEST = 1_000
 _RULES = (
     "decayCurveStoppingSpec",
@@ -86,8 +87,18 @@ def is_over(job: Json) -> bool:
 
 
 def is_stopped(job: Json) -> bool:
-    """Tell whether a job was asked to end."""
-    return word_of(job) in _STOPPED
+    """Tell whether a job was asked to end, and no limit of its own is why."""
+    return word_of(job) in _STOPPED and not is_too_long(job)
+
+
+def is_too_long(custom: Json) -> bool:
+    """Tell whether a custom job was cancelled when it had run for as long as it may."""
+    spec: Json = custom.get("jobSpec", {})
+    most = str(spec.get("scheduling", {}).get("timeout", "")).removesuffix("s")
+    begun, ended = seconds(custom.get("startTime")), seconds(custom.get("endTime"))
+    if word_of(custom) != "JOB_STATE_CANCELLED" or not most or begun is None or ended is None:
+        return False
+    return ended - begun >= float(most)
 
 
 def has_ended(trial: Json) -> bool:
@@ -216,7 +227,10 @@ def _state(
         return ("cancelled", "the tuning job was cancelled") if cancelled else ("unknown", "")
     if not has_ended(told.trial):
         return TRIAL_STATES.get(word, "unknown"), ""
-    if told.was_stopping or (told.custom is not None and is_stopped(told.custom)):
+    custom = told.custom or {}
+    if is_too_long(custom):
+        return "failed", TOO_LONG
+    if told.was_stopping or is_stopped(custom):
         return _stopped(job)
     if word == "INFEASIBLE":
         return "failed", _why_infeasible(told)

@@ -207,6 +207,8 @@ _OPEN = "".join(f' AND state!="{word}"' for word in sorted(response.OVER))
 def _state(told: Json, curve: Curve) -> tuple[TrialState, str]:
     """Return how a custom job stands, and why it ended so."""
     state = response.JOB_STATES.get(response.word_of(told), "unknown")
+    if response.is_too_long(told):
+        return "failed", response.TOO_LONG
     if state == "failed":
         return state, curve.failure or response.reason_of(told)
     return state, ""

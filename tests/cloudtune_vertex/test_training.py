@@ -354,6 +354,18 @@ def test_how_a_trial_ends(scene: Scene, state: str, ends: str, reason: str) -> N
     assert bool(reason) == bool(end.reason)
 
 
+@pytest.mark.parametrize(("most", "reason"), [("7998.5s", "trial_timeout"), ("8000s", "somebody")])
+def test_a_job_that_ran_too_long_has_failed(scene: Scene, most: str, reason: str) -> None:
+    scene.start(1)
+    scene.made("1")
+    (job,) = scene.jobs
+    job["jobSpec"] = {**job["jobSpec"], "scheduling": {"timeout": most}}
+    scene.google.change(f"{scene.job}-1", "CANCELLED")  # after 7999 seconds
+    end = scene.ended()
+    assert end.state == "failed"
+    assert reason in end.reason
+
+
 def test_a_state_that_nobody_knows_is_kept_and_waited_for(scene: Scene) -> None:
     scene.start(1)
     scene.made("1")

@@ -292,6 +292,16 @@ def test_who_stopped_a_trial(
     assert (found.state, bool(found.reason), found.over) == (state, True, True)
 
 
+def test_a_trial_that_ran_too_long_has_failed(scene: Scene) -> None:
+    ref = scene.submit()
+    scene.trial(1)
+    scene.end(1, "INFEASIBLE", "CANCELLED")
+    custom = scene.google.called(f"{JOB}-trial-1")
+    custom["jobSpec"] = {"scheduling": {"timeout": "600s"}}
+    trial = scene.trials(ref)[1]
+    assert (trial.state, trial.reason) == ("failed", "its trial_timeout was reached")
+
+
 def test_a_trial_that_was_seen_to_be_stopped_was_stopped_early(scene: Scene) -> None:
     ref = scene.submit()
     scene.google.change(JOB, "RUNNING", **MEDIAN)
