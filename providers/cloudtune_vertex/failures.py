@@ -118,6 +118,8 @@ def not_reached(operation: str, kinds: Sequence[str], said: str, *, passing: boo
             "the service account of providers.vertex.impersonate cannot be impersonated; your "
             "account needs the role Service Account Token Creator on it"
         )
+    if kind == "ConnectionError" and "aborted" in said:
+        meaning = "the connection ended before the answer"
     retryable = retryable or passing
     words = f"{operation}: {meaning} [{said}]" if meaning else f"{operation}: {said}"
     return GoogleError(

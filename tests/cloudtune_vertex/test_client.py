@@ -158,6 +158,7 @@ def test_nothing_is_created_twice(server: Server, answer: tuple[int, Any]) -> No
     with pytest.raises(GoogleError) as caught:
         server.google().create(CUSTOM)
     assert caught.value.retryable
+    assert ("ended before the answer" in str(caught.value)) == (answer[0] == 0)
     assert len(server.asked) == 1
 
 
