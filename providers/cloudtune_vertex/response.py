@@ -233,7 +233,7 @@ def _state(
     if told.was_stopping or is_stopped(custom):
         return _stopped(job)
     if word == "INFEASIBLE":
-        return "failed", _why_infeasible(told)
+        return "failed", _why_infeasible(told, study)
     if objective_values(study, [m.metrics for m in measured]) is None:
         return "failed", _missing(study, measured)
     return "completed", ""
@@ -255,16 +255,16 @@ def _stopped(job: Json) -> tuple[TrialState, str]:
     return "cancelled", "its custom job was cancelled by itself, at Vertex AI"
 
 
-def _why_infeasible(told: Told) -> str:
+def _why_infeasible(told: Told, study: Study) -> str:
     custom = told.custom or {}
     if told.curve.failure:
         return told.curve.failure
     if is_over(custom) and JOB_STATES[word_of(custom)] == "failed":
         return reason_of(custom)
-    return told.trial.get("infeasibleReason") or (
-        "it ended, and Vertex AI found no value of its objective; the name that it reports must be "
-        "that of the metric"
-    )
+    names = " or ".join(objective.metric for objective in study.objectives)
+    said = told.trial.get("infeasibleReason", "")
+    reason = f"it ended, and Vertex AI took note of no {names or 'objective'}"
+    return f"{reason}: {said}" if said else reason
 
 
 def _missing(study: Study, measured: Sequence[Measurement]) -> str:

@@ -234,8 +234,8 @@ def test_the_best_of_a_curve_is_not_told_twice(tmp_path: Path) -> None:
         ("FAILED", {}, "exit code 3\nValueError: bad", "exit code 3\nValueError: bad"),
         ("FAILED", {}, "", "non-zero status of 3"),
         ("EXPIRED", {}, "", "expire"),
-        ("SUCCEEDED", {"infeasibleReason": "no metric"}, "", "no metric"),
-        ("SUCCEEDED", {}, "", "found no value of its objective"),
+        ("SUCCEEDED", {"infeasibleReason": "none"}, "", "took note of no accuracy: none"),
+        ("SUCCEEDED", {}, "", "took note of no accuracy"),
     ],
 )
 def test_why_a_trial_is_infeasible(
