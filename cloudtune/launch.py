@@ -29,7 +29,11 @@ if __name__ == "__main__":
 
 
 def launch_data(
-    fitted: Fitted, run: str, paths: Mapping[str, str], folder: str | None = None
+    fitted: Fitted,
+    run: str,
+    paths: Mapping[str, str],
+    folder: str | None = None,
+    measurements: str | None = None,
 ) -> Json:
     """Return the content of ``cloudtune_study.json`` for a fitted study.
 
@@ -38,6 +42,7 @@ def launch_data(
         run: The id of the run.
         paths: The inputs by name, as they lie where the launcher runs.
         folder: The folder beside that file in which the script runs; None: where it is started.
+        measurements: The address below which the launcher keeps what is measured, if it has to.
     """
     study = fitted.original
     call = study.trial.model_dump(
@@ -63,10 +68,14 @@ def launch_data(
         run,
         resource=study.strategy.resource,
         folder=folder,
+        objectives=[objective.metric for objective in study.objectives],
+        measurements=measurements,
     )
 
 
-def launcher_files(fitted: Fitted, run: str, paths: Mapping[str, str]) -> dict[str, bytes]:
+def launcher_files(
+    fitted: Fitted, run: str, paths: Mapping[str, str], measurements: str | None = None
+) -> dict[str, bytes]:
     """Return the files of ours in an archive, by name; the user's code goes into `SOURCE`.
 
     The service has to start `PROGRAM` with Python 3.7 or later, wherever the archive lies.
@@ -76,9 +85,11 @@ def launcher_files(fitted: Fitted, run: str, paths: Mapping[str, str]) -> dict[s
         run: The id of the run.
         paths: The inputs by name, as they lie where the launcher runs. On SageMaker this is
             ``/opt/ml/input/data/<name>``, with the file's name behind it for an input that is one
-            file; the launcher itself finds out where a channel really is.
+            file; the launcher itself finds out where a channel really is. On Vertex AI it is
+            below ``/gcs``.
+        measurements: As in `launch_data`.
     """
-    data = launch_data(fitted, run, paths, SOURCE)
+    data = launch_data(fitted, run, paths, SOURCE, measurements)
     return {
         PROGRAM: _PROGRAM.encode(),
         "cloudtune/__init__.py": b"",

@@ -455,6 +455,8 @@ def launch_file(
     *,
     resource: str | None = None,
     folder: str | None = None,
+    objectives: Sequence[str] = (),
+    measurements: str | None = None,
 ) -> Json:
     """Return the content of `STUDY_FILE`.
 
@@ -469,6 +471,9 @@ def launch_file(
         run: The id of the run.
         resource: The name of hyperband's resource, which reaches the script if it is sent.
         folder: The folder beside this file in which the script runs; None: where we are started.
+        objectives: The metrics that are optimised.
+        measurements: The address below which the launcher keeps what is measured, for a service
+            that tells no more than the last values.
     """
     return {
         "format": "cloudtune.launch/v1",
@@ -479,6 +484,8 @@ def launch_file(
         "inputs": dict(paths),
         "resource": resource,
         "folder": folder,
+        "objectives": list(objectives),
+        "measurements": measurements,
     }
 
 
@@ -654,6 +661,17 @@ class Contract:
     def fail(self, reason: str) -> None:
         """Tell the service why the trial failed, where it does not see it in what is printed."""
 
+    def variables(self, _folder: str) -> dict[str, str]:
+        """Return what the script's environment has of its own, given a folder for its files."""
+        return {}
+
+    def tend(self) -> float | None:
+        """Do what is due while a process runs; return in how many seconds more will be."""
+        return None
+
+    def close(self) -> None:
+        """Write what is not yet written, since nothing follows."""
+
 
 class _SageMaker(Contract):
     def fail(self, reason: str) -> None:
@@ -663,8 +681,133 @@ class _SageMaker(Contract):
                 file.write(reason)
 
 
-def _words(study: Json, argv: Sequence[str]) -> Contract | None:
-    """Find ``--name=value``, ``--name value`` and, for one letter, ``-n value``."""
+class _Vertex(Contract):
+    """Vertex AI finds the last values of the objectives in a file, and tells no others.
+
+    The file is as Google's cloudml-hypertune writes it. A script that reports through that package
+    itself is given a file of ours for it, and what is in there is treated like any report. All
+    measurements are kept in Cloud Storage, where an object can only be written as a whole.
+    """
+
+    def __init__(
+        self, raw: Json, told: Json, objectives: Sequence[str], metric_file: str, kept: str
+    ) -> None:
+        super().__init__(raw, told)
+        self._objectives = objectives
+        self._metric_file = metric_file
+        self._kept_file = kept
+        self._measured = b""
+        self._kept = 0
+        self._due = 0.0
+        self._spoken: list[str] = []
+        self._fresh = False
+        self._steps: dict[str, int] = {}
+        self._script_file = ""
+        self._heard: list[str] = []
+        self._at_zero: set[str] = set()
+        if os.path.exists(kept):  # the machine was restarted
+            with open(kept, "rb") as file:
+                self._measured = file.read().rpartition(b"\n")[0]
+            self._measured += b"\n" if self._measured else b""
+
+    def speak(self, report: Mapping[str, Any]) -> str:
+        self._keep_line(report)
+        said = ""
+        for name, value in report["metrics"].items():
+            step = report.get("step", self._steps.get(name, 0) + 1)
+            self._steps[name] = step
+            if name in self._objectives and abs(value) <= sys.float_info.max:
+                line = {
+                    "timestamp": report["time"],
+                    "trial": os.environ.get("CLOUD_ML_TRIAL_ID", "0"),
+                    name: str(float(value)),
+                    "global_step": str(step),
+                    "checkpoint_path": "",
+                }
+                self._spoken = [*self._spoken[-99:], json.dumps(line, sort_keys=True) + "\n"]
+                self._fresh = True
+            elif name in self._objectives:
+                said += "[cloudtune] not passed on: {!r} was reported as {}\n".format(name, value)
+        return said
+
+    def fail(self, reason: str) -> None:
+        self._keep_line({"failure": reason})
+
+    def variables(self, folder: str) -> dict[str, str]:
+        self._script_file = os.path.join(folder, "hypertune", "output.metrics")
+        return {"CLOUD_ML_HP_METRIC_FILE": self._script_file}
+
+    def tend(self) -> float | None:
+        import time
+
+        for report in self._hear():
+            self._say(self.speak(report))
+        if self._fresh and self._metric_file:
+            os.makedirs(os.path.dirname(self._metric_file), exist_ok=True)
+            with open(self._metric_file, "w") as file:
+                file.writelines(self._spoken)
+        self._fresh = False
+        begun = time.monotonic()
+        if self._kept_file and len(self._measured) > self._kept and begun >= self._due:
+            self._keep()
+            now = time.monotonic()
+            self._due = now + max(_KEEP_EVERY, 20 * (now - begun))
+        return 1.0
+
+    def close(self) -> None:
+        self._due = 0.0
+        self.tend()
+
+    def _keep_line(self, line: Mapping[str, Any]) -> None:
+        if len(self._measured) < _MOST_KEPT:
+            self._measured += json.dumps(line).encode() + b"\n"
+
+    def _keep(self) -> None:
+        try:
+            os.makedirs(os.path.dirname(self._kept_file), exist_ok=True)
+            with open(self._kept_file, "wb") as file:
+                file.write(self._measured)
+        except OSError as error:
+            self._say("[cloudtune] what was measured could not be kept: {}\n".format(error))
+        else:
+            self._kept = len(self._measured)
+
+    def _hear(self) -> list[Json]:
+        """Return what the script has reported by itself; its file is rewritten while we read."""
+        try:
+            with open(self._script_file, encoding="utf-8") as file:
+                whole = file.read().split("\n")[:-1]
+        except (OSError, ValueError):
+            return []
+        heard: list[Json] = []
+        for line in [each for each in whole if each not in self._heard]:
+            self._heard = [*self._heard[-299:], line]
+            try:
+                said = json.loads(line)
+                (name,) = said.keys() - _OF_HYPERTUNE
+                report = {"metrics": {name: float(said[name])}, "time": float(said["timestamp"])}
+                step = int(said["global_step"])
+            except (ValueError, KeyError, TypeError, AttributeError):
+                continue  # another has written it
+            if step or name not in self._at_zero:  # where none was given it is 0 each time
+                report["step"] = step
+            if not step:
+                self._at_zero.add(name)
+            heard.append(report)
+        return heard
+
+    def _say(self, said: str) -> None:
+        print(said, end="", file=sys.stderr)  # noqa: T201
+
+
+_OF_HYPERTUNE = {"checkpoint_path", "global_step", "timestamp", "trial"}
+_KEEP_EVERY = 5.0
+"""Seconds between two writes of what was measured; more where writing takes long."""
+_MOST_KEPT = 64 * 1024 * 1024
+
+
+def _flags(study: Json, argv: Sequence[str]) -> Json:
+    """Return what ``--name=value``, ``--name value`` and, for one letter, ``-n value`` say."""
     names = {definition.get("sent", definition["name"]) for definition in study["parameters"]}
     names |= {study.get("resource"), *study["constants"]}
     raw: Json = {}
@@ -674,7 +817,48 @@ def _words(study: Json, argv: Sequence[str]) -> Contract | None:
         name = flag[2:] if flag.startswith("--") else flag[1:]
         if name in names and flag in ("--" + name, "-" + name):
             raw[name] = value if equals else next(words, "")
+    return raw
+
+
+def _words(study: Json, argv: Sequence[str]) -> Contract | None:
+    """Find a service that has nothing but the words of the command line."""
+    raw = _flags(study, argv)
     return Contract(raw) if raw else None
+
+
+def _vertex(study: Json, argv: Sequence[str]) -> Contract | None:
+    """Find a job of Vertex AI: a trial of a tuning job, or one that cloudtune drives.
+
+    Cloud Storage is at ``/gcs`` there.
+    """
+    env = os.environ
+    job = env.get("CLOUDTUNE_JOB")
+    if not (job or "CLOUD_ML_JOB_ID" in env or "AIP_CHECKPOINT_DIR" in env):
+        return None
+    told: Json = {"trial": job or env.get("CLOUD_ML_TRIAL_ID") or study["run"]}
+    told["inputs"] = {name: _mounted(path) for name, path in study["inputs"].items()}
+    for name, variable in (("checkpoint", "AIP_CHECKPOINT_DIR"), ("output", "AIP_MODEL_DIR")):
+        if env.get(variable):
+            told[name] = _mounted(env[variable]).rstrip("/")
+    kept = study.get("measurements") or ""
+    if kept:
+        bucket = _mounted("/".join(kept.split("/")[:3]))
+        if not os.path.isdir(bucket):
+            message = "Cloud Storage is not at {}; may the job's service account use the bucket?"
+            raise OSError(message.format(bucket))
+        kept = "{}/{}.jsonl".format(_mounted(kept), told["trial"])
+    file = env.get("CLOUD_ML_HP_METRIC_FILE") or "/tmp/hypertune/output.metrics"  # noqa: S108
+    return _Vertex(
+        _flags(study, argv), told, study.get("objectives") or (), "" if job else file, kept
+    )
+
+
+def _mounted(address: str) -> str:
+    """Return where an address of Cloud Storage, or its usual path, is; others as they are."""
+    for start in ("gs://", "/gcs/"):
+        if address.startswith(start):
+            return (os.environ.get("CLOUDTUNE_GCS") or "/gcs") + "/" + address[len(start) :]
+    return address
 
 
 def _local(_study: Json, _argv: Sequence[str]) -> Contract | None:
@@ -720,6 +904,7 @@ def _channel(base: str, name: str, path: str) -> str:
 
 CONTRACTS: Sequence[Callable[[Json, Sequence[str]], Contract | None]] = (
     _sagemaker,
+    _vertex,
     _words,
     _local,
 )
@@ -755,6 +940,7 @@ def main(argv: Sequence[str]) -> int:
 def _refuse(contract: Contract, reason: str, code: int = 2) -> int:
     print("cloudtune: " + reason.partition("\n")[0], file=sys.stderr)  # noqa: T201
     contract.fail(reason[:LONGEST_REASON])
+    contract.close()
     return code
 
 
@@ -800,6 +986,7 @@ def _launch(
     words = command_line(call, given, paths, python, single_dash(call, given, os.getcwd()))
     env = environment(os.environ, call, given, paths, trial_file=trial_file, package=_package())
     env.setdefault(RUN, study["run"])
+    env.update(contract.variables(folder))
     beside = os.path.dirname(python)
     if os.path.dirname(shutil.which("python", path=env.get("PATH")) or "") != beside:
         env["PATH"] = beside + os.pathsep + (env.get("PATH") or os.defpath)
@@ -815,6 +1002,7 @@ def _launch(
         shutil.rmtree(folder, ignore_errors=True)
     if code and not launcher.asked:
         contract.fail(launcher.reason(code))
+    contract.close()
     return _end_alike(code)
 
 
@@ -917,7 +1105,8 @@ class _Launcher:
         sources = [source]
         try:
             while process.poll() is None:
-                for ready in select.select(self._bells + sources, [], [])[0]:
+                pause = self._contract.tend()
+                for ready in select.select(self._bells + sources, [], [], pause)[0]:
                     data = os.read(ready, 65_536)
                     if ready == source:
                         sources = sources if data else []
@@ -931,6 +1120,7 @@ class _Launcher:
                 self._copy(data, see)
             self._copy(b"", see)
             self._pass_on()
+            self._contract.tend()
         except _Failed:
             process.kill()
             process.wait()

@@ -1,0 +1,45 @@
+"""Variables that trials are given from the caller's environment: resolved at the call alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cloudtune.provider import Json
+from cloudtune.secrets import Secret, secrets_of
+from cloudtune.study import Study
+
+
+def resolved(request: Json, study: Study) -> Json:
+    """Return a request whose variables have their values.
+
+    Args:
+        request: Of a tuning job or a custom job. It is not changed.
+        study: Says which variables are taken from the environment.
+
+    Raises:
+        UsageError: If one of them is not set.
+    """
+    wanted = secrets_of(study)
+    if not wanted:
+        return request
+    for job, spec in (("hyperparameterTuningJob", "trialJobSpec"), ("customJob", "jobSpec")):
+        if job in request:
+            pools = [_filled(pool, wanted) for pool in request[job][spec]["workerPoolSpecs"]]
+            described = {**request[job][spec], "workerPoolSpecs": pools}
+            return {**request, job: {**request[job], spec: described}}
+    return request
+
+
+def _filled(pool: Json, wanted: Mapping[str, Secret]) -> Json:
+    made = dict(pool)
+    for kind in ("pythonPackageSpec", "containerSpec"):
+        if "env" in made.get(kind, {}):
+            made[kind] = {**made[kind], "env": [_given(v, wanted) for v in made[kind]["env"]]}
+    return made
+
+
+def _given(variable: Json, wanted: Mapping[str, Secret]) -> Json:
+    secret = wanted.get(variable["name"])
+    if secret is None or variable.get("value") != secret.shown:
+        return variable
+    return {**variable, "value": secret.value.replace("$(", "$$(")}  # which would be expanded

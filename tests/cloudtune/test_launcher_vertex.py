@@ -1,0 +1,529 @@
+"""The launcher as a job of Vertex AI starts it, beside the scripts of local trials."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import textwrap
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import cloudtune
+from cloudtune import archive, bundle, trial
+from cloudtune.capabilities import DRIVEN, Capabilities
+from cloudtune.fit import Fitted, definitions, fit
+from cloudtune.launch import PROGRAM, SOURCE, launch_data, launcher_files
+from cloudtune.space import text
+from cloudtune.study import Study
+
+TREE = replace(
+    DRIVEN,
+    parameters={
+        "float": frozenset({"linear", "log"}),
+        "int": frozenset({"linear"}),
+        "discrete": frozenset({"linear"}),
+        "categorical": frozenset[str](),
+    },
+    steps=False,
+    conditions="tree",
+)
+"""What a service like Vertex AI can hold: conditions, and no bool."""
+MEASUREMENTS = "gs://bucket/mine/measurements"
+
+
+def _beside(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def fitted(study: Mapping[str, Any]) -> Fitted:
+    able = Capabilities("vertex", "Vertex AI", "offline only", TREE, None)
+    return fit(Study.model_validate(study), able, "managed")
+
+
+def flags(of: Fitted, values: Mapping[str, Any]) -> list[str]:
+    """Return the words that the service appends: those of active parameters."""
+    sent = {definition["name"]: definition["sent"] for definition in definitions(of)}
+    return [f"--{sent[name]}={text(value)}" for name, value in values.items()]
+
+
+@dataclass
+class Container:
+    """A container's files and variables below a folder of its own, with the bundle unpacked."""
+
+    folder: Path
+    job: str | None = None
+    """The name of a driven trial's start."""
+    env: dict[str, str] = field(default_factory=dict[str, str])
+
+    def __post_init__(self) -> None:
+        self.gcs = self.folder / "gcs"
+        self.code = self.folder / "code"
+        (self.gcs / "bucket").mkdir(parents=True)
+        self.metric_file = self.folder / "hypertune" / "output.metrics"
+
+    def unpack(self, of: Fitted, source: Path, paths: Mapping[str, str]) -> None:
+        snapshot = self.folder / "snapshot"
+        bundle.snapshot(source, bundle.files(source), snapshot)
+        files = launcher_files(of, "run-id", paths, MEASUREMENTS)
+        archive.write(self.folder / "bundle.tar.gz", snapshot, SOURCE, files)
+        with tarfile.open(self.folder / "bundle.tar.gz", "r:gz") as tar:
+            tar.extractall(self.code, filter="data")
+
+    def start(self, words: list[str]) -> subprocess.Popen[bytes]:
+        base = "gs://bucket/mine/output/7"
+        env = {name: value for name, value in os.environ.items() if name != "CLOUDTUNE_TRIAL"}
+        env |= {
+            "CLOUD_ML_JOB_ID": "4711",
+            "CLOUDTUNE_GCS": str(self.gcs),
+            "AIP_MODEL_DIR": f"{base}/model/",
+            "AIP_CHECKPOINT_DIR": f"{base}/checkpoints/",
+            "AIP_TENSORBOARD_LOG_DIR": f"{base}/logs/",
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "TMPDIR": str(self.folder),
+        }
+        if self.job:
+            env["CLOUDTUNE_JOB"] = self.job
+        else:
+            env["CLOUD_ML_TRIAL_ID"] = "7"
+            env["CLOUD_ML_HP_METRIC_FILE"] = str(self.metric_file)
+        return subprocess.Popen(
+            [sys.executable, str(self.code / PROGRAM), *words],
+            cwd=self.folder,
+            env={**env, **self.env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def run(self, words: list[str]) -> tuple[int, str, str]:
+        """Return the exit code, the output and the errors."""
+        with self.start(words) as process:
+            out, err = process.communicate(timeout=60)
+        return process.returncode, out.decode(), err.decode()
+
+    @property
+    def kept_file(self) -> Path:
+        return self.gcs / "bucket" / "mine" / "measurements" / f"{self.job or 7}.jsonl"
+
+    @property
+    def kept(self) -> list[dict[str, Any]]:
+        """The lines that were kept, less their times."""
+        lines = [json.loads(line) for line in self.kept_file.read_text("utf-8").splitlines()]
+        return [{k: v for k, v in line.items() if k != "time"} for line in lines]
+
+    @property
+    def spoken(self) -> list[tuple[str, float, int]]:
+        """What the service reads: metric, value and step."""
+        own = ("checkpoint_path", "global_step", "timestamp", "trial")
+        lines = [json.loads(line) for line in self.metric_file.read_text("utf-8").splitlines()]
+        return [
+            (name, float(line[name]), int(line["global_step"]))
+            for line in lines
+            for name in line
+            if name not in own
+        ]
+
+
+@dataclass
+class Job:
+    """One script in a container, with a parameter or two."""
+
+    folder: Path
+    study: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        self.source = self.folder / "src"
+        self.source.mkdir(exist_ok=True)
+        self.container = Container(self.folder / "container")
+        self.paths: dict[str, str] = {}
+
+    def write(self, code: str) -> None:
+        (self.source / "train.py").write_text(textwrap.dedent(code), "utf-8")
+
+    def unpack(self) -> Fitted:
+        of = fitted(self.study)
+        self.container.unpack(of, self.source, self.paths)
+        return of
+
+    def run(self, code: str, *words: str) -> tuple[int, str, str]:
+        self.write(code)
+        self.unpack()
+        return self.container.run(["--x=1", *words])
+
+    def start(self, code: str) -> subprocess.Popen[bytes]:
+        self.write(code)
+        self.unpack()
+        return self.container.start(["--x=1"])
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    return Job(
+        tmp_path,
+        {
+            "objective": {"metric": "acc", "goal": "maximize"},
+            "parameters": {"x": {"type": "int", "min": 1, "max": 9}},
+            "trial": {"script": "train.py"},
+        },
+    )
+
+
+# The same on every service.
+
+
+def test_a_script_sees_what_it_sees_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = _beside("test_launcher_sagemaker")
+    source, data = tmp_path / "src", tmp_path / "data"
+    for folder in (source, data):
+        folder.mkdir()
+    show = other.SHOW.replace('("SM_", ', '("CLOUD_ML_", "AIP_", ')
+    (source / "train.py").write_text(textwrap.dedent(show) + "print('acc=1')\n", "utf-8")
+    (data / "rows.csv").touch()
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    study, trials = other.awkward_study(), other.awkward_trials()
+    study["trial"] |= {"source": str(source), "inputs": {"train": str(data)}}
+    study["initial_trials"] = trials
+    results = cloudtune.run(cloudtune.plan(Study.model_validate(study)), show=False).results()
+    here = {done.number: other.shown(Path(str(done.log)).read_text()) for done in results.trials}
+    assert len(here) == len(trials)
+
+    container = Container(tmp_path / "container", env={"MORE": "ä b"})
+    (container.gcs / "bucket" / "train").mkdir()
+    (container.gcs / "bucket" / "train" / "rows.csv").touch()
+    of = fitted(study)
+    container.unpack(of, source, {"train": "/gcs/bucket/train"})
+    for number, values in enumerate(trials, start=1):
+        code, out, err = container.run(flags(of, values))
+        assert (code, err) == (0, "")
+        assert other.shown(out) == here[number]
+        types = {name: (kind, value) for name, kind, value in other.shown(out)["params"]}
+        wanted = {**study["constants"], **values}
+        assert types == {name: (type(value).__name__, value) for name, value in wanted.items()}
+        assert container.spoken == [("acc", 1.0, 1)]
+
+
+def test_values_come_as_the_service_spells_them(job: Job) -> None:
+    job.study["parameters"] |= {
+        "n": {"type": "int", "min": 1, "max": 64},
+        "batch": {"type": "discrete", "values": [16, 32]},
+        "on": {"type": "bool"},
+        "C": {"type": "float", "min": -1, "max": 1},
+    }
+    _, out, err = job.run(
+        "from cloudtune.trial import params\nprint(params())",
+        *("--n=16.0", "--batch", "16.0", "--on=True", "--C=-1e-05"),
+    )
+    assert out == "{'x': 1, 'n': 16, 'batch': 16, 'on': True, 'C': -1e-05}\n", err
+
+
+def test_an_unmodified_script_is_given_flags_and_read_by_expressions(job: Job) -> None:
+    job.study["trial"]["metrics"] = {"acc": r"acc=(\S+)", "loss": r"loss=(\S+)"}
+    job.study["constants"] = {"epochs": 3}
+    code, out, err = job.run("""
+        import argparse
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--x", type=int, required=True)
+        parser.add_argument("--epochs", type=int, required=True)
+        args = parser.parse_args()
+        for n in range(args.epochs):
+            print(f"acc={n / 4} loss={args.x - n}")
+    """)
+    assert (code, err) == (0, "")
+    assert out == "acc=0.0 loss=1\nacc=0.25 loss=0\nacc=0.5 loss=-1\n"
+    assert job.container.spoken == [("acc", 0.0, 1), ("acc", 0.25, 2), ("acc", 0.5, 3)]
+    assert job.container.kept[:2] == [{"metrics": {"acc": 0.0}}, {"metrics": {"loss": 1.0}}]
+    assert len(job.container.kept) == 6
+
+
+@pytest.mark.parametrize("driven", [False, True])
+def test_where_things_lie(job: Job, driven: bool) -> None:
+    job.container.job = "study-1-2" if driven else None
+    job.paths = {"a": "/gcs/bucket/data", "b": "gs://bucket/x.csv", "c": "/elsewhere"}
+    job.study["trial"]["inputs"] = {"a": "gs://b/t", "b": "gs://b/x", "c": "gs://b/y"}
+    _, out, err = job.run("""
+        import os
+        from cloudtune.trial import checkpoint_dir, inputs, output_dir, trial_id
+        for path in [*inputs().values(), output_dir(), checkpoint_dir()]:
+            print(path)
+        print(trial_id(), "CLOUDTUNE_JOB" in os.environ, os.environ["AIP_MODEL_DIR"])
+    """)
+    base = job.container.gcs / "bucket"
+    assert out.splitlines() == [
+        str(base / "data"),
+        str(base / "x.csv"),
+        "/elsewhere",
+        str(base / "mine/output/7/model"),
+        str(base / "mine/output/7/checkpoints"),
+        ("study-1-2" if driven else "7") + " False gs://bucket/mine/output/7/model/",
+    ], err
+
+
+def test_hyperbands_resource_reaches_the_script(job: Job) -> None:
+    job.study["strategy"] = {"name": "hyperband", "resource": "epochs", "max": 27}
+    job.container.job = "study-1"
+    code = "import sys\nfrom cloudtune.trial import params\nprint(params(), sys.argv[1:])"
+    _, out, _ = job.run(code, "--epochs=9")
+    assert out == "{'epochs': 9, 'x': 1} ['--epochs', '9', '--x', '1']\n"
+
+
+# Metrics.
+
+
+def test_the_metric_file_is_that_of_cloudml_hypertune(job: Job) -> None:
+    job.run("""
+        from cloudtune.trial import report
+        report(acc=0.875, loss=1)
+        report({"acc": 1e-05}, step=12)
+        report(acc=3)
+    """)
+    times = [json.loads(line)["time"] for line in job.container.kept_file.read_text().splitlines()]
+    written = [  # as cloudml-hypertune 0.1.0.dev6 does: the keys sorted, numbers as text
+        {
+            "timestamp": moment,
+            "trial": "7",
+            "acc": str(float(value)),
+            "global_step": str(step),
+            "checkpoint_path": "",
+        }
+        for moment, value, step in zip(times, (0.875, 1e-05, 3), (1, 12, 13), strict=True)
+    ]
+    whole = "".join(json.dumps(line, sort_keys=True) + "\n" for line in written)
+    assert job.container.metric_file.read_bytes() == whole.encode()
+
+
+def test_the_last_hundred_values_are_spoken_and_all_are_kept(job: Job) -> None:
+    job.run("""
+        from cloudtune.trial import report
+        for n in range(250):
+            report(acc=n)
+    """)
+    assert job.container.spoken == [("acc", float(n), n + 1) for n in range(150, 250)]
+    assert [line["metrics"]["acc"] for line in job.container.kept] == list(range(250))
+
+
+def test_what_is_no_number_is_kept_and_not_spoken(job: Job) -> None:
+    code, out, _ = job.run("""
+        from cloudtune.trial import report
+        report(acc=float("nan"), loss=float("inf"))
+        report(acc=0.5, step=3)
+    """)
+    assert code == 0
+    assert out == "[cloudtune] not passed on: 'acc' was reported as nan\n"
+    assert job.container.spoken == [("acc", 0.5, 3)]
+    first, second = job.container.kept
+    assert str(first["metrics"]) == "{'acc': nan, 'loss': inf}"
+    assert second == {"metrics": {"acc": 0.5}, "step": 3}
+
+
+HYPERTUNE = """
+    import json, os, time
+
+    path = os.environ["CLOUD_ML_HP_METRIC_FILE"]
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    queue = []
+
+    def tell(tag, value, step=None):
+        queue.append({"timestamp": time.time(), "trial": os.environ.get("CLOUD_ML_TRIAL_ID", "0"),
+                      tag: str(float(value)), "global_step": str(int(step) if step else 0),
+                      "checkpoint_path": ""})
+        del queue[:-100]
+        with open(path, "w") as file:
+            for line in queue:
+                file.write(json.dumps(line, sort_keys=True) + "\\n")
+"""
+"""What cloudml-hypertune does in a script."""
+
+
+@pytest.mark.parametrize("driven", [False, True])
+def test_a_script_may_report_through_cloudml_hypertune(job: Job, driven: bool) -> None:
+    job.container.job = "study-1" if driven else None
+    job.run(
+        HYPERTUNE
+        + """
+    from cloudtune.trial import report
+    for epoch in range(3):
+        tell("acc", epoch / 4, epoch)
+    for loss in (3, 2):
+        tell("loss", loss)
+    report(acc=0.75, step=9)
+    """
+    )
+    kept = sorted(job.container.kept, key=lambda line: line["metrics"].get("acc", 9))
+    assert kept == [
+        {"metrics": {"acc": 0.0}, "step": 0},
+        {"metrics": {"acc": 0.25}, "step": 1},
+        {"metrics": {"acc": 0.5}, "step": 2},
+        {"metrics": {"acc": 0.75}, "step": 9},
+        {"metrics": {"loss": 3.0}, "step": 0},
+        {"metrics": {"loss": 2.0}},
+    ]
+    assert job.container.metric_file.exists() != driven
+    if not driven:
+        steps = [("acc", 0.0, 0), ("acc", 0.25, 1), ("acc", 0.5, 2), ("acc", 0.75, 9)]
+        assert sorted(job.container.spoken) == steps
+
+
+def test_what_is_measured_is_there_while_the_script_runs(job: Job) -> None:
+    job.container.job = "study-1"
+    with job.start(
+        HYPERTUNE
+        + """
+    from cloudtune.trial import report
+    report(acc=0.5)
+    while not os.path.exists("go"): time.sleep(0.01)
+    tell("loss", 0.25, 2)
+    print("told", flush=True)
+    while not os.path.exists("end"): time.sleep(0.01)
+    """
+    ) as process:
+        work = job.container.code / SOURCE
+        until(lambda: job.container.kept_file.exists() and len(job.container.kept) == 1)
+        (work / "go").touch()
+        until(lambda: len(job.container.kept) == 2)  # some seconds later
+        (work / "end").touch()
+        process.communicate(timeout=60)
+    assert job.container.kept == [
+        {"metrics": {"acc": 0.5}},
+        {"metrics": {"loss": 0.25}, "step": 2},
+    ]
+
+
+def until(good: Callable[[], bool]) -> None:
+    due = time.monotonic() + 30
+    while not good():
+        assert time.monotonic() < due
+        time.sleep(0.01)
+
+
+def test_measurements_are_written_seldom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bucket").mkdir()
+    for name, value in {"CLOUDTUNE_GCS": str(tmp_path), "CLOUDTUNE_JOB": "j"}.items():
+        monkeypatch.setenv(name, value)
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    study = launch_data(fitted({"parameters": {}}), "run", {}, measurements=MEASUREMENTS)
+    contract = next(filter(None, (find(study, []) for find in trial.CONTRACTS)))
+    file = tmp_path / "bucket" / "mine" / "measurements" / "j.jsonl"
+    lengths: list[int] = []
+    for moment in (100.0, 101.0, 104.9, 105.0, 109.9, 111.0, 120.0):
+        now[0] = moment
+        if moment < 120:
+            contract.speak({"metrics": {"acc": 1.0}, "time": moment})
+        assert contract.tend() == 1.0
+        lengths.append(file.read_text().count("\n"))
+    assert lengths == [1, 1, 1, 4, 4, 6, 6]
+    now[0] = 120.5
+    contract.fail("exit code 1")
+    contract.close()
+    assert json.loads(file.read_text().splitlines()[-1]) == {"failure": "exit code 1"}
+
+
+def test_a_machine_that_was_restarted_goes_on_with_what_was_kept(job: Job) -> None:
+    job.container.kept_file.parent.mkdir(parents=True)
+    job.container.kept_file.write_bytes(b'{"metrics": {"acc": 0.25}}\n{"metrics": {"a')
+    job.run("from cloudtune.trial import report\nreport(acc=0.5)")
+    assert job.container.kept == [{"metrics": {"acc": 0.25}}, {"metrics": {"acc": 0.5}}]
+
+
+def test_a_folder_that_cannot_be_written_fails_no_trial(job: Job) -> None:
+    (job.container.gcs / "bucket" / "mine").write_text("in the way")
+    code, _, err = job.run("""
+        from cloudtune.trial import report
+        report(acc=0.5)
+    """)
+    assert code == 0
+    assert "what was measured could not be kept: " in err
+    assert job.container.spoken == [("acc", 0.5, 1)]
+
+
+# The end.
+
+
+def test_a_failure_is_kept_with_the_last_lines(job: Job) -> None:
+    code, _, _ = job.run("""
+        from cloudtune.trial import report
+        report(acc=0.5)
+        raise ValueError("the ä data is wrong")
+    """)
+    assert code == 1
+    first, last = job.container.kept
+    assert first == {"metrics": {"acc": 0.5}}
+    assert last["failure"].startswith("exit code 1\nTraceback")
+    assert last["failure"].endswith("ValueError: the ä data is wrong")
+    assert not list(job.container.folder.glob("cloudtune-*"))
+
+
+def test_a_killed_script_is_told(job: Job) -> None:
+    code, _, _ = job.run("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    assert (code, job.container.kept) == (-9, [{"failure": "killed by SIGKILL"}])
+
+
+def test_a_stop_reaches_the_script_and_is_no_failure(job: Job) -> None:
+    with job.start("""
+        import time
+        from cloudtune.trial import report, should_stop
+        should_stop()
+        report(acc=1)
+        print("ready", flush=True)
+        while not should_stop(): time.sleep(0.01)
+        report(acc=2)
+        raise SystemExit(9)
+    """) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    assert process.returncode == 9
+    assert job.container.kept == [{"metrics": {"acc": 1.0}}, {"metrics": {"acc": 2.0}}]
+    assert [value for _, value, _ in job.container.spoken] == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("trial", "words", "reason"),
+    [
+        ({"requirements": "absent.txt"}, [], "absent.txt could not be installed: exit code 1"),
+        ({"command": ["./no-such-program"]}, [], "./no-such-program cannot be started"),
+        ({"metrics": {"acc": r"acc=((a+)+)$"}}, [], "the expression of the metric acc took"),
+    ],
+)
+def test_what_keeps_a_trial_from_running_is_kept(
+    job: Job, trial: dict[str, Any], words: list[str], reason: str
+) -> None:
+    job.study["trial"] |= trial
+    if "command" in trial:
+        del job.study["trial"]["script"]
+    code, _, err = job.run(f"print('acc={'a' * 60}b', flush=True)\nimport time; time.sleep(99)")
+    assert code in (2, 127)
+    (last,) = job.container.kept
+    assert last["failure"].startswith(reason)
+    assert reason in err
+
+
+def test_a_value_that_cannot_be_read_is_told(job: Job) -> None:
+    code, out, err = job.run("print('started')", "--x=many")
+    assert (code, out) == (2, "")
+    assert "'many' is no value of the parameter x" in err
+    assert "no value of the parameter x" in job.container.kept[0]["failure"]
+
+
+def test_a_container_without_cloud_storage_is_told(job: Job) -> None:
+    (job.container.gcs / "bucket").rmdir()
+    code, out, err = job.run("print('started')")
+    assert (code, out) == (2, "")
+    assert "may the job's service account use the bucket?" in err

@@ -1,0 +1,370 @@
+"""Google's own clients against a server on loopback: what is sent, tried again, and told."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from cloudtune.errors import EmulatorEndedError
+from cloudtune.provider import Emulator
+from cloudtune_vertex import client
+from cloudtune_vertex.client import Google, Object
+from cloudtune_vertex.failures import GoogleError, not_reached, refusal
+
+PARENT = "projects/my-project/locations/us-central1"
+JOB = f"{PARENT}/customJobs/17"
+
+
+class Server:
+    """Answers what the test tells it to, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, dict[str, list[str]], Any]] = []
+        self.headers: list[dict[str, str]] = []
+        self.answers: list[tuple[int, Any]] = []
+        """The next ones; the last one is given again and again. 0: the connection is cut."""
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def _answer(self) -> None:
+                length = int(self.headers.get("Content-Length", 0))
+                body = self.rfile.read(length)
+                path, query = urlsplit(self.path).path, parse_qs(urlsplit(self.path).query)
+                server.asked.append((self.command, path, query, body))
+                server.headers.append({k.lower(): v for k, v in self.headers.items()})
+                more = len(server.answers) > 1
+                status, said = server.answers.pop(0) if more else server.answers[0]
+                if status == 0:
+                    self.close_connection = True
+                    return
+                data = said if isinstance(said, bytes) else json.dumps(said).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            do_GET = do_POST = do_PUT = _answer  # noqa: N815 - as http.server looks for them
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - theirs
+                """Print nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def google(self) -> Google:
+        return Google("my-project", "us-central1", emulator=Emulator(self.url, "the-key"))
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    made = Server()
+    yield made
+    made.close()
+
+
+def refused(status: int, message: str, word: str = "") -> tuple[int, Any]:
+    return status, {"error": {"code": status, "message": message, "status": word}}
+
+
+TUNING: dict[str, Any] = {
+    "parent": PARENT,
+    "hyperparameterTuningJob": {
+        "displayName": "digits",
+        "studySpec": {
+            "metrics": [{"metricId": "acc", "goal": "MAXIMIZE"}],
+            "parameters": [
+                {
+                    "parameterId": "n",
+                    "integerValueSpec": {"minValue": "1", "maxValue": "9007199254740993"},
+                    "scaleType": "UNIT_LOG_SCALE",
+                }
+            ],
+            "medianAutomatedStoppingSpec": {},
+        },
+        "maxTrialCount": 3,
+        "trialJobSpec": {"scheduling": {"timeout": "3600s"}},
+        "labels": {"cloudtune-run": "x"},
+    },
+}
+
+
+def test_a_job_is_sent_whole_and_comes_back_in_the_services_words(server: Server) -> None:
+    name = f"{PARENT}/hyperparameterTuningJobs/5"
+    told = {**TUNING["hyperparameterTuningJob"], "name": name, "state": "JOB_STATE_PENDING"}
+    server.answers = [(200, told)]
+    assert server.google().create(TUNING) == told
+    ((method, path, _, body),) = server.asked
+    assert (method, path) == ("POST", f"/v1/{PARENT}/hyperparameterTuningJobs")
+    sent = json.loads(body)
+    spec = sent["studySpec"]
+    assert spec["parameters"][0]["integerValueSpec"]["maxValue"] == "9007199254740993"
+    assert spec["medianAutomatedStoppingSpec"] == {}
+    assert sent["trialJobSpec"]["scheduling"]["timeout"] == "3600s"
+    assert server.headers[0]["authorization"] == "Bearer the-key"
+    assert "cloudtune/" in str(server.headers[0])
+
+
+def test_what_google_tells_of_a_job_keeps_its_words(server: Server) -> None:
+    trial = {
+        "id": "2",
+        "state": 99,  # of a later version
+        "parameters": [{"parameterId": "n", "value": 4.0}, {"parameterId": "k", "value": "True"}],
+        "finalMeasurement": {"stepCount": "3", "metrics": [{"metricId": "a", "value": "NaN"}]},
+        "startTime": "2026-11-25T10:00:00.5Z",
+    }
+    name = f"{PARENT}/hyperparameterTuningJobs/5"
+    server.answers = [(200, {"name": name, "state": 3, "trials": [trial], "surprise": 1})]
+    told = server.google().get(name)
+    assert told["state"] == "JOB_STATE_RUNNING"
+    (found,) = told["trials"]
+    assert found["state"] == 99
+    assert found["parameters"] == trial["parameters"]
+    assert found["finalMeasurement"] == trial["finalMeasurement"]
+    assert found["startTime"] == "2026-11-25T10:00:00.500Z"
+
+
+def test_a_request_that_is_none_is_told_before_it_is_sent(server: Server) -> None:
+    odd: dict[str, Any] = {"parent": PARENT, "customJob": {"displayName": "x", "jobSpecs": {}}}
+    with pytest.raises(GoogleError, match="jobSpecs"):
+        server.google().create(odd)
+    assert server.asked == []
+
+
+CUSTOM: dict[str, Any] = {"parent": PARENT, "customJob": {"displayName": "x", "jobSpec": {}}}
+
+
+@pytest.mark.parametrize("answer", [(0, ""), refused(503, "busy"), refused(429, "too many")])
+def test_nothing_is_created_twice(server: Server, answer: tuple[int, Any]) -> None:
+    server.answers = [answer]
+    with pytest.raises(GoogleError) as caught:
+        server.google().create(CUSTOM)
+    assert caught.value.retryable
+    assert ("ended before the answer" in str(caught.value)) == (answer[0] == 0)
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("answer", [(0, ""), refused(503, "busy"), refused(504, "late")])
+def test_what_changes_nothing_is_tried_again(server: Server, answer: tuple[int, Any]) -> None:
+    server.answers = [answer, answer, (200, {"name": JOB, "state": "JOB_STATE_RUNNING"})]
+    assert server.google().get(JOB)["state"] == "JOB_STATE_RUNNING"
+    assert len(server.asked) == 3
+
+
+def test_a_service_that_stays_busy_is_told_after_a_while(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "PATIENCE_EMULATED", 0.5)
+    server.answers = [refused(503, "the service is busy")]
+    with pytest.raises(GoogleError, match="the service is busy") as caught:
+        server.google().get(JOB)
+    assert (caught.value.retryable, caught.value.code) == (True, 503)
+    assert len(server.asked) > 1
+
+
+def test_lists_are_read_to_their_end(server: Server) -> None:
+    server.answers = [
+        (200, {"customJobs": [{"name": f"{JOB}1"}], "nextPageToken": "more"}),
+        (200, {"customJobs": [{"name": f"{JOB}2"}]}),
+    ]
+    found = server.google().custom_jobs('labels.cloudtune-run=x AND state!="JOB_STATE_FAILED"')
+    assert [job["name"] for job in found] == [f"{JOB}1", f"{JOB}2"]
+    first, second = (query for _, _, query, _ in server.asked)
+    assert first["filter"] == ['labels.cloudtune-run=x AND state!="JOB_STATE_FAILED"']
+    assert (first["pageSize"], second["pageToken"]) == (["100"], ["more"])
+    server.answers = [(200, {"hyperparameterTuningJobs": [{"name": "x"}]})]
+    assert server.google().tuning_jobs("labels.a=b") == [{"name": "x"}]
+
+
+def test_a_job_is_cancelled_by_its_name(server: Server) -> None:
+    server.answers = [(200, {})]
+    server.google().cancel(JOB)
+    assert server.asked[0][:2] == ("POST", f"/v1/{JOB}:cancel")
+
+
+def test_objects_are_listed_read_from_a_byte_on_and_written(server: Server, tmp_path: Path) -> None:
+    google = server.google()
+    item = {"name": "a/b c.jsonl", "size": "5", "generation": "1700000000000001", "md5Hash": "x="}
+    server.answers = [
+        (200, {"items": [item], "nextPageToken": "more"}),
+        (200, {"items": [{"name": "a/d", "generation": "2"}]}),
+    ]
+    assert google.objects("my-bucket", "a/") == [
+        Object("a/b c.jsonl", 5, "1700000000000001", "x="),
+        Object("a/d", 0, "2", None),
+    ]
+    assert server.asked[0][1] == "/storage/v1/b/my-bucket/o"
+    assert server.asked[0][2]["prefix"] == ["a/"]
+    server.answers = [(206, b"lo")]
+    assert google.read("my-bucket", "a/b c.jsonl", 3) == b"lo"
+    assert server.headers[-1]["range"] == "bytes=3-"
+    for status in (416, 404):
+        server.answers = [refused(status, "nothing more")]
+        assert google.read("my-bucket", "a/b c.jsonl", 5) == b""
+    (tmp_path / "file").write_bytes(b"content")
+    server.answers = [(200, {"name": "a/e", "generation": "1"})]
+    google.write("my-bucket", "a/e", tmp_path / "file")
+    assert server.asked[-1][:2] == ("POST", "/upload/storage/v1/b/my-bucket/o")
+    assert b"content" in server.asked[-1][3]
+    google.make_bucket("other")
+    assert json.loads(server.asked[-1][3]) == {"name": "other"}
+    assert {each["authorization"] for each in server.headers} == {"Bearer the-key"}
+
+
+def test_what_storage_refuses_is_told(server: Server, tmp_path: Path) -> None:
+    google = server.google()
+    server.answers = [refused(404, "The specified bucket does not exist.")]
+    with pytest.raises(GoogleError, match=r"providers\.vertex\.bucket") as caught:
+        google.objects("my-bucket", "a/")
+    assert caught.value.not_found
+    said = "x does not have storage.objects.create access to the Google Cloud Storage object."
+    server.answers = [refused(403, said)]
+    (tmp_path / "file").write_bytes(b"content")
+    with pytest.raises(GoogleError, match="Storage Object Admin") as caught:
+        google.write("my-bucket", "a/e", tmp_path / "file")
+    assert (caught.value.denied, caught.value.of_caller) == (True, True)
+    with pytest.raises(OSError, match="absent"):
+        google.write("my-bucket", "a/e", tmp_path / "absent")
+
+
+def test_an_emulator_that_has_ended_is_told_at_once() -> None:
+    server = Server()
+    google = server.google()
+    server.close()
+    for call in (
+        lambda: google.get(JOB),
+        lambda: google.create(CUSTOM),
+        lambda: google.objects("my-bucket", "a/"),
+    ):
+        with pytest.raises(EmulatorEndedError, match="the emulator has ended"):
+            call()
+
+
+def test_an_emulated_run_reaches_nothing_but_its_emulator(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "STORAGE_EMULATOR_HOST"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere.json")
+    monkeypatch.setenv("GOOGLE_CLOUD_UNIVERSE_DOMAIN", "elsewhere.example")
+    google: Any = server.google()
+    server.answers = [(200, {"name": JOB})]
+    assert google.get(JOB) == {"name": JOB}
+    assert google.objects("my-bucket", "a/") == []
+    for session in (google._jobs.transport._session, google._files._http):
+        for address in ("https://us-central1-aiplatform.googleapis.com/v1/x", "http://127.0.0.1:9"):
+            with pytest.raises(GoogleError, match="reaches its emulator alone"):
+                session.get(address)
+
+
+def test_a_real_run_reaches_the_jobs_own_location(monkeypatch: pytest.MonkeyPatch) -> None:
+    google_auth: Any = importlib.import_module("google.auth")
+    credentials: Any = importlib.import_module("google.auth.credentials")
+
+    def default(**_: object) -> tuple[Any, None]:
+        return credentials.AnonymousCredentials(), None
+
+    monkeypatch.setattr(google_auth, "default", default)
+    real: Any = Google("my-project", "europe-west4")
+    assert real._jobs.api_endpoint == "europe-west4-aiplatform.googleapis.com"
+    assert real._jobs.transport.kind == "rest"
+    assert real._files.api_endpoint == "https://storage.googleapis.com"
+    other: Any = Google("my-project", "us-central1", impersonate="sa@x.iam.gserviceaccount.com")
+    assert other._credentials.service_account_email == "sa@x.iam.gserviceaccount.com"
+
+
+def test_without_credentials_it_says_how_to_sign_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    google = Google("my-project", "us-central1")
+    for call in (lambda: google.get(JOB), lambda: google.objects("my-bucket", "a/")):
+        with pytest.raises(GoogleError, match="gcloud auth application-default login") as caught:
+            call()
+        assert (caught.value.of_caller, caught.value.retryable) == (True, False)
+
+
+FULL = "The following quota metrics exceed quota limits: aiplatform.googleapis.com/custom_model"
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "kind", "advice"),
+    [
+        (400, "Machine type x is not supported", "", ""),
+        (401, "Request had invalid authentication credentials", "of_caller", "sign in"),
+        (403, "Permission 'aiplatform.customJobs.create' denied", "of_caller",
+         "the permission aiplatform.customJobs.create"),
+        (403, "You do not have permission to act as service_account: x", "of_caller",
+         "Service Account User"),
+        (403, "Vertex AI API has not been used in project 1 before or it is disabled", "of_caller",
+         "gcloud services enable"),
+        (403, "This API method requires billing to be enabled", "of_caller", "billing"),
+        (403, "requires a quota project, which is not set", "of_caller",
+         "set-quota-project"),
+        (403, "no", "of_caller", ""),
+        (404, "The specified bucket does not exist.", "", "another"),
+        (429, FULL, "full", "raises quotas"),
+        (429, "Quota exceeded for quota metric 'x' and limit 'y per minute'", "retryable",
+         ""),
+        (500, "Internal error encountered.", "retryable", ""),
+        (503, "", "retryable", ""),
+    ],
+)  # fmt: skip
+def test_what_an_answer_means(code: int, said: str, kind: str, advice: str) -> None:
+    error = refusal("CreateCustomJob", code, f"POST https://x/v1/y: {said}")
+    kinds = {"retryable": error.retryable, "of_caller": error.of_caller, "full": error.full}
+    assert [name for name, holds in kinds.items() if holds] == ([kind] if kind else [])
+    assert said in str(error)
+    assert "https://x" not in str(error)
+    assert advice in str(error)
+    assert bool(advice) == str(error).endswith(")")
+
+
+@pytest.mark.parametrize(
+    ("module", "kind", "said", "retryable"),
+    [
+        ("google.auth.exceptions", "RefreshError", "invalid_grant: Bad Request", False),
+        ("google.auth.exceptions", "ReauthFailError", "x", False),
+        ("google.auth.exceptions", "DefaultCredentialsError", "x", False),
+        ("google.auth.exceptions", "TransportError", "x", True),
+        ("requests", "ConnectionError", "Name or service not known", True),
+        ("requests", "ReadTimeout", "x", True),
+        ("requests.exceptions", "ChunkedEncodingError", "x", True),
+        ("requests.exceptions", "SSLError", "x", False),
+    ],
+)
+def test_what_the_clients_own_errors_mean(
+    module: str, kind: str, said: str, retryable: bool
+) -> None:
+    raised = getattr(__import__(module, fromlist=["x"]), kind)
+    kinds = [each.__name__ for each in raised.__mro__]
+    error = not_reached("GetCustomJob", kinds, said, passing=False)
+    assert (error.retryable, error.of_caller) == (retryable, not retryable)
+    assert str(error).startswith("vertex: GetCustomJob: ")
+    assert str(error).endswith(f"[{said}]")
+
+
+def test_a_refused_impersonation_names_the_role() -> None:
+    kinds = ["RefreshError", "GoogleAuthError"]
+    error = not_reached("x", kinds, "Unable to acquire impersonated credentials", passing=False)
+    assert "Service Account Token Creator" in str(error)

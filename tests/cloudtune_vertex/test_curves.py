@@ -1,0 +1,130 @@
+"""What launchers keep in Cloud Storage is read once, and whole lines of it alone."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune.results import Measurement
+from cloudtune_vertex.curves import Curve, CurveReader
+from cloudtune_vertex.failures import GoogleError
+
+
+def _beside(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+fake: Any = _beside("fake_vertex")
+FOLDER = "tuning/fake-3f6k2m9qxt/measurements"
+
+
+def reader(google: Any, *, needed: bool = True) -> CurveReader:
+    return CurveReader(google, fake.planned("driven").facts, needed=needed)
+
+
+def curve(*lines: str) -> Curve:
+    made = Curve()
+    made.take("".join(f"{line}\n" for line in lines).encode())
+    return made
+
+
+def test_steps_are_counted_where_the_script_gives_none() -> None:
+    told = curve(
+        '{"metrics": {"a": 1, "b": 2}, "time": 5}',
+        '{"metrics": {"a": 3}, "step": 7, "time": 6}',
+        '{"metrics": {"a": 4, "b": 5}}',
+    )
+    assert told.measurements() == [
+        Measurement(1, {"a": 1.0, "b": 2.0}, 5.0),
+        Measurement(7, {"a": 3.0}, 6.0),
+        Measurement(8, {"a": 4.0}, None),
+        Measurement(2, {"b": 5.0}, None),
+    ]
+    assert [m.step for m in told.measurements(after_step=10)] == [11, 7, 12]
+
+
+def test_what_our_launcher_has_not_written_is_passed_over() -> None:
+    told = curve(
+        "[1]",
+        "no json",
+        '{"metrics": 5}',
+        '{"metrics": {"a": "x", "b": true, "c": NaN}, "step": "7", "time": "now"}',
+        '{"failure": "exit code 1"}',
+    )
+    (only,) = told.measurements()
+    assert (only.step, list(only.metrics), only.time) == (1, ["c"], None)
+    assert math.isnan(only.metrics["c"])
+    assert told.failure == "exit code 1"
+
+
+def test_a_half_line_waits_for_its_end() -> None:
+    google = fake.FakeGoogle()
+    reading = reader(google)
+    whole = b'{"metrics": {"a": 1}}\n{"metrics": {"a": 2}}\n'
+    google.put(f"{FOLDER}/x.jsonl", whole[:30])
+    assert len(reading.read(["x"])["x"].lines) == 1
+    google.put(f"{FOLDER}/x.jsonl", whole)
+    assert len(reading.read(["x"])["x"].lines) == 2
+    assert [start for _, start in google.reads] == [0, 22]
+
+
+def test_only_what_has_changed_and_is_wanted_is_read() -> None:
+    google = fake.FakeGoogle()
+    reading = reader(google)
+    for name in ("x", "y", "z"):
+        google.report(name, a=1)
+    google.put(f"{FOLDER}/", b"")  # as a mounted folder leaves it
+    assert set(reading.read(["x", "y", "new"])) == {"x", "y", "new"}
+    reading.read(["x", "y"])
+    google.report("y", a=2)
+    assert [m.metrics["a"] for m in reading.read(["x", "y"])["y"].measurements()] == [1, 2]
+    assert [Path(name).stem for name, _ in google.reads] == ["x", "y", "y"]
+    assert google.calls.count("objects") == 3
+
+
+def test_a_file_that_was_begun_anew_is_read_anew() -> None:
+    google = fake.FakeGoogle()
+    reading = reader(google)
+    google.report("x", a=1, b=1)
+    reading.read(["x"])
+    google.put(f"{FOLDER}/x.jsonl", b'{"metrics": {"a": 9}}\n')
+    assert [m.metrics for m in reading.read(["x"])["x"].measurements()] == [{"a": 9.0}]
+
+
+def test_nothing_is_asked_where_nothing_runs() -> None:
+    google = fake.FakeGoogle()
+    assert reader(google).read([]) == {}
+    assert google.calls == []
+
+
+@pytest.mark.parametrize("code", [403, 404])
+def test_a_job_that_can_do_without_goes_on_without(code: int) -> None:
+    google = fake.FakeGoogle()
+    google.always["objects"] = fake.error(code)
+    reading = reader(google, needed=False)
+    for _ in range(2):
+        assert reading.read(["x"])["x"].lines == []
+    assert google.calls == ["objects"]
+    with pytest.raises(GoogleError):
+        reader(google).read(["x"])
+
+
+def test_what_passes_is_told_and_nothing_is_lost() -> None:
+    google = fake.FakeGoogle()
+    google.report("x", a=1)
+    google.faults["read"] = [fake.error(503)]
+    reading = reader(google, needed=False)
+    with pytest.raises(GoogleError):
+        reading.read(["x"])
+    assert len(reading.read(["x"])["x"].lines) == 1

@@ -1,0 +1,105 @@
+"""Answers of Vertex AI as cloudtune's own trials; their form is that of Google's documentation."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import pytest
+
+from cloudtune.capabilities import DRIVEN, Capabilities
+from cloudtune.fit import fit, restore
+from cloudtune.provider import RawTrial
+from cloudtune.study import Study
+from cloudtune_vertex import response
+from cloudtune_vertex.curves import Curve
+
+JOB: dict[str, Any] = {
+    "name": "projects/12345/locations/us-central1/hyperparameterTuningJobs/6789",
+    "displayName": "mine",
+    "studySpec": {"metrics": [{"metricId": "loss", "goal": "MINIMIZE"}]},
+    "trialJobSpec": {"workerPoolSpecs": [{"machineSpec": {"machineType": "n1-standard-4"}}]},
+    "state": "JOB_STATE_SUCCEEDED",
+    "createTime": "2026-09-09T23:22:31.777386Z",
+    "endTime": "2026-09-10T01:31:24.271307Z",
+}
+"""As GetHyperparameterTuningJob answers, without its trials."""
+TRIAL: dict[str, Any] = {
+    "id": "2",
+    "state": "SUCCEEDED",
+    "parameters": [
+        {"parameterId": "rate", "value": 0.7142687472556457},
+        {"parameterId": "layers", "value": 4.0},
+        {"parameterId": "on", "value": "True"},
+    ],
+    "finalMeasurement": {"stepCount": "2", "metrics": [{"metricId": "loss", "value": 0.25}]},
+    "startTime": "2026-09-09T23:39:15.549112551Z",
+    "endTime": "2026-09-09T23:47:08Z",
+}
+STUDY = Study.model_validate(
+    {
+        "objective": {"metric": "loss", "goal": "minimize"},
+        "parameters": {
+            "rate": {"type": "float", "min": 0, "max": 1},
+            "layers": {"type": "int", "min": 1, "max": 8},
+            "on": {"type": "bool"},
+        },
+    }
+)
+
+
+def told(*, job: dict[str, Any] = JOB, study: Study = STUDY, **trial: Any) -> RawTrial:
+    return response.trial_of(response.Told({**TRIAL, **trial}, Curve()), job, study, log=None)
+
+
+def test_a_trial_as_the_documentation_has_one() -> None:
+    trial = told()
+    assert (trial.number, trial.id, trial.state, trial.word) == (2, "2", "completed", "SUCCEEDED")
+    assert (trial.started, trial.ended) == (1788997155.549112, 1788997628.0)
+    assert [(m.step, m.metrics, m.time) for m in trial.measurements] == [
+        (2, {"loss": 0.25}, 1788997628.0)
+    ]
+    assert (trial.machine, trial.artifacts, trial.billed_seconds) == ("n1-standard-4", None, None)
+    fitted = fit(STUDY, Capabilities("vertex", "x", "x", DRIVEN, DRIVEN), "managed")
+    values = restore(fitted, trial.parameters)
+    assert values == {"rate": 0.7142687472556457, "layers": 4, "on": True}
+    assert [type(value) for value in values.values()] == [float, int, bool]
+
+
+@pytest.mark.parametrize(
+    ("word", "state"),
+    [("ACTIVE", "running"), ("STOPPING", "running"), ("REQUESTED", "pending"), ("NEW", "unknown")],
+)
+def test_a_trial_that_goes_on(word: str, state: str) -> None:
+    trial = told(state=word)
+    assert (trial.state, trial.word, trial.over) == (state, word, False)
+    assert (trial.ended, trial.measurements) == (None, [])
+
+
+def test_a_number_that_is_none_is_no_objective() -> None:
+    metrics = [{"metricId": "loss", "value": "NaN"}]
+    trial = told(finalMeasurement={"metrics": metrics})
+    assert (trial.state, trial.reason) == ("failed", "its objective was not a finite number")
+
+
+def test_an_objective_that_is_not_told_is_named() -> None:
+    both = [{"metric": name, "goal": "minimize"} for name in ("loss", "size")]
+    study = Study.model_validate({**STUDY.to_json(), "objective": both})
+    trial = told(study=study)
+    assert (trial.state, trial.reason) == ("failed", "it ended, and Vertex AI tells no size")
+
+
+def test_where_a_job_has_no_reason() -> None:
+    assert response.reason_of({"state": "JOB_STATE_FAILED"}) == (
+        "Vertex AI gives no reason; its log may"
+    )
+    assert response.reason_of({"state": "JOB_STATE_SUCCEEDED"}) == ""
+    assert response.word_of({}) == "STATE_UNSPECIFIED"
+
+
+def test_every_state_of_googles_types_is_known() -> None:
+    types: Any = importlib.import_module("google.cloud.aiplatform_v1")
+    jobs = {each.name for each in types.JobState} - {"JOB_STATE_UNSPECIFIED"}
+    trials = {each.name for each in types.Trial.State} - {"STATE_UNSPECIFIED"}
+    assert jobs == set(response.JOB_STATES)
+    assert trials == set(response.TRIAL_STATES)

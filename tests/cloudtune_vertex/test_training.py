@@ -1,0 +1,498 @@
+"""One custom job a trial: made once, found by its labels, followed to its one end."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import pytest
+
+from cloudtune.errors import EmulatorEndedError, ProviderError
+from cloudtune.events import Ended, Measured, Started
+from cloudtune.poller import Poller
+from cloudtune.provider import Interrupted, Place
+from cloudtune.space import Value
+from cloudtune_vertex import training
+from cloudtune_vertex.failures import GoogleError
+from cloudtune_vertex.training import VertexJobs
+
+
+def _beside(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+fake: Any = _beside("fake_vertex")
+HYPERBAND: Mapping[str, Any] = {
+    "strategy": {"name": "hyperband", "resource": "epochs", "min": 1, "max": 9, "seed": 1}
+}
+
+
+class Scene:
+    """A plan, the service as the test wants it, and a runner with what it emitted."""
+
+    def __init__(self, folder: Path, over: Mapping[str, Any]) -> None:
+        self.google = fake.FakeGoogle()
+        self.plan = fake.planned("driven", over)
+        self.job = self.plan.facts.job_name
+        self._folder = folder
+        self._told: SimpleQueue[Measured | Ended] = SimpleQueue()
+        self.said: list[str] = []
+        self.runner = self.another()
+
+    def another(self) -> Poller:
+        jobs = VertexJobs(self.google, self.plan, Place(self._folder))
+        return Poller("vertex", jobs, self._told.put, self.said.append)
+
+    def start(
+        self, *numbers: int, resource: int | None = None, start: int = 1, after_step: int = 0
+    ) -> None:
+        for number in numbers:
+            self.runner.start(self.started(number, resource, start, after_step))
+
+    def started(
+        self, number: int, resource: int | None = None, start: int = 1, after_step: int = 0
+    ) -> Started:
+        given: dict[str, Value] = {"lr": 0.25, "kind": "true"}
+        name = self.runner.name_of(number, start)
+        return Started(number, time.time(), given, resource, id=name, after_step=after_step)
+
+    def left(self, number: int, measured: int = 0) -> Interrupted:
+        return Interrupted(self.started(number), measured, 0)
+
+    def ended(self) -> Ended:
+        """Return the next end; what was measured before it is passed over."""
+        while True:
+            event = self._told.get(timeout=20)
+            if isinstance(event, Ended):
+                return event
+
+    def measured(self) -> Measured:
+        event = self._told.get(timeout=20)
+        assert isinstance(event, Measured), event
+        return event
+
+    def silent(self) -> bool:
+        try:
+            return not self._told.get_nowait()
+        except Empty:
+            return True
+
+    def until(self, good: Callable[[], bool]) -> None:
+        due = time.monotonic() + 20
+        while not good():
+            assert time.monotonic() < due
+            time.sleep(0.005)
+
+    @property
+    def names(self) -> list[str]:
+        return [job["displayName"].removeprefix(f"{self.job}-") for job in self.jobs]
+
+    @property
+    def jobs(self) -> list[dict[str, Any]]:
+        return list(self.google.jobs.values())
+
+    def made(self, *names: str) -> None:
+        """Wait until these custom jobs are there."""
+        self.until(lambda: set(names) <= set(self.names))
+
+    def finish(self, name: str, accuracy: float = 0.5) -> None:
+        self.google.report(f"{self.job}-{name}", accuracy=accuracy)
+        self.google.change(f"{self.job}-{name}", "SUCCEEDED")
+
+
+@pytest.fixture
+def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Scene]]:
+    monkeypatch.setattr(training, "POLL_EMULATED", 0.02)
+    scenes: list[Scene] = []
+
+    def make(over: Mapping[str, Any] | None = None) -> Scene:
+        scenes.append(Scene(tmp_path, over or {}))
+        return scenes[-1]
+
+    yield make
+    for scene in scenes:
+        scene.google.always = {}
+        scene.runner.close()
+
+
+@pytest.fixture
+def scene(play: Callable[..., Scene]) -> Scene:
+    return play()
+
+
+def test_a_trial_is_a_custom_job_with_its_own_parts(
+    play: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET", "$(HOME) or $x")
+    env = {"MORE": "{{number}}", "TOKEN": {"from_env": "SECRET"}}
+    scene = play({"trial": {"script": "train.py", "env": env}})
+    scene.start(7)
+    scene.made("7")
+    (request,) = scene.google.created
+    name = f"{scene.job}-7"
+    job = request["customJob"]
+    assert request["parent"] == "projects/my-project/locations/us-central1"
+    assert (job["displayName"], job["labels"]["cloudtune-job"]) == (name, name)
+    assert job["labels"]["cloudtune-run"] == scene.plan.facts.run_id
+    spec = job["jobSpec"]
+    assert spec["baseOutputDirectory"]["outputUriPrefix"].endswith(f"/{scene.job}/trials/7")
+    task = spec["workerPoolSpecs"][0]["pythonPackageSpec"]
+    assert task["args"] == ["--lr=0.25", "--kind=true"]
+    assert {each["name"]: each["value"] for each in task["env"]} == {
+        "CLOUDTUNE_JOB": name,
+        "MORE": "{{number}}",
+        "TOKEN": "$$(HOME) or $x",
+    }
+    scene.finish("7")
+    end = scene.ended()
+    assert (end.number, end.state, end.word) == (7, "completed", "JOB_STATE_SUCCEEDED")
+    assert (end.billed_seconds, end.machine) == (None, "n1-standard-4")
+    assert end.artifacts == f"gs://my-bucket/tuning/{scene.job}/trials/7/model"
+    assert "/training/1000?project=my-project" in str(end.log)
+
+
+def test_what_it_measures_is_told_once_and_in_order(scene: Scene) -> None:
+    scene.start(1)
+    scene.made("1")
+    name = f"{scene.job}-1"
+    for step in range(1, 4):
+        scene.google.report(name, accuracy=step / 10, loss=1.0)
+        event = scene.measured()
+        assert (event.step, dict(event.metrics)) == (step, {"accuracy": step / 10, "loss": 1.0})
+        assert event.time == 1_700_000_000.5
+    scene.google.change(name, "SUCCEEDED")
+    assert scene.ended().state == "completed"
+    assert scene.silent()
+    starts = [start for _, start in scene.google.reads]
+    assert len(starts) == 3
+    assert starts == sorted(set(starts))  # nothing is read twice
+
+
+def test_what_is_measured_last_is_told_before_the_end(scene: Scene) -> None:
+    scene.start(1)
+    scene.made("1")
+    scene.finish("1", 0.75)
+    assert scene.measured().metrics["accuracy"] == 0.75
+    assert scene.ended().state == "completed"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        fake.error(429, "Quota exceeded for quota metric 'Job or LRO submission requests'"),
+        fake.error(503),
+        GoogleError("the connection failed", retryable=True),
+    ],
+)
+@pytest.mark.parametrize("operation", ["create", "get", "objects", "read", "cancel"])
+def test_what_passes_fails_no_trial(scene: Scene, operation: str, fault: GoogleError) -> None:
+    scene.google.faults[operation] = [fault, fault]
+    scene.start(1)
+    scene.made("1")
+    if operation == "cancel":
+        scene.runner.stop(1)
+        scene.until(lambda: scene.jobs[0]["state"] == "JOB_STATE_CANCELLING")
+        scene.google.change(f"{scene.job}-1", "CANCELLED")
+    else:
+        scene.finish("1")
+    assert scene.ended().state == "completed"
+    assert scene.google.faults[operation] == []
+    assert len(scene.google.jobs) == 1
+
+
+def test_a_lost_answer_makes_no_second_job(scene: Scene) -> None:
+    scene.google.lost["create"] = 1
+    scene.start(1)
+    scene.made("1")
+    scene.finish("1")
+    assert scene.ended().state == "completed"
+    assert scene.names == ["1"]
+    assert scene.google.calls.count("create") == 1
+
+
+def test_of_two_jobs_of_one_name_the_first_is_followed(scene: Scene) -> None:
+    name = f"{scene.job}-1"
+    labels = {"cloudtune-run": scene.plan.facts.run_id, "cloudtune-job": name}
+    first, _second = (scene.google.add(displayName=name, labels=labels) for _ in range(2))
+    assert scene.runner.recover([scene.left(1)]).running == {1}
+    first["state"] = "JOB_STATE_SUCCEEDED"
+    assert scene.ended().state == "completed"
+
+
+def test_a_trial_that_was_stopped_while_its_answer_was_lost_is_not_left_behind(
+    scene: Scene,
+) -> None:
+    scene.google.lost["create"] = 1
+    scene.google.faults["create"] = [None, *[fake.error(503)] * 3]
+    scene.start(1)
+    scene.until(lambda: "create" in scene.google.calls)
+    scene.runner.stop(1)
+    scene.until(lambda: scene.jobs[0]["state"] == "JOB_STATE_CANCELLING")
+    scene.google.change(f"{scene.job}-1", "CANCELLED")
+    assert scene.ended().number == 1
+    assert scene.names == ["1"]
+
+
+FULL = (
+    "The following quota metrics exceed quota limits: "
+    "aiplatform.googleapis.com/custom_model_training_cpus"
+)
+
+
+def test_a_quota_is_waited_for_while_others_run(scene: Scene) -> None:
+    scene.start(1)
+    scene.made("1")
+    scene.google.faults["create"] = [fake.error(429, FULL)] * 2
+    scene.start(2)
+    scene.until(lambda: scene.google.calls.count("create") == 2)
+    scene.finish("1")
+    assert scene.ended().number == 1
+    assert "trials wait" in scene.said[0]
+    scene.google.faults.clear()
+    scene.start(3)
+    scene.made("2", "3")
+
+
+def test_a_quota_that_nothing_of_ours_uses_fails_the_trial(scene: Scene) -> None:
+    scene.google.always["create"] = fake.error(429, FULL)
+    scene.start(1)
+    end = scene.ended()
+    assert end.state == "failed"
+    assert "custom_model_training_cpus" in end.reason
+    assert "raises quotas on request" in end.reason
+
+
+def test_without_permission_nothing_more_is_started(scene: Scene) -> None:
+    said = "Permission 'aiplatform.customJobs.create' denied on resource"
+    scene.google.always["create"] = fake.error(403, said)
+    scene.start(1)
+    assert "Vertex AI User" in scene.ended().reason
+    with pytest.raises(ProviderError, match="Vertex AI User"):
+        scene.start(2)
+
+
+def test_one_refused_trial_among_others_is_a_failed_trial(scene: Scene) -> None:
+    scene.start(1)
+    scene.made("1")
+    scene.google.faults["create"] = [fake.error(400, "too odd")]
+    scene.start(2)
+    end = scene.ended()
+    assert (end.number, end.state) == (2, "failed")
+    assert "too odd" in end.reason
+    scene.start(3)
+    scene.made("3")
+
+
+def test_an_emulator_that_has_ended_ends_its_trials(scene: Scene) -> None:
+    scene.start(1)
+    scene.made("1")
+    scene.google.always["get"] = EmulatorEndedError("vertex", "the emulator has ended")
+    assert "the emulator has ended" in scene.ended().reason
+
+
+def test_jobs_are_looked_at_one_by_one_where_the_list_is_refused(scene: Scene) -> None:
+    scene.google.always["custom_jobs"] = fake.error(400, "invalid filter")
+    scene.start(1, 2)
+    scene.made("1", "2")
+    scene.finish("1")
+    scene.finish("2")
+    assert {scene.ended().number, scene.ended().number} == {1, 2}
+    assert scene.google.calls.count("custom_jobs") == 1
+
+
+def test_a_job_that_a_list_lacks_is_looked_at(scene: Scene) -> None:
+    scene.google.unlisted = {f"{scene.job}-1"}
+    scene.start(1, 2)
+    scene.made("1", "2")
+    scene.finish("1")
+    assert (scene.ended().number, scene.google.calls.count("create")) == (1, 2)
+
+
+def test_a_look_at_many_jobs_takes_few_calls(scene: Scene) -> None:
+    numbers = range(1, 101)
+    scene.start(*numbers)
+    scene.made(*map(str, numbers))
+    scene.google.report(f"{scene.job}-40", accuracy=0.5)
+    assert scene.measured().number == 40
+    scene.finish("41")
+    assert scene.ended().number == 41
+    lists = scene.google.calls.count("custom_jobs")
+    assert scene.google.calls.count("objects") <= lists
+    assert scene.google.calls.count("get") == 1  # of the one that has ended
+    assert len(scene.google.reads) == 2  # of those that have measured something
+
+
+@pytest.mark.parametrize(
+    ("state", "ends", "reason"),
+    [
+        ("FAILED", "failed", "exited with a non-zero status"),
+        ("EXPIRED", "failed", "expire"),
+        ("CANCELLED", "failed", "somebody else"),
+        ("SUCCEEDED", "completed", ""),
+        ("PARTIALLY_SUCCEEDED", "completed", ""),
+    ],
+)
+def test_how_a_trial_ends(scene: Scene, state: str, ends: str, reason: str) -> None:
+    scene.start(1)
+    scene.made("1")
+    error = {"error": {"code": 13, "message": "The replica exited with a non-zero status of 1."}}
+    scene.google.change(f"{scene.job}-1", state, **(error if state == "FAILED" else {}))
+    end = scene.ended()
+    assert (end.state, end.word) == (ends, f"JOB_STATE_{state}")
+    assert reason in end.reason
+    assert bool(reason) == bool(end.reason)
+
+
+@pytest.mark.parametrize(("most", "reason"), [("7998.5s", "trial_timeout"), ("8000s", "somebody")])
+def test_a_job_that_ran_too_long_has_failed(scene: Scene, most: str, reason: str) -> None:
+    scene.start(1)
+    scene.made("1")
+    (job,) = scene.jobs
+    job["jobSpec"] = {**job["jobSpec"], "scheduling": {"timeout": most}}
+    scene.google.change(f"{scene.job}-1", "CANCELLED")  # after 7999 seconds
+    end = scene.ended()
+    assert end.state == "failed"
+    assert reason in end.reason
+
+
+def test_a_state_that_nobody_knows_is_kept_and_waited_for(scene: Scene) -> None:
+    scene.start(1)
+    scene.made("1")
+    for state in ("HIBERNATING", "PAUSED", "UPDATING"):
+        scene.google.change(f"{scene.job}-1", state)
+        scene.google.calls.clear()
+        scene.until(lambda: scene.google.calls.count("get") > 1)
+    assert scene.silent()
+    scene.finish("1")
+    assert scene.ended().state == "completed"
+
+
+def test_a_script_that_fails_says_why_by_its_launcher(scene: Scene) -> None:
+    scene.start(1)
+    scene.made("1")
+    name = f"{scene.job}-1"
+    scene.google.keep(name, {"failure": "exit code 3\nValueError: bad data"})
+    scene.google.change(name, "FAILED", error={"code": 13, "message": "non-zero status"})
+    assert scene.ended().reason == "exit code 3\nValueError: bad data"
+
+
+def test_a_job_that_is_gone_ends_its_trial(scene: Scene) -> None:
+    scene.start(1)
+    scene.made("1")
+    scene.google.jobs.clear()
+    assert "any more" in scene.ended().reason
+
+
+def test_our_stop_is_no_failure(scene: Scene) -> None:
+    scene.start(1)
+    scene.made("1")
+    scene.runner.stop(1)
+    scene.until(lambda: scene.jobs[0]["state"] == "JOB_STATE_CANCELLING")
+    scene.runner.stop(1)
+    scene.google.change(f"{scene.job}-1", "CANCELLED")
+    assert scene.ended().state == "completed"
+    scene.runner.stop(1)
+    assert scene.google.calls.count("cancel") == 1
+
+
+def test_a_stop_that_comes_too_late_is_let_be(scene: Scene) -> None:
+    scene.start(1)
+    scene.made("1")
+    looked = scene.google.calls.count("get")
+    scene.until(lambda: scene.google.calls.count("get") > looked)
+    scene.google.always["get"] = fake.error(503)
+    scene.finish("1")
+    scene.runner.stop(1)
+    scene.until(lambda: "cancel" in scene.google.calls)
+    scene.google.always = {}
+    assert scene.ended().state == "completed"
+
+
+def test_closing_stops_what_runs_and_tells_nothing_more(scene: Scene) -> None:
+    scene.start(1, 2)
+    scene.made("1", "2")
+    scene.until(lambda: "custom_jobs" in scene.google.calls)
+    scene.runner.close()
+    assert {job["state"] for job in scene.jobs} == {"JOB_STATE_CANCELLING"}
+    assert scene.silent()
+
+
+def test_a_later_start_has_a_job_of_its_own_and_goes_on_counting(
+    play: Callable[..., Scene],
+) -> None:
+    scene = play(HYPERBAND)
+    scene.start(1, resource=3)
+    scene.made("1")
+    for value in (0.1, 0.2, 0.3):
+        scene.google.report(f"{scene.job}-1", accuracy=value)
+    scene.google.change(f"{scene.job}-1", "SUCCEEDED")
+    assert scene.ended().state == "completed"
+    scene.start(1, resource=9, start=2, after_step=3)
+    scene.made("1-2")
+    specs = [each["customJob"]["jobSpec"] for each in scene.google.created]
+    args = [spec["workerPoolSpecs"][0]["pythonPackageSpec"]["args"] for spec in specs]
+    assert [each[-1] for each in args] == ["--epochs=3", "--epochs=9"]
+    assert specs[0]["baseOutputDirectory"] == specs[1]["baseOutputDirectory"]
+    scene.google.report(f"{scene.job}-1-2", accuracy=0.4)
+    scene.google.report(f"{scene.job}-1-2", step=7, accuracy=0.5)  # said by the script itself
+    scene.google.report(f"{scene.job}-1-2", accuracy=0.6)
+    assert [scene.measured().step for _ in range(3)] == [4, 7, 8]
+
+
+def abandon(scene: Scene) -> None:
+    """Leave the runner as a killed process would, with its jobs going on."""
+    scene.google.always["cancel"] = fake.error(503)
+    scene.runner.close()
+    scene.google.always.clear()
+    scene.runner = scene.another()
+
+
+def test_trials_that_still_run_are_found_and_followed(scene: Scene) -> None:
+    scene.start(1, 2, 3)
+    scene.made("1", "2", "3")
+    names = [f"{scene.job}-{n}" for n in (1, 2, 3)]
+    scene.google.report(names[0], accuracy=0.1)
+    assert scene.measured().metrics["accuracy"] == 0.1
+    abandon(scene)
+    scene.google.report(names[0], accuracy=0.2)
+    scene.finish("2")
+    found = scene.runner.recover([scene.left(1, 1), *map(scene.left, (2, 3, 4))])
+    assert found.running == {1, 2, 3}
+    assert [(m.number, m.step, m.metrics["accuracy"]) for m in found.measured] == [
+        (1, 2, 0.2),
+        (2, 1, 0.5),
+    ]
+    end = scene.ended()
+    assert (end.number, end.state) == (2, "completed")
+    scene.google.report(names[0], accuracy=0.3)
+    assert (scene.measured().step, scene.silent()) == (3, True)
+    scene.google.change(names[0], "SUCCEEDED")
+    scene.google.change(names[2], "FAILED")
+    assert {scene.ended().number, scene.ended().number} == {1, 3}
+    assert len(scene.google.jobs) == 3
+
+
+def test_what_was_being_stopped_is_not_followed(scene: Scene) -> None:
+    scene.start(1, 2)
+    scene.made("1", "2")
+    abandon(scene)
+    scene.google.change(f"{scene.job}-1", "CANCELLING")
+    scene.google.change(f"{scene.job}-2", "CANCELLED")
+    assert scene.runner.recover([*map(scene.left, (1, 2))]).running == set()
+
+
+def test_jobs_of_another_run_are_none_of_ours(scene: Scene) -> None:
+    labels = {"cloudtune-run": "other", "cloudtune-job": f"{scene.job}-1"}
+    scene.google.add(displayName=f"{scene.job}-1", labels=labels)
+    assert scene.runner.recover([scene.left(1)]).running == set()

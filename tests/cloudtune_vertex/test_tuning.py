@@ -1,0 +1,368 @@
+"""The managed mode: one tuning job, submitted once, told as it stands."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune.errors import UsageError
+from cloudtune.provider import JobRef, Place, RawTrial
+from cloudtune_vertex.failures import GoogleError
+from cloudtune_vertex.tuning import TuningClient
+
+
+def _beside(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+fake: Any = _beside("fake_vertex")
+JOB = "fake-3f6k2m9qxt"
+
+
+class Scene:
+    """A plan, the service as the test wants it, and the client."""
+
+    def __init__(self, folder: Path, over: Mapping[str, Any]) -> None:
+        (folder / "source").mkdir(exist_ok=True)
+        (folder / "source" / "train.py").write_text("print(1)")
+        self.google = fake.FakeGoogle()
+        self.plan = fake.planned("managed", over)
+        self.folder = folder
+        self.client = self.another()
+
+    def another(self) -> TuningClient:
+        return TuningClient(self.google, self.plan, Place(self.folder))
+
+    def submit(self) -> JobRef:
+        return self.client.submit(self.plan.request)
+
+    def trial(self, number: int, state: str = "ACTIVE", **told: Any) -> dict[str, Any]:
+        """Put a trial there, with its custom job."""
+        custom = self.google.add(displayName=f"{JOB}-trial-{number}")
+        trial = {
+            "id": str(number),
+            "state": state,
+            "parameters": [
+                {"parameterId": "kind", "value": "1e3"},
+                {"parameterId": "lr", "value": 0.5},
+            ],
+            "startTime": "2026-11-25T10:00:00Z",
+            "customJob": custom["name"],
+            **told,
+        }
+        self.google.called(JOB).setdefault("trials", []).append(trial)
+        return trial
+
+    def end(self, number: int, state: str, custom: str, **told: Any) -> None:
+        for trial in self.google.called(JOB)["trials"]:
+            if trial["id"] == str(number):
+                trial |= {"state": state, "endTime": "2026-11-25T10:05:00Z", **told}
+        self.google.change(f"{JOB}-trial-{number}", custom)
+
+    def trials(self, ref: JobRef) -> dict[int, RawTrial]:
+        return {trial.number: trial for trial in self.client.status(ref).trials}
+
+
+def final(value: float | None, step: int = 3) -> dict[str, Any]:
+    metric = {"metricId": "accuracy", **({} if value is None else {"value": value})}
+    return {"finalMeasurement": {"stepCount": str(step), "metrics": [metric]}}
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    return Scene(tmp_path, {})
+
+
+def test_a_job_is_made_once_with_its_code_first(scene: Scene) -> None:
+    assert scene.client.find(JOB) is None
+    ref = scene.submit()
+    assert scene.google.calls[-2:] == ["write", "create"]
+    assert list(scene.google.buckets["my-bucket"]) == [
+        f"tuning/{JOB}/source/cloudtune_trial-1.tar.gz"
+    ]
+    assert ref == JobRef("vertex", "projects/123456789012/locations/us-central1/"
+                         "hyperparameterTuningJobs/1000")  # fmt: skip
+    assert scene.another().find(JOB) == ref
+    assert scene.google.created == [scene.plan.request]
+
+
+def test_a_job_whose_answer_was_lost_is_found(scene: Scene) -> None:
+    scene.google.lost["create"] = 1
+    with pytest.raises(GoogleError) as caught:
+        scene.submit()
+    assert caught.value.retryable
+    ref = scene.client.find(JOB)
+    assert ref is not None
+    assert scene.client.status(ref).state == "running"
+
+
+def test_a_job_of_another_run_or_name_is_none_of_ours(scene: Scene) -> None:
+    for run, name in (("other", JOB), (scene.plan.facts.run_id, "other")):
+        scene.google.add(
+            "hyperparameterTuningJobs", displayName=name, labels={"cloudtune-run": run}
+        )
+    assert scene.client.find(JOB) is None
+
+
+def test_a_variable_that_is_not_set_is_told_before_anything_is_sent(tmp_path: Path) -> None:
+    env = {"TOKEN": {"from_env": "NOT_SET_HERE"}}
+    scene = Scene(tmp_path, {"trial": {"script": "train.py", "env": env}})
+    with pytest.raises(UsageError, match="NOT_SET_HERE"):
+        scene.submit()
+    assert scene.google.calls == []
+
+
+def test_variables_have_their_values_in_what_is_sent_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET", "s3cr3t")
+    env = {"TOKEN": {"from_env": "SECRET"}}
+    scene = Scene(tmp_path, {"trial": {"script": "train.py", "env": env}})
+    scene.submit()
+    assert "s3cr3t" in str(scene.google.created)
+    assert "s3cr3t" not in str(scene.plan.request)
+
+
+@pytest.mark.parametrize(
+    ("word", "state"),
+    [
+        ("QUEUED", "pending"),
+        ("PENDING", "pending"),
+        ("RUNNING", "running"),
+        ("CANCELLING", "running"),
+        ("PAUSED", "running"),
+        ("SUCCEEDED", "completed"),
+        ("PARTIALLY_SUCCEEDED", "completed"),
+        ("FAILED", "failed"),
+        ("EXPIRED", "failed"),
+        ("CANCELLED", "cancelled"),
+        ("DREAMING", "unknown"),
+    ],
+)
+def test_how_a_job_stands(scene: Scene, word: str, state: str) -> None:
+    ref = scene.submit()
+    scene.google.change(JOB, word)
+    status = scene.client.status(ref)
+    assert (status.state, status.word) == (state, f"JOB_STATE_{word}")
+
+
+def test_why_a_job_failed(scene: Scene) -> None:
+    ref = scene.submit()
+    scene.google.change(JOB, "FAILED", error={"code": 3, "message": "no objective"})
+    assert scene.client.status(ref).reason == "no objective"
+
+
+def test_trials_come_in_their_order_with_the_services_values(scene: Scene) -> None:
+    ref = scene.submit()
+    for number in (10, 2, 1):
+        scene.trial(number)
+    scene.trial(11, "REQUESTED", parameters=[])  # there is nothing to tell of it yet
+    trials = scene.client.status(ref).trials
+    assert [trial.number for trial in trials] == [1, 2, 10]
+    first = trials[0]
+    assert (first.id, first.state, first.word) == ("1", "running", "ACTIVE")
+    assert first.parameters == {"kind": "1e3", "lr": 0.5}
+    assert first.started == 1795600800.0
+    assert first.machine == "n1-standard-4"
+    assert first.artifacts == f"gs://my-bucket/tuning/{JOB}/output/1/model"
+    assert "/training/100" in str(first.log)
+
+
+def test_a_completed_trial_has_its_final_measurement(scene: Scene) -> None:
+    ref = scene.submit()
+    scene.trial(1)
+    scene.end(1, "SUCCEEDED", "SUCCEEDED", **final(0.875))
+    trial = scene.trials(ref)[1]
+    assert (trial.state, trial.ended) == ("completed", 1795601100.0)
+    assert [(m.step, m.metrics) for m in trial.measurements] == [(3, {"accuracy": 0.875})]
+
+
+def test_a_zero_is_a_value_though_it_is_not_told(scene: Scene) -> None:
+    ref = scene.submit()
+    scene.trial(1)
+    scene.end(1, "SUCCEEDED", "SUCCEEDED", **final(None))
+    trial = scene.trials(ref)[1]
+    assert (trial.state, trial.measurements[0].metrics) == ("completed", {"accuracy": 0.0})
+
+
+def test_curves_are_read_while_a_trial_runs(scene: Scene) -> None:
+    ref = scene.submit()
+    scene.trial(1)
+    scene.google.report("1", accuracy=0.25, loss=3)
+    assert [m.metrics for m in scene.trials(ref)[1].measurements] == [
+        {"accuracy": 0.25, "loss": 3.0}
+    ]
+    scene.google.report("1", step=9, accuracy=0.5)
+    scene.end(1, "SUCCEEDED", "SUCCEEDED", **final(0.5, 9))
+    trial = scene.trials(ref)[1]
+    assert [(m.step, m.metrics["accuracy"]) for m in trial.measurements] == [(1, 0.25), (9, 0.5)]
+
+
+def test_a_final_value_that_the_curve_lacks_is_told_last(scene: Scene) -> None:
+    ref = scene.submit()
+    scene.trial(1)
+    scene.google.report("1", accuracy=0.25)
+    scene.end(1, "SUCCEEDED", "SUCCEEDED", **final(0.5))
+    assert [m.metrics["accuracy"] for m in scene.trials(ref)[1].measurements] == [0.25, 0.5]
+
+
+def test_the_best_of_a_curve_is_not_told_twice(tmp_path: Path) -> None:
+    over = {"objective": {"metric": "accuracy", "goal": "maximize", "select": "best"}}
+    scene = Scene(tmp_path, over)
+    ref = scene.submit()
+    scene.trial(1)
+    for value in (0.25, 0.75, 0.5):
+        scene.google.report("1", accuracy=value)
+    scene.end(1, "SUCCEEDED", "SUCCEEDED", **final(0.75, 2))
+    assert [m.metrics["accuracy"] for m in scene.trials(ref)[1].measurements] == [0.25, 0.75, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("custom", "told", "kept", "reason"),
+    [
+        ("FAILED", {}, "exit code 3\nValueError: bad", "exit code 3\nValueError: bad"),
+        ("FAILED", {}, "", "non-zero status of 3"),
+        ("EXPIRED", {}, "", "expire"),
+        ("SUCCEEDED", {"infeasibleReason": "none"}, "", "took note of no accuracy: none"),
+        ("SUCCEEDED", {}, "", "took note of no accuracy"),
+    ],
+)
+def test_why_a_trial_is_infeasible(
+    scene: Scene, custom: str, told: dict[str, Any], kept: str, reason: str
+) -> None:
+    ref = scene.submit()
+    scene.trial(1)
+    if kept:
+        scene.google.keep("1", {"failure": kept})
+    scene.end(1, "INFEASIBLE", custom, **told)
+    if custom == "FAILED":
+        error = {"code": 13, "message": "The replica exited with a non-zero status of 3."}
+        scene.google.called(f"{JOB}-trial-1")["error"] = error
+    trial = scene.trials(ref)[1]
+    assert (trial.state, trial.word) == ("failed", f"INFEASIBLE: JOB_STATE_{custom}")
+    assert reason in trial.reason
+
+
+def test_an_infeasible_trial_whose_job_is_not_told_has_failed(scene: Scene) -> None:
+    ref = scene.submit()
+    scene.trial(1)
+    scene.end(1, "INFEASIBLE", "FAILED")
+    scene.google.faults["get"] = [None, fake.error(403)]
+    trial = scene.trials(ref)[1]
+    assert (trial.state, trial.word) == ("failed", "INFEASIBLE")
+
+
+MEDIAN: dict[str, Any] = {"studySpec": {"medianAutomatedStoppingSpec": {}}}
+LIMITED: dict[str, Any] = {"studySpec": {"studyStoppingConfig": {"maxNumTrialsNoProgress": 3}}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "job", "trial", "state"),
+    [
+        (MEDIAN, "RUNNING", "SUCCEEDED", "stopped_early"),
+        (MEDIAN, "SUCCEEDED", "INFEASIBLE", "stopped_early"),
+        (MEDIAN, "CANCELLING", "SUCCEEDED", "cancelled"),
+        (LIMITED, "SUCCEEDED", "SUCCEEDED", "cancelled"),
+        ({"studySpec": MEDIAN["studySpec"] | LIMITED["studySpec"]}, "SUCCEEDED", "SUCCEEDED",
+         "unknown"),
+        ({}, "RUNNING", "INFEASIBLE", "cancelled"),
+        ({}, "CANCELLED", "INFEASIBLE", "cancelled"),
+    ],
+)  # fmt: skip
+def test_who_stopped_a_trial(
+    scene: Scene, spec: dict[str, Any], job: str, trial: str, state: str
+) -> None:
+    ref = scene.submit()
+    scene.google.change(JOB, job, **spec)
+    scene.trial(1)
+    told = final(0.5) if trial == "SUCCEEDED" else {}
+    scene.end(1, trial, "CANCELLED", **told)
+    found = scene.trials(ref)[1]
+    assert (found.state, bool(found.reason), found.over) == (state, True, True)
+
+
+def test_a_trial_that_ran_too_long_has_failed(scene: Scene) -> None:
+    ref = scene.submit()
+    scene.trial(1)
+    scene.end(1, "INFEASIBLE", "CANCELLED")
+    custom = scene.google.called(f"{JOB}-trial-1")
+    custom["jobSpec"] = {"scheduling": {"timeout": "600s"}}
+    trial = scene.trials(ref)[1]
+    assert (trial.state, trial.reason) == ("failed", "its trial_timeout was reached")
+
+
+def test_a_trial_that_was_seen_to_be_stopped_was_stopped_early(scene: Scene) -> None:
+    ref = scene.submit()
+    scene.google.change(JOB, "RUNNING", **MEDIAN)
+    scene.trial(1, "STOPPING")
+    assert scene.trials(ref)[1].stopping
+    scene.end(1, "SUCCEEDED", "SUCCEEDED", **final(0.5))
+    assert scene.trials(ref)[1].state == "stopped_early"
+
+
+def test_trials_that_have_ended_are_not_asked_about_again(scene: Scene) -> None:
+    ref = scene.submit()
+    for number in range(1, 60):
+        scene.trial(number)
+        scene.google.report(str(number), accuracy=0.5)
+        scene.end(number, "INFEASIBLE", "FAILED")
+    scene.trial(60)
+    scene.client.status(ref)
+    before = list(scene.google.calls)
+    reads = len(scene.google.reads)
+    assert len(scene.client.status(ref).trials) == 60
+    assert scene.google.calls[len(before) :] == ["get", "objects"]
+    assert len(scene.google.reads) == reads
+
+
+def test_a_job_that_has_ended_waits_a_little_for_its_trials(scene: Scene) -> None:
+    ref = scene.submit()
+    scene.trial(1)
+    scene.google.change(JOB, "SUCCEEDED")
+    assert scene.client.status(ref).state == "running"
+    scene.end(1, "SUCCEEDED", "SUCCEEDED", **final(0.5))
+    status = scene.client.status(ref)
+    assert (status.state, status.trials[0].state) == ("completed", "completed")
+
+
+@pytest.mark.parametrize(("word", "state"), [("CANCELLED", "cancelled"), ("FAILED", "unknown")])
+def test_trials_that_never_end_end_with_their_job(scene: Scene, word: str, state: str) -> None:
+    ref = scene.submit()
+    scene.trial(1)
+    scene.google.change(JOB, word)
+    states = [scene.client.status(ref).state for _ in range(4)]
+    assert states == ["running"] * 3 + ["cancelled" if word == "CANCELLED" else "failed"]
+    trial = scene.trials(ref)[1]
+    assert (trial.state, trial.over) == (state, True)
+
+
+def test_a_stop_is_asked_for_once_and_an_ended_job_is_let_be(scene: Scene) -> None:
+    ref = scene.submit()
+    scene.client.stop(ref)
+    assert scene.client.status(ref).word == "JOB_STATE_CANCELLING"
+    scene.client.stop(ref)
+    scene.google.change(JOB, "SUCCEEDED")  # which it may though it was to be cancelled
+    scene.client.stop(ref)
+    assert scene.client.status(ref).state == "completed"
+    scene.google.always["cancel"] = fake.error(403)
+    scene.google.change(JOB, "RUNNING")
+    with pytest.raises(GoogleError):
+        scene.client.stop(ref)
+
+
+def test_a_job_that_is_gone_is_told(scene: Scene) -> None:
+    ref = scene.submit()
+    scene.google.jobs.clear()
+    with pytest.raises(GoogleError, match="does not exist"):
+        scene.client.status(ref)

@@ -1,0 +1,146 @@
+"""Code and data are brought to Cloud Storage once, and only what is not there."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune.errors import ProviderError
+from cloudtune.provider import Place
+from cloudtune_vertex.failures import GoogleError
+from cloudtune_vertex.upload import upload
+
+
+def _beside(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+fake: Any = _beside("fake_vertex")
+HOME = "tuning/fake-3f6k2m9qxt"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "train.py").write_text("print(1)")
+    return Place(tmp_path)
+
+
+def there(google: Any) -> dict[str, bytes]:
+    found: dict[str, bytes] = google.buckets["my-bucket"]
+    return found
+
+
+def members(data: bytes) -> dict[str, bytes]:
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        read = {name: tar.extractfile(name) for name in tar.getnames()}
+        return {name: file.read() for name, file in read.items() if file is not None}
+
+
+def test_a_prebuilt_image_is_given_a_package_and_another_the_bundle(place: Place) -> None:
+    google = fake.FakeGoogle()
+    paths = {"train": "/gcs/b/train"}
+    upload(google, fake.planned("driven", paths=paths), place)
+    upload(google, fake.planned("driven", paths=paths, prebuilt=False), place)
+    package, bundle = (
+        there(google)[f"{HOME}/source/{name}"]
+        for name in ("cloudtune_trial-1.tar.gz", "bundle.tar.gz")
+    )
+    assert members(package)["cloudtune_trial-1/cloudtune_trial/bundle.tar.gz"] == bundle
+    inside = members(bundle)
+    assert inside["source/train.py"] == b"print(1)"
+    launch = json.loads(inside["cloudtune_study.json"])
+    assert launch["inputs"] == paths
+    assert launch["objectives"] == ["accuracy"]
+    assert launch["measurements"] == f"gs://my-bucket/{HOME}/measurements"
+    assert sorted(p.name for p in place.folder.iterdir()) == ["source"]
+
+
+def test_what_is_there_is_not_sent_again(place: Place) -> None:
+    google = fake.FakeGoogle()
+    for _ in range(2):
+        upload(google, fake.planned("driven"), place)
+    assert google.calls.count("write") == 1
+    (place.folder / "source" / "train.py").write_text("print(2)")
+    upload(google, fake.planned("driven"), place)
+    assert google.calls.count("write") == 2
+
+
+def test_nothing_is_sent_where_the_code_lies_elsewhere(place: Place) -> None:
+    google = fake.FakeGoogle()
+    upload(google, fake.planned("managed", code="gs://b/trainer.tar.gz"), place)
+    upload(google, fake.planned("managed", {"trial": {}}), place)
+    assert google.calls == []
+
+
+def test_a_folder_of_data_is_sent_file_by_file(place: Place, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    (data / "deep").mkdir(parents=True)
+    (data / "a.csv").write_text("1")
+    (data / "deep" / "b c.csv").write_text("22")
+    (data / "up").symlink_to(data)
+    google = fake.FakeGoogle()
+    own = {
+        "inputs": {"train": f"gs://my-bucket/{HOME}/inputs/train"},
+        "uploads": {"train": str(data)},
+    }
+    plan = fake.planned("driven", {"trial": {}}, **own)
+    upload(google, plan, place)
+    assert there(google) == {
+        f"{HOME}/inputs/train/a.csv": b"1",
+        f"{HOME}/inputs/train/deep/b c.csv": b"22",
+    }
+    (data / "a.csv").write_text("other")
+    upload(google, plan, place)
+    assert google.calls.count("write") == 3
+    assert there(google)[f"{HOME}/inputs/train/a.csv"] == b"other"
+
+
+def test_a_single_file_lies_below_its_input(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("1")
+    google = fake.FakeGoogle()
+    own = {"inputs": {"x": "gs://other/x"}, "uploads": {"x": str(tmp_path / "rows.csv")}}
+    google.buckets["other"] = {}
+    upload(google, fake.planned("driven", {"trial": {}}, **own), place)
+    assert google.buckets["other"] == {"x/rows.csv": b"1"}
+
+
+def test_data_that_is_not_there_is_told(place: Place, tmp_path: Path) -> None:
+    own = {"inputs": {"x": "gs://my-bucket/x"}, "uploads": {"x": str(tmp_path / "absent")}}
+    with pytest.raises(ProviderError, match=r"an input cannot be read.*absent"):
+        upload(fake.FakeGoogle(), fake.planned("driven", {"trial": {}}, **own), place)
+    (tmp_path / "absent").mkdir()
+    with pytest.raises(ProviderError, match=r"nothing in the input.*absent"):
+        upload(fake.FakeGoogle(), fake.planned("driven", {"trial": {}}, **own), place)
+
+
+def test_a_bucket_is_made_on_an_emulator_alone(place: Place) -> None:
+    google = fake.FakeGoogle()
+    google.buckets.clear()
+    google.emulated = False
+    with pytest.raises(GoogleError, match=r"no bucket my-bucket.*location of the job"):
+        upload(google, fake.planned("driven"), place)
+    assert google.buckets == {}
+    google.emulated = True
+    upload(google, fake.planned("driven"), place)
+    assert len(there(google)) == 1
+
+
+def test_what_may_not_be_sent_is_told(place: Place) -> None:
+    google = fake.FakeGoogle()
+    google.always["write"] = fake.error(403, "x does not have storage.objects.create access")
+    with pytest.raises(GoogleError, match="Storage Object Admin"):
+        upload(google, fake.planned("driven"), place)
