@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from cloudtune.errors import EmulatorEndedError, ProviderError
+from cloudtune.errors import EmulatorEndedError
 from cloudtune.events import Ended, Measured, Started
 from cloudtune.poller import Poller
-from cloudtune.provider import Interrupted, Place
+from cloudtune.provider import Interrupted, Lost, Place
 from cloudtune.space import Value
 from cloudtune_vertex import training
 from cloudtune_vertex.failures import GoogleError
@@ -46,7 +46,7 @@ class Scene:
         self.plan = fake.planned("driven", over)
         self.job = self.plan.facts.job_name
         self._folder = folder
-        self._told: SimpleQueue[Measured | Ended] = SimpleQueue()
+        self._told: SimpleQueue[Measured | Ended | Lost] = SimpleQueue()
         self.said: list[str] = []
         self.runner = self.another()
 
@@ -69,6 +69,12 @@ class Scene:
 
     def left(self, number: int, measured: int = 0) -> Interrupted:
         return Interrupted(self.started(number), measured, 0)
+
+    def lost(self) -> Lost:
+        """Return what is told when nothing can be started or followed any more."""
+        event = self._told.get(timeout=20)
+        assert isinstance(event, Lost), event
+        return event
 
     def ended(self) -> Ended:
         """Return the next end; what was measured before it is passed over."""
@@ -264,22 +270,23 @@ def test_a_quota_is_waited_for_while_others_run(scene: Scene) -> None:
     scene.made("2", "3")
 
 
-def test_a_quota_that_nothing_of_ours_uses_fails_the_trial(scene: Scene) -> None:
+def test_a_quota_that_nothing_of_ours_uses_is_not_waited_for(scene: Scene) -> None:
     scene.google.always["create"] = fake.error(429, FULL)
     scene.start(1)
-    end = scene.ended()
-    assert end.state == "failed"
-    assert "custom_model_training_cpus" in end.reason
-    assert "raises quotas on request" in end.reason
+    lost = scene.lost()
+    assert not lost.go_on
+    assert "custom_model_training_cpus" in lost.reason
+    assert "raises quotas on request" in lost.reason
 
 
 def test_without_permission_nothing_more_is_started(scene: Scene) -> None:
     said = "Permission 'aiplatform.customJobs.create' denied on resource"
     scene.google.always["create"] = fake.error(403, said)
     scene.start(1)
-    assert "Vertex AI User" in scene.ended().reason
-    with pytest.raises(ProviderError, match="Vertex AI User"):
-        scene.start(2)
+    assert "Vertex AI User" in scene.lost().reason
+    scene.start(2)
+    scene.runner.close()
+    assert scene.google.calls.count("create") == 1
 
 
 def test_one_refused_trial_among_others_is_a_failed_trial(scene: Scene) -> None:
@@ -298,7 +305,7 @@ def test_an_emulator_that_has_ended_ends_its_trials(scene: Scene) -> None:
     scene.start(1)
     scene.made("1")
     scene.google.always["get"] = EmulatorEndedError("vertex", "the emulator has ended")
-    assert "the emulator has ended" in scene.ended().reason
+    assert scene.lost() == Lost("vertex: the emulator has ended", go_on=False)
 
 
 def test_jobs_are_looked_at_one_by_one_where_the_list_is_refused(scene: Scene) -> None:
