@@ -217,7 +217,8 @@ class TrialRunner(Protocol):
     """Runs single trials; tells what they report and how they end to the `Emit` it was made with.
 
     Each start is followed by exactly one `Ended`, with ``completed`` or ``failed`` as the process
-    or the service sees it, unless all are `Lost`; what a stop means is the driver's to say. For a
+    or the service sees it, or ``cancelled`` where it was lost through no fault of its script and is
+    to be asked again, unless all are `Lost`; what a stop means is the driver's to say. For a
     service's training jobs there is one: `cloudtune.poller.Poller`.
     """
 

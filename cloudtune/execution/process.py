@@ -306,14 +306,15 @@ class _Process:
     def _judged(self, code: int | str, watch: Watch, log: Log) -> Ended:
         if code == 0 and not watch.fault:
             return self._ended("completed", watch.remark, 0)
-        said = code if isinstance(code, str) else code_in_words(code)
-        reason = watch.fault or self._killed_why or said
-        known = code if isinstance(code, int) and code >= 0 else None
-        return self._ended("failed", reason, known, log.tail())
+        why = watch.fault or self._killed_why
+        if isinstance(code, str):
+            return self._ended("failed" if why else "cancelled", why or code, None, log.tail())
+        known = code if code >= 0 else None
+        return self._ended("failed", why or code_in_words(code), known, log.tail())
 
     def _ended(
         self,
-        state: Literal["completed", "failed"],
+        state: Literal["completed", "failed", "cancelled"],
         reason: str,
         code: int | None = None,
         tail: str = "",

@@ -397,7 +397,7 @@ def test_a_stop_has_its_grace_and_reaches_the_whole_group(pair: Pair) -> None:
     assert keeper.marked(f"{pair.mark}.1.") == []
 
 
-def test_when_the_preloaded_process_is_killed_its_trials_fail_and_another_one_starts(
+def test_when_the_preloaded_process_is_killed_its_trials_are_lost_and_another_one_starts(
     pair: Pair,
 ) -> None:
     made = pair.processes(warm=True)
@@ -409,7 +409,7 @@ def test_when_the_preloaded_process_is_killed_its_trials_fail_and_another_one_st
         seen.add(pair.preloaded())
         os.kill(pair.preloaded(), signal.SIGKILL)
         ended = pair.end()
-        assert (ended.state, ended.exit_code) == ("failed", None)
+        assert (ended.state, ended.exit_code) == ("cancelled", None)
         assert ended.reason == "the preloaded process from which it was forked was ended"
         assert keeper.marked(f"{pair.mark}.1.") == []
         (pair.place.parent / "log-1.txt").unlink()
