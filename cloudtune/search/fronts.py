@@ -10,9 +10,6 @@ of all trials, the next one of those behind it. Within a front two orders are kn
   trial of each direction comes first, then the second of each, and so on.
 """
 
-# numpy's own types need Python 3.12, and are read as 3.11 is.
-# pyright: reportUnknownMemberType=false
-
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -147,4 +144,5 @@ def _directions(objectives: int, count: int) -> Scores:
         bars = combinations(range(parts + objectives - 1), objectives - 1)
         edges = np.array([(-1, *bar, parts + objectives - 1) for bar in bars])
         found = np.diff(edges, axis=1) - 1.0
-    return found / np.linalg.norm(found, axis=1)[:, None]
+    lengths: Scores = np.linalg.norm(found, axis=1)
+    return np.asarray(found / lengths[:, None], np.float64)

@@ -12,9 +12,6 @@ they keep of the last front: `nsga2` (the default) those in thinly populated pla
 nearest to evenly spread directions, which is made for four objectives and more.
 """
 
-# numpy's own types need Python 3.12, and are read as 3.11 is.
-# pyright: reportUnknownMemberType=false
-
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -180,4 +177,4 @@ class GeneticSearch:
 
 def _drawn(parents: Rows, random: Generator) -> Rows:
     places = random.integers(0, len(parents), (_TRIES, _DRAWN)).min(axis=1)
-    return parents[places]
+    return np.asarray(parents[places], np.float64)

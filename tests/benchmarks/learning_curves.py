@@ -8,9 +8,6 @@ the log loss for classes, the mean squared error for a number. Tables lie in the
 CLOUDTUNE_BENCH_CACHE names, else in ~/.cache/cloudtune-benchmarks. The data are scikit-learn's own.
 """
 
-# numpy's own types need Python 3.12, and are read as 3.11 is.
-# pyright: reportUnknownMemberType=false
-
 from __future__ import annotations
 
 import itertools
@@ -213,7 +210,8 @@ def _backward(
     for place in reversed(range(len(weights))):
         before = values[place]
         turned = np.swapaxes(before, -1, -2)
-        slopes.insert(0, np.concatenate([turned @ error, error.sum(axis=1, keepdims=True)], axis=1))
+        both = np.concatenate([turned @ error, error.sum(axis=1, keepdims=True)], axis=1)
+        slopes.insert(0, both.astype(np.float32, copy=False))
         if place:
             error = error @ np.swapaxes(weights[place][:, :-1], 1, 2)
             error = error * (before > 0 if activation == "relu" else 1 - before**2)

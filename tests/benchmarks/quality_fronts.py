@@ -9,9 +9,6 @@ cover. That of the functions is counted over 20,000 points by chance between 0 a
 that of the tables is exact, over the ranks of all assignments.
 """
 
-# numpy's own types need Python 3.12, and are read as 3.11 is.
-# pyright: reportUnknownMemberType=false
-
 from __future__ import annotations
 
 import argparse
