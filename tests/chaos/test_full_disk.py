@@ -26,7 +26,7 @@ main(sys.argv[2:])
 MOUNTED = """\
 mount -t tmpfs -o size=1m none small
 export CLOUDTUNE_HOME=$PWD/small
-"$@" run study.yaml --set limits.max_trials=300 2> told
+"$@" run study.yaml --set limits.max_trials=300 > told 2>&1
 echo $? > code
 "$@" status > status
 "$@" results --format jsonl > before
