@@ -76,11 +76,12 @@ def get(name: str) -> Provider:
 
 def missing_extra(provider: Provider, *, emulated: bool = False) -> str | None:
     """Return an extra that a run needs and that is not installed; None if there is none."""
-    for extra, modules in provider.packages.items():
-        wanted = emulated or extra != "emulators"
-        if wanted and not all(map(_is_installed, modules)):
-            return extra
-    return None
+    lacking = [
+        extra for extra, needed in provider.packages.items() if not all(map(_is_installed, needed))
+    ]
+    if emulated and lacking:
+        return "emulators"  # which brings the services' own, too
+    return next((extra for extra in lacking if extra != "emulators"), None)
 
 
 def _is_installed(module: str) -> bool:

@@ -35,8 +35,6 @@ class SamplerKind:
     knows_conditions: bool = False
     """Whether it is given active parameters alone. Others search all of them, and the values of
     inactive ones are remembered but not used."""
-    first_notes: Mapping[str, Any] | None = None
-    """What it would have noted beside a trial that it did not choose."""
     part_seen: int | None = None
     """How many of the best trials, of the last and of a sample it sees; None for all trials."""
 
@@ -85,7 +83,7 @@ class ModelSearch:
         for place, (parameters, values) in enumerate(fitting(space, len(study.objectives), prior)):
             draw = -1 - place
             params = self._params(parameters, {}, draw)
-            self._known[draw] = self._add(TrialState.COMPLETE, params, self._first_notes(), values)
+            self._known[draw] = self._add(TrialState.COMPLETE, params, {}, values)
             self._count(draw, values)
 
     def tell(self, event: Event) -> None:
@@ -170,7 +168,7 @@ class ModelSearch:
         return known, inactive
 
     def _begin(self, past: Past) -> None:
-        notes: dict[str, Any] = dict(past.memory.get("notes", {})) or self._first_notes()
+        notes: dict[str, Any] = dict(past.memory.get("notes", {}))
         if past.memory.get("learned"):
             # What the sampler learned is too large to remember, and follows from what was told.
             notes = self._suggest(past.draw)[1]
@@ -182,9 +180,6 @@ class ModelSearch:
         if self._recall:
             scores = [sign * value for sign, value in zip(self._signs, values, strict=True)]
             self._recall.add(draw, scores)
-
-    def _first_notes(self) -> dict[str, Any]:
-        return dict(self._sampler.first_notes or {})
 
     def _params(
         self, assignment: Assignment, inactive: Mapping[str, Place], draw: int

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from queue import Empty, SimpleQueue
 
@@ -85,11 +86,14 @@ class Scene:
         for number in numbers:
             self.runner.start(self.started(number))
 
-    def made(self, *numbers: int) -> None:
+    def until(self, good: Callable[[], bool]) -> None:
         due = time.monotonic() + 20
-        while not {f"job-{number}-1" for number in numbers} <= set(self.far.jobs):
+        while not good():
             assert time.monotonic() < due
             time.sleep(0.002)
+
+    def made(self, *numbers: int) -> None:
+        self.until(lambda: {f"job-{number}-1" for number in numbers} <= set(self.far.jobs))
 
     def ended(self) -> Ended:
         while True:
@@ -228,3 +232,77 @@ def test_closing_stops_what_runs(scene: Scene) -> None:
     scene.made(1, 2)
     scene.runner.close()
     assert {job.word for job in scene.far.jobs.values()} == {"STOPPED"}
+
+
+def test_starting_waits_for_nothing(scene: Scene) -> None:
+    scene.far.faults = {"create": [BUSY] * 1_000}
+    before = time.monotonic()
+    scene.start(1, 2, 3)
+    assert time.monotonic() - before < 5
+    scene.far.faults.clear()
+    scene.made(1, 2, 3)
+
+
+def test_one_refused_trial_among_others_is_a_failed_trial(scene: Scene) -> None:
+    scene.start(1)
+    scene.made(1)
+    scene.far.faults = {"create": [ProviderError("far", "too odd")]}
+    scene.start(2)
+    end = scene.ended()
+    assert (end.number, end.state, "too odd" in end.reason) == (2, "failed", True)
+    scene.start(3)
+    scene.made(3)
+
+
+def test_a_job_that_is_gone_ends_its_trial(scene: Scene) -> None:
+    scene.start(1)
+    scene.made(1)
+    scene.far.jobs.clear()
+    assert "there is no training job job-1-1 any more" in scene.ended().reason
+
+
+def test_a_trial_that_was_stopped_while_its_answer_was_lost_is_not_left_behind(
+    scene: Scene,
+) -> None:
+    scene.far.lost = True
+    scene.far.faults = {"look": [BUSY] * 3}
+    scene.start(1)
+    scene.made(1)
+    scene.runner.stop(1)
+    assert scene.ended().number == 1
+    assert scene.far.jobs["job-1-1"].word == "STOPPED"
+    assert scene.far.calls.count("create") == 1
+
+
+def test_a_trial_that_waits_for_its_place_can_be_stopped(scene: Scene) -> None:
+    scene.start(1)
+    scene.made(1)
+    scene.far.faults = {"create": [FULL] * 1_000}
+    scene.start(2)
+    scene.until(lambda: scene.far.calls.count("create") >= 2)
+    scene.runner.stop(2)
+    assert scene.ended().number == 2
+    assert list(scene.far.jobs) == ["job-1-1"]
+
+
+def test_recovery_waits_for_a_service_that_is_busy(scene: Scene) -> None:
+    scene.far.jobs["job-1-1"] = RUNNING
+    scene.far.faults = {"look": [BUSY] * 3}
+    found = scene.runner.recover([Interrupted(scene.started(1), 0, 0)])
+    assert found.running == {1}
+
+
+def test_a_fault_of_our_own_leaves_nobody_waiting(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: object) -> None:
+        raise ZeroDivisionError
+
+    def unheard(_: object) -> None:
+        """Print nothing."""
+
+    monkeypatch.setattr(threading, "excepthook", unheard)
+    scene.start(1)
+    scene.made(1)
+    monkeypatch.setattr(scene.far, "look", broken)
+    assert "cloudtune itself failed" in scene.lost().reason

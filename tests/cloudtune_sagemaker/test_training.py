@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -13,8 +12,6 @@ from typing import Any
 
 import pytest
 
-from cloudtune import poller
-from cloudtune.errors import EmulatorEndedError
 from cloudtune.events import Ended, Measured, Started
 from cloudtune.poller import Poller
 from cloudtune.provider import Interrupted, Lost, Place
@@ -162,14 +159,6 @@ def test_what_it_measures_is_told_once_and_in_order(scene: Scene) -> None:
     assert scene.silent()
 
 
-def test_starting_waits_for_nothing(scene: Scene) -> None:
-    scene.aws.faults["create_training_job"] = [fake.error("ThrottlingException")] * 3
-    before = time.monotonic()
-    scene.start(1, 2, 3)
-    assert time.monotonic() - before < 5
-    scene.made("1", "2", "3")
-
-
 @pytest.mark.parametrize(
     "fault",
     [
@@ -214,50 +203,10 @@ def test_a_job_of_somebody_else_is_not_taken_for_ours(scene: Scene) -> None:
     assert "not of this run" in scene.lost().reason
 
 
-def test_a_trial_that_was_stopped_while_its_answer_was_lost_is_not_left_behind(
-    scene: Scene,
-) -> None:
-    scene.aws.lost["create_training_job"] = 1
-    scene.aws.faults["create_training_job"] = [None, *[fake.error("SlowDown")] * 3]
-    scene.start(1)
-    scene.until(lambda: "create_training_job" in scene.aws.calls)
-    scene.runner.stop(1)
-    name = f"{scene.job}-1"
-    scene.until(lambda: scene.aws.jobs[name]["TrainingJobStatus"] == "Stopping")
-    scene.aws.change(name, "Stopped")
-    assert scene.ended().number == 1
-    assert list(scene.aws.jobs) == [name]
-
-
-def test_a_quota_is_waited_for_while_others_run(scene: Scene) -> None:
-    scene.start(1)
-    scene.made("1")
-    full = fake.error("ResourceLimitExceeded", "The account-level service limit is 1 Instances")
-    scene.aws.faults["create_training_job"] = [full, full]
-    scene.start(2)
-    scene.until(lambda: scene.aws.calls.count("create_training_job") == 2)
-    scene.finish("1")
-    assert scene.ended().number == 1
-    scene.aws.faults.clear()
-    scene.start(3)
-    scene.made("2", "3")
-
-
 def test_a_quota_that_nothing_of_ours_uses_is_not_waited_for(scene: Scene) -> None:
     scene.aws.always["create_training_job"] = fake.error("ResourceLimitExceeded", "limit is 0")
     scene.start(1)
     assert "limit is 0" in scene.lost().reason
-
-
-def test_a_trial_that_waits_for_its_place_can_be_stopped(scene: Scene) -> None:
-    scene.start(1)
-    scene.made("1")
-    scene.aws.always["create_training_job"] = fake.error("ResourceLimitExceeded")
-    scene.start(2)
-    scene.until(lambda: scene.aws.calls.count("create_training_job") >= 2)
-    scene.runner.stop(2)
-    assert scene.ended().number == 2
-    assert list(scene.aws.jobs) == [f"{scene.job}-1"]
 
 
 def test_without_permission_nothing_more_is_started(scene: Scene) -> None:
@@ -269,51 +218,6 @@ def test_without_permission_nothing_more_is_started(scene: Scene) -> None:
     scene.start(2)
     scene.runner.close()
     assert scene.aws.calls.count("create_training_job") == 1
-
-
-def test_one_refused_trial_among_others_is_a_failed_trial(scene: Scene) -> None:
-    scene.start(1)
-    scene.made("1")
-    scene.aws.faults["create_training_job"] = [fake.error("ValidationException", "too odd")]
-    scene.start(2)
-    end = scene.ended()
-    assert (end.number, end.state) == (2, "failed")
-    assert "too odd" in end.reason
-    scene.start(3)
-    scene.made("3")
-
-
-def test_running_trials_wait_for_a_new_sign_in(scene: Scene) -> None:
-    scene.start(1)
-    scene.made("1")
-    scene.aws.always["search"] = fake.error("ExpiredTokenException")
-    scene.finish("1")
-    scene.until(lambda: scene.aws.calls.count("search") >= 3)
-    assert scene.silent()
-    scene.aws.always.clear()
-    assert scene.ended().state == "completed"
-
-
-def test_a_sign_in_that_never_comes_ends_the_wait(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(poller, "_LONGEST_TROUBLE", 0.1)
-    scene.start(1)
-    scene.made("1")
-    scene.aws.always["search"] = fake.error("ExpiredTokenException")
-    lost = scene.lost()
-    assert lost.go_on
-    assert "may go on at sagemaker, and `cloudtune resume` finds them again" in lost.reason
-    scene.runner.close()
-    assert "stop_training_job" not in scene.aws.calls
-
-
-def test_an_emulator_that_has_ended_ends_its_trials(scene: Scene) -> None:
-    scene.start(1)
-    scene.made("1")
-    gone = EmulatorEndedError("sagemaker", "the emulator has ended")
-    scene.aws.always["search"] = gone
-    assert scene.lost() == Lost("sagemaker: the emulator has ended", go_on=False)
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ValidationException"])
@@ -365,13 +269,6 @@ def test_how_a_trial_ends(scene: Scene, status: str, second: str, state: str, re
     assert bool(reason) == bool(end.reason)
 
 
-def test_a_job_that_is_gone_ends_its_trial(scene: Scene) -> None:
-    scene.start(1)
-    scene.made("1")
-    scene.aws.jobs.clear()
-    assert "any more" in scene.ended().reason
-
-
 def test_our_stop_is_no_failure(scene: Scene) -> None:
     scene.start(1)
     scene.made("1")
@@ -398,15 +295,6 @@ def test_a_stop_that_comes_after_the_end_is_let_be(scene: Scene) -> None:
 
     scene.aws.at_look = end_first
     assert scene.ended().state == "completed"
-    assert scene.silent()
-
-
-def test_closing_stops_what_runs_and_tells_nothing_more(scene: Scene) -> None:
-    scene.start(1, 2)
-    scene.made("1", "2")
-    scene.until(lambda: "search" in scene.aws.calls)
-    scene.runner.close()
-    assert {job["TrainingJobStatus"] for job in scene.aws.jobs.values()} == {"Stopping"}
     assert scene.silent()
 
 
@@ -488,14 +376,6 @@ def test_what_was_being_stopped_is_not_followed(scene: Scene) -> None:
     assert scene.ended().number == 3
 
 
-def test_recovery_waits_for_a_service_that_is_busy(scene: Scene) -> None:
-    scene.start(1)
-    scene.made("1")
-    abandon(scene)
-    scene.aws.faults["describe_training_job"] = [fake.error("ThrottlingException")] * 2
-    assert scene.runner.recover([scene.left(1)]).running == {1}
-
-
 def test_the_end_of_an_earlier_start_is_not_taken_for_that_of_the_next(
     play: Callable[..., Scene],
 ) -> None:
@@ -531,16 +411,3 @@ def test_the_later_start_is_the_one_that_is_followed(play: Callable[..., Scene])
     assert scene.measured().step == 3
     scene.aws.change(f"{scene.job}-1-2", "Completed")
     assert scene.ended().state == "completed"
-
-
-def test_a_fault_of_our_own_leaves_nobody_waiting(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def unheard(_: object) -> None:
-        """Print nothing."""
-
-    monkeypatch.setattr(threading, "excepthook", unheard)
-    scene.start(1)
-    scene.made("1")
-    scene.aws.always["search"] = ZeroDivisionError()
-    assert "cloudtune itself failed" in scene.lost().reason

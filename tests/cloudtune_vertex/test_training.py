@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from cloudtune.errors import EmulatorEndedError
 from cloudtune.events import Ended, Measured, Started
 from cloudtune.poller import Poller
 from cloudtune.provider import Interrupted, Lost, Place
@@ -236,38 +235,10 @@ def test_of_two_jobs_of_one_name_the_first_is_followed(scene: Scene) -> None:
     assert scene.ended().state == "completed"
 
 
-def test_a_trial_that_was_stopped_while_its_answer_was_lost_is_not_left_behind(
-    scene: Scene,
-) -> None:
-    scene.google.lost["create"] = 1
-    scene.google.faults["create"] = [None, *[fake.error(503)] * 3]
-    scene.start(1)
-    scene.until(lambda: "create" in scene.google.calls)
-    scene.runner.stop(1)
-    scene.until(lambda: scene.jobs[0]["state"] == "JOB_STATE_CANCELLING")
-    scene.google.change(f"{scene.job}-1", "CANCELLED")
-    assert scene.ended().number == 1
-    assert scene.names == ["1"]
-
-
 FULL = (
     "The following quota metrics exceed quota limits: "
     "aiplatform.googleapis.com/custom_model_training_cpus"
 )
-
-
-def test_a_quota_is_waited_for_while_others_run(scene: Scene) -> None:
-    scene.start(1)
-    scene.made("1")
-    scene.google.faults["create"] = [fake.error(429, FULL)] * 2
-    scene.start(2)
-    scene.until(lambda: scene.google.calls.count("create") == 2)
-    scene.finish("1")
-    assert scene.ended().number == 1
-    assert "trials wait" in scene.said[0]
-    scene.google.faults.clear()
-    scene.start(3)
-    scene.made("2", "3")
 
 
 def test_a_quota_that_nothing_of_ours_uses_is_not_waited_for(scene: Scene) -> None:
@@ -287,25 +258,6 @@ def test_without_permission_nothing_more_is_started(scene: Scene) -> None:
     scene.start(2)
     scene.runner.close()
     assert scene.google.calls.count("create") == 1
-
-
-def test_one_refused_trial_among_others_is_a_failed_trial(scene: Scene) -> None:
-    scene.start(1)
-    scene.made("1")
-    scene.google.faults["create"] = [fake.error(400, "too odd")]
-    scene.start(2)
-    end = scene.ended()
-    assert (end.number, end.state) == (2, "failed")
-    assert "too odd" in end.reason
-    scene.start(3)
-    scene.made("3")
-
-
-def test_an_emulator_that_has_ended_ends_its_trials(scene: Scene) -> None:
-    scene.start(1)
-    scene.made("1")
-    scene.google.always["get"] = EmulatorEndedError("vertex", "the emulator has ended")
-    assert scene.lost() == Lost("vertex: the emulator has ended", go_on=False)
 
 
 def test_jobs_are_looked_at_one_by_one_where_the_list_is_refused(scene: Scene) -> None:
@@ -394,13 +346,6 @@ def test_a_script_that_fails_says_why_by_its_launcher(scene: Scene) -> None:
     assert scene.ended().reason == "exit code 3\nValueError: bad data"
 
 
-def test_a_job_that_is_gone_ends_its_trial(scene: Scene) -> None:
-    scene.start(1)
-    scene.made("1")
-    scene.google.jobs.clear()
-    assert "any more" in scene.ended().reason
-
-
 def test_our_stop_is_no_failure(scene: Scene) -> None:
     scene.start(1)
     scene.made("1")
@@ -424,15 +369,6 @@ def test_a_stop_that_comes_too_late_is_let_be(scene: Scene) -> None:
     scene.until(lambda: "cancel" in scene.google.calls)
     scene.google.always = {}
     assert scene.ended().state == "completed"
-
-
-def test_closing_stops_what_runs_and_tells_nothing_more(scene: Scene) -> None:
-    scene.start(1, 2)
-    scene.made("1", "2")
-    scene.until(lambda: "custom_jobs" in scene.google.calls)
-    scene.runner.close()
-    assert {job["state"] for job in scene.jobs} == {"JOB_STATE_CANCELLING"}
-    assert scene.silent()
 
 
 def test_a_later_start_has_a_job_of_its_own_and_goes_on_counting(
