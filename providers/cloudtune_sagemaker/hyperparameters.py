@@ -10,6 +10,7 @@ from typing import Any
 
 from cloudtune.fit import Fitted
 from cloudtune.launch import PROGRAM
+from cloudtune.lookups import launched, with_launcher
 from cloudtune.provider import Facts
 from cloudtune.space import Space, Value, count_of, find, is_active, same, text, value_at, values_of
 from cloudtune.study import Parameter, Study
@@ -36,16 +37,6 @@ class Branch:
     """The value of the root that it stands for."""
     tuned: Mapping[str, Parameter]
     static: Mapping[str, str]
-
-
-def launched(study: Study) -> bool:
-    """Tell whether there is code to be run, rather than an image or algorithm that is the trial."""
-    return bool(study.trial.script or study.trial.module or study.trial.command)
-
-
-def with_launcher(study: Study, facts: Facts) -> bool:
-    """Tell whether our launcher starts the code: where it does not lie elsewhere already."""
-    return launched(study) and facts.own["code"] is None
 
 
 def branches(fitted: Fitted, settings: SageMakerSettings, facts: Facts) -> list[Branch]:

@@ -12,11 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cloudtune import bundle
-from cloudtune.ledger import state_folder
+from cloudtune.lookups import code_elsewhere, input_address, on_this_machine
 from cloudtune.provider import Facts
-from cloudtune.study import FromEnvironment, Input, Study
-from cloudtune_sagemaker.hyperparameters import home, launched
+from cloudtune.study import Study
+from cloudtune_sagemaker.hyperparameters import home
 from cloudtune_sagemaker.prices import hour_price
 from cloudtune_sagemaker.settings import SageMakerSettings
 
@@ -73,7 +72,7 @@ def lookup(study: Study, settings: SageMakerSettings, facts: Facts) -> Mapping[s
         "instance_types": types,
         "missing": missing,
         "why_no_image": why_no_image,
-        "code": _code(study),
+        "code": code_elsewhere(study, NAME),
         "price_per_second": price.amount * settings.instance_count / 3600 if price else None,
         "currency": price.currency if price else None,
         "price_source": price.source if price else None,
@@ -82,7 +81,7 @@ def lookup(study: Study, settings: SageMakerSettings, facts: Facts) -> Mapping[s
             "managed": link(region, facts.job_name),
             "driven": link(region, facts.job_name, driven=True),
         },
-        **_on_this_machine(study, facts),
+        **on_this_machine(study, facts),
     }
     return {**own, **_inputs(study, facts, own)}
 
@@ -114,16 +113,6 @@ def link(region: str, job: str, *, driven: bool = False) -> str:
     return f"https://{region}.{domain}/sagemaker/home?region={region}#/{what}"
 
 
-def address(study: Study, name: str, *, emulated: bool) -> Input | None:
-    """Return where an input lies for SageMaker: its own address, one for all, or a local one.
-
-    On the emulator, which has no other data than what is brought there, a local one comes first.
-    """
-    by_provider = study.trial.inputs[name]
-    first = by_provider.get("local") if emulated else None
-    return first or by_provider.get(NAME) or by_provider.get("*") or by_provider.get("local")
-
-
 def _image(
     settings: SageMakerSettings, region: str, *, emulated: bool
 ) -> tuple[str | None, str | None]:
@@ -141,33 +130,13 @@ def _image(
         return None, str(error)
 
 
-def _code(study: Study) -> str | None:
-    """Return the address of the code where it lies elsewhere already."""
-    source = study.trial.source or {}
-    found = source.get(NAME) or source.get("*") or ""
-    return found if "://" in found and launched(study) else None
-
-
-def _on_this_machine(study: Study, facts: Facts) -> dict[str, Any]:
-    trial, source = study.trial, facts.source
-    needed = [v.from_env for v in trial.env.values() if isinstance(v, FromEnvironment)]
-    files = [name for name in (trial.script, trial.requirements) if name]
-    bundled = bundle.files(source, [state_folder()]) if source else []
-    size = sum((source / name).lstat().st_size for name in bundled) if source else 0
-    return {
-        "unset": sorted({name for name in needed if name not in os.environ}),
-        "absent_files": [name for name in files if source and not (source / name).is_file()],
-        "files": {"count": len(bundled), "bytes": size},
-    }
-
-
 def _inputs(study: Study, facts: Facts, own: Mapping[str, Any]) -> dict[str, Any]:
     """Return the address of each input in S3, and what must be brought there."""
     inputs: dict[str, str | None] = {}
     uploads: dict[str, str] = {}
     absent: list[str] = []
     for name in study.trial.inputs:
-        found = address(study, name, emulated=facts.emulated)
+        found = input_address(study, NAME, name, emulated=facts.emulated)
         uri = found.uri.removeprefix("file://") if found else ""
         if "://" in uri or not uri:
             inputs[name] = uri or None

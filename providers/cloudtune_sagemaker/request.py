@@ -12,6 +12,7 @@ from typing import Any
 
 from cloudtune.capabilities import Mode
 from cloudtune.fit import Fitted
+from cloudtune.lookups import input_address, launched, with_launcher
 from cloudtune.provider import Facts, Json
 from cloudtune.space import Space, text
 from cloudtune.study import (
@@ -31,10 +32,8 @@ from cloudtune_sagemaker.hyperparameters import (
     branches,
     constants_of,
     home,
-    launched,
-    with_launcher,
 )
-from cloudtune_sagemaker.lookup import address
+from cloudtune_sagemaker.lookup import NAME
 from cloudtune_sagemaker.settings import SageMakerSettings
 
 NUMBER = "{{number}}"
@@ -292,7 +291,7 @@ def longest_trial(study: Study) -> int:
 def _channels(study: Study, settings: SageMakerSettings, facts: Facts) -> list[Json]:
     channels: list[Json] = []
     for name, uri in facts.own["inputs"].items():
-        found = address(study, name, emulated=facts.emulated)
+        found = input_address(study, NAME, name, emulated=facts.emulated)
         content = found.content_type if found else None
         if uri:
             channels.append({**_channel(name, uri), **_given("ContentType", content)})

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cloudtune.capabilities import Finding
+from cloudtune.lookups import launched
 from cloudtune.provider import Facts
 from cloudtune.study import Study
-from cloudtune_sagemaker.hyperparameters import launched
 from cloudtune_sagemaker.rules_settings import HERE
 from cloudtune_sagemaker.settings import SageMakerSettings
 

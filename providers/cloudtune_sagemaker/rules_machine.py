@@ -11,10 +11,10 @@ from typing import Any
 
 from cloudtune.capabilities import Finding, Mode, Note
 from cloudtune.fit import Fitted
+from cloudtune.lookups import with_launcher
 from cloudtune.provider import Facts
 from cloudtune.quantities import format_duration
 from cloudtune.wording import did_you_mean
-from cloudtune_sagemaker.hyperparameters import with_launcher
 from cloudtune_sagemaker.request import keeps_checkpoints, longest_trial
 from cloudtune_sagemaker.rules_settings import HERE
 from cloudtune_sagemaker.settings import SageMakerSettings

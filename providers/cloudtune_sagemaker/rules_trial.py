@@ -8,6 +8,7 @@ from typing import Any
 
 from cloudtune.capabilities import Finding, Mode, Note
 from cloudtune.fit import Fitted
+from cloudtune.lookups import input_address, launched, with_launcher
 from cloudtune.provider import Facts
 from cloudtune.space import nodes_of, text
 from cloudtune.study import CategoricalParameter, DiscreteParameter, FromEnvironment, Study
@@ -17,10 +18,8 @@ from cloudtune_sagemaker.hyperparameters import (
     CODE_CHANNEL,
     archive,
     definition_names,
-    launched,
-    with_launcher,
 )
-from cloudtune_sagemaker.lookup import NAME, address
+from cloudtune_sagemaker.lookup import NAME
 from cloudtune_sagemaker.request import metric_definitions
 from cloudtune_sagemaker.rules_settings import HERE, LONGEST_URI
 from cloudtune_sagemaker.settings import SageMakerSettings
@@ -201,7 +200,7 @@ def _inputs(study: Study, settings: SageMakerSettings, facts: Facts) -> Iterator
     for name in study.trial.inputs:
         path = f"trial.inputs.{name}"
         uri = own["inputs"][name]
-        found = address(study, name, emulated=facts.emulated)
+        found = input_address(study, NAME, name, emulated=facts.emulated)
         if not _CHANNEL.fullmatch(name):
             reason = "SageMaker's inputs are named by 1 to 64 letters, digits, dots, hyphens and _"
             yield Finding("refused", path, reason)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from cloudtune import archive
 from cloudtune.errors import ProviderError
 from cloudtune.launch import SOURCE, launcher_files
+from cloudtune.lookups import input_files, with_launcher
 from cloudtune.planning import Plan
 from cloudtune.provider import Place
 from cloudtune_sagemaker import hyperparameters
@@ -32,7 +32,7 @@ def upload(aws: Aws, plan: Plan, place: Place) -> None:
     """
     bucket: str = plan.facts.own["bucket"]
     demand_bucket(aws, plan)
-    if hyperparameters.with_launcher(plan.fitted.study, plan.facts):
+    if with_launcher(plan.fitted.study, plan.facts):
         _upload_code(aws, plan, place)
     uploads: Mapping[str, str] = plan.facts.own["uploads"]
     for name, path in uploads.items():
@@ -121,7 +121,7 @@ def _hash_of(aws: Aws, bucket: str, key: str) -> str | None:
 def _upload_input(aws: Aws, bucket: str, prefix: str, path: Path) -> None:
     there = _sizes(aws, bucket, prefix)
     try:
-        wanted = {name: (file, file.stat().st_size) for name, file in _files(path)}
+        wanted = {name: (file, file.stat().st_size) for name, file in input_files(path)}
     except OSError as error:
         raise ProviderError(PROVIDER, f"an input cannot be read: {error}") from error
     if not wanted:
@@ -144,27 +144,6 @@ def _sizes(aws: Aws, bucket: str, prefix: str) -> dict[str, int]:
     token = ("NextContinuationToken", "ContinuationToken")
     pages = aws.pages("s3", "list_objects_v2", token, Bucket=bucket, Prefix=prefix)
     return {each["Key"]: each["Size"] for page in pages for each in page.get("Contents", ())}
-
-
-def _files(path: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the files below a folder by their names in it, those behind links too; or the file."""
-    if not path.is_dir():
-        yield path.name, path
-        return
-    for file in _below(path, frozenset()):
-        yield file.relative_to(path).as_posix(), file
-
-
-def _below(folder: Path, above: frozenset[str]) -> Iterator[Path]:
-    """Yield the files below a folder; a link back to a folder above is not followed."""
-    real = os.path.realpath(folder)
-    if real in above:
-        return
-    for path in sorted(folder.iterdir()):
-        if path.is_dir():
-            yield from _below(path, above | {real})
-        elif path.is_file():
-            yield path
 
 
 def _key(uri: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import posixpath
 
+from cloudtune.lookups import with_launcher
 from cloudtune.provider import Facts
 from cloudtune.study import Study
 
@@ -37,16 +38,6 @@ program = os.path.join(folder, "cloudtune_launch.py")
 os.execv(sys.executable, [sys.executable, program] + sys.argv[2:])
 """
 """Unpacks the bundle that its first word names, and becomes the launcher with those that follow."""
-
-
-def launched(study: Study) -> bool:
-    """Tell whether there is code to be run, rather than an image that is the trial."""
-    return bool(study.trial.script or study.trial.module or study.trial.command)
-
-
-def with_launcher(study: Study, facts: Facts) -> bool:
-    """Tell whether our launcher starts the code: where it does not lie elsewhere already."""
-    return launched(study) and facts.own["code"] is None
 
 
 def home(facts: Facts) -> str:

@@ -13,11 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cloudtune import bundle
-from cloudtune.ledger import state_folder
+from cloudtune.lookups import code_elsewhere, input_address, on_this_machine
 from cloudtune.provider import Facts
-from cloudtune.study import FromEnvironment, Input, Study
-from cloudtune_vertex.layout import home, launched, mounted
+from cloudtune.study import Study
+from cloudtune_vertex.layout import home, mounted
 from cloudtune_vertex.prices import hour_price
 from cloudtune_vertex.settings import VertexSettings
 
@@ -58,7 +57,7 @@ def lookup(study: Study, settings: VertexSettings, facts: Facts) -> Mapping[str,
         **found,
         "prefix": settings.prefix,
         "prebuilt": _PREBUILT.fullmatch(found["image"]) is not None or not said["image"],
-        "code": _code(study),
+        "code": code_elsewhere(study, NAME),
         "missing": [name for name, value in said.items() if not value],
         "price_per_second": price.amount / 3600 if price else None,
         "currency": price.currency if price else None,
@@ -67,7 +66,7 @@ def lookup(study: Study, settings: VertexSettings, facts: Facts) -> Mapping[str,
             "managed": f"{CONSOLE}/hyperparameter-tuning-jobs?project={found['project']}",
             "driven": f"{CONSOLE}/custom-jobs?project={found['project']}",
         },
-        **_on_this_machine(study, facts),
+        **on_this_machine(study, facts),
     }
     return {**own, **_inputs(study, replace(facts, own=own))}
 
@@ -101,36 +100,6 @@ def _gcloud(section: str, name: str) -> str | None:
     return config.get(section, name, fallback="").strip() or None
 
 
-def address(study: Study, name: str, *, emulated: bool) -> Input | None:
-    """Return where an input lies for Vertex AI: its own address, one for all, or a local one.
-
-    On the emulator, which has no other data than what is brought there, a local one comes first.
-    """
-    by_provider = study.trial.inputs[name]
-    first = by_provider.get("local") if emulated else None
-    return first or by_provider.get(NAME) or by_provider.get("*") or by_provider.get("local")
-
-
-def _code(study: Study) -> str | None:
-    """Return the address of the code where it lies elsewhere already."""
-    source = study.trial.source or {}
-    found = source.get(NAME) or source.get("*") or ""
-    return found if "://" in found and launched(study) else None
-
-
-def _on_this_machine(study: Study, facts: Facts) -> dict[str, Any]:
-    trial, source = study.trial, facts.source
-    needed = [v.from_env for v in trial.env.values() if isinstance(v, FromEnvironment)]
-    files = [name for name in (trial.script, trial.requirements) if name]
-    bundled = bundle.files(source, [state_folder()]) if source else []
-    size = sum((source / name).lstat().st_size for name in bundled) if source else 0
-    return {
-        "unset": sorted({name for name in needed if name not in os.environ}),
-        "absent_files": [name for name in files if source and not (source / name).is_file()],
-        "files": {"count": len(bundled), "bytes": size},
-    }
-
-
 def _inputs(study: Study, facts: Facts) -> dict[str, Any]:
     """Return where each input lies in Cloud Storage and in a container, and what is brought there.
 
@@ -141,7 +110,7 @@ def _inputs(study: Study, facts: Facts) -> dict[str, Any]:
     uploads: dict[str, str] = {}
     absent: list[str] = []
     for name in study.trial.inputs:
-        found = address(study, name, emulated=facts.emulated)
+        found = input_address(study, NAME, name, emulated=facts.emulated)
         uri = found.uri.removeprefix("file://") if found else ""
         if not uri:
             inputs[name] = None

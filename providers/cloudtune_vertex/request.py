@@ -14,13 +14,13 @@ from typing import Any
 from cloudtune import trial
 from cloudtune.capabilities import Mode
 from cloudtune.fit import Fitted
+from cloudtune.lookups import launched
 from cloudtune.provider import Facts, Json
 from cloudtune.study import FromEnvironment, Study
 from cloudtune_vertex.layout import (
     JOB,
     MODULE,
     bootstrap,
-    launched,
     output,
     source,
     trial_output,

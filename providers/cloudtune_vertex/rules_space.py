@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from cloudtune.capabilities import Finding, Note
 from cloudtune.fit import Fitted
+from cloudtune.lookups import with_launcher
 from cloudtune.provider import Facts
 from cloudtune.space import Node, count_of, nodes_of
 from cloudtune.study import (
@@ -17,7 +18,6 @@ from cloudtune.study import (
     Parameter,
     Study,
 )
-from cloudtune_vertex.layout import with_launcher
 from cloudtune_vertex.parameters import SCALES, everything, scale_type, tree
 
 CLOSEST = 1e-10

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 from cloudtune.capabilities import Finding, Mode, Note
 from cloudtune.fit import Fitted
+from cloudtune.lookups import input_address, launched, with_launcher
 from cloudtune.provider import Facts
 from cloudtune.study import FromEnvironment, Study
-from cloudtune_vertex.layout import launched, source, with_launcher
-from cloudtune_vertex.lookup import NAME, address
+from cloudtune_vertex.layout import source
+from cloudtune_vertex.lookup import NAME
 from cloudtune_vertex.request import JOB_VARIABLE, words
 from cloudtune_vertex.rules_settings import HERE
 
@@ -141,7 +142,7 @@ def _inputs(study: Study, facts: Facts) -> Iterator[Finding | Note]:
     for name in study.trial.inputs:
         path = f"trial.inputs.{name}"
         uri = own["inputs"][name]
-        found = address(study, name, emulated=facts.emulated)
+        found = input_address(study, NAME, name, emulated=facts.emulated)
         if uri is None or found is None:
             yield Finding("refused", path, "there is no address for vertex: as gs://bucket/data")
         elif name in own["absent_inputs"]:

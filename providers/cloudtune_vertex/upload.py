@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from cloudtune.errors import ProviderError
 from cloudtune.launch import launcher_files
+from cloudtune.lookups import input_files
 from cloudtune.planning import Plan
 from cloudtune.provider import Place
 from cloudtune_vertex import package
@@ -59,7 +59,7 @@ def _upload_code(google: Google, plan: Plan, place: Place, address: str) -> None
 def _upload_input(google: Google, address: str, path: Path) -> None:
     bucket, name = _parts(address)
     try:
-        files = {f"{name}/{inner}": file for inner, file in _files(path)}
+        files = {f"{name}/{inner}": file for inner, file in input_files(path)}
         sizes = {name: file.stat().st_size for name, file in files.items()}
         if not files:
             raise ProviderError(PROVIDER, f"there is nothing in the input {path}")
@@ -91,27 +91,6 @@ def _there(google: Google, bucket: str, prefix: str) -> dict[str, Object]:
             ) from error
     google.make_bucket(bucket)
     return {}
-
-
-def _files(path: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the files below a folder by their names in it, those behind links too; or the file."""
-    if not path.is_dir():
-        yield path.name, path
-        return
-    for file in _below(path, frozenset()):
-        yield file.relative_to(path).as_posix(), file
-
-
-def _below(folder: Path, above: frozenset[str]) -> Iterator[Path]:
-    """Yield the files below a folder; a link back to a folder above is not followed."""
-    real = os.path.realpath(folder)
-    if real in above:
-        return
-    for path in sorted(folder.iterdir()):
-        if path.is_dir():
-            yield from _below(path, above | {real})
-        elif path.is_file():
-            yield path
 
 
 def _parts(address: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -17,9 +17,9 @@ from queue import SimpleQueue
 from cloudtune.driver import Driver, Inbox, StopRequest
 from cloudtune.emulation.delays import Delays
 from cloudtune.emulation.faults import FaultPlan
+from cloudtune.emulation.tuner import TunerRunner
 from cloudtune.errors import CloudtuneError
 from cloudtune.events import Ended, Measured, Started, TrialState
-from cloudtune.provider import Interrupted, Recovered
 from cloudtune.search.start import make
 from cloudtune.space import Value, text
 from cloudtune_sagemaker.emulator import delays, space
@@ -127,7 +127,7 @@ class Tuner:
             inbox=self._inbox,
             record=lambda _: None,
         )
-        driver.run(_Runner(self))
+        driver.run(TunerRunner(self.start_trial, self.stop_trial))
 
     def _end(self) -> tuple[str, str]:
         """Return the status in which the job ends, and why it failed."""
@@ -233,36 +233,6 @@ class Tuner:
     def parents(self) -> list[TuningJob]:
         """Return the tuning jobs that a warm start builds on, as far as they are still there."""
         return parents_of(self.job, self._shop.store)
-
-
-class _Runner:
-    """A `TrialRunner` whose trials are the training jobs of a tuner."""
-
-    def __init__(self, tuner: Tuner) -> None:
-        self._tuner = tuner
-
-    @property
-    def times_trials(self) -> bool:
-        """The training jobs keep their own time."""
-        return True
-
-    def start(self, started: Started) -> None:
-        """Launch a trial."""
-        self._tuner.start_trial(started)
-
-    def stop(self, number: int, *, now: bool = False) -> None:
-        """Stop a trial; the service gives each its grace."""
-        self._tuner.stop_trial(number)
-
-    def name_of(self, number: int, start: int) -> None:
-        """Return nothing: the tuner names its training jobs itself."""
-
-    def recover(self, left: Sequence[Interrupted]) -> Recovered:
-        """Return nothing: no tuner takes over another's trials."""
-        return Recovered()
-
-    def close(self) -> None:
-        """Do nothing: the training jobs end with the emulator."""
 
 
 def parents_of(job: TuningJob, store: Store) -> list[TuningJob]:

@@ -8,12 +8,11 @@ from __future__ import annotations
 import itertools
 import secrets
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
+from cloudtune.emulation.attempt import Attempt
 from cloudtune.emulation.delays import Delays
-from cloudtune.emulation.faults import Fault
 from cloudtune.errors import CloudtuneError
 from cloudtune.events import Ended, Measured
 from cloudtune.execution.process import Processes
@@ -311,10 +310,11 @@ def _failure(job: CustomJob, event: Ended) -> Status:
     )
 
 
-class _Run:
+class _Run(Attempt):
     """One job while it runs."""
 
     def __init__(self, number: int, job: CustomJob, told: Told | None) -> None:
+        super().__init__(job.fault)
         self.number = number
         self.job = job
         self.told = told
@@ -322,32 +322,3 @@ class _Run:
         self.script: Script | None = None
         self.problem: Status | None = None
         """Why the job fails, where that is not the script's doing."""
-        self.interrupting = False
-        self.seconds = 0.0
-        """How long the script ran in earlier attempts."""
-        self._faults: list[Fault] = [job.fault] if job.fault else []
-        self._timer: threading.Timer | None = None
-        self._began = 0.0
-
-    def take(self, effect: str) -> Fault | None:
-        """Return the fault of this kind that is still to come, once."""
-        found = next((fault for fault in self._faults if fault.effect == effect), None)
-        if found is not None:
-            self._faults.remove(found)
-        return found
-
-    def limit(self, seconds: float, stop: Callable[[], None]) -> None:
-        """Stop the script when it has run for so long."""
-        self._began = time.monotonic()
-        self._timer = threading.Timer(max(0.0, seconds), stop)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def cancel_limit(self) -> None:
-        """Let the limit be; the script has ended."""
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def lasted(self) -> float:
-        """Return how long the script has run since its last start."""
-        return time.monotonic() - self._began

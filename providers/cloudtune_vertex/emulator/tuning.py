@@ -19,9 +19,9 @@ from typing import Literal
 from cloudtune.driver import Driver, Inbox, StopRequest
 from cloudtune.emulation.delays import Delays
 from cloudtune.emulation.faults import FaultPlan
+from cloudtune.emulation.tuner import TunerRunner
 from cloudtune.errors import CloudtuneError
 from cloudtune.events import Ended, Event, Measured, Started, TrialState
-from cloudtune.provider import Interrupted, Recovered
 from cloudtune.search.protocol import Strategy, Suggestion
 from cloudtune.search.start import make
 from cloudtune_vertex.contract import Measurement, flags, with_flags
@@ -146,7 +146,7 @@ class Tuner:
             inbox=self._inbox,
             record=lambda _: None,
         )
-        driver.run(_Runner(self))
+        driver.run(TunerRunner(self.start_trial, self.stop_trial))
 
     def _watch_clock(self) -> None:
         """End the running trials too when the study's time is over, where that is wanted."""
@@ -250,33 +250,3 @@ class _Until:
     def judge(self, number: int) -> str | None:
         """Return what the search says of a running trial."""
         return self._search.judge(number)
-
-
-class _Runner:
-    """A `TrialRunner` whose trials are the custom jobs of a tuner."""
-
-    def __init__(self, tuner: Tuner) -> None:
-        self._tuner = tuner
-
-    @property
-    def times_trials(self) -> bool:
-        """The custom jobs keep their own time."""
-        return True
-
-    def start(self, started: Started) -> None:
-        """Launch a trial."""
-        self._tuner.start_trial(started)
-
-    def stop(self, number: int, *, now: bool = False) -> None:
-        """Stop a trial; the service gives each its grace."""
-        self._tuner.stop_trial(number)
-
-    def name_of(self, number: int, start: int) -> None:
-        """Return nothing: the tuner names its custom jobs itself."""
-
-    def recover(self, left: Sequence[Interrupted]) -> Recovered:
-        """Return nothing: no tuner takes over another's trials."""
-        return Recovered()
-
-    def close(self) -> None:
-        """Do nothing: the custom jobs end with the emulator."""
