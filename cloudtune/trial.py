@@ -1022,7 +1022,7 @@ def _sagemaker(study: Json, _argv: Sequence[str]) -> Contract | None:
 
 
 def _watson(study: Json, argv: Sequence[str]) -> Contract | None:
-    """Find a trial of IBM's: of a training job by its words, of the tuner by a file beside us.
+    """Find a trial of IBM's: of a training by its words, of the tuner by a file where we are.
 
     That file may tell all values as text.
     """
@@ -1031,8 +1031,11 @@ def _watson(study: Json, argv: Sequence[str]) -> Contract | None:
     if not results or TRIAL in env:
         return None
     raw = _flags(study, argv)
-    if os.path.exists("config.json"):
-        raw.update(_load("config.json"))
+    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    for folder in (here, os.getcwd()):
+        chosen = os.path.join(folder, "config.json")
+        if os.path.exists(chosen):
+            raw.update(_load(chosen))
     logs = env.get("LOG_DIR") or ""
     if not logs and env.get("JOB_STATE_DIR"):
         logs = os.path.join(env["JOB_STATE_DIR"], "logs")
