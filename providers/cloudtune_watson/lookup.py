@@ -5,6 +5,7 @@ Nothing is asked of IBM. What is not known is a stand-in that shows: ``{{url}}``
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from cloudtune.lookups import code_elsewhere, input_address, on_this_machine
 from cloudtune.provider import Facts
 from cloudtune.study import Study
 from cloudtune_watson.layout import DATA
+from cloudtune_watson.prices import hour_price
 from cloudtune_watson.settings import WatsonSettings
 
 NAME = "watson"
@@ -44,20 +46,30 @@ def lookup(study: Study, settings: WatsonSettings, facts: Facts) -> Mapping[str,
     said = {name: getattr(settings, name) for name in EMULATED}
     stand_ins = EMULATED if facts.emulated else {name: f"{{{{{name}}}}}" for name in EMULATED}
     found = {name: value or stand_ins[name] for name, value in said.items()}
+    price = hour_price(settings, study.limits_for(NAME).max_cost)
+    certificate = _here(settings.certificate, facts) if settings.certificate else None
     return {
         **found,
+        "sign_in_url": settings.sign_in_url or found["url"],
         "backend": settings.backend,
         "project_id": settings.project_id,
         "prefix": settings.prefix,
+        "certificate": str(certificate) if certificate else None,
+        "certificate_is_there": certificate is not None and certificate.is_file(),
+        "key_is_set": bool(os.environ.get(settings.key_variable)),
         "code": code_elsewhere(study, NAME),
         "missing": [name for name in needed if not said[name]],
-        "price_per_second": None,
-        "currency": None,
-        "price_source": None,
+        "price_per_second": price.amount / 3600 if price else None,
+        "currency": price.currency if price else None,
+        "price_source": price.source if price else None,
         "links": {},
         **on_this_machine(study, facts),
         **_inputs(study, facts),
     }
+
+
+def _here(path: str, facts: Facts) -> Path:
+    return (facts.base / Path(path).expanduser()).resolve()
 
 
 def _inputs(study: Study, facts: Facts) -> dict[str, Any]:
@@ -78,7 +90,7 @@ def _inputs(study: Study, facts: Facts) -> dict[str, Any]:
         elif found is by_provider.get(NAME) or "://" in uri.removeprefix("file://"):
             inputs[name], paths[name] = uri, DATA
         else:
-            path = (facts.base / Path(uri.removeprefix("file://")).expanduser()).resolve()
+            path = _here(uri.removeprefix("file://"), facts)
             local[name] = str(path)
             one_file = path.is_file()
             inputs[name] = str(path.parent if one_file else path)

@@ -34,8 +34,8 @@ class WatsonSettings(CloudSettings):
 
     backend: Backend | None = Field(
         default=None,
-        description="wml: one training a trial, in Watson Machine Learning on Cloud Pak for Data or "
-        "Software Hub. wmla: the hyperparameter search of Watson Machine Learning Accelerator.",
+        description="wml: one training a trial, in Watson Machine Learning of Cloud Pak for Data "
+        "or Software Hub. wmla: the hyperparameter search of WML Accelerator.",
     )
     url: _Text | None = Field(
         default=None,
