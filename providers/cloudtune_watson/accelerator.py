@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 from cloudtune_watson.backends import STANDALONE, number
@@ -134,7 +134,7 @@ def _token(answer: Any, name: str) -> str:
 
 def _name_in(answer: Any) -> str:
     """Return the name in an answer: older Accelerators give it as text, newer ones as ``uid``."""
-    name = answer.get("uid") if isinstance(answer, dict) else answer
+    name: Any = cast("Json", answer).get("uid") if isinstance(answer, dict) else answer
     if not isinstance(name, str) or not name.strip():
         raise WatsonError(f"the answer to the submitted search names none: {answer}")
     return name.strip()

@@ -13,6 +13,8 @@ from typing import Any, cast
 
 from cloudtune.errors import ProviderError
 
+Json = dict[str, Any]
+
 PROVIDER = "watson"
 
 _PASSING = frozenset([408, 425, 429, 500, 502, 503, 504, 520, 521, 524])
@@ -94,14 +96,14 @@ def said(body: str) -> str:
         return re.sub(r"<[^>]*>|\s+", " ", body).strip()[:_LONGEST]
     if not isinstance(answer, dict):
         return str(answer)[:_LONGEST]
-    told = cast("Mapping[str, Any]", answer)
-    errors = told.get("errors")
-    many: list[Any] = cast("list[Any]", errors) if isinstance(errors, list) else [told]
-    found = [
-        str(one.get("message") or one.get("error") or one.get("exception") or "")
-        for one in cast("list[Mapping[str, Any]]", [each for each in many if isinstance(each, dict)])
-    ]
+    told = cast("Json", answer)
+    errors: list[Any] = told["errors"] if isinstance(told.get("errors"), list) else [told]
+    found = [_message(cast("Json", one)) for one in errors if isinstance(one, dict)]
     return "; ".join(each for each in found if each)[:_LONGEST] or body[:_LONGEST]
+
+
+def _message(error: Json) -> str:
+    return str(error.get("message") or error.get("error") or error.get("exception") or "")
 
 
 def _advice(operation: str, code: int) -> str:

@@ -21,6 +21,8 @@ FAILURE = "cloudtune_failure.txt"
 """What our launcher writes when a trial fails."""
 LARGEST = 32 * 1024 * 1024
 """Bytes of a file that are looked at."""
+LARGEST_TEXT = 2_000_000
+"""Characters of a list as Python prints it."""
 _STEPS = ("steps", "step")
 
 
@@ -30,7 +32,7 @@ def of_list(data: bytes) -> list[Measurement]:
         return []
     try:
         said: Any = json.loads(data)
-        if isinstance(said, str):
+        if isinstance(said, str) and len(said) <= LARGEST_TEXT:
             said = ast.literal_eval(said)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return []
@@ -61,15 +63,16 @@ def of_log(data: bytes) -> list[Measurement]:
 
 
 def of_status(status: Mapping[str, Any]) -> list[Measurement]:
-    """Return the measurements that a training's own status holds.
+    """Return the measurements that a training's own status holds, each metric by itself.
 
-    Each is ``{"timestamp": ..., "iteration": 3, "ml_metrics": {"accuracy": 0.5}}``.
+    Each is ``{"timestamp": ..., "iteration": 3, "ml_metrics": {"accuracy": 0.5}}``. The last of
+    them may still be given more metrics.
     """
     found: list[Measurement] = []
     last: dict[str, int] = {}
     for entry in _maps(status.get("metrics")):
-        told = {"steps": entry.get("iteration"), **_map(entry.get("ml_metrics"))}
-        found += _entry(told, last)
+        for name, value in _map(entry.get("ml_metrics")).items():
+            found += _entry({"steps": entry.get("iteration"), name: value}, last)
     return found
 
 
@@ -108,5 +111,5 @@ def _map(said: Any) -> Mapping[str, Any]:
 
 
 def _maps(said: Any) -> Iterable[Mapping[str, Any]]:
-    many = cast("list[Any]", said) if isinstance(said, list) else []
+    many: list[Any] = said if isinstance(said, list) else []
     return [_map(one) for one in many]

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cloudtune.capabilities import Capabilities, Finding, Mode, Note
-from cloudtune.errors import ProviderError
 from cloudtune.fit import Fitted
+from cloudtune.poller import Poller
 from cloudtune.provider import Emit, Facts, JobClient, Json, Place, TrialRunner
 from cloudtune.study import Study
 from cloudtune_watson.capabilities import CAPABILITIES
@@ -15,6 +15,7 @@ from cloudtune_watson.lookup import lookup
 from cloudtune_watson.request import request
 from cloudtune_watson.rules import rules
 from cloudtune_watson.settings import WatsonSettings
+from cloudtune_watson.sign_in import cluster, way
 
 if TYPE_CHECKING:
     from cloudtune.planning import Plan
@@ -61,9 +62,12 @@ class WatsonProvider:
 
         Raises:
             MissingExtraError: If requests is not installed.
-            ProviderError: If nobody can sign in.
+            UsageError: If the variable with the key is not set.
         """
-        raise ProviderError("watson", "not reached yet")
+        from cloudtune_watson.accelerator import Accelerator
+        from cloudtune_watson.tuning import SearchClient
+
+        return SearchClient(Accelerator(way(plan, place), cluster(plan, place)), plan, place)
 
     def runner(
         self, plan: Plan, place: Place, emit: Emit, say: Callable[[str], None]
@@ -72,6 +76,13 @@ class WatsonProvider:
 
         Raises:
             MissingExtraError: If neither of IBM's packages is installed.
+            UsageError: If the variable with the key is not set.
             ProviderError: If nobody can sign in, or the cluster cannot be reached.
         """
-        raise ProviderError("watson", "not reached yet")
+        from cloudtune_watson.client import Trainings
+        from cloudtune_watson.training import WatsonJobs
+        from cloudtune_watson.upload import definition_of
+
+        trainings = Trainings(way(plan, place), cluster(plan, place))
+        definition = definition_of(trainings, plan, place)
+        return Poller("watson", WatsonJobs(trainings, plan, place, definition), emit, say)

@@ -65,11 +65,10 @@ def is_over(training: Json) -> bool:
 def reason_of(training: Json) -> str:
     """Return why a training stands as it does, where it says so."""
     status = _status(training)
-    failure: Any = status.get("failure") or {}
-    errors: list[Json] = failure.get("errors") or []
-    said = [str(error.get("message", "")) for error in errors]
-    message: Any = status.get("message") or {}
-    said.append(str(message.get("text", "") if isinstance(message, dict) else message))
+    failure: Json = status.get("failure") or {}
+    message: Json = status.get("message") or {}
+    said = [str(error.get("message", "")) for error in failure.get("errors") or ()]
+    said.append(str(message.get("text", "")))
     reason = next((each for each in said if each), "")[:_LONGEST]
     if state_of(training) == "failed":
         return reason or "IBM gives no reason"

@@ -139,7 +139,7 @@ class WatsonJobs:
             ended=response.seconds(ended) if over else None,
             reason=known.failure or response.reason_of(training),
             machine=hardware.get("name"),
-            log=log_of(self._place, training),
+            log=log_of(self._place, "trainings", str(training["metadata"]["id"])),
             artifacts=f"{where}/model" if where else None,
         )
 
