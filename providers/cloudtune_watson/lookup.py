@@ -1,0 +1,88 @@
+"""What must be known of the cluster and of this machine before a study is planned on IBM Watson.
+
+Nothing is asked of IBM. What is not known is a stand-in that shows: ``{{url}}``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cloudtune.lookups import code_elsewhere, input_address, on_this_machine
+from cloudtune.provider import Facts
+from cloudtune.study import Study
+from cloudtune_watson.layout import DATA
+from cloudtune_watson.settings import WatsonSettings
+
+NAME = "watson"
+EMULATED = {
+    "url": "https://127.0.0.1",
+    "version": "5.1",
+    "username": "emulated",
+    "space_id": "00000000-0000-4000-8000-000000000001",
+    "hardware_spec": "M",
+    "software_spec": "tensorflow_rt24.1-py3.11",
+    "exec_start": "PyTorch",
+}
+"""What stands for what a study does not say, on the emulator."""
+NEEDED = {
+    "wml": ("url", "version", "username", "space_id", "hardware_spec", "software_spec"),
+    "wmla": ("url", "version", "username", "exec_start"),
+}
+"""What each back end must know."""
+
+
+def lookup(study: Study, settings: WatsonSettings, facts: Facts) -> Mapping[str, Any]:
+    """Return the facts of `cloudtune.provider.Facts.own`, as JSON data.
+
+    What the study leaves out and needs is named in ``missing``, and has a stand-in.
+    """
+    needed = list(NEEDED[settings.backend]) if settings.backend else []
+    if settings.project_id and "space_id" in needed:
+        needed.remove("space_id")
+    said = {name: getattr(settings, name) for name in EMULATED}
+    stand_ins = EMULATED if facts.emulated else {name: f"{{{{{name}}}}}" for name in EMULATED}
+    found = {name: value or stand_ins[name] for name, value in said.items()}
+    return {
+        **found,
+        "backend": settings.backend,
+        "project_id": settings.project_id,
+        "prefix": settings.prefix,
+        "code": code_elsewhere(study, NAME),
+        "missing": [name for name in needed if not said[name]],
+        "price_per_second": None,
+        "currency": None,
+        "price_source": None,
+        "links": {},
+        **on_this_machine(study, facts),
+        **_inputs(study, facts),
+    }
+
+
+def _inputs(study: Study, facts: Facts) -> dict[str, Any]:
+    """Return where each input lies: on the cluster's volume, or on this machine for the emulator.
+
+    A path of this machine is absolute, and stands in the request as it is: the emulator's volume is
+    this machine. Of one file, the folder is what a trial sees as ``DATA_DIR``.
+    """
+    inputs: dict[str, str | None] = {}
+    paths: dict[str, str] = {}
+    local: dict[str, str] = {}
+    absent: list[str] = []
+    for name, by_provider in study.trial.inputs.items():
+        found = input_address(study, NAME, name, emulated=facts.emulated)
+        uri = found.uri if found else ""
+        if not uri:
+            inputs[name] = None
+        elif found is by_provider.get(NAME) or "://" in uri.removeprefix("file://"):
+            inputs[name], paths[name] = uri, DATA
+        else:
+            path = (facts.base / Path(uri.removeprefix("file://")).expanduser()).resolve()
+            local[name] = str(path)
+            one_file = path.is_file()
+            inputs[name] = str(path.parent if one_file else path)
+            paths[name] = f"{DATA}/{path.name}" if one_file else DATA
+            if not path.exists():
+                absent.append(name)
+    return {"inputs": inputs, "paths": paths, "local_inputs": local, "absent_inputs": absent}

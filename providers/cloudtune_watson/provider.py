@@ -1,0 +1,77 @@
+"""The IBM Watson provider: joins the files beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from cloudtune.capabilities import Capabilities, Finding, Mode, Note
+from cloudtune.errors import ProviderError
+from cloudtune.fit import Fitted
+from cloudtune.provider import Emit, Facts, JobClient, Json, Place, TrialRunner
+from cloudtune.study import Study
+from cloudtune_watson.capabilities import CAPABILITIES
+from cloudtune_watson.lookup import lookup
+from cloudtune_watson.request import request
+from cloudtune_watson.rules import rules
+from cloudtune_watson.settings import WatsonSettings
+
+if TYPE_CHECKING:
+    from cloudtune.planning import Plan
+
+
+class WatsonProvider:
+    """IBM Watson: WML Accelerator's own search, or WML trainings that cloudtune chooses."""
+
+    capabilities: Capabilities = CAPABILITIES
+    settings = WatsonSettings
+    emulator = "cloudtune_watson.emulator"
+    packages: Mapping[str, Sequence[str]] = {
+        "watsonx": ("requests",),
+        "emulators": ("trustme", "werkzeug"),
+    }
+    kept = (
+        "name",
+        "tags",
+        "space_id",
+        "project_id",
+        "results_reference",
+        "model_definition.id",
+        "model_definition.command",
+        "file",
+        "data.hpoName",
+    )
+
+    def lookup(self, study: Study, settings: WatsonSettings, facts: Facts) -> Mapping[str, Any]:
+        """Return what must be known of the cluster, as JSON data; nothing is asked of IBM."""
+        return lookup(study, settings, facts)
+
+    def rules(
+        self, fitted: Fitted, mode: Mode, settings: WatsonSettings, facts: Facts
+    ) -> Sequence[Finding | Note]:
+        """Return what only IBM Watson refuses or does otherwise."""
+        return rules(fitted, mode, settings, facts)
+
+    def request(self, fitted: Fitted, mode: Mode, settings: WatsonSettings, facts: Facts) -> Json:
+        """Return the request of a search, or of one training for each trial."""
+        return request(fitted, mode, settings, facts)
+
+    def client(self, plan: Plan, place: Place) -> JobClient:
+        """Return what reaches the Accelerator's search.
+
+        Raises:
+            MissingExtraError: If requests is not installed.
+            ProviderError: If nobody can sign in.
+        """
+        raise ProviderError("watson", "not reached yet")
+
+    def runner(
+        self, plan: Plan, place: Place, emit: Emit, say: Callable[[str], None]
+    ) -> TrialRunner:
+        """Return what runs single trials as trainings; the code is stored there now.
+
+        Raises:
+            MissingExtraError: If neither of IBM's packages is installed.
+            ProviderError: If nobody can sign in, or the cluster cannot be reached.
+        """
+        raise ProviderError("watson", "not reached yet")

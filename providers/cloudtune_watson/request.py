@@ -1,0 +1,18 @@
+"""A fitted study as the request that IBM takes: that of a search, or that of a training.
+
+Driven it is the body of ``POST /ml/v4/trainings`` for one start of a trial. Managed it is the two
+parts of ``POST /platform/rest/deeplearning/v1/hypersearch``: the ``file``'s name, and ``data`` as an
+object.
+"""
+
+from __future__ import annotations
+
+from cloudtune.capabilities import Mode
+from cloudtune.fit import Fitted
+from cloudtune.provider import Facts, Json
+from cloudtune_watson.settings import WatsonSettings
+
+
+def request(fitted: Fitted, mode: Mode, settings: WatsonSettings, facts: Facts) -> Json:
+    """Return the request as plain data."""
+    return {}
