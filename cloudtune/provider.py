@@ -289,6 +289,8 @@ class Emulator:
     url: str
     key: str
     """What every request to it must show."""
+    certificate: Path | None = None
+    """What its clients trust, where it speaks HTTPS."""
 
 
 @dataclass(frozen=True)

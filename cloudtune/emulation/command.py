@@ -25,6 +25,7 @@ def run(
     operations: Collection[str],
     *,
     handler: Callable[[], type[WSGIRequestHandler]] | None = None,
+    secure: bool = False,
     words: list[str] | None = None,
 ) -> int:
     """Serve an emulator until it is told to end; return the exit code.
@@ -36,6 +37,7 @@ def run(
             its key.
         operations: The names of the operations that it has, for the fault plan.
         handler: Gets the service's own handler of HTTP requests.
+        secure: Whether it speaks HTTPS.
         words: The command line; that of this process when left out.
     """
     parser = argparse.ArgumentParser(prog=program, description=note)
@@ -60,6 +62,7 @@ def run(
             port=said.port,
             idle=said.idle,
             handler=handler() if handler else None,
+            secure=secure,
         )
     except MissingExtraError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201

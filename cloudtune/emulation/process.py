@@ -27,6 +27,8 @@ ADDRESS = "address.json"
 """The file in an emulator's folder that says where it listens; only the owner may read it."""
 LOCK = "lock"
 """The file in an emulator's folder that it holds while it runs."""
+CERTIFICATE = "certificate.pem"
+"""The file in an emulator's folder that its clients trust, where it speaks HTTPS."""
 TIED = "CLOUDTUNE_EMULATOR_TIED"
 """The variable that lets an emulator end with the process that started it."""
 _OPTIONS = "options.json"
@@ -47,6 +49,8 @@ class Address:
     key: str
     environment: Mapping[str, str]
     """The variables with which the service's own tools reach it."""
+    certificate: str | None = None
+    """The path of the file that its clients trust, where it speaks HTTPS."""
 
 
 def options(speed: float | None, faults: Path | None) -> list[str]:
@@ -198,7 +202,8 @@ def of_job(provider: str, module: str, folder: Path) -> Emulator:
         ProviderError: If it does not come up.
     """
     address = running(folder) or start(provider, module, folder, _options(folder))
-    return Emulator(address.url, address.key)
+    certificate = Path(address.certificate) if address.certificate else None
+    return Emulator(address.url, address.key, certificate)
 
 
 def _options(folder: Path) -> list[str]:
