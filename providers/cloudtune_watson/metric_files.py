@@ -111,5 +111,5 @@ def _map(said: Any) -> Mapping[str, Any]:
 
 
 def _maps(said: Any) -> Iterable[Mapping[str, Any]]:
-    many: list[Any] = said if isinstance(said, list) else []
+    many = cast("Iterable[Any]", said) if isinstance(said, list) else ()
     return [_map(one) for one in many]

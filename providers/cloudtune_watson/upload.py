@@ -73,7 +73,9 @@ def _there(trainings: Trainings, name: str, packed: Path) -> str | None:
             trainings.download(id_, found)
             if found.read_bytes() == packed.read_bytes():
                 return id_
-        except ProviderError:
+        except ProviderError as error:
+            if error.retryable or error.of_caller:
+                raise
             continue  # it was stored in part
         finally:
             found.unlink(missing_ok=True)
