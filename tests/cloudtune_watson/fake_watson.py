@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -192,7 +193,7 @@ class FakeTrainings(Trainings):
     def _there(self, training: str) -> Json:
         if training not in self.trainings:
             raise error(404, "no such training")
-        return json.loads(json.dumps(self.trainings[training]))
+        return deepcopy(self.trainings[training])
 
     def _tagged(self, tag: str) -> list[Json]:
         return [
@@ -267,7 +268,7 @@ class FakeAccelerator(Accelerator):
     def _there(self, name: str) -> Json:
         if name not in self.searches:
             raise error(404, "no such task")
-        return json.loads(json.dumps(self.searches[name]))
+        return deepcopy(self.searches[name])
 
     def _stop(self, name: str) -> None:
         if self.searches[name]["state"] not in {"SUBMITTED", "RUNNING"}:

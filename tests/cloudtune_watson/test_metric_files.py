@@ -13,6 +13,7 @@ from cloudtune.results import Measurement
 from cloudtune_watson import metric_files
 
 ENTRIES = [{"steps": 1, "acc": 0.5}, {"steps": 2, "acc": 0.75, "loss": 1}]
+ODD: list[Any] = [{"steps": 1}, 5, None, []]
 READ = [Measurement(1, {"acc": 0.5}), Measurement(2, {"acc": 0.75, "loss": 1.0})]
 
 
@@ -35,7 +36,7 @@ def test_both_forms_of_the_list(said: Any) -> None:
             ],
         ),
         ([{"steps": 1, "acc": True, "note": "x", "loss": 2}], [Measurement(1, {"loss": 2.0})]),
-        ([{"steps": 1}, 5, None, []], []),
+        (ODD, []),
     ],
 )
 def test_entries_of_the_list(entries: Any, read: list[Measurement]) -> None:

@@ -16,6 +16,7 @@ import pytest
 from cloudtune.events import Ended, Measured, Started
 from cloudtune.poller import Poller
 from cloudtune.provider import Interrupted, Lost, Place
+from cloudtune.space import Value
 from cloudtune_watson import training
 from cloudtune_watson.failures import WatsonError
 from cloudtune_watson.training import WatsonJobs
@@ -56,7 +57,7 @@ class Scene:
 
     def started(self, number: int, resource: int | None = None, start: int = 1) -> Started:
         name = self.runner.name_of(number, start)
-        values = {"lr": 0.25, "kind": "it's $HOME"}
+        values: dict[str, Value] = {"lr": 0.25, "kind": "it's $HOME"}
         return Started(number, time.time(), values, resource=resource, id=name)
 
     def left(self, number: int, measured: int = 0) -> Interrupted:
@@ -320,11 +321,11 @@ def test_a_stop_that_comes_too_late_is_let_be(scene: Scene) -> None:
     scene.start(1)
     scene.made("1")
 
-    def late() -> None:
+    def late(_: str) -> None:
         scene.finish("1")
         raise fake.error(400, "Job already completed with state completed")
 
-    scene.ibm._cancel = lambda _: late()
+    scene.ibm._cancel = late
     scene.runner.stop(1)
     assert scene.ended().state == "completed"
     assert scene.ibm.of.calls.count("cancel") == 1
