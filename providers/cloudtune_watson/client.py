@@ -16,6 +16,8 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -96,9 +98,13 @@ class Trainings:
 
     def definitions(self, name: str) -> list[str]:
         """Return the ids of the stored definitions of a name."""
-        found: Json = self._call(lambda api: api.model_definitions.get_details())
-        metadata: list[Json] = [each["metadata"] for each in found["resources"]]
-        return [str(each["asset_id"]) for each in metadata if each.get("name") == name]
+
+        def named(api: Any) -> list[str]:
+            found: list[Json] = api.model_definitions.get_details()["resources"]
+            same = [each for each in found if each["metadata"].get("name") == name]
+            return [str(api.model_definitions.get_id(each)) for each in same]
+
+        return self._call(named)
 
     def store(self, name: str, path: Path) -> str:
         """Store code as a model definition; return its id.
@@ -113,13 +119,17 @@ class Trainings:
             "platform": {"name": "python", "versions": [_python(str(self._own["software_spec"]))]},
             "version": "1.0",
         }
-        made: Json = self._call(lambda api: api.model_definitions.store(str(path), about))
-        metadata: Json = made["metadata"]
-        return str(metadata.get("asset_id") or metadata["id"])
+
+        def stored(api: Any) -> str:
+            made = api.model_definitions.store(str(path), about)
+            return str(api.model_definitions.get_id(made))
+
+        return self._call(stored)
 
     def download(self, definition: str, path: Path) -> None:
         """Write the code of a definition to a file that is not there yet."""
-        self._call(lambda api: api.model_definitions.download(definition, str(path)))
+        with redirect_stdout(StringIO()):  # the packages say so
+            self._call(lambda api: api.model_definitions.download(definition, str(path)))
 
     def read(self, path: str) -> bytes | None:
         """Return a file among the assets of the space, or None if it is not there.
@@ -158,6 +168,9 @@ class Trainings:
             return call(self._api())
         except errors.WMLClientError as error:
             raise (self._way.refused or WatsonError(str(error))) from error
+        except (KeyError, IndexError, ValueError) as error:
+            words = f"an answer of the cluster is not as IBM's package wants it: {error!r}"
+            raise WatsonError(words) from error
 
     def _api(self) -> Any:
         """Return IBM's client, signed in."""
