@@ -51,7 +51,7 @@ OFFERS = (
     ),
     Offer(
         "Cloud Pak for Data 3.5",
-        "not by this API",
+        "Watson Machine Learning, but IBM's packages do not know this version any more",
         "WML Accelerator, where it is installed",
         "`wmla`",
         "IBM/wmla-assets at fe322c8, notebooks for 3.5, read 2026-11-25",

@@ -20,6 +20,7 @@ from cloudtune.study import (
     Parameter,
     Study,
 )
+from cloudtune_watson.backends import STANDALONE
 from cloudtune_watson.layout import COMMAND, MODEL_FOLDER, archive_name
 from cloudtune_watson.settings import WatsonSettings
 
@@ -41,8 +42,8 @@ def search(fitted: Fitted, settings: WatsonSettings, facts: Facts) -> Json:
     ``file`` is the name of the archive. ``data`` is an object here, and is sent as text.
     """
     spec = {"args": shlex.join(args(settings, facts))}
-    if settings.instance_group:
-        spec["sigName"] = settings.instance_group
+    if settings.version == STANDALONE:
+        spec["sigName"] = facts.own["instance_group"]
     data: Json = {"hpoName": facts.job_name, "modelSpec": spec}
     study = fitted.study
     if algorithm_of(study) == GRID:
@@ -89,8 +90,6 @@ def minutes(seconds: float) -> int:
 def experiments(fitted: Fitted) -> list[Json]:
     """Return the trials of a grid, in the order of the file: each has what is active in it."""
     space = Space.of(fitted.original)
-    if any(count_of(node.parameter) is None for node in space.nodes):
-        return []
     most = min(fitted.study.limits.max_trials or MOST_EXPERIMENTS, MOST_EXPERIMENTS)
     return [
         {
@@ -161,6 +160,16 @@ def log_spaced(parameter: IntParameter) -> list[int]:
     return sorted({round(spread(parameter, place / (count - 1))) for place in range(count)})
 
 
+def is_raised(parameter: Parameter) -> bool:
+    """Tell whether the bounds of a range are sent as exponents, which must not be one."""
+    return (
+        isinstance(parameter, FloatParameter)
+        and parameter.scale == "log"
+        and parameter.step is None
+        and exponent(parameter.min) < exponent(parameter.max)
+    )
+
+
 def exponent(value: float) -> float:
     """Return of which exponent a number is the power of 10."""
     near = round(math.log10(value))
@@ -171,7 +180,7 @@ def _range(parameter: FloatParameter | IntParameter) -> Json:
     made: Json
     if isinstance(parameter, IntParameter):
         made = {"minIntVal": parameter.min, "maxIntVal": parameter.max}
-    elif parameter.scale == "log":
+    elif is_raised(parameter):
         made = {"minDbVal": exponent(parameter.min), "maxDbVal": exponent(parameter.max)}
         made["power"] = str(BASE)
     else:

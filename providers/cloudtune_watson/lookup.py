@@ -13,6 +13,7 @@ from typing import Any
 from cloudtune.lookups import code_elsewhere, input_address, on_this_machine
 from cloudtune.provider import Facts
 from cloudtune.study import Study
+from cloudtune_watson.backends import STANDALONE
 from cloudtune_watson.layout import DATA
 from cloudtune_watson.prices import hour_price
 from cloudtune_watson.settings import WatsonSettings
@@ -26,6 +27,7 @@ EMULATED = {
     "hardware_spec": "M",
     "software_spec": "tensorflow_rt24.1-py3.11",
     "exec_start": "PyTorch",
+    "instance_group": "emulated",
 }
 """What stands for what a study does not say, on the emulator."""
 NEEDED = {
@@ -43,6 +45,8 @@ def lookup(study: Study, settings: WatsonSettings, facts: Facts) -> Mapping[str,
     needed = list(NEEDED[settings.backend]) if settings.backend else []
     if settings.project_id and "space_id" in needed:
         needed.remove("space_id")
+    if settings.backend == "wmla" and settings.version == STANDALONE:
+        needed.append("instance_group")
     said = {name: getattr(settings, name) for name in EMULATED}
     stand_ins = EMULATED if facts.emulated else {name: f"{{{{{name}}}}}" for name in EMULATED}
     found = {name: value or stand_ins[name] for name, value in said.items()}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cloudtune.capabilities import Capabilities, Finding, Mode, Note
 from cloudtune.fit import Fitted
 from cloudtune.poller import Poller
-from cloudtune.provider import Emit, Facts, JobClient, Json, Place, TrialRunner
+from cloudtune.provider import Emit, Facts, JobClient, Json, Place, Shown, TrialRunner
 from cloudtune.study import Study
 from cloudtune_watson.capabilities import CAPABILITIES
 from cloudtune_watson.lookup import lookup
@@ -42,6 +42,13 @@ class WatsonProvider:
         "file",
         "data.hpoName",
     )
+
+    @property
+    def forms(self) -> Mapping[str, Callable[[Plan], Shown]]:
+        """What shows a plan as an older document of IBM's, by the form's name."""
+        from cloudtune_watson.experiments import shown
+
+        return {"experiments": shown}
 
     def lookup(self, study: Study, settings: WatsonSettings, facts: Facts) -> Mapping[str, Any]:
         """Return what must be known of the cluster, as JSON data; nothing is asked of IBM."""

@@ -20,10 +20,12 @@ from cloudtune_watson.hypersearch import (
     algorithm_of,
     exponent,
     in_place_of_a_range,
+    is_raised,
     minutes,
 )
 from cloudtune_watson.settings import WatsonSettings
 
+ALGORITHMS = frozenset({"Random", "Bayesian", "Tpe", "Hyperband", GRID})
 _LARGEST_INT = 2**31 - 1
 """Counts and values are Integer in REST, which is int32 where its language is Java."""
 
@@ -45,14 +47,10 @@ def _space(study: Study) -> Iterator[Finding | Note]:
     for name, definitions in study.parameters.items():
         path, parameter = f"parameters.{name}", definitions[0]
         yield from _listed(parameter, path)
-        if isinstance(parameter, FloatParameter) and _is_raised(parameter):
+        if isinstance(parameter, FloatParameter) and is_raised(parameter):
             raised[name] = parameter
     if raised:
         yield Note("parameters", _exponents(raised))
-
-
-def _is_raised(parameter: FloatParameter) -> bool:
-    return parameter.scale == "log" and in_place_of_a_range(parameter) is None
 
 
 def _exponents(raised: Mapping[str, FloatParameter]) -> str:
@@ -78,7 +76,7 @@ def _listed(parameter: Parameter, path: str) -> Iterator[Finding]:
             f"{MOST_LISTED}: leave out the step, or give values"
         )
         yield Finding("refused", f"{path}.step", reason)
-    elif parameter.step in (None, 1):
+    elif isinstance(parameter, IntParameter) and parameter.step in (None, 1):
         reason = (
             "WML Accelerator raises whole exponents alone to an int: sent as the list "
             f"{', '.join(map(text, listed))}, about evenly spread on the log scale"
@@ -94,19 +92,22 @@ def _listed(parameter: Parameter, path: str) -> Iterator[Finding]:
 
 def _grid(fitted: Fitted) -> Iterator[Finding | Note]:
     size, wanted = Space.of(fitted.original).size, fitted.study.limits.max_trials
-    if size is None:
-        return
-    most = min(size, wanted or size)
-    if most > MOST_EXPERIMENTS:
+    most = min((n for n in (size, wanted) if n is not None), default=None)
+    if most is None or most > MOST_EXPERIMENTS:
         reason = (
-            f"each of the grid's {size:,} trials is listed in the request: give max_trials of at "
-            f"most {MOST_EXPERIMENTS:,}"
+            "each of the grid's trials is listed in the request: give max_trials of at most "
+            f"{MOST_EXPERIMENTS:,}"
         )
         yield Finding("refused", "limits.max_trials", reason)
         return
-    first = "the first " if most < size else ""
-    active = "; each names the parameters that are active in it alone" if fitted.flattened else ""
-    text = f"{first}{most:,} of the grid's {size:,} trials are listed in the request{active}"
+    of = "" if size is None else f" of the grid's {size:,}"
+    first = "the first " if most != size else ""
+    active = (
+        "; conditions hold exactly there, since each names what is active in it alone"
+        if fitted.flattened
+        else ""
+    )
+    text = f"{first}{most:,}{of} trials are listed in the request{active}"
     yield Note("strategy", text)
 
 
@@ -124,10 +125,9 @@ def _algorithm(study: Study, settings: WatsonSettings) -> Iterator[Finding | Not
             yield Note("strategy", text)
     if algorithm == "Hyperband":
         yield from _hyperband(study)
-    if algorithm not in {"Random", "Bayesian", "Tpe", "Hyperband", GRID}:
-        yield Note(
-            "strategy", "backend: wml runs every strategy, with trials that cloudtune chooses"
-        )
+    if algorithm not in ALGORITHMS or len(study.objectives) > 1:
+        text = "backend: wml runs every strategy and any number of objectives"
+        yield Note("strategy", text)
 
 
 def _hyperband(study: Study) -> Iterator[Finding]:

@@ -19,10 +19,9 @@ from cloudtune_watson.backends import (
     number,
 )
 from cloudtune_watson.layout import TAG
-from cloudtune_watson.settings import Backend, WatsonSettings
+from cloudtune_watson.settings import MODES, Backend, WatsonSettings
 
 HERE = "providers.watson"
-MODES: dict[Backend, Mode] = {"wml": "driven", "wmla": "managed"}
 _OF_ONE: dict[Backend, tuple[str, ...]] = {
     "wml": ("space_id", "project_id", "hardware_spec", "nodes", "software_spec", "prefix", "tags"),
     "wmla": ("sign_in_url", "exec_start", "worker_devices", "instance_group"),
@@ -39,6 +38,7 @@ _NEEDED = {
     "tensorflow_rt24.1-py3.11",
     "exec_start": "the framework that starts a trial, as PyTorch; WML Accelerator's "
     "dlicmd --dl-frameworks lists them",
+    "instance_group": "the instance group that runs the trials of a standalone WML Accelerator",
 }
 
 
@@ -66,7 +66,7 @@ def settings_rules(settings: WatsonSettings, facts: Facts) -> Iterator[Finding |
     if settings.space_id and settings.project_id:
         reason = "a training is in a space or in a project: keep one of the two"
         yield Finding("refused", f"{HERE}.project_id", reason)
-    for place, tag in enumerate(settings.tags):
+    for place, tag in enumerate(settings.tags if settings.backend == "wml" else ()):
         if tag == TAG or tag.startswith(f"{TAG}-"):
             yield Finding("refused", f"{HERE}.tags.{place}", "cloudtune finds its jobs by this")
 
@@ -135,9 +135,6 @@ def _wmla_version(version: str, settings: WatsonSettings) -> Iterator[Finding | 
     path = f"{HERE}.version"
     found = number(version)
     if version == STANDALONE:
-        if not settings.instance_group:
-            reason = "without Cloud Pak for Data, WML Accelerator must be told the instance group"
-            yield Finding("refused", f"{HERE}.instance_group", reason)
         return
     if settings.instance_group:
         reason = "an instance group is told to a standalone WML Accelerator alone"
