@@ -106,7 +106,8 @@ class Poller:
     def recover(self, left: Sequence[Interrupted]) -> Recovered:
         """Find the training jobs of the trials that were left running, and follow them.
 
-        One that was stopped, or is being stopped, is not followed: why is not known any more.
+        One that was stopped, is being stopped or ended nobody knows how is not followed: why is
+        not known any more.
 
         Raises:
             ProviderError: If the service cannot be asked.
@@ -119,7 +120,8 @@ class Poller:
             if job is None:
                 continue
             fresh += [_measured(number, m) for m in job.measurements[each.measured :]]
-            if not (job.stopping or job.state in {"cancelled", "unknown"}):
+            lost = job.state == "unknown" and job.over
+            if not (job.stopping or lost or job.state == "cancelled"):
                 told = max(each.measured, len(job.measurements))
                 self._running[number] = _Followed(each.started, told)
                 self._made_one = True

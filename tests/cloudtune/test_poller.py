@@ -210,10 +210,11 @@ def test_what_an_earlier_process_left_is_followed_from_where_it_was(scene: Scene
         "job-2-1": replace(DONE, measurements=measured(0.4)),
         "job-3-1": replace(RUNNING, stopping=True, measurements=measured(0.5)),
         "job-4-1": TrainingJob(state="cancelled", word="STOPPED"),
+        "job-7-1": TrainingJob(state="unknown", word="???", ended=9.0),
     }
     left = [
         Interrupted(scene.started(1, 2), 2, 9),
-        *(Interrupted(scene.started(number), 0, 0) for number in (2, 3, 4, 5)),
+        *(Interrupted(scene.started(number), 0, 0) for number in (2, 3, 4, 5, 7)),
         Interrupted(Started(6, 0.0, {}), 0, 0),
     ]
     found = scene.runner.recover(left)
@@ -224,6 +225,15 @@ def test_what_an_earlier_process_left_is_followed_from_where_it_was(scene: Scene
     assert scene.silent()
     scene.far.jobs["job-1-2"] = replace(DONE, measurements=measured(0.1, 0.2, 0.3, 0.6))
     assert scene.ended().number == 1
+    assert "create" not in scene.far.calls
+
+
+def test_a_job_in_a_state_that_nobody_knows_is_followed_until_it_is_over(scene: Scene) -> None:
+    scene.far.jobs["job-1-1"] = TrainingJob(state="unknown", word="MAINTAINED")
+    assert scene.runner.recover([Interrupted(scene.started(1), 0, 0)]).running == {1}
+    assert scene.silent()
+    scene.far.jobs["job-1-1"] = DONE
+    assert scene.ended().state == "completed"
     assert "create" not in scene.far.calls
 
 
