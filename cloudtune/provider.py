@@ -183,7 +183,7 @@ class JobClient(Protocol):
         ...
 
     def status(self, job: JobRef) -> JobStatus:
-        """Return how the job and its trials stand."""
+        """Return how the job and its trials stand; one that is not there any more has failed."""
         ...
 
     def stop(self, job: JobRef) -> None:
