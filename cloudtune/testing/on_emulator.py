@@ -212,7 +212,7 @@ class EmulatedRunContract:
         assert len(self.made(run)) == 1
 
     def test_a_managed_run_that_has_ended_stays_as_it_ended(self) -> None:
-        run = self.run("managed", _QUICK)
+        run = self.run("managed", _QUICK, limits={"max_trials": 1})
         first = self.finish(run)
         assert first.state == "completed"
         assert self.finish(run) == first
@@ -239,9 +239,10 @@ class EmulatedRunContract:
             assert not {"running", "pending"} & {t.state for t in result.trials}
 
     def test_the_trials_of_an_emulated_run_are_learned_from_in_driven_mode_alone(self) -> None:
-        parent = self.run("managed", _QUICK)
+        limits = {"max_trials": 2, "parallel_trials": 2}
+        parent = self.run("managed", _QUICK, limits=limits)
         assert self.finish(parent).state == "completed"
-        over: Mapping[str, Any] = {"warm_start": {"from": [parent]}, "strategy": "bayesian"}
+        over = {"warm_start": {"from": [parent]}, "strategy": "bayesian", "limits": limits}
         assert self._warm_findings("managed", over)
         assert not self._warm_findings("driven", over)
         run = self.run("driven", _QUICK, **over)
@@ -295,7 +296,7 @@ class EmulatedRunContract:
 
     def test_a_trial_without_a_metric_fails(self) -> None:
         faults = "faults: [{operation: trial, call: 2, effect: no_metric}]"
-        result = self.finish(self.run("managed", faults=faults))
+        result = self.finish(self.run("managed", faults=faults, limits={"max_trials": 2}))
         failed = [trial for trial in result.trials if trial.state == "failed"]
         assert len(failed) == 1
         assert "accuracy" in failed[0].reason

@@ -74,12 +74,7 @@ class TuningClient:
 
     def status(self, job: JobRef) -> JobStatus:
         """Return how the job and its trials stand."""
-        try:
-            told = self._google.get(job.id)
-        except GoogleError as error:
-            if error.not_found:
-                return JobStatus("failed", "", f"there is no tuning job {job.id} any more")
-            raise
+        told = self._google.get(job.id)
         state = response.JOB_STATES.get(response.word_of(told), "unknown")
         over = response.is_over(told)
         found: list[Json] = [trial for trial in told.get("trials", ()) if response.has_begun(trial)]
