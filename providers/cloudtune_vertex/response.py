@@ -7,13 +7,14 @@ custom job at best. A word that is not known here is kept, and means nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from cloudtune.events import JobState, TrialState
-from cloudtune.objective import objective_values
+from cloudtune.objective import objective_values, why_unmeasured
 from cloudtune.provider import RawTrial
 from cloudtune.results import Measurement
 from cloudtune.study import Study
@@ -201,7 +202,8 @@ def _measured(told: Told, study: Study) -> list[Measurement]:
     """Return the curve of a trial, and its final measurement where that is not in the curve.
 
     The service may have taken another value than we would: the last one is late, or its best of
-    the last hundred is not the best of all.
+    the last hundred is not the best of all. Of a value that is no finite number it is never told,
+    so behind one its last value says nothing new.
     """
     measured = told.curve.measurements()
     final: Json | None = told.trial.get("finalMeasurement")
@@ -211,7 +213,8 @@ def _measured(told: Told, study: Study) -> list[Measurement]:
     for objective in study.objectives:
         name = objective.metric
         reported = [m.metrics[name] for m in measured if name in m.metrics]
-        among = reported if objective.select == "best" else reported[-1:]
+        whole = objective.select == "best" or (reported and not math.isfinite(reported[-1]))
+        among = reported if whole else reported[-1:]
         if name in values and values[name] not in among:
             step = int(final.get("stepCount") or 0) or max((m.step for m in measured), default=1)
             return [*measured, Measurement(step, values, seconds(told.trial.get("endTime")))]
@@ -261,6 +264,11 @@ def _why_infeasible(told: Told, study: Study) -> str:
         return told.curve.failure
     if is_over(custom) and JOB_STATES[word_of(custom)] == "failed":
         return reason_of(custom)
+    kept = told.curve.measurements()
+    if objective_values(study, [m.metrics for m in kept]) is None and all(
+        any(objective.metric in m.metrics for m in kept) for objective in study.objectives
+    ):
+        return why_unmeasured(study, kept, "")
     names = " or ".join(objective.metric for objective in study.objectives)
     said = told.trial.get("infeasibleReason", "")
     reason = f"it ended, and Vertex AI took note of no {names or 'objective'}"
@@ -271,5 +279,5 @@ def _missing(study: Study, measured: Sequence[Measurement]) -> str:
     told = {name for measurement in measured for name in measurement.metrics}
     lacking = [o.metric for o in study.objectives if o.metric not in told]
     if not lacking:
-        return "its objective was not a finite number"
+        return why_unmeasured(study, measured, "")
     return f"it ended, and Vertex AI tells no {' and no '.join(lacking)}"

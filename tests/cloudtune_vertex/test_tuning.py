@@ -228,6 +228,40 @@ def test_the_best_of_a_curve_is_not_told_twice(tmp_path: Path) -> None:
     assert [m.metrics["accuracy"] for m in scene.trials(ref)[1].measurements] == [0.25, 0.75, 0.5]
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_trial_whose_last_value_is_no_finite_number_has_failed(
+    scene: Scene, value: float
+) -> None:
+    ref = scene.submit()
+    scene.trial(1)
+    for each in (0.25, 0.5, value):
+        scene.google.report("1", accuracy=each)
+    scene.end(1, "SUCCEEDED", "SUCCEEDED", **final(0.5, 2))  # which the launcher passed on last
+    trial = scene.trials(ref)[1]
+    assert [m.step for m in trial.measurements] == [1, 2, 3]
+    assert (trial.state, trial.reason) == ("failed", f"accuracy was {value} at step 3")
+
+
+def test_a_trial_that_measured_nothing_finite_says_so(scene: Scene) -> None:
+    ref = scene.submit()
+    scene.trial(1)
+    scene.google.report("1", accuracy=float("nan"))
+    scene.end(1, "INFEASIBLE", "SUCCEEDED")
+    assert scene.trials(ref)[1].reason == "accuracy was nan at step 1"
+
+
+def test_the_best_finite_value_counts_where_the_best_is_selected(tmp_path: Path) -> None:
+    over = {"objective": {"metric": "accuracy", "goal": "maximize", "select": "best"}}
+    scene = Scene(tmp_path, over)
+    ref = scene.submit()
+    scene.trial(1)
+    for each in (0.5, 0.25, float("nan")):
+        scene.google.report("1", accuracy=each)
+    scene.end(1, "SUCCEEDED", "SUCCEEDED", **final(0.5, 1))
+    trial = scene.trials(ref)[1]
+    assert (trial.state, len(trial.measurements)) == ("completed", 3)
+
+
 @pytest.mark.parametrize(
     ("custom", "told", "kept", "reason"),
     [
