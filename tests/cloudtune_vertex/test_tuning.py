@@ -310,7 +310,10 @@ LIMITED: dict[str, Any] = {"studySpec": {"studyStoppingConfig": {"maxNumTrialsNo
         (LIMITED, "SUCCEEDED", "SUCCEEDED", "cancelled"),
         ({"studySpec": MEDIAN["studySpec"] | LIMITED["studySpec"]}, "SUCCEEDED", "SUCCEEDED",
          "unknown"),
+        (MEDIAN, "FAILED", "INFEASIBLE", "unknown"),
         ({}, "RUNNING", "INFEASIBLE", "cancelled"),
+        ({}, "FAILED", "INFEASIBLE", "cancelled"),
+        ({}, "FAILED", "SUCCEEDED", "cancelled"),
         ({}, "CANCELLED", "INFEASIBLE", "cancelled"),
     ],
 )  # fmt: skip
@@ -324,6 +327,57 @@ def test_who_stopped_a_trial(
     scene.end(1, trial, "CANCELLED", **told)
     found = scene.trials(ref)[1]
     assert (found.state, bool(found.reason), found.over) == (state, True, True)
+
+
+def in_time(seconds: int) -> dict[str, Any]:
+    """Return the median rule in a study that may take so long; it begins at 10:00."""
+    limit = {"maximumRuntimeConstraint": {"maxDuration": f"{seconds}s"}, "shouldStopAsap": True}
+    spec = {**MEDIAN["studySpec"], "studyStoppingConfig": limit}
+    return {"studySpec": spec, "createTime": "2026-11-25T10:00:00Z"}
+
+
+@pytest.mark.parametrize(("most", "state"), [(301, "stopped_early"), (300, "unknown")])
+def test_a_trial_that_ended_before_the_studys_time_was_stopped_early(
+    scene: Scene, most: int, state: str
+) -> None:
+    ref = scene.submit()
+    scene.google.change(JOB, "SUCCEEDED", **in_time(most))
+    scene.trial(1)
+    scene.end(1, "SUCCEEDED", "CANCELLED", **final(0.5))  # at 10:05
+    assert scene.trials(ref)[1].state == state
+
+
+@pytest.mark.parametrize("job", ["SUCCEEDED", "FAILED", "CANCELLED"])
+def test_a_trial_that_another_one_followed_was_not_stopped_with_the_job(
+    scene: Scene, job: str
+) -> None:
+    ref = scene.submit()
+    scene.google.change(JOB, job, **in_time(60))
+    scene.trial(1)
+    scene.end(1, "SUCCEEDED", "CANCELLED", **final(0.5))
+    scene.trial(2, startTime="2026-11-25T10:05:01Z")
+    scene.end(2, "SUCCEEDED", "SUCCEEDED", **final(0.5))
+    assert scene.trials(ref)[1].state == "stopped_early"
+
+
+def test_why_a_trial_was_stopped_is_told_once_that_is_known(scene: Scene) -> None:
+    ref = scene.submit()
+    limited = {**MEDIAN["studySpec"], **LIMITED["studySpec"]}
+    scene.google.change(JOB, "RUNNING", studySpec=limited)
+    scene.trial(1)
+    scene.end(1, "SUCCEEDED", "CANCELLED", **final(0.5))
+    first = scene.trials(ref)[1]
+    assert (first.state, first.over, first.ended) == ("running", False, None)
+    scene.trial(2, startTime="2026-11-25T10:06:00Z")
+    assert scene.trials(ref)[1].state == "stopped_early"
+
+
+def test_what_a_failed_job_stopped_says_so(scene: Scene) -> None:
+    ref = scene.submit()
+    scene.google.change(JOB, "FAILED", error={"code": 3, "message": "too many trials failed"})
+    scene.trial(1)
+    scene.end(1, "INFEASIBLE", "CANCELLED")
+    assert "with the tuning job, which failed" in scene.trials(ref)[1].reason
 
 
 def test_a_trial_that_ran_too_long_has_failed(scene: Scene) -> None:
@@ -378,7 +432,7 @@ def test_trials_that_never_end_end_with_their_job(scene: Scene, word: str, state
     states = [scene.client.status(ref).state for _ in range(4)]
     assert states == ["running"] * 3 + ["cancelled" if word == "CANCELLED" else "failed"]
     trial = scene.trials(ref)[1]
-    assert (trial.state, trial.over) == (state, True)
+    assert (trial.state, trial.over, bool(trial.reason)) == (state, True, True)
 
 
 def test_a_stop_is_asked_for_once_and_an_ended_job_is_let_be(scene: Scene) -> None:
