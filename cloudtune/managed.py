@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from queue import Empty
 
 from cloudtune.driver import Inbox, Outcome, StopRequest
-from cloudtune.errors import ProviderError
+from cloudtune.errors import EmulatorEndedError, ProviderError
 from cloudtune.events import Ended, Event, Measured, Started
 from cloudtune.fit import Fitted, restore
 from cloudtune.planning import Plan
@@ -92,6 +92,8 @@ class ManagedJob:
             named(ref.id)
         try:
             return self._followed(client, ref)
+        except EmulatorEndedError as error:
+            return self._ended(JobStatus("failed", "", str(error)))
         except ProviderError as error:
             self._trouble = error
             return self._unknown(f"the job {ref.id} may go on there")

@@ -15,7 +15,7 @@ import pytest
 import cloudtune
 from cloudtune import registry, runs
 from cloudtune.driver import Inbox, Outcome, StopRequest
-from cloudtune.errors import MissingExtraError, ProviderError
+from cloudtune.errors import EmulatorEndedError, MissingExtraError, ProviderError
 from cloudtune.events import Ended, Event
 from cloudtune.managed import ManagedJob
 from cloudtune.planning import Plan, plan
@@ -103,6 +103,12 @@ def test_a_job_that_cannot_be_looked_at_is_left_alone_and_may_go_on(service: Any
     assert outcome.state == "unknown"
     assert outcome.reason.startswith(f"odd: you are banned; the job {names[0]} may go on there")
     assert service.calls.count("status") == 1
+
+
+def test_a_job_ends_with_its_emulator(service: Any) -> None:
+    service.faults = {"status": [EmulatorEndedError("odd", "the emulator has ended")]}
+    outcome, _, _ = follow(service)
+    assert outcome == Outcome("failed", "odd: the emulator has ended")
 
 
 def test_a_job_that_is_refused_ends_at_once(service: Any) -> None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -180,6 +181,28 @@ def test_a_driven_run_that_was_killed_follows_its_trials(
         told = [m.metrics["accuracy"] for m in trial.measurements]
         assert len(told) == (0 if trial in lost else STEPS)
         assert told == sorted(told)
+
+
+@BOTH
+def test_a_run_whose_emulator_was_killed_can_be_brought_to_an_end(desk: Desk, mode: str) -> None:
+    run = desk.run(mode)
+    folder = desk.folder / "state" / "runs" / run / "vertex" / jobs.EMULATOR
+
+    def kill() -> None:
+        while not (desk.custom_jobs(run) and (address := process.running(folder))):
+            time.sleep(0.02)
+        os.kill(address.pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    result = desk.finish(run)
+    killer.join()
+    if mode == "managed":
+        assert (result.state, "the emulator has ended" in result.reason) == ("failed", True)
+        assert not {"running", "pending"} & {trial.state for trial in result.trials}
+        return
+    result = desk.finish(run)
+    assert [trial.state for trial in result.trials].count("completed") == 4
 
 
 def test_a_trial_that_was_never_made_is_asked_again(desk: Desk) -> None:

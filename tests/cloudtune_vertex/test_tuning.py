@@ -451,6 +451,14 @@ def test_a_stop_is_asked_for_once_and_an_ended_job_is_let_be(scene: Scene) -> No
 
 def test_a_job_that_is_gone_is_told(scene: Scene) -> None:
     ref = scene.submit()
-    scene.google.jobs.clear()
-    with pytest.raises(GoogleError, match="does not exist"):
+    scene.google.faults["get"] = [fake.error(404), None]
+    with pytest.raises(GoogleError):
         scene.client.status(ref)
+    assert scene.client.status(ref).state == "running"  # it was there after all
+    scene.google.jobs.clear()
+    for _ in range(3):
+        with pytest.raises(GoogleError, match=r"^vertex: there is no .* any more") as told:
+            scene.client.status(ref)
+        assert told.value.retryable
+    status = scene.client.status(ref)
+    assert (status.state, "any more" in status.reason) == ("failed", True)
