@@ -14,7 +14,7 @@ from cloudtune_vertex.curves import Curve, CurveReader
 from cloudtune_vertex.environment import resolved
 from cloudtune_vertex.failures import PROVIDER, GoogleError
 from cloudtune_vertex.logs import log_of
-from cloudtune_vertex.training import RUN_LABEL
+from cloudtune_vertex.training import HIDDEN, HIDDEN_EMULATED, RUN_LABEL
 from cloudtune_vertex.upload import upload
 
 POLL = 30.0
@@ -48,6 +48,11 @@ class TuningClient:
         """How often the job had ended before its trials."""
         self._missed = 0
         """How often in a row the job was not there."""
+
+    @property
+    def hidden_seconds(self) -> float:
+        """For how long a job that was made may not be found yet."""
+        return HIDDEN_EMULATED if self._google.emulated else HIDDEN
 
     @property
     def poll_seconds(self) -> float:

@@ -67,6 +67,7 @@ def follow(
     said: list[str] | None = None,
     env: Mapping[str, Any] | None = None,
     client: Any = None,
+    again: bool = False,
 ) -> tuple[Outcome, list[Event], list[str]]:
     """Follow one job of two trials; return how it ended, its events and the names it was given."""
     made = planned(env=env)
@@ -79,7 +80,8 @@ def follow(
     inbox = inbox or Inbox()
     for wish in wishes:
         inbox.put(wish)
-    job = ManagedJob(made, inbox=inbox, record=record, say=([] if said is None else said).append)
+    say = ([] if said is None else said).append
+    job = ManagedJob(made, inbox=inbox, record=record, say=say, again=again)
     return job.run(client or odd.OddClient(service), None, names.append), events, names
 
 
@@ -186,6 +188,44 @@ def test_a_job_that_shows_late_is_found_when_its_name_is_taken(
     assert outcome.state == "completed"
     assert service.calls.count("submit") == 2
     assert names == list(service.dishes)
+
+
+@pytest.mark.parametrize("wishes", [(), (STOP,)])
+def test_a_job_that_shows_late_is_not_made_again(
+    service: Any, monkeypatch: pytest.MonkeyPatch, wishes: tuple[StopRequest, ...]
+) -> None:
+    service.lost_answers = 1
+    find = odd.OddClient.find
+    asked: list[str] = []
+
+    def late(client: Any, name: str) -> Any:
+        asked.append(name)
+        if service.dishes and len(asked) == 2:
+            for wish in wishes:
+                inbox.put(wish)
+        return find(client, name) if len(asked) > 5 else None
+
+    inbox = Inbox()
+    monkeypatch.setattr(odd.OddClient, "find", late)
+    monkeypatch.setattr(odd.OddClient, "poll_seconds", 0.01)
+    monkeypatch.setattr(odd.OddClient, "hidden_seconds", 20.0)
+    said: list[str] = []
+    outcome, _, names = follow(service, inbox=inbox, said=said)
+    assert outcome.state == ("cancelled" if wishes else "completed")
+    assert service.calls.count("submit") == 1
+    assert names == list(service.dishes)
+    assert any("may be there, and is not found yet" in words for words in said)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_job_is_looked_for_in_time_if_it_may_have_been_made(
+    service: Any, monkeypatch: pytest.MonkeyPatch, *, again: bool
+) -> None:
+    monkeypatch.setattr(odd.OddClient, "poll_seconds", 0.01)
+    monkeypatch.setattr(odd.OddClient, "hidden_seconds", 0.1)
+    outcome, _, _ = follow(service, again=again)
+    assert outcome.state == "completed"
+    assert (service.calls.index("submit") > 2) == again
 
 
 def test_a_stop_is_served_while_the_service_does_not_tell_how_the_job_stands(

@@ -107,6 +107,22 @@ def test_a_job_whose_answer_was_lost_is_found(scene: Scene) -> None:
     assert scene.client.status(ref).state == "running"
 
 
+def test_of_two_jobs_of_one_name_the_first_made_is_found(scene: Scene) -> None:
+    labels = {"cloudtune-run": scene.plan.facts.run_id}
+    second, first = (
+        scene.google.add("hyperparameterTuningJobs", displayName=JOB, labels=labels, createTime=at)
+        for at in ("2026-11-25T10:00:01Z", "2026-11-25T10:00:00Z")
+    )
+    assert second["name"] < first["name"]
+    assert scene.client.find(JOB) == JobRef("vertex", first["name"])
+
+
+def test_how_long_a_job_may_be_hidden(scene: Scene) -> None:
+    assert scene.client.hidden_seconds == 1
+    scene.google.emulated = False
+    assert scene.client.hidden_seconds == 120
+
+
 def test_a_job_of_another_run_or_name_is_none_of_ours(scene: Scene) -> None:
     for run, name in (("other", JOB), (scene.plan.facts.run_id, "other")):
         scene.google.add(
