@@ -174,6 +174,14 @@ class JobClient(Protocol):
         """How long to wait between two looks at a job."""
         ...
 
+    @property
+    def hidden_seconds(self) -> float:
+        """For how long a job that was made may not be found yet.
+
+        0 where a service lets no second job have the same name.
+        """
+        ...
+
     def submit(self, request: Json) -> JobRef:
         """Create the job that a request describes."""
         ...
@@ -259,6 +267,14 @@ class TrainingJobs(Protocol):
     @property
     def poll_seconds(self) -> float:
         """How long to wait between two looks at jobs."""
+        ...
+
+    @property
+    def hidden_seconds(self) -> float:
+        """For how long a job that was made may not be found yet.
+
+        0 where a service lets no second job have the same name.
+        """
         ...
 
     def name_of(self, number: int, start: int) -> str:

@@ -73,7 +73,7 @@ def lookup(study: Study, settings: SageMakerSettings, facts: Facts) -> Mapping[s
         "missing": missing,
         "why_no_image": why_no_image,
         "code": code_elsewhere(study, NAME),
-        "price_per_second": price.amount * settings.instance_count / 3600 if price else None,
+        "price_per_second": price.amount / 3600 if price else None,
         "currency": price.currency if price else None,
         "price_source": price.source if price else None,
         "longest_trial": LONGEST_TRIAL,

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cloudtune.capabilities import Finding, Mode, Note
+from cloudtune.cost import changes_machines
 from cloudtune.fit import Fitted
 from cloudtune.provider import Facts
+from cloudtune_vertex.prices import MACHINES
 from cloudtune_vertex.rules_settings import HERE, settings_rules
 from cloudtune_vertex.rules_space import space_rules
 from cloudtune_vertex.rules_trial import trial_rules
@@ -55,7 +57,14 @@ def _cost(
     if budget is None or facts.emulated:
         return
     path, own = "limits.max_cost", facts.own
-    if own["price_per_second"] is None:
+    if own["price_per_second"] is None and changes_machines(settings.native, MACHINES):
+        yield Finding(
+            "refused",
+            path,
+            "native changes the machines, so what an hour of a trial costs is not known: give "
+            f"{HERE}.prices.hour for all of them together, as in 0.40 {budget.currency}",
+        )
+    elif own["price_per_second"] is None:
         what = " with ".join(filter(None, [own["machine_type"], settings.accelerator_type]))
         how = "spot " if settings.spot else "flex-start " if settings.flex_start else ""
         yield Finding(

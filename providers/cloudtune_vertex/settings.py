@@ -22,7 +22,8 @@ class Prices(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     hour: Price = Field(
-        description="One hour of one machine with its accelerators and disk, as 0.22 USD."
+        description="One hour of one machine with its accelerators and disk, as 0.22 USD; of all "
+        "machines of a trial where native changes them."
     )
 
 

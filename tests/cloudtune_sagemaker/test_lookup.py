@@ -161,6 +161,20 @@ def test_prices_are_the_users_then_the_listed_then_unknown(base: Path) -> None:
     assert one_unknown["price_per_second"] is None
 
 
+def test_what_native_makes_of_the_instances_has_no_listed_price(base: Path) -> None:
+    machines: list[dict[str, Any]] = [
+        {"TrainingJobDefinition": {"ResourceConfig": {"InstanceType": "ml.p4d.24xlarge"}}},
+        {"TrainingJobDefinition": {"HyperParameterTuningResourceConfig": {"InstanceConfigs": []}}},
+        {"ResourceConfig": {"InstanceCount": 4}},
+    ]
+    for native in machines:
+        assert own(base, native=native)["price_per_second"] is None
+        users = own(base, native=native, instance_count=2, prices={"hour": "7.2 USD"})
+        assert users["price_per_second"] == pytest.approx(0.002)  # of all of them together
+    disk = {"TrainingJobDefinition": {"ResourceConfig": {"VolumeSizeInGB": 100}}}
+    assert own(base, native=disk)["price_per_second"] is not None
+
+
 def test_every_listed_price_has_its_day_and_its_source() -> None:
     from cloudtune_sagemaker import prices
 

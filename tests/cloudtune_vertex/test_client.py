@@ -283,10 +283,14 @@ def test_a_real_run_reaches_the_jobs_own_location(monkeypatch: pytest.MonkeyPatc
         return credentials.AnonymousCredentials(), None
 
     monkeypatch.setattr(google_auth, "default", default)
+    for name in ("STORAGE_EMULATOR_HOST", "API_ENDPOINT_OVERRIDE"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
     real: Any = Google("my-project", "europe-west4")
     assert real._jobs.api_endpoint == "europe-west4-aiplatform.googleapis.com"
     assert real._jobs.transport.kind == "rest"
     assert real._files.api_endpoint == "https://storage.googleapis.com"
+    assert real._files._connection.API_BASE_URL == "https://storage.googleapis.com"
+    assert real._files._credentials is real._credentials
     other: Any = Google("my-project", "us-central1", impersonate="sa@x.iam.gserviceaccount.com")
     assert other._credentials.service_account_email == "sa@x.iam.gserviceaccount.com"
 

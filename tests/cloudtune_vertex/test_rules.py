@@ -349,6 +349,9 @@ def test_inactive_parameters_reach_an_image_that_is_the_trial(base: Path) -> Non
     )
 
 
+POOLS = {"workerPoolSpecs": [{"replicaCount": "4"}]}
+
+
 @pytest.mark.parametrize(
     ("settings", "budget", "kind"),
     [
@@ -357,6 +360,12 @@ def test_inactive_parameters_reach_an_image_that_is_the_trial(base: Path) -> Non
         ({"spot": True}, "5 USD", "refused"),
         ({"machine_type": "n1-standard-16"}, "5 USD", "refused"),
         ({"machine_type": "n1-standard-16", "prices": {"hour": "1 USD"}}, "5 USD", "note"),
+        ({"native": {"customJob": {"jobSpec": POOLS}}}, "5 USD", "refused"),
+        (
+            {"native": {"customJob": {"jobSpec": POOLS}}, "prices": {"hour": "1 USD"}},
+            "5 USD",
+            "note",
+        ),
     ],
 )
 def test_a_budget_needs_a_price_in_its_currency(
