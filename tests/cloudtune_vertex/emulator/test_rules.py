@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from cloudtune_vertex.emulator import job_rules, tuning_rules
+from cloudtune_vertex.emulator import job_rules, space, tuning_rules
 from cloudtune_vertex.emulator.errors import ServiceError
-from cloudtune_vertex.emulator.jobs import Json
+from cloudtune_vertex.emulator.jobs import Json, Parent, TuningJob
 from cloudtune_vertex.emulator.messages import Messages
 from cloudtune_vertex.emulator.rule import demand
 
@@ -86,6 +86,7 @@ def refusal(messages: Messages, job: Json, kind: str = "HyperparameterTuningJob"
     return ""
 
 
+NEARLY_2: Json = {"parentDiscreteValues": {"values": [2, 2 + 5e-11]}}
 IF_A: Json = {"parentCategoricalValues": {"values": ["a"]}}
 IF_B: Json = {"parentCategoricalValues": {"values": ["b"]}}
 AT = "study_spec.parameters[0]"
@@ -128,6 +129,9 @@ GOOD: dict[str, Json] = {
                 child({"parentDiscreteValues": {"values": [2]}}, double(0, 1))
             ],
         },
+    ),
+    "a condition that is as good as a value of the parent": with_parameters(
+        {**SIZES, "conditionalParameterSpecs": [child(NEARLY_2)]}
     ),
     "the same name under conditions that exclude each other": with_parameters(
         {**WORD, "conditionalParameterSpecs": [child(IF_A), child(IF_B)]}
@@ -223,6 +227,19 @@ BAD: dict[str, tuple[Json, str, str]] = {
         f"{CHILD}[1].parameter_spec.parameter_id",
         "unique",
     ),
+    "the same name under as good as one condition": (
+        with_parameters(
+            {
+                **SIZES,
+                "conditionalParameterSpecs": [
+                    child({"parentDiscreteValues": {"values": [2 - 5e-11]}}),
+                    child(NEARLY_2),
+                ],
+            }
+        ),
+        f"{CHILD}[1].parameter_spec.parameter_id",
+        "unique",
+    ),
     "the parent's own name": (
         with_parameters(
             {**WORD, "conditionalParameterSpecs": [child(IF_A, {**DOUBLE, "parameterId": "kind"})]}
@@ -242,6 +259,18 @@ BAD: dict[str, tuple[Json, str, str]] = {
         with_parameters({"parameterId": "k", "categoricalValueSpec": {}}),
         f"{AT}.values",
         "Required",
+    ),
+    "a word twice": (
+        with_parameters(
+            {"parameterId": "k", "categoricalValueSpec": {"values": ["b", "a", "c", "a", "b"]}}
+        ),
+        f"{AT}.values",
+        "a, b must be unique",
+    ),
+    "an endless number": (
+        with_parameters({"parameterId": "s", "discreteValueSpec": {"values": ["Infinity"]}}),
+        f"{AT}.values",
+        "finite",
     ),
     "no numbers": (with_parameters(listed()), f"{AT}.values", "Required"),
     "1001 values": (with_parameters(listed(*range(1001))), f"{AT}.values", "1000"),
@@ -343,6 +372,18 @@ BAD: dict[str, tuple[Json, str, str]] = {
         ),
         f"{CHILD}[0].parent_value_condition",
         "value 5",
+    ),
+    "a number that is not quite the parent's": (
+        with_parameters(
+            {
+                **SIZES,
+                "conditionalParameterSpecs": [
+                    child({"parentDiscreteValues": {"values": [2 + 2e-10]}})
+                ],
+            }
+        ),
+        f"{CHILD}[0].parent_value_condition",
+        "value 2.0",
     ),
     "a number that the parent has not": (
         with_parameters(
@@ -447,6 +488,14 @@ BAD: dict[str, tuple[Json, str, str]] = {
 @pytest.mark.parametrize("name", GOOD)
 def test_what_the_service_documents_passes(messages: Messages, name: str) -> None:
     assert refusal(messages, GOOD[name]) == ""
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_what_passes_can_be_searched(messages: Messages, name: str) -> None:
+    read = messages.read("HyperparameterTuningJob", json.dumps(GOOD[name]).encode())
+    study = space.study_of(TuningJob("name", Parent("1", "us-central1"), read))
+    told = {item["parameterId"] for item in read["studySpec"]["parameters"]}
+    assert told <= {*study.parameters}
 
 
 @pytest.mark.parametrize("name", BAD)
