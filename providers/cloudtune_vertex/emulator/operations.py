@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cloudtune.emulation.delays import Delays
 from cloudtune.emulation.faults import FaultPlan
+from cloudtune.errors import StudyError
 from cloudtune_vertex.emulator import describe, job_rules, tuning_rules
 from cloudtune_vertex.emulator.errors import invalid, not_here, precondition
 from cloudtune_vertex.emulator.jobs import CANCELLING, TERMINAL, CustomJob, Job, Json, TuningJob
@@ -75,7 +76,7 @@ class Operations:
         job = TuningJob(self.store.new_name(parent, TUNING), parent, request)
         try:
             tuner = Tuner(job, self._shop)
-        except ValueError as error:
+        except (ValueError, StudyError) as error:
             raise not_here(f"This emulator's search cannot run the study: {error}") from error
         self._tuners[job.name] = tuner
         self.store.add(job)
