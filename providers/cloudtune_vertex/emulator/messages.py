@@ -69,9 +69,11 @@ class Messages:
         kept = self._class(kind)()
         try:
             field_mask.FromJsonString(mask)
-            field_mask.MergeMessage(whole, kept)
         except ValueError as error:
             raise invalid(f"Invalid read_mask. {error}") from error
+        if not field_mask.IsValidForDescriptor(whole.DESCRIPTOR):
+            raise invalid(f"Invalid read_mask. {kind} does not have {', '.join(field_mask.paths)}.")
+        field_mask.MergeMessage(whole, kept)
         found: Json = self._format.MessageToDict(kept)
         return found
 
