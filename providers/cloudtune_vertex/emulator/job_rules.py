@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from unicodedata import category
 
 from cloudtune_vertex.emulator.jobs import Json
 from cloudtune_vertex.emulator.rule import Rule, Wrong
@@ -11,6 +12,8 @@ from cloudtune_vertex.emulator.rule import Rule, Wrong
 REQUIRED = "Required field is not set."
 LONGEST_NAME = 128
 LONGEST_LABEL = 64
+MOST_LABELS = 64
+_LETTERS = ("Ll", "Lo")
 MOST_ENTRIES = 100
 """Of package URIs, and of variables (types, PythonPackageSpec and ContainerSpec)."""
 MOST_CHARACTERS = 100_000
@@ -29,8 +32,17 @@ def display_name(job: Json) -> Iterator[Wrong]:
 
 
 def labels(job: Json) -> Iterator[Wrong]:
-    """Types, labels: 64 code points; lowercase letters, digits, underscores and dashes."""
-    for key, value in job.get("labels", {}).items():
+    r"""Types, labels: 64 code points; lowercase letters, digits, underscores and dashes.
+
+    Those send on to "Requirements for labels" (cloud.google.com/resource-manager/docs/
+    labels-overview, read 2026-11): "up to 64 labels", "keys must start with a lowercase letter or
+    international character". It has 63 characters for 64. What an international character is, the
+    types of Secret Manager say: ``[\p{Ll}\p{Lo}][\p{Ll}\p{Lo}\p{N}_-]{0,62}``.
+    """
+    found: dict[str, str] = job.get("labels", {})
+    if len(found) > MOST_LABELS:
+        yield "labels", f"There must be at most {MOST_LABELS} labels."
+    for key, value in found.items():
         for text in (key, value):
             if len(text) > LONGEST_LABEL or not all(_in_label(letter) for letter in text):
                 yield (
@@ -40,10 +52,12 @@ def labels(job: Json) -> Iterator[Wrong]:
                 )
         if not key:
             yield "labels", "A label must have a key."
+        elif _in_label(key[0]) and category(key[0]) not in _LETTERS:
+            yield "labels", f'The key "{key}" must start with a lowercase letter.'
 
 
 def _in_label(letter: str) -> bool:
-    return letter in "_-" or letter.isdecimal() or (letter.isalpha() and letter == letter.lower())
+    return letter in "_-" or category(letter) in _LETTERS or category(letter).startswith("N")
 
 
 def spec_rules(where: str) -> tuple[Rule, ...]:
