@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -523,6 +524,37 @@ def test_all_that_is_wrong_is_told_at_once(messages: Messages) -> None:
     said = refusal(messages, job)
     assert [field for field, _ in _errors(said)] == ["display_name", "max_failed_trial_count", AT]
     assert "\t2.Field: max_failed_trial_count; Message: " in said
+
+
+@pytest.mark.parametrize(
+    ("job", "where"),
+    [
+        (tuning(study={"algorithm": 99}), "study_spec.algorithm (99)"),
+        (tuning(study={"algorithm": 1}), "study_spec.algorithm (1)"),
+        (tuning(study={"algorithm": -1}), "study_spec.algorithm (-1)"),
+        (
+            tuning(study={"metrics": [{"metricId": "a"}, {"metricId": "b", "goal": 9}]}),
+            "study_spec.metrics[1].goal (9)",
+        ),
+        (
+            with_parameters({**DOUBLE, "scaleType": 4}),
+            "study_spec.parameters[0].scale_type (4)",
+        ),
+        (
+            with_machine(acceleratorType=77, acceleratorCount=1),
+            "trial_job_spec.worker_pool_specs[0].machine_spec.accelerator_type (77)",
+        ),
+    ],
+)
+def test_a_number_without_a_name_is_refused(messages: Messages, job: Json, where: str) -> None:
+    with pytest.raises(ServiceError, match=re.escape(f"Invalid value at {where}")):
+        messages.read("HyperparameterTuningJob", json.dumps(job).encode())
+
+
+def test_numbers_stand_for_names(messages: Messages) -> None:
+    job = tuning(study={"algorithm": 2, "metrics": [{"metricId": "a", "goal": 0}]})
+    read = messages.read("HyperparameterTuningJob", json.dumps(job).encode())
+    assert read["studySpec"]["algorithm"] == "GRID_SEARCH"
 
 
 @pytest.mark.parametrize(
