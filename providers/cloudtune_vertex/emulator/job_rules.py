@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from unicodedata import category
 
 from cloudtune_vertex.emulator.jobs import Json
+from cloudtune_vertex.emulator.lasting import seconds_of
 from cloudtune_vertex.emulator.rule import Rule, Wrong
 
 REQUIRED = "Required field is not set."
@@ -17,6 +18,7 @@ _LETTERS = ("Ll", "Lo")
 MOST_ENTRIES = 100
 """Of package URIs, and of variables (types, PythonPackageSpec and ContainerSpec)."""
 MOST_CHARACTERS = 100_000
+DISKS = ("pd-ssd", "pd-standard", "hyperdisk-balanced")
 PREBUILT = ("docker.pkg.dev/vertex-ai/", "gcr.io/cloud-aiplatform/")
 """Where Google's own images are (google-cloud-aiplatform 2.7.0, utils/source_utils.py)."""
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -103,6 +105,43 @@ def accelerators(spec: Json) -> Iterator[Wrong]:
             )
 
 
+def counts(spec: Json) -> Iterator[Wrong]:
+    """Types, WorkerPoolSpec, MachineSpec and DiskSpec: how many, or how many GB.
+
+    "The number of worker replicas", "The number of accelerators", "Size in GB of the boot disk".
+    """
+    for place, pool in enumerate(spec.get("workerPoolSpecs", ())):
+        for field, said in (
+            ("replica_count", pool.get("replicaCount", 0)),
+            (
+                "machine_spec.accelerator_count",
+                pool.get("machineSpec", {}).get("acceleratorCount", 0),
+            ),
+            ("disk_spec.boot_disk_size_gb", pool.get("diskSpec", {}).get("bootDiskSizeGb", 0)),
+        ):
+            if int(said) < 0:
+                yield f"worker_pool_specs[{place}].{field}", f"It must not be negative: {said}."
+
+
+def disks(spec: Json) -> Iterator[Wrong]:
+    """Types, DiskSpec.boot_disk_type: three "valid values"."""
+    for place, pool in enumerate(spec.get("workerPoolSpecs", ())):
+        kind: str = pool.get("diskSpec", {}).get("bootDiskType", "")
+        if kind and kind not in DISKS:
+            yield (
+                f"worker_pool_specs[{place}].disk_spec.boot_disk_type",
+                f'"{kind}" is not one of {", ".join(DISKS)}.',
+            )
+
+
+def durations(spec: Json) -> Iterator[Wrong]:
+    """Types, Scheduling: "The maximum job running time", "the maximum duration that" it waits."""
+    for field, name in (("timeout", "timeout"), ("maxWaitDuration", "max_wait_duration")):
+        said: str = spec.get("scheduling", {}).get(field, "0s")
+        if seconds_of(said, 0.0) < 0:
+            yield f"scheduling.{name}", f"It must not be negative: {said}."
+
+
 def container(spec: Json) -> Iterator[Wrong]:
     """Types, ContainerSpec.image_uri."""
     for place, pool in enumerate(spec.get("workerPoolSpecs", ())):
@@ -180,6 +219,9 @@ def _tasks(spec: Json) -> Iterator[tuple[str, Json]]:
 _SPEC_RULES: tuple[Rule, ...] = (
     pools,
     accelerators,
+    counts,
+    disks,
+    durations,
     container,
     python_package,
     variables,

@@ -161,6 +161,14 @@ GOOD: dict[str, Json] = {
     "package": with_package(),
     "100 packages": with_package(packageUris=["gs://b/p.tar.gz"] * 100),
     "accelerator": with_machine(acceleratorType="NVIDIA_TESLA_T4", acceleratorCount=1),
+    "disk": tuning(
+        pool={
+            **POOL,
+            "replicaCount": "1",
+            "diskSpec": {"bootDiskType": "hyperdisk-balanced", "bootDiskSizeGb": 100},
+        }
+    ),
+    "timeouts": tuning(spec={"scheduling": {"timeout": "1s", "maxWaitDuration": "0s"}}),
     "arguments": with_container(args=["x" * 50_000] * 2),
     "variable": with_container(env=[{"name": "_A1", "value": "x"}]),
     "output": tuning(spec={"baseOutputDirectory": {"outputUriPrefix": "gs://b/out"}}),
@@ -425,6 +433,36 @@ BAD: dict[str, tuple[Json, str, str]] = {
         with_machine(acceleratorCount=1),
         f"{FIRST}.machine_spec.accelerator_type",
         "Both",
+    ),
+    "fewer than no replicas": (
+        tuning(pool={**POOL, "replicaCount": "-1"}),
+        f"{FIRST}.replica_count",
+        "negative",
+    ),
+    "fewer than no accelerators": (
+        with_machine(acceleratorType="NVIDIA_TESLA_T4", acceleratorCount=-1),
+        f"{FIRST}.machine_spec.accelerator_count",
+        "negative",
+    ),
+    "a disk of less than nothing": (
+        tuning(pool={**POOL, "diskSpec": {"bootDiskSizeGb": -1}}),
+        f"{FIRST}.disk_spec.boot_disk_size_gb",
+        "negative",
+    ),
+    "another disk": (
+        tuning(pool={**POOL, "diskSpec": {"bootDiskType": "floppy"}}),
+        f"{FIRST}.disk_spec.boot_disk_type",
+        "pd-ssd, pd-standard, hyperdisk-balanced",
+    ),
+    "a timeout before the start": (
+        tuning(spec={"scheduling": {"timeout": "-0.5s"}}),
+        "trial_job_spec.scheduling.timeout",
+        "negative",
+    ),
+    "a wait before the start": (
+        tuning(spec={"scheduling": {"strategy": "FLEX_START", "maxWaitDuration": "-1s"}}),
+        "trial_job_spec.scheduling.max_wait_duration",
+        "negative",
     ),
     "TPU": (
         with_machine(acceleratorType="TPU_V3", acceleratorCount=8),
