@@ -238,12 +238,15 @@ def test_custom_jobs_of_trials_are_not_listed(emulator: Any) -> None:
     assert dict(emulator.get(job.trials[0].custom_job).labels) == {"kind": "tuned"}
 
 
-def test_a_running_job_is_not_deleted_and_an_ended_one_is(emulator: Any) -> None:
-    name = emulator.create_custom(emulator.container("import time; time.sleep(600)")).name
-    with pytest.raises(exceptions().BadRequest, match="cannot be deleted"):
-        emulator.jobs.delete_custom_job(name=name)
-    emulator.jobs.cancel_custom_job(name=name)
-    emulator.ended(name)
+def test_a_deleted_job_ends_and_is_gone(emulator: Any) -> None:
+    code = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+    name = emulator.create_custom(emulator.container(code)).name
+    pid = int(emulator.until(lambda: emulator.log(name), bool))
+    emulator.jobs.delete_custom_job(name=name).result(timeout=10)
+    with pytest.raises(exceptions().NotFound):
+        emulator.get(name)
+    emulator.until(lambda: emulator.runs(pid), False.__eq__)
+    name = emulator.ended(emulator.create_custom(emulator.container("")).name).name
     emulator.jobs.delete_custom_job(name=name).result(timeout=10)
     with pytest.raises(exceptions().NotFound):
         emulator.get(name)

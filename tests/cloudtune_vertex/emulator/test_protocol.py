@@ -158,13 +158,7 @@ def test_it_ends_with_all_that_it_runs_when_it_is_told_to(start_emulator: Any) -
     ).name
     pid = int(made.until(lambda: made.log(name), bool))
     assert made.end() == 0
-    assert not _runs(pid)
-
-
-def _runs(pid: int) -> bool:
-    import psutil
-
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    assert not made.runs(pid)
 
 
 def test_it_ends_while_tuning_jobs_start_their_trials(start_emulator: Any) -> None:

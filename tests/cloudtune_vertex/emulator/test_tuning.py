@@ -354,6 +354,19 @@ def test_only_the_last_hundred_reports_are_kept(emulator: Any) -> None:
     assert 1.0 <= final(trial)["loss"] <= 51.0  # as soon as it was looked at, or never
 
 
+def test_a_running_job_that_is_deleted_ends(emulator: Any) -> None:
+    code = script("print(os.getpid(), flush=True); time.sleep(600)")
+    name = emulator.create(emulator.tuning(code)).name
+    (trial, _) = emulator.until(lambda: emulator.get(name).trials, lambda found: len(found) == 2)
+    pid = int(emulator.until(lambda: emulator.log(trial.custom_job), bool))
+    emulator.jobs.delete_hyperparameter_tuning_job(name=name).result(timeout=10)
+    exceptions: Any = pytest.importorskip("google.api_core.exceptions")
+    for gone in (name, trial.custom_job):
+        with pytest.raises(exceptions.NotFound):
+            emulator.get(gone)
+    emulator.until(lambda: emulator.runs(pid), False.__eq__)
+
+
 def test_a_deleted_job_is_gone_with_its_trials(emulator: Any) -> None:
     job = emulator.run(emulator.tuning())
     emulator.jobs.delete_hyperparameter_tuning_job(name=job.name).result(timeout=10)
