@@ -8,9 +8,10 @@ from pathlib import Path
 
 from cloudtune.emulation.delays import Delays
 from cloudtune.emulation.faults import FaultPlan
+from cloudtune.errors import StudyError
 from cloudtune_vertex.emulator import describe, job_rules, tuning_rules
-from cloudtune_vertex.emulator.errors import invalid, not_here, precondition
-from cloudtune_vertex.emulator.jobs import CANCELLING, TERMINAL, CustomJob, Job, Json, TuningJob
+from cloudtune_vertex.emulator.errors import not_here, precondition
+from cloudtune_vertex.emulator.jobs import TERMINAL, CustomJob, Job, Json, TuningJob
 from cloudtune_vertex.emulator.layers import Layers
 from cloudtune_vertex.emulator.listing import page
 from cloudtune_vertex.emulator.messages import Messages
@@ -75,7 +76,7 @@ class Operations:
         job = TuningJob(self.store.new_name(parent, TUNING), parent, request)
         try:
             tuner = Tuner(job, self._shop)
-        except ValueError as error:
+        except (ValueError, StudyError) as error:
             raise not_here(f"This emulator's search cannot run the study: {error}") from error
         self._tuners[job.name] = tuner
         self.store.add(job)
@@ -98,14 +99,17 @@ class Operations:
         """CancelHyperparameterTuningJob."""
         job = self.store.get(TuningJob, call.resource)
         _demand_cancellable(job)
-        if job.state != CANCELLING:
-            self._tuners[job.name].cancel()
+        self._tuners[job.name].cancel()
         return b"{}"
 
     def delete_tuning(self, call: Call) -> bytes:
-        """DeleteHyperparameterTuningJob; the custom jobs of its trials go with it."""
+        """DeleteHyperparameterTuningJob; the custom jobs of its trials go with it.
+
+        No condition is documented: one that runs is ended. Google's own samples cancel a job and
+        wait for its end first (googleapis/python-aiplatform, samples/snippets/conftest.py).
+        """
         job = self.store.get(TuningJob, call.resource)
-        _demand_ended(job)
+        self._tuners[job.name].cancel()
         for trial in job.trials:
             self.store.delete(trial.job)
         self.store.delete(job)
@@ -147,11 +151,9 @@ class Operations:
         return b"{}"
 
     def delete_custom(self, call: Call) -> bytes:
-        """DeleteCustomJob."""
+        """DeleteCustomJob; of one that runs, as for a tuning job."""
         job = self.store.get(CustomJob, call.resource)
-        _demand_ended(job)
-        if job.trial is not None:
-            raise invalid("The custom job of a trial is deleted with its tuning job.")
+        self._custom_jobs.cancel(job)
         self.store.delete(job)
         return describe.deleted(job.name, CUSTOM)
 
@@ -178,12 +180,6 @@ def _demand_cancellable(job: Job) -> None:
     """Refuse to cancel what has ended; that the service does so is not documented."""
     if job.state in TERMINAL:
         raise precondition(f"{job.name} cannot be cancelled, since its state is {job.state}.")
-
-
-def _demand_ended(job: Job) -> None:
-    """Refuse to delete what runs; that the service does so is not documented."""
-    if job.state not in TERMINAL:
-        raise precondition(f"{job.name} cannot be deleted, since its state is {job.state}.")
 
 
 OPERATIONS: Mapping[str, Callable[[Operations, Call], bytes]] = {

@@ -33,6 +33,7 @@ from cloudtune_vertex.emulator.jobs import (
     FAILED,
     RUNNING,
     SUCCEEDED,
+    TERMINAL,
     CustomJob,
     Status,
     Trial,
@@ -80,8 +81,10 @@ class Tuner:
         self._thread.start()
 
     def cancel(self) -> None:
-        """Ask the job to end with all its trials."""
+        """Ask the job to end with all its trials; one that ends or has ended is left alone."""
         with self._shop.store.lock:
+            if self.job.state in {CANCELLING, *TERMINAL}:
+                return
             self.job.enter(CANCELLING)
         self.job.stop_wanted.set()
         self._inbox.put(StopRequest("cancelled by the user"))

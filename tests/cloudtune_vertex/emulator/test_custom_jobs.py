@@ -114,6 +114,51 @@ def test_a_job_can_be_cancelled_while_it_runs_and_before(emulator: Any) -> None:
             emulator.jobs.cancel_custom_job(name=name)
 
 
+def test_a_cancelled_job_is_cancelling_until_its_script_has_ended(emulator: Any) -> None:
+    code = """
+        import os, pathlib, signal, sys, time
+        def end(*_):
+            go = pathlib.Path(os.environ["CLOUDTUNE_GCS"]) / "team-bucket" / "cancelling" / "go"
+            while not go.exists():
+                time.sleep(0.05)
+            sys.exit()
+        signal.signal(signal.SIGTERM, end)
+        print("ready", flush=True)
+        time.sleep(600)
+    """
+    name = emulator.create_custom(emulator.container(code)).name
+    emulator.until(lambda: emulator.log(name), bool)
+    for _ in range(2):  # once more changes nothing
+        emulator.jobs.cancel_custom_job(name=name)
+        job = emulator.get(name)
+        assert state_of(job) == "JOB_STATE_CANCELLING"
+        assert not job.end_time
+        assert not job.error.code
+    emulator.bucket.blob("cancelling/go").upload_from_string("")
+    assert state_of(emulator.ended(name)) == "JOB_STATE_CANCELLED"
+
+
+def test_ended_jobs_stay_as_they_ended(emulator: Any) -> None:
+    cancelled = emulator.create_custom(emulator.container("import time; time.sleep(600)")).name
+    emulator.jobs.cancel_custom_job(name=cancelled)
+    limited = {"scheduling": {"timeout": "2s"}}
+    names = [
+        cancelled,
+        emulator.create_custom(emulator.container(""), spec=limited).name,
+        emulator.create_custom(emulator.container("raise SystemExit(3)"), spec=limited).name,
+        emulator.create_custom(emulator.container("", command=[])).name,
+    ]
+    ended = {name: emulator.ended(name) for name in names}
+    assert [state_of(ended[name]).removeprefix("JOB_STATE_") for name in names] == [
+        *("CANCELLED", "SUCCEEDED", "FAILED", "FAILED"),
+    ]
+    time.sleep(2.5)  # beyond the timeout
+    for name in names:
+        with pytest.raises(exceptions().BadRequest):
+            emulator.jobs.cancel_custom_job(name=name)
+        assert emulator.get(name) == ended[name]
+
+
 def test_a_job_that_runs_too_long_is_cancelled(emulator: Any) -> None:
     pool = emulator.container("import time; time.sleep(600)")
     spec = {"scheduling": {"timeout": "1s"}}
@@ -238,12 +283,15 @@ def test_custom_jobs_of_trials_are_not_listed(emulator: Any) -> None:
     assert dict(emulator.get(job.trials[0].custom_job).labels) == {"kind": "tuned"}
 
 
-def test_a_running_job_is_not_deleted_and_an_ended_one_is(emulator: Any) -> None:
-    name = emulator.create_custom(emulator.container("import time; time.sleep(600)")).name
-    with pytest.raises(exceptions().BadRequest, match="cannot be deleted"):
-        emulator.jobs.delete_custom_job(name=name)
-    emulator.jobs.cancel_custom_job(name=name)
-    emulator.ended(name)
+def test_a_deleted_job_ends_and_is_gone(emulator: Any) -> None:
+    code = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+    name = emulator.create_custom(emulator.container(code)).name
+    pid = int(emulator.until(lambda: emulator.log(name), bool))
+    emulator.jobs.delete_custom_job(name=name).result(timeout=10)
+    with pytest.raises(exceptions().NotFound):
+        emulator.get(name)
+    emulator.until(lambda: emulator.runs(pid), False.__eq__)
+    name = emulator.ended(emulator.create_custom(emulator.container("")).name).name
     emulator.jobs.delete_custom_job(name=name).result(timeout=10)
     with pytest.raises(exceptions().NotFound):
         emulator.get(name)
