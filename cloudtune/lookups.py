@@ -59,6 +59,36 @@ def on_this_machine(study: Study, facts: Facts) -> dict[str, Any]:
     }
 
 
+def inputs(study: Study, facts: Facts, provider: str, home: str) -> dict[str, Any]:
+    """Return where the inputs of trials lie, and what must be brought there from here.
+
+    Args:
+        study: What is planned.
+        facts: As far as they are known.
+        provider: Whose addresses are taken.
+        home: The address below which everything of the job lies.
+
+    Returns:
+        ``inputs``, their addresses, None where there is none; ``uploads``, the paths of those that
+        are brought; and ``absent_inputs``, the names of those of which nothing is here.
+    """
+    addresses: dict[str, str | None] = {}
+    uploads: dict[str, str] = {}
+    absent: list[str] = []
+    for name in study.trial.inputs:
+        found = input_address(study, provider, name, emulated=facts.emulated)
+        uri = found.uri.removeprefix("file://") if found else ""
+        if "://" in uri or not uri:
+            addresses[name] = uri or None
+            continue
+        path = (facts.base / Path(uri).expanduser()).resolve()
+        addresses[name] = f"{home}/inputs/{name}"
+        uploads[name] = str(path)
+        if not (path.is_file() or any(inner.is_file() for inner in path.rglob("*"))):
+            absent.append(name)
+    return {"inputs": addresses, "uploads": uploads, "absent_inputs": absent}
+
+
 def input_files(path: Path) -> Iterator[tuple[str, Path]]:
     """Yield the files below a folder by their names in it, those behind links too; or the file."""
     if not path.is_dir():

@@ -91,7 +91,9 @@ class Facts:
 
     The core reads some of them, where they are known: ``price_per_second`` of one trial, its
     ``currency`` and ``price_source``, ``longest_trial``, the seconds after which the service itself
-    ends a trial, and ``links``, where people look at the job, by mode.
+    ends a trial, and ``links``, where people look at the job, by mode. It finds fault with
+    ``missing``, the settings that nobody gave, each with what to do about it, and with what
+    `cloudtune.lookups` returns of the study's files, inputs and variables.
     """
 
     @property

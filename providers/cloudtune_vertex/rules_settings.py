@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from cloudtune.capabilities import Finding, Mode, Note
 from cloudtune.provider import Facts
@@ -48,40 +48,20 @@ LONGEST_PART, LONGEST_BUCKET, LONGEST_OBJECT = 63, 222, 1024
 _LONGEST_TAIL = len("measurements/.jsonl") + 63
 _NETWORK = re.compile(r"projects/[0-9]+/global/networks/[^/\s]+")
 _KEY = re.compile(r"projects/[^/\s]+/locations/([^/\s]+)/keyRings/[^/\s]+/cryptoKeys/[^/\s]+")
-_NEEDED = {
-    "project": "name the project, or set GOOGLE_CLOUD_PROJECT; gcloud's configuration has none",
-    "location": "name it, as us-central1, or set GOOGLE_CLOUD_REGION",
-    "bucket": "name a bucket of Cloud Storage in the location: code and outputs lie there",
-    "image": "give the address of the training image: one of Google's prebuilt ones, as "
-    "us-docker.pkg.dev/vertex-ai/training/sklearn-cpu.1-0:latest, or your own",
-    "machine_type": "name the machine, as n1-standard-4",
-}
 
 
 def settings_rules(mode: Mode, settings: VertexSettings, facts: Facts) -> Iterator[Finding | Note]:
     """Yield what is wrong with where and as whom the jobs run."""
-    yield from _missing(facts)
     yield from _forms(settings, facts)
     yield from _machine(mode, settings)
     yield from _scheduling(settings)
     yield from _labels(mode, settings)
 
 
-def _missing(facts: Facts) -> Iterator[Finding | Note]:
-    missing: list[str] = facts.own["missing"]
-    if facts.emulated:
-        if missing:
-            names = ", ".join(missing)
-            yield Note(HERE, f"for the emulator, stand-ins are used in place of: {names}")
-        return
-    for name in missing:
-        yield Finding("refused", f"{HERE}.{name}", _NEEDED[name])
-
-
 def _forms(settings: VertexSettings, facts: Facts) -> Iterator[Finding | Note]:
     """Yield the texts that do not have the form that the service wants."""
     own = facts.own
-    missing: list[str] = own["missing"]
+    missing: Mapping[str, str] = own["missing"]
     if "project" not in missing and not _PROJECT.fullmatch(own["project"]):
         yield Finding("refused", f"{HERE}.project", f"{own['project']} is no id of a project")
     if "location" not in missing and not _LOCATION.fullmatch(own["location"]):

@@ -99,7 +99,7 @@ def test_under_an_emulator_no_profile_is_read(
     assert found["account"] == "000000000000"
     assert "emulated" in found["image"]
     assert found["instance_types"] == ["ml.m5.xlarge"]
-    assert found["missing"] == ["region", "role_arn", "image", "instance_type"]
+    assert list(found["missing"]) == ["region", "role_arn", "image", "instance_type"]
     assert own(base, emulated=True, region="eu-west-3")["region"] == "eu-west-3"
     framework = {"name": "pytorch", "version": "2.3"}
     assert "emulated" in own(base, emulated=True, image=None, framework=framework)["image"]

@@ -96,7 +96,7 @@ def test_settings_win(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_missing_is_named_and_has_a_stand_in_that_shows(base: Path) -> None:
     found = own(base, project=None, location=None, bucket=None, image=None, machine_type=None)
     names = ["project", "location", "bucket", "image", "machine_type"]
-    assert found["missing"] == names
+    assert list(found["missing"]) == names
     for name in names:
         assert found[name] == f"{{{{{name}}}}}"
 
