@@ -160,7 +160,7 @@ def _inputs(study: Study, facts: Facts) -> Iterator[Finding | Note]:
 
 
 def _environment(study: Study, mode: Mode, facts: Facts) -> Iterator[Finding | Note]:
-    variables = study.trial.env
+    variables, own = study.trial.env, facts.own
     ours = 1 if mode == "driven" else 0
     ours += 0 if with_launcher(study, facts) else len(study.trial.inputs)
     if len(variables) + ours > MOST_VARIABLES:
@@ -175,9 +175,12 @@ def _environment(study: Study, mode: Mode, facts: Facts) -> Iterator[Finding | N
         if name.startswith(_OWN_VARIABLES) or name == JOB_VARIABLE:
             reason = "Vertex AI or cloudtune tells the trial by this where it is; rename it"
             yield Finding("refused", path, reason)
+        if value == "" or (isinstance(value, FromEnvironment) and value.from_env in own["empty"]):
+            reason = "Vertex AI takes no variable without a value: give it one, or leave it out"
+            yield Finding("refused", path, reason)
         if isinstance(value, FromEnvironment):
             yield Note(path, "whoever may read the job in the project sees its value")
-    for name in facts.own["unset"]:
+    for name in own["unset"]:
         yield Finding("refused", "trial.env", f"the variable {name} is not set in this shell")
 
 

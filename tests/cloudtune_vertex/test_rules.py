@@ -41,6 +41,7 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("GOOGLE_CLOUD_REGION", "CLOUD_ML_REGION"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path / "no-gcloud"))
+    monkeypatch.setenv("SET_TO_NOTHING", "")
     folder = tmp_path / "study"
     (folder / "empty").mkdir(parents=True)
     (folder / "train.py").touch()
@@ -268,6 +269,18 @@ STUDIES: list[tuple[dict[str, Any], str, str, tuple[Mode, ...]]] = [
     (
         {"trial": {**CODE, "env": {"AIP_MODEL_DIR": "x"}}},
         "trial.env.AIP_MODEL_DIR",
+        "refused",
+        BOTH,
+    ),
+    (
+        {"trial": {**CODE, "env": {"X": ""}}},
+        "trial.env.X",
+        "refused",
+        BOTH,
+    ),
+    (
+        {"trial": {**CODE, "env": {"X": {"from_env": "SET_TO_NOTHING"}}}},
+        "trial.env.X",
         "refused",
         BOTH,
     ),
