@@ -12,7 +12,7 @@ from cloudtune.provider import Facts
 from cloudtune.study import FromEnvironment, Study
 from cloudtune_vertex.layout import source
 from cloudtune_vertex.lookup import NAME
-from cloudtune_vertex.request import JOB_VARIABLE, words
+from cloudtune_vertex.request import words
 from cloudtune_vertex.rules_settings import HERE
 
 MOST_VARIABLES = 100
@@ -172,8 +172,8 @@ def _environment(study: Study, mode: Mode, facts: Facts) -> Iterator[Finding | N
         if not _VARIABLE.fullmatch(name):
             reason = "a variable is named by letters, digits and _, with no digit first"
             yield Finding("refused", path, reason)
-        if name.startswith(_OWN_VARIABLES) or name == JOB_VARIABLE:
-            reason = "Vertex AI or cloudtune tells the trial by this where it is; rename it"
+        if name.startswith(_OWN_VARIABLES):
+            reason = "Vertex AI tells the trial by this where it is; rename it"
             yield Finding("refused", path, reason)
         if value == "" or (isinstance(value, FromEnvironment) and value.from_env in own["empty"]):
             reason = "Vertex AI takes no variable without a value: give it one, or leave it out"
