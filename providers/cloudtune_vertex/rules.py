@@ -17,7 +17,7 @@ from cloudtune_vertex.prices import MACHINES
 from cloudtune_vertex.rules_settings import HERE, settings_rules
 from cloudtune_vertex.rules_space import space_rules
 from cloudtune_vertex.rules_trial import trial_rules
-from cloudtune_vertex.rules_tuning import tuning_rules
+from cloudtune_vertex.rules_tuning import NOT_METRICS, tuning_rules
 from cloudtune_vertex.settings import VertexSettings
 
 
@@ -37,6 +37,14 @@ def rules(
 
 def _driven(fitted: Fitted) -> Iterator[Note]:
     study = fitted.study
+    several = len(study.objectives) > 1
+    for place, objective in enumerate(study.objectives):
+        if objective.metric in NOT_METRICS:
+            yield Note(
+                f"objective.{place}.metric" if several else "objective.metric",
+                f"cloudml-hypertune cannot report {objective.metric}, which stands for something "
+                "else in its file: let the script report it by cloudtune.trial, or print it",
+            )
     text = (
         "a custom job returns no metrics: a trial writes them to Cloud Storage every 5s at most, "
         "where cloudtune reads them each time that it looks at the job; until a trial is stopped, "

@@ -195,11 +195,16 @@ STUDIES: list[tuple[dict[str, Any], str, str, tuple[Mode, ...]]] = [
         "refused",
         MANAGED,
     ),
+    *(
+        ({"objective": {"metric": name, "goal": "minimize"}}, "objective.metric", kind, modes)
+        for name in ("checkpoint_path", "global_step", "timestamp", "trial")
+        for kind, modes in (("refused", MANAGED), ("note", DRIVEN))
+    ),
     (
-        {"objective": {"metric": "trial", "goal": "minimize"}},
-        "objective.metric",
-        "refused",
-        MANAGED,
+        {"objective": [{"metric": name, "goal": "minimize"} for name in ("loss", "trial")]},
+        "objective.1.metric",
+        "note",
+        DRIVEN,
     ),
     (
         {"objective": {"metric": "a", "goal": "minimize", "target": 1}},
