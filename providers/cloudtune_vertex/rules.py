@@ -1,8 +1,15 @@
 """What only Vertex AI refuses or does otherwise: every documented limit that a study can break.
 
-Where a limit is from stands in `cloudtune_vertex.capabilities`: what fields take in TYPES, what
-tuning jobs support in TUNING, what the search does in VIZIER, labels in LABELS, names in Cloud
-Storage in STORAGE, the file of metrics in HYPERTUNE.
+Where a limit is from, here and in the files beside this one, all read in 2026-11:
+
+- TYPES, what fields take: `cloudtune_vertex.capabilities.TYPES`.
+- TUNING, what tuning jobs support: https://docs.cloud.google.com/gemini-enterprise-agent-platform/
+  machine-learning/training/using-hyperparameter-tuning; what the search behind them does:
+  https://docs.cloud.google.com/gemini-enterprise-agent-platform/machine-learning/vizier/overview.
+- LABELS, of every resource of Google Cloud: https://cloud.google.com/resource-manager/docs/
+  labels-overview; their letters as a pattern: googleapis, google/bigtable/admin/v2/instance.proto.
+- STORAGE, names of buckets and objects: https://cloud.google.com/storage/docs/naming.
+- The file of metrics: hypertune.py of cloudml-hypertune 0.1.0.dev6, its only document.
 """
 
 from __future__ import annotations
