@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cloudtune_vertex.emulator.jobs import TuningJob
+from cloudtune_vertex.emulator.jobs import Parent, TuningJob
 from cloudtune_vertex.emulator.limits import too_many_failed
 from cloudtune_vertex.emulator.space import study_of
 
@@ -21,7 +21,7 @@ def tuning_job(*metrics: str, **request: Any) -> TuningJob:
     }
     request = {"maxTrialCount": 9, "parallelTrialCount": 1, "studySpec": study, **request}
     name = "projects/1/locations/us-central1/hyperparameterTuningJobs/2"
-    return TuningJob(name, "projects/p/locations/us-central1", request)
+    return TuningJob(name, Parent("1", "us-central1"), request)
 
 
 @pytest.mark.parametrize(
