@@ -21,6 +21,8 @@ from cloudtune.planning import plan
 from cloudtune.results import StudyResult
 from cloudtune.study import Study
 from cloudtune_vertex import VertexProvider
+from cloudtune_vertex.client import Google
+from cloudtune_vertex.failures import refusal
 
 pytestmark = pytest.mark.slow
 BOTH = pytest.mark.parametrize("mode", ["managed", "driven"])
@@ -203,6 +205,22 @@ def test_a_run_whose_emulator_was_killed_can_be_brought_to_an_end(desk: Desk, mo
         return
     result = desk.finish(run)
     assert [trial.state for trial in result.trials].count("completed") == 4
+
+
+@pytest.mark.parametrize(
+    ("mode", "call"), [("managed", "create"), ("managed", "write"), ("driven", "write")]
+)
+def test_a_run_that_is_refused_leaves_no_emulator(
+    desk: Desk, mode: str, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise refusal(call, 400, "no such machine")
+
+    monkeypatch.setattr(Google, call, refused)
+    run = desk.run(mode)
+    result = desk.finish(run)
+    assert (result.state, "no such machine" in result.reason) == ("failed", True)
+    assert process.running(desk.folder / "state" / "runs" / run / "vertex" / jobs.EMULATOR) is None
 
 
 def test_a_trial_that_was_never_made_is_asked_again(desk: Desk) -> None:
