@@ -44,8 +44,8 @@ def on_this_machine(study: Study, facts: Facts) -> dict[str, Any]:
     """Return what the study takes from here.
 
     Returns:
-        ``unset``, the variables that are not set, ``absent_files``, and how many ``files`` of how
-        many bytes are bundled.
+        ``unset``, the variables that are not set, ``empty``, those that are set to nothing,
+        ``absent_files``, and how many ``files`` of how many bytes are bundled.
     """
     trial, source = study.trial, facts.source
     needed = [v.from_env for v in trial.env.values() if isinstance(v, FromEnvironment)]
@@ -54,6 +54,7 @@ def on_this_machine(study: Study, facts: Facts) -> dict[str, Any]:
     size = sum((source / name).lstat().st_size for name in bundled) if source else 0
     return {
         "unset": sorted({name for name in needed if name not in os.environ}),
+        "empty": sorted({name for name in needed if os.environ.get(name) == ""}),
         "absent_files": [name for name in files if source and not (source / name).is_file()],
         "files": {"count": len(bundled), "bytes": size},
     }

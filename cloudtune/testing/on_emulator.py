@@ -141,7 +141,7 @@ class EmulatedRunContract:
 
     def made(self, run: str) -> Sequence[str]:
         """Return the names of all jobs that ever ran a trial of a run."""
-        return self.service_jobs(self._emulator(run))
+        return self.service_jobs(self.emulator_of(run))
 
     def whole(self, result: StudyResult) -> None:
         """Check that each of four trials completed and told each of its measurements once."""
@@ -159,7 +159,8 @@ class EmulatedRunContract:
             assert "started with" in Path(trial.log).read_text()
             self.check(trial)
 
-    def _emulator(self, run: str) -> Path:
+    def emulator_of(self, run: str) -> Path:
+        """Return the folder of a run's emulator."""
         return self.folder / "state" / "runs" / run / self.name / jobs.EMULATOR
 
     @BOTH
@@ -222,7 +223,7 @@ class EmulatedRunContract:
         run = self.run(mode)
 
         def kill() -> None:
-            while not (self.made(run) and (found := process.running(self._emulator(run)))):
+            while not (self.made(run) and (found := process.running(self.emulator_of(run)))):
                 time.sleep(0.02)
             os.kill(found.pid, signal.SIGKILL)
 

@@ -1,8 +1,15 @@
 """What only Vertex AI refuses or does otherwise: every documented limit that a study can break.
 
-Where a limit is from stands in `cloudtune_vertex.capabilities`: what fields take in TYPES, what
-tuning jobs support in TUNING, what the search does in VIZIER, labels in LABELS, names in Cloud
-Storage in STORAGE, the file of metrics in HYPERTUNE.
+Where a limit is from, here and in the files beside this one, all read in 2026-11:
+
+- TYPES, what fields take: `cloudtune_vertex.capabilities.TYPES`.
+- TUNING, what tuning jobs support: https://docs.cloud.google.com/gemini-enterprise-agent-platform/
+  machine-learning/training/using-hyperparameter-tuning; what the search behind them does:
+  https://docs.cloud.google.com/gemini-enterprise-agent-platform/machine-learning/vizier/overview.
+- LABELS, of every resource of Google Cloud: https://cloud.google.com/resource-manager/docs/
+  labels-overview; their letters as a pattern: googleapis, google/bigtable/admin/v2/instance.proto.
+- STORAGE, names of buckets and objects: https://cloud.google.com/storage/docs/naming.
+- The file of metrics: hypertune.py of cloudml-hypertune 0.1.0.dev6, its only document.
 """
 
 from __future__ import annotations
@@ -17,7 +24,7 @@ from cloudtune_vertex.prices import MACHINES
 from cloudtune_vertex.rules_settings import HERE, settings_rules
 from cloudtune_vertex.rules_space import space_rules
 from cloudtune_vertex.rules_trial import trial_rules
-from cloudtune_vertex.rules_tuning import tuning_rules
+from cloudtune_vertex.rules_tuning import NOT_METRICS, tuning_rules
 from cloudtune_vertex.settings import VertexSettings
 
 
@@ -37,6 +44,14 @@ def rules(
 
 def _driven(fitted: Fitted) -> Iterator[Note]:
     study = fitted.study
+    several = len(study.objectives) > 1
+    for place, objective in enumerate(study.objectives):
+        if objective.metric in NOT_METRICS:
+            yield Note(
+                f"objective.{place}.metric" if several else "objective.metric",
+                f"cloudml-hypertune cannot report {objective.metric}, which stands for something "
+                "else in its file: let the script report it by cloudtune.trial, or print it",
+            )
     text = (
         "a custom job returns no metrics: a trial writes them to Cloud Storage every 5s at most, "
         "where cloudtune reads them each time that it looks at the job; until a trial is stopped, "

@@ -38,8 +38,8 @@ ACCELERATORS = (
 GONE = "NVIDIA_TESLA_K80"
 """Has reached its end of support, as TYPES says."""
 MOST_LABELS = 64
-LONGEST_LABEL = 63
-"""In LABELS; TYPES says 64 characters, and the smaller number holds on both pages."""
+LONGEST_LABEL, SAFE_LABEL = 64, 63
+"""Code points of a key or a value: 64 in TYPES of these jobs, 63 in LABELS of all resources."""
 _PROJECT = re.compile(r"(?:[a-z0-9.-]+:)?[a-z0-9][a-z0-9-]*")
 _LOCATION = re.compile(r"[a-z]+(?:-[a-z]+)+[0-9]+")
 _BUCKET = re.compile(r"(?!goog)(?!.*google)(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9][a-z0-9._-]+[a-z0-9]")
@@ -136,13 +136,16 @@ def _scheduling(settings: VertexSettings) -> Iterator[Finding | Note]:
         yield Note(f"{HERE}.spot", text)
 
 
-def _labels(mode: Mode, settings: VertexSettings) -> Iterator[Finding]:
+def _labels(mode: Mode, settings: VertexSettings) -> Iterator[Finding | Note]:
     own = [RUN_LABEL] if mode == "managed" else [RUN_LABEL, JOB_LABEL]
     if len(settings.labels) + len(own) > MOST_LABELS:
         reason = f"a job has at most {MOST_LABELS} labels, {len(own)} of them cloudtune's"
         yield Finding("refused", f"{HERE}.labels", reason)
     for key, value in settings.labels.items():
         path = f"{HERE}.labels.{key}"
+        if SAFE_LABEL < max(len(key), len(value)) <= LONGEST_LABEL:
+            text = f"one of Google's pages allows {SAFE_LABEL} characters, another {LONGEST_LABEL}"
+            yield Note(path, text)
         if not (1 <= len(key) <= LONGEST_LABEL and _of_a_label(key) and _a_letter(key[0])):
             reason = (
                 f"a key has 1 to {LONGEST_LABEL} lower-case letters, digits, _ and -, with a "
@@ -161,6 +164,5 @@ def _of_a_label(said: str) -> bool:
 
 
 def _a_letter(character: str) -> bool:
-    """Tell whether it is a letter or belongs to one, but no capital."""
-    kind = unicodedata.category(character)
-    return kind[0] in "LM" and kind not in {"Lu", "Lt"}
+    r"""Tell whether it is a small letter, or of a script without capitals: ``[\p{Ll}\p{Lo}]``."""
+    return unicodedata.category(character) in {"Ll", "Lo"}

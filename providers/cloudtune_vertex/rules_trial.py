@@ -12,7 +12,7 @@ from cloudtune.provider import Facts
 from cloudtune.study import FromEnvironment, Study
 from cloudtune_vertex.layout import source
 from cloudtune_vertex.lookup import NAME
-from cloudtune_vertex.request import JOB_VARIABLE, words
+from cloudtune_vertex.request import words
 from cloudtune_vertex.rules_settings import HERE
 
 MOST_VARIABLES = 100
@@ -150,7 +150,7 @@ def _inputs(study: Study, facts: Facts) -> Iterator[Finding | Note]:
 
 
 def _environment(study: Study, mode: Mode, facts: Facts) -> Iterator[Finding | Note]:
-    variables = study.trial.env
+    variables, own = study.trial.env, facts.own
     ours = 1 if mode == "driven" else 0
     ours += 0 if with_launcher(study, facts) else len(study.trial.inputs)
     if len(variables) + ours > MOST_VARIABLES:
@@ -162,11 +162,19 @@ def _environment(study: Study, mode: Mode, facts: Facts) -> Iterator[Finding | N
         if not _VARIABLE.fullmatch(name):
             reason = "a variable is named by letters, digits and _, with no digit first"
             yield Finding("refused", path, reason)
-        if name.startswith(_OWN_VARIABLES) or name == JOB_VARIABLE:
-            reason = "Vertex AI or cloudtune tells the trial by this where it is; rename it"
+        if name.startswith(_OWN_VARIABLES):
+            reason = "Vertex AI tells the trial by this where it is; rename it"
+            yield Finding("refused", path, reason)
+        if value == "" or (isinstance(value, FromEnvironment) and value.from_env in own["empty"]):
+            reason = "Vertex AI takes no variable without a value: give it one, or leave it out"
             yield Finding("refused", path, reason)
         if isinstance(value, FromEnvironment):
             yield Note(path, "whoever may read the job in the project sees its value")
+<<<<<<< HEAD
+=======
+    for name in own["unset"]:
+        yield Finding("refused", "trial.env", f"the variable {name} is not set in this shell")
+>>>>>>> v1
 
 
 def _resources(study: Study) -> Iterator[Finding]:

@@ -32,7 +32,8 @@ class VertexSettings(CloudSettings):
 
     project: _Text | None = Field(
         default=None,
-        description="The project's id; GOOGLE_CLOUD_PROJECT, or gcloud's, when left out.",
+        description="The project's id; GOOGLE_CLOUD_PROJECT, CLOUD_ML_PROJECT_ID, or gcloud's, "
+        "when left out.",
     )
     location: _Text | None = Field(
         default=None,

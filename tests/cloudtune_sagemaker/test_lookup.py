@@ -133,13 +133,19 @@ def test_inputs_without_an_address_in_s3_are_brought_there(base: Path) -> None:
 
 def test_what_the_study_names_in_vain_is_told(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("THERE", "secret")
+    monkeypatch.setenv("EMPTY", "")
     monkeypatch.delenv("NOT_THERE", raising=False)
     trial = {
         "script": "other.py",
-        "env": {"A": {"from_env": "THERE"}, "B": {"from_env": "NOT_THERE"}, "C": "c"},
+        "env": {
+            "A": {"from_env": "THERE"},
+            "B": {"from_env": "NOT_THERE"},
+            "C": "c",
+            "D": {"from_env": "EMPTY"},
+        },
     }
     found = own(base, {"trial": trial})
-    assert found["unset"] == ["NOT_THERE"]
+    assert (found["unset"], found["empty"]) == (["NOT_THERE"], ["EMPTY"])
     assert found["absent_files"] == ["other.py"]
     assert found["files"] == {"count": 2, "bytes": 101}
     assert "secret" not in json.dumps(dict(found))

@@ -238,9 +238,9 @@ def test_what_storage_refuses_is_told(server: Server, tmp_path: Path) -> None:
     said = "x does not have storage.objects.create access to the Google Cloud Storage object."
     server.answers = [refused(403, said)]
     (tmp_path / "file").write_bytes(b"content")
-    with pytest.raises(GoogleError, match="Storage Object Admin") as caught:
+    with pytest.raises(GoogleError, match="Storage Object User") as caught:
         google.write("my-bucket", "a/e", tmp_path / "file")
-    assert (caught.value.denied, caught.value.of_caller) == (True, True)
+    assert (caught.value.code, caught.value.of_caller) == (403, True)
     with pytest.raises(OSError, match="absent"):
         google.write("my-bucket", "a/e", tmp_path / "absent")
 

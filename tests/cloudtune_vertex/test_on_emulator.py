@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from cloudtune.capabilities import Mode
+from cloudtune.emulation import process
 from cloudtune.results import Trial
 from cloudtune.testing import EmulatedRunContract
 from cloudtune.testing.on_emulator import BOTH, STEPS
+from cloudtune_vertex.client import Google
+from cloudtune_vertex.failures import refusal
 
 
 @pytest.mark.slow
@@ -28,6 +31,21 @@ class TestVertexOnEmulator(EmulatedRunContract):
 
     def check(self, trial: Trial) -> None:
         assert trial.machine == "n1-standard-4"
+
+    @pytest.mark.parametrize(
+        ("mode", "call"), [("managed", "create"), ("managed", "write"), ("driven", "write")]
+    )
+    def test_a_run_that_is_refused_leaves_no_emulator(
+        self, mode: Mode, call: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refused(*_: object) -> None:
+            raise refusal(call, 400, "no such machine")
+
+        monkeypatch.setattr(Google, call, refused)
+        run = self.run(mode)
+        result = self.finish(run)
+        assert (result.state, "no such machine" in result.reason) == ("failed", True)
+        assert process.running(self.emulator_of(run)) is None
 
     def test_a_machine_that_was_taken_away_loses_nothing_that_was_kept(self) -> None:
         faults = "faults: [{operation: trial, call: 1, effect: interrupt, after: 2}]"

@@ -131,10 +131,15 @@ def test_a_job_of_another_run_or_name_is_none_of_ours(scene: Scene) -> None:
     assert scene.client.find(JOB) is None
 
 
-def test_a_variable_that_is_not_set_is_told_before_anything_is_sent(tmp_path: Path) -> None:
+def test_a_variable_that_is_not_set_is_told_before_anything_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     env = {"TOKEN": {"from_env": "NOT_SET_HERE"}}
     scene = Scene(tmp_path, {"trial": {"script": "train.py", "env": env}})
     with pytest.raises(UsageError, match="NOT_SET_HERE"):
+        scene.submit()
+    monkeypatch.setenv("NOT_SET_HERE", "")
+    with pytest.raises(UsageError, match=r"trial\.env\.TOKEN"):
         scene.submit()
     assert scene.google.calls == []
 
