@@ -215,11 +215,15 @@ class CustomJobs:
     def _read(self, run: _Run, *, last: bool = False) -> None:
         """Take note of what is new in the metric file of a trial."""
         with run.reading:
-            script = run.script
-            if script is None or script.metrics is None:
+            script, fault = run.script, run.job.fault
+            if script is None:
+                return
+            if script.metrics is None:  # nothing is measured, so seconds count
+                if fault is not None and not last and run.lasted() >= fault.after:
+                    self._strike(run)
                 return
             new = script.metrics.read(last=last)
-            if run.job.fault is not None and run.job.fault.effect == "no_metric":
+            if fault is not None and fault.effect == "no_metric":
                 return
             for measurement in new:
                 self._measured(run, measurement)
@@ -232,9 +236,14 @@ class CustomJobs:
             due = fault is not None and len(job.measured) >= fault.after
         if run.told is not None:
             run.told(job, [measurement], False)
-        if due and run.take("stop_early"):
-            self.cancel(job, "The trial was stopped early.")
-        elif due and run.take("interrupt"):
+        if due:
+            self._strike(run)
+
+    def _strike(self, run: _Run) -> None:
+        """Let the fault happen that was due at this point of a job, if there is one."""
+        if run.take("stop_early"):
+            self.cancel(run.job, "The trial was stopped early.")
+        elif run.take("interrupt"):
             run.interrupting = True
             self._processes.stop(run.number, now=True)
 
