@@ -166,7 +166,8 @@ class CustomJobs:
             self._give_up(run, INVALID, str(error))
 
     def _seconds_left(self, run: _Run) -> float:
-        return seconds_of(run.job.scheduling.get("timeout"), _WEEK) - run.seconds
+        left = seconds_of(run.job.scheduling.get("timeout"), _WEEK) - run.seconds
+        return min(left, threading.TIMEOUT_MAX)
 
     def _time_out(self, job: CustomJob) -> None:
         """End a job that has run too long.
@@ -205,7 +206,10 @@ class CustomJobs:
             self._wanted.wait()
             for run in list(self._runs.values()):
                 self._read(run)
-            whole = self._mount.synchronise()
+            try:
+                whole = self._mount.synchronise()
+            except OSError:  # which each job meets at its end
+                whole = True
             if whole and not self._runs:
                 self._wanted.clear()
                 if self._runs:
@@ -288,8 +292,11 @@ class CustomJobs:
     def _finish(self, run: _Run, event: Ended) -> None:
         job = run.job
         base: str = job.spec.get("baseOutputDirectory", {}).get("outputUriPrefix", "")
-        while not self._mount.synchronise(ended=base, before=event.time):
-            self._closing.wait(LOOK / 4)
+        try:
+            while not self._mount.synchronise(ended=base, before=event.time):
+                self._closing.wait(LOOK / 4)
+        except OSError as error:
+            run.problem = Status(INTERNAL, f"What stands for /gcs cannot be kept: {error}")
         self._delays.wait(delays.ENDING, self._closing)
         with self._lock:
             if job.ending:

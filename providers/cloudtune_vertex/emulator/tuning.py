@@ -156,7 +156,8 @@ class Tuner:
         config = self.job.study.get("studyStoppingConfig", {})
         due = limits.runs_until(self.job)
         if config.get("shouldStopAsap") and due < float("inf"):
-            self._timer = threading.Timer(max(0.0, due - time.time()), self._stop_asap)
+            seconds = min(max(0.0, due - time.time()), threading.TIMEOUT_MAX)
+            self._timer = threading.Timer(seconds, self._stop_asap)
             self._timer.daemon = True
             self._timer.start()
 
