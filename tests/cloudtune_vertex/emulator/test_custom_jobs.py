@@ -88,6 +88,16 @@ def test_a_package_that_cannot_be_installed_fails_the_job(emulator: Any) -> None
         assert "cannot be built" in emulator.log(job.name)
 
 
+def test_a_package_that_no_file_can_hold_fails_each_job(emulator: Any) -> None:
+    emulator.bucket.blob("odd/a\0b").upload_from_string("")
+    pool = emulator.package("")
+    pool["pythonPackageSpec"]["packageUris"] = ["gs://team-bucket/odd/a\0b"]
+    for name in [emulator.create_custom(pool).name for _ in range(2)]:  # none waits for the other
+        job = emulator.ended(name)
+        assert state_of(job) == "JOB_STATE_FAILED"
+        assert "null byte" in job.error.message
+
+
 def test_an_image_without_a_command_is_not_run(emulator: Any) -> None:
     job = emulator.ended(emulator.create_custom(emulator.container("", command=[])).name)
     assert state_of(job) == "JOB_STATE_FAILED"
@@ -261,6 +271,9 @@ def test_a_script_reaches_the_storage_with_google_s_own_library(emulator: Any) -
     [
         ('display_name="a-one"', ["a-one"]),
         ('display_name:"a-*"', ["a-two", "a-one"]),
+        ('display_name:"?-*"', []),
+        ('display_name:"[a]-*"', []),
+        ("display_name:*", ["b-one", "a-two", "a-one"]),
         ('display_name!="a-one" AND labels.batch=BATCH', ["b-one", "a-two"]),
         ("labels.batch=BATCH AND labels.two:*", ["a-two"]),
         ('labels.batch="BATCH" AND NOT labels.two:*', ["b-one", "a-one"]),
@@ -316,7 +329,10 @@ def test_lists_come_in_pages_and_with_the_fields_that_are_asked_for(
 
 @pytest.mark.parametrize(
     "wanted",
-    ["colour=blue", "labels=x", "display_name<3", "state=A state=B", "(state=A", "=", "NOT"],
+    [
+        *("colour=blue", "labels=x", "display_name<3", "state=A state=B", "(state=A", "=", "NOT"),
+        *("labels.a:b", 'create_time>"2026-01-01T00:00:00"', "create_time<2026-01-01"),
+    ],
 )
 def test_a_filter_that_is_none_is_refused(emulator: Any, wanted: str) -> None:
     parent = "projects/team/locations/us-west1"
