@@ -182,8 +182,8 @@ def _mistakes(
     if effect not in effects:
         what = "a trial" if operation == TRIAL else "a call"
         yield "effect", f"must be one of {', '.join(effects)} for {what}"
-    elif operation == TRIAL and effect in lacking:
-        yield "effect", f"{effect} cannot happen here: {lacking[effect]}"
+    elif operation == TRIAL and (why := lacking.get(str(effect))):
+        yield "effect", f"{effect} cannot happen here: {why}"
     if ("call" in item) == ("probability" in item):
         yield "", "needs either call or probability"
     if "call" in item and not _are_places(item["call"]):
