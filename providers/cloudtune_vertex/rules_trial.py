@@ -170,11 +170,6 @@ def _environment(study: Study, mode: Mode, facts: Facts) -> Iterator[Finding | N
             yield Finding("refused", path, reason)
         if isinstance(value, FromEnvironment):
             yield Note(path, "whoever may read the job in the project sees its value")
-<<<<<<< HEAD
-=======
-    for name in own["unset"]:
-        yield Finding("refused", "trial.env", f"the variable {name} is not set in this shell")
->>>>>>> v1
 
 
 def _resources(study: Study) -> Iterator[Finding]:

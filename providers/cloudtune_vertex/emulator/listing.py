@@ -150,6 +150,8 @@ class _Filter:
             raise self._wrong()
         if name == "labels":
             if sign == ":":
+                if value != "*":
+                    raise self._wrong()
                 return lambda job: key in job.request.get("labels", {})
             return lambda job: bool(job.request.get("labels", {}).get(key) == value)
         if name == "create_time":
@@ -159,7 +161,8 @@ class _Filter:
                 raise self._wrong() from None
             return lambda job: _COMPARED[sign](job.created, when)
         if sign == ":":
-            return lambda job: fnmatch.fnmatchcase(job.request["displayName"], value)
+            pattern = re.sub(r"[?[]", r"[\g<0>]", value)  # nothing but * stands for others
+            return lambda job: fnmatch.fnmatchcase(job.request["displayName"], pattern)
         told: Callable[[Job], str] = (
             (lambda job: job.state) if name == "state" else (lambda job: job.request["displayName"])
         )

@@ -6,9 +6,9 @@ bits as text, fields that hold their default left out. That is what JSON of prot
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableSequence
+from collections.abc import Iterator, Mapping
 from importlib import import_module
-from typing import Any, cast
+from typing import Any
 
 from cloudtune.errors import MissingExtraError
 from cloudtune_vertex.emulator.errors import invalid
@@ -89,9 +89,10 @@ def _unknown(message: Any, path: str) -> Iterator[str]:
     """Yield where a message has numbers that its enumerations do not have, and which."""
     for field, value in message.ListFields():
         where = f"{path}{field.name}"
-        items = list(value) if isinstance(value, MutableSequence) else [value]
-        for place, item in enumerate(cast("list[Any]", items)):
-            at = where if item is value else f"{where}[{place}]"
+        several = hasattr(value, "extend")
+        items: list[Any] = list(value) if several else [value]
+        for place, item in enumerate(items):
+            at = f"{where}[{place}]" if several else where
             if field.enum_type is not None and item not in field.enum_type.values_by_number:
                 yield f"{at} ({item})"
             elif field.message_type is not None and not field.message_type.GetOptions().map_entry:

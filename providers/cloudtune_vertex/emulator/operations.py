@@ -22,6 +22,12 @@ from cloudtune_vertex.emulator.storage import Storage
 from cloudtune_vertex.emulator.store import CUSTOM, TUNING, Store, parent_of
 from cloudtune_vertex.emulator.tuning import Tuner, Workshop
 
+NOT_DRIVEN: Mapping[str, str] = {
+    "no_metric": "the service reads no metrics of a custom job that is no tuning job's trial",
+    "stop_early": "the service stops no custom job early that is no tuning job's trial",
+}
+"""Effects of a fault plan that make no sense for custom jobs which a client creates, and why."""
+
 
 @dataclass(frozen=True)
 class Call:
@@ -120,14 +126,14 @@ class Operations:
         request = self._messages.read("CustomJob", call.body)
         demand(job_rules.CUSTOM_RULES, request)
         parent = parent_of(call.resource)
+        fault = self._shop.faults.of_trial()
+        if fault is not None and fault.effect in NOT_DRIVEN:
+            raise not_here(
+                f"The fault plan wants {fault.effect} for this job: {NOT_DRIVEN[fault.effect]}."
+            )
         name = self.store.new_name(parent, CUSTOM)
-        job = CustomJob(
-            name,
-            parent,
-            request,
-            folder=self._shop.folder_of(name.rpartition("/")[2]),
-            fault=self._shop.faults.of_trial(),
-        )
+        folder = self._shop.folder_of(name.rpartition("/")[2])
+        job = CustomJob(name, parent, request, folder=folder, fault=fault)
         self.store.add(job)
         answer = self._custom(job, call)
         self._custom_jobs.launch(job)

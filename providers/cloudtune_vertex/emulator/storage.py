@@ -12,6 +12,7 @@ import gzip
 import io
 import json
 import logging
+import re
 import threading
 import zlib
 from collections.abc import Iterable
@@ -31,6 +32,11 @@ _MISREAD = (
     *(EOFError, zlib.error, gzip.BadGzipFile),
 )
 """What gcp-storage-emulator, which takes every request for a whole one, raises where one is not."""
+
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
+"""The names that buckets may have (<https://cloud.google.com/storage/docs/buckets#naming>); that
+they may be longer than 63 characters with dots alone is not looked at."""
 
 
 class StorageError(Exception):
@@ -84,6 +90,8 @@ class Storage:
             exchange.refuse(412, "Precondition Failed", wrong)
         elif exchange.path.partition("?")[0] in ("/", "/wipe"):  # no part of the service
             exchange.refuse(404, "Not Found", "Not Found")
+        elif exchange.makes_bucket(method) and not _BUCKET.fullmatch(exchange.name()):
+            exchange.refuse(400, "Bad Request", f"Invalid bucket name: '{exchange.name()}'")
         else:
             self._router(exchange).handle(method)
 
@@ -186,9 +194,14 @@ class _Exchange:
         _, _, rest = self.path.partition("?")[0].partition("/b/")
         bucket, _, name = rest.partition("/o")
         name = unquote(name.removeprefix("/"))
-        return unquote(bucket), name or self.query("name") or self._name_in_body()
+        return unquote(bucket), name or self.query("name") or self.name()
 
-    def _name_in_body(self) -> str:
+    def makes_bucket(self, method: str) -> bool:
+        """Tell whether this creates a bucket."""
+        return method == "POST" and self.path.partition("?")[0].rstrip("/").endswith("/b")
+
+    def name(self) -> str:
+        """Return the name that the body gives to what is made; empty where it gives none."""
         kind = str(self.headers.get("Content-Type", ""))
         content = self._body
         if kind.startswith("multipart/"):

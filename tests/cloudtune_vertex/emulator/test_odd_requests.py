@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from cloudtune.emulation.delays import Delays
 from cloudtune.emulation.faults import FaultPlan
+from cloudtune.yaml_source import is_list, is_map
 from cloudtune_vertex.emulator.app import Vertex
 from cloudtune_vertex.emulator.running import CustomJobs
 from cloudtune_vertex.emulator.tuning import Tuner
@@ -110,9 +111,12 @@ FILTERS = [
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Yield where something stands in plain data."""
     yield path
-    entries: Any = value.items() if isinstance(value, dict) else ()
-    for key, inner in enumerate(value) if isinstance(value, list) else entries:
-        yield from places(inner, (*path, key))
+    if is_map(value):
+        for key, inner in value.items():
+            yield from places(inner, (*path, key))
+    elif is_list(value):
+        for place, inner in enumerate(value):
+            yield from places(inner, (*path, place))
 
 
 def changed(job: Any, path: tuple[Any, ...], value: Any) -> Any:
@@ -126,7 +130,7 @@ def changed(job: Any, path: tuple[Any, ...], value: Any) -> Any:
             inner = inner[key]
         except (KeyError, IndexError, TypeError):
             return job
-    if isinstance(inner, dict) or (isinstance(inner, list) and path[-1] in range(len(inner))):
+    if is_map(inner) or (is_list(inner) and path[-1] in range(len(inner))):
         inner[path[-1]] = value
     return job
 
@@ -144,12 +148,16 @@ def odd_jobs(job: Any) -> st.SearchStrategy[Any]:
     return st.lists(change, min_size=1, max_size=3).map(with_all)
 
 
+def nothing(*_: object) -> None:
+    """Do nothing."""
+
+
 @pytest.fixture(scope="module")
 def vertex(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vertex]:
     """The emulator without a door; no job is started."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Tuner, "start", lambda _: None)
-        patch.setattr(CustomJobs, "launch", lambda *_: None)
+        patch.setattr(Tuner, "start", nothing)
+        patch.setattr(CustomJobs, "launch", nothing)
         folder = tmp_path_factory.mktemp("odd")
         made = Vertex(folder, Delays(), FaultPlan(), "http://127.0.0.1:1", "KEY")
         yield made
@@ -171,7 +179,10 @@ def answer(
         "wsgi.input": io.BytesIO(body),
         **more,
     }
-    start: Any = lambda status, _headers: said.append(status)  # noqa: E731
+
+    def start(status: str, _headers: list[tuple[str, str]], *_: object) -> Any:
+        said.append(status)
+
     content = b"".join(vertex.app(environ, start))
     return int(said[-1].split()[0]), content
 

@@ -376,7 +376,8 @@ def test_ended_jobs_stay_as_they_ended(emulator: Any) -> None:
 def test_a_running_job_that_is_deleted_ends(emulator: Any) -> None:
     code = script("print(os.getpid(), flush=True); time.sleep(600)")
     name = emulator.create(emulator.tuning(code)).name
-    (trial, _) = emulator.until(lambda: emulator.get(name).trials, lambda found: len(found) == 2)
+    emulator.until(lambda: len(emulator.get(name).trials), (2).__eq__)
+    trial = emulator.get(name).trials[0]
     pid = int(emulator.until(lambda: emulator.log(trial.custom_job), bool))
     emulator.jobs.delete_hyperparameter_tuning_job(name=name).result(timeout=10)
     exceptions: Any = pytest.importorskip("google.api_core.exceptions")
