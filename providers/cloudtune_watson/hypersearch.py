@@ -97,8 +97,8 @@ def experiments(fitted: Fitted) -> list[Json]:
             "hyperParams": [
                 {
                     "name": fitted.names[node.key],
-                    "dataType": data_type(node.parameter),
-                    "fixedVal": text(assignment[node.name]),
+                    "dataType": (kind := data_type(node.parameter)),
+                    "fixedVal": _sent(assignment[node.name], kind),
                 }
                 for node in space.active(assignment)
                 if fitted.names[node.key] not in fitted.fixed
@@ -115,8 +115,12 @@ def hyper_param(name: str, parameter: Parameter) -> Json:
     if listed is None and isinstance(parameter, FloatParameter | IntParameter):
         return {"name": name, "type": "Range", "dataType": kind, **_range(parameter)}
     values = listed if listed is not None else values_of(parameter) or ()
-    said = [text(value) for value in values] if kind == "STR" else list(values)
+    said = [_sent(value, kind) for value in values]
     return {"name": name, "type": "Discrete", "dataType": kind, _VALUES[kind]: said}
+
+
+def _sent(value: Value, kind: str) -> Value:
+    return text(value) if kind == "STR" else value
 
 
 def data_type(parameter: Parameter) -> str:

@@ -24,7 +24,7 @@ def trial_rules(fitted: Fitted, settings: WatsonSettings, facts: Facts) -> Itera
     study = fitted.study
     yield from _code(study, settings, facts)
     yield from _inputs(study, settings, facts)
-    yield from _environment(study)
+    yield from _environment(study, settings)
     yield from _metrics(study)
     yield from _resources(study, settings)
     if settings.backend == "wml":
@@ -69,12 +69,15 @@ def _inputs(study: Study, settings: WatsonSettings, facts: Facts) -> Iterator[Fi
             reason = f"there is no address for {NAME}: a folder of the cluster's data volume"
             yield Finding("refused", path, reason)
         elif name in own["absent_inputs"]:
-            yield Finding("refused", path, f"there is nothing at {own['local_inputs'][name]}")
-        elif name in own["local_inputs"]:
-            if not facts.emulated:
+            yield Finding("refused", path, f"there is nothing at {own['uploads'][name]}")
+        elif name in own["uploads"]:
+            local = own["uploads"][name]
+            if facts.emulated:
+                yield Note(path, f"{local} is brought to the emulator's data volume")
+            else:
                 reason = (
-                    f"{said} is on this machine, and cloudtune brings no data to a cluster: put it "
-                    f"on the data volume and give its folder there, as {path}.{NAME}=FOLDER"
+                    f"{local} is on this machine, and cloudtune brings no data to a cluster: put "
+                    f"it on the data volume and give its folder there, as {path}.{NAME}=FOLDER"
                 )
                 yield Finding("refused", path, reason)
         elif facts.emulated:
@@ -93,12 +96,17 @@ def _inputs(study: Study, settings: WatsonSettings, facts: Facts) -> Iterator[Fi
             yield Finding("dropped", path, reason)
 
 
-def _environment(study: Study) -> Iterator[Finding]:
+def _environment(study: Study, settings: WatsonSettings) -> Iterator[Finding]:
     for name, value in study.trial.env.items():
         if isinstance(value, FromEnvironment):
+            where = (
+                "IBM documents no way to give a training a variable"
+                if settings.backend == "wml"
+                else "what a search tells its trials stands in the open in it"
+            )
             reason = (
-                "IBM documents no way to give a trial a variable: other variables travel in the "
-                "code that is sent, where a secret must not be. Let the script fetch it"
+                f"{where}, and variables that are written out travel in the code that is sent: "
+                "neither is a place for a secret. Let the script fetch it"
             )
             yield Finding("refused", f"trial.env.{name}", reason)
 

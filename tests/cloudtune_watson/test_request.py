@@ -280,8 +280,8 @@ def test_a_grid_is_the_list_of_its_trials_with_what_is_active_in_each(base: Path
     assert "algoParams" not in data["algoDef"]
     said = [{p["name"]: p["fixedVal"] for p in each["hyperParams"]} for each in data["experiments"]]
     assert said == [
-        *({"a": "x", "b": b, "c": c} for b in ("0.0", "0.5", "1.0") for c in ("1", "2")),
-        *({"a": "y", "c": c} for c in ("1", "2")),
+        *({"a": "x", "b": b, "c": c} for b in (0.0, 0.5, 1.0) for c in (1, 2)),
+        *({"a": "y", "c": c} for c in (1, 2)),
     ]
     assert [each["id"] for each in data["experiments"]] == list(range(1, 9))
 
@@ -320,5 +320,7 @@ def test_one_file_for_the_emulator_lies_in_its_folder(base: Path) -> None:
     study = support.study_of("wml", {"trial": {"script": "train.py", "inputs": inputs}})
     plan = support.plan_of(study, base, emulated=True)
     (reference,) = plan.request["training_data_references"]
-    assert reference["location"] == {"path": str(base / "data")}
+    folder = "spaces/my-space/assets/cloudtune/plain-3f6k2m9qxt/inputs/x"
+    assert reference["location"] == {"path": folder}
+    assert plan.facts.own["uploads"] == {"x": str(base / "data" / "rows.csv")}
     assert plan.facts.own["paths"] == {"x": "$DATA_DIR/rows.csv"}

@@ -34,6 +34,8 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("WATSONX_APIKEY", "k")
     folder = tmp_path / "study"
     (folder / "data").mkdir(parents=True)
+    (folder / "data" / "rows.csv").touch()
+    (folder / "empty").mkdir()
     (folder / "train.py").touch()
     (folder / "ca.pem").touch()
     return folder
@@ -299,8 +301,9 @@ def test_the_emulator_takes_data_from_here_and_nothing_else(base: Path) -> None:
         assert support.plan_of(study, base).findings == []
         emulated = support.plan_of(study, base, emulated=True)
         assert emulated.findings == []
-        assert emulated.facts.own["inputs"] == {"x": str(base / "data")}
-        for address in ({"watson": "mnist"}, {"local": "no"}):
+        assert emulated.at("trial.inputs.x") == ["note"]
+        assert emulated.facts.own["uploads"] == {"x": str(base / "data")}
+        for address in ({"watson": "mnist"}, {"local": "no"}, {"local": "empty"}):
             study = support.study_of(backend, {"trial": {**CODE, "inputs": {"x": address}}})
             plan = support.plan_of(study, base, emulated=True)
             assert plan.at("trial.inputs.x") == ["refused"]
