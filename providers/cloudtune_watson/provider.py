@@ -92,4 +92,6 @@ class WatsonProvider:
 
         trainings = Trainings(way(plan, place), cluster(plan, place))
         definition = definition_of(trainings, plan, place)
-        return Poller("watson", WatsonJobs(trainings, plan, place, definition), emit, say)
+        poller = Poller("watson", WatsonJobs(trainings, plan, place, definition), emit, say)
+        poller.times_trials = False  # a training has no limit of its own
+        return poller

@@ -23,6 +23,8 @@ from cloudtune_watson.trainings import command
 
 POLL = 15.0
 POLL_EMULATED = 0.25
+HIDDEN = 30.0
+"""Seconds; IBM says nothing of it."""
 
 
 @dataclass
@@ -61,6 +63,11 @@ class WatsonJobs:
         self._ids: dict[str, str] = {}
         """What IBM calls the trainings, by our names for them."""
         self._known: dict[str, _Known] = {}
+
+    @property
+    def hidden_seconds(self) -> float:
+        """For how long a training that was made may not be found yet."""
+        return 0.0 if self._trainings.emulated else HIDDEN
 
     @property
     def poll_seconds(self) -> float:

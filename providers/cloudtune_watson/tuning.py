@@ -18,6 +18,8 @@ from cloudtune_watson.upload import model_folder
 
 POLL = 30.0
 POLL_EMULATED = 0.25
+HIDDEN = 30.0
+"""Seconds; IBM says nothing of it."""
 _LAST = 1_000
 """Characters of a log that say why its trial failed."""
 
@@ -37,6 +39,11 @@ class SearchClient:
         self._plan = plan
         self._place = place
         self._ended: dict[int, RawTrial] = {}
+
+    @property
+    def hidden_seconds(self) -> float:
+        """For how long a search that was made may not be found yet."""
+        return 0.0 if self._accelerator.emulated else HIDDEN
 
     @property
     def poll_seconds(self) -> float:
