@@ -6,15 +6,14 @@ from cloudtune.jobs import EMULATOR
 from cloudtune.provider import Place
 
 
-def log_of(place: Place, folder: str, id_: str) -> str | None:
-    """Return the file of a trial's log on the emulator, if there is one; IBM has no page of it.
+def log_of(place: Place, path: str | None) -> str | None:
+    """Return where a trial's log is: on the cluster's volume, or the emulator's file of it.
 
     Args:
         place: Where the run's job is at home.
-        folder: Where the emulator keeps such trials.
-        id_: What it calls this one.
+        path: The log's path on the volume, where that is known.
     """
-    if place.emulator is None:
-        return None
-    file = place.folder / EMULATOR / folder / id_ / "log.txt"
+    if place.emulator is None or path is None:
+        return path
+    file = place.folder / EMULATOR / "volume" / path
     return str(file) if file.is_file() else None

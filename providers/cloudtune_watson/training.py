@@ -137,7 +137,6 @@ class WatsonJobs:
         over = response.is_over(training)
         ended = status.get("completed_at") or training.get("metadata", {}).get("modified_at")
         hardware: Json = self._plan.request["model_definition"]["hardware_spec"]
-        where = _results(training)
         return TrainingJob(
             state=response.state_of(training),
             word=response.word_of(training),
@@ -146,8 +145,8 @@ class WatsonJobs:
             ended=response.seconds(ended) if over else None,
             reason=known.failure or response.reason_of(training),
             machine=hardware.get("name"),
-            log=log_of(self._place, "trainings", str(training["metadata"]["id"])),
-            artifacts=f"{where}/model" if where else None,
+            log=log_of(self._place, _location(training).get("training_log")),
+            artifacts=_results(training) or None,
         )
 
     def _read(self, known: _Known, training: Json) -> None:
@@ -170,8 +169,16 @@ class WatsonJobs:
             known.told = training
 
     def _file(self, training: Json, name: str) -> bytes:
-        """Return a file of a training's results, or nothing if it is not there."""
-        return self._trainings.read(f"{_results(training)}/{name}") or b""
+        """Return a file of a training's results, or nothing if it is not there.
+
+        Whether IBM makes a folder of the training's own below the one that we name is not said.
+        """
+        where, id_ = _results(training), training["metadata"]["id"]
+        return (
+            self._trainings.read(f"{where}/{id_}/{name}")
+            or self._trainings.read(f"{where}/{name}")
+            or b""
+        )
 
     def _told(self, names: Collection[str]) -> dict[str, Json]:
         """Return trainings by our names for them, without those that are not there."""
@@ -228,8 +235,13 @@ def _tags(training: Json) -> list[str]:
 
 def _results(training: Json) -> str:
     """Return the folder in which a training puts what it produces."""
-    reference: Json = training.get("entity", {}).get("results_reference", {})
-    return str(reference.get("location", {}).get("path", "")).rstrip("/")
+    return str(_location(training).get("path", "")).rstrip("/")
+
+
+def _location(training: Json) -> Json:
+    """Return what a training tells of where its results lie."""
+    location: Json = training.get("entity", {}).get("results_reference", {}).get("location", {})
+    return location
 
 
 def _filled(said: Any, words: Mapping[str, str]) -> Any:

@@ -102,7 +102,9 @@ class SearchClient:
 
     def _with_log(self, trial: RawTrial) -> RawTrial:
         """Return a trial with where its log is, and for a failed one with its last words."""
-        trial = replace(trial, log=log_of(self._place, "execs", trial.id))
+        if self._accelerator.emulated:
+            log = log_of(self._place, f"batchworkdir/{trial.id}/log/stdout.txt")
+            trial = replace(trial, log=log)
         if trial.state != "failed":
             return trial
         try:

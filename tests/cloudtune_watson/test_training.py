@@ -152,7 +152,7 @@ def test_a_trial_is_a_training_with_its_own_parts(scene: Scene) -> None:
     scene.finish("7")
     end = scene.ended()
     assert (end.number, end.state, end.word) == (7, "completed", "completed")
-    assert (end.machine, end.artifacts, end.log) == ("M", f"{where}/model", None)
+    assert (end.machine, end.artifacts, end.log) == ("M", where, None)
 
 
 def test_what_the_status_tells_is_told_once_and_in_order(scene: Scene) -> None:
@@ -188,6 +188,18 @@ def test_without_a_status_the_list_is_read(scene: Scene) -> None:
     scene.ibm.change(name, "completed", metrics=told)  # the same, late
     assert scene.ended().state == "completed"
     assert scene.silent()
+
+
+def test_results_may_lie_in_a_folder_of_the_training(scene: Scene) -> None:
+    scene.start(1)
+    scene.made("1")
+    (id_,) = scene.ibm.trainings
+    scene.ibm.write(f"{scene.job}-1/{id_}", LIST, [{"steps": 1, "accuracy": 0.1}])
+    assert scene.measured().metrics["accuracy"] == 0.1
+    location = scene.ibm.trainings[id_]["entity"]["results_reference"]["location"]
+    location["training_log"] = "spaces/space-1/assets/log.txt"
+    scene.ibm.change(f"{scene.job}-1", "completed")
+    assert scene.ended().log == "spaces/space-1/assets/log.txt"
 
 
 def test_without_a_list_the_log_is_read(scene: Scene) -> None:
