@@ -103,7 +103,8 @@ def expired() -> dict[str, Any]:
     """Let the cluster forget a sign-in: it is made anew, and the call with it."""
     ibm, way = trainings()
     ibm.tagged("a")
-    send, sent = way.send, []
+    send = way.send
+    sent: list[str] = []
 
     def forgetful(method: str, url: str, **more: Any) -> Any:
         sent.append(f"{method} {url.removeprefix(URL)}")
