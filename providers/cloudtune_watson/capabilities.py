@@ -37,7 +37,7 @@ MANAGED = ModeCapabilities(
     text_only=True,
     single_values=False,
     strategies=frozenset({"bayesian", "random", "grid", "hyperband"}),
-    grid_of_values=True,
+    grid_of_values=False,
     methods=frozenset({"uniform", "tpe"}),
     seeds=True,
     objectives=1,
@@ -54,6 +54,7 @@ MANAGED = ModeCapabilities(
     max_values=None,
     max_name_length=None,
     unattended=True,
+    grid_of_trials=True,
 )
 
 CAPABILITIES = Capabilities(

@@ -42,7 +42,7 @@ STAND_INS = {
 _ABLE: ModeCapabilities = replace(
     MANAGED,
     strategies=frozenset(METHODS),
-    grid_of_values=False,
+    grid_of_trials=False,
     methods=frozenset({"uniform"}),
     seeds=False,
     limits=frozenset({"max_trials", "parallel_trials"}),

@@ -1,4 +1,4 @@
-"""A fitted study as the search of WML Accelerator: its parameters and its algorithm, in its words.
+"""A study as the search of WML Accelerator: its parameters and its algorithm, in its words.
 
 `REST` in `cloudtune_watson.capabilities` describes them; the misspelt names are IBM's.
 """
@@ -10,7 +10,6 @@ import shlex
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from cloudtune.fit import Fitted
 from cloudtune.provider import Facts, Json
 from cloudtune.space import Space, Value, count_of, spread, text, values_of
 from cloudtune.study import (
@@ -36,18 +35,22 @@ _MOST_LOG_SPACED = 20
 _VALUES = {"INT": "discreteIntVal", "DOUBLE": "discreteDbVal", "STR": "discreateStrVal"}
 
 
-def search(fitted: Fitted, settings: WatsonSettings, facts: Facts) -> Json:
+def search(study: Study, settings: WatsonSettings, facts: Facts) -> Json:
     """Return the parts of ``POST /platform/rest/deeplearning/v1/hypersearch``.
 
     ``file`` is the name of the archive. ``data`` is an object here, and is sent as text.
+
+    Args:
+        study: As it was fitted.
+        settings: Of the back end.
+        facts: What was looked up.
     """
     spec = {"args": shlex.join(args(settings, facts))}
     if settings.version == STANDALONE:
         spec["sigName"] = facts.own["instance_group"]
     data: Json = {"hpoName": facts.job_name, "modelSpec": spec}
-    study = fitted.study
     if algorithm_of(study) == GRID:
-        listed = experiments(fitted)
+        listed = experiments(study)
         data["algoDef"] = _algorithm(study, len(listed), facts)
         data["experiments"] = listed
     else:
@@ -87,21 +90,20 @@ def minutes(seconds: float) -> int:
     return math.ceil(seconds / 60)
 
 
-def experiments(fitted: Fitted) -> list[Json]:
+def experiments(study: Study) -> list[Json]:
     """Return the trials of a grid, in the order of the file: each has what is active in it."""
-    space = Space.of(fitted.original)
-    most = min(fitted.study.limits.max_trials or MOST_EXPERIMENTS, MOST_EXPERIMENTS)
+    space = Space.of(study)
+    most = min(study.limits.max_trials or MOST_EXPERIMENTS, MOST_EXPERIMENTS)
     return [
         {
             "id": number,
             "hyperParams": [
                 {
-                    "name": fitted.names[node.key],
+                    "name": node.name,
                     "dataType": (kind := data_type(node.parameter)),
                     "fixedVal": _sent(assignment[node.name], kind),
                 }
                 for node in space.active(assignment)
-                if fitted.names[node.key] not in fitted.fixed
             ],
         }
         for number, assignment in enumerate(islice(space.grid(), most), start=1)

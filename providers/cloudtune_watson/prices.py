@@ -53,8 +53,14 @@ def hour_price(settings: WatsonSettings, budget: Money | None) -> HourPrice | No
 
 
 def capacity_units(settings: WatsonSettings) -> float | None:
-    """Return the capacity units of an hour of a trial, or None where IBM's page has no rate."""
-    if settings.backend != "wml":
+    """Return the capacity units of an hour of a trial, or None where IBM's page has no rate.
+
+    It has none of hardware that ``native`` names.
+    """
+    definition = settings.native.get("model_definition")
+    if settings.backend != "wml" or (
+        isinstance(definition, dict) and "hardware_spec" in definition
+    ):
         return None
     rate = RATES.get(settings.hardware_spec or "")
     return rate * settings.nodes if rate is not None else None

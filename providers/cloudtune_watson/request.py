@@ -20,5 +20,5 @@ def request(fitted: Fitted, mode: Mode, settings: WatsonSettings, facts: Facts) 
     if settings.backend is None:
         return {}
     if mode == "driven":
-        return training(fitted, settings, facts)
-    return search(fitted, settings, facts)
+        return training(fitted.study, settings, facts)
+    return search(fitted.study, settings, facts)

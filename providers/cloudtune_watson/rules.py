@@ -33,8 +33,12 @@ def rules(
         return [*lacking]
     return [
         *settings_rules(settings, facts),
-        *trial_rules(fitted, settings, facts),
-        *(search_rules(fitted, settings) if mode == "managed" else driven_rules(fitted.study)),
+        *trial_rules(fitted.study, settings, facts),
+        *(
+            search_rules(fitted.study, settings)
+            if mode == "managed"
+            else driven_rules(fitted.study)
+        ),
         *_cost(fitted.study, mode, facts),
         *native_rules(mode, settings.native),
         *(() if facts.emulated else (Note(HERE, NOT_VERIFIED),)),

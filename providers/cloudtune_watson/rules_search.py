@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from cloudtune.capabilities import Finding, Note
-from cloudtune.fit import Fitted
 from cloudtune.space import Space, count_of, text
 from cloudtune.study import FloatParameter, IntParameter, Parameter, Study
 from cloudtune_watson.backends import number
@@ -30,11 +29,10 @@ _LARGEST_INT = 2**31 - 1
 """Counts and values are Integer in REST, which is int32 where its language is Java."""
 
 
-def search_rules(fitted: Fitted, settings: WatsonSettings) -> Iterator[Finding | Note]:
+def search_rules(study: Study, settings: WatsonSettings) -> Iterator[Finding | Note]:
     """Yield what the search refuses or does otherwise, or what is worth knowing of it."""
-    study = fitted.study
     if algorithm_of(study) == GRID:
-        yield from _grid(fitted)
+        yield from _grid(study)
     else:
         yield from _space(study)
     yield from _algorithm(study, settings)
@@ -90,8 +88,8 @@ def _listed(parameter: Parameter, path: str) -> Iterator[Finding]:
         yield Finding("approximated", f"{path}.scale", reason)
 
 
-def _grid(fitted: Fitted) -> Iterator[Finding | Note]:
-    size, wanted = Space.of(fitted.original).size, fitted.study.limits.max_trials
+def _grid(study: Study) -> Iterator[Finding | Note]:
+    size, wanted = Space.of(study).size, study.limits.max_trials
     most = min((n for n in (size, wanted) if n is not None), default=None)
     if most is None or most > MOST_EXPERIMENTS:
         reason = (
@@ -102,12 +100,7 @@ def _grid(fitted: Fitted) -> Iterator[Finding | Note]:
         return
     of = "" if size is None else f" of the grid's {size:,}"
     first = "the first " if most != size else ""
-    active = (
-        "; conditions hold exactly there, since each names what is active in it alone"
-        if fitted.flattened
-        else ""
-    )
-    text = f"{first}{most:,}{of} trials are listed in the request{active}"
+    text = f"{first}{most:,}{of} trials are listed in the request, each with what is active in it"
     yield Note("strategy", text)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cloudtune.capabilities import Finding, Note
-from cloudtune.fit import Fitted
 from cloudtune.lookups import input_address, launched
 from cloudtune.provider import Facts
 from cloudtune.space import text
@@ -19,9 +18,8 @@ _NOT_A_METRIC = frozenset({"step", "steps"})
 """What stands beside a metric in val_dict_list.json."""
 
 
-def trial_rules(fitted: Fitted, settings: WatsonSettings, facts: Facts) -> Iterator[Finding | Note]:
+def trial_rules(study: Study, settings: WatsonSettings, facts: Facts) -> Iterator[Finding | Note]:
     """Yield what is wrong with how a trial is called and measured, or worth knowing of it."""
-    study = fitted.study
     yield from _code(study, settings, facts)
     yield from _inputs(study, settings, facts)
     yield from _environment(study, settings)

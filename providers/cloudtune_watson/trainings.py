@@ -5,19 +5,19 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 
-from cloudtune.fit import Fitted
 from cloudtune.provider import Facts, Json
+from cloudtune.study import Study
 from cloudtune_watson.layout import COMMAND, DEFINITION, JOB, JOB_TAG, RUN_TAG, TAG, results
 from cloudtune_watson.settings import WatsonSettings
 
 
-def training(fitted: Fitted, settings: WatsonSettings, facts: Facts) -> Json:
+def training(study: Study, settings: WatsonSettings, facts: Facts) -> Json:
     """Return the body of ``POST /ml/v4/trainings``.
 
     What differs from start to start stands in it as `cloudtune_watson.layout.JOB` and
     `DEFINITION`. The trial's words are not in its command: see `command`.
     """
-    own, study = facts.own, fitted.study
+    own = facts.own
     where = (
         {"project_id": own["project_id"]} if own["project_id"] else {"space_id": own["space_id"]}
     )

@@ -280,10 +280,11 @@ def test_a_grid_is_the_list_of_its_trials_with_what_is_active_in_each(base: Path
     assert "algoParams" not in data["algoDef"]
     said = [{p["name"]: p["fixedVal"] for p in each["hyperParams"]} for each in data["experiments"]]
     assert said == [
-        *({"a": "x", "b": b, "c": c} for b in (0.0, 0.5, 1.0) for c in (1, 2)),
-        *({"a": "y", "c": c} for c in (1, 2)),
+        *({"a": "x", "b": b, "c": c, "one": 3} for b in (0.0, 0.5, 1.0) for c in (1, 2)),
+        *({"a": "y", "c": c, "one": 3} for c in (1, 2)),
     ]
     assert [each["id"] for each in data["experiments"]] == list(range(1, 9))
+    assert plan.findings == []
 
 
 def test_a_study_that_is_refused_still_has_a_request(base: Path) -> None:
