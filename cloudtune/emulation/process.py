@@ -74,7 +74,8 @@ def check_faults(provider: str, faults: Path) -> None:
     module = registry.get(provider).emulator
     if module is None:
         raise UsageError(f"there is no emulator of {provider}")
-    read_plan(faults, importlib.import_module(f"{module}.operations").OPERATIONS)
+    has = importlib.import_module(f"{module}.operations")
+    read_plan(faults, has.OPERATIONS, getattr(has, "EFFECTS", ()))
 
 
 def remember(folder: Path, options: Sequence[str]) -> None:
