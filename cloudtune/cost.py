@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any, cast
 
 from cloudtune.provider import Facts
 from cloudtune.study import Limits
@@ -26,6 +28,21 @@ class Estimate:
         if self.most is None:
             return f"{hourly}; no limit bounds the whole: give timeout, or trial_timeout"
         return f"0 to {self.most:.2f} {self.currency}: {hourly}"
+
+
+def changes_machines(native: Any, fields: Collection[str]) -> bool:
+    """Tell whether ``native`` changes what an hour of a trial costs, so that no list knows it.
+
+    Args:
+        native: What is put over the request, or a part of it.
+        fields: What the service calls the fields that say which machines there are and how many.
+    """
+    if isinstance(native, Mapping):
+        said = cast("Mapping[str, Any]", native)
+        return any(key in fields or changes_machines(said[key], fields) for key in said)
+    if isinstance(native, list):
+        return any(changes_machines(each, fields) for each in cast("list[object]", native))
+    return False
 
 
 def estimate(limits: Limits, facts: Facts) -> Estimate | None:

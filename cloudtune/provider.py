@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -91,7 +91,9 @@ class Facts:
 
     The core reads some of them, where they are known: ``price_per_second`` of one trial, its
     ``currency`` and ``price_source``, ``longest_trial``, the seconds after which the service itself
-    ends a trial, and ``links``, where people look at the job, by mode.
+    ends a trial, and ``links``, where people look at the job, by mode. It finds fault with
+    ``missing``, the settings that nobody gave, each with what to do about it, and with what
+    `cloudtune.lookups` returns of the study's files, inputs and variables.
     """
 
     @property
@@ -174,6 +176,14 @@ class JobClient(Protocol):
         """How long to wait between two looks at a job."""
         ...
 
+    @property
+    def hidden_seconds(self) -> float:
+        """For how long a job that was made may not be found yet.
+
+        0 where a service lets no second job have the same name.
+        """
+        ...
+
     def submit(self, request: Json) -> JobRef:
         """Create the job that a request describes."""
         ...
@@ -183,7 +193,7 @@ class JobClient(Protocol):
         ...
 
     def status(self, job: JobRef) -> JobStatus:
-        """Return how the job and its trials stand."""
+        """Return how the job and its trials stand; one that is not there any more has failed."""
         ...
 
     def stop(self, job: JobRef) -> None:
@@ -259,6 +269,14 @@ class TrainingJobs(Protocol):
     @property
     def poll_seconds(self) -> float:
         """How long to wait between two looks at jobs."""
+        ...
+
+    @property
+    def hidden_seconds(self) -> float:
+        """For how long a job that was made may not be found yet.
+
+        0 where a service lets no second job have the same name.
+        """
         ...
 
     def name_of(self, number: int, start: int) -> str:
@@ -377,4 +395,25 @@ class Provider(Protocol):
             MissingExtraError: If its SDK is not installed.
             ProviderError: If it has no driven mode or cannot be reached.
         """
+        ...
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A study as a document that is no request of ours: to be read, and never sent."""
+
+    about: str
+    """What the document is, and what takes it."""
+    document: Json
+    found: Sequence[Finding | Note]
+    """What is lost in it."""
+
+
+@runtime_checkable
+class OtherForms(Protocol):
+    """What a provider also has whose plans can be shown as other documents of its service."""
+
+    @property
+    def forms(self) -> Mapping[str, Callable[[Plan], Shown]]:
+        """What shows a plan, by the form's name."""
         ...

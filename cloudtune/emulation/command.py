@@ -55,7 +55,7 @@ def run(
     parser.add_argument("--idle", type=float, help="seconds without use after which it ends")
     said = parser.parse_args(words)
     try:
-        faults = read_plan(said.faults, operations, effects) if said.faults else FaultPlan()
+        faults = read_plan(said.faults, operations, own=effects) if said.faults else FaultPlan()
         folder: Path = said.folder.absolute()
         print(note, file=sys.stderr, flush=True)  # noqa: T201 - a program of its own
         serve(

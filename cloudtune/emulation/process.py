@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloudtune import registry
+from cloudtune.capabilities import Mode
 from cloudtune.emulation.faults import read_plan
 from cloudtune.errors import MissingExtraError, ProviderError, UsageError
 from cloudtune.provider import Emulator
@@ -64,8 +65,15 @@ def options(speed: float | None, faults: Path | None) -> list[str]:
     return words if faults is None else [*words, "--faults", str(faults.absolute())]
 
 
-def check_faults(provider: str, faults: Path) -> None:
+def check_faults(provider: str, faults: Path, mode: Mode | None = None) -> None:
     """Read a fault plan, to find out whether a provider's emulator would take it.
+
+    Args:
+        provider: The provider.
+        faults: The file.
+        mode: In which mode trials will be run there, where that is known. What cannot happen to
+            such is under ``NOT_DRIVEN`` or ``NOT_MANAGED`` beside the operations of emulators that
+            have such.
 
     Raises:
         UsageError: If the provider has no emulator.
@@ -75,7 +83,8 @@ def check_faults(provider: str, faults: Path) -> None:
     if module is None:
         raise UsageError(f"there is no emulator of {provider}")
     has = importlib.import_module(f"{module}.operations")
-    read_plan(faults, has.OPERATIONS, getattr(has, "EFFECTS", ()))
+    lacking = getattr(has, f"NOT_{mode.upper()}", None) if mode else None
+    read_plan(faults, has.OPERATIONS, lacking, own=getattr(has, "EFFECTS", ()))
 
 
 def remember(folder: Path, options: Sequence[str]) -> None:

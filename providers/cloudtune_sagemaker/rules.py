@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cloudtune.capabilities import Finding, Mode, Note
+from cloudtune.cost import changes_machines
 from cloudtune.fit import Fitted
 from cloudtune.provider import Facts
+from cloudtune_sagemaker.prices import MACHINES
 from cloudtune_sagemaker.rules_emulated import emulated_rules
 from cloudtune_sagemaker.rules_machine import machine_rules
 from cloudtune_sagemaker.rules_settings import settings_rules
@@ -32,17 +34,27 @@ def rules(
         *value_rules(fitted, mode, settings, facts),
         *(tuning_rules(fitted, facts) if mode == "managed" else ()),
         *(emulated_rules(fitted.study, settings, facts) if facts.emulated else ()),
-        *_cost(fitted, mode, facts),
+        *_cost(fitted, mode, settings, facts),
         *_native(mode, settings),
     ]
 
 
-def _cost(fitted: Fitted, mode: Mode, facts: Facts) -> Iterator[Finding | Note]:
+def _cost(
+    fitted: Fitted, mode: Mode, settings: SageMakerSettings, facts: Facts
+) -> Iterator[Finding | Note]:
     budget = fitted.study.limits.max_cost
     if budget is None or facts.emulated:
         return
     path, own = "limits.max_cost", facts.own
-    if own["price_per_second"] is None:
+    if own["price_per_second"] is None and changes_machines(settings.native, MACHINES):
+        yield Finding(
+            "refused",
+            path,
+            "native changes the instances, so what an hour of a trial costs is not known: give "
+            "providers.sagemaker.prices.hour for all of them together, as in 0.40 "
+            f"{budget.currency}",
+        )
+    elif own["price_per_second"] is None:
         yield Finding(
             "refused",
             path,

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from cloudtune.cost import changes_machines
 from cloudtune_vertex.settings import VertexSettings
+
+MACHINES = frozenset({"machineSpec", "replicaCount", "strategy", "persistentResourceId"})
+"""The fields of a job that say which machines a trial has, how many, and how they are got."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +27,14 @@ def hour_price(location: str, machine_type: str, settings: VertexSettings) -> Ho
     """Return what an hour of a trial costs, or None if that is not known.
 
     The list is of plain machines on demand: it says nothing of accelerators, and nothing of spare
-    or awaited capacity.
+    or awaited capacity, and nothing of the machines that ``native`` names.
     """
     if settings.prices:
         amount, currency = settings.prices.hour
         return HourPrice(amount, currency, "as providers.vertex.prices says")
     if settings.accelerator_type or settings.spot or settings.flex_start:
+        return None
+    if changes_machines(settings.native, MACHINES):
         return None
     return _listed().get((location, machine_type))
 

@@ -1,8 +1,15 @@
 """What only Vertex AI refuses or does otherwise: every documented limit that a study can break.
 
-Where a limit is from stands in `cloudtune_vertex.capabilities`: what fields take in TYPES, what
-tuning jobs support in TUNING, what the search does in VIZIER, labels in LABELS, names in Cloud
-Storage in STORAGE, the file of metrics in HYPERTUNE.
+Where a limit is from, here and in the files beside this one, all read in 2026-11:
+
+- TYPES, what fields take: `cloudtune_vertex.capabilities.TYPES`.
+- TUNING, what tuning jobs support: https://docs.cloud.google.com/gemini-enterprise-agent-platform/
+  machine-learning/training/using-hyperparameter-tuning; what the search behind them does:
+  https://docs.cloud.google.com/gemini-enterprise-agent-platform/machine-learning/vizier/overview.
+- LABELS, of every resource of Google Cloud: https://cloud.google.com/resource-manager/docs/
+  labels-overview; their letters as a pattern: googleapis, google/bigtable/admin/v2/instance.proto.
+- STORAGE, names of buckets and objects: https://cloud.google.com/storage/docs/naming.
+- The file of metrics: hypertune.py of cloudml-hypertune 0.1.0.dev6, its only document.
 """
 
 from __future__ import annotations
@@ -10,12 +17,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cloudtune.capabilities import Finding, Mode, Note
+from cloudtune.cost import changes_machines
 from cloudtune.fit import Fitted
 from cloudtune.provider import Facts
+from cloudtune_vertex.prices import MACHINES
 from cloudtune_vertex.rules_settings import HERE, settings_rules
 from cloudtune_vertex.rules_space import space_rules
 from cloudtune_vertex.rules_trial import trial_rules
-from cloudtune_vertex.rules_tuning import tuning_rules
+from cloudtune_vertex.rules_tuning import NOT_METRICS, tuning_rules
 from cloudtune_vertex.settings import VertexSettings
 
 
@@ -35,6 +44,14 @@ def rules(
 
 def _driven(fitted: Fitted) -> Iterator[Note]:
     study = fitted.study
+    several = len(study.objectives) > 1
+    for place, objective in enumerate(study.objectives):
+        if objective.metric in NOT_METRICS:
+            yield Note(
+                f"objective.{place}.metric" if several else "objective.metric",
+                f"cloudml-hypertune cannot report {objective.metric}, which stands for something "
+                "else in its file: let the script report it by cloudtune.trial, or print it",
+            )
     text = (
         "a custom job returns no metrics: a trial writes them to Cloud Storage every 5s at most, "
         "where cloudtune reads them each time that it looks at the job; until a trial is stopped, "
@@ -55,7 +72,14 @@ def _cost(
     if budget is None or facts.emulated:
         return
     path, own = "limits.max_cost", facts.own
-    if own["price_per_second"] is None:
+    if own["price_per_second"] is None and changes_machines(settings.native, MACHINES):
+        yield Finding(
+            "refused",
+            path,
+            "native changes the machines, so what an hour of a trial costs is not known: give "
+            f"{HERE}.prices.hour for all of them together, as in 0.40 {budget.currency}",
+        )
+    elif own["price_per_second"] is None:
         what = " with ".join(filter(None, [own["machine_type"], settings.accelerator_type]))
         how = "spot " if settings.spot else "flex-start " if settings.flex_start else ""
         yield Finding(

@@ -22,6 +22,9 @@ from cloudtune_vertex.logs import log_of
 
 POLL = 15.0
 POLL_EMULATED = 0.25
+HIDDEN = 120.0
+"""Seconds after which a list tells of a job that was made; Google documents no such time."""
+HIDDEN_EMULATED = 1.0
 RUN_LABEL = "cloudtune-run"
 JOB_LABEL = "cloudtune-job"
 
@@ -54,6 +57,11 @@ class VertexJobs:
         """What Google calls the jobs, by our names for them."""
         self._ended: dict[str, Json] = {}
         self._lists = True
+
+    @property
+    def hidden_seconds(self) -> float:
+        """For how long a job that was made may not be found yet."""
+        return HIDDEN_EMULATED if self._google.emulated else HIDDEN
 
     @property
     def poll_seconds(self) -> float:

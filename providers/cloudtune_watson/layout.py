@@ -1,6 +1,6 @@
 """Names that stand in a request until a trial starts, and where everything of a job lies.
 
-A driven job's results lie on the cluster's volume at ``spaces/SPACE/assets/PREFIX/START``, one folder
+A driven job's results lie on the cluster's volume at ``spaces/SPACE/assets/PREFIX/START``: a folder
 for each start of a trial.
 """
 
@@ -26,6 +26,8 @@ COMMAND = PROGRAM
 """What a training runs; IBM puts its Python before it, and the trial's words follow."""
 MODEL_DIR = ".modelDir.tar"
 """How the name of an archive ends that WML Accelerator unpacks."""
+MODEL_FOLDER = "trial"
+"""The one folder in that archive; the launcher and the user's code are in it."""
 DATA = "$DATA_DIR"
 """Where the data are in a trial; what IBM sets the variable to is known there alone."""
 
@@ -43,6 +45,11 @@ def home(facts: Facts) -> str:
 def results(facts: Facts) -> str:
     """Return the folder on the volume in which a start of a trial puts what it produces."""
     return f"{home(facts)}/{JOB}"
+
+
+def input_folder(facts: Facts, name: str) -> str:
+    """Return the folder on the emulator's volume to which an input of this machine is brought."""
+    return f"{home(facts)}/{facts.job_name}/inputs/{name}"
 
 
 def archive_name(facts: Facts) -> str:

@@ -6,15 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cloudtune.capabilities import Capabilities, Finding, Mode, Note
-from cloudtune.errors import ProviderError
 from cloudtune.fit import Fitted
-from cloudtune.provider import Emit, Facts, JobClient, Json, Place, TrialRunner
+from cloudtune.poller import Poller
+from cloudtune.provider import Emit, Facts, JobClient, Json, Place, Shown, TrialRunner
 from cloudtune.study import Study
 from cloudtune_watson.capabilities import CAPABILITIES
 from cloudtune_watson.lookup import lookup
 from cloudtune_watson.request import request
 from cloudtune_watson.rules import rules
 from cloudtune_watson.settings import WatsonSettings
+from cloudtune_watson.sign_in import cluster, way
 
 if TYPE_CHECKING:
     from cloudtune.planning import Plan
@@ -42,6 +43,13 @@ class WatsonProvider:
         "data.hpoName",
     )
 
+    @property
+    def forms(self) -> Mapping[str, Callable[[Plan], Shown]]:
+        """What shows a plan as an older document of IBM's, by the form's name."""
+        from cloudtune_watson.experiments import shown
+
+        return {"experiments": shown}
+
     def lookup(self, study: Study, settings: WatsonSettings, facts: Facts) -> Mapping[str, Any]:
         """Return what must be known of the cluster, as JSON data; nothing is asked of IBM."""
         return lookup(study, settings, facts)
@@ -61,9 +69,12 @@ class WatsonProvider:
 
         Raises:
             MissingExtraError: If requests is not installed.
-            ProviderError: If nobody can sign in.
+            UsageError: If the variable with the key is not set.
         """
-        raise ProviderError("watson", "not reached yet")
+        from cloudtune_watson.accelerator import Accelerator
+        from cloudtune_watson.tuning import SearchClient
+
+        return SearchClient(Accelerator(way(plan, place), cluster(plan, place)), plan, place)
 
     def runner(
         self, plan: Plan, place: Place, emit: Emit, say: Callable[[str], None]
@@ -72,6 +83,15 @@ class WatsonProvider:
 
         Raises:
             MissingExtraError: If neither of IBM's packages is installed.
+            UsageError: If the variable with the key is not set.
             ProviderError: If nobody can sign in, or the cluster cannot be reached.
         """
-        raise ProviderError("watson", "not reached yet")
+        from cloudtune_watson.client import Trainings
+        from cloudtune_watson.training import WatsonJobs
+        from cloudtune_watson.upload import definition_of
+
+        trainings = Trainings(way(plan, place), cluster(plan, place))
+        definition = definition_of(trainings, plan, place)
+        poller = Poller("watson", WatsonJobs(trainings, plan, place, definition), emit, say)
+        poller.times_trials = False  # a training has no limit of its own
+        return poller

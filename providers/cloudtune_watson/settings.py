@@ -5,14 +5,17 @@ IBM has two places that run a training script, both on a cluster of your own. `b
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_validator
 
+from cloudtune.capabilities import Mode
 from cloudtune.provider import CloudSettings
 from cloudtune.study import Price
 
 Backend = Literal["wml", "wmla"]
+MODES: dict[str, Mode] = {"wml": "driven", "wmla": "managed"}
+"""The one mode that each back end has."""
 _Text = Annotated[StrictStr, Field(min_length=1)]
 
 
@@ -34,8 +37,8 @@ class WatsonSettings(CloudSettings):
 
     backend: Backend | None = Field(
         default=None,
-        description="wml: one training a trial, in Watson Machine Learning on Cloud Pak for Data or "
-        "Software Hub. wmla: the hyperparameter search of Watson Machine Learning Accelerator.",
+        description="wml: one training a trial, in Watson Machine Learning of Cloud Pak for Data "
+        "or Software Hub. wmla: the hyperparameter search of WML Accelerator.",
     )
     url: _Text | None = Field(
         default=None,
@@ -90,3 +93,13 @@ class WatsonSettings(CloudSettings):
         default=None, description="wmla, standalone: modelSpec.sigName, the instance group."
     )
     prices: Prices | None = Field(default=None, description="What IBM charges you.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _mode_of_the_backend(cls, data: Any) -> Any:
+        """Let the back end decide the mode, so that a plan shows what is wrong in that one."""
+        if not isinstance(data, dict):
+            return data
+        said = cast("dict[str, Any]", data)
+        mode = MODES.get(str(said.get("backend")))
+        return {**said, "mode": mode} if mode and said.get("mode", "auto") == "auto" else said

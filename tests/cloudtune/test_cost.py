@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cloudtune.cost import estimate
+from cloudtune.cost import changes_machines, estimate
 from cloudtune.provider import Facts
 from cloudtune.study import Limits
 
@@ -46,3 +46,17 @@ def test_an_unknown_price_is_unknown() -> None:
     assert (
         estimate(Limits.model_validate({"max_trials": 1}), Facts("r", "j", 0, Path.cwd())) is None
     )
+
+
+NATIVE: list[tuple[dict[str, Any], bool]] = [
+    ({}, False),
+    ({"job": {"pools": [{"disk": {"size": 1}}, {"env": []}]}}, False),
+    ({"job": {"pools": [{"env": []}, {"machine": {"type": "large"}}]}}, True),
+    ({"job": {"count": 2}}, True),
+    ({"count": None}, True),
+]
+
+
+@pytest.mark.parametrize(("native", "changed"), NATIVE)
+def test_whether_native_changes_the_machines(native: dict[str, Any], *, changed: bool) -> None:
+    assert changes_machines(native, {"machine", "count"}) is changed

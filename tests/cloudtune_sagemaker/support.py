@@ -9,6 +9,7 @@ from typing import Any
 
 from cloudtune.capabilities import Finding, Mode, Note
 from cloudtune.fit import Fitted, fit
+from cloudtune.needs import of_this_machine
 from cloudtune.planning import source_folder
 from cloudtune.provider import Facts
 from cloudtune.study import Study
@@ -95,7 +96,8 @@ def plan_of(
     )
     facts = replace(facts, own=lookup(study, settings, facts))
     fitted = fit(study, CAPABILITIES, mode)
-    found = rules(fitted, mode, settings, facts)
+    found = of_this_machine(study, "sagemaker", facts)
+    found += rules(fitted, mode, settings, facts)
     return Planned(
         fitted,
         facts,

@@ -9,6 +9,7 @@ from typing import Any
 
 from cloudtune.capabilities import Finding, Mode, Note
 from cloudtune.fit import Fitted, fit
+from cloudtune.needs import of_this_machine
 from cloudtune.planning import source_folder
 from cloudtune.provider import Facts
 from cloudtune.study import Study
@@ -99,7 +100,8 @@ def plan_of(study: Study, base: Path, mode: Mode = "managed", *, emulated: bool 
     )
     facts = replace(facts, own=lookup(study, settings, facts))
     fitted = fit(study, CAPABILITIES, mode)
-    found = rules(fitted, mode, settings, facts)
+    found = of_this_machine(study, "vertex", facts)
+    found += rules(fitted, mode, settings, facts)
     return Planned(
         fitted,
         facts,

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from cloudtune.emulation.delays import Delays
@@ -15,13 +15,14 @@ from cloudtune.emulation.serving import ConnectionLost
 from cloudtune_vertex.emulator.errors import (
     ServiceError,
     exhausted,
+    invalid,
     not_here,
     throttled,
     too_late,
     unavailable,
 )
 from cloudtune_vertex.emulator.operations import Call, Operations
-from cloudtune_vertex.emulator.storage import Storage
+from cloudtune_vertex.emulator.storage import Storage, body_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -132,7 +133,11 @@ class Vertex:
         if found["id"]:
             resource += f"/{found['kind']}/{found['id']}"
         query = dict(parse_qsl(environ.get("QUERY_STRING", "")))
-        answer = self._operations.carry_out(operation, Call(resource, query, _read(environ)))
+        try:
+            call = Call(resource, query, body_of(environ))
+        except ValueError as error:
+            raise invalid(str(error)) from error
+        answer = self._operations.carry_out(operation, call)
         if fault is not None and fault.effect == "lose_response":
             raise ConnectionLost(f"the answer of {operation} is lost, as the fault plan wants it")
         if fault is not None and fault.effect == "late_error":
@@ -160,9 +165,3 @@ def _unlocked(environ: WSGIEnvironment) -> str:
 def _body_of(error: ServiceError) -> bytes:
     about = {"code": error.code, "message": error.message, "status": error.status}
     return json.dumps({"error": about}).encode()
-
-
-def _read(environ: WSGIEnvironment) -> bytes:
-    stream: Any = environ["wsgi.input"]
-    body: bytes = stream.read(int(environ.get("CONTENT_LENGTH") or 0))
-    return body

@@ -97,6 +97,13 @@ def _bound(
 
 EFFECTS = (FILES_ONLY,)
 """The faults of a trial that this emulator alone has."""
+NOT_DRIVEN: Mapping[str, str] = {
+    "stop_early": "Watson Machine Learning ends no training before its script does"
+}
+NOT_MANAGED: Mapping[str, str] = {
+    FILES_ONLY: "what a search tells of its trials is what it reads in their files"
+}
+"""The faults that cannot happen to trainings, and those that cannot to trials of a search."""
 _ASSET = "/v2/assets/{id}"
 _ATTACHMENT = f"{_ASSET}/attachments/{{attachment}}"
 _WMLA = "/platform/rest/deeplearning/v1"

@@ -196,7 +196,7 @@ def _wrong_params(data: Json, algorithm: str) -> Iterator[str]:
 
 
 def _is_natural(text: str, least: int) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) < 10 and int(text) >= least
+    return text.isascii() and text.isdecimal() and len(text) <= 10 and int(text) >= least
 
 
 def _wrong_experiments(experiments: list[Json]) -> Iterator[str]:

@@ -194,6 +194,7 @@ class OddClient:
     """Reaches the odd service."""
 
     poll_seconds = 0.0
+    hidden_seconds = 0.0
 
     def __init__(self, service: OddService) -> None:
         self._service = service

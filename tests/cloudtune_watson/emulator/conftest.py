@@ -262,7 +262,7 @@ def start_cluster(tmp_path: Path) -> Iterator[Callable[..., Cluster]]:
             plan.write_text(textwrap.dedent(faults))
             made = Cluster(
                 tmp_path / f"cluster{next(numbers)}",
-                read_plan(plan, OPERATIONS, EFFECTS) if faults else None,
+                read_plan(plan, OPERATIONS, own=EFFECTS) if faults else None,
                 speed,
             )
             stack.callback(made.watson.close)

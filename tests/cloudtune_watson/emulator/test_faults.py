@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from cloudtune.capabilities import Mode
+from cloudtune.emulation.process import check_faults
 from cloudtune.emulation.serving import ConnectionLost
+from cloudtune.errors import StudyError
 
 if TYPE_CHECKING:
     from tests.cloudtune_watson.emulator.conftest import Cluster
@@ -111,6 +115,22 @@ def test_trials_of_a_search_go_wrong(start_cluster: Start) -> None:
 
 def test_a_trial_is_stopped_early(start_cluster: Start) -> None:
     cluster = start_cluster("faults:\n- {operation: trial, call: 1, effect: stop_early}\n")
-    code = MEASURES + "    import time; time.sleep(60)\n"
-    training = cluster.create(cluster.training(cluster.definition(code)))
-    assert cluster.ended(training)["status"]["state"] == "canceled"
+    code = MEASURES + "    import time; time.sleep(60 if os.environ['SUBID'] == '0' else 0)\n"
+    told = cluster.searched(cluster.search(maxJobNum=2), code)
+    assert [each["state"] for each in told["experiments"]] == ["KILLED", "FINISHED"]
+    assert "metricVal" not in told["experiments"][0]
+
+
+@pytest.mark.parametrize(
+    ("effect", "mode", "other"),
+    [("stop_early", "driven", "managed"), ("files_only", "managed", "driven")],
+)
+def test_what_cannot_happen_is_refused(
+    tmp_path: Path, effect: str, mode: Mode, other: Mode
+) -> None:
+    plan = tmp_path / "faults.yaml"
+    plan.write_text(f"faults:\n- {{operation: trial, call: 1, effect: {effect}}}\n")
+    check_faults("watson", plan)
+    check_faults("watson", plan, other)
+    with pytest.raises(StudyError, match=f"{effect} cannot happen here"):
+        check_faults("watson", plan, mode)

@@ -1,0 +1,60 @@
+"""What an hour of a trial costs: in capacity-unit hours, and in money if the user says a price.
+
+IBM's page has rates for its CPU sizes alone; what a capacity-unit hour costs is on no page.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cloudtune.quantities import Money
+from cloudtune_watson.settings import WatsonSettings
+
+UNIT = "CUH"
+"""Capacity-unit hours, as a currency."""
+RATES = {"XS": 0.5, "S": 1.0, "M": 2.0, "L": 4.0, "XL": 8.0}
+"""Capacity units of an hour of one node."""
+RATES_SOURCE = (
+    "https://dataplatform.cloud.ibm.com/docs/content/wsj/analyze-data/run-cuh-deploy-spaces.html, "
+    "read 2026-11-24"
+)
+SHORTEST = 60
+"""Seconds that each training is billed for at least, on the same page."""
+_SAID = "as providers.watson.prices says"
+
+
+@dataclass(frozen=True)
+class HourPrice:
+    """The price of one hour of one trial."""
+
+    amount: float
+    currency: str
+    source: str
+
+
+def hour_price(settings: WatsonSettings, budget: Money | None) -> HourPrice | None:
+    """Return what an hour of a trial costs, or None if that is not known.
+
+    Args:
+        settings: With the hardware, and what the user says of prices.
+        budget: The study's; it says whether units or money are asked for.
+    """
+    units = capacity_units(settings)
+    prices = settings.prices
+    counted = HourPrice(units, UNIT, RATES_SOURCE) if units is not None else None
+    if prices is None or (budget is not None and budget.currency == UNIT):
+        return counted
+    if prices.hour:
+        return HourPrice(*prices.hour, _SAID)
+    if prices.capacity_unit_hour and units is not None:
+        amount, currency = prices.capacity_unit_hour
+        return HourPrice(amount * units, currency, f"{units:g} {UNIT}, {_SAID}")
+    return counted
+
+
+def capacity_units(settings: WatsonSettings) -> float | None:
+    """Return the capacity units of an hour of a trial, or None where IBM's page has no rate."""
+    if settings.backend != "wml":
+        return None
+    rate = RATES.get(settings.hardware_spec or "")
+    return rate * settings.nodes if rate is not None else None
