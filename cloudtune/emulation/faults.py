@@ -20,7 +20,7 @@ a trial: ``slow_start`` (``seconds`` more of the service's time before it starts
 service fails to run it), ``no_metric`` (no metric is found in its output), and, once it has
 measured ``after`` times (1 when left out), ``interrupt`` (its spot machine is taken away) and
 ``stop_early`` (the service's early stopping ends it). A service that sees no measurements of a job
-counts the seconds for which it has run.
+counts the seconds for which it has run. An emulator may have effects of its own.
 
 Chance derives from the seed, the rule and the number of the call, so the same calls meet the same
 faults in every run.
@@ -55,7 +55,7 @@ class Fault:
     """What goes wrong with one call or one trial."""
 
     effect: str
-    """A `CallEffect` for a call, a `TrialEffect` for a trial."""
+    """A `CallEffect` for a call; for a trial a `TrialEffect`, or one of the emulator's own."""
     seconds: float = 0.0
     """Of ``slow_start``: how much longer the service takes, in its own time."""
     after: int = 1
@@ -106,7 +106,11 @@ class FaultPlan:
 
 
 def read_plan(
-    path: Path, operations: Collection[str], lacking: Mapping[str, str] | None = None
+    path: Path,
+    operations: Collection[str],
+    lacking: Mapping[str, str] | None = None,
+    *,
+    own: Collection[str] = (),
 ) -> FaultPlan:
     """Return the plan in a file.
 
@@ -114,19 +118,25 @@ def read_plan(
         path: The file.
         operations: The names of the operations that the emulator has.
         lacking: Effects that no trial can have, and why.
+        own: Effects on a trial that this emulator alone has.
 
     Raises:
         StudyError: If something in it is wrong; every mistake with its line.
     """
-    return _plan(read(path), operations, lacking or {})
+    return _plan(read(path), operations, lacking or {}, own)
 
 
 def parse_plan(text: str, operations: Collection[str], name: str = "faults.yaml") -> FaultPlan:
     """Return the plan in a text; as `read_plan`."""
-    return _plan(parse(text, name), operations, {})
+    return _plan(parse(text, name), operations, {}, ())
 
 
-def _plan(source: Source, operations: Collection[str], lacking: Mapping[str, str]) -> FaultPlan:
+def _plan(
+    source: Source,
+    operations: Collection[str],
+    lacking: Mapping[str, str],
+    own: Collection[str],
+) -> FaultPlan:
     problems = list(source.problems)
 
     def wrong(path: str, message: str) -> None:
@@ -149,7 +159,7 @@ def _plan(source: Source, operations: Collection[str], lacking: Mapping[str, str
             wrong("faults", "must be a list of rules")
             listed = []
         for place, item in enumerate(listed):
-            found = list(_mistakes(item, operations, lacking))
+            found = list(_mistakes(item, operations, lacking, own))
             for key, message in found:
                 wrong(f"faults.{place}" + (f".{key}" if key else ""), message)
             if not found:
@@ -166,7 +176,7 @@ def _line(source: Source, path: str) -> int | None:
 
 
 def _mistakes(
-    item: Any, operations: Collection[str], lacking: Mapping[str, str]
+    item: Any, operations: Collection[str], lacking: Mapping[str, str], own: Collection[str]
 ) -> Iterator[tuple[str, str]]:
     """Yield the key and the message of each mistake in a rule."""
     if not is_map(item):
@@ -178,7 +188,7 @@ def _mistakes(
     operation, effect = item.get("operation"), item.get("effect")
     if operation not in (TRIAL, ANY, *operations):
         yield "operation", f"must be {TRIAL}, {ANY} or one of {', '.join(sorted(operations))}"
-    effects = get_args(TrialEffect if operation == TRIAL else CallEffect)
+    effects = (*get_args(TrialEffect), *own) if operation == TRIAL else get_args(CallEffect)
     if effect not in effects:
         what = "a trial" if operation == TRIAL else "a call"
         yield "effect", f"must be one of {', '.join(effects)} for {what}"

@@ -72,7 +72,8 @@ def check_faults(provider: str, faults: Path, mode: Mode | None = None) -> None:
         provider: The provider.
         faults: The file.
         mode: In which mode trials will be run there, where that is known. What cannot happen to
-            driven ones is under ``NOT_DRIVEN`` beside the operations of emulators that have such.
+            such is under ``NOT_DRIVEN`` or ``NOT_MANAGED`` beside the operations of emulators that
+            have such.
 
     Raises:
         UsageError: If the provider has no emulator.
@@ -81,9 +82,9 @@ def check_faults(provider: str, faults: Path, mode: Mode | None = None) -> None:
     module = registry.get(provider).emulator
     if module is None:
         raise UsageError(f"there is no emulator of {provider}")
-    operations = importlib.import_module(f"{module}.operations")
-    lacking = getattr(operations, "NOT_DRIVEN", None) if mode == "driven" else None
-    read_plan(faults, operations.OPERATIONS, lacking)
+    has = importlib.import_module(f"{module}.operations")
+    lacking = getattr(has, f"NOT_{mode.upper()}", None) if mode else None
+    read_plan(faults, has.OPERATIONS, lacking, own=getattr(has, "EFFECTS", ()))
 
 
 def remember(folder: Path, options: Sequence[str]) -> None:

@@ -22,6 +22,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from cloudtune.emulation.process import ADDRESS, CERTIFICATE, LOCK, TIED, Address
@@ -256,7 +257,8 @@ class _Handling:
 
     protocol_version = "HTTP/1.1"
     close_connection: bool
-    headers: Any
+    headers: Any = MappingProxyType[str, str]({})
+    """Those of the request; none where it could not be read."""
     requestline: str
     write_line: Callable[[str], object]
 

@@ -6,7 +6,7 @@ import sys
 
 from cloudtune.emulation.command import run
 from cloudtune_watson.emulator.app import Watson
-from cloudtune_watson.emulator.operations import OPERATIONS
+from cloudtune_watson.emulator.operations import EFFECTS, OPERATIONS
 
 NOTE = (
     "IBM Watson emulator: trials are chosen by cloudtune's own search, not by the service's; "
@@ -16,7 +16,15 @@ NOTE = (
 
 def main(words: list[str] | None = None) -> int:
     """Serve until told to end; return the exit code."""
-    return run("cloudtune_watson.emulator", NOTE, Watson, OPERATIONS, secure=True, words=words)
+    return run(
+        "cloudtune_watson.emulator",
+        NOTE,
+        Watson,
+        OPERATIONS,
+        secure=True,
+        effects=EFFECTS,
+        words=words,
+    )
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,9 +91,9 @@ class Watson:
         method, path = environ["REQUEST_METHOD"], path_of(environ)
         name, operation, named = _operation(method, path)
         fault = self._faults.of_call(name)
-        call = read(environ, named)
-        _before(fault)
-        answer = self._operations.carry_out(operation, call)
+        with closing(read(environ, named)) as call:
+            _before(fault)
+            answer = self._operations.carry_out(operation, call)
         if fault is not None and fault.effect == "lose_response":
             raise ConnectionLost(f"the answer of {name} is lost, as the fault plan wants it")
         if fault is not None and fault.effect == "late_error":

@@ -45,6 +45,11 @@ class Call:
         values = self.query.get(name)
         return values[-1] if values else otherwise
 
+    def close(self) -> None:
+        """Let go of the files."""
+        for upload in self.files.values():
+            upload.content.close()
+
     def json(self) -> Any:
         """Return the body's document.
 
@@ -143,5 +148,5 @@ def read(environ: WSGIEnvironment, named: Mapping[str, str]) -> Call:
             name: Upload(file.filename or "", file.stream) for name, file in request.files.items()
         }
         return Call(parts, query, form=dict(request.form.items()), files=files)
-    except (HTTPException, ValueError) as error:
+    except (HTTPException, ValueError, OSError) as error:
         raise invalid(f"The request cannot be read: {error}") from error

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cloudtune.errors import StudyError
 from cloudtune_watson.contract import BadSpec
 from cloudtune_watson.emulator.calls import Answer, Call, Json, Upload, parsed, said
 from cloudtune_watson.emulator.errors import conflict, invalid, not_found, not_here
@@ -58,7 +59,7 @@ class Hypersearch:
         archive = self._kept(upload)
         try:
             tuner = Tuner(Search(name, data, archive, Path(upload.name).name), self._shop)
-        except ValueError as error:
+        except (StudyError, ValueError) as error:
             shutil.rmtree(archive.parent, ignore_errors=True)
             raise not_here(f"This emulator's search cannot run it: {error}") from error
         self._tuners[name] = tuner

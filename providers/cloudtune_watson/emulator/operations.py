@@ -21,7 +21,7 @@ from cloudtune_watson.emulator.files import Files
 from cloudtune_watson.emulator.hypersearch import Hypersearch
 from cloudtune_watson.emulator.keys import Keys
 from cloudtune_watson.emulator.platform import Platform
-from cloudtune_watson.emulator.running import Jobs
+from cloudtune_watson.emulator.running import FILES_ONLY, Jobs
 from cloudtune_watson.emulator.trainings import Trainings
 from cloudtune_watson.emulator.tuning import Workshop
 from cloudtune_watson.emulator.volume import Volume
@@ -95,6 +95,15 @@ def _bound(
     return lambda operations, call: carry_out(part(operations), call)
 
 
+EFFECTS = (FILES_ONLY,)
+"""The faults of a trial that this emulator alone has."""
+NOT_DRIVEN: Mapping[str, str] = {
+    "stop_early": "Watson Machine Learning ends no training before its script does"
+}
+NOT_MANAGED: Mapping[str, str] = {
+    FILES_ONLY: "what a search tells of its trials is what it reads in their files"
+}
+"""The faults that cannot happen to trainings, and those that cannot to trials of a search."""
 _ASSET = "/v2/assets/{id}"
 _ATTACHMENT = f"{_ASSET}/attachments/{{attachment}}"
 _WMLA = "/platform/rest/deeplearning/v1"

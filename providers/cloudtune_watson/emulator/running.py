@@ -18,6 +18,8 @@ from cloudtune_watson.contract import BadSpec
 from cloudtune_watson.emulator import delays
 from cloudtune_watson.emulator.jobs import Job, Prepared
 
+FILES_ONLY = "files_only"
+"""The fault of a training whose status tells of no metric, though the files that it wrote do."""
 LOOK = 0.2
 """Seconds between two looks at what scripts have written."""
 _LONGEST = 1_500
@@ -149,6 +151,8 @@ class Jobs:
                 return
             if not job.live:
                 new = prepared.written.listed() if last else []
+            elif job.fault is not None and job.fault.effect == FILES_ONLY:
+                return
             with self._lock:
                 job.take(new)
             self._disturb(run, prepared)

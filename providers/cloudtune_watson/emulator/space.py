@@ -35,7 +35,8 @@ def study_of(data: Json) -> Study:
     """Return what is searched. That no more jobs than wanted are run is not in it.
 
     Raises:
-        ValueError: If a study cannot hold it.
+        StudyError: If a study cannot hold it.
+        ValueError: If a study has no such values.
     """
     algorithm, about = algorithm_of(data), data["algoDef"]
     most: int = about.get("maxJobNum", -1)
@@ -105,6 +106,8 @@ def _definition(each: Json) -> Json:
         return {"type": "categorical", "values": unique}
     low, high = each[f"min{_NAMES[kind]}"], each[f"max{_NAMES[kind]}"]
     step = number(each["step"]) if "step" in each else None
+    if low == high or (step is not None and step > high - low):
+        return {"type": "categorical", "values": [low if kind == "int" else float(low)]}
     if kind == "int":
         made: Json = {"type": "int", "min": low, "max": high}
         return made | ({"step": int(step)} if step is not None else {})

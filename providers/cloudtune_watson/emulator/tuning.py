@@ -43,6 +43,9 @@ from cloudtune_watson.emulator.searches import (
 from cloudtune_watson.emulator.space import OBJECTIVE, assigned, study_of
 from cloudtune_watson.emulator.volume import Volume
 
+MINUTE = 60.0
+"""Seconds."""
+
 
 @dataclass(frozen=True)
 class Workshop:
@@ -123,7 +126,7 @@ class Tuner:
             self.search.enter(RUNNING)
         minutes: int = self.search.algorithm.get("maxRunTime", -1)
         if minutes > 0:
-            self._timer = threading.Timer(minutes * 60, self._time_out)
+            self._timer = threading.Timer(minutes * MINUTE, self._time_out)
             self._timer.daemon = True
             self._timer.start()
         driver = Driver(
@@ -158,8 +161,6 @@ class Tuner:
         if score is not None:
             self._inbox.put(Measured(number, now, 1, {OBJECTIVE: score}))
         state: TrialState = "completed" if score is not None else "failed"
-        if experiment.job.state == "stopped":
-            state = "cancelled"
         self._inbox.put(Ended(number, now, state, experiment.job.reason))
 
     def _experiment(self, number: int, params: list[Json], config: Json) -> Experiment:

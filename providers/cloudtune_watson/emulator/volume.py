@@ -76,8 +76,10 @@ class Volume:
     def rows(self, scope: Scope, path: str, *, flat: bool) -> list[Json]:
         """Return what is in a folder of a space; with ``flat`` the files in all folders below."""
         top, folder = self._assets(scope), self.file(scope, path)
+        if not folder.is_dir():
+            return []
         found = _files(folder) if flat else iter(sorted(folder.iterdir()))
-        return [_row(each, top) for each in found] if folder.is_dir() else []
+        return [_row(each, top) for each in found]
 
     def put(self, scope: Scope, path: str, content: IO[bytes]) -> Path:
         """Write a file of a space.

@@ -154,3 +154,11 @@ def test_when_a_fault_happens_must_be_clear(rule: dict[str, Any]) -> None:
 def test_anchors_and_tags_are_refused() -> None:
     with pytest.raises(StudyError):
         plan("faults: [!!python/object/apply:os.system [ls]]")
+
+
+def test_an_emulator_may_have_effects_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "faults.yaml"
+    path.write_text("faults:\n- {operation: trial, call: 1, effect: files_only}\n")
+    assert read_plan(path, OPERATIONS, own=("files_only",)).of_trial() == Fault("files_only")
+    with pytest.raises(StudyError, match="must be one of slow_start"):
+        read_plan(path, OPERATIONS)

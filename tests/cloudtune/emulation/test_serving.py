@@ -135,6 +135,15 @@ def test_a_connection_may_be_lost(start: Callable[..., Served]) -> None:
     assert ask(address)[0] == 200
 
 
+def test_what_is_no_request_is_told_so(start: Callable[..., Served]) -> None:
+    address = start().address()
+    host, _, port = address["url"].removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        connection.sendall(b"nonsense\r\n\r\n")
+        assert b"400" in connection.recv(4096)
+    assert ask(address)[0] == 200
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_in_order(
     start: Callable[..., Served], tmp_path: Path, number: signal.Signals
