@@ -53,14 +53,16 @@ class Accelerator:
         Raises:
             OSError: If it cannot be read.
         """
+        self._way.patiently(self._signed_in)
         with code.open("rb") as file:
-            answer = self._call(
-                "POST",
-                "/hypersearch",
-                files={"file": (request["file"], file, "application/octet-stream")},
-                data={"data": json.dumps(request["data"])},
+            return _name_in(
+                self._answer(
+                    "POST",
+                    "/hypersearch",
+                    files={"file": (request["file"], file, "application/octet-stream")},
+                    data={"data": json.dumps(request["data"])},
+                )
             )
-        return _name_in(answer)
 
     def get(self, name: str) -> Json:
         """Return a search with its trials."""
@@ -81,31 +83,36 @@ class Accelerator:
         said = self._call("GET", f"/execs/{quote(trial, safe='')}/log")
         return said if isinstance(said, str) else json.dumps(said)
 
-    def _call(self, method: str, path: str, **more: Any) -> Any:
-        """Return the answer to a call, made once more where the sign-in had expired."""
+    def _call(self, method: str, path: str) -> Any:
+        """Return the answer to a call that may be made more than once."""
+        return self._way.patiently(lambda: self._once(method, path))
+
+    def _once(self, method: str, path: str) -> Any:
+        """Return the answer to a call, made again where the sign-in had expired."""
         fresh = self._headers is None
         try:
-            return self._answer(method, path, more)
+            return self._answer(method, path)
         except WatsonError as error:
             if fresh or not error.signed_out:
                 raise
         self._headers = None
-        for _, file, _ in more.get("files", {}).values():
-            file.seek(0)
-        return self._answer(method, path, more)
+        return self._answer(method, path)
 
-    def _answer(self, method: str, path: str, more: Mapping[str, Any]) -> Any:
-        if self._headers is None:
-            self._headers = self._sign_in()
+    def _answer(self, method: str, path: str, **more: Any) -> Any:
         url = f"{self._way.caller.url}{_REST}{path}"
-        answer = self._way.send(method, url, headers=self._headers, **more)
+        answer = self._way.send(method, url, headers=self._signed_in(), **more)
         try:
             return answer.json()
         except ValueError:
             return answer.text
 
-    def _sign_in(self) -> dict[str, str]:
+    def _signed_in(self) -> dict[str, str]:
         """Return the headers that say who calls."""
+        if self._headers is None:
+            self._headers = self._sign_in()
+        return self._headers
+
+    def _sign_in(self) -> dict[str, str]:
         caller = self._way.caller
         cluster, version = str(self._own["sign_in_url"]), str(self._own["version"])
         if version == STANDALONE:

@@ -78,7 +78,8 @@ class Trainings:
         """Start the training that a request describes; return IBM's id of it."""
         if dropped := sorted(request.keys() - SENT):
             raise WatsonError(f"IBM's Python package does not send {', '.join(dropped)}")
-        made: Json = self._call(lambda api: api.training.run(request))
+        self._call(lambda _: None)  # signs in, which may be tried more than once
+        made: Json = self._once(lambda api: api.training.run(request))
         return str(made["metadata"]["id"])
 
     def get(self, training: str) -> Json:
@@ -105,6 +106,16 @@ class Trainings:
             return [str(api.model_definitions.get_id(each)) for each in same]
 
         return self._call(named)
+
+    def has(self, definition: str) -> bool:
+        """Tell whether a definition is there."""
+        try:
+            self._call(lambda api: api.model_definitions.get_details(definition))
+        except WatsonError as error:
+            if error.not_found:
+                return False
+            raise
+        return True
 
     def store(self, name: str, path: Path) -> str:
         """Store code as a model definition; return its id.
@@ -150,7 +161,11 @@ class Trainings:
         return bytes(answer.content)
 
     def _call(self, call: Callable[[Any], T]) -> T:
-        """Return what a call gives, made once more where the sign-in had expired."""
+        """Return what a call gives that may be made more than once."""
+        return self._way.patiently(lambda: self._once(call))
+
+    def _once(self, call: Callable[[Any], T]) -> T:
+        """Return what a call gives, made again where the sign-in had expired and nothing else."""
         fresh = self._signed_in is None
         try:
             return self._told(call)

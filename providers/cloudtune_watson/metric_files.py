@@ -63,16 +63,15 @@ def of_log(data: bytes) -> list[Measurement]:
 
 
 def of_status(status: Mapping[str, Any]) -> list[Measurement]:
-    """Return the measurements that a training's own status holds, each metric by itself.
+    """Return the measurements that a training's own status holds.
 
-    Each is ``{"timestamp": ..., "iteration": 3, "ml_metrics": {"accuracy": 0.5}}``. The last of
-    them may still be given more metrics.
+    Each is ``{"timestamp": ..., "iteration": 3, "ml_metrics": {"accuracy": 0.5}}``.
     """
     found: list[Measurement] = []
     last: dict[str, int] = {}
     for entry in _maps(status.get("metrics")):
-        for name, value in _map(entry.get("ml_metrics")).items():
-            found += _entry({"steps": entry.get("iteration"), name: value}, last)
+        told = {**_map(entry.get("ml_metrics")), "steps": entry.get("iteration")}
+        found += _entry(told, last)
     return found
 
 

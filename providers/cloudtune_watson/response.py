@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cloudtune.events import JobState, TrialState
+from cloudtune.objective import objective_values, why_unmeasured
 from cloudtune.provider import RawTrial
 from cloudtune.results import Measurement
 from cloudtune.study import Objective, Study
@@ -118,16 +119,20 @@ def _trial(told: Json, number: int, study: Study) -> RawTrial:
     word = _word(told)
     state: TrialState = SEARCH_STATES.get(word, "unknown")
     over = state in {"completed", "failed", "cancelled"}
+    measured = _measured(told, study) if over else []
+    reason = "the search was stopped" if state == "cancelled" else ""
+    if state == "completed" and objective_values(study, [m.metrics for m in measured]) is None:
+        state, reason = "failed", why_unmeasured(study, measured, "")
     return RawTrial(
         number=number,
         id=str(told.get("appId") or told["id"]),
         state=state,
         word=word,
         parameters={each["name"]: each.get("fixedVal") for each in told["hyperParams"]},
-        measurements=_measured(told, study) if over else (),
+        measurements=measured,
         started=seconds(told.get("startTime")),
         ended=seconds(told.get("endTime")) if over else None,
-        reason="the search was stopped" if state == "cancelled" else "",
+        reason=reason,
     )
 
 

@@ -59,7 +59,10 @@ class WatsonJobs:
         self._plan = plan
         self._place = place
         self._definition = definition
-        self._resource = plan.fitted.study.strategy.resource
+        study = plan.fitted.study
+        self._resource = study.strategy.resource
+        self._wanted = {objective.metric for objective in study.objectives} | {*study.trial.metrics}
+        """The metrics of a whole measurement."""
         self._ids: dict[str, str] = {}
         """What IBM calls the trainings, by our names for them."""
         self._known: dict[str, _Known] = {}
@@ -155,6 +158,8 @@ class WatsonJobs:
         if state == "pending":
             return
         measured = metric_files.of_status(training.get("entity", {}).get("status", {}))
+        if measured and not over and not self._wanted <= measured[-1].metrics.keys():
+            del measured[-1]  # it may yet be given more
         if measured and not (known.measurements and not known.of_status):
             known.of_status = True
         elif not known.of_status:

@@ -105,7 +105,7 @@ class SearchClient:
         if self._accelerator.emulated:
             log = log_of(self._place, f"batchworkdir/{trial.id}/log/stdout.txt")
             trial = replace(trial, log=log)
-        if trial.state != "failed":
+        if trial.state != "failed" or trial.reason:
             return trial
         try:
             said = self._accelerator.log(trial.id).strip()

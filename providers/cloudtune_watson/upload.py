@@ -50,7 +50,9 @@ def definition_of(trainings: Trainings, plan: Plan, place: Place) -> str:
     """
     noted = place.folder / _STORED
     if noted.is_file():
-        return noted.read_text("utf-8").strip()
+        known = noted.read_text("utf-8").strip()
+        if trainings.has(known):
+            return known
     name = plan.facts.job_name
     packed = place.folder / f"{name}.zip"
     try:

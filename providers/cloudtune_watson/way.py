@@ -9,16 +9,23 @@ answer, and send a request again that may have been carried out.
 from __future__ import annotations
 
 import importlib
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from cloudtune.errors import EmulatorEndedError, MissingExtraError
 from cloudtune_watson.failures import PROVIDER, WatsonError, not_reached, refusal
 
+T = TypeVar("T")
+
 TIMEOUT = 120.0
 """Seconds that a cluster may let us wait for the next part of an answer."""
+PATIENCE = 60.0
+"""Seconds for which a call that changes nothing is made again."""
+PATIENCE_EMULATED = 5.0
 
 
 @dataclass(frozen=True)
@@ -80,15 +87,28 @@ class Way:
             answer = self._session.request(method, url, **more)
         except OSError as error:
             if self.caller.emulated and "Connection refused" in str(error):
-                raise EmulatorEndedError(
-                    PROVIDER, "the emulator is not there any more, and its jobs with it"
-                ) from error
+                words = f"{operation}: the emulator has ended, and its jobs with it"
+                raise EmulatorEndedError(PROVIDER, words) from error
             raise not_reached(operation, error) from error
         if answer.status_code >= 400:
             self.refused = refusal(operation, answer.status_code, answer.text)
             if self.raises:
                 raise self.refused
         return answer
+
+    def patiently(self, call: Callable[[], T]) -> T:
+        """Return what a call gives, made again for a while where what is wrong may pass."""
+        patience = PATIENCE_EMULATED if self.caller.emulated else PATIENCE
+        due = time.monotonic() + patience
+        pause = patience / 60
+        while True:
+            try:
+                return call()
+            except WatsonError as error:
+                if not error.retryable or time.monotonic() + pause > due:
+                    raise
+            time.sleep(pause)
+            pause = min(2 * pause, patience / 6)
 
     def get(self, url: str, params: Any = None, **more: Any) -> Any:
         """Send a GET; this and the following as in ``requests``."""

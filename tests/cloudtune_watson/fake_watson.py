@@ -149,6 +149,9 @@ class FakeTrainings(Trainings):
             "definitions", lambda: [i for i, d in self.stored.items() if d[0] == name]
         )
 
+    def has(self, definition: str) -> bool:
+        return self.of.called("has", lambda: definition in self.stored)
+
     def store(self, name: str, path: Path) -> str:
         return self.of.called("store", lambda: self._store(name, path.read_bytes()))
 

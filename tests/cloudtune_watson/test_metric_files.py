@@ -77,7 +77,7 @@ def test_the_log_has_a_measurement_a_line() -> None:
     assert metric_files.of_log(line() + rest) == [Measurement(3, {"acc": 0.6}, 1_700_000_000.5)]
 
 
-def test_the_status_tells_each_metric_by_itself() -> None:
+def test_measurements_of_the_status() -> None:
     metrics: list[Any] = [
         {
             "timestamp": "2026-01-01T00:00:00Z",
@@ -89,8 +89,7 @@ def test_the_status_tells_each_metric_by_itself() -> None:
         5,
     ]
     assert metric_files.of_status({"metrics": metrics}) == [
-        Measurement(3, {"acc": 0.5}),
-        Measurement(3, {"loss": 1.0}),
+        Measurement(3, {"acc": 0.5, "loss": 1.0}),
         Measurement(4, {"acc": 0.75}),
     ]
     assert metric_files.of_status({}) == []

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cloudtune import runs
 from cloudtune.capabilities import Mode
 from cloudtune.emulation import process
 from cloudtune.results import StudyResult, Trial
 from cloudtune.study import Study
 from cloudtune.testing import EmulatedRunContract
 from cloudtune.testing.on_emulator import BOTH, SCRIPT, STEPS
+from cloudtune_watson import sign_in
 from cloudtune_watson.accelerator import Accelerator
 from cloudtune_watson.client import Trainings
 from cloudtune_watson.failures import refusal
+from cloudtune_watson.way import Caller
 
 BACKENDS: Mapping[Mode, str] = {"managed": "wmla", "driven": "wml"}
 
@@ -71,23 +77,32 @@ class TestWatsonOnEmulator(EmulatedRunContract):
         assert "trial.env.TOKEN" in {each.path for each in refused}
 
     @BOTH
-    def test_the_key_is_in_nothing_that_is_kept(self, mode: Mode) -> None:
-        run = self.run(mode, limits={"max_trials": 1})
-        folder = self.emulator_of(run)
+    def test_the_key_is_in_nothing_that_is_kept(
+        self, mode: Mode, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         keys: list[bytes] = []
-        follow = process.of_job
 
-        def noted(*given: Any) -> Any:
-            keys.append(follow(*given).key.encode())
-            return follow(*given)
+        def noted(*given: Any, **more: Any) -> Caller:
+            caller = Caller(*given, **more)
+            keys.append(caller.key.encode())
+            return caller
 
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(process, "of_job", noted)
-            assert self.finish(run).state == "completed"
-        assert keys
+        monkeypatch.setattr(sign_in, "Caller", noted)
+        run = self.run(mode, limits={"max_trials": 1})
+        assert self.finish(run).state == "completed"
+        (key,) = keys
         for path in (self.folder / "state").rglob("*"):
-            if path.is_file() and path != folder / process.ADDRESS:
-                assert keys[0] not in path.read_bytes(), path
+            if path.is_file() and path.name != process.ADDRESS:
+                assert key not in path.read_bytes(), path
+
+    @BOTH
+    def test_a_trial_that_takes_too_long_fails(self, mode: Mode) -> None:
+        """The Accelerator has no such limit, which is said."""
+        if mode == "driven":
+            super().test_a_trial_that_takes_too_long_fails(mode)
+            return
+        study = self.study(mode, limits={"max_trials": 1, "trial_timeout": "6s"})
+        assert "limits.trial_timeout" in {each.path for each in self.plan(study).findings}
 
     @BOTH
     def test_hyperband_goes_on_from_what_was_saved(self, mode: Mode) -> None:
@@ -96,6 +111,7 @@ class TestWatsonOnEmulator(EmulatedRunContract):
             from cloudtune.trial import params, report
             for epoch in range(1, params()["epochs"] + 1):
                 report(accuracy=params()["x"] * epoch, step=epoch)
+            print("whole", epoch)
         """
         strategy = {"name": "hyperband", "resource": "epochs", "min": 1, "max": 9, "seed": 2}
         limits = {"max_trials": 9, "parallel_trials": 3}
@@ -104,7 +120,24 @@ class TestWatsonOnEmulator(EmulatedRunContract):
         assert result.state == "completed", result.reason
         assert {trial.state for trial in result.trials} <= {"completed", "stopped_early"}
         assert "approximated" in {f.kind for f in result.findings if f.path.startswith("strategy")}
-        assert max(m.step for trial in result.trials for m in trial.measurements) == 9
+        logs = [Path(str(trial.log)).read_text() for trial in result.trials]
+        assert any("whole 9" in log for log in logs)
+
+    def test_a_search_that_is_detached_is_stopped(self) -> None:
+        """Of a trial of a search, nothing is told while it runs."""
+        run = self.run("managed", "import time\ntime.sleep(60)")
+        with subprocess.Popen([sys.executable, "-m", "cloudtune", "resume", run]) as following:
+            while len(runs.results(run)[0].trials) < 2:
+                time.sleep(0.1)
+            subprocess.run([sys.executable, "-m", "cloudtune", "stop", run], check=True, timeout=60)
+            assert following.wait(60) == 130
+        result = runs.results(run)[0]
+        assert result.state == "cancelled"
+        assert {trial.state for trial in result.trials} == {"cancelled"}
+
+    @pytest.mark.parametrize("mode", ["driven"])
+    def test_a_run_that_is_detached_can_be_watched_and_stopped(self, mode: Mode) -> None:
+        super().test_a_run_that_is_detached_can_be_watched_and_stopped(mode)
 
     def test_code_that_was_stored_before_a_crash_is_not_stored_again(self) -> None:
         run = self.run("driven", limits={"max_trials": 1})

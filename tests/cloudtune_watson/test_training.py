@@ -7,6 +7,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -155,22 +156,27 @@ def test_a_trial_is_a_training_with_its_own_parts(scene: Scene) -> None:
     assert (end.machine, end.artifacts, end.log) == ("M", where, None)
 
 
-def test_what_the_status_tells_is_told_once_and_in_order(scene: Scene) -> None:
+def test_what_the_status_tells_is_told_once_and_in_order(play: Callable[..., Scene]) -> None:
+    scene = play({"trial": {"script": "train.py", "metrics": {"loss": "loss=(.*)"}}})
     scene.start(1)
     scene.made("1")
     name = f"{scene.job}-1"
     metrics: list[dict[str, Any]] = []
     for step in range(1, 4):
         metrics.append({"iteration": step, "ml_metrics": {"accuracy": step / 10}})
-        scene.ibm.change(name, "running", metrics=metrics)
+        scene.ibm.change(name, "running", metrics=deepcopy(metrics))
+        scene.ibm.of.calls.clear()
+        scene.until(lambda: scene.ibm.of.calls.count("get") > 1)
+        assert scene.silent()  # the rest of it comes
+        metrics[-1]["ml_metrics"]["loss"] = 1.0
+        scene.ibm.change(name, "running", metrics=deepcopy(metrics))
         event = scene.measured()
-        assert (event.step, dict(event.metrics)) == (step, {"accuracy": step / 10})
-        metrics[-1]["ml_metrics"]["loss"] = 1.0  # told later, of the same step
-        scene.ibm.change(name, "running", metrics=metrics)
-        event = scene.measured()
-        assert (event.step, dict(event.metrics)) == (step, {"loss": 1.0})
+        assert (event.step, dict(event.metrics)) == (step, {"accuracy": step / 10, "loss": 1.0})
+    metrics.append({"iteration": 4, "ml_metrics": {"accuracy": 0.4}})
     scene.ibm.write(name, LIST, [{"steps": 9, "accuracy": 9}])  # the same in another place
-    scene.ibm.change(name, "completed")
+    scene.ibm.change(name, "completed", metrics=metrics)
+    event = scene.measured()
+    assert (event.step, dict(event.metrics)) == (4, {"accuracy": 0.4})
     assert scene.ended().state == "completed"
     assert scene.silent()
 

@@ -73,8 +73,16 @@ def test_a_definition_starts_the_script_as_it_is_here(
 def test_it_is_stored_once(place: Place, ibm: Any) -> None:
     plan = fake.planned("driven")
     assert definition_of(ibm, plan, place) == definition_of(ibm, plan, place)
-    assert ibm.of.calls == ["definitions", "store"]
+    assert ibm.of.calls == ["definitions", "store", "has"]
     assert sorted(path.name for path in place.folder.iterdir()) == ["definition.txt", "source"]
+
+
+def test_one_that_was_deleted_is_stored_anew(place: Place, ibm: Any) -> None:
+    plan = fake.planned("driven")
+    definition_of(ibm, plan, place)
+    ibm.stored = {"another": ("other", b"")}
+    assert definition_of(ibm, plan, place) == "definition-1"
+    assert (place.folder / "definition.txt").read_text() == "definition-1"
 
 
 def test_one_that_was_stored_without_an_answer_is_found(place: Place, ibm: Any) -> None:
