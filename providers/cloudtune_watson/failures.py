@@ -22,7 +22,8 @@ _LONGEST = 1_000
 
 _UNTRUSTED = (
     "its certificate is not trusted here; let providers.watson.certificate name a file with the "
-    "one that signed it, as `oc extract secret/router-ca` writes it"
+    "one that signed it: OpenShift keeps it in the config map default-ingress-cert of "
+    "openshift-config-managed"
 )
 _NETWORK = "it cannot be reached; is providers.watson.url right, and the network there?"
 

@@ -88,8 +88,9 @@ class WatsonProvider:
         """
         from cloudtune_watson.client import Trainings
         from cloudtune_watson.training import WatsonJobs
-        from cloudtune_watson.upload import definition_of
+        from cloudtune_watson.upload import bring_inputs, definition_of
 
+        bring_inputs(plan, place)
         trainings = Trainings(way(plan, place), cluster(plan, place))
         definition = definition_of(trainings, plan, place)
         poller = Poller("watson", WatsonJobs(trainings, plan, place, definition), emit, say)

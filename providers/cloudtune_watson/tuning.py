@@ -14,7 +14,7 @@ from cloudtune_watson import response
 from cloudtune_watson.accelerator import Accelerator
 from cloudtune_watson.failures import PROVIDER, WatsonError
 from cloudtune_watson.logs import log_of
-from cloudtune_watson.upload import model_folder
+from cloudtune_watson.upload import bring_inputs, model_folder
 
 POLL = 30.0
 POLL_EMULATED = 0.25
@@ -57,6 +57,7 @@ class SearchClient:
             ProviderError: If the code cannot be read, or the Accelerator refuses.
         """
         packed = self._place.folder / request["file"]
+        bring_inputs(self._plan, self._place)
         try:
             model_folder(packed, self._plan, self._place)
             return JobRef(PROVIDER, self._accelerator.submit(request, packed))

@@ -7,13 +7,16 @@ launcher in it.
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from cloudtune import archive
 from cloudtune.errors import ProviderError
+from cloudtune.jobs import EMULATOR
 from cloudtune.launch import PROGRAM, SOURCE, launcher_files
+from cloudtune.lookups import input_files
 from cloudtune.planning import Plan
 from cloudtune.provider import Place
 from cloudtune_watson.client import Trainings
@@ -116,6 +119,24 @@ def model_folder(target: Path, plan: Plan, place: Place) -> None:
         archive.write(target, _code(place), f"{MODEL_FOLDER}/{SOURCE}", files)
     except OSError as error:
         raise ProviderError(PROVIDER, f"the code cannot be packed: {error}") from error
+
+
+def bring_inputs(plan: Plan, place: Place) -> None:
+    """Copy inputs that lie on this machine to the emulator's volume; a cluster is brought none.
+
+    Raises:
+        ProviderError: If one cannot be read.
+    """
+    uploads: Mapping[str, str] = plan.facts.own["uploads"]
+    for name, path in uploads.items():
+        folder = place.folder / EMULATOR / "volume" / plan.facts.own["inputs"][name]
+        try:
+            for inner, file in input_files(Path(path)):
+                target = folder / inner
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, target)
+        except OSError as error:
+            raise ProviderError(PROVIDER, f"an input cannot be read: {error}") from error
 
 
 def _code(place: Place) -> Path | None:

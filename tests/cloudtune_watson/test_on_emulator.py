@@ -139,6 +139,20 @@ class TestWatsonOnEmulator(EmulatedRunContract):
     def test_a_run_that_is_detached_can_be_watched_and_stopped(self, mode: Mode) -> None:
         super().test_a_run_that_is_detached_can_be_watched_and_stopped(mode)
 
+    @BOTH
+    def test_an_input_of_this_machine_is_there(self, mode: Mode) -> None:
+        (self.folder / "data" / "inner").mkdir(parents=True)
+        (self.folder / "data" / "inner" / "rows.csv").write_text("0.75")
+        script = """
+            import os
+            from cloudtune.trial import inputs, report
+            assert inputs()["train"] == os.environ["DATA_DIR"]
+            report(accuracy=float(open(inputs()["train"] + "/inner/rows.csv").read()))
+        """
+        trial = {"script": "train.py", "source": "code", "inputs": {"train": {"local": "data"}}}
+        (done,) = self.finish(self.run(mode, script, trial=trial, limits={"max_trials": 1})).trials
+        assert (done.state, done.objective) == ("completed", (0.75,)), done.reason
+
     def test_code_that_was_stored_before_a_crash_is_not_stored_again(self) -> None:
         run = self.run("driven", limits={"max_trials": 1})
         self.kill(run, "create", 1, "before")
