@@ -1,6 +1,7 @@
 """Rules of WML Accelerator's own search: its space, its algorithms, its limits and its results.
 
-They are from `REST` and `ALGORITHMS` in `cloudtune_watson.capabilities`, and from IBM's notebooks.
+Where they are from stands in `cloudtune_watson.capabilities`: fields and defaults in CLIENT,
+algorithms in ALGORITHMS and, for 4.8, in README, what runs at once in NOTEBOOKS.
 """
 
 from __future__ import annotations
@@ -25,8 +26,6 @@ from cloudtune_watson.hypersearch import (
 from cloudtune_watson.settings import WatsonSettings
 
 ALGORITHMS = frozenset({"Random", "Bayesian", "Tpe", "Hyperband", GRID})
-_LARGEST_INT = 2**31 - 1
-"""Counts and values are Integer in REST, which is int32 where its language is Java."""
 
 
 def search_rules(study: Study, settings: WatsonSettings) -> Iterator[Finding | Note]:
@@ -144,11 +143,6 @@ def _hyperband(study: Study) -> Iterator[Finding]:
 
 def _limits(study: Study) -> Iterator[Finding | Note]:
     limits, algorithm = study.limits, algorithm_of(study)
-    for name in ("max_trials", "parallel_trials"):
-        wanted = getattr(limits, name)
-        if wanted and wanted > _LARGEST_INT:
-            reason = f"{wanted:,}, and WML Accelerator counts to {_LARGEST_INT:,}"
-            yield Finding("refused", f"limits.{name}", reason)
     if limits.timeout and limits.timeout % 60:
         reason = f"WML Accelerator counts minutes: {minutes(limits.timeout)} of them are sent"
         yield Finding("approximated", "limits.timeout", reason)

@@ -235,8 +235,6 @@ STUDIES: list[tuple[dict[str, Any], str, str, tuple[str, ...]]] = [
     ({"early_stopping": "median"}, "early_stopping", "dropped", WMLA),
     ({"early_stopping": "median"}, "early_stopping", "note", WML),
     ({"initial_trials": [{"lr": 0.01}]}, "initial_trials", "dropped", WMLA),
-    (limits(max_trials=2**31), "limits.max_trials", "refused", WMLA),
-    (limits(parallel_trials=2**31), "limits.parallel_trials", "refused", WMLA),
     (limits(timeout="90s"), "limits.timeout", "approximated", WMLA),
     (limits(trial_timeout="1h"), "limits.trial_timeout", "dropped", WMLA),
     (limits(max_failed_trials=1), "limits.max_failed_trials", "dropped", WMLA),
