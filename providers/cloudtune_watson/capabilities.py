@@ -17,7 +17,6 @@ NOTEBOOKS = (
     "WMLA-HPO-state, CPD3.5.0-model-hyperparameter-optimization-via-wmla-api), read 2026-11-25"
 )
 """Searches that IBM ran, with their requests, their answers and remarks."""
-README = "IBM/wmla-assets, wmla-samples/wmla4.8-cpd4.8, readme, read 2026-11-25"
 ALGORITHMS = (
     "https://www.ibm.com/docs/en/SSFHA8_4.0/us/dli_hpo_default_search_algorithms.html, "
     "read 2026-11-24"

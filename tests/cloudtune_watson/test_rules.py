@@ -319,12 +319,6 @@ def test_a_grid_that_would_be_too_long_to_list_is_refused(base: Path) -> None:
     assert "the first 100 of the grid's 40,000" in plan.said("strategy")
 
 
-def test_a_bayesian_search_is_missing_in_ibms_later_lists(base: Path) -> None:
-    for version, missing in (("4.7", False), ("4.8", True), ("5.1", True)):
-        study = support.study_of("wmla", {"strategy": "bayesian"}, version=version)
-        assert ("lacks" in support.plan_of(study, base).said("strategy")) == missing
-
-
 MONEY = {"capacity_unit_hour": "0.50 USD"}
 
 
