@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -395,25 +395,4 @@ class Provider(Protocol):
             MissingExtraError: If its SDK is not installed.
             ProviderError: If it has no driven mode or cannot be reached.
         """
-        ...
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A study as a document that is no request of ours: to be read, and never sent."""
-
-    about: str
-    """What the document is, and what takes it."""
-    document: Json
-    found: Sequence[Finding | Note]
-    """What is lost in it."""
-
-
-@runtime_checkable
-class OtherForms(Protocol):
-    """What a provider also has whose plans can be shown as other documents of its service."""
-
-    @property
-    def forms(self) -> Mapping[str, Callable[[Plan], Shown]]:
-        """What shows a plan, by the form's name."""
         ...

@@ -20,8 +20,8 @@ from cloudtune.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from cloudtune.forms import Shown
     from cloudtune.planning import Plan
-    from cloudtune.provider import Shown
 
 
 @examples("cloudtune init", "cloudtune init digits --template quickstart")
@@ -181,7 +181,7 @@ def _show_form(plan: Plan, form: str, *, strict: bool) -> None:
     from cloudtune import registry
     from cloudtune.capabilities import Finding, located
     from cloudtune.errors import UsageError
-    from cloudtune.provider import OtherForms
+    from cloudtune.forms import OtherForms
     from cloudtune.reporting.describe import json_text, printable
 
     provider = registry.get(plan.provider)

@@ -10,10 +10,13 @@ from dataclasses import replace
 
 from cloudtune.capabilities import DRIVEN, Capabilities, ModeCapabilities
 
-REST = (
-    "https://www.ibm.com/docs/en/wmla/2.3?topic=reference-deep-learning-rest-api, read 2026-11-24"
+CLIENT = "ibm-wmla 0.1.1, wmla_api_v1.py, start_hpo, read 2026-11-25"
+"""IBM's client of the Accelerator's API, which describes each field of a search."""
+NOTEBOOKS = (
+    "IBM/wmla-assets at fe322c8, notebooks on hyperparameters (01_hpo, 02_hpo_custom_experiment, "
+    "WMLA-HPO-state, CPD3.5.0-model-hyperparameter-optimization-via-wmla-api), read 2026-11-25"
 )
-"""The page on the Accelerator's API."""
+"""Searches that IBM ran, with their requests, their answers and remarks."""
 ALGORITHMS = (
     "https://www.ibm.com/docs/en/SSFHA8_4.0/us/dli_hpo_default_search_algorithms.html, "
     "read 2026-11-24"

@@ -10,8 +10,9 @@ from dataclasses import replace
 
 from cloudtune.capabilities import Capabilities, Finding, ModeCapabilities, Note
 from cloudtune.fit import Fitted, fit
+from cloudtune.forms import Shown
 from cloudtune.planning import Plan
-from cloudtune.provider import Json, Shown
+from cloudtune.provider import Json
 from cloudtune.space import Value, text, values_of
 from cloudtune.study import FloatParameter, IntParameter, Parameter, Study
 from cloudtune_watson.capabilities import MANAGED

@@ -1,6 +1,6 @@
 """A study as the search of WML Accelerator: its parameters and its algorithm, in its words.
 
-`REST` in `cloudtune_watson.capabilities` describes them; the misspelt names are IBM's.
+CLIENT in `cloudtune_watson.capabilities` describes them; the misspelt names are IBM's.
 """
 
 from __future__ import annotations

@@ -11,8 +11,6 @@ from cloudtune.provider import Facts
 
 JOB = "{{job}}"
 """What stands for the name of a trial's start in the request of a training."""
-NUMBER = "{{number}}"
-"""What stands for the number of the trial there."""
 DEFINITION = "{{definition}}"
 """What stands for the id of the stored model definition, which is the bundle, there."""
 

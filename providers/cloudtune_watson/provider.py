@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cloudtune.capabilities import Capabilities, Finding, Mode, Note
 from cloudtune.fit import Fitted
 from cloudtune.poller import Poller
-from cloudtune.provider import Emit, Facts, JobClient, Json, Place, Shown, TrialRunner
+from cloudtune.provider import Emit, Facts, JobClient, Json, Place, TrialRunner
 from cloudtune.study import Study
 from cloudtune_watson.capabilities import CAPABILITIES
 from cloudtune_watson.lookup import lookup
@@ -18,6 +18,7 @@ from cloudtune_watson.settings import WatsonSettings
 from cloudtune_watson.sign_in import cluster, way
 
 if TYPE_CHECKING:
+    from cloudtune.forms import Shown
     from cloudtune.planning import Plan
 
 

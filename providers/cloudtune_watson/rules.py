@@ -34,11 +34,7 @@ def rules(
     return [
         *settings_rules(settings, facts),
         *trial_rules(fitted.study, settings, facts),
-        *(
-            search_rules(fitted.study, settings)
-            if mode == "managed"
-            else driven_rules(fitted.study)
-        ),
+        *(search_rules(fitted.study) if mode == "managed" else driven_rules(fitted.study)),
         *_cost(fitted.study, mode, facts),
         *native_rules(mode, settings.native),
         *(() if facts.emulated else (Note(HERE, NOT_VERIFIED),)),

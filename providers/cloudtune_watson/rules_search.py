@@ -1,6 +1,7 @@
 """Rules of WML Accelerator's own search: its space, its algorithms, its limits and its results.
 
-They are from `REST` and `ALGORITHMS` in `cloudtune_watson.capabilities`, and from IBM's notebooks.
+Where they are from stands in `cloudtune_watson.capabilities`: fields and defaults in CLIENT,
+algorithms in ALGORITHMS, what runs at once in NOTEBOOKS.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from cloudtune.capabilities import Finding, Note
 from cloudtune.space import Space, count_of, text
 from cloudtune.study import FloatParameter, IntParameter, Parameter, Study
-from cloudtune_watson.backends import number
 from cloudtune_watson.hypersearch import (
     BASE,
     GRID,
@@ -22,20 +22,17 @@ from cloudtune_watson.hypersearch import (
     is_raised,
     minutes,
 )
-from cloudtune_watson.settings import WatsonSettings
 
 ALGORITHMS = frozenset({"Random", "Bayesian", "Tpe", "Hyperband", GRID})
-_LARGEST_INT = 2**31 - 1
-"""Counts and values are Integer in REST, which is int32 where its language is Java."""
 
 
-def search_rules(study: Study, settings: WatsonSettings) -> Iterator[Finding | Note]:
+def search_rules(study: Study) -> Iterator[Finding | Note]:
     """Yield what the search refuses or does otherwise, or what is worth knowing of it."""
     if algorithm_of(study) == GRID:
         yield from _grid(study)
     else:
         yield from _space(study)
-    yield from _algorithm(study, settings)
+    yield from _algorithm(study)
     yield from _limits(study)
     yield from _objective(study)
 
@@ -104,7 +101,7 @@ def _grid(study: Study) -> Iterator[Finding | Note]:
     yield Note("strategy", text)
 
 
-def _algorithm(study: Study, settings: WatsonSettings) -> Iterator[Finding | Note]:
+def _algorithm(study: Study) -> Iterator[Finding | Note]:
     algorithm = algorithm_of(study)
     if algorithm == "Bayesian":
         text = (
@@ -112,10 +109,6 @@ def _algorithm(study: Study, settings: WatsonSettings) -> Iterator[Finding | Not
             "native says otherwise: data.algoDef.algoParams: [{name: Noiseless, value: 'false'}]"
         )
         yield Note("strategy", text)
-        version = number(settings.version or "")
-        if version is not None and version >= (4, 8):
-            text = "IBM's list of algorithms for 4.8 lacks Bayesian search; method: tpe is in it"
-            yield Note("strategy", text)
     if algorithm == "Hyperband":
         yield from _hyperband(study)
     if algorithm not in ALGORITHMS or len(study.objectives) > 1:
@@ -144,11 +137,6 @@ def _hyperband(study: Study) -> Iterator[Finding]:
 
 def _limits(study: Study) -> Iterator[Finding | Note]:
     limits, algorithm = study.limits, algorithm_of(study)
-    for name in ("max_trials", "parallel_trials"):
-        wanted = getattr(limits, name)
-        if wanted and wanted > _LARGEST_INT:
-            reason = f"{wanted:,}, and WML Accelerator counts to {_LARGEST_INT:,}"
-            yield Finding("refused", f"limits.{name}", reason)
     if limits.timeout and limits.timeout % 60:
         reason = f"WML Accelerator counts minutes: {minutes(limits.timeout)} of them are sent"
         yield Finding("approximated", "limits.timeout", reason)

@@ -13,7 +13,7 @@ from cloudtune import planning
 from cloudtune.capabilities import Finding
 from cloudtune.cli.group import cloudtune
 from cloudtune.errors import UsageError
-from cloudtune.provider import Shown
+from cloudtune.forms import Shown
 from cloudtune.study import Study
 from cloudtune_watson.experiments import ABOUT, shown
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from hypothesis import strategies as st
 from cloudtune.fit import restore
 from cloudtune.space import Space, find, text
 from cloudtune.study import FloatParameter, Study
+from cloudtune_watson.layout import COMMAND
+from cloudtune_watson.trainings import command
 
 
 def _beside(name: str) -> Any:
@@ -149,3 +152,40 @@ def test_the_bounds_of_a_log_range_come_back_as_they_were(parameter: dict[str, A
         assert isinstance(back, float)
         assert given_.min <= back <= given_.max
         assert math.isclose(back, end, rel_tol=1e-9)
+
+
+@given(
+    st.dictionaries(NAMES, st.text(max_size=8).filter(lambda said: "\0" not in said), max_size=5)
+)
+def test_a_command_is_split_into_what_it_was_made_of(given_: dict[str, str]) -> None:
+    program, *words = shlex.split(command(given_))
+    assert program == COMMAND
+    assert words == [f"--{name}={value}" for name, value in given_.items()]
+
+
+LISTED = st.one_of(
+    DISCRETE,
+    CATEGORICAL,
+    st.just({"type": "bool"}),
+    st.just({"type": "float", "min": 0.1, "max": 0.7, "step": 0.2, "scale": "log"}),
+    st.just({"type": "int", "min": 1, "max": 9, "step": 4}),
+)
+
+
+@given(st.lists(LISTED, min_size=1, max_size=3), st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_a_grid_comes_back_as_the_trials_that_it_has(
+    listed: list[dict[str, Any]], conditional: bool
+) -> None:
+    parameters: dict[str, Any] = {f"p{place}": each for place, each in enumerate(listed)}
+    if conditional:
+        parameters = {"on": {"type": "bool"}, **parameters}
+        parameters["p0"] = {**parameters["p0"], "when": {"on": True}}
+    over = {"parameters": parameters, "strategy": "grid", "limits": {}}
+    study = support.study_of("wmla", {**over, "trial": {"command": ["x"]}})
+    plan = support.plan_of(study, Path(__file__).parent / "golden")
+    trials = [
+        {each["name"]: str(each["fixedVal"]) for each in experiment["hyperParams"]}
+        for experiment in plan.request["data"]["experiments"]
+    ]
+    assert [restore(plan.fitted, trial) for trial in trials] == list(Space.of(study).grid())
