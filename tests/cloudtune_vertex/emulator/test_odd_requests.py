@@ -226,6 +226,11 @@ def test_odd_custom_jobs(vertex: Vertex, job: Any) -> None:
         assert answer(vertex, "GET", f"/v1/{json.loads(said)['name']}")[0] == 200
 
 
+def test_a_filter_may_be_long_where_it_is_not_deep(vertex: Vertex) -> None:
+    words = urlencode({"filter": " AND ".join(["(NOT state=x)"] * 200)})
+    assert answer(vertex, "GET", f"{PARENT}/customJobs", query=words)[0] == 200
+
+
 QUERIES = {
     "filter": st.lists(st.sampled_from(FILTERS), max_size=6).map(" ".join),
     "readMask": st.sampled_from(["foo", "foo.bar", "*", ",", ".", "name", "labels.x", "jobSpec.x"]),
