@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from cloudtune.cost import price_facts
 from cloudtune.lookups import code_elsewhere, input_address, on_this_machine
 from cloudtune.provider import Facts
 from cloudtune.study import Study
@@ -36,6 +37,20 @@ NEEDED = {
     "wmla": ("url", "version", "username", "exec_start"),
 }
 """What each back end must know."""
+WHAT_TO_GIVE = {
+    "url": "the https address of the cluster; for wmla, of WML Accelerator's console",
+    "version": "the version of Cloud Pak for Data or Software Hub, as '5.1': it decides how one "
+    "signs in, and what there is",
+    "username": "who signs in; the key is read from the variable that key_variable names",
+    "space_id": "the id of the deployment space, or give project_id",
+    "hardware_spec": "the name of a hardware specification of the cluster, as M",
+    "software_spec": "the name of a software specification of the cluster, as "
+    "tensorflow_rt24.1-py3.11",
+    "exec_start": "the framework that starts a trial, as PyTorch; WML Accelerator's "
+    "dlicmd --dl-frameworks lists them",
+    "instance_group": "the instance group that runs the trials of a standalone WML Accelerator",
+}
+"""What is said of each of them that is not there."""
 
 
 def lookup(study: Study, settings: WatsonSettings, facts: Facts) -> Mapping[str, Any]:
@@ -51,7 +66,6 @@ def lookup(study: Study, settings: WatsonSettings, facts: Facts) -> Mapping[str,
     said = {name: getattr(settings, name) for name in EMULATED}
     stand_ins = EMULATED if facts.emulated else {name: f"{{{{{name}}}}}" for name in EMULATED}
     found = {name: value or stand_ins[name] for name, value in said.items()}
-    price = hour_price(settings, study.limits_for(NAME).max_cost)
     certificate = _here(settings.certificate, facts) if settings.certificate else None
     own: dict[str, Any] = {
         **found,
@@ -63,10 +77,8 @@ def lookup(study: Study, settings: WatsonSettings, facts: Facts) -> Mapping[str,
         "certificate_is_there": certificate is not None and certificate.is_file(),
         "key_is_set": bool(os.environ.get(settings.key_variable)),
         "code": code_elsewhere(study, NAME),
-        "missing": [name for name in needed if not said[name]],
-        "price_per_second": price.amount / 3600 if price else None,
-        "currency": price.currency if price else None,
-        "price_source": price.source if price else None,
+        "missing": {name: WHAT_TO_GIVE[name] for name in needed if not said[name]},
+        **price_facts(hour_price(settings, study.limits_for(NAME).max_cost)),
         "links": {},
         **on_this_machine(study, facts),
     }
@@ -86,6 +98,7 @@ def _inputs(study: Study, facts: Facts) -> dict[str, Any]:
     inputs: dict[str, str | None] = {}
     paths: dict[str, str] = {}
     uploads: dict[str, str] = {}
+    local_inputs: dict[str, str] = {}
     absent: list[str] = []
     for name, by_provider in study.trial.inputs.items():
         found = input_address(study, NAME, name, emulated=facts.emulated)
@@ -96,9 +109,15 @@ def _inputs(study: Study, facts: Facts) -> dict[str, Any]:
             inputs[name], paths[name] = uri, DATA
         else:
             local = _here(uri.removeprefix("file://"), facts)
-            uploads[name] = str(local)
+            (uploads if facts.emulated else local_inputs)[name] = str(local)
             inputs[name] = input_folder(facts, name)
             paths[name] = f"{DATA}/{local.name}" if local.is_file() else DATA
             if not (local.is_file() or any(inner.is_file() for inner in local.rglob("*"))):
                 absent.append(name)
-    return {"inputs": inputs, "paths": paths, "uploads": uploads, "absent_inputs": absent}
+    return {
+        "inputs": inputs,
+        "paths": paths,
+        "uploads": uploads,
+        "local_inputs": local_inputs,
+        "absent_inputs": absent,
+    }

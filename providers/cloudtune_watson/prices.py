@@ -5,8 +5,7 @@ IBM's page has rates for its CPU sizes alone; what a capacity-unit hour costs is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from cloudtune.cost import HourPrice
 from cloudtune.quantities import Money
 from cloudtune_watson.settings import WatsonSettings
 
@@ -23,17 +22,8 @@ SHORTEST = 60
 _SAID = "as providers.watson.prices says"
 
 
-@dataclass(frozen=True)
-class HourPrice:
-    """The price of one hour of one trial."""
-
-    amount: float
-    currency: str
-    source: str
-
-
-def hour_price(settings: WatsonSettings, budget: Money | None) -> HourPrice | None:
-    """Return what an hour of a trial costs, or None if that is not known.
+def hour_price(settings: WatsonSettings, budget: Money | None) -> HourPrice | str:
+    """Return what an hour of a trial costs, or why that is not known.
 
     Args:
         settings: With the hardware, and what the user says of prices.
@@ -41,7 +31,11 @@ def hour_price(settings: WatsonSettings, budget: Money | None) -> HourPrice | No
     """
     units = capacity_units(settings)
     prices = settings.prices
-    counted = HourPrice(units, UNIT, RATES_SOURCE) if units is not None else None
+    counted = (
+        HourPrice(units, UNIT, RATES_SOURCE)
+        if units is not None
+        else "what an hour of a trial costs is not known"
+    )
     if prices is None or (budget is not None and budget.currency == UNIT):
         return counted
     if prices.hour:

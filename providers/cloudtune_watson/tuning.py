@@ -20,6 +20,9 @@ POLL = 30.0
 POLL_EMULATED = 0.25
 HIDDEN = 30.0
 """Seconds; IBM says nothing of it."""
+_PATIENCE = 3
+"""Looks for which a search may not be there."""
+_GONE = "WML Accelerator does not know the search {} any more"
 _LAST = 1_000
 """Characters of a log that say why its trial failed."""
 
@@ -39,6 +42,8 @@ class SearchClient:
         self._plan = plan
         self._place = place
         self._ended: dict[int, RawTrial] = {}
+        self._missed = 0
+        """How often in a row the search was not there."""
 
     @property
     def hidden_seconds(self) -> float:
@@ -77,17 +82,21 @@ class SearchClient:
         return JobRef(PROVIDER, str(found.get("hpoName") or job_name))
 
     def status(self, job: JobRef) -> JobStatus:
-        """Return how the search and its trials stand."""
-        told = self._accelerator.get(job.id)
+        """Return how the search and its trials stand.
+
+        Raises:
+            WatsonError: If the Accelerator cannot be asked, or does not tell of it for the moment.
+        """
+        told = self._told(job.id)
+        if told is None:
+            return JobStatus("failed", "", _GONE.format(job.id))
         state = response.search_state(told)
         word = str(told.get("state", ""))
-        for trial in response.trials_of(told, self._plan.fitted.study):
-            if trial.number not in self._ended and trial.over:
+        trials = response.trials_of(told, self._plan.fitted.study)
+        for trial in trials:
+            if trial.over and trial.number not in self._ended:
                 self._ended[trial.number] = self._with_log(trial)
-        trials = [
-            self._ended.get(trial.number, trial)
-            for trial in response.trials_of(told, self._plan.fitted.study)
-        ]
+        trials = [self._ended.get(trial.number, trial) for trial in trials]
         reason = "the search failed; WML Accelerator does not say why" if state == "failed" else ""
         return JobStatus(state, word, reason, trials)
 
@@ -100,6 +109,20 @@ class SearchClient:
                 raise
             if response.search_state(self._accelerator.get(job.id)) in {"pending", "running"}:
                 raise
+
+    def _told(self, name: str) -> Json | None:
+        """Return the search, or None once it was not there several times."""
+        try:
+            told = self._accelerator.get(name)
+        except WatsonError as error:
+            if not error.not_found:
+                raise
+            self._missed += 1
+            if self._missed > _PATIENCE:
+                return None
+            raise WatsonError(_GONE.format(name), code=error.code, retryable=True) from error
+        self._missed = 0
+        return told
 
     def _with_log(self, trial: RawTrial) -> RawTrial:
         """Return a trial with where its log is, and for a failed one with its last words."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from cloudtune import archive
 from cloudtune.errors import ProviderError
 from cloudtune.jobs import EMULATOR
-from cloudtune.launch import PROGRAM, SOURCE, launcher_files
+from cloudtune.launch import PROGRAM, SOURCE, START, launcher_files
 from cloudtune.lookups import input_files
 from cloudtune.planning import Plan
 from cloudtune.provider import Place
@@ -35,14 +35,8 @@ import tarfile
 import tempfile
 
 here = os.path.dirname(os.path.abspath(__file__))
-folder = tempfile.mkdtemp(prefix="cloudtune-")
-with tarfile.open(os.path.join(here, "{BUNDLE}")) as bundle:
-    if hasattr(tarfile, "fully_trusted_filter"):
-        bundle.extraction_filter = tarfile.fully_trusted_filter
-    bundle.extractall(folder)
-program = os.path.join(folder, "{PROGRAM}")
-os.execv(sys.executable, [sys.executable, program] + sys.argv[1:])
-"""
+archive, words = os.path.join(here, "{BUNDLE}"), sys.argv[1:]
+{START}"""
 
 
 def definition_of(trainings: Trainings, plan: Plan, place: Place) -> str:

@@ -182,3 +182,15 @@ def test_a_stop_that_is_refused_is_told(scene: Scene) -> None:
     scene.ibm.of.faults["stop"] = [fake.error(400)]
     with pytest.raises(WatsonError):
         scene.client.stop(scene.job)
+
+
+def test_a_search_that_is_not_there_any_more_has_failed(scene: Scene) -> None:
+    search = scene.ibm.searches.pop(fake.JOB)
+    for _ in range(3):
+        with pytest.raises(WatsonError) as raised:
+            scene.client.status(scene.job)
+        assert raised.value.retryable
+    status = scene.client.status(scene.job)
+    assert (status.state, "does not know the search" in status.reason) == ("failed", True)
+    scene.ibm.searches[fake.JOB] = search
+    assert scene.client.status(scene.job).state == "running"
