@@ -11,11 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cloudtune.lookups import code_elsewhere, input_address, on_this_machine
+from cloudtune.cost import price_facts
+from cloudtune.lookups import code_elsewhere, input_address, inputs, on_this_machine
 from cloudtune.provider import Facts
 from cloudtune.study import Study
 from cloudtune_watson.backends import STANDALONE
-from cloudtune_watson.layout import DATA, input_folder
+from cloudtune_watson.layout import DATA, home
 from cloudtune_watson.prices import hour_price
 from cloudtune_watson.settings import WatsonSettings
 
@@ -31,11 +32,24 @@ EMULATED = {
     "instance_group": "emulated",
 }
 """What stands for what a study does not say, on the emulator."""
-NEEDED = {
+OF_EACH = {
     "wml": ("url", "version", "username", "space_id", "hardware_spec", "software_spec"),
     "wmla": ("url", "version", "username", "exec_start"),
 }
 """What each back end must know."""
+_NEEDED = {
+    "url": "the https address of the cluster; for wmla, of WML Accelerator's console",
+    "version": "the version of Cloud Pak for Data or Software Hub, as '5.1': it decides how one "
+    "signs in, and what there is",
+    "username": "who signs in; the key is read from the variable that key_variable names",
+    "space_id": "the id of the deployment space, or give project_id",
+    "hardware_spec": "the name of a hardware specification of the cluster, as M",
+    "software_spec": "the name of a software specification of the cluster, as "
+    "tensorflow_rt24.1-py3.11",
+    "exec_start": "the framework that starts a trial, as PyTorch; WML Accelerator's "
+    "dlicmd --dl-frameworks lists them",
+    "instance_group": "the instance group that runs the trials of a standalone WML Accelerator",
+}
 
 
 def lookup(study: Study, settings: WatsonSettings, facts: Facts) -> Mapping[str, Any]:
@@ -43,7 +57,7 @@ def lookup(study: Study, settings: WatsonSettings, facts: Facts) -> Mapping[str,
 
     What the study leaves out and needs is named in ``missing``, and has a stand-in.
     """
-    needed = list(NEEDED[settings.backend]) if settings.backend else []
+    needed = list(OF_EACH[settings.backend]) if settings.backend else []
     if settings.project_id and "space_id" in needed:
         needed.remove("space_id")
     if settings.backend == "wmla" and settings.version == STANDALONE:
@@ -51,7 +65,6 @@ def lookup(study: Study, settings: WatsonSettings, facts: Facts) -> Mapping[str,
     said = {name: getattr(settings, name) for name in EMULATED}
     stand_ins = EMULATED if facts.emulated else {name: f"{{{{{name}}}}}" for name in EMULATED}
     found = {name: value or stand_ins[name] for name, value in said.items()}
-    price = hour_price(settings, study.limits_for(NAME).max_cost)
     certificate = _here(settings.certificate, facts) if settings.certificate else None
     own: dict[str, Any] = {
         **found,
@@ -63,10 +76,8 @@ def lookup(study: Study, settings: WatsonSettings, facts: Facts) -> Mapping[str,
         "certificate_is_there": certificate is not None and certificate.is_file(),
         "key_is_set": bool(os.environ.get(settings.key_variable)),
         "code": code_elsewhere(study, NAME),
-        "missing": [name for name in needed if not said[name]],
-        "price_per_second": price.amount / 3600 if price else None,
-        "currency": price.currency if price else None,
-        "price_source": price.source if price else None,
+        "missing": {name: _NEEDED[name] for name in needed if not said[name]},
+        **price_facts(hour_price(settings, study.limits_for(NAME).max_cost)),
         "links": {},
         **on_this_machine(study, facts),
     }
@@ -80,25 +91,20 @@ def _here(path: str, facts: Facts) -> Path:
 def _inputs(study: Study, facts: Facts) -> dict[str, Any]:
     """Return where each input lies on the volume and in a trial, and what is on this machine.
 
-    What is on this machine has an address at the emulator, to which it is brought: a folder's
-    files, or one file by its name.
+    What is on this machine is brought to the emulator alone, a folder's files or one file by its
+    name; a cluster's volume has its data already.
     """
-    inputs: dict[str, str | None] = {}
-    paths: dict[str, str] = {}
-    uploads: dict[str, str] = {}
-    absent: list[str] = []
+    found = inputs(study, facts, NAME, f"{home(facts)}/{facts.job_name}")
+    local: dict[str, str] = found["uploads"]
+    paths = {name: DATA for name, address in found["inputs"].items() if address}
+    paths |= {name: f"{DATA}/{Path(p).name}" for name, p in local.items() if Path(p).is_file()}
     for name, by_provider in study.trial.inputs.items():
-        found = input_address(study, NAME, name, emulated=facts.emulated)
-        uri = found.uri if found else ""
-        if not uri:
-            inputs[name] = None
-        elif found is by_provider.get(NAME) or "://" in uri.removeprefix("file://"):
-            inputs[name], paths[name] = uri, DATA
-        else:
-            local = _here(uri.removeprefix("file://"), facts)
-            uploads[name] = str(local)
-            inputs[name] = input_folder(facts, name)
-            paths[name] = f"{DATA}/{local.name}" if local.is_file() else DATA
-            if not (local.is_file() or any(inner.is_file() for inner in local.rglob("*"))):
-                absent.append(name)
-    return {"inputs": inputs, "paths": paths, "uploads": uploads, "absent_inputs": absent}
+        at_ibm = by_provider.get(NAME)
+        if at_ibm and at_ibm is input_address(study, NAME, name, emulated=facts.emulated):
+            found["inputs"][name], paths[name] = at_ibm.uri, DATA
+            local.pop(name, None)
+            found["absent_inputs"] = [each for each in found["absent_inputs"] if each != name]
+    if facts.emulated:
+        return {**found, "paths": paths, "local_inputs": local}
+    addresses = {**found["inputs"], **local}
+    return {**found, "inputs": addresses, "paths": paths, "uploads": {}, "local_inputs": local}

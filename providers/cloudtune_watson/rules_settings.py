@@ -27,19 +27,6 @@ _OF_ONE: dict[Backend, tuple[str, ...]] = {
     "wmla": ("sign_in_url", "exec_start", "worker_devices", "instance_group"),
 }
 """The settings that one back end alone reads."""
-_NEEDED = {
-    "url": "the https address of the cluster; for wmla, of WML Accelerator's console",
-    "version": "the version of Cloud Pak for Data or Software Hub, as '5.1': it decides how one "
-    "signs in, and what there is",
-    "username": f"who signs in; the key is read from the variable that {HERE}.key_variable names",
-    "space_id": "the id of the deployment space, or give project_id",
-    "hardware_spec": "the name of a hardware specification of the cluster, as M",
-    "software_spec": "the name of a software specification of the cluster, as "
-    "tensorflow_rt24.1-py3.11",
-    "exec_start": "the framework that starts a trial, as PyTorch; WML Accelerator's "
-    "dlicmd --dl-frameworks lists them",
-    "instance_group": "the instance group that runs the trials of a standalone WML Accelerator",
-}
 
 
 def backend_rules(mode: Mode, settings: WatsonSettings) -> Iterator[Finding]:
@@ -54,7 +41,6 @@ def backend_rules(mode: Mode, settings: WatsonSettings) -> Iterator[Finding]:
 
 def settings_rules(settings: WatsonSettings, facts: Facts) -> Iterator[Finding | Note]:
     """Yield what is wrong with where the trials run, and as whom."""
-    yield from _missing(facts)
     yield from _addresses(settings)
     if settings.version is not None:
         if settings.backend == "wml":
@@ -69,17 +55,6 @@ def settings_rules(settings: WatsonSettings, facts: Facts) -> Iterator[Finding |
     for place, tag in enumerate(settings.tags if settings.backend == "wml" else ()):
         if tag == TAG or tag.startswith(f"{TAG}-"):
             yield Finding("refused", f"{HERE}.tags.{place}", "cloudtune finds its jobs by this")
-
-
-def _missing(facts: Facts) -> Iterator[Finding | Note]:
-    missing: list[str] = facts.own["missing"]
-    if facts.emulated:
-        if missing:
-            names = ", ".join(missing)
-            yield Note(HERE, f"for the emulator, stand-ins are used in place of: {names}")
-        return
-    for name in missing:
-        yield Finding("refused", f"{HERE}.{name}", _NEEDED[name])
 
 
 def _addresses(settings: WatsonSettings) -> Iterator[Finding]:

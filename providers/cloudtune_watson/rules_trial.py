@@ -30,7 +30,7 @@ def trial_rules(study: Study, settings: WatsonSettings, facts: Facts) -> Iterato
 
 
 def _code(study: Study, settings: WatsonSettings, facts: Facts) -> Iterator[Finding | Note]:
-    trial, own = study.trial, facts.own
+    own = facts.own
     if not launched(study):
         reason = "there is no image or algorithm that could be the trial: give a script"
         yield Finding("refused", "trial.script", reason)
@@ -39,11 +39,6 @@ def _code(study: Study, settings: WatsonSettings, facts: Facts) -> Iterator[Find
         reason = f"{own['code']} cannot be reached from a trial: give a folder, which is sent"
         yield Finding("refused", "trial.source", reason)
         return
-    if trial.source and not {"*", NAME} & trial.source.keys():
-        yield Finding("refused", "trial.source", f"there is no source for {NAME}")
-    for name in own["absent_files"]:
-        path = "trial.script" if name == trial.script else "trial.requirements"
-        yield Finding("refused", path, f"there is no file {name} in the source")
     files = own["files"]
     size = f"{files['count']} files, {files['bytes'] / 1e6:.1f} MB,"
     where = (
@@ -63,21 +58,14 @@ def _inputs(study: Study, settings: WatsonSettings, facts: Facts) -> Iterator[Fi
         if place:
             reason = "a trial on IBM Watson has one folder of data: put it beside the first input"
             yield Finding("refused", path, reason)
-        elif said is None:
-            reason = f"there is no address for {NAME}: a folder of the cluster's data volume"
+        elif said is None or name in own["absent_inputs"] or name in own["uploads"]:
+            pass  # the core has told it
+        elif name in own["local_inputs"]:
+            reason = (
+                f"{own['local_inputs'][name]} is on this machine, and cloudtune brings no data to "
+                f"a cluster: put it on the data volume and give its folder there, as {path}.{NAME}"
+            )
             yield Finding("refused", path, reason)
-        elif name in own["absent_inputs"]:
-            yield Finding("refused", path, f"there is nothing at {own['uploads'][name]}")
-        elif name in own["uploads"]:
-            local = own["uploads"][name]
-            if facts.emulated:
-                yield Note(path, f"{local} is brought to the emulator's data volume")
-            else:
-                reason = (
-                    f"{local} is on this machine, and cloudtune brings no data to a cluster: put "
-                    f"it on the data volume and give its folder there, as {path}.{NAME}=FOLDER"
-                )
-                yield Finding("refused", path, reason)
         elif facts.emulated:
             reason = f"{said} is not on the emulator: give the input a local address, too"
             yield Finding("refused", path, reason)

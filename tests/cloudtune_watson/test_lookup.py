@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cloudtune_watson.lookup import EMULATED, NEEDED
+from cloudtune_watson.lookup import EMULATED, OF_EACH
 
 
 def _beside(name: str) -> Any:
@@ -49,7 +49,7 @@ def bare(backend: str) -> dict[str, Any]:
 @pytest.mark.parametrize("backend", BOTH)
 def test_what_is_said_is_taken(backend: str, base: Path) -> None:
     found = own(base, backend)
-    assert found["missing"] == []
+    assert found["missing"] == {}
     for name, value in support.SETTINGS[backend].items():
         assert found[name] == value
     assert found["sign_in_url"] == found["url"]
@@ -58,16 +58,16 @@ def test_what_is_said_is_taken(backend: str, base: Path) -> None:
 @pytest.mark.parametrize("backend", BOTH)
 def test_what_is_not_said_shows(backend: str, base: Path) -> None:
     found = own(base, backend, **bare(backend))
-    assert tuple(found["missing"]) == NEEDED[backend]
-    assert all(found[name] == f"{{{{{name}}}}}" for name in NEEDED[backend])
+    assert tuple(found["missing"]) == OF_EACH[backend]
+    assert all(found[name] == f"{{{{{name}}}}}" for name in OF_EACH[backend])
     emulated = own(base, backend, **bare(backend), emulated=True)
-    assert tuple(emulated["missing"]) == NEEDED[backend]
-    assert all(emulated[name] == EMULATED[name] for name in NEEDED[backend])
+    assert tuple(emulated["missing"]) == OF_EACH[backend]
+    assert all(emulated[name] == EMULATED[name] for name in OF_EACH[backend])
 
 
 def test_a_project_takes_the_place_of_a_space(base: Path) -> None:
-    assert own(base, "wml", space_id=None, project_id="p")["missing"] == []
-    assert own(base, "wmla", version="standalone")["missing"] == ["instance_group"]
+    assert own(base, "wml", space_id=None, project_id="p")["missing"] == {}
+    assert own(base, "wmla", version="standalone")["missing"].keys() == {"instance_group"}
 
 
 def test_the_key_is_looked_for_and_not_read(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
