@@ -45,11 +45,6 @@ def results(facts: Facts) -> str:
     return f"{home(facts)}/{JOB}"
 
 
-def input_folder(facts: Facts, name: str) -> str:
-    """Return the folder on the emulator's volume to which an input of this machine is brought."""
-    return f"{home(facts)}/{facts.job_name}/inputs/{name}"
-
-
 def archive_name(facts: Facts) -> str:
     """Return what the archive is called that is sent to WML Accelerator."""
     return f"{facts.job_name}{MODEL_DIR}"

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from cloudtune.cost import price_facts
-from cloudtune.lookups import code_elsewhere, input_address, on_this_machine
+from cloudtune.lookups import code_elsewhere, input_address, inputs, on_this_machine
 from cloudtune.provider import Facts
 from cloudtune.study import Study
 from cloudtune_watson.backends import STANDALONE
-from cloudtune_watson.layout import DATA, input_folder
+from cloudtune_watson.layout import DATA, home
 from cloudtune_watson.prices import hour_price
 from cloudtune_watson.settings import WatsonSettings
 
@@ -32,12 +32,12 @@ EMULATED = {
     "instance_group": "emulated",
 }
 """What stands for what a study does not say, on the emulator."""
-NEEDED = {
+OF_EACH = {
     "wml": ("url", "version", "username", "space_id", "hardware_spec", "software_spec"),
     "wmla": ("url", "version", "username", "exec_start"),
 }
 """What each back end must know."""
-WHAT_TO_GIVE = {
+_NEEDED = {
     "url": "the https address of the cluster; for wmla, of WML Accelerator's console",
     "version": "the version of Cloud Pak for Data or Software Hub, as '5.1': it decides how one "
     "signs in, and what there is",
@@ -50,7 +50,6 @@ WHAT_TO_GIVE = {
     "dlicmd --dl-frameworks lists them",
     "instance_group": "the instance group that runs the trials of a standalone WML Accelerator",
 }
-"""What is said of each of them that is not there."""
 
 
 def lookup(study: Study, settings: WatsonSettings, facts: Facts) -> Mapping[str, Any]:
@@ -58,7 +57,7 @@ def lookup(study: Study, settings: WatsonSettings, facts: Facts) -> Mapping[str,
 
     What the study leaves out and needs is named in ``missing``, and has a stand-in.
     """
-    needed = list(NEEDED[settings.backend]) if settings.backend else []
+    needed = list(OF_EACH[settings.backend]) if settings.backend else []
     if settings.project_id and "space_id" in needed:
         needed.remove("space_id")
     if settings.backend == "wmla" and settings.version == STANDALONE:
@@ -77,7 +76,7 @@ def lookup(study: Study, settings: WatsonSettings, facts: Facts) -> Mapping[str,
         "certificate_is_there": certificate is not None and certificate.is_file(),
         "key_is_set": bool(os.environ.get(settings.key_variable)),
         "code": code_elsewhere(study, NAME),
-        "missing": {name: WHAT_TO_GIVE[name] for name in needed if not said[name]},
+        "missing": {name: _NEEDED[name] for name in needed if not said[name]},
         **price_facts(hour_price(settings, study.limits_for(NAME).max_cost)),
         "links": {},
         **on_this_machine(study, facts),
@@ -92,32 +91,20 @@ def _here(path: str, facts: Facts) -> Path:
 def _inputs(study: Study, facts: Facts) -> dict[str, Any]:
     """Return where each input lies on the volume and in a trial, and what is on this machine.
 
-    What is on this machine has an address at the emulator, to which it is brought: a folder's
-    files, or one file by its name.
+    What is on this machine is brought to the emulator alone, a folder's files or one file by its
+    name; a cluster's volume has its data already.
     """
-    inputs: dict[str, str | None] = {}
-    paths: dict[str, str] = {}
-    uploads: dict[str, str] = {}
-    local_inputs: dict[str, str] = {}
-    absent: list[str] = []
+    found = inputs(study, facts, NAME, f"{home(facts)}/{facts.job_name}")
+    local: dict[str, str] = found["uploads"]
+    paths = {name: DATA for name, address in found["inputs"].items() if address}
+    paths |= {name: f"{DATA}/{Path(p).name}" for name, p in local.items() if Path(p).is_file()}
     for name, by_provider in study.trial.inputs.items():
-        found = input_address(study, NAME, name, emulated=facts.emulated)
-        uri = found.uri if found else ""
-        if not uri:
-            inputs[name] = None
-        elif found is by_provider.get(NAME) or "://" in uri.removeprefix("file://"):
-            inputs[name], paths[name] = uri, DATA
-        else:
-            local = _here(uri.removeprefix("file://"), facts)
-            (uploads if facts.emulated else local_inputs)[name] = str(local)
-            inputs[name] = input_folder(facts, name)
-            paths[name] = f"{DATA}/{local.name}" if local.is_file() else DATA
-            if not (local.is_file() or any(inner.is_file() for inner in local.rglob("*"))):
-                absent.append(name)
-    return {
-        "inputs": inputs,
-        "paths": paths,
-        "uploads": uploads,
-        "local_inputs": local_inputs,
-        "absent_inputs": absent,
-    }
+        at_ibm = by_provider.get(NAME)
+        if at_ibm and at_ibm is input_address(study, NAME, name, emulated=facts.emulated):
+            found["inputs"][name], paths[name] = at_ibm.uri, DATA
+            local.pop(name, None)
+            found["absent_inputs"] = [each for each in found["absent_inputs"] if each != name]
+    if facts.emulated:
+        return {**found, "paths": paths, "local_inputs": local}
+    addresses = {**found["inputs"], **local}
+    return {**found, "inputs": addresses, "paths": paths, "uploads": {}, "local_inputs": local}

@@ -5,7 +5,7 @@ IBM's page has rates for its CPU sizes alone; what a capacity-unit hour costs is
 
 from __future__ import annotations
 
-from cloudtune.cost import HourPrice
+from cloudtune.cost import HourPrice, changes_machines
 from cloudtune.quantities import Money
 from cloudtune_watson.settings import WatsonSettings
 
@@ -31,19 +31,19 @@ def hour_price(settings: WatsonSettings, budget: Money | None) -> HourPrice | st
     """
     units = capacity_units(settings)
     prices = settings.prices
-    counted = (
-        HourPrice(units, UNIT, RATES_SOURCE)
-        if units is not None
-        else "what an hour of a trial costs is not known"
-    )
-    if prices is None or (budget is not None and budget.currency == UNIT):
-        return counted
-    if prices.hour:
-        return HourPrice(*prices.hour, _SAID)
-    if prices.capacity_unit_hour and units is not None:
-        amount, currency = prices.capacity_unit_hour
-        return HourPrice(amount * units, currency, f"{units:g} {UNIT}, {_SAID}")
-    return counted
+    if prices is not None and (budget is None or budget.currency != UNIT):
+        if prices.hour:
+            return HourPrice(*prices.hour, _SAID)
+        if prices.capacity_unit_hour and units is not None:
+            amount, currency = prices.capacity_unit_hour
+            return HourPrice(amount * units, currency, f"{units:g} {UNIT}, {_SAID}")
+    if units is not None:
+        return HourPrice(units, UNIT, RATES_SOURCE)
+    if settings.backend == "wml":
+        if _names_hardware(settings):
+            return "native changes the hardware, so what an hour of it costs is not known"
+        return f"IBM's page has no capacity units of {settings.hardware_spec}"
+    return "IBM has no price list of WML Accelerator"
 
 
 def capacity_units(settings: WatsonSettings) -> float | None:
@@ -51,10 +51,11 @@ def capacity_units(settings: WatsonSettings) -> float | None:
 
     It has none of hardware that ``native`` names.
     """
-    definition = settings.native.get("model_definition")
-    if settings.backend != "wml" or (
-        isinstance(definition, dict) and "hardware_spec" in definition
-    ):
+    if settings.backend != "wml" or _names_hardware(settings):
         return None
     rate = RATES.get(settings.hardware_spec or "")
     return rate * settings.nodes if rate is not None else None
+
+
+def _names_hardware(settings: WatsonSettings) -> bool:
+    return changes_machines(settings.native, {"hardware_spec"})

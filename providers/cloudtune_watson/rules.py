@@ -34,13 +34,13 @@ def rules(
         *settings_rules(settings, facts),
         *trial_rules(fitted.study, settings, facts),
         *(search_rules(fitted.study) if mode == "managed" else driven_rules(fitted.study)),
-        *_cost(facts),
+        *_units(facts),
         *native_rules(mode, settings.native),
         *(() if facts.emulated else (Note(HERE, NOT_VERIFIED),)),
     ]
 
 
-def _cost(facts: Facts) -> Iterator[Note]:
+def _units(facts: Facts) -> Iterator[Note]:
     if facts.own["currency"] == UNIT and not facts.emulated:
         text = (
             f"{UNIT} are the capacity-unit hours of IBM's public price list, by which a training "

@@ -58,13 +58,12 @@ def _inputs(study: Study, settings: WatsonSettings, facts: Facts) -> Iterator[Fi
         if place:
             reason = "a trial on IBM Watson has one folder of data: put it beside the first input"
             yield Finding("refused", path, reason)
-        elif said is None or name in own["uploads"]:
-            pass  # every plan tells of these
+        elif said is None or name in own["absent_inputs"] or name in own["uploads"]:
+            pass  # the core has told it
         elif name in own["local_inputs"]:
             reason = (
                 f"{own['local_inputs'][name]} is on this machine, and cloudtune brings no data to "
-                "a cluster: put it on the data volume and give its folder there, as "
-                f"{path}.{NAME}=FOLDER"
+                f"a cluster: put it on the data volume and give its folder there, as {path}.{NAME}"
             )
             yield Finding("refused", path, reason)
         elif facts.emulated:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cloudtune_watson.lookup import EMULATED, NEEDED
+from cloudtune_watson.lookup import EMULATED, OF_EACH
 
 
 def _beside(name: str) -> Any:
@@ -58,11 +58,11 @@ def test_what_is_said_is_taken(backend: str, base: Path) -> None:
 @pytest.mark.parametrize("backend", BOTH)
 def test_what_is_not_said_shows(backend: str, base: Path) -> None:
     found = own(base, backend, **bare(backend))
-    assert tuple(found["missing"]) == NEEDED[backend]
-    assert all(found[name] == f"{{{{{name}}}}}" for name in NEEDED[backend])
+    assert tuple(found["missing"]) == OF_EACH[backend]
+    assert all(found[name] == f"{{{{{name}}}}}" for name in OF_EACH[backend])
     emulated = own(base, backend, **bare(backend), emulated=True)
-    assert tuple(emulated["missing"]) == NEEDED[backend]
-    assert all(emulated[name] == EMULATED[name] for name in NEEDED[backend])
+    assert tuple(emulated["missing"]) == OF_EACH[backend]
+    assert all(emulated[name] == EMULATED[name] for name in OF_EACH[backend])
 
 
 def test_a_project_takes_the_place_of_a_space(base: Path) -> None:
