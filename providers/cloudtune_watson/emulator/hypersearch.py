@@ -25,6 +25,7 @@ from cloudtune_watson.emulator.script import MODEL_DIR, check_tar
 from cloudtune_watson.emulator.search_rules import ALGORITHMS, check
 from cloudtune_watson.emulator.searches import CREATOR, Experiment, Search, execution, told
 from cloudtune_watson.emulator.tuning import Tuner, Workshop, forget
+from cloudtune_watson.emulator.volume import files
 
 PATH = "/platform/rest/deeplearning/v1/hypersearch"
 _LONGEST = 200
@@ -124,9 +125,8 @@ class Hypersearch:
         folder = self._shop.volume.at(f"batchworkdir/{job.id}")
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w", strict_timestamps=False) as archive:
-            for path in sorted(folder.rglob("*")):
-                if path.is_file() and path.resolve().is_relative_to(folder.resolve()):
-                    archive.write(path, path.relative_to(folder))
+            for path in files(folder):
+                archive.write(path, path.relative_to(folder))
         name = f"attachment;filename=train_result_{job.id}.zip"
         return Answer(200, packed.getvalue(), "application/zip", [("Content-Disposition", name)])
 

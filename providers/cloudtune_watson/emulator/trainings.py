@@ -37,7 +37,7 @@ _REFERENCE = Map(
     {"id": TEXT, "name": TEXT, "connection": FREE, "schema": FREE},
 )
 _SPEC = Map({}, {"id": TEXT, "name": TEXT, "rev": TEXT, "href": TEXT})
-_SHAPE = Map(
+SHAPE = Map(
     {"training_data_references": ListOf(_REFERENCE), "results_reference": _REFERENCE},
     {
         "name": TEXT,
@@ -63,6 +63,7 @@ _SHAPE = Map(
         ),
     },
 )
+"""Of a request."""
 _WORDS: Mapping[State, str] = {
     "waiting": "pending",
     "running": "running",
@@ -99,7 +100,7 @@ class Trainings:
         """POST /ml/v4/trainings."""
         _demand_version(call)
         request = call.json()
-        demand(request, _SHAPE)
+        demand(request, SHAPE)
         scope = scope_of(request.get("space_id"), request.get("project_id"))
         _demand_here(request)
         new = str(uuid.uuid4())
