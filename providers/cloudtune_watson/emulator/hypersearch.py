@@ -29,6 +29,8 @@ from cloudtune_watson.emulator.volume import files
 
 PATH = "/platform/rest/deeplearning/v1/hypersearch"
 _LONGEST = 200
+_NO_NAMES = ("algorithm", ".", "..")
+"""What leads elsewhere in a path."""
 _NEWER = 4.0
 """The version of Cloud Pak for Data from which on a search is answered with an object: the HPO
 notebooks for the accelerator alone and for 3.5 read a text, later ones ``uid``."""
@@ -187,7 +189,7 @@ class Hypersearch:
 
 def _name_of(data: Any) -> str:
     name: str = data.get("hpoName") or f"{CREATOR}-hpo-{time.monotonic_ns()}"
-    if "/" in name or len(name) > _LONGEST or name.strip() != name or name == "algorithm":
+    if "/" in name or len(name) > _LONGEST or name.strip() != name or name in _NO_NAMES:
         raise invalid("'hpoName' can be no name of a search.")
     return name
 

@@ -173,9 +173,7 @@ class Trainings:
         """Return what makes a job's folders, once all that it names is known to be there."""
         asked = request["model_definition"]
         asset, archive = self._assets.find(scope, asked["id"])
-        command = asked.get("command") or asset.entity.get(asset.metadata["asset_type"], {}).get(
-            "command"
-        )
+        command = asked.get("command") or asset.command
         if not isinstance(command, str):
             raise invalid("Neither the training nor its model definition has a command.")
         home = self._home(request, new)
