@@ -128,6 +128,9 @@ def arguments(text: str) -> Arguments:
         said[name] = value
     if "--exec-start" not in said or not said.get("--model-main"):
         raise BadSpec("args must have --exec-start FRAMEWORK and --model-main FILE")
+    for part in (said["--model-main"], said.get("--model-dir", "")):
+        if part.startswith("/") or ".." in part.split("/"):
+            raise BadSpec(f"{part} is no place in the archive")
     path = ""
     for part in said.get("--cs-datastore-meta", "").split(","):
         name, _, value = part.partition("=")

@@ -93,7 +93,10 @@ class Watson:
         fault = self._faults.of_call(name)
         with closing(read(environ, named)) as call:
             _before(fault)
-            answer = self._operations.carry_out(operation, call)
+            try:
+                answer = self._operations.carry_out(operation, call)
+            except OSError as error:  # a script may do anything to its files meanwhile
+                raise unavailable(f"The volume: {error.strerror}.") from error
         if fault is not None and fault.effect == "lose_response":
             raise ConnectionLost(f"the answer of {name} is lost, as the fault plan wants it")
         if fault is not None and fault.effect == "late_error":

@@ -16,6 +16,7 @@ import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cloudtune.yaml_source import is_map
 from cloudtune_watson.emulator.calls import Answer, Call, Json, said
 from cloudtune_watson.emulator.errors import invalid, not_found, not_here, unknown_reference
 from cloudtune_watson.emulator.keys import Keys
@@ -67,6 +68,12 @@ class Asset:
     entity: Json
     created: float = field(default_factory=time.time)
     attachments: list[Attachment] = field(default_factory=list[Attachment])
+
+    @property
+    def command(self) -> object:
+        """What it says that a training runs; anything, if it is no definition as IBM's are."""
+        own: object = self.entity.get(KIND)
+        return own.get("command") if is_map(own) else None
 
     def tells(self, name: str) -> list[str]:
         """Return what a field that is searched has."""

@@ -83,9 +83,9 @@ def exhausted() -> ServiceError:
     return ServiceError(403, "quota_exceeded", "The quota of capacity units is used up.")
 
 
-def unavailable() -> ServiceError:
+def unavailable(why: str = "The service is temporarily unavailable.") -> ServiceError:
     """Return the error for a service that is not there for a moment."""
-    return ServiceError(503, "service_unavailable", "The service is temporarily unavailable.")
+    return ServiceError(503, "service_unavailable", why)
 
 
 def too_late() -> ServiceError:

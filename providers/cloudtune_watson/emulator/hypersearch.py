@@ -25,9 +25,12 @@ from cloudtune_watson.emulator.script import MODEL_DIR, check_tar
 from cloudtune_watson.emulator.search_rules import ALGORITHMS, check
 from cloudtune_watson.emulator.searches import CREATOR, Experiment, Search, execution, told
 from cloudtune_watson.emulator.tuning import Tuner, Workshop, forget
+from cloudtune_watson.emulator.volume import files
 
 PATH = "/platform/rest/deeplearning/v1/hypersearch"
 _LONGEST = 200
+_NO_NAMES = ("algorithm", ".", "..")
+"""What leads elsewhere in a path."""
 _NEWER = 4.0
 """The version of Cloud Pak for Data from which on a search is answered with an object: the HPO
 notebooks for the accelerator alone and for 3.5 read a text, later ones ``uid``."""
@@ -124,9 +127,8 @@ class Hypersearch:
         folder = self._shop.volume.at(f"batchworkdir/{job.id}")
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w", strict_timestamps=False) as archive:
-            for path in sorted(folder.rglob("*")):
-                if path.is_file() and path.resolve().is_relative_to(folder.resolve()):
-                    archive.write(path, path.relative_to(folder))
+            for path in files(folder):
+                archive.write(path, path.relative_to(folder))
         name = f"attachment;filename=train_result_{job.id}.zip"
         return Answer(200, packed.getvalue(), "application/zip", [("Content-Disposition", name)])
 
@@ -187,7 +189,7 @@ class Hypersearch:
 
 def _name_of(data: Any) -> str:
     name: str = data.get("hpoName") or f"{CREATOR}-hpo-{time.monotonic_ns()}"
-    if "/" in name or len(name) > _LONGEST or name.strip() != name or name == "algorithm":
+    if "/" in name or len(name) > _LONGEST or name.strip() != name or name in _NO_NAMES:
         raise invalid("'hpoName' can be no name of a search.")
     return name
 

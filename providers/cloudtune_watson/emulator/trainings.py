@@ -37,7 +37,7 @@ _REFERENCE = Map(
     {"id": TEXT, "name": TEXT, "connection": FREE, "schema": FREE},
 )
 _SPEC = Map({}, {"id": TEXT, "name": TEXT, "rev": TEXT, "href": TEXT})
-_SHAPE = Map(
+SHAPE = Map(
     {"training_data_references": ListOf(_REFERENCE), "results_reference": _REFERENCE},
     {
         "name": TEXT,
@@ -63,6 +63,7 @@ _SHAPE = Map(
         ),
     },
 )
+"""Of a request."""
 _WORDS: Mapping[State, str] = {
     "waiting": "pending",
     "running": "running",
@@ -99,7 +100,7 @@ class Trainings:
         """POST /ml/v4/trainings."""
         _demand_version(call)
         request = call.json()
-        demand(request, _SHAPE)
+        demand(request, SHAPE)
         scope = scope_of(request.get("space_id"), request.get("project_id"))
         _demand_here(request)
         new = str(uuid.uuid4())
@@ -172,9 +173,7 @@ class Trainings:
         """Return what makes a job's folders, once all that it names is known to be there."""
         asked = request["model_definition"]
         asset, archive = self._assets.find(scope, asked["id"])
-        command = asked.get("command") or asset.entity.get(asset.metadata["asset_type"], {}).get(
-            "command"
-        )
+        command = asked.get("command") or asset.command
         if not isinstance(command, str):
             raise invalid("Neither the training nor its model definition has a command.")
         home = self._home(request, new)

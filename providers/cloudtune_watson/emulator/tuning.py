@@ -68,6 +68,7 @@ class Tuner:
         self._shop = shop
         self._study = study_of(search.data)
         self._args = arguments(search.data["modelSpec"]["args"])
+        self._data = shop.volume.at(self._args.data_path)
         self._inbox: Inbox = SimpleQueue()
         self._running: dict[int, Experiment] = {}
         """The experiment of each trial's last start."""
@@ -167,14 +168,13 @@ class Tuner:
         exec_id = f"{CREATOR}-{time.monotonic_ns()}-{secrets.randbelow(10**9)}"
         own = self._shop.folder / exec_id
         results = self._shop.volume.at(f"batchworkdir/{exec_id}")
-        data = self._shop.volume.at(self._args.data_path)
-        container = Container(own, data, results, results / "log")
+        container = Container(own, self._data, results, results / "log")
         unpack = untar(self.search.archive, self.search.file_name)
         # EMetrics writes into a folder of the trial's own below the one for logs.
         written = Written(results, container.logs / str(number))
 
         def prepare() -> Prepared:
-            if not data.exists():
+            if not self._data.exists():
                 raise BadSpec(f"the data are not on the volume: {self._args.data_path}")
             python = contain(container, unpack)
             who = (exec_id, str(number))

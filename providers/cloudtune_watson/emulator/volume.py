@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
@@ -22,6 +22,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _FOLDERS = {"space_id": "spaces", "project_id": "projects"}
 _LONGEST = 200
 """Bytes of one name of a path."""
+_DEEPEST = 3_000
+"""Bytes of a whole path on this machine."""
 
 
 def scope_of(space: object, project: object) -> Scope:
@@ -78,7 +80,7 @@ class Volume:
         top, folder = self._assets(scope), self.file(scope, path)
         if not folder.is_dir():
             return []
-        found = _files(folder) if flat else iter(sorted(folder.iterdir()))
+        found = files(folder) if flat else sorted(folder.iterdir())
         return [_row(each, top) for each in found]
 
     def put(self, scope: Scope, path: str, content: IO[bytes]) -> Path:
@@ -88,7 +90,7 @@ class Volume:
             ServiceError: If a file or a folder is in its way.
         """
         target = self.file(scope, path)
-        if target == self._assets(scope).resolve():
+        if target == Path(os.path.realpath(self._assets(scope))):
             raise invalid("A file needs a name.")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -107,18 +109,27 @@ def _below(top: Path, path: str) -> Path:
     parts = [part for part in path.split("/") if part not in ("", ".")]
     if ".." in parts or any(len(part.encode()) > _LONGEST for part in parts):
         raise invalid(f"{path[:_LONGEST]!r} is no path of the volume.")
-    whole, found = top.resolve(), top.joinpath(*parts)
-    if len(os.fsencode(found)) > 3_000 or not found.resolve().is_relative_to(whole):
+    whole = Path(os.path.realpath(top))
+    found = whole.joinpath(*parts)
+    # Path.resolve() raises where links lead in a circle.
+    if len(os.fsencode(found)) > _DEEPEST or not Path(os.path.realpath(found)).is_relative_to(
+        whole
+    ):
         raise invalid(f"{path[:_LONGEST]!r} is no path of the volume.")
-    return whole.joinpath(*parts)
+    return found
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in sorted(folder.rglob("*")) if path.is_file())
+def files(folder: Path) -> Sequence[Path]:
+    """Return all files in a folder and in those below, while scripts may change them."""
+    found = (Path(at, name) for at, _, names in os.walk(folder) for name in names)
+    return sorted(path for path in found if path.is_file())
 
 
 def _row(path: Path, top: Path) -> Json:
-    row: Json = {"path": path.relative_to(top.resolve()).as_posix()}
+    row: Json = {"path": path.relative_to(os.path.realpath(top)).as_posix()}
     if path.is_dir():
         return row | {"type": "folder"}
-    return row | {"type": "file", "size": path.stat().st_size if path.exists() else 0}
+    try:
+        return row | {"type": "file", "size": path.stat().st_size}
+    except OSError:  # it is gone by now, or a link that leads nowhere
+        return row | {"type": "file", "size": 0}

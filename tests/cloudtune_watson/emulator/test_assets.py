@@ -134,3 +134,16 @@ def test_no_path_leads_out_of_a_space(cluster: Cluster, tmp_path: Path) -> None:
         assert cluster.ask("GET", f"/v2/asset_files/{path}")[0] in (400, 404), path
         assert cluster.ask("PUT", f"/v2/asset_files/{path}", data=b"x")[0] == 400, path
     (assets / "link").unlink()
+
+
+def test_links_of_scripts_break_nothing(cluster: Cluster) -> None:
+    assets = cluster.folder / "volume" / "projects" / "linked" / "assets"
+    assets.mkdir(parents=True)
+    (assets / "circle").symlink_to("circle")
+    (assets / "nowhere").symlink_to("gone")
+    (assets / "folder").symlink_to(assets)
+    for query in ({"project_id": "linked"}, {"project_id": "linked", "flat": "true"}):
+        assert cluster.ask("GET", "/v2/asset_files/", query)[0] == 200
+    for path in ("circle", "circle/x", "nowhere", "folder/folder/circle"):
+        status = cluster.ask("GET", f"/v2/asset_files/{path}", {"project_id": "linked"})[0]
+        assert status == 404, path

@@ -52,6 +52,23 @@ def x(**changes: Any) -> dict[str, Any]:
         ),
         ({"modelSpec": {"args": "--model-main main.py"}}, "--exec-start"),
         ({"modelSpec": {}}, "'modelSpec.args' is required"),
+        (
+            {"modelSpec": {"args": "--exec-start x --model-main ../main.py"}},
+            "no place in the archive",
+        ),
+        (
+            {"modelSpec": {"args": "--exec-start x --model-dir /tmp --model-main m.py"}},
+            "no place in the archive",
+        ),
+        (
+            {
+                "modelSpec": {
+                    "args": "--exec-start x --model-main m.py --cs-datastore-meta data_path=../x"
+                }
+            },
+            "no path of the volume",
+        ),
+        ({"hpoName": ".."}, "'hpoName' can be no name"),
         ({"hpoName": "a/b"}, "'hpoName' can be no name"),
         ({"hpoName": "algorithm"}, "'hpoName' can be no name"),
         ({"hyperParams": []}, "Random needs hyperParams"),

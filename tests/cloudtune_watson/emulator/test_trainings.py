@@ -235,6 +235,27 @@ def test_a_definition_without_content_cannot_be_run(cluster: Cluster) -> None:
     assert (status, told["errors"][0]["code"]) == (404, "invalid_request_entity")
 
 
+@pytest.mark.parametrize(
+    "entity", [{}, {"wml_model_definition": "train.py"}, {"x": {"command": 5}}]
+)
+def test_a_command_is_needed(
+    start_cluster: Callable[..., Cluster], monkeypatch: pytest.MonkeyPatch, entity: dict[str, Any]
+) -> None:
+    cluster = start_cluster()
+    ask = cluster.ask
+
+    def without(method: str, path: str, query: Any = (), **more: Any) -> tuple[int, Any]:
+        if path == "/v2/assets":
+            more["json"]["entity"] = entity
+        return ask(method, path, query, **more)
+
+    monkeypatch.setattr(cluster, "ask", without)
+    request = cluster.training(cluster.definition("pass"))
+    status, told = cluster.ask("POST", "/ml/v4/trainings", {"version": VERSION}, json=request)
+    assert status == 400
+    assert "has a command" in told["errors"][0]["message"]
+
+
 def test_an_archive_that_is_none_fails_its_training(cluster: Cluster) -> None:
     definition = cluster.definition("pass")
     path = f"/v2/assets/{definition}/attachments"
