@@ -66,6 +66,7 @@ class Way:
             raise MissingExtraError("IBM Watson", "watsonx") from error
         self._session = requests.Session()
         self._session.trust_env = not caller.emulated
+        self._session.auth = _as_it_is  # else ~/.netrc would say who calls
 
     def send(self, method: str, url: str, **more: Any) -> Any:
         """Send one request and return the answer, a ``requests.Response``.
@@ -140,3 +141,7 @@ class Way:
                 f"{operation}: an emulated run reaches its emulator alone, not {url}",
                 of_caller=True,
             )
+
+
+def _as_it_is(request: Any) -> Any:
+    return request

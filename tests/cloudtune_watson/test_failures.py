@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import requests
@@ -100,3 +101,23 @@ def test_nobody_can_leave_the_check_of_the_certificate_out(monkeypatch: pytest.M
     way.get("https://cpd.example.com/x", verify=False)
     way.send("PUT", "https://cpd.example.com/x", verify="", timeout=None)
     assert seen == [(True, 120.0), (True, None)]
+
+
+def test_no_file_of_the_user_says_who_calls(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "netrc").write_text("machine cpd.example.com login other password other\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    shown: list[object] = []
+
+    def send(_: object, prepared: requests.PreparedRequest, **__: object) -> requests.Response:
+        shown.append(prepared.headers.get("Authorization"))
+        answer = requests.Response()
+        answer.status_code = 200
+        return answer
+
+    monkeypatch.setattr(requests.Session, "send", send)
+    Way(Caller("https://cpd.example.com", "me", "key")).get(
+        "https://cpd.example.com/x", headers={"Authorization": "Bearer mine"}
+    )
+    assert shown == ["Bearer mine"]
