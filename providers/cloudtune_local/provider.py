@@ -31,7 +31,7 @@ class LocalProvider:
         self, fitted: Fitted, mode: Mode, settings: LocalSettings, facts: Facts
     ) -> Sequence[Finding | Note]:
         """Return what only this machine refuses or does otherwise."""
-        return rules(fitted, settings, facts)
+        return rules(fitted, facts)
 
     def request(self, fitted: Fitted, mode: Mode, settings: LocalSettings, facts: Facts) -> Json:
         """Return how each trial is started."""

@@ -9,7 +9,6 @@ from cloudtune.bundle import IGNORE_FILE
 from cloudtune.capabilities import Finding, Note
 from cloudtune.fit import Fitted
 from cloudtune.provider import Facts
-from cloudtune_local.settings import LocalSettings
 
 _MANY = 100
 """Trials with which a source counts that is to be run by fewer, or by an unknown number."""
@@ -17,7 +16,7 @@ _MUCH = 10e9
 """Bytes of all copies of the source that are worth a note."""
 
 
-def rules(fitted: Fitted, settings: LocalSettings, facts: Facts) -> list[Finding | Note]:
+def rules(fitted: Fitted, facts: Facts) -> list[Finding | Note]:
     """Return the findings and notes of a study on this machine."""
     return [
         *_system(facts.own),
@@ -25,7 +24,6 @@ def rules(fitted: Fitted, settings: LocalSettings, facts: Facts) -> list[Finding
         *_copies(fitted, facts.own["files"]["bytes"]),
         *_inputs(fitted, facts.own),
         *_resources(fitted, facts.own),
-        *_cost(fitted, settings),
     ]
 
 
@@ -96,36 +94,4 @@ def _resources(fitted: Fitted, own: Any) -> Iterator[Finding | Note]:
     if wanted.memory:
         yield Finding(
             "dropped", "trial.resources.memory", "memory is neither reserved nor limited here"
-        )
-
-
-def _cost(fitted: Fitted, settings: LocalSettings) -> Iterator[Finding | Note]:
-    budget = fitted.study.limits.max_cost
-    if budget is None:
-        return
-    if settings.prices is None:
-        yield Finding(
-            "refused",
-            "limits.max_cost",
-            "what this machine costs is not known: give providers.local.prices.hour, "
-            f"as in 0.40 {budget.currency}",
-        )
-    elif settings.prices.hour.currency != budget.currency:
-        yield Finding(
-            "refused",
-            "limits.max_cost",
-            f"the budget is in {budget.currency} and the price in {settings.prices.hour.currency}",
-        )
-    else:
-        parallel = fitted.study.limits.parallel_trials or 1
-        longest = fitted.study.limits.trial_timeout
-        late = (
-            f"by up to {longest / 3600 * parallel * settings.prices.hour.amount:.3g} "
-            f"{budget.currency}"
-            if longest
-            else "by what they cost, which trial_timeout would bound"
-        )
-        yield Note(
-            "limits.max_cost",
-            f"costs count when a trial ends: what then runs may exceed the budget {late}",
         )

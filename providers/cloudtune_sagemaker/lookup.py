@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cloudtune.cost import price_facts
 from cloudtune.lookups import code_elsewhere, inputs, on_this_machine
 from cloudtune.provider import Facts
 from cloudtune.study import Study
@@ -69,7 +70,6 @@ def lookup(study: Study, settings: SageMakerSettings, facts: Facts) -> Mapping[s
     if not image and not settings.algorithm:
         image = EMULATED["image"] if facts.emulated else IMAGE
     types = list(settings.instance_type or [machine])
-    price = hour_price(region, types, settings)
     own: dict[str, Any] = {
         "region": region,
         "role_arn": role,
@@ -81,9 +81,7 @@ def lookup(study: Study, settings: SageMakerSettings, facts: Facts) -> Mapping[s
         "instance_types": types,
         "missing": missing,
         "code": code_elsewhere(study, NAME),
-        "price_per_second": price.amount / 3600 if price else None,
-        "currency": price.currency if price else None,
-        "price_source": price.source if price else None,
+        **price_facts(hour_price(region, types, settings)),
         "longest_trial": LONGEST_TRIAL,
         "links": {
             "managed": link(region, facts.job_name),

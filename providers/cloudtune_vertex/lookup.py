@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from cloudtune.cost import price_facts
 from cloudtune.lookups import code_elsewhere, inputs, on_this_machine
 from cloudtune.provider import Facts
 from cloudtune.study import Study
@@ -60,16 +61,13 @@ def lookup(study: Study, settings: VertexSettings, facts: Facts) -> Mapping[str,
         said["location"] = said["location"] or location_here()
     stand_ins = EMULATED if facts.emulated else {name: f"{{{{{name}}}}}" for name in said}
     found = {name: value or stand_ins[name] for name, value in said.items()}
-    price = hour_price(found["location"], found["machine_type"], settings)
     own: dict[str, Any] = {
         **found,
         "prefix": settings.prefix,
         "prebuilt": _PREBUILT.fullmatch(found["image"]) is not None or not said["image"],
         "code": code_elsewhere(study, NAME),
         "missing": {name: _NEEDED[name] for name, value in said.items() if not value},
-        "price_per_second": price.amount / 3600 if price else None,
-        "currency": price.currency if price else None,
-        "price_source": price.source if price else None,
+        **price_facts(hour_price(found["location"], found["machine_type"], settings)),
         "links": {
             "managed": f"{CONSOLE}/hyperparameter-tuning-jobs?project={found['project']}",
             "driven": f"{CONSOLE}/custom-jobs?project={found['project']}",

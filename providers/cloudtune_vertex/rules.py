@@ -17,10 +17,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cloudtune.capabilities import Finding, Mode, Note
-from cloudtune.cost import changes_machines
 from cloudtune.fit import Fitted
 from cloudtune.provider import Facts
-from cloudtune_vertex.prices import MACHINES
 from cloudtune_vertex.rules_settings import HERE, settings_rules
 from cloudtune_vertex.rules_space import space_rules
 from cloudtune_vertex.rules_trial import trial_rules
@@ -37,7 +35,6 @@ def rules(
         *trial_rules(fitted, mode, facts),
         *(space_rules(fitted, facts) if mode == "managed" else ()),
         *(tuning_rules(fitted) if mode == "managed" else _driven(fitted)),
-        *_cost(fitted, mode, settings, facts),
         *_native(mode, settings),
     ]
 
@@ -63,55 +60,6 @@ def _driven(fitted: Fitted) -> Iterator[Note]:
         yield Note("strategy.name", text)
     if study.limits.trial_timeout is None:
         yield Note("limits.trial_timeout", "a trial ends after 7 days, if nothing else is said")
-
-
-def _cost(
-    fitted: Fitted, mode: Mode, settings: VertexSettings, facts: Facts
-) -> Iterator[Finding | Note]:
-    budget = fitted.study.limits.max_cost
-    if budget is None or facts.emulated:
-        return
-    path, own = "limits.max_cost", facts.own
-    if own["price_per_second"] is None and changes_machines(settings.native, MACHINES):
-        yield Finding(
-            "refused",
-            path,
-            "native changes the machines, so what an hour of a trial costs is not known: give "
-            f"{HERE}.prices.hour for all of them together, as in 0.40 {budget.currency}",
-        )
-    elif own["price_per_second"] is None:
-        what = " with ".join(filter(None, [own["machine_type"], settings.accelerator_type]))
-        how = "spot " if settings.spot else "flex-start " if settings.flex_start else ""
-        yield Finding(
-            "refused",
-            path,
-            f"what {how}{what} costs in {own['location']} is not known: give "
-            f"{HERE}.prices.hour, as in 0.40 {budget.currency}",
-        )
-    elif own["currency"] != budget.currency:
-        yield Finding(
-            "refused",
-            path,
-            f"the budget is in {budget.currency} and the price in {own['currency']}; give "
-            f"{HERE}.prices.hour in {budget.currency}",
-        )
-    else:
-        parallel = fitted.study.limits.parallel_trials or 1
-        longest = fitted.study.limits.trial_timeout
-        late = (
-            f"by up to {longest * parallel * own['price_per_second']:.3g} {budget.currency}"
-            if longest
-            else "by what they cost, which trial_timeout would bound"
-        )
-        yield Note(
-            path, f"costs count when a trial ends: what then runs may exceed the budget {late}"
-        )
-        if mode == "managed":
-            yield Note(
-                path,
-                "Vertex AI keeps no budget: cloudtune watches it and cancels the job, as long as "
-                "it runs itself",
-            )
 
 
 def _native(mode: Mode, settings: VertexSettings) -> Iterator[Finding | Note]:

@@ -19,14 +19,13 @@ from cloudtune_vertex.environment import resolved
 from cloudtune_vertex.failures import GoogleError
 from cloudtune_vertex.layout import JOB, NUMBER
 from cloudtune_vertex.logs import log_of
+from cloudtune_vertex.request import JOB_LABEL, RUN_LABEL
 
 POLL = 15.0
 POLL_EMULATED = 0.25
 HIDDEN = 120.0
 """Seconds after which a list tells of a job that was made; Google documents no such time."""
 HIDDEN_EMULATED = 1.0
-RUN_LABEL = "cloudtune-run"
-JOB_LABEL = "cloudtune-job"
 
 
 class VertexJobs:

@@ -14,7 +14,8 @@ from cloudtune_vertex.curves import Curve, CurveReader
 from cloudtune_vertex.environment import resolved
 from cloudtune_vertex.failures import PROVIDER, GoogleError
 from cloudtune_vertex.logs import log_of
-from cloudtune_vertex.training import HIDDEN, HIDDEN_EMULATED, RUN_LABEL
+from cloudtune_vertex.request import RUN_LABEL
+from cloudtune_vertex.training import HIDDEN, HIDDEN_EMULATED
 from cloudtune_vertex.upload import upload
 
 POLL = 30.0

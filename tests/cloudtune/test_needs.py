@@ -16,7 +16,7 @@ from cloudtune.study import Study
 def found(base: Path, trial: dict[str, Any], *, emulated: bool = False, **own: Any) -> list[str]:
     study = Study.model_validate({"trial": {"script": "train.py", **trial}})
     facts = Facts("run", "job", 0, base, source=base, emulated=emulated)
-    own |= inputs(study, facts, "far", "far://home") | on_this_machine(study, facts)
+    own |= inputs(study, facts, "far", "far://base") | on_this_machine(study, facts)
     facts = Facts("run", "job", 0, base, source=base, emulated=emulated, own=own)
     return [str(each) for each in of_this_machine(study, "far", facts)]
 
@@ -50,7 +50,7 @@ def test_all_that_is_not_here_is_told_at_once(base: Path) -> None:
         "refused trial.inputs.a: there is no address for far: give one under trial.inputs.a.far",
         f"refused trial.inputs.b: there is nothing at {base / 'gone'}",
         f"refused trial.inputs.c: there is nothing at {base / 'empty'}",
-        f"approximated trial.inputs.d: {base / 'data'} is uploaded to far://home/inputs/d",
+        f"approximated trial.inputs.d: {base / 'data'} is uploaded to far://base/inputs/d",
         "refused trial.env: the variable NOT_SET_ANYWHERE is not set in this shell",
     ]
 
@@ -59,5 +59,5 @@ def test_on_an_emulator_there_are_stand_ins_and_a_local_input_comes_first(base: 
     trial = {"inputs": {"x": {"far": "far://there", "local": "data"}}}
     assert found(base, trial, emulated=True, missing={"zone": "name it", "key": "name it"}) == [
         "providers.far: for the emulator, stand-ins are used in place of: zone, key",
-        f"approximated trial.inputs.x: {base / 'data'} is uploaded to far://home/inputs/x",
+        f"approximated trial.inputs.x: {base / 'data'} is uploaded to far://base/inputs/x",
     ]

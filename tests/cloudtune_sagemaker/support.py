@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cloudtune.capabilities import Finding, Mode, Note
+from cloudtune.cost import of_the_budget
 from cloudtune.fit import Fitted, fit
 from cloudtune.needs import of_this_machine
 from cloudtune.planning import source_folder
@@ -97,6 +98,7 @@ def plan_of(
     facts = replace(facts, own=lookup(study, settings, facts))
     fitted = fit(study, CAPABILITIES, mode)
     found = of_this_machine(study, "sagemaker", facts)
+    found += of_the_budget(fitted.study.limits, "sagemaker", mode, facts)
     found += rules(fitted, mode, settings, facts)
     return Planned(
         fitted,

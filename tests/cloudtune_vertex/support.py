@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cloudtune.capabilities import Finding, Mode, Note
+from cloudtune.cost import of_the_budget
 from cloudtune.fit import Fitted, fit
 from cloudtune.needs import of_this_machine
 from cloudtune.planning import source_folder
@@ -101,6 +102,7 @@ def plan_of(study: Study, base: Path, mode: Mode = "managed", *, emulated: bool 
     facts = replace(facts, own=lookup(study, settings, facts))
     fitted = fit(study, CAPABILITIES, mode)
     found = of_this_machine(study, "vertex", facts)
+    found += of_the_budget(fitted.study.limits, "vertex", mode, facts)
     found += rules(fitted, mode, settings, facts)
     return Planned(
         fitted,

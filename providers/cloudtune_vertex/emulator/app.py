@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from cloudtune.emulation.delays import Delays
-from cloudtune.emulation.faults import Fault, FaultPlan
-from cloudtune.emulation.serving import ConnectionLost
+from cloudtune.emulation.faults import FaultPlan
+from cloudtune.emulation.serving import carried_out
 from cloudtune_vertex.emulator.errors import (
     ServiceError,
     exhausted,
@@ -44,6 +44,13 @@ _VERBS: Mapping[tuple[str, bool, str | None], str] = {
     ("GET", True, None): "Get",
     ("DELETE", True, None): "Delete",
     ("POST", True, "cancel"): "Cancel",
+}
+
+_ERRORS: Mapping[str, Callable[[], ServiceError]] = {
+    "throttle": throttled,
+    "quota": exhausted,
+    "error": unavailable,
+    "late_error": too_late,
 }
 
 
@@ -127,31 +134,19 @@ class Vertex:
                 "cancel and delete."
             )
         operation = f"{verb}{kind}" + ("s" if verb == "List" else "")
-        fault = self._faults.of_call(operation)
-        _before(fault)
         resource = found["parent"]
         if found["id"]:
             resource += f"/{found['kind']}/{found['id']}"
         query = dict(parse_qsl(environ.get("QUERY_STRING", "")))
-        try:
-            call = Call(resource, query, body_of(environ))
-        except ValueError as error:
-            raise invalid(str(error)) from error
-        answer = self._operations.carry_out(operation, call)
-        if fault is not None and fault.effect == "lose_response":
-            raise ConnectionLost(f"the answer of {operation} is lost, as the fault plan wants it")
-        if fault is not None and fault.effect == "late_error":
-            raise too_late()
-        return answer
 
+        def answer() -> bytes:
+            try:
+                call = Call(resource, query, body_of(environ))
+            except ValueError as error:
+                raise invalid(str(error)) from error
+            return self._operations.carry_out(operation, call)
 
-def _before(fault: Fault | None) -> None:
-    if fault is not None and fault.effect == "throttle":
-        raise throttled()
-    if fault is not None and fault.effect == "quota":
-        raise exhausted()
-    if fault is not None and fault.effect == "error":
-        raise unavailable()
+        return carried_out(self._faults.of_call(operation), answer, _ERRORS)
 
 
 def _unlocked(environ: WSGIEnvironment) -> str:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from cloudtune_vertex.emulator.storage import Storage, split
+from cloudtune_vertex.emulator.storage import Storage, StorageError, split
 
 _QUIET = 0.2
 """Seconds for which a file must not have changed before it is taken for closed."""
@@ -68,12 +68,16 @@ class Mount:
         for key, generation in now.items():
             if self._generations.get(key) == generation:
                 continue
-            self._generations[key] = generation
             path = self._path(key)
             if path is not None and _writable(path, self.folder):
+                try:
+                    content = self._storage.fetch(f"gs://{key[0]}/{key[1]}")
+                except StorageError:  # deleted while we look
+                    continue
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(self._storage.fetch(f"gs://{key[0]}/{key[1]}"))
+                path.write_bytes(content)
                 self._stamps[key] = _stamp(path)
+            self._generations[key] = generation
         for key in self._generations.keys() - now.keys():
             del self._generations[key]
             if self._stamps.pop(key, None) is not None and (path := self._path(key)):

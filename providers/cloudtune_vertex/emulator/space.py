@@ -93,8 +93,8 @@ def _definitions(item: Json, when: Mapping[str, list[Any]]) -> Iterator[tuple[st
     for child in item.get("conditionalParameterSpecs", ()):
         condition = next(child[key] for key in CONDITIONS if key in child)
         kind = next(kind for kind in CONDITIONS.values() if kind in item)
-        values = dict.fromkeys(own_value(item, kind, value) for value in condition["values"])
-        yield from _definitions(child["parameterSpec"], {**when, name: list(values)})
+        values = [own_value(item, kind, value) for value in condition["values"]]
+        yield from _definitions(child["parameterSpec"], {**when, name: values})
 
 
 def _values(item: Json) -> dict[str, Any]:

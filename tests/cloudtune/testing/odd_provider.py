@@ -137,7 +137,7 @@ class OddService:
         names, words = list(order["Choices"]), list(order["Choices"].values())
         if order["Taste"] == "EVERYTHING":
             return [dict(zip(names, row, strict=True)) for row in itertools.product(*words)]
-        rng = random.Random(order["Dish"])
+        rng = random.Random(order["Portions"])
         return [
             {name: rng.choice(some) for name, some in zip(names, words, strict=True)}
             for _ in range(order["Portions"])

@@ -7,6 +7,7 @@ import io
 import json
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -18,7 +19,9 @@ from cloudtune.emulation.delays import Delays
 from cloudtune.emulation.faults import FaultPlan
 from cloudtune.yaml_source import is_list, is_map
 from cloudtune_vertex.emulator.app import Vertex
+from cloudtune_vertex.emulator.mount import Mount
 from cloudtune_vertex.emulator.running import CustomJobs
+from cloudtune_vertex.emulator.storage import Storage
 from cloudtune_vertex.emulator.tuning import Tuner
 
 PARENT = "/v1/projects/team/locations/us-central1"
@@ -226,6 +229,11 @@ def test_odd_custom_jobs(vertex: Vertex, job: Any) -> None:
         assert answer(vertex, "GET", f"/v1/{json.loads(said)['name']}")[0] == 200
 
 
+def test_a_filter_may_be_long_where_it_is_not_deep(vertex: Vertex) -> None:
+    words = urlencode({"filter": " AND ".join(["(NOT state=x)"] * 200)})
+    assert answer(vertex, "GET", f"{PARENT}/customJobs", query=words)[0] == 200
+
+
 QUERIES = {
     "filter": st.lists(st.sampled_from(FILTERS), max_size=6).map(" ".join),
     "readMask": st.sampled_from(["foo", "foo.bar", "*", ",", ".", "name", "labels.x", "jobSpec.x"]),
@@ -289,6 +297,22 @@ REQUESTS = st.fixed_dictionaries(
 def test_odd_paths(vertex: Vertex, request: dict[str, Any]) -> None:
     status, said = answer(vertex, **request)
     assert status != 500, said
+
+
+class Vanishing(Storage):
+    """A storage in which each object is deleted as soon as it was listed."""
+
+    def generations(self) -> dict[tuple[str, str], str]:
+        return {("bucket", "gone"): "1"}
+
+    def buckets(self) -> list[str]:
+        return ["bucket"]
+
+
+def test_an_object_may_be_deleted_while_it_is_looked_at(tmp_path: Path) -> None:
+    mount = Mount(tmp_path / "gcs", Vanishing("http://127.0.0.1:1"))
+    assert mount.synchronise()
+    assert not list((mount.folder / "bucket").iterdir())
 
 
 @pytest.mark.parametrize("path", ["/storage/v1/b", f"{PARENT}/customJobs"])
