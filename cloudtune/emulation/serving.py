@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from cloudtune.emulation.faults import Fault
 from cloudtune.emulation.process import ADDRESS, CERTIFICATE, LOCK, TIED, Address
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler
 
 LOOPBACK = "127.0.0.1"
+Answer = TypeVar("Answer")
+"""What a service's emulator answers a call with."""
 
 
 class ConnectionLost(ConnectionError):  # noqa: N818 - it is what the client meets
@@ -44,9 +46,9 @@ class ConnectionLost(ConnectionError):  # noqa: N818 - it is what the client mee
 
 def carried_out(
     fault: Fault | None,
-    carry_out: Callable[[], bytes],
+    carry_out: Callable[[], Answer],
     errors: Mapping[str, Callable[[], Exception]],
-) -> bytes:
+) -> Answer:
     """Carry out a call with what goes wrong with it, and return its answer.
 
     Args:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloudtune.emulation.delays import Delays
-from cloudtune.emulation.faults import Fault, FaultPlan
+from cloudtune.emulation.faults import FaultPlan
 from cloudtune.emulation.process import CERTIFICATE
-from cloudtune.emulation.serving import ConnectionLost
+from cloudtune.emulation.serving import carried_out
 from cloudtune_watson.emulator.calls import JSON, Answer, path_of, read
 from cloudtune_watson.emulator.errors import (
     ServiceError,
@@ -27,6 +27,14 @@ from cloudtune_watson.emulator.operations import OPERATIONS, Operation, Operatio
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+_FAULTS: Mapping[str, Callable[[], ServiceError]] = {
+    "throttle": throttled,
+    "quota": exhausted,
+    "error": unavailable,
+    "late_error": too_late,
+}
 
 
 class Watson:
@@ -92,16 +100,7 @@ class Watson:
         name, operation, named = _operation(method, path)
         fault = self._faults.of_call(name)
         with closing(read(environ, named)) as call:
-            _before(fault)
-            try:
-                answer = self._operations.carry_out(operation, call)
-            except OSError as error:  # a script may do anything to its files meanwhile
-                raise unavailable(f"The volume: {error.strerror}.") from error
-        if fault is not None and fault.effect == "lose_response":
-            raise ConnectionLost(f"the answer of {name} is lost, as the fault plan wants it")
-        if fault is not None and fault.effect == "late_error":
-            raise too_late()
-        return answer
+            return carried_out(fault, lambda: self._operations.carry_out(operation, call), _FAULTS)
 
 
 def _operation(method: str, path: str) -> tuple[str, Operation, Mapping[str, str]]:
@@ -115,12 +114,3 @@ def _operation(method: str, path: str) -> tuple[str, Operation, Mapping[str, str
         if found is not None:
             return name, operation, found.groupdict()
     raise not_here(f"This emulator does not have {method} {path[:300]}.")
-
-
-def _before(fault: Fault | None) -> None:
-    if fault is not None and fault.effect == "throttle":
-        raise throttled()
-    if fault is not None and fault.effect == "quota":
-        raise exhausted()
-    if fault is not None and fault.effect == "error":
-        raise unavailable()

@@ -17,6 +17,7 @@ from cloudtune.emulation.delays import Delays
 from cloudtune.emulation.faults import FaultPlan
 from cloudtune_watson.emulator.assets import Assets
 from cloudtune_watson.emulator.calls import Answer, Call
+from cloudtune_watson.emulator.errors import unavailable
 from cloudtune_watson.emulator.files import Files
 from cloudtune_watson.emulator.hypersearch import Hypersearch
 from cloudtune_watson.emulator.keys import Keys
@@ -47,8 +48,11 @@ class Operations:
         Raises:
             ServiceError: If the service would refuse.
         """
-        with self._lock:
-            return operation.carry_out(self, call)
+        try:
+            with self._lock:
+                return operation.carry_out(self, call)
+        except OSError as error:  # a script may do anything to its files meanwhile
+            raise unavailable(f"The volume: {error.strerror}.") from error
 
     def busy(self) -> bool:
         """Tell whether any job runs."""
