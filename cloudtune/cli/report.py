@@ -9,8 +9,6 @@ import click
 
 from cloudtune.cli.options import examples, runs_argument
 
-_SUFFIXES = {".html": "html", ".htm": "html", ".md": "markdown", ".json": "json", ".txt": "text"}
-
 
 @examples(
     "cloudtune report",
@@ -40,13 +38,9 @@ def report(runs: tuple[str, ...], output: Path | None, form: str | None) -> None
     makes a verdict sure. html is one file that needs no network; markdown suits a pull request.
     """
     from cloudtune.comparing.runs import compare_runs
-    from cloudtune.reporting.report import rendered
+    from cloudtune.reporting.report import form_of, rendered
 
-    form = form or (_SUFFIXES.get(output.suffix.lower()) if output else "text")
-    if form is None:
-        raise click.UsageError(
-            f"{output} does not say which form: end it in {', '.join(_SUFFIXES)}, or add --as"
-        )
+    form = form or (form_of(output) if output else "text")
     said = rendered(*compare_runs(runs), form)
     if output is None:
         sys.stdout.write(said)

@@ -9,8 +9,10 @@ from typing import Any, cast
 
 from cloudtune.capabilities import Mode
 from cloudtune.results import StudyResult, Trial
+from cloudtune.study import Study
 
-_LABELS = {"version", "name", "description"}
+_ASIDE = {"version", "name", "description", "strategy.seed"}
+_Key = tuple[int, str, Mode, bool]
 
 
 @dataclass(frozen=True)
@@ -48,46 +50,50 @@ def grouped(jobs: Sequence[StudyResult]) -> tuple[Group, ...]:
     mode, and both or neither on an emulator.
     """
     studies = list(dict.fromkeys(map(_without_chance, jobs)))
-    found: dict[tuple[int, str, Mode, bool], list[StudyResult]] = {}
+    names = _study_names([dict(study) for study in studies])
+    found: dict[_Key, list[StudyResult]] = {}
     for job in jobs:
         study = studies.index(_without_chance(job))
         found.setdefault((study, job.provider, job.mode, job.emulated), []).append(job)
     return tuple(
-        Group(_label(key, list(found)), key[1], key[2], key[3], key[0], tuple(same))
+        Group(_label(key, list(found), names), key[1], key[2], key[3], key[0], tuple(same))
         for key, same in found.items()
     )
 
 
-def _label(key: tuple[int, str, Mode, bool], keys: Sequence[tuple[int, str, Mode, bool]]) -> str:
+def _label(key: _Key, keys: Sequence[_Key], names: Sequence[str]) -> str:
     study, provider, mode, emulated = key
     label = f"{provider} (emulated)" if emulated else provider
     if len({other[2] for other in keys if other[1] == provider}) > 1:
         label += f", {mode}"
-    if len({other[0] for other in keys}) > 1:
-        label += f", study {study + 1}"
-    return label
+    return f"{label}, {names[study]}" if len(names) > 1 else label
 
 
-def _without_chance(job: StudyResult) -> str:
-    said = {key: value for key, value in job.study.items() if key not in _LABELS}
-    strategy = said.get("strategy")
-    if isinstance(strategy, Mapping):
-        said["strategy"] = {key: value for key, value in strategy.items() if key != "seed"}
-    return json.dumps(said, sort_keys=True)
+def _study_names(studies: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return what tells studies apart: the one field in which they differ, else a number."""
+    paths = {path for study in studies for path in study}
+    differing = [path for path in paths if len({study.get(path) for study in studies}) > 1]
+    if len(differing) == 1:
+        (path,) = differing
+        return [f"{path}={study.get(path, 'null')}".replace('"', "") for study in studies]
+    return [f"study {place}" for place in range(1, len(studies) + 1)]
+
+
+def _without_chance(job: StudyResult) -> tuple[tuple[str, str], ...]:
+    """Return the fields of a study but for its labels and its seed."""
+    return tuple(sorted(_fields(job.study).items()))
 
 
 def differences(left: Mapping[str, Any], right: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the paths of the fields in which two studies differ, labels and seed aside."""
-    fields = dict(_leaves(left)), dict(_leaves(right))
+    fields = _fields(left), _fields(right)
     paths = sorted(fields[0].keys() | fields[1].keys())
-    missing = object()
-    return tuple(
-        path
-        for path in paths
-        if path not in _LABELS
-        and path != "strategy.seed"
-        and fields[0].get(path, missing) != fields[1].get(path, missing)
-    )
+    return tuple(path for path in paths if fields[0].get(path) != fields[1].get(path))
+
+
+def _fields(study: Mapping[str, Any]) -> dict[str, str]:
+    whole = Study.model_validate(study).model_dump(mode="json")
+    return {path: value for path, value in _leaves(whole) if path not in _ASIDE}
 
 
 def _leaves(data: Any, path: str = "") -> Iterator[tuple[str, str]]:

@@ -6,10 +6,11 @@ learns makes each of them depend on those before.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from statistics import fmean
+from statistics import fmean, variance
 from typing import Any
 
 from cloudtune.errors import MissingExtraError
@@ -33,8 +34,8 @@ def of_mean(values: Sequence[float]) -> Interval | None:
     """
     if len(set(values)) < 2:
         return None
-    found = _scipy().ttest_1samp(values, fmean(values)).confidence_interval(LEVEL)
-    return Interval(float(found.low), float(found.high))
+    error = variance(values) / len(values)
+    return _around(fmean(values), error, len(values) - 1, LEVEL)
 
 
 def of_difference(
@@ -52,13 +53,24 @@ def of_difference(
     """
     if min(len(left), len(right)) < 2 or (len(set(left)) < 2 and len(set(right)) < 2):
         return None
-    test = _scipy().ttest_ind(left, right, equal_var=False)
-    found = test.confidence_interval(1 - (1 - LEVEL) / comparisons)
-    return Interval(float(found.low), float(found.high))
+    errors = [variance(side) / len(side) for side in (left, right)]
+    error = sum(errors)
+    if not error:  # too small for a number
+        return None
+    # Welch's and Satterthwaite's degrees of freedom, by shares so that small errors stay numbers.
+    shares = [each / error for each in errors]
+    freedom = 1 / sum(
+        share**2 / (len(side) - 1) for share, side in zip(shares, (left, right), strict=True)
+    )
+    gap = fmean(left) - fmean(right)
+    return _around(gap, error, freedom, 1 - (1 - LEVEL) / comparisons)
 
 
-def _scipy() -> Any:
+def _around(middle: float, error: float, freedom: float, level: float) -> Interval:
+    """Return the interval around an estimate from its squared standard error."""
     try:
-        return import_module("scipy.stats")
-    except ImportError as error:
-        raise MissingExtraError("an interval over repeated runs", "report") from error
+        stats: Any = import_module("scipy.stats")
+    except ImportError as missing:
+        raise MissingExtraError("an interval over repeated runs", "report") from missing
+    reach = float(stats.t.ppf((1 + level) / 2, freedom)) * math.sqrt(error)
+    return Interval(middle - reach, middle + reach)

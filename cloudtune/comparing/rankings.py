@@ -89,7 +89,7 @@ def _certainty(
     if len(groups) < 2:
         return "nothing to compare", "there is one group of runs", ""
     if not leaders:
-        return "not settled", "nobody has a value for each run", ""
+        return "not settled", "no group has a value of each run", ""
     missing = [s.label for s in standings if s.mean is None]
     if missing:
         return "not settled", f"a value is missing of {_and(missing)}", ""

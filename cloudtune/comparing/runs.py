@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from cloudtune.comparing.comparison import Comparison, compare
+from cloudtune.errors import CloudtuneError
 from cloudtune.found import found_by
 from cloudtune.ledger import Ledger, state_folder
 from cloudtune.records import RunRecord
@@ -34,6 +35,15 @@ def _read(ledger: Ledger, records: Sequence[RunRecord]) -> Iterator[StudyResult]
         for job in record.jobs:
             result, trials = found_by(ledger, record, job)
             yield replace(result, trials=tuple(trials))
+
+
+def asked_of(runs: Iterable[str]) -> dict[str, list[str]]:
+    """Return the words with which runs were started, of those that the ledger knows."""
+    try:
+        with Ledger(state_folder()) as ledger:
+            return {run: asked(ledger.run(run)) for run in runs if ledger.has(run)}
+    except CloudtuneError:
+        return {}
 
 
 def asked(record: RunRecord) -> list[str]:

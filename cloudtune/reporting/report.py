@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Literal
+from pathlib import Path
 
 from cloudtune.comparing.comparison import Comparison
+from cloudtune.errors import UsageError
 from cloudtune.results import StudyResult
 
-Form = Literal["text", "html", "markdown", "json"]
+_SUFFIXES = {".html": "html", ".htm": "html", ".md": "markdown", ".json": "json", ".txt": "text"}
+
+
+def form_of(path: Path) -> str:
+    """Return the form that a file's ending asks for.
+
+    Raises:
+        UsageError: If it says none.
+    """
+    form = _SUFFIXES.get(path.suffix.lower())
+    if form is None:
+        known = ", ".join(_SUFFIXES)
+        raise UsageError(f"{path} does not say which form it has: end it in one of {known}")
+    return form
 
 
 def rendered(comparison: Comparison, jobs: Sequence[StudyResult], form: str) -> str:

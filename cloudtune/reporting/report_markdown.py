@@ -11,7 +11,11 @@ from cloudtune.reporting.describe import printable
 from cloudtune.reporting.report_tables import Table, tables
 from cloudtune.reporting.report_words import Said, aims, said, shared, title
 
-_MARKS = re.compile(r"([\\`*_{}\[\]()#+\-.!|~$:])")
+_MARKS = re.compile(r"([\\`*_{}\[\]#|~$])")
+_START = re.compile(r"^(\d*)([-+=]|(?<=\d)[.)](?=\s|$))")
+"""What makes a list or a heading at the start of a line."""
+_ENTITIES = {"@": "&#64;", "://": "&#58;//", "www.": "www&#46;"}
+"""What makes links and mentions, and how it is shown without making one."""
 _LONGEST = 300
 
 
@@ -68,5 +72,7 @@ def _text(said: str) -> str:
     line = printable(said)
     if len(line) > _LONGEST:
         line = line[:_LONGEST] + "\N{HORIZONTAL ELLIPSIS}"
-    escaped = _MARKS.sub(r"\\\1", html.escape(line, quote=False))
-    return escaped.replace("@", "&#64;").replace("&amp;", "&#38;")
+    escaped = _START.sub(r"\1\\\2", _MARKS.sub(r"\\\1", html.escape(line, quote=False)))
+    for made, shown in _ENTITIES.items():
+        escaped = escaped.replace(made, shown)
+    return escaped

@@ -15,6 +15,8 @@ _TITLES: dict[Question, str] = {
     "cheapest": "Cheapest",
 }
 
+_NOBODY: dict[Question, str] = {"best": "nobody", "first": "nobody", "cheapest": "not known"}
+
 
 @dataclass(frozen=True)
 class Said:
@@ -52,7 +54,7 @@ def _said(ranking: Ranking, sentence: str, verdict: Verdict) -> Said:
     why = f"{ranking.why} ({ranking.method})" if ranking.method else ranking.why
     return Said(
         title=_TITLES[ranking.question],
-        leader=words_of(ranking.leaders) or "nobody",
+        leader=words_of(ranking.leaders) or _NOBODY[ranking.question],
         value="" if top is None else amount(ranking, top),
         sentence=sentence,
         certainty=ranking.certainty,
@@ -99,7 +101,7 @@ def _front_said(comparison: Comparison, verdict: Verdict) -> Said:
     most = max(counts.values(), default=0)
     leaders = [label for label, count in counts.items() if count == most and most]
     metrics = words_of([metric for metric, _ in comparison.objectives])
-    each = ", ".join(f"{label} {count}" for label, count in counts.items())
+    each = "; ".join(f"{count} by {label}" for label, count in counts.items())
     many = len(verdict.front)
     return Said(
         title="Common Pareto front",

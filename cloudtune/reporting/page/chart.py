@@ -43,6 +43,11 @@ def clipped(text: object, most: int = _LONGEST) -> str:
     return line if len(line) <= most else line[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
+def near(value: float) -> float:
+    """Return a number with as many digits as a picture can show."""
+    return float(f"{value:.6g}")
+
+
 def spec(labels: Sequence[str], rows: Rows, height: int, description: str, **more: Any) -> Spec:
     """Return the frame of a chart's description around its layers.
 

@@ -17,6 +17,7 @@ from cloudtune.reporting.page.chart import (
     colour,
     dashed,
     marked,
+    near,
     spec,
     tooltip,
 )
@@ -156,8 +157,7 @@ def learning_chart(
             "g": each.label,
             "k": f"{each.run} {each.trial.number}",
             "x": step,
-            "y": value,
-            "v": number(value),
+            "y": near(value),
         }
         for each in told
         for step, value in _few(_measured(each, objective.metric))
@@ -169,7 +169,7 @@ def learning_chart(
         "y": axis("y", objective.metric),
         "detail": {"field": "k"},
         **dashed(labels),
-        **tooltip(g="on", k="run and trial", x="step", v=objective.metric),
+        **tooltip(g="on", k="run and trial", x="step", y=objective.metric),
     }
     mark = {"type": "line", "strokeWidth": 1.5, "opacity": 0.7}
     columns = ("on", "run and trial", "first", "last", "steps")

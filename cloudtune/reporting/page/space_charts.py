@@ -16,6 +16,7 @@ from cloudtune.reporting.page.chart import (
     clipped,
     dashed,
     marked,
+    near,
     spec,
     tooltip,
 )
@@ -29,6 +30,8 @@ _SLICES = 12
 _LINES = 400
 _CATEGORIES = 30
 _ROWS = 50
+_INACTIVE = -0.18
+"""Where a line passes the axis of a parameter that was not active."""
 
 
 def slice_charts(
@@ -48,8 +51,8 @@ def slice_charts(
     for place, key in enumerate(order[:_SLICES]):
         node = nodes[key]
         rows: Rows = [
-            {"g": each.label, "x": value, "y": each.values[0], "v": number(each.values[0])}
-            | {"r": each.run, "n": each.trial.number, "s": short(value)}
+            {"g": each.label, "r": each.run, "n": each.trial.number}
+            | {"x": value, "y": near(each.values[0])}
             for each in some
             if (value := _value(each, node)) is not None
         ]
@@ -68,6 +71,8 @@ def _value(each: Drawn, node: Node) -> Value | None:
     numeric = isinstance(node.parameter, IntParameter | FloatParameter)
     if value is None or (numeric and isinstance(value, str | bool)):
         return None
+    if isinstance(value, float):
+        return near(value)
     return value if numeric else clipped(short(value))
 
 
@@ -86,7 +91,7 @@ def _slice(labels: Sequence[str], rows: Rows, node: Node, metric: str) -> Spec:
         "x": across,
         "y": axis("y", metric),
         **marked(labels),
-        **tooltip(g="on", r="run", n="trial", s=node.name, v=metric),
+        **tooltip(g="on", r="run", n="trial", x=node.name, y=metric),
     }
     for channel in ("color", "shape"):
         encoding[channel]["legend"] = None
@@ -130,14 +135,12 @@ def parallel_chart(study: Study, some: Sequence[Drawn], labels: Sequence[str]) -
     low, high = min(values), max(values)
     rows: Rows = []
     for each in lines:
-        head = {"g": each.label, "t": f"{each.run} {each.trial.number}", "q": each.rank}
+        head = {"g": each.label, "t": f"{each.run} {each.trial.number}", "q": near(each.rank)}
         at = positions.of(each.trial.parameters)
         for place, node in enumerate(nodes):
-            value = each.trial.parameters.get(node.name) if node.key in at else None
-            told = "not active" if value is None else clipped(short(value))
-            rows.append(head | {"k": place, "u": at.get(node.key, -0.12), "v": told})
+            rows.append(head | {"k": place, "u": near(at.get(node.key, _INACTIVE))})
         share = (each.values[0] - low) / (high - low) if high > low else 0.5
-        rows.append(head | {"k": len(nodes), "u": share, "v": number(each.values[0])})
+        rows.append(head | {"k": len(nodes), "u": near(share)})
     names = [clipped(node.key, 24) for node in nodes] + [clipped(metric, 24)]
     ends = [_ends(node) for node in nodes] + [(number(low), number(high))]
     return Chart(
@@ -167,7 +170,7 @@ def _parallel(
         "field": "k",
         "type": "quantitative",
         "title": None,
-        "scale": {"domain": [-0.3, last + 0.3], "nice": False},
+        "scale": {"domain": [-0.5, last + 0.3], "nice": False},
         "axis": {
             "values": list(range(len(names))),
             "labelExpr": "names[datum.value]",
@@ -179,7 +182,7 @@ def _parallel(
         "field": "u",
         "type": "quantitative",
         "axis": None,
-        "scale": {"domain": [-0.2, 1.1], "nice": False},
+        "scale": {"domain": [_INACTIVE - 0.08, 1.1], "nice": False},
     }
     lines: Spec = {
         "transform": [{"filter": "datum.q <= share / 100"}],
@@ -193,6 +196,8 @@ def _parallel(
         for place, pair in enumerate(ends)
         for at, said in zip((-0.05, 1.05), pair, strict=True)
     ]
+    if any(row["u"] == _INACTIVE for row in rows):
+        words.append({"k": -0.3, "u": _INACTIVE, "w": "not active"})
     said: Spec = {
         "data": {"values": words},
         "mark": {"type": "text", "fontSize": 10},
