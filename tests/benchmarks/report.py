@@ -1,6 +1,6 @@
 """Reports: how long they take and how large the page is, at 1,000 and 10,000 trials. Run by hand.
 
-    python tests/benchmarks/report.py
+    python -m tests.benchmarks.report
 
 Each form is made by a process of its own from a ledger with that many trials of 10 parameters, as
 the command makes it.
@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from many import MEASURED, fill
+from tests.benchmarks.many import MEASURED, fill
 
 SIZES = (1_000, 10_000)
 FORMS = {"text": "txt", "Markdown": "md", "JSON": "json", "HTML": "html"}

@@ -38,19 +38,18 @@ def trial(
     """Return a trial that takes one second, one after another from second 100 on."""
     values = None if value is None else ((value,) if isinstance(value, float | int) else value)
     begin = 100.0 + number - 1 if began is None else began
-    return Trial(
-        **{
-            "id": f"t{number}",
-            "number": number,
-            "state": "failed" if value is None else "completed",
-            "parameters": {"lr": 1.0, "kernel": "rbf"} if parameters is None else parameters,
-            "objective": None if values is None else tuple(map(float, values)),
-            "started": begin,
-            "ended": begin + 1 if ended is None else ended,
-            "cost": None if cost is None else Cost(cost, currency, "estimated"),
-            **more,
-        }
-    )
+    said: dict[str, Any] = {
+        "id": f"t{number}",
+        "number": number,
+        "state": "failed" if value is None else "completed",
+        "parameters": {"lr": 1.0, "kernel": "rbf"} if parameters is None else parameters,
+        "objective": None if values is None else tuple(map(float, values)),
+        "started": begin,
+        "ended": begin + 1 if ended is None else ended,
+        "cost": None if cost is None else Cost(cost, currency, "estimated"),
+        **more,
+    }
+    return Trial(**said)
 
 
 def job(

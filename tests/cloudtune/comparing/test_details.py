@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,7 +21,7 @@ from cloudtune.comparing.groups import grouped
 from cloudtune.comparing.importance import importance
 from cloudtune.comparing.positions import Positions, distance
 from cloudtune.comparing.repeat import repeat_command
-from cloudtune.results import StudyResult
+from cloudtune.results import StudyResult, Trial
 from cloudtune.study import Study
 from tests.cloudtune.comparing.made import job, measured, study_data, trial
 
@@ -137,12 +138,13 @@ def test_answers_of_other_spaces_are_not_measured() -> None:
 
 def planted(count: int, goal: str = "maximize") -> StudyResult:
     chance = Random(1)
-    trials = []
+    trials: list[Trial] = []
     for number in range(1, count + 1):
         kernel = chance.choice(["linear", "rbf", "poly"])
-        values = {"lr": 10 ** chance.uniform(-2, 2), "kernel": kernel}
+        lr = 10 ** chance.uniform(-2, 2)
+        values: dict[str, Any] = {"lr": lr, "kernel": kernel}
         values |= {"depth": chance.randint(1, 5)} if kernel == "poly" else {}
-        value = -(math.log10(values["lr"]) ** 2) + 0.01 * chance.random()
+        value = -(math.log10(lr) ** 2) + 0.01 * chance.random()
         sign = 1 if goal == "maximize" else -1
         trials.append(trial(number, sign * value, parameters=values))
     objective = {"metric": "accuracy", "goal": goal}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from cloudtune.capabilities import Finding
 from cloudtune.comparing.groups import differences, grouped
+from cloudtune.results import StudyResult
 from tests.cloudtune.comparing.made import job, study_data
 
 
-def labels(*jobs: object) -> list[tuple[str, int]]:
-    return [(group.label, len(group.jobs)) for group in grouped(jobs)]  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+def labels(*jobs: StudyResult) -> list[tuple[str, int]]:
+    return [(group.label, len(group.jobs)) for group in grouped(jobs)]
 
 
 def test_runs_of_one_study_with_other_seeds_are_repetitions() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from cloudtune.comparing.comparison import compare
 from cloudtune.reporting.report import rendered
-from cloudtune.results import StudyResult
+from cloudtune.results import StudyResult, Trial
 from tests.cloudtune.comparing.made import PARAMETERS, job, measured, study_data, trial
 from tests.cloudtune.reporting.browser import browser as run_browser
 
@@ -24,7 +24,6 @@ pytestmark = pytest.mark.slow
 SCRIPT = "<script>window.pwned = 1</script>"
 IMAGE = "<img src=x onerror='window.pwned = 2'>"
 WAITING = "[data-chart]:not([data-drawn])"
-Open = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +36,7 @@ def ordinary(
     provider: str, *, run: str = "r1", count: int = 40, emulated: bool = False
 ) -> StudyResult:
     chance = Random(f"{provider}{run}")
-    trials = []
+    trials: list[Trial] = []
     for number in range(1, count + 1):
         kernel = chance.choice(["linear", "rbf", "poly"])
         values: dict[str, Any] = {"lr": 10 ** chance.uniform(-2, 2), "kernel": kernel}
@@ -111,7 +110,7 @@ def test_a_front_is_drawn(browser: Browser, tmp_path: Path) -> None:
 
 
 def hostile() -> StudyResult:
-    named = {
+    named: dict[str, Any] = {
         f"{SCRIPT}{IMAGE}": PARAMETERS["lr"],
         "image": {
             "type": "categorical",
@@ -131,9 +130,9 @@ def hostile() -> StudyResult:
         objective={"metric": f"{IMAGE}", "goal": "maximize"},
     )
     chance = Random(3)
-    trials = []
+    trials: list[Trial] = []
     for number in range(1, 31):
-        values = {
+        values: dict[str, Any] = {
             f"{SCRIPT}{IMAGE}": 10 ** chance.uniform(-2, 2),
             "image": chance.choice(named["image"]["values"]),
             "title": chance.choice(named["title"]["values"]),
