@@ -48,9 +48,8 @@ def _verdict(comparison: Comparison, verdict: Verdict) -> Iterator[str]:
 
 
 def _standings(answer: Said) -> Iterator[str]:
-    if len(answer.rows) > 1:
-        for label, value, range_ in answer.rows:
-            yield f"  - {_text(label)}: {_text(value)}{f' ({_text(range_)})' if range_ else ''}"
+    for label, value, range_ in answer.rows:
+        yield f"  - {_text(label)}: {_text(value)}{f' ({_text(range_)})' if range_ else ''}"
 
 
 def _folded(table: Table) -> Iterator[str]:

@@ -128,7 +128,8 @@ def importance_table(comparison: Comparison) -> Table:
     note = (
         f"{comparison.importance_method}: how unevenly a parameter's values are spread among the "
         "best tenth of the trials (at least 5), against all of them; shares of the whole. It "
-        "describes where the search looked as well as what worked."
+        "describes where the search looked as well as what worked, and where nothing matters "
+        "chance deals out the shares."
     )
     if few:
         labels = ", ".join(dict.fromkeys(each.label for each in few))

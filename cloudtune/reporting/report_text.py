@@ -30,7 +30,7 @@ def report_text(comparison: Comparison) -> str:
 def _verdict(comparison: Comparison, verdict: Verdict) -> Iterator[str]:
     yield title(verdict).upper()
     for answer in said(comparison, verdict):
-        yield f"  {answer.title}: {answer.sentence}"
+        yield from _wrapped(f"{answer.title}: {answer.sentence}", "  ", "    ")
         yield from _wrapped(f"{answer.certainty}: {answer.why}", "    ")
         for label, value, range_ in answer.rows:
             yield f"    {label}: {value}{f'  ({range_})' if range_ else ''}"

@@ -34,7 +34,7 @@ class Said:
     cautions: tuple[str, ...]
     """What makes this number less fair than it looks, beside what is so for all of them."""
     rows: tuple[tuple[str, str, str], ...]
-    """Each group with its mean and its interval, or its values."""
+    """Each group with its mean and its interval, or its values; none for a single run."""
 
 
 def said(comparison: Comparison, verdict: Verdict) -> list[Said]:
@@ -51,6 +51,7 @@ def said(comparison: Comparison, verdict: Verdict) -> list[Said]:
 
 def _said(ranking: Ranking, sentence: str, verdict: Verdict) -> Said:
     top = ranking.standings[0].mean if ranking.leaders else None
+    many = sum(len(standing.values) for standing in ranking.standings) > 1
     why = f"{ranking.why} ({ranking.method})" if ranking.method else ranking.why
     return Said(
         title=_TITLES[ranking.question],
@@ -60,7 +61,7 @@ def _said(ranking: Ranking, sentence: str, verdict: Verdict) -> Said:
         certainty=ranking.certainty,
         why=why,
         cautions=_own(verdict, ranking.question),
-        rows=tuple(_row(ranking, standing) for standing in ranking.standings),
+        rows=tuple(_row(ranking, standing) for standing in ranking.standings) if many else (),
     )
 
 

@@ -117,7 +117,7 @@ def _charts(
         "importance": [importance],
         "slices": [*slice_charts(study, some, labels, list(dict.fromkeys(order)))],
         "parallel": [parallel_chart(study, some, labels)],
-        "learning": [learning_chart(some, objective, labels)],
+        "learning": [learning_chart(groups, objective, labels)],
     }
     return {name: [each for each in some if each] for name, some in found.items()}, thinned
 

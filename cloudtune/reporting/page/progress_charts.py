@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 from cloudtune.comparing.comparison import Comparison, Curve
+from cloudtune.comparing.groups import Group
 from cloudtune.comparing.progress import Point
 from cloudtune.reporting.page.chart import (
     Chart,
@@ -21,7 +23,6 @@ from cloudtune.reporting.page.chart import (
     spec,
     tooltip,
 )
-from cloudtune.reporting.page.thinning import Drawn
 from cloudtune.reporting.report_tables import Table, curve_rows, effort_table
 from cloudtune.reporting.report_words import duration, number
 from cloudtune.study import Objective
@@ -140,72 +141,74 @@ def effort_chart(comparison: Comparison, labels: Sequence[str]) -> Chart | None:
 
 
 def learning_chart(
-    some: Sequence[Drawn], objective: Objective, labels: Sequence[str]
+    groups: Sequence[Group], objective: Objective, labels: Sequence[str]
 ) -> Chart | None:
-    """Return how the first objective went within trials: the best ones and some of the others."""
-    told: list[Drawn] = []
-    for label in labels:
-        own = [
-            each
-            for each in some
-            if each.label == label and len(_measured(each, objective.metric)) > 1
-        ]
-        part = max(1, _CURVES // len(labels))
-        told += own if len(own) <= part else [own[k * len(own) // part] for k in range(part)]
+    """Return how an objective went within trials: the best ones and some of the others."""
+    part = max(1, _CURVES // len(groups))
+    told = [each for group in groups for each in _some(_curves(group, objective), part)]
     rows: Rows = [
-        {
-            "g": each.label,
-            "k": f"{each.run} {each.trial.number}",
-            "x": step,
-            "y": near(value),
-        }
+        {"g": each.label, "k": each.trial, "s": each.state, "x": step, "y": near(value)}
         for each in told
-        for step, value in _few(_measured(each, objective.metric))
+        for step, value in _few(each.measured)
     ]
     if not rows:
         return None
+    metric = objective.metric
     encoding: Spec = {
         "x": axis("x", "step", axis={"tickMinStep": 1}),
-        "y": axis("y", objective.metric),
+        "y": axis("y", metric),
         "detail": {"field": "k"},
         **dashed(labels),
-        **tooltip(g="on", k="run and trial", x="step", y=objective.metric),
+        **tooltip(g="on", k="run and trial", s="state", x="step", y=metric),
     }
     mark = {"type": "line", "strokeWidth": 1.5, "opacity": 0.7}
-    columns = ("on", "run and trial", "first", "last", "steps")
-    ends = [(each, _measured(each, objective.metric)) for each in told]
-    table = Table(
-        "learning",
-        "Learning curves",
-        "",
-        columns,
-        tuple(
-            (
-                each.label,
-                f"{each.run} {each.trial.number}",
-                number(measured[0][1]),
-                number(measured[-1][1]),
-                f"{measured[-1][0]}",
-            )
-            for each, measured in ends
-        ),
+    cells = tuple(
+        (
+            *(each.label, each.trial, each.state, number(each.measured[0][1])),
+            *(number(each.measured[-1][1]), f"{each.measured[-1][0]}"),
+        )
+        for each in told
     )
+    columns = ("on", "run and trial", "state", "first", "last", "at step")
     return Chart(
         "learning-chart",
         "Learning curves",
-        f"{objective.metric} by step, of {len(told)} trials: from each group the best, and some "
-        "over the whole range.",
-        spec(labels, rows, 280, f"{objective.metric} by step", mark=mark, encoding=encoding),
-        table,
+        f"{metric} by step, of {len(told)} trials: from each group the best, and some over the "
+        "whole range; also those that were stopped.",
+        spec(labels, rows, 280, f"{metric} by step", mark=mark, encoding=encoding),
+        Table("learning", "Learning curves", "", columns, cells),
     )
 
 
-def _measured(each: Drawn, metric: str) -> list[tuple[int, float]]:
-    return [
-        (m.step, m.metrics[metric])
-        for m in each.trial.measurements
-        if metric in m.metrics and math.isfinite(m.metrics[metric])
-    ]
+@dataclass(frozen=True)
+class _Measured:
+    label: str
+    trial: str
+    state: str
+    measured: list[tuple[int, float]]
+
+
+def _curves(group: Group, objective: Objective) -> list[_Measured]:
+    """Return a group's trials with at least two steps, the one that ended best first."""
+    found: list[_Measured] = []
+    for job in group.jobs:
+        for trial in job.trials:
+            measured = [
+                (m.step, m.metrics[objective.metric])
+                for m in trial.measurements
+                if math.isfinite(m.metrics.get(objective.metric, math.nan))
+            ]
+            if len(measured) > 1:
+                name, state = f"{job.run} {trial.number}", trial.state.replace("_", " ")
+                found.append(_Measured(group.label, name, state, measured))
+    sign = -1 if objective.goal == "maximize" else 1
+    return sorted(found, key=lambda each: sign * each.measured[-1][1])
+
+
+def _some(found: list[_Measured], most: int) -> list[_Measured]:
+    if len(found) <= most:
+        return found
+    return [found[k * len(found) // most] for k in range(most)]
 
 
 def _few(measured: list[tuple[int, float]]) -> list[tuple[int, float]]:
