@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
-from cloudtune.cli.options import examples, runs_argument
+from cloudtune.cli.options import examples, json_option, runs_argument
 
 
 @examples(
     "cloudtune report",
     "cloudtune report k7f2 -o report.html",
     "cloudtune report k7f2 m3qd x8wn -o report.md",
-    "cloudtune report --as json | jq '.verdicts[].best'",
+    "cloudtune report --json | jq '.verdicts[].best'",
 )
 @click.command()
 @runs_argument
@@ -30,7 +30,8 @@ from cloudtune.cli.options import examples, runs_argument
     type=click.Choice(["text", "html", "markdown", "json"]),
     help="The form, where no file's ending says it. Without it: text.",
 )
-def report(runs: tuple[str, ...], output: Path | None, form: str | None) -> None:
+@json_option
+def report(runs: tuple[str, ...], output: Path | None, form: str | None, *, as_json: bool) -> None:
     """Compare the providers of each RUN, the latest when left out, and RUNs with each other.
 
     The verdict comes first: who found the best objective, who was first near it, who was cheapest,
@@ -40,7 +41,7 @@ def report(runs: tuple[str, ...], output: Path | None, form: str | None) -> None
     from cloudtune.comparing.runs import compare_runs
     from cloudtune.reporting.report import form_of, rendered
 
-    form = form or (form_of(output) if output else "text")
+    form = "json" if as_json else form or (form_of(output) if output else "text")
     said = rendered(*compare_runs(runs), form)
     if output is None:
         sys.stdout.write(said)

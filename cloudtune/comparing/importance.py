@@ -9,7 +9,7 @@ from cloudtune.comparing.groups import Group
 from cloudtune.comparing.progress import counting
 from cloudtune.results import Trial
 from cloudtune.search.axes import axes_of
-from cloudtune.space import Space, is_active
+from cloudtune.space import Space, find, is_active
 from cloudtune.study import Study
 
 METHOD = "PED-ANOVA as in Optuna"
@@ -69,10 +69,9 @@ def _shares(study: Study, trials: list[Trial], place: int, best: float) -> dict[
         for axis in axes:
             name = axis.node.name
             if name in trial.parameters and is_active(axis.node, trial.parameters):
-                try:
-                    numbers[axis.node.key] = axis.to_optuna(trial.parameters[name])
-                except (StopIteration, ValueError, TypeError):
-                    continue  # a value that the study does not have: a service may round
+                value = find(axis.node.parameter, trial.parameters[name])
+                if value is not None:
+                    numbers[axis.node.key] = axis.to_optuna(value)
         held: dict[str, BaseDistribution] = {key: distributions[key] for key in numbers}
         seen |= held.keys()
         assert trial.objective is not None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from cloudtune.search.axes import axes_of
 from cloudtune.search.encoding import Column
-from cloudtune.space import Assignment, Space, is_active
+from cloudtune.space import Assignment, Space, find, is_active
 from cloudtune.space import Value as _Value
 from cloudtune.study import Study
 
@@ -21,18 +21,18 @@ class Positions:
     def of(self, assignment: Assignment) -> dict[str, float]:
         """Return where each active parameter lies, by the key of its definition.
 
-        Values that the study does not have are left out: a service may round.
+        Values that the study does not have are left out.
         """
         known: dict[str, _Value] = {}
         found: dict[str, float] = {}
         for node in self.nodes:
             if node.name not in assignment or not is_active(node, known):
                 continue
-            value = known[node.name] = assignment[node.name]
-            try:
-                number = self._columns[node.key].number(value)
-            except (StopIteration, ValueError, TypeError, IndexError):
+            known[node.name] = assignment[node.name]
+            value = find(node.parameter, assignment[node.name])
+            if value is None:
                 continue
+            number = self._columns[node.key].number(value)
             column = self._columns[node.key]
             found[node.key] = (
                 number / max(1, column.categories - 1) if column.categories else number

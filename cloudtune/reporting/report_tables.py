@@ -139,25 +139,23 @@ def importance_table(comparison: Comparison) -> Table:
 
 
 def effort_table(comparison: Comparison) -> Table:
-    """Return where the time went: one row a group."""
-    rows = tuple(
-        (
-            each.label,
-            duration(each.wall),
-            duration(each.before_first),
-            "not known" if each.at_a_time is None else f"{each.at_a_time:.1f}",
-            duration(each.trials),
-            *(_share(seconds, each.trials) for seconds in each.phases.values()),
-        )
-        for each in comparison.efforts
+    """Return where the time went: one row a phase, one column a group."""
+    found = comparison.efforts
+    busy = ("not known" if e.at_a_time is None else f"{e.at_a_time:.1f}" for e in found)
+    rows = (
+        ("wall-clock", *(duration(each.wall) for each in found)),
+        ("before the first trial", *(duration(each.before_first) for each in found)),
+        ("trials at a time", *busy),
+        ("in trials", *(duration(each.trials) for each in found)),
+        *((phase, *(_share(e.phases[phase], e.trials) for e in found)) for phase in PHASES),
     )
     said = "; ".join(f"{phase}: {words}" for phase, words in PHASES.items())
-    columns = ("on", "wall-clock", "before the first trial", "trials at a time", "in trials")
     note = (
         f"Over all runs of a group. {said[0].upper()}{said[1:]}. Where a service does not tell how "
         "long a trial waited, that is part of starting."
     )
-    return Table("effort", "Where time went", note, (*columns, *PHASES), rows)
+    columns = ("time", *(each.label for each in found))
+    return Table("effort", "Where time went", note, columns, rows)
 
 
 def _share(seconds: float, whole: float) -> str:

@@ -147,7 +147,8 @@ def _row(ranking: Ranking, standing: Standing) -> tuple[str, str, str]:
         return standing.label, mean, "one run"
     if standing.low is None or standing.high is None:
         return standing.label, f"mean {mean}", f"{len(values)} runs: {', '.join(values)}"
-    ends = f"{amount(ranking, standing.low)} to {amount(ranking, standing.high)}"
+    low = standing.low if ranking.question == "best" else max(0.0, standing.low)
+    ends = f"{amount(ranking, low)} to {amount(ranking, standing.high)}"
     return standing.label, f"mean {mean}", f"95 % interval {ends}, {len(values)} runs"
 
 
@@ -158,7 +159,7 @@ def _runs_of(comparison: Comparison, labels: Sequence[str]) -> int:
 def amount(ranking: Ranking, value: float) -> str:
     """Return a value of a ranking with its unit."""
     if ranking.question == "first":
-        return f"\u2212{duration_words(-value)}" if value < 0 else duration_words(value)
+        return duration_words(value)
     if ranking.question == "cheapest":
         return money(value, ranking.unit)
     return number(value)

@@ -16,8 +16,9 @@ from cloudtune.reporting.report_tables import Table
 Spec = dict[str, Any]
 Rows = list[dict[str, Any]]
 
-_DASHES = [[1, 0], [7, 3], [2, 2], [10, 3, 2, 3], [4, 4], [12, 4]]
-_SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down"]
+_DASHES = [[1, 0], [7, 3], [2, 2], [10, 3, 2, 3], [12, 4]]
+_SHAPES = ["circle", "square", "triangle-up", "diamond", "cross"]
+"""Five, while there are six colours: so thirty groups differ in one or the other."""
 _LONGEST = 60
 SHOWN = {"filter": "indexof(shown, datum.g) >= 0"}
 """Leaves out the groups that the reader has switched off."""

@@ -373,7 +373,7 @@ def test_a_report_in_each_form(cloudtune: Cloudtune, tmp_path: Path) -> None:
     assert "on average over 2 runs" in done.stdout
     assert "cloudtune run study.yaml --on local --set strategy.seed=$seed" in done.stdout
     assert done.stderr == ""
-    (alone,) = json.loads(cloudtune("report", "--as", "json").stdout)["groups"]
+    (alone,) = json.loads(cloudtune("report", "--json").stdout)["groups"]
     assert [run["run"] for run in alone["runs"]] == [first["run"]]
     done = cloudtune("report", "-o", "out.html")
     assert done.stdout == ""

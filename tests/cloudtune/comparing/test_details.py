@@ -223,3 +223,9 @@ def test_the_command_that_repeats_it_can_be_pasted() -> None:
     ]
     emulated = grouped([job("p", [0.1], emulated=True)])
     assert "--emulate" in repeat_command(emulated, ["s.yaml"])
+
+
+def test_what_another_study_tried_is_no_position() -> None:
+    positions = Positions(SPACE)
+    assert positions.of({"lr": "auto", "kernel": 3}) == {}
+    assert positions.of({"lr": -1.0, "kernel": "poly", "depth": 2.5}) == {"kernel": 1.0}
