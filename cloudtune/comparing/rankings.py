@@ -53,7 +53,9 @@ def ranking(
     unit: str,
     groups: Sequence[Group],
     values: Sequence[Sequence[float | None]],
+    *,
     goal: str = "minimize",
+    margin: float = 0.0,
 ) -> Ranking:
     """Return how groups stand.
 
@@ -63,12 +65,17 @@ def ranking(
         groups: The groups.
         values: For each group one value a run.
         goal: Whether more or less is better.
+        margin: How far apart means may be that count as equal.
     """
     sign = -1 if goal == "maximize" else 1
     standings = [_standing(group, each) for group, each in zip(groups, values, strict=True)]
     known = [s.mean for s in standings if s.mean is not None]
     top = min(known, key=lambda mean: sign * mean, default=None)
-    leaders = tuple(s.label for s in standings if s.mean is not None and s.mean == top)
+    leaders = tuple(
+        s.label
+        for s in standings
+        if s.mean is not None and top is not None and abs(s.mean - top) <= margin
+    )
     certainty, why, method = _certainty(groups, standings, leaders)
     standings.sort(key=lambda s: (s.mean is None, sign * (s.mean or 0.0)))
     return Ranking(question, unit, tuple(standings), leaders, certainty, why, method)
@@ -105,7 +112,7 @@ def _certainty(
             "",
         )
     if len(leaders) > 1:
-        return "not settled", f"{_and(leaders)} are equal", ""
+        return "not settled", f"{_and(leaders)} are equal, or differ by next to nothing", ""
     count = len(groups) * (len(groups) - 1) // 2
     method = "Welch's t intervals of differences of means over runs, 95 % for all pairs together"
     lead = next(s for s in standings if s.label == leaders[0])
@@ -125,13 +132,19 @@ def _certainty(
 
 
 def best_ranking(groups: Sequence[Group], metric: str, goal: str) -> Ranking:
-    """Return who found the best value of the only objective."""
+    """Return who found the best value of the only objective.
+
+    Who is within 1 % of the way from the median trial to the best counts as equal: services round
+    what they read from a log.
+    """
     better: Callable[[Sequence[float]], float] = max if goal == "maximize" else min
     values = [
         [better(found) if (found := _objectives(job.trials)) else None for job in group.jobs]
         for group in groups
     ]
-    return ranking("best", metric, groups, values, goal)
+    found = [v for group in groups for job in group.jobs for v in _objectives(job.trials)]
+    margin = NEAR * abs(better(found) - median(found)) if found else 0.0
+    return ranking("best", metric, groups, values, goal=goal, margin=margin)
 
 
 def near_enough(groups: Sequence[Group], goal: str) -> float | None:

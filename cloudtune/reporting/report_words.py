@@ -74,7 +74,7 @@ def _sentence(ranking: Ranking, metric: str, comparison: Comparison, verdict: Ve
     if ranking.question == "best":
         if not who:
             return f"No group has a value of {metric} for each of its runs."
-        same = "the same best" if len(ranking.leaders) > 1 else "the best"
+        same = "about the same best" if len(ranking.leaders) > 1 else "the best"
         found = "reached" if alone else f"found {same}"
         if runs > 1:
             better = max if comparison.objectives[0][1] == "maximize" else min

@@ -32,6 +32,7 @@ from cloudtune.reporting.report_tables import (
     apart_table,
     failures_table,
     findings_table,
+    importance_table,
     runs_table,
     sameness_table,
 )
@@ -109,13 +110,13 @@ def _charts(
     labels = [group.label for group in groups]
     some, thinned = drawn(groups, objective.goal)
     importance = importance_chart(comparison, labels)
-    order = [str(row["p"]) for row in importance.spec["data"]["values"]] if importance else []
+    order = [row[0] for row in importance_table(comparison).rows]
     found: dict[str, list[Chart | None]] = {
         "progress": [*progress_charts(comparison, labels)],
         "front": [front_chart(comparison, some, labels)],
         "effort": [effort_chart(comparison, labels)],
         "importance": [importance],
-        "slices": [*slice_charts(study, some, labels, list(dict.fromkeys(order)))],
+        "slices": [*slice_charts(study, some, labels, order)],
         "parallel": [parallel_chart(study, some, labels)],
         "learning": [learning_chart(groups, objective, labels)],
     }

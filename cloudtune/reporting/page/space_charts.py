@@ -81,7 +81,11 @@ def _slice(labels: Sequence[str], rows: Rows, node: Node, metric: str) -> Spec:
     across: Spec
     if isinstance(parameter, IntParameter | FloatParameter):
         log = resolved_scale(parameter) == "log" and all(row["x"] > 0 for row in rows)
-        across = axis("x", node.name, scale={"type": "log"} if log else {"zero": False})
+        values = [row["x"] for row in rows]
+        ends = [min(parameter.min, *values), max(parameter.max, *values)]
+        scale: Spec = {"domain": ends, "nice": False}
+        scale |= {"type": "log"} if log else {"zero": False}
+        across = axis("x", node.name, scale=scale)
         across["axis"] = {"tickCount": 4, "labelOverlap": True}
         if isinstance(parameter, IntParameter):
             across["axis"] |= {"tickMinStep": 1}

@@ -95,6 +95,13 @@ def test_equal_ones_share_the_lead() -> None:
     assert best_of(job("p", [0.9]), job("q", [0.9]))[0] == ("p", "q")
 
 
+def test_next_to_no_difference_is_none() -> None:
+    assert best_of(job("p", [0.1, 0.97990]), job("q", [0.1, 0.979899]))[0] == ("p", "q")
+    assert best_of(job("p", [0.1, 0.98]), job("q", [0.1, 0.96]))[0] == ("p",)
+    many = repeated("p", 0.9000, 0.9001, 0.9002) + repeated("q", 0.8990, 0.8991, 0.8992)
+    assert best_of(*many)[1:] == ("not settled", "p and q are equal, or differ by next to nothing")
+
+
 def test_near_is_one_percent_of_the_way_from_the_median_to_the_best() -> None:
     groups = grouped([job("p", [0.0, 0.5, 1.0]), job("q", [0.5, 0.5])])
     assert near_enough(groups, "maximize") == pytest.approx(0.995)
