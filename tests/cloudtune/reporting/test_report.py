@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -134,3 +135,21 @@ def test_many_trials_are_drawn_in_part_with_the_best_of_each_group() -> None:
     assert {0.899, 0.898, 0.890} <= {each.values[0] for each in own}
     assert min(each.values[0] for each in own) < 0.03
     assert drawn(grouped([high]), "maximize", most=100)[1] == ""
+
+
+ODD = {
+    "no trials": [job("p", [])],
+    "nothing is known yet": [replace(job("p", []), started=None, ended=None, state="pending")],
+    "all failed": [job("p", [None, None])],
+    "all alike": [job("p", [0.5] * 30), job("q", [0.5] * 30)],
+    "no parameters": [job("p", [trial(1, 0.5, parameters={})])],
+    "more groups than colours": [job(f"p{n}", [0.3, 0.5 + n / 100]) for n in range(9)],
+    "as far apart as numbers can be": [job("p", [1e308, -1e308]), job("q", [1e308, 5e-324])],
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_whatever_there_is_can_be_reported(name: str) -> None:
+    for form in ("text", "markdown", "json", "html"):
+        text = said(ODD[name], form)
+        assert all(each.provider in text for each in ODD[name])
