@@ -99,14 +99,22 @@ class Run:
             raise self._error
         return self
 
-    def stop(self) -> None:
-        """Ask the run to end gracefully; it can be resumed."""
-        runs.stop(self.id)
+    def stop(self, *on: str) -> None:
+        """Ask the run to end gracefully; it can be resumed.
+
+        Args:
+            on: The providers whose jobs are to end; all when left out.
+        """
+        runs.stop(self.id, on=on)
+
+    def _providers(self) -> list[str]:
+        with Ledger(state_folder()) as ledger:
+            return [job.provider for job in ledger.run(self.id).jobs]
 
     def _execute(self, *, show: bool) -> Run:
         from cloudtune.reporting.progress import progress
 
-        shown = progress() if show else None
+        shown = progress(self._providers()) if show else None
         try:
             self.outcomes = runs.execute(self.id, shown)
         finally:

@@ -100,6 +100,11 @@ class StudyResult:
     format: Literal["cloudtune.results/v1"] = FORMAT
 
     @property
+    def refused(self) -> bool:
+        """Whether the provider cannot run the study at all."""
+        return any(finding.kind == "refused" for finding in self.findings)
+
+    @property
     def best(self) -> Trial | None:
         """The trial with the best objective; None if none was measured or there are several."""
         goals = self._goals()

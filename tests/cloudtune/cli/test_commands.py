@@ -363,3 +363,28 @@ def test_nothing_is_coloured_where_it_is_no_terminal(cloudtune: Cloudtune) -> No
     done = cloudtune("run", "study.yaml")
     shown = done.stdout + done.stderr + cloudtune("results").stdout
     assert "\x1b" not in shown
+
+
+def test_of_several_providers_those_run_that_can(cloudtune: Cloudtune) -> None:
+    done = cloudtune("run", "study.yaml", "--on", "sagemaker", "--on", "local", code=2)
+    assert "sagemaker: refused providers.sagemaker.role_arn" in done.stderr
+    assert "sagemaker cannot run this; local can, and will." in done.stderr
+    overview = [line.split() for line in done.stdout.splitlines()[-3:-1]]
+    assert [row[:2] for row in overview] == [["sagemaker", "refused"], ["local", "completed"]]
+    cloudtune("watch", code=2)
+    (state,) = json.loads(cloudtune("status", "--json").stdout)
+    assert [job["state"] for job in state["jobs"]] == ["refused", "completed"]
+    assert "refused" in cloudtune("status", state["run"]).stdout.splitlines()[-2]
+    cloudtune("resume", "--on", "local")
+    told = cloudtune("run", "study.yaml", "--on", "sagemaker", "--on", "local", "--strict", code=2)
+    assert "role_arn" in told.stderr
+    cloudtune("run", "study.yaml", "--on", "sagemaker", code=2)
+    assert len(json.loads(cloudtune("status", "--json").stdout)) == 1
+
+
+def test_one_job_of_a_run_is_named(cloudtune: Cloudtune) -> None:
+    run = json.loads(cloudtune("run", "study.yaml", "--detach", "--json").stdout)["run"]
+    told = f"run {run} has no job on vertex; it has local"
+    assert told in cloudtune("stop", "--on", "vertex", code=1).stderr
+    assert told in cloudtune("resume", "--on", "vertex", code=1).stderr
+    cloudtune("watch")
