@@ -32,6 +32,11 @@ class Results:
 
     jobs: tuple[StudyResult, ...]
 
+    def _repr_html_(self) -> str:
+        from cloudtune.reporting.notebook import results_html
+
+        return results_html(self.jobs)
+
     def __iter__(self) -> Iterator[StudyResult]:
         """Yield each job's result."""
         return iter(self.jobs)
@@ -71,6 +76,26 @@ class Results:
         """Write a Parquet file, one row a trial; needs ``cloudtune[data]``."""
         flat = (row for job in self.jobs for row in tabular.rows(job))
         tabular.to_parquet(flat, Path(path))
+
+    def to_mlflow(self, to: str | None = None) -> list[str]:
+        """Write each job into MLflow, and return the ids of the runs; needs ``cloudtune[mlflow]``.
+
+        Args:
+            to: MLflow's tracking address; what MLflow itself takes when left out.
+        """
+        from cloudtune.formats import to_mlflow
+
+        return [to_mlflow.export(job, job.trials, to) for job in self.jobs]
+
+    def to_optuna(self, to: str) -> list[str]:
+        """Write each job as a study of Optuna, and return the studies' names.
+
+        Args:
+            to: The storage: an address, or the path of a SQLite file.
+        """
+        from cloudtune.formats import to_optuna
+
+        return [to_optuna.export(job, job.trials, to) for job in self.jobs]
 
 
 class Run:

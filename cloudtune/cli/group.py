@@ -26,6 +26,7 @@ _COMMANDS = {
     },
     "Results": {
         "results": ("output", "Print trials as a table, JSON, CSV or Parquet."),
+        "export": ("output", "Write runs into MLflow, or as studies of Optuna."),
         "clean": ("output", "Remove runs that ended, with their files."),
     },
     "Rehearse": {

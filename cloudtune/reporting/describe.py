@@ -133,14 +133,9 @@ def paste_lines(study: Study, trial: Trial, source: str) -> list[str]:
 
     The words are left out where they cannot be shown as they are.
     """
-    from cloudtune.trial import command_line, single_dash
+    from cloudtune.reporting.assignment import words_of
 
-    call = study.trial.model_dump(include={"script", "module", "command", "arguments"})
-    values = {**study.constants, **trial.parameters}
-    dashed = single_dash(call, values, source)
-    style = {"arguments": study.trial.arguments, "args": study.trial.args}
-    style |= {"parameters": list(study.parameters)}
-    words = command_line(style, values, {}, "", dashed)
+    words = words_of(study, {**study.constants, **trial.parameters}, source)
     lines = [f"  as JSON: {json_text(dict(trial.parameters))}"]
     pasted = shlex.join(words)
     if words and "{{" not in pasted and pasted == printable(pasted):

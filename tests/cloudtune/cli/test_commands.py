@@ -388,3 +388,32 @@ def test_one_job_of_a_run_is_named(cloudtune: Cloudtune) -> None:
     assert told in cloudtune("stop", "--on", "vertex", code=1).stderr
     assert told in cloudtune("resume", "--on", "vertex", code=1).stderr
     cloudtune("watch")
+
+
+def test_the_best_values_go_on_to_the_next_step(cloudtune: Cloudtune) -> None:
+    cloudtune("run", "study.yaml")
+    cloudtune("run", "study.yaml", "--set", "strategy.seed=2")
+    newest, oldest = (row["run"] for row in json.loads(cloudtune("status", "--json").stdout))
+    found = json.loads(cloudtune("results", newest, oldest, "--best", "--json").stdout)
+    (best,) = max((result["trials"] for result in found), key=lambda trials: trials[0]["objective"])
+    asked = ("results", newest, oldest, "--best", "--as")
+    assert json.loads(cloudtune(*asked, "json").stdout) == best["parameters"]
+    assert cloudtune(*asked, "args").stdout.startswith(f"-C {best['parameters']['C']} --kernel")
+    assert "export kernel=" in cloudtune(*asked, "env").stdout
+    assert "add --best" in cloudtune("results", "--as", "json", code=1).stderr
+
+
+def test_several_runs_are_one_table(cloudtune: Cloudtune) -> None:
+    for _ in range(2):
+        cloudtune("run", "study.yaml", "--set", "limits.max_trials=2")
+    newest, oldest = (row["run"] for row in json.loads(cloudtune("status", "--json").stdout))
+    title, _, *rows = cloudtune("results", newest, oldest).stdout.splitlines()
+    assert title.split()[:2] == ["run", "trial"]
+    assert [row.split()[0] for row in rows] == [newest] * 2 + [oldest] * 2
+
+
+def test_a_run_is_exported_to_optuna(cloudtune: Cloudtune, tmp_path: Path) -> None:
+    cloudtune("run", "study.yaml")
+    assert "in study.db" in cloudtune("export", "--to", "optuna", "-o", "study.db").stdout
+    assert (tmp_path / "study.db").is_file()
+    assert "already" in cloudtune("export", "--to", "optuna", "-o", "study.db", code=1).stderr
