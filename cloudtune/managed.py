@@ -16,6 +16,7 @@ from cloudtune.driver import Inbox, Outcome, StopRequest
 from cloudtune.errors import ProviderError
 from cloudtune.events import Ended, Event, Measured, Started
 from cloudtune.fit import Fitted, restore
+from cloudtune.pauses import after_trouble, varied
 from cloudtune.planning import Plan
 from cloudtune.provider import JobClient, JobRef, JobStatus, RawTrial
 from cloudtune.results import Trials
@@ -23,8 +24,6 @@ from cloudtune.secrets import Mask
 from cloudtune.space import Value
 
 _FINAL = {"completed", "failed", "cancelled"}
-_LONGEST_PAUSE = 300.0
-"""Seconds between two questions to a service that cannot be reached."""
 
 
 class ManagedJob:
@@ -168,13 +167,12 @@ class ManagedJob:
 
     def _rest(self, seconds: float) -> None:
         """Wait for a request to stop, longer each time in a row that there was trouble."""
-        longer = min(2 * self._pause, _LONGEST_PAUSE)
-        self._pause = max(seconds, longer) if self._trouble else seconds
+        self._pause = after_trouble(seconds, self._pause) if self._trouble else seconds
         if self._trouble and str(self._trouble) != self._said:
             self._said = str(self._trouble)
             self._say(f"{self._trouble}; it is asked again, less and less often")
         try:
-            wanted = self._inbox.get(timeout=self._pause)
+            wanted = self._inbox.get(timeout=varied(self._pause))
         except Empty:
             return
         if isinstance(wanted, StopRequest):
