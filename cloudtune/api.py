@@ -177,7 +177,7 @@ def run(
         show: Whether progress is shown.
 
     Raises:
-        UnsupportedError: If a provider cannot run the study.
+        UnsupportedError: If no provider can run the study; of several those run that can.
     """
     made = _created(study, on, emulate=emulate)
     return made._execute(show=show)  # pyright: ignore[reportPrivateUsage]
@@ -187,7 +187,7 @@ def start(study: Study | Plan, on: str | Sequence[str] = "local", *, emulate: bo
     """Start a run in the background of this process and return at once.
 
     Raises:
-        UnsupportedError: If a provider cannot run the study.
+        UnsupportedError: If no provider can run the study; of several those run that can.
     """
     made = _created(study, on, emulate=emulate)
     return made._execute_apart()  # pyright: ignore[reportPrivateUsage]

@@ -74,6 +74,9 @@ def create(
                 f"run {run} exists: this plan was run before; `cloudtune resume {run}` goes on"
             )
         plans = [_with_source(plan, ledger, [where, *without], saved=saved) for plan in plans]
+        for plan in plans:
+            if plan.facts.emulated:
+                remember(jobs.job_folder(ledger, run, plan.provider) / jobs.EMULATOR, emulation)
         ledger.create_run(
             RunRecord(
                 id=run,
@@ -97,9 +100,6 @@ def create(
                 ),
             )
         )
-        for plan in plans:
-            if plan.facts.emulated:
-                remember(jobs.job_folder(ledger, run, plan.provider) / jobs.EMULATOR, emulation)
     return run
 
 
