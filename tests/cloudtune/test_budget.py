@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -35,7 +35,7 @@ class Told:
         self.stopped: list[str] = []
 
     @contextmanager
-    def budget(self, *names: str, most: Money = TEN) -> Iterator[Budget]:
+    def budget(self, *names: str, most: Money = TEN) -> Generator[Budget]:
         jobs = {name: planned() for name in names}
         say, stop = self.said.append, self.stopped.append
         with Budget(most, jobs, say=say, stop=stop) as made:

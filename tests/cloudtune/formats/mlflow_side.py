@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -13,10 +14,9 @@ from cloudtune.results import StudyResult
 
 
 def main(file: str, to: str) -> None:
-    from mlflow import MlflowClient  # type: ignore[import-not-found,unused-ignore]
-
+    mlflow: Any = importlib.import_module("mlflow")
     result = StudyResult.from_json(Path(file).read_text("utf-8"))
-    client: Any = MlflowClient(tracking_uri=to)
+    client: Any = mlflow.MlflowClient(tracking_uri=to)
     own = {"cloudtune.run": result.run, "cloudtune.provider": result.provider}
     client.create_run(client.create_experiment("demo"), tags=own, run_name="broken off")
     parent = to_mlflow.export(result, result.trials, to)

@@ -76,7 +76,7 @@ def test_yaml_of_both_versions_and_json_hold_the_same(values: dict[str, Value]) 
     wanted = {"epochs": 3, **values}
     assert json.loads(of("json", values)) == wanted
     for version in ((1, 1), (1, 2)):
-        reader = YAML(typ="safe", pure=True)
+        reader: Any = YAML(typ="safe", pure=True)
         reader.version = version
         found = reader.load(of("yaml", values))
         assert found == wanted
