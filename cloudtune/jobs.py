@@ -115,11 +115,7 @@ class _Work:
 def execute_job(job: JobRecord, inbox: Inbox, purse: Purse, shown: Shown, where: Path) -> Outcome:
     """Run one job; a failure of its provider is its outcome and does not touch other jobs."""
     if job.job is not None and job.state in _FINAL and job.plan["mode"] == "managed":
-        shown.message(
-            f"{job.provider}: the job {job.job} has ended there and cannot go on; a new run can "
-            f"build on it: warm_start: {{from: {job.run}}}"
-        )
-        return Outcome(job.state, job.reason)
+        return _as_it_ended(job, shown, where)
     with Ledger(where) as ledger:
         before = ledger.last_event(job.run, job.provider)
         ledger.begin_job(job.run, job.provider)
@@ -152,6 +148,23 @@ def execute_job(job: JobRecord, inbox: Inbox, purse: Purse, shown: Shown, where:
                 job.run, job.provider, outcome.state, outcome.reason, ended=ended, ran=ran
             )
         return outcome
+
+
+def _as_it_ended(job: JobRecord, shown: Shown, where: Path) -> Outcome:
+    """Show a managed job that has ended, and return how."""
+    outcome = Outcome(job.state, job.reason)
+    try:
+        with Ledger(where) as ledger:
+            events = [event for _, event in ledger.events(job.run, job.provider)]
+        shown.begin(from_json(job.plan), events)
+    except CloudtuneError as error:
+        shown.message(f"{job.provider}: {error}")
+    shown.message(
+        f"{job.provider}: the job {job.job} has ended there and cannot go on; a new run can "
+        f"build on it: warm_start: {{from: {job.run}}}"
+    )
+    shown.end(job.provider, outcome)
+    return outcome
 
 
 def require(plan: Plan, *, strict: bool = False) -> None:

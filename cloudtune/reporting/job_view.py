@@ -30,7 +30,7 @@ class JobView:
         self.plan = plan
         self.study = plan.study
         self.total = expected_trials(plan.fitted.study)
-        age = max(0.0, time.time() - events[0].time) if events else 0.0
+        age = max(0.0, events[-1].time - events[0].time) if events else 0.0
         self._began = time.monotonic() - age
         self._over: float | None = None
         self.outcome: Outcome | None = None
@@ -77,7 +77,7 @@ class JobView:
 
     @property
     def elapsed(self) -> float:
-        """The seconds since its first trial, or since it is looked at, until it ended."""
+        """The seconds for which it has been seen to go on: before, by its events, and now."""
         return (self._over or time.monotonic()) - self._began
 
     @property
