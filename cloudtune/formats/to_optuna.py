@@ -57,7 +57,7 @@ def export(result: StudyResult, trials: Iterable[Trial], to: str) -> str:
     with _quiet():
         try:
             made = optuna.create_study(
-                storage=to if "://" in to else f"sqlite:///{to}",
+                storage=_storage(to if "://" in to else f"sqlite:///{to}"),
                 study_name=name,
                 directions=[objective.goal for objective in study.objectives] or ["minimize"],
             )
@@ -79,6 +79,25 @@ def export(result: StudyResult, trials: Iterable[Trial], to: str) -> str:
                 some.clear()
         made.add_trials(some)
     return name
+
+
+def _storage(address: str) -> optuna.storages.RDBStorage:
+    """Return a storage that does not wait for the disk after each trial, where it is SQLite.
+
+    A file that a power failure has spoilt is exported again.
+    """
+    from optuna.storages import RDBStorage
+    from sqlalchemy import event
+
+    storage = RDBStorage(address)
+    if storage.engine.dialect.name == "sqlite":
+
+        def hurry(connection: Any, _record: Any) -> None:
+            connection.execute("PRAGMA synchronous=OFF")
+
+        storage.engine.dispose()
+        event.listen(storage.engine, "connect", hurry)
+    return storage
 
 
 @contextmanager

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from cloudtune.errors import UsageError
-from cloudtune.reporting.assignment import written
+from cloudtune.reporting.assignment import words_of, written
 from cloudtune.results import Trial
 from cloudtune.space import Value
 from cloudtune.study import Study
@@ -46,6 +46,7 @@ def of(form: str, values: dict[str, Value], **trial: Any) -> str:
 
 
 @pytest.mark.skipif(SHELL is None, reason="there is no shell")
+@settings(deadline=None, max_examples=25)  # each starts a shell
 @given(word=WORDS)
 def test_a_shell_gets_the_words_that_the_script_got(word: str) -> None:
     told = of("args", {"x": 0.5, "word": word})
@@ -54,10 +55,13 @@ def test_a_shell_gets_the_words_that_the_script_got(word: str) -> None:
     done = subprocess.run(
         [str(SHELL), "-c", called, sys.executable, code], capture_output=True, check=True
     )
-    assert json.loads(done.stdout) == ["--epochs", "3", "--x", "0.5", "--word", word]
+    wanted = words_of(study(), {"epochs": 3, "x": 0.5, "word": word}, "/nowhere")
+    assert json.loads(done.stdout) == wanted
+    assert word in wanted[-1]
 
 
 @pytest.mark.skipif(SHELL is None, reason="there is no shell")
+@settings(deadline=None, max_examples=25)  # each starts a shell
 @given(word=WORDS)
 def test_a_shell_reads_the_variables(word: str) -> None:
     told = of("env", {"word": word})
