@@ -122,6 +122,7 @@ def execute_job(job: JobRecord, inbox: Inbox, purse: Purse, shown: Shown, where:
         clock = time.monotonic()
         begun = next(j for j in ledger.run(job.run).jobs if j.provider == job.provider)
         outcome = Outcome("unknown", "it was not brought to an end")
+        place: Place | None = None
         mask: Callable[[str], str] = str
         try:
             plan = from_json(begun.plan)
@@ -134,11 +135,13 @@ def execute_job(job: JobRecord, inbox: Inbox, purse: Purse, shown: Shown, where:
             again = job.begun is not None
             work = _Work(plan, begun, events, inbox, shown, ledger, place, secrets, purse, again)
             outcome = run_one(work)
-            _let_go(place, plan, outcome)
+            _let_go(place, plan.mode, outcome)
         except UnsupportedError as error:
             outcome = Outcome("failed", "; ".join(f"{f.path}: {f.reason}" for f in error.findings))
         except CloudtuneError as error:
             outcome = Outcome("failed", str(error))
+            if place is not None and job.begun is None and not _was_made(ledger, job):
+                _let_go(place, job.plan["mode"], outcome)
         finally:
             outcome = replace(outcome, reason=mask(outcome.reason))
             shown.end(job.provider, outcome)
@@ -195,10 +198,16 @@ def place_of(plan: Plan, ledger: Ledger) -> Place:
     return Place(folder, of_job(plan.provider, module, folder / EMULATOR))
 
 
-def _let_go(place: Place, plan: Plan, outcome: Outcome) -> None:
+def _was_made(ledger: Ledger, job: JobRecord) -> bool:
+    """Tell whether anything of a job was brought to its provider."""
+    named = any(j.job for j in ledger.run(job.run).jobs if j.provider == job.provider)
+    return named or bool(ledger.last_event(job.run, job.provider))
+
+
+def _let_go(place: Place, mode: str, outcome: Outcome) -> None:
     """End a job's emulator, unless it may be gone on with: then it ends by itself when idle."""
     final = outcome.state in {"completed", "failed"}
-    if place.emulator and (final or (plan.mode == "managed" and outcome.state == "cancelled")):
+    if place.emulator and (final or (mode == "managed" and outcome.state == "cancelled")):
         address = running(place.folder / EMULATOR)
         if address:
             end(address)

@@ -13,7 +13,7 @@ from queue import Empty
 
 from cloudtune.budget import Purse
 from cloudtune.driver import Inbox, Outcome, StopRequest
-from cloudtune.errors import ProviderError
+from cloudtune.errors import EmulatorEndedError, ProviderError
 from cloudtune.events import Ended, Event, Measured, Started
 from cloudtune.fit import Fitted, restore
 from cloudtune.pauses import after_trouble, varied
@@ -95,6 +95,8 @@ class ManagedJob:
             named(ref.id)
         try:
             return self._followed(client, ref)
+        except EmulatorEndedError as error:
+            return self._ended(JobStatus("failed", "", str(error)))
         except ProviderError as error:
             self._trouble = error
             return self._unknown(f"the job {ref.id} may go on there")
@@ -128,11 +130,13 @@ class ManagedJob:
     def _submitted(self, client: JobClient) -> JobRef | Outcome:
         """Return the job under its name, made unless it is there, or how it ended without one.
 
-        A submit that the service did not answer may have made the job: it is looked for first.
+        A submit that the service did not answer may have made the job, as may an earlier process:
+        it is looked for again and again, for as long as the service may not tell of it yet.
         """
         unsure = False
         if self._purse.reached:
             self._wish = StopRequest(self._purse.reached, state="completed")
+        sure_at = time.monotonic() + client.hidden_seconds if self._may_be_there else 0.0
         while not self._left_alone():
             if self._wish and not self._may_be_there:
                 return Outcome(self._wish.state, self._wish.reason)
@@ -141,6 +145,11 @@ class ManagedJob:
                 found = client.find(self._plan.facts.job_name)
                 if found:
                     return found
+                if time.monotonic() < sure_at:
+                    words = (
+                        f"the job {self._plan.facts.job_name} may be there, and is not found yet"
+                    )
+                    raise ProviderError(self._plan.provider, words, retryable=True)
                 if self._wish:
                     return Outcome(self._wish.state, self._wish.reason)
                 self._may_be_there = True
@@ -151,6 +160,7 @@ class ManagedJob:
                     if found:
                         return found
                     unsure = error.retryable
+                    sure_at = time.monotonic() + client.hidden_seconds
                     raise
             self._rest(client.poll_seconds)
         return self._unknown(f"a job {self._plan.facts.job_name} may have been made there")

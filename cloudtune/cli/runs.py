@@ -125,13 +125,13 @@ def _emulation(plans: list[Plan], speed: float | None, faults: Path | None) -> l
     from cloudtune.emulation.process import check_faults, options
     from cloudtune.errors import UsageError
 
-    emulated = [plan.provider for plan in plans if plan.facts.emulated]
+    emulated = [plan for plan in plans if plan.facts.emulated]
     words = options(speed, faults)
     if words and not emulated:
         raise UsageError("--speed and --faults are for emulated services: add --emulate")
     if faults:
-        for provider in emulated:
-            check_faults(provider, faults)
+        for plan in emulated:
+            check_faults(plan.provider, faults, plan.mode)
     return words
 
 

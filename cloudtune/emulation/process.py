@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloudtune import registry
+from cloudtune.capabilities import Mode
 from cloudtune.emulation.faults import read_plan
 from cloudtune.errors import MissingExtraError, ProviderError, UsageError
 from cloudtune.provider import Emulator
@@ -60,8 +61,14 @@ def options(speed: float | None, faults: Path | None) -> list[str]:
     return words if faults is None else [*words, "--faults", str(faults.absolute())]
 
 
-def check_faults(provider: str, faults: Path) -> None:
+def check_faults(provider: str, faults: Path, mode: Mode | None = None) -> None:
     """Read a fault plan, to find out whether a provider's emulator would take it.
+
+    Args:
+        provider: The provider.
+        faults: The file.
+        mode: In which mode trials will be run there, where that is known. What cannot happen to
+            driven ones is under ``NOT_DRIVEN`` beside the operations of emulators that have such.
 
     Raises:
         UsageError: If the provider has no emulator.
@@ -70,7 +77,9 @@ def check_faults(provider: str, faults: Path) -> None:
     module = registry.get(provider).emulator
     if module is None:
         raise UsageError(f"there is no emulator of {provider}")
-    read_plan(faults, importlib.import_module(f"{module}.operations").OPERATIONS)
+    operations = importlib.import_module(f"{module}.operations")
+    lacking = getattr(operations, "NOT_DRIVEN", None) if mode == "driven" else None
+    read_plan(faults, operations.OPERATIONS, lacking)
 
 
 def remember(folder: Path, options: Sequence[str]) -> None:

@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from cloudtune.emulation.faults import Fault
 from cloudtune.emulation.process import ADDRESS, LOCK, TIED
 from cloudtune.errors import UsageError
 
@@ -32,6 +33,33 @@ LOOPBACK = "127.0.0.1"
 
 class ConnectionLost(ConnectionError):  # noqa: N818 - it is what the client meets
     """Raised by an application to end the connection without an answer."""
+
+
+def carried_out(
+    fault: Fault | None,
+    carry_out: Callable[[], bytes],
+    errors: Mapping[str, Callable[[], Exception]],
+) -> bytes:
+    """Carry out a call with what goes wrong with it, and return its answer.
+
+    Args:
+        fault: What goes wrong, if anything does.
+        carry_out: Does what the call asks for, and returns the answer.
+        errors: Make the service's own errors, by the effects of a fault plan.
+
+    Raises:
+        ConnectionLost: If the call is done, and its answer lost.
+        Exception: As ``errors`` make them.
+    """
+    effect = fault.effect if fault else ""
+    if effect in errors and effect != "late_error":
+        raise errors[effect]()
+    answer = carry_out()
+    if effect == "lose_response":
+        raise ConnectionLost("the answer is lost, as the fault plan wants it")
+    if effect == "late_error":
+        raise errors[effect]()
+    return answer
 
 
 class Emulation(Protocol):
