@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 
 LONGEST = 300.0
 """Seconds between two tries while a service cannot be reached."""
@@ -27,6 +28,11 @@ def between_looks(seconds: float, jobs: int) -> float:
         jobs: How many run.
     """
     return seconds * max(1.0, jobs / _TOGETHER)
+
+
+def next_look(seconds: float, jobs: int) -> float:
+    """Return when to look at some jobs again, by the clock of `time.monotonic`."""
+    return time.monotonic() + varied(between_looks(seconds, jobs))
 
 
 def after_trouble(seconds: float, last: float) -> float:
