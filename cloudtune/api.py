@@ -207,6 +207,35 @@ def resume(run: str | None = None, *, show: bool = True) -> Run:
     return Run(record.id)._execute(show=show)  # pyright: ignore[reportPrivateUsage]
 
 
+def report(
+    results: Results | Sequence[Results], path: str | Path | None = None, form: str | None = None
+) -> str:
+    """Return a report that compares jobs and runs, and write it to a file.
+
+    Args:
+        results: What one run found, or several.
+        path: The file; its ending (html, md, json, txt) says which form it has.
+        form: ``text``, ``html``, ``markdown`` or ``json``, where no file's ending says it. Without
+            either: text.
+
+    Raises:
+        UsageError: If the runs have not the same objectives.
+        MissingExtraError: If it needs ``cloudtune[report]``: as HTML, or for intervals.
+    """
+    from cloudtune.comparing.comparison import compare
+    from cloudtune.comparing.runs import asked_of
+    from cloudtune.reporting.report import form_of, rendered
+
+    several = [results] if isinstance(results, Results) else results
+    jobs = [job for each in several for job in each]
+    file = None if path is None else Path(path)
+    form = form or (form_of(file) if file else "text")
+    said = rendered(compare(jobs, asked_of({job.run for job in jobs})), jobs, form)
+    if file:
+        file.write_text(said, "utf-8")
+    return said
+
+
 def _created(study: Study | Plan, on: str | Sequence[str], *, emulate: bool) -> Run:
     if isinstance(study, Plan):
         return Run(runs.create([study], saved=True))

@@ -33,6 +33,8 @@ HEAVY = SDKS | frozenset(
         "rich",
         "mlflow",
         "sqlalchemy",
+        "jinja2",
+        "vl_convert",
     ]
 )
 

@@ -27,6 +27,7 @@ _COMMANDS = {
     "Results": {
         "results": ("output", "Print trials as a table, JSON, CSV or Parquet."),
         "export": ("output", "Write runs into MLflow, or as studies of Optuna."),
+        "report": ("report", "Compare runs and providers: terminal, HTML, Markdown or JSON."),
         "clean": ("output", "Remove runs that ended, with their files."),
     },
     "Rehearse": {

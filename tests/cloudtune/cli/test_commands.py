@@ -417,3 +417,24 @@ def test_a_run_is_exported_to_optuna(cloudtune: Cloudtune, tmp_path: Path) -> No
     assert "in study.db" in cloudtune("export", "--to", "optuna", "-o", "study.db").stdout
     assert (tmp_path / "study.db").is_file()
     assert "already" in cloudtune("export", "--to", "optuna", "-o", "study.db", code=1).stderr
+
+
+def test_a_report_in_each_form(cloudtune: Cloudtune, tmp_path: Path) -> None:
+    cloudtune("run", "study.yaml")
+    cloudtune("run", "study.yaml", "--set", "strategy.seed=2")
+    first, second = json.loads(cloudtune("status", "--json").stdout)
+    done = cloudtune("report", first["run"], second["run"])
+    assert "on average over 2 runs" in done.stdout
+    assert "cloudtune run study.yaml --on local --set strategy.seed=$seed" in done.stdout
+    assert done.stderr == ""
+    (alone,) = json.loads(cloudtune("report", "--json").stdout)["groups"]
+    assert [run["run"] for run in alone["runs"]] == [first["run"]]
+    done = cloudtune("report", "-o", "out.html")
+    assert done.stdout == ""
+    assert "wrote out.html" in done.stderr
+    assert (tmp_path / "out.html").read_text("utf-8").startswith("<!doctype html>")
+    cloudtune("report", "-o", "out.md")
+    assert (tmp_path / "out.md").read_text("utf-8").startswith("## study")
+    assert "end it in one of" in cloudtune("report", "-o", "out.pdf", code=1).stderr
+    assert "no run" in cloudtune("report", "zzzz", code=1).stderr
+    assert not (tmp_path / "out.pdf").exists()
