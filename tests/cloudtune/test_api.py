@@ -119,6 +119,8 @@ def test_an_observer_that_fails_ends_no_run() -> None:
         def event(self, provider: str, event: object) -> None:
             raise BrokenPipeError
 
+        def end(self, provider: str, outcome: object) -> None: ...
+
         def message(self, text: str) -> None: ...
 
     run = runs.create([cloudtune.plan(study())])
