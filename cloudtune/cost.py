@@ -92,13 +92,12 @@ def of_the_budget(
     late = "by what they cost, which trial_timeout would bound"
     if longest:
         late = f"by up to {longest * (limits.parallel_trials or 1) * price:.3g} {currency}"
-    text = f"costs count when a trial ends: what then runs may exceed the budget {late}"
-    if mode == "managed":
-        text = (
-            "the service keeps no budget: cloudtune counts what trials have cost so far and stops "
-            f"the job, while it runs itself; else trials may exceed it {late} and more"
-        )
-    yield Note(path, text)
+    more = " and more" if mode == "managed" else ""
+    yield Note(
+        path,
+        "cloudtune counts what all jobs of the run have cost so far, running trials included, and "
+        f"ends them; if it does not run itself, trials may exceed the budget {late}{more}",
+    )
 
 
 def changes_machines(native: Any, fields: Collection[str]) -> bool:

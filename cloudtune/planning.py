@@ -54,6 +54,11 @@ class Plan:
     other_mode: Mapping[Mode, tuple[Finding, ...]]
     """What the provider's other mode would have found, where it has one."""
 
+    def _repr_html_(self) -> str:
+        from cloudtune.reporting.notebook import plan_html
+
+        return plan_html(self)
+
     @property
     def study(self) -> Study:
         """The study as it was written."""

@@ -15,11 +15,10 @@ from queue import Empty, SimpleQueue
 
 from cloudtune.errors import EmulatorEndedError, ProviderError
 from cloudtune.events import Ended, Measured, Started, TrialState
+from cloudtune.pauses import after_trouble, next_look, varied
 from cloudtune.provider import Emit, Interrupted, Lost, Recovered, TrainingJob, TrainingJobs
 from cloudtune.results import Measurement
 
-LONGEST_PAUSE = 300.0
-"""Seconds between two tries while a service cannot be reached."""
 _LONGEST_TROUBLE = 600.0
 """Seconds for which running jobs wait for what does not pass by itself, as an expired sign-in."""
 
@@ -184,7 +183,7 @@ class Poller:
             self._stop_wanted()
             if self._running and time.monotonic() >= self._due:
                 self._look()
-                self._due = time.monotonic() + self._jobs.poll_seconds
+                self._due = next_look(self._jobs.poll_seconds, len(self._running))
         except ProviderError as error:
             self._note_trouble(error)
         else:
@@ -204,8 +203,8 @@ class Poller:
             self._lose(str(error), go_on=bool(self._running or tried))
             return
         self._tell_user(f"{error}; it is asked again, less and less often")
-        self._pause = min(max(self._jobs.poll_seconds, 2 * self._pause), LONGEST_PAUSE)
-        self._quiet_until = now + self._pause
+        self._pause = after_trouble(self._jobs.poll_seconds, self._pause)
+        self._quiet_until = now + varied(self._pause)
 
     def _tell_user(self, text: str) -> None:
         if text != self._said:
@@ -282,7 +281,7 @@ class Poller:
     def _follow(self, job: _Followed) -> None:
         """Take note that the training job of a trial is there."""
         if not self._running:
-            self._due = time.monotonic() + self._jobs.poll_seconds
+            self._due = next_look(self._jobs.poll_seconds, len(self._running))
         self._made_one = True
         number = job.started.number
         self._running[number] = self._waiting.pop(number)
