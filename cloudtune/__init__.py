@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from cloudtune.api import Results, Run, plan, resume, run, start
+    from cloudtune.api import Results, Run, plan, report, resume, run, start
     from cloudtune.errors import (
         CloudtuneError,
         LedgerError,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from cloudtune.study import Study
 
 _HOMES = {
-    "cloudtune.api": ("Results", "Run", "plan", "resume", "run", "start"),
+    "cloudtune.api": ("Results", "Run", "plan", "report", "resume", "run", "start"),
     "cloudtune.errors": (
         "CloudtuneError",
         "LedgerError",
@@ -60,6 +60,7 @@ __all__ = [
     "UsageError",
     "load",
     "plan",
+    "report",
     "resume",
     "run",
     "start",

@@ -32,6 +32,11 @@ class Results:
 
     jobs: tuple[StudyResult, ...]
 
+    def _repr_html_(self) -> str:
+        from cloudtune.reporting.notebook import results_html
+
+        return results_html(self.jobs)
+
     def __iter__(self) -> Iterator[StudyResult]:
         """Yield each job's result."""
         return iter(self.jobs)
@@ -72,6 +77,26 @@ class Results:
         flat = (row for job in self.jobs for row in tabular.rows(job))
         tabular.to_parquet(flat, Path(path))
 
+    def to_mlflow(self, to: str | None = None) -> list[str]:
+        """Write each job into MLflow, and return the ids of the runs; needs ``cloudtune[mlflow]``.
+
+        Args:
+            to: MLflow's tracking address; what MLflow itself takes when left out.
+        """
+        from cloudtune.formats import to_mlflow
+
+        return [to_mlflow.export(job, job.trials, to) for job in self.jobs]
+
+    def to_optuna(self, to: str) -> list[str]:
+        """Write each job as a study of Optuna, and return the studies' names.
+
+        Args:
+            to: The storage: an address, or the path of a SQLite file.
+        """
+        from cloudtune.formats import to_optuna
+
+        return [to_optuna.export(job, job.trials, to) for job in self.jobs]
+
 
 class Run:
     """One run: a handle that can be made again from its id."""
@@ -99,14 +124,22 @@ class Run:
             raise self._error
         return self
 
-    def stop(self) -> None:
-        """Ask the run to end gracefully; it can be resumed."""
-        runs.stop(self.id)
+    def stop(self, *on: str) -> None:
+        """Ask the run to end gracefully; it can be resumed.
+
+        Args:
+            on: The providers whose jobs are to end; all when left out.
+        """
+        runs.stop(self.id, on=on)
+
+    def _providers(self) -> list[str]:
+        with Ledger(state_folder()) as ledger:
+            return [job.provider for job in ledger.run(self.id).jobs]
 
     def _execute(self, *, show: bool) -> Run:
         from cloudtune.reporting.progress import progress
 
-        shown = progress() if show else None
+        shown = progress(self._providers()) if show else None
         try:
             self.outcomes = runs.execute(self.id, shown)
         finally:
@@ -144,7 +177,7 @@ def run(
         show: Whether progress is shown.
 
     Raises:
-        UnsupportedError: If a provider cannot run the study.
+        UnsupportedError: If no provider can run the study; of several those run that can.
     """
     made = _created(study, on, emulate=emulate)
     return made._execute(show=show)  # pyright: ignore[reportPrivateUsage]
@@ -154,7 +187,7 @@ def start(study: Study | Plan, on: str | Sequence[str] = "local", *, emulate: bo
     """Start a run in the background of this process and return at once.
 
     Raises:
-        UnsupportedError: If a provider cannot run the study.
+        UnsupportedError: If no provider can run the study; of several those run that can.
     """
     made = _created(study, on, emulate=emulate)
     return made._execute_apart()  # pyright: ignore[reportPrivateUsage]
@@ -172,6 +205,35 @@ def resume(run: str | None = None, *, show: bool = True) -> Run:
         record = ledger.run(run)
     prepare(record)
     return Run(record.id)._execute(show=show)  # pyright: ignore[reportPrivateUsage]
+
+
+def report(
+    results: Results | Sequence[Results], path: str | Path | None = None, form: str | None = None
+) -> str:
+    """Return a report that compares jobs and runs, and write it to a file.
+
+    Args:
+        results: What one run found, or several.
+        path: The file; its ending (html, md, json, txt) says which form it has.
+        form: ``text``, ``html``, ``markdown`` or ``json``, where no file's ending says it. Without
+            either: text.
+
+    Raises:
+        UsageError: If the runs have not the same objectives.
+        MissingExtraError: If it needs ``cloudtune[report]``: as HTML, or for intervals.
+    """
+    from cloudtune.comparing.comparison import compare
+    from cloudtune.comparing.runs import asked_of
+    from cloudtune.reporting.report import form_of, rendered
+
+    several = [results] if isinstance(results, Results) else results
+    jobs = [job for each in several for job in each]
+    file = None if path is None else Path(path)
+    form = form or (form_of(file) if file else "text")
+    said = rendered(compare(jobs, asked_of({job.run for job in jobs})), jobs, form)
+    if file:
+        file.write_text(said, "utf-8")
+    return said
 
 
 def _created(study: Study | Plan, on: str | Sequence[str], *, emulate: bool) -> Run:

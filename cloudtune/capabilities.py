@@ -72,6 +72,8 @@ class ModeCapabilities:
     max_name_length: Limit | None
     unattended: bool
     """Whether the job goes on while the machine that started it is switched off."""
+    grid_of_trials: bool = False
+    """Whether a grid is sent as the list of its trials, so that it may be of anything."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ Hidden = frozenset[str]
 _LONGEST_EXPRESSION = 2_000
 _PLACEHOLDER = re.compile(r"\{\{([^{}]+)\}\}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_OWN = "CLOUDTUNE_"
 _SECRET_NAME = re.compile(
     r"(?:.*_)?(?:TOKEN|KEY|APIKEY|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?)|.*SECRET.*",
     re.IGNORECASE,
@@ -173,6 +174,9 @@ def _environment(study: Study) -> Iterator[Problem]:
         if not _VARIABLE.fullmatch(name):
             hint = "letters, digits and _, no digit first"
             yield Problem(path, "this is no name of an environment variable", hint)
+        if name.startswith(_OWN):
+            message = f"cloudtune tells its trials by the variables that begin with {_OWN}"
+            yield Problem(path, message, "rename it")
         if isinstance(value, FromEnvironment):
             if not _VARIABLE.fullmatch(value.from_env):
                 hint = "letters, digits and _, no digit first"

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 
+from cloudtune.budget import Purse
 from cloudtune.events import Ended, Event, JobState, Measured, Started, TrialState
 from cloudtune.objective import reaches_target, why_unmeasured
 from cloudtune.provider import Interrupted, Lost, TrialRunner
@@ -32,6 +33,8 @@ class StopRequest:
 
     reason: str
     now: bool = False
+    state: JobState = "cancelled"
+    """How it ends then; ``completed`` where it has got what it was given."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Driver:
         record: Callable[[Sequence[Event]], None],
         observe: Callable[[Event], None] = lambda _: None,
         say: Callable[[str], None] = lambda _: None,
-        price: float | None = None,
+        purse: Purse = Purse(),  # noqa: B008 - immutable
     ) -> None:
         """Prepare a job.
 
@@ -73,7 +76,7 @@ class Driver:
             record: Writes events to the ledger; called before anything else sees them.
             observe: Is told each event after that, to show it.
             say: Is told what is worth a line.
-            price: What a second of one trial costs, in the currency of the study's ``max_cost``.
+            purse: Is told each new event, and tells when the money is spent.
         """
         self._study = study
         self._limits: Limits = study.limits
@@ -82,7 +85,7 @@ class Driver:
         self._record = record
         self._observe = observe
         self._say = say
-        self._price = price
+        self._purse = purse
         self._trials = Trials(study, run)
         self._top_resource = study.strategy.max if study.strategy.resource else None
         self._running: dict[int, float] = {}
@@ -105,7 +108,6 @@ class Driver:
         self._since_best = 0
         self._best: float | None = None
         self._winner: int | None = None
-        self._spent = 0.0
         self._outcome: Outcome | None = None
 
     def replay(self, events: Sequence[Event]) -> None:
@@ -140,9 +142,9 @@ class Driver:
                 elif isinstance(event, Lost):
                     return self._give_up(event)
                 elif event is not None:
-                    if not event.now:
+                    if event.state == "cancelled" and not event.now:
                         self._say(_STOPPING)
-                    self._end_all(runner, Outcome("cancelled", event.reason), now=event.now)
+                    self._end_all(runner, Outcome(event.state, event.reason), now=event.now)
         finally:
             self._write()
             self._show()
@@ -257,6 +259,7 @@ class Driver:
         self._unwritten += events
         for event in events:
             self._note(event)
+        self._purse.tell(*events)
 
     def _write(self) -> None:
         if not self._unwritten:
@@ -297,8 +300,6 @@ class Driver:
             return
         took = seconds_between(start.time, event)
         self._used[event.number] = self._used.get(event.number, 0.0) + took
-        billed = took if event.billed_seconds is None else event.billed_seconds
-        self._spent += billed * (self._price or 0.0)
         if event.state == "cancelled":
             self._counted -= 1
             self._again.append(start)
@@ -371,8 +372,8 @@ class Driver:
             return Outcome("completed", f"trial {self._winner} reached the target")
         if limits.patience is not None and self._since_best >= limits.patience:
             return Outcome("completed", f"no better objective in {limits.patience} trials")
-        if limits.max_cost and self._price is not None and self._spent >= limits.max_cost.amount:
-            return Outcome("completed", f"the cost reached {limits.max_cost}")
+        if self._purse.reached:
+            return Outcome("completed", self._purse.reached)
         return None
 
     def _pass_deadlines(self, runner: TrialRunner, end: float) -> None:

@@ -12,7 +12,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cloudtune import trial
-from cloudtune.capabilities import Capabilities, Finding, Mode, ModeCapabilities, Note
+from cloudtune.capabilities import (
+    DRIVEN,
+    Capabilities,
+    Finding,
+    Mode,
+    ModeCapabilities,
+    Note,
+)
 from cloudtune.fit_parameter import fit_parameter
 from cloudtune.settled import Settled, one_root, settle
 from cloudtune.space import Node, Space, Value, count_of, nodes_of, value_at
@@ -57,8 +64,7 @@ def fit(study: Study, capabilities: Capabilities, mode: Mode) -> Fitted:
     able = capabilities.of(mode)
     if able is None:
         raise ValueError(f"{capabilities.provider} has no {mode} mode")
-    if mode == "driven":
-        able = _auto_decided(able)
+    able = _used(able, study, mode)
     who = capabilities.title
     findings: list[Finding] = []
     notes: list[Note] = []
@@ -160,10 +166,21 @@ def _definition(fitted: Fitted, node: Node) -> dict[str, Any]:
     return definition
 
 
-def _auto_decided(able: ModeCapabilities) -> ModeCapabilities:
-    """Return what our own engine can do without the scale that it decides itself."""
-    known = {kind: scales - {"auto"} for kind, scales in able.parameters.items()}
-    return replace(able, parameters=known)
+def _used(able: ModeCapabilities, study: Study, mode: Mode) -> ModeCapabilities:
+    """Return what can be done in a mode that is used as a study wants it."""
+    if mode == "driven":  # our own engine decides by itself which scale auto is
+        known = {kind: scales - {"auto"} for kind, scales in able.parameters.items()}
+        return replace(able, parameters=known)
+    if study.strategy.name == "grid" and able.grid_of_trials:
+        return replace(
+            able,
+            parameters=DRIVEN.parameters,
+            steps=True,
+            conditions="tree",
+            single_values=True,
+            grid_of_values=False,
+        )
+    return able
 
 
 def _flattened(path: str, why: str) -> Finding:

@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,9 @@ from cloudtune.errors import LedgerError
 
 _FILE = "holder"
 _PIPE = "stop"
+_ALL = "*"
+_NO_MORE = ""
+"""Words in the pipe beside the names of providers: each job is to end; nobody listens any more."""
 _PATIENCE = 2.0
 """Seconds to wait for somebody who only looks whether the run is held."""
 
@@ -34,12 +37,13 @@ class Holder:
 
 
 @contextmanager
-def hold(folder: Path, on_stop: Callable[[], None] = lambda: None) -> Generator[None]:
+def hold(folder: Path, on_stop: Callable[[str], None] = lambda _: None) -> Generator[None]:
     """Hold a run, by its folder, for this process while the block runs.
 
     Args:
         folder: The run's folder; made if need be.
-        on_stop: Called from another thread each time that somebody asks the run to end.
+        on_stop: Called from another thread each time that somebody asks the run to end, with a
+            provider's name where only its job is meant.
 
     Raises:
         LedgerError: If another process holds it, of which the message says which, or if the folder
@@ -89,14 +93,19 @@ def holder(folder: Path) -> Holder | None:
     return _named(folder)
 
 
-def ask_to_stop(folder: Path) -> bool:
-    """Ask the process that runs a run to end it; return whether there is one on this machine."""
+def ask_to_stop(folder: Path, providers: Sequence[str] = ()) -> bool:
+    """Ask the process that runs a run to end it; return whether there is one on this machine.
+
+    Args:
+        folder: The run's folder.
+        providers: Whose jobs are meant; all when left out.
+    """
     try:
         pipe = os.open(folder / _PIPE, os.O_WRONLY | os.O_NONBLOCK)
     except OSError:
         return False
     try:
-        os.write(pipe, b"s")
+        os.write(pipe, "".join(f"{name}\n" for name in providers or [_ALL]).encode())
     finally:
         os.close(pipe)
     return True
@@ -108,7 +117,7 @@ def _named(folder: Path) -> Holder:
 
 
 @contextmanager
-def _listening(path: Path, on_stop: Callable[[], None]) -> Generator[None]:
+def _listening(path: Path, on_stop: Callable[[str], None]) -> Generator[None]:
     """Call ``on_stop`` for each wish that comes through a pipe while the block runs."""
     if not hasattr(os, "mkfifo"):
         yield
@@ -121,9 +130,9 @@ def _listening(path: Path, on_stop: Callable[[], None]) -> Generator[None]:
         raise _not_ours(path.parent, error) from error
 
     def listen() -> None:
-        while (word := os.read(pipe, 1)) != b"q":
-            if word == b"s":
-                on_stop()
+        with open(pipe, encoding="utf-8", closefd=False) as words:
+            while (word := words.readline().rstrip("\n")) != _NO_MORE:
+                on_stop("" if word == _ALL else word)
 
     thread = threading.Thread(target=listen, name="stop requests", daemon=True)
     thread.start()
@@ -131,7 +140,7 @@ def _listening(path: Path, on_stop: Callable[[], None]) -> Generator[None]:
         yield
     finally:
         path.unlink(missing_ok=True)
-        os.write(pipe, b"q")
+        os.write(pipe, f"{_NO_MORE}\n".encode())
         thread.join()
         os.close(pipe)
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Protocol
 
 from cloudtune import registry
+from cloudtune.budget import Purse
 from cloudtune.driver import Driver, Inbox, Outcome
 from cloudtune.emulation.process import end, of_job, running
-from cloudtune.errors import CloudtuneError
+from cloudtune.errors import CloudtuneError, MissingExtraError, UnsupportedError
 from cloudtune.events import Ended, Event, Measured
 from cloudtune.ledger import Ledger
 from cloudtune.managed import ManagedJob
@@ -36,6 +37,10 @@ class Observer(Protocol):
         """Something happened to a trial of a job, and is in the ledger."""
         ...
 
+    def end(self, provider: str, outcome: Outcome) -> None:
+        """A job that had begun has come to its end here."""
+        ...
+
     def message(self, text: str) -> None:
         """Something worth a line was noticed."""
         ...
@@ -54,6 +59,10 @@ class Shown:
     def event(self, provider: str, event: Event) -> None:
         """Show what happened to a trial."""
         self._tell(lambda observer: observer.event(provider, event))
+
+    def end(self, provider: str, outcome: Outcome) -> None:
+        """Show how a job ended."""
+        self._tell(lambda observer: observer.end(provider, outcome))
 
     def message(self, text: str) -> None:
         """Show a line."""
@@ -85,6 +94,7 @@ class _Work:
     ledger: Ledger
     place: Place
     mask: Mask
+    purse: Purse
     again: bool
     """Whether an earlier process took the job up."""
 
@@ -92,7 +102,8 @@ class _Work:
         self.inbox.put(self.mask.end(event) if isinstance(event, Ended) else event)
 
     def say(self, text: str) -> None:
-        self.shown.message(self.mask(text))
+        several = "" if text.startswith(f"{self.job.provider}: ") else f"{self.job.provider}: "
+        self.shown.message(several + self.mask(text))
 
     def record(self, new: Sequence[Event]) -> None:
         self.ledger.append(self.job.run, self.job.provider, *new)
@@ -101,42 +112,75 @@ class _Work:
         self.shown.event(self.job.provider, event)
 
 
-def execute_job(job: JobRecord, inbox: Inbox, shown: Shown, where: Path) -> Outcome:
+def execute_job(job: JobRecord, inbox: Inbox, purse: Purse, shown: Shown, where: Path) -> Outcome:
     """Run one job; a failure of its provider is its outcome and does not touch other jobs."""
     if job.job is not None and job.state in _FINAL and job.plan["mode"] == "managed":
-        shown.message(
-            f"{job.provider}: the job {job.job} has ended there and cannot go on; a new run can "
-            f"build on it: warm_start: {{from: {job.run}}}"
-        )
-        return Outcome(job.state, job.reason)
+        return _as_it_ended(job, shown, where)
     with Ledger(where) as ledger:
         before = ledger.last_event(job.run, job.provider)
         ledger.begin_job(job.run, job.provider)
         clock = time.monotonic()
         begun = next(j for j in ledger.run(job.run).jobs if j.provider == job.provider)
         outcome = Outcome("unknown", "it was not brought to an end")
+        place: Place | None = None
         mask: Callable[[str], str] = str
         try:
             plan = from_json(begun.plan)
             events = [event for _, event in ledger.events(job.run, job.provider)]
             shown.begin(plan, events)
+            require(plan)
             place = place_of(plan, ledger)
             mask = secrets = Mask(plan.study)
             run_one = _run_driven if plan.mode == "driven" else _run_managed
             again = job.begun is not None
-            work = _Work(plan, begun, events, inbox, shown, ledger, place, secrets, again)
+            work = _Work(plan, begun, events, inbox, shown, ledger, place, secrets, purse, again)
             outcome = run_one(work)
-            _let_go(place, plan, outcome)
+            _let_go(place, plan.mode, outcome)
+        except UnsupportedError as error:
+            outcome = Outcome("failed", "; ".join(f"{f.path}: {f.reason}" for f in error.findings))
         except CloudtuneError as error:
             outcome = Outcome("failed", str(error))
+            if place is not None and job.begun is None and not _was_made(ledger, job):
+                _let_go(place, job.plan["mode"], outcome)
         finally:
             outcome = replace(outcome, reason=mask(outcome.reason))
+            shown.end(job.provider, outcome)
             idle = ledger.last_event(job.run, job.provider) == before
             ended, ran = (job.ended, None) if idle else (None, time.monotonic() - clock)
             ledger.end_job(
                 job.run, job.provider, outcome.state, outcome.reason, ended=ended, ran=ran
             )
         return outcome
+
+
+def _as_it_ended(job: JobRecord, shown: Shown, where: Path) -> Outcome:
+    """Show a managed job that has ended, and return how."""
+    outcome = Outcome(job.state, job.reason)
+    try:
+        with Ledger(where) as ledger:
+            events = [event for _, event in ledger.events(job.run, job.provider)]
+        shown.begin(from_json(job.plan), events)
+    except CloudtuneError as error:
+        shown.message(f"{job.provider}: {error}")
+    shown.message(
+        f"{job.provider}: the job {job.job} has ended there and cannot go on; a new run can "
+        f"build on it: warm_start: {{from: {job.run}}}"
+    )
+    shown.end(job.provider, outcome)
+    return outcome
+
+
+def require(plan: Plan, *, strict: bool = False) -> None:
+    """Do nothing if this machine can run a plan; with ``strict``, without any finding.
+
+    Raises:
+        UnsupportedError: If a finding refuses it.
+        MissingExtraError: If a package that a run needs is not installed.
+    """
+    plan.require(strict=strict)
+    extra = registry.missing_extra(registry.get(plan.provider), emulated=plan.facts.emulated)
+    if extra:
+        raise MissingExtraError(f"a run on {plan.provider}", extra)
 
 
 def place_of(plan: Plan, ledger: Ledger) -> Place:
@@ -154,10 +198,16 @@ def place_of(plan: Plan, ledger: Ledger) -> Place:
     return Place(folder, of_job(plan.provider, module, folder / EMULATOR))
 
 
-def _let_go(place: Place, plan: Plan, outcome: Outcome) -> None:
+def _was_made(ledger: Ledger, job: JobRecord) -> bool:
+    """Tell whether anything of a job was brought to its provider."""
+    named = any(j.job for j in ledger.run(job.run).jobs if j.provider == job.provider)
+    return named or bool(ledger.last_event(job.run, job.provider))
+
+
+def _let_go(place: Place, mode: str, outcome: Outcome) -> None:
     """End a job's emulator, unless it may be gone on with: then it ends by itself when idle."""
     final = outcome.state in {"completed", "failed"}
-    if place.emulator and (final or (plan.mode == "managed" and outcome.state == "cancelled")):
+    if place.emulator and (final or (mode == "managed" and outcome.state == "cancelled")):
         address = running(place.folder / EMULATOR)
         if address:
             end(address)
@@ -176,7 +226,7 @@ def _run_driven(work: _Work) -> Outcome:
         record=work.record,
         observe=work.observe,
         say=work.say,
-        price=plan.facts.price_per_second,
+        purse=work.purse,
     )
     driver.replay(work.events)
     runner = registry.get(job.provider).runner(plan, work.place, work.emit, work.say)
@@ -195,6 +245,7 @@ def _run_managed(work: _Work) -> Outcome:
         observe=work.observe,
         say=work.say,
         again=work.again,
+        purse=work.purse,
     )
     managed.replay(work.events)
     return managed.run(

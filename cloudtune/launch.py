@@ -18,6 +18,18 @@ SOURCE = "source"
 """The archive's folder for the user's code. In a folder of its own it cannot clash with ours, the
 script sees the same working folder everywhere, and no service takes up a setup.py in it unasked."""
 
+START = f"""\
+folder = tempfile.mkdtemp(prefix="cloudtune-")
+with tarfile.open(archive) as bundle:
+    if hasattr(tarfile, "fully_trusted_filter"):
+        bundle.extraction_filter = tarfile.fully_trusted_filter
+    bundle.extractall(folder)
+program = os.path.join(folder, "{PROGRAM}")
+os.execv(sys.executable, [sys.executable, program] + words)
+"""
+"""Python that unpacks ``archive`` and becomes the launcher with ``words``, where a service does not
+unpack by itself. It has to import os, sys, tarfile and tempfile before."""
+
 _PROGRAM = """\
 import sys
 

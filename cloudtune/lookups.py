@@ -44,8 +44,8 @@ def on_this_machine(study: Study, facts: Facts) -> dict[str, Any]:
     """Return what the study takes from here.
 
     Returns:
-        ``unset``, the variables that are not set, ``absent_files``, and how many ``files`` of how
-        many bytes are bundled.
+        ``unset``, the variables that are not set, ``empty``, those that are set to nothing,
+        ``absent_files``, and how many ``files`` of how many bytes are bundled.
     """
     trial, source = study.trial, facts.source
     needed = [v.from_env for v in trial.env.values() if isinstance(v, FromEnvironment)]
@@ -54,9 +54,40 @@ def on_this_machine(study: Study, facts: Facts) -> dict[str, Any]:
     size = sum((source / name).lstat().st_size for name in bundled) if source else 0
     return {
         "unset": sorted({name for name in needed if name not in os.environ}),
+        "empty": sorted({name for name in needed if os.environ.get(name) == ""}),
         "absent_files": [name for name in files if source and not (source / name).is_file()],
         "files": {"count": len(bundled), "bytes": size},
     }
+
+
+def inputs(study: Study, facts: Facts, provider: str, home: str) -> dict[str, Any]:
+    """Return where the inputs of trials lie, and what must be brought there from here.
+
+    Args:
+        study: What is planned.
+        facts: As far as they are known.
+        provider: Whose addresses are taken.
+        home: The address below which everything of the job lies.
+
+    Returns:
+        ``inputs``, their addresses, None where there is none; ``uploads``, the paths of those that
+        are brought; and ``absent_inputs``, the names of those of which nothing is here.
+    """
+    addresses: dict[str, str | None] = {}
+    uploads: dict[str, str] = {}
+    absent: list[str] = []
+    for name in study.trial.inputs:
+        found = input_address(study, provider, name, emulated=facts.emulated)
+        uri = found.uri.removeprefix("file://") if found else ""
+        if "://" in uri or not uri:
+            addresses[name] = uri or None
+            continue
+        path = (facts.base / Path(uri).expanduser()).resolve()
+        addresses[name] = f"{home}/inputs/{name}"
+        uploads[name] = str(path)
+        if not (path.is_file() or any(inner.is_file() for inner in path.rglob("*"))):
+            absent.append(name)
+    return {"inputs": addresses, "uploads": uploads, "absent_inputs": absent}
 
 
 def input_files(path: Path) -> Iterator[tuple[str, Path]]:

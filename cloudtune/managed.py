@@ -11,19 +11,19 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from queue import Empty
 
+from cloudtune.budget import Purse
 from cloudtune.driver import Inbox, Outcome, StopRequest
-from cloudtune.errors import ProviderError
+from cloudtune.errors import EmulatorEndedError, ProviderError
 from cloudtune.events import Ended, Event, Measured, Started
 from cloudtune.fit import Fitted, restore
+from cloudtune.pauses import after_trouble, varied
 from cloudtune.planning import Plan
 from cloudtune.provider import JobClient, JobRef, JobStatus, RawTrial
-from cloudtune.results import Trial, Trials
+from cloudtune.results import Trials
 from cloudtune.secrets import Mask
 from cloudtune.space import Value
 
 _FINAL = {"completed", "failed", "cancelled"}
-_LONGEST_PAUSE = 300.0
-"""Seconds between two questions to a service that cannot be reached."""
 
 
 class ManagedJob:
@@ -38,6 +38,7 @@ class ManagedJob:
         observe: Callable[[Event], None] = lambda _: None,
         say: Callable[[str], None] = lambda _: None,
         again: bool = False,
+        purse: Purse = Purse(),  # noqa: B008 - immutable
     ) -> None:
         """Prepare to follow a job.
 
@@ -48,6 +49,7 @@ class ManagedJob:
             observe: Is told each event after that, to show it.
             say: Is told what is worth a line.
             again: Whether an earlier process took the job up, and may have made it.
+            purse: Is told each new event.
         """
         self._plan = plan
         self._may_be_there = again
@@ -57,12 +59,13 @@ class ManagedJob:
         self._say = say
         self._mask = Mask(plan.study)
         self._trials = Trials(plan.study, plan.facts.run_id)
+        self._purse = purse
         self._wish: StopRequest | None = None
         """To end the job; the service has not taken note of it yet."""
         self._given_up = False
         """Whether the user wants to leave, even with the service out of reach."""
-        self._budget_reached = ""
-        """Why the job is to end, once it has cost what it may."""
+        self._asked: StopRequest | None = None
+        """What the service was first asked to end the job for."""
         self._trouble: ProviderError | None = None
         """Why the service could not be reached when it was last asked."""
         self._said = ""
@@ -92,6 +95,8 @@ class ManagedJob:
             named(ref.id)
         try:
             return self._followed(client, ref)
+        except EmulatorEndedError as error:
+            return self._ended(JobStatus("failed", "", str(error)))
         except ProviderError as error:
             self._trouble = error
             return self._unknown(f"the job {ref.id} may go on there")
@@ -102,14 +107,13 @@ class ManagedJob:
             if self._wish:
                 with self._noting_trouble():
                     client.stop(ref)
-                    self._wish = None
+                    self._asked, self._wish = self._asked or self._wish, None
             with self._noting_trouble():
                 status = client.status(ref)
                 told = changes(self._plan.provider, self._trials, self._plan.fitted, status.trials)
                 self._emit([self._mask.end(e) if isinstance(e, Ended) else e for e in told])
                 if status.state in _FINAL:
                     return self._ended(status)
-                self._keep_budget()
             self._rest(client.poll_seconds)
         return self._unknown(f"the job {ref.id} may go on there")
 
@@ -119,37 +123,35 @@ class ManagedJob:
         left = [trial.number for trial in self._trials.all() if trial.ended is None]
         why = "the job has ended, and the service does not say how this trial did"
         self._emit([Ended(number, now, "unknown", why) for number in left])
-        if status.state == "cancelled" and self._budget_reached:
-            return Outcome("completed", self._budget_reached)
+        if status.state == "cancelled" and self._asked and self._asked.state == "completed":
+            return Outcome(self._asked.state, self._asked.reason)
         return Outcome(status.state, status.reason)
-
-    def _keep_budget(self) -> None:
-        """Ask for an end once the trials, running ones so far among them, have cost enough."""
-        budget, price = self._plan.fitted.study.limits.max_cost, self._plan.facts.price_per_second
-        if budget is None or price is None or self._budget_reached:
-            return
-        now = time.time()
-        spent = price * sum(_billed(trial, now) for trial in self._trials.all())
-        if spent >= budget.amount:
-            self._budget_reached = f"the cost reached {budget}"
-            self._wish = StopRequest(self._budget_reached)
 
     def _submitted(self, client: JobClient) -> JobRef | Outcome:
         """Return the job under its name, made unless it is there, or how it ended without one.
 
-        A submit that the service did not answer may have made the job: it is looked for first.
+        A submit that the service did not answer may have made the job, as may an earlier process:
+        it is looked for again and again, for as long as the service may not tell of it yet.
         """
         unsure = False
+        if self._purse.reached:
+            self._wish = StopRequest(self._purse.reached, state="completed")
+        sure_at = time.monotonic() + client.hidden_seconds if self._may_be_there else 0.0
         while not self._left_alone():
             if self._wish and not self._may_be_there:
-                return Outcome("cancelled", self._wish.reason)
+                return Outcome(self._wish.state, self._wish.reason)
             self._trouble = None
             with self._noting_trouble():
                 found = client.find(self._plan.facts.job_name)
                 if found:
                     return found
+                if time.monotonic() < sure_at:
+                    words = (
+                        f"the job {self._plan.facts.job_name} may be there, and is not found yet"
+                    )
+                    raise ProviderError(self._plan.provider, words, retryable=True)
                 if self._wish:
-                    return Outcome("cancelled", self._wish.reason)
+                    return Outcome(self._wish.state, self._wish.reason)
                 self._may_be_there = True
                 try:
                     return client.submit(self._plan.request)
@@ -158,6 +160,7 @@ class ManagedJob:
                     if found:
                         return found
                     unsure = error.retryable
+                    sure_at = time.monotonic() + client.hidden_seconds
                     raise
             self._rest(client.poll_seconds)
         return self._unknown(f"a job {self._plan.facts.job_name} may have been made there")
@@ -174,13 +177,12 @@ class ManagedJob:
 
     def _rest(self, seconds: float) -> None:
         """Wait for a request to stop, longer each time in a row that there was trouble."""
-        longer = min(2 * self._pause, _LONGEST_PAUSE)
-        self._pause = max(seconds, longer) if self._trouble else seconds
+        self._pause = after_trouble(seconds, self._pause) if self._trouble else seconds
         if self._trouble and str(self._trouble) != self._said:
             self._said = str(self._trouble)
             self._say(f"{self._trouble}; it is asked again, less and less often")
         try:
-            wanted = self._inbox.get(timeout=self._pause)
+            wanted = self._inbox.get(timeout=varied(self._pause))
         except Empty:
             return
         if isinstance(wanted, StopRequest):
@@ -201,15 +203,7 @@ class ManagedJob:
         for event in events:
             self._trials.tell(event)
             self._observe(event)
-
-
-def _billed(trial: Trial, now: float) -> float:
-    """Return the seconds of a trial that count, as far as that is known now."""
-    if trial.billed_seconds is not None:
-        return trial.billed_seconds
-    if trial.started is None:
-        return 0.0
-    return max(0.0, (trial.ended or now) - trial.started)
+        self._purse.tell(*events)
 
 
 def changes(provider: str, known: Trials, fitted: Fitted, told: Sequence[RawTrial]) -> list[Event]:

@@ -1,10 +1,12 @@
-"""What a plan finds in the study itself, whichever provider runs it."""
+"""What a plan finds in the study and on this machine, whichever provider runs it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from cloudtune.capabilities import Finding, Mode, Note
+from cloudtune.lookups import input_address, launched
 from cloudtune.provider import Facts
 from cloudtune.search.methods import heeds_earlier_trials
 from cloudtune.space import Space
@@ -55,6 +57,40 @@ def of_others(study: Study, provider: str, mode: Mode) -> list[Finding]:
         elif colon and who != provider:
             reason = f"{name} is another service's job, which this one knows nothing of"
             found.append(Finding("dropped", "warm_start.from", reason))
+    return found
+
+
+def of_this_machine(study: Study, provider: str, facts: Facts) -> list[Finding | Note]:
+    """Return what the lookup did not find: settings, code, inputs, variables. See `Facts.own`."""
+    own, source = facts.own, study.trial.source
+    found: list[Finding | Note] = []
+
+    def refuse(path: str, reason: str) -> None:
+        found.append(Finding("refused", path, reason))
+
+    missing: Any = own.get("missing") or {}
+    if facts.emulated and missing:
+        words = f"for the emulator, stand-ins are used in place of: {', '.join(missing)}"
+        found.append(Note(f"providers.{provider}", words))
+    elif missing:
+        for name, what_to_do in missing.items():
+            refuse(f"providers.{provider}.{name}", what_to_do)
+    if launched(study) and source and not {"*", provider} & source.keys():
+        refuse("trial.source", f"there is no source for {provider}")
+    for name in own.get("absent_files", ()):
+        path = "trial.script" if name == study.trial.script else "trial.requirements"
+        refuse(path, f"there is no file {name} in the source")
+    for name in study.trial.inputs:
+        path, brought = f"trial.inputs.{name}", own.get("uploads", {}).get(name)
+        if input_address(study, provider, name, emulated=facts.emulated) is None:
+            refuse(path, f"there is no address for {provider}: give one under {path}.{provider}")
+        elif name in own.get("absent_inputs", ()):
+            refuse(path, f"there is nothing at {brought or own['inputs'][name]}")
+        elif brought:
+            words = f"{brought} is uploaded to {own['inputs'][name]}"
+            found.append(Finding("approximated", path, words))
+    for name in own.get("unset", ()):
+        refuse("trial.env", f"the variable {name} is not set in this shell")
     return found
 
 

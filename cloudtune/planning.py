@@ -17,11 +17,18 @@ from pydantic import ValidationError
 
 from cloudtune import bundle, native, registry
 from cloudtune.capabilities import Finding, Mode, Note
-from cloudtune.cost import Estimate, estimate
+from cloudtune.cost import Estimate, estimate, of_the_budget
 from cloudtune.errors import Problem, StudyError, UnsupportedError, UsageError
 from cloudtune.fit import Fitted, fit
 from cloudtune.ledger import state_folder
-from cloudtune.needs import lacking, of_others, of_our_choice, of_our_engine, worth_knowing
+from cloudtune.needs import (
+    lacking,
+    of_others,
+    of_our_choice,
+    of_our_engine,
+    of_this_machine,
+    worth_knowing,
+)
 from cloudtune.provider import CloudSettings, Facts, Json, Provider, ProviderSettings
 from cloudtune.records import new_run_id
 from cloudtune.saved_plan import FORMAT, saved_plan
@@ -46,6 +53,11 @@ class Plan:
     """Whether the job goes on while this machine is switched off."""
     other_mode: Mapping[Mode, tuple[Finding, ...]]
     """What the provider's other mode would have found, where it has one."""
+
+    def _repr_html_(self) -> str:
+        from cloudtune.reporting.notebook import plan_html
+
+        return plan_html(self)
 
     @property
     def study(self) -> Study:
@@ -323,7 +335,11 @@ def _plan_mode(
 ) -> Plan:
     able = provider.capabilities.of(mode)
     fitted = fit(study, provider.capabilities, mode)
-    own = provider.rules(fitted, mode, settings, facts)
+    own = [
+        *of_this_machine(fitted.study, on, facts),
+        *of_the_budget(fitted.study.limits, on, mode, facts),
+        *provider.rules(fitted, mode, settings, facts),
+    ]
     request = provider.request(fitted, mode, settings, facts)
     over: list[Finding] = []
     if isinstance(settings, CloudSettings) and settings.native:

@@ -15,11 +15,10 @@ from queue import Empty, SimpleQueue
 
 from cloudtune.errors import EmulatorEndedError, ProviderError
 from cloudtune.events import Ended, Measured, Started, TrialState
+from cloudtune.pauses import after_trouble, next_look, varied
 from cloudtune.provider import Emit, Interrupted, Lost, Recovered, TrainingJob, TrainingJobs
 from cloudtune.results import Measurement
 
-LONGEST_PAUSE = 300.0
-"""Seconds between two tries while a service cannot be reached."""
 _LONGEST_TROUBLE = 600.0
 """Seconds for which running jobs wait for what does not pass by itself, as an expired sign-in."""
 
@@ -33,6 +32,8 @@ class _Followed:
     """How many of its measurements were told."""
     tried: bool = False
     """Whether its training job may be there, though no answer said so."""
+    sure_at: float = 0.0
+    """When its training job is not there if it is not found."""
     not_before: float = 0.0
     """When to try again to make it."""
     stop: bool = False
@@ -106,7 +107,8 @@ class Poller:
     def recover(self, left: Sequence[Interrupted]) -> Recovered:
         """Find the training jobs of the trials that were left running, and follow them.
 
-        One that was stopped, or is being stopped, is not followed: why is not known any more.
+        One that was stopped, is being stopped or ended nobody knows how is not followed: why is
+        not known any more.
 
         Raises:
             ProviderError: If the service cannot be asked.
@@ -119,7 +121,8 @@ class Poller:
             if job is None:
                 continue
             fresh += [_measured(number, m) for m in job.measurements[each.measured :]]
-            if not (job.stopping or job.state in {"cancelled", "unknown"}):
+            lost = job.state == "unknown" and job.over
+            if not (job.stopping or lost or job.state == "cancelled"):
                 told = max(each.measured, len(job.measurements))
                 self._running[number] = _Followed(each.started, told)
                 self._made_one = True
@@ -180,7 +183,7 @@ class Poller:
             self._stop_wanted()
             if self._running and time.monotonic() >= self._due:
                 self._look()
-                self._due = time.monotonic() + self._jobs.poll_seconds
+                self._due = next_look(self._jobs.poll_seconds, len(self._running))
         except ProviderError as error:
             self._note_trouble(error)
         else:
@@ -200,8 +203,8 @@ class Poller:
             self._lose(str(error), go_on=bool(self._running or tried))
             return
         self._tell_user(f"{error}; it is asked again, less and less often")
-        self._pause = min(max(self._jobs.poll_seconds, 2 * self._pause), LONGEST_PAUSE)
-        self._quiet_until = now + self._pause
+        self._pause = after_trouble(self._jobs.poll_seconds, self._pause)
+        self._quiet_until = now + varied(self._pause)
 
     def _tell_user(self, text: str) -> None:
         if text != self._said:
@@ -212,10 +215,9 @@ class Poller:
         for job in list(self._waiting.values()):
             if self._lost:
                 return
-            if job.stop:
-                self._withdraw(job)
-            elif time.monotonic() >= job.not_before:
-                self._make(job)
+            if time.monotonic() < job.not_before and (job.tried or not job.stop):
+                continue
+            (self._withdraw if job.stop else self._make)(job)
 
     def _withdraw(self, job: _Followed) -> None:
         """End a trial that has no training job; follow it if it has one, so that it is stopped.
@@ -223,10 +225,9 @@ class Poller:
         Raises:
             ProviderError: If the service cannot be asked.
         """
-        if job.tried and self._jobs.look([job.started]):
-            self._follow(job)
-        else:
-            self._end(job, "failed", f"it was stopped before {self._service} had a place for it")
+        if self._may_be_there(job):
+            return
+        self._end(job, "failed", f"it was stopped before {self._service} had a place for it")
 
     def _make(self, job: _Followed) -> None:
         """Create the training job of a trial, unless a call without an answer has made it.
@@ -234,13 +235,13 @@ class Poller:
         Raises:
             ProviderError: If that may succeed later.
         """
-        if job.tried and self._jobs.look([job.started]):
-            self._follow(job)
+        if self._may_be_there(job):
             return
         job.tried = True
         try:
             self._jobs.create(job.started)
         except ProviderError as error:
+            job.sure_at = time.monotonic() + self._jobs.hidden_seconds
             if _of_all(error) or (error.of_caller and self._running):
                 raise
             if error.full and self._running:
@@ -255,10 +256,32 @@ class Poller:
         else:
             self._follow(job)
 
+    def _may_be_there(self, job: _Followed) -> bool:
+        """Tell whether a trial has a training job, or may have one that is not found yet.
+
+        If it has one it is followed; if it may have one it waits for the next look.
+
+        Raises:
+            ProviderError: If the service cannot be asked.
+        """
+        if not job.tried:
+            return False
+        if self._jobs.look([job.started]):
+            self._follow(job)
+            return True
+        now = time.monotonic()
+        if now >= job.sure_at:
+            return False
+        self._tell_user(f"the training job {job.id} may be there, and is looked for again")
+        job.not_before = now + self._jobs.poll_seconds
+        if not self._running:
+            self._due = job.not_before
+        return True
+
     def _follow(self, job: _Followed) -> None:
         """Take note that the training job of a trial is there."""
         if not self._running:
-            self._due = time.monotonic() + self._jobs.poll_seconds
+            self._due = next_look(self._jobs.poll_seconds, len(self._running))
         self._made_one = True
         number = job.started.number
         self._running[number] = self._waiting.pop(number)
@@ -346,20 +369,24 @@ class Poller:
         self._emit(self._lost)
 
     def _patiently(self, left: Sequence[Started]) -> Mapping[str, TrainingJob]:
-        """Look at training jobs, waiting some time for an answer.
+        """Look at training jobs, waiting some time for an answer, and for those that are missing.
 
         Raises:
             ProviderError: If there is none.
         """
-        due = time.monotonic() + _LONGEST_TROUBLE
+        begun = time.monotonic()
         while True:
             try:
-                return self._jobs.look(left)
+                seen = self._jobs.look(left)
             except ProviderError as error:
-                if not error.retryable or time.monotonic() > due:
+                if not error.retryable or time.monotonic() > begun + _LONGEST_TROUBLE:
                     raise
                 self._tell_user(f"{error}; it is asked again")
-                time.sleep(self._jobs.poll_seconds)
+            else:
+                if len(seen) == len(left) or time.monotonic() >= begun + self._jobs.hidden_seconds:
+                    return seen
+                self._tell_user("training jobs that may be there are looked for again")
+            time.sleep(self._jobs.poll_seconds)
 
 
 def _of_all(error: ProviderError) -> bool:

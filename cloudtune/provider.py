@@ -89,9 +89,11 @@ class Facts:
     own: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """What this provider looked up: account, bucket, image, interpreter. JSON data.
 
-    The core reads some of them, where they are known: ``price_per_second`` of one trial, its
-    ``currency`` and ``price_source``, ``longest_trial``, the seconds after which the service itself
-    ends a trial, and ``links``, where people look at the job, by mode.
+    The core reads some of them, where they are known: the price of a trial, as
+    `cloudtune.cost.price_facts` puts it, ``longest_trial``, the seconds after which the service
+    itself ends a trial, and ``links``, where people look at the job, by mode. It finds fault with
+    ``missing``, the settings that nobody gave, each with what to do about it, and with what
+    `cloudtune.lookups` returns of the study's files, inputs and variables.
     """
 
     @property
@@ -174,6 +176,14 @@ class JobClient(Protocol):
         """How long to wait between two looks at a job."""
         ...
 
+    @property
+    def hidden_seconds(self) -> float:
+        """For how long a job that was made may not be found yet.
+
+        0 where a service lets no second job have the same name.
+        """
+        ...
+
     def submit(self, request: Json) -> JobRef:
         """Create the job that a request describes."""
         ...
@@ -183,7 +193,7 @@ class JobClient(Protocol):
         ...
 
     def status(self, job: JobRef) -> JobStatus:
-        """Return how the job and its trials stand."""
+        """Return how the job and its trials stand; one that is not there any more has failed."""
         ...
 
     def stop(self, job: JobRef) -> None:
@@ -261,6 +271,14 @@ class TrainingJobs(Protocol):
         """How long to wait between two looks at jobs."""
         ...
 
+    @property
+    def hidden_seconds(self) -> float:
+        """For how long a job that was made may not be found yet.
+
+        0 where a service lets no second job have the same name.
+        """
+        ...
+
     def name_of(self, number: int, start: int) -> str:
         """Return the name of the training job of a trial's start. Pure; no two are the same."""
         ...
@@ -289,6 +307,8 @@ class Emulator:
     url: str
     key: str
     """What every request to it must show."""
+    certificate: Path | None = None
+    """What its clients trust, where it speaks HTTPS."""
 
 
 @dataclass(frozen=True)

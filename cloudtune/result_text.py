@@ -14,16 +14,16 @@ from cloudtune.results import StudyResult, Trial
 def json_parts(result: StudyResult, trials: Iterable[Trial]) -> Iterator[str]:
     """Yield the parts of one JSON text: a result with these trials in place of its own."""
     head = {name: value for name, value in _plain(result).items() if name != "trials"}
-    yield f'{_encoded(head)[:-1]}, "trials": ['
+    yield f'{encoded(head)[:-1]}, "trials": ['
     for place, trial in enumerate(trials):
-        yield f"{',' if place else ''}\n{_encoded(trial)}"
+        yield f"{',' if place else ''}\n{encoded(trial)}"
     yield "]}"
 
 
 def trial_line(result: StudyResult, trial: Trial) -> str:
     """Return one JSON line: all that is known of a trial, and the job that it belongs to."""
     job = {"run": result.run, "provider": result.provider, "emulated": result.emulated}
-    return _encoded(job | _plain(trial))
+    return encoded(job | _plain(trial))
 
 
 def _plain(value: Any) -> dict[str, Any]:
@@ -37,7 +37,8 @@ def _plain(value: Any) -> dict[str, Any]:
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=_plain)
 
 
-def _encoded(value: Any) -> str:
+def encoded(value: Any) -> str:
+    """Return data as one JSON text; numbers that are not finite become text."""
     try:
         return _ENCODER.encode(value)
     except ValueError:  # a number that is not finite

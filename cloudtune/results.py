@@ -99,6 +99,16 @@ class StudyResult:
     ended: float | None = None
     format: Literal["cloudtune.results/v1"] = FORMAT
 
+    def _repr_html_(self) -> str:
+        from cloudtune.reporting.notebook import results_html
+
+        return results_html([self])
+
+    @property
+    def refused(self) -> bool:
+        """Whether the provider cannot run the study at all."""
+        return any(finding.kind == "refused" for finding in self.findings)
+
     @property
     def best(self) -> Trial | None:
         """The trial with the best objective; None if none was measured or there are several."""

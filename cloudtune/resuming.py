@@ -76,7 +76,8 @@ def raise_limits(
                     f"run, which may build on it: warm_start: {{from: {record.id}}}"
                 )
             new = plan_again(old, study)
-            new.require()
+            if not old.refused:
+                new.require()
             plans[job.provider] = new.to_json()
         ledger.set_study(record.id, study.to_json(), plans, (*(record.overrides or ()), *overrides))
 

@@ -10,21 +10,27 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cloudtune import bundle, jobs, registry
+from cloudtune import bundle, jobs
+from cloudtune.background import go_on, left_alone
+from cloudtune.budget import Purse, budgets_of
 from cloudtune.driver import Inbox, Outcome, StopRequest
 from cloudtune.emulation.process import remember
-from cloudtune.errors import MissingExtraError, UsageError
+from cloudtune.errors import CloudtuneError, MissingExtraError, UnsupportedError, UsageError
 from cloudtune.found import found
-from cloudtune.holding import ask_to_stop, hold
+from cloudtune.holding import ask_to_stop, hold, holder
 from cloudtune.ledger import Ledger, state_folder
-from cloudtune.planning import Plan, plan_from_facts
+from cloudtune.planning import Plan, from_json, plan_from_facts
 from cloudtune.records import JobRecord, RunRecord
 from cloudtune.results import StudyResult
+
+_PATIENCE = 2.0
+"""Seconds to wait for a process that has just taken up a run."""
+_LOOK = 0.05
 
 
 def create(
@@ -38,6 +44,9 @@ def create(
 ) -> str:
     """Write a new run to the ledger, with a copy of its source, and return its id.
 
+    A provider that cannot run the study keeps none of the others from it: its job fails when the
+    run is executed. Where none can, there is no run.
+
     Args:
         plans: One a provider, all of one run.
         folder: The state folder.
@@ -48,16 +57,14 @@ def create(
         emulation: Options of the emulators, where the run is emulated.
 
     Raises:
-        UnsupportedError: If a plan is refused.
-        MissingExtraError: If a package that a run needs is not installed.
+        UnsupportedError: If every plan is refused; this is told of the first.
+        MissingExtraError: If no plan can be run, the first since a package is not installed.
         UsageError: If the run exists, or the source of a saved plan has changed.
         LedgerError: If the state folder cannot be used.
     """
-    for plan in plans:
-        plan.require()
-        extra = registry.missing_extra(registry.get(plan.provider), emulated=plan.facts.emulated)
-        if extra:
-            raise MissingExtraError(f"a run on {plan.provider}", extra)
+    against = hindrances(plans)
+    if len(against) == len(plans):
+        raise against[plans[0].provider]
     first = plans[0]
     run = first.facts.run_id
     where = folder or state_folder()
@@ -67,6 +74,9 @@ def create(
                 f"run {run} exists: this plan was run before; `cloudtune resume {run}` goes on"
             )
         plans = [_with_source(plan, ledger, [where, *without], saved=saved) for plan in plans]
+        for plan in plans:
+            if plan.facts.emulated:
+                remember(jobs.job_folder(ledger, run, plan.provider) / jobs.EMULATOR, emulation)
         ledger.create_run(
             RunRecord(
                 id=run,
@@ -90,10 +100,23 @@ def create(
                 ),
             )
         )
-        for plan in plans:
-            if plan.facts.emulated:
-                remember(jobs.job_folder(ledger, run, plan.provider) / jobs.EMULATOR, emulation)
     return run
+
+
+def hindrances(
+    plans: Sequence[Plan], *, strict: bool = False
+) -> dict[str, UnsupportedError | MissingExtraError]:
+    """Return why plans cannot be run here, by the providers of those that cannot.
+
+    With ``strict`` any finding is a reason.
+    """
+    found: dict[str, UnsupportedError | MissingExtraError] = {}
+    for plan in plans:
+        try:
+            jobs.require(plan, strict=strict)
+        except (UnsupportedError, MissingExtraError) as error:
+            found[plan.provider] = error
+    return found
 
 
 def _with_source(plan: Plan, ledger: Ledger, without: Sequence[Path], *, saved: bool) -> Plan:
@@ -113,39 +136,61 @@ def _with_source(plan: Plan, ledger: Ledger, without: Sequence[Path], *, saved: 
 
 
 def execute(
-    run: str, observer: jobs.Observer | None = None, folder: Path | None = None
+    run: str,
+    observer: jobs.Observer | None = None,
+    folder: Path | None = None,
+    *,
+    on: Sequence[str] = (),
 ) -> dict[str, Outcome]:
     """Run a run's jobs from where they are to their ends, and return how each ended.
 
     Ctrl-C, SIGTERM and `stop` end the run gracefully, a second one at once. An observer that fails
     is not told any more; the run goes on.
 
+    Args:
+        run: The run's id.
+        observer: Is shown what happens.
+        folder: The state folder.
+        on: The providers whose jobs are run; all when left out. Others stay as they are.
+
     Raises:
-        UsageError: If there is no such run.
+        UsageError: If there is no such run or job.
         LedgerError: If another process holds it.
     """
     where = folder or state_folder()
     shown = jobs.Shown(observer)
     with Ledger(where) as ledger:
         record = ledger.run(run)
+        chosen = jobs_on(record, on)
         wishes = _Wishes(job.provider for job in record.jobs)
-        outcomes: dict[str, Outcome] = {}
+        plans = _readable(record)
+        budgets = budgets_of(plans, say=shown.message, stop=wishes.end) if plans else []
+        outcomes = {job.provider: Outcome(job.state, job.reason) for job in record.jobs}
         unforeseen: list[Exception] = []
 
         def execute_job(job: JobRecord) -> None:
-            inbox = wishes.inboxes[job.provider]
+            inbox, purse = wishes.inboxes[job.provider], Purse(job.provider, budgets)
             try:
-                outcomes[job.provider] = jobs.execute_job(job, inbox, shown, where)
+                outcomes[job.provider] = jobs.execute_job(job, inbox, purse, shown, where)
             except Exception as error:  # noqa: BLE001 - raised again when all jobs have ended
                 unforeseen.append(error)
 
-        with hold(ledger.run_folder(record.id), wishes.stop), _signals(wishes.stop):
-            if len(record.jobs) == 1:
-                execute_job(record.jobs[0])
+        with (
+            hold(ledger.run_folder(record.id), wishes.stop),
+            _signals(wishes.stop),
+            ExitStack() as watched,
+        ):
+            for budget in budgets:
+                for provider in plans:
+                    for _, event in ledger.events(record.id, provider):
+                        budget.tell(provider, event)
+                watched.enter_context(budget)
+            if len(chosen) == 1:
+                execute_job(chosen[0])
             else:
                 threads = [
                     threading.Thread(target=execute_job, args=(job,), name=job.provider)
-                    for job in record.jobs
+                    for job in chosen
                 ]
                 for thread in threads:
                     thread.start()
@@ -153,21 +198,35 @@ def execute(
                     thread.join()
         if unforeseen:
             raise unforeseen[0]
-        return {job.provider: outcomes[job.provider] for job in record.jobs}
+        return outcomes
+
+
+def _readable(record: RunRecord) -> dict[str, Plan]:
+    """Return the plans of a run's jobs; one that cannot be read is the end of its own job alone."""
+    found: dict[str, Plan] = {}
+    for job in record.jobs:
+        with suppress(CloudtuneError):
+            found[job.provider] = from_json(job.plan)
+    return found
 
 
 class _Wishes:
-    """The inboxes of a run's jobs, into which every wish to stop it goes."""
+    """The inboxes of a run's jobs, into which every wish to stop them goes."""
 
     def __init__(self, providers: Iterable[str]) -> None:
         self.inboxes: dict[str, Inbox] = {provider: Inbox() for provider in providers}
-        self._asked = 0
+        self._asked: set[str] = set()
 
-    def stop(self) -> None:
-        """Ask all jobs to end: the first time gracefully, then at once."""
-        self._asked += 1
-        for inbox in self.inboxes.values():
-            inbox.put(StopRequest("interrupted", now=self._asked > 1))
+    def stop(self, provider: str = "") -> None:
+        """Ask a job, or all, to end: the first time gracefully, then at once."""
+        for name in [provider] if provider in self.inboxes else self.inboxes:
+            self.inboxes[name].put(StopRequest("interrupted", now=name in self._asked))
+            self._asked.add(name)
+
+    def end(self, providers: Iterable[str], reason: str) -> None:
+        """Ask jobs to end, since they have got what they were given."""
+        for provider in providers:
+            self.inboxes[provider].put(StopRequest(reason, state="completed"))
 
 
 @contextmanager
@@ -203,29 +262,61 @@ def results(run: str | None = None, folder: Path | None = None) -> list[StudyRes
     return [replace(result, trials=tuple(trials)) for result, trials in found(run, folder)]
 
 
-def stop(run: str | None = None, folder: Path | None = None) -> str:
+def stop(run: str | None = None, folder: Path | None = None, *, on: Sequence[str] = ()) -> str:
     """Ask the process that runs a run to end it gracefully, and return the run's id.
 
-    Asking again ends it at once.
+    Asking again ends it at once. A job that goes on at a service while nobody runs the run is
+    taken up for that.
+
+    Args:
+        run: The run's id, or the start of it; the latest when left out.
+        folder: The state folder.
+        on: The providers whose jobs are to end; all when left out.
 
     Raises:
-        UsageError: If there is no such run or nobody on this machine runs it now.
+        UsageError: If there is no such run or job, or nobody on this machine runs it now.
     """
     with Ledger(folder or state_folder()) as ledger:
         record = ledger.run(run)
-        if not ask_to_stop(ledger.run_folder(record.id)):
+        chosen = [job.provider for job in jobs_on(record, on)]
+        place = ledger.run_folder(record.id)
+        alone = [each for each in left_alone(record) if each in chosen]
+        if alone and holder(place) is None:
+            go_on(record.id, alone, folder)
+            on = alone
+        due = time.monotonic() + _PATIENCE
+        while not ask_to_stop(place, on):
+            if holder(place) and time.monotonic() < due:
+                time.sleep(_LOOK)  # it holds the run and is about to listen
+                continue
             raise UsageError(
                 f"run {record.id} is not running here; `cloudtune status {record.id}` tells more"
             )
         return record.id
 
 
+def jobs_on(record: RunRecord, providers: Sequence[str]) -> list[JobRecord]:
+    """Return the jobs of a run on some providers; on all where none is named.
+
+    Raises:
+        UsageError: If it has no job on one of them.
+    """
+    names = [job.provider for job in record.jobs]
+    for each in providers:
+        if each not in names:
+            raise UsageError(f"run {record.id} has no job on {each}; it has {', '.join(names)}")
+    return [job for job in record.jobs if not providers or job.provider in providers]
+
+
 def exit_code(outcomes: Mapping[str, Outcome], found: Sequence[StudyResult]) -> int:
-    """Return the command's exit code: the first of 130, 3, 4 that occurs, else 0."""
-    if any(outcome.state == "cancelled" for outcome in outcomes.values()):
-        return 130
-    if any(outcome.state != "completed" for outcome in outcomes.values()):
-        return 3
-    if any(all(trial.objective is None for trial in result.trials) for result in found):
-        return 4
-    return 0
+    """Return the command's exit code: the first of 130, 3, 4, 2 that occurs, else 0."""
+    codes = {_code(outcomes[result.provider], result) for result in found}
+    return next((code for code in (130, 3, 4, 2) if code in codes), 0)
+
+
+def _code(outcome: Outcome, result: StudyResult) -> int:
+    if result.refused and not result.trials:
+        return 2
+    if outcome.state != "completed":
+        return 130 if outcome.state == "cancelled" else 3
+    return 4 if all(trial.objective is None for trial in result.trials) else 0

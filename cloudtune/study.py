@@ -396,6 +396,11 @@ class Study(Model):
     def __hash__(self) -> int:
         return hash(self.fingerprint())
 
+    def _repr_html_(self) -> str:
+        from cloudtune.reporting.notebook import study_html
+
+        return study_html(self)
+
     @property
     def objectives(self) -> tuple[Objective, ...]:
         """The objectives in the file's order; empty while the study names none."""

@@ -25,7 +25,11 @@ def rows(result: StudyResult, trials: Iterable[Trial] | None = None) -> Iterator
     """
     objectives = [f"objective.{o.metric}" for o in Study.model_validate(result.study).objectives]
     for trial in result.trials if trials is None else trials:
-        row: dict[str, Any] = {"run": result.run, "provider": result.provider}
+        row: dict[str, Any] = {
+            "run": result.run,
+            "provider": result.provider,
+            "emulated": result.emulated,
+        }
         for name in _FLAT:
             value = getattr(trial, name)
             if value is not None and value != "":

@@ -806,6 +806,135 @@ _KEEP_EVERY = 5.0
 _MOST_KEPT = 64 * 1024 * 1024
 
 
+class _Watson(Contract):
+    """IBM's training jobs and its tuner read what was measured from files of the trial's folders.
+
+    They are as IBM's emetrics.py writes them: a list, whole at the end, and a log. A script that
+    writes the list by itself is believed; ours is added for the metrics that it does not have.
+    """
+
+    def __init__(self, raw: Json, told: Json, results: str, logs: str) -> None:
+        super().__init__(raw, told)
+        self._results = results
+        self._logs = logs
+        self._entries: list[Json] = []
+        self._theirs: list[Json] = []
+        self._written: bytes | None = None
+        self._kept = 0
+        self._due = 0.0
+        self._steps: dict[str, int] = {}
+
+    def speak(self, report: Mapping[str, Any]) -> str:
+        by_step: dict[int, Json] = {}
+        for name, value in report["metrics"].items():
+            step = report.get("step", self._steps.get(name, 0) + 1)
+            self._steps[name] = step
+            if abs(value) <= sys.float_info.max:
+                by_step.setdefault(step, {})[name] = float(value)
+        for step, values in by_step.items():
+            entry: Json = {"steps": step}
+            entry.update(values)
+            self._entries.append(entry)
+        if self._logs:
+            self._try(lambda: self._log(by_step, report["time"]))
+        return super().speak(report)
+
+    def fail(self, reason: str) -> None:
+        self._try(lambda: self._write(WATSON_FAILURE, reason.encode()))
+
+    def variables(self, _folder: str) -> dict[str, str]:
+        return {"SUBID": self.told["trial"]}
+
+    def tend(self) -> float | None:
+        import time
+
+        begun = time.monotonic()
+        if len(self._entries) == self._kept:
+            return None
+        if begun < self._due:
+            return self._due - begun
+        self._try(self._keep)
+        now = time.monotonic()
+        self._due = now + max(_KEEP_EVERY, 20 * (now - begun))
+        return None
+
+    def close(self) -> None:
+        if self._entries:
+            self._try(self._keep)
+
+    def _keep(self) -> None:
+        """Write the list; a file that is not as we wrote it is the script's own."""
+        path = os.path.join(self._results, WATSON_LIST)
+        if os.path.exists(path):
+            with open(path, "rb") as file:
+                there = file.read()
+            if there != self._written:  # or the script is about to write: it is empty then
+                self._theirs = _listed(there)
+        own = {name for entry in self._theirs for name in entry} - {"steps", "step"}
+        ours = [{k: v for k, v in entry.items() if k not in own} for entry in self._entries]
+        whole = self._theirs + [entry for entry in ours if len(entry) > 1]
+        data = json.dumps(whole).encode()
+        self._write(WATSON_LIST, data)
+        self._written, self._kept = data, len(self._entries)
+
+    def _write(self, name: str, data: bytes) -> None:
+        os.makedirs(self._results, exist_ok=True)
+        path = os.path.join(self._results, name)
+        with open(path + ".new", "wb") as file:
+            file.write(data)
+        os.replace(path + ".new", path)
+
+    def _log(self, by_step: Mapping[int, Mapping[str, float]], moment: float) -> None:
+        import time
+
+        shown = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(moment))
+        os.makedirs(self._logs, exist_ok=True)
+        for step, values in by_step.items():
+            line: Json = {
+                "meta": {
+                    "training_id": os.environ.get("TRAINING_ID", ""),
+                    "time": int(moment * 1000),
+                    "rindex": 1,
+                    "subid": self.told["trial"],
+                },
+                "grouplabel": "test",
+                "etimes": {
+                    "iteration": {"type": 2, "value": str(step)},
+                    "time_stamp": {"value": shown},
+                },
+                "values": {n: {"type": 3, "value": repr(value)} for n, value in values.items()},
+            }
+            append_line(os.path.join(self._logs, WATSON_LOG), line)
+
+    def _try(self, write: Callable[[], None]) -> None:
+        """Write something, or tell why that is not possible; the trial goes on."""
+        try:
+            write()
+        except (OSError, ValueError) as error:
+            said = "[cloudtune] what was measured could not be kept: {}".format(error)
+            print(said, file=sys.stderr)  # noqa: T201
+
+
+WATSON_LIST = "val_dict_list.json"
+"""In ``RESULT_DIR``: what IBM's tuner reads."""
+WATSON_LOG = "evaluation-metrics.txt"
+"""In ``LOG_DIR``: one line a measurement."""
+WATSON_FAILURE = "cloudtune_failure.txt"
+"""In ``RESULT_DIR``: why the trial failed."""
+
+
+def _listed(data: bytes) -> list[Json]:
+    """Return what a script has listed; one form of IBM's emetrics.py writes a list's text."""
+    import ast
+
+    said = json.loads(data)
+    try:
+        entries = ast.literal_eval(said) if isinstance(said, str) else said
+        return [dict(entry) for entry in entries]
+    except (SyntaxError, TypeError) as error:
+        raise ValueError("{} holds no list of maps: {}".format(WATSON_LIST, error)) from error
+
+
 def _flags(study: Json, argv: Sequence[str]) -> Json:
     """Return what ``--name=value``, ``--name value`` and, for one letter, ``-n value`` say."""
     names = {definition.get("sent", definition["name"]) for definition in study["parameters"]}
@@ -892,6 +1021,39 @@ def _sagemaker(study: Json, _argv: Sequence[str]) -> Contract | None:
     return _SageMaker(raw, told)
 
 
+def _watson(study: Json, argv: Sequence[str]) -> Contract | None:
+    """Find a trial of IBM's: of a training by its words, of the tuner by a file where we are.
+
+    That file may tell all values as text.
+    """
+    env = os.environ
+    results = env.get("RESULT_DIR")
+    if not results or TRIAL in env:
+        return None
+    raw = _flags(study, argv)
+    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    for folder in (here, os.getcwd()):
+        chosen = os.path.join(folder, "config.json")
+        if os.path.exists(chosen):
+            raw.update(_load(chosen))
+    logs = env.get("LOG_DIR") or ""
+    if not logs and env.get("JOB_STATE_DIR"):
+        logs = os.path.join(env["JOB_STATE_DIR"], "logs")
+    if logs and env.get("SUBID"):
+        logs = os.path.join(logs, env["SUBID"])
+    data = env.get("DATA_DIR") or env.get("DLI_DATA_FS")
+    told = {
+        "trial": env.get("SUBID") or env.get("TRAINING_ID") or study["run"],
+        "checkpoint": os.path.join(results, "checkpoint"),
+        "output": os.path.join(results, "model"),
+        "inputs": {
+            name: path.replace("$DATA_DIR", data, 1) if data else path
+            for name, path in study["inputs"].items()
+        },
+    }
+    return _Watson(raw, told, results, logs)
+
+
 def _channel(base: str, name: str, path: str) -> str:
     """Return where an input lies: its channel's folder, or a file in it that ``path`` names."""
     folder = os.environ.get("SM_CHANNEL_" + name.upper())
@@ -905,6 +1067,7 @@ def _channel(base: str, name: str, path: str) -> str:
 CONTRACTS: Sequence[Callable[[Json, Sequence[str]], Contract | None]] = (
     _sagemaker,
     _vertex,
+    _watson,
     _words,
     _local,
 )

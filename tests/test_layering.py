@@ -31,6 +31,10 @@ HEAVY = SDKS | frozenset(
         "regex",
         "psutil",
         "rich",
+        "mlflow",
+        "sqlalchemy",
+        "jinja2",
+        "vl_convert",
     ]
 )
 

@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from cloudtune import registry
+
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "reliability.md"
-NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+KIT = "cloudtune/testing/"
+"""Where the tests are that every provider passes, as methods of a class."""
+NAMED = re.compile(rf"`((?:tests/|{KIT})[\w/]+\.py)::(\w+)`")
 
 
 def promises(text: str) -> list[str]:
@@ -30,8 +34,18 @@ def lacking(promise: str) -> list[str]:
 def names_in(path: Path) -> set[str]:
     if not path.is_file():
         return set()
-    body = ast.parse(path.read_text("utf-8")).body
+    body: list[ast.stmt] = ast.parse(path.read_text("utf-8")).body
+    if path.is_relative_to(ROOT / KIT):
+        body = [each for node in body if isinstance(node, ast.ClassDef) for each in node.body]
     return {node.name for node in body if isinstance(node, ast.FunctionDef)}
+
+
+def test_each_provider_with_an_emulator_passes_the_kit() -> None:
+    for provider in map(registry.get, registry.names()):
+        if provider.emulator is not None:
+            name = provider.capabilities.provider
+            kit = (ROOT / "tests" / f"cloudtune_{name}" / "test_on_emulator.py").read_text("utf-8")
+            assert "(EmulatedRunContract)" in kit
 
 
 @pytest.mark.parametrize("promise", promises(PAGE.read_text("utf-8")))
@@ -44,4 +58,5 @@ def test_a_promise_without_its_test_is_noticed() -> None:
     assert lacking("It works.") == ["no test holds it"]
     assert lacking("It works. `tests/test_reliability.py::test_none`") != []
     assert lacking("It works. `tests/none.py::test_none`") != []
+    assert lacking("It works. `cloudtune/testing/on_emulator.py::_until`") != []
     assert len(promises(PAGE.read_text("utf-8"))) > 25

@@ -19,13 +19,15 @@ _COMMANDS = {
     "Run": {
         "run": ("runs", "Run a study, here or on one or several providers."),
         "status": ("status", "List the runs, or tell how one stands."),
-        "watch": ("runs", "Show a run while it goes on."),
-        "logs": ("runs", "Print what a trial printed."),
-        "stop": ("runs", "End a running run; it can be resumed."),
+        "watch": ("following", "Show a run while it goes on."),
+        "logs": ("following", "Print what a trial printed."),
+        "stop": ("following", "End a running run, or one job of it."),
         "resume": ("runs", "Go on with a run that was stopped or killed."),
     },
     "Results": {
         "results": ("output", "Print trials as a table, JSON, CSV or Parquet."),
+        "export": ("output", "Write runs into MLflow, or as studies of Optuna."),
+        "report": ("report", "Compare runs and providers: terminal, HTML, Markdown or JSON."),
         "clean": ("output", "Remove runs that ended, with their files."),
     },
     "Rehearse": {

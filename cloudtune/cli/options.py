@@ -37,6 +37,13 @@ on_option = click.option(
     shell_complete=_complete_providers,
     help="Where it runs; may be given several times. Without it: local.",
 )
+job_option = click.option(
+    "--on",
+    multiple=True,
+    metavar="PROVIDER",
+    shell_complete=_complete_providers,
+    help="Only the job there; may be given several times. Without it: all jobs of the run.",
+)
 set_option = click.option(
     "--set",
     "overrides",

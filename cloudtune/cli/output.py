@@ -1,4 +1,4 @@
-"""Commands about results: results, clean."""
+"""Commands about results: results, export, clean."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 @examples(
     "cloudtune results",
     "cloudtune results --best",
+    "python train.py $(cloudtune results --best --as args)",
     "cloudtune results --format jsonl | jq .objective",
     "cloudtune results k7f2 --format parquet -o trials.parquet",
 )
@@ -40,12 +41,24 @@ if TYPE_CHECKING:
     show_default=True,
 )
 @click.option("--best", "only_best", is_flag=True, help="Only the best trial, or the Pareto set.")
+@click.option(
+    "--as",
+    "written_as",
+    type=click.Choice(["args", "yaml", "json", "env"]),
+    help="With --best: only its values, for the next step. args and env are quoted for a shell.",
+)
 @click.option("-o", "output", type=click.Path(path_type=Path, dir_okay=False), help="Into a file.")
 @json_option
 def results(
-    runs: tuple[str, ...], form: str, *, only_best: bool, output: Path | None, as_json: bool
+    runs: tuple[str, ...],
+    form: str,
+    *,
+    only_best: bool,
+    written_as: str | None,
+    output: Path | None,
+    as_json: bool,
 ) -> None:
-    """Print the trials of each RUN, the latest when left out.
+    """Print the trials of each RUN, the latest when left out; several are one table.
 
     json is the whole result, one for each job; jsonl is one line a trial; csv and parquet are flat.
     """
@@ -53,6 +66,13 @@ def results(
     from cloudtune.found import found
 
     jobs: Iterator[_Job] = (job for run in runs or (None,) for job in found(run))
+    if written_as:
+        if not only_best:
+            raise UsageError("--as writes one trial's values: add --best")
+        said = _best_of_all(jobs, written_as)
+        with output.open("w", encoding="utf-8") if output else nullcontext(sys.stdout) as file:
+            file.write(f"{said}\n")
+        return
     if only_best:
         jobs = ((result, _best(result, trials)) for result, trials in jobs)
     form = "json" if as_json else form
@@ -71,6 +91,34 @@ def results(
     with output.open("w", encoding="utf-8") if output else nullcontext(sys.stdout) as file:
         file.write(first)
         file.writelines(parts)
+
+
+def _best_of_all(jobs: Iterable[_Job], form: str) -> str:
+    """Return the values of the one best trial; emulated ones count where all are."""
+    from cloudtune.errors import UsageError
+    from cloudtune.ledger import state_folder
+    from cloudtune.reporting.assignment import written
+    from cloudtune.results import best
+    from cloudtune.study import Study
+
+    found = [(result, trial) for result, trials in jobs for trial in _best(result, trials)]
+    real = [each for each in found if not each[0].emulated] or found
+    goals = {json.dumps(result.study.get("objective"), sort_keys=True) for result, _ in real}
+    if len(goals) > 1:
+        raise UsageError("these runs have different objectives; name those of one")
+    if not real:
+        raise UsageError("no trial that measured the objective completed")
+    first = Study.model_validate(real[0][0].study)
+    if len(first.objectives) == 1:
+        top = best((trial for _, trial in real), first.objectives[0].goal)
+        real = [each for each in real if each[1] is top]
+    if len(real) > 1:
+        raise UsageError(
+            f"{len(real)} trials are best, each in its own way; see them with --best --format json"
+        )
+    ((result, trial),) = real
+    source = state_folder() / "runs" / result.run / result.provider / "source"
+    return written(Study.model_validate(result.study), trial, form, str(source))
 
 
 def _best(result: StudyResult, trials: Iterable[Trial]) -> Sequence[Trial]:
@@ -118,7 +166,7 @@ def _show(jobs: Iterable[_Job]) -> None:
     names = _column_names(held.keys())
     shown = {
         name: held[key]
-        for name, key in (("run", "run"), ("on", "provider"))
+        for name, key in (("run", "run"), ("on", "provider"), ("emulated", "emulated"))
         if len(set(held[key])) > 1
     }
     shown["trial"] = held["number"]
@@ -134,12 +182,43 @@ def _show(jobs: Iterable[_Job]) -> None:
 
 def _column_names(keys: Iterable[str]) -> dict[str, str]:
     """Return the columns of objectives and parameters: without the prefix where that is clear."""
-    taken = Counter(["run", "on", "trial", "state", "seconds", "reason", *keys])
+    taken = Counter(["run", "on", "emulated", "trial", "state", "seconds", "reason", *keys])
     short = {
         key: key.partition(".")[2] for key in keys if key.startswith(("objective.", "parameters."))
     }
     taken.update(short.values())
     return {key: name if taken[name] == 1 else key for key, name in short.items()}
+
+
+@examples(
+    "cloudtune export --to optuna -o study.db && optuna-dashboard sqlite:///study.db",
+    "cloudtune export k7f2 --to mlflow -o http://localhost:5000",
+)
+@click.command()
+@runs_argument
+@click.option("--to", "program", type=click.Choice(["mlflow", "optuna"]), required=True)
+@click.option(
+    "-o",
+    "place",
+    metavar="WHERE",
+    help="MLflow's tracking address, MLflow's own default when left out; or Optuna's storage, an "
+    "address or a file, optuna.db when left out.",
+)
+def export(runs: tuple[str, ...], program: str, place: str | None) -> None:
+    """Write each RUN, the latest when left out, into another program's store of experiments.
+
+    In MLflow each job is a run with its trials as runs below it. In Optuna each job is a study.
+    """
+    from cloudtune.formats import to_mlflow, to_optuna
+    from cloudtune.found import found
+
+    for result, trials in (job for run in runs or (None,) for job in found(run)):
+        if program == "mlflow":
+            said = f"the MLflow run {to_mlflow.export(result, trials, place)}"
+        else:
+            where = place or "optuna.db"
+            said = f"the Optuna study {to_optuna.export(result, trials, where)!r} in {where}"
+        click.echo(f"run {result.run} on {result.provider} is {said}")
 
 
 @examples("cloudtune clean", "cloudtune clean k7f2 --yes")

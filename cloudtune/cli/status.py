@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -48,6 +48,9 @@ def status(run: str | None, as_json: bool) -> None:
     from cloudtune.reporting.tables import show_table
 
     show_table([{key: _shown(key, row[key]) for key in row if key != "jobs"} for row in rows])
+    if run is not None and len(rows[0]["jobs"]) > 1:
+        click.echo()
+        show_table([{key: _shown(key, job[key]) for key in job} for job in rows[0]["jobs"]])
 
 
 def _shown(key: str, value: Any) -> Any:
@@ -55,6 +58,8 @@ def _shown(key: str, value: Any) -> Any:
         return time.strftime("%Y-%m-%d %H:%M", time.localtime(value))
     if key == "trials":
         return ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in value.items())
+    if key == "best" and isinstance(value, list):
+        return cast("list[float]", value)[0]
     return value
 
 
@@ -62,6 +67,7 @@ def _status(ledger: Ledger, run: str) -> dict[str, Any]:
     """Return how a run stands as plain data; a run that nobody holds is not running."""
     from cloudtune.errors import LedgerError
     from cloudtune.holding import holder
+    from cloudtune.study import Study
 
     held = holder(ledger.run_folder(run)) is not None
     try:
@@ -74,7 +80,9 @@ def _status(ledger: Ledger, run: str) -> dict[str, Any]:
     for job in jobs:
         for state, count in job["trials"].items():
             counts[state] = counts.get(state, 0) + count
-    best = [job["best"][0] for job in jobs if job["best"]]
+    goals = [objective.goal for objective in Study.model_validate(record.study).objectives]
+    alike = len({job.emulated for job in record.jobs}) == 1
+    best = [job["best"][0] for job in jobs if job["best"] and (alike or not job["emulated"])]
     return {
         "run": record.id,
         "name": record.name,
@@ -82,13 +90,14 @@ def _status(ledger: Ledger, run: str) -> dict[str, Any]:
         "on": ", ".join(job["provider"] for job in jobs),
         "state": ", ".join(dict.fromkeys(job["state"] for job in jobs)),
         "trials": counts,
-        "best": best[0] if len(best) == 1 else None,
+        "best": (max if goals == ["maximize"] else min)(best, default=None),
         "jobs": jobs,
     }
 
 
 def _job_status(ledger: Ledger, record: RunRecord, job: JobRecord, *, held: bool) -> dict[str, Any]:
     from cloudtune.found import found_by
+    from cloudtune.reporting.describe import state_word
     from cloudtune.results import best
     from cloudtune.study import Study
 
@@ -106,7 +115,8 @@ def _job_status(ledger: Ledger, record: RunRecord, job: JobRecord, *, held: bool
     return {
         "provider": result.provider,
         "mode": result.mode,
-        "state": "interrupted" if left_off else result.state,
+        "emulated": result.emulated,
+        "state": "interrupted" if left_off else state_word(result, any_trials=bool(counts)),
         "reason": result.reason,
         "trials": counts,
         "best": list(top.objective or ()) if top and len(goals) == 1 else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from cloudtune.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from cloudtune.forms import Shown
     from cloudtune.planning import Plan
 
 
@@ -84,6 +86,7 @@ def check(
 @emulate_option
 @json_option
 @click.option("-o", "output", type=click.Path(path_type=Path, dir_okay=False), help="Save it.")
+@click.option("--as", "form", metavar="FORM", help="Show another document of the service instead.")
 def plan(
     study: str,
     on: tuple[str, ...],
@@ -93,11 +96,13 @@ def plan(
     emulate: bool,
     as_json: bool,
     output: Path | None,
+    form: str | None,
 ) -> None:
     """Show what would be sent for STUDY, what a provider cannot hold, and why. Nothing is sent.
 
     A plan that was saved with -o is run by `cloudtune run PLAN`, exactly as it was shown.
     """
+    from cloudtune.errors import UsageError
     from cloudtune.loading import load
     from cloudtune.planning import plan_run
 
@@ -106,6 +111,12 @@ def plan(
 
     without = [output] if output else []
     plans = plan_run(loaded, on or ["local"], without=without, emulated=emulate)
+    if form is not None:
+        if output:
+            raise UsageError("what --as shows is never run, so there is nothing to save with -o")
+        for each in plans:
+            _show_form(each, form, strict=strict)
+        return
     _show_plans(plans, strict=strict, as_json=as_json, brief=False)
     if output:
         state = {"state": str(state_folder())}
@@ -162,4 +173,30 @@ def _show_plans(plans: list[Plan], *, strict: bool, as_json: bool, brief: bool) 
         for each in plans:
             click.echo("\n".join(plan_lines(each, brief=brief)))
     if any(p.findings if strict else p.refused for p in plans):
+        raise SystemExit(2)
+
+
+def _show_form(plan: Plan, form: str, *, strict: bool) -> None:
+    """Print a plan as another document, what is lost in it to stderr; leave with 2 if too much."""
+    from cloudtune import registry
+    from cloudtune.capabilities import Finding, located
+    from cloudtune.errors import UsageError
+    from cloudtune.forms import OtherForms
+    from cloudtune.reporting.describe import json_text, printable
+
+    provider = registry.get(plan.provider)
+    forms: Mapping[str, Callable[[Plan], Shown]] = {}
+    if isinstance(provider, OtherForms):
+        forms = provider.forms
+    if form not in forms:
+        known = f"it has {', '.join(forms)}" if forms else "it has none; leave --as out"
+        raise UsageError(f"{plan.provider} has no form {form!r} to be shown as; {known}")
+    shown = forms[form](plan)
+    click.echo(printable(shown.about), err=True)
+    for item in shown.found:
+        word = "" if isinstance(item, Finding) else "note: "
+        click.echo(printable(f"  {word}{located(plan.study, item.path)}{item}"), err=True)
+    click.echo(json_text(shown.document, indent=2))
+    findings = [item for item in shown.found if isinstance(item, Finding)]
+    if any(strict or finding.kind == "refused" for finding in findings):
         raise SystemExit(2)

@@ -25,6 +25,8 @@ def run(
     operations: Collection[str],
     *,
     handler: Callable[[], type[WSGIRequestHandler]] | None = None,
+    secure: bool = False,
+    effects: Collection[str] = (),
     words: list[str] | None = None,
 ) -> int:
     """Serve an emulator until it is told to end; return the exit code.
@@ -36,6 +38,8 @@ def run(
             its key.
         operations: The names of the operations that it has, for the fault plan.
         handler: Gets the service's own handler of HTTP requests.
+        secure: Whether it speaks HTTPS.
+        effects: The faults of a trial that it alone has.
         words: The command line; that of this process when left out.
     """
     parser = argparse.ArgumentParser(prog=program, description=note)
@@ -51,7 +55,7 @@ def run(
     parser.add_argument("--idle", type=float, help="seconds without use after which it ends")
     said = parser.parse_args(words)
     try:
-        faults = read_plan(said.faults, operations) if said.faults else FaultPlan()
+        faults = read_plan(said.faults, operations, own=effects) if said.faults else FaultPlan()
         folder: Path = said.folder.absolute()
         print(note, file=sys.stderr, flush=True)  # noqa: T201 - a program of its own
         serve(
@@ -60,6 +64,7 @@ def run(
             port=said.port,
             idle=said.idle,
             handler=handler() if handler else None,
+            secure=secure,
         )
     except MissingExtraError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201

@@ -19,7 +19,8 @@ an error) and ``lose_response`` (it is done, and the connection ends before the 
 a trial: ``slow_start`` (``seconds`` more of the service's time before it starts), ``fail`` (the
 service fails to run it), ``no_metric`` (no metric is found in its output), and, once it has
 measured ``after`` times (1 when left out), ``interrupt`` (its spot machine is taken away) and
-``stop_early`` (the service's early stopping ends it).
+``stop_early`` (the service's early stopping ends it). A service that sees no measurements of a job
+counts the seconds for which it has run. An emulator may have effects of its own.
 
 Chance derives from the seed, the rule and the number of the call, so the same calls meet the same
 faults in every run.
@@ -54,7 +55,7 @@ class Fault:
     """What goes wrong with one call or one trial."""
 
     effect: str
-    """A `CallEffect` for a call, a `TrialEffect` for a trial."""
+    """A `CallEffect` for a call; for a trial a `TrialEffect`, or one of the emulator's own."""
     seconds: float = 0.0
     """Of ``slow_start``: how much longer the service takes, in its own time."""
     after: int = 1
@@ -104,25 +105,38 @@ class FaultPlan:
         return None
 
 
-def read_plan(path: Path, operations: Collection[str]) -> FaultPlan:
+def read_plan(
+    path: Path,
+    operations: Collection[str],
+    lacking: Mapping[str, str] | None = None,
+    *,
+    own: Collection[str] = (),
+) -> FaultPlan:
     """Return the plan in a file.
 
     Args:
         path: The file.
         operations: The names of the operations that the emulator has.
+        lacking: Effects that no trial can have, and why.
+        own: Effects on a trial that this emulator alone has.
 
     Raises:
         StudyError: If something in it is wrong; every mistake with its line.
     """
-    return _plan(read(path), operations)
+    return _plan(read(path), operations, lacking or {}, own)
 
 
 def parse_plan(text: str, operations: Collection[str], name: str = "faults.yaml") -> FaultPlan:
     """Return the plan in a text; as `read_plan`."""
-    return _plan(parse(text, name), operations)
+    return _plan(parse(text, name), operations, {}, ())
 
 
-def _plan(source: Source, operations: Collection[str]) -> FaultPlan:
+def _plan(
+    source: Source,
+    operations: Collection[str],
+    lacking: Mapping[str, str],
+    own: Collection[str],
+) -> FaultPlan:
     problems = list(source.problems)
 
     def wrong(path: str, message: str) -> None:
@@ -145,7 +159,7 @@ def _plan(source: Source, operations: Collection[str]) -> FaultPlan:
             wrong("faults", "must be a list of rules")
             listed = []
         for place, item in enumerate(listed):
-            found = list(_mistakes(item, operations))
+            found = list(_mistakes(item, operations, lacking, own))
             for key, message in found:
                 wrong(f"faults.{place}" + (f".{key}" if key else ""), message)
             if not found:
@@ -161,7 +175,9 @@ def _line(source: Source, path: str) -> int | None:
     return source.lines.get(path)
 
 
-def _mistakes(item: Any, operations: Collection[str]) -> Iterator[tuple[str, str]]:
+def _mistakes(
+    item: Any, operations: Collection[str], lacking: Mapping[str, str], own: Collection[str]
+) -> Iterator[tuple[str, str]]:
     """Yield the key and the message of each mistake in a rule."""
     if not is_map(item):
         yield "", "a rule is a map with the keys operation, effect and call or probability"
@@ -172,10 +188,12 @@ def _mistakes(item: Any, operations: Collection[str]) -> Iterator[tuple[str, str
     operation, effect = item.get("operation"), item.get("effect")
     if operation not in (TRIAL, ANY, *operations):
         yield "operation", f"must be {TRIAL}, {ANY} or one of {', '.join(sorted(operations))}"
-    effects = get_args(TrialEffect if operation == TRIAL else CallEffect)
+    effects = (*get_args(TrialEffect), *own) if operation == TRIAL else get_args(CallEffect)
     if effect not in effects:
         what = "a trial" if operation == TRIAL else "a call"
         yield "effect", f"must be one of {', '.join(effects)} for {what}"
+    elif operation == TRIAL and (why := lacking.get(str(effect))):
+        yield "effect", f"{effect} cannot happen here: {why}"
     if ("call" in item) == ("probability" in item):
         yield "", "needs either call or probability"
     if "call" in item and not _are_places(item["call"]):

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloudtune import registry
+from cloudtune.capabilities import Mode
 from cloudtune.emulation.faults import read_plan
 from cloudtune.errors import MissingExtraError, ProviderError, UsageError
 from cloudtune.provider import Emulator
@@ -27,6 +28,8 @@ ADDRESS = "address.json"
 """The file in an emulator's folder that says where it listens; only the owner may read it."""
 LOCK = "lock"
 """The file in an emulator's folder that it holds while it runs."""
+CERTIFICATE = "certificate.pem"
+"""The file in an emulator's folder that its clients trust, where it speaks HTTPS."""
 TIED = "CLOUDTUNE_EMULATOR_TIED"
 """The variable that lets an emulator end with the process that started it."""
 _OPTIONS = "options.json"
@@ -47,6 +50,8 @@ class Address:
     key: str
     environment: Mapping[str, str]
     """The variables with which the service's own tools reach it."""
+    certificate: str | None = None
+    """The path of the file that its clients trust, where it speaks HTTPS."""
 
 
 def options(speed: float | None, faults: Path | None) -> list[str]:
@@ -60,8 +65,15 @@ def options(speed: float | None, faults: Path | None) -> list[str]:
     return words if faults is None else [*words, "--faults", str(faults.absolute())]
 
 
-def check_faults(provider: str, faults: Path) -> None:
+def check_faults(provider: str, faults: Path, mode: Mode | None = None) -> None:
     """Read a fault plan, to find out whether a provider's emulator would take it.
+
+    Args:
+        provider: The provider.
+        faults: The file.
+        mode: In which mode trials will be run there, where that is known. What cannot happen to
+            such is under ``NOT_DRIVEN`` or ``NOT_MANAGED`` beside the operations of emulators that
+            have such.
 
     Raises:
         UsageError: If the provider has no emulator.
@@ -70,7 +82,9 @@ def check_faults(provider: str, faults: Path) -> None:
     module = registry.get(provider).emulator
     if module is None:
         raise UsageError(f"there is no emulator of {provider}")
-    read_plan(faults, importlib.import_module(f"{module}.operations").OPERATIONS)
+    has = importlib.import_module(f"{module}.operations")
+    lacking = getattr(has, f"NOT_{mode.upper()}", None) if mode else None
+    read_plan(faults, has.OPERATIONS, lacking, own=getattr(has, "EFFECTS", ()))
 
 
 def remember(folder: Path, options: Sequence[str]) -> None:
@@ -198,7 +212,8 @@ def of_job(provider: str, module: str, folder: Path) -> Emulator:
         ProviderError: If it does not come up.
     """
     address = running(folder) or start(provider, module, folder, _options(folder))
-    return Emulator(address.url, address.key)
+    certificate = Path(address.certificate) if address.certificate else None
+    return Emulator(address.url, address.key, certificate)
 
 
 def _options(folder: Path) -> list[str]:

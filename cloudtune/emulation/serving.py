@@ -4,6 +4,9 @@ An emulator starts user code, so its door is closed: the key is drawn at random 
 demanded on every request, the Host must be this very address (else a web page could reach it
 through a name that it resolves to loopback), and a request that a web page of any other origin
 sends is refused.
+
+Where a service's clients know HTTPS alone, the certificate is made at each start and belongs to
+this address only. Its key is kept in memory.
 """
 
 from __future__ import annotations
@@ -17,21 +20,55 @@ import threading
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
-from cloudtune.emulation.process import ADDRESS, LOCK, TIED
-from cloudtune.errors import UsageError
+from cloudtune.emulation.faults import Fault
+from cloudtune.emulation.process import ADDRESS, CERTIFICATE, LOCK, TIED, Address
+from cloudtune.errors import MissingExtraError, UsageError
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-    from werkzeug.serving import WSGIRequestHandler
+    from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler
 
 LOOPBACK = "127.0.0.1"
+Answer = TypeVar("Answer")
+"""What a service's emulator answers a call with."""
 
 
 class ConnectionLost(ConnectionError):  # noqa: N818 - it is what the client meets
     """Raised by an application to end the connection without an answer."""
+
+
+def carried_out(
+    fault: Fault | None,
+    carry_out: Callable[[], Answer],
+    errors: Mapping[str, Callable[[], Exception]],
+) -> Answer:
+    """Carry out a call with what goes wrong with it, and return its answer.
+
+    Args:
+        fault: What goes wrong, if anything does.
+        carry_out: Does what the call asks for, and returns the answer.
+        errors: Make the service's own errors, by the effects of a fault plan.
+
+    Raises:
+        ConnectionLost: If the call is done, and its answer lost.
+        Exception: As ``errors`` make them.
+    """
+    effect = fault.effect if fault else ""
+    if effect in errors and effect != "late_error":
+        raise errors[effect]()
+    answer = carry_out()
+    if effect == "lose_response":
+        raise ConnectionLost("the answer is lost, as the fault plan wants it")
+    if effect == "late_error":
+        raise errors[effect]()
+    return answer
 
 
 class Emulation(Protocol):
@@ -70,6 +107,7 @@ def serve(
     port: int = 0,
     idle: float | None = None,
     handler: type[WSGIRequestHandler] | None = None,
+    secure: bool = False,
 ) -> None:
     """Serve an emulator until SIGTERM or SIGINT, or until nobody has needed it for a while.
 
@@ -82,8 +120,11 @@ def serve(
         port: Where to listen; 0 takes a free one.
         idle: Seconds without a request and without a running job after which it ends.
         handler: The service's own handler of HTTP requests.
+        secure: Whether it speaks HTTPS; ``certificate.pem`` in the folder is then what clients
+            trust.
 
     Raises:
+        MissingExtraError: If the package is not installed that makes certificates.
         UsageError: If another emulator works in the folder, or the port is taken.
     """
     import secrets
@@ -105,20 +146,59 @@ def serve(
             )
         except (OSError, SystemExit) as error:  # werkzeug prints why and exits
             raise UsageError(f"port {port} of {LOOPBACK} cannot be listened on") from error
-        url = f"http://{LOOPBACK}:{server.server_port}"
+        certificate = folder / CERTIFICATE if secure else None
+        if certificate:
+            _secure(server, certificate)
+        scheme = "https" if secure else "http"
+        url = f"{scheme}://{LOOPBACK}:{server.server_port}"
         emulation = make(url, key)
-        door.open(emulation, server.server_port)
+        door.open(emulation, scheme, server.server_port)
         thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)
         with _signals() as heard:
             thread.start()
             try:
-                _announce(folder, url, key, emulation.environment(url, key))
+                address = Address(
+                    pid=os.getpid(),
+                    url=url,
+                    key=key,
+                    environment=dict(emulation.environment(url, key)),
+                    certificate=str(certificate) if certificate else None,
+                )
+                _announce(folder, address)
                 _wait(heard, idle, door, emulation)
             finally:
                 (folder / ADDRESS).unlink(missing_ok=True)
                 server.shutdown()
                 server.server_close()
                 emulation.close()
+
+
+def _secure(server: BaseWSGIServer, certificate: Path) -> None:
+    """Let a server speak TLS only, and write the certificate that clients are to trust.
+
+    Connections are agreed upon by the thread that answers, so that a client which says nothing
+    keeps nobody else waiting.
+    """
+    context = _certified(certificate)
+    server.socket = context.wrap_socket(
+        server.socket, server_side=True, do_handshake_on_connect=False
+    )
+    server.ssl_context = context
+
+
+def _certified(certificate: Path) -> SSLContext:
+    import ssl
+
+    try:
+        import trustme
+    except ImportError as error:
+        raise MissingExtraError("an emulator that speaks HTTPS", "emulators") from error
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    own: Any = authority.issue_cert(LOOPBACK, "localhost")  # untyped where pyOpenSSL is not there
+    own.configure_cert(context)
+    authority.cert_pem.write_to_path(certificate)
+    return context
 
 
 class _Door:
@@ -128,11 +208,13 @@ class _Door:
         self._key = key
         self._emulation: Emulation | None = None
         self._hosts: frozenset[str] = frozenset()
+        self._origins: frozenset[str | None] = frozenset()
         self.last_used = time.monotonic()
 
-    def open(self, emulation: Emulation, port: int) -> None:
+    def open(self, emulation: Emulation, scheme: str, port: int) -> None:
         """Begin to let requests in."""
         self._hosts = frozenset({f"{LOOPBACK}:{port}", f"localhost:{port}"})
+        self._origins = frozenset([None, *(f"{scheme}://{host}" for host in self._hosts)])
         self._emulation = emulation
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Any:
@@ -146,7 +228,7 @@ class _Door:
         shown = emulation.key_of(environ) or ""
         if environ.get("HTTP_HOST", "") not in self._hosts:
             why = "the Host is not the address that this emulator listens on"
-        elif environ.get("HTTP_ORIGIN") not in (None, *(f"http://{host}" for host in self._hosts)):
+        elif environ.get("HTTP_ORIGIN") not in self._origins:
             why = "requests of web pages are refused"
         elif not hmac.compare_digest(shown.encode(), self._key.encode()):
             why = f"the key is not that of this emulator; {ADDRESS} in its folder holds it"
@@ -205,7 +287,8 @@ class _Handling:
 
     protocol_version = "HTTP/1.1"
     close_connection: bool
-    headers: Any
+    headers: Any = MappingProxyType[str, str]({})
+    """Those of the request; none where it could not be read."""
     requestline: str
     write_line: Callable[[str], object]
 
@@ -228,10 +311,9 @@ def _handler(
     return cast("type[WSGIRequestHandler]", made)
 
 
-def _announce(folder: Path, url: str, key: str, environment: Mapping[str, str]) -> None:
-    address = {"pid": os.getpid(), "url": url, "key": key, "environment": dict(environment)}
-    text = json.dumps(address)
-    new = folder / f"{ADDRESS}.{os.getpid()}"
+def _announce(folder: Path, address: Address) -> None:
+    text = json.dumps(asdict(address))
+    new = folder / f"{ADDRESS}.{address.pid}"
     new.unlink(missing_ok=True)
     file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(file, "w", encoding="utf-8") as opened:

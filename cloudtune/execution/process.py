@@ -43,6 +43,7 @@ class Processes:
         *,
         grace: float,
         finish: Callable[[Ended], Ended] = lambda ended: ended,
+        ahead: Callable[[], None] = lambda: None,
         preload: Preload | None = None,
         say: Callable[[str], None] = lambda _text: None,
     ) -> None:
@@ -53,11 +54,13 @@ class Processes:
             mark: Tells the processes of this object from all others on this machine.
             grace: Seconds that processes get to end by themselves should we die.
             finish: Adds to an end what there is to say of it, before it is told.
+            ahead: Prepares what the next process will need; called while the last one starts up.
             preload: What all processes are forked from, as far as that can be.
             say: Is told why they are not, once.
         """
         self._emit = emit
         self._finish = finish
+        self._ahead = ahead
         self._starting = threading.Lock()
         """Held while a process is made: threads that make one at the same time change at every call
         to the system, so that each takes as long as all of them."""
@@ -96,6 +99,7 @@ class Processes:
             warm=self._warm,
             starting=self._starting,
             quick=quick,
+            ahead=self._ahead,
         )
         with self._lock:
             if number in self._running:
@@ -170,6 +174,7 @@ class _Process:
         warm: Warm | None,
         starting: threading.Lock,
         quick: bool,
+        ahead: Callable[[], None],
     ) -> None:
         self.number = number
         self.last_words: list[Measured | Ended] = []
@@ -181,6 +186,7 @@ class _Process:
         self._warm = warm
         self._starting = starting
         self._quick = quick
+        self._ahead = ahead
         self._lock = threading.Lock()
         self._child: Child | None = None
         self._asked: float | None = None
@@ -224,6 +230,7 @@ class _Process:
             if child is None:
                 return self._ended("failed", "stopped before it was started")
             try:
+                self._ahead()
                 watch.until_exit(child)
             finally:
                 code = self._end(child)

@@ -33,7 +33,8 @@ def _rows(able: ModeCapabilities) -> Iterator[tuple[str, str]]:
             held = f"yes: {_list(scales)}" if scales else "yes"
         yield f"`{kind}`", held
     yield "steps", _yes(able.steps)
-    yield "conditions", _CONDITIONS[able.conditions]
+    exact = "; exact in a grid" if able.grid_of_trials else ""
+    yield "conditions", _CONDITIONS[able.conditions] + exact
     yield "strategies", _list(able.strategies)
     yield "methods", _list(able.methods)
     yield "seed", _yes(able.seeds)

@@ -133,14 +133,9 @@ def paste_lines(study: Study, trial: Trial, source: str) -> list[str]:
 
     The words are left out where they cannot be shown as they are.
     """
-    from cloudtune.trial import command_line, single_dash
+    from cloudtune.reporting.assignment import words_of
 
-    call = study.trial.model_dump(include={"script", "module", "command", "arguments"})
-    values = {**study.constants, **trial.parameters}
-    dashed = single_dash(call, values, source)
-    style = {"arguments": study.trial.arguments, "args": study.trial.args}
-    style |= {"parameters": list(study.parameters)}
-    words = command_line(style, values, {}, "", dashed)
+    words = words_of(study, {**study.constants, **trial.parameters}, source)
     lines = [f"  as JSON: {json_text(dict(trial.parameters))}"]
     pasted = shlex.join(words)
     if words and "{{" not in pasted and pasted == printable(pasted):
@@ -167,20 +162,57 @@ def expected_trials(study: Study) -> int | None:
     return min(known) if known else None
 
 
+def state_word(result: StudyResult, *, any_trials: bool | None = None) -> str:
+    """Return how a job stands, in one word.
+
+    Args:
+        result: The job.
+        any_trials: Whether it has trials, where the result is without them.
+    """
+    tried = bool(result.trials) if any_trials is None else any_trials
+    refused = result.refused and result.state == "failed" and not tried
+    return "refused" if refused else result.state
+
+
+def overview_rows(found: Sequence[StudyResult]) -> list[dict[str, Any]]:
+    """Return one row a job of a run: what became of it."""
+    rows = [
+        {
+            "provider": result.provider,
+            "emulated": "yes" if result.emulated else None,
+            "state": state_word(result),
+            "trials": len(result.trials),
+            "failed": state_counts(result.trials).get("failed", 0),
+            "best": value_words(result.best) if result.best else None,
+            "trial": result.best.number if result.best else None,
+            "took": took_words(result),
+            "cost": "; ".join(_cost_words(result)) or None,
+        }
+        for result in found
+    ]
+    return [{name: value for name, value in row.items() if value is not None} for row in rows]
+
+
+def took_words(result: StudyResult) -> str | None:
+    """Return how long a job took, None while it has not ended."""
+    seconds = (result.ended or 0) - (result.started or 0)
+    return duration_words(seconds) if seconds > 0 else None
+
+
 def summary_lines(result: StudyResult, folder: str) -> list[str]:
-    """Return what a run's user wants to see at its end."""
+    """Return what a job's user wants to see at its end."""
     study = Study.model_validate(result.study)
     trials = result.trials
-    seconds = (result.ended or 0) - (result.started or 0)
-    took = f" in {duration_words(seconds)}" if seconds > 0 else ""
+    took = f" in {took_words(result)}" if took_words(result) else ""
     counts = ", ".join(
         f"{n} {state.replace('_', ' ')}" for state, n in state_counts(trials).items()
     )
     where = f" on {result.provider}{', emulated,' if result.emulated else ''}"
     lines = [f"{len(trials)} trials{where}{took}: {counts or 'none'}"]
-    lines += _cost_lines(result)
+    lines += [f"cost: {words}" for words in _cost_words(result)]
     if result.reason:
-        lines.append(f"ended: {result.reason}")
+        word = "refused" if state_word(result) == "refused" else "ended"
+        lines.append(f"{word}: {result.reason}")
     if len(study.objectives) > 1:
         lines.append(f"Pareto set of {len(result.pareto)} trials:")
         for trial in result.pareto:
@@ -201,7 +233,6 @@ def summary_lines(result: StudyResult, folder: str) -> list[str]:
         )
     failed = [trial for trial in trials if trial.state == "failed"]
     lines += failure_lines(result.run, failed)
-    lines.append(f"run {result.run}; everything is in {folder}")
     if result.link:
         lines.append(f"at the service: {result.link}")
     return [printable(line) for line in lines]
@@ -220,14 +251,14 @@ def going_on(found: Sequence[StudyResult]) -> list[str]:
     return [printable(line) for line in lines]
 
 
-def _cost_lines(result: StudyResult) -> list[str]:
+def _cost_words(result: StudyResult) -> list[str]:
     costs = [trial.cost for trial in result.trials if trial.cost]
     if not costs:
         return []
     whole = sum(cost.amount for cost in costs)
     unknown = len(result.trials) - len(costs)
     more = f"; unknown of {unknown} trials" if unknown else ""
-    return [f"cost: about {whole:.2f} {costs[0].currency} ({costs[0].basis}){more}"]
+    return [f"about {whole:.2f} {costs[0].currency} ({costs[0].basis}){more}"]
 
 
 def failure_lines(run: str, failed: Sequence[Trial]) -> list[str]:
@@ -250,6 +281,11 @@ def objective_words(study: Study, trial: Trial) -> str:
     values = zip(study.objectives, trial.objective or (), strict=False)
     words = ", ".join(f"{o.metric} {value:.6g}" for o, value in values)
     return printable(words) or "not measured"
+
+
+def value_words(trial: Trial) -> str:
+    """Return a trial's objectives without their names."""
+    return ", ".join(f"{value:.6g}" for value in trial.objective or ())
 
 
 def duration_words(seconds: float) -> str:

@@ -43,6 +43,13 @@ def show_columns(held: Mapping[str, Sequence[Any]]) -> None:
     console.print(table)
 
 
+def plain_lines(held: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Yield the lines of a table of texts as wide as it needs to be."""
+    titles = [printable(name) for name in held]
+    cells = [list(map(_cell, column)) for column in held.values()]
+    yield from _plain(titles, [False] * len(cells), cells)
+
+
 def _plain(
     titles: Sequence[str], numbers: Sequence[bool], cells: Sequence[Sequence[str]]
 ) -> Iterator[str]:

@@ -54,6 +54,13 @@ _TYPES = {
 }
 
 
+def end_emulators(state: Path) -> None:
+    """End the emulators that the runs in a state folder have left."""
+    for folder in state.glob(f"runs/*/*/{jobs.EMULATOR}"):
+        if address := process.running(folder):
+            process.end(address)
+
+
 class ProviderContract:
     """What a provider must do. Subclass it, give `name` and `make`, and override what differs."""
 
@@ -79,9 +86,7 @@ class ProviderContract:
         (tmp_path / "train.py").write_text(_SCRIPT.format(types=_TYPES), "utf-8")
         with registry.added(self.name, self.make):
             yield
-        for folder in (tmp_path / "state").glob(f"runs/*/*/{jobs.EMULATOR}"):
-            if address := process.running(folder):
-                process.end(address)
+        end_emulators(tmp_path / "state")
 
     def modes(self) -> list[tuple[Mode, ModeCapabilities]]:
         """Return the modes that the provider has."""

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,8 @@ from cloudtune.errors import UsageError
 from cloudtune.events import Started
 from cloudtune.provider import Json
 from cloudtune.space import Value
+from cloudtune_local.ahead import Ahead
+from cloudtune_local.folder import TrialFolder, trial_folder
 from cloudtune_local.source import Source, write_file
 
 THREADS = (
@@ -43,48 +44,6 @@ if _spec is not None and _spec.loader is not None and _spec.origin != __file__:
 """
 
 
-@dataclass(frozen=True)
-class TrialFolder:
-    """Where the files of one trial are."""
-
-    path: str
-
-    @property
-    def work(self) -> str:
-        """Its own copy of the source, in which it runs."""
-        return f"{self.path}/work"
-
-    @property
-    def log(self) -> str:
-        """What it printed."""
-        return f"{self.path}/log.txt"
-
-    @property
-    def reports(self) -> str:
-        """What it reported."""
-        return f"{self.path}/reports.jsonl"
-
-    @property
-    def checkpoint(self) -> str:
-        """What it saved to go on from."""
-        return f"{self.path}/checkpoint"
-
-    @property
-    def output(self) -> str:
-        """What it produced."""
-        return f"{self.path}/output"
-
-    @property
-    def trial_file(self) -> str:
-        """What it is told of itself."""
-        return f"{self.path}/trial.json"
-
-
-def trial_folder(job: Path, number: int) -> TrialFolder:
-    """Return where the files of a trial are in the folder of its job."""
-    return TrialFolder(f"{job}/trials/{number}")
-
-
 class LocalContract:
     """Turns the request and one start into what a process needs.
 
@@ -108,6 +67,7 @@ class LocalContract:
         self._package = _install_package(job / "python")
         names = [*request["constants"], *request["parameters"], request["resource"] or ""]
         self._dashed = trial.single_dash(request, names, str(self.source)) if self.source else []
+        self._ahead = Ahead(job / "ahead", self._make)
 
     @property
     def quick(self) -> bool:
@@ -124,17 +84,11 @@ class LocalContract:
             OSError: If this machine cannot.
         """
         folder = trial_folder(self._job, started.number)
-        try:
-            os.makedirs(folder.path)  # noqa: PTH103 - here microseconds count
-        except FileExistsError:
+        if not self._ahead.take(folder.path):
             # Without a resource no trial starts twice: the ledger lost all memory of this one.
             again = started.resource is not None
             shutil.rmtree(folder.work if again else folder.path, ignore_errors=True)
-            os.makedirs(folder.path, exist_ok=True)  # noqa: PTH103
-        if self._source:
-            self._source.copy(folder.work)
-        else:
-            os.mkdir(folder.work)  # noqa: PTH102
+            self._make(folder)
         if started.replaces is not None and started.resource is not None:
             saved = trial_folder(self._job, started.replaces).checkpoint
             if os.path.isdir(saved) and not os.path.exists(folder.checkpoint):  # noqa: PTH110, PTH112
@@ -152,6 +106,22 @@ class LocalContract:
         }
         write_file(folder.trial_file, json.dumps(told).encode())
         return folder
+
+    def prepare_ahead(self) -> None:
+        """Make the folder of a trial that is still to come, where that takes but a moment."""
+        if self.quick:
+            self._ahead.add()
+
+    def close(self) -> None:
+        """Remove the folders that no trial came for."""
+        self._ahead.clear()
+
+    def _make(self, folder: TrialFolder) -> None:
+        os.makedirs(folder.path, exist_ok=True)  # noqa: PTH103 - here microseconds count
+        if self._source:
+            self._source.copy(folder.work)
+        else:
+            os.mkdir(folder.work)  # noqa: PTH102
 
     def words(self, started: Started) -> list[str]:
         """Return the words that start the script."""

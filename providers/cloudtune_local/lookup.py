@@ -12,9 +12,10 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from cloudtune import bundle
-from cloudtune.ledger import state_folder
-from cloudtune.study import FromEnvironment, Study
+from cloudtune.cost import HourPrice, price_facts
+from cloudtune.lookups import on_this_machine
+from cloudtune.provider import Facts
+from cloudtune.study import Study
 from cloudtune_local.settings import LocalSettings
 
 _GPU = re.compile(r"\d+|(GPU|MIG)-\S+")
@@ -22,30 +23,27 @@ PATIENCE = 10.0
 """Seconds that a driver may need to list its GPUs; a broken one never answers."""
 
 
-def lookup(
-    study: Study, settings: LocalSettings, base: Path, source: Path | None
-) -> Mapping[str, Any]:
+def lookup(study: Study, settings: LocalSettings, facts: Facts) -> Mapping[str, Any]:
     """Return the facts as JSON data: interpreter, cores, GPUs, and what the study names in vain."""
     trial = study.trial
     addresses = {
         name: by_provider.get("local") or by_provider.get("*")
         for name, by_provider in trial.inputs.items()
     }
-    inputs = {name: _path(a.uri, base) if a else None for name, a in addresses.items()}
-    needed = [v.from_env for v in trial.env.values() if isinstance(v, FromEnvironment)]
-    files = [name for name in (trial.script, trial.requirements) if name]
+    inputs = {name: _path(a.uri, facts.base) if a else None for name, a in addresses.items()}
     return {
-        "python": interpreter(trial.python, base),
+        "python": interpreter(trial.python, facts.base),
         "system": os.name,
         "cores": os.cpu_count() or 1,
         "gpus": gpus() if trial.resources.gpus else [],
         "inputs": inputs,
         "absent_inputs": [n for n, path in inputs.items() if path and not Path(path).exists()],
-        "source_bytes": _size(source) if source else 0,
-        "absent_files": [name for name in files if source and not (source / name).is_file()],
-        "unset": sorted({name for name in needed if name not in os.environ}),
-        "price_per_second": settings.prices.hour.amount / 3600 if settings.prices else None,
-        "currency": settings.prices.hour.currency if settings.prices else None,
+        **price_facts(
+            HourPrice(*settings.prices.hour, "as providers.local.prices says")
+            if settings.prices
+            else "what this machine costs is not known"
+        ),
+        **on_this_machine(study, facts),
     }
 
 
@@ -87,11 +85,6 @@ def gpus() -> list[str]:
     except (OSError, subprocess.TimeoutExpired):
         return []
     return listed.stdout.split() if listed.returncode == 0 else []
-
-
-def _size(source: Path) -> int:
-    """Return the bytes of the files that each trial gets a copy of."""
-    return sum((source / name).lstat().st_size for name in bundle.files(source, [state_folder()]))
 
 
 def _path(uri: str, base: Path) -> str | None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from cloudtune.capabilities import Capabilities, Finding, Mode, Note
 from cloudtune.errors import ProviderError
 from cloudtune.fit import Fitted
 from cloudtune.planning import Plan
 from cloudtune.provider import Emit, Facts, JobClient, Json, Place, TrialRunner
-from cloudtune.study import Study
 from cloudtune_local.capabilities import CAPABILITIES
 from cloudtune_local.lookup import lookup
 from cloudtune_local.request import request
@@ -27,15 +25,13 @@ class LocalProvider:
     packages: Mapping[str, Sequence[str]] = {}
     kept = ()
 
-    def lookup(self, study: Study, settings: LocalSettings, facts: Facts) -> Mapping[str, Any]:
-        """Return what must be known of this machine, as JSON data."""
-        return lookup(study, settings, facts.base, facts.source)
+    lookup = staticmethod(lookup)
 
     def rules(
         self, fitted: Fitted, mode: Mode, settings: LocalSettings, facts: Facts
     ) -> Sequence[Finding | Note]:
         """Return what only this machine refuses or does otherwise."""
-        return rules(fitted, settings, facts)
+        return rules(fitted, facts)
 
     def request(self, fitted: Fitted, mode: Mode, settings: LocalSettings, facts: Facts) -> Json:
         """Return how each trial is started."""

@@ -9,7 +9,6 @@ from cloudtune.bundle import IGNORE_FILE
 from cloudtune.capabilities import Finding, Note
 from cloudtune.fit import Fitted
 from cloudtune.provider import Facts
-from cloudtune_local.settings import LocalSettings
 
 _MANY = 100
 """Trials with which a source counts that is to be run by fewer, or by an unknown number."""
@@ -17,15 +16,14 @@ _MUCH = 10e9
 """Bytes of all copies of the source that are worth a note."""
 
 
-def rules(fitted: Fitted, settings: LocalSettings, facts: Facts) -> list[Finding | Note]:
+def rules(fitted: Fitted, facts: Facts) -> list[Finding | Note]:
     """Return the findings and notes of a study on this machine."""
     return [
         *_system(facts.own),
         *_code(fitted, facts.own),
-        *_copies(fitted, facts.own["source_bytes"]),
+        *_copies(fitted, facts.own["files"]["bytes"]),
         *_inputs(fitted, facts.own),
         *_resources(fitted, facts.own),
-        *_cost(fitted, settings),
     ]
 
 
@@ -44,12 +42,7 @@ def _code(fitted: Fitted, own: Any) -> Iterator[Finding | Note]:
         yield Finding(
             "refused", "trial", "there is nothing to run here: give a script, module or command"
         )
-    for name in own["absent_files"]:
-        path = "trial.script" if name == trial.script else "trial.requirements"
-        yield Finding("refused", path, f"there is no file {name} in the source")
-    if trial.source and not {"*", "local"} & trial.source.keys():
-        yield Finding("refused", "trial.source", "there is no source for local")
-    elif trial.source and "://" in (trial.source.get("local") or trial.source.get("*", "")):
+    if trial.source and "://" in (trial.source.get("local") or trial.source.get("*", "")):
         yield Finding("refused", "trial.source", "the source is no folder on this machine")
     if own["python"] is None:
         yield Finding("refused", "trial.python", f"there is no Python {trial.python}")
@@ -57,8 +50,6 @@ def _code(fitted: Fitted, own: Any) -> Iterator[Finding | Note]:
         yield Note("trial.python", f"trials run with {own['python']}")
     if trial.requirements:
         yield Note("trial.requirements", "not installed here: the trials' Python must have them")
-    for name in own["unset"]:
-        yield Finding("refused", "trial.env", f"the variable {name} is not set in this shell")
 
 
 def _copies(fitted: Fitted, size: int) -> Iterator[Note]:
@@ -79,13 +70,9 @@ def _bytes(count: int) -> str:
 
 def _inputs(fitted: Fitted, own: Any) -> Iterator[Finding]:
     for name, by_provider in fitted.study.trial.inputs.items():
-        path = f"trial.inputs.{name}"
-        if not {"*", "local"} & by_provider.keys():
-            yield Finding("refused", path, "there is no address for local")
-        elif own["inputs"][name] is None:
-            yield Finding("refused", path, "the address is no path on this machine")
-        elif name in own["absent_inputs"]:
-            yield Finding("refused", path, f"there is nothing at {own['inputs'][name]}")
+        if {"*", "local"} & by_provider.keys() and own["inputs"][name] is None:
+            reason = "the address is no path on this machine"
+            yield Finding("refused", f"trial.inputs.{name}", reason)
 
 
 def _resources(fitted: Fitted, own: Any) -> Iterator[Finding | Note]:
@@ -107,36 +94,4 @@ def _resources(fitted: Fitted, own: Any) -> Iterator[Finding | Note]:
     if wanted.memory:
         yield Finding(
             "dropped", "trial.resources.memory", "memory is neither reserved nor limited here"
-        )
-
-
-def _cost(fitted: Fitted, settings: LocalSettings) -> Iterator[Finding | Note]:
-    budget = fitted.study.limits.max_cost
-    if budget is None:
-        return
-    if settings.prices is None:
-        yield Finding(
-            "refused",
-            "limits.max_cost",
-            "what this machine costs is not known: give providers.local.prices.hour, "
-            f"as in 0.40 {budget.currency}",
-        )
-    elif settings.prices.hour.currency != budget.currency:
-        yield Finding(
-            "refused",
-            "limits.max_cost",
-            f"the budget is in {budget.currency} and the price in {settings.prices.hour.currency}",
-        )
-    else:
-        parallel = fitted.study.limits.parallel_trials or 1
-        longest = fitted.study.limits.trial_timeout
-        late = (
-            f"by up to {longest / 3600 * parallel * settings.prices.hour.amount:.3g} "
-            f"{budget.currency}"
-            if longest
-            else "by what they cost, which trial_timeout would bound"
-        )
-        yield Note(
-            "limits.max_cost",
-            f"costs count when a trial ends: what then runs may exceed the budget {late}",
         )

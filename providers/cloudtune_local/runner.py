@@ -17,7 +17,8 @@ from cloudtune.execution.process import Processes
 from cloudtune.execution.warm import Preload, in_words
 from cloudtune.execution.watch import ProcessSpec
 from cloudtune.provider import Interrupted, Json, Recovered
-from cloudtune_local.contract import LocalContract, trial_folder
+from cloudtune_local.contract import LocalContract
+from cloudtune_local.folder import trial_folder
 from cloudtune_local.preloading import is_meant, preload_of, why_cold
 
 
@@ -60,6 +61,7 @@ class LocalRunner:
             f"{run}.{secrets.token_hex(4)}",
             grace=self._contract.grace,
             finish=self._finish,
+            ahead=self._contract.prepare_ahead,
             preload=self._preload(request, say),
             say=say,
         )
@@ -108,6 +110,7 @@ class LocalRunner:
     def close(self) -> None:
         """End everything that still runs, at once, with whatever it left behind."""
         self._processes.close()
+        self._contract.close()
 
     def _preload(self, request: Json, say: Callable[[str], None]) -> Preload | None:
         """Return what trials are forked from; None, having said why, where they start cold."""

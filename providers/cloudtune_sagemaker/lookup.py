@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cloudtune.lookups import code_elsewhere, input_address, on_this_machine
+from cloudtune.cost import price_facts
+from cloudtune.lookups import code_elsewhere, inputs, on_this_machine
 from cloudtune.provider import Facts
 from cloudtune.study import Study
 from cloudtune_sagemaker.hyperparameters import home
@@ -34,6 +35,13 @@ EMULATED = {
     "instance_type": "ml.m5.xlarge",
 }
 """What stands for what a study does not say, on the emulator."""
+_NEEDED = {
+    "region": "name it, as us-east-1, or set AWS_REGION; the AWS profile has none",
+    "role_arn": "training jobs run as a role: arn:aws:iam::ACCOUNT:role/NAME",
+    "image": "give image, the address of the training image; or framework, whose image the extra "
+    "sagemaker-sdk looks up: pip install 'cloudtune[sagemaker-sdk]'; or algorithm",
+    "instance_type": "name the machine, as ml.m5.xlarge",
+}
 LONGEST_TRIAL = 86_400
 """Seconds of a training job where none are given (StoppingCondition, botocore 1.44.8 model)."""
 _ROLE = re.compile(r"arn:aws[a-z\-]*:iam::(\d{12}):role/.+")
@@ -52,7 +60,9 @@ def lookup(study: Study, settings: SageMakerSettings, facts: Facts) -> Mapping[s
         "image": image or settings.algorithm,
         "instance_type": settings.instance_type,
     }
-    missing = [name for name, value in said.items() if not value]
+    missing = {name: _NEEDED[name] for name, value in said.items() if not value}
+    if why_no_image and missing.pop("image", None):
+        missing["framework"] = f"{why_no_image}; or give image"
     machine = EMULATED["instance_type"] if facts.emulated else MACHINE
     region = region or (EMULATED["region"] if facts.emulated else REGION)
     role = settings.role_arn or (EMULATED["role_arn"] if facts.emulated else ROLE)
@@ -60,7 +70,6 @@ def lookup(study: Study, settings: SageMakerSettings, facts: Facts) -> Mapping[s
     if not image and not settings.algorithm:
         image = EMULATED["image"] if facts.emulated else IMAGE
     types = list(settings.instance_type or [machine])
-    price = hour_price(region, types, settings)
     own: dict[str, Any] = {
         "region": region,
         "role_arn": role,
@@ -71,11 +80,8 @@ def lookup(study: Study, settings: SageMakerSettings, facts: Facts) -> Mapping[s
         "algorithm": settings.algorithm,
         "instance_types": types,
         "missing": missing,
-        "why_no_image": why_no_image,
         "code": code_elsewhere(study, NAME),
-        "price_per_second": price.amount * settings.instance_count / 3600 if price else None,
-        "currency": price.currency if price else None,
-        "price_source": price.source if price else None,
+        **price_facts(hour_price(region, types, settings)),
         "longest_trial": LONGEST_TRIAL,
         "links": {
             "managed": link(region, facts.job_name),
@@ -83,7 +89,7 @@ def lookup(study: Study, settings: SageMakerSettings, facts: Facts) -> Mapping[s
         },
         **on_this_machine(study, facts),
     }
-    return {**own, **_inputs(study, facts, own)}
+    return {**own, **inputs(study, facts, NAME, home(own, facts.job_name))}
 
 
 def region_of(profile: str | None) -> str:
@@ -128,26 +134,3 @@ def _image(
         return image_of(settings.framework, region, machine), None
     except CannotLookUpError as error:
         return None, str(error)
-
-
-def _inputs(study: Study, facts: Facts, own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the address of each input in S3, and what must be brought there."""
-    inputs: dict[str, str | None] = {}
-    uploads: dict[str, str] = {}
-    absent: list[str] = []
-    for name in study.trial.inputs:
-        found = input_address(study, NAME, name, emulated=facts.emulated)
-        uri = found.uri.removeprefix("file://") if found else ""
-        if "://" in uri or not uri:
-            inputs[name] = uri or None
-            continue
-        path = (facts.base / Path(uri).expanduser()).resolve()
-        inputs[name] = f"{home(own, facts.job_name)}/inputs/{name}"
-        uploads[name] = str(path)
-        if not _holds_a_file(path):
-            absent.append(name)
-    return {"inputs": inputs, "uploads": uploads, "absent_inputs": absent}
-
-
-def _holds_a_file(path: Path) -> bool:
-    return path.is_file() or any(inner.is_file() for inner in path.rglob("*"))

@@ -2,48 +2,36 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import replace
 from pathlib import Path
 
+from cloudtune.cost import HourPrice, changes_machines, listed
 from cloudtune_sagemaker.settings import SageMakerSettings
 
-
-@dataclass(frozen=True)
-class HourPrice:
-    """The price of one hour of one instance."""
-
-    amount: float
-    currency: str
-    source: str
+MACHINES = frozenset(
+    {"InstanceType", "InstanceCount", "InstanceConfigs", "InstanceGroups", "TrainingPlanArn"}
+    | {"KeepAlivePeriodInSeconds"}
+)
+"""The fields of a job that say which machines a trial has, how many, and how they are paid."""
 
 
-def hour_price(
-    region: str | None, types: Sequence[str], settings: SageMakerSettings
-) -> HourPrice | None:
-    """Return what an hour of one instance costs, or None if that is not known.
+def hour_price(region: str, types: Sequence[str], settings: SageMakerSettings) -> HourPrice | str:
+    """Return what an hour of a trial costs, or why that is not known.
 
     Of several types it is the dearest, since any of them may be taken; if one of them is not known,
-    none is.
+    none is. The list says nothing of the instances that ``native`` names.
     """
+    changed = changes_machines(settings.native, MACHINES)
     if settings.prices:
         amount, currency = settings.prices.hour
-        return HourPrice(amount, currency, "as providers.sagemaker.prices says")
-    known = [_listed().get((region, name)) for name in types]
-    prices = [price for price in known if price is not None]
-    if not prices or len(prices) < len(types):
-        return None
-    return max(prices, key=lambda price: price.amount)
-
-
-@cache
-def _listed() -> dict[tuple[str | None, str], HourPrice]:
-    table = json.loads((Path(__file__).parent / "prices.json").read_text("utf-8"))
-    return {
-        (row["region"], row["instance_type"]): HourPrice(
-            row["hour"], table["currency"], f"{row['source']}, read {row['read']}"
-        )
-        for row in table["prices"]
-    }
+        count = 1 if changed else settings.instance_count
+        return HourPrice(amount * count, currency, "as providers.sagemaker.prices says")
+    if changed:
+        return "native changes the instances, so what an hour of all of them costs is not known"
+    table = listed(Path(__file__).with_name("prices.json"), "region", "instance_type")
+    prices = [table[region, name] for name in types if (region, name) in table]
+    if len(prices) < len(types):
+        return f"what {' or '.join(types)} costs in {region} is not known"
+    dearest = max(prices, key=lambda price: price.amount)
+    return replace(dearest, amount=dearest.amount * settings.instance_count)

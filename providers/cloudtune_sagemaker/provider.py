@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cloudtune.capabilities import Capabilities, Finding, Mode, Note
+from cloudtune.capabilities import Capabilities
 from cloudtune.errors import ProviderError
-from cloudtune.fit import Fitted
 from cloudtune.poller import Poller
-from cloudtune.provider import Emit, Facts, JobClient, Json, Place, TrialRunner
-from cloudtune.study import Study
+from cloudtune.provider import Emit, JobClient, Place, TrialRunner
 from cloudtune_sagemaker.capabilities import CAPABILITIES
 from cloudtune_sagemaker.lookup import lookup
 from cloudtune_sagemaker.request import request
@@ -41,21 +39,9 @@ class SagemakerProvider:
         "TrainingJobDefinitions.*.OutputDataConfig.S3OutputPath",
     )
 
-    def lookup(self, study: Study, settings: SageMakerSettings, facts: Facts) -> Mapping[str, Any]:
-        """Return what must be known of the account, as JSON data; nothing is asked of AWS."""
-        return lookup(study, settings, facts)
-
-    def rules(
-        self, fitted: Fitted, mode: Mode, settings: SageMakerSettings, facts: Facts
-    ) -> Sequence[Finding | Note]:
-        """Return what only SageMaker refuses or does otherwise."""
-        return rules(fitted, mode, settings, facts)
-
-    def request(
-        self, fitted: Fitted, mode: Mode, settings: SageMakerSettings, facts: Facts
-    ) -> Json:
-        """Return the request of a tuning job, or of one training job for each trial."""
-        return request(fitted, mode, settings, facts)
+    lookup = staticmethod(lookup)
+    rules = staticmethod(rules)
+    request = staticmethod(request)
 
     def client(self, plan: Plan, place: Place) -> JobClient:
         """Return what reaches SageMaker's tuning jobs.

@@ -32,45 +32,8 @@ def rules(
         *value_rules(fitted, mode, settings, facts),
         *(tuning_rules(fitted, facts) if mode == "managed" else ()),
         *(emulated_rules(fitted.study, settings, facts) if facts.emulated else ()),
-        *_cost(fitted, mode, facts),
         *_native(mode, settings),
     ]
-
-
-def _cost(fitted: Fitted, mode: Mode, facts: Facts) -> Iterator[Finding | Note]:
-    budget = fitted.study.limits.max_cost
-    if budget is None or facts.emulated:
-        return
-    path, own = "limits.max_cost", facts.own
-    if own["price_per_second"] is None:
-        yield Finding(
-            "refused",
-            path,
-            f"what {' or '.join(own['instance_types'])} costs in {own['region']} is not known: "
-            f"give providers.sagemaker.prices.hour, as in 0.40 {budget.currency}",
-        )
-    elif own["currency"] != budget.currency:
-        yield Finding(
-            "refused",
-            path,
-            f"the budget is in {budget.currency} and the price in {own['currency']}; give "
-            f"providers.sagemaker.prices.hour in {budget.currency}",
-        )
-    else:
-        parallel = fitted.study.limits.parallel_trials or 1
-        longest = fitted.study.limits.trial_timeout or own["longest_trial"]
-        late = f"by up to {longest * parallel * own['price_per_second']:.3g} {budget.currency}"
-        if mode == "managed":
-            yield Note(
-                path,
-                "SageMaker keeps no budget: cloudtune counts what trials have cost so far and "
-                f"stops the job, while it runs itself; else trials may exceed it {late} and more",
-            )
-        else:
-            yield Note(
-                path,
-                f"costs count when a trial ends: what then runs may exceed the budget {late}",
-            )
 
 
 def _native(mode: Mode, settings: SageMakerSettings) -> Iterator[Finding | Note]:

@@ -25,38 +25,15 @@ _ALGORITHM = re.compile(
 )
 _KEY = re.compile(r"[a-zA-Z0-9:/_-]*")
 _NETWORK_ID = re.compile(r"[-0-9a-zA-Z]{1,32}")
-_NEEDED = {
-    "region": "name it, as us-east-1, or set AWS_REGION; the AWS profile has none",
-    "role_arn": "training jobs run as a role: arn:aws:iam::ACCOUNT:role/NAME",
-    "image": "give image, the address of the training image; or framework, whose image the extra "
-    "sagemaker-sdk looks up: pip install 'cloudtune[sagemaker-sdk]'; or algorithm",
-    "instance_type": "name the machine, as ml.m5.xlarge",
-}
 
 
 def settings_rules(
     mode: Mode, settings: SageMakerSettings, facts: Facts
 ) -> Iterator[Finding | Note]:
     """Yield what is wrong with where and as whom the jobs run."""
-    yield from _missing(facts)
     yield from _forms(settings, facts)
     yield from _network(settings)
     yield from _tags(mode, settings)
-
-
-def _missing(facts: Facts) -> Iterator[Finding | Note]:
-    missing: list[str] = facts.own["missing"]
-    if facts.emulated:
-        if missing:
-            names = ", ".join(missing)
-            yield Note(HERE, f"for the emulator, stand-ins are used in place of: {names}")
-        return
-    for name in missing:
-        why = facts.own["why_no_image"] if name == "image" else None
-        if why:
-            yield Finding("refused", f"{HERE}.framework", f"{why}; or give image")
-        else:
-            yield Finding("refused", f"{HERE}.{name}", _NEEDED[name])
 
 
 def _forms(settings: SageMakerSettings, facts: Facts) -> Iterator[Finding]:

@@ -53,7 +53,7 @@ def trial_rules(
         yield Finding("approximated", "parameters", reason)
     yield from _metrics(study, settings, facts)
     yield from _inputs(study, settings, facts)
-    yield from _environment(fitted, mode, facts)
+    yield from _environment(fitted, mode)
 
 
 def _call(study: Study) -> str:
@@ -64,11 +64,6 @@ def _call(study: Study) -> str:
 
 def _code(study: Study, settings: SageMakerSettings, facts: Facts) -> Iterator[Finding | Note]:
     trial = study.trial
-    if trial.source and not {"*", NAME} & trial.source.keys():
-        yield Finding("refused", "trial.source", f"there is no source for {NAME}")
-    for name in facts.own["absent_files"]:
-        path = "trial.script" if name == trial.script else "trial.requirements"
-        yield Finding("refused", path, f"there is no file {name} in the source")
     files = facts.own["files"]
     size = files["bytes"] / 1e6
     yield Note(
@@ -207,20 +202,15 @@ def _inputs(study: Study, settings: SageMakerSettings, facts: Facts) -> Iterator
         elif isolated and name == CODE_CHANNEL:
             reason = "without a network the code itself comes as the input of this name; rename it"
             yield Finding("refused", path, reason)
-        if uri is None or found is None:
-            yield Finding("refused", path, "there is no address for sagemaker: as s3://bucket/data")
-        elif name in own["absent_inputs"]:
-            yield Finding("refused", path, f"there is nothing at {own['uploads'][name]}")
-        elif name in own["uploads"]:
-            yield Finding("approximated", path, f"{own['uploads'][name]} is uploaded to {uri}")
-        elif not _URI.fullmatch(uri) or len(uri) > LONGEST_URI:
+        theirs = uri if uri and name not in own["uploads"] else None
+        if theirs and not (_URI.fullmatch(theirs) and len(theirs) <= LONGEST_URI):
             reason = f"SageMaker reads s3://BUCKET/… of at most {LONGEST_URI} characters"
             yield Finding("refused", path, reason)
         if found and len(found.content_type or "") > 256:
             yield Finding("refused", path, "a content type has at most 256 characters")
 
 
-def _environment(fitted: Fitted, mode: Mode, facts: Facts) -> Iterator[Finding | Note]:
+def _environment(fitted: Fitted, mode: Mode) -> Iterator[Finding | Note]:
     variables = fitted.study.trial.env
     parts = max(1, len(definition_names(fitted)))
     if len(variables) * parts > MOST_VARIABLES[mode]:
@@ -237,5 +227,3 @@ def _environment(fitted: Fitted, mode: Mode, facts: Facts) -> Iterator[Finding |
         if isinstance(value, FromEnvironment):
             text = "whoever may describe the job in the account sees its value"
             yield Note(path, text)
-    for name in facts.own["unset"]:
-        yield Finding("refused", "trial.env", f"the variable {name} is not set in this shell")

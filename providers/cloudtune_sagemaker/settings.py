@@ -42,7 +42,10 @@ class Framework(_Part):
 class Prices(_Part):
     """What the machine costs in your account, instead of the list that cloudtune has."""
 
-    hour: Price = Field(description="One hour of one instance, as 0.23 USD.")
+    hour: Price = Field(
+        description="One hour of one instance, as 0.23 USD; of all instances of a trial where "
+        "native changes them."
+    )
 
 
 class SageMakerSettings(CloudSettings):

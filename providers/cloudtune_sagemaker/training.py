@@ -53,6 +53,11 @@ class SageMakerJobs:
         """How often a job had ended without its last metrics being there."""
 
     @property
+    def hidden_seconds(self) -> float:
+        """For how long a job that was made may not be found: a name is taken once."""
+        return 0.0
+
+    @property
     def poll_seconds(self) -> float:
         """How long to wait between two looks."""
         return POLL_EMULATED if self._aws.emulated else POLL

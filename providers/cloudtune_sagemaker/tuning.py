@@ -47,6 +47,11 @@ class TuningClient:
         self._stop_asked: set[str] = set()
 
     @property
+    def hidden_seconds(self) -> float:
+        """For how long a job that was made may not be found: a name is taken once."""
+        return 0.0
+
+    @property
     def poll_seconds(self) -> float:
         """How long to wait between two looks at the job."""
         return POLL_EMULATED if self._aws.emulated else POLL

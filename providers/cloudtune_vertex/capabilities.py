@@ -8,25 +8,6 @@ from cloudtune.capabilities import ALL_SCALES, DRIVEN, Capabilities, Limit, Mode
 
 TYPES = "google-cloud-aiplatform 2.7.0, google/cloud/aiplatform_v1/types, read 2026-11-25"
 """Google's own description of each field of a job, with the limits that stand there."""
-TUNING = (
-    "https://docs.cloud.google.com/gemini-enterprise-agent-platform/machine-learning/training/"
-    "using-hyperparameter-tuning, read 2026-11"
-)
-"""The page on tuning jobs."""
-VIZIER = (
-    "https://docs.cloud.google.com/gemini-enterprise-agent-platform/machine-learning/vizier/"
-    "overview, read 2026-11"
-)
-"""The page on the search behind them."""
-LABELS = (
-    "https://cloud.google.com/resource-manager/docs/labels-overview (as stored by "
-    "cloud-dot-devsite-v2-prod.appspot.com), read 2026-11-25"
-)
-"""The page on what every resource of Google Cloud takes as labels."""
-STORAGE = "https://cloud.google.com/storage/docs/naming, read 2026-11-25"
-"""The page on the names of buckets and objects."""
-HYPERTUNE = "cloudml-hypertune 0.1.0.dev6, hypertune.py, read 2026-11"
-"""The package by which a script tells a tuning job its metrics; it is the file's only document."""
 
 MANAGED = ModeCapabilities(
     parameters={

@@ -216,14 +216,15 @@ class Google:
         """The client of Cloud Storage."""
         sessions = _imported("google.auth.transport.requests")
         session = sessions.AuthorizedSession(self._credentials)
-        where: Json = {}
+        # Said explicitly, or the client would go where STORAGE_EMULATOR_HOST says.
+        where = {"api_endpoint": "https://storage.googleapis.com"}
         if self._emulator is not None:
             where = {"api_endpoint": self._emulator.url, "universe_domain": "googleapis.com"}
         self._guard(session)
         client = self._storage.Client(
             project=self._project,
             credentials=self._credentials,
-            client_options=where or None,
+            client_options=where,
             _http=session,
         )
         client._bucket_metadata_cache = None  # it asks for the bucket, in a thread of its own

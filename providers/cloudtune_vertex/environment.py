@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from cloudtune.errors import UsageError
 from cloudtune.provider import Json
 from cloudtune.secrets import Secret, secrets_of
 from cloudtune.study import Study
@@ -17,9 +18,12 @@ def resolved(request: Json, study: Study) -> Json:
         study: Says which variables are taken from the environment.
 
     Raises:
-        UsageError: If one of them is not set.
+        UsageError: If one of them is not set, or to nothing, which Vertex AI does not take.
     """
     wanted = secrets_of(study)
+    if empty := [name for name, secret in wanted.items() if not secret.value]:
+        words = ", ".join(f"trial.env.{name}" for name in empty)
+        raise UsageError(f"empty in the environment, and Vertex AI takes no empty value: {words}")
     if not wanted:
         return request
     for job, spec in (("hyperparameterTuningJob", "trialJobSpec"), ("customJob", "jobSpec")):

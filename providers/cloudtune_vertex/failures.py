@@ -57,26 +57,18 @@ class GoogleError(ProviderError):
         message: str,
         *,
         code: int = 0,
-        said: str = "",
         retryable: bool = False,
         of_caller: bool = False,
         full: bool = False,
     ) -> None:
         self.code = code
         """That of the HTTP answer; 0 where there was none."""
-        self.said = said
-        """The service's own message."""
         super().__init__(PROVIDER, message, retryable=retryable, of_caller=of_caller, full=full)
 
     @property
     def not_found(self) -> bool:
         """Whether what was named is not there."""
         return self.code == 404
-
-    @property
-    def denied(self) -> bool:
-        """Whether the caller lacks a permission."""
-        return self.code == 403
 
 
 def refusal(operation: str, code: int, said: str) -> GoogleError:
@@ -95,7 +87,6 @@ def refusal(operation: str, code: int, said: str) -> GoogleError:
     return GoogleError(
         words,
         code=code,
-        said=said,
         retryable=code in _PASSING or (code == 429 and not full),
         of_caller=code in {401, 403},
         full=full,
@@ -122,9 +113,7 @@ def not_reached(operation: str, kinds: Sequence[str], said: str, *, passing: boo
         meaning = "the connection ended before the answer"
     retryable = retryable or passing
     words = f"{operation}: {meaning} [{said}]" if meaning else f"{operation}: {said}"
-    return GoogleError(
-        words, said=said, retryable=retryable, of_caller=bool(kind) and not retryable
-    )
+    return GoogleError(words, retryable=retryable, of_caller=bool(kind) and not retryable)
 
 
 def _advice(code: int, said: str, *, full: bool) -> str:
@@ -162,7 +151,7 @@ def _advice_denied(said: str, low: str) -> str:
         return f"your account lacks the permission {permission}; the role Vertex AI User has it"
     if permission.startswith("storage."):
         return (
-            f"your account lacks the permission {permission}; the role Storage Object Admin on the "
+            f"your account lacks the permission {permission}; the role Storage Object User on the "
             "bucket has it"
         )
     return f"your account lacks the permission {permission}" if permission else ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import posixpath
 
+from cloudtune.launch import START
 from cloudtune.lookups import with_launcher
 from cloudtune.provider import Facts
 from cloudtune.study import Study
@@ -26,17 +27,11 @@ JOB = "{{job}}"
 MOUNT = "/gcs"
 """Where Vertex AI mounts Cloud Storage in every container."""
 
-BOOTSTRAP = """\
+BOOTSTRAP = f"""\
 import os, sys, tarfile, tempfile
-archive = os.environ.get("CLOUDTUNE_GCS", "/gcs") + "/" + sys.argv[1]
-folder = tempfile.mkdtemp(prefix="cloudtune-")
-with tarfile.open(archive) as bundle:
-    if hasattr(tarfile, "fully_trusted_filter"):
-        bundle.extraction_filter = tarfile.fully_trusted_filter
-    bundle.extractall(folder)
-program = os.path.join(folder, "cloudtune_launch.py")
-os.execv(sys.executable, [sys.executable, program] + sys.argv[2:])
-"""
+archive = os.environ.get("CLOUDTUNE_GCS", "{MOUNT}") + "/" + sys.argv[1]
+words = sys.argv[2:]
+{START}"""
 """Unpacks the bundle that its first word names, and becomes the launcher with those that follow."""
 
 

@@ -13,7 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cloudtune.lookups import code_elsewhere, input_address, on_this_machine
+from cloudtune.cost import price_facts
+from cloudtune.lookups import code_elsewhere, inputs, on_this_machine
 from cloudtune.provider import Facts
 from cloudtune.study import Study
 from cloudtune_vertex.layout import home, mounted
@@ -29,6 +30,14 @@ EMULATED = {
     "machine_type": "n1-standard-4",
 }
 """What stands for what a study does not say, on the emulator."""
+_NEEDED = {
+    "project": "name the project, or set GOOGLE_CLOUD_PROJECT; gcloud's configuration has none",
+    "location": "name it, as us-central1, or set GOOGLE_CLOUD_REGION",
+    "bucket": "name a bucket of Cloud Storage in the location: code and outputs lie there",
+    "image": "give the address of the training image: one of Google's prebuilt ones, as "
+    "us-docker.pkg.dev/vertex-ai/training/sklearn-cpu.1-0:latest, or your own",
+    "machine_type": "name the machine, as n1-standard-4",
+}
 CONSOLE = "https://console.cloud.google.com/vertex-ai/training"
 _PREBUILT = re.compile(
     r"([a-z]+-docker\.pkg\.dev/vertex-ai|([a-z]+\.)?gcr\.io/cloud-aiplatform)/.+"
@@ -52,23 +61,21 @@ def lookup(study: Study, settings: VertexSettings, facts: Facts) -> Mapping[str,
         said["location"] = said["location"] or location_here()
     stand_ins = EMULATED if facts.emulated else {name: f"{{{{{name}}}}}" for name in said}
     found = {name: value or stand_ins[name] for name, value in said.items()}
-    price = hour_price(found["location"], found["machine_type"], settings)
     own: dict[str, Any] = {
         **found,
         "prefix": settings.prefix,
         "prebuilt": _PREBUILT.fullmatch(found["image"]) is not None or not said["image"],
         "code": code_elsewhere(study, NAME),
-        "missing": [name for name, value in said.items() if not value],
-        "price_per_second": price.amount / 3600 if price else None,
-        "currency": price.currency if price else None,
-        "price_source": price.source if price else None,
+        "missing": {name: _NEEDED[name] for name, value in said.items() if not value},
+        **price_facts(hour_price(found["location"], found["machine_type"], settings)),
         "links": {
             "managed": f"{CONSOLE}/hyperparameter-tuning-jobs?project={found['project']}",
             "driven": f"{CONSOLE}/custom-jobs?project={found['project']}",
         },
         **on_this_machine(study, facts),
     }
-    return {**own, **_inputs(study, replace(facts, own=own))}
+    own |= inputs(study, facts, NAME, home(replace(facts, own=own)))
+    return {**own, "paths": _paths(own["inputs"], own["uploads"])}
 
 
 def project_here() -> str | None:
@@ -100,29 +107,11 @@ def _gcloud(section: str, name: str) -> str | None:
     return config.get(section, name, fallback="").strip() or None
 
 
-def _inputs(study: Study, facts: Facts) -> dict[str, Any]:
-    """Return where each input lies in Cloud Storage and in a container, and what is brought there.
-
-    What is local is brought below its address: a folder's files, or one file by its name.
-    """
-    inputs: dict[str, str | None] = {}
+def _paths(addresses: Mapping[str, str | None], uploads: Mapping[str, str]) -> dict[str, str]:
+    """Return where each input lies in a container: a folder, or one file that is brought."""
     paths: dict[str, str] = {}
-    uploads: dict[str, str] = {}
-    absent: list[str] = []
-    for name in study.trial.inputs:
-        found = input_address(study, NAME, name, emulated=facts.emulated)
-        uri = found.uri.removeprefix("file://") if found else ""
-        if not uri:
-            inputs[name] = None
-            continue
-        if "://" in uri:
-            inputs[name] = uri
-            paths[name] = mounted(uri)
-            continue
-        local = (facts.base / Path(uri).expanduser()).resolve()
-        inputs[name] = folder = f"{home(facts)}/inputs/{name}"
-        paths[name] = mounted(f"{folder}/{local.name}" if local.is_file() else folder)
-        uploads[name] = str(local)
-        if not (local.is_file() or any(inner.is_file() for inner in local.rglob("*"))):
-            absent.append(name)
-    return {"inputs": inputs, "paths": paths, "uploads": uploads, "absent_inputs": absent}
+    for name, uri in addresses.items():
+        local = Path(uploads.get(name, ""))
+        if uri is not None:
+            paths[name] = mounted(f"{uri}/{local.name}" if local.is_file() else uri)
+    return paths

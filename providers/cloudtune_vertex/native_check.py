@@ -105,7 +105,17 @@ def _wrong_field(message: Any, field: Any, value: Any, path: str) -> Iterator[tu
 
 
 def _wrong_value(message: Any, field: Any, value: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Yield whether Google's own reader of JSON refuses the value of a field."""
+    """Yield whether Google's own reader of JSON refuses the value of a field.
+
+    It takes the number of an enum's value, too. The name is demanded, since rules go by that.
+    """
+    names = [each.name for each in field.enum_type.values] if field.enum_type else []
+    if names:
+        for each in cast("list[object]", value) if isinstance(value, list) else [value]:
+            if each not in names:
+                near = did_you_mean(str(each), names) or f"it knows {', '.join(names[:12])}"
+                yield path, f"Vertex AI does not take {each!r} here: give a name; {near}"
+        return
     json_format: Any = import_module("google.protobuf.json_format")
     message_factory: Any = import_module("google.protobuf.message_factory")
     if isinstance(value, Mapping):
@@ -114,8 +124,4 @@ def _wrong_value(message: Any, field: Any, value: Any, path: str) -> Iterator[tu
     try:
         json_format.ParseDict({field.json_name: value}, message_factory.GetMessageClass(message)())
     except json_format.ParseError:
-        near = ""
-        if field.enum_type is not None:
-            names = [each.name for each in field.enum_type.values]
-            near = did_you_mean(str(value), names) or f"it knows {', '.join(names[:12])}"
-        yield path, f"Vertex AI does not take {value!r} here{f'; {near}' if near else ''}"
+        yield path, f"Vertex AI does not take {value!r} here"

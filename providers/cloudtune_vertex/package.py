@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cloudtune import archive
-from cloudtune.launch import PROGRAM, SOURCE
+from cloudtune.launch import SOURCE, START
 from cloudtune_vertex.layout import BUNDLE, MODULE
 
 _PROJECT = """\
@@ -48,20 +48,10 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
     return wheel
 """
 _MAIN = f"""\
-import os
-import sys
-import tarfile
-import tempfile
-
-here = os.path.dirname(os.path.abspath(__file__))
-folder = tempfile.mkdtemp(prefix="cloudtune-")
-with tarfile.open(os.path.join(here, "{BUNDLE}")) as bundle:
-    if hasattr(tarfile, "fully_trusted_filter"):
-        bundle.extraction_filter = tarfile.fully_trusted_filter
-    bundle.extractall(folder)
-program = os.path.join(folder, "{PROGRAM}")
-os.execv(sys.executable, [sys.executable, program] + sys.argv[1:])
-"""
+import os, sys, tarfile, tempfile
+archive = os.path.join(os.path.dirname(os.path.abspath(__file__)), "{BUNDLE}")
+words = sys.argv[1:]
+{START}"""
 
 
 def bundle(target: Path, source: Path | None, files: Mapping[str, bytes]) -> None:

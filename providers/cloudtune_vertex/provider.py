@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cloudtune.capabilities import Capabilities, Finding, Mode, Note
+from cloudtune.capabilities import Capabilities
 from cloudtune.errors import ProviderError
-from cloudtune.fit import Fitted
 from cloudtune.poller import Poller
-from cloudtune.provider import Emit, Facts, JobClient, Json, Place, TrialRunner
-from cloudtune.study import Study
+from cloudtune.provider import Emit, JobClient, Place, TrialRunner
 from cloudtune_vertex.capabilities import CAPABILITIES
 from cloudtune_vertex.lookup import lookup
 from cloudtune_vertex.request import request
@@ -45,19 +43,9 @@ class VertexProvider:
         "customJob.jobSpec.workerPoolSpecs.*.pythonPackageSpec.env.CLOUDTUNE_JOB",
     )
 
-    def lookup(self, study: Study, settings: VertexSettings, facts: Facts) -> Mapping[str, Any]:
-        """Return what must be known of the project, as JSON data; nothing is asked of Google."""
-        return lookup(study, settings, facts)
-
-    def rules(
-        self, fitted: Fitted, mode: Mode, settings: VertexSettings, facts: Facts
-    ) -> Sequence[Finding | Note]:
-        """Return what only Vertex AI refuses or does otherwise."""
-        return rules(fitted, mode, settings, facts)
-
-    def request(self, fitted: Fitted, mode: Mode, settings: VertexSettings, facts: Facts) -> Json:
-        """Return the request of a tuning job, or of one custom job for each trial."""
-        return request(fitted, mode, settings, facts)
+    lookup = staticmethod(lookup)
+    rules = staticmethod(rules)
+    request = staticmethod(request)
 
     def client(self, plan: Plan, place: Place) -> JobClient:
         """Return what reaches Vertex AI's tuning jobs.

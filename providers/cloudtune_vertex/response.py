@@ -7,13 +7,14 @@ custom job at best. A word that is not known here is kept, and means nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from cloudtune.events import JobState, TrialState
-from cloudtune.objective import objective_values
+from cloudtune.objective import objective_values, why_unmeasured
 from cloudtune.provider import RawTrial
 from cloudtune.results import Measurement
 from cloudtune.study import Study
@@ -114,7 +115,8 @@ def has_begun(trial: Json) -> bool:
 def needs_a_look(trial: Json, job: Json) -> bool:
     """Tell whether the custom job of a trial that has ended says more of its end."""
     spec: Json = job.get("studySpec", {})
-    stops = is_stopped(job) or any(rule in spec for rule in (*_RULES, _LIMITS))
+    stops = is_stopped(job) or _has_failed(job)
+    stops = stops or any(rule in spec for rule in (*_RULES, _LIMITS))
     return word_of(trial) == "INFEASIBLE" or stops
 
 
@@ -151,7 +153,7 @@ def trial_of(
     trial = told.trial
     measured = _measured(told, study)
     state, reason = _state(told, job, study, measured)
-    over = has_ended(trial) or bool(told.closing)
+    over = state != "running" and (has_ended(trial) or bool(told.closing))
     ended = seconds(trial.get("endTime")) or seconds(job.get("endTime"))
     word = word_of(trial)
     if told.custom is not None:
@@ -201,7 +203,8 @@ def _measured(told: Told, study: Study) -> list[Measurement]:
     """Return the curve of a trial, and its final measurement where that is not in the curve.
 
     The service may have taken another value than we would: the last one is late, or its best of
-    the last hundred is not the best of all.
+    the last hundred is not the best of all. Of a value that is no finite number it is never told,
+    so behind one its last value says nothing new.
     """
     measured = told.curve.measurements()
     final: Json | None = told.trial.get("finalMeasurement")
@@ -211,7 +214,8 @@ def _measured(told: Told, study: Study) -> list[Measurement]:
     for objective in study.objectives:
         name = objective.metric
         reported = [m.metrics[name] for m in measured if name in m.metrics]
-        among = reported if objective.select == "best" else reported[-1:]
+        whole = objective.select == "best" or (reported and not math.isfinite(reported[-1]))
+        among = reported if whole else reported[-1:]
         if name in values and values[name] not in among:
             step = int(final.get("stepCount") or 0) or max((m.step for m in measured), default=1)
             return [*measured, Measurement(step, values, seconds(told.trial.get("endTime")))]
@@ -224,14 +228,16 @@ def _state(
     word = word_of(told.trial)
     if told.closing:
         cancelled = told.closing in _STOPPED
-        return ("cancelled", "the tuning job was cancelled") if cancelled else ("unknown", "")
+        if cancelled:
+            return "cancelled", "the tuning job was cancelled"
+        return "unknown", "the tuning job has ended, and Vertex AI does not say how this trial did"
     if not has_ended(told.trial):
         return TRIAL_STATES.get(word, "unknown"), ""
     custom = told.custom or {}
     if is_too_long(custom):
         return "failed", TOO_LONG
     if told.was_stopping or is_stopped(custom):
-        return _stopped(job)
+        return _stopped(told.trial, job)
     if word == "INFEASIBLE":
         return "failed", _why_infeasible(told, study)
     if objective_values(study, [m.metrics for m in measured]) is None:
@@ -239,28 +245,66 @@ def _state(
     return "completed", ""
 
 
-def _stopped(job: Json) -> tuple[TrialState, str]:
-    """Return whether a trial was stopped by the service, by somebody, or by a limit."""
-    spec: Json = job.get("studySpec", {})
-    early = any(rule in spec for rule in _RULES)
-    if is_stopped(job):
+def _stopped(trial: Json, job: Json) -> tuple[TrialState, str]:
+    """Return whether a trial was stopped by the service, by somebody, or with its tuning job.
+
+    Vertex AI does not say it. A job that comes to its end begins no trial any more, so one that was
+    followed by another was stopped by itself. Where a limit may be the reason, a trial is told as
+    running until another one follows or the job has ended.
+    """
+    early = any(rule in job.get("studySpec", {}) for rule in _RULES)
+    followed = _was_followed(trial, job)
+    if is_stopped(job) and not followed:
         return "cancelled", "the tuning job was cancelled"
-    if early and not (_LIMITS in spec and is_over(job)):
-        return "stopped_early", "Vertex AI stopped it early"
-    if early:
+    failed = _has_failed(job) and not followed
+    limited = not (failed or followed) and _may_be_at_a_limit(trial, job)
+    if limited and not is_over(job):
+        return "running", ""
+    if early and (failed or limited):
         said = "Vertex AI does not say whether it was stopped early or with the tuning job"
         return "unknown", said
-    if _LIMITS in spec:
+    if early:
+        return "stopped_early", "Vertex AI stopped it early"
+    if failed:
+        return "cancelled", "it was stopped with the tuning job, which failed"
+    if limited:
         return "cancelled", "it was stopped with the tuning job, at a limit of the study"
     return "cancelled", "its custom job was cancelled by itself, at Vertex AI"
+
+
+def _was_followed(trial: Json, job: Json) -> bool:
+    """Tell whether another trial began when one had ended."""
+    ended = seconds(trial.get("endTime"))
+    begun = [seconds(each.get("startTime")) for each in job.get("trials", ())]
+    return ended is not None and any(when is not None and when > ended for when in begun)
+
+
+def _has_failed(job: Json) -> bool:
+    return is_over(job) and JOB_STATES[word_of(job)] == "failed"
+
+
+def _may_be_at_a_limit(trial: Json, job: Json) -> bool:
+    """Tell whether a trial may have ended because the study was at a limit."""
+    limits: Json = job.get("studySpec", {}).get(_LIMITS, {})
+    most = limits.get("maximumRuntimeConstraint", {}).get("maxDuration")
+    begun, ended = seconds(job.get("createTime")), seconds(trial.get("endTime"))
+    only_time = limits.keys() <= {"maximumRuntimeConstraint", "shouldStopAsap"}
+    if limits and only_time and most and begun is not None and ended is not None:
+        return ended >= begun + float(most.removesuffix("s"))
+    return bool(limits)
 
 
 def _why_infeasible(told: Told, study: Study) -> str:
     custom = told.custom or {}
     if told.curve.failure:
         return told.curve.failure
-    if is_over(custom) and JOB_STATES[word_of(custom)] == "failed":
+    if _has_failed(custom):
         return reason_of(custom)
+    kept = told.curve.measurements()
+    if objective_values(study, [m.metrics for m in kept]) is None and all(
+        any(objective.metric in m.metrics for m in kept) for objective in study.objectives
+    ):
+        return why_unmeasured(study, kept, "")
     names = " or ".join(objective.metric for objective in study.objectives)
     said = told.trial.get("infeasibleReason", "")
     reason = f"it ended, and Vertex AI took note of no {names or 'objective'}"
@@ -271,5 +315,5 @@ def _missing(study: Study, measured: Sequence[Measurement]) -> str:
     told = {name for measurement in measured for name in measurement.metrics}
     lacking = [o.metric for o in study.objectives if o.metric not in told]
     if not lacking:
-        return "its objective was not a finite number"
+        return why_unmeasured(study, measured, "")
     return f"it ended, and Vertex AI tells no {' and no '.join(lacking)}"

@@ -1,8 +1,15 @@
 """What only Vertex AI refuses or does otherwise: every documented limit that a study can break.
 
-Where a limit is from stands in `cloudtune_vertex.capabilities`: what fields take in TYPES, what
-tuning jobs support in TUNING, what the search does in VIZIER, labels in LABELS, names in Cloud
-Storage in STORAGE, the file of metrics in HYPERTUNE.
+Where a limit is from, here and in the files beside this one, all read in 2026-11:
+
+- TYPES, what fields take: `cloudtune_vertex.capabilities.TYPES`.
+- TUNING, what tuning jobs support: https://docs.cloud.google.com/gemini-enterprise-agent-platform/
+  machine-learning/training/using-hyperparameter-tuning; what the search behind them does:
+  https://docs.cloud.google.com/gemini-enterprise-agent-platform/machine-learning/vizier/overview.
+- LABELS, of every resource of Google Cloud: https://cloud.google.com/resource-manager/docs/
+  labels-overview; their letters as a pattern: googleapis, google/bigtable/admin/v2/instance.proto.
+- STORAGE, names of buckets and objects: https://cloud.google.com/storage/docs/naming.
+- The file of metrics: hypertune.py of cloudml-hypertune 0.1.0.dev6, its only document.
 """
 
 from __future__ import annotations
@@ -15,7 +22,7 @@ from cloudtune.provider import Facts
 from cloudtune_vertex.rules_settings import HERE, settings_rules
 from cloudtune_vertex.rules_space import space_rules
 from cloudtune_vertex.rules_trial import trial_rules
-from cloudtune_vertex.rules_tuning import tuning_rules
+from cloudtune_vertex.rules_tuning import NOT_METRICS, tuning_rules
 from cloudtune_vertex.settings import VertexSettings
 
 
@@ -28,13 +35,20 @@ def rules(
         *trial_rules(fitted, mode, facts),
         *(space_rules(fitted, facts) if mode == "managed" else ()),
         *(tuning_rules(fitted) if mode == "managed" else _driven(fitted)),
-        *_cost(fitted, mode, settings, facts),
         *_native(mode, settings),
     ]
 
 
 def _driven(fitted: Fitted) -> Iterator[Note]:
     study = fitted.study
+    several = len(study.objectives) > 1
+    for place, objective in enumerate(study.objectives):
+        if objective.metric in NOT_METRICS:
+            yield Note(
+                f"objective.{place}.metric" if several else "objective.metric",
+                f"cloudml-hypertune cannot report {objective.metric}, which stands for something "
+                "else in its file: let the script report it by cloudtune.trial, or print it",
+            )
     text = (
         "a custom job returns no metrics: a trial writes them to Cloud Storage every 5s at most, "
         "where cloudtune reads them each time that it looks at the job; until a trial is stopped, "
@@ -46,48 +60,6 @@ def _driven(fitted: Fitted) -> Iterator[Note]:
         yield Note("strategy.name", text)
     if study.limits.trial_timeout is None:
         yield Note("limits.trial_timeout", "a trial ends after 7 days, if nothing else is said")
-
-
-def _cost(
-    fitted: Fitted, mode: Mode, settings: VertexSettings, facts: Facts
-) -> Iterator[Finding | Note]:
-    budget = fitted.study.limits.max_cost
-    if budget is None or facts.emulated:
-        return
-    path, own = "limits.max_cost", facts.own
-    if own["price_per_second"] is None:
-        what = " with ".join(filter(None, [own["machine_type"], settings.accelerator_type]))
-        how = "spot " if settings.spot else "flex-start " if settings.flex_start else ""
-        yield Finding(
-            "refused",
-            path,
-            f"what {how}{what} costs in {own['location']} is not known: give "
-            f"{HERE}.prices.hour, as in 0.40 {budget.currency}",
-        )
-    elif own["currency"] != budget.currency:
-        yield Finding(
-            "refused",
-            path,
-            f"the budget is in {budget.currency} and the price in {own['currency']}; give "
-            f"{HERE}.prices.hour in {budget.currency}",
-        )
-    else:
-        parallel = fitted.study.limits.parallel_trials or 1
-        longest = fitted.study.limits.trial_timeout
-        late = (
-            f"by up to {longest * parallel * own['price_per_second']:.3g} {budget.currency}"
-            if longest
-            else "by what they cost, which trial_timeout would bound"
-        )
-        yield Note(
-            path, f"costs count when a trial ends: what then runs may exceed the budget {late}"
-        )
-        if mode == "managed":
-            yield Note(
-                path,
-                "Vertex AI keeps no budget: cloudtune watches it and cancels the job, as long as "
-                "it runs itself",
-            )
 
 
 def _native(mode: Mode, settings: VertexSettings) -> Iterator[Finding | Note]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from cloudtune.capabilities import Finding, Mode, Note
 from cloudtune.provider import Facts
@@ -38,8 +38,8 @@ ACCELERATORS = (
 GONE = "NVIDIA_TESLA_K80"
 """Has reached its end of support, as TYPES says."""
 MOST_LABELS = 64
-LONGEST_LABEL = 63
-"""In LABELS; TYPES says 64 characters, and the smaller number holds on both pages."""
+LONGEST_LABEL, SAFE_LABEL = 64, 63
+"""Code points of a key or a value: 64 in TYPES of these jobs, 63 in LABELS of all resources."""
 _PROJECT = re.compile(r"(?:[a-z0-9.-]+:)?[a-z0-9][a-z0-9-]*")
 _LOCATION = re.compile(r"[a-z]+(?:-[a-z]+)+[0-9]+")
 _BUCKET = re.compile(r"(?!goog)(?!.*google)(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9][a-z0-9._-]+[a-z0-9]")
@@ -48,40 +48,20 @@ LONGEST_PART, LONGEST_BUCKET, LONGEST_OBJECT = 63, 222, 1024
 _LONGEST_TAIL = len("measurements/.jsonl") + 63
 _NETWORK = re.compile(r"projects/[0-9]+/global/networks/[^/\s]+")
 _KEY = re.compile(r"projects/[^/\s]+/locations/([^/\s]+)/keyRings/[^/\s]+/cryptoKeys/[^/\s]+")
-_NEEDED = {
-    "project": "name the project, or set GOOGLE_CLOUD_PROJECT; gcloud's configuration has none",
-    "location": "name it, as us-central1, or set GOOGLE_CLOUD_REGION",
-    "bucket": "name a bucket of Cloud Storage in the location: code and outputs lie there",
-    "image": "give the address of the training image: one of Google's prebuilt ones, as "
-    "us-docker.pkg.dev/vertex-ai/training/sklearn-cpu.1-0:latest, or your own",
-    "machine_type": "name the machine, as n1-standard-4",
-}
 
 
 def settings_rules(mode: Mode, settings: VertexSettings, facts: Facts) -> Iterator[Finding | Note]:
     """Yield what is wrong with where and as whom the jobs run."""
-    yield from _missing(facts)
     yield from _forms(settings, facts)
     yield from _machine(mode, settings)
     yield from _scheduling(settings)
     yield from _labels(mode, settings)
 
 
-def _missing(facts: Facts) -> Iterator[Finding | Note]:
-    missing: list[str] = facts.own["missing"]
-    if facts.emulated:
-        if missing:
-            names = ", ".join(missing)
-            yield Note(HERE, f"for the emulator, stand-ins are used in place of: {names}")
-        return
-    for name in missing:
-        yield Finding("refused", f"{HERE}.{name}", _NEEDED[name])
-
-
 def _forms(settings: VertexSettings, facts: Facts) -> Iterator[Finding | Note]:
     """Yield the texts that do not have the form that the service wants."""
     own = facts.own
-    missing: list[str] = own["missing"]
+    missing: Mapping[str, str] = own["missing"]
     if "project" not in missing and not _PROJECT.fullmatch(own["project"]):
         yield Finding("refused", f"{HERE}.project", f"{own['project']} is no id of a project")
     if "location" not in missing and not _LOCATION.fullmatch(own["location"]):
@@ -156,13 +136,16 @@ def _scheduling(settings: VertexSettings) -> Iterator[Finding | Note]:
         yield Note(f"{HERE}.spot", text)
 
 
-def _labels(mode: Mode, settings: VertexSettings) -> Iterator[Finding]:
+def _labels(mode: Mode, settings: VertexSettings) -> Iterator[Finding | Note]:
     own = [RUN_LABEL] if mode == "managed" else [RUN_LABEL, JOB_LABEL]
     if len(settings.labels) + len(own) > MOST_LABELS:
         reason = f"a job has at most {MOST_LABELS} labels, {len(own)} of them cloudtune's"
         yield Finding("refused", f"{HERE}.labels", reason)
     for key, value in settings.labels.items():
         path = f"{HERE}.labels.{key}"
+        if SAFE_LABEL < max(len(key), len(value)) <= LONGEST_LABEL:
+            text = f"one of Google's pages allows {SAFE_LABEL} characters, another {LONGEST_LABEL}"
+            yield Note(path, text)
         if not (1 <= len(key) <= LONGEST_LABEL and _of_a_label(key) and _a_letter(key[0])):
             reason = (
                 f"a key has 1 to {LONGEST_LABEL} lower-case letters, digits, _ and -, with a "
@@ -181,6 +164,5 @@ def _of_a_label(said: str) -> bool:
 
 
 def _a_letter(character: str) -> bool:
-    """Tell whether it is a letter or belongs to one, but no capital."""
-    kind = unicodedata.category(character)
-    return kind[0] in "LM" and kind not in {"Lu", "Lt"}
+    r"""Tell whether it is a small letter, or of a script without capitals: ``[\p{Ll}\p{Lo}]``."""
+    return unicodedata.category(character) in {"Ll", "Lo"}

@@ -12,7 +12,7 @@ from cloudtune.provider import Facts
 from cloudtune.study import FromEnvironment, Study
 from cloudtune_vertex.layout import source
 from cloudtune_vertex.lookup import NAME
-from cloudtune_vertex.request import JOB_VARIABLE, words
+from cloudtune_vertex.request import words
 from cloudtune_vertex.rules_settings import HERE
 
 MOST_VARIABLES = 100
@@ -39,12 +39,7 @@ def trial_rules(fitted: Fitted, mode: Mode, facts: Facts) -> Iterator[Finding | 
 
 
 def _code(study: Study, facts: Facts) -> Iterator[Finding | Note]:
-    trial, own = study.trial, facts.own
-    if trial.source and not {"*", NAME} & trial.source.keys():
-        yield Finding("refused", "trial.source", f"there is no source for {NAME}")
-    for name in own["absent_files"]:
-        path = "trial.script" if name == trial.script else "trial.requirements"
-        yield Finding("refused", path, f"there is no file {name} in the source")
+    own = facts.own
     files = own["files"]
     size = files["bytes"] / 1e6
     yield Note(
@@ -143,24 +138,19 @@ def _inputs(study: Study, facts: Facts) -> Iterator[Finding | Note]:
         path = f"trial.inputs.{name}"
         uri = own["inputs"][name]
         found = input_address(study, NAME, name, emulated=facts.emulated)
-        if uri is None or found is None:
-            yield Finding("refused", path, "there is no address for vertex: as gs://bucket/data")
-        elif name in own["absent_inputs"]:
-            yield Finding("refused", path, f"there is nothing at {own['uploads'][name]}")
-        elif name in own["uploads"]:
-            yield Finding("approximated", path, f"{own['uploads'][name]} is uploaded to {uri}")
-        elif facts.emulated:
-            reason = f"{uri} is not on the emulator: give the input a local address, too"
-            yield Finding("refused", path, reason)
-        elif not _URI.fullmatch(uri):
-            yield Finding("refused", path, "Vertex AI mounts gs://BUCKET/… alone")
+        if uri is not None and name not in own["uploads"]:
+            if facts.emulated:
+                reason = f"{uri} is not on the emulator: give the input a local address, too"
+                yield Finding("refused", path, reason)
+            elif not _URI.fullmatch(uri):
+                yield Finding("refused", path, "Vertex AI mounts gs://BUCKET/… alone")
         if found and found.content_type:
             reason = "Vertex AI knows no content types: the files are given as they are"
             yield Finding("dropped", path, reason)
 
 
 def _environment(study: Study, mode: Mode, facts: Facts) -> Iterator[Finding | Note]:
-    variables = study.trial.env
+    variables, own = study.trial.env, facts.own
     ours = 1 if mode == "driven" else 0
     ours += 0 if with_launcher(study, facts) else len(study.trial.inputs)
     if len(variables) + ours > MOST_VARIABLES:
@@ -172,13 +162,14 @@ def _environment(study: Study, mode: Mode, facts: Facts) -> Iterator[Finding | N
         if not _VARIABLE.fullmatch(name):
             reason = "a variable is named by letters, digits and _, with no digit first"
             yield Finding("refused", path, reason)
-        if name.startswith(_OWN_VARIABLES) or name == JOB_VARIABLE:
-            reason = "Vertex AI or cloudtune tells the trial by this where it is; rename it"
+        if name.startswith(_OWN_VARIABLES):
+            reason = "Vertex AI tells the trial by this where it is; rename it"
+            yield Finding("refused", path, reason)
+        if value == "" or (isinstance(value, FromEnvironment) and value.from_env in own["empty"]):
+            reason = "Vertex AI takes no variable without a value: give it one, or leave it out"
             yield Finding("refused", path, reason)
         if isinstance(value, FromEnvironment):
             yield Note(path, "whoever may read the job in the project sees its value")
-    for name in facts.own["unset"]:
-        yield Finding("refused", "trial.env", f"the variable {name} is not set in this shell")
 
 
 def _resources(study: Study) -> Iterator[Finding]:

@@ -13,8 +13,8 @@ from cloudtune_vertex.request import most_trials
 
 LARGEST_COUNT = 2**31 - 1
 """Counts of trials are int32, in TYPES."""
-_NOT_A_METRIC = frozenset({"checkpoint_path", "global_step", "timestamp", "trial"})
-"""What stands beside a metric in a line of the file of metrics, in HYPERTUNE."""
+NOT_METRICS = frozenset({"checkpoint_path", "global_step", "timestamp", "trial"})
+"""What stands beside a metric in a line of the file of metrics, as cloudml-hypertune writes it."""
 
 
 def tuning_rules(fitted: Fitted) -> Iterator[Finding | Note]:
@@ -34,9 +34,12 @@ def _metrics(study: Study) -> Iterator[Finding | Note]:
         if re.search(r"\s", objective.metric):
             reason = "Vertex AI's names of metrics have no spaces; rename it"
             yield Finding("refused", f"{path}.metric", reason)
-        elif objective.metric in _NOT_A_METRIC:
-            reason = f"{objective.metric} stands for something else in the file of metrics"
-            yield Finding("refused", f"{path}.metric", f"{reason}; rename it")
+        elif objective.metric in NOT_METRICS:
+            reason = (
+                "in the file by which a tuning job is told its metrics, as cloudml-hypertune "
+                f"0.1.0.dev6 writes it, {objective.metric} stands for something else; rename it"
+            )
+            yield Finding("refused", f"{path}.metric", reason)
         if objective.select != study.objectives[0].select:
             reason = (
                 f"a tuning job has one way to select: {study.objectives[0].select}, of the first "

@@ -22,7 +22,8 @@ class Prices(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     hour: Price = Field(
-        description="One hour of one machine with its accelerators and disk, as 0.22 USD."
+        description="One hour of one machine with its accelerators and disk, as 0.22 USD; of all "
+        "machines of a trial where native changes them."
     )
 
 
@@ -31,7 +32,8 @@ class VertexSettings(CloudSettings):
 
     project: _Text | None = Field(
         default=None,
-        description="The project's id; GOOGLE_CLOUD_PROJECT, or gcloud's, when left out.",
+        description="The project's id; GOOGLE_CLOUD_PROJECT, CLOUD_ML_PROJECT_ID, or gcloud's, "
+        "when left out.",
     )
     location: _Text | None = Field(
         default=None,

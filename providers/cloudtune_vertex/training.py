@@ -19,11 +19,13 @@ from cloudtune_vertex.environment import resolved
 from cloudtune_vertex.failures import GoogleError
 from cloudtune_vertex.layout import JOB, NUMBER
 from cloudtune_vertex.logs import log_of
+from cloudtune_vertex.request import JOB_LABEL, RUN_LABEL
 
 POLL = 15.0
 POLL_EMULATED = 0.25
-RUN_LABEL = "cloudtune-run"
-JOB_LABEL = "cloudtune-job"
+HIDDEN = 120.0
+"""Seconds after which a list tells of a job that was made; Google documents no such time."""
+HIDDEN_EMULATED = 1.0
 
 
 class VertexJobs:
@@ -54,6 +56,11 @@ class VertexJobs:
         """What Google calls the jobs, by our names for them."""
         self._ended: dict[str, Json] = {}
         self._lists = True
+
+    @property
+    def hidden_seconds(self) -> float:
+        """For how long a job that was made may not be found yet."""
+        return HIDDEN_EMULATED if self._google.emulated else HIDDEN
 
     @property
     def poll_seconds(self) -> float:

@@ -14,13 +14,16 @@ from cloudtune_vertex.curves import Curve, CurveReader
 from cloudtune_vertex.environment import resolved
 from cloudtune_vertex.failures import PROVIDER, GoogleError
 from cloudtune_vertex.logs import log_of
-from cloudtune_vertex.training import RUN_LABEL
+from cloudtune_vertex.request import RUN_LABEL
+from cloudtune_vertex.training import HIDDEN, HIDDEN_EMULATED
 from cloudtune_vertex.upload import upload
 
 POLL = 30.0
 POLL_EMULATED = 0.25
 _PATIENCE = 3
-"""Looks for which a job that has ended waits for trials that have not."""
+"""Looks for which a job that has ended waits for trials that have not, and for which one that is
+gone may come back."""
+_GONE = "there is no tuning job {} any more"
 
 
 class TuningClient:
@@ -44,6 +47,13 @@ class TuningClient:
         """The trials that were seen to be asked to end."""
         self._looks = 0
         """How often the job had ended before its trials."""
+        self._missed = 0
+        """How often in a row the job was not there."""
+
+    @property
+    def hidden_seconds(self) -> float:
+        """For how long a job that was made may not be found yet."""
+        return HIDDEN_EMULATED if self._google.emulated else HIDDEN
 
     @property
     def poll_seconds(self) -> float:
@@ -73,8 +83,14 @@ class TuningClient:
         return JobRef(PROVIDER, first["name"]) if first else None
 
     def status(self, job: JobRef) -> JobStatus:
-        """Return how the job and its trials stand."""
-        told = self._google.get(job.id)
+        """Return how the job and its trials stand.
+
+        Raises:
+            GoogleError: If Google cannot be asked, or does not tell of the job for the moment.
+        """
+        told = self._told(job.id)
+        if told is None:
+            return JobStatus("failed", "", _GONE.format(job.id))
         state = response.JOB_STATES.get(response.word_of(told), "unknown")
         over = response.is_over(told)
         found: list[Json] = [trial for trial in told.get("trials", ()) if response.has_begun(trial)]
@@ -95,6 +111,20 @@ class TuningClient:
                 response.is_over(told := self._google.get(job.id)) or response.is_stopped(told)
             ):
                 raise
+
+    def _told(self, name: str) -> Json | None:
+        """Return the job, or None once it was not there several times."""
+        try:
+            told = self._google.get(name)
+        except GoogleError as error:
+            if not error.not_found:
+                raise
+            self._missed += 1
+            if self._missed > _PATIENCE:
+                return None
+            raise GoogleError(_GONE.format(name), code=error.code, retryable=True) from error
+        self._missed = 0
+        return told
 
     def _trials(self, job: Json, found: list[Json], *, closing: bool) -> list[RawTrial]:
         """Return all trials, by number."""

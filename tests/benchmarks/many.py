@@ -29,7 +29,8 @@ from cloudtune.ledger import Ledger
 from cloudtune.planning import plan_run
 from cloudtune.provider import Emit, Place, Recovered
 from cloudtune.reporting.describe import summary_lines
-from cloudtune.reporting.progress import LiveProgress, PlainProgress
+from cloudtune.reporting.live import LiveProgress
+from cloudtune.reporting.progress import PlainProgress
 from cloudtune.study import Study
 from cloudtune_local import LocalProvider
 
@@ -105,7 +106,7 @@ def seconds_of(study: Study, folder: Path, *, live: bool) -> float:
     begin = time.process_time()
     with redirect_stderr(io.StringIO()):
         terminal = Console(file=io.StringIO(), force_terminal=True, width=120)
-        shown = LiveProgress(terminal) if live else PlainProgress()
+        shown = LiveProgress(terminal, ["local"]) if live else PlainProgress(["local"])
         runs.execute(run, shown, folder)
         shown.close()
     (result,) = runs.results(run, folder)

@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from cloudtune import planning, runs
+from cloudtune.driver import Outcome
 from cloudtune.events import Ended, Event
 from cloudtune.execution import keeper
 from cloudtune.study import Study
@@ -40,6 +41,8 @@ class Killer:
                 if any(word.endswith("execution/preloaded.py") for word in process.cmdline()):
                     process.kill()
                     self.killed += 1
+
+    def end(self, provider: str, outcome: Outcome) -> None: ...
 
     def message(self, text: str) -> None:
         self.messages.append(text)

@@ -119,6 +119,8 @@ def test_an_observer_that_fails_ends_no_run() -> None:
         def event(self, provider: str, event: object) -> None:
             raise BrokenPipeError
 
+        def end(self, provider: str, outcome: object) -> None: ...
+
         def message(self, text: str) -> None: ...
 
     run = runs.create([cloudtune.plan(study())])
@@ -163,3 +165,11 @@ def test_tables(tmp_path: Path) -> None:
     assert results.to_polars()["parameters.x"].to_list() == values
     results.to_parquet(tmp_path / "t.parquet")
     assert (tmp_path / "t.parquet").stat().st_size
+
+
+def test_a_report_from_python(tmp_path: Path) -> None:
+    found = [cloudtune.run(study(max_trials=2), show=False).results() for _ in range(2)]
+    said = cloudtune.report(found[0])
+    assert said.startswith("study: maximize score")
+    assert cloudtune.report(found, tmp_path / "report.md") == (tmp_path / "report.md").read_text()
+    assert "on average over 2 runs" in cloudtune.report(found, form="markdown")

@@ -386,6 +386,8 @@ def test_blocks_that_fit_are_right(text: str) -> None:
         ("{command: [python, '--x={{inputs.tran}}']}", "trial.command.1", "stands for nothing"),
         ("{env: {1A: x}}", "trial.env.1A", "no name of an environment variable"),
         ("{env: {A=B: x}}", "trial.env.A=B", "no name of an environment variable"),
+        ("{env: {CLOUDTUNE_RUN: x}}", "trial.env.CLOUDTUNE_RUN", "begin with CLOUDTUNE_"),
+        ("{env: {CLOUDTUNE_X: {from_env: X}}}", "trial.env.CLOUDTUNE_X", "begin with CLOUDTUNE_"),
         ("{env: {A: {from_env: 'B C'}}}", "trial.env.A.from_env", "no name"),
         ('{env: {A: "a\\0b"}}', "trial.env.A", "NUL"),
         ('{args: ["a\\0b"]}', "trial.args.0", "NUL"),
@@ -426,6 +428,7 @@ def test_a_placeholder_means_one_thing(text: str) -> None:
         "{metrics: {a: 'x=(?P<value>.*)', b: '(?:x)(\\d++)', c: {}, d: '\\p{Lu}(.)'}}",
         "{args: ['{{kind}}', '{{epochs}}', '{{inputs.t}}', '{x}', '{{}}'], inputs: {t: ./d}}",
         "{env: {HF_TOKEN: {from_env: MY_TOKEN}, TOKENIZERS_PARALLELISM: 'false', API_KEY: ''}}",
+        "{env: {X: {from_env: CLOUDTUNE_X}}}",
         "{env: {MAX_TOKEN: '512', KEYBOARD: us, CUBLAS_WORKSPACE_CONFIG: ':4096:8'}}",
     ],
 )

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from cloudtune.cost import estimate
+from cloudtune.capabilities import Mode
+from cloudtune.cost import HourPrice, changes_machines, estimate, of_the_budget, price_facts
 from cloudtune.provider import Facts
 from cloudtune.study import Limits
 
@@ -46,3 +47,46 @@ def test_an_unknown_price_is_unknown() -> None:
     assert (
         estimate(Limits.model_validate({"max_trials": 1}), Facts("r", "j", 0, Path.cwd())) is None
     )
+
+
+NATIVE: list[tuple[dict[str, Any], bool]] = [
+    ({}, False),
+    ({"job": {"pools": [{"disk": {"size": 1}}, {"env": []}]}}, False),
+    ({"job": {"pools": [{"env": []}, {"machine": {"type": "large"}}]}}, True),
+    ({"job": {"count": 2}}, True),
+    ({"count": None}, True),
+]
+
+
+@pytest.mark.parametrize(("native", "changed"), NATIVE)
+def test_whether_native_changes_the_machines(native: dict[str, Any], *, changed: bool) -> None:
+    assert changes_machines(native, {"machine", "count"}) is changed
+
+
+def budget(budget: str, own: dict[str, Any], mode: Mode = "driven", **limits: Any) -> list[str]:
+    given = Limits.model_validate({"max_cost": budget, **limits})
+    facts = Facts("r", "j", 0, Path.cwd(), own=own)
+    return [str(each) for each in of_the_budget(given, "far", mode, facts)]
+
+
+def test_a_budget_needs_a_price_in_its_currency() -> None:
+    unknown = price_facts("what a big one costs there is not known")
+    assert budget("5 USD", unknown) == [
+        "refused limits.max_cost: what a big one costs there is not known: give "
+        "providers.far.prices.hour, as in 0.40 USD"
+    ]
+    known = price_facts(HourPrice(3.6, "USD", "a list, read 2026-11-01"))
+    assert budget("5 EUR", known) == [
+        "refused limits.max_cost: the budget is in EUR and the price in USD; give "
+        "providers.far.prices.hour in EUR"
+    ]
+
+
+def test_by_how_much_a_budget_may_be_exceeded_is_told() -> None:
+    known = price_facts(HourPrice(3.6, "USD", "a list, read 2026-11-01"))
+    (told,) = budget("5 USD", known, trial_timeout="100s", parallel_trials=3)
+    assert told.endswith("trials may exceed the budget by up to 0.3 USD")
+    (told,) = budget("5 USD", known)
+    assert told.endswith("by what they cost, which trial_timeout would bound")
+    (told,) = budget("5 USD", {**known, "longest_trial": 1000}, "managed")
+    assert told.endswith("trials may exceed the budget by up to 1 USD and more")

@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Literal, cast
 
 import pytest
 
+from cloudtune.budget import Budget, Purse
 from cloudtune.driver import Driver, Inbox, Outcome, StopRequest
 from cloudtune.events import Ended, Event, Measured, Started
+from cloudtune.planning import plan
 from cloudtune.provider import Interrupted, Lost, Recovered
+from cloudtune.quantities import Money
 from cloudtune.results import Trials
 from cloudtune.search.protocol import Suggestion
 from cloudtune.study import Study
@@ -341,8 +345,12 @@ def test_the_budget_ends_the_job() -> None:
         yield Ended(started.number, started.time + 1, "completed")
 
     events: list[Event] = []
-    driver = Driver(of, Counting(), run="r", inbox=inbox, record=events.extend, price=1.0)
-    outcome = driver.run(Runner(inbox, script))
+    made = plan(of)
+    made = replace(made, facts=replace(made.facts, own={"price_per_second": 1.0}))
+    with Budget(Money(3, "USD"), {"far": made}, say=print, stop=print) as budget:
+        purse = Purse("far", [budget])
+        driver = Driver(of, Counting(), run="r", inbox=inbox, record=events.extend, purse=purse)
+        outcome = driver.run(Runner(inbox, script))
     assert outcome == Outcome("completed", "the cost reached 3 USD")
     assert sum(isinstance(event, Started) for event in events) == 3
 

@@ -473,3 +473,22 @@ def test_a_grid_that_takes_lists_refuses_what_is_none() -> None:
     able = replace(TEXT, grid_of_values=True)
     of = fitted({"n": {"type": "int", "min": 1, "max": 31}}, able, strategy="grid")
     assert said(of) == {("refused", "parameters.n")}
+
+
+def test_a_grid_that_is_sent_as_its_trials_may_be_of_anything() -> None:
+    tree = {
+        "a": {"type": "bool"},
+        "n": {"type": "int", "min": 1, "max": 100, "scale": "log"},
+        "x": {"type": "float", "min": 0, "max": 1, "step": 0.5, "when": {"a": True}},
+        "one": {"type": "discrete", "values": [8]},
+    }
+    able = replace(TEXT, grid_of_trials=True)
+    of = fitted(tree, able, strategy="grid")
+    assert not of.findings
+    assert not of.notes
+    assert of.study == of.original
+    assert not of.flattened
+    assert not of.fixed
+    assert fitted(tree, able, strategy="random").findings
+    text = {"w": {"type": "categorical", "values": ["1", 1]}}
+    assert said(fitted(text, able, strategy="grid")) == {("refused", "parameters.w.values")}

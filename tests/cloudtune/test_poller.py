@@ -34,6 +34,7 @@ class FarJobs:
     """A service that does what the test says."""
 
     poll_seconds = 0.01
+    hidden_seconds = 0.0
 
     def __init__(self) -> None:
         self.jobs: dict[str, TrainingJob] = {}
@@ -42,6 +43,8 @@ class FarJobs:
         """What the next calls raise; None: nothing."""
         self.lost = False
         """Whether the next answer to a create is lost."""
+        self.hidden: dict[str, int] = {}
+        """For how many looks a job is not found."""
 
     def name_of(self, number: int, start: int) -> str:
         return f"job-{number}-{start}"
@@ -57,7 +60,10 @@ class FarJobs:
 
     def look(self, starts: Sequence[Started]) -> Mapping[str, TrainingJob]:
         self._call("look")
-        return {s.id: self.jobs[s.id] for s in starts if s.id in self.jobs}
+        ids = [s.id for s in starts if s.id in self.jobs]
+        shown = [name for name in ids if self.hidden.get(name, 0) <= 0]
+        self.hidden = {name: left - (name in ids) for name, left in self.hidden.items()}
+        return {name: self.jobs[name] for name in shown}
 
     def stop(self, name: str) -> None:
         self._call("stop")
@@ -139,6 +145,41 @@ def test_before_a_job_is_made_again_it_is_looked_for(scene: Scene) -> None:
     assert scene.far.calls.count("create") == 1
 
 
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_job_that_shows_late_is_not_made_again(scene: Scene, *, stopped: bool) -> None:
+    scene.far.hidden_seconds = 20.0
+    scene.far.hidden = {"job-1-1": 5}
+    scene.far.lost = True
+    scene.start(1)
+    scene.made(1)
+    if stopped:
+        scene.runner.stop(1)
+    else:
+        scene.far.jobs["job-1-1"] = DONE
+    assert scene.ended().state == "completed"
+    assert scene.far.calls.count("create") == 1
+    assert scene.far.calls.count("look") > 5
+    assert "the training job job-1-1 may be there, and is looked for again" in scene.said
+
+
+def test_a_job_that_does_not_show_in_time_was_not_made(scene: Scene) -> None:
+    scene.far.hidden_seconds = 0.1
+    scene.far.faults = {"create": [BUSY]}
+    scene.start(1)
+    scene.made(1)
+    assert scene.far.calls[: scene.far.calls.index("create", 1)].count("look") > 1
+    assert scene.far.calls.count("create") == 2
+
+
+def test_what_an_earlier_process_left_may_show_late(scene: Scene) -> None:
+    scene.far.hidden_seconds = 20.0
+    scene.far.jobs["job-1-1"] = DONE
+    scene.far.hidden = {"job-1-1": 3}
+    assert scene.runner.recover([Interrupted(scene.started(1), 0, 0)]).running == {1}
+    scene.far.hidden_seconds = 0.1
+    assert 2 not in scene.runner.recover([Interrupted(scene.started(2), 0, 0)]).running
+
+
 def test_trouble_is_said_once_and_fails_nothing(scene: Scene) -> None:
     scene.far.faults = {"create": [BUSY], "look": [None, BUSY, BUSY, BUSY]}
     scene.start(1)
@@ -210,10 +251,11 @@ def test_what_an_earlier_process_left_is_followed_from_where_it_was(scene: Scene
         "job-2-1": replace(DONE, measurements=measured(0.4)),
         "job-3-1": replace(RUNNING, stopping=True, measurements=measured(0.5)),
         "job-4-1": TrainingJob(state="cancelled", word="STOPPED"),
+        "job-7-1": TrainingJob(state="unknown", word="???", ended=9.0),
     }
     left = [
         Interrupted(scene.started(1, 2), 2, 9),
-        *(Interrupted(scene.started(number), 0, 0) for number in (2, 3, 4, 5)),
+        *(Interrupted(scene.started(number), 0, 0) for number in (2, 3, 4, 5, 7)),
         Interrupted(Started(6, 0.0, {}), 0, 0),
     ]
     found = scene.runner.recover(left)
@@ -224,6 +266,15 @@ def test_what_an_earlier_process_left_is_followed_from_where_it_was(scene: Scene
     assert scene.silent()
     scene.far.jobs["job-1-2"] = replace(DONE, measurements=measured(0.1, 0.2, 0.3, 0.6))
     assert scene.ended().number == 1
+    assert "create" not in scene.far.calls
+
+
+def test_a_job_in_a_state_that_nobody_knows_is_followed_until_it_is_over(scene: Scene) -> None:
+    scene.far.jobs["job-1-1"] = TrainingJob(state="unknown", word="MAINTAINED")
+    assert scene.runner.recover([Interrupted(scene.started(1), 0, 0)]).running == {1}
+    assert scene.silent()
+    scene.far.jobs["job-1-1"] = DONE
+    assert scene.ended().state == "completed"
     assert "create" not in scene.far.calls
 
 

@@ -99,7 +99,7 @@ def test_under_an_emulator_no_profile_is_read(
     assert found["account"] == "000000000000"
     assert "emulated" in found["image"]
     assert found["instance_types"] == ["ml.m5.xlarge"]
-    assert found["missing"] == ["region", "role_arn", "image", "instance_type"]
+    assert list(found["missing"]) == ["region", "role_arn", "image", "instance_type"]
     assert own(base, emulated=True, region="eu-west-3")["region"] == "eu-west-3"
     framework = {"name": "pytorch", "version": "2.3"}
     assert "emulated" in own(base, emulated=True, image=None, framework=framework)["image"]
@@ -133,13 +133,19 @@ def test_inputs_without_an_address_in_s3_are_brought_there(base: Path) -> None:
 
 def test_what_the_study_names_in_vain_is_told(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("THERE", "secret")
+    monkeypatch.setenv("EMPTY", "")
     monkeypatch.delenv("NOT_THERE", raising=False)
     trial = {
         "script": "other.py",
-        "env": {"A": {"from_env": "THERE"}, "B": {"from_env": "NOT_THERE"}, "C": "c"},
+        "env": {
+            "A": {"from_env": "THERE"},
+            "B": {"from_env": "NOT_THERE"},
+            "C": "c",
+            "D": {"from_env": "EMPTY"},
+        },
     }
     found = own(base, {"trial": trial})
-    assert found["unset"] == ["NOT_THERE"]
+    assert (found["unset"], found["empty"]) == (["NOT_THERE"], ["EMPTY"])
     assert found["absent_files"] == ["other.py"]
     assert found["files"] == {"count": 2, "bytes": 101}
     assert "secret" not in json.dumps(dict(found))
@@ -159,6 +165,20 @@ def test_prices_are_the_users_then_the_listed_then_unknown(base: Path) -> None:
     assert dearest["price_per_second"] == pytest.approx(1.515 / 3600)
     one_unknown = own(base, instance_type=["ml.m5.large", "ml.m5.24xlarge"])
     assert one_unknown["price_per_second"] is None
+
+
+def test_what_native_makes_of_the_instances_has_no_listed_price(base: Path) -> None:
+    machines: list[dict[str, Any]] = [
+        {"TrainingJobDefinition": {"ResourceConfig": {"InstanceType": "ml.p4d.24xlarge"}}},
+        {"TrainingJobDefinition": {"HyperParameterTuningResourceConfig": {"InstanceConfigs": []}}},
+        {"ResourceConfig": {"InstanceCount": 4}},
+    ]
+    for native in machines:
+        assert own(base, native=native)["price_per_second"] is None
+        users = own(base, native=native, instance_count=2, prices={"hour": "7.2 USD"})
+        assert users["price_per_second"] == pytest.approx(0.002)  # of all of them together
+    disk = {"TrainingJobDefinition": {"ResourceConfig": {"VolumeSizeInGB": 100}}}
+    assert own(base, native=disk)["price_per_second"] is not None
 
 
 def test_every_listed_price_has_its_day_and_its_source() -> None:

@@ -2,392 +2,52 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import textwrap
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from cloudtune import jobs, registry, runs
-from cloudtune.emulation import process
-from cloudtune.errors import UnsupportedError
-from cloudtune.ledger import Ledger, state_folder
-from cloudtune.planning import plan
-from cloudtune.results import StudyResult
-from cloudtune.study import Study
-from cloudtune_sagemaker import SagemakerProvider
-
-pytestmark = pytest.mark.slow
-BOTH = pytest.mark.parametrize("mode", ["managed", "driven"])
-STEPS = 6
-SCRIPT = f"""
-    import time
-    from cloudtune.trial import params, report
-    for step in range(1, {STEPS} + 1):
-        time.sleep(0.1)
-        report(accuracy=params()["x"] + step, loss=1 / step, step=step)
-"""
-CHILD = """
-import os, signal, sys
-from cloudtune import registry, runs
-from cloudtune_sagemaker import SagemakerProvider
-from cloudtune_sagemaker.client import Aws
-
-run, operation, count, when = sys.argv[1:]
-left = int(count)
-call = Aws.call
-
-def killing(self, service, name, **members):
-    global left
-    left -= name == operation
-    if left == 0 and when == "before":
-        os.kill(os.getpid(), signal.SIGKILL)
-    answer = call(self, service, name, **members)
-    if left == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return answer
-
-Aws.call = killing
-with registry.added("sagemaker", SagemakerProvider):
-    runs.execute(run)
-"""
+from cloudtune.capabilities import Mode
+from cloudtune.results import Trial
+from cloudtune.testing import EmulatedRunContract
+from cloudtune.testing.on_emulator import BOTH, STEPS
 
 
-class Desk:
-    """A folder with a study and a ledger of its own."""
+@pytest.mark.slow
+class TestSagemakerOnEmulator(EmulatedRunContract):
+    name = "sagemaker"
+    creates: Mapping[Mode, str] = {
+        "managed": "CreateHyperParameterTuningJob",
+        "driven": "CreateTrainingJob",
+    }
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    too_long = "Stopped: MaxRuntimeExceeded"
 
-    def run(
-        self,
-        mode: str,
-        script: str = SCRIPT,
-        *,
-        faults: str = "",
-        settings: Mapping[str, Any] | None = None,
-        **over: Any,
-    ) -> str:
-        """Create a run and return its id."""
-        (self.folder / "code").mkdir(exist_ok=True)
-        (self.folder / "code" / "train.py").write_text(textwrap.dedent(script))
-        study = Study.model_validate(
-            {
-                "name": "desk",
-                "objective": {"metric": "accuracy", "goal": "maximize"},
-                "parameters": {"x": {"type": "float", "min": 0, "max": 1}},
-                "strategy": {"name": "random", "seed": 5},
-                "limits": {"max_trials": 4, "parallel_trials": 2},
-                "trial": {"script": "train.py", "source": "code", "metrics": {"loss": {}}},
-                **over,
-                "providers": {"sagemaker": {"mode": mode, **(settings or {})}},
-            }
-        )
-        options: list[str] = []
-        if faults:
-            (self.folder / "faults.yaml").write_text(textwrap.dedent(faults))
-            options = ["--faults", str(self.folder / "faults.yaml")]
-        made = plan(study, "sagemaker", base=self.folder, emulated=True)
-        return runs.create([made], emulation=options)
+    def service_jobs(self, folder: Path) -> Sequence[str]:
+        return [path.name for path in folder.glob("jobs/*/*")]
 
-    def finish(self, run: str) -> StudyResult:
-        runs.execute(run)
-        return runs.results(run)[0]
-
-    def kill(self, run: str, operation: str, count: int, when: str = "after") -> None:
-        """Execute a run in a process that is killed at one of its calls."""
-        done = subprocess.run(
-            [sys.executable, "-c", CHILD, run, operation, str(count), when], check=False, timeout=90
-        )
-        assert done.returncode == -signal.SIGKILL
-
-    def training_jobs(self, run: str) -> list[str]:
-        """Return the names of the training jobs that there ever were."""
-        folder = self.folder / "state" / "runs" / run / "sagemaker" / jobs.EMULATOR / "jobs"
-        return sorted(path.name for path in folder.glob("*/*"))
-
-
-@pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
-    monkeypatch.chdir(tmp_path)
-    with registry.added("sagemaker", SagemakerProvider):
-        yield Desk(tmp_path)
-    for folder in (tmp_path / "state").glob(f"runs/*/*/{jobs.EMULATOR}"):
-        if address := process.running(folder):
-            process.end(address)
-
-
-def whole(result: StudyResult, count: int = 4) -> None:
-    """Check that each trial completed and told each of its measurements once."""
-    assert result.state == "completed", result.reason
-    assert [trial.number for trial in result.trials] == list(range(1, count + 1))
-    for trial in result.trials:
-        assert trial.state == "completed", trial.reason
-        x = trial.parameters["x"]
-        assert isinstance(x, float)
-        told = [m.metrics["accuracy"] for m in trial.measurements]
-        assert told == pytest.approx([x + step for step in range(1, STEPS + 1)], rel=1e-6)
-        assert trial.metrics["loss"] == pytest.approx(1 / STEPS)
+    def check(self, trial: Trial) -> None:
         assert trial.machine == "ml.m5.xlarge"
         assert trial.billed_seconds
-        assert trial.cost is None
-        assert trial.log is not None
-        assert "[cloudtune] metric accuracy = " in Path(trial.log).read_text()
+        assert "[cloudtune] metric accuracy = " in Path(str(trial.log)).read_text()
 
+    @BOTH
+    def test_machines_of_several_types_are_rehearsed(self, mode: Mode) -> None:
+        types = {"instance_type": ["ml.m5.xlarge", "ml.c5.xlarge"]}
+        self.whole(self.finish(self.run(mode, settings=types)))
 
-@BOTH
-def test_a_run_tells_all_that_was_measured(desk: Desk, mode: str) -> None:
-    result = desk.finish(desk.run(mode))
-    whole(result)
-    assert result.emulated
-    assert result.mode == mode
+    def test_a_training_job_without_a_metric_fails(self) -> None:
+        faults = "faults: [{operation: trial, call: 2, effect: no_metric}]"
+        result = self.finish(self.run("driven", faults=faults, limits={"max_trials": 2}))
+        failed = [trial for trial in result.trials if trial.state == "failed"]
+        assert len(failed) == 1
+        assert "accuracy" in failed[0].reason
 
-
-@BOTH
-def test_machines_of_several_types_are_rehearsed(desk: Desk, mode: str) -> None:
-    types = {"instance_type": ["ml.m5.xlarge", "ml.c5.xlarge"]}
-    whole(desk.finish(desk.run(mode, settings=types)))
-
-
-@pytest.mark.parametrize(
-    ("operation", "count"),
-    [("create_hyper_parameter_tuning_job", 1), ("search", 4)],
-)
-def test_a_managed_run_that_was_killed_goes_on_with_its_job(
-    desk: Desk, operation: str, count: int
-) -> None:
-    run = desk.run("managed")
-    desk.kill(run, operation, count)
-    whole(desk.finish(run))
-    assert len(desk.training_jobs(run)) == 4
-
-
-@pytest.mark.parametrize(
-    ("operation", "count"),
-    [("create_training_job", 1), ("create_training_job", 3), ("search", 4)],
-)
-def test_a_driven_run_that_was_killed_follows_its_trials(
-    desk: Desk, operation: str, count: int
-) -> None:
-    run = desk.run("driven")
-    desk.kill(run, operation, count)
-    result = desk.finish(run)
-    lost = [trial for trial in result.trials if trial.state == "cancelled"]
-    made = [name.rpartition("-")[2] for name in desk.training_jobs(run)]
-    # What was in the ledger and never made is asked again; what was made is followed.
-    assert sorted(made, key=int) == [
-        str(trial.number) for trial in result.trials if trial.state == "completed"
-    ]
-    assert len(made) == 4
-    assert len(lost) <= 1
-    for trial in result.trials:
-        told = [m.metrics["accuracy"] for m in trial.measurements]
-        assert len(told) == (0 if trial in lost else STEPS)
-        assert told == sorted(told)
-
-
-def test_a_trial_that_was_never_made_is_asked_again(desk: Desk) -> None:
-    run = desk.run("driven", limits={"max_trials": 2, "parallel_trials": 1})
-    desk.kill(run, "create_training_job", 1, "before")
-    result = desk.finish(run)
-    first, second, third = result.trials
-    assert (first.state, second.state, third.state) == ("cancelled", "completed", "completed")
-    assert second.replaces == 1
-    assert second.parameters == first.parameters
-    assert len(desk.training_jobs(run)) == 2
-
-
-def test_a_managed_run_that_has_ended_stays_as_it_ended(desk: Desk) -> None:
-    run = desk.run("managed", "print('[cloudtune] metric accuracy = 1.0;')")
-    first = desk.finish(run)
-    assert first.state == "completed"
-    assert desk.finish(run) == first
-
-
-@BOTH
-def test_a_run_whose_emulator_was_killed_can_be_brought_to_an_end(desk: Desk, mode: str) -> None:
-    run = desk.run(mode)
-    with Ledger(state_folder()) as ledger:
-        folder = jobs.job_folder(ledger, run, "sagemaker") / jobs.EMULATOR
-
-    def kill() -> None:
-        while not (desk.training_jobs(run) and (address := process.running(folder))):
-            time.sleep(0.02)
-        os.kill(address.pid, signal.SIGKILL)
-
-    killer = threading.Thread(target=kill)
-    killer.start()
-    desk.finish(run)
-    killer.join()
-    result = desk.finish(run)
-    if mode == "driven":
-        assert [t.state for t in result.trials].count("completed") == 4
-        assert {t.state for t in result.trials} <= {"completed", "cancelled"}
-    else:
-        assert (result.state, "any more" in result.reason) == ("failed", True)
-        assert not {"running", "pending"} & {t.state for t in result.trials}
-
-
-def test_the_trials_of_an_emulated_run_are_learned_from_in_driven_mode_alone(desk: Desk) -> None:
-    parent = desk.run("managed", "print('[cloudtune] metric accuracy = 1.0;')")
-    assert desk.finish(parent).state == "completed"
-    over: dict[str, Any] = {"warm_start": {"from": [parent]}, "strategy": "bayesian"}
-    with pytest.raises(UnsupportedError, match=r"warm_start\.from.*gone with its emulator"):
-        desk.run("managed", **over)
-    assert desk.finish(desk.run("driven", **over)).state == "completed"
-
-
-@BOTH
-def test_lost_answers_throttling_and_errors_make_no_difference(desk: Desk, mode: str) -> None:
-    faults = """
-        seed: 3
-        faults:
-        - {operation: CreateHyperParameterTuningJob, call: 1, effect: lose_response}
-        - {operation: CreateTrainingJob, call: [1, 3], effect: lose_response}
-        - {operation: "*", probability: 0.15, effect: throttle}
-        - {operation: "*", probability: 0.1, effect: error}
-    """
-    run = desk.run(mode, faults=faults)
-    whole(desk.finish(run))
-    assert len(desk.training_jobs(run)) == 4
-
-
-@BOTH
-def test_secrets_reach_the_script_and_nothing_that_is_kept(
-    desk: Desk, mode: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MY_TOKEN", "verysecretvalue")
-    script = """
-        import os, sys
-        assert os.environ["TOKEN"].startswith("very")
-        sys.exit("cannot sign in with " + os.environ["TOKEN"])
-    """
-    trial = {
-        "script": "train.py",
-        "source": "code",
-        "env": {"TOKEN": {"from_env": "MY_TOKEN"}},
-    }
-    run = desk.run(mode, script, trial=trial, limits={"max_trials": 1})
-    result = desk.finish(run)
-    assert "cannot sign in with ${MY_TOKEN}" in result.trials[0].reason
-    for path in (desk.folder / "state").rglob("*"):
-        if path.is_file() and jobs.EMULATOR not in path.parts:
-            assert b"verysecretvalue" not in path.read_bytes(), path
-
-
-@BOTH
-def test_a_trial_that_takes_too_long_fails(desk: Desk, mode: str) -> None:
-    script = """
-        import time
-        from cloudtune.trial import report
-        report(accuracy=1.0, step=1)
-        time.sleep(60)
-    """
-    limits = {"max_trials": 1, "trial_timeout": "2s"}
-    (trial,) = desk.finish(desk.run(mode, script, limits=limits)).trials
-    assert (trial.state, trial.word) == ("failed", "Stopped: MaxRuntimeExceeded")
-    assert trial.reason == "its trial_timeout was reached"
-    assert trial.metrics["accuracy"] == 1.0
-
-
-@BOTH
-def test_a_trial_without_a_metric_fails(desk: Desk, mode: str) -> None:
-    faults = "faults: [{operation: trial, call: 2, effect: no_metric}]"
-    result = desk.finish(desk.run(mode, faults=faults))
-    failed = [trial for trial in result.trials if trial.state == "failed"]
-    assert len(failed) == 1
-    assert "accuracy" in failed[0].reason
-
-
-@BOTH
-def test_a_spot_machine_that_was_taken_away_is_told(desk: Desk, mode: str) -> None:
-    faults = "faults: [{operation: trial, call: 1, effect: interrupt, after: 2}]"
-    run = desk.run(mode, faults=faults, limits={"max_trials": 1}, settings={"spot": True})
-    (trial,) = desk.finish(run).trials
-    assert trial.state == "completed", trial.reason
-    assert trial.word == "Completed (Interrupted once)"
-    assert STEPS < len(trial.measurements) < 2 * STEPS
-
-
-@BOTH
-def test_a_run_that_is_interrupted_stops_its_jobs(desk: Desk, mode: str) -> None:
-    script = """
-        import time
-        from cloudtune.trial import report
-        report(accuracy=1.0, step=1)
-        report(accuracy=1.0, step=2)
-        time.sleep(60)
-    """
-    run = desk.run(mode, script)
-    child = """
-        import sys
-        from cloudtune import registry, runs
-        from cloudtune_sagemaker import SagemakerProvider
-        with registry.added("sagemaker", SagemakerProvider):
-            runs.execute(sys.argv[1])
-    """
-    words = [sys.executable, "-c", textwrap.dedent(child), run]
-    with subprocess.Popen(words) as started:
-        until(lambda: sum(len(t.measurements) > 0 for t in runs.results(run)[0].trials) == 2)
-        os.kill(started.pid, signal.SIGINT)
-        assert started.wait(60) == 0
-    result = runs.results(run)[0]
-    assert result.state == "cancelled"
-    assert {trial.state for trial in result.trials} == {"cancelled"}
-    assert len(desk.training_jobs(run)) == 2
-
-
-def until(good: Callable[[], bool]) -> None:
-    due = time.monotonic() + 60
-    while not good():
-        assert time.monotonic() < due
-        time.sleep(0.1)
-
-
-@BOTH
-def test_hyperband_and_conditions(desk: Desk, mode: str) -> None:
-    script = """
-        import json, os
-        from cloudtune.trial import checkpoint_dir, params, report
-        p = params()
-        place = os.path.join(checkpoint_dir(), "done")
-        done = int(open(place).read()) if os.path.exists(place) else 0
-        for epoch in range(done + 1, p["epochs"] + 1):
-            report(accuracy=p["x"] * epoch, step=epoch)
-            open(place, "w").write(str(epoch))
-    """
-    strategy = {"name": "hyperband", "resource": "epochs", "min": 1, "max": 9, "seed": 2}
-    run = desk.run(mode, script, strategy=strategy, limits={"max_trials": 9, "parallel_trials": 3})
-    result = desk.finish(run)
-    assert result.state == "completed", result.reason
-    states = {trial.state for trial in result.trials}
-    assert states <= {"completed", "stopped_early"}
-    assert "completed" in states
-    for trial in result.trials:
-        assert [m.step for m in trial.measurements] == list(range(1, len(trial.measurements) + 1))
-    longest = max(len(trial.measurements) for trial in result.trials)
-    assert longest == 9
-
-
-def test_one_definition_for_each_value_of_the_root(desk: Desk) -> None:
-    parameters = {
-        "x": {"type": "float", "min": 0, "max": 1},
-        "kind": {"type": "categorical", "values": ["true", "1e3"]},
-        "depth": {"type": "int", "min": 1, "max": 5, "when": {"kind": ["true"]}},
-        "text": {"type": "categorical", "values": ["1", "2"], "when": {"kind": ["1e3"]}},
-    }
-    run = desk.run("managed", parameters=parameters)
-    result = desk.finish(run)
-    assert {trial.parameters["kind"] for trial in result.trials} == {"true", "1e3"}
-    for trial in result.trials:
-        own = "depth" if trial.parameters["kind"] == "true" else "text"
-        assert set(trial.parameters) == {"x", "kind", own}
-        assert type(trial.parameters[own]) is (int if own == "depth" else str)
+    @BOTH
+    def test_a_spot_machine_that_was_taken_away_is_told(self, mode: Mode) -> None:
+        faults = "faults: [{operation: trial, call: 1, effect: interrupt, after: 2}]"
+        run = self.run(mode, faults=faults, limits={"max_trials": 1}, settings={"spot": True})
+        (trial,) = self.finish(run).trials
+        assert trial.state == "completed", trial.reason
+        assert trial.word == "Completed (Interrupted once)"
+        assert STEPS < len(trial.measurements) < 2 * STEPS

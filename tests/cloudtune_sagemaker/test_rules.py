@@ -32,6 +32,7 @@ CODE = {"script": "train.py"}
 ALGORITHM = {"image": None, "algorithm": "trees"}
 MACHINES = [f"ml.m5.{size}" for size in ("large", "xlarge", "2xlarge", "4xlarge", "12xlarge")]
 BOOL = {"type": "bool"}
+FOUR = {"TrainingJobDefinition": {"ResourceConfig": {"InstanceCount": 4}}}
 
 
 def words(*values: Any) -> dict[str, Any]:
@@ -475,6 +476,8 @@ def test_variables_count_once_for_each_definition(base: Path) -> None:
         ({"instance_type": "ml.p3.2xlarge"}, ["refused"]),
         ({"instance_type": "ml.p3.2xlarge", "prices": {"hour": "4 USD"}}, ["note"]),
         ({"prices": {"hour": "4 EUR"}}, ["refused"]),
+        ({"native": FOUR}, ["refused"]),
+        ({"native": FOUR, "prices": {"hour": "4 USD"}}, ["note"]),
     ],
 )
 def test_a_budget_needs_a_price_in_its_currency(

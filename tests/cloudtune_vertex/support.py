@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from cloudtune.capabilities import Finding, Mode, Note
+from cloudtune.cost import of_the_budget
 from cloudtune.fit import Fitted, fit
+from cloudtune.needs import of_this_machine
 from cloudtune.planning import source_folder
 from cloudtune.provider import Facts
 from cloudtune.study import Study
@@ -99,7 +101,9 @@ def plan_of(study: Study, base: Path, mode: Mode = "managed", *, emulated: bool 
     )
     facts = replace(facts, own=lookup(study, settings, facts))
     fitted = fit(study, CAPABILITIES, mode)
-    found = rules(fitted, mode, settings, facts)
+    found = of_this_machine(study, "vertex", facts)
+    found += of_the_budget(fitted.study.limits, "vertex", mode, facts)
+    found += rules(fitted, mode, settings, facts)
     return Planned(
         fitted,
         facts,

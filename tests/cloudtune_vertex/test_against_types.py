@@ -385,6 +385,12 @@ def test_our_accelerators_are_googles() -> None:
 
 
 JOB = "hyperparameterTuningJob"
+ACCELERATOR = f"{JOB}.trialJobSpec.workerPoolSpecs.0.machineSpec.acceleratorType"
+
+
+def machine(**spec: Any) -> dict[str, Any]:
+    """Return what ``native`` says of a tuning job's machine."""
+    return {"trialJobSpec": {"workerPoolSpecs": [{"machineSpec": spec}]}}
 
 
 @pytest.mark.parametrize(
@@ -408,6 +414,10 @@ JOB = "hyperparameterTuningJob"
             {JOB: {"studySpec": {"parameters": {"parameterId": "a"}}}},
             f"{JOB}.studySpec.parameters",
         ),
+        ("managed", {JOB: machine(acceleratorType=7)}, ACCELERATOR),
+        ("managed", {JOB: machine(acceleratorType="7")}, ACCELERATOR),
+        ("managed", {JOB: machine(acceleratorType=7.0)}, ACCELERATOR),
+        ("managed", {JOB: {"studySpec": {"algorithm": 2}}}, f"{JOB}.studySpec.algorithm"),
         ("managed", {"customJob": {}}, "customJob"),
         ("driven", {JOB: {}}, JOB),
         (
@@ -423,6 +433,13 @@ def test_native_is_held_against_the_types(mode: Mode, native: Any, where: str) -
     assert found[1]
 
 
+def test_a_choice_that_is_given_by_its_number_is_asked_for_by_its_name() -> None:
+    ((_, reason),) = problems("managed", {JOB: machine(acceleratorType=7)})
+    assert "give a name" in reason
+    assert "NVIDIA_TESLA_T4" in reason
+    assert problems("managed", {JOB: machine(acceleratorType="NVIDIA_L4")}) == []
+
+
 def test_native_may_be_a_part_and_may_remove() -> None:
     study = {
         "decayCurveStoppingSpec": {"useElapsedDuration": True},
@@ -433,7 +450,7 @@ def test_native_may_be_a_part_and_may_remove() -> None:
         "studySpec": study,
         "labels": {"team": "vision", "old": None},
         "trialJobSpec": {
-            "scheduling": {"maxWaitDuration": "0s", "strategy": 4},
+            "scheduling": {"maxWaitDuration": "0s", "strategy": "SPOT"},
             "workerPoolSpecs": [{"replicaCount": "2"}, {}],
         },
     }

@@ -238,9 +238,9 @@ def test_what_storage_refuses_is_told(server: Server, tmp_path: Path) -> None:
     said = "x does not have storage.objects.create access to the Google Cloud Storage object."
     server.answers = [refused(403, said)]
     (tmp_path / "file").write_bytes(b"content")
-    with pytest.raises(GoogleError, match="Storage Object Admin") as caught:
+    with pytest.raises(GoogleError, match="Storage Object User") as caught:
         google.write("my-bucket", "a/e", tmp_path / "file")
-    assert (caught.value.denied, caught.value.of_caller) == (True, True)
+    assert (caught.value.code, caught.value.of_caller) == (403, True)
     with pytest.raises(OSError, match="absent"):
         google.write("my-bucket", "a/e", tmp_path / "absent")
 
@@ -283,10 +283,14 @@ def test_a_real_run_reaches_the_jobs_own_location(monkeypatch: pytest.MonkeyPatc
         return credentials.AnonymousCredentials(), None
 
     monkeypatch.setattr(google_auth, "default", default)
+    for name in ("STORAGE_EMULATOR_HOST", "API_ENDPOINT_OVERRIDE"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
     real: Any = Google("my-project", "europe-west4")
     assert real._jobs.api_endpoint == "europe-west4-aiplatform.googleapis.com"
     assert real._jobs.transport.kind == "rest"
     assert real._files.api_endpoint == "https://storage.googleapis.com"
+    assert real._files._connection.API_BASE_URL == "https://storage.googleapis.com"
+    assert real._files._credentials is real._credentials
     other: Any = Google("my-project", "us-central1", impersonate="sa@x.iam.gserviceaccount.com")
     assert other._credentials.service_account_email == "sa@x.iam.gserviceaccount.com"
 

@@ -96,7 +96,7 @@ def test_settings_win(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_missing_is_named_and_has_a_stand_in_that_shows(base: Path) -> None:
     found = own(base, project=None, location=None, bucket=None, image=None, machine_type=None)
     names = ["project", "location", "bucket", "image", "machine_type"]
-    assert found["missing"] == names
+    assert list(found["missing"]) == names
     for name in names:
         assert found[name] == f"{{{{{name}}}}}"
 
@@ -167,6 +167,9 @@ def test_inputs_have_an_address_a_path_and_what_is_brought(base: Path) -> None:
     assert emulated["uploads"]["both"] == str(base / "data")
 
 
+POOLS = {"workerPoolSpecs": [{"replicaCount": "4"}]}
+
+
 def test_the_price_is_the_users_or_one_that_is_listed(base: Path) -> None:
     found = own(base)
     assert found["price_per_second"] * 3600 == pytest.approx(0.21849885)
@@ -181,7 +184,12 @@ def test_the_price_is_the_users_or_one_that_is_listed(base: Path) -> None:
     ]
     for more in unknown:
         assert own(base, **more)["price_per_second"] is None
-    said = own(base, spot=True, prices={"hour": "7.2 EUR"})
+    for job in ({"trialJobSpec": POOLS}, {"trialJobSpec": {"scheduling": {"strategy": "SPOT"}}}):
+        assert own(base, native={"hyperparameterTuningJob": job})["price_per_second"] is None
+    assert own(base, native={"customJob": {"jobSpec": POOLS}})["price_per_second"] is None
+    disk = {"trialJobSpec": {"workerPoolSpecs": [{"diskSpec": {"bootDiskSizeGb": 200}}]}}
+    assert own(base, native={"hyperparameterTuningJob": disk})["price_per_second"] is not None
+    said = own(base, spot=True, prices={"hour": "7.2 EUR"}, native={"customJob": POOLS})
     assert said["price_per_second"] == pytest.approx(0.002)
     assert said["currency"] == "EUR"
 

@@ -79,7 +79,7 @@ def test_a_trial_that_goes_on(word: str, state: str) -> None:
 def test_a_number_that_is_none_is_no_objective() -> None:
     metrics = [{"metricId": "loss", "value": "NaN"}]
     trial = told(finalMeasurement={"metrics": metrics})
-    assert (trial.state, trial.reason) == ("failed", "its objective was not a finite number")
+    assert (trial.state, trial.reason) == ("failed", "loss was nan at step 1")
 
 
 def test_an_objective_that_is_not_told_is_named() -> None:

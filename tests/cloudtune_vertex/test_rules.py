@@ -41,6 +41,7 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("GOOGLE_CLOUD_REGION", "CLOUD_ML_REGION"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path / "no-gcloud"))
+    monkeypatch.setenv("SET_TO_NOTHING", "")
     folder = tmp_path / "study"
     (folder / "empty").mkdir(parents=True)
     (folder / "train.py").touch()
@@ -98,9 +99,16 @@ SETTINGS: list[tuple[dict[str, Any], str, str, tuple[Mode, ...]]] = [
     ({"labels": {"": "v"}}, "labels.", "refused", BOTH),
     ({"labels": {"Team": "v"}}, "labels.Team", "refused", BOTH),
     ({"labels": {"1st": "v"}}, "labels.1st", "refused", BOTH),
-    ({"labels": {"k" * 64: "v"}}, f"labels.{'k' * 64}", "refused", BOTH),
+    ({"labels": {"k" * 64: "v"}}, f"labels.{'k' * 64}", "note", BOTH),
+    ({"labels": {"k" * 65: "v"}}, f"labels.{'k' * 65}", "refused", BOTH),
+    ({"labels": {"-team": "v"}}, "labels.-team", "refused", BOTH),
+    ({"labels": {"٣": "v"}}, "labels.٣", "refused", BOTH),  # a digit, and no letter
+    ({"labels": {"te.am": "v"}}, "labels.te.am", "refused", BOTH),
+    ({"labels": {"team": "e\u0301"}}, "labels.team", "refused", BOTH),  # a letter and its accent
+    ({"labels": {"team": "ʰ"}}, "labels.team", "refused", BOTH),  # a letter that modifies another
     ({"labels": {"team": "A"}}, "labels.team", "refused", BOTH),
-    ({"labels": {"team": "v" * 64}}, "labels.team", "refused", BOTH),
+    ({"labels": {"team": "v" * 64}}, "labels.team", "note", BOTH),
+    ({"labels": {"team": "ü" * 65}}, "labels.team", "refused", BOTH),
     ({"labels": {"cloudtune-run": "v"}}, "labels.cloudtune-run", "refused", BOTH),
 ]
 RIGHT: list[dict[str, Any]] = [
@@ -113,6 +121,7 @@ RIGHT: list[dict[str, Any]] = [
     {"network": "projects/12345/global/networks/my-net"},
     {"kms_key": KEY.format("us-central1")},
     {"labels": {"team": "", "größe": "x_1-y"} | {f"k{n}": "v" for n in range(60)}},
+    {"labels": {"日本": "٣-²", "ª": "-_"}},
 ]
 
 
@@ -194,11 +203,16 @@ STUDIES: list[tuple[dict[str, Any], str, str, tuple[Mode, ...]]] = [
         "refused",
         MANAGED,
     ),
+    *(
+        ({"objective": {"metric": name, "goal": "minimize"}}, "objective.metric", kind, modes)
+        for name in ("checkpoint_path", "global_step", "timestamp", "trial")
+        for kind, modes in (("refused", MANAGED), ("note", DRIVEN))
+    ),
     (
-        {"objective": {"metric": "trial", "goal": "minimize"}},
-        "objective.metric",
-        "refused",
-        MANAGED,
+        {"objective": [{"metric": name, "goal": "minimize"} for name in ("loss", "trial")]},
+        "objective.1.metric",
+        "note",
+        DRIVEN,
     ),
     (
         {"objective": {"metric": "a", "goal": "minimize", "target": 1}},
@@ -268,6 +282,18 @@ STUDIES: list[tuple[dict[str, Any], str, str, tuple[Mode, ...]]] = [
     (
         {"trial": {**CODE, "env": {"AIP_MODEL_DIR": "x"}}},
         "trial.env.AIP_MODEL_DIR",
+        "refused",
+        BOTH,
+    ),
+    (
+        {"trial": {**CODE, "env": {"X": ""}}},
+        "trial.env.X",
+        "refused",
+        BOTH,
+    ),
+    (
+        {"trial": {**CODE, "env": {"X": {"from_env": "SET_TO_NOTHING"}}}},
+        "trial.env.X",
         "refused",
         BOTH,
     ),
@@ -349,6 +375,9 @@ def test_inactive_parameters_reach_an_image_that_is_the_trial(base: Path) -> Non
     )
 
 
+POOLS = {"workerPoolSpecs": [{"replicaCount": "4"}]}
+
+
 @pytest.mark.parametrize(
     ("settings", "budget", "kind"),
     [
@@ -357,6 +386,12 @@ def test_inactive_parameters_reach_an_image_that_is_the_trial(base: Path) -> Non
         ({"spot": True}, "5 USD", "refused"),
         ({"machine_type": "n1-standard-16"}, "5 USD", "refused"),
         ({"machine_type": "n1-standard-16", "prices": {"hour": "1 USD"}}, "5 USD", "note"),
+        ({"native": {"customJob": {"jobSpec": POOLS}}}, "5 USD", "refused"),
+        (
+            {"native": {"customJob": {"jobSpec": POOLS}}, "prices": {"hour": "1 USD"}},
+            "5 USD",
+            "note",
+        ),
     ],
 )
 def test_a_budget_needs_a_price_in_its_currency(

@@ -119,6 +119,7 @@ class Scene:
 @pytest.fixture
 def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Scene]]:
     monkeypatch.setattr(training, "POLL_EMULATED", 0.02)
+    monkeypatch.setattr(training, "HIDDEN_EMULATED", 0.2)
     scenes: list[Scene] = []
 
     def make(over: Mapping[str, Any] | None = None) -> Scene:
@@ -223,6 +224,21 @@ def test_a_lost_answer_makes_no_second_job(scene: Scene) -> None:
     scene.finish("1")
     assert scene.ended().state == "completed"
     assert scene.names == ["1"]
+    assert scene.google.calls.count("create") == 1
+
+
+def test_a_job_that_no_list_tells_yet_is_not_made_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "HIDDEN_EMULATED", 20.0)
+    scene.google.unlisted = {f"{scene.job}-1"}
+    scene.google.lost["create"] = 1
+    scene.start(1)
+    scene.made("1")
+    scene.until(lambda: scene.google.calls.count("custom_jobs") > 3)
+    scene.google.unlisted = set()
+    scene.finish("1")
+    assert scene.ended().state == "completed"
     assert scene.google.calls.count("create") == 1
 
 

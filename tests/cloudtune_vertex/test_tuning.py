@@ -107,6 +107,22 @@ def test_a_job_whose_answer_was_lost_is_found(scene: Scene) -> None:
     assert scene.client.status(ref).state == "running"
 
 
+def test_of_two_jobs_of_one_name_the_first_made_is_found(scene: Scene) -> None:
+    labels = {"cloudtune-run": scene.plan.facts.run_id}
+    second, first = (
+        scene.google.add("hyperparameterTuningJobs", displayName=JOB, labels=labels, createTime=at)
+        for at in ("2026-11-25T10:00:01Z", "2026-11-25T10:00:00Z")
+    )
+    assert second["name"] < first["name"]
+    assert scene.client.find(JOB) == JobRef("vertex", first["name"])
+
+
+def test_how_long_a_job_may_be_hidden(scene: Scene) -> None:
+    assert scene.client.hidden_seconds == 1
+    scene.google.emulated = False
+    assert scene.client.hidden_seconds == 120
+
+
 def test_a_job_of_another_run_or_name_is_none_of_ours(scene: Scene) -> None:
     for run, name in (("other", JOB), (scene.plan.facts.run_id, "other")):
         scene.google.add(
@@ -115,10 +131,15 @@ def test_a_job_of_another_run_or_name_is_none_of_ours(scene: Scene) -> None:
     assert scene.client.find(JOB) is None
 
 
-def test_a_variable_that_is_not_set_is_told_before_anything_is_sent(tmp_path: Path) -> None:
+def test_a_variable_that_is_not_set_is_told_before_anything_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     env = {"TOKEN": {"from_env": "NOT_SET_HERE"}}
     scene = Scene(tmp_path, {"trial": {"script": "train.py", "env": env}})
     with pytest.raises(UsageError, match="NOT_SET_HERE"):
+        scene.submit()
+    monkeypatch.setenv("NOT_SET_HERE", "")
+    with pytest.raises(UsageError, match=r"trial\.env\.TOKEN"):
         scene.submit()
     assert scene.google.calls == []
 
@@ -228,6 +249,40 @@ def test_the_best_of_a_curve_is_not_told_twice(tmp_path: Path) -> None:
     assert [m.metrics["accuracy"] for m in scene.trials(ref)[1].measurements] == [0.25, 0.75, 0.5]
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_trial_whose_last_value_is_no_finite_number_has_failed(
+    scene: Scene, value: float
+) -> None:
+    ref = scene.submit()
+    scene.trial(1)
+    for each in (0.25, 0.5, value):
+        scene.google.report("1", accuracy=each)
+    scene.end(1, "SUCCEEDED", "SUCCEEDED", **final(0.5, 2))  # which the launcher passed on last
+    trial = scene.trials(ref)[1]
+    assert [m.step for m in trial.measurements] == [1, 2, 3]
+    assert (trial.state, trial.reason) == ("failed", f"accuracy was {value} at step 3")
+
+
+def test_a_trial_that_measured_nothing_finite_says_so(scene: Scene) -> None:
+    ref = scene.submit()
+    scene.trial(1)
+    scene.google.report("1", accuracy=float("nan"))
+    scene.end(1, "INFEASIBLE", "SUCCEEDED")
+    assert scene.trials(ref)[1].reason == "accuracy was nan at step 1"
+
+
+def test_the_best_finite_value_counts_where_the_best_is_selected(tmp_path: Path) -> None:
+    over = {"objective": {"metric": "accuracy", "goal": "maximize", "select": "best"}}
+    scene = Scene(tmp_path, over)
+    ref = scene.submit()
+    scene.trial(1)
+    for each in (0.5, 0.25, float("nan")):
+        scene.google.report("1", accuracy=each)
+    scene.end(1, "SUCCEEDED", "SUCCEEDED", **final(0.5, 1))
+    trial = scene.trials(ref)[1]
+    assert (trial.state, len(trial.measurements)) == ("completed", 3)
+
+
 @pytest.mark.parametrize(
     ("custom", "told", "kept", "reason"),
     [
@@ -276,7 +331,10 @@ LIMITED: dict[str, Any] = {"studySpec": {"studyStoppingConfig": {"maxNumTrialsNo
         (LIMITED, "SUCCEEDED", "SUCCEEDED", "cancelled"),
         ({"studySpec": MEDIAN["studySpec"] | LIMITED["studySpec"]}, "SUCCEEDED", "SUCCEEDED",
          "unknown"),
+        (MEDIAN, "FAILED", "INFEASIBLE", "unknown"),
         ({}, "RUNNING", "INFEASIBLE", "cancelled"),
+        ({}, "FAILED", "INFEASIBLE", "cancelled"),
+        ({}, "FAILED", "SUCCEEDED", "cancelled"),
         ({}, "CANCELLED", "INFEASIBLE", "cancelled"),
     ],
 )  # fmt: skip
@@ -290,6 +348,57 @@ def test_who_stopped_a_trial(
     scene.end(1, trial, "CANCELLED", **told)
     found = scene.trials(ref)[1]
     assert (found.state, bool(found.reason), found.over) == (state, True, True)
+
+
+def in_time(seconds: int) -> dict[str, Any]:
+    """Return the median rule in a study that may take so long; it begins at 10:00."""
+    limit = {"maximumRuntimeConstraint": {"maxDuration": f"{seconds}s"}, "shouldStopAsap": True}
+    spec = {**MEDIAN["studySpec"], "studyStoppingConfig": limit}
+    return {"studySpec": spec, "createTime": "2026-11-25T10:00:00Z"}
+
+
+@pytest.mark.parametrize(("most", "state"), [(301, "stopped_early"), (300, "unknown")])
+def test_a_trial_that_ended_before_the_studys_time_was_stopped_early(
+    scene: Scene, most: int, state: str
+) -> None:
+    ref = scene.submit()
+    scene.google.change(JOB, "SUCCEEDED", **in_time(most))
+    scene.trial(1)
+    scene.end(1, "SUCCEEDED", "CANCELLED", **final(0.5))  # at 10:05
+    assert scene.trials(ref)[1].state == state
+
+
+@pytest.mark.parametrize("job", ["SUCCEEDED", "FAILED", "CANCELLED"])
+def test_a_trial_that_another_one_followed_was_not_stopped_with_the_job(
+    scene: Scene, job: str
+) -> None:
+    ref = scene.submit()
+    scene.google.change(JOB, job, **in_time(60))
+    scene.trial(1)
+    scene.end(1, "SUCCEEDED", "CANCELLED", **final(0.5))
+    scene.trial(2, startTime="2026-11-25T10:05:01Z")
+    scene.end(2, "SUCCEEDED", "SUCCEEDED", **final(0.5))
+    assert scene.trials(ref)[1].state == "stopped_early"
+
+
+def test_why_a_trial_was_stopped_is_told_once_that_is_known(scene: Scene) -> None:
+    ref = scene.submit()
+    limited = {**MEDIAN["studySpec"], **LIMITED["studySpec"]}
+    scene.google.change(JOB, "RUNNING", studySpec=limited)
+    scene.trial(1)
+    scene.end(1, "SUCCEEDED", "CANCELLED", **final(0.5))
+    first = scene.trials(ref)[1]
+    assert (first.state, first.over, first.ended) == ("running", False, None)
+    scene.trial(2, startTime="2026-11-25T10:06:00Z")
+    assert scene.trials(ref)[1].state == "stopped_early"
+
+
+def test_what_a_failed_job_stopped_says_so(scene: Scene) -> None:
+    ref = scene.submit()
+    scene.google.change(JOB, "FAILED", error={"code": 3, "message": "too many trials failed"})
+    scene.trial(1)
+    scene.end(1, "INFEASIBLE", "CANCELLED")
+    assert "with the tuning job, which failed" in scene.trials(ref)[1].reason
 
 
 def test_a_trial_that_ran_too_long_has_failed(scene: Scene) -> None:
@@ -344,7 +453,7 @@ def test_trials_that_never_end_end_with_their_job(scene: Scene, word: str, state
     states = [scene.client.status(ref).state for _ in range(4)]
     assert states == ["running"] * 3 + ["cancelled" if word == "CANCELLED" else "failed"]
     trial = scene.trials(ref)[1]
-    assert (trial.state, trial.over) == (state, True)
+    assert (trial.state, trial.over, bool(trial.reason)) == (state, True, True)
 
 
 def test_a_stop_is_asked_for_once_and_an_ended_job_is_let_be(scene: Scene) -> None:
@@ -363,6 +472,14 @@ def test_a_stop_is_asked_for_once_and_an_ended_job_is_let_be(scene: Scene) -> No
 
 def test_a_job_that_is_gone_is_told(scene: Scene) -> None:
     ref = scene.submit()
-    scene.google.jobs.clear()
-    with pytest.raises(GoogleError, match="does not exist"):
+    scene.google.faults["get"] = [fake.error(404), None]
+    with pytest.raises(GoogleError):
         scene.client.status(ref)
+    assert scene.client.status(ref).state == "running"  # it was there after all
+    scene.google.jobs.clear()
+    for _ in range(3):
+        with pytest.raises(GoogleError, match=r"^vertex: there is no .* any more") as told:
+            scene.client.status(ref)
+        assert told.value.retryable
+    status = scene.client.status(ref)
+    assert (status.state, "any more" in status.reason) == ("failed", True)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cloudtune import planning, runs
+from cloudtune.driver import Outcome
 from cloudtune.events import Event
 from cloudtune.study import Study
 
@@ -64,6 +65,8 @@ class Observer:
     def begin(self, plan: planning.Plan, events: Sequence[Event]) -> None: ...
 
     def event(self, provider: str, event: Event) -> None: ...
+
+    def end(self, provider: str, outcome: Outcome) -> None: ...
 
     def message(self, text: str) -> None:
         self.messages.append(text)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from cloudtune.emulation.delays import Delays
-from cloudtune.emulation.faults import Fault, FaultPlan
-from cloudtune.emulation.serving import ConnectionLost
+from cloudtune.emulation.faults import FaultPlan
+from cloudtune.emulation.serving import carried_out
 from cloudtune.errors import MissingExtraError
 from cloudtune_sagemaker.emulator import shapes
 from cloudtune_sagemaker.emulator.errors import ServiceError, internal, limit_exceeded, throttled
@@ -33,6 +33,13 @@ MOST_BYTES = 8 * 1024 * 1024
 DEFAULT_REGION = "us-east-1"
 
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/[0-9]{8}/([^/,\s]+)/([^/,\s]+)/aws4_request")
+
+_ERRORS: Mapping[str, Callable[[], ServiceError]] = {
+    "throttle": throttled,
+    "quota": lambda: limit_exceeded("The account-level service limit of this resource is reached."),
+    "error": internal,
+    "late_error": internal,
+}
 
 
 class SageMaker:
@@ -121,17 +128,14 @@ class SageMaker:
                 f"This emulator does not have the operation {name}. It has "
                 f"{', '.join(sorted(OPERATIONS))}.",
             )
-        fault = self._faults.of_call(name)
-        _before(fault)
         model = shapes.service("sagemaker-metrics" if name == METRICS else "sagemaker")
         operation = model.operation_model(name)
-        answer = self._operations.carry_out(name, shapes.parsed(operation, body), region)
-        written = shapes.written(operation, answer)
-        if fault is not None and fault.effect == "lose_response":
-            raise ConnectionLost(f"the answer of {name} is lost, as the fault plan wants it")
-        if fault is not None and fault.effect == "late_error":
-            raise internal()
-        return written
+
+        def answer() -> bytes:
+            told = self._operations.carry_out(name, shapes.parsed(operation, body), region)
+            return shapes.written(operation, told)
+
+        return carried_out(self._faults.of_call(name), answer, _ERRORS)
 
 
 def request_handler() -> type[WSGIRequestHandler]:
@@ -150,15 +154,6 @@ def _moto() -> Any:
         return import_module("moto.moto_server.werkzeug_app")
     except ImportError as error:
         raise MissingExtraError("the SageMaker emulator", "emulators") from error
-
-
-def _before(fault: Fault | None) -> None:
-    if fault is not None and fault.effect == "throttle":
-        raise throttled()
-    if fault is not None and fault.effect == "quota":
-        raise limit_exceeded("The account-level service limit of this resource is reached.")
-    if fault is not None and fault.effect == "error":
-        raise internal()
 
 
 def _body(environ: WSGIEnvironment) -> bytes:

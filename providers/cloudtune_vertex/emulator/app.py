@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from cloudtune.emulation.delays import Delays
-from cloudtune.emulation.faults import Fault, FaultPlan
-from cloudtune.emulation.serving import ConnectionLost
+from cloudtune.emulation.faults import FaultPlan
+from cloudtune.emulation.serving import carried_out
 from cloudtune_vertex.emulator.errors import (
     ServiceError,
     exhausted,
+    invalid,
     not_here,
     throttled,
     too_late,
     unavailable,
 )
 from cloudtune_vertex.emulator.operations import Call, Operations
-from cloudtune_vertex.emulator.storage import Storage
+from cloudtune_vertex.emulator.storage import Storage, body_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -43,6 +44,13 @@ _VERBS: Mapping[tuple[str, bool, str | None], str] = {
     ("GET", True, None): "Get",
     ("DELETE", True, None): "Delete",
     ("POST", True, "cancel"): "Cancel",
+}
+
+_ERRORS: Mapping[str, Callable[[], ServiceError]] = {
+    "throttle": throttled,
+    "quota": exhausted,
+    "error": unavailable,
+    "late_error": too_late,
 }
 
 
@@ -126,27 +134,19 @@ class Vertex:
                 "cancel and delete."
             )
         operation = f"{verb}{kind}" + ("s" if verb == "List" else "")
-        fault = self._faults.of_call(operation)
-        _before(fault)
         resource = found["parent"]
         if found["id"]:
             resource += f"/{found['kind']}/{found['id']}"
         query = dict(parse_qsl(environ.get("QUERY_STRING", "")))
-        answer = self._operations.carry_out(operation, Call(resource, query, _read(environ)))
-        if fault is not None and fault.effect == "lose_response":
-            raise ConnectionLost(f"the answer of {operation} is lost, as the fault plan wants it")
-        if fault is not None and fault.effect == "late_error":
-            raise too_late()
-        return answer
 
+        def answer() -> bytes:
+            try:
+                call = Call(resource, query, body_of(environ))
+            except ValueError as error:
+                raise invalid(str(error)) from error
+            return self._operations.carry_out(operation, call)
 
-def _before(fault: Fault | None) -> None:
-    if fault is not None and fault.effect == "throttle":
-        raise throttled()
-    if fault is not None and fault.effect == "quota":
-        raise exhausted()
-    if fault is not None and fault.effect == "error":
-        raise unavailable()
+        return carried_out(self._faults.of_call(operation), answer, _ERRORS)
 
 
 def _unlocked(environ: WSGIEnvironment) -> str:
@@ -160,9 +160,3 @@ def _unlocked(environ: WSGIEnvironment) -> str:
 def _body_of(error: ServiceError) -> bytes:
     about = {"code": error.code, "message": error.message, "status": error.status}
     return json.dumps({"error": about}).encode()
-
-
-def _read(environ: WSGIEnvironment) -> bytes:
-    stream: Any = environ["wsgi.input"]
-    body: bytes = stream.read(int(environ.get("CONTENT_LENGTH") or 0))
-    return body

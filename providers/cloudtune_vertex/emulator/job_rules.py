@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from unicodedata import category
 
 from cloudtune_vertex.emulator.jobs import Json
+from cloudtune_vertex.emulator.lasting import seconds_of
 from cloudtune_vertex.emulator.rule import Rule, Wrong
 
 REQUIRED = "Required field is not set."
 LONGEST_NAME = 128
 LONGEST_LABEL = 64
+MOST_LABELS = 64
+_LETTERS = ("Ll", "Lo")
 MOST_ENTRIES = 100
 """Of package URIs, and of variables (types, PythonPackageSpec and ContainerSpec)."""
 MOST_CHARACTERS = 100_000
+DISKS = ("pd-ssd", "pd-standard", "hyperdisk-balanced")
 PREBUILT = ("docker.pkg.dev/vertex-ai/", "gcr.io/cloud-aiplatform/")
 """Where Google's own images are (google-cloud-aiplatform 2.7.0, utils/source_utils.py)."""
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -29,8 +34,17 @@ def display_name(job: Json) -> Iterator[Wrong]:
 
 
 def labels(job: Json) -> Iterator[Wrong]:
-    """Types, labels: 64 code points; lowercase letters, digits, underscores and dashes."""
-    for key, value in job.get("labels", {}).items():
+    r"""Types, labels: 64 code points; lowercase letters, digits, underscores and dashes.
+
+    Those send on to "Requirements for labels" (cloud.google.com/resource-manager/docs/
+    labels-overview, read 2026-11): "up to 64 labels", "keys must start with a lowercase letter or
+    international character". It has 63 characters for 64. What an international character is, the
+    types of Secret Manager say: ``[\p{Ll}\p{Lo}][\p{Ll}\p{Lo}\p{N}_-]{0,62}``.
+    """
+    found: dict[str, str] = job.get("labels", {})
+    if len(found) > MOST_LABELS:
+        yield "labels", f"There must be at most {MOST_LABELS} labels."
+    for key, value in found.items():
         for text in (key, value):
             if len(text) > LONGEST_LABEL or not all(_in_label(letter) for letter in text):
                 yield (
@@ -40,10 +54,12 @@ def labels(job: Json) -> Iterator[Wrong]:
                 )
         if not key:
             yield "labels", "A label must have a key."
+        elif _in_label(key[0]) and category(key[0]) not in _LETTERS:
+            yield "labels", f'The key "{key}" must start with a lowercase letter.'
 
 
 def _in_label(letter: str) -> bool:
-    return letter in "_-" or letter.isdecimal() or (letter.isalpha() and letter == letter.lower())
+    return letter in "_-" or category(letter) in _LETTERS or category(letter).startswith("N")
 
 
 def spec_rules(where: str) -> tuple[Rule, ...]:
@@ -87,6 +103,43 @@ def accelerators(spec: Json) -> Iterator[Wrong]:
                 f"worker_pool_specs[{place}].machine_spec.accelerator_type",
                 "Both `accelerator_type` and `accelerator_count` should be specified or none.",
             )
+
+
+def counts(spec: Json) -> Iterator[Wrong]:
+    """Types, WorkerPoolSpec, MachineSpec and DiskSpec: how many, or how many GB.
+
+    "The number of worker replicas", "The number of accelerators", "Size in GB of the boot disk".
+    """
+    for place, pool in enumerate(spec.get("workerPoolSpecs", ())):
+        for field, said in (
+            ("replica_count", pool.get("replicaCount", 0)),
+            (
+                "machine_spec.accelerator_count",
+                pool.get("machineSpec", {}).get("acceleratorCount", 0),
+            ),
+            ("disk_spec.boot_disk_size_gb", pool.get("diskSpec", {}).get("bootDiskSizeGb", 0)),
+        ):
+            if int(said) < 0:
+                yield f"worker_pool_specs[{place}].{field}", f"It must not be negative: {said}."
+
+
+def disks(spec: Json) -> Iterator[Wrong]:
+    """Types, DiskSpec.boot_disk_type: three "valid values"."""
+    for place, pool in enumerate(spec.get("workerPoolSpecs", ())):
+        kind: str = pool.get("diskSpec", {}).get("bootDiskType", "")
+        if kind and kind not in DISKS:
+            yield (
+                f"worker_pool_specs[{place}].disk_spec.boot_disk_type",
+                f'"{kind}" is not one of {", ".join(DISKS)}.',
+            )
+
+
+def durations(spec: Json) -> Iterator[Wrong]:
+    """Types, Scheduling: "The maximum job running time", "the maximum duration that" it waits."""
+    for field, name in (("timeout", "timeout"), ("maxWaitDuration", "max_wait_duration")):
+        said: str = spec.get("scheduling", {}).get(field, "0s")
+        if seconds_of(said, 0.0) < 0:
+            yield f"scheduling.{name}", f"It must not be negative: {said}."
 
 
 def container(spec: Json) -> Iterator[Wrong]:
@@ -166,6 +219,9 @@ def _tasks(spec: Json) -> Iterator[tuple[str, Json]]:
 _SPEC_RULES: tuple[Rule, ...] = (
     pools,
     accelerators,
+    counts,
+    disks,
+    durations,
     container,
     python_package,
     variables,

@@ -11,8 +11,15 @@ def seconds_of(duration: str | None, otherwise: float) -> float:
 
 
 def instant(text: str) -> float:
-    """Return the seconds since the epoch of a time such as ``2026-11-25T10:00:00Z``."""
-    return datetime.fromisoformat(text).timestamp()
+    """Return the seconds since the epoch of a time such as ``2026-11-25T10:00:00Z``.
+
+    Raises:
+        ValueError: If it is no time, or does not say how far it is from UTC, as RFC 3339 demands.
+    """
+    when = datetime.fromisoformat(text)
+    if when.tzinfo is None:
+        raise ValueError(f"{text} does not say how far it is from UTC")
+    return when.timestamp()
 
 
 def spelled(when: float) -> str:

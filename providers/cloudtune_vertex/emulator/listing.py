@@ -22,6 +22,8 @@ from cloudtune_vertex.emulator.lasting import instant
 AnyJob = TypeVar("AnyJob", CustomJob, TuningJob)
 PAGE = 100
 """Jobs of a page when nothing is said, and the most that a page has; neither is documented."""
+_DEEPEST = 50
+"""Brackets and NOTs within each other that a filter may have here; no limit is documented."""
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<word>AND|OR|NOT)(?=[\s(])|(?P<bracket>[()])|
@@ -50,6 +52,8 @@ _Test = Callable[[Job], bool]
 def page(jobs: Sequence[AnyJob], query: Mapping[str, str]) -> tuple[list[AnyJob], str | None]:
     """Return the jobs of the page that is asked for, and the token of the next one.
 
+    A negative size is refused (<https://google.aip.dev/158>), and a token that was never given.
+
     Raises:
         ServiceError: If filter, token or size is not one.
     """
@@ -61,6 +65,8 @@ def page(jobs: Sequence[AnyJob], query: Mapping[str, str]) -> tuple[list[AnyJob]
         size = min(int(query.get("pageSize") or 0) or PAGE, PAGE)
     except ValueError:
         raise invalid("Invalid page token or page size.") from None
+    if begin < 0 or size < 0:
+        raise invalid("Invalid page token or page size.")
     end = begin + size
     following = base64.urlsafe_b64encode(str(end).encode()).decode() if end < len(kept) else None
     return kept[begin:end], following
@@ -73,6 +79,7 @@ class _Filter:
         self._text = text
         self._tokens = list(self._read())
         self._place = 0
+        self._depth = 0
 
     def test(self) -> _Test:
         """Return what tells whether a job is kept."""
@@ -115,10 +122,10 @@ class _Filter:
 
     def _one(self) -> _Test:
         if self._takes("NOT"):
-            test = self._one()
+            test = self._deeper(self._one)
             return lambda job: not test(job)
         if self._takes("("):
-            test = self._all()
+            test = self._deeper(self._all)
             if not self._takes(")"):
                 raise self._wrong()
             return test
@@ -129,12 +136,22 @@ class _Filter:
         value = token["plain"] if token["quoted"] is None else token["quoted"]
         return self._comparison(token["field"], token["sign"], value)
 
+    def _deeper(self, read: Callable[[], _Test]) -> _Test:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise self._wrong()
+        found = read()
+        self._depth -= 1
+        return found
+
     def _comparison(self, field: str, sign: str, value: str) -> _Test:
         name, _, key = field.partition(".")
         if sign not in _SIGNS.get(name, ()) or bool(key) != (name == "labels"):
             raise self._wrong()
         if name == "labels":
             if sign == ":":
+                if value != "*":
+                    raise self._wrong()
                 return lambda job: key in job.request.get("labels", {})
             return lambda job: bool(job.request.get("labels", {}).get(key) == value)
         if name == "create_time":
@@ -144,7 +161,8 @@ class _Filter:
                 raise self._wrong() from None
             return lambda job: _COMPARED[sign](job.created, when)
         if sign == ":":
-            return lambda job: fnmatch.fnmatchcase(job.request["displayName"], value)
+            pattern = re.sub(r"[?[]", r"[\g<0>]", value)  # nothing but * stands for others
+            return lambda job: fnmatch.fnmatchcase(job.request["displayName"], pattern)
         told: Callable[[Job], str] = (
             (lambda job: job.state) if name == "state" else (lambda job: job.request["displayName"])
         )

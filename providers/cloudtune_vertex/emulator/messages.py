@@ -6,7 +6,7 @@ bits as text, fields that hold their default left out. That is what JSON of prot
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -42,12 +42,16 @@ class Messages:
         """Return a job that a client sends, without what only the service may set.
 
         Raises:
-            ServiceError: If it is no such message.
+            ServiceError: If it is no such message, or has a number for which its enumeration, as
+                the types document it, has no name.
         """
         try:
             message = self._format.Parse(body or b"{}", self._class(kind)())
         except (self._format.ParseError, UnicodeDecodeError) as error:
             raise invalid(f"Invalid JSON payload received. {error}") from error
+        unknown = list(_unknown(message, ""))
+        if unknown:
+            raise invalid(f"Invalid value at {', '.join(unknown)}: there is no such constant.")
         found: Json = self._format.MessageToDict(message)
         return {key: value for key, value in found.items() if key not in OUTPUT_ONLY}
 
@@ -69,11 +73,27 @@ class Messages:
         kept = self._class(kind)()
         try:
             field_mask.FromJsonString(mask)
-            field_mask.MergeMessage(whole, kept)
         except ValueError as error:
             raise invalid(f"Invalid read_mask. {error}") from error
+        if not field_mask.IsValidForDescriptor(whole.DESCRIPTOR):
+            raise invalid(f"Invalid read_mask. {kind} does not have {', '.join(field_mask.paths)}.")
+        field_mask.MergeMessage(whole, kept)
         found: Json = self._format.MessageToDict(kept)
         return found
 
     def _class(self, kind: str) -> Any:
         return getattr(self._types, kind).pb()
+
+
+def _unknown(message: Any, path: str) -> Iterator[str]:
+    """Yield where a message has numbers that its enumerations do not have, and which."""
+    for field, value in message.ListFields():
+        where = f"{path}{field.name}"
+        several = hasattr(value, "extend")
+        items: list[Any] = list(value) if several else [value]
+        for place, item in enumerate(items):
+            at = f"{where}[{place}]" if several else where
+            if field.enum_type is not None and item not in field.enum_type.values_by_number:
+                yield f"{at} ({item})"
+            elif field.message_type is not None and not field.message_type.GetOptions().map_entry:
+                yield from _unknown(item, f"{at}.")

@@ -3,8 +3,8 @@
 On the service Cloud Storage is mounted there by FUSE for every job. Here objects that change become
 files, and files that a script writes or deletes become objects: at short intervals, once they have
 been left alone for a moment, as an object is there only when its file is closed; and at the end of
-a job all that lies below its output folder. Names that no folder can hold are not shown, links are
-passed over.
+a job all that lies below its output folder. Names that no folder can hold are not shown; links, and
+files whose names are no UTF-8, are passed over.
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from cloudtune_vertex.emulator.storage import Storage, split
+from cloudtune_vertex.emulator.storage import Storage, StorageError, split
 
 _QUIET = 0.2
 """Seconds for which a file must not have changed before it is taken for closed."""
+
+_LONGEST_NAME = 255
+"""Bytes that the name of a file may have."""
 
 _Key = tuple[str, str]
 _Stamp = tuple[int, int]
@@ -65,12 +68,16 @@ class Mount:
         for key, generation in now.items():
             if self._generations.get(key) == generation:
                 continue
-            self._generations[key] = generation
             path = self._path(key)
             if path is not None and _writable(path, self.folder):
+                try:
+                    content = self._storage.fetch(f"gs://{key[0]}/{key[1]}")
+                except StorageError:  # deleted while we look
+                    continue
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(self._storage.fetch(f"gs://{key[0]}/{key[1]}"))
+                path.write_bytes(content)
                 self._stamps[key] = _stamp(path)
+            self._generations[key] = generation
         for key in self._generations.keys() - now.keys():
             del self._generations[key]
             if self._stamps.pop(key, None) is not None and (path := self._path(key)):
@@ -105,15 +112,19 @@ class Mount:
         for bucket in self._storage.buckets():
             root = self.folder / bucket
             for path in sorted(root.rglob("*")):
-                if path.is_file() and not path.is_symlink():
-                    yield (bucket, path.relative_to(root).as_posix()), path
+                name = path.relative_to(root).as_posix()
+                if path.is_file() and not path.is_symlink() and _is_text(name):
+                    yield (bucket, name), path
 
     def _path(self, key: _Key) -> Path | None:
         bucket, name = key
+        parts = name.split("/")
         if (
             PurePosixPath(name).as_posix() != name
             or name.startswith("/")
-            or ".." in name.split("/")
+            or ".." in parts
+            or "\0" in name
+            or max(len(part.encode()) for part in parts) > _LONGEST_NAME
         ):
             return None
         return self.folder / bucket / name
@@ -123,6 +134,14 @@ def _writable(path: Path, root: Path) -> bool:
     """Tell whether no folder is where the file would be, and no file where its folders would."""
     above = [folder for folder in path.parents if folder.is_relative_to(root)]
     return not path.is_dir() and not any(folder.is_file() for folder in above)
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _stamp(path: Path) -> _Stamp:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from cloudtune.emulation.delays import Delays
 from cloudtune.emulation.faults import FaultPlan
+from cloudtune.errors import StudyError
 from cloudtune_vertex.emulator import describe, job_rules, tuning_rules
-from cloudtune_vertex.emulator.errors import invalid, not_here, precondition
-from cloudtune_vertex.emulator.jobs import CANCELLING, TERMINAL, CustomJob, Job, Json, TuningJob
+from cloudtune_vertex.emulator.errors import not_here, precondition
+from cloudtune_vertex.emulator.jobs import TERMINAL, CustomJob, Job, Json, TuningJob
 from cloudtune_vertex.emulator.layers import Layers
 from cloudtune_vertex.emulator.listing import page
 from cloudtune_vertex.emulator.messages import Messages
@@ -20,6 +21,12 @@ from cloudtune_vertex.emulator.running import CustomJobs
 from cloudtune_vertex.emulator.storage import Storage
 from cloudtune_vertex.emulator.store import CUSTOM, TUNING, Store, parent_of
 from cloudtune_vertex.emulator.tuning import Tuner, Workshop
+
+NOT_DRIVEN: Mapping[str, str] = {
+    "no_metric": "the service reads no metrics of a custom job that is no tuning job's trial",
+    "stop_early": "the service stops no custom job early that is no tuning job's trial",
+}
+"""Effects of a fault plan that make no sense for custom jobs which a client creates, and why."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +82,7 @@ class Operations:
         job = TuningJob(self.store.new_name(parent, TUNING), parent, request)
         try:
             tuner = Tuner(job, self._shop)
-        except ValueError as error:
+        except (ValueError, StudyError) as error:
             raise not_here(f"This emulator's search cannot run the study: {error}") from error
         self._tuners[job.name] = tuner
         self.store.add(job)
@@ -98,14 +105,17 @@ class Operations:
         """CancelHyperparameterTuningJob."""
         job = self.store.get(TuningJob, call.resource)
         _demand_cancellable(job)
-        if job.state != CANCELLING:
-            self._tuners[job.name].cancel()
+        self._tuners[job.name].cancel()
         return b"{}"
 
     def delete_tuning(self, call: Call) -> bytes:
-        """DeleteHyperparameterTuningJob; the custom jobs of its trials go with it."""
+        """DeleteHyperparameterTuningJob; the custom jobs of its trials go with it.
+
+        No condition is documented: one that runs is ended. Google's own samples cancel a job and
+        wait for its end first (googleapis/python-aiplatform, samples/snippets/conftest.py).
+        """
         job = self.store.get(TuningJob, call.resource)
-        _demand_ended(job)
+        self._tuners[job.name].cancel()
         for trial in job.trials:
             self.store.delete(trial.job)
         self.store.delete(job)
@@ -116,14 +126,14 @@ class Operations:
         request = self._messages.read("CustomJob", call.body)
         demand(job_rules.CUSTOM_RULES, request)
         parent = parent_of(call.resource)
+        fault = self._shop.faults.of_trial()
+        if fault is not None and fault.effect in NOT_DRIVEN:
+            raise not_here(
+                f"The fault plan wants {fault.effect} for this job: {NOT_DRIVEN[fault.effect]}."
+            )
         name = self.store.new_name(parent, CUSTOM)
-        job = CustomJob(
-            name,
-            parent,
-            request,
-            folder=self._shop.folder_of(name.rpartition("/")[2]),
-            fault=self._shop.faults.of_trial(),
-        )
+        folder = self._shop.folder_of(name.rpartition("/")[2])
+        job = CustomJob(name, parent, request, folder=folder, fault=fault)
         self.store.add(job)
         answer = self._custom(job, call)
         self._custom_jobs.launch(job)
@@ -147,11 +157,9 @@ class Operations:
         return b"{}"
 
     def delete_custom(self, call: Call) -> bytes:
-        """DeleteCustomJob."""
+        """DeleteCustomJob; of one that runs, as for a tuning job."""
         job = self.store.get(CustomJob, call.resource)
-        _demand_ended(job)
-        if job.trial is not None:
-            raise invalid("The custom job of a trial is deleted with its tuning job.")
+        self._custom_jobs.cancel(job)
         self.store.delete(job)
         return describe.deleted(job.name, CUSTOM)
 
@@ -178,12 +186,6 @@ def _demand_cancellable(job: Job) -> None:
     """Refuse to cancel what has ended; that the service does so is not documented."""
     if job.state in TERMINAL:
         raise precondition(f"{job.name} cannot be cancelled, since its state is {job.state}.")
-
-
-def _demand_ended(job: Job) -> None:
-    """Refuse to delete what runs; that the service does so is not documented."""
-    if job.state not in TERMINAL:
-        raise precondition(f"{job.name} cannot be deleted, since its state is {job.state}.")
 
 
 OPERATIONS: Mapping[str, Callable[[Operations, Call], bytes]] = {

@@ -11,11 +11,9 @@ from typing import Any
 from cloudtune_vertex.emulator.job_rules import REQUIRED
 from cloudtune_vertex.emulator.jobs import Json
 from cloudtune_vertex.emulator.rule import Rule, Wrong
-from cloudtune_vertex.emulator.space import CONDITIONS
+from cloudtune_vertex.emulator.space import CLOSEST, CONDITIONS, own_value
 
 KINDS = ("doubleValueSpec", "integerValueSpec", "categoricalValueSpec", "discreteValueSpec")
-CLOSEST = 1e-10
-"""Between discrete values, and how exactly a condition must name one."""
 MOST_VALUES = 1_000
 _LOGARITHMIC = ("UNIT_LOG_SCALE", "UNIT_REVERSE_LOG_SCALE")
 
@@ -56,8 +54,7 @@ def _below(place: Place) -> Iterator[Place]:
     yield place
     for number, child in enumerate(place.item.get("conditionalParameterSpecs", ())):
         path = f"{place.path}.conditional_parameter_specs[{number}].parameter_spec"
-        values = frozenset(_condition(child)[1])
-        conditions = {**place.conditions, place.id: values}
+        conditions = {**place.conditions, place.id: _meant(place, child)}
         if "parameterSpec" in child:
             yield from _below(Place(path, child["parameterSpec"], conditions))
 
@@ -66,7 +63,16 @@ def _condition(child: Json) -> tuple[str, Sequence[Any]]:
     """Return of which kind a condition is, and its values."""
     key = next((key for key in CONDITIONS if key in child), "")
     values: Sequence[Any] = child.get(key, {}).get("values", ())
-    return key, [int(value) if key == "parentIntValues" else value for value in values]
+    return key, values
+
+
+def _meant(parent: Place, child: Json) -> frozenset[Any]:
+    """Return the values of a parent under which a child is active."""
+    key, values = _condition(child)
+    if CONDITIONS.get(key) != parent.kind:
+        return frozenset(values)
+    own = [own_value(parent.item, parent.kind, value) for value in values]
+    return frozenset(values if None in own else own)
 
 
 def ids(job: Json) -> Iterator[Wrong]:
@@ -125,7 +131,9 @@ def listed(job: Json) -> Iterator[Wrong]:
     """Types, CategoricalValueSpec and DiscreteValueSpec: values, their order, distance and number.
 
     "The list should be in increasing order and at least 1e-10 apart ... should not contain more
-    than 1,000 values."
+    than 1,000 values." Neither categories that stand twice nor numbers without end are excluded
+    there; Google's own open-source Vizier refuses them: "Feasible values cannot have duplicates"
+    (google/vizier, vizier/_src/pyvizier/shared/parameter_config.py).
     """
     for place in places(job):
         if place.kind not in KINDS[2:]:
@@ -134,11 +142,16 @@ def listed(job: Json) -> Iterator[Wrong]:
         if not values:
             yield f"{place.path}.values", REQUIRED
         if place.kind != "discreteValueSpec":
+            twice = sorted({value for value in values if values.count(value) > 1})
+            if twice:
+                yield f"{place.path}.values", f"The values {', '.join(twice)} must be unique."
             continue
         if len(values) > MOST_VALUES:
             yield f"{place.path}.values", f"There must be at most {MOST_VALUES} discrete values."
         numbers = [float(value) for value in values]
-        if any(not after - before >= CLOSEST for before, after in pairwise(numbers)):
+        if not all(math.isfinite(number) for number in numbers):
+            yield f"{place.path}.values", "Discrete values must be finite."
+        elif any(not after - before >= CLOSEST for before, after in pairwise(numbers)):
             yield f"{place.path}.values", "Discrete values must increase, by at least 1e-10."
 
 
@@ -188,13 +201,6 @@ def grid(job: Json) -> Iterator[Wrong]:
 
 def conditions(job: Json) -> Iterator[Wrong]:
     """Types, ConditionalParameterSpec: by the parent's type, with values that the parent has."""
-    kind_of: dict[str, str] = dict(
-        zip(
-            CONDITIONS,
-            ("discreteValueSpec", "integerValueSpec", "categoricalValueSpec"),
-            strict=True,
-        )
-    )
     for place in places(job):
         for number, child in enumerate(place.item.get("conditionalParameterSpecs", ())):
             path = f"{place.path}.conditional_parameter_specs[{number}]"
@@ -203,28 +209,18 @@ def conditions(job: Json) -> Iterator[Wrong]:
                 yield f"{path}.parameter_spec", REQUIRED
             if not values:
                 yield f"{path}.parent_value_condition", REQUIRED
-            elif kind_of[key] != place.kind:
+            elif CONDITIONS[key] != place.kind:
                 yield (
                     f"{path}.parent_value_condition",
                     f"The condition is not one on a parameter such as its parent {place.id}.",
                 )
             else:
                 for value in values:
-                    if not _has(place, value):
+                    if own_value(place.item, place.kind, value) is None:
                         yield (
                             f"{path}.parent_value_condition",
                             f"The parent {place.id} does not have the value {value}.",
                         )
-
-
-def _has(parent: Place, value: Any) -> bool:
-    if parent.kind == "integerValueSpec":
-        low, high = _bounds(parent)
-        return low <= int(value) <= high
-    values: Sequence[Any] = parent.values.get("values", ())
-    if parent.kind == "discreteValueSpec":
-        return any(abs(float(value) - float(own)) <= CLOSEST for own in values)
-    return value in values
 
 
 RULES: tuple[Rule, ...] = (

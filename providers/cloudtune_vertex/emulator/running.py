@@ -166,7 +166,8 @@ class CustomJobs:
             self._give_up(run, INVALID, str(error))
 
     def _seconds_left(self, run: _Run) -> float:
-        return seconds_of(run.job.scheduling.get("timeout"), _WEEK) - run.seconds
+        left = seconds_of(run.job.scheduling.get("timeout"), _WEEK) - run.seconds
+        return min(left, threading.TIMEOUT_MAX)
 
     def _time_out(self, job: CustomJob) -> None:
         """End a job that has run too long.
@@ -205,7 +206,10 @@ class CustomJobs:
             self._wanted.wait()
             for run in list(self._runs.values()):
                 self._read(run)
-            whole = self._mount.synchronise()
+            try:
+                whole = self._mount.synchronise()
+            except OSError:  # which each job meets at its end
+                whole = True
             if whole and not self._runs:
                 self._wanted.clear()
                 if self._runs:
@@ -215,11 +219,15 @@ class CustomJobs:
     def _read(self, run: _Run, *, last: bool = False) -> None:
         """Take note of what is new in the metric file of a trial."""
         with run.reading:
-            script = run.script
-            if script is None or script.metrics is None:
+            script, fault = run.script, run.job.fault
+            if script is None:
+                return
+            if script.metrics is None:  # nothing is measured, so seconds count
+                if fault is not None and not last and run.lasted() >= fault.after:
+                    self._strike(run)
                 return
             new = script.metrics.read(last=last)
-            if run.job.fault is not None and run.job.fault.effect == "no_metric":
+            if fault is not None and fault.effect == "no_metric":
                 return
             for measurement in new:
                 self._measured(run, measurement)
@@ -232,9 +240,14 @@ class CustomJobs:
             due = fault is not None and len(job.measured) >= fault.after
         if run.told is not None:
             run.told(job, [measurement], False)
-        if due and run.take("stop_early"):
-            self.cancel(job, "The trial was stopped early.")
-        elif due and run.take("interrupt"):
+        if due:
+            self._strike(run)
+
+    def _strike(self, run: _Run) -> None:
+        """Let the fault happen that was due at this point of a job, if there is one."""
+        if run.take("stop_early"):
+            self.cancel(run.job, "The trial was stopped early.")
+        elif run.take("interrupt"):
             run.interrupting = True
             self._processes.stop(run.number, now=True)
 
@@ -279,8 +292,11 @@ class CustomJobs:
     def _finish(self, run: _Run, event: Ended) -> None:
         job = run.job
         base: str = job.spec.get("baseOutputDirectory", {}).get("outputUriPrefix", "")
-        while not self._mount.synchronise(ended=base, before=event.time):
-            self._closing.wait(LOOK / 4)
+        try:
+            while not self._mount.synchronise(ended=base, before=event.time):
+                self._closing.wait(LOOK / 4)
+        except OSError as error:
+            run.problem = Status(INTERNAL, f"What stands for /gcs cannot be kept: {error}")
         self._delays.wait(delays.ENDING, self._closing)
         with self._lock:
             if job.ending:

@@ -94,7 +94,7 @@ class Script:
         self._holds = layer
         try:
             python = layer.begin(files)
-        except OSError:
+        except (OSError, ValueError):  # also names that no file can have
             self.close()
             raise
         return [contract.installation(layer.packages / name, python) for name in files]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -19,7 +20,34 @@ _ALGORITHMS: Mapping[str, str] = {"GRID_SEARCH": "grid", "RANDOM_SEARCH": "rando
 _GOALS: Mapping[str, str] = {"MINIMIZE": "minimize"}
 """GOAL_TYPE_UNSPECIFIED: "Goal Type will default to maximize"."""
 _SELECTIONS: Mapping[str, str] = {"BEST_MEASUREMENT": "best"}
-CONDITIONS = ("parentDiscreteValues", "parentIntValues", "parentCategoricalValues")
+CONDITIONS: Mapping[str, str] = {
+    "parentDiscreteValues": "discreteValueSpec",
+    "parentIntValues": "integerValueSpec",
+    "parentCategoricalValues": "categoricalValueSpec",
+}
+"""The conditions that there are, each with the kind of parent that it is one on."""
+CLOSEST = 1e-10
+"""How far a condition on a discrete parent may be from the value that it means, and how far such
+values must be from each other (types, ConditionalParameterSpec and DiscreteValueSpec)."""
+
+
+def own_value(parent: Json, kind: str, value: Any) -> Any:
+    """Return the value of a parameter that a condition on it means; None if it has no such value.
+
+    Args:
+        parent: The parameter.
+        kind: Which value spec it has, one of those in `CONDITIONS`.
+        value: What the condition says, of the same kind.
+    """
+    values = parent[kind].get("values", ())
+    if kind == "integerValueSpec":
+        low, high = (int(parent[kind].get(bound, 0)) for bound in ("minValue", "maxValue"))
+        return int(value) if low <= int(value) <= high else None
+    if kind == "discreteValueSpec":
+        apart = [(abs(float(value) - float(own)), float(own)) for own in values]
+        distance, own = min(apart, default=(math.inf, 0.0))
+        return own if distance <= CLOSEST else None
+    return value if value in values else None
 
 
 def study_of(job: TuningJob) -> Study:
@@ -27,6 +55,7 @@ def study_of(job: TuningJob) -> Study:
 
     Raises:
         ValueError: If a study cannot hold it.
+        StudyError: Likewise.
     """
     spec = job.study
     parameters: dict[str, list[dict[str, Any]]] = {}
@@ -55,7 +84,7 @@ def study_of(job: TuningJob) -> Study:
 
 
 def _definitions(item: Json, when: Mapping[str, list[Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield a parameter and all that depend on it, each with the values of its direct parent."""
+    """Yield a parameter and all that depend on it, each with the values of all above it."""
     name: str = item["parameterId"]
     definition = _values(item)
     if when:
@@ -63,12 +92,9 @@ def _definitions(item: Json, when: Mapping[str, list[Any]]) -> Iterator[tuple[st
     yield name, definition
     for child in item.get("conditionalParameterSpecs", ()):
         condition = next(child[key] for key in CONDITIONS if key in child)
-        values = [_value(item, value) for value in condition["values"]]
-        yield from _definitions(child["parameterSpec"], {name: values})
-
-
-def _value(parent: Json, value: Any) -> Any:
-    return int(value) if "integerValueSpec" in parent else value
+        kind = next(kind for kind in CONDITIONS.values() if kind in item)
+        values = [own_value(item, kind, value) for value in condition["values"]]
+        yield from _definitions(child["parameterSpec"], {**when, name: values})
 
 
 def _values(item: Json) -> dict[str, Any]:

@@ -8,10 +8,13 @@ What it lacks and our clients rely on is added: a request with ``ifGenerationMat
 from __future__ import annotations
 
 import email
+import gzip
 import io
 import json
 import logging
+import re
 import threading
+import zlib
 from collections.abc import Iterable
 from email.message import Message
 from importlib import import_module
@@ -22,6 +25,18 @@ from cloudtune.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+
+_MISREAD = (
+    *(ValueError, TypeError, LookupError, AttributeError, RecursionError),
+    *(EOFError, zlib.error, gzip.BadGzipFile),
+)
+"""What gcp-storage-emulator, which takes every request for a whole one, raises where one is not."""
+
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
+"""The names that buckets may have (<https://cloud.google.com/storage/docs/buckets#naming>); that
+they may be longer than 63 characters with dots alone is not looked at."""
 
 
 class StorageError(Exception):
@@ -61,15 +76,24 @@ class Storage:
                 and stands in the addresses of the answer.
         """
         exchange = _Exchange(environ, self._store)
-        with self._lock:
-            wrong = self._other_generation(exchange)
-            if wrong:
-                exchange.refuse(412, "Precondition Failed", wrong)
-            elif exchange.path.partition("?")[0] in ("/", "/wipe"):  # no part of the service
-                exchange.refuse(404, "Not Found", "Not Found")
-            else:
-                self._router(exchange).handle(environ["REQUEST_METHOD"])
+        try:
+            exchange.read()
+            with self._lock:
+                self._handle(exchange, environ["REQUEST_METHOD"])
+        except _MISREAD as error:
+            exchange.refuse(400, "Bad Request", f"The request cannot be read: {error!r}")
         return exchange.answer(start_response, self._url, self._url + prefix)
+
+    def _handle(self, exchange: _Exchange, method: str) -> None:
+        wrong = self._other_generation(exchange)
+        if wrong:
+            exchange.refuse(412, "Precondition Failed", wrong)
+        elif exchange.path.partition("?")[0] in ("/", "/wipe"):  # no part of the service
+            exchange.refuse(404, "Not Found", "Not Found")
+        elif exchange.makes_bucket(method) and not _BUCKET.fullmatch(exchange.name()):
+            exchange.refuse(400, "Bad Request", f"Invalid bucket name: '{exchange.name()}'")
+        else:
+            self._router(exchange).handle(method)
 
     def buckets(self) -> list[str]:
         """Return the names of all buckets."""
@@ -143,13 +167,22 @@ class _Exchange:
                 self.headers[name[5:].replace("_", "-")] = value
         if environ.get("CONTENT_TYPE"):
             self.headers["Content-Type"] = environ["CONTENT_TYPE"]
-        self._body = _body(environ)
-        self.headers["Content-Length"] = str(len(self._body))
-        self.rfile = io.BytesIO(self._body)
+        self._environ = environ
+        self._body = b""
         self.wfile = io.BytesIO()
         self.status = ""
         self.answered: list[tuple[str, str]] = []
         self._query = parse_qs(environ.get("QUERY_STRING", ""))
+
+    def read(self) -> None:
+        """Read the body.
+
+        Raises:
+            ValueError: If that cannot be done.
+        """
+        self._body = body_of(self._environ)
+        self.headers["Content-Length"] = str(len(self._body))
+        self.rfile = io.BytesIO(self._body)
 
     def query(self, name: str) -> str | None:
         """Return a parameter of the query, if it is there."""
@@ -161,9 +194,14 @@ class _Exchange:
         _, _, rest = self.path.partition("?")[0].partition("/b/")
         bucket, _, name = rest.partition("/o")
         name = unquote(name.removeprefix("/"))
-        return unquote(bucket), name or self.query("name") or self._name_in_body()
+        return unquote(bucket), name or self.query("name") or self.name()
 
-    def _name_in_body(self) -> str:
+    def makes_bucket(self, method: str) -> bool:
+        """Tell whether this creates a bucket."""
+        return method == "POST" and self.path.partition("?")[0].rstrip("/").endswith("/b")
+
+    def name(self) -> str:
+        """Return the name that the body gives to what is made; empty where it gives none."""
         kind = str(self.headers.get("Content-Type", ""))
         content = self._body
         if kind.startswith("multipart/"):
@@ -193,6 +231,8 @@ class _Exchange:
         """Do nothing: WSGI knows where they end."""
 
     def refuse(self, code: int, phrase: str, message: str) -> None:
+        self.wfile = io.BytesIO()
+        self.answered = []
         self.send_response(code, phrase)
         self.send_header("Content-Type", "application/json")
         body = json.dumps({"error": {"code": code, "message": message}}).encode()
@@ -213,8 +253,16 @@ def _server() -> Any:
         raise MissingExtraError("the Vertex AI emulator", "emulators") from error
 
 
-def _body(environ: WSGIEnvironment) -> bytes:
-    stream: Any = environ["wsgi.input"]
-    whole = environ.get("wsgi.input_terminated")  # sent in chunks
-    body: bytes = stream.read() if whole else stream.read(int(environ.get("CONTENT_LENGTH") or 0))
-    return body
+def body_of(environ: WSGIEnvironment) -> bytes:
+    """Return the body of a request, which may come in chunks; a length that is none means 0.
+
+    Raises:
+        ValueError: If it breaks off, or its chunks are none.
+    """
+    from werkzeug.exceptions import ClientDisconnected
+    from werkzeug.wsgi import get_input_stream
+
+    try:
+        return get_input_stream(environ).read()
+    except (OSError, ClientDisconnected) as error:
+        raise ValueError(f"The body of the request cannot be read: {error}") from error

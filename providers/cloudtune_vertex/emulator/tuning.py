@@ -33,6 +33,7 @@ from cloudtune_vertex.emulator.jobs import (
     FAILED,
     RUNNING,
     SUCCEEDED,
+    TERMINAL,
     CustomJob,
     Status,
     Trial,
@@ -80,8 +81,10 @@ class Tuner:
         self._thread.start()
 
     def cancel(self) -> None:
-        """Ask the job to end with all its trials."""
+        """Ask the job to end with all its trials; one that ends or has ended is left alone."""
         with self._shop.store.lock:
+            if self.job.state in {CANCELLING, *TERMINAL}:
+                return
             self.job.enter(CANCELLING)
         self.job.stop_wanted.set()
         self._inbox.put(StopRequest("cancelled by the user"))
@@ -153,7 +156,8 @@ class Tuner:
         config = self.job.study.get("studyStoppingConfig", {})
         due = limits.runs_until(self.job)
         if config.get("shouldStopAsap") and due < float("inf"):
-            self._timer = threading.Timer(max(0.0, due - time.time()), self._stop_asap)
+            seconds = min(max(0.0, due - time.time()), threading.TIMEOUT_MAX)
+            self._timer = threading.Timer(seconds, self._stop_asap)
             self._timer.daemon = True
             self._timer.start()
 
@@ -203,7 +207,15 @@ class Tuner:
         self._inbox.put(Ended(trial.number, time.time(), state, trial.reason))
 
     def _note_end(self, trial: Trial) -> TrialState:
-        """Settle a trial, and ask for the end of the tuning job if it is due."""
+        """Settle a trial, and ask for the end of the tuning job if it is due.
+
+        A trial that was stopped early and has measured is SUCCEEDED, for the types of
+        google-cloud-aiplatform 2.7.0 have two states for what is done: "The service will set a
+        Trial to INFEASIBLE when it's done but missing the final_measurement". That it keeps what it
+        measured last as its final measurement is documented for the convex rule alone, for which "a
+        last measurement will be added to the pending trial"; of the median rule it is not
+        established, nor in which state the custom job ends (here CANCELLED).
+        """
         job = trial.job
         trial.ended = self.job.updated = time.time()
         failed = job.state == FAILED

@@ -363,3 +363,78 @@ def test_nothing_is_coloured_where_it_is_no_terminal(cloudtune: Cloudtune) -> No
     done = cloudtune("run", "study.yaml")
     shown = done.stdout + done.stderr + cloudtune("results").stdout
     assert "\x1b" not in shown
+
+
+def test_of_several_providers_those_run_that_can(cloudtune: Cloudtune) -> None:
+    done = cloudtune("run", "study.yaml", "--on", "sagemaker", "--on", "local", code=2)
+    assert "sagemaker: refused providers.sagemaker.role_arn" in done.stderr
+    assert "sagemaker cannot run this; local can, and will." in done.stderr
+    overview = [line.split() for line in done.stdout.splitlines()[-3:-1]]
+    assert [row[:2] for row in overview] == [["sagemaker", "refused"], ["local", "completed"]]
+    cloudtune("watch", code=2)
+    (state,) = json.loads(cloudtune("status", "--json").stdout)
+    assert [job["state"] for job in state["jobs"]] == ["refused", "completed"]
+    assert "refused" in cloudtune("status", state["run"]).stdout.splitlines()[-2]
+    cloudtune("resume", "--on", "local")
+    told = cloudtune("run", "study.yaml", "--on", "sagemaker", "--on", "local", "--strict", code=2)
+    assert "role_arn" in told.stderr
+    cloudtune("run", "study.yaml", "--on", "sagemaker", code=2)
+    assert len(json.loads(cloudtune("status", "--json").stdout)) == 1
+
+
+def test_one_job_of_a_run_is_named(cloudtune: Cloudtune) -> None:
+    run = json.loads(cloudtune("run", "study.yaml", "--detach", "--json").stdout)["run"]
+    told = f"run {run} has no job on vertex; it has local"
+    assert told in cloudtune("stop", "--on", "vertex", code=1).stderr
+    assert told in cloudtune("resume", "--on", "vertex", code=1).stderr
+    cloudtune("watch")
+
+
+def test_the_best_values_go_on_to_the_next_step(cloudtune: Cloudtune) -> None:
+    cloudtune("run", "study.yaml")
+    cloudtune("run", "study.yaml", "--set", "strategy.seed=2")
+    newest, oldest = (row["run"] for row in json.loads(cloudtune("status", "--json").stdout))
+    found = json.loads(cloudtune("results", newest, oldest, "--best", "--json").stdout)
+    (best,) = max((result["trials"] for result in found), key=lambda trials: trials[0]["objective"])
+    asked = ("results", newest, oldest, "--best", "--as")
+    assert json.loads(cloudtune(*asked, "json").stdout) == best["parameters"]
+    assert cloudtune(*asked, "args").stdout.startswith(f"-C {best['parameters']['C']} --kernel")
+    assert "export kernel=" in cloudtune(*asked, "env").stdout
+    assert "add --best" in cloudtune("results", "--as", "json", code=1).stderr
+
+
+def test_several_runs_are_one_table(cloudtune: Cloudtune) -> None:
+    for _ in range(2):
+        cloudtune("run", "study.yaml", "--set", "limits.max_trials=2")
+    newest, oldest = (row["run"] for row in json.loads(cloudtune("status", "--json").stdout))
+    title, _, *rows = cloudtune("results", newest, oldest).stdout.splitlines()
+    assert title.split()[:2] == ["run", "trial"]
+    assert [row.split()[0] for row in rows] == [newest] * 2 + [oldest] * 2
+
+
+def test_a_run_is_exported_to_optuna(cloudtune: Cloudtune, tmp_path: Path) -> None:
+    cloudtune("run", "study.yaml")
+    assert "in study.db" in cloudtune("export", "--to", "optuna", "-o", "study.db").stdout
+    assert (tmp_path / "study.db").is_file()
+    assert "already" in cloudtune("export", "--to", "optuna", "-o", "study.db", code=1).stderr
+
+
+def test_a_report_in_each_form(cloudtune: Cloudtune, tmp_path: Path) -> None:
+    cloudtune("run", "study.yaml")
+    cloudtune("run", "study.yaml", "--set", "strategy.seed=2")
+    first, second = json.loads(cloudtune("status", "--json").stdout)
+    done = cloudtune("report", first["run"], second["run"])
+    assert "on average over 2 runs" in done.stdout
+    assert "cloudtune run study.yaml --on local --set strategy.seed=$seed" in done.stdout
+    assert done.stderr == ""
+    (alone,) = json.loads(cloudtune("report", "--json").stdout)["groups"]
+    assert [run["run"] for run in alone["runs"]] == [first["run"]]
+    done = cloudtune("report", "-o", "out.html")
+    assert done.stdout == ""
+    assert "wrote out.html" in done.stderr
+    assert (tmp_path / "out.html").read_text("utf-8").startswith("<!doctype html>")
+    cloudtune("report", "-o", "out.md")
+    assert (tmp_path / "out.md").read_text("utf-8").startswith("## study")
+    assert "end it in one of" in cloudtune("report", "-o", "out.pdf", code=1).stderr
+    assert "no run" in cloudtune("report", "zzzz", code=1).stderr
+    assert not (tmp_path / "out.pdf").exists()

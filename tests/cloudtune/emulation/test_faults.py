@@ -83,6 +83,21 @@ def test_a_plan_may_be_empty(text: str) -> None:
     assert effects(plan(text), "Create", 5) == [None] * 5
 
 
+def test_what_cannot_happen_to_a_trial_is_told_with_the_reason(tmp_path: Path) -> None:
+    path = tmp_path / "faults.yaml"
+    path.write_text(
+        "faults:\n"
+        "- {operation: trial, call: 1, effect: interrupt}\n"
+        "- {operation: trial, call: 2, effect: stop_early}\n"
+    )
+    read_plan(path, OPERATIONS)
+    with pytest.raises(StudyError) as caught:
+        read_plan(path, OPERATIONS, {"stop_early": "nobody stops it"})
+    (problem,) = caught.value.problems
+    assert (problem.line, problem.path) == (3, "faults.1.effect")
+    assert problem.message == "stop_early cannot happen here: nobody stops it"
+
+
 def test_every_mistake_is_told_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "faults.yaml"
     path.write_text(
@@ -139,3 +154,11 @@ def test_when_a_fault_happens_must_be_clear(rule: dict[str, Any]) -> None:
 def test_anchors_and_tags_are_refused() -> None:
     with pytest.raises(StudyError):
         plan("faults: [!!python/object/apply:os.system [ls]]")
+
+
+def test_an_emulator_may_have_effects_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "faults.yaml"
+    path.write_text("faults:\n- {operation: trial, call: 1, effect: files_only}\n")
+    assert read_plan(path, OPERATIONS, own=("files_only",)).of_trial() == Fault("files_only")
+    with pytest.raises(StudyError, match="must be one of slow_start"):
+        read_plan(path, OPERATIONS)

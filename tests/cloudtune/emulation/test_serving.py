@@ -4,6 +4,8 @@ import http.client
 import json
 import os
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import textwrap
@@ -51,8 +53,9 @@ SERVICE = """
             (self.folder / "closed").write_text(f"{self.rounds} left")
 
     folder = Path(sys.argv[1])
-    idle = float(sys.argv[2]) if len(sys.argv) > 2 else None
-    serve(lambda url, key: Service(folder), folder, idle=idle)
+    secure = "secure" in sys.argv
+    idle = float(sys.argv[2]) if len(sys.argv) > 2 and not secure else None
+    serve(lambda url, key: Service(folder), folder, idle=idle, secure=secure)
 """
 
 
@@ -91,8 +94,16 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Served]]:
         yield begin
 
 
+def connect(address: dict[str, str]) -> http.client.HTTPConnection:
+    scheme, _, host = address["url"].partition("://")
+    if scheme == "http":
+        return http.client.HTTPConnection(host, timeout=30)
+    trusted = ssl.create_default_context(cafile=address["certificate"])
+    return http.client.HTTPSConnection(host, timeout=30, context=trusted)
+
+
 def ask(address: dict[str, str], path: str = "/", **headers: str) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection(address["url"].removeprefix("http://"), timeout=30)
+    connection = connect(address)
     try:
         connection.request("GET", path, headers={"X-Key": address["key"]} | headers)
         answer = connection.getresponse()
@@ -121,6 +132,15 @@ def test_a_connection_may_be_lost(start: Callable[..., Served]) -> None:
     with pytest.raises(http.client.RemoteDisconnected):
         ask(address, "/lost")
     assert ask(address, "/broken")[0] == 500
+    assert ask(address)[0] == 200
+
+
+def test_what_is_no_request_is_told_so(start: Callable[..., Served]) -> None:
+    address = start().address()
+    host, _, port = address["url"].removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        connection.sendall(b"nonsense\r\n\r\n")
+        assert b"400" in connection.recv(4096)
     assert ask(address)[0] == 200
 
 
@@ -191,3 +211,53 @@ def test_a_folder_is_free_again_when_its_emulator_was_killed(start: Callable[...
     address = start().address()
     assert address["key"] != old["key"]
     assert ask(address)[0] == 200
+
+
+def test_with_https_it_is_reached_by_who_trusts_its_certificate(
+    start: Callable[..., Served], tmp_path: Path
+) -> None:
+    address = start("secure").address()
+    assert address["url"].startswith("https://127.0.0.1:")
+    assert ask(address) == (200, b"hello")
+    assert ask(address, **{"X-Key": "wrong"})[0] == 401
+    assert ask(address, Origin=address["url"])[0] == 200
+    assert ask(address, Origin=address["url"].replace("https", "http"))[0] == 401
+    found = process.running(tmp_path / "state")
+    assert found is not None
+    assert found.certificate == str(tmp_path / "state" / process.CERTIFICATE)
+    with pytest.raises(http.client.RemoteDisconnected):
+        ask(address, "/lost")
+
+
+def test_with_https_it_is_reached_by_nobody_else(start: Callable[..., Served]) -> None:
+    address = start("secure").address()
+    host = address["url"].removeprefix("https://")
+    stranger = http.client.HTTPSConnection(host, timeout=30, context=ssl.create_default_context())
+    with pytest.raises(ssl.SSLCertVerificationError):
+        stranger.request("GET", "/", headers={"X-Key": address["key"]})
+    stranger.close()
+    plain = http.client.HTTPConnection(host, timeout=30)
+    plain.request("GET", "/", headers={"X-Key": address["key"]})
+    with pytest.raises((http.client.HTTPException, ConnectionError)):
+        plain.getresponse()
+    plain.close()
+    assert ask(address) == (200, b"hello")
+
+
+def test_who_says_nothing_keeps_nobody_waiting(start: Callable[..., Served]) -> None:
+    address = start("secure").address()
+    host, _, port = address["url"].removeprefix("https://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=30):
+        assert ask(address) == (200, b"hello")
+
+
+def test_each_start_has_a_certificate_of_its_own(
+    start: Callable[..., Served], tmp_path: Path
+) -> None:
+    first = start("secure")
+    first.address()
+    before = (tmp_path / "state" / process.CERTIFICATE).read_bytes()
+    first.process.terminate()
+    first.process.wait()
+    assert ask(start("secure").address()) == (200, b"hello")
+    assert (tmp_path / "state" / process.CERTIFICATE).read_bytes() != before

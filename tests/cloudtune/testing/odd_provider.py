@@ -137,7 +137,7 @@ class OddService:
         names, words = list(order["Choices"]), list(order["Choices"].values())
         if order["Taste"] == "EVERYTHING":
             return [dict(zip(names, row, strict=True)) for row in itertools.product(*words)]
-        rng = random.Random(order["Dish"])
+        rng = random.Random(order["Portions"])
         return [
             {name: rng.choice(some) for name, some in zip(names, words, strict=True)}
             for _ in range(order["Portions"])
@@ -194,6 +194,7 @@ class OddClient:
     """Reaches the odd service."""
 
     poll_seconds = 0.0
+    hidden_seconds = 0.0
 
     def __init__(self, service: OddService) -> None:
         self._service = service

@@ -226,6 +226,16 @@ class Emulator:
             time.sleep(0.05)
         return found
 
+    @staticmethod
+    def runs(pid: int) -> bool:
+        """Tell whether a process runs."""
+        import psutil
+
+        try:
+            return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+        except psutil.NoSuchProcess:
+            return False
+
     def end(self) -> int:
         """Ask it to end; return its exit code."""
         self._stack.close()

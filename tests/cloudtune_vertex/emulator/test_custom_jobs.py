@@ -88,6 +88,16 @@ def test_a_package_that_cannot_be_installed_fails_the_job(emulator: Any) -> None
         assert "cannot be built" in emulator.log(job.name)
 
 
+def test_a_package_that_no_file_can_hold_fails_each_job(emulator: Any) -> None:
+    emulator.bucket.blob("odd/a\0b").upload_from_string("")
+    pool = emulator.package("")
+    pool["pythonPackageSpec"]["packageUris"] = ["gs://team-bucket/odd/a\0b"]
+    for name in [emulator.create_custom(pool).name for _ in range(2)]:  # none waits for the other
+        job = emulator.ended(name)
+        assert state_of(job) == "JOB_STATE_FAILED"
+        assert "null byte" in job.error.message
+
+
 def test_an_image_without_a_command_is_not_run(emulator: Any) -> None:
     job = emulator.ended(emulator.create_custom(emulator.container("", command=[])).name)
     assert state_of(job) == "JOB_STATE_FAILED"
@@ -112,6 +122,51 @@ def test_a_job_can_be_cancelled_while_it_runs_and_before(emulator: Any) -> None:
         assert job.error.code == 1
         with pytest.raises(exceptions().BadRequest, match="cannot be cancelled"):
             emulator.jobs.cancel_custom_job(name=name)
+
+
+def test_a_cancelled_job_is_cancelling_until_its_script_has_ended(emulator: Any) -> None:
+    code = """
+        import os, pathlib, signal, sys, time
+        def end(*_):
+            go = pathlib.Path(os.environ["CLOUDTUNE_GCS"]) / "team-bucket" / "cancelling" / "go"
+            while not go.exists():
+                time.sleep(0.05)
+            sys.exit()
+        signal.signal(signal.SIGTERM, end)
+        print("ready", flush=True)
+        time.sleep(600)
+    """
+    name = emulator.create_custom(emulator.container(code)).name
+    emulator.until(lambda: emulator.log(name), bool)
+    for _ in range(2):  # once more changes nothing
+        emulator.jobs.cancel_custom_job(name=name)
+        job = emulator.get(name)
+        assert state_of(job) == "JOB_STATE_CANCELLING"
+        assert not job.end_time
+        assert not job.error.code
+    emulator.bucket.blob("cancelling/go").upload_from_string("")
+    assert state_of(emulator.ended(name)) == "JOB_STATE_CANCELLED"
+
+
+def test_ended_jobs_stay_as_they_ended(emulator: Any) -> None:
+    cancelled = emulator.create_custom(emulator.container("import time; time.sleep(600)")).name
+    emulator.jobs.cancel_custom_job(name=cancelled)
+    limited = {"scheduling": {"timeout": "2s"}}
+    names = [
+        cancelled,
+        emulator.create_custom(emulator.container(""), spec=limited).name,
+        emulator.create_custom(emulator.container("raise SystemExit(3)"), spec=limited).name,
+        emulator.create_custom(emulator.container("", command=[])).name,
+    ]
+    ended = {name: emulator.ended(name) for name in names}
+    assert [state_of(ended[name]).removeprefix("JOB_STATE_") for name in names] == [
+        *("CANCELLED", "SUCCEEDED", "FAILED", "FAILED"),
+    ]
+    time.sleep(2.5)  # beyond the timeout
+    for name in names:
+        with pytest.raises(exceptions().BadRequest):
+            emulator.jobs.cancel_custom_job(name=name)
+        assert emulator.get(name) == ended[name]
 
 
 def test_a_job_that_runs_too_long_is_cancelled(emulator: Any) -> None:
@@ -149,6 +204,55 @@ def test_what_is_below_gcs_is_what_is_in_the_buckets(emulator: Any) -> None:
     assert emulator.bucket.get_blob("out/sum.txt").generation > generation
 
 
+def test_names_that_only_one_side_can_hold_are_passed_over(start_emulator: Any) -> None:
+    made = start_emulator()
+    for name in ("x" * 300, "nul\0", "a//b", "/top", "folder", "folder/within"):
+        made.bucket.blob(name).upload_from_string("content")
+    code = """
+        import os, pathlib
+        root = pathlib.Path(os.environ["CLOUDTUNE_GCS"]) / "team-bucket"
+        print(sorted(path.name for path in root.iterdir()))
+        (root / "new").write_text("new")
+        open(os.fsencode(root) + b"/\\xff", "w").close()
+    """
+    job = made.ended(made.create_custom(made.container(code)).name)
+    assert state_of(job) == "JOB_STATE_SUCCEEDED", job.error.message
+    assert made.log(job.name) == "['folder']\n"
+    made.until(made.bucket.blob("new").exists, bool)
+    assert len(list(made.storage.list_blobs("team-bucket"))) == 7
+
+
+@pytest.mark.parametrize("name", ["..", ".", "a/b", "Team", "ab", "x" * 300, "a\0b", "-team"])
+def test_a_bucket_has_a_name_as_the_service_allows_it(emulator: Any, name: str) -> None:
+    with pytest.raises(exceptions().BadRequest, match="Invalid bucket name"):
+        emulator.storage._connection.api_request(
+            method="POST", path="/b", query_params={"project": "team"}, data={"name": name}
+        )
+
+
+def test_a_script_that_destroys_what_stands_for_gcs_is_told(start_emulator: Any) -> None:
+    made = start_emulator()
+    code = """
+        import os, pathlib
+        root = pathlib.Path(os.environ["CLOUDTUNE_GCS"]) / "team-bucket"
+        root.rmdir()
+        root.write_text("")
+    """
+    job = made.ended(made.create_custom(made.container(code)).name)
+    assert state_of(job) == "JOB_STATE_FAILED"
+    assert "What stands for /gcs cannot be kept" in job.error.message
+
+
+@pytest.mark.parametrize("seconds", [9_223_372_037, 315_576_000_000])
+def test_a_timeout_may_be_longer_than_a_clock(start_emulator: Any, seconds: int) -> None:
+    made = start_emulator()
+    spec = {"scheduling": {"timeout": f"{seconds}s"}}
+    assert state_of(made.ended(made.create_custom(made.container(""), spec=spec).name)) == (
+        "JOB_STATE_SUCCEEDED"
+    )
+    assert "Traceback" not in (made.folder.parent / f"{made.folder.name}.err").read_text()
+
+
 def test_a_script_reaches_the_storage_with_google_s_own_library(emulator: Any) -> None:
     code = """
         from google.cloud import storage
@@ -167,6 +271,9 @@ def test_a_script_reaches_the_storage_with_google_s_own_library(emulator: Any) -
     [
         ('display_name="a-one"', ["a-one"]),
         ('display_name:"a-*"', ["a-two", "a-one"]),
+        ('display_name:"?-*"', []),
+        ('display_name:"[a]-*"', []),
+        ("display_name:*", ["b-one", "a-two", "a-one"]),
         ('display_name!="a-one" AND labels.batch=BATCH', ["b-one", "a-two"]),
         ("labels.batch=BATCH AND labels.two:*", ["a-two"]),
         ('labels.batch="BATCH" AND NOT labels.two:*', ["b-one", "a-one"]),
@@ -222,7 +329,10 @@ def test_lists_come_in_pages_and_with_the_fields_that_are_asked_for(
 
 @pytest.mark.parametrize(
     "wanted",
-    ["colour=blue", "labels=x", "display_name<3", "state=A state=B", "(state=A", "=", "NOT"],
+    [
+        *("colour=blue", "labels=x", "display_name<3", "state=A state=B", "(state=A", "=", "NOT"),
+        *("labels.a:b", 'create_time>"2026-01-01T00:00:00"', "create_time<2026-01-01"),
+    ],
 )
 def test_a_filter_that_is_none_is_refused(emulator: Any, wanted: str) -> None:
     parent = "projects/team/locations/us-west1"
@@ -238,12 +348,15 @@ def test_custom_jobs_of_trials_are_not_listed(emulator: Any) -> None:
     assert dict(emulator.get(job.trials[0].custom_job).labels) == {"kind": "tuned"}
 
 
-def test_a_running_job_is_not_deleted_and_an_ended_one_is(emulator: Any) -> None:
-    name = emulator.create_custom(emulator.container("import time; time.sleep(600)")).name
-    with pytest.raises(exceptions().BadRequest, match="cannot be deleted"):
-        emulator.jobs.delete_custom_job(name=name)
-    emulator.jobs.cancel_custom_job(name=name)
-    emulator.ended(name)
+def test_a_deleted_job_ends_and_is_gone(emulator: Any) -> None:
+    code = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+    name = emulator.create_custom(emulator.container(code)).name
+    pid = int(emulator.until(lambda: emulator.log(name), bool))
+    emulator.jobs.delete_custom_job(name=name).result(timeout=10)
+    with pytest.raises(exceptions().NotFound):
+        emulator.get(name)
+    emulator.until(lambda: emulator.runs(pid), False.__eq__)
+    name = emulator.ended(emulator.create_custom(emulator.container("")).name).name
     emulator.jobs.delete_custom_job(name=name).result(timeout=10)
     with pytest.raises(exceptions().NotFound):
         emulator.get(name)

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import textwrap
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from cloudtune import registry
+from cloudtune.emulation import process
+from cloudtune.errors import StudyError
+from cloudtune_vertex import VertexProvider
+from cloudtune_vertex.emulator import operations
 
 Start = Callable[..., Any]
 PARENT = "projects/team/locations/us-central1"
@@ -131,3 +141,82 @@ def test_a_job_that_waits_too_long_for_a_machine_expires(start_emulator: Start) 
     job = made.ended(made.create_custom(made.container("")).name)
     assert job.state.name == "JOB_STATE_SUCCEEDED"
     assert not job.error.message
+
+
+def test_the_machine_of_a_custom_job_is_taken_away_after_seconds(start_emulator: Start) -> None:
+    made = start_emulator(
+        faults="faults: [{operation: trial, call: [1, 2], effect: interrupt, after: 2}]"
+    )
+    code = """
+        import os, pathlib, time
+        folder = os.environ["AIP_CHECKPOINT_DIR"].replace("gs:/", os.environ["CLOUDTUNE_GCS"])
+        saved = pathlib.Path(folder) / "begun"
+        again = saved.exists()
+        print("again" if again else "first", flush=True)
+        saved.parent.mkdir(parents=True, exist_ok=True)
+        saved.write_text("yes")
+        time.sleep(0 if again else 600)
+    """
+    base = {"baseOutputDirectory": {"outputUriPrefix": "gs://team-bucket/taken"}}
+    job = made.ended(made.create_custom(made.container(code), spec=base).name)
+    assert job.state.name == "JOB_STATE_SUCCEEDED"
+    assert made.log(job.name) == "first\nagain\n"
+    never = {"scheduling": {"disableRetries": True}}
+    code = "import time; time.sleep(600)"
+    job = made.ended(made.create_custom(made.container(code), spec=never).name)
+    assert (job.state.name, job.error.code) == ("JOB_STATE_FAILED", 14)
+    assert (job.end_time - job.start_time).total_seconds() >= 2
+
+
+def test_the_service_fails_to_run_a_custom_job(start_emulator: Start) -> None:
+    made = start_emulator(faults="faults: [{operation: trial, call: 1, effect: fail}]")
+    job = made.ended(made.create_custom(made.container("")).name)
+    assert (job.state.name, job.error.code) == ("JOB_STATE_FAILED", 13)
+
+
+@pytest.mark.parametrize("effect", sorted(operations.NOT_DRIVEN))
+def test_what_makes_no_sense_for_a_custom_job_is_refused(
+    start_emulator: Start, tmp_path: Path, effect: str
+) -> None:
+    plan = tmp_path / "checked.yaml"
+    plan.write_text(f"faults: [{{operation: trial, call: 1, effect: {effect}}}]")
+    with registry.added("vertex", VertexProvider):
+        process.check_faults("vertex", plan)
+        process.check_faults("vertex", plan, "managed")
+        with pytest.raises(StudyError, match=f"1: faults.0.effect: {effect} cannot happen here"):
+            process.check_faults("vertex", plan, "driven")
+    made = start_emulator("--faults", str(plan))
+    with pytest.raises(exceptions().MethodNotImplemented, match=f"wants {effect} for this job"):
+        made.create_custom(made.container(""))
+    assert list(made.jobs.list_custom_jobs(parent=PARENT)) == []
+
+
+def test_a_driven_run_is_told_so_before_anything_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
+    (tmp_path / "train.py").write_text("")
+    (tmp_path / "faults.yaml").write_text(
+        "faults: [{operation: trial, call: 1, effect: no_metric}]"
+    )
+    (tmp_path / "study.yaml").write_text(
+        textwrap.dedent("""
+            objective: {metric: accuracy, goal: maximize}
+            parameters: {x: {type: float, min: 0, max: 1}}
+            limits: {max_trials: 1}
+            trial: {script: train.py}
+            providers: {vertex: {mode: driven}}
+        """)
+    )
+    words = ["run", "study.yaml", "--on", "vertex", "--emulate", "--faults", "faults.yaml"]
+    done = subprocess.run(
+        [sys.executable, "-m", "cloudtune", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "faults.yaml:1: faults.0.effect: no_metric cannot happen here" in done.stderr
+    assert not list((tmp_path / "state").glob("runs/*"))

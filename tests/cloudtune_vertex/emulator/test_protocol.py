@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+START = "cloudtune_vertex.emulator"
+PARENT = "projects/team/locations/us-central1"
 JOBS = "/v1/projects/team/locations/us-central1/customJobs"
 
 
@@ -158,13 +165,92 @@ def test_it_ends_with_all_that_it_runs_when_it_is_told_to(start_emulator: Any) -
     ).name
     pid = int(made.until(lambda: made.log(name), bool))
     assert made.end() == 0
-    assert not _runs(pid)
+    assert not made.runs(pid)
 
 
-def _runs(pid: int) -> bool:
-    import psutil
+def test_its_scripts_end_when_it_is_killed_and_another_one_begins_anew(
+    start_emulator: Any,
+) -> None:
+    made = start_emulator()
+    code = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+    custom = made.create_custom(made.container(code)).name
+    tuning = made.create(made.tuning(code, maxTrialCount=1, maxFailedTrialCount=1)).name
+    (trial,) = made.until(lambda: made.get(tuning).trials, bool)
+    pids = [
+        int(made.until(lambda name=name: made.log(name), bool))
+        for name in (custom, trial.custom_job)
+    ]
+    made.process.kill()
+    made.process.wait(30)
+    for pid in pids:
+        made.until(lambda pid=pid: made.runs(pid), False.__eq__)
 
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    other = start_emulator("--folder", str(made.folder))  # as if nobody had been there
+    assert other.key != made.key
+    for name in (custom, tuning, trial.custom_job):
+        with pytest.raises(exceptions().NotFound):
+            other.get(name)
+    assert list(other.jobs.list_custom_jobs(parent=PARENT)) == []
+    assert other.run(other.tuning()).state.name == "JOB_STATE_SUCCEEDED"
+
+
+def test_locations_and_projects_are_apart(emulator: Any) -> None:
+    name = emulator.create_custom(emulator.container("")).name
+    for project, location in (("team", "europe-west4"), ("other", "us-central1")):
+        parent = f"projects/{project}/locations/{location}"
+        assert list(emulator.jobs.list_custom_jobs(parent=parent)) == []
+        with pytest.raises(exceptions().NotFound):
+            emulator.get(f"{parent}/customJobs/{name.rpartition('/')[2]}")
+    assert emulator.get(f"{PARENT}/customJobs/{name.rpartition('/')[2]}").name == name
+
+
+def test_the_address_is_private_and_goes_with_the_process(start_emulator: Any) -> None:
+    made = start_emulator()
+    path = made.folder / "address.json"
+    assert json.loads(path.read_text()) == made.address
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(made.folder.stat().st_mode) == 0o700
+    assert made.address["pid"] == made.process.pid
+    assert made.address["environment"]["VERTEX_EMULATOR_HOST"] == made.url
+    assert made.key not in (made.folder / "server.log").read_text()
+    assert made.end() == 0
+    assert not path.exists()
+
+
+def test_its_environment_alone_is_enough_for_the_storage(emulator: Any) -> None:
+    emulator.bucket.blob("environment/one").upload_from_string("found")
+    code = """
+from google.cloud import storage
+client = storage.Client(project="any")
+print(client.bucket("team-bucket").blob("environment/one").download_as_text())
+"""
+    env = {"PATH": os.environ["PATH"], **emulator.address["environment"]}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "found\n"
+
+
+def test_a_folder_has_one_emulator(emulator: Any) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", START, "--folder", str(emulator.folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert "another emulator works in" in done.stderr
+    assert (emulator.folder / "address.json").exists()
+
+
+def test_a_wrong_fault_plan_is_told_at_once(tmp_path: Path) -> None:
+    plan = tmp_path / "faults.yaml"
+    plan.write_text("faults:\n- {operation: CreateModel, call: 1, effect: throttle}\n")
+    words = [sys.executable, "-m", START, "--folder", str(tmp_path / "f"), "--faults", str(plan)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert f"{plan}:2: faults.0.operation" in done.stderr
 
 
 def test_it_ends_while_tuning_jobs_start_their_trials(start_emulator: Any) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from cloudtune_vertex.emulator import job_rules, tuning_rules
+from cloudtune_vertex.emulator import job_rules, space, tuning_rules
 from cloudtune_vertex.emulator.errors import ServiceError
-from cloudtune_vertex.emulator.jobs import Json
+from cloudtune_vertex.emulator.jobs import Json, Parent, TuningJob
 from cloudtune_vertex.emulator.messages import Messages
 from cloudtune_vertex.emulator.rule import demand
 
@@ -86,6 +87,7 @@ def refusal(messages: Messages, job: Json, kind: str = "HyperparameterTuningJob"
     return ""
 
 
+NEARLY_2: Json = {"parentDiscreteValues": {"values": [2, 2 + 5e-11]}}
 IF_A: Json = {"parentCategoricalValues": {"values": ["a"]}}
 IF_B: Json = {"parentCategoricalValues": {"values": ["b"]}}
 AT = "study_spec.parameters[0]"
@@ -109,7 +111,8 @@ GOOD: dict[str, Json] = {
     "plain": tuning(),
     "all kinds": with_parameters(DOUBLE, WHOLE, WORD, SIZES),
     "128 characters": tuning(displayName="ü" * 128),
-    "labels": tuning(labels={"a_b-1": "", "größe": "x" * 64}),
+    "labels": tuning(labels={"a_b-1": "", "größe": "x" * 64, "大小": "1-½", "x" * 64: "_"}),
+    "64 labels": tuning(labels={f"a{number}": "" for number in range(64)}),
     "as many failures as trials": tuning(maxFailedTrialCount=4),
     "grid": with_parameters(WHOLE, WORD, SIZES, algorithm="GRID_SEARCH"),
     "one value": with_parameters(double(1, 1), whole(2, 2)),
@@ -128,6 +131,9 @@ GOOD: dict[str, Json] = {
                 child({"parentDiscreteValues": {"values": [2]}}, double(0, 1))
             ],
         },
+    ),
+    "a condition that is as good as a value of the parent": with_parameters(
+        {**SIZES, "conditionalParameterSpecs": [child(NEARLY_2)]}
     ),
     "the same name under conditions that exclude each other": with_parameters(
         {**WORD, "conditionalParameterSpecs": [child(IF_A), child(IF_B)]}
@@ -155,6 +161,14 @@ GOOD: dict[str, Json] = {
     "package": with_package(),
     "100 packages": with_package(packageUris=["gs://b/p.tar.gz"] * 100),
     "accelerator": with_machine(acceleratorType="NVIDIA_TESLA_T4", acceleratorCount=1),
+    "disk": tuning(
+        pool={
+            **POOL,
+            "replicaCount": "1",
+            "diskSpec": {"bootDiskType": "hyperdisk-balanced", "bootDiskSizeGb": 100},
+        }
+    ),
+    "timeouts": tuning(spec={"scheduling": {"timeout": "1s", "maxWaitDuration": "0s"}}),
     "arguments": with_container(args=["x" * 50_000] * 2),
     "variable": with_container(env=[{"name": "_A1", "value": "x"}]),
     "output": tuning(spec={"baseOutputDirectory": {"outputUriPrefix": "gs://b/out"}}),
@@ -168,6 +182,9 @@ BAD: dict[str, tuple[Json, str, str]] = {
     "label in capitals": (tuning(labels={"Team": "x"}), "labels", "Team"),
     "label with a dot": (tuning(labels={"team": "a.b"}), "labels", "a.b"),
     "long label": (tuning(labels={"team": "x" * 65}), "labels", "64"),
+    "label that starts with a digit": (tuning(labels={"1a": "x"}), "labels", "start with"),
+    "label that starts with a dash": (tuning(labels={"-a": "x"}), "labels", "start with"),
+    "65 labels": (tuning(labels={f"a{number}": "" for number in range(65)}), "labels", "64"),
     "label without a key": (tuning(labels={"": "x"}), "labels", "key"),
     "no trials": (tuning(maxTrialCount=0), "max_trial_count", "greater than 0"),
     "none at a time": (tuning(parallelTrialCount=0), "parallel_trial_count", "greater than 0"),
@@ -223,6 +240,19 @@ BAD: dict[str, tuple[Json, str, str]] = {
         f"{CHILD}[1].parameter_spec.parameter_id",
         "unique",
     ),
+    "the same name under as good as one condition": (
+        with_parameters(
+            {
+                **SIZES,
+                "conditionalParameterSpecs": [
+                    child({"parentDiscreteValues": {"values": [2 - 5e-11]}}),
+                    child(NEARLY_2),
+                ],
+            }
+        ),
+        f"{CHILD}[1].parameter_spec.parameter_id",
+        "unique",
+    ),
     "the parent's own name": (
         with_parameters(
             {**WORD, "conditionalParameterSpecs": [child(IF_A, {**DOUBLE, "parameterId": "kind"})]}
@@ -242,6 +272,18 @@ BAD: dict[str, tuple[Json, str, str]] = {
         with_parameters({"parameterId": "k", "categoricalValueSpec": {}}),
         f"{AT}.values",
         "Required",
+    ),
+    "a word twice": (
+        with_parameters(
+            {"parameterId": "k", "categoricalValueSpec": {"values": ["b", "a", "c", "a", "b"]}}
+        ),
+        f"{AT}.values",
+        "a, b must be unique",
+    ),
+    "an endless number": (
+        with_parameters({"parameterId": "s", "discreteValueSpec": {"values": ["Infinity"]}}),
+        f"{AT}.values",
+        "finite",
     ),
     "no numbers": (with_parameters(listed()), f"{AT}.values", "Required"),
     "1001 values": (with_parameters(listed(*range(1001))), f"{AT}.values", "1000"),
@@ -344,6 +386,18 @@ BAD: dict[str, tuple[Json, str, str]] = {
         f"{CHILD}[0].parent_value_condition",
         "value 5",
     ),
+    "a number that is not quite the parent's": (
+        with_parameters(
+            {
+                **SIZES,
+                "conditionalParameterSpecs": [
+                    child({"parentDiscreteValues": {"values": [2 + 2e-10]}})
+                ],
+            }
+        ),
+        f"{CHILD}[0].parent_value_condition",
+        "value 2.0",
+    ),
     "a number that the parent has not": (
         with_parameters(
             {
@@ -379,6 +433,36 @@ BAD: dict[str, tuple[Json, str, str]] = {
         with_machine(acceleratorCount=1),
         f"{FIRST}.machine_spec.accelerator_type",
         "Both",
+    ),
+    "fewer than no replicas": (
+        tuning(pool={**POOL, "replicaCount": "-1"}),
+        f"{FIRST}.replica_count",
+        "negative",
+    ),
+    "fewer than no accelerators": (
+        with_machine(acceleratorType="NVIDIA_TESLA_T4", acceleratorCount=-1),
+        f"{FIRST}.machine_spec.accelerator_count",
+        "negative",
+    ),
+    "a disk of less than nothing": (
+        tuning(pool={**POOL, "diskSpec": {"bootDiskSizeGb": -1}}),
+        f"{FIRST}.disk_spec.boot_disk_size_gb",
+        "negative",
+    ),
+    "another disk": (
+        tuning(pool={**POOL, "diskSpec": {"bootDiskType": "floppy"}}),
+        f"{FIRST}.disk_spec.boot_disk_type",
+        "pd-ssd, pd-standard, hyperdisk-balanced",
+    ),
+    "a timeout before the start": (
+        tuning(spec={"scheduling": {"timeout": "-0.5s"}}),
+        "trial_job_spec.scheduling.timeout",
+        "negative",
+    ),
+    "a wait before the start": (
+        tuning(spec={"scheduling": {"strategy": "FLEX_START", "maxWaitDuration": "-1s"}}),
+        "trial_job_spec.scheduling.max_wait_duration",
+        "negative",
     ),
     "TPU": (
         with_machine(acceleratorType="TPU_V3", acceleratorCount=8),
@@ -449,6 +533,14 @@ def test_what_the_service_documents_passes(messages: Messages, name: str) -> Non
     assert refusal(messages, GOOD[name]) == ""
 
 
+@pytest.mark.parametrize("name", GOOD)
+def test_what_passes_can_be_searched(messages: Messages, name: str) -> None:
+    read = messages.read("HyperparameterTuningJob", json.dumps(GOOD[name]).encode())
+    study = space.study_of(TuningJob("name", Parent("1", "us-central1"), read))
+    told = {item["parameterId"] for item in read["studySpec"]["parameters"]}
+    assert told <= {*study.parameters}
+
+
 @pytest.mark.parametrize("name", BAD)
 def test_what_it_excludes_is_refused_with_its_field(messages: Messages, name: str) -> None:
     job, field, message = BAD[name]
@@ -470,6 +562,37 @@ def test_all_that_is_wrong_is_told_at_once(messages: Messages) -> None:
     said = refusal(messages, job)
     assert [field for field, _ in _errors(said)] == ["display_name", "max_failed_trial_count", AT]
     assert "\t2.Field: max_failed_trial_count; Message: " in said
+
+
+@pytest.mark.parametrize(
+    ("job", "where"),
+    [
+        (tuning(study={"algorithm": 99}), "study_spec.algorithm (99)"),
+        (tuning(study={"algorithm": 1}), "study_spec.algorithm (1)"),
+        (tuning(study={"algorithm": -1}), "study_spec.algorithm (-1)"),
+        (
+            tuning(study={"metrics": [{"metricId": "a"}, {"metricId": "b", "goal": 9}]}),
+            "study_spec.metrics[1].goal (9)",
+        ),
+        (
+            with_parameters({**DOUBLE, "scaleType": 4}),
+            "study_spec.parameters[0].scale_type (4)",
+        ),
+        (
+            with_machine(acceleratorType=77, acceleratorCount=1),
+            "trial_job_spec.worker_pool_specs[0].machine_spec.accelerator_type (77)",
+        ),
+    ],
+)
+def test_a_number_without_a_name_is_refused(messages: Messages, job: Json, where: str) -> None:
+    with pytest.raises(ServiceError, match=re.escape(f"Invalid value at {where}")):
+        messages.read("HyperparameterTuningJob", json.dumps(job).encode())
+
+
+def test_numbers_stand_for_names(messages: Messages) -> None:
+    job = tuning(study={"algorithm": 2, "metrics": [{"metricId": "a", "goal": 0}]})
+    read = messages.read("HyperparameterTuningJob", json.dumps(job).encode())
+    assert read["studySpec"]["algorithm"] == "GRID_SEARCH"
 
 
 @pytest.mark.parametrize(

@@ -354,6 +354,39 @@ def test_only_the_last_hundred_reports_are_kept(emulator: Any) -> None:
     assert 1.0 <= final(trial)["loss"] <= 51.0  # as soon as it was looked at, or never
 
 
+def test_ended_jobs_stay_as_they_ended(emulator: Any) -> None:
+    until = {"maximumRuntimeConstraint": {"maxDuration": "6s"}, "shouldStopAsap": True}
+    good = emulator.run(emulator.tuning(study={"studyStoppingConfig": until}))
+    bad = emulator.run(emulator.tuning(script("sys.exit(1)"), maxFailedTrialCount=1))
+    assert state_of(good) == "JOB_STATE_SUCCEEDED"
+    assert state_of(bad) == "JOB_STATE_FAILED"
+    exceptions: Any = pytest.importorskip("google.api_core.exceptions")
+    for job in (good, bad):
+        with pytest.raises(exceptions.BadRequest):
+            emulator.jobs.cancel_hyperparameter_tuning_job(name=job.name)
+        for trial in job.trials:
+            with pytest.raises(exceptions.BadRequest):
+                emulator.jobs.cancel_custom_job(name=trial.custom_job)
+    time.sleep(max(0.0, good.create_time.timestamp() + 6.5 - time.time()))
+    assert emulator.get(good.name) == good
+    assert emulator.get(bad.name) == bad
+    assert all(trial.end_time for trial in (*good.trials, *bad.trials))
+
+
+def test_a_running_job_that_is_deleted_ends(emulator: Any) -> None:
+    code = script("print(os.getpid(), flush=True); time.sleep(600)")
+    name = emulator.create(emulator.tuning(code)).name
+    emulator.until(lambda: len(emulator.get(name).trials), (2).__eq__)
+    trial = emulator.get(name).trials[0]
+    pid = int(emulator.until(lambda: emulator.log(trial.custom_job), bool))
+    emulator.jobs.delete_hyperparameter_tuning_job(name=name).result(timeout=10)
+    exceptions: Any = pytest.importorskip("google.api_core.exceptions")
+    for gone in (name, trial.custom_job):
+        with pytest.raises(exceptions.NotFound):
+            emulator.get(gone)
+    emulator.until(lambda: emulator.runs(pid), False.__eq__)
+
+
 def test_a_deleted_job_is_gone_with_its_trials(emulator: Any) -> None:
     job = emulator.run(emulator.tuning())
     emulator.jobs.delete_hyperparameter_tuning_job(name=job.name).result(timeout=10)

@@ -1,0 +1,1 @@
+"""Comparing what several jobs found: plain functions from results to plain data."""

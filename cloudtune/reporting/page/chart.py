@@ -1,0 +1,109 @@
+"""What a chart is, and what all charts share: the groups' colours, shapes and dashes.
+
+A chart is a description in Vega-Lite, as plain data. Names and values of a study stand only in its
+data and titles, never in its expressions and field names, so that they are text whatever they say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cloudtune.reporting.describe import printable
+from cloudtune.reporting.report_tables import Table
+
+Spec = dict[str, Any]
+Rows = list[dict[str, Any]]
+
+_DASHES = [[1, 0], [7, 3], [2, 2], [10, 3, 2, 3], [12, 4]]
+_SHAPES = ["circle", "square", "triangle-up", "diamond", "cross"]
+"""Five, while there are six colours: so thirty groups differ in one or the other."""
+_LONGEST = 60
+SHOWN = {"filter": "indexof(shown, datum.g) >= 0"}
+"""Leaves out the groups that the reader has switched off."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart with what is said in its place to those who do not see it."""
+
+    id: str
+    title: str
+    caption: str
+    spec: Spec
+    table: Table | None = None
+    """The same as a table."""
+    small: bool = False
+    """Whether several stand side by side."""
+
+
+def clipped(text: object, most: int = _LONGEST) -> str:
+    """Return a text as one harmless line that is not too long for a picture."""
+    line = printable(str(text))
+    return line if len(line) <= most else line[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def near(value: float) -> float:
+    """Return a number with as many digits as a picture can show."""
+    return float(f"{value:.6g}")
+
+
+def spec(labels: Sequence[str], rows: Rows, height: int, description: str, **more: Any) -> Spec:
+    """Return the frame of a chart's description around its layers.
+
+    Args:
+        labels: All groups, in their order.
+        rows: The data; each has its group under ``g``.
+        height: In pixels; the width is that of the page.
+        description: What screen readers say.
+        more: The rest of the description.
+    """
+    return {
+        "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
+        "description": clipped(description, 300),
+        "width": "container",
+        "height": height,
+        "autosize": {"type": "fit-x", "contains": "padding"},
+        "data": {"values": rows},
+        "params": [{"name": "shown", "value": list(labels)}, *more.pop("params", [])],
+        "transform": [SHOWN, *more.pop("transform", [])],
+        **more,
+    }
+
+
+def colour(labels: Sequence[str]) -> Spec:
+    """Return the encoding of the groups by colour, with a legend."""
+    return {"color": _by_group(labels, {"labelLimit": 220})}
+
+
+def marked(labels: Sequence[str]) -> Spec:
+    """Return the encoding of the groups by colour and by shape."""
+    count = len(labels)
+    return colour(labels) | {"shape": _by_group(labels, {}, _repeated(_SHAPES, count))}
+
+
+def dashed(labels: Sequence[str]) -> Spec:
+    """Return the encoding of the groups by colour and by dashes."""
+    count = len(labels)
+    return colour(labels) | {"strokeDash": _by_group(labels, {}, _repeated(_DASHES, count))}
+
+
+def _by_group(labels: Sequence[str], legend: Spec, range_: list[Any] | None = None) -> Spec:
+    scale: Spec = {"domain": list(labels)} | ({"range": range_} if range_ else {})
+    return {"field": "g", "type": "nominal", "title": None, "scale": scale, "legend": legend}
+
+
+def _repeated(some: list[Any], count: int) -> list[Any]:
+    return [some[place % len(some)] for place in range(count)]
+
+
+def axis(field: str, title: str, **more: Any) -> Spec:
+    """Return the encoding of a number along an axis that need not begin at 0."""
+    scale = more.pop("scale", {"zero": False})
+    return {"field": field, "type": "quantitative", "title": clipped(title), "scale": scale, **more}
+
+
+def tooltip(**titles: str) -> Spec:
+    """Return the encoding of what is said at a mark, by field."""
+    return {"tooltip": [{"field": field, "title": clipped(said)} for field, said in titles.items()]}

@@ -1,0 +1,67 @@
+"""A comparison for the terminal."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+
+from cloudtune.comparing.comparison import Comparison, Verdict
+from cloudtune.reporting.describe import printable, short
+from cloudtune.reporting.report_tables import Table, tables
+from cloudtune.reporting.report_words import aims, said, shared, title
+from cloudtune.reporting.tables import plain_lines
+
+_WIDTH = 88
+
+
+def report_text(comparison: Comparison) -> str:
+    """Return a comparison as lines of text, the verdict first; names and logs cannot harm."""
+    lines: list[str] = [f"{comparison.name}: {aims(comparison)}", comparison.description]
+    for verdict in comparison.verdicts:
+        lines += ["", *_verdict(comparison, verdict)]
+    lines = [printable(line) for line in lines]
+    for table in tables(comparison):
+        shown = _prose(table) if table.prose else _indented(_rows(table))
+        lines += ["", printable(table.title), *shown]
+        lines += _wrapped(table.note, "  ")
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _verdict(comparison: Comparison, verdict: Verdict) -> Iterator[str]:
+    yield title(verdict).upper()
+    for answer in said(comparison, verdict):
+        yield from _wrapped(f"{answer.title}: {answer.sentence}", "  ", "    ")
+        yield from _wrapped(f"{answer.certainty}: {answer.why}", "    ")
+        for label, value, range_ in answer.rows:
+            yield f"    {label}: {value}{f'  ({range_})' if range_ else ''}"
+        for caution in answer.cautions:
+            yield from _wrapped(f"! {caution}", "    ", "      ")
+    for caution in shared(verdict):
+        yield from _wrapped(f"! {caution}", "  ", "    ")
+    if verdict.repeat:
+        yield "  Repeat it, then report all runs together:"
+        yield f"    {verdict.repeat}"
+
+
+def _rows(table: Table) -> Sequence[str]:
+    columns: Mapping[str, list[str]] = {
+        name: [short(row[place]) for row in table.rows] for place, name in enumerate(table.columns)
+    }
+    return list(plain_lines(columns))
+
+
+def _prose(table: Table) -> list[str]:
+    return [
+        line
+        for row in table.rows
+        for line in _wrapped(printable("  ".join(filter(None, row))), "  ", "      ")
+    ]
+
+
+def _indented(lines: Sequence[str]) -> list[str]:
+    return [f"  {line}" for line in lines]
+
+
+def _wrapped(text: str, first: str, later: str | None = None) -> list[str]:
+    indent = first if later is None else later
+    return textwrap.wrap(text, _WIDTH, initial_indent=first, subsequent_indent=indent)

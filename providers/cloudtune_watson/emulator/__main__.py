@@ -1,0 +1,31 @@
+"""``python -m cloudtune_watson.emulator --folder F``: serve the emulator on loopback."""
+
+from __future__ import annotations
+
+import sys
+
+from cloudtune.emulation.command import run
+from cloudtune_watson.emulator.app import Watson
+from cloudtune_watson.emulator.operations import EFFECTS, OPERATIONS
+
+NOTE = (
+    "IBM Watson emulator: trials are chosen by cloudtune's own search, not by the service's; "
+    "scripts run here, without IBM's images"
+)
+
+
+def main(words: list[str] | None = None) -> int:
+    """Serve until told to end; return the exit code."""
+    return run(
+        "cloudtune_watson.emulator",
+        NOTE,
+        Watson,
+        OPERATIONS,
+        secure=True,
+        effects=EFFECTS,
+        words=words,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

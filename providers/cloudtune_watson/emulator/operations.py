@@ -1,0 +1,169 @@
+"""The operations that the emulator has: their method, their path, and what carries them out.
+
+The names are the emulator's own, for its fault plan; IBM's REST APIs give theirs none.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from cloudtune.emulation.delays import Delays
+from cloudtune.emulation.faults import FaultPlan
+from cloudtune_watson.emulator.assets import Assets
+from cloudtune_watson.emulator.calls import Answer, Call
+from cloudtune_watson.emulator.errors import unavailable
+from cloudtune_watson.emulator.files import Files
+from cloudtune_watson.emulator.hypersearch import Hypersearch
+from cloudtune_watson.emulator.keys import Keys
+from cloudtune_watson.emulator.platform import Platform
+from cloudtune_watson.emulator.running import FILES_ONLY, Jobs
+from cloudtune_watson.emulator.trainings import Trainings
+from cloudtune_watson.emulator.tuning import Workshop
+from cloudtune_watson.emulator.volume import Volume
+
+
+class Operations:
+    """Carries out operations on all that one emulator has."""
+
+    def __init__(self, folder: Path, delays: Delays, faults: FaultPlan, keys: Keys) -> None:
+        self._lock = threading.RLock()
+        self._jobs = Jobs(delays, self._lock)
+        volume = Volume(folder / "volume")
+        shop = Workshop(self._lock, self._jobs, delays, faults, volume, folder / "jobs")
+        self.platform = Platform(keys)
+        self.assets = Assets(volume, keys)
+        self.files = Files(volume)
+        self.trainings = Trainings(folder / "jobs", volume, self.assets, self._jobs, faults)
+        self.searches = Hypersearch(shop, folder / "searches")
+
+    def carry_out(self, operation: Operation, call: Call) -> Answer:
+        """Return the answer of an operation.
+
+        Raises:
+            ServiceError: If the service would refuse.
+        """
+        try:
+            with self._lock:
+                return operation.carry_out(self, call)
+        except OSError as error:  # a script may do anything to its files meanwhile
+            raise unavailable(f"The volume: {error.strerror}.") from error
+
+    def busy(self) -> bool:
+        """Tell whether any job runs."""
+        return self._jobs.busy() or self.searches.busy()
+
+    def close(self) -> None:
+        """End everything that runs, at once."""
+        self._jobs.close()
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation."""
+
+    method: str
+    pattern: re.Pattern[str]
+    carry_out: Callable[[Operations, Call], Answer]
+
+
+Part = TypeVar("Part")
+"""What an operation belongs to."""
+
+
+def _of(
+    part: Callable[[Operations], Part],
+    *rows: tuple[str, str, Callable[[Part, Call], Answer]],
+) -> Iterator[tuple[str, Operation]]:
+    """Yield the operations of a part, with their names.
+
+    Args:
+        part: Finds it.
+        rows: For each operation its name, its method and path, and what carries it out; in braces
+            stands what names something.
+    """
+    for name, said, carry_out in rows:
+        method, _, path = said.partition(" ")
+        pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path).replace("{*}", "(?P<path>.*)")
+        yield name, Operation(method, re.compile(pattern), _bound(part, carry_out))
+
+
+def _bound(
+    part: Callable[[Operations], Part], carry_out: Callable[[Part, Call], Answer]
+) -> Callable[[Operations, Call], Answer]:
+    return lambda operations, call: carry_out(part(operations), call)
+
+
+EFFECTS = (FILES_ONLY,)
+"""The faults of a trial that this emulator alone has."""
+NOT_DRIVEN: Mapping[str, str] = {
+    "stop_early": "Watson Machine Learning ends no training before its script does"
+}
+NOT_MANAGED: Mapping[str, str] = {
+    FILES_ONLY: "what a search tells of its trials is what it reads in their files"
+}
+"""The faults that cannot happen to trainings, and those that cannot to trials of a search."""
+_ASSET = "/v2/assets/{id}"
+_ATTACHMENT = f"{_ASSET}/attachments/{{attachment}}"
+_WMLA = "/platform/rest/deeplearning/v1"
+_SEARCH = f"{_WMLA}/hypersearch/{{name}}"
+_EXEC = f"{_WMLA}/execs/{{exec}}"
+
+OPERATIONS: Mapping[str, Operation] = dict(
+    itertools.chain(
+        _of(
+            lambda operations: operations.platform,
+            ("Authorize", "POST /icp4d-api/v1/authorize", Platform.authorize),
+            ("Logon", "GET /auth/v1/logon", Platform.logon),
+            ("GetVersion", "GET /ml/wml_services(?:/v2)?/version", Platform.version),
+            ("ListSpaces", "GET /v2/spaces", Platform.list_spaces),
+            ("GetSpace", "GET /v2/spaces/{id}", Platform.get_space),
+            ("GetProject", "GET /v2/projects/{id}", Platform.get_project),
+        ),
+        _of(
+            lambda operations: operations.assets,
+            ("CreateAsset", "POST /v2/assets", Assets.create),
+            ("GetAsset", f"GET {_ASSET}", Assets.get),
+            ("DeleteAsset", f"DELETE {_ASSET}", Assets.delete),
+            ("SearchAssets", "POST /v2/asset_types/{type}/search", Assets.search),
+            ("CreateAttachment", f"POST {_ASSET}/attachments", Assets.attach),
+            ("GetAttachment", f"GET {_ATTACHMENT}", Assets.get_attachment),
+            ("CompleteAttachment", f"POST {_ATTACHMENT}/complete", Assets.complete),
+        ),
+        _of(
+            lambda operations: operations.files,
+            ("GetFile", "GET /v2/asset_files/{*}", Files.read),
+            ("HeadFile", "HEAD /v2/asset_files/{*}", Files.look),
+            ("PutFile", "PUT /v2/asset_files/{*}", Files.put),
+            ("DeleteFile", "DELETE /v2/asset_files/{*}", Files.delete),
+        ),
+        _of(
+            lambda operations: operations.trainings,
+            ("CreateTraining", "POST /ml/v4/trainings", Trainings.create),
+            ("ListTrainings", "GET /ml/v4/trainings", Trainings.list),
+            ("GetTraining", "GET /ml/v4/trainings/{id}", Trainings.get),
+            ("DeleteTraining", "DELETE /ml/v4/trainings/{id}", Trainings.delete),
+        ),
+        _of(
+            lambda operations: operations.searches,
+            ("StartSearch", f"POST {_WMLA}/hypersearch", Hypersearch.start),
+            ("ListSearches", f"GET {_WMLA}/hypersearch", Hypersearch.list),
+            ("DeleteSearches", f"DELETE {_WMLA}/hypersearch", Hypersearch.delete_all),
+            ("ListAlgorithms", f"GET {_WMLA}/hypersearch/algorithm", Hypersearch.algorithms),
+            ("GetSearch", f"GET {_SEARCH}", Hypersearch.get),
+            ("StopSearch", f"PUT {_SEARCH}", Hypersearch.stop),
+            ("ForceStopSearch", f"PUT {_SEARCH}/force", Hypersearch.force_stop),
+            ("DeleteSearch", f"DELETE {_SEARCH}", Hypersearch.delete),
+            ("ListExecs", f"GET {_WMLA}/execs/?", Hypersearch.list_execs),
+            ("GetExec", f"GET {_EXEC}", Hypersearch.get_exec),
+            ("GetExecLog", f"GET {_EXEC}/log", Hypersearch.exec_log),
+            ("GetExecResult", f"GET {_EXEC}/result", Hypersearch.exec_result),
+            ("StopExec", f"POST {_EXEC}/stop", Hypersearch.stop_exec),
+        ),
+    )
+)

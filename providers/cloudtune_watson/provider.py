@@ -1,0 +1,99 @@
+"""The IBM Watson provider: joins the files beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from cloudtune.capabilities import Capabilities, Finding, Mode, Note
+from cloudtune.fit import Fitted
+from cloudtune.poller import Poller
+from cloudtune.provider import Emit, Facts, JobClient, Json, Place, TrialRunner
+from cloudtune.study import Study
+from cloudtune_watson.capabilities import CAPABILITIES
+from cloudtune_watson.lookup import lookup
+from cloudtune_watson.request import request
+from cloudtune_watson.rules import rules
+from cloudtune_watson.settings import WatsonSettings
+from cloudtune_watson.sign_in import cluster, way
+
+if TYPE_CHECKING:
+    from cloudtune.forms import Shown
+    from cloudtune.planning import Plan
+
+
+class WatsonProvider:
+    """IBM Watson: WML Accelerator's own search, or WML trainings that cloudtune chooses."""
+
+    capabilities: Capabilities = CAPABILITIES
+    settings = WatsonSettings
+    emulator = "cloudtune_watson.emulator"
+    packages: Mapping[str, Sequence[str]] = {
+        "watsonx": ("requests",),
+        "emulators": ("trustme", "werkzeug"),
+    }
+    kept = (
+        "name",
+        "tags",
+        "space_id",
+        "project_id",
+        "results_reference",
+        "model_definition.id",
+        "model_definition.command",
+        "file",
+        "data.hpoName",
+    )
+
+    @property
+    def forms(self) -> Mapping[str, Callable[[Plan], Shown]]:
+        """What shows a plan as an older document of IBM's, by the form's name."""
+        from cloudtune_watson.experiments import shown
+
+        return {"experiments": shown}
+
+    def lookup(self, study: Study, settings: WatsonSettings, facts: Facts) -> Mapping[str, Any]:
+        """Return what must be known of the cluster, as JSON data; nothing is asked of IBM."""
+        return lookup(study, settings, facts)
+
+    def rules(
+        self, fitted: Fitted, mode: Mode, settings: WatsonSettings, facts: Facts
+    ) -> Sequence[Finding | Note]:
+        """Return what only IBM Watson refuses or does otherwise."""
+        return rules(fitted, mode, settings, facts)
+
+    def request(self, fitted: Fitted, mode: Mode, settings: WatsonSettings, facts: Facts) -> Json:
+        """Return the request of a search, or of one training for each trial."""
+        return request(fitted, mode, settings, facts)
+
+    def client(self, plan: Plan, place: Place) -> JobClient:
+        """Return what reaches the Accelerator's search.
+
+        Raises:
+            MissingExtraError: If requests is not installed.
+            UsageError: If the variable with the key is not set.
+        """
+        from cloudtune_watson.accelerator import Accelerator
+        from cloudtune_watson.tuning import SearchClient
+
+        return SearchClient(Accelerator(way(plan, place), cluster(plan, place)), plan, place)
+
+    def runner(
+        self, plan: Plan, place: Place, emit: Emit, say: Callable[[str], None]
+    ) -> TrialRunner:
+        """Return what runs single trials as trainings; the code is stored there now.
+
+        Raises:
+            MissingExtraError: If neither of IBM's packages is installed.
+            UsageError: If the variable with the key is not set.
+            ProviderError: If nobody can sign in, or the cluster cannot be reached.
+        """
+        from cloudtune_watson.client import Trainings
+        from cloudtune_watson.training import WatsonJobs
+        from cloudtune_watson.upload import bring_inputs, definition_of
+
+        bring_inputs(plan, place)
+        trainings = Trainings(way(plan, place), cluster(plan, place))
+        definition = definition_of(trainings, plan, place)
+        poller = Poller("watson", WatsonJobs(trainings, plan, place, definition), emit, say)
+        poller.times_trials = False  # a training has no limit of its own
+        return poller

@@ -1,0 +1,61 @@
+"""A managed job goes on at its service without us, and is found again by whoever looks."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cloudtune.ledger import Ledger
+
+if TYPE_CHECKING:
+    from .conftest import Home
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def left(home: Home) -> Home:
+    """A run whose job was made, and whose process was killed."""
+    study = (home.path / "study.yaml").read_text("utf-8").replace("max_trials: 24", "max_trials: 3")
+    (home.path / "study.yaml").write_text(study, "utf-8")
+    on = ("--on", "sagemaker", "--emulate", "--speed", "20", "--detach")
+    home.call("run", "study.yaml", *on)
+    while not job_of(home):
+        time.sleep(0.05)
+    engine = home.engine()
+    assert engine
+    os.kill(engine, signal.SIGKILL)
+    while home.engine():
+        time.sleep(0.05)
+    return home
+
+
+def job_of(home: Home) -> str | None:
+    with Ledger(home.state) as ledger:
+        return ledger.run().jobs[0].job
+
+
+def state_of(home: Home) -> dict[str, Any]:
+    (state,) = json.loads(home.call("status", "--json").stdout)
+    job: dict[str, Any] = state["jobs"][0]
+    return job
+
+
+def test_watch_takes_it_up(left: Home) -> None:
+    before = job_of(left)
+    assert state_of(left)["state"] == "interrupted"
+    done = left.call("watch")
+    assert "what runs at sagemaker is followed again" in done.stderr
+    assert state_of(left)["trials"] == {"completed": 3}
+    assert job_of(left) == before
+
+
+def test_stop_stops_it(left: Home) -> None:
+    left.call("stop", "--on", "sagemaker")
+    left.call("watch", code=130)
+    assert state_of(left)["state"] == "cancelled"

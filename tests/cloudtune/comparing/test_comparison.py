@@ -1,0 +1,59 @@
+"""The whole comparison."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from cloudtune.comparing.comparison import compare
+from cloudtune.errors import UsageError
+from cloudtune.reporting.report import rendered
+from tests.cloudtune.comparing.made import job, study_data, trial
+
+TWO = study_data(
+    objective=[{"metric": "accuracy", "goal": "maximize"}, {"metric": "size", "goal": "minimize"}]
+)
+
+
+def test_emulated_groups_are_never_ranked_with_real_ones() -> None:
+    jobs = [job("p", [0.5]), job("q", [0.9], emulated=True), job("r", [0.8], emulated=True)]
+    real, emulated = compare(jobs, {}).verdicts
+    assert real.best is not None
+    assert real.best.leaders == ("p",)
+    assert real.labels == ("p",)
+    assert emulated.best is not None
+    assert emulated.best.leaders == ("q (emulated)",)
+    assert emulated.cheapest is None
+
+
+def test_a_job_that_is_named_twice_counts_once() -> None:
+    made = job("p", [0.5])
+    (group,) = compare([made, made], {}).groups
+    assert len(group.runs) == 1
+
+
+def test_with_several_objectives_there_is_a_front_and_no_best() -> None:
+    found = compare([job("p", [trial(1, (0.9, 5))], study=TWO)], {})
+    (verdict,) = found.verdicts
+    assert (verdict.best, verdict.first) == (None, None)
+    assert [t.number for t in verdict.front] == [1]
+    assert (found.answers, [c.metric for c in found.curves]) == ((), ["accuracy", "size"])
+
+
+def test_other_objectives_are_not_compared() -> None:
+    with pytest.raises(UsageError, match="different objectives"):
+        compare([job("p", [0.5]), job("p", [trial(1, (0.9, 5))], run="b", study=TWO)], {})
+    with pytest.raises(UsageError, match="no run"):
+        compare([], {})
+
+
+def test_it_is_data_for_machines() -> None:
+    asked = {"r1": ["study.yaml"]}
+    jobs = [job("p", [trial(1, 0.5, cost=1.0), None]), job("q", [0.9])]
+    found = json.loads(rendered(compare(jobs, asked), jobs, "json"))
+    assert found["format"] == "cloudtune.report/v1"
+    assert found["verdicts"][0]["best"]["leaders"] == ["q"]
+    assert found["verdicts"][0]["repeat"].startswith("for seed in 2 3 4 5; do cloudtune run study")
+    assert found["groups"][0]["runs"][0]["trials"] == {"completed": 1, "failed": 1}
+    assert found["curves"][0]["points"][0]["value"] == 0.5

@@ -1,0 +1,231 @@
+"""Time, failures, distances, importance, cautions, fronts: each by a small example."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloudtune.capabilities import Finding
+from cloudtune.comparing.answers import answers, apart
+from cloudtune.comparing.effort import effort
+from cloudtune.comparing.failures import failures
+from cloudtune.comparing.fairness import cautions
+from cloudtune.comparing.fronts import common_front
+from cloudtune.comparing.groups import grouped
+from cloudtune.comparing.importance import importance
+from cloudtune.comparing.positions import Positions, distance
+from cloudtune.comparing.repeat import repeat_command
+from cloudtune.results import StudyResult, Trial
+from cloudtune.study import Study
+from tests.cloudtune.comparing.made import job, measured, study_data, trial
+
+SPACE = Study.model_validate(study_data())
+RBF = {"lr": 1.0, "kernel": "rbf"}
+
+
+def test_the_time_of_a_trial_is_split_by_what_is_known() -> None:
+    told = measured((1, 0.1, 120.0), (2, 0.2, 160.0))
+    waited = trial(1, 0.2, began=105.0, ended=170.0, billed_seconds=60.0, measurements=told)
+    silent = trial(2, 0.1, began=170.0, ended=180.0)
+    found = effort(grouped([job("p", [waited, silent])])[0])
+    assert found.phases == {
+        "waiting": 5.0,
+        "starting": 10.0,
+        "training": 40.0,
+        "ending": 10.0,
+        "not told": 10.0,
+    }
+    assert (found.wall, found.before_first, found.trials) == (80.0, 5.0, 75.0)
+    assert found.at_a_time == pytest.approx(75 / 80)
+
+
+@given(st.lists(st.floats(90, 260), max_size=4), st.none() | st.floats(0, 200))
+def test_the_parts_are_the_whole_whatever_clocks_say(
+    times: list[float], billed: float | None
+) -> None:
+    steps = measured(*((n, 0.1, time) for n, time in enumerate(times)))
+    one = trial(1, 0.1, began=110.0, ended=200.0, billed_seconds=billed, measurements=steps)
+    found = effort(grouped([job("p", [one])])[0])
+    assert min(found.phases.values()) >= 0
+    assert sum(found.phases.values()) == pytest.approx(90.0)
+
+
+def test_failures_that_differ_in_numbers_have_one_cause() -> None:
+    lost = [
+        trial(1, None, reason="exit code 1", log_tail="start\nValueError: loss 3.5e-2 at 7\n"),
+        trial(2, None, reason="out of memory"),
+        trial(3, None, reason="exit code 2", log_tail="ValueError: loss 1 at 12"),
+    ]
+    found = failures(grouped([job("p", lost)]))
+    assert [(f.reason, f.trials, f.number) for f in found] == [
+        ("exit code 1: ValueError: loss 3.5e-2 at 7", 2, 1),
+        ("out of memory", 1, 2),
+    ]
+
+
+def test_positions_follow_the_scale() -> None:
+    positions = Positions(SPACE)
+    assert positions.of({"lr": 1.0, "kernel": "poly", "depth": 2}) == {
+        "lr": pytest.approx(0.5),
+        "kernel": 1.0,
+        "depth": 0.25,
+    }
+    assert positions.of({"lr": 1.0, "kernel": "rbf", "depth": 2}).keys() == {"lr", "kernel"}
+    assert positions.of({"kernel": "no such"}) == {}
+
+
+def test_gowers_distance_by_hand() -> None:
+    positions = Positions(SPACE)
+    left = positions.of({"lr": 0.01, "kernel": "poly", "depth": 1})
+    assert distance(positions, left, positions.of({"lr": 1.0, "kernel": "rbf"})) == pytest.approx(
+        (0.5 + 1 + 1) / 3
+    )
+    near = positions.of({"lr": 0.01, "kernel": "poly", "depth": 2})
+    assert distance(positions, left, near) == pytest.approx(0.25 / 3)
+    assert distance(positions, {}, {}) is None
+
+
+ASSIGNMENTS = st.fixed_dictionaries(
+    {"lr": st.floats(0.01, 100), "kernel": st.sampled_from(["linear", "rbf"])}
+) | st.fixed_dictionaries(
+    {"lr": st.floats(0.01, 100), "kernel": st.just("poly"), "depth": st.integers(1, 5)}
+)
+
+
+@given(ASSIGNMENTS, ASSIGNMENTS)
+def test_a_distance_is_one(left: dict[str, float | str], right: dict[str, float | str]) -> None:
+    positions = Positions(SPACE)
+    ends = positions.of(left), positions.of(right)
+    gap = distance(positions, *ends)
+    assert gap is not None
+    assert 0 <= gap <= 1
+    assert gap == pytest.approx(distance(positions, ends[1], ends[0]))
+    assert distance(positions, ends[0], ends[0]) == 0
+
+
+def test_the_answers_of_groups_and_how_far_apart_they_are() -> None:
+    poly = {"lr": 0.01, "kernel": "poly", "depth": 1}
+    jobs = [
+        job("p", [trial(1, 0.5), trial(2, 0.7, parameters=poly)], run="a"),
+        job("p", [0.6], run="b", seed=2),
+        job("q", [0.4]),
+        job("r", [None]),
+    ]
+    groups = grouped(jobs)
+    found = answers(groups, "maximize")
+    assert [(a.label, a.run, a.number, a.value) for a in found] == [
+        ("p", "a", 2, 0.7),
+        ("q", "r1", 1, 0.4),
+    ]
+    (pair,) = apart(groups, found)
+    assert pair.distance == pytest.approx(2.5 / 3)
+
+
+def test_answers_of_other_spaces_are_not_measured() -> None:
+    other = study_data(parameters={"lr": {"type": "float", "min": 0, "max": 1}})
+    groups = grouped(
+        [job("p", [0.5]), job("q", [trial(1, 0.4, parameters={"lr": 1.0})], study=other)]
+    )
+    (pair,) = apart(groups, answers(groups, "maximize"))
+    assert pair.distance is None
+
+
+def planted(count: int, goal: str = "maximize") -> StudyResult:
+    chance = Random(1)
+    trials: list[Trial] = []
+    for number in range(1, count + 1):
+        kernel = chance.choice(["linear", "rbf", "poly"])
+        lr = 10 ** chance.uniform(-2, 2)
+        values: dict[str, Any] = {"lr": lr, "kernel": kernel}
+        values |= {"depth": chance.randint(1, 5)} if kernel == "poly" else {}
+        value = -(math.log10(lr) ** 2) + 0.01 * chance.random()
+        sign = 1 if goal == "maximize" else -1
+        trials.append(trial(number, sign * value, parameters=values))
+    objective = {"metric": "accuracy", "goal": goal}
+    return job("p", trials, study=study_data(objective=objective))
+
+
+@pytest.mark.parametrize("goal", ["maximize", "minimize"])
+def test_the_parameter_that_matters_is_found(goal: str) -> None:
+    found = importance(grouped([planted(200, goal)])[0], 0)
+    assert found.shares is not None
+    assert found.shares.keys() == {"lr", "kernel", "depth"}
+    assert found.shares["lr"] > 0.7
+    assert sum(found.shares.values()) == pytest.approx(1)
+    assert (found.trials, found.best) == (200, 0.1)
+
+
+def test_a_few_trials_tell_nothing_of_importance() -> None:
+    assert importance(grouped([planted(19)])[0], 0).shares is None
+    assert importance(grouped([job("p", [None])])[0], 0).shares is None
+
+
+def caution_words(*jobs: StudyResult) -> str:
+    return "\n".join(caution.text for caution in cautions(grouped(jobs)))
+
+
+def test_alike_and_known_is_no_reason_for_care() -> None:
+    priced = [trial(1, 0.5, cost=1.0)]
+    assert caution_words(job("p", priced), job("q", priced)).count("\n") == 1
+    assert "estimated" in caution_words(job("p", priced), job("q", priced))
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (job("q", [0.5, 0.5]), "different numbers of trials (p: 1; q: 2)"),
+        (job("q", [0.5], mode="managed"), "who chose the trials differs"),
+        (job("q", [0.5], source="def"), "files were not the same (p: abc; q: def)"),
+        (job("q", [0.5], source=None), "q: not known"),
+        (job("q", [trial(1, 0.5, machine="big")]), "the machines differ (p: not told; q: big)"),
+        (job("q", [None]), "q: 1 of 1 trials have no value"),
+        (job("q", [0.5], state="failed"), "the job of run r1 is failed"),
+        (job("q", [0.5], findings=[Finding("dropped", "strategy.seed", "")]), "(strategy.seed)"),
+        (job("q", [0.5], study=study_data(strategy="random")), "differ in strategy.name"),
+        (job("q", [0.5]), "q: the cost of every trial is not known"),
+        (job("q", [trial(1, 0.5, cost=1.0, currency="EUR")]), "q: costs are estimated"),
+    ],
+)
+def test_what_is_not_alike_is_said(other: StudyResult, words: str) -> None:
+    assert words in caution_words(job("p", [0.5]), other)
+
+
+def test_copies_and_emulators_are_said() -> None:
+    copies = [job("p", [0.5], run=run, seed=7) for run in "ab"]
+    assert "same seed (7, 7) are copies" in caution_words(*copies)
+    assert "rehearsal on emulators" in caution_words(job("p", [0.5], emulated=True))
+
+
+def test_the_common_front() -> None:
+    goals = ["maximize", "minimize"]
+    both = [{"metric": "accuracy", "goal": "maximize"}, {"metric": "size", "goal": "minimize"}]
+    said = study_data(objective=both)
+    one = job("p", [trial(1, (0.9, 50)), trial(2, (0.5, 40))], study=said)
+    two = job("q", [trial(1, (0.95, 50)), trial(2, (0.4, 10))], study=said)
+    found = common_front(grouped([one, two]), goals)
+    assert sorted((t.label, t.number) for t in found) == [("p", 2), ("q", 1), ("q", 2)]
+
+
+def test_the_command_that_repeats_it_can_be_pasted() -> None:
+    groups = grouped([job("p", [0.1], seed=2), job("q", [0.1], seed=2)])
+    line = repeat_command(groups, ["my study.yaml", "--set", "limits.max_trials=3"])
+    loop, call, _ = line.split("; ")
+    assert loop == "for seed in 1 3 4 5"
+    assert shlex.split(call) == [
+        *("do", "cloudtune", "run", "my study.yaml", "--set", "limits.max_trials=3"),
+        *("--on", "p", "--on", "q", "--set", "strategy.seed=$seed"),
+    ]
+    emulated = grouped([job("p", [0.1], emulated=True)])
+    assert "--emulate" in repeat_command(emulated, ["s.yaml"])
+
+
+def test_what_another_study_tried_is_no_position() -> None:
+    positions = Positions(SPACE)
+    assert positions.of({"lr": "auto", "kernel": 3}) == {}
+    assert positions.of({"lr": -1.0, "kernel": "poly", "depth": 2.5}) == {"kernel": 1.0}

@@ -1,0 +1,64 @@
+"""The best so far, against trials, time and money."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloudtune.comparing.progress import Point, best_so_far, counting, duration_of
+from cloudtune.results import best
+from tests.cloudtune.comparing.made import job, trial
+
+
+def test_only_what_is_better_counts() -> None:
+    made = job("p", [0.5, 0.4, None, 0.7, 0.7])
+    assert best_so_far(made, 0, "maximize") == [
+        Point(trial=1, trials=1, seconds=1.0, cost=None, value=0.5),
+        Point(trial=4, trials=4, seconds=4.0, cost=None, value=0.7),
+    ]
+    assert [point.value for point in best_so_far(made, 0, "minimize")] == [0.5, 0.4]
+    assert duration_of(made) == 5.0
+
+
+def test_trials_count_in_the_order_of_their_ends() -> None:
+    made = job("p", [trial(1, 0.9, ended=120.0), trial(2, 0.5, ended=110.0)])
+    found = best_so_far(made, 0, "maximize")
+    assert [(p.trial, p.trials, p.seconds) for p in found] == [(2, 1, 10.0), (1, 2, 20.0)]
+
+
+def test_money_adds_up_until_a_cost_is_not_known() -> None:
+    known = [trial(1, 0.1, cost=1.5), trial(2, 0.2, cost=2.0)]
+    made = job("p", [*known, trial(3, 0.3), trial(4, 0.4, cost=1.0)])
+    costs = [point.cost for point in best_so_far(made, 0, "maximize")]
+    assert costs == [1.5, 3.5, None, None]
+
+
+def test_the_failed_and_the_cancelled_take_their_time_and_have_no_value() -> None:
+    made = job("p", [trial(1, 0.99, state="cancelled"), 0.4])
+    assert [(p.trials, p.value) for p in best_so_far(made, 0, "maximize")] == [(2, 0.4)]
+
+
+def test_stopped_trials_count_only_where_none_completed() -> None:
+    stopped = trial(1, 0.9, state="stopped_early")
+    assert [t.number for t in counting([stopped, trial(2, 0.4)])] == [2]
+    assert [t.number for t in counting([stopped])] == [1]
+
+
+def test_one_of_several_objectives() -> None:
+    made = job("p", [trial(1, (0.5, 9.0)), trial(2, (0.6, 7.0))])
+    assert [point.value for point in best_so_far(made, 1, "minimize")] == [9.0, 7.0]
+
+
+@given(st.lists(st.none() | st.floats(-1e6, 1e6), max_size=30), st.sampled_from(["max", "min"]))
+def test_it_rises_and_ends_at_the_best_trial(values: list[float | None], which: str) -> None:
+    goal = f"{which}imize"
+    made = job("p", values)
+    points = best_so_far(made, 0, goal)
+    sign = 1 if which == "max" else -1
+    reached = [sign * point.value for point in points]
+    assert reached == sorted(set(reached))
+    assert [p.trials for p in points] == sorted({p.trials for p in points})
+    top = best(made.trials, goal)
+    assert (points[-1].value if points else None) == (
+        top.objective[0] if top and top.objective else None
+    )

@@ -1,0 +1,52 @@
+"""Run by a Python that has MLflow: exports a result twice, and tells what MLflow then holds."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from cloudtune.errors import UsageError
+from cloudtune.formats import to_mlflow
+from cloudtune.results import StudyResult
+
+
+def main(file: str, to: str) -> None:
+    mlflow: Any = importlib.import_module("mlflow")
+    result = StudyResult.from_json(Path(file).read_text("utf-8"))
+    client: Any = mlflow.MlflowClient(tracking_uri=to)
+    own = {"cloudtune.run": result.run, "cloudtune.provider": result.provider}
+    client.create_run(client.create_experiment("demo"), tags=own, run_name="broken off")
+    parent = to_mlflow.export(result, result.trials, to)
+    again = ""
+    try:
+        to_mlflow.export(result, result.trials, to)
+    except UsageError as error:
+        again = str(error)
+    (experiment,) = client.search_experiments(filter_string="name = 'demo'")
+    runs = client.search_runs([experiment.experiment_id])
+    told = [
+        {
+            "id": run.info.run_id,
+            "name": run.info.run_name,
+            "status": run.info.status,
+            "times": [run.info.start_time, run.info.end_time],
+            "params": run.data.params,
+            "metrics": run.data.metrics,
+            "tags": run.data.tags,
+            "history": {
+                name: [
+                    [m.step, m.value, m.timestamp]
+                    for m in client.get_metric_history(run.info.run_id, name)
+                ]
+                for name in run.data.metrics
+            },
+        }
+        for run in runs
+    ]
+    sys.stdout.write(json.dumps({"parent": parent, "again": again, "runs": told}))
+
+
+main(*sys.argv[1:])

@@ -1,0 +1,66 @@
+"""Optuna itself holds what was exported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.distributions import (
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from cloudtune.errors import UsageError
+from cloudtune.formats import to_optuna
+from cloudtune.results import StudyResult
+
+
+@pytest.fixture
+def held(result: StudyResult, tmp_path: Path) -> Any:
+    name = to_optuna.export(result, result.trials, str(tmp_path / "o.db"))
+    return optuna.load_study(study_name=name, storage=f"sqlite:///{tmp_path / 'o.db'}")
+
+
+def test_trials_keep_their_states_values_and_curves(held: Any) -> None:
+    assert held.study_name == "demo k7f2 local"
+    assert held.direction.name == "MAXIMIZE"
+    assert held.metric_names == ["score"]
+    assert [trial.state.name for trial in held.trials] == [
+        *("COMPLETE", "FAIL", "PRUNED", "FAIL", "RUNNING", "WAITING", "FAIL")
+    ]
+    first, second = held.trials[:2]
+    assert held.best_trial.number == first.number
+    assert first.value == 0.75
+    assert first.intermediate_values == {1: 0.25, 2: 0.75}
+    assert (first.datetime_complete - first.datetime_start).total_seconds() == 2
+    assert first.user_attrs["cost"] == "0.5 USD (estimated)"
+    assert first.user_attrs["metric loss: a/b (c)"] == 1.0
+    assert second.user_attrs["reason"] == "it broke"
+    assert held.user_attrs["cloudtune run"] == "k7f2"
+
+
+def test_values_are_exact_and_definitions_of_one_name_apart(held: Any, result: StudyResult) -> None:
+    first, second = held.trials[:2]
+    exact = {name: value for name, value in result.trials[0].parameters.items() if name != "kind"}
+    assert {name: value for name, value in first.params.items() if name != "kind"} == exact
+    assert second.params["extra#2"] == "b"
+    assert "extra" not in second.params
+    assert [first.params["kind"], second.params["kind"]] == ["True", "true"]  # 1 is among them
+    assert first.distributions["x"] == FloatDistribution(0.001, 1, log=True)
+    assert first.distributions["depth"] == IntDistribution(2, 8, step=3)
+    assert first.distributions["grid"] == FloatDistribution(0, 0.75, step=0.25)
+    assert first.distributions["batch"] == CategoricalDistribution([16, 32])
+
+
+def test_a_second_export_is_refused(held: Any, result: StudyResult, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="holds a study 'demo k7f2 local' already"):
+        to_optuna.export(result, (), f"sqlite:///{tmp_path / 'o.db'}")
+
+
+@pytest.mark.parametrize("to", ["nosuch://x", "sqlite:////no/such/folder/o.db"])
+def test_a_storage_that_cannot_be_used_is_told(result: StudyResult, to: str) -> None:
+    with pytest.raises(UsageError, match="cannot be used by Optuna"):
+        to_optuna.export(result, (), to)

@@ -1,0 +1,101 @@
+"""Values reach a shell, a file and another program as they are."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+from cloudtune.errors import UsageError
+from cloudtune.reporting.assignment import words_of, written
+from cloudtune.results import Trial
+from cloudtune.space import Value
+from cloudtune.study import Study
+
+SHELL = shutil.which("sh")
+WORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
+VALUES: st.SearchStrategy[Value] = st.one_of(
+    WORDS,
+    st.sampled_from(["no", "1e-5", "'; rm -rf /", "$(id)", "`id`", "a\nb", "-x", "~", "*"]),
+    st.integers(-(10**6), 10**6),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.booleans(),
+)
+
+
+def study(**trial: Any) -> Study:
+    return Study.model_validate(
+        {
+            "parameters": {"x": {"type": "float", "min": 0, "max": 1}},
+            "constants": {"epochs": 3},
+            "trial": {"script": "train.py", **trial},
+        }
+    )
+
+
+def of(form: str, values: dict[str, Value], **trial: Any) -> str:
+    return written(study(**trial), Trial("r-1", 1, "completed", values), form, "/nowhere")
+
+
+@pytest.mark.skipif(SHELL is None, reason="there is no shell")
+@settings(deadline=None, max_examples=25)  # each starts a shell
+@given(word=WORDS)
+def test_a_shell_gets_the_words_that_the_script_got(word: str) -> None:
+    told = of("args", {"x": 0.5, "word": word})
+    code = "import json, sys; sys.stdout.write(json.dumps(sys.argv[1:]))"
+    called = f'exec "$0" -c "$1" {told}'
+    done = subprocess.run(
+        [str(SHELL), "-c", called, sys.executable, code], capture_output=True, check=True
+    )
+    wanted = words_of(study(), {"epochs": 3, "x": 0.5, "word": word}, "/nowhere")
+    assert json.loads(done.stdout) == wanted
+    assert word in wanted[-1]
+
+
+@pytest.mark.skipif(SHELL is None, reason="there is no shell")
+@settings(deadline=None, max_examples=25)  # each starts a shell
+@given(word=WORDS)
+def test_a_shell_reads_the_variables(word: str) -> None:
+    told = of("env", {"word": word})
+    code = "import json, os, sys; sys.stdout.write(json.dumps({**os.environ}))"
+    done = subprocess.run(
+        [str(SHELL), "-c", f'{told}\nexec "$0" -c "$1"', sys.executable, code],
+        capture_output=True,
+        check=True,
+    )
+    held = json.loads(done.stdout)
+    assert [held["word"], held["epochs"]] == [word, "3"]
+
+
+@given(values=st.dictionaries(st.text("xy.-_01noes", min_size=1), VALUES))
+def test_yaml_of_both_versions_and_json_hold_the_same(values: dict[str, Value]) -> None:
+    wanted = {"epochs": 3, **values}
+    assert json.loads(of("json", values)) == wanted
+    for version in ((1, 1), (1, 2)):
+        reader: Any = YAML(typ="safe", pure=True)
+        reader.version = version
+        found = reader.load(of("yaml", values))
+        assert found == wanted
+        assert [type(value) for value in found.values()] == [*map(type, wanted.values())]
+
+
+def test_what_a_form_cannot_hold_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no shell has variables of these names: 'optimizer\.lr'"):
+        of("env", {"optimizer.lr": 0.1})
+    with pytest.raises(UsageError, match="gets no words"):
+        of("args", {"x": 0.5}, arguments="env")
+    with pytest.raises(UsageError, match="where they lie"):
+        of(
+            "args",
+            {"x": 0.5},
+            args=["--data={{inputs.train}}"],
+            inputs={"train": str(tmp_path)},
+        )

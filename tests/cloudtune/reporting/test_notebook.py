@@ -1,0 +1,106 @@
+"""What a notebook shows says what there is, and markup in it stays text."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from cloudtune.api import Results
+from cloudtune.capabilities import Finding
+from cloudtune.planning import plan
+from cloudtune.results import StudyResult, Trial
+from cloudtune.study import Study
+
+NAME = "<b>x&"
+EVIL = "<script>alert(1)</script>&\u202e"
+KNOWN = {
+    *("h3", "h4", "div", "table", "thead", "tbody", "tr", "th", "td"),
+    *("details", "summary", "pre"),
+}
+
+
+class Reader(HTMLParser):
+    """Reads tags and text, and sees that every tag that is opened is closed."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(html)
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.tags.add(tag)
+        self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data + " "
+
+
+@pytest.fixture
+def study() -> Study:
+    return Study.model_validate(
+        {
+            "name": EVIL,
+            "objective": {"metric": EVIL, "goal": "maximize"},
+            "parameters": {
+                NAME: {"type": "categorical", "values": [EVIL, "b"]},
+                "C": {"type": "float", "min": 0.1, "max": 9, "scale": "log", "when": {NAME: "b"}},
+            },
+            "limits": {"max_trials": 3},
+        }
+    )
+
+
+def result(study: Study) -> StudyResult:
+    trials = [
+        Trial(f"k7-{n}", n, "completed", {NAME: "b", "C": n / 10}, objective=(float(n),))
+        for n in range(1, 31)
+    ]
+    trials.append(Trial("k7-31", 31, "failed", {NAME: EVIL}, reason=EVIL))
+    return StudyResult(
+        *("k7f2", "local", "driven", False, "failed", EVIL, study.to_json(), "hash", 1, ()),
+        trials=tuple(trials),
+    )
+
+
+def shown(held: Any) -> Reader:
+    html: str = held._repr_html_()
+    found = Reader(html)
+    assert found.tags <= KNOWN
+    assert "\u202e" not in html.partition("<pre>")[0]
+    return found
+
+
+def test_a_study(study: Study) -> None:
+    text = shown(study).text
+    assert "<script>alert(1)</script>&" in text
+    assert "0.1 to 9, scale log" in text
+    assert "max_trials 3" in text
+
+
+def test_a_plan(study: Study) -> None:
+    made = plan(study)
+    made = replace(made, findings=(*made.findings, Finding("dropped", EVIL, EVIL)))
+    text = shown(made).text
+    assert "dropped" in text
+    assert "local cannot run this study" in text
+
+
+def test_results_show_the_best_first(study: Study) -> None:
+    for held in (result(study), Results((result(study), result(study)))):
+        text = shown(held).text
+        assert "10 of 31 trials" in text
+        assert text.index(" 30 ") < text.index(" 29 ")
+        assert " 20 " not in text.partition("10 of 31")[2]
+
+
+def test_no_results_at_all() -> None:
+    assert "no jobs" in shown(Results(())).text

@@ -1,0 +1,155 @@
+"""A comparison in the terminal and as Markdown, and the parts of the page that need no browser."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloudtune.comparing.comparison import compare
+from cloudtune.comparing.groups import grouped
+from cloudtune.errors import MissingExtraError, UsageError
+from cloudtune.reporting.page.thinning import drawn
+from cloudtune.reporting.report import form_of, rendered
+from cloudtune.results import StudyResult
+from tests.cloudtune.comparing.made import job, study_data, trial
+
+
+def said(jobs: Sequence[StudyResult], form: str = "text") -> str:
+    return rendered(compare(jobs, {"r1": ["study.yaml"]}), jobs, form)
+
+
+def flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_the_verdict_comes_first_and_says_how_sure_it_is() -> None:
+    jobs = [job("local", [0.5, 0.9]), job("vertex", [trial(1, 0.7, cost=2.5)])]
+    lines = said(jobs).splitlines()
+    assert lines[0] == "made: maximize accuracy"
+    assert lines[3:6] == [
+        "VERDICT",
+        "  Best objective: local found the best accuracy: 0.9.",
+        "    not settled: each was run once, and another run may come out otherwise",
+    ]
+    text = flat("\n".join(lines))
+    assert "vertex was the cheapest of those whose cost is known: 2.50 USD." in text
+    assert "for seed in 2 3 4 5; do cloudtune run study.yaml --on local --on vertex" in text
+    assert text.index("! local: the cost of every trial is not known") < text.index("Runs")
+
+
+def test_repeated_runs_have_a_mean_and_an_interval() -> None:
+    jobs = [
+        job(name, [best], run=f"r{seed}", seed=seed)
+        for name, values in (("p", (0.90, 0.91, 0.92)), ("q", (0.1, 0.11, 0.12)))
+        for seed, best in enumerate(values)
+    ]
+    text = flat(said(jobs))
+    assert (
+        "p found the best accuracy: 0.91, on average over 3 runs; its best run reached 0.92."
+        in text
+    )
+    assert re.search(r"p: mean 0\.91 \(95 % interval 0\.885159 to 0\.934841, 3 runs\)", text)
+    assert "settled: no difference from the others is likely to be chance" in text
+    assert "not settled: no difference" not in text
+
+
+def test_a_time_that_not_each_run_reached_is_no_mean() -> None:
+    jobs = [job("p", [0.5, 1.0], run="a"), job("p", [0.5, 0.6], run="b", seed=2)]
+    text = flat(said(jobs))
+    assert "No group came within 1 % of the way from the median trial to the best" in text
+    assert "p: in 1 of 2 runs: 2.0 s" in text
+
+
+def test_several_objectives_have_a_front() -> None:
+    both = [{"metric": "accuracy", "goal": "maximize"}, {"metric": "size", "goal": "minimize"}]
+    made = study_data(objective=both)
+    jobs = [job("p", [trial(1, (0.9, 5))], study=made), job("q", [trial(1, (0.8, 4))], study=made)]
+    assert "than these 2. Found by: 1 by p; 1 by q." in flat(said(jobs))
+
+
+def test_nothing_in_the_terminal_turns_or_colours_it() -> None:
+    odd = "\x1b[31m\u202ered"
+    jobs = [job(f"p{odd}", [trial(1, None, reason=odd, log_tail=odd)], study=study_data(name=odd))]
+    for form in ("text", "markdown"):
+        assert {"\x1b", "\u202e"}.isdisjoint(said(jobs, form))
+
+
+HOSTILE = "<b>@all</b> | #12 [x](http://y) www.z.com `c` *d* _e_ ~f~ $g$ \\"
+
+
+def test_markdown_shows_hostile_text_as_it_is() -> None:
+    jobs = [job("p", [trial(1, None, reason=HOSTILE)], study=study_data(name=HOSTILE))]
+    text = said(jobs, "markdown")
+    title = text.splitlines()[0]
+    assert title == (
+        r"## &lt;b&gt;&#64;all&lt;/b&gt; \| \#12 \[x\](http&#58;//y) www&#46;z.com "
+        r"\`c\` \*d\* \_e\_ \~f\~ \$g\$ \\"
+    )
+    assert "<b>" not in text
+    assert "@" not in text
+
+
+@given(st.text(max_size=30))
+def test_no_text_breaks_a_table_of_markdown(name: str) -> None:
+    jobs = [job("p", [trial(1, None, reason=name)])]
+    rows = [line for line in said(jobs, "markdown").splitlines() if "cloudtune logs" in line]
+    assert len(rows) == 1
+    assert len(re.findall(r"(?<!\\)(?:\\\\)*\|", rows[0])) == 5
+
+
+def test_the_ending_of_a_file_says_its_form() -> None:
+    assert [form_of(Path(name)) for name in ("a.HTML", "b.md", "c.json", "d.txt")] == [
+        *("html", "markdown", "json", "text"),
+    ]
+    with pytest.raises(UsageError, match="does not say which form"):
+        form_of(Path("report.pdf"))
+
+
+def test_the_page_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "vl_convert", None)
+    with pytest.raises(MissingExtraError, match=r"cloudtune\[report\]"):
+        said([job("p", [0.5])], "html")
+
+
+def test_the_page_holds_all_that_it_needs() -> None:
+    page = said([job("p", [0.5, 0.6])], "html")
+    outside = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+    assert re.findall(r"(?:src|href)=[\"'](?!#)", outside) == []
+    assert "url(" not in outside
+    assert "@import" not in outside
+
+
+def test_many_trials_are_drawn_in_part_with_the_best_of_each_group() -> None:
+    low, high = job("p", [n / 1000 for n in range(900)]), job("q", [0.1, 0.2])
+    some, note = drawn(grouped([low, high]), "maximize", most=100)
+    assert note.startswith("52 of 902 trials are drawn")
+    own = [each for each in some if each.label == "p"]
+    assert len(own) == len({each.trial.number for each in own}) == 50
+    assert {0.899, 0.898, 0.890} <= {each.values[0] for each in own}
+    assert min(each.values[0] for each in own) < 0.03
+    assert drawn(grouped([high]), "maximize", most=100)[1] == ""
+
+
+ODD = {
+    "no trials": [job("p", [])],
+    "nothing is known yet": [replace(job("p", []), started=None, ended=None, state="pending")],
+    "all failed": [job("p", [None, None])],
+    "all alike": [job("p", [0.5] * 30), job("q", [0.5] * 30)],
+    "no parameters": [job("p", [trial(1, 0.5, parameters={})])],
+    "more groups than colours": [job(f"p{n}", [0.3, 0.5 + n / 100]) for n in range(9)],
+    "as far apart as numbers can be": [job("p", [1e308, -1e308]), job("q", [1e308, 5e-324])],
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_whatever_there_is_can_be_reported(name: str) -> None:
+    for form in ("text", "markdown", "json", "html"):
+        text = said(ODD[name], form)
+        assert all(each.provider in text for each in ODD[name])

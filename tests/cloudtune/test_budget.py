@@ -1,0 +1,132 @@
+"""What jobs cost together is added up, warned of and ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from cloudtune.budget import Budget, Purse, Spending, budgets_of
+from cloudtune.capabilities import Mode
+from cloudtune.events import Ended, Started
+from cloudtune.planning import Plan, plan
+from cloudtune.quantities import Money
+from cloudtune.study import Study
+
+HOUR_AGO = time.time() - 3600
+TEN = Money(10, "USD")
+
+
+def planned(price: float = 1.0, mode: Mode = "driven", **limits: Any) -> Plan:
+    study = Study.model_validate(
+        {"parameters": {"x": {"type": "bool"}}, "limits": {"max_trials": 9, **limits}}
+    )
+    made = plan(study)
+    return replace(made, mode=mode, facts=replace(made.facts, own={"price_per_second": price}))
+
+
+class Told:
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.stopped: list[str] = []
+
+    @contextmanager
+    def budget(self, *names: str, most: Money = TEN) -> Generator[Budget]:
+        jobs = {name: planned() for name in names}
+        say, stop = self.said.append, self.stopped.append
+        with Budget(most, jobs, say=say, stop=stop) as made:
+            yield made
+
+
+def trial(number: int, billed: float, seconds: float | None = None) -> Sequence[Started | Ended]:
+    return (
+        Started(number, 1.0, {"x": True}),
+        Ended(number, 1.0, "completed", billed_seconds=billed, seconds=seconds),
+    )
+
+
+def test_two_jobs_spend_one_budget() -> None:
+    told = Told()
+    with told.budget("a", "b") as budget:
+        a, b = Purse("a", [budget]), Purse("b", [budget])
+        a.tell(*trial(1, 4.0))
+        assert (told.said, told.stopped, a.reached) == ([], [], "")
+        b.tell(*trial(1, 4.0))
+        assert len(told.said) == 1
+        assert told.said[0].startswith("8.00 of 10 USD are spent; at all of it a and b are stopped")
+        b.tell(*trial(2, 1.0))
+        assert (len(told.said), told.stopped, b.reached) == (1, [], "")
+        a.tell(*trial(2, 1.0))
+        a.tell(*trial(3, 1.0))
+    assert told.stopped == ["the cost reached 10 USD"]
+    assert a.reached == b.reached == "the cost reached 10 USD"
+    assert len(told.said) == 1
+
+
+def test_what_was_spent_before_counts_at_once() -> None:
+    told = Told()
+    jobs = {"a": planned()}
+    budget = Budget(TEN, jobs, say=told.said.append, stop=told.stopped.append)
+    for event in trial(1, 10.0):
+        budget.tell("a", event)
+    assert told.stopped == []
+    with budget:
+        assert told.stopped == ["the cost reached 10 USD"]
+
+
+def test_a_job_that_does_not_count_spends_nothing() -> None:
+    told = Told()
+    with told.budget("a") as budget:
+        Purse("b", [budget]).tell(*trial(1, 99.0))
+        assert told.stopped == []
+
+
+def test_a_running_trial_costs_as_time_goes_by() -> None:
+    told = Told()
+    with told.budget("a", most=Money(0.05, "USD")) as budget:
+        budget.tell("a", Started(1, time.time(), {"x": True}))
+        due = time.monotonic() + 20
+        while not told.stopped and time.monotonic() < due:
+            time.sleep(0.01)
+    assert told.stopped == ["the cost reached 0.05 USD"]
+
+
+@pytest.mark.parametrize(("mode", "whole"), [("managed", True), ("driven", False)])
+def test_a_services_trial_has_cost_since_it_began_there(mode: Mode, *, whole: bool) -> None:
+    """One that we drive may have died with us: it counts from when it is found or started."""
+    spending = Spending(planned(mode=mode))
+    spending.tell(Started(1, HOUR_AGO, {"x": True}))
+    assert spending.rate == 1.0
+    assert (spending.so_far >= 3600) == whole
+
+
+def test_what_the_service_counts_comes_before_the_clock() -> None:
+    spending = Spending(planned(price=0.5))
+    for event in (*trial(1, 6.0, seconds=99.0), *trial(2, 2.0)):
+        spending.tell(event)
+    spending.tell(Started(3, 1.0, {"x": True}))
+    spending.tell(Ended(3, 5.0, "failed", "it broke"))
+    assert spending.so_far == pytest.approx(0.5 * (6 + 2 + 4))
+    assert spending.rate == 0
+
+
+def test_the_studys_budget_is_for_all_and_a_providers_own_for_it() -> None:
+    whole = planned(max_cost="9 USD")
+    limits = whole.fitted.study.limits.model_copy(update={"max_cost": Money(2, "USD")})
+    study = whole.fitted.study.model_copy(update={"limits": limits})
+    own = replace(whole, fitted=replace(whole.fitted, study=study))
+    stopped: list[Sequence[str]] = []
+    made = budgets_of(
+        {"a": whole, "b": own}, say=print, stop=lambda names, _: stopped.append(names)
+    )
+    assert [budget.most for budget in made] == [Money(9, "USD"), Money(2, "USD")]
+    for budget in made:
+        with budget:
+            for event in trial(1, 9.0):
+                budget.tell("b", event)
+    assert stopped == [["a", "b"], ["b"]]
+    assert budgets_of({"a": planned()}, say=print, stop=print) == []

@@ -1,0 +1,63 @@
+"""What a plan finds on this machine is the same for every provider."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune.lookups import inputs, on_this_machine
+from cloudtune.needs import of_this_machine
+from cloudtune.provider import Facts
+from cloudtune.study import Study
+
+
+def found(base: Path, trial: dict[str, Any], *, emulated: bool = False, **own: Any) -> list[str]:
+    study = Study.model_validate({"trial": {"script": "train.py", **trial}})
+    facts = Facts("run", "job", 0, base, source=base, emulated=emulated)
+    own |= inputs(study, facts, "far", "far://base") | on_this_machine(study, facts)
+    facts = Facts("run", "job", 0, base, source=base, emulated=emulated, own=own)
+    return [str(each) for each in of_this_machine(study, "far", facts)]
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    (tmp_path / "train.py").touch()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "rows.csv").touch()
+    (tmp_path / "empty").mkdir()
+    return tmp_path
+
+
+def test_a_study_that_lacks_nothing_is_not_found_fault_with(base: Path) -> None:
+    assert found(base, {"inputs": {"x": "far://there"}, "source": {"far": "."}}, missing={}) == []
+
+
+def test_all_that_is_not_here_is_told_at_once(base: Path) -> None:
+    trial = {
+        "script": "other.py",
+        "requirements": "none.txt",
+        "source": {"near": "."},
+        "inputs": {"a": {"near": "near://b"}, "b": "gone", "c": "empty", "d": "data"},
+        "env": {"X": {"from_env": "NOT_SET_ANYWHERE"}},
+    }
+    assert found(base, trial, missing={"zone": "name it"}) == [
+        "refused providers.far.zone: name it",
+        "refused trial.source: there is no source for far",
+        "refused trial.script: there is no file other.py in the source",
+        "refused trial.requirements: there is no file none.txt in the source",
+        "refused trial.inputs.a: there is no address for far: give one under trial.inputs.a.far",
+        f"refused trial.inputs.b: there is nothing at {base / 'gone'}",
+        f"refused trial.inputs.c: there is nothing at {base / 'empty'}",
+        f"approximated trial.inputs.d: {base / 'data'} is uploaded to far://base/inputs/d",
+        "refused trial.env: the variable NOT_SET_ANYWHERE is not set in this shell",
+    ]
+
+
+def test_on_an_emulator_there_are_stand_ins_and_a_local_input_comes_first(base: Path) -> None:
+    trial = {"inputs": {"x": {"far": "far://there", "local": "data"}}}
+    assert found(base, trial, emulated=True, missing={"zone": "name it", "key": "name it"}) == [
+        "providers.far: for the emulator, stand-ins are used in place of: zone, key",
+        f"approximated trial.inputs.x: {base / 'data'} is uploaded to far://base/inputs/x",
+    ]

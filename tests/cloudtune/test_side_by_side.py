@@ -1,0 +1,264 @@
+"""The jobs of a run go side by side: none disturbs another, and they share one budget."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune import jobs, registry, resuming, runs
+from cloudtune.driver import Outcome
+from cloudtune.errors import MissingExtraError, ProviderError, UnsupportedError, UsageError
+from cloudtune.events import Event, Started
+from cloudtune.ledger import Ledger, state_folder
+from cloudtune.planning import Plan, plan_run
+from cloudtune.provider import Place
+from cloudtune.results import StudyResult
+from cloudtune.study import Study
+from cloudtune_local import LocalProvider
+from cloudtune_local.capabilities import CAPABILITIES
+
+REPORTS = "from cloudtune.trial import params, report\nreport(score=params()['x'])\n"
+HANGS = "import time\ntime.sleep(1000)\n"
+
+
+class Second(LocalProvider):
+    """This machine under another name."""
+
+    capabilities = replace(CAPABILITIES, provider="second")
+
+
+class Lacking(LocalProvider):
+    """A provider whose packages are not installed."""
+
+    packages: Mapping[str, Sequence[str]] = {"faraway": ["no_such_module_anywhere"]}
+
+
+class Unknown(LocalProvider):
+    """A service that does not know who calls."""
+
+    def runner(self, plan: Plan, place: Place, emit: Any, say: Any) -> Any:
+        raise ProviderError("unknown", "no credentials were found", of_caller=True)
+
+
+class Broken(LocalProvider):
+    """A provider with a mistake in its code."""
+
+    def runner(self, plan: Plan, place: Place, emit: Any, say: Any) -> Any:
+        raise KeyError("a mistake")
+
+
+MADE = {"second": Second, "lacking": Lacking, "unknown": Unknown, "broken": Broken}
+
+
+@pytest.fixture(autouse=True)
+def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    with ExitStack() as known:
+        for name, made in MADE.items():
+            known.enter_context(registry.added(name, made))
+        yield
+
+
+class Watcher(jobs.Observer):
+    """Keeps what it is shown."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.ended: dict[str, Outcome] = {}
+        self.running: set[str] = set()
+        self.changed = threading.Condition()
+
+    def begin(self, plan: Plan, events: Any) -> None:
+        pass
+
+    def event(self, provider: str, event: Event) -> None:
+        if isinstance(event, Started):
+            with self.changed:
+                self.running.add(provider)
+                self.changed.notify()
+
+    def end(self, provider: str, outcome: Outcome) -> None:
+        with self.changed:
+            self.ended[provider] = outcome
+            self.changed.notify()
+
+    def message(self, text: str) -> None:
+        self.said.append(text)
+
+
+def created(*on: str, script: str = REPORTS, **over: Any) -> str:
+    Path("train.py").write_text(script, "utf-8")
+    study = Study.model_validate(
+        {
+            "objective": {"metric": "score", "goal": "maximize"},
+            "parameters": {"x": {"type": "float", "min": 0, "max": 1}},
+            "strategy": {"name": "random", "seed": 1},
+            "limits": {"max_trials": 2},
+            "trial": {"script": "train.py"},
+            **over,
+        }
+    )
+    return runs.create(plan_run(study, on))
+
+
+def executed(run: str, watcher: Watcher | None = None) -> dict[str, tuple[str, str]]:
+    outcomes = runs.execute(run, watcher)
+    return {name: (outcome.state, outcome.reason) for name, outcome in outcomes.items()}
+
+
+def found(run: str) -> dict[str, StudyResult]:
+    return {result.provider: result for result in runs.results(run)}
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        ("lacking", "pip install 'cloudtune[faraway]'"),
+        ("unknown", "unknown: no credentials were found"),
+    ],
+)
+def test_a_provider_that_cannot_be_used_disturbs_no_other(other: str, words: str) -> None:
+    run = created(other, "local")
+    watcher = Watcher()
+    outcomes = runs.execute(run, watcher)
+    assert outcomes["local"] == Outcome("completed", "")
+    assert outcomes[other].state == "failed"
+    assert words in outcomes[other].reason
+    assert watcher.ended == outcomes
+    assert len(found(run)["local"].trials) == 2
+    assert runs.exit_code(outcomes, runs.results(run)) == 3
+
+
+def test_a_provider_that_cannot_hold_the_study_disturbs_no_other() -> None:
+    run = created("second", "local", providers={"second": {"limits": {"max_cost": "1 USD"}}})
+    outcomes = runs.execute(run)
+    assert outcomes["local"].state == "completed"
+    assert outcomes["second"].state == "failed"
+    assert "what this machine costs is not known" in outcomes["second"].reason
+    assert found(run)["second"].trials == ()
+    assert runs.exit_code(outcomes, runs.results(run)) == 2
+
+
+def test_where_no_provider_can_there_is_no_run() -> None:
+    with pytest.raises(UnsupportedError, match="what this machine costs is not known"):
+        created("local", "lacking", limits={"max_trials": 2, "max_cost": "1 USD"})
+    with pytest.raises(MissingExtraError):
+        created("lacking")
+    assert not (state_folder() / "ledger.db").exists()
+
+
+def test_a_mistake_in_a_provider_is_raised_when_the_others_have_ended() -> None:
+    run = created("broken", "local")
+    with pytest.raises(KeyError, match="a mistake"):
+        runs.execute(run)
+    assert found(run)["local"].state == "completed"
+    assert len(found(run)["local"].trials) == 2
+    assert found(run)["broken"].state == "unknown"
+
+
+def test_one_job_is_stopped_and_the_others_go_on() -> None:
+    run = created("local", "second", script=HANGS)
+    watcher = Watcher()
+
+    def ask() -> None:
+        with watcher.changed:
+            watcher.changed.wait_for(lambda: watcher.running == {"local", "second"}, 30)
+        runs.stop(run, on=["second"])
+        with watcher.changed:
+            watcher.changed.wait_for(lambda: "second" in watcher.ended, 30)
+        ended.update(watcher.ended)
+        runs.stop(run)
+
+    ended: dict[str, Outcome] = {}
+    asking = threading.Thread(target=ask)
+    asking.start()
+    states = executed(run, watcher)
+    asking.join()
+    assert ended == {"second": Outcome("cancelled", "interrupted")}
+    assert states["local"] == ("cancelled", "interrupted")
+
+
+def test_only_jobs_that_there_are_can_be_named() -> None:
+    run = created("local")
+    with pytest.raises(UsageError, match=f"run {run} has no job on vertex; it has local"):
+        runs.stop(run, on=["vertex"])
+    with pytest.raises(UsageError, match="has no job on vertex"):
+        runs.execute(run, on=["vertex"])
+
+
+def test_one_job_goes_on_and_the_others_stay_as_they_are() -> None:
+    run = created("local", "second")
+    outcomes = runs.execute(run, on=["second"])
+    assert outcomes["second"].state == "completed"
+    assert outcomes["local"].state == "pending"
+    assert found(run)["local"].trials == ()
+
+
+def priced(hour: str = "3600 USD") -> Mapping[str, Any]:
+    return {name: {"prices": {"hour": hour}} for name in ("local", "second")}
+
+
+def test_the_budget_is_one_for_all_jobs_and_running_trials_count() -> None:
+    limits = {"max_cost": "2 USD", "max_trials": 9}
+    run = created("local", "second", script=HANGS, limits=limits, providers=priced())
+    assert executed(run) == {
+        "local": ("completed", "the cost reached 2 USD"),
+        "second": ("completed", "the cost reached 2 USD"),
+    }
+    assert executed(run)["local"] == ("completed", "the cost reached 2 USD")
+
+
+def test_a_raised_budget_goes_on() -> None:
+    limits = {"max_cost": "1 USD", "max_trials": 1}
+    run = created("local", script=HANGS, limits=limits, providers=priced())
+    executed(run)
+    with Ledger(state_folder()) as ledger:
+        record = ledger.run(run)
+        study = Study.model_validate(record.study)
+    more = Study.model_validate({**study.to_json(), "limits": {**limits, "max_cost": "2 USD"}})
+    resuming.raise_limits(run, more)
+    assert executed(run)["local"] == ("completed", "the cost reached 2 USD")
+    assert len(found(run)["local"].trials) == 2
+
+
+def test_the_budget_of_one_provider_is_its_own() -> None:
+    limits = {"max_trials": 1, "trial_timeout": "4s"}
+    own = {"second": {"prices": {"hour": "3600 USD"}, "limits": {"max_cost": "1 USD"}}}
+    run = created("local", "second", script=HANGS, limits=limits, providers=own)
+    states = executed(run)
+    assert states["second"] == ("completed", "the cost reached 1 USD")
+    assert [trial.reason for trial in found(run)["local"].trials] == [
+        "its trial_timeout was reached"
+    ]
+
+
+def test_prices_in_another_currency_are_refused_before_anything_is_sent() -> None:
+    limits = {"max_cost": "2 USD", "max_trials": 1}
+    prices = {**priced(), "second": {"prices": {"hour": "1 EUR"}}}
+    run = created("local", "second", limits=limits, providers=prices)
+    states = executed(run)
+    assert states["local"][0] == "completed"
+    assert states["second"][0] == "failed"
+    assert "the budget is in USD and the price in EUR" in states["second"][1]
+
+
+def test_the_exit_code_is_the_first_that_occurs() -> None:
+    run = created("local", "second", providers={"second": {"limits": {"max_cost": "1 USD"}}})
+    runs.execute(run)
+    known = runs.results(run)
+    refused = Outcome("failed", "")
+
+    def code(state: Any) -> int:
+        return runs.exit_code({"local": Outcome(state, ""), "second": refused}, known)
+
+    assert [code(state) for state in ("cancelled", "failed", "unknown", "completed")] == [
+        *(130, 3, 3),
+        2,
+    ]

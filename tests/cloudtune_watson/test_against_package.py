@@ -1,0 +1,82 @@
+"""What IBM's own package makes of our training, and what it drops."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from cloudtune_watson.backends import OF_WATSONX_AI
+from cloudtune_watson.native_check import NEEDED, OTHER_TRAININGS, TRAINING
+
+
+def _beside(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+support: Any = _beside("support")
+
+
+@pytest.fixture(scope="module")
+def package() -> Any:
+    """The module of ibm-watsonx-ai that makes the request of a training."""
+    pytest.importorskip("ibm_watsonx_ai")
+    return importlib.import_module("ibm_watsonx_ai.training").Training
+
+
+@pytest.fixture
+def request_made(tmp_path: Path) -> dict[str, Any]:
+    (tmp_path / "train.py").touch()
+    trial = {"script": "train.py", "inputs": {"x": {"watson": "mnist"}}}
+    made: dict[str, Any] = support.plan_of(
+        support.study_of("wml", {"trial": trial}), tmp_path
+    ).request
+    return made
+
+
+def sent(package: Any, meta: dict[str, Any], space: str) -> dict[str, Any]:
+    """Return what the package sends for a training."""
+    names = importlib.import_module("ibm_watsonx_ai.metanames").TrainingConfigurationMetaNames()
+    client = SimpleNamespace(default_space_id=space, default_project_id=None)
+    self = SimpleNamespace(ConfigurationMetaNames=names, _client=client)
+    made: dict[str, Any] = package._get_training_configuration_meta(self, meta)
+    return made
+
+
+def test_all_of_a_training_arrives(package: Any, request_made: dict[str, Any]) -> None:
+    meta = {key: value for key, value in request_made.items() if key != "space_id"}
+    assert sent(package, meta, request_made["space_id"]) == request_made
+
+
+def test_what_native_may_say_arrives_and_nothing_else_does(
+    package: Any, request_made: dict[str, Any]
+) -> None:
+    meta = {key: value for key, value in request_made.items() if key != "space_id"}
+    more = dict.fromkeys([*TRAINING, "custom", "hyper_parameters_optimization"], "x")
+    arrived = sent(package, {**meta, **more}, "s")
+    assert {key for key in more if arrived.get(key) == "x"} == set(TRAINING)
+    assert not OTHER_TRAININGS & set(TRAINING)
+
+
+@pytest.mark.parametrize("name", sorted(NEEDED))
+def test_what_is_needed_is(package: Any, request_made: dict[str, Any], name: str) -> None:
+    meta = {key: value for key, value in request_made.items() if key != name}
+    with pytest.raises(KeyError, match=name):
+        sent(package, meta, "s")
+
+
+def test_the_versions_that_it_takes_are_those_of_our_list() -> None:
+    pytest.importorskip("ibm_watsonx_ai")
+    known = importlib.import_module("ibm_watsonx_ai.utils.cpd_version").CPDVersion
+    assert set(OF_WATSONX_AI) <= set(known.supported_version_list)

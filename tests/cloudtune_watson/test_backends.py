@@ -1,0 +1,113 @@
+"""What IBM offers where: one choice, no guess, and one table of it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune import planning
+from cloudtune.capabilities import Mode
+from cloudtune.errors import StudyError
+from cloudtune.study import Study
+from cloudtune_watson import WatsonProvider
+from cloudtune_watson.backends import OFFERS, number, offers_table
+from cloudtune_watson.rules_settings import HERE
+
+
+def _beside(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+support: Any = _beside("support")
+PAGE = Path(__file__).parents[2] / "docs" / "watson.md"
+
+
+def test_the_page_has_the_table_of_what_ibm_offers() -> None:
+    """To write it anew: CLOUDTUNE_RENEW=1 ./test tests/cloudtune_watson/test_backends.py."""
+    before, start, rest = PAGE.read_text("utf-8").partition("<!-- offers -->\n")
+    _, end, after = rest.partition("<!-- end of offers -->")
+    assert start
+    assert end
+    wanted = before + start + offers_table() + end + after
+    if os.environ.get("CLOUDTUNE_RENEW"):
+        PAGE.write_text(wanted, "utf-8")
+    assert PAGE.read_text("utf-8") == wanted
+
+
+def test_each_offer_says_where_it_is_from_and_when_it_was_read() -> None:
+    assert all(", read 2026-11-2" in offer.source for offer in OFFERS)
+
+
+@pytest.mark.parametrize("emulated", [False, True])
+@pytest.mark.parametrize(("mode", "first"), [("auto", 0), ("managed", 0), ("driven", 1)])
+def test_without_a_back_end_one_finding_tells_what_there_is(
+    emulated: bool, mode: str, first: int, tmp_path: Path
+) -> None:
+    (tmp_path / "train.py").touch()
+    modes: tuple[Mode, ...] = ("managed", "driven")
+    plans = [
+        support.plan_of(
+            support.study_of("wml", backend=None, mode=mode), tmp_path, each, emulated=emulated
+        )
+        for each in modes
+    ]
+    for plan in plans:
+        assert [f.path for f in plan.findings if f.kind == "refused"] == [f"{HERE}.backend"]
+        assert plan.request == {}
+    told = plans[first].said(f"{HERE}.backend")
+    for word in ("wml", "wmla", "4.0", "5.4", "3.5", "standalone", "IBM Cloud", "2022"):
+        assert word in told
+    assert len(plans[1 - first].said(f"{HERE}.backend")) < 40
+
+
+@pytest.mark.parametrize(
+    ("backend", "wrong", "right"), [("wml", "managed", "driven"), ("wmla", "driven", "managed")]
+)
+def test_a_back_end_has_one_mode_which_auto_takes(
+    backend: str, wrong: Mode, right: Mode, tmp_path: Path
+) -> None:
+    (tmp_path / "train.py").touch()
+    study = support.study_of(backend)
+    plan = support.plan_of(study, tmp_path, wrong)
+    assert [f.path for f in plan.findings] == [f"{HERE}.backend"]
+    assert right in plan.said(f"{HERE}.backend")
+    assert support.plan_of(study, tmp_path, right).findings == []
+    assert planning.plan(study, "watson", base=tmp_path).mode == right
+
+    unlike = support.study_of(backend, url="http://x")
+    assert planning.plan(unlike, "watson", base=tmp_path).mode == right
+    asked = planning.plan(support.study_of(backend, mode=wrong), "watson", base=tmp_path)
+    assert asked.mode == wrong
+    assert [f.path for f in asked.refused] == [f"{HERE}.backend"]
+
+
+def test_a_misspelt_back_end_is_a_mistake() -> None:
+    study = Study.model_validate({**support.PLAIN, "providers": {"watson": {"backend": "wlm"}}})
+    with pytest.raises(StudyError, match="did you mean wml"):
+        planning.settings_of(study, "watson", WatsonProvider())
+
+
+@pytest.mark.parametrize(
+    ("version", "numbers"),
+    [
+        ("5.1", (5, 1)),
+        ("4.8.5", (4, 8, 5)),
+        ("5", (5,)),
+        ("5.x", None),
+        ("", None),
+        ("5.\u0661", None),
+    ],
+)
+def test_versions_are_numbers(version: str, numbers: tuple[int, ...] | None) -> None:
+    assert number(version) == numbers

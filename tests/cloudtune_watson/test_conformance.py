@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune.capabilities import Mode
+from cloudtune.provider import Provider
+from cloudtune.study import Study
+from cloudtune.testing import ProviderContract
+from cloudtune_watson import WatsonProvider
+
+_: Provider = WatsonProvider()
+BACKENDS: Mapping[Mode, str] = {"managed": "wmla", "driven": "wml"}
+
+
+@pytest.mark.slow
+class TestWatson(ProviderContract):
+    """Both back ends, each with its mode, on the emulator, which really runs the trials."""
+
+    name = "watson"
+    emulated = True
+
+    def make(self) -> Provider:
+        return WatsonProvider()
+
+    def study(self, over: Mapping[str, Any], mode: Mode, folder: Path) -> Study:
+        self.settings = {"backend": BACKENDS[mode]}
+        return super().study(over, mode, folder)

@@ -1,0 +1,123 @@
+"""What a failed call means, in plain words; and the way out, from which nothing leaves unseen."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import requests
+
+from cloudtune.errors import EmulatorEndedError
+from cloudtune_watson.failures import WatsonError, not_reached, refusal, said
+from cloudtune_watson.way import Caller, Way
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"errors": [{"code": "a", "message": "one"}, {"message": "two"}, 5]}, "one; two"),
+        ({"message": "one"}, "one"),
+        ({"exception": "one"}, "one"),
+        ({"errors": []}, '{"errors": []}'),
+        ({"other": 1}, '{"other": 1}'),
+        ("one", "one"),
+        (None, "None"),
+        (["one"], "['one']"),
+    ],
+)
+def test_what_an_answer_says(body: object, words: str) -> None:
+    assert said(json.dumps(body)) == words
+
+
+def test_an_answer_in_markup_is_read_as_text() -> None:
+    assert said("<html>\n<h1>Bad  Gateway</h1></html>") == "Bad Gateway"
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "retryable", "of_caller", "words"),
+    [
+        ("POST /ml/v4/trainings", 400, False, False, "no [400]"),
+        ("POST /icp4d-api/v1/authorize", 401, False, True, "providers.watson.key_variable"),
+        ("POST /ml/v4/trainings", 403, False, True, "the role Editor"),
+        ("GET /v2/spaces/a", 404, False, False, "providers.watson.space_id"),
+        ("GET /v2/projects/a", 404, False, False, "providers.watson.project_id"),
+        ("GET /platform/rest/deeplearning/v1/x", 404, False, False, "WML Accelerator at"),
+        ("GET /x", 429, True, False, "no [429]"),
+        ("GET /x", 502, True, False, "no [502]"),
+    ],
+)
+def test_what_is_refused(
+    operation: str, code: int, retryable: bool, of_caller: bool, words: str
+) -> None:
+    error = refusal(operation, code, '{"message": "no"}')
+    assert (error.code, error.retryable, error.of_caller) == (code, retryable, of_caller)
+    assert words in str(error)
+
+
+@pytest.mark.parametrize(
+    ("raised", "retryable", "words"),
+    [
+        (requests.exceptions.SSLError("CERTIFICATE_VERIFY_FAILED"), False, "is not trusted here"),
+        (requests.exceptions.ProxyError("no"), True, "the proxy"),
+        (requests.exceptions.ReadTimeout("no"), True, "did not answer in time"),
+        (requests.exceptions.ConnectionError("no"), True, "the network there?"),
+        (requests.exceptions.ChunkedEncodingError("no"), True, "ended within the answer"),
+        (requests.exceptions.InvalidURL("no"), False, "is no address"),
+        (OSError("Could not find a suitable TLS CA certificate bundle"), False, "certificate file"),
+    ],
+)
+def test_what_is_not_reached(raised: OSError, retryable: bool, words: str) -> None:
+    error = not_reached("GET /x", raised)
+    assert (error.retryable, error.of_caller) == (retryable, not retryable)
+    assert words in str(error)
+
+
+def test_what_would_not_be_encrypted_is_not_sent() -> None:
+    way = Way(Caller("https://cpd.example.com", "me", "key"))
+    with pytest.raises(WatsonError, match="does not begin with https"):
+        way.get("http://cpd.example.com/x")
+
+
+def test_an_emulated_run_reaches_its_emulator_alone() -> None:
+    way = Way(Caller("https://127.0.0.1:9", "me", "key", emulated=True))
+    with pytest.raises(WatsonError, match="reaches its emulator alone"):
+        way.get("https://cpd.example.com/x")
+    with pytest.raises(EmulatorEndedError):
+        way.get("https://127.0.0.1:9/x")
+
+
+def test_nobody_can_leave_the_check_of_the_certificate_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[object] = []
+
+    def request(*_: object, **more: object) -> requests.Response:
+        seen.append((more["verify"], more["timeout"]))
+        answer = requests.Response()
+        answer.status_code = 200
+        return answer
+
+    monkeypatch.setattr(requests.Session, "request", request)
+    way = Way(Caller("https://cpd.example.com", "me", "key"))
+    way.get("https://cpd.example.com/x", verify=False)
+    way.send("PUT", "https://cpd.example.com/x", verify="", timeout=None)
+    assert seen == [(True, 120.0), (True, None)]
+
+
+def test_no_file_of_the_user_says_who_calls(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "netrc").write_text("machine cpd.example.com login other password other\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    shown: list[object] = []
+
+    def send(_: object, prepared: requests.PreparedRequest, **__: object) -> requests.Response:
+        shown.append(prepared.headers.get("Authorization"))
+        answer = requests.Response()
+        answer.status_code = 200
+        return answer
+
+    monkeypatch.setattr(requests.Session, "send", send)
+    Way(Caller("https://cpd.example.com", "me", "key")).get(
+        "https://cpd.example.com/x", headers={"Authorization": "Bearer mine"}
+    )
+    assert shown == ["Bearer mine"]

@@ -1,0 +1,36 @@
+"""What plans show is what the emulator takes, which was written from IBM's documents alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune_watson.emulator.search_rules import check
+from cloudtune_watson.emulator.shapes import demand
+from cloudtune_watson.emulator.space import study_of
+from cloudtune_watson.emulator.trainings import SHAPE
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def requests(backend: str) -> list[Any]:
+    """Return the whole requests of a back end, by the names of their files."""
+    return [
+        pytest.param(request, id=path.stem)
+        for path in sorted(GOLDEN.glob(f"{backend}-*.json"))
+        if (request := json.loads(path.read_text("utf-8"))["request"])
+    ]
+
+
+@pytest.mark.parametrize("request_", requests("wml"))
+def test_a_training_has_the_form_that_the_emulator_takes(request_: dict[str, Any]) -> None:
+    demand(request_, SHAPE)
+
+
+@pytest.mark.parametrize("request_", requests("wmla"))
+def test_a_search_has_the_form_that_the_emulator_takes(request_: dict[str, Any]) -> None:
+    check(request_["data"], standalone=False)
+    assert study_of(request_["data"]).parameters

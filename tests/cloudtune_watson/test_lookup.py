@@ -1,0 +1,97 @@
+"""What is known of the cluster and this machine before a plan, with nobody asked."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune_watson.lookup import EMULATED, OF_EACH
+
+
+def _beside(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+support: Any = _beside("support")
+BOTH = ("wml", "wmla")
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    folder = tmp_path / "study"
+    folder.mkdir()
+    (folder / "train.py").write_text("x" * 100, "utf-8")
+    (folder / "ca.pem").touch()
+    return folder
+
+
+def own(base: Path, backend: str, over: Mapping[str, Any] = {}, **settings: Any) -> Any:
+    emulated = settings.pop("emulated", False)
+    plan = support.plan_of(support.study_of(backend, over, **settings), base, emulated=emulated)
+    return plan.facts.own
+
+
+def bare(backend: str) -> dict[str, Any]:
+    return {name: None for name in support.SETTINGS[backend] if name != "backend"}
+
+
+@pytest.mark.parametrize("backend", BOTH)
+def test_what_is_said_is_taken(backend: str, base: Path) -> None:
+    found = own(base, backend)
+    assert found["missing"] == {}
+    for name, value in support.SETTINGS[backend].items():
+        assert found[name] == value
+    assert found["sign_in_url"] == found["url"]
+
+
+@pytest.mark.parametrize("backend", BOTH)
+def test_what_is_not_said_shows(backend: str, base: Path) -> None:
+    found = own(base, backend, **bare(backend))
+    assert tuple(found["missing"]) == OF_EACH[backend]
+    assert all(found[name] == f"{{{{{name}}}}}" for name in OF_EACH[backend])
+    emulated = own(base, backend, **bare(backend), emulated=True)
+    assert tuple(emulated["missing"]) == OF_EACH[backend]
+    assert all(emulated[name] == EMULATED[name] for name in OF_EACH[backend])
+
+
+def test_a_project_takes_the_place_of_a_space(base: Path) -> None:
+    assert own(base, "wml", space_id=None, project_id="p")["missing"] == {}
+    assert own(base, "wmla", version="standalone")["missing"].keys() == {"instance_group"}
+
+
+def test_the_key_is_looked_for_and_not_read(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_KEY", "s3cr3t-value")
+    monkeypatch.delenv("WATSONX_APIKEY", raising=False)
+    assert not own(base, "wml")["key_is_set"]
+    found = own(base, "wml", key_variable="MY_KEY")
+    assert found["key_is_set"]
+    assert "s3cr3t-value" not in str(found)
+
+
+def test_a_certificate_is_found_beside_the_study(base: Path) -> None:
+    found = own(base, "wml", certificate="ca.pem")
+    assert found["certificate"] == str(base / "ca.pem")
+    assert found["certificate_is_there"]
+    assert not own(base, "wml", certificate="no.pem")["certificate_is_there"]
+    assert own(base, "wml")["certificate"] is None
+
+
+def test_a_cluster_comes_before_this_machine_but_on_the_emulator(base: Path) -> None:
+    (base / "data").mkdir()
+    inputs = {"x": {"local": "data", "watson": "mnist"}}
+    trial = {"trial": {"script": "train.py", "inputs": inputs}}
+    assert own(base, "wml", trial)["inputs"] == {"x": "mnist"}
+    assert own(base, "wml", trial)["uploads"] == {}
+    assert own(base, "wml", trial, emulated=True)["uploads"] == {"x": str(base / "data")}
+    assert own(base, "wml", trial, emulated=True)["absent_inputs"] == ["x"]

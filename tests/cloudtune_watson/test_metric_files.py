@@ -1,0 +1,115 @@
+"""What scripts write of their metrics, in each form that is in use, and what is none."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloudtune.results import Measurement
+from cloudtune_watson import metric_files
+
+ENTRIES = [{"steps": 1, "acc": 0.5}, {"steps": 2, "acc": 0.75, "loss": 1}]
+ODD: list[Any] = [{"steps": 1}, 5, None, []]
+READ = [Measurement(1, {"acc": 0.5}), Measurement(2, {"acc": 0.75, "loss": 1.0})]
+
+
+@pytest.mark.parametrize("said", [ENTRIES, str(ENTRIES)])
+def test_both_forms_of_the_list(said: Any) -> None:
+    assert metric_files.of_list(json.dumps(said).encode()) == READ
+
+
+@pytest.mark.parametrize(
+    ("entries", "read"),
+    [
+        ([{"step": 3, "acc": 1}], [Measurement(3, {"acc": 1.0})]),
+        ([{"steps": "3", "acc": "0.5"}], [Measurement(3, {"acc": 0.5})]),
+        (
+            [{"acc": 1}, {"acc": 2, "loss": 3}],
+            [
+                Measurement(1, {"acc": 1.0}),
+                Measurement(2, {"acc": 2.0}),
+                Measurement(1, {"loss": 3.0}),
+            ],
+        ),
+        ([{"steps": 1, "acc": True, "note": "x", "loss": 2}], [Measurement(1, {"loss": 2.0})]),
+        (ODD, []),
+    ],
+)
+def test_entries_of_the_list(entries: Any, read: list[Measurement]) -> None:
+    assert metric_files.of_list(json.dumps(entries).encode()) == read
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"[",
+        b"5",
+        b"null",
+        b'"[1"',
+        b"\"__import__('os').system('true')\"",
+        b"\xff",
+        b"[" * 100_000,
+        json.dumps("[" * 100_000).encode(),
+        b'[{"steps": 1, "acc": NaN}, {"steps": 1e999, "acc": 1}, {"steps": 2, "acc": Infinity}]',
+    ],
+)
+def test_what_is_no_list_has_no_measurements(data: bytes) -> None:
+    assert [m for m in metric_files.of_list(data) if m.metrics != {"acc": 1.0}] == []
+
+
+def line(**over: Any) -> bytes:
+    said = {
+        "meta": {"training_id": "t", "time": 1_700_000_000_500, "rindex": 1},
+        "grouplabel": "test",
+        "etimes": {"iteration": {"type": 2, "value": "3"}, "time_stamp": {"value": "now"}},
+        "values": {"acc": {"type": 3, "value": "0.6"}, "note": {"value": "x"}},
+    }
+    return json.dumps({**said, **over}).encode() + b"\n"
+
+
+def test_the_log_has_a_measurement_a_line() -> None:
+    rest = b"no line of ours\n" + line(values={}) + line(etimes={}) + line(values=5) + b"{"
+    assert metric_files.of_log(line() + rest) == [Measurement(3, {"acc": 0.6}, 1_700_000_000.5)]
+
+
+def test_measurements_of_the_status() -> None:
+    metrics: list[Any] = [
+        {
+            "timestamp": "2026-01-01T00:00:00Z",
+            "iteration": 3,
+            "ml_metrics": {"acc": 0.5, "loss": 1},
+        },
+        {"iteration": 4, "context": {}},
+        {"ml_metrics": {"acc": 0.75}},
+        5,
+    ]
+    assert metric_files.of_status({"metrics": metrics}) == [
+        Measurement(3, {"acc": 0.5, "loss": 1.0}),
+        Measurement(4, {"acc": 0.75}),
+    ]
+    assert metric_files.of_status({}) == []
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["steps", "step", "acc", "etimes", "values", "meta"]), inner
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(JSON)
+def test_nothing_that_a_script_writes_is_too_strange(said: Any) -> None:
+    for data in (json.dumps(said).encode(), json.dumps(str(said)).encode()):
+        metric_files.of_list(data)
+        metric_files.of_log(data)
+    metric_files.of_status({"metrics": said})

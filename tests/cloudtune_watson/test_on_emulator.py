@@ -1,0 +1,204 @@
+"""Whole runs on the emulator, with both back ends, through what goes wrong at services and here."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune import runs
+from cloudtune.capabilities import Mode
+from cloudtune.emulation import process
+from cloudtune.results import StudyResult, Trial
+from cloudtune.study import Study
+from cloudtune.testing import EmulatedRunContract
+from cloudtune.testing.on_emulator import BOTH, SCRIPT, STEPS
+from cloudtune_watson import sign_in
+from cloudtune_watson.accelerator import Accelerator
+from cloudtune_watson.client import Trainings
+from cloudtune_watson.failures import refusal
+from cloudtune_watson.way import Caller
+
+BACKENDS: Mapping[Mode, str] = {"managed": "wmla", "driven": "wml"}
+
+
+@pytest.mark.slow
+class TestWatsonOnEmulator(EmulatedRunContract):
+    name = "watson"
+    creates: Mapping[Mode, str] = {"managed": "StartSearch", "driven": "CreateTraining"}
+    trial_timeout = "6s"
+
+    def study(
+        self,
+        mode: Mode,
+        script: str = SCRIPT,
+        *,
+        settings: Mapping[str, Any] | None = None,
+        **over: Any,
+    ) -> Study:
+        own = {"backend": BACKENDS[mode], **(settings or {})}
+        return super().study(mode, script, settings=own, **over)
+
+    def service_jobs(self, folder: Path) -> Sequence[str]:
+        return [path.name for path in folder.glob("jobs/*")]
+
+    def whole(self, result: StudyResult) -> None:
+        """Of the trials of a search, the Accelerator tells the last values alone."""
+        if result.mode == "driven":
+            super().whole(result)
+            return
+        assert result.state == "completed", result.reason
+        assert [trial.number for trial in result.trials] == [1, 2, 3, 4]
+        for trial in result.trials:
+            assert trial.state == "completed", trial.reason
+            x = trial.parameters["x"]
+            assert isinstance(x, float)
+            assert trial.metrics["accuracy"] == pytest.approx(x + STEPS)
+            assert trial.metrics["loss"] == pytest.approx(1 / STEPS)
+            assert "started with" in Path(str(trial.log)).read_text()
+
+    def check(self, trial: Trial) -> None:
+        assert trial.machine == "M"
+
+    @BOTH
+    def test_secrets_reach_the_script_and_nothing_that_is_kept(
+        self, mode: Mode, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """IBM has no place for them, so the study is refused."""
+        monkeypatch.setenv("MY_TOKEN", "verysecretvalue")
+        env = {"TOKEN": {"from_env": "MY_TOKEN"}}
+        study = self.study(mode, trial={"script": "train.py", "source": "code", "env": env})
+        refused = [each for each in self.plan(study).findings if each.kind == "refused"]
+        assert "trial.env.TOKEN" in {each.path for each in refused}
+
+    @BOTH
+    def test_the_key_is_in_nothing_that_is_kept(
+        self, mode: Mode, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        keys: list[bytes] = []
+
+        def noted(*given: Any, **more: Any) -> Caller:
+            caller = Caller(*given, **more)
+            keys.append(caller.key.encode())
+            return caller
+
+        monkeypatch.setattr(sign_in, "Caller", noted)
+        run = self.run(mode, limits={"max_trials": 1})
+        assert self.finish(run).state == "completed"
+        (key,) = keys
+        for path in (self.folder / "state").rglob("*"):
+            if path.is_file() and path.name != process.ADDRESS:
+                assert key not in path.read_bytes(), path
+
+    @BOTH
+    def test_a_trial_that_takes_too_long_fails(self, mode: Mode) -> None:
+        """The Accelerator has no such limit, which is said."""
+        if mode == "driven":
+            super().test_a_trial_that_takes_too_long_fails(mode)
+            return
+        study = self.study(mode, limits={"max_trials": 1, "trial_timeout": "6s"})
+        assert "limits.trial_timeout" in {each.path for each in self.plan(study).findings}
+
+    @BOTH
+    def test_hyperband_goes_on_from_what_was_saved(self, mode: Mode) -> None:
+        """Nothing is carried over: each rung trains from the start, and that is said."""
+        script = """
+            from cloudtune.trial import params, report
+            for epoch in range(1, params()["epochs"] + 1):
+                report(accuracy=params()["x"] * epoch, step=epoch)
+            print("whole", epoch)
+        """
+        strategy = {"name": "hyperband", "resource": "epochs", "min": 1, "max": 9, "seed": 2}
+        most = 9 if mode == "driven" else 40  # the Accelerator counts each rung
+        limits = {"max_trials": most, "parallel_trials": 3}
+        run = self.run(mode, script, strategy=strategy, limits=limits)
+        result = self.finish(run)
+        assert result.state == "completed", result.reason
+        assert {trial.state for trial in result.trials} <= {"completed", "stopped_early"}
+        assert "approximated" in {f.kind for f in result.findings if f.path.startswith("strategy")}
+        logs = [Path(str(trial.log)).read_text() for trial in result.trials]
+        assert any("whole 9" in log for log in logs)
+
+    def test_a_search_that_is_detached_is_stopped(self) -> None:
+        """Of a trial of a search, nothing is told while it runs."""
+        run = self.run("managed", "import time\ntime.sleep(60)")
+        with subprocess.Popen([sys.executable, "-m", "cloudtune", "resume", run]) as following:
+            while len(runs.results(run)[0].trials) < 2:
+                time.sleep(0.1)
+            subprocess.run([sys.executable, "-m", "cloudtune", "stop", run], check=True, timeout=60)
+            assert following.wait(60) == 130
+        result = runs.results(run)[0]
+        assert result.state == "cancelled"
+        assert {trial.state for trial in result.trials} == {"cancelled"}
+
+    @pytest.mark.parametrize("mode", ["driven"])
+    def test_a_run_that_is_detached_can_be_watched_and_stopped(self, mode: Mode) -> None:
+        super().test_a_run_that_is_detached_can_be_watched_and_stopped(mode)
+
+    @BOTH
+    def test_an_input_of_this_machine_is_there(self, mode: Mode) -> None:
+        (self.folder / "data" / "inner").mkdir(parents=True)
+        (self.folder / "data" / "inner" / "rows.csv").write_text("0.75")
+        script = """
+            import os
+            from cloudtune.trial import inputs, report
+            assert inputs()["train"] == os.environ["DATA_DIR"]
+            report(accuracy=float(open(inputs()["train"] + "/inner/rows.csv").read()))
+        """
+        trial = {"script": "train.py", "source": "code", "inputs": {"train": {"local": "data"}}}
+        (done,) = self.finish(self.run(mode, script, trial=trial, limits={"max_trials": 1})).trials
+        assert (done.state, done.objective) == ("completed", (0.75,)), done.reason
+
+    def test_code_that_was_stored_before_a_crash_is_not_stored_again(self) -> None:
+        run = self.run("driven", limits={"max_trials": 1})
+        self.kill(run, "create", 1, "before")
+        (self.emulator_of(run).parent / "definition.txt").unlink()
+        assert self.finish(run).state == "completed"
+        stored = list(self.emulator_of(run).glob("volume/**/wml_model_definition/*"))
+        assert len(stored) == 1
+
+    @pytest.mark.parametrize(
+        ("mode", "of", "call"),
+        [
+            ("managed", Accelerator, "submit"),
+            ("driven", Trainings, "create"),
+            ("driven", Trainings, "store"),
+        ],
+    )
+    def test_a_run_that_is_refused_leaves_no_emulator(
+        self, mode: Mode, of: type, call: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refused(*_: object) -> None:
+            raise refusal(call, 400, "no such hardware")
+
+        monkeypatch.setattr(of, call, refused)
+        run = self.run(mode)
+        result = self.finish(run)
+        assert (result.state, "no such hardware" in result.reason) == ("failed", True)
+        assert process.running(self.emulator_of(run)) is None
+
+    @BOTH
+    def test_a_script_that_knows_emetrics_needs_no_change(self, mode: Mode) -> None:
+        script = """
+            import argparse, json, os
+            parser = argparse.ArgumentParser()
+            parser.add_argument("--x", type=float, required=True)
+            x = parser.parse_known_args()[0].x
+            history = []
+            for step in (1, 2, 3):
+                history.append({"steps": step, "accuracy": x * step})
+            with open(os.path.join(os.environ["RESULT_DIR"], "val_dict_list.json"), "w") as file:
+                file.write(json.dumps(str(history)))
+        """
+        run = self.run(mode, script, limits={"max_trials": 2, "parallel_trials": 2})
+        for trial in self.finish(run).trials:
+            assert trial.state == "completed", trial.reason
+            x = trial.parameters["x"]
+            assert isinstance(x, float)
+            told = [m.metrics["accuracy"] for m in trial.measurements]
+            assert told == ([x, x * 2, x * 3] if mode == "driven" else [x * 3])

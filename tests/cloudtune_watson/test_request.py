@@ -1,0 +1,327 @@
+"""The requests that studies become, held against files, and what files cannot show.
+
+A file in ``golden`` holds a study and what becomes of it. To add one, write its study alone; to
+renew all of them, run
+
+    CLOUDTUNE_RENEW_GOLDEN=1 pytest tests/cloudtune_watson/test_request.py
+
+and read the difference.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shlex
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune.study import IntParameter, Study
+from cloudtune_watson.hypersearch import exponent, log_spaced, minutes
+from cloudtune_watson.layout import COMMAND, DEFINITION, JOB, JOB_TAG, RUN_TAG
+from cloudtune_watson.trainings import command
+
+
+def _beside(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+support: Any = _beside("support")
+GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.json"))
+BOTH = ("wml", "wmla")
+
+
+@pytest.fixture(autouse=True)
+def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with what the studies name."""
+    monkeypatch.setenv("WATSONX_APIKEY", "s3cr3t-value")
+    (tmp_path / "train.py").write_text("print('acc=1')\n", "utf-8")
+    (tmp_path / "requirements.txt").write_text("", "utf-8")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "rows.csv").write_text("1,2\n", "utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize("file", GOLDEN, ids=lambda file: file.stem)
+def test_the_request_is_the_one_in_the_file(file: Path, base: Path) -> None:
+    golden = json.loads(file.read_text("utf-8"))
+    made = _made(golden, base)
+    if os.environ.get("CLOUDTUNE_RENEW_GOLDEN"):
+        file.write_text(
+            json.dumps({**golden, **made}, indent=1, ensure_ascii=False) + "\n", "utf-8"
+        )
+        pytest.skip("renewed")
+    for key, value in made.items():
+        assert value == golden[key]
+
+
+def _made(golden: dict[str, Any], base: Path) -> dict[str, Any]:
+    study = Study.model_validate(golden["study"])
+    plan = support.plan_of(study, base, emulated=golden.get("emulated", False))
+    said = json.dumps([[str(item) for item in plan.found], plan.request], ensure_ascii=False)
+    found, request = json.loads(said.replace(str(base), "BASE"))
+    return {"found": found, "request": request}
+
+
+@pytest.mark.parametrize("backend", BOTH)
+def test_nothing_is_asked_of_anybody_and_twice_gives_the_same(
+    backend: str, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_args: object, **_more: object) -> None:
+        raise AssertionError("planning opened a connection")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    first = support.plan_of(support.study_of(backend), base)
+    second = support.plan_of(support.study_of(backend), base)
+    assert first.request == second.request
+    assert first.facts.own == json.loads(json.dumps(first.facts.own))
+
+
+@pytest.mark.parametrize("backend", BOTH)
+def test_the_key_stands_nowhere_in_the_plan(backend: str, base: Path) -> None:
+    plan = support.plan_of(support.study_of(backend), base)
+    everything = json.dumps([plan.request, dict(plan.facts.own), [str(f) for f in plan.found]])
+    assert "s3cr3t-value" not in everything
+
+
+def test_a_start_is_found_by_its_tags_and_has_a_folder_of_its_own(base: Path) -> None:
+    request = support.plan_of(support.study_of("wml", tags=["team-a"]), base).request
+    assert request["name"] == JOB
+    assert request["tags"] == ["cloudtune", f"{RUN_TAG}3f6k2m9qxt", f"{JOB_TAG}{JOB}", "team-a"]
+    assert request["results_reference"]["location"] == {
+        "path": f"spaces/my-space/assets/cloudtune/{JOB}"
+    }
+    assert request["model_definition"]["id"] == DEFINITION
+    other = support.study_of("wml", space_id=None, project_id="p", prefix="/a/")
+    request = support.plan_of(other, base).request
+    assert "space_id" not in request
+    assert request["project_id"] == "p"
+    assert request["results_reference"]["location"] == {"path": f"projects/p/assets/a/{JOB}"}
+
+
+def test_what_ibms_packages_demand_is_there_though_the_study_says_nothing_of_it(base: Path) -> None:
+    request = support.plan_of(support.study_of("wml"), base).request
+    assert request["training_data_references"] == []
+    assert request["description"]
+
+
+VALUES = ["a b", "it's", '"', "$HOME", "`x`", "a;b", "", "-1e-05", "ü", "\\", "*", "#"]
+
+
+def test_a_command_brings_each_value_through_a_shell_as_it_is() -> None:
+    given = {f"n{place}": value for place, value in enumerate(VALUES)}
+    said = command(given)
+    words = [COMMAND, *(f"--{name}={value}" for name, value in given.items())]
+    assert shlex.split(said) == words
+    show = "import json, sys; print(json.dumps(sys.argv[1:]))"
+    shell = f"{shlex.join([sys.executable, '-c', show])} {said}"
+    done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(60.0, 1), (61.0, 2), (0.5, 1), (7200.0, 120), (59.9, 1)]
+)
+def test_minutes_are_rounded_up(seconds: float, said: int) -> None:
+    assert minutes(seconds) == said
+
+
+@pytest.mark.parametrize("power", range(-30, 31))
+def test_the_exponent_of_a_whole_power_is_whole(power: int) -> None:
+    assert exponent(float(f"1e{power}")) == power
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "values"),
+    [
+        (1, 1024, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]),
+        (4, 16, [4, 5, 6, 8, 10, 13, 16]),
+        (1, 2, [1, 2]),
+        (7, 8, [7, 8]),
+        (10, 13, [10, 11, 13]),
+    ],
+)
+def test_whole_numbers_on_a_log_scale_are_spread(low: int, high: int, values: list[int]) -> None:
+    assert log_spaced(IntParameter(type="int", min=low, max=high, scale="log")) == values
+
+
+def hyper_params(base: Path, **parameters: Any) -> dict[str, dict[str, Any]]:
+    plan = support.plan_of(support.study_of("wmla", {"parameters": parameters}), base)
+    return {each["name"]: each for each in plan.request["data"]["hyperParams"]}
+
+
+def test_ranges_are_spelled_by_what_their_values_are(base: Path) -> None:
+    made = hyper_params(
+        base,
+        wide={"type": "float", "min": 1e-3, "max": 1e3, "scale": "log"},
+        rough={"type": "float", "min": 0, "max": 0.5, "step": 0.1},
+        layers={"type": "int", "min": 1, "max": 4},
+        width={"type": "int", "min": 16, "max": 64, "step": 16},
+        auto={"type": "float", "min": 1e-5, "max": 1e-1, "scale": "auto"},
+    )
+    assert {name: {k: v for k, v in m.items() if k != "name"} for name, m in made.items()} == {
+        "wide": {
+            "type": "Range",
+            "dataType": "DOUBLE",
+            "minDbVal": -3.0,
+            "maxDbVal": 3.0,
+            "power": "10",
+        },
+        "rough": {
+            "type": "Range",
+            "dataType": "DOUBLE",
+            "minDbVal": 0.0,
+            "maxDbVal": 0.5,
+            "step": "0.1",
+        },
+        "layers": {"type": "Range", "dataType": "INT", "minIntVal": 1, "maxIntVal": 4},
+        "width": {
+            "type": "Range",
+            "dataType": "INT",
+            "minIntVal": 16,
+            "maxIntVal": 64,
+            "step": "16",
+        },
+        "auto": {
+            "type": "Range",
+            "dataType": "DOUBLE",
+            "minDbVal": -5.0,
+            "maxDbVal": -1.0,
+            "power": "10",
+        },
+    }
+
+
+def test_lists_have_the_field_of_their_type(base: Path) -> None:
+    made = hyper_params(
+        base,
+        whole={"type": "discrete", "values": [16, 32]},
+        real={"type": "discrete", "values": [0.5, 1]},
+        words={"type": "categorical", "values": ["a", "1e3", 7, True]},
+        flag={"type": "bool"},
+        stepped={"type": "float", "min": 1, "max": 3, "step": 1, "scale": "log"},
+    )
+    assert made["whole"]["discreteIntVal"] == [16, 32]
+    assert made["real"]["discreteDbVal"] == [0.5, 1.0]
+    assert made["words"]["discreateStrVal"] == ["a", "1e3", "7", "True"]
+    assert made["flag"]["discreateStrVal"] == ["False", "True"]
+    assert made["stepped"]["discreteDbVal"] == [1.0, 2.0, 3.0]
+
+
+def algorithm(base: Path, strategy: Any, **limits: Any) -> dict[str, Any]:
+    over = {"strategy": strategy, "limits": {"max_trials": 5, **limits}}
+    plan = support.plan_of(support.study_of("wmla", over), base)
+    made: dict[str, Any] = plan.request["data"]["algoDef"]
+    return made
+
+
+def test_each_strategy_has_ibms_name_and_its_parameters_are_text(base: Path) -> None:
+    def params(made: dict[str, Any]) -> dict[str, str]:
+        return {each["name"]: each["value"] for each in made["algoParams"]}
+
+    made = algorithm(base, {"name": "random", "seed": 7})
+    assert (made["algorithm"], params(made)) == ("Random", {"RandomSeed": "7"})
+    assert algorithm(base, "bayesian")["algorithm"] == "Bayesian"
+    assert algorithm(base, {"name": "bayesian", "method": "tpe"})["algorithm"] == "Tpe"
+    made = algorithm(base, {"name": "hyperband", "resource": "epochs", "max": 81, "eta": 4})
+    assert made["algorithm"] == "Hyperband"
+    assert params(made) == {
+        "RandomSeed": "11",
+        "eta": "4",
+        "ResourceName": "epochs",
+        "ResourceValue": "81",
+    }
+
+
+def test_limits_that_are_not_said_are_left_out(base: Path) -> None:
+    made = algorithm(base, "random")
+    assert "maxRunTime" not in made
+    assert made["maxParalleJobNum"] == 1
+    made = algorithm(base, "random", max_trials=None, timeout="90s", parallel_trials=3)
+    assert "maxJobNum" not in made
+    assert (made["maxRunTime"], made["maxParalleJobNum"]) == (2, 3)
+
+
+def test_other_metrics_of_the_study_are_asked_for_too(base: Path) -> None:
+    metrics = {"accuracy": "a=(.*)", "loss": "l=(.*)"}
+    over = {"trial": {"script": "train.py", "metrics": metrics}}
+    plan = support.plan_of(support.study_of("wmla", over), base)
+    assert plan.request["data"]["algoDef"]["additionalMetrics"] == {"loss": "latest"}
+
+
+def test_a_grid_is_the_list_of_its_trials_with_what_is_active_in_each(base: Path) -> None:
+    over = {
+        "strategy": "grid",
+        "limits": {},
+        "parameters": {
+            "a": {"type": "categorical", "values": ["x", "y"]},
+            "b": {"type": "float", "min": 0, "max": 1, "step": 0.5, "when": {"a": "x"}},
+            "c": {"type": "int", "min": 1, "max": 2},
+            "one": {"type": "int", "min": 3, "max": 3},
+        },
+    }
+    plan = support.plan_of(support.study_of("wmla", over), base)
+    data = plan.request["data"]
+    assert "hyperParams" not in data
+    assert data["algoDef"]["algorithm"] == "ExperimentGridSearch"
+    assert data["algoDef"]["maxJobNum"] == 8
+    assert "algoParams" not in data["algoDef"]
+    said = [{p["name"]: p["fixedVal"] for p in each["hyperParams"]} for each in data["experiments"]]
+    assert said == [
+        *({"a": "x", "b": b, "c": c, "one": 3} for b in (0.0, 0.5, 1.0) for c in (1, 2)),
+        *({"a": "y", "c": c, "one": 3} for c in (1, 2)),
+    ]
+    assert [each["id"] for each in data["experiments"]] == list(range(1, 9))
+    assert plan.findings == []
+
+
+def test_a_study_that_is_refused_still_has_a_request(base: Path) -> None:
+    for strategy in ("genetic", "list"):
+        over = {"strategy": strategy, "initial_trials": [{"lr": 0.01}]}
+        assert support.plan_of(support.study_of("wmla", over), base).request
+
+
+def test_a_standalone_accelerator_is_told_its_instance_group(base: Path) -> None:
+    def spec(**settings: Any) -> Any:
+        return support.plan_of(support.study_of("wmla", **settings), base).request["data"][
+            "modelSpec"
+        ]
+
+    assert spec(version="standalone", instance_group="g")["sigName"] == "g"
+    assert "sigName" not in spec(instance_group="g")
+    words = shlex.split(spec(worker_devices=2, exec_start="a b")["args"])
+    assert words[:4] == ["--exec-start", "a b", "--workerDeviceNum", "2"]
+
+
+def test_data_are_a_folder_of_the_volume(base: Path) -> None:
+    over = {"trial": {"script": "train.py", "inputs": {"x": {"watson": "my mnist"}}}}
+    request = support.plan_of(support.study_of("wml", over), base).request
+    assert request["training_data_references"] == [
+        {"type": "fs", "name": "x", "connection": {}, "location": {"path": "my mnist"}}
+    ]
+    plan = support.plan_of(support.study_of("wmla", over), base)
+    assert "type=fs,data_path=my mnist" in shlex.split(plan.request["data"]["modelSpec"]["args"])
+    assert plan.facts.own["paths"] == {"x": "$DATA_DIR"}
+
+
+def test_one_file_for_the_emulator_lies_in_its_folder(base: Path) -> None:
+    inputs = {"x": {"local": "data/rows.csv"}}
+    study = support.study_of("wml", {"trial": {"script": "train.py", "inputs": inputs}})
+    plan = support.plan_of(study, base, emulated=True)
+    (reference,) = plan.request["training_data_references"]
+    folder = "spaces/my-space/assets/cloudtune/plain-3f6k2m9qxt/inputs/x"
+    assert reference["location"] == {"path": folder}
+    assert plan.facts.own["uploads"] == {"x": str(base / "data" / "rows.csv")}
+    assert plan.facts.own["paths"] == {"x": "$DATA_DIR/rows.csv"}

@@ -1,0 +1,443 @@
+"""What only IBM Watson refuses or does otherwise, each at the field that it concerns."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune.capabilities import Finding
+from cloudtune_watson.rules_settings import HERE
+
+
+def _beside(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+support: Any = _beside("support")
+BOTH, WML, WMLA = ("wml", "wmla"), ("wml",), ("wmla",)
+CODE = {"script": "train.py"}
+CLUSTER = "https://cpd.example.com"
+
+
+@pytest.fixture(autouse=True)
+def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("WATSONX_APIKEY", "k")
+    folder = tmp_path / "study"
+    (folder / "data").mkdir(parents=True)
+    (folder / "data" / "rows.csv").touch()
+    (folder / "empty").mkdir()
+    (folder / "train.py").touch()
+    (folder / "ca.pem").touch()
+    return folder
+
+
+def words(*values: Any) -> dict[str, Any]:
+    return {"type": "categorical", "values": list(values)}
+
+
+def tuned(**parameters: Any) -> dict[str, Any]:
+    return {"parameters": parameters}
+
+
+def log(kind: str, low: float, high: float, **more: Any) -> dict[str, Any]:
+    return {"type": kind, "min": low, "max": high, "scale": "log", **more}
+
+
+def limits(**more: Any) -> dict[str, Any]:
+    return {"limits": {"max_trials": 20, **more}}
+
+
+SETTINGS: list[tuple[dict[str, Any], str, str, tuple[str, ...]]] = [
+    ({"url": None}, "url", "refused", BOTH),
+    ({"url": "http://cpd.example.com"}, "url", "refused", BOTH),
+    ({"url": "cpd.example.com"}, "url", "refused", BOTH),
+    ({"url": "https://me:key@cpd.example.com"}, "url", "refused", BOTH),
+    ({"url": f"{CLUSTER}?a=b"}, "url", "refused", BOTH),
+    ({"url": "https://us-south.ml.cloud.ibm.com"}, "url", "refused", BOTH),
+    ({"url": "https://cloud.ibm.com"}, "url", "refused", BOTH),
+    ({"sign_in_url": "http://cpd.example.com"}, "sign_in_url", "refused", BOTH),
+    ({"sign_in_url": CLUSTER}, "sign_in_url", "dropped", WML),
+    ({"version": None}, "version", "refused", BOTH),
+    ({"version": "3.5"}, "version", "refused", WML),
+    ({"version": "4.1"}, "version", "refused", WML),
+    ({"version": "5"}, "version", "refused", BOTH),
+    ({"version": "latest"}, "version", "refused", BOTH),
+    ({"version": "standalone"}, "version", "refused", WML),
+    ({"version": "standalone"}, "instance_group", "refused", WMLA),
+    ({"version": "4.8"}, "version", "note", WML),
+    ({"version": "6.0"}, "version", "note", WML),
+    ({"version": "6.0"}, "version", "refused", WMLA),
+    ({"version": "7.1"}, "version", "note", WML),
+    ({"version": "3.0"}, "version", "refused", BOTH),
+    ({"version": "5.2"}, "version", "note", WMLA),
+    ({"version": "5.3"}, "version", "refused", WMLA),
+    ({"version": "5.4.1"}, "version", "refused", BOTH),
+    ({"username": None}, "username", "refused", BOTH),
+    ({"key_variable": "NOT_SET_ANYWHERE"}, "key_variable", "note", BOTH),
+    ({"certificate": "no.pem"}, "certificate", "refused", BOTH),
+    ({"space_id": None}, "space_id", "refused", WML),
+    ({"project_id": "p"}, "project_id", "refused", WML),
+    ({"project_id": "p"}, "project_id", "dropped", WMLA),
+    ({"hardware_spec": None}, "hardware_spec", "refused", WML),
+    ({"hardware_spec": "S"}, "hardware_spec", "dropped", WMLA),
+    ({"software_spec": None}, "software_spec", "refused", WML),
+    ({"tags": ["cloudtune-run:x"]}, "tags.0", "refused", WML),
+    ({"tags": ["cloudtune"]}, "tags.0", "refused", WML),
+    ({"tags": ["team-a"]}, "tags", "dropped", WMLA),
+    ({"exec_start": None}, "exec_start", "refused", WMLA),
+    ({"exec_start": "PyTorch"}, "exec_start", "dropped", WML),
+    ({"worker_devices": 1}, "worker_devices", "dropped", WML),
+    ({"instance_group": "g"}, "instance_group", "dropped", BOTH),
+]
+RIGHT: list[tuple[str, dict[str, Any]]] = [
+    *((backend, {}) for backend in BOTH),
+    *((backend, {"certificate": "ca.pem"}) for backend in BOTH),
+    *((backend, {"url": f"{CLUSTER}:31843/"}) for backend in BOTH),
+    ("wml", {"space_id": None, "project_id": "p"}),
+    ("wml", {"version": "5.4", "nodes": 2, "tags": ["team-a"], "prefix": ""}),
+    ("wmla", {"version": "3.5", "sign_in_url": CLUSTER, "worker_devices": 0}),
+    ("wmla", {"version": "standalone", "instance_group": "g"}),
+]
+
+
+@pytest.mark.parametrize(("settings", "path", "kind", "backends"), SETTINGS)
+def test_settings(
+    settings: dict[str, Any], path: str, kind: str, backends: tuple[str, ...], base: Path
+) -> None:
+    for backend in BOTH:
+        plan = support.plan_of(support.study_of(backend, **settings), base)
+        assert (kind in plan.at(f"{HERE}.{path}")) == (backend in backends), plan.found
+
+
+@pytest.mark.parametrize(("backend", "settings"), RIGHT)
+def test_right_settings(backend: str, settings: dict[str, Any], base: Path) -> None:
+    plan = support.plan_of(support.study_of(backend, **settings), base)
+    assert plan.findings == []
+
+
+@pytest.mark.parametrize("backend", BOTH)
+def test_the_emulator_needs_no_more_than_the_back_end(backend: str, base: Path) -> None:
+    bare = {name: None for name in support.SETTINGS[backend] if name != "backend"}
+    plan = support.plan_of(support.study_of(backend, **bare), base, emulated=True)
+    assert plan.findings == []
+    assert "stand-ins" in plan.said(HERE)
+    refused = support.plan_of(support.study_of(backend, **bare), base)
+    assert {f.path for f in refused.findings} == {f"{HERE}.{name}" for name in bare}
+
+
+@pytest.mark.parametrize("backend", BOTH)
+def test_that_nothing_was_verified_is_said_of_the_live_service_alone(
+    backend: str, base: Path
+) -> None:
+    study = support.study_of(backend)
+    assert "live service" in support.plan_of(study, base).said(HERE)
+    assert "live service" not in support.plan_of(study, base, emulated=True).said(HERE)
+
+
+HYPERBAND = {"name": "hyperband", "resource": "epochs", "max": 27}
+STUDIES: list[tuple[dict[str, Any], str, str, tuple[str, ...]]] = [
+    ({"trial": {"script": "no.py"}}, "trial.script", "refused", BOTH),
+    ({"trial": {}}, "trial.script", "refused", BOTH),
+    ({"trial": {**CODE, "requirements": "no.txt"}}, "trial.requirements", "refused", BOTH),
+    ({"trial": {**CODE, "source": {"sagemaker": "s3://b/c"}}}, "trial.source", "refused", BOTH),
+    ({"trial": {**CODE, "source": "s3://b/c.tar.gz"}}, "trial.source", "refused", BOTH),
+    ({"trial": {**CODE, "resources": {"gpus": 1}}}, "trial.resources.gpus", "dropped", BOTH),
+    ({"trial": {**CODE, "resources": {"cpus": 1}}}, "trial.resources.cpus", "dropped", BOTH),
+    (
+        {"trial": {**CODE, "env": {"X": {"from_env": "WATSONX_APIKEY"}}}},
+        "trial.env.X",
+        "refused",
+        BOTH,
+    ),
+    ({"trial": {**CODE, "inputs": {"x": {"local": "data"}}}}, "trial.inputs.x", "refused", BOTH),
+    ({"trial": {**CODE, "inputs": {"x": "s3://b/c"}}}, "trial.inputs.x", "refused", BOTH),
+    (
+        {"trial": {**CODE, "inputs": {"x": {"watson": "s3://b/c"}}}},
+        "trial.inputs.x",
+        "refused",
+        BOTH,
+    ),
+    (
+        {"trial": {**CODE, "inputs": {"x": {"vertex": "gs://b/c"}}}},
+        "trial.inputs.x",
+        "refused",
+        BOTH,
+    ),
+    (
+        {"trial": {**CODE, "inputs": {"x": {"watson": "a"}, "y": {"watson": "b"}}}},
+        "trial.inputs.y",
+        "refused",
+        BOTH,
+    ),
+    ({"trial": {**CODE, "inputs": {"x": {"watson": "a,b"}}}}, "trial.inputs.x", "refused", WMLA),
+    (
+        {"trial": {**CODE, "inputs": {"x": {"watson": {"uri": "a", "content_type": "t"}}}}},
+        "trial.inputs.x",
+        "dropped",
+        BOTH,
+    ),
+    ({"objective": {"metric": "steps", "goal": "minimize"}}, "objective.metric", "refused", BOTH),
+    (
+        {
+            "objective": [
+                {"metric": "a", "goal": "minimize"},
+                {"metric": "step", "goal": "minimize"},
+            ]
+        },
+        "objective.1.metric",
+        "refused",
+        BOTH,
+    ),
+    (
+        {"objective": [{"metric": "a", "goal": "minimize"}, {"metric": "b", "goal": "minimize"}]},
+        "objective",
+        "refused",
+        WMLA,
+    ),
+    ({"objective": {"metric": "a", "goal": "minimize"}}, "objective.select", "approximated", WMLA),
+    (
+        {"objective": {"metric": "a", "goal": "minimize", "target": 1}},
+        "objective.target",
+        "dropped",
+        WMLA,
+    ),
+    ({"strategy": "genetic"}, "strategy.name", "refused", WMLA),
+    ({"strategy": "genetic"}, "strategy", "note", WMLA),
+    ({"strategy": {"name": "bayesian", "method": "gp"}}, "strategy.method", "dropped", WMLA),
+    ({"strategy": "bayesian"}, "strategy", "note", WMLA),
+    (
+        {"strategy": "bayesian", **limits(parallel_trials=2)},
+        "limits.parallel_trials",
+        "approximated",
+        WMLA,
+    ),
+    (
+        {"strategy": {"name": "bayesian", "method": "tpe"}, **limits(parallel_trials=2)},
+        "limits.parallel_trials",
+        "note",
+        WMLA,
+    ),
+    ({"strategy": HYPERBAND}, "strategy.resource", "approximated", BOTH),
+    ({"strategy": HYPERBAND}, "limits.max_trials", "approximated", WMLA),
+    ({"strategy": {**HYPERBAND, "min": 3}}, "strategy.min", "dropped", WMLA),
+    ({"strategy": {"name": "hyperband", "max": 27}}, "strategy.resource", "refused", WMLA),
+    ({"strategy": {"name": "hyperband", "max": 27}}, "strategy.name", "note", WML),
+    ({"early_stopping": "median"}, "early_stopping", "dropped", WMLA),
+    ({"early_stopping": "median"}, "early_stopping", "note", WML),
+    ({"initial_trials": [{"lr": 0.01}]}, "initial_trials", "dropped", WMLA),
+    (limits(timeout="90s"), "limits.timeout", "approximated", WMLA),
+    (limits(trial_timeout="1h"), "limits.trial_timeout", "dropped", WMLA),
+    (limits(max_failed_trials=1), "limits.max_failed_trials", "dropped", WMLA),
+    (limits(patience=3), "limits.patience", "dropped", WMLA),
+    (limits(max_cost="1 USD"), "limits.max_cost", "refused", BOTH),
+    (limits(max_cost="1 CUH"), "limits.max_cost", "refused", WMLA),
+    (limits(max_cost="1 CUH"), "limits.max_cost", "note", WML),
+    (tuned(x=log("int", 1, 9)), "parameters.x.scale", "approximated", WMLA),
+    (tuned(x=log("float", 1, 9, step=0.5)), "parameters.x.scale", "approximated", WMLA),
+    (tuned(x=log("int", 1, 9, step=2)), "parameters.x.scale", "approximated", WMLA),
+    (tuned(x=log("float", 1, 9, step=0.001)), "parameters.x.step", "refused", WMLA),
+    (tuned(x=log("float", 1, 9)), "parameters", "note", WMLA),
+    (
+        tuned(x={**log("float", 1, 9), "scale": "reverse_log"}),
+        "parameters.x.scale",
+        "approximated",
+        WMLA,
+    ),
+    (
+        tuned(x={"type": "discrete", "values": [1, 10], "scale": "log"}),
+        "parameters.x.scale",
+        "approximated",
+        WMLA,
+    ),
+    (tuned(x={"type": "bool"}), "parameters.x", "note", WMLA),
+    (tuned(x={"type": "int", "min": 3, "max": 3}), "parameters.x", "note", WMLA),
+    (
+        tuned(a={"type": "bool"}, b={"type": "bool", "when": {"a": True}}),
+        "parameters.b.when",
+        "approximated",
+        WMLA,
+    ),
+    (tuned(x=words("1", 1)), "parameters.x.values", "refused", BOTH),
+    (tuned(x=words("a\nb", "c")), "parameters.x.values", "refused", WML),
+]
+
+
+@pytest.mark.parametrize(("over", "path", "kind", "backends"), STUDIES)
+def test_studies(
+    over: dict[str, Any], path: str, kind: str, backends: tuple[str, ...], base: Path
+) -> None:
+    for backend in BOTH:
+        plan = support.plan_of(support.study_of(backend, over), base)
+        assert (kind in plan.at(path)) == (backend in backends), plan.found
+
+
+def test_a_name_that_would_end_at_its_equals_sign_cannot_be_a_word(base: Path) -> None:
+    over = {**tuned(**{"a=b": {"type": "bool"}}), "trial": {**CODE, "arguments": "json"}}
+    for backend, found in (("wml", ["refused"]), ("wmla", ["note"])):
+        assert support.plan_of(support.study_of(backend, over), base).at("parameters.a=b") == found
+
+
+def test_whole_minutes_are_exact(base: Path) -> None:
+    study = support.study_of("wmla", limits(timeout="2h"))
+    assert support.plan_of(study, base).findings == []
+
+
+def test_the_emulator_takes_data_from_here_and_nothing_else(base: Path) -> None:
+    inputs = {"x": {"local": "data", "watson": "mnist"}}
+    for backend in BOTH:
+        study = support.study_of(backend, {"trial": {**CODE, "inputs": inputs}})
+        assert support.plan_of(study, base).findings == []
+        emulated = support.plan_of(study, base, emulated=True)
+        assert emulated.at("trial.inputs.x") == ["approximated"]
+        assert emulated.facts.own["uploads"] == {"x": str(base / "data")}
+        for address in ({"watson": "mnist"}, {"local": "no"}, {"local": "empty"}):
+            study = support.study_of(backend, {"trial": {**CODE, "inputs": {"x": address}}})
+            plan = support.plan_of(study, base, emulated=True)
+            assert plan.at("trial.inputs.x") == ["refused"]
+
+
+def test_a_grid_that_would_be_too_long_to_list_is_refused(base: Path) -> None:
+    grid = {
+        "strategy": "grid",
+        **tuned(x={"type": "int", "min": 1, "max": 200}, y={"type": "int", "min": 1, "max": 200}),
+    }
+    plan = support.plan_of(support.study_of("wmla", {**grid, "limits": {}}), base)
+    assert plan.at("limits.max_trials") == ["refused"]
+    plan = support.plan_of(support.study_of("wmla", {**grid, **limits(max_trials=100)}), base)
+    assert not plan.refused
+    assert "the first 100 of the grid's 40,000" in plan.said("strategy")
+
+
+MONEY = {"capacity_unit_hour": "0.50 USD"}
+
+
+@pytest.mark.parametrize(
+    ("backend", "settings", "budget", "price", "refused"),
+    [
+        ("wml", {}, None, (2.0, "CUH"), False),
+        ("wml", {"nodes": 3}, None, (6.0, "CUH"), False),
+        ("wml", {"hardware_spec": "K80"}, None, None, False),
+        (
+            "wml",
+            {"native": {"model_definition": {"hardware_spec": {"id": "h"}}}},
+            None,
+            None,
+            False,
+        ),
+        ("wml", {"native": {"model_definition": None}}, None, (2.0, "CUH"), False),
+        ("wml", {"hardware_spec": "K80"}, "1 CUH", None, True),
+        ("wml", {"prices": MONEY}, None, (1.0, "USD"), False),
+        ("wml", {"prices": MONEY}, "1 USD", (1.0, "USD"), False),
+        ("wml", {"prices": MONEY}, "1 CUH", (2.0, "CUH"), False),
+        ("wml", {"prices": MONEY}, "1 EUR", (1.0, "USD"), True),
+        ("wml", {"prices": {"hour": "3 USD"}, "hardware_spec": "K80"}, None, (3.0, "USD"), False),
+        ("wml", {"prices": MONEY, "hardware_spec": "K80"}, "1 USD", None, True),
+        ("wmla", {}, None, None, False),
+        ("wmla", {"prices": {"hour": "3 USD"}}, "9 USD", (3.0, "USD"), False),
+        ("wmla", {"prices": MONEY}, None, None, False),
+    ],
+)
+def test_prices(
+    *,
+    backend: str,
+    settings: dict[str, Any],
+    budget: str | None,
+    price: tuple[float, str] | None,
+    refused: bool,
+    base: Path,
+) -> None:
+    over = limits(**({"max_cost": budget} if budget else {}))
+    plan = support.plan_of(support.study_of(backend, over, **settings), base)
+    own = plan.facts.own
+    hourly = own["price_per_second"] and own["price_per_second"] * 3600
+    assert (hourly, own["currency"]) == (price or (None, None))
+    assert plan.refused == refused
+    unit = price is not None and price[1] == "CUH"
+    assert ("note" in plan.at(f"{HERE}.prices")) == unit
+
+
+NATIVE: list[tuple[str, dict[str, Any], str, str]] = [
+    ("wml", {"hyper_parameters_optimization": {}}, "hyper_parameters_optimization", "refused"),
+    ("wml", {"custom": {}}, "custom", "refused"),
+    ("wml", {"experiment": {"id": "e"}}, "experiment", "refused"),
+    ("wml", {"description": None}, "description", "refused"),
+    ("wml", {"training_data_references": None}, "training_data_references", "refused"),
+    ("wml", {"training_data_references": {}}, "training_data_references", "refused"),
+    ("wml", {"model_definition": {"comand": "x"}}, "model_definition.comand", "refused"),
+    ("wml", {"model_definition": {"zzz": "x"}}, "model_definition.zzz", "note"),
+    (
+        "wml",
+        {"model_definition": {"software_spec": "x"}},
+        "model_definition.software_spec",
+        "refused",
+    ),
+    (
+        "wmla",
+        {"data": {"algoDef": {"maxParallelJobNum": 2}}},
+        "data.algoDef.maxParallelJobNum",
+        "refused",
+    ),
+    ("wmla", {"data": {"algoDef": {"zzz": 2}}}, "data.algoDef.zzz", "note"),
+    (
+        "wmla",
+        {"data": {"modelSpec": {"args": "--model-main x.py"}}},
+        "data.modelSpec.args",
+        "refused",
+    ),
+    (
+        "wmla",
+        {"data": {"algoDef": {"algoParams": [{"name": "Noiseless", "value": False}]}}},
+        "data.algoDef.algoParams.0.value",
+        "refused",
+    ),
+    (
+        "wmla",
+        {"data": {"algoDef": {"algoParams": [{"name": "WarmUpp", "value": "3"}]}}},
+        "data.algoDef.algoParams.0",
+        "refused",
+    ),
+]
+
+
+@pytest.mark.parametrize(("backend", "native", "path", "kind"), NATIVE)
+def test_native(backend: str, native: dict[str, Any], path: str, kind: str, base: Path) -> None:
+    plan = support.plan_of(support.study_of(backend, native=native), base)
+    assert plan.at(f"{HERE}.native.{path}") == [kind], plan.found
+
+
+RIGHT_NATIVE: list[tuple[str, dict[str, Any]]] = [
+    ("wml", {"description": "d", "model_definition": {"model_type": "tensorflow_2.14"}}),
+    (
+        "wml",
+        {"training_data_references": [{"name": "d", "type": "connection_asset", "location": {}}]},
+    ),
+    ("wmla", {"data": {"algoDef": {"algoParams": [{"name": "Noiseless", "value": "false"}]}}}),
+    ("wmla", {"data": {"modelSpec": {"args": "--model-main cloudtune_launch.py --x"}}}),
+]
+
+
+@pytest.mark.parametrize(("backend", "native"), RIGHT_NATIVE)
+def test_right_native(backend: str, native: dict[str, Any], base: Path) -> None:
+    plan = support.plan_of(support.study_of(backend, native=native), base)
+    assert [i for i in plan.found if "native" in i.path] == []
+
+
+def test_every_finding_has_words_of_its_own(base: Path) -> None:
+    """What is refused says what to do: no reason is empty, and none ends in a full stop."""
+    for over, *_ in STUDIES:
+        for backend in BOTH:
+            plan = support.plan_of(support.study_of(backend, over), base)
+            for item in plan.found:
+                text = item.reason if isinstance(item, Finding) else item.text
+                assert len(text) > 10
+                assert not text.endswith(".")

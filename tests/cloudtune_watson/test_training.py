@@ -1,0 +1,396 @@
+"""One training a start of a trial: made once, found by its tags, followed to its one end."""
+
+from __future__ import annotations
+
+import importlib.util
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import pytest
+
+from cloudtune.events import Ended, Measured, Started
+from cloudtune.poller import Poller
+from cloudtune.provider import Interrupted, Lost, Place
+from cloudtune.space import Value
+from cloudtune_watson import training
+from cloudtune_watson.failures import WatsonError
+from cloudtune_watson.training import WatsonJobs
+
+
+def _beside(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+fake: Any = _beside("fake_watson")
+LIST = "val_dict_list.json"
+
+
+class Scene:
+    """A plan, the service as the test wants it, and a runner with what it emitted."""
+
+    def __init__(self, folder: Path, over: Mapping[str, Any]) -> None:
+        self.ibm = fake.FakeTrainings()
+        self.plan = fake.planned("driven", over)
+        self.job = self.plan.facts.job_name
+        self._folder = folder
+        self._told: SimpleQueue[Measured | Ended | Lost] = SimpleQueue()
+        self.runner = self.another()
+
+    def another(self) -> Poller:
+        jobs = WatsonJobs(self.ibm, self.plan, Place(self._folder), "definition-0")
+        return Poller("watson", jobs, self._told.put, lambda _: None)
+
+    def start(self, *numbers: int, resource: int | None = None, start: int = 1) -> None:
+        for number in numbers:
+            self.runner.start(self.started(number, resource, start))
+
+    def started(self, number: int, resource: int | None = None, start: int = 1) -> Started:
+        name = self.runner.name_of(number, start)
+        values: dict[str, Value] = {"lr": 0.25, "kind": "it's $HOME"}
+        return Started(number, time.time(), values, resource=resource, id=name)
+
+    def left(self, number: int, measured: int = 0) -> Interrupted:
+        return Interrupted(self.started(number), measured, 0)
+
+    def _next(self) -> Measured | Ended:
+        event = self._told.get(timeout=20)
+        assert not isinstance(event, Lost), event
+        return event
+
+    def ended(self) -> Ended:
+        """Return the next end; what was measured before it is passed over."""
+        while not isinstance(event := self._next(), Ended):
+            pass
+        return event
+
+    def measured(self) -> Measured:
+        event = self._next()
+        assert isinstance(event, Measured), event
+        return event
+
+    def lost(self) -> Lost:
+        event = self._told.get(timeout=20)
+        assert isinstance(event, Lost), event
+        return event
+
+    def silent(self) -> bool:
+        try:
+            return not self._told.get_nowait()
+        except Empty:
+            return True
+
+    def until(self, good: Callable[[], bool]) -> None:
+        due = time.monotonic() + 20
+        while not good():
+            assert time.monotonic() < due
+            time.sleep(0.005)
+
+    def made(self, *names: str) -> None:
+        """Wait until these trainings are there."""
+        self.until(lambda: {f"{self.job}-{n}" for n in names} <= set(self.names))
+
+    @property
+    def names(self) -> list[str]:
+        return [each["metadata"]["name"] for each in self.ibm.trainings.values()]
+
+    def finish(self, name: str, accuracy: float = 0.5) -> None:
+        self.ibm.write(f"{self.job}-{name}", LIST, [{"steps": 1, "accuracy": accuracy}])
+        self.ibm.change(f"{self.job}-{name}", "completed")
+
+
+@pytest.fixture
+def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Scene]]:
+    monkeypatch.setattr(training, "POLL_EMULATED", 0.02)
+    scenes: list[Scene] = []
+
+    def make(over: Mapping[str, Any] | None = None) -> Scene:
+        scenes.append(Scene(tmp_path, over or {}))
+        return scenes[-1]
+
+    yield make
+    for scene in scenes:
+        scene.ibm.of.always = {}
+        scene.runner.close()
+
+
+@pytest.fixture
+def scene(play: Callable[..., Scene]) -> Scene:
+    return play()
+
+
+def test_a_trial_is_a_training_with_its_own_parts(scene: Scene) -> None:
+    scene.start(7)
+    scene.made("7")
+    (request,) = scene.ibm.created
+    name = f"{scene.job}-7"
+    assert request["name"] == name
+    assert request["tags"] == [
+        "cloudtune",
+        f"cloudtune-run:{scene.plan.facts.run_id}",
+        f"cloudtune-job:{name}",
+    ]
+    where = f"spaces/space-1/assets/cloudtune/{name}"
+    assert request["results_reference"]["location"]["path"] == where
+    definition = request["model_definition"]
+    assert definition["id"] == "definition-0"
+    assert shlex.split(definition["command"]) == [
+        "cloudtune_launch.py",
+        "--lr=0.25",
+        "--kind=it's $HOME",
+    ]
+    scene.finish("7")
+    end = scene.ended()
+    assert (end.number, end.state, end.word) == (7, "completed", "completed")
+    assert (end.machine, end.artifacts, end.log) == ("M", where, None)
+
+
+def test_what_the_status_tells_is_told_once_and_in_order(play: Callable[..., Scene]) -> None:
+    scene = play({"trial": {"script": "train.py", "metrics": {"loss": "loss=(.*)"}}})
+    scene.start(1)
+    scene.made("1")
+    name = f"{scene.job}-1"
+    metrics: list[dict[str, Any]] = []
+    for step in range(1, 4):
+        metrics.append({"iteration": step, "ml_metrics": {"accuracy": step / 10}})
+        scene.ibm.change(name, "running", metrics=deepcopy(metrics))
+        scene.ibm.of.calls.clear()
+        scene.until(lambda: scene.ibm.of.calls.count("get") > 1)
+        assert scene.silent()  # the rest of it comes
+        metrics[-1]["ml_metrics"]["loss"] = 1.0
+        scene.ibm.change(name, "running", metrics=deepcopy(metrics))
+        event = scene.measured()
+        assert (event.step, dict(event.metrics)) == (step, {"accuracy": step / 10, "loss": 1.0})
+    metrics.append({"iteration": 4, "ml_metrics": {"accuracy": 0.4}})
+    scene.ibm.write(name, LIST, [{"steps": 9, "accuracy": 9}])  # the same in another place
+    scene.ibm.change(name, "completed", metrics=metrics)
+    event = scene.measured()
+    assert (event.step, dict(event.metrics)) == (4, {"accuracy": 0.4})
+    assert scene.ended().state == "completed"
+    assert scene.silent()
+
+
+def test_without_a_status_the_list_is_read(scene: Scene) -> None:
+    scene.start(1)
+    scene.made("1")
+    name = f"{scene.job}-1"
+    scene.ibm.write(name, LIST, b'[{"steps": 1, "acc')  # being written
+    scene.ibm.write(name, LIST, [{"steps": 1, "accuracy": 0.1}])
+    assert scene.measured().step == 1
+    scene.ibm.write(name, LIST, [{"steps": 1, "accuracy": 0.1}, {"steps": 2, "accuracy": 0.2}])
+    assert scene.measured().metrics["accuracy"] == 0.2
+    told = [{"iteration": 1, "ml_metrics": {"accuracy": 0.1}}]
+    scene.ibm.change(name, "completed", metrics=told)  # the same, late
+    assert scene.ended().state == "completed"
+    assert scene.silent()
+
+
+def test_results_may_lie_in_a_folder_of_the_training(scene: Scene) -> None:
+    scene.start(1)
+    scene.made("1")
+    (id_,) = scene.ibm.trainings
+    scene.ibm.write(f"{scene.job}-1/{id_}", LIST, [{"steps": 1, "accuracy": 0.1}])
+    assert scene.measured().metrics["accuracy"] == 0.1
+    location = scene.ibm.trainings[id_]["entity"]["results_reference"]["location"]
+    location["training_log"] = "spaces/space-1/assets/log.txt"
+    scene.ibm.change(f"{scene.job}-1", "completed")
+    assert scene.ended().log == "spaces/space-1/assets/log.txt"
+
+
+def test_without_a_list_the_log_is_read(scene: Scene) -> None:
+    scene.start(1)
+    scene.made("1")
+    line = (
+        b'{"meta": {"time": 1500}, "etimes": {"iteration": {"type": 2, "value": "4"}},'
+        b' "values": {"accuracy": {"type": 3, "value": "0.75"}}}\n'
+    )
+    scene.ibm.write(f"{scene.job}-1", "evaluation-metrics.txt", line)
+    scene.ibm.change(f"{scene.job}-1", "completed")
+    event = scene.measured()
+    assert (event.step, dict(event.metrics), event.time) == (4, {"accuracy": 0.75}, 1.5)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [fake.error(429), fake.error(503), WatsonError("the connection failed", retryable=True)],
+)
+@pytest.mark.parametrize("operation", ["create", "get", "read", "cancel"])
+def test_what_passes_fails_no_trial(scene: Scene, operation: str, fault: WatsonError) -> None:
+    scene.ibm.of.faults[operation] = [fault, fault]
+    scene.start(1)
+    scene.made("1")
+    if operation == "cancel":
+        scene.runner.stop(1)
+    else:
+        scene.finish("1")
+    assert scene.ended().state == "completed"
+    assert scene.ibm.of.faults[operation] == []
+    assert len(scene.ibm.trainings) == 1
+
+
+def test_a_lost_answer_makes_no_second_training(scene: Scene) -> None:
+    scene.ibm.of.lost["create"] = 1
+    scene.start(1)
+    scene.made("1")
+    scene.finish("1")
+    assert scene.ended().state == "completed"
+    assert scene.ibm.of.calls.count("create") == 1
+
+
+def test_of_two_trainings_of_one_name_the_first_is_followed(scene: Scene) -> None:
+    name = f"{scene.job}-1"
+    tags = [f"cloudtune-run:{scene.plan.facts.run_id}", f"cloudtune-job:{name}"]
+    request = {**scene.plan.request, "name": name, "tags": tags}
+    first, _second = (scene.ibm.add(**request) for _ in range(2))
+    assert scene.runner.recover([scene.left(1)]).running == {1}
+    scene.ibm.trainings[first]["entity"]["status"]["state"] = "completed"
+    assert scene.ended().state == "completed"
+
+
+def test_without_permission_nothing_more_is_started(scene: Scene) -> None:
+    scene.ibm.of.always["create"] = fake.error(403, "not a member of the space")
+    scene.start(1)
+    assert "needs the role Editor" in scene.lost().reason
+    scene.start(2)
+    scene.runner.close()
+    assert scene.ibm.of.calls.count("create") == 1
+
+
+def test_a_training_that_a_list_lacks_is_looked_at(scene: Scene) -> None:
+    scene.ibm.unlisted = {f"{scene.job}-1"}
+    scene.start(1, 2)
+    scene.made("1", "2")
+    scene.finish("1")
+    assert (scene.ended().number, scene.ibm.of.calls.count("create")) == (1, 2)
+
+
+def test_a_look_at_many_trainings_takes_few_calls(scene: Scene) -> None:
+    numbers = range(1, 51)
+    scene.start(*numbers)
+    scene.made(*map(str, numbers))
+    scene.finish("41")
+    assert scene.ended().number == 41
+    assert scene.ibm.of.calls.count("get") == 0
+
+
+@pytest.mark.parametrize(
+    ("state", "ends", "reason"),
+    [
+        ("failed", "failed", "The container ran out of memory"),
+        ("error", "failed", "The container ran out of memory"),
+        ("canceled", "failed", "somebody else"),
+        ("cancelled", "failed", "somebody else"),
+        ("completed", "completed", ""),
+    ],
+)
+def test_how_a_trial_ends(scene: Scene, state: str, ends: str, reason: str) -> None:
+    scene.start(1)
+    scene.made("1")
+    failure = {"failure": {"errors": [{"message": "The container ran out of memory"}]}}
+    scene.ibm.change(f"{scene.job}-1", state, **(failure if ends == "failed" else {}))
+    end = scene.ended()
+    assert (end.state, end.word) == (ends, state)
+    assert reason in end.reason
+    assert bool(reason) == bool(end.reason)
+
+
+def test_a_script_that_fails_says_why_by_its_launcher(scene: Scene) -> None:
+    scene.start(1)
+    scene.made("1")
+    name = f"{scene.job}-1"
+    scene.ibm.write(name, "cloudtune_failure.txt", "exit code 3\nValueError: bäd".encode())
+    scene.ibm.change(name, "failed", message={"level": "error", "text": "it failed"})
+    assert scene.ended().reason == "exit code 3\nValueError: bäd"
+
+
+def test_a_state_that_nobody_knows_is_kept_and_waited_for(scene: Scene) -> None:
+    scene.start(1)
+    scene.made("1")
+    for state in ("hibernating", "storing", "pending"):
+        scene.ibm.change(f"{scene.job}-1", state)
+        scene.ibm.of.calls.clear()
+        scene.until(lambda: scene.ibm.of.calls.count("get") > 1)
+    assert scene.silent()
+    scene.finish("1")
+    assert scene.ended().state == "completed"
+
+
+def test_our_stop_is_no_failure(scene: Scene) -> None:
+    scene.start(1)
+    scene.made("1")
+    scene.runner.stop(1)
+    assert scene.ended().state == "completed"
+    scene.runner.stop(1)
+    assert scene.ibm.of.calls.count("cancel") == 1
+
+
+def test_a_stop_that_comes_too_late_is_let_be(scene: Scene) -> None:
+    scene.start(1)
+    scene.made("1")
+
+    def late(_: str) -> None:
+        scene.finish("1")
+        raise fake.error(400, "Job already completed with state completed")
+
+    scene.ibm._cancel = late
+    scene.runner.stop(1)
+    assert scene.ended().state == "completed"
+    assert scene.ibm.of.calls.count("cancel") == 1
+
+
+def test_a_later_start_has_a_training_of_its_own(play: Callable[..., Scene]) -> None:
+    scene = play(
+        {"strategy": {"name": "hyperband", "resource": "epochs", "min": 1, "max": 9, "seed": 1}}
+    )
+    scene.start(1, resource=3)
+    scene.made("1")
+    scene.finish("1")
+    assert scene.ended().state == "completed"
+    scene.start(1, resource=9, start=2)
+    scene.made("1-2")
+    commands = [each["model_definition"]["command"] for each in scene.ibm.created]
+    assert [shlex.split(each)[-1] for each in commands] == ["--epochs=3", "--epochs=9"]
+    paths = {each["results_reference"]["location"]["path"] for each in scene.ibm.created}
+    assert len(paths) == 2
+
+
+def test_trials_that_still_run_are_found_and_followed(scene: Scene) -> None:
+    scene.start(1, 2, 3)
+    scene.made("1", "2", "3")
+    name = f"{scene.job}-1"
+    scene.ibm.write(name, LIST, [{"steps": 1, "accuracy": 0.1}])
+    assert scene.measured().metrics["accuracy"] == 0.1
+    scene.ibm.of.always["cancel"] = fake.error(503)
+    scene.runner.close()
+    scene.ibm.of.always.clear()
+    scene.runner = scene.another()
+    scene.ibm.write(name, LIST, [{"steps": 1, "accuracy": 0.1}, {"steps": 2, "accuracy": 0.2}])
+    scene.finish("2")
+    found = scene.runner.recover([scene.left(1, 1), *map(scene.left, (2, 3, 4))])
+    assert found.running == {1, 2, 3}
+    assert [(m.number, m.step, m.metrics["accuracy"]) for m in found.measured] == [
+        (1, 2, 0.2),
+        (2, 1, 0.5),
+    ]
+    assert scene.ended().number == 2
+    scene.ibm.change(name, "completed")
+    scene.ibm.change(f"{scene.job}-3", "failed")
+    assert {scene.ended().number, scene.ended().number} == {1, 3}
+    assert len(scene.ibm.trainings) == 3
+
+
+def test_trainings_of_another_run_are_none_of_ours(scene: Scene) -> None:
+    tags = ["cloudtune-run:other", f"cloudtune-job:{scene.job}-1"]
+    scene.ibm.add(**{**scene.plan.request, "name": f"{scene.job}-1", "tags": tags})
+    assert scene.runner.recover([scene.left(1)]).running == set()

@@ -1,0 +1,111 @@
+"""The code of a trial as a model definition: stored once, whole, and able to start."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune.errors import ProviderError
+from cloudtune.provider import Place
+from cloudtune_watson.upload import definition_of
+
+
+def _beside(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+fake: Any = _beside("fake_watson")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    source = tmp_path / "job" / "source"
+    source.mkdir(parents=True)
+    (source / "train.py").write_text("import inner, os\nprint(inner.said, os.access('run', 1))\n")
+    (source / "inner.py").symlink_to("elsewhere.py")
+    (source / "elsewhere.py").write_text("said = 'whole'\n")
+    (source / "run").touch(0o700)
+    return Place(tmp_path / "job")
+
+
+@pytest.fixture
+def ibm() -> Any:
+    return fake.FakeTrainings()
+
+
+def test_a_definition_starts_the_script_as_it_is_here(
+    place: Place, ibm: Any, tmp_path: Path
+) -> None:
+    definition_of(ibm, fake.planned("driven"), place)
+    ((name, data),) = ibm.stored.values()
+    assert name == fake.JOB
+    packed = tmp_path / "stored.zip"
+    packed.write_bytes(data)
+    with zipfile.ZipFile(packed) as opened:
+        opened.extractall(tmp_path / "there")
+    (tmp_path / "results").mkdir()
+    env = {name: value for name, value in os.environ.items() if name != "CLOUDTUNE_TRIAL"}
+    done = subprocess.run(
+        [sys.executable, "cloudtune_launch.py", "--lr=0.25", "--kind=true"],
+        cwd=tmp_path / "there",
+        env={**env, "RESULT_DIR": str(tmp_path / "results"), "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout, done.returncode) == ("whole True\n", 0), done.stderr
+
+
+def test_it_is_stored_once(place: Place, ibm: Any) -> None:
+    plan = fake.planned("driven")
+    assert definition_of(ibm, plan, place) == definition_of(ibm, plan, place)
+    assert ibm.of.calls == ["definitions", "store", "has"]
+    assert sorted(path.name for path in place.folder.iterdir()) == ["definition.txt", "source"]
+
+
+def test_one_that_was_deleted_is_stored_anew(place: Place, ibm: Any) -> None:
+    plan = fake.planned("driven")
+    definition_of(ibm, plan, place)
+    ibm.stored = {"another": ("other", b"")}
+    assert definition_of(ibm, plan, place) == "definition-1"
+    assert (place.folder / "definition.txt").read_text() == "definition-1"
+
+
+def test_one_that_was_stored_without_an_answer_is_found(place: Place, ibm: Any) -> None:
+    plan = fake.planned("driven")
+    ibm.of.lost["store"] = 1
+    with pytest.raises(ProviderError):
+        definition_of(ibm, plan, place)
+    assert definition_of(ibm, plan, place) == "definition-0"
+    assert ibm.of.calls.count("store") == 1
+
+
+def test_one_that_was_stored_in_part_is_not_used(place: Place, ibm: Any) -> None:
+    plan = fake.planned("driven")
+    ibm.stored = {"definition-a": (fake.JOB, b"half"), "definition-b": ("other", b"")}
+    assert definition_of(ibm, plan, place) == "definition-2"
+    ibm.of.always["download"] = fake.error(404)
+    (place.folder / "definition.txt").unlink()
+    assert definition_of(ibm, plan, place) == "definition-3"
+
+
+def test_a_call_that_may_pass_stores_none_anew(place: Place, ibm: Any) -> None:
+    ibm.stored = {"definition-a": (fake.JOB, b"half")}
+    ibm.of.always["download"] = fake.error(503)
+    with pytest.raises(ProviderError):
+        definition_of(ibm, fake.planned("driven"), place)
+    assert "store" not in ibm.of.calls
