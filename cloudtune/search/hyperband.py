@@ -135,10 +135,14 @@ class StepHyperband:
 
     def tell(self, event: Event) -> None:
         """Take note of an event."""
+        stopped = self.judge(event.number) is not None
         past = self._history.tell(event)
+        if stopped and isinstance(event, Measured):
+            # How far a trial comes before it is gone is chance, and must not change what follows.
+            return
         if past is not None:
             self._rule(past).tell(event)
-        if isinstance(event, Ended) and event.state == "completed":
+        if isinstance(event, Ended) and event.state == "completed" and not stopped:
             self._models.reached(event.number, len(self._rungs) - 1)
         self._models.tell(event)
         if isinstance(event, Measured) and self._metric in event.metrics:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from cloudtune.events import Ended, Measured
+from cloudtune.search.start import make
 from cloudtune.study import Study
 
 NEAR, FAR = 0.15, 0.3
@@ -86,3 +89,24 @@ def test_a_rung_counts_a_repeated_trial_once(study_of: Callable[..., Study], job
     whole = job(study, misleading, max_trials=25).run()
     for place in (20, 21, 40, 60, 80):
         assert drawn(whole.killed_at(place).run())[-1] == drawn(whole)[-1]
+
+
+def test_what_a_stopped_trial_still_reports_changes_nothing(
+    study_of: Callable[..., Study], job: Any
+) -> None:
+    study = study_of(
+        parameters={name: {"type": "float", "min": 0, "max": 1} for name in ("x", "y")},
+        strategy={"name": "hyperband", "max": 27},
+    )
+    whole = job(study, by_distance, max_trials=40).run()
+    again = make(study, 0, max_trials=40)
+    for event in whole.events:
+        if isinstance(event, Ended) and event.state == "stopped_early":
+            for step in range(1, 28):
+                if again.judge(event.number) is not None:
+                    again.tell(Measured(event.number, 0.0, step, {"loss": -1.0}))
+            again.tell(replace(event, state="completed") if event.number % 2 else event)
+        else:
+            again.tell(event)
+    assert any(ended.state == "stopped_early" for ended in whole.ends)
+    assert again.ask(40) == whole.strategy.ask(40)
