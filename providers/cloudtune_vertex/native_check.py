@@ -5,6 +5,7 @@ A wrong name is so found before the call.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from importlib.util import find_spec
@@ -26,6 +27,16 @@ UNSUPPORTED = {
     "tpuTopology": "a tuning job does not support TPUs",
 }
 """Fields that Google's types accept and tuning jobs do not support: in TYPES and TUNING."""
+_TPU_MACHINE = re.compile(r"cloud-tpu|(ct|tpu)[0-9][a-z0-9]*-.+")
+
+
+def has_tpus(machine_type: str) -> bool:
+    """Tell whether a machine's type names one with TPUs: as ct5lp-hightpu-4t, tpu7x-standard-4t.
+
+    Read 2026-11: https://docs.cloud.google.com/vertex-ai/docs/training/configure-compute and
+    .../predictions/use-tpu, https://docs.cloud.google.com/kubernetes-engine/docs/concepts/plan-tpus.
+    """
+    return _TPU_MACHINE.fullmatch(machine_type) is not None
 
 
 def unsupported(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
@@ -41,7 +52,9 @@ def unsupported(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
             continue
         if key in UNSUPPORTED:
             yield place, UNSUPPORTED[key]
-        elif key == "acceleratorType" and str(inner).startswith("TPU_"):
+        elif (key == "acceleratorType" and str(inner).startswith("TPU_")) or (
+            key == "machineType" and has_tpus(str(inner))
+        ):
             yield place, UNSUPPORTED["tpuTopology"]
         else:
             yield from unsupported(inner, place)

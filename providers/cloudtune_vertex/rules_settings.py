@@ -10,6 +10,7 @@ from cloudtune.capabilities import Finding, Mode, Note
 from cloudtune.provider import Facts
 from cloudtune.wording import did_you_mean
 from cloudtune_vertex.layout import home
+from cloudtune_vertex.native_check import UNSUPPORTED, has_tpus
 from cloudtune_vertex.request import JOB_LABEL, RUN_LABEL
 from cloudtune_vertex.settings import VertexSettings
 
@@ -107,6 +108,8 @@ def _machine(mode: Mode, settings: VertexSettings) -> Iterator[Finding | Note]:
     if settings.machine_type and not re.fullmatch(r"[a-z0-9-]+", settings.machine_type):
         reason = "machines are called as n1-standard-4"
         yield Finding("refused", f"{HERE}.machine_type", reason)
+    elif settings.machine_type and has_tpus(settings.machine_type) and mode == "managed":
+        yield Finding("refused", f"{HERE}.machine_type", UNSUPPORTED["tpuTopology"])
     if name is None:
         if settings.accelerator_count:
             reason = "say which accelerator: give accelerator_type, too"
@@ -117,7 +120,7 @@ def _machine(mode: Mode, settings: VertexSettings) -> Iterator[Finding | Note]:
         reason = f"Vertex AI knows no accelerator {name}; {near or 'one is NVIDIA_TESLA_T4'}"
         yield Finding("refused", path, reason)
     elif name.startswith("TPU_") and mode == "managed":
-        yield Finding("refused", path, "tuning jobs do not support TPUs")
+        yield Finding("refused", path, UNSUPPORTED["tpuTopology"])
     elif name == GONE:
         yield Note(path, "Google supports this accelerator no longer")
 

@@ -85,6 +85,9 @@ SETTINGS: list[tuple[dict[str, Any], str, str, tuple[Mode, ...]]] = [
     ({"accelerator_count": 1}, "accelerator_count", "refused", BOTH),
     ({"accelerator_type": "NVIDIA_T4"}, "accelerator_type", "refused", BOTH),
     ({"accelerator_type": "TPU_V3"}, "accelerator_type", "refused", MANAGED),
+    ({"machine_type": "cloud-tpu"}, "machine_type", "refused", MANAGED),
+    ({"machine_type": "ct5lp-hightpu-4t"}, "machine_type", "refused", MANAGED),
+    ({"machine_type": "tpu7x-standard-4t"}, "machine_type", "refused", MANAGED),
     ({"accelerator_type": "NVIDIA_TESLA_K80"}, "accelerator_type", "note", BOTH),
     ({"spot": True, "flex_start": True}, "flex_start", "refused", BOTH),
     ({"max_wait": "1h"}, "max_wait", "dropped", BOTH),
@@ -421,6 +424,10 @@ JOB = "hyperparameterTuningJob"
         (
             {"trialJobSpec": {"workerPoolSpecs": [{"machineSpec": {"acceleratorType": "TPU_V3"}}]}},
             "trialJobSpec.workerPoolSpecs.0.machineSpec.acceleratorType",
+        ),
+        (
+            {"trialJobSpec": {"workerPoolSpecs": [{"machineSpec": {"machineType": "ct6e-x-1t"}}]}},
+            "trialJobSpec.workerPoolSpecs.0.machineSpec.machineType",
         ),
     ],
 )

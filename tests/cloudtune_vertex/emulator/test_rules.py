@@ -469,6 +469,7 @@ BAD: dict[str, tuple[Json, str, str]] = {
         f"{FIRST}.machine_spec",
         "TPUs",
     ),
+    "TPU machine": (with_machine(machineType="ct5lp-hightpu-4t"), f"{FIRST}.machine_spec", "TPUs"),
     "TPU topology": (with_machine(tpuTopology="2x2"), f"{FIRST}.machine_spec", "TPUs"),
     "own image for a package": (
         with_package(executorImageUri="europe-docker.pkg.dev/team/own/image:1"),
