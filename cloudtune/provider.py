@@ -91,9 +91,11 @@ class Facts:
 
     The core reads some of them, where they are known: the price of a trial, as
     `cloudtune.cost.price_facts` puts it, ``longest_trial``, the seconds after which the service
-    itself ends a trial, and ``links``, where people look at the job, by mode. It finds fault with
-    ``missing``, the settings that nobody gave, each with what to do about it, and with what
-    `cloudtune.lookups` returns of the study's files, inputs and variables.
+    itself ends a trial, ``timeout_ends_trials``, the modes in which it does so at the study's
+    timeout, ``own_limits``, whether ``native`` has limits of its own, and ``links``, where people
+    look at the job, by mode. It finds fault with ``missing``, the settings that nobody gave, each
+    with what to do about it, and with what `cloudtune.lookups` returns of the study's files, inputs
+    and variables.
     """
 
     @property

@@ -79,7 +79,14 @@ def test_what_may_be_spent_is_estimated(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
     assert plan.estimate is not None
     assert plan.estimate.hour == pytest.approx(0.21849885)
-    assert plan.estimate.most is None
+    assert plan.estimate.most == pytest.approx(4 * 7 * 24 * 0.21849885)  # trials of seven days
+
+
+def test_what_a_timeout_bounds_has_the_trials_that_run_then(tmp_path: Path) -> None:
+    limits = "    limits: {max_trials: 900, parallel_trials: 5, timeout: 1h, trial_timeout: 2h}\n"
+    plan = plan_of(tmp_path, limits)
+    assert plan.estimate is not None
+    assert plan.estimate.most == pytest.approx(5 * 3 * 0.21849885)
 
 
 def test_an_extra_whose_packages_lie_in_one_that_is_not_there_is_missing() -> None:
