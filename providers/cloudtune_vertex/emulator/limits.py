@@ -1,7 +1,8 @@
 """When a tuning job ends before it has made all its trials.
 
-The stopping rules of StudyStoppingConfig are looked at whenever a new trial could be made. Those
-that ask for more come first: "setting min_num_trials=5 and always_stop_after= 1 hour means that the
+The stopping rules of StudyStoppingConfig are looked at "before Vizier would generate a new
+suggestion", so at no other time, and not once all trials are made. Those that ask for more come
+first: "setting min_num_trials=5 and always_stop_after= 1 hour means that the
 Study will ONLY stop after it has 5 COMPLETED trials" (types of google-cloud-aiplatform 2.7.0).
 """
 
@@ -17,15 +18,15 @@ _MANY = 3
 
 
 def enough(job: TuningJob, now: float) -> str:
-    """Return why no further trial is made; empty while there may be one."""
+    """Return why no further trial is made; empty while there may be one, or none is left."""
     config: Json = job.study.get("studyStoppingConfig", {})
-    if not config:
+    if not config or len(job.trials) >= job.request["maxTrialCount"]:
         return ""
     ended = [trial for trial in job.trials if trial.state == "SUCCEEDED"]
     early = now < _due(job, config.get("minimumRuntimeConstraint"), 0.0)
     if early or len(ended) < config.get("minNumTrials", 0):
         return ""
-    if now >= runs_until(job):
+    if now >= _due(job, config.get("maximumRuntimeConstraint"), float("inf")):
         return "its maximum runtime was reached"
     if len(job.trials) > config.get("maxNumTrials", len(job.trials)):
         return "its maximum number of trials was reached"
@@ -40,12 +41,6 @@ def enough(job: TuningJob, now: float) -> str:
     if now - (best.ended or now) >= longest:
         return "no better objective for too long"
     return ""
-
-
-def runs_until(job: TuningJob) -> float:
-    """Return when the maximum runtime of a study is over."""
-    config: Json = job.study.get("studyStoppingConfig", {})
-    return _due(job, config.get("maximumRuntimeConstraint"), float("inf"))
 
 
 def _due(job: TuningJob, constraint: Json | None, otherwise: float) -> float:

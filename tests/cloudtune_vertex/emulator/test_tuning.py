@@ -297,18 +297,38 @@ def test_a_study_stops_by_its_own_rules(
     assert len(job.trials) == trials
 
 
+RUNS_2S: dict[str, Any] = {"maximumRuntimeConstraint": {"maxDuration": "2s"}}
+
+
 @pytest.mark.parametrize("now", [True, False])
 def test_running_trials_end_with_their_study_only_where_that_is_wanted(
     emulator: Any, *, now: bool
 ) -> None:
-    code = script(f"report(1, loss=1); time.sleep({600 if now else 3}); report(2, loss=2)")
-    stopping = {"maximumRuntimeConstraint": {"maxDuration": "2s"}, "shouldStopAsap": now}
+    """The first to end lets the rules be looked at, since another trial is to be made."""
+    code = script(f"""
+        report(1, loss=1)
+        time.sleep(3 if trial == 1 else {600 if now else 6})
+        report(2, loss=2)
+    """)
+    stopping = {**RUNS_2S, "shouldStopAsap": now}
     request = emulator.tuning(
         code, study={"studyStoppingConfig": stopping}, maxTrialCount=9, parallelTrialCount=2
     )
     job = emulator.run(request)
     assert state_of(job) == "JOB_STATE_SUCCEEDED"
-    assert [final(trial)["loss"] for trial in job.trials] == [1.0 if now else 2.0] * 2
+    found = {number: final(trial)["loss"] for number, trial in by_number(job).items()}
+    assert found == {"1": 2.0, "2": 1.0 if now else 2.0}
+
+
+def test_time_does_not_end_trials_where_no_further_one_is_to_be_made(emulator: Any) -> None:
+    code = script("report(1, loss=1); time.sleep(3 + trial); report(2, loss=2)")
+    stopping = {**RUNS_2S, "shouldStopAsap": True}
+    request = emulator.tuning(
+        code, study={"studyStoppingConfig": stopping}, maxTrialCount=2, parallelTrialCount=2
+    )
+    job = emulator.run(request)
+    assert state_of(job) == "JOB_STATE_SUCCEEDED"
+    assert [final(trial)["loss"] for trial in job.trials] == [2.0] * 2
 
 
 def test_a_trial_has_its_own_output_folder_and_the_variables_of_the_service(emulator: Any) -> None:
