@@ -39,8 +39,8 @@ ACCELERATORS = (
 GONE = "NVIDIA_TESLA_K80"
 """Has reached its end of support, as TYPES says."""
 MOST_LABELS = 64
-LONGEST_LABEL, SAFE_LABEL = 64, 63
-"""Code points of a key or a value: 64 in TYPES of these jobs, 63 in LABELS of all resources."""
+LONGEST_LABEL = 63
+"""Code points of a key or a value in LABELS of all resources; TYPES of these jobs has 64."""
 _PROJECT = re.compile(r"(?:[a-z0-9.-]+:)?[a-z0-9][a-z0-9-]*")
 _LOCATION = re.compile(r"[a-z]+(?:-[a-z]+)+[0-9]+")
 _BUCKET = re.compile(r"(?!goog)(?!.*google)(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9][a-z0-9._-]+[a-z0-9]")
@@ -146,9 +146,6 @@ def _labels(mode: Mode, settings: VertexSettings) -> Iterator[Finding | Note]:
         yield Finding("refused", f"{HERE}.labels", reason)
     for key, value in settings.labels.items():
         path = f"{HERE}.labels.{key}"
-        if SAFE_LABEL < max(len(key), len(value)) <= LONGEST_LABEL:
-            text = f"one of Google's pages allows {SAFE_LABEL} characters, another {LONGEST_LABEL}"
-            yield Note(path, text)
         if not (1 <= len(key) <= LONGEST_LABEL and _of_a_label(key) and _a_letter(key[0])):
             reason = (
                 f"a key has 1 to {LONGEST_LABEL} lower-case letters, digits, _ and -, with a "
