@@ -14,6 +14,11 @@ from typing import Any, cast
 from cloudtune.capabilities import Mode
 from cloudtune.wording import did_you_mean
 
+OUTPUT_ONLY = frozenset(
+    {"name", "trials", "state", "createTime", "startTime", "endTime", "updateTime", "error"}
+    | {"satisfiesPzs", "satisfiesPzi", "webAccessUris"}
+)
+"""Fields of a job that only the service sets, in TYPES."""
 FIELDS = {"managed": "hyperparameterTuningJob", "driven": "customJob"}
 """What a request holds beside its parent, which ``native`` may not name."""
 _SDK = "google.cloud.aiplatform_v1"
@@ -79,9 +84,26 @@ def problems(mode: Mode, native: Mapping[str, Any]) -> list[tuple[str, str]]:
     for key, value in native.items():
         if key == FIELDS[mode]:
             found += _wrong(job.pb(job()).DESCRIPTOR, value, key)
+            set_by_it = OUTPUT_ONLY & value.keys() if isinstance(value, Mapping) else ()
+            found += [(f"{key}.{name}", "only Vertex AI sets this") for name in sorted(set_by_it)]
         elif key != "parent":
             found.append((key, f"the request of this mode has {FIELDS[mode]} here"))
     return found
+
+
+def unread(mode: Mode, job: Mapping[str, Any]) -> str | None:
+    """Return why Google's own reader does not take a job with ``native`` over it, if it does not.
+
+    Of two fields of which a job has one, it does not take both.
+    """
+    types: Any = import_module(f"{_SDK}.types")
+    json_format: Any = import_module("google.protobuf.json_format")
+    kind = types.HyperparameterTuningJob if mode == "managed" else types.CustomJob
+    try:
+        json_format.ParseDict(job, kind.pb()())
+    except json_format.ParseError as error:
+        return str(error)
+    return None
 
 
 def _wrong(message: Any, value: Any, path: str) -> Iterator[tuple[str, str]]:

@@ -18,7 +18,9 @@ from collections.abc import Iterator
 
 from cloudtune.capabilities import Finding, Mode, Note
 from cloudtune.fit import Fitted
+from cloudtune.native import merge
 from cloudtune.provider import Facts
+from cloudtune_vertex.request import request
 from cloudtune_vertex.rules_settings import HERE, settings_rules
 from cloudtune_vertex.rules_space import space_rules
 from cloudtune_vertex.rules_trial import trial_rules
@@ -35,7 +37,7 @@ def rules(
         *trial_rules(fitted, mode, facts),
         *(space_rules(fitted, facts) if mode == "managed" else ()),
         *(tuning_rules(fitted) if mode == "managed" else _driven(fitted)),
-        *_native(mode, settings),
+        *_native(fitted, mode, settings, facts),
     ]
 
 
@@ -62,15 +64,22 @@ def _driven(fitted: Fitted) -> Iterator[Note]:
         yield Note("limits.trial_timeout", "a trial ends after 7 days, if nothing else is said")
 
 
-def _native(mode: Mode, settings: VertexSettings) -> Iterator[Finding | Note]:
+def _native(
+    fitted: Fitted, mode: Mode, settings: VertexSettings, facts: Facts
+) -> Iterator[Finding | Note]:
     if not settings.native:
         return
     path = f"{HERE}.native"
     from cloudtune_vertex.native_check import known, problems, unsupported
+    from cloudtune_vertex.native_limits import broken
 
     wrong = list(unsupported(settings.native)) if mode == "managed" else []
     if known():
         wrong += problems(mode, settings.native)
+        if not wrong:
+            made = request(fitted, mode, settings, facts)
+            merged, _ = merge(made, settings.native, provider="vertex", kept=())
+            wrong += broken(mode, made, merged)
     else:
         text = "not checked, since that needs Google's types: pip install 'cloudtune[vertex]'"
         yield Note(path, text)

@@ -146,17 +146,21 @@ def _labels(mode: Mode, settings: VertexSettings) -> Iterator[Finding | Note]:
         yield Finding("refused", f"{HERE}.labels", reason)
     for key, value in settings.labels.items():
         path = f"{HERE}.labels.{key}"
-        if not (1 <= len(key) <= LONGEST_LABEL and _of_a_label(key) and _a_letter(key[0])):
-            reason = (
-                f"a key has 1 to {LONGEST_LABEL} lower-case letters, digits, _ and -, with a "
-                "letter first"
-            )
+        for reason in label_problems(key, value):
             yield Finding("refused", path, reason)
-        elif key in {RUN_LABEL, JOB_LABEL}:
+        if key in {RUN_LABEL, JOB_LABEL}:
             yield Finding("refused", path, "cloudtune finds its jobs by this label")
-        if len(value) > LONGEST_LABEL or not _of_a_label(value):
-            reason = f"a value has at most {LONGEST_LABEL} lower-case letters, digits, _ and -"
-            yield Finding("refused", path, reason)
+
+
+def label_problems(key: str, value: str) -> Iterator[str]:
+    """Yield what is wrong with a label."""
+    if not (1 <= len(key) <= LONGEST_LABEL and _of_a_label(key) and _a_letter(key[0])):
+        yield (
+            f"a key has 1 to {LONGEST_LABEL} lower-case letters, digits, _ and -, with a letter "
+            "first"
+        )
+    if len(value) > LONGEST_LABEL or not _of_a_label(value):
+        yield f"a value has at most {LONGEST_LABEL} lower-case letters, digits, _ and -"
 
 
 def _of_a_label(said: str) -> bool:
