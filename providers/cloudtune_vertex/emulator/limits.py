@@ -66,13 +66,14 @@ def _best(job: TuningJob, ended: list[Trial]) -> Trial | None:
 def too_many_failed(job: TuningJob, failed: int, ended: int) -> str:
     """Return why a tuning job fails with its trials; empty while it does not.
 
-    A trial fails with its custom job; one that only lacks its metric does not count. With
-    maxFailedTrialCount the job fails when that many have ("which reaches the user-specified limit
-    of 5", tensorflow/models issue 9658, from which the wording is). With 0 "Vertex AI decides": if
-    the first trial fails the job ends at once; later it may when "the number of failed trials" or
-    "the ratio of failed trials to successful trials has grown too high" (page "Create a
-    hyperparameter tuning job"). How high is not told; here more failed than succeeded, and at least
-    three.
+    A trial fails that is INFEASIBLE, "done but missing the final_measurement", whatever became of
+    its custom job: the types have no other state for it. With maxFailedTrialCount, "the number of
+    failed Trials that need to be seen", the job fails when that many have ("which reaches the
+    user-specified limit of 5", tensorflow/models issue 9658, from which the wording is). With 0
+    "Vertex AI decides": if the first trial fails the job ends at once; later it may when "the
+    number of failed trials" or "the ratio of failed trials to successful trials has grown too high"
+    (page "Create a hyperparameter tuning job"). How high is not told; here more failed than
+    succeeded, and at least three.
     """
     limit: int = job.request.get("maxFailedTrialCount", 0)
     if limit:

@@ -207,18 +207,18 @@ class Tuner:
         """
         job = trial.job
         trial.ended = self.job.updated = time.time()
-        failed = job.state == FAILED
         early = trial.counts_stopped or (job.fault and job.fault.effect == "stop_early")
         if job.state == SUCCEEDED or (job.state == STATE_CANCELLED and early):
             trial.final = measurements.final(job.measured, self.job.study)
         trial.state = "SUCCEEDED" if trial.final else "INFEASIBLE"
-        if failed:
+        trial.failed = trial.final is None and not early
+        if job.state == FAILED:
             trial.reason = job.error.message if job.error else ""
         elif trial.final is None:
             trial.reason = "The trial has no final measurement."
         ended = [each for each in self.job.trials if each.ended is not None]
-        several = [each for each in ended if each.job.state == FAILED]
-        why = limits.too_many_failed(self.job, len(several), len(ended)) if failed else ""
+        several = [each for each in ended if each.failed]
+        why = limits.too_many_failed(self.job, len(several), len(ended)) if trial.failed else ""
         if why and not self._hopeless and not self.job.stop_wanted.is_set():
             self._hopeless = Status(
                 INVALID,

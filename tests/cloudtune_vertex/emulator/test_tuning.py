@@ -85,12 +85,20 @@ def test_the_result_is_spelled_as_the_service_spells_it(emulator: Any) -> None:
     assert job.create_time <= job.start_time <= job.end_time
 
 
-def test_another_tag_makes_a_trial_infeasible_and_the_job_succeeds(emulator: Any) -> None:
-    job = emulator.run(emulator.tuning(script("report(1, Loss=0.5, accuracy=1)")))
-    assert state_of(job) == "JOB_STATE_SUCCEEDED"
-    assert [trial.state.name for trial in job.trials] == ["INFEASIBLE"] * 2
-    assert not any("final_measurement" in trial for trial in job.trials)
-    customs = [emulator.get(trial.custom_job) for trial in job.trials]
+@pytest.mark.parametrize(("most", "state"), [(2, "FAILED"), (3, "SUCCEEDED")])
+def test_another_tag_makes_a_trial_infeasible_which_counts_as_failed(
+    emulator: Any, most: int, state: str
+) -> None:
+    code = script("report(1, **({'loss': 1} if trial == 3 else {'Loss': 0.5}))")
+    request = emulator.tuning(code, maxTrialCount=3, parallelTrialCount=1, maxFailedTrialCount=most)
+    job = emulator.run(request)
+    assert state_of(job) == f"JOB_STATE_{state}"
+    trials = by_number(job)
+    assert len(trials) == most
+    silent = [trials["1"], trials["2"]]
+    assert [trial.state.name for trial in silent] == ["INFEASIBLE"] * 2
+    assert not any("final_measurement" in trial for trial in silent)
+    customs = [emulator.get(trial.custom_job) for trial in silent]
     assert [state_of(custom) for custom in customs] == ["JOB_STATE_SUCCEEDED"] * 2
 
 
