@@ -216,7 +216,12 @@ def test_a_trial_is_ended_by_the_service_but_may_be_started_again(base: Path) ->
 
 
 def test_people_look_at_the_project(base: Path) -> None:
-    links = own(base)["links"]
+    found = own(base)
+    assert found["job_links"] == {
+        "managed": "https://console.cloud.google.com/agent-platform/locations/us-central1/training/"
+        "{job}?project=my-project"
+    }
+    links = found["links"]
     assert links["managed"].endswith("/hyperparameter-tuning-jobs?project=my-project")
     assert links["driven"].endswith("/custom-jobs?project=my-project")
 
