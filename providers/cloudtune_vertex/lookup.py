@@ -40,7 +40,7 @@ _NEEDED = {
 }
 _CONSOLE = "https://console.cloud.google.com/vertex-ai/training"
 _PREBUILT = re.compile(
-    r"([a-z]+-docker\.pkg\.dev/vertex-ai|([a-z]+\.)?gcr\.io/cloud-aiplatform)/.+"
+    r"([a-z]+-docker\.pkg\.dev/vertex-ai|([a-z]+\.)?gcr\.io/cloud-aiplatform)/training/.+"
 )
 
 

@@ -20,6 +20,7 @@ from cloudtune.capabilities import Finding, Mode, Note
 from cloudtune.fit import Fitted
 from cloudtune.native import merge
 from cloudtune.provider import Facts
+from cloudtune.study import Study
 from cloudtune_vertex.request import request
 from cloudtune_vertex.rules_settings import HERE, settings_rules
 from cloudtune_vertex.rules_space import space_rules
@@ -33,6 +34,7 @@ def rules(
 ) -> list[Finding | Note]:
     """Return the findings and notes of a study on Vertex AI, all at once."""
     return [
+        *_name(fitted.study, facts),
         *settings_rules(mode, settings, facts),
         *trial_rules(fitted, mode, facts),
         *(space_rules(fitted, facts) if mode == "managed" else ()),
@@ -41,7 +43,15 @@ def rules(
     ]
 
 
+def _name(study: Study, facts: Facts) -> Iterator[Note]:
+    called = facts.job_name.rpartition("-")[0]
+    if study.name and called != study.name:
+        yield Note("name", f"jobs are called {facts.job_name}: lower-case letters, digits, hyphens")
+
+
 def _driven(fitted: Fitted) -> Iterator[Note]:
+    from cloudtune_vertex.training import POLL
+
     study = fitted.study
     several = len(study.objectives) > 1
     for place, objective in enumerate(study.objectives):
@@ -53,8 +63,8 @@ def _driven(fitted: Fitted) -> Iterator[Note]:
             )
     text = (
         "a custom job returns no metrics: a trial writes them to Cloud Storage every 5s at most, "
-        "where cloudtune reads them each time that it looks at the job; until a trial is stopped, "
-        "it runs on"
+        f"where cloudtune reads them when it looks at the jobs, each {POLL:g}s; until a trial is "
+        "stopped, it runs on"
     )
     if study.early_stopping:
         yield Note("early_stopping", text)

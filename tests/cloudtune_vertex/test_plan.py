@@ -75,6 +75,13 @@ def test_a_plan_is_read_back_and_made_again(tmp_path: Path) -> None:
     assert again.findings == plan.findings
 
 
+def test_a_name_that_jobs_cannot_have_is_told(tmp_path: Path) -> None:
+    assert "jobs are called" not in said(plan_of(tmp_path))
+    (tmp_path / "other.yaml").write_text(STUDY.replace("name: digits", "name: My digits"), "utf-8")
+    plan = planning.plan(load(tmp_path / "other.yaml"), "vertex", run_id="3f6k2m9qxt", seed=5)
+    assert "jobs are called my-digits-3f6k2m9qxt" in said(plan)
+
+
 def test_what_may_be_spent_is_estimated(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
     assert plan.estimate is not None

@@ -29,6 +29,7 @@ def _beside(name: str) -> Any:
 
 support: Any = _beside("support")
 HERE = "providers.vertex"
+PREDICTION = "us-docker.pkg.dev/vertex-ai/prediction/sklearn-cpu.1-0:latest"
 CODE = {"script": "train.py"}
 BOOL = {"type": "bool"}
 KEY = "projects/p/locations/{}/keyRings/r/cryptoKeys/k"
@@ -80,6 +81,7 @@ SETTINGS: list[tuple[dict[str, Any], str, str, tuple[Mode, ...]]] = [
     ({"image": None}, "image", "refused", BOTH),
     ({"image": "a b"}, "image", "refused", BOTH),
     ({"image": support.OWN_IMAGE}, "image", "note", BOTH),
+    ({"image": PREDICTION}, "image", "note", BOTH),
     ({"machine_type": None}, "machine_type", "refused", BOTH),
     ({"machine_type": "N1 standard"}, "machine_type", "refused", BOTH),
     ({"accelerator_count": 1}, "accelerator_count", "refused", BOTH),
@@ -441,4 +443,12 @@ def test_what_types_accept_and_tuning_jobs_do_not_is_found_without_them(
 
 def test_the_plan_says_that_a_stop_comes_late_where_metrics_are_files(base: Path) -> None:
     study = support.study_of({"early_stopping": "median"})
-    assert "5s" in support.plan_of(study, base, "driven").said("early_stopping")
+    said = support.plan_of(study, base, "driven").said("early_stopping")
+    assert "every 5s" in said
+    assert "each 15s" in said
+
+
+def test_an_image_for_predictions_is_none_for_training(base: Path) -> None:
+    plan = support.plan_of(support.study_of(image=PREDICTION), base)
+    assert "for predictions" in plan.said(f"{HERE}.image")
+    assert "containerSpec" in plan.job["trialJobSpec"]["workerPoolSpecs"][0]
