@@ -65,6 +65,13 @@ def unsupported(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
             yield from unsupported(inner, place)
 
 
+def set_by_service(mode: Mode, native: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what a part of a request says that is not for a caller to say."""
+    job: Any = native.get(FIELDS[mode])
+    for name in sorted(OUTPUT_ONLY & job.keys()) if isinstance(job, Mapping) else ():
+        yield f"{FIELDS[mode]}.{name}", "only Vertex AI sets this"
+
+
 def known() -> bool:
     """Tell whether Google's types are installed."""
     try:
@@ -84,8 +91,6 @@ def problems(mode: Mode, native: Mapping[str, Any]) -> list[tuple[str, str]]:
     for key, value in native.items():
         if key == FIELDS[mode]:
             found += _wrong(job.pb(job()).DESCRIPTOR, value, key)
-            set_by_it = OUTPUT_ONLY & value.keys() if isinstance(value, Mapping) else ()
-            found += [(f"{key}.{name}", "only Vertex AI sets this") for name in sorted(set_by_it)]
         elif key != "parent":
             found.append((key, f"the request of this mode has {FIELDS[mode]} here"))
     return found

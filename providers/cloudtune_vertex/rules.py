@@ -80,13 +80,15 @@ def _native(
     if not settings.native:
         return
     path = f"{HERE}.native"
-    from cloudtune_vertex.native_check import known, problems, unsupported
+    from cloudtune_vertex.native_check import known, problems, set_by_service, unsupported
     from cloudtune_vertex.native_limits import broken
 
     wrong = list(unsupported(settings.native)) if mode == "managed" else []
+    wrong += set_by_service(mode, settings.native)
     if known():
-        wrong += problems(mode, settings.native)
-        if not wrong:
+        strange = problems(mode, settings.native)
+        wrong += strange
+        if not strange:
             made = request(fitted, mode, settings, facts)
             merged, _ = merge(made, settings.native, provider="vertex", kept=())
             wrong += broken(mode, made, merged)

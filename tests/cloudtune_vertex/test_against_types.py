@@ -23,7 +23,7 @@ from cloudtune.errors import StudyError
 from cloudtune.native import merge
 from cloudtune.study import Study
 from cloudtune_vertex import VertexProvider
-from cloudtune_vertex.native_check import OUTPUT_ONLY, problems
+from cloudtune_vertex.native_check import OUTPUT_ONLY, problems, set_by_service
 from cloudtune_vertex.rules_settings import ACCELERATORS
 
 types: Any = pytest.importorskip("google.cloud.aiplatform_v1.types")
@@ -496,7 +496,8 @@ def test_native_says_nothing_that_only_the_service_sets() -> None:
         assert {"state", "endTime"} < names <= OUTPUT_ONLY
         mode: Mode = "managed" if key == JOB else "driven"
         for name in names:
-            assert [where for where, _ in problems(mode, {key: {name: None}})] == [f"{key}.{name}"]
+            found = set_by_service(mode, {key: {name: None}})
+            assert [where for where, _ in found] == [f"{key}.{name}"]
 
 
 POOL = "trialJobSpec.workerPoolSpecs.0"
@@ -511,6 +512,7 @@ LIMITS: list[tuple[Mode, dict[str, Any], list[str]]] = [
     ("managed", {"maxTrialCount": "-1"}, ["maxTrialCount", "maxFailedTrialCount"]),
     ("managed", {"parallelTrialCount": None}, ["parallelTrialCount"]),
     ("managed", {"labels": {"Bad": "X"}}, ["labels.Bad", "labels.Bad"]),
+    ("managed", {"state": "JOB_STATE_FAILED", "labels": {"A": ""}}, ["state", "labels.A"]),
     ("managed", {"labels": {f"a{n}": "" for n in range(64)}}, ["labels"]),
     ("managed", {"studySpec": GRID}, ["studySpec.algorithm"]),
     (
