@@ -142,5 +142,5 @@ def test_a_bucket_is_made_on_an_emulator_alone(place: Place) -> None:
 def test_what_may_not_be_sent_is_told(place: Place) -> None:
     google = fake.FakeGoogle()
     google.always["write"] = fake.error(403, "x does not have storage.objects.create access")
-    with pytest.raises(GoogleError, match="Storage Object Admin"):
+    with pytest.raises(GoogleError, match="Storage Object User"):
         upload(google, fake.planned("driven"), place)
