@@ -455,7 +455,7 @@ def launch_file(
     *,
     resource: str | None = None,
     folder: str | None = None,
-    objectives: Sequence[str] = (),
+    objectives: Mapping[str, str] | None = None,
     measurements: str | None = None,
 ) -> Json:
     """Return the content of `STUDY_FILE`.
@@ -471,7 +471,8 @@ def launch_file(
         run: The id of the run.
         resource: The name of hyperband's resource, which reaches the script if it is sent.
         folder: The folder beside this file in which the script runs; None: where we are started.
-        objectives: The metrics that are optimised.
+        objectives: By metric that is optimised which of its values counts: the ``last``, or the
+            best, which is that to ``maximize`` or ``minimize``.
         measurements: The address below which the launcher keeps what is measured, for a service
             that tells no more than the last values.
     """
@@ -484,7 +485,7 @@ def launch_file(
         "inputs": dict(paths),
         "resource": resource,
         "folder": folder,
-        "objectives": list(objectives),
+        "objectives": dict(objectives or {}),
         "measurements": measurements,
     }
 
@@ -684,13 +685,17 @@ class _SageMaker(Contract):
 class _Vertex(Contract):
     """Vertex AI finds the last values of the objectives in a file, and tells no others.
 
-    The file is as Google's cloudml-hypertune writes it. A script that reports through that package
-    itself is given a file of ours for it, and what is in there is treated like any report. All
-    measurements are kept in Cloud Storage, where an object can only be written as a whole.
+    The file is as Google's cloudml-hypertune writes it, with the value that counts so far at each
+    step: where the best is selected, that is the best one. A trial counts with a step that has all
+    objectives, so one that is not reported at a step has there what it had before.
+
+    A script that reports through that package itself is given a file of ours for it, and what is in
+    there is treated like any report. All measurements are kept in Cloud Storage, where an object
+    can only be written as a whole.
     """
 
     def __init__(
-        self, raw: Json, told: Json, objectives: Sequence[str], metric_file: str, kept: str
+        self, raw: Json, told: Json, objectives: Mapping[str, str], metric_file: str, kept: str
     ) -> None:
         super().__init__(raw, told)
         self._objectives = objectives
@@ -702,13 +707,16 @@ class _Vertex(Contract):
         self._spoken: list[str] = []
         self._fresh = False
         self._steps: dict[str, int] = {}
+        self._counts: dict[str, float] = {}
+        self._step = 0
+        self._moment = 0.0
+        self._at_step: set[str] = set()
         self._script_file = ""
         self._heard: list[str] = []
         self._at_zero: set[str] = set()
         if os.path.exists(kept):  # the machine was restarted
             with open(kept, "rb") as file:
-                self._measured = file.read().rpartition(b"\n")[0]
-            self._measured += b"\n" if self._measured else b""
+                self._restore(file.read())
 
     def speak(self, report: Mapping[str, Any]) -> str:
         self._keep_line(report)
@@ -716,19 +724,49 @@ class _Vertex(Contract):
         for name, value in report["metrics"].items():
             step = report.get("step", self._steps.get(name, 0) + 1)
             self._steps[name] = step
-            if name in self._objectives and abs(value) <= sys.float_info.max:
-                line = {
-                    "timestamp": report["time"],
-                    "trial": os.environ.get("CLOUD_ML_TRIAL_ID", "0"),
-                    name: str(float(value)),
-                    "global_step": str(step),
-                    "checkpoint_path": "",
-                }
-                self._spoken = [*self._spoken[-99:], json.dumps(line, sort_keys=True) + "\n"]
-                self._fresh = True
+            if self._note(name, value):
+                self._tell(name, step, report["time"])
             elif name in self._objectives:
                 said += "[cloudtune] not passed on: {!r} was reported as {}\n".format(name, value)
         return said
+
+    def _note(self, name: str, value: float) -> bool:
+        """Take note of an objective's value; return whether it is one that the service takes."""
+        if name not in self._objectives or not abs(value) <= sys.float_info.max:
+            return False
+        which, before = self._objectives[name], self._counts.get(name, value)
+        choose = {"maximize": max, "minimize": min}.get(which)
+        self._counts[name] = choose(before, value) if choose else value
+        return True
+
+    def _tell(self, name: str, step: int, moment: float) -> None:
+        """Add a line for an objective; with several of them, steps never go back."""
+        if self._at_step and len(self._objectives) > 1:
+            step = max(step, self._step)
+            if name in self._at_step or step > self._step:
+                self._complete()
+        self._step, self._moment = step, moment
+        self._at_step.add(name)
+        self._add(name)
+
+    def _complete(self) -> None:
+        """Give the step that ends here the objectives that were not reported at it."""
+        if self._at_step and len(self._counts) == len(self._objectives):
+            for name in self._objectives:
+                if name not in self._at_step:
+                    self._add(name)
+        self._at_step.clear()
+
+    def _add(self, name: str) -> None:
+        line = {
+            "timestamp": self._moment,
+            "trial": os.environ.get("CLOUD_ML_TRIAL_ID", "0"),
+            name: str(float(self._counts[name])),
+            "global_step": str(self._step),
+            "checkpoint_path": "",
+        }
+        self._spoken = [*self._spoken[-99:], json.dumps(line, sort_keys=True) + "\n"]
+        self._fresh = True
 
     def fail(self, reason: str) -> None:
         self._keep_line({"failure": reason})
@@ -755,8 +793,16 @@ class _Vertex(Contract):
         return 1.0
 
     def close(self) -> None:
+        self._complete()
         self._due = 0.0
         self.tend()
+
+    def _restore(self, data: bytes) -> None:
+        """Go on with what was measured before."""
+        self._measured = data[: data.rfind(b"\n") + 1]
+        for line in self._measured.splitlines():
+            for name, value in json.loads(line).get("metrics", {}).items():
+                self._note(name, value)
 
     def _keep_line(self, line: Mapping[str, Any]) -> None:
         if len(self._measured) < _MOST_KEPT:
@@ -978,7 +1024,7 @@ def _vertex(study: Json, argv: Sequence[str]) -> Contract | None:
         kept = "{}/{}.jsonl".format(_mounted(kept), told["trial"])
     file = env.get("CLOUD_ML_HP_METRIC_FILE") or "/tmp/hypertune/output.metrics"  # noqa: S108
     return _Vertex(
-        _flags(study, argv), told, study.get("objectives") or (), "" if job else file, kept
+        _flags(study, argv), told, study.get("objectives") or {}, "" if job else file, kept
     )
 
 
