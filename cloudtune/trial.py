@@ -701,11 +701,13 @@ class _Vertex(Contract):
         self._objectives = objectives
         self._metric_file = metric_file
         self._kept_file = kept
-        self._measured = b""
+        self._measured = bytearray()
         self._kept = 0
         self._due = 0.0
+        self._late: dict[str, Json] = {}
         self._spoken: list[str] = []
         self._fresh = False
+        self._speak_at = 0.0
         self._steps: dict[str, int] = {}
         self._counts: dict[str, float] = {}
         self._step = 0
@@ -719,7 +721,6 @@ class _Vertex(Contract):
                 self._restore(file.read())
 
     def speak(self, report: Mapping[str, Any]) -> str:
-        self._keep_line(report)
         said = ""
         for name, value in report["metrics"].items():
             step = report.get("step", self._steps.get(name, 0) + 1)
@@ -728,6 +729,10 @@ class _Vertex(Contract):
                 self._tell(name, step, report["time"])
             elif name in self._objectives:
                 said += "[cloudtune] not passed on: {!r} was reported as {}\n".format(name, value)
+        if len(self._measured) < _MOST_KEPT:
+            self._keep_line(report)
+        else:
+            self._keep_for_the_end(report)
         return said
 
     def _note(self, name: str, value: float) -> bool:
@@ -766,7 +771,7 @@ class _Vertex(Contract):
             "checkpoint_path": "",
         }
         self._spoken = [*self._spoken[-99:], json.dumps(line, sort_keys=True) + "\n"]
-        self._fresh = True
+        self._fresh = bool(self._metric_file)
 
     def fail(self, reason: str) -> None:
         self._keep_line({"failure": reason})
@@ -780,33 +785,46 @@ class _Vertex(Contract):
 
         for report in self._hear():
             self._say(self.speak(report))
-        if self._fresh and self._metric_file:
+        begun = time.monotonic()
+        if self._fresh and begun >= self._speak_at:
             os.makedirs(os.path.dirname(self._metric_file), exist_ok=True)
             with open(self._metric_file, "w") as file:
                 file.writelines(self._spoken)
-        self._fresh = False
-        begun = time.monotonic()
+            self._fresh, self._speak_at = False, begun + _SPEAK_EVERY
         if self._kept_file and len(self._measured) > self._kept and begun >= self._due:
             self._keep()
             now = time.monotonic()
             self._due = now + max(_KEEP_EVERY, 20 * (now - begun))
-        return 1.0
+        return _SPEAK_EVERY if self._fresh else 1.0
 
     def close(self) -> None:
         self._complete()
-        self._due = 0.0
+        for line in self._late.values():
+            self._keep_line(line)
+        self._due = self._speak_at = 0.0
         self.tend()
 
     def _restore(self, data: bytes) -> None:
         """Go on with what was measured before."""
-        self._measured = data[: data.rfind(b"\n") + 1]
+        self._measured += data[: data.rfind(b"\n") + 1]
         for line in self._measured.splitlines():
             for name, value in json.loads(line).get("metrics", {}).items():
                 self._note(name, value)
 
     def _keep_line(self, line: Mapping[str, Any]) -> None:
-        if len(self._measured) < _MOST_KEPT:
-            self._measured += json.dumps(line).encode() + b"\n"
+        self._measured += json.dumps(line).encode() + b"\n"
+
+    def _keep_for_the_end(self, report: Mapping[str, Any]) -> None:
+        """Keep of each metric the best value, where that counts, and the last one."""
+        if not self._late:
+            said = "[cloudtune] more than {:,} bytes were measured: of what follows only the best "
+            self._say((said + "and the last values are kept, at the end\n").format(_MOST_KEPT))
+        for name, value in report["metrics"].items():
+            line = {"metrics": {name: value}, "step": self._steps[name], "time": report["time"]}
+            best = self._objectives.get(name, "last") != "last" and self._counts.get(name) == value
+            for kept in ["best " + name] * best + ["last " + name]:
+                self._late.pop(kept, None)
+                self._late[kept] = line
 
     def _keep(self) -> None:
         try:
@@ -826,7 +844,8 @@ class _Vertex(Contract):
         except (OSError, ValueError):
             return []
         heard: list[Json] = []
-        for line in [each for each in whole if each not in self._heard]:
+        before = set(self._heard)
+        for line in [each for each in whole if each not in before]:
             self._heard = [*self._heard[-299:], line]
             try:
                 said = json.loads(line)
@@ -847,9 +866,12 @@ class _Vertex(Contract):
 
 
 _OF_HYPERTUNE = {"checkpoint_path", "global_step", "timestamp", "trial"}
+_SPEAK_EVERY = 0.1
+"""Seconds between two writes of the file that the service reads."""
 _KEEP_EVERY = 5.0
 """Seconds between two writes of what was measured; more where writing takes long."""
 _MOST_KEPT = 64 * 1024 * 1024
+"""Bytes of what was measured, which are written anew each time."""
 
 
 class _Watson(Contract):
@@ -1376,16 +1398,17 @@ class _Launcher:
         """Speak what was reported since the last time."""
         import contextlib
 
-        said = b""
+        said: list[str] = []
         while self._reports is not None:
             data = os.read(self._reports, 65_536)
             *lines, self._half_report = (self._half_report + data).split(b"\n")
             for line in lines:
                 with contextlib.suppress(ValueError):  # a line that a full disk has cut off
-                    said += self._contract.speak(json.loads(line)).encode()
+                    said.append(self._contract.speak(json.loads(line)))
             if not data:
                 break
-        self._write(b"\n" + said if said and self._within_line else said)
+        whole = "".join(said).encode()
+        self._write(b"\n" + whole if whole and self._within_line else whole)
 
     def _write(self, data: bytes) -> None:
         if data:

@@ -481,15 +481,25 @@ def until(good: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_measurements_are_written_seldom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "bucket").mkdir()
-    for name, value in {"CLOUDTUNE_GCS": str(tmp_path), "CLOUDTUNE_JOB": "j"}.items():
+def in_a_job(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    env: Mapping[str, str] = {"CLOUDTUNE_JOB": "j"},
+    **more: Any,
+) -> tuple[trial.Contract, Path]:
+    """Return the contract of a job in this process, and the file that it keeps."""
+    (folder / "bucket").mkdir()
+    for name, value in {"CLOUDTUNE_GCS": str(folder), **env}.items():
         monkeypatch.setenv(name, value)
+    study = launch_data(fitted({"parameters": {}, **more}), "run", {}, measurements=MEASUREMENTS)
+    contract = next(filter(None, (find(study, []) for find in trial.CONTRACTS)))
+    return contract, folder / "bucket" / "mine" / "measurements" / "j.jsonl"
+
+
+def test_measurements_are_written_seldom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    study = launch_data(fitted({"parameters": {}}), "run", {}, measurements=MEASUREMENTS)
-    contract = next(filter(None, (find(study, []) for find in trial.CONTRACTS)))
-    file = tmp_path / "bucket" / "mine" / "measurements" / "j.jsonl"
+    contract, file = in_a_job(tmp_path, monkeypatch)
     lengths: list[int] = []
     for moment in (100.0, 101.0, 104.9, 105.0, 109.9, 111.0, 120.0):
         now[0] = moment
@@ -502,6 +512,46 @@ def test_measurements_are_written_seldom(tmp_path: Path, monkeypatch: pytest.Mon
     contract.fail("exit code 1")
     contract.close()
     assert json.loads(file.read_text().splitlines()[-1]) == {"failure": "exit code 1"}
+
+
+def test_where_too_much_is_measured_what_counts_and_why_it_failed_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(trial, "_MOST_KEPT", 90)
+    objective = {"metric": "acc", "goal": "maximize", "select": "best"}
+    contract, file = in_a_job(tmp_path, monkeypatch, objective=objective)
+    for acc in (1, 2, 9, 4, 5):
+        contract.speak({"metrics": {"acc": acc, "loss": -acc}, "time": 1.5})
+    contract.fail("exit code 1")
+    contract.close()
+    assert [json.loads(line) for line in file.read_text().splitlines()] == [
+        {"metrics": {"acc": 1, "loss": -1}, "time": 1.5},
+        {"metrics": {"acc": 2, "loss": -2}, "time": 1.5},
+        {"failure": "exit code 1"},
+        {"metrics": {"acc": 9}, "step": 3, "time": 1.5},
+        {"metrics": {"acc": 5}, "step": 5, "time": 1.5},
+        {"metrics": {"loss": -5}, "step": 5, "time": 1.5},
+    ]
+    assert capsys.readouterr().err.count("more than 90 bytes were measured") == 1
+
+
+def test_the_metric_file_is_written_seldom_and_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    metric_file = tmp_path / "hypertune" / "output.metrics"
+    env = {"CLOUD_ML_JOB_ID": "1", "CLOUD_ML_HP_METRIC_FILE": str(metric_file)}
+    contract, _ = in_a_job(tmp_path, monkeypatch, env, objective=LOSS)
+    seen: list[tuple[int, float | None]] = []
+    for moment in (100.0, 100.01, 100.09, 100.11, 100.12):
+        now[0] = moment
+        contract.speak({"metrics": {"loss": 1.0}, "time": moment})
+        pause = contract.tend()
+        seen.append((metric_file.read_text().count("\n"), pause))
+    assert seen == [(1, 1.0), (1, 0.1), (1, 0.1), (4, 1.0), (4, 0.1)]
+    contract.close()
+    assert metric_file.read_text().count("\n") == 5
 
 
 def test_a_machine_that_was_restarted_goes_on_with_what_was_kept(job: Job) -> None:
