@@ -1,7 +1,7 @@
 """The managed mode's client: one tuning job, from its request to its end.
 
 A look at a job takes one call for the job with all its trials, one list of what was measured, one
-for each trial that has measured more, and one for each that has ended in a way that needs a word.
+for each trial that has measured more, and one for each that has ended: only its custom job says how.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ class TuningClient:
         told = response.Told(
             trial,
             curve,
-            custom=self._got(custom) if ended and response.needs_a_look(trial, job) else None,
+            custom=self._got(custom) if ended else None,
             was_stopping=trial["id"] in self._stopping,
             closing=response.word_of(job) if closing and not ended else "",
         )

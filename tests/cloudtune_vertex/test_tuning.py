@@ -332,6 +332,8 @@ LIMITED: dict[str, Any] = {"studySpec": {"studyStoppingConfig": {"maxNumTrialsNo
         ({"studySpec": MEDIAN["studySpec"] | LIMITED["studySpec"]}, "SUCCEEDED", "SUCCEEDED",
          "unknown"),
         (MEDIAN, "FAILED", "INFEASIBLE", "unknown"),
+        ({}, "RUNNING", "SUCCEEDED", "cancelled"),
+        ({}, "SUCCEEDED", "SUCCEEDED", "cancelled"),
         ({}, "RUNNING", "INFEASIBLE", "cancelled"),
         ({}, "FAILED", "INFEASIBLE", "cancelled"),
         ({}, "FAILED", "SUCCEEDED", "cancelled"),
