@@ -152,9 +152,10 @@ def _selection(study: Study, facts: Facts) -> str:
     What is the best of several objectives is documented nowhere. There the last is asked for, in
     which our launcher says of each objective the value that counts.
     """
-    if not study.objectives or (len(study.objectives) > 1 and with_launcher(study, facts)):
+    selections = [objective.select for objective in study.objectives]
+    if len(selections) > 1 and with_launcher(study, facts):
         return "last"
-    return study.objectives[0].select
+    return next(iter(selections), "last")
 
 
 def _job_spec(
