@@ -109,7 +109,7 @@ class GaussianSearch:
         known = len(self._scores)
         early = known < _LEAST_VALUES or known + len(self._open) < _BY_CHANCE
         if early or not self._encoding.columns:
-            return Suggestion(self._by_chance(draw))
+            return Suggestion(self.by_chance(draw))
         with self._threads.limit(limits=1, user_api="blas"):
             return self._by_process(draw)
 
@@ -128,11 +128,31 @@ class GaussianSearch:
             return log_improvement(best, *posterior.expected(rows))
 
         row = self._most_promising(random, leaders, promise)
-        chosen = self._by_chance(draw) if row is None else self._encoding.assignment(row)
+        chosen = self.by_chance(draw) if row is None else self._encoding.assignment(row)
         return Suggestion(chosen, memory=memory)
 
     def judge(self, number: int) -> None:
         """Stop no trial."""
+
+    def by_chance(self, draw: int) -> dict[str, Value]:
+        """Return an assignment by chance that was not tried, if one is found soon."""
+        random = chance(self._seed, draw)
+        if draw < _BY_CHANCE:
+            spread = self._spread_evenly(draw, random)
+            if not self.repeats(spread):
+                return spread
+        for _ in range(_TRIES):
+            drawn = complete(self._axes, {}, random)
+            if not self.repeats(drawn):
+                return drawn
+        if self._all_rows is not None:
+            return self._encoding.assignment(random.choice(self._untried(self._all_rows)))
+        return complete(self._axes, {}, random)
+
+    @property
+    def values(self) -> int:
+        """How many trials count with what they measured."""
+        return len(self._scores)
 
     def repeats(self, assignment: Assignment) -> bool:
         """Tell whether an assignment was tried while others are left."""
@@ -191,21 +211,6 @@ class GaussianSearch:
             if shape and len(shape) == len(self._shape.typical):
                 return past.draw, np.array(shape)
         return None
-
-    def _by_chance(self, draw: int) -> dict[str, Value]:
-        """Return an assignment by chance that was not tried, if one is found soon."""
-        random = chance(self._seed, draw)
-        if draw < _BY_CHANCE:
-            spread = self._spread_evenly(draw, random)
-            if not self.repeats(spread):
-                return spread
-        for _ in range(_TRIES):
-            drawn = complete(self._axes, {}, random)
-            if not self.repeats(drawn):
-                return drawn
-        if self._all_rows is not None:
-            return self._encoding.assignment(random.choice(self._untried(self._all_rows)))
-        return complete(self._axes, {}, random)
 
     def _spread_evenly(self, draw: int, random: Random) -> dict[str, Value]:
         """Return one of the first assignments: of each parameter they share out the whole range."""

@@ -1,10 +1,11 @@
 """Strategy `hyperband`: many trials begin with little, the best of them go on with more.
 
 A rung is an amount of the resource: ``min``, ``min * eta``, ``min * eta**2`` and so on, and
-``max``. Most trials begin at the lowest one; every ``eta``-th begins one rung higher, every
-``eta**2``-th two, and so on, for the case that the first rungs say little. That is Hyperband (Li
-and others, JMLR 18, 2018, <https://jmlr.org/papers/v18/16-558.html>) in its asynchronous form (Li
-and others, MLSys 2020, <https://arxiv.org/abs/1810.05934>): the brackets run side by side.
+``max``. Trials begin at each of them but the last in turn, for the case that the first ones say
+little. That is Hyperband (Li and others, JMLR 18, 2018,
+<https://jmlr.org/papers/v18/16-558.html>) in its asynchronous form (Li and others, MLSys 2020,
+<https://arxiv.org/abs/1810.05934>): the brackets run side by side. `rung_models` chooses what the
+new trials are.
 
 With a named resource a trial waits at the end of its rung, and goes on as soon as it is among the
 best 1/``eta`` of all that have reached the rung so far, the furthest ones first. Only if there is
@@ -19,18 +20,16 @@ from __future__ import annotations
 
 import math
 from bisect import insort
-from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Literal
 
-from cloudtune.events import Ended, Event
+from cloudtune.events import Ended, Event, Measured
+from cloudtune.search.assignments import Opening
 from cloudtune.search.early_stopping import Halving
 from cloudtune.search.history import History, Past
 from cloudtune.search.protocol import Suggestion
-from cloudtune.space import Value
+from cloudtune.search.rung_models import RungModels
 from cloudtune.study import Study
-
-Choose = Callable[[int], Mapping[str, Value]]
-"""Returns the assignment of a draw; the one place where a model of the trials would stand."""
 
 
 def rungs(least: int, most: int, eta: int) -> tuple[int, ...]:
@@ -46,22 +45,19 @@ def rungs(least: int, most: int, eta: int) -> tuple[int, ...]:
     return (*amounts, most)
 
 
-def first_rung(draw: int, levels: int, eta: int) -> int:
-    """Return at which of the rungs a draw begins: how often ``eta`` divides its place."""
-    place, found = draw + 1, 0
-    while place % eta == 0 and found < levels - 1:
-        place //= eta
-        found += 1
-    return found
+def first_rung(draw: int, levels: int) -> int:
+    """Return at which of the rungs a draw begins: at each but the last in turn, downwards."""
+    beginnings = max(levels - 1, 1)
+    return beginnings - 1 - draw % beginnings
 
 
 class Hyperband:
     """Hyperband over a named resource, which each start of a trial is told."""
 
-    def __init__(self, study: Study, choose: Choose, max_trials: int | None) -> None:
+    def __init__(self, study: Study, opening: Opening, max_trials: int | None) -> None:
         self._rungs = rungs_of(study)
         self._eta = study.strategy.eta or 3
-        self._choose = choose
+        self._models = RungModels(study, opening, len(self._rungs))
         self._most = max_trials
         self._sign = -1 if study.objectives[0].goal == "maximize" else 1
         self._history = History(study)
@@ -70,20 +66,23 @@ class Hyperband:
         best first; infinite where a trial failed or measured nothing."""
 
     def tell(self, event: Event) -> None:
-        """Take note of a start or an end."""
+        """Take note of an event."""
         past = self._history.tell(event)
-        if past is None or not isinstance(event, Ended):
-            return
-        # At the end of a run the trials that still wait are stopped; their rung has them already.
-        if past.state not in {"cancelled", "stopped_early"}:
-            insort(self._ranked[self._rung(past)], (self._score(past), past.draw))
+        if past is not None and isinstance(event, Ended):
+            rung = self._rung(past)
+            # At the end of a run the trials that still wait are stopped; their rung has them.
+            if past.state not in {"cancelled", "stopped_early"}:
+                insort(self._ranked[rung], (self._score(past), past.draw))
+            if past.state in {"pending", "completed"}:
+                self._models.reached(past.number, rung)
+        self._models.tell(event)
 
     def ask(self, draw: int) -> Suggestion | Literal["wait", "done"]:
         """Return a promotion if there is one, else a new trial, else whether any can still come."""
         past = self._promotable()
         if past is None and (self._most is None or draw < self._most):
-            first = first_rung(draw, len(self._rungs), self._eta)
-            return Suggestion(self._choose(draw), resource=self._rungs[first])
+            first = first_rung(draw, len(self._rungs))
+            return replace(self._models.ask(draw), resource=self._rungs[first])
         if past is None:
             if any(past.state == "running" for past in self._history.trials):
                 return "wait"
@@ -124,24 +123,36 @@ class Hyperband:
 class StepHyperband:
     """Hyperband over the steps that trials report: each starts once, and may be stopped."""
 
-    def __init__(self, study: Study, choose: Choose) -> None:
-        amounts = rungs_of(study)
-        self._eta = study.strategy.eta or 3
-        self._choose = choose
+    def __init__(self, study: Study, opening: Opening) -> None:
+        self._rungs = rungs_of(study)
+        eta = study.strategy.eta or 3
+        self._models = RungModels(study, opening, len(self._rungs))
+        self._metric = study.objectives[0].metric
         self._rules = [
-            Halving(study, amounts[first:-1], self._eta) for first in range(len(amounts))
+            Halving(study, self._rungs[first:-1], eta) for first in range(len(self._rungs))
         ]
         self._history = History(study)
 
     def tell(self, event: Event) -> None:
         """Take note of an event."""
+        stopped = self.judge(event.number) is not None
         past = self._history.tell(event)
+        if stopped and isinstance(event, Measured):
+            # How far a trial comes before it is gone is chance, and must not change what follows.
+            return
         if past is not None:
             self._rule(past).tell(event)
+        if isinstance(event, Ended) and event.state == "completed" and not stopped:
+            self._models.reached(event.number, len(self._rungs) - 1)
+        self._models.tell(event)
+        if isinstance(event, Measured) and self._metric in event.metrics:
+            for rung, amount in enumerate(self._rungs):
+                if event.step >= amount:
+                    self._models.reached(event.number, rung)
 
     def ask(self, draw: int) -> Suggestion:
         """Return the draw's trial."""
-        return Suggestion(self._choose(draw))
+        return self._models.ask(draw)
 
     def judge(self, number: int) -> str | None:
         """Return why a trial should be stopped at a rung, or None."""
@@ -149,7 +160,7 @@ class StepHyperband:
         return self._rule(past).judge(number) if past else None
 
     def _rule(self, past: Past) -> Halving:
-        return self._rules[first_rung(past.draw, len(self._rules), self._eta)]
+        return self._rules[first_rung(past.draw, len(self._rungs))]
 
 
 def rungs_of(study: Study) -> tuple[int, ...]:

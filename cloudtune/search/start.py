@@ -112,15 +112,7 @@ def _chooser(
             return GeneticSearch(study, axes, seed, method, prior)
         case "hyperband":
             from cloudtune.search.hyperband import Hyperband, StepHyperband
-            from cloudtune.search.random_search import RandomSearch
-
-            chance = RandomSearch(axes, seed)
-
-            def choose(draw: int) -> Assignment:
-                return (
-                    opening.assignment(draw) if draw < len(opening) else chance.ask(draw).parameters
-                )
 
             if strategy.resource:
-                return Hyperband(study, choose, max_trials)
-            return StepHyperband(study, choose)
+                return Hyperband(study, opening, max_trials)
+            return StepHyperband(study, opening)

@@ -58,11 +58,10 @@ def test_rungs_are_whole_powers_up_to_max(
     assert rungs(least, most, eta) == expected
 
 
-def test_every_third_trial_begins_one_rung_higher_and_every_ninth_two() -> None:
-    firsts = [first_rung(draw, 4, 3) for draw in range(81)]
-    assert firsts[:9] == [0, 0, 1, 0, 0, 1, 0, 0, 2]
-    assert Counter(firsts) == {0: 54, 1: 18, 2: 6, 3: 3}
-    assert {first_rung(draw, 1, 3) for draw in range(30)} == {0}
+def test_trials_begin_at_each_rung_but_the_last_in_turn() -> None:
+    assert [first_rung(draw, 4) for draw in range(7)] == [2, 1, 0, 2, 1, 0, 2]
+    assert [first_rung(draw, 2) for draw in range(3)] == [0, 0, 0]
+    assert [first_rung(draw, 1) for draw in range(3)] == [0, 0, 0]
 
 
 def test_one_at_a_time_the_best_third_of_a_rung_goes_on_at_once(
@@ -137,7 +136,7 @@ def test_four_at_a_time_bring_the_best_to_max(study: Callable[..., Study], job: 
     best = min(run.starts, key=lambda started: started.parameters["x"])
     to_max = {started.number for started in run.starts if started.resource == 27}
     assert best.number in to_max
-    assert len(to_max) < 10
+    assert len(to_max) <= 49 // 3
 
 
 def test_failed_trials_do_not_go_on_and_hold_nobody_up(
@@ -181,7 +180,7 @@ def test_initial_trials_begin_first(study_of: Callable[..., Study], job: Any) ->
     )
     run = job(study, by_x, max_trials=9).run()
     assert [started.parameters["x"] for started in run.starts[:2]] == [0.25, 0.0]
-    assert run.starts[0].resource == 1
+    assert run.starts[0].resource == 3
     assert (2, 9) in {(started.number, started.resource) for started in run.starts}
 
 
@@ -196,12 +195,12 @@ def test_without_a_name_trials_start_once_and_are_stopped_at_rungs(
     assert len(run.starts) == 49
     steps = Counter(event.number for event in run.events if hasattr(event, "step"))
     assert set(steps.values()) <= {1, 3, 9, 27}
-    assert all(steps[number] >= 3 for number in range(3, 50, 3))
-    assert all(steps[number] >= 9 for number in range(9, 50, 9))
-    assert steps[27] == 27
+    assert all(steps[number] >= 9 for number in range(1, 50, 3))
+    assert all(steps[number] >= 3 for number in range(2, 50, 3))
+    assert steps[1] == 27
     stopped = [ended for ended in run.ends if ended.state == "stopped_early"]
     assert len(stopped) > 20
-    assert "step 1 " in stopped[0].reason
+    assert "step 1 " in "".join(ended.reason or "" for ended in stopped)
     best = min(run.starts, key=lambda started: started.parameters["x"])
     assert steps[best.number] == 27
 

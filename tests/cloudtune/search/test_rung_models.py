@@ -1,0 +1,114 @@
+"""What hyperband's new trials learn from those before them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from cloudtune.events import Ended, Measured
+from cloudtune.search.start import make
+from cloudtune.study import Study
+
+NEAR, FAR = 0.15, 0.3
+
+
+EARLY, LATE = (0.8, 0.2), (0.3, 0.7)
+
+
+def away(given: Mapping[str, Any], place: tuple[float, float]) -> float:
+    return math.dist((given["x"], given["y"]), place)
+
+
+def by_distance(given: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
+    """Losses whose best is always at one place."""
+    steps = [resource] if resource else range(1, 28)
+    return [{"loss": away(given, LATE) + 1 / step} for step in steps]
+
+
+def misleading(given: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
+    """Losses whose best is at one place in the first steps, at another from the ninth on."""
+    steps = [resource] if resource else range(1, 28)
+    return [{"loss": away(given, EARLY if step < 9 else LATE)} for step in steps]
+
+
+def no_number(given: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
+    return [{"loss": math.nan}]
+
+
+@pytest.fixture(params=["named", "steps"])
+def study(request: pytest.FixtureRequest, study_of: Callable[..., Study]) -> Study:
+    named = {"resource": "epochs"} if request.param == "named" else {}
+    return study_of(
+        parameters={name: {"type": "float", "min": 0, "max": 1} for name in ("x", "y")},
+        strategy={"name": "hyperband", "max": 27, **named},
+    )
+
+
+def drawn(run: Any) -> list[Mapping[str, Any]]:
+    """Return the assignment of each new trial."""
+    return [found.parameters for found in run.asked if found.resumes is None]
+
+
+def test_most_new_trials_lie_near_the_best_and_some_are_drawn_by_chance(
+    study: Study, job: Any
+) -> None:
+    run = job(study, by_distance, max_trials=60).run()
+    distances = [away(given, LATE) for given in drawn(run)[30:]]
+    assert sum(distance < NEAR for distance in distances) > 12
+    assert sum(distance > FAR for distance in distances) > 3
+
+
+def test_they_heed_the_highest_rung_that_knows_enough(study: Study, job: Any) -> None:
+    run = job(study, misleading, max_trials=60).run()
+    assert sum(away(given, LATE) < NEAR for given in drawn(run)[30:]) > 6
+    assert sum(away(given, EARLY) < NEAR for given in drawn(run)[30:]) < 5
+
+
+def test_they_keep_away_from_trials_that_failed(study: Study, job: Any) -> None:
+    def half_fail(given: Mapping[str, Any], resource: int | None) -> Any:
+        return None if given["x"] < 0.5 else by_distance(given, resource)
+
+    run = job(study, half_fail, max_trials=60).run()
+    assert sum(given["x"] < 0.5 for given in drawn(run)[30:]) < 11
+
+
+def test_trials_that_measure_nothing_leave_it_to_chance(study: Study, job: Any) -> None:
+    run = job(study, no_number, max_trials=40).run()
+    assert len({tuple(given.values()) for given in drawn(run)}) == 40
+
+
+def test_a_rung_counts_a_repeated_trial_once(study_of: Callable[..., Study], job: Any) -> None:
+    study = study_of(
+        parameters={name: {"type": "float", "min": 0, "max": 1} for name in ("x", "y")},
+        strategy={"name": "hyperband", "max": 9},
+    )
+    whole = job(study, misleading, max_trials=25).run()
+    for place in (20, 21, 40, 60, 80):
+        assert drawn(whole.killed_at(place).run())[-1] == drawn(whole)[-1]
+
+
+def test_what_a_stopped_trial_still_reports_changes_nothing(
+    study_of: Callable[..., Study], job: Any
+) -> None:
+    study = study_of(
+        parameters={name: {"type": "float", "min": 0, "max": 1} for name in ("x", "y")},
+        strategy={"name": "hyperband", "max": 27},
+    )
+    whole = job(study, by_distance, max_trials=40).run()
+    again = make(study, 0, max_trials=40)
+    for event in whole.events:
+        if isinstance(event, Ended) and event.state == "stopped_early":
+            for step in range(1, 28):
+                if again.judge(event.number) is not None:
+                    again.tell(Measured(event.number, 0.0, step, {"loss": -1.0}))
+            again.tell(replace(event, state="completed") if event.number % 2 else event)
+        else:
+            again.tell(event)
+    assert any(ended.state == "stopped_early" for ended in whole.ends)
+    assert [again.ask(draw) for draw in range(40, 46)] == [
+        whole.strategy.ask(draw) for draw in range(40, 46)
+    ]
