@@ -104,7 +104,8 @@ def test_what_a_service_does_not_tell_is_said_once(service: Any) -> None:
     status = client.status
 
     def silent(job: JobRef) -> JobStatus:
-        return replace(status(job), remark="no curves")
+        found: JobStatus = status(job)
+        return replace(found, remark="no curves")
 
     client.status = silent
     said: list[str] = []
