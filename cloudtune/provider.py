@@ -168,6 +168,8 @@ class JobStatus:
     reason: str = ""
     trials: Sequence[RawTrial] = ()
     """Every trial that the service tells of, values as it spells them."""
+    remark: str = ""
+    """What is missing in this, and why, if it is worth a line; told once."""
 
 
 class JobClient(Protocol):

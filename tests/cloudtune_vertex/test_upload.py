@@ -64,7 +64,7 @@ def test_a_prebuilt_image_is_given_a_package_and_another_the_bundle(place: Place
     assert inside["source/train.py"] == b"print(1)"
     launch = json.loads(inside["cloudtune_study.json"])
     assert launch["inputs"] == paths
-    assert launch["objectives"] == ["accuracy"]
+    assert launch["objectives"] == {"accuracy": "last"}
     assert launch["measurements"] == f"gs://my-bucket/{HOME}/measurements"
     assert sorted(p.name for p in place.folder.iterdir()) == ["source"]
 
