@@ -27,6 +27,12 @@ _OF_ONE: dict[Backend, tuple[str, ...]] = {
     "wmla": ("sign_in_url", "exec_start", "worker_devices", "instance_group"),
 }
 """The settings that one back end alone reads."""
+_IBM_CLOUD = (
+    *(".cloud.ibm.com", ".ibm.cloud.com", ".wxai.ibm.com", ".ibmforusgov.com"),
+    ".ibm-watson-ml.mybluemix.net",
+)
+"""How hosts of IBM's own services end (``PLATFORM_URLS_MAP`` in ibm-watsonx-ai 1.8.1, client.py);
+the last is that of the service before 2020."""
 
 
 def backend_rules(mode: Mode, settings: WatsonSettings) -> Iterator[Finding]:
@@ -72,7 +78,7 @@ def _addresses(settings: WatsonSettings) -> Iterator[Finding]:
             yield Finding("refused", path, reason)
         elif address.query or address.fragment:
             yield Finding("refused", path, "the address alone, without ? or #")
-        elif f".{address.hostname}".endswith((".cloud.ibm.com", ".ibm.cloud.com")):
+        elif f".{address.hostname.rstrip('.')}".endswith(_IBM_CLOUD):
             reason = (
                 "this is IBM Cloud, which has run no training scripts since September 2022: a "
                 "cluster with Cloud Pak for Data or Software Hub is needed"
