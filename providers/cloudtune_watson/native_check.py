@@ -1,7 +1,7 @@
 """Checks ``native`` against what IBM describes, and against what IBM's packages let through.
 
 Both packages make a training's request from the fields that they know, and drop the rest without a
-word. The Accelerator is sent everything as it is.
+word. The Accelerator is sent the whole of a search's ``data`` as it is.
 """
 
 from __future__ import annotations
@@ -80,7 +80,12 @@ def native_rules(mode: Mode, native: Mapping[str, Any]) -> Iterator[Finding | No
     if mode == "driven":
         yield from _training(native)
     else:
-        yield from _fields(native, SEARCH, HERE)
+        for key in sorted(native.keys() - SEARCH.keys()):
+            near = did_you_mean(key, SEARCH)
+            reason = "a search is sent as its file and its data: this would not be sent"
+            yield Finding("refused", f"{HERE}.{key}", f"{reason}{f'; {near}' if near else ''}")
+        known = {key: value for key, value in native.items() if key in SEARCH}
+        yield from _fields(known, SEARCH, HERE)
         yield from _search(native)
 
 

@@ -32,7 +32,7 @@ _IBM_CLOUD = (
     ".ibm-watson-ml.mybluemix.net",
 )
 """How hosts of IBM's own services end (``PLATFORM_URLS_MAP`` in ibm-watsonx-ai 1.8.1, client.py);
-the last is that of the service before 2020."""
+the last is of the older service."""
 
 
 def backend_rules(mode: Mode, settings: WatsonSettings) -> Iterator[Finding]:

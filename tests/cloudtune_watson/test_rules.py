@@ -386,6 +386,8 @@ NATIVE: list[tuple[str, dict[str, Any], str, str]] = [
         "model_definition.software_spec",
         "refused",
     ),
+    ("wmla", {"foo": 1}, "foo", "refused"),
+    ("wmla", {"algoDef": {"maxJobNum": 2}}, "algoDef", "refused"),
     (
         "wmla",
         {"data": {"algoDef": {"maxParallelJobNum": 2}}},
