@@ -403,13 +403,25 @@ NATIVE: list[tuple[str, dict[str, Any], str, str]] = [
     ),
     (
         "wmla",
-        {"data": {"algoDef": {"algoParams": [{"name": "Noiseless", "value": False}]}}},
+        {"data": {"algoDef": {"algoParams": [{"name": "RandomSeed", "value": 3}]}}},
         "data.algoDef.algoParams.0.value",
         "refused",
     ),
     (
         "wmla",
-        {"data": {"algoDef": {"algoParams": [{"name": "WarmUpp", "value": "3"}]}}},
+        {"data": {"algoDef": {"algoParams": [{"name": "RandomSed", "value": "3"}]}}},
+        "data.algoDef.algoParams.0",
+        "refused",
+    ),
+    (
+        "wmla",
+        {"data": {"algoDef": {"algoParams": [{"name": "zzz", "value": "3"}]}}},
+        "data.algoDef.algoParams.0",
+        "note",
+    ),
+    (
+        "wmla",
+        {"data": {"algoDef": {"algoParams": [{"name": "Noiseless", "value": "false"}]}}},
         "data.algoDef.algoParams.0",
         "refused",
     ),
@@ -422,13 +434,20 @@ def test_native(backend: str, native: dict[str, Any], path: str, kind: str, base
     assert plan.at(f"{HERE}.native.{path}") == [kind], plan.found
 
 
+ONE = {"value": "10000"}
 RIGHT_NATIVE: list[tuple[str, dict[str, Any]]] = [
     ("wml", {"description": "d", "model_definition": {"model_type": "tensorflow_2.14"}}),
     (
         "wml",
         {"training_data_references": [{"name": "d", "type": "connection_asset", "location": {}}]},
     ),
-    ("wmla", {"data": {"algoDef": {"algoParams": [{"name": "Noiseless", "value": "false"}]}}}),
+    *(
+        (
+            "wmla",
+            {"data": {"algoDef": {"algorithm": algorithm, "algoParams": [{"name": name, **ONE}]}}},
+        )
+        for algorithm, name in (("Bayesian", "CubeSize"), ("TPE", "WarmUp"), ("Mine", "any"))
+    ),
     ("wmla", {"data": {"modelSpec": {"args": "--model-main cloudtune_launch.py --x"}}}),
 ]
 
@@ -437,6 +456,14 @@ RIGHT_NATIVE: list[tuple[str, dict[str, Any]]] = [
 def test_right_native(backend: str, native: dict[str, Any], base: Path) -> None:
     plan = support.plan_of(support.study_of(backend, native=native), base)
     assert [i for i in plan.found if "native" in i.path] == []
+
+
+def test_a_parameter_belongs_to_the_studys_own_algorithm(base: Path) -> None:
+    native = {"data": {"algoDef": {"algoParams": [{"name": "Noiseless", "value": "false"}]}}}
+    for strategy, found in (("bayesian", []), ("random", ["refused"])):
+        study = support.study_of("wmla", {"strategy": strategy}, native=native)
+        plan = support.plan_of(study, base)
+        assert plan.at(f"{HERE}.native.data.algoDef.algoParams.0") == found
 
 
 def test_every_finding_has_words_of_its_own(base: Path) -> None:
