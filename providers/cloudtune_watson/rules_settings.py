@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -27,6 +28,7 @@ _OF_ONE: dict[Backend, tuple[str, ...]] = {
     "wmla": ("sign_in_url", "exec_start", "worker_devices", "instance_group"),
 }
 """The settings that one back end alone reads."""
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _IBM_CLOUD = (
     *(".cloud.ibm.com", ".ibm.cloud.com", ".wxai.ibm.com", ".ibmforusgov.com"),
     ".ibm-watson-ml.mybluemix.net",
@@ -55,6 +57,8 @@ def settings_rules(settings: WatsonSettings, facts: Facts) -> Iterator[Finding |
             yield from _wmla_version(settings.version, settings)
     yield from _sign_in(settings, facts)
     yield from _of_the_other(settings)
+    if settings.backend == "wml":
+        yield from _folders(settings)
     if settings.space_id and settings.project_id:
         reason = "a training is in a space or in a project: keep one of the two"
         yield Finding("refused", f"{HERE}.project_id", reason)
@@ -84,6 +88,18 @@ def _addresses(settings: WatsonSettings) -> Iterator[Finding]:
                 "cluster with Cloud Pak for Data or Software Hub is needed"
             )
             yield Finding("refused", path, reason)
+
+
+def _folders(settings: WatsonSettings) -> Iterator[Finding]:
+    """Yield what can be no part of the path at which results lie."""
+    for name in ("space_id", "project_id"):
+        said: str | None = getattr(settings, name)
+        if said and not _ID.fullmatch(said):
+            reason = "an id is made of letters, digits, '-', '_' and '.': take it from its web page"
+            yield Finding("refused", f"{HERE}.{name}", reason)
+    if ".." in settings.prefix.split("/") or not settings.prefix.isprintable():
+        reason = "results lie below the space's assets: a path without .., as team/cloudtune"
+        yield Finding("refused", f"{HERE}.prefix", reason)
 
 
 def _wml_version(version: str) -> Iterator[Finding | Note]:
