@@ -18,6 +18,7 @@ from cloudtune_watson.backends import (
     WMLA_GONE,
     WMLA_LAST,
     number,
+    release,
 )
 from cloudtune_watson.layout import TAG
 from cloudtune_watson.settings import MODES, Backend, WatsonSettings
@@ -52,7 +53,7 @@ def settings_rules(settings: WatsonSettings, facts: Facts) -> Iterator[Finding |
     yield from _addresses(settings)
     if settings.version is not None:
         if settings.backend == "wml":
-            yield from _wml_version(settings.version)
+            yield from _wml_version(release(settings.version))
         else:
             yield from _wmla_version(settings.version, settings)
     yield from _sign_in(settings, facts)
@@ -140,7 +141,11 @@ def _wmla_version(version: str, settings: WatsonSettings) -> Iterator[Finding | 
         reason = "that of Cloud Pak for Data or Software Hub, as '5.1', or standalone"
         yield Finding("refused", path, reason)
     elif found < WMLA_FIRST:
-        yield Finding("refused", path, "WML Accelerator came with Cloud Pak for Data 3.5")
+        reason = (
+            "WML Accelerator came with Cloud Pak for Data 3.5; for one without Cloud Pak for Data, "
+            f"say {STANDALONE}, whatever its own version"
+        )
+        yield Finding("refused", path, reason)
     elif found[:2] >= WMLA_GONE:
         reason = (
             f"Software Hub {version} has no WML Accelerator any more. IBM says that it searches "

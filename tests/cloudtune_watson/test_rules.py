@@ -85,7 +85,10 @@ SETTINGS: list[tuple[dict[str, Any], str, str, tuple[str, ...]]] = [
     ({"version": "3.0"}, "version", "refused", BOTH),
     ({"version": "5.2"}, "version", "note", WMLA),
     ({"version": "5.3"}, "version", "refused", WMLA),
-    ({"version": "5.4.1"}, "version", "refused", BOTH),
+    ({"version": "5.4.1"}, "version", "refused", WMLA),
+    ({"version": "4.8.5"}, "version", "note", WML),
+    ({"version": "6.0.1"}, "version", "note", WML),
+    ({"version": "4.1.2"}, "version", "refused", WML),
     ({"username": None}, "username", "refused", BOTH),
     ({"key_variable": "NOT_SET_ANYWHERE"}, "key_variable", "note", BOTH),
     ({"certificate": "no.pem"}, "certificate", "refused", BOTH),
@@ -116,6 +119,7 @@ RIGHT: list[tuple[str, dict[str, Any]]] = [
     ("wml", {"space_id": None, "project_id": "p"}),
     ("wml", {"version": "5.4", "nodes": 2, "tags": ["team-a"], "prefix": ""}),
     ("wml", {"prefix": "/team..a/x/"}),
+    *((backend, {"version": "5.1.3"}) for backend in BOTH),
     ("wmla", {"version": "3.5", "sign_in_url": CLUSTER, "worker_devices": 0}),
     ("wmla", {"version": "standalone", "instance_group": "g"}),
 ]
@@ -128,6 +132,12 @@ def test_settings(
     for backend in BOTH:
         plan = support.plan_of(support.study_of(backend, **settings), base)
         assert (kind in plan.at(f"{HERE}.{path}")) == (backend in backends), plan.found
+
+
+def test_the_version_of_an_accelerator_alone_is_told_its_word(base: Path) -> None:
+    plan = support.plan_of(support.study_of("wmla", version="2.3"), base)
+    assert plan.at(f"{HERE}.version") == ["refused"]
+    assert "say standalone" in plan.said(f"{HERE}.version")
 
 
 @pytest.mark.parametrize(("backend", "settings"), RIGHT)
