@@ -39,6 +39,8 @@ _PARAMS = {
     HYPERBAND: {"RandomSeed", "eta", "ResourceName", "ResourceValue"},
     GRID: set[str](),
 }
+_LEAST = {"WarmUp": 3, "EICandidate": 2, "GoodMax": 2, "InitPoints": 0}
+"""The least of whole numbers: IBM says than what the first three should be bigger."""
 _KINDS = OneOf(("DOUBLE", "INT", "STR"))
 _MOST_VALUES = 10_000
 _SHAPE = Map(
@@ -181,8 +183,24 @@ def _wrong_params(data: Json, algorithm: str) -> Iterator[str]:
             yield f"{algorithm} has no parameter {each['name']!r}."
     if not _is_natural(param(data, "RandomSeed", "0"), 0):
         yield "RandomSeed must be a whole number."
-    if algorithm != HYPERBAND:
-        return
+    for name, least in _LEAST.items():
+        if not _is_natural(param(data, name, str(least)), least):
+            yield f"{name} must be a whole number from {least}."
+    try:
+        if not number(param(data, "GoodRatio", "0.25")) > 0:
+            yield "GoodRatio must be above 0."
+    except ValueError:
+        yield "GoodRatio must be a number."
+    if param(data, "Noiseless", "true").lower() not in {"true", "false"}:
+        yield "Noiseless must be true or false."
+    most = max(data["algoDef"].get("maxJobNum", 1), 1)
+    if not _is_natural(param(data, "CubeSize", str(most)), most):
+        yield f"CubeSize must be a whole number from maxJobNum, {most}."
+    if algorithm == HYPERBAND:
+        yield from _wrong_hyperband(data)
+
+
+def _wrong_hyperband(data: Json) -> Iterator[str]:
     if not param(data, "ResourceName", ""):
         yield "Hyperband needs ResourceName."
     if not _is_natural(param(data, "ResourceValue", ""), 1):

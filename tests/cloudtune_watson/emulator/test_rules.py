@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cloudtune_watson.emulator.errors import ServiceError
+from cloudtune_watson.emulator.search_rules import check
+
 if TYPE_CHECKING:
     from tests.cloudtune_watson.emulator.conftest import Cluster
 
@@ -128,6 +131,43 @@ def test_an_accelerator_alone_needs_an_instance_group(
     monkeypatch.setenv("CLOUDTUNE_WATSON_VERSION", "standalone")
     status, told = cluster.submit(cluster.search())
     assert (status, told["errors"][0]["message"]) == (400, "'modelSpec.sigName' is required.")
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "name", "value", "right"),
+    [
+        ("Tpe", "WarmUp", "2", False),
+        ("Tpe", "WarmUp", "3", True),
+        ("Tpe", "EICandidate", "abc", False),
+        ("Tpe", "EICandidate", "1", False),
+        ("Tpe", "EICandidate", "2", True),
+        ("Tpe", "GoodRatio", "-3", False),
+        ("Tpe", "GoodRatio", "0", False),
+        ("Tpe", "GoodRatio", "nan", False),
+        ("Tpe", "GoodRatio", "0.1", True),
+        ("Tpe", "GoodMax", "1", False),
+        ("Tpe", "GoodMax", "2", True),
+        ("Bayesian", "CubeSize", "2", False),
+        ("Bayesian", "CubeSize", "3", True),
+        ("Bayesian", "InitPoints", "-3", False),
+        ("Bayesian", "InitPoints", "0", True),
+        ("Bayesian", "Noiseless", "maybe", False),
+        ("Bayesian", "Noiseless", "false", True),
+    ],
+)
+def test_parameters_of_an_algorithm_are_what_ibm_says(
+    *, algorithm: str, name: str, value: str, right: bool
+) -> None:
+    params = [{"name": name, "value": value}]
+    about = {"algorithm": algorithm, "maxJobNum": 3, "algoParams": params}
+    about |= {"objectiveMetric": "score", "objective": "maximize"}
+    args = "--exec-start x --model-main m.py"
+    data = {"modelSpec": {"args": args}, "algoDef": about, "hyperParams": [X]}
+    if right:
+        check(data, standalone=False)
+        return
+    with pytest.raises(ServiceError, match=f"{name} must be"):
+        check(data, standalone=False)
 
 
 @pytest.mark.parametrize(
