@@ -97,6 +97,8 @@ class StudyResult:
     created: float | None = None
     started: float | None = None
     ended: float | None = None
+    idle: float | None = None
+    """Seconds between its start and its end in which no process drove it; None if managed."""
     format: Literal["cloudtune.results/v1"] = FORMAT
 
     def _repr_html_(self) -> str:

@@ -44,6 +44,8 @@ class RunFacts:
     """How many are in each state."""
     started: float | None
     seconds: float | None
+    idle: float | None
+    """Seconds of these in which nobody ran it."""
     cost: float | None
     """None unless the cost of each trial is known."""
     currency: str | None
@@ -233,6 +235,7 @@ def _run_facts(job: StudyResult) -> RunFacts:
         trials=dict(Counter(trial.state for trial in job.trials)),
         started=job.started,
         seconds=duration_of(job),
+        idle=job.idle,
         cost=cost,
         currency=currency,
         study_hash=job.study_hash,

@@ -10,6 +10,9 @@ from cloudtune.comparing.groups import Group, differences
 from cloudtune.comparing.rankings import Question
 from cloudtune.results import StudyResult
 
+_IDLE = 1.0
+"""Seconds in which nobody ran a job, from which on they are worth a word."""
+
 
 @dataclass(frozen=True)
 class Caution:
@@ -29,6 +32,7 @@ def cautions(groups: Sequence[Group]) -> tuple[Caution, ...]:
         *_missing(groups),
         *_seeds(groups),
         *_unfinished(groups),
+        *_idle(groups),
         *_lost(groups),
         *_costs(groups),
     ]
@@ -135,6 +139,17 @@ def _unfinished(groups: Sequence[Group]) -> Iterator[Caution]:
                     ("best", "first", "cheapest"),
                     f"{group.label}: the job of run {job.run} is {job.state}{why}",
                 )
+
+
+def _idle(groups: Sequence[Group]) -> Iterator[Caution]:
+    for group in groups:
+        runs = [job.run for job in group.jobs if (job.idle or 0.0) >= _IDLE]
+        if runs:
+            yield Caution(
+                ("first",),
+                f"{group.label}: interrupted and resumed ({', '.join(runs)}); the time in which "
+                "nobody ran it counts",
+            )
 
 
 def _lost(groups: Sequence[Group]) -> Iterator[Caution]:

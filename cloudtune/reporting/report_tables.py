@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import fmean
 
-from cloudtune.comparing.comparison import Comparison
+from cloudtune.comparing.comparison import Comparison, RunFacts
 from cloudtune.comparing.effort import PHASES
 from cloudtune.comparing.importance import FEWEST
 from cloudtune.reporting.report_words import (
@@ -59,14 +59,21 @@ def runs_table(comparison: Comparison) -> Table:
             "its own" if group.own_seed else f"{run.seed}",
             run.state,
             counts(run),
-            duration(run.seconds),
+            _took(run),
             "none: emulated" if group.emulated else money(run.cost, run.currency),
         )
         for group in comparison.groups
         for run in group.runs
     )
     columns = ("on", "run", "trials chosen by", "seed", "state", "trials", "took", "cost")
-    return Table("runs", "Runs", "", columns, rows)
+    idle = any(row[6].endswith("idle)") for row in rows)
+    note = "Idle is time in which nobody ran the job; it counts." if idle else ""
+    return Table("runs", "Runs", note, columns, rows)
+
+
+def _took(run: RunFacts) -> str:
+    idle = f" ({duration(run.idle)} idle)" if run.idle and run.idle >= 1 else ""
+    return duration(run.seconds) + idle
 
 
 def answers_table(comparison: Comparison) -> Table:

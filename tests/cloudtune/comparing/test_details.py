@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -200,6 +201,12 @@ def test_copies_and_emulators_are_said() -> None:
     copies = [job("p", [0.5], run=run, seed=7) for run in "ab"]
     assert "same seed (7, 7) are copies" in caution_words(*copies)
     assert "rehearsal on emulators" in caution_words(job("p", [0.5], emulated=True))
+
+
+def test_time_in_which_nobody_ran_a_job_is_said() -> None:
+    words = "p: interrupted and resumed (r1); the time in which nobody ran it counts"
+    assert words in caution_words(replace(job("p", [0.5]), idle=3600.0))
+    assert "interrupted" not in caution_words(replace(job("p", [0.5]), idle=0.0))
 
 
 def test_the_common_front() -> None:

@@ -17,6 +17,7 @@ from cloudtune.comparing.groups import grouped
 from cloudtune.errors import MissingExtraError, UsageError
 from cloudtune.reporting.page.thinning import drawn
 from cloudtune.reporting.report import form_of, rendered
+from cloudtune.reporting.report_tables import runs_table
 from cloudtune.results import StudyResult
 from tests.cloudtune.comparing.made import job, study_data, trial
 
@@ -65,6 +66,13 @@ def test_a_time_that_not_each_run_reached_is_no_mean() -> None:
     text = flat(said(jobs))
     assert "No group came within 1 % of the way from the median trial to the best" in text
     assert "p: in 1 of 2 runs: 2.0 s" in text
+
+
+def test_the_time_in_which_nobody_ran_a_job_stands_beside_its_time() -> None:
+    made = runs_table(compare([replace(job("p", [0.5]), ended=4100.0, idle=3600.0)], {}))
+    assert "1 h 06 min (1 h 00 min idle)" in made.rows[0]
+    assert "nobody ran" in made.note
+    assert runs_table(compare([job("p", [0.5])], {})).note == ""
 
 
 def test_several_objectives_have_a_front() -> None:
