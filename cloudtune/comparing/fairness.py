@@ -133,7 +133,7 @@ def _seeds(groups: Sequence[Group]) -> Iterator[Caution]:
 def _unfinished(groups: Sequence[Group]) -> Iterator[Caution]:
     for group in groups:
         for job in group.jobs:
-            if job.state != "completed":
+            if job.state != "completed" or job.reason:
                 why = f" ({job.reason})" if job.reason else ""
                 yield Caution(
                     ("best", "first", "cheapest"),

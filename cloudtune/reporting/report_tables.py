@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import fmean
+from textwrap import shorten
 
 from cloudtune.comparing.comparison import Comparison, RunFacts
 from cloudtune.comparing.effort import PHASES
@@ -18,6 +19,9 @@ from cloudtune.reporting.report_words import (
     sameness,
 )
 from cloudtune.space import text
+
+_WHY = 80
+"""Characters of a job's reason in the table of the runs; the verdict's cautions have all of it."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,8 @@ def tables(comparison: Comparison) -> list[Table]:
 
 
 def runs_table(comparison: Comparison) -> Table:
-    """Return one row a run."""
+    """Return one row a run, with why it ended where one of them says so."""
+    why = any(run.reason for group in comparison.groups for run in group.runs)
     rows = tuple(
         (
             group.label,
@@ -61,11 +66,13 @@ def runs_table(comparison: Comparison) -> Table:
             counts(run),
             _took(run),
             "none: emulated" if group.emulated else money(run.cost, run.currency),
+            *((shorten(run.reason, _WHY, placeholder="\N{HORIZONTAL ELLIPSIS}"),) if why else ()),
         )
         for group in comparison.groups
         for run in group.runs
     )
     columns = ("on", "run", "trials chosen by", "seed", "state", "trials", "took", "cost")
+    columns = (*columns, "why it ended") if why else columns
     idle = any(row[6].endswith("idle)") for row in rows)
     note = "Idle is time in which nobody ran the job; it counts." if idle else ""
     return Table("runs", "Runs", note, columns, rows)

@@ -75,6 +75,14 @@ def test_the_time_in_which_nobody_ran_a_job_stands_beside_its_time() -> None:
     assert runs_table(compare([job("p", [0.5])], {})).note == ""
 
 
+def test_the_runs_say_why_they_ended() -> None:
+    dear = replace(job("p", [0.5]), reason="the cost reached 5 USD")
+    made = runs_table(compare([dear, job("q", [0.6])], {}))
+    assert made.columns[-1] == "why it ended"
+    assert [row[-1] for row in made.rows] == ["the cost reached 5 USD", ""]
+    assert "why it ended" not in runs_table(compare([job("q", [0.6])], {})).columns
+
+
 def test_several_objectives_have_a_front() -> None:
     both = [{"metric": "accuracy", "goal": "maximize"}, {"metric": "size", "goal": "minimize"}]
     made = study_data(objective=both)
