@@ -175,4 +175,8 @@ def _costs(groups: Sequence[Group]) -> Iterator[Caution]:
             of = "trial" if some == "every" else "trials"
             yield Caution(("cheapest",), f"{group.label}: the cost of {some} {of} is not known")
         if any(trial.cost and trial.cost.basis == "estimated" for trial in trials):
-            yield Caution(("cheapest",), f"{group.label}: costs are estimated from list prices")
+            yield Caution(
+                ("cheapest",),
+                f"{group.label}: costs are estimated from the trials' time and the price of an hour "
+                "that `cloudtune plan` shows",
+            )

@@ -174,7 +174,9 @@ def caution_words(*jobs: StudyResult) -> str:
 def test_alike_and_known_is_no_reason_for_care() -> None:
     priced = [trial(1, 0.5, cost=1.0)]
     assert caution_words(job("p", priced), job("q", priced)).count("\n") == 1
-    assert "estimated" in caution_words(job("p", priced), job("q", priced))
+    said = caution_words(job("p", priced), job("q", priced))
+    assert "p: costs are estimated from the trials' time and the price of an hour" in said
+    assert "list price" not in said
 
 
 @pytest.mark.parametrize(
