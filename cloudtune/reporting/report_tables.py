@@ -18,7 +18,7 @@ from cloudtune.reporting.report_words import (
     number,
     sameness,
 )
-from cloudtune.space import text
+from cloudtune.space import Value, text
 
 _WHY = 80
 """Characters of a job's reason in the table of the runs; the verdict's cautions have all of it."""
@@ -94,12 +94,18 @@ def answers_table(comparison: Comparison) -> Table:
     ]
     for name in names:
         cells = (
-            text(answer.parameters[name]) if name in answer.parameters else "" for answer in found
+            _seen(answer.parameters[name]) if name in answer.parameters else "" for answer in found
         )
         rows.append((name, *cells))
     columns = ("parameter", *(answer.label for answer in found))
     note = "The best trial of each. A blank parameter was not active."
     return Table("answers", "Best parameters", note, columns, tuple(rows) if found else ())
+
+
+def _seen(value: Value) -> str:
+    """Return a value as its text, in quotes where nothing of that could be seen."""
+    said = text(value)
+    return said if said.strip() else repr(said)
 
 
 def apart_table(comparison: Comparison) -> Table:

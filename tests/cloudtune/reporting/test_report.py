@@ -17,7 +17,7 @@ from cloudtune.comparing.groups import grouped
 from cloudtune.errors import MissingExtraError, UsageError
 from cloudtune.reporting.page.thinning import drawn
 from cloudtune.reporting.report import form_of, rendered
-from cloudtune.reporting.report_tables import runs_table
+from cloudtune.reporting.report_tables import answers_table, runs_table
 from cloudtune.results import StudyResult
 from tests.cloudtune.comparing.made import job, study_data, trial
 
@@ -81,6 +81,12 @@ def test_the_runs_say_why_they_ended() -> None:
     assert made.columns[-1] == "why it ended"
     assert [row[-1] for row in made.rows] == ["the cost reached 5 USD", ""]
     assert "why it ended" not in runs_table(compare([job("q", [0.6])], {})).columns
+
+
+def test_a_blank_value_is_told_from_a_parameter_that_was_not_active() -> None:
+    best = [trial(1, 0.5, parameters={"a": "", "b": " "}), trial(1, 0.4, parameters={"a": "x"})]
+    jobs = [job(name, [one]) for name, one in zip("pq", best, strict=True)]
+    assert answers_table(compare(jobs, {})).rows[2:] == (("a", "''", "x"), ("b", "' '", ""))
 
 
 def test_several_objectives_have_a_front() -> None:
