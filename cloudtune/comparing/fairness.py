@@ -177,6 +177,6 @@ def _costs(groups: Sequence[Group]) -> Iterator[Caution]:
         if any(trial.cost and trial.cost.basis == "estimated" for trial in trials):
             yield Caution(
                 ("cheapest",),
-                f"{group.label}: costs are estimated from the trials' time and the price of an hour "
-                "that `cloudtune plan` shows",
+                f"{group.label}: costs are estimated from the trials' time and the price of an "
+                "hour that `cloudtune plan` shows",
             )
