@@ -19,7 +19,7 @@ from cloudtune.reporting.page.thinning import drawn
 from cloudtune.reporting.report import form_of, rendered
 from cloudtune.reporting.report_tables import answers_table, runs_table
 from cloudtune.results import StudyResult
-from tests.cloudtune.comparing.made import job, study_data, trial
+from tests.cloudtune.comparing.made import job, measured, study_data, trial
 
 
 def said(jobs: Sequence[StudyResult], form: str = "text") -> str:
@@ -146,6 +146,14 @@ def test_the_page_holds_all_that_it_needs() -> None:
     assert re.findall(r"(?:src|href)=[\"'](?!#)", outside) == []
     assert "url(" not in outside
     assert "@import" not in outside
+
+
+def test_steps_of_several_services_are_not_called_the_same() -> None:
+    steps = measured((1, 0.1, 101.0), (2, 0.2, 102.0))
+    jobs = [job(name, [trial(1, 0.2, measurements=steps)]) for name in "pq"]
+    counted = "Steps are as each service tells them"
+    assert counted in said(jobs, "html")
+    assert counted not in said(jobs[:1], "html")
 
 
 def test_many_trials_are_drawn_in_part_with_the_best_of_each_group() -> None:
