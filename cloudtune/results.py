@@ -143,6 +143,18 @@ class StudyResult:
         return TypeAdapter(StudyResult).validate_json(document)
 
 
+def state_word(result: StudyResult, *, any_trials: bool | None = None) -> str:
+    """Return how a job stands, in one word.
+
+    Args:
+        result: The job.
+        any_trials: Whether it has trials, where the result is without them.
+    """
+    tried = bool(result.trials) if any_trials is None else any_trials
+    refused = result.refused and result.state == "failed" and not tried
+    return "refused" if refused else result.state
+
+
 def best(trials: Iterable[Trial], goal: str) -> Trial | None:
     """Return the trial with the best first objective.
 

@@ -26,7 +26,7 @@ from cloudtune.comparing.rankings import (
 from cloudtune.comparing.repeat import repeat_command
 from cloudtune.errors import UsageError
 from cloudtune.lookups import input_address
-from cloudtune.results import StudyResult
+from cloudtune.results import StudyResult, state_word
 from cloudtune.study import Study
 
 FORMAT: Literal["cloudtune.report/v1"] = "cloudtune.report/v1"
@@ -229,7 +229,7 @@ def _run_facts(job: StudyResult) -> RunFacts:
     cost, currency = _cost(job)
     return RunFacts(
         run=job.run,
-        state=job.state,
+        state=state_word(job),
         reason=job.reason,
         seed=job.seed,
         trials=dict(Counter(trial.state for trial in job.trials)),

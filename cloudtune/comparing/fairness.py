@@ -8,7 +8,7 @@ from typing import Any
 
 from cloudtune.comparing.groups import Group, differences
 from cloudtune.comparing.rankings import Question
-from cloudtune.results import StudyResult
+from cloudtune.results import StudyResult, state_word
 
 _IDLE = 1.0
 """Seconds in which nobody ran a job, from which on they are worth a word."""
@@ -137,7 +137,7 @@ def _unfinished(groups: Sequence[Group]) -> Iterator[Caution]:
                 why = f" ({job.reason})" if job.reason else ""
                 yield Caution(
                     ("best", "first", "cheapest"),
-                    f"{group.label}: the job of run {job.run} is {job.state}{why}",
+                    f"{group.label}: the job of run {job.run} is {state_word(job)}{why}",
                 )
 
 

@@ -71,8 +71,10 @@ def runs_table(comparison: Comparison) -> Table:
         for group in comparison.groups
         for run in group.runs
     )
-    columns = ("on", "run", "trials chosen by", "seed", "state", "trials", "took", "cost")
-    columns = (*columns, "why it ended") if why else columns
+    columns: tuple[str, ...] = (
+        *("on", "run", "trials chosen by", "seed", "state", "trials", "took", "cost"),
+        *(("why it ended",) if why else ()),
+    )
     idle = any(row[6].endswith("idle)") for row in rows)
     note = "Idle is time in which nobody ran the job; it counts." if idle else ""
     return Table("runs", "Runs", note, columns, rows)

@@ -27,6 +27,7 @@ from cloudtune.study import Study
 from tests.cloudtune.comparing.made import job, measured, study_data, trial
 
 SPACE = Study.model_validate(study_data())
+REFUSED = Finding("refused", "parameters", "too many")
 RBF = {"lr": 1.0, "kernel": "rbf"}
 
 
@@ -189,6 +190,7 @@ def test_alike_and_known_is_no_reason_for_care() -> None:
         (job("q", [trial(1, 0.5, machine="big")]), "the machines differ (p: not told; q: big)"),
         (job("q", [None]), "q: 1 of 1 trials have no value"),
         (job("q", [0.5], state="failed"), "the job of run r1 is failed"),
+        (job("q", [], state="failed", findings=[REFUSED]), "the job of run r1 is refused"),
         (replace(job("q", [0.5]), reason="too dear"), "the job of run r1 is completed (too dear)"),
         (job("q", [0.5], findings=[Finding("dropped", "strategy.seed", "")]), "(strategy.seed)"),
         (job("q", [0.5], study=study_data(strategy="random")), "differ in strategy.name"),

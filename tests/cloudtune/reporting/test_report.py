@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cloudtune.capabilities import Finding
 from cloudtune.comparing.comparison import compare
 from cloudtune.comparing.groups import grouped
 from cloudtune.errors import MissingExtraError, UsageError
@@ -87,6 +88,12 @@ def test_a_blank_value_is_told_from_a_parameter_that_was_not_active() -> None:
     best = [trial(1, 0.5, parameters={"a": "", "b": " "}), trial(1, 0.4, parameters={"a": "x"})]
     jobs = [job(name, [one]) for name, one in zip("pq", best, strict=True)]
     assert answers_table(compare(jobs, {})).rows[2:] == (("a", "''", "x"), ("b", "' '", ""))
+
+
+def test_a_refused_job_is_refused_as_in_status() -> None:
+    refused = Finding("refused", "parameters", "too many")
+    made = runs_table(compare([job("p", [], state="failed", findings=[refused])], {}))
+    assert made.rows[0][made.columns.index("state")] == "refused"
 
 
 def test_several_objectives_have_a_front() -> None:
