@@ -10,7 +10,7 @@ from cloudtune.comparing.groups import Group, differences
 from cloudtune.comparing.rankings import Question
 from cloudtune.results import StudyResult, state_word
 
-_IDLE = 1.0
+IDLE = 1.0
 """Seconds in which nobody ran a job, from which on they are worth a word."""
 
 
@@ -143,7 +143,7 @@ def _unfinished(groups: Sequence[Group]) -> Iterator[Caution]:
 
 def _idle(groups: Sequence[Group]) -> Iterator[Caution]:
     for group in groups:
-        runs = [job.run for job in group.jobs if (job.idle or 0.0) >= _IDLE]
+        runs = [job.run for job in group.jobs if (job.idle or 0.0) >= IDLE]
         if runs:
             yield Caution(
                 ("first",),

@@ -9,6 +9,7 @@ from textwrap import shorten
 
 from cloudtune.comparing.comparison import Comparison, RunFacts
 from cloudtune.comparing.effort import PHASES
+from cloudtune.comparing.fairness import IDLE
 from cloudtune.comparing.importance import FEWEST
 from cloudtune.reporting.report_words import (
     chooser,
@@ -75,14 +76,17 @@ def runs_table(comparison: Comparison) -> Table:
         *("on", "run", "trials chosen by", "seed", "state", "trials", "took", "cost"),
         *(("why it ended",) if why else ()),
     )
-    idle = any(row[6].endswith("idle)") for row in rows)
+    idle = any(_idle(run) for group in comparison.groups for run in group.runs)
     note = "Idle is time in which nobody ran the job; it counts." if idle else ""
     return Table("runs", "Runs", note, columns, rows)
 
 
 def _took(run: RunFacts) -> str:
-    idle = f" ({duration(run.idle)} idle)" if run.idle and run.idle >= 1 else ""
-    return duration(run.seconds) + idle
+    return duration(run.seconds) + _idle(run)
+
+
+def _idle(run: RunFacts) -> str:
+    return f" ({duration(run.idle)} idle)" if run.idle and run.idle >= IDLE else ""
 
 
 def answers_table(comparison: Comparison) -> Table:
