@@ -20,8 +20,8 @@ class Estimate:
     hour: float
     """One hour of one trial."""
     most: float | None
-    """More than this the job's limits do not allow, with what runs when the budget is reached; None
-    where they allow any amount. How much less it will be depends on the script."""
+    """More than this the job's limits do not allow, even if cloudtune does not run all the time;
+    None where they allow any amount. How much less it will be depends on the script."""
     currency: str
     source: str
     """Where the price is from, and of which day."""
@@ -29,7 +29,10 @@ class Estimate:
     def __str__(self) -> str:
         hourly = f"{self.hour:.4g} {self.currency} for each hour of a trial ({self.source})"
         if self.most is None:
-            return f"{hourly}; no limit bounds the whole: give timeout, or trial_timeout"
+            return (
+                f"{hourly}; nothing bounds the whole: that takes trial_timeout, and max_trials or "
+                "timeout, none of them in native"
+            )
         return f"0 to {self.most:.2f} {self.currency}: {hourly}"
 
 
@@ -88,7 +91,7 @@ def of_the_budget(
         reason = f"the budget is in {budget.currency} and the price in {currency}; {give} in "
         yield Finding("refused", path, reason + budget.currency)
         return
-    longest: float | None = limits.trial_timeout or facts.own.get("longest_trial")
+    longest = _longest_trial(limits, facts)
     late = "by what they cost, which trial_timeout would bound"
     if longest:
         late = f"by up to {longest * (limits.parallel_trials or 1) * price:.3g} {currency}"
@@ -100,43 +103,65 @@ def of_the_budget(
     )
 
 
-def changes_machines(native: Any, fields: Collection[str]) -> bool:
-    """Tell whether ``native`` changes what an hour of a trial costs, so that no list knows it.
+def changes(native: Any, fields: Collection[str]) -> bool:
+    """Tell whether ``native`` changes any of some fields, so that what is known of them is void.
 
     Args:
         native: What is put over the request, or a part of it.
-        fields: What the service calls the fields that say which machines there are and how many.
+        fields: What the service calls the fields: those that say which machines there are and how
+            many, or those that end trials.
     """
     if isinstance(native, Mapping):
         said = cast("Mapping[str, Any]", native)
-        return any(key in fields or changes_machines(said[key], fields) for key in said)
+        return any(key in fields or changes(said[key], fields) for key in said)
     if isinstance(native, list):
-        return any(changes_machines(each, fields) for each in cast("list[object]", native))
+        return any(changes(each, fields) for each in cast("list[object]", native))
     return False
 
 
-def estimate(limits: Limits, facts: Facts) -> Estimate | None:
+def estimate(limits: Limits, mode: Mode, facts: Facts) -> Estimate | None:
     """Return what a job may cost, or None where its price is not known.
 
     Args:
         limits: The limits that the provider keeps for the job.
+        mode: Who chooses the trials.
         facts: What the plan knows from outside: the price.
     """
     price, currency = facts.price_per_second, facts.own.get("currency")
     if price is None or currency is None:
         return None
-    bounds: list[float] = []
-    longest: float | None = limits.trial_timeout or facts.own.get("longest_trial")
-    parallel = limits.parallel_trials or 1
-    if limits.max_trials and longest:
-        bounds.append(limits.max_trials * longest * price)
-    if limits.timeout:
-        bounds.append(limits.timeout * parallel * price)
-    if limits.max_cost and limits.max_cost.currency == currency and longest:
-        bounds.append(limits.max_cost.amount + parallel * longest * price)
+    bounds = [] if facts.own.get("own_limits") else list(_bounds(limits, mode, facts, price))
     return Estimate(
         hour=price * 3600,
         most=min(bounds, default=None),
         currency=str(currency),
         source=str(facts.own.get("price_source", "price not sourced")),
     )
+
+
+def _bounds(limits: Limits, mode: Mode, facts: Facts, price: float) -> Iterator[float]:
+    """Yield what a job costs at most by each of its limits.
+
+    Where the service does not end trials at the study's timeout, cloudtune does, or they run to
+    their own end if it is not there. A budget that cloudtune watches does not keep a service's own
+    tuner from starting more trials.
+    """
+    longest, parallel = _longest_trial(limits, facts), limits.parallel_trials or 1
+    if limits.timeout and mode in facts.own.get("timeout_ends_trials", ()):
+        yield limits.timeout * parallel * price
+    if longest is None:
+        return
+    if limits.max_trials:
+        yield limits.max_trials * longest * price
+    if limits.timeout:
+        yield (limits.timeout + longest) * parallel * price
+    budget = limits.max_cost
+    if budget and budget.currency == facts.own["currency"] and mode == "driven":
+        yield budget.amount + parallel * longest * price
+
+
+def _longest_trial(limits: Limits, facts: Facts) -> float | None:
+    """Return the seconds after which a trial is ended, if that is known."""
+    if facts.own.get("own_limits"):
+        return None
+    return limits.trial_timeout or facts.own.get("longest_trial")

@@ -77,9 +77,7 @@ def _result(record: RunRecord, job: JobRecord, *, made: bool) -> StudyResult:
         job=job.job,
         findings=tuple(Finding(**finding) for finding in plan["findings"]),
         trials=(),
-        link=plan["facts"]["own"].get("links", {}).get(plan["mode"])
-        if made and not job.emulated
-        else None,
+        link=_link(plan, job.job) if made and not job.emulated else None,
         created=record.created,
         started=job.started,
         ended=job.ended,
@@ -93,6 +91,16 @@ def _idle(job: JobRecord) -> float | None:
         return None
     until = job.begun if job.ended is None else min(job.begun, job.ended)
     return max(0.0, until - job.started - job.spent)
+
+
+def _link(plan: Mapping[str, Any], job: str | None) -> str | None:
+    """Return where people look at a job: at itself once its id is known and stands in a page's."""
+    own, mode = plan["facts"]["own"], plan["mode"]
+    page: str | None = own.get("job_links", {}).get(mode) if job else None
+    if job and page:
+        return page.replace("{job}", job.rpartition("/")[2])
+    link: str | None = own.get("links", {}).get(mode)
+    return link
 
 
 def _trials(record: RunRecord, job: JobRecord, by_trial: Iterable[Event]) -> Iterator[Trial]:

@@ -80,7 +80,7 @@ def launch_data(
         run,
         resource=study.strategy.resource,
         folder=folder,
-        objectives=[objective.metric for objective in study.objectives],
+        objectives={o.metric: o.goal if o.select == "best" else "last" for o in study.objectives},
         measurements=measurements,
     )
 

@@ -70,6 +70,8 @@ class ManagedJob:
         """Why the service could not be reached when it was last asked."""
         self._said = ""
         """The trouble that was told last."""
+        self._remarked = ""
+        """The remark that was told last."""
         self._pause = 0.0
 
     def replay(self, events: Sequence[Event]) -> None:
@@ -112,6 +114,7 @@ class ManagedJob:
                 status = client.status(ref)
                 told = changes(self._plan.provider, self._trials, self._plan.fitted, status.trials)
                 self._emit([self._mask.end(e) if isinstance(e, Ended) else e for e in told])
+                self._remark(status.remark)
                 if status.state in _FINAL:
                     return self._ended(status)
             self._rest(client.poll_seconds)
@@ -190,6 +193,11 @@ class ManagedJob:
                 self._say("the job is stopped when its service answers; once more leaves it alone")
             self._wish = wanted
             self._given_up = self._given_up or wanted.now
+
+    def _remark(self, text: str) -> None:
+        if text and text != self._remarked:
+            self._remarked = text
+            self._say(text)
 
     def _left_alone(self) -> bool:
         return self._given_up and self._trouble is not None

@@ -75,7 +75,7 @@ class Plan:
         """What the job may cost; None where its price is not known, or where it is emulated."""
         if self.facts.emulated:
             return None
-        return estimate(self.fitted.study.limits, self.facts)
+        return estimate(self.fitted.study.limits, self.mode, self.facts)
 
     @property
     def refused(self) -> tuple[Finding, ...]:

@@ -89,9 +89,11 @@ class Facts:
     own: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """What this provider looked up: account, bucket, image, interpreter. JSON data.
 
-    The core reads some of them, where they are known: the price of a trial, as
-    `cloudtune.cost.price_facts` puts it, ``longest_trial``, the seconds after which the service
-    itself ends a trial, and ``links``, where people look at the job, by mode. It finds fault with
+    The core reads some, where they are known: the price of a trial, as `cloudtune.cost.price_facts`
+    puts it; ``longest_trial``, the seconds after which the service ends a trial;
+    ``timeout_ends_trials``, the modes in which it does so at the study's timeout; ``own_limits``,
+    whether ``native`` has limits; and by mode ``links``, where people look at the job, and
+    ``job_links``, the same with ``{job}`` for the end of a known job's id. It finds fault with
     ``missing``, the settings that nobody gave, each with what to do about it, and with what
     `cloudtune.lookups` returns of the study's files, inputs and variables.
     """
@@ -166,6 +168,8 @@ class JobStatus:
     reason: str = ""
     trials: Sequence[RawTrial] = ()
     """Every trial that the service tells of, values as it spells them."""
+    remark: str = ""
+    """What is missing in this, and why, if it is worth a line; told once."""
 
 
 class JobClient(Protocol):

@@ -455,7 +455,7 @@ def launch_file(
     *,
     resource: str | None = None,
     folder: str | None = None,
-    objectives: Sequence[str] = (),
+    objectives: Mapping[str, str] | None = None,
     measurements: str | None = None,
 ) -> Json:
     """Return the content of `STUDY_FILE`.
@@ -471,7 +471,8 @@ def launch_file(
         run: The id of the run.
         resource: The name of hyperband's resource, which reaches the script if it is sent.
         folder: The folder beside this file in which the script runs; None: where we are started.
-        objectives: The metrics that are optimised.
+        objectives: By metric that is optimised which of its values counts: the ``last``, or the
+            best, which is that to ``maximize`` or ``minimize``.
         measurements: The address below which the launcher keeps what is measured, for a service
             that tells no more than the last values.
     """
@@ -484,7 +485,7 @@ def launch_file(
         "inputs": dict(paths),
         "resource": resource,
         "folder": folder,
-        "objectives": list(objectives),
+        "objectives": dict(objectives or {}),
         "measurements": measurements,
     }
 
@@ -684,51 +685,93 @@ class _SageMaker(Contract):
 class _Vertex(Contract):
     """Vertex AI finds the last values of the objectives in a file, and tells no others.
 
-    The file is as Google's cloudml-hypertune writes it. A script that reports through that package
-    itself is given a file of ours for it, and what is in there is treated like any report. All
-    measurements are kept in Cloud Storage, where an object can only be written as a whole.
+    The file is as Google's cloudml-hypertune writes it, with the value that counts so far at each
+    step: where the best is selected, that is the best one. A trial counts with a step that has all
+    objectives, so one that is not reported at a step has there what it had before.
+
+    A script that reports through that package itself is given a file of ours for it, and what is in
+    there is treated like any report. All measurements are kept in Cloud Storage, where an object
+    can only be written as a whole.
     """
 
     def __init__(
-        self, raw: Json, told: Json, objectives: Sequence[str], metric_file: str, kept: str
+        self, raw: Json, told: Json, objectives: Mapping[str, str], metric_file: str, kept: str
     ) -> None:
         super().__init__(raw, told)
         self._objectives = objectives
         self._metric_file = metric_file
         self._kept_file = kept
-        self._measured = b""
+        self._measured = bytearray()
         self._kept = 0
         self._due = 0.0
+        self._late: dict[str, Json] = {}
         self._spoken: list[str] = []
         self._fresh = False
+        self._speak_at = 0.0
         self._steps: dict[str, int] = {}
+        self._counts: dict[str, float] = {}
+        self._step = 0
+        self._moment = 0.0
+        self._at_step: set[str] = set()
         self._script_file = ""
         self._heard: list[str] = []
         self._at_zero: set[str] = set()
         if os.path.exists(kept):  # the machine was restarted
             with open(kept, "rb") as file:
-                self._measured = file.read().rpartition(b"\n")[0]
-            self._measured += b"\n" if self._measured else b""
+                self._restore(file.read())
 
     def speak(self, report: Mapping[str, Any]) -> str:
-        self._keep_line(report)
         said = ""
         for name, value in report["metrics"].items():
             step = report.get("step", self._steps.get(name, 0) + 1)
             self._steps[name] = step
-            if name in self._objectives and abs(value) <= sys.float_info.max:
-                line = {
-                    "timestamp": report["time"],
-                    "trial": os.environ.get("CLOUD_ML_TRIAL_ID", "0"),
-                    name: str(float(value)),
-                    "global_step": str(step),
-                    "checkpoint_path": "",
-                }
-                self._spoken = [*self._spoken[-99:], json.dumps(line, sort_keys=True) + "\n"]
-                self._fresh = True
+            if self._note(name, value):
+                self._tell(name, step, report["time"])
             elif name in self._objectives:
                 said += "[cloudtune] not passed on: {!r} was reported as {}\n".format(name, value)
+        if len(self._measured) < _MOST_KEPT:
+            self._keep_line(report)
+        else:
+            self._keep_for_the_end(report)
         return said
+
+    def _note(self, name: str, value: float) -> bool:
+        """Take note of an objective's value; return whether it is one that the service takes."""
+        if name not in self._objectives or not abs(value) <= sys.float_info.max:
+            return False
+        which, before = self._objectives[name], self._counts.get(name, value)
+        choose = {"maximize": max, "minimize": min}.get(which)
+        self._counts[name] = choose(before, value) if choose else value
+        return True
+
+    def _tell(self, name: str, step: int, moment: float) -> None:
+        """Add a line for an objective; with several of them, steps never go back."""
+        if self._at_step and len(self._objectives) > 1:
+            step = max(step, self._step)
+            if name in self._at_step or step > self._step:
+                self._complete()
+        self._step, self._moment = step, moment
+        self._at_step.add(name)
+        self._add(name)
+
+    def _complete(self) -> None:
+        """Give the step that ends here the objectives that were not reported at it."""
+        if self._at_step and len(self._counts) == len(self._objectives):
+            for name in self._objectives:
+                if name not in self._at_step:
+                    self._add(name)
+        self._at_step.clear()
+
+    def _add(self, name: str) -> None:
+        line = {
+            "timestamp": self._moment,
+            "trial": os.environ.get("CLOUD_ML_TRIAL_ID", "0"),
+            name: str(float(self._counts[name])),
+            "global_step": str(self._step),
+            "checkpoint_path": "",
+        }
+        self._spoken = [*self._spoken[-99:], json.dumps(line, sort_keys=True) + "\n"]
+        self._fresh = bool(self._metric_file)
 
     def fail(self, reason: str) -> None:
         self._keep_line({"failure": reason})
@@ -742,25 +785,46 @@ class _Vertex(Contract):
 
         for report in self._hear():
             self._say(self.speak(report))
-        if self._fresh and self._metric_file:
+        begun = time.monotonic()
+        if self._fresh and begun >= self._speak_at:
             os.makedirs(os.path.dirname(self._metric_file), exist_ok=True)
             with open(self._metric_file, "w") as file:
                 file.writelines(self._spoken)
-        self._fresh = False
-        begun = time.monotonic()
+            self._fresh, self._speak_at = False, begun + _SPEAK_EVERY
         if self._kept_file and len(self._measured) > self._kept and begun >= self._due:
             self._keep()
             now = time.monotonic()
             self._due = now + max(_KEEP_EVERY, 20 * (now - begun))
-        return 1.0
+        return _SPEAK_EVERY if self._fresh else 1.0
 
     def close(self) -> None:
-        self._due = 0.0
+        self._complete()
+        for line in self._late.values():
+            self._keep_line(line)
+        self._due = self._speak_at = 0.0
         self.tend()
 
+    def _restore(self, data: bytes) -> None:
+        """Go on with what was measured before."""
+        self._measured += data[: data.rfind(b"\n") + 1]
+        for line in self._measured.splitlines():
+            for name, value in json.loads(line).get("metrics", {}).items():
+                self._note(name, value)
+
     def _keep_line(self, line: Mapping[str, Any]) -> None:
-        if len(self._measured) < _MOST_KEPT:
-            self._measured += json.dumps(line).encode() + b"\n"
+        self._measured += json.dumps(line).encode() + b"\n"
+
+    def _keep_for_the_end(self, report: Mapping[str, Any]) -> None:
+        """Keep of each metric the best value, where that counts, and the last one."""
+        if not self._late:
+            said = "[cloudtune] more than {:,} bytes were measured: of what follows only the best "
+            self._say((said + "and the last values are kept, at the end\n").format(_MOST_KEPT))
+        for name, value in report["metrics"].items():
+            line = {"metrics": {name: value}, "step": self._steps[name], "time": report["time"]}
+            best = self._objectives.get(name, "last") != "last" and self._counts.get(name) == value
+            for kept in ["best " + name] * best + ["last " + name]:
+                self._late.pop(kept, None)
+                self._late[kept] = line
 
     def _keep(self) -> None:
         try:
@@ -780,7 +844,8 @@ class _Vertex(Contract):
         except (OSError, ValueError):
             return []
         heard: list[Json] = []
-        for line in [each for each in whole if each not in self._heard]:
+        before = set(self._heard)
+        for line in [each for each in whole if each not in before]:
             self._heard = [*self._heard[-299:], line]
             try:
                 said = json.loads(line)
@@ -801,9 +866,12 @@ class _Vertex(Contract):
 
 
 _OF_HYPERTUNE = {"checkpoint_path", "global_step", "timestamp", "trial"}
+_SPEAK_EVERY = 0.1
+"""Seconds between two writes of the file that the service reads."""
 _KEEP_EVERY = 5.0
 """Seconds between two writes of what was measured; more where writing takes long."""
 _MOST_KEPT = 64 * 1024 * 1024
+"""Bytes of what was measured, which are written anew each time."""
 
 
 class _Watson(Contract):
@@ -978,7 +1046,7 @@ def _vertex(study: Json, argv: Sequence[str]) -> Contract | None:
         kept = "{}/{}.jsonl".format(_mounted(kept), told["trial"])
     file = env.get("CLOUD_ML_HP_METRIC_FILE") or "/tmp/hypertune/output.metrics"  # noqa: S108
     return _Vertex(
-        _flags(study, argv), told, study.get("objectives") or (), "" if job else file, kept
+        _flags(study, argv), told, study.get("objectives") or {}, "" if job else file, kept
     )
 
 
@@ -1330,16 +1398,17 @@ class _Launcher:
         """Speak what was reported since the last time."""
         import contextlib
 
-        said = b""
+        said: list[str] = []
         while self._reports is not None:
             data = os.read(self._reports, 65_536)
             *lines, self._half_report = (self._half_report + data).split(b"\n")
             for line in lines:
                 with contextlib.suppress(ValueError):  # a line that a full disk has cut off
-                    said += self._contract.speak(json.loads(line)).encode()
+                    said.append(self._contract.speak(json.loads(line)))
             if not data:
                 break
-        self._write(b"\n" + said if said and self._within_line else said)
+        whole = "".join(said).encode()
+        self._write(b"\n" + whole if whole and self._within_line else whole)
 
     def _write(self, data: bytes) -> None:
         if data:

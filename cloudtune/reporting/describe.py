@@ -220,8 +220,7 @@ def summary_lines(result: StudyResult, folder: str) -> list[str]:
             if measured
             else "no trial measured the objective"
         )
-    failed = [trial for trial in trials if trial.state == "failed"]
-    lines += failure_lines(result.run, failed)
+    lines += failure_lines(result)
     if result.link:
         lines.append(f"at the service: {result.link}")
     return [printable(line) for line in lines]
@@ -250,18 +249,19 @@ def _cost_words(result: StudyResult) -> list[str]:
     return [f"about {whole:.2f} {costs[0].currency} ({costs[0].basis}){more}"]
 
 
-def failure_lines(run: str, failed: Sequence[Trial]) -> list[str]:
-    """Return the failures by cause, with the last words of the first of each."""
+def failure_lines(result: StudyResult) -> list[str]:
+    """Return the failures of a job by cause, with the last words of the first of each."""
     by_reason: dict[str, list[Trial]] = {}
-    for trial in failed:
-        by_reason.setdefault(trial.reason, []).append(trial)
+    for trial in result.trials:
+        if trial.state == "failed":
+            by_reason.setdefault(trial.reason, []).append(trial)
     lines: list[str] = []
     for reason, trials in by_reason.items():
         first = trials[0]
         count = f"{len(trials)} trials" if len(trials) > 1 else f"trial {first.number}"
         lines.append(f"failed: {count}: {reason}")
         lines += [f"  | {line[:_LINE]}" for line in first.log_tail.splitlines()[-3:]]
-        lines.append(f"  more: cloudtune logs {run} {first.number}")
+        lines.append(f"  more: cloudtune logs {result.run} {first.number} --on {result.provider}")
     return [printable(line) for line in lines]
 
 

@@ -61,8 +61,9 @@ class PlainProgress:
             self.message(f"{self._marks[provider]}{job_line(view)}")
 
     def message(self, text: str) -> None:
-        """Print one line."""
-        print(printable(text), file=sys.stderr, flush=True)  # noqa: T201
+        """Print one line, whole, whoever else prints."""
+        sys.stderr.write(f"{printable(text)}\n")
+        sys.stderr.flush()
 
     def close(self) -> None:
         """Do nothing: lines stay."""

@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cloudtune.cost import price_facts
+from cloudtune.cost import changes, price_facts
 from cloudtune.lookups import code_elsewhere, inputs, on_this_machine
 from cloudtune.provider import Facts
 from cloudtune.study import Study
 from cloudtune_sagemaker.hyperparameters import home
-from cloudtune_sagemaker.prices import hour_price
+from cloudtune_sagemaker.prices import LIMITS, hour_price
 from cloudtune_sagemaker.settings import SageMakerSettings
 
 NAME = "sagemaker"
@@ -83,6 +83,8 @@ def lookup(study: Study, settings: SageMakerSettings, facts: Facts) -> Mapping[s
         "code": code_elsewhere(study, NAME),
         **price_facts(hour_price(region, types, settings)),
         "longest_trial": LONGEST_TRIAL,
+        "timeout_ends_trials": ["managed"],
+        "own_limits": changes(settings.native, LIMITS),
         "links": {
             "managed": link(region, facts.job_name),
             "driven": link(region, facts.job_name, driven=True),

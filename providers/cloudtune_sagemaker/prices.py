@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from cloudtune.cost import HourPrice, changes_machines, listed
+from cloudtune.cost import HourPrice, changes, listed
 from cloudtune_sagemaker.settings import SageMakerSettings
 
 MACHINES = frozenset(
@@ -14,6 +14,11 @@ MACHINES = frozenset(
     | {"KeepAlivePeriodInSeconds"}
 )
 """The fields of a job that say which machines a trial has, how many, and how they are paid."""
+LIMITS = frozenset(
+    {"MaxNumberOfTrainingJobs", "MaxParallelTrainingJobs", "MaxRuntimeInSeconds"}
+    | {"MaxWaitTimeInSeconds"}
+)
+"""The fields of a job that bound how long how many trials run."""
 
 
 def hour_price(region: str, types: Sequence[str], settings: SageMakerSettings) -> HourPrice | str:
@@ -22,7 +27,7 @@ def hour_price(region: str, types: Sequence[str], settings: SageMakerSettings) -
     Of several types it is the dearest, since any of them may be taken; if one of them is not known,
     none is. The list says nothing of the instances that ``native`` names.
     """
-    changed = changes_machines(settings.native, MACHINES)
+    changed = changes(settings.native, MACHINES)
     if settings.prices:
         amount, currency = settings.prices.hour
         count = 1 if changed else settings.instance_count

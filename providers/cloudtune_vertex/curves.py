@@ -82,7 +82,8 @@ class CurveReader:
         self._bucket, _, folder = measurements(facts).removeprefix("gs://").partition("/")
         self._prefix = f"{folder}/"
         self._needed = needed
-        self._denied = False
+        self.denied = ""
+        """Why Cloud Storage may not be read, if that is so; it is not asked again."""
         self._curves: dict[str, Curve] = {}
 
     def read(self, names: Collection[str]) -> Mapping[str, Curve]:
@@ -91,13 +92,13 @@ class CurveReader:
         Raises:
             GoogleError: If Cloud Storage cannot be reached, or may not be read though it must.
         """
-        if names and not self._denied:
+        if names and not self.denied:
             try:
                 self._update(frozenset(names))
             except GoogleError as error:
                 if self._needed or error.retryable:
                     raise
-                self._denied = True
+                self.denied = str(error)
         nothing = Curve()
         return {name: self._curves.get(name, nothing) for name in names}
 

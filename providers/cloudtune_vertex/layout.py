@@ -74,3 +74,12 @@ def measurements(facts: Facts) -> str:
 def mounted(uri: str) -> str:
     """Return the path in a container at which an address of Cloud Storage is."""
     return posixpath.join(MOUNT, uri.removeprefix("gs://"))
+
+
+def job_page(project: str, location: str, number: str) -> str:
+    """Return where people look at a tuning job or a custom job.
+
+    It is what ``_dashboard_uri`` of google-cloud-aiplatform 2.7.0 (aiplatform/jobs.py) prints.
+    """
+    console = "https://console.cloud.google.com/agent-platform/locations"
+    return f"{console}/{location}/training/{number}?project={project}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cloudtune.jobs import EMULATOR
 from cloudtune.planning import Plan
 from cloudtune.provider import Place
+from cloudtune_vertex.layout import job_page
 
 
 def log_of(plan: Plan, place: Place, job: str) -> str | None:
@@ -17,8 +18,6 @@ def log_of(plan: Plan, place: Place, job: str) -> str | None:
     """
     number = job.rpartition("/")[2]
     if place.emulator is None:
-        project, location = plan.facts.own["project"], plan.facts.own["location"]
-        console = "https://console.cloud.google.com/vertex-ai/locations"
-        return f"{console}/{location}/training/{number}?project={project}"
+        return job_page(plan.facts.own["project"], plan.facts.own["location"], number)
     file = place.folder / EMULATOR / "jobs" / number / "log.txt"
     return str(file) if file.is_file() else None

@@ -13,12 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cloudtune.cost import price_facts
+from cloudtune.cost import changes, price_facts
 from cloudtune.lookups import code_elsewhere, inputs, on_this_machine
 from cloudtune.provider import Facts
 from cloudtune.study import Study
-from cloudtune_vertex.layout import home, mounted
-from cloudtune_vertex.prices import hour_price
+from cloudtune_vertex.layout import home, job_page, mounted
+from cloudtune_vertex.prices import LIMITS, LONGEST_TRIAL, hour_price
 from cloudtune_vertex.settings import VertexSettings
 
 NAME = "vertex"
@@ -38,9 +38,9 @@ _NEEDED = {
     "us-docker.pkg.dev/vertex-ai/training/sklearn-cpu.1-0:latest, or your own",
     "machine_type": "name the machine, as n1-standard-4",
 }
-CONSOLE = "https://console.cloud.google.com/vertex-ai/training"
+_CONSOLE = "https://console.cloud.google.com/vertex-ai/training"
 _PREBUILT = re.compile(
-    r"([a-z]+-docker\.pkg\.dev/vertex-ai|([a-z]+\.)?gcr\.io/cloud-aiplatform)/.+"
+    r"([a-z]+-docker\.pkg\.dev/vertex-ai|([a-z]+\.)?gcr\.io/cloud-aiplatform)/training/.+"
 )
 
 
@@ -68,10 +68,14 @@ def lookup(study: Study, settings: VertexSettings, facts: Facts) -> Mapping[str,
         "code": code_elsewhere(study, NAME),
         "missing": {name: _NEEDED[name] for name, value in said.items() if not value},
         **price_facts(hour_price(found["location"], found["machine_type"], settings)),
+        # With a resource a trial is started again for each rung, each time for as long as this.
+        "longest_trial": None if study.strategy.resource else LONGEST_TRIAL,
+        "own_limits": changes(settings.native, LIMITS),
         "links": {
-            "managed": f"{CONSOLE}/hyperparameter-tuning-jobs?project={found['project']}",
-            "driven": f"{CONSOLE}/custom-jobs?project={found['project']}",
+            "managed": f"{_CONSOLE}/hyperparameter-tuning-jobs?project={found['project']}",
+            "driven": f"{_CONSOLE}/custom-jobs?project={found['project']}",
         },
+        "job_links": {"managed": job_page(found["project"], found["location"], "{job}")},
         **on_this_machine(study, facts),
     }
     own |= inputs(study, facts, NAME, home(replace(facts, own=own)))

@@ -5,6 +5,7 @@ A wrong name is so found before the call.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from importlib.util import find_spec
@@ -13,6 +14,11 @@ from typing import Any, cast
 from cloudtune.capabilities import Mode
 from cloudtune.wording import did_you_mean
 
+OUTPUT_ONLY = frozenset(
+    {"name", "trials", "state", "createTime", "startTime", "endTime", "updateTime", "error"}
+    | {"satisfiesPzs", "satisfiesPzi", "webAccessUris"}
+)
+"""Fields of a job that only the service sets, in TYPES."""
 FIELDS = {"managed": "hyperparameterTuningJob", "driven": "customJob"}
 """What a request holds beside its parent, which ``native`` may not name."""
 _SDK = "google.cloud.aiplatform_v1"
@@ -26,6 +32,16 @@ UNSUPPORTED = {
     "tpuTopology": "a tuning job does not support TPUs",
 }
 """Fields that Google's types accept and tuning jobs do not support: in TYPES and TUNING."""
+_TPU_MACHINE = re.compile(r"cloud-tpu|(ct|tpu)[0-9][a-z0-9]*-.+")
+
+
+def has_tpus(machine_type: str) -> bool:
+    """Tell whether a machine's type names one with TPUs: as ct5lp-hightpu-4t, tpu7x-standard-4t.
+
+    Read 2026-11: https://docs.cloud.google.com/vertex-ai/docs/training/configure-compute and
+    .../predictions/use-tpu, https://docs.cloud.google.com/kubernetes-engine/docs/concepts/plan-tpus.
+    """
+    return _TPU_MACHINE.fullmatch(machine_type) is not None
 
 
 def unsupported(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
@@ -41,10 +57,19 @@ def unsupported(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
             continue
         if key in UNSUPPORTED:
             yield place, UNSUPPORTED[key]
-        elif key == "acceleratorType" and str(inner).startswith("TPU_"):
+        elif (key == "acceleratorType" and str(inner).startswith("TPU_")) or (
+            key == "machineType" and has_tpus(str(inner))
+        ):
             yield place, UNSUPPORTED["tpuTopology"]
         else:
             yield from unsupported(inner, place)
+
+
+def set_by_service(mode: Mode, native: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what a part of a request says that is not for a caller to say."""
+    job: Any = native.get(FIELDS[mode])
+    for name in sorted(OUTPUT_ONLY & job.keys()) if isinstance(job, Mapping) else ():
+        yield f"{FIELDS[mode]}.{name}", "only Vertex AI sets this"
 
 
 def known() -> bool:
@@ -69,6 +94,21 @@ def problems(mode: Mode, native: Mapping[str, Any]) -> list[tuple[str, str]]:
         elif key != "parent":
             found.append((key, f"the request of this mode has {FIELDS[mode]} here"))
     return found
+
+
+def unread(mode: Mode, job: Mapping[str, Any]) -> str | None:
+    """Return why Google's own reader does not take a job with ``native`` over it, if it does not.
+
+    Of two fields of which a job has one, it does not take both.
+    """
+    types: Any = import_module(f"{_SDK}.types")
+    json_format: Any = import_module("google.protobuf.json_format")
+    kind = types.HyperparameterTuningJob if mode == "managed" else types.CustomJob
+    try:
+        json_format.ParseDict(job, kind.pb()())
+    except json_format.ParseError as error:
+        return str(error)
+    return None
 
 
 def _wrong(message: Any, value: Any, path: str) -> Iterator[tuple[str, str]]:

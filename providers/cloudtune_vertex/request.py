@@ -14,7 +14,7 @@ from typing import Any
 from cloudtune import trial
 from cloudtune.capabilities import Mode
 from cloudtune.fit import Fitted
-from cloudtune.lookups import launched
+from cloudtune.lookups import launched, with_launcher
 from cloudtune.provider import Facts, Json
 from cloudtune.study import FromEnvironment, Study
 from cloudtune_vertex.layout import (
@@ -104,7 +104,7 @@ def words(study: Study, own: Mapping[str, Any]) -> list[str]:
 
 def _tuning_job(fitted: Fitted, settings: VertexSettings, facts: Facts) -> Json:
     study = fitted.study
-    job: Json = {"displayName": facts.job_name, "studySpec": _study_spec(study)}
+    job: Json = {"displayName": facts.job_name, "studySpec": _study_spec(study, facts)}
     job |= _given("maxTrialCount", most_trials(study))
     job["parallelTrialCount"] = study.limits.parallel_trials or 1
     job |= _given("maxFailedTrialCount", most_failures(study))
@@ -123,7 +123,7 @@ def _custom_job(study: Study, settings: VertexSettings, facts: Facts) -> Json:
     }
 
 
-def _study_spec(study: Study) -> Json:
+def _study_spec(study: Study, facts: Facts) -> Json:
     objectives = study.objectives
     spec: Json = {
         "metrics": [
@@ -132,7 +132,7 @@ def _study_spec(study: Study) -> Json:
         ],
         "parameters": specs(study),
         "algorithm": ALGORITHMS.get(study.strategy.name, study.strategy.name),
-        "measurementSelectionType": SELECTIONS[objectives[0].select if objectives else "last"],
+        "measurementSelectionType": SELECTIONS[_selection(study, facts)],
     }
     if study.early_stopping:
         spec["medianAutomatedStoppingSpec"] = {"useElapsedDuration": False}
@@ -144,6 +144,18 @@ def _study_spec(study: Study) -> Json:
     if stopping:
         spec["studyStoppingConfig"] = {"shouldStopAsap": True, **stopping}
     return spec
+
+
+def _selection(study: Study, facts: Facts) -> str:
+    """Return which measurement of a trial counts.
+
+    What is the best of several objectives is documented nowhere. There the last is asked for, in
+    which our launcher says of each objective the value that counts.
+    """
+    selections = [objective.select for objective in study.objectives]
+    if len(selections) > 1 and with_launcher(study, facts):
+        return "last"
+    return next(iter(selections), "last")
 
 
 def _job_spec(

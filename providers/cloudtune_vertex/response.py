@@ -112,14 +112,6 @@ def has_begun(trial: Json) -> bool:
     return bool(trial.get("parameters"))
 
 
-def needs_a_look(trial: Json, job: Json) -> bool:
-    """Tell whether the custom job of a trial that has ended says more of its end."""
-    spec: Json = job.get("studySpec", {})
-    stops = is_stopped(job) or _has_failed(job)
-    stops = stops or any(rule in spec for rule in (*_RULES, _LIMITS))
-    return word_of(trial) == "INFEASIBLE" or stops
-
-
 def reason_of(job: Json) -> str:
     """Return why a job stands as it does, where it says so."""
     error: Json = job.get("error", {})

@@ -18,7 +18,10 @@ from collections.abc import Iterator
 
 from cloudtune.capabilities import Finding, Mode, Note
 from cloudtune.fit import Fitted
+from cloudtune.native import merge
 from cloudtune.provider import Facts
+from cloudtune.study import Study
+from cloudtune_vertex.request import request
 from cloudtune_vertex.rules_settings import HERE, settings_rules
 from cloudtune_vertex.rules_space import space_rules
 from cloudtune_vertex.rules_trial import trial_rules
@@ -31,15 +34,24 @@ def rules(
 ) -> list[Finding | Note]:
     """Return the findings and notes of a study on Vertex AI, all at once."""
     return [
+        *_name(fitted.study, facts),
         *settings_rules(mode, settings, facts),
         *trial_rules(fitted, mode, facts),
         *(space_rules(fitted, facts) if mode == "managed" else ()),
         *(tuning_rules(fitted) if mode == "managed" else _driven(fitted)),
-        *_native(mode, settings),
+        *_native(fitted, mode, settings, facts),
     ]
 
 
+def _name(study: Study, facts: Facts) -> Iterator[Note]:
+    called = facts.job_name.rpartition("-")[0]
+    if study.name and called != study.name:
+        yield Note("name", f"jobs are called {facts.job_name}: lower-case letters, digits, hyphens")
+
+
 def _driven(fitted: Fitted) -> Iterator[Note]:
+    from cloudtune_vertex.training import POLL
+
     study = fitted.study
     several = len(study.objectives) > 1
     for place, objective in enumerate(study.objectives):
@@ -51,8 +63,8 @@ def _driven(fitted: Fitted) -> Iterator[Note]:
             )
     text = (
         "a custom job returns no metrics: a trial writes them to Cloud Storage every 5s at most, "
-        "where cloudtune reads them each time that it looks at the job; until a trial is stopped, "
-        "it runs on"
+        f"where cloudtune reads them when it looks at the jobs, each {POLL:g}s; until a trial is "
+        "stopped, it runs on"
     )
     if study.early_stopping:
         yield Note("early_stopping", text)
@@ -62,15 +74,24 @@ def _driven(fitted: Fitted) -> Iterator[Note]:
         yield Note("limits.trial_timeout", "a trial ends after 7 days, if nothing else is said")
 
 
-def _native(mode: Mode, settings: VertexSettings) -> Iterator[Finding | Note]:
+def _native(
+    fitted: Fitted, mode: Mode, settings: VertexSettings, facts: Facts
+) -> Iterator[Finding | Note]:
     if not settings.native:
         return
     path = f"{HERE}.native"
-    from cloudtune_vertex.native_check import known, problems, unsupported
+    from cloudtune_vertex.native_check import known, problems, set_by_service, unsupported
+    from cloudtune_vertex.native_limits import broken
 
     wrong = list(unsupported(settings.native)) if mode == "managed" else []
+    wrong += set_by_service(mode, settings.native)
     if known():
-        wrong += problems(mode, settings.native)
+        strange = problems(mode, settings.native)
+        wrong += strange
+        if not strange:
+            made = request(fitted, mode, settings, facts)
+            merged, _ = merge(made, settings.native, provider="vertex", kept=())
+            wrong += broken(mode, made, merged)
     else:
         text = "not checked, since that needs Google's types: pip install 'cloudtune[vertex]'"
         yield Note(path, text)

@@ -10,6 +10,7 @@ from cloudtune.capabilities import Finding, Mode, Note
 from cloudtune.provider import Facts
 from cloudtune.wording import did_you_mean
 from cloudtune_vertex.layout import home
+from cloudtune_vertex.native_check import UNSUPPORTED, has_tpus
 from cloudtune_vertex.request import JOB_LABEL, RUN_LABEL
 from cloudtune_vertex.settings import VertexSettings
 
@@ -38,8 +39,8 @@ ACCELERATORS = (
 GONE = "NVIDIA_TESLA_K80"
 """Has reached its end of support, as TYPES says."""
 MOST_LABELS = 64
-LONGEST_LABEL, SAFE_LABEL = 64, 63
-"""Code points of a key or a value: 64 in TYPES of these jobs, 63 in LABELS of all resources."""
+LONGEST_LABEL = 63
+"""Code points of a key or a value in LABELS of all resources; TYPES of these jobs has 64."""
 _PROJECT = re.compile(r"(?:[a-z0-9.-]+:)?[a-z0-9][a-z0-9-]*")
 _LOCATION = re.compile(r"[a-z]+(?:-[a-z]+)+[0-9]+")
 _BUCKET = re.compile(r"(?!goog)(?!.*google)(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9][a-z0-9._-]+[a-z0-9]")
@@ -107,6 +108,8 @@ def _machine(mode: Mode, settings: VertexSettings) -> Iterator[Finding | Note]:
     if settings.machine_type and not re.fullmatch(r"[a-z0-9-]+", settings.machine_type):
         reason = "machines are called as n1-standard-4"
         yield Finding("refused", f"{HERE}.machine_type", reason)
+    elif settings.machine_type and has_tpus(settings.machine_type) and mode == "managed":
+        yield Finding("refused", f"{HERE}.machine_type", UNSUPPORTED["tpuTopology"])
     if name is None:
         if settings.accelerator_count:
             reason = "say which accelerator: give accelerator_type, too"
@@ -117,7 +120,7 @@ def _machine(mode: Mode, settings: VertexSettings) -> Iterator[Finding | Note]:
         reason = f"Vertex AI knows no accelerator {name}; {near or 'one is NVIDIA_TESLA_T4'}"
         yield Finding("refused", path, reason)
     elif name.startswith("TPU_") and mode == "managed":
-        yield Finding("refused", path, "tuning jobs do not support TPUs")
+        yield Finding("refused", path, UNSUPPORTED["tpuTopology"])
     elif name == GONE:
         yield Note(path, "Google supports this accelerator no longer")
 
@@ -143,20 +146,21 @@ def _labels(mode: Mode, settings: VertexSettings) -> Iterator[Finding | Note]:
         yield Finding("refused", f"{HERE}.labels", reason)
     for key, value in settings.labels.items():
         path = f"{HERE}.labels.{key}"
-        if SAFE_LABEL < max(len(key), len(value)) <= LONGEST_LABEL:
-            text = f"one of Google's pages allows {SAFE_LABEL} characters, another {LONGEST_LABEL}"
-            yield Note(path, text)
-        if not (1 <= len(key) <= LONGEST_LABEL and _of_a_label(key) and _a_letter(key[0])):
-            reason = (
-                f"a key has 1 to {LONGEST_LABEL} lower-case letters, digits, _ and -, with a "
-                "letter first"
-            )
+        for reason in label_problems(key, value):
             yield Finding("refused", path, reason)
-        elif key in {RUN_LABEL, JOB_LABEL}:
+        if key in {RUN_LABEL, JOB_LABEL}:
             yield Finding("refused", path, "cloudtune finds its jobs by this label")
-        if len(value) > LONGEST_LABEL or not _of_a_label(value):
-            reason = f"a value has at most {LONGEST_LABEL} lower-case letters, digits, _ and -"
-            yield Finding("refused", path, reason)
+
+
+def label_problems(key: str, value: str) -> Iterator[str]:
+    """Yield what is wrong with a label."""
+    if not (1 <= len(key) <= LONGEST_LABEL and _of_a_label(key) and _a_letter(key[0])):
+        yield (
+            f"a key has 1 to {LONGEST_LABEL} lower-case letters, digits, _ and -, with a letter "
+            "first"
+        )
+    if len(value) > LONGEST_LABEL or not _of_a_label(value):
+        yield f"a value has at most {LONGEST_LABEL} lower-case letters, digits, _ and -"
 
 
 def _of_a_label(said: str) -> bool:

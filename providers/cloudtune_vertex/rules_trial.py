@@ -21,6 +21,7 @@ LONGEST_ARGS = 100_000
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _URI = re.compile(r"gs://[^/\s]+/\S.*")
 _PLACEHOLDER = re.compile(r"\{\{([^{}]+)\}\}")
+_PREDICTION = re.compile(r"(vertex-ai|cloud-aiplatform)/prediction/")
 _OWN_VARIABLES = ("AIP_", "CLOUD_ML_")
 
 
@@ -48,6 +49,11 @@ def _code(study: Study, facts: Facts) -> Iterator[Finding | Note]:
     )
     if not own["prebuilt"] and not facts.emulated:
         text = "an image of your own must have python3, in version 3.7 or later"
+        if _PREDICTION.search(own["image"]):
+            text = (
+                "Google made this image for predictions, so it is taken for one of your own, which "
+                "must have python3: those for training are below vertex-ai/training"
+            )
         yield Note(f"{HERE}.image", text)
 
 

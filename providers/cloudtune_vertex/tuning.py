@@ -1,7 +1,8 @@
 """The managed mode's client: one tuning job, from its request to its end.
 
 A look at a job takes one call for the job with all its trials, one list of what was measured, one
-for each trial that has measured more, and one for each that has ended in a way that needs a word.
+for each trial that has measured more, and one for each that has ended, whose custom job says
+how.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ POLL_EMULATED = 0.25
 _PATIENCE = 3
 """Looks for which a job that has ended waits for trials that have not, and for which one that is
 gone may come back."""
+_NO_CURVES = "{}; of trials that end from here on no more is known than their final measurements"
 _GONE = "there is no tuning job {} any more"
 
 
@@ -100,7 +102,8 @@ class TuningClient:
             self._looks += 1
             state = "running"
         trials = self._trials(told, found, closing=over and not waits)
-        return JobStatus(state, response.word_of(told), response.reason_of(told), trials)
+        remark = _NO_CURVES.format(self._curves.denied) if self._curves.denied else ""
+        return JobStatus(state, response.word_of(told), response.reason_of(told), trials, remark)
 
     def stop(self, job: JobRef) -> None:
         """Ask Vertex AI to end the job. Asking twice, or for an ended job, changes nothing."""
@@ -145,7 +148,7 @@ class TuningClient:
         told = response.Told(
             trial,
             curve,
-            custom=self._got(custom) if ended and response.needs_a_look(trial, job) else None,
+            custom=self._got(custom) if ended else None,
             was_stopping=trial["id"] in self._stopping,
             closing=response.word_of(job) if closing and not ended else "",
         )

@@ -5,7 +5,7 @@ IBM's page has rates for its CPU sizes alone; what a capacity-unit hour costs is
 
 from __future__ import annotations
 
-from cloudtune.cost import HourPrice, changes_machines
+from cloudtune.cost import HourPrice, changes
 from cloudtune.quantities import Money
 from cloudtune_watson.settings import WatsonSettings
 
@@ -58,4 +58,4 @@ def capacity_units(settings: WatsonSettings) -> float | None:
 
 
 def _names_hardware(settings: WatsonSettings) -> bool:
-    return changes_machines(settings.native, {"hardware_spec"})
+    return changes(settings.native, {"hardware_spec"})

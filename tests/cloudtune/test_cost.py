@@ -8,15 +8,16 @@ from typing import Any
 import pytest
 
 from cloudtune.capabilities import Mode
-from cloudtune.cost import HourPrice, changes_machines, estimate, of_the_budget, price_facts
+from cloudtune.cost import HourPrice, changes, estimate, of_the_budget, price_facts
 from cloudtune.provider import Facts
 from cloudtune.study import Limits
 
 PRICE = {"price_per_second": 0.001, "currency": "USD", "price_source": "list of 2026-11-01"}
 
 
-def most(own: dict[str, Any], **limits: Any) -> float | None:
-    found = estimate(Limits.model_validate(limits), Facts("r", "j", 0, Path.cwd(), own=own))
+def most(own: dict[str, Any], mode: Mode = "driven", **limits: Any) -> float | None:
+    facts = Facts("r", "j", 0, Path.cwd(), own=own)
+    found = estimate(Limits.model_validate(limits), mode, facts)
     assert found is not None
     return found.most
 
@@ -25,9 +26,9 @@ def most(own: dict[str, Any], **limits: Any) -> float | None:
     ("limits", "wanted"),
     [
         ({"max_trials": 10, "trial_timeout": "100s"}, 1.0),
-        ({"timeout": "100s"}, 0.1),
-        ({"timeout": "100s", "parallel_trials": 4}, 0.4),
-        ({"max_trials": 10, "trial_timeout": "100s", "timeout": "100s"}, 0.1),
+        ({"timeout": "100s"}, None),
+        ({"timeout": "100s", "trial_timeout": "20s", "parallel_trials": 4}, 0.48),
+        ({"max_trials": 10, "trial_timeout": "100s", "timeout": "100s"}, 0.2),
         ({"max_trials": 10}, None),
         ({"max_trials": 10, "max_cost": "5 USD"}, None),
         ({"trial_timeout": "100s", "parallel_trials": 4, "max_cost": "5 USD"}, 5.4),
@@ -43,10 +44,30 @@ def test_the_services_own_end_of_a_trial_is_a_limit() -> None:
     assert most({**PRICE, "longest_trial": 200}, max_trials=10) == pytest.approx(2.0)
 
 
+def test_a_timeout_alone_bounds_it_where_the_service_ends_trials_then() -> None:
+    own = {**PRICE, "timeout_ends_trials": ["managed"]}
+    limits: dict[str, Any] = {"timeout": "100s", "parallel_trials": 4}
+    assert most(own, "managed", **limits) == pytest.approx(0.4)
+    assert most(own, "driven", **limits) is None
+
+
+def test_a_budget_does_not_bound_what_a_service_starts_itself() -> None:
+    limits: dict[str, Any] = {"max_cost": "1 USD", "trial_timeout": "100s", "max_trials": 1000}
+    assert most(PRICE, "driven", **limits) == pytest.approx(1.1)
+    assert most(PRICE, "managed", **limits) == pytest.approx(100)
+
+
+def test_limits_in_native_are_not_known() -> None:
+    limits: dict[str, Any] = {"max_trials": 5, "trial_timeout": "100s", "timeout": "1h"}
+    own = {**PRICE, "own_limits": True, "timeout_ends_trials": ["driven"]}
+    assert most(own, **limits) is None
+    (told,) = budget("5 USD", own, trial_timeout="100s")
+    assert told.endswith("by what they cost, which trial_timeout would bound")
+
+
 def test_an_unknown_price_is_unknown() -> None:
-    assert (
-        estimate(Limits.model_validate({"max_trials": 1}), Facts("r", "j", 0, Path.cwd())) is None
-    )
+    limits = Limits.model_validate({"max_trials": 1})
+    assert estimate(limits, "driven", Facts("r", "j", 0, Path.cwd())) is None
 
 
 NATIVE: list[tuple[dict[str, Any], bool]] = [
@@ -60,7 +81,7 @@ NATIVE: list[tuple[dict[str, Any], bool]] = [
 
 @pytest.mark.parametrize(("native", "changed"), NATIVE)
 def test_whether_native_changes_the_machines(native: dict[str, Any], *, changed: bool) -> None:
-    assert changes_machines(native, {"machine", "count"}) is changed
+    assert changes(native, {"machine", "count"}) is changed
 
 
 def budget(budget: str, own: dict[str, Any], mode: Mode = "driven", **limits: Any) -> list[str]:

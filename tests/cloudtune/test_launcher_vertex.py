@@ -317,6 +317,76 @@ def test_the_last_hundred_values_are_spoken_and_all_are_kept(job: Job) -> None:
     assert [line["metrics"]["acc"] for line in job.container.kept] == list(range(250))
 
 
+LOSS = {"metric": "loss", "goal": "minimize"}
+SIZE = {"metric": "size", "goal": "minimize"}
+
+
+def steps_of(spoken: list[tuple[str, float, int]]) -> list[tuple[int, dict[str, float]]]:
+    """Return the measurements that the service makes of lines: what follows at the same step."""
+    found: list[tuple[int, dict[str, float]]] = []
+    for name, value, step in spoken:
+        if not found or found[-1][0] != step or name in found[-1][1]:
+            found.append((step, {}))
+        found[-1][1][name] = value
+    return found
+
+
+@pytest.mark.parametrize(
+    ("code", "last"),
+    [
+        ("for n in range(1, 4): report(loss=n)\nreport(size=8)", (3, {"loss": 3, "size": 8})),
+        ("report(size=8)\nfor n in range(1, 4): report(loss=n)", (3, {"loss": 3, "size": 8})),
+        (
+            "for n in range(1, 8):\n  report(loss=n)\n  if n % 2 == 0: report(size=10 * n)",
+            (7, {"loss": 7, "size": 60}),
+        ),
+        (
+            "for n in range(1, 8):\n  report(loss=n, step=n)\n"
+            "  if n % 2 == 0: report(size=10 * n, step=n)",
+            (7, {"loss": 7, "size": 60}),
+        ),
+        ("report(loss=1, step=9)\nreport(size=2, step=0)", (9, {"loss": 1, "size": 2})),
+        ("for n in range(300): report(loss=n)\nreport(size=2)", (300, {"loss": 299, "size": 2})),
+        ("report(size=2)\nfor n in range(300): report(loss=n)", (300, {"loss": 299, "size": 2})),
+    ],
+)
+def test_the_last_step_has_every_objective_however_seldom_it_is_reported(
+    job: Job, code: str, last: tuple[int, dict[str, float]]
+) -> None:
+    job.study["objective"] = [LOSS, SIZE]
+    job.run(f"from cloudtune.trial import report\n{code}")
+    assert len(job.container.spoken) <= 100
+    assert steps_of(job.container.spoken)[-1] == last
+
+
+def test_objectives_that_are_reported_alike_are_spoken_as_they_are(job: Job) -> None:
+    job.study["objective"] = [LOSS, SIZE]
+    job.run("from cloudtune.trial import report\nfor n in (1, 2): report(loss=n); report(size=-n)")
+    assert job.container.spoken == [
+        ("loss", 1.0, 1),
+        ("size", -1.0, 1),
+        ("loss", 2.0, 2),
+        ("size", -2.0, 2),
+    ]
+
+
+def test_the_best_is_spoken_where_it_counts_however_long_ago_it_was(job: Job) -> None:
+    job.study["objective"] = [{**LOSS, "select": "best"}, SIZE | {"goal": "maximize"}]
+    job.run("""
+        from cloudtune.trial import report
+        for n in range(1, 301):
+            report(loss=abs(n - 20), size=n)
+    """)
+    assert steps_of(job.container.spoken)[-1] == (300, {"loss": 0, "size": 300})
+    assert job.container.kept[-1] == {"metrics": {"loss": 280.0, "size": 300.0}}
+
+
+def test_the_best_of_one_objective_is_first_spoken_at_its_step(job: Job) -> None:
+    job.study["objective"]["select"] = "best"
+    job.run("from cloudtune.trial import report\nfor n in (1, 3, 2): report(acc=n)")
+    assert job.container.spoken == [("acc", 1.0, 1), ("acc", 3.0, 2), ("acc", 3.0, 3)]
+
+
 def test_what_is_no_number_is_kept_and_not_spoken(job: Job) -> None:
     code, out, _ = job.run("""
         from cloudtune.trial import report
@@ -411,15 +481,25 @@ def until(good: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_measurements_are_written_seldom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "bucket").mkdir()
-    for name, value in {"CLOUDTUNE_GCS": str(tmp_path), "CLOUDTUNE_JOB": "j"}.items():
+def in_a_job(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    env: Mapping[str, str] = {"CLOUDTUNE_JOB": "j"},
+    **more: Any,
+) -> tuple[trial.Contract, Path]:
+    """Return the contract of a job in this process, and the file that it keeps."""
+    (folder / "bucket").mkdir()
+    for name, value in {"CLOUDTUNE_GCS": str(folder), **env}.items():
         monkeypatch.setenv(name, value)
+    study = launch_data(fitted({"parameters": {}, **more}), "run", {}, measurements=MEASUREMENTS)
+    contract = next(filter(None, (find(study, []) for find in trial.CONTRACTS)))
+    return contract, folder / "bucket" / "mine" / "measurements" / "j.jsonl"
+
+
+def test_measurements_are_written_seldom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    study = launch_data(fitted({"parameters": {}}), "run", {}, measurements=MEASUREMENTS)
-    contract = next(filter(None, (find(study, []) for find in trial.CONTRACTS)))
-    file = tmp_path / "bucket" / "mine" / "measurements" / "j.jsonl"
+    contract, file = in_a_job(tmp_path, monkeypatch)
     lengths: list[int] = []
     for moment in (100.0, 101.0, 104.9, 105.0, 109.9, 111.0, 120.0):
         now[0] = moment
@@ -434,11 +514,59 @@ def test_measurements_are_written_seldom(tmp_path: Path, monkeypatch: pytest.Mon
     assert json.loads(file.read_text().splitlines()[-1]) == {"failure": "exit code 1"}
 
 
+def test_where_too_much_is_measured_what_counts_and_why_it_failed_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(trial, "_MOST_KEPT", 90)
+    objective = {"metric": "acc", "goal": "maximize", "select": "best"}
+    contract, file = in_a_job(tmp_path, monkeypatch, objective=objective)
+    for acc in (1, 2, 9, 4, 5):
+        contract.speak({"metrics": {"acc": acc, "loss": -acc}, "time": 1.5})
+    contract.fail("exit code 1")
+    contract.close()
+    assert [json.loads(line) for line in file.read_text().splitlines()] == [
+        {"metrics": {"acc": 1, "loss": -1}, "time": 1.5},
+        {"metrics": {"acc": 2, "loss": -2}, "time": 1.5},
+        {"failure": "exit code 1"},
+        {"metrics": {"acc": 9}, "step": 3, "time": 1.5},
+        {"metrics": {"acc": 5}, "step": 5, "time": 1.5},
+        {"metrics": {"loss": -5}, "step": 5, "time": 1.5},
+    ]
+    assert capsys.readouterr().err.count("more than 90 bytes were measured") == 1
+
+
+def test_the_metric_file_is_written_seldom_and_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    metric_file = tmp_path / "hypertune" / "output.metrics"
+    env = {"CLOUD_ML_JOB_ID": "1", "CLOUD_ML_HP_METRIC_FILE": str(metric_file)}
+    contract, _ = in_a_job(tmp_path, monkeypatch, env, objective=LOSS)
+    seen: list[tuple[int, float | None]] = []
+    for moment in (100.0, 100.01, 100.09, 100.11, 100.12):
+        now[0] = moment
+        contract.speak({"metrics": {"loss": 1.0}, "time": moment})
+        pause = contract.tend()
+        seen.append((metric_file.read_text().count("\n"), pause))
+    assert seen == [(1, 1.0), (1, 0.1), (1, 0.1), (4, 1.0), (4, 0.1)]
+    contract.close()
+    assert metric_file.read_text().count("\n") == 5
+
+
 def test_a_machine_that_was_restarted_goes_on_with_what_was_kept(job: Job) -> None:
     job.container.kept_file.parent.mkdir(parents=True)
     job.container.kept_file.write_bytes(b'{"metrics": {"acc": 0.25}}\n{"metrics": {"a')
     job.run("from cloudtune.trial import report\nreport(acc=0.5)")
     assert job.container.kept == [{"metrics": {"acc": 0.25}}, {"metrics": {"acc": 0.5}}]
+
+
+def test_the_best_of_a_machine_that_was_restarted_still_counts(job: Job) -> None:
+    job.study["objective"]["select"] = "best"
+    job.container.kept_file.parent.mkdir(parents=True)
+    job.container.kept_file.write_bytes(b'{"metrics": {"acc": 0.75}}\n{"metrics": {"acc": NaN}}\n')
+    job.run("from cloudtune.trial import report\nreport(acc=0.5)")
+    assert job.container.spoken == [("acc", 0.75, 1)]
 
 
 def test_a_folder_that_cannot_be_written_fails_no_trial(job: Job) -> None:

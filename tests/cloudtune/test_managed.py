@@ -99,6 +99,22 @@ def test_a_service_that_is_busy_for_a_while_does_not_end_the_job(service: Any) -
     assert said == ["odd: the line is busy; it is asked again, less and less often"]
 
 
+def test_what_a_service_does_not_tell_is_said_once(service: Any) -> None:
+    client = odd.OddClient(service)
+    status = client.status
+
+    def silent(job: JobRef) -> JobStatus:
+        found: JobStatus = status(job)
+        return replace(found, remark="no curves")
+
+    client.status = silent
+    said: list[str] = []
+    outcome, _, _ = follow(service, said=said, client=client)
+    assert outcome.state == "completed"
+    assert service.calls.count("status") > 1
+    assert said == ["no curves"]
+
+
 def test_a_job_that_cannot_be_looked_at_is_left_alone_and_may_go_on(service: Any) -> None:
     service.faults = {"status": [ProviderError("odd", "you are banned")]}
     outcome, _, names = follow(service)

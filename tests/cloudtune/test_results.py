@@ -26,6 +26,23 @@ STUDY = Study.model_validate(
 TRIAL = Started(1, 1.0, {"x": True})
 
 
+def test_the_page_of_a_known_job_is_its_own(tmp_path: Path) -> None:
+    study = Study.model_validate({"parameters": {"x": {"type": "bool"}}, "strategy": "grid"})
+    made = plan(study)
+    pages = {"driven": f"{LINK}/{{job}}?in=here"}
+    own = {**made.facts.own, "links": {"driven": LINK}, "job_links": pages}
+    told = replace(made, facts=replace(made.facts, own=own)).to_json()
+    links: list[str | None] = []
+    for job in ("all/jobs/7", None):
+        record = JobRecord("r", "odd", told, "failed", "", job, emulated=False)
+        run = RunRecord("r", 1.0, "", study.to_json(), None, ".", (record,))
+        with Ledger(tmp_path / str(job), create=True) as ledger:
+            ledger.create_run(run)
+            ledger.append("r", "odd", TRIAL)
+            links.append(found_by(ledger, run, record)[0].link)
+    assert links == [f"{LINK}/7?in=here", LINK]
+
+
 @pytest.mark.parametrize(
     ("job", "events", "emulated", "link"),
     [

@@ -181,6 +181,15 @@ def test_what_native_makes_of_the_instances_has_no_listed_price(base: Path) -> N
     assert own(base, native=disk)["price_per_second"] is not None
 
 
+def test_limits_in_native_are_not_those_of_the_study(base: Path) -> None:
+    limits: list[dict[str, Any]] = [
+        {"HyperParameterTuningJobConfig": {"ResourceLimits": {"MaxNumberOfTrainingJobs": 99}}},
+        {"TrainingJobDefinition": {"StoppingCondition": {"MaxRuntimeInSeconds": 999}}},
+    ]
+    assert all(own(base, native=native)["own_limits"] for native in limits)
+    assert not own(base, native={"Tags": []})["own_limits"]
+
+
 def test_every_listed_price_has_its_day_and_its_source() -> None:
     from cloudtune_sagemaker import prices
 

@@ -23,7 +23,7 @@ from cloudtune.errors import StudyError
 from cloudtune.native import merge
 from cloudtune.study import Study
 from cloudtune_vertex import VertexProvider
-from cloudtune_vertex.native_check import problems
+from cloudtune_vertex.native_check import OUTPUT_ONLY, problems, set_by_service
 from cloudtune_vertex.rules_settings import ACCELERATORS
 
 types: Any = pytest.importorskip("google.cloud.aiplatform_v1.types")
@@ -487,3 +487,72 @@ def test_native_findings_stand_at_their_field(tmp_path: Path) -> None:
     path = f"providers.vertex.native.{JOB}.studySpec.metric"
     assert plan.at(path) == ["refused"]
     assert "metrics" in plan.said(path)
+
+
+def test_native_says_nothing_that_only_the_service_sets() -> None:
+    for kind, key in ((types.HyperparameterTuningJob, JOB), (types.CustomJob, "customJob")):
+        told = re.findall(r"^ +(\w+) \(.*\):\n +Output only\.", kind.__doc__, re.MULTILINE)
+        names = {re.sub("_([a-z])", lambda found: found[1].upper(), name) for name in told}
+        assert {"state", "endTime"} < names <= OUTPUT_ONLY
+        mode: Mode = "managed" if key == JOB else "driven"
+        for name in names:
+            found = set_by_service(mode, {key: {name: None}})
+            assert [where for where, _ in found] == [f"{key}.{name}"]
+
+
+POOL = "trialJobSpec.workerPoolSpecs.0"
+GRID = {"algorithm": "GRID_SEARCH"}
+BAD_POOL: dict[str, Any] = {
+    "replicaCount": "-1",
+    "diskSpec": {"bootDiskType": "floppy", "bootDiskSizeGb": -5},
+    "pythonPackageSpec": {"env": [{"name": f"V{n}", "value": "1"} for n in range(101)]},
+}
+LIMITS: list[tuple[Mode, dict[str, Any], list[str]]] = [
+    ("managed", {"maxFailedTrialCount": 99}, ["maxFailedTrialCount"]),
+    ("managed", {"maxTrialCount": "-1"}, ["maxTrialCount", "maxFailedTrialCount"]),
+    ("managed", {"parallelTrialCount": None}, ["parallelTrialCount"]),
+    ("managed", {"labels": {"Bad": "X"}}, ["labels.Bad", "labels.Bad"]),
+    ("managed", {"state": "JOB_STATE_FAILED", "labels": {"A": ""}}, ["state", "labels.A"]),
+    ("managed", {"labels": {f"a{n}": "" for n in range(64)}}, ["labels"]),
+    ("managed", {"studySpec": GRID}, ["studySpec.algorithm"]),
+    (
+        "managed",
+        {"studySpec": {"metrics": [{"metricId": "a b"}]}},
+        ["studySpec.metrics.1.metricId"],
+    ),
+    ("managed", {"studySpec": {"decayCurveStoppingSpec": {}}}, [""]),
+    ("managed", machine(acceleratorCount=2), [f"{POOL}.machineSpec"]),
+    (
+        "managed",
+        {"trialJobSpec": {"workerPoolSpecs": [BAD_POOL]}},
+        [
+            f"{POOL}.{field}"
+            for field in ("replicaCount", "diskSpec.bootDiskType", "diskSpec.bootDiskSizeGb")
+        ]
+        + [f"{POOL}.pythonPackageSpec.env"],
+    ),
+    ("driven", {"labels": {"team": "X"}}, ["labels.team"]),
+    (
+        "driven",
+        {"jobSpec": {"scheduling": {"timeout": "-1s"}}},
+        ["jobSpec.scheduling.timeout"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("mode", "job", "places"), LIMITS)
+def test_native_keeps_the_documented_limits(
+    mode: Mode, job: Any, places: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "train.py").touch()
+    over: dict[str, Any] = {"early_stopping": "median", "limits": {"max_trials": 5}}
+    over["parameters"] = {
+        "kind": {"type": "categorical", "values": ["a", "b"]},
+        "lr": {"type": "float", "min": 0.1, "max": 1, "when": {"kind": "a"}},
+    }
+    key = JOB if mode == "managed" else "customJob"
+    start = f"providers.vertex.native.{key}"
+    plan = support.plan_of(support.study_of(over, native={key: job}), tmp_path, mode)
+    found = [item.path for item in plan.found if item.path.startswith(start)]
+    assert found == [f"{start}.{place}" if place else start for place in places]
+    assert plan.refused

@@ -181,6 +181,8 @@ def test_the_price_is_the_users_or_one_that_is_listed(base: Path) -> None:
         {"spot": True},
         {"flex_start": True},
         {"accelerator_type": "NVIDIA_TESLA_T4"},
+        {"disk_gb": 60_000},
+        {"disk_type": "pd-ssd"},
     ]
     for more in unknown:
         assert own(base, **more)["price_per_second"] is None
@@ -188,14 +190,38 @@ def test_the_price_is_the_users_or_one_that_is_listed(base: Path) -> None:
         assert own(base, native={"hyperparameterTuningJob": job})["price_per_second"] is None
     assert own(base, native={"customJob": {"jobSpec": POOLS}})["price_per_second"] is None
     disk = {"trialJobSpec": {"workerPoolSpecs": [{"diskSpec": {"bootDiskSizeGb": 200}}]}}
-    assert own(base, native={"hyperparameterTuningJob": disk})["price_per_second"] is not None
+    assert own(base, native={"hyperparameterTuningJob": disk})["price_per_second"] is None
+    labels = {"hyperparameterTuningJob": {"labels": {"team": "x"}}}
+    assert own(base, native=labels)["price_per_second"] is not None
     said = own(base, spot=True, prices={"hour": "7.2 EUR"}, native={"customJob": POOLS})
     assert said["price_per_second"] == pytest.approx(0.002)
     assert said["currency"] == "EUR"
 
 
+def test_limits_in_native_are_not_those_of_the_study(base: Path) -> None:
+    assert not own(base, native={"hyperparameterTuningJob": {"labels": {}}})["own_limits"]
+    for job in (
+        {"maxTrialCount": 99},
+        {"parallelTrialCount": 9},
+        {"trialJobSpec": {"scheduling": {"timeout": "9s"}}},
+        {"studySpec": {"studyStoppingConfig": None}},
+    ):
+        assert own(base, native={"hyperparameterTuningJob": job})["own_limits"]
+
+
+def test_a_trial_is_ended_by_the_service_but_may_be_started_again(base: Path) -> None:
+    assert own(base)["longest_trial"] == 604_800
+    rungs = {"strategy": {"name": "hyperband", "resource": "epochs", "max": 9}}
+    assert own(base, rungs)["longest_trial"] is None
+
+
 def test_people_look_at_the_project(base: Path) -> None:
-    links = own(base)["links"]
+    found = own(base)
+    assert found["job_links"] == {
+        "managed": "https://console.cloud.google.com/agent-platform/locations/us-central1/training/"
+        "{job}?project=my-project"
+    }
+    links = found["links"]
     assert links["managed"].endswith("/hyperparameter-tuning-jobs?project=my-project")
     assert links["driven"].endswith("/custom-jobs?project=my-project")
 

@@ -76,3 +76,20 @@ class TestVertexOnEmulator(EmulatedRunContract):
             x = trial.parameters["x"]
             told = [(m.step, m.metrics["accuracy"]) for m in trial.measurements]
             assert told == [(step, x * step) for step in (1, 2, 3)]
+
+    def test_objectives_that_are_not_reported_equally_often_count(self) -> None:
+        script = """
+            from cloudtune.trial import params, report
+            for n in range(1, 151):
+                report(loss=abs(n - 20))
+            report(size=params()["x"])
+        """
+        objectives = [
+            {"metric": "loss", "goal": "minimize", "select": "best"},
+            {"metric": "size", "goal": "minimize", "select": "best"},
+        ]
+        run = self.run("managed", script, objective=objectives, limits={"max_trials": 2})
+        for trial in self.finish(run).trials:
+            assert trial.state == "completed", trial.reason
+            assert trial.objective == (0.0, trial.parameters["x"])
+            assert len(trial.measurements) == 151  # the service's own is one of ours

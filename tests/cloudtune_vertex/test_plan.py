@@ -75,11 +75,25 @@ def test_a_plan_is_read_back_and_made_again(tmp_path: Path) -> None:
     assert again.findings == plan.findings
 
 
+def test_a_name_that_jobs_cannot_have_is_told(tmp_path: Path) -> None:
+    assert "jobs are called" not in said(plan_of(tmp_path))
+    (tmp_path / "other.yaml").write_text(STUDY.replace("name: digits", "name: My digits"), "utf-8")
+    plan = planning.plan(load(tmp_path / "other.yaml"), "vertex", run_id="3f6k2m9qxt", seed=5)
+    assert "jobs are called my-digits-3f6k2m9qxt" in said(plan)
+
+
 def test_what_may_be_spent_is_estimated(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
     assert plan.estimate is not None
     assert plan.estimate.hour == pytest.approx(0.21849885)
-    assert plan.estimate.most is None
+    assert plan.estimate.most == pytest.approx(4 * 7 * 24 * 0.21849885)  # trials of seven days
+
+
+def test_what_a_timeout_bounds_has_the_trials_that_run_then(tmp_path: Path) -> None:
+    limits = "    limits: {max_trials: 900, parallel_trials: 5, timeout: 1h, trial_timeout: 2h}\n"
+    plan = plan_of(tmp_path, limits)
+    assert plan.estimate is not None
+    assert plan.estimate.most == pytest.approx(5 * 3 * 0.21849885)
 
 
 def test_an_extra_whose_packages_lie_in_one_that_is_not_there_is_missing() -> None:

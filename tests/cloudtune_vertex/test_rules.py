@@ -29,6 +29,7 @@ def _beside(name: str) -> Any:
 
 support: Any = _beside("support")
 HERE = "providers.vertex"
+PREDICTION = "us-docker.pkg.dev/vertex-ai/prediction/sklearn-cpu.1-0:latest"
 CODE = {"script": "train.py"}
 BOOL = {"type": "bool"}
 KEY = "projects/p/locations/{}/keyRings/r/cryptoKeys/k"
@@ -80,11 +81,15 @@ SETTINGS: list[tuple[dict[str, Any], str, str, tuple[Mode, ...]]] = [
     ({"image": None}, "image", "refused", BOTH),
     ({"image": "a b"}, "image", "refused", BOTH),
     ({"image": support.OWN_IMAGE}, "image", "note", BOTH),
+    ({"image": PREDICTION}, "image", "note", BOTH),
     ({"machine_type": None}, "machine_type", "refused", BOTH),
     ({"machine_type": "N1 standard"}, "machine_type", "refused", BOTH),
     ({"accelerator_count": 1}, "accelerator_count", "refused", BOTH),
     ({"accelerator_type": "NVIDIA_T4"}, "accelerator_type", "refused", BOTH),
     ({"accelerator_type": "TPU_V3"}, "accelerator_type", "refused", MANAGED),
+    ({"machine_type": "cloud-tpu"}, "machine_type", "refused", MANAGED),
+    ({"machine_type": "ct5lp-hightpu-4t"}, "machine_type", "refused", MANAGED),
+    ({"machine_type": "tpu7x-standard-4t"}, "machine_type", "refused", MANAGED),
     ({"accelerator_type": "NVIDIA_TESLA_K80"}, "accelerator_type", "note", BOTH),
     ({"spot": True, "flex_start": True}, "flex_start", "refused", BOTH),
     ({"max_wait": "1h"}, "max_wait", "dropped", BOTH),
@@ -99,16 +104,14 @@ SETTINGS: list[tuple[dict[str, Any], str, str, tuple[Mode, ...]]] = [
     ({"labels": {"": "v"}}, "labels.", "refused", BOTH),
     ({"labels": {"Team": "v"}}, "labels.Team", "refused", BOTH),
     ({"labels": {"1st": "v"}}, "labels.1st", "refused", BOTH),
-    ({"labels": {"k" * 64: "v"}}, f"labels.{'k' * 64}", "note", BOTH),
-    ({"labels": {"k" * 65: "v"}}, f"labels.{'k' * 65}", "refused", BOTH),
+    ({"labels": {"k" * 64: "v"}}, f"labels.{'k' * 64}", "refused", BOTH),
     ({"labels": {"-team": "v"}}, "labels.-team", "refused", BOTH),
     ({"labels": {"٣": "v"}}, "labels.٣", "refused", BOTH),  # a digit, and no letter
     ({"labels": {"te.am": "v"}}, "labels.te.am", "refused", BOTH),
     ({"labels": {"team": "e\u0301"}}, "labels.team", "refused", BOTH),  # a letter and its accent
     ({"labels": {"team": "ʰ"}}, "labels.team", "refused", BOTH),  # a letter that modifies another
     ({"labels": {"team": "A"}}, "labels.team", "refused", BOTH),
-    ({"labels": {"team": "v" * 64}}, "labels.team", "note", BOTH),
-    ({"labels": {"team": "ü" * 65}}, "labels.team", "refused", BOTH),
+    ({"labels": {"team": "ü" * 64}}, "labels.team", "refused", BOTH),
     ({"labels": {"cloudtune-run": "v"}}, "labels.cloudtune-run", "refused", BOTH),
 ]
 RIGHT: list[dict[str, Any]] = [
@@ -121,7 +124,7 @@ RIGHT: list[dict[str, Any]] = [
     {"network": "projects/12345/global/networks/my-net"},
     {"kms_key": KEY.format("us-central1")},
     {"labels": {"team": "", "größe": "x_1-y"} | {f"k{n}": "v" for n in range(60)}},
-    {"labels": {"日本": "٣-²", "ª": "-_"}},
+    {"labels": {"日本": "٣-²", "ª": "-_", "k" * 63: "ü" * 63}},
 ]
 
 
@@ -422,6 +425,10 @@ JOB = "hyperparameterTuningJob"
             {"trialJobSpec": {"workerPoolSpecs": [{"machineSpec": {"acceleratorType": "TPU_V3"}}]}},
             "trialJobSpec.workerPoolSpecs.0.machineSpec.acceleratorType",
         ),
+        (
+            {"trialJobSpec": {"workerPoolSpecs": [{"machineSpec": {"machineType": "ct6e-x-1t"}}]}},
+            "trialJobSpec.workerPoolSpecs.0.machineSpec.machineType",
+        ),
     ],
 )
 def test_what_types_accept_and_tuning_jobs_do_not_is_found_without_them(
@@ -436,4 +443,12 @@ def test_what_types_accept_and_tuning_jobs_do_not_is_found_without_them(
 
 def test_the_plan_says_that_a_stop_comes_late_where_metrics_are_files(base: Path) -> None:
     study = support.study_of({"early_stopping": "median"})
-    assert "5s" in support.plan_of(study, base, "driven").said("early_stopping")
+    said = support.plan_of(study, base, "driven").said("early_stopping")
+    assert "every 5s" in said
+    assert "each 15s" in said
+
+
+def test_an_image_for_predictions_is_none_for_training(base: Path) -> None:
+    plan = support.plan_of(support.study_of(image=PREDICTION), base)
+    assert "for predictions" in plan.said(f"{HERE}.image")
+    assert "containerSpec" in plan.job["trialJobSpec"]["workerPoolSpecs"][0]

@@ -230,6 +230,20 @@ def test_curves_are_read_while_a_trial_runs(scene: Scene) -> None:
     assert [(m.step, m.metrics["accuracy"]) for m in trial.measurements] == [(1, 0.25), (9, 0.5)]
 
 
+def test_that_measurements_may_not_be_read_is_said(scene: Scene) -> None:
+    ref = scene.submit()
+    scene.trial(1)
+    scene.google.report("1", accuracy=0.25)
+    assert scene.client.status(ref).remark == ""
+    scene.google.always["objects"] = fake.error(403, "no storage.objects.list access")
+    scene.end(1, "SUCCEEDED", "SUCCEEDED", **final(0.5))
+    status, again = scene.client.status(ref), scene.client.status(ref)
+    assert "no storage.objects.list access" in status.remark
+    assert "no more is known than their final measurements" in status.remark
+    assert status == again
+    assert [m.metrics["accuracy"] for m in status.trials[0].measurements] == [0.25, 0.5]
+
+
 def test_a_final_value_that_the_curve_lacks_is_told_last(scene: Scene) -> None:
     ref = scene.submit()
     scene.trial(1)
@@ -332,6 +346,8 @@ LIMITED: dict[str, Any] = {"studySpec": {"studyStoppingConfig": {"maxNumTrialsNo
         ({"studySpec": MEDIAN["studySpec"] | LIMITED["studySpec"]}, "SUCCEEDED", "SUCCEEDED",
          "unknown"),
         (MEDIAN, "FAILED", "INFEASIBLE", "unknown"),
+        ({}, "RUNNING", "SUCCEEDED", "cancelled"),
+        ({}, "SUCCEEDED", "SUCCEEDED", "cancelled"),
         ({}, "RUNNING", "INFEASIBLE", "cancelled"),
         ({}, "FAILED", "INFEASIBLE", "cancelled"),
         ({}, "FAILED", "SUCCEEDED", "cancelled"),

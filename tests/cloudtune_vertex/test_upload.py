@@ -64,7 +64,7 @@ def test_a_prebuilt_image_is_given_a_package_and_another_the_bundle(place: Place
     assert inside["source/train.py"] == b"print(1)"
     launch = json.loads(inside["cloudtune_study.json"])
     assert launch["inputs"] == paths
-    assert launch["objectives"] == ["accuracy"]
+    assert launch["objectives"] == {"accuracy": "last"}
     assert launch["measurements"] == f"gs://my-bucket/{HOME}/measurements"
     assert sorted(p.name for p in place.folder.iterdir()) == ["source"]
 
@@ -142,5 +142,5 @@ def test_a_bucket_is_made_on_an_emulator_alone(place: Place) -> None:
 def test_what_may_not_be_sent_is_told(place: Place) -> None:
     google = fake.FakeGoogle()
     google.always["write"] = fake.error(403, "x does not have storage.objects.create access")
-    with pytest.raises(GoogleError, match="Storage Object Admin"):
+    with pytest.raises(GoogleError, match="Storage Object User"):
         upload(google, fake.planned("driven"), place)

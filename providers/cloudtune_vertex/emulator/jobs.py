@@ -118,6 +118,8 @@ class Trial:
     final: Measurement | None = None
     counts_stopped: bool = False
     """Whether the study stopped it, so that what it has measured until then counts."""
+    failed: bool = False
+    """Whether it is infeasible, and nobody stopped it early."""
     reason: str = ""
     """Why it is infeasible."""
 

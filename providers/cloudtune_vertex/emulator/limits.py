@@ -1,7 +1,8 @@
 """When a tuning job ends before it has made all its trials.
 
-The stopping rules of StudyStoppingConfig are looked at whenever a new trial could be made. Those
-that ask for more come first: "setting min_num_trials=5 and always_stop_after= 1 hour means that the
+The stopping rules of StudyStoppingConfig are looked at "before Vizier would generate a new
+suggestion", so at no other time, and not once all trials are made. Those that ask for more come
+first: "setting min_num_trials=5 and always_stop_after= 1 hour means that the
 Study will ONLY stop after it has 5 COMPLETED trials" (types of google-cloud-aiplatform 2.7.0).
 """
 
@@ -17,15 +18,15 @@ _MANY = 3
 
 
 def enough(job: TuningJob, now: float) -> str:
-    """Return why no further trial is made; empty while there may be one."""
+    """Return why no further trial is made; empty while there may be one, or none is left."""
     config: Json = job.study.get("studyStoppingConfig", {})
-    if not config:
+    if not config or len(job.trials) >= job.request["maxTrialCount"]:
         return ""
     ended = [trial for trial in job.trials if trial.state == "SUCCEEDED"]
     early = now < _due(job, config.get("minimumRuntimeConstraint"), 0.0)
     if early or len(ended) < config.get("minNumTrials", 0):
         return ""
-    if now >= runs_until(job):
+    if now >= _due(job, config.get("maximumRuntimeConstraint"), float("inf")):
         return "its maximum runtime was reached"
     if len(job.trials) > config.get("maxNumTrials", len(job.trials)):
         return "its maximum number of trials was reached"
@@ -40,12 +41,6 @@ def enough(job: TuningJob, now: float) -> str:
     if now - (best.ended or now) >= longest:
         return "no better objective for too long"
     return ""
-
-
-def runs_until(job: TuningJob) -> float:
-    """Return when the maximum runtime of a study is over."""
-    config: Json = job.study.get("studyStoppingConfig", {})
-    return _due(job, config.get("maximumRuntimeConstraint"), float("inf"))
 
 
 def _due(job: TuningJob, constraint: Json | None, otherwise: float) -> float:
@@ -71,13 +66,14 @@ def _best(job: TuningJob, ended: list[Trial]) -> Trial | None:
 def too_many_failed(job: TuningJob, failed: int, ended: int) -> str:
     """Return why a tuning job fails with its trials; empty while it does not.
 
-    A trial fails with its custom job; one that only lacks its metric does not count. With
-    maxFailedTrialCount the job fails when that many have ("which reaches the user-specified limit
-    of 5", tensorflow/models issue 9658, from which the wording is). With 0 "Vertex AI decides": if
-    the first trial fails the job ends at once; later it may when "the number of failed trials" or
-    "the ratio of failed trials to successful trials has grown too high" (page "Create a
-    hyperparameter tuning job"). How high is not told; here more failed than succeeded, and at least
-    three.
+    A trial fails that is INFEASIBLE, "done but missing the final_measurement", whatever became of
+    its custom job: the types have no other state for it. With maxFailedTrialCount, "the number of
+    failed Trials that need to be seen", the job fails when that many have ("which reaches the
+    user-specified limit of 5", tensorflow/models issue 9658, from which the wording is). With 0
+    "Vertex AI decides": if the first trial fails the job ends at once; later it may when "the
+    number of failed trials" or "the ratio of failed trials to successful trials has grown too high"
+    (page "Create a hyperparameter tuning job"). How high is not told; here more failed than
+    succeeded, and at least three.
     """
     limit: int = job.request.get("maxFailedTrialCount", 0)
     if limit:

@@ -73,7 +73,7 @@ class Tuner:
         self._inbox: Inbox = SimpleQueue()
         self._trials: dict[int, Trial] = {}
         self._hopeless: Status | None = None
-        self._timer: threading.Timer | None = None
+        self._stopped_asap = False
         self._thread = threading.Thread(target=self._run, name=job.name, daemon=True)
 
     def start(self) -> None:
@@ -116,9 +116,14 @@ class Tuner:
         self._shop.custom_jobs.cancel(trial.job)
 
     def enough(self) -> bool:
-        """Tell whether no further trial is to be made."""
+        """Tell whether no further trial is to be made; with shouldStopAsap end those that run."""
         with self._shop.store.lock:
-            return bool(limits.enough(self.job, time.time()))
+            why = limits.enough(self.job, time.time())
+        asap = self.job.study.get("studyStoppingConfig", {}).get("shouldStopAsap")
+        if why and asap and not self._stopped_asap:
+            self._stopped_asap = True
+            self._inbox.put(StopRequest(why))
+        return bool(why)
 
     def _run(self) -> None:
         state, error = FAILED, Status(INTERNAL, "Internal error; the emulator's log says why.")
@@ -128,8 +133,6 @@ class Tuner:
         except CloudtuneError as problem:
             error = Status(INTERNAL, f"Internal error: {problem}")
         finally:
-            if self._timer is not None:
-                self._timer.cancel()
             with self._shop.store.lock:
                 self.job.enter(state, error if state != SUCCEEDED else None)
 
@@ -141,7 +144,6 @@ class Tuner:
             if self.job.stop_wanted.is_set():
                 return
             self.job.enter(RUNNING)
-        self._watch_clock()
         driver = Driver(
             self._study,
             _Until(search, self),
@@ -150,19 +152,6 @@ class Tuner:
             record=lambda _: None,
         )
         driver.run(TunerRunner(self.start_trial, self.stop_trial))
-
-    def _watch_clock(self) -> None:
-        """End the running trials too when the study's time is over, where that is wanted."""
-        config = self.job.study.get("studyStoppingConfig", {})
-        due = limits.runs_until(self.job)
-        if config.get("shouldStopAsap") and due < float("inf"):
-            seconds = min(max(0.0, due - time.time()), threading.TIMEOUT_MAX)
-            self._timer = threading.Timer(seconds, self._stop_asap)
-            self._timer.daemon = True
-            self._timer.start()
-
-    def _stop_asap(self) -> None:
-        self._inbox.put(StopRequest("the study is to stop"))
 
     def _end(self) -> tuple[str, Status]:
         """Return the state in which the job ends, and the error of one that did not succeed."""
@@ -218,18 +207,18 @@ class Tuner:
         """
         job = trial.job
         trial.ended = self.job.updated = time.time()
-        failed = job.state == FAILED
         early = trial.counts_stopped or (job.fault and job.fault.effect == "stop_early")
         if job.state == SUCCEEDED or (job.state == STATE_CANCELLED and early):
             trial.final = measurements.final(job.measured, self.job.study)
         trial.state = "SUCCEEDED" if trial.final else "INFEASIBLE"
-        if failed:
+        trial.failed = trial.final is None and not early
+        if job.state == FAILED:
             trial.reason = job.error.message if job.error else ""
         elif trial.final is None:
             trial.reason = "The trial has no final measurement."
         ended = [each for each in self.job.trials if each.ended is not None]
-        several = [each for each in ended if each.job.state == FAILED]
-        why = limits.too_many_failed(self.job, len(several), len(ended)) if failed else ""
+        several = [each for each in ended if each.failed]
+        why = limits.too_many_failed(self.job, len(several), len(ended)) if trial.failed else ""
         if why and not self._hopeless and not self.job.stop_wanted.is_set():
             self._hopeless = Status(
                 INVALID,
@@ -237,8 +226,6 @@ class Tuner:
                 f"message was: {trial.reason}",
             )
             self._inbox.put(StopRequest(why))
-        elif self.job.study.get("studyStoppingConfig", {}).get("shouldStopAsap") and self.enough():
-            self._stop_asap()
         if trial.state == "INFEASIBLE":
             return "failed"
         return "completed" if job.state == SUCCEEDED else "stopped_early"

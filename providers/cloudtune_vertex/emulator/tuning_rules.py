@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from cloudtune_vertex.emulator import parameter_rules
@@ -10,6 +11,7 @@ from cloudtune_vertex.emulator.job_rules import REQUIRED, display_name, labels, 
 from cloudtune_vertex.emulator.jobs import Json
 from cloudtune_vertex.emulator.rule import Rule, Wrong, demand
 
+_TPU_MACHINE = re.compile(r"cloud-tpu$|ct[0-9]\w*-|tpu[0-9]\w*-")
 _ABSENT = ("decayCurveStoppingSpec", "convexAutomatedStoppingSpec")
 
 
@@ -59,10 +61,18 @@ def noise(job: Json) -> Iterator[Wrong]:
 
 
 def tpus(job: Json) -> Iterator[Wrong]:
-    """Tuning page: tuning jobs do not support TPUs."""
+    """Tuning page: tuning jobs do not support TPUs.
+
+    What machines with TPUs are called is in the pages "Configure compute resources", "Deploy a
+    model to Cloud TPU VMs" and, of all generations, "Plan TPUs" of Kubernetes Engine.
+    """
     for place, pool in enumerate(job.get("trialJobSpec", {}).get("workerPoolSpecs", ())):
         machine: Json = pool.get("machineSpec", {})
-        if machine.get("acceleratorType", "").startswith("TPU") or "tpuTopology" in machine:
+        if (
+            machine.get("acceleratorType", "").startswith("TPU")
+            or "tpuTopology" in machine
+            or _TPU_MACHINE.match(machine.get("machineType", ""))
+        ):
             yield (
                 f"trial_job_spec.worker_pool_specs[{place}].machine_spec",
                 "TPUs are not supported by HyperparameterTuningJob.",

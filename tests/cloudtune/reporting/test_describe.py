@@ -98,12 +98,12 @@ def _script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nothing_that_is_described_disturbs_a_terminal() -> None:
     study = evil_study()
     found = result(study)
-    best, failed = found.trials
+    best, _failed = found.trials
     made = cloudtune.plan(study)
     assert_clean(describe.plan_lines(made, brief=False))
     assert_clean(describe.plan_lines(made, brief=True))
     assert_clean(describe.summary_lines(found, EVIL))
-    assert_clean(describe.failure_lines("r", [failed]))
+    assert_clean(describe.failure_lines(found))
     assert_clean(describe.paste_lines(study, best, "source"))
     assert_clean([describe.space_line(study), describe.assignment_words(best.parameters)])
     assert_clean([describe.short(EVIL), describe.objective_words(study, best)])

@@ -85,12 +85,20 @@ def test_the_result_is_spelled_as_the_service_spells_it(emulator: Any) -> None:
     assert job.create_time <= job.start_time <= job.end_time
 
 
-def test_another_tag_makes_a_trial_infeasible_and_the_job_succeeds(emulator: Any) -> None:
-    job = emulator.run(emulator.tuning(script("report(1, Loss=0.5, accuracy=1)")))
-    assert state_of(job) == "JOB_STATE_SUCCEEDED"
-    assert [trial.state.name for trial in job.trials] == ["INFEASIBLE"] * 2
-    assert not any("final_measurement" in trial for trial in job.trials)
-    customs = [emulator.get(trial.custom_job) for trial in job.trials]
+@pytest.mark.parametrize(("most", "state"), [(2, "FAILED"), (3, "SUCCEEDED")])
+def test_another_tag_makes_a_trial_infeasible_which_counts_as_failed(
+    emulator: Any, most: int, state: str
+) -> None:
+    code = script("report(1, **({'loss': 1} if trial == 3 else {'Loss': 0.5}))")
+    request = emulator.tuning(code, maxTrialCount=3, parallelTrialCount=1, maxFailedTrialCount=most)
+    job = emulator.run(request)
+    assert state_of(job) == f"JOB_STATE_{state}"
+    trials = by_number(job)
+    assert len(trials) == most
+    silent = [trials["1"], trials["2"]]
+    assert [trial.state.name for trial in silent] == ["INFEASIBLE"] * 2
+    assert not any("final_measurement" in trial for trial in silent)
+    customs = [emulator.get(trial.custom_job) for trial in silent]
     assert [state_of(custom) for custom in customs] == ["JOB_STATE_SUCCEEDED"] * 2
 
 
@@ -297,18 +305,38 @@ def test_a_study_stops_by_its_own_rules(
     assert len(job.trials) == trials
 
 
+RUNS_2S: dict[str, Any] = {"maximumRuntimeConstraint": {"maxDuration": "2s"}}
+
+
 @pytest.mark.parametrize("now", [True, False])
 def test_running_trials_end_with_their_study_only_where_that_is_wanted(
     emulator: Any, *, now: bool
 ) -> None:
-    code = script(f"report(1, loss=1); time.sleep({600 if now else 3}); report(2, loss=2)")
-    stopping = {"maximumRuntimeConstraint": {"maxDuration": "2s"}, "shouldStopAsap": now}
+    """The first to end lets the rules be looked at, since another trial is to be made."""
+    code = script(f"""
+        report(1, loss=1)
+        time.sleep(3 if trial == 1 else {600 if now else 6})
+        report(2, loss=2)
+    """)
+    stopping = {**RUNS_2S, "shouldStopAsap": now}
     request = emulator.tuning(
         code, study={"studyStoppingConfig": stopping}, maxTrialCount=9, parallelTrialCount=2
     )
     job = emulator.run(request)
     assert state_of(job) == "JOB_STATE_SUCCEEDED"
-    assert [final(trial)["loss"] for trial in job.trials] == [1.0 if now else 2.0] * 2
+    found = {number: final(trial)["loss"] for number, trial in by_number(job).items()}
+    assert found == {"1": 2.0, "2": 1.0 if now else 2.0}
+
+
+def test_time_does_not_end_trials_where_no_further_one_is_to_be_made(emulator: Any) -> None:
+    code = script("report(1, loss=1); time.sleep(3 + trial); report(2, loss=2)")
+    stopping = {**RUNS_2S, "shouldStopAsap": True}
+    request = emulator.tuning(
+        code, study={"studyStoppingConfig": stopping}, maxTrialCount=2, parallelTrialCount=2
+    )
+    job = emulator.run(request)
+    assert state_of(job) == "JOB_STATE_SUCCEEDED"
+    assert [final(trial)["loss"] for trial in job.trials] == [2.0] * 2
 
 
 def test_a_trial_has_its_own_output_folder_and_the_variables_of_the_service(emulator: Any) -> None:
