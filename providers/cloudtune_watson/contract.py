@@ -10,7 +10,6 @@ none of them says is marked as chosen.
 
 from __future__ import annotations
 
-import ast
 import json
 import math
 import os
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from cloudtune.emulation.image import PASSED_ON
+from cloudtune.trial import printed
 from cloudtune.yaml_source import is_list, is_map
 
 Json = dict[str, Any]
@@ -282,8 +282,8 @@ def _listed(text: str, when: float) -> Iterator[Measurement]:
     try:
         said = json.loads(text)
         if isinstance(said, str) and len(said) <= _MOST:
-            said = ast.literal_eval(said)
-    except (SyntaxError, MemoryError, RecursionError) as error:
+            said = printed(said)
+    except RecursionError as error:
         raise ValueError(str(error)) from error
     for place, entry in enumerate(said if is_list(said) else (), start=1):
         if not is_map(entry):

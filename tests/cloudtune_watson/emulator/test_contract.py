@@ -84,9 +84,12 @@ def test_a_script_is_found_in_the_one_folder_of_an_archive(container: Container)
 
 
 ENTRIES = [{"steps": 1, "loss": 0.5}, {"steps": 2, "loss": 0.25, "best": 1}]
+PRINTED = json.dumps(
+    "[{'steps': 1, 'loss': np.float64(0.5)}, {'steps': 2, 'loss': 0.25, 'best': 1, 'acc': nan}]"
+)
 
 
-@pytest.mark.parametrize("text", [json.dumps(ENTRIES), json.dumps(str(ENTRIES))])
+@pytest.mark.parametrize("text", [json.dumps(ENTRIES), json.dumps(str(ENTRIES)), PRINTED])
 def test_both_forms_of_the_list_are_read(container: Container, text: str) -> None:
     (container.result / contract.LIST).write_text(text)
     found = Written(container.result, container.logs).listed()
