@@ -228,12 +228,16 @@ def summary_lines(result: StudyResult, folder: str) -> list[str]:
 
 def going_on(found: Sequence[StudyResult]) -> list[str]:
     """Return how an interrupted run goes on."""
+    from cloudtune import registry
+
     stopped = [r for r in found if r.state == "cancelled" and r.mode == "managed"]
-    lines = [
-        f"{result.provider} has stopped its job, which cannot go on; a new run can build on it: "
-        f"warm_start: {{from: {result.run}}}"
-        for result in stopped
-    ]
+    lines: list[str] = []
+    for result in stopped:
+        line = f"{result.provider} has stopped its job, which cannot go on"
+        able = registry.get(result.provider).capabilities.managed
+        if able and able.warm_start:
+            line += f"; a new run can build on it: warm_start: {{from: {result.run}}}"
+        lines.append(line)
     if len(stopped) < len([r for r in found if r.state == "cancelled"]):
         lines.append(f"interrupted; go on with: cloudtune resume {found[0].run}")
     return [printable(line) for line in lines]
