@@ -993,14 +993,45 @@ WATSON_FAILURE = "cloudtune_failure.txt"
 
 def _listed(data: bytes) -> list[Json]:
     """Return what a script has listed; one form of IBM's emetrics.py writes a list's text."""
-    import ast
-
     said = json.loads(data)
     try:
-        entries = ast.literal_eval(said) if isinstance(said, str) else said
-        return [dict(entry) for entry in entries]
-    except (SyntaxError, TypeError) as error:
+        return [dict(entry) for entry in (printed(said) if isinstance(said, str) else said)]
+    except TypeError as error:
         raise ValueError("{} holds no list of maps: {}".format(WATSON_LIST, error)) from error
+
+
+def printed(said: str) -> Any:
+    """Return the value that Python prints so: literals, nan, inf, and numbers as NumPy prints them.
+
+    Nothing of it is run.
+
+    Raises:
+        ValueError: If it is anything else.
+    """
+    import ast
+
+    def value(node: Any) -> Any:
+        if isinstance(node, (ast.List, ast.Tuple)):
+            return [value(part) for part in node.elts]
+        if isinstance(node, ast.Dict):
+            names = [value(name) for name in node.keys]
+            return {name: value(node.values[place]) for place, name in enumerate(names)}
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+            return -value(node.operand)
+        if isinstance(node, ast.Name) and node.id in {"nan", "inf"}:
+            return float(node.id)
+        if isinstance(node, ast.Call) and len(node.args) == 1 and not node.keywords:
+            kind = node.func
+            if isinstance(kind, ast.Attribute) and isinstance(kind.value, ast.Name):
+                known = kind.attr.rstrip("0123456789") in {"float", "int", "uint"}
+                if known and kind.value.id in {"np", "numpy"}:
+                    return value(node.args[0])
+        return ast.literal_eval(node)
+
+    try:
+        return value(ast.parse(said.strip(), mode="eval").body)
+    except (SyntaxError, TypeError, MemoryError, RecursionError) as error:
+        raise ValueError("it is nothing that Python prints: {}".format(error)) from error
 
 
 def _flags(study: Json, argv: Sequence[str]) -> Json:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cloudtune.capabilities import Capabilities, located
+from cloudtune.results import state_word
 from cloudtune.space import Space, Value, text
 from cloudtune.study import Study
 
@@ -160,18 +161,6 @@ def expected_trials(study: Study) -> int | None:
         limits.append(len(study.initial_trials))
     known = [limit for limit in limits if limit is not None]
     return min(known) if known else None
-
-
-def state_word(result: StudyResult, *, any_trials: bool | None = None) -> str:
-    """Return how a job stands, in one word.
-
-    Args:
-        result: The job.
-        any_trials: Whether it has trials, where the result is without them.
-    """
-    tried = bool(result.trials) if any_trials is None else any_trials
-    refused = result.refused and result.state == "failed" and not tried
-    return "refused" if refused else result.state
 
 
 def overview_rows(found: Sequence[StudyResult]) -> list[dict[str, Any]]:

@@ -10,7 +10,6 @@ none of them says is marked as chosen.
 
 from __future__ import annotations
 
-import ast
 import json
 import math
 import os
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from cloudtune.emulation.image import PASSED_ON
+from cloudtune.trial import printed
 from cloudtune.yaml_source import is_list, is_map
 
 Json = dict[str, Any]
@@ -282,26 +282,33 @@ def _listed(text: str, when: float) -> Iterator[Measurement]:
     try:
         said = json.loads(text)
         if isinstance(said, str) and len(said) <= _MOST:
-            said = ast.literal_eval(said)
-    except (SyntaxError, MemoryError, RecursionError) as error:
+            said = printed(said)
+    except RecursionError as error:
         raise ValueError(str(error)) from error
     for place, entry in enumerate(said if is_list(said) else (), start=1):
         if not is_map(entry):
             continue
-        step = entry.get("steps", entry.get("step", place))
         named = cast("Mapping[Any, Any]", entry)  # as Python writes it, a key may be anything
-        values = {
-            name: float(value)
+        numbers = {
+            name: number
             for name, value in named.items()
-            if isinstance(name, str)
-            and name not in {"steps", "step"}
-            and isinstance(value, int | float)
-            and not isinstance(value, bool)
-            and abs(value) < 1e308
+            if isinstance(name, str) and (number := _number(value)) is not None
         }
-        found = _finite(step if isinstance(step, int) else place, when, values)
+        steps = [numbers.pop(name) for name in ("steps", "step") if name in numbers]
+        found = _finite(int(steps[0]) if steps else place, when, numbers)
         if found is not None:
             yield found
+
+
+def _number(said: Any) -> float | None:
+    """Return a finite number, also one that is written as text, as all are in the log."""
+    if isinstance(said, bool) or not isinstance(said, int | float | str):
+        return None
+    try:
+        found = float(said)
+    except (ValueError, OverflowError):
+        return None
+    return found if math.isfinite(found) else None
 
 
 def _finite(step: int, when: float, values: Mapping[str, float]) -> Measurement | None:

@@ -7,13 +7,13 @@ JSON object a line, each value as text with a code of its type.
 
 from __future__ import annotations
 
-import ast
 import json
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from cloudtune.results import Measurement
+from cloudtune.trial import printed
 
 LIST = "val_dict_list.json"
 LOG = "evaluation-metrics.txt"
@@ -33,8 +33,8 @@ def of_list(data: bytes) -> list[Measurement]:
     try:
         said: Any = json.loads(data)
         if isinstance(said, str) and len(said) <= LARGEST_TEXT:
-            said = ast.literal_eval(said)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+            said = printed(said)
+    except (ValueError, RecursionError):
         return []
     last: dict[str, int] = {}
     return [found for entry in _maps(said) for found in _entry(entry, last)]

@@ -6,7 +6,7 @@ A look takes one list of the run's trainings, and one file for each that runs or
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from cloudtune.events import Started
@@ -61,8 +61,7 @@ class WatsonJobs:
         self._definition = definition
         study = plan.fitted.study
         self._resource = study.strategy.resource
-        self._wanted = {objective.metric for objective in study.objectives} | {*study.trial.metrics}
-        """The metrics of a whole measurement."""
+        self._objectives = {objective.metric for objective in study.objectives}
         self._ids: dict[str, str] = {}
         """What IBM calls the trainings, by our names for them."""
         self._known: dict[str, _Known] = {}
@@ -157,21 +156,36 @@ class WatsonJobs:
         state, over = response.state_of(training), response.is_over(training)
         if state == "pending":
             return
-        measured = metric_files.of_status(training.get("entity", {}).get("status", {}))
-        if measured and not over and not self._wanted <= measured[-1].metrics.keys():
-            del measured[-1]  # it may yet be given more
-        if measured and not (known.measurements and not known.of_status):
+        status = metric_files.of_status(training.get("entity", {}).get("status", {}))
+        if not known.measurements and self._has_objectives(status):
             known.of_status = True
-        elif not known.of_status:
-            measured = metric_files.of_list(self._file(training, metric_files.LIST))
-            if over and not measured:
-                measured = metric_files.of_log(self._file(training, metric_files.LOG))
+        measured = (
+            _in_parts(status, self._objectives, over=over)
+            if known.of_status
+            else self._of_files(training, status, over=over)
+        )
         if len(measured) >= len(known.measurements):
             known.measurements = measured
         if state == "failed":
             known.failure = self._file(training, metric_files.FAILURE).decode("utf-8", "replace")
         if over:
             known.told = training
+
+    def _of_files(
+        self, training: Json, status: Sequence[Measurement], *, over: bool
+    ) -> Sequence[Measurement]:
+        """Return what the list holds; at the end, where no objective is in it, what others add."""
+        measured = metric_files.of_list(self._file(training, metric_files.LIST))
+        if not over or self._has_objectives(measured):
+            return measured
+        logged = metric_files.of_log(self._file(training, metric_files.LOG))
+        if not measured:
+            return status if self._has_objectives(status) or not logged else logged
+        added = next((each for each in (logged, status) if self._has_objectives(each)), ())
+        return [*measured, *added]
+
+    def _has_objectives(self, measured: Sequence[Measurement]) -> bool:
+        return any(not self._objectives.isdisjoint(each.metrics) for each in measured)
 
     def _file(self, training: Json, name: str) -> bytes:
         """Return a file of a training's results, or nothing if it is not there.
@@ -227,6 +241,26 @@ class WatsonJobs:
             if error.not_found:
                 return None
             raise
+
+
+def _in_parts(
+    measured: Sequence[Measurement], objectives: Collection[str], *, over: bool
+) -> list[Measurement]:
+    """Return what a status tells, in an order that stays as it is when there is more.
+
+    Its last measurement may yet be given more metrics. So of each one the objectives are told as
+    soon as they are all there, and apart from them the rest, once another one follows.
+    """
+    found: list[Measurement] = []
+    for place, each in enumerate(measured, start=1):
+        judged = {name: value for name, value in each.metrics.items() if name in objectives}
+        rest = {name: value for name, value in each.metrics.items() if name not in objectives}
+        whole = over or place < len(measured)
+        if judged and (whole or len(judged) == len(objectives)):
+            found.append(replace(each, metrics=judged))
+        if rest and whole:
+            found.append(replace(each, metrics=rest))
+    return found
 
 
 def _tags(training: Json) -> list[str]:

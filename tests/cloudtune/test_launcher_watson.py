@@ -339,7 +339,11 @@ def until(good: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("spelled", ["listed", "str(listed)"])
+PRINTED = "str(listed).replace('0.875', 'np.float64(0.875)')"
+"""As the numbers of NumPy 2 are printed."""
+
+
+@pytest.mark.parametrize("spelled", ["listed", "str(listed)", PRINTED])
 def test_a_script_that_writes_the_list_itself_is_believed(job: Job, spelled: str) -> None:
     job.study["trial"]["metrics"] = {"loss": r"loss=(\S+)"}
     job.run(f"""

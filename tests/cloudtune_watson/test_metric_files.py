@@ -22,6 +22,14 @@ def test_both_forms_of_the_list(said: Any) -> None:
     assert metric_files.of_list(json.dumps(said).encode()) == READ
 
 
+PRINTED = """[{'steps': np.int64(1), 'acc': numpy.float32(0.5), 'loss': nan},
+    {'steps': 2, 'acc': np.float64(0.75), 'loss': 1, 'worst': -inf, 'best': np.float64(nan)}]"""
+
+
+def test_a_list_as_numpy_and_python_print_it() -> None:
+    assert metric_files.of_list(json.dumps(PRINTED).encode()) == READ
+
+
 @pytest.mark.parametrize(
     ("entries", "read"),
     [
@@ -52,6 +60,11 @@ def test_entries_of_the_list(entries: Any, read: list[Measurement]) -> None:
         b"null",
         b'"[1"',
         b"\"__import__('os').system('true')\"",
+        b"\"[{'acc': os.float64(1)}]\"",
+        b"\"[{'acc': np.float64(1, 2)}]\"",
+        b"\"[{'acc': np.load(1)}]\"",
+        b'"[{[]: 1}]"',
+        b"\"[-'x']\"",
         b"\xff",
         b"[" * 100_000,
         json.dumps("[" * 100_000).encode(),

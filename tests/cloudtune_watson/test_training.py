@@ -162,23 +162,62 @@ def test_what_the_status_tells_is_told_once_and_in_order(play: Callable[..., Sce
     scene.made("1")
     name = f"{scene.job}-1"
     metrics: list[dict[str, Any]] = []
+    told: list[tuple[int, dict[str, float]]] = []
+
+    def tell(count: int) -> None:
+        for _ in range(count):
+            event = scene.measured()
+            told.append((event.step, dict(event.metrics)))
+
     for step in range(1, 4):
-        metrics.append({"iteration": step, "ml_metrics": {"accuracy": step / 10}})
+        metrics.append({"iteration": step, "ml_metrics": {"loss": 1.0}})
         scene.ibm.change(name, "running", metrics=deepcopy(metrics))
-        scene.ibm.of.calls.clear()
-        scene.until(lambda: scene.ibm.of.calls.count("get") > 1)
-        assert scene.silent()  # the rest of it comes
-        metrics[-1]["ml_metrics"]["loss"] = 1.0
+        tell(step > 1)  # the rest of the one before
+        metrics[-1]["ml_metrics"]["accuracy"] = step / 10
         scene.ibm.change(name, "running", metrics=deepcopy(metrics))
-        event = scene.measured()
-        assert (event.step, dict(event.metrics)) == (step, {"accuracy": step / 10, "loss": 1.0})
-    metrics.append({"iteration": 4, "ml_metrics": {"accuracy": 0.4}})
+        tell(1)
+    metrics[-1]["ml_metrics"]["size"] = 7
     scene.ibm.write(name, LIST, [{"steps": 9, "accuracy": 9}])  # the same in another place
     scene.ibm.change(name, "completed", metrics=metrics)
-    event = scene.measured()
-    assert (event.step, dict(event.metrics)) == (4, {"accuracy": 0.4})
+    tell(1)
+    assert told == [
+        *((1, {"accuracy": 0.1}), (1, {"loss": 1.0}), (2, {"accuracy": 0.2}), (2, {"loss": 1.0})),
+        *((3, {"accuracy": 0.3}), (3, {"loss": 1.0, "size": 7.0})),
+    ]
     assert scene.ended().state == "completed"
     assert scene.silent()
+
+
+@pytest.mark.parametrize("file", [LIST, "evaluation-metrics.txt"])
+def test_a_status_without_the_objective_hides_no_file(scene: Scene, file: str) -> None:
+    scene.start(1)
+    scene.made("1")
+    name = f"{scene.job}-1"
+    other = [{"iteration": 1, "ml_metrics": {"loss": 0.25}}]
+    scene.ibm.change(name, "running", metrics=other)
+    line = b'{"etimes": {"iteration": {"value": "4"}}, "values": {"accuracy": {"value": "0.75"}}}\n'
+    if file == LIST:
+        scene.ibm.write(name, LIST, [{"steps": 4, "accuracy": 0.75}])
+        assert scene.measured().metrics == {"accuracy": 0.75}
+    else:
+        scene.ibm.write(name, LIST, [{"steps": 1, "loss": 0.25}])
+        scene.ibm.write(name, file, line)
+        assert scene.measured().metrics == {"loss": 0.25}
+    scene.ibm.change(name, "completed", metrics=other)
+    if file != LIST:
+        event = scene.measured()
+        assert (event.step, dict(event.metrics)) == (4, {"accuracy": 0.75})
+    assert scene.ended().state == "completed"
+    assert scene.silent()
+
+
+def test_metrics_of_the_status_alone_are_told_at_the_end(scene: Scene) -> None:
+    scene.start(1)
+    scene.made("1")
+    other = [{"iteration": 1, "ml_metrics": {"loss": 0.25}}]
+    scene.ibm.change(f"{scene.job}-1", "completed", metrics=other)
+    assert scene.measured().metrics == {"loss": 0.25}
+    assert scene.ended().state == "completed"
 
 
 def test_without_a_status_the_list_is_read(scene: Scene) -> None:

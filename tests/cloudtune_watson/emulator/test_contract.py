@@ -84,9 +84,13 @@ def test_a_script_is_found_in_the_one_folder_of_an_archive(container: Container)
 
 
 ENTRIES = [{"steps": 1, "loss": 0.5}, {"steps": 2, "loss": 0.25, "best": 1}]
+PRINTED = json.dumps(
+    "[{'steps': 1, 'loss': np.float64(0.5)}, {'steps': 2, 'loss': 0.25, 'best': 1, 'acc': nan}]"
+)
+TEXTS = json.dumps([{name: str(value) for name, value in each.items()} for each in ENTRIES])
 
 
-@pytest.mark.parametrize("text", [json.dumps(ENTRIES), json.dumps(str(ENTRIES))])
+@pytest.mark.parametrize("text", [json.dumps(ENTRIES), json.dumps(str(ENTRIES)), PRINTED, TEXTS])
 def test_both_forms_of_the_list_are_read(container: Container, text: str) -> None:
     (container.result / contract.LIST).write_text(text)
     found = Written(container.result, container.logs).listed()
@@ -99,7 +103,7 @@ def test_both_forms_of_the_list_are_read(container: Container, text: str) -> Non
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "{", "5", "{}", '["x", 1, null]', '[{"steps": 1}]', '[{"loss": "0.5"}]'),
+        *("", "{", "5", "{}", '["x", 1, null]', '[{"steps": 1}]', '[{"loss": "low"}]'),
         *('[{"loss": NaN}]', '[{"loss": 1e999}]', '[{"loss": true}]', '"nonsense("', '"[" '),
         "[" * 100_000,
         json.dumps("[" * 5_000),
