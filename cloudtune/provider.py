@@ -182,10 +182,7 @@ class JobClient(Protocol):
 
     @property
     def hidden_seconds(self) -> float:
-        """For how long a job that was made may not be found yet.
-
-        0 where a service lets no second job have the same name.
-        """
+        """For how long a job that was made may not be found yet; 0 where names are unique."""
         ...
 
     def submit(self, request: Json) -> JobRef:
@@ -277,10 +274,7 @@ class TrainingJobs(Protocol):
 
     @property
     def hidden_seconds(self) -> float:
-        """For how long a job that was made may not be found yet.
-
-        0 where a service lets no second job have the same name.
-        """
+        """For how long a job that was made may not be found yet; 0 where names are unique."""
         ...
 
     def name_of(self, number: int, start: int) -> str:
