@@ -95,12 +95,17 @@ def _link(plan: Mapping[str, Any], job: str | None) -> str | None:
     return link
 
 
+_PAUSE = 1.0
+"""Seconds. The two clocks that time a job differ by less, so no shorter pause is known."""
+
+
 def _idle(job: JobRecord) -> float | None:
     """Return how many seconds of a job passed between the processes that ran it."""
     if job.started is None or job.begun is None:
         return None
     until = job.begun if job.ended is None else min(job.begun, job.ended)
-    return max(0.0, until - job.started - job.spent)
+    idle = until - job.started - job.spent
+    return idle if idle >= _PAUSE else 0.0
 
 
 def _trials(record: RunRecord, job: JobRecord, by_trial: Iterable[Event]) -> Iterator[Trial]:
