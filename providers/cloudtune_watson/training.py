@@ -37,6 +37,8 @@ class _Known:
     told: Json | None = None
     """The training itself, once it has ended and all of it was read."""
     failure: str = ""
+    remark: str = ""
+    """Why its list is not read, if that is so."""
 
 
 class WatsonJobs:
@@ -145,7 +147,7 @@ class WatsonJobs:
             measurements=known.measurements,
             started=response.seconds(status.get("running_at") or created),
             ended=response.seconds(ended) if over else None,
-            reason=known.failure or response.reason_of(training),
+            reason=known.failure or response.reason_of(training) or known.remark,
             machine=hardware.get("name"),
             log=log_of(self._place, _location(training).get("training_log")),
             artifacts=_results(training) or None,
@@ -162,7 +164,7 @@ class WatsonJobs:
         measured = (
             _in_parts(status, self._objectives, over=over)
             if known.of_status
-            else self._of_files(training, status, over=over)
+            else self._of_files(known, training, status, over=over)
         )
         if len(measured) >= len(known.measurements):
             known.measurements = measured
@@ -172,10 +174,14 @@ class WatsonJobs:
             known.told = training
 
     def _of_files(
-        self, training: Json, status: Sequence[Measurement], *, over: bool
+        self, known: _Known, training: Json, status: Sequence[Measurement], *, over: bool
     ) -> Sequence[Measurement]:
         """Return what the list holds; at the end, where no objective is in it, what others add."""
-        measured = metric_files.of_list(self._file(training, metric_files.LIST))
+        known.remark = ""
+        try:
+            measured = metric_files.of_list(self._file(training, metric_files.LIST))
+        except metric_files.TooLong as problem:
+            measured, known.remark = list(known.measurements), str(problem)
         if not over or self._has_objectives(measured):
             return measured
         logged = metric_files.of_log(self._file(training, metric_files.LOG))

@@ -18,7 +18,7 @@ from cloudtune.events import Ended, Measured, Started
 from cloudtune.poller import Poller
 from cloudtune.provider import Interrupted, Lost, Place
 from cloudtune.space import Value
-from cloudtune_watson import training
+from cloudtune_watson import metric_files, training
 from cloudtune_watson.failures import WatsonError
 from cloudtune_watson.training import WatsonJobs
 
@@ -209,6 +209,16 @@ def test_a_status_without_the_objective_hides_no_file(scene: Scene, file: str) -
         assert (event.step, dict(event.metrics)) == (4, {"accuracy": 0.75})
     assert scene.ended().state == "completed"
     assert scene.silent()
+
+
+def test_a_list_that_is_too_long_is_the_reason(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metric_files, "LARGEST", 20)
+    scene.start(1)
+    scene.made("1")
+    scene.finish("1")
+    assert "val_dict_list.json has" in scene.ended().reason
 
 
 def test_metrics_of_the_status_alone_are_told_at_the_end(scene: Scene) -> None:
