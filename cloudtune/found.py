@@ -81,6 +81,7 @@ def _result(record: RunRecord, job: JobRecord, *, made: bool) -> StudyResult:
         created=record.created,
         started=job.started,
         ended=job.ended,
+        idle=_idle(job) if plan["mode"] == "driven" else None,
     )
 
 
@@ -92,6 +93,14 @@ def _link(plan: Mapping[str, Any], job: str | None) -> str | None:
         return page.replace("{job}", job.rpartition("/")[2])
     link: str | None = own.get("links", {}).get(mode)
     return link
+
+
+def _idle(job: JobRecord) -> float | None:
+    """Return how many seconds of a job passed between the processes that ran it."""
+    if job.started is None or job.begun is None:
+        return None
+    until = job.begun if job.ended is None else min(job.begun, job.ended)
+    return max(0.0, until - job.started - job.spent)
 
 
 def _trials(record: RunRecord, job: JobRecord, by_trial: Iterable[Event]) -> Iterator[Trial]:

@@ -97,6 +97,8 @@ class StudyResult:
     created: float | None = None
     started: float | None = None
     ended: float | None = None
+    idle: float | None = None
+    """Seconds between its start and its end in which no process drove it; None if managed."""
     format: Literal["cloudtune.results/v1"] = FORMAT
 
     def _repr_html_(self) -> str:
@@ -139,6 +141,18 @@ class StudyResult:
         from pydantic import TypeAdapter
 
         return TypeAdapter(StudyResult).validate_json(document)
+
+
+def state_word(result: StudyResult, *, any_trials: bool | None = None) -> str:
+    """Return how a job stands, in one word.
+
+    Args:
+        result: The job.
+        any_trials: Whether it has trials, where the result is without them.
+    """
+    tried = bool(result.trials) if any_trials is None else any_trials
+    refused = result.refused and result.state == "failed" and not tried
+    return "refused" if refused else result.state
 
 
 def best(trials: Iterable[Trial], goal: str) -> Trial | None:

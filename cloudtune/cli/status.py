@@ -97,8 +97,7 @@ def _status(ledger: Ledger, run: str) -> dict[str, Any]:
 
 def _job_status(ledger: Ledger, record: RunRecord, job: JobRecord, *, held: bool) -> dict[str, Any]:
     from cloudtune.found import found_by
-    from cloudtune.reporting.describe import state_word
-    from cloudtune.results import best
+    from cloudtune.results import best, state_word
     from cloudtune.study import Study
 
     result, trials = found_by(ledger, record, job)

@@ -26,7 +26,7 @@ from cloudtune.comparing.rankings import (
 from cloudtune.comparing.repeat import repeat_command
 from cloudtune.errors import UsageError
 from cloudtune.lookups import input_address
-from cloudtune.results import StudyResult
+from cloudtune.results import StudyResult, state_word
 from cloudtune.study import Study
 
 FORMAT: Literal["cloudtune.report/v1"] = "cloudtune.report/v1"
@@ -44,6 +44,8 @@ class RunFacts:
     """How many are in each state."""
     started: float | None
     seconds: float | None
+    idle: float | None
+    """Seconds of these in which nobody ran it."""
     cost: float | None
     """None unless the cost of each trial is known."""
     currency: str | None
@@ -227,12 +229,13 @@ def _run_facts(job: StudyResult) -> RunFacts:
     cost, currency = _cost(job)
     return RunFacts(
         run=job.run,
-        state=job.state,
+        state=state_word(job),
         reason=job.reason,
         seed=job.seed,
         trials=dict(Counter(trial.state for trial in job.trials)),
         started=job.started,
         seconds=duration_of(job),
+        idle=job.idle,
         cost=cost,
         currency=currency,
         study_hash=job.study_hash,

@@ -8,7 +8,10 @@ from typing import Any
 
 from cloudtune.comparing.groups import Group, differences
 from cloudtune.comparing.rankings import Question
-from cloudtune.results import StudyResult
+from cloudtune.results import StudyResult, state_word
+
+IDLE = 1.0
+"""Seconds in which nobody ran a job, from which on they are worth a word."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ def cautions(groups: Sequence[Group]) -> tuple[Caution, ...]:
         *_missing(groups),
         *_seeds(groups),
         *_unfinished(groups),
+        *_idle(groups),
         *_lost(groups),
         *_costs(groups),
     ]
@@ -129,12 +133,23 @@ def _seeds(groups: Sequence[Group]) -> Iterator[Caution]:
 def _unfinished(groups: Sequence[Group]) -> Iterator[Caution]:
     for group in groups:
         for job in group.jobs:
-            if job.state != "completed":
+            if job.state != "completed" or job.reason:
                 why = f" ({job.reason})" if job.reason else ""
                 yield Caution(
                     ("best", "first", "cheapest"),
-                    f"{group.label}: the job of run {job.run} is {job.state}{why}",
+                    f"{group.label}: the job of run {job.run} is {state_word(job)}{why}",
                 )
+
+
+def _idle(groups: Sequence[Group]) -> Iterator[Caution]:
+    for group in groups:
+        runs = [job.run for job in group.jobs if (job.idle or 0.0) >= IDLE]
+        if runs:
+            yield Caution(
+                ("first",),
+                f"{group.label}: interrupted and resumed ({', '.join(runs)}); the time in which "
+                "nobody ran it counts",
+            )
 
 
 def _lost(groups: Sequence[Group]) -> Iterator[Caution]:
@@ -160,4 +175,8 @@ def _costs(groups: Sequence[Group]) -> Iterator[Caution]:
             of = "trial" if some == "every" else "trials"
             yield Caution(("cheapest",), f"{group.label}: the cost of {some} {of} is not known")
         if any(trial.cost and trial.cost.basis == "estimated" for trial in trials):
-            yield Caution(("cheapest",), f"{group.label}: costs are estimated from list prices")
+            yield Caution(
+                ("cheapest",),
+                f"{group.label}: costs are estimated from the trials' time and the price of an "
+                "hour that `cloudtune plan` shows",
+            )

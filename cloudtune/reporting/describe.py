@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cloudtune.capabilities import Capabilities, located
+from cloudtune.results import state_word
 from cloudtune.space import Space, Value, text
 from cloudtune.study import Study
 
@@ -162,18 +163,6 @@ def expected_trials(study: Study) -> int | None:
     return min(known) if known else None
 
 
-def state_word(result: StudyResult, *, any_trials: bool | None = None) -> str:
-    """Return how a job stands, in one word.
-
-    Args:
-        result: The job.
-        any_trials: Whether it has trials, where the result is without them.
-    """
-    tried = bool(result.trials) if any_trials is None else any_trials
-    refused = result.refused and result.state == "failed" and not tried
-    return "refused" if refused else result.state
-
-
 def overview_rows(found: Sequence[StudyResult]) -> list[dict[str, Any]]:
     """Return one row a job of a run: what became of it."""
     rows = [
@@ -239,12 +228,16 @@ def summary_lines(result: StudyResult, folder: str) -> list[str]:
 
 def going_on(found: Sequence[StudyResult]) -> list[str]:
     """Return how an interrupted run goes on."""
+    from cloudtune import registry
+
     stopped = [r for r in found if r.state == "cancelled" and r.mode == "managed"]
-    lines = [
-        f"{result.provider} has stopped its job, which cannot go on; a new run can build on it: "
-        f"warm_start: {{from: {result.run}}}"
-        for result in stopped
-    ]
+    lines: list[str] = []
+    for result in stopped:
+        line = f"{result.provider} has stopped its job, which cannot go on"
+        able = registry.get(result.provider).capabilities.managed
+        if able and able.warm_start:
+            line += f"; a new run can build on it: warm_start: {{from: {result.run}}}"
+        lines.append(line)
     if len(stopped) < len([r for r in found if r.state == "cancelled"]):
         lines.append(f"interrupted; go on with: cloudtune resume {found[0].run}")
     return [printable(line) for line in lines]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import fmean
+from textwrap import shorten
 
-from cloudtune.comparing.comparison import Comparison
+from cloudtune.comparing.comparison import Comparison, RunFacts
 from cloudtune.comparing.effort import PHASES
+from cloudtune.comparing.fairness import IDLE
 from cloudtune.comparing.importance import FEWEST
 from cloudtune.reporting.report_words import (
     chooser,
@@ -17,7 +19,10 @@ from cloudtune.reporting.report_words import (
     number,
     sameness,
 )
-from cloudtune.space import text
+from cloudtune.space import Value, text
+
+_WHY = 80
+"""Characters of a job's reason in the table of the runs; the verdict's cautions have all of it."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,8 @@ def tables(comparison: Comparison) -> list[Table]:
 
 
 def runs_table(comparison: Comparison) -> Table:
-    """Return one row a run."""
+    """Return one row a run, with why it ended where one of them says so."""
+    why = any(run.reason for group in comparison.groups for run in group.runs)
     rows = tuple(
         (
             group.label,
@@ -59,14 +65,28 @@ def runs_table(comparison: Comparison) -> Table:
             "its own" if group.own_seed else f"{run.seed}",
             run.state,
             counts(run),
-            duration(run.seconds),
+            _took(run),
             "none: emulated" if group.emulated else money(run.cost, run.currency),
+            *((shorten(run.reason, _WHY, placeholder="\N{HORIZONTAL ELLIPSIS}"),) if why else ()),
         )
         for group in comparison.groups
         for run in group.runs
     )
-    columns = ("on", "run", "trials chosen by", "seed", "state", "trials", "took", "cost")
-    return Table("runs", "Runs", "", columns, rows)
+    columns: tuple[str, ...] = (
+        *("on", "run", "trials chosen by", "seed", "state", "trials", "took", "cost"),
+        *(("why it ended",) if why else ()),
+    )
+    idle = any(_idle(run) for group in comparison.groups for run in group.runs)
+    note = "Idle is time in which nobody ran the job; it counts." if idle else ""
+    return Table("runs", "Runs", note, columns, rows)
+
+
+def _took(run: RunFacts) -> str:
+    return duration(run.seconds) + _idle(run)
+
+
+def _idle(run: RunFacts) -> str:
+    return f" ({duration(run.idle)} idle)" if run.idle and run.idle >= IDLE else ""
 
 
 def answers_table(comparison: Comparison) -> Table:
@@ -80,12 +100,18 @@ def answers_table(comparison: Comparison) -> Table:
     ]
     for name in names:
         cells = (
-            text(answer.parameters[name]) if name in answer.parameters else "" for answer in found
+            _seen(answer.parameters[name]) if name in answer.parameters else "" for answer in found
         )
         rows.append((name, *cells))
     columns = ("parameter", *(answer.label for answer in found))
     note = "The best trial of each. A blank parameter was not active."
     return Table("answers", "Best parameters", note, columns, tuple(rows) if found else ())
+
+
+def _seen(value: Value) -> str:
+    """Return a value as its text, in quotes where nothing of that could be seen."""
+    said = text(value)
+    return said if said.strip() else repr(said)
 
 
 def apart_table(comparison: Comparison) -> Table:

@@ -129,3 +129,9 @@ def number(version: str) -> tuple[int, ...] | None:
     return (
         tuple(map(int, parts)) if all(part.isascii() and part.isdigit() for part in parts) else None
     )
+
+
+def release(version: str) -> str:
+    """Return a version as IBM's packages know it: of 5.1.3 the first two numbers, 5.1."""
+    found = number(version)
+    return ".".join(map(str, found[:2])) if found else version

@@ -15,7 +15,7 @@ from cloudtune.cost import price_facts
 from cloudtune.lookups import code_elsewhere, input_address, inputs, on_this_machine
 from cloudtune.provider import Facts
 from cloudtune.study import Study
-from cloudtune_watson.backends import STANDALONE
+from cloudtune_watson.backends import STANDALONE, release
 from cloudtune_watson.layout import DATA, home
 from cloudtune_watson.prices import hour_price
 from cloudtune_watson.settings import WatsonSettings
@@ -68,6 +68,7 @@ def lookup(study: Study, settings: WatsonSettings, facts: Facts) -> Mapping[str,
     certificate = _here(settings.certificate, facts) if settings.certificate else None
     own: dict[str, Any] = {
         **found,
+        "version": release(found["version"]),
         "sign_in_url": settings.sign_in_url or found["url"],
         "backend": settings.backend,
         "project_id": settings.project_id,

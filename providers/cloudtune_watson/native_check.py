@@ -1,7 +1,7 @@
 """Checks ``native`` against what IBM describes, and against what IBM's packages let through.
 
 Both packages make a training's request from the fields that they know, and drop the rest without a
-word. The Accelerator is sent everything as it is.
+word. The Accelerator is sent the whole of a search's ``data`` as it is.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from cloudtune.capabilities import Finding, Mode, Note
 from cloudtune.wording import did_you_mean
+from cloudtune_watson.hypersearch import GRID
 from cloudtune_watson.layout import COMMAND
 
 HERE = "providers.watson.native"
@@ -68,20 +69,34 @@ SEARCH: Fields = {
     },
 }
 """What ``start_hpo`` of ibm-wmla 0.1.1, wmla_api_v1.py, and IBM's notebooks describe."""
-ALGORITHM_PARAMS = (
-    *("RandomSeed", "eta", "ResourceName", "ResourceValue", "WarmUp", "EICandidate", "GoodRatio"),
-    *("GoodMax", "InitPoints", "CubeSize", "Noiseless"),
-)
-"""Of its built-in algorithms, on the same pages."""
+ALGORITHM_PARAMS: Mapping[str, tuple[str, ...]] = {
+    "Random": ("RandomSeed",),
+    "Hyperband": ("RandomSeed", "eta", "ResourceName", "ResourceValue"),
+    "Tpe": ("RandomSeed", "WarmUp", "EICandidate", "GoodRatio", "GoodMax"),
+    "Bayesian": ("RandomSeed", "InitPoints", "CubeSize", "Noiseless"),
+    GRID: (),
+}
+"""Of its built-in algorithms, on the same pages; installed ones have others."""
 
 
-def native_rules(mode: Mode, native: Mapping[str, Any]) -> Iterator[Finding | Note]:
-    """Yield what a part of a request says that would not arrive, or that IBM does not describe."""
+def native_rules(mode: Mode, native: Mapping[str, Any], algorithm: str) -> Iterator[Finding | Note]:
+    """Yield what a part of a request says that would not arrive, or that IBM does not describe.
+
+    Args:
+        mode: Whose request it is.
+        native: The part.
+        algorithm: Of the search, where the part names no other.
+    """
     if mode == "driven":
         yield from _training(native)
     else:
-        yield from _fields(native, SEARCH, HERE)
-        yield from _search(native)
+        for key in sorted(native.keys() - SEARCH.keys()):
+            near = did_you_mean(key, SEARCH)
+            reason = "a search is sent as its file and its data: this would not be sent"
+            yield Finding("refused", f"{HERE}.{key}", f"{reason}{f'; {near}' if near else ''}")
+        known = {key: value for key, value in native.items() if key in SEARCH}
+        yield from _fields(known, SEARCH, HERE)
+        yield from _search(native, algorithm)
 
 
 def _training(native: Mapping[str, Any]) -> Iterator[Finding | Note]:
@@ -128,21 +143,36 @@ def _unknown(name: str, known: Collection[str], path: str) -> Finding | Note:
     return Note(path, "IBM describes nothing of this name: it is sent as it is")
 
 
-def _search(native: Mapping[str, Any]) -> Iterator[Finding | Note]:
+def _search(native: Mapping[str, Any], algorithm: str) -> Iterator[Finding | Note]:
     data = _map(native.get("data"))
     words = _map(data.get("modelSpec")).get("args")
     path = f"{HERE}.data"
     if isinstance(words, str) and f"--model-main {COMMAND}" not in words:
         reason = f"a trial begins with cloudtune's launcher: keep --model-main {COMMAND}"
         yield Finding("refused", f"{path}.modelSpec.args", reason)
-    given: Any = _map(data.get("algoDef")).get("algoParams")
+    about = _map(data.get("algoDef"))
+    chosen = str(about.get("algorithm", algorithm))
+    given: Any = about.get("algoParams")
     for place, each in enumerate(cast("list[object]", given) if isinstance(given, list) else ()):
         param = _map(each)
         where = f"{path}.algoDef.algoParams.{place}"
-        if isinstance(name := param.get("name"), str) and name not in ALGORITHM_PARAMS:
-            yield _unknown(name, ALGORITHM_PARAMS, where)
+        if isinstance(name := param.get("name"), str):
+            yield from _param(name, chosen, where)
         if "value" in param and not isinstance(param["value"], str):
             yield Finding("refused", f"{where}.value", "values are text here: put it in quotes")
+
+
+def _param(name: str, algorithm: str, path: str) -> Iterator[Finding | Note]:
+    """Yield why an algorithm has no parameter of this name, if it has none."""
+    known = ALGORITHM_PARAMS.get("Tpe" if algorithm == "TPE" else algorithm)
+    if known is None or name in known:
+        return
+    owners = [each for each, names in ALGORITHM_PARAMS.items() if name in names]
+    if owners:
+        reason = f"{algorithm} has no {name}, which is of {' and '.join(owners)}"
+        yield Finding("refused", path, reason)
+    else:
+        yield _unknown(name, known, path)
 
 
 def _map(value: Any) -> Mapping[str, Any]:

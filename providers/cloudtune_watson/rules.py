@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from cloudtune.capabilities import Finding, Mode, Note
 from cloudtune.fit import Fitted
 from cloudtune.provider import Facts
+from cloudtune_watson.hypersearch import algorithm_of
 from cloudtune_watson.native_check import native_rules
 from cloudtune_watson.prices import SHORTEST, UNIT
 from cloudtune_watson.rules_driven import driven_rules
@@ -35,7 +36,7 @@ def rules(
         *trial_rules(fitted.study, settings, facts),
         *(search_rules(fitted.study) if mode == "managed" else driven_rules(fitted.study)),
         *_units(facts),
-        *native_rules(mode, settings.native),
+        *native_rules(mode, settings.native, algorithm_of(fitted.study)),
         *(() if facts.emulated else (Note(HERE, NOT_VERIFIED),)),
     ]
 

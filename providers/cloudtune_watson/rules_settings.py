@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -17,6 +18,7 @@ from cloudtune_watson.backends import (
     WMLA_GONE,
     WMLA_LAST,
     number,
+    release,
 )
 from cloudtune_watson.layout import TAG
 from cloudtune_watson.settings import MODES, Backend, WatsonSettings
@@ -27,6 +29,13 @@ _OF_ONE: dict[Backend, tuple[str, ...]] = {
     "wmla": ("sign_in_url", "exec_start", "worker_devices", "instance_group"),
 }
 """The settings that one back end alone reads."""
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_IBM_CLOUD = (
+    *(".cloud.ibm.com", ".ibm.cloud.com", ".wxai.ibm.com", ".ibmforusgov.com"),
+    ".ibm-watson-ml.mybluemix.net",
+)
+"""How hosts of IBM's own services end (``PLATFORM_URLS_MAP`` in ibm-watsonx-ai 1.8.1, client.py);
+the last is of the older service."""
 
 
 def backend_rules(mode: Mode, settings: WatsonSettings) -> Iterator[Finding]:
@@ -44,11 +53,13 @@ def settings_rules(settings: WatsonSettings, facts: Facts) -> Iterator[Finding |
     yield from _addresses(settings)
     if settings.version is not None:
         if settings.backend == "wml":
-            yield from _wml_version(settings.version)
+            yield from _wml_version(release(settings.version))
         else:
             yield from _wmla_version(settings.version, settings)
     yield from _sign_in(settings, facts)
     yield from _of_the_other(settings)
+    if settings.backend == "wml":
+        yield from _folders(settings)
     if settings.space_id and settings.project_id:
         reason = "a training is in a space or in a project: keep one of the two"
         yield Finding("refused", f"{HERE}.project_id", reason)
@@ -72,12 +83,24 @@ def _addresses(settings: WatsonSettings) -> Iterator[Finding]:
             yield Finding("refused", path, reason)
         elif address.query or address.fragment:
             yield Finding("refused", path, "the address alone, without ? or #")
-        elif f".{address.hostname}".endswith((".cloud.ibm.com", ".ibm.cloud.com")):
+        elif f".{address.hostname.rstrip('.')}".endswith(_IBM_CLOUD):
             reason = (
                 "this is IBM Cloud, which has run no training scripts since September 2022: a "
                 "cluster with Cloud Pak for Data or Software Hub is needed"
             )
             yield Finding("refused", path, reason)
+
+
+def _folders(settings: WatsonSettings) -> Iterator[Finding]:
+    """Yield what can be no part of the path at which results lie."""
+    for name in ("space_id", "project_id"):
+        said: str | None = getattr(settings, name)
+        if said and not _ID.fullmatch(said):
+            reason = "an id is made of letters, digits, '-', '_' and '.': take it from its web page"
+            yield Finding("refused", f"{HERE}.{name}", reason)
+    if ".." in settings.prefix.split("/") or not settings.prefix.isprintable():
+        reason = "results lie below the space's assets: a path without .., as team/cloudtune"
+        yield Finding("refused", f"{HERE}.prefix", reason)
 
 
 def _wml_version(version: str) -> Iterator[Finding | Note]:
@@ -118,7 +141,11 @@ def _wmla_version(version: str, settings: WatsonSettings) -> Iterator[Finding | 
         reason = "that of Cloud Pak for Data or Software Hub, as '5.1', or standalone"
         yield Finding("refused", path, reason)
     elif found < WMLA_FIRST:
-        yield Finding("refused", path, "WML Accelerator came with Cloud Pak for Data 3.5")
+        reason = (
+            "WML Accelerator came with Cloud Pak for Data 3.5; for one without Cloud Pak for Data, "
+            f"say {STANDALONE}, whatever its own version"
+        )
+        yield Finding("refused", path, reason)
     elif found[:2] >= WMLA_GONE:
         reason = (
             f"Software Hub {version} has no WML Accelerator any more. IBM says that it searches "

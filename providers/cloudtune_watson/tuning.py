@@ -5,6 +5,7 @@ A look takes one call, and one for the log of each trial that has failed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from cloudtune.errors import ProviderError
@@ -97,8 +98,7 @@ class SearchClient:
             if trial.over and trial.number not in self._ended:
                 self._ended[trial.number] = self._with_log(trial)
         trials = [self._ended.get(trial.number, trial) for trial in trials]
-        reason = "the search failed; WML Accelerator does not say why" if state == "failed" else ""
-        return JobStatus(state, word, reason, trials)
+        return JobStatus(state, word, _why(trials) if state == "failed" else "", trials)
 
     def stop(self, job: JobRef) -> None:
         """Ask the Accelerator to end the search. For one that has ended, nothing changes."""
@@ -138,3 +138,16 @@ class SearchClient:
                 raise
             said = ""
         return replace(trial, reason=said[-_LAST:] or "WML Accelerator gives no reason")
+
+
+def _why(trials: Sequence[RawTrial]) -> str:
+    """Return why a search failed: the Accelerator tells only what its trials say."""
+    failed = [trial for trial in trials if trial.state == "failed" and trial.reason]
+    if not failed:
+        return "the search failed; WML Accelerator does not say why"
+    first = failed[0]
+    last_line = first.reason.splitlines()[-1]
+    return (
+        f"the search failed; {len(failed)} of its {len(trials)} trials failed, "
+        f"trial {first.number} with: {last_line}"
+    )

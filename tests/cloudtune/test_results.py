@@ -16,6 +16,13 @@ from cloudtune.records import JobRecord, RunRecord
 from cloudtune.study import Study
 
 LINK = "https://console.example.com/jobs"
+STUDY = Study.model_validate(
+    {
+        "objective": {"metric": "score", "goal": "maximize"},
+        "parameters": {"x": {"type": "bool"}},
+        "strategy": "grid",
+    }
+)
 TRIAL = Started(1, 1.0, {"x": True})
 
 
@@ -49,19 +56,38 @@ def test_the_page_of_a_known_job_is_its_own(tmp_path: Path) -> None:
 def test_the_service_is_linked_once_it_has_a_job(
     tmp_path: Path, job: str | None, events: Sequence[Started], *, emulated: bool, link: str | None
 ) -> None:
-    study = Study.model_validate(
-        {
-            "objective": {"metric": "score", "goal": "maximize"},
-            "parameters": {"x": {"type": "bool"}},
-            "strategy": "grid",
-        }
-    )
-    made = plan(study)
+    made = plan(STUDY)
     own = {**made.facts.own, "links": {"driven": LINK}}
     told = replace(made, facts=replace(made.facts, own=own)).to_json()
     record = JobRecord("r", "odd", told, "failed", "", job, emulated)
-    run = RunRecord("r", 1.0, "", study.to_json(), None, ".", (record,))
+    run = RunRecord("r", 1.0, "", STUDY.to_json(), None, ".", (record,))
     with Ledger(tmp_path, create=True) as ledger:
         ledger.create_run(run)
         ledger.append("r", "odd", *events)
         assert found_by(ledger, run, record)[0].link == link
+
+
+@pytest.mark.parametrize(
+    ("begun", "spent", "ended", "idle"),
+    [
+        (100.0, 0.0, 160.0, 0.0),
+        (3700.0, 60.0, 3760.0, 3540.0),
+        (3700.0, 60.0, None, 3540.0),
+        (9000.0, 60.0, 160.0, 0.0),
+    ],
+    ids=["at one go", "resumed", "resumed and running", "resumed when nothing was left"],
+)
+def test_the_time_in_which_nobody_ran_a_job_is_known(
+    tmp_path: Path, begun: float, spent: float, ended: float | None, idle: float
+) -> None:
+    record = JobRecord(
+        *("r", "local", plan(STUDY).to_json(), "running", "", None, False),
+        started=100.0,
+        begun=begun,
+        spent=spent,
+        ended=ended,
+    )
+    run = RunRecord("r", 1.0, "", STUDY.to_json(), None, ".", (record,))
+    with Ledger(tmp_path, create=True) as ledger:
+        ledger.create_run(run)
+        assert found_by(ledger, run, record)[0].idle == idle

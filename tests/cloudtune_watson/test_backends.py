@@ -15,7 +15,7 @@ from cloudtune.capabilities import Mode
 from cloudtune.errors import StudyError
 from cloudtune.study import Study
 from cloudtune_watson import WatsonProvider
-from cloudtune_watson.backends import OFFERS, number, offers_table
+from cloudtune_watson.backends import OFFERS, number, offers_table, release
 from cloudtune_watson.rules_settings import HERE
 
 
@@ -111,3 +111,8 @@ def test_a_misspelt_back_end_is_a_mistake() -> None:
 )
 def test_versions_are_numbers(version: str, numbers: tuple[int, ...] | None) -> None:
     assert number(version) == numbers
+
+
+@pytest.mark.parametrize("version", ["5.1", "5.1.3", "standalone", "{{version}}"])
+def test_a_release_is_what_ibms_packages_call_it(version: str) -> None:
+    assert release(version) == version.removesuffix(".3")

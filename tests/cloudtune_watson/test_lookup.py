@@ -56,6 +56,11 @@ def test_what_is_said_is_taken(backend: str, base: Path) -> None:
 
 
 @pytest.mark.parametrize("backend", BOTH)
+def test_a_patch_of_a_release_is_that_release(backend: str, base: Path) -> None:
+    assert own(base, backend, version="5.1.3")["version"] == "5.1"
+
+
+@pytest.mark.parametrize("backend", BOTH)
 def test_what_is_not_said_shows(backend: str, base: Path) -> None:
     found = own(base, backend, **bare(backend))
     assert tuple(found["missing"]) == OF_EACH[backend]

@@ -64,7 +64,11 @@ SETTINGS: list[tuple[dict[str, Any], str, str, tuple[str, ...]]] = [
     ({"url": "https://me:key@cpd.example.com"}, "url", "refused", BOTH),
     ({"url": f"{CLUSTER}?a=b"}, "url", "refused", BOTH),
     ({"url": "https://us-south.ml.cloud.ibm.com"}, "url", "refused", BOTH),
+    ({"url": "https://us-south.ml.cloud.ibm.com."}, "url", "refused", BOTH),
     ({"url": "https://cloud.ibm.com"}, "url", "refused", BOTH),
+    ({"url": "https://us-east-1.aws.wxai.ibm.com"}, "url", "refused", BOTH),
+    ({"url": "https://wxai.ibmforusgov.com"}, "url", "refused", BOTH),
+    ({"url": "https://ibm-watson-ml.mybluemix.net"}, "url", "refused", BOTH),
     ({"sign_in_url": "http://cpd.example.com"}, "sign_in_url", "refused", BOTH),
     ({"sign_in_url": CLUSTER}, "sign_in_url", "dropped", WML),
     ({"version": None}, "version", "refused", BOTH),
@@ -81,11 +85,19 @@ SETTINGS: list[tuple[dict[str, Any], str, str, tuple[str, ...]]] = [
     ({"version": "3.0"}, "version", "refused", BOTH),
     ({"version": "5.2"}, "version", "note", WMLA),
     ({"version": "5.3"}, "version", "refused", WMLA),
-    ({"version": "5.4.1"}, "version", "refused", BOTH),
+    ({"version": "5.4.1"}, "version", "refused", WMLA),
+    ({"version": "4.8.5"}, "version", "note", WML),
+    ({"version": "6.0.1"}, "version", "note", WML),
+    ({"version": "4.1.2"}, "version", "refused", WML),
     ({"username": None}, "username", "refused", BOTH),
     ({"key_variable": "NOT_SET_ANYWHERE"}, "key_variable", "note", BOTH),
     ({"certificate": "no.pem"}, "certificate", "refused", BOTH),
     ({"space_id": None}, "space_id", "refused", WML),
+    ({"space_id": "a/b"}, "space_id", "refused", WML),
+    ({"space_id": ".."}, "space_id", "refused", WML),
+    ({"space_id": None, "project_id": "a b"}, "project_id", "refused", WML),
+    ({"prefix": "../../x"}, "prefix", "refused", WML),
+    ({"prefix": "a\nb"}, "prefix", "refused", WML),
     ({"project_id": "p"}, "project_id", "refused", WML),
     ({"project_id": "p"}, "project_id", "dropped", WMLA),
     ({"hardware_spec": None}, "hardware_spec", "refused", WML),
@@ -103,8 +115,11 @@ RIGHT: list[tuple[str, dict[str, Any]]] = [
     *((backend, {}) for backend in BOTH),
     *((backend, {"certificate": "ca.pem"}) for backend in BOTH),
     *((backend, {"url": f"{CLUSTER}:31843/"}) for backend in BOTH),
+    *((backend, {"url": "https://cpd.apps.mywxai.ibm.com"}) for backend in BOTH),
     ("wml", {"space_id": None, "project_id": "p"}),
     ("wml", {"version": "5.4", "nodes": 2, "tags": ["team-a"], "prefix": ""}),
+    ("wml", {"prefix": "/team..a/x/"}),
+    *((backend, {"version": "5.1.3"}) for backend in BOTH),
     ("wmla", {"version": "3.5", "sign_in_url": CLUSTER, "worker_devices": 0}),
     ("wmla", {"version": "standalone", "instance_group": "g"}),
 ]
@@ -117,6 +132,12 @@ def test_settings(
     for backend in BOTH:
         plan = support.plan_of(support.study_of(backend, **settings), base)
         assert (kind in plan.at(f"{HERE}.{path}")) == (backend in backends), plan.found
+
+
+def test_the_version_of_an_accelerator_alone_is_told_its_word(base: Path) -> None:
+    plan = support.plan_of(support.study_of("wmla", version="2.3"), base)
+    assert plan.at(f"{HERE}.version") == ["refused"]
+    assert "say standalone" in plan.said(f"{HERE}.version")
 
 
 @pytest.mark.parametrize(("backend", "settings"), RIGHT)
@@ -381,6 +402,8 @@ NATIVE: list[tuple[str, dict[str, Any], str, str]] = [
         "model_definition.software_spec",
         "refused",
     ),
+    ("wmla", {"foo": 1}, "foo", "refused"),
+    ("wmla", {"algoDef": {"maxJobNum": 2}}, "algoDef", "refused"),
     (
         "wmla",
         {"data": {"algoDef": {"maxParallelJobNum": 2}}},
@@ -396,13 +419,25 @@ NATIVE: list[tuple[str, dict[str, Any], str, str]] = [
     ),
     (
         "wmla",
-        {"data": {"algoDef": {"algoParams": [{"name": "Noiseless", "value": False}]}}},
+        {"data": {"algoDef": {"algoParams": [{"name": "RandomSeed", "value": 3}]}}},
         "data.algoDef.algoParams.0.value",
         "refused",
     ),
     (
         "wmla",
-        {"data": {"algoDef": {"algoParams": [{"name": "WarmUpp", "value": "3"}]}}},
+        {"data": {"algoDef": {"algoParams": [{"name": "RandomSed", "value": "3"}]}}},
+        "data.algoDef.algoParams.0",
+        "refused",
+    ),
+    (
+        "wmla",
+        {"data": {"algoDef": {"algoParams": [{"name": "zzz", "value": "3"}]}}},
+        "data.algoDef.algoParams.0",
+        "note",
+    ),
+    (
+        "wmla",
+        {"data": {"algoDef": {"algoParams": [{"name": "Noiseless", "value": "false"}]}}},
         "data.algoDef.algoParams.0",
         "refused",
     ),
@@ -415,13 +450,20 @@ def test_native(backend: str, native: dict[str, Any], path: str, kind: str, base
     assert plan.at(f"{HERE}.native.{path}") == [kind], plan.found
 
 
+ONE = {"value": "10000"}
 RIGHT_NATIVE: list[tuple[str, dict[str, Any]]] = [
     ("wml", {"description": "d", "model_definition": {"model_type": "tensorflow_2.14"}}),
     (
         "wml",
         {"training_data_references": [{"name": "d", "type": "connection_asset", "location": {}}]},
     ),
-    ("wmla", {"data": {"algoDef": {"algoParams": [{"name": "Noiseless", "value": "false"}]}}}),
+    *(
+        (
+            "wmla",
+            {"data": {"algoDef": {"algorithm": algorithm, "algoParams": [{"name": name, **ONE}]}}},
+        )
+        for algorithm, name in (("Bayesian", "CubeSize"), ("TPE", "WarmUp"), ("Mine", "any"))
+    ),
     ("wmla", {"data": {"modelSpec": {"args": "--model-main cloudtune_launch.py --x"}}}),
 ]
 
@@ -430,6 +472,14 @@ RIGHT_NATIVE: list[tuple[str, dict[str, Any]]] = [
 def test_right_native(backend: str, native: dict[str, Any], base: Path) -> None:
     plan = support.plan_of(support.study_of(backend, native=native), base)
     assert [i for i in plan.found if "native" in i.path] == []
+
+
+def test_a_parameter_belongs_to_the_studys_own_algorithm(base: Path) -> None:
+    native = {"data": {"algoDef": {"algoParams": [{"name": "Noiseless", "value": "false"}]}}}
+    for strategy, found in (("bayesian", []), ("random", ["refused"])):
+        study = support.study_of("wmla", {"strategy": strategy}, native=native)
+        plan = support.plan_of(study, base)
+        assert plan.at(f"{HERE}.native.data.algoDef.algoParams.0") == found
 
 
 def test_every_finding_has_words_of_its_own(base: Path) -> None:

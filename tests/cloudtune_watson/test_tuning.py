@@ -172,6 +172,27 @@ def test_how_a_search_stands(scene: Scene, word: str, state: str) -> None:
     assert bool(status.reason) == (state == "failed")
 
 
+def test_a_failed_search_says_what_its_trials_say(scene: Scene) -> None:
+    scene.ibm.searches[fake.JOB]["state"] = "FAILED"
+    scene.ibm.experiment(1, "FINISHED", metrics=METRICS)
+    assert scene.client.status(scene.job).reason.endswith("does not say why")
+    scene.ibm.logs["app-2"] = "Traceback\nValueError: bad\n"
+    scene.ibm.experiment(2, "FAILED")
+    scene.ibm.experiment(3, "FINISHED")
+    assert scene.client.status(scene.job).reason == (
+        "the search failed; 2 of its 3 trials failed, trial 2 with: ValueError: bad"
+    )
+
+
+def test_a_search_whose_trials_measured_nothing_says_so(scene: Scene) -> None:
+    scene.ibm.searches[fake.JOB]["state"] = "FAILED"
+    scene.ibm.experiment(1, "FINISHED")
+    status = scene.client.status(scene.job)
+    (trial,) = status.trials
+    assert trial.reason
+    assert status.reason.endswith(f"trial 1 with: {trial.reason}")
+
+
 def test_stopping_twice_does_no_harm(scene: Scene) -> None:
     scene.client.stop(scene.job)
     scene.client.stop(scene.job)

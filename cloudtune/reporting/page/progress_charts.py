@@ -30,6 +30,10 @@ from cloudtune.study import Objective
 _CURVES = 60
 _STEPS = 200
 """Learning curves that are drawn, and steps of each."""
+_COUNTED = (
+    " Steps are as each service tells them: some count the reports from 1 instead of keeping the "
+    "script's numbers, so the same step need not be the same amount of training."
+)
 _UNITS = ((7200.0, 3600.0, "hours"), (180.0, 60.0, "minutes"), (0.0, 1.0, "seconds"))
 
 
@@ -154,6 +158,7 @@ def learning_chart(
     if not rows:
         return None
     metric = objective.metric
+    several = len({(group.provider, group.mode) for group in groups}) > 1
     encoding: Spec = {
         "x": axis("x", "step", axis={"tickMinStep": 1}),
         "y": axis("y", metric),
@@ -174,7 +179,7 @@ def learning_chart(
         "learning-chart",
         "Learning curves",
         f"{metric} by step, of {len(told)} trials: from each group the best, and some over the "
-        "whole range; also those that were stopped.",
+        f"whole range; also those that were stopped.{_COUNTED if several else ''}",
         spec(labels, rows, 280, f"{metric} by step", mark=mark, encoding=encoding),
         Table("learning", "Learning curves", "", columns, cells),
     )

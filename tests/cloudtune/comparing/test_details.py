@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -26,6 +27,7 @@ from cloudtune.study import Study
 from tests.cloudtune.comparing.made import job, measured, study_data, trial
 
 SPACE = Study.model_validate(study_data())
+REFUSED = Finding("refused", "parameters", "too many")
 RBF = {"lr": 1.0, "kernel": "rbf"}
 
 
@@ -173,7 +175,9 @@ def caution_words(*jobs: StudyResult) -> str:
 def test_alike_and_known_is_no_reason_for_care() -> None:
     priced = [trial(1, 0.5, cost=1.0)]
     assert caution_words(job("p", priced), job("q", priced)).count("\n") == 1
-    assert "estimated" in caution_words(job("p", priced), job("q", priced))
+    said = caution_words(job("p", priced), job("q", priced))
+    assert "p: costs are estimated from the trials' time and the price of an hour" in said
+    assert "list price" not in said
 
 
 @pytest.mark.parametrize(
@@ -186,6 +190,8 @@ def test_alike_and_known_is_no_reason_for_care() -> None:
         (job("q", [trial(1, 0.5, machine="big")]), "the machines differ (p: not told; q: big)"),
         (job("q", [None]), "q: 1 of 1 trials have no value"),
         (job("q", [0.5], state="failed"), "the job of run r1 is failed"),
+        (job("q", [], state="failed", findings=[REFUSED]), "the job of run r1 is refused"),
+        (replace(job("q", [0.5]), reason="too dear"), "the job of run r1 is completed (too dear)"),
         (job("q", [0.5], findings=[Finding("dropped", "strategy.seed", "")]), "(strategy.seed)"),
         (job("q", [0.5], study=study_data(strategy="random")), "differ in strategy.name"),
         (job("q", [0.5]), "q: the cost of every trial is not known"),
@@ -200,6 +206,12 @@ def test_copies_and_emulators_are_said() -> None:
     copies = [job("p", [0.5], run=run, seed=7) for run in "ab"]
     assert "same seed (7, 7) are copies" in caution_words(*copies)
     assert "rehearsal on emulators" in caution_words(job("p", [0.5], emulated=True))
+
+
+def test_time_in_which_nobody_ran_a_job_is_said() -> None:
+    words = "p: interrupted and resumed (r1); the time in which nobody ran it counts"
+    assert words in caution_words(replace(job("p", [0.5]), idle=3600.0))
+    assert "interrupted" not in caution_words(replace(job("p", [0.5]), idle=0.0))
 
 
 def test_the_common_front() -> None:

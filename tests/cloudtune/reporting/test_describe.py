@@ -172,3 +172,17 @@ def test_several_runs_are_told_apart() -> None:
     assert head.split()[:2] == ["run", "trial"]
     assert [row.split()[0] for row in rows] == [first, second]
     assert shown(first)[0].split()[0] == "trial"
+
+
+@pytest.mark.parametrize(
+    ("provider", "more"),
+    [
+        ("sagemaker", "; a new run can build on it: warm_start: {from: 3f6k2m9qxt}"),
+        ("watson", ""),
+    ],
+)
+def test_a_warm_start_is_advised_where_there_is_one(provider: str, more: str) -> None:
+    over = {"provider": provider, "mode": "managed", "state": "cancelled", "run": "3f6k2m9qxt"}
+    stopped = result(evil_study(), **over)
+    said = f"{provider} has stopped its job, which cannot go on{more}"
+    assert describe.going_on([stopped]) == [said]

@@ -12,13 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cloudtune.capabilities import Finding
 from cloudtune.comparing.comparison import compare
 from cloudtune.comparing.groups import grouped
 from cloudtune.errors import MissingExtraError, UsageError
 from cloudtune.reporting.page.thinning import drawn
 from cloudtune.reporting.report import form_of, rendered
+from cloudtune.reporting.report_tables import answers_table, runs_table
 from cloudtune.results import StudyResult
-from tests.cloudtune.comparing.made import job, study_data, trial
+from tests.cloudtune.comparing.made import job, measured, study_data, trial
 
 
 def said(jobs: Sequence[StudyResult], form: str = "text") -> str:
@@ -65,6 +67,33 @@ def test_a_time_that_not_each_run_reached_is_no_mean() -> None:
     text = flat(said(jobs))
     assert "No group came within 1 % of the way from the median trial to the best" in text
     assert "p: in 1 of 2 runs: 2.0 s" in text
+
+
+def test_the_time_in_which_nobody_ran_a_job_stands_beside_its_time() -> None:
+    made = runs_table(compare([replace(job("p", [0.5]), ended=4100.0, idle=3600.0)], {}))
+    assert "1 h 06 min (1 h 00 min idle)" in made.rows[0]
+    assert "nobody ran" in made.note
+    assert runs_table(compare([job("p", [0.5])], {})).note == ""
+
+
+def test_the_runs_say_why_they_ended() -> None:
+    dear = replace(job("p", [0.5]), reason="the cost reached 5 USD")
+    made = runs_table(compare([dear, job("q", [0.6])], {}))
+    assert made.columns[-1] == "why it ended"
+    assert [row[-1] for row in made.rows] == ["the cost reached 5 USD", ""]
+    assert "why it ended" not in runs_table(compare([job("q", [0.6])], {})).columns
+
+
+def test_a_blank_value_is_told_from_a_parameter_that_was_not_active() -> None:
+    best = [trial(1, 0.5, parameters={"a": "", "b": " "}), trial(1, 0.4, parameters={"a": "x"})]
+    jobs = [job(name, [one]) for name, one in zip("pq", best, strict=True)]
+    assert answers_table(compare(jobs, {})).rows[2:] == (("a", "''", "x"), ("b", "' '", ""))
+
+
+def test_a_refused_job_is_refused_as_in_status() -> None:
+    refused = Finding("refused", "parameters", "too many")
+    made = runs_table(compare([job("p", [], state="failed", findings=[refused])], {}))
+    assert made.rows[0][made.columns.index("state")] == "refused"
 
 
 def test_several_objectives_have_a_front() -> None:
@@ -124,6 +153,14 @@ def test_the_page_holds_all_that_it_needs() -> None:
     assert re.findall(r"(?:src|href)=[\"'](?!#)", outside) == []
     assert "url(" not in outside
     assert "@import" not in outside
+
+
+def test_steps_of_several_services_are_not_called_the_same() -> None:
+    steps = measured((1, 0.1, 101.0), (2, 0.2, 102.0))
+    jobs = [job(name, [trial(1, 0.2, measurements=steps)]) for name in "pq"]
+    counted = "Steps are as each service tells them"
+    assert counted in said(jobs, "html")
+    assert counted not in said(jobs[:1], "html")
 
 
 def test_many_trials_are_drawn_in_part_with_the_best_of_each_group() -> None:
