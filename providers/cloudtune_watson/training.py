@@ -159,13 +159,10 @@ class WatsonJobs:
         if state == "pending":
             return
         status = metric_files.of_status(training.get("entity", {}).get("status", {}))
-        if not known.measurements and self._has_objectives(status):
+        told = _in_parts(status, self._objectives, over=over)
+        if self._has_objectives(told) and _begins_with(told, known.measurements):
             known.of_status = True
-        measured = (
-            _in_parts(status, self._objectives, over=over)
-            if known.of_status
-            else self._of_files(known, training, status, over=over)
-        )
+        measured = told if known.of_status else self._of_files(known, training, status, over=over)
         if len(measured) >= len(known.measurements):
             known.measurements = measured
         if state == "failed":
@@ -179,7 +176,8 @@ class WatsonJobs:
         """Return what the list holds; at the end, where no objective is in it, what others add."""
         known.remark = ""
         try:
-            measured = metric_files.of_list(self._file(training, metric_files.LIST))
+            listed = metric_files.of_list(self._file(training, metric_files.LIST))
+            measured = _in_parts(listed, self._objectives, over=True)
         except metric_files.TooLong as problem:
             measured, known.remark = list(known.measurements), str(problem)
         if not over or self._has_objectives(measured):
@@ -267,6 +265,14 @@ def _in_parts(
         if rest and whole:
             found.append(replace(each, metrics=rest))
     return found
+
+
+def _begins_with(told: Sequence[Measurement], known: Sequence[Measurement]) -> bool:
+    """Tell whether measurements go on where those that are known end, wherever they were read."""
+    return len(told) >= len(known) and all(
+        (one.step, one.metrics) == (other.step, other.metrics)
+        for one, other in zip(told, known, strict=False)
+    )
 
 
 def _tags(training: Json) -> list[str]:

@@ -245,6 +245,25 @@ def test_without_a_status_the_list_is_read(scene: Scene) -> None:
     assert scene.silent()
 
 
+def test_a_status_that_says_more_than_the_list_is_followed(scene: Scene) -> None:
+    scene.start(1)
+    scene.made("1")
+    name = f"{scene.job}-1"
+    scene.ibm.write(name, LIST, [{"steps": 1, "accuracy": 0.1, "loss": 2}])
+    assert scene.measured().metrics == {"accuracy": 0.1}
+    assert scene.measured().metrics == {"loss": 2.0}
+    told = [
+        {"iteration": 1, "ml_metrics": {"accuracy": 0.1, "loss": 2}},
+        {"iteration": 2, "ml_metrics": {"accuracy": 0.2}},
+    ]
+    scene.ibm.change(name, "running", metrics=told)
+    event = scene.measured()
+    assert (event.step, dict(event.metrics)) == (2, {"accuracy": 0.2})
+    scene.ibm.change(name, "completed", metrics=told)
+    assert scene.ended().state == "completed"
+    assert scene.silent()
+
+
 def test_results_may_lie_in_a_folder_of_the_training(scene: Scene) -> None:
     scene.start(1)
     scene.made("1")
