@@ -34,7 +34,7 @@ CONFIG = "config.json"
 """In the working folder: the parameters of a trial (HPO page; HPO notebooks)."""
 TEST = "test"
 """The group of metrics that counts: the objective is that of a test metric (HPO page)."""
-_MOST = 1_000_000
+_MOST = 2_000_000
 """Characters of a list that is written as the text of Python values."""
 
 _WITH_VALUE = frozenset(

@@ -26,13 +26,26 @@ LARGEST_TEXT = 2_000_000
 _STEPS = ("steps", "step")
 
 
+class TooLong(Exception):  # noqa: N818 - no error of ours: the script wrote too much
+    """A list is too long to be read; the message says how long it may be."""
+
+
 def of_list(data: bytes) -> list[Measurement]:
-    """Return what ``val_dict_list.json`` holds; nothing while it is being written."""
+    """Return what ``val_dict_list.json`` holds; nothing while it is being written.
+
+    Raises:
+        TooLong: If it is too long to be read.
+    """
     if len(data) > LARGEST:
-        return []
+        raise TooLong(f"{LIST} has {len(data):,} bytes, and at most {LARGEST:,} are read")
     try:
         said: Any = json.loads(data)
-        if isinstance(said, str) and len(said) <= LARGEST_TEXT:
+        if isinstance(said, str):
+            if len(said) > LARGEST_TEXT:
+                raise TooLong(
+                    f"{LIST} holds a list as text of {len(said):,} characters, and at most "
+                    f"{LARGEST_TEXT:,} are read; written as JSON it may have {LARGEST:,} bytes"
+                )
             said = printed(said)
     except (ValueError, RecursionError):
         return []

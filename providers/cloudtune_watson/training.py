@@ -37,6 +37,8 @@ class _Known:
     told: Json | None = None
     """The training itself, once it has ended and all of it was read."""
     failure: str = ""
+    remark: str = ""
+    """Why its list is not read, if that is so."""
 
 
 class WatsonJobs:
@@ -145,7 +147,7 @@ class WatsonJobs:
             measurements=known.measurements,
             started=response.seconds(status.get("running_at") or created),
             ended=response.seconds(ended) if over else None,
-            reason=known.failure or response.reason_of(training),
+            reason=known.failure or response.reason_of(training) or known.remark,
             machine=hardware.get("name"),
             log=log_of(self._place, _location(training).get("training_log")),
             artifacts=_results(training) or None,
@@ -157,13 +159,10 @@ class WatsonJobs:
         if state == "pending":
             return
         status = metric_files.of_status(training.get("entity", {}).get("status", {}))
-        if not known.measurements and self._has_objectives(status):
+        told = _in_parts(status, self._objectives, over=over)
+        if self._has_objectives(told) and _begins_with(told, known.measurements):
             known.of_status = True
-        measured = (
-            _in_parts(status, self._objectives, over=over)
-            if known.of_status
-            else self._of_files(training, status, over=over)
-        )
+        measured = told if known.of_status else self._of_files(known, training, status, over=over)
         if len(measured) >= len(known.measurements):
             known.measurements = measured
         if state == "failed":
@@ -172,10 +171,15 @@ class WatsonJobs:
             known.told = training
 
     def _of_files(
-        self, training: Json, status: Sequence[Measurement], *, over: bool
+        self, known: _Known, training: Json, status: Sequence[Measurement], *, over: bool
     ) -> Sequence[Measurement]:
         """Return what the list holds; at the end, where no objective is in it, what others add."""
-        measured = metric_files.of_list(self._file(training, metric_files.LIST))
+        known.remark = ""
+        try:
+            listed = metric_files.of_list(self._file(training, metric_files.LIST))
+            measured = _in_parts(listed, self._objectives, over=True)
+        except metric_files.TooLong as problem:
+            measured, known.remark = list(known.measurements), str(problem)
         if not over or self._has_objectives(measured):
             return measured
         logged = metric_files.of_log(self._file(training, metric_files.LOG))
@@ -261,6 +265,14 @@ def _in_parts(
         if rest and whole:
             found.append(replace(each, metrics=rest))
     return found
+
+
+def _begins_with(told: Sequence[Measurement], known: Sequence[Measurement]) -> bool:
+    """Tell whether measurements go on where those that are known end, wherever they were read."""
+    return len(told) >= len(known) and all(
+        (one.step, one.metrics) == (other.step, other.metrics)
+        for one, other in zip(told, known, strict=False)
+    )
 
 
 def _tags(training: Json) -> list[str]:

@@ -75,6 +75,18 @@ def test_what_is_no_list_has_no_measurements(data: bytes) -> None:
     assert [m for m in metric_files.of_list(data) if m.metrics != {"acc": 1.0}] == []
 
 
+def test_a_list_that_is_too_long_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = json.dumps(str(ENTRIES)).encode()
+    monkeypatch.setattr(metric_files, "LARGEST_TEXT", len(str(ENTRIES)))
+    assert metric_files.of_list(data) == READ
+    monkeypatch.setattr(metric_files, "LARGEST_TEXT", len(str(ENTRIES)) - 1)
+    with pytest.raises(metric_files.TooLong, match="holds a list as text of 64 characters"):
+        metric_files.of_list(data)
+    monkeypatch.setattr(metric_files, "LARGEST", len(data) - 1)
+    with pytest.raises(metric_files.TooLong, match="has 66 bytes, and at most 65 are read"):
+        metric_files.of_list(data)
+
+
 def line(**over: Any) -> bytes:
     said = {
         "meta": {"training_id": "t", "time": 1_700_000_000_500, "rindex": 1},

@@ -18,7 +18,7 @@ from cloudtune.events import Ended, Measured, Started
 from cloudtune.poller import Poller
 from cloudtune.provider import Interrupted, Lost, Place
 from cloudtune.space import Value
-from cloudtune_watson import training
+from cloudtune_watson import metric_files, training
 from cloudtune_watson.failures import WatsonError
 from cloudtune_watson.training import WatsonJobs
 
@@ -211,6 +211,16 @@ def test_a_status_without_the_objective_hides_no_file(scene: Scene, file: str) -
     assert scene.silent()
 
 
+def test_a_list_that_is_too_long_is_the_reason(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metric_files, "LARGEST", 20)
+    scene.start(1)
+    scene.made("1")
+    scene.finish("1")
+    assert "val_dict_list.json has" in scene.ended().reason
+
+
 def test_metrics_of_the_status_alone_are_told_at_the_end(scene: Scene) -> None:
     scene.start(1)
     scene.made("1")
@@ -231,6 +241,25 @@ def test_without_a_status_the_list_is_read(scene: Scene) -> None:
     assert scene.measured().metrics["accuracy"] == 0.2
     told = [{"iteration": 1, "ml_metrics": {"accuracy": 0.1}}]
     scene.ibm.change(name, "completed", metrics=told)  # the same, late
+    assert scene.ended().state == "completed"
+    assert scene.silent()
+
+
+def test_a_status_that_says_more_than_the_list_is_followed(scene: Scene) -> None:
+    scene.start(1)
+    scene.made("1")
+    name = f"{scene.job}-1"
+    scene.ibm.write(name, LIST, [{"steps": 1, "accuracy": 0.1, "loss": 2}])
+    assert scene.measured().metrics == {"accuracy": 0.1}
+    assert scene.measured().metrics == {"loss": 2.0}
+    told = [
+        {"iteration": 1, "ml_metrics": {"accuracy": 0.1, "loss": 2}},
+        {"iteration": 2, "ml_metrics": {"accuracy": 0.2}},
+    ]
+    scene.ibm.change(name, "running", metrics=told)
+    event = scene.measured()
+    assert (event.step, dict(event.metrics)) == (2, {"accuracy": 0.2})
+    scene.ibm.change(name, "completed", metrics=told)
     assert scene.ended().state == "completed"
     assert scene.silent()
 
