@@ -6,7 +6,7 @@ A look takes one list of the run's trainings, and one file for each that runs or
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
 
 from cloudtune.events import Started
@@ -64,6 +64,8 @@ class WatsonJobs:
         study = plan.fitted.study
         self._resource = study.strategy.resource
         self._objectives = {objective.metric for objective in study.objectives}
+        self._wanted = self._objectives | {*study.trial.metrics}
+        """The metrics of a whole measurement."""
         self._ids: dict[str, str] = {}
         """What IBM calls the trainings, by our names for them."""
         self._known: dict[str, _Known] = {}
@@ -159,7 +161,7 @@ class WatsonJobs:
         if state == "pending":
             return
         status = metric_files.of_status(training.get("entity", {}).get("status", {}))
-        told = _in_parts(status, self._objectives, over=over)
+        told = _settled(status, self._wanted, over=over)
         if self._has_objectives(told) and _begins_with(told, known.measurements):
             known.of_status = True
         measured = told if known.of_status else self._of_files(known, training, status, over=over)
@@ -176,8 +178,7 @@ class WatsonJobs:
         """Return what the list holds; at the end, where no objective is in it, what others add."""
         known.remark = ""
         try:
-            listed = metric_files.of_list(self._file(training, metric_files.LIST))
-            measured = _in_parts(listed, self._objectives, over=True)
+            measured = metric_files.of_list(self._file(training, metric_files.LIST))
         except metric_files.TooLong as problem:
             measured, known.remark = list(known.measurements), str(problem)
         if not over or self._has_objectives(measured):
@@ -247,24 +248,12 @@ class WatsonJobs:
             raise
 
 
-def _in_parts(
-    measured: Sequence[Measurement], objectives: Collection[str], *, over: bool
+def _settled(
+    measured: Sequence[Measurement], wanted: Collection[str], *, over: bool
 ) -> list[Measurement]:
-    """Return what a status tells, in an order that stays as it is when there is more.
-
-    Its last measurement may yet be given more metrics. So of each one the objectives are told as
-    soon as they are all there, and apart from them the rest, once another one follows.
-    """
-    found: list[Measurement] = []
-    for place, each in enumerate(measured, start=1):
-        judged = {name: value for name, value in each.metrics.items() if name in objectives}
-        rest = {name: value for name, value in each.metrics.items() if name not in objectives}
-        whole = over or place < len(measured)
-        if judged and (whole or len(judged) == len(objectives)):
-            found.append(replace(each, metrics=judged))
-        if rest and whole:
-            found.append(replace(each, metrics=rest))
-    return found
+    """Return what a status tells, without a last measurement that may yet be given more metrics."""
+    partial = measured and not over and not set(wanted) <= measured[-1].metrics.keys()
+    return list(measured[:-1] if partial else measured)
 
 
 def _begins_with(told: Sequence[Measurement], known: Sequence[Measurement]) -> bool:
