@@ -40,6 +40,7 @@ def dress(job: Json, pristine: Json) -> Callable[[], None]:
         multiprocessing: Any = sys.modules["multiprocessing.process"]
         multiprocessing.ORIGINAL_DIR = there
     words: list[str] = job["command"]
+    seen = sys.argv
     if hasattr(sys, "orig_argv"):
         sys.orig_argv = list(words)
     main: Any = type(sys)("__main__")
@@ -47,13 +48,12 @@ def dress(job: Json, pristine: Json) -> Callable[[], None]:
     sys.modules["__main__"] = main
     if "__mp_main__" in sys.modules:  # the name that multiprocessing has for it
         sys.modules["__mp_main__"] = main
-    if words[1] == "-m":
-        sys.argv = ["-m", *words[3:]]
+    is_module = words[1] == "-m"
+    sys.argv = ["-m", *words[3:]] if is_module else words[1:]
+    seen[:] = sys.argv  # a library may have taken the list itself
+    if is_module:
         return lambda: _run_module(words[2])
     script = words[1]
-    sys.argv = words[1:]
-    if not getattr(sys.flags, "safe_path", False):
-        sys.path[0] = os.path.dirname(os.path.realpath(script))
     file = os.path.join(there, script) if sys.version_info >= (3, 9) else script
     main.__file__ = file
     main.__loader__ = type(pristine["__loader__"])("__main__", file)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     Json = dict[str, Any]
+    _Strings = list[str]
+else:
+    _Strings = list
 
 _FORK_SAFE = frozenset(["jemalloc_bg_thd"])
 """Threads that look after themselves when their process forks."""
@@ -21,6 +24,8 @@ _HARMLESS = frozenset(["/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"])
 """What several processes may read through one file descriptor."""
 _REMOVERS = frozenset(["shutil", "os", "posix", "pathlib", "tempfile"])
 """Where functions come from that are registered to remove files when a process ends."""
+_REMOVING = frozenset(["rmtree", "remove", "unlink", "rmdir", "cleanup"])
+"""What other such functions call."""
 
 
 def import_all(told: Json, bare: frozenset[str]) -> str:
@@ -38,9 +43,43 @@ def import_all(told: Json, bare: frozenset[str]) -> str:
             return f"the source has a module with the name of Python's own {name}"
     if not getattr(sys.flags, "safe_path", False):
         sys.path.insert(0, told["folder"])
-    before = dict(_descriptors())
+    before, here = dict(_descriptors()), _here()
     source = _Source(told["source"])
-    return _imported(told, source) or source.loaded(bare) or _held(before)
+    sys.argv = words = _Words(sys.argv)
+    why_not = _imported(told, source) or source.loaded(bare) or _held(before) or words.why_not
+    if not why_not and _here() != here:
+        return "the imports change the working folder, or what is in it"
+    return why_not
+
+
+class _Words(_Strings):
+    """Words that note whether an import looks at more of them than the name of the script."""
+
+    why_not = ""
+
+    def _note(self) -> None:
+        self.why_not = "the imports read sys.argv, which each trial has its own of"
+
+    def __getitem__(self, at: Any) -> Any:
+        if at != 0:
+            self._note()
+        return _Strings.__getitem__(self, at)
+
+    def __iter__(self) -> Iterator[Any]:
+        self._note()
+        return _Strings.__iter__(self)
+
+    def __len__(self) -> int:
+        self._note()
+        return _Strings.__len__(self)
+
+    def __contains__(self, word: object) -> bool:
+        self._note()
+        return _Strings.__contains__(self, word)
+
+
+def _here() -> tuple[str, list[str]]:
+    return os.getcwd(), sorted(os.listdir("."))
 
 
 def _imported(told: Json, source: _Source) -> str:
@@ -116,6 +155,11 @@ def _held(before: dict[int, str]) -> str:
     for end, what in _descriptors():
         if before.get(end) != what and what not in _HARMLESS:
             return f"the imports leave {what} open"
+    with open("/proc/self/maps") as maps:
+        for line in maps:
+            where = line.split(None, 5)
+            if where[1] == "rw-s":
+                return f"the imports share memory: {where[5].strip() if where[5:] else 'no file'}"
     return ""
 
 
@@ -132,6 +176,14 @@ def threads() -> Iterator[str]:
                 yield name
 
 
+def _removes(call: Any) -> bool:
+    """Tell whether a function is registered to remove files, as far as it shows."""
+    call = getattr(call, "func", call)  # that of a partial
+    code = getattr(call, "__code__", None)
+    calls = code.co_names if code is not None else ()
+    return getattr(call, "__module__", "") in _REMOVERS or not _REMOVING.isdisjoint(calls)
+
+
 class Removers:
     """What preloaded modules register to remove their files: no trial may, as all share them."""
 
@@ -143,10 +195,10 @@ class Removers:
         self._register: Any = atexit.register
 
         def kept(call: Callable[..., Any], *args: Any, **named: Any) -> Callable[..., Any]:
-            if not self._preloading or getattr(call, "__module__", "") not in _REMOVERS:
-                self._register(call, *args, **named)
-            else:
+            if self._preloading and _removes(call):
                 self._kept.append(lambda: call(*args, **named))
+            else:
+                self._register(call, *args, **named)
             return call
 
         self._install(kept)

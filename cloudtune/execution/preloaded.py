@@ -50,12 +50,13 @@ def main() -> None:
     import json
     import runpy
     import select
+    import signal
     import socket
     import struct
     import sysconfig
     import warnings
 
-    _ = runpy, select, struct, sysconfig, warnings
+    _ = runpy, select, signal, struct, sysconfig, warnings
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, fileno=int(sys.argv[1]))
     connection.set_inheritable(False)
     del sys.argv[1:]

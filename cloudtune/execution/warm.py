@@ -114,8 +114,8 @@ class Warm:
         own = {name: value for name, value in env.items() if shared.get(name) != value}
         job = {"command": list(command), "cwd": cwd, "env": own, "mark": env[keeper.MARK]}
         message = json.dumps(job).encode()
-        if len(message) > preloaded.LONGEST:
-            return None
+        if len(message) > preloaded.LONGEST and not self._off:
+            self._give_up("the words and variables of a trial are too long to be handed over")
         while not self._off:
             try:
                 return self._forked(message, env[keeper.MARK], output, woken)

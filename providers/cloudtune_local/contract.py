@@ -147,8 +147,11 @@ class LocalContract:
         return env
 
     def shared_environment(self, devices: list[str] | None) -> dict[str, str]:
-        """Return the variables that all trials have in common, where all see the same GPUs."""
-        env = {name: value for name, value in self._same_for_all.items() if name != trial.TRIAL}
+        """Return the variables that all trials have in common, where all see the same GPUs.
+
+        What asks for a trial before there is one finds a file that is missing, not no trial.
+        """
+        env = {**self._same_for_all, trial.TRIAL: str(self._job / "no trial runs yet")}
         if devices is not None:
             env["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
         return env

@@ -72,9 +72,9 @@ def test_what_holds_for_all_trials_holds_before_the_imports(job: Job, tmp_path: 
     library.mkdir()
     (library / "reads.py").write_text(
         "import os\nSEEN = [os.environ.get(n) for n in ('MINE', 'OMP_NUM_THREADS', "
-        "'CUDA_VISIBLE_DEVICES', 'PYTHONHASHSEED', 'CLOUDTUNE_TRIAL')]\n"
+        "'CUDA_VISIBLE_DEVICES', 'PYTHONHASHSEED')]\n"
     )
-    job.write("import reads\n" + WHO + "print(reads.SEEN, 'CLOUDTUNE_TRIAL' in os.environ)")
+    job.write("import reads\n" + WHO + "print(reads.SEEN)")
     job.request |= {
         "warm": True,
         "env": {"MINE": "a b", "PYTHONPATH": str(library)},
@@ -82,8 +82,23 @@ def test_what_holds_for_all_trials_holds_before_the_imports(job: Job, tmp_path: 
         "gpus": ["GPU-7"],
         "gpus_per_trial": 1,
     }
-    assert job.run_one() == FORKED + "['a b', '1', 'GPU-7', '0', None] True\n"
+    assert job.run_one() == FORKED + "['a b', '1', 'GPU-7', '0']\n"
     assert job.said == []
+
+
+def test_a_library_that_asks_for_the_trial_when_it_is_imported_is_told_of_the_right_one(
+    job: Job, tmp_path: Path
+) -> None:
+    (tmp_path / "asks.py").write_text("from cloudtune.trial import params\nFOUND = params()\n")
+    job.write("import asks\nfrom cloudtune.trial import params\nprint(asks.FOUND, params())")
+    job.request |= {"warm": True, "parameters": ["x"], "env": {"PYTHONPATH": str(tmp_path)}}
+    for number in (1, 2):
+        assert (
+            job.run_one(number, parameters={"x": number})
+            == f"{{'x': {number}}} {{'x': {number}}}\n"
+        )
+    (said,) = job.said
+    assert said.startswith(in_words("importing asks fails: FileNotFoundError: "))
 
 
 def test_modules_can_be_listed(job: Job) -> None:

@@ -444,6 +444,17 @@ def test_when_the_preloaded_process_is_killed_its_trials_are_lost_and_another_on
             "a process that was forked after the imports hung",
         ),
         ("import train", "the imports load train, which belongs to the source"),
+        ("import sys; WORDS = sys.argv[1:]", "the imports read sys.argv"),
+        ("import sys; WORDS = list(sys.argv)", "the imports read sys.argv"),
+        ("import sys; MANY = len(sys.argv) > 1", "the imports read sys.argv"),
+        ("import sys; LOUD = '-v' in sys.argv", "the imports read sys.argv"),
+        ("import os; os.chdir('/')", "the imports change the working folder"),
+        ("import os; os.makedirs('made', exist_ok=True)", "the imports change the working folder"),
+        ("import mmap; M = mmap.mmap(-1, 1)", "the imports share memory: "),
+        (
+            "import multiprocessing as m; L = m.get_context('fork').Lock()",
+            "the imports share memory: /dev/shm/sem.",
+        ),
     ],
 )
 def test_where_it_is_not_safe_scripts_start_cold_and_it_is_said_once(
@@ -493,12 +504,15 @@ def test_a_file_named_like_a_module_of_python_is_the_one_that_the_script_gets(pa
     (pair.place / "signal").mkdir()  # a folder is no module as long as Python has one
     pair.write("import signal; print(signal.SIGTERM)")
     assert pair.both() == ("15\n", "15\n")
-    pair.write("print('mine')", "json.py")
-    pair.write("import json")
-    assert pair.run(pair.processes(warm=True))[0] == "mine\n"
-    assert pair.said == [
-        warm.in_words("the source has a module with the name of Python's own json")
-    ]
+    for name in ("json", "signal"):
+        pair.said.clear()
+        pair.write("print('mine')", f"{name}.py")
+        pair.write(f"import {name}")
+        assert pair.run(pair.processes(warm=True))[0] == "mine\n"
+        assert pair.said == [
+            warm.in_words(f"the source has a module with the name of Python's own {name}")
+        ]
+        (pair.place / f"{name}.py").unlink()
 
 
 def test_the_users_own_modules_are_never_preloaded(pair: Pair) -> None:
@@ -522,6 +536,57 @@ def test_what_follows_a_module_of_ones_own_is_not_preloaded(pair: Pair) -> None:
     pair.add("reads", "import os; SEEN = os.environ.get('SET')")
     pair.write("import own, reads; print(reads.SEEN)")
     assert pair.both() == ("in time\n", "in time\n")
+
+
+def test_what_a_library_puts_before_the_scripts_folder_stays_there(pair: Pair) -> None:
+    pair.add("brings", "import os, sys; sys.path.insert(0, os.path.dirname(__file__) + '/more')")
+    (pair.library / "more").mkdir()
+    (pair.library / "more" / "brought.py").write_text("")
+    pair.write("import brings, brought, sys; print(sys.path)")
+    cold, warm = pair.both()
+    assert warm == cold
+    assert "/more" in cold
+
+
+def test_a_library_that_took_the_list_of_words_has_the_scripts(pair: Pair) -> None:
+    pair.add("takes", "from sys import argv")
+    pair.write("import sys, takes; print(takes.argv, takes.argv == sys.argv)")
+    cold, warm = pair.both("train.py", "--x", "1")
+    assert warm == cold == "['train.py', '--x', '1'] True\n"
+
+
+@pytest.mark.parametrize(
+    "remover", ["shutil.rmtree, F", "lambda: shutil.rmtree(F)", "partial(shutil.rmtree, F)", "tidy"]
+)
+def test_no_trial_removes_what_all_of_them_share(pair: Pair, remover: str) -> None:
+    pair.add(
+        "makes",
+        f"""
+        import atexit, shutil, tempfile
+        from functools import partial
+        F = tempfile.mkdtemp()
+        def tidy(): shutil.rmtree(F)
+        atexit.register({remover})
+        atexit.register(print, "goodbye")
+        """,
+    )
+    pair.write("import makes, os; print(makes.F, os.path.isdir(makes.F))")
+    made = pair.processes(warm=True)
+    printed = [pair.run(made)[0] for _ in range(2)]
+    folder = printed[0].split()[0]
+    assert printed == [f"{folder} True\ngoodbye\n"] * 2
+    made.close()
+    assert not Path(folder).exists()
+    assert pair.said == []
+
+
+def test_words_that_cannot_be_handed_over_are_told_once(pair: Pair) -> None:
+    pair.write("import sys, os; print(len(sys.argv[1]), os.getppid())")
+    made = pair.processes(warm=True)
+    for _ in range(2):
+        assert pair.run(made, "train.py", "x" * 110_000)[0] == f"110000 {os.getpid()}\n"
+    (said,) = pair.said
+    assert "too long to be handed over" in said
 
 
 def test_an_import_that_hangs_is_bounded(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
