@@ -271,7 +271,7 @@ class Ledger:
 
     def _last_event_time(self, run: str, provider: str) -> float | None:
         last = self.last_event(run, provider)
-        return next((event.time for _, event in self.events(run, provider, last - 1)), None)
+        return next((event.time for _, event in self.events(run, provider, max(0, last - 1))), None)
 
     def name_job(self, run: str, provider: str, job: str) -> None:
         """Note what the service calls the job; on disk when this returns."""
@@ -336,11 +336,14 @@ class Ledger:
         Raises:
             LedgerError: If one is missing or damaged.
         """
+        least = self.last_event(run, provider)
         for seq, event in self._read(run, provider, after, "seq"):
             after += 1
             if seq != after:
                 raise self.damaged(run, f"event {after} of its job on {provider} is gone")
             yield seq, event
+        if after < least:
+            raise self.damaged(run, f"event {after + 1} of its job on {provider} is gone")
 
     def by_trial(self, run: str, provider: str) -> Iterator[Event]:
         """Yield a job's events in order of their trials' numbers, each trial's in their own order.
@@ -350,7 +353,7 @@ class Ledger:
         Raises:
             LedgerError: If one is missing or damaged.
         """
-        count = last = 0
+        count, last = 0, self.last_event(run, provider)
         for seq, event in self._read(run, provider, 0, "number, seq"):
             count, last = count + 1, max(last, seq)
             yield event

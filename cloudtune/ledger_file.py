@@ -56,6 +56,8 @@ def translated(path: Path) -> Generator[None]:
         yield
     except sqlite3.Error as error:
         raise LedgerError(f"the ledger {path} {_trouble(error)}") from error
+    except UnicodeDecodeError as error:  # SQLite's own message repeats what is damaged
+        raise LedgerError(f"the ledger {path} is damaged; {WHAT_TO_DO}") from error
 
 
 @contextmanager

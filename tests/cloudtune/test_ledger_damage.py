@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -147,6 +148,39 @@ def test_whatever_page_is_damaged_nothing_is_left_out_in_silence(state: Path, wh
             except LedgerError:
                 refused += 1
     assert refused > len(good) // 4096
+
+
+def test_a_flipped_bit_that_hides_an_event_is_told(state: Path, whole: Path) -> None:
+    """Whoever looks for the events of a run stops at the first that seems to be another run's."""
+    path = state / "ledger.db"
+    good, expected = path.read_bytes(), read(whole)
+    keys = [found.start() for found in re.finditer(b"firstlocal", good)]
+    refused = 0
+    for place in keys[1::4]:
+        path.write_bytes(good)
+        overwrite(path, place, b"g")
+        for ask in (lambda: trials_of("first", state), lambda: events_of("first", state)):
+            try:
+                assert len(ask()) >= TRIALS
+            except LedgerError:
+                refused += 1
+        assert trials_of("other", state) == expected["other"]
+    assert refused > len(keys) / 8
+
+
+def events_of(run: str, folder: Path) -> list[Event]:
+    with Ledger(folder) as ledger:
+        return [event for _, event in ledger.events(run, "local")]
+
+
+@pytest.mark.parametrize(
+    "what", [b"CREATE TABLE runs", b"CREATE TABLE jobs", b"sqlite_autoindex_jobs_1"]
+)
+def test_a_damaged_schema_is_told(state: Path, what: bytes) -> None:
+    path = state / "ledger.db"
+    overwrite(path, path.read_bytes().index(what) + 8, b"\xed")
+    with pytest.raises(LedgerError, match=r"ledger\.db is damaged"):
+        read(state)
 
 
 @pytest.mark.parametrize(
