@@ -109,9 +109,12 @@ class Ledger:
     def _no_runs(self) -> str:
         left = run_folders(self.folder)
         if left:
+            what, then = "is gone", "starts a new one"
+            if self._path.exists():
+                what, then = "knows no run", "goes on with this one"
             return (
-                f"the ledger {self._path} is gone, though there are folders of runs beside it "
-                f"({_some(left)}); put it back, or `cloudtune run STUDY` starts a new one"
+                f"the ledger {self._path} {what}, though there are folders of runs beside it "
+                f"({_some(left)}); put back what was there, or `cloudtune run STUDY` {then}"
             )
         return f"there are no runs in {self.folder}; `cloudtune run STUDY` starts one"
 

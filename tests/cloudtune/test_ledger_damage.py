@@ -244,8 +244,16 @@ def test_a_ledger_whose_log_was_taken_away_is_not_taken_for_a_new_one(tmp_path: 
 
 def test_a_ledger_that_is_gone_is_missed(state: Path) -> None:
     (state / "ledger.db").unlink()
-    with pytest.raises(UsageError, match=r"is gone, though .*first.*put it back"):
+    with pytest.raises(UsageError, match=r"is gone, though .*first.*put back what was there"):
         Ledger(state)
+
+
+def test_a_ledger_that_lost_all_its_runs_is_not_said_to_be_gone(state: Path) -> None:
+    with Ledger(state) as ledger:
+        for run in RUNS:
+            ledger.remove(run)
+        with pytest.raises(UsageError, match="knows no run, though .*first"):
+            ledger.find()
 
 
 def test_a_run_that_the_ledger_has_lost_is_told(
