@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from threading import Timer
 from types import SimpleNamespace
 
 import psutil
@@ -18,6 +19,7 @@ from cloudtune.errors import LedgerError, UsageError
 from cloudtune.events import Ended, Event, Measured, Started
 from cloudtune.holding import Holder, hold, holder
 from cloudtune.ledger import Ledger, state_folder
+from cloudtune.ledger_schema import VERSION
 from cloudtune.records import JobRecord, RunRecord, new_run_id
 
 
@@ -70,7 +72,7 @@ def test_runs_are_found_by_a_unique_start_and_the_latest_without_one(tmp_path: P
 def test_a_newer_ledger_is_refused(tmp_path: Path) -> None:
     Ledger(tmp_path, create=True).close()
     db = sqlite3.connect(tmp_path / "ledger.db")
-    db.execute("PRAGMA user_version=99")
+    db.execute(f"PRAGMA user_version={VERSION + 1}")
     db.close()
     with pytest.raises(LedgerError, match="newer cloudtune"):
         Ledger(tmp_path)
@@ -190,6 +192,20 @@ def test_a_lock_that_is_held_too_long_is_told_and_harms_nothing(
         other.close()
         assert ledger.run("abc") == record("abc")
         USES[use](ledger)
+
+
+def test_a_lock_that_is_let_go_in_time_is_waited_for(tmp_path: Path) -> None:
+    with Ledger(tmp_path, create=True) as ledger:
+        ledger.create_run(record("abc"))
+        other = sqlite3.connect(
+            tmp_path / "ledger.db", isolation_level=None, check_same_thread=False
+        )
+        other.execute("BEGIN IMMEDIATE")
+        release = Timer(0.2, other.close)
+        release.start()
+        ledger.append("abc", "local", Started(1, 1.0, {}))
+        release.join()
+        assert ledger.last_event("abc", "local") == 1
 
 
 def test_an_interrupted_write_leaves_nothing_behind(tmp_path: Path) -> None:

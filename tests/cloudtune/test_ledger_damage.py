@@ -252,7 +252,7 @@ def test_a_ledger_that_lost_all_its_runs_is_not_said_to_be_gone(state: Path) -> 
     with Ledger(state) as ledger:
         for run in RUNS:
             ledger.remove(run)
-        with pytest.raises(UsageError, match="knows no run, though .*first"):
+        with pytest.raises(UsageError, match=r"knows no run, though .*first"):
             ledger.find()
 
 

@@ -43,6 +43,10 @@ RUNAWAY = (
     "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; "
     "time.sleep(1000)'], start_new_session=True, stdout=subprocess.DEVNULL); " + SLEEPER
 )
+STUBBORN_RUNAWAY = (
+    "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); "  # inherited
+    + RUNAWAY.replace("; print", "; signal.signal(signal.SIGTERM, signal.SIG_DFL); print")
+)
 SAVER = (
     "import signal, sys, time, pathlib\n"
     "def end(*_):\n"
@@ -73,7 +77,7 @@ def keepers(mark: str) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("script", [SLEEPER, STUBBORN, RUNAWAY, SAVER])
+@pytest.mark.parametrize("script", [SLEEPER, STUBBORN, RUNAWAY, STUBBORN_RUNAWAY, SAVER])
 def test_killing_the_engine_leaves_no_process(bench: Bench, tmp_path: Path, script: str) -> None:
     words = [sys.executable, "-c", ENGINE, bench.mark, str(tmp_path), script, SLEEPER]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as engine:
@@ -105,7 +109,8 @@ def test_a_killed_keeper_is_replaced_at_the_next_start(bench: Bench) -> None:
     wait_for(lambda: not keepers(bench.mark))
     bench.start(2, SLEEPER, metrics=READY)
     bench.ready(2)
-    assert keepers(bench.mark) != [first]
+    (second,) = keepers(bench.mark)
+    assert second != first
     bench.processes.stop(1)
     bench.processes.stop(2)
     assert {bench.end().number, bench.end().number} == {1, 2}
