@@ -17,6 +17,7 @@ class Failure:
     """Trials of one group that failed of one cause."""
 
     label: str
+    provider: str
     reason: str
     """As the first of them says it; the others may differ in numbers."""
     trials: int
@@ -39,7 +40,8 @@ def failures(groups: Sequence[Group]) -> tuple[Failure, ...]:
         for same in sorted(causes.values(), key=len, reverse=True):
             run, first = same[0]
             reason = _reason(first) or "no reason was given"
-            found.append(Failure(group.label, reason, len(same), run, first.number, first.log_tail))
+            at = group.label, group.provider
+            found.append(Failure(*at, reason, len(same), run, first.number, first.log_tail))
     return tuple(found)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import fmean
@@ -37,6 +38,8 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     prose: bool = False
     """Whether the last columns are sentences, too long for the width of a terminal."""
+    command: bool = False
+    """Whether the last column is a command, which must stay on one line."""
 
 
 def tables(comparison: Comparison) -> list[Table]:
@@ -195,13 +198,14 @@ def failures_table(comparison: Comparison) -> Table:
             each.label,
             f"{each.trials}",
             each.reason,
-            f"cloudtune logs {each.run} {each.number}",
+            shlex.join(["cloudtune", "logs", each.run, f"{each.number}", "--on", each.provider]),
         )
         for each in comparison.failures
     )
     note = "Reasons that differ only in numbers count as one."
     columns = ("on", "trials", "cause, as the first of them says it", "its log")
-    return Table("failures", "Failed trials by cause", note, columns, rows, prose=True)
+    said = "Failed trials by cause"
+    return Table("failures", said, note, columns, rows, prose=True, command=True)
 
 
 def findings_table(comparison: Comparison) -> Table:

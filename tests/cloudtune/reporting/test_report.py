@@ -190,3 +190,11 @@ def test_whatever_there_is_can_be_reported(name: str) -> None:
     for form in ("text", "markdown", "json", "html"):
         text = said(ODD[name], form)
         assert all(each.provider in text for each in ODD[name])
+
+
+def test_the_command_that_shows_a_log_names_the_provider_and_stays_on_one_line() -> None:
+    lost = trial(7, None, reason=" ".join(["out of memory"] * 8))
+    jobs = [job("p", [0.5]), job("q r", [lost])]
+    shown = "cloudtune logs r1 7 --on 'q r'"
+    assert shown in [line.strip() for line in said(jobs).splitlines()]
+    assert f"| {shown} |" in said(jobs, "markdown")
