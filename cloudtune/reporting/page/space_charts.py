@@ -21,7 +21,7 @@ from cloudtune.reporting.page.chart import (
     tooltip,
 )
 from cloudtune.reporting.page.thinning import Drawn
-from cloudtune.reporting.report_tables import Table, importance_table
+from cloudtune.reporting.report_tables import Table, front_table, importance_table
 from cloudtune.reporting.report_words import number
 from cloudtune.space import Node, Value, count_of, resolved_scale
 from cloudtune.study import FloatParameter, IntParameter, Study
@@ -286,23 +286,8 @@ def front_chart(
         | {"detail": {"field": "l"}, "order": {"field": "x", "type": "quantitative"}},
     }
     metrics = [metric for metric, _ in comparison.objectives]
-    table = Table(
-        "front",
-        "The common Pareto front",
-        "",
-        ("on", "run and trial", *metrics, "parameters"),
-        tuple(
-            (
-                trial.label,
-                f"{trial.run} {trial.number}",
-                *map(number, trial.objective),
-                " ".join(f"{name}={short(value)}" for name, value in trial.parameters.items()),
-            )
-            for trial in front
-        ),
-    )
     caption = "Filled and joined: the trials that no other is better than in every objective."
     if len(metrics) > 2:
         caption += f" Drawn for the first two of {len(metrics)} objectives, so it may look odd."
     made = spec(labels, rows, 340, f"{right} by {left}", layer=[edge, others, best])
-    return Chart("front-chart", "Pareto front", caption, made, table)
+    return Chart("front-chart", "Pareto front", caption, made, front_table(comparison))

@@ -198,3 +198,29 @@ def test_the_command_that_shows_a_log_names_the_provider_and_stays_on_one_line()
     shown = "cloudtune logs r1 7 --on 'q r'"
     assert shown in [line.strip() for line in said(jobs).splitlines()]
     assert f"| {shown} |" in said(jobs, "markdown")
+
+
+def test_the_trials_of_the_front_are_named() -> None:
+    both = [{"metric": "accuracy", "goal": "maximize"}, {"metric": "size", "goal": "minimize"}]
+    made = study_data(objective=both)
+    values = {"lr": 0.25, "kernel": "rbf"}
+    jobs = [
+        job("p", [trial(1, (0.5, 7)), trial(2, (0.9, 5), parameters=values)], study=made),
+        job("q", [trial(3, (0.8, 4))], study=made),
+    ]
+    lines = said(jobs).splitlines()
+    rows = lines[lines.index("Common Pareto front") + 3 :][:2]
+    assert [row.split() for row in rows] == [
+        ["p", "r1", "2", "0.9", "5", "lr=0.25", "kernel=rbf"],
+        ["q", "r1", "3", "0.8", "4", "lr=1", "kernel=rbf"],
+    ]
+    assert "| p | r1 | 2 | 0.9 | 5 | lr=0.25 kernel=rbf |" in said(jobs, "markdown")
+    assert "Common Pareto front" not in said([job("p", [0.5])])
+
+
+def test_a_long_front_is_cut_and_says_so() -> None:
+    both = [{"metric": "accuracy", "goal": "maximize"}, {"metric": "size", "goal": "minimize"}]
+    line = [trial(n, (n, n)) for n in range(1, 61)]
+    text = said([job("p", line, study=study_data(objective=both))])
+    assert "The first 50 of 60; `--json` has all." in text
+    assert len(re.findall(r"^  p +r1 ", text, re.MULTILINE)) == 51
