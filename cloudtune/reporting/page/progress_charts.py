@@ -98,7 +98,7 @@ def _steps(labels: Sequence[str], rows: Rows, across: str, metric: str) -> Spec:
     ticks = {"tickCount": 12} | ({"tickMinStep": 1} if across.startswith("trials") else {})
     x = axis("x", across, scale={"zero": True}, axis=ticks)
     place: Spec = {"x": x, "y": axis("y", metric)}
-    said = tooltip(g="on", r="run", v=metric, n="trial", t="after")
+    titles = {"g": "on", "r": "run", "v": metric, "n": "trial", "t": "after"}
     line: Spec = {
         "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 2},
         "encoding": place | {"detail": {"field": "r"}} | dashed(labels),
@@ -106,9 +106,9 @@ def _steps(labels: Sequence[str], rows: Rows, across: str, metric: str) -> Spec:
     points: Spec = {
         "transform": [{"filter": "datum.i == '1'"}],
         "mark": {"type": "point", "filled": True, "size": 50, "opacity": 1},
-        "encoding": place | said | marked(labels),
+        "encoding": place | tooltip(titles) | marked(labels),
     }
-    return spec(labels, rows, 260, f"Best {metric} so far", layer=[line, points])
+    return spec(labels, rows, 260, f"Best {metric} so far", titles=titles, layer=[line, points])
 
 
 def effort_chart(comparison: Comparison, labels: Sequence[str]) -> Chart | None:
@@ -159,12 +159,13 @@ def learning_chart(
         return None
     metric = objective.metric
     several = len({(group.provider, group.mode) for group in groups}) > 1
+    titles = {"g": "on", "k": "run and trial", "s": "state", "x": "step", "y": metric}
     encoding: Spec = {
         "x": axis("x", "step", axis={"tickMinStep": 1}),
         "y": axis("y", metric),
         "detail": {"field": "k"},
         **dashed(labels),
-        **tooltip(g="on", k="run and trial", s="state", x="step", y=metric),
+        **tooltip(titles),
     }
     mark = {"type": "line", "strokeWidth": 1.5, "opacity": 0.7}
     cells = tuple(
@@ -180,7 +181,7 @@ def learning_chart(
         "Learning curves",
         f"{metric} by step, of {len(told)} trials: from each group the best, and some over the "
         f"whole range; also those that were stopped.{_COUNTED if several else ''}",
-        spec(labels, rows, 280, f"{metric} by step", mark=mark, encoding=encoding),
+        spec(labels, rows, 280, f"{metric} by step", titles=titles, mark=mark, encoding=encoding),
         Table("learning", "Learning curves", "", columns, cells),
     )
 

@@ -29,12 +29,12 @@ function shown() {
   return labels.filter((_, place) => boxes[place].checked);
 }
 
-function said(_handler, event, _item, value) {
+function said(titles, event, value) {
   tip.hidden = !value;
   if (!value) return;
   const list = document.createElement("dl");
-  for (const [name, text] of Object.entries(value)) {
-    for (const [kind, words] of [["dt", name], ["dd", text]]) {
+  for (const [field, title] of titles) {
+    for (const [kind, words] of [["dt", title], ["dd", value[field]]]) {
       list.appendChild(document.createElement(kind)).textContent = words;
     }
   }
@@ -55,7 +55,8 @@ async function draw(place) {
     if (param.name === "share") param.value = Number(share.value);
   }
   const made = await vegaEmbed(place, spec, {
-    ast: true, renderer: "svg", actions: false, defaultStyle: false, tooltip: said, config: config(),
+    ast: true, renderer: "svg", actions: false, defaultStyle: false, config: config(),
+    tooltip: (_handler, event, _item, value) => said(spec.usermeta.titles, event, value),
   });
   views.set(id, made);
   place.dataset.drawn = "yes";

@@ -91,11 +91,12 @@ def _slice(labels: Sequence[str], rows: Rows, node: Node, metric: str) -> Spec:
             across["axis"] |= {"tickMinStep": 1}
     else:
         across = {"field": "x", "type": "nominal", "title": clipped(node.name)}
+    titles = {"g": "on", "r": "run", "n": "trial", "x": node.name, "y": metric}
     encoding: Spec = {
         "x": across,
         "y": axis("y", metric),
         **marked(labels),
-        **tooltip(g="on", r="run", n="trial", x=node.name, y=metric),
+        **tooltip(titles),
     }
     for channel in ("color", "shape"):
         encoding[channel]["legend"] = None
@@ -104,7 +105,8 @@ def _slice(labels: Sequence[str], rows: Rows, node: Node, metric: str) -> Spec:
         across["axis"] = {"labelAngle": 0 if few <= 4 else -40, "labelLimit": 70}
         encoding["xOffset"] = {"field": "g", "sort": list(labels)}
     mark = {"type": "point", "filled": True, "size": 28, "opacity": 0.65}
-    return spec(labels, rows, 190, f"{metric} by {node.name}", mark=mark, encoding=encoding)
+    said = f"{metric} by {node.name}"
+    return spec(labels, rows, 190, said, titles=titles, mark=mark, encoding=encoding)
 
 
 def trials_table(study: Study, some: Sequence[Drawn]) -> Table:
@@ -188,12 +190,13 @@ def _parallel(
         "axis": None,
         "scale": {"domain": [_INACTIVE - 0.08, 1.1], "nice": False},
     }
+    titles = {"g": "on", "t": "run and trial"}
     lines: Spec = {
         "transform": [{"filter": "datum.q <= share / 100"}],
         "mark": {"type": "line", "strokeWidth": 1.2, "opacity": 0.6},
         "encoding": {"x": across, "y": up, "detail": {"field": "t"}}
         | dashed(labels)
-        | tooltip(g="on", t="run and trial"),
+        | tooltip(titles),
     }
     words: Rows = [
         {"k": place, "u": at, "w": said}
@@ -207,9 +210,8 @@ def _parallel(
         "mark": {"type": "text", "fontSize": 10},
         "encoding": {"x": across, "y": up, "text": {"field": "w"}},
     }
-    made = spec(
-        labels, rows, 320, f"Parameters of the best trials by {metric}", layer=[lines, said]
-    )
+    of = f"Parameters of the best trials by {metric}"
+    made = spec(labels, rows, 320, of, titles=titles, layer=[lines, said])
     made["params"] += [{"name": "share", "value": 25}, {"name": "names", "value": names}]
     made["layer"][0]["transform"] = [*made.pop("transform"), *lines["transform"]]
     return made
@@ -228,17 +230,19 @@ def importance_chart(comparison: Comparison, labels: Sequence[str]) -> Chart | N
     if not rows:
         return None
     order = list(dict.fromkeys(clipped(row[0], 40) for row in table.rows))[:_CATEGORIES]
+    titles = {"g": "on", "p": "parameter", "v": "share"}
     encoding: Spec = {
         "y": {"field": "p", "type": "nominal", "sort": order, "title": None},
         "x": axis("s", "share of the importance, %", scale={"zero": True}),
         **marked(labels),
-        **tooltip(g="on", p="parameter", v="share"),
+        **tooltip(titles),
     }
     encoding["y"]["axis"] = {"grid": True, "labelLimit": 200}
     mark = {"type": "point", "filled": True, "size": 90, "opacity": 0.85}
     rows = [row for row in rows if row["p"] in order]
     height = max(120, 28 * len(order))
-    made = spec(labels, rows, height, "How much parameters matter", mark=mark, encoding=encoding)
+    said = "How much parameters matter"
+    made = spec(labels, rows, height, said, titles=titles, mark=mark, encoding=encoding)
     return Chart("importance-chart", table.title, table.note, made, table)
 
 
@@ -268,7 +272,8 @@ def front_chart(
     if not rows:
         return None
     place: Spec = {"x": axis("x", left), "y": axis("y", right)}
-    told = tooltip(g="on", t="run and trial", v=left, w=right)
+    titles = {"g": "on", "t": "run and trial", "v": left, "w": right}
+    told = tooltip(titles)
     others: Spec = {
         "transform": [{"filter": "datum.f == '0'"}],
         "mark": {"type": "point", "size": 30, "opacity": 0.45},
@@ -289,5 +294,5 @@ def front_chart(
     caption = "Filled and joined: the trials that no other is better than in every objective."
     if len(metrics) > 2:
         caption += f" Drawn for the first two of {len(metrics)} objectives, so it may look odd."
-    made = spec(labels, rows, 340, f"{right} by {left}", layer=[edge, others, best])
+    made = spec(labels, rows, 340, f"{right} by {left}", titles=titles, layer=[edge, others, best])
     return Chart("front-chart", "Pareto front", caption, made, front_table(comparison))

@@ -167,6 +167,45 @@ def test_hostile_text_is_text(browser: Browser, tmp_path: Path) -> None:
         assert page.evaluate("window.pwned") is None
 
 
+def test_names_that_mean_something_to_a_browser_are_only_names(
+    browser: Browser, tmp_path: Path
+) -> None:
+    kept = ["toString", "__proto__", "constructor", "datum.x"]
+    kinds: dict[str, Any] = {
+        "constructor": {"type": "categorical", "values": kept},
+        "__proto__": {"type": "int", "min": 1, "max": 5},
+        "run": {"type": "float", "min": 0, "max": 1},
+        "toString": {"type": "bool"},
+    }
+    study = study_data(
+        parameters=kinds,
+        trial={"arguments": "json"},
+        objective={"metric": "on", "goal": "maximize"},
+    )
+    chance = Random(1)
+    trials = [
+        trial(
+            number,
+            chance.random(),
+            parameters={
+                "constructor": kept[number % 4],
+                "__proto__": 1 + number % 5,
+                "run": chance.random(),
+                "toString": True,
+            },
+        )
+        for number in range(1, 31)
+    ]
+    with opened(browser, tmp_path, [job("p", trials, study=study, run="r7")]) as page:
+        for name in kinds:
+            chart = page.locator(f"[data-chart^='slice'][aria-label='on by {name}']")
+            chart.locator("g.mark-symbol path").first.hover(force=True)
+            said = page.locator("#tip dt").all_text_contents()
+            words = [word.strip("\N{WORD JOINER}") for word in said]
+            assert words == ["on", "run", "trial", name, "on"]
+            expect(page.locator("#tip dd").nth(1)).to_have_text("r7")
+
+
 def test_groups_can_be_switched_off_with_the_keyboard(browser: Browser, tmp_path: Path) -> None:
     with opened(browser, tmp_path, [ordinary("local"), ordinary("vertex")]) as page:
         expect(points(page)).to_have_count(72)
