@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from cloudtune.comparing.groups import Group, differences
+from cloudtune.comparing.progress import IDLE
 from cloudtune.comparing.rankings import Question
 from cloudtune.results import StudyResult, state_word
-
-IDLE = 1.0
-"""Seconds in which nobody ran a job, from which on they are worth a word."""
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from textwrap import shorten
 
 from cloudtune.comparing.comparison import Comparison, RunFacts
 from cloudtune.comparing.effort import PHASES
-from cloudtune.comparing.fairness import IDLE
 from cloudtune.comparing.importance import FEWEST
+from cloudtune.comparing.progress import IDLE
 from cloudtune.reporting.describe import short
 from cloudtune.reporting.report_words import (
     chooser,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cloudtune.reporting.describe import printable
+from cloudtune.reporting.page.focus import Focus
 from cloudtune.reporting.report_tables import Table
 
 Spec = dict[str, Any]
@@ -115,6 +116,24 @@ def axis(field: str, title: str, **more: Any) -> Spec:
     """Return the encoding of a number along an axis that need not begin at 0."""
     scale = more.pop("scale", {"zero": False})
     return {"field": field, "type": "quantitative", "title": clipped(title), "scale": scale, **more}
+
+
+def on_axis(points: Spec, shown: Focus | None) -> list[Spec]:
+    """Return the layers of points; hollow ones at its edge stand for those beyond the axis."""
+    if shown is None:
+        return [points]
+    low, high = shown.low, shown.high
+    before: list[Spec] = points.get("transform", [])
+    inside: Spec = {"filter": f"datum.y >= {low!r} && datum.y <= {high!r}"}
+    beyond: Spec = {"filter": f"datum.y < {low!r} || datum.y > {high!r}"}
+    edge: Spec = {"calculate": f"clamp(datum.y, {low!r}, {high!r})", "as": "c"}
+    up: Spec = points["encoding"]["y"] | {"field": "c"}
+    hollow: Spec = {
+        "transform": [*before, beyond, edge],
+        "mark": points["mark"] | {"filled": False, "strokeWidth": 1.5},
+        "encoding": points["encoding"] | {"y": up},
+    }
+    return [points | {"transform": [*before, inside]}, hollow]
 
 
 def tooltip(titles: Mapping[str, str]) -> Spec:

@@ -17,9 +17,11 @@ from cloudtune.reporting.page.chart import (
     dashed,
     marked,
     near,
+    on_axis,
     spec,
     tooltip,
 )
+from cloudtune.reporting.page.focus import Focus, focus
 from cloudtune.reporting.page.thinning import Drawn
 from cloudtune.reporting.report_tables import Table, front_table, importance_table
 from cloudtune.reporting.report_words import number
@@ -46,6 +48,7 @@ def slice_charts(
         keys: The parameters, the most important ones first.
     """
     metric = study.objectives[0].metric
+    shown = slice_focus(study, some)
     nodes = {node.key: node for node in Positions(study).nodes if count_of(node.parameter) != 1}
     order = [*(key for key in keys if key in nodes), *(key for key in nodes if key not in keys)]
     for place, key in enumerate(order[:_SLICES]):
@@ -61,9 +64,14 @@ def slice_charts(
                 f"slice-{place}",
                 key,
                 f"{metric} by {key}.",
-                _slice(labels, rows, node, metric),
+                _slice(labels, rows, node, metric, shown),
                 small=True,
             )
+
+
+def slice_focus(study: Study, some: Sequence[Drawn]) -> Focus | None:
+    """Return which part of the axis of the first objective the slices show."""
+    return focus([each.values[0] for each in some], study.objectives[0].goal, "trials")
 
 
 def _value(each: Drawn, node: Node) -> Value | None:
@@ -76,7 +84,7 @@ def _value(each: Drawn, node: Node) -> Value | None:
     return value if numeric else clipped(short(value))
 
 
-def _slice(labels: Sequence[str], rows: Rows, node: Node, metric: str) -> Spec:
+def _slice(labels: Sequence[str], rows: Rows, node: Node, metric: str, shown: Focus | None) -> Spec:
     parameter = node.parameter
     across: Spec
     if isinstance(parameter, IntParameter | FloatParameter):
@@ -94,7 +102,7 @@ def _slice(labels: Sequence[str], rows: Rows, node: Node, metric: str) -> Spec:
     titles = {"g": "on", "r": "run", "n": "trial", "x": node.name, "y": metric}
     encoding: Spec = {
         "x": across,
-        "y": axis("y", metric),
+        "y": axis("y", metric) | ({"scale": shown.scale} if shown else {}),
         **marked(labels),
         **tooltip(titles),
     }
@@ -105,8 +113,9 @@ def _slice(labels: Sequence[str], rows: Rows, node: Node, metric: str) -> Spec:
         across["axis"] = {"labelAngle": 0 if few <= 4 else -40, "labelLimit": 70}
         encoding["xOffset"] = {"field": "g", "sort": list(labels)}
     mark = {"type": "point", "filled": True, "size": 28, "opacity": 0.65}
+    points: Spec = {"mark": mark, "encoding": encoding}
     said = f"{metric} by {node.name}"
-    return spec(labels, rows, 190, said, titles=titles, mark=mark, encoding=encoding)
+    return spec(labels, rows, 190, said, titles=titles, layer=on_axis(points, shown))
 
 
 def trials_table(study: Study, some: Sequence[Drawn]) -> Table:
@@ -139,21 +148,28 @@ def parallel_chart(study: Study, some: Sequence[Drawn], labels: Sequence[str]) -
     metric = study.objectives[0].metric
     values = [each.values[0] for each in lines]
     low, high = min(values), max(values)
+    shown = focus(values, study.objectives[0].goal, "trials")
+    if shown and study.objectives[0].goal == "maximize":
+        low = shown.limit
+    elif shown:
+        high = shown.limit
     rows: Rows = []
     for each in lines:
         head = {"g": each.label, "t": f"{each.run} {each.trial.number}", "q": near(each.rank)}
         at = positions.of(each.trial.parameters)
         for place, node in enumerate(nodes):
             rows.append(head | {"k": place, "u": near(at.get(node.key, _INACTIVE))})
-        share = (each.values[0] - low) / (high - low) if high > low else 0.5
+        value = min(max(each.values[0], low), high)
+        share = (value - low) / (high - low) if high > low else 0.5
         rows.append(head | {"k": len(nodes), "u": near(share)})
+    note = f" {shown.note}; their lines end at its end." if shown else ""
     names = [clipped(node.key, 24) for node in nodes] + [clipped(metric, 24)]
     ends = [_ends(node) for node in nodes] + [(number(low), number(high))]
     return Chart(
         "parallel-chart",
         "Parallel coordinates",
         "A line a trial, over the parameters on their own scales, to the objective at the right. "
-        "Below the axes: the parameter was not active.",
+        f"Below the axes: the parameter was not active.{note}",
         _parallel(labels, rows, names, ends, metric),
         trials_table(study, some),
     )

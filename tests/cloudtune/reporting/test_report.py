@@ -156,11 +156,13 @@ def test_the_page_holds_all_that_it_needs() -> None:
 
 
 def test_steps_of_several_services_are_not_called_the_same() -> None:
-    steps = measured((1, 0.1, 101.0), (2, 0.2, 102.0))
-    jobs = [job(name, [trial(1, 0.2, measurements=steps)]) for name in "pq"]
-    counted = "Steps are as each service tells them"
-    assert counted in said(jobs, "html")
-    assert counted not in said(jobs[:1], "html")
+    own = measured((5, 0.1, 101.0), (10, 0.2, 102.0))
+    counted = measured((1, 0.1, 101.0), (2, 0.2, 102.0))
+    jobs = [job("p", [trial(1, 0.2, measurements=own)])]
+    jobs += [job(name, [trial(1, 0.2, measurements=counted)]) for name in "qr"]
+    words = "Steps are not the same everywhere (p: 5 to 10, 2 different; q: 1 to 2, 2 different;"
+    assert words in said(jobs, "html")
+    assert "Steps are not the same" not in said(jobs[1:], "html")
 
 
 def test_many_trials_are_drawn_in_part_with_the_best_of_each_group() -> None:
