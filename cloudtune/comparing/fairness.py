@@ -113,8 +113,13 @@ def _missing(groups: Sequence[Group]) -> Iterator[Caution]:
         if missing:
             yield Caution(
                 ("best", "first"),
-                f"{group.label}: {missing} of {len(trials)} trials have no value of the objective",
+                f"{group.label}: {missing} of {len(trials)} {_trials(trials)} no value of the "
+                "objective",
             )
+
+
+def _trials(trials: Sequence[object]) -> str:
+    return "trial has" if len(trials) == 1 else "trials have"
 
 
 def _seeds(groups: Sequence[Group]) -> Iterator[Caution]:

@@ -226,7 +226,7 @@ def failures_table(comparison: Comparison) -> Table:
         )
         for each in comparison.failures
     )
-    note = "Reasons that differ only in numbers count as one."
+    note = "Reasons that differ only in numbers, or in other words with a digit, count as one."
     columns = ("on", "trials", "cause, as the first of them says it", "its log")
     said = "Failed trials by cause"
     return Table("failures", said, note, columns, rows, prose=True, command=True)

@@ -26,7 +26,7 @@ from cloudtune.reporting.page.chart import (
 )
 from cloudtune.reporting.page.focus import Focus, focus
 from cloudtune.reporting.report_tables import Table, curve_rows, effort_table
-from cloudtune.reporting.report_words import duration, number
+from cloudtune.reporting.report_words import duration, many, number
 from cloudtune.study import Objective
 
 _CURVES = 60
@@ -232,8 +232,8 @@ def learning_chart(
     return Chart(
         "learning-chart",
         "Learning curves",
-        f"{metric} by step, of {len(told)} trials: from each group the best, and some over the "
-        f"whole range; also those that were stopped.{_counted(groups, objective)}{note}",
+        f"{metric} by step, of {many(len(told), 'trial')}: from each group the best, and some "
+        f"over the whole range; also those that were stopped.{_counted(groups, objective)}{note}",
         spec(labels, rows, 280, f"{metric} by step", titles=titles, mark=mark, encoding=encoding),
         Table("learning", "Learning curves", "", columns, cells),
     )

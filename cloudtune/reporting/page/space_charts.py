@@ -134,7 +134,8 @@ def trials_table(study: Study, some: Sequence[Drawn]) -> Table:
     metrics = [objective.metric for objective in study.objectives]
     note = "`cloudtune results --format csv` prints all trials."
     columns = ("on", "run and trial", *metrics, *names)
-    return Table("trials", f"The {len(rows)} best trials of those drawn", note, columns, rows)
+    said = "The best trial" if len(rows) == 1 else f"The {len(rows)} best trials"
+    return Table("trials", f"{said} of those drawn", note, columns, rows)
 
 
 def parallel_chart(study: Study, some: Sequence[Drawn], labels: Sequence[str]) -> Chart | None:

@@ -220,6 +220,16 @@ def test_the_trials_of_the_front_are_named() -> None:
     assert "Common Pareto front" not in said([job("p", [0.5])])
 
 
+def test_one_of_a_thing_is_no_plural() -> None:
+    both = [{"metric": "accuracy", "goal": "maximize"}, {"metric": "size", "goal": "minimize"}]
+    steps = measured((1, 0.1, 101.0), (2, 0.2, 102.0))
+    one = job("p", [trial(1, (0.2, 1), measurements=steps)], study=study_data(objective=both))
+    lost = job("q", [None], study=study_data(objective=both))
+    for form in ("text", "markdown", "html"):
+        text = re.sub("<script.*?</script>", "", said([one, lost], form), flags=re.DOTALL)
+        assert re.findall(r"\b1 (?:best )?trials\b", text) == []
+
+
 def test_a_long_front_is_cut_and_says_so() -> None:
     both = [{"metric": "accuracy", "goal": "maximize"}, {"metric": "size", "goal": "minimize"}]
     line = [trial(n, (n, n)) for n in range(1, 61)]
