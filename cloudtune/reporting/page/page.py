@@ -130,10 +130,10 @@ def _charts(
     return {name: [e for e in charts if e] for name, charts in found.items()}, thinned, note
 
 
-def _text(said: Any) -> str:
+def _text(said: Any, most: int = _LONGEST) -> str:
     """Return a text as one harmless line of bounded length."""
     line = printable(str(said))
-    return line if len(line) <= _LONGEST else line[:_LONGEST] + "\N{HORIZONTAL ELLIPSIS}"
+    return line if len(line) <= most else line[:most] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def _no_end(script: str) -> str:

@@ -253,16 +253,14 @@ def _counted(groups: Sequence[Group], objective: Objective) -> str:
     for group in groups:
         seen = {step for each in _curves(group, objective) for step, _ in each.measured}
         if seen:
-            steps[group.label] = sorted(seen)
+            steps[clipped(group.label, 40)] = sorted(seen)
     if len({tuple(each) for each in steps.values()}) < 2:
         return ""
-    spans = (
-        f"{label}: {each[0]} to {each[-1]}, {len(each)} different" for label, each in steps.items()
-    )
+    spans = "; ".join(f"{label}: {e[0]} to {e[-1]}, {len(e)} in all" for label, e in steps.items())
     return (
-        f" Steps are not the same everywhere ({'; '.join(spans)}): some services count the reports "
-        "from 1 instead of keeping the script's numbers, so the same step need not be the same "
-        "amount of training."
+        f" Steps are not the same everywhere ({spans}): some services count the reports from 1 "
+        "instead of keeping the script's numbers. So the same step need not be the same amount of "
+        "training."
     )
 
 
