@@ -206,7 +206,7 @@ def counts(run: RunFacts) -> str:
 
 def many(count: int, word: str) -> str:
     """Return a count with its word, in the plural where it is one."""
-    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
 def sameness(comparison: Comparison) -> list[tuple[str, str]]:

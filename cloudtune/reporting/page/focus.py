@@ -24,8 +24,6 @@ class Focus:
 
     low: float
     high: float
-    limit: float
-    """The worst value that is shown as it is."""
     note: str
     """What a reader must know of the others."""
 
@@ -67,11 +65,11 @@ def focus(
     span = abs(best - limit)
     if not span or span > _WORTH * abs(worst - best):
         return None
-    low, high = sorted((limit, best))
-    count = sum(value < limit if up else value > limit for value in ranked)
+    low, high = min(limit, best) - _EDGE * span, max(limit, best) + _EDGE * span
+    count = sum(not low <= value <= high for value in ranked)
     side, end = ("below", "down") if up else ("above", "up")
     note = (
         f"{count:,} of {len(ranked):,} {what} {'lies' if count == 1 else 'lie'} {side} the axis, "
         f"{end} to {number(worst)}, so that the others can be told apart"
     )
-    return Focus(low - _EDGE * span, high + _EDGE * span, limit, note)
+    return Focus(low, high, note)

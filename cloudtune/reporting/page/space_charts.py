@@ -151,9 +151,9 @@ def parallel_chart(study: Study, some: Sequence[Drawn], labels: Sequence[str]) -
     low, high = min(values), max(values)
     shown = focus(values, study.objectives[0].goal, "trials")
     if shown and study.objectives[0].goal == "maximize":
-        low = shown.limit
+        low = shown.low
     elif shown:
-        high = shown.limit
+        high = shown.high
     rows: Rows = []
     for each in lines:
         head = {"g": each.label, "t": f"{each.run} {each.trial.number}", "q": near(each.rank)}
