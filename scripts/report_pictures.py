@@ -15,7 +15,7 @@ from playwright.sync_api import expect
 from tests.cloudtune.reporting.browser import browser
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
-WIDTH = 1040
+WIDTH = 1160
 SHOWN = {
     "report.png": ("header", "#runs"),
     "report-search.png": ("#charts", "#answers"),
