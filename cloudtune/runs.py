@@ -19,7 +19,7 @@ from cloudtune import bundle, jobs
 from cloudtune.background import go_on, left_alone
 from cloudtune.budget import Purse, budgets_of
 from cloudtune.driver import Inbox, Outcome, StopRequest
-from cloudtune.emulation.process import remember
+from cloudtune.emulation.process import Manner, remember
 from cloudtune.errors import CloudtuneError, MissingExtraError, UnsupportedError, UsageError
 from cloudtune.found import found
 from cloudtune.holding import ask_to_stop, hold, holder
@@ -40,7 +40,7 @@ def create(
     without: Sequence[Path] = (),
     overrides: Sequence[str] | None = None,
     saved: bool = False,
-    emulation: Sequence[str] = (),
+    emulation: Manner = Manner(),  # noqa: B008 - immutable
 ) -> str:
     """Write a new run to the ledger, with a copy of its source, and return its id.
 
@@ -54,7 +54,7 @@ def create(
         overrides: The ``PATH=VALUE`` words with which the study was read from its file, so that
             the file can be looked at again when the run goes on; None where it may say otherwise.
         saved: Whether the plans were shown before, so that nothing may have changed since.
-        emulation: Options of the emulators, where the run is emulated.
+        emulation: How the emulators behave, where the run is emulated.
 
     Raises:
         UnsupportedError: If every plan is refused; this is told of the first.
@@ -76,7 +76,8 @@ def create(
         plans = [_with_source(plan, ledger, [where, *without], saved=saved) for plan in plans]
         for plan in plans:
             if plan.facts.emulated:
-                remember(jobs.job_folder(ledger, run, plan.provider) / jobs.EMULATOR, emulation)
+                home = jobs.job_folder(ledger, run, plan.provider) / jobs.EMULATOR
+                remember(plan.provider, emulation, home)
         ledger.create_run(
             RunRecord(
                 id=run,

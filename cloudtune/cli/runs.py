@@ -23,6 +23,7 @@ from cloudtune.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from cloudtune.emulation.process import Manner
     from cloudtune.planning import Plan
     from cloudtune.results import StudyResult
 
@@ -120,19 +121,15 @@ def _say_what_is_lost(plans: list[Plan], *, strict: bool) -> None:
         )
 
 
-def _emulation(plans: list[Plan], speed: float | None, faults: Path | None) -> list[str]:
-    """Return the options of the emulators."""
-    from cloudtune.emulation.process import check_faults, options
+def _emulation(plans: list[Plan], speed: float | None, faults: Path | None) -> Manner:
+    """Return how the emulators behave."""
+    from cloudtune.emulation.process import Manner, faults_of
     from cloudtune.errors import UsageError
 
-    emulated = [plan for plan in plans if plan.facts.emulated]
-    words = options(speed, faults)
-    if words and not emulated:
+    modes = {plan.provider: plan.mode for plan in plans if plan.facts.emulated}
+    if not modes and (speed is not None or faults):
         raise UsageError("--speed and --faults are for emulated services: add --emulate")
-    if faults:
-        for plan in emulated:
-            check_faults(plan.provider, faults, plan.mode)
-    return words
+    return Manner(speed, faults_of(faults, modes) if faults else {})
 
 
 def _plans(
