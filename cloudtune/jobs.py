@@ -29,8 +29,8 @@ EMULATOR = "emulator"
 class Observer(Protocol):
     """Is shown a run while it goes on; calls may come from several threads."""
 
-    def begin(self, plan: Plan, events: Sequence[Event]) -> None:
-        """A job begins, or goes on from its earlier events."""
+    def begin(self, plan: Plan, events: Sequence[Event], elapsed: float) -> None:
+        """A job begins, or goes on from its earlier events and the seconds that it ran before."""
         ...
 
     def event(self, provider: str, event: Event) -> None:
@@ -52,9 +52,9 @@ class Shown:
     def __init__(self, observer: Observer | None) -> None:
         self._observer = observer
 
-    def begin(self, plan: Plan, events: Sequence[Event]) -> None:
+    def begin(self, plan: Plan, events: Sequence[Event], elapsed: float) -> None:
         """Show that a job begins."""
-        self._tell(lambda observer: observer.begin(plan, events))
+        self._tell(lambda observer: observer.begin(plan, events, elapsed))
 
     def event(self, provider: str, event: Event) -> None:
         """Show what happened to a trial."""
@@ -127,7 +127,7 @@ def execute_job(job: JobRecord, inbox: Inbox, purse: Purse, shown: Shown, where:
         try:
             plan = from_json(begun.plan)
             events = [event for _, event in ledger.events(job.run, job.provider)]
-            shown.begin(plan, events)
+            shown.begin(plan, events, begun.elapsed(time.time()))
             require(plan)
             place = place_of(plan, ledger)
             mask = secrets = Mask(plan.study)
@@ -159,7 +159,7 @@ def _as_it_ended(job: JobRecord, shown: Shown, where: Path) -> Outcome:
     try:
         with Ledger(where) as ledger:
             events = [event for _, event in ledger.events(job.run, job.provider)]
-        shown.begin(from_json(job.plan), events)
+        shown.begin(from_json(job.plan), events, job.elapsed(job.ended or 0.0))
     except CloudtuneError as error:
         shown.message(f"{job.provider}: {error}")
     shown.message(

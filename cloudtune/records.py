@@ -37,6 +37,22 @@ class JobRecord:
     """Seconds that it ran in the processes before that one."""
     ended: float | None = None
 
+    def elapsed(self, until: float) -> float:
+        """Return for how many seconds the job has run, looked at from a moment of the last process.
+
+        A managed job runs on at its service whoever follows it: all time since it began counts. A
+        driven one runs while a process of cloudtune runs it: the time from a crash to `resume` does
+        not count.
+
+        Args:
+            until: Now, while a process runs the job; else when it ended or was last heard of.
+        """
+        if self.started is None or self.begun is None:
+            return 0.0
+        if self.plan["mode"] == "managed":
+            return max(0.0, until - self.started)
+        return self.spent + max(0.0, until - self.begun)
+
 
 @dataclass(frozen=True)
 class RunRecord:

@@ -183,8 +183,8 @@ def overview_rows(found: Sequence[StudyResult]) -> list[dict[str, Any]]:
 
 
 def took_words(result: StudyResult) -> str | None:
-    """Return how long a job took, None while it has not ended."""
-    seconds = (result.ended or 0) - (result.started or 0)
+    """Return for how long a job ran, None while it has not ended."""
+    seconds = (result.ended or 0) - (result.started or 0) - (result.idle or 0)
     return duration_words(seconds) if seconds > 0 else None
 
 

@@ -26,12 +26,11 @@ _DONE = {"completed", "stopped_early", "failed"}
 class JobView:
     """What is shown of one job: a fold over its events."""
 
-    def __init__(self, plan: Plan, events: Sequence[Event]) -> None:
+    def __init__(self, plan: Plan, events: Sequence[Event], elapsed: float = 0.0) -> None:
         self.plan = plan
         self.study = plan.study
         self.total = expected_trials(plan.fitted.study)
-        age = max(0.0, events[-1].time - events[0].time) if events else 0.0
-        self._began = time.monotonic() - age
+        self._began = time.monotonic() - elapsed
         self._over: float | None = None
         self.outcome: Outcome | None = None
         """How it ended; None while it runs."""
@@ -77,7 +76,7 @@ class JobView:
 
     @property
     def elapsed(self) -> float:
-        """The seconds for which it has been seen to go on: before, by its events, and now."""
+        """The seconds for which it runs: those before it was shown here, and those since then."""
         return (self._over or time.monotonic()) - self._began
 
     @property

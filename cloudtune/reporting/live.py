@@ -49,10 +49,10 @@ class LiveProgress:
             console=console, get_renderable=self._picture, refresh_per_second=8, transient=True
         )
 
-    def begin(self, plan: Plan, events: Sequence[Event]) -> None:
+    def begin(self, plan: Plan, events: Sequence[Event], elapsed: float = 0.0) -> None:
         """Begin to draw."""
         with self._lock:
-            self._views[plan.provider] = JobView(plan, events)
+            self._views[plan.provider] = JobView(plan, events, elapsed)
         self._live.start()  # more than once it changes nothing
 
     def event(self, provider: str, event: Event) -> None:

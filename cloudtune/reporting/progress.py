@@ -37,9 +37,9 @@ class PlainProgress:
         self._views: dict[str, JobView] = {}
         self._lock = threading.Lock()
 
-    def begin(self, plan: Plan, events: Sequence[Event]) -> None:
+    def begin(self, plan: Plan, events: Sequence[Event], elapsed: float = 0.0) -> None:
         """Say what begins."""
-        view = self._views[plan.provider] = JobView(plan, events)
+        view = self._views[plan.provider] = JobView(plan, events, elapsed)
         so_far = f", {view.done} trials done before" if events else ""
         mark = self._marks[plan.provider]
         self.message(f"{mark}{view.title}; run {plan.facts.run_id}{so_far}")

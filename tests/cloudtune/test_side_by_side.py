@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from cloudtune import jobs, registry, resuming, runs
+from cloudtune.cli.group import cloudtune
 from cloudtune.driver import Outcome
 from cloudtune.errors import MissingExtraError, ProviderError, UnsupportedError, UsageError
 from cloudtune.events import Event, Started
@@ -75,7 +78,7 @@ class Watcher(jobs.Observer):
         self.running: set[str] = set()
         self.changed = threading.Condition()
 
-    def begin(self, plan: Plan, events: Any) -> None:
+    def begin(self, plan: Plan, events: Any, elapsed: float) -> None:
         pass
 
     def event(self, provider: str, event: Event) -> None:
@@ -199,6 +202,33 @@ def test_one_job_goes_on_and_the_others_stay_as_they_are() -> None:
     assert outcomes["second"].state == "completed"
     assert outcomes["local"].state == "pending"
     assert found(run)["local"].trials == ()
+
+
+def changed(run: str, **times: float) -> None:
+    """Let a job that ended seem to have had other times, as seconds before its end."""
+    with closing(sqlite3.connect(state_folder() / "ledger.db")) as db, db:
+        for name, seconds in times.items():
+            what = "?" if name == "spent" else "ended - ?"
+            db.execute(f"UPDATE jobs SET {name}={what} WHERE run=?", (seconds, run))
+
+
+def test_what_is_shown_as_elapsed_is_what_the_clock_says_without_the_pauses() -> None:
+    run = created("local", "second")
+    runs.execute(run)
+    changed(run, started=5000, begun=600, spent=30)
+    shown = CliRunner().invoke(cloudtune, ["watch", run])
+    assert "local   completed after 10 min 3" in shown.stderr
+    assert "2 trials on local in 10 min 3" in shown.stdout
+
+
+def test_a_managed_job_goes_on_while_nobody_follows_it() -> None:
+    run = created("local")
+    with Ledger(state_folder()) as ledger:
+        (job,) = ledger.run(run).jobs
+    held = replace(job, started=1000.0, begun=2000.0, spent=5.0)
+    assert (held.elapsed(2060.0), job.elapsed(2060.0)) == (65.0, 0.0)
+    managed = replace(held, plan={**job.plan, "mode": "managed"})
+    assert managed.elapsed(2060.0) == 1060.0
 
 
 def priced(hour: str = "3600 USD") -> Mapping[str, Any]:
