@@ -15,7 +15,7 @@ from cloudtune.space import Value
 TrialState = Literal[
     "pending", "running", "completed", "stopped_early", "failed", "cancelled", "unknown"
 ]
-JobState = Literal["pending", "running", "completed", "failed", "cancelled", "unknown"]
+JobState = Literal["pending", "running", "completed", "failed", "refused", "cancelled", "unknown"]
 
 
 @dataclass(frozen=True)

@@ -137,7 +137,8 @@ def execute_job(job: JobRecord, inbox: Inbox, purse: Purse, shown: Shown, where:
             outcome = run_one(work)
             _let_go(place, plan.mode, outcome)
         except UnsupportedError as error:
-            outcome = Outcome("failed", "; ".join(f"{f.path}: {f.reason}" for f in error.findings))
+            why = "; ".join(f"{f.path}: {f.reason}" for f in error.findings)
+            outcome = Outcome("failed" if _was_made(ledger, job) else "refused", why)
         except CloudtuneError as error:
             outcome = Outcome("failed", str(error))
             if place is not None and job.begun is None and not _was_made(ledger, job):

@@ -143,7 +143,7 @@ class StudyResult:
         return TypeAdapter(StudyResult).validate_json(document)
 
 
-def state_word(result: StudyResult, *, any_trials: bool | None = None) -> str:
+def state_word(result: StudyResult, *, any_trials: bool | None = None) -> JobState:
     """Return how a job stands, in one word.
 
     Args:

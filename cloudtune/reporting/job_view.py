@@ -68,11 +68,7 @@ class JobView:
     @property
     def state(self) -> str:
         """In one word, how it stands."""
-        if self.outcome is None:
-            return "running"
-        if self.outcome.state == "failed" and self.plan.refused and not len(self.trials):
-            return "refused"
-        return self.outcome.state
+        return "running" if self.outcome is None else self.outcome.state
 
     @property
     def elapsed(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -143,9 +144,15 @@ def test_a_provider_that_cannot_hold_the_study_disturbs_no_other() -> None:
     run = created("second", "local", providers={"second": {"limits": {"max_cost": "1 USD"}}})
     outcomes = runs.execute(run)
     assert outcomes["local"].state == "completed"
-    assert outcomes["second"].state == "failed"
+    assert outcomes["second"].state == "refused"
     assert "what this machine costs is not known" in outcomes["second"].reason
     assert found(run)["second"].trials == ()
+    told = CliRunner().invoke(cloudtune, ["results", "--format", "json"]).stdout
+    assert {job["provider"]: job["state"] for job in json.loads(told)} == {
+        "second": "refused",
+        "local": "completed",
+    }
+    assert StudyResult.from_json(json.dumps(json.loads(told)[0])) == found(run)["second"]
     assert runs.exit_code(outcomes, runs.results(run)) == 2
 
 
@@ -275,7 +282,7 @@ def test_prices_in_another_currency_are_refused_before_anything_is_sent() -> Non
     run = created("local", "second", limits=limits, providers=prices)
     states = executed(run)
     assert states["local"][0] == "completed"
-    assert states["second"][0] == "failed"
+    assert states["second"][0] == "refused"
     assert "the budget is in USD and the price in EUR" in states["second"][1]
 
 
@@ -283,7 +290,7 @@ def test_the_exit_code_is_the_first_that_occurs() -> None:
     run = created("local", "second", providers={"second": {"limits": {"max_cost": "1 USD"}}})
     runs.execute(run)
     known = runs.results(run)
-    refused = Outcome("failed", "")
+    refused = Outcome("refused", "")
 
     def code(state: Any) -> int:
         return runs.exit_code({"local": Outcome(state, ""), "second": refused}, known)
