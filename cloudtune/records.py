@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cloudtune.events import KINDS, Event, JobState
+from cloudtune.events import KINDS, Event, Standing
 
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 RUN_COLUMNS = ("id", "created", "name", "study", "file", "base", "overrides")
@@ -25,7 +25,7 @@ class JobRecord:
     run: str
     provider: str
     plan: dict[str, Any]
-    state: JobState
+    state: Standing
     reason: str
     job: str | None
     """What the service calls the job, once it has it."""

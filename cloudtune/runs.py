@@ -20,7 +20,13 @@ from cloudtune.background import go_on, left_alone
 from cloudtune.budget import Purse, budgets_of
 from cloudtune.driver import Inbox, Outcome, StopRequest
 from cloudtune.emulation.process import Manner, remember
-from cloudtune.errors import CloudtuneError, MissingExtraError, UnsupportedError, UsageError
+from cloudtune.errors import (
+    CloudtuneError,
+    MissingExtraError,
+    ProviderError,
+    UnsupportedError,
+    UsageError,
+)
 from cloudtune.found import found
 from cloudtune.holding import ask_to_stop, hold, holder
 from cloudtune.ledger import Ledger, state_folder
@@ -59,6 +65,7 @@ def create(
     Raises:
         UnsupportedError: If every plan is refused; this is told of the first.
         MissingExtraError: If no plan can be run, the first since a package is not installed.
+        ProviderError: If no plan can be run, the first since its provider's code has a mistake.
         UsageError: If the run exists, or the source of a saved plan has changed.
         LedgerError: If the state folder cannot be used.
     """
@@ -104,18 +111,16 @@ def create(
     return run
 
 
-def hindrances(
-    plans: Sequence[Plan], *, strict: bool = False
-) -> dict[str, UnsupportedError | MissingExtraError]:
+def hindrances(plans: Sequence[Plan], *, strict: bool = False) -> dict[str, CloudtuneError]:
     """Return why plans cannot be run here, by the providers of those that cannot.
 
     With ``strict`` any finding is a reason.
     """
-    found: dict[str, UnsupportedError | MissingExtraError] = {}
+    found: dict[str, CloudtuneError] = {}
     for plan in plans:
         try:
             jobs.require(plan, strict=strict)
-        except (UnsupportedError, MissingExtraError) as error:
+        except (UnsupportedError, MissingExtraError, ProviderError) as error:
             found[plan.provider] = error
     return found
 
@@ -206,7 +211,7 @@ def _readable(record: RunRecord) -> dict[str, Plan]:
     """Return the plans of a run's jobs; one that cannot be read is the end of its own job alone."""
     found: dict[str, Plan] = {}
     for job in record.jobs:
-        with suppress(CloudtuneError):
+        with suppress(Exception):  # told, whatever it is, where its job is executed
             found[job.provider] = from_json(job.plan)
     return found
 

@@ -68,7 +68,12 @@ def _show(ledger: Ledger, record: RunRecord) -> None:
             seen[job.provider] = past[-1][0] if past else 0
             heard = past[-1][1].time if past else 0.0
             until = time.time() if held and job.state == "running" else job.ended or heard
-            shown.begin(from_json(job.plan), [event for _, event in past], job.elapsed(until))
+            try:
+                plan = from_json(job.plan)
+            except Exception as error:  # noqa: BLE001 - one job that cannot be shown hides no other
+                shown.message(f"{job.provider}: its plan cannot be read: {error}")
+                continue
+            shown.begin(plan, [event for _, event in past], job.elapsed(until))
         going = True
         while going:
             going = holder(ledger.run_folder(record.id)) is not None

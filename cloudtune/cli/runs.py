@@ -104,7 +104,8 @@ def _say_what_is_lost(plans: list[Plan], *, strict: bool) -> None:
         for finding in each.findings:
             click.echo(printable(f"{each.provider}: {finding}"), err=True)
         if each.provider in against and not each.refused:
-            click.echo(printable(f"{each.provider}: {against[each.provider]}"), err=True)
+            why = str(against[each.provider]).removeprefix(f"{each.provider}: ")
+            click.echo(printable(f"{each.provider}: {why}"), err=True)
     said: set[str] = set()
     for each in plans:
         for note in map(str, each.notes):

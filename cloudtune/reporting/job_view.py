@@ -10,6 +10,7 @@ from cloudtune.driver import Outcome
 from cloudtune.events import Ended, Event, Started
 from cloudtune.planning import Plan
 from cloudtune.provider import CloudSettings
+from cloudtune.quantities import counted
 from cloudtune.reporting.describe import (
     assignment_words,
     duration_words,
@@ -152,7 +153,9 @@ def job_line(view: JobView) -> str:
     """Return one line on a job that ended."""
     assert view.outcome is not None
     failed = view.counts.get("failed", 0)
-    words = [f"{view.done} trials done" + (f", {failed} of them failed" if failed else "")]
+    words = [
+        f"{counted(view.done, 'trial')} done" + (f", {failed} of them failed" if failed else "")
+    ]
     if view.best:
         words.append(f"best {objective_words(view.study, view.best)} in trial {view.best.number}")
     words += [f"cost {view.cost}"] if view.cost else []

@@ -44,8 +44,8 @@ def show_columns(held: Mapping[str, Sequence[Any]]) -> None:
         return
     widths = _widths(titles, cells, console.width)
     if widths is None:
-        for line in _blocks(titles, cells):
-            console.print(line)
+        for block in _blocks(titles, cells):
+            console.print(block)
         return
     from rich import box
     from rich.table import Table

@@ -50,14 +50,7 @@ class Unknown(LocalProvider):
         raise ProviderError("unknown", "no credentials were found", of_caller=True)
 
 
-class Broken(LocalProvider):
-    """A provider with a mistake in its code."""
-
-    def runner(self, plan: Plan, place: Place, emit: Any, say: Any) -> Any:
-        raise KeyError("a mistake")
-
-
-MADE = {"second": Second, "lacking": Lacking, "unknown": Unknown, "broken": Broken}
+MADE = {"second": Second, "lacking": Lacking, "unknown": Unknown}
 
 
 @pytest.fixture(autouse=True)
@@ -162,15 +155,6 @@ def test_where_no_provider_can_there_is_no_run() -> None:
     with pytest.raises(MissingExtraError):
         created("lacking")
     assert not (state_folder() / "ledger.db").exists()
-
-
-def test_a_mistake_in_a_provider_is_raised_when_the_others_have_ended() -> None:
-    run = created("broken", "local")
-    with pytest.raises(KeyError, match="a mistake"):
-        runs.execute(run)
-    assert found(run)["local"].state == "completed"
-    assert len(found(run)["local"].trials) == 2
-    assert found(run)["broken"].state == "unknown"
 
 
 def test_one_job_is_stopped_and_the_others_go_on() -> None:
