@@ -226,7 +226,7 @@ def _broken(study: Study, on: str, run: str, seed: int, why: str) -> Plan:
     base = (Path(study.file).parent if study.file else Path.cwd()).absolute()
     facts = Facts(run, job_name(study.name, run), seed, base)
     own, fitted = ProviderSettings.model_validate({}), unfitted(study)
-    return Plan(on, "driven", fitted, own, facts, {}, (), (), False, {}, why)  # noqa: FBT003
+    return Plan(on, "driven", fitted, own, facts, {}, (), (), False, {}, why)
 
 
 def plan_again(before: Plan, study: Study) -> Plan:
