@@ -23,6 +23,7 @@ from cloudtune.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from cloudtune.capabilities import Note
     from cloudtune.emulation.process import Manner
     from cloudtune.planning import Plan
     from cloudtune.results import StudyResult
@@ -106,18 +107,20 @@ def _say_what_is_lost(plans: list[Plan], *, strict: bool) -> None:
         if each.provider in against and not each.refused:
             why = str(against[each.provider]).removeprefix(f"{each.provider}: ")
             click.echo(printable(f"{each.provider}: {why}"), err=True)
-    said: set[str] = set()
+    able = [each.provider for each in plans if each.provider not in against]
+    of: dict[Note, list[str]] = {}
     for each in plans:
-        for note in map(str, each.notes):
-            if note not in said:
-                click.echo(printable(f"note: {note}"), err=True)
-            said.add(note)
+        if each.provider in able:
+            for note in each.notes:
+                of.setdefault(note, []).append(each.provider)
+    for note, names in of.items():
+        clear = len(names) == len(able) or note.path.startswith("providers.")
+        who = "" if clear else f"{' and '.join(names)}: "
+        click.echo(printable(f"note: {who}{note}"), err=True)
     if against:
-        able = [each.provider for each in plans if each.provider not in against]
-        names = " and ".join
         click.echo(
-            f"{names(against)} cannot run this; {names(able)} can, and will. With --strict "
-            "nothing is started then.",
+            f"{' and '.join(against)} cannot run this; {' and '.join(able)} can, and will. With "
+            "--strict nothing is started then.",
             err=True,
         )
 

@@ -133,8 +133,8 @@ def _add(
                 )
             for step, value in trial.intermediate_values.items():
                 model = models.TrialIntermediateValueModel
-                stored, kind = model.intermediate_value_to_stored_repr(value)
-                of_step = {"intermediate_value": stored, "intermediate_value_type": kind}
+                step_value, step_kind = model.intermediate_value_to_stored_repr(value)
+                of_step = {"intermediate_value": step_value, "intermediate_value_type": step_kind}
                 added.setdefault(model, []).append(
                     {"trial_id": row.trial_id, "step": step, **of_step}
                 )

@@ -216,7 +216,7 @@ def summary_lines(result: StudyResult, folder: str) -> list[str]:
         lines += [f"best: {objective_words(study, best)} in trial {best.number}"]
         lines += [f"  {name}: {text(value)}" for name, value in best.parameters.items()]
         lines += paste_lines(study, best, f"{folder}/{result.provider}/source")
-    else:
+    elif trials:
         measured = any(trial.objective is not None for trial in trials)
         lines.append(
             "no trial that measured the objective completed"

@@ -80,7 +80,7 @@ class JobView:
     def cost(self) -> str:
         """What it has cost so far, as far as that is known; empty where it costs nothing."""
         own = self.plan.facts.own
-        if self.plan.facts.emulated:
+        if self.plan.facts.emulated or (self.outcome is not None and not len(self.trials)):
             return ""
         if self.plan.facts.price_per_second is None or "currency" not in own:
             return "unknown" if isinstance(self.plan.settings, CloudSettings) else ""

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from cloudtune import jobs, registry, resuming, runs
+from cloudtune.capabilities import Finding, Note
 from cloudtune.cli.group import cloudtune
 from cloudtune.driver import Outcome
 from cloudtune.errors import MissingExtraError, ProviderError, UnsupportedError, UsageError
@@ -193,6 +194,47 @@ def test_one_job_goes_on_and_the_others_stay_as_they_are() -> None:
     assert outcomes["second"].state == "completed"
     assert outcomes["local"].state == "pending"
     assert found(run)["local"].trials == ()
+
+
+class Talking(LocalProvider):
+    """A provider with something to say about each study."""
+
+    capabilities = replace(CAPABILITIES, provider="talking")
+
+    def rules(self, *given: Any) -> Sequence[Finding | Note]:
+        return [*super().rules(*given), Note("limits.trial_timeout", "a trial ends after a day")]
+
+
+def test_notes_say_whose_they_are_and_come_from_those_alone_that_run() -> None:
+    created("local")
+    file: dict[str, Any] = {
+        "objective": {"metric": "score", "goal": "maximize"},
+        "parameters": {"x": {"type": "float", "min": 0, "max": 1}},
+        "limits": {"max_trials": 1},
+        "trial": {"script": "train.py"},
+    }
+    Path("study.json").write_text(json.dumps(file), "utf-8")
+    with registry.added("talking", Talking):
+        on = ["--on", "talking", "--on", "local"]
+        both = CliRunner().invoke(cloudtune, ["run", "study.json", *on])
+        budget = {"talking": {"limits": {"max_cost": "1 USD"}}}
+        Path("study.json").write_text(json.dumps({**file, "providers": budget}), "utf-8")
+        one = CliRunner().invoke(cloudtune, ["run", "study.json", *on])
+    assert both.exit_code == 0
+    assert "note: talking: limits.trial_timeout: a trial ends after a day" in both.stderr
+    assert "note: trial.python: trials run with" in both.stderr
+    assert one.exit_code == 2
+    assert "a trial ends after a day" not in one.stderr
+    assert "cost unknown" not in one.stderr
+    assert "no trial measured" not in one.stdout
+
+
+def test_one_trial_is_not_several() -> None:
+    run = created("local", limits={"max_trials": 1})
+    runs.execute(run)
+    shown = CliRunner().invoke(cloudtune, ["watch", run])
+    assert "1 trial on local in " in shown.stdout
+    assert "1 trials" not in shown.stdout + shown.stderr
 
 
 def changed(run: str, **times: float) -> None:
