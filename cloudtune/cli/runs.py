@@ -23,7 +23,7 @@ from cloudtune.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from cloudtune.capabilities import Note
+    from cloudtune.capabilities import Mode, Note
     from cloudtune.emulation.process import Manner
     from cloudtune.planning import Plan
     from cloudtune.results import StudyResult
@@ -130,7 +130,9 @@ def _emulation(plans: list[Plan], speed: float | None, faults: Path | None) -> M
     from cloudtune.emulation.process import Manner, faults_of
     from cloudtune.errors import UsageError
 
-    modes = {plan.provider: plan.mode for plan in plans if plan.facts.emulated}
+    modes: dict[str, Mode | None] = {
+        plan.provider: plan.mode for plan in plans if plan.facts.emulated
+    }
     if not modes and (speed is not None or faults):
         raise UsageError("--speed and --faults are for emulated services: add --emulate")
     return Manner(speed, faults_of(faults, modes) if faults else {})

@@ -15,14 +15,15 @@ import pytest
 from click.testing import CliRunner
 
 from cloudtune import jobs, registry, resuming, runs
-from cloudtune.capabilities import Finding, Note
+from cloudtune.capabilities import Finding, Mode, Note
 from cloudtune.cli.group import cloudtune
 from cloudtune.driver import Outcome
 from cloudtune.errors import MissingExtraError, ProviderError, UnsupportedError, UsageError
 from cloudtune.events import Event, Started
+from cloudtune.fit import Fitted
 from cloudtune.ledger import Ledger, state_folder
 from cloudtune.planning import Plan, plan_run
-from cloudtune.provider import Place
+from cloudtune.provider import Facts, Place
 from cloudtune.results import StudyResult
 from cloudtune.study import Study
 from cloudtune_local import LocalProvider
@@ -201,8 +202,11 @@ class Talking(LocalProvider):
 
     capabilities = replace(CAPABILITIES, provider="talking")
 
-    def rules(self, *given: Any) -> Sequence[Finding | Note]:
-        return [*super().rules(*given), Note("limits.trial_timeout", "a trial ends after a day")]
+    def rules(
+        self, fitted: Fitted, mode: Mode, settings: Any, facts: Facts
+    ) -> Sequence[Finding | Note]:
+        own = super().rules(fitted, mode, settings, facts)
+        return [*own, Note("limits.trial_timeout", "a trial ends after a day")]
 
 
 def test_notes_say_whose_they_are_and_come_from_those_alone_that_run() -> None:

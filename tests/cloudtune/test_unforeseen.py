@@ -91,7 +91,8 @@ class Driven(LocalProvider):
     call = ""
 
     def runner(self, plan: Plan, place: Place, emit: Any, say: Any) -> Any:
-        return Poller("broken", Broken(Service(), self.call), emit, say)
+        service: Any = Broken(Service(), self.call)
+        return Poller("broken", service, emit, say)
 
 
 class Here(LocalProvider):
@@ -102,6 +103,11 @@ class Here(LocalProvider):
 
     def runner(self, plan: Plan, place: Place, emit: Any, say: Any) -> Any:
         return Broken(super().runner(plan, place, emit, say), self.call)
+
+
+def broken(call: str) -> Any:
+    """Return what makes a provider with a mistake in one of its own calls."""
+    return lambda: Broken(Here(), call)
 
 
 def made(kind: type[Any], call: str) -> Any:
@@ -145,7 +151,7 @@ def check(done: Result, mistake: str, state: str) -> str:
 def test_what_is_called_while_planning(
     known: ExitStack, call: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    known.enter_context(registry.added("broken", lambda: Broken(Here(), call)))
+    known.enter_context(registry.added("broken", broken(call)))
     done = run("broken", "local")
     check(done, f"a mistake in {call}", "failed")
     assert "broken cannot run this; local can, and will" in done.stderr
@@ -160,9 +166,8 @@ def test_what_is_called_while_planning(
 
 @pytest.mark.parametrize("call", ["runner", "name_of", "start", "close"])
 def test_the_calls_of_a_runner(known: ExitStack, call: str) -> None:
-    of_provider = call == "runner"
-    broken = (lambda: Broken(Here(), call)) if of_provider else made(Here, call)
-    known.enter_context(registry.added("broken", broken))
+    maker = broken(call) if call == "runner" else made(Here, call)
+    known.enter_context(registry.added("broken", maker))
     check(run("broken", "local"), f"a mistake in {call}", "failed")
     (told,) = json.loads(CliRunner().invoke(cloudtune, ["status", "--json"]).stdout)
     assert "running" not in told["jobs"][0]["trials"]
