@@ -360,17 +360,17 @@ class Driver:
         """Return the outcome if a limit is reached that ends the whole job."""
         limits = self._limits
         if limits.max_failed_trials is not None and self._failed > limits.max_failed_trials:
-            failed = counted(self._failed, "trial")
-            return Outcome(
-                "failed", f"{failed} failed, and {limits.max_failed_trials} are tolerated"
-            )
+            failed, tolerated = counted(self._failed, "trial"), limits.max_failed_trials
+            return Outcome("failed", f"{failed} failed, and {tolerated} are tolerated")
         counting = (limits.max_trials, limits.max_failed_trials, limits.patience)
         if counting == (None, None, None) and self._failed_in_a_row >= _IN_A_ROW:
             return Outcome("failed", f"{_IN_A_ROW} trials in a row failed")
         if self._winner is not None:
             return Outcome("completed", f"trial {self._winner} reached the target")
         if limits.patience is not None and self._since_best >= limits.patience:
-            return Outcome("completed", f"no better objective in {limits.patience} trials")
+            return Outcome(
+                "completed", f"no better objective in {counted(limits.patience, 'trial')}"
+            )
         if self._purse.reached:
             return Outcome("completed", self._purse.reached)
         return None
