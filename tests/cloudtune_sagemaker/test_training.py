@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -19,19 +17,8 @@ from cloudtune.space import Value
 from cloudtune_sagemaker import training
 from cloudtune_sagemaker.failures import AwsError
 from cloudtune_sagemaker.training import SageMakerJobs
+from tests.cloudtune_sagemaker import fake_aws as fake
 
-
-def _beside(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-fake: Any = _beside("fake_aws")
 HYPERBAND: Mapping[str, Any] = {
     "strategy": {"name": "hyperband", "resource": "epochs", "min": 1, "max": 9, "seed": 1}
 }

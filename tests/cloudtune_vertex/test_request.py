@@ -10,7 +10,6 @@ and read the difference.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import socket
@@ -28,19 +27,8 @@ from cloudtune.study import Study
 from cloudtune_vertex import VertexProvider
 from cloudtune_vertex.layout import BOOTSTRAP
 from cloudtune_vertex.request import duration
+from tests.cloudtune_vertex import support
 
-
-def _beside(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-support: Any = _beside("support")
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.json"))
 MODES: tuple[Mode, ...] = ("managed", "driven")
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shlex
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
@@ -21,19 +19,8 @@ from cloudtune.space import Value
 from cloudtune_watson import metric_files, training
 from cloudtune_watson.failures import WatsonError
 from cloudtune_watson.training import WatsonJobs
+from tests.cloudtune_watson import fake_watson as fake
 
-
-def _beside(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-fake: Any = _beside("fake_watson")
 LIST = "val_dict_list.json"
 
 
@@ -394,7 +381,9 @@ def test_our_stop_is_no_failure(scene: Scene) -> None:
     assert scene.ibm.of.calls.count("cancel") == 1
 
 
-def test_a_stop_that_comes_too_late_is_let_be(scene: Scene) -> None:
+def test_a_stop_that_comes_too_late_is_let_be(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scene.start(1)
     scene.made("1")
 
@@ -402,7 +391,7 @@ def test_a_stop_that_comes_too_late_is_let_be(scene: Scene) -> None:
         scene.finish("1")
         raise fake.error(400, "Job already completed with state completed")
 
-    scene.ibm._cancel = late
+    monkeypatch.setattr(scene.ibm, "_cancel", late)
     scene.runner.stop(1)
     assert scene.ended().state == "completed"
     assert scene.ibm.of.calls.count("cancel") == 1
