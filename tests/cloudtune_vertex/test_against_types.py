@@ -364,7 +364,7 @@ def test_requests_of_any_study_are_whole_or_refused(
             continue
         assert lost(mode, plan.request) == []
         if mode == "managed":
-            assert list(by_the_documentation(plan.job)) == []
+            assert list(by_the_documentation(support.job_of(plan))) == []
 
 
 def test_our_accelerators_are_googles() -> None:

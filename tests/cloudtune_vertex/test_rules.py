@@ -439,4 +439,4 @@ def test_the_plan_says_that_a_stop_comes_late_where_metrics_are_files(base: Path
 def test_an_image_for_predictions_is_none_for_training(base: Path) -> None:
     plan = support.plan_of(support.study_of(image=PREDICTION), base)
     assert "for predictions" in plan.said(f"{HERE}.image")
-    assert "containerSpec" in plan.job["trialJobSpec"]["workerPoolSpecs"][0]
+    assert "containerSpec" in support.job_of(plan)["trialJobSpec"]["workerPoolSpecs"][0]
