@@ -33,7 +33,7 @@ class Killer:
         self.killed = 0
         self._after = after
 
-    def begin(self, plan: planning.Plan, events: Sequence[Event]) -> None: ...
+    def begin(self, plan: planning.Plan, events: Sequence[Event], elapsed: float) -> None: ...
 
     def event(self, provider: str, event: Event) -> None:
         if isinstance(event, Ended) and event.number in self._after:
