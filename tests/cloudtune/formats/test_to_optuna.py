@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from optuna.distributions import (
 
 from cloudtune.errors import UsageError
 from cloudtune.formats import to_optuna
-from cloudtune.results import StudyResult
+from cloudtune.results import StudyResult, Trial
+from cloudtune.study import Study
 
 
 @pytest.fixture
@@ -64,3 +66,31 @@ def test_a_second_export_is_refused(held: Any, result: StudyResult, tmp_path: Pa
 def test_a_storage_that_cannot_be_used_is_told(result: StudyResult, to: str) -> None:
     with pytest.raises(UsageError, match="cannot be used by Optuna"):
         to_optuna.export(result, (), to)
+
+
+def test_optuna_itself_would_hold_the_same(held: Any, tmp_path: Path) -> None:
+    again = optuna.create_study(storage=f"sqlite:///{tmp_path / 'other.db'}", direction="maximize")
+    again.add_trials(held.trials)
+    for ours, own in zip(held.trials, again.trials, strict=True):
+        assert ours == own
+
+
+def test_several_objectives_and_more_trials_than_are_written_at_once(
+    result: StudyResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(to_optuna, "_AT_ONCE", 2)
+    goals = [{"metric": "score", "goal": "maximize"}, {"metric": "cost", "goal": "minimize"}]
+    study = Study.model_validate({**result.study, "objective": goals})
+    values = result.trials[0].parameters
+    trials = [
+        Trial(f"k7-{n}", n, "completed", values, objective=(n / 2, float("inf") if n == 3 else 1.0))
+        for n in range(1, 6)
+    ]
+    name = to_optuna.export(replace(result, study=study.to_json()), trials, str(tmp_path / "m.db"))
+    held = optuna.load_study(study_name=name, storage=f"sqlite:///{tmp_path / 'm.db'}")
+    assert [direction.name for direction in held.directions] == ["MAXIMIZE", "MINIMIZE"]
+    assert [trial.number for trial in held.trials] == [0, 1, 2, 3, 4]
+    assert [trial.values for trial in held.trials] == [list(t.objective or ()) for t in trials]
+    assert [trial.number for trial in held.best_trials] == [4]
+    held.optimize(lambda trial: (trial.suggest_float("x", 0.001, 1, log=True), 1.0), n_trials=1)
+    assert held.trials[-1].number == 5
