@@ -7,7 +7,7 @@ import logging
 import math
 import warnings
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -56,9 +56,10 @@ def export(result: StudyResult, trials: Iterable[Trial], to: str) -> str:
 
     study = Study.model_validate(result.study)
     name = f"{study.name or 'study'} {result.run} {result.provider}"
-    with _quiet():
+    with _quiet(), ExitStack() as stack:
         try:
             storage = _storage(to if "://" in to else f"sqlite:///{to}")
+            stack.callback(storage.engine.dispose)
             made = optuna.create_study(
                 storage=storage,
                 study_name=name,
