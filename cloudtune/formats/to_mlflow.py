@@ -123,11 +123,12 @@ class _Export:
     def _make_room(self, experiment: str) -> None:
         """Delete what an export that was broken off has left; refuse if one was not."""
         where = " and ".join(f"tags.`{key}` = '{value}'" for key, value in self._own.items())
+        done = f"{where} and tags.`{_DONE}` = 'true'"
+        if self._client.search_runs([experiment], done, max_results=1):
+            raise UsageError(
+                f"run {self._result.run} on {self._result.provider} is in MLflow already"
+            )
         while left := list(self._client.search_runs([experiment], where)):
-            if any(_DONE in run.data.tags for run in left):
-                raise UsageError(
-                    f"run {self._result.run} on {self._result.provider} is in MLflow already"
-                )
             for run in left:
                 self._client.delete_run(run.info.run_id)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 import sys
@@ -15,6 +16,9 @@ from cloudtune.results import StudyResult
 
 def main(file: str, to: str) -> None:
     mlflow: Any = importlib.import_module("mlflow")
+    # a page holds 1,000 runs, and a job may have more trials than that
+    found = mlflow.MlflowClient.search_runs
+    mlflow.MlflowClient.search_runs = functools.partialmethod(found, max_results=3)
     result = StudyResult.from_json(Path(file).read_text("utf-8"))
     client: Any = mlflow.MlflowClient(tracking_uri=to)
     own = {"cloudtune.run": result.run, "cloudtune.provider": result.provider}
@@ -26,7 +30,7 @@ def main(file: str, to: str) -> None:
     except UsageError as error:
         again = str(error)
     (experiment,) = client.search_experiments(filter_string="name = 'demo'")
-    runs = client.search_runs([experiment.experiment_id])
+    runs = client.search_runs([experiment.experiment_id], max_results=100)
     told = [
         {
             "id": run.info.run_id,

@@ -99,8 +99,9 @@ def test_values_metrics_and_times_are_kept(held: dict[str, Any]) -> None:
     assert first["tags"]["cloudtune.cost"] == "0.5 USD"
 
 
-def test_a_second_export_is_refused(held: dict[str, Any]) -> None:
+def test_a_second_export_is_refused_and_deletes_nothing(held: dict[str, Any]) -> None:
     assert held["again"] == "run k7f2 on local is in MLflow already"
+    assert len(held["runs"]) == 8
 
 
 def test_without_mlflow_the_extra_is_named(
