@@ -174,16 +174,22 @@ def _execute(run_id: str, on: tuple[str, ...] = (), *, as_json: bool) -> None:
         outcomes = execute(run_id, shown, on=on)
     finally:
         shown.close()
-    found = [result for result in results(run_id) if result.provider in names]
-    if as_json:
-        click.echo("[" + ",".join(result.to_json() for result in found) + "]")
-    else:
-        summarize(found, state_folder() / "runs" / run_id)
-    code = exit_code(outcomes, found)
-    if code == 130:
-        for line in going_on(found):
-            click.echo(line, err=True)
-    raise SystemExit(code)
+
+    def read() -> list[StudyResult]:
+        return [result for result in results(run_id) if result.provider in names]
+
+    found: list[StudyResult] = []
+    try:
+        found = read()
+        if as_json:
+            click.echo("[" + ",".join(result.to_json() for result in found) + "]")
+        else:
+            summarize(found, state_folder() / "runs" / run_id)
+    finally:  # also where one more Ctrl-C comes while that is read or printed
+        if any(outcome.state == "cancelled" for outcome in outcomes.values()):
+            for line in going_on(found or read()):
+                click.echo(line, err=True)
+    raise SystemExit(exit_code(outcomes, found))
 
 
 def summarize(found: list[StudyResult], folder: Path) -> None:

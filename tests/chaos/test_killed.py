@@ -5,6 +5,7 @@ What is killed and when is drawn anew each time; a failure prints the seed that 
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import random
@@ -12,6 +13,7 @@ import signal
 import sqlite3
 import time
 from contextlib import closing, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -183,3 +185,22 @@ while not trial_id().endswith("-1") and not os.path.exists({str(go)!r}):
     assert home.is_quiet()
     home.call("resume")
     assert sum(trial["state"] == "completed" for trial in home.results()) == TRIALS
+
+
+def test_ctrl_c_during_the_summary_still_says_how_to_resume(home: Home) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    engine = home.begin("run", "study.yaml", "--set", "limits.max_trials=1000")
+    assert engine.stderr is not None
+    assert engine.stdout is not None
+    full = fcntl.fcntl(engine.stdout, fcntl.F_SETPIPE_SZ, 4096)
+    Path(f"/proc/{engine.pid}/fd/1").write_bytes(b"." * full)  # so that the summary has to wait
+    for line in engine.stderr:
+        if line.startswith("[1/1000]"):
+            engine.send_signal(signal.SIGINT)
+            break
+    assert wait_for(lambda: home.engine() is None)
+    assert engine.poll() is None
+    engine.send_signal(signal.SIGINT)
+    told = engine.stderr.read()
+    assert engine.wait(timeout=30) == 130
+    assert f"cloudtune resume {home.run}" in told
