@@ -66,7 +66,10 @@ def export(result: StudyResult, trials: Iterable[Trial], to: str) -> str:
                 directions=[objective.goal for objective in study.objectives] or ["minimize"],
             )
         except optuna.exceptions.DuplicatedStudyError as error:
-            raise UsageError(f"{to} holds a study {name!r} already") from error
+            raise UsageError(
+                f"{to} holds a study {name!r} already; export into another file, or delete it "
+                "there first"
+            ) from error
         except (ArgumentError, NoSuchModuleError, SQLAlchemyError, ImportError) as error:
             raise UsageError(f"{to} cannot be used by Optuna: {error}") from error
         if study.objectives:
@@ -77,8 +80,12 @@ def export(result: StudyResult, trials: Iterable[Trial], to: str) -> str:
         known = {node.key: _distribution(node) for node in space.nodes}
         id_ = storage.get_study_id_from_name(name)
         frozen = (_trial(trial, study, space, known) for trial in trials)
-        for place, some in enumerate(_batched(frozen, _AT_ONCE)):
-            _add(storage, id_, place * _AT_ONCE, some)
+        try:
+            for place, some in enumerate(_batched(frozen, _AT_ONCE)):
+                _add(storage, id_, place * _AT_ONCE, some)
+        except BaseException:  # broken off, by Ctrl-C too: so that it can be made again
+            storage.delete_study(id_)
+            raise
     return name
 
 

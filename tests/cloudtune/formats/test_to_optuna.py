@@ -117,3 +117,16 @@ def test_several_objectives_and_more_trials_than_are_written_at_once(
     assert [trial.number for trial in held.best_trials] == [4]
     held.optimize(lambda trial: (trial.suggest_float("x", 0.001, 1, log=True), 1.0), n_trials=1)
     assert held.trials[-1].number == 5
+
+
+def test_an_export_that_was_broken_off_can_be_made_again(
+    result: StudyResult, tmp_path: Path
+) -> None:
+    def broken_off() -> Iterator[Trial]:
+        yield result.trials[0]
+        raise KeyboardInterrupt
+
+    to = str(tmp_path / "again.db")
+    with pytest.raises(KeyboardInterrupt):
+        to_optuna.export(result, broken_off(), to)
+    assert to_optuna.export(result, result.trials, to) == "demo k7f2 local"
