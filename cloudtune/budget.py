@@ -131,7 +131,8 @@ class Budget:
         elif spent >= _WARNS_AT * self.most.amount and not self._warned:
             self._warned = True
             self._say(
-                f"{spent:.2f} of {self.most} are spent; at all of it {' and '.join(self._jobs)} "
+                f"{100 * spent / self.most.amount:.0f} % of {self.most} are spent; at all of it "
+                f"{' and '.join(self._jobs)} "
                 f"{'are' if len(self._jobs) > 1 else 'is'} stopped"
             )
 
@@ -181,7 +182,8 @@ def budgets_of(
         stop: Is told which providers' jobs are to end, and why.
     """
     whole = next(iter(plans.values())).study.limits.max_cost
-    shared = [(whole, list(plans))] if whole else []
+    able = [provider for provider, plan in plans.items() if not plan.refused]
+    shared = [(whole, able)] if whole else []
     own = [
         (most, [provider])
         for provider, plan in plans.items()

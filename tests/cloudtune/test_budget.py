@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cloudtune.budget import Budget, Purse, Spending, budgets_of
-from cloudtune.capabilities import Mode
+from cloudtune.capabilities import Finding, Mode
 from cloudtune.events import Ended, Started
 from cloudtune.planning import Plan, plan
 from cloudtune.quantities import Money
@@ -26,7 +26,8 @@ def planned(price: float = 1.0, mode: Mode = "driven", **limits: Any) -> Plan:
         {"parameters": {"x": {"type": "bool"}}, "limits": {"max_trials": 9, **limits}}
     )
     made = plan(study)
-    return replace(made, mode=mode, facts=replace(made.facts, own={"price_per_second": price}))
+    facts = replace(made.facts, own={"price_per_second": price})
+    return replace(made, mode=mode, facts=facts, findings=())
 
 
 class Told:
@@ -57,7 +58,7 @@ def test_two_jobs_spend_one_budget() -> None:
         assert (told.said, told.stopped, a.reached) == ([], [], "")
         b.tell(*trial(1, 4.0))
         assert len(told.said) == 1
-        assert told.said[0].startswith("8.00 of 10 USD are spent; at all of it a and b are stopped")
+        assert told.said == ["80 % of 10 USD are spent; at all of it a and b are stopped"]
         b.tell(*trial(2, 1.0))
         assert (len(told.said), told.stopped, b.reached) == (1, [], "")
         a.tell(*trial(2, 1.0))
@@ -130,3 +131,17 @@ def test_the_studys_budget_is_for_all_and_a_providers_own_for_it() -> None:
                 budget.tell("b", event)
     assert stopped == [["a", "b"], ["b"]]
     assert budgets_of({"a": planned()}, say=print, stop=print) == []
+
+
+def test_who_cannot_run_is_not_told_to_be_stopped() -> None:
+    told, able = Told(), planned(max_cost="10 USD")
+    unable = replace(able, findings=(Finding("refused", "limits.max_cost", "no price is known"),))
+    (budget,) = budgets_of(
+        {"a": able, "b": unable},
+        say=told.said.append,
+        stop=lambda _who, why: told.stopped.append(why),
+    )
+    with budget:
+        budget.tell("a", trial(1, 8.0)[0])
+        budget.tell("a", trial(1, 8.0)[1])
+    assert told.said == ["80 % of 10 USD are spent; at all of it a is stopped"]
