@@ -241,7 +241,7 @@ class Ledger:
         run: str,
         study: dict[str, Any],
         plans: dict[str, dict[str, Any]],
-        overrides: Sequence[str],
+        overrides: Sequence[str] | None,
     ) -> None:
         """Replace a run's study and plans, for raised limits, and the words that made it so."""
         with self._transaction(durable=True):

@@ -34,7 +34,7 @@ def prepare(record: RunRecord, overrides: Sequence[str] = (), folder: Path | Non
         raise UsageError(f"only limits can be changed when a run goes on, not {wrong[0]}")
     if record.overrides is not None and record.file and Path(record.file).is_file():
         found = load(record.file, overrides=record.overrides)
-        changed = list(differences(_comparable(record.study), _comparable(found.to_json())))
+        changed = list(differences(comparable(record.study), comparable(found.to_json())))
         if changed:
             raise UsageError(
                 f"{record.file} has changed since run {record.id} began:\n"
@@ -67,6 +67,7 @@ def raise_limits(
         before = Study.model_validate(record.study)
         if before.model_copy(update={"limits": study.limits}).to_json() != study.to_json():
             raise UsageError("only limits can be changed when a run goes on")
+        words = None if record.overrides is None else (*record.overrides, *overrides)
         plans: dict[str, Any] = {}
         for job in record.jobs:
             old = from_json(job.plan)
@@ -79,7 +80,7 @@ def raise_limits(
             if not old.refused:
                 new.require()
             plans[job.provider] = new.to_json()
-        ledger.set_study(record.id, study.to_json(), plans, (*(record.overrides or ()), *overrides))
+        ledger.set_study(record.id, study.to_json(), plans, words)
 
 
 def differences(before: Any, after: Any, path: str = "") -> Iterator[str]:
@@ -104,5 +105,6 @@ def _listed(value: Any) -> list[Any] | None:
     return [*value] if isinstance(value, list) else None
 
 
-def _comparable(study: dict[str, Any]) -> dict[str, Any]:
+def comparable(study: dict[str, Any]) -> dict[str, Any]:
+    """Return what of a study, as plain data, may not change."""
     return {key: value for key, value in study.items() if key != "description"}

@@ -48,11 +48,28 @@ def asked_of(runs: Iterable[str]) -> dict[str, list[str]]:
 
 def asked(record: RunRecord) -> list[str]:
     """Return the words with which a study was run: its file, and what was set but the seed."""
-    words = [_shown(record.file) if record.file else "STUDY"]
+    words = [_shown(record.file) if record.file and _is_of_its_file(record) else "STUDY"]
     for override in record.overrides or ():
         if not override.startswith("strategy.seed="):
             words += ["--set", override]
     return words
+
+
+def _is_of_its_file(record: RunRecord) -> bool:
+    """Tell whether the file, read with what was set, is the run's study, whatever its seed."""
+    from cloudtune.loading import load, override
+    from cloudtune.resuming import comparable, differences
+    from cloudtune.study import Study
+
+    if record.overrides is not None or not record.file:
+        return True
+    try:
+        seed = ["strategy.seed=1"]
+        now = override(load(record.file), seed).to_json()
+        then = override(Study.model_validate(record.study), seed).to_json()
+    except CloudtuneError:
+        return False
+    return not any(differences(comparable(then), comparable(now)))
 
 
 def _shown(file: str) -> str:

@@ -113,6 +113,19 @@ def test_a_saved_plan_runs_once(cloudtune: Cloudtune, tmp_path: Path) -> None:
     assert len(json.loads(cloudtune("status", "--json").stdout)) == 1
 
 
+def test_a_report_repeats_no_other_study_than_the_runs(cloudtune: Cloudtune) -> None:
+    cloudtune("run", "study.yaml")
+    assert "cloudtune run study.yaml --on local" in cloudtune("report").stdout
+    cloudtune("plan", "study.yaml", "-o", "same.json")
+    cloudtune("run", "same.json")
+    assert "cloudtune run study.yaml --on local" in cloudtune("report").stdout
+    cloudtune("plan", "study.yaml", "--set", "limits.max_trials=1", "-o", "other.json")
+    cloudtune("run", "other.json")
+    assert "cloudtune run STUDY --on local" in cloudtune("report").stdout
+    cloudtune("resume", "--set", "limits.max_trials=2")
+    cloudtune("resume")
+
+
 def test_a_saved_plan_makes_no_second_run_elsewhere(cloudtune: Cloudtune, tmp_path: Path) -> None:
     cloudtune("plan", "study.yaml", "-o", "plan.json")
     other = tmp_path / "other"
@@ -313,6 +326,14 @@ def test_init_writes_a_study_that_is_right_and_overwrites_nothing(
     assert "stay as they are" in cloudtune("init", "new", code=1).stderr
     assert (tmp_path / "new" / "train.py").read_text("utf-8") == "mine"
     assert "quickstart" in cloudtune("init", "other", "--template", "none", code=1).stderr
+
+
+def test_the_quickstarts_trials_leave_cores_to_each_other_on_emulators_too(
+    cloudtune: Cloudtune,
+) -> None:
+    cloudtune("init", "new")
+    plan = cloudtune("plan", "new/study.yaml", "--on", "sagemaker", "--emulate", "--json").stdout
+    assert '"OMP_NUM_THREADS": "1"' in plan
 
 
 def test_schema_and_providers_are_json(cloudtune: Cloudtune) -> None:
