@@ -199,7 +199,8 @@ def summary_lines(result: StudyResult, folder: str) -> list[str]:
     counts = ", ".join(
         f"{n} {state.replace('_', ' ')}" for state, n in state_counts(trials).items()
     )
-    where = f" on {result.provider}{', emulated,' if result.emulated else ''}"
+    where = f" on {result.provider}{', emulated' if result.emulated else ''}"
+    where += "," if result.emulated and took else ""
     lines = [f"{counted(len(trials), 'trial')}{where}{took}: {counts or 'none'}"]
     lines += [f"cost: {words}" for words in _cost_words(result)]
     if result.reason:

@@ -70,6 +70,7 @@ def _sentence(ranking: Ranking, metric: str, comparison: Comparison, verdict: Ve
     mean = f", on average over {runs} runs" if runs > 1 else ""
     alone = len(verdict.labels) == 1
     standing = ranking.standings[0]
+    were = "were" if len(ranking.leaders) > 1 else "was"
     how_much = "" if standing.mean is None else amount(ranking, standing.mean)
     if ranking.question == "best":
         if not who:
@@ -87,12 +88,12 @@ def _sentence(ranking: Ranking, metric: str, comparison: Comparison, verdict: Ve
         way = f"within 1 % of the way from the median trial to the best{near}"
         if not who:
             return f"No group came {way} in each of its runs."
-        return f"{who} {'came' if alone else 'was the first to come'} {way}: {how_much}{mean}."
+        return f"{who} {'came' if alone else f'{were} the first to come'} {way}: {how_much}{mean}."
     if not who:
         return "No group's whole cost is known, so none is called the cheapest."
     unknown = any(standing.mean is None for standing in ranking.standings)
     among = " of those whose cost is known" if unknown else ""
-    return f"{who} {'cost' if alone else f'was the cheapest{among}:'} {how_much}{mean}."
+    return f"{who} {'cost' if alone else f'{were} the cheapest{among}:'} {how_much}{mean}."
 
 
 def _front_said(comparison: Comparison, verdict: Verdict) -> Said:

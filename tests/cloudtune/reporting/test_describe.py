@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +188,11 @@ def test_a_warm_start_is_advised_where_there_is_one(provider: str, more: str) ->
     stopped = result(evil_study(), **over)
     said = f"{provider} has stopped its job, which cannot go on{more}"
     assert describe.going_on([stopped]) == [said]
+
+
+def test_a_job_that_never_ran_is_said_in_plain_words() -> None:
+    never = replace(result(evil_study(), provider="vertex", emulated=True), trials=(), started=None)
+    assert describe.summary_lines(never, "runs/r")[0] == "0 trials on vertex, emulated: none"
 
 
 _ROW = {

@@ -47,6 +47,11 @@ def test_the_verdict_comes_first_and_says_how_sure_it_is() -> None:
     assert text.index("! local: the cost of every trial is not known") < text.index("Runs")
 
 
+def test_several_that_were_first_together_are_several() -> None:
+    text = flat(said([job("p", [0.5, 0.9]), job("q", [0.5, 0.9])]))
+    assert "p and q were the first to come within 1 %" in text
+
+
 def test_repeated_runs_have_a_mean_and_an_interval() -> None:
     jobs = [
         job(name, [best], run=f"r{seed}", seed=seed)
