@@ -149,17 +149,12 @@ def stop(run: str | None, on: tuple[str, ...]) -> None:
 
     A job that goes on at a service while nobody follows it here is stopped, too.
     """
+    from cloudtune.reporting.describe import stopping
     from cloudtune.runs import results
     from cloudtune.runs import stop as stop_run
 
     run_id = stop_run(run, on=on)
     found = [job for job in results(run_id) if not on or job.provider in on]
     what = f"the job on {' and '.join(on)} of run {run_id}" if on else f"run {run_id}"
-    managed = [job.provider for job in found if job.mode == "managed"]
-    if managed:
-        click.echo(
-            f"asked {what} to end; what {' and '.join(managed)} stops cannot go on, a new "
-            f"run can build on it: warm_start: {{from: {run_id}}}"
-        )
-    else:
-        click.echo(f"asked {what} to end; go on later with: cloudtune resume {run_id}")
+    for line in stopping(what, found):
+        click.echo(line)

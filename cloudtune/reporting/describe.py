@@ -232,19 +232,36 @@ def summary_lines(result: StudyResult, folder: str) -> list[str]:
 
 def going_on(found: Sequence[StudyResult]) -> list[str]:
     """Return how an interrupted run goes on."""
-    from cloudtune import registry
-
     stopped = [r for r in found if r.state == "cancelled" and r.mode == "managed"]
-    lines: list[str] = []
-    for result in stopped:
-        line = f"{result.provider} has stopped its job, which cannot go on"
-        able = registry.get(result.provider).capabilities.managed
-        if able and able.warm_start:
-            line += f"; a new run can build on it: warm_start: {{from: {result.run}}}"
-        lines.append(line)
+    lines = [
+        f"{result.provider} has stopped its job, which cannot go on{_building_on(result)}"
+        for result in stopped
+    ]
     if len(stopped) < len([r for r in found if r.state == "cancelled"]):
         lines.append(f"interrupted; go on with: cloudtune resume {found[0].run}")
     return [printable(line) for line in lines]
+
+
+def stopping(what: str, found: Sequence[StudyResult]) -> list[str]:
+    """Return what is said when jobs are asked to end, and how each goes on later."""
+    driven = any(result.mode == "driven" for result in found)
+    later = f"; go on later with: cloudtune resume {found[0].run}" if driven else ""
+    lines = [f"asked {what} to end{later}"]
+    lines += [
+        f"what {result.provider} stops cannot go on{_building_on(result)}"
+        for result in found
+        if result.mode == "managed"
+    ]
+    return [printable(line) for line in lines]
+
+
+def _building_on(result: StudyResult) -> str:
+    from cloudtune import registry
+
+    able = registry.get(result.provider).capabilities.managed
+    if not (able and able.warm_start):
+        return ""
+    return f"; a new run can build on it: warm_start: {{from: {result.run}}}"
 
 
 def _cost_words(result: StudyResult) -> list[str]:

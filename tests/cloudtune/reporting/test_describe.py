@@ -190,6 +190,19 @@ def test_a_warm_start_is_advised_where_there_is_one(provider: str, more: str) ->
     assert describe.going_on([stopped]) == [said]
 
 
+def test_who_stops_several_jobs_is_told_how_each_goes_on() -> None:
+    jobs = [
+        result(evil_study(), provider=name, mode=mode, run="k7f2")
+        for name, mode in (("local", "driven"), ("sagemaker", "managed"), ("vertex", "managed"))
+    ]
+    build = "what sagemaker stops cannot go on; a new run can build on it: warm_start: {from: k7f2}"
+    vertex = "what vertex stops cannot go on"
+    assert describe.stopping("run k7f2", jobs) == [
+        *("asked run k7f2 to end; go on later with: cloudtune resume k7f2", build, vertex)
+    ]
+    assert describe.stopping("it", jobs[2:]) == ["asked it to end", vertex]
+
+
 def test_a_job_that_never_ran_is_said_in_plain_words() -> None:
     never = replace(result(evil_study(), provider="vertex", emulated=True), trials=(), started=None)
     assert describe.summary_lines(never, "runs/r")[0] == "0 trials on vertex, emulated: none"
