@@ -107,7 +107,8 @@ class GaussianSearch:
     def ask(self, draw: int) -> Suggestion:
         """Return the draw's trial."""
         known = len(self._scores)
-        early = known < _LEAST_VALUES or known + len(self._open) < _BY_CHANCE
+        told = known + len(self._failed) + len(self._open)
+        early = known < _LEAST_VALUES or told < _BY_CHANCE
         if early or not self._encoding.columns:
             return Suggestion(self.by_chance(draw))
         with self._threads.limit(limits=1, user_api="blas"):
