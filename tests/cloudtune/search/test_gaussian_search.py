@@ -217,6 +217,19 @@ def test_it_takes_one_thread_and_gives_the_others_back(
     assert set(inside) <= {1}
 
 
+def test_the_estimator_waits_until_enough_was_measured(
+    study_of: Callable[..., Study], job: Any
+) -> None:
+    study = study_of(parameters={"x": UNIT, "y": UNIT}, strategy="bayesian")
+
+    def by_estimator(parallel: int) -> list[int]:
+        run = job(study, by_first, max_trials=24, parallel=parallel).run()
+        return [draw for draw in range(10, 24) if "shape" not in run.asked[draw].memory]
+
+    assert by_estimator(1) == [12, 16, 20]
+    assert by_estimator(8) == [20]
+
+
 def test_it_says_which_models_choose(study_of: Callable[..., Study]) -> None:
     def chosen(**parts: Any) -> str:
         return chosen_by(study_of(parameters={"x": UNIT}, **parts)) or ""
