@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from cloudtune import runs
 from cloudtune.events import Ended, Event, Measured, Started, TrialState
 from cloudtune.ledger import Ledger
 from cloudtune.planning import plan_run
-from cloudtune.provider import Emit, Place, Recovered
+from cloudtune.provider import Emit, Interrupted, Place, Recovered, TrialRunner
 from cloudtune.reporting.describe import summary_lines
 from cloudtune.reporting.live import LiveProgress
 from cloudtune.reporting.progress import PlainProgress
@@ -51,6 +51,10 @@ class Instant:
 
     times_trials = False
 
+    def name_of(self, number: int, start: int) -> str | None:
+        """Return no name."""
+        return None
+
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
 
@@ -64,7 +68,7 @@ class Instant:
     def stop(self, number: int, *, now: bool = False) -> None:
         """Do nothing: it has ended."""
 
-    def recover(self, known: Mapping[int, int]) -> Recovered:
+    def recover(self, left: Sequence[Interrupted]) -> Recovered:
         """Find nothing."""
         return Recovered([])
 
@@ -72,7 +76,9 @@ class Instant:
         """Do nothing."""
 
 
-def instant(self: Any, plan: Any, place: Place, emit: Emit) -> Instant:
+def instant(
+    self: Any, plan: Any, place: Place, emit: Emit, say: Callable[[str], None]
+) -> TrialRunner:
     """Return the runner in place of the local provider's."""
     return Instant(emit)
 
@@ -103,6 +109,7 @@ def seconds_of(study: Study, folder: Path, *, live: bool) -> float:
     """Return the CPU seconds of a run from its first trial to its summary."""
     from rich.console import Console
 
+    setattr(LocalProvider, "runner", instant)  # noqa: B010 - in place of the real one
     run = runs.create(plan_run(study, ["local"]), folder)
     begin = time.process_time()
     with redirect_stderr(io.StringIO()):
@@ -148,7 +155,6 @@ _HEAD = f"""\
 
 
 def _row(folder: Path, name: str, more: Mapping[str, Any], *, live: bool, rounds: int) -> None:
-    setattr(LocalProvider, "runner", instant)  # noqa: B010 - in place of the real one
     found: dict[int, list[float]] = {size: [] for size in SIZES}
     for turn in range(rounds):
         for size in SIZES:
