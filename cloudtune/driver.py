@@ -18,6 +18,7 @@ from cloudtune.objective import reaches_target, why_unmeasured
 from cloudtune.provider import Interrupted, Lost, TrialRunner
 from cloudtune.results import Trial, Trials, seconds_between
 from cloudtune.search.protocol import Strategy, Suggestion
+from cloudtune.showing import Showing
 from cloudtune.study import Limits, Study
 
 _BATCH = 1_000
@@ -83,7 +84,7 @@ class Driver:
         self._strategy = strategy
         self._inbox = inbox
         self._record = record
-        self._observe = observe
+        self._showing = Showing(observe)
         self._say = say
         self._purse = purse
         self._trials = Trials(study, run)
@@ -92,7 +93,6 @@ class Driver:
         self._why: dict[int, tuple[TrialState, str]] = {}
         self._again: list[Started] = []
         self._unwritten: list[Event] = []
-        self._unseen: list[Event] = []
         self._last_time = 0.0
         self._starts: dict[int, Started] = {}
         """The last start of each trial that runs."""
@@ -147,7 +147,7 @@ class Driver:
                     self._end_all(runner, Outcome(event.state, event.reason), now=event.now)
         finally:
             self._write()
-            self._show()
+            self._showing.show()
 
     def _receive(self, runner: TrialRunner, end: float) -> News | None:
         """Return the next event, or None once a deadline has passed and was dealt with."""
@@ -161,12 +161,17 @@ class Driver:
             except Empty:
                 pass
         self._write()
-        self._show()
-        try:
-            wait = None if due == math.inf else max(0.0, due - time.monotonic())
-            return self._inbox.get(timeout=wait)
-        except Empty:
-            return None
+        if time.monotonic() >= self._showing.due:
+            self._showing.show()
+        while True:
+            until = min(due, self._showing.due)
+            try:
+                wait = None if until == math.inf else max(0.0, until - time.monotonic())
+                return self._inbox.get(timeout=wait)
+            except Empty:
+                if until == due:
+                    return None
+                self._showing.show()
 
     def _finish(self) -> Outcome:
         outcome = self._outcome or Outcome("completed", "")
@@ -266,13 +271,7 @@ class Driver:
             return
         events, self._unwritten = self._unwritten, []
         self._record(events)
-        self._unseen += events
-
-    def _show(self) -> None:
-        """Let events be seen that are written: not before trials that they let start."""
-        events, self._unseen = self._unseen, []
-        for event in events:
-            self._observe(event)
+        self._showing.add(events)
 
     def _note(self, event: Event) -> None:
         fresh = isinstance(event, Started) and event.number > self._last_number

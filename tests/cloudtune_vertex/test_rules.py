@@ -228,7 +228,8 @@ STUDIES: list[tuple[dict[str, Any], str, str, tuple[Mode, ...]]] = [
             "objective": [
                 {"metric": "a", "goal": "minimize"},
                 {"metric": "b", "goal": "minimize", "select": "best"},
-            ]
+            ],
+            "trial": {"source": {"vertex": "gs://b/c.tar.gz"}, "module": "trainer.task"},
         },
         "objective.1.select",
         "approximated",
