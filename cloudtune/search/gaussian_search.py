@@ -40,9 +40,9 @@ _LEAST_VALUES = 3
 """How many must have been measured then, where many run at a time."""
 _FIRST_STEPS, _STEPS = 30, 8
 """How far the search for the shape goes without and with an earlier one."""
-_SAME_SHAPE, _LONGEST_SAME = 40, 12
+_SAME_SHAPE, _LONGEST_SAME = 40, 8
 """With so many trials the shape is found anew for every second one, with twice as many for every
-third, and so on, up to every twelfth."""
+third, and so on, up to every eighth."""
 _DRAWN = 256
 _BEST, _NEAR, _DISTANCES = 5, 25, (0.2, 0.05)
 _ROUNDS, _KEPT, _AROUND = 4, 8, 16
