@@ -231,6 +231,7 @@ def clean(runs: tuple[str, ...], *, yes: bool, as_json: bool) -> None:
     from cloudtune.errors import UsageError
     from cloudtune.holding import hold, holder
     from cloudtune.ledger import Ledger, state_folder
+    from cloudtune.quantities import counted
 
     with Ledger(state_folder()) as ledger:
         chosen = [ledger.find(run) for run in runs] if runs else ledger.ids()
@@ -245,7 +246,9 @@ def clean(runs: tuple[str, ...], *, yes: bool, as_json: bool) -> None:
             click.echo("[]" if as_json else "nothing to remove")
             return
         if not yes:
-            click.confirm(f"Remove {len(chosen)} runs with their results ({names})?", abort=True)
+            click.confirm(
+                f"Remove {counted(len(chosen), 'run')} with all results ({names})?", abort=True
+            )
         for run in chosen:
             with hold(ledger.run_folder(run)):
                 ledger.remove(run)
