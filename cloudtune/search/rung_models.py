@@ -2,9 +2,10 @@
 
 Each rung has a Gaussian process of what was measured there, and the highest rung at which enough
 trials have been measured chooses: what a little of the resource says counts only until more is
-known. A third of the trials is drawn by chance all the same, for the case that the process is
-wrong. This is BOHB (Falkner and others, ICML 2018, <https://arxiv.org/abs/1807.01774>) with another
-model.
+known. A trial that is stopped at a rung counts as failed at the next one: a process that knew only
+of those that came so far would propose again and again what does not. A third of the trials is
+drawn by chance all the same, for the case that the process is wrong. This is BOHB (Falkner and
+others, ICML 2018, <https://arxiv.org/abs/1807.01774>) with another model.
 """
 
 from __future__ import annotations
@@ -49,6 +50,13 @@ class RungModels:
         self._models[rung].tell(Ended(number, 0.0, "completed"))
         for model in self._models[self._reached.get(number, 0) : rung]:
             model.tell(Ended(number, 0.0, "cancelled"))
+        self._reached[number] = rung + 1
+
+    def stopped(self, number: int) -> None:
+        """Count a trial as failed at the next rung, which it does not reach."""
+        rung = self._reached.get(number, 0)
+        for model in self._models[rung : rung + 1]:
+            model.tell(Ended(number, 0.0, "failed"))
         self._reached[number] = rung + 1
 
     def ask(self, draw: int) -> Suggestion:
