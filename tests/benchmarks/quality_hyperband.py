@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import heapq
+import itertools
 import math
 import statistics
 import warnings
@@ -101,10 +102,11 @@ class Race:
     ) -> list[float]:
         """Start trials, report each epoch until told to stop, and end them."""
         running: list[tuple[int, int, Running]] = []
+        order = itertools.count()
         now = 0
         while True:
             while len(running) < self.parallel:
-                heapq.heappush(running, (now, len(self.best), start()))
+                heapq.heappush(running, (now, next(order), start()))
             now, _, trial = heapq.heappop(running)
             loss = trial.losses[trial.epoch]
             trial.epoch += 1
@@ -116,7 +118,7 @@ class Race:
             if stopped or trial.epoch == trial.upto:
                 end(trial, stopped)
             else:
-                heapq.heappush(running, (now, len(self.best), trial))
+                heapq.heappush(running, (now, next(order), trial))
 
     @property
     def _ended(self) -> bool:
