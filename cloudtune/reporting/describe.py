@@ -203,7 +203,7 @@ def summary_lines(result: StudyResult, folder: str) -> list[str]:
         word = "refused" if state_word(result) == "refused" else "ended"
         lines.append(f"{word}: {result.reason}")
     if len(study.objectives) > 1:
-        lines.append(f"Pareto set of {len(result.pareto)} trials:")
+        lines.append(f"Pareto set, {len(result.pareto)} of {len(trials)} trials:")
         for trial in result.pareto:
             lines.append(
                 f"  trial {trial.number}  {objective_words(study, trial)}  "
