@@ -13,15 +13,16 @@ from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 
 from cloudtune.budget import Purse
-from cloudtune.events import Ended, Event, JobState, Measured, Started, TrialState
+from cloudtune.events import Ended, Event, JobState, Measured, Standing, Started, TrialState
 from cloudtune.objective import reaches_target, why_unmeasured
 from cloudtune.provider import Interrupted, Lost, TrialRunner
+from cloudtune.quantities import counted
 from cloudtune.results import Trial, Trials, seconds_between
 from cloudtune.search.protocol import Strategy, Suggestion
+from cloudtune.showing import Showing
 from cloudtune.study import Limits, Study
 
 _BATCH = 1_000
-_STOPPING = "running trials were asked to end; once more ends them at once"
 _TIMEOUT = "the study's timeout was reached"
 _IN_A_ROW = 25
 """Failures in a row that end a job in which nothing else counts them."""
@@ -41,7 +42,7 @@ class StopRequest:
 class Outcome:
     """How a driven job ended."""
 
-    state: JobState
+    state: Standing
     reason: str
     """Why, in words; empty when it simply came to its end."""
 
@@ -83,7 +84,7 @@ class Driver:
         self._strategy = strategy
         self._inbox = inbox
         self._record = record
-        self._observe = observe
+        self._showing = Showing(observe)
         self._say = say
         self._purse = purse
         self._trials = Trials(study, run)
@@ -92,7 +93,6 @@ class Driver:
         self._why: dict[int, tuple[TrialState, str]] = {}
         self._again: list[Started] = []
         self._unwritten: list[Event] = []
-        self._unseen: list[Event] = []
         self._last_time = 0.0
         self._starts: dict[int, Started] = {}
         """The last start of each trial that runs."""
@@ -143,11 +143,11 @@ class Driver:
                     return self._give_up(event)
                 elif event is not None:
                     if event.state == "cancelled" and not event.now:
-                        self._say(_STOPPING)
+                        self._say("running trials were asked to end; once more ends them at once")
                     self._end_all(runner, Outcome(event.state, event.reason), now=event.now)
         finally:
             self._write()
-            self._show()
+            self._showing.show()
 
     def _receive(self, runner: TrialRunner, end: float) -> News | None:
         """Return the next event, or None once a deadline has passed and was dealt with."""
@@ -161,28 +161,31 @@ class Driver:
             except Empty:
                 pass
         self._write()
-        self._show()
-        try:
-            wait = None if due == math.inf else max(0.0, due - time.monotonic())
-            return self._inbox.get(timeout=wait)
-        except Empty:
-            return None
+        if time.monotonic() >= self._showing.due:
+            self._showing.show()
+        while True:
+            until = min(due, self._showing.due)
+            try:
+                wait = None if until == math.inf else max(0.0, until - time.monotonic())
+                return self._inbox.get(timeout=wait)
+            except Empty:
+                if until == due:
+                    return None
+                self._showing.show()
 
     def _finish(self) -> Outcome:
         outcome = self._outcome or Outcome("completed", "")
         if outcome.state == "completed":
-            now = time.time()
             waiting = [t.number for t in self._trials.all() if t.state == "pending"]
-            if waiting:
-                self._emit(*(Ended(n, now, "stopped_early", "not promoted") for n in waiting))
+            now = time.time()
+            self._emit(*(Ended(n, now, "stopped_early", "not promoted") for n in waiting))
         return outcome
 
     def _give_up(self, lost: Lost) -> Outcome:
         """End the job; leave trials that may go on to a later process, which finds them again."""
         if lost.go_on:
             return Outcome("unknown", lost.reason)
-        now = time.time()
-        self._emit(*(Ended(number, now, "cancelled", lost.reason) for number in self._running))
+        self._emit(*(Ended(n, time.time(), "cancelled", lost.reason) for n in self._running))
         return Outcome("failed", lost.reason)
 
     def _close_interrupted(self, runner: TrialRunner) -> None:
@@ -266,13 +269,7 @@ class Driver:
             return
         events, self._unwritten = self._unwritten, []
         self._record(events)
-        self._unseen += events
-
-    def _show(self) -> None:
-        """Let events be seen that are written: not before trials that they let start."""
-        events, self._unseen = self._unseen, []
-        for event in events:
-            self._observe(event)
+        self._showing.add(events)
 
     def _note(self, event: Event) -> None:
         fresh = isinstance(event, Started) and event.number > self._last_number
@@ -363,15 +360,17 @@ class Driver:
         """Return the outcome if a limit is reached that ends the whole job."""
         limits = self._limits
         if limits.max_failed_trials is not None and self._failed > limits.max_failed_trials:
-            reason = f"{self._failed} trials failed, and {limits.max_failed_trials} are tolerated"
-            return Outcome("failed", reason)
-        counted = (limits.max_trials, limits.max_failed_trials, limits.patience)
-        if counted == (None, None, None) and self._failed_in_a_row >= _IN_A_ROW:
+            failed, tolerated = counted(self._failed, "trial"), limits.max_failed_trials
+            return Outcome("failed", f"{failed} failed, and {tolerated} are tolerated")
+        counting = (limits.max_trials, limits.max_failed_trials, limits.patience)
+        if counting == (None, None, None) and self._failed_in_a_row >= _IN_A_ROW:
             return Outcome("failed", f"{_IN_A_ROW} trials in a row failed")
         if self._winner is not None:
             return Outcome("completed", f"trial {self._winner} reached the target")
         if limits.patience is not None and self._since_best >= limits.patience:
-            return Outcome("completed", f"no better objective in {limits.patience} trials")
+            return Outcome(
+                "completed", f"no better objective in {counted(limits.patience, 'trial')}"
+            )
         if self._purse.reached:
             return Outcome("completed", self._purse.reached)
         return None

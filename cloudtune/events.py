@@ -16,6 +16,8 @@ TrialState = Literal[
     "pending", "running", "completed", "stopped_early", "failed", "cancelled", "unknown"
 ]
 JobState = Literal["pending", "running", "completed", "failed", "cancelled", "unknown"]
+Standing = JobState | Literal["refused"]
+"""How the job of a run stands; one that was refused was never sent."""
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,13 @@ class Fitted:
     notes: tuple[Note, ...]
 
 
+def unfitted(study: Study) -> Fitted:
+    """Return a study as it stands, compared with nothing."""
+    return Fitted(
+        study, study, {}, {}, frozenset(), flattened=False, root=None, findings=(), notes=()
+    )
+
+
 def fit(study: Study, capabilities: Capabilities, mode: Mode) -> Fitted:
     """Return the study as the provider can hold it, with every finding.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from cloudtune.capabilities import Finding, ModeCapabilities, Note
+from cloudtune.quantities import counted
 from cloudtune.space import Value, count_of, resolved_scale, text, values_of
 from cloudtune.study import (
     BoolParameter,
@@ -68,7 +69,7 @@ def _listed(fitted: Fit, parameter: Parameter, path: str, able: ModeCapabilities
         CategoricalParameter(
             type="categorical", values=list(values_of(parameter) or ()), when=parameter.when
         ),
-        Note(path, f"a grid of {who} takes lists: sent as its {count} values"),
+        Note(path, f"a grid of {who} takes lists: sent as its {counted(count, 'value')}"),
     )
 
 
@@ -99,7 +100,10 @@ def _fit_step(
             scale=parameter.scale,
             when=parameter.when,
         ),
-        Note(f"{path}.step", f"{who} has no steps: sent as the list of its {count} values"),
+        Note(
+            f"{path}.step",
+            f"{who} has no steps: sent as the list of its {counted(count, 'value')}",
+        ),
     )
 
 
@@ -132,7 +136,8 @@ def _fit_type(
         Finding(
             "approximated",
             path,
-            f"{who} has no {parameter.type} parameters: sent as {count} values without an order",
+            f"{who} has no {parameter.type} parameters: sent as {counted(count, 'value')} "
+            "without an order",
         ),
     )
 

@@ -13,7 +13,7 @@ from cloudtune.errors import CloudtuneError
 from cloudtune.events import Event
 from cloudtune.ledger import Ledger, state_folder
 from cloudtune.records import JobRecord, RunRecord
-from cloudtune.results import Cost, StudyResult, Trial, Trials
+from cloudtune.results import Cost, StudyResult, Trial, Trials, state_word
 from cloudtune.study import Study
 
 
@@ -63,7 +63,8 @@ def _result(record: RunRecord, job: JobRecord, *, made: bool) -> StudyResult:
     """Return a job without its trials; ``made`` tells whether there is anything to look at."""
     plan = job.plan
     study = Study.model_validate(record.study)
-    return StudyResult(
+    findings = tuple(Finding(**finding) for finding in plan["findings"])
+    result = StudyResult(
         run=record.id,
         provider=job.provider,
         mode=plan["mode"],
@@ -75,7 +76,7 @@ def _result(record: RunRecord, job: JobRecord, *, made: bool) -> StudyResult:
         source_hash=plan["facts"]["source_hash"],
         seed=plan["facts"]["seed"],
         job=job.job,
-        findings=tuple(Finding(**finding) for finding in plan["findings"]),
+        findings=findings,
         trials=(),
         link=_link(plan, job.job) if made and not job.emulated else None,
         created=record.created,
@@ -83,6 +84,8 @@ def _result(record: RunRecord, job: JobRecord, *, made: bool) -> StudyResult:
         ended=job.ended,
         idle=_idle(job) if plan["mode"] == "driven" else None,
     )
+    # ledgers of earlier versions say `failed` of what was refused
+    return replace(result, state=state_word(result, any_trials=made))
 
 
 def _link(plan: Mapping[str, Any], job: str | None) -> str | None:

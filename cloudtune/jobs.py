@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -13,15 +14,18 @@ from cloudtune.budget import Purse
 from cloudtune.driver import Driver, Inbox, Outcome
 from cloudtune.emulation.process import end, of_job, running
 from cloudtune.errors import CloudtuneError, MissingExtraError, UnsupportedError
-from cloudtune.events import Ended, Event, Measured
+from cloudtune.events import Ended, Event, Measured, Started
 from cloudtune.ledger import Ledger
 from cloudtune.managed import ManagedJob
 from cloudtune.planning import Plan, from_json
 from cloudtune.provider import Lost, Place
 from cloudtune.records import JobRecord
 from cloudtune.secrets import Mask
+from cloudtune.unforeseen import told
 
 _FINAL = frozenset({"completed", "failed", "cancelled"})
+_FAILURE = "failure.txt"
+"""The file, in the folder of a job, with the traceback of what nobody foresaw."""
 EMULATOR = "emulator"
 """The folder, in that of a job, in which its emulator keeps its state."""
 
@@ -29,8 +33,8 @@ EMULATOR = "emulator"
 class Observer(Protocol):
     """Is shown a run while it goes on; calls may come from several threads."""
 
-    def begin(self, plan: Plan, events: Sequence[Event]) -> None:
-        """A job begins, or goes on from its earlier events."""
+    def begin(self, plan: Plan, events: Sequence[Event], elapsed: float) -> None:
+        """A job begins, or goes on from its earlier events and the seconds that it ran before."""
         ...
 
     def event(self, provider: str, event: Event) -> None:
@@ -52,9 +56,9 @@ class Shown:
     def __init__(self, observer: Observer | None) -> None:
         self._observer = observer
 
-    def begin(self, plan: Plan, events: Sequence[Event]) -> None:
+    def begin(self, plan: Plan, events: Sequence[Event], elapsed: float) -> None:
         """Show that a job begins."""
-        self._tell(lambda observer: observer.begin(plan, events))
+        self._tell(lambda observer: observer.begin(plan, events, elapsed))
 
     def event(self, provider: str, event: Event) -> None:
         """Show what happened to a trial."""
@@ -99,6 +103,9 @@ class _Work:
     """Whether an earlier process took the job up."""
 
     def emit(self, event: Measured | Ended | Lost) -> None:
+        if isinstance(event, Lost) and event.error is not None:
+            why = told(event.error, self.place.folder / _FAILURE, self.mask)
+            event = replace(event, reason=f"{why}{event.reason}")
         self.inbox.put(self.mask.end(event) if isinstance(event, Ended) else event)
 
     def say(self, text: str) -> None:
@@ -127,7 +134,7 @@ def execute_job(job: JobRecord, inbox: Inbox, purse: Purse, shown: Shown, where:
         try:
             plan = from_json(begun.plan)
             events = [event for _, event in ledger.events(job.run, job.provider)]
-            shown.begin(plan, events)
+            shown.begin(plan, events, begun.elapsed(time.time()))
             require(plan)
             place = place_of(plan, ledger)
             mask = secrets = Mask(plan.study)
@@ -137,10 +144,16 @@ def execute_job(job: JobRecord, inbox: Inbox, purse: Purse, shown: Shown, where:
             outcome = run_one(work)
             _let_go(place, plan.mode, outcome)
         except UnsupportedError as error:
-            outcome = Outcome("failed", "; ".join(f"{f.path}: {f.reason}" for f in error.findings))
+            why = "; ".join(f"{f.path}: {f.reason}" for f in error.findings)
+            outcome = Outcome("failed" if _was_made(ledger, job) else "refused", why)
         except CloudtuneError as error:
             outcome = Outcome("failed", str(error))
             if place is not None and job.begun is None and not _was_made(ledger, job):
+                _let_go(place, job.plan["mode"], outcome)
+        except Exception as error:  # noqa: BLE001 - a mistake in the code of this provider alone
+            folder = job_folder(ledger, job.run, job.provider)
+            outcome = _broken_off(ledger, job, told(error, folder / _FAILURE, mask))
+            if place is not None and outcome.state == "failed":
                 _let_go(place, job.plan["mode"], outcome)
         finally:
             outcome = replace(outcome, reason=mask(outcome.reason))
@@ -159,13 +172,17 @@ def _as_it_ended(job: JobRecord, shown: Shown, where: Path) -> Outcome:
     try:
         with Ledger(where) as ledger:
             events = [event for _, event in ledger.events(job.run, job.provider)]
-        shown.begin(from_json(job.plan), events)
+        shown.begin(from_json(job.plan), events, job.elapsed(job.ended or 0.0))
     except CloudtuneError as error:
         shown.message(f"{job.provider}: {error}")
-    shown.message(
-        f"{job.provider}: the job {job.job} has ended there and cannot go on; a new run can "
-        f"build on it: warm_start: {{from: {job.run}}}"
-    )
+    ended = f"{job.provider}: the job {job.job}"
+    if job.state == "completed":
+        shown.message(f"{ended} is complete: nothing is left to do there")
+    else:
+        shown.message(
+            f"{ended} has {job.state if job.state == 'failed' else 'ended'} there and cannot go "
+            f"on; a new run can build on it: warm_start: {{from: {job.run}}}"
+        )
     shown.end(job.provider, outcome)
     return outcome
 
@@ -196,6 +213,16 @@ def place_of(plan: Plan, ledger: Ledger) -> Place:
     if not plan.facts.emulated or module is None:
         return Place(folder)
     return Place(folder, of_job(plan.provider, module, folder / EMULATOR))
+
+
+def _broken_off(ledger: Ledger, job: JobRecord, why: str) -> Outcome:
+    """Return how a job ended in which something went wrong that nobody foresaw."""
+    made = next(j.job for j in ledger.run(job.run).jobs if j.provider == job.provider)
+    if made is None or job.plan["mode"] == "driven":
+        return Outcome("failed", why)
+    return Outcome(
+        "unknown", f"{why}; the job {made} may go on there, and `cloudtune resume` looks for it"
+    )
 
 
 def _was_made(ledger: Ledger, job: JobRecord) -> bool:
@@ -231,9 +258,27 @@ def _run_driven(work: _Work) -> Outcome:
     driver.replay(work.events)
     runner = registry.get(job.provider).runner(plan, work.place, work.emit, work.say)
     try:
-        return driver.run(runner, spent=job.spent)
-    finally:
-        runner.close()
+        with closing(runner):
+            return driver.run(runner, spent=job.spent)
+    except (CloudtuneError, OSError):
+        raise
+    except Exception:
+        _end_running(work)
+        raise
+
+
+def _end_running(work: _Work) -> None:
+    """End the trials that ran when something went wrong; `resume` asks for them again."""
+    running: dict[int, Ended] = {}
+    for _, event in work.ledger.events(work.job.run, work.job.provider):
+        if isinstance(event, Ended):
+            running.pop(event.number, None)
+        elif isinstance(event, Started):
+            why = "cloudtune's own code failed"
+            running[event.number] = Ended(event.number, time.time(), "cancelled", why)
+    work.record([*running.values()])
+    for ended in running.values():
+        work.observe(ended)
 
 
 def _run_managed(work: _Work) -> Outcome:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from cloudtune.errors import LedgerError, UsageError
-from cloudtune.events import Event, JobState
+from cloudtune.events import Event, Standing
 from cloudtune.ledger_file import (
     choose_journal,
     connect,
@@ -284,7 +284,7 @@ class Ledger:
         self,
         run: str,
         provider: str,
-        state: JobState,
+        state: Standing,
         reason: str,
         *,
         ended: float | None = None,

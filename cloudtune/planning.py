@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,8 +19,15 @@ from pydantic import ValidationError
 from cloudtune import bundle, native, registry
 from cloudtune.capabilities import Finding, Mode, Note
 from cloudtune.cost import Estimate, estimate, of_the_budget
-from cloudtune.errors import Problem, StudyError, UnsupportedError, UsageError
-from cloudtune.fit import Fitted, fit
+from cloudtune.errors import (
+    CloudtuneError,
+    Problem,
+    ProviderError,
+    StudyError,
+    UnsupportedError,
+    UsageError,
+)
+from cloudtune.fit import Fitted, fit, unfitted
 from cloudtune.ledger import state_folder
 from cloudtune.needs import (
     lacking,
@@ -33,6 +41,7 @@ from cloudtune.provider import CloudSettings, Facts, Json, Provider, ProviderSet
 from cloudtune.records import new_run_id
 from cloudtune.saved_plan import FORMAT, saved_plan
 from cloudtune.study import Study
+from cloudtune.unforeseen import told
 from cloudtune.warm_start import parent_jobs, parents
 
 
@@ -53,6 +62,8 @@ class Plan:
     """Whether the job goes on while this machine is switched off."""
     other_mode: Mapping[Mode, tuple[Finding, ...]]
     """What the provider's other mode would have found, where it has one."""
+    broken: str = ""
+    """Why there is no request, where a mistake in the provider's code kept it from being made."""
 
     def _repr_html_(self) -> str:
         from cloudtune.reporting.notebook import plan_html
@@ -87,7 +98,10 @@ class Plan:
 
         Raises:
             UnsupportedError: If a finding refuses it, or with ``strict`` if there is any finding.
+            ProviderError: If a mistake in the provider's code kept it from being made.
         """
+        if self.broken:
+            raise ProviderError(self.provider, self.broken)
         against = self.findings if strict else self.refused
         if against:
             raise UnsupportedError(self.provider, against)
@@ -117,6 +131,7 @@ class Plan:
             "notes": [vars(note) for note in self.notes],
             "unattended": self.unattended,
             "estimate": vars(self.estimate) if self.estimate else None,
+            **({"broken": self.broken} if self.broken else {}),
         }
 
 
@@ -176,6 +191,8 @@ def plan_run(
 ) -> list[Plan]:
     """Return the plans of one run, one a provider, all with the same seed.
 
+    A mistake in the code of one provider makes its plan `Plan.broken`, and disturbs no other.
+
     Args:
         study: What to run.
         on: The names of the providers; one that is named twice gets one plan.
@@ -189,21 +206,27 @@ def plan_run(
     if not on:
         raise UsageError("name at least one provider")
     run_id = new_run_id()
-    seed: int | None = None
+    seed = secrets.randbelow(2**31) if study.strategy.seed is None else study.strategy.seed
     plans: list[Plan] = []
     for name in dict.fromkeys(on):
-        plans.append(
-            plan(
-                study,
-                name,
-                run_id=run_id,
-                seed=seed,
-                without=without,
-                emulated=emulated,
+        try:
+            plans.append(
+                plan(study, name, run_id=run_id, seed=seed, without=without, emulated=emulated)
             )
-        )
-        seed = plans[0].facts.seed
+        except (CloudtuneError, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 - a mistake in the code of one provider
+            file = Path(tempfile.gettempdir()) / f"cloudtune-{run_id}-{name}.txt"
+            plans.append(_broken(study, name, run_id, seed, told(error, file)))
     return plans
+
+
+def _broken(study: Study, on: str, run: str, seed: int, why: str) -> Plan:
+    """Return what stands for a plan that could not be made."""
+    base = (Path(study.file).parent if study.file else Path.cwd()).absolute()
+    facts = Facts(run, job_name(study.name, run), seed, base)
+    own, fitted = ProviderSettings.model_validate({}), unfitted(study)
+    return Plan(on, "driven", fitted, own, facts, {}, (), (), False, {}, why)
 
 
 def plan_again(before: Plan, study: Study) -> Plan:
@@ -231,8 +254,11 @@ def from_json(data: Any) -> Plan:
 
     Raises:
         UsageError: If it is no plan, or if this version of cloudtune would send something else.
+        ProviderError: If a mistake in the provider's code kept it from being made.
     """
     held = saved_plan(data)
+    if held.broken:
+        raise ProviderError(held.provider, held.broken)
     try:
         made = plan_from_facts(held.made_study(), held.provider, held.made_facts())
     except KeyError as error:

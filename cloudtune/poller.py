@@ -151,9 +151,10 @@ class Poller:
                     self._act()
             if self._lost is None:
                 self._stop_rest()
-        finally:
-            if not self._closing:  # a fault of ours: nobody shall wait for these trials for ever
-                self._lose("cloudtune itself failed", go_on=True)
+        except Exception as error:  # noqa: BLE001 - nobody shall wait for these trials for ever
+            if self._closing:
+                self._say(f"{error!r} while training jobs were stopped; some may go on")
+            self._lose("", go_on=True, error=error)
 
     def _take_wishes(self) -> None:
         """Wait for wishes until something is due, and take note of them."""
@@ -356,14 +357,14 @@ class Poller:
             )
         self._emit(end)
 
-    def _lose(self, why: str, *, go_on: bool) -> None:
+    def _lose(self, why: str, *, go_on: bool, error: Exception | None = None) -> None:
         """Tell that nothing can be started or followed any more."""
         if go_on:
             why += (
                 f"; its training jobs may go on at {self._service}, and `cloudtune resume` finds "
                 "them again"
             )
-        self._lost = Lost(why, go_on)
+        self._lost = Lost(why, go_on, error)
         self._waiting.clear()
         self._running.clear()
         self._emit(self._lost)

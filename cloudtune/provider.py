@@ -33,6 +33,8 @@ class Lost:
     reason: str
     go_on: bool
     """Whether trials may go on at the service; a later process then finds them again."""
+    error: Exception | None = None
+    """What nobody foresaw; the reason is what stands behind it then."""
 
 
 Emit = Callable[[Measured | Ended | Lost], None]

@@ -1,4 +1,4 @@
-"""Durations and money: text with a unit in, plain numbers inside, text with a unit out."""
+"""Durations, money, counts: text with a unit in, plain numbers inside, text with a unit out."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ class Money(NamedTuple):
 
     def __str__(self) -> str:
         return f"{Decimal(repr(self.amount)).normalize():f} {self.currency}"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number of things in words: ``1 trial``, ``2 trials``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def parse_duration(value: object) -> float:

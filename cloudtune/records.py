@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cloudtune.events import KINDS, Event, JobState
+from cloudtune.events import KINDS, Event, Standing
 
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 RUN_COLUMNS = ("id", "created", "name", "study", "file", "base", "overrides")
@@ -25,7 +25,7 @@ class JobRecord:
     run: str
     provider: str
     plan: dict[str, Any]
-    state: JobState
+    state: Standing
     reason: str
     job: str | None
     """What the service calls the job, once it has it."""
@@ -36,6 +36,22 @@ class JobRecord:
     spent: float = 0.0
     """Seconds that it ran in the processes before that one."""
     ended: float | None = None
+
+    def elapsed(self, until: float) -> float:
+        """Return for how many seconds the job has run, looked at from a moment of the last process.
+
+        A managed job runs on at its service whoever follows it: all time since it began counts. A
+        driven one runs while a process of cloudtune runs it: the time from a crash to `resume` does
+        not count.
+
+        Args:
+            until: Now, while a process runs the job; else when it ended or was last heard of.
+        """
+        if self.started is None or self.begun is None:
+            return 0.0
+        if self.plan["mode"] == "managed":
+            return max(0.0, until - self.started)
+        return self.spent + max(0.0, until - self.begun)
 
 
 @dataclass(frozen=True)

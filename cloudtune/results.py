@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from cloudtune.capabilities import Finding, Mode
-from cloudtune.events import Ended, Event, JobState, Measured, Started, TrialState
+from cloudtune.events import Ended, Event, Measured, Standing, Started, TrialState
 from cloudtune.objective import complete, selected
 from cloudtune.space import Value
 from cloudtune.study import Objective, Study
@@ -79,7 +79,7 @@ class StudyResult:
     provider: str
     mode: Mode
     emulated: bool
-    state: JobState
+    state: Standing
     reason: str
     """Why the job ended."""
     study: Mapping[str, Any]
@@ -143,7 +143,7 @@ class StudyResult:
         return TypeAdapter(StudyResult).validate_json(document)
 
 
-def state_word(result: StudyResult, *, any_trials: bool | None = None) -> str:
+def state_word(result: StudyResult, *, any_trials: bool | None = None) -> Standing:
     """Return how a job stands, in one word.
 
     Args:

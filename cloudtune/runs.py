@@ -19,8 +19,14 @@ from cloudtune import bundle, jobs
 from cloudtune.background import go_on, left_alone
 from cloudtune.budget import Purse, budgets_of
 from cloudtune.driver import Inbox, Outcome, StopRequest
-from cloudtune.emulation.process import remember
-from cloudtune.errors import CloudtuneError, MissingExtraError, UnsupportedError, UsageError
+from cloudtune.emulation.process import Manner, remember
+from cloudtune.errors import (
+    CloudtuneError,
+    MissingExtraError,
+    ProviderError,
+    UnsupportedError,
+    UsageError,
+)
 from cloudtune.found import found
 from cloudtune.holding import ask_to_stop, hold, holder
 from cloudtune.ledger import Ledger, state_folder
@@ -40,7 +46,7 @@ def create(
     without: Sequence[Path] = (),
     overrides: Sequence[str] | None = None,
     saved: bool = False,
-    emulation: Sequence[str] = (),
+    emulation: Manner = Manner(),  # noqa: B008 - immutable
 ) -> str:
     """Write a new run to the ledger, with a copy of its source, and return its id.
 
@@ -54,11 +60,12 @@ def create(
         overrides: The ``PATH=VALUE`` words with which the study was read from its file, so that
             the file can be looked at again when the run goes on; None where it may say otherwise.
         saved: Whether the plans were shown before, so that nothing may have changed since.
-        emulation: Options of the emulators, where the run is emulated.
+        emulation: How the emulators behave, where the run is emulated.
 
     Raises:
         UnsupportedError: If every plan is refused; this is told of the first.
         MissingExtraError: If no plan can be run, the first since a package is not installed.
+        ProviderError: If no plan can be run, the first since its provider's code has a mistake.
         UsageError: If the run exists, or the source of a saved plan has changed.
         LedgerError: If the state folder cannot be used.
     """
@@ -76,7 +83,8 @@ def create(
         plans = [_with_source(plan, ledger, [where, *without], saved=saved) for plan in plans]
         for plan in plans:
             if plan.facts.emulated:
-                remember(jobs.job_folder(ledger, run, plan.provider) / jobs.EMULATOR, emulation)
+                home = jobs.job_folder(ledger, run, plan.provider) / jobs.EMULATOR
+                remember(plan.provider, emulation, home)
         ledger.create_run(
             RunRecord(
                 id=run,
@@ -103,18 +111,16 @@ def create(
     return run
 
 
-def hindrances(
-    plans: Sequence[Plan], *, strict: bool = False
-) -> dict[str, UnsupportedError | MissingExtraError]:
+def hindrances(plans: Sequence[Plan], *, strict: bool = False) -> dict[str, CloudtuneError]:
     """Return why plans cannot be run here, by the providers of those that cannot.
 
     With ``strict`` any finding is a reason.
     """
-    found: dict[str, UnsupportedError | MissingExtraError] = {}
+    found: dict[str, CloudtuneError] = {}
     for plan in plans:
         try:
             jobs.require(plan, strict=strict)
-        except (UnsupportedError, MissingExtraError) as error:
+        except (UnsupportedError, MissingExtraError, ProviderError) as error:
             found[plan.provider] = error
     return found
 
@@ -205,7 +211,7 @@ def _readable(record: RunRecord) -> dict[str, Plan]:
     """Return the plans of a run's jobs; one that cannot be read is the end of its own job alone."""
     found: dict[str, Plan] = {}
     for job in record.jobs:
-        with suppress(CloudtuneError):
+        with suppress(Exception):  # told, whatever it is, where its job is executed
             found[job.provider] = from_json(job.plan)
     return found
 

@@ -50,6 +50,8 @@ class SavedPlan(BaseModel):
     file: str | None
     facts: _SavedFacts
     request: dict[str, Any]
+    broken: str = ""
+    """Why it could not be made, where the provider's code has a mistake."""
     state: str | None = None
     """The state folder that the run belongs to, where the plan was saved in a file."""
 

@@ -41,17 +41,20 @@ make_environment() {
   fi
 }
 
-# Activates the environment with cloudtune and the named extra in it.
+# Activates the environment with cloudtune and the named extra in it. Further words go to pip.
 use_environment() {
-  stamp=$VENV/.cloudtune-$1
+  extra=$1
+  shift
+  stamp=$VENV/.cloudtune-$extra
   wanted="$PWD $(cksum <pyproject.toml)"
   if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] || ! is_recent_python "$VENV/bin/python"; then
-    echo "Installing cloudtune[$1] into $VENV; this happens once" >&2
+    echo "Installing cloudtune[$extra] into $VENV; this happens once" >&2
     "$VENV/bin/python" -m pip --version >/dev/null 2>&1 || make_environment
-    "$VENV/bin/python" -m pip --quiet --disable-pip-version-check install --editable ".[$1]"
+    "$VENV/bin/python" -m pip --quiet --disable-pip-version-check install "$@" \
+      --editable ".[$extra]"
     printf '%s\n' "$wanted" >"$stamp"
   fi
-  unset PYTHONHOME PYTHONPATH
+  unset PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE
   VIRTUAL_ENV=$VENV
   PATH=$VENV/bin:$PATH
   export VIRTUAL_ENV PATH

@@ -36,7 +36,8 @@ def _python_with(cache: pytest.Cache, requirement: str, named_by: str) -> str:
     parent = cache.mkdir("".join(c if c.isalnum() else "-" for c in requirement))
     folder = parent / f"{sys.version_info.major}.{sys.version_info.minor}"
     python = folder / "bin" / "python"
-    pip = [str(python), "-m", "pip", "install", "--quiet", "--retries", "1", *requirement.split()]
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--retries", "1"]
+    pip += ["--no-compile", *requirement.split()]  # most of a big package is never imported
     with (parent / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # tests may run in several processes
         if (folder / "whole").exists():

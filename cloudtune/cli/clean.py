@@ -20,6 +20,7 @@ def clean(runs: tuple[str, ...], *, yes: bool, as_json: bool) -> None:
     from cloudtune.errors import UsageError
     from cloudtune.holding import hold, holder
     from cloudtune.ledger import Ledger, state_folder
+    from cloudtune.quantities import counted
 
     with Ledger(state_folder()) as ledger:
         chosen = [ledger.find(run) for run in runs] if runs else ledger.ids()
@@ -35,7 +36,8 @@ def clean(runs: tuple[str, ...], *, yes: bool, as_json: bool) -> None:
             return
         if not yes:
             try:
-                click.confirm(f"Remove {names} with all results?", abort=True, err=True)
+                question = f"Remove {counted(len(chosen), 'run')} with all results ({names})?"
+                click.confirm(question, abort=True, err=True)
             except click.Abort:
                 click.echo("nothing was removed; --yes removes without asking", err=True)
                 raise

@@ -42,9 +42,9 @@ def emulate(
         raise UsageError(
             f"an emulator of {provider} runs already, in {folder}; this ends it: kill {other.pid}"
         )
-    if faults:
-        process.check_faults(provider, faults)
-    words = [*process.options(speed, faults), *(["--port", str(port)] if port else [])]
+    plans = process.faults_of(faults, {provider: None}) if faults else {}
+    words = process.options(provider, process.Manner(speed, plans), folder)
+    words += ["--port", str(port)] if port else []
     address = process.start(provider, module, folder, words, tied=True)
     try:
         if as_json:

@@ -62,10 +62,18 @@ def _show(ledger: Ledger, record: RunRecord) -> None:
     seen = dict.fromkeys((job.provider for job in record.jobs), 0)
     ended: set[str] = set()
     try:
-        for job in record.jobs:
+        held = holder(ledger.run_folder(record.id)) is not None
+        for job in ledger.run(record.id).jobs:
             past = list(ledger.events(record.id, job.provider))
             seen[job.provider] = past[-1][0] if past else 0
-            shown.begin(from_json(job.plan), [event for _, event in past])
+            heard = past[-1][1].time if past else 0.0
+            until = time.time() if held and job.state == "running" else job.ended or heard
+            try:
+                plan = from_json(job.plan)
+            except Exception as error:  # noqa: BLE001 - one job that cannot be shown hides no other
+                shown.message(f"{job.provider}: its plan cannot be read: {error}")
+                continue
+            shown.begin(plan, [event for _, event in past], job.elapsed(until))
         going = True
         while going:
             going = holder(ledger.run_folder(record.id)) is not None

@@ -23,6 +23,8 @@ from cloudtune.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from cloudtune.capabilities import Mode, Note
+    from cloudtune.emulation.process import Manner
     from cloudtune.planning import Plan
     from cloudtune.results import StudyResult
 
@@ -103,36 +105,37 @@ def _say_what_is_lost(plans: list[Plan], *, strict: bool) -> None:
         for finding in each.findings:
             click.echo(printable(f"{each.provider}: {finding}"), err=True)
         if each.provider in against and not each.refused:
-            click.echo(printable(f"{each.provider}: {against[each.provider]}"), err=True)
-    said: set[str] = set()
+            why = str(against[each.provider]).removeprefix(f"{each.provider}: ")
+            click.echo(printable(f"{each.provider}: {why}"), err=True)
+    able = [each.provider for each in plans if each.provider not in against]
+    of: dict[Note, list[str]] = {}
     for each in plans:
-        for note in map(str, each.notes):
-            if note not in said:
-                click.echo(printable(f"note: {note}"), err=True)
-            said.add(note)
+        if each.provider in able:
+            for note in each.notes:
+                of.setdefault(note, []).append(each.provider)
+    for note, names in of.items():
+        clear = len(names) == len(able) or note.path.startswith("providers.")
+        who = "" if clear else f"{' and '.join(names)}: "
+        click.echo(printable(f"note: {who}{note}"), err=True)
     if against:
-        able = [each.provider for each in plans if each.provider not in against]
-        names = " and ".join
         click.echo(
-            f"{names(against)} cannot run this; {names(able)} can, and will. With --strict "
-            "nothing is started then.",
+            f"{' and '.join(against)} cannot run this; {' and '.join(able)} can, and will. With "
+            "--strict nothing is started then.",
             err=True,
         )
 
 
-def _emulation(plans: list[Plan], speed: float | None, faults: Path | None) -> list[str]:
-    """Return the options of the emulators."""
-    from cloudtune.emulation.process import check_faults, options
+def _emulation(plans: list[Plan], speed: float | None, faults: Path | None) -> Manner:
+    """Return how the emulators behave."""
+    from cloudtune.emulation.process import Manner, faults_of
     from cloudtune.errors import UsageError
 
-    emulated = [plan for plan in plans if plan.facts.emulated]
-    words = options(speed, faults)
-    if words and not emulated:
+    modes: dict[str, Mode | None] = {
+        plan.provider: plan.mode for plan in plans if plan.facts.emulated
+    }
+    if not modes and (speed is not None or faults):
         raise UsageError("--speed and --faults are for emulated services: add --emulate")
-    if faults:
-        for plan in emulated:
-            check_faults(plan.provider, faults, plan.mode)
-    return words
+    return Manner(speed, faults_of(faults, modes) if faults else {})
 
 
 def _plans(

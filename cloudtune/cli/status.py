@@ -97,7 +97,7 @@ def _status(ledger: Ledger, run: str) -> dict[str, Any]:
 
 def _job_status(ledger: Ledger, record: RunRecord, job: JobRecord, *, held: bool) -> dict[str, Any]:
     from cloudtune.found import found_by
-    from cloudtune.results import best, state_word
+    from cloudtune.results import best
     from cloudtune.study import Study
 
     result, trials = found_by(ledger, record, job)
@@ -115,7 +115,7 @@ def _job_status(ledger: Ledger, record: RunRecord, job: JobRecord, *, held: bool
         "provider": result.provider,
         "mode": result.mode,
         "emulated": result.emulated,
-        "state": "interrupted" if left_off else state_word(result, any_trials=bool(counts)),
+        "state": "interrupted" if left_off else result.state,
         "reason": result.reason,
         "trials": counts,
         "best": list(top.objective or ()) if top and len(goals) == 1 else None,

@@ -154,17 +154,17 @@ def providers(as_json: bool) -> None:
 
 def _show_problems(error: Exception) -> None:
     from cloudtune.errors import StudyError
+    from cloudtune.quantities import counted
     from cloudtune.reporting.describe import printable
 
     if isinstance(error, StudyError):
         for problem in error.problems:
             click.echo(printable(str(problem)), err=True)
-        count = len(error.problems)
-        click.echo(f"{count} mistake{'s' if count != 1 else ''}.", err=True)
+        click.echo(f"{counted(len(error.problems), 'mistake')}.", err=True)
 
 
 def _show_plans(plans: list[Plan], *, strict: bool, as_json: bool, brief: bool) -> None:
-    """Print plans, and leave with exit code 2 if one cannot be run."""
+    """Print plans, and leave with exit code 3 or 2 if one cannot be made or run."""
     if as_json:
         click.echo(json.dumps([p.to_json() for p in plans], indent=2))
     else:
@@ -172,6 +172,8 @@ def _show_plans(plans: list[Plan], *, strict: bool, as_json: bool, brief: bool) 
 
         for each in plans:
             click.echo("\n".join(plan_lines(each, brief=brief)))
+    if any(p.broken for p in plans):
+        raise SystemExit(3)
     if any(p.findings if strict else p.refused for p in plans):
         raise SystemExit(2)
 

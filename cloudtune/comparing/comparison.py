@@ -15,7 +15,7 @@ from cloudtune.comparing.fairness import Caution, cautions
 from cloudtune.comparing.fronts import FrontTrial, common_front
 from cloudtune.comparing.groups import Group, grouped
 from cloudtune.comparing.importance import METHOD, Importance, importance
-from cloudtune.comparing.progress import Point, best_so_far, duration_of
+from cloudtune.comparing.progress import Point, best_so_far, duration_of, pauses_of
 from cloudtune.comparing.rankings import (
     Ranking,
     best_ranking,
@@ -80,6 +80,8 @@ class Curve:
     trials: int
     seconds: float | None
     cost: float | None
+    pauses: tuple[tuple[float, float], ...]
+    """From when until when nobody ran it, in seconds since its start; empty if not known."""
     points: tuple[Point, ...]
 
 
@@ -260,5 +262,6 @@ def _curve(group: Group, job: StudyResult, place: int, metric: str, goal: str) -
         trials=sum(trial.ended is not None for trial in job.trials),
         seconds=duration_of(job),
         cost=_cost(job)[0],
+        pauses=pauses_of(job),
         points=tuple(best_so_far(job, place, goal)),
     )

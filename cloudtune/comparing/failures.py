@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from cloudtune.comparing.groups import Group
 from cloudtune.results import Trial
 
-_NUMBER = re.compile(r"\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
+_COUNTED = re.compile(r"\S*\d\S*")
+"""A word with a digit: a number, or a path or the name of a job that holds one."""
 
 
 @dataclass(frozen=True)
@@ -17,8 +18,9 @@ class Failure:
     """Trials of one group that failed of one cause."""
 
     label: str
+    provider: str
     reason: str
-    """As the first of them says it; the others may differ in numbers."""
+    """As the first of them says it; the others may differ in words with a digit."""
     trials: int
     run: str
     """The run of the first of them."""
@@ -39,13 +41,14 @@ def failures(groups: Sequence[Group]) -> tuple[Failure, ...]:
         for same in sorted(causes.values(), key=len, reverse=True):
             run, first = same[0]
             reason = _reason(first) or "no reason was given"
-            found.append(Failure(group.label, reason, len(same), run, first.number, first.log_tail))
+            at = group.label, group.provider
+            found.append(Failure(*at, reason, len(same), run, first.number, first.log_tail))
     return tuple(found)
 
 
 def _cause(trial: Trial) -> str:
     """Return what trials that failed alike have in common: the reason but for its numbers."""
-    return _NUMBER.sub("#", _reason(trial))
+    return _COUNTED.sub("#", _reason(trial))
 
 
 def _reason(trial: Trial) -> str:

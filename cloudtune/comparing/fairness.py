@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from cloudtune.comparing.groups import Group, differences
+from cloudtune.comparing.progress import IDLE
 from cloudtune.comparing.rankings import Question
 from cloudtune.results import StudyResult, state_word
-
-IDLE = 1.0
-"""Seconds in which nobody ran a job, from which on they are worth a word."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +113,13 @@ def _missing(groups: Sequence[Group]) -> Iterator[Caution]:
         if missing:
             yield Caution(
                 ("best", "first"),
-                f"{group.label}: {missing} of {len(trials)} trials have no value of the objective",
+                f"{group.label}: {missing} of {len(trials)} {_trials(trials)} no value of the "
+                "objective",
             )
+
+
+def _trials(trials: Sequence[object]) -> str:
+    return "trial has" if len(trials) == 1 else "trials have"
 
 
 def _seeds(groups: Sequence[Group]) -> Iterator[Caution]:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from cloudtune.results import StudyResult, Trial
 
+IDLE = 1.0
+"""Seconds in which nobody ran a job, from which on they are worth a word."""
+
 
 @dataclass(frozen=True)
 class Point:
@@ -75,6 +78,38 @@ def duration_of(job: StudyResult) -> float | None:
     begin = start_of(job)
     end = job.ended or max((t.ended for t in job.trials if t.ended is not None), default=None)
     return None if begin is None or end is None else max(0.0, end - begin)
+
+
+def pauses_of(job: StudyResult) -> tuple[tuple[float, float], ...]:
+    """Return when nobody ran a job, in seconds since its start.
+
+    Only their sum is known. Where they lie is told by the longest times without a trial, if these
+    are long enough; a service's trials may have gone on meanwhile, then nothing is told.
+    """
+    begin, left = start_of(job), job.idle or 0.0
+    if begin is None or left < IDLE:
+        return ()
+    end, gaps = begin, list[tuple[float, float]]()
+    spans = sorted((t.started, _seen_until(t)) for t in job.trials if t.started is not None)
+    for start, until in [*spans, *([(job.ended, job.ended)] if job.ended else [])]:
+        if start > end:
+            gaps.append((end - begin, start - begin))
+        end = max(end, until)
+    found: list[tuple[float, float]] = []
+    for gap in sorted(gaps, key=lambda gap: gap[0] - gap[1]):
+        if left < IDLE:
+            break
+        found.append(gap)
+        left -= gap[1] - gap[0]
+    return tuple(sorted(found)) if left < IDLE else ()
+
+
+def _seen_until(trial: Trial) -> float:
+    """Return when a trial surely ran; an interrupted one is ended by the process that goes on."""
+    begin = trial.started or 0.0
+    if trial.state == "cancelled":
+        return max([begin, *(m.time for m in trial.measurements if m.time is not None)])
+    return begin if trial.ended is None else trial.ended
 
 
 def _ended(trials: Sequence[Trial]) -> Iterator[Trial]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloudtune.emulation.delays import DEFAULT_SPEED, Delays
-from cloudtune.emulation.faults import FaultPlan, read_plan
+from cloudtune.emulation.faults import Able, FaultPlan, read_plan
 from cloudtune.emulation.process import MISSING
 from cloudtune.emulation.serving import Emulation, serve
 from cloudtune.errors import CloudtuneError, MissingExtraError
@@ -55,7 +55,8 @@ def run(
     parser.add_argument("--idle", type=float, help="seconds without use after which it ends")
     said = parser.parse_args(words)
     try:
-        faults = read_plan(said.faults, operations, own=effects) if said.faults else FaultPlan()
+        able = Able(operations, own=effects)
+        faults = read_plan(said.faults, able) if said.faults else FaultPlan()
         folder: Path = said.folder.absolute()
         print(note, file=sys.stderr, flush=True)  # noqa: T201 - a program of its own
         serve(

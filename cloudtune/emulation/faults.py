@@ -8,29 +8,34 @@ One form for all emulators::
     - {operation: "*", probability: 0.1, effect: throttle}
     - {operation: trial, call: [2, 5], effect: interrupt, after: 3}
     - {operation: trial, call: 3, effect: slow_start, seconds: 600}
+    - {provider: vertex, operation: "*", call: 20, effect: crash}
 
 A rule names an operation of the service, ``*`` for each of them, or ``trial`` for the trials, and
 either the calls that it concerns, counted from 1, or a probability. Calls of ``*`` are counted over
 all operations, trials in the order in which they are made. The first rule that matches counts.
 
+One file serves all emulators of a run. A rule with ``provider`` is for that one alone; one without
+is for each that has its operation. Every emulator counts its own calls and trials.
+
 Effects on a call: ``throttle`` (refused, come back later), ``quota`` (refused, a quota is used up),
 ``error`` (the service failed, nothing was done), ``late_error`` (it is done, and yet the answer is
-an error) and ``lose_response`` (it is done, and the connection ends before the answer). Effects on
+an error), ``lose_response`` (it is done, and the connection ends before the answer) and ``crash``
+(the emulator is killed, and what ran there with it). Effects on
 a trial: ``slow_start`` (``seconds`` more of the service's time before it starts), ``fail`` (the
 service fails to run it), ``no_metric`` (no metric is found in its output), and, once it has
 measured ``after`` times (1 when left out), ``interrupt`` (its spot machine is taken away) and
 ``stop_early`` (the service's early stopping ends it). A service that sees no measurements of a job
 counts the seconds for which it has run. An emulator may have effects of its own.
 
-Chance derives from the seed, the rule and the number of the call, so the same calls meet the same
-faults in every run.
+Chance derives from the seed, the rule's place among those of its emulator and the number of the
+call, so the same calls meet the same faults in every run.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from threading import Lock
@@ -39,7 +44,7 @@ from typing import Any, Literal, get_args
 from cloudtune.errors import Problem, StudyError
 from cloudtune.yaml_source import Source, is_list, is_map, parse, read
 
-CallEffect = Literal["throttle", "quota", "error", "late_error", "lose_response"]
+CallEffect = Literal["throttle", "quota", "error", "late_error", "lose_response", "crash"]
 TrialEffect = Literal["slow_start", "fail", "no_metric", "interrupt", "stop_early"]
 TRIAL = "trial"
 """The operation under which rules for trials stand."""
@@ -48,6 +53,22 @@ ANY = "*"
 
 _KEYS = ("operation", "call", "probability", "effect", "seconds", "after")
 _EXTRA = {"seconds": ("slow_start",), "after": ("interrupt", "stop_early")}
+
+
+@dataclass(frozen=True)
+class Able:
+    """Which faults the emulator of one provider can have."""
+
+    operations: Collection[str]
+    """The names of the operations that it has."""
+    lacking: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Effects that no trial can have, and why."""
+    own: Collection[str] = ()
+    """Effects on a trial that this emulator alone has."""
+
+    def has(self, operation: object) -> bool:
+        """Tell whether rules may stand under this operation."""
+        return operation in (TRIAL, ANY, *self.operations)
 
 
 @dataclass(frozen=True)
@@ -105,68 +126,111 @@ class FaultPlan:
         return None
 
 
-def read_plan(
-    path: Path,
-    operations: Collection[str],
-    lacking: Mapping[str, str] | None = None,
-    *,
-    own: Collection[str] = (),
-) -> FaultPlan:
-    """Return the plan in a file.
+def read_plan(path: Path, able: Able) -> FaultPlan:
+    """Return the plan in the file of one emulator, in which no rule names a provider.
 
     Args:
         path: The file.
-        operations: The names of the operations that the emulator has.
-        lacking: Effects that no trial can have, and why.
-        own: Effects on a trial that this emulator alone has.
+        able: What the emulator can do wrong.
 
     Raises:
         StudyError: If something in it is wrong; every mistake with its line.
     """
-    return _plan(read(path), operations, lacking or {}, own)
+    return _alone(read(path), able)
 
 
-def parse_plan(text: str, operations: Collection[str], name: str = "faults.yaml") -> FaultPlan:
+def parse_plan(text: str, able: Able, name: str = "faults.yaml") -> FaultPlan:
     """Return the plan in a text; as `read_plan`."""
-    return _plan(parse(text, name), operations, {}, ())
+    return _alone(parse(text, name), able)
 
 
-def _plan(
-    source: Source,
-    operations: Collection[str],
-    lacking: Mapping[str, str],
-    own: Collection[str],
-) -> FaultPlan:
-    problems = list(source.problems)
+def read_shared(
+    path: Path, able: Mapping[str, Able], others: Collection[str] = ()
+) -> dict[str, dict[str, Any]]:
+    """Return, for each of several emulators, the plan that a file holds for it, as plain data.
 
-    def wrong(path: str, message: str) -> None:
-        problems.append(Problem(path, message, "", source.name, _line(source, path)))
+    Args:
+        path: The file.
+        able: What the emulators can do wrong, by provider.
+        others: Other providers that there are; their rules are for other runs.
 
-    data: Any = {} if source.data is None else source.data
-    rules: list[Rule] = []
-    seed: Any = 0
-    if not is_map(data):
-        wrong("", "a fault plan is a map with the keys seed and faults")
-    else:
-        for key in data:
-            if key not in {"seed", "faults"}:
-                wrong(key, "there is no such key; a plan has seed and faults")
-        seed = data.get("seed", 0)
-        if not _is_whole(seed) or seed < 0:
-            wrong("seed", "must be a whole number from 0")
-        listed: Any = data.get("faults", [])
-        if not is_list(listed):
-            wrong("faults", "must be a list of rules")
-            listed = []
-        for place, item in enumerate(listed):
-            found = list(_mistakes(item, operations, lacking, own))
+    Raises:
+        StudyError: If something in it is wrong; every mistake with its line and provider.
+    """
+    source = read(path)
+    seed, listed, problems = _outline(source)
+    plans: dict[str, dict[str, Any]] = {name: {"seed": seed, "faults": []} for name in able}
+    for place, item in enumerate(listed):
+        where = f"faults.{place}"
+        provider: Any = item.get("provider") if is_map(item) else None
+        rule: Any = {k: item[k] for k in item if k != "provider"} if is_map(item) else item
+        concerned = _concerned(provider, rule, able)
+        if provider is not None and provider not in (*able, *others):
+            known = ", ".join(dict.fromkeys([*able, *others]))
+            problems.append(_wrong(source, f"{where}.provider", f"must be one of {known}"))
+        for name in concerned:
+            found = list(_mistakes(rule, able[name]))
             for key, message in found:
-                wrong(f"faults.{place}" + (f".{key}" if key else ""), message)
+                told = f"{name}: {message}"
+                problems.append(_wrong(source, where + (f".{key}" if key else ""), told))
             if not found:
-                rules.append(_rule(item))
+                plans[name]["faults"].append(rule)
     if problems:
-        raise StudyError(sorted(problems, key=lambda problem: problem.line or 0))
+        raise StudyError(_in_order(problems))
+    return plans
+
+
+def _concerned(provider: Any, rule: Any, able: Mapping[str, Able]) -> list[str]:
+    """Return the providers to which a rule applies, or which are to say what is wrong with it."""
+    if provider is not None:
+        return [provider] if provider in able else []
+    if not is_map(rule):
+        return list(able)[:1]
+    return [name for name, each in able.items() if each.has(rule.get("operation"))] or list(able)
+
+
+def _alone(source: Source, able: Able) -> FaultPlan:
+    seed, listed, problems = _outline(source)
+    rules: list[Rule] = []
+    for place, item in enumerate(listed):
+        found = list(_mistakes(item, able))
+        for key, message in found:
+            path = f"faults.{place}" + (f".{key}" if key else "")
+            problems.append(_wrong(source, path, message))
+        if not found:
+            rules.append(_rule(item))
+    if problems:
+        raise StudyError(_in_order(problems))
     return FaultPlan(rules, seed)
+
+
+def _outline(source: Source) -> tuple[Any, Sequence[Any], list[Problem]]:
+    """Return the seed, the rules as they stand, and what is wrong around them."""
+    problems = list(source.problems)
+    data: Any = {} if source.data is None else source.data
+    if not is_map(data):
+        problems.append(_wrong(source, "", "a fault plan is a map with the keys seed and faults"))
+        return 0, [], problems
+    for key in data:
+        if key not in {"seed", "faults"}:
+            said = "there is no such key; a plan has seed and faults"
+            problems.append(_wrong(source, str(key), said))
+    seed = data.get("seed", 0)
+    if not _is_whole(seed) or seed < 0:
+        problems.append(_wrong(source, "seed", "must be a whole number from 0"))
+    listed: Any = data.get("faults", [])
+    if not is_list(listed):
+        problems.append(_wrong(source, "faults", "must be a list of rules"))
+        listed = []
+    return seed, listed, problems
+
+
+def _wrong(source: Source, path: str, message: str) -> Problem:
+    return Problem(path, message, "", source.name, _line(source, path))
+
+
+def _in_order(problems: Sequence[Problem]) -> list[Problem]:
+    return sorted(problems, key=lambda problem: problem.line or 0)
 
 
 def _line(source: Source, path: str) -> int | None:
@@ -175,9 +239,7 @@ def _line(source: Source, path: str) -> int | None:
     return source.lines.get(path)
 
 
-def _mistakes(
-    item: Any, operations: Collection[str], lacking: Mapping[str, str], own: Collection[str]
-) -> Iterator[tuple[str, str]]:
+def _mistakes(item: Any, able: Able) -> Iterator[tuple[str, str]]:
     """Yield the key and the message of each mistake in a rule."""
     if not is_map(item):
         yield "", "a rule is a map with the keys operation, effect and call or probability"
@@ -186,13 +248,14 @@ def _mistakes(
         if key not in _KEYS:
             yield key, f"there is no such key; a rule has {', '.join(_KEYS)}"
     operation, effect = item.get("operation"), item.get("effect")
-    if operation not in (TRIAL, ANY, *operations):
-        yield "operation", f"must be {TRIAL}, {ANY} or one of {', '.join(sorted(operations))}"
-    effects = (*get_args(TrialEffect), *own) if operation == TRIAL else get_args(CallEffect)
+    if not able.has(operation):
+        known = ", ".join(sorted(able.operations))
+        yield "operation", f"must be {TRIAL}, {ANY} or one of {known}"
+    effects = (*get_args(TrialEffect), *able.own) if operation == TRIAL else get_args(CallEffect)
     if effect not in effects:
         what = "a trial" if operation == TRIAL else "a call"
         yield "effect", f"must be one of {', '.join(effects)} for {what}"
-    elif operation == TRIAL and (why := lacking.get(str(effect))):
+    elif operation == TRIAL and (why := able.lacking.get(str(effect))):
         yield "effect", f"{effect} cannot happen here: {why}"
     if ("call" in item) == ("probability" in item):
         yield "", "needs either call or probability"

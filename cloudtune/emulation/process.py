@@ -15,12 +15,13 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from cloudtune import registry
 from cloudtune.capabilities import Mode
-from cloudtune.emulation.faults import read_plan
+from cloudtune.emulation.faults import Able, read_shared
 from cloudtune.errors import MissingExtraError, ProviderError, UsageError
 from cloudtune.provider import Emulator
 
@@ -33,6 +34,7 @@ CERTIFICATE = "certificate.pem"
 TIED = "CLOUDTUNE_EMULATOR_TIED"
 """The variable that lets an emulator end with the process that started it."""
 _OPTIONS = "options.json"
+_FAULTS = "faults.json"
 _LOG = "emulator.log"
 _IDLE = 600
 """Seconds without a request and without a job after which an emulator of a run ends by itself."""
@@ -54,48 +56,71 @@ class Address:
     """The path of the file that its clients trust, where it speaks HTTPS."""
 
 
-def options(speed: float | None, faults: Path | None) -> list[str]:
-    """Return the words of an emulator's command line that change how it behaves.
+@dataclass(frozen=True)
+class Manner:
+    """How the emulators of a run behave."""
+
+    speed: float | None = None
+    """What their services' own delays are divided by; each emulator's own default when None."""
+    faults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    """What goes wrong, by provider: a fault plan each, as plain data."""
+
+
+def faults_of(file: Path, modes: Mapping[str, Mode | None]) -> dict[str, dict[str, Any]]:
+    """Return the fault plans that a file holds for providers' emulators, as plain data.
 
     Args:
-        speed: What its service's own delays are divided by.
-        faults: The file that says what goes wrong.
-    """
-    words = [] if speed is None else ["--speed", str(speed)]
-    return words if faults is None else [*words, "--faults", str(faults.absolute())]
-
-
-def check_faults(provider: str, faults: Path, mode: Mode | None = None) -> None:
-    """Read a fault plan, to find out whether a provider's emulator would take it.
-
-    Args:
-        provider: The provider.
-        faults: The file.
-        mode: In which mode trials will be run there, where that is known. What cannot happen to
-            such is under ``NOT_DRIVEN`` or ``NOT_MANAGED`` beside the operations of emulators that
-            have such.
+        file: The file.
+        modes: The providers, and in which mode trials will be run there, where that is known. What
+            cannot happen to such is under ``NOT_DRIVEN`` or ``NOT_MANAGED`` beside the operations
+            of emulators that have such.
 
     Raises:
-        UsageError: If the provider has no emulator.
+        UsageError: If one of the providers has no emulator.
         StudyError: If something in the plan is wrong; every mistake with its line.
     """
+    able = {name: _able(name, mode) for name, mode in modes.items()}
+    return read_shared(file, able, registry.names())
+
+
+def _able(provider: str, mode: Mode | None) -> Able:
     module = registry.get(provider).emulator
     if module is None:
         raise UsageError(f"there is no emulator of {provider}")
     has = importlib.import_module(f"{module}.operations")
-    lacking = getattr(has, f"NOT_{mode.upper()}", None) if mode else None
-    read_plan(faults, has.OPERATIONS, lacking, own=getattr(has, "EFFECTS", ()))
+    lacking = getattr(has, f"NOT_{mode.upper()}", {}) if mode else {}
+    return Able(has.OPERATIONS, lacking, getattr(has, "EFFECTS", ()))
 
 
-def remember(folder: Path, options: Sequence[str]) -> None:
-    """Note with which options the emulator of a job is to be started, whoever starts it.
+def options(provider: str, manner: Manner, folder: Path) -> list[str]:
+    """Return the words of an emulator's command line that change how it behaves.
+
+    Its fault plan is written into its folder, so that it is there whenever it is started again.
 
     Args:
+        provider: Whose service it stands for.
+        manner: How it is to behave.
         folder: The emulator's folder; made if need be.
-        options: Words of its command line.
+    """
+    words = [] if manner.speed is None else ["--speed", str(manner.speed)]
+    if not (plan := manner.faults.get(provider)):
+        return words
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder.absolute() / _FAULTS
+    file.write_text(json.dumps(plan), "utf-8")
+    return [*words, "--faults", str(file)]
+
+
+def remember(provider: str, manner: Manner, folder: Path) -> None:
+    """Note how the emulator of a job is to behave, whoever starts it.
+
+    Args:
+        provider: Whose service it stands for.
+        manner: How it is to behave.
+        folder: The emulator's folder; made if need be.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / _OPTIONS).write_text(json.dumps(list(options)), "utf-8")
+    (folder / _OPTIONS).write_text(json.dumps(options(provider, manner, folder)), "utf-8")
 
 
 def running(folder: Path) -> Address | None:

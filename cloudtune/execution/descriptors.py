@@ -9,7 +9,7 @@ import stat
 import subprocess
 import threading
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from io import FileIO
 from pathlib import Path
 
@@ -24,6 +24,37 @@ def pipe(stack: ExitStack) -> tuple[int, FileIO]:
     stack.callback(os.close, read)
     os.set_blocking(read, False)
     return read, stack.enter_context(FileIO(write, "w"))
+
+
+class Wake:
+    """What another thread wakes a waiting one by."""
+
+    def __init__(self) -> None:
+        self._ends: tuple[int, int] | None = None
+
+    def open(self) -> int:
+        """Return the end that becomes readable, with nothing in it.
+
+        Raises:
+            OSError: If there can be no more open files.
+        """
+        if self._ends is None:
+            self._ends = os.pipe()
+            for end in self._ends:
+                os.set_blocking(end, False)
+        drain(self._ends[0])
+        return self._ends[0]
+
+    def ring(self) -> None:
+        """Make the end readable."""
+        if self._ends:
+            with suppress(BlockingIOError):
+                os.write(self._ends[1], b"\0")
+
+    def close(self) -> None:
+        """Close both ends."""
+        for end in self._ends or ():
+            os.close(end)
 
 
 def bell(path: str | Path, stack: ExitStack) -> int:

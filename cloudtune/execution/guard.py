@@ -34,7 +34,7 @@ class Guard:
         """Start the keeper if there is none."""
         with self._lock:
             if self._keeper is None:
-                self._file = TemporaryFile(buffering=0)  # noqa: SIM115 - closed by close
+                self._file = _unnamed_file()
                 self._list()
             if self._keeper is None or self._keeper.poll() is not None:
                 self._start()
@@ -63,7 +63,7 @@ class Guard:
             self._keeper.stdin.close()
             self._keeper.wait()
             self._keeper = None
-            self._file.close()
+            os.close(self._file)
 
     def _start(self) -> None:
         old = self._keeper
@@ -72,8 +72,7 @@ class Guard:
         # Its own session, and no mark of a run around us: whoever ends us must not end it.
         env = {k: v for k, v in os.environ.items() if k != keeper.MARK}
         isolated = ["-I", "-S"] if Path("/proc/self/environ").exists() else ["-I"]
-        file = self._file.fileno()
-        words = [self._mark, str(os.getpid()), str(self._grace), str(file)]
+        words = [self._mark, str(os.getpid()), str(self._grace), str(self._file)]
         # Deaf from its first moment: a mask is inherited.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, keeper.DEAF_TO)
         try:
@@ -86,11 +85,19 @@ class Guard:
                 env=env,
                 cwd="/",
                 start_new_session=True,
-                pass_fds=(file,),
+                pass_fds=(self._file,),
             )
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _list(self) -> None:
         listed = " ".join(map(str, self._groups)) + "\n"
-        os.pwrite(self._file.fileno(), listed.encode(), 0)
+        os.pwrite(self._file, listed.encode(), 0)
+
+
+def _unnamed_file() -> int:
+    """Return a file that nobody else finds: in memory where that can be, since it changes often."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("cloudtune")
+    with TemporaryFile(buffering=0) as file:
+        return os.dup(file.fileno())

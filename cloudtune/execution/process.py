@@ -13,7 +13,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from queue import SimpleQueue
 from typing import Literal
 
@@ -21,6 +21,7 @@ from cloudtune.errors import CloudtuneError
 from cloudtune.events import Ended, Measured
 from cloudtune.execution import keeper
 from cloudtune.execution.child import Child, Cold, signal_group
+from cloudtune.execution.descriptors import Wake
 from cloudtune.execution.guard import Guard
 from cloudtune.execution.log import Log
 from cloudtune.execution.metrics import BadMetrics, Step
@@ -142,13 +143,17 @@ class Processes:
 
     def _work(self) -> None:
         """Watch one process after another."""
-        while (process := self._waiting.get()) is not None:
-            self._live(process)
+        wake = Wake()
+        try:
+            while (process := self._waiting.get()) is not None:
+                self._live(process, wake)
+        finally:
+            wake.close()
 
-    def _live(self, process: _Process) -> None:
+    def _live(self, process: _Process, wake: Wake) -> None:
         ended: Ended | None = None
         try:
-            ended = process.live()
+            ended = process.live(wake)
         finally:
             with self._lock:
                 del self._running[process.number]
@@ -193,7 +198,7 @@ class _Process:
         """When it was first asked to end."""
         self._killed_why = ""
         self._kill_wanted = False
-        self._wake: int | None = None
+        self._wake: Wake | None = None
 
     def stop(self, *, now: bool) -> None:
         """Ask it to end, or kill it; from any thread."""
@@ -206,13 +211,19 @@ class _Process:
             elif first:
                 self._signal(signal.SIGTERM)
             if self._wake is not None:
-                with suppress(BlockingIOError):
-                    os.write(self._wake, b"\0")
+                self._wake.ring()
 
-    def live(self) -> Ended:
-        """Start it, watch it and return how it ended."""
+    def live(self, wake: Wake) -> Ended:
+        """Start it, watch it and return how it ended.
+
+        Args:
+            wake: Wakes this thread when the process is to end.
+        """
         with ExitStack() as stack:
             try:
+                woken = wake.open()
+                self._listen(wake)
+                stack.callback(self._listen, None)
                 with ExitStack() as turn:
                     if self._quick:
                         turn.enter_context(self._starting)
@@ -221,8 +232,8 @@ class _Process:
                         turn.enter_context(self._starting)
                     log = Log(spec.log)
                     stack.callback(log.close)
-                    watch = Watch(self, spec, log, stack)
-                    child = self._start(spec, watch)
+                    watch = Watch(self, spec, log, woken, stack)
+                    child = self._start(spec, watch, woken)
             except BadMetrics as error:
                 return self._ended("failed", str(error))
             except (OSError, ValueError, CloudtuneError) as error:
@@ -257,25 +268,22 @@ class _Process:
             self._killed_why = self._killed_why or why
             self._signal(signal.SIGKILL)
 
-    def listen(self, wake: int | None) -> None:
-        """Say where the watching thread hears of stops, or that it no longer does."""
-        with self._lock:
-            self._wake = wake
-
     def sweep(self) -> None:
         """Kill what it left behind outside of its group."""
         keeper.sweep(self._mark)
 
-    def _start(self, spec: ProcessSpec, watch: Watch) -> Child | None:
+    def _listen(self, wake: Wake | None) -> None:
+        with self._lock:
+            self._wake = wake
+
+    def _start(self, spec: ProcessSpec, watch: Watch, woken: int) -> Child | None:
         self._guard.open()
         env = {**spec.env, keeper.MARK: self._mark}
         child: Child | None = None
         if self._warm and self._asked is None:
             # Not under our lock: it can take a while, and a stop must be heard meanwhile.
             output = watch.output_end.fileno()
-            child = self._warm.fork(
-                spec.command, str(spec.cwd), env, output=output, woken=watch.woken
-            )
+            child = self._warm.fork(spec.command, str(spec.cwd), env, output=output, woken=woken)
         with self._lock:
             if child is None:
                 if self._asked is not None:

@@ -64,10 +64,6 @@ class Watched(Protocol):
         """End it at once."""
         ...
 
-    def listen(self, wake: int | None) -> None:
-        """Take the pipe that a wish to stop is written into, or let go of it."""
-        ...
-
     def sweep(self) -> None:
         """End what it has left behind."""
         ...
@@ -76,7 +72,22 @@ class Watched(Protocol):
 class Watch:
     """What one process says, and by which channels it says it."""
 
-    def __init__(self, process: Watched, spec: ProcessSpec, log: Log, stack: ExitStack) -> None:
+    def __init__(
+        self, process: Watched, spec: ProcessSpec, log: Log, woken: int, stack: ExitStack
+    ) -> None:
+        """Open the channels; the stack closes them.
+
+        Args:
+            process: What is watched.
+            spec: How it is watched.
+            log: Takes its output.
+            woken: Readable when somebody wants the process to end.
+            stack: Closes what is opened here.
+
+        Raises:
+            BadMetrics: If an expression cannot be read.
+            OSError: If a channel cannot be opened.
+        """
         self.fault = ""
         """Why what it says makes it fail."""
         self.remark = ""
@@ -91,16 +102,13 @@ class Watch:
         self._bell = bell(spec.doorbell, stack) if spec.doorbell else None
         self._output, self.output_end = pipe(stack)
         self._output_open = True
-        self.woken, wake = pipe(stack)
-        """Readable when somebody wants the process to end."""
-        process.listen(wake.fileno())
-        stack.callback(process.listen, None)
+        self._woken = woken
 
     def until_exit(self, child: Child) -> None:
         """Take in what the process says until it has ended; it is not collected yet."""
         self.output_end.close()
         exited = child.exited
-        ends = [end for end in (exited, self.woken, self._bell) if end is not None]
+        ends = [end for end in (exited, self._woken, self._bell) if end is not None]
         without_output, everything = poll(ends), poll([*ends, self._output])
         grace = self._spec.grace
         gathering = True
@@ -117,8 +125,8 @@ class Watch:
             if self._bell in ready:
                 drain(self._bell)
                 self._take_reports()
-            if self.woken in ready:
-                drain(self.woken)
+            if self._woken in ready:
+                drain(self._woken)
             if exited in ready:
                 return
 

@@ -20,6 +20,7 @@ _STATUS = {
     "running": "RUNNING",
     "completed": "FINISHED",
     "failed": "FAILED",
+    "refused": "FAILED",
 }
 """All others were ended by somebody: KILLED."""
 _METRICS, _PARAMS = 1000, 100

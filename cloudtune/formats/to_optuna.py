@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import warnings
-from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from cloudtune.errors import UsageError
@@ -54,10 +56,12 @@ def export(result: StudyResult, trials: Iterable[Trial], to: str) -> str:
 
     study = Study.model_validate(result.study)
     name = f"{study.name or 'study'} {result.run} {result.provider}"
-    with _quiet():
+    with _quiet(), ExitStack() as stack:
         try:
+            storage = _storage(to if "://" in to else f"sqlite:///{to}")
+            stack.callback(storage.engine.dispose)
             made = optuna.create_study(
-                storage=_storage(to if "://" in to else f"sqlite:///{to}"),
+                storage=storage,
                 study_name=name,
                 directions=[objective.goal for objective in study.objectives] or ["minimize"],
             )
@@ -71,14 +75,72 @@ def export(result: StudyResult, trials: Iterable[Trial], to: str) -> str:
             made.set_user_attr(key, value)
         space = Space.of(study)
         known = {node.key: _distribution(node) for node in space.nodes}
-        some: list[optuna.trial.FrozenTrial] = []
-        for trial in trials:
-            some.append(_trial(trial, study, space, known))
-            if len(some) == _AT_ONCE:
-                made.add_trials(some)
-                some.clear()
-        made.add_trials(some)
+        id_ = storage.get_study_id_from_name(name)
+        frozen = (_trial(trial, study, space, known) for trial in trials)
+        for place, some in enumerate(_batched(frozen, _AT_ONCE)):
+            _add(storage, id_, place * _AT_ONCE, some)
     return name
+
+
+def _add(
+    storage: optuna.storages.RDBStorage,
+    study: int,
+    first: int,
+    trials: Sequence[optuna.trial.FrozenTrial],
+) -> None:
+    """Add trials to a new study to which nobody else adds any, all in one step.
+
+    Optuna itself adds one a transaction, with several questions for each of its parameters.
+    """
+    from optuna.distributions import distribution_to_json
+    from optuna.storages._rdb import models
+    from sqlalchemy import insert
+    from sqlalchemy.orm import Session
+
+    with Session(storage.engine) as session, session.begin():
+        rows = [
+            models.TrialModel(
+                study_id=study,
+                number=number,
+                state=trial.state,
+                datetime_start=trial.datetime_start,
+                datetime_complete=trial.datetime_complete,
+            )
+            for number, trial in enumerate(trials, start=first)
+        ]
+        session.add_all(rows)
+        session.flush()
+        added: dict[Any, list[dict[str, Any]]] = {}
+        for row, trial in zip(rows, trials, strict=True):
+            for place, value in enumerate(trial.values or ()):
+                stored, kind = models.TrialValueModel.value_to_stored_repr(value)
+                of_value = {"objective": place, "value": stored, "value_type": kind}
+                added.setdefault(models.TrialValueModel, []).append(
+                    {"trial_id": row.trial_id, **of_value}
+                )
+            for name, value in trial.params.items():
+                distribution = trial.distributions[name]
+                added.setdefault(models.TrialParamModel, []).append(
+                    {
+                        "trial_id": row.trial_id,
+                        "param_name": name,
+                        "param_value": distribution.to_internal_repr(value),
+                        "distribution_json": distribution_to_json(distribution),
+                    }
+                )
+            for name, value in trial.user_attrs.items():
+                added.setdefault(models.TrialUserAttributeModel, []).append(
+                    {"trial_id": row.trial_id, "key": name, "value_json": json.dumps(value)}
+                )
+            for step, value in trial.intermediate_values.items():
+                model = models.TrialIntermediateValueModel
+                step_value, step_kind = model.intermediate_value_to_stored_repr(value)
+                of_step = {"intermediate_value": step_value, "intermediate_value_type": step_kind}
+                added.setdefault(model, []).append(
+                    {"trial_id": row.trial_id, "step": step, **of_step}
+                )
+        for model, of_model in added.items():
+            session.execute(insert(model), of_model)
 
 
 def _storage(address: str) -> optuna.storages.RDBStorage:
@@ -98,6 +160,13 @@ def _storage(address: str) -> optuna.storages.RDBStorage:
         storage.engine.dispose()
         event.listen(storage.engine, "connect", hurry)
     return storage
+
+
+def _batched(trials: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """Yield lists of so many, the last with what is left."""
+    left = iter(trials)
+    while some := list(islice(left, size)):
+        yield some
 
 
 @contextmanager

@@ -13,6 +13,12 @@ from cloudtune.study import Study
 
 FORMS = ("args", "yaml", "json", "env")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_OF_THE_SHELL = re.compile(
+    r"(?:LD|DYLD|BASH|CLOUDTUNE)_[A-Z0-9_]*|(?:PYTHON|BASH)[A-Z0-9]*|PATH|CDPATH|HOME|SHELL|USER|LOGNAME|PWD|OLDPWD|TMPDIR"
+    r"|IFS|ENV|FPATH|PS[0-4]|PROMPT_COMMAND|SHELLOPTS|E?UID|E?GID|PPID|LINENO|RANDOM|SECONDS|TERM"
+    r"|LANG|LC_[A-Z]+|HOSTNAME|OPT(?:ARG|IND)|_"
+)
+"""Variables by which a shell, the loader or Python work, or which a shell refuses to set."""
 _PLAIN_KEY = re.compile(r"[A-Za-z_][\w.-]*")
 _YAML_WORDS = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null"])
 
@@ -70,7 +76,15 @@ def _args(study: Study, values: dict[str, Value], source: str) -> str:
 def _env(values: dict[str, Value]) -> str:
     wrong = [name for name in values if not _VARIABLE.fullmatch(name)]
     if wrong:
-        raise UsageError(f"no shell has variables of these names: {', '.join(map(repr, wrong))}")
+        raise UsageError(
+            f"no shell has variables of these names: {', '.join(map(repr, wrong))}; "
+            "take --as json, yaml or args"
+        )
+    if taken := [name for name in values if _OF_THE_SHELL.fullmatch(name)]:
+        raise UsageError(
+            f"a shell, and what it starts, work by the variables {', '.join(taken)}, "
+            "which a trial's values would replace; take --as json, yaml or args"
+        )
     return "\n".join(f"export {name}={shlex.quote(text(v))}" for name, v in values.items())
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cloudtune.capabilities import Capabilities, located
+from cloudtune.quantities import counted
 from cloudtune.results import state_word
 from cloudtune.space import Space, Value, text
 from cloudtune.study import Study
@@ -61,13 +62,15 @@ def space_line(study: Study) -> str:
     """Return one sentence on what a study varies and optimises."""
     space = Space.of(study)
     count = len({node.name for node in space.nodes})
-    size = f", {space.size:,} combinations" if space.nodes and space.size else ""
+    size = f", {counted(space.size, 'combination')}" if space.nodes and space.size else ""
     goals = " and ".join(f"{o.goal} {o.metric}" for o in study.objectives) or "no objective yet"
-    return printable(f"{count} parameter{'s' if count != 1 else ''}{size}; {goals}.")
+    return printable(f"{counted(count, 'parameter')}{size}; {goals}.")
 
 
 def plan_lines(plan: Plan, *, brief: bool) -> list[str]:
     """Return a plan as lines; brief leaves the request out."""
+    if plan.broken:
+        return [printable(f"{plan.provider}: cannot be planned: {plan.broken}")]
     study = plan.fitted.study
     word = "cannot run this study" if plan.refused else "can run this study"
     emulated = ", emulated here" if plan.facts.emulated else ""
@@ -183,8 +186,8 @@ def overview_rows(found: Sequence[StudyResult]) -> list[dict[str, Any]]:
 
 
 def took_words(result: StudyResult) -> str | None:
-    """Return how long a job took, None while it has not ended."""
-    seconds = (result.ended or 0) - (result.started or 0)
+    """Return for how long a job ran, None while it has not ended."""
+    seconds = (result.ended or 0) - (result.started or 0) - (result.idle or 0)
     return duration_words(seconds) if seconds > 0 else None
 
 
@@ -197,13 +200,13 @@ def summary_lines(result: StudyResult, folder: str) -> list[str]:
         f"{n} {state.replace('_', ' ')}" for state, n in state_counts(trials).items()
     )
     where = f" on {result.provider}{', emulated,' if result.emulated else ''}"
-    lines = [f"{len(trials)} trials{where}{took}: {counts or 'none'}"]
+    lines = [f"{counted(len(trials), 'trial')}{where}{took}: {counts or 'none'}"]
     lines += [f"cost: {words}" for words in _cost_words(result)]
     if result.reason:
         word = "refused" if state_word(result) == "refused" else "ended"
         lines.append(f"{word}: {result.reason}")
     if len(study.objectives) > 1:
-        lines.append(f"Pareto set, {len(result.pareto)} of {len(trials)} trials:")
+        lines.append(f"Pareto set of {counted(len(result.pareto), 'trial')}:")
         for trial in result.pareto:
             lines.append(
                 f"  trial {trial.number}  {objective_words(study, trial)}  "
@@ -213,7 +216,7 @@ def summary_lines(result: StudyResult, folder: str) -> list[str]:
         lines += [f"best: {objective_words(study, best)} in trial {best.number}"]
         lines += [f"  {name}: {text(value)}" for name, value in best.parameters.items()]
         lines += paste_lines(study, best, f"{folder}/{result.provider}/source")
-    else:
+    elif trials:
         measured = any(trial.objective is not None for trial in trials)
         lines.append(
             "no trial that measured the objective completed"
@@ -249,7 +252,7 @@ def _cost_words(result: StudyResult) -> list[str]:
         return []
     whole = sum(cost.amount for cost in costs)
     unknown = len(result.trials) - len(costs)
-    more = f"; unknown of {unknown} trials" if unknown else ""
+    more = f"; unknown of {counted(unknown, 'trial')}" if unknown else ""
     return [f"about {whole:.2f} {costs[0].currency} ({costs[0].basis}){more}"]
 
 

@@ -10,6 +10,7 @@ from cloudtune.driver import Outcome
 from cloudtune.events import Ended, Event, Started
 from cloudtune.planning import Plan
 from cloudtune.provider import CloudSettings
+from cloudtune.quantities import counted
 from cloudtune.reporting.describe import (
     assignment_words,
     duration_words,
@@ -26,12 +27,11 @@ _DONE = {"completed", "stopped_early", "failed"}
 class JobView:
     """What is shown of one job: a fold over its events."""
 
-    def __init__(self, plan: Plan, events: Sequence[Event]) -> None:
+    def __init__(self, plan: Plan, events: Sequence[Event], elapsed: float = 0.0) -> None:
         self.plan = plan
         self.study = plan.study
         self.total = expected_trials(plan.fitted.study)
-        age = max(0.0, events[-1].time - events[0].time) if events else 0.0
-        self._began = time.monotonic() - age
+        self._began = time.monotonic() - elapsed
         self._over: float | None = None
         self.outcome: Outcome | None = None
         """How it ended; None while it runs."""
@@ -69,22 +69,18 @@ class JobView:
     @property
     def state(self) -> str:
         """In one word, how it stands."""
-        if self.outcome is None:
-            return "running"
-        if self.outcome.state == "failed" and self.plan.refused and not len(self.trials):
-            return "refused"
-        return self.outcome.state
+        return "running" if self.outcome is None else self.outcome.state
 
     @property
     def elapsed(self) -> float:
-        """The seconds for which it has been seen to go on: before, by its events, and now."""
+        """The seconds for which it runs: those before it was shown here, and those since then."""
         return (self._over or time.monotonic()) - self._began
 
     @property
     def cost(self) -> str:
         """What it has cost so far, as far as that is known; empty where it costs nothing."""
         own = self.plan.facts.own
-        if self.plan.facts.emulated:
+        if self.plan.facts.emulated or (self.outcome is not None and not len(self.trials)):
             return ""
         if self.plan.facts.price_per_second is None or "currency" not in own:
             return "unknown" if isinstance(self.plan.settings, CloudSettings) else ""
@@ -157,7 +153,9 @@ def job_line(view: JobView) -> str:
     """Return one line on a job that ended."""
     assert view.outcome is not None
     failed = view.counts.get("failed", 0)
-    words = [f"{view.done} trials done" + (f", {failed} of them failed" if failed else "")]
+    words = [
+        f"{counted(view.done, 'trial')} done" + (f", {failed} of them failed" if failed else "")
+    ]
     if view.best:
         words.append(f"best {objective_words(view.study, view.best)} in trial {view.best.number}")
     words += [f"cost {view.cost}"] if view.cost else []

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cloudtune.driver import Outcome
 from cloudtune.events import Ended, Event
 from cloudtune.planning import Plan
+from cloudtune.quantities import counted
 from cloudtune.reporting.describe import (
     assignment_words,
     duration_words,
@@ -49,10 +50,10 @@ class LiveProgress:
             console=console, get_renderable=self._picture, refresh_per_second=8, transient=True
         )
 
-    def begin(self, plan: Plan, events: Sequence[Event]) -> None:
+    def begin(self, plan: Plan, events: Sequence[Event], elapsed: float = 0.0) -> None:
         """Begin to draw."""
         with self._lock:
-            self._views[plan.provider] = JobView(plan, events)
+            self._views[plan.provider] = JobView(plan, events, elapsed)
         self._live.start()  # more than once it changes nothing
 
     def event(self, provider: str, event: Event) -> None:
@@ -162,9 +163,9 @@ def _trials(view: JobView) -> RenderableType:
 
     bar = Table.grid(padding=(0, 1))
     left = view.seconds_left
-    numbers = f"{view.done}/{view.total}" if view.total else str(view.done)
+    numbers = f"{view.done}/{view.total} trials" if view.total else counted(view.done, "trial")
     failed = view.counts.get("failed", 0)
-    words = [f"{numbers} trials", duration_words(view.elapsed)]
+    words = [numbers, duration_words(view.elapsed)]
     words += [f"about {duration_words(left)} left"] if left is not None else []
     words += [f"{failed} failed"] if failed else []
     words += [f"cost {view.cost}"] if view.cost else []

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cloudtune.driver import Outcome
 from cloudtune.events import Ended, Event
 from cloudtune.planning import Plan
+from cloudtune.quantities import counted
 from cloudtune.reporting.describe import printable
 from cloudtune.reporting.job_view import JobView, end_line, job_line
 
@@ -37,10 +38,10 @@ class PlainProgress:
         self._views: dict[str, JobView] = {}
         self._lock = threading.Lock()
 
-    def begin(self, plan: Plan, events: Sequence[Event]) -> None:
+    def begin(self, plan: Plan, events: Sequence[Event], elapsed: float = 0.0) -> None:
         """Say what begins."""
-        view = self._views[plan.provider] = JobView(plan, events)
-        so_far = f", {view.done} trials done before" if events else ""
+        view = self._views[plan.provider] = JobView(plan, events, elapsed)
+        so_far = f", {counted(view.done, 'trial')} done before" if events else ""
         mark = self._marks[plan.provider]
         self.message(f"{mark}{view.title}; run {plan.facts.run_id}{so_far}")
 

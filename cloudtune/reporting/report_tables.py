@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import fmean
@@ -9,8 +10,9 @@ from textwrap import shorten
 
 from cloudtune.comparing.comparison import Comparison, RunFacts
 from cloudtune.comparing.effort import PHASES
-from cloudtune.comparing.fairness import IDLE
 from cloudtune.comparing.importance import FEWEST
+from cloudtune.comparing.progress import IDLE
+from cloudtune.reporting.describe import short
 from cloudtune.reporting.report_words import (
     chooser,
     counts,
@@ -23,6 +25,8 @@ from cloudtune.space import Value, text
 
 _WHY = 80
 """Characters of a job's reason in the table of the runs; the verdict's cautions have all of it."""
+_FRONT = 50
+"""Trials of a front that a table shows."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +41,15 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     prose: bool = False
     """Whether the last columns are sentences, too long for the width of a terminal."""
+    command: bool = False
+    """Whether the last column is a command, which must stay on one line."""
 
 
 def tables(comparison: Comparison) -> list[Table]:
     """Return the tables that have something to say."""
     made = [
         runs_table(comparison),
+        front_table(comparison),
         answers_table(comparison),
         apart_table(comparison),
         importance_table(comparison),
@@ -87,6 +94,26 @@ def _took(run: RunFacts) -> str:
 
 def _idle(run: RunFacts) -> str:
     return f" ({duration(run.idle)} idle)" if run.idle and run.idle >= IDLE else ""
+
+
+def front_table(comparison: Comparison) -> Table:
+    """Return the trials of the common Pareto front, best in the first objective first."""
+    several = len(comparison.verdicts) > 1
+    up = comparison.objectives[0][1] == "maximize"
+    rows: list[tuple[str, ...]] = []
+    notes: list[str] = []
+    for verdict in comparison.verdicts:
+        front = sorted(verdict.front, key=lambda trial: trial.objective[0], reverse=up)
+        for trial in front[:_FRONT]:
+            said = " ".join(f"{name}={short(value)}" for name, value in trial.parameters.items())
+            at = trial.label, trial.run, f"{trial.number}"
+            rows.append((*at, *map(number, trial.objective), said))
+        if len(front) > _FRONT:
+            of = " of the emulators" if several and verdict.emulated else ""
+            notes.append(f"The first {_FRONT} of {len(front)}{of}; `--json` has all.")
+    metrics = (metric for metric, _ in comparison.objectives)
+    columns = ("on", "run", "trial", *metrics, "parameters")
+    return Table("front", "Common Pareto front", " ".join(notes), columns, tuple(rows))
 
 
 def answers_table(comparison: Comparison) -> Table:
@@ -195,13 +222,14 @@ def failures_table(comparison: Comparison) -> Table:
             each.label,
             f"{each.trials}",
             each.reason,
-            f"cloudtune logs {each.run} {each.number}",
+            shlex.join(["cloudtune", "logs", each.run, f"{each.number}", "--on", each.provider]),
         )
         for each in comparison.failures
     )
-    note = "Reasons that differ only in numbers count as one."
+    note = "Reasons that differ only in numbers, or in other words with a digit, count as one."
     columns = ("on", "trials", "cause, as the first of them says it", "its log")
-    return Table("failures", "Failed trials by cause", note, columns, rows, prose=True)
+    said = "Failed trials by cause"
+    return Table("failures", said, note, columns, rows, prose=True, command=True)
 
 
 def findings_table(comparison: Comparison) -> Table:

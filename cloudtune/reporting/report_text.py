@@ -51,11 +51,12 @@ def _rows(table: Table) -> Sequence[str]:
 
 
 def _prose(table: Table) -> list[str]:
-    return [
-        line
-        for row in table.rows
-        for line in _wrapped(printable("  ".join(filter(None, row))), "  ", "      ")
-    ]
+    lines: list[str] = []
+    for row in table.rows:
+        words, commands = (row[:-1], row[-1:]) if table.command else (row, ())
+        lines += _wrapped(printable("  ".join(filter(None, words))), "  ", "      ")
+        lines += [f"      {printable(command)}" for command in commands]
+    return lines
 
 
 def _indented(lines: Sequence[str]) -> list[str]:

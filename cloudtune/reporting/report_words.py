@@ -103,14 +103,14 @@ def _front_said(comparison: Comparison, verdict: Verdict) -> Said:
     leaders = [label for label, count in counts.items() if count == most and most]
     metrics = words_of([metric for metric, _ in comparison.objectives])
     each = "; ".join(f"{count} by {label}" for label, count in counts.items())
-    many = len(verdict.front)
+    whole = len(verdict.front)
     return Said(
         title="Common Pareto front",
         leader=words_of(leaders) or "nobody",
-        value=f"{most} of {many} trials" if many else "",
+        value=f"{most} of {many(whole, 'trial')}" if whole else "",
         sentence=(
             f"No other trial is better in each of {metrics} than "
-            f"{'this one' if many == 1 else f'these {many}'}. Found by: {each}."
+            f"{'this one' if whole == 1 else f'these {whole}'}. Found by: {each}."
         ),
         certainty="nothing to compare" if len(verdict.labels) < 2 else "not settled",
         why=(
@@ -118,7 +118,7 @@ def _front_said(comparison: Comparison, verdict: Verdict) -> Said:
             "holds also depends on how many it ran"
         ),
         cautions=_own(verdict, "best"),
-        rows=tuple((label, f"{count} of {many}", "") for label, count in counts.items()),
+        rows=tuple((label, f"{count} of {whole}", "") for label, count in counts.items()),
     )
 
 
@@ -201,7 +201,12 @@ def aims(comparison: Comparison) -> str:
 def counts(run: RunFacts) -> str:
     """Return how many trials a run had, by state."""
     each = ", ".join(f"{n} {state.replace('_', ' ')}" for state, n in run.trials.items())
-    return f"{sum(run.trials.values())} trials: {each}" if each else "no trials"
+    return f"{many(sum(run.trials.values()), 'trial')}: {each}" if each else "no trials"
+
+
+def many(count: int, word: str) -> str:
+    """Return a count with its word, in the plural where it is one."""
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
 def sameness(comparison: Comparison) -> list[tuple[str, str]]:

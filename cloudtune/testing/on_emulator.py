@@ -124,11 +124,12 @@ class EmulatedRunContract:
 
     def run(self, mode: Mode, script: str = SCRIPT, *, faults: str = "", **more: Any) -> str:
         """Create a run, with a fault plan, and return its id; ``more`` is as for `study`."""
-        options: list[str] = []
+        manner = process.Manner()
         if faults:
-            (self.folder / "faults.yaml").write_text(textwrap.dedent(faults))
-            options = ["--faults", str(self.folder / "faults.yaml")]
-        return runs.create([self.plan(self.study(mode, script, **more))], emulation=options)
+            file = self.folder / "faults.yaml"
+            file.write_text(textwrap.dedent(faults))
+            manner = process.Manner(faults=process.faults_of(file, {self.name: mode}))
+        return runs.create([self.plan(self.study(mode, script, **more))], emulation=manner)
 
     def finish(self, run: str) -> StudyResult:
         """Execute a run, and return what it found."""

@@ -74,7 +74,7 @@ class LocalContract:
         """Whether preparing a trial's folder takes no more than a moment."""
         return self._source is None or self._source.small
 
-    def prepare(self, started: Started, doorbell: Path) -> TrialFolder:
+    def prepare(self, started: Started, doorbell: str) -> TrialFolder:
         """Make the folder of a trial as a container would have it, and return it.
 
         A trial that is started again keeps what it saved and produced; one that goes on for an
@@ -100,7 +100,7 @@ class LocalContract:
             "constants": self._constants(started),
             "inputs": self._request["inputs"],
             "reports": folder.reports,
-            "doorbell": str(doorbell),
+            "doorbell": doorbell,
             "checkpoint": folder.checkpoint,
             "output": folder.output,
         }
@@ -117,7 +117,10 @@ class LocalContract:
         self._ahead.clear()
 
     def _make(self, folder: TrialFolder) -> None:
-        os.makedirs(folder.path, exist_ok=True)  # noqa: PTH103 - here microseconds count
+        try:
+            os.mkdir(folder.path)  # noqa: PTH102 - here microseconds count
+        except OSError:
+            os.makedirs(folder.path, exist_ok=True)  # noqa: PTH103
         if self._source:
             self._source.copy(folder.work)
         else:

@@ -73,7 +73,7 @@ class LocalRunner:
         """Start a trial, or start it again with more of its resource and what it had saved."""
         self._begun[started.number] = time.monotonic()
         slot = self._slots.take(started.number)
-        doorbell = self._folder / f"doorbell-{slot}"
+        doorbell = f"{self._folder}/doorbell-{slot}"
 
         def spec() -> ProcessSpec:
             folder = self._contract.prepare(started, doorbell)

@@ -38,7 +38,7 @@ def rules(
         *settings_rules(mode, settings, facts),
         *trial_rules(fitted, mode, facts),
         *(space_rules(fitted, facts) if mode == "managed" else ()),
-        *(tuning_rules(fitted) if mode == "managed" else _driven(fitted)),
+        *(tuning_rules(fitted, facts) if mode == "managed" else _driven(fitted)),
         *_native(fitted, mode, settings, facts),
     ]
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 from cloudtune.capabilities import Finding, Note
 from cloudtune.fit import Fitted
+from cloudtune.lookups import with_launcher
+from cloudtune.provider import Facts
 from cloudtune.study import Study
 from cloudtune_vertex.parameters import combinations
 from cloudtune_vertex.request import most_trials
@@ -17,17 +19,18 @@ NOT_METRICS = frozenset({"checkpoint_path", "global_step", "timestamp", "trial"}
 """What stands beside a metric in a line of the file of metrics, as cloudml-hypertune writes it."""
 
 
-def tuning_rules(fitted: Fitted) -> Iterator[Finding | Note]:
+def tuning_rules(fitted: Fitted, facts: Facts) -> Iterator[Finding | Note]:
     """Yield what the tuner refuses or does otherwise, or what is worth knowing of it."""
     study = fitted.study
-    yield from _metrics(study)
+    yield from _metrics(study, exact=with_launcher(study, facts))
     yield from _number_of_trials(fitted)
     yield from _failures(study)
     yield from _other_limits(study)
     yield from _early_stopping(study)
 
 
-def _metrics(study: Study) -> Iterator[Finding | Note]:
+def _metrics(study: Study, *, exact: bool) -> Iterator[Finding | Note]:
+    """Yield what is wrong with the objectives; ``exact``: the launcher says which value counts."""
     several = len(study.objectives) > 1
     for place, objective in enumerate(study.objectives):
         path = f"objective.{place}" if several else "objective"
@@ -40,7 +43,7 @@ def _metrics(study: Study) -> Iterator[Finding | Note]:
                 f"0.1.0.dev6 writes it, {objective.metric} stands for something else; rename it"
             )
             yield Finding("refused", f"{path}.metric", reason)
-        if objective.select != study.objectives[0].select:
+        if objective.select != study.objectives[0].select and not exact:
             reason = (
                 f"a tuning job has one way to select: {study.objectives[0].select}, of the first "
                 "objective; the results still say the one asked for"

@@ -42,6 +42,8 @@ def hour_price(settings: WatsonSettings, budget: Money | None) -> HourPrice | st
     if settings.backend == "wml":
         if _names_hardware(settings):
             return "native changes the hardware, so what an hour of it costs is not known"
+        if settings.hardware_spec is None:
+            return "what an hour costs depends on hardware_spec, which is not given"
         return f"IBM's page has no capacity units of {settings.hardware_spec}"
     return "IBM has no price list of WML Accelerator"
 

@@ -1,59 +1,86 @@
-"""One service is throttled and loses answers, one ends for good, one is well: each by itself."""
+"""One service throttles, one loses an answer, one ends for good, one is well: each by itself."""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
-import time
+import re
+import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from cloudtune.emulation import process
+from cloudtune.emulation.process import faults_of
 
 if TYPE_CHECKING:
     from .conftest import Home
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
-
-FAULTS = """\
-seed: 3
-faults:
-- {operation: "*", call: [2, 3, 9], effect: throttle}
-- {operation: "*", call: [5, 12], effect: lose_response}
-- {operation: "*", probability: 0.1, effect: throttle}
-"""
+PAGE = Path(__file__).parents[2] / "docs" / "side-by-side.md"
 
 
+def documented() -> tuple[list[str], str]:
+    """Return the command and the faults file that the page shows."""
+    text = PAGE.read_text("utf-8")
+    section = text.partition("## Rehearse the trouble")[2].partition("\n## ")[0]
+    command, faults = re.findall(r"```(?:sh|yaml)\n(.*?)```", section, re.DOTALL)
+    return shlex.split(command), faults
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_each_job_ends_in_its_own_way(home: Home) -> None:
-    study = (home.path / "study.yaml").read_text("utf-8").replace("max_trials: 24", "max_trials: 3")
+    study = (home.path / "study.yaml").read_text("utf-8").replace("max_trials: 24", "max_trials: 6")
+    study += "providers: {watson: {backend: wml}}\n"
     (home.path / "study.yaml").write_text(study, "utf-8")
-    (home.path / "faults.yaml").write_text(FAULTS, "utf-8")
-    on = ("--on", "local", "--on", "sagemaker", "--on", "vertex")
-    more = ("--emulate", "--speed", "20", "--faults", "faults.yaml")
-    run = home.begin("run", "study.yaml", *on, *more)
-    address = None
-    while address is None:
-        assert run.poll() is None
-        time.sleep(0.1)
-        folders = list(home.state.glob("runs/*/vertex/emulator"))
-        address = process.running(folders[0]) if folders else None
-    os.kill(address.pid, signal.SIGKILL)
-    shown, said = run.communicate(timeout=300)
-    assert run.returncode == 3, shown + said
+    (cloudtune, *words), faults = documented()
+    assert cloudtune == "cloudtune"
+    (home.path / "faults.yaml").write_text(faults, "utf-8")
+    done = home.call(*words, code=3)
+    shown, said = done.stdout, done.stderr
     (state,) = json.loads(home.call("status", "--json").stdout)
     jobs = {job["provider"]: job for job in state["jobs"]}
     assert {name: job["state"] for name, job in jobs.items()} == {
         "local": "completed",
         "sagemaker": "completed",
         "vertex": "failed",
+        "watson": "completed",
     }
-    assert jobs["sagemaker"]["trials"] == {"completed": 3}
-    assert "emulator" in jobs["vertex"]["reason"]
-    assert " ".join(jobs["vertex"]["reason"].split()) in " ".join(said.split())
-    overview = [line.split() for line in shown.splitlines()[-4:-1]]
-    assert [(row[0], "failed" in row) for row in overview] == [
-        *(("local", False), ("sagemaker", False)),
-        ("vertex", True),
-    ]
+    for name in ("local", "sagemaker", "watson"):
+        assert jobs[name]["trials"] == {"completed": 6}
+    assert "the emulator has ended" in jobs["vertex"]["reason"]
+    for text in (shown, said):
+        assert " ".join(jobs["vertex"]["reason"].split()) in " ".join(text.split())
+    overview = {row.split()[0]: row.split() for row in shown.splitlines()[-5:-1]}
+    assert {name: "failed" in row for name, row in overview.items()} == {
+        "local": False,
+        "sagemaker": False,
+        "vertex": True,
+        "watson": False,
+    }
+    folder = home.state / "runs" / home.run
+    assert "400" in (folder / "sagemaker" / "emulator" / "server.log").read_text("utf-8")
+    report = home.call("report").stdout
+    assert jobs["vertex"]["reason"] in " ".join(report.split())
+
+
+def test_the_documented_faults_are_possible(tmp_path: Path) -> None:
+    (tmp_path / "faults.yaml").write_text(documented()[1], "utf-8")
+    plans = faults_of(
+        tmp_path / "faults.yaml", {"sagemaker": None, "vertex": None, "watson": "driven"}
+    )
+    assert {name: len(plan["faults"]) for name, plan in plans.items()} == {
+        "sagemaker": 2,
+        "vertex": 1,
+        "watson": 1,
+    }
+
+
+def test_a_wrong_fault_ends_the_command_with_what_there_is(home: Home) -> None:
+    (home.path / "faults.yaml").write_text(
+        "faults:\n- {provider: vertex, operation: CreateTraining, call: 1, effect: error}\n"
+    )
+    on = ("--on", "vertex", "--on", "watson", "--set", "providers.watson.backend=wml")
+    done = home.call("run", "study.yaml", *on, "--emulate", "--faults", "faults.yaml", code=1)
+    assert "faults.yaml:2: faults.0.operation: vertex: must be trial, * or one of" in done.stderr
+    assert "CreateHyperparameterTuningJob" in done.stderr
+    assert not home.state.exists()

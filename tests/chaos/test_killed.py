@@ -12,7 +12,6 @@ import signal
 import sqlite3
 import time
 from contextlib import closing, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -161,13 +160,23 @@ def assert_nothing_lost_or_doubled(trials: list[dict[str, Any]], killed: int) ->
         assert [t["parameters"] for t in again] == [trial["parameters"]]
 
 
-def test_ctrl_c_ends_gracefully_and_says_how_to_resume(home: Home, tmp_path: Path) -> None:
+def test_ctrl_c_ends_gracefully_and_says_how_to_resume(home: Home) -> None:
+    script, go = home.path / "train.py", home.path / "go"
+    waits = f"""
+import os
+from cloudtune.trial import trial_id
+while not trial_id().endswith("-1") and not os.path.exists({str(go)!r}):
+    time.sleep(0.01)
+"""
+    script.write_text(script.read_text("utf-8") + waits, "utf-8")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored
     engine = home.begin("run", "study.yaml")
     assert engine.stderr is not None
     for line in engine.stderr:
         if line.startswith("[1/24]"):
             break
     engine.send_signal(signal.SIGINT)
+    go.touch()
     _, told = engine.communicate(timeout=60)
     assert engine.returncode == 130
     assert f"cloudtune resume {home.run}" in told

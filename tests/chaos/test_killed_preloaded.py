@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -33,14 +34,15 @@ class Killer:
         self.killed = 0
         self._after = after
 
-    def begin(self, plan: planning.Plan, events: Sequence[Event]) -> None: ...
+    def begin(self, plan: planning.Plan, events: Sequence[Event], elapsed: float) -> None: ...
 
     def event(self, provider: str, event: Event) -> None:
         if isinstance(event, Ended) and event.number in self._after:
             for process in psutil.Process().children():
-                if any(word.endswith("execution/preloaded.py") for word in process.cmdline()):
-                    process.kill()
-                    self.killed += 1
+                with suppress(psutil.NoSuchProcess):  # it has ended since it was listed
+                    if any(word.endswith("execution/preloaded.py") for word in process.cmdline()):
+                        process.kill()
+                        self.killed += 1
 
     def end(self, provider: str, outcome: Outcome) -> None: ...
 

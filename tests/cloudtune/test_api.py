@@ -114,7 +114,7 @@ def test_a_saved_plan_runs_what_was_planned_or_nothing(tmp_path: Path) -> None:
 
 def test_an_observer_that_fails_ends_no_run() -> None:
     class Broken:
-        def begin(self, plan: object, events: object) -> None: ...
+        def begin(self, plan: object, events: object, elapsed: float) -> None: ...
 
         def event(self, provider: str, event: object) -> None:
             raise BrokenPipeError

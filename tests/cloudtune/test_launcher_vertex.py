@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import signal
@@ -25,6 +24,7 @@ from cloudtune.fit import Fitted, definitions, fit
 from cloudtune.launch import PROGRAM, SOURCE, launch_data, launcher_files
 from cloudtune.space import text
 from cloudtune.study import Study
+from tests.cloudtune import test_launcher_sagemaker as other
 
 TREE = replace(
     DRIVEN,
@@ -39,16 +39,6 @@ TREE = replace(
 )
 """What a service like Vertex AI can hold: conditions, and no bool."""
 MEASUREMENTS = "gs://bucket/mine/measurements"
-
-
-def _beside(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def fitted(study: Mapping[str, Any]) -> Fitted:
@@ -187,7 +177,6 @@ def job(tmp_path: Path) -> Job:
 
 
 def test_a_script_sees_what_it_sees_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    other = _beside("test_launcher_sagemaker")
     source, data = tmp_path / "src", tmp_path / "data"
     for folder in (source, data):
         folder.mkdir()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import signal
@@ -25,21 +24,12 @@ from cloudtune.fit import Fitted, fit
 from cloudtune.launch import PROGRAM, SOURCE, launcher_files
 from cloudtune.space import text
 from cloudtune.study import Study
+from tests.cloudtune import test_launcher_sagemaker as other
 
 WORDS = replace(DRIVEN, text_only=True)
 """What the words of a command can hold: text for every value."""
 FLAT = replace(WORDS, conditions="none")
 """What IBM's tuner can hold: no conditions either."""
-
-
-def _beside(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def fitted(study: Mapping[str, Any], *, searched: bool) -> Fitted:
@@ -166,7 +156,6 @@ def job(tmp_path: Path) -> Job:
 def test_a_script_sees_what_it_sees_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, searched: bool
 ) -> None:
-    other = _beside("test_launcher_sagemaker")
     source = tmp_path / "src"
     source.mkdir()
     own = '("DATA_DIR", "RESULT_DIR", "LOG_DIR", "SUBID", "TRAINING_ID", '

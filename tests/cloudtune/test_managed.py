@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,24 +20,11 @@ from cloudtune.planning import Plan, plan
 from cloudtune.provider import JobRef, JobStatus, RawTrial
 from cloudtune.study import Study
 from cloudtune.testing.features import PLAIN
+from tests.cloudtune.testing import odd_provider as odd
 
 STOP = StopRequest("interrupted")
 STOP_NOW = StopRequest("interrupted", now=True)
 SCRIPT = "from cloudtune.trial import report\nreport(score=1)\n"
-
-
-def _odd_provider() -> Any:
-    path = Path(__file__).parent / "testing" / "odd_provider.py"
-    spec = importlib.util.spec_from_file_location("odd_provider", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["odd_provider"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-odd = _odd_provider()
 
 
 @pytest.fixture
@@ -99,7 +84,9 @@ def test_a_service_that_is_busy_for_a_while_does_not_end_the_job(service: Any) -
     assert said == ["odd: the line is busy; it is asked again, less and less often"]
 
 
-def test_what_a_service_does_not_tell_is_said_once(service: Any) -> None:
+def test_what_a_service_does_not_tell_is_said_once(
+    service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client = odd.OddClient(service)
     status = client.status
 
@@ -107,7 +94,7 @@ def test_what_a_service_does_not_tell_is_said_once(service: Any) -> None:
         found: JobStatus = status(job)
         return replace(found, remark="no curves")
 
-    client.status = silent
+    monkeypatch.setattr(client, "status", silent)
     said: list[str] = []
     outcome, _, _ = follow(service, said=said, client=client)
     assert outcome.state == "completed"
@@ -150,13 +137,15 @@ def test_why_a_trial_failed_is_told_without_secrets(
 def test_a_job_ends_when_it_has_cost_what_it_may(
     service: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cook = odd.OddService._cook
+    own_cook = odd.OddService.cook
 
     def dear(kitchen: Any, order: Any, number: int, chosen: dict[str, str]) -> Any:
-        return replace(cook(kitchen, order, number, chosen), billed_seconds=60.0)
+        return replace(own_cook(kitchen, order, number, chosen), billed_seconds=60.0)
 
-    monkeypatch.setattr(odd.OddService, "_cook", dear)
-    able = replace(odd.CAPABILITIES.managed, limits=frozenset({"max_trials", "max_cost"}))
+    monkeypatch.setattr(odd.OddService, "cook", dear)
+    able = odd.CAPABILITIES.of("managed")
+    assert able is not None
+    able = replace(able, limits=frozenset({"max_trials", "max_cost"}))
     monkeypatch.setattr(odd.OddProvider, "capabilities", replace(odd.CAPABILITIES, managed=able))
     own = odd.OddProvider.lookup
 
@@ -322,14 +311,13 @@ def test_pauses_grow_up_to_a_bound_and_shrink_again(
 def test_a_value_that_is_none_of_the_studys_is_told_with_its_trial(
     service: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cook = odd.OddService._cook
+    own_cook = odd.OddService.cook
 
     def spoilt(kitchen: Any, order: Any, number: int, chosen: dict[str, str]) -> Any:
-        made = cook(kitchen, order, number, chosen)
-        made.parameters[min(chosen)] = "mouldy"
-        return made
+        made = own_cook(kitchen, order, number, chosen)
+        return replace(made, parameters={**made.parameters, min(chosen): "mouldy"})
 
-    monkeypatch.setattr(odd.OddService, "_cook", spoilt)
+    monkeypatch.setattr(odd.OddService, "cook", spoilt)
     run = runs.create([planned()])
     outcomes = runs.execute(run)
     assert outcomes["odd"].state == "unknown"

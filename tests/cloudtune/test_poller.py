@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from queue import Empty, SimpleQueue
 
 import pytest
 
 from cloudtune import poller
 from cloudtune.errors import EmulatorEndedError, ProviderError
-from cloudtune.events import Ended, Measured, Started
-from cloudtune.poller import Poller
+from cloudtune.events import Started
 from cloudtune.provider import Interrupted, Lost, TrainingJob
 from cloudtune.results import Measurement
+from tests.followed import Followed
 
 BUSY = ProviderError("far", "the line is busy", retryable=True)
 EXPIRED = ProviderError("far", "the sign-in has expired", of_caller=True)
@@ -75,48 +73,13 @@ class FarJobs:
             raise fault
 
 
-class Scene:
+class Scene(Followed):
     def __init__(self) -> None:
         self.far = FarJobs()
-        self.said: list[str] = []
-        self._told: SimpleQueue[Measured | Ended | Lost] = SimpleQueue()
-        self.runner = self.another()
-
-    def another(self) -> Poller:
-        return Poller("far", self.far, self._told.put, self.said.append)
-
-    def started(self, number: int, start: int = 1) -> Started:
-        return Started(number, time.time(), {}, id=self.runner.name_of(number, start))
-
-    def start(self, *numbers: int) -> None:
-        for number in numbers:
-            self.runner.start(self.started(number))
-
-    def until(self, good: Callable[[], bool]) -> None:
-        due = time.monotonic() + 20
-        while not good():
-            assert time.monotonic() < due
-            time.sleep(0.002)
+        super().__init__("far", lambda: self.far)
 
     def made(self, *numbers: int) -> None:
         self.until(lambda: {f"job-{number}-1" for number in numbers} <= set(self.far.jobs))
-
-    def ended(self) -> Ended:
-        while True:
-            event = self._told.get(timeout=20)
-            if isinstance(event, Ended):
-                return event
-
-    def lost(self) -> Lost:
-        event = self._told.get(timeout=20)
-        assert isinstance(event, Lost)
-        return event
-
-    def silent(self) -> bool:
-        try:
-            return not self._told.get(timeout=0.1)
-        except Empty:
-            return True
 
 
 @pytest.fixture
@@ -349,11 +312,9 @@ def test_a_fault_of_our_own_leaves_nobody_waiting(
     def broken(_: object) -> None:
         raise ZeroDivisionError
 
-    def unheard(_: object) -> None:
-        """Print nothing."""
-
-    monkeypatch.setattr(threading, "excepthook", unheard)
     scene.start(1)
     scene.made(1)
     monkeypatch.setattr(scene.far, "look", broken)
-    assert "cloudtune itself failed" in scene.lost().reason
+    lost = scene.lost()
+    assert isinstance(lost.error, ZeroDivisionError)
+    assert lost.go_on

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cloudtune.capabilities import Finding, Mode, Note
-from cloudtune.cost import of_the_budget
-from cloudtune.fit import Fitted, fit
-from cloudtune.needs import of_this_machine
-from cloudtune.planning import source_folder
-from cloudtune.provider import Facts
+from cloudtune.capabilities import Mode
 from cloudtune.study import Study
-from cloudtune_sagemaker.capabilities import CAPABILITIES
-from cloudtune_sagemaker.lookup import lookup
-from cloudtune_sagemaker.request import request
-from cloudtune_sagemaker.rules import rules
-from cloudtune_sagemaker.settings import SageMakerSettings
+from cloudtune_sagemaker import SagemakerProvider
+from tests.planned import Planned, planned
 
 ROLE = "arn:aws:iam::123456789012:role/tuning"
 SETTINGS: Mapping[str, Any] = {
@@ -38,37 +29,6 @@ PLAIN: Mapping[str, Any] = {
 """A study to which SageMaker has nothing to say."""
 
 
-@dataclass(frozen=True)
-class Planned:
-    """What was found and made."""
-
-    fitted: Fitted
-    facts: Facts
-    found: Sequence[Finding | Note]
-    """By fit, then by the rules."""
-    request: dict[str, Any]
-
-    @property
-    def findings(self) -> list[Finding]:
-        return [item for item in self.found if isinstance(item, Finding)]
-
-    def at(self, path: str) -> list[str]:
-        """Return the kinds of what was found at a path."""
-        return [
-            item.kind if isinstance(item, Finding) else "note"
-            for item in self.found
-            if item.path == path
-        ]
-
-    def said(self, path: str) -> str:
-        """Return the words at a path."""
-        return " ".join(
-            item.reason if isinstance(item, Finding) else item.text
-            for item in self.found
-            if item.path == path
-        )
-
-
 def study_of(over: Mapping[str, Any] = {}, **settings: Any) -> Study:
     """Return `PLAIN` with something put over it; a setting that is None is left out."""
     own = {**SETTINGS, **settings}
@@ -85,24 +45,6 @@ def plan_of(
     parent_jobs: Sequence[str] = (),
 ) -> Planned:
     """Return what the pure half makes of a study whose folder is ``base``."""
-    settings = SageMakerSettings.model_validate(study.providers["sagemaker"])
-    facts = Facts(
-        run_id="3f6k2m9qxt",
-        job_name=f"{study.name or 'study'}-3f6k2m9qxt",
-        seed=study.strategy.seed or 11,
-        base=base,
-        source=source_folder(study, "sagemaker", base),
-        parent_jobs=parent_jobs,
-        emulated=emulated,
-    )
-    facts = replace(facts, own=lookup(study, settings, facts))
-    fitted = fit(study, CAPABILITIES, mode)
-    found = of_this_machine(study, "sagemaker", facts)
-    found += of_the_budget(fitted.study.limits, "sagemaker", mode, facts)
-    found += rules(fitted, mode, settings, facts)
-    return Planned(
-        fitted,
-        facts,
-        [*fitted.findings, *fitted.notes, *found],
-        request(fitted, mode, settings, facts),
+    return planned(
+        SagemakerProvider(), study, base, mode, emulated=emulated, parent_jobs=parent_jobs
     )

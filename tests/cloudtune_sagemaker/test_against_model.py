@@ -6,9 +6,7 @@ botocore checks neither maxima nor patterns nor enums, so the walk through its m
 from __future__ import annotations
 
 import copy
-import importlib.util
 import json
-import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -26,21 +24,11 @@ from cloudtune_sagemaker.emulator import training_rules, tuning_rules
 from cloudtune_sagemaker.emulator.store import Store
 from cloudtune_sagemaker.native_check import problems
 from cloudtune_sagemaker.rules_machine import known_types
+from tests.cloudtune_sagemaker import support
 
 botocore_loaders = pytest.importorskip("botocore.loaders")
 
 
-def _beside(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-support: Any = _beside("support")
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.json"))
 MODES: tuple[Mode, ...] = ("managed", "driven")
 OPERATIONS = {"managed": "CreateHyperParameterTuningJob", "driven": "CreateTrainingJob"}

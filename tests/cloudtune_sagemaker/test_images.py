@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from cloudtune_sagemaker import images
 from cloudtune_sagemaker.images import CannotLookUpError, image_of
 from cloudtune_sagemaker.settings import Framework
+from tests.cloudtune_sagemaker import support
 
 TORCH = Framework(name="pytorch", version="2.3", python="py311")
 FAKE = """\
@@ -31,19 +30,6 @@ def retrieve(framework, region, version, py_version, instance_type, image_scope)
         raise ValueError("Unsupported version: " + version)
     return "/".join([framework, region, version, str(py_version), instance_type, image_scope])
 """
-
-
-def _beside(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-support: Any = _beside("support")
 
 
 @pytest.fixture(params=["image_uris.py", "core/image_uris.py"], ids=["v2", "v3"])

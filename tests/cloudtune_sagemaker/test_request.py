@@ -10,11 +10,9 @@ and read the difference.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import socket
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +21,8 @@ import pytest
 from cloudtune.capabilities import Mode
 from cloudtune.study import Study
 from cloudtune_sagemaker.hyperparameters import definition_names
+from tests.cloudtune_sagemaker import support
 
-
-def _beside(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-support: Any = _beside("support")
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.json"))
 MODES: tuple[Mode, ...] = ("managed", "driven")
 

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cloudtune.capabilities import Mode
+from tests.cloudtune_sagemaker import support
 
 BOTH: tuple[Mode, ...] = ("managed", "driven")
 MANAGED: tuple[Mode, ...] = ("managed",)
 DRIVEN: tuple[Mode, ...] = ("driven",)
 
 
-def _beside(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-support: Any = _beside("support")
 HERE = "providers.sagemaker"
 CODE = {"script": "train.py"}
 ALGORITHM = {"image": None, "algorithm": "trees"}

@@ -12,9 +12,7 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +24,7 @@ from cloudtune import planning
 from cloudtune.provider import Emulator, Place
 from cloudtune.study import Study
 from cloudtune_sagemaker import SagemakerProvider
+from tests.served import address_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
@@ -61,15 +60,7 @@ def sdk(python_with: Callable[[str, str], str]) -> str:
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Any]]:
     """The address of an emulator."""
-    folder = tmp_path_factory.mktemp("emulator")
-    command = [sys.executable, "-m", "cloudtune_sagemaker.emulator", "--folder", str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        try:
-            yield json.loads(server.stdout.readline())
-        finally:
-            server.send_signal(signal.SIGTERM)
-            assert server.wait(60) == 0
+    yield from address_of("cloudtune_sagemaker.emulator", tmp_path_factory.mktemp("emulator"))
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +15,7 @@ from cloudtune.provider import JobRef, Place, RawTrial
 from cloudtune.results import Trials
 from cloudtune_sagemaker.failures import AwsError
 from cloudtune_sagemaker.tuning import TuningClient
-
-
-def _beside(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-fake: Any = _beside("fake_aws")
+from tests.cloudtune_sagemaker import fake_aws as fake
 
 
 class Scene:
@@ -56,6 +42,7 @@ class Scene:
         return TuningClient(self.aws, self.plan, Place(self.folder))
 
     def end(self, status: str = "Completed") -> None:
+        assert self.aws.tuning is not None
         self.aws.tuning["HyperParameterTuningJobStatus"] = status
 
     def trials(self) -> list[RawTrial]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
-import sys
 import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,19 +18,7 @@ from cloudtune.provider import Place
 from cloudtune.study import Study
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.upload import upload
-
-
-def _beside(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-fake: Any = _beside("fake_aws")
+from tests.cloudtune_sagemaker import fake_aws as fake
 
 
 class Bench:

@@ -5,10 +5,8 @@ The types check names and kinds alone, so what else is documented is looked for 
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
-import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -25,22 +23,12 @@ from cloudtune.study import Study
 from cloudtune_vertex import VertexProvider
 from cloudtune_vertex.native_check import OUTPUT_ONLY, problems, set_by_service
 from cloudtune_vertex.rules_settings import ACCELERATORS
+from tests.cloudtune_vertex import support
 
 types: Any = pytest.importorskip("google.cloud.aiplatform_v1.types")
 json_format: Any = pytest.importorskip("google.protobuf.json_format")
 
 
-def _beside(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-support: Any = _beside("support")
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.json"))
 MODES: tuple[Mode, ...] = ("managed", "driven")
 REQUESTS: dict[Mode, Any] = {
@@ -376,7 +364,7 @@ def test_requests_of_any_study_are_whole_or_refused(
             continue
         assert lost(mode, plan.request) == []
         if mode == "managed":
-            assert list(by_the_documentation(plan.job)) == []
+            assert list(by_the_documentation(support.job_of(plan))) == []
 
 
 def test_our_accelerators_are_googles() -> None:

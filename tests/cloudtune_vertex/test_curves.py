@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +11,8 @@ import pytest
 from cloudtune.results import Measurement
 from cloudtune_vertex.curves import Curve, CurveReader
 from cloudtune_vertex.failures import GoogleError
+from tests.cloudtune_vertex import fake_vertex as fake
 
-
-def _beside(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-fake: Any = _beside("fake_vertex")
 FOLDER = "tuning/fake-3f6k2m9qxt/measurements"
 
 

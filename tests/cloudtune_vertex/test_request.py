@@ -10,7 +10,6 @@ and read the difference.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import socket
@@ -28,19 +27,8 @@ from cloudtune.study import Study
 from cloudtune_vertex import VertexProvider
 from cloudtune_vertex.layout import BOOTSTRAP
 from cloudtune_vertex.request import duration
+from tests.cloudtune_vertex import support
 
-
-def _beside(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-support: Any = _beside("support")
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.json"))
 MODES: tuple[Mode, ...] = ("managed", "driven")
 
@@ -111,7 +99,7 @@ def test_what_comes_from_the_environment_stands_nowhere_in_the_plan(
 
 def test_what_the_service_would_expand_in_a_variable_is_escaped(base: Path) -> None:
     trial = {"script": "train.py", "env": {"A": "$(HOME) $HOME $((1))"}}
-    job = support.plan_of(support.study_of({"trial": trial}), base).job
+    job = support.job_of(support.plan_of(support.study_of({"trial": trial}), base))
     (pool,) = job["trialJobSpec"]["workerPoolSpecs"]
     assert pool["pythonPackageSpec"]["env"] == [{"name": "A", "value": "$$(HOME) $HOME $$((1))"}]
 
@@ -138,7 +126,7 @@ def test_durations(seconds: float, said: str) -> None:
 def test_a_failure_more_than_is_tolerated_ends_the_job(
     limits: dict[str, Any], most: int | None, failures: int | None, base: Path
 ) -> None:
-    job = support.plan_of(support.study_of({"limits": limits}), base).job
+    job = support.job_of(support.plan_of(support.study_of({"limits": limits}), base))
     assert job.get("maxTrialCount") == most
     assert job.get("maxFailedTrialCount") == failures
 
@@ -155,7 +143,7 @@ def test_a_grid_ends_with_its_combinations(base: Path) -> None:
     counts = {}
     for wanted in (None, 5, 18, 100):
         plan = support.plan_of(support.study_of({**study, "limits": {"max_trials": wanted}}), base)
-        counts[wanted] = plan.job["maxTrialCount"], *plan.at("limits.max_trials")
+        counts[wanted] = support.job_of(plan)["maxTrialCount"], *plan.at("limits.max_trials")
     # b is 1, 2 or 3, with c where a is true and without where it is not.
     assert counts == {
         None: (18, "note"),
@@ -179,7 +167,7 @@ def below(spec: dict[str, Any]) -> dict[str, Any]:
 
 def trees(base: Path, **parameters: Any) -> tuple[dict[str, Any], Any]:
     plan = support.plan_of(support.study_of({"parameters": parameters}), base)
-    specs = plan.job["studySpec"]["parameters"]
+    specs = support.job_of(plan)["studySpec"]["parameters"]
     return {spec["parameterId"]: below(spec) for spec in specs}, plan
 
 
@@ -263,7 +251,7 @@ def test_each_kind_of_parent_has_its_own_condition(base: Path) -> None:
         child["parameterSpec"]["parameterId"]: {
             key: value for key, value in child.items() if key != "parameterSpec"
         }
-        for spec in plan.job["studySpec"]["parameters"]
+        for spec in support.job_of(plan)["studySpec"]["parameters"]
         for child in spec["conditionalParameterSpecs"]
     }
     assert found == {

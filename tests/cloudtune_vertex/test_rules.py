@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +9,13 @@ import pytest
 
 from cloudtune.capabilities import Mode
 from cloudtune_vertex import native_check
+from tests.cloudtune_vertex import support
 
 BOTH: tuple[Mode, ...] = ("managed", "driven")
 MANAGED: tuple[Mode, ...] = ("managed",)
 DRIVEN: tuple[Mode, ...] = ("driven",)
 
 
-def _beside(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-support: Any = _beside("support")
 HERE = "providers.vertex"
 PREDICTION = "us-docker.pkg.dev/vertex-ai/prediction/sklearn-cpu.1-0:latest"
 CODE = {"script": "train.py"}
@@ -228,7 +216,8 @@ STUDIES: list[tuple[dict[str, Any], str, str, tuple[Mode, ...]]] = [
             "objective": [
                 {"metric": "a", "goal": "minimize"},
                 {"metric": "b", "goal": "minimize", "select": "best"},
-            ]
+            ],
+            "trial": {"source": {"vertex": "gs://b/c.tar.gz"}, "module": "trainer.task"},
         },
         "objective.1.select",
         "approximated",
@@ -451,4 +440,4 @@ def test_the_plan_says_that_a_stop_comes_late_where_metrics_are_files(base: Path
 def test_an_image_for_predictions_is_none_for_training(base: Path) -> None:
     plan = support.plan_of(support.study_of(image=PREDICTION), base)
     assert "for predictions" in plan.said(f"{HERE}.image")
-    assert "containerSpec" in plan.job["trialJobSpec"]["workerPoolSpecs"][0]
+    assert "containerSpec" in support.job_of(plan)["trialJobSpec"]["workerPoolSpecs"][0]

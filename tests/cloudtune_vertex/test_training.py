@@ -2,102 +2,36 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import Any
 
 import pytest
 
-from cloudtune.events import Ended, Measured, Started
-from cloudtune.poller import Poller
-from cloudtune.provider import Interrupted, Lost, Place
-from cloudtune.space import Value
+from cloudtune.provider import Place
 from cloudtune_vertex import training
 from cloudtune_vertex.failures import GoogleError
 from cloudtune_vertex.training import VertexJobs
+from tests.cloudtune_vertex import fake_vertex as fake
+from tests.followed import Followed
 
-
-def _beside(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-fake: Any = _beside("fake_vertex")
 HYPERBAND: Mapping[str, Any] = {
     "strategy": {"name": "hyperband", "resource": "epochs", "min": 1, "max": 9, "seed": 1}
 }
 
 
-class Scene:
+class Scene(Followed):
     """A plan, the service as the test wants it, and a runner with what it emitted."""
 
     def __init__(self, folder: Path, over: Mapping[str, Any]) -> None:
         self.google = fake.FakeGoogle()
         self.plan = fake.planned("driven", over)
         self.job = self.plan.facts.job_name
-        self._folder = folder
-        self._told: SimpleQueue[Measured | Ended | Lost] = SimpleQueue()
-        self.said: list[str] = []
-        self.runner = self.another()
-
-    def another(self) -> Poller:
-        jobs = VertexJobs(self.google, self.plan, Place(self._folder))
-        return Poller("vertex", jobs, self._told.put, self.said.append)
-
-    def start(
-        self, *numbers: int, resource: int | None = None, start: int = 1, after_step: int = 0
-    ) -> None:
-        for number in numbers:
-            self.runner.start(self.started(number, resource, start, after_step))
-
-    def started(
-        self, number: int, resource: int | None = None, start: int = 1, after_step: int = 0
-    ) -> Started:
-        given: dict[str, Value] = {"lr": 0.25, "kind": "true"}
-        name = self.runner.name_of(number, start)
-        return Started(number, time.time(), given, resource, id=name, after_step=after_step)
-
-    def left(self, number: int, measured: int = 0) -> Interrupted:
-        return Interrupted(self.started(number), measured, 0)
-
-    def lost(self) -> Lost:
-        """Return what is told when nothing can be started or followed any more."""
-        event = self._told.get(timeout=20)
-        assert isinstance(event, Lost), event
-        return event
-
-    def ended(self) -> Ended:
-        """Return the next end; what was measured before it is passed over."""
-        while True:
-            event = self._told.get(timeout=20)
-            if isinstance(event, Ended):
-                return event
-
-    def measured(self) -> Measured:
-        event = self._told.get(timeout=20)
-        assert isinstance(event, Measured), event
-        return event
-
-    def silent(self) -> bool:
-        try:
-            return not self._told.get_nowait()
-        except Empty:
-            return True
-
-    def until(self, good: Callable[[], bool]) -> None:
-        due = time.monotonic() + 20
-        while not good():
-            assert time.monotonic() < due
-            time.sleep(0.005)
+        super().__init__(
+            "vertex",
+            lambda: VertexJobs(self.google, self.plan, Place(folder)),
+            {"lr": 0.25, "kind": "true"},
+        )
 
     @property
     def names(self) -> list[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,19 +12,8 @@ from cloudtune.errors import UsageError
 from cloudtune.provider import JobRef, Place, RawTrial
 from cloudtune_vertex.failures import GoogleError
 from cloudtune_vertex.tuning import TuningClient
+from tests.cloudtune_vertex import fake_vertex as fake
 
-
-def _beside(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-fake: Any = _beside("fake_vertex")
 JOB = "fake-3f6k2m9qxt"
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
-import sys
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -16,19 +14,8 @@ from cloudtune.errors import ProviderError
 from cloudtune.provider import Place
 from cloudtune_vertex.failures import GoogleError
 from cloudtune_vertex.upload import upload
+from tests.cloudtune_vertex import fake_vertex as fake
 
-
-def _beside(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-fake: Any = _beside("fake_vertex")
 HOME = "tuning/fake-3f6k2m9qxt"
 
 

@@ -12,9 +12,7 @@ from __future__ import annotations
 import functools
 import json
 import os
-import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
@@ -22,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.served import address_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
@@ -39,14 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def emulator(folder: Path) -> Iterator[Mapping[str, Any]]:
     """The address of an emulator."""
-    command = [sys.executable, "-m", "cloudtune_vertex.emulator", "--folder", str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        try:
-            yield json.loads(server.stdout.readline())
-        finally:
-            server.send_signal(signal.SIGTERM)
-            assert server.wait(60) == 0
+    yield from address_of("cloudtune_vertex.emulator", folder)
 
 
 @pytest.fixture(scope="module")

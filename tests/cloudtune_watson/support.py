@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cloudtune.capabilities import Finding, Mode, Note
-from cloudtune.cost import of_the_budget
-from cloudtune.fit import Fitted, fit
-from cloudtune.needs import of_this_machine
-from cloudtune.planning import source_folder
-from cloudtune.provider import Facts
+from cloudtune.capabilities import Mode
 from cloudtune.study import Study
-from cloudtune_watson.capabilities import CAPABILITIES
-from cloudtune_watson.lookup import lookup
-from cloudtune_watson.request import request
-from cloudtune_watson.rules import rules
+from cloudtune_watson import WatsonProvider
 from cloudtune_watson.settings import MODES, WatsonSettings
+from tests.planned import Planned, planned
 
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "wml": {
@@ -50,41 +42,6 @@ PLAIN: Mapping[str, Any] = {
 """A study of which nothing is lost on either back end."""
 
 
-@dataclass(frozen=True)
-class Planned:
-    """What was found and made."""
-
-    fitted: Fitted
-    facts: Facts
-    found: Sequence[Finding | Note]
-    """By fit, then by the rules."""
-    request: dict[str, Any]
-
-    @property
-    def findings(self) -> list[Finding]:
-        return [item for item in self.found if isinstance(item, Finding)]
-
-    @property
-    def refused(self) -> bool:
-        return any(finding.kind == "refused" for finding in self.findings)
-
-    def at(self, path: str) -> list[str]:
-        """Return the kinds of what was found at a path."""
-        return [
-            item.kind if isinstance(item, Finding) else "note"
-            for item in self.found
-            if item.path == path
-        ]
-
-    def said(self, path: str) -> str:
-        """Return the words at a path."""
-        return " ".join(
-            item.reason if isinstance(item, Finding) else item.text
-            for item in self.found
-            if item.path == path
-        )
-
-
 def study_of(base: str, over: Mapping[str, Any] = {}, /, **settings: Any) -> Study:
     """Return `PLAIN` with something put over it; a setting that is None is left out.
 
@@ -107,24 +64,4 @@ def plan_of(
     """
     settings = WatsonSettings.model_validate(study.providers["watson"])
     mode = mode or MODES[settings.backend or "wmla"]
-    facts = Facts(
-        run_id="3f6k2m9qxt",
-        job_name=f"{study.name or 'study'}-3f6k2m9qxt",
-        seed=study.strategy.seed or 11,
-        base=base,
-        source=source_folder(study, "watson", base),
-        emulated=emulated,
-    )
-    facts = replace(facts, own=lookup(study, settings, facts))
-    fitted = fit(study, CAPABILITIES, mode)
-    found = [
-        *of_this_machine(study, "watson", facts),
-        *of_the_budget(fitted.study.limits, "watson", mode, facts),
-        *rules(fitted, mode, settings, facts),
-    ]
-    return Planned(
-        fitted,
-        facts,
-        [*fitted.findings, *fitted.notes, *found],
-        request(fitted, mode, settings, facts),
-    )
+    return planned(WatsonProvider(), study, base, mode, emulated=emulated)

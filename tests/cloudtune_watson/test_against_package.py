@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,19 +11,7 @@ import pytest
 
 from cloudtune_watson.backends import OF_WATSONX_AI
 from cloudtune_watson.native_check import NEEDED, OTHER_TRAININGS, TRAINING
-
-
-def _beside(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-support: Any = _beside("support")
+from tests.cloudtune_watson import support
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,19 +14,8 @@ from cloudtune.study import Study
 from cloudtune_watson import WatsonProvider
 from cloudtune_watson.backends import OFFERS, number, offers_table, release
 from cloudtune_watson.rules_settings import HERE
+from tests.cloudtune_watson import support
 
-
-def _beside(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-support: Any = _beside("support")
 PAGE = Path(__file__).parents[2] / "docs" / "watson.md"
 
 

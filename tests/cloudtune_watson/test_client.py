@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +21,7 @@ import trustme
 
 import cloudtune
 import cloudtune_watson
+from tests.served import address_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 Use = Callable[[str], Mapping[str, Any]]
@@ -30,16 +30,7 @@ Use = Callable[[str], Mapping[str, Any]]
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Any]]:
     """The address of an emulator."""
-    folder = tmp_path_factory.mktemp("emulator")
-    command = [sys.executable, "-m", "cloudtune_watson.emulator", "--folder", str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        try:
-            server.stdout.readline()
-            yield json.loads((folder / "address.json").read_bytes())
-        finally:
-            server.send_signal(signal.SIGTERM)
-            assert server.wait(60) == 0
+    yield from address_of("cloudtune_watson.emulator", tmp_path_factory.mktemp("emulator"))
 
 
 @pytest.fixture(scope="module", params=["ibm-watsonx-ai", "ibm-watson-machine-learning"])
@@ -70,7 +61,6 @@ def use(
                 "HTTPS_PROXY": "http://127.0.0.1:9",  # nothing is there
                 "REQUESTS_CA_BUNDLE": str(home / "foreign.pem"),
                 "PYTHONPATH": str(core),
-                "PYTHONDONTWRITEBYTECODE": "1",
                 "TEST_PROVIDER": str(Path(cloudtune_watson.__file__).parent),
                 "TEST_RUN": request.param,
                 "TEST_URL": emulator["url"],

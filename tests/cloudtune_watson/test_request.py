@@ -10,7 +10,6 @@ and read the difference.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import shlex
@@ -26,19 +25,8 @@ from cloudtune.study import IntParameter, Study
 from cloudtune_watson.hypersearch import exponent, log_spaced, minutes
 from cloudtune_watson.layout import COMMAND, DEFINITION, JOB, JOB_TAG, RUN_TAG
 from cloudtune_watson.trainings import command
+from tests.cloudtune_watson import support
 
-
-def _beside(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-support: Any = _beside("support")
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.json"))
 BOTH = ("wml", "wmla")
 

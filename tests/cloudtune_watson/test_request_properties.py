@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
 import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +16,8 @@ from cloudtune.space import Space, find, text
 from cloudtune.study import FloatParameter, Study
 from cloudtune_watson.layout import COMMAND
 from cloudtune_watson.trainings import command
+from tests.cloudtune_watson import support
 
-
-def _beside(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-support: Any = _beside("support")
 NAMES = st.text("abcXYZ_-.09", min_size=1, max_size=6).filter(lambda name: name[0].isalpha())
 WORDS = st.one_of(st.text("abc e1.-07", min_size=1, max_size=5), st.booleans(), st.integers(-9, 9))
 

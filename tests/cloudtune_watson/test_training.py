@@ -2,100 +2,36 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shlex
-import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import Any
 
 import pytest
 
-from cloudtune.events import Ended, Measured, Started
-from cloudtune.poller import Poller
-from cloudtune.provider import Interrupted, Lost, Place
-from cloudtune.space import Value
+from cloudtune.provider import Place
 from cloudtune_watson import metric_files, training
 from cloudtune_watson.failures import WatsonError
 from cloudtune_watson.training import WatsonJobs
+from tests.cloudtune_watson import fake_watson as fake
+from tests.followed import Followed
 
-
-def _beside(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-fake: Any = _beside("fake_watson")
 LIST = "val_dict_list.json"
 
 
-class Scene:
+class Scene(Followed):
     """A plan, the service as the test wants it, and a runner with what it emitted."""
 
     def __init__(self, folder: Path, over: Mapping[str, Any]) -> None:
         self.ibm = fake.FakeTrainings()
         self.plan = fake.planned("driven", over)
         self.job = self.plan.facts.job_name
-        self._folder = folder
-        self._told: SimpleQueue[Measured | Ended | Lost] = SimpleQueue()
-        self.runner = self.another()
-
-    def another(self) -> Poller:
-        jobs = WatsonJobs(self.ibm, self.plan, Place(self._folder), "definition-0")
-        return Poller("watson", jobs, self._told.put, lambda _: None)
-
-    def start(self, *numbers: int, resource: int | None = None, start: int = 1) -> None:
-        for number in numbers:
-            self.runner.start(self.started(number, resource, start))
-
-    def started(self, number: int, resource: int | None = None, start: int = 1) -> Started:
-        name = self.runner.name_of(number, start)
-        values: dict[str, Value] = {"lr": 0.25, "kind": "it's $HOME"}
-        return Started(number, time.time(), values, resource=resource, id=name)
-
-    def left(self, number: int, measured: int = 0) -> Interrupted:
-        return Interrupted(self.started(number), measured, 0)
-
-    def _next(self) -> Measured | Ended:
-        event = self._told.get(timeout=20)
-        assert not isinstance(event, Lost), event
-        return event
-
-    def ended(self) -> Ended:
-        """Return the next end; what was measured before it is passed over."""
-        while not isinstance(event := self._next(), Ended):
-            pass
-        return event
-
-    def measured(self) -> Measured:
-        event = self._next()
-        assert isinstance(event, Measured), event
-        return event
-
-    def lost(self) -> Lost:
-        event = self._told.get(timeout=20)
-        assert isinstance(event, Lost), event
-        return event
-
-    def silent(self) -> bool:
-        try:
-            return not self._told.get_nowait()
-        except Empty:
-            return True
-
-    def until(self, good: Callable[[], bool]) -> None:
-        due = time.monotonic() + 20
-        while not good():
-            assert time.monotonic() < due
-            time.sleep(0.005)
+        super().__init__(
+            "watson",
+            lambda: WatsonJobs(self.ibm, self.plan, Place(folder), "definition-0"),
+            {"lr": 0.25, "kind": "it's $HOME"},
+        )
 
     def made(self, *names: str) -> None:
         """Wait until these trainings are there."""
@@ -394,7 +330,9 @@ def test_our_stop_is_no_failure(scene: Scene) -> None:
     assert scene.ibm.of.calls.count("cancel") == 1
 
 
-def test_a_stop_that_comes_too_late_is_let_be(scene: Scene) -> None:
+def test_a_stop_that_comes_too_late_is_let_be(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scene.start(1)
     scene.made("1")
 
@@ -402,7 +340,7 @@ def test_a_stop_that_comes_too_late_is_let_be(scene: Scene) -> None:
         scene.finish("1")
         raise fake.error(400, "Job already completed with state completed")
 
-    scene.ibm._cancel = late
+    monkeypatch.setattr(scene.ibm, "_cancel", late)
     scene.runner.stop(1)
     assert scene.ended().state == "completed"
     assert scene.ibm.of.calls.count("cancel") == 1

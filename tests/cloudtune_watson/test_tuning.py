@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
-import sys
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -14,19 +12,7 @@ import pytest
 from cloudtune.provider import JobRef, Place, RawTrial
 from cloudtune_watson.failures import WatsonError
 from cloudtune_watson.tuning import SearchClient
-
-
-def _beside(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-fake: Any = _beside("fake_watson")
+from tests.cloudtune_watson import fake_watson as fake
 
 
 class Scene:

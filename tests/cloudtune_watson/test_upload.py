@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -15,19 +14,7 @@ import pytest
 from cloudtune.errors import ProviderError
 from cloudtune.provider import Place
 from cloudtune_watson.upload import definition_of
-
-
-def _beside(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-fake: Any = _beside("fake_watson")
+from tests.cloudtune_watson import fake_watson as fake
 
 
 @pytest.fixture

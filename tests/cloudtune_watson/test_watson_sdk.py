@@ -11,7 +11,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.served import address_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
@@ -30,15 +31,7 @@ Use = Callable[..., dict[str, Any]]
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Any]]:
     """The address of an emulator."""
-    folder = tmp_path_factory.mktemp("emulator")
-    command = [sys.executable, "-m", "cloudtune_watson.emulator", "--folder", str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        try:
-            yield json.loads(server.stdout.readline())
-        finally:
-            server.send_signal(signal.SIGTERM)
-            assert server.wait(60) == 0
+    yield from address_of("cloudtune_watson.emulator", tmp_path_factory.mktemp("emulator"))
 
 
 @pytest.fixture(scope="module", params=["watsonx", "wml"])

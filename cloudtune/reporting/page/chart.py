@@ -6,11 +6,12 @@ data and titles, never in its expressions and field names, so that they are text
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cloudtune.reporting.describe import printable
+from cloudtune.reporting.page.focus import Focus
 from cloudtune.reporting.report_tables import Table
 
 Spec = dict[str, Any]
@@ -20,6 +21,11 @@ _DASHES = [[1, 0], [7, 3], [2, 2], [10, 3, 2, 3], [12, 4]]
 _SHAPES = ["circle", "square", "triangle-up", "diamond", "cross"]
 """Five, while there are six colours: so thirty groups differ in one or the other."""
 _LONGEST = 60
+_PROPERTIES = {
+    *("constructor", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable", "toLocaleString"),
+    *("toString", "valueOf", "__proto__", "__defineGetter__", "__defineSetter__"),
+    *("__lookupGetter__", "__lookupSetter__"),
+}
 SHOWN = {"filter": "indexof(shown, datum.g) >= 0"}
 """Leaves out the groups that the reader has switched off."""
 
@@ -39,8 +45,14 @@ class Chart:
 
 
 def clipped(text: object, most: int = _LONGEST) -> str:
-    """Return a text as one harmless line that is not too long for a picture."""
+    """Return a text as one harmless line that is not too long for a picture.
+
+    Vega takes a word like ``constructor`` for what each object of the browser has, and draws
+    nothing; with a mark that is not seen it is a word like any other.
+    """
     line = printable(str(text))
+    if line in _PROPERTIES:
+        return f"{line}\N{WORD JOINER}"
     return line if len(line) <= most else line[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
@@ -59,6 +71,7 @@ def spec(labels: Sequence[str], rows: Rows, height: int, description: str, **mor
         description: What screen readers say.
         more: The rest of the description.
     """
+    titles = more.pop("titles", {})
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
         "description": clipped(description, 300),
@@ -68,6 +81,7 @@ def spec(labels: Sequence[str], rows: Rows, height: int, description: str, **mor
         "data": {"values": rows},
         "params": [{"name": "shown", "value": list(labels)}, *more.pop("params", [])],
         "transform": [SHOWN, *more.pop("transform", [])],
+        "usermeta": {"titles": [[field, clipped(said)] for field, said in titles.items()]},
         **more,
     }
 
@@ -104,6 +118,28 @@ def axis(field: str, title: str, **more: Any) -> Spec:
     return {"field": field, "type": "quantitative", "title": clipped(title), "scale": scale, **more}
 
 
-def tooltip(**titles: str) -> Spec:
-    """Return the encoding of what is said at a mark, by field."""
-    return {"tooltip": [{"field": field, "title": clipped(said)} for field, said in titles.items()]}
+def on_axis(points: Spec, shown: Focus | None) -> list[Spec]:
+    """Return the layers of points; hollow ones at its edge stand for those beyond the axis."""
+    if shown is None:
+        return [points]
+    low, high = shown.low, shown.high
+    before: list[Spec] = points.get("transform", [])
+    inside: Spec = {"filter": f"datum.y >= {low!r} && datum.y <= {high!r}"}
+    beyond: Spec = {"filter": f"datum.y < {low!r} || datum.y > {high!r}"}
+    edge: Spec = {"calculate": f"clamp(datum.y, {low!r}, {high!r})", "as": "c"}
+    up: Spec = points["encoding"]["y"] | {"field": "c"}
+    hollow: Spec = {
+        "transform": [*before, beyond, edge],
+        "mark": points["mark"] | {"filled": False, "strokeWidth": 1.5},
+        "encoding": points["encoding"] | {"y": up},
+    }
+    return [points | {"transform": [*before, inside]}, hollow]
+
+
+def tooltip(titles: Mapping[str, str]) -> Spec:
+    """Return the encoding of what is said at a mark, by field.
+
+    The titles are those of `spec`, where the page's script finds them: as Vega's keys of an object
+    two of the same name would be one, and some names would not work.
+    """
+    return {"tooltip": [{"field": field, "title": field} for field in titles]}

@@ -25,6 +25,7 @@ from cloudtune.reporting.page.space_charts import (
     importance_chart,
     parallel_chart,
     slice_charts,
+    slice_focus,
 )
 from cloudtune.reporting.page.thinning import drawn
 from cloudtune.reporting.report_tables import (
@@ -61,7 +62,7 @@ def report_page(comparison: Comparison, jobs: Sequence[StudyResult]) -> str:
         vl_convert: Any = import_module("vl_convert")
     except ImportError as error:
         raise MissingExtraError("a report as HTML", "report") from error
-    charts, thinned = _charts(comparison, jobs)
+    charts, thinned, slices_note = _charts(comparison, jobs)
     library = _no_end(vl_convert.javascript_bundle())
     script = _no_end((_HERE / "script.js").read_text("utf-8"))
     style = (_HERE / "style.css").read_text("utf-8")
@@ -91,6 +92,7 @@ def report_page(comparison: Comparison, jobs: Sequence[StudyResult]) -> str:
         charts=charts,
         specs={chart.id: chart.spec for each in charts.values() for chart in each},
         thinned=thinned,
+        slices_note=slices_note,
         made=time.strftime("%d %B %Y, %H:%M UTC", time.gmtime()),
         version=__version__,
         policy=_policy([library, script], style),
@@ -102,8 +104,11 @@ def report_page(comparison: Comparison, jobs: Sequence[StudyResult]) -> str:
 
 def _charts(
     comparison: Comparison, jobs: Sequence[StudyResult]
-) -> tuple[dict[str, list[Chart]], str]:
-    """Return the charts by section, and what must be known of trials that are not drawn."""
+) -> tuple[dict[str, list[Chart]], str, str]:
+    """Return the charts by section, and what must be known of trials that are not drawn.
+
+    The last is what must be known of the slices' axes.
+    """
     groups = grouped(list({(job.run, job.provider): job for job in jobs}.values()))
     study = Study.model_validate(groups[0].jobs[0].study)
     objective = study.objectives[0]
@@ -120,13 +125,15 @@ def _charts(
         "parallel": [parallel_chart(study, some, labels)],
         "learning": [learning_chart(groups, objective, labels)],
     }
-    return {name: [each for each in some if each] for name, some in found.items()}, thinned
+    shown = slice_focus(study, some)
+    note = f"{shown.note}; hollow marks at its edge stand for them." if shown else ""
+    return {name: [e for e in charts if e] for name, charts in found.items()}, thinned, note
 
 
-def _text(said: Any) -> str:
+def _text(said: Any, most: int = _LONGEST) -> str:
     """Return a text as one harmless line of bounded length."""
     line = printable(str(said))
-    return line if len(line) <= _LONGEST else line[:_LONGEST] + "\N{HORIZONTAL ELLIPSIS}"
+    return line if len(line) <= most else line[:most] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def _no_end(script: str) -> str:

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from cloudtune.comparing.comparison import Comparison, Curve
 from cloudtune.comparing.groups import Group
-from cloudtune.comparing.progress import Point
+from cloudtune.comparing.progress import IDLE, Point
 from cloudtune.reporting.page.chart import (
     Chart,
     Rows,
@@ -20,20 +20,18 @@ from cloudtune.reporting.page.chart import (
     dashed,
     marked,
     near,
+    on_axis,
     spec,
     tooltip,
 )
+from cloudtune.reporting.page.focus import Focus, focus
 from cloudtune.reporting.report_tables import Table, curve_rows, effort_table
-from cloudtune.reporting.report_words import duration, number
+from cloudtune.reporting.report_words import duration, many, number
 from cloudtune.study import Objective
 
 _CURVES = 60
 _STEPS = 200
 """Learning curves that are drawn, and steps of each."""
-_COUNTED = (
-    " Steps are as each service tells them: some count the reports from 1 instead of keeping the "
-    "script's numbers, so the same step need not be the same amount of training."
-)
 _UNITS = ((7200.0, 3600.0, "hours"), (180.0, 60.0, "minutes"), (0.0, 1.0, "seconds"))
 
 
@@ -48,6 +46,10 @@ def progress_charts(comparison: Comparison, labels: Sequence[str]) -> Iterator[C
     )
     for place, (metric, goal) in enumerate(comparison.objectives):
         curves = [curve for curve in comparison.curves if curve.metric == metric]
+        shown = focus(
+            _bests(curves), goal, "bests so far", [c.points[-1].value for c in curves if c.points]
+        )
+        note = f" {shown.note}; hollow marks at its edge stand for them." if shown else ""
         for kind, title, rows in (
             ("trials", "trials that ended", _rows(curves, "trials")),
             ("time", f"{word} since the start", _rows(curves, "seconds", unit)),
@@ -59,10 +61,36 @@ def progress_charts(comparison: Comparison, labels: Sequence[str]) -> Iterator[C
                 f"progress-{kind}-{place}",
                 f"Best {metric} so far, by {kind}",
                 f"The best {metric} ({goal}) that each run had found. A line a run; it steps where "
-                "a trial was better than all before.",
-                _steps(labels, rows, title, metric),
+                f"a trial was better than all before.{_idle(comparison, curves, kind)}{note}",
+                _steps(labels, rows, title, metric, shown),
                 table if not place and kind == "trials" else None,
             )
+
+
+def _bests(curves: Sequence[Curve]) -> list[float]:
+    """Return the best so far after each trial of each run."""
+    bests: list[float] = []
+    for curve in curves:
+        ends = [*(point.trials for point in curve.points[1:]), curve.trials + 1]
+        for point, end in zip(curve.points, ends, strict=False):
+            bests += [point.value] * max(1, end - point.trials)
+    return bests
+
+
+def _idle(comparison: Comparison, curves: Sequence[Curve], kind: str) -> str:
+    """Return what must be known of the time in which nobody ran a job."""
+    if kind != "time":
+        return ""
+    seen = {(curve.label, curve.run) for curve in curves if curve.pauses}
+    words = " Where a line is broken, nobody ran the job." if seen else ""
+    for group in comparison.groups:
+        for run in group.runs:
+            if run.idle and run.idle >= IDLE and (group.label, run.run) not in seen:
+                words += (
+                    f" In {duration(run.idle)} of the time of {group.label}, run {run.run}, nobody "
+                    "ran the job; when that was is not known."
+                )
+    return words
 
 
 def _rows(curves: Sequence[Curve], field: str, unit: float = 1.0) -> Rows:
@@ -78,7 +106,20 @@ def _rows(curves: Sequence[Curve], field: str, unit: float = 1.0) -> Rows:
         end: float | None = getattr(curve, field)
         if known and end is not None:
             rows.append(_row(curve, max(end / unit, known[-1][0]), known[-1][1], "0"))
+        if field == "seconds":
+            rows += _broken(curve, known, unit)
     return rows
+
+
+def _broken(curve: Curve, known: Sequence[tuple[float, Point]], unit: float) -> Rows:
+    """Return the ends of a line at the pauses of a job."""
+    ends: Rows = []
+    for pause in curve.pauses:
+        before = [point for at, point in known if at <= pause[0] / unit]
+        if before:
+            ends += [_row(curve, at / unit, before[-1], "0") for at in pause]
+            ends.append(_row(curve, sum(pause) / 2 / unit, before[-1], "0") | {"y": None})
+    return ends
 
 
 def _row(curve: Curve, at: float, point: Point, improved: str) -> dict[str, object]:
@@ -94,21 +135,32 @@ def _row(curve: Curve, at: float, point: Point, improved: str) -> dict[str, obje
     }
 
 
-def _steps(labels: Sequence[str], rows: Rows, across: str, metric: str) -> Spec:
+def _steps(
+    labels: Sequence[str], rows: Rows, across: str, metric: str, shown: Focus | None
+) -> Spec:
     ticks = {"tickCount": 12} | ({"tickMinStep": 1} if across.startswith("trials") else {})
     x = axis("x", across, scale={"zero": True}, axis=ticks)
-    place: Spec = {"x": x, "y": axis("y", metric)}
-    said = tooltip(g="on", r="run", v=metric, n="trial", t="after")
+    up: Spec = axis("y", metric) | ({"scale": shown.scale} if shown else {})
+    place: Spec = {"x": x, "y": up}
+    titles = {"g": "on", "r": "run", "v": metric, "n": "trial", "t": "after"}
     line: Spec = {
         "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 2},
         "encoding": place | {"detail": {"field": "r"}} | dashed(labels),
     }
+    line["mark"]["clip"] = shown is not None
     points: Spec = {
         "transform": [{"filter": "datum.i == '1'"}],
         "mark": {"type": "point", "filled": True, "size": 50, "opacity": 1},
-        "encoding": place | said | marked(labels),
+        "encoding": place | tooltip(titles) | marked(labels),
     }
-    return spec(labels, rows, 260, f"Best {metric} so far", layer=[line, points])
+    return spec(
+        labels,
+        rows,
+        260,
+        f"Best {metric} so far",
+        titles=titles,
+        layer=[line, *on_axis(points, shown)],
+    )
 
 
 def effort_chart(comparison: Comparison, labels: Sequence[str]) -> Chart | None:
@@ -158,15 +210,17 @@ def learning_chart(
     if not rows:
         return None
     metric = objective.metric
-    several = len({(group.provider, group.mode) for group in groups}) > 1
+    shown = focus([row["y"] for row in rows], objective.goal, "measurements")
+    note = f" {shown.note}." if shown else ""
+    titles = {"g": "on", "k": "run and trial", "s": "state", "x": "step", "y": metric}
     encoding: Spec = {
         "x": axis("x", "step", axis={"tickMinStep": 1}),
-        "y": axis("y", metric),
+        "y": axis("y", metric) | ({"scale": shown.scale} if shown else {}),
         "detail": {"field": "k"},
         **dashed(labels),
-        **tooltip(g="on", k="run and trial", s="state", x="step", y=metric),
+        **tooltip(titles),
     }
-    mark = {"type": "line", "strokeWidth": 1.5, "opacity": 0.7}
+    mark = {"type": "line", "strokeWidth": 1.5, "opacity": 0.7, "clip": shown is not None}
     cells = tuple(
         (
             *(each.label, each.trial, each.state, number(each.measured[0][1])),
@@ -178,9 +232,9 @@ def learning_chart(
     return Chart(
         "learning-chart",
         "Learning curves",
-        f"{metric} by step, of {len(told)} trials: from each group the best, and some over the "
-        f"whole range; also those that were stopped.{_COUNTED if several else ''}",
-        spec(labels, rows, 280, f"{metric} by step", mark=mark, encoding=encoding),
+        f"{metric} by step, of {many(len(told), 'trial')}: from each group the best, and some "
+        f"over the whole range; also those that were stopped.{_counted(groups, objective)}{note}",
+        spec(labels, rows, 280, f"{metric} by step", titles=titles, mark=mark, encoding=encoding),
         Table("learning", "Learning curves", "", columns, cells),
     )
 
@@ -191,6 +245,23 @@ class _Measured:
     trial: str
     state: str
     measured: list[tuple[int, float]]
+
+
+def _counted(groups: Sequence[Group], objective: Objective) -> str:
+    """Return that the same step is not the same everywhere, if the groups' steps differ."""
+    steps: dict[str, list[int]] = {}
+    for group in groups:
+        seen = {step for each in _curves(group, objective) for step, _ in each.measured}
+        if seen:
+            steps[clipped(group.label, 40)] = sorted(seen)
+    if len({tuple(each) for each in steps.values()}) < 2:
+        return ""
+    spans = "; ".join(f"{label}: {e[0]} to {e[-1]}, {len(e)} in all" for label, e in steps.items())
+    return (
+        f" Steps are not the same everywhere ({spans}): some services count the reports from 1 "
+        "instead of keeping the script's numbers. So the same step need not be the same amount of "
+        "training."
+    )
 
 
 def _curves(group: Group, objective: Objective) -> list[_Measured]:

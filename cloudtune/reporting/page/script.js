@@ -6,11 +6,12 @@ const views = new Map();
 const boxes = [...document.querySelectorAll('input[name="group"]')];
 const share = document.getElementById("share");
 const tip = document.getElementById("tip");
-const dark = matchMedia("(prefers-color-scheme: dark)");
+const none = document.getElementById("none");
+const later = window.requestIdleCallback ?? ((act) => setTimeout(act, 50));
+let chosen = labels;
 
 function config() {
-  const style = getComputedStyle(document.documentElement);
-  const of = (name) => style.getPropertyValue(name).trim();
+  const of = (name) => `var(${name})`;
   const words = { labelColor: of("--soft"), titleColor: of("--soft"), titleFontWeight: 500 };
   return {
     background: null,
@@ -25,16 +26,12 @@ function config() {
   };
 }
 
-function shown() {
-  return labels.filter((_, place) => boxes[place].checked);
-}
-
-function said(_handler, event, _item, value) {
+function said(titles, event, value) {
   tip.hidden = !value;
   if (!value) return;
   const list = document.createElement("dl");
-  for (const [name, text] of Object.entries(value)) {
-    for (const [kind, words] of [["dt", name], ["dd", text]]) {
+  for (const [field, title] of titles) {
+    for (const [kind, words] of [["dt", title], ["dd", value[field]]]) {
       list.appendChild(document.createElement(kind)).textContent = words;
     }
   }
@@ -51,11 +48,13 @@ async function draw(place) {
   views.set(id, null);
   const spec = structuredClone(specs[id]);
   for (const param of spec.params) {
-    if (param.name === "shown") param.value = shown();
+    if (param.name === "shown") param.value = chosen;
     if (param.name === "share") param.value = Number(share.value);
   }
+  place.style.minHeight = `${spec.height + 60}px`;
   const made = await vegaEmbed(place, spec, {
-    ast: true, renderer: "svg", actions: false, defaultStyle: false, tooltip: said, config: config(),
+    ast: true, renderer: "svg", actions: false, defaultStyle: false, config: config(),
+    tooltip: (_handler, event, _item, value) => said(spec.usermeta.titles, event, value),
   });
   views.set(id, made);
   place.dataset.drawn = "yes";
@@ -75,19 +74,29 @@ const seen = new IntersectionObserver((entries) => {
 }, { rootMargin: "600px" });
 for (const place of places) seen.observe(place);
 
-for (const box of boxes) box.addEventListener("change", () => update("shown", shown()));
+async function drawAll() {
+  for (const place of places) {
+    await new Promise((act) => later(act));
+    await draw(place);
+  }
+}
+drawAll();
+
+function choose() {
+  const some = labels.filter((_, place) => boxes[place].checked);
+  document.body.classList.toggle("none", !some.length);
+  none.textContent = some.length ? "" : "Nothing is ticked, so nothing is drawn.";
+  if (!some.length) return;
+  chosen = some;
+  update("shown", chosen);
+}
+for (const box of boxes) box.addEventListener("change", choose);
 if (share) {
   share.addEventListener("input", () => {
     document.getElementById("share-said").textContent = share.value;
     update("share", Number(share.value));
   });
 }
-dark.addEventListener("change", () => {
-  const drawn = places.filter((place) => views.has(place.dataset.chart));
-  for (const made of views.values()) made?.finalize();
-  views.clear();
-  for (const place of drawn) draw(place);
-});
 addEventListener("beforeprint", () => places.forEach(draw));
 addEventListener("keydown", (event) => {
   if (event.key === "Escape") tip.hidden = true;

@@ -17,11 +17,13 @@ from cloudtune.reporting.page.chart import (
     dashed,
     marked,
     near,
+    on_axis,
     spec,
     tooltip,
 )
+from cloudtune.reporting.page.focus import Focus, focus
 from cloudtune.reporting.page.thinning import Drawn
-from cloudtune.reporting.report_tables import Table, importance_table
+from cloudtune.reporting.report_tables import Table, front_table, importance_table
 from cloudtune.reporting.report_words import number
 from cloudtune.space import Node, Value, count_of, resolved_scale
 from cloudtune.study import FloatParameter, IntParameter, Study
@@ -46,6 +48,7 @@ def slice_charts(
         keys: The parameters, the most important ones first.
     """
     metric = study.objectives[0].metric
+    shown = slice_focus(study, some)
     nodes = {node.key: node for node in Positions(study).nodes if count_of(node.parameter) != 1}
     order = [*(key for key in keys if key in nodes), *(key for key in nodes if key not in keys)]
     for place, key in enumerate(order[:_SLICES]):
@@ -61,9 +64,14 @@ def slice_charts(
                 f"slice-{place}",
                 key,
                 f"{metric} by {key}.",
-                _slice(labels, rows, node, metric),
+                _slice(labels, rows, node, metric, shown),
                 small=True,
             )
+
+
+def slice_focus(study: Study, some: Sequence[Drawn]) -> Focus | None:
+    """Return which part of the axis of the first objective the slices show."""
+    return focus([each.values[0] for each in some], study.objectives[0].goal, "trials")
 
 
 def _value(each: Drawn, node: Node) -> Value | None:
@@ -76,7 +84,7 @@ def _value(each: Drawn, node: Node) -> Value | None:
     return value if numeric else clipped(short(value))
 
 
-def _slice(labels: Sequence[str], rows: Rows, node: Node, metric: str) -> Spec:
+def _slice(labels: Sequence[str], rows: Rows, node: Node, metric: str, shown: Focus | None) -> Spec:
     parameter = node.parameter
     across: Spec
     if isinstance(parameter, IntParameter | FloatParameter):
@@ -91,11 +99,12 @@ def _slice(labels: Sequence[str], rows: Rows, node: Node, metric: str) -> Spec:
             across["axis"] |= {"tickMinStep": 1}
     else:
         across = {"field": "x", "type": "nominal", "title": clipped(node.name)}
+    titles = {"g": "on", "r": "run", "n": "trial", "x": node.name, "y": metric}
     encoding: Spec = {
         "x": across,
-        "y": axis("y", metric),
+        "y": axis("y", metric) | ({"scale": shown.scale} if shown else {}),
         **marked(labels),
-        **tooltip(g="on", r="run", n="trial", x=node.name, y=metric),
+        **tooltip(titles),
     }
     for channel in ("color", "shape"):
         encoding[channel]["legend"] = None
@@ -104,7 +113,9 @@ def _slice(labels: Sequence[str], rows: Rows, node: Node, metric: str) -> Spec:
         across["axis"] = {"labelAngle": 0 if few <= 4 else -40, "labelLimit": 70}
         encoding["xOffset"] = {"field": "g", "sort": list(labels)}
     mark = {"type": "point", "filled": True, "size": 28, "opacity": 0.65}
-    return spec(labels, rows, 190, f"{metric} by {node.name}", mark=mark, encoding=encoding)
+    points: Spec = {"mark": mark, "encoding": encoding}
+    said = f"{metric} by {node.name}"
+    return spec(labels, rows, 190, said, titles=titles, layer=on_axis(points, shown))
 
 
 def trials_table(study: Study, some: Sequence[Drawn]) -> Table:
@@ -123,7 +134,8 @@ def trials_table(study: Study, some: Sequence[Drawn]) -> Table:
     metrics = [objective.metric for objective in study.objectives]
     note = "`cloudtune results --format csv` prints all trials."
     columns = ("on", "run and trial", *metrics, *names)
-    return Table("trials", f"The {len(rows)} best trials of those drawn", note, columns, rows)
+    said = "The best trial" if len(rows) == 1 else f"The {len(rows)} best trials"
+    return Table("trials", f"{said} of those drawn", note, columns, rows)
 
 
 def parallel_chart(study: Study, some: Sequence[Drawn], labels: Sequence[str]) -> Chart | None:
@@ -137,21 +149,28 @@ def parallel_chart(study: Study, some: Sequence[Drawn], labels: Sequence[str]) -
     metric = study.objectives[0].metric
     values = [each.values[0] for each in lines]
     low, high = min(values), max(values)
+    shown = focus(values, study.objectives[0].goal, "trials")
+    if shown and study.objectives[0].goal == "maximize":
+        low = shown.low
+    elif shown:
+        high = shown.high
     rows: Rows = []
     for each in lines:
         head = {"g": each.label, "t": f"{each.run} {each.trial.number}", "q": near(each.rank)}
         at = positions.of(each.trial.parameters)
         for place, node in enumerate(nodes):
             rows.append(head | {"k": place, "u": near(at.get(node.key, _INACTIVE))})
-        share = (each.values[0] - low) / (high - low) if high > low else 0.5
+        value = min(max(each.values[0], low), high)
+        share = (value - low) / (high - low) if high > low else 0.5
         rows.append(head | {"k": len(nodes), "u": near(share)})
+    note = f" {shown.note}; their lines end at its end." if shown else ""
     names = [clipped(node.key, 24) for node in nodes] + [clipped(metric, 24)]
     ends = [_ends(node) for node in nodes] + [(number(low), number(high))]
     return Chart(
         "parallel-chart",
         "Parallel coordinates",
         "A line a trial, over the parameters on their own scales, to the objective at the right. "
-        "Below the axes: the parameter was not active.",
+        f"Below the axes: the parameter was not active.{note}",
         _parallel(labels, rows, names, ends, metric),
         trials_table(study, some),
     )
@@ -188,12 +207,13 @@ def _parallel(
         "axis": None,
         "scale": {"domain": [_INACTIVE - 0.08, 1.1], "nice": False},
     }
+    titles = {"g": "on", "t": "run and trial"}
     lines: Spec = {
         "transform": [{"filter": "datum.q <= share / 100"}],
         "mark": {"type": "line", "strokeWidth": 1.2, "opacity": 0.6},
         "encoding": {"x": across, "y": up, "detail": {"field": "t"}}
         | dashed(labels)
-        | tooltip(g="on", t="run and trial"),
+        | tooltip(titles),
     }
     words: Rows = [
         {"k": place, "u": at, "w": said}
@@ -207,9 +227,8 @@ def _parallel(
         "mark": {"type": "text", "fontSize": 10},
         "encoding": {"x": across, "y": up, "text": {"field": "w"}},
     }
-    made = spec(
-        labels, rows, 320, f"Parameters of the best trials by {metric}", layer=[lines, said]
-    )
+    of = f"Parameters of the best trials by {metric}"
+    made = spec(labels, rows, 320, of, titles=titles, layer=[lines, said])
     made["params"] += [{"name": "share", "value": 25}, {"name": "names", "value": names}]
     made["layer"][0]["transform"] = [*made.pop("transform"), *lines["transform"]]
     return made
@@ -228,17 +247,19 @@ def importance_chart(comparison: Comparison, labels: Sequence[str]) -> Chart | N
     if not rows:
         return None
     order = list(dict.fromkeys(clipped(row[0], 40) for row in table.rows))[:_CATEGORIES]
+    titles = {"g": "on", "p": "parameter", "v": "share"}
     encoding: Spec = {
         "y": {"field": "p", "type": "nominal", "sort": order, "title": None},
         "x": axis("s", "share of the importance, %", scale={"zero": True}),
         **marked(labels),
-        **tooltip(g="on", p="parameter", v="share"),
+        **tooltip(titles),
     }
     encoding["y"]["axis"] = {"grid": True, "labelLimit": 200}
     mark = {"type": "point", "filled": True, "size": 90, "opacity": 0.85}
     rows = [row for row in rows if row["p"] in order]
     height = max(120, 28 * len(order))
-    made = spec(labels, rows, height, "How much parameters matter", mark=mark, encoding=encoding)
+    said = "How much parameters matter"
+    made = spec(labels, rows, height, said, titles=titles, mark=mark, encoding=encoding)
     return Chart("importance-chart", table.title, table.note, made, table)
 
 
@@ -268,7 +289,8 @@ def front_chart(
     if not rows:
         return None
     place: Spec = {"x": axis("x", left), "y": axis("y", right)}
-    told = tooltip(g="on", t="run and trial", v=left, w=right)
+    titles = {"g": "on", "t": "run and trial", "v": left, "w": right}
+    told = tooltip(titles)
     others: Spec = {
         "transform": [{"filter": "datum.f == '0'"}],
         "mark": {"type": "point", "size": 30, "opacity": 0.45},
@@ -286,23 +308,8 @@ def front_chart(
         | {"detail": {"field": "l"}, "order": {"field": "x", "type": "quantitative"}},
     }
     metrics = [metric for metric, _ in comparison.objectives]
-    table = Table(
-        "front",
-        "The common Pareto front",
-        "",
-        ("on", "run and trial", *metrics, "parameters"),
-        tuple(
-            (
-                trial.label,
-                f"{trial.run} {trial.number}",
-                *map(number, trial.objective),
-                " ".join(f"{name}={short(value)}" for name, value in trial.parameters.items()),
-            )
-            for trial in front
-        ),
-    )
     caption = "Filled and joined: the trials that no other is better than in every objective."
     if len(metrics) > 2:
         caption += f" Drawn for the first two of {len(metrics)} objectives, so it may look odd."
-    made = spec(labels, rows, 340, f"{right} by {left}", layer=[edge, others, best])
-    return Chart("front-chart", "Pareto front", caption, made, table)
+    made = spec(labels, rows, 340, f"{right} by {left}", titles=titles, layer=[edge, others, best])
+    return Chart("front-chart", "Pareto front", caption, made, front_table(comparison))

@@ -11,13 +11,12 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-Cloudtune = Callable[..., subprocess.CompletedProcess[str]]
+from tests.cloudtune.cli.conftest import Cloudtune
 
 SCRIPT = """\
 import argparse
@@ -40,24 +39,10 @@ trial: {script: train.py, metrics: {val_acc: 'val_acc: (\\S+)'}}
 
 
 @pytest.fixture
-def cloudtune(tmp_path: Path) -> Cloudtune:
+def cloudtune(typed: Cloudtune, tmp_path: Path) -> Cloudtune:
     (tmp_path / "train.py").write_text(SCRIPT, "utf-8")
     (tmp_path / "study.yaml").write_text(STUDY, "utf-8")
-
-    def call(*words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "cloudtune", *words],
-            cwd=tmp_path,
-            env={**os.environ, "CLOUDTUNE_HOME": str(tmp_path / ".cloudtune")},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-        assert done.returncode == code, (done.stdout, done.stderr)
-        return done
-
-    return call
+    return typed
 
 
 def rewrite(folder: Path, old: str, new: str) -> None:
@@ -334,7 +319,7 @@ def test_clean_removes_a_run_and_its_files(cloudtune: Cloudtune, tmp_path: Path)
     (run,) = (tmp_path / ".cloudtune" / "runs").iterdir()
     asked = cloudtune("clean", "--json", code=130)
     assert run.exists()
-    assert f"Remove {run.name} with all results?" in asked.stderr
+    assert f"Remove 1 run with all results ({run.name})?" in asked.stderr
     assert "--yes removes without asking" in asked.stderr
     assert asked.stdout == ""
     cloudtune("clean", "--yes")
@@ -375,7 +360,10 @@ def test_schema_and_providers_are_json(cloudtune: Cloudtune) -> None:
         "stop",
         "resume",
         "results",
+        "export",
+        "report",
         "clean",
+        "emulate",
     ],
 )
 def test_help_has_examples(cloudtune: Cloudtune, command: str) -> None:

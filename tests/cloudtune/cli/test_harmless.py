@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.cloudtune.cli.conftest import Cloudtune
 
 EVIL = "\x1b[2J\u202eevil"
 STUDY = {
@@ -19,25 +18,12 @@ STUDY = {
 }
 
 
-def call(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "cloudtune", *words],
-        cwd=folder,
-        env={**os.environ, "CLOUDTUNE_HOME": str(folder / ".cloudtune")},
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
-
-
-def test_no_value_reaches_the_terminal_as_it_is(tmp_path: Path) -> None:
+def test_no_value_reaches_the_terminal_as_it_is(typed: Cloudtune, tmp_path: Path) -> None:
     (tmp_path / "study.json").write_text(json.dumps(STUDY), "utf-8")
     for words in (["plan", "study.json"], ["run", "study.json"], ["results"], ["status"]):
-        done = call(tmp_path, *words)
-        assert done.returncode == 0, done.stderr
+        done = typed(*words)
         assert all(line.isprintable() for line in (done.stdout + done.stderr).splitlines()), words
-    done = call(tmp_path, "run", "study.json", "--set", f"trial.script={EVIL}")
-    assert done.returncode != 0
+    done = typed("run", "study.json", "--set", f"trial.script={EVIL}", code=1)
     assert all(line.isprintable() for line in done.stderr.splitlines())
 
 
@@ -49,9 +35,10 @@ def test_no_value_reaches_the_terminal_as_it_is(tmp_path: Path) -> None:
         ('[{"format": "cloudtune.plan/v1"}]', "study: Field required"),
     ],
 )
-def test_a_damaged_plan_is_told_in_words(tmp_path: Path, text: str, told: str) -> None:
+def test_a_damaged_plan_is_told_in_words(
+    typed: Cloudtune, tmp_path: Path, text: str, told: str
+) -> None:
     (tmp_path / "plan.json").write_text(text, "utf-8")
-    done = call(tmp_path, "run", "plan.json")
-    assert done.returncode == 1
+    done = typed("run", "plan.json", code=1)
     assert told in done.stderr
     assert "Traceback" not in done.stderr

@@ -71,6 +71,12 @@ def test_failures_that_differ_in_numbers_have_one_cause() -> None:
     ]
 
 
+def test_failures_that_differ_in_the_name_of_a_job_have_one_cause() -> None:
+    said = "exit code 1: at /jobs/r1-{0:03}-{0:x}f/train.py, with {{'x': {0}.5}}"
+    found = failures(grouped([job("p", [trial(n, None, reason=said.format(n)) for n in (7, 11)])]))
+    assert [(f.trials, f.number) for f in found] == [(2, 7)]
+
+
 def test_positions_follow_the_scale() -> None:
     positions = Positions(SPACE)
     assert positions.of({"lr": 1.0, "kernel": "poly", "depth": 2}) == {
@@ -188,7 +194,7 @@ def test_alike_and_known_is_no_reason_for_care() -> None:
         (job("q", [0.5], source="def"), "files were not the same (p: abc; q: def)"),
         (job("q", [0.5], source=None), "q: not known"),
         (job("q", [trial(1, 0.5, machine="big")]), "the machines differ (p: not told; q: big)"),
-        (job("q", [None]), "q: 1 of 1 trials have no value"),
+        (job("q", [None]), "q: 1 of 1 trial has no value"),
         (job("q", [0.5], state="failed"), "the job of run r1 is failed"),
         (job("q", [], state="failed", findings=[REFUSED]), "the job of run r1 is refused"),
         (replace(job("q", [0.5]), reason="too dear"), "the job of run r1 is completed (too dear)"),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudtune.comparing.progress import Point, best_so_far, counting, duration_of
+from cloudtune.comparing.progress import Point, best_so_far, counting, duration_of, pauses_of
 from cloudtune.results import best
 from tests.cloudtune.comparing.made import job, trial
 
@@ -62,3 +64,22 @@ def test_it_rises_and_ends_at_the_best_trial(values: list[float | None], which: 
     assert (points[-1].value if points else None) == (
         top.objective[0] if top and top.objective else None
     )
+
+
+def test_a_pause_lies_where_no_trial_ran_for_long() -> None:
+    killed = trial(2, None, began=101.0, ended=161.0, state="cancelled")
+    again = trial(3, 0.7, began=161.5, ended=163.0)
+    made = job("p", [trial(1, 0.5), killed, again])
+    assert pauses_of(replace(made, idle=60.0)) == ((1.0, 61.5),)
+    assert pauses_of(replace(made, idle=0.4)) == ()
+    assert pauses_of(made) == ()
+
+
+def test_a_pause_in_which_a_services_trials_went_on_is_not_placed() -> None:
+    made = job("p", [trial(1, 0.5, ended=160.0), trial(2, 0.6, began=160.0, ended=161.0)])
+    assert pauses_of(replace(made, idle=50.0)) == ()
+
+
+def test_a_pause_at_the_end_is_seen() -> None:
+    made = replace(job("p", [0.5]), idle=99.0, ended=200.0)
+    assert pauses_of(made) == ((1.0, 100.0),)

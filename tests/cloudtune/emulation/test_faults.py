@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from cloudtune.emulation.faults import Fault, FaultPlan, parse_plan, read_plan
+from cloudtune.emulation.faults import Able, Fault, FaultPlan, parse_plan, read_plan, read_shared
 from cloudtune.errors import StudyError
 
-OPERATIONS = ("Create", "Describe")
+ABLE = Able(("Create", "Describe"))
 
 
 def plan(text: str) -> FaultPlan:
-    return parse_plan(text, OPERATIONS)
+    return parse_plan(text, ABLE)
 
 
 def effects(of: FaultPlan, operation: str, count: int) -> list[str | None]:
@@ -90,9 +90,9 @@ def test_what_cannot_happen_to_a_trial_is_told_with_the_reason(tmp_path: Path) -
         "- {operation: trial, call: 1, effect: interrupt}\n"
         "- {operation: trial, call: 2, effect: stop_early}\n"
     )
-    read_plan(path, OPERATIONS)
+    read_plan(path, ABLE)
     with pytest.raises(StudyError) as caught:
-        read_plan(path, OPERATIONS, {"stop_early": "nobody stops it"})
+        read_plan(path, Able(ABLE.operations, {"stop_early": "nobody stops it"}))
     (problem,) = caught.value.problems
     assert (problem.line, problem.path) == (3, "faults.1.effect")
     assert problem.message == "stop_early cannot happen here: nobody stops it"
@@ -114,7 +114,7 @@ def test_every_mistake_is_told_with_its_line(tmp_path: Path) -> None:
         "other: 1\n"
     )
     with pytest.raises(StudyError) as caught:
-        read_plan(path, OPERATIONS)
+        read_plan(path, ABLE)
     found = [(problem.line, problem.path) for problem in caught.value.problems]
     assert found == [
         (1, "seed"),
@@ -159,6 +159,60 @@ def test_anchors_and_tags_are_refused() -> None:
 def test_an_emulator_may_have_effects_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "faults.yaml"
     path.write_text("faults:\n- {operation: trial, call: 1, effect: files_only}\n")
-    assert read_plan(path, OPERATIONS, own=("files_only",)).of_trial() == Fault("files_only")
+    assert read_plan(path, Able((), own=("files_only",))).of_trial() == Fault("files_only")
     with pytest.raises(StudyError, match="must be one of slow_start"):
-        read_plan(path, OPERATIONS)
+        read_plan(path, ABLE)
+
+
+BOTH = {"first": ABLE, "second": Able(("Make",), {"no_metric": "it measures nothing"})}
+
+
+def shared(tmp_path: Path, text: str) -> dict[str, list[dict[str, Any]]]:
+    path = tmp_path / "faults.yaml"
+    path.write_text(text)
+    return {name: plan["faults"] for name, plan in read_shared(path, BOTH, ["absent"]).items()}
+
+
+def test_one_file_has_faults_for_several_emulators(tmp_path: Path) -> None:
+    everywhere = {"operation": "*", "call": 1, "effect": "throttle"}
+    own = {"operation": "Create", "call": 2, "effect": "lose_response"}
+    killed = {"operation": "*", "call": 9, "effect": "crash"}
+    found = shared(
+        tmp_path,
+        "faults:\n"
+        "- {operation: '*', call: 1, effect: throttle}\n"
+        "- {operation: Create, call: 2, effect: lose_response}\n"
+        "- {provider: second, operation: '*', call: 9, effect: crash}\n"
+        "- {provider: absent, operation: Anything, call: 9, effect: error}\n",
+    )
+    assert found == {"first": [everywhere, own], "second": [everywhere, killed]}
+
+
+def test_a_rule_for_another_provider_changes_no_chance(tmp_path: Path) -> None:
+    chance = "- {provider: first, operation: '*', probability: 0.5, effect: error}\n"
+    other = "- {provider: second, operation: '*', probability: 0.5, effect: error}\n"
+    found = shared(tmp_path, f"faults:\n{other}{chance}")
+    assert found["first"] == shared(tmp_path, f"faults:\n{chance}")["first"]
+
+
+def test_a_mistake_names_file_line_provider_and_what_there_is(tmp_path: Path) -> None:
+    with pytest.raises(StudyError) as caught:
+        shared(
+            tmp_path,
+            "faults:\n"
+            "- {operation: Creat, call: 1, effect: throttle}\n"
+            "- {provider: second, operation: Create, call: 1, effect: throttle}\n"
+            "- {provider: secnd, operation: '*', call: 1, effect: throttle}\n"
+            "- {operation: trial, call: 1, effect: no_metric}\n"
+            "- nonsense\n",
+        )
+    where = tmp_path / "faults.yaml"
+    assert str(caught.value).splitlines() == [
+        f"{where}:2: faults.0.operation: first: must be trial, * or one of Create, Describe",
+        f"{where}:2: faults.0.operation: second: must be trial, * or one of Make",
+        f"{where}:3: faults.1.operation: second: must be trial, * or one of Make",
+        f"{where}:4: faults.2.provider: must be one of first, second, absent",
+        f"{where}:5: faults.3.effect: second: no_metric cannot happen here: it measures nothing",
+        f"{where}:6: faults.4: first: a rule is a map with the keys operation, effect and call or "
+        "probability",
+    ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +14,34 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+from optuna.storages import RDBStorage
 
 from cloudtune.errors import UsageError
 from cloudtune.formats import to_optuna
-from cloudtune.results import StudyResult
+from cloudtune.results import StudyResult, Trial
+from cloudtune.study import Study
 
 
 @pytest.fixture
-def held(result: StudyResult, tmp_path: Path) -> Any:
+def storage_of() -> Iterator[Callable[[Path], RDBStorage]]:
+    """Return Optuna's own storage in a file, which is closed after the test."""
+    opened: list[RDBStorage] = []
+
+    def opens(file: Path) -> RDBStorage:
+        opened.append(RDBStorage(f"sqlite:///{file}"))
+        return opened[-1]
+
+    yield opens
+    for storage in opened:
+        storage.engine.dispose()
+
+
+@pytest.fixture
+def held(
+    result: StudyResult, tmp_path: Path, storage_of: Callable[[Path], RDBStorage]
+) -> optuna.Study:
     name = to_optuna.export(result, result.trials, str(tmp_path / "o.db"))
-    return optuna.load_study(study_name=name, storage=f"sqlite:///{tmp_path / 'o.db'}")
+    return optuna.load_study(study_name=name, storage=storage_of(tmp_path / "o.db"))
 
 
 def test_trials_keep_their_states_values_and_curves(held: Any) -> None:
@@ -64,3 +84,36 @@ def test_a_second_export_is_refused(held: Any, result: StudyResult, tmp_path: Pa
 def test_a_storage_that_cannot_be_used_is_told(result: StudyResult, to: str) -> None:
     with pytest.raises(UsageError, match="cannot be used by Optuna"):
         to_optuna.export(result, (), to)
+
+
+def test_optuna_itself_would_hold_the_same(
+    held: Any, tmp_path: Path, storage_of: Callable[[Path], RDBStorage]
+) -> None:
+    again = optuna.create_study(storage=storage_of(tmp_path / "other.db"), direction="maximize")
+    again.add_trials(held.trials)
+    for ours, own in zip(held.trials, again.trials, strict=True):
+        assert ours == own
+
+
+def test_several_objectives_and_more_trials_than_are_written_at_once(
+    result: StudyResult,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    storage_of: Callable[[Path], RDBStorage],
+) -> None:
+    monkeypatch.setattr(to_optuna, "_AT_ONCE", 2)
+    goals = [{"metric": "score", "goal": "maximize"}, {"metric": "cost", "goal": "minimize"}]
+    study = Study.model_validate({**result.study, "objective": goals})
+    values = result.trials[0].parameters
+    trials = [
+        Trial(f"k7-{n}", n, "completed", values, objective=(n / 2, float("inf") if n == 3 else 1.0))
+        for n in range(1, 6)
+    ]
+    name = to_optuna.export(replace(result, study=study.to_json()), trials, str(tmp_path / "m.db"))
+    held = optuna.load_study(study_name=name, storage=storage_of(tmp_path / "m.db"))
+    assert [direction.name for direction in held.directions] == ["MAXIMIZE", "MINIMIZE"]
+    assert [trial.number for trial in held.trials] == [0, 1, 2, 3, 4]
+    assert [trial.values for trial in held.trials] == [list(t.objective or ()) for t in trials]
+    assert [trial.number for trial in held.best_trials] == [4]
+    held.optimize(lambda trial: (trial.suggest_float("x", 0.001, 1, log=True), 1.0), n_trials=1)
+    assert held.trials[-1].number == 5

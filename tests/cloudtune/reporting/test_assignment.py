@@ -99,3 +99,22 @@ def test_what_a_form_cannot_hold_is_told(tmp_path: Path) -> None:
             args=["--data={{inputs.train}}"],
             inputs={"train": str(tmp_path)},
         )
+
+
+@pytest.mark.parametrize(
+    "name", ["PATH", "LD_PRELOAD", "PYTHONPATH", "BASH_ENV", "UID", "IFS", "CLOUDTUNE_HOME", "_"]
+)
+def test_no_shell_is_given_variables_by_which_it_works(name: str) -> None:
+    with pytest.raises(UsageError, match=f"{name}, which a trial's values would replace"):
+        of("env", {"lr": 0.5, name: "x"})
+    assert json.loads(of("json", {name: "x"}))[name] == "x"
+
+
+@pytest.mark.parametrize("name", ["path", "lr", "PATHS", "SEED", "LDA", "python"])
+def test_a_shell_is_given_other_variables(name: str) -> None:
+    assert of("env", {name: "x"}).endswith(f"export {name}=x")
+
+
+def test_names_that_no_variable_can_have_are_told() -> None:
+    with pytest.raises(UsageError, match=r"'n\.trees'; take --as json, yaml or args"):
+        of("env", {"n.trees": 3})

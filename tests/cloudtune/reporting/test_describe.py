@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -186,3 +187,29 @@ def test_a_warm_start_is_advised_where_there_is_one(provider: str, more: str) ->
     stopped = result(evil_study(), **over)
     said = f"{provider} has stopped its job, which cannot go on{more}"
     assert describe.going_on([stopped]) == [said]
+
+
+_ROW = {
+    "provider": "sagemaker",
+    "state": "completed",
+    "trials": 30,
+    "best": 0.974874,
+    "took": "22 min 10 s",
+    "emulated": "yes",
+}
+_WHY = "the emulator has ended, and its jobs with it, so that it cannot be asked any more"
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 120])
+def test_a_table_breaks_no_word_however_narrow_the_terminal(
+    width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", str(width))
+    show_table([_ROW, {**_ROW, "provider": "vertex", "why": _WHY}])
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    assert max(len(line) for line in shown.splitlines()) <= width
+    wanted = f"{' '.join(str(value) for value in _ROW.values())} vertex {_WHY}".split()
+    assert set(wanted) <= set(shown.split())
+    one_line_each = " ".join(shown.split()).startswith(" ".join([*_ROW, "why"]))
+    assert one_line_each == (width == 120)

@@ -61,6 +61,7 @@ def opened(
     *,
     scheme: Literal["light", "dark"] = "light",
     scripts: bool = True,
+    printing: bool = True,
 ) -> Generator[Page]:
     """Open the report of jobs with all charts drawn; at the end it must have been quiet."""
     path = folder / "report.html"
@@ -74,7 +75,7 @@ def opened(
     page.on("dialog", lambda dialog: said.append(f"dialog {dialog.message}"))
     page.on("request", lambda request: asked.append(request.url))
     page.goto(path.as_uri())
-    if scripts:
+    if scripts and printing:
         page.evaluate("dispatchEvent(new Event('beforeprint'))")
         expect(page.locator(WAITING)).to_have_count(0)
     yield page
@@ -167,6 +168,45 @@ def test_hostile_text_is_text(browser: Browser, tmp_path: Path) -> None:
         assert page.evaluate("window.pwned") is None
 
 
+def test_names_that_mean_something_to_a_browser_are_only_names(
+    browser: Browser, tmp_path: Path
+) -> None:
+    kept = ["toString", "__proto__", "constructor", "datum.x"]
+    kinds: dict[str, Any] = {
+        "constructor": {"type": "categorical", "values": kept},
+        "__proto__": {"type": "int", "min": 1, "max": 5},
+        "run": {"type": "float", "min": 0, "max": 1},
+        "toString": {"type": "bool"},
+    }
+    study = study_data(
+        parameters=kinds,
+        trial={"arguments": "json"},
+        objective={"metric": "on", "goal": "maximize"},
+    )
+    chance = Random(1)
+    trials = [
+        trial(
+            number,
+            chance.random(),
+            parameters={
+                "constructor": kept[number % 4],
+                "__proto__": 1 + number % 5,
+                "run": chance.random(),
+                "toString": True,
+            },
+        )
+        for number in range(1, 31)
+    ]
+    with opened(browser, tmp_path, [job("p", trials, study=study, run="r7")]) as page:
+        for name in kinds:
+            chart = page.locator(f"[data-chart^='slice'][aria-label='on by {name}']")
+            chart.locator("g.mark-symbol path").first.hover(force=True)
+            said = page.locator("#tip dt").all_text_contents()
+            words = [word.strip("\N{WORD JOINER}") for word in said]
+            assert words == ["on", "run", "trial", name, "on"]
+            expect(page.locator("#tip dd").nth(1)).to_have_text("r7")
+
+
 def test_groups_can_be_switched_off_with_the_keyboard(browser: Browser, tmp_path: Path) -> None:
     with opened(browser, tmp_path, [ordinary("local"), ordinary("vertex")]) as page:
         expect(points(page)).to_have_count(72)
@@ -176,6 +216,40 @@ def test_groups_can_be_switched_off_with_the_keyboard(browser: Browser, tmp_path
         expect(points(page)).to_have_count(36)
         page.keyboard.press("Space")
         expect(points(page)).to_have_count(72)
+
+
+def test_with_nothing_ticked_nothing_is_drawn_and_the_page_says_so(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with opened(browser, tmp_path, [ordinary("local")]) as page:
+        box = page.get_by_role("checkbox", name="local")
+        box.uncheck()
+        expect(page.get_by_role("status").filter(has_text="Nothing is ticked")).to_be_visible()
+        expect(page.locator(SLICE)).not_to_be_visible()
+        page.evaluate("dispatchEvent(new Event('resize'))")
+        box.check()
+        expect(page.locator(SLICE)).to_be_visible()
+        expect(page.get_by_role("status").filter(has_text="Nothing")).to_have_count(0)
+
+
+def test_charts_are_drawn_before_they_are_scrolled_to(browser: Browser, tmp_path: Path) -> None:
+    with opened(browser, tmp_path, [ordinary("local")], printing=False) as page:
+        expect(page.locator(WAITING)).to_have_count(0)
+        assert page.evaluate("scrollY") == 0
+
+
+def test_a_bad_trial_is_a_hollow_mark_at_the_edge(browser: Browser, tmp_path: Path) -> None:
+    values = [-1000.0, *(0.5 + n / 100 for n in range(30))]
+    with opened(browser, tmp_path, [job("p", values)]) as page:
+        said = "lies below the axis, down to -1000"
+        expect(page.locator("#space")).to_contain_text(f"1 of 31 trials {said}")
+        expect(page.locator("#progress-trials-0")).to_contain_text(said)
+        for chart in (SLICE, "[data-chart='progress-trials-0']"):
+            expect(points(page, chart)).to_have_count(31)
+            hollow = page.locator(f"{chart} g.mark-symbol.role-mark path[fill='transparent']")
+            expect(hollow).to_have_count(1)
+        hollow.hover(force=True)
+        expect(page.locator("#tip")).to_contain_text("-1000")
 
 
 def test_the_share_of_trials_can_be_chosen_with_the_keyboard(
@@ -194,10 +268,12 @@ def test_dark_and_light_change_while_it_is_open(browser: Browser, tmp_path: Path
     with opened(browser, tmp_path, [ordinary("local")], scheme="dark") as page:
         word = page.locator("[data-chart='slice-0'] svg text[fill]").first
         expect(page.locator("body")).to_have_css("background-color", "rgb(20, 23, 28)")
-        expect(word).to_have_attribute("fill", "#a3abb6")
+        expect(word).to_have_css("fill", "rgb(163, 171, 182)")
         page.emulate_media(color_scheme="light")
         expect(page.locator("body")).to_have_css("background-color", "rgb(251, 250, 248)")
-        expect(word).to_have_attribute("fill", "#5c6470")
+        expect(word).to_have_css("fill", "rgb(92, 100, 112)")
+        page.emulate_media(color_scheme="dark", media="print")
+        expect(word).to_have_css("fill", "rgb(92, 100, 112)")
 
 
 def test_it_can_be_read_without_seeing_it(browser: Browser, tmp_path: Path) -> None:

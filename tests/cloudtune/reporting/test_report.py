@@ -16,6 +16,7 @@ from cloudtune.capabilities import Finding
 from cloudtune.comparing.comparison import compare
 from cloudtune.comparing.groups import grouped
 from cloudtune.errors import MissingExtraError, UsageError
+from cloudtune.reporting.page import page
 from cloudtune.reporting.page.thinning import drawn
 from cloudtune.reporting.report import form_of, rendered
 from cloudtune.reporting.report_tables import answers_table, runs_table
@@ -148,19 +149,22 @@ def test_the_page_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_page_holds_all_that_it_needs() -> None:
-    page = said([job("p", [0.5, 0.6])], "html")
-    outside = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+    made = said([job("p", [0.5, 0.6])], "html")
+    outside = re.sub(r"<script.*?</script>", "", made, flags=re.DOTALL)
     assert re.findall(r"(?:src|href)=[\"'](?!#)", outside) == []
     assert "url(" not in outside
     assert "@import" not in outside
 
 
 def test_steps_of_several_services_are_not_called_the_same() -> None:
-    steps = measured((1, 0.1, 101.0), (2, 0.2, 102.0))
-    jobs = [job(name, [trial(1, 0.2, measurements=steps)]) for name in "pq"]
-    counted = "Steps are as each service tells them"
-    assert counted in said(jobs, "html")
-    assert counted not in said(jobs[:1], "html")
+    own = measured((5, 0.1, 101.0), (10, 0.2, 102.0))
+    counted = measured((1, 0.1, 101.0), (2, 0.2, 102.0))
+    jobs = [job("p", [trial(1, 0.2, measurements=own)])]
+    jobs += [job(name, [trial(1, 0.2, measurements=counted)]) for name in "qr"]
+    words = "Steps are not the same everywhere (p: 5 to 10, 2 in all; q: 1 to 2, 2 in all;"
+    assert words in said(jobs, "html")
+    assert "So the same step need not be the same amount of training." in said(jobs, "html")
+    assert "Steps are not the same" not in said(jobs[1:], "html")
 
 
 def test_many_trials_are_drawn_in_part_with_the_best_of_each_group() -> None:
@@ -172,6 +176,29 @@ def test_many_trials_are_drawn_in_part_with_the_best_of_each_group() -> None:
     assert {0.899, 0.898, 0.890} <= {each.values[0] for each in own}
     assert min(each.values[0] for each in own) < 0.03
     assert drawn(grouped([high]), "maximize", most=100)[1] == ""
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    light = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * light[0] + 0.7152 * light[1] + 0.0722 * light[2]
+
+
+def test_everything_can_be_told_from_what_is_behind_it() -> None:
+    style = Path(page.__file__).with_name("style.css").read_text("utf-8")
+    themes = [
+        dict(re.findall(r"--([\w-]+): (#\w{6})", root))
+        for root in re.findall(r":root \{(.*?)\}", style, re.DOTALL)
+    ]
+    assert len(themes) == 2
+    words = [(word, on) for word in ("ink", "soft", "accent") for on in ("paper", "card")]
+    words += [("soft", "grid"), ("open", "open-back"), ("good", "good-back")]
+    marks = [(f"g{n}", on) for n in range(6) for on in ("paper", "card")]
+    for theme in themes:
+        for pairs, least in ((words, 4.5), (marks, 3.0)):
+            for front, back in pairs:
+                low, high = sorted(luminance(theme[name]) for name in (front, back))
+                assert (high + 0.05) / (low + 0.05) >= least, (front, back)
 
 
 ODD = {
@@ -190,3 +217,47 @@ def test_whatever_there_is_can_be_reported(name: str) -> None:
     for form in ("text", "markdown", "json", "html"):
         text = said(ODD[name], form)
         assert all(each.provider in text for each in ODD[name])
+
+
+def test_the_command_that_shows_a_log_names_the_provider_and_stays_on_one_line() -> None:
+    lost = trial(7, None, reason=" ".join(["out of memory"] * 8))
+    jobs = [job("p", [0.5]), job("q r", [lost])]
+    shown = "cloudtune logs r1 7 --on 'q r'"
+    assert shown in [line.strip() for line in said(jobs).splitlines()]
+    assert f"| {shown} |" in said(jobs, "markdown")
+
+
+def test_the_trials_of_the_front_are_named() -> None:
+    both = [{"metric": "accuracy", "goal": "maximize"}, {"metric": "size", "goal": "minimize"}]
+    made = study_data(objective=both)
+    values = {"lr": 0.25, "kernel": "rbf"}
+    jobs = [
+        job("p", [trial(1, (0.5, 7)), trial(2, (0.9, 5), parameters=values)], study=made),
+        job("q", [trial(3, (0.8, 4))], study=made),
+    ]
+    lines = said(jobs).splitlines()
+    rows = lines[lines.index("Common Pareto front") + 3 :][:2]
+    assert [row.split() for row in rows] == [
+        ["p", "r1", "2", "0.9", "5", "lr=0.25", "kernel=rbf"],
+        ["q", "r1", "3", "0.8", "4", "lr=1", "kernel=rbf"],
+    ]
+    assert "| p | r1 | 2 | 0.9 | 5 | lr=0.25 kernel=rbf |" in said(jobs, "markdown")
+    assert "Common Pareto front" not in said([job("p", [0.5])])
+
+
+def test_one_of_a_thing_is_no_plural() -> None:
+    both = [{"metric": "accuracy", "goal": "maximize"}, {"metric": "size", "goal": "minimize"}]
+    steps = measured((1, 0.1, 101.0), (2, 0.2, 102.0))
+    one = job("p", [trial(1, (0.2, 1), measurements=steps)], study=study_data(objective=both))
+    lost = job("q", [None], study=study_data(objective=both))
+    for form in ("text", "markdown", "html"):
+        text = re.sub("<script.*?</script>", "", said([one, lost], form), flags=re.DOTALL)
+        assert re.findall(r"\b1 (?:best )?trials\b", text) == []
+
+
+def test_a_long_front_is_cut_and_says_so() -> None:
+    both = [{"metric": "accuracy", "goal": "maximize"}, {"metric": "size", "goal": "minimize"}]
+    line = [trial(n, (n, n)) for n in range(1, 61)]
+    text = said([job("p", line, study=study_data(objective=both))])
+    assert "The first 50 of 60; `--json` has all." in text
+    assert len(re.findall(r"^  p +r1 ", text, re.MULTILINE)) == 51

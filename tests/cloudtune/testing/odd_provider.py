@@ -123,7 +123,7 @@ class OddService:
             choices = self._choices(dish.order)
             portion = len(dish.trials)
             if portion < min(dish.order["Portions"], len(choices)):
-                dish.trials.append(self._cook(dish.order, portion + 1, choices[portion]))
+                dish.trials.append(self.cook(dish.order, portion + 1, choices[portion]))
             else:
                 dish.word = "SERVED"
         return dish
@@ -143,7 +143,7 @@ class OddService:
             for _ in range(order["Portions"])
         ]
 
-    def _cook(self, order: Json, number: int, chosen: dict[str, str]) -> RawTrial:
+    def cook(self, order: Json, number: int, chosen: dict[str, str]) -> RawTrial:
         pot = self._kitchen / order["Dish"] / str(number)
         pot.mkdir(parents=True)
         recipe = order["Recipe"]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
@@ -13,19 +11,7 @@ import cloudtune
 from cloudtune import runs
 from cloudtune.provider import Provider
 from cloudtune.testing import ProviderContract
-
-
-def _beside(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-odd: Any = _beside("odd_provider")
+from tests.cloudtune.testing import odd_provider as odd
 
 
 class TestOddProvider(ProviderContract):

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import io
-import itertools
-import json
-import subprocess
-import sys
 import tarfile
 import textwrap
-import time
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.served import Served, starting
 
 BUCKET = "team-bucket"
 ROLE = "arn:aws:iam::123456789012:role/tuning"
@@ -32,29 +28,15 @@ QUADRATIC = """
 """A script that knows nothing of cloudtune."""
 
 
-class Emulator:
-    """One emulator process, from its start to its end."""
+class Emulator(Served):
+    """An emulator, and clients of its own SDK."""
 
     def __init__(self, folder: Path, *words: str) -> None:
-        self.folder = folder
-        self._names = itertools.count(1)
-        self._stack = ExitStack()
-        with (folder.parent / f"{folder.name}.err").open("wb") as errors:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "cloudtune_sagemaker.emulator", "--folder", folder, *words],
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-            )
+        super().__init__("cloudtune_sagemaker.emulator", folder, *words)
 
     def reach(self) -> None:
         """Wait until it listens, and make what every test needs."""
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line, (self.folder.parent / f"{self.folder.name}.err").read_text()
-        self.address: dict[str, Any] = json.loads(line)
-        self.key: str = self.address["key"]
-        self.url: str = self.address["url"]
+        super().reach()
         self.sagemaker = self.client("sagemaker")
         self.s3 = self.client("s3")
         self.s3.create_bucket(Bucket=BUCKET)
@@ -74,11 +56,8 @@ class Emulator:
             "config": Config(retries={"total_max_attempts": attempts}, read_timeout=30),
         }
         made: Any = boto3.Session().client(service, **given | changes)
-        self._stack.callback(made.close)
+        self.stack.callback(made.close)
         return made
-
-    def name(self) -> str:
-        return f"job-{next(self._names)}"
 
     def upload(self, code: str, **files: str) -> str:
         """Put a script, and other files, as an archive into S3; return its address."""
@@ -88,7 +67,7 @@ class Emulator:
                 member = tarfile.TarInfo(name)
                 member.size = len(text.encode())
                 archive.addfile(member, io.BytesIO(text.encode()))
-        key = f"source/{next(self._names)}/sourcedir.tar.gz"
+        key = f"source/{next(self.names)}/sourcedir.tar.gz"
         self.s3.put_object(Bucket=BUCKET, Key=key, Body=packed.getvalue())
         return f"s3://{BUCKET}/{key}"
 
@@ -192,57 +171,19 @@ class Emulator:
         path = self.folder / "jobs" / "us-east-1" / name / "log.txt"
         return path.read_text() if path.exists() else ""
 
-    @staticmethod
-    def until(look: Callable[[], Any], good: Callable[[Any], bool]) -> Any:
-        due = time.monotonic() + 60
-        while not good(found := look()):
-            assert time.monotonic() < due, found
-            time.sleep(0.05)
-        return found
-
-    def end(self) -> int:
-        """Ask it to end; return its exit code."""
-        self._stack.close()
-        self.process.terminate()
-        code = self.process.wait(30)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-        return code
-
 
 def _without_none(entries: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in entries.items() if value is not None}
 
 
-@contextmanager
-def _served(folder: Path, *words: str) -> Generator[Emulator]:
-    made = Emulator(folder, *words)
-    try:
-        made.reach()
-        yield made
-    finally:
-        made.end()
-
-
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     """An emulator that several tests share; names of jobs differ."""
-    with _served(tmp_path_factory.mktemp("emulator") / "state", "--speed", "3000") as made:
-        yield made
+    for start in starting(Emulator, tmp_path_factory.mktemp("emulator")):
+        yield start()
 
 
 @pytest.fixture
 def start_emulator(tmp_path: Path) -> Iterator[Callable[..., Emulator]]:
     """Starts an emulator of the test's own, with a fault plan if it gives one."""
-    with ExitStack() as stack:
-        numbers = itertools.count(1)
-
-        def start(*words: str, faults: str = "") -> Emulator:
-            folder = tmp_path / f"emulator{next(numbers)}"
-            if faults:
-                plan = tmp_path / "faults.yaml"
-                plan.write_text(textwrap.dedent(faults))
-                words = (*words, "--faults", str(plan))
-            return stack.enter_context(_served(folder, "--speed", "3000", *words))
-
-        yield start
+    yield from starting(Emulator, tmp_path)

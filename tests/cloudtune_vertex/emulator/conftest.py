@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import io
-import itertools
 import json
-import subprocess
-import sys
 import tarfile
 import textwrap
-import time
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.served import Served, starting
 
 BUCKET = "team-bucket"
 PARENT = "projects/team/locations/us-central1"
@@ -41,29 +38,15 @@ QUADRATIC = """
 """A script that reports as cloudml-hypertune does, and knows nothing of cloudtune."""
 
 
-class Emulator:
-    """One emulator process, from its start to its end."""
+class Emulator(Served):
+    """An emulator, and Google's own clients of it."""
 
     def __init__(self, folder: Path, *words: str) -> None:
-        self.folder = folder
-        self._names = itertools.count(1)
-        self._stack = ExitStack()
-        with (folder.parent / f"{folder.name}.err").open("wb") as errors:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "cloudtune_vertex.emulator", "--folder", folder, *words],
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-            )
+        super().__init__("cloudtune_vertex.emulator", folder, *words)
 
     def reach(self) -> None:
         """Wait until it listens, and make what every test needs."""
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line, (self.folder.parent / f"{self.folder.name}.err").read_text()
-        self.address: dict[str, Any] = json.loads(line)
-        self.key: str = self.address["key"]
-        self.url: str = self.address["url"]
+        super().reach()
         self.types: Any = import_module("google.cloud.aiplatform_v1.types")
         self.jobs = self.job_client()
         self.storage = self.storage_client()
@@ -77,7 +60,7 @@ class Emulator:
             credentials=self._credentials(key),
             client_options={"api_endpoint": self.url},
         )
-        self._stack.callback(client.transport.close)
+        self.stack.callback(client.transport.close)
         return client
 
     def storage_client(self, key: str | None = None) -> Any:
@@ -88,15 +71,12 @@ class Emulator:
             credentials=self._credentials(key),
             client_options={"api_endpoint": self.url},
         )
-        self._stack.callback(client.close)
+        self.stack.callback(client.close)
         return client
 
     def _credentials(self, key: str | None) -> Any:
         credentials: Any = import_module("google.oauth2.credentials")
         return credentials.Credentials(token=key or self.key)
-
-    def name(self) -> str:
-        return f"job-{next(self._names)}"
 
     def upload(self, code: str, **changes: str) -> str:
         """Put a script as an sdist with the module ``trainer.task`` into Cloud Storage."""
@@ -113,7 +93,7 @@ class Emulator:
                 member = tarfile.TarInfo(f"trainer-1/{name}")
                 member.size = len(text.encode())
                 archive.addfile(member, io.BytesIO(text.encode()))
-        name = f"packages/{next(self._names)}/trainer-1.tar.gz"
+        name = f"packages/{next(self.names)}/trainer-1.tar.gz"
         self.bucket.blob(name).upload_from_string(packed.getvalue())
         return f"gs://{BUCKET}/{name}"
 
@@ -219,14 +199,6 @@ class Emulator:
         return path.read_text() if path.exists() else ""
 
     @staticmethod
-    def until(look: Callable[[], Any], good: Callable[[Any], bool]) -> Any:
-        due = time.monotonic() + 60
-        while not good(found := look()):
-            assert time.monotonic() < due, found
-            time.sleep(0.05)
-        return found
-
-    @staticmethod
     def runs(pid: int) -> bool:
         """Tell whether a process runs."""
         import psutil
@@ -235,15 +207,6 @@ class Emulator:
             return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
         except psutil.NoSuchProcess:
             return False
-
-    def end(self) -> int:
-        """Ask it to end; return its exit code."""
-        self._stack.close()
-        self.process.terminate()
-        code = self.process.wait(30)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-        return code
 
 
 def state_of(job: Any) -> str:
@@ -256,35 +219,14 @@ def _without_none(entries: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in entries.items() if value is not None}
 
 
-@contextmanager
-def _served(folder: Path, *words: str) -> Generator[Emulator]:
-    made = Emulator(folder, *words)
-    try:
-        made.reach()
-        yield made
-    finally:
-        made.end()
-
-
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     """An emulator that several tests share; names of jobs differ."""
-    with _served(tmp_path_factory.mktemp("emulator") / "state", "--speed", "3000") as made:
-        yield made
+    for start in starting(Emulator, tmp_path_factory.mktemp("emulator")):
+        yield start()
 
 
 @pytest.fixture
 def start_emulator(tmp_path: Path) -> Iterator[Callable[..., Emulator]]:
     """Starts an emulator of the test's own, with a fault plan if it gives one."""
-    with ExitStack() as stack:
-        numbers = itertools.count(1)
-
-        def start(*words: str, faults: str = "") -> Emulator:
-            folder = tmp_path / f"emulator{next(numbers)}"
-            if faults:
-                plan = tmp_path / "faults.yaml"
-                plan.write_text(textwrap.dedent(faults))
-                words = (*words, "--faults", str(plan))
-            return stack.enter_context(_served(folder, "--speed", "3000", *words))
-
-        yield start
+    yield from starting(Emulator, tmp_path)

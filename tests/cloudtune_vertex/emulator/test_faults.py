@@ -181,10 +181,11 @@ def test_what_makes_no_sense_for_a_custom_job_is_refused(
     plan = tmp_path / "checked.yaml"
     plan.write_text(f"faults: [{{operation: trial, call: 1, effect: {effect}}}]")
     with registry.added("vertex", VertexProvider):
-        process.check_faults("vertex", plan)
-        process.check_faults("vertex", plan, "managed")
-        with pytest.raises(StudyError, match=f"1: faults.0.effect: {effect} cannot happen here"):
-            process.check_faults("vertex", plan, "driven")
+        process.faults_of(plan, {"vertex": None})
+        process.faults_of(plan, {"vertex": "managed"})
+        why = f"1: faults.0.effect: vertex: {effect} cannot happen here"
+        with pytest.raises(StudyError, match=why):
+            process.faults_of(plan, {"vertex": "driven"})
     made = start_emulator("--faults", str(plan))
     with pytest.raises(exceptions().MethodNotImplemented, match=f"wants {effect} for this job"):
         made.create_custom(made.container(""))
@@ -218,5 +219,5 @@ def test_a_driven_run_is_told_so_before_anything_is_started(
         timeout=60,
     )
     assert done.returncode == 1, done.stderr
-    assert "faults.yaml:1: faults.0.effect: no_metric cannot happen here" in done.stderr
+    assert "faults.yaml:1: faults.0.effect: vertex: no_metric cannot happen here" in done.stderr
     assert not list((tmp_path / "state").glob("runs/*"))

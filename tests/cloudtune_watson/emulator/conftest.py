@@ -19,7 +19,7 @@ import pytest
 from werkzeug.test import Client
 
 from cloudtune.emulation.delays import Delays
-from cloudtune.emulation.faults import FaultPlan, read_plan
+from cloudtune.emulation.faults import Able, FaultPlan, read_plan
 from cloudtune_watson.emulator.app import Watson
 from cloudtune_watson.emulator.operations import EFFECTS, OPERATIONS
 
@@ -262,7 +262,7 @@ def start_cluster(tmp_path: Path) -> Iterator[Callable[..., Cluster]]:
             plan.write_text(textwrap.dedent(faults))
             made = Cluster(
                 tmp_path / f"cluster{next(numbers)}",
-                read_plan(plan, OPERATIONS, own=EFFECTS) if faults else None,
+                read_plan(plan, Able(OPERATIONS, own=EFFECTS)) if faults else None,
                 speed,
             )
             stack.callback(made.watson.close)

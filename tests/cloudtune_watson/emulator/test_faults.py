@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cloudtune.capabilities import Mode
-from cloudtune.emulation.process import check_faults
+from cloudtune.emulation.process import faults_of
 from cloudtune.emulation.serving import ConnectionLost
 from cloudtune.errors import StudyError
 
@@ -130,7 +130,7 @@ def test_what_cannot_happen_is_refused(
 ) -> None:
     plan = tmp_path / "faults.yaml"
     plan.write_text(f"faults:\n- {{operation: trial, call: 1, effect: {effect}}}\n")
-    check_faults("watson", plan)
-    check_faults("watson", plan, other)
+    faults_of(plan, {"watson": None})
+    faults_of(plan, {"watson": other})
     with pytest.raises(StudyError, match=f"{effect} cannot happen here"):
-        check_faults("watson", plan, mode)
+        faults_of(plan, {"watson": mode})

@@ -1,0 +1,40 @@
+"""Commands in this process: the words as a user types them, what is printed, and the exit code."""
+
+from __future__ import annotations
+
+import gc
+import io
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cloudtune.cli import main
+
+Cloudtune = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Cloudtune:
+    """Calls cloudtune in a folder of the test's own; it must leave with the code that is given."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / ".cloudtune"))
+
+    def call(*words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setattr(sys, "stdin", io.StringIO())
+        capfd.readouterr()
+        try:
+            with pytest.raises(SystemExit) as left:
+                main(words)
+        finally:
+            gc.unfreeze()
+            gc.enable()
+        told = capfd.readouterr()
+        assert left.value.code == code, told
+        return subprocess.CompletedProcess(words, code, told.out, told.err)
+
+    return call

@@ -1,0 +1,73 @@
+"""An axis shows most of the differences, and says what lies beyond it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloudtune.comparing.comparison import compare
+from cloudtune.reporting.page.focus import focus
+from cloudtune.reporting.page.progress_charts import progress_charts
+from cloudtune.results import StudyResult
+from tests.cloudtune.comparing.made import job, study_data
+
+LOSS = study_data(objective={"metric": "loss", "goal": "minimize"})
+
+
+def test_one_bad_value_does_not_stretch_the_axis() -> None:
+    values = [1000.0, *(1 + n / 10 for n in range(11))]
+    shown = focus(values, "minimize", "trials")
+    assert shown is not None
+    assert [shown.low, shown.high] == pytest.approx([0.95, 2.05])
+    assert shown.note == (
+        "1 of 12 trials lies above the axis, up to 1000, so that the others can be told apart"
+    )
+    assert shown.beyond(1000)
+    assert shown.clamped(1000) == shown.high
+    up = focus([-value for value in values], "maximize", "trials")
+    assert up is not None
+    assert (up.low, up.high) == (-shown.high, -shown.low)
+    assert "1 of 12 trials lies below the axis, down to -1000" in up.note
+
+
+def test_values_that_must_be_seen_are() -> None:
+    values = [1000.0, 90.0, *(1 + n / 10 for n in range(30))]
+    assert focus(values, "minimize", "trials", keep=[1000.0]) is None
+    shown = focus(values, "minimize", "trials", keep=[90.0])
+    assert shown is not None
+    assert not shown.beyond(90)
+
+
+@pytest.mark.parametrize("values", [[], [1.0], [2.0] * 9, [1.0, 2.0, 3.0], [-1e308, 1e308] * 9])
+def test_an_axis_that_nothing_stretches_is_left_as_it_is(values: list[float]) -> None:
+    assert focus(values, "maximize", "trials") is None
+
+
+@given(
+    st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=40),
+    st.sampled_from(["maximize", "minimize"]),
+)
+def test_the_best_and_nine_in_ten_are_always_seen(values: list[float], goal: str) -> None:
+    shown = focus(values, goal, "trials")
+    if shown is not None:
+        assert not shown.beyond(max(values) if goal == "maximize" else min(values))
+        left_out = sum(map(shown.beyond, values))
+        assert 1 <= left_out <= len(values) / 10
+        assert shown.note.startswith(f"{left_out} of {len(values)} trials lie")
+
+
+def captions(*jobs: StudyResult) -> dict[str, str]:
+    made = compare(jobs, {})
+    labels = [group.label for group in made.groups]
+    return {chart.id: chart.caption for chart in progress_charts(made, labels)}
+
+
+def test_the_caption_of_best_so_far_says_what_is_left_out() -> None:
+    bad = job("p", [1e6, *(2 - n / 20 for n in range(20))], study=LOSS)
+    said = captions(bad)["progress-trials-0"]
+    assert "1 of 21 bests so far lies above the axis, up to 1e+06" in said
+    assert "hollow marks" in said
+    assert (
+        "above the axis" not in captions(job("p", [3.0, 2.0, 1.0], study=LOSS))["progress-trials-0"]
+    )

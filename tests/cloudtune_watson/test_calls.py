@@ -1,0 +1,92 @@
+"""How many calls a look at a hundred trials takes: docs/side-by-side.md states it."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune.events import Started
+from cloudtune.provider import Place
+from cloudtune_watson.training import WatsonJobs
+from cloudtune_watson.tuning import SearchClient
+
+
+def _beside(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+fake: Any = _beside("fake_watson")
+MEASURED = [{"steps": 1, "accuracy": 0.5}]
+
+
+@pytest.mark.parametrize(
+    ("told_by", "reads"), [("status", 0), ("own_folder", 100), ("folder", 200), ("nothing", 200)]
+)
+def test_a_look_at_a_hundred_trainings(tmp_path: Path, told_by: str, reads: int) -> None:
+    ibm = fake.FakeTrainings()
+    jobs = WatsonJobs(ibm, fake.planned("driven"), Place(tmp_path), "definition-0")
+    starts = [
+        Started(number, time.time(), {"lr": 0.5, "kind": "true"}, id=jobs.name_of(number, 1))
+        for number in range(1, 101)
+    ]
+    for started in starts:
+        jobs.create(started)
+        if told_by == "status":
+            metrics = [{"iteration": 1, "ml_metrics": {"accuracy": 0.5}}]
+            ibm.change(started.id, "running", metrics=metrics)
+        elif told_by != "nothing":
+            own = f"/{ibm.named(started.id)['metadata']['id']}" if told_by == "own_folder" else ""
+            ibm.write(f"{started.id}{own}", "val_dict_list.json", MEASURED)
+    for _ in range(2):  # the second look takes as many as the first
+        ibm.of.calls.clear()
+        seen = jobs.look(starts)
+        measured = 0 if told_by == "nothing" else 100
+        assert sum(len(job.measurements) for job in seen.values()) == measured
+        assert Counter(ibm.of.calls) == Counter(tagged=1, read=reads)
+
+
+def test_trainings_that_the_list_does_not_tell_are_asked_for_one_by_one(tmp_path: Path) -> None:
+    ibm = fake.FakeTrainings()
+    jobs = WatsonJobs(ibm, fake.planned("driven"), Place(tmp_path), "definition-0")
+    starts = [
+        Started(number, time.time(), {"lr": 0.5, "kind": "true"}, id=jobs.name_of(number, 1))
+        for number in range(1, 101)
+    ]
+    for started in starts:
+        jobs.create(started)
+        ibm.unlisted.add(started.id)
+    ibm.of.calls.clear()
+    assert len(jobs.look(starts)) == 100
+    assert Counter(ibm.of.calls) == Counter(tagged=1, get=100, read=200)
+
+
+def test_a_look_at_a_search_with_a_hundred_trials(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "train.py").write_text("print(1)\n", "utf-8")
+    ibm = fake.FakeAccelerator()
+    plan = fake.planned("managed")
+    client = SearchClient(ibm, plan, Place(tmp_path))
+    job = client.submit(plan.request)
+    for number in range(100):
+        ibm.experiment(number, "RUNNING")
+    ibm.of.calls.clear()
+    assert len(client.status(job).trials) == 100
+    assert Counter(ibm.of.calls) == Counter(get=1)
+    for number in range(100):
+        ibm.experiment(number, "FAILED")
+    ibm.of.calls.clear()
+    client.status(job)
+    client.status(job)
+    assert Counter(ibm.of.calls) == Counter(get=2, log=100)

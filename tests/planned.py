@@ -1,0 +1,84 @@
+"""Plans by one provider's pure half, without the rest of cloudtune around it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from cloudtune.capabilities import Finding, Mode, Note
+from cloudtune.cost import of_the_budget
+from cloudtune.fit import Fitted, fit
+from cloudtune.needs import of_this_machine
+from cloudtune.planning import source_folder
+from cloudtune.provider import Facts, Provider
+from cloudtune.study import Study
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What was found and made."""
+
+    fitted: Fitted
+    facts: Facts
+    found: Sequence[Finding | Note]
+    """By fit, then by the rules."""
+    request: dict[str, Any]
+
+    @property
+    def findings(self) -> list[Finding]:
+        return [item for item in self.found if isinstance(item, Finding)]
+
+    @property
+    def refused(self) -> bool:
+        return any(finding.kind == "refused" for finding in self.findings)
+
+    def at(self, path: str) -> list[str]:
+        """Return the kinds of what was found at a path."""
+        return [
+            item.kind if isinstance(item, Finding) else "note"
+            for item in self.found
+            if item.path == path
+        ]
+
+    def said(self, path: str) -> str:
+        """Return the words at a path."""
+        return " ".join(
+            item.reason if isinstance(item, Finding) else item.text
+            for item in self.found
+            if item.path == path
+        )
+
+
+def planned(
+    provider: Provider,
+    study: Study,
+    base: Path,
+    mode: Mode,
+    *,
+    emulated: bool = False,
+    parent_jobs: Sequence[str] = (),
+) -> Planned:
+    """Return what a provider makes of a study whose folder is ``base``."""
+    on = provider.capabilities.provider
+    settings = provider.settings.model_validate(study.providers[on])
+    facts = Facts(
+        run_id="3f6k2m9qxt",
+        job_name=f"{study.name or 'study'}-3f6k2m9qxt",
+        seed=study.strategy.seed or 11,
+        base=base,
+        source=source_folder(study, on, base),
+        parent_jobs=parent_jobs,
+        emulated=emulated,
+    )
+    facts = replace(facts, own=provider.lookup(study, settings, facts))
+    fitted = fit(study, provider.capabilities, mode)
+    found = [
+        *fitted.findings,
+        *fitted.notes,
+        *of_this_machine(study, on, facts),
+        *of_the_budget(fitted.study.limits, on, mode, facts),
+        *provider.rules(fitted, mode, settings, facts),
+    ]
+    return Planned(fitted, facts, found, provider.request(fitted, mode, settings, facts))
