@@ -42,7 +42,10 @@ def clean(runs: tuple[str, ...], *, yes: bool, as_json: bool) -> None:
                 click.echo("nothing was removed; --yes removes without asking", err=True)
                 raise
         for run in chosen:
-            with hold(ledger.run_folder(run)):
+            folder = ledger.run_folder(run)
+            with hold(folder):
                 ledger.remove(run)
-            shutil.rmtree(ledger.run_folder(run), ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
+            if folder.exists():
+                click.echo(f"not all files could be removed: {folder}", err=True)
         click.echo(json.dumps(chosen) if as_json else f"removed {names}")

@@ -327,6 +327,25 @@ def test_clean_removes_a_run_and_its_files(cloudtune: Cloudtune, tmp_path: Path)
     assert json.loads(cloudtune("status", "--json").stdout) == []
 
 
+def test_clean_says_what_it_could_not_remove(
+    cloudtune: Cloudtune, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloudtune("run", "study.yaml")
+    (run,) = (tmp_path / ".cloudtune" / "runs").iterdir()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "rmdir", refuse)
+    assert f"not all files could be removed: {run}" in cloudtune("clean", "--yes").stderr
+
+
+def test_a_plan_is_no_study_and_that_is_said(cloudtune: Cloudtune) -> None:
+    cloudtune("plan", "study.yaml", "-o", "plan.json")
+    told = cloudtune("check", "plan.json", code=1).stderr
+    assert "a saved plan is started by `cloudtune run` alone" in told
+
+
 def test_init_writes_a_study_that_is_right_and_overwrites_nothing(
     cloudtune: Cloudtune, tmp_path: Path
 ) -> None:
