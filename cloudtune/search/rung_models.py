@@ -53,11 +53,10 @@ class RungModels:
         self._reached[number] = rung + 1
 
     def stopped(self, number: int) -> None:
-        """Count a trial as failed at the next rung, which it does not reach."""
-        rung = self._reached.get(number, 0)
-        for model in self._models[rung : rung + 1]:
-            model.tell(Ended(number, 0.0, "failed"))
-        self._reached[number] = rung + 1
+        """Count a trial as failed at the next rung, and at none above."""
+        for place, model in enumerate(self._open(number)):
+            model.tell(Ended(number, 0.0, "cancelled" if place else "failed"))
+        self._reached[number] = len(self._models)
 
     def ask(self, draw: int) -> Suggestion:
         """Return the draw's trial: an initial one while there are any."""
