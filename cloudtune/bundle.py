@@ -159,8 +159,14 @@ def _walk(folder: Path) -> Iterator[str]:
                 name = place + entry.name
                 if not entry.is_dir(follow_symlinks=False):
                     yield name
-                elif not Path(entry.path, "pyvenv.cfg").exists():
+                elif not _is_made(Path(entry.path)):
                     waiting.append(name + "/")
+
+
+def _is_made(folder: Path) -> bool:
+    """Tell whether a folder is a virtual environment, or our state under whatever name it has."""
+    state = ("ledger.db", ".gitignore")
+    return (folder / "pyvenv.cfg").exists() or all((folder / name).exists() for name in state)
 
 
 def _refuse_links_outside(folder: Path, names: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ import sqlite3
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
@@ -38,6 +39,10 @@ from cloudtune.records import (
 
 _AT_ONCE = 500
 """Events that are read, and made sense of, at one time."""
+_A_FEW = 32
+"""Events that are added by one statement, which is a step of its own and costs least."""
+_ADD = "INSERT INTO events (run, provider, seq, number, kind, body) VALUES "
+_EVENT = "(?,?,?,?,?,?)"
 
 
 def state_folder(start: Path | None = None) -> Path:
@@ -325,12 +330,11 @@ class Ledger:
             (*job, seq, *event_row(event))
             for seq, event in enumerate(events, start=self._last[job] + 1)
         ]
-        insert = "INSERT INTO events (run, provider, seq, number, kind, body) VALUES (?,?,?,?,?,?)"
-        if len(rows) == 1:
-            self._execute(insert, *rows[0])
+        if 0 < len(rows) <= _A_FEW:
+            self._execute(_ADD + ",".join([_EVENT] * len(rows)), *chain.from_iterable(rows))
         else:
             with self._transaction():
-                self._db.executemany(insert, rows)
+                self._db.executemany(_ADD + _EVENT, rows)
         self._last[job] += len(rows)
 
     def events(self, run: str, provider: str, after: int = 0) -> Iterator[tuple[int, Event]]:

@@ -190,7 +190,8 @@ class _Draft:
         """
         if not is_map(self.data):
             message = "a study is a map of keys and values"
-            self.problems.append(Problem("", message, file=self.file, line=1))
+            hint = "a saved plan is started by `cloudtune run` alone" if is_list(self.data) else ""
+            self.problems.append(Problem("", message, hint, file=self.file, line=1))
             raise StudyError(self.problems)
         self._tidy(self.data)
         study, hidden = self._sound_parts(self.data)

@@ -31,6 +31,7 @@ _WORDS: dict[str, Any] = {
     **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), float("inf")),
     **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), float("-inf")),
 }
+_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 
@@ -311,7 +312,7 @@ class _Builder:
         message, hint = f"this is not valid YAML: {said}", ""
         if "\t" in shown[: len(shown) - len(shown.lstrip())]:
             message, hint = "a line is indented by a tab", "indent by spaces"
-        elif "{{" in shown and "'" not in shown and '"' not in shown:
+        elif "{{" in _QUOTED.sub("", shown):
             message = "words with braces must be quoted inside [ ] and { }"
             hint = 'as in ["--lr={{lr}}"]'
         else:

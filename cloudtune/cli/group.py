@@ -28,7 +28,7 @@ _COMMANDS = {
         "results": ("output", "Print trials as a table, JSON, CSV or Parquet."),
         "export": ("output", "Write runs into MLflow, or as studies of Optuna."),
         "report": ("report", "Compare runs and providers: terminal, HTML, Markdown or JSON."),
-        "clean": ("output", "Remove runs that ended, with their files."),
+        "clean": ("clean", "Remove runs that ended, with their files."),
     },
     "Rehearse": {
         "emulate": ("emulate", "Serve a service's API on this machine, with real trials."),

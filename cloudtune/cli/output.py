@@ -1,11 +1,10 @@
-"""Commands about results: results, export, clean."""
+"""Commands that carry results on: results, export."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 @examples(
     "cloudtune results",
     "cloudtune results --best",
-    "python train.py $(cloudtune results --best --as args)",
+    'eval "python train.py $(cloudtune results --best --as args)"',
     "cloudtune results --format jsonl | jq .objective",
     "cloudtune results k7f2 --format parquet -o trials.parquet",
 )
@@ -219,38 +218,3 @@ def export(runs: tuple[str, ...], program: str, place: str | None) -> None:
             where = place or "optuna.db"
             said = f"the Optuna study {to_optuna.export(result, trials, where)!r} in {where}"
         click.echo(f"run {result.run} on {result.provider} is {said}")
-
-
-@examples("cloudtune clean", "cloudtune clean k7f2 --yes")
-@click.command()
-@runs_argument
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@json_option
-def clean(runs: tuple[str, ...], *, yes: bool, as_json: bool) -> None:
-    """Remove each RUN that ended, with its files and its results; all of them when left out."""
-    from cloudtune.errors import UsageError
-    from cloudtune.holding import hold, holder
-    from cloudtune.ledger import Ledger, state_folder
-    from cloudtune.quantities import counted
-
-    with Ledger(state_folder()) as ledger:
-        chosen = [ledger.find(run) for run in runs] if runs else ledger.ids()
-        held = {run for run in chosen if holder(ledger.run_folder(run)) is not None}
-        if runs and held:
-            raise UsageError(
-                f"{', '.join(sorted(held))} is running; `cloudtune stop` ends it first"
-            )
-        chosen = [run for run in chosen if run not in held]
-        names = ", ".join(chosen)
-        if not chosen:
-            click.echo("[]" if as_json else "nothing to remove")
-            return
-        if not yes:
-            click.confirm(
-                f"Remove {counted(len(chosen), 'run')} with all results ({names})?", abort=True
-            )
-        for run in chosen:
-            with hold(ledger.run_folder(run)):
-                ledger.remove(run)
-            shutil.rmtree(ledger.run_folder(run), ignore_errors=True)
-        click.echo(json.dumps(chosen) if as_json else f"removed {names}")

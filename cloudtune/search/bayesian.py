@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _MANY = 250
 """From how many trials on the two models choose alike."""
 _FEW = 12
-"""Before so many the estimator has nothing to go by."""
+"""Before so many were measured the estimator has nothing to go by, and draws by chance."""
 
 _TPE_SEES = 70
 """How many of the best trials, of the last and of a sample Optuna's estimator looks at."""
@@ -100,7 +100,8 @@ class Turns:
 
     def ask(self, draw: int) -> Suggestion | Literal["wait", "done"]:
         """Return the draw's trial."""
-        if draw < _FEW or draw % (4 if draw < _MANY else 2):
+        known = min(draw, self._first.values)
+        if known < _FEW or draw % (4 if draw < _MANY else 2):
             return self._first.ask(draw)
         if self._second is None:
             self._second = self._make_second()

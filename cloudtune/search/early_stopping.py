@@ -261,15 +261,25 @@ class Bandit(_AtSteps):
 
 
 class Halving(Rule):
-    """Stops a trial at a rung unless it is among the best 1/eta of those that have reached it."""
+    """Stops a trial at a rung unless it is among the best 1/eta of those that have reached it.
+
+    Those that reach a rung before the ``few``-th go on, and so does each trial below the amount
+    that ``begins`` returns for its number.
+    """
 
     def __init__(
-        self, study: Study, amounts: Sequence[int], eta: int, few: int | None = None
+        self,
+        study: Study,
+        amounts: Sequence[int],
+        eta: int,
+        few: int,
+        begins: Callable[[int], int] = lambda _: 0,
     ) -> None:
         super().__init__(study)
         self._amounts = amounts
         self._eta = eta
-        self._few = few or eta
+        self._few = few
+        self._begins = begins
         self._scores: dict[int, dict[int, float]] = {amount: {} for amount in amounts}
         """By rung: what each trial had when it came there."""
         self._ranked: dict[int, list[float]] = {amount: [] for amount in amounts}
@@ -296,7 +306,8 @@ class Halving(Rule):
             insort(seen, value)
             place = 1 + bisect_left(seen, value)
             kept = max(1, len(seen) // self._eta)
-            if len(seen) >= self._few and (place > kept or value == math.inf):
+            judged = len(seen) >= self._few and amount >= self._begins(number)
+            if judged and (place > kept or value == math.inf):
                 return (
                     f"halving: at step {amount} its {self._metric} of {self._shown(value)} has "
                     f"place {place} of {len(seen)}, and {kept} go on"
@@ -314,5 +325,5 @@ def rule_of(study: Study) -> Rule | None:
     if stopping.rule == "halving":
         first = max(1, stopping.min_step or 1)
         amounts = tuple(first * _ETA**k for k in range(_RUNGS))
-        return Halving(study, amounts, _ETA, stopping.min_trials)
+        return Halving(study, amounts, _ETA, stopping.min_trials or _ETA)
     return Median(study)

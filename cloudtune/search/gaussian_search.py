@@ -40,9 +40,9 @@ _LEAST_VALUES = 3
 """How many must have been measured then, where many run at a time."""
 _FIRST_STEPS, _STEPS = 30, 8
 """How far the search for the shape goes without and with an earlier one."""
-_SAME_SHAPE = 40
-"""With so many values the shape is found anew for every second trial, with twice as many for every
-third, and so on."""
+_SAME_SHAPE, _LONGEST_SAME = 40, 8
+"""With so many trials the shape is found anew for every second one, with twice as many for every
+third, and so on, up to every eighth."""
 _DRAWN = 256
 _BEST, _NEAR, _DISTANCES = 5, 25, (0.2, 0.05)
 _ROUNDS, _KEPT, _AROUND = 4, 8, 16
@@ -107,7 +107,8 @@ class GaussianSearch:
     def ask(self, draw: int) -> Suggestion:
         """Return the draw's trial."""
         known = len(self._scores)
-        early = known < _LEAST_VALUES or known + len(self._open) < _BY_CHANCE
+        told = known + len(self._failed) + len(self._open)
+        early = known < _LEAST_VALUES or told < _BY_CHANCE
         if early or not self._encoding.columns:
             return Suggestion(self.by_chance(draw))
         with self._threads.limit(limits=1, user_api="blas"):
@@ -198,7 +199,8 @@ class GaussianSearch:
             start, steps = self._shape.typical, _FIRST_STEPS
         else:
             found, start = last
-            if draw - found < 1 + len(rows) // _SAME_SHAPE:
+            told = len(self._scores) + len(self._failed)
+            if draw - found < min(1 + told // _SAME_SHAPE, _LONGEST_SAME):
                 return start, {}
             steps = _STEPS
         shape = self._shape.fitted(rows, values, start, steps)

@@ -13,7 +13,8 @@ none does a new trial begin, so no place stays empty. At the end, when ``max_tri
 least one trial goes on from each rung.
 
 Without a name the resource is the step that a trial reports: it is started once, and stopped at a
-rung unless it is among the best 1/``eta`` of those that have reached it so far.
+rung, from the one on at which it would have begun, unless it is the best or among the best
+1/``eta`` of all that have reached it so far.
 """
 
 from __future__ import annotations
@@ -128,9 +129,7 @@ class StepHyperband:
         eta = study.strategy.eta or 3
         self._models = RungModels(study, opening, len(self._rungs))
         self._metric = study.objectives[0].metric
-        self._rules = [
-            Halving(study, self._rungs[first:-1], eta) for first in range(len(self._rungs))
-        ]
+        self._rule = Halving(study, self._rungs[:-1], eta, few=1, begins=self._begins)
         self._history = History(study)
 
     def tell(self, event: Event) -> None:
@@ -141,7 +140,7 @@ class StepHyperband:
             # How far a trial comes before it is gone is chance, and must not change what follows.
             return
         if past is not None:
-            self._rule(past).tell(event)
+            self._rule.tell(event)
         if isinstance(event, Ended) and event.state == "completed" and not stopped:
             self._models.reached(event.number, len(self._rungs) - 1)
         self._models.tell(event)
@@ -149,6 +148,8 @@ class StepHyperband:
             for rung, amount in enumerate(self._rungs):
                 if event.step >= amount:
                     self._models.reached(event.number, rung)
+            if self.judge(event.number) is not None:
+                self._models.stopped(event.number)
 
     def ask(self, draw: int) -> Suggestion:
         """Return the draw's trial."""
@@ -156,11 +157,11 @@ class StepHyperband:
 
     def judge(self, number: int) -> str | None:
         """Return why a trial should be stopped at a rung, or None."""
-        past = self._history.of(number)
-        return self._rule(past).judge(number) if past else None
+        return self._rule.judge(number)
 
-    def _rule(self, past: Past) -> Halving:
-        return self._rules[first_rung(past.draw, len(self._rungs))]
+    def _begins(self, number: int) -> int:
+        past = self._history.of(number)
+        return self._rungs[first_rung(past.draw, len(self._rungs))] if past else 0
 
 
 def rungs_of(study: Study) -> tuple[int, ...]:

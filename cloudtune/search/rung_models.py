@@ -2,9 +2,10 @@
 
 Each rung has a Gaussian process of what was measured there, and the highest rung at which enough
 trials have been measured chooses: what a little of the resource says counts only until more is
-known. A third of the trials is drawn by chance all the same, for the case that the process is
-wrong. This is BOHB (Falkner and others, ICML 2018, <https://arxiv.org/abs/1807.01774>) with another
-model.
+known. A trial that is stopped at a rung counts as failed at the next one: a process that knew only
+of those that came so far would propose again and again what does not. A third of the trials is
+drawn by chance all the same, for the case that the process is wrong. This is BOHB (Falkner and
+others, ICML 2018, <https://arxiv.org/abs/1807.01774>) with another model.
 """
 
 from __future__ import annotations
@@ -50,6 +51,12 @@ class RungModels:
         for model in self._models[self._reached.get(number, 0) : rung]:
             model.tell(Ended(number, 0.0, "cancelled"))
         self._reached[number] = rung + 1
+
+    def stopped(self, number: int) -> None:
+        """Count a trial as failed at the next rung, and at none above."""
+        for place, model in enumerate(self._open(number)):
+            model.tell(Ended(number, 0.0, "cancelled" if place else "failed"))
+        self._reached[number] = len(self._models)
 
     def ask(self, draw: int) -> Suggestion:
         """Return the draw's trial: an initial one while there are any."""

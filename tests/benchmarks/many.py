@@ -1,11 +1,12 @@
 """Many trials: what one costs in a study of 10,000, and what reading 100,000 takes. Run by hand.
 
-    python tests/benchmarks/many.py               both
+    python tests/benchmarks/many.py               all of them
     python tests/benchmarks/many.py trials        the cost of a trial in studies of three sizes
+    python tests/benchmarks/many.py strategies    the same with strategies that learn, once
     python tests/benchmarks/many.py results       reading, filtering and exporting 100,000 trials
 
-The trials of the first are none: a runner in this process ends each at once. All else is real:
-strategy, driver, limits, ledger, progress, and the results and the summary at the end. The second
+The trials of the first two are none: a runner in this process ends each at once. All else is real:
+strategy, driver, limits, ledger, progress, and the results and the summary at the end. The third
 runs each command in a process of its own and shows its time and its peak of memory.
 """
 
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from cloudtune import runs
 from cloudtune.events import Ended, Event, Measured, Started, TrialState
 from cloudtune.ledger import Ledger
 from cloudtune.planning import plan_run
-from cloudtune.provider import Emit, Place, Recovered
+from cloudtune.provider import Emit, Interrupted, Place, Recovered, TrialRunner
 from cloudtune.reporting.describe import summary_lines
 from cloudtune.reporting.live import LiveProgress
 from cloudtune.reporting.progress import PlainProgress
@@ -50,6 +51,10 @@ class Instant:
 
     times_trials = False
 
+    def name_of(self, number: int, start: int) -> str | None:
+        """Return no name."""
+        return None
+
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
 
@@ -63,7 +68,7 @@ class Instant:
     def stop(self, number: int, *, now: bool = False) -> None:
         """Do nothing: it has ended."""
 
-    def recover(self, known: Mapping[int, int]) -> Recovered:
+    def recover(self, left: Sequence[Interrupted]) -> Recovered:
         """Find nothing."""
         return Recovered([])
 
@@ -71,7 +76,9 @@ class Instant:
         """Do nothing."""
 
 
-def instant(self: Any, plan: Any, place: Place, emit: Emit) -> Instant:
+def instant(
+    self: Any, plan: Any, place: Place, emit: Emit, say: Callable[[str], None]
+) -> TrialRunner:
     """Return the runner in place of the local provider's."""
     return Instant(emit)
 
@@ -102,6 +109,7 @@ def seconds_of(study: Study, folder: Path, *, live: bool) -> float:
     """Return the CPU seconds of a run from its first trial to its summary."""
     from rich.console import Console
 
+    setattr(LocalProvider, "runner", instant)  # noqa: B010 - in place of the real one
     run = runs.create(plan_run(study, ["local"]), folder)
     begin = time.process_time()
     with redirect_stderr(io.StringIO()):
@@ -118,33 +126,46 @@ def seconds_of(study: Study, folder: Path, *, live: bool) -> float:
 
 def trials(folder: Path) -> None:
     """CPU milliseconds a trial in studies of 100, 1,000 and 10,000."""
-    setattr(LocalProvider, "runner", instant)  # noqa: B010 - in place of the real one
     median: dict[str, Any] = {"early_stopping": {"rule": "median", "min_step": 1}}
     halving: dict[str, Any] = {"early_stopping": {"rule": "halving"}}
-    cases: dict[str, tuple[bool, dict[str, Any]]] = {
-        "lines": (False, {}),
-        "live picture": (True, {}),
-        "lines, early stopping: median": (False, median),
-        "lines, early stopping: halving": (False, halving),
-    }
-    print("| progress | " + " | ".join(f"{size:,}" for size in SIZES) + " | last to first |")
-    print("|---" * (len(SIZES) + 2) + "|")
-    for name, (live, more) in cases.items():
-        found: dict[int, list[float]] = {size: [] for size in SIZES}
-        for turn in range(ROUNDS):
-            for size in SIZES:
-                again = max(1, 1_000 // size)
-                took = sum(
-                    seconds_of(study_of(size, **more), folder / f"{turn}-{size}-{k}", live=live)
-                    for k in range(again)
-                )
-                found[size].append(took / again / size * 1_000)
-        ratios = [
-            last / first for first, last in zip(found[SIZES[0]], found[SIZES[-1]], strict=True)
-        ]
-        each = " | ".join(f"{statistics.median(took):.2f} ms" for took in found.values())
-        spread = f"{statistics.median(ratios):.2f} [{min(ratios):.2f} to {max(ratios):.2f}]"
-        print(f"| {name} | {each} | {spread} |", flush=True)
+    print(_HEAD)
+    for name, live, more in (
+        ("lines", False, {}),
+        ("live picture", True, {}),
+        ("lines, early stopping: median", False, median),
+        ("lines, early stopping: halving", False, halving),
+    ):
+        _row(folder, name, more, live=live, rounds=ROUNDS)
+
+
+def strategies(folder: Path) -> None:
+    """The same with strategies that learn, one round; their imports are paid before."""
+    print(_HEAD)
+    for name in ("genetic", "bayesian"):
+        more = {"strategy": {"name": name, "seed": 1}}
+        seconds_of(study_of(20, **more), folder / name / "first", live=False)
+        _row(folder, name, more, live=False, rounds=1)
+
+
+_HEAD = f"""\
+| what | {" | ".join(f"{size:,}" for size in SIZES)} | last to first |
+{"|---" * (len(SIZES) + 2)}|"""
+
+
+def _row(folder: Path, name: str, more: Mapping[str, Any], *, live: bool, rounds: int) -> None:
+    found: dict[int, list[float]] = {size: [] for size in SIZES}
+    for turn in range(rounds):
+        for size in SIZES:
+            again = max(1, 1_000 // size)
+            took = sum(
+                seconds_of(study_of(size, **more), folder / name / f"{turn}-{size}-{k}", live=live)
+                for k in range(again)
+            )
+            found[size].append(took / again / size * 1_000)
+    ratios = [last / first for first, last in zip(found[SIZES[0]], found[SIZES[-1]], strict=True)]
+    each = " | ".join(f"{statistics.median(took):.2f} ms" for took in found.values())
+    spread = f"{statistics.median(ratios):.2f} [{min(ratios):.2f} to {max(ratios):.2f}]"
+    print(f"| {name} | {each} | {spread} |", flush=True)
 
 
 def events(count: int) -> Iterator[Event]:
@@ -231,7 +252,7 @@ def results(folder: Path) -> None:
 
 def main() -> None:
     """Run what the command line names."""
-    all_of_them = {"trials": trials, "results": results}
+    all_of_them = {"trials": trials, "strategies": strategies, "results": results}
     with tempfile.TemporaryDirectory() as folder:
         for name in sys.argv[1:] or all_of_them:
             all_of_them[name](Path(folder) / name)

@@ -3,7 +3,7 @@
     python -m tests.benchmarks.quality tables              15 tables of real trainings
     python -m tests.benchmarks.quality conditional         trees of conditions
     python -m tests.benchmarks.quality functions           functions, smooth to discrete
-    python -m tests.benchmarks.quality parallel            eight trials at a time against one
+    python -m tests.benchmarks.quality parallel            functions, eight trials at a time
     python -m tests.benchmarks.quality long                500 trials
     python -m tests.benchmarks.quality cost                milliseconds to choose a trial
 
@@ -258,7 +258,8 @@ def main() -> None:
         "conditional": quality_tasks.conditional,
         "functions": quality_tasks.functions,
     }
-    chosen = [given.group] if given.group in makers else list(makers)
+    group = "functions" if given.group == "parallel" else given.group
+    chosen = [group] if group in makers else list(makers)
     tasks = (task for name in chosen for make_task in makers[name]() if (task := make_task()))
     tasks = (task for task in tasks if task.name.startswith(given.only))
     match given.group:

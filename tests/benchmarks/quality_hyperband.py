@@ -22,14 +22,15 @@ from __future__ import annotations
 
 import argparse
 import heapq
+import itertools
 import math
 import statistics
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 from cloudtune.events import Ended, Measured, Started
 from cloudtune.search.protocol import Suggestion
@@ -82,10 +83,14 @@ class Running:
 
 @dataclass
 class Race:
-    """Trains for a number of epochs in all, several trials at a time, and keeps the best loss."""
+    """Trains several trials at a time and keeps the best loss.
+
+    It ends once that is as wanted and the last mark is passed, at the latest after so many epochs.
+    """
 
     epochs: int
     parallel: int
+    wanted: float
     best: list[float] = field(default_factory=list[float])
     """The best loss of a complete training after each epoch of any."""
 
@@ -97,35 +102,41 @@ class Race:
     ) -> list[float]:
         """Start trials, report each epoch until told to stop, and end them."""
         running: list[tuple[int, int, Running]] = []
+        order = itertools.count()
         now = 0
         while True:
             while len(running) < self.parallel:
-                heapq.heappush(running, (now, len(self.best), start()))
+                heapq.heappush(running, (now, next(order), start()))
             now, _, trial = heapq.heappop(running)
             loss = trial.losses[trial.epoch]
             trial.epoch += 1
             now += 1
             stopped = report(trial, loss)
             self._count(loss if trial.epoch == EPOCHS else math.inf)
-            if len(self.best) == self.epochs:
+            if self._ended:
                 return self.best
             if stopped or trial.epoch == trial.upto:
                 end(trial, stopped)
             else:
-                heapq.heappush(running, (now, len(self.best), trial))
+                heapq.heappush(running, (now, next(order), trial))
+
+    @property
+    def _ended(self) -> bool:
+        least = EPOCHS * MARKS[-1] if self.best[-1] <= self.wanted else self.epochs
+        return len(self.best) >= min(least, self.epochs)
 
     def _count(self, loss: float) -> None:
         self.best.append(min(self.best[-1], loss) if self.best else loss)
 
 
-Search = Callable[[Task, int, int, int], list[float]]
-"""Gets a task, a seed, how many epochs, how many trials at a time; returns the best losses."""
+Search = Callable[[Task, int, Race], list[float]]
+"""Gets a task, a seed and how to train; returns the best losses."""
 
 
 def ours(strategy: Any) -> Search:
     """Return a search by a strategy of cloudtune."""
 
-    def search(task: Task, seed: int, epochs: int, parallel: int) -> list[float]:
+    def search(task: Task, seed: int, race: Race) -> list[float]:
         chooser = make(study_of(PARAMETERS, strategy), seed)
         waiting: dict[int, Running] = {}
         draws = 0
@@ -157,7 +168,7 @@ def ours(strategy: Any) -> Search:
                 waiting[trial.trial] = trial
                 chooser.tell(Ended(trial.trial, 0.0, "pending"))
 
-        return Race(epochs, parallel).run(start, report, end)
+        return race.run(start, report, end)
 
     return search
 
@@ -165,7 +176,7 @@ def ours(strategy: Any) -> Search:
 def optunas(sampler: str, pruner: str) -> Search:
     """Return a search by a sampler and a pruner of Optuna."""
 
-    def search(task: Task, seed: int, epochs: int, parallel: int) -> list[float]:
+    def search(task: Task, seed: int, race: Race) -> list[float]:
         import optuna
 
         pruners: Mapping[str, Any] = {
@@ -195,7 +206,7 @@ def optunas(sampler: str, pruner: str) -> Search:
             else:
                 study.tell(trial.trial, trial.losses[-1])
 
-        return Race(epochs, parallel).run(start, report, end)
+        return race.run(start, report, end)
 
     return search
 
@@ -222,30 +233,42 @@ def main() -> None:
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     named = {"resource": "epochs"} if given.ours == "named" else {}
-    kept: dict[tuple[str, int, str], list[float]] = {}
-    budget = EPOCHS * _LONGEST
-
-    def side(name: str, search: Search) -> Any:
-        def run(task: Task, seed: int, most: int, parallel: int) -> list[float]:
-            best = search(task, seed, budget, parallel)
-            kept[task.name, seed, name] = best
-            return [min(task.regret(best[EPOCHS * k - 1]), 1.0) for k in range(1, most + 1)]
-
-        return name, run, given.parallel
-
     strategy = {"name": "hyperband", "min": given.min, "max": EPOCHS, **named}
-    tasks: Any = (Task(curves) for curves in TABLES)
-    sides: Any = (side("hyperband", ours(strategy)), side(given.against, OTHERS[given.against]))
-    compare(tasks, sides, given.seeds, MARKS)
-    shares: list[list[float]] = []
-    for curves in TABLES:
-        pairs = [
-            [kept[curves.name, seed, name] for name in ("hyperband", given.against)]
+
+    def losses(search: Search, task: Task, wanted: float) -> list[list[float]]:
+        return [
+            search(task, seed, Race(EPOCHS * _LONGEST, given.parallel, wanted))
             for seed in range(given.seeds)
         ]
-        wanted = statistics.median(other[EPOCHS * MARKS[-1] - 1] for _, other in pairs)
-        shares.append([math.log(time_to(wanted, a) / time_to(wanted, b)) for a, b in pairs])
-        print(f"{curves.name}: {_interval([shares[-1]])} of the epochs")
+
+    @cache
+    def others(task: Task) -> list[list[float]]:
+        return losses(OTHERS[given.against], task, -math.inf)
+
+    @cache
+    def wanted(task: Task) -> float:
+        return statistics.median(best[EPOCHS * MARKS[-1] - 1] for best in others(task))
+
+    @cache
+    def own(task: Task) -> list[list[float]]:
+        return losses(ours(strategy), task, wanted(task))
+
+    def side(name: str, found: Callable[[Task], list[list[float]]]) -> Any:
+        def regrets(task: Task, seed: int, most: int, _: int) -> list[float]:
+            best = found(task)[seed]
+            return [min(task.regret(best[EPOCHS * k - 1]), 1.0) for k in range(1, most + 1)]
+
+        return name, regrets, given.parallel
+
+    tasks = [Task(curves) for curves in TABLES]
+    sides: Any = (side("hyperband", own), side(given.against, others))
+    compare(cast("Any", tasks), sides, given.seeds, MARKS)
+    shares: list[list[float]] = []
+    for task in tasks:
+        pairs = zip(own(task), others(task), strict=True)
+        target = wanted(task)
+        shares.append([math.log(time_to(target, a) / time_to(target, b)) for a, b in pairs])
+        print(f"{task.name}: {_interval([shares[-1]])} of the epochs")
     print(f"all: {_interval(shares)} of the epochs")
 
 

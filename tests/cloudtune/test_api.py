@@ -67,7 +67,7 @@ def test_what_goes_wrong_apart_is_raised_by_wait(monkeypatch: pytest.MonkeyPatch
     def fail(*_: object, **__: object) -> None:
         raise OSError("the disk is gone")
 
-    monkeypatch.setattr("cloudtune.search.start.make", fail)
+    monkeypatch.setattr("cloudtune.ledger.Ledger.begin_job", fail)
     with pytest.raises(OSError, match="the disk is gone"):
         cloudtune.start(study()).wait()
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from cloudtune import bundle
 from cloudtune.errors import StudyError, UsageError
+from cloudtune.ledger import Ledger
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="compares with git")
 
@@ -143,6 +144,13 @@ def test_no_folder(tmp_path: Path) -> None:
     for path in (tmp_path / "nowhere", tmp_path / "file"):
         with pytest.raises(UsageError, match="there is no folder"):
             listed(path)
+
+
+def test_state_of_another_name_is_no_part_of_it(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "earlier", create=True):
+        pass
+    write(tmp_path, "train.py", "earlier/runs/a/local/source/train.py", "books/ledger.db")
+    assert listed(tmp_path) == ["books/ledger.db", "train.py"]
 
 
 def test_our_own_state_is_no_part_of_it(tmp_path: Path) -> None:

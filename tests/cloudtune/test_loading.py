@@ -321,6 +321,8 @@ def test_keys_are_text_as_written() -> None:
         ("name: a\n\tlimits: 3", 2, "", "indented by a tab"),
         ("name: a\nlimits:\n\tmax_trials: 3", 3, "", "indented by a tab"),
         ("name: a\ntrial:\n  args: [--lr={{lr}}]", 3, "", '["--lr={{lr}}"]'),
+        ("trial: {args: [--lr={{lr}}], metrics: {a: '(.)'}}", 1, "", '["--lr={{lr}}"]'),
+        ('constants: {a: [1, 2, b: "{{lr}}"', 1, "", "lacks a comma or its end"),
         ("name: a\ntrial:\n  args: [a, {{lr}}]", 3, "trial.args.1", '"--lr={{lr}}"'),
         ("name: 'a", 1, "", "never closed"),
         ('name: "a', 1, "", "never closed"),

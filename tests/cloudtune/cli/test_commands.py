@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -60,6 +61,25 @@ def test_an_unmodified_script_is_tuned_with_an_expression(cloudtune: Cloudtune) 
         wanted = trial["parameters"]["C"] / 10 + 0.03
         assert trial["objective"] == [pytest.approx(wanted, abs=0.0006)]
     assert "[4/4]" in done.stderr
+
+
+def test_the_printed_way_to_the_best_parameters_keeps_blanks(
+    cloudtune: Cloudtune, tmp_path: Path
+) -> None:
+    rewrite(tmp_path, "[rbf, poly]", "['a kernel with blanks']")
+    cloudtune("run", "study.yaml")
+    shown = cloudtune("results", "--help").stdout
+    (line,) = (line.strip() for line in shown.splitlines() if "--best --as args" in line)
+    line = line.replace("python train.py", shlex.join([sys.executable, "train.py"]))
+    line = line.replace(
+        "cloudtune results", shlex.join([sys.executable, "-m", "cloudtune", "results"])
+    )
+    env = {**os.environ, "CLOUDTUNE_HOME": str(tmp_path / ".cloudtune")}
+    again = subprocess.run(
+        ["sh", "-c", line], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+    )
+    assert (again.returncode, again.stderr) == (0, "")
+    assert "epoch 3 val_acc" in again.stdout
 
 
 def test_the_summary_can_be_pasted(cloudtune: Cloudtune, tmp_path: Path) -> None:
@@ -310,11 +330,33 @@ def test_resume_goes_on_with_the_source_as_it_was(cloudtune: Cloudtune, tmp_path
 def test_clean_removes_a_run_and_its_files(cloudtune: Cloudtune, tmp_path: Path) -> None:
     cloudtune("run", "study.yaml")
     (run,) = (tmp_path / ".cloudtune" / "runs").iterdir()
-    cloudtune("clean", code=130)
+    asked = cloudtune("clean", "--json", code=130)
     assert run.exists()
+    assert f"Remove 1 run with all results ({run.name})?" in asked.stderr
+    assert "--yes removes without asking" in asked.stderr
+    assert asked.stdout == ""
     cloudtune("clean", "--yes")
     assert not run.exists()
     assert json.loads(cloudtune("status", "--json").stdout) == []
+
+
+def test_clean_says_what_it_could_not_remove(
+    cloudtune: Cloudtune, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloudtune("run", "study.yaml")
+    (run,) = (tmp_path / ".cloudtune" / "runs").iterdir()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "rmdir", refuse)
+    assert f"not all files could be removed: {run}" in cloudtune("clean", "--yes").stderr
+
+
+def test_a_plan_is_no_study_and_that_is_said(cloudtune: Cloudtune) -> None:
+    cloudtune("plan", "study.yaml", "-o", "plan.json")
+    told = cloudtune("check", "plan.json", code=1).stderr
+    assert "a saved plan is started by `cloudtune run` alone" in told
 
 
 def test_init_writes_a_study_that_is_right_and_overwrites_nothing(

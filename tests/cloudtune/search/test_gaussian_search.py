@@ -182,6 +182,18 @@ def test_one_value_gone_astray_hides_nothing(
     assert median(distance(started.parameters) for started in run.starts) < 0.15
 
 
+def test_it_learns_early_where_most_trials_fail(study_of: Callable[..., Study], job: Any) -> None:
+    def report(given: Mapping[str, Any], resource: int | None) -> list[dict[str, float]] | None:
+        return by_first(given, resource) if given["x"] < 0.25 else None
+
+    study = study_of(parameters={"x": UNIT, "y": UNIT}, strategy="bayesian")
+    failed: list[int] = []
+    for seed in range(5):
+        run = job(study, report, seed=seed, max_trials=40).run()
+        failed.append(sum(ended.state == "failed" for ended in run.ends))
+    assert median(failed) < 17
+
+
 def test_it_takes_one_thread_and_gives_the_others_back(
     study_of: Callable[..., Study], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -203,6 +215,19 @@ def test_it_takes_one_thread_and_gives_the_others_back(
         assert set(threads()) <= {2}
     (inside,) = seen
     assert set(inside) <= {1}
+
+
+def test_the_estimator_waits_until_enough_was_measured(
+    study_of: Callable[..., Study], job: Any
+) -> None:
+    study = study_of(parameters={"x": UNIT, "y": UNIT}, strategy="bayesian")
+
+    def by_estimator(parallel: int) -> list[int]:
+        run = job(study, by_first, max_trials=24, parallel=parallel).run()
+        return [draw for draw in range(10, 24) if "shape" not in run.asked[draw].memory]
+
+    assert by_estimator(1) == [12, 16, 20]
+    assert by_estimator(8) == [20]
 
 
 def test_it_says_which_models_choose(study_of: Callable[..., Study]) -> None:

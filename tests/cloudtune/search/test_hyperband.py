@@ -205,6 +205,23 @@ def test_without_a_name_trials_start_once_and_are_stopped_at_rungs(
     assert steps[best.number] == 27
 
 
+def test_without_a_name_brackets_are_ranked_together(
+    study_of: Callable[..., Study], job: Any
+) -> None:
+    def flat(given: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
+        return [{"loss": given["x"]}] * 27
+
+    values = [0.3, 0.4, 0.5, 0.6, 0.2, 0.1]
+    study = study_of(
+        parameters={"x": {"type": "float", "min": 0, "max": 1}},
+        strategy={"name": "hyperband", "max": 27},
+        initial_trials=[{"x": value} for value in values],
+    )
+    run = job(study, flat, max_trials=6).run()
+    steps = Counter(event.number for event in run.events if hasattr(event, "step"))
+    assert [steps[number] for number in range(1, 7)] == [27, 3, 1, 9, 27, 27]
+
+
 def test_several_objectives_are_refused(study_of: Callable[..., Study]) -> None:
     study = study_of(
         objective=[{"metric": "a", "goal": "minimize"}, {"metric": "b", "goal": "minimize"}],

@@ -68,6 +68,20 @@ def test_they_heed_the_highest_rung_that_knows_enough(study: Study, job: Any) ->
     assert sum(away(given, EARLY) < NEAR for given in drawn(run)[30:]) < 5
 
 
+@pytest.mark.parametrize("losses", [by_distance, misleading])
+def test_the_highest_rung_goes_on_learning(
+    losses: Any, study_of: Callable[..., Study], job: Any
+) -> None:
+    study = study_of(
+        parameters={name: {"type": "float", "min": 0, "max": 1} for name in ("x", "y")},
+        strategy={"name": "hyperband", "max": 27},
+    )
+    run = job(study, losses, max_trials=80).run()
+    complete = {ended.number for ended in run.ends if ended.state == "completed"}
+    assert len(complete & set(range(41, 61))) > 2
+    assert len(complete & set(range(61, 81))) > 2
+
+
 def test_they_keep_away_from_trials_that_failed(study: Study, job: Any) -> None:
     def half_fail(given: Mapping[str, Any], resource: int | None) -> Any:
         return None if given["x"] < 0.5 else by_distance(given, resource)

@@ -1,0 +1,51 @@
+"""The command that removes runs: clean."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import click
+
+from cloudtune.cli.options import examples, json_option, runs_argument
+
+
+@examples("cloudtune clean", "cloudtune clean k7f2 --yes")
+@click.command()
+@runs_argument
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+def clean(runs: tuple[str, ...], *, yes: bool, as_json: bool) -> None:
+    """Remove each RUN that ended, with its files and its results; all of them when left out."""
+    from cloudtune.errors import UsageError
+    from cloudtune.holding import hold, holder
+    from cloudtune.ledger import Ledger, state_folder
+    from cloudtune.quantities import counted
+
+    with Ledger(state_folder()) as ledger:
+        chosen = [ledger.find(run) for run in runs] if runs else ledger.ids()
+        held = {run for run in chosen if holder(ledger.run_folder(run)) is not None}
+        if runs and held:
+            raise UsageError(
+                f"{', '.join(sorted(held))} is running; `cloudtune stop` ends it first"
+            )
+        chosen = [run for run in chosen if run not in held]
+        names = ", ".join(chosen)
+        if not chosen:
+            click.echo("[]" if as_json else "nothing to remove")
+            return
+        if not yes:
+            try:
+                question = f"Remove {counted(len(chosen), 'run')} with all results ({names})?"
+                click.confirm(question, abort=True, err=True)
+            except click.Abort:
+                click.echo("nothing was removed; --yes removes without asking", err=True)
+                raise
+        for run in chosen:
+            folder = ledger.run_folder(run)
+            with hold(folder):
+                ledger.remove(run)
+            shutil.rmtree(folder, ignore_errors=True)
+            if folder.exists():
+                click.echo(f"not all files could be removed: {folder}", err=True)
+        click.echo(json.dumps(chosen) if as_json else f"removed {names}")
