@@ -68,6 +68,10 @@ class UsageError(CloudtuneError):
     """A call that cannot be carried out as it was made; the message says what to do."""
 
 
+class AlreadyThereError(UsageError):
+    """What is to be exported was exported there before."""
+
+
 class MissingExtraError(CloudtuneError, ImportError):
     """An optional dependency is missing; the message names the command that installs it."""
 

@@ -207,14 +207,27 @@ def export(runs: tuple[str, ...], program: str, place: str | None) -> None:
     """Write each RUN, the latest when left out, into another program's store of experiments.
 
     In MLflow each job is a run with its trials as runs below it. In Optuna each job is a study.
+    Jobs that are there already stay as they are.
     """
+    from cloudtune.errors import AlreadyThereError
     from cloudtune.formats import to_mlflow, to_optuna
     from cloudtune.found import found
 
+    there: list[AlreadyThereError] = []
+    exported = False
     for result, trials in (job for run in runs or (None,) for job in found(run)):
-        if program == "mlflow":
-            said = f"the MLflow run {to_mlflow.export(result, trials, place)}"
-        else:
-            where = place or "optuna.db"
-            said = f"the Optuna study {to_optuna.export(result, trials, where)!r} in {where}"
+        try:
+            if program == "mlflow":
+                said = f"the MLflow run {to_mlflow.export(result, trials, place)}"
+            else:
+                where = place or "optuna.db"
+                said = f"the Optuna study {to_optuna.export(result, trials, where)!r} in {where}"
+        except AlreadyThereError as error:
+            there.append(error)
+            continue
+        exported = True
         click.echo(f"run {result.run} on {result.provider} is {said}")
+    if there and not exported:
+        raise there[0]
+    for each in there:
+        click.echo(str(each), err=True)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from cloudtune.errors import MissingExtraError, UsageError
+from cloudtune.errors import AlreadyThereError, MissingExtraError, UsageError
 from cloudtune.results import StudyResult, Trial
 from cloudtune.space import text
 from cloudtune.study import Study
@@ -41,7 +41,8 @@ def export(result: StudyResult, trials: Iterable[Trial], to: str | None = None) 
 
     Raises:
         MissingExtraError: If MLflow is not installed.
-        UsageError: If the job was exported there before, or MLflow cannot be used.
+        AlreadyThereError: If the job was exported there before.
+        UsageError: If MLflow cannot be used.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     try:
@@ -125,7 +126,7 @@ class _Export:
         where = " and ".join(f"tags.`{key}` = '{value}'" for key, value in self._own.items())
         done = f"{where} and tags.`{_DONE}` = 'true'"
         if self._client.search_runs([experiment], done, max_results=1):
-            raise UsageError(
+            raise AlreadyThereError(
                 f"run {self._result.run} on {self._result.provider} is in MLflow already"
             )
         while left := list(self._client.search_runs([experiment], where)):

@@ -12,7 +12,7 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from cloudtune.errors import UsageError
+from cloudtune.errors import AlreadyThereError, UsageError
 from cloudtune.results import StudyResult, Trial
 from cloudtune.space import Node, Space, Value, resolved_scale, text
 from cloudtune.study import (
@@ -49,7 +49,8 @@ def export(result: StudyResult, trials: Iterable[Trial], to: str) -> str:
         to: The storage: an address that SQLAlchemy knows, or the path of a SQLite file.
 
     Raises:
-        UsageError: If the job was exported there before, or the storage cannot be used.
+        AlreadyThereError: If the job was exported there before.
+        UsageError: If the storage cannot be used.
     """
     import optuna
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
@@ -66,7 +67,7 @@ def export(result: StudyResult, trials: Iterable[Trial], to: str) -> str:
                 directions=[objective.goal for objective in study.objectives] or ["minimize"],
             )
         except optuna.exceptions.DuplicatedStudyError as error:
-            raise UsageError(
+            raise AlreadyThereError(
                 f"{to} holds a study {name!r} already; export into another file, or delete it "
                 "there first"
             ) from error

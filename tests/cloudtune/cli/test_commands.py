@@ -463,6 +463,23 @@ def test_several_runs_are_one_table(cloudtune: Cloudtune) -> None:
     assert [row.split()[0] for row in rows] == [newest] * 2 + [oldest] * 2
 
 
+def test_an_export_that_stopped_between_two_runs_goes_on_with_the_second(
+    cloudtune: Cloudtune,
+) -> None:
+    def run() -> str:
+        cloudtune("run", "study.yaml")
+        latest: str = json.loads(cloudtune("status", "--json").stdout)[0]["run"]
+        return latest
+
+    first, second = run(), run()
+    cloudtune("export", first, "--to", "optuna")
+    told = cloudtune("export", first, second, "--to", "optuna")
+    assert f"run {second} on local is the Optuna study" in told.stdout
+    assert first not in told.stdout
+    assert "already" in told.stderr
+    assert "already" in cloudtune("export", first, second, "--to", "optuna", code=1).stderr
+
+
 def test_a_run_is_exported_to_optuna(cloudtune: Cloudtune, tmp_path: Path) -> None:
     cloudtune("run", "study.yaml")
     assert "in study.db" in cloudtune("export", "--to", "optuna", "-o", "study.db").stdout
