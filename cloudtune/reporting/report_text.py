@@ -11,7 +11,7 @@ from cloudtune.reporting.report_tables import Table, tables
 from cloudtune.reporting.report_words import aims, said, shared, title
 from cloudtune.reporting.tables import plain_lines
 
-_WIDTH = 88
+_WIDTH = 79
 
 
 def report_text(comparison: Comparison) -> str:

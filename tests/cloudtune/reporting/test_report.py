@@ -47,6 +47,12 @@ def test_the_verdict_comes_first_and_says_how_sure_it_is() -> None:
     assert text.index("! local: the cost of every trial is not known") < text.index("Runs")
 
 
+def test_the_verdict_fits_a_terminal_of_80_columns() -> None:
+    lines = said([job("local", [0.5, 0.9]), job("vertex", [trial(1, 0.7, cost=2.5)])]).splitlines()
+    verdict = [line for line in lines[: lines.index("Runs")] if "for seed in" not in line]
+    assert max(map(len, verdict)) < 80
+
+
 def test_several_that_were_first_together_are_several() -> None:
     text = flat(said([job("p", [0.5, 0.9]), job("q", [0.5, 0.9])]))
     assert "p and q were the first to come within 1 %" in text
