@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -42,7 +43,9 @@ def report(runs: tuple[str, ...], output: Path | None, form: str | None, *, as_j
     from cloudtune.reporting.report import form_of, rendered
 
     form = "json" if as_json else form or (form_of(output) if output else "text")
-    said = rendered(*compare_runs(runs), form)
+    shown = output is None and sys.stdout.isatty()
+    room = shutil.get_terminal_size().columns if shown else None
+    said = rendered(*compare_runs(runs), form, room)
     if output is None:
         sys.stdout.write(said)
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from cloudtune.comparing.comparison import Comparison
@@ -26,13 +26,16 @@ def form_of(path: Path) -> str:
     return form
 
 
-def rendered(comparison: Comparison, jobs: Sequence[StudyResult], form: str) -> str:
+def rendered(
+    comparison: Comparison, jobs: Sequence[StudyResult], form: str, room: int | None = None
+) -> str:
     """Return a comparison as text, HTML, Markdown or JSON.
 
     Args:
         comparison: What is shown.
         jobs: What was compared; the page draws their trials.
         form: How.
+        room: How wide the terminal is that text is for, if it is for one.
 
     Raises:
         MissingExtraError: If the page needs a package that is not installed.
@@ -41,18 +44,11 @@ def rendered(comparison: Comparison, jobs: Sequence[StudyResult], form: str) -> 
         from cloudtune.reporting.page.page import report_page
 
         return report_page(comparison, jobs)
-    forms: dict[str, Callable[[Comparison], str]] = {
-        "text": _text,
-        "markdown": _markdown,
-        "json": _json,
-    }
-    return forms[form](comparison)
+    if form == "text":
+        from cloudtune.reporting.report_text import report_text
 
-
-def _text(comparison: Comparison) -> str:
-    from cloudtune.reporting.report_text import report_text
-
-    return report_text(comparison)
+        return report_text(comparison, room)
+    return _markdown(comparison) if form == "markdown" else _json(comparison)
 
 
 def _markdown(comparison: Comparison) -> str:

@@ -12,16 +12,22 @@ from cloudtune.reporting.report_words import aims, said, shared, title
 from cloudtune.reporting.tables import plain_lines
 
 _WIDTH = 79
+_INDENT = "  "
 
 
-def report_text(comparison: Comparison) -> str:
-    """Return a comparison as lines of text, the verdict first; names and logs cannot harm."""
+def report_text(comparison: Comparison, room: int | None = None) -> str:
+    """Return a comparison as lines of text, the verdict first; names and logs cannot harm.
+
+    Args:
+        comparison: What is shown.
+        room: How wide the terminal is, if it is one: a table that is wider has a line a value.
+    """
     lines: list[str] = [f"{comparison.name}: {aims(comparison)}", comparison.description]
     for verdict in comparison.verdicts:
         lines += ["", *_verdict(comparison, verdict)]
     lines = [printable(line) for line in lines]
     for table in tables(comparison):
-        shown = _prose(table) if table.prose else _indented(_rows(table))
+        shown = _prose(table) if table.prose else _indented(_rows(table, room))
         lines += ["", printable(table.title), *shown]
         lines += _wrapped(table.note, "  ")
     return "\n".join(line.rstrip() for line in lines) + "\n"
@@ -43,11 +49,11 @@ def _verdict(comparison: Comparison, verdict: Verdict) -> Iterator[str]:
         yield f"    {verdict.repeat}"
 
 
-def _rows(table: Table) -> Sequence[str]:
+def _rows(table: Table, room: int | None) -> Sequence[str]:
     columns: Mapping[str, list[str]] = {
         name: [short(row[place]) for row in table.rows] for place, name in enumerate(table.columns)
     }
-    return list(plain_lines(columns))
+    return list(plain_lines(columns, None if room is None else room - len(_INDENT)))
 
 
 def _prose(table: Table) -> list[str]:
@@ -60,7 +66,7 @@ def _prose(table: Table) -> list[str]:
 
 
 def _indented(lines: Sequence[str]) -> list[str]:
-    return [f"  {line}" for line in lines]
+    return [f"{_INDENT}{line}" for line in lines]
 
 
 def _wrapped(text: str, first: str, later: str | None = None) -> list[str]:

@@ -97,11 +97,29 @@ def _blocks(titles: Sequence[str], cells: Sequence[Sequence[str]]) -> Iterator[R
         yield block
 
 
-def plain_lines(held: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """Yield the lines of a table of texts as wide as it needs to be."""
+def plain_lines(held: Mapping[str, Sequence[str]], room: int | None = None) -> Iterator[str]:
+    """Yield the lines of a table of texts.
+
+    Args:
+        held: Its columns.
+        room: How wide a line may be. A table that needs more has each row as a block of lines. When
+            left out, the table is as wide as it needs to be.
+    """
+    from rich.cells import cell_len
+
     titles = [printable(name) for name in held]
     cells = [list(map(_cell, column)) for column in held.values()]
-    yield from _plain(titles, [False] * len(cells), cells)
+    lines = list(_plain(titles, [False] * len(cells), cells))
+    if room is None or max(map(cell_len, lines), default=0) <= room:
+        yield from lines
+        return
+    width = max(map(cell_len, titles))
+    for number, row in enumerate(zip(*cells, strict=True)):
+        if number:
+            yield ""
+        for title, value in zip(titles, row, strict=True):
+            if value:
+                yield _line([title, value], [False, False], [width, cell_len(value)])
 
 
 def _plain(

@@ -53,6 +53,17 @@ def test_the_verdict_fits_a_terminal_of_80_columns() -> None:
     assert max(map(len, verdict)) < 80
 
 
+def test_where_a_terminal_has_no_room_for_a_table_each_row_is_a_block() -> None:
+    jobs = [job("local", [0.5, 0.9]), job("vertex", [trial(1, 0.7, cost=2.5)])]
+    compared = compare(jobs, {"r1": ["study.yaml"]})
+    wide, narrow = (rendered(compared, jobs, "text", room) for room in (None, 60))
+    assert max(map(len, wide.splitlines())) > 80
+    assert rendered(compared, jobs, "text", 1_000) == wide
+    runs = narrow[narrow.index("Runs") : narrow.index("Best parameters")]
+    assert max(map(len, runs.splitlines())) <= 60
+    assert set(wide.replace("─", "").split()) <= set(narrow.split())
+
+
 def test_several_that_were_first_together_are_several() -> None:
     text = flat(said([job("p", [0.5, 0.9]), job("q", [0.5, 0.9])]))
     assert "p and q were the first to come within 1 %" in text
