@@ -19,6 +19,7 @@ def told(error: Exception, file: Path, mask: Callable[[str], str] = str) -> str:
     words = f"cloudtune's own code failed ({mask(what)})"
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)  # it may show values that are nobody else's business
         with file.open("a", encoding="utf-8") as opened:
             opened.write(mask("".join(traceback.format_exception(error))))
     except OSError as unwritten:
