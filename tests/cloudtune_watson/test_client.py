@@ -61,7 +61,6 @@ def use(
                 "HTTPS_PROXY": "http://127.0.0.1:9",  # nothing is there
                 "REQUESTS_CA_BUNDLE": str(home / "foreign.pem"),
                 "PYTHONPATH": str(core),
-                "PYTHONWARNINGS": "ignore:invalid escape sequence",  # in IBM's own code
                 "TEST_PROVIDER": str(Path(cloudtune_watson.__file__).parent),
                 "TEST_RUN": request.param,
                 "TEST_URL": emulator["url"],

@@ -139,4 +139,5 @@ def refused(call: Any) -> dict[str, Any] | None:
 if __name__ == "__main__":
     logging.basicConfig(stream=sys.stderr)
     warnings.simplefilter("always")
+    warnings.filterwarnings("ignore", "invalid escape sequence")  # in IBM's own code
     Path("told.json").write_text(json.dumps(globals()[sys.argv[1]]()), "utf-8")
