@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,20 +12,16 @@ from cloudtune.events import Started
 from cloudtune.provider import Place
 from cloudtune_watson.training import WatsonJobs
 from cloudtune_watson.tuning import SearchClient
+from tests.cloudtune_watson import fake_watson as fake
 
-
-def _beside(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-fake: Any = _beside("fake_watson")
 MEASURED = [{"steps": 1, "accuracy": 0.5}]
+
+
+def a_hundred(jobs: WatsonJobs) -> list[Started]:
+    return [
+        Started(number, time.time(), {"lr": 0.5, "kind": "true"}, id=jobs.name_of(number, 1))
+        for number in range(1, 101)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -37,12 +30,10 @@ MEASURED = [{"steps": 1, "accuracy": 0.5}]
 def test_a_look_at_a_hundred_trainings(tmp_path: Path, told_by: str, reads: int) -> None:
     ibm = fake.FakeTrainings()
     jobs = WatsonJobs(ibm, fake.planned("driven"), Place(tmp_path), "definition-0")
-    starts = [
-        Started(number, time.time(), {"lr": 0.5, "kind": "true"}, id=jobs.name_of(number, 1))
-        for number in range(1, 101)
-    ]
+    starts = a_hundred(jobs)
     for started in starts:
         jobs.create(started)
+        assert started.id is not None
         if told_by == "status":
             metrics = [{"iteration": 1, "ml_metrics": {"accuracy": 0.5}}]
             ibm.change(started.id, "running", metrics=metrics)
@@ -60,12 +51,10 @@ def test_a_look_at_a_hundred_trainings(tmp_path: Path, told_by: str, reads: int)
 def test_trainings_that_the_list_does_not_tell_are_asked_for_one_by_one(tmp_path: Path) -> None:
     ibm = fake.FakeTrainings()
     jobs = WatsonJobs(ibm, fake.planned("driven"), Place(tmp_path), "definition-0")
-    starts = [
-        Started(number, time.time(), {"lr": 0.5, "kind": "true"}, id=jobs.name_of(number, 1))
-        for number in range(1, 101)
-    ]
+    starts = a_hundred(jobs)
     for started in starts:
         jobs.create(started)
+        assert started.id is not None
         ibm.unlisted.add(started.id)
     ibm.of.calls.clear()
     assert len(jobs.look(starts)) == 100
