@@ -1,7 +1,8 @@
 """The driver: events in, starts and stops out.
 
-One thread that blocks on one queue until the next deadline. It asks the strategy for trials, lets
-the runner run them, writes each event to the ledger before it acts on it, and keeps the limits.
+It asks the strategy for trials, lets the runner run them, writes each event to the ledger before it
+acts on it, and keeps the limits. One thread at a time deals with what is in its inbox: the one that
+runs the job, which else waits for news until the next deadline, or one that brings them.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from queue import Empty, SimpleQueue
 
 from cloudtune.budget import Purse
-from cloudtune.events import Ended, Event, JobState, Measured, Standing, Started, TrialState
+from cloudtune.events import Ended, Event, Measured, Standing, Started, TrialState
+from cloudtune.inbox import Inbox, Lost
 from cloudtune.objective import reaches_target, why_unmeasured
-from cloudtune.provider import Interrupted, Lost, TrialRunner
+from cloudtune.provider import Interrupted, TrialRunner
 from cloudtune.quantities import counted
 from cloudtune.results import Trial, Trials, seconds_between
 from cloudtune.search.protocol import Strategy, Suggestion
@@ -29,27 +30,12 @@ _IN_A_ROW = 25
 
 
 @dataclass(frozen=True)
-class StopRequest:
-    """Somebody wants the job to end: gracefully, or at once with ``now``."""
-
-    reason: str
-    now: bool = False
-    state: JobState = "cancelled"
-    """How it ends then; ``completed`` where it has got what it was given."""
-
-
-@dataclass(frozen=True)
 class Outcome:
     """How a driven job ended."""
 
     state: Standing
     reason: str
     """Why, in words; empty when it simply came to its end."""
-
-
-News = Measured | Ended | Lost | StopRequest
-Inbox = SimpleQueue[News]
-"""Where runners put what they saw and others what they want. Putting is safe in signal handlers."""
 
 
 class Driver:
@@ -73,7 +59,8 @@ class Driver:
             study: What is run; its limits are those of this job.
             strategy: Chooses the trials.
             run: The run's id, for the trials' ids.
-            inbox: What the runner emits into, and stop requests.
+            inbox: What the runner emits into, and stop requests. Threads that put something there
+                while idle act for the driver: everything given here may be called from them.
             record: Writes events to the ledger; called before anything else sees them.
             observe: Is told each event after that, to show it.
             say: Is told what is worth a line.
@@ -109,6 +96,9 @@ class Driver:
         self._best: float | None = None
         self._winner: int | None = None
         self._outcome: Outcome | None = None
+        """How the job is to end, once that is known."""
+        self._end = math.inf
+        """When the study's timeout is reached."""
 
     def replay(self, events: Sequence[Event]) -> None:
         """Take note of what happened before this process, in order."""
@@ -124,54 +114,47 @@ class Driver:
         """
         self._close_interrupted(runner)
         self._outcome = self._reached()
-        timeout = self._limits.timeout
-        end = time.monotonic() + timeout - spent if timeout else math.inf
-        if self._outcome is None and time.monotonic() >= end:
+        if self._limits.timeout:
+            self._end = time.monotonic() + self._limits.timeout - spent
+        if self._outcome is None and time.monotonic() >= self._end:
             self._outcome = Outcome("completed", _TIMEOUT)
         try:
-            while True:
-                if self._outcome is None:
-                    self._fill(runner)
-                if not self._running:
-                    return self._finish()
-                event = self._receive(runner, end)
-                if isinstance(event, Measured):
-                    self._take_measurement(event, runner)
-                elif isinstance(event, Ended):
-                    self._take_end(event, runner)
-                elif isinstance(event, Lost):
-                    return self._give_up(event)
-                elif event is not None:
-                    if event.state == "cancelled" and not event.now:
-                        self._say("running trials were asked to end; once more ends them at once")
-                    self._end_all(runner, Outcome(event.state, event.reason), now=event.now)
+            return self._inbox.work_off(
+                lambda: self._step(runner),
+                due=lambda: min(self._due(), self._showing.due),
+                rest=self._showing.show_due,
+            )
         finally:
             self._write()
             self._showing.show()
 
-    def _receive(self, runner: TrialRunner, end: float) -> News | None:
-        """Return the next event, or None once a deadline has passed and was dealt with."""
-        due = min([end if self._outcome is None else math.inf, *self._running.values()])
-        if time.monotonic() >= due:
-            self._pass_deadlines(runner, end)
-            return None
-        if len(self._unwritten) < _BATCH:
-            try:
-                return self._inbox.get_nowait()
-            except Empty:
-                pass
-        self._write()
-        if time.monotonic() >= self._showing.due:
-            self._showing.show()
+    def _step(self, runner: TrialRunner) -> Outcome | None:
+        """Do all that is to be done now, in any thread; return how the job ended, if so."""
+        if time.monotonic() >= self._due():
+            self._pass_deadlines(runner)
         while True:
-            until = min(due, self._showing.due)
-            try:
-                wait = None if until == math.inf else max(0.0, until - time.monotonic())
-                return self._inbox.get(timeout=wait)
-            except Empty:
-                if until == due:
-                    return None
-                self._showing.show()
+            if self._outcome is None:
+                self._fill(runner)
+            if not self._running:
+                return self._finish()
+            event = self._inbox.take() if len(self._unwritten) < _BATCH else None
+            if event is None:
+                self._write()
+                return None
+            if isinstance(event, Measured):
+                self._take_measurement(event, runner)
+            elif isinstance(event, Ended):
+                self._take_end(event, runner)
+            elif isinstance(event, Lost):
+                return self._give_up(event)
+            else:
+                if event.state == "cancelled" and not event.now:
+                    self._say("running trials were asked to end; once more ends them at once")
+                self._end_all(runner, Outcome(event.state, event.reason), now=event.now)
+
+    def _due(self) -> float:
+        """Return when the next deadline passes."""
+        return min([self._end if self._outcome is None else math.inf, *self._running.values()])
 
     def _finish(self) -> Outcome:
         outcome = self._outcome or Outcome("completed", "")
@@ -200,7 +183,7 @@ class Driver:
         self._emit(*found.measured)
         for trial in left:
             if trial.number in found.running:
-                self._running[trial.number] = self._due(trial.number, runner)
+                self._running[trial.number] = self._due_of(trial.number, runner)
             else:
                 seen = self._last_time
                 self._emit(Ended(trial.number, seen, "cancelled", "cloudtune was killed"))
@@ -217,11 +200,11 @@ class Driver:
             start = self._start_counts.get(started.number, 0) + 1
             started = replace(started, id=runner.name_of(started.number, start))
             self._emit(started)
-            self._running[started.number] = self._due(started.number, runner)
+            self._running[started.number] = self._due_of(started.number, runner)
             self._write()
             runner.start(started)
 
-    def _due(self, number: int, runner: TrialRunner) -> float:
+    def _due_of(self, number: int, runner: TrialRunner) -> float:
         """Return when a trial that is started now has used up its time."""
         limit = self._limits.trial_timeout
         if limit is None or runner.times_trials:
@@ -375,9 +358,9 @@ class Driver:
             return Outcome("completed", self._purse.reached)
         return None
 
-    def _pass_deadlines(self, runner: TrialRunner, end: float) -> None:
+    def _pass_deadlines(self, runner: TrialRunner) -> None:
         now = time.monotonic()
-        if now >= end and self._outcome is None:
+        if now >= self._end and self._outcome is None:
             self._end_all(runner, Outcome("completed", _TIMEOUT))
             return
         for number, due in self._running.items():

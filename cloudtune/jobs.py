@@ -11,14 +11,15 @@ from typing import Protocol
 
 from cloudtune import registry
 from cloudtune.budget import Purse
-from cloudtune.driver import Driver, Inbox, Outcome
+from cloudtune.driver import Driver, Outcome
 from cloudtune.emulation.process import end, of_job, running
 from cloudtune.errors import CloudtuneError, MissingExtraError, UnsupportedError
 from cloudtune.events import Ended, Event, Measured, Started
+from cloudtune.inbox import Inbox, Lost
 from cloudtune.ledger import Ledger
 from cloudtune.managed import ManagedJob
 from cloudtune.planning import Plan, from_json
-from cloudtune.provider import Lost, Place
+from cloudtune.provider import Place
 from cloudtune.records import JobRecord
 from cloudtune.secrets import Mask
 from cloudtune.unforeseen import told
@@ -102,11 +103,16 @@ class _Work:
     again: bool
     """Whether an earlier process took the job up."""
 
-    def emit(self, event: Measured | Ended | Lost) -> None:
+    def emit(self, *events: Measured | Ended | Lost, idle: bool = False) -> None:
+        self.inbox.put(*map(self._fit_to_keep, events), idle=idle)
+
+    def _fit_to_keep(self, event: Measured | Ended | Lost) -> Measured | Ended | Lost:
+        if isinstance(event, Ended):
+            return self.mask.end(event)
         if isinstance(event, Lost) and event.error is not None:
             why = told(event.error, self.place.folder / _FAILURE, self.mask)
-            event = replace(event, reason=f"{why}{event.reason}")
-        self.inbox.put(self.mask.end(event) if isinstance(event, Ended) else event)
+            return replace(event, reason=f"{why}{event.reason}")
+        return event
 
     def say(self, text: str) -> None:
         several = "" if text.startswith(f"{self.job.provider}: ") else f"{self.job.provider}: "

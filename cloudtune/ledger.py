@@ -75,7 +75,7 @@ def _is_ours(path: Path) -> bool:
 
 
 class Ledger:
-    """The record of the runs in one state folder. Use one object a thread.
+    """The record of the runs in one state folder. One thread at a time may use it.
 
     In a folder that cannot be written it can be read all the same.
 

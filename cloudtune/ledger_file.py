@@ -26,10 +26,12 @@ _NETWORK = frozenset(
 def connect(path: Path) -> sqlite3.Connection:
     """Return a connection whose transactions begin and end where the caller says.
 
+    Threads may take turns with it.
+
     Raises:
         sqlite3.Error: If the file cannot be opened.
     """
-    return sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
+    return sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from queue import Empty
 
 from cloudtune.budget import Purse
-from cloudtune.driver import Inbox, Outcome, StopRequest
+from cloudtune.driver import Outcome
 from cloudtune.errors import EmulatorEndedError, ProviderError
 from cloudtune.events import Ended, Event, Measured, Started
 from cloudtune.fit import Fitted, restore
+from cloudtune.inbox import Inbox, StopRequest
 from cloudtune.pauses import after_trouble, varied
 from cloudtune.planning import Plan
 from cloudtune.provider import JobClient, JobRef, JobStatus, RawTrial
@@ -184,10 +184,8 @@ class ManagedJob:
         if self._trouble and str(self._trouble) != self._said:
             self._said = str(self._trouble)
             self._say(f"{self._trouble}; it is asked again, less and less often")
-        try:
-            wanted = self._inbox.get(timeout=varied(self._pause))
-        except Empty:
-            return
+        self._inbox.wait(varied(self._pause))
+        wanted = self._inbox.take()
         if isinstance(wanted, StopRequest):
             if self._trouble and self._may_be_there and not wanted.now:
                 self._say("the job is stopped when its service answers; once more leaves it alone")

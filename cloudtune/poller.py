@@ -1,8 +1,7 @@
 """The driven mode at a service: one training job a start of a trial, followed by looking at it.
 
-One thread makes all calls. It takes what the driver wants from an inbox, so that the driver never
-waits for a service, and between that looks at all running jobs at once. An error that may pass
-delays a trial and never fails it.
+One thread makes all calls, so that the driver never waits for a service, and looks at all running
+jobs at once. An error that may pass delays a trial and never fails it.
 """
 
 from __future__ import annotations
@@ -15,8 +14,9 @@ from queue import Empty, SimpleQueue
 
 from cloudtune.errors import EmulatorEndedError, ProviderError
 from cloudtune.events import Ended, Measured, Started, TrialState
+from cloudtune.inbox import Emit, Lost
 from cloudtune.pauses import after_trouble, next_look, varied
-from cloudtune.provider import Emit, Interrupted, Lost, Recovered, TrainingJob, TrainingJobs
+from cloudtune.provider import Interrupted, Recovered, TrainingJob, TrainingJobs
 from cloudtune.results import Measurement
 
 _LONGEST_TROUBLE = 600.0

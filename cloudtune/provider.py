@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from cloudtune.capabilities import Capabilities, Finding, Mode, Note
-from cloudtune.events import Ended, JobState, Measured, Started, TrialState
+from cloudtune.events import JobState, Measured, Started, TrialState
 from cloudtune.fit import Fitted
+from cloudtune.inbox import Emit
 from cloudtune.results import Measurement
 from cloudtune.space import Value
 from cloudtune.study import Limits, Study
@@ -24,21 +25,6 @@ if TYPE_CHECKING:
     from cloudtune.planning import Plan
 
 Json = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Lost:
-    """A runner can neither start trials nor follow those that run any more."""
-
-    reason: str
-    go_on: bool
-    """Whether trials may go on at the service; a later process then finds them again."""
-    error: Exception | None = None
-    """What nobody foresaw; the reason is what stands behind it then."""
-
-
-Emit = Callable[[Measured | Ended | Lost], None]
-"""Takes what a runner saw; may be called from any thread."""
 
 
 class ProviderSettings(BaseModel):

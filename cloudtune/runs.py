@@ -18,7 +18,7 @@ from typing import Any
 from cloudtune import bundle, jobs
 from cloudtune.background import go_on, left_alone
 from cloudtune.budget import Purse, budgets_of
-from cloudtune.driver import Inbox, Outcome, StopRequest
+from cloudtune.driver import Outcome
 from cloudtune.emulation.process import Manner, remember
 from cloudtune.errors import (
     CloudtuneError,
@@ -29,6 +29,7 @@ from cloudtune.errors import (
 )
 from cloudtune.found import found
 from cloudtune.holding import ask_to_stop, hold, holder
+from cloudtune.inbox import Inbox, StopRequest
 from cloudtune.ledger import Ledger, state_folder
 from cloudtune.planning import Plan, from_json, plan_from_facts
 from cloudtune.records import JobRecord, RunRecord

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable
+from threading import Lock
 
 from cloudtune.events import Event
 
@@ -13,23 +14,31 @@ _WITHIN = 0.05
 
 
 class Showing:
-    """Gathers events and shows several at a time, which costs less than each alone."""
+    """Gathers events, from any thread, and shows several at a time, which costs less than each."""
 
     def __init__(self, observe: Callable[[Event], None]) -> None:
         self.due = math.inf
         """When those that wait are to be shown, by `time.monotonic`."""
         self._observe = observe
         self._waiting: list[Event] = []
+        self._lock = Lock()
 
     def add(self, events: Iterable[Event]) -> None:
         """Take events that are written."""
-        if not self._waiting:
-            self.due = time.monotonic() + _WITHIN
-        self._waiting += events
+        with self._lock:
+            if not self._waiting:
+                self.due = time.monotonic() + _WITHIN
+            self._waiting += events
+
+    def show_due(self) -> None:
+        """Show what waits, once it is due."""
+        if time.monotonic() >= self.due:
+            self.show()
 
     def show(self) -> None:
         """Show what waits."""
-        events, self._waiting = self._waiting, []
-        self.due = math.inf
+        with self._lock:
+            events, self._waiting = self._waiting, []
+            self.due = math.inf
         for event in events:
             self._observe(event)

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from queue import Empty, SimpleQueue
 
 from cloudtune.events import Ended, Measured, Started
+from cloudtune.inbox import Lost
 from cloudtune.poller import Poller
-from cloudtune.provider import Interrupted, Lost, TrainingJobs
+from cloudtune.provider import Interrupted, TrainingJobs
 from cloudtune.space import Value
 
 
@@ -32,7 +33,11 @@ class Followed:
         self.runner = self.another()
 
     def another(self) -> Poller:
-        return Poller(self._provider, self._jobs(), self._told.put, self.said.append)
+        return Poller(self._provider, self._jobs(), self._emit, self.said.append)
+
+    def _emit(self, *events: Measured | Ended | Lost, idle: bool = False) -> None:
+        for event in events:
+            self._told.put(event)
 
     def start(
         self, *numbers: int, resource: int | None = None, start: int = 1, after_step: int = 0

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from queue import SimpleQueue
 from typing import Literal
@@ -44,6 +44,7 @@ class Processes:
         *,
         grace: float,
         finish: Callable[[Ended], Ended] = lambda ended: ended,
+        emit_last: Callable[[Sequence[Measured | Ended]], None] | None = None,
         ahead: Callable[[], None] = lambda: None,
         preload: Preload | None = None,
         say: Callable[[str], None] = lambda _text: None,
@@ -55,12 +56,15 @@ class Processes:
             mark: Tells the processes of this object from all others on this machine.
             grace: Seconds that processes get to end by themselves should we die.
             finish: Adds to an end what there is to say of it, before it is told.
+            emit_last: Takes what a process had still to tell and its end, at one time, from a
+                thread that has nothing else to do then; without it `emit` takes each.
             ahead: Prepares what the next process will need; called while the last one starts up.
             preload: What all processes are forked from, as far as that can be.
             say: Is told why they are not, once.
         """
         self._emit = emit
         self._finish = finish
+        self._emit_last = emit_last
         self._ahead = ahead
         self._starting = threading.Lock()
         """Held while a process is made: threads that make one at the same time change at every call
@@ -159,10 +163,15 @@ class Processes:
                 del self._running[process.number]
                 self._idle += ended is not None  # otherwise this thread ends here
             failed = Ended(process.number, time.time(), "failed", "cloudtune failed to watch it")
-            last = self._finish(ended or failed)
-            # Without a pause between them, in which a listener would act on the first alone.
-            for event in (*process.last_words, last):
-                self._emit(event)
+            self._tell_last([*process.last_words, self._finish(ended or failed)])
+
+    def _tell_last(self, events: Sequence[Measured | Ended]) -> None:
+        """Tell without a pause in which a listener would act on the first event alone."""
+        if self._emit_last:
+            self._emit_last(events)
+            return
+        for event in events:
+            self._emit(event)
 
 
 class _Process:

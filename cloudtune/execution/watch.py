@@ -23,7 +23,7 @@ _SWEEPS = 3
 """How often what a process leaves behind is looked for: what is just being started has no mark."""
 _SWEEP_PAUSE = 0.002
 """Seconds in between."""
-_GATHER = 0.02
+_GATHER = 0.05
 """Seconds that output may gather. One print can be several writes, each of which would wake us."""
 
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from cloudtune.capabilities import Capabilities, Finding, Mode, Note
 from cloudtune.errors import ProviderError
 from cloudtune.fit import Fitted
+from cloudtune.inbox import Emit
 from cloudtune.planning import Plan
-from cloudtune.provider import Emit, Facts, JobClient, Json, Place, TrialRunner
+from cloudtune.provider import Facts, JobClient, Json, Place, TrialRunner
 from cloudtune_local.capabilities import CAPABILITIES
 from cloudtune_local.lookup import lookup
 from cloudtune_local.request import request

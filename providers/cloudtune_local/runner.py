@@ -16,6 +16,7 @@ from cloudtune.execution.metrics import BadMetrics, Reports, Steps
 from cloudtune.execution.process import Processes
 from cloudtune.execution.warm import Preload, in_words
 from cloudtune.execution.watch import ProcessSpec
+from cloudtune.inbox import Emit
 from cloudtune.provider import Interrupted, Json, Recovered
 from cloudtune_local.contract import LocalContract
 from cloudtune_local.folder import trial_folder
@@ -36,7 +37,7 @@ class LocalRunner:
         request: Json,
         run: str,
         folder: Path,
-        emit: Callable[[Measured | Ended], None],
+        emit: Emit,
         say: Callable[[str], None] = lambda _text: None,
     ) -> None:
         """Prepare, and end what an earlier process of this run may have left.
@@ -61,6 +62,7 @@ class LocalRunner:
             f"{run}.{secrets.token_hex(4)}",
             grace=self._contract.grace,
             finish=self._finish,
+            emit_last=lambda events: emit(*events, idle=True),
             ahead=self._contract.prepare_ahead,
             preload=self._preload(request, say),
             say=say,

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from cloudtune.capabilities import Capabilities
 from cloudtune.errors import ProviderError
+from cloudtune.inbox import Emit
 from cloudtune.poller import Poller
-from cloudtune.provider import Emit, JobClient, Place, TrialRunner
+from cloudtune.provider import JobClient, Place, TrialRunner
 from cloudtune_vertex.capabilities import CAPABILITIES
 from cloudtune_vertex.lookup import lookup
 from cloudtune_vertex.request import request

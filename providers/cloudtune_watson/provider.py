@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from cloudtune.capabilities import Capabilities, Finding, Mode, Note
 from cloudtune.fit import Fitted
+from cloudtune.inbox import Emit
 from cloudtune.poller import Poller
-from cloudtune.provider import Emit, Facts, JobClient, Json, Place, TrialRunner
+from cloudtune.provider import Facts, JobClient, Json, Place, TrialRunner
 from cloudtune.study import Study
 from cloudtune_watson.capabilities import CAPABILITIES
 from cloudtune_watson.lookup import lookup

@@ -26,9 +26,10 @@ from typing import Any
 
 from cloudtune import runs
 from cloudtune.events import Ended, Event, Measured, Started, TrialState
+from cloudtune.inbox import Emit
 from cloudtune.ledger import Ledger
 from cloudtune.planning import plan_run
-from cloudtune.provider import Emit, Interrupted, Place, Recovered, TrialRunner
+from cloudtune.provider import Interrupted, Place, Recovered, TrialRunner
 from cloudtune.reporting.describe import summary_lines
 from cloudtune.reporting.live import LiveProgress
 from cloudtune.reporting.progress import PlainProgress

@@ -8,10 +8,11 @@ from typing import Any, Literal, cast
 import pytest
 
 from cloudtune.budget import Budget, Purse
-from cloudtune.driver import Driver, Inbox, Outcome, StopRequest
+from cloudtune.driver import Driver, Outcome
 from cloudtune.events import Ended, Event, Measured, Started
+from cloudtune.inbox import Inbox, Lost, StopRequest
 from cloudtune.planning import plan
-from cloudtune.provider import Interrupted, Lost, Recovered
+from cloudtune.provider import Interrupted, Recovered
 from cloudtune.quantities import Money
 from cloudtune.results import Trials
 from cloudtune.search.protocol import Suggestion

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from queue import Empty
 from typing import Any
 
 import pytest
 
 import cloudtune
 from cloudtune import registry, runs
-from cloudtune.driver import Inbox, Outcome, StopRequest
+from cloudtune.driver import Outcome
 from cloudtune.errors import EmulatorEndedError, MissingExtraError, ProviderError
 from cloudtune.events import Ended, Event
+from cloudtune.inbox import Inbox, StopRequest
 from cloudtune.managed import ManagedJob
 from cloudtune.planning import Plan, plan
 from cloudtune.provider import JobRef, JobStatus, RawTrial
@@ -295,10 +295,9 @@ def test_pauses_grow_up_to_a_bound_and_shrink_again(
 ) -> None:
     waited: list[float] = []
 
-    class Deaf:
-        def get(self, timeout: float) -> None:
-            waited.append(timeout)
-            raise Empty
+    class Deaf(Inbox):
+        def wait(self, seconds: float | None = None) -> None:
+            waited.append(seconds or 0.0)
 
     monkeypatch.setattr(odd.OddClient, "poll_seconds", 20.0)
     service.faults = {"status": busy(6)}

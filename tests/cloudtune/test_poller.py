@@ -11,7 +11,8 @@ import pytest
 from cloudtune import poller
 from cloudtune.errors import EmulatorEndedError, ProviderError
 from cloudtune.events import Started
-from cloudtune.provider import Interrupted, Lost, TrainingJob
+from cloudtune.inbox import Lost
+from cloudtune.provider import Interrupted, TrainingJob
 from cloudtune.results import Measurement
 from tests.followed import Followed
 

@@ -13,6 +13,7 @@ import pytest
 
 from cloudtune.events import Ended, Measured, Started
 from cloudtune.execution import keeper
+from cloudtune.inbox import Lost
 from cloudtune_local.runner import LocalRunner
 
 
@@ -48,6 +49,11 @@ class Job:
         }
         self._runner: LocalRunner | None = None
 
+    def _told(self, *events: Measured | Ended | Lost, idle: bool = False) -> None:
+        for event in events:
+            assert not isinstance(event, Lost)
+            self._inbox.put(event)
+
     def write(self, code: str) -> None:
         (self.source / "train.py").write_text(textwrap.dedent(code))
 
@@ -55,7 +61,7 @@ class Job:
     def runner(self) -> LocalRunner:
         if self._runner is None:
             self._runner = LocalRunner(
-                self.request, self.run, self.folder, self._inbox.put, self.said.append
+                self.request, self.run, self.folder, self._told, self.said.append
             )
         return self._runner
 

@@ -239,15 +239,16 @@ def test_what_a_trial_left_that_the_ledger_has_lost_is_not_taken_for_the_next_on
 ENGINE = """
 import json, sys, threading, time
 from pathlib import Path
-from queue import SimpleQueue
 from cloudtune.events import Started
+from cloudtune.inbox import Inbox
 from cloudtune_local.runner import LocalRunner
 request, run, folder = json.loads(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
-inbox = SimpleQueue()
+inbox = Inbox()
 runner = LocalRunner(request, run, folder, inbox.put)
 for number in (1, 2):
     runner.start(Started(number, time.time(), {}))
-    inbox.get()
+    inbox.wait()
+    inbox.take()
 print("ALL", flush=True)
 threading.Event().wait()
 """

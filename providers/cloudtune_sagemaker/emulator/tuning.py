@@ -12,14 +12,14 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
 
-from cloudtune.driver import Driver, Inbox, StopRequest
+from cloudtune.driver import Driver
 from cloudtune.emulation.delays import Delays
 from cloudtune.emulation.faults import FaultPlan
 from cloudtune.emulation.tuner import TunerRunner
 from cloudtune.errors import CloudtuneError
 from cloudtune.events import Ended, Measured, Started, TrialState
+from cloudtune.inbox import Inbox, StopRequest
 from cloudtune.search.start import make
 from cloudtune.space import Value, text
 from cloudtune_sagemaker.emulator import delays, space
@@ -64,7 +64,7 @@ class Tuner:
     def __init__(self, job: TuningJob, shop: Workshop) -> None:
         self.job = job
         self._shop = shop
-        self._inbox: Inbox = SimpleQueue()
+        self._inbox = Inbox()
         self._trials: dict[int, TrainingJob] = {}
         self._stop_wanted = threading.Event()
         self._best: float | None = None

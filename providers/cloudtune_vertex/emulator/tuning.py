@@ -13,15 +13,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Literal
 
-from cloudtune.driver import Driver, Inbox, StopRequest
+from cloudtune.driver import Driver
 from cloudtune.emulation.delays import Delays
 from cloudtune.emulation.faults import FaultPlan
 from cloudtune.emulation.tuner import TunerRunner
 from cloudtune.errors import CloudtuneError
 from cloudtune.events import Ended, Event, Measured, Started, TrialState
+from cloudtune.inbox import Inbox, StopRequest
 from cloudtune.search.protocol import Strategy, Suggestion
 from cloudtune.search.start import make
 from cloudtune_vertex.contract import Measurement, flags, with_flags
@@ -70,7 +70,7 @@ class Tuner:
         self.job = job
         self._shop = shop
         self._study = study_of(job)
-        self._inbox: Inbox = SimpleQueue()
+        self._inbox = Inbox()
         self._trials: dict[int, Trial] = {}
         self._hopeless: Status | None = None
         self._stopped_asap = False

@@ -13,14 +13,14 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Literal
 
-from cloudtune.driver import Driver, Inbox, StopRequest
+from cloudtune.driver import Driver
 from cloudtune.emulation.delays import Delays
 from cloudtune.emulation.faults import FaultPlan
 from cloudtune.emulation.tuner import TunerRunner
 from cloudtune.events import Ended, Event, Measured, Started, TrialState
+from cloudtune.inbox import Inbox, StopRequest
 from cloudtune.search.protocol import Strategy, Suggestion
 from cloudtune.search.start import make
 from cloudtune_watson.contract import CONFIG, BadSpec, Container, Written, arguments, trial
@@ -69,7 +69,7 @@ class Tuner:
         self._study = study_of(search.data)
         self._args = arguments(search.data["modelSpec"]["args"])
         self._data = shop.volume.at(self._args.data_path)
-        self._inbox: Inbox = SimpleQueue()
+        self._inbox = Inbox()
         self._running: dict[int, Experiment] = {}
         """The experiment of each trial's last start."""
         self._timer: threading.Timer | None = None

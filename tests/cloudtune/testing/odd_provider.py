@@ -28,10 +28,10 @@ from cloudtune.capabilities import (
 from cloudtune.errors import ProviderError
 from cloudtune.events import TrialState
 from cloudtune.fit import Fitted
+from cloudtune.inbox import Emit
 from cloudtune.launch import launch_data
 from cloudtune.planning import Plan
 from cloudtune.provider import (
-    Emit,
     Facts,
     JobClient,
     JobRef,

@@ -1,0 +1,174 @@
+"""What is told to a job reaches it, whichever thread deals with it."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from cloudtune.events import Ended, Measured
+from cloudtune.inbox import Inbox, News, StopRequest
+
+_TRIALS, _STEPS = 8, 300
+
+
+def measured(number: int, step: int) -> Measured:
+    return Measured(number, 0.0, step, {"score": 1.0})
+
+
+def ended(number: int) -> Ended:
+    return Ended(number, 0.0, "completed")
+
+
+def never() -> float:
+    return float("inf")
+
+
+def work_off(inbox: Inbox, step: Callable[[], Any], due: Callable[[], float] = never) -> Any:
+    return inbox.work_off(step, due, lambda: None)
+
+
+def together(*targets: Callable[[], object]) -> ExitStack:
+    """Run functions in threads of their own while a block runs, and wait for their ends."""
+    with ExitStack() as stack:
+        for target in targets:
+            thread = threading.Thread(target=target)
+            thread.start()
+            stack.callback(thread.join, 30)
+        return stack.pop_all()
+
+
+def test_nothing_is_lost_doubled_or_overtaken_by_what_came_later() -> None:
+    inbox = Inbox()
+    seen: list[News] = []
+    inside: list[str] = []
+    threads: set[int] = set()
+    begun = threading.Event()
+
+    def trial(number: int) -> None:
+        chance = random.Random(number)
+        begun.wait(30)
+        for step in range(_STEPS):
+            time.sleep(0)
+            inbox.put(measured(number, step), idle=chance.random() < 0.5)
+        inbox.put(measured(number, _STEPS), ended(number), idle=True)
+
+    def step() -> bool | None:
+        inside.append("in")
+        assert len(inside) == 1, "two threads deal at a time"
+        threads.add(threading.get_ident())
+        begun.set()
+        while (news := inbox.take()) is not None:
+            seen.append(news)
+        inside.pop()
+        return sum(isinstance(news, Ended) for news in seen) == _TRIALS or None
+
+    with together(*(lambda number=n: trial(number) for n in range(_TRIALS))):
+        assert work_off(inbox, step)
+    for number in range(_TRIALS):
+        own = [
+            news for news in seen if isinstance(news, Measured | Ended) and news.number == number
+        ]
+        steps = [news.step for news in own if isinstance(news, Measured)]
+        assert steps == [*range(_STEPS + 1)]
+        assert isinstance(own[-1], Ended)
+    assert len(threads) > 1, "no idle thread dealt with anything"
+
+
+def test_an_idle_thread_deals_with_what_it_brings() -> None:
+    inbox = Inbox()
+    waits = threading.Event()
+    dealt: list[int] = []
+
+    def step() -> News | None:
+        waits.set()
+        if news := inbox.take():
+            dealt.append(threading.get_ident())
+        return news if isinstance(news, Ended) else None
+
+    def bring() -> None:
+        waits.wait(30)
+        until = time.monotonic() + 30
+        while threading.get_ident() not in dealt and time.monotonic() < until:
+            inbox.put(measured(1, 1), idle=True)
+        inbox.put(ended(1))
+
+    with together(bring):
+        assert work_off(inbox, step) == ended(1)
+    assert {*dealt} - {threading.get_ident()}
+
+
+def test_what_comes_after_the_end_is_left() -> None:
+    inbox = Inbox()
+    inbox.put(ended(1))
+    assert work_off(inbox, inbox.take) == ended(1)
+    inbox.put(ended(2), idle=True)
+    assert inbox.take() == ended(2)
+
+
+@pytest.mark.parametrize("idle", [False, True])
+def test_what_goes_wrong_in_a_step_is_told_to_whoever_waits(idle: bool) -> None:
+    inbox = Inbox()
+    waits = threading.Event()
+
+    def step() -> None:
+        waits.set()
+        if inbox.take():
+            raise ValueError("of a strategy")
+
+    def bring() -> None:
+        waits.wait(30)
+        inbox.put(ended(1), idle=idle)
+        inbox.put(ended(2), idle=idle)
+
+    with together(bring), pytest.raises(ValueError, match="of a strategy"):
+        work_off(inbox, step)
+
+
+def test_a_step_that_an_idle_thread_made_due_is_taken() -> None:
+    """Whoever waits for ever is woken, to wait less long."""
+    inbox = Inbox()
+    due = [float("inf")]
+    waits = threading.Event()
+
+    def step() -> bool | None:
+        waits.set()
+        if inbox.take():
+            due[0] = time.monotonic() + 0.01
+        return time.monotonic() >= due[0] or None
+
+    def bring() -> None:
+        waits.wait(30)
+        inbox.put(ended(1), idle=True)
+
+    with together(bring):
+        assert work_off(inbox, step, lambda: due[0])
+
+
+def test_a_signal_is_heard_in_the_middle_of_a_step() -> None:
+    inbox = Inbox()
+    asked = StopRequest("interrupted")
+
+    def ask(_number: int, _frame: Any) -> None:
+        inbox.put(asked)
+
+    before = signal.signal(signal.SIGUSR1, ask)
+
+    def steps() -> Iterable[News | None]:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        time.sleep(0)
+        yield None
+        yield inbox.take()
+
+    try:
+        turns = iter(steps())
+        assert work_off(inbox, lambda: next(turns)) == asked
+    finally:
+        signal.signal(signal.SIGUSR1, before)
