@@ -71,13 +71,11 @@ class Inbox:
             self._news.put(each)
         if not idle:
             self._rings.put(None)
-        elif self._turn.acquire(blocking=False):  # else whoever has the turn looks again after it
-            try:
-                sooner = self._steps is None or self._steps.take()
-            finally:
-                self._turn.release()
-            if sooner or not self._news.empty():
-                self._rings.put(None)
+            return
+        with self._turn:
+            sooner = self._steps is None or self._steps.take()
+        if sooner:
+            self._rings.put(None)
 
     def take(self) -> News | None:
         """Return the next news, or None."""
