@@ -9,7 +9,7 @@ from threading import Lock
 
 from cloudtune.events import Event
 
-_WITHIN = 0.05
+_WITHIN = 0.2
 """Seconds after which an event is seen."""
 
 
