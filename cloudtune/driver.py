@@ -269,8 +269,8 @@ class Driver:
                     self._again = [s for s in self._again if s.number != event.replaces]
             self._starts[event.number] = event
             self._start_counts[event.number] = self._start_counts.get(event.number, 0) + 1
-            trial = self._trials.get(event.number)
-            self._measured_before[event.number] = len(trial.measurements)
+            before = 0 if fresh else len(self._trials.get(event.number).measurements)
+            self._measured_before[event.number] = before
         elif isinstance(event, Ended):
             self._note_end(event)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from threading import Lock
+from threading import TIMEOUT_MAX, Lock
 from typing import Any, Generic, Protocol, TypeVar
 
 from cloudtune.events import Ended, JobState, Measured
@@ -37,8 +37,9 @@ class Emit(Protocol):
     def __call__(self, *events: Measured | Ended | Lost, idle: bool = False) -> None:
         """Take events, in their order.
 
-        With ``idle`` the calling thread has nothing else to do and holds no lock: before this
-        returns, the next trials may be chosen in it, and the runner's `start` and `stop` called.
+        With ``idle`` the calling thread has nothing else to do, holds no lock and is not in a call
+        of the driver: before this returns, the next trials may be chosen in it, and the runner's
+        `start` and `stop` called.
         """
         ...
 
@@ -88,7 +89,7 @@ class Inbox:
         """Return when there is something to do, or after so many seconds."""
         if self._news.empty():
             with suppress(Empty):
-                self._rings.get(timeout=None if seconds == math.inf else max(0.0, seconds))
+                self._rings.get(timeout=max(0.0, min(seconds, TIMEOUT_MAX)))
         with suppress(Empty):
             while True:
                 self._rings.get_nowait()

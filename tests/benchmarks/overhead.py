@@ -147,7 +147,7 @@ def trials(folder: Path) -> None:
         many, few = (seconds(bench.ours(n, warm=False), env=bench.env) for n in (102, 2))
         return many.less(few)
 
-    paired("100 trivial trials on two workers", ours, lambda: bench.xargs(100), runs=9)
+    paired("100 trivial trials on two workers", ours, lambda: bench.xargs(100), runs=25)
 
 
 def warm(folder: Path) -> None:
