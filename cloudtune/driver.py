@@ -24,6 +24,7 @@ from cloudtune.showing import Showing
 from cloudtune.study import Limits, Study
 
 _BATCH = 1_000
+"""News that are dealt with in one step at most."""
 _TIMEOUT = "the study's timeout was reached"
 _IN_A_ROW = 25
 """Failures in a row that end a job in which nothing else counts them."""
@@ -99,6 +100,8 @@ class Driver:
         """How the job is to end, once that is known."""
         self._end = math.inf
         """When the study's timeout is reached."""
+        self._dry = False
+        """Whether the strategy had no trial when it was asked last, and nothing happened since."""
 
     def replay(self, events: Sequence[Event]) -> None:
         """Take note of what happened before this process, in order."""
@@ -120,27 +123,27 @@ class Driver:
             self._outcome = Outcome("completed", _TIMEOUT)
         try:
             return self._inbox.work_off(
-                lambda: self._step(runner),
-                due=lambda: min(self._due(), self._showing.due),
-                rest=self._showing.show_due,
+                lambda: self._step(runner), due=self._due, rest=self._showing.show_due
             )
         finally:
             self._write()
             self._showing.show()
 
     def _step(self, runner: TrialRunner) -> Outcome | None:
-        """Do all that is to be done now, in any thread; return how the job ended, if so."""
-        if time.monotonic() >= self._due():
-            self._pass_deadlines(runner)
-        while True:
-            if self._outcome is None:
-                self._fill(runner)
+        """Do what is to be done now, in any thread; return how the job ended, if so.
+
+        At most one trial is started, so that the thread which is to watch it can go and do so.
+        """
+        for _ in range(_BATCH):
+            if time.monotonic() >= self._deadline():
+                self._pass_deadlines(runner)
+            if self._may_start() and self._start(runner):
+                return None
             if not self._running:
                 return self._finish()
-            event = self._inbox.take() if len(self._unwritten) < _BATCH else None
+            event = self._inbox.take()
             if event is None:
-                self._write()
-                return None
+                break
             if isinstance(event, Measured):
                 self._take_measurement(event, runner)
             elif isinstance(event, Ended):
@@ -151,9 +154,14 @@ class Driver:
                 if event.state == "cancelled" and not event.now:
                     self._say("running trials were asked to end; once more ends them at once")
                 self._end_all(runner, Outcome(event.state, event.reason), now=event.now)
+        self._write()
+        return None
 
     def _due(self) -> float:
-        """Return when the next deadline passes."""
+        """Return when a step is to be taken though there are no news."""
+        return -math.inf if self._may_start() else min(self._deadline(), self._showing.due)
+
+    def _deadline(self) -> float:
         return min([self._end if self._outcome is None else math.inf, *self._running.values()])
 
     def _finish(self) -> Outcome:
@@ -192,17 +200,23 @@ class Driver:
         before = self._measured_before[trial.number]
         return Interrupted(self._starts[trial.number], len(trial.measurements) - before, before)
 
-    def _fill(self, runner: TrialRunner) -> None:
-        while self._outcome is None and len(self._running) < (self._limits.parallel_trials or 1):
-            started = self._next()
-            if started is None:
-                return
-            start = self._start_counts.get(started.number, 0) + 1
-            started = replace(started, id=runner.name_of(started.number, start))
-            self._emit(started)
-            self._running[started.number] = self._due_of(started.number, runner)
-            self._write()
-            runner.start(started)
+    def _may_start(self) -> bool:
+        room = len(self._running) < (self._limits.parallel_trials or 1)
+        return room and not self._dry and self._outcome is None
+
+    def _start(self, runner: TrialRunner) -> bool:
+        """Start the next trial, and tell whether there was one."""
+        started = self._next()
+        self._dry = started is None
+        if started is None:
+            return False
+        start = self._start_counts.get(started.number, 0) + 1
+        started = replace(started, id=runner.name_of(started.number, start))
+        self._emit(started)
+        self._running[started.number] = self._due_of(started.number, runner)
+        self._write()
+        runner.start(started)
+        return True
 
     def _due_of(self, number: int, runner: TrialRunner) -> float:
         """Return when a trial that is started now has used up its time."""
@@ -258,6 +272,7 @@ class Driver:
         fresh = isinstance(event, Started) and event.number > self._last_number
         self._trials.tell(event)
         self._strategy.tell(event)
+        self._dry = False
         self._last_time = max(self._last_time, event.time)
         if isinstance(event, Started):
             if fresh:

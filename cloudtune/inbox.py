@@ -37,9 +37,9 @@ class Emit(Protocol):
     def __call__(self, *events: Measured | Ended | Lost, idle: bool = False) -> None:
         """Take events, in their order.
 
-        With ``idle`` the calling thread has nothing else to do, holds no lock and is not in a call
-        of the driver: before this returns, the next trials may be chosen in it, and the runner's
-        `start` and `stop` called.
+        With ``idle`` the calling thread has nothing else to do and holds no lock: before this
+        returns, the next trial may be chosen in it, and the runner's `start` and `stop` called.
+        Never so from within those.
         """
         ...
 
@@ -75,7 +75,7 @@ class Inbox:
             return
         with self._turn:
             sooner = self._steps is None or self._steps.take()
-        if sooner:
+        if sooner or not self._news.empty():
             self._rings.put(None)
 
     def take(self) -> News | None:
@@ -128,7 +128,7 @@ class _Steps(Generic[T]):
 
     def __init__(self, step: Callable[[], T | None], due: Callable[[], float]) -> None:
         self.result: T | None = None
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self.due = math.inf
         self._step = step
         self._when_due = due
@@ -141,6 +141,6 @@ class _Steps(Generic[T]):
         try:
             self.result = self._step()
             self.due = self._when_due()
-        except Exception as error:  # noqa: BLE001 - raised again in the thread that waits
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
             self.error = error
         return self.error is not None or self.result is not None or self.due < before

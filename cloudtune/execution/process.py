@@ -56,8 +56,9 @@ class Processes:
             mark: Tells the processes of this object from all others on this machine.
             grace: Seconds that processes get to end by themselves should we die.
             finish: Adds to an end what there is to say of it, before it is told.
-            emit_last: Takes what a process had still to tell and its end, at one time, from a
-                thread that has nothing else to do then; without it `emit` takes each.
+            emit_last: Takes what a process had still to tell and its end, at one time. A process
+                that is started in this call is watched by the thread that makes it. Without it
+                `emit` takes each.
             ahead: Prepares what the next process will need; called while the last one starts up.
             preload: What all processes are forked from, as far as that can be.
             say: Is told why they are not, once.
@@ -76,7 +77,8 @@ class Processes:
         self._waiting: SimpleQueue[_Process | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._idle = 0
-        """Threads that have nothing to watch, and that no process in the queue is meant for."""
+        """Threads that wait for a process, and that none in the queue is meant for."""
+        self._own = _Own()
         self._lock = threading.Lock()
 
     def start(
@@ -109,11 +111,14 @@ class Processes:
         with self._lock:
             if number in self._running:
                 raise ValueError(f"{number} runs already")
+            self._running[number] = process
+            if self._own.free:
+                self._own.free, self._own.next = False, process
+                return
             if self._idle:
                 self._idle -= 1
             else:
                 self._add_thread()
-            self._running[number] = process
         self._waiting.put(process)
 
     def stop(self, number: int, *, now: bool = False) -> None:
@@ -149,10 +154,21 @@ class Processes:
         """Watch one process after another."""
         wake = Wake()
         try:
-            while (process := self._waiting.get()) is not None:
+            process = self._waiting.get()
+            while process is not None:
                 self._live(process, wake)
+                process = self._next()
         finally:
             wake.close()
+
+    def _next(self) -> _Process | None:
+        """Return what this thread started itself when it told of an end, or what comes."""
+        own, self._own.next = self._own.next, None
+        if own is not None:
+            return own
+        with self._lock:
+            self._idle += 1
+        return self._waiting.get()
 
     def _live(self, process: _Process, wake: Wake) -> None:
         ended: Ended | None = None
@@ -161,9 +177,10 @@ class Processes:
         finally:
             with self._lock:
                 del self._running[process.number]
-                self._idle += ended is not None  # otherwise this thread ends here
             failed = Ended(process.number, time.time(), "failed", "cloudtune failed to watch it")
+            self._own.free = ended is not None  # otherwise this thread ends here
             self._tell_last([*process.last_words, self._finish(ended or failed)])
+            self._own.free = False
 
     def _tell_last(self, events: Sequence[Measured | Ended]) -> None:
         """Tell without a pause in which a listener would act on the first event alone."""
@@ -172,6 +189,14 @@ class Processes:
             return
         for event in events:
             self._emit(event)
+
+
+class _Own(threading.local):
+    """What a thread that watches processes does next."""
+
+    free = False
+    """Whether it tells of an end, and so can watch what is started because of that."""
+    next: _Process | None = None
 
 
 class _Process:

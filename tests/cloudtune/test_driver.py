@@ -284,6 +284,39 @@ def test_a_script_that_always_fails_ends_a_job_that_nothing_else_would_end_soon(
     assert sum(isinstance(event, Started) for event in events) == 25
 
 
+def test_timeout_is_kept_while_trials_end_faster_than_they_are_told_of() -> None:
+    of = study(limits={"timeout": "0.05s", "parallel_trials": 2})
+    outcome, _, _ = drive(of, scored(float))
+    assert outcome == Outcome("completed", "the study's timeout was reached")
+
+
+def test_events_are_shown_while_trials_end_faster_than_they_are_told_of() -> None:
+    of = study(limits={"max_failed_trials": 0, "parallel_trials": 2})
+    inbox = Inbox()
+    shown: list[Event] = []
+
+    def script(started: Started) -> Iterable[Measured | Ended]:
+        return crashing(started) if shown else scored(float)(started)
+
+    driver = Driver(
+        of, Counting(), run="r", inbox=inbox, record=lambda _: None, observe=shown.append
+    )
+    assert driver.run(Runner(inbox, script)).state == "failed"
+
+
+def test_a_strategy_is_not_asked_again_when_nothing_has_happened() -> None:
+    asked: list[int] = []
+
+    class Waiting(Counting):
+        def ask(self, draw: int) -> Suggestion | Literal["wait", "done"]:
+            asked.append(draw)
+            return super().ask(draw) if draw < 1 else "wait"
+
+    of = study(limits={"parallel_trials": 4, "trial_timeout": "0.3s"})
+    drive(of, hanging, strategy=Waiting())
+    assert asked == [0, 1, 1, 1]  # after a start, a measurement and an end
+
+
 def test_a_timeout_that_is_used_up_starts_nothing() -> None:
     inbox = Inbox()
     events: list[Event] = []

@@ -113,22 +113,43 @@ def test_what_comes_after_the_end_is_left() -> None:
     assert inbox.take() == ended(2)
 
 
+def test_what_an_idle_thread_leaves_is_dealt_with() -> None:
+    inbox = Inbox()
+    waits = threading.Event()
+
+    def step() -> News | None:
+        waits.set()
+        inbox.take()
+        news = inbox.take()
+        return news if isinstance(news, Ended) else None
+
+    def bring() -> None:
+        waits.wait(30)
+        inbox.put(*(measured(1, step) for step in range(9)), ended(1), idle=True)
+
+    with together(bring):
+        assert work_off(inbox, step) == ended(1)
+
+
 @pytest.mark.parametrize("idle", [False, True])
-def test_what_goes_wrong_in_a_step_is_told_to_whoever_waits(idle: bool) -> None:
+@pytest.mark.parametrize("error", [ValueError, SystemExit])
+def test_what_goes_wrong_in_a_step_is_told_to_whoever_waits(
+    idle: bool, error: type[BaseException]
+) -> None:
     inbox = Inbox()
     waits = threading.Event()
 
     def step() -> None:
         waits.set()
         if inbox.take():
-            raise ValueError("of a strategy")
+            raise error("of a strategy")
 
     def bring() -> None:
         waits.wait(30)
         inbox.put(ended(1), idle=idle)
         inbox.put(ended(2), idle=idle)
 
-    with together(bring), pytest.raises(ValueError, match="of a strategy"):
+    with together(bring), pytest.raises(error, match="of a strategy"):
         work_off(inbox, step)
 
 
