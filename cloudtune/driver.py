@@ -26,6 +26,7 @@ from cloudtune.study import Limits, Study
 _BATCH = 1_000
 """News that are dealt with in one step at most."""
 _TIMEOUT = "the study's timeout was reached"
+_TRIAL_TIMEOUT = "its trial_timeout was reached"
 _IN_A_ROW = 25
 """Failures in a row that end a job in which nothing else counts them."""
 
@@ -119,8 +120,6 @@ class Driver:
         self._outcome = self._reached()
         if self._limits.timeout:
             self._end = time.monotonic() + self._limits.timeout - spent
-        if self._outcome is None and time.monotonic() >= self._end:
-            self._outcome = Outcome("completed", _TIMEOUT)
         try:
             return self._inbox.work_off(
                 lambda: self._step(runner), due=self._due, rest=self._showing.show_due
@@ -168,8 +167,7 @@ class Driver:
         outcome = self._outcome or Outcome("completed", "")
         if outcome.state == "completed":
             waiting = [t.number for t in self._trials.all() if t.state == "pending"]
-            now = time.time()
-            self._emit(*(Ended(n, now, "stopped_early", "not promoted") for n in waiting))
+            self._emit(*(Ended(n, time.time(), "stopped_early", "not promoted") for n in waiting))
         return outcome
 
     def _give_up(self, lost: Lost) -> Outcome:
@@ -337,8 +335,8 @@ class Driver:
 
     def _judged(self, event: Ended) -> Ended:
         """Say what the end of a process means for its trial."""
-        if why := self._why.pop(event.number, None):
-            state, reason = why
+        state, reason = self._why.pop(event.number, (event.state, ""))
+        if reason and not (reason == _TRIAL_TIMEOUT and self._ended_in_time(event)):
             return replace(event, state=state, reason=reason)
         if event.state != "completed":
             return event
@@ -353,6 +351,11 @@ class Driver:
         if start.resource is not None and start.resource < (self._top_resource or 0):
             return replace(event, state="pending", reason="waits for more of its resource")
         return replace(event, reason="") if event.reason else event
+
+    def _ended_in_time(self, event: Ended) -> bool:
+        """Tell whether a trial was over within its time, and only told of later."""
+        took = math.inf if event.seconds is None else event.seconds
+        return self._used.get(event.number, 0.0) + took < (self._limits.trial_timeout or math.inf)
 
     def _reached(self) -> Outcome | None:
         """Return the outcome if a limit is reached that ends the whole job."""
@@ -381,7 +384,7 @@ class Driver:
         for number, due in self._running.items():
             if now >= due:
                 self._running[number] = math.inf
-                self._stop(number, "failed", "its trial_timeout was reached", runner)
+                self._stop(number, "failed", _TRIAL_TIMEOUT, runner)
 
     def _stop(self, number: int, state: TrialState, reason: str, runner: TrialRunner) -> None:
         self._why.setdefault(number, (state, reason))

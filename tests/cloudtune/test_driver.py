@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Literal, cast
@@ -203,6 +204,24 @@ def test_trial_timeout_fails_the_trial() -> None:
     (trial,) = folded(of, events).all()
     assert (trial.state, trial.reason) == ("failed", "its trial_timeout was reached")
     assert runner.stopped == [(1, False)]
+
+
+@pytest.mark.parametrize(("seconds", "state"), [(0.04, "completed"), (0.06, "failed")])
+def test_a_trial_that_ended_in_time_is_told_of_late(seconds: float, state: str) -> None:
+    """Its end waits while the strategy takes long over the next trial."""
+
+    class Slow(Counting):
+        def ask(self, draw: int) -> Suggestion | Literal["wait", "done"]:
+            time.sleep(0.1 * (draw == 1))
+            return super().ask(draw)
+
+    def script(started: Started) -> Iterable[Measured | Ended]:
+        yield Measured(started.number, 0.0, 1, {"score": 1.0})
+        yield Ended(started.number, 0.0, "completed", seconds=seconds)
+
+    of = study(limits={"max_trials": 2, "parallel_trials": 2, "trial_timeout": "0.05s"})
+    _, events, _ = drive(of, script, strategy=Slow())
+    assert states(of, events)[0] == state
 
 
 def test_timeout_stops_what_runs() -> None:
