@@ -1,7 +1,7 @@
 """What cloudtune adds: run by hand, prints ratios of pairs that were measured in turn.
 
     python tests/benchmarks/overhead.py            all of them
-    python tests/benchmarks/overhead.py trials     one of: trials, warm, trivial, help, check
+    python tests/benchmarks/overhead.py trials     one of: trials, pace, warm, trivial, help, check
 
 Every figure is the median of the pairs' ratios, with the smallest and largest beside it: machines
 are noisy, and a pair shares the noise. The ratio of the CPU that both used, with all processes that
@@ -11,6 +11,7 @@ they started, is steadier than that of the time that went by.
 from __future__ import annotations
 
 import os
+import random
 import resource
 import statistics
 import subprocess
@@ -23,6 +24,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import psutil
+
+from cloudtune.events import Ended
+from cloudtune.ledger import Ledger
 
 _NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 """Where this is set, each start compiles our modules again, which no user has to wait for."""
@@ -131,6 +135,13 @@ class Bench:
         sets = [f"limits.max_trials={trials}", f"trial.warm={str(warm).lower()}"]
         return [CLOUDTUNE, "run", str(self._study), *(word for s in sets for word in ("--set", s))]
 
+    def between_ends(self) -> float:
+        """Return the seconds from the last run's second end of a trial to its last one."""
+        with Ledger(Path(self.env["CLOUDTUNE_HOME"])) as ledger:
+            events = [event for _, event in ledger.events(ledger.run(None).id, "local")]
+        ends = sorted(event.time for event in events if isinstance(event, Ended))
+        return ends[-1] - ends[1]
+
     def xargs(self, trials: int) -> Seconds:
         """Return what xargs takes for so many trials."""
         words = self._folder / "words"
@@ -148,6 +159,19 @@ def trials(folder: Path) -> None:
         return many.less(few)
 
     paired("100 trivial trials on two workers", ours, lambda: bench.xargs(100), runs=25)
+
+
+def pace(folder: Path) -> None:
+    """The same by the times in the ledger, without the start and the end of the run."""
+    bench = Bench(folder / "pace", SCRIPT)
+    ratios: list[float] = []
+    for _ in range(25):
+        xargs_first = random.random() < 0.5
+        xargs = bench.xargs(100).wall if xargs_first else 0.0
+        seconds(bench.ours(102, warm=False), env=bench.env)
+        ratios.append(bench.between_ends() / (xargs or bench.xargs(100).wall))
+    error = statistics.stdev(ratios) / len(ratios) ** 0.5
+    print(f"100 trials from end to end: ratio {statistics.mean(ratios):.3f} ± {error:.3f}")
 
 
 def warm(folder: Path) -> None:
@@ -218,6 +242,7 @@ def main() -> None:
     """Run what the command line names."""
     all_of_them = {
         "trials": trials,
+        "pace": pace,
         "warm": warm,
         "trivial": trivial,
         "help": help_text,
