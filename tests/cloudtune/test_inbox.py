@@ -62,6 +62,7 @@ def test_nothing_is_lost_doubled_or_overtaken_by_what_came_later() -> None:
 
     def step() -> bool | None:
         inside.append("in")
+        time.sleep(0)  # others may try to come in
         assert len(inside) == 1, "two threads deal at a time"
         threads.add(threading.get_ident())
         begun.set()
@@ -111,6 +112,19 @@ def test_what_comes_after_the_end_is_left() -> None:
     assert work_off(inbox, inbox.take) == ended(1)
     inbox.put(ended(2), idle=True)
     assert inbox.take() == ended(2)
+
+
+def test_what_comes_after_somebody_stopped_waiting_is_left() -> None:
+    inbox = Inbox()
+
+    def rest() -> None:
+        raise KeyError("what shows events")
+
+    inbox.put(measured(1, 0))
+    with pytest.raises(KeyError):
+        inbox.work_off(lambda: inbox.take() and None, never, rest)
+    inbox.put(measured(1, 1), idle=True)
+    assert inbox.take() == measured(1, 1)
 
 
 def test_what_an_idle_thread_leaves_is_dealt_with() -> None:
