@@ -51,7 +51,7 @@ class Driver:
         run: str,
         inbox: Inbox,
         record: Callable[[Sequence[Event]], None],
-        observe: Callable[[Event], None] = lambda _: None,
+        observe: Callable[[Sequence[Event]], None] = lambda _: None,
         say: Callable[[str], None] = lambda _: None,
         purse: Purse = Purse(),  # noqa: B008 - immutable
     ) -> None:
@@ -64,7 +64,7 @@ class Driver:
             inbox: What the runner emits into, and stop requests. Threads that put something there
                 while idle act for the driver: everything given here may be called from them.
             record: Writes events to the ledger; called before anything else sees them.
-            observe: Is told each event after that, to show it.
+            observe: Is told of events after that, several at a time, to show them.
             say: Is told what is worth a line.
             purse: Is told each new event, and tells when the money is spent.
         """
@@ -209,7 +209,8 @@ class Driver:
         if started is None:
             return False
         start = self._start_counts.get(started.number, 0) + 1
-        started = replace(started, id=runner.name_of(started.number, start))
+        if name := runner.name_of(started.number, start):
+            started = replace(started, id=name)
         self._emit(started)
         self._running[started.number] = self._due_of(started.number, runner)
         self._write()
@@ -302,21 +303,19 @@ class Driver:
             self._since_best += 1
         else:
             self._failed_in_a_row = 0
-            trial = self._trials.get(event.number)
-            self._note_objective(trial)
-            won = trial.state == "completed" and reaches_target(self._study, trial.objective)
+            objective = self._trials.objective(event.number)
+            if objective is not None and len(objective) == 1:
+                self._note_objective(objective[0], event.state)
+            won = event.state == "completed" and reaches_target(self._study, objective)
             if won and self._winner is None:
-                self._winner = trial.number
+                self._winner = event.number
 
-    def _note_objective(self, trial: Trial) -> None:
-        if len(self._study.objectives) != 1 or trial.objective is None:
-            return
-        sign = 1 if self._study.objectives[0].goal == "minimize" else -1
-        value = sign * trial.objective[0]
+    def _note_objective(self, value: float, state: TrialState) -> None:
+        value *= 1 if self._study.objectives[0].goal == "minimize" else -1
         if self._best is None or value < self._best:
             self._best = value
             self._since_best = 0
-        elif trial.state != "pending":
+        elif state != "pending":
             self._since_best += 1
 
     def _take_measurement(self, event: Measured, runner: TrialRunner) -> None:
@@ -340,13 +339,10 @@ class Driver:
             return replace(event, state=state, reason=reason)
         if event.state != "completed":
             return event
-        trial = self._trials.get(event.number)
-        if trial.objective is None:
-            return replace(
-                event,
-                state="failed",
-                reason=why_unmeasured(self._study, trial.measurements, event.reason),
-            )
+        if self._trials.objective(event.number) is None:
+            measured = self._trials.get(event.number).measurements
+            why = why_unmeasured(self._study, measured, event.reason)
+            return replace(event, state="failed", reason=why)
         start = self._starts[event.number]
         if start.resource is not None and start.resource < (self._top_resource or 0):
             return replace(event, state="pending", reason="waits for more of its resource")

@@ -38,8 +38,8 @@ class Observer(Protocol):
         """A job begins, or goes on from its earlier events and the seconds that it ran before."""
         ...
 
-    def event(self, provider: str, event: Event) -> None:
-        """Something happened to a trial of a job, and is in the ledger."""
+    def events(self, provider: str, events: Sequence[Event]) -> None:
+        """This happened to trials of a job, in this order, and is in the ledger."""
         ...
 
     def end(self, provider: str, outcome: Outcome) -> None:
@@ -61,9 +61,9 @@ class Shown:
         """Show that a job begins."""
         self._tell(lambda observer: observer.begin(plan, events, elapsed))
 
-    def event(self, provider: str, event: Event) -> None:
-        """Show what happened to a trial."""
-        self._tell(lambda observer: observer.event(provider, event))
+    def events(self, provider: str, events: Sequence[Event]) -> None:
+        """Show what happened to trials."""
+        self._tell(lambda observer: observer.events(provider, events))
 
     def end(self, provider: str, outcome: Outcome) -> None:
         """Show how a job ended."""
@@ -121,8 +121,8 @@ class _Work:
     def record(self, new: Sequence[Event]) -> None:
         self.ledger.append(self.job.run, self.job.provider, *new)
 
-    def observe(self, event: Event) -> None:
-        self.shown.event(self.job.provider, event)
+    def observe(self, events: Sequence[Event]) -> None:
+        self.shown.events(self.job.provider, events)
 
 
 def execute_job(job: JobRecord, inbox: Inbox, purse: Purse, shown: Shown, where: Path) -> Outcome:
@@ -282,9 +282,9 @@ def _end_running(work: _Work) -> None:
         elif isinstance(event, Started):
             why = "cloudtune's own code failed"
             running[event.number] = Ended(event.number, time.time(), "cancelled", why)
-    work.record([*running.values()])
-    for ended in running.values():
-        work.observe(ended)
+    ends = [*running.values()]
+    work.record(ends)
+    work.observe(ends)
 
 
 def _run_managed(work: _Work) -> Outcome:

@@ -35,7 +35,7 @@ class ManagedJob:
         *,
         inbox: Inbox,
         record: Callable[[Sequence[Event]], None],
-        observe: Callable[[Event], None] = lambda _: None,
+        observe: Callable[[Sequence[Event]], None] = lambda _: None,
         say: Callable[[str], None] = lambda _: None,
         again: bool = False,
         purse: Purse = Purse(),  # noqa: B008 - immutable
@@ -46,7 +46,7 @@ class ManagedJob:
             plan: What is sent.
             inbox: Requests to stop.
             record: Writes events to the ledger; called before anything else sees them.
-            observe: Is told each event after that, to show it.
+            observe: Is told of events after that, several at a time, to show them.
             say: Is told what is worth a line.
             again: Whether an earlier process took the job up, and may have made it.
             purse: Is told each new event.
@@ -204,11 +204,12 @@ class ManagedJob:
         return Outcome("unknown", f"{self._trouble}; {what}, and `cloudtune resume` looks for it")
 
     def _emit(self, events: Sequence[Event]) -> None:
-        if events:
-            self._record(events)
+        if not events:
+            return
+        self._record(events)
         for event in events:
             self._trials.tell(event)
-            self._observe(event)
+        self._observe(events)
         self._purse.tell(*events)
 
 

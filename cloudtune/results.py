@@ -221,6 +221,10 @@ class Trials:
             known.trial = known.made()
         return known.trial
 
+    def objective(self, number: int) -> tuple[float, ...] | None:
+        """Return what one trial has as its objective so far."""
+        return complete(self._known[number].values)
+
     def all(self) -> tuple[Trial, ...]:
         """Return every trial as it stands, by number."""
         return tuple(map(self.get, self._known))

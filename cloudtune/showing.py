@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from threading import Lock
 
 from cloudtune.events import Event
@@ -16,7 +16,7 @@ _WITHIN = 0.2
 class Showing:
     """Gathers events, from any thread, and shows several at a time, which costs less than each."""
 
-    def __init__(self, observe: Callable[[Event], None]) -> None:
+    def __init__(self, observe: Callable[[Sequence[Event]], None]) -> None:
         self.due = math.inf
         """When those that wait are to be shown, by `time.monotonic`."""
         self._observe = observe
@@ -40,5 +40,5 @@ class Showing:
         with self._lock:
             events, self._waiting = self._waiting, []
             self.due = math.inf
-        for event in events:
-            self._observe(event)
+        if events:
+            self._observe(events)

@@ -42,7 +42,8 @@ def main(args: Sequence[str] | None = None) -> None:
         place = f"{error.filename}: " if error.filename else ""
         click.echo(f"{place}{error.strerror or error}", err=True)
         code = 1
-    gc.freeze()
+    finally:
+        gc.freeze()  # what is left need not be looked through once more at the end
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -78,9 +78,9 @@ def _show(ledger: Ledger, record: RunRecord) -> None:
         while going:
             going = holder(ledger.run_folder(record.id)) is not None
             for job in ledger.run(record.id).jobs:
-                for seq, event in ledger.events(record.id, job.provider, seen[job.provider]):
-                    seen[job.provider] = seq
-                    shown.event(job.provider, event)
+                if new := list(ledger.events(record.id, job.provider, seen[job.provider])):
+                    seen[job.provider] = new[-1][0]
+                    shown.events(job.provider, [event for _, event in new])
                 if job.provider not in ended and job.state not in {"pending", "running"}:
                     ended.add(job.provider)
                     shown.end(job.provider, Outcome(job.state, job.reason))

@@ -9,21 +9,12 @@ import stat
 import subprocess
 import threading
 from collections.abc import Iterable
-from contextlib import ExitStack, suppress
-from io import FileIO
+from contextlib import suppress
 from pathlib import Path
 
 _BLOCK = 64 * 1024
 NO_PIDFD = {errno.ENOSYS, errno.EPERM}
 """How kernels and sandboxes say that they have no file descriptors for processes."""
-
-
-def pipe(stack: ExitStack) -> tuple[int, FileIO]:
-    """Return a new pipe, whose reading end does not block; the stack closes what is left open."""
-    read, write = os.pipe()
-    stack.callback(os.close, read)
-    os.set_blocking(read, False)
-    return read, stack.enter_context(FileIO(write, "w"))
 
 
 class Wake:
@@ -57,8 +48,8 @@ class Wake:
             os.close(end)
 
 
-def bell(path: str | Path, stack: ExitStack) -> int:
-    """Return the open end of a FIFO, which is made if need be; the stack closes it.
+def bell(path: str | Path) -> int:
+    """Return the open end of a FIFO, which is made if need be.
 
     Raises:
         OSError: If it can be neither opened nor made.
@@ -71,9 +62,7 @@ def bell(path: str | Path, stack: ExitStack) -> int:
         is_bell = False
     if not is_bell:
         os.mkfifo(path, 0o600)
-    opened = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
-    stack.callback(os.close, opened)
-    return opened
+    return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
 
 
 def poll(ends: Iterable[int]) -> select.poll:

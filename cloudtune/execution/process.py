@@ -13,7 +13,6 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
 from queue import SimpleQueue
 from typing import Literal
 
@@ -23,7 +22,6 @@ from cloudtune.execution import keeper
 from cloudtune.execution.child import Child, Cold, signal_group
 from cloudtune.execution.descriptors import Wake
 from cloudtune.execution.guard import Guard
-from cloudtune.execution.log import Log
 from cloudtune.execution.metrics import BadMetrics, Step
 from cloudtune.execution.warm import Preload, Warm
 from cloudtune.execution.watch import ProcessSpec, Watch
@@ -218,7 +216,7 @@ class _Process:
         self.number = number
         self.last_words: list[Measured | Ended] = []
         """What it had still to tell when it ended: whoever is woken by it finds the end too."""
-        self._spec = spec
+        self._spec = spec if callable(spec) else lambda: spec
         self._emit = emit
         self._mark = mark
         self._guard = guard
@@ -253,21 +251,16 @@ class _Process:
         Args:
             wake: Wakes this thread when the process is to end.
         """
-        with ExitStack() as stack:
+        watch: Watch | None = None
+        try:
             try:
                 woken = wake.open()
                 self._listen(wake)
-                stack.callback(self._listen, None)
-                with ExitStack() as turn:
-                    if self._quick:
-                        turn.enter_context(self._starting)
-                    spec = self._spec if isinstance(self._spec, ProcessSpec) else self._spec()
-                    if not self._quick:
-                        turn.enter_context(self._starting)
-                    log = Log(spec.log)
-                    stack.callback(log.close)
-                    watch = Watch(self, spec, log, woken, stack)
-                    child = self._start(spec, watch, woken)
+                found = None if self._quick else self._spec()
+                with self._starting:
+                    spec = found or self._spec()
+                    watch = Watch(self, spec, woken)
+                    child = self._start(spec, watch.output_end, woken)
             except BadMetrics as error:
                 return self._ended("failed", str(error))
             except (OSError, ValueError, CloudtuneError) as error:
@@ -281,7 +274,11 @@ class _Process:
                 code = self._end(child)
             self._emit = self.last_words.append
             watch.finish()
-            return self._judged(code, watch, log)
+            return self._judged(code, watch)
+        finally:
+            if watch:
+                watch.close()
+            self._listen(None)
 
     def emit(self, steps: Iterable[Step]) -> None:
         """Tell of measurements."""
@@ -310,13 +307,12 @@ class _Process:
         with self._lock:
             self._wake = wake
 
-    def _start(self, spec: ProcessSpec, watch: Watch, woken: int) -> Child | None:
+    def _start(self, spec: ProcessSpec, output: int, woken: int) -> Child | None:
         self._guard.open()
         env = {**spec.env, keeper.MARK: self._mark}
         child: Child | None = None
         if self._warm and self._asked is None:
             # Not under our lock: it can take a while, and a stop must be heard meanwhile.
-            output = watch.output_end.fileno()
             child = self._warm.fork(spec.command, str(spec.cwd), env, output=output, woken=woken)
         with self._lock:
             if child is None:
@@ -328,7 +324,7 @@ class _Process:
                         cwd=spec.cwd,
                         env=env,
                         stdin=subprocess.DEVNULL,
-                        stdout=watch.output_end,
+                        stdout=output,
                         stderr=subprocess.STDOUT,
                         start_new_session=True,
                     )
@@ -352,14 +348,14 @@ class _Process:
         if self._child is not None:
             signal_group(self._child.pid, number)
 
-    def _judged(self, code: int | str, watch: Watch, log: Log) -> Ended:
+    def _judged(self, code: int | str, watch: Watch) -> Ended:
         if code == 0 and not watch.fault:
             return self._ended("completed", watch.remark, 0)
-        why = watch.fault or self._killed_why
+        why, tail = watch.fault or self._killed_why, watch.log.tail()
         if isinstance(code, str):
-            return self._ended("failed" if why else "cancelled", why or code, None, log.tail())
+            return self._ended("failed" if why else "cancelled", why or code, None, tail)
         known = code if code >= 0 else None
-        return self._ended("failed", why or code_in_words(code), known, log.tail())
+        return self._ended("failed", why or code_in_words(code), known, tail)
 
     def _ended(
         self,

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from cloudtune.execution.child import Child
-from cloudtune.execution.descriptors import bell, drain, is_held, pipe, poll
+from cloudtune.execution.descriptors import bell, drain, is_held, poll
 from cloudtune.execution.log import Log
 from cloudtune.execution.metrics import BadMetrics, Expressions, Reports, Step, Steps
 
@@ -72,17 +71,13 @@ class Watched(Protocol):
 class Watch:
     """What one process says, and by which channels it says it."""
 
-    def __init__(
-        self, process: Watched, spec: ProcessSpec, log: Log, woken: int, stack: ExitStack
-    ) -> None:
-        """Open the channels; the stack closes them.
+    def __init__(self, process: Watched, spec: ProcessSpec, woken: int) -> None:
+        """Open the channels.
 
         Args:
             process: What is watched.
             spec: How it is watched.
-            log: Takes its output.
             woken: Readable when somebody wants the process to end.
-            stack: Closes what is opened here.
 
         Raises:
             BadMetrics: If an expression cannot be read.
@@ -94,19 +89,39 @@ class Watch:
         """What is odd in what it said, without making it fail."""
         self._process = process
         self._spec = spec
-        self._log = log
         self._expressions = Expressions(spec.metrics, spec.steps)
-        self._reports = Reports(spec.reports) if spec.reports else None
-        if self._reports:
-            stack.callback(self._reports.close)
-        self._bell = bell(spec.doorbell, stack) if spec.doorbell else None
-        self._output, self.output_end = pipe(stack)
-        self._output_open = True
         self._woken = woken
+        self._output_open = True
+        self.log = Log(spec.log)
+        """Takes what it prints."""
+        self._reports: Reports | None = None
+        self._bell: int | None = None
+        self._ends: list[int] = []
+        try:
+            if spec.reports:
+                self._reports = Reports(spec.reports)
+            if spec.doorbell:
+                self._bell = bell(spec.doorbell)
+                self._ends.append(self._bell)
+            self._output, self.output_end = os.pipe()
+            self._ends += [self._output, self.output_end]
+            os.set_blocking(self._output, False)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the channels."""
+        for end in self._ends:
+            os.close(end)
+        if self._reports:
+            self._reports.close()
+        self.log.close()
 
     def until_exit(self, child: Child) -> None:
         """Take in what the process says until it has ended; it is not collected yet."""
-        self.output_end.close()
+        self._ends.remove(self.output_end)
+        os.close(self.output_end)
         exited = child.exited
         ends = [end for end in (exited, self._woken, self._bell) if end is not None]
         without_output, everything = poll(ends), poll([*ends, self._output])
@@ -151,7 +166,7 @@ class Watch:
         except BlockingIOError:
             return 0
         if data:
-            self._log.write(data)
+            self.log.write(data)
             self._say(self._expressions.feed(data))
         else:
             self._output_open = False

@@ -56,13 +56,17 @@ class LiveProgress:
             self._views[plan.provider] = JobView(plan, events, elapsed)
         self._live.start()  # more than once it changes nothing
 
-    def event(self, provider: str, event: Event) -> None:
+    def events(self, provider: str, events: Sequence[Event]) -> None:
         """Take note; print a line for a new best trial and for a failure."""
-        view = self._views[provider]
+        view, mark = self._views[provider], self._mark(provider)
+        lines: list[str] = []
         with self._lock:
-            is_best = view.tell(event)
-        if isinstance(event, Ended) and (is_best or event.state == "failed"):
-            self.message(self._mark(provider) + end_line(view, event.number, is_best=is_best))
+            for event in events:
+                is_best = view.tell(event)
+                if isinstance(event, Ended) and (is_best or event.state == "failed"):
+                    lines.append(mark + end_line(view, event.number, is_best=is_best))
+        for line in lines:
+            self.message(line)
 
     def end(self, provider: str, outcome: Outcome) -> None:
         """Take note; print a line for a job that ended while others go on."""

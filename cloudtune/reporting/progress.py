@@ -45,14 +45,16 @@ class PlainProgress:
         mark = self._marks[plan.provider]
         self.message(f"{mark}{view.title}; run {plan.facts.run_id}{so_far}")
 
-    def event(self, provider: str, event: Event) -> None:
-        """Say which trial ended and how."""
-        view = self._views[provider]
+    def events(self, provider: str, events: Sequence[Event]) -> None:
+        """Say which trials ended and how."""
+        view, mark = self._views[provider], self._marks[provider]
+        lines: list[str] = []
         with self._lock:
-            is_best = view.tell(event)
-        if isinstance(event, Ended) and event.state != "pending":
-            line = end_line(view, event.number, is_best=is_best)
-            self.message(f"{self._marks[provider]}{line}")
+            for event in events:
+                is_best = view.tell(event)
+                if isinstance(event, Ended) and event.state != "pending":
+                    lines.append(f"{mark}{end_line(view, event.number, is_best=is_best)}")
+        self._print(lines)
 
     def end(self, provider: str, outcome: Outcome) -> None:
         """Say how a job ended, while others go on."""
@@ -62,12 +64,17 @@ class PlainProgress:
             self.message(f"{self._marks[provider]}{job_line(view)}")
 
     def message(self, text: str) -> None:
-        """Print one line, whole, whoever else prints."""
-        sys.stderr.write(f"{printable(text)}\n")
-        sys.stderr.flush()
+        """Print one line."""
+        self._print([text])
 
     def close(self) -> None:
         """Do nothing: lines stay."""
+
+    def _print(self, lines: Sequence[str]) -> None:
+        """Print lines, each whole, whoever else prints."""
+        if lines:
+            sys.stderr.write("".join([f"{printable(line)}\n" for line in lines]))
+            sys.stderr.flush()
 
 
 def progress(providers: Sequence[str]) -> PlainProgress | LiveProgress:

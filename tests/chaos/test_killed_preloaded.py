@@ -36,8 +36,8 @@ class Killer:
 
     def begin(self, plan: planning.Plan, events: Sequence[Event], elapsed: float) -> None: ...
 
-    def event(self, provider: str, event: Event) -> None:
-        if isinstance(event, Ended) and event.number in self._after:
+    def events(self, provider: str, events: Sequence[Event]) -> None:
+        if any(isinstance(event, Ended) and event.number in self._after for event in events):
             for process in psutil.Process().children():
                 with suppress(psutil.NoSuchProcess):  # it has ended since it was listed
                     if any(word.endswith("execution/preloaded.py") for word in process.cmdline()):

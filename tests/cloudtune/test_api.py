@@ -116,7 +116,7 @@ def test_an_observer_that_fails_ends_no_run() -> None:
     class Broken:
         def begin(self, plan: object, events: object, elapsed: float) -> None: ...
 
-        def event(self, provider: str, event: object) -> None:
+        def events(self, provider: str, events: object) -> None:
             raise BrokenPipeError
 
         def end(self, provider: str, outcome: object) -> None: ...

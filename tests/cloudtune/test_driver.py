@@ -152,9 +152,9 @@ def test_events_are_written_before_they_are_acted_on_and_shown() -> None:
             assert started in written
             super().start(started)
 
-    def show(event: Event) -> None:
-        assert event in written
-        shown.append(event)
+    def show(events: Sequence[Event]) -> None:
+        assert all(event in written for event in events)
+        shown.extend(events)
 
     driver = Driver(of, Counting(), run="r", inbox=inbox, record=written.extend, observe=show)
     driver.run(Checking(inbox, scored(float)))
@@ -318,7 +318,7 @@ def test_events_are_shown_while_trials_end_faster_than_they_are_told_of() -> Non
         return crashing(started) if shown else scored(float)(started)
 
     driver = Driver(
-        of, Counting(), run="r", inbox=inbox, record=lambda _: None, observe=shown.append
+        of, Counting(), run="r", inbox=inbox, record=lambda _: None, observe=shown.extend
     )
     assert driver.run(Runner(inbox, script)).state == "failed"
 

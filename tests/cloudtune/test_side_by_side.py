@@ -77,8 +77,8 @@ class Watcher(jobs.Observer):
     def begin(self, plan: Plan, events: Any, elapsed: float) -> None:
         pass
 
-    def event(self, provider: str, event: Event) -> None:
-        if isinstance(event, Started):
+    def events(self, provider: str, events: Sequence[Event]) -> None:
+        if any(isinstance(event, Started) for event in events):
             with self.changed:
                 self.running.add(provider)
                 self.changed.notify()

@@ -64,12 +64,12 @@ def play(shown: PlainProgress | LiveProgress) -> None:
     shown.begin(planned("sagemaker", price_per_second=0.5, currency="USD"), [])
     shown.begin(planned("vertex"), [])
     for on in ("local", "sagemaker"):
-        shown.event(on, Started(1, 1.0, {"x": True}))
-        shown.event(on, Measured(1, 2.0, 1, {"score": 0.25}))
-        shown.event(on, Ended(1, 3.0, "completed"))
-    shown.event("local", Started(2, 1.0, {"x": True}))
-    shown.event("sagemaker", Started(2, 1.0, {"x": False}))
-    shown.event("sagemaker", Ended(2, 3.0, "failed", "the disk was full"))
+        shown.events(on, [Started(1, 1.0, {"x": True})])
+        shown.events(on, [Measured(1, 2.0, 1, {"score": 0.25})])
+        shown.events(on, [Ended(1, 3.0, "completed")])
+    shown.events("local", [Started(2, 1.0, {"x": True})])
+    shown.events("sagemaker", [Started(2, 1.0, {"x": False})])
+    shown.events("sagemaker", [Ended(2, 3.0, "failed", "the disk was full")])
     shown.end("sagemaker", Outcome("completed", ""))
     shown.end("vertex", Outcome("failed", "no credentials were found"))
 
@@ -150,7 +150,7 @@ def test_lines_of_several_providers_can_be_told_apart(capsys: pytest.CaptureFixt
 def test_lines_of_one_provider_need_no_name(capsys: pytest.CaptureFixture[str]) -> None:
     shown = PlainProgress(["local"])
     shown.begin(planned("local"), [])
-    shown.event("local", Started(1, 1.0, {"x": True}))
-    shown.event("local", Ended(1, 2.0, "failed", "no luck"))
+    shown.events("local", [Started(1, 1.0, {"x": True})])
+    shown.events("local", [Ended(1, 2.0, "failed", "no luck")])
     shown.end("local", Outcome("completed", ""))
     assert [line.split()[0] for line in capsys.readouterr().err.splitlines()] == ["demo", "[1/4]"]
