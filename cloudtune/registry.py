@@ -8,11 +8,11 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, cast
 
-from cloudtune.capabilities import Note
 from cloudtune.errors import UsageError
 from cloudtune.study import Study
 
 if TYPE_CHECKING:
+    from cloudtune.capabilities import Note
     from cloudtune.provider import Provider
 
 GROUP = "cloudtune.providers"
@@ -38,9 +38,13 @@ def names() -> list[str]:
 
 def unread(study: Study) -> list[Note]:
     """Return a note for each block of settings that no installed provider reads."""
+    if not study.providers:
+        return []
     import difflib
 
-    known = names() if study.providers else []
+    from cloudtune.capabilities import Note
+
+    known = names()
     notes: list[Note] = []
     for name in study.providers:
         if name not in known:

@@ -31,7 +31,7 @@ def main(args: Sequence[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         code = 130
     except CloudtuneError as error:
-        from cloudtune.reporting.describe import printable_lines
+        from cloudtune.reporting.printable import printable_lines
 
         click.echo(printable_lines(str(error)), err=True)
         code = _code(error)

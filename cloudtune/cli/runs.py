@@ -92,7 +92,7 @@ def run(
 
 def _say_what_is_lost(plans: list[Plan], *, strict: bool) -> None:
     """Print findings and notes; raise if nothing is to be run."""
-    from cloudtune.reporting.describe import printable, printable_lines
+    from cloudtune.reporting.printable import printable, printable_lines
     from cloudtune.runs import hindrances
 
     against = hindrances(plans, strict=strict)
@@ -194,7 +194,8 @@ def _execute(run_id: str, on: tuple[str, ...] = (), *, as_json: bool) -> None:
 
 def summarize(found: list[StudyResult], folder: Path) -> None:
     """Print what each job found, and below that how they did side by side."""
-    from cloudtune.reporting.describe import overview_rows, printable, summary_lines
+    from cloudtune.reporting.describe import overview_rows, summary_lines
+    from cloudtune.reporting.printable import printable
     from cloudtune.reporting.tables import show_table
 
     for result in found:

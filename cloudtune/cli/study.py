@@ -66,7 +66,8 @@ def check(
             click.echo("[]")
             return
         from cloudtune.registry import unread
-        from cloudtune.reporting.describe import printable, space_line
+        from cloudtune.reporting.printable import printable
+        from cloudtune.reporting.words import space_line
 
         for note in (*loaded.notes, *unread(loaded)):
             click.echo(printable(f"note: {note}"), err=True)
@@ -155,7 +156,7 @@ def providers(as_json: bool) -> None:
 def _show_problems(error: Exception) -> None:
     from cloudtune.errors import StudyError
     from cloudtune.quantities import counted
-    from cloudtune.reporting.describe import printable
+    from cloudtune.reporting.printable import printable
 
     if isinstance(error, StudyError):
         for problem in error.problems:
@@ -184,7 +185,7 @@ def _show_form(plan: Plan, form: str, *, strict: bool) -> None:
     from cloudtune.capabilities import Finding, located
     from cloudtune.errors import UsageError
     from cloudtune.forms import OtherForms
-    from cloudtune.reporting.describe import json_text, printable
+    from cloudtune.reporting.printable import json_text, printable
 
     provider = registry.get(plan.provider)
     forms: Mapping[str, Callable[[Plan], Shown]] = {}

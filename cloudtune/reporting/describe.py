@@ -1,19 +1,27 @@
-"""Plans, runs and trials in words: lines for people, rows for tables and machines.
+"""Plans and runs in words: lines for people, rows for tables and machines.
 
 Names, values and reasons may come from anywhere, so each line for people is made `printable`.
 """
 
 from __future__ import annotations
 
-import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from cloudtune.capabilities import Capabilities, located
 from cloudtune.quantities import counted
+from cloudtune.reporting.printable import json_text, printable
+from cloudtune.reporting.words import (
+    assignment_words,
+    duration_words,
+    limit_words,
+    objective_words,
+    strategy_words,
+    value_words,
+)
 from cloudtune.results import state_word
-from cloudtune.space import Space, Value, text
+from cloudtune.space import text
 from cloudtune.study import Study
 
 if TYPE_CHECKING:
@@ -21,50 +29,8 @@ if TYPE_CHECKING:
     from cloudtune.results import StudyResult, Trial
 
 
-_BLANK_LETTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
-"""Characters that count as letters or symbols and show nothing."""
-
-
 _LINE = 200
 """Characters of a line of a log in a summary."""
-
-
-def printable(line: str) -> str:
-    """Return a text as one line that does to a terminal what it seems to do.
-
-    White space becomes blanks. Control characters, those that turn the direction of writing, and
-    others that show nothing themselves become the replacement character.
-    """
-    if line.isprintable() and _BLANK_LETTERS.isdisjoint(line):
-        return line
-    return "".join(map(_shown, line))
-
-
-def printable_lines(text: str) -> str:
-    """Return a text with its line breaks, each line made `printable`."""
-    return "\n".join(printable(line) for line in text.split("\n"))
-
-
-def _shown(character: str) -> str:
-    if character.isspace():
-        return " "
-    clear = character.isprintable() and character not in _BLANK_LETTERS
-    return character if clear else "\N{REPLACEMENT CHARACTER}"
-
-
-def json_text(data: Any, indent: int | None = None) -> str:
-    """Return data as JSON that can be read and pasted: what is not printable is escaped."""
-    said = json.dumps(data, indent=indent, ensure_ascii=False)
-    return "".join(c if c == "\n" or printable(c) == c else json.dumps(c)[1:-1] for c in said)
-
-
-def space_line(study: Study) -> str:
-    """Return one sentence on what a study varies and optimises."""
-    space = Space.of(study)
-    count = len({node.name for node in space.nodes})
-    size = f", {counted(space.size, 'combination')}" if space.nodes and space.size else ""
-    goals = " and ".join(f"{o.goal} {o.metric}" for o in study.objectives) or "no objective yet"
-    return printable(f"{counted(count, 'parameter')}{size}; {goals}.")
 
 
 def plan_lines(plan: Plan, *, brief: bool) -> list[str]:
@@ -108,30 +74,6 @@ def cost_words(plan: Plan) -> str:
     return f"unknown: give the price of an hour under providers.{plan.provider}.prices"
 
 
-def strategy_words(study: Study, seed: int | None) -> str:
-    """Return the strategy in words, with the seed that is used, if there is one."""
-    strategy = study.strategy
-    method = f" ({strategy.method})" if strategy.method else ""
-    chance = "" if seed is None else f", seed {seed}"
-    return printable(f"{strategy.name}{method}{chance}")
-
-
-def limit_words(study: Study) -> str:
-    """Return the limits in the study file's own words."""
-    said = study.limits.model_dump(mode="json", exclude_none=True)
-    return printable(", ".join(f"{name} {value}" for name, value in said.items())) or "none"
-
-
-def assignment_words(parameters: Mapping[str, Value]) -> str:
-    """Return an assignment in one line, floats shortened for reading."""
-    return printable(" ".join(f"{name}={short(value)}" for name, value in parameters.items()))
-
-
-def short(value: Value) -> str:
-    """Return a value for reading, a float with four digits."""
-    return f"{value:.4g}" if isinstance(value, float) else printable(text(value))
-
-
 def paste_lines(study: Study, trial: Trial, source: str) -> list[str]:
     """Return a trial's parameters as JSON, and as words for the script in the source folder.
 
@@ -153,17 +95,6 @@ def state_counts(trials: Sequence[Trial]) -> dict[str, int]:
     for trial in trials:
         counts[trial.state] = counts.get(trial.state, 0) + 1
     return counts
-
-
-def expected_trials(study: Study) -> int | None:
-    """Return how many trials a job will run if nothing ends it before, or None."""
-    limits = [study.limits.max_trials]
-    if study.strategy.name == "grid":
-        limits.append(Space.of(study).size)
-    if study.strategy.name == "list":
-        limits.append(len(study.initial_trials))
-    known = [limit for limit in limits if limit is not None]
-    return min(known) if known else None
 
 
 def overview_rows(found: Sequence[StudyResult]) -> list[dict[str, Any]]:
@@ -288,29 +219,6 @@ def failure_lines(result: StudyResult) -> list[str]:
         lines += [f"  | {line[:_LINE]}" for line in first.log_tail.splitlines()[-3:]]
         lines.append(f"  more: cloudtune logs {result.run} {first.number} --on {result.provider}")
     return [printable(line) for line in lines]
-
-
-def objective_words(study: Study, trial: Trial) -> str:
-    """Return a trial's objectives by name."""
-    values = zip(study.objectives, trial.objective or (), strict=False)
-    words = ", ".join(f"{o.metric} {value:.6g}" for o, value in values)
-    return printable(words) or "not measured"
-
-
-def value_words(trial: Trial) -> str:
-    """Return a trial's objectives without their names."""
-    return ", ".join(f"{value:.6g}" for value in trial.objective or ())
-
-
-def duration_words(seconds: float) -> str:
-    """Return a duration for reading."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
 
 
 def capability_rows(found: Sequence[tuple[Capabilities, str | None]]) -> list[dict[str, Any]]:

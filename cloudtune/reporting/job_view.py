@@ -11,12 +11,12 @@ from cloudtune.events import Ended, Event, Started
 from cloudtune.planning import Plan
 from cloudtune.provider import CloudSettings
 from cloudtune.quantities import counted
-from cloudtune.reporting.describe import (
+from cloudtune.reporting.printable import printable
+from cloudtune.reporting.words import (
     assignment_words,
     duration_words,
     expected_trials,
     objective_words,
-    printable,
     strategy_words,
 )
 from cloudtune.results import Trial, Trials, best, seconds_between

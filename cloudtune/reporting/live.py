@@ -11,14 +11,9 @@ from cloudtune.driver import Outcome
 from cloudtune.events import Ended, Event
 from cloudtune.planning import Plan
 from cloudtune.quantities import counted
-from cloudtune.reporting.describe import (
-    assignment_words,
-    duration_words,
-    objective_words,
-    printable,
-    value_words,
-)
 from cloudtune.reporting.job_view import JobView, end_line, job_line
+from cloudtune.reporting.printable import printable
+from cloudtune.reporting.words import assignment_words, duration_words, objective_words, value_words
 from cloudtune.results import Trial
 
 if TYPE_CHECKING:

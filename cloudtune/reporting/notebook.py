@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from cloudtune.reporting.describe import (
+from cloudtune.reporting.describe import cost_words, overview_rows
+from cloudtune.reporting.printable import printable
+from cloudtune.reporting.words import (
     assignment_words,
-    cost_words,
     limit_words,
     objective_words,
-    overview_rows,
-    printable,
     short,
     space_line,
     strategy_words,

@@ -11,8 +11,8 @@ from cloudtune.driver import Outcome
 from cloudtune.events import Ended, Event
 from cloudtune.planning import Plan
 from cloudtune.quantities import counted
-from cloudtune.reporting.describe import printable
 from cloudtune.reporting.job_view import JobView, end_line, job_line
+from cloudtune.reporting.printable import printable
 
 if TYPE_CHECKING:
     from cloudtune.reporting.live import LiveProgress

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from cloudtune.comparing.comparison import Comparison, Verdict
-from cloudtune.reporting.describe import printable
+from cloudtune.reporting.printable import printable
 from cloudtune.reporting.report_tables import Table, tables
 from cloudtune.reporting.report_words import Said, aims, said, shared, title
 

@@ -12,7 +12,6 @@ from cloudtune.comparing.comparison import Comparison, RunFacts
 from cloudtune.comparing.effort import PHASES
 from cloudtune.comparing.importance import FEWEST
 from cloudtune.comparing.progress import IDLE
-from cloudtune.reporting.describe import short
 from cloudtune.reporting.report_words import (
     chooser,
     counts,
@@ -21,6 +20,7 @@ from cloudtune.reporting.report_words import (
     number,
     sameness,
 )
+from cloudtune.reporting.words import short
 from cloudtune.space import Value, text
 
 _WHY = 80

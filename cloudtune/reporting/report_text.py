@@ -6,10 +6,11 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
 from cloudtune.comparing.comparison import Comparison, Verdict
-from cloudtune.reporting.describe import printable, short
+from cloudtune.reporting.printable import printable
 from cloudtune.reporting.report_tables import Table, tables
 from cloudtune.reporting.report_words import aims, said, shared, title
 from cloudtune.reporting.tables import plain_lines
+from cloudtune.reporting.words import short
 
 _WIDTH = 79
 _INDENT = "  "

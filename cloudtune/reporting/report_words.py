@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from cloudtune.comparing.comparison import Comparison, GroupFacts, RunFacts, Verdict
 from cloudtune.comparing.rankings import Question, Ranking, Standing
-from cloudtune.reporting.describe import duration_words
+from cloudtune.reporting.words import duration_words
 
 _TITLES: dict[Question, str] = {
     "best": "Best objective",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cloudtune.reporting.describe import printable
+from cloudtune.reporting.printable import printable
 from cloudtune.tabular import columns
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cloudtune.reporting.describe import printable
 from cloudtune.reporting.page.focus import Focus
+from cloudtune.reporting.printable import printable
 from cloudtune.reporting.report_tables import Table
 
 Spec = dict[str, Any]

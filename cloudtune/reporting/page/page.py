@@ -17,7 +17,6 @@ from cloudtune import __version__
 from cloudtune.comparing.comparison import Comparison
 from cloudtune.comparing.groups import grouped
 from cloudtune.errors import MissingExtraError
-from cloudtune.reporting.describe import printable, printable_lines
 from cloudtune.reporting.page.chart import Chart
 from cloudtune.reporting.page.progress_charts import effort_chart, learning_chart, progress_charts
 from cloudtune.reporting.page.space_charts import (
@@ -28,6 +27,7 @@ from cloudtune.reporting.page.space_charts import (
     slice_focus,
 )
 from cloudtune.reporting.page.thinning import drawn
+from cloudtune.reporting.printable import printable, printable_lines
 from cloudtune.reporting.report_tables import (
     answers_table,
     apart_table,

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 
 from cloudtune.comparing.comparison import Comparison
 from cloudtune.comparing.positions import Positions
-from cloudtune.reporting.describe import short
 from cloudtune.reporting.page.chart import (
     Chart,
     Rows,
@@ -25,6 +24,7 @@ from cloudtune.reporting.page.focus import Focus, focus
 from cloudtune.reporting.page.thinning import Drawn
 from cloudtune.reporting.report_tables import Table, front_table, importance_table
 from cloudtune.reporting.report_words import number
+from cloudtune.reporting.words import short
 from cloudtune.space import Node, Value, count_of, resolved_scale
 from cloudtune.study import FloatParameter, IntParameter, Study
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import cloudtune
 from cloudtune import runs
 from cloudtune.cli.group import cloudtune as command
-from cloudtune.reporting import describe
+from cloudtune.reporting import describe, printable, words
 from cloudtune.reporting.tables import show_table
 from cloudtune.results import StudyResult, Trial
 
@@ -34,23 +34,23 @@ def assert_clean(lines: list[str]) -> None:
 
 @given(st.text())
 def test_printable_is_one_harmless_line_and_leaves_others_alone(text: str) -> None:
-    shown = describe.printable(text)
+    shown = printable.printable(text)
     assert shown == "" or shown.isprintable()
     assert len(shown) == len(text)
-    assert describe.printable(shown) == shown
+    assert printable.printable(shown) == shown
 
 
 def test_what_is_replaced_and_by_what() -> None:
-    assert describe.printable("ä 日本 ✓ é") == "ä 日本 ✓ é"
-    assert describe.printable("a\tb\nc\u00a0d") == "a b c d"
-    assert describe.printable("\x1b[1m\u202e\u200d\ufeff") == "\ufffd[1m\ufffd\ufffd\ufffd"
-    assert describe.printable_lines("a\x07\nb\tc") == "a\ufffd\nb c"
+    assert printable.printable("ä 日本 ✓ é") == "ä 日本 ✓ é"
+    assert printable.printable("a\tb\nc\u00a0d") == "a b c d"
+    assert printable.printable("\x1b[1m\u202e\u200d\ufeff") == "\ufffd[1m\ufffd\ufffd\ufffd"
+    assert printable.printable_lines("a\x07\nb\tc") == "a\ufffd\nb c"
 
 
 @given(st.recursive(st.text() | st.booleans(), lambda inner: st.dictionaries(st.text(), inner)))
 def test_json_is_shown_without_harm_and_without_loss(data: Any) -> None:
     for indent in (None, 2):
-        shown = describe.json_text(data, indent)
+        shown = printable.json_text(data, indent)
         assert all(line.isprintable() for line in shown.split("\n"))
         assert json.loads(shown) == data
 
@@ -107,12 +107,12 @@ def test_nothing_that_is_described_disturbs_a_terminal() -> None:
     assert_clean(describe.summary_lines(found, EVIL))
     assert_clean(describe.failure_lines(found))
     assert_clean(describe.paste_lines(study, best, "source"))
-    assert_clean([describe.space_line(study), describe.assignment_words(best.parameters)])
-    assert_clean([describe.short(EVIL), describe.objective_words(study, best)])
+    assert_clean([words.space_line(study), words.assignment_words(best.parameters)])
+    assert_clean([words.short(EVIL), words.objective_words(study, best)])
     renamed = study.model_copy(
         update={"objectives": [o.model_copy(update={"metric": EVIL}) for o in study.objectives]}
     )
-    assert_clean([describe.space_line(renamed), describe.objective_words(renamed, best)])
+    assert_clean([words.space_line(renamed), words.objective_words(renamed, best)])
 
 
 def test_what_can_be_pasted_is_whole_or_left_out() -> None:
