@@ -276,9 +276,9 @@ class _Process:
             watch.finish()
             return self._judged(code, watch)
         finally:
+            self._listen(None)
             if watch:
                 watch.close()
-            self._listen(None)
 
     def emit(self, steps: Iterable[Step]) -> None:
         """Tell of measurements."""
