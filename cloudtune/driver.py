@@ -228,7 +228,7 @@ class Driver:
         if self._again:
             lost = self._again[0]
             again = replace(lost, number=self._last_number + 1, replaces=lost.number)
-            return replace(again, time=time.time(), after_step=0)
+            return replace(again, time=time.time(), after_step=0, id=None)
         suggestion = self._strategy.ask(self._draws)
         if not isinstance(suggestion, Suggestion):
             if suggestion == "done" and not self._running:

@@ -282,9 +282,9 @@ def _end_running(work: _Work) -> None:
         elif isinstance(event, Started):
             why = "cloudtune's own code failed"
             running[event.number] = Ended(event.number, time.time(), "cancelled", why)
-    ends = [*running.values()]
-    work.record(ends)
-    work.observe(ends)
+    if ends := [*running.values()]:
+        work.record(ends)
+        work.observe(ends)
 
 
 def _run_managed(work: _Work) -> Outcome:

@@ -71,10 +71,10 @@ class PlainProgress:
         """Do nothing: lines stay."""
 
     def _print(self, lines: Sequence[str]) -> None:
-        """Print lines, each whole, whoever else prints."""
-        if lines:
-            sys.stderr.write("".join([f"{printable(line)}\n" for line in lines]))
-            sys.stderr.flush()
+        """Print lines, each whole, whoever else prints: no two in one write to a pipe."""
+        for line in lines:
+            sys.stderr.write(f"{printable(line)}\n")
+        sys.stderr.flush()
 
 
 def progress(providers: Sequence[str]) -> PlainProgress | LiveProgress:

@@ -57,7 +57,7 @@ class Runner:
 
     times_trials = False
 
-    def name_of(self, number: int, start: int) -> str:
+    def name_of(self, number: int, start: int) -> str | None:
         return f"job-{number}-{start}"
 
     def recover(self, left: Sequence[Interrupted]) -> Recovered:
@@ -427,11 +427,17 @@ def test_trials_that_cannot_be_followed_are_left_or_asked_again(*, go_on: bool, 
     assert outcome == Outcome(cast("Any", state), "the line is dead")
     assert states(of, events) == (["running"] * 2 if go_on else ["cancelled"] * 2)
 
+    class Unnamed(Runner):
+        def name_of(self, number: int, start: int) -> None:
+            return None
+
     later = driver()
     later.replay(list(events))
-    later.run(Runner(inbox, scored(float)))
+    later.run(Unnamed(inbox, scored(float)))
     assert states(of, events) == ["cancelled"] * 2 + ["completed"] * 4
-    assert [e.replaces for e in events if isinstance(e, Started)] == [None, None, 1, 2, None, None]
+    starts = [event for event in events if isinstance(event, Started)]
+    assert [start.replaces for start in starts] == [None, None, 1, 2, None, None]
+    assert [start.id for start in starts] == ["job-1-1", "job-2-1", None, None, None, None]
 
 
 def test_each_start_has_the_name_that_the_service_will_give_it() -> None:

@@ -57,17 +57,24 @@ def follow(
     """Follow one job of two trials; return how it ended, its events and the names it was given."""
     made = planned(env=env)
     events: list[Event] = []
+    shown: list[Event] = []
     names: list[str] = []
 
     def record(new: Sequence[Event]) -> None:
         events.extend(new)
 
+    def observe(new: Sequence[Event]) -> None:
+        shown.extend(new)
+        assert shown == events  # none before it is written, and every one of them
+
     inbox = inbox or Inbox()
     for wish in wishes:
         inbox.put(wish)
     say = ([] if said is None else said).append
-    job = ManagedJob(made, inbox=inbox, record=record, say=say, again=again)
-    return job.run(client or odd.OddClient(service), None, names.append), events, names
+    job = ManagedJob(made, inbox=inbox, record=record, observe=observe, say=say, again=again)
+    outcome = job.run(client or odd.OddClient(service), None, names.append)
+    assert shown == events
+    return outcome, events, names
 
 
 def busy(count: int) -> list[ProviderError]:

@@ -168,9 +168,12 @@ def test_what_is_called_while_planning(
 def test_the_calls_of_a_runner(known: ExitStack, call: str) -> None:
     maker = broken(call) if call == "runner" else made(Here, call)
     known.enter_context(registry.added("broken", maker))
-    check(run("broken", "local"), f"a mistake in {call}", "failed")
+    done = run("broken", "local")
+    check(done, f"a mistake in {call}", "failed")
     (told,) = json.loads(CliRunner().invoke(cloudtune, ["status", "--json"]).stdout)
     assert "running" not in told["jobs"][0]["trials"]
+    if call == "start":
+        assert "trial 1 cancelled" in done.stderr
 
 
 @pytest.mark.parametrize("call", ["create", "look"])

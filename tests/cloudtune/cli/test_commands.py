@@ -259,8 +259,13 @@ def test_a_run_with_overrides_goes_on_in_the_background_and_later(
     cloudtune: Cloudtune, tmp_path: Path
 ) -> None:
     overrides = ["--set", "strategy=grid", "--set", "parameters.C.step=1"]
+    slow = f"import time; time.sleep(0.4)\n{SCRIPT}"
+    (tmp_path / "train.py").write_text(slow, "utf-8")
     cloudtune("run", "study.yaml", "--detach", *overrides)
-    cloudtune("watch")
+    told = cloudtune("watch").stderr
+    before = re.search(r"(\d) trials? done before", told)
+    ends = re.findall(r"^\[(\d)/4\] trial \d completed", told, re.MULTILINE)
+    assert [int(end) for end in ends] == [*range(int(before[1]) + 1 if before else 1, 5)]
     cloudtune("resume", "--set", "limits.max_trials=6")
     (result,) = json.loads(cloudtune("results", "--json").stdout)
     assert result["study"]["strategy"]["name"] == "grid"

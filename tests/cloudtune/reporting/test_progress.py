@@ -147,6 +147,34 @@ def test_lines_of_several_providers_can_be_told_apart(capsys: pytest.CaptureFixt
     assert said[-1].endswith("no credentials were found")
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_each_of_several_events_is_told_in_its_turn(
+    capsys: pytest.CaptureFixture[str], *, together: bool
+) -> None:
+    events = [
+        event
+        for number, value in enumerate([1.0, 0.5, 2.0], start=1)
+        for event in (
+            Started(number, 1.0, {"x": True}),
+            Measured(number, 1.5, 1, {"score": value}),
+            Ended(number, 2.0, "completed"),
+        )
+    ]
+    batches = [events] if together else [[event] for event in events]
+    lines = PlainProgress(["local"])
+    picture, file = live(120)
+    for shown in (lines, picture):
+        shown.begin(planned("local"), [])
+        for batch in batches:
+            shown.events("local", batch)
+        shown.close()
+    wanted = ["[1/4] trial 1", "[2/4] trial 2", "[3/4] trial 3"]
+    told = re.findall(r"^\[./4\] trial .", capsys.readouterr().err, re.MULTILINE)
+    assert told == wanted
+    above = re.findall(r"\[./4\] trial .(?=.*best so far)", file.getvalue())
+    assert above == [wanted[0], wanted[2]]
+
+
 def test_lines_of_one_provider_need_no_name(capsys: pytest.CaptureFixture[str]) -> None:
     shown = PlainProgress(["local"])
     shown.begin(planned("local"), [])
