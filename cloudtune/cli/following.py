@@ -59,13 +59,13 @@ def _show(ledger: Ledger, record: RunRecord) -> None:
     from cloudtune.reporting.progress import progress
 
     shown = progress([job.provider for job in record.jobs])
-    seen = dict.fromkeys((job.provider for job in record.jobs), 0)
+    seen: dict[str, int] = {}
+    """The last event that was shown of each job that can be."""
     ended: set[str] = set()
     try:
         held = holder(ledger.run_folder(record.id)) is not None
         for job in ledger.run(record.id).jobs:
             past = list(ledger.events(record.id, job.provider))
-            seen[job.provider] = past[-1][0] if past else 0
             heard = past[-1][1].time if past else 0.0
             until = time.time() if held and job.state == "running" else job.ended or heard
             try:
@@ -74,13 +74,16 @@ def _show(ledger: Ledger, record: RunRecord) -> None:
                 shown.message(f"{job.provider}: its plan cannot be read: {error}")
                 continue
             shown.begin(plan, [event for _, event in past], job.elapsed(until))
+            seen[job.provider] = past[-1][0] if past else 0
         going = True
         while going:
             going = holder(ledger.run_folder(record.id)) is not None
-            for job in ledger.run(record.id).jobs:
-                if new := list(ledger.events(record.id, job.provider, seen[job.provider])):
-                    seen[job.provider] = new[-1][0]
-                    shown.events(job.provider, [event for _, event in new])
+            jobs = ledger.run(record.id).jobs
+            for provider, after in seen.items():
+                if new := list(ledger.events(record.id, provider, after)):
+                    seen[provider] = new[-1][0]
+                    shown.events(provider, [event for _, event in new])
+            for job in jobs:
                 if job.provider not in ended and job.state not in {"pending", "running"}:
                     ended.add(job.provider)
                     shown.end(job.provider, Outcome(job.state, job.reason))

@@ -9,8 +9,10 @@ import os
 import re
 import shlex
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -253,6 +255,19 @@ def test_watching_a_run_that_was_killed_tells_how_it_goes_on(
     os.kill(int(held[1]), signal.SIGKILL)
     told = cloudtune("watch", code=130).stderr
     assert f"nobody runs it now; go on with: cloudtune resume {run}" in told
+
+
+def test_watching_a_job_whose_plan_is_damaged_says_so(cloudtune: Cloudtune, tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(f"import time; time.sleep(0.4)\n{SCRIPT}", "utf-8")
+    cloudtune("run", "study.yaml", "--detach")
+    while not json.loads(cloudtune("status", "--json").stdout)[0]["trials"]:
+        pass
+    with closing(sqlite3.connect(tmp_path / ".cloudtune" / "ledger.db")) as db, db:
+        db.execute('UPDATE jobs SET plan=\'{"mode": "driven"}\'')
+    told = cloudtune("watch", code=1).stderr
+    assert "local: its plan cannot be read" in told
+    assert "its study or plan on local cannot be read" in told
+    assert "Traceback" not in told
 
 
 def test_a_run_with_overrides_goes_on_in_the_background_and_later(
