@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,14 @@ from typing import Any
 
 from cloudtune import planning, results, runs, tabular
 from cloudtune.driver import Outcome
+from cloudtune.holding import holder
 from cloudtune.ledger import Ledger, state_folder
 from cloudtune.planning import Plan
 from cloudtune.results import StudyResult, Trial
 from cloudtune.study import Study
+
+_LOOK = 0.005
+"""Seconds between looks at whether a run has begun."""
 
 
 def plan(study: Study, on: str = "local", *, emulate: bool = False) -> Plan:
@@ -154,8 +159,12 @@ class Run:
             except Exception as error:  # noqa: BLE001  (raised again by wait)
                 self._error = error
 
+        with Ledger(state_folder()) as ledger:
+            folder = ledger.run_folder(self.id)
         self._thread = threading.Thread(target=work, name=f"cloudtune {self.id}")
         self._thread.start()
+        while self._thread.is_alive() and holder(folder) is None:
+            time.sleep(_LOOK)
         return self
 
 
@@ -184,7 +193,7 @@ def run(
 
 
 def start(study: Study | Plan, on: str | Sequence[str] = "local", *, emulate: bool = False) -> Run:
-    """Start a run in the background of this process and return at once.
+    """Start a run in the background of this process and return once it can be stopped.
 
     Raises:
         UnsupportedError: If no provider can run the study; of several those run that can.

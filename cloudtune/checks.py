@@ -67,6 +67,8 @@ def _objectives(study: Study) -> Iterator[Problem]:
 
 
 def _strategy(study: Study, hidden: Hidden) -> Iterator[Problem]:
+    if "strategy.name" in hidden:
+        return  # what belongs to a strategy cannot be said
     strategy = study.strategy
     methods = METHODS[strategy.name]
     if strategy.method is not None and strategy.method not in methods:

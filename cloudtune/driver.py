@@ -212,9 +212,10 @@ class Driver:
         if name := runner.name_of(started.number, start):
             started = replace(started, id=name)
         self._emit(started)
-        self._running[started.number] = self._due_of(started.number, runner)
+        self._running[started.number] = math.inf
         self._write()
         runner.start(started)
+        self._running[started.number] = self._due_of(started.number, runner)
         return True
 
     def _due_of(self, number: int, runner: TrialRunner) -> float:

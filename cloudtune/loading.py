@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from cloudtune import checks, yaml_source
 from cloudtune import overrides as overrides_
 from cloudtune.errors import Problem, StudyError
+from cloudtune.guesses import Guess, guesses
 from cloudtune.study import Study
 from cloudtune.wording import Mistake, mistakes_of, problems_of, worded
 from cloudtune.yaml_source import is_list, is_map
@@ -224,28 +225,40 @@ class _Draft:
         """Report what is wrong by itself; return the study that is left and the paths taken out.
 
         What is taken out can leave a gap behind, so this goes on until the rest is whole.
-        Only the first look tells the user anything new.
+        Only the first look tells the user anything new, but for parameters whose types were guessed
+        then.
         """
         hidden: set[str] = set()
         wrong = [Mistake(place) for place in self.broken]
+        guessed: list[Guess] = []
         told = False
         while True:
             if wrong:
                 data = deepcopy(data)
             for mistake in sorted(wrong, key=lambda m: _last_first(m.place), reverse=True):
-                _take_out(data, mistake, hidden)
+                guess = next((g for g in guessed if (*g.place, "type") == mistake.place), None)
+                if guess:
+                    guess.apply(data)
+                else:
+                    _take_out(data, mistake, hidden)
             try:
                 study = Study.model_validate(data, context={"parts_only": True})
             except ValidationError as error:
-                wrong = mistakes_of(error, data)
-                if not told:
-                    new = [mistake for mistake in wrong if mistake.path not in hidden]
-                    for problem in worded(new[:_MOST_PROBLEMS], Study):
-                        self._add(problem)
-                    self.unsaid += len(new[_MOST_PROBLEMS:])
+                new = wrong = mistakes_of(error, data)
+                if told:
+                    new = [mistake for mistake in wrong if any(g.holds(mistake) for g in guessed)]
+                else:
+                    guessed = guesses(wrong, data)
+                    new = [*wrong, *(guess.misspelt for guess in guessed if guess.misspelt)]
+                self._tell([mistake for mistake in new if mistake.path not in hidden])
                 told = True
             else:
                 return study, frozenset(hidden)
+
+    def _tell(self, mistakes: Sequence[Mistake]) -> None:
+        for problem in worded(mistakes[:_MOST_PROBLEMS], Study):
+            self._add(problem)
+        self.unsaid += len(mistakes[_MOST_PROBLEMS:])
 
     def _place(self, path: str) -> _Place:
         inside = path

@@ -139,12 +139,14 @@ def _said(details: Any, mistake: Mistake, model: type[BaseModel]) -> tuple[str, 
         case "missing":
             return "is missing", _description(model, details["loc"])
         case "union_tag_not_found":
-            return "is missing", _one_of(_tags(model, details["loc"]))
+            return "is missing", _one_of(tags(model, details["loc"]))
         case "union_tag_invalid":
             return _unknown(context["tag"], _WORD.findall(context["expected_tags"]))
         case "extra_forbidden":
             known = _keys(model, details["loc"][:-1])
             word = str(mistake.place[-1])
+            if word == "<<":
+                return "maps are not merged here", "write their keys out"
             if (meant := _ELSEWHERE.get(word.lower())) in known:
                 return "there is no such key", f"did you mean {meant}?"
             return "there is no such key", _guess(word, known, "known here: ")
@@ -266,13 +268,19 @@ def did_you_mean(word: str, known: Collection[str]) -> str:
 
     Nothing is looked for among very many or very long words, so that many misses cost little.
     """
+    near = nearest(word, known)
+    return f"did you mean {near}?" if near else ""
+
+
+def nearest(word: str, known: Collection[str]) -> str | None:
+    """Return the nearest known word as in `did_you_mean`, or None if none is near."""
     if len(word) >= _SHOWN or len(known) > _MOST_COMPARED:
-        return ""
+        return None
     from difflib import get_close_matches
 
     lower = {name.lower(): name for name in known if len(name) < _SHOWN}
     near = get_close_matches(word.lower(), lower, 1)
-    return f"did you mean {lower[near[0]]}?" if near else ""
+    return lower[near[0]] if near else None
 
 
 _MOST_COMPARED = 300
@@ -298,7 +306,8 @@ def _keys(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
     ]
 
 
-def _tags(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
+def tags(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
+    """Return what the key ``type`` may say at a path of pydantic's."""
     return [
         tag
         for parent in _types_at(model, loc)

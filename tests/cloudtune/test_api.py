@@ -63,6 +63,12 @@ def test_start_returns_at_once_and_wait_waits() -> None:
     assert len(run.results().trials) == 4
 
 
+def test_what_was_just_started_can_be_stopped() -> None:
+    run = cloudtune.start(study(max_trials=5_000))
+    run.stop()
+    assert run.wait().outcomes["local"].state == "cancelled"
+
+
 def test_what_goes_wrong_apart_is_raised_by_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise OSError("the disk is gone")

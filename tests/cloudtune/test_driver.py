@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -334,6 +335,25 @@ def test_a_strategy_is_not_asked_again_when_nothing_has_happened() -> None:
     of = study(limits={"parallel_trials": 4, "trial_timeout": "0.3s"})
     drive(of, hanging, strategy=Waiting())
     assert asked == [0, 1, 1, 1]  # after a start, a measurement and an end
+
+
+def test_a_slow_ledger_takes_nothing_of_a_trials_time() -> None:
+    of = study(limits={"max_trials": 1, "trial_timeout": "0.3s"})
+    inbox = Inbox()
+    events: list[Event] = []
+
+    def record(new: Sequence[Event]) -> None:
+        if not events:
+            time.sleep(0.4)
+        events.extend(new)
+
+    class Later(Runner):
+        def start(self, started: Started) -> None:
+            threading.Timer(0.05, super().start, [started]).start()
+
+    runner = Later(inbox, scored(float))
+    Driver(of, Counting(), run="r", inbox=inbox, record=record).run(runner)
+    assert (states(of, events), runner.stopped) == (["completed"], [])
 
 
 def test_a_timeout_that_is_used_up_starts_nothing() -> None:

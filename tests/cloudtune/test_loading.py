@@ -152,7 +152,11 @@ def test_problems_say_what_would_be_right() -> None:
     [
         ("limit: {}", "limit", "did you mean limits?"),
         ("zzz: 1", "zzz", "known here: version, name"),
-        ("parameters: {p: {type: floot}}", "parameters.p.type", "did you mean float?"),
+        (
+            "parameters: {p: {type: floot, min: 0, max: 1}}",
+            "parameters.p.type",
+            "did you mean float?",
+        ),
         ("parameters: {p: {min: 1}}", "parameters.p.type", "one of float, int, discrete"),
         ("parameters: {p: {type: int, min: 1}}", "parameters.p.max", "is missing"),
         ("parameters: {p: 3}", "parameters.p", "a map or a list of maps"),
@@ -238,6 +242,40 @@ trial: {args: ["{{depth2}}"]}
         "parameters.depth2.min",
         "strategy.sed",
     ]
+
+
+def test_what_else_is_wrong_where_a_type_is_misspelt_is_told_too() -> None:
+    text = """
+parameters:
+  a: {typ: float, min: 3, max: 1, sacle: log}
+  b: {type: flaot, min: -3, max: 1, scale: log}
+  c:
+  - {Type: categorical, vales: [u]}
+  - {type: integer, min: 1.5, max: 2}
+  d: {type: colour, min: 5, max: 4}
+  e: {typ: 3, min: 5, max: 4}
+  f: {type: float, max: 1, <<: {min: 0}}
+"""
+    found = {problem.path: str(problem) for problem in problems(text)}
+    assert [*found] == [
+        *("parameters.a.typ", "parameters.a.sacle", "parameters.a.min"),
+        *("parameters.b.type", "parameters.b.min"),
+        *("parameters.c.0.Type", "parameters.c.0.vales"),
+        *("parameters.c.1.type", "parameters.c.1.min"),
+        *("parameters.d.type", "parameters.e.type"),
+        *("parameters.f.min", "parameters.f.<<"),
+    ]
+    assert "did you mean type?" in found["parameters.a.typ"]
+    assert "min 3 is above max 1" in found["parameters.a.min"]
+    assert "did you mean float?" in found["parameters.b.type"]
+    assert "a log scale needs bounds above 0" in found["parameters.b.min"]
+    assert "must be a whole number" in found["parameters.c.1.min"]
+    assert "maps are not merged here" in found["parameters.f.<<"]
+
+
+def test_nothing_is_said_of_what_belongs_to_a_strategy_that_is_misspelt() -> None:
+    text = "strategy: {name: hyperbandd, resource: epochs, min: 1, max: 27, method: x}"
+    assert [problem.path for problem in problems(text)] == ["strategy.name"]
 
 
 def test_the_conditions_of_a_wrong_definition_are_still_checked() -> None:
