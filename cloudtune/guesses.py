@@ -1,4 +1,4 @@
-"""Types that are misspelt, and were probably meant, so that the rest of a parameter is read, too."""
+"""Types that are misspelt and what was meant, so that the rest of a parameter is read, too."""
 
 from __future__ import annotations
 

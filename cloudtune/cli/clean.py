@@ -35,12 +35,10 @@ def clean(runs: tuple[str, ...], *, yes: bool, as_json: bool) -> None:
             click.echo("[]" if as_json else "nothing to remove")
             return
         if not yes:
-            try:
-                question = f"Remove {counted(len(chosen), 'run')} with all results ({names})?"
-                click.confirm(question, abort=True, err=True)
-            except click.Abort:
+            question = f"Remove {counted(len(chosen), 'run')} with all results ({names})?"
+            if not _agreed(question):
                 click.echo("nothing was removed; --yes removes without asking", err=True)
-                raise
+                raise SystemExit(1)
         for run in chosen:
             folder = ledger.run_folder(run)
             with hold(folder):
@@ -49,3 +47,13 @@ def clean(runs: tuple[str, ...], *, yes: bool, as_json: bool) -> None:
             if folder.exists():
                 click.echo(f"not all files could be removed: {folder}", err=True)
         click.echo(json.dumps(chosen) if as_json else f"removed {names}")
+
+
+def _agreed(question: str) -> bool:
+    """Ask, and tell whether the answer is yes; where nobody can answer it is no."""
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise
+        return False

@@ -27,23 +27,25 @@ def _complete_runs(_c: click.Context, _p: click.Parameter, typed: str) -> list[s
         return []
 
 
+def _on(words: str) -> Callable[[Any], Any]:
+    return click.option(
+        "--on",
+        multiple=True,
+        metavar="PROVIDER",
+        shell_complete=_complete_providers,
+        help=words,
+    )
+
+
 study_argument = click.argument("study", type=click.Path(path_type=str))
 run_argument = click.argument("run", required=False, shell_complete=_complete_runs)
 runs_argument = click.argument("runs", nargs=-1, metavar="[RUN]...", shell_complete=_complete_runs)
-on_option = click.option(
-    "--on",
-    multiple=True,
-    metavar="PROVIDER",
-    shell_complete=_complete_providers,
-    help="Where it runs; may be given several times. Without it: local.",
+on_option = _on("Where it runs; may be given several times. Without it: local.")
+check_option = _on(
+    "What it cannot hold, too, and whether it finds the script; may be given several times. "
+    "Without it, only what the study says is looked at."
 )
-job_option = click.option(
-    "--on",
-    multiple=True,
-    metavar="PROVIDER",
-    shell_complete=_complete_providers,
-    help="Only the job there; may be given several times. Without it: all jobs of the run.",
-)
+job_option = _on("Only the job there; may be given several times. Without it: all jobs of the run.")
 set_option = click.option(
     "--set",
     "overrides",

@@ -23,21 +23,24 @@ if TYPE_CHECKING:
     _Job = tuple[StudyResult, Iterable[Trial]]
 
 
+_FORMS = ("json", "jsonl", "csv", "parquet")
+"""What a file of results may be, by its ending, too."""
+
+
 @examples(
     "cloudtune results",
     "cloudtune results --best",
     'eval "python train.py $(cloudtune results --best --as args)"',
     "cloudtune results --format jsonl | jq .objective",
-    "cloudtune results k7f2 --format parquet -o trials.parquet",
+    "cloudtune results k7f2 -o trials.parquet",
 )
 @click.command()
 @runs_argument
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["table", "json", "jsonl", "csv", "parquet"]),
-    default="table",
-    show_default=True,
+    type=click.Choice(["table", *_FORMS]),
+    help="Without it: what the file's ending says, else table.",
 )
 @click.option("--best", "only_best", is_flag=True, help="Only the best trial, or the Pareto set.")
 @click.option(
@@ -50,7 +53,7 @@ if TYPE_CHECKING:
 @json_option
 def results(
     runs: tuple[str, ...],
-    form: str,
+    form: str | None,
     *,
     only_best: bool,
     written_as: str | None,
@@ -74,8 +77,8 @@ def results(
         return
     if only_best:
         jobs = ((result, _best(result, trials)) for result, trials in jobs)
-    form = "json" if as_json else form
-    if form == "table" and output is None:
+    form = _form(form, output, as_json=as_json)
+    if form == "table":
         _show(jobs)
         return
     if form == "parquet":
@@ -90,6 +93,26 @@ def results(
     with output.open("w", encoding="utf-8") if output else nullcontext(sys.stdout) as file:
         file.write(first)
         file.writelines(parts)
+
+
+def _form(form: str | None, output: Path | None, *, as_json: bool) -> str:
+    from cloudtune.errors import UsageError
+
+    if as_json and form not in {None, "json"}:
+        raise UsageError(f"--json and --format {form} say two things; leave one out")
+    if form == "table" and output:
+        raise UsageError(f"a table is for a terminal; give --format {', '.join(_FORMS)} for a file")
+    if form or as_json:
+        return form or "json"
+    if output is None:
+        return "table"
+    said = output.suffix.lower().removeprefix(".")
+    if said not in _FORMS:
+        known = ", ".join(f".{each}" for each in _FORMS)
+        raise UsageError(
+            f"{output} does not say which form it has: end it in one of {known}, or add --format"
+        )
+    return said
 
 
 def _best_of_all(jobs: Iterable[_Job], form: str) -> str:

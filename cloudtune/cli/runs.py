@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,13 +73,15 @@ def run(
     emulation = _emulation(plans, speed, faults)
     _say_what_is_lost(plans, strict=strict)
     saved = bool(without)
-    run_id = create(
-        plans,
-        without=without,
-        overrides=None if saved else overrides,
-        saved=saved,
-        emulation=emulation,
-    )
+    run_id = plans[0].facts.run_id
+    with _told_of(run_id):
+        create(
+            plans,
+            without=without,
+            overrides=None if saved else overrides,
+            saved=saved,
+            emulation=emulation,
+        )
     if detach:
         from cloudtune.background import go_on
 
@@ -167,13 +171,14 @@ def _execute(run_id: str, on: tuple[str, ...] = (), *, as_json: bool) -> None:
     from cloudtune.runs import execute, exit_code, jobs_on, results
 
     gc.enable()  # it was off for a quick start
-    with Ledger(state_folder()) as ledger:
-        names = [job.provider for job in jobs_on(ledger.run(run_id), on)]
-    shown = progress(names)
-    try:
-        outcomes = execute(run_id, shown, on=on)
-    finally:
-        shown.close()
+    with _told_of(run_id):
+        with Ledger(state_folder()) as ledger:
+            names = [job.provider for job in jobs_on(ledger.run(run_id), on)]
+        shown = progress(names)
+        try:
+            outcomes = execute(run_id, shown, on=on)
+        finally:
+            shown.close()
 
     def read() -> list[StudyResult]:
         return [result for result in results(run_id) if result.provider in names]
@@ -190,6 +195,21 @@ def _execute(run_id: str, on: tuple[str, ...] = (), *, as_json: bool) -> None:
             for line in going_on(found or read()):
                 click.echo(line, err=True)
     raise SystemExit(exit_code(outcomes, found))
+
+
+@contextmanager
+def _told_of(run_id: str) -> Generator[None]:
+    """Say how a run goes on where Ctrl-C comes while nothing listens for it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        from cloudtune.errors import CloudtuneError
+        from cloudtune.ledger import Ledger, state_folder
+
+        with suppress(CloudtuneError), Ledger(state_folder()) as ledger:
+            if ledger.has(run_id):
+                click.echo(f"interrupted; go on with: cloudtune resume {run_id}", err=True)
+        raise
 
 
 def summarize(found: list[StudyResult], folder: Path) -> None:
@@ -224,5 +244,6 @@ def resume(run: str | None, on: tuple[str, ...], overrides: tuple[str, ...], as_
 
     with Ledger(state_folder()) as ledger:
         record = ledger.run(run)
-    prepare(record, overrides)
+    with _told_of(record.id):
+        prepare(record, overrides)
     _execute(record.id, on, as_json=as_json)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cloudtune.cli.options import (
+    check_option,
     emulate_option,
     examples,
     json_option,
@@ -42,7 +43,7 @@ def init(folder: Path, template: str) -> None:
 @examples("cloudtune check study.yaml", "cloudtune check study.yaml --on local --strict")
 @click.command()
 @study_argument
-@on_option
+@check_option
 @set_option
 @strict_option
 @json_option

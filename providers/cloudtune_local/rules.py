@@ -9,6 +9,7 @@ from cloudtune.bundle import IGNORE_FILE
 from cloudtune.capabilities import Finding, Note
 from cloudtune.fit import Fitted
 from cloudtune.provider import Facts
+from cloudtune.quantities import counted
 
 _MANY = 100
 """Trials with which a source counts that is to be run by fewer, or by an unknown number."""
@@ -83,7 +84,7 @@ def _resources(fitted: Fitted, own: Any) -> Iterator[Finding | Note]:
         yield Finding(
             "refused",
             "trial.resources.gpus",
-            f"{parallel} trials at a time need {wanted.gpus * parallel} GPUs, and {have} are here",
+            f"trials need {counted(wanted.gpus * parallel, 'GPU')} at a time, and {have} are here",
         )
     if (wanted.cpus or 1) * parallel > own["cores"]:
         yield Note(

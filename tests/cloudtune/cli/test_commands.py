@@ -109,9 +109,46 @@ def test_results_in_every_form_hold_the_same_trials(cloudtune: Cloudtune, tmp_pa
     assert len(table) == 2 + 4
     assert all(line == line.rstrip() for line in table)
     parquet = pytest.importorskip("pyarrow.parquet")
-    cloudtune("results", "--format", "parquet", "-o", "t.parquet")
+    cloudtune("results", "-o", "t.parquet")
     rows: list[dict[str, Any]] = parquet.read_table(tmp_path / "t.parquet").to_pylist()
     assert [r["parameters.C"] for r in rows] == [t["parameters"]["C"] for t in lines]
+
+
+def test_a_file_of_results_has_the_form_that_its_ending_says(
+    cloudtune: Cloudtune, tmp_path: Path
+) -> None:
+    cloudtune("run", "study.yaml")
+    for ending in ("json", "jsonl", "csv"):
+        cloudtune("results", "-o", f"t.{ending}")
+        cloudtune("results", "--format", ending, "-o", "t")
+        assert (tmp_path / f"t.{ending}").read_text("utf-8") == (tmp_path / "t").read_text("utf-8")
+        assert cloudtune("results", "--format", ending).stdout == (tmp_path / "t").read_text(
+            "utf-8"
+        )
+    assert "end it in one of .json," in cloudtune("results", "-o", "t.txt", code=1).stderr
+    refused = cloudtune("results", "--format", "table", "-o", "t.txt", code=1)
+    assert "a table is for a terminal" in refused.stderr
+    assert "leave one out" in cloudtune("results", "--json", "--format", "csv", code=1).stderr
+    assert not (tmp_path / "t.txt").exists()
+
+
+@pytest.mark.parametrize("broken_off", ["cloudtune.runs.execute", "cloudtune.ledger.Ledger.find"])
+def test_ctrl_c_before_a_run_listens_says_how_it_goes_on(
+    cloudtune: Cloudtune, monkeypatch: pytest.MonkeyPatch, broken_off: str
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(broken_off, interrupted)
+        told = cloudtune("run", "study.yaml", code=130).stderr
+    (state,) = json.loads(cloudtune("status", "--json").stdout)
+    assert f"interrupted; go on with: cloudtune resume {state['run']}" in told
+    with monkeypatch.context() as patched:
+        patched.setattr("cloudtune.runs.execute", interrupted)
+        again = cloudtune("resume", code=130).stderr
+    assert f"cloudtune resume {state['run']}" in again
+    cloudtune("resume")
 
 
 def test_status_is_a_list_newest_first(cloudtune: Cloudtune) -> None:
@@ -350,7 +387,7 @@ def test_resume_goes_on_with_the_source_as_it_was(cloudtune: Cloudtune, tmp_path
 def test_clean_removes_a_run_and_its_files(cloudtune: Cloudtune, tmp_path: Path) -> None:
     cloudtune("run", "study.yaml")
     (run,) = (tmp_path / ".cloudtune" / "runs").iterdir()
-    asked = cloudtune("clean", "--json", code=130)
+    asked = cloudtune("clean", "--json", code=1)
     assert run.exists()
     assert f"Remove 1 run with all results ({run.name})?" in asked.stderr
     assert "--yes removes without asking" in asked.stderr
