@@ -255,7 +255,7 @@ class Driver:
         return max((m.step for m in self._trials.get(number).measurements), default=0)
 
     def _emit(self, *events: Event) -> None:
-        """Take note of events; they are written before anything is done and before any wait."""
+        """Take note of events; they are written before a trial is started or stopped, or a wait."""
         self._unwritten += events
         for event in events:
             self._note(event)

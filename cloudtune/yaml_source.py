@@ -320,7 +320,8 @@ class _Builder:
                 if start in said:
                     message, hint = words, advice
                     break
-        return self._fatal(message, hint, line)
+        more = "other mistakes are looked for once this is right"
+        return self._fatal(message, f"{hint}; {more}" if hint else more, line)
 
 
 _SYNTAX = (

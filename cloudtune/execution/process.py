@@ -30,8 +30,9 @@ from cloudtune.execution.watch import ProcessSpec, Watch
 class Processes:
     """Runs processes under numbers, and tells what they report and how they end.
 
-    Each start is followed by exactly one `Ended`, ``completed`` or ``failed`` as the process ended.
-    A completed one has a reason where its expressions found text that is no number.
+    Each start is followed by exactly one `Ended`: ``completed`` or ``failed`` as the process ended,
+    ``cancelled`` where what it was forked from was killed. A completed one has a reason where its
+    expressions found text that is no number.
     Whatever a process leaves behind is killed with its end.
     """
 

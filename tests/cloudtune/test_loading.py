@@ -356,7 +356,12 @@ def test_keys_are_text_as_written() -> None:
         ("name: a\n[1, 2]: 3", 2, "", "a key must be a word"),
         ("name: a\n--- \nname: b", 2, "", "one document"),
         ("%YAML 1.1\n---\nname: a", 2, "", "only YAML 1.2"),
-        ("name: a\n\tlimits: 3", 2, "", "indented by a tab"),
+        (
+            "name: a\n\tlimits: 3",
+            2,
+            "",
+            "indent by spaces; other mistakes are looked for once this is right",
+        ),
         ("name: a\nlimits:\n\tmax_trials: 3", 3, "", "indented by a tab"),
         ("name: a\ntrial:\n  args: [--lr={{lr}}]", 3, "", '["--lr={{lr}}"]'),
         ("trial: {args: [--lr={{lr}}], metrics: {a: '(.)'}}", 1, "", '["--lr={{lr}}"]'),
