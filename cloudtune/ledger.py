@@ -22,6 +22,7 @@ from cloudtune.ledger_file import (
     choose_journal,
     connect,
     connect_to_read,
+    make_folder,
     transaction,
     translated,
 )
@@ -94,7 +95,7 @@ class Ledger:
             raise UsageError(self._no_runs())
         try:
             if create or os.access(folder, os.W_OK):
-                _make_folder(folder)
+                make_folder(folder)
                 self._db = connect(path)
             else:
                 self._db = connect_to_read(path)
@@ -386,13 +387,6 @@ class Ledger:
         with self._transaction(durable=True):
             for table, column in (("events", "run"), ("jobs", "run"), ("runs", "id")):
                 self._db.execute(f"DELETE FROM {table} WHERE {column}=?", (run,))  # noqa: S608
-
-
-def _make_folder(folder: Path) -> None:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    ignore = folder / ".gitignore"
-    if not ignore.exists():
-        ignore.write_text("*\n")
 
 
 def _some(names: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from cloudtune.apart import keep_apart
 from cloudtune.errors import LedgerError
 
 WHAT_TO_DO = (
@@ -21,6 +22,22 @@ _NETWORK = frozenset(
     ["lustre", "gpfs", "beegfs", "glusterfs", "fuse.glusterfs", "fuse.sshfs", "fuse.rclone"]
 )
 """Types of file systems over which processes share no memory, as SQLite's WAL needs it."""
+
+
+def make_folder(folder: Path) -> None:
+    """Make a state folder, which git does not see, unless it is there.
+
+    Raises:
+        OSError: If it cannot be made.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n")
+    runs = folder / "runs"
+    if not runs.exists():
+        runs.mkdir(exist_ok=True)
+        keep_apart(runs)
 
 
 def connect(path: Path) -> sqlite3.Connection:
