@@ -163,15 +163,15 @@ def _plans(
 
 def _execute(run_id: str, on: tuple[str, ...] = (), *, as_json: bool) -> None:
     """Execute a run with progress, print its summary and leave with its exit code."""
-    import gc
-
-    from cloudtune.ledger import Ledger, state_folder
-    from cloudtune.reporting.describe import going_on
-    from cloudtune.reporting.progress import progress
-    from cloudtune.runs import execute, exit_code, jobs_on, results
-
-    gc.enable()  # it was off for a quick start
     with _told_of(run_id):
+        import gc
+
+        from cloudtune.ledger import Ledger, state_folder
+        from cloudtune.reporting.describe import going_on
+        from cloudtune.reporting.progress import progress
+        from cloudtune.runs import execute, exit_code, jobs_on, results
+
+        gc.enable()  # it was off for a quick start
         with Ledger(state_folder()) as ledger:
             names = [job.provider for job in jobs_on(ledger.run(run_id), on)]
         shown = progress(names)
