@@ -23,10 +23,6 @@ class Guess:
     misspelt: Mistake | None
     """The key, where that is not ``type``."""
 
-    def holds(self, mistake: Mistake) -> bool:
-        """Tell whether a mistake is in the definition."""
-        return mistake.place[: len(self.place)] == self.place
-
     def apply(self, data: Any) -> None:
         """Put the type into the definition."""
         definition = _at(data, self.place)
@@ -34,9 +30,9 @@ class Guess:
         definition["type"] = self.type
 
 
-def guesses(mistakes: Sequence[Mistake], data: Any) -> list[Guess]:
-    """Return a guess for each mistake in a type that allows one."""
-    found: list[Guess] = []
+def guesses(mistakes: Sequence[Mistake], data: Any) -> dict[Place, Guess]:
+    """Return a guess for each mistake in a type that allows one, by the definition's place."""
+    found: dict[Place, Guess] = {}
     for mistake in mistakes:
         details = mistake.details[0] if mistake.details else {"type": ""}
         if not details["type"].startswith("union_tag"):
@@ -56,7 +52,7 @@ def guesses(mistakes: Sequence[Mistake], data: Any) -> list[Guess]:
         said = definition[key]
         meant = nearest(said, tags(Study, loc)) if isinstance(said, str) else None
         if meant:
-            found.append(Guess(place, key, meant, misspelt))
+            found[place] = Guess(place, key, meant, misspelt)
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -15,7 +15,7 @@ from cloudtune import overrides as overrides_
 from cloudtune.errors import Problem, StudyError
 from cloudtune.guesses import Guess, guesses
 from cloudtune.study import Study
-from cloudtune.wording import Mistake, mistakes_of, problems_of, worded
+from cloudtune.wording import Mistake, Place, mistakes_of, problems_of, worded
 from cloudtune.yaml_source import is_list, is_map
 
 __all__ = ["load", "loads", "override", "problems_of", "schema"]
@@ -230,14 +230,14 @@ class _Draft:
         """
         hidden: set[str] = set()
         wrong = [Mistake(place) for place in self.broken]
-        guessed: list[Guess] = []
+        guessed: dict[Place, Guess] = {}
         told = False
         while True:
             if wrong:
                 data = deepcopy(data)
             for mistake in sorted(wrong, key=lambda m: _last_first(m.place), reverse=True):
-                guess = next((g for g in guessed if (*g.place, "type") == mistake.place), None)
-                if guess:
+                guess = guessed.get(mistake.place[:-1])
+                if guess and mistake.place[-1] == "type":
                     guess.apply(data)
                 else:
                     _take_out(data, mistake, hidden)
@@ -246,10 +246,10 @@ class _Draft:
             except ValidationError as error:
                 new = wrong = mistakes_of(error, data)
                 if told:
-                    new = [mistake for mistake in wrong if any(g.holds(mistake) for g in guessed)]
+                    new = [mistake for mistake in wrong if _is_in(guessed, mistake)]
                 else:
-                    guessed = guesses(wrong, data)
-                    new = [*wrong, *(guess.misspelt for guess in guessed if guess.misspelt)]
+                    guessed = guesses(wrong[:_MOST_PROBLEMS], data)
+                    new = [*wrong, *(g.misspelt for g in guessed.values() if g.misspelt)]
                 self._tell([mistake for mistake in new if mistake.path not in hidden])
                 told = True
             else:
@@ -295,6 +295,10 @@ class _Draft:
             elsewhere=self.foreign,
             notes=[Note(path, text) for path, text in self.notes],
         )
+
+
+def _is_in(definitions: Collection[Place], mistake: Mistake) -> bool:
+    return any(mistake.place[:end] in definitions for end in range(len(mistake.place)))
 
 
 def _merge_beneath(own: dict[str, Any], other: Mapping[str, Any]) -> None:
