@@ -29,8 +29,8 @@ if TYPE_CHECKING:
         UnsupportedError,
         UsageError,
     )
-    from cloudtune.loading import load
-    from cloudtune.study import Study
+    from cloudtune.study.loader import load
+    from cloudtune.study.schema import Study
 
 _HOMES = {
     "cloudtune.api": ("Results", "Run", "plan", "report", "resume", "run", "start"),
@@ -43,8 +43,8 @@ _HOMES = {
         "UnsupportedError",
         "UsageError",
     ),
-    "cloudtune.loading": ("load",),
-    "cloudtune.study": ("Study",),
+    "cloudtune.study.loader": ("load",),
+    "cloudtune.study.schema": ("Study",),
 }
 
 __all__ = [

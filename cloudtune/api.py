@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cloudtune import planning, results, runs, tabular
-from cloudtune.driver import Outcome
-from cloudtune.holding import holder
-from cloudtune.ledger import Ledger, state_folder
-from cloudtune.planning import Plan
-from cloudtune.results import StudyResult, Trial
-from cloudtune.study import Study
+from cloudtune.engine.driver import Outcome
+from cloudtune.ledger.ledger import Ledger, state_folder
+from cloudtune.ledger.lock import holder
+from cloudtune.planning import planner
+from cloudtune.planning.planner import Plan
+from cloudtune.results import dataframes
+from cloudtune.results import model as results
+from cloudtune.results.model import StudyResult, Trial
+from cloudtune.runs import lifecycle
+from cloudtune.study.schema import Study
 
 _LOOK = 0.005
 """Seconds between looks at whether a run has begun."""
@@ -28,7 +31,7 @@ def plan(study: Study, on: str = "local", *, emulate: bool = False) -> Plan:
         UsageError: If there is no such provider.
         StudyError: If the provider's settings in the study are wrong.
     """
-    return planning.plan(study, on, emulated=emulate)
+    return planner.plan(study, on, emulated=emulate)
 
 
 @dataclass(frozen=True)
@@ -71,16 +74,16 @@ class Results:
 
     def to_pandas(self) -> Any:
         """Return a pandas DataFrame, one row a trial; needs ``cloudtune[data]``."""
-        return tabular.to_pandas(self.jobs)
+        return dataframes.to_pandas(self.jobs)
 
     def to_polars(self) -> Any:
         """Return a polars DataFrame, one row a trial; needs ``cloudtune[polars]``."""
-        return tabular.to_polars(self.jobs)
+        return dataframes.to_polars(self.jobs)
 
     def to_parquet(self, path: str | Path) -> None:
         """Write a Parquet file, one row a trial; needs ``cloudtune[data]``."""
-        flat = (row for job in self.jobs for row in tabular.rows(job))
-        tabular.to_parquet(flat, Path(path))
+        flat = (row for job in self.jobs for row in dataframes.rows(job))
+        dataframes.to_parquet(flat, Path(path))
 
     def to_mlflow(self, to: str | None = None) -> list[str]:
         """Write each job into MLflow, and return the ids of the runs; needs ``cloudtune[mlflow]``.
@@ -88,7 +91,7 @@ class Results:
         Args:
             to: MLflow's tracking address; what MLflow itself takes when left out.
         """
-        from cloudtune.formats import to_mlflow
+        from cloudtune.formats import mlflow as to_mlflow
 
         return [to_mlflow.export(job, job.trials, to) for job in self.jobs]
 
@@ -98,7 +101,7 @@ class Results:
         Args:
             to: The storage: an address, or the path of a SQLite file.
         """
-        from cloudtune.formats import to_optuna
+        from cloudtune.formats import optuna as to_optuna
 
         return [to_optuna.export(job, job.trials, to) for job in self.jobs]
 
@@ -115,7 +118,7 @@ class Run:
 
     def results(self) -> Results:
         """Return what each job found so far."""
-        return Results(tuple(runs.results(self.id)))
+        return Results(tuple(lifecycle.results(self.id)))
 
     def wait(self) -> Run:
         """Return when all jobs ended.
@@ -135,18 +138,18 @@ class Run:
         Args:
             on: The providers whose jobs are to end; all when left out.
         """
-        runs.stop(self.id, on=on)
+        lifecycle.stop(self.id, on=on)
 
     def _providers(self) -> list[str]:
         with Ledger(state_folder()) as ledger:
             return [job.provider for job in ledger.run(self.id).jobs]
 
     def _execute(self, *, show: bool) -> Run:
-        from cloudtune.reporting.progress import progress
+        from cloudtune.reporting.console.plain import progress
 
         shown = progress(self._providers()) if show else None
         try:
-            self.outcomes = runs.execute(self.id, shown)
+            self.outcomes = lifecycle.execute(self.id, shown)
         finally:
             if shown:
                 shown.close()
@@ -208,7 +211,7 @@ def resume(run: str | None = None, *, show: bool = True) -> Run:
     Raises:
         UsageError: If there is no such run, or its study's file has changed.
     """
-    from cloudtune.resuming import prepare
+    from cloudtune.runs.resume import prepare
 
     with Ledger(state_folder()) as ledger:
         record = ledger.run(run)
@@ -231,9 +234,9 @@ def report(
         UsageError: If the runs have not the same objectives.
         MissingExtraError: If it needs ``cloudtune[report]``: as HTML, or for intervals.
     """
-    from cloudtune.comparing.comparison import compare
-    from cloudtune.comparing.runs import asked_of
-    from cloudtune.reporting.report import form_of, rendered
+    from cloudtune.comparison.comparison import compare
+    from cloudtune.comparison.load import asked_of
+    from cloudtune.reporting.documents.render import form_of, rendered
 
     several = [results] if isinstance(results, Results) else results
     jobs = [job for each in several for job in each]
@@ -247,6 +250,6 @@ def report(
 
 def _created(study: Study | Plan, on: str | Sequence[str], *, emulate: bool) -> Run:
     if isinstance(study, Plan):
-        return Run(runs.create([study], saved=True))
+        return Run(lifecycle.create([study], saved=True))
     names = [on] if isinstance(on, str) else on
-    return Run(runs.create(planning.plan_run(study, names, emulated=emulate)))
+    return Run(lifecycle.create(planner.plan_run(study, names, emulated=emulate)))

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cloudtune.capabilities import Finding
+    from cloudtune.fitting.capabilities import Finding
 
 
 @dataclass(frozen=True)

@@ -239,7 +239,7 @@ def _ring(doorbell: str | None) -> None:
 
 
 def text(value: Value) -> str:
-    """Return the one spelling in which a script is given a value: `cloudtune.space.text`."""
+    """Return the text of a value as a script gets it: `cloudtune.study.search_space.text`."""
     return value if isinstance(value, str) else repr(value)
 
 

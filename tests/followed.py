@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Mapping
 from queue import Empty, SimpleQueue
 
-from cloudtune.events import Ended, Measured, Started
-from cloudtune.inbox import Lost
-from cloudtune.poller import Poller
-from cloudtune.provider import Interrupted, TrainingJobs
-from cloudtune.space import Value
+from cloudtune.engine.inbox import Lost
+from cloudtune.engine.job_poller import Poller
+from cloudtune.provider.protocols import Interrupted, TrainingJobs
+from cloudtune.results.events import Ended, Measured, Started
+from cloudtune.study.search_space import Value
 
 
 class Followed:

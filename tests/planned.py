@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cloudtune.capabilities import Finding, Mode, Note
-from cloudtune.cost import of_the_budget
-from cloudtune.fit import Fitted, fit
-from cloudtune.needs import of_this_machine
-from cloudtune.planning import source_folder
-from cloudtune.provider import Facts, Provider
-from cloudtune.study import Study
+from cloudtune.fitting.capabilities import Finding, Mode, Note
+from cloudtune.fitting.fit import Fitted, fit
+from cloudtune.planning.planner import source_folder
+from cloudtune.planning.preflight import of_this_machine
+from cloudtune.provider.cost import of_the_budget
+from cloudtune.provider.protocols import Facts, Provider
+from cloudtune.study.schema import Study
 
 
 @dataclass(frozen=True)

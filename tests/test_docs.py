@@ -11,10 +11,10 @@ from pathlib import Path
 import click
 import pytest
 
-from cloudtune import registry
-from cloudtune.cli.group import cloudtune
-from cloudtune.loading import load
+from cloudtune.cli.main_group import cloudtune
+from cloudtune.provider import registry
 from cloudtune.reporting.capability_table import capability_table
+from cloudtune.study.loader import load
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(

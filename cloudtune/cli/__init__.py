@@ -20,7 +20,7 @@ def main(args: Sequence[str] | None = None) -> None:
     gc.disable()
     import click
 
-    from cloudtune.cli.group import cloudtune
+    from cloudtune.cli.main_group import cloudtune
     from cloudtune.errors import CloudtuneError
 
     try:
@@ -31,7 +31,7 @@ def main(args: Sequence[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         code = 130
     except CloudtuneError as error:
-        from cloudtune.reporting.printable import printable_lines
+        from cloudtune.reporting.sanitize import printable_lines
 
         click.echo(printable_lines(str(error)), err=True)
         code = _code(error)

@@ -18,9 +18,9 @@ from cloudtune.cli.options import examples, json_option, runs_argument
 def clean(runs: tuple[str, ...], *, yes: bool, as_json: bool) -> None:
     """Remove each RUN that ended, with its files and its results; all of them when left out."""
     from cloudtune.errors import UsageError
-    from cloudtune.holding import hold, holder
-    from cloudtune.ledger import Ledger, state_folder
-    from cloudtune.quantities import counted
+    from cloudtune.ledger.ledger import Ledger, state_folder
+    from cloudtune.ledger.lock import hold, holder
+    from cloudtune.study.quantities import counted
 
     with Ledger(state_folder()) as ledger:
         chosen = [ledger.find(run) for run in runs] if runs else ledger.ids()

@@ -29,10 +29,10 @@ def emulate(
     It prints the variables with which the service's own tools reach it. How trials are chosen is
     cloudtune's own search, not the service's. Nothing leaves this machine.
     """
-    from cloudtune import registry
     from cloudtune.emulation import process
     from cloudtune.errors import ProviderError, UsageError
-    from cloudtune.ledger import state_folder
+    from cloudtune.ledger.ledger import state_folder
+    from cloudtune.provider import registry
 
     module = registry.get(provider).emulator
     if module is None:

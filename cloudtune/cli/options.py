@@ -11,14 +11,14 @@ import click
 
 
 def _complete_providers(_c: click.Context, _p: click.Parameter, typed: str) -> list[str]:
-    from cloudtune import registry
+    from cloudtune.provider import registry
 
     return [name for name in registry.names() if name.startswith(typed)]
 
 
 def _complete_runs(_c: click.Context, _p: click.Parameter, typed: str) -> list[str]:
     from cloudtune.errors import CloudtuneError
-    from cloudtune.ledger import Ledger, state_folder
+    from cloudtune.ledger.ledger import Ledger, state_folder
 
     try:
         with Ledger(state_folder()) as ledger:

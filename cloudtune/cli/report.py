@@ -39,8 +39,8 @@ def report(runs: tuple[str, ...], output: Path | None, form: str | None, *, as_j
     and how sure that is. Runs of one study with different seeds count as repetitions, which is what
     makes a verdict sure. html is one file that needs no network; markdown suits a pull request.
     """
-    from cloudtune.comparing.runs import compare_runs
-    from cloudtune.reporting.report import form_of, rendered
+    from cloudtune.comparison.load import compare_runs
+    from cloudtune.reporting.documents.render import form_of, rendered
 
     form = "json" if as_json else form or (form_of(output) if output else "text")
     shown = output is None and sys.stdout.isatty()

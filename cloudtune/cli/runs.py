@@ -25,10 +25,10 @@ from cloudtune.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from cloudtune.capabilities import Mode, Note
     from cloudtune.emulation.process import Manner
-    from cloudtune.planning import Plan
-    from cloudtune.results import StudyResult
+    from cloudtune.fitting.capabilities import Mode, Note
+    from cloudtune.planning.planner import Plan
+    from cloudtune.results.model import StudyResult
 
 
 @examples(
@@ -67,7 +67,7 @@ def run(
 
     Ctrl-C ends it gracefully, and `cloudtune resume` goes on with it.
     """
-    from cloudtune.runs import create
+    from cloudtune.runs.lifecycle import create
 
     plans, without = _plans(study, on, overrides, emulate=emulate)
     emulation = _emulation(plans, speed, faults)
@@ -83,7 +83,7 @@ def run(
             emulation=emulation,
         )
     if detach:
-        from cloudtune.background import go_on
+        from cloudtune.runs.detach import go_on
 
         go_on(run_id)
         if as_json:
@@ -96,8 +96,8 @@ def run(
 
 def _say_what_is_lost(plans: list[Plan], *, strict: bool) -> None:
     """Print findings and notes; raise if nothing is to be run."""
-    from cloudtune.reporting.printable import printable, printable_lines
-    from cloudtune.runs import hindrances
+    from cloudtune.reporting.sanitize import printable, printable_lines
+    from cloudtune.runs.lifecycle import hindrances
 
     against = hindrances(plans, strict=strict)
     if against and (strict or len(against) == len(plans)):
@@ -147,9 +147,9 @@ def _plans(
 ) -> tuple[list[Plan], list[Path]]:
     """Return the plans of a study or of a file of plans, and the files that are no source."""
     from cloudtune.errors import UsageError
-    from cloudtune.loading import load
-    from cloudtune.planning import from_json, plan_run
-    from cloudtune.saved_plan import read_plans
+    from cloudtune.planning.planner import from_json, plan_run
+    from cloudtune.planning.serialization import read_plans
+    from cloudtune.study.loader import load
 
     if study.endswith(".json") and (held := read_plans(Path(study))) is not None:
         if on or overrides or emulate:
@@ -166,10 +166,10 @@ def _execute(run_id: str, on: tuple[str, ...] = (), *, as_json: bool) -> None:
     with _told_of(run_id):
         import gc
 
-        from cloudtune.ledger import Ledger, state_folder
-        from cloudtune.reporting.describe import going_on
-        from cloudtune.reporting.progress import progress
-        from cloudtune.runs import execute, exit_code, jobs_on, results
+        from cloudtune.ledger.ledger import Ledger, state_folder
+        from cloudtune.reporting.console.plain import progress
+        from cloudtune.reporting.console.summary import going_on
+        from cloudtune.runs.lifecycle import execute, exit_code, jobs_on, results
 
         gc.enable()  # it was off for a quick start
         with Ledger(state_folder()) as ledger:
@@ -204,7 +204,7 @@ def _told_of(run_id: str) -> Generator[None]:
         yield
     except KeyboardInterrupt:
         from cloudtune.errors import CloudtuneError
-        from cloudtune.ledger import Ledger, state_folder
+        from cloudtune.ledger.ledger import Ledger, state_folder
 
         with suppress(CloudtuneError), Ledger(state_folder()) as ledger:
             if ledger.has(run_id):
@@ -214,9 +214,9 @@ def _told_of(run_id: str) -> Generator[None]:
 
 def summarize(found: list[StudyResult], folder: Path) -> None:
     """Print what each job found, and below that how they did side by side."""
-    from cloudtune.reporting.describe import overview_rows, summary_lines
-    from cloudtune.reporting.printable import printable
-    from cloudtune.reporting.tables import show_table
+    from cloudtune.reporting.console.summary import overview_rows, summary_lines
+    from cloudtune.reporting.console.tables import show_table
+    from cloudtune.reporting.sanitize import printable
 
     for result in found:
         click.echo("\n".join(summary_lines(result, str(folder))))
@@ -239,8 +239,8 @@ def summarize(found: list[StudyResult], folder: Path) -> None:
 @json_option
 def resume(run: str | None, on: tuple[str, ...], overrides: tuple[str, ...], as_json: bool) -> None:
     """Go on with RUN from where it stopped, toward the same total; limits can be raised."""
-    from cloudtune.ledger import Ledger, state_folder
-    from cloudtune.resuming import prepare
+    from cloudtune.ledger.ledger import Ledger, state_folder
+    from cloudtune.runs.resume import prepare
 
     with Ledger(state_folder()) as ledger:
         record = ledger.run(run)

@@ -13,9 +13,9 @@ from cloudtune.cli.options import examples, json_option, run_argument
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cloudtune.ledger import Ledger
-    from cloudtune.records import JobRecord, RunRecord
-    from cloudtune.results import Trial
+    from cloudtune.ledger.ledger import Ledger
+    from cloudtune.ledger.records import JobRecord, RunRecord
+    from cloudtune.results.model import Trial
 
 
 @examples("cloudtune status", "cloudtune status --json", "cloudtune status k7f2")
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def status(run: str | None, as_json: bool) -> None:
     """List all runs, newest first, or tell how RUN stands."""
     from cloudtune.errors import UsageError
-    from cloudtune.ledger import Ledger, state_folder
+    from cloudtune.ledger.ledger import Ledger, state_folder
 
     try:
         ledger = Ledger(state_folder())
@@ -45,7 +45,7 @@ def status(run: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows))
         return
-    from cloudtune.reporting.tables import show_table
+    from cloudtune.reporting.console.tables import show_table
 
     show_table([{key: _shown(key, row[key]) for key in row if key != "jobs"} for row in rows])
     if run is not None and len(rows[0]["jobs"]) > 1:
@@ -66,8 +66,8 @@ def _shown(key: str, value: Any) -> Any:
 def _status(ledger: Ledger, run: str) -> dict[str, Any]:
     """Return how a run stands as plain data; a run that nobody holds is not running."""
     from cloudtune.errors import LedgerError
-    from cloudtune.holding import holder
-    from cloudtune.study import Study
+    from cloudtune.ledger.lock import holder
+    from cloudtune.study.schema import Study
 
     held = holder(ledger.run_folder(run)) is not None
     try:
@@ -96,9 +96,9 @@ def _status(ledger: Ledger, run: str) -> dict[str, Any]:
 
 
 def _job_status(ledger: Ledger, record: RunRecord, job: JobRecord, *, held: bool) -> dict[str, Any]:
-    from cloudtune.found import found_by
-    from cloudtune.results import best
-    from cloudtune.study import Study
+    from cloudtune.ledger.reader import found_by
+    from cloudtune.results.model import best
+    from cloudtune.study.schema import Study
 
     result, trials = found_by(ledger, record, job)
     goals = [objective.goal for objective in Study.model_validate(result.study).objectives]

@@ -21,8 +21,8 @@ from cloudtune.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from cloudtune.forms import Shown
-    from cloudtune.planning import Plan
+    from cloudtune.planning.planner import Plan
+    from cloudtune.provider.documents import Shown
 
 
 @examples("cloudtune init", "cloudtune init digits --template quickstart")
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @click.option("--template", default="quickstart", show_default=True, help="What to start from.")
 def init(folder: Path, template: str) -> None:
     """Write a study that runs, with its script, into FOLDER (here when left out)."""
-    from cloudtune.templates import write
+    from cloudtune.cli.templates import write
 
     written = write(template, folder)
     for path in written:
@@ -52,7 +52,7 @@ def check(
 ) -> None:
     """Find every mistake in STUDY, in one pass; with --on also what a provider cannot hold."""
     from cloudtune.errors import StudyError
-    from cloudtune.loading import load
+    from cloudtune.study.loader import load
 
     try:
         loaded = load(study, overrides=overrides)
@@ -66,15 +66,15 @@ def check(
         if as_json:
             click.echo("[]")
             return
-        from cloudtune.registry import unread
-        from cloudtune.reporting.printable import printable
-        from cloudtune.reporting.words import space_line
+        from cloudtune.provider.registry import unread
+        from cloudtune.reporting.phrases import space_line
+        from cloudtune.reporting.sanitize import printable
 
         for note in (*loaded.notes, *unread(loaded)):
             click.echo(printable(f"note: {note}"), err=True)
         click.echo(f"{study}: no mistakes. {space_line(loaded)}")
         return
-    from cloudtune.planning import plan_run
+    from cloudtune.planning.planner import plan_run
 
     _show_plans(plan_run(loaded, on), strict=strict, as_json=as_json, brief=True)
 
@@ -105,11 +105,11 @@ def plan(
     A plan that was saved with -o is run by `cloudtune run PLAN`, exactly as it was shown.
     """
     from cloudtune.errors import UsageError
-    from cloudtune.loading import load
-    from cloudtune.planning import plan_run
+    from cloudtune.planning.planner import plan_run
+    from cloudtune.study.loader import load
 
     loaded = load(study, overrides=overrides)
-    from cloudtune.ledger import state_folder
+    from cloudtune.ledger.ledger import state_folder
 
     without = [output] if output else []
     plans = plan_run(loaded, on or ["local"], without=without, emulated=emulate)
@@ -131,7 +131,7 @@ def plan(
 @click.command()
 def schema() -> None:
     """Print the JSON Schema of the study file, for completion and checks in editors."""
-    from cloudtune.loading import schema as make_schema
+    from cloudtune.study.loader import schema as make_schema
 
     click.echo(json.dumps(make_schema(), indent=2))
 
@@ -141,23 +141,23 @@ def schema() -> None:
 @json_option
 def providers(as_json: bool) -> None:
     """List the tuning services that are installed, and what each can do."""
-    from cloudtune import registry
-    from cloudtune.reporting.describe import capability_rows
+    from cloudtune.provider import registry
+    from cloudtune.reporting.console.summary import capability_rows
 
     found = [registry.get(name) for name in registry.names()]
     rows = capability_rows([(p.capabilities, registry.missing_extra(p)) for p in found])
     if as_json:
         click.echo(json.dumps(rows))
         return
-    from cloudtune.reporting.tables import show_table
+    from cloudtune.reporting.console.tables import show_table
 
     show_table(rows)
 
 
 def _show_problems(error: Exception) -> None:
     from cloudtune.errors import StudyError
-    from cloudtune.quantities import counted
-    from cloudtune.reporting.printable import printable
+    from cloudtune.reporting.sanitize import printable
+    from cloudtune.study.quantities import counted
 
     if isinstance(error, StudyError):
         for problem in error.problems:
@@ -170,7 +170,7 @@ def _show_plans(plans: list[Plan], *, strict: bool, as_json: bool, brief: bool) 
     if as_json:
         click.echo(json.dumps([p.to_json() for p in plans], indent=2))
     else:
-        from cloudtune.reporting.describe import plan_lines
+        from cloudtune.reporting.console.summary import plan_lines
 
         for each in plans:
             click.echo("\n".join(plan_lines(each, brief=brief)))
@@ -182,11 +182,11 @@ def _show_plans(plans: list[Plan], *, strict: bool, as_json: bool, brief: bool) 
 
 def _show_form(plan: Plan, form: str, *, strict: bool) -> None:
     """Print a plan as another document, what is lost in it to stderr; leave with 2 if too much."""
-    from cloudtune import registry
-    from cloudtune.capabilities import Finding, located
     from cloudtune.errors import UsageError
-    from cloudtune.forms import OtherForms
-    from cloudtune.reporting.printable import json_text, printable
+    from cloudtune.fitting.capabilities import Finding, located
+    from cloudtune.provider import registry
+    from cloudtune.provider.documents import OtherForms
+    from cloudtune.reporting.sanitize import json_text, printable
 
     provider = registry.get(plan.provider)
     forms: Mapping[str, Callable[[Plan], Shown]] = {}

@@ -42,7 +42,7 @@ from threading import Lock
 from typing import Any, Literal, get_args
 
 from cloudtune.errors import Problem, StudyError
-from cloudtune.yaml_source import Source, is_list, is_map, parse, read
+from cloudtune.study.yaml_reader import Source, is_list, is_map, parse, read
 
 CallEffect = Literal["throttle", "quota", "error", "late_error", "lose_response", "crash"]
 TrialEffect = Literal["slow_start", "fail", "no_metric", "interrupt", "stop_early"]

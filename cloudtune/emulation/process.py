@@ -19,11 +19,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cloudtune import registry
-from cloudtune.capabilities import Mode
 from cloudtune.emulation.faults import Able, read_shared
 from cloudtune.errors import MissingExtraError, ProviderError, UsageError
-from cloudtune.provider import Emulator
+from cloudtune.fitting.capabilities import Mode
+from cloudtune.provider import registry
+from cloudtune.provider.protocols import Emulator
 
 ADDRESS = "address.json"
 """The file in an emulator's folder that says where it listens; only the owner may read it."""

@@ -7,9 +7,9 @@ import re
 import shlex
 
 from cloudtune.errors import UsageError
-from cloudtune.results import Trial
-from cloudtune.space import Value, text
-from cloudtune.study import Study
+from cloudtune.results.model import Trial
+from cloudtune.study.schema import Study
+from cloudtune.study.search_space import Value, text
 
 FORMS = ("args", "yaml", "json", "env")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudtune.capabilities import Capabilities, Limit, ModeCapabilities
+from cloudtune.fitting.capabilities import Capabilities, Limit, ModeCapabilities
 
 _CONDITIONS = {
     "none": "flattened",

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from cloudtune.reporting.describe import cost_words, overview_rows
-from cloudtune.reporting.printable import printable
-from cloudtune.reporting.words import (
+from cloudtune.reporting.console.summary import cost_words, overview_rows
+from cloudtune.reporting.phrases import (
     assignment_words,
     limit_words,
     objective_words,
@@ -16,12 +15,13 @@ from cloudtune.reporting.words import (
     space_line,
     strategy_words,
 )
-from cloudtune.space import nodes_of
-from cloudtune.study import Study
+from cloudtune.reporting.sanitize import printable
+from cloudtune.study.schema import Study
+from cloudtune.study.search_space import nodes_of
 
 if TYPE_CHECKING:
-    from cloudtune.planning import Plan
-    from cloudtune.results import StudyResult
+    from cloudtune.planning.planner import Plan
+    from cloudtune.results.model import StudyResult
 
 _SHOWN = 10
 """Trials of a job that are shown, the best first."""

@@ -19,7 +19,8 @@ from functools import cached_property
 from random import Random
 from typing import TYPE_CHECKING
 
-from cloudtune.space import (
+from cloudtune.study.schema import BoolParameter, CategoricalParameter, FloatParameter, IntParameter
+from cloudtune.study.search_space import (
     Node,
     Space,
     Value,
@@ -30,12 +31,6 @@ from cloudtune.space import (
     spread,
     value_at,
     values_of,
-)
-from cloudtune.study import (
-    BoolParameter,
-    CategoricalParameter,
-    FloatParameter,
-    IntParameter,
 )
 
 if TYPE_CHECKING:

@@ -31,8 +31,8 @@ from dataclasses import dataclass, field
 
 from typing_extensions import override
 
-from cloudtune.events import Ended, Event, Measured, Started
-from cloudtune.study import Study
+from cloudtune.results.events import Ended, Event, Measured, Started
+from cloudtune.study.schema import Study
 
 _ETA = 3
 _RUNGS = 40

@@ -16,8 +16,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from cloudtune.search.axes import Axis
-from cloudtune.space import Assignment, Value, find, is_active
-from cloudtune.study import BoolParameter, CategoricalParameter
+from cloudtune.study.schema import BoolParameter, CategoricalParameter
+from cloudtune.study.search_space import Assignment, Value, find, is_active
 
 Rows = NDArray[np.float64]
 Flags = NDArray[np.bool_]

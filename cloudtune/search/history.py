@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cloudtune.events import Event, Measured, Started, TrialState
-from cloudtune.objective import objective_values
-from cloudtune.space import Value
-from cloudtune.study import Study
+from cloudtune.results.events import Event, Measured, Started, TrialState
+from cloudtune.results.objective import objective_values
+from cloudtune.study.schema import Study
+from cloudtune.study.search_space import Value
 
 
 @dataclass

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from cloudtune.events import Event
-from cloudtune.space import Value
+from cloudtune.results.events import Event
+from cloudtune.study.search_space import Value
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from importlib.util import find_spec
 from typing import Any
 
 from cloudtune.errors import MissingExtraError
-from cloudtune.events import Event
-from cloudtune.search.assignments import chance, complete
+from cloudtune.results.events import Event
 from cloudtune.search.axes import Axis
 from cloudtune.search.protocol import Suggestion
-from cloudtune.space import Value, is_active
+from cloudtune.search.sampling import chance, complete
+from cloudtune.study.search_space import Value, is_active
 
 
 class RandomSearch:

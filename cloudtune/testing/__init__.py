@@ -7,9 +7,11 @@ has an emulator, subclass `EmulatedRunContract` as well.
 import pytest
 
 # So that a test that fails says what it compared.
-pytest.register_assert_rewrite("cloudtune.testing.contract", "cloudtune.testing.on_emulator")
+pytest.register_assert_rewrite(
+    "cloudtune.testing.provider_contract", "cloudtune.testing.emulated_run_contract"
+)
 
-from cloudtune.testing.contract import ProviderContract  # noqa: E402
-from cloudtune.testing.on_emulator import EmulatedRunContract  # noqa: E402
+from cloudtune.testing.emulated_run_contract import EmulatedRunContract  # noqa: E402
+from cloudtune.testing.provider_contract import ProviderContract  # noqa: E402
 
 __all__ = ["EmulatedRunContract", "ProviderContract"]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from cloudtune.capabilities import Limit, ModeCapabilities
+from cloudtune.fitting.capabilities import Limit, ModeCapabilities
 
 Json = dict[str, Any]
 

@@ -1,6 +1,6 @@
 """What this machine can do: all that cloudtune's own engine can."""
 
-from cloudtune.capabilities import DRIVEN, Capabilities
+from cloudtune.fitting.capabilities import DRIVEN, Capabilities
 
 CAPABILITIES = Capabilities(
     provider="local", title="this machine", verified="tested", managed=None, driven=DRIVEN

@@ -12,12 +12,12 @@ from typing import Any
 
 from cloudtune import trial
 from cloudtune.errors import UsageError
-from cloudtune.events import Started
-from cloudtune.provider import Json
-from cloudtune.space import Value
-from cloudtune_local.ahead import Ahead
+from cloudtune.provider.protocols import Json
+from cloudtune.results.events import Started
+from cloudtune.study.search_space import Value
 from cloudtune_local.folder import TrialFolder, trial_folder
 from cloudtune_local.source import Source, write_file
+from cloudtune_local.trial_dirs import Ahead
 
 THREADS = (
     "OMP_NUM_THREADS",

@@ -12,10 +12,10 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from cloudtune.cost import HourPrice, price_facts
-from cloudtune.lookups import on_this_machine
-from cloudtune.provider import Facts
-from cloudtune.study import Study
+from cloudtune.provider.cost import HourPrice, price_facts
+from cloudtune.provider.lookup import on_this_machine
+from cloudtune.provider.protocols import Facts
+from cloudtune.study.schema import Study
 from cloudtune_local.settings import LocalSettings
 
 _GPU = re.compile(r"\d+|(GPU|MIG)-\S+")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from cloudtune.capabilities import Capabilities, Finding, Mode, Note
+from cloudtune.engine.inbox import Emit
 from cloudtune.errors import ProviderError
-from cloudtune.fit import Fitted
-from cloudtune.inbox import Emit
-from cloudtune.planning import Plan
-from cloudtune.provider import Facts, JobClient, Json, Place, TrialRunner
+from cloudtune.fitting.capabilities import Capabilities, Finding, Mode, Note
+from cloudtune.fitting.fit import Fitted
+from cloudtune.planning.planner import Plan
+from cloudtune.provider.protocols import Facts, JobClient, Json, Place, TrialRunner
 from cloudtune_local.capabilities import CAPABILITIES
 from cloudtune_local.lookup import lookup
 from cloudtune_local.request import request

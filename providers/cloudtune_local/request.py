@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from cloudtune.fit import Fitted
-from cloudtune.provider import Facts, Json
-from cloudtune.study import FromEnvironment
+from cloudtune.fitting.fit import Fitted
+from cloudtune.provider.protocols import Facts, Json
+from cloudtune.study.schema import FromEnvironment
 from cloudtune_local.settings import LocalSettings
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from cloudtune.bundle import IGNORE_FILE
-from cloudtune.capabilities import Finding, Note
-from cloudtune.fit import Fitted
-from cloudtune.provider import Facts
-from cloudtune.quantities import counted
+from cloudtune.bundle.files import IGNORE_FILE
+from cloudtune.fitting.capabilities import Finding, Note
+from cloudtune.fitting.fit import Fitted
+from cloudtune.provider.protocols import Facts
+from cloudtune.study.quantities import counted
 
 _MANY = 100
 """Trials with which a source counts that is to be run by fewer, or by an unknown number."""

@@ -10,17 +10,17 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
-from cloudtune.events import Ended, Measured, Started
-from cloudtune.execution import keeper
-from cloudtune.execution.metrics import BadMetrics, Reports, Steps
-from cloudtune.execution.process import Processes
-from cloudtune.execution.warm import Preload, in_words
-from cloudtune.execution.watch import ProcessSpec
-from cloudtune.inbox import Emit
-from cloudtune.provider import Interrupted, Json, Recovered
+from cloudtune.engine.inbox import Emit
+from cloudtune.execution import reaper
+from cloudtune.execution.forkserver.client import Preload, in_words
+from cloudtune.execution.metric_reader import BadMetrics, Reports, Steps
+from cloudtune.execution.process_monitor import ProcessSpec
+from cloudtune.execution.process_pool import Processes
+from cloudtune.provider.protocols import Interrupted, Json, Recovered
+from cloudtune.results.events import Ended, Measured, Started
 from cloudtune_local.contract import LocalContract
 from cloudtune_local.folder import trial_folder
-from cloudtune_local.preloading import is_meant, preload_of, why_cold
+from cloudtune_local.forkserver import is_meant, preload_of, why_cold
 
 
 class LocalRunner:
@@ -51,7 +51,7 @@ class LocalRunner:
         """
         self._contract = LocalContract(request, run, folder)
         if (folder / "trials").exists():
-            keeper.sweep(f"{run}.")
+            reaper.sweep(f"{run}.")
         self._folder = folder
         self._metrics = {name: found for name, found in request["metrics"].items() if found}
         self._slots = _Slots(request["gpus"], request["gpus_per_trial"])

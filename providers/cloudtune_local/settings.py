@@ -2,8 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cloudtune.provider import ProviderSettings
-from cloudtune.study import Price, Seconds
+from cloudtune.provider.protocols import ProviderSettings
+from cloudtune.study.schema import Price, Seconds
 
 
 class LocalPrices(BaseModel):

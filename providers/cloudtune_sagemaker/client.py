@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 from cloudtune import __version__
 from cloudtune.errors import EmulatorEndedError, MissingExtraError
-from cloudtune.provider import Emulator
-from cloudtune_sagemaker.failures import PROVIDER, AwsError, not_reached, refusal
+from cloudtune.provider.protocols import Emulator
+from cloudtune_sagemaker.errors import PROVIDER, AwsError, not_reached, refusal
 
 Json = dict[str, Any]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cloudtune.secrets import Secret, secrets_of
-from cloudtune.study import Study
+from cloudtune.provider.secrets import Secret, secrets_of
+from cloudtune.study.schema import Study
 
 Json = dict[str, Any]
 

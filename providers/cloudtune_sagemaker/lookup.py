@@ -12,15 +12,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cloudtune.cost import changes, price_facts
-from cloudtune.lookups import code_elsewhere, inputs, on_this_machine
-from cloudtune.provider import Facts
-from cloudtune.study import Study
-from cloudtune_sagemaker.hyperparameters import home
+from cloudtune.provider.cost import changes, price_facts
+from cloudtune.provider.lookup import code_elsewhere, inputs, on_this_machine
+from cloudtune.provider.protocols import Facts
+from cloudtune.study.schema import Study
 from cloudtune_sagemaker.prices import LIMITS, hour_price
-from cloudtune_sagemaker.settings import SageMakerSettings
+from cloudtune_sagemaker.request.parameters import home
+from cloudtune_sagemaker.settings import NAME, SageMakerSettings
 
-NAME = "sagemaker"
 REGION, ROLE, ACCOUNT, IMAGE, MACHINE = (
     "{{region}}",
     "{{role_arn}}",
@@ -48,7 +47,7 @@ _ROLE = re.compile(r"arn:aws[a-z\-]*:iam::(\d{12}):role/.+")
 
 
 def lookup(study: Study, settings: SageMakerSettings, facts: Facts) -> Mapping[str, Any]:
-    """Return the facts of `cloudtune.provider.Facts.own`, as JSON data.
+    """Return the facts of `cloudtune.provider.protocols.Facts.own`, as JSON data.
 
     What the study leaves out and needs is named in ``missing``, and has a stand-in.
     """

@@ -16,10 +16,10 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from cloudtune.planning import Plan
-from cloudtune.results import Measurement
+from cloudtune.planning.planner import Plan
+from cloudtune.results.model import Measurement
 from cloudtune_sagemaker.client import Aws
-from cloudtune_sagemaker.failures import AwsError
+from cloudtune_sagemaker.errors import AwsError
 
 Json = dict[str, Any]
 Series = Mapping[str, Mapping[int, float]]

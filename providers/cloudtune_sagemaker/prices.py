@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from cloudtune.cost import HourPrice, changes, listed
+from cloudtune.provider.cost import HourPrice, changes, listed
 from cloudtune_sagemaker.settings import SageMakerSettings
 
 MACHINES = frozenset(

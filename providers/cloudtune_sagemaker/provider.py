@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from cloudtune.capabilities import Capabilities
+from cloudtune.engine.inbox import Emit
+from cloudtune.engine.job_poller import Poller
 from cloudtune.errors import ProviderError
-from cloudtune.inbox import Emit
-from cloudtune.poller import Poller
-from cloudtune.provider import JobClient, Place, TrialRunner
+from cloudtune.fitting.capabilities import Capabilities
+from cloudtune.provider.protocols import JobClient, Place, TrialRunner
 from cloudtune_sagemaker.capabilities import CAPABILITIES
 from cloudtune_sagemaker.lookup import lookup
 from cloudtune_sagemaker.request import request
@@ -17,7 +17,7 @@ from cloudtune_sagemaker.rules import rules
 from cloudtune_sagemaker.settings import SageMakerSettings
 
 if TYPE_CHECKING:
-    from cloudtune.planning import Plan
+    from cloudtune.planning.planner import Plan
     from cloudtune_sagemaker.client import Aws
 
 
@@ -51,7 +51,7 @@ class SagemakerProvider:
             MissingExtraError: If boto3 is not installed.
             ProviderError: If there is no such profile.
         """
-        from cloudtune_sagemaker.tuning import TuningClient
+        from cloudtune_sagemaker.tuning_client import TuningClient
 
         return TuningClient(_reached(plan, place), plan, place)
 
@@ -65,8 +65,8 @@ class SagemakerProvider:
             UsageError: If a variable that trials are to be given is not set.
             ProviderError: If the bucket is not there, or AWS cannot be reached.
         """
-        from cloudtune_sagemaker.training import SageMakerJobs
-        from cloudtune_sagemaker.upload import upload
+        from cloudtune_sagemaker.training_client import SageMakerJobs
+        from cloudtune_sagemaker.uploads import upload
 
         aws = _reached(plan, place)
         jobs = SageMakerJobs(aws, plan, place)

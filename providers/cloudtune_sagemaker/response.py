@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from cloudtune.events import JobState, TrialState
-from cloudtune.provider import RawTrial
-from cloudtune.results import Measurement
+from cloudtune.provider.protocols import RawTrial
+from cloudtune.results.events import JobState, TrialState
+from cloudtune.results.model import Measurement
 
 Json = dict[str, Any]
 Phase = Literal["waiting", "running", "stopping", "completed", "failed", "stopped", "unknown"]

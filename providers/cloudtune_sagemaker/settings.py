@@ -7,8 +7,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StrictStr
 from pydantic.json_schema import WithJsonSchema
 
-from cloudtune.provider import CloudSettings
-from cloudtune.study import Price, Seconds
+from cloudtune.provider.protocols import CloudSettings
+from cloudtune.study.schema import Price, Seconds
+
+NAME = "sagemaker"
 
 _Text = Annotated[StrictStr, Field(min_length=1)]
 

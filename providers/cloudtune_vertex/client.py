@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 
 from cloudtune import __version__
 from cloudtune.errors import EmulatorEndedError, MissingExtraError
-from cloudtune.provider import Emulator
-from cloudtune_vertex.failures import PROVIDER, GoogleError, not_reached, refusal
+from cloudtune.provider.protocols import Emulator
+from cloudtune_vertex.errors import PROVIDER, GoogleError, not_reached, refusal
 
 Json = dict[str, Any]
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from cloudtune.emulation.image import PASSED_ON
-from cloudtune.space import Value, text
+from cloudtune.emulator_kit.image import PASSED_ON
+from cloudtune.study.search_space import Value, text
 
 Json = dict[str, Any]
 

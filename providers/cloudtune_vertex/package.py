@@ -12,9 +12,9 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from cloudtune import archive
-from cloudtune.launch import SOURCE, START
-from cloudtune_vertex.layout import BUNDLE, MODULE
+from cloudtune.bundle import archive
+from cloudtune.bundle.launcher import SOURCE, START
+from cloudtune_vertex.request.layout import BUNDLE, MODULE
 
 _PROJECT = """\
 [build-system]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cloudtune.cost import HourPrice, changes, listed
+from cloudtune.provider.cost import HourPrice, changes, listed
 from cloudtune_vertex.settings import VertexSettings
 
 MACHINES = frozenset(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from cloudtune.capabilities import Capabilities
+from cloudtune.engine.inbox import Emit
+from cloudtune.engine.job_poller import Poller
 from cloudtune.errors import ProviderError
-from cloudtune.inbox import Emit
-from cloudtune.poller import Poller
-from cloudtune.provider import JobClient, Place, TrialRunner
+from cloudtune.fitting.capabilities import Capabilities
+from cloudtune.provider.protocols import JobClient, Place, TrialRunner
 from cloudtune_vertex.capabilities import CAPABILITIES
 from cloudtune_vertex.lookup import lookup
 from cloudtune_vertex.request import request
@@ -17,7 +17,7 @@ from cloudtune_vertex.rules import rules
 from cloudtune_vertex.settings import VertexSettings
 
 if TYPE_CHECKING:
-    from cloudtune.planning import Plan
+    from cloudtune.planning.planner import Plan
     from cloudtune_vertex.client import Google
 
 
@@ -55,7 +55,7 @@ class VertexProvider:
             MissingExtraError: If google-cloud-aiplatform is not installed.
             ProviderError: If there are no credentials.
         """
-        from cloudtune_vertex.tuning import TuningClient
+        from cloudtune_vertex.tuning_client import TuningClient
 
         return TuningClient(_reached(plan, place), plan, place)
 
@@ -69,8 +69,8 @@ class VertexProvider:
             UsageError: If a variable that trials are to be given is not set.
             ProviderError: If the bucket is not there, or Google cannot be reached.
         """
-        from cloudtune_vertex.training import VertexJobs
-        from cloudtune_vertex.upload import upload
+        from cloudtune_vertex.training_client import VertexJobs
+        from cloudtune_vertex.uploads import upload
 
         google = _reached(plan, place)
         jobs = VertexJobs(google, plan, place)

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from cloudtune.events import JobState, TrialState
-from cloudtune.objective import objective_values, why_unmeasured
-from cloudtune.provider import RawTrial
-from cloudtune.results import Measurement
-from cloudtune.study import Study
-from cloudtune_vertex.curves import Curve
+from cloudtune.provider.protocols import RawTrial
+from cloudtune.results.events import JobState, TrialState
+from cloudtune.results.model import Measurement
+from cloudtune.results.objective import objective_values, why_unmeasured
+from cloudtune.study.schema import Study
+from cloudtune_vertex.metrics import Curve
 
 Json = dict[str, Any]
 

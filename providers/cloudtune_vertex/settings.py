@@ -10,8 +10,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
-from cloudtune.provider import CloudSettings
-from cloudtune.study import Price, Seconds
+from cloudtune.provider.protocols import CloudSettings
+from cloudtune.study.schema import Price, Seconds
+
+NAME = "vertex"
 
 _Text = Annotated[StrictStr, Field(min_length=1)]
 

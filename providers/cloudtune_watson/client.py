@@ -23,8 +23,8 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from cloudtune.errors import MissingExtraError
-from cloudtune_watson.failures import WatsonError
-from cloudtune_watson.way import Way
+from cloudtune_watson.errors import WatsonError
+from cloudtune_watson.http import Way
 
 Json = dict[str, Any]
 T = TypeVar("T")

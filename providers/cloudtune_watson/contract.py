@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from cloudtune.emulation.image import PASSED_ON
+from cloudtune.emulator_kit.image import PASSED_ON
+from cloudtune.study.yaml_reader import is_list, is_map
 from cloudtune.trial import printed
-from cloudtune.yaml_source import is_list, is_map
 
 Json = dict[str, Any]
 

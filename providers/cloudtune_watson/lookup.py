@@ -11,16 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cloudtune.cost import price_facts
-from cloudtune.lookups import code_elsewhere, input_address, inputs, on_this_machine
-from cloudtune.provider import Facts
-from cloudtune.study import Study
-from cloudtune_watson.backends import STANDALONE, release
-from cloudtune_watson.layout import DATA, home
+from cloudtune.provider.cost import price_facts
+from cloudtune.provider.lookup import code_elsewhere, input_address, inputs, on_this_machine
+from cloudtune.provider.protocols import Facts
+from cloudtune.study.schema import Study
 from cloudtune_watson.prices import hour_price
-from cloudtune_watson.settings import WatsonSettings
+from cloudtune_watson.request.layout import DATA, home
+from cloudtune_watson.settings import NAME, WatsonSettings
+from cloudtune_watson.versions import STANDALONE, release
 
-NAME = "watson"
 EMULATED = {
     "url": "https://127.0.0.1",
     "version": "5.1",
@@ -53,7 +52,7 @@ _NEEDED = {
 
 
 def lookup(study: Study, settings: WatsonSettings, facts: Facts) -> Mapping[str, Any]:
-    """Return the facts of `cloudtune.provider.Facts.own`, as JSON data.
+    """Return the facts of `cloudtune.provider.protocols.Facts.own`, as JSON data.
 
     What the study leaves out and needs is named in ``missing``, and has a stand-in.
     """

@@ -5,8 +5,8 @@ IBM's page has rates for its CPU sizes alone; what a capacity-unit hour costs is
 
 from __future__ import annotations
 
-from cloudtune.cost import HourPrice, changes
-from cloudtune.quantities import Money
+from cloudtune.provider.cost import HourPrice, changes
+from cloudtune.study.quantities import Money
 from cloudtune_watson.settings import WatsonSettings
 
 UNIT = "CUH"

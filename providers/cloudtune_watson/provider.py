@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cloudtune.capabilities import Capabilities, Finding, Mode, Note
-from cloudtune.fit import Fitted
-from cloudtune.inbox import Emit
-from cloudtune.poller import Poller
-from cloudtune.provider import Facts, JobClient, Json, Place, TrialRunner
-from cloudtune.study import Study
+from cloudtune.engine.inbox import Emit
+from cloudtune.engine.job_poller import Poller
+from cloudtune.fitting.capabilities import Capabilities, Finding, Mode, Note
+from cloudtune.fitting.fit import Fitted
+from cloudtune.provider.protocols import Facts, JobClient, Json, Place, TrialRunner
+from cloudtune.study.schema import Study
+from cloudtune_watson.auth import cluster, way
 from cloudtune_watson.capabilities import CAPABILITIES
 from cloudtune_watson.lookup import lookup
 from cloudtune_watson.request import request
 from cloudtune_watson.rules import rules
 from cloudtune_watson.settings import WatsonSettings
-from cloudtune_watson.sign_in import cluster, way
 
 if TYPE_CHECKING:
-    from cloudtune.forms import Shown
-    from cloudtune.planning import Plan
+    from cloudtune.planning.planner import Plan
+    from cloudtune.provider.documents import Shown
 
 
 class WatsonProvider:
@@ -48,7 +48,7 @@ class WatsonProvider:
     @property
     def forms(self) -> Mapping[str, Callable[[Plan], Shown]]:
         """What shows a plan as an older document of IBM's, by the form's name."""
-        from cloudtune_watson.experiments import shown
+        from cloudtune_watson.request.experiments import shown
 
         return {"experiments": shown}
 
@@ -73,8 +73,8 @@ class WatsonProvider:
             MissingExtraError: If requests is not installed.
             UsageError: If the variable with the key is not set.
         """
-        from cloudtune_watson.accelerator import Accelerator
-        from cloudtune_watson.tuning import SearchClient
+        from cloudtune_watson.tuning_api import Accelerator
+        from cloudtune_watson.tuning_client import SearchClient
 
         return SearchClient(Accelerator(way(plan, place), cluster(plan, place)), plan, place)
 
@@ -89,8 +89,8 @@ class WatsonProvider:
             ProviderError: If nobody can sign in, or the cluster cannot be reached.
         """
         from cloudtune_watson.client import Trainings
-        from cloudtune_watson.training import WatsonJobs
-        from cloudtune_watson.upload import bring_inputs, definition_of
+        from cloudtune_watson.training_client import WatsonJobs
+        from cloudtune_watson.uploads import bring_inputs, definition_of
 
         bring_inputs(plan, place)
         trainings = Trainings(way(plan, place), cluster(plan, place))

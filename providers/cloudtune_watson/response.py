@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from cloudtune.events import JobState, TrialState
-from cloudtune.objective import objective_values, why_unmeasured
-from cloudtune.provider import RawTrial
-from cloudtune.results import Measurement
-from cloudtune.study import Objective, Study
+from cloudtune.provider.protocols import RawTrial
+from cloudtune.results.events import JobState, TrialState
+from cloudtune.results.model import Measurement
+from cloudtune.results.objective import objective_values, why_unmeasured
+from cloudtune.study.schema import Objective, Study
 
 Json = dict[str, Any]
 

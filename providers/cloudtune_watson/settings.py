@@ -9,9 +9,11 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_validator
 
-from cloudtune.capabilities import Mode
-from cloudtune.provider import CloudSettings
-from cloudtune.study import Price
+from cloudtune.fitting.capabilities import Mode
+from cloudtune.provider.protocols import CloudSettings
+from cloudtune.study.schema import Price
+
+NAME = "watson"
 
 Backend = Literal["wml", "wmla"]
 MODES: dict[str, Mode] = {"wml": "driven", "wmla": "managed"}

@@ -24,16 +24,16 @@ from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
 
-from cloudtune import runs
-from cloudtune.events import Ended, Event, Measured, Started, TrialState
-from cloudtune.inbox import Emit
-from cloudtune.ledger import Ledger
-from cloudtune.planning import plan_run
-from cloudtune.provider import Interrupted, Place, Recovered, TrialRunner
-from cloudtune.reporting.describe import summary_lines
-from cloudtune.reporting.live import LiveProgress
-from cloudtune.reporting.progress import PlainProgress
-from cloudtune.study import Study
+from cloudtune.engine.inbox import Emit
+from cloudtune.ledger.ledger import Ledger
+from cloudtune.planning.planner import plan_run
+from cloudtune.provider.protocols import Interrupted, Place, Recovered, TrialRunner
+from cloudtune.reporting.console.live import LiveProgress
+from cloudtune.reporting.console.plain import PlainProgress
+from cloudtune.reporting.console.summary import summary_lines
+from cloudtune.results.events import Ended, Event, Measured, Started, TrialState
+from cloudtune.runs import lifecycle
+from cloudtune.study.schema import Study
 from cloudtune_local import LocalProvider
 
 SIZES = (100, 1_000, 10_000)
@@ -111,14 +111,14 @@ def seconds_of(study: Study, folder: Path, *, live: bool) -> float:
     from rich.console import Console
 
     setattr(LocalProvider, "runner", instant)  # noqa: B010 - in place of the real one
-    run = runs.create(plan_run(study, ["local"]), folder)
+    run = lifecycle.create(plan_run(study, ["local"]), folder)
     begin = time.process_time()
     with redirect_stderr(io.StringIO()):
         terminal = Console(file=io.StringIO(), force_terminal=True, width=120)
         shown = LiveProgress(terminal, ["local"]) if live else PlainProgress(["local"])
-        runs.execute(run, shown, folder)
+        lifecycle.execute(run, shown, folder)
         shown.close()
-    (result,) = runs.results(run, folder)
+    (result,) = lifecycle.results(run, folder)
     lines = summary_lines(result, str(folder))
     assert len(result.trials) == study.limits.max_trials
     assert lines
@@ -187,7 +187,7 @@ def events(count: int) -> Iterator[Event]:
 
 def fill(folder: Path, count: int) -> str:
     """Write a run of so many trials, and return its id."""
-    run = runs.create(plan_run(study_of(count), ["local"]), folder)
+    run = lifecycle.create(plan_run(study_of(count), ["local"]), folder)
     with Ledger(folder) as ledger:
         some: list[Event] = []
         for event in events(count):

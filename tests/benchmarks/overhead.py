@@ -25,8 +25,8 @@ from typing import NamedTuple
 
 import psutil
 
-from cloudtune.events import Ended
-from cloudtune.ledger import Ledger
+from cloudtune.ledger.ledger import Ledger
+from cloudtune.results.events import Ended
 
 _NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 """Where this is set, each start compiles our modules again, which no user has to wait for."""

@@ -29,10 +29,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
 from typing import Any
 
-from cloudtune.events import Ended, Measured, Started
+from cloudtune.results.events import Ended, Measured, Started
+from cloudtune.search.factory import make
 from cloudtune.search.protocol import Suggestion
-from cloudtune.search.start import make
-from cloudtune.space import Value, is_active, nodes_of
+from cloudtune.study.search_space import Value, is_active, nodes_of
 from tests.benchmarks import quality_tasks
 from tests.benchmarks.quality_tasks import Task, study_of
 

@@ -28,11 +28,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cloudtune.events import Ended, Measured, Started
+from cloudtune.results.events import Ended, Measured, Started
+from cloudtune.search.factory import make
 from cloudtune.search.protocol import Suggestion
-from cloudtune.search.start import make
-from cloudtune.space import Value, nodes_of
-from cloudtune.study import Study
+from cloudtune.study.schema import Study
+from cloudtune.study.search_space import Value, nodes_of
 from tests.benchmarks.quality import compare
 from tests.benchmarks.quality_genetic import given_by
 from tests.benchmarks.quality_tasks import SETS, study_of, table

@@ -32,10 +32,10 @@ from functools import cache, cached_property
 from random import Random
 from typing import Any, cast
 
-from cloudtune.events import Ended, Measured, Started
+from cloudtune.results.events import Ended, Measured, Started
+from cloudtune.search.factory import make
 from cloudtune.search.protocol import Suggestion
-from cloudtune.search.start import make
-from cloudtune.space import Value, is_active, nodes_of
+from cloudtune.study.search_space import Value, is_active, nodes_of
 from tests.benchmarks.learning_curves import EPOCHS, PARAMETERS, TABLES, Curves, key
 from tests.benchmarks.quality import compare, suggested
 from tests.benchmarks.quality_tasks import study_of

@@ -16,10 +16,10 @@ from random import Random
 from statistics import fmean, median
 from typing import Any, cast
 
-from cloudtune.search.assignments import complete
 from cloudtune.search.axes import axes_of
-from cloudtune.space import Assignment, Space, nodes_of
-from cloudtune.study import Study
+from cloudtune.search.sampling import complete
+from cloudtune.study.schema import Study
+from cloudtune.study.search_space import Assignment, Space, nodes_of
 
 Given = Mapping[str, Any]
 CACHE = Path.home() / ".cache" / "cloudtune-benchmarks"

@@ -16,9 +16,9 @@ from typing import Any
 import psutil
 import pytest
 
-from cloudtune.execution import keeper
-from cloudtune.holding import holder
-from cloudtune.ledger import Ledger
+from cloudtune.execution import reaper
+from cloudtune.ledger.ledger import Ledger
+from cloudtune.ledger.lock import holder
 
 SCRIPT = """\
 import time
@@ -97,7 +97,7 @@ class Home:
 
     def keepers(self) -> list[psutil.Process]:
         """Return the run's keepers."""
-        file = keeper.__file__
+        file = reaper.__file__
         return [
             p
             for p in everyone()
@@ -121,7 +121,7 @@ def everyone() -> list[psutil.Process]:
 
 def environment(process: psutil.Process) -> str:
     with suppress(psutil.Error):
-        return process.environ().get(keeper.MARK, "")
+        return process.environ().get(reaper.MARK, "")
     return ""
 
 

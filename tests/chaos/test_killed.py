@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from cloudtune.found import found
-from cloudtune.results import Trial
+from cloudtune.ledger.reader import found
+from cloudtune.results.model import Trial
 
 if TYPE_CHECKING:
     from .conftest import Home

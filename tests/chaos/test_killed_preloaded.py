@@ -10,11 +10,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cloudtune import planning, runs
-from cloudtune.driver import Outcome
-from cloudtune.events import Ended, Event
-from cloudtune.execution import keeper
-from cloudtune.study import Study
+from cloudtune.engine.driver import Outcome
+from cloudtune.execution import reaper
+from cloudtune.planning import planner
+from cloudtune.results.events import Ended, Event
+from cloudtune.runs import lifecycle
+from cloudtune.study.schema import Study
 
 SCRIPT = """\
 import os, time
@@ -34,7 +35,7 @@ class Killer:
         self.killed = 0
         self._after = after
 
-    def begin(self, plan: planning.Plan, events: Sequence[Event], elapsed: float) -> None: ...
+    def begin(self, plan: planner.Plan, events: Sequence[Event], elapsed: float) -> None: ...
 
     def events(self, provider: str, events: Sequence[Event]) -> None:
         if any(isinstance(event, Ended) and event.number in self._after for event in events):
@@ -67,13 +68,13 @@ def test_what_a_killed_preloaded_process_costs_is_told_and_the_run_goes_on(
             "trial": {"script": "train.py"},
         }
     )
-    run = runs.create([planning.plan(study, "local", base=source)])
+    run = lifecycle.create([planner.plan(study, "local", base=source)])
     killer = Killer(after)
     begin = time.monotonic()
-    outcomes = runs.execute(run, killer)
+    outcomes = lifecycle.execute(run, killer)
     assert time.monotonic() - begin < 60
     assert [outcome.state for outcome in outcomes.values()] == ["completed"]
-    (result,) = runs.results(run)
+    (result,) = lifecycle.results(run)
     assert killer.killed == len(after)
     lost = [trial for trial in result.trials if trial.state == "cancelled"]
     assert [t.state for t in result.trials].count("completed") == TRIALS
@@ -87,4 +88,4 @@ def test_what_a_killed_preloaded_process_costs_is_told_and_the_run_goes_on(
     assert last is not None
     assert Path(last).read_text("utf-8") == f"{len(after) == 1}\n"
     assert len(killer.messages) == (len(after) == 2)
-    assert keeper.marked(f"{run}.") == []
+    assert reaper.marked(f"{run}.") == []

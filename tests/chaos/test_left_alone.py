@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cloudtune.ledger import Ledger
+from cloudtune.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
     from .conftest import Home

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cloudtune.apart import keep_apart
-from cloudtune.ledger import Ledger
+from cloudtune.ledger.apart import keep_apart
+from cloudtune.ledger.ledger import Ledger
 
 
 def is_ext4(folder: Path) -> bool:

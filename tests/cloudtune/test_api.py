@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import cloudtune
-from cloudtune import resuming, runs
-from cloudtune.holding import hold
-from cloudtune.ledger import Ledger, state_folder
+from cloudtune.ledger.ledger import Ledger, state_folder
+from cloudtune.ledger.lock import hold
+from cloudtune.runs import lifecycle, resume
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +73,7 @@ def test_what_goes_wrong_apart_is_raised_by_wait(monkeypatch: pytest.MonkeyPatch
     def fail(*_: object, **__: object) -> None:
         raise OSError("the disk is gone")
 
-    monkeypatch.setattr("cloudtune.ledger.Ledger.begin_job", fail)
+    monkeypatch.setattr("cloudtune.ledger.ledger.Ledger.begin_job", fail)
     with pytest.raises(OSError, match="the disk is gone"):
         cloudtune.start(study()).wait()
 
@@ -104,9 +104,9 @@ def test_a_run_in_the_background_is_stopped_and_resumed(tmp_path: Path) -> None:
 def test_a_source_that_changes_meanwhile_is_run_as_it_was_copied(tmp_path: Path) -> None:
     plan = cloudtune.plan(study())
     (tmp_path / "train.log").write_text("a file that grows", "utf-8")
-    run = runs.create([plan])
-    runs.execute(run)
-    (result,) = runs.results(run)
+    run = lifecycle.create([plan])
+    lifecycle.execute(run)
+    (result,) = lifecycle.results(run)
     assert result.state == "completed"
     assert result.source_hash != plan.facts.source_hash
 
@@ -115,7 +115,7 @@ def test_a_saved_plan_runs_what_was_planned_or_nothing(tmp_path: Path) -> None:
     plan = cloudtune.plan(study())
     (tmp_path / "train.log").write_text("a file that grows", "utf-8")
     with pytest.raises(cloudtune.UsageError, match="has changed since it was planned"):
-        runs.create([plan], saved=True)
+        lifecycle.create([plan], saved=True)
 
 
 def test_an_observer_that_fails_ends_no_run() -> None:
@@ -129,17 +129,17 @@ def test_an_observer_that_fails_ends_no_run() -> None:
 
         def message(self, text: str) -> None: ...
 
-    run = runs.create([cloudtune.plan(study())])
-    assert runs.execute(run, Broken())["local"].state == "completed"
+    run = lifecycle.create([cloudtune.plan(study())])
+    assert lifecycle.execute(run, Broken())["local"].state == "completed"
 
 
 def test_limits_of_a_run_that_goes_on_stay_as_they_are() -> None:
-    run = runs.create([cloudtune.plan(study())])
+    run = lifecycle.create([cloudtune.plan(study())])
     with Ledger(state_folder()) as ledger:
         folder = ledger.run_folder(run)
     with hold(folder), pytest.raises(cloudtune.LedgerError, match="is held by"):
-        resuming.raise_limits(run, study(max_trials=9))
-    assert runs.results(run)[0].study["limits"]["max_trials"] == 4
+        resume.raise_limits(run, study(max_trials=9))
+    assert lifecycle.results(run)[0].study["limits"]["max_trials"] == 4
 
 
 def test_a_refused_study_raises_every_finding() -> None:

@@ -5,7 +5,7 @@ import tarfile
 import time
 from pathlib import Path
 
-from cloudtune import archive, bundle
+from cloudtune.bundle import archive, files
 
 EXTRA = {"run.py": b"print(1)\n", "cloudtune/__init__.py": b""}
 ODD = ["ümläut.py", "with space.py", "new\nline.py", "-dash.py", "a/b/c.py", "x" * 120 + "/y.py"]
@@ -20,7 +20,7 @@ def snapshot(folder: Path) -> Path:
     (source / "link").symlink_to("a/b")
     (source / "a" / "up").symlink_to("../run.sh")
     (source / "loose").symlink_to("not-there")
-    bundle.snapshot(source, bundle.files(source), folder / "copy")
+    files.snapshot(source, files.files(source), folder / "copy")
     return folder / "copy"
 
 
@@ -34,9 +34,9 @@ def test_it_brings_all_back(tmp_path: Path) -> None:
     packed(tmp_path, source)
     with tarfile.open(tmp_path / "code.tar.gz") as tar:
         tar.extractall(target, filter="data")
-    names = bundle.files(source)
-    assert bundle.files(target / "source") == names
-    assert bundle.fingerprint(target / "source", names) == bundle.fingerprint(source, names)
+    names = files.files(source)
+    assert files.files(target / "source") == names
+    assert files.fingerprint(target / "source", names) == files.fingerprint(source, names)
     assert (target / "run.py").read_bytes() == EXTRA["run.py"]
     assert (target / "source" / "link" / "c.py").read_text() == "a/b/c.py"
     assert (target / "source" / "run.sh").stat().st_mode & 0o777 == 0o700
@@ -48,7 +48,7 @@ def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
     first = packed(tmp_path, source)
     other = tmp_path / "other"
     other.mkdir()
-    bundle.snapshot(source, list(reversed(bundle.files(source))), other / "copy")
+    files.snapshot(source, list(reversed(files.files(source))), other / "copy")
     os.utime(other / "copy" / "secret", (time.time() - 9e6, time.time() - 9e6))
     (other / "copy" / "secret").chmod(0o640)
     archive.write(other / "another-name", other / "copy", "source", dict(reversed(EXTRA.items())))

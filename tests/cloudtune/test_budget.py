@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from cloudtune.budget import Budget, Purse, Spending, budgets_of
-from cloudtune.capabilities import Finding, Mode
-from cloudtune.events import Ended, Started
-from cloudtune.planning import Plan, plan
-from cloudtune.quantities import Money
-from cloudtune.study import Study
+from cloudtune.engine.budget import Budget, Purse, Spending, budgets_of
+from cloudtune.fitting.capabilities import Finding, Mode
+from cloudtune.planning.planner import Plan, plan
+from cloudtune.results.events import Ended, Started
+from cloudtune.study.quantities import Money
+from cloudtune.study.schema import Study
 
 HOUR_AGO = time.time() - 3600
 TEN = Money(10, "USD")

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cloudtune import bundle
+from cloudtune.bundle import files
 from cloudtune.errors import StudyError, UsageError
-from cloudtune.ledger import Ledger
+from cloudtune.ledger.ledger import Ledger
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="compares with git")
 
@@ -30,7 +30,7 @@ def git(folder: Path, *words: str) -> None:
 
 
 def listed(folder: Path) -> list[str]:
-    return bundle.files(folder, [folder / "state"])
+    return files.files(folder, [folder / "state"])
 
 
 ODD = ["ümläut.py", "with space.py", "new\nline.py", "-dash.py", 'quo"te.py', "a/b/c.py"]
@@ -117,11 +117,11 @@ def test_ignore_syntax_is_that_of_git(tmp_path: Path, patterns: list[str]) -> No
         capture_output=True,
     )
     expected = {os.fsdecode(name) for name in found.stdout.split(b"\0") if name}
-    shutil.copy(ignore, tree / bundle.IGNORE_FILE)
+    shutil.copy(ignore, tree / files.IGNORE_FILE)
     try:
-        assert set(listed(tree)) - {bundle.IGNORE_FILE} == expected
+        assert set(listed(tree)) - {files.IGNORE_FILE} == expected
     finally:
-        (tree / bundle.IGNORE_FILE).unlink()
+        (tree / files.IGNORE_FILE).unlink()
 
 
 def test_links_out_of_the_folder_are_refused_all_at_once(tmp_path: Path) -> None:
@@ -174,9 +174,9 @@ def test_a_snapshot_is_the_same_bundle(tmp_path: Path) -> None:
     (source / "d" / "abs").symlink_to((source / "a" / "b").absolute())
     (source / "loose").symlink_to("not-there")
     names = listed(source)
-    bundle.snapshot(source, names, copy)
+    files.snapshot(source, names, copy)
     assert listed(copy) == names
-    assert bundle.fingerprint(copy, names) == bundle.fingerprint(source, names)
+    assert files.fingerprint(copy, names) == files.fingerprint(source, names)
     assert (copy / "d" / "abs" / "c.py").read_text() == "a/b/c.py"
     assert (copy / "d" / "abs").resolve().is_relative_to(copy)
     assert os.access(copy / "run.sh", os.X_OK)
@@ -190,17 +190,17 @@ def test_a_snapshot_can_be_read_by_its_owner_alone(tmp_path: Path, mode: int, ke
     source, copy = tmp_path / "source", tmp_path / "copy"
     write(source, "d/secret")
     (source / "d" / "secret").chmod(mode)
-    bundle.snapshot(source, ["d/secret"], copy)
+    files.snapshot(source, ["d/secret"], copy)
     assert (copy / "d" / "secret").stat().st_mode & 0o777 == kept
     assert copy.stat().st_mode & 0o777 == 0o700
 
 
 def test_each_change_changes_the_fingerprint(tmp_path: Path) -> None:
     write(tmp_path, "a", "b")
-    seen = {bundle.fingerprint(tmp_path, listed(tmp_path))}
+    seen = {files.fingerprint(tmp_path, listed(tmp_path))}
 
     def differs() -> bool:
-        found = bundle.fingerprint(tmp_path, listed(tmp_path))
+        found = files.fingerprint(tmp_path, listed(tmp_path))
         fresh = found not in seen
         seen.add(found)
         return fresh

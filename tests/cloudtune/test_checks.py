@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from cloudtune.checks import notes, problems
 from cloudtune.errors import Problem, StudyError
-from cloudtune.loading import loads
-from cloudtune.study import Study
+from cloudtune.study.loader import loads
+from cloudtune.study.schema import Study
+from cloudtune.study.validation import notes, problems
 
 SPACE = """
 parameters:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from cloudtune.capabilities import Mode
-from cloudtune.cost import HourPrice, changes, estimate, of_the_budget, price_facts
-from cloudtune.provider import Facts
-from cloudtune.study import Limits
+from cloudtune.fitting.capabilities import Mode
+from cloudtune.provider.cost import HourPrice, changes, estimate, of_the_budget, price_facts
+from cloudtune.provider.protocols import Facts
+from cloudtune.study.schema import Limits
 
 PRICE = {"price_per_second": 0.001, "currency": "USD", "price_source": "list of 2026-11-01"}
 

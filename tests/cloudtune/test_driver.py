@@ -9,16 +9,16 @@ from typing import Any, Literal, cast
 
 import pytest
 
-from cloudtune.budget import Budget, Purse
-from cloudtune.driver import Driver, Outcome
-from cloudtune.events import Ended, Event, Measured, Started
-from cloudtune.inbox import Inbox, Lost, StopRequest
-from cloudtune.planning import plan
-from cloudtune.provider import Interrupted, Recovered
-from cloudtune.quantities import Money
-from cloudtune.results import Trials
+from cloudtune.engine.budget import Budget, Purse
+from cloudtune.engine.driver import Driver, Outcome
+from cloudtune.engine.inbox import Inbox, Lost, StopRequest
+from cloudtune.planning.planner import plan
+from cloudtune.provider.protocols import Interrupted, Recovered
+from cloudtune.results.events import Ended, Event, Measured, Started
+from cloudtune.results.model import Trials
 from cloudtune.search.protocol import Suggestion
-from cloudtune.study import Study
+from cloudtune.study.quantities import Money
+from cloudtune.study.schema import Study
 
 Script = Callable[[Started], Iterable[Measured | Ended]]
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudtune.capabilities import DRIVEN, Capabilities, Limit, ModeCapabilities
-from cloudtune.fit import Fitted, fit, restore
-from cloudtune.space import Space, Value, text
-from cloudtune.study import CategoricalParameter, DiscreteParameter, Study
+from cloudtune.fitting.capabilities import DRIVEN, Capabilities, Limit, ModeCapabilities
+from cloudtune.fitting.fit import Fitted, fit, restore
+from cloudtune.study.schema import CategoricalParameter, DiscreteParameter, Study
+from cloudtune.study.search_space import Space, Value, text
 
 EVERYTHING = DRIVEN
 TEXT = replace(

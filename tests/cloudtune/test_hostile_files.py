@@ -13,8 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cloudtune.errors import Problem, StudyError
-from cloudtune.loading import load, loads
-from cloudtune.yaml_source import MOST_BYTES
+from cloudtune.study.loader import load, loads
+from cloudtune.study.yaml_reader import MOST_BYTES
 
 posix = pytest.mark.skipif(os.name != "posix", reason="no such files there")
 

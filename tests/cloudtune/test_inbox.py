@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from cloudtune.events import Ended, Measured
-from cloudtune.inbox import Inbox, News, StopRequest
+from cloudtune.engine.inbox import Inbox, News, StopRequest
+from cloudtune.results.events import Ended, Measured
 
 _TRIALS, _STEPS = 8, 300
 

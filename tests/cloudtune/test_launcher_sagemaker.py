@@ -22,12 +22,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import cloudtune
-from cloudtune import archive, bundle, trial
-from cloudtune.capabilities import DRIVEN, Capabilities, Limit
-from cloudtune.fit import Fitted, definitions, fit
-from cloudtune.launch import PROGRAM, SOURCE, launch_data, launcher_files
-from cloudtune.space import text
-from cloudtune.study import Study
+from cloudtune import trial
+from cloudtune.bundle import archive
+from cloudtune.bundle import files as bundle
+from cloudtune.bundle.launcher import PROGRAM, SOURCE, launch_data, launcher_files
+from cloudtune.fitting.capabilities import DRIVEN, Capabilities, Limit
+from cloudtune.fitting.fit import Fitted, definitions, fit
+from cloudtune.study.schema import Study
+from cloudtune.study.search_space import text
 
 FLAT = replace(
     DRIVEN,

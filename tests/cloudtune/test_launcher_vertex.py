@@ -18,12 +18,14 @@ from typing import Any
 import pytest
 
 import cloudtune
-from cloudtune import archive, bundle, trial
-from cloudtune.capabilities import DRIVEN, Capabilities
-from cloudtune.fit import Fitted, definitions, fit
-from cloudtune.launch import PROGRAM, SOURCE, launch_data, launcher_files
-from cloudtune.space import text
-from cloudtune.study import Study
+from cloudtune import trial
+from cloudtune.bundle import archive
+from cloudtune.bundle import files as bundle
+from cloudtune.bundle.launcher import PROGRAM, SOURCE, launch_data, launcher_files
+from cloudtune.fitting.capabilities import DRIVEN, Capabilities
+from cloudtune.fitting.fit import Fitted, definitions, fit
+from cloudtune.study.schema import Study
+from cloudtune.study.search_space import text
 from tests.cloudtune import test_launcher_sagemaker as other
 
 TREE = replace(

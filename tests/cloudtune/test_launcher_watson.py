@@ -18,12 +18,12 @@ from typing import Any
 import pytest
 
 import cloudtune
-from cloudtune import archive, bundle
-from cloudtune.capabilities import DRIVEN, Capabilities
-from cloudtune.fit import Fitted, fit
-from cloudtune.launch import PROGRAM, SOURCE, launcher_files
-from cloudtune.space import text
-from cloudtune.study import Study
+from cloudtune.bundle import archive, files
+from cloudtune.bundle.launcher import PROGRAM, SOURCE, launcher_files
+from cloudtune.fitting.capabilities import DRIVEN, Capabilities
+from cloudtune.fitting.fit import Fitted, fit
+from cloudtune.study.schema import Study
+from cloudtune.study.search_space import text
 from tests.cloudtune import test_launcher_sagemaker as other
 
 WORDS = replace(DRIVEN, text_only=True)
@@ -56,7 +56,7 @@ class Container:
 
     def unpack(self, of: Fitted, source: Path, paths: Mapping[str, str]) -> None:
         snapshot = self.folder / "snapshot"
-        bundle.snapshot(source, bundle.files(source), snapshot)
+        files.snapshot(source, files.files(source), snapshot)
         archive.write(self.folder / "bundle", snapshot, SOURCE, launcher_files(of, "run-id", paths))
         with tarfile.open(self.folder / "bundle", "r:gz") as tar:
             tar.extractall(self.code, filter="data")

@@ -14,13 +14,13 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from cloudtune import ledger_file
 from cloudtune.errors import LedgerError, UsageError
-from cloudtune.events import Ended, Event, Measured, Started
-from cloudtune.holding import Holder, hold, holder
-from cloudtune.ledger import Ledger, state_folder
-from cloudtune.ledger_schema import VERSION
-from cloudtune.records import JobRecord, RunRecord, new_run_id
+from cloudtune.ledger import connection
+from cloudtune.ledger.ledger import Ledger, state_folder
+from cloudtune.ledger.lock import Holder, hold, holder
+from cloudtune.ledger.records import JobRecord, RunRecord, new_run_id
+from cloudtune.ledger.schema import VERSION
+from cloudtune.results.events import Ended, Event, Measured, Started
 
 
 def record(run: str, created: float = 1.0) -> RunRecord:
@@ -86,7 +86,7 @@ def test_no_ledger_is_made_by_reading(tmp_path: Path) -> None:
 
 def test_a_run_has_one_holder_and_a_dead_one_does_not_count(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from cloudtune.holding import hold\n"
+        "import sys, time; from pathlib import Path; from cloudtune.ledger.lock import hold\n"
         "with hold(Path(sys.argv[1])):\n"
         "    print('held', flush=True); time.sleep(60)"
     )
@@ -181,7 +181,7 @@ def test_no_failure_of_the_file_comes_through_raw(tmp_path: Path, use: str) -> N
 def test_a_lock_that_is_held_too_long_is_told_and_harms_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, use: str
 ) -> None:
-    monkeypatch.setattr(ledger_file, "PATIENCE", 0.01)
+    monkeypatch.setattr(connection, "PATIENCE", 0.01)
     with Ledger(tmp_path, create=True) as ledger:
         ledger.create_run(record("abc"))
         ledger.append("abc", "local", Started(1, 1.0, {}))

@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from cloudtune.cli.group import cloudtune
+from cloudtune.cli.main_group import cloudtune
 from cloudtune.errors import LedgerError, UsageError
-from cloudtune.events import Ended, Event, Measured, Started
-from cloudtune.found import found
-from cloudtune.holding import hold
-from cloudtune.ledger import Ledger
-from cloudtune.records import JobRecord, RunRecord
-from cloudtune.results import Trial
+from cloudtune.ledger.ledger import Ledger
+from cloudtune.ledger.lock import hold
+from cloudtune.ledger.reader import found
+from cloudtune.ledger.records import JobRecord, RunRecord
+from cloudtune.results.events import Ended, Event, Measured, Started
+from cloudtune.results.model import Trial
 
 RUNS = ("first", "other")
 TRIALS = 40

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloudtune.errors import Problem, StudyError
-from cloudtune.loading import load, loads, override, schema
-from cloudtune.study import Study
-from cloudtune.yaml_source import is_list, is_map
+from cloudtune.study.loader import load, loads, override, schema
+from cloudtune.study.schema import Study
+from cloudtune.study.yaml_reader import is_list, is_map
 
 FULL = r"""
 name: digits-svc                                          # every block below may be left out
@@ -728,10 +728,10 @@ def test_the_schema_describes_every_field() -> None:
 
 def test_the_schema_takes_what_loading_takes_and_refuses_what_is_misspelled() -> None:
     jsonschema = pytest.importorskip("jsonschema")
-    from cloudtune import yaml_source
+    from cloudtune.study import yaml_reader
 
     validator = jsonschema.Draft202012Validator(schema())
-    full = yaml_source.parse(FULL, "s").data
+    full = yaml_reader.parse(FULL, "s").data
     assert [error.message for error in validator.iter_errors(full)] == []
     short = {"strategy": "random", "early_stopping": "median", "objective": full["objective"]}
     assert validator.is_valid(short)

@@ -10,15 +10,16 @@ from typing import Any
 import pytest
 
 import cloudtune
-from cloudtune import registry, runs
-from cloudtune.driver import Outcome
+from cloudtune.engine.driver import Outcome
+from cloudtune.engine.inbox import Inbox, StopRequest
+from cloudtune.engine.managed_job import ManagedJob
 from cloudtune.errors import EmulatorEndedError, MissingExtraError, ProviderError
-from cloudtune.events import Ended, Event
-from cloudtune.inbox import Inbox, StopRequest
-from cloudtune.managed import ManagedJob
-from cloudtune.planning import Plan, plan
-from cloudtune.provider import JobRef, JobStatus, RawTrial
-from cloudtune.study import Study
+from cloudtune.planning.planner import Plan, plan
+from cloudtune.provider import registry
+from cloudtune.provider.protocols import JobRef, JobStatus, RawTrial
+from cloudtune.results.events import Ended, Event
+from cloudtune.runs import lifecycle
+from cloudtune.study.schema import Study
 from cloudtune.testing.features import PLAIN
 from tests.cloudtune.testing import odd_provider as odd
 
@@ -160,10 +161,10 @@ def test_a_job_ends_when_it_has_cost_what_it_may(
         return {**own(*args), "price_per_second": 0.01, "currency": "USD"}
 
     monkeypatch.setattr(odd.OddProvider, "lookup", priced)
-    run = runs.create([planned({"max_trials": 9, "max_cost": "1 USD"})])
-    outcomes = runs.execute(run)
+    run = lifecycle.create([planned({"max_trials": 9, "max_cost": "1 USD"})])
+    outcomes = lifecycle.execute(run)
     assert outcomes["odd"] == Outcome("completed", "the cost reached 1 USD")
-    trials = runs.results(run)[0].trials
+    trials = lifecycle.results(run)[0].trials
     assert [trial.billed_seconds for trial in trials] == [60.0, 60.0]
     assert [trial.cost.amount for trial in trials if trial.cost] == [0.6, 0.6]
 
@@ -324,8 +325,8 @@ def test_a_value_that_is_none_of_the_studys_is_told_with_its_trial(
         return replace(made, parameters={**made.parameters, min(chosen): "mouldy"})
 
     monkeypatch.setattr(odd.OddService, "cook", spoilt)
-    run = runs.create([planned()])
-    outcomes = runs.execute(run)
+    run = lifecycle.create([planned()])
+    outcomes = lifecycle.execute(run)
     assert outcomes["odd"].state == "unknown"
     assert "odd: trial 1 (" in outcomes["odd"].reason
     assert "'mouldy' is no value of" in outcomes["odd"].reason
@@ -338,7 +339,7 @@ def test_a_package_that_is_not_installed_is_told_before_there_is_a_run(
     monkeypatch.setattr(odd.OddProvider, "packages", {"json": ["json"], extra: ["no_such_module"]})
     if refused:
         with pytest.raises(MissingExtraError, match=r"cloudtune\[odd\]"):
-            runs.create([planned()])
+            lifecycle.create([planned()])
         assert not (tmp_path / "state").exists()
     else:
-        runs.create([planned()])
+        lifecycle.create([planned()])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cloudtune.native import merge
+from cloudtune.planning.native import merge
 
 REQUEST: dict[str, Any] = {
     "Name": "job",

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from cloudtune.lookups import inputs, on_this_machine
-from cloudtune.needs import of_this_machine
-from cloudtune.provider import Facts
-from cloudtune.study import Study
+from cloudtune.planning.preflight import of_this_machine
+from cloudtune.provider.lookup import inputs, on_this_machine
+from cloudtune.provider.protocols import Facts
+from cloudtune.study.schema import Study
 
 
 def found(base: Path, trial: dict[str, Any], *, emulated: bool = False, **own: Any) -> list[str]:

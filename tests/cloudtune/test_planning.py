@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from cloudtune import registry
 from cloudtune.errors import UsageError
-from cloudtune.loading import load
-from cloudtune.planning import from_json, plan, plan_run
-from cloudtune.provider import Parent
-from cloudtune.saved_plan import read_plans, saved_plan
-from cloudtune.study import Study
+from cloudtune.planning.planner import from_json, plan, plan_run
+from cloudtune.planning.serialization import read_plans, saved_plan
+from cloudtune.provider import registry
+from cloudtune.provider.protocols import Parent
+from cloudtune.study.loader import load
+from cloudtune.study.schema import Study
 from cloudtune_local import LocalProvider
 
 STUDY = {

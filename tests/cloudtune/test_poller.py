@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import pytest
 
-from cloudtune import poller
+from cloudtune.engine import job_poller
+from cloudtune.engine.inbox import Lost
 from cloudtune.errors import EmulatorEndedError, ProviderError
-from cloudtune.events import Started
-from cloudtune.inbox import Lost
-from cloudtune.provider import Interrupted, TrainingJob
-from cloudtune.results import Measurement
+from cloudtune.provider.protocols import Interrupted, TrainingJob
+from cloudtune.results.events import Started
+from cloudtune.results.model import Measurement
 from tests.followed import Followed
 
 BUSY = ProviderError("far", "the line is busy", retryable=True)
@@ -171,7 +171,7 @@ def test_an_expired_sign_in_waits_while_jobs_run(
     scene.far.jobs["job-1-1"] = DONE
     assert scene.ended().state == "completed"
     scene.far.faults = {"look": [EXPIRED] * 1_000}
-    monkeypatch.setattr(poller, "_LONGEST_TROUBLE", 0.05)
+    monkeypatch.setattr(job_poller, "_LONGEST_TROUBLE", 0.05)
     scene.start(2)
     scene.made(2)
     lost = scene.lost()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudtune.quantities import Money, format_duration, parse_duration, parse_money
+from cloudtune.study.quantities import Money, format_duration, parse_duration, parse_money
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudtune import trial
-from cloudtune.capabilities import DRIVEN, Capabilities, Limit, ModeCapabilities
-from cloudtune.fit import Fitted, fit, restore
-from cloudtune.launch import launch_data
-from cloudtune.space import Value, find, text, value_at
-from cloudtune.study import Study
+from cloudtune.bundle.launcher import launch_data
+from cloudtune.fitting.capabilities import DRIVEN, Capabilities, Limit, ModeCapabilities
+from cloudtune.fitting.fit import Fitted, fit, restore
+from cloudtune.study.schema import Study
+from cloudtune.study.search_space import Value, find, text, value_at
 
 WRONG = "no value"
 TENTHS = {"type": "float", "min": 0, "max": 1, "step": 0.1}

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from cloudtune.events import Started
-from cloudtune.found import found_by
-from cloudtune.ledger import Ledger
-from cloudtune.planning import plan
-from cloudtune.records import JobRecord, RunRecord
-from cloudtune.study import Study
+from cloudtune.ledger.ledger import Ledger
+from cloudtune.ledger.reader import found_by
+from cloudtune.ledger.records import JobRecord, RunRecord
+from cloudtune.planning.planner import plan
+from cloudtune.results.events import Started
+from cloudtune.study.schema import Study
 
 LINK = "https://console.example.com/jobs"
 STUDY = Study.model_validate(

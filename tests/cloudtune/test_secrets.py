@@ -8,9 +8,9 @@ import pytest
 
 import cloudtune
 from cloudtune.errors import UsageError
-from cloudtune.events import Ended
-from cloudtune.secrets import Mask, secrets_of
-from cloudtune.study import Study
+from cloudtune.provider.secrets import Mask, secrets_of
+from cloudtune.results.events import Ended
+from cloudtune.study.schema import Study
 
 STUDY = Study.model_validate(
     {

@@ -14,18 +14,20 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from cloudtune import jobs, registry, resuming, runs
-from cloudtune.capabilities import Finding, Mode, Note
-from cloudtune.cli.group import cloudtune
-from cloudtune.driver import Outcome
+from cloudtune.cli.main_group import cloudtune
+from cloudtune.engine import job as jobs
+from cloudtune.engine.driver import Outcome
 from cloudtune.errors import MissingExtraError, ProviderError, UnsupportedError, UsageError
-from cloudtune.events import Event, Started
-from cloudtune.fit import Fitted
-from cloudtune.ledger import Ledger, state_folder
-from cloudtune.planning import Plan, plan_run
-from cloudtune.provider import Facts, Place
-from cloudtune.results import StudyResult
-from cloudtune.study import Study
+from cloudtune.fitting.capabilities import Finding, Mode, Note
+from cloudtune.fitting.fit import Fitted
+from cloudtune.ledger.ledger import Ledger, state_folder
+from cloudtune.planning.planner import Plan, plan_run
+from cloudtune.provider import registry
+from cloudtune.provider.protocols import Facts, Place
+from cloudtune.results.events import Event, Started
+from cloudtune.results.model import StudyResult
+from cloudtune.runs import lifecycle, resume
+from cloudtune.study.schema import Study
 from cloudtune_local import LocalProvider
 from cloudtune_local.capabilities import CAPABILITIES
 
@@ -104,16 +106,16 @@ def created(*on: str, script: str = REPORTS, **over: Any) -> str:
             **over,
         }
     )
-    return runs.create(plan_run(study, on))
+    return lifecycle.create(plan_run(study, on))
 
 
 def executed(run: str, watcher: Watcher | None = None) -> dict[str, tuple[str, str]]:
-    outcomes = runs.execute(run, watcher)
+    outcomes = lifecycle.execute(run, watcher)
     return {name: (outcome.state, outcome.reason) for name, outcome in outcomes.items()}
 
 
 def found(run: str) -> dict[str, StudyResult]:
-    return {result.provider: result for result in runs.results(run)}
+    return {result.provider: result for result in lifecycle.results(run)}
 
 
 @pytest.mark.parametrize(
@@ -126,18 +128,18 @@ def found(run: str) -> dict[str, StudyResult]:
 def test_a_provider_that_cannot_be_used_disturbs_no_other(other: str, words: str) -> None:
     run = created(other, "local")
     watcher = Watcher()
-    outcomes = runs.execute(run, watcher)
+    outcomes = lifecycle.execute(run, watcher)
     assert outcomes["local"] == Outcome("completed", "")
     assert outcomes[other].state == "failed"
     assert words in outcomes[other].reason
     assert watcher.ended == outcomes
     assert len(found(run)["local"].trials) == 2
-    assert runs.exit_code(outcomes, runs.results(run)) == 3
+    assert lifecycle.exit_code(outcomes, lifecycle.results(run)) == 3
 
 
 def test_a_provider_that_cannot_hold_the_study_disturbs_no_other() -> None:
     run = created("second", "local", providers={"second": {"limits": {"max_cost": "1 USD"}}})
-    outcomes = runs.execute(run)
+    outcomes = lifecycle.execute(run)
     assert outcomes["local"].state == "completed"
     assert outcomes["second"].state == "refused"
     assert "what this machine costs is not known" in outcomes["second"].reason
@@ -148,7 +150,7 @@ def test_a_provider_that_cannot_hold_the_study_disturbs_no_other() -> None:
         "local": "completed",
     }
     assert StudyResult.from_json(json.dumps(json.loads(told)[0])) == found(run)["second"]
-    assert runs.exit_code(outcomes, runs.results(run)) == 2
+    assert lifecycle.exit_code(outcomes, lifecycle.results(run)) == 2
 
 
 def test_where_no_provider_can_there_is_no_run() -> None:
@@ -166,11 +168,11 @@ def test_one_job_is_stopped_and_the_others_go_on() -> None:
     def ask() -> None:
         with watcher.changed:
             watcher.changed.wait_for(lambda: watcher.running == {"local", "second"}, 30)
-        runs.stop(run, on=["second"])
+        lifecycle.stop(run, on=["second"])
         with watcher.changed:
             watcher.changed.wait_for(lambda: "second" in watcher.ended, 30)
         ended.update(watcher.ended)
-        runs.stop(run)
+        lifecycle.stop(run)
 
     ended: dict[str, Outcome] = {}
     asking = threading.Thread(target=ask)
@@ -184,14 +186,14 @@ def test_one_job_is_stopped_and_the_others_go_on() -> None:
 def test_only_jobs_that_there_are_can_be_named() -> None:
     run = created("local")
     with pytest.raises(UsageError, match=f"run {run} has no job on vertex; it has local"):
-        runs.stop(run, on=["vertex"])
+        lifecycle.stop(run, on=["vertex"])
     with pytest.raises(UsageError, match="has no job on vertex"):
-        runs.execute(run, on=["vertex"])
+        lifecycle.execute(run, on=["vertex"])
 
 
 def test_one_job_goes_on_and_the_others_stay_as_they_are() -> None:
     run = created("local", "second")
-    outcomes = runs.execute(run, on=["second"])
+    outcomes = lifecycle.execute(run, on=["second"])
     assert outcomes["second"].state == "completed"
     assert outcomes["local"].state == "pending"
     assert found(run)["local"].trials == ()
@@ -235,7 +237,7 @@ def test_notes_say_whose_they_are_and_come_from_those_alone_that_run() -> None:
 
 def test_one_trial_is_not_several() -> None:
     run = created("local", limits={"max_trials": 1})
-    runs.execute(run)
+    lifecycle.execute(run)
     shown = CliRunner().invoke(cloudtune, ["watch", run])
     assert "1 trial on local in " in shown.stdout
     assert "1 trials" not in shown.stdout + shown.stderr
@@ -251,7 +253,7 @@ def changed(run: str, **times: float) -> None:
 
 def test_what_is_shown_as_elapsed_is_what_the_clock_says_without_the_pauses() -> None:
     run = created("local", "second")
-    runs.execute(run)
+    lifecycle.execute(run)
     changed(run, started=5000, begun=600, spent=30)
     shown = CliRunner().invoke(cloudtune, ["watch", run])
     assert "local   completed after 10 min 3" in shown.stderr
@@ -290,7 +292,7 @@ def test_a_raised_budget_goes_on() -> None:
         record = ledger.run(run)
         study = Study.model_validate(record.study)
     more = Study.model_validate({**study.to_json(), "limits": {**limits, "max_cost": "2 USD"}})
-    resuming.raise_limits(run, more)
+    resume.raise_limits(run, more)
     assert executed(run)["local"] == ("completed", "the cost reached 2 USD")
     assert len(found(run)["local"].trials) == 2
 
@@ -318,12 +320,12 @@ def test_prices_in_another_currency_are_refused_before_anything_is_sent() -> Non
 
 def test_the_exit_code_is_the_first_that_occurs() -> None:
     run = created("local", "second", providers={"second": {"limits": {"max_cost": "1 USD"}}})
-    runs.execute(run)
-    known = runs.results(run)
+    lifecycle.execute(run)
+    known = lifecycle.results(run)
     refused = Outcome("refused", "")
 
     def code(state: Any) -> int:
-        return runs.exit_code({"local": Outcome(state, ""), "second": refused}, known)
+        return lifecycle.exit_code({"local": Outcome(state, ""), "second": refused}, known)
 
     assert [code(state) for state in ("cancelled", "failed", "unknown", "completed")] == [
         *(130, 3, 3),

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloudtune.space import (
+from cloudtune.study.schema import FloatParameter, Parameter, Study
+from cloudtune.study.search_space import (
     Space,
     Value,
     count_of,
@@ -22,7 +23,6 @@ from cloudtune.space import (
     value_at,
     values_of,
 )
-from cloudtune.study import FloatParameter, Parameter, Study
 
 
 def space_of(**parameters: Any) -> Space:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from cloudtune.capabilities import Note
 from cloudtune.errors import StudyError
-from cloudtune.study import (
+from cloudtune.fitting.capabilities import Note
+from cloudtune.study.schema import (
     BoolParameter,
     CategoricalParameter,
     FloatParameter,

@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudtune import space, trial
+from cloudtune import trial
+from cloudtune.study import search_space
 
 FILE = Path(trial.__file__)
 
@@ -188,7 +189,7 @@ def test_should_stop(told: dict[str, Any]) -> None:
 # How a script is called.
 
 TAIL = ["--shrink", "True", "--kernel", "a b;$(x)"]
-VALUES: dict[str, space.Value] = {
+VALUES: dict[str, search_space.Value] = {
     "epochs": 20,
     "lr": -1e-05,
     "n.trees": 3,
@@ -269,8 +270,8 @@ def test_a_flag_goes_with_its_inactive_parameter_only() -> None:
 
 
 @given(st.one_of(st.booleans(), st.integers(), st.floats(allow_nan=False), st.text()))
-def test_the_text_of_a_value_is_the_same_everywhere(value: space.Value) -> None:
-    assert trial.text(value) == space.text(value)
+def test_the_text_of_a_value_is_the_same_everywhere(value: search_space.Value) -> None:
+    assert trial.text(value) == search_space.text(value)
 
 
 @given(
@@ -285,7 +286,7 @@ def test_the_text_of_a_value_is_the_same_everywhere(value: space.Value) -> None:
     ),
     st.sampled_from(["flags", "equals"]),
 )
-def test_argparse_reads_every_value(values: dict[str, space.Value], style: str) -> None:
+def test_argparse_reads_every_value(values: dict[str, search_space.Value], style: str) -> None:
     parser = argparse.ArgumentParser(allow_abbrev=False)
     for name in values:
         parser.add_argument("--" + name, dest="in_" + name)

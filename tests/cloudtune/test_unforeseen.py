@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from cloudtune import registry
-from cloudtune.capabilities import DRIVEN, Capabilities
 from cloudtune.cli import main
-from cloudtune.cli.group import cloudtune
-from cloudtune.events import Started
-from cloudtune.planning import Plan
-from cloudtune.poller import Poller
-from cloudtune.provider import JobRef, JobStatus, Place, RawTrial, TrainingJob
+from cloudtune.cli.main_group import cloudtune
+from cloudtune.engine.job_poller import Poller
+from cloudtune.fitting.capabilities import DRIVEN, Capabilities
+from cloudtune.planning.planner import Plan
+from cloudtune.provider import registry
+from cloudtune.provider.protocols import JobRef, JobStatus, Place, RawTrial, TrainingJob
+from cloudtune.results.events import Started
 from cloudtune_local import LocalProvider
 from cloudtune_local.capabilities import CAPABILITIES
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from cloudtune.events import Ended, Measured, Started
-from cloudtune.execution import keeper
-from cloudtune.inbox import Lost
+from cloudtune.engine.inbox import Lost
+from cloudtune.execution import reaper
+from cloudtune.results.events import Ended, Measured, Started
 from cloudtune_local.runner import LocalRunner
 
 
@@ -100,4 +100,4 @@ def job(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Job]:
     made = Job(tmp_path, f"{hash(request.node.nodeid) & 0xFFFFFFFF:x}")
     yield made
     made.close()
-    assert keeper.marked(made.run) == []
+    assert reaper.marked(made.run) == []

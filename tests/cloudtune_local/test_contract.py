@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from cloudtune.provider import Provider
+from cloudtune.provider.protocols import Provider
 from cloudtune.testing import ProviderContract
 from cloudtune_local import LocalProvider
 

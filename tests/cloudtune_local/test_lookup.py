@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cloudtune.planning import Plan, plan, plan_from_facts
-from cloudtune.study import Study
+from cloudtune.planning.planner import Plan, plan, plan_from_facts
+from cloudtune.study.schema import Study
 from cloudtune_local import lookup
 
 

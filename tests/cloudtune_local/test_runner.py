@@ -12,9 +12,9 @@ import pytest
 
 from cloudtune import trial
 from cloudtune.errors import UsageError
-from cloudtune.events import Started
-from cloudtune.execution import keeper
-from cloudtune.provider import Interrupted
+from cloudtune.execution import reaper
+from cloudtune.provider.protocols import Interrupted
+from cloudtune.results.events import Started
 from cloudtune_local.contract import THREADS
 
 if TYPE_CHECKING:
@@ -239,8 +239,8 @@ def test_what_a_trial_left_that_the_ledger_has_lost_is_not_taken_for_the_next_on
 ENGINE = """
 import json, sys, threading, time
 from pathlib import Path
-from cloudtune.events import Started
-from cloudtune.inbox import Inbox
+from cloudtune.results.events import Started
+from cloudtune.engine.inbox import Inbox
 from cloudtune_local.runner import LocalRunner
 request, run, folder = json.loads(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
 inbox = Inbox()
@@ -268,11 +268,11 @@ def test_a_new_runner_ends_what_a_killed_one_left(job: Job) -> None:
         assert engine.stdout is not None
         assert engine.stdout.readline() == "ALL\n"
         engine.kill()
-    assert len(keeper.marked(job.run)) == 2
+    assert len(reaper.marked(job.run)) == 2
     assert [m.metrics for m in job.runner.recover([left(1, 0), left(2, 1)]).measured] == [
         {"a": 1.0}
     ]
-    assert keeper.marked(job.run) == []
+    assert reaper.marked(job.run) == []
 
 
 @pytest.mark.parametrize("installed", [False, True])

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cloudtune.execution.warm import in_words
-from cloudtune_local import preloading
+from cloudtune.execution.forkserver.client import in_words
+from cloudtune_local import forkserver
 
 if TYPE_CHECKING:
     from .conftest import Job
@@ -62,9 +62,9 @@ def test_a_command_and_other_systems_start_cold_without_a_word(
     del job.request["script"]
     assert job.run_one() != FORKED
     assert job.said == []
-    assert preloading.is_meant({"script": "train.py", "warm": True})
+    assert forkserver.is_meant({"script": "train.py", "warm": True})
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert not preloading.is_meant({"script": "train.py", "warm": True})
+    assert not forkserver.is_meant({"script": "train.py", "warm": True})
 
 
 def test_what_holds_for_all_trials_holds_before_the_imports(job: Job, tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cloudtune.planning import Plan, plan
-from cloudtune.study import Study
+from cloudtune.planning.planner import Plan, plan
+from cloudtune.study.schema import Study
 from cloudtune_sagemaker.client import Aws
-from cloudtune_sagemaker.failures import AwsError, refusal
+from cloudtune_sagemaker.errors import AwsError, refusal
 
 Json = dict[str, Any]
 

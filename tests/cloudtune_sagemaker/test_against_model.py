@@ -17,13 +17,13 @@ import regex
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cloudtune.capabilities import Mode
 from cloudtune.errors import StudyError
-from cloudtune.study import Study
-from cloudtune_sagemaker.emulator import training_rules, tuning_rules
+from cloudtune.fitting.capabilities import Mode
+from cloudtune.study.schema import Study
+from cloudtune_sagemaker.emulator.rules import training, tuning
 from cloudtune_sagemaker.emulator.store import Store
-from cloudtune_sagemaker.native_check import problems
-from cloudtune_sagemaker.rules_machine import known_types
+from cloudtune_sagemaker.rules.machines import known_types
+from cloudtune_sagemaker.rules.native import problems
 from tests.cloudtune_sagemaker import support
 
 botocore_loaders = pytest.importorskip("botocore.loaders")
@@ -162,7 +162,7 @@ def by_the_documentation(request: dict[str, Any]) -> Iterator[str]:
 def demand_emulated(mode: Mode, request: dict[str, Any]) -> None:
     """Hold a request against the emulator's rules, as if its parents and images were there."""
     if mode == "driven":
-        training_rules.check(request)
+        training.check(request)
         return
     sent = copy.deepcopy(request)
     sent.pop("WarmStartConfig", None)
@@ -173,7 +173,7 @@ def demand_emulated(mode: Mode, request: dict[str, Any]) -> None:
             and "sagemaker_program" not in part["StaticHyperParameters"]
         ):
             algorithm["TrainingImage"] = "sagemaker-xgboost:1"  # one with metrics of its own
-    tuning_rules.check(sent, "us-east-1", Store())
+    tuning.check(sent, "us-east-1", Store())
 
 
 def test_the_walk_sees_what_botocore_does_not() -> None:

@@ -6,9 +6,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from cloudtune.events import Started
-from cloudtune.provider import Place
-from cloudtune_sagemaker.training import SageMakerJobs
+from cloudtune.provider.protocols import Place
+from cloudtune.results.events import Started
+from cloudtune_sagemaker.training_client import SageMakerJobs
 from tests.cloudtune_sagemaker import fake_aws as fake
 
 

@@ -15,10 +15,10 @@ import pytest
 
 from cloudtune import __version__
 from cloudtune.errors import EmulatorEndedError, MissingExtraError
-from cloudtune.provider import Emulator
+from cloudtune.provider.protocols import Emulator
 from cloudtune_sagemaker import client as module
 from cloudtune_sagemaker.client import Aws
-from cloudtune_sagemaker.failures import AwsError
+from cloudtune_sagemaker.errors import AwsError
 
 KEY = "EMULATED0123456789"
 REAL = "AKIAREALREALREALREAL"
@@ -342,8 +342,8 @@ def test_planning_needs_no_sdk(tmp_path: Path) -> None:
 import sys
 for name in ("boto3", "botocore", "sagemaker", "moto"):
     sys.modules[name] = None
-from cloudtune.planning import plan
-from cloudtune.study import Study
+from cloudtune.planning.planner import plan
+from cloudtune.study.schema import Study
 (open("train.py", "w")).close()
 study = Study.model_validate({
     "objective": {"metric": "a", "goal": "maximize"},

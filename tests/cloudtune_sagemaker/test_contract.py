@@ -15,8 +15,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudtune_sagemaker import archive, contract, script_failure, toolkit
-from cloudtune_sagemaker.contract import BadArchive, Container, Machine, Start, ToolkitFailure
+from cloudtune_sagemaker import contract
+from cloudtune_sagemaker.contract import (
+    BadArchive,
+    Container,
+    Machine,
+    Start,
+    ToolkitFailure,
+    archive,
+    failure,
+    toolkit,
+)
 
 ARN = "arn:aws:sagemaker:eu-west-1:000000000000:training-job/job-1"
 PYTHON = "/image/bin/python"
@@ -395,7 +404,7 @@ def test_a_failure_tells_code_message_and_command(tmp_path: Path) -> None:
 
 def test_a_message_is_bounded() -> None:
     endless = (f"ValueError {n} {'x' * 100}\n" for n in range(10**9))
-    assert len(script_failure.error_message(endless)) < 2 * script_failure.LONGEST_MESSAGE
+    assert len(failure.error_message(endless)) < 2 * failure.LONGEST_MESSAGE
 
 
 def test_the_reason_is_the_beginning_of_the_failure(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloudtune_sagemaker.expressions import CannotJoinError, joined, of_launcher
+from cloudtune_sagemaker.request.metric_regex import CannotJoinError, joined, of_launcher
 
 
 def as_study(expressions: Sequence[str], line: str) -> set[str | None]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudtune.results import Measurement
+from cloudtune.results.model import Measurement
 from cloudtune_sagemaker.metrics import measurements, settled, shortest
 
 NAMES = ("acc", "loss", "time")

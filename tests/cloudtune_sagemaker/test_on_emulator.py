@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from cloudtune.capabilities import Mode
-from cloudtune.results import Trial
+from cloudtune.fitting.capabilities import Mode
+from cloudtune.results.model import Trial
 from cloudtune.testing import EmulatedRunContract
-from cloudtune.testing.on_emulator import BOTH, STEPS
+from cloudtune.testing.emulated_run_contract import BOTH, STEPS
 
 
 @pytest.mark.slow

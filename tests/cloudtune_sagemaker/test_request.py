@@ -18,9 +18,9 @@ from typing import Any
 
 import pytest
 
-from cloudtune.capabilities import Mode
-from cloudtune.study import Study
-from cloudtune_sagemaker.hyperparameters import definition_names
+from cloudtune.fitting.capabilities import Mode
+from cloudtune.study.schema import Study
+from cloudtune_sagemaker.request.parameters import definition_names
 from tests.cloudtune_sagemaker import support
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.json"))

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from cloudtune.provider import RawTrial
-from cloudtune.results import Measurement
+from cloudtune.provider.protocols import RawTrial
+from cloudtune.results.model import Measurement
 from cloudtune_sagemaker import response
 
 STOPPING_AT = 1_000.0

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cloudtune.capabilities import Mode
+from cloudtune.fitting.capabilities import Mode
 from tests.cloudtune_sagemaker import support
 
 BOTH: tuple[Mode, ...] = ("managed", "driven")

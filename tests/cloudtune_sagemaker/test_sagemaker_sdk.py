@@ -20,9 +20,9 @@ from typing import Any
 
 import pytest
 
-from cloudtune import planning
-from cloudtune.provider import Emulator, Place
-from cloudtune.study import Study
+from cloudtune.planning import planner
+from cloudtune.provider.protocols import Emulator, Place
+from cloudtune.study.schema import Study
 from cloudtune_sagemaker import SagemakerProvider
 from tests.served import address_of
 
@@ -257,7 +257,7 @@ def test_a_job_that_cloudtune_made_is_read(
     use: Use, emulator: Mapping[str, Any], tmp_path: Path
 ) -> None:
     study = Study.model_validate(OURS)
-    made = planning.plan(study, "sagemaker", base=SDK / "source", emulated=True)
+    made = planner.plan(study, "sagemaker", base=SDK / "source", emulated=True)
     assert made.mode == "managed"
     shutil.copytree(SDK / "source", tmp_path / "source")
     place = Place(tmp_path, Emulator(emulator["url"], emulator["key"]))

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from cloudtune.provider import Interrupted, Place
-from cloudtune_sagemaker import training
-from cloudtune_sagemaker.failures import AwsError
-from cloudtune_sagemaker.training import SageMakerJobs
+from cloudtune.provider.protocols import Interrupted, Place
+from cloudtune_sagemaker import training_client
+from cloudtune_sagemaker.errors import AwsError
+from cloudtune_sagemaker.training_client import SageMakerJobs
 from tests.cloudtune_sagemaker import fake_aws as fake
 from tests.followed import Followed
 
@@ -45,7 +45,7 @@ class Scene(Followed):
 
 @pytest.fixture
 def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Scene]]:
-    monkeypatch.setattr(training, "POLL_EMULATED", 0.02)
+    monkeypatch.setattr(training_client, "POLL_EMULATED", 0.02)
     scenes: list[Scene] = []
 
     def make(over: Mapping[str, Any] | None = None) -> Scene:

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
+from cloudtune.engine.managed_job import changes
 from cloudtune.errors import UsageError
-from cloudtune.events import Ended
-from cloudtune.managed import changes
-from cloudtune.planning import Plan
-from cloudtune.provider import JobRef, Place, RawTrial
-from cloudtune.results import Trials
-from cloudtune_sagemaker.failures import AwsError
-from cloudtune_sagemaker.tuning import TuningClient
+from cloudtune.planning.planner import Plan
+from cloudtune.provider.protocols import JobRef, Place, RawTrial
+from cloudtune.results.events import Ended
+from cloudtune.results.model import Trials
+from cloudtune_sagemaker.errors import AwsError
+from cloudtune_sagemaker.tuning_client import TuningClient
 from tests.cloudtune_sagemaker import fake_aws as fake
 
 

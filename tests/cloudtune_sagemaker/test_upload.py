@@ -13,11 +13,11 @@ import pytest
 from moto import mock_aws
 
 from cloudtune.errors import ProviderError
-from cloudtune.planning import Plan, plan
-from cloudtune.provider import Place
-from cloudtune.study import Study
+from cloudtune.planning.planner import Plan, plan
+from cloudtune.provider.protocols import Place
+from cloudtune.study.schema import Study
 from cloudtune_sagemaker.client import Aws
-from cloudtune_sagemaker.upload import upload
+from cloudtune_sagemaker.uploads import upload
 from tests.cloudtune_sagemaker import fake_aws as fake
 
 

@@ -11,13 +11,13 @@ from hashlib import md5
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cloudtune.capabilities import DRIVEN, Capabilities, Mode
-from cloudtune.fit import fit
-from cloudtune.planning import Plan
-from cloudtune.provider import CloudSettings, Facts
-from cloudtune.study import Study
+from cloudtune.fitting.capabilities import DRIVEN, Capabilities, Mode
+from cloudtune.fitting.fit import fit
+from cloudtune.planning.planner import Plan
+from cloudtune.provider.protocols import CloudSettings, Facts
+from cloudtune.study.schema import Study
 from cloudtune_vertex.client import Google, Object
-from cloudtune_vertex.failures import GoogleError, refusal
+from cloudtune_vertex.errors import GoogleError, refusal
 
 Json = dict[str, Any]
 T = TypeVar("T")

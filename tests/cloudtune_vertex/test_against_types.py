@@ -16,13 +16,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cloudtune.capabilities import Mode
 from cloudtune.errors import StudyError
-from cloudtune.native import merge
-from cloudtune.study import Study
+from cloudtune.fitting.capabilities import Mode
+from cloudtune.planning.native import merge
+from cloudtune.study.schema import Study
 from cloudtune_vertex import VertexProvider
-from cloudtune_vertex.native_check import OUTPUT_ONLY, problems, set_by_service
-from cloudtune_vertex.rules_settings import ACCELERATORS
+from cloudtune_vertex.rules.native import OUTPUT_ONLY, problems, set_by_service
+from cloudtune_vertex.rules.settings import ACCELERATORS
 from tests.cloudtune_vertex import support
 
 types: Any = pytest.importorskip("google.cloud.aiplatform_v1.types")

@@ -6,9 +6,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from cloudtune.events import Started
-from cloudtune.provider import Place
-from cloudtune_vertex.training import VertexJobs
+from cloudtune.provider.protocols import Place
+from cloudtune.results.events import Started
+from cloudtune_vertex.training_client import VertexJobs
 from tests.cloudtune_vertex import fake_vertex as fake
 
 

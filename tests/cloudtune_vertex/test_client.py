@@ -14,10 +14,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from cloudtune.errors import EmulatorEndedError
-from cloudtune.provider import Emulator
+from cloudtune.provider.protocols import Emulator
 from cloudtune_vertex import client
 from cloudtune_vertex.client import Google, Object
-from cloudtune_vertex.failures import GoogleError, not_reached, refusal
+from cloudtune_vertex.errors import GoogleError, not_reached, refusal
 
 PARENT = "projects/my-project/locations/us-central1"
 JOB = f"{PARENT}/customJobs/17"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cloudtune.provider import Provider
+from cloudtune.provider.protocols import Provider
 from cloudtune.testing import ProviderContract
 from cloudtune_vertex import VertexProvider
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from cloudtune.results import Measurement
-from cloudtune_vertex.curves import Curve, CurveReader
-from cloudtune_vertex.failures import GoogleError
+from cloudtune.results.model import Measurement
+from cloudtune_vertex.errors import GoogleError
+from cloudtune_vertex.metrics import Curve, CurveReader
 from tests.cloudtune_vertex import fake_vertex as fake
 
 FOLDER = "tuning/fake-3f6k2m9qxt/measurements"

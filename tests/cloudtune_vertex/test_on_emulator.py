@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from cloudtune.capabilities import Mode
 from cloudtune.emulation import process
-from cloudtune.results import Trial
+from cloudtune.fitting.capabilities import Mode
+from cloudtune.results.model import Trial
 from cloudtune.testing import EmulatedRunContract
-from cloudtune.testing.on_emulator import BOTH, STEPS
+from cloudtune.testing.emulated_run_contract import BOTH, STEPS
 from cloudtune_vertex.client import Google
-from cloudtune_vertex.failures import refusal
+from cloudtune_vertex.errors import refusal
 
 
 @pytest.mark.slow

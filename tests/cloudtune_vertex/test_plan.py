@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from cloudtune import planning, registry
-from cloudtune.loading import load
-from cloudtune.planning import Plan
-from cloudtune.reporting.describe import plan_lines
+from cloudtune.planning import planner
+from cloudtune.planning.planner import Plan
+from cloudtune.provider import registry
+from cloudtune.reporting.console.summary import plan_lines
+from cloudtune.study.loader import load
 from cloudtune_vertex import VertexProvider
 
 STUDY = """\
@@ -37,7 +38,7 @@ providers:
 def plan_of(folder: Path, more: str = "") -> Plan:
     (folder / "train.py").touch()
     (folder / "study.yaml").write_text(STUDY + more, "utf-8")
-    return planning.plan(load(folder / "study.yaml"), "vertex", run_id="3f6k2m9qxt", seed=5)
+    return planner.plan(load(folder / "study.yaml"), "vertex", run_id="3f6k2m9qxt", seed=5)
 
 
 def said(plan: Plan) -> str:
@@ -70,7 +71,7 @@ def test_one_part_of_a_grid_is_told_of_by_who_chooses_it(tmp_path: Path) -> None
 
 def test_a_plan_is_read_back_and_made_again(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
-    again = planning.from_json(json.loads(json.dumps(plan.to_json())))
+    again = planner.from_json(json.loads(json.dumps(plan.to_json())))
     assert again.request == plan.request
     assert again.findings == plan.findings
 
@@ -78,7 +79,7 @@ def test_a_plan_is_read_back_and_made_again(tmp_path: Path) -> None:
 def test_a_name_that_jobs_cannot_have_is_told(tmp_path: Path) -> None:
     assert "jobs are called" not in said(plan_of(tmp_path))
     (tmp_path / "other.yaml").write_text(STUDY.replace("name: digits", "name: My digits"), "utf-8")
-    plan = planning.plan(load(tmp_path / "other.yaml"), "vertex", run_id="3f6k2m9qxt", seed=5)
+    plan = planner.plan(load(tmp_path / "other.yaml"), "vertex", run_id="3f6k2m9qxt", seed=5)
     assert "jobs are called my-digits-3f6k2m9qxt" in said(plan)
 
 

@@ -21,12 +21,12 @@ from typing import Any
 
 import pytest
 
-from cloudtune.capabilities import Mode
-from cloudtune.native import merge
-from cloudtune.study import Study
+from cloudtune.fitting.capabilities import Mode
+from cloudtune.planning.native import merge
+from cloudtune.study.schema import Study
 from cloudtune_vertex import VertexProvider
-from cloudtune_vertex.layout import BOOTSTRAP
 from cloudtune_vertex.request import duration
+from cloudtune_vertex.request.layout import BOOTSTRAP
 from tests.cloudtune_vertex import support
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.json"))

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from cloudtune.capabilities import DRIVEN, Capabilities
-from cloudtune.fit import fit, restore
-from cloudtune.provider import RawTrial
-from cloudtune.study import Study
+from cloudtune.fitting.capabilities import DRIVEN, Capabilities
+from cloudtune.fitting.fit import fit, restore
+from cloudtune.provider.protocols import RawTrial
+from cloudtune.study.schema import Study
 from cloudtune_vertex import response
-from cloudtune_vertex.curves import Curve
+from cloudtune_vertex.metrics import Curve
 
 JOB: dict[str, Any] = {
     "name": "projects/12345/locations/us-central1/hyperparameterTuningJobs/6789",

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from cloudtune.capabilities import Mode
-from cloudtune_vertex import native_check
+from cloudtune.fitting.capabilities import Mode
+from cloudtune_vertex.rules import native as native_check
 from tests.cloudtune_vertex import support
 
 BOTH: tuple[Mode, ...] = ("managed", "driven")

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from cloudtune.provider import Place
-from cloudtune_vertex import training
-from cloudtune_vertex.failures import GoogleError
-from cloudtune_vertex.training import VertexJobs
+from cloudtune.provider.protocols import Place
+from cloudtune_vertex import training_client
+from cloudtune_vertex.errors import GoogleError
+from cloudtune_vertex.training_client import VertexJobs
 from tests.cloudtune_vertex import fake_vertex as fake
 from tests.followed import Followed
 
@@ -52,8 +52,8 @@ class Scene(Followed):
 
 @pytest.fixture
 def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Scene]]:
-    monkeypatch.setattr(training, "POLL_EMULATED", 0.02)
-    monkeypatch.setattr(training, "HIDDEN_EMULATED", 0.2)
+    monkeypatch.setattr(training_client, "POLL_EMULATED", 0.02)
+    monkeypatch.setattr(training_client, "HIDDEN_EMULATED", 0.2)
     scenes: list[Scene] = []
 
     def make(over: Mapping[str, Any] | None = None) -> Scene:
@@ -164,7 +164,7 @@ def test_a_lost_answer_makes_no_second_job(scene: Scene) -> None:
 def test_a_job_that_no_list_tells_yet_is_not_made_again(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "HIDDEN_EMULATED", 20.0)
+    monkeypatch.setattr(training_client, "HIDDEN_EMULATED", 20.0)
     scene.google.unlisted = {f"{scene.job}-1"}
     scene.google.lost["create"] = 1
     scene.start(1)

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from cloudtune.errors import UsageError
-from cloudtune.provider import JobRef, Place, RawTrial
-from cloudtune_vertex.failures import GoogleError
-from cloudtune_vertex.tuning import TuningClient
+from cloudtune.provider.protocols import JobRef, Place, RawTrial
+from cloudtune_vertex.errors import GoogleError
+from cloudtune_vertex.tuning_client import TuningClient
 from tests.cloudtune_vertex import fake_vertex as fake
 
 JOB = "fake-3f6k2m9qxt"

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from cloudtune.errors import ProviderError
-from cloudtune.provider import Place
-from cloudtune_vertex.failures import GoogleError
-from cloudtune_vertex.upload import upload
+from cloudtune.provider.protocols import Place
+from cloudtune_vertex.errors import GoogleError
+from cloudtune_vertex.uploads import upload
 from tests.cloudtune_vertex import fake_vertex as fake
 
 HOME = "tuning/fake-3f6k2m9qxt"

@@ -9,18 +9,18 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cloudtune.capabilities import Mode
-from cloudtune.fit import fit
-from cloudtune.planning import Plan
-from cloudtune.provider import Facts
-from cloudtune.study import Study
-from cloudtune_watson.accelerator import Accelerator
+from cloudtune.fitting.capabilities import Mode
+from cloudtune.fitting.fit import fit
+from cloudtune.planning.planner import Plan
+from cloudtune.provider.protocols import Facts
+from cloudtune.study.schema import Study
 from cloudtune_watson.capabilities import CAPABILITIES
 from cloudtune_watson.client import Trainings
-from cloudtune_watson.failures import WatsonError, refusal
+from cloudtune_watson.errors import WatsonError, refusal
 from cloudtune_watson.lookup import lookup
 from cloudtune_watson.request import request
 from cloudtune_watson.settings import WatsonSettings
+from cloudtune_watson.tuning_api import Accelerator
 
 Json = dict[str, Any]
 T = TypeVar("T")

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from cloudtune_watson.backends import OF_WATSONX_AI
-from cloudtune_watson.native_check import NEEDED, OTHER_TRAININGS, TRAINING
+from cloudtune_watson.rules.native import NEEDED, OTHER_TRAININGS, TRAINING
+from cloudtune_watson.versions import OF_WATSONX_AI
 from tests.cloudtune_watson import support
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from cloudtune import planning
-from cloudtune.capabilities import Mode
 from cloudtune.errors import StudyError
-from cloudtune.study import Study
+from cloudtune.fitting.capabilities import Mode
+from cloudtune.planning import planner
+from cloudtune.study.schema import Study
 from cloudtune_watson import WatsonProvider
-from cloudtune_watson.backends import OFFERS, number, offers_table, release
-from cloudtune_watson.rules_settings import HERE
+from cloudtune_watson.rules.settings import HERE
+from cloudtune_watson.versions import OFFERS, number, offers_table, release
 from tests.cloudtune_watson import support
 
 PAGE = Path(__file__).parents[2] / "docs" / "watson.md"
@@ -69,11 +69,11 @@ def test_a_back_end_has_one_mode_which_auto_takes(
     assert [f.path for f in plan.findings] == [f"{HERE}.backend"]
     assert right in plan.said(f"{HERE}.backend")
     assert support.plan_of(study, tmp_path, right).findings == []
-    assert planning.plan(study, "watson", base=tmp_path).mode == right
+    assert planner.plan(study, "watson", base=tmp_path).mode == right
 
     unlike = support.study_of(backend, url="http://x")
-    assert planning.plan(unlike, "watson", base=tmp_path).mode == right
-    asked = planning.plan(support.study_of(backend, mode=wrong), "watson", base=tmp_path)
+    assert planner.plan(unlike, "watson", base=tmp_path).mode == right
+    asked = planner.plan(support.study_of(backend, mode=wrong), "watson", base=tmp_path)
     assert asked.mode == wrong
     assert [f.path for f in asked.refused] == [f"{HERE}.backend"]
 
@@ -81,7 +81,7 @@ def test_a_back_end_has_one_mode_which_auto_takes(
 def test_a_misspelt_back_end_is_a_mistake() -> None:
     study = Study.model_validate({**support.PLAIN, "providers": {"watson": {"backend": "wlm"}}})
     with pytest.raises(StudyError, match="did you mean wml"):
-        planning.settings_of(study, "watson", WatsonProvider())
+        planner.settings_of(study, "watson", WatsonProvider())
 
 
 @pytest.mark.parametrize(

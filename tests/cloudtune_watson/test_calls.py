@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from cloudtune.events import Started
-from cloudtune.provider import Place
-from cloudtune_watson.training import WatsonJobs
-from cloudtune_watson.tuning import SearchClient
+from cloudtune.provider.protocols import Place
+from cloudtune.results.events import Started
+from cloudtune_watson.training_client import WatsonJobs
+from cloudtune_watson.tuning_client import SearchClient
 from tests.cloudtune_watson import fake_watson as fake
 
 MEASURED = [{"steps": 1, "accuracy": 0.5}]

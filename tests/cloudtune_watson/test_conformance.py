@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from cloudtune.capabilities import Mode
-from cloudtune.provider import Provider
-from cloudtune.study import Study
+from cloudtune.fitting.capabilities import Mode
+from cloudtune.provider.protocols import Provider
+from cloudtune.study.schema import Study
 from cloudtune.testing import ProviderContract
 from cloudtune_watson import WatsonProvider
 

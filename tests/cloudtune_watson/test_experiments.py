@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from cloudtune import planning
-from cloudtune.capabilities import Finding
-from cloudtune.cli.group import cloudtune
+from cloudtune.cli.main_group import cloudtune
 from cloudtune.errors import UsageError
-from cloudtune.forms import Shown
-from cloudtune.study import Study
-from cloudtune_watson.experiments import ABOUT, shown
+from cloudtune.fitting.capabilities import Finding
+from cloudtune.planning import planner
+from cloudtune.provider.documents import Shown
+from cloudtune.study.schema import Study
+from cloudtune_watson.request.experiments import ABOUT, shown
 
 OF_IBM: dict[str, Any] = {
     "name": "hand-written-digits",
@@ -36,7 +36,7 @@ pmservice/wml-sample-models has it; there ``fc`` is an int_range 9 to 10 with po
 def form(base: Path, **over: Any) -> Shown:
     (base / "train.py").touch()
     study = Study.model_validate({**OF_IBM, **over})
-    return shown(planning.plan(study, "watson", base=base, run_id="3f6k2m9qxt"))
+    return shown(planner.plan(study, "watson", base=base, run_id="3f6k2m9qxt"))
 
 
 def search(of: Shown) -> Any:

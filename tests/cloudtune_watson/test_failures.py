@@ -9,8 +9,8 @@ import pytest
 import requests
 
 from cloudtune.errors import EmulatorEndedError
-from cloudtune_watson.failures import WatsonError, not_reached, refusal, said
-from cloudtune_watson.way import Caller, Way
+from cloudtune_watson.errors import WatsonError, not_reached, refusal, said
+from cloudtune_watson.http import Caller, Way
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from cloudtune_watson.emulator.search_rules import check
+from cloudtune_watson.emulator.rules import check
+from cloudtune_watson.emulator.search_space import study_of
 from cloudtune_watson.emulator.shapes import demand
-from cloudtune_watson.emulator.space import study_of
 from cloudtune_watson.emulator.trainings import SHAPE
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudtune.results import Measurement
-from cloudtune_watson import metric_files
+from cloudtune.results.model import Measurement
+from cloudtune_watson import metrics as metric_files
 
 ENTRIES = [{"steps": 1, "acc": 0.5}, {"steps": 2, "acc": 0.75, "loss": 1}]
 ODD: list[Any] = [{"steps": 1}, 5, None, []]

@@ -11,18 +11,18 @@ from typing import Any
 
 import pytest
 
-from cloudtune import runs
-from cloudtune.capabilities import Mode
 from cloudtune.emulation import process
-from cloudtune.results import StudyResult, Trial
-from cloudtune.study import Study
+from cloudtune.fitting.capabilities import Mode
+from cloudtune.results.model import StudyResult, Trial
+from cloudtune.runs import lifecycle
+from cloudtune.study.schema import Study
 from cloudtune.testing import EmulatedRunContract
-from cloudtune.testing.on_emulator import BOTH, SCRIPT, STEPS
-from cloudtune_watson import sign_in
-from cloudtune_watson.accelerator import Accelerator
+from cloudtune.testing.emulated_run_contract import BOTH, SCRIPT, STEPS
+from cloudtune_watson import auth
 from cloudtune_watson.client import Trainings
-from cloudtune_watson.failures import refusal
-from cloudtune_watson.way import Caller
+from cloudtune_watson.errors import refusal
+from cloudtune_watson.http import Caller
+from cloudtune_watson.tuning_api import Accelerator
 
 BACKENDS: Mapping[Mode, str] = {"managed": "wmla", "driven": "wml"}
 
@@ -87,7 +87,7 @@ class TestWatsonOnEmulator(EmulatedRunContract):
             keys.append(caller.key.encode())
             return caller
 
-        monkeypatch.setattr(sign_in, "Caller", noted)
+        monkeypatch.setattr(auth, "Caller", noted)
         run = self.run(mode, limits={"max_trials": 1})
         assert self.finish(run).state == "completed"
         (key,) = keys
@@ -128,11 +128,11 @@ class TestWatsonOnEmulator(EmulatedRunContract):
         """Of a trial of a search, nothing is told while it runs."""
         run = self.run("managed", "import time\ntime.sleep(60)")
         with subprocess.Popen([sys.executable, "-m", "cloudtune", "resume", run]) as following:
-            while len(runs.results(run)[0].trials) < 2:
+            while len(lifecycle.results(run)[0].trials) < 2:
                 time.sleep(0.1)
             subprocess.run([sys.executable, "-m", "cloudtune", "stop", run], check=True, timeout=60)
             assert following.wait(60) == 130
-        result = runs.results(run)[0]
+        result = lifecycle.results(run)[0]
         assert result.state == "cancelled"
         assert {trial.state for trial in result.trials} == {"cancelled"}
 

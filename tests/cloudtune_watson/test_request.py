@@ -21,10 +21,10 @@ from typing import Any
 
 import pytest
 
-from cloudtune.study import IntParameter, Study
-from cloudtune_watson.hypersearch import exponent, log_spaced, minutes
-from cloudtune_watson.layout import COMMAND, DEFINITION, JOB, JOB_TAG, RUN_TAG
-from cloudtune_watson.trainings import command
+from cloudtune.study.schema import IntParameter, Study
+from cloudtune_watson.request.layout import COMMAND, DEFINITION, JOB, JOB_TAG, RUN_TAG
+from cloudtune_watson.request.training_job import command
+from cloudtune_watson.request.tuning_job import exponent, log_spaced, minutes
 from tests.cloudtune_watson import support
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.json"))

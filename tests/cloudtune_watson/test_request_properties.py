@@ -11,11 +11,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloudtune.fit import restore
-from cloudtune.space import Space, find, text
-from cloudtune.study import FloatParameter, Study
-from cloudtune_watson.layout import COMMAND
-from cloudtune_watson.trainings import command
+from cloudtune.fitting.fit import restore
+from cloudtune.study.schema import FloatParameter, Study
+from cloudtune.study.search_space import Space, find, text
+from cloudtune_watson.request.layout import COMMAND
+from cloudtune_watson.request.training_job import command
 from tests.cloudtune_watson import support
 
 NAMES = st.text("abcXYZ_-.09", min_size=1, max_size=6).filter(lambda name: name[0].isalpha())

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from cloudtune.capabilities import Finding
-from cloudtune_watson.rules_settings import HERE
+from cloudtune.fitting.capabilities import Finding
+from cloudtune_watson.rules.settings import HERE
 from tests.cloudtune_watson import support
 
 BOTH, WML, WMLA = ("wml", "wmla"), ("wml",), ("wmla",)

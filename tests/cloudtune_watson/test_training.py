@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from cloudtune.provider import Place
-from cloudtune_watson import metric_files, training
-from cloudtune_watson.failures import WatsonError
-from cloudtune_watson.training import WatsonJobs
+from cloudtune.provider.protocols import Place
+from cloudtune_watson import metrics as metric_files
+from cloudtune_watson import training_client
+from cloudtune_watson.errors import WatsonError
+from cloudtune_watson.training_client import WatsonJobs
 from tests.cloudtune_watson import fake_watson as fake
 from tests.followed import Followed
 
@@ -48,7 +49,7 @@ class Scene(Followed):
 
 @pytest.fixture
 def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Scene]]:
-    monkeypatch.setattr(training, "POLL_EMULATED", 0.02)
+    monkeypatch.setattr(training_client, "POLL_EMULATED", 0.02)
     scenes: list[Scene] = []
 
     def make(over: Mapping[str, Any] | None = None) -> Scene:

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from cloudtune.errors import ProviderError
-from cloudtune.provider import Place
-from cloudtune_watson.upload import definition_of
+from cloudtune.provider.protocols import Place
+from cloudtune_watson.uploads import definition_of
 from tests.cloudtune_watson import fake_watson as fake
 
 

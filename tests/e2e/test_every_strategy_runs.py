@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 import cloudtune
-from cloudtune.results import StudyResult, Trial
-from cloudtune.space import Space, find
-from cloudtune.study import Study
+from cloudtune.results.model import StudyResult, Trial
+from cloudtune.study.schema import Study
+from cloudtune.study.search_space import Space, find
 
 SCRIPT = """\
 import math

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from cloudtune import planning, runs
-from cloudtune.driver import Outcome
-from cloudtune.events import Event
-from cloudtune.study import Study
+from cloudtune.engine.driver import Outcome
+from cloudtune.planning import planner
+from cloudtune.results.events import Event
+from cloudtune.runs import lifecycle
+from cloudtune.study.schema import Study
 
 SCRIPT = """\
 import json, os, sys
@@ -62,7 +63,7 @@ class Observer:
     def __init__(self) -> None:
         self.messages: list[str] = []
 
-    def begin(self, plan: planning.Plan, events: Sequence[Event], elapsed: float) -> None: ...
+    def begin(self, plan: planner.Plan, events: Sequence[Event], elapsed: float) -> None: ...
 
     def events(self, provider: str, events: Sequence[Event]) -> None: ...
 
@@ -80,12 +81,12 @@ def seen(
     monkeypatch.chdir(folder)
     code = {**STUDY["trial"], "warm": warm}
     study = Study.model_validate({**STUDY, "trial": code, "providers": {on: {"mode": mode}}})
-    plan = planning.plan(study, on, base=folder, emulated=True)
-    run = runs.create([plan])
+    plan = planner.plan(study, on, base=folder, emulated=True)
+    run = lifecycle.create([plan])
     observer = Observer()
-    runs.execute(run, observer)
+    lifecycle.execute(run, observer)
     assert observer.messages == []
-    (result,) = runs.results(run)
+    (result,) = lifecycle.results(run)
     assert result.state == "completed", result.reason
     found: dict[str, dict[str, Any]] = {}
     for trial in result.trials:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from cloudtune.emulation.delays import Delays
 from cloudtune.emulation.faults import FaultPlan
-from cloudtune.emulation.serving import carried_out
+from cloudtune.emulator_kit.delays import Delays
+from cloudtune.emulator_kit.server import carried_out
 from cloudtune.errors import MissingExtraError
-from cloudtune_sagemaker.emulator import shapes
+from cloudtune_sagemaker.emulator import wire
 from cloudtune_sagemaker.emulator.errors import ServiceError, internal, limit_exceeded, throttled
 from cloudtune_sagemaker.emulator.operations import OPERATIONS, Operations
 
@@ -128,12 +128,12 @@ class SageMaker:
                 f"This emulator does not have the operation {name}. It has "
                 f"{', '.join(sorted(OPERATIONS))}.",
             )
-        model = shapes.service("sagemaker-metrics" if name == METRICS else "sagemaker")
+        model = wire.service("sagemaker-metrics" if name == METRICS else "sagemaker")
         operation = model.operation_model(name)
 
         def answer() -> bytes:
-            told = self._operations.carry_out(name, shapes.parsed(operation, body), region)
-            return shapes.written(operation, told)
+            told = self._operations.carry_out(name, wire.parsed(operation, body), region)
+            return wire.written(operation, told)
 
         return carried_out(self._faults.of_call(name), answer, _ERRORS)
 

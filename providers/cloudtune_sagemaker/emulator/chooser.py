@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from cloudtune.events import Event, Started
+from cloudtune.results.events import Event, Started
 from cloudtune.search.protocol import Strategy, Suggestion
 
 DEFINITION = "definition"

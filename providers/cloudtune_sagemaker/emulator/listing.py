@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from cloudtune_sagemaker.emulator.errors import invalid
-from cloudtune_sagemaker.emulator.jobs import Json, TrainingJob, TuningJob
+from cloudtune_sagemaker.emulator.state import Json, TrainingJob, TuningJob
 
 Item = TypeVar("Item")
 Job = TypeVar("Job", TrainingJob, TuningJob)

@@ -6,16 +6,17 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from cloudtune.emulation.delays import Delays
 from cloudtune.emulation.faults import FaultPlan
-from cloudtune_sagemaker.emulator import describe, search_api, series, training_rules, tuning_rules
+from cloudtune.emulator_kit.delays import Delays
+from cloudtune_sagemaker.emulator import search_api, series, views
 from cloudtune_sagemaker.emulator.errors import invalid
-from cloudtune_sagemaker.emulator.jobs import TERMINAL, Json, TrainingJob, TuningJob
 from cloudtune_sagemaker.emulator.listing import matching, page
+from cloudtune_sagemaker.emulator.rules import training, tuning
+from cloudtune_sagemaker.emulator.script_jobs import Training
+from cloudtune_sagemaker.emulator.state import TERMINAL, Json, TrainingJob, TuningJob
 from cloudtune_sagemaker.emulator.store import Store, arn_of
-from cloudtune_sagemaker.emulator.training import Training
 from cloudtune_sagemaker.emulator.trial import folder_of
-from cloudtune_sagemaker.emulator.tuning import Tuner, Workshop, parents_of
+from cloudtune_sagemaker.emulator.tuner import Tuner, Workshop, parents_of
 
 MOST_TAGS = 50
 """Of one resource (botocore 1.44.8 model, TagList)."""
@@ -51,7 +52,7 @@ class Operations:
         """CreateHyperParameterTuningJob."""
         name: str = request["HyperParameterTuningJobName"]
         self.store.demand_free_tuning(region, name)
-        tuning_rules.check(request, region, self.store)
+        tuning.check(request, region, self.store)
         job = TuningJob(
             request={key: value for key, value in request.items() if key != "Tags"},
             arn=arn_of(region, "hyper-parameter-tuning-job", name),
@@ -66,19 +67,19 @@ class Operations:
     def describe_tuning(self, request: Json, region: str) -> Json:
         """DescribeHyperParameterTuningJob."""
         job = self._tuning(request, region)
-        return describe.tuning(job, parents_of(job, self.store), time.time())
+        return views.tuning(job, parents_of(job, self.store), time.time())
 
     def list_tunings(self, request: Json, region: str) -> Json:
         """ListHyperParameterTuningJobs."""
         jobs, following = page(matching(self.store.tunings(region), request), request)
-        rows = [describe.tuning_row(job) for job in jobs]
+        rows = [views.tuning_row(job) for job in jobs]
         return {"HyperParameterTuningJobSummaries": rows, "NextToken": following}
 
     def list_trials(self, request: Json, region: str) -> Json:
         """ListTrainingJobsForHyperParameterTuningJob."""
         trials = self._tuning(request, region).trials
         jobs, following = page(matching(trials, request), request)
-        rows = [describe.trial(job) for job in jobs]
+        rows = [views.trial(job) for job in jobs]
         return {"TrainingJobSummaries": rows, "NextToken": following}
 
     def stop_tuning(self, request: Json, region: str) -> Json:
@@ -103,7 +104,7 @@ class Operations:
 
     def create_training(self, request: Json, region: str) -> Json:
         """CreateTrainingJob."""
-        training_rules.check(request)
+        training.check(request)
         name: str = request["TrainingJobName"]
         self.store.demand_free_training(region, name)
         job = TrainingJob(
@@ -120,13 +121,13 @@ class Operations:
 
     def describe_training(self, request: Json, region: str) -> Json:
         """DescribeTrainingJob."""
-        return describe.training(self.store.training(region, request["TrainingJobName"]))
+        return views.training(self.store.training(region, request["TrainingJobName"]))
 
     def list_trainings(self, request: Json, region: str) -> Json:
         """ListTrainingJobs."""
         wanted = {"SortBy": "CreationTime", **request}
         jobs, following = page(matching(self.store.trainings(region), wanted), request)
-        rows = [describe.training_row(job) for job in jobs]
+        rows = [views.training_row(job) for job in jobs]
         return {"TrainingJobSummaries": rows, "NextToken": following}
 
     def stop_training(self, request: Json, region: str) -> Json:
@@ -140,10 +141,10 @@ class Operations:
         """Search."""
         kind: str = request["Resource"]
         if kind == "TrainingJob":
-            told = [describe.training_record(job) for job in self.store.trainings(region)]
+            told = [views.training_record(job) for job in self.store.trainings(region)]
         elif kind == "HyperParameterTuningJob":
             told = [
-                describe.tuning_record(job, parents_of(job, self.store), time.time())
+                views.tuning_record(job, parents_of(job, self.store), time.time())
                 for job in self.store.tunings(region)
             ]
         else:
@@ -163,12 +164,12 @@ class Operations:
         if len(tags) > MOST_TAGS:
             raise invalid(f"The number of tags exceeds the limit of {MOST_TAGS}.")
         job.tags = tags
-        return {"Tags": describe.tags(job)}
+        return {"Tags": views.tags(job)}
 
     def list_tags(self, request: Json, region: str) -> Json:
         """ListTags."""
         tags, following = page(
-            describe.tags(self.store.by_arn(request["ResourceArn"])),
+            views.tags(self.store.by_arn(request["ResourceArn"])),
             {"MaxResults": MOST_TAGS, **request},
         )
         return {"Tags": tags, "NextToken": following}

@@ -10,7 +10,7 @@ from typing import Any
 
 from cloudtune_sagemaker.contract import Container
 from cloudtune_sagemaker.emulator import storage
-from cloudtune_sagemaker.emulator.jobs import TrainingJob
+from cloudtune_sagemaker.emulator.state import TrainingJob
 
 LOG_GROUP = NAMESPACE = "/aws/sagemaker/TrainingJobs"
 """Where training jobs log (developer guide, logging-cloudwatch) and put their metrics (developer

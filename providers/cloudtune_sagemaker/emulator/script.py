@@ -6,15 +6,15 @@ import os
 import shutil
 import signal
 
-from cloudtune.emulation.image import make_image
-from cloudtune.events import Ended
-from cloudtune.execution.process import code_in_words
-from cloudtune.execution.watch import ProcessSpec
+from cloudtune.emulator_kit.image import make_image
+from cloudtune.execution.process_monitor import ProcessSpec
+from cloudtune.execution.process_pool import code_in_words
+from cloudtune.results.events import Ended
 from cloudtune_sagemaker import contract
 from cloudtune_sagemaker.emulator import storage
 from cloudtune_sagemaker.emulator.delays import GRACE
-from cloudtune_sagemaker.emulator.jobs import TrainingJob
 from cloudtune_sagemaker.emulator.metric_regex import usable
+from cloudtune_sagemaker.emulator.state import TrainingJob
 
 SCRIPT_MODE_ONLY = (
     "ClientError: this emulator runs no images, only scripts as the training toolkit starts them: "

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from cloudtune_sagemaker.emulator.errors import invalid
-from cloudtune_sagemaker.emulator.jobs import Json
-from cloudtune_sagemaker.emulator.shapes import service
+from cloudtune_sagemaker.emulator.state import Json
+from cloudtune_sagemaker.emulator.wire import service
 
 SHAPES: Mapping[str, str] = {
     "TrainingJob": "TrainingJob",

@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 
 from cloudtune_sagemaker.emulator.errors import ServiceError
-from cloudtune_sagemaker.emulator.jobs import Json, TrainingJob, float32
+from cloudtune_sagemaker.emulator.state import Json, TrainingJob, float32
 from cloudtune_sagemaker.emulator.store import Store
 
 _SECONDS = {"OneMinute": 60, "FiveMinute": 300, "OneHour": 3600}

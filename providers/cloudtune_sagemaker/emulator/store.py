@@ -10,7 +10,7 @@ import threading
 from typing import Any
 
 from cloudtune_sagemaker.emulator.errors import in_use, invalid, not_found
-from cloudtune_sagemaker.emulator.jobs import TrainingJob, TuningJob
+from cloudtune_sagemaker.emulator.state import TrainingJob, TuningJob
 from cloudtune_sagemaker.emulator.storage import ACCOUNT
 
 

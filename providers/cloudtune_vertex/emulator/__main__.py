@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from cloudtune.emulation.command import run
+from cloudtune.emulator_kit.command_line import run
 from cloudtune_vertex.emulator.app import Vertex
 from cloudtune_vertex.emulator.operations import OPERATIONS
 

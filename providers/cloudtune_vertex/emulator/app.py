@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
-from cloudtune.emulation.delays import Delays
 from cloudtune.emulation.faults import FaultPlan
-from cloudtune.emulation.serving import carried_out
+from cloudtune.emulator_kit.delays import Delays
+from cloudtune.emulator_kit.server import carried_out
 from cloudtune_vertex.emulator.errors import (
     ServiceError,
     exhausted,

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import time
 
-from cloudtune_vertex.emulator.jobs import Json, Trial, TuningJob
-from cloudtune_vertex.emulator.lasting import instant, seconds_of
+from cloudtune_vertex.emulator.state import Json, Trial, TuningJob
+from cloudtune_vertex.emulator.times import instant, seconds_of
 
 _MANY = 3
 """Failures from which on a ratio is looked at; see `too_many_failed`."""

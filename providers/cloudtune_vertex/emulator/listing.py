@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from cloudtune_vertex.emulator.errors import ServiceError, invalid
-from cloudtune_vertex.emulator.jobs import CustomJob, Job, TuningJob
-from cloudtune_vertex.emulator.lasting import instant
+from cloudtune_vertex.emulator.state import CustomJob, Job, TuningJob
+from cloudtune_vertex.emulator.times import instant
 
 AnyJob = TypeVar("AnyJob", CustomJob, TuningJob)
 PAGE = 100

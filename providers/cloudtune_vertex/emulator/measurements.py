@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cloudtune_vertex.contract import Measurement
-from cloudtune_vertex.emulator.jobs import Json
+from cloudtune_vertex.emulator.state import Json
 
 BEST = "BEST_MEASUREMENT"
 

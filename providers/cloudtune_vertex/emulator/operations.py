@@ -6,21 +6,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloudtune.emulation.delays import Delays
 from cloudtune.emulation.faults import FaultPlan
+from cloudtune.emulator_kit.delays import Delays
 from cloudtune.errors import StudyError
-from cloudtune_vertex.emulator import describe, job_rules, tuning_rules
+from cloudtune_vertex.emulator import views
 from cloudtune_vertex.emulator.errors import not_here, precondition
-from cloudtune_vertex.emulator.jobs import TERMINAL, CustomJob, Job, Json, TuningJob
-from cloudtune_vertex.emulator.layers import Layers
 from cloudtune_vertex.emulator.listing import page
-from cloudtune_vertex.emulator.messages import Messages
 from cloudtune_vertex.emulator.mount import Mount
-from cloudtune_vertex.emulator.rule import demand
-from cloudtune_vertex.emulator.running import CustomJobs
+from cloudtune_vertex.emulator.package_cache import Layers
+from cloudtune_vertex.emulator.rules import demand, tuning
+from cloudtune_vertex.emulator.rules import job as job_rules
+from cloudtune_vertex.emulator.script_jobs import CustomJobs
+from cloudtune_vertex.emulator.state import TERMINAL, CustomJob, Job, Json, TuningJob
 from cloudtune_vertex.emulator.storage import Storage
 from cloudtune_vertex.emulator.store import CUSTOM, TUNING, Store, parent_of
-from cloudtune_vertex.emulator.tuning import Tuner, Workshop
+from cloudtune_vertex.emulator.tuner import Tuner, Workshop
+from cloudtune_vertex.emulator.wire import Messages
 
 NOT_DRIVEN: Mapping[str, str] = {
     "no_metric": "the service reads no metrics of a custom job that is no tuning job's trial",
@@ -77,7 +78,7 @@ class Operations:
     def create_tuning(self, call: Call) -> bytes:
         """CreateHyperparameterTuningJob."""
         request = self._messages.read("HyperparameterTuningJob", call.body)
-        tuning_rules.check(request)
+        tuning.check(request)
         parent = parent_of(call.resource)
         job = TuningJob(self.store.new_name(parent, TUNING), parent, request)
         try:
@@ -98,7 +99,7 @@ class Operations:
         """ListHyperparameterTuningJobs: without their trials."""
         jobs, following = page(self.store.all(TuningJob, parent_of(call.resource)), call.query)
         kind = "HyperparameterTuningJob"
-        rows = [self._masked(kind, describe.tuning(job, trials=False), call) for job in jobs]
+        rows = [self._masked(kind, views.tuning(job, trials=False), call) for job in jobs]
         return self._list(f"List{kind}sResponse", TUNING, rows, following, call)
 
     def cancel_tuning(self, call: Call) -> bytes:
@@ -119,7 +120,7 @@ class Operations:
         for trial in job.trials:
             self.store.delete(trial.job)
         self.store.delete(job)
-        return describe.deleted(job.name, TUNING)
+        return views.deleted(job.name, TUNING)
 
     def create_custom(self, call: Call) -> bytes:
         """CreateCustomJob."""
@@ -146,7 +147,7 @@ class Operations:
     def list_customs(self, call: Call) -> bytes:
         """ListCustomJobs."""
         jobs, following = page(self.store.all(CustomJob, parent_of(call.resource)), call.query)
-        rows = [self._masked("CustomJob", describe.custom(job), call) for job in jobs]
+        rows = [self._masked("CustomJob", views.custom(job), call) for job in jobs]
         return self._list("ListCustomJobsResponse", CUSTOM, rows, following, call)
 
     def cancel_custom(self, call: Call) -> bytes:
@@ -161,13 +162,13 @@ class Operations:
         job = self.store.get(CustomJob, call.resource)
         self._custom_jobs.cancel(job)
         self.store.delete(job)
-        return describe.deleted(job.name, CUSTOM)
+        return views.deleted(job.name, CUSTOM)
 
     def _tuning(self, job: TuningJob, call: Call) -> bytes:
-        return self._messages.write("HyperparameterTuningJob", describe.tuning(job), call.query)
+        return self._messages.write("HyperparameterTuningJob", views.tuning(job), call.query)
 
     def _custom(self, job: CustomJob, call: Call) -> bytes:
-        return self._messages.write("CustomJob", describe.custom(job), call.query)
+        return self._messages.write("CustomJob", views.custom(job), call.query)
 
     def _masked(self, kind: str, row: Json, call: Call) -> Json:
         mask = call.query.get("readMask")

@@ -7,13 +7,13 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from cloudtune.emulation.image import make_image
-from cloudtune.execution.watch import ProcessSpec
+from cloudtune.emulator_kit.image import make_image
+from cloudtune.execution.process_monitor import ProcessSpec
 from cloudtune_vertex import contract
 from cloudtune_vertex.emulator.delays import GRACE
-from cloudtune_vertex.emulator.jobs import CustomJob
-from cloudtune_vertex.emulator.layers import Layer, Layers
 from cloudtune_vertex.emulator.mount import Mount
+from cloudtune_vertex.emulator.package_cache import Layer, Layers
+from cloudtune_vertex.emulator.state import CustomJob
 from cloudtune_vertex.emulator.storage import Storage
 
 STORAGE = "STORAGE_EMULATOR_HOST"

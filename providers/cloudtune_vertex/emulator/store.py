@@ -8,7 +8,7 @@ import zlib
 from typing import TypeVar
 
 from cloudtune_vertex.emulator.errors import not_found
-from cloudtune_vertex.emulator.jobs import CustomJob, Parent, TuningJob
+from cloudtune_vertex.emulator.state import CustomJob, Parent, TuningJob
 
 TUNING = "hyperparameterTuningJobs"
 CUSTOM = "customJobs"

@@ -8,11 +8,10 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cloudtune.emulation.delays import Delays
 from cloudtune.emulation.faults import FaultPlan
 from cloudtune.emulation.process import CERTIFICATE
-from cloudtune.emulation.serving import carried_out
-from cloudtune_watson.emulator.calls import JSON, Answer, path_of, read
+from cloudtune.emulator_kit.delays import Delays
+from cloudtune.emulator_kit.server import carried_out
 from cloudtune_watson.emulator.errors import (
     ServiceError,
     exhausted,
@@ -24,6 +23,7 @@ from cloudtune_watson.emulator.errors import (
 )
 from cloudtune_watson.emulator.keys import Keys
 from cloudtune_watson.emulator.operations import OPERATIONS, Operation, Operations
+from cloudtune_watson.emulator.wire import JSON, Answer, path_of, read
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

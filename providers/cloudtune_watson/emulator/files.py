@@ -12,9 +12,9 @@ from __future__ import annotations
 import io
 import shutil
 
-from cloudtune_watson.emulator.calls import Answer, Call, said
 from cloudtune_watson.emulator.errors import invalid, not_found
-from cloudtune_watson.emulator.volume import Volume, scope_in
+from cloudtune_watson.emulator.storage import Volume, scope_in
+from cloudtune_watson.emulator.wire import Answer, Call, said
 
 
 class Files:

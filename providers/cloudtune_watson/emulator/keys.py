@@ -22,8 +22,8 @@ import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote, unquote
 
-from cloudtune.yaml_source import is_map
-from cloudtune_watson.emulator.calls import Json, path_of
+from cloudtune.study.yaml_reader import is_map
+from cloudtune_watson.emulator.wire import Json, path_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

@@ -13,19 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from cloudtune.emulation.delays import Delays
 from cloudtune.emulation.faults import FaultPlan
+from cloudtune.emulator_kit.delays import Delays
 from cloudtune_watson.emulator.assets import Assets
-from cloudtune_watson.emulator.calls import Answer, Call
 from cloudtune_watson.emulator.errors import unavailable
 from cloudtune_watson.emulator.files import Files
 from cloudtune_watson.emulator.hypersearch import Hypersearch
 from cloudtune_watson.emulator.keys import Keys
 from cloudtune_watson.emulator.platform import Platform
-from cloudtune_watson.emulator.running import FILES_ONLY, Jobs
+from cloudtune_watson.emulator.script_jobs import FILES_ONLY, Jobs
+from cloudtune_watson.emulator.storage import Volume
 from cloudtune_watson.emulator.trainings import Trainings
-from cloudtune_watson.emulator.tuning import Workshop
-from cloudtune_watson.emulator.volume import Volume
+from cloudtune_watson.emulator.tuner import Workshop
+from cloudtune_watson.emulator.wire import Answer, Call
 
 
 class Operations:

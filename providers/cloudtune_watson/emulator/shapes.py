@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cloudtune.yaml_source import is_list, is_map
+from cloudtune.study.yaml_reader import is_list, is_map
 from cloudtune_watson.emulator.errors import WRONG_SHAPE, WRONG_TYPE, malformed
 
 Wrong = tuple[str, str]

@@ -132,7 +132,9 @@ def test_a_file_of_results_has_the_form_that_its_ending_says(
     assert not (tmp_path / "t.txt").exists()
 
 
-@pytest.mark.parametrize("broken_off", ["cloudtune.runs.execute", "cloudtune.ledger.Ledger.find"])
+@pytest.mark.parametrize(
+    "broken_off", ["cloudtune.runs.lifecycle.execute", "cloudtune.ledger.ledger.Ledger.find"]
+)
 def test_ctrl_c_before_a_run_listens_says_how_it_goes_on(
     cloudtune: Cloudtune, monkeypatch: pytest.MonkeyPatch, broken_off: str
 ) -> None:
@@ -145,7 +147,7 @@ def test_ctrl_c_before_a_run_listens_says_how_it_goes_on(
     (state,) = json.loads(cloudtune("status", "--json").stdout)
     assert f"interrupted; go on with: cloudtune resume {state['run']}" in told
     with monkeypatch.context() as patched:
-        patched.setattr("cloudtune.runs.execute", interrupted)
+        patched.setattr("cloudtune.runs.lifecycle.execute", interrupted)
         again = cloudtune("resume", code=130).stderr
     assert f"cloudtune resume {state['run']}" in again
     cloudtune("resume")

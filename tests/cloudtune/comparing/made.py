@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cloudtune.capabilities import Finding, Mode
-from cloudtune.events import JobState
-from cloudtune.results import Cost, Measurement, StudyResult, Trial
-from cloudtune.study import Study
+from cloudtune.fitting.capabilities import Finding, Mode
+from cloudtune.results.events import JobState
+from cloudtune.results.model import Cost, Measurement, StudyResult, Trial
+from cloudtune.study.schema import Study
 
 PARAMETERS: dict[str, Any] = {
     "lr": {"type": "float", "min": 0.01, "max": 100, "scale": "log"},

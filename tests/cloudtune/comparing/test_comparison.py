@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from cloudtune.comparing.comparison import compare
+from cloudtune.comparison.comparison import compare
 from cloudtune.errors import UsageError
-from cloudtune.reporting.report import rendered
+from cloudtune.reporting.documents.render import rendered
 from tests.cloudtune.comparing.made import job, study_data, trial
 
 TWO = study_data(

@@ -12,18 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudtune.capabilities import Finding
-from cloudtune.comparing.answers import answers, apart
-from cloudtune.comparing.effort import effort
-from cloudtune.comparing.failures import failures
-from cloudtune.comparing.fairness import cautions
-from cloudtune.comparing.fronts import common_front
-from cloudtune.comparing.groups import grouped
-from cloudtune.comparing.importance import importance
-from cloudtune.comparing.positions import Positions, distance
-from cloudtune.comparing.repeat import repeat_command
-from cloudtune.results import StudyResult, Trial
-from cloudtune.study import Study
+from cloudtune.comparison.best_trials import answers, apart
+from cloudtune.comparison.caveats import cautions
+from cloudtune.comparison.distance import Positions, distance
+from cloudtune.comparison.failures import failures
+from cloudtune.comparison.groups import grouped
+from cloudtune.comparison.importance import importance
+from cloudtune.comparison.pareto import common_front
+from cloudtune.comparison.rerun_command import repeat_command
+from cloudtune.comparison.time_breakdown import effort
+from cloudtune.fitting.capabilities import Finding
+from cloudtune.results.model import StudyResult, Trial
+from cloudtune.study.schema import Study
 from tests.cloudtune.comparing.made import job, measured, study_data, trial
 
 SPACE = Study.model_validate(study_data())

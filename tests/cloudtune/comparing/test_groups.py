@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from cloudtune.capabilities import Finding
-from cloudtune.comparing.groups import differences, grouped
-from cloudtune.results import StudyResult
+from cloudtune.comparison.groups import differences, grouped
+from cloudtune.fitting.capabilities import Finding
+from cloudtune.results.model import StudyResult
 from tests.cloudtune.comparing.made import job, study_data
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudtune.comparing.intervals import of_difference, of_mean
+from cloudtune.comparison.intervals import of_difference, of_mean
 from cloudtune.errors import MissingExtraError
 
 VALUES = st.lists(st.floats(-100, 100).map(lambda x: round(x, 3)), min_size=2, max_size=6)

@@ -7,8 +7,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudtune.comparing.progress import Point, best_so_far, counting, duration_of, pauses_of
-from cloudtune.results import best
+from cloudtune.comparison.best_so_far import Point, best_so_far, counting, duration_of, pauses_of
+from cloudtune.results.model import best
 from tests.cloudtune.comparing.made import job, trial
 
 

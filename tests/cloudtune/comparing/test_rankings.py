@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from cloudtune.comparing.groups import grouped
-from cloudtune.comparing.rankings import (
-    best_ranking,
-    cheapest_ranking,
-    first_ranking,
-    near_enough,
-)
-from cloudtune.results import StudyResult
+from cloudtune.comparison.groups import grouped
+from cloudtune.comparison.rankings import best_ranking, cheapest_ranking, first_ranking, near_enough
+from cloudtune.results.model import StudyResult
 from tests.cloudtune.comparing.made import job, trial
 
 

@@ -21,7 +21,7 @@ from cloudtune.emulation import process
 SERVICE = """
     import sys
     from pathlib import Path
-    from cloudtune.emulation.serving import ConnectionLost, serve
+    from cloudtune.emulator_kit.server import ConnectionLost, serve
 
     class Service:
         def __init__(self, folder):

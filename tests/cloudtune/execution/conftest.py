@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from cloudtune.events import Ended, Measured
-from cloudtune.execution import keeper
-from cloudtune.execution.process import Processes
-from cloudtune.execution.watch import ProcessSpec
+from cloudtune.execution import reaper
+from cloudtune.execution.process_monitor import ProcessSpec
+from cloudtune.execution.process_pool import Processes
+from cloudtune.results.events import Ended, Measured
 
 
 class Bench:
@@ -73,7 +73,7 @@ class Bench:
         return (self.folder / str(number) / "log.txt").read_bytes()
 
     def alive(self) -> list[int]:
-        return keeper.marked(self.mark)
+        return reaper.marked(self.mark)
 
     def ready(self, number: int = 1) -> None:
         """Wait until the script prints READY."""

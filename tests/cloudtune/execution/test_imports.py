@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudtune.execution.imports import Imports, imports_of
+from cloudtune.execution.forkserver.import_scan import Imports, imports_of
 
 
 def found(folder: Path, code: str, **others: str) -> list[str]:

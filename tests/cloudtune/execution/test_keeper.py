@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cloudtune.execution import keeper
+from cloudtune.execution import reaper
 
 if TYPE_CHECKING:
     from .conftest import Bench
@@ -22,8 +22,8 @@ ENGINE = """
 import os, sys, threading
 from pathlib import Path
 from queue import SimpleQueue
-from cloudtune.execution.process import Processes
-from cloudtune.execution.watch import ProcessSpec
+from cloudtune.execution.process_pool import Processes
+from cloudtune.execution.process_monitor import ProcessSpec
 
 inbox = SimpleQueue()
 processes = Processes(inbox.put, sys.argv[1], grace=0.3)
@@ -126,13 +126,13 @@ def test_close_lets_the_keeper_go(bench: Bench) -> None:
 def test_only_processes_of_the_mark_are_found(bench: Bench) -> None:
     other = subprocess.Popen(
         [sys.executable, "-c", "import time; time.sleep(1000)"],
-        env={**os.environ, keeper.MARK: "other" + bench.mark},
+        env={**os.environ, reaper.MARK: "other" + bench.mark},
     )
     try:
         bench.start(1, SLEEPER, metrics=READY)
         bench.ready()
         assert len(bench.alive()) == 1
-        keeper.sweep(bench.mark)
+        reaper.sweep(bench.mark)
         assert bench.end().reason == "killed by SIGKILL"
         assert other.poll() is None
     finally:

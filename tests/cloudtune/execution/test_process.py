@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from cloudtune.events import Ended, Measured
-from cloudtune.execution import metrics as metrics_module
-from cloudtune.execution.process import Processes
-from cloudtune.execution.watch import ProcessSpec
+from cloudtune.execution import metric_reader as metrics_module
+from cloudtune.execution.process_monitor import ProcessSpec
+from cloudtune.execution.process_pool import Processes
+from cloudtune.results.events import Ended, Measured
 
 if TYPE_CHECKING:
     from .conftest import Bench

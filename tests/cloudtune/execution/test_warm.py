@@ -18,11 +18,12 @@ from queue import SimpleQueue
 
 import pytest
 
-from cloudtune.events import Ended, Measured
-from cloudtune.execution import keeper, warm
-from cloudtune.execution.process import Processes
-from cloudtune.execution.warm import Preload
-from cloudtune.execution.watch import ProcessSpec
+from cloudtune.execution import reaper
+from cloudtune.execution.forkserver import client as warm
+from cloudtune.execution.forkserver.client import Preload
+from cloudtune.execution.process_monitor import ProcessSpec
+from cloudtune.execution.process_pool import Processes
+from cloudtune.results.events import Ended, Measured
 
 NUMPY = ("numpy", ())
 READY = {"ready": [r"^READY(?P<value>1)$"]}
@@ -122,7 +123,7 @@ class Pair:
 
     def preloaded(self) -> int:
         """Return the number of the preloaded process."""
-        (pid,) = keeper.marked(f"{self.mark}.preloaded.")
+        (pid,) = reaper.marked(f"{self.mark}.preloaded.")
         return pid
 
 
@@ -131,7 +132,7 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
     made = Pair(tmp_path)
     yield made
     made.close()
-    assert keeper.marked(made.mark) == []
+    assert reaper.marked(made.mark) == []
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -365,12 +366,12 @@ def test_processes_are_forked_each_with_a_group_and_mark_of_its_own(pair: Pair) 
         pair.ready()
     parent = pair.preloaded()
     for number in (1, 2):
-        (pid,) = keeper.marked(f"{pair.mark}.{number}.")
+        (pid,) = reaper.marked(f"{pair.mark}.{number}.")
         assert os.getsid(pid) == os.getpgid(pid) == pid
         assert f"PPid:\t{parent}\n" in Path(f"/proc/{pid}/status").read_text()
     made.stop(1)
     assert pair.end().reason == "killed by SIGTERM"
-    assert keeper.marked(f"{pair.mark}.1.") == []
+    assert reaper.marked(f"{pair.mark}.1.") == []
     made.stop(2, now=True)
     assert pair.end().reason == "killed by SIGKILL"
     assert (pair.library / "count").read_text() == "x"
@@ -391,10 +392,10 @@ def test_a_stop_has_its_grace_and_reaches_the_whole_group(pair: Pair) -> None:
     )
     made.start(1, pair.spec("train.py"))
     pair.ready()
-    assert len(keeper.marked(f"{pair.mark}.1.")) == 3
+    assert len(reaper.marked(f"{pair.mark}.1.")) == 3
     made.stop(1)
     assert pair.end().reason == "killed by SIGTERM"
-    assert keeper.marked(f"{pair.mark}.1.") == []
+    assert reaper.marked(f"{pair.mark}.1.") == []
 
 
 def test_when_the_preloaded_process_is_killed_its_trials_are_lost_and_another_one_starts(
@@ -411,7 +412,7 @@ def test_when_the_preloaded_process_is_killed_its_trials_are_lost_and_another_on
         ended = pair.end()
         assert (ended.state, ended.exit_code) == ("cancelled", None)
         assert ended.reason == "the preloaded process from which it was forked was ended"
-        assert keeper.marked(f"{pair.mark}.1.") == []
+        assert reaper.marked(f"{pair.mark}.1.") == []
         (pair.place.parent / "log-1.txt").unlink()
         pair.write("import os; print(os.getppid())")
         printed, ended = pair.run(made)
@@ -469,7 +470,7 @@ def test_where_it_is_not_safe_scripts_start_cold_and_it_is_said_once(
         assert (ended.state, printed) == ("completed", f"{os.getpid()}\n")
     (said,) = pair.said
     assert said.startswith(warm.in_words(why))
-    assert keeper.marked(f"{pair.mark}.preloaded") == []
+    assert reaper.marked(f"{pair.mark}.preloaded") == []
 
 
 def test_a_used_openmp_pool_makes_it_start_cold(pair: Pair) -> None:
@@ -603,7 +604,7 @@ def test_a_stop_is_heard_while_imports_hang(pair: Pair) -> None:
     made = pair.processes(warm=True)
     for number in (1, 2):
         made.start(number, pair.spec("train.py", number=number))
-    wait_for(lambda: bool(keeper.marked(f"{pair.mark}.preloaded.")))
+    wait_for(lambda: bool(reaper.marked(f"{pair.mark}.preloaded.")))
     begin = time.monotonic()
     for number in (1, 2):
         made.stop(number)
@@ -644,9 +645,9 @@ def test_what_is_no_python_is_started_as_it_is(pair: Pair, python: str) -> None:
 ENGINE = """
 import os, sys, threading
 from queue import SimpleQueue
-from cloudtune.execution.process import Processes
-from cloudtune.execution.warm import Preload
-from cloudtune.execution.watch import ProcessSpec
+from cloudtune.execution.process_pool import Processes
+from cloudtune.execution.forkserver.client import Preload
+from cloudtune.execution.process_monitor import ProcessSpec
 
 mark, folder = sys.argv[1:]
 inbox = SimpleQueue()
@@ -681,8 +682,8 @@ def test_killing_the_engine_ends_all_that_was_forked(pair: Pair, code: str) -> N
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as engine:
         assert engine.stdout is not None
         assert engine.stdout.readline() == "ALL\n"
-        assert len(keeper.marked(pair.mark)) >= 3
+        assert len(reaper.marked(pair.mark)) >= 3
         engine.kill()
-    wait_for(lambda: not keeper.marked(pair.mark))
+    wait_for(lambda: not reaper.marked(pair.mark))
     if "saved" in code:
         assert {path.name for path in pair.place.glob("saved*")} == {"saved1", "saved2"}

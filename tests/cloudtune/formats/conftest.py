@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from cloudtune.results import Cost, Measurement, StudyResult, Trial
-from cloudtune.space import Value
-from cloudtune.study import Study
+from cloudtune.results.model import Cost, Measurement, StudyResult, Trial
+from cloudtune.study.schema import Study
+from cloudtune.study.search_space import Value
 
 STUDY: dict[str, Any] = {
     "name": "demo",

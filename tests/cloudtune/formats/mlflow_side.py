@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from cloudtune.errors import UsageError
-from cloudtune.formats import to_mlflow
-from cloudtune.results import StudyResult
+from cloudtune.formats import mlflow as to_mlflow
+from cloudtune.results.model import StudyResult
 
 
 def main(file: str, to: str) -> None:

@@ -17,8 +17,8 @@ import pytest
 
 import cloudtune
 from cloudtune.errors import MissingExtraError
-from cloudtune.formats import to_mlflow
-from cloudtune.results import StudyResult
+from cloudtune.formats import mlflow
+from cloudtune.results.model import StudyResult
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -111,4 +111,4 @@ def test_without_mlflow_the_extra_is_named(
 
     monkeypatch.setitem(sys.modules, "mlflow", None)
     with pytest.raises(MissingExtraError, match=r"cloudtune\[mlflow\]"):
-        to_mlflow.export(result, ())
+        mlflow.export(result, ())

@@ -17,9 +17,9 @@ from optuna.distributions import (
 from optuna.storages import RDBStorage
 
 from cloudtune.errors import UsageError
-from cloudtune.formats import to_optuna
-from cloudtune.results import StudyResult, Trial
-from cloudtune.study import Study
+from cloudtune.formats import optuna as to_optuna
+from cloudtune.results.model import StudyResult, Trial
+from cloudtune.study.schema import Study
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from ruamel.yaml import YAML
 
 from cloudtune.errors import UsageError
 from cloudtune.reporting.assignment import words_of, written
-from cloudtune.results import Trial
-from cloudtune.space import Value
-from cloudtune.study import Study
+from cloudtune.results.model import Trial
+from cloudtune.study.schema import Study
+from cloudtune.study.search_space import Value
 
 SHELL = shutil.which("sh")
 WORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)

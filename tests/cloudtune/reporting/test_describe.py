@@ -15,11 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cloudtune
-from cloudtune import runs
-from cloudtune.cli.group import cloudtune as command
-from cloudtune.reporting import describe, printable, words
-from cloudtune.reporting.tables import show_table
-from cloudtune.results import StudyResult, Trial
+from cloudtune.cli.main_group import cloudtune as command
+from cloudtune.reporting import phrases as words
+from cloudtune.reporting import sanitize
+from cloudtune.reporting.console import summary
+from cloudtune.reporting.console.tables import show_table
+from cloudtune.results.model import StudyResult, Trial
+from cloudtune.runs import lifecycle
 
 EVIL = "a\x1b]0;owned\x07\x1b[2J\x9b31m\u202eb\u200b\u2028c\r\nforged: line\td\x7f\u3164"
 UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
@@ -34,23 +36,23 @@ def assert_clean(lines: list[str]) -> None:
 
 @given(st.text())
 def test_printable_is_one_harmless_line_and_leaves_others_alone(text: str) -> None:
-    shown = printable.printable(text)
+    shown = sanitize.printable(text)
     assert shown == "" or shown.isprintable()
     assert len(shown) == len(text)
-    assert printable.printable(shown) == shown
+    assert sanitize.printable(shown) == shown
 
 
 def test_what_is_replaced_and_by_what() -> None:
-    assert printable.printable("ä 日本 ✓ é") == "ä 日本 ✓ é"
-    assert printable.printable("a\tb\nc\u00a0d") == "a b c d"
-    assert printable.printable("\x1b[1m\u202e\u200d\ufeff") == "\ufffd[1m\ufffd\ufffd\ufffd"
-    assert printable.printable_lines("a\x07\nb\tc") == "a\ufffd\nb c"
+    assert sanitize.printable("ä 日本 ✓ é") == "ä 日本 ✓ é"
+    assert sanitize.printable("a\tb\nc\u00a0d") == "a b c d"
+    assert sanitize.printable("\x1b[1m\u202e\u200d\ufeff") == "\ufffd[1m\ufffd\ufffd\ufffd"
+    assert sanitize.printable_lines("a\x07\nb\tc") == "a\ufffd\nb c"
 
 
 @given(st.recursive(st.text() | st.booleans(), lambda inner: st.dictionaries(st.text(), inner)))
 def test_json_is_shown_without_harm_and_without_loss(data: Any) -> None:
     for indent in (None, 2):
-        shown = printable.json_text(data, indent)
+        shown = sanitize.json_text(data, indent)
         assert all(line.isprintable() for line in shown.split("\n"))
         assert json.loads(shown) == data
 
@@ -102,11 +104,11 @@ def test_nothing_that_is_described_disturbs_a_terminal() -> None:
     found = result(study)
     best, _failed = found.trials
     made = cloudtune.plan(study)
-    assert_clean(describe.plan_lines(made, brief=False))
-    assert_clean(describe.plan_lines(made, brief=True))
-    assert_clean(describe.summary_lines(found, EVIL))
-    assert_clean(describe.failure_lines(found))
-    assert_clean(describe.paste_lines(study, best, "source"))
+    assert_clean(summary.plan_lines(made, brief=False))
+    assert_clean(summary.plan_lines(made, brief=True))
+    assert_clean(summary.summary_lines(found, EVIL))
+    assert_clean(summary.failure_lines(found))
+    assert_clean(summary.paste_lines(study, best, "source"))
     assert_clean([words.space_line(study), words.assignment_words(best.parameters)])
     assert_clean([words.short(EVIL), words.objective_words(study, best)])
     renamed = study.model_copy(
@@ -117,11 +119,11 @@ def test_nothing_that_is_described_disturbs_a_terminal() -> None:
 
 def test_what_can_be_pasted_is_whole_or_left_out() -> None:
     best = result(evil_study()).trials[0]
-    (line,) = describe.paste_lines(evil_study(), best, "source")
+    (line,) = summary.paste_lines(evil_study(), best, "source")
     assert json.loads(line.partition(": ")[2]) == {"x": EVIL}
     plain = Trial("t", 1, "completed", {"x": "it's fine"})
     harmless = evil_study().model_copy(update={"constants": {}})
-    assert len(describe.paste_lines(harmless, plain, "source")) == 2
+    assert len(summary.paste_lines(harmless, plain, "source")) == 2
 
 
 def test_tables_do_not_disturb_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -152,8 +154,8 @@ def run(parameters: dict[str, Any]) -> str:
         },
     }
     plan = cloudtune.plan(cloudtune.Study.model_validate(study))
-    made = runs.create([plan])
-    runs.execute(made)
+    made = lifecycle.create([plan])
+    lifecycle.execute(made)
     return made
 
 
@@ -187,7 +189,7 @@ def test_a_warm_start_is_advised_where_there_is_one(provider: str, more: str) ->
     over = {"provider": provider, "mode": "managed", "state": "cancelled", "run": "3f6k2m9qxt"}
     stopped = result(evil_study(), **over)
     said = f"{provider} has stopped its job, which cannot go on{more}"
-    assert describe.going_on([stopped]) == [said]
+    assert summary.going_on([stopped]) == [said]
 
 
 def test_who_stops_several_jobs_is_told_how_each_goes_on() -> None:
@@ -197,15 +199,15 @@ def test_who_stops_several_jobs_is_told_how_each_goes_on() -> None:
     ]
     build = "what sagemaker stops cannot go on; a new run can build on it: warm_start: {from: k7f2}"
     vertex = "what vertex stops cannot go on"
-    assert describe.stopping("run k7f2", jobs) == [
+    assert summary.stopping("run k7f2", jobs) == [
         *("asked run k7f2 to end; go on later with: cloudtune resume k7f2", build, vertex)
     ]
-    assert describe.stopping("it", jobs[2:]) == ["asked it to end", vertex]
+    assert summary.stopping("it", jobs[2:]) == ["asked it to end", vertex]
 
 
 def test_a_job_that_never_ran_is_said_in_plain_words() -> None:
     never = replace(result(evil_study(), provider="vertex", emulated=True), trials=(), started=None)
-    assert describe.summary_lines(never, "runs/r")[0] == "0 trials on vertex, emulated: none"
+    assert summary.summary_lines(never, "runs/r")[0] == "0 trials on vertex, emulated: none"
 
 
 _ROW = {

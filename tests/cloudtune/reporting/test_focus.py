@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudtune.comparing.comparison import compare
-from cloudtune.reporting.page.focus import focus
-from cloudtune.reporting.page.progress_charts import progress_charts
-from cloudtune.results import StudyResult
+from cloudtune.comparison.comparison import compare
+from cloudtune.reporting.documents.html.axis_range import focus
+from cloudtune.reporting.documents.html.progress_charts import progress_charts
+from cloudtune.results.model import StudyResult
 from tests.cloudtune.comparing.made import job, study_data
 
 LOSS = study_data(objective={"metric": "loss", "goal": "minimize"})

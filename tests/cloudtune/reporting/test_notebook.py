@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from cloudtune.api import Results
-from cloudtune.capabilities import Finding
-from cloudtune.planning import plan
-from cloudtune.results import StudyResult, Trial
-from cloudtune.study import Study
+from cloudtune.fitting.capabilities import Finding
+from cloudtune.planning.planner import plan
+from cloudtune.results.model import StudyResult, Trial
+from cloudtune.study.schema import Study
 
 NAME = "<b>x&"
 EVIL = "<script>alert(1)</script>&\u202e"

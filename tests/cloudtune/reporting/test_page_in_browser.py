@@ -13,9 +13,9 @@ from typing import Any, Literal
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from cloudtune.comparing.comparison import compare
-from cloudtune.reporting.report import rendered
-from cloudtune.results import StudyResult, Trial
+from cloudtune.comparison.comparison import compare
+from cloudtune.reporting.documents.render import rendered
+from cloudtune.results.model import StudyResult, Trial
 from tests.cloudtune.comparing.made import PARAMETERS, job, measured, study_data, trial
 from tests.cloudtune.reporting.browser import browser as run_browser
 

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from cloudtune.capabilities import Mode
-from cloudtune.driver import Outcome
-from cloudtune.events import Ended, Measured, Started, TrialState
-from cloudtune.planning import Plan, plan
-from cloudtune.reporting.job_view import JobView, end_line
-from cloudtune.reporting.live import LiveProgress
-from cloudtune.reporting.progress import PlainProgress
-from cloudtune.study import Study
+from cloudtune.engine.driver import Outcome
+from cloudtune.fitting.capabilities import Mode
+from cloudtune.planning.planner import Plan, plan
+from cloudtune.reporting.console.job_state import JobView, end_line
+from cloudtune.reporting.console.live import LiveProgress
+from cloudtune.reporting.console.plain import PlainProgress
+from cloudtune.results.events import Ended, Measured, Started, TrialState
+from cloudtune.study.schema import Study
 
 
 @pytest.mark.parametrize(("mode", "count"), [("driven", "[1/2]"), ("managed", "[2/2]")])

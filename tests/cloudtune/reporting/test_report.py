@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudtune.capabilities import Finding
-from cloudtune.comparing.comparison import compare
-from cloudtune.comparing.groups import grouped
+from cloudtune.comparison.comparison import compare
+from cloudtune.comparison.groups import grouped
 from cloudtune.errors import MissingExtraError, UsageError
-from cloudtune.reporting.page import page
-from cloudtune.reporting.page.thinning import drawn
-from cloudtune.reporting.report import form_of, rendered
-from cloudtune.reporting.report_tables import answers_table, runs_table
-from cloudtune.results import StudyResult
+from cloudtune.fitting.capabilities import Finding
+from cloudtune.reporting.documents.html import page
+from cloudtune.reporting.documents.html.downsample import drawn
+from cloudtune.reporting.documents.render import form_of, rendered
+from cloudtune.reporting.documents.tables import answers_table, runs_table
+from cloudtune.results.model import StudyResult
 from tests.cloudtune.comparing.made import job, measured, study_data, trial
 
 

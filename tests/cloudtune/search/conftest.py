@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from cloudtune.events import KINDS, Ended, Event, Measured, Started
+from cloudtune.results.events import KINDS, Ended, Event, Measured, Started
+from cloudtune.search.factory import make
 from cloudtune.search.protocol import Strategy, Suggestion
-from cloudtune.search.start import make
-from cloudtune.study import Study
+from cloudtune.study.schema import Study
 
 Answer = Sequence[Mapping[str, float]]
 """What a trial reports, one mapping a step from 1."""

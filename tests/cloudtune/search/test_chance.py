@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from cloudtune.search.assignments import complete
 from cloudtune.search.axes import axes_of
-from cloudtune.search.start import make
-from cloudtune.space import Space, Value
-from cloudtune.study import Study
+from cloudtune.search.factory import make
+from cloudtune.search.sampling import complete
+from cloudtune.study.schema import Study
+from cloudtune.study.search_space import Space, Value
 
 N = 4000
 
@@ -133,9 +133,9 @@ def test_what_is_given_does_not_change_what_is_drawn(study_of: Callable[..., Stu
 
 
 PROGRAM = """
-from cloudtune.events import Ended, Measured, Started
-from cloudtune.search.start import make
-from cloudtune.study import Study
+from cloudtune.results.events import Ended, Measured, Started
+from cloudtune.search.factory import make
+from cloudtune.study.schema import Study
 unit = {"type": "float", "min": 0, "max": 1}
 study = Study.model_validate({
     "objective": {"metric": "loss", "goal": "minimize"},

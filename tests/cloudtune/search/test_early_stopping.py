@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from cloudtune.errors import StudyError
-from cloudtune.events import Ended, Measured, Started
+from cloudtune.results.events import Ended, Measured, Started
 from cloudtune.search import early_stopping
+from cloudtune.search.factory import make
 from cloudtune.search.protocol import Strategy
-from cloudtune.search.start import make
-from cloudtune.study import Study
+from cloudtune.study.schema import Study
 
 
 class Watch:

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cloudtune.search.assignments import complete
 from cloudtune.search.axes import axes_of
 from cloudtune.search.encoding import Encoding
-from cloudtune.space import Space
-from cloudtune.study import Study
+from cloudtune.search.sampling import complete
+from cloudtune.study.schema import Study
+from cloudtune.study.search_space import Space
 
 SPACE: dict[str, Any] = {
     "kind": {"type": "categorical", "values": ["a", True, 1, "1"]},

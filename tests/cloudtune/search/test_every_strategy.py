@@ -13,12 +13,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from cloudtune.events import Started
-from cloudtune.search.assignments import complete
+from cloudtune.results.events import Started
 from cloudtune.search.axes import axes_of
-from cloudtune.search.methods import METHODS
-from cloudtune.space import Space, Value, find, text
-from cloudtune.study import Study
+from cloudtune.search.sampling import complete
+from cloudtune.study.methods import METHODS
+from cloudtune.study.schema import Study
+from cloudtune.study.search_space import Space, Value, find, text
 
 PHASES = (Phase.explicit, Phase.generate)
 quick = settings(

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from cloudtune.search.fronts import Fronts
+from cloudtune.search.pareto import Fronts
 
 Scores = tuple[float, ...]
 

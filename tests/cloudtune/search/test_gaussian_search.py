@@ -16,16 +16,16 @@ from threadpoolctl import (  # pyright: ignore[reportMissingTypeStubs, reportUnk
     threadpool_limits,
 )
 
-from cloudtune.events import Ended, Measured, Started
-from cloudtune.search import gaussian_search
-from cloudtune.search.assignments import complete
+from cloudtune.results.events import Ended, Measured, Started
+from cloudtune.search import gp_search
 from cloudtune.search.axes import axes_of
-from cloudtune.search.bayesian import chosen_by
+from cloudtune.search.bayesian_search import chosen_by
+from cloudtune.search.factory import make
 from cloudtune.search.gaussian_process import Posterior
 from cloudtune.search.protocol import Suggestion
-from cloudtune.search.start import make
-from cloudtune.space import Space, Value
-from cloudtune.study import Study
+from cloudtune.search.sampling import complete
+from cloudtune.study.schema import Study
+from cloudtune.study.search_space import Space, Value
 
 UNIT: dict[str, Any] = {"type": "float", "min": 0, "max": 1}
 LETTERS = [*"abcdefghijklmnopqrst"]
@@ -208,7 +208,7 @@ def test_it_takes_one_thread_and_gives_the_others_back(
             seen.append(threads())
             super().__init__(*given)
 
-    monkeypatch.setattr(gaussian_search, "Posterior", Watched)
+    monkeypatch.setattr(gp_search, "Posterior", Watched)
     study = study_of(parameters={"x": UNIT}, strategy={"name": "bayesian", "method": "gp"})
     with threadpool_limits(2, user_api="blas"):
         make(study, 1, earlier(study, 10, lambda given: given["x"])).ask(0)

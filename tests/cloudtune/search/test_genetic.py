@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from cloudtune.events import Ended, Measured, Started
-from cloudtune.search.methods import METHODS
+from cloudtune.results.events import Ended, Measured, Started
+from cloudtune.search.factory import make
 from cloudtune.search.protocol import Suggestion
-from cloudtune.search.start import make
-from cloudtune.study import Study
+from cloudtune.study.methods import METHODS
+from cloudtune.study.schema import Study
 
 UNIT: dict[str, Any] = {"type": "float", "min": 0, "max": 1}
 SMALL: dict[str, Any] = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from cloudtune.search.factory import make
 from cloudtune.search.protocol import Suggestion
-from cloudtune.search.start import make
-from cloudtune.study import Study
+from cloudtune.study.schema import Study
 
 SPACE: dict[str, Any] = {
     "kernel": {"type": "categorical", "values": ["rbf", "poly", True]},

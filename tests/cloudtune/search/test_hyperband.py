@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from cloudtune.errors import StudyError
-from cloudtune.search.hyperband import first_rung, rungs
+from cloudtune.search.factory import make
+from cloudtune.search.hyperband_search import first_rung, rungs
 from cloudtune.search.protocol import Suggestion
-from cloudtune.search.start import make
-from cloudtune.study import Study
+from cloudtune.study.schema import Study
 
 
 @pytest.fixture

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from cloudtune.errors import MissingExtraError, StudyError
-from cloudtune.events import Ended, Measured, Started
-from cloudtune.search.assignments import fitting
-from cloudtune.search.methods import METHODS
+from cloudtune.results.events import Ended, Measured, Started
+from cloudtune.search.factory import make
 from cloudtune.search.protocol import Suggestion
-from cloudtune.search.start import make
-from cloudtune.space import Space, Value
-from cloudtune.study import Study
+from cloudtune.search.sampling import fitting
+from cloudtune.study.methods import METHODS
+from cloudtune.study.schema import Study
+from cloudtune.study.search_space import Space, Value
 
 UNIT: dict[str, Any] = {"type": "float", "min": 0, "max": 1}
 MIXED: dict[str, Any] = {

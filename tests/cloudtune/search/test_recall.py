@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from cloudtune.search.recall import Recall
+from cloudtune.search.subsample import Recall
 
 
 def recalled(scores: list[list[float]], order: list[int], part: int = 5) -> list[int]:

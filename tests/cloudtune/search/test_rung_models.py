@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from cloudtune.events import Ended, Measured
-from cloudtune.search.start import make
-from cloudtune.study import Study
+from cloudtune.results.events import Ended, Measured
+from cloudtune.search.factory import make
+from cloudtune.study.schema import Study
 
 NEAR, FAR = 0.15, 0.3
 

@@ -17,7 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cloudtune.capabilities import (
+from cloudtune.bundle.launcher import launch_data
+from cloudtune.engine.inbox import Emit
+from cloudtune.errors import ProviderError
+from cloudtune.fitting.capabilities import (
     Capabilities,
     Finding,
     Limit,
@@ -25,13 +28,9 @@ from cloudtune.capabilities import (
     ModeCapabilities,
     Note,
 )
-from cloudtune.errors import ProviderError
-from cloudtune.events import TrialState
-from cloudtune.fit import Fitted
-from cloudtune.inbox import Emit
-from cloudtune.launch import launch_data
-from cloudtune.planning import Plan
-from cloudtune.provider import (
+from cloudtune.fitting.fit import Fitted
+from cloudtune.planning.planner import Plan
+from cloudtune.provider.protocols import (
     Facts,
     JobClient,
     JobRef,
@@ -42,9 +41,10 @@ from cloudtune.provider import (
     RawTrial,
     TrialRunner,
 )
-from cloudtune.results import Measurement
-from cloudtune.space import text
-from cloudtune.study import CategoricalParameter, Study
+from cloudtune.results.events import TrialState
+from cloudtune.results.model import Measurement
+from cloudtune.study.schema import CategoricalParameter, Study
+from cloudtune.study.search_space import text
 from cloudtune.trial import STUDY_FILE
 
 CAPABILITIES = Capabilities(

@@ -8,8 +8,8 @@ from typing import cast
 import pytest
 
 import cloudtune
-from cloudtune import runs
-from cloudtune.provider import Provider
+from cloudtune.provider.protocols import Provider
+from cloudtune.runs import lifecycle
 from cloudtune.testing import ProviderContract
 from tests.cloudtune.testing import odd_provider as odd
 
@@ -56,8 +56,8 @@ class TestOddProvider(ProviderContract):
 
     def test_a_refusal_of_the_service_is_the_jobs_outcome(self, tmp_path: Path) -> None:
         self.service.closed = True
-        run = runs.create([self.planned({}, "managed", tmp_path)])
-        outcomes = runs.execute(run)
+        run = lifecycle.create([self.planned({}, "managed", tmp_path)])
+        outcomes = lifecycle.execute(run)
         assert outcomes["odd"].state == "failed"
         assert outcomes["odd"].reason == "odd: the kitchen is closed"
-        assert runs.exit_code(outcomes, runs.results(run)) == 3
+        assert lifecycle.exit_code(outcomes, lifecycle.results(run)) == 3

@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cloudtune_sagemaker.emulator import (
-    job_rules,
-    range_rules,
-    training_rules,
-    tuning_rules,
-    warm_start_rules,
-)
 from cloudtune_sagemaker.emulator.errors import ServiceError
-from cloudtune_sagemaker.emulator.jobs import TuningJob
+from cloudtune_sagemaker.emulator.rules import job as job_rules
+from cloudtune_sagemaker.emulator.rules import ranges as range_rules
+from cloudtune_sagemaker.emulator.rules import training, warm_start
+from cloudtune_sagemaker.emulator.rules import tuning as tuning_rules
+from cloudtune_sagemaker.emulator.state import TuningJob
 from cloudtune_sagemaker.emulator.store import Store, arn_of
 
 if TYPE_CHECKING:
@@ -472,7 +469,7 @@ def test_each_rule_says_where_it_comes_from() -> None:
         tuning_rules.RULES,
         range_rules.RULES,
         job_rules.RULES,
-        training_rules.RULES,
+        training.RULES,
     ]
     for rule in {rule for table in tables for rule in table}:
         assert rule.__doc__, rule
@@ -613,7 +610,7 @@ def test_parents_must_be_there_and_ended_and_differ() -> None:
 
 
 def test_each_rule_of_warm_starts_is_used() -> None:
-    assert len(warm_start_rules.RULES) == len(set(warm_start_rules.RULES)) == 8
+    assert len(warm_start.RULES) == len(set(warm_start.RULES)) == 8
 
 
 @pytest.mark.parametrize(
@@ -621,10 +618,10 @@ def test_each_rule_of_warm_starts_is_used() -> None:
 )
 def test_what_a_training_job_needs(member: str) -> None:
     request = definition()
-    training_rules.check(request)
+    training.check(request)
     del request[member]
     with pytest.raises(ServiceError, match=f"{member} is required"):
-        training_rules.check(request)
+        training.check(request)
 
 
 def test_combinations_of_a_continuum_are_endless() -> None:

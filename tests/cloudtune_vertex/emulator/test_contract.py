@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cloudtune.space import Value
+from cloudtune.study.search_space import Value
 from cloudtune_vertex.contract import (
     BadSpec,
     Container,

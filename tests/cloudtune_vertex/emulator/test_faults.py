@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from cloudtune import registry
 from cloudtune.emulation import process
 from cloudtune.errors import StudyError
+from cloudtune.provider import registry
 from cloudtune_vertex import VertexProvider
 from cloudtune_vertex.emulator import operations
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from cloudtune_vertex.emulator.jobs import Parent, TuningJob
 from cloudtune_vertex.emulator.limits import too_many_failed
-from cloudtune_vertex.emulator.space import study_of
+from cloudtune_vertex.emulator.search_space import study_of
+from cloudtune_vertex.emulator.state import Parent, TuningJob
 
 
 def tuning_job(*metrics: str, **request: Any) -> TuningJob:

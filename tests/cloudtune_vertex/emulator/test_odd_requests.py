@@ -15,14 +15,14 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from cloudtune.emulation.delays import Delays
 from cloudtune.emulation.faults import FaultPlan
-from cloudtune.yaml_source import is_list, is_map
+from cloudtune.emulator_kit.delays import Delays
+from cloudtune.study.yaml_reader import is_list, is_map
 from cloudtune_vertex.emulator.app import Vertex
 from cloudtune_vertex.emulator.mount import Mount
-from cloudtune_vertex.emulator.running import CustomJobs
+from cloudtune_vertex.emulator.script_jobs import CustomJobs
 from cloudtune_vertex.emulator.storage import Storage
-from cloudtune_vertex.emulator.tuning import Tuner
+from cloudtune_vertex.emulator.tuner import Tuner
 
 PARENT = "/v1/projects/team/locations/us-central1"
 POOL = {

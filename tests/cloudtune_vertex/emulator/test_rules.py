@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
-from cloudtune_vertex.emulator import job_rules, space, tuning_rules
+from cloudtune_vertex.emulator import search_space
 from cloudtune_vertex.emulator.errors import ServiceError
-from cloudtune_vertex.emulator.jobs import Json, Parent, TuningJob
-from cloudtune_vertex.emulator.messages import Messages
-from cloudtune_vertex.emulator.rule import demand
+from cloudtune_vertex.emulator.rules import demand
+from cloudtune_vertex.emulator.rules import job as job_rules
+from cloudtune_vertex.emulator.rules import tuning as tuning_rules
+from cloudtune_vertex.emulator.state import Json, Parent, TuningJob
+from cloudtune_vertex.emulator.wire import Messages
 
 DOUBLE: Json = {"parameterId": "lr", "doubleValueSpec": {"minValue": 0.1, "maxValue": 1}}
 WHOLE: Json = {"parameterId": "depth", "integerValueSpec": {"minValue": "1", "maxValue": "4"}}
@@ -537,7 +539,7 @@ def test_what_the_service_documents_passes(messages: Messages, name: str) -> Non
 @pytest.mark.parametrize("name", GOOD)
 def test_what_passes_can_be_searched(messages: Messages, name: str) -> None:
     read = messages.read("HyperparameterTuningJob", json.dumps(GOOD[name]).encode())
-    study = space.study_of(TuningJob("name", Parent("1", "us-central1"), read))
+    study = search_space.study_of(TuningJob("name", Parent("1", "us-central1"), read))
     told = {item["parameterId"] for item in read["studySpec"]["parameters"]}
     assert told <= {*study.parameters}
 

@@ -18,8 +18,8 @@ from urllib.parse import urlencode
 import pytest
 from werkzeug.test import Client
 
-from cloudtune.emulation.delays import Delays
 from cloudtune.emulation.faults import Able, FaultPlan, read_plan
+from cloudtune.emulator_kit.delays import Delays
 from cloudtune_watson.emulator.app import Watson
 from cloudtune_watson.emulator.operations import EFFECTS, OPERATIONS
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cloudtune.capabilities import Mode
 from cloudtune.emulation.process import faults_of
-from cloudtune.emulation.serving import ConnectionLost
+from cloudtune.emulator_kit.server import ConnectionLost
 from cloudtune.errors import StudyError
+from cloudtune.fitting.capabilities import Mode
 
 if TYPE_CHECKING:
     from tests.cloudtune_watson.emulator.conftest import Cluster

@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from cloudtune.yaml_source import is_list, is_map
+from cloudtune.study.yaml_reader import is_list, is_map
 from cloudtune_watson.emulator.operations import OPERATIONS
 
 if TYPE_CHECKING:

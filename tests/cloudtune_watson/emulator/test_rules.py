@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cloudtune_watson.emulator.errors import ServiceError
-from cloudtune_watson.emulator.search_rules import check
+from cloudtune_watson.emulator.rules import check
 
 if TYPE_CHECKING:
     from tests.cloudtune_watson.emulator.conftest import Cluster

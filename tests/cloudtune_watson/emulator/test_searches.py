@@ -171,9 +171,9 @@ def begun(cluster: Cluster, told: dict[str, Any]) -> bool:
 def test_a_search_that_has_no_time_left_ends_its_trials(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cloudtune_watson.emulator import tuning
+    from cloudtune_watson.emulator import tuner
 
-    monkeypatch.setattr(tuning, "MINUTE", 0.5)
+    monkeypatch.setattr(tuner, "MINUTE", 0.5)
     told = cluster.searched(cluster.search(maxRunTime=1, maxJobNum=-1), SLEEPS)
     assert {each["state"] for each in told["experiments"]} == {"KILLED"}
     assert told["complete"] == len(told["experiments"])

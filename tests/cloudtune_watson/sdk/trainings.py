@@ -22,8 +22,8 @@ package.__path__ = [os.environ["TEST_PROVIDER"]]
 sys.modules["cloudtune_watson"] = package
 
 from cloudtune_watson.client import Trainings  # noqa: E402
-from cloudtune_watson.failures import WatsonError  # noqa: E402
-from cloudtune_watson.way import Caller, Way  # noqa: E402
+from cloudtune_watson.errors import WatsonError  # noqa: E402
+from cloudtune_watson.http import Caller, Way  # noqa: E402
 
 URL, KEY, RUN = (os.environ[f"TEST_{name}"] for name in ("URL", "KEY", "RUN"))
 CERTIFICATE = Path(os.environ["TEST_CERTIFICATE"])

@@ -1,0 +1,104 @@
+"""Which jobs are repetitions of one another, and what each group of them is called."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from cloudtune.fitting.capabilities import Mode
+from cloudtune.results.model import StudyResult, Trial
+from cloudtune.study.schema import Study
+
+_ASIDE = {"version", "name", "description", "strategy.seed"}
+_Key = tuple[int, str, Mode, bool]
+
+
+@dataclass(frozen=True)
+class Group:
+    """The jobs of repeated runs of one study in one place."""
+
+    label: str
+    provider: str
+    mode: Mode
+    emulated: bool
+    study: int
+    """The place of its study among those that are compared."""
+    jobs: tuple[StudyResult, ...]
+
+    @property
+    def trials(self) -> Iterator[Trial]:
+        """The trials of all its jobs."""
+        return (trial for job in self.jobs for trial in job.trials)
+
+    @property
+    def independent(self) -> bool:
+        """Whether no two of its jobs drew the same chance: with one seed they are one search."""
+        return self.own_seed or len({job.seed for job in self.jobs}) == len(self.jobs)
+
+    @property
+    def own_seed(self) -> bool:
+        """Whether the service draws its own seed, since it holds none."""
+        return any(finding.path == "strategy.seed" for finding in self.jobs[0].findings)
+
+
+def grouped(jobs: Sequence[StudyResult]) -> tuple[Group, ...]:
+    """Return the jobs in groups, in the order in which the first of each occurs.
+
+    Jobs belong together that ran the same study but for its seed, at the same provider, in the same
+    mode, and both or neither on an emulator.
+    """
+    studies = list(dict.fromkeys(map(_without_chance, jobs)))
+    names = _study_names([dict(study) for study in studies])
+    found: dict[_Key, list[StudyResult]] = {}
+    for job in jobs:
+        study = studies.index(_without_chance(job))
+        found.setdefault((study, job.provider, job.mode, job.emulated), []).append(job)
+    return tuple(
+        Group(_label(key, list(found), names), key[1], key[2], key[3], key[0], tuple(same))
+        for key, same in found.items()
+    )
+
+
+def _label(key: _Key, keys: Sequence[_Key], names: Sequence[str]) -> str:
+    study, provider, mode, emulated = key
+    label = f"{provider} (emulated)" if emulated else provider
+    if len({other[2] for other in keys if other[1] == provider}) > 1:
+        label += f", {mode}"
+    return f"{label}, {names[study]}" if len(names) > 1 else label
+
+
+def _study_names(studies: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return what tells studies apart: the one field in which they differ, else a number."""
+    paths = {path for study in studies for path in study}
+    differing = [path for path in paths if len({study.get(path) for study in studies}) > 1]
+    if len(differing) == 1:
+        (path,) = differing
+        return [f"{path}={study.get(path, 'null')}".replace('"', "") for study in studies]
+    return [f"study {place}" for place in range(1, len(studies) + 1)]
+
+
+def _without_chance(job: StudyResult) -> tuple[tuple[str, str], ...]:
+    """Return the fields of a study but for its labels and its seed."""
+    return tuple(sorted(_fields(job.study).items()))
+
+
+def differences(left: Mapping[str, Any], right: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the paths of the fields in which two studies differ, labels and seed aside."""
+    fields = _fields(left), _fields(right)
+    paths = sorted(fields[0].keys() | fields[1].keys())
+    return tuple(path for path in paths if fields[0].get(path) != fields[1].get(path))
+
+
+def _fields(study: Mapping[str, Any]) -> dict[str, str]:
+    whole = Study.model_validate(study).model_dump(mode="json")
+    return {path: value for path, value in _leaves(whole) if path not in _ASIDE}
+
+
+def _leaves(data: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(data, Mapping) and data:
+        for key, value in cast("Mapping[str, Any]", data).items():
+            yield from _leaves(value, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, json.dumps(data, sort_keys=True)

@@ -1,0 +1,78 @@
+"""Runs of the ledger, read to be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from cloudtune.comparison.comparison import Comparison, compare
+from cloudtune.errors import CloudtuneError
+from cloudtune.ledger.ledger import Ledger, state_folder
+from cloudtune.ledger.reader import found_by
+from cloudtune.ledger.records import RunRecord
+from cloudtune.results.model import StudyResult
+
+
+def compare_runs(
+    runs: Sequence[str] = (), folder: Path | None = None
+) -> tuple[Comparison, tuple[StudyResult, ...]]:
+    """Return the comparison of runs, the latest when none is named, and what their jobs found.
+
+    Raises:
+        UsageError: If there is no such run, or if they have not the same objectives.
+        LedgerError: If the ledger cannot be read.
+        MissingExtraError: If repeated runs need an interval and scipy is not installed.
+    """
+    with Ledger(folder or state_folder()) as ledger:
+        records = [ledger.run(run) for run in runs or (None,)]
+        found = tuple(_read(ledger, records))
+    return compare(found, {record.id: asked(record) for record in records}), found
+
+
+def _read(ledger: Ledger, records: Sequence[RunRecord]) -> Iterator[StudyResult]:
+    for record in records:
+        for job in record.jobs:
+            result, trials = found_by(ledger, record, job)
+            yield replace(result, trials=tuple(trials))
+
+
+def asked_of(runs: Iterable[str]) -> dict[str, list[str]]:
+    """Return the words with which runs were started, of those that the ledger knows."""
+    try:
+        with Ledger(state_folder()) as ledger:
+            return {run: asked(ledger.run(run)) for run in runs if ledger.has(run)}
+    except CloudtuneError:
+        return {}
+
+
+def asked(record: RunRecord) -> list[str]:
+    """Return the words with which a study was run: its file, and what was set but the seed."""
+    words = [_shown(record.file) if record.file and _is_of_its_file(record) else "STUDY"]
+    for override in record.overrides or ():
+        if not override.startswith("strategy.seed="):
+            words += ["--set", override]
+    return words
+
+
+def _is_of_its_file(record: RunRecord) -> bool:
+    """Tell whether the file, read with what was set, is the run's study, whatever its seed."""
+    from cloudtune.runs.resume import comparable, differences
+    from cloudtune.study.loader import load, override
+    from cloudtune.study.schema import Study
+
+    if record.overrides is not None or not record.file:
+        return True
+    try:
+        seed = ["strategy.seed=1"]
+        now = override(load(record.file), seed).to_json()
+        then = override(Study.model_validate(record.study), seed).to_json()
+    except CloudtuneError:
+        return False
+    return not any(differences(comparable(then), comparable(now)))
+
+
+def _shown(file: str) -> str:
+    path = Path(file)
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

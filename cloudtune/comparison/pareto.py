@@ -1,0 +1,36 @@
+"""The trials that no other is better than in every objective, over all groups together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cloudtune.comparison.groups import Group
+from cloudtune.results.model import Trial, pareto
+from cloudtune.study.search_space import Value
+
+
+@dataclass(frozen=True)
+class FrontTrial:
+    """A trial of the common front."""
+
+    label: str
+    run: str
+    number: int
+    objective: tuple[float, ...]
+    parameters: dict[str, Value]
+
+
+def common_front(groups: Sequence[Group], goals: Sequence[str]) -> tuple[FrontTrial, ...]:
+    """Return the completed trials of all groups that none is better than in every objective."""
+    of: dict[int, tuple[str, str]] = {}
+    candidates: list[Trial] = []
+    for group in groups:
+        for job in group.jobs:
+            for trial in pareto(job.trials, goals):
+                of[id(trial)] = group.label, job.run
+                candidates.append(trial)
+    return tuple(
+        FrontTrial(*of[id(trial)], trial.number, trial.objective or (), dict(trial.parameters))
+        for trial in pareto(candidates, goals)
+    )

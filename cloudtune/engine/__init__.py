@@ -1,0 +1,1 @@
+"""Running one job: driver, managed job, job poller and budget."""

@@ -1,0 +1,1 @@
+"""Fitting a study to what a provider can hold, and restoring what comes back."""

@@ -1,0 +1,1 @@
+"""The local record of runs: a SQLite database and the locks beside it."""

@@ -1,0 +1,1 @@
+"""From a study to a plan: preflight checks, native requests, warm start."""

@@ -1,0 +1,1 @@
+"""What a provider is: protocols, models, registry, cost, lookup and secrets."""

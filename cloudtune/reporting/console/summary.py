@@ -1,0 +1,248 @@
+"""Plans and runs in words: lines for people, rows for tables and machines.
+
+Names, values and reasons may come from anywhere, so each line for people is made `printable`.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from cloudtune.fitting.capabilities import Capabilities, located
+from cloudtune.reporting.phrases import (
+    assignment_words,
+    duration_words,
+    limit_words,
+    objective_words,
+    strategy_words,
+    value_words,
+)
+from cloudtune.reporting.sanitize import json_text, printable
+from cloudtune.results.model import state_word
+from cloudtune.study.quantities import counted
+from cloudtune.study.schema import Study
+from cloudtune.study.search_space import text
+
+if TYPE_CHECKING:
+    from cloudtune.planning.planner import Plan
+    from cloudtune.results.model import StudyResult, Trial
+
+
+_LINE = 200
+"""Characters of a line of a log in a summary."""
+
+
+def plan_lines(plan: Plan, *, brief: bool) -> list[str]:
+    """Return a plan as lines; brief leaves the request out."""
+    if plan.broken:
+        return [printable(f"{plan.provider}: cannot be planned: {plan.broken}")]
+    study = plan.fitted.study
+    word = "cannot run this study" if plan.refused else "can run this study"
+    emulated = ", emulated here" if plan.facts.emulated else ""
+    lines = [f"{plan.provider}: {word}, mode {plan.mode}{emulated}"]
+    if not brief:
+        lines += [
+            f"  strategy   {strategy_words(study, plan.seed)}",
+            f"  limits     {limit_words(study)}",
+            f"  survives this machine being switched off: {'yes' if plan.unattended else 'no'}",
+            f"  cost       {cost_words(plan)}",
+        ]
+    for finding in plan.findings:
+        lines.append(f"  {located(plan.study, finding.path)}{finding}")
+    for note in plan.notes:
+        lines.append(f"  note: {located(plan.study, note.path)}{note}")
+    for mode, findings in plan.other_mode.items():
+        what = "; ".join(str(finding) for finding in findings) or "nothing lost"
+        lines.append(f"  in {mode} mode: {what}")
+    if not brief:
+        request = json_text(plan.request, indent=2).split("\n")
+        lines += ["  request:", *(f"    {line}" for line in request)]
+    return [printable(line) for line in lines]
+
+
+def cost_words(plan: Plan) -> str:
+    """Return what a plan may cost."""
+    from cloudtune.provider.protocols import CloudSettings
+
+    if plan.facts.emulated:
+        return "none: it is emulated"
+    if plan.estimate:
+        return printable(str(plan.estimate))
+    if not isinstance(plan.settings, CloudSettings):
+        return "none"
+    return f"unknown: give the price of an hour under providers.{plan.provider}.prices"
+
+
+def paste_lines(study: Study, trial: Trial, source: str) -> list[str]:
+    """Return a trial's parameters as JSON, and as words for the script in the source folder.
+
+    The words are left out where they cannot be shown as they are.
+    """
+    from cloudtune.reporting.assignment import words_of
+
+    words = words_of(study, {**study.constants, **trial.parameters}, source)
+    lines = [f"  as JSON: {json_text(dict(trial.parameters))}"]
+    pasted = shlex.join(words)
+    if words and "{{" not in pasted and pasted == printable(pasted):
+        lines.append(f"  as words: {pasted}")
+    return lines
+
+
+def state_counts(trials: Sequence[Trial]) -> dict[str, int]:
+    """Return how many trials are in each state, only those that occur."""
+    counts: dict[str, int] = {}
+    for trial in trials:
+        counts[trial.state] = counts.get(trial.state, 0) + 1
+    return counts
+
+
+def overview_rows(found: Sequence[StudyResult]) -> list[dict[str, Any]]:
+    """Return one row a job of a run: what became of it."""
+    rows = [
+        {
+            "provider": result.provider,
+            "emulated": "yes" if result.emulated else None,
+            "state": state_word(result),
+            "trials": len(result.trials),
+            "failed": state_counts(result.trials).get("failed", 0),
+            "best": value_words(result.best) if result.best else None,
+            "trial": result.best.number if result.best else None,
+            "took": took_words(result),
+            "cost": "; ".join(_cost_words(result)) or None,
+        }
+        for result in found
+    ]
+    return [{name: value for name, value in row.items() if value is not None} for row in rows]
+
+
+def took_words(result: StudyResult) -> str | None:
+    """Return for how long a job ran, None while it has not ended."""
+    seconds = (result.ended or 0) - (result.started or 0) - (result.idle or 0)
+    return duration_words(seconds) if seconds > 0 else None
+
+
+def summary_lines(result: StudyResult, folder: str) -> list[str]:
+    """Return what a job's user wants to see at its end."""
+    study = Study.model_validate(result.study)
+    trials = result.trials
+    took = f" in {took_words(result)}" if took_words(result) else ""
+    counts = ", ".join(
+        f"{n} {state.replace('_', ' ')}" for state, n in state_counts(trials).items()
+    )
+    where = f" on {result.provider}{', emulated' if result.emulated else ''}"
+    where += "," if result.emulated and took else ""
+    lines = [f"{counted(len(trials), 'trial')}{where}{took}: {counts or 'none'}"]
+    lines += [f"cost: {words}" for words in _cost_words(result)]
+    if result.reason:
+        word = "refused" if state_word(result) == "refused" else "ended"
+        lines.append(f"{word}: {result.reason}")
+    if len(study.objectives) > 1:
+        lines.append(f"Pareto set of {counted(len(result.pareto), 'trial')}:")
+        for trial in result.pareto:
+            lines.append(
+                f"  trial {trial.number}  {objective_words(study, trial)}  "
+                f"{assignment_words(trial.parameters)}"
+            )
+    elif best := result.best:
+        lines += [f"best: {objective_words(study, best)} in trial {best.number}"]
+        lines += [f"  {name}: {text(value)}" for name, value in best.parameters.items()]
+        lines += paste_lines(study, best, f"{folder}/{result.provider}/source")
+    elif trials:
+        measured = any(trial.objective is not None for trial in trials)
+        lines.append(
+            "no trial that measured the objective completed"
+            if measured
+            else "no trial measured the objective"
+        )
+    lines += failure_lines(result)
+    if result.link:
+        lines.append(f"at the service: {result.link}")
+    return [printable(line) for line in lines]
+
+
+def going_on(found: Sequence[StudyResult]) -> list[str]:
+    """Return how an interrupted run goes on."""
+    stopped = [r for r in found if r.state == "cancelled" and r.mode == "managed"]
+    lines = [
+        f"{result.provider} has stopped its job, which cannot go on{_building_on(result)}"
+        for result in stopped
+    ]
+    if len(stopped) < len([r for r in found if r.state == "cancelled"]):
+        lines.append(f"interrupted; go on with: cloudtune resume {found[0].run}")
+    return [printable(line) for line in lines]
+
+
+def stopping(what: str, found: Sequence[StudyResult]) -> list[str]:
+    """Return what is said when jobs are asked to end, and how each goes on later."""
+    driven = any(result.mode == "driven" for result in found)
+    later = f"; go on later with: cloudtune resume {found[0].run}" if driven else ""
+    lines = [f"asked {what} to end{later}"]
+    lines += [
+        f"what {result.provider} stops cannot go on{_building_on(result)}"
+        for result in found
+        if result.mode == "managed"
+    ]
+    return [printable(line) for line in lines]
+
+
+def _building_on(result: StudyResult) -> str:
+    from cloudtune.provider import registry
+
+    able = registry.get(result.provider).capabilities.managed
+    if not (able and able.warm_start):
+        return ""
+    return f"; a new run can build on it: warm_start: {{from: {result.run}}}"
+
+
+def _cost_words(result: StudyResult) -> list[str]:
+    costs = [trial.cost for trial in result.trials if trial.cost]
+    if not costs:
+        return []
+    whole = sum(cost.amount for cost in costs)
+    unknown = len(result.trials) - len(costs)
+    more = f"; unknown of {counted(unknown, 'trial')}" if unknown else ""
+    return [f"about {whole:.2f} {costs[0].currency} ({costs[0].basis}){more}"]
+
+
+def failure_lines(result: StudyResult) -> list[str]:
+    """Return the failures of a job by cause, with the last words of the first of each."""
+    by_reason: dict[str, list[Trial]] = {}
+    for trial in result.trials:
+        if trial.state == "failed":
+            by_reason.setdefault(trial.reason, []).append(trial)
+    lines: list[str] = []
+    for reason, trials in by_reason.items():
+        first = trials[0]
+        count = f"{len(trials)} trials" if len(trials) > 1 else f"trial {first.number}"
+        lines.append(f"failed: {count}: {reason}")
+        lines += [f"  | {line[:_LINE]}" for line in first.log_tail.splitlines()[-3:]]
+        lines.append(f"  more: cloudtune logs {result.run} {first.number} --on {result.provider}")
+    return [printable(line) for line in lines]
+
+
+def capability_rows(found: Sequence[tuple[Capabilities, str | None]]) -> list[dict[str, Any]]:
+    """Return one row a provider and mode, for the table of providers.
+
+    Args:
+        found: What each can do, and the extra that is not installed but needed to run.
+    """
+    rows: list[dict[str, Any]] = []
+    for each, extra in found:
+        for mode in ("managed", "driven"):
+            able = each.of(mode)
+            if able is not None:
+                rows.append(
+                    {
+                        "provider": each.provider,
+                        "mode": mode,
+                        "strategies": ", ".join(sorted(able.strategies)),
+                        "parameters": ", ".join(able.parameters),
+                        "conditions": able.conditions != "none",
+                        "early stopping": ", ".join(sorted(able.early_stopping)),
+                        "most trials": able.max_trials.value if able.max_trials else None,
+                        "verified": each.verified,
+                        "missing": extra and f"cloudtune[{extra}]",
+                    }
+                )
+    return rows

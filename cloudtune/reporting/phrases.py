@@ -1,0 +1,81 @@
+"""Parts of a study, values and times in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from cloudtune.reporting.sanitize import printable
+from cloudtune.study.quantities import counted
+from cloudtune.study.schema import Study
+from cloudtune.study.search_space import Space, Value, text
+
+if TYPE_CHECKING:
+    from cloudtune.results.model import Trial
+
+
+def space_line(study: Study) -> str:
+    """Return one sentence on what a study varies and optimises."""
+    space = Space.of(study)
+    count = len({node.name for node in space.nodes})
+    size = f", {counted(space.size, 'combination')}" if space.nodes and space.size else ""
+    goals = " and ".join(f"{o.goal} {o.metric}" for o in study.objectives) or "no objective yet"
+    return printable(f"{counted(count, 'parameter')}{size}; {goals}.")
+
+
+def strategy_words(study: Study, seed: int | None) -> str:
+    """Return the strategy in words, with the seed that is used, if there is one."""
+    strategy = study.strategy
+    method = f" ({strategy.method})" if strategy.method else ""
+    chance = "" if seed is None else f", seed {seed}"
+    return printable(f"{strategy.name}{method}{chance}")
+
+
+def limit_words(study: Study) -> str:
+    """Return the limits in the study file's own words."""
+    said = study.limits.model_dump(mode="json", exclude_none=True)
+    return printable(", ".join(f"{name} {value}" for name, value in said.items())) or "none"
+
+
+def assignment_words(parameters: Mapping[str, Value]) -> str:
+    """Return an assignment in one line, floats shortened for reading."""
+    return printable(" ".join(f"{name}={short(value)}" for name, value in parameters.items()))
+
+
+def short(value: Value) -> str:
+    """Return a value for reading, a float with four digits."""
+    return f"{value:.4g}" if isinstance(value, float) else printable(text(value))
+
+
+def objective_words(study: Study, trial: Trial) -> str:
+    """Return a trial's objectives by name."""
+    values = zip(study.objectives, trial.objective or (), strict=False)
+    words = ", ".join(f"{o.metric} {value:.6g}" for o, value in values)
+    return printable(words) or "not measured"
+
+
+def value_words(trial: Trial) -> str:
+    """Return a trial's objectives without their names."""
+    return ", ".join(f"{value:.6g}" for value in trial.objective or ())
+
+
+def duration_words(seconds: float) -> str:
+    """Return a duration for reading."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def expected_trials(study: Study) -> int | None:
+    """Return how many trials a job will run if nothing ends it before, or None."""
+    limits = [study.limits.max_trials]
+    if study.strategy.name == "grid":
+        limits.append(Space.of(study).size)
+    if study.strategy.name == "list":
+        limits.append(len(study.initial_trials))
+    known = [limit for limit in limits if limit is not None]
+    return min(known) if known else None

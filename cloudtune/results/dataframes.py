@@ -1,0 +1,137 @@
+"""Results as flat tables, one row a trial: pandas, polars, Parquet, and rows for CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from cloudtune.errors import MissingExtraError
+from cloudtune.results.model import StudyResult, Trial
+from cloudtune.study.schema import Study
+from cloudtune.study.search_space import text
+
+
+def rows(result: StudyResult, trials: Iterable[Trial] | None = None) -> Iterator[dict[str, Any]]:
+    """Yield one flat row a trial: what is not known is left out.
+
+    Parameters, metrics and objectives have the prefixes ``parameters.``, ``metrics.`` and
+    ``objective.``; measurements and log tails are left to the JSON form.
+
+    Args:
+        result: What the trials belong to.
+        trials: The trials, where not all of the result's.
+    """
+    objectives = [f"objective.{o.metric}" for o in Study.model_validate(result.study).objectives]
+    for trial in result.trials if trials is None else trials:
+        row: dict[str, Any] = {
+            "run": result.run,
+            "provider": result.provider,
+            "emulated": result.emulated,
+        }
+        for name in _FLAT:
+            value = getattr(trial, name)
+            if value is not None and value != "":
+                row[name] = value
+        if trial.cost:
+            row |= {"cost": trial.cost.amount, "currency": trial.cost.currency}
+        row |= {f"parameters.{name}": value for name, value in trial.parameters.items()}
+        row |= {f"metrics.{name}": value for name, value in trial.metrics.items()}
+        row |= zip(objectives, trial.objective or (), strict=False)
+        yield row
+
+
+def columns(flat: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return rows as columns, in the order in which they first occur; None where there is none.
+
+    That takes a fraction of the memory of the rows.
+    """
+    made: dict[str, list[Any]] = {}
+    count = 0
+    for row in flat:
+        for name, value in row.items():
+            column = made.get(name)
+            if column is None:
+                column = made[name] = []
+            column.extend([None] * (count - len(column)))
+            column.append(value)
+        count += 1
+    for column in made.values():
+        column.extend([None] * (count - len(column)))
+    return made
+
+
+def to_pandas(found: Iterable[StudyResult]) -> Any:
+    """Return a pandas DataFrame, one row a trial.
+
+    Raises:
+        MissingExtraError: If pandas is not installed.
+    """
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise MissingExtraError("a pandas table", "data") from error
+    return pd.DataFrame(columns(row for result in found for row in rows(result)))
+
+
+def to_polars(found: Iterable[StudyResult]) -> Any:
+    """Return a polars DataFrame, one row a trial.
+
+    Raises:
+        MissingExtraError: If polars is not installed.
+    """
+    try:
+        import polars as pl
+    except ImportError as error:
+        raise MissingExtraError("a polars table", "polars") from error
+    return pl.DataFrame(_typed(row for result in found for row in rows(result)))
+
+
+def to_parquet(flat: Iterable[Mapping[str, Any]], path: Path) -> None:
+    """Write a Parquet file of flat rows.
+
+    A parameter whose values have several types becomes text: a Parquet column has one.
+
+    Raises:
+        MissingExtraError: If pyarrow is not installed.
+    """
+    try:
+        pa: Any = import_module("pyarrow")
+        pq: Any = import_module("pyarrow.parquet")
+    except ImportError as error:
+        raise MissingExtraError("a Parquet file", "data") from error
+    pq.write_table(pa.table(_typed(flat)), path)
+
+
+def _typed(flat: Iterable[Mapping[str, Any]]) -> dict[str, Sequence[Any]]:
+    return {name: _column(values) for name, values in columns(flat).items()}
+
+
+def _column(values: Sequence[Any]) -> Sequence[Any]:
+    kinds: set[type] = {type(value) for value in values if value is not None}
+    if len(kinds) <= 1:
+        return values
+    if kinds == {int, float}:
+        return [None if value is None else float(value) for value in values]
+    return [None if value is None else text(value) for value in values]
+
+
+_FLAT = (
+    "id",
+    "number",
+    "state",
+    "word",
+    "created",
+    "started",
+    "ended",
+    "seconds",
+    "billed_seconds",
+    "machine",
+    "resource",
+    "replaces",
+    "exit_code",
+    "reason",
+    "log",
+    "artifacts",
+)

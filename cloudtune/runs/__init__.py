@@ -1,0 +1,1 @@
+"""One run of several jobs: create, execute, stop, resume, detach."""

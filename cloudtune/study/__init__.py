@@ -1,0 +1,1 @@
+"""The study file: schema, loader, search space and validation."""

@@ -1,0 +1,24 @@
+"""Where people read what a training job printed."""
+
+from __future__ import annotations
+
+from cloudtune.engine.job import EMULATOR
+from cloudtune.planning.planner import Plan
+from cloudtune.provider.protocols import Place
+from cloudtune_sagemaker.lookup import link
+
+_GROUP = "$252Faws$252Fsagemaker$252FTrainingJobs"
+"""The log group of training jobs, as addresses of the console spell it."""
+
+
+def log_of(plan: Plan, place: Place, job: str) -> str | None:
+    """Return the page of a training job's log, or on the emulator its file if there is one."""
+    region: str = plan.facts.own["region"]
+    if place.emulator is None:
+        console, _, _ = link(region, job).partition("/sagemaker/")
+        return (
+            f"{console}/cloudwatch/home?region={region}#logsV2:log-groups/log-group/{_GROUP}"
+            f"$3FlogStreamNameFilter$3D{job}$252F"
+        )
+    file = place.folder / EMULATOR / "jobs" / region / job / "log.txt"
+    return str(file) if file.is_file() else None

@@ -1,0 +1,147 @@
+"""Rules for the ranges of one definition of a tuning job. See `rule`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cloudtune_sagemaker.emulator.rules import Rule
+from cloudtune_sagemaker.emulator.state import Json
+
+MOST_TUNED = 30
+MOST_HYPERPARAMETERS = 100
+OBJECTIVE = "_tuning_objective_metric"
+
+_INTEGER, _CONTINUOUS = "IntegerParameterRanges", "ContinuousParameterRanges"
+_CATEGORICAL = "CategoricalParameterRanges"
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """The ranges of a definition, and the hyperparameters beside them."""
+
+    ranges: Json
+    static: Json
+
+    @property
+    def integers(self) -> list[Json]:
+        """The ranges of whole numbers."""
+        return list(self.ranges.get(_INTEGER, ()))
+
+    @property
+    def continuous(self) -> list[Json]:
+        """The ranges of real numbers."""
+        return list(self.ranges.get(_CONTINUOUS, ()))
+
+    @property
+    def categorical(self) -> list[Json]:
+        """The lists of values."""
+        return list(self.ranges.get(_CATEGORICAL, ()))
+
+    @property
+    def names(self) -> list[str]:
+        """What is tuned."""
+        return [each["Name"] for each in (*self.integers, *self.continuous, *self.categorical)]
+
+    @property
+    def combinations(self) -> float:
+        """How many different trials there are."""
+        if self.continuous:
+            return math.inf
+        whole = (int(each["MaxValue"]) - int(each["MinValue"]) + 1 for each in self.integers)
+        return math.prod([*whole, *(len(each["Values"]) for each in self.categorical)])
+
+
+def at_least_one(subject: Ranges) -> Iterator[str]:
+    """Inferred: no tuning job without something to tune is documented."""
+    if not subject.names:
+        yield "At least one hyperparameter range is required."
+
+
+def at_most_thirty(subject: Ranges) -> Iterator[str]:
+    """Limits; model, ParameterRanges: the sum over all kinds."""
+    if len(subject.names) > MOST_TUNED:
+        yield (
+            f"The sum of the hyperparameters in all ranges must not exceed {MOST_TUNED}, and is "
+            f"{len(subject.names)}."
+        )
+
+
+def at_most_hundred(subject: Ranges) -> Iterator[str]:
+    """Guide, automatic-model-tuning-define-ranges: 100, of which the objective takes one."""
+    count = len({*subject.names, *subject.static, OBJECTIVE})
+    if count > MOST_HYPERPARAMETERS:
+        yield (
+            f"The total number of hyperparameters, with {OBJECTIVE} that is added to them, must "
+            f"not exceed {MOST_HYPERPARAMETERS}, and is {count}."
+        )
+
+
+def names(subject: Ranges) -> Iterator[str]:
+    """Inferred: a name stands for one value in a trial's hyperparameters."""
+    for name in sorted({n for n in subject.names if subject.names.count(n) > 1}):
+        yield f"The hyperparameter {name} has more than one range."
+    for name in sorted(set(subject.names) & set(subject.static)):
+        yield f"The hyperparameter {name} is both static and in a range."
+
+
+def bounds(subject: Ranges) -> Iterator[str]:
+    """Guide, define-ranges; issue aws/amazon-sagemaker-feedback 195: no range of one value."""
+    for kind, ranges in ((int, subject.integers), (float, subject.continuous)):
+        what = "an integer" if kind is int else "a finite number"
+        for each in ranges:
+            read: list[float] = []
+            for key in ("MinValue", "MaxValue"):
+                try:
+                    read.append(kind(each[key]))
+                except ValueError:
+                    yield f"{key} {each[key]!r} of the hyperparameter {each['Name']} is not {what}."
+            if not all(map(math.isfinite, read)):
+                yield f"The bounds of the hyperparameter {each['Name']} must be finite."
+            elif len(read) == 2 and not read[0] < read[1]:
+                yield (
+                    f"MinValue {each['MinValue']} of the hyperparameter {each['Name']} must be "
+                    f"less than MaxValue {each['MaxValue']}."
+                )
+
+
+def scaling(subject: Ranges) -> Iterator[str]:
+    """Guide, define-ranges: where logarithmic scales can be used."""
+    for each in (*subject.integers, *subject.continuous):
+        kind, low, high = each.get("ScalingType"), float(each["MinValue"]), float(each["MaxValue"])
+        if kind == "Logarithmic" and low <= 0:
+            yield (
+                f"Logarithmic scaling of the hyperparameter {each['Name']} works only for ranges "
+                "that have only values greater than 0."
+            )
+        if kind == "ReverseLogarithmic" and (low < 0 or high >= 1):
+            yield (
+                f"Reverse logarithmic scaling of the hyperparameter {each['Name']} works only for "
+                "ranges that are entirely within the range 0 <= x < 1.0."
+            )
+    for each in subject.integers:
+        if each.get("ScalingType") == "ReverseLogarithmic":
+            yield (
+                f"Reverse logarithmic scaling is not supported for integer hyperparameter ranges, "
+                f"and {each['Name']} has it."
+            )
+
+
+def values(subject: Ranges) -> Iterator[str]:
+    """Issue aws/amazon-sagemaker-feedback 195: no value twice."""
+    for each in subject.categorical:
+        found: list[str] = each["Values"]
+        for value in sorted({v for v in found if found.count(v) > 1}):
+            yield f"The hyperparameter {each['Name']} has the value {value!r} more than once."
+
+
+RULES: tuple[Rule[Ranges], ...] = (
+    at_least_one,
+    at_most_thirty,
+    at_most_hundred,
+    names,
+    bounds,
+    scaling,
+    values,
+)

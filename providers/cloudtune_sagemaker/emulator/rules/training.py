@@ -1,0 +1,27 @@
+"""Rules for CreateTrainingJob. See `rule`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cloudtune_sagemaker.emulator.rules import Rule, demand, job
+from cloudtune_sagemaker.emulator.state import Json
+
+
+def needed(request: Json) -> Iterator[str]:
+    """Model, CreateTrainingJob: what a job that is not serverless has to have."""
+    for key in ("AlgorithmSpecification", "ResourceConfig", "StoppingCondition"):
+        if key not in request:
+            yield f"{key} is required."
+
+
+RULES: tuple[Rule[Json], ...] = (needed, *job.RULES)
+
+
+def check(request: Json) -> None:
+    """Refuse a training job that breaks a rule.
+
+    Raises:
+        ServiceError: A ValidationException with the first reason.
+    """
+    demand(RULES, request)

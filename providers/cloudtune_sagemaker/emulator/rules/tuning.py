@@ -1,0 +1,287 @@
+"""Rules for CreateHyperParameterTuningJob. See `rule`.
+
+The emulated account has each quota raised as far as the service raises it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cloudtune_sagemaker.emulator import search_space
+from cloudtune_sagemaker.emulator.errors import limit_exceeded
+from cloudtune_sagemaker.emulator.rules import Rule, demand, warm_start
+from cloudtune_sagemaker.emulator.rules import job as job_rules
+from cloudtune_sagemaker.emulator.rules import ranges as range_rules
+from cloudtune_sagemaker.emulator.rules.ranges import Ranges
+from cloudtune_sagemaker.emulator.state import TERMINAL, Json
+from cloudtune_sagemaker.emulator.store import Store
+
+MOST_TRIALS = {"Bayesian": 750, "Random": 10_000, "Hyperband": 750, "Grid": 750}
+"""Limits."""
+MOST_PARALLEL = 100
+"""Limits; 10 unless it was raised."""
+MOST_JOBS = 100
+"""Tuning jobs at a time (limits)."""
+LONGEST = 30 * 86_400
+"""Seconds of a tuning job (limits; the model's own maximum is higher)."""
+MOST_VARIABLES = 48
+"""Environment variables over all definitions (model, Environment)."""
+MOST_RESOURCE = 20_000
+"""Epochs (model, HyperbandStrategyConfig.MaxResource)."""
+
+_METRIC = (
+    "A metric is required for this hyperparameter tuning job objective. Provide a metric in the "
+    "metric definitions."
+)
+_BUILT_IN = frozenset(
+    [
+        *("xgboost", "sagemaker-xgboost", "linear-learner", "kmeans", "pca", "tabtransformer"),
+        *("blazingtext", "image-classification", "object-detection", "semantic-segmentation"),
+        *("forecasting-deepar", "seq2seq", "object2vec", "ipinsights", "knn", "lda", "ntm"),
+        *("factorization-machines", "randomcutforest", "catboost", "lightgbm", "autogluon"),
+    ]
+)
+"""Images of built-in algorithms, whose metrics are built in (guide, algos); by repository."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One request, with its parts at hand."""
+
+    request: Json
+
+    @property
+    def config(self) -> Json:
+        """HyperParameterTuningJobConfig."""
+        config: Json = self.request["HyperParameterTuningJobConfig"]
+        return config
+
+    @property
+    def strategy(self) -> str:
+        """The strategy."""
+        return str(self.config["Strategy"])
+
+    @property
+    def limits(self) -> Json:
+        """ResourceLimits."""
+        limits: Json = self.config["ResourceLimits"]
+        return limits
+
+    @property
+    def several(self) -> bool:
+        """Whether the request has a list of definitions."""
+        return "TrainingJobDefinitions" in self.request
+
+    @property
+    def definitions(self) -> list[Json]:
+        """The definitions, one or several."""
+        if self.several:
+            return list(self.request["TrainingJobDefinitions"])
+        return [self.request["TrainingJobDefinition"]]
+
+    def ranges(self) -> Iterator[Ranges]:
+        """Yield the ranges of each definition."""
+        for definition in self.definitions:
+            static = definition.get("StaticHyperParameters", {})
+            yield Ranges(search_space.ranges_of(self.config, definition), static)
+
+
+def no_autotune(subject: Subject) -> Iterator[str]:
+    """The emulator's own limit."""
+    automatic = subject.config.get("ParameterRanges", {}).get("AutoParameters")
+    if "Autotune" in subject.request or automatic:
+        yield "This emulator has no Autotune: what it would choose is the service's own secret."
+
+
+def one_or_several(subject: Subject) -> Iterator[str]:
+    """Model, CreateHyperParameterTuningJob: one definition or a list of them."""
+    if ("TrainingJobDefinition" in subject.request) == subject.several:
+        yield "Exactly one of TrainingJobDefinition and TrainingJobDefinitions must be specified."
+
+
+def parts_of_definitions(subject: Subject) -> Iterator[str]:
+    """Model, HyperParameterTrainingJobDefinition; guide, multiple-algorithm-hpo."""
+    config = subject.config
+    if not subject.several:
+        definition = subject.definitions[0]
+        if "HyperParameterTuningJobObjective" not in config and "TuningObjective" not in definition:
+            yield "HyperParameterTuningJobObjective is required with TrainingJobDefinition."
+        return
+    for key in ("HyperParameterTuningJobObjective", "ParameterRanges"):
+        if key in config:
+            yield f"{key} cannot be specified together with TrainingJobDefinitions."
+    for definition in subject.definitions:
+        for key in ("DefinitionName", "TuningObjective", "HyperParameterRanges"):
+            if key not in definition:
+                yield f"{key} is required in each of TrainingJobDefinitions."
+    names: list[str] = [each.get("DefinitionName", "") for each in subject.definitions]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"The DefinitionName {name} is used more than once."
+
+
+def jobs(subject: Subject) -> Iterator[str]:
+    """Each definition as a training job; model: exactly one way to name its machines."""
+    for definition in subject.definitions:
+        keys = ("ResourceConfig", "HyperParameterTuningResourceConfig")
+        if sum(key in definition for key in keys) != 1:
+            yield f"Exactly one of {' and '.join(keys)} must be specified."
+        for rule in job_rules.RULES:
+            yield from rule({**definition, "Tags": subject.request.get("Tags", [])})
+
+
+def variables(subject: Subject) -> Iterator[str]:
+    """Model, Environment of a definition: 48 in total."""
+    count = sum(len(definition.get("Environment", {})) for definition in subject.definitions)
+    if count > MOST_VARIABLES:
+        yield (
+            f"The number of environment variables over all training job definitions must not "
+            f"exceed {MOST_VARIABLES}, and is {count}."
+        )
+
+
+def metrics(subject: Subject) -> Iterator[str]:
+    """Issues aws/sagemaker-python-sdk 3932 and aws/amazon-sagemaker-examples 1207."""
+    for definition in subject.definitions:
+        algorithm: Json = definition["AlgorithmSpecification"]
+        named = {metric["Name"] for metric in algorithm.get("MetricDefinitions", ())}
+        wanted = search_space.objective_of(subject.config, definition)["MetricName"]
+        if wanted not in named and not _has_own_metrics(algorithm):
+            yield _METRIC
+
+
+def _has_own_metrics(algorithm: Json) -> bool:
+    image: str = algorithm.get("TrainingImage", "")
+    repository = image.rpartition("/")[2].partition(":")[0].partition("@")[0]
+    return "AlgorithmName" in algorithm or repository in _BUILT_IN
+
+
+def ranges(subject: Subject) -> Iterator[str]:
+    """The ranges of each definition."""
+    for each in subject.ranges():
+        for rule in range_rules.RULES:
+            found = list(rule(each))
+            yield from found
+            if found:
+                return
+
+
+def some_end(subject: Subject) -> Iterator[str]:
+    """Guide, automatic-model-tuning-progress: something must end the job."""
+    if subject.strategy != "Grid" and not (
+        "MaxNumberOfTrainingJobs" in subject.limits or "MaxRuntimeInSeconds" in subject.limits
+    ):
+        yield "MaxNumberOfTrainingJobs or MaxRuntimeInSeconds is required in ResourceLimits."
+
+
+def grid(subject: Subject) -> Iterator[str]:
+    """Guide, automatic-model-tuning-how-it-works: categorical only, and the exact product."""
+    if subject.strategy != "Grid":
+        return
+    for each in subject.ranges():
+        if each.integers or each.continuous:
+            yield "Only categorical parameters are supported when using the grid search strategy."
+    product = int(sum(each.combinations for each in subject.ranges()))
+    given = subject.limits.get("MaxNumberOfTrainingJobs", product)
+    if given != product:
+        yield (
+            f"MaxNumberOfTrainingJobs must equal the total number of distinct categorical "
+            f"combinations possible, {product}, and is {given}."
+        )
+    if product > MOST_TRIALS["Grid"]:
+        yield f"Grid search takes at most {MOST_TRIALS['Grid']} training jobs, not {product}."
+
+
+def hyperband(subject: Subject) -> Iterator[str]:
+    """Model, HyperbandStrategyConfig; issue awslabs/graphstorm 1243 (the first message)."""
+    config = subject.config
+    if subject.strategy != "Hyperband":
+        if "StrategyConfig" in config:
+            yield "StrategyConfig can be specified with the Hyperband strategy only."
+        return
+    own = config.get("StrategyConfig", {}).get("HyperbandStrategyConfig", {})
+    least: int = own.get("MinResource", 1)
+    for definition in subject.definitions:
+        most = search_space.max_resource(config, definition)
+        if most is None:
+            yield (
+                "MaxResource parameter is not provided and could not be inferred from provided "
+                "static hyperparameters of TrainingJobDefinition."
+            )
+        elif most > MOST_RESOURCE:
+            yield f"MaxResource must be at most {MOST_RESOURCE}, and is {most}."
+        elif least > most:
+            yield f"MinResource {least} must not be greater than MaxResource {most}."
+    if config.get("TrainingJobEarlyStoppingType", "Off") != "Off":
+        yield "TrainingJobEarlyStoppingType must be Off with the Hyperband strategy."
+
+
+def single_only(subject: Subject) -> Iterator[str]:
+    """Guide, multiple-algorithm-hpo: warm start and early stopping are for one algorithm."""
+    if not subject.several:
+        return
+    if subject.config.get("TrainingJobEarlyStoppingType") == "Auto":
+        yield "Early stopping is available only when tuning a single algorithm."
+    if "WarmStartConfig" in subject.request:
+        yield "Warm starting is available only when tuning a single algorithm."
+
+
+def enough_combinations(subject: Subject) -> Iterator[str]:
+    """Issue aws/amazon-sagemaker-operator-for-k8s 123."""
+    most = subject.limits.get("MaxNumberOfTrainingJobs", 0)
+    total = sum(each.combinations for each in subject.ranges())
+    if subject.strategy != "Grid" and total < most:
+        yield (
+            "You don't have enough combinations of hyperparameter ranges. The total number of "
+            f"hyperparameter combinations for the provided ranges [{float(total)}] must be equal "
+            f"or greater than the value of MaxNumberOfJobs, [{most}]. Provide additional ranges."
+        )
+
+
+RULES: tuple[Rule[Subject], ...] = (
+    no_autotune,
+    one_or_several,
+    parts_of_definitions,
+    jobs,
+    variables,
+    metrics,
+    ranges,
+    some_end,
+    grid,
+    hyperband,
+    single_only,
+    enough_combinations,
+)
+
+
+def check(request: Json, region: str, store: Store) -> None:
+    """Refuse a tuning job that breaks a rule or exceeds a quota.
+
+    Raises:
+        ServiceError: With the first reason.
+    """
+    subject = Subject(request)
+    demand(RULES, subject)
+    _demand_quotas(subject, region, store)
+    if "WarmStartConfig" in request:
+        warm_start.check(request, region, store)
+
+
+def _demand_quotas(subject: Subject, region: str, store: Store) -> None:
+    running = sum(job.status not in TERMINAL for job in store.tunings(region))
+    wanted = {
+        "training jobs": (
+            subject.limits.get("MaxNumberOfTrainingJobs", 0),
+            MOST_TRIALS[subject.strategy],
+        ),
+        "parallel training jobs": (subject.limits["MaxParallelTrainingJobs"], MOST_PARALLEL),
+        "seconds of run time": (subject.limits.get("MaxRuntimeInSeconds", 0), LONGEST),
+        "parallel hyperparameter tuning jobs": (running + 1, MOST_JOBS),
+    }
+    for what, (asked, most) in wanted.items():
+        if asked > most:
+            raise limit_exceeded(
+                f"The account-level service limit for the number of {what} of a hyperparameter "
+                f"tuning job is {most}, and {asked} are requested. Please contact AWS support to "
+                "request an increase for this limit."
+            )

@@ -1,0 +1,23 @@
+"""Where people read what a custom job printed."""
+
+from __future__ import annotations
+
+from cloudtune.engine.job import EMULATOR
+from cloudtune.planning.planner import Plan
+from cloudtune.provider.protocols import Place
+from cloudtune_vertex.request.layout import job_page
+
+
+def log_of(plan: Plan, place: Place, job: str) -> str | None:
+    """Return the page of a custom job, or on the emulator the file of its log if there is one.
+
+    Args:
+        plan: Of the run's job.
+        place: Where that is at home.
+        job: The custom job's full name.
+    """
+    number = job.rpartition("/")[2]
+    if place.emulator is None:
+        return job_page(plan.facts.own["project"], plan.facts.own["location"], number)
+    file = place.folder / EMULATOR / "jobs" / number / "log.txt"
+    return str(file) if file.is_file() else None

@@ -1,0 +1,113 @@
+"""A StudySpec as a study that cloudtune's own search can run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from cloudtune.study.schema import Study
+from cloudtune_vertex.emulator.state import Json, TuningJob
+
+_SCALES: Mapping[str, str] = {
+    "UNIT_LINEAR_SCALE": "linear",
+    "UNIT_LOG_SCALE": "log",
+    "UNIT_REVERSE_LOG_SCALE": "reverse_log",
+}
+"""SCALE_TYPE_UNSPECIFIED: "By default, no scaling is applied"."""
+_ALGORITHMS: Mapping[str, str] = {"GRID_SEARCH": "grid", "RANDOM_SEARCH": "random"}
+"""ALGORITHM_UNSPECIFIED is the service's Bayesian search."""
+_GOALS: Mapping[str, str] = {"MINIMIZE": "minimize"}
+"""GOAL_TYPE_UNSPECIFIED: "Goal Type will default to maximize"."""
+_SELECTIONS: Mapping[str, str] = {"BEST_MEASUREMENT": "best"}
+CONDITIONS: Mapping[str, str] = {
+    "parentDiscreteValues": "discreteValueSpec",
+    "parentIntValues": "integerValueSpec",
+    "parentCategoricalValues": "categoricalValueSpec",
+}
+"""The conditions that there are, each with the kind of parent that it is one on."""
+CLOSEST = 1e-10
+"""How far a condition on a discrete parent may be from the value that it means, and how far such
+values must be from each other (types, ConditionalParameterSpec and DiscreteValueSpec)."""
+
+
+def own_value(parent: Json, kind: str, value: Any) -> Any:
+    """Return the value of a parameter that a condition on it means; None if it has no such value.
+
+    Args:
+        parent: The parameter.
+        kind: Which value spec it has, one of those in `CONDITIONS`.
+        value: What the condition says, of the same kind.
+    """
+    values = parent[kind].get("values", ())
+    if kind == "integerValueSpec":
+        low, high = (int(parent[kind].get(bound, 0)) for bound in ("minValue", "maxValue"))
+        return int(value) if low <= int(value) <= high else None
+    if kind == "discreteValueSpec":
+        apart = [(abs(float(value) - float(own)), float(own)) for own in values]
+        distance, own = min(apart, default=(math.inf, 0.0))
+        return own if distance <= CLOSEST else None
+    return value if value in values else None
+
+
+def study_of(job: TuningJob) -> Study:
+    """Return what is searched. The limits of a tuning job other than its counts are not in it.
+
+    Raises:
+        ValueError: If a study cannot hold it.
+        StudyError: Likewise.
+    """
+    spec = job.study
+    parameters: dict[str, list[dict[str, Any]]] = {}
+    for item in spec["parameters"]:
+        for name, definition in _definitions(item, {}):
+            parameters.setdefault(name, []).append(definition)
+    said: dict[str, Any] = {
+        "objective": [
+            {
+                "metric": metric["metricId"],
+                "goal": _GOALS.get(metric.get("goal", ""), "maximize"),
+                "select": _SELECTIONS.get(spec.get("measurementSelectionType", ""), "last"),
+            }
+            for metric in spec["metrics"]
+        ],
+        "parameters": parameters,
+        "strategy": _ALGORITHMS.get(spec.get("algorithm", ""), "bayesian"),
+        "limits": {
+            "max_trials": job.request["maxTrialCount"],
+            "parallel_trials": job.request["parallelTrialCount"],
+        },
+    }
+    if "medianAutomatedStoppingSpec" in spec and len(spec["metrics"]) == 1:
+        said["early_stopping"] = {"rule": "median"}
+    return Study.model_validate(said)
+
+
+def _definitions(item: Json, when: Mapping[str, list[Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield a parameter and all that depend on it, each with the values of all above it."""
+    name: str = item["parameterId"]
+    definition = _values(item)
+    if when:
+        definition["when"] = dict(when)
+    yield name, definition
+    for child in item.get("conditionalParameterSpecs", ()):
+        condition = next(child[key] for key in CONDITIONS if key in child)
+        kind = next(kind for kind in CONDITIONS.values() if kind in item)
+        values = [own_value(item, kind, value) for value in condition["values"]]
+        yield from _definitions(child["parameterSpec"], {**when, name: values})
+
+
+def _values(item: Json) -> dict[str, Any]:
+    scale = _SCALES.get(item.get("scaleType", ""), "linear")
+    if "doubleValueSpec" in item:
+        bounds = item["doubleValueSpec"]
+        low, high = float(bounds.get("minValue", 0)), float(bounds.get("maxValue", 0))
+        return {"type": "float", "min": low, "max": high, "scale": scale}
+    if "integerValueSpec" in item:
+        bounds = item["integerValueSpec"]
+        low, high = int(bounds.get("minValue", 0)), int(bounds.get("maxValue", 0))
+        return {"type": "int", "min": low, "max": high, "scale": scale}
+    if "discreteValueSpec" in item:
+        numbers = [float(value) for value in item["discreteValueSpec"]["values"]]
+        return {"type": "discrete", "values": numbers, "scale": scale}
+    return {"type": "categorical", "values": list(item["categoricalValueSpec"]["values"])}

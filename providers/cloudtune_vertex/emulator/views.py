@@ -1,0 +1,95 @@
+"""The jobs as Get and List tell them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from cloudtune_vertex.contract import Measurement
+from cloudtune_vertex.emulator.state import CustomJob, Job, Json, Trial, TuningJob
+from cloudtune_vertex.emulator.times import spelled
+
+
+def custom(job: CustomJob) -> Json:
+    """Return a custom job."""
+    return _common(job)
+
+
+def tuning(job: TuningJob, *, trials: bool = True) -> Json:
+    """Return a tuning job; List leaves its trials out.
+
+    Trials are not in the order of their numbers: a documented sample has 2, 3, 1 (page "Create a
+    hyperparameter tuning job").
+    """
+    found = _common(job)
+    if trials and job.trials:
+        found["trials"] = [_trial(job, each) for each in (*job.trials[1:], job.trials[0])]
+    return found
+
+
+def _common(job: Job) -> Json:
+    found: Json = {
+        **job.request,
+        "name": job.name,
+        "state": job.state,
+        "createTime": spelled(job.created),
+        "updateTime": spelled(job.updated),
+    }
+    if job.started is not None:
+        found["startTime"] = spelled(job.started)
+    if job.ended is not None:
+        found["endTime"] = spelled(job.ended)
+    if job.error is not None:
+        found["error"] = {"code": job.error.code, "message": job.error.message}
+    return found
+
+
+def _trial(job: TuningJob, trial: Trial) -> Json:
+    """Return a trial; as in the documented sample it has no name and no measurements."""
+    found: Json = {
+        "id": str(trial.number),
+        "state": trial.state,
+        "parameters": [
+            {"parameterId": name, "value": _number_or_text(value)}
+            for name, value in trial.parameters.items()
+        ],
+        "startTime": spelled(trial.started),
+        "customJob": trial.job.name,
+    }
+    if trial.ended is not None:
+        found["endTime"] = spelled(trial.ended)
+    if trial.final is not None:
+        found["finalMeasurement"] = _measurement(job, trial, trial.final)
+    if trial.reason:
+        found["infeasibleReason"] = trial.reason
+    return found
+
+
+def _number_or_text(value: Any) -> Any:
+    """Return a value as google.protobuf.Value holds it: every number is a double."""
+    return value if isinstance(value, str) else float(value)
+
+
+def _measurement(job: TuningJob, trial: Trial, measurement: Measurement) -> Json:
+    started = trial.job.started or trial.started
+    return {
+        "elapsedDuration": f"{max(0.0, measurement.time - started):.6f}s",
+        "stepCount": str(measurement.step),
+        "metrics": [{"metricId": name, "value": measurement.metrics[name]} for name in job.metrics],
+    }
+
+
+def deleted(name: str, kind: str) -> bytes:
+    """Return the long-running operation of a deletion, which is done at once."""
+    about: Json = {
+        "@type": "type.googleapis.com/google.cloud.aiplatform.v1.DeleteOperationMetadata",
+        "genericMetadata": {},
+    }
+    parent, _, number = name.rpartition(f"/{kind}/")
+    said: Json = {
+        "name": f"{parent}/operations/{number}",
+        "metadata": about,
+        "done": True,
+        "response": {"@type": "type.googleapis.com/google.protobuf.Empty"},
+    }
+    return json.dumps(said).encode()

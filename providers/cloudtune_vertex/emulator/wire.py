@@ -1,0 +1,99 @@
+"""Requests and answers as Google's own types have them, in the spelling of the REST API.
+
+Inside the emulator a message is plain data: camelCase, names of enumerations, whole numbers of 64
+bits as text, fields that hold their default left out. That is what JSON of protobuf is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any
+
+from cloudtune.errors import MissingExtraError
+from cloudtune_vertex.emulator.errors import invalid
+from cloudtune_vertex.emulator.state import Json
+
+OUTPUT_ONLY = frozenset(
+    [
+        *("name", "trials", "state", "createTime", "startTime", "endTime", "updateTime", "error"),
+        *("satisfiesPzs", "satisfiesPzi", "webAccessUris"),
+    ]
+)
+"""Fields of jobs that only the service sets (types of google-cloud-aiplatform 2.7.0)."""
+
+
+class Messages:
+    """Reads and writes messages of google.cloud.aiplatform.v1 by their names."""
+
+    def __init__(self) -> None:
+        """Load Google's types.
+
+        Raises:
+            MissingExtraError: If google-cloud-aiplatform is not installed.
+        """
+        try:
+            self._types: Any = import_module("google.cloud.aiplatform_v1.types")
+            self._format: Any = import_module("google.protobuf.json_format")
+        except ImportError as error:
+            raise MissingExtraError("the Vertex AI emulator", "emulators") from error
+
+    def read(self, kind: str, body: bytes) -> Json:
+        """Return a job that a client sends, without what only the service may set.
+
+        Raises:
+            ServiceError: If it is no such message, or has a number for which its enumeration, as
+                the types document it, has no name.
+        """
+        try:
+            message = self._format.Parse(body or b"{}", self._class(kind)())
+        except (self._format.ParseError, UnicodeDecodeError) as error:
+            raise invalid(f"Invalid JSON payload received. {error}") from error
+        unknown = list(_unknown(message, ""))
+        if unknown:
+            raise invalid(f"Invalid value at {', '.join(unknown)}: there is no such constant.")
+        found: Json = self._format.MessageToDict(message)
+        return {key: value for key, value in found.items() if key not in OUTPUT_ONLY}
+
+    def write(self, kind: str, answer: Json, query: Mapping[str, str]) -> bytes:
+        """Return a message as it is sent, with numbers for names where the client asks for them."""
+        message = self._format.ParseDict(answer, self._class(kind)())
+        numbers = "enum-encoding=int" in query.get("$alt", "")
+        text: str = self._format.MessageToJson(message, use_integers_for_enums=numbers)
+        return text.encode()
+
+    def masked(self, kind: str, job: Json, mask: str) -> Json:
+        """Return the fields of a message that a read mask names.
+
+        Raises:
+            ServiceError: If it names what there is not.
+        """
+        field_mask: Any = import_module("google.protobuf.field_mask_pb2").FieldMask()
+        whole = self._format.ParseDict(job, self._class(kind)())
+        kept = self._class(kind)()
+        try:
+            field_mask.FromJsonString(mask)
+        except ValueError as error:
+            raise invalid(f"Invalid read_mask. {error}") from error
+        if not field_mask.IsValidForDescriptor(whole.DESCRIPTOR):
+            raise invalid(f"Invalid read_mask. {kind} does not have {', '.join(field_mask.paths)}.")
+        field_mask.MergeMessage(whole, kept)
+        found: Json = self._format.MessageToDict(kept)
+        return found
+
+    def _class(self, kind: str) -> Any:
+        return getattr(self._types, kind).pb()
+
+
+def _unknown(message: Any, path: str) -> Iterator[str]:
+    """Yield where a message has numbers that its enumerations do not have, and which."""
+    for field, value in message.ListFields():
+        where = f"{path}{field.name}"
+        several = hasattr(value, "extend")
+        items: list[Any] = list(value) if several else [value]
+        for place, item in enumerate(items):
+            at = f"{where}[{place}]" if several else where
+            if field.enum_type is not None and item not in field.enum_type.values_by_number:
+                yield f"{at} ({item})"
+            elif field.message_type is not None and not field.message_type.GetOptions().map_entry:
+                yield from _unknown(item, f"{at}.")

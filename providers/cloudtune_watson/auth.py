@@ -1,0 +1,52 @@
+"""Who signs in where: at a cluster as the settings say, at an emulator with its key alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cloudtune.errors import ProviderError, UsageError
+from cloudtune.planning.planner import Plan
+from cloudtune.provider.protocols import Place
+from cloudtune_watson.errors import PROVIDER
+from cloudtune_watson.http import Caller, Way
+from cloudtune_watson.settings import WatsonSettings
+
+
+def way(plan: Plan, place: Place) -> Way:
+    """Return the way to the cluster of a job, or to its emulator; nothing is sent.
+
+    Raises:
+        MissingExtraError: If ``requests`` is not installed.
+        UsageError: If the variable with the key is not set.
+        ProviderError: If an emulated plan has no emulator, or another one has.
+    """
+    own, emulator = plan.facts.own, place.emulator
+    if plan.facts.emulated != (emulator is not None):
+        raise ProviderError(
+            PROVIDER, "an emulated plan runs on its emulator alone, and no other plan does"
+        )
+    if emulator is not None:
+        return Way(
+            Caller(emulator.url, own["username"], emulator.key, emulator.certificate, emulated=True)
+        )
+    assert isinstance(plan.settings, WatsonSettings)
+    variable = plan.settings.key_variable
+    key = os.environ.get(variable)
+    if not key:
+        raise UsageError(
+            f"the variable {variable} is not set; it holds the key of {own['username']}, and "
+            "providers.watson.key_variable names another one"
+        )
+    certificate = Path(own["certificate"]) if own["certificate"] else None
+    return Way(Caller(str(own["url"]).rstrip("/"), own["username"], key, certificate))
+
+
+def cluster(plan: Plan, place: Place) -> Mapping[str, Any]:
+    """Return what is known of the cluster of a job; an emulator hands out its own tokens."""
+    own = plan.facts.own
+    if place.emulator is not None:
+        return {**own, "sign_in_url": place.emulator.url}
+    return own

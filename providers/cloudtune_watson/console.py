@@ -1,0 +1,19 @@
+"""Where people find what a trial has printed."""
+
+from __future__ import annotations
+
+from cloudtune.engine.job import EMULATOR
+from cloudtune.provider.protocols import Place
+
+
+def log_of(place: Place, path: str | None) -> str | None:
+    """Return where a trial's log is: on the cluster's volume, or the emulator's file of it.
+
+    Args:
+        place: Where the run's job is at home.
+        path: The log's path on the volume, where that is known.
+    """
+    if place.emulator is None or path is None:
+        return path
+    file = place.folder / EMULATOR / "volume" / path
+    return str(file) if file.is_file() else None
