@@ -14,9 +14,10 @@ Everything is imported when it is first used.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from cloudtune._version import __version__
 
 if TYPE_CHECKING:
     from cloudtune.api import Results, Run, plan, report, resume, run, start
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from cloudtune.study.loader import load
-    from cloudtune.study.schema import Study
+    from cloudtune.study.study import Study
 
 _HOMES = {
     "cloudtune.api": ("Results", "Run", "plan", "report", "resume", "run", "start"),
@@ -44,7 +45,7 @@ _HOMES = {
         "UsageError",
     ),
     "cloudtune.study.loader": ("load",),
-    "cloudtune.study.schema": ("Study",),
+    "cloudtune.study.study": ("Study",),
 }
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "StudyError",
     "UnsupportedError",
     "UsageError",
+    "__version__",
     "load",
     "plan",
     "report",
@@ -76,6 +78,12 @@ def __getattr__(name: str) -> Any:
             globals()[name] = value
             return value
     raise AttributeError(f"module 'cloudtune' has no attribute {name!r}")
+
+
+if "IPython" in sys.modules:
+    from cloudtune.reporting.notebook import register
+
+    register()
 
 
 def __dir__() -> list[str]:

@@ -13,12 +13,12 @@ from cloudtune.engine.driver import Outcome
 from cloudtune.ledger.ledger import Ledger, state_folder
 from cloudtune.ledger.lock import holder
 from cloudtune.planning import planner
-from cloudtune.planning.planner import Plan
+from cloudtune.provider.plan import Plan
 from cloudtune.results import dataframes
 from cloudtune.results import model as results
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.runs import lifecycle
-from cloudtune.study.schema import Study
+from cloudtune.study.study import Study
 
 _LOOK = 0.005
 """Seconds between looks at whether a run has begun."""
@@ -39,11 +39,6 @@ class Results:
     """What the jobs of a run found, one `StudyResult` each."""
 
     jobs: tuple[StudyResult, ...]
-
-    def _repr_html_(self) -> str:
-        from cloudtune.reporting.notebook import results_html
-
-        return results_html(self.jobs)
 
     def __iter__(self) -> Iterator[StudyResult]:
         """Yield each job's result."""

@@ -15,31 +15,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cloudtune.diagnostics import Problem
+
 if TYPE_CHECKING:
-    from cloudtune.fitting.capabilities import Finding
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One mistake in a study: where it stands, what is wrong, and what would be right."""
-
-    path: str
-    """The field, as ``parameters.C.min``; empty for the whole file."""
-    message: str
-    hint: str = ""
-    file: str | None = None
-    line: int | None = None
-    """Counted from 1; absent for studies that were made in Python."""
-
-    def __str__(self) -> str:
-        where = f"{self.file}:{self.line}: " if self.file and self.line else ""
-        where = where or (f"{self.file}: " if self.file else "")
-        field = f"{self.path}: " if self.path else ""
-        hint = f" ({self.hint})" if self.hint else ""
-        return f"{where}{field}{self.message}{hint}"
+    from cloudtune.diagnostics import Finding
 
 
 class CloudtuneError(Exception):

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Mapping
 from queue import Empty, SimpleQueue
 
-from cloudtune.engine.inbox import Lost
 from cloudtune.engine.job_poller import Poller
-from cloudtune.provider.protocols import Interrupted, TrainingJobs
+from cloudtune.provider.models import Interrupted, Lost
+from cloudtune.provider.protocols import TrainingJobs
 from cloudtune.results.events import Ended, Measured, Started
 from cloudtune.study.search_space import Value
 

@@ -7,13 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cloudtune.fitting.capabilities import Finding, Mode, Note
+from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.fit import Fitted, fit
 from cloudtune.planning.planner import source_folder
 from cloudtune.planning.preflight import of_this_machine
 from cloudtune.provider.cost import of_the_budget
-from cloudtune.provider.protocols import Facts, Provider
-from cloudtune.study.schema import Study
+from cloudtune.provider.models import Facts
+from cloudtune.provider.protocols import Provider
+from cloudtune.study.schema import Mode
+from cloudtune.study.study import Study
 
 
 @dataclass(frozen=True)

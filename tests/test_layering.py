@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,6 @@ EARLY = {
 """Files that may import a heavy package at the top, since they are themselves imported late."""
 
 LONG: dict[str, str] = {
-    "cloudtune/study/schema.py": "the study file, top to bottom, as a reader of one looks for it",
     "cloudtune/trial.py": "one file is put beside a script on any machine",
 }
 """Files of more than 400 lines, each with the reason why it is not two."""
@@ -61,6 +61,28 @@ EMULATOR_SEES = {"contract", "emulator"}
 """Of its own provider: nothing that translates, so that it cannot share a mistake with it."""
 EMULATOR_IS_BLIND_TO = {"fitting", "planning"}
 """Of the core, for the same reason."""
+
+
+FLOORS: tuple[frozenset[str], ...] = tuple(
+    frozenset(names.split())
+    for names in (
+        "_version diagnostics trial",
+        "errors",
+        "study",
+        "fitting results",
+        "ledger search execution bundle formats",
+        "provider",
+        "planning emulation",
+        "engine emulator_kit",
+        "runs",
+        "comparison testing",
+        "reporting",
+        "api",
+        "cli",
+        "__init__ __main__",
+    )
+)
+"""The modules and packages of the core, from the bottom up. Each imports only from below."""
 
 
 def name_of(path: Path) -> str:
@@ -94,6 +116,47 @@ def _statements(tree: ast.AST) -> Iterator[ast.AST]:
 
 def tops(names: Iterator[str]) -> set[str]:
     return {name.partition(".")[0] for name in names}
+
+
+def module_of(path: Path) -> str:
+    """Return the dotted name of a file; a package is its ``__init__``."""
+    base = ROOT if path.is_relative_to(ROOT / "cloudtune") else ROOT / "providers"
+    return ".".join(path.relative_to(base).with_suffix("").parts).removesuffix(".__init__")
+
+
+def import_graph(paths: Iterable[Path]) -> dict[str, set[str]]:
+    """Return which of these modules each one imports, wherever the statement is."""
+    files = {module_of(path): path for path in paths}
+    graph: dict[str, set[str]] = {}
+    for module, path in files.items():
+        parts = [name.split(".") for name in imports(path)]
+        prefixes = ([".".join(each[:n]) for n in range(len(each), 0, -1)] for each in parts)
+        imported = {next((p for p in tries if p in files), module) for tries in prefixes}
+        graph[module] = imported - {module}
+    return graph
+
+
+def package_of(module: str) -> str:
+    """Return the top-level module or package of the core that a module belongs to."""
+    return module.split(".")[1] if "." in module else "__init__"
+
+
+def test_there_is_no_import_cycle() -> None:
+    TopologicalSorter(import_graph(CODE)).prepare()
+
+
+def test_each_floor_imports_only_lower_floors() -> None:
+    floor = {name: number for number, names in enumerate(FLOORS) for name in names}
+    graph = import_graph(CORE)
+    assert {package_of(module) for module in graph} == set(floor)
+    wrong = [
+        f"{module} imports {other}"
+        for module, others in graph.items()
+        for other in others
+        if package_of(module) != package_of(other)
+        and floor[package_of(module)] <= floor[package_of(other)]
+    ]
+    assert wrong == []
 
 
 def test_imports_are_absolute() -> None:

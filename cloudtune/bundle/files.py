@@ -11,7 +11,8 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from cloudtune.errors import Problem, StudyError, UsageError
+from cloudtune.diagnostics import Problem
+from cloudtune.errors import StudyError, UsageError
 
 IGNORE_FILE = ".cloudtuneignore"
 _OWN = {".git", ".cloudtune"}

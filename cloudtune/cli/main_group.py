@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from cloudtune import __version__
+from cloudtune._version import __version__
 
 _COMMANDS = {
     "Study": {

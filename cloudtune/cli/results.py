@@ -121,7 +121,7 @@ def _best_of_all(jobs: Iterable[_Job], form: str) -> str:
     from cloudtune.ledger.ledger import state_folder
     from cloudtune.reporting.assignment import written
     from cloudtune.results.model import best
-    from cloudtune.study.schema import Study
+    from cloudtune.study.study import Study
 
     found = [(result, trial) for result, trials in jobs for trial in _best(result, trials)]
     real = [each for each in found if not each[0].emulated] or found
@@ -145,7 +145,7 @@ def _best_of_all(jobs: Iterable[_Job], form: str) -> str:
 
 def _best(result: StudyResult, trials: Iterable[Trial]) -> Sequence[Trial]:
     from cloudtune.results.model import best, pareto
-    from cloudtune.study.schema import Study
+    from cloudtune.study.study import Study
 
     goals = [objective.goal for objective in Study.model_validate(result.study).objectives]
     if len(goals) != 1:
@@ -156,7 +156,7 @@ def _best(result: StudyResult, trials: Iterable[Trial]) -> Sequence[Trial]:
 
 def _rendered(jobs: Iterable[_Job], form: str) -> Iterator[str]:
     from cloudtune.results.dataframes import columns, rows
-    from cloudtune.results.result_text import json_parts, trial_line
+    from cloudtune.results.model import json_parts, trial_line
 
     if form == "jsonl":
         for result, trials in jobs:

@@ -25,10 +25,11 @@ from cloudtune.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from cloudtune.diagnostics import Note
     from cloudtune.emulation.process import Manner
-    from cloudtune.fitting.capabilities import Mode, Note
-    from cloudtune.planning.planner import Plan
+    from cloudtune.provider.plan import Plan
     from cloudtune.results.model import StudyResult
+    from cloudtune.study.schema import Mode
 
 
 @examples(

@@ -67,7 +67,7 @@ def _status(ledger: Ledger, run: str) -> dict[str, Any]:
     """Return how a run stands as plain data; a run that nobody holds is not running."""
     from cloudtune.errors import LedgerError
     from cloudtune.ledger.lock import holder
-    from cloudtune.study.schema import Study
+    from cloudtune.study.study import Study
 
     held = holder(ledger.run_folder(run)) is not None
     try:
@@ -98,7 +98,7 @@ def _status(ledger: Ledger, run: str) -> dict[str, Any]:
 def _job_status(ledger: Ledger, record: RunRecord, job: JobRecord, *, held: bool) -> dict[str, Any]:
     from cloudtune.ledger.reader import found_by
     from cloudtune.results.model import best
-    from cloudtune.study.schema import Study
+    from cloudtune.study.study import Study
 
     result, trials = found_by(ledger, record, job)
     goals = [objective.goal for objective in Study.model_validate(result.study).objectives]

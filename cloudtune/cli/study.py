@@ -21,8 +21,8 @@ from cloudtune.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from cloudtune.planning.planner import Plan
     from cloudtune.provider.documents import Shown
+    from cloudtune.provider.plan import Plan
 
 
 @examples("cloudtune init", "cloudtune init digits --template quickstart")
@@ -182,10 +182,11 @@ def _show_plans(plans: list[Plan], *, strict: bool, as_json: bool, brief: bool) 
 
 def _show_form(plan: Plan, form: str, *, strict: bool) -> None:
     """Print a plan as another document, what is lost in it to stderr; leave with 2 if too much."""
+    from cloudtune.diagnostics import Finding
     from cloudtune.errors import UsageError
-    from cloudtune.fitting.capabilities import Finding, located
     from cloudtune.provider import registry
     from cloudtune.provider.documents import OtherForms
+    from cloudtune.reporting.console.summary import located
     from cloudtune.reporting.sanitize import json_text, printable
 
     provider = registry.get(plan.provider)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from cloudtune.comparison.distance import Positions, distance
 from cloudtune.comparison.groups import Group
 from cloudtune.results.model import Trial, best
-from cloudtune.study.schema import Study
 from cloudtune.study.search_space import Value
+from cloudtune.study.study import Study
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,12 @@ from cloudtune.comparison.rankings import (
 )
 from cloudtune.comparison.rerun_command import repeat_command
 from cloudtune.comparison.time_breakdown import Effort, effort
+from cloudtune.diagnostics import Finding
 from cloudtune.errors import UsageError
-from cloudtune.fitting.capabilities import Finding, Mode
 from cloudtune.provider.lookup import input_address
 from cloudtune.results.model import StudyResult, state_word
-from cloudtune.study.schema import Study
+from cloudtune.study.schema import Mode
+from cloudtune.study.study import Study
 
 FORMAT: Literal["cloudtune.report/v1"] = "cloudtune.report/v1"
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from cloudtune.search.axes import axes_of
 from cloudtune.search.encoding import Column
-from cloudtune.study.schema import Study
 from cloudtune.study.search_space import Assignment, Space, find, is_active
 from cloudtune.study.search_space import Value as _Value
+from cloudtune.study.study import Study
 
 
 class Positions:

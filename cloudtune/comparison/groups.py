@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from cloudtune.fitting.capabilities import Mode
 from cloudtune.results.model import StudyResult, Trial
-from cloudtune.study.schema import Study
+from cloudtune.study.schema import Mode
+from cloudtune.study.study import Study
 
 _ASIDE = {"version", "name", "description", "strategy.seed"}
 _Key = tuple[int, str, Mode, bool]

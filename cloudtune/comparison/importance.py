@@ -9,8 +9,8 @@ from cloudtune.comparison.best_so_far import counting
 from cloudtune.comparison.groups import Group
 from cloudtune.results.model import Trial
 from cloudtune.search.axes import axes_of
-from cloudtune.study.schema import Study
 from cloudtune.study.search_space import Space, find, is_active
+from cloudtune.study.study import Study
 
 METHOD = "PED-ANOVA as in Optuna"
 FEWEST = 20

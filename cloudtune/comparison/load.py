@@ -59,7 +59,7 @@ def _is_of_its_file(record: RunRecord) -> bool:
     """Tell whether the file, read with what was set, is the run's study, whatever its seed."""
     from cloudtune.runs.resume import comparable, differences
     from cloudtune.study.loader import load, override
-    from cloudtune.study.schema import Study
+    from cloudtune.study.study import Study
 
     if record.overrides is not None or not record.file:
         return True

@@ -41,7 +41,8 @@ from random import Random
 from threading import Lock
 from typing import Any, Literal, get_args
 
-from cloudtune.errors import Problem, StudyError
+from cloudtune.diagnostics import Problem
+from cloudtune.errors import StudyError
 from cloudtune.study.yaml_reader import Source, is_list, is_map, parse, read
 
 CallEffect = Literal["throttle", "quota", "error", "late_error", "lose_response", "crash"]

@@ -21,9 +21,9 @@ from typing import Any
 
 from cloudtune.emulation.faults import Able, read_shared
 from cloudtune.errors import MissingExtraError, ProviderError, UsageError
-from cloudtune.fitting.capabilities import Mode
 from cloudtune.provider import registry
-from cloudtune.provider.protocols import Emulator
+from cloudtune.provider.models import Emulator
+from cloudtune.study.schema import Mode
 
 ADDRESS = "address.json"
 """The file in an emulator's folder that says where it listens; only the owner may read it."""

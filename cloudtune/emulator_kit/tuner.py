@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from cloudtune.provider.protocols import Interrupted, Recovered
+from cloudtune.provider.models import Interrupted, Recovered
 from cloudtune.results.events import Started
 
 

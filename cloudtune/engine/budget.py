@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from cloudtune.results.events import Ended, Event, Measured, Started
-from cloudtune.results.model import seconds_between
+from cloudtune.results.trials import seconds_between
 from cloudtune.study.quantities import Money
 
 if TYPE_CHECKING:
-    from cloudtune.planning.planner import Plan
+    from cloudtune.provider.plan import Plan
 
 _WARNS_AT = 0.8
 _SHORTEST_PAUSE = 0.01

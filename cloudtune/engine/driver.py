@@ -14,14 +14,17 @@ from dataclasses import dataclass, replace
 
 from cloudtune.engine.budget import Purse
 from cloudtune.engine.event_batcher import Showing
-from cloudtune.engine.inbox import Inbox, Lost
-from cloudtune.provider.protocols import Interrupted, TrialRunner
+from cloudtune.engine.inbox import Inbox
+from cloudtune.provider.models import Interrupted, Lost
+from cloudtune.provider.protocols import TrialRunner
 from cloudtune.results.events import Ended, Event, Measured, Standing, Started, TrialState
-from cloudtune.results.model import Trial, Trials, seconds_between
+from cloudtune.results.model import Trial
 from cloudtune.results.objective import reaches_target, why_unmeasured
+from cloudtune.results.trials import Trials, seconds_between
 from cloudtune.search.protocol import Strategy, Suggestion
 from cloudtune.study.quantities import counted
-from cloudtune.study.schema import Limits, Study
+from cloudtune.study.schema import Limits
+from cloudtune.study.study import Study
 
 _BATCH = 1_000
 """News that are dealt with in one step at most."""

@@ -13,35 +13,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import TIMEOUT_MAX, Lock
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
+from cloudtune.provider.models import Lost
 from cloudtune.results.events import Ended, JobState, Measured
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Lost:
-    """A runner can neither start trials nor follow those that run any more."""
-
-    reason: str
-    go_on: bool
-    """Whether trials may go on at the service; a later process then finds them again."""
-    error: Exception | None = None
-    """What nobody foresaw; the reason is what stands behind it then."""
-
-
-class Emit(Protocol):
-    """Takes what a runner saw; may be called from any thread."""
-
-    def __call__(self, *events: Measured | Ended | Lost, idle: bool = False) -> None:
-        """Take events, in their order.
-
-        With ``idle`` the calling thread has nothing else to do and holds no lock: before this
-        returns, the next trial may be chosen in it, and the runner's `start` and `stop` called.
-        Never so from within those.
-        """
-        ...
 
 
 @dataclass(frozen=True)

@@ -12,15 +12,16 @@ from typing import Protocol
 from cloudtune.emulation.process import end, of_job, running
 from cloudtune.engine.budget import Purse
 from cloudtune.engine.driver import Driver, Outcome
-from cloudtune.engine.inbox import Inbox, Lost
+from cloudtune.engine.inbox import Inbox
 from cloudtune.engine.managed_job import ManagedJob
 from cloudtune.errors import CloudtuneError, MissingExtraError, UnsupportedError
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.records import JobRecord
-from cloudtune.planning.planner import Plan, from_json
+from cloudtune.planning.planner import from_json
 from cloudtune.provider import registry
 from cloudtune.provider.crash_report import told
-from cloudtune.provider.protocols import Place
+from cloudtune.provider.models import Lost, Place
+from cloudtune.provider.plan import Plan
 from cloudtune.provider.secrets import Mask
 from cloudtune.results.events import Ended, Event, Measured, Started
 

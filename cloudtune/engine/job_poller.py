@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 
 from cloudtune.engine.backoff import after_trouble, next_look, varied
-from cloudtune.engine.inbox import Emit, Lost
 from cloudtune.errors import EmulatorEndedError, ProviderError
-from cloudtune.provider.protocols import Interrupted, Recovered, TrainingJob, TrainingJobs
+from cloudtune.provider.models import Interrupted, Lost, Recovered, TrainingJob
+from cloudtune.provider.protocols import Emit, TrainingJobs
 from cloudtune.results.events import Ended, Measured, Started, TrialState
 from cloudtune.results.model import Measurement
 

@@ -16,11 +16,12 @@ from cloudtune.engine.driver import Outcome
 from cloudtune.engine.inbox import Inbox, StopRequest
 from cloudtune.errors import EmulatorEndedError, ProviderError
 from cloudtune.fitting.fit import Fitted, restore
-from cloudtune.planning.planner import Plan
-from cloudtune.provider.protocols import JobClient, JobRef, JobStatus, RawTrial
+from cloudtune.provider.models import JobRef, JobStatus, RawTrial
+from cloudtune.provider.plan import Plan
+from cloudtune.provider.protocols import JobClient
 from cloudtune.provider.secrets import Mask
 from cloudtune.results.events import Ended, Event, Measured, Started
-from cloudtune.results.model import Trials
+from cloudtune.results.trials import Trials
 from cloudtune.study.search_space import Value
 
 _FINAL = {"completed", "failed", "cancelled"}

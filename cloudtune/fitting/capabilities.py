@@ -9,24 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from cloudtune.study.schema import Study
-
-Mode = Literal["managed", "driven"]
-FindingKind = Literal["refused", "approximated", "dropped"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One place where a study does not fit a provider."""
-
-    kind: FindingKind
-    path: str
-    """The study's field, as ``parameters.C.step``."""
-    reason: str
-    """What does not fit, what is done instead, and what would fit."""
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.path}: {self.reason}"
+from cloudtune.study.schema import Mode
 
 
 @dataclass(frozen=True)
@@ -128,20 +111,3 @@ DRIVEN = ModeCapabilities(
     unattended=False,
 )
 """What cloudtune's own engine can do, wherever it runs the trials: the start for driven modes."""
-
-
-@dataclass(frozen=True)
-class Note:
-    """Something worth knowing that loses nothing: a choice that was made, a likely slip."""
-
-    path: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.text}" if self.path else self.text
-
-
-def located(study: Study, path: str) -> str:
-    """Return ``file:line: `` for a field of a study that came from a file, else nothing."""
-    file, line = study.place(path)
-    return f"{file}:{line}: " if file and line else ""

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from cloudtune.study.schema import BoolParameter, CategoricalParameter, Study, When
+from cloudtune.study.schema import BoolParameter, CategoricalParameter, When
 from cloudtune.study.search_space import Node, Space, Value, count_of, find, same, values_of
+from cloudtune.study.study import Study
 
 MOST_BRANCHES = 10
 """Values of a root: the definitions that one tuning job takes."""

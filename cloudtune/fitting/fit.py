@@ -12,14 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cloudtune import trial
-from cloudtune.fitting.capabilities import (
-    DRIVEN,
-    Capabilities,
-    Finding,
-    Mode,
-    ModeCapabilities,
-    Note,
-)
+from cloudtune.diagnostics import Finding, Note
+from cloudtune.fitting.capabilities import DRIVEN, Capabilities, ModeCapabilities
 from cloudtune.fitting.conditions import Settled, one_root, settle
 from cloudtune.fitting.parameters import fit_parameter
 from cloudtune.study.schema import (
@@ -27,10 +21,11 @@ from cloudtune.study.schema import (
     DiscreteParameter,
     FloatParameter,
     IntParameter,
+    Mode,
     Parameter,
-    Study,
 )
 from cloudtune.study.search_space import Node, Space, Value, count_of, nodes_of, value_at
+from cloudtune.study.study import Study
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from cloudtune.fitting.capabilities import Finding, ModeCapabilities, Note
+from cloudtune.diagnostics import Finding, Note
+from cloudtune.fitting.capabilities import ModeCapabilities
 from cloudtune.study.quantities import counted
 from cloudtune.study.schema import (
     BoolParameter,

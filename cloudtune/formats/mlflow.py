@@ -12,8 +12,8 @@ from typing import Any
 
 from cloudtune.errors import AlreadyThereError, MissingExtraError, UsageError
 from cloudtune.results.model import StudyResult, Trial
-from cloudtune.study.schema import Study
 from cloudtune.study.search_space import text
+from cloudtune.study.study import Study
 
 _STATUS = {
     "pending": "SCHEDULED",

@@ -19,9 +19,9 @@ from cloudtune.study.schema import (
     CategoricalParameter,
     DiscreteParameter,
     FloatParameter,
-    Study,
 )
 from cloudtune.study.search_space import Node, Space, Value, resolved_scale, text
+from cloudtune.study.study import Study
 
 if TYPE_CHECKING:
     import optuna

@@ -8,13 +8,14 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from cloudtune.diagnostics import Finding
 from cloudtune.errors import CloudtuneError
-from cloudtune.fitting.capabilities import Finding
 from cloudtune.ledger.ledger import Ledger, state_folder
 from cloudtune.ledger.records import JobRecord, RunRecord
 from cloudtune.results.events import Event
-from cloudtune.results.model import Cost, StudyResult, Trial, Trials, state_word
-from cloudtune.study.schema import Study
+from cloudtune.results.model import Cost, StudyResult, Trial, state_word
+from cloudtune.results.trials import Trials
+from cloudtune.study.study import Study
 
 
 def found(

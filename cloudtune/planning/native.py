@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from cloudtune.fitting.capabilities import Finding
+from cloudtune.diagnostics import Finding
 
 Json = dict[str, Any]
 Path = tuple[str, ...]

@@ -9,24 +9,17 @@ import json
 import re
 import secrets
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from cloudtune.bundle import files
-from cloudtune.errors import (
-    CloudtuneError,
-    Problem,
-    ProviderError,
-    StudyError,
-    UnsupportedError,
-    UsageError,
-)
-from cloudtune.fitting.capabilities import Finding, Mode, Note
-from cloudtune.fitting.fit import Fitted, fit, unfitted
+from cloudtune.diagnostics import Finding, Note, Problem
+from cloudtune.errors import CloudtuneError, ProviderError, StudyError, UsageError
+from cloudtune.fitting.fit import fit, unfitted
 from cloudtune.ledger.ledger import state_folder
 from cloudtune.ledger.records import new_run_id
 from cloudtune.planning import native
@@ -38,103 +31,16 @@ from cloudtune.planning.preflight import (
     of_this_machine,
     worth_knowing,
 )
-from cloudtune.planning.serialization import FORMAT, saved_plan
+from cloudtune.planning.serialization import saved_plan
 from cloudtune.planning.warm_start import parent_jobs, parents
 from cloudtune.provider import registry
-from cloudtune.provider.cost import Estimate, estimate, of_the_budget
+from cloudtune.provider.cost import estimate, of_the_budget
 from cloudtune.provider.crash_report import told
-from cloudtune.provider.protocols import CloudSettings, Facts, Json, Provider, ProviderSettings
-from cloudtune.study.schema import Study
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What would be sent to one provider, and what is lost on the way."""
-
-    provider: str
-    mode: Mode
-    fitted: Fitted
-    settings: ProviderSettings
-    facts: Facts
-    request: Json
-    """The service's request in its own spelling."""
-    findings: tuple[Finding, ...]
-    notes: tuple[Note, ...]
-    unattended: bool
-    """Whether the job goes on while this machine is switched off."""
-    other_mode: Mapping[Mode, tuple[Finding, ...]]
-    """What the provider's other mode would have found, where it has one."""
-    broken: str = ""
-    """Why there is no request, where a mistake in the provider's code kept it from being made."""
-
-    def _repr_html_(self) -> str:
-        from cloudtune.reporting.notebook import plan_html
-
-        return plan_html(self)
-
-    @property
-    def study(self) -> Study:
-        """The study as it was written."""
-        return self.fitted.original
-
-    @property
-    def seed(self) -> int | None:
-        """The seed by which trials are chosen; None where the provider takes none."""
-        able = registry.get(self.provider).capabilities.of(self.mode)
-        return self.facts.seed if able and able.seeds else None
-
-    @property
-    def estimate(self) -> Estimate | None:
-        """What the job may cost; None where its price is not known, or where it is emulated."""
-        if self.facts.emulated:
-            return None
-        return estimate(self.fitted.study.limits, self.mode, self.facts)
-
-    @property
-    def refused(self) -> tuple[Finding, ...]:
-        """The findings for which the provider cannot run the study at all."""
-        return tuple(finding for finding in self.findings if finding.kind == "refused")
-
-    def require(self, *, strict: bool = False) -> None:
-        """Do nothing if the plan can be run.
-
-        Raises:
-            UnsupportedError: If a finding refuses it, or with ``strict`` if there is any finding.
-            ProviderError: If a mistake in the provider's code kept it from being made.
-        """
-        if self.broken:
-            raise ProviderError(self.provider, self.broken)
-        against = self.findings if strict else self.refused
-        if against:
-            raise UnsupportedError(self.provider, against)
-
-    def to_json(self) -> Json:
-        """Return the plan as plain data that `from_json` reads; it holds no secret."""
-        return {
-            "format": FORMAT,
-            "provider": self.provider,
-            "mode": self.mode,
-            "run": self.facts.run_id,
-            "study": self.study.to_json(),
-            "file": str(Path(self.study.file).absolute()) if self.study.file else None,
-            "facts": {
-                "job_name": self.facts.job_name,
-                "seed": self.facts.seed,
-                "base": str(self.facts.base),
-                "source": str(self.facts.source) if self.facts.source else None,
-                "parents": [vars(parent) for parent in self.facts.parents],
-                "source_hash": self.facts.source_hash,
-                "own": dict(self.facts.own),
-                "parent_jobs": list(self.facts.parent_jobs),
-                "emulated": self.facts.emulated,
-            },
-            "request": self.request,
-            "findings": [vars(finding) for finding in self.findings],
-            "notes": [vars(note) for note in self.notes],
-            "unattended": self.unattended,
-            "estimate": vars(self.estimate) if self.estimate else None,
-            **({"broken": self.broken} if self.broken else {}),
-        }
+from cloudtune.provider.models import CloudSettings, Facts, ProviderSettings
+from cloudtune.provider.plan import Plan
+from cloudtune.provider.protocols import Provider
+from cloudtune.study.schema import Mode
+from cloudtune.study.study import Study
 
 
 def plan(
@@ -228,7 +134,19 @@ def _broken(study: Study, on: str, run: str, seed: int, why: str) -> Plan:
     base = (Path(study.file).parent if study.file else Path.cwd()).absolute()
     facts = Facts(run, job_name(study.name, run), seed, base)
     own, fitted = ProviderSettings.model_validate({}), unfitted(study)
-    return Plan(on, "driven", fitted, own, facts, {}, (), (), False, {}, why)
+    return Plan(
+        provider=on,
+        mode="driven",
+        fitted=fitted,
+        settings=own,
+        facts=facts,
+        request={},
+        findings=(),
+        notes=(),
+        unattended=False,
+        other_mode={},
+        broken=why,
+    )
 
 
 def plan_again(before: Plan, study: Study) -> Plan:
@@ -397,4 +315,6 @@ def _plan_mode(
         ),
         unattended=able.unattended if able else False,
         other_mode={},
+        seed=facts.seed if able and able.seeds else None,
+        estimate=None if facts.emulated else estimate(fitted.study.limits, mode, facts),
     )

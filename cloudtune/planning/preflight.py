@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from cloudtune.fitting.capabilities import Finding, Mode, Note
+from cloudtune.diagnostics import Finding, Note
 from cloudtune.provider.lookup import input_address, launched
-from cloudtune.provider.protocols import Facts
+from cloudtune.provider.models import Facts
 from cloudtune.study.methods import heeds_earlier_trials
-from cloudtune.study.schema import Study
+from cloudtune.study.schema import Mode
 from cloudtune.study.search_space import Space
+from cloudtune.study.study import Study
 
 
 def lacking(study: Study) -> list[Finding]:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cloudtune.errors import StudyError, UsageError
-from cloudtune.fitting.capabilities import Mode
 from cloudtune.ledger.ledger import state_folder
-from cloudtune.provider.protocols import Facts, Json, Parent
-from cloudtune.study.schema import Study
+from cloudtune.provider.models import Facts, Json, Parent
+from cloudtune.provider.plan import FORMAT
+from cloudtune.study.schema import Mode
 from cloudtune.study.search_space import Value
+from cloudtune.study.study import Study
 
-FORMAT: Literal["cloudtune.plan/v1"] = "cloudtune.plan/v1"
 _HOW = "`cloudtune plan STUDY -o FILE` writes one"
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from cloudtune.ledger.ledger import Ledger, state_folder
 from cloudtune.ledger.reader import found_by
-from cloudtune.provider.protocols import Parent
+from cloudtune.provider.models import Parent
 from cloudtune.results.objective import objective_values
-from cloudtune.study.schema import Study
+from cloudtune.study.study import Study
 
 
 def parents(study: Study) -> list[Parent]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from cloudtune.fitting.capabilities import Finding, Mode, Note
-from cloudtune.provider.protocols import Facts
-from cloudtune.study.schema import Limits
+from cloudtune.diagnostics import Finding, Note
+from cloudtune.provider.models import Facts
+from cloudtune.study.schema import Limits, Mode
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from cloudtune.fitting.capabilities import Finding, Note
-from cloudtune.planning.planner import Plan
+from cloudtune.diagnostics import Finding, Note
+from cloudtune.provider.plan import Plan
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from typing import Any
 
 from cloudtune.bundle import files as bundle
 from cloudtune.ledger.ledger import state_folder
-from cloudtune.provider.protocols import Facts
-from cloudtune.study.schema import FromEnvironment, Input, Study
+from cloudtune.provider.models import Facts
+from cloudtune.study.schema import FromEnvironment, Input
+from cloudtune.study.study import Study
 
 
 def launched(study: Study) -> bool:

@@ -9,10 +9,10 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, cast
 
 from cloudtune.errors import UsageError
-from cloudtune.study.schema import Study
+from cloudtune.study.study import Study
 
 if TYPE_CHECKING:
-    from cloudtune.fitting.capabilities import Note
+    from cloudtune.diagnostics import Note
     from cloudtune.provider.protocols import Provider
 
 GROUP = "cloudtune.providers"
@@ -42,7 +42,7 @@ def unread(study: Study) -> list[Note]:
         return []
     import difflib
 
-    from cloudtune.fitting.capabilities import Note
+    from cloudtune.diagnostics import Note
 
     known = names()
     notes: list[Note] = []

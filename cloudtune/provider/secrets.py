@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from cloudtune.errors import UsageError
 from cloudtune.results.events import Ended
-from cloudtune.study.schema import FromEnvironment, Study
+from cloudtune.study.schema import FromEnvironment
+from cloudtune.study.study import Study
 
 _SHORTEST = 4
 """Characters of a value that is masked; shorter ones occur in every text."""

@@ -8,8 +8,8 @@ import shlex
 
 from cloudtune.errors import UsageError
 from cloudtune.results.model import Trial
-from cloudtune.study.schema import Study
 from cloudtune.study.search_space import Value, text
+from cloudtune.study.study import Study
 
 FORMS = ("args", "yaml", "json", "env")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

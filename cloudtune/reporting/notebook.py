@@ -1,132 +1,31 @@
-"""Studies, plans and results as a notebook shows them: plain tables, everything escaped."""
+"""Shows studies, plans and results as tables in a notebook."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from html import escape
-from typing import TYPE_CHECKING, Any
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
 
-from cloudtune.reporting.console.summary import cost_words, overview_rows
-from cloudtune.reporting.phrases import (
-    assignment_words,
-    limit_words,
-    objective_words,
-    short,
-    space_line,
-    strategy_words,
-)
-from cloudtune.reporting.sanitize import printable
-from cloudtune.study.schema import Study
-from cloudtune.study.search_space import nodes_of
-
-if TYPE_CHECKING:
-    from cloudtune.planning.planner import Plan
-    from cloudtune.results.model import StudyResult
-
-_SHOWN = 10
-"""Trials of a job that are shown, the best first."""
+_FORMATTERS: dict[tuple[str, str], Callable[[Any, Any], str]] = {
+    ("cloudtune.study.study", "Study"): lambda snippets, study: snippets.study_html(study),
+    ("cloudtune.provider.plan", "Plan"): lambda snippets, plan: snippets.plan_html(plan),
+    ("cloudtune.results.model", "StudyResult"): lambda snippets, job: snippets.results_html([job]),
+    ("cloudtune.api", "Results"): lambda snippets, run: snippets.results_html(run.jobs),
+}
 
 
-def study_html(study: Study) -> str:
-    """Return a study: what it varies, optimises and is bounded by."""
-    rows = [
-        {
-            "parameter": node.name,
-            "type": node.parameter.type,
-            "values": _values(node.parameter.model_dump(mode="json", exclude_none=True)),
-            "when": _pairs(node.parameter.model_dump(mode="json").get("when") or {}),
-        }
-        for node in nodes_of(study)
-    ]
-    lines = [
-        space_line(study),
-        f"strategy: {strategy_words(study, study.strategy.seed)}",
-        f"limits: {limit_words(study)}",
-    ]
-    return _block(study.name or "study", lines) + _table(rows)
+def register() -> None:
+    """Register the HTML formatters with the running IPython shell, if there is one."""
+    shell: Any = sys.modules["IPython"].get_ipython()
+    if shell is None:
+        return
+    formatter = shell.display_formatter.formatters["text/html"]
+    for (module, name), to_html in _FORMATTERS.items():
+        formatter.for_type_by_name(module, name, _late(to_html))
 
 
-def plan_html(plan: Plan) -> str:
-    """Return a plan: whether it can be run, what is lost, and the request."""
-    import json
-
-    word = "cannot run this study" if plan.refused else "can run this study"
-    lines = [
-        f"mode {plan.mode}{', emulated' if plan.facts.emulated else ''}",
-        f"limits: {limit_words(plan.fitted.study)}",
-        f"cost: {cost_words(plan)}",
-        *(f"note: {note}" for note in plan.notes),
-    ]
-    rows = [
-        {"finding": each.kind, "field": each.path, "reason": each.reason} for each in plan.findings
-    ]
-    request = escape(json.dumps(plan.request, indent=2, ensure_ascii=False))
-    return (
-        _block(f"{plan.provider} {word}", lines)
-        + _table(rows)
-        + f"<details><summary>request</summary><pre>{request}</pre></details>"
+def _late(to_html: Callable[[Any, Any], str]) -> Callable[[Any], str]:
+    return lambda value: to_html(
+        import_module("cloudtune.reporting.documents.html.snippets"), value
     )
-
-
-def results_html(found: Sequence[StudyResult]) -> str:
-    """Return jobs side by side, and the best trials of each."""
-    if not found:
-        return _block("no jobs", [])
-    name = str(found[0].study.get("name") or "study")
-    return (
-        _block(f"{name}, run {found[0].run}", [])
-        + _table(overview_rows(found))
-        + "".join(map(_trials, found))
-    )
-
-
-def _trials(result: StudyResult) -> str:
-    study = Study.model_validate(result.study)
-    measured = [trial for trial in result.trials if trial.objective]
-    if len(study.objectives) == 1:
-        sign = -1 if study.objectives[0].goal == "maximize" else 1
-        measured.sort(key=lambda trial: sign * (trial.objective or (0.0,))[0])
-    rows = [
-        {
-            "trial": trial.number,
-            "state": trial.state.replace("_", " "),
-            "objective": objective_words(study, trial),
-            "parameters": assignment_words(trial.parameters),
-        }
-        for trial in measured[:_SHOWN]
-    ]
-    title = f"{result.provider}: {len(rows)} of {len(result.trials)} trials"
-    return _block(title, [result.reason] if result.reason else [], level=4) + _table(rows)
-
-
-def _values(parameter: Mapping[str, Any]) -> str:
-    if "values" in parameter:
-        return ", ".join(map(short, parameter["values"]))
-    if "min" not in parameter:
-        return ""
-    more = [f"{key} {parameter[key]}" for key in ("scale", "step") if key in parameter]
-    return ", ".join([f"{short(parameter['min'])} to {short(parameter['max'])}", *more])
-
-
-def _pairs(held: Mapping[str, Any]) -> str:
-    return " and ".join(f"{name}: {value}" for name, value in held.items())
-
-
-def _block(title: str, lines: Sequence[str], level: int = 3) -> str:
-    """Return a heading and lines below it."""
-    below = "".join(f"<div>{_safe(line)}</div>" for line in lines)
-    return f"<h{level}>{_safe(title)}</h{level}>{below}"
-
-
-def _table(rows: Sequence[Mapping[str, Any]]) -> str:
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    head = "".join(f'<th scope="col">{_safe(name)}</th>' for name in names)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{_safe(row.get(name, ''))}</td>" for name in names) + "</tr>"
-        for row in rows
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>" if rows else ""
-
-
-def _safe(value: Any) -> str:
-    return escape(printable(str(value)))

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from cloudtune.reporting.sanitize import printable
 from cloudtune.study.quantities import counted
-from cloudtune.study.schema import Study
 from cloudtune.study.search_space import Space, Value, text
+from cloudtune.study.study import Study
 
 if TYPE_CHECKING:
     from cloudtune.results.model import Trial

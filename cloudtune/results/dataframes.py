@@ -9,8 +9,8 @@ from typing import Any
 
 from cloudtune.errors import MissingExtraError
 from cloudtune.results.model import StudyResult, Trial
-from cloudtune.study.schema import Study
 from cloudtune.study.search_space import text
+from cloudtune.study.study import Study
 
 
 def rows(result: StudyResult, trials: Iterable[Trial] | None = None) -> Iterator[dict[str, Any]]:

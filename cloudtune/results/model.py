@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, is_dataclass
+from typing import Any, Literal, cast
 
-from cloudtune.fitting.capabilities import Finding, Mode
-from cloudtune.results.events import Ended, Event, Measured, Standing, Started, TrialState
-from cloudtune.results.objective import complete, selected
-from cloudtune.study.schema import Objective, Study
+from cloudtune.diagnostics import Finding
+from cloudtune.results.events import Standing, TrialState
+from cloudtune.study.schema import Mode
 from cloudtune.study.search_space import Value
+from cloudtune.study.study import Study
 
 FORMAT: Literal["cloudtune.results/v1"] = "cloudtune.results/v1"
 
@@ -101,11 +103,6 @@ class StudyResult:
     """Seconds between its start and its end in which no process drove it; None if managed."""
     format: Literal["cloudtune.results/v1"] = FORMAT
 
-    def _repr_html_(self) -> str:
-        from cloudtune.reporting.notebook import results_html
-
-        return results_html([self])
-
     @property
     def refused(self) -> bool:
         """Whether the provider cannot run the study at all."""
@@ -127,8 +124,6 @@ class StudyResult:
 
     def to_json(self) -> str:
         """Return the result as one JSON text; numbers that are not finite become text."""
-        from cloudtune.results.result_text import json_parts
-
         return "".join(json_parts(self, self.trials))
 
     @staticmethod
@@ -187,149 +182,47 @@ def _dominates(left: Sequence[float], right: Sequence[float]) -> bool:
     return all(a <= b for a, b in zip(left, right, strict=True)) and tuple(left) != tuple(right)
 
 
-class Trials:
-    """The trials of one job so far: a fold over its events.
-
-    Taking note of an event costs the same however many there were.
-    """
-
-    def __init__(self, study: Study, run: str) -> None:
-        self._objectives = study.objectives
-        self._run = run
-        self._known: dict[int, _Known] = {}
-
-    def tell(self, event: Event) -> None:
-        """Take note of the next event."""
-        if isinstance(event, Started):
-            self._start(event)
-            return
-        known = self._known[event.number]
-        known.trial = None
-        if isinstance(event, Measured):
-            known.measure(event, self._objectives)
-        else:
-            known.end(event)
-
-    def __len__(self) -> int:
-        """Return how many trials were ever started."""
-        return len(self._known)
-
-    def get(self, number: int) -> Trial:
-        """Return one trial as it stands, with its metrics and objective so far."""
-        known = self._known[number]
-        if known.trial is None:
-            known.trial = known.made()
-        return known.trial
-
-    def objective(self, number: int) -> tuple[float, ...] | None:
-        """Return what one trial has as its objective so far."""
-        return complete(self._known[number].values)
-
-    def all(self) -> tuple[Trial, ...]:
-        """Return every trial as it stands, by number."""
-        return tuple(map(self.get, self._known))
-
-    def _start(self, event: Started) -> None:
-        known = self._known.get(event.number)
-        if known is None:
-            count = len(self._objectives)
-            known = self._known[event.number] = _Known(event, f"{self._run}-{event.number}", count)
-        known.trial = None
-        known.started = event
-        known.ended = None
-        known.begun = event.time
+def json_parts(result: StudyResult, trials: Iterable[Trial]) -> Iterator[str]:
+    """Yield the parts of one JSON text: a result with these trials in place of its own."""
+    head = {name: value for name, value in _plain(result).items() if name != "trials"}
+    yield f'{encoded(head)[:-1]}, "trials": ['
+    for place, trial in enumerate(trials):
+        yield f"{',' if place else ''}\n{encoded(trial)}"
+    yield "]}"
 
 
-class _Known:
-    """What is known of one trial."""
-
-    __slots__ = (
-        "artifacts",
-        "begun",
-        "billed",
-        "ended",
-        "exit_code",
-        "first",
-        "id",
-        "log",
-        "machine",
-        "measurements",
-        "metrics",
-        "seconds",
-        "started",
-        "trial",
-        "values",
-    )
-
-    def __init__(self, first: Started, made_id: str, objectives: int) -> None:
-        self.trial: Trial | None = None
-        """The trial as it stands, once somebody has asked for it."""
-        self.first = first
-        self.started = first
-        self.ended: Ended | None = None
-        self.begun: float | None = first.time
-        self.id = made_id
-        self.measurements: list[Measurement] = []
-        self.metrics: dict[str, float] = {}
-        self.values: list[float | None] = [None] * objectives
-        self.seconds: float | None = None
-        self.exit_code: int | None = None
-        self.log: str | None = None
-        self.artifacts: str | None = None
-        self.billed: float | None = None
-        self.machine: str | None = None
-
-    def measure(self, event: Measured, objectives: Sequence[Objective]) -> None:
-        self.measurements.append(Measurement(event.step, event.metrics, event.time))
-        self.metrics.update(event.metrics)
-        for place, objective in enumerate(objectives):
-            if objective.metric in event.metrics:
-                value = event.metrics[objective.metric]
-                self.values[place] = selected(objective, self.values[place], value)
-
-    def end(self, event: Ended) -> None:
-        self.ended = event
-        self.seconds = (self.seconds or 0.0) + seconds_between(self.begun, event)
-        self.begun = None  # a waiting trial ends without a start
-        self.exit_code = self.exit_code if event.exit_code is None else event.exit_code
-        self.log = event.log or self.log
-        self.artifacts = event.artifacts or self.artifacts
-        self.billed = _sum(self.billed, event.billed_seconds)
-        self.machine = event.machine or self.machine
-
-    def made(self) -> Trial:
-        first, last, ended = self.first, self.started, self.ended
-        return Trial(
-            id=last.id or self.id,
-            number=first.number,
-            state=ended.state if ended else "running",
-            parameters=last.parameters,
-            metrics=dict(self.metrics),
-            objective=complete(self.values),
-            measurements=tuple(self.measurements),
-            word=ended.word if ended else None,
-            created=first.time,
-            started=first.time,
-            ended=max(ended.time, first.time) if ended else None,
-            seconds=self.seconds,
-            billed_seconds=self.billed,
-            machine=self.machine,
-            reason=ended.reason if ended else "",
-            log_tail=ended.log_tail if ended else "",
-            exit_code=self.exit_code,
-            replaces=first.replaces,
-            resource=last.resource,
-            log=self.log,
-            artifacts=self.artifacts,
-        )
+def trial_line(result: StudyResult, trial: Trial) -> str:
+    """Return one JSON line: all that is known of a trial, and the job that it belongs to."""
+    job = {"run": result.run, "provider": result.provider, "emulated": result.emulated}
+    return encoded(job | _plain(trial))
 
 
-def seconds_between(begun: float | None, end: Ended) -> float:
-    """Return how long a start of a trial took: as it was measured, else by the clock's times."""
-    if end.seconds is not None:
-        return end.seconds
-    return 0.0 if begun is None else max(0.0, end.time - begun)
+def _plain(value: Any) -> dict[str, Any]:
+    """Return a dataclass without what is not known, or a mapping, as what JSON knows."""
+    if isinstance(value, Mapping):
+        return dict(cast("Mapping[str, Any]", value))
+    named = ((name, getattr(value, name)) for name in value.__dataclass_fields__)
+    return {name: held for name, held in named if held is not None}
 
 
-def _sum(left: float | None, right: float | None) -> float | None:
-    return left if right is None else (left or 0.0) + right
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=_plain)
+
+
+def encoded(value: Any) -> str:
+    """Return data as one JSON text; numbers that are not finite become text."""
+    try:
+        return _ENCODER.encode(value)
+    except ValueError:  # a number that is not finite
+        return _ENCODER.encode(_finite(value))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        if math.isfinite(value):
+            return value
+        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in cast("Sequence[Any]", value)]
+    if isinstance(value, Mapping) or is_dataclass(value):
+        return {name: _finite(held) for name, held in _plain(value).items()}
+    return value

@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from cloudtune.study.schema import Objective, Study
+from cloudtune.study.schema import Objective
+from cloudtune.study.study import Study
 
 if TYPE_CHECKING:
     from cloudtune.results.model import Measurement

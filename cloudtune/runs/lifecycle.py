@@ -32,7 +32,8 @@ from cloudtune.ledger.ledger import Ledger, state_folder
 from cloudtune.ledger.lock import ask_to_stop, hold, holder
 from cloudtune.ledger.reader import found
 from cloudtune.ledger.records import JobRecord, RunRecord
-from cloudtune.planning.planner import Plan, from_json, plan_from_facts
+from cloudtune.planning.planner import from_json, plan_from_facts
+from cloudtune.provider.plan import Plan
 from cloudtune.results.model import StudyResult
 from cloudtune.runs.detach import go_on, left_alone
 

@@ -12,7 +12,7 @@ from cloudtune.ledger.ledger import Ledger, state_folder
 from cloudtune.ledger.lock import hold
 from cloudtune.ledger.records import RunRecord
 from cloudtune.planning.planner import from_json, plan_again
-from cloudtune.study.schema import Study
+from cloudtune.study.study import Study
 
 
 def prepare(record: RunRecord, overrides: Sequence[str] = (), folder: Path | None = None) -> None:

@@ -25,7 +25,7 @@ from cloudtune.search.axes import Axis
 from cloudtune.search.optuna_search import ModelSearch, SamplerKind
 from cloudtune.search.protocol import Strategy, Suggestion
 from cloudtune.search.sampling import Observation
-from cloudtune.study.schema import Study
+from cloudtune.study.study import Study
 
 if TYPE_CHECKING:
     from cloudtune.search.gp_search import GaussianSearch

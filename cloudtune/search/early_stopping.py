@@ -32,7 +32,7 @@ from dataclasses import dataclass, field
 from typing_extensions import override
 
 from cloudtune.results.events import Ended, Event, Measured, Started
-from cloudtune.study.schema import Study
+from cloudtune.study.study import Study
 
 _ETA = 3
 _RUNGS = 40

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from cloudtune.errors import Problem, StudyError
+from cloudtune.diagnostics import Problem
+from cloudtune.errors import StudyError
 from cloudtune.results.events import Event
 from cloudtune.search.axes import axes_of
 from cloudtune.search.early_stopping import rule_of
 from cloudtune.search.protocol import Strategy, Suggestion
 from cloudtune.search.sampling import Observation, Opening, leading
 from cloudtune.study.methods import METHODS, ONE_OBJECTIVE, heeds_earlier_trials
-from cloudtune.study.schema import Study
 from cloudtune.study.search_space import Assignment, Space
+from cloudtune.study.study import Study
 
 _TRANSFERRED = 5
 """How many of the best earlier trials run again in a warm start of kind ``transfer``."""

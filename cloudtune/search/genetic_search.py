@@ -27,8 +27,8 @@ from cloudtune.search.history import History, finished
 from cloudtune.search.pareto import Fronts
 from cloudtune.search.protocol import Suggestion
 from cloudtune.search.sampling import Observation, fitting, seed_of
-from cloudtune.study.schema import Study
 from cloudtune.study.search_space import Assignment, Space, Value
+from cloudtune.study.study import Study
 
 _FIRST = 10
 """How many trials are spread evenly; initial trials and earlier runs count among them."""

@@ -31,8 +31,8 @@ from cloudtune.search.history import History, finished
 from cloudtune.search.protocol import Suggestion
 from cloudtune.search.sampling import Observation, chance, complete, fitting
 from cloudtune.search.subsample import Recall
-from cloudtune.study.schema import Study
 from cloudtune.study.search_space import Assignment, Space, Value, is_active
+from cloudtune.study.study import Study
 
 _BY_CHANCE = 8
 """How many trials are drawn by chance, evenly over the space, before a process is fitted."""

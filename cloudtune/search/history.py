@@ -8,8 +8,8 @@ from typing import Any
 
 from cloudtune.results.events import Event, Measured, Started, TrialState
 from cloudtune.results.objective import objective_values
-from cloudtune.study.schema import Study
 from cloudtune.study.search_space import Value
+from cloudtune.study.study import Study
 
 
 @dataclass

@@ -17,7 +17,7 @@ from cloudtune.results.events import Ended, Event, Started, TrialState
 from cloudtune.search.gp_search import GaussianSearch
 from cloudtune.search.protocol import Suggestion
 from cloudtune.search.sampling import Opening
-from cloudtune.study.schema import Study
+from cloudtune.study.study import Study
 
 _ENOUGH = 8
 """How many trials must have been measured at a rung."""

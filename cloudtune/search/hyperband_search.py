@@ -30,7 +30,7 @@ from cloudtune.search.history import History, Past
 from cloudtune.search.hyperband_models import RungModels
 from cloudtune.search.protocol import Suggestion
 from cloudtune.search.sampling import Opening
-from cloudtune.study.schema import Study
+from cloudtune.study.study import Study
 
 
 def rungs(least: int, most: int, eta: int) -> tuple[int, ...]:

@@ -17,8 +17,8 @@ from cloudtune.search.history import History, Past, finished
 from cloudtune.search.protocol import Suggestion
 from cloudtune.search.sampling import Observation, chance, fitting, seed_of
 from cloudtune.search.subsample import Recall
-from cloudtune.study.schema import Study
 from cloudtune.study.search_space import Assignment, Space, Value, is_active
+from cloudtune.study.study import Study
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cloudtune.study.messages import Mistake, Place, nearest, tags
-from cloudtune.study.schema import Study
+from cloudtune.study.study import Study
 from cloudtune.study.yaml_reader import is_map
 
 

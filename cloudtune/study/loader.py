@@ -10,12 +10,13 @@ from typing import Any, NamedTuple, cast
 
 from pydantic import ValidationError
 
-from cloudtune.errors import Problem, StudyError
+from cloudtune.diagnostics import Problem
+from cloudtune.errors import StudyError
 from cloudtune.study import overrides as overrides_
 from cloudtune.study import validation, yaml_reader
 from cloudtune.study.guesses import Guess, guesses
 from cloudtune.study.messages import Mistake, Place, mistakes_of, problems_of, worded
-from cloudtune.study.schema import Study
+from cloudtune.study.study import Study
 from cloudtune.study.yaml_reader import is_list, is_map
 
 __all__ = ["load", "loads", "override", "problems_of", "schema"]
@@ -287,7 +288,7 @@ class _Draft:
         return found
 
     def _remember(self, study: Study) -> None:
-        from cloudtune.fitting.capabilities import Note
+        from cloudtune.diagnostics import Note
 
         study.remember(
             self.file or None,

@@ -9,7 +9,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from cloudtune.errors import Problem
+from cloudtune.diagnostics import Problem
 from cloudtune.study.yaml_reader import is_list, is_map
 
 Place = tuple[str | int, ...]

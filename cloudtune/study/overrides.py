@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from cloudtune.errors import Problem, StudyError
+from cloudtune.diagnostics import Problem
+from cloudtune.errors import StudyError
 from cloudtune.study.yaml_reader import is_list, is_map, parse
 
 _SHORT = {"strategy": "name", "early_stopping": "rule"}

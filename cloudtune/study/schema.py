@@ -6,9 +6,8 @@ The classes hold what the file says, with types; whether the parts fit together 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast, get_args
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import (
     AfterValidator,
@@ -19,22 +18,17 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     PlainSerializer,
-    PrivateAttr,
     StrictBool,
     StrictFloat,
     StrictInt,
     StrictStr,
-    ValidationInfo,
     WithJsonSchema,
-    model_validator,
 )
 from pydantic_core import CoreSchema, core_schema
 
-from cloudtune.errors import StudyError
 from cloudtune.study.quantities import Money, format_duration, parse_duration, parse_money
 
-if TYPE_CHECKING:
-    from cloudtune.fitting.capabilities import Note
+Mode = Literal["managed", "driven"]
 
 _Finite = Annotated[StrictFloat, Field(allow_inf_nan=False)]
 Scalar = StrictBool | StrictInt | _Finite | StrictStr
@@ -72,15 +66,15 @@ def _listed(value: Any) -> Any:
     return cast("Any", value) if isinstance(value, list | tuple) else [value]
 
 
-_one_or_many = _Before(
+one_or_many = _Before(
     _listed,
     lambda full: full.get("items", {}),
 )
-_name_or_map = _Before(
+name_or_map = _Before(
     lambda value: {"name": value} if isinstance(value, str) else value,
     lambda _: {"enum": list(get_args(StrategyName))},
 )
-_rule_or_map = _Before(
+rule_or_map = _Before(
     lambda value: {"rule": value} if isinstance(value, str) else value,
     lambda _: {"enum": list(get_args(StoppingRule))},
 )
@@ -105,7 +99,7 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, defer_build=True)
 
 
-When = dict[str, Annotated[list[Scalar], _one_or_many]]
+When = dict[str, Annotated[list[Scalar], one_or_many]]
 
 
 class _Parameter(Model):
@@ -334,148 +328,10 @@ class TrialSpec(Model):
 class WarmStart(Model):
     """Earlier runs or jobs whose trials are known from the start."""
 
-    from_: Annotated[list[StrictStr], Field(min_length=1), _one_or_many] = Field(
+    from_: Annotated[list[StrictStr], Field(min_length=1), one_or_many] = Field(
         alias="from", description="Runs of the ledger, or provider:job."
     )
     kind: Literal["same", "transfer"] = Field(
         default="same",
         description="transfer: the script or the data has changed since, so the best run again.",
     )
-
-
-class Study(Model):
-    """One tuning study. Every block may be left out until something needs it.
-
-    Raises:
-        StudyError: If the parts do not fit together; every problem at once.
-    """
-
-    version: Literal[1] = 1
-    name: StrictStr | None = Field(
-        default=None, description="A label; the file's name when left out."
-    )
-    description: StrictStr | None = None
-    objective: Annotated[list[Objective], Field(min_length=1), _one_or_many] | None = None
-    parameters: dict[str, Annotated[list[Parameter], Field(min_length=1), _one_or_many]] = Field(
-        default={}, description="What is varied, by name."
-    )
-    constants: dict[str, Scalar] = Field(default={}, description="Values that stay the same.")
-    strategy: Annotated[Strategy, _name_or_map] = Field(
-        default=Strategy.model_construct(name="bayesian")
-    )
-    limits: Limits = Field(default=Limits.model_construct())
-    early_stopping: Annotated[EarlyStopping, _rule_or_map] | None = None
-    initial_trials: list[dict[str, Scalar]] = Field(
-        default=[], description="Trials that run first, in order."
-    )
-    warm_start: WarmStart | None = None
-    trial: TrialSpec = Field(default=TrialSpec.model_construct())
-    providers: dict[str, dict[str, Any]] = Field(
-        default={}, description="Settings that only one provider reads, by provider."
-    )
-
-    _lines: Mapping[str, int] = PrivateAttr(default={})
-    _file: str | None = PrivateAttr(default=None)
-    _elsewhere: Mapping[str, tuple[str, int | None]] = PrivateAttr(default={})
-    _reading_notes: Sequence[Note] = PrivateAttr(default=())
-
-    @model_validator(mode="after")
-    def _parts_fit_together(self, info: ValidationInfo) -> Self:
-        context: Any = info.context or {}
-        if not context.get("parts_only"):
-            from cloudtune.study.validation import problems
-
-            if found := problems(self):
-                raise StudyError(found)
-        return self
-
-    def __eq__(self, other: object) -> bool:
-        """Tell whether two studies say the same, wherever they come from."""
-        return isinstance(other, Study) and self.__dict__ == other.__dict__
-
-    def __hash__(self) -> int:
-        return hash(self.fingerprint())
-
-    def _repr_html_(self) -> str:
-        from cloudtune.reporting.notebook import study_html
-
-        return study_html(self)
-
-    @property
-    def objectives(self) -> tuple[Objective, ...]:
-        """The objectives in the file's order; empty while the study names none."""
-        return tuple(self.objective or ())
-
-    def limits_for(self, provider: str) -> Limits:
-        """Return the limits with those under ``providers.<provider>.limits`` on top."""
-        own = self.providers.get(provider, {}).get("limits")
-        return Limits.model_validate(own).over(self.limits) if own else self.limits
-
-    def line(self, path: str) -> int | None:
-        """Return the line of a field, or of the nearest block around it, if it came from a file."""
-        return self.place(path)[1]
-
-    def place(self, path: str) -> tuple[str | None, int | None]:
-        """Return the file and line of a field, or of the nearest block around it.
-
-        The file is not always the study's: settings of providers may come from the team's.
-        """
-        while path:
-            if path in self._elsewhere:
-                return self._elsewhere[path]
-            if path in self._lines:
-                return self._file, self._lines[path]
-            path = path.rpartition(".")[0]
-        return self._file, None
-
-    def is_list(self, path: str) -> bool:
-        """Tell whether a field that may be one thing or a list was written as a list."""
-        return f"{path}.0" in self._lines or f"{path}.0" in self._elsewhere
-
-    @property
-    def file(self) -> str | None:
-        """The file that the study was read from, as the user named it."""
-        return self._file
-
-    @property
-    def notes(self) -> tuple[Note, ...]:
-        """What is worth knowing about the study and no mistake."""
-        from cloudtune.study.validation import notes
-
-        return (*self._reading_notes, *notes(self))
-
-    def remember(
-        self,
-        file: str | None,
-        lines: Mapping[str, int],
-        *,
-        elsewhere: Mapping[str, tuple[str, int | None]] | None = None,
-        notes: Sequence[Note] = (),
-    ) -> None:
-        """Note where the study comes from: its file, and the line of each field by dotted path.
-
-        Args:
-            file: The file as the user named it.
-            lines: The line of each field; items of lists count from 0.
-            elsewhere: File and line of the fields that do not stand in the study's file.
-            notes: What was worth knowing while it was read.
-        """
-        self._file = file
-        self._lines = lines
-        self._elsewhere = elsewhere or {}
-        self._reading_notes = notes
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the study as plain data that `Study.model_validate` reads, without defaults."""
-        return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-
-    def fingerprint(self) -> str:
-        """Return a hash of what the study says: the order of parameters counts, labels do not."""
-        said = {key: value for key, value in self.to_json().items() if key not in _LABELS}
-        import hashlib
-
-        text = json.dumps(said, ensure_ascii=False, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
-
-
-_LABELS = {"version", "name", "description"}

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 
+from cloudtune.study.fields import StudyFields
 from cloudtune.study.schema import (
     BoolParameter,
     CategoricalParameter,
@@ -21,7 +22,6 @@ from cloudtune.study.schema import (
     FloatParameter,
     IntParameter,
     Parameter,
-    Study,
     When,
 )
 
@@ -166,7 +166,7 @@ class Space:
             raise ValueError("the conditions form a cycle")
 
     @classmethod
-    def of(cls, study: Study) -> Space:
+    def of(cls, study: StudyFields) -> Space:
         """Return the space of a study."""
         return cls(nodes_of(study))
 
@@ -235,7 +235,7 @@ class Space:
             yield from self._grid(depth + 1, {**known, node.name: value})
 
 
-def nodes_of(study: Study) -> list[Node]:
+def nodes_of(study: StudyFields) -> list[Node]:
     """Return one node a definition, in the order of the study."""
     nodes: list[Node] = []
     keys = set(study.parameters)

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from cloudtune.errors import Problem, StudyError
+from cloudtune.diagnostics import Problem
+from cloudtune.errors import StudyError
 
 MOST_BYTES = 512 * 1024
 MOST_LEVELS = 64

@@ -18,12 +18,13 @@ import pytest
 
 from cloudtune.emulation import process
 from cloudtune.engine import job
-from cloudtune.fitting.capabilities import Mode
-from cloudtune.planning.planner import Plan, plan
+from cloudtune.planning.planner import plan
 from cloudtune.provider import registry
+from cloudtune.provider.plan import Plan
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.runs import lifecycle
-from cloudtune.study.schema import Study
+from cloudtune.study.schema import Mode
+from cloudtune.study.study import Study
 from cloudtune.testing.provider_contract import end_emulators
 
 STEPS = 6

@@ -12,16 +12,18 @@ import pytest
 
 from cloudtune.emulation import process
 from cloudtune.engine import job as jobs
-from cloudtune.fitting.capabilities import Mode, ModeCapabilities
+from cloudtune.fitting.capabilities import ModeCapabilities
 from cloudtune.ledger.ledger import Ledger, state_folder
-from cloudtune.planning.planner import Plan, from_json, plan
+from cloudtune.planning.planner import from_json, plan
 from cloudtune.provider import registry
+from cloudtune.provider.plan import Plan
 from cloudtune.provider.protocols import Provider
 from cloudtune.results.events import TrialState
 from cloudtune.results.model import StudyResult
 from cloudtune.runs import lifecycle
-from cloudtune.study.schema import Study
+from cloudtune.study.schema import Mode
 from cloudtune.study.search_space import Space, find
+from cloudtune.study.study import Study
 from cloudtune.testing.features import PLAIN, Feature, beyond, features
 
 _SCRIPT = '''\

@@ -12,7 +12,7 @@ from typing import Any
 
 from cloudtune import trial
 from cloudtune.errors import UsageError
-from cloudtune.provider.protocols import Json
+from cloudtune.provider.models import Json
 from cloudtune.results.events import Started
 from cloudtune.study.search_space import Value
 from cloudtune_local.folder import TrialFolder, trial_folder

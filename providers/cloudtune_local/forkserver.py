@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cloudtune.execution.forkserver.client import Preload
 from cloudtune.execution.forkserver.import_scan import Imports, imports_of
-from cloudtune.provider.protocols import Json
+from cloudtune.provider.models import Json
 
 
 def why_cold(request: Json) -> str:

@@ -14,8 +14,8 @@ from typing import Any
 
 from cloudtune.provider.cost import HourPrice, price_facts
 from cloudtune.provider.lookup import on_this_machine
-from cloudtune.provider.protocols import Facts
-from cloudtune.study.schema import Study
+from cloudtune.provider.models import Facts
+from cloudtune.study.study import Study
 from cloudtune_local.settings import LocalSettings
 
 _GPU = re.compile(r"\d+|(GPU|MIG)-\S+")

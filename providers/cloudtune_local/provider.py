@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from cloudtune.engine.inbox import Emit
+from cloudtune.diagnostics import Finding, Note
 from cloudtune.errors import ProviderError
-from cloudtune.fitting.capabilities import Capabilities, Finding, Mode, Note
+from cloudtune.fitting.capabilities import Capabilities
 from cloudtune.fitting.fit import Fitted
-from cloudtune.planning.planner import Plan
-from cloudtune.provider.protocols import Facts, JobClient, Json, Place, TrialRunner
+from cloudtune.provider.models import Facts, Json, Place
+from cloudtune.provider.plan import Plan
+from cloudtune.provider.protocols import Emit, JobClient, TrialRunner
+from cloudtune.study.schema import Mode
 from cloudtune_local.capabilities import CAPABILITIES
 from cloudtune_local.lookup import lookup
 from cloudtune_local.request import request

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cloudtune.fitting.fit import Fitted
-from cloudtune.provider.protocols import Facts, Json
+from cloudtune.provider.models import Facts, Json
 from cloudtune.study.schema import FromEnvironment
 from cloudtune_local.settings import LocalSettings
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from cloudtune.bundle.files import IGNORE_FILE
-from cloudtune.fitting.capabilities import Finding, Note
+from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.fit import Fitted
-from cloudtune.provider.protocols import Facts
+from cloudtune.provider.models import Facts
 from cloudtune.study.quantities import counted
 
 _MANY = 100

@@ -10,13 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
-from cloudtune.engine.inbox import Emit
 from cloudtune.execution import reaper
 from cloudtune.execution.forkserver.client import Preload, in_words
 from cloudtune.execution.metric_reader import BadMetrics, Reports, Steps
 from cloudtune.execution.process_monitor import ProcessSpec
 from cloudtune.execution.process_pool import Processes
-from cloudtune.provider.protocols import Interrupted, Json, Recovered
+from cloudtune.provider.models import Interrupted, Json, Recovered
+from cloudtune.provider.protocols import Emit
 from cloudtune.results.events import Ended, Measured, Started
 from cloudtune_local.contract import LocalContract
 from cloudtune_local.folder import trial_folder

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cloudtune.provider.protocols import ProviderSettings
+from cloudtune.provider.models import ProviderSettings
 from cloudtune.study.schema import Price, Seconds
 
 

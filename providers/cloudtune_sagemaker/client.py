@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from cloudtune import __version__
+from cloudtune._version import __version__
 from cloudtune.errors import EmulatorEndedError, MissingExtraError
-from cloudtune.provider.protocols import Emulator
+from cloudtune.provider.models import Emulator
 from cloudtune_sagemaker.errors import PROVIDER, AwsError, not_reached, refusal
 
 Json = dict[str, Any]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cloudtune.engine.job import EMULATOR
-from cloudtune.planning.planner import Plan
-from cloudtune.provider.protocols import Place
+from cloudtune.provider.models import Place
+from cloudtune.provider.plan import Plan
 from cloudtune_sagemaker.lookup import link
 
 _GROUP = "$252Faws$252Fsagemaker$252FTrainingJobs"

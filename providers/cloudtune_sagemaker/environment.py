@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cloudtune.provider.secrets import Secret, secrets_of
-from cloudtune.study.schema import Study
+from cloudtune.study.study import Study
 
 Json = dict[str, Any]
 

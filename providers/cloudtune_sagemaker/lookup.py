@@ -14,8 +14,8 @@ from typing import Any
 
 from cloudtune.provider.cost import changes, price_facts
 from cloudtune.provider.lookup import code_elsewhere, inputs, on_this_machine
-from cloudtune.provider.protocols import Facts
-from cloudtune.study.schema import Study
+from cloudtune.provider.models import Facts
+from cloudtune.study.study import Study
 from cloudtune_sagemaker.prices import LIMITS, hour_price
 from cloudtune_sagemaker.request.parameters import home
 from cloudtune_sagemaker.settings import NAME, SageMakerSettings
@@ -47,7 +47,7 @@ _ROLE = re.compile(r"arn:aws[a-z\-]*:iam::(\d{12}):role/.+")
 
 
 def lookup(study: Study, settings: SageMakerSettings, facts: Facts) -> Mapping[str, Any]:
-    """Return the facts of `cloudtune.provider.protocols.Facts.own`, as JSON data.
+    """Return the facts of `cloudtune.provider.models.Facts.own`, as JSON data.
 
     What the study leaves out and needs is named in ``missing``, and has a stand-in.
     """

@@ -16,7 +16,7 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from cloudtune.planning.planner import Plan
+from cloudtune.provider.plan import Plan
 from cloudtune.results.model import Measurement
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.errors import AwsError

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from cloudtune.provider.protocols import RawTrial
+from cloudtune.provider.models import RawTrial
 from cloudtune.results.events import JobState, TrialState
 from cloudtune.results.model import Measurement
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StrictStr
 from pydantic.json_schema import WithJsonSchema
 
-from cloudtune.provider.protocols import CloudSettings
+from cloudtune.provider.models import CloudSettings
 from cloudtune.study.schema import Price, Seconds
 
 NAME = "sagemaker"

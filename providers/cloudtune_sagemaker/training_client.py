@@ -6,8 +6,8 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from cloudtune.planning.planner import Plan
-from cloudtune.provider.protocols import Json, Place, TrainingJob
+from cloudtune.provider.models import Json, Place, TrainingJob
+from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Started, TrialState
 from cloudtune.study.search_space import text
 from cloudtune_sagemaker import metrics, response

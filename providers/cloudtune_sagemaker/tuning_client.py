@@ -6,8 +6,8 @@ for each hundred metrics of those that run. No trial is asked for by itself.
 
 from __future__ import annotations
 
-from cloudtune.planning.planner import Plan
-from cloudtune.provider.protocols import JobRef, JobStatus, Json, Place, RawTrial
+from cloudtune.provider.models import JobRef, JobStatus, Json, Place, RawTrial
+from cloudtune.provider.plan import Plan
 from cloudtune_sagemaker import metrics, response
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.console import log_of

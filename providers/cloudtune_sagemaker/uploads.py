@@ -9,9 +9,9 @@ from pathlib import Path
 from cloudtune.bundle import archive
 from cloudtune.bundle.launcher import SOURCE, launcher_files
 from cloudtune.errors import ProviderError
-from cloudtune.planning.planner import Plan
 from cloudtune.provider.lookup import input_files, with_launcher
-from cloudtune.provider.protocols import Place
+from cloudtune.provider.models import Place
+from cloudtune.provider.plan import Plan
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.errors import PROVIDER, AwsError
 from cloudtune_sagemaker.request import parameters

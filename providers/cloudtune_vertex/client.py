@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from cloudtune import __version__
+from cloudtune._version import __version__
 from cloudtune.errors import EmulatorEndedError, MissingExtraError
-from cloudtune.provider.protocols import Emulator
+from cloudtune.provider.models import Emulator
 from cloudtune_vertex.errors import PROVIDER, GoogleError, not_reached, refusal
 
 Json = dict[str, Any]

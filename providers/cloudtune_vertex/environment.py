@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cloudtune.errors import UsageError
-from cloudtune.provider.protocols import Json
+from cloudtune.provider.models import Json
 from cloudtune.provider.secrets import Secret, secrets_of
-from cloudtune.study.schema import Study
+from cloudtune.study.study import Study
 
 
 def resolved(request: Json, study: Study) -> Json:

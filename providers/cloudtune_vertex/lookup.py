@@ -15,8 +15,8 @@ from typing import Any
 
 from cloudtune.provider.cost import changes, price_facts
 from cloudtune.provider.lookup import code_elsewhere, inputs, on_this_machine
-from cloudtune.provider.protocols import Facts
-from cloudtune.study.schema import Study
+from cloudtune.provider.models import Facts
+from cloudtune.study.study import Study
 from cloudtune_vertex.prices import LIMITS, LONGEST_TRIAL, hour_price
 from cloudtune_vertex.request.layout import home, job_page, mounted
 from cloudtune_vertex.settings import NAME, VertexSettings
@@ -44,7 +44,7 @@ _PREBUILT = re.compile(
 
 
 def lookup(study: Study, settings: VertexSettings, facts: Facts) -> Mapping[str, Any]:
-    """Return the facts of `cloudtune.provider.protocols.Facts.own`, as JSON data.
+    """Return the facts of `cloudtune.provider.models.Facts.own`, as JSON data.
 
     What the study leaves out and needs is named in ``missing``, and has a stand-in.
     """

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from cloudtune.engine.inbox import Emit
 from cloudtune.engine.job_poller import Poller
 from cloudtune.errors import ProviderError
 from cloudtune.fitting.capabilities import Capabilities
-from cloudtune.provider.protocols import JobClient, Place, TrialRunner
+from cloudtune.provider.models import Place
+from cloudtune.provider.protocols import Emit, JobClient, TrialRunner
 from cloudtune_vertex.capabilities import CAPABILITIES
 from cloudtune_vertex.lookup import lookup
 from cloudtune_vertex.request import request
@@ -17,7 +17,7 @@ from cloudtune_vertex.rules import rules
 from cloudtune_vertex.settings import VertexSettings
 
 if TYPE_CHECKING:
-    from cloudtune.planning.planner import Plan
+    from cloudtune.provider.plan import Plan
     from cloudtune_vertex.client import Google
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
-from cloudtune.provider.protocols import CloudSettings
+from cloudtune.provider.models import CloudSettings
 from cloudtune.study.schema import Price, Seconds
 
 NAME = "vertex"

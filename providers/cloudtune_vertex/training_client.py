@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from cloudtune.planning.planner import Plan
-from cloudtune.provider.protocols import Json, Place, TrainingJob
+from cloudtune.provider.models import Json, Place, TrainingJob
+from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Started, TrialState
 from cloudtune.study.search_space import text
 from cloudtune_vertex import response

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from cloudtune.bundle.launcher import launcher_files
 from cloudtune.errors import ProviderError
-from cloudtune.planning.planner import Plan
 from cloudtune.provider.lookup import input_files
-from cloudtune.provider.protocols import Place
+from cloudtune.provider.models import Place
+from cloudtune.provider.plan import Plan
 from cloudtune_vertex import package
 from cloudtune_vertex.client import Google, Object
 from cloudtune_vertex.errors import PROVIDER, GoogleError

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from cloudtune.errors import ProviderError, UsageError
-from cloudtune.planning.planner import Plan
-from cloudtune.provider.protocols import Place
+from cloudtune.provider.models import Place
+from cloudtune.provider.plan import Plan
 from cloudtune_watson.errors import PROVIDER
 from cloudtune_watson.http import Caller, Way
 from cloudtune_watson.settings import WatsonSettings

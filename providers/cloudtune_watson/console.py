@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cloudtune.engine.job import EMULATOR
-from cloudtune.provider.protocols import Place
+from cloudtune.provider.models import Place
 
 
 def log_of(place: Place, path: str | None) -> str | None:

@@ -13,8 +13,8 @@ from typing import Any
 
 from cloudtune.provider.cost import price_facts
 from cloudtune.provider.lookup import code_elsewhere, input_address, inputs, on_this_machine
-from cloudtune.provider.protocols import Facts
-from cloudtune.study.schema import Study
+from cloudtune.provider.models import Facts
+from cloudtune.study.study import Study
 from cloudtune_watson.prices import hour_price
 from cloudtune_watson.request.layout import DATA, home
 from cloudtune_watson.settings import NAME, WatsonSettings
@@ -52,7 +52,7 @@ _NEEDED = {
 
 
 def lookup(study: Study, settings: WatsonSettings, facts: Facts) -> Mapping[str, Any]:
-    """Return the facts of `cloudtune.provider.protocols.Facts.own`, as JSON data.
+    """Return the facts of `cloudtune.provider.models.Facts.own`, as JSON data.
 
     What the study leaves out and needs is named in ``missing``, and has a stand-in.
     """

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cloudtune.engine.inbox import Emit
+from cloudtune.diagnostics import Finding, Note
 from cloudtune.engine.job_poller import Poller
-from cloudtune.fitting.capabilities import Capabilities, Finding, Mode, Note
+from cloudtune.fitting.capabilities import Capabilities
 from cloudtune.fitting.fit import Fitted
-from cloudtune.provider.protocols import Facts, JobClient, Json, Place, TrialRunner
-from cloudtune.study.schema import Study
+from cloudtune.provider.models import Facts, Json, Place
+from cloudtune.provider.protocols import Emit, JobClient, TrialRunner
+from cloudtune.study.schema import Mode
+from cloudtune.study.study import Study
 from cloudtune_watson.auth import cluster, way
 from cloudtune_watson.capabilities import CAPABILITIES
 from cloudtune_watson.lookup import lookup
@@ -19,8 +21,8 @@ from cloudtune_watson.rules import rules
 from cloudtune_watson.settings import WatsonSettings
 
 if TYPE_CHECKING:
-    from cloudtune.planning.planner import Plan
     from cloudtune.provider.documents import Shown
+    from cloudtune.provider.plan import Plan
 
 
 class WatsonProvider:

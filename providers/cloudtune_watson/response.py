@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from cloudtune.provider.protocols import RawTrial
+from cloudtune.provider.models import RawTrial
 from cloudtune.results.events import JobState, TrialState
 from cloudtune.results.model import Measurement
 from cloudtune.results.objective import objective_values, why_unmeasured
-from cloudtune.study.schema import Objective, Study
+from cloudtune.study.schema import Objective
+from cloudtune.study.study import Study
 
 Json = dict[str, Any]
 

@@ -9,9 +9,8 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_validator
 
-from cloudtune.fitting.capabilities import Mode
-from cloudtune.provider.protocols import CloudSettings
-from cloudtune.study.schema import Price
+from cloudtune.provider.models import CloudSettings
+from cloudtune.study.schema import Mode, Price
 
 NAME = "watson"
 

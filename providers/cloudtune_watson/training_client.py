@@ -9,8 +9,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from cloudtune.planning.planner import Plan
-from cloudtune.provider.protocols import Json, Place, TrainingJob
+from cloudtune.provider.models import Json, Place, TrainingJob
+from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Started
 from cloudtune.results.model import Measurement
 from cloudtune.study.search_space import text

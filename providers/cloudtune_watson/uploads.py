@@ -16,9 +16,9 @@ from cloudtune.bundle import archive
 from cloudtune.bundle.launcher import PROGRAM, SOURCE, START, launcher_files
 from cloudtune.engine.job import EMULATOR
 from cloudtune.errors import ProviderError
-from cloudtune.planning.planner import Plan
 from cloudtune.provider.lookup import input_files
-from cloudtune.provider.protocols import Place
+from cloudtune.provider.models import Place
+from cloudtune.provider.plan import Plan
 from cloudtune_watson.client import Trainings
 from cloudtune_watson.errors import PROVIDER
 from cloudtune_watson.request.layout import MODEL_FOLDER

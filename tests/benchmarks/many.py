@@ -24,16 +24,16 @@ from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
 
-from cloudtune.engine.inbox import Emit
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.planning.planner import plan_run
-from cloudtune.provider.protocols import Interrupted, Place, Recovered, TrialRunner
+from cloudtune.provider.models import Interrupted, Place, Recovered
+from cloudtune.provider.protocols import Emit, TrialRunner
 from cloudtune.reporting.console.live import LiveProgress
 from cloudtune.reporting.console.plain import PlainProgress
 from cloudtune.reporting.console.summary import summary_lines
 from cloudtune.results.events import Ended, Event, Measured, Started, TrialState
 from cloudtune.runs import lifecycle
-from cloudtune.study.schema import Study
+from cloudtune.study.study import Study
 from cloudtune_local import LocalProvider
 
 SIZES = (100, 1_000, 10_000)

@@ -31,8 +31,8 @@ from numpy.typing import NDArray
 from cloudtune.results.events import Ended, Measured, Started
 from cloudtune.search.factory import make
 from cloudtune.search.protocol import Suggestion
-from cloudtune.study.schema import Study
 from cloudtune.study.search_space import Value, nodes_of
+from cloudtune.study.study import Study
 from tests.benchmarks.quality import compare
 from tests.benchmarks.quality_genetic import given_by
 from tests.benchmarks.quality_tasks import SETS, study_of, table

@@ -20,8 +20,8 @@ from typing import Any
 from cloudtune.results.events import Ended, Measured, Started
 from cloudtune.search.factory import make
 from cloudtune.search.protocol import Suggestion
-from cloudtune.study.schema import Study
 from cloudtune.study.search_space import Value, is_active, nodes_of
+from cloudtune.study.study import Study
 from tests.benchmarks import quality_tasks
 from tests.benchmarks.quality import Curve, Race, compare, ours, suggested
 from tests.benchmarks.quality_tasks import Task, study_of

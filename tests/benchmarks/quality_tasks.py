@@ -18,8 +18,8 @@ from typing import Any, cast
 
 from cloudtune.search.axes import axes_of
 from cloudtune.search.sampling import complete
-from cloudtune.study.schema import Study
 from cloudtune.study.search_space import Assignment, Space, nodes_of
+from cloudtune.study.study import Study
 
 Given = Mapping[str, Any]
 CACHE = Path.home() / ".cache" / "cloudtune-benchmarks"

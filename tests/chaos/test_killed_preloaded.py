@@ -13,9 +13,10 @@ import pytest
 from cloudtune.engine.driver import Outcome
 from cloudtune.execution import reaper
 from cloudtune.planning import planner
+from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Ended, Event
 from cloudtune.runs import lifecycle
-from cloudtune.study.schema import Study
+from cloudtune.study.study import Study
 
 SCRIPT = """\
 import os, time
@@ -35,7 +36,7 @@ class Killer:
         self.killed = 0
         self._after = after
 
-    def begin(self, plan: planner.Plan, events: Sequence[Event], elapsed: float) -> None: ...
+    def begin(self, plan: Plan, events: Sequence[Event], elapsed: float) -> None: ...
 
     def events(self, provider: str, events: Sequence[Event]) -> None:
         if any(isinstance(event, Ended) and event.number in self._after for event in events):

@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
+from cloudtune.diagnostics import Finding
 from cloudtune.engine.budget import Budget, Purse, Spending, budgets_of
-from cloudtune.fitting.capabilities import Finding, Mode
-from cloudtune.planning.planner import Plan, plan
+from cloudtune.planning.planner import plan
+from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Ended, Started
 from cloudtune.study.quantities import Money
-from cloudtune.study.schema import Study
+from cloudtune.study.schema import Mode
+from cloudtune.study.study import Study
 
 HOUR_AGO = time.time() - 3600
 TEN = Money(10, "USD")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from cloudtune.errors import Problem, StudyError
+from cloudtune.diagnostics import Problem
+from cloudtune.errors import StudyError
 from cloudtune.study.loader import loads
-from cloudtune.study.schema import Study
+from cloudtune.study.study import Study
 from cloudtune.study.validation import notes, problems
 
 SPACE = """

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from cloudtune.fitting.capabilities import Mode
 from cloudtune.provider.cost import HourPrice, changes, estimate, of_the_budget, price_facts
-from cloudtune.provider.protocols import Facts
-from cloudtune.study.schema import Limits
+from cloudtune.provider.models import Facts
+from cloudtune.study.schema import Limits, Mode
 
 PRICE = {"price_per_second": 0.001, "currency": "USD", "price_source": "list of 2026-11-01"}
 

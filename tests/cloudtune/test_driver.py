@@ -11,14 +11,14 @@ import pytest
 
 from cloudtune.engine.budget import Budget, Purse
 from cloudtune.engine.driver import Driver, Outcome
-from cloudtune.engine.inbox import Inbox, Lost, StopRequest
+from cloudtune.engine.inbox import Inbox, StopRequest
 from cloudtune.planning.planner import plan
-from cloudtune.provider.protocols import Interrupted, Recovered
+from cloudtune.provider.models import Interrupted, Lost, Recovered
 from cloudtune.results.events import Ended, Event, Measured, Started
-from cloudtune.results.model import Trials
+from cloudtune.results.trials import Trials
 from cloudtune.search.protocol import Suggestion
 from cloudtune.study.quantities import Money
-from cloudtune.study.schema import Study
+from cloudtune.study.study import Study
 
 Script = Callable[[Started], Iterable[Measured | Ended]]
 

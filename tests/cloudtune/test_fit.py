@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from cloudtune.fitting.capabilities import DRIVEN, Capabilities, Limit, ModeCapabilities
 from cloudtune.fitting.fit import Fitted, fit, restore
-from cloudtune.study.schema import CategoricalParameter, DiscreteParameter, Study
+from cloudtune.study.schema import CategoricalParameter, DiscreteParameter
 from cloudtune.study.search_space import Space, Value, text
+from cloudtune.study.study import Study
 
 EVERYTHING = DRIVEN
 TEXT = replace(

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from cloudtune.errors import Problem, StudyError
+from cloudtune.diagnostics import Problem
+from cloudtune.errors import StudyError
 from cloudtune.study.loader import load, loads
 from cloudtune.study.yaml_reader import MOST_BYTES
 

@@ -28,8 +28,8 @@ from cloudtune.bundle import files as bundle
 from cloudtune.bundle.launcher import PROGRAM, SOURCE, launch_data, launcher_files
 from cloudtune.fitting.capabilities import DRIVEN, Capabilities, Limit
 from cloudtune.fitting.fit import Fitted, definitions, fit
-from cloudtune.study.schema import Study
 from cloudtune.study.search_space import text
+from cloudtune.study.study import Study
 
 FLAT = replace(
     DRIVEN,

@@ -24,8 +24,8 @@ from cloudtune.bundle import files as bundle
 from cloudtune.bundle.launcher import PROGRAM, SOURCE, launch_data, launcher_files
 from cloudtune.fitting.capabilities import DRIVEN, Capabilities
 from cloudtune.fitting.fit import Fitted, definitions, fit
-from cloudtune.study.schema import Study
 from cloudtune.study.search_space import text
+from cloudtune.study.study import Study
 from tests.cloudtune import test_launcher_sagemaker as other
 
 TREE = replace(

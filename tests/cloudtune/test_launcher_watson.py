@@ -22,8 +22,8 @@ from cloudtune.bundle import archive, files
 from cloudtune.bundle.launcher import PROGRAM, SOURCE, launcher_files
 from cloudtune.fitting.capabilities import DRIVEN, Capabilities
 from cloudtune.fitting.fit import Fitted, fit
-from cloudtune.study.schema import Study
 from cloudtune.study.search_space import text
+from cloudtune.study.study import Study
 from tests.cloudtune import test_launcher_sagemaker as other
 
 WORDS = replace(DRIVEN, text_only=True)

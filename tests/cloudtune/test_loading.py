@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloudtune.errors import Problem, StudyError
+from cloudtune.diagnostics import Problem
+from cloudtune.errors import StudyError
 from cloudtune.study.loader import load, loads, override, schema
-from cloudtune.study.schema import Study
+from cloudtune.study.study import Study
 from cloudtune.study.yaml_reader import is_list, is_map
 
 FULL = r"""

@@ -14,12 +14,13 @@ from cloudtune.engine.driver import Outcome
 from cloudtune.engine.inbox import Inbox, StopRequest
 from cloudtune.engine.managed_job import ManagedJob
 from cloudtune.errors import EmulatorEndedError, MissingExtraError, ProviderError
-from cloudtune.planning.planner import Plan, plan
+from cloudtune.planning.planner import plan
 from cloudtune.provider import registry
-from cloudtune.provider.protocols import JobRef, JobStatus, RawTrial
+from cloudtune.provider.models import JobRef, JobStatus, RawTrial
+from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Ended, Event
 from cloudtune.runs import lifecycle
-from cloudtune.study.schema import Study
+from cloudtune.study.study import Study
 from cloudtune.testing.features import PLAIN
 from tests.cloudtune.testing import odd_provider as odd
 

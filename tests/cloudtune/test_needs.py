@@ -9,8 +9,8 @@ import pytest
 
 from cloudtune.planning.preflight import of_this_machine
 from cloudtune.provider.lookup import inputs, on_this_machine
-from cloudtune.provider.protocols import Facts
-from cloudtune.study.schema import Study
+from cloudtune.provider.models import Facts
+from cloudtune.study.study import Study
 
 
 def found(base: Path, trial: dict[str, Any], *, emulated: bool = False, **own: Any) -> list[str]:

@@ -13,9 +13,9 @@ from cloudtune.errors import UsageError
 from cloudtune.planning.planner import from_json, plan, plan_run
 from cloudtune.planning.serialization import read_plans, saved_plan
 from cloudtune.provider import registry
-from cloudtune.provider.protocols import Parent
+from cloudtune.provider.models import Parent
 from cloudtune.study.loader import load
-from cloudtune.study.schema import Study
+from cloudtune.study.study import Study
 from cloudtune_local import LocalProvider
 
 STUDY = {

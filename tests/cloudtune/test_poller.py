@@ -9,9 +9,8 @@ from dataclasses import replace
 import pytest
 
 from cloudtune.engine import job_poller
-from cloudtune.engine.inbox import Lost
 from cloudtune.errors import EmulatorEndedError, ProviderError
-from cloudtune.provider.protocols import Interrupted, TrainingJob
+from cloudtune.provider.models import Interrupted, Lost, TrainingJob
 from cloudtune.results.events import Started
 from cloudtune.results.model import Measurement
 from tests.followed import Followed

@@ -16,8 +16,8 @@ from cloudtune import trial
 from cloudtune.bundle.launcher import launch_data
 from cloudtune.fitting.capabilities import DRIVEN, Capabilities, Limit, ModeCapabilities
 from cloudtune.fitting.fit import Fitted, fit, restore
-from cloudtune.study.schema import Study
 from cloudtune.study.search_space import Value, find, text, value_at
+from cloudtune.study.study import Study
 
 WRONG = "no value"
 TENTHS = {"type": "float", "min": 0, "max": 1, "step": 0.1}

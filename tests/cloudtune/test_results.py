@@ -13,7 +13,7 @@ from cloudtune.ledger.reader import found_by
 from cloudtune.ledger.records import JobRecord, RunRecord
 from cloudtune.planning.planner import plan
 from cloudtune.results.events import Started
-from cloudtune.study.schema import Study
+from cloudtune.study.study import Study
 
 LINK = "https://console.example.com/jobs"
 STUDY = Study.model_validate(

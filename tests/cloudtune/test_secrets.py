@@ -10,7 +10,7 @@ import cloudtune
 from cloudtune.errors import UsageError
 from cloudtune.provider.secrets import Mask, secrets_of
 from cloudtune.results.events import Ended
-from cloudtune.study.schema import Study
+from cloudtune.study.study import Study
 
 STUDY = Study.model_validate(
     {

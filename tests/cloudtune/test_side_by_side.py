@@ -15,19 +15,21 @@ import pytest
 from click.testing import CliRunner
 
 from cloudtune.cli.main_group import cloudtune
+from cloudtune.diagnostics import Finding, Note
 from cloudtune.engine import job as jobs
 from cloudtune.engine.driver import Outcome
 from cloudtune.errors import MissingExtraError, ProviderError, UnsupportedError, UsageError
-from cloudtune.fitting.capabilities import Finding, Mode, Note
 from cloudtune.fitting.fit import Fitted
 from cloudtune.ledger.ledger import Ledger, state_folder
-from cloudtune.planning.planner import Plan, plan_run
+from cloudtune.planning.planner import plan_run
 from cloudtune.provider import registry
-from cloudtune.provider.protocols import Facts, Place
+from cloudtune.provider.models import Facts, Place
+from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Event, Started
 from cloudtune.results.model import StudyResult
 from cloudtune.runs import lifecycle, resume
-from cloudtune.study.schema import Study
+from cloudtune.study.schema import Mode
+from cloudtune.study.study import Study
 from cloudtune_local import LocalProvider
 from cloudtune_local.capabilities import CAPABILITIES
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloudtune.study.schema import FloatParameter, Parameter, Study
+from cloudtune.study.schema import FloatParameter, Parameter
 from cloudtune.study.search_space import (
     Space,
     Value,
@@ -23,6 +23,7 @@ from cloudtune.study.search_space import (
     value_at,
     values_of,
 )
+from cloudtune.study.study import Study
 
 
 def space_of(**parameters: Any) -> Space:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from cloudtune.diagnostics import Note
 from cloudtune.errors import StudyError
-from cloudtune.fitting.capabilities import Note
 from cloudtune.study.schema import (
     BoolParameter,
     CategoricalParameter,
@@ -15,9 +15,9 @@ from cloudtune.study.schema import (
     Limits,
     Objective,
     Strategy,
-    Study,
     TrialSpec,
 )
+from cloudtune.study.study import Study
 
 
 def test_a_study_can_be_written_in_python() -> None:

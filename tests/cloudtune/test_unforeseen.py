@@ -17,9 +17,9 @@ from cloudtune.cli import main
 from cloudtune.cli.main_group import cloudtune
 from cloudtune.engine.job_poller import Poller
 from cloudtune.fitting.capabilities import DRIVEN, Capabilities
-from cloudtune.planning.planner import Plan
 from cloudtune.provider import registry
-from cloudtune.provider.protocols import JobRef, JobStatus, Place, RawTrial, TrainingJob
+from cloudtune.provider.models import JobRef, JobStatus, Place, RawTrial, TrainingJob
+from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Started
 from cloudtune_local import LocalProvider
 from cloudtune_local.capabilities import CAPABILITIES

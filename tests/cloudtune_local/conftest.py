@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from cloudtune.engine.inbox import Lost
 from cloudtune.execution import reaper
+from cloudtune.provider.models import Lost
 from cloudtune.results.events import Ended, Measured, Started
 from cloudtune_local.runner import LocalRunner
 

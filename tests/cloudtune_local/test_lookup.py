@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from cloudtune.planning.planner import Plan, plan, plan_from_facts
-from cloudtune.study.schema import Study
+from cloudtune.planning.planner import plan, plan_from_facts
+from cloudtune.provider.plan import Plan
+from cloudtune.study.study import Study
 from cloudtune_local import lookup
 
 

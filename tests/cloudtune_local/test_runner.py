@@ -13,7 +13,7 @@ import pytest
 from cloudtune import trial
 from cloudtune.errors import UsageError
 from cloudtune.execution import reaper
-from cloudtune.provider.protocols import Interrupted
+from cloudtune.provider.models import Interrupted
 from cloudtune.results.events import Started
 from cloudtune_local.contract import THREADS
 

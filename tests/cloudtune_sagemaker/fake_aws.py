@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cloudtune.planning.planner import Plan, plan
-from cloudtune.study.schema import Study
+from cloudtune.planning.planner import plan
+from cloudtune.provider.plan import Plan
+from cloudtune.study.study import Study
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.errors import AwsError, refusal
 

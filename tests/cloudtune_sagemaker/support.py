@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cloudtune.fitting.capabilities import Mode
-from cloudtune.study.schema import Study
+from cloudtune.study.schema import Mode
+from cloudtune.study.study import Study
 from cloudtune_sagemaker import SagemakerProvider
 from tests.planned import Planned, planned
 

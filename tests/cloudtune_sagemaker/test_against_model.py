@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cloudtune.errors import StudyError
-from cloudtune.fitting.capabilities import Mode
-from cloudtune.study.schema import Study
+from cloudtune.study.schema import Mode
+from cloudtune.study.study import Study
 from cloudtune_sagemaker.emulator.rules import training, tuning
 from cloudtune_sagemaker.emulator.store import Store
 from cloudtune_sagemaker.rules.machines import known_types

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from cloudtune.provider.protocols import Place
+from cloudtune.provider.models import Place
 from cloudtune.results.events import Started
 from cloudtune_sagemaker.training_client import SageMakerJobs
 from tests.cloudtune_sagemaker import fake_aws as fake

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from cloudtune import __version__
+from cloudtune._version import __version__
 from cloudtune.errors import EmulatorEndedError, MissingExtraError
-from cloudtune.provider.protocols import Emulator
+from cloudtune.provider.models import Emulator
 from cloudtune_sagemaker import client as module
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.errors import AwsError

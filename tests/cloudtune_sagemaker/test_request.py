@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from cloudtune.fitting.capabilities import Mode
-from cloudtune.study.schema import Study
+from cloudtune.study.schema import Mode
+from cloudtune.study.study import Study
 from cloudtune_sagemaker.request.parameters import definition_names
 from tests.cloudtune_sagemaker import support
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cloudtune.provider.protocols import RawTrial
+from cloudtune.provider.models import RawTrial
 from cloudtune.results.model import Measurement
 from cloudtune_sagemaker import response
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cloudtune.fitting.capabilities import Mode
+from cloudtune.study.schema import Mode
 from tests.cloudtune_sagemaker import support
 
 BOTH: tuple[Mode, ...] = ("managed", "driven")

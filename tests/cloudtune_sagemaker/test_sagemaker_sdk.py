@@ -21,8 +21,8 @@ from typing import Any
 import pytest
 
 from cloudtune.planning import planner
-from cloudtune.provider.protocols import Emulator, Place
-from cloudtune.study.schema import Study
+from cloudtune.provider.models import Emulator, Place
+from cloudtune.study.study import Study
 from cloudtune_sagemaker import SagemakerProvider
 from tests.served import address_of
 

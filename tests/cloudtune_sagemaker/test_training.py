@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cloudtune.provider.protocols import Interrupted, Place
+from cloudtune.provider.models import Interrupted, Place
 from cloudtune_sagemaker import training_client
 from cloudtune_sagemaker.errors import AwsError
 from cloudtune_sagemaker.training_client import SageMakerJobs

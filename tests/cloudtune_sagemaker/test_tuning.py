@@ -9,10 +9,10 @@ import pytest
 
 from cloudtune.engine.managed_job import changes
 from cloudtune.errors import UsageError
-from cloudtune.planning.planner import Plan
-from cloudtune.provider.protocols import JobRef, Place, RawTrial
+from cloudtune.provider.models import JobRef, Place, RawTrial
+from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Ended
-from cloudtune.results.model import Trials
+from cloudtune.results.trials import Trials
 from cloudtune_sagemaker.errors import AwsError
 from cloudtune_sagemaker.tuning_client import TuningClient
 from tests.cloudtune_sagemaker import fake_aws as fake

@@ -13,9 +13,10 @@ import pytest
 from moto import mock_aws
 
 from cloudtune.errors import ProviderError
-from cloudtune.planning.planner import Plan, plan
-from cloudtune.provider.protocols import Place
-from cloudtune.study.schema import Study
+from cloudtune.planning.planner import plan
+from cloudtune.provider.models import Place
+from cloudtune.provider.plan import Plan
+from cloudtune.study.study import Study
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.uploads import upload
 from tests.cloudtune_sagemaker import fake_aws as fake

@@ -11,11 +11,12 @@ from hashlib import md5
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cloudtune.fitting.capabilities import DRIVEN, Capabilities, Mode
+from cloudtune.fitting.capabilities import DRIVEN, Capabilities
 from cloudtune.fitting.fit import fit
-from cloudtune.planning.planner import Plan
-from cloudtune.provider.protocols import CloudSettings, Facts
-from cloudtune.study.schema import Study
+from cloudtune.provider.models import CloudSettings, Facts
+from cloudtune.provider.plan import Plan
+from cloudtune.study.schema import Mode
+from cloudtune.study.study import Study
 from cloudtune_vertex.client import Google, Object
 from cloudtune_vertex.errors import GoogleError, refusal
 

@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cloudtune.errors import StudyError
-from cloudtune.fitting.capabilities import Mode
 from cloudtune.planning.native import merge
-from cloudtune.study.schema import Study
+from cloudtune.study.schema import Mode
+from cloudtune.study.study import Study
 from cloudtune_vertex import VertexProvider
 from cloudtune_vertex.rules.native import OUTPUT_ONLY, problems, set_by_service
 from cloudtune_vertex.rules.settings import ACCELERATORS

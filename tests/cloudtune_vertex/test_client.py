@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from cloudtune.errors import EmulatorEndedError
-from cloudtune.provider.protocols import Emulator
+from cloudtune.provider.models import Emulator
 from cloudtune_vertex import client
 from cloudtune_vertex.client import Google, Object
 from cloudtune_vertex.errors import GoogleError, not_reached, refusal

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from cloudtune.emulation import process
-from cloudtune.fitting.capabilities import Mode
 from cloudtune.results.model import Trial
+from cloudtune.study.schema import Mode
 from cloudtune.testing import EmulatedRunContract
 from cloudtune.testing.emulated_run_contract import BOTH, STEPS
 from cloudtune_vertex.client import Google

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from cloudtune.planning import planner
-from cloudtune.planning.planner import Plan
 from cloudtune.provider import registry
+from cloudtune.provider.plan import Plan
 from cloudtune.reporting.console.summary import plan_lines
 from cloudtune.study.loader import load
 from cloudtune_vertex import VertexProvider

@@ -21,9 +21,9 @@ from typing import Any
 
 import pytest
 
-from cloudtune.fitting.capabilities import Mode
 from cloudtune.planning.native import merge
-from cloudtune.study.schema import Study
+from cloudtune.study.schema import Mode
+from cloudtune.study.study import Study
 from cloudtune_vertex import VertexProvider
 from cloudtune_vertex.request import duration
 from cloudtune_vertex.request.layout import BOOTSTRAP

@@ -9,8 +9,8 @@ import pytest
 
 from cloudtune.fitting.capabilities import DRIVEN, Capabilities
 from cloudtune.fitting.fit import fit, restore
-from cloudtune.provider.protocols import RawTrial
-from cloudtune.study.schema import Study
+from cloudtune.provider.models import RawTrial
+from cloudtune.study.study import Study
 from cloudtune_vertex import response
 from cloudtune_vertex.metrics import Curve
 

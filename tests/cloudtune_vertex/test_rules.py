@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cloudtune.fitting.capabilities import Mode
+from cloudtune.study.schema import Mode
 from cloudtune_vertex.rules import native as native_check
 from tests.cloudtune_vertex import support
 

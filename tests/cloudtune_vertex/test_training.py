@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cloudtune.provider.protocols import Place
+from cloudtune.provider.models import Place
 from cloudtune_vertex import training_client
 from cloudtune_vertex.errors import GoogleError
 from cloudtune_vertex.training_client import VertexJobs

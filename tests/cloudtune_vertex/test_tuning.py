@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cloudtune.errors import UsageError
-from cloudtune.provider.protocols import JobRef, Place, RawTrial
+from cloudtune.provider.models import JobRef, Place, RawTrial
 from cloudtune_vertex.errors import GoogleError
 from cloudtune_vertex.tuning_client import TuningClient
 from tests.cloudtune_vertex import fake_vertex as fake

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cloudtune.errors import ProviderError
-from cloudtune.provider.protocols import Place
+from cloudtune.provider.models import Place
 from cloudtune_vertex.errors import GoogleError
 from cloudtune_vertex.uploads import upload
 from tests.cloudtune_vertex import fake_vertex as fake

@@ -9,11 +9,11 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cloudtune.fitting.capabilities import Mode
 from cloudtune.fitting.fit import fit
-from cloudtune.planning.planner import Plan
-from cloudtune.provider.protocols import Facts
-from cloudtune.study.schema import Study
+from cloudtune.provider.models import Facts
+from cloudtune.provider.plan import Plan
+from cloudtune.study.schema import Mode
+from cloudtune.study.study import Study
 from cloudtune_watson.capabilities import CAPABILITIES
 from cloudtune_watson.client import Trainings
 from cloudtune_watson.errors import WatsonError, refusal

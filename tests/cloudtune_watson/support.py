@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cloudtune.fitting.capabilities import Mode
-from cloudtune.study.schema import Study
+from cloudtune.study.schema import Mode
+from cloudtune.study.study import Study
 from cloudtune_watson import WatsonProvider
 from cloudtune_watson.settings import MODES, WatsonSettings
 from tests.planned import Planned, planned

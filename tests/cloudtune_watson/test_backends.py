@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from cloudtune.errors import StudyError
-from cloudtune.fitting.capabilities import Mode
 from cloudtune.planning import planner
-from cloudtune.study.schema import Study
+from cloudtune.study.schema import Mode
+from cloudtune.study.study import Study
 from cloudtune_watson import WatsonProvider
 from cloudtune_watson.rules.settings import HERE
 from cloudtune_watson.versions import OFFERS, number, offers_table, release

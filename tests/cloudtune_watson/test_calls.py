@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudtune.provider.protocols import Place
+from cloudtune.provider.models import Place
 from cloudtune.results.events import Started
 from cloudtune_watson.training_client import WatsonJobs
 from cloudtune_watson.tuning_client import SearchClient

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from cloudtune.fitting.capabilities import Mode
 from cloudtune.provider.protocols import Provider
-from cloudtune.study.schema import Study
+from cloudtune.study.schema import Mode
+from cloudtune.study.study import Study
 from cloudtune.testing import ProviderContract
 from cloudtune_watson import WatsonProvider
 

@@ -10,11 +10,11 @@ import pytest
 from click.testing import CliRunner
 
 from cloudtune.cli.main_group import cloudtune
+from cloudtune.diagnostics import Finding
 from cloudtune.errors import UsageError
-from cloudtune.fitting.capabilities import Finding
 from cloudtune.planning import planner
 from cloudtune.provider.documents import Shown
-from cloudtune.study.schema import Study
+from cloudtune.study.study import Study
 from cloudtune_watson.request.experiments import ABOUT, shown
 
 OF_IBM: dict[str, Any] = {

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from cloudtune.emulation import process
-from cloudtune.fitting.capabilities import Mode
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.runs import lifecycle
-from cloudtune.study.schema import Study
+from cloudtune.study.schema import Mode
+from cloudtune.study.study import Study
 from cloudtune.testing import EmulatedRunContract
 from cloudtune.testing.emulated_run_contract import BOTH, SCRIPT, STEPS
 from cloudtune_watson import auth

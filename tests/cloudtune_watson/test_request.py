@@ -21,7 +21,8 @@ from typing import Any
 
 import pytest
 
-from cloudtune.study.schema import IntParameter, Study
+from cloudtune.study.schema import IntParameter
+from cloudtune.study.study import Study
 from cloudtune_watson.request.layout import COMMAND, DEFINITION, JOB, JOB_TAG, RUN_TAG
 from cloudtune_watson.request.training_job import command
 from cloudtune_watson.request.tuning_job import exponent, log_spaced, minutes

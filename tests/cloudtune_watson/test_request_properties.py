@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloudtune.fitting.fit import restore
-from cloudtune.study.schema import FloatParameter, Study
+from cloudtune.study.schema import FloatParameter
 from cloudtune.study.search_space import Space, find, text
+from cloudtune.study.study import Study
 from cloudtune_watson.request.layout import COMMAND
 from cloudtune_watson.request.training_job import command
 from tests.cloudtune_watson import support

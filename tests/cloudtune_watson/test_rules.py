@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cloudtune.fitting.capabilities import Finding
+from cloudtune.diagnostics import Finding
 from cloudtune_watson.rules.settings import HERE
 from tests.cloudtune_watson import support
 

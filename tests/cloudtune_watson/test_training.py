@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cloudtune.provider.protocols import Place
+from cloudtune.provider.models import Place
 from cloudtune_watson import metrics as metric_files
 from cloudtune_watson import training_client
 from cloudtune_watson.errors import WatsonError

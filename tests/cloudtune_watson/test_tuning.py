@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cloudtune.provider.protocols import JobRef, Place, RawTrial
+from cloudtune.provider.models import JobRef, Place, RawTrial
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.tuning_client import SearchClient
 from tests.cloudtune_watson import fake_watson as fake

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cloudtune.errors import ProviderError
-from cloudtune.provider.protocols import Place
+from cloudtune.provider.models import Place
 from cloudtune_watson.uploads import definition_of
 from tests.cloudtune_watson import fake_watson as fake
 

@@ -9,8 +9,8 @@ import pytest
 
 import cloudtune
 from cloudtune.results.model import StudyResult, Trial
-from cloudtune.study.schema import Study
 from cloudtune.study.search_space import Space, find
+from cloudtune.study.study import Study
 
 SCRIPT = """\
 import math

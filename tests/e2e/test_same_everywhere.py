@@ -11,9 +11,10 @@ import pytest
 
 from cloudtune.engine.driver import Outcome
 from cloudtune.planning import planner
+from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Event
 from cloudtune.runs import lifecycle
-from cloudtune.study.schema import Study
+from cloudtune.study.study import Study
 
 SCRIPT = """\
 import json, os, sys
@@ -63,7 +64,7 @@ class Observer:
     def __init__(self) -> None:
         self.messages: list[str] = []
 
-    def begin(self, plan: planner.Plan, events: Sequence[Event], elapsed: float) -> None: ...
+    def begin(self, plan: Plan, events: Sequence[Event], elapsed: float) -> None: ...
 
     def events(self, provider: str, events: Sequence[Event]) -> None: ...
 

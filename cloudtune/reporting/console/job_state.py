@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from cloudtune.engine.budget import Spending
 from cloudtune.engine.driver import Outcome
-from cloudtune.planning.planner import Plan
-from cloudtune.provider.protocols import CloudSettings
+from cloudtune.provider.models import CloudSettings
+from cloudtune.provider.plan import Plan
 from cloudtune.reporting.phrases import (
     assignment_words,
     duration_words,
@@ -18,7 +18,8 @@ from cloudtune.reporting.phrases import (
 )
 from cloudtune.reporting.sanitize import printable
 from cloudtune.results.events import Ended, Event, Started
-from cloudtune.results.model import Trial, Trials, best, seconds_between
+from cloudtune.results.model import Trial, best
+from cloudtune.results.trials import Trials, seconds_between
 from cloudtune.study.quantities import counted
 
 _DONE = {"completed", "stopped_early", "failed"}

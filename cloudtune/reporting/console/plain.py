@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cloudtune.engine.driver import Outcome
-from cloudtune.planning.planner import Plan
+from cloudtune.provider.plan import Plan
 from cloudtune.reporting.console.job_state import JobView, end_line, job_line
 from cloudtune.reporting.sanitize import printable
 from cloudtune.results.events import Ended, Event

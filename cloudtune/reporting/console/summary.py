@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from cloudtune.fitting.capabilities import Capabilities, located
+from cloudtune.fitting.capabilities import Capabilities
 from cloudtune.reporting.phrases import (
     assignment_words,
     duration_words,
@@ -21,11 +21,11 @@ from cloudtune.reporting.phrases import (
 from cloudtune.reporting.sanitize import json_text, printable
 from cloudtune.results.model import state_word
 from cloudtune.study.quantities import counted
-from cloudtune.study.schema import Study
 from cloudtune.study.search_space import text
+from cloudtune.study.study import Study
 
 if TYPE_CHECKING:
-    from cloudtune.planning.planner import Plan
+    from cloudtune.provider.plan import Plan
     from cloudtune.results.model import StudyResult, Trial
 
 
@@ -63,7 +63,7 @@ def plan_lines(plan: Plan, *, brief: bool) -> list[str]:
 
 def cost_words(plan: Plan) -> str:
     """Return what a plan may cost."""
-    from cloudtune.provider.protocols import CloudSettings
+    from cloudtune.provider.models import CloudSettings
 
     if plan.facts.emulated:
         return "none: it is emulated"
@@ -246,3 +246,9 @@ def capability_rows(found: Sequence[tuple[Capabilities, str | None]]) -> list[di
                     }
                 )
     return rows
+
+
+def located(study: Study, path: str) -> str:
+    """Return ``file:line: `` for a field of a study that came from a file, else nothing."""
+    file, line = study.place(path)
+    return f"{file}:{line}: " if file and line else ""

@@ -58,6 +58,6 @@ def _markdown(comparison: Comparison) -> str:
 
 
 def _json(comparison: Comparison) -> str:
-    from cloudtune.results.result_text import encoded
+    from cloudtune.results.model import encoded
 
     return encoded(dataclasses.asdict(comparison)) + "\n"

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain, islice
-from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from cloudtune.errors import Problem
+from cloudtune.diagnostics import Note, Problem
+from cloudtune.study.fields import StudyFields
 from cloudtune.study.messages import did_you_mean, problems_of
 from cloudtune.study.methods import METHODS, ONE_OBJECTIVE
-from cloudtune.study.schema import FloatParameter, Limits, Study
+from cloudtune.study.schema import FloatParameter, Limits
 from cloudtune.study.search_space import count_of
 from cloudtune.study.validation.parameters import name_problems, space_problems
 from cloudtune.study.validation.trial_spec import named_in, secret_problems, trial_problems
-
-if TYPE_CHECKING:
-    from cloudtune.fitting.capabilities import Note
 
 Hidden = frozenset[str]
 
 _MOST = 1_000
 
 
-def problems(study: Study, hidden: Hidden = frozenset()) -> list[Problem]:
+def problems(study: StudyFields, hidden: Hidden = frozenset()) -> list[Problem]:
     """Return the mistakes in a study whose parts are each well-formed: all, or the first thousand.
 
     Args:
@@ -47,17 +44,13 @@ def problems(study: Study, hidden: Hidden = frozenset()) -> list[Problem]:
     return list(islice(found, _MOST))
 
 
-def notes(study: Study) -> list[Note]:
+def notes(study: StudyFields) -> list[Note]:
     """Return what is no mistake but may not be meant."""
-    found = list(chain(_fixed_words(study), _unread_metrics(study), _surplus_trials(study)))
-    if not found:
-        return []
-    from cloudtune.fitting.capabilities import Note
-
+    found = chain(_fixed_words(study), _unread_metrics(study), _surplus_trials(study))
     return [Note(path, text) for path, text in found]
 
 
-def _objectives(study: Study) -> Iterator[Problem]:
+def _objectives(study: StudyFields) -> Iterator[Problem]:
     seen: set[str] = set()
     for number, objective in enumerate(study.objectives):
         if objective.metric in seen:
@@ -66,7 +59,7 @@ def _objectives(study: Study) -> Iterator[Problem]:
         seen.add(objective.metric)
 
 
-def _strategy(study: Study, hidden: Hidden) -> Iterator[Problem]:
+def _strategy(study: StudyFields, hidden: Hidden) -> Iterator[Problem]:
     if "strategy.name" in hidden:
         return  # what belongs to a strategy cannot be said
     strategy = study.strategy
@@ -97,7 +90,7 @@ def _strategy(study: Study, hidden: Hidden) -> Iterator[Problem]:
         yield Problem("initial_trials", message, "list them under initial_trials")
 
 
-def _hyperband(study: Study, hidden: Hidden) -> Iterator[Problem]:
+def _hyperband(study: StudyFields, hidden: Hidden) -> Iterator[Problem]:
     strategy = study.strategy
     if strategy.max is None and "strategy.max" not in hidden:
         message = "hyperband needs to know how long the longest training is"
@@ -118,7 +111,7 @@ def _hyperband(study: Study, hidden: Hidden) -> Iterator[Problem]:
         yield Problem("strategy.name", message, "use bayesian or genetic, or name one objective")
 
 
-def _grid(study: Study, hidden: Hidden) -> Iterator[Problem]:
+def _grid(study: StudyFields, hidden: Hidden) -> Iterator[Problem]:
     for name, definitions in study.parameters.items():
         if f"parameters.{name}" in hidden:
             continue
@@ -132,7 +125,7 @@ def _grid(study: Study, hidden: Hidden) -> Iterator[Problem]:
                 yield Problem(path, message, "give it a step, or list its values: type: discrete")
 
 
-def _early_stopping(study: Study) -> Iterator[Problem]:
+def _early_stopping(study: StudyFields) -> Iterator[Problem]:
     stopping = study.early_stopping
     if stopping is None:
         return
@@ -147,7 +140,7 @@ def _early_stopping(study: Study) -> Iterator[Problem]:
         yield Problem("early_stopping.slack", message, "leave it out, or use rule: bandit")
 
 
-def _warm_start(study: Study) -> Iterator[Problem]:
+def _warm_start(study: StudyFields) -> Iterator[Problem]:
     if study.warm_start is None:
         return
     for number, parent in enumerate(study.warm_start.from_):
@@ -159,7 +152,7 @@ def _warm_start(study: Study) -> Iterator[Problem]:
             yield Problem(path, f"{parent!r} names no run and no provider's job", hint)
 
 
-def _provider_limits(study: Study) -> Iterator[Problem]:
+def _provider_limits(study: StudyFields) -> Iterator[Problem]:
     for name, settings in study.providers.items():
         own = settings.get("limits")
         if own is None:
@@ -173,7 +166,7 @@ def _provider_limits(study: Study) -> Iterator[Problem]:
                 yield Problem(path, problem.message, problem.hint)
 
 
-def _fixed_words(study: Study) -> Iterator[tuple[str, str]]:
+def _fixed_words(study: StudyFields) -> Iterator[tuple[str, str]]:
     if study.trial.arguments not in {"flags", "equals"}:
         return
     placed = set(named_in([*(study.trial.command or ()), *study.trial.args]))
@@ -186,7 +179,7 @@ def _fixed_words(study: Study) -> Iterator[tuple[str, str]]:
             yield f"trial.args.{number}", text
 
 
-def _unread_metrics(study: Study) -> Iterator[tuple[str, str]]:
+def _unread_metrics(study: StudyFields) -> Iterator[tuple[str, str]]:
     read = study.trial.metrics
     for number, objective in enumerate(study.objectives):
         if read and objective.metric not in read:
@@ -196,7 +189,7 @@ def _unread_metrics(study: Study) -> Iterator[tuple[str, str]]:
             yield path, f"{text} ({near})" if near else text
 
 
-def _surplus_trials(study: Study) -> Iterator[tuple[str, str]]:
+def _surplus_trials(study: StudyFields) -> Iterator[tuple[str, str]]:
     most, listed = study.limits.max_trials, len(study.initial_trials)
     if most is not None and listed > most:
         text = f"only the first {most} of {listed} run, as max_trials is {most}"

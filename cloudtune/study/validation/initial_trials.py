@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from cloudtune.errors import Problem
+from cloudtune.diagnostics import Problem
+from cloudtune.study.fields import StudyFields
 from cloudtune.study.messages import did_you_mean, shown
-from cloudtune.study.schema import Study, When
+from cloudtune.study.schema import When
 from cloudtune.study.search_space import Value, nodes_of, parents_first
 from cloudtune.study.validation.values import Definition, Values, key_of, said
 
@@ -14,7 +15,7 @@ from cloudtune.study.validation.values import Definition, Values, key_of, said
 class InitialTrials:
     """Holds the initial trials against the space."""
 
-    def __init__(self, study: Study, known: Mapping[str, Values]) -> None:
+    def __init__(self, study: StudyFields, known: Mapping[str, Values]) -> None:
         self.study = study
         self.known = known
         self.free = study.strategy.name == "list"

@@ -12,14 +12,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import combinations, pairwise
 
-from cloudtune.errors import Problem
+from cloudtune.diagnostics import Problem
+from cloudtune.study.fields import StudyFields
 from cloudtune.study.messages import did_you_mean, shown
 from cloudtune.study.schema import (
     CategoricalParameter,
     DiscreteParameter,
     FloatParameter,
     IntParameter,
-    Study,
     When,
 )
 from cloudtune.study.search_space import Value, mirrored, text
@@ -33,7 +33,7 @@ _MOST_DEFINITIONS = 1_000
 _MOST_STEPS = 2**53
 
 
-def space_problems(study: Study, hidden: Hidden) -> Iterator[Problem]:
+def space_problems(study: StudyFields, hidden: Hidden) -> Iterator[Problem]:
     """Yield what is wrong with the parameters, their conditions and the initial trials."""
     for name in study.parameters:
         yield from _name(name, f"parameters.{name}", study)
@@ -51,7 +51,7 @@ def space_problems(study: Study, hidden: Hidden) -> Iterator[Problem]:
         yield from InitialTrials(study, known).problems()
 
 
-def name_problems(study: Study) -> Iterator[Problem]:
+def name_problems(study: StudyFields) -> Iterator[Problem]:
     """Yield what is wrong with the names of the constants."""
     for name in study.constants:
         path = f"constants.{name}"
@@ -61,18 +61,18 @@ def name_problems(study: Study) -> Iterator[Problem]:
             yield Problem(path, message, "remove one of the two")
 
 
-def _definitions(study: Study) -> Iterator[tuple[str, str, Definition]]:
+def _definitions(study: StudyFields) -> Iterator[tuple[str, str, Definition]]:
     for name, definitions in study.parameters.items():
         for number, parameter in enumerate(definitions):
             yield _path(study, name, number), name, parameter
 
 
-def _path(study: Study, name: str, number: int) -> str:
+def _path(study: StudyFields, name: str, number: int) -> str:
     several = len(study.parameters[name]) > 1 or study.is_list(f"parameters.{name}")
     return f"parameters.{name}.{number}" if several else f"parameters.{name}"
 
 
-def _name(name: str, path: str, study: Study) -> Iterator[Problem]:
+def _name(name: str, path: str, study: StudyFields) -> Iterator[Problem]:
     if not name or name != name.strip():
         yield Problem(path, "a name must not be empty, and no space may stand at its ends")
     elif not name.isprintable():
@@ -149,7 +149,7 @@ def _distinct(path: str, values: Sequence[Value]) -> Iterator[Problem]:
         yield Problem(f"{path}.values", f"{said(value)} stands twice", "remove one of them")
 
 
-def _conditions(study: Study, known: Mapping[str, Values]) -> Iterator[Problem]:
+def _conditions(study: StudyFields, known: Mapping[str, Values]) -> Iterator[Problem]:
     for path, name, parameter in _definitions(study):
         for parent, values in (parameter.when or {}).items():
             place = f"{path}.when.{parent}"
@@ -179,7 +179,7 @@ def _condition(
             yield Problem(place, message, possible.hint(value))
 
 
-def _cycles(study: Study) -> Iterator[Problem]:
+def _cycles(study: StudyFields) -> Iterator[Problem]:
     """Yield each circle of conditions once."""
     parents = {
         name: {
@@ -219,7 +219,7 @@ def _cycles(study: Study) -> Iterator[Problem]:
                 waiting.append(parent)
 
 
-def _several_definitions(study: Study, known: Mapping[str, Values]) -> Iterator[Problem]:
+def _several_definitions(study: StudyFields, known: Mapping[str, Values]) -> Iterator[Problem]:
     for name in known:
         definitions = study.parameters[name]
         if len(definitions) > _MOST_DEFINITIONS:

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
-from cloudtune.errors import Problem
+from cloudtune.diagnostics import Problem
+from cloudtune.study.fields import StudyFields
 from cloudtune.study.messages import did_you_mean
-from cloudtune.study.schema import FromEnvironment, Study
+from cloudtune.study.schema import FromEnvironment
 from cloudtune.study.yaml_reader import is_list, is_map
 from cloudtune.trial import input_variable
 
@@ -32,7 +33,7 @@ _SECRET_VALUE = re.compile(
 _HARMLESS = re.compile(r"\d{0,9}|true|false|yes|no|none", re.IGNORECASE)
 
 
-def trial_problems(study: Study, hidden: Hidden) -> Iterator[Problem]:
+def trial_problems(study: StudyFields, hidden: Hidden) -> Iterator[Problem]:
     """Yield what is wrong with the code of a trial, its words, its metrics and its environment."""
     trial = study.trial
     ways = [way for way in ("script", "module", "command") if getattr(trial, way) is not None]
@@ -82,7 +83,7 @@ def _leaves(parts: tuple[str, ...]) -> bool:
     return False
 
 
-def _metrics(study: Study) -> Iterator[Problem]:
+def _metrics(study: StudyFields) -> Iterator[Problem]:
     for name, expressions in study.trial.metrics.items():
         if not name.strip() or not name.isprintable():
             yield Problem(f"trial.metrics.{name}", "a metric needs a name of printable characters")
@@ -112,7 +113,7 @@ def _expression(expression: str) -> str:
     return "" if groups else "the expression has no group, so no number is read"
 
 
-def _inputs(study: Study) -> Iterator[Problem]:
+def _inputs(study: StudyFields) -> Iterator[Problem]:
     variables: dict[str, str] = {}
     others = {*study.parameters, *study.constants, study.strategy.resource}
     for name in study.trial.inputs:
@@ -137,7 +138,7 @@ def named_in(words: Sequence[str]) -> list[str]:
     return [name.strip() for word in words for name in _PLACEHOLDER.findall(word)]
 
 
-def _words(study: Study, hidden: Hidden) -> Iterator[Problem]:
+def _words(study: StudyFields, hidden: Hidden) -> Iterator[Problem]:
     trial = study.trial
     known = {*study.parameters, *study.constants}
     if study.strategy.resource:
@@ -168,7 +169,7 @@ def _is_hidden(name: str, hidden: Hidden) -> bool:
     return bool(hidden & (blocks | fields))
 
 
-def _environment(study: Study) -> Iterator[Problem]:
+def _environment(study: StudyFields) -> Iterator[Problem]:
     for name, value in study.trial.env.items():
         path = f"trial.env.{name}"
         if not _VARIABLE.fullmatch(name):
@@ -191,7 +192,7 @@ def _environment(study: Study) -> Iterator[Problem]:
             yield _secret(path, f"write {{from_env: {name}}}, which is read when the study runs")
 
 
-def secret_problems(study: Study) -> Iterator[Problem]:
+def secret_problems(study: StudyFields) -> Iterator[Problem]:
     """Yield the constants and settings of providers whose value looks like a secret."""
     for name, constant in study.constants.items():
         if isinstance(constant, str) and _SECRET_VALUE.search(constant):

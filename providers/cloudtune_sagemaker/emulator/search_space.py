@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cloudtune.study.schema import Study
 from cloudtune.study.search_space import Value
+from cloudtune.study.study import Study
 from cloudtune_sagemaker.emulator.state import Json, TuningJob
 
 METRIC = "objective"

@@ -10,20 +10,20 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from cloudtune.fitting.capabilities import Mode
 from cloudtune.fitting.fit import Fitted
 from cloudtune.provider.lookup import input_address, launched, with_launcher
-from cloudtune.provider.protocols import Facts, Json
+from cloudtune.provider.models import Facts, Json
 from cloudtune.study.schema import (
     CategoricalParameter,
     FloatParameter,
     FromEnvironment,
     IntParameter,
+    Mode,
     Objective,
     Parameter,
-    Study,
 )
 from cloudtune.study.search_space import Space, text
+from cloudtune.study.study import Study
 from cloudtune_sagemaker.request.metric_regex import CannotJoinError, joined, of_launcher
 from cloudtune_sagemaker.request.parameters import (
     CODE_CHANNEL,

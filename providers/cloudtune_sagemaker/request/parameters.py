@@ -11,8 +11,8 @@ from typing import Any
 from cloudtune.bundle.launcher import PROGRAM
 from cloudtune.fitting.fit import Fitted
 from cloudtune.provider.lookup import launched, with_launcher
-from cloudtune.provider.protocols import Facts
-from cloudtune.study.schema import Parameter, Study
+from cloudtune.provider.models import Facts
+from cloudtune.study.schema import Parameter
 from cloudtune.study.search_space import (
     Space,
     Value,
@@ -24,6 +24,7 @@ from cloudtune.study.search_space import (
     value_at,
     values_of,
 )
+from cloudtune.study.study import Study
 from cloudtune_sagemaker.settings import SageMakerSettings
 
 MOST = 100

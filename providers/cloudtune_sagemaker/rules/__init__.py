@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudtune.fitting.capabilities import Finding, Mode, Note
+from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.fit import Fitted
-from cloudtune.provider.protocols import Facts
+from cloudtune.provider.models import Facts
+from cloudtune.study.schema import Mode
 from cloudtune_sagemaker.rules.emulator import emulated_rules
 from cloudtune_sagemaker.rules.machines import machine_rules
 from cloudtune_sagemaker.rules.settings import settings_rules

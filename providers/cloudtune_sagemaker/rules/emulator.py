@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudtune.fitting.capabilities import Finding
+from cloudtune.diagnostics import Finding
 from cloudtune.provider.lookup import launched
-from cloudtune.provider.protocols import Facts
-from cloudtune.study.schema import Study
+from cloudtune.provider.models import Facts
+from cloudtune.study.study import Study
 from cloudtune_sagemaker.rules.settings import HERE
 from cloudtune_sagemaker.settings import SageMakerSettings
 

@@ -9,12 +9,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from cloudtune.fitting.capabilities import Finding, Mode, Note
+from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.fit import Fitted
 from cloudtune.provider.lookup import with_launcher
-from cloudtune.provider.protocols import Facts
+from cloudtune.provider.models import Facts
 from cloudtune.study.messages import did_you_mean
 from cloudtune.study.quantities import format_duration
+from cloudtune.study.schema import Mode
 from cloudtune_sagemaker.request import keeps_checkpoints, longest_trial
 from cloudtune_sagemaker.rules.settings import HERE
 from cloudtune_sagemaker.settings import SageMakerSettings

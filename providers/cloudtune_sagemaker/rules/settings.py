@@ -6,8 +6,9 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from cloudtune.fitting.capabilities import Finding, Mode, Note
-from cloudtune.provider.protocols import Facts
+from cloudtune.diagnostics import Finding, Note
+from cloudtune.provider.models import Facts
+from cloudtune.study.schema import Mode
 from cloudtune_sagemaker.request import RUN_TAG, TRIAL_TAG
 from cloudtune_sagemaker.request.parameters import home
 from cloudtune_sagemaker.settings import SageMakerSettings

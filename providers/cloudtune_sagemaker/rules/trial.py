@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from cloudtune.fitting.capabilities import Finding, Mode, Note
+from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.fit import Fitted
 from cloudtune.provider.lookup import input_address, launched, with_launcher
-from cloudtune.provider.protocols import Facts
-from cloudtune.study.schema import CategoricalParameter, DiscreteParameter, FromEnvironment, Study
+from cloudtune.provider.models import Facts
+from cloudtune.study.schema import CategoricalParameter, DiscreteParameter, FromEnvironment, Mode
 from cloudtune.study.search_space import nodes_of, text
+from cloudtune.study.study import Study
 from cloudtune_sagemaker.contract import toolkit
 from cloudtune_sagemaker.request import metric_definitions
 from cloudtune_sagemaker.request.metric_regex import LONGEST, CannotJoinError, joined

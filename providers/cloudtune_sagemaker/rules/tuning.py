@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator
 from math import prod
 
-from cloudtune.fitting.capabilities import Finding, Note
+from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.fit import Fitted
-from cloudtune.provider.protocols import Facts
-from cloudtune.study.schema import FloatParameter, Study
+from cloudtune.provider.models import Facts
+from cloudtune.study.schema import FloatParameter
 from cloudtune.study.search_space import Space, count_of, nodes_of
+from cloudtune.study.study import Study
 from cloudtune_sagemaker.request import (
     SHORTEST_PATIENCE,
     SHORTEST_TIMEOUT,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from cloudtune.fitting.capabilities import Finding, Mode
+from cloudtune.diagnostics import Finding
 from cloudtune.fitting.fit import Fitted
-from cloudtune.provider.protocols import Facts
-from cloudtune.study.schema import CategoricalParameter
+from cloudtune.provider.models import Facts
+from cloudtune.study.schema import CategoricalParameter, Mode
 from cloudtune.study.search_space import count_of, nodes_of, text
 from cloudtune_sagemaker.request.parameters import MOST, OBJECTIVE, OWN, branches, constants_of
 from cloudtune_sagemaker.settings import SageMakerSettings

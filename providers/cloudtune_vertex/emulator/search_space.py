@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cloudtune.study.schema import Study
+from cloudtune.study.study import Study
 from cloudtune_vertex.emulator.state import Json, TuningJob
 
 _SCALES: Mapping[str, str] = {

@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from cloudtune import trial
-from cloudtune.fitting.capabilities import Mode
 from cloudtune.fitting.fit import Fitted
 from cloudtune.provider.lookup import launched, with_launcher
-from cloudtune.provider.protocols import Facts, Json
-from cloudtune.study.schema import FromEnvironment, Study
+from cloudtune.provider.models import Facts, Json
+from cloudtune.study.schema import FromEnvironment, Mode
+from cloudtune.study.study import Study
 from cloudtune_vertex.request.layout import JOB, MODULE, bootstrap, output, source, trial_output
 from cloudtune_vertex.request.parameters import combinations, specs
 from cloudtune_vertex.settings import VertexSettings

@@ -11,8 +11,8 @@ import posixpath
 
 from cloudtune.bundle.launcher import START
 from cloudtune.provider.lookup import with_launcher
-from cloudtune.provider.protocols import Facts
-from cloudtune.study.schema import Study
+from cloudtune.provider.models import Facts
+from cloudtune.study.study import Study
 
 MODULE = "cloudtune_trial"
 """The Python module that Google's prebuilt images start."""

@@ -11,14 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cloudtune.study.schema import (
-    DiscreteParameter,
-    FloatParameter,
-    IntParameter,
-    Parameter,
-    Study,
-    When,
-)
+from cloudtune.study.schema import DiscreteParameter, FloatParameter, IntParameter, Parameter, When
 from cloudtune.study.search_space import (
     Node,
     Space,
@@ -30,6 +23,7 @@ from cloudtune.study.search_space import (
     value_at,
     values_of,
 )
+from cloudtune.study.study import Study
 
 Json = dict[str, Any]
 

@@ -16,11 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudtune.fitting.capabilities import Finding, Mode, Note
+from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.fit import Fitted
 from cloudtune.planning.native import merge
-from cloudtune.provider.protocols import Facts
-from cloudtune.study.schema import Study
+from cloudtune.provider.models import Facts
+from cloudtune.study.schema import Mode
+from cloudtune.study.study import Study
 from cloudtune_vertex.request import request
 from cloudtune_vertex.rules.settings import HERE, settings_rules
 from cloudtune_vertex.rules.trial import trial_rules

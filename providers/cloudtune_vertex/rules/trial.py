@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from cloudtune.fitting.capabilities import Finding, Mode, Note
+from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.fit import Fitted
 from cloudtune.provider.lookup import input_address, launched, with_launcher
-from cloudtune.provider.protocols import Facts
-from cloudtune.study.schema import FromEnvironment, Study
+from cloudtune.provider.models import Facts
+from cloudtune.study.schema import FromEnvironment, Mode
+from cloudtune.study.study import Study
 from cloudtune_vertex.request import words
 from cloudtune_vertex.request.layout import source
 from cloudtune_vertex.rules.settings import HERE

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from cloudtune.fitting.capabilities import Finding, Note
+from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.fit import Fitted
 from cloudtune.provider.lookup import with_launcher
-from cloudtune.provider.protocols import Facts
-from cloudtune.study.schema import Study
+from cloudtune.provider.models import Facts
+from cloudtune.study.study import Study
 from cloudtune_vertex.request import most_trials
 from cloudtune_vertex.request.parameters import combinations
 

@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
-from cloudtune.fitting.capabilities import Finding, Note
+from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.fit import Fitted
 from cloudtune.provider.lookup import with_launcher
-from cloudtune.provider.protocols import Facts
-from cloudtune.study.schema import DiscreteParameter, FloatParameter, IntParameter, Parameter, Study
+from cloudtune.provider.models import Facts
+from cloudtune.study.schema import DiscreteParameter, FloatParameter, IntParameter, Parameter
 from cloudtune.study.search_space import Node, count_of, nodes_of
+from cloudtune.study.study import Study
 from cloudtune_vertex.request.parameters import SCALES, everything, scale_type, tree
 
 CLOSEST = 1e-10

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cloudtune.results.events import Started
-from cloudtune.study.schema import Study
 from cloudtune.study.search_space import Value
+from cloudtune.study.study import Study
 from cloudtune_watson.emulator.rules import GRID, HYPERBAND, algorithm_of, number, param
 from cloudtune_watson.emulator.wire import Json
 

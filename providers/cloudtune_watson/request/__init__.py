@@ -7,9 +7,9 @@ parts of ``POST /platform/rest/deeplearning/v1/hypersearch``: the name of the ``
 
 from __future__ import annotations
 
-from cloudtune.fitting.capabilities import Mode
 from cloudtune.fitting.fit import Fitted
-from cloudtune.provider.protocols import Facts, Json
+from cloudtune.provider.models import Facts, Json
+from cloudtune.study.schema import Mode
 from cloudtune_watson.request.training_job import training
 from cloudtune_watson.request.tuning_job import search
 from cloudtune_watson.settings import WatsonSettings

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from cloudtune.fitting.capabilities import Capabilities, Finding, ModeCapabilities, Note
+from cloudtune.diagnostics import Finding, Note
+from cloudtune.fitting.capabilities import Capabilities, ModeCapabilities
 from cloudtune.fitting.fit import Fitted, fit
-from cloudtune.planning.planner import Plan
 from cloudtune.provider.documents import Shown
-from cloudtune.provider.protocols import Json
-from cloudtune.study.schema import FloatParameter, IntParameter, Parameter, Study
+from cloudtune.provider.models import Json
+from cloudtune.provider.plan import Plan
+from cloudtune.study.schema import FloatParameter, IntParameter, Parameter
 from cloudtune.study.search_space import Value, text, values_of
+from cloudtune.study.study import Study
 from cloudtune_watson.capabilities import MANAGED
 from cloudtune_watson.request.layout import COMMAND
 from cloudtune_watson.request.tuning_job import (

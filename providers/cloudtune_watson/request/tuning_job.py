@@ -10,9 +10,10 @@ import shlex
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from cloudtune.provider.protocols import Facts, Json
-from cloudtune.study.schema import DiscreteParameter, FloatParameter, IntParameter, Parameter, Study
+from cloudtune.provider.models import Facts, Json
+from cloudtune.study.schema import DiscreteParameter, FloatParameter, IntParameter, Parameter
 from cloudtune.study.search_space import Space, Value, count_of, spread, text, values_of
+from cloudtune.study.study import Study
 from cloudtune_watson.request.layout import COMMAND, MODEL_FOLDER, archive_name
 from cloudtune_watson.settings import WatsonSettings
 from cloudtune_watson.versions import STANDALONE

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudtune.fitting.capabilities import Finding, Mode, Note
+from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.fit import Fitted
-from cloudtune.provider.protocols import Facts
+from cloudtune.provider.models import Facts
+from cloudtune.study.schema import Mode
 from cloudtune_watson.prices import SHORTEST, UNIT
 from cloudtune_watson.request.tuning_job import algorithm_of
 from cloudtune_watson.rules.native import native_rules

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, cast
 
-from cloudtune.fitting.capabilities import Finding, Mode, Note
+from cloudtune.diagnostics import Finding, Note
 from cloudtune.study.messages import did_you_mean
+from cloudtune.study.schema import Mode
 from cloudtune_watson.request.layout import COMMAND
 from cloudtune_watson.request.tuning_job import GRID
 

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from cloudtune.fitting.capabilities import Finding, Mode, Note
-from cloudtune.provider.protocols import Facts
+from cloudtune.diagnostics import Finding, Note
+from cloudtune.provider.models import Facts
+from cloudtune.study.schema import Mode
 from cloudtune_watson.request.layout import TAG
 from cloudtune_watson.settings import MODES, Backend, WatsonSettings
 from cloudtune_watson.versions import (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudtune.fitting.capabilities import Finding, Note
-from cloudtune.study.schema import Study
+from cloudtune.diagnostics import Finding, Note
+from cloudtune.study.study import Study
 
 
 def driven_rules(study: Study) -> Iterator[Finding | Note]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudtune.fitting.capabilities import Finding, Note
+from cloudtune.diagnostics import Finding, Note
 from cloudtune.provider.lookup import input_address, launched
-from cloudtune.provider.protocols import Facts
-from cloudtune.study.schema import CategoricalParameter, FromEnvironment, Study
+from cloudtune.provider.models import Facts
+from cloudtune.study.schema import CategoricalParameter, FromEnvironment
 from cloudtune.study.search_space import text
+from cloudtune.study.study import Study
 from cloudtune_watson.request.layout import archive_name
 from cloudtune_watson.rules.settings import HERE
 from cloudtune_watson.settings import NAME, WatsonSettings

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from cloudtune.fitting.capabilities import Finding, Note
-from cloudtune.study.schema import FloatParameter, IntParameter, Parameter, Study
+from cloudtune.diagnostics import Finding, Note
+from cloudtune.study.schema import FloatParameter, IntParameter, Parameter
 from cloudtune.study.search_space import Space, count_of, text
+from cloudtune.study.study import Study
 from cloudtune_watson.request.tuning_job import (
     BASE,
     GRID,

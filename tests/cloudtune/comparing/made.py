@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cloudtune.fitting.capabilities import Finding, Mode
+from cloudtune.diagnostics import Finding
 from cloudtune.results.events import JobState
 from cloudtune.results.model import Cost, Measurement, StudyResult, Trial
-from cloudtune.study.schema import Study
+from cloudtune.study.schema import Mode
+from cloudtune.study.study import Study
 
 PARAMETERS: dict[str, Any] = {
     "lr": {"type": "float", "min": 0.01, "max": 100, "scale": "log"},

@@ -21,9 +21,9 @@ from cloudtune.comparison.importance import importance
 from cloudtune.comparison.pareto import common_front
 from cloudtune.comparison.rerun_command import repeat_command
 from cloudtune.comparison.time_breakdown import effort
-from cloudtune.fitting.capabilities import Finding
+from cloudtune.diagnostics import Finding
 from cloudtune.results.model import StudyResult, Trial
-from cloudtune.study.schema import Study
+from cloudtune.study.study import Study
 from tests.cloudtune.comparing.made import job, measured, study_data, trial
 
 SPACE = Study.model_validate(study_data())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cloudtune.comparison.groups import differences, grouped
-from cloudtune.fitting.capabilities import Finding
+from cloudtune.diagnostics import Finding
 from cloudtune.results.model import StudyResult
 from tests.cloudtune.comparing.made import job, study_data
 

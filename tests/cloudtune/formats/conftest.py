@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from cloudtune.results.model import Cost, Measurement, StudyResult, Trial
-from cloudtune.study.schema import Study
 from cloudtune.study.search_space import Value
+from cloudtune.study.study import Study
 
 STUDY: dict[str, Any] = {
     "name": "demo",

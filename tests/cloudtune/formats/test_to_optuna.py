@@ -19,7 +19,7 @@ from optuna.storages import RDBStorage
 from cloudtune.errors import UsageError
 from cloudtune.formats import optuna as to_optuna
 from cloudtune.results.model import StudyResult, Trial
-from cloudtune.study.schema import Study
+from cloudtune.study.study import Study
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from ruamel.yaml import YAML
 from cloudtune.errors import UsageError
 from cloudtune.reporting.assignment import words_of, written
 from cloudtune.results.model import Trial
-from cloudtune.study.schema import Study
 from cloudtune.study.search_space import Value
+from cloudtune.study.study import Study
 
 SHELL = shutil.which("sh")
 WORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)

@@ -7,12 +7,14 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 
 from cloudtune.api import Results
-from cloudtune.fitting.capabilities import Finding
+from cloudtune.diagnostics import Finding
 from cloudtune.planning.planner import plan
+from cloudtune.reporting.notebook import register
 from cloudtune.results.model import StudyResult, Trial
-from cloudtune.study.schema import Study
+from cloudtune.study.study import Study
 
 NAME = "<b>x&"
 EVIL = "<script>alert(1)</script>&\u202e"
@@ -72,7 +74,9 @@ def result(study: Study) -> StudyResult:
 
 
 def shown(held: Any) -> Reader:
-    html: str = held._repr_html_()
+    shell: Any = InteractiveShell.instance()
+    register()
+    html: str = shell.display_formatter.format(held)[0]["text/html"]
     found = Reader(html)
     assert found.tags <= KNOWN
     assert "\u202e" not in html.partition("<pre>")[0]

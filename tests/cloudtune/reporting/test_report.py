@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from cloudtune.comparison.comparison import compare
 from cloudtune.comparison.groups import grouped
+from cloudtune.diagnostics import Finding
 from cloudtune.errors import MissingExtraError, UsageError
-from cloudtune.fitting.capabilities import Finding
 from cloudtune.reporting.documents.html import page
 from cloudtune.reporting.documents.html.downsample import drawn
 from cloudtune.reporting.documents.render import form_of, rendered

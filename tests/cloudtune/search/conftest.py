@@ -13,7 +13,7 @@ import pytest
 from cloudtune.results.events import KINDS, Ended, Event, Measured, Started
 from cloudtune.search.factory import make
 from cloudtune.search.protocol import Strategy, Suggestion
-from cloudtune.study.schema import Study
+from cloudtune.study.study import Study
 
 Answer = Sequence[Mapping[str, float]]
 """What a trial reports, one mapping a step from 1."""

@@ -15,8 +15,8 @@ import pytest
 from cloudtune.search.axes import axes_of
 from cloudtune.search.factory import make
 from cloudtune.search.sampling import complete
-from cloudtune.study.schema import Study
 from cloudtune.study.search_space import Space, Value
+from cloudtune.study.study import Study
 
 N = 4000
 

@@ -14,7 +14,7 @@ from cloudtune.results.events import Ended, Measured, Started
 from cloudtune.search import early_stopping
 from cloudtune.search.factory import make
 from cloudtune.search.protocol import Strategy
-from cloudtune.study.schema import Study
+from cloudtune.study.study import Study
 
 
 class Watch:

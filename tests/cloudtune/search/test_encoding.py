@@ -12,8 +12,8 @@ import pytest
 from cloudtune.search.axes import axes_of
 from cloudtune.search.encoding import Encoding
 from cloudtune.search.sampling import complete
-from cloudtune.study.schema import Study
 from cloudtune.study.search_space import Space
+from cloudtune.study.study import Study
 
 SPACE: dict[str, Any] = {
     "kind": {"type": "categorical", "values": ["a", True, 1, "1"]},

@@ -17,8 +17,8 @@ from cloudtune.results.events import Started
 from cloudtune.search.axes import axes_of
 from cloudtune.search.sampling import complete
 from cloudtune.study.methods import METHODS
-from cloudtune.study.schema import Study
 from cloudtune.study.search_space import Space, Value, find, text
+from cloudtune.study.study import Study
 
 PHASES = (Phase.explicit, Phase.generate)
 quick = settings(

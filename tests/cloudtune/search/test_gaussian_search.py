@@ -24,8 +24,8 @@ from cloudtune.search.factory import make
 from cloudtune.search.gaussian_process import Posterior
 from cloudtune.search.protocol import Suggestion
 from cloudtune.search.sampling import complete
-from cloudtune.study.schema import Study
 from cloudtune.study.search_space import Space, Value
+from cloudtune.study.study import Study
 
 UNIT: dict[str, Any] = {"type": "float", "min": 0, "max": 1}
 LETTERS = [*"abcdefghijklmnopqrst"]

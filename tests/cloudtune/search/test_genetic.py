@@ -12,7 +12,7 @@ from cloudtune.results.events import Ended, Measured, Started
 from cloudtune.search.factory import make
 from cloudtune.search.protocol import Suggestion
 from cloudtune.study.methods import METHODS
-from cloudtune.study.schema import Study
+from cloudtune.study.study import Study
 
 UNIT: dict[str, Any] = {"type": "float", "min": 0, "max": 1}
 SMALL: dict[str, Any] = {

@@ -7,7 +7,7 @@ from typing import Any
 
 from cloudtune.search.factory import make
 from cloudtune.search.protocol import Suggestion
-from cloudtune.study.schema import Study
+from cloudtune.study.study import Study
 
 SPACE: dict[str, Any] = {
     "kernel": {"type": "categorical", "values": ["rbf", "poly", True]},

@@ -12,7 +12,7 @@ from cloudtune.errors import StudyError
 from cloudtune.search.factory import make
 from cloudtune.search.hyperband_search import first_rung, rungs
 from cloudtune.search.protocol import Suggestion
-from cloudtune.study.schema import Study
+from cloudtune.study.study import Study
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from cloudtune.search.factory import make
 from cloudtune.search.protocol import Suggestion
 from cloudtune.search.sampling import fitting
 from cloudtune.study.methods import METHODS
-from cloudtune.study.schema import Study
 from cloudtune.study.search_space import Space, Value
+from cloudtune.study.study import Study
 
 UNIT: dict[str, Any] = {"type": "float", "min": 0, "max": 1}
 MIXED: dict[str, Any] = {

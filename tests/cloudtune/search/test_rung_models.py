@@ -11,7 +11,7 @@ import pytest
 
 from cloudtune.results.events import Ended, Measured
 from cloudtune.search.factory import make
-from cloudtune.study.schema import Study
+from cloudtune.study.study import Study
 
 NEAR, FAR = 0.15, 0.3
 

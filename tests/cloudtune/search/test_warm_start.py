@@ -12,8 +12,8 @@ from cloudtune.planning.preflight import of_our_engine
 from cloudtune.search.factory import make
 from cloudtune.search.protocol import Suggestion
 from cloudtune.study.methods import METHODS
-from cloudtune.study.schema import Study
 from cloudtune.study.search_space import Value
+from cloudtune.study.study import Study
 
 CASES = [(name, method) for name, methods in METHODS.items() for method in (methods or ("",))]
 SPACE = {"x": {"type": "int", "min": 0, "max": 7}, "y": {"type": "bool"}}

@@ -18,33 +18,26 @@ from pathlib import Path
 from typing import Any
 
 from cloudtune.bundle.launcher import launch_data
-from cloudtune.engine.inbox import Emit
+from cloudtune.diagnostics import Finding, Note
 from cloudtune.errors import ProviderError
-from cloudtune.fitting.capabilities import (
-    Capabilities,
-    Finding,
-    Limit,
-    Mode,
-    ModeCapabilities,
-    Note,
-)
+from cloudtune.fitting.capabilities import Capabilities, Limit, ModeCapabilities
 from cloudtune.fitting.fit import Fitted
-from cloudtune.planning.planner import Plan
-from cloudtune.provider.protocols import (
+from cloudtune.provider.models import (
     Facts,
-    JobClient,
     JobRef,
     JobStatus,
     Json,
     Place,
     ProviderSettings,
     RawTrial,
-    TrialRunner,
 )
+from cloudtune.provider.plan import Plan
+from cloudtune.provider.protocols import Emit, JobClient, TrialRunner
 from cloudtune.results.events import TrialState
 from cloudtune.results.model import Measurement
-from cloudtune.study.schema import CategoricalParameter, Study
+from cloudtune.study.schema import CategoricalParameter, Mode
 from cloudtune.study.search_space import text
+from cloudtune.study.study import Study
 from cloudtune.trial import STUDY_FILE
 
 CAPABILITIES = Capabilities(

@@ -11,7 +11,7 @@ import pytest
 from cloudtune.emulation.process import faults_of
 from cloudtune.emulator_kit.server import ConnectionLost
 from cloudtune.errors import StudyError
-from cloudtune.fitting.capabilities import Mode
+from cloudtune.study.schema import Mode
 
 if TYPE_CHECKING:
     from tests.cloudtune_watson.emulator.conftest import Cluster

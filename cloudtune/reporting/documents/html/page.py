@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from cloudtune import __version__
+from cloudtune._version import __version__
 from cloudtune.comparison.comparison import Comparison
 from cloudtune.comparison.groups import grouped
 from cloudtune.errors import MissingExtraError
@@ -43,7 +43,7 @@ from cloudtune.reporting.documents.tables import (
 from cloudtune.reporting.documents.wording import aims, said, shared, title
 from cloudtune.reporting.sanitize import printable, printable_lines
 from cloudtune.results.model import StudyResult
-from cloudtune.study.schema import Study
+from cloudtune.study.study import Study
 
 _HERE = Path(__file__).parent
 _LONGEST = 400

@@ -25,8 +25,9 @@ from cloudtune.reporting.documents.html.downsample import Drawn
 from cloudtune.reporting.documents.tables import Table, front_table, importance_table
 from cloudtune.reporting.documents.wording import number
 from cloudtune.reporting.phrases import short
-from cloudtune.study.schema import FloatParameter, IntParameter, Study
+from cloudtune.study.schema import FloatParameter, IntParameter
 from cloudtune.study.search_space import Node, Value, count_of, resolved_scale
+from cloudtune.study.study import Study
 
 _SLICES = 12
 _LINES = 400

@@ -1,0 +1,3 @@
+"""The version of cloudtune."""
+
+__version__ = "0.1.0"

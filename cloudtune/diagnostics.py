@@ -1,0 +1,54 @@
+"""What is said about a study: problems, findings and notes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake in a study: where it stands, what is wrong, and what would be right."""
+
+    path: str
+    """The field, as ``parameters.C.min``; empty for the whole file."""
+    message: str
+    hint: str = ""
+    file: str | None = None
+    line: int | None = None
+    """Counted from 1; absent for studies that were made in Python."""
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}: " if self.file and self.line else ""
+        where = where or (f"{self.file}: " if self.file else "")
+        field = f"{self.path}: " if self.path else ""
+        hint = f" ({self.hint})" if self.hint else ""
+        return f"{where}{field}{self.message}{hint}"
+
+
+FindingKind = Literal["refused", "approximated", "dropped"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One place where a study does not fit a provider."""
+
+    kind: FindingKind
+    path: str
+    """The study's field, as ``parameters.C.step``."""
+    reason: str
+    """What does not fit, what is done instead, and what would fit."""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.path}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something worth knowing that loses nothing: a choice that was made, a likely slip."""
+
+    path: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.text}" if self.path else self.text

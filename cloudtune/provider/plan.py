@@ -1,0 +1,94 @@
+"""A plan: what would be sent to one provider, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from cloudtune.diagnostics import Finding, Note
+from cloudtune.errors import ProviderError, UnsupportedError
+from cloudtune.fitting.fit import Fitted
+from cloudtune.provider.cost import Estimate
+from cloudtune.provider.models import Facts, Json, ProviderSettings
+from cloudtune.study.schema import Mode
+from cloudtune.study.study import Study
+
+FORMAT: Literal["cloudtune.plan/v1"] = "cloudtune.plan/v1"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would be sent to one provider, and what is lost on the way."""
+
+    provider: str
+    mode: Mode
+    fitted: Fitted
+    settings: ProviderSettings
+    facts: Facts
+    request: Json
+    """The service's request in its own spelling."""
+    findings: tuple[Finding, ...]
+    notes: tuple[Note, ...]
+    unattended: bool
+    """Whether the job goes on while this machine is switched off."""
+    other_mode: Mapping[Mode, tuple[Finding, ...]]
+    """What the provider's other mode would have found, where it has one."""
+    seed: int | None = None
+    """The seed by which trials are chosen; None where the provider takes none."""
+    estimate: Estimate | None = None
+    """What the job may cost; None where its price is not known, or where it is emulated."""
+    broken: str = ""
+    """Why there is no request, where a mistake in the provider's code kept it from being made."""
+
+    @property
+    def study(self) -> Study:
+        """The study as it was written."""
+        return self.fitted.original
+
+    @property
+    def refused(self) -> tuple[Finding, ...]:
+        """The findings for which the provider cannot run the study at all."""
+        return tuple(finding for finding in self.findings if finding.kind == "refused")
+
+    def require(self, *, strict: bool = False) -> None:
+        """Do nothing if the plan can be run.
+
+        Raises:
+            UnsupportedError: If a finding refuses it, or with ``strict`` if there is any finding.
+            ProviderError: If a mistake in the provider's code kept it from being made.
+        """
+        if self.broken:
+            raise ProviderError(self.provider, self.broken)
+        against = self.findings if strict else self.refused
+        if against:
+            raise UnsupportedError(self.provider, against)
+
+    def to_json(self) -> Json:
+        """Return the plan as plain data that `from_json` reads; it holds no secret."""
+        return {
+            "format": FORMAT,
+            "provider": self.provider,
+            "mode": self.mode,
+            "run": self.facts.run_id,
+            "study": self.study.to_json(),
+            "file": str(Path(self.study.file).absolute()) if self.study.file else None,
+            "facts": {
+                "job_name": self.facts.job_name,
+                "seed": self.facts.seed,
+                "base": str(self.facts.base),
+                "source": str(self.facts.source) if self.facts.source else None,
+                "parents": [vars(parent) for parent in self.facts.parents],
+                "source_hash": self.facts.source_hash,
+                "own": dict(self.facts.own),
+                "parent_jobs": list(self.facts.parent_jobs),
+                "emulated": self.facts.emulated,
+            },
+            "request": self.request,
+            "findings": [vars(finding) for finding in self.findings],
+            "notes": [vars(note) for note in self.notes],
+            "unattended": self.unattended,
+            "estimate": vars(self.estimate) if self.estimate else None,
+            **({"broken": self.broken} if self.broken else {}),
+        }
