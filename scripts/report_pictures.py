@@ -12,7 +12,7 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
-from tests.cloudtune.reporting.browser import browser
+from tests.cloudtune.reporting.documents.browser import browser
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 WIDTH = 1160

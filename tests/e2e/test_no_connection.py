@@ -88,7 +88,7 @@ def test_the_watch_sees_the_connections_of_a_trial(tmp_path: Path, warm: bool) -
     ]
     seen = watched(tmp_path, "-m", "cloudtune", "run", "study.yaml", *words)
     assert any(line.startswith("socket.bind") and "train.py" in line for line in seen)
-    assert any("preloaded.py" in line for line in seen) == warm
+    assert any("forkserver/server.py" in line for line in seen) == warm
 
 
 @pytest.mark.parametrize(

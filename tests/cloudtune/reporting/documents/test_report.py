@@ -21,7 +21,7 @@ from cloudtune.reporting.documents.html.downsample import drawn
 from cloudtune.reporting.documents.render import form_of, rendered
 from cloudtune.reporting.documents.tables import answers_table, runs_table
 from cloudtune.results.model import StudyResult
-from tests.cloudtune.comparing.made import job, measured, study_data, trial
+from tests.cloudtune.comparison.made import job, measured, study_data, trial
 
 
 def said(jobs: Sequence[StudyResult], form: str = "text") -> str:

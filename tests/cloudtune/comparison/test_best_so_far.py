@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cloudtune.comparison.best_so_far import Point, best_so_far, counting, duration_of, pauses_of
 from cloudtune.results.model import best
-from tests.cloudtune.comparing.made import job, trial
+from tests.cloudtune.comparison.made import job, trial
 
 
 def test_only_what_is_better_counts() -> None:

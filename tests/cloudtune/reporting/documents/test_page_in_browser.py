@@ -16,8 +16,8 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from cloudtune.comparison.comparison import compare
 from cloudtune.reporting.documents.render import rendered
 from cloudtune.results.model import StudyResult, Trial
-from tests.cloudtune.comparing.made import PARAMETERS, job, measured, study_data, trial
-from tests.cloudtune.reporting.browser import browser as run_browser
+from tests.cloudtune.comparison.made import PARAMETERS, job, measured, study_data, trial
+from tests.cloudtune.reporting.documents.browser import browser as run_browser
 
 pytestmark = pytest.mark.slow
 

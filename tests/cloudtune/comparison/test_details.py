@@ -24,7 +24,7 @@ from cloudtune.comparison.time_breakdown import effort
 from cloudtune.diagnostics import Finding
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.study.study import Study
-from tests.cloudtune.comparing.made import job, measured, study_data, trial
+from tests.cloudtune.comparison.made import job, measured, study_data, trial
 
 SPACE = Study.model_validate(study_data())
 REFUSED = Finding("refused", "parameters", "too many")

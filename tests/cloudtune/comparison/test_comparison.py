@@ -9,7 +9,7 @@ import pytest
 from cloudtune.comparison.comparison import compare
 from cloudtune.errors import UsageError
 from cloudtune.reporting.documents.render import rendered
-from tests.cloudtune.comparing.made import job, study_data, trial
+from tests.cloudtune.comparison.made import job, study_data, trial
 
 TWO = study_data(
     objective=[{"metric": "accuracy", "goal": "maximize"}, {"metric": "size", "goal": "minimize"}]

@@ -14,8 +14,8 @@ from cloudtune_local import forkserver
 if TYPE_CHECKING:
     from .conftest import Job
 
-WHO = "import os\nprint(open(f'/proc/{os.getppid()}/cmdline').read().split('\\0')[1][-12:])\n"
-FORKED = "preloaded.py\n"
+WHO = "import os\nprint(open(f'/proc/{os.getppid()}/cmdline').read().split('\\0')[1][-10:])\n"
+FORKED = "/server.py\n"
 
 
 def test_trials_are_forked_unless_the_study_says_otherwise(job: Job) -> None:

@@ -7,7 +7,7 @@ import pytest
 from cloudtune.comparison.groups import grouped
 from cloudtune.comparison.rankings import best_ranking, cheapest_ranking, first_ranking, near_enough
 from cloudtune.results.model import StudyResult
-from tests.cloudtune.comparing.made import job, trial
+from tests.cloudtune.comparison.made import job, trial
 
 
 def repeated(provider: str, *bests: float, seed: int = 0) -> list[StudyResult]:

@@ -22,7 +22,7 @@ SCRIPT = """\
 import os, time
 from cloudtune.trial import params, report
 report(score=params()["x"])
-print("execution/preloaded.py" in open(f"/proc/{os.getppid()}/cmdline").read())
+print("forkserver/server.py" in open(f"/proc/{os.getppid()}/cmdline").read())
 time.sleep(0.2)
 """
 TRIALS = 10
@@ -42,7 +42,7 @@ class Killer:
         if any(isinstance(event, Ended) and event.number in self._after for event in events):
             for process in psutil.Process().children():
                 with suppress(psutil.NoSuchProcess):  # it has ended since it was listed
-                    if any(word.endswith("execution/preloaded.py") for word in process.cmdline()):
+                    if any(word.endswith("forkserver/server.py") for word in process.cmdline()):
                         process.kill()
                         self.killed += 1
 

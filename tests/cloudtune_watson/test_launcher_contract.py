@@ -24,7 +24,7 @@ from cloudtune.fitting.capabilities import DRIVEN, Capabilities
 from cloudtune.fitting.fit import Fitted, fit
 from cloudtune.study.search_space import text
 from cloudtune.study.study import Study
-from tests.cloudtune import test_launcher_sagemaker as other
+from tests.cloudtune_sagemaker import test_launcher_contract as other
 
 WORDS = replace(DRIVEN, text_only=True)
 """What the words of a command can hold: text for every value."""

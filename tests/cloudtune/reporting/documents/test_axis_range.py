@@ -10,7 +10,7 @@ from cloudtune.comparison.comparison import compare
 from cloudtune.reporting.documents.html.axis_range import focus
 from cloudtune.reporting.documents.html.progress_charts import progress_charts
 from cloudtune.results.model import StudyResult
-from tests.cloudtune.comparing.made import job, study_data
+from tests.cloudtune.comparison.made import job, study_data
 
 LOSS = study_data(objective={"metric": "loss", "goal": "minimize"})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cloudtune.comparison.groups import differences, grouped
 from cloudtune.diagnostics import Finding
 from cloudtune.results.model import StudyResult
-from tests.cloudtune.comparing.made import job, study_data
+from tests.cloudtune.comparison.made import job, study_data
 
 
 def labels(*jobs: StudyResult) -> list[tuple[str, int]]:

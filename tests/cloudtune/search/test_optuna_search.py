@@ -217,7 +217,7 @@ def test_a_missing_package_is_named(
     def find_spec(name: str) -> Any:
         return None if name == hidden else real(name)
 
-    for module in ("random_search", "bayesian"):
+    for module in ("random_search", "bayesian_search"):
         monkeypatch.setattr(f"cloudtune.search.{module}.find_spec", find_spec)
     with pytest.raises(MissingExtraError) as caught:
         make(study_of(parameters={"x": UNIT}, strategy=strategy), 0)

@@ -26,7 +26,7 @@ from cloudtune.fitting.capabilities import DRIVEN, Capabilities
 from cloudtune.fitting.fit import Fitted, definitions, fit
 from cloudtune.study.search_space import text
 from cloudtune.study.study import Study
-from tests.cloudtune import test_launcher_sagemaker as other
+from tests.cloudtune_sagemaker import test_launcher_contract as other
 
 TREE = replace(
     DRIVEN,

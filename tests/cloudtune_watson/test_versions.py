@@ -20,7 +20,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "watson.md"
 
 
 def test_the_page_has_the_table_of_what_ibm_offers() -> None:
-    """To write it anew: CLOUDTUNE_RENEW=1 ./test tests/cloudtune_watson/test_backends.py."""
+    """To write it anew: CLOUDTUNE_RENEW=1 ./test tests/cloudtune_watson/test_versions.py."""
     before, start, rest = PAGE.read_text("utf-8").partition("<!-- offers -->\n")
     _, end, after = rest.partition("<!-- end of offers -->")
     assert start
