@@ -17,7 +17,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from cloudtune._version import __version__
+from cloudtune._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from cloudtune.api import Results, Run, plan, report, resume, run, start
@@ -59,7 +59,6 @@ __all__ = [
     "StudyError",
     "UnsupportedError",
     "UsageError",
-    "__version__",
     "load",
     "plan",
     "report",

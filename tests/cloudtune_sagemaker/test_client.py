@@ -343,7 +343,7 @@ import sys
 for name in ("boto3", "botocore", "sagemaker", "moto"):
     sys.modules[name] = None
 from cloudtune.planning.planner import plan
-from cloudtune.study.schema import Study
+from cloudtune.study.study import Study
 (open("train.py", "w")).close()
 study = Study.model_validate({
     "objective": {"metric": "a", "goal": "maximize"},

@@ -135,7 +135,7 @@ def test_what_is_given_does_not_change_what_is_drawn(study_of: Callable[..., Stu
 PROGRAM = """
 from cloudtune.results.events import Ended, Measured, Started
 from cloudtune.search.factory import make
-from cloudtune.study.schema import Study
+from cloudtune.study.study import Study
 unit = {"type": "float", "min": 0, "max": 1}
 study = Study.model_validate({
     "objective": {"metric": "loss", "goal": "minimize"},
