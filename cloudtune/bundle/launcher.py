@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from cloudtune import trial
 from cloudtune.fitting.fit import Fitted, definitions
-
-Json = dict[str, Any]
+from cloudtune.study.schema import Json
 
 PROGRAM = "cloudtune_launch.py"
 """What a service starts, at the archive's root; also as a module, as old SageMaker images do."""

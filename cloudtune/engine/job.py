@@ -23,9 +23,8 @@ from cloudtune.provider.crash_report import told
 from cloudtune.provider.models import Lost, Place
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.secrets import Mask
-from cloudtune.results.events import Ended, Event, Measured, Started
+from cloudtune.results.events import FINAL_STATES, Ended, Event, Measured, Started
 
-_FINAL = frozenset({"completed", "failed", "cancelled"})
 _FAILURE = "failure.txt"
 """The file, in the folder of a job, with the traceback of what nobody foresaw."""
 EMULATOR = "emulator"
@@ -128,7 +127,7 @@ class _Work:
 
 def execute_job(job: JobRecord, inbox: Inbox, purse: Purse, shown: Shown, where: Path) -> Outcome:
     """Run one job; a failure of its provider is its outcome and does not touch other jobs."""
-    if job.job is not None and job.state in _FINAL and job.plan["mode"] == "managed":
+    if job.job is not None and job.state in FINAL_STATES and job.plan["mode"] == "managed":
         return _as_it_ended(job, shown, where)
     with Ledger(where) as ledger:
         before = ledger.last_event(job.run, job.provider)

@@ -20,11 +20,9 @@ from cloudtune.provider.models import JobRef, JobStatus, RawTrial
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.protocols import JobClient
 from cloudtune.provider.secrets import Mask
-from cloudtune.results.events import Ended, Event, Measured, Started
+from cloudtune.results.events import FINAL_STATES, Ended, Event, Measured, Started
 from cloudtune.results.trials import Trials
 from cloudtune.study.search_space import Value
-
-_FINAL = {"completed", "failed", "cancelled"}
 
 
 class ManagedJob:
@@ -116,7 +114,7 @@ class ManagedJob:
                 told = changes(self._plan.provider, self._trials, self._plan.fitted, status.trials)
                 self._emit([self._mask.end(e) if isinstance(e, Ended) else e for e in told])
                 self._remark(status.remark)
-                if status.state in _FINAL:
+                if status.state in FINAL_STATES:
                     return self._ended(status)
             self._rest(client.poll_seconds)
         return self._unknown(f"the job {ref.id} may go on there")

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from cloudtune.diagnostics import Finding
+from cloudtune.study.schema import Json
 
-Json = dict[str, Any]
 Path = tuple[str, ...]
 
 _KEYS = (

@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cloudtune.errors import StudyError, UsageError
 from cloudtune.ledger.ledger import state_folder
-from cloudtune.provider.models import Facts, Json, Parent
+from cloudtune.provider.models import Facts, Parent
 from cloudtune.provider.plan import FORMAT
-from cloudtune.study.schema import Mode
+from cloudtune.study.schema import Json, Mode
 from cloudtune.study.search_space import Value
 from cloudtune.study.study import Study
 

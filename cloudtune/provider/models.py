@@ -9,12 +9,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cloudtune.results.events import JobState, Measured, Started, TrialState
+from cloudtune.results.events import FINAL_STATES, JobState, Measured, Started, TrialState
 from cloudtune.results.model import Measurement
 from cloudtune.study.schema import Limits
 from cloudtune.study.search_space import Value
-
-Json = dict[str, Any]
 
 
 class ProviderSettings(BaseModel):
@@ -93,9 +91,6 @@ class JobRef:
     """What the service calls the job."""
 
 
-_FINAL = frozenset({"completed", "stopped_early", "failed", "cancelled"})
-
-
 @dataclass(frozen=True, kw_only=True)
 class TrainingJob:
     """How one training job stands, as its service tells it."""
@@ -123,7 +118,7 @@ class TrainingJob:
     @property
     def over(self) -> bool:
         """Whether nothing more will be known of it."""
-        return self.state in _FINAL or (self.state == "unknown" and self.ended is not None)
+        return self.state in FINAL_STATES or (self.state == "unknown" and self.ended is not None)
 
 
 @dataclass(frozen=True, kw_only=True)

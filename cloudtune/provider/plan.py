@@ -11,8 +11,8 @@ from cloudtune.diagnostics import Finding, Note
 from cloudtune.errors import ProviderError, UnsupportedError
 from cloudtune.fitting.fit import Fitted
 from cloudtune.provider.cost import Estimate
-from cloudtune.provider.models import Facts, Json, ProviderSettings
-from cloudtune.study.schema import Mode
+from cloudtune.provider.models import Facts, ProviderSettings
+from cloudtune.study.schema import Json, Mode
 from cloudtune.study.study import Study
 
 FORMAT: Literal["cloudtune.plan/v1"] = "cloudtune.plan/v1"

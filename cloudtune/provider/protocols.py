@@ -17,7 +17,6 @@ from cloudtune.provider.models import (
     Interrupted,
     JobRef,
     JobStatus,
-    Json,
     Lost,
     Place,
     ProviderSettings,
@@ -25,7 +24,7 @@ from cloudtune.provider.models import (
     TrainingJob,
 )
 from cloudtune.results.events import Ended, Measured, Started
-from cloudtune.study.schema import Mode
+from cloudtune.study.schema import Json, Mode
 from cloudtune.study.study import Study
 
 if TYPE_CHECKING:

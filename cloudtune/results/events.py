@@ -17,7 +17,11 @@ TrialState = Literal[
 ]
 JobState = Literal["pending", "running", "completed", "failed", "cancelled", "unknown"]
 Standing = JobState | Literal["refused"]
-"""How the job of a run stands; one that was refused was never sent."""
+"""The state of a job in a run; a refused job was never sent."""
+FINAL_STATES: frozenset[TrialState] = frozenset(
+    ["completed", "stopped_early", "failed", "cancelled"]
+)
+"""The states in which a trial or a job has ended. Jobs do not have ``stopped_early``."""
 
 
 @dataclass(frozen=True)

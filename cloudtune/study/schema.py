@@ -28,6 +28,8 @@ from pydantic_core import CoreSchema, core_schema
 
 from cloudtune.study.quantities import Money, format_duration, parse_duration, parse_money
 
+Json = dict[str, Any]
+"""A JSON object."""
 Mode = Literal["managed", "driven"]
 
 _Finite = Annotated[StrictFloat, Field(allow_inf_nan=False)]

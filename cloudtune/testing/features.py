@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from cloudtune.fitting.capabilities import Limit, ModeCapabilities
-
-Json = dict[str, Any]
+from cloudtune.study.schema import Json
 
 Supported = Callable[[ModeCapabilities], bool]
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from cloudtune import trial
 from cloudtune.errors import UsageError
-from cloudtune.provider.models import Json
 from cloudtune.results.events import Started
+from cloudtune.study.schema import Json
 from cloudtune.study.search_space import Value
 from cloudtune_local.folder import TrialFolder, trial_folder
 from cloudtune_local.source import Source, write_file

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cloudtune.execution.forkserver.client import Preload
 from cloudtune.execution.forkserver.import_scan import Imports, imports_of
-from cloudtune.provider.models import Json
+from cloudtune.study.schema import Json
 
 
 def why_cold(request: Json) -> str:

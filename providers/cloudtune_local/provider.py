@@ -8,10 +8,10 @@ from cloudtune.diagnostics import Finding, Note
 from cloudtune.errors import ProviderError
 from cloudtune.fitting.capabilities import Capabilities
 from cloudtune.fitting.fit import Fitted
-from cloudtune.provider.models import Facts, Json, Place
+from cloudtune.provider.models import Facts, Place
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.protocols import Emit, JobClient, TrialRunner
-from cloudtune.study.schema import Mode
+from cloudtune.study.schema import Json, Mode
 from cloudtune_local.capabilities import CAPABILITIES
 from cloudtune_local.lookup import lookup
 from cloudtune_local.request import request

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from cloudtune.fitting.fit import Fitted
-from cloudtune.provider.models import Facts, Json
-from cloudtune.study.schema import FromEnvironment
+from cloudtune.provider.models import Facts
+from cloudtune.study.schema import FromEnvironment, Json
 from cloudtune_local.settings import LocalSettings
 
 

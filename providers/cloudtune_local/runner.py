@@ -15,9 +15,10 @@ from cloudtune.execution.forkserver.client import Preload, in_words
 from cloudtune.execution.metric_reader import BadMetrics, Reports, Steps
 from cloudtune.execution.process_monitor import ProcessSpec
 from cloudtune.execution.process_pool import Processes
-from cloudtune.provider.models import Interrupted, Json, Recovered
+from cloudtune.provider.models import Interrupted, Recovered
 from cloudtune.provider.protocols import Emit
 from cloudtune.results.events import Ended, Measured, Started
+from cloudtune.study.schema import Json
 from cloudtune_local.contract import LocalContract
 from cloudtune_local.folder import trial_folder
 from cloudtune_local.forkserver import is_meant, preload_of, why_cold

@@ -16,9 +16,8 @@ from urllib.parse import urlsplit
 from cloudtune._version import __version__
 from cloudtune.errors import EmulatorEndedError, MissingExtraError
 from cloudtune.provider.models import Emulator
+from cloudtune.study.schema import Json
 from cloudtune_sagemaker.errors import PROVIDER, AwsError, not_reached, refusal
-
-Json = dict[str, Any]
 
 ATTEMPTS = 8
 """Of one call, with pauses that adapt to how often the service says that there are too many."""

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from cloudtune.provider.secrets import Secret, secrets_of
+from cloudtune.study.schema import Json
 from cloudtune.study.study import Study
-
-Json = dict[str, Any]
 
 
 def resolved(request: Json, study: Study) -> Json:

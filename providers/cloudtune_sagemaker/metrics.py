@@ -14,14 +14,13 @@ import itertools
 import math
 import struct
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from cloudtune.provider.plan import Plan
 from cloudtune.results.model import Measurement
+from cloudtune.study.schema import Json
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.errors import AwsError
 
-Json = dict[str, Any]
 Series = Mapping[str, Mapping[int, float]]
 """The values of each metric by iteration."""
 Final = Mapping[str, float]

@@ -10,13 +10,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from cloudtune.provider.models import RawTrial
 from cloudtune.results.events import JobState, TrialState
 from cloudtune.results.model import Measurement
+from cloudtune.study.schema import Json
 
-Json = dict[str, Any]
 Phase = Literal["waiting", "running", "stopping", "completed", "failed", "stopped", "unknown"]
 
 JOB_STATES: Mapping[str, JobState] = {

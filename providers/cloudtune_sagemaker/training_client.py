@@ -6,9 +6,10 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from cloudtune.provider.models import Json, Place, TrainingJob
+from cloudtune.provider.models import Place, TrainingJob
 from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Started, TrialState
+from cloudtune.study.schema import Json
 from cloudtune.study.search_space import text
 from cloudtune_sagemaker import metrics, response
 from cloudtune_sagemaker.client import Aws

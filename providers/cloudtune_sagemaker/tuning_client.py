@@ -6,8 +6,10 @@ for each hundred metrics of those that run. No trial is asked for by itself.
 
 from __future__ import annotations
 
-from cloudtune.provider.models import JobRef, JobStatus, Json, Place, RawTrial
+from cloudtune.provider.models import JobRef, JobStatus, Place, RawTrial
 from cloudtune.provider.plan import Plan
+from cloudtune.results.events import FINAL_STATES
+from cloudtune.study.schema import Json
 from cloudtune_sagemaker import metrics, response
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.console import log_of
@@ -95,7 +97,7 @@ class TuningClient:
         word: str = described["HyperParameterTuningJobStatus"]
         state = response.JOB_STATES.get(word, "unknown")
         trials = self._trials(described)
-        ended = state in {"completed", "failed", "cancelled"}
+        ended = state in FINAL_STATES
         if ended and len(self._done) < len(trials) and self._waits(job.id):
             state = "running"
         return JobStatus(state, word, response.reason_of(described), trials)

@@ -19,9 +19,8 @@ from urllib.parse import urlsplit
 from cloudtune._version import __version__
 from cloudtune.errors import EmulatorEndedError, MissingExtraError
 from cloudtune.provider.models import Emulator
+from cloudtune.study.schema import Json
 from cloudtune_vertex.errors import PROVIDER, GoogleError, not_reached, refusal
-
-Json = dict[str, Any]
 
 TIMEOUT = 60.0
 """Seconds that one call may take."""

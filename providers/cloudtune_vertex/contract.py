@@ -15,12 +15,11 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from cloudtune.emulator_kit.image import PASSED_ON
+from cloudtune.study.schema import Json
 from cloudtune.study.search_space import Value, text
-
-Json = dict[str, Any]
 
 GCS = "CLOUDTUNE_GCS"
 """The variable that names the folder in place of ``/gcs``; no real job has it."""

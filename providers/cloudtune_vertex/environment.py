@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cloudtune.errors import UsageError
-from cloudtune.provider.models import Json
 from cloudtune.provider.secrets import Secret, secrets_of
+from cloudtune.study.schema import Json
 from cloudtune.study.study import Study
 
 

@@ -11,16 +11,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from cloudtune.provider.models import RawTrial
 from cloudtune.results.events import JobState, TrialState
 from cloudtune.results.model import Measurement
 from cloudtune.results.objective import objective_values, why_unmeasured
+from cloudtune.study.schema import Json
 from cloudtune.study.study import Study
 from cloudtune_vertex.metrics import Curve
-
-Json = dict[str, Any]
 
 JOB_STATES: Mapping[str, JobState] = {
     "JOB_STATE_QUEUED": "pending",

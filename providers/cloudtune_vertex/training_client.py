@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from cloudtune.provider.models import Json, Place, TrainingJob
+from cloudtune.provider.models import Place, TrainingJob
 from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Started, TrialState
+from cloudtune.study.schema import Json
 from cloudtune.study.search_space import text
 from cloudtune_vertex import response
 from cloudtune_vertex.client import Google

@@ -7,8 +7,9 @@ how.
 
 from __future__ import annotations
 
-from cloudtune.provider.models import JobRef, JobStatus, Json, Place, RawTrial
+from cloudtune.provider.models import JobRef, JobStatus, Place, RawTrial
 from cloudtune.provider.plan import Plan
+from cloudtune.study.schema import Json
 from cloudtune_vertex import response
 from cloudtune_vertex.client import Google
 from cloudtune_vertex.console import log_of

@@ -23,10 +23,10 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from cloudtune.errors import MissingExtraError
+from cloudtune.study.schema import Json
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.http import Way
 
-Json = dict[str, Any]
 T = TypeVar("T")
 
 NEWER, OLDER = "ibm_watsonx_ai", "ibm_watson_machine_learning"

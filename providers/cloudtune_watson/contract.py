@@ -21,10 +21,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from cloudtune.emulator_kit.image import PASSED_ON
+from cloudtune.study.schema import Json
 from cloudtune.study.yaml_reader import is_list, is_map
 from cloudtune.trial import printed
-
-Json = dict[str, Any]
 
 LIST = "val_dict_list.json"
 """In ``RESULT_DIR``: what the tuner reads when a trial has ended (HPO page; HPO notebooks)."""

@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from cloudtune.errors import ProviderError
-
-Json = dict[str, Any]
+from cloudtune.study.schema import Json
 
 PROVIDER = "watson"
 

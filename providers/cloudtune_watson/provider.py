@@ -9,9 +9,9 @@ from cloudtune.diagnostics import Finding, Note
 from cloudtune.engine.job_poller import Poller
 from cloudtune.fitting.capabilities import Capabilities
 from cloudtune.fitting.fit import Fitted
-from cloudtune.provider.models import Facts, Json, Place
+from cloudtune.provider.models import Facts, Place
 from cloudtune.provider.protocols import Emit, JobClient, TrialRunner
-from cloudtune.study.schema import Mode
+from cloudtune.study.schema import Json, Mode
 from cloudtune.study.study import Study
 from cloudtune_watson.auth import cluster, way
 from cloudtune_watson.capabilities import CAPABILITIES

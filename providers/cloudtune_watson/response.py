@@ -11,13 +11,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cloudtune.provider.models import RawTrial
-from cloudtune.results.events import JobState, TrialState
+from cloudtune.results.events import FINAL_STATES, JobState, TrialState
 from cloudtune.results.model import Measurement
 from cloudtune.results.objective import objective_values, why_unmeasured
-from cloudtune.study.schema import Objective
+from cloudtune.study.schema import Json, Objective
 from cloudtune.study.study import Study
-
-Json = dict[str, Any]
 
 TRAINING_STATES: Mapping[str, TrialState] = {
     "queued": "pending",
@@ -61,7 +59,7 @@ def state_of(training: Json) -> TrialState:
 
 def is_over(training: Json) -> bool:
     """Tell whether a training has come to its end."""
-    return state_of(training) in {"completed", "failed", "cancelled"}
+    return state_of(training) in FINAL_STATES
 
 
 def reason_of(training: Json) -> str:
@@ -119,7 +117,7 @@ def trials_of(search: Json, study: Study) -> list[RawTrial]:
 def _trial(told: Json, number: int, study: Study) -> RawTrial:
     word = _word(told)
     state: TrialState = SEARCH_STATES.get(word, "unknown")
-    over = state in {"completed", "failed", "cancelled"}
+    over = state in FINAL_STATES
     measured = _measured(told, study) if over else []
     reason = "the search was stopped" if state == "cancelled" else ""
     if state == "completed" and objective_values(study, [m.metrics for m in measured]) is None:

@@ -9,10 +9,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from cloudtune.provider.models import Json, Place, TrainingJob
+from cloudtune.provider.models import Place, TrainingJob
 from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Started
 from cloudtune.results.model import Measurement
+from cloudtune.study.schema import Json
 from cloudtune.study.search_space import text
 from cloudtune_watson import metrics, response
 from cloudtune_watson.client import Trainings

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
 
+from cloudtune.study.schema import Json
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.http import Way
 from cloudtune_watson.versions import STANDALONE, number
-
-Json = dict[str, Any]
 
 _REST = "/platform/rest/deeplearning/v1"
 _SECOND_SIGN_IN = (4, 0)

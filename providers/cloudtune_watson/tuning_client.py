@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cloudtune.errors import ProviderError
-from cloudtune.provider.models import JobRef, JobStatus, Json, Place, RawTrial
+from cloudtune.provider.models import JobRef, JobStatus, Place, RawTrial
 from cloudtune.provider.plan import Plan
+from cloudtune.study.schema import Json
 from cloudtune_watson import response
 from cloudtune_watson.console import log_of
 from cloudtune_watson.errors import PROVIDER, WatsonError

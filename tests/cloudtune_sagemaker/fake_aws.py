@@ -8,11 +8,10 @@ from typing import Any
 
 from cloudtune.planning.planner import plan
 from cloudtune.provider.plan import Plan
+from cloudtune.study.schema import Json
 from cloudtune.study.study import Study
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.errors import AwsError, refusal
-
-Json = dict[str, Any]
 
 SETTINGS: Mapping[str, Any] = {
     "region": "us-east-1",

@@ -15,12 +15,11 @@ from cloudtune.fitting.capabilities import DRIVEN, Capabilities
 from cloudtune.fitting.fit import fit
 from cloudtune.provider.models import CloudSettings, Facts
 from cloudtune.provider.plan import Plan
-from cloudtune.study.schema import Mode
+from cloudtune.study.schema import Json, Mode
 from cloudtune.study.study import Study
 from cloudtune_vertex.client import Google, Object
 from cloudtune_vertex.errors import GoogleError, refusal
 
-Json = dict[str, Any]
 T = TypeVar("T")
 
 PARENT = "projects/my-project/locations/us-central1"

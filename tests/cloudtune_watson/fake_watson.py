@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from cloudtune.fitting.fit import fit
 from cloudtune.provider.models import Facts
 from cloudtune.provider.plan import Plan
-from cloudtune.study.schema import Mode
+from cloudtune.study.schema import Json, Mode
 from cloudtune.study.study import Study
 from cloudtune_watson.capabilities import CAPABILITIES
 from cloudtune_watson.client import Trainings
@@ -22,7 +22,6 @@ from cloudtune_watson.request import request
 from cloudtune_watson.settings import WatsonSettings
 from cloudtune_watson.tuning_api import Accelerator
 
-Json = dict[str, Any]
 T = TypeVar("T")
 
 RUN = "3f6k2m9qxt"

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-    Json = dict[str, Any]
+    from cloudtune.study.schema import Json
+
     _Strings = list[str]
 else:
     _Strings = list

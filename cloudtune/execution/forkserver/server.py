@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from cloudtune.execution.forkserver import child, preload
-
-    Json = dict[str, Any]
+    from cloudtune.study.schema import Json
 
 MARK = "CLOUDTUNE_RUN"
 """The environment variable that marks the processes of a run."""

@@ -6,8 +6,9 @@ import base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from cloudtune.study.schema import Json
 from cloudtune_sagemaker.emulator.errors import invalid
-from cloudtune_sagemaker.emulator.state import Json, TrainingJob, TuningJob
+from cloudtune_sagemaker.emulator.state import TrainingJob, TuningJob
 
 Item = TypeVar("Item")
 Job = TypeVar("Job", TrainingJob, TuningJob)

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from cloudtune.emulation.faults import FaultPlan
 from cloudtune.emulator_kit.delays import Delays
+from cloudtune.study.schema import Json
 from cloudtune_sagemaker.emulator import search_api, series, views
 from cloudtune_sagemaker.emulator.errors import invalid
 from cloudtune_sagemaker.emulator.listing import matching, page
 from cloudtune_sagemaker.emulator.rules import training, tuning
 from cloudtune_sagemaker.emulator.script_jobs import Training
-from cloudtune_sagemaker.emulator.state import TERMINAL, Json, TrainingJob, TuningJob
+from cloudtune_sagemaker.emulator.state import TERMINAL, TrainingJob, TuningJob
 from cloudtune_sagemaker.emulator.store import Store, arn_of
 from cloudtune_sagemaker.emulator.trial import folder_of
 from cloudtune_sagemaker.emulator.tuner import Tuner, Workshop, parents_of

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
+from cloudtune.study.schema import Json
 from cloudtune_sagemaker.emulator.errors import invalid
-from cloudtune_sagemaker.emulator.state import Json
 from cloudtune_sagemaker.emulator.wire import service
 
 SHAPES: Mapping[str, str] = {

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cloudtune.study.schema import Json
 from cloudtune.study.search_space import Value
 from cloudtune.study.study import Study
-from cloudtune_sagemaker.emulator.state import Json, TuningJob
+from cloudtune_sagemaker.emulator.state import TuningJob
 
 METRIC = "objective"
 _SCALES = {

@@ -8,8 +8,9 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 
+from cloudtune.study.schema import Json
 from cloudtune_sagemaker.emulator.errors import ServiceError
-from cloudtune_sagemaker.emulator.state import Json, TrainingJob, float32
+from cloudtune_sagemaker.emulator.state import TrainingJob, float32
 from cloudtune_sagemaker.emulator.store import Store
 
 _SECONDS = {"OneMinute": 60, "FiveMinute": 300, "OneHour": 3600}

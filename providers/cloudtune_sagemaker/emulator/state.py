@@ -8,12 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
-from typing import Any
 
 from cloudtune.emulation.faults import Fault
 from cloudtune.results.events import Measured
+from cloudtune.study.schema import Json
 
-Json = dict[str, Any]
 TERMINAL = frozenset({"Completed", "Failed", "Stopped"})
 _LARGEST = 3.4028234663852886e38
 

@@ -6,8 +6,8 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from cloudtune.study.schema import Json
 from cloudtune_sagemaker.emulator.rules.ranges import OBJECTIVE
-from cloudtune_sagemaker.emulator.state import Json
 
 
 def trial_request(definition: Json, name: str, tuned: Mapping[str, str], metric: str) -> Json:

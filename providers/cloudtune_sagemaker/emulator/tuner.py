@@ -21,11 +21,12 @@ from cloudtune.engine.inbox import Inbox, StopRequest
 from cloudtune.errors import CloudtuneError
 from cloudtune.results.events import Ended, Measured, Started, TrialState
 from cloudtune.search.factory import make
+from cloudtune.study.schema import Json
 from cloudtune.study.search_space import Value, text
 from cloudtune_sagemaker.emulator import delays, search_space
 from cloudtune_sagemaker.emulator.chooser import DEFINITION, InTurn
 from cloudtune_sagemaker.emulator.script_jobs import Training
-from cloudtune_sagemaker.emulator.state import Json, TrainingJob, TrialOf, TuningJob
+from cloudtune_sagemaker.emulator.state import TrainingJob, TrialOf, TuningJob
 from cloudtune_sagemaker.emulator.store import Store, arn_of
 from cloudtune_sagemaker.emulator.trial import folder_of, trial_request
 

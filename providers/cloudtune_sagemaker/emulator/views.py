@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from cloudtune.study.schema import Json
 from cloudtune_sagemaker.emulator.rules.ranges import OBJECTIVE
 from cloudtune_sagemaker.emulator.search_space import objective_of, ranges_of
-from cloudtune_sagemaker.emulator.state import TERMINAL, Json, TrainingJob, TuningJob, best_of
+from cloudtune_sagemaker.emulator.state import TERMINAL, TrainingJob, TuningJob, best_of
 
 SPOT_SHARE = 0.3
 """Share of the training time that a spot job is billed here; the service promises savings of "up to

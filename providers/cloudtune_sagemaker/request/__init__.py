@@ -12,12 +12,13 @@ from typing import Any
 
 from cloudtune.fitting.fit import Fitted
 from cloudtune.provider.lookup import input_address, launched, with_launcher
-from cloudtune.provider.models import Facts, Json
+from cloudtune.provider.models import Facts
 from cloudtune.study.schema import (
     CategoricalParameter,
     FloatParameter,
     FromEnvironment,
     IntParameter,
+    Json,
     Mode,
     Objective,
     Parameter,

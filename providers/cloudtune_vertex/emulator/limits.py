@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import time
 
-from cloudtune_vertex.emulator.state import Json, Trial, TuningJob
+from cloudtune.study.schema import Json
+from cloudtune_vertex.emulator.state import Trial, TuningJob
 from cloudtune_vertex.emulator.times import instant, seconds_of
 
 _MANY = 3

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from cloudtune.study.schema import Json
 from cloudtune_vertex.contract import Measurement
-from cloudtune_vertex.emulator.state import Json
 
 BEST = "BEST_MEASUREMENT"
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from cloudtune.emulation.faults import FaultPlan
 from cloudtune.emulator_kit.delays import Delays
 from cloudtune.errors import StudyError
+from cloudtune.study.schema import Json
 from cloudtune_vertex.emulator import views
 from cloudtune_vertex.emulator.errors import not_here, precondition
 from cloudtune_vertex.emulator.listing import page
@@ -17,7 +18,7 @@ from cloudtune_vertex.emulator.package_cache import Layers
 from cloudtune_vertex.emulator.rules import demand, tuning
 from cloudtune_vertex.emulator.rules import job as job_rules
 from cloudtune_vertex.emulator.script_jobs import CustomJobs
-from cloudtune_vertex.emulator.state import TERMINAL, CustomJob, Job, Json, TuningJob
+from cloudtune_vertex.emulator.state import TERMINAL, CustomJob, Job, TuningJob
 from cloudtune_vertex.emulator.storage import Storage
 from cloudtune_vertex.emulator.store import CUSTOM, TUNING, Store, parent_of
 from cloudtune_vertex.emulator.tuner import Tuner, Workshop

@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from cloudtune.study.schema import Json
 from cloudtune.study.study import Study
-from cloudtune_vertex.emulator.state import Json, TuningJob
+from cloudtune_vertex.emulator.state import TuningJob
 
 _SCALES: Mapping[str, str] = {
     "UNIT_LINEAR_SCALE": "linear",

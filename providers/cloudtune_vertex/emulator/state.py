@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
-from typing import Any
 
 from cloudtune.emulation.faults import Fault
+from cloudtune.study.schema import Json
 from cloudtune.study.search_space import Value
 from cloudtune_vertex.contract import Measurement
 
-Json = dict[str, Any]
 PENDING = "JOB_STATE_PENDING"
 RUNNING = "JOB_STATE_RUNNING"
 SUCCEEDED = "JOB_STATE_SUCCEEDED"

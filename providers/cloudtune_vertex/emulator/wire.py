@@ -11,8 +11,8 @@ from importlib import import_module
 from typing import Any
 
 from cloudtune.errors import MissingExtraError
+from cloudtune.study.schema import Json
 from cloudtune_vertex.emulator.errors import invalid
-from cloudtune_vertex.emulator.state import Json
 
 OUTPUT_ONLY = frozenset(
     [

@@ -14,8 +14,8 @@ from typing import Any
 from cloudtune import trial
 from cloudtune.fitting.fit import Fitted
 from cloudtune.provider.lookup import launched, with_launcher
-from cloudtune.provider.models import Facts, Json
-from cloudtune.study.schema import FromEnvironment, Mode
+from cloudtune.provider.models import Facts
+from cloudtune.study.schema import FromEnvironment, Json, Mode
 from cloudtune.study.study import Study
 from cloudtune_vertex.request.layout import JOB, MODULE, bootstrap, output, source, trial_output
 from cloudtune_vertex.request.parameters import combinations, specs

@@ -9,9 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from cloudtune.study.schema import DiscreteParameter, FloatParameter, IntParameter, Parameter, When
+from cloudtune.study.schema import (
+    DiscreteParameter,
+    FloatParameter,
+    IntParameter,
+    Json,
+    Parameter,
+    When,
+)
 from cloudtune.study.search_space import (
     Node,
     Space,
@@ -24,8 +30,6 @@ from cloudtune.study.search_space import (
     values_of,
 )
 from cloudtune.study.study import Study
-
-Json = dict[str, Any]
 
 SCALES = {
     "linear": "UNIT_LINEAR_SCALE",

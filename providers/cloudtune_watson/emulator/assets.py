@@ -16,13 +16,14 @@ import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cloudtune.study.schema import Json
 from cloudtune.study.yaml_reader import is_map
 from cloudtune_watson.emulator.errors import invalid, not_found, not_here, unknown_reference
 from cloudtune_watson.emulator.keys import Keys
 from cloudtune_watson.emulator.shapes import ANY, FREE, TEXT, WHOLE, ListOf, Map, demand, is_whole
 from cloudtune_watson.emulator.storage import Scope, Volume, scope_in
 from cloudtune_watson.emulator.times import instant
-from cloudtune_watson.emulator.wire import Answer, Call, Json, said
+from cloudtune_watson.emulator.wire import Answer, Call, said
 
 KIND = "wml_model_definition"
 _MOST = 200

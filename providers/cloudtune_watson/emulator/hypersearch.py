@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from cloudtune.errors import StudyError
+from cloudtune.study.schema import Json
 from cloudtune_watson.contract import BadSpec
 from cloudtune_watson.emulator.errors import conflict, invalid, not_found, not_here
 from cloudtune_watson.emulator.platform import STANDALONE, version
@@ -25,7 +26,7 @@ from cloudtune_watson.emulator.script import MODEL_DIR, check_tar
 from cloudtune_watson.emulator.searches import CREATOR, Experiment, Search, execution, told
 from cloudtune_watson.emulator.storage import files
 from cloudtune_watson.emulator.tuner import Tuner, Workshop, forget
-from cloudtune_watson.emulator.wire import Answer, Call, Json, Upload, parsed, said
+from cloudtune_watson.emulator.wire import Answer, Call, Upload, parsed, said
 
 PATH = "/platform/rest/deeplearning/v1/hypersearch"
 _LONGEST = 200

@@ -22,8 +22,9 @@ import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote, unquote
 
+from cloudtune.study.schema import Json
 from cloudtune.study.yaml_reader import is_map
-from cloudtune_watson.emulator.wire import Json, path_of
+from cloudtune_watson.emulator.wire import path_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

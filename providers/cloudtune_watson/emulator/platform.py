@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 import time
 
+from cloudtune.study.schema import Json
 from cloudtune_watson.emulator.keys import Keys
 from cloudtune_watson.emulator.shapes import ANY, TEXT, Map, demand
 from cloudtune_watson.emulator.storage import Scope, scope_of
 from cloudtune_watson.emulator.times import instant
-from cloudtune_watson.emulator.wire import Answer, Call, Json, said
+from cloudtune_watson.emulator.wire import Answer, Call, said
 
 VERSION = "CLOUDTUNE_WATSON_VERSION"
 """The variable with the version of Cloud Pak for Data, or ``standalone`` for WML Accelerator."""

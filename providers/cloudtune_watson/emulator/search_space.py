@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cloudtune.results.events import Started
+from cloudtune.study.schema import Json
 from cloudtune.study.search_space import Value
 from cloudtune.study.study import Study
 from cloudtune_watson.emulator.rules import GRID, HYPERBAND, algorithm_of, number, param
-from cloudtune_watson.emulator.wire import Json
 
 OBJECTIVE = "objective"
 """The one metric of the study."""

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 
+from cloudtune.study.schema import Json
 from cloudtune_watson.emulator.state import Job, State
 from cloudtune_watson.emulator.times import clock, duration
-from cloudtune_watson.emulator.wire import Json
 
 CREATOR = "Admin"
 SUBMITTED, RUNNING, FINISHED = "SUBMITTED", "RUNNING", "FINISHED"

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
+from cloudtune.study.schema import Json
 from cloudtune_watson.emulator.errors import invalid, not_found
-from cloudtune_watson.emulator.wire import Call, Json
+from cloudtune_watson.emulator.wire import Call
 
 Scope = tuple[str, str]
 """``space_id`` or ``project_id``, and which."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloudtune.emulation.faults import FaultPlan
+from cloudtune.study.schema import Json
 from cloudtune_watson.contract import BadSpec, Container, Written, training
 from cloudtune_watson.emulator.assets import Assets
 from cloudtune_watson.emulator.errors import ServiceError, invalid, not_found, not_here
@@ -24,7 +25,7 @@ from cloudtune_watson.emulator.shapes import ANY, FREE, TEXT, WHOLE, ListOf, Map
 from cloudtune_watson.emulator.state import Job, Prepared, State
 from cloudtune_watson.emulator.storage import Scope, Volume, scope_in, scope_of
 from cloudtune_watson.emulator.times import instant
-from cloudtune_watson.emulator.wire import Answer, Call, Json, said
+from cloudtune_watson.emulator.wire import Answer, Call, said
 
 _MOST = 200
 """Rows of a list ("Limit cannot be larger than 200", ``wml_resource.py`` of ibm_watsonx_ai)."""

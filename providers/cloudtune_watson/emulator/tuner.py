@@ -23,6 +23,7 @@ from cloudtune.engine.inbox import Inbox, StopRequest
 from cloudtune.results.events import Ended, Event, Measured, Started, TrialState
 from cloudtune.search.factory import make
 from cloudtune.search.protocol import Strategy, Suggestion
+from cloudtune.study.schema import Json
 from cloudtune_watson.contract import CONFIG, BadSpec, Container, Written, arguments, trial
 from cloudtune_watson.emulator import delays
 from cloudtune_watson.emulator.errors import ServiceError
@@ -41,7 +42,6 @@ from cloudtune_watson.emulator.searches import (
 )
 from cloudtune_watson.emulator.state import Job, Prepared
 from cloudtune_watson.emulator.storage import Volume
-from cloudtune_watson.emulator.wire import Json
 
 MINUTE = 60.0
 """Seconds."""

@@ -14,7 +14,6 @@ from cloudtune_watson.emulator.errors import WRONG_SHAPE, ServiceError, invalid
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-Json = dict[str, Any]
 JSON = "application/json"
 MOST = 64 * 1024 * 1024
 """Bytes of a JSON document."""

@@ -8,8 +8,8 @@ parts of ``POST /platform/rest/deeplearning/v1/hypersearch``: the name of the ``
 from __future__ import annotations
 
 from cloudtune.fitting.fit import Fitted
-from cloudtune.provider.models import Facts, Json
-from cloudtune.study.schema import Mode
+from cloudtune.provider.models import Facts
+from cloudtune.study.schema import Json, Mode
 from cloudtune_watson.request.training_job import training
 from cloudtune_watson.request.tuning_job import search
 from cloudtune_watson.settings import WatsonSettings

@@ -12,9 +12,8 @@ from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.capabilities import Capabilities, ModeCapabilities
 from cloudtune.fitting.fit import Fitted, fit
 from cloudtune.provider.documents import Shown
-from cloudtune.provider.models import Json
 from cloudtune.provider.plan import Plan
-from cloudtune.study.schema import FloatParameter, IntParameter, Parameter
+from cloudtune.study.schema import FloatParameter, IntParameter, Json, Parameter
 from cloudtune.study.search_space import Value, text, values_of
 from cloudtune.study.study import Study
 from cloudtune_watson.capabilities import MANAGED

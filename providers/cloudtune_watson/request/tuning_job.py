@@ -10,8 +10,8 @@ import shlex
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from cloudtune.provider.models import Facts, Json
-from cloudtune.study.schema import DiscreteParameter, FloatParameter, IntParameter, Parameter
+from cloudtune.provider.models import Facts
+from cloudtune.study.schema import DiscreteParameter, FloatParameter, IntParameter, Json, Parameter
 from cloudtune.study.search_space import Space, Value, count_of, spread, text, values_of
 from cloudtune.study.study import Study
 from cloudtune_watson.request.layout import COMMAND, MODEL_FOLDER, archive_name

@@ -22,20 +22,12 @@ from cloudtune.diagnostics import Finding, Note
 from cloudtune.errors import ProviderError
 from cloudtune.fitting.capabilities import Capabilities, Limit, ModeCapabilities
 from cloudtune.fitting.fit import Fitted
-from cloudtune.provider.models import (
-    Facts,
-    JobRef,
-    JobStatus,
-    Json,
-    Place,
-    ProviderSettings,
-    RawTrial,
-)
+from cloudtune.provider.models import Facts, JobRef, JobStatus, Place, ProviderSettings, RawTrial
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.protocols import Emit, JobClient, TrialRunner
 from cloudtune.results.events import TrialState
 from cloudtune.results.model import Measurement
-from cloudtune.study.schema import CategoricalParameter, Mode
+from cloudtune.study.schema import CategoricalParameter, Json, Mode
 from cloudtune.study.search_space import text
 from cloudtune.study.study import Study
 from cloudtune.trial import STUDY_FILE

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+from cloudtune.study.schema import Json
 from cloudtune_vertex.emulator import search_space
 from cloudtune_vertex.emulator.errors import ServiceError
 from cloudtune_vertex.emulator.rules import demand
 from cloudtune_vertex.emulator.rules import job as job_rules
 from cloudtune_vertex.emulator.rules import tuning as tuning_rules
-from cloudtune_vertex.emulator.state import Json, Parent, TuningJob
+from cloudtune_vertex.emulator.state import Parent, TuningJob
 from cloudtune_vertex.emulator.wire import Messages
 
 DOUBLE: Json = {"parameterId": "lr", "doubleValueSpec": {"minValue": 0.1, "maxValue": 1}}

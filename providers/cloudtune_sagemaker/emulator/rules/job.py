@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from cloudtune.study.schema import Json
 from cloudtune_sagemaker.emulator.rules import Rule
-from cloudtune_sagemaker.emulator.state import Json
 
 LONGEST_RUN = 28 * 86_400
 """Seconds (model, StoppingCondition)."""

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from cloudtune.study.schema import Json
 from cloudtune_sagemaker.emulator.rules import Rule
-from cloudtune_sagemaker.emulator.state import Json
 
 MOST_TUNED = 30
 MOST_HYPERPARAMETERS = 100

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cloudtune.study.schema import Json
 from cloudtune_sagemaker.emulator.rules import Rule, demand, job
-from cloudtune_sagemaker.emulator.state import Json
 
 
 def needed(request: Json) -> Iterator[str]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from cloudtune.study.schema import Json
 from cloudtune_sagemaker.emulator import search_space
 from cloudtune_sagemaker.emulator.errors import limit_exceeded
 from cloudtune_sagemaker.emulator.rules import Rule, demand, warm_start
 from cloudtune_sagemaker.emulator.rules import job as job_rules
 from cloudtune_sagemaker.emulator.rules import ranges as range_rules
 from cloudtune_sagemaker.emulator.rules.ranges import Ranges
-from cloudtune_sagemaker.emulator.state import TERMINAL, Json
+from cloudtune_sagemaker.emulator.state import TERMINAL
 from cloudtune_sagemaker.emulator.store import Store
 
 MOST_TRIALS = {"Bayesian": 750, "Random": 10_000, "Hyperband": 750, "Grid": 750}

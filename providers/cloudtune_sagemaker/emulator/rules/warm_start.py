@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from cloudtune.study.schema import Json
 from cloudtune_sagemaker.emulator import search_space
 from cloudtune_sagemaker.emulator.rules import Rule, demand
-from cloudtune_sagemaker.emulator.state import TERMINAL, Json, TuningJob
+from cloudtune_sagemaker.emulator.state import TERMINAL, TuningJob
 from cloudtune_sagemaker.emulator.store import Store
 
 MOST_CHANGES = 10

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from cloudtune.study.schema import Json
 from cloudtune_vertex.emulator.errors import invalid
-from cloudtune_vertex.emulator.state import Json
 
 Wrong = tuple[str, str]
 """A field's path and what is wrong with it."""

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from unicodedata import category
 
+from cloudtune.study.schema import Json
 from cloudtune_vertex.emulator.rules import Rule, Wrong
-from cloudtune_vertex.emulator.state import Json
 from cloudtune_vertex.emulator.times import seconds_of
 
 REQUIRED = "Required field is not set."

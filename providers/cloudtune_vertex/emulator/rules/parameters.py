@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from cloudtune.study.schema import Json
 from cloudtune_vertex.emulator.rules import Rule, Wrong
 from cloudtune_vertex.emulator.rules.job import REQUIRED
 from cloudtune_vertex.emulator.search_space import CLOSEST, CONDITIONS, own_value
-from cloudtune_vertex.emulator.state import Json
 
 KINDS = ("doubleValueSpec", "integerValueSpec", "categoricalValueSpec", "discreteValueSpec")
 MOST_VALUES = 1_000

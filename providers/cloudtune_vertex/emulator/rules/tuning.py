@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from cloudtune.study.schema import Json
 from cloudtune_vertex.emulator.errors import not_here
 from cloudtune_vertex.emulator.rules import Rule, Wrong, demand, parameters
 from cloudtune_vertex.emulator.rules.job import REQUIRED, display_name, labels, spec_rules
-from cloudtune_vertex.emulator.state import Json
 
 _TPU_MACHINE = re.compile(r"cloud-tpu$|ct[0-9]\w*-|tpu[0-9]\w*-")
 _ABSENT = ("decayCurveStoppingSpec", "convexAutomatedStoppingSpec")

@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from cloudtune.study.schema import Json
 from cloudtune_watson.contract import BadSpec, arguments
 from cloudtune_watson.emulator.errors import invalid
 from cloudtune_watson.emulator.shapes import (
@@ -27,7 +28,6 @@ from cloudtune_watson.emulator.shapes import (
     is_number,
     is_whole,
 )
-from cloudtune_watson.emulator.wire import Json
 
 GRID = "ExperimentGridSearch"
 HYPERBAND = "Hyperband"
