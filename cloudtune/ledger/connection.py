@@ -8,7 +8,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cloudtune.errors import LedgerError
-from cloudtune.ledger.apart import keep_apart
 
 WHAT_TO_DO = (
     "put back a copy from before, or move it aside to start a new one: "
@@ -34,10 +33,7 @@ def make_folder(folder: Path) -> None:
     ignore = folder / ".gitignore"
     if not ignore.exists():
         ignore.write_text("*\n")
-    runs = folder / "runs"
-    if not runs.exists():
-        runs.mkdir(exist_ok=True)
-        keep_apart(runs)
+    (folder / "runs").mkdir(exist_ok=True)
 
 
 def connect(path: Path) -> sqlite3.Connection:
