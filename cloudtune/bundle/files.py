@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import shutil
 import stat
 import subprocess
@@ -46,12 +45,12 @@ def files(folder: Path, without: Sequence[Path] = ()) -> list[str]:
 
     Raises:
         UsageError: If there is no such folder.
-        StudyError: If a link points out of the folder, where no copy could follow it.
+        StudyError: If a link points out of the folder, or the ignore file has an invalid pattern.
     """
     if not folder.is_dir():
         raise UsageError(f"trial.source: there is no folder {folder}")
     found = _git_files(folder) or _walk(folder)
-    ignored = _ignoring(folder / IGNORE_FILE)
+    is_ignored = _read_ignore_file(folder / IGNORE_FILE)
     others = [os.path.relpath(path.resolve(), folder.resolve()) for path in without]
     kept = sorted(
         {
@@ -59,7 +58,7 @@ def files(folder: Path, without: Sequence[Path] = ()) -> list[str]:
             for name in found
             if not any(name == other or name.startswith(other + os.sep) for other in others)
             and _is_bundled(folder / name)
-            and not ignored(name)
+            and not is_ignored(name)
         },
         key=os.fsencode,
     )
@@ -194,72 +193,18 @@ def _inner_target(folder: Path, link: Path) -> str:
     return os.path.relpath(within, os.path.relpath(link.parent, folder))
 
 
-def _ignoring(path: Path) -> Callable[[str], bool]:
-    """Return what tells whether an ignore file names a path or a folder above it."""
+def _read_ignore_file(path: Path) -> Callable[[str], bool]:
+    """Return a predicate: is this path excluded by an ignore file?"""
     try:
         text = path.read_text(encoding="utf-8", errors="surrogateescape")
     except FileNotFoundError:
         return lambda _: False
-    rules = [rule for line in text.split("\n") if (rule := _rule(line.removesuffix("\r")))]
+    import re
 
-    def ignored(name: str) -> bool:
-        parts = name.split("/")
-        for depth in range(1, len(parts) + 1):
-            whole = "/".join(parts[:depth])
-            is_folder = depth < len(parts)
-            verdict = False
-            for pattern, folders_only, ignores in rules:
-                if (is_folder or not folders_only) and pattern.fullmatch(whole):
-                    verdict = ignores
-            if verdict:
-                return True
-        return False
+    from pathspec import GitIgnoreSpec
 
-    return ignored
-
-
-def _rule(line: str) -> tuple[re.Pattern[str], bool, bool] | None:
-    """Return a line of an ignore file as pattern, whether for folders only, whether it ignores."""
-    line = re.sub(r"(?<!\\) +$", "", line)
-    if not line or line.startswith("#"):
-        return None
-    ignores = not line.startswith("!")
-    if not ignores:
-        line = line[1:]
-    folders_only = line.endswith("/")
-    line = line.removesuffix("/")
-    anchored = "/" in line
-    expression = _expression(line.removeprefix("/"))
-    if not anchored:
-        expression = "(?:.*/)?" + expression
     try:
-        return re.compile(expression, re.DOTALL), folders_only, ignores
-    except re.error:
-        return None
-
-
-def _expression(glob: str) -> str:
-    """Translate a glob of an ignore file into a regular expression."""
-    made = ""
-    at = 0
-    while at < len(glob):
-        rest = glob[at:]
-        if rest.startswith("**/") and (at == 0 or glob[at - 1] == "/"):
-            made, at = made + "(?:.*/)?", at + 3
-        elif rest == "**" and at > 0 and glob[at - 1] == "/":
-            made, at = made + ".+", at + 2
-        elif rest[0] == "*":
-            stars = len(rest) - len(rest.lstrip("*"))
-            made, at = made + "[^/]*", at + stars
-        elif rest[0] == "?":
-            made, at = made + "[^/]", at + 1
-        elif rest[0] == "[" and (found := re.match(r"\[([!^]?)(\]?(?:\\.|[^\]\\])*)\]", rest)):
-            inside = found[2].replace("[", "\\[")
-            inside = "\\" + inside if inside.startswith("]") else inside
-            made += f"(?!/)[{'^' if found[1] else ''}{inside}]"
-            at += found.end()
-        elif rest[0] == "\\" and len(rest) > 1:
-            made, at = made + re.escape(rest[1]), at + 2
-        else:
-            made, at = made + re.escape(rest[0]), at + 1
-    return made
+        return GitIgnoreSpec.from_lines(text.split("\n")).match_file
+    except (ValueError, re.error) as error:
+        message = f"invalid pattern in {path.name}: {error}"
+        raise StudyError([Problem("trial.source", message)]) from None

@@ -86,6 +86,13 @@ def test_ignore_file(tmp_path: Path) -> None:
     assert listed(tmp_path) == [".cloudtuneignore", "data/keep.csv", "notes"]
 
 
+@pytest.mark.parametrize("pattern", ["!", "[z-a]", "\\"])
+def test_an_invalid_pattern_is_refused(tmp_path: Path, pattern: str) -> None:
+    (tmp_path / ".cloudtuneignore").write_text(f"*.tmp\n{pattern}\n")
+    with pytest.raises(StudyError, match=r"invalid pattern in \.cloudtuneignore"):
+        listed(tmp_path)
+
+
 PATTERNS = [
     "*.py", "/a.py", "b/", "!b/", "a/**/c", "**/b", "b/**", "a*c", "[ab].py", "[!a].py", "?.py",
     r"\#x", r"\!x", "#x", "x ", r"x\ ", "", "/", "a/b", "**", "*", "!*.py", "[a-c]x", "a**b",
@@ -103,6 +110,7 @@ NAMES = [
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_ignore_syntax_is_that_of_git(tmp_path: Path, patterns: list[str]) -> None:
+    """Unlike git, a pattern with ``!`` also re-includes files of an excluded folder."""
     tree = tmp_path / "tree"
     if not tree.exists():
         tree.mkdir()
@@ -119,9 +127,13 @@ def test_ignore_syntax_is_that_of_git(tmp_path: Path, patterns: list[str]) -> No
     expected = {os.fsdecode(name) for name in found.stdout.split(b"\0") if name}
     shutil.copy(ignore, tree / files.IGNORE_FILE)
     try:
-        assert set(listed(tree)) - {files.IGNORE_FILE} == expected
+        actual = set(listed(tree)) - {files.IGNORE_FILE}
     finally:
         (tree / files.IGNORE_FILE).unlink()
+    if any(pattern.startswith("!") for pattern in patterns):
+        assert actual >= expected
+    else:
+        assert actual == expected
 
 
 def test_links_out_of_the_folder_are_refused_all_at_once(tmp_path: Path) -> None:
