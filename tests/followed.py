@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from queue import Empty, SimpleQueue
 
-from cloudtune.engine.job_poller import Poller
+from cloudtune.engine.job_poller import JobPoller
 from cloudtune.provider.models import Interrupted, Lost
 from cloudtune.provider.protocols import TrainingJobs
 from cloudtune.results.events import Ended, Measured, Started
@@ -32,8 +32,8 @@ class Followed:
         self.said: list[str] = []
         self.runner = self.another()
 
-    def another(self) -> Poller:
-        return Poller(self._provider, self._jobs(), self._emit, self.said.append)
+    def another(self) -> JobPoller:
+        return JobPoller(self._provider, self._jobs(), self._emit, self.said.append)
 
     def _emit(self, *events: Measured | Ended | Lost, idle: bool = False) -> None:
         for event in events:

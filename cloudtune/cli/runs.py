@@ -84,9 +84,9 @@ def run(
             emulation=emulation,
         )
     if detach:
-        from cloudtune.runs.detach import go_on
+        from cloudtune.runs.detach import resume_detached
 
-        go_on(run_id)
+        resume_detached(run_id)
         if as_json:
             click.echo(json.dumps({"run": run_id}))
         else:
@@ -98,9 +98,9 @@ def run(
 def _say_what_is_lost(plans: list[Plan], *, strict: bool) -> None:
     """Print findings and notes; raise if nothing is to be run."""
     from cloudtune.reporting.sanitize import printable, printable_lines
-    from cloudtune.runs.lifecycle import hindrances
+    from cloudtune.runs.lifecycle import plan_errors
 
-    against = hindrances(plans, strict=strict)
+    against = plan_errors(plans, strict=strict)
     if against and (strict or len(against) == len(plans)):
         *others, last = against.values()
         for error in others:

@@ -28,16 +28,16 @@ def watch(run: str | None) -> None:
     from cloudtune.engine.driver import Outcome
     from cloudtune.ledger.ledger import Ledger, state_folder
     from cloudtune.ledger.lock import holder
-    from cloudtune.runs.detach import go_on, left_alone
+    from cloudtune.runs.detach import resume_detached, unattended_jobs
     from cloudtune.runs.lifecycle import exit_code, results
 
     with Ledger(state_folder()) as ledger:
         record = ledger.run(run)
         folder = ledger.run_folder(record.id)
-        alone = left_alone(record) if holder(folder) is None else []
+        alone = unattended_jobs(record) if holder(folder) is None else []
         if alone:
             click.echo(f"what runs at {' and '.join(alone)} is followed again", err=True)
-            go_on(record.id, alone)
+            resume_detached(record.id, alone)
         _show(ledger, record)
         found = results(record.id)
         summarize(found, folder)

@@ -19,8 +19,8 @@ from cloudtune.study.quantities import Money
 if TYPE_CHECKING:
     from cloudtune.provider.plan import Plan
 
-_WARNS_AT = 0.8
-_SHORTEST_PAUSE = 0.01
+_WARNING_SHARE = 0.8
+_MIN_WAIT = 0.01
 
 
 class Spending:
@@ -128,7 +128,7 @@ class Budget:
         if spent >= self.most.amount:
             self.reached = f"the cost reached {self.most}"
             self._stop(self.reached)
-        elif spent >= _WARNS_AT * self.most.amount and not self._warned:
+        elif spent >= _WARNING_SHARE * self.most.amount and not self._warned:
             self._warned = True
             self._say(
                 f"{100 * spent / self.most.amount:.0f} % of {self.most} are spent; at all of it "
@@ -142,15 +142,15 @@ class Budget:
     def _pause(self) -> float | None:
         """Return how long it takes until more is to be done, as far as running trials go."""
         rate = sum(job.rate for job in self._jobs.values())
-        mark = self.most.amount * (1 if self._warned else _WARNS_AT)
+        mark = self.most.amount * (1 if self._warned else _WARNING_SHARE)
         if not rate or self.reached:
             return None
-        wait = max(_SHORTEST_PAUSE, (mark - self._spent()) / rate)
+        wait = max(_MIN_WAIT, (mark - self._spent()) / rate)
         return min(wait, threading.TIMEOUT_MAX)
 
 
 @dataclass(frozen=True)
-class Purse:
+class JobBudget:
     """The budgets against which one job counts."""
 
     provider: str = ""
@@ -168,7 +168,7 @@ class Purse:
         return next((budget.reached for budget in self.budgets if budget.reached), "")
 
 
-def budgets_of(
+def create_budgets(
     plans: Mapping[str, Plan],
     *,
     say: Callable[[str], None],

@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from cloudtune.engine.budget import Purse
-from cloudtune.engine.event_batcher import Showing
+from cloudtune.engine.budget import JobBudget
+from cloudtune.engine.event_batcher import EventBatcher
 from cloudtune.engine.inbox import Inbox
 from cloudtune.provider.models import Interrupted, Lost
 from cloudtune.provider.protocols import TrialRunner
@@ -56,7 +56,7 @@ class Driver:
         record: Callable[[Sequence[Event]], None],
         observe: Callable[[Sequence[Event]], None] = lambda _: None,
         say: Callable[[str], None] = lambda _: None,
-        purse: Purse = Purse(),  # noqa: B008 - immutable
+        purse: JobBudget = JobBudget(),  # noqa: B008 - immutable
     ) -> None:
         """Prepare a job.
 
@@ -76,7 +76,7 @@ class Driver:
         self._strategy = strategy
         self._inbox = inbox
         self._record = record
-        self._showing = Showing(observe)
+        self._showing = EventBatcher(observe)
         self._say = say
         self._purse = purse
         self._trials = Trials(study, run)

@@ -9,11 +9,11 @@ from threading import Lock
 
 from cloudtune.results.events import Event
 
-_WITHIN = 0.2
+_MAX_DELAY = 0.2
 """Seconds after which an event is seen."""
 
 
-class Showing:
+class EventBatcher:
     """Gathers events, from any thread, and shows several at a time, which costs less than each."""
 
     def __init__(self, observe: Callable[[Sequence[Event]], None]) -> None:
@@ -27,7 +27,7 @@ class Showing:
         """Take events that are written."""
         with self._lock:
             if not self._waiting:
-                self.due = time.monotonic() + _WITHIN
+                self.due = time.monotonic() + _MAX_DELAY
             self._waiting += events
 
     def show_due(self) -> None:

@@ -31,19 +31,19 @@ class StopRequest:
     """How it ends then; ``completed`` where it has got what it was given."""
 
 
-News = Measured | Ended | Lost | StopRequest
+Message = Measured | Ended | Lost | StopRequest
 
 
 class Inbox:
     """News of one job, in the order in which they came."""
 
     def __init__(self) -> None:
-        self._news: SimpleQueue[News] = SimpleQueue()
+        self._news: SimpleQueue[Message] = SimpleQueue()
         self._rings: SimpleQueue[None] = SimpleQueue()
         self._turn = Lock()
         self._steps: _Steps[Any] | None = None
 
-    def put(self, *news: News, idle: bool = False) -> None:
+    def put(self, *news: Message, idle: bool = False) -> None:
         """Add news, from any thread; as in `Emit`. Without ``idle``, also from a signal handler."""
         for each in news:
             self._news.put(each)
@@ -55,7 +55,7 @@ class Inbox:
         if sooner or not self._news.empty():
             self._rings.put(None)
 
-    def take(self) -> News | None:
+    def take(self) -> Message | None:
         """Return the next news, or None."""
         try:
             return self._news.get_nowait()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cloudtune.emulation.process import end, of_job, running
-from cloudtune.engine.budget import Purse
+from cloudtune.engine.budget import JobBudget
 from cloudtune.engine.driver import Driver, Outcome
 from cloudtune.engine.inbox import Inbox
 from cloudtune.engine.managed_job import ManagedJob
@@ -51,7 +51,7 @@ class Observer(Protocol):
         ...
 
 
-class Shown:
+class SafeObserver:
     """An observer that is let go of once it fails: a closed terminal ends no run."""
 
     def __init__(self, observer: Observer | None) -> None:
@@ -95,11 +95,11 @@ class _Work:
     job: JobRecord
     events: Sequence[Event]
     inbox: Inbox
-    shown: Shown
+    shown: SafeObserver
     ledger: Ledger
     place: Place
     mask: Mask
-    purse: Purse
+    purse: JobBudget
     again: bool
     """Whether an earlier process took the job up."""
 
@@ -125,7 +125,9 @@ class _Work:
         self.shown.events(self.job.provider, events)
 
 
-def execute_job(job: JobRecord, inbox: Inbox, purse: Purse, shown: Shown, where: Path) -> Outcome:
+def execute_job(
+    job: JobRecord, inbox: Inbox, purse: JobBudget, shown: SafeObserver, where: Path
+) -> Outcome:
     """Run one job; a failure of its provider is its outcome and does not touch other jobs."""
     if job.job is not None and job.state in FINAL_STATES and job.plan["mode"] == "managed":
         return _as_it_ended(job, shown, where)
@@ -141,8 +143,8 @@ def execute_job(job: JobRecord, inbox: Inbox, purse: Purse, shown: Shown, where:
             plan = from_json(begun.plan)
             events = [event for _, event in ledger.events(job.run, job.provider)]
             shown.begin(plan, events, begun.elapsed(time.time()))
-            require(plan)
-            place = place_of(plan, ledger)
+            require_runnable(plan)
+            place = job_context(plan, ledger)
             mask = secrets = Mask(plan.study)
             run_one = _run_driven if plan.mode == "driven" else _run_managed
             again = job.begun is not None
@@ -172,7 +174,7 @@ def execute_job(job: JobRecord, inbox: Inbox, purse: Purse, shown: Shown, where:
         return outcome
 
 
-def _as_it_ended(job: JobRecord, shown: Shown, where: Path) -> Outcome:
+def _as_it_ended(job: JobRecord, shown: SafeObserver, where: Path) -> Outcome:
     """Show a managed job that has ended, and return how."""
     outcome = Outcome(job.state, job.reason)
     try:
@@ -193,7 +195,7 @@ def _as_it_ended(job: JobRecord, shown: Shown, where: Path) -> Outcome:
     return outcome
 
 
-def require(plan: Plan, *, strict: bool = False) -> None:
+def require_runnable(plan: Plan, *, strict: bool = False) -> None:
     """Do nothing if this machine can run a plan; with ``strict``, without any finding.
 
     Raises:
@@ -206,7 +208,7 @@ def require(plan: Plan, *, strict: bool = False) -> None:
         raise MissingExtraError(f"a run on {plan.provider}", extra)
 
 
-def place_of(plan: Plan, ledger: Ledger) -> Place:
+def job_context(plan: Plan, ledger: Ledger) -> Place:
     """Return where the job of a run's plan is at home, with its emulator running if it has one.
 
     Raises:

@@ -12,19 +12,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 
-from cloudtune.engine.backoff import after_trouble, next_look, varied
+from cloudtune.engine.backoff import add_jitter, next_backoff, next_poll_time
 from cloudtune.errors import EmulatorEndedError, ProviderError
 from cloudtune.provider.models import Interrupted, Lost, Recovered, TrainingJob
 from cloudtune.provider.protocols import Emit, TrainingJobs
 from cloudtune.results.events import Ended, Measured, Started, TrialState
 from cloudtune.results.model import Measurement
 
-_LONGEST_TROUBLE = 600.0
+_MAX_OUTAGE = 600.0
 """Seconds for which running jobs wait for what does not pass by itself, as an expired sign-in."""
 
 
 @dataclass
-class _Followed:
+class _PolledJob:
     """A start of a trial until its `Ended`."""
 
     started: Started
@@ -56,7 +56,7 @@ class _Close:
     """The runner is not needed any more."""
 
 
-class Poller:
+class JobPoller:
     """Runs each start of a trial as a training job; the `TrialRunner` of every service."""
 
     times_trials = True
@@ -78,8 +78,8 @@ class Poller:
         self._say = say
         self._said = ""
         self._inbox: SimpleQueue[Started | _Stop | _Close] = SimpleQueue()
-        self._waiting: dict[int, _Followed] = {}
-        self._running: dict[int, _Followed] = {}
+        self._waiting: dict[int, _PolledJob] = {}
+        self._running: dict[int, _PolledJob] = {}
         self._closing = False
         self._due = 0.0
         """When to look next."""
@@ -120,11 +120,11 @@ class Poller:
             job = seen.get(each.started.id or "")
             if job is None:
                 continue
-            fresh += [_measured(number, m) for m in job.measurements[each.measured :]]
+            fresh += [_to_event(number, m) for m in job.measurements[each.measured :]]
             lost = job.state == "unknown" and job.over
             if not (job.stopping or lost or job.state == "cancelled"):
                 told = max(each.measured, len(job.measurements))
-                self._running[number] = _Followed(each.started, told)
+                self._running[number] = _PolledJob(each.started, told)
                 self._made_one = True
         followed = frozenset(self._running)
         if followed:
@@ -173,7 +173,7 @@ class Poller:
         elif self._lost:
             return
         elif isinstance(wish, Started):
-            self._waiting[wish.number] = _Followed(wish)
+            self._waiting[wish.number] = _PolledJob(wish)
         elif job := self._running.get(wish.number) or self._waiting.get(wish.number):
             job.stop = True
 
@@ -184,7 +184,7 @@ class Poller:
             self._stop_wanted()
             if self._running and time.monotonic() >= self._due:
                 self._look()
-                self._due = next_look(self._jobs.poll_seconds, len(self._running))
+                self._due = next_poll_time(self._jobs.poll_seconds, len(self._running))
         except ProviderError as error:
             self._note_trouble(error)
         else:
@@ -195,7 +195,7 @@ class Poller:
         now = time.monotonic()
         self._trouble_since = self._trouble_since or now
         lasted = now - self._trouble_since
-        waits = bool(self._running) and lasted <= _LONGEST_TROUBLE
+        waits = bool(self._running) and lasted <= _MAX_OUTAGE
         if isinstance(error, EmulatorEndedError):
             self._lose(str(error), go_on=False)
             return
@@ -204,8 +204,8 @@ class Poller:
             self._lose(str(error), go_on=bool(self._running or tried))
             return
         self._tell_user(f"{error}; it is asked again, less and less often")
-        self._pause = after_trouble(self._jobs.poll_seconds, self._pause)
-        self._quiet_until = now + varied(self._pause)
+        self._pause = next_backoff(self._jobs.poll_seconds, self._pause)
+        self._quiet_until = now + add_jitter(self._pause)
 
     def _tell_user(self, text: str) -> None:
         if text != self._said:
@@ -220,7 +220,7 @@ class Poller:
                 continue
             (self._withdraw if job.stop else self._make)(job)
 
-    def _withdraw(self, job: _Followed) -> None:
+    def _withdraw(self, job: _PolledJob) -> None:
         """End a trial that has no training job; follow it if it has one, so that it is stopped.
 
         Raises:
@@ -230,7 +230,7 @@ class Poller:
             return
         self._end(job, "failed", f"it was stopped before {self._service} had a place for it")
 
-    def _make(self, job: _Followed) -> None:
+    def _make(self, job: _PolledJob) -> None:
         """Create the training job of a trial, unless a call without an answer has made it.
 
         Raises:
@@ -243,7 +243,7 @@ class Poller:
             self._jobs.create(job.started)
         except ProviderError as error:
             job.sure_at = time.monotonic() + self._jobs.hidden_seconds
-            if _of_all(error) or (error.of_caller and self._running):
+            if _concerns_service(error) or (error.of_caller and self._running):
                 raise
             if error.full and self._running:
                 self._tell_user(f"{error}; trials wait until others have ended")
@@ -257,7 +257,7 @@ class Poller:
         else:
             self._follow(job)
 
-    def _may_be_there(self, job: _Followed) -> bool:
+    def _may_be_there(self, job: _PolledJob) -> bool:
         """Tell whether a trial has a training job, or may have one that is not found yet.
 
         If it has one it is followed; if it may have one it waits for the next look.
@@ -279,10 +279,10 @@ class Poller:
             self._due = job.not_before
         return True
 
-    def _follow(self, job: _Followed) -> None:
+    def _follow(self, job: _PolledJob) -> None:
         """Take note that the training job of a trial is there."""
         if not self._running:
-            self._due = next_look(self._jobs.poll_seconds, len(self._running))
+            self._due = next_poll_time(self._jobs.poll_seconds, len(self._running))
         self._made_one = True
         number = job.started.number
         self._running[number] = self._waiting.pop(number)
@@ -292,11 +292,11 @@ class Poller:
             if job.stop and not job.stop_sent:
                 self._send_stop(job)
 
-    def _send_stop(self, job: _Followed) -> None:
+    def _send_stop(self, job: _PolledJob) -> None:
         try:
             self._jobs.stop(job.id)
         except ProviderError as error:
-            if _of_all(error):
+            if _concerns_service(error):
                 raise
             words = f"{error}; it could not be stopped, and goes on at {self._service}"
             self._end(job, "failed", words)
@@ -321,10 +321,10 @@ class Poller:
             else:
                 self._end(job, "failed", f"there is no training job {job.id} any more")
 
-    def _tell(self, job: _Followed, seen: TrainingJob) -> None:
+    def _tell(self, job: _PolledJob, seen: TrainingJob) -> None:
         """Emit what is new about a trial, and its end once there is one."""
         for measurement in seen.measurements[job.told :]:
-            self._emit(_measured(job.started.number, measurement))
+            self._emit(_to_event(job.started.number, measurement))
         job.told = max(job.told, len(seen.measurements))
         if not seen.over:
             return
@@ -335,7 +335,7 @@ class Poller:
         self._end(job, state, reason, seen)
 
     def _end(
-        self, job: _Followed, state: TrialState, reason: str, seen: TrainingJob | None = None
+        self, job: _PolledJob, state: TrialState, reason: str, seen: TrainingJob | None = None
     ) -> None:
         """Emit a trial's end, and let others have its place."""
         number = job.started.number
@@ -380,7 +380,7 @@ class Poller:
             try:
                 seen = self._jobs.look(left)
             except ProviderError as error:
-                if not error.retryable or time.monotonic() > begun + _LONGEST_TROUBLE:
+                if not error.retryable or time.monotonic() > begun + _MAX_OUTAGE:
                     raise
                 self._tell_user(f"{error}; it is asked again")
             else:
@@ -390,11 +390,11 @@ class Poller:
             time.sleep(self._jobs.poll_seconds)
 
 
-def _of_all(error: ProviderError) -> bool:
+def _concerns_service(error: ProviderError) -> bool:
     """Tell whether an error is about the service, and not about one training job."""
     return error.retryable or isinstance(error, EmulatorEndedError)
 
 
-def _measured(number: int, measurement: Measurement) -> Measured:
+def _to_event(number: int, measurement: Measurement) -> Measured:
     time_of = measurement.time or time.time()
     return Measured(number, time_of, measurement.step, measurement.metrics)

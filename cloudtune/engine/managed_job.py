@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 
-from cloudtune.engine.backoff import after_trouble, varied
-from cloudtune.engine.budget import Purse
+from cloudtune.engine.backoff import add_jitter, next_backoff
+from cloudtune.engine.budget import JobBudget
 from cloudtune.engine.driver import Outcome
 from cloudtune.engine.inbox import Inbox, StopRequest
 from cloudtune.errors import EmulatorEndedError, ProviderError
@@ -37,7 +37,7 @@ class ManagedJob:
         observe: Callable[[Sequence[Event]], None] = lambda _: None,
         say: Callable[[str], None] = lambda _: None,
         again: bool = False,
-        purse: Purse = Purse(),  # noqa: B008 - immutable
+        purse: JobBudget = JobBudget(),  # noqa: B008 - immutable
     ) -> None:
         """Prepare to follow a job.
 
@@ -111,7 +111,9 @@ class ManagedJob:
                     self._asked, self._wish = self._asked or self._wish, None
             with self._noting_trouble():
                 status = client.status(ref)
-                told = changes(self._plan.provider, self._trials, self._plan.fitted, status.trials)
+                told = new_events(
+                    self._plan.provider, self._trials, self._plan.fitted, status.trials
+                )
                 self._emit([self._mask.end(e) if isinstance(e, Ended) else e for e in told])
                 self._remark(status.remark)
                 if status.state in FINAL_STATES:
@@ -179,11 +181,11 @@ class ManagedJob:
 
     def _rest(self, seconds: float) -> None:
         """Wait for a request to stop, longer each time in a row that there was trouble."""
-        self._pause = after_trouble(seconds, self._pause) if self._trouble else seconds
+        self._pause = next_backoff(seconds, self._pause) if self._trouble else seconds
         if self._trouble and str(self._trouble) != self._said:
             self._said = str(self._trouble)
             self._say(f"{self._trouble}; it is asked again, less and less often")
-        self._inbox.wait(varied(self._pause))
+        self._inbox.wait(add_jitter(self._pause))
         wanted = self._inbox.take()
         if isinstance(wanted, StopRequest):
             if self._trouble and self._may_be_there and not wanted.now:
@@ -212,7 +214,9 @@ class ManagedJob:
         self._purse.tell(*events)
 
 
-def changes(provider: str, known: Trials, fitted: Fitted, told: Sequence[RawTrial]) -> list[Event]:
+def new_events(
+    provider: str, known: Trials, fitted: Fitted, told: Sequence[RawTrial]
+) -> list[Event]:
     """Return the events between what is known of a job's trials and what its service tells now.
 
     Raises:
@@ -228,7 +232,7 @@ def changes(provider: str, known: Trials, fitted: Fitted, told: Sequence[RawTria
                 Started(
                     raw.number,
                     raw.started or now,
-                    _restored(provider, fitted, raw),
+                    _restore_parameters(provider, fitted, raw),
                     id=raw.id,
                 )
             )
@@ -254,7 +258,7 @@ def changes(provider: str, known: Trials, fitted: Fitted, told: Sequence[RawTria
     return found
 
 
-def _restored(provider: str, fitted: Fitted, raw: RawTrial) -> dict[str, Value]:
+def _restore_parameters(provider: str, fitted: Fitted, raw: RawTrial) -> dict[str, Value]:
     try:
         return restore(fitted, raw.parameters)
     except ValueError as error:

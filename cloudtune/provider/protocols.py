@@ -67,7 +67,7 @@ class TrialRunner(Protocol):
     Each start is followed by exactly one `Ended`, with ``completed`` or ``failed`` as the process
     or the service sees it, or ``cancelled`` where it was lost through no fault of its script and is
     to be asked again, unless all are `Lost`; what a stop means is the driver's to say. For a
-    service's training jobs there is one: `cloudtune.engine.job_poller.Poller`.
+    service's training jobs there is one: `cloudtune.engine.job_poller.JobPoller`.
     """
 
     @property

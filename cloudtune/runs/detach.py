@@ -15,7 +15,7 @@ from cloudtune.ledger.lock import holder
 from cloudtune.ledger.records import RunRecord
 
 
-def go_on(run: str, on: Sequence[str] = (), folder: Path | None = None) -> None:
+def resume_detached(run: str, on: Sequence[str] = (), folder: Path | None = None) -> None:
     """Let a process of its own go on with a run; return once it does, or has already ended it.
 
     Args:
@@ -48,7 +48,7 @@ def go_on(run: str, on: Sequence[str] = (), folder: Path | None = None) -> None:
     process.returncode = 0  # it goes on, and nobody waits for it
 
 
-def left_alone(record: RunRecord) -> list[str]:
+def unattended_jobs(record: RunRecord) -> list[str]:
     """Return the providers at which jobs of a run that nobody holds may go on by themselves.
 
     These are managed ones that were made and of which no end is known.

@@ -18,7 +18,7 @@ from typing import Any
 from cloudtune.bundle import files as bundle
 from cloudtune.emulation.process import Manner, remember
 from cloudtune.engine import job as jobs
-from cloudtune.engine.budget import Purse, budgets_of
+from cloudtune.engine.budget import JobBudget, create_budgets
 from cloudtune.engine.driver import Outcome
 from cloudtune.engine.inbox import Inbox, StopRequest
 from cloudtune.errors import (
@@ -35,11 +35,11 @@ from cloudtune.ledger.records import JobRecord, RunRecord
 from cloudtune.planning.planner import from_json, plan_from_facts
 from cloudtune.provider.plan import Plan
 from cloudtune.results.model import StudyResult
-from cloudtune.runs.detach import go_on, left_alone
+from cloudtune.runs.detach import resume_detached, unattended_jobs
 
-_PATIENCE = 2.0
+_MAX_WAIT = 2.0
 """Seconds to wait for a process that has just taken up a run."""
-_LOOK = 0.05
+_POLL_SECONDS = 0.05
 
 
 def create(
@@ -72,7 +72,7 @@ def create(
         UsageError: If the run exists, or the source of a saved plan has changed.
         LedgerError: If the state folder cannot be used.
     """
-    against = hindrances(plans)
+    against = plan_errors(plans)
     if len(against) == len(plans):
         raise against[plans[0].provider]
     first = plans[0]
@@ -83,7 +83,7 @@ def create(
             raise UsageError(
                 f"run {run} exists: this plan was run before; `cloudtune resume {run}` goes on"
             )
-        plans = [_with_source(plan, ledger, [where, *without], saved=saved) for plan in plans]
+        plans = [_copy_source(plan, ledger, [where, *without], saved=saved) for plan in plans]
         for plan in plans:
             if plan.facts.emulated:
                 home = jobs.job_folder(ledger, run, plan.provider) / jobs.EMULATOR
@@ -114,7 +114,7 @@ def create(
     return run
 
 
-def hindrances(plans: Sequence[Plan], *, strict: bool = False) -> dict[str, CloudtuneError]:
+def plan_errors(plans: Sequence[Plan], *, strict: bool = False) -> dict[str, CloudtuneError]:
     """Return why plans cannot be run here, by the providers of those that cannot.
 
     With ``strict`` any finding is a reason.
@@ -122,13 +122,13 @@ def hindrances(plans: Sequence[Plan], *, strict: bool = False) -> dict[str, Clou
     found: dict[str, CloudtuneError] = {}
     for plan in plans:
         try:
-            jobs.require(plan, strict=strict)
+            jobs.require_runnable(plan, strict=strict)
         except (UnsupportedError, MissingExtraError, ProviderError) as error:
             found[plan.provider] = error
     return found
 
 
-def _with_source(plan: Plan, ledger: Ledger, without: Sequence[Path], *, saved: bool) -> Plan:
+def _copy_source(plan: Plan, ledger: Ledger, without: Sequence[Path], *, saved: bool) -> Plan:
     """Copy a plan's code into the run's folder; return the plan of what was copied."""
     source, facts = plan.facts.source, plan.facts
     if source is None:
@@ -167,18 +167,18 @@ def execute(
         LedgerError: If another process holds it.
     """
     where = folder or state_folder()
-    shown = jobs.Shown(observer)
+    shown = jobs.SafeObserver(observer)
     with Ledger(where) as ledger:
         record = ledger.run(run)
         chosen = jobs_on(record, on)
-        wishes = _Wishes(job.provider for job in record.jobs)
-        plans = _readable(record)
-        budgets = budgets_of(plans, say=shown.message, stop=wishes.end) if plans else []
+        wishes = _StopRequests(job.provider for job in record.jobs)
+        plans = _readable_plans(record)
+        budgets = create_budgets(plans, say=shown.message, stop=wishes.end) if plans else []
         outcomes = {job.provider: Outcome(job.state, job.reason) for job in record.jobs}
         unforeseen: list[Exception] = []
 
         def execute_job(job: JobRecord) -> None:
-            inbox, purse = wishes.inboxes[job.provider], Purse(job.provider, budgets)
+            inbox, purse = wishes.inboxes[job.provider], JobBudget(job.provider, budgets)
             try:
                 outcomes[job.provider] = jobs.execute_job(job, inbox, purse, shown, where)
             except Exception as error:  # noqa: BLE001 - raised again when all jobs have ended
@@ -186,7 +186,7 @@ def execute(
 
         with (
             hold(ledger.run_folder(record.id), wishes.stop),
-            _signals(wishes.stop),
+            _stop_on_signals(wishes.stop),
             ExitStack() as watched,
         ):
             for budget in budgets:
@@ -210,7 +210,7 @@ def execute(
         return outcomes
 
 
-def _readable(record: RunRecord) -> dict[str, Plan]:
+def _readable_plans(record: RunRecord) -> dict[str, Plan]:
     """Return the plans of a run's jobs; one that cannot be read is the end of its own job alone."""
     found: dict[str, Plan] = {}
     for job in record.jobs:
@@ -219,7 +219,7 @@ def _readable(record: RunRecord) -> dict[str, Plan]:
     return found
 
 
-class _Wishes:
+class _StopRequests:
     """The inboxes of a run's jobs, into which every wish to stop them goes."""
 
     def __init__(self, providers: Iterable[str]) -> None:
@@ -239,7 +239,7 @@ class _Wishes:
 
 
 @contextmanager
-def _signals(stop: Callable[[], None]) -> Generator[None]:
+def _stop_on_signals(stop: Callable[[], None]) -> Generator[None]:
     """Let signals ask for a stop while the block runs; only the main thread can."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -289,14 +289,14 @@ def stop(run: str | None = None, folder: Path | None = None, *, on: Sequence[str
         record = ledger.run(run)
         chosen = [job.provider for job in jobs_on(record, on)]
         place = ledger.run_folder(record.id)
-        alone = [each for each in left_alone(record) if each in chosen]
+        alone = [each for each in unattended_jobs(record) if each in chosen]
         if alone and holder(place) is None:
-            go_on(record.id, alone, folder)
+            resume_detached(record.id, alone, folder)
             on = alone
-        due = time.monotonic() + _PATIENCE
+        due = time.monotonic() + _MAX_WAIT
         while not ask_to_stop(place, on):
             if holder(place) and time.monotonic() < due:
-                time.sleep(_LOOK)  # it holds the run and is about to listen
+                time.sleep(_POLL_SECONDS)  # it holds the run and is about to listen
                 continue
             raise UsageError(
                 f"run {record.id} is not running here; `cloudtune status {record.id}` tells more"

@@ -13,7 +13,7 @@ import sys
 from typing import Any
 from unittest import mock
 
-from cloudtune.engine.job_poller import Poller
+from cloudtune.engine.job_poller import JobPoller
 from cloudtune.engine.managed_job import ManagedJob
 from cloudtune.runs import lifecycle
 
@@ -46,7 +46,7 @@ class _Deadly:
 
 def main(run: str, call: str, count: str, when: str) -> None:
     """Execute a run that does not survive one of its calls."""
-    follow, prepare = ManagedJob.run, Poller.__init__
+    follow, prepare = ManagedJob.run, JobPoller.__init__
 
     def deadly(inner: Any) -> Any:
         return _Deadly(inner, call, int(count), when)
@@ -54,12 +54,12 @@ def main(run: str, call: str, count: str, when: str) -> None:
     def managed(job: ManagedJob, client: Any, *more: Any) -> Any:
         return follow(job, deadly(client), *more)
 
-    def driven(poller: Poller, service: str, training_jobs: Any, *more: Any) -> None:
+    def driven(poller: JobPoller, service: str, training_jobs: Any, *more: Any) -> None:
         prepare(poller, service, deadly(training_jobs), *more)
 
     with (
         mock.patch.object(ManagedJob, "run", managed),
-        mock.patch.object(Poller, "__init__", driven),
+        mock.patch.object(JobPoller, "__init__", driven),
     ):
         lifecycle.execute(run)
 

@@ -185,7 +185,7 @@ class ProviderContract:
             made = self.planned({}, mode, tmp_path)
             run = lifecycle.create([made])
             with Ledger(state_folder()) as ledger:
-                client = self.make().client(made, jobs.place_of(made, ledger))
+                client = self.make().client(made, jobs.job_context(made, ledger))
             assert client.find(made.facts.job_name) is None
             job = client.submit(made.request)
             assert client.find(made.facts.job_name) == job

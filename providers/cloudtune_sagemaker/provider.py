@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from cloudtune.engine.job_poller import Poller
+from cloudtune.engine.job_poller import JobPoller
 from cloudtune.errors import ProviderError
 from cloudtune.fitting.capabilities import Capabilities
 from cloudtune.provider.models import Place
@@ -71,7 +71,7 @@ class SagemakerProvider:
         aws = _reached(plan, place)
         jobs = SageMakerJobs(aws, plan, place)
         upload(aws, plan, place)
-        return Poller("sagemaker", jobs, emit, say)
+        return JobPoller("sagemaker", jobs, emit, say)
 
 
 def _reached(plan: Plan, place: Place) -> Aws:

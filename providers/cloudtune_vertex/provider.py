@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from cloudtune.engine.job_poller import Poller
+from cloudtune.engine.job_poller import JobPoller
 from cloudtune.errors import ProviderError
 from cloudtune.fitting.capabilities import Capabilities
 from cloudtune.provider.models import Place
@@ -75,7 +75,7 @@ class VertexProvider:
         google = _reached(plan, place)
         jobs = VertexJobs(google, plan, place)
         upload(google, plan, place)
-        return Poller("vertex", jobs, emit, say)
+        return JobPoller("vertex", jobs, emit, say)
 
 
 def _reached(plan: Plan, place: Place) -> Google:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cloudtune.diagnostics import Finding, Note
-from cloudtune.engine.job_poller import Poller
+from cloudtune.engine.job_poller import JobPoller
 from cloudtune.fitting.capabilities import Capabilities
 from cloudtune.fitting.fit import Fitted
 from cloudtune.provider.models import Facts, Place
@@ -97,6 +97,6 @@ class WatsonProvider:
         bring_inputs(plan, place)
         trainings = Trainings(way(plan, place), cluster(plan, place))
         definition = definition_of(trainings, plan, place)
-        poller = Poller("watson", WatsonJobs(trainings, plan, place, definition), emit, say)
+        poller = JobPoller("watson", WatsonJobs(trainings, plan, place, definition), emit, say)
         poller.times_trials = False  # a training has no limit of its own
         return poller

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cloudtune.engine.managed_job import changes
+from cloudtune.engine.managed_job import new_events
 from cloudtune.errors import UsageError
 from cloudtune.provider.models import JobRef, Place, RawTrial
 from cloudtune.provider.plan import Plan
@@ -258,7 +258,7 @@ def test_a_new_client_goes_on_where_another_left_off(scene: Scene) -> None:
         for event in events:
             known.tell(event)
         trials = client.status(job).trials
-        events.extend(changes("sagemaker", known, scene.plan.fitted, trials))
+        events.extend(new_events("sagemaker", known, scene.plan.fitted, trials))
 
     scene.aws.report(name, accuracy=0.1, loss=1.0)
     scene.aws.report(name, accuracy=0.2)
@@ -328,7 +328,7 @@ def test_a_trial_that_ended_nobody_knows_how_ends_once_as_unknown(tmp_path: Path
     ends: list[str] = []
     for _ in range(2):
         trials = scene.client.status(job).trials
-        for event in changes("sagemaker", known, scene.plan.fitted, trials):
+        for event in new_events("sagemaker", known, scene.plan.fitted, trials):
             known.tell(event)
             if isinstance(event, Ended):
                 ends.append(event.state)

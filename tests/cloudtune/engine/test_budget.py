@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cloudtune.diagnostics import Finding
-from cloudtune.engine.budget import Budget, Purse, Spending, budgets_of
+from cloudtune.engine.budget import Budget, JobBudget, Spending, create_budgets
 from cloudtune.planning.planner import plan
 from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Ended, Started
@@ -55,7 +55,7 @@ def trial(number: int, billed: float, seconds: float | None = None) -> Sequence[
 def test_two_jobs_spend_one_budget() -> None:
     told = Told()
     with told.budget("a", "b") as budget:
-        a, b = Purse("a", [budget]), Purse("b", [budget])
+        a, b = JobBudget("a", [budget]), JobBudget("b", [budget])
         a.tell(*trial(1, 4.0))
         assert (told.said, told.stopped, a.reached) == ([], [], "")
         b.tell(*trial(1, 4.0))
@@ -84,7 +84,7 @@ def test_what_was_spent_before_counts_at_once() -> None:
 def test_a_job_that_does_not_count_spends_nothing() -> None:
     told = Told()
     with told.budget("a") as budget:
-        Purse("b", [budget]).tell(*trial(1, 99.0))
+        JobBudget("b", [budget]).tell(*trial(1, 99.0))
         assert told.stopped == []
 
 
@@ -123,7 +123,7 @@ def test_the_studys_budget_is_for_all_and_a_providers_own_for_it() -> None:
     study = whole.fitted.study.model_copy(update={"limits": limits})
     own = replace(whole, fitted=replace(whole.fitted, study=study))
     stopped: list[Sequence[str]] = []
-    made = budgets_of(
+    made = create_budgets(
         {"a": whole, "b": own}, say=print, stop=lambda names, _: stopped.append(names)
     )
     assert [budget.most for budget in made] == [Money(9, "USD"), Money(2, "USD")]
@@ -132,13 +132,13 @@ def test_the_studys_budget_is_for_all_and_a_providers_own_for_it() -> None:
             for event in trial(1, 9.0):
                 budget.tell("b", event)
     assert stopped == [["a", "b"], ["b"]]
-    assert budgets_of({"a": planned()}, say=print, stop=print) == []
+    assert create_budgets({"a": planned()}, say=print, stop=print) == []
 
 
 def test_who_cannot_run_is_not_told_to_be_stopped() -> None:
     told, able = Told(), planned(max_cost="10 USD")
     unable = replace(able, findings=(Finding("refused", "limits.max_cost", "no price is known"),))
-    (budget,) = budgets_of(
+    (budget,) = create_budgets(
         {"a": able, "b": unable},
         say=told.said.append,
         stop=lambda _who, why: told.stopped.append(why),

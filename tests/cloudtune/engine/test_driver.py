@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 
 import pytest
 
-from cloudtune.engine.budget import Budget, Purse
+from cloudtune.engine.budget import Budget, JobBudget
 from cloudtune.engine.driver import Driver, Outcome
 from cloudtune.engine.inbox import Inbox, StopRequest
 from cloudtune.planning.planner import plan
@@ -421,7 +421,7 @@ def test_the_budget_ends_the_job() -> None:
     made = plan(of)
     made = replace(made, facts=replace(made.facts, own={"price_per_second": 1.0}))
     with Budget(Money(3, "USD"), {"far": made}, say=print, stop=print) as budget:
-        purse = Purse("far", [budget])
+        purse = JobBudget("far", [budget])
         driver = Driver(of, Counting(), run="r", inbox=inbox, record=events.extend, purse=purse)
         outcome = driver.run(Runner(inbox, script))
     assert outcome == Outcome("completed", "the cost reached 3 USD")

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from cloudtune.engine.inbox import Inbox, News, StopRequest
+from cloudtune.engine.inbox import Inbox, Message, StopRequest
 from cloudtune.results.events import Ended, Measured
 
 _TRIALS, _STEPS = 8, 300
@@ -47,7 +47,7 @@ def together(*targets: Callable[[], object]) -> ExitStack:
 
 def test_nothing_is_lost_doubled_or_overtaken_by_what_came_later() -> None:
     inbox = Inbox()
-    seen: list[News] = []
+    seen: list[Message] = []
     inside: list[str] = []
     threads: set[int] = set()
     begun = threading.Event()
@@ -88,7 +88,7 @@ def test_an_idle_thread_deals_with_what_it_brings() -> None:
     waits = threading.Event()
     dealt: list[int] = []
 
-    def step() -> News | None:
+    def step() -> Message | None:
         waits.set()
         if news := inbox.take():
             dealt.append(threading.get_ident())
@@ -131,7 +131,7 @@ def test_what_an_idle_thread_leaves_is_dealt_with() -> None:
     inbox = Inbox()
     waits = threading.Event()
 
-    def step() -> News | None:
+    def step() -> Message | None:
         waits.set()
         inbox.take()
         news = inbox.take()
@@ -196,7 +196,7 @@ def test_a_signal_is_heard_in_the_middle_of_a_step() -> None:
 
     before = signal.signal(signal.SIGUSR1, ask)
 
-    def steps() -> Iterable[News | None]:
+    def steps() -> Iterable[Message | None]:
         os.kill(os.getpid(), signal.SIGUSR1)
         time.sleep(0)
         yield None

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from cloudtune.cli import main
 from cloudtune.cli.main_group import cloudtune
-from cloudtune.engine.job_poller import Poller
+from cloudtune.engine.job_poller import JobPoller
 from cloudtune.fitting.capabilities import DRIVEN, Capabilities
 from cloudtune.provider import registry
 from cloudtune.provider.models import JobRef, JobStatus, Place, RawTrial, TrainingJob
@@ -92,7 +92,7 @@ class Driven(LocalProvider):
 
     def runner(self, plan: Plan, place: Place, emit: Any, say: Any) -> Any:
         service: Any = Broken(Service(), self.call)
-        return Poller("broken", service, emit, say)
+        return JobPoller("broken", service, emit, say)
 
 
 class Here(LocalProvider):
