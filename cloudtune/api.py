@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from cloudtune.engine.driver import Outcome
-from cloudtune.ledger.ledger import Ledger, state_folder
+from cloudtune.ledger.home import state_folder
+from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.lock import holder
 from cloudtune.planning import planner
 from cloudtune.provider.plan import Plan

@@ -18,7 +18,8 @@ from cloudtune.cli.options import examples, json_option, runs_argument
 def clean(runs: tuple[str, ...], *, yes: bool, as_json: bool) -> None:
     """Remove each RUN that ended, with its files and its results; all of them when left out."""
     from cloudtune.errors import UsageError
-    from cloudtune.ledger.ledger import Ledger, state_folder
+    from cloudtune.ledger.home import state_folder
+    from cloudtune.ledger.ledger import Ledger
     from cloudtune.ledger.lock import hold, holder
     from cloudtune.study.quantities import counted
 

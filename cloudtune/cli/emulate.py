@@ -31,7 +31,7 @@ def emulate(
     """
     from cloudtune.emulation import process
     from cloudtune.errors import ProviderError, UsageError
-    from cloudtune.ledger.ledger import state_folder
+    from cloudtune.ledger.home import state_folder
     from cloudtune.provider import registry
 
     module = registry.get(provider).emulator

@@ -118,7 +118,7 @@ def _form(form: str | None, output: Path | None, *, as_json: bool) -> str:
 def _best_of_all(jobs: Iterable[_Job], form: str) -> str:
     """Return the values of the one best trial; emulated ones count where all are."""
     from cloudtune.errors import UsageError
-    from cloudtune.ledger.ledger import state_folder
+    from cloudtune.ledger.home import state_folder
     from cloudtune.reporting.assignment import written
     from cloudtune.results.model import best
     from cloudtune.study.study import Study

@@ -167,7 +167,8 @@ def _execute(run_id: str, on: tuple[str, ...] = (), *, as_json: bool) -> None:
     with _told_of(run_id):
         import gc
 
-        from cloudtune.ledger.ledger import Ledger, state_folder
+        from cloudtune.ledger.home import state_folder
+        from cloudtune.ledger.ledger import Ledger
         from cloudtune.reporting.console.plain import progress
         from cloudtune.reporting.console.summary import going_on
         from cloudtune.runs.lifecycle import execute, exit_code, jobs_on, results
@@ -205,7 +206,8 @@ def _told_of(run_id: str) -> Generator[None]:
         yield
     except KeyboardInterrupt:
         from cloudtune.errors import CloudtuneError
-        from cloudtune.ledger.ledger import Ledger, state_folder
+        from cloudtune.ledger.home import state_folder
+        from cloudtune.ledger.ledger import Ledger
 
         with suppress(CloudtuneError), Ledger(state_folder()) as ledger:
             if ledger.has(run_id):
@@ -240,7 +242,8 @@ def summarize(found: list[StudyResult], folder: Path) -> None:
 @json_option
 def resume(run: str | None, on: tuple[str, ...], overrides: tuple[str, ...], as_json: bool) -> None:
     """Go on with RUN from where it stopped, toward the same total; limits can be raised."""
-    from cloudtune.ledger.ledger import Ledger, state_folder
+    from cloudtune.ledger.home import state_folder
+    from cloudtune.ledger.ledger import Ledger
     from cloudtune.runs.resume import prepare
 
     with Ledger(state_folder()) as ledger:

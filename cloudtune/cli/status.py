@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 def status(run: str | None, as_json: bool) -> None:
     """List all runs, newest first, or tell how RUN stands."""
     from cloudtune.errors import UsageError
-    from cloudtune.ledger.ledger import Ledger, state_folder
+    from cloudtune.ledger.home import state_folder
+    from cloudtune.ledger.ledger import Ledger
 
     try:
         ledger = Ledger(state_folder())

@@ -109,7 +109,7 @@ def plan(
     from cloudtune.study.loader import load
 
     loaded = load(study, overrides=overrides)
-    from cloudtune.ledger.ledger import state_folder
+    from cloudtune.ledger.home import state_folder
 
     without = [output] if output else []
     plans = plan_run(loaded, on or ["local"], without=without, emulated=emulate)

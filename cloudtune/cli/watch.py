@@ -26,7 +26,8 @@ def watch(run: str | None) -> None:
     """
     from cloudtune.cli.runs import summarize
     from cloudtune.engine.driver import Outcome
-    from cloudtune.ledger.ledger import Ledger, state_folder
+    from cloudtune.ledger.home import state_folder
+    from cloudtune.ledger.ledger import Ledger
     from cloudtune.ledger.lock import holder
     from cloudtune.runs.detach import resume_detached, unattended_jobs
     from cloudtune.runs.lifecycle import exit_code, results
@@ -101,9 +102,9 @@ def logs(words: tuple[str, ...], on: str | None) -> None:
 
     Where a service keeps the log, its address is printed instead.
     """
-    from cloudtune.engine.job import job_folder
     from cloudtune.errors import UsageError
-    from cloudtune.ledger.ledger import Ledger, state_folder
+    from cloudtune.ledger.home import state_folder
+    from cloudtune.ledger.ledger import Ledger
     from cloudtune.runs.lifecycle import results
 
     if len(words) > 2:
@@ -116,7 +117,7 @@ def logs(words: tuple[str, ...], on: str | None) -> None:
         if (on or names[0]) not in names or (on is None and len(names) > 1):
             raise UsageError(f"run {record.id} has jobs on {', '.join(names)}; name one with --on")
         on = on or names[0]
-        folder = job_folder(ledger, record.id, on)
+        folder = ledger.job_folder(record.id, on)
     trials = next(job for job in results(record.id) if job.provider == on).trials
     if not trials:
         raise UsageError(f"run {record.id} has no trials on {on} yet")

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from cloudtune.comparison.comparison import Comparison, compare
 from cloudtune.errors import CloudtuneError
-from cloudtune.ledger.ledger import Ledger, state_folder
+from cloudtune.ledger.home import state_folder
+from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.reader import found_by
 from cloudtune.ledger.records import RunRecord
 from cloudtune.results.model import StudyResult

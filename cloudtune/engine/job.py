@@ -15,6 +15,7 @@ from cloudtune.engine.driver import Driver, Outcome
 from cloudtune.engine.inbox import Inbox
 from cloudtune.engine.managed_job import ManagedJob
 from cloudtune.errors import CloudtuneError, MissingExtraError, UnsupportedError
+from cloudtune.ledger.home import EMULATOR_FOLDER
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.records import JobRecord
 from cloudtune.planning.planner import from_json
@@ -27,8 +28,6 @@ from cloudtune.results.events import FINAL_STATES, Ended, Event, Measured, Start
 
 _FAILURE = "failure.txt"
 """The file, in the folder of a job, with the traceback of what nobody foresaw."""
-EMULATOR = "emulator"
-"""The folder, in that of a job, in which its emulator keeps its state."""
 
 
 class Observer(Protocol):
@@ -80,11 +79,6 @@ class SafeObserver:
             call(self._observer)
         except Exception:  # noqa: BLE001 - whatever it is, it only concerns what is shown
             self._observer = None
-
-
-def job_folder(ledger: Ledger, run: str, provider: str) -> Path:
-    """Return the folder of one job's files; it need not exist yet."""
-    return ledger.run_folder(run) / provider
 
 
 @dataclass(frozen=True)
@@ -159,7 +153,7 @@ def execute_job(
             if place is not None and job.begun is None and not _was_made(ledger, job):
                 _let_go(place, job.plan["mode"], outcome)
         except Exception as error:  # noqa: BLE001 - a mistake in the code of this provider alone
-            folder = job_folder(ledger, job.run, job.provider)
+            folder = ledger.job_folder(job.run, job.provider)
             outcome = _broken_off(ledger, job, told(error, folder / _FAILURE, mask))
             if place is not None and outcome.state == "failed":
                 _let_go(place, job.plan["mode"], outcome)
@@ -215,12 +209,12 @@ def job_context(plan: Plan, ledger: Ledger) -> Place:
         MissingExtraError: If a package that the emulator needs is not installed.
         ProviderError: If the emulator does not come up.
     """
-    folder = job_folder(ledger, plan.facts.run_id, plan.provider)
+    folder = ledger.job_folder(plan.facts.run_id, plan.provider)
     folder.mkdir(parents=True, exist_ok=True)
     module = registry.get(plan.provider).emulator
     if not plan.facts.emulated or module is None:
         return Place(folder)
-    return Place(folder, of_job(plan.provider, module, folder / EMULATOR))
+    return Place(folder, of_job(plan.provider, module, folder / EMULATOR_FOLDER))
 
 
 def _broken_off(ledger: Ledger, job: JobRecord, why: str) -> Outcome:
@@ -243,7 +237,7 @@ def _let_go(place: Place, mode: str, outcome: Outcome) -> None:
     """End a job's emulator, unless it may be gone on with: then it ends by itself when idle."""
     final = outcome.state in {"completed", "failed"}
     if place.emulator and (final or (mode == "managed" and outcome.state == "cancelled")):
-        address = running(place.folder / EMULATOR)
+        address = running(place.folder / EMULATOR_FOLDER)
         if address:
             end(address)
 

@@ -46,35 +46,6 @@ _ADD = "INSERT INTO events (run, provider, seq, number, kind, body) VALUES "
 _EVENT = "(?,?,?,?,?,?)"
 
 
-def state_folder(start: Path | None = None) -> Path:
-    """Return the folder that holds cloudtune's state; it need not exist yet.
-
-    That is ``CLOUDTUNE_HOME``, else ``.cloudtune`` in the nearest parent that has one, else here.
-    Another user's does not count: what stands in a ledger is run.
-
-    Raises:
-        LedgerError: If there is none above, and the one here is another user's.
-    """
-    if home := os.environ.get("CLOUDTUNE_HOME"):
-        return Path(home).expanduser().absolute()
-    here = (start or Path.cwd()).absolute()
-    found = [each for each in (here, *here.parents) if (each / ".cloudtune").is_dir()]
-    for folder in found:
-        if _is_ours(folder / ".cloudtune"):
-            return folder / ".cloudtune"
-    own = here / ".cloudtune"
-    if here in found:
-        raise LedgerError(
-            f"{own} belongs to another user, whose runs you might start by it; go to another "
-            f"folder, or set CLOUDTUNE_HOME={own} if you trust what it holds"
-        )
-    return own
-
-
-def _is_ours(path: Path) -> bool:
-    return not hasattr(os, "getuid") or path.stat().st_uid == os.getuid()
-
-
 class Ledger:
     """The record of the runs in one state folder. One thread at a time may use it.
 
@@ -155,6 +126,10 @@ class Ledger:
     def run_folder(self, run: str) -> Path:
         """Return the folder of a run's files; it need not exist yet."""
         return self.folder / "runs" / run
+
+    def job_folder(self, run: str, provider: str) -> Path:
+        """Return the folder of one job's files; it need not exist yet."""
+        return self.run_folder(run) / provider
 
     def create_run(self, record: RunRecord) -> None:
         """Write a new run with its jobs; it is on disk when this returns.

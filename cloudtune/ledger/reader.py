@@ -10,7 +10,8 @@ from typing import Any
 
 from cloudtune.diagnostics import Finding
 from cloudtune.errors import CloudtuneError
-from cloudtune.ledger.ledger import Ledger, state_folder
+from cloudtune.ledger.home import state_folder
+from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.records import JobRecord, RunRecord
 from cloudtune.results.events import Event
 from cloudtune.results.model import Cost, StudyResult, Trial, state_word

@@ -20,7 +20,7 @@ from cloudtune.bundle import files
 from cloudtune.diagnostics import Finding, Note, Problem
 from cloudtune.errors import CloudtuneError, ProviderError, StudyError, UsageError
 from cloudtune.fitting.fit import fit, unfitted
-from cloudtune.ledger.ledger import state_folder
+from cloudtune.ledger.home import state_folder
 from cloudtune.ledger.records import new_run_id
 from cloudtune.planning import native
 from cloudtune.planning.preflight import (

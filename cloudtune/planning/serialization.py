@@ -10,7 +10,7 @@ from typing import Annotated, Any, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cloudtune.errors import StudyError, UsageError
-from cloudtune.ledger.ledger import state_folder
+from cloudtune.ledger.home import state_folder
 from cloudtune.provider.models import Facts, Parent
 from cloudtune.provider.plan import FORMAT
 from cloudtune.study.schema import Json, Mode

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from cloudtune.ledger.ledger import Ledger, state_folder
+from cloudtune.ledger.home import state_folder
+from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.reader import found_by
 from cloudtune.provider.models import Parent
 from cloudtune.results.objective import objective_values

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cloudtune.bundle import files as bundle
-from cloudtune.ledger.ledger import state_folder
+from cloudtune.ledger.home import state_folder
 from cloudtune.provider.models import Facts
 from cloudtune.study.schema import FromEnvironment, Input
 from cloudtune.study.study import Study

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cloudtune.errors import CloudtuneError
-from cloudtune.ledger.ledger import Ledger, state_folder
+from cloudtune.ledger.home import state_folder
+from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.lock import holder
 from cloudtune.ledger.records import RunRecord
 

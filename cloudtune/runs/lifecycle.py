@@ -28,7 +28,8 @@ from cloudtune.errors import (
     UnsupportedError,
     UsageError,
 )
-from cloudtune.ledger.ledger import Ledger, state_folder
+from cloudtune.ledger.home import EMULATOR_FOLDER, state_folder
+from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.lock import ask_to_stop, hold, holder
 from cloudtune.ledger.reader import found
 from cloudtune.ledger.records import JobRecord, RunRecord
@@ -86,7 +87,7 @@ def create(
         plans = [_copy_source(plan, ledger, [where, *without], saved=saved) for plan in plans]
         for plan in plans:
             if plan.facts.emulated:
-                home = jobs.job_folder(ledger, run, plan.provider) / jobs.EMULATOR
+                home = ledger.job_folder(run, plan.provider) / EMULATOR_FOLDER
                 remember(plan.provider, emulation, home)
         ledger.create_run(
             RunRecord(
@@ -136,7 +137,7 @@ def _copy_source(plan: Plan, ledger: Ledger, without: Sequence[Path], *, saved: 
     files = bundle.files(source, without)
     if saved and bundle.fingerprint(source, files) != facts.source_hash:
         raise UsageError(f"{source} has changed since it was planned; plan it again")
-    target = jobs.job_folder(ledger, facts.run_id, plan.provider) / "source"
+    target = ledger.job_folder(facts.run_id, plan.provider) / "source"
     bundle.snapshot(source, files, target)
     copied = bundle.fingerprint(target, files)
     if copied == facts.source_hash:

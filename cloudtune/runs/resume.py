@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from cloudtune.errors import UsageError
-from cloudtune.ledger.ledger import Ledger, state_folder
+from cloudtune.ledger.home import state_folder
+from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.lock import hold
 from cloudtune.ledger.records import RunRecord
 from cloudtune.planning.planner import from_json, plan_again

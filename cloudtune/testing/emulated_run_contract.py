@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from cloudtune.emulation import process
-from cloudtune.engine import job
+from cloudtune.ledger import home
 from cloudtune.planning.planner import plan
 from cloudtune.provider import registry
 from cloudtune.provider.plan import Plan
@@ -174,7 +174,7 @@ class EmulatedRunContract:
 
     def emulator_of(self, run: str) -> Path:
         """Return the folder of a run's emulator."""
-        return self.folder / "state" / "runs" / run / self.name / job.EMULATOR
+        return self.folder / "state" / "runs" / run / self.name / home.EMULATOR_FOLDER
 
     @BOTH
     def test_a_run_tells_all_that_was_measured_and_only_what_is_active(self, mode: Mode) -> None:
@@ -301,7 +301,7 @@ class EmulatedRunContract:
         result = self.finish(run)
         assert "cannot sign in with ${MY_TOKEN}" in result.trials[0].reason
         for path in (self.folder / "state").rglob("*"):
-            if path.is_file() and job.EMULATOR not in path.parts:
+            if path.is_file() and home.EMULATOR_FOLDER not in path.parts:
                 assert b"verysecretvalue" not in path.read_bytes(), path
 
     @BOTH

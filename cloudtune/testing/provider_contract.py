@@ -13,7 +13,9 @@ import pytest
 from cloudtune.emulation import process
 from cloudtune.engine import job as jobs
 from cloudtune.fitting.capabilities import ModeCapabilities
-from cloudtune.ledger.ledger import Ledger, state_folder
+from cloudtune.ledger import home
+from cloudtune.ledger.home import state_folder
+from cloudtune.ledger.ledger import Ledger
 from cloudtune.planning.planner import from_json, plan
 from cloudtune.provider import registry
 from cloudtune.provider.plan import Plan
@@ -60,7 +62,7 @@ _TYPES = {
 
 def end_emulators(state: Path) -> None:
     """End the emulators that the runs in a state folder have left."""
-    for folder in state.glob(f"runs/*/*/{jobs.EMULATOR}"):
+    for folder in state.glob(f"runs/*/*/{home.EMULATOR_FOLDER}"):
         if address := process.running(folder):
             process.end(address)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloudtune.engine.job import EMULATOR
+from cloudtune.ledger.home import EMULATOR_FOLDER
 from cloudtune.provider.models import Place
 from cloudtune.provider.plan import Plan
 from cloudtune_sagemaker.lookup import link
@@ -20,5 +20,5 @@ def log_of(plan: Plan, place: Place, job: str) -> str | None:
             f"{console}/cloudwatch/home?region={region}#logsV2:log-groups/log-group/{_GROUP}"
             f"$3FlogStreamNameFilter$3D{job}$252F"
         )
-    file = place.folder / EMULATOR / "jobs" / region / job / "log.txt"
+    file = place.folder / EMULATOR_FOLDER / "jobs" / region / job / "log.txt"
     return str(file) if file.is_file() else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloudtune.engine.job import EMULATOR
+from cloudtune.ledger.home import EMULATOR_FOLDER
 from cloudtune.provider.models import Place
 from cloudtune.provider.plan import Plan
 from cloudtune_vertex.request.layout import job_page
@@ -19,5 +19,5 @@ def log_of(plan: Plan, place: Place, job: str) -> str | None:
     number = job.rpartition("/")[2]
     if place.emulator is None:
         return job_page(plan.facts.own["project"], plan.facts.own["location"], number)
-    file = place.folder / EMULATOR / "jobs" / number / "log.txt"
+    file = place.folder / EMULATOR_FOLDER / "jobs" / number / "log.txt"
     return str(file) if file.is_file() else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloudtune.engine.job import EMULATOR
+from cloudtune.ledger.home import EMULATOR_FOLDER
 from cloudtune.provider.models import Place
 
 
@@ -15,5 +15,5 @@ def log_of(place: Place, path: str | None) -> str | None:
     """
     if place.emulator is None or path is None:
         return path
-    file = place.folder / EMULATOR / "volume" / path
+    file = place.folder / EMULATOR_FOLDER / "volume" / path
     return str(file) if file.is_file() else None

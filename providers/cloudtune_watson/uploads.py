@@ -14,8 +14,8 @@ from pathlib import Path
 
 from cloudtune.bundle import archive
 from cloudtune.bundle.launcher import PROGRAM, SOURCE, START, launcher_files
-from cloudtune.engine.job import EMULATOR
 from cloudtune.errors import ProviderError
+from cloudtune.ledger.home import EMULATOR_FOLDER
 from cloudtune.provider.lookup import input_files
 from cloudtune.provider.models import Place
 from cloudtune.provider.plan import Plan
@@ -123,7 +123,7 @@ def bring_inputs(plan: Plan, place: Place) -> None:
     """
     uploads: Mapping[str, str] = plan.facts.own["uploads"]
     for name, path in uploads.items():
-        folder = place.folder / EMULATOR / "volume" / plan.facts.own["inputs"][name]
+        folder = place.folder / EMULATOR_FOLDER / "volume" / plan.facts.own["inputs"][name]
         try:
             for inner, file in input_files(Path(path)):
                 target = folder / inner

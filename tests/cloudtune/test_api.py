@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import cloudtune
-from cloudtune.ledger.ledger import Ledger, state_folder
+from cloudtune.ledger.home import state_folder
+from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.lock import hold
 from cloudtune.runs import lifecycle, resume
 

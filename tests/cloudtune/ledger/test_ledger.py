@@ -16,7 +16,8 @@ import pytest
 
 from cloudtune.errors import LedgerError, UsageError
 from cloudtune.ledger import connection
-from cloudtune.ledger.ledger import Ledger, state_folder
+from cloudtune.ledger.home import state_folder
+from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.lock import Holder, hold, holder
 from cloudtune.ledger.records import JobRecord, RunRecord, new_run_id
 from cloudtune.ledger.schema import VERSION

@@ -20,7 +20,8 @@ from cloudtune.engine import job as jobs
 from cloudtune.engine.driver import Outcome
 from cloudtune.errors import MissingExtraError, ProviderError, UnsupportedError, UsageError
 from cloudtune.fitting.fit import Fitted
-from cloudtune.ledger.ledger import Ledger, state_folder
+from cloudtune.ledger.home import state_folder
+from cloudtune.ledger.ledger import Ledger
 from cloudtune.planning.planner import plan_run
 from cloudtune.provider import registry
 from cloudtune.provider.models import Facts, Place
