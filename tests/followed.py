@@ -35,7 +35,7 @@ class Followed:
     def another(self) -> JobPoller:
         return JobPoller(self._provider, self._jobs(), self._emit, self.said.append)
 
-    def _emit(self, *events: Measured | Ended | Lost, idle: bool = False) -> None:
+    def _emit(self, *events: Measured | Ended | Lost, inline: bool = False) -> None:
         for event in events:
             self._told.put(event)
 

@@ -1,7 +1,7 @@
-"""What the jobs of a run have cost so far, and the end of what they may cost.
+"""Cost budgets: what the jobs of a run have cost so far, and when to stop them.
 
-Jobs tell their events as they happen; between events the cost of running trials is known by the
-clock, so that a stop comes when the money is spent and not when the next trial ends.
+Jobs report their events as they happen. Between events the cost of running trials is extrapolated
+by the clock, so that jobs stop when the money is spent and not when the next trial ends.
 """
 
 from __future__ import annotations
@@ -30,60 +30,60 @@ class Spending:
         self._price = plan.facts.price_per_second or 0.0
         self._managed = plan.mode == "managed"
         self._seconds = 0.0
-        self._begun: dict[int, tuple[float, float]] = {}
-        """When each running trial began: by its event, and by a clock that nobody can set."""
+        self._running: dict[int, tuple[float, float]] = {}
+        """The start of each running trial: by its event, and by `time.monotonic`."""
 
     def tell(self, event: Event) -> None:
-        """Take note of the next event."""
+        """Add the next event."""
         if isinstance(event, Started):
-            # a trial that we drive begins when we start or find it; a service's began before
+            # a driven trial starts when cloudtune starts or recovers it; a managed one did before
             age = max(0.0, time.time() - event.time) if self._managed else 0.0
-            self._begun[event.number] = event.time, time.monotonic() - age
+            self._running[event.number] = event.time, time.monotonic() - age
         elif isinstance(event, Ended):
-            begun, _ = self._begun.pop(event.number, (None, 0.0))
-            took = seconds_between(begun, event)
-            self._seconds += took if event.billed_seconds is None else event.billed_seconds
+            started, _ = self._running.pop(event.number, (None, 0.0))
+            seconds = seconds_between(started, event)
+            self._seconds += seconds if event.billed_seconds is None else event.billed_seconds
 
     @property
     def so_far(self) -> float:
-        """What all trials have cost, running ones up to now."""
+        """The cost of all trials, running ones up to now."""
         now = time.monotonic()
-        running = sum(now - since for _, since in self._begun.values())
+        running = sum(now - since for _, since in self._running.values())
         return self._price * (self._seconds + running)
 
     @property
     def rate(self) -> float:
-        """What a second costs at the moment."""
-        return self._price * len(self._begun)
+        """The present cost per second."""
+        return self._price * len(self._running)
 
 
 class Budget:
-    """Watches what some jobs cost while the block runs; warns at 80 %, and asks for an end at all.
+    """Watches the cost of some jobs while its block runs: warns at 80 %, stops them at 100 %.
 
-    Safe in threads.
+    Thread-safe.
     """
 
     def __init__(
         self,
-        most: Money,
+        limit: Money,
         jobs: Mapping[str, Plan],
         *,
-        say: Callable[[str], None],
+        notify: Callable[[str], None],
         stop: Callable[[str], None],
     ) -> None:
-        """Prepare.
+        """Create a budget.
 
         Args:
-            most: What the jobs may cost together; their prices are in its currency.
-            jobs: Those that count, by provider.
-            say: Is told once that most of it is spent.
-            stop: Is told once why the jobs are to end.
+            limit: What the jobs may cost together; their prices are in its currency.
+            jobs: The plans of the jobs that count, by provider.
+            notify: Called once with a warning, at 80 %.
+            stop: Called once with the reason, at 100 %.
         """
-        self.most = most
-        self.reached = ""
-        """Why the jobs are to end; empty while they need not."""
+        self.limit = limit
+        self.stop_reason = ""
+        """Why the jobs must stop; empty while the budget lasts."""
         self._jobs = {provider: Spending(plan) for provider, plan in jobs.items()}
-        self._say = say
+        self._notify = notify
         self._stop = stop
         self._warned = False
         self._watching = False
@@ -91,47 +91,47 @@ class Budget:
         self._thread = threading.Thread(target=self._watch, name="budget", daemon=True)
 
     def __enter__(self) -> Self:
-        """Begin to watch; what was told before counts."""
+        """Start watching. Events reported earlier count."""
         with self._changed:
             self._watching = True
-            self._look()
+            self._check()
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Watch no more."""
+        """Stop watching."""
         with self._changed:
             self._watching = False
             self._changed.notify()
         self._thread.join()
 
     def tell(self, provider: str, event: Event) -> None:
-        """Take note of an event of a job; others' do not count."""
+        """Add an event of a job; events of other jobs are ignored."""
         if provider not in self._jobs or isinstance(event, Measured):
             return
         with self._changed:
             self._jobs[provider].tell(event)
             if self._watching:
-                self._look()
+                self._check()
                 self._changed.notify()
 
     def _watch(self) -> None:
         with self._changed:
-            while self._watching and not self.reached:
-                self._look()
-                self._changed.wait(self._pause())
+            while self._watching and not self.stop_reason:
+                self._check()
+                self._changed.wait(self._seconds_to_next_check())
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         spent = self._spent()
-        if self.reached:
+        if self.stop_reason:
             return
-        if spent >= self.most.amount:
-            self.reached = f"the cost reached {self.most}"
-            self._stop(self.reached)
-        elif spent >= _WARNING_SHARE * self.most.amount and not self._warned:
+        if spent >= self.limit.amount:
+            self.stop_reason = f"the cost reached {self.limit}"
+            self._stop(self.stop_reason)
+        elif spent >= _WARNING_SHARE * self.limit.amount and not self._warned:
             self._warned = True
-            self._say(
-                f"{100 * spent / self.most.amount:.0f} % of {self.most} are spent; at all of it "
+            self._notify(
+                f"{100 * spent / self.limit.amount:.0f} % of {self.limit} spent; at 100 % "
                 f"{' and '.join(self._jobs)} "
                 f"{'are' if len(self._jobs) > 1 else 'is'} stopped"
             )
@@ -139,14 +139,12 @@ class Budget:
     def _spent(self) -> float:
         return sum(job.so_far for job in self._jobs.values())
 
-    def _pause(self) -> float | None:
-        """Return how long it takes until more is to be done, as far as running trials go."""
+    def _seconds_to_next_check(self) -> float | None:
         rate = sum(job.rate for job in self._jobs.values())
-        mark = self.most.amount * (1 if self._warned else _WARNING_SHARE)
-        if not rate or self.reached:
+        threshold = self.limit.amount * (1 if self._warned else _WARNING_SHARE)
+        if not rate or self.stop_reason:
             return None
-        wait = max(_MIN_WAIT, (mark - self._spent()) / rate)
-        return min(wait, threading.TIMEOUT_MAX)
+        return min(max(_MIN_WAIT, (threshold - self._spent()) / rate), threading.TIMEOUT_MAX)
 
 
 @dataclass(frozen=True)
@@ -157,41 +155,41 @@ class JobBudget:
     budgets: Sequence[Budget] = ()
 
     def tell(self, *events: Event) -> None:
-        """Take note of the job's next events."""
+        """Add the next events of the job."""
         for budget in self.budgets:
             for event in events:
                 budget.tell(self.provider, event)
 
     @property
-    def reached(self) -> str:
-        """Why the job is to end; empty while it need not."""
-        return next((budget.reached for budget in self.budgets if budget.reached), "")
+    def stop_reason(self) -> str:
+        """Why the job must stop; empty while all its budgets last."""
+        return next((budget.stop_reason for budget in self.budgets if budget.stop_reason), "")
 
 
 def create_budgets(
     plans: Mapping[str, Plan],
     *,
-    say: Callable[[str], None],
+    notify: Callable[[str], None],
     stop: Callable[[Sequence[str], str], None],
 ) -> list[Budget]:
     """Return the budgets of a run: the study's for all jobs, and those of single providers.
 
     Args:
         plans: By provider.
-        say: As in `Budget`.
-        stop: Is told which providers' jobs are to end, and why.
+        notify: As in `Budget`.
+        stop: Called with the providers whose jobs must stop, and the reason.
     """
-    whole = next(iter(plans.values())).study.limits.max_cost
-    able = [provider for provider, plan in plans.items() if not plan.refused]
-    shared = [(whole, able)] if whole else []
-    own = [
-        (most, [provider])
-        for provider, plan in plans.items()
-        if (most := plan.fitted.study.limits.max_cost) and most != whole
-    ]
 
-    def made(most: Money, providers: list[str]) -> Budget:
+    def create(limit: Money, providers: list[str]) -> Budget:
         jobs = {provider: plans[provider] for provider in providers}
-        return Budget(most, jobs, say=say, stop=lambda why: stop(providers, why))
+        return Budget(limit, jobs, notify=notify, stop=lambda reason: stop(providers, reason))
 
-    return [made(most, providers) for most, providers in [*shared, *own]]
+    budgets: list[Budget] = []
+    shared = next(iter(plans.values())).study.limits.max_cost
+    if shared:
+        budgets.append(create(shared, [name for name, plan in plans.items() if not plan.refused]))
+    for provider, plan in plans.items():
+        limit = plan.fitted.study.limits.max_cost
+        if limit and limit != shared:
+            budgets.append(create(limit, [provider]))
+    return budgets

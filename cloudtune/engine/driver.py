@@ -55,8 +55,8 @@ class Driver:
         inbox: Inbox,
         record: Callable[[Sequence[Event]], None],
         observe: Callable[[Sequence[Event]], None] = lambda _: None,
-        say: Callable[[str], None] = lambda _: None,
-        purse: JobBudget = JobBudget(),  # noqa: B008 - immutable
+        notify: Callable[[str], None] = lambda _: None,
+        budget: JobBudget = JobBudget(),  # noqa: B008 - immutable
     ) -> None:
         """Prepare a job.
 
@@ -68,17 +68,17 @@ class Driver:
                 while idle act for the driver: everything given here may be called from them.
             record: Writes events to the ledger; called before anything else sees them.
             observe: Is told of events after that, several at a time, to show them.
-            say: Is told what is worth a line.
-            purse: Is told each new event, and tells when the money is spent.
+            notify: Is told what is worth a line.
+            budget: Is told each new event, and tells when the money is spent.
         """
         self._study = study
         self._limits: Limits = study.limits
         self._strategy = strategy
         self._inbox = inbox
         self._record = record
-        self._showing = EventBatcher(observe)
-        self._say = say
-        self._purse = purse
+        self._batcher = EventBatcher(observe)
+        self._notify = notify
+        self._budget = budget
         self._trials = Trials(study, run)
         self._top_resource = study.strategy.max if study.strategy.resource else None
         self._running: dict[int, float] = {}
@@ -124,12 +124,12 @@ class Driver:
         if self._limits.timeout:
             self._end = time.monotonic() + self._limits.timeout - spent
         try:
-            return self._inbox.work_off(
-                lambda: self._step(runner), due=self._due, rest=self._showing.show_due
+            return self._inbox.run_until_result(
+                lambda: self._step(runner), due=self._due, between_steps=self._batcher.flush_if_due
             )
         finally:
             self._write()
-            self._showing.show()
+            self._batcher.flush()
 
     def _step(self, runner: TrialRunner) -> Outcome | None:
         """Do what is to be done now, in any thread; return how the job ended, if so.
@@ -143,7 +143,7 @@ class Driver:
                 return None
             if not self._running:
                 return self._finish()
-            event = self._inbox.take()
+            event = self._inbox.pop()
             if event is None:
                 break
             if isinstance(event, Measured):
@@ -154,14 +154,14 @@ class Driver:
                 return self._give_up(event)
             else:
                 if event.state == "cancelled" and not event.now:
-                    self._say("running trials were asked to end; once more ends them at once")
+                    self._notify("running trials were asked to end; once more ends them at once")
                 self._end_all(runner, Outcome(event.state, event.reason), now=event.now)
         self._write()
         return None
 
     def _due(self) -> float:
         """Return when a step is to be taken though there are no news."""
-        return -math.inf if self._may_start() else min(self._deadline(), self._showing.due)
+        return -math.inf if self._may_start() else min(self._deadline(), self._batcher.due)
 
     def _deadline(self) -> float:
         return min([self._end if self._outcome is None else math.inf, *self._running.values()])
@@ -262,14 +262,14 @@ class Driver:
         self._unwritten += events
         for event in events:
             self._note(event)
-        self._purse.tell(*events)
+        self._budget.tell(*events)
 
     def _write(self) -> None:
         if not self._unwritten:
             return
         events, self._unwritten = self._unwritten, []
         self._record(events)
-        self._showing.add(events)
+        self._batcher.add(events)
 
     def _note(self, event: Event) -> None:
         fresh = isinstance(event, Started) and event.number > self._last_number
@@ -372,8 +372,8 @@ class Driver:
             return Outcome(
                 "completed", f"no better objective in {counted(limits.patience, 'trial')}"
             )
-        if self._purse.reached:
-            return Outcome("completed", self._purse.reached)
+        if self._budget.stop_reason:
+            return Outcome("completed", self._budget.stop_reason)
         return None
 
     def _pass_deadlines(self, runner: TrialRunner) -> None:

@@ -1,4 +1,4 @@
-"""Events on their way to whoever shows them."""
+"""Batches events for the display: one update for several events costs less than one for each."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from threading import Lock
 from cloudtune.results.events import Event
 
 _MAX_DELAY = 0.2
-"""Seconds after which an event is seen."""
+"""Seconds after which an event is delivered."""
 
 
 class EventBatcher:
-    """Gathers events, from any thread, and shows several at a time, which costs less than each."""
+    """Collects events from any thread and delivers them in batches."""
 
     def __init__(self, observe: Callable[[Sequence[Event]], None]) -> None:
         self.due = math.inf
-        """When those that wait are to be shown, by `time.monotonic`."""
+        """The time of the next delivery, by `time.monotonic`."""
         self._observe = observe
-        self._waiting: list[Event] = []
+        self._events: list[Event] = []
         self._lock = Lock()
 
     def add(self, events: Iterable[Event]) -> None:
-        """Take events that are written."""
+        """Add events to the next batch."""
         with self._lock:
-            if not self._waiting:
+            if not self._events:
                 self.due = time.monotonic() + _MAX_DELAY
-            self._waiting += events
+            self._events += events
 
-    def show_due(self) -> None:
-        """Show what waits, once it is due."""
+    def flush_if_due(self) -> None:
+        """Deliver the batch if it is due."""
         if time.monotonic() >= self.due:
-            self.show()
+            self.flush()
 
-    def show(self) -> None:
-        """Show what waits."""
+    def flush(self) -> None:
+        """Deliver the batch now."""
         with self._lock:
-            events, self._waiting = self._waiting, []
+            events, self._events = self._events, []
             self.due = math.inf
         if events:
             self._observe(events)

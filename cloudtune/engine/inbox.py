@@ -1,7 +1,7 @@
-"""The inbox of a job: what its trials did and what others want, dealt with by one thread at a time.
+"""The inbox of a job: its messages, processed in steps by one thread at a time.
 
-Whoever runs the job waits here. A thread that brings news and has nothing else to do deals with
-them itself: to wake another one can take longer than all that is done then.
+The thread that runs the job waits here. A thread that brings a message and has nothing else to do
+can run the next step itself: waking the other thread can take longer than the step.
 """
 
 from __future__ import annotations
@@ -23,101 +23,110 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class StopRequest:
-    """Somebody wants the job to end: gracefully, or at once with ``now``."""
+    """A request to end the job: gracefully, or at once with ``now``."""
 
     reason: str
     now: bool = False
     state: JobState = "cancelled"
-    """How it ends then; ``completed`` where it has got what it was given."""
+    """The job's state afterward; ``completed`` if a limit of the study is the reason."""
 
 
 Message = Measured | Ended | Lost | StopRequest
 
 
 class Inbox:
-    """News of one job, in the order in which they came."""
+    """The messages of one job, in the order of their arrival."""
 
     def __init__(self) -> None:
-        self._news: SimpleQueue[Message] = SimpleQueue()
-        self._rings: SimpleQueue[None] = SimpleQueue()
+        self._messages: SimpleQueue[Message] = SimpleQueue()
+        self._wakeups: SimpleQueue[None] = SimpleQueue()
         self._turn = Lock()
         self._steps: _Steps[Any] | None = None
 
-    def put(self, *news: Message, idle: bool = False) -> None:
-        """Add news, from any thread; as in `Emit`. Without ``idle``, also from a signal handler."""
-        for each in news:
-            self._news.put(each)
-        if not idle:
-            self._rings.put(None)
+    def put(self, *messages: Message, inline: bool = False) -> None:
+        """Add messages, from any thread.
+
+        Args:
+            messages: In their order.
+            inline: Run the next step in this thread, as in `Emit`. Without it, safe to call from a
+                signal handler.
+        """
+        for message in messages:
+            self._messages.put(message)
+        if not inline:
+            self._wakeups.put(None)
             return
         with self._turn:
-            sooner = self._steps is None or self._steps.take()
-        if sooner or not self._news.empty():
-            self._rings.put(None)
+            wake = self._steps is None or self._steps.run_next()
+        if wake or not self._messages.empty():
+            self._wakeups.put(None)
 
-    def take(self) -> Message | None:
-        """Return the next news, or None."""
+    def pop(self) -> Message | None:
+        """Return the next message, or None."""
         try:
-            return self._news.get_nowait()
+            return self._messages.get_nowait()
         except Empty:
             return None
 
     def wait(self, seconds: float = math.inf) -> None:
-        """Return when there is something to do, or after so many seconds."""
-        if self._news.empty():
+        """Return when there is a message or a step is due earlier, at the latest after a time."""
+        if self._messages.empty():
             with suppress(Empty):
-                self._rings.get(timeout=max(0.0, min(seconds, TIMEOUT_MAX)))
+                self._wakeups.get(timeout=max(0.0, min(seconds, TIMEOUT_MAX)))
         with suppress(Empty):
             while True:
-                self._rings.get_nowait()
+                self._wakeups.get_nowait()
 
-    def work_off(
-        self, step: Callable[[], T | None], due: Callable[[], float], rest: Callable[[], None]
+    def run_until_result(
+        self,
+        step: Callable[[], T | None],
+        due: Callable[[], float],
+        between_steps: Callable[[], None],
     ) -> T:
-        """Call ``step`` again and again until it returns something, and return that.
+        """Call a step repeatedly until it returns a result, and return that.
 
         Args:
-            step: Takes news and acts on them; called here, or by a thread that puts news while it
-                is idle, and never in two threads at a time. What it raises is raised here.
-            due: Returns when, by `time.monotonic`, the step is to be called though there are no
-                news; called with the step.
-            rest: Is called here between steps.
+            step: Pops messages and acts on them. It runs in this thread or in one that calls `put`
+                with ``inline``, never in two at a time. Its exceptions are raised here.
+            due: Called with each step; returns when the next one is due without a message, by
+                `time.monotonic`.
+            between_steps: Called between two steps, in this thread.
         """
         steps = _Steps(step, due)
         self._steps = steps
         try:
             while True:
                 with self._turn:
-                    steps.take()
+                    steps.run_next()
                 if steps.error:
                     raise steps.error
                 if steps.result is not None:
                     return steps.result
                 self.wait(steps.due - time.monotonic())
-                rest()
+                between_steps()
         finally:
             with self._turn:
                 self._steps = None
 
 
 class _Steps(Generic[T]):
-    """Steps that are taken until one returns something."""
+    """Runs a step until it returns a result or raises."""
 
     def __init__(self, step: Callable[[], T | None], due: Callable[[], float]) -> None:
         self.result: T | None = None
         self.error: BaseException | None = None
         self.due = math.inf
         self._step = step
-        self._when_due = due
+        self._next_due = due
 
-    def take(self) -> bool:
-        """Take one, unless it is over; return whether whoever waits is to do something sooner."""
+    def run_next(self) -> bool:
+        """Run a step unless they are over; return whether the waiting thread must wake up."""
         if self.result is not None or self.error:
             return True
         before = self.due
         try:
             self.result = self._step()
-            self.due = self._when_due()
-        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
+            self.due = self._next_due()
+        except BaseException as error:  # noqa: BLE001 - raised again in the waiting thread
             self.error = error
         return self.error is not None or self.result is not None or self.due < before

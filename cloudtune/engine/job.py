@@ -93,12 +93,12 @@ class _Work:
     ledger: Ledger
     place: Place
     mask: Mask
-    purse: JobBudget
+    budget: JobBudget
     again: bool
     """Whether an earlier process took the job up."""
 
-    def emit(self, *events: Measured | Ended | Lost, idle: bool = False) -> None:
-        self.inbox.put(*map(self._fit_to_keep, events), idle=idle)
+    def emit(self, *events: Measured | Ended | Lost, inline: bool = False) -> None:
+        self.inbox.put(*map(self._fit_to_keep, events), inline=inline)
 
     def _fit_to_keep(self, event: Measured | Ended | Lost) -> Measured | Ended | Lost:
         if isinstance(event, Ended):
@@ -108,7 +108,7 @@ class _Work:
             return replace(event, reason=f"{why}{event.reason}")
         return event
 
-    def say(self, text: str) -> None:
+    def notify(self, text: str) -> None:
         several = "" if text.startswith(f"{self.job.provider}: ") else f"{self.job.provider}: "
         self.shown.message(several + self.mask(text))
 
@@ -120,7 +120,7 @@ class _Work:
 
 
 def execute_job(
-    job: JobRecord, inbox: Inbox, purse: JobBudget, shown: SafeObserver, where: Path
+    job: JobRecord, inbox: Inbox, budget: JobBudget, shown: SafeObserver, where: Path
 ) -> Outcome:
     """Run one job; a failure of its provider is its outcome and does not touch other jobs."""
     if job.job is not None and job.state in FINAL_STATES and job.plan["mode"] == "managed":
@@ -142,7 +142,7 @@ def execute_job(
             mask = secrets = Mask(plan.study)
             run_one = _run_driven if plan.mode == "driven" else _run_managed
             again = job.begun is not None
-            work = _Work(plan, begun, events, inbox, shown, ledger, place, secrets, purse, again)
+            work = _Work(plan, begun, events, inbox, shown, ledger, place, secrets, budget, again)
             outcome = run_one(work)
             _let_go(place, plan.mode, outcome)
         except UnsupportedError as error:
@@ -254,11 +254,11 @@ def _run_driven(work: _Work) -> Outcome:
         inbox=work.inbox,
         record=work.record,
         observe=work.observe,
-        say=work.say,
-        purse=work.purse,
+        notify=work.notify,
+        budget=work.budget,
     )
     driver.replay(work.events)
-    runner = registry.get(job.provider).runner(plan, work.place, work.emit, work.say)
+    runner = registry.get(job.provider).runner(plan, work.place, work.emit, work.notify)
     try:
         with closing(runner):
             return driver.run(runner, spent=job.spent)
@@ -290,9 +290,9 @@ def _run_managed(work: _Work) -> Outcome:
         inbox=work.inbox,
         record=work.record,
         observe=work.observe,
-        say=work.say,
+        notify=work.notify,
         again=work.again,
-        purse=work.purse,
+        budget=work.budget,
     )
     managed.replay(work.events)
     return managed.run(

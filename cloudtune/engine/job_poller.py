@@ -62,7 +62,7 @@ class JobPoller:
     times_trials = True
 
     def __init__(
-        self, service: str, jobs: TrainingJobs, emit: Emit, say: Callable[[str], None]
+        self, service: str, jobs: TrainingJobs, emit: Emit, notify: Callable[[str], None]
     ) -> None:
         """Prepare; nothing is called.
 
@@ -70,12 +70,12 @@ class JobPoller:
             service: The provider's name.
             jobs: Reaches it.
             emit: Is told what happens.
-            say: Is told what trials wait for.
+            notify: Is told what trials wait for.
         """
         self._jobs = jobs
         self._service = service
         self._emit = emit
-        self._say = say
+        self._notify = notify
         self._said = ""
         self._inbox: SimpleQueue[Started | _Stop | _Close] = SimpleQueue()
         self._waiting: dict[int, _PolledJob] = {}
@@ -153,7 +153,7 @@ class JobPoller:
                 self._stop_rest()
         except Exception as error:  # noqa: BLE001 - nobody shall wait for these trials for ever
             if self._closing:
-                self._say(f"{error!r} while training jobs were stopped; some may go on")
+                self._notify(f"{error!r} while training jobs were stopped; some may go on")
             self._lose("", go_on=True, error=error)
 
     def _take_wishes(self) -> None:
@@ -210,7 +210,7 @@ class JobPoller:
     def _tell_user(self, text: str) -> None:
         if text != self._said:
             self._said = text
-            self._say(text)
+            self._notify(text)
 
     def _make_waiting(self) -> None:
         for job in list(self._waiting.values()):

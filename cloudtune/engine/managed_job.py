@@ -35,9 +35,9 @@ class ManagedJob:
         inbox: Inbox,
         record: Callable[[Sequence[Event]], None],
         observe: Callable[[Sequence[Event]], None] = lambda _: None,
-        say: Callable[[str], None] = lambda _: None,
+        notify: Callable[[str], None] = lambda _: None,
         again: bool = False,
-        purse: JobBudget = JobBudget(),  # noqa: B008 - immutable
+        budget: JobBudget = JobBudget(),  # noqa: B008 - immutable
     ) -> None:
         """Prepare to follow a job.
 
@@ -46,19 +46,19 @@ class ManagedJob:
             inbox: Requests to stop.
             record: Writes events to the ledger; called before anything else sees them.
             observe: Is told of events after that, several at a time, to show them.
-            say: Is told what is worth a line.
+            notify: Is told what is worth a line.
             again: Whether an earlier process took the job up, and may have made it.
-            purse: Is told each new event.
+            budget: Is told each new event.
         """
         self._plan = plan
         self._may_be_there = again
         self._inbox = inbox
         self._record = record
         self._observe = observe
-        self._say = say
+        self._notify = notify
         self._mask = Mask(plan.study)
         self._trials = Trials(plan.study, plan.facts.run_id)
-        self._purse = purse
+        self._budget = budget
         self._wish: StopRequest | None = None
         """To end the job; the service has not taken note of it yet."""
         self._given_up = False
@@ -138,8 +138,8 @@ class ManagedJob:
         it is looked for again and again, for as long as the service may not tell of it yet.
         """
         unsure = False
-        if self._purse.reached:
-            self._wish = StopRequest(self._purse.reached, state="completed")
+        if self._budget.stop_reason:
+            self._wish = StopRequest(self._budget.stop_reason, state="completed")
         sure_at = time.monotonic() + client.hidden_seconds if self._may_be_there else 0.0
         while not self._left_alone():
             if self._wish and not self._may_be_there:
@@ -184,19 +184,21 @@ class ManagedJob:
         self._pause = next_backoff(seconds, self._pause) if self._trouble else seconds
         if self._trouble and str(self._trouble) != self._said:
             self._said = str(self._trouble)
-            self._say(f"{self._trouble}; it is asked again, less and less often")
+            self._notify(f"{self._trouble}; it is asked again, less and less often")
         self._inbox.wait(add_jitter(self._pause))
-        wanted = self._inbox.take()
+        wanted = self._inbox.pop()
         if isinstance(wanted, StopRequest):
             if self._trouble and self._may_be_there and not wanted.now:
-                self._say("the job is stopped when its service answers; once more leaves it alone")
+                self._notify(
+                    "the job is stopped when its service answers; once more leaves it alone"
+                )
             self._wish = wanted
             self._given_up = self._given_up or wanted.now
 
     def _remark(self, text: str) -> None:
         if text and text != self._remarked:
             self._remarked = text
-            self._say(text)
+            self._notify(text)
 
     def _left_alone(self) -> bool:
         return self._given_up and self._trouble is not None
@@ -211,7 +213,7 @@ class ManagedJob:
         for event in events:
             self._trials.tell(event)
         self._observe(events)
-        self._purse.tell(*events)
+        self._budget.tell(*events)
 
 
 def new_events(

@@ -214,10 +214,10 @@ class Provider(Protocol):
 class Emit(Protocol):
     """Takes what a runner saw; may be called from any thread."""
 
-    def __call__(self, *events: Measured | Ended | Lost, idle: bool = False) -> None:
+    def __call__(self, *events: Measured | Ended | Lost, inline: bool = False) -> None:
         """Take events, in their order.
 
-        With ``idle`` the calling thread has nothing else to do and holds no lock: before this
+        With ``inline`` the calling thread has nothing else to do and holds no lock: before this
         returns, the next trial may be chosen in it, and the runner's `start` and `stop` called.
         Never so from within those.
         """

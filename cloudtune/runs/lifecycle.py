@@ -174,14 +174,14 @@ def execute(
         chosen = jobs_on(record, on)
         wishes = _StopRequests(job.provider for job in record.jobs)
         plans = _readable_plans(record)
-        budgets = create_budgets(plans, say=shown.message, stop=wishes.end) if plans else []
+        budgets = create_budgets(plans, notify=shown.message, stop=wishes.end) if plans else []
         outcomes = {job.provider: Outcome(job.state, job.reason) for job in record.jobs}
         unforeseen: list[Exception] = []
 
         def execute_job(job: JobRecord) -> None:
-            inbox, purse = wishes.inboxes[job.provider], JobBudget(job.provider, budgets)
+            inbox, budget = wishes.inboxes[job.provider], JobBudget(job.provider, budgets)
             try:
-                outcomes[job.provider] = jobs.execute_job(job, inbox, purse, shown, where)
+                outcomes[job.provider] = jobs.execute_job(job, inbox, budget, shown, where)
             except Exception as error:  # noqa: BLE001 - raised again when all jobs have ended
                 unforeseen.append(error)
 

@@ -63,7 +63,7 @@ class LocalRunner:
             f"{run}.{secrets.token_hex(4)}",
             grace=self._contract.grace,
             finish=self._finish,
-            emit_last=lambda events: emit(*events, idle=True),
+            emit_last=lambda events: emit(*events, inline=True),
             ahead=self._contract.prepare_ahead,
             preload=self._preload(request, say),
             say=say,

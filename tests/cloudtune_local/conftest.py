@@ -49,7 +49,7 @@ class Job:
         }
         self._runner: LocalRunner | None = None
 
-    def _told(self, *events: Measured | Ended | Lost, idle: bool = False) -> None:
+    def _told(self, *events: Measured | Ended | Lost, inline: bool = False) -> None:
         for event in events:
             assert not isinstance(event, Lost)
             self._inbox.put(event)

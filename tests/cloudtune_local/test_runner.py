@@ -248,7 +248,7 @@ runner = LocalRunner(request, run, folder, inbox.put)
 for number in (1, 2):
     runner.start(Started(number, time.time(), {}))
     inbox.wait()
-    inbox.take()
+    inbox.pop()
 print("ALL", flush=True)
 threading.Event().wait()
 """

@@ -41,7 +41,7 @@ class Told:
     def budget(self, *names: str, most: Money = TEN) -> Generator[Budget]:
         jobs = {name: planned() for name in names}
         say, stop = self.said.append, self.stopped.append
-        with Budget(most, jobs, say=say, stop=stop) as made:
+        with Budget(most, jobs, notify=say, stop=stop) as made:
             yield made
 
 
@@ -57,23 +57,23 @@ def test_two_jobs_spend_one_budget() -> None:
     with told.budget("a", "b") as budget:
         a, b = JobBudget("a", [budget]), JobBudget("b", [budget])
         a.tell(*trial(1, 4.0))
-        assert (told.said, told.stopped, a.reached) == ([], [], "")
+        assert (told.said, told.stopped, a.stop_reason) == ([], [], "")
         b.tell(*trial(1, 4.0))
         assert len(told.said) == 1
-        assert told.said == ["80 % of 10 USD are spent; at all of it a and b are stopped"]
+        assert told.said == ["80 % of 10 USD spent; at 100 % a and b are stopped"]
         b.tell(*trial(2, 1.0))
-        assert (len(told.said), told.stopped, b.reached) == (1, [], "")
+        assert (len(told.said), told.stopped, b.stop_reason) == (1, [], "")
         a.tell(*trial(2, 1.0))
         a.tell(*trial(3, 1.0))
     assert told.stopped == ["the cost reached 10 USD"]
-    assert a.reached == b.reached == "the cost reached 10 USD"
+    assert a.stop_reason == b.stop_reason == "the cost reached 10 USD"
     assert len(told.said) == 1
 
 
 def test_what_was_spent_before_counts_at_once() -> None:
     told = Told()
     jobs = {"a": planned()}
-    budget = Budget(TEN, jobs, say=told.said.append, stop=told.stopped.append)
+    budget = Budget(TEN, jobs, notify=told.said.append, stop=told.stopped.append)
     for event in trial(1, 10.0):
         budget.tell("a", event)
     assert told.stopped == []
@@ -124,15 +124,15 @@ def test_the_studys_budget_is_for_all_and_a_providers_own_for_it() -> None:
     own = replace(whole, fitted=replace(whole.fitted, study=study))
     stopped: list[Sequence[str]] = []
     made = create_budgets(
-        {"a": whole, "b": own}, say=print, stop=lambda names, _: stopped.append(names)
+        {"a": whole, "b": own}, notify=print, stop=lambda names, _: stopped.append(names)
     )
-    assert [budget.most for budget in made] == [Money(9, "USD"), Money(2, "USD")]
+    assert [budget.limit for budget in made] == [Money(9, "USD"), Money(2, "USD")]
     for budget in made:
         with budget:
             for event in trial(1, 9.0):
                 budget.tell("b", event)
     assert stopped == [["a", "b"], ["b"]]
-    assert create_budgets({"a": planned()}, say=print, stop=print) == []
+    assert create_budgets({"a": planned()}, notify=print, stop=print) == []
 
 
 def test_who_cannot_run_is_not_told_to_be_stopped() -> None:
@@ -140,10 +140,10 @@ def test_who_cannot_run_is_not_told_to_be_stopped() -> None:
     unable = replace(able, findings=(Finding("refused", "limits.max_cost", "no price is known"),))
     (budget,) = create_budgets(
         {"a": able, "b": unable},
-        say=told.said.append,
+        notify=told.said.append,
         stop=lambda _who, why: told.stopped.append(why),
     )
     with budget:
         budget.tell("a", trial(1, 8.0)[0])
         budget.tell("a", trial(1, 8.0)[1])
-    assert told.said == ["80 % of 10 USD are spent; at all of it a is stopped"]
+    assert told.said == ["80 % of 10 USD spent; at 100 % a is stopped"]

@@ -420,9 +420,11 @@ def test_the_budget_ends_the_job() -> None:
     events: list[Event] = []
     made = plan(of)
     made = replace(made, facts=replace(made.facts, own={"price_per_second": 1.0}))
-    with Budget(Money(3, "USD"), {"far": made}, say=print, stop=print) as budget:
-        purse = JobBudget("far", [budget])
-        driver = Driver(of, Counting(), run="r", inbox=inbox, record=events.extend, purse=purse)
+    with Budget(Money(3, "USD"), {"far": made}, notify=print, stop=print) as budget:
+        job_budget = JobBudget("far", [budget])
+        driver = Driver(
+            of, Counting(), run="r", inbox=inbox, record=events.extend, budget=job_budget
+        )
         outcome = driver.run(Runner(inbox, script))
     assert outcome == Outcome("completed", "the cost reached 3 USD")
     assert sum(isinstance(event, Started) for event in events) == 3

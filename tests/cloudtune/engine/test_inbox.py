@@ -31,8 +31,10 @@ def never() -> float:
     return float("inf")
 
 
-def work_off(inbox: Inbox, step: Callable[[], Any], due: Callable[[], float] = never) -> Any:
-    return inbox.work_off(step, due, lambda: None)
+def run_until_result(
+    inbox: Inbox, step: Callable[[], Any], due: Callable[[], float] = never
+) -> Any:
+    return inbox.run_until_result(step, due, lambda: None)
 
 
 def together(*targets: Callable[[], object]) -> ExitStack:
@@ -57,8 +59,8 @@ def test_nothing_is_lost_doubled_or_overtaken_by_what_came_later() -> None:
         begun.wait(30)
         for step in range(_STEPS):
             time.sleep(0)
-            inbox.put(measured(number, step), idle=chance.random() < 0.5)
-        inbox.put(measured(number, _STEPS), ended(number), idle=True)
+            inbox.put(measured(number, step), inline=chance.random() < 0.5)
+        inbox.put(measured(number, _STEPS), ended(number), inline=True)
 
     def step() -> bool | None:
         inside.append("in")
@@ -66,13 +68,13 @@ def test_nothing_is_lost_doubled_or_overtaken_by_what_came_later() -> None:
         assert len(inside) == 1, "two threads deal at a time"
         threads.add(threading.get_ident())
         begun.set()
-        while (news := inbox.take()) is not None:
+        while (news := inbox.pop()) is not None:
             seen.append(news)
         inside.pop()
         return sum(isinstance(news, Ended) for news in seen) == _TRIALS or None
 
     with together(*(lambda number=n: trial(number) for n in range(_TRIALS))):
-        assert work_off(inbox, step)
+        assert run_until_result(inbox, step)
     for number in range(_TRIALS):
         own = [
             news for news in seen if isinstance(news, Measured | Ended) and news.number == number
@@ -90,7 +92,7 @@ def test_an_idle_thread_deals_with_what_it_brings() -> None:
 
     def step() -> Message | None:
         waits.set()
-        if news := inbox.take():
+        if news := inbox.pop():
             dealt.append(threading.get_ident())
         return news if isinstance(news, Ended) else None
 
@@ -98,20 +100,20 @@ def test_an_idle_thread_deals_with_what_it_brings() -> None:
         waits.wait(30)
         until = time.monotonic() + 30
         while threading.get_ident() not in dealt and time.monotonic() < until:
-            inbox.put(measured(1, 1), idle=True)
+            inbox.put(measured(1, 1), inline=True)
         inbox.put(ended(1))
 
     with together(bring):
-        assert work_off(inbox, step) == ended(1)
+        assert run_until_result(inbox, step) == ended(1)
     assert {*dealt} - {threading.get_ident()}
 
 
 def test_what_comes_after_the_end_is_left() -> None:
     inbox = Inbox()
     inbox.put(ended(1))
-    assert work_off(inbox, inbox.take) == ended(1)
-    inbox.put(ended(2), idle=True)
-    assert inbox.take() == ended(2)
+    assert run_until_result(inbox, inbox.pop) == ended(1)
+    inbox.put(ended(2), inline=True)
+    assert inbox.pop() == ended(2)
 
 
 def test_what_comes_after_somebody_stopped_waiting_is_left() -> None:
@@ -122,9 +124,9 @@ def test_what_comes_after_somebody_stopped_waiting_is_left() -> None:
 
     inbox.put(measured(1, 0))
     with pytest.raises(KeyError):
-        inbox.work_off(lambda: inbox.take() and None, never, rest)
-    inbox.put(measured(1, 1), idle=True)
-    assert inbox.take() == measured(1, 1)
+        inbox.run_until_result(lambda: inbox.pop() and None, never, rest)
+    inbox.put(measured(1, 1), inline=True)
+    assert inbox.pop() == measured(1, 1)
 
 
 def test_what_an_idle_thread_leaves_is_dealt_with() -> None:
@@ -133,38 +135,38 @@ def test_what_an_idle_thread_leaves_is_dealt_with() -> None:
 
     def step() -> Message | None:
         waits.set()
-        inbox.take()
-        news = inbox.take()
+        inbox.pop()
+        news = inbox.pop()
         return news if isinstance(news, Ended) else None
 
     def bring() -> None:
         waits.wait(30)
-        inbox.put(*(measured(1, step) for step in range(9)), ended(1), idle=True)
+        inbox.put(*(measured(1, step) for step in range(9)), ended(1), inline=True)
 
     with together(bring):
-        assert work_off(inbox, step) == ended(1)
+        assert run_until_result(inbox, step) == ended(1)
 
 
-@pytest.mark.parametrize("idle", [False, True])
+@pytest.mark.parametrize("inline", [False, True])
 @pytest.mark.parametrize("error", [ValueError, SystemExit])
 def test_what_goes_wrong_in_a_step_is_told_to_whoever_waits(
-    idle: bool, error: type[BaseException]
+    inline: bool, error: type[BaseException]
 ) -> None:
     inbox = Inbox()
     waits = threading.Event()
 
     def step() -> None:
         waits.set()
-        if inbox.take():
+        if inbox.pop():
             raise error("of a strategy")
 
     def bring() -> None:
         waits.wait(30)
-        inbox.put(ended(1), idle=idle)
-        inbox.put(ended(2), idle=idle)
+        inbox.put(ended(1), inline=inline)
+        inbox.put(ended(2), inline=inline)
 
     with together(bring), pytest.raises(error, match="of a strategy"):
-        work_off(inbox, step)
+        run_until_result(inbox, step)
 
 
 def test_a_step_that_an_idle_thread_made_due_is_taken() -> None:
@@ -175,16 +177,16 @@ def test_a_step_that_an_idle_thread_made_due_is_taken() -> None:
 
     def step() -> bool | None:
         waits.set()
-        if inbox.take():
+        if inbox.pop():
             due[0] = time.monotonic() + 0.01
         return time.monotonic() >= due[0] or None
 
     def bring() -> None:
         waits.wait(30)
-        inbox.put(ended(1), idle=True)
+        inbox.put(ended(1), inline=True)
 
     with together(bring):
-        assert work_off(inbox, step, lambda: due[0])
+        assert run_until_result(inbox, step, lambda: due[0])
 
 
 def test_a_signal_is_heard_in_the_middle_of_a_step() -> None:
@@ -200,10 +202,10 @@ def test_a_signal_is_heard_in_the_middle_of_a_step() -> None:
         os.kill(os.getpid(), signal.SIGUSR1)
         time.sleep(0)
         yield None
-        yield inbox.take()
+        yield inbox.pop()
 
     try:
         turns = iter(steps())
-        assert work_off(inbox, lambda: next(turns)) == asked
+        assert run_until_result(inbox, lambda: next(turns)) == asked
     finally:
         signal.signal(signal.SIGUSR1, before)

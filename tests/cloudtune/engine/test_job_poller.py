@@ -170,7 +170,7 @@ def test_an_expired_sign_in_waits_while_jobs_run(
     scene.far.jobs["job-1-1"] = DONE
     assert scene.ended().state == "completed"
     scene.far.faults = {"look": [EXPIRED] * 1_000}
-    monkeypatch.setattr(job_poller, "_LONGEST_TROUBLE", 0.05)
+    monkeypatch.setattr(job_poller, "_MAX_OUTAGE", 0.05)
     scene.start(2)
     scene.made(2)
     lost = scene.lost()

@@ -73,7 +73,7 @@ def follow(
     for wish in wishes:
         inbox.put(wish)
     say = ([] if said is None else said).append
-    job = ManagedJob(made, inbox=inbox, record=record, observe=observe, say=say, again=again)
+    job = ManagedJob(made, inbox=inbox, record=record, observe=observe, notify=say, again=again)
     outcome = job.run(client or odd.OddClient(service), None, names.append)
     assert shown == events
     return outcome, events, names
