@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cloudtune.search.axes import axes_of
+from cloudtune.search.axes import build_axes
 from cloudtune.search.encoding import Column
 from cloudtune.study.search_space import Assignment, Space, find, is_active
 from cloudtune.study.search_space import Value as _Value
@@ -16,7 +16,7 @@ class Positions:
 
     def __init__(self, study: Study) -> None:
         self.nodes = Space.of(study).nodes
-        self._columns = {axis.node.key: Column(axis) for axis in axes_of(Space.of(study))}
+        self._columns = {axis.node.key: Column(axis) for axis in build_axes(Space.of(study))}
 
     def of(self, assignment: Assignment) -> dict[str, float]:
         """Return where each active parameter lies, by the key of its definition.

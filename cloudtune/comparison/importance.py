@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from cloudtune.comparison.best_so_far import counting
 from cloudtune.comparison.groups import Group
 from cloudtune.results.model import Trial
-from cloudtune.search.axes import axes_of
+from cloudtune.search.axes import build_axes
 from cloudtune.study.search_space import Space, find, is_active
 from cloudtune.study.study import Study
 
@@ -59,7 +59,7 @@ def _shares(study: Study, trials: list[Trial], place: int, best: float) -> dict[
 
     from cloudtune.search.optuna_storage import ListStorage
 
-    axes = [axis for axis in axes_of(Space.of(study)) if not axis.fixed]
+    axes = [axis for axis in build_axes(Space.of(study)) if not axis.fixed]
     distributions = {axis.node.key: axis.distribution() for axis in axes}
     up = study.objectives[place].goal == "maximize"
     storage = ListStorage([StudyDirection.MAXIMIZE if up else StudyDirection.MINIMIZE])

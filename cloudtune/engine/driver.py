@@ -326,7 +326,7 @@ class Driver:
         if event.number not in self._running:
             return
         self._emit(event)
-        if event.number not in self._why and (reason := self._strategy.judge(event.number)):
+        if event.number not in self._why and (reason := self._strategy.stop_reason(event.number)):
             self._stop(event.number, "stopped_early", reason, runner)
 
     def _take_end(self, event: Ended, runner: TrialRunner) -> None:

@@ -243,13 +243,15 @@ def _let_go(place: Place, mode: str, outcome: Outcome) -> None:
 
 
 def _run_driven(work: _Work) -> Outcome:
-    from cloudtune.search.factory import make
+    from cloudtune.search.factory import make_strategy
 
     plan, job = work.plan, work.job
     study = plan.fitted.study
     driver = Driver(
         study,
-        make(study, plan.facts.seed, plan.facts.parents, max_trials=study.limits.max_trials),
+        make_strategy(
+            study, plan.facts.seed, plan.facts.parents, max_trials=study.limits.max_trials
+        ),
         run=job.run,
         inbox=work.inbox,
         record=work.record,

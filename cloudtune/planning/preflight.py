@@ -8,7 +8,7 @@ from typing import Any
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.provider.lookup import input_address, launched
 from cloudtune.provider.models import Facts
-from cloudtune.study.methods import heeds_earlier_trials
+from cloudtune.study.methods import can_warm_start
 from cloudtune.study.schema import Mode
 from cloudtune.study.search_space import Space
 from cloudtune.study.study import Study
@@ -97,7 +97,7 @@ def of_this_machine(study: Study, provider: str, facts: Facts) -> list[Finding |
 
 def _without_effect(study: Study) -> list[Finding]:
     strategy, warm_start = study.strategy, study.warm_start
-    if warm_start is None or heeds_earlier_trials(strategy, warm_start.kind):
+    if warm_start is None or can_warm_start(strategy, warm_start.kind):
         return []
     how = strategy.method or strategy.name
     if warm_start.kind == "transfer":
@@ -119,9 +119,9 @@ def _not_installed(study: Study) -> list[Finding]:
 
 def of_our_choice(study: Study) -> list[Note]:
     """Return which models choose the trials, where the study leaves that to cloudtune."""
-    from cloudtune.search.bayesian_search import chosen_by
+    from cloudtune.search.bayesian_search import describe_models
 
-    models = chosen_by(study)
+    models = describe_models(study)
     return [Note("strategy", models)] if models else []
 
 
@@ -134,9 +134,9 @@ def worth_knowing(study: Study, facts: Facts) -> Sequence[Note]:
             Note("limits.max_trials", f"the first {limit} of the grid's {size} trials will run")
         )
     if facts.parents:
-        from cloudtune.search.sampling import fitting
+        from cloudtune.search.sampling import filter_prior_trials
 
         count = len(facts.parents)
-        known = len(fitting(Space.of(study), len(study.objectives), facts.parents))
+        known = len(filter_prior_trials(Space.of(study), len(study.objectives), facts.parents))
         found.append(Note("warm_start", f"{known} of {count} earlier trials lie in this space"))
     return found

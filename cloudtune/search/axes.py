@@ -36,11 +36,11 @@ from cloudtune.study.search_space import (
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-Place = float | int
+Coordinate = float | int
 """Where a value lies on its axis: a share of the way on a continuum, else a place in the order."""
 
 
-_FAR = 2**40
+_MAX_LOG_OFFSET_RATIO = 2**40
 """How many times its length a grid may lie away from 0, for its logarithms to be told apart."""
 
 
@@ -60,7 +60,7 @@ class Axis:
         """Whether there is only one value."""
         return self.count == 1
 
-    def value(self, place: Place) -> Value:
+    def value(self, place: Coordinate) -> Value:
         """Return the value at a place, in the study's own type."""
         parameter = self.node.parameter
         if self.count is None:
@@ -68,7 +68,7 @@ class Axis:
             return spread(parameter, float(place))
         return value_at(parameter, min(max(int(place), 0), self.count - 1))
 
-    def place(self, value: Value) -> Place:
+    def place(self, value: Value) -> Coordinate:
         """Return the place of a value that the node has."""
         parameter = self.node.parameter
         if not isinstance(parameter, IntParameter | FloatParameter):
@@ -77,7 +77,7 @@ class Axis:
         assert not isinstance(value, str)
         if self.count is None:
             assert isinstance(parameter, FloatParameter)
-            return _share(parameter, float(value))
+            return _fraction(parameter, float(value))
         if isinstance(parameter, IntParameter):
             return (int(value) - parameter.min) // (parameter.step or 1)
         if not parameter.step:
@@ -133,7 +133,7 @@ class Axis:
             steps = max(1, (first + step // 2) // step)
         else:
             steps = max(1, round(first / step))
-        return steps if steps <= _FAR * self.count else None
+        return steps if steps <= _MAX_LOG_OFFSET_RATIO * self.count else None
 
     def distribution(self) -> BaseDistribution:
         """Return what Optuna searches in place of this axis."""
@@ -151,14 +151,14 @@ class Axis:
             return IntDistribution(self.log_from, self.log_from + self.count - 1, log=True)
         return IntDistribution(0, self.count - 1)
 
-    def to_optuna(self, value: Value) -> Place:
+    def to_optuna(self, value: Value) -> Coordinate:
         """Return how Optuna knows a value."""
         place = self.place(value)
         if self.log_from is None or self.count is None:
             return place
         return self.log_from + (self.count - 1 - place if self.reversed else place)
 
-    def from_optuna(self, known: Place) -> Value:
+    def from_optuna(self, known: Coordinate) -> Value:
         """Return the value that Optuna knows so."""
         if self.log_from is None or self.count is None:
             return self.value(known)
@@ -166,19 +166,19 @@ class Axis:
         return self.value(self.count - 1 - place if self.reversed else place)
 
 
-def axes_of(space: Space) -> tuple[Axis, ...]:
+def build_axes(space: Space) -> tuple[Axis, ...]:
     """Return one axis a node, in the order of the space."""
     return tuple(Axis(node) for node in space.nodes)
 
 
-def _share(parameter: FloatParameter, value: float) -> float:
+def _fraction(parameter: FloatParameter, value: float) -> float:
     low, high = float(parameter.min), float(parameter.max)
     match resolved_scale(parameter):
         case "log":
-            share = _log_share(value, low, high)
+            share = _log_fraction(value, low, high)
         case "reverse_log":
             near, far = mirrored(low, high)
-            share = 1 - _log_share(high - value + near, near, far)
+            share = 1 - _log_fraction(high - value + near, near, far)
         case _:
             # Half of each, where the whole range is beyond the largest number.
             part = 0.5 if math.isinf(high - low) else 1.0
@@ -186,7 +186,7 @@ def _share(parameter: FloatParameter, value: float) -> float:
     return min(max(share, 0.0), 1.0)
 
 
-def _log_share(value: float, low: float, high: float) -> float:
+def _log_fraction(value: float, low: float, high: float) -> float:
     # Not the logarithm of a quotient, which may be beyond the largest number.
     span = math.log(high) - math.log(low)
     return (math.log(value) - math.log(low)) / span if span else 0.0

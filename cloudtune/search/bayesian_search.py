@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING, Literal
 from cloudtune.errors import MissingExtraError
 from cloudtune.results.events import Event
 from cloudtune.search.axes import Axis
-from cloudtune.search.optuna_search import ModelSearch, SamplerKind
+from cloudtune.search.optuna_search import OptunaSearch, SamplerSpec
 from cloudtune.search.protocol import Strategy, Suggestion
-from cloudtune.search.sampling import Observation
+from cloudtune.search.sampling import PriorTrial
 from cloudtune.study.study import Study
 
 if TYPE_CHECKING:
-    from cloudtune.search.gp_search import GaussianSearch
+    from cloudtune.search.gp_search import GPSearch
 
 _MANY = 250
 """From how many trials on the two models choose alike."""
@@ -39,12 +39,12 @@ _TPE_SEES = 70
 """How many of the best trials, of the last and of a sample Optuna's estimator looks at."""
 
 
-def bayesian(
+def make_bayesian_strategy(
     study: Study,
     axes: Sequence[Axis],
     seed: int,
     method: str | None = None,
-    prior: Sequence[Observation] = (),
+    prior: Sequence[PriorTrial] = (),
 ) -> Strategy:
     """Return the strategy.
 
@@ -53,19 +53,19 @@ def bayesian(
     """
     match method:
         case "cmaes":
-            return _cmaes(study, axes, seed)
+            return _make_cmaes(study, axes, seed)
         case "gp":
-            return _gaussian(study, axes, seed, prior)
+            return _make_gp(study, axes, seed, prior)
         case None if len(study.objectives) == 1:
-            return Turns(
-                _gaussian(study, axes, seed, prior),
-                lambda: _tpe(study, axes, seed, prior),
+            return AlternatingSearch(
+                _make_gp(study, axes, seed, prior),
+                lambda: _make_tpe(study, axes, seed, prior),
             )
         case _:
-            return _tpe(study, axes, seed, prior)
+            return _make_tpe(study, axes, seed, prior)
 
 
-def chosen_by(study: Study) -> str | None:
+def describe_models(study: Study) -> str | None:
     """Return which models choose the trials, in words, where a study leaves that to us."""
     strategy = study.strategy
     if strategy.name != "bayesian" or strategy.method is not None:
@@ -78,13 +78,13 @@ def chosen_by(study: Study) -> str | None:
     return both if most is not None and most <= _MANY else f"{both}; after {_MANY} in turns"
 
 
-class Turns:
+class AlternatingSearch:
     """A Gaussian process and another model, told the same events.
 
     The other one is made when its first turn comes. What it would repeat, the process replaces.
     """
 
-    def __init__(self, first: GaussianSearch, make_second: Callable[[], Strategy]) -> None:
+    def __init__(self, first: GPSearch, make_second: Callable[[], Strategy]) -> None:
         self._first = first
         self._make_second = make_second
         self._events: list[Event] = []
@@ -113,29 +113,31 @@ class Turns:
             return self._first.ask(draw)
         return found
 
-    def judge(self, number: int) -> None:
+    def stop_reason(self, number: int) -> None:
         """Stop no trial."""
 
 
-def _gaussian(
-    study: Study, axes: Sequence[Axis], seed: int, prior: Sequence[Observation]
-) -> GaussianSearch:
-    from cloudtune.search.gp_search import GaussianSearch
+def _make_gp(
+    study: Study, axes: Sequence[Axis], seed: int, prior: Sequence[PriorTrial]
+) -> GPSearch:
+    from cloudtune.search.gp_search import GPSearch
 
-    return GaussianSearch(study, axes, seed, prior)
+    return GPSearch(study, axes, seed, prior)
 
 
-def _tpe(study: Study, axes: Sequence[Axis], seed: int, prior: Sequence[Observation]) -> Strategy:
+def _make_tpe(
+    study: Study, axes: Sequence[Axis], seed: int, prior: Sequence[PriorTrial]
+) -> Strategy:
     from optuna.samplers import BaseSampler, TPESampler
 
     def tpe(seed: int) -> BaseSampler:
         return TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
 
-    kind = SamplerKind(tpe, knows_conditions=True, part_seen=_TPE_SEES)
-    return ModelSearch(study, axes, seed, kind, prior)
+    kind = SamplerSpec(tpe, knows_conditions=True, part_seen=_TPE_SEES)
+    return OptunaSearch(study, axes, seed, kind, prior)
 
 
-def _cmaes(study: Study, axes: Sequence[Axis], seed: int) -> Strategy:
+def _make_cmaes(study: Study, axes: Sequence[Axis], seed: int) -> Strategy:
     from optuna.samplers import BaseSampler, CmaEsSampler
 
     if not find_spec("cmaes"):
@@ -144,4 +146,4 @@ def _cmaes(study: Study, axes: Sequence[Axis], seed: int) -> Strategy:
     def cmaes(seed: int) -> BaseSampler:
         return CmaEsSampler(seed=seed, warn_independent_sampling=False)
 
-    return ModelSearch(study, axes, seed, SamplerKind(cmaes))
+    return OptunaSearch(study, axes, seed, SamplerSpec(cmaes))

@@ -72,7 +72,7 @@ class _Curve:
         return place if place >= 0 else None
 
 
-class Rule(ABC):
+class EarlyStoppingRule(ABC):
     """Judges each trial whenever it reports its objective, and keeps to it if it should stop."""
 
     def __init__(self, study: Study) -> None:
@@ -100,7 +100,7 @@ class Rule(ABC):
                 if event.state in {"failed", "cancelled"} and event.number in self._curves:
                     self._forget(event.number)
 
-    def judge(self, number: int) -> str | None:
+    def stop_reason(self, number: int) -> str | None:
         """Return why a running trial should be stopped, or None."""
         return self._reasons.get(number)
 
@@ -125,7 +125,7 @@ class Rule(ABC):
         return f"{self._sign * value:.6g}" if math.isfinite(value) else "no finite number"
 
 
-class _AtSteps(Rule):
+class _StepwiseRule(EarlyStoppingRule):
     """A rule that looks at steps from one on, or at every n-th, at how the others stood there.
 
     How they stood is kept in order for each step that was asked for, so that a look costs nearly
@@ -199,7 +199,7 @@ class _AtSteps(Rule):
         return turn >= 0 and turn > (before - first) // self._interval
 
 
-class Median(_AtSteps):
+class MedianRule(_StepwiseRule):
     """Stops a trial that is worse than the median of the others' averages."""
 
     def __init__(self, study: Study) -> None:
@@ -228,7 +228,7 @@ class Median(_AtSteps):
         return None
 
 
-class Bandit(_AtSteps):
+class BanditRule(_StepwiseRule):
     """Stops a trial that is further from the best than the slack allows."""
 
     def __init__(self, study: Study) -> None:
@@ -260,7 +260,7 @@ class Bandit(_AtSteps):
         return None
 
 
-class Halving(Rule):
+class HalvingRule(EarlyStoppingRule):
     """Stops a trial at a rung unless it is among the best 1/eta of those that have reached it.
 
     Those that reach a rung before the ``few``-th go on, and so does each trial below the amount
@@ -315,15 +315,15 @@ class Halving(Rule):
         return None
 
 
-def rule_of(study: Study) -> Rule | None:
+def make_rule(study: Study) -> EarlyStoppingRule | None:
     """Return the study's rule, or None if it stops no trial early."""
     stopping = study.early_stopping
     if stopping is None:
         return None
     if stopping.rule == "bandit":
-        return Bandit(study)
+        return BanditRule(study)
     if stopping.rule == "halving":
         first = max(1, stopping.min_step or 1)
         amounts = tuple(first * _ETA**k for k in range(_RUNGS))
-        return Halving(study, amounts, _ETA, stopping.min_trials or _ETA)
-    return Median(study)
+        return HalvingRule(study, amounts, _ETA, stopping.min_trials or _ETA)
+    return MedianRule(study)

@@ -22,9 +22,9 @@ from cloudtune.study.search_space import Assignment, Value, find, is_active
 Rows = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-_LISTED = 4096
+_MAX_LEVELS = 4096
 """Up to how many values a column keeps a list of its numbers."""
-_SAME = 1e-12
+_TOLERANCE = 1e-12
 """How near two numbers of a longer column are taken for one."""
 
 
@@ -42,7 +42,7 @@ class Column:
         """How many categories there are; 0 where the values have an order."""
         self.levels: Rows | None = None
         """The number of each value in order, where they are few enough to list."""
-        if self.count is not None and self.count <= _LISTED:
+        if self.count is not None and self.count <= _MAX_LEVELS:
             shares = [float(k) if self.categories else self._share(k) for k in range(self.count)]
             self.levels = np.array(shares)
             self._middles = (self.levels[1:] + self.levels[:-1]) / 2
@@ -188,7 +188,7 @@ class Encoding:
         for axis, conditions in zip(self._axes, self._conditions, strict=True):
             on = np.ones(len(rows), np.bool_)
             for definitions in conditions:
-                on &= _holds(rows, definitions, active)
+                on &= _is_met(rows, definitions, active)
             active.append(on)
             column = self._column_of.get(axis.node.key)
             if column is not None:
@@ -214,12 +214,12 @@ class Encoding:
         return _Parent(place, column, np.array(numbers))
 
 
-def _holds(rows: Rows, definitions: Sequence[_Parent], active: Sequence[Flags]) -> Flags:
+def _is_met(rows: Rows, definitions: Sequence[_Parent], active: Sequence[Flags]) -> Flags:
     found = np.zeros(len(rows), np.bool_)
     for parent in definitions:
         if parent.column is None:
             found |= active[parent.axis] & (len(parent.numbers) > 0)
         else:
             apart = np.abs(rows[:, parent.column, None] - parent.numbers)
-            found |= active[parent.axis] & (apart <= _SAME).any(axis=1)
+            found |= active[parent.axis] & (apart <= _TOLERANCE).any(axis=1)
     return found

@@ -8,22 +8,22 @@ from typing import Literal
 from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError
 from cloudtune.results.events import Event
-from cloudtune.search.axes import axes_of
-from cloudtune.search.early_stopping import rule_of
+from cloudtune.search.axes import build_axes
+from cloudtune.search.early_stopping import make_rule
 from cloudtune.search.protocol import Strategy, Suggestion
-from cloudtune.search.sampling import Observation, Opening, leading
-from cloudtune.study.methods import METHODS, ONE_OBJECTIVE, heeds_earlier_trials
+from cloudtune.search.sampling import InitialTrials, PriorTrial, best_prior_assignments
+from cloudtune.study.methods import METHODS, SINGLE_OBJECTIVE, can_warm_start
 from cloudtune.study.search_space import Assignment, Space
 from cloudtune.study.study import Study
 
-_TRANSFERRED = 5
+_TRANSFER_COUNT = 5
 """How many of the best earlier trials run again in a warm start of kind ``transfer``."""
 
 
-def make(
+def make_strategy(
     study: Study,
     seed: int,
-    prior: Sequence[Observation] = (),
+    prior: Sequence[PriorTrial] = (),
     *,
     max_trials: int | None = None,
 ) -> Strategy:
@@ -44,24 +44,24 @@ def make(
     space = Space.of(study)
     first: list[Assignment] = list(study.initial_trials)
     kind = study.warm_start.kind if study.warm_start else "same"
-    if not heeds_earlier_trials(study.strategy, kind):
+    if not can_warm_start(study.strategy, kind):
         prior = ()
     elif kind == "transfer":
         goals = [objective.goal for objective in study.objectives]
-        first += leading(space, goals, prior, _TRANSFERRED)
+        first += best_prior_assignments(space, goals, prior, _TRANSFER_COUNT)
         prior = ()
-    opening = Opening(first, axes_of(space), seed)
-    return Search(_chooser(study, opening, prior, max_trials), opening, study)
+    opening = InitialTrials(first, build_axes(space), seed)
+    return StudyStrategy(_build_strategy(study, opening, prior, max_trials), opening, study)
 
 
-class Search:
+class StudyStrategy:
     """A strategy, with the study's initial trials before it and its early stopping beside it."""
 
-    def __init__(self, strategy: Strategy, opening: Opening, study: Study) -> None:
+    def __init__(self, strategy: Strategy, opening: InitialTrials, study: Study) -> None:
         self._strategy = strategy
         self._opening = opening
         self._opens = study.strategy.name in {"random", "bayesian", "genetic"}
-        self._rule = rule_of(study)
+        self._rule = make_rule(study)
 
     def tell(self, event: Event) -> None:
         """Take note of an event."""
@@ -75,18 +75,18 @@ class Search:
             return Suggestion(self._opening.assignment(draw))
         return self._strategy.ask(draw)
 
-    def judge(self, number: int) -> str | None:
+    def stop_reason(self, number: int) -> str | None:
         """Return why a running trial should be stopped early, or None."""
-        return self._rule.judge(number) if self._rule else self._strategy.judge(number)
+        return self._rule.stop_reason(number) if self._rule else self._strategy.stop_reason(number)
 
 
-def _chooser(
-    study: Study, opening: Opening, prior: Sequence[Observation], max_trials: int | None
+def _build_strategy(
+    study: Study, opening: InitialTrials, prior: Sequence[PriorTrial], max_trials: int | None
 ) -> Strategy:
     axes, seed = opening.axes, opening.seed
     strategy = study.strategy
     method = strategy.method or next(iter(METHODS[strategy.name]), "")
-    one_only = strategy.name == "hyperband" or method in ONE_OBJECTIVE or study.early_stopping
+    one_only = strategy.name == "hyperband" or method in SINGLE_OBJECTIVE or study.early_stopping
     if one_only and len(study.objectives) != 1:
         what = "early stopping" if study.early_stopping else method or strategy.name
         raise StudyError([Problem("objective", f"{what} knows exactly one objective")])
@@ -104,16 +104,16 @@ def _chooser(
 
             return GridSearch(Space.of(study), opening)
         case "bayesian":
-            from cloudtune.search.bayesian_search import bayesian
+            from cloudtune.search.bayesian_search import make_bayesian_strategy
 
-            return bayesian(study, axes, seed, strategy.method, prior)
+            return make_bayesian_strategy(study, axes, seed, strategy.method, prior)
         case "genetic":
             from cloudtune.search.genetic_search import GeneticSearch
 
             return GeneticSearch(study, axes, seed, method, prior)
         case "hyperband":
-            from cloudtune.search.hyperband_search import Hyperband, StepHyperband
+            from cloudtune.search.hyperband_search import HyperbandSearch, StepHyperbandSearch
 
             if strategy.resource:
-                return Hyperband(study, opening, max_trials)
-            return StepHyperband(study, opening)
+                return HyperbandSearch(study, opening, max_trials)
+            return StepHyperbandSearch(study, opening)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from cloudtune.search.encoding import Rows
 
-Numbers = NDArray[np.float64]
+FloatArray = NDArray[np.float64]
 
 _WEIGHT, _WEIGHT_SPREAD = 1.4, 2.0
 """Of one column: a length scale of half its range."""
@@ -31,7 +31,7 @@ _LONGEST_STEP = 2.0
 """How far a logarithm of the shape may go in one step."""
 
 
-class Shape:
+class KernelFitter:
     """Finds the weight of each column, the variance and the noise, as logarithms in one array."""
 
     def __init__(self, categories: Sequence[int]) -> None:
@@ -39,18 +39,18 @@ class Shape:
         self._categories = categories
         width = len(categories)
         weight = _WEIGHT - math.log(max(width, 1))
-        self.typical: Numbers = np.array([weight] * width + [0.0, _NOISE])
+        self.typical: FloatArray = np.array([weight] * width + [0.0, _NOISE])
         """The prior's median."""
         self._spread = np.array([_WEIGHT_SPREAD] * width + [1.0, _NOISE_SPREAD])
 
-    def fitted(self, rows: Rows, values: Numbers, start: Numbers, steps: int) -> Numbers:
+    def fitted(self, rows: Rows, values: FloatArray, start: FloatArray, steps: int) -> FloatArray:
         """Return the shape after at most so many steps from a start."""
         count, width = rows.shape
         apart = self._apart(rows)
 
-        def loss(shape: Numbers) -> tuple[float, Numbers]:
-            weights, variance, noise = _parts(shape)
-            kernel, slope = _matern_with_slope((weights @ apart).reshape(count, count))
+        def loss(shape: FloatArray) -> tuple[float, FloatArray]:
+            weights, variance, noise = _unpack(shape)
+            kernel, slope = _matern_with_derivative((weights @ apart).reshape(count, count))
             covariance = variance * kernel
             covariance[np.diag_indices(count)] += noise
             try:
@@ -72,9 +72,9 @@ class Shape:
                 gradient + from_prior / self._spread,
             )
 
-        return _descended(loss, start, steps)
+        return _minimize_bfgs(loss, start, steps)
 
-    def _apart(self, rows: Rows) -> Numbers:
+    def _apart(self, rows: Rows) -> FloatArray:
         """Return what each column adds to the distance of each two rows, a line a column."""
         count, width = rows.shape
         apart = np.empty((width, count, count))
@@ -92,16 +92,16 @@ class Posterior:
     """What a process of a given shape expects after some values."""
 
     def __init__(
-        self, categories: Sequence[int], shape: Numbers, rows: Rows, values: Numbers
+        self, categories: Sequence[int], shape: FloatArray, rows: Rows, values: FloatArray
     ) -> None:
         self._categories = categories
-        self._weights, self._variance, self._noise = _parts(shape)
+        self._weights, self._variance, self._noise = _unpack(shape)
         self._places = self._embedded(rows)
         inverse = self._inverse()
         self._mean = inverse.sum(axis=0) @ values / inverse.sum()
         self._solved = inverse @ (values - self._mean)
         self._inverted = inverse
-        self.at_rows: Numbers = values - self._noise * self._solved
+        self.at_rows: FloatArray = values - self._noise * self._solved
         """What it expects at the rows themselves, without the noise of their values."""
 
     def believe(self, rows: Rows) -> None:
@@ -112,21 +112,21 @@ class Posterior:
         self._inverted = self._inverse()
         self._solved = self._inverted @ (np.concatenate([known, values]) - self._mean)
 
-    def expected(self, rows: Rows) -> tuple[Numbers, Numbers]:
+    def expected(self, rows: Rows) -> tuple[FloatArray, FloatArray]:
         """Return the mean and the standard deviation at some rows."""
-        near = self._variance * _matern(_squared(self._embedded(rows), self._places))
+        near = self._variance * _matern(_squared_distances(self._embedded(rows), self._places))
         mean = self._mean + near @ self._solved
         variance = self._variance - ((near @ self._inverted) * near).sum(axis=1)
         return mean, np.sqrt(np.maximum(variance, 1e-12 * self._variance))
 
-    def _inverse(self) -> Numbers:
-        covariance = self._variance * _matern(_squared(self._places, self._places))
+    def _inverse(self) -> FloatArray:
+        covariance = self._variance * _matern(_squared_distances(self._places, self._places))
         covariance[np.diag_indices(len(covariance))] += self._noise
         return np.asarray(np.linalg.inv(covariance), np.float64)
 
-    def _embedded(self, rows: Rows) -> Numbers:
+    def _embedded(self, rows: Rows) -> FloatArray:
         """Return rows as points whose squared distance is the kernel's."""
-        parts: list[Numbers] = []
+        parts: list[FloatArray] = []
         for i, categories in enumerate(self._categories):
             root = math.sqrt(self._weights[i])
             if categories:
@@ -137,7 +137,7 @@ class Posterior:
         return np.concatenate(parts, axis=1)
 
 
-def log_improvement(best: float, mean: Numbers, deviation: Numbers) -> Numbers:
+def log_expected_improvement(best: float, mean: FloatArray, deviation: FloatArray) -> FloatArray:
     """Return the logarithm of how far a value is expected to fall below the best.
 
     It stays exact where the improvement itself is too small for a number (Ament and others,
@@ -159,7 +159,7 @@ def log_improvement(best: float, mean: Numbers, deviation: Numbers) -> Numbers:
     return found + np.log(deviation)
 
 
-def _erf(x: Numbers) -> Numbers:
+def _erf(x: FloatArray) -> FloatArray:
     """Return the error function; Abramowitz and Stegun 7.1.26, off by at most 1.5e-7."""
     t = 1 / (1 + 0.3275911 * np.abs(x))
     series = 1.061405429 * t - 1.453152027
@@ -168,13 +168,13 @@ def _erf(x: Numbers) -> Numbers:
     return np.asarray(np.sign(x) * (1 - series * t * np.exp(-x * x)), np.float64)
 
 
-def _parts(shape: Numbers) -> tuple[Numbers, float, float]:
+def _unpack(shape: FloatArray) -> tuple[FloatArray, float, float]:
     """Return the weights, the variance and the noise of a shape."""
     bounded = np.exp(np.clip(shape, -16.0, 9.0))
     return bounded[:-2], float(bounded[-2]), float(bounded[-1]) + _LEAST_NOISE
 
 
-def _matern(squared: Numbers) -> Numbers:
+def _matern(squared: FloatArray) -> FloatArray:
     """Return Matérn 5/2 of squared distances; they are overwritten."""
     squared *= 5
     far = np.sqrt(squared)
@@ -185,7 +185,7 @@ def _matern(squared: Numbers) -> Numbers:
     return squared
 
 
-def _matern_with_slope(squared: Numbers) -> tuple[Numbers, Numbers]:
+def _matern_with_derivative(squared: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return Matérn 5/2 of squared distances, and its slope."""
     far = np.sqrt(5 * squared)
     decay = np.exp(-far)
@@ -193,7 +193,7 @@ def _matern_with_slope(squared: Numbers) -> tuple[Numbers, Numbers]:
     return slope + far * far * decay / 3, slope * (-5 / 6)
 
 
-def _squared(left: Numbers, right: Numbers) -> Numbers:
+def _squared_distances(left: FloatArray, right: FloatArray) -> FloatArray:
     """Return the squared distance of each of some points to each of others."""
     found = left @ (-2 * right.T)
     found += (left * left).sum(axis=1)[:, None]
@@ -201,9 +201,9 @@ def _squared(left: Numbers, right: Numbers) -> Numbers:
     return np.asarray(np.maximum(found, 0.0, out=found), np.float64)
 
 
-def _descended(
-    loss: Callable[[Numbers], tuple[float, Numbers]], start: Numbers, steps: int
-) -> Numbers:
+def _minimize_bfgs(
+    loss: Callable[[FloatArray], tuple[float, FloatArray]], start: FloatArray, steps: int
+) -> FloatArray:
     """Return where the method of Broyden, Fletcher, Goldfarb and Shanno comes from a start."""
     place = start
     value, gradient = loss(place)

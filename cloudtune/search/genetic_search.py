@@ -24,9 +24,9 @@ from cloudtune.results.events import Event, Measured
 from cloudtune.search.axes import Axis
 from cloudtune.search.encoding import Encoding, Flags, Rows
 from cloudtune.search.history import History, finished
-from cloudtune.search.pareto import Fronts
+from cloudtune.search.pareto import ParetoFronts
 from cloudtune.search.protocol import Suggestion
-from cloudtune.search.sampling import Observation, fitting, seed_of
+from cloudtune.search.sampling import PriorTrial, filter_prior_trials, trial_seed
 from cloudtune.study.search_space import Assignment, Space, Value
 from cloudtune.study.study import Study
 
@@ -57,19 +57,19 @@ class GeneticSearch:
         axes: Sequence[Axis],
         seed: int,
         method: str = "nsga2",
-        prior: Sequence[Observation] = (),
+        prior: Sequence[PriorTrial] = (),
     ) -> None:
         self._seed = seed
         self._encoding = Encoding(axes)
         self._signs = [-1.0 if o.goal == "maximize" else 1.0 for o in study.objectives]
         count = len(study.objectives)
         parents = _PARENTS if count == 1 else _PARENTS_OF_SEVERAL
-        self._fronts = Fronts(parents, count, by_niche=method == "nsga3")
+        self._fronts = ParetoFronts(parents, count, by_niche=method == "nsga3")
         self._history = History(study)
         self._rows: dict[int, Rows] = {}
         self._tried: set[bytes] = set()
         self._space = Space([axis.node for axis in axes])
-        earlier = fitting(self._space, len(study.objectives), prior)
+        earlier = filter_prior_trials(self._space, len(study.objectives), prior)
         for place, (parameters, values) in enumerate(earlier):
             self._remember(-1 - place, parameters)
             self._learn(-1 - place, values)
@@ -90,7 +90,7 @@ class GeneticSearch:
         """Return the draw's trial."""
         return Suggestion(self._chosen(draw))
 
-    def judge(self, number: int) -> None:
+    def stop_reason(self, number: int) -> None:
         """Stop no trial."""
 
     def _remember(self, draw: int, assignment: Assignment) -> None:
@@ -103,7 +103,7 @@ class GeneticSearch:
         self._fronts.add(draw, scores)
 
     def _chosen(self, draw: int) -> dict[str, Value]:
-        random = np.random.default_rng(seed_of(self._seed, draw))
+        random = np.random.default_rng(trial_seed(self._seed, draw))
         parents = self._parents()
         by_chance = self._encoding.draw(random, _TRIES)
         if draw < self._spread_out:
@@ -129,7 +129,7 @@ class GeneticSearch:
 
     def _spread(self, draw: int) -> Rows:
         """Return the row of a draw in a Latin hypercube."""
-        random = np.random.default_rng(seed_of(self._seed, -1))
+        random = np.random.default_rng(trial_seed(self._seed, -1))
         width = len(self._encoding.columns)
         places = np.tile(np.arange(_FIRST), (width, 1))
         shares = (random.permuted(places, axis=1).T + random.random((_FIRST, width))) / _FIRST

@@ -26,11 +26,21 @@ from threadpoolctl import ThreadpoolController  # pyright: ignore[reportMissingT
 from cloudtune.results.events import Event, Measured
 from cloudtune.search.axes import Axis
 from cloudtune.search.encoding import Encoding, Rows
-from cloudtune.search.gaussian_process import Numbers, Posterior, Shape, log_improvement
+from cloudtune.search.gaussian_process import (
+    FloatArray,
+    KernelFitter,
+    Posterior,
+    log_expected_improvement,
+)
 from cloudtune.search.history import History, finished
 from cloudtune.search.protocol import Suggestion
-from cloudtune.search.sampling import Observation, chance, complete, fitting
-from cloudtune.search.subsample import Recall
+from cloudtune.search.sampling import (
+    PriorTrial,
+    complete_assignment,
+    filter_prior_trials,
+    trial_rng,
+)
+from cloudtune.search.subsample import Subsample
 from cloudtune.study.search_space import Assignment, Space, Value, is_active
 from cloudtune.study.study import Study
 
@@ -58,7 +68,7 @@ _OF_ALL = 0.05
 _NORMAL = NormalDist()
 
 
-class GaussianSearch:
+class GPSearch:
     """Method `gp` of the strategy `bayesian`."""
 
     def __init__(
@@ -66,24 +76,24 @@ class GaussianSearch:
         study: Study,
         axes: Sequence[Axis],
         seed: int,
-        prior: Sequence[Observation] = (),
+        prior: Sequence[PriorTrial] = (),
     ) -> None:
         self._axes = axes
         self._seed = seed
         self._signs = [-1.0 if o.goal == "maximize" else 1.0 for o in study.objectives]
         self._encoding = Encoding(axes)
         self._categories = [column.categories for column in self._encoding.columns]
-        self._shape = Shape(self._categories)
+        self._shape = KernelFitter(self._categories)
         self._history = History(study)
         self._rows: dict[int, Rows] = {}
         self._scores: dict[int, list[float]] = {}
         self._open: set[int] = set()
         self._failed: set[int] = set()
         self._tried: set[bytes] = set()
-        self._recall = Recall(seed, len(self._signs), _PART)
+        self._recall = Subsample(seed, len(self._signs), _PART)
         self._space = Space([axis.node for axis in axes])
         self._size = self._space.size
-        earlier = fitting(self._space, len(self._signs), prior)
+        earlier = filter_prior_trials(self._space, len(self._signs), prior)
         for place, (parameters, values) in enumerate(earlier):
             self._learn(-1 - place, parameters, values)
 
@@ -125,30 +135,30 @@ class GaussianSearch:
         if self._open:
             posterior.believe(np.array([self._rows[draw] for draw in sorted(self._open)]))
 
-        def promise(rows: Rows) -> Numbers:
-            return log_improvement(best, *posterior.expected(rows))
+        def promise(rows: Rows) -> FloatArray:
+            return log_expected_improvement(best, *posterior.expected(rows))
 
         row = self._most_promising(random, leaders, promise)
         chosen = self.by_chance(draw) if row is None else self._encoding.assignment(row)
         return Suggestion(chosen, memory=memory)
 
-    def judge(self, number: int) -> None:
+    def stop_reason(self, number: int) -> None:
         """Stop no trial."""
 
     def by_chance(self, draw: int) -> dict[str, Value]:
         """Return an assignment by chance that was not tried, if one is found soon."""
-        random = chance(self._seed, draw)
+        random = trial_rng(self._seed, draw)
         if draw < _BY_CHANCE:
             spread = self._spread_evenly(draw, random)
             if not self.repeats(spread):
                 return spread
         for _ in range(_TRIES):
-            drawn = complete(self._axes, {}, random)
+            drawn = complete_assignment(self._axes, {}, random)
             if not self.repeats(drawn):
                 return drawn
         if self._all_rows is not None:
             return self._encoding.assignment(random.choice(self._untried(self._all_rows)))
-        return complete(self._axes, {}, random)
+        return complete_assignment(self._axes, {}, random)
 
     @property
     def values(self) -> int:
@@ -180,19 +190,19 @@ class GaussianSearch:
             return None
         return np.stack([self._encoding.row(assignment) for assignment in self._space.grid()])
 
-    def _known(self, random: Generator) -> tuple[Rows, Numbers]:
+    def _known(self, random: Generator) -> tuple[Rows, FloatArray]:
         """Return the rows that count and their values, in units of their spread."""
         draws = self._recall.draws()
         scores = np.array([self._scores[draw] for draw in draws])
-        values = _tamed(scores[:, 0]) if len(self._signs) == 1 else _mixed(random, scores)
+        values = _warp(scores[:, 0]) if len(self._signs) == 1 else _scalarize(random, scores)
         failed = sorted(self._failed)[-_FAILURES:]
         worst = np.full(len(failed), np.max(values))
         rows = np.array([self._rows[draw] for draw in (*draws, *failed)])
         return rows, np.concatenate([values, worst])
 
     def _shape_for(
-        self, draw: int, rows: Rows, values: Numbers
-    ) -> tuple[Numbers, dict[str, list[float]]]:
+        self, draw: int, rows: Rows, values: FloatArray
+    ) -> tuple[FloatArray, dict[str, list[float]]]:
         """Return the shape for a draw, and what to remember if it was found for this one."""
         last = self._last_shape(draw)
         if last is None:
@@ -206,7 +216,7 @@ class GaussianSearch:
         shape = self._shape.fitted(rows, values, start, steps)
         return shape, {"shape": shape.tolist()}
 
-    def _last_shape(self, draw: int) -> tuple[int, Numbers] | None:
+    def _last_shape(self, draw: int) -> tuple[int, FloatArray] | None:
         """Return the last draw for which a shape was found, and that shape."""
         for past in reversed(self._history.trials[:draw]):
             shape = past.memory.get("shape")
@@ -226,7 +236,7 @@ class GaussianSearch:
         return known
 
     def _most_promising(
-        self, random: Generator, leaders: Rows, promise: Callable[[Rows], Numbers]
+        self, random: Generator, leaders: Rows, promise: Callable[[Rows], FloatArray]
     ) -> Rows | None:
         """Return the best row that was not tried, or None if none was found."""
         if self._all_rows is not None:
@@ -268,19 +278,19 @@ class GaussianSearch:
         self._recall.add(draw, scores)
 
 
-def _mixed(random: Generator, scores: Numbers) -> Numbers:
+def _scalarize(random: Generator, scores: FloatArray) -> FloatArray:
     """Return one value a trial for several objectives, by weights that chance gives to each.
 
     Its minimum is a trial that no other surpasses, and each of those is the minimum of some weights
     (Knowles, IEEE Transactions on Evolutionary Computation 2006,
     <https://doi.org/10.1109/TEVC.2005.851274>).
     """
-    tamed = np.stack([_tamed(column) for column in scores.T], axis=1)
+    tamed = np.stack([_warp(column) for column in scores.T], axis=1)
     weighed = random.dirichlet(np.ones(scores.shape[1])) * (tamed - np.min(tamed, axis=0))
-    return _tamed(np.max(weighed, axis=1) + _OF_ALL * weighed.sum(axis=1))
+    return _warp(np.max(weighed, axis=1) + _OF_ALL * weighed.sum(axis=1))
 
 
-def _tamed(values: Numbers) -> Numbers:
+def _warp(values: FloatArray) -> FloatArray:
     """Return values in units of their spread, of the worse half only their order.
 
     The worse ones are spread like those of a normal distribution, so that trials which went astray

@@ -7,14 +7,14 @@ from typing import Literal
 
 from cloudtune.results.events import Event
 from cloudtune.search.protocol import Suggestion
-from cloudtune.search.sampling import Opening
+from cloudtune.search.sampling import InitialTrials
 from cloudtune.study.search_space import Assignment, Space, Value
 
 
 class GridSearch:
     """Runs the opening, then what else the grid has; values are listed only as they are asked."""
 
-    def __init__(self, space: Space, opening: Opening) -> None:
+    def __init__(self, space: Space, opening: InitialTrials) -> None:
         self._space = space
         self._opening = opening
         self._current: dict[str, Value] | None = None
@@ -39,7 +39,7 @@ class GridSearch:
             self._place += 1
         return "done" if self._current is None else Suggestion(dict(self._current))
 
-    def judge(self, number: int) -> None:
+    def stop_reason(self, number: int) -> None:
         """Stop no trial."""
 
     def _begin(self) -> None:

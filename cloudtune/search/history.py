@@ -13,7 +13,7 @@ from cloudtune.study.study import Study
 
 
 @dataclass
-class Past:
+class TrialRecord:
     """One draw and what became of it, also under the number that replaced an interrupted one."""
 
     draw: int
@@ -31,11 +31,11 @@ class History:
     """Every draw of a job so far, in order."""
 
     def __init__(self, study: Study) -> None:
-        self.trials: list[Past] = []
+        self.trials: list[TrialRecord] = []
         self._study = study
-        self._by_number: dict[int, Past] = {}
+        self._by_number: dict[int, TrialRecord] = {}
 
-    def tell(self, event: Event) -> Past | None:
+    def tell(self, event: Event) -> TrialRecord | None:
         """Take note of an event and return its trial, or None if another has taken its place."""
         if isinstance(event, Started):
             return self._start(event)
@@ -48,22 +48,22 @@ class History:
             past.state = event.state
         return past
 
-    def of(self, number: int) -> Past | None:
+    def of(self, number: int) -> TrialRecord | None:
         """Return a trial by its number."""
         return self._by_number.get(number)
 
-    def objective(self, past: Past) -> tuple[float, ...] | None:
+    def objective(self, past: TrialRecord) -> tuple[float, ...] | None:
         """Return a trial's objective so far, or None if it was not measured."""
         return objective_values(self._study, past.measurements)
 
-    def _start(self, event: Started) -> Past:
+    def _start(self, event: Started) -> TrialRecord:
         past = self._by_number.get(event.number)
         if past is None and event.replaces is not None:
             past = self._by_number.pop(event.replaces, None)
             if past is not None:
                 del past.measurements[past.kept :]
         if past is None:
-            past = Past(
+            past = TrialRecord(
                 draw=len(self.trials),
                 number=event.number,
                 parameters=dict(event.parameters),
@@ -80,6 +80,6 @@ class History:
         return past
 
 
-def finished(past: Past) -> bool:
+def finished(past: TrialRecord) -> bool:
     """Tell whether a trial has ended for good, so that its objective counts if it was measured."""
     return past.state in {"completed", "stopped_early"}

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from random import Random
 
 from cloudtune.results.events import Ended, Event, Started, TrialState
-from cloudtune.search.gp_search import GaussianSearch
+from cloudtune.search.gp_search import GPSearch
 from cloudtune.search.protocol import Suggestion
-from cloudtune.search.sampling import Opening
+from cloudtune.search.sampling import InitialTrials
 from cloudtune.study.study import Study
 
 _ENOUGH = 8
@@ -27,9 +27,9 @@ _BY_CHANCE = 1 / 3
 class RungModels:
     """A Gaussian process a rung, each told of a trial until that was measured at its rung."""
 
-    def __init__(self, study: Study, opening: Opening, levels: int) -> None:
+    def __init__(self, study: Study, opening: InitialTrials, levels: int) -> None:
         self._opening = opening
-        self._models = [GaussianSearch(study, opening.axes, opening.seed) for _ in range(levels)]
+        self._models = [GPSearch(study, opening.axes, opening.seed) for _ in range(levels)]
         self._reached: dict[int, int] = {}
         """For each trial how many rungs it has passed, or begun above."""
 
@@ -68,7 +68,7 @@ class RungModels:
                 return model.ask(draw)
         return Suggestion(self._models[0].by_chance(draw))
 
-    def _open(self, number: int) -> Sequence[GaussianSearch]:
+    def _open(self, number: int) -> Sequence[GPSearch]:
         return self._models[self._reached.get(number, 0) :]
 
     def _end(self, number: int, state: TrialState) -> None:

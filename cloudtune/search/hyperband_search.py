@@ -25,15 +25,15 @@ from dataclasses import replace
 from typing import Literal
 
 from cloudtune.results.events import Ended, Event, Measured
-from cloudtune.search.early_stopping import Halving
-from cloudtune.search.history import History, Past
+from cloudtune.search.early_stopping import HalvingRule
+from cloudtune.search.history import History, TrialRecord
 from cloudtune.search.hyperband_models import RungModels
 from cloudtune.search.protocol import Suggestion
-from cloudtune.search.sampling import Opening
+from cloudtune.search.sampling import InitialTrials
 from cloudtune.study.study import Study
 
 
-def rungs(least: int, most: int, eta: int) -> tuple[int, ...]:
+def rung_levels(least: int, most: int, eta: int) -> tuple[int, ...]:
     """Return the amounts of the resource at which trials are compared, the last one ``most``.
 
     The step to the last is ``eta`` or a little more, never less.
@@ -46,17 +46,17 @@ def rungs(least: int, most: int, eta: int) -> tuple[int, ...]:
     return (*amounts, most)
 
 
-def first_rung(draw: int, levels: int) -> int:
+def starting_rung(draw: int, levels: int) -> int:
     """Return at which of the rungs a draw begins: at each but the last in turn, downwards."""
     beginnings = max(levels - 1, 1)
     return beginnings - 1 - draw % beginnings
 
 
-class Hyperband:
+class HyperbandSearch:
     """Hyperband over a named resource, which each start of a trial is told."""
 
-    def __init__(self, study: Study, opening: Opening, max_trials: int | None) -> None:
-        self._rungs = rungs_of(study)
+    def __init__(self, study: Study, opening: InitialTrials, max_trials: int | None) -> None:
+        self._rungs = study_rungs(study)
         self._eta = study.strategy.eta or 3
         self._models = RungModels(study, opening, len(self._rungs))
         self._most = max_trials
@@ -82,7 +82,7 @@ class Hyperband:
         """Return a promotion if there is one, else a new trial, else whether any can still come."""
         past = self._promotable()
         if past is None and (self._most is None or draw < self._most):
-            first = first_rung(draw, len(self._rungs))
+            first = starting_rung(draw, len(self._rungs))
             return replace(self._models.ask(draw), resource=self._rungs[first])
         if past is None:
             if any(past.state == "running" for past in self._history.trials):
@@ -93,17 +93,17 @@ class Hyperband:
         amount = self._rungs[self._rung(past) + 1]
         return Suggestion(past.parameters, resource=amount, resumes=past.number)
 
-    def judge(self, number: int) -> None:
+    def stop_reason(self, number: int) -> None:
         """Stop no trial: it ends by itself when it has used what it was given."""
 
-    def _rung(self, past: Past) -> int:
+    def _rung(self, past: TrialRecord) -> int:
         return self._rungs.index(past.resource) if past.resource in self._rungs else 0
 
-    def _score(self, past: Past) -> float:
+    def _score(self, past: TrialRecord) -> float:
         values = self._history.objective(past) if past.state != "failed" else None
         return math.inf if values is None else self._sign * values[0]
 
-    def _promotable(self, least: int = 0) -> Past | None:
+    def _promotable(self, least: int = 0) -> TrialRecord | None:
         """Return the best trial that may go on from the highest rung that has one.
 
         At least so many may go on from each rung, those that failed later on not counted.
@@ -121,20 +121,20 @@ class Hyperband:
         return None
 
 
-class StepHyperband:
+class StepHyperbandSearch:
     """Hyperband over the steps that trials report: each starts once, and may be stopped."""
 
-    def __init__(self, study: Study, opening: Opening) -> None:
-        self._rungs = rungs_of(study)
+    def __init__(self, study: Study, opening: InitialTrials) -> None:
+        self._rungs = study_rungs(study)
         eta = study.strategy.eta or 3
         self._models = RungModels(study, opening, len(self._rungs))
         self._metric = study.objectives[0].metric
-        self._rule = Halving(study, self._rungs[:-1], eta, few=1, begins=self._begins)
+        self._rule = HalvingRule(study, self._rungs[:-1], eta, few=1, begins=self._begins)
         self._history = History(study)
 
     def tell(self, event: Event) -> None:
         """Take note of an event."""
-        stopped = self.judge(event.number) is not None
+        stopped = self.stop_reason(event.number) is not None
         past = self._history.tell(event)
         if stopped and isinstance(event, Measured):
             # How far a trial comes before it is gone is chance, and must not change what follows.
@@ -148,24 +148,24 @@ class StepHyperband:
             for rung, amount in enumerate(self._rungs):
                 if event.step >= amount:
                     self._models.reached(event.number, rung)
-            if self.judge(event.number) is not None:
+            if self.stop_reason(event.number) is not None:
                 self._models.stopped(event.number)
 
     def ask(self, draw: int) -> Suggestion:
         """Return the draw's trial."""
         return self._models.ask(draw)
 
-    def judge(self, number: int) -> str | None:
+    def stop_reason(self, number: int) -> str | None:
         """Return why a trial should be stopped at a rung, or None."""
-        return self._rule.judge(number)
+        return self._rule.stop_reason(number)
 
     def _begins(self, number: int) -> int:
         past = self._history.of(number)
-        return self._rungs[first_rung(past.draw, len(self._rungs))] if past else 0
+        return self._rungs[starting_rung(past.draw, len(self._rungs))] if past else 0
 
 
-def rungs_of(study: Study) -> tuple[int, ...]:
+def study_rungs(study: Study) -> tuple[int, ...]:
     """Return the rungs of a study whose strategy is hyperband."""
     strategy = study.strategy
     assert strategy.max is not None, "hyperband needs max, which is checked at loading"
-    return rungs(strategy.min or 1, max(strategy.max, strategy.min or 1), strategy.eta or 3)
+    return rung_levels(strategy.min or 1, max(strategy.max, strategy.min or 1), strategy.eta or 3)

@@ -23,5 +23,5 @@ class ListSearch:
         """Return the draw's trial, or ``done`` after the last."""
         return Suggestion(dict(self._trials[draw])) if draw < len(self._trials) else "done"
 
-    def judge(self, number: int) -> None:
+    def stop_reason(self, number: int) -> None:
         """Stop no trial."""

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cloudtune.results.events import Event, Measured, Started
-from cloudtune.search.axes import Axis, Place
-from cloudtune.search.history import History, Past, finished
+from cloudtune.search.axes import Axis, Coordinate
+from cloudtune.search.history import History, TrialRecord, finished
 from cloudtune.search.protocol import Suggestion
-from cloudtune.search.sampling import Observation, chance, fitting, seed_of
-from cloudtune.search.subsample import Recall
+from cloudtune.search.sampling import PriorTrial, filter_prior_trials, trial_rng, trial_seed
+from cloudtune.search.subsample import Subsample
 from cloudtune.study.search_space import Assignment, Space, Value, is_active
 from cloudtune.study.study import Study
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class SamplerKind:
+class SamplerSpec:
     """How one of Optuna's samplers is made and fed."""
 
     make: Callable[[int], BaseSampler]
@@ -39,7 +39,7 @@ class SamplerKind:
     """How many of the best trials, of the last and of a sample it sees; None for all trials."""
 
 
-class ModelSearch:
+class OptunaSearch:
     """Chooses trials by one of Optuna's samplers.
 
     Finished trials count with their objective, those that were stopped early with what they had
@@ -51,8 +51,8 @@ class ModelSearch:
         study: Study,
         axes: Sequence[Axis],
         seed: int,
-        sampler: SamplerKind,
-        prior: Sequence[Observation] = (),
+        sampler: SamplerSpec,
+        prior: Sequence[PriorTrial] = (),
     ) -> None:
         from optuna.study import StudyDirection
         from optuna.trial import TrialState
@@ -77,10 +77,12 @@ class ModelSearch:
         self._open: set[int] = set()
         self._signs = [-1 if o.goal == "maximize" else 1 for o in study.objectives]
         self._recall = (
-            Recall(seed, len(study.objectives), sampler.part_seen) if sampler.part_seen else None
+            Subsample(seed, len(study.objectives), sampler.part_seen) if sampler.part_seen else None
         )
         space = Space([axis.node for axis in axes])
-        for place, (parameters, values) in enumerate(fitting(space, len(study.objectives), prior)):
+        for place, (parameters, values) in enumerate(
+            filter_prior_trials(space, len(study.objectives), prior)
+        ):
             draw = -1 - place
             params = self._params(parameters, {}, draw)
             self._known[draw] = self._add(TrialState.COMPLETE, params, {}, values)
@@ -111,7 +113,7 @@ class ModelSearch:
         """Return the draw's trial."""
         return self._suggest(draw)[0]
 
-    def judge(self, number: int) -> None:
+    def stop_reason(self, number: int) -> None:
         """Stop no trial."""
 
     def _suggest(self, draw: int) -> tuple[Suggestion, dict[str, Any]]:
@@ -129,7 +131,7 @@ class ModelSearch:
                 study = optuna.load_study(
                     study_name="",
                     storage=self._storage,
-                    sampler=self._sampler.make(seed_of(self._seed, draw)),
+                    sampler=self._sampler.make(trial_seed(self._seed, draw)),
                     pruner=optuna.pruners.NopPruner(),
                 )
                 parameters, inactive = self._walk(study.ask())
@@ -150,9 +152,9 @@ class ModelSearch:
         kept = {key: value for key, value in memory.items() if value}
         return Suggestion(parameters, memory=kept), notes
 
-    def _walk(self, trial: AskedTrial) -> tuple[dict[str, Value], dict[str, Place]]:
+    def _walk(self, trial: AskedTrial) -> tuple[dict[str, Value], dict[str, Coordinate]]:
         known: dict[str, Value] = {}
-        inactive: dict[str, Place] = {}
+        inactive: dict[str, Coordinate] = {}
         for axis in self._axes:
             active = is_active(axis.node, known)
             if axis.fixed:
@@ -167,7 +169,7 @@ class ModelSearch:
                 inactive[axis.node.key] = place
         return known, inactive
 
-    def _begin(self, past: Past) -> None:
+    def _begin(self, past: TrialRecord) -> None:
         notes: dict[str, Any] = dict(past.memory.get("notes", {}))
         if past.memory.get("learned"):
             # What the sampler learned is too large to remember, and follows from what was told.
@@ -182,12 +184,12 @@ class ModelSearch:
             self._recall.add(draw, scores)
 
     def _params(
-        self, assignment: Assignment, inactive: Mapping[str, Place], draw: int
-    ) -> dict[str, Place]:
+        self, assignment: Assignment, inactive: Mapping[str, Coordinate], draw: int
+    ) -> dict[str, Coordinate]:
         """Return an assignment as Optuna knows it, unknown inactive values by chance."""
-        random = chance(self._seed, draw)
+        random = trial_rng(self._seed, draw)
         known: dict[str, Value] = {}
-        params: dict[str, Place] = {}
+        params: dict[str, Coordinate] = {}
         for axis in self._axes:
             key, name = axis.node.key, axis.node.name
             if is_active(axis.node, known) and name in assignment:
@@ -203,7 +205,7 @@ class ModelSearch:
     def _add(
         self,
         state: Any,
-        params: dict[str, Place],
+        params: dict[str, Coordinate],
         notes: dict[str, Any],
         values: Sequence[float] | None,
     ) -> FrozenTrial:
@@ -214,7 +216,7 @@ class ModelSearch:
 _OPTIMIZER = "cma:optimizer"
 
 
-def _suggested(trial: AskedTrial, axis: Axis) -> Place:
+def _suggested(trial: AskedTrial, axis: Axis) -> Coordinate:
     from optuna.distributions import CategoricalDistribution, IntDistribution
 
     key = axis.node.key

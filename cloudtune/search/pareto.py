@@ -21,18 +21,18 @@ from numpy.typing import NDArray
 
 Scores = NDArray[np.float64]
 """A row a trial, a column an objective."""
-Places = NDArray[np.int64]
+Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class _Front:
     """Trials of which none is better than another in every objective, by rising draw."""
 
-    draws: Places
+    draws: Indices
     scores: Scores
 
 
-class Fronts:
+class ParetoFronts:
     """The first fronts of all trials so far, whatever the order in which they were added.
 
     A trial never moves to an earlier front when another is added, so those behind the last one
@@ -43,7 +43,7 @@ class Fronts:
         """Prepare to find the best ``count`` trials: that many fronts have as many."""
         self._count = count
         self._objectives = objectives
-        self._directions = _directions(objectives, count) if by_niche else None
+        self._directions = _reference_directions(objectives, count) if by_niche else None
         self._fronts: list[_Front] = []
 
     def add(self, draw: int, scores: Sequence[float]) -> None:
@@ -57,7 +57,7 @@ class Fronts:
             front = self._fronts[place]
             behind = np.zeros(len(front.draws), np.bool_)
             for other in moving.scores:
-                behind |= _better(other, front.scores)
+                behind |= _dominates(other, front.scores)
             draws = np.concatenate([front.draws[~behind], moving.draws])
             scores_now = np.concatenate([front.scores[~behind], moving.scores])
             order = np.argsort(draws)
@@ -69,9 +69,9 @@ class Fronts:
         """Return the draws of the best trials, best first."""
         draws, scores, fronts = self._first()
         if self._directions is None:
-            within = _crowding(scores, fronts)
+            within = _negative_crowding_distance(scores, fronts)
         else:
-            within = _niches(scores, fronts, self._directions)
+            within = _niche_ranks(scores, fronts, self._directions)
         order = np.lexsort((draws, within, fronts))
         return [int(draw) for draw in draws[order[: self._count]]]
 
@@ -80,13 +80,13 @@ class Fronts:
         low, high = 0, len(self._fronts)
         while low < high:
             middle = (low + high) // 2
-            if _better(self._fronts[middle].scores, scores).any():
+            if _dominates(self._fronts[middle].scores, scores).any():
                 low = middle + 1
             else:
                 high = middle
         return low
 
-    def _first(self) -> tuple[Places, Scores, Places]:
+    def _first(self) -> tuple[Indices, Scores, Indices]:
         """Return draws, scores and front of the first fronts that have enough trials."""
         taken: list[_Front] = []
         for front in self._fronts:
@@ -102,12 +102,12 @@ class Fronts:
         )
 
 
-def _better(left: Scores, right: Scores) -> NDArray[np.bool_]:
+def _dominates(left: Scores, right: Scores) -> NDArray[np.bool_]:
     """Tell where left is better in some objective and worse in none; one side may be one trial."""
     return np.asarray((left <= right).all(axis=-1) & (left < right).any(axis=-1))
 
 
-def _crowding(scores: Scores, fronts: Places) -> Scores:
+def _negative_crowding_distance(scores: Scores, fronts: Indices) -> Scores:
     """Return for each trial a number that is the lower, the further its neighbours are apart."""
     apart = np.zeros(len(scores))
     for front in np.unique(fronts):
@@ -121,7 +121,7 @@ def _crowding(scores: Scores, fronts: Places) -> Scores:
     return -apart
 
 
-def _niches(scores: Scores, fronts: Places, directions: Scores) -> Scores:
+def _niche_ranks(scores: Scores, fronts: Indices, directions: Scores) -> Scores:
     """Return for each trial how many come before it in its niche."""
     low = scores.min(axis=0, initial=np.inf)
     span = scores.max(axis=0, initial=-np.inf) - low
@@ -136,7 +136,7 @@ def _niches(scores: Scores, fronts: Places, directions: Scores) -> Scores:
     return before
 
 
-def _directions(objectives: int, count: int) -> Scores:
+def _reference_directions(objectives: int, count: int) -> Scores:
     """Return evenly spread directions of length 1, as few as reach a count (Das and Dennis)."""
     parts, found = 1, np.eye(objectives)
     while objectives > 1 and len(found) < count:

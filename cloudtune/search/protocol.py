@@ -45,6 +45,6 @@ class Strategy(Protocol):
         """
         ...
 
-    def judge(self, number: int) -> str | None:
+    def stop_reason(self, number: int) -> str | None:
         """Return why a running trial should be stopped early, or None; asked when it measured."""
         ...

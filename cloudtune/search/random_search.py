@@ -11,7 +11,7 @@ from cloudtune.errors import MissingExtraError
 from cloudtune.results.events import Event
 from cloudtune.search.axes import Axis
 from cloudtune.search.protocol import Suggestion
-from cloudtune.search.sampling import chance, complete
+from cloudtune.search.sampling import complete_assignment, trial_rng
 from cloudtune.study.search_space import Value, is_active
 
 
@@ -27,9 +27,9 @@ class RandomSearch:
 
     def ask(self, draw: int) -> Suggestion:
         """Return the draw's trial."""
-        return Suggestion(complete(self._axes, {}, chance(self._seed, draw)))
+        return Suggestion(complete_assignment(self._axes, {}, trial_rng(self._seed, draw)))
 
-    def judge(self, number: int) -> None:
+    def stop_reason(self, number: int) -> None:
         """Stop no trial."""
 
 
@@ -65,7 +65,7 @@ class SobolSearch:
                 known[axis.node.name] = value
         return Suggestion(known)
 
-    def judge(self, number: int) -> None:
+    def stop_reason(self, number: int) -> None:
         """Stop no trial."""
 
     def _begin(self) -> None:

@@ -13,18 +13,20 @@ from cloudtune.search.axes import Axis
 from cloudtune.study.search_space import Assignment, Space, Value, find, is_active
 
 
-def chance(seed: int, draw: int) -> Random:
+def trial_rng(seed: int, draw: int) -> Random:
     """Return the random numbers of one draw: they derive from the seed and the draw alone."""
     return Random(f"{seed}:{draw}")
 
 
-def seed_of(seed: int, draw: int) -> int:
+def trial_seed(seed: int, draw: int) -> int:
     """Return the seed of one draw for libraries that take 32 bits."""
     digest = hashlib.sha256(f"{seed}:{draw}".encode()).digest()
     return int.from_bytes(digest[:4], "big")
 
 
-def complete(axes: Sequence[Axis], given: Assignment, random: Random) -> dict[str, Value]:
+def complete_assignment(
+    axes: Sequence[Axis], given: Assignment, random: Random
+) -> dict[str, Value]:
     """Return every active parameter: as given, else by chance."""
     known: dict[str, Value] = {}
     for axis in axes:
@@ -38,7 +40,7 @@ def complete(axes: Sequence[Axis], given: Assignment, random: Random) -> dict[st
 
 
 @dataclass(frozen=True)
-class Opening:
+class InitialTrials:
     """The study's initial trials: the first draws, in order, what is missing drawn by chance."""
 
     trials: Sequence[Assignment]
@@ -51,10 +53,10 @@ class Opening:
 
     def assignment(self, draw: int) -> dict[str, Value]:
         """Return the complete assignment of a draw below the length."""
-        return complete(self.axes, self.trials[draw], chance(self.seed, draw))
+        return complete_assignment(self.axes, self.trials[draw], trial_rng(self.seed, draw))
 
 
-class Observation(Protocol):
+class PriorTrial(Protocol):
     """A finished trial of an earlier run."""
 
     @property
@@ -68,8 +70,8 @@ class Observation(Protocol):
         ...
 
 
-def fitting(
-    space: Space, objectives: int, prior: Sequence[Observation]
+def filter_prior_trials(
+    space: Space, objectives: int, prior: Sequence[PriorTrial]
 ) -> list[tuple[dict[str, Value], tuple[float, ...]]]:
     """Return the earlier trials that the space has, in its own types; the others are left out.
 
@@ -96,14 +98,14 @@ def fitting(
     return found
 
 
-def leading(
-    space: Space, goals: Sequence[str], prior: Sequence[Observation], count: int
+def best_prior_assignments(
+    space: Space, goals: Sequence[str], prior: Sequence[PriorTrial], count: int
 ) -> list[dict[str, Value]]:
     """Return the assignments of the best earlier trials that the space has, the best first.
 
     With several objectives the best is the one with the smallest sum of its ranks in each.
     """
-    known = fitting(space, len(goals), prior)
+    known = filter_prior_trials(space, len(goals), prior)
     ranks = [0] * len(known)
     for place, goal in enumerate(goals):
         sign = -1 if goal == "maximize" else 1

@@ -5,10 +5,10 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Iterator, Sequence
 
-from cloudtune.search.sampling import seed_of
+from cloudtune.search.sampling import trial_seed
 
 
-class Recall:
+class Subsample:
     """The best trials, the last ones and a sample of all, in equal parts.
 
     With several objectives the best are those that no other surpasses in all of them, the last ones
@@ -29,12 +29,12 @@ class Recall:
     def add(self, draw: int, scores: Sequence[float]) -> None:
         """Take note of a trial that has ended; the lower a score, the better."""
         insort(self._by_draw, draw)
-        insort(self._by_lot, (seed_of(self._seed, draw), draw))
+        insort(self._by_lot, (trial_seed(self._seed, draw), draw))
         for ranked, score in zip(self._ranked, scores, strict=True):
             insort(ranked, (score, draw))
         own = tuple(scores)
-        if not any(_reaches(other, own) for other, _ in self._front):
-            self._front = [entry for entry in self._front if not _reaches(own, entry[0])]
+        if not any(_weakly_dominates(other, own) for other, _ in self._front):
+            self._front = [entry for entry in self._front if not _weakly_dominates(own, entry[0])]
             insort(self._front, (own, draw), key=lambda entry: entry[1])
 
     def draws(self) -> list[int]:
@@ -55,7 +55,7 @@ class Recall:
                 yield draw
 
 
-def _reaches(left: Sequence[float], right: Sequence[float]) -> bool:
+def _weakly_dominates(left: Sequence[float], right: Sequence[float]) -> bool:
     return all(a <= b for a, b in zip(left, right, strict=True))
 
 

@@ -19,11 +19,11 @@ METHODS: Mapping[str, tuple[str, ...]] = {
 """The methods of each strategy. Where a study names none, it is the first one; but `bayesian` lets
 `gp` and `tpe` take turns where there is one objective."""
 
-ONE_OBJECTIVE: frozenset[str] = frozenset({"cmaes"})
+SINGLE_OBJECTIVE: frozenset[str] = frozenset({"cmaes"})
 """The methods that know one objective only; so do hyperband and early stopping."""
 
 
-def heeds_earlier_trials(strategy: Strategy, kind: Literal["same", "transfer"]) -> bool:
+def can_warm_start(strategy: Strategy, kind: Literal["same", "transfer"]) -> bool:
     """Tell whether a warm start changes what a strategy does.
 
     With ``same`` the strategy must learn from other trials than its own. With ``transfer`` it must

@@ -30,7 +30,7 @@ from random import Random
 from typing import Any
 
 from cloudtune.results.events import Ended, Measured, Started
-from cloudtune.search.factory import make
+from cloudtune.search.factory import make_strategy
 from cloudtune.search.protocol import Suggestion
 from cloudtune.study.search_space import Value, is_active, nodes_of
 from tests.benchmarks import quality_tasks
@@ -79,7 +79,7 @@ def ours(strategy: Any) -> Search:
     """Return a search by a strategy of cloudtune."""
 
     def search(task: Task, seed: int, trials: int, parallel: int) -> Curve:
-        chooser = make(study_of(task.parameters, strategy), seed)
+        chooser = make_strategy(study_of(task.parameters, strategy), seed)
 
         def start(draw: int) -> tuple[int, Mapping[str, Value]]:
             chosen = chooser.ask(draw)
@@ -186,8 +186,8 @@ def cost(strategy: Any, marks: Sequence[int] = (100, 1_000, 10_000), asked: int 
 
     Up to each mark the trials are drawn by chance; then so many are chosen and averaged.
     """
-    chooser = make(study_of(COSTLY, strategy), 1)
-    chance = make(study_of(COSTLY, "random"), 2)
+    chooser = make_strategy(study_of(COSTLY, strategy), 1)
+    chance = make_strategy(study_of(COSTLY, "random"), 2)
     random = Random(3)
 
     def tell(number: int, chosen: Suggestion | str) -> None:

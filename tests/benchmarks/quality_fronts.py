@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloudtune.results.events import Ended, Measured, Started
-from cloudtune.search.factory import make
+from cloudtune.search.factory import make_strategy
 from cloudtune.search.protocol import Suggestion
 from cloudtune.study.search_space import Value, nodes_of
 from cloudtune.study.study import Study
@@ -225,7 +225,7 @@ def ours(method: str, task: Task, seed: int, trials: int, parallel: int) -> list
         },
         context={"parts_only": True},
     )
-    chooser = make(study, seed)
+    chooser = make_strategy(study, seed)
     found: list[Mapping[str, Value]] = []
     for number in range(1, trials + 1):
         chosen = chooser.ask(number - 1)
@@ -269,7 +269,7 @@ def main() -> None:
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     makers = functions() if given.group == "functions" else tables()
-    tasks: Any = (task for make in makers if (task := make()).name.startswith(given.only))
+    tasks: Any = (task for make_task in makers if (task := make_task()).name.startswith(given.only))
     sides: Any = (
         ("cloudtune", partial(ours, given.method), 1),
         ("Optuna", partial(optunas, given.method), 1),

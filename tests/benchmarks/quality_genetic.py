@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from cloudtune.results.events import Ended, Measured, Started
-from cloudtune.search.factory import make
+from cloudtune.search.factory import make_strategy
 from cloudtune.search.protocol import Suggestion
 from cloudtune.study.search_space import Value, is_active, nodes_of
 from cloudtune.study.study import Study
@@ -65,7 +65,7 @@ def cost() -> None:
             },
             context={"parts_only": True},
         )
-        chooser = make(study, 0)
+        chooser = make_strategy(study, 0)
         spent: list[float] = []
         for draw in range(10_000):
             begin = time.perf_counter()

@@ -33,7 +33,7 @@ from random import Random
 from typing import Any, cast
 
 from cloudtune.results.events import Ended, Measured, Started
-from cloudtune.search.factory import make
+from cloudtune.search.factory import make_strategy
 from cloudtune.search.protocol import Suggestion
 from cloudtune.study.search_space import Value, is_active, nodes_of
 from tests.benchmarks.learning_curves import EPOCHS, PARAMETERS, TABLES, Curves, key
@@ -137,7 +137,7 @@ def ours(strategy: Any) -> Search:
     """Return a search by a strategy of cloudtune."""
 
     def search(task: Task, seed: int, race: Race) -> list[float]:
-        chooser = make(study_of(PARAMETERS, strategy), seed)
+        chooser = make_strategy(study_of(PARAMETERS, strategy), seed)
         waiting: dict[int, Running] = {}
         draws = 0
 
@@ -157,7 +157,7 @@ def ours(strategy: Any) -> Search:
 
         def report(trial: Running, loss: float) -> bool:
             chooser.tell(Measured(trial.trial, 0.0, trial.epoch, {"loss": loss}))
-            return chooser.judge(trial.trial) is not None
+            return chooser.stop_reason(trial.trial) is not None
 
         def end(trial: Running, stopped: bool) -> None:
             if stopped:

@@ -16,8 +16,8 @@ from random import Random
 from statistics import fmean, median
 from typing import Any, cast
 
-from cloudtune.search.axes import axes_of
-from cloudtune.search.sampling import complete
+from cloudtune.search.axes import build_axes
+from cloudtune.search.sampling import complete_assignment
 from cloudtune.study.search_space import Assignment, Space, nodes_of
 from cloudtune.study.study import Study
 
@@ -153,14 +153,14 @@ def function(
         return true(given) + noise * random.gauss(0, 1)
 
     if best is None:
-        axes, random = axes_of(Space.of(study_of(parameters))), Random(2)
-        best = min(true(complete(axes, {}, random)) for _ in range(50_000))
+        axes, random = build_axes(Space.of(study_of(parameters))), Random(2)
+        best = min(true(complete_assignment(axes, {}, random)) for _ in range(50_000))
     return Task(name, parameters, measured, true, best, _typical(parameters, true))
 
 
 def _typical(parameters: Mapping[str, Any], true: Callable[[Given], float]) -> float:
-    axes, random = axes_of(Space.of(study_of(parameters))), Random(1)
-    return median(true(complete(axes, {}, random)) for _ in range(3_000))
+    axes, random = build_axes(Space.of(study_of(parameters))), Random(1)
+    return median(true(complete_assignment(axes, {}, random)) for _ in range(3_000))
 
 
 def _log(low: float, high: float, count: int) -> list[float]:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from cloudtune.diagnostics import Note, Problem
 from cloudtune.study.fields import StudyFields
 from cloudtune.study.messages import did_you_mean, problems_of
-from cloudtune.study.methods import METHODS, ONE_OBJECTIVE
+from cloudtune.study.methods import METHODS, SINGLE_OBJECTIVE
 from cloudtune.study.schema import FloatParameter, Limits
 from cloudtune.study.search_space import count_of
 from cloudtune.study.validation.parameters import name_problems, space_problems
@@ -72,9 +72,9 @@ def _strategy(study: StudyFields, hidden: Hidden) -> Iterator[Problem]:
             message = f"{strategy.name} has no methods to choose among"
             hint = "leave it out"
         yield Problem("strategy.method", message, hint)
-    elif strategy.method in ONE_OBJECTIVE and len(study.objectives) > 1:
+    elif strategy.method in SINGLE_OBJECTIVE and len(study.objectives) > 1:
         message = f"{strategy.method} knows one objective, and there are several"
-        others = ", ".join(other for other in methods if other not in ONE_OBJECTIVE)
+        others = ", ".join(other for other in methods if other not in SINGLE_OBJECTIVE)
         yield Problem("strategy.method", message, f"use {others}, or name one objective")
     if strategy.name == "hyperband":
         yield from _hyperband(study, hidden)

@@ -53,6 +53,6 @@ class InTurn:
             waiting = waiting or found == "wait"
         return "wait" if waiting else "done"
 
-    def judge(self, number: int) -> str | None:
+    def stop_reason(self, number: int) -> str | None:
         """Return why a running trial should be stopped early, or None."""
-        return self._searches[self._of[number]].judge(number)
+        return self._searches[self._of[number]].stop_reason(number)

@@ -20,7 +20,7 @@ from cloudtune.engine.driver import Driver
 from cloudtune.engine.inbox import Inbox, StopRequest
 from cloudtune.errors import CloudtuneError
 from cloudtune.results.events import Ended, Measured, Started, TrialState
-from cloudtune.search.factory import make
+from cloudtune.search.factory import make_strategy
 from cloudtune.study.schema import Json
 from cloudtune.study.search_space import Value, text
 from cloudtune_sagemaker.emulator import delays, search_space
@@ -120,7 +120,7 @@ class Tuner:
         prior = self._prior()
         if self._shop.delays.wait(delays.STARTING, self._stop_wanted):
             return
-        searches = [make(s, seed + place, prior) for place, s in enumerate(studies)]
+        searches = [make_strategy(s, seed + place, prior) for place, s in enumerate(studies)]
         driver = Driver(
             studies[0],
             InTurn(searches),

@@ -22,7 +22,7 @@ from cloudtune.engine.driver import Driver
 from cloudtune.engine.inbox import Inbox, StopRequest
 from cloudtune.errors import CloudtuneError
 from cloudtune.results.events import Ended, Event, Measured, Started, TrialState
-from cloudtune.search.factory import make
+from cloudtune.search.factory import make_strategy
 from cloudtune.search.protocol import Strategy, Suggestion
 from cloudtune_vertex.contract import Measurement, flags, with_flags
 from cloudtune_vertex.emulator import delays, limits, measurements
@@ -137,7 +137,7 @@ class Tuner:
                 self.job.enter(state, error if state != SUCCEEDED else None)
 
     def _drive(self) -> None:
-        search = make(self._study, secrets.randbelow(2**31))
+        search = make_strategy(self._study, secrets.randbelow(2**31))
         if self._shop.delays.wait(delays.STARTING, self.job.stop_wanted):
             return
         with self._shop.store.lock:
@@ -246,6 +246,6 @@ class _Until:
         """Return what the search chooses, as long as there is to be a further trial."""
         return "done" if self._tuner.enough() else self._search.ask(draw)
 
-    def judge(self, number: int) -> str | None:
+    def stop_reason(self, number: int) -> str | None:
         """Return what the search says of a running trial."""
-        return self._search.judge(number)
+        return self._search.stop_reason(number)

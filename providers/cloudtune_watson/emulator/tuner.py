@@ -21,7 +21,7 @@ from cloudtune.emulator_kit.tuner import TunerRunner
 from cloudtune.engine.driver import Driver
 from cloudtune.engine.inbox import Inbox, StopRequest
 from cloudtune.results.events import Ended, Event, Measured, Started, TrialState
-from cloudtune.search.factory import make
+from cloudtune.search.factory import make_strategy
 from cloudtune.search.protocol import Strategy, Suggestion
 from cloudtune.study.schema import Json
 from cloudtune_watson.contract import CONFIG, BadSpec, Container, Written, arguments, trial
@@ -120,7 +120,7 @@ class Tuner:
 
     def _drive(self) -> None:
         seed = int(param(self.search.data, "RandomSeed", str(secrets.randbelow(2**31))))
-        search = make(self._study, seed)
+        search = make_strategy(self._study, seed)
         if self._shop.delays.wait(delays.STARTING, self.search.stop_wanted):
             return
         with self._shop.lock:
@@ -208,9 +208,9 @@ class _Until:
         """Return what the search chooses, as long as there is to be a further job."""
         return "done" if self._tuner.enough() else self._search.ask(draw)
 
-    def judge(self, number: int) -> str | None:
+    def stop_reason(self, number: int) -> str | None:
         """Return what the search says of a running trial."""
-        return self._search.judge(number)
+        return self._search.stop_reason(number)
 
 
 def forget(search: Search, volume: Volume) -> None:

@@ -79,7 +79,7 @@ class Counting:
     def ask(self, draw: int) -> Suggestion | Literal["wait", "done"]:
         return "done" if self._most is not None and draw >= self._most else Suggestion({"x": draw})
 
-    def judge(self, number: int) -> str | None:
+    def stop_reason(self, number: int) -> str | None:
         return "hopeless" if number == self._early else None
 
 

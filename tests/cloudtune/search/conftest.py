@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cloudtune.results.events import KINDS, Ended, Event, Measured, Started
-from cloudtune.search.factory import make
+from cloudtune.search.factory import make_strategy
 from cloudtune.search.protocol import Strategy, Suggestion
 from cloudtune.study.study import Study
 
@@ -52,7 +52,7 @@ class Job:
         self.asked: list[Suggestion] = []
 
     def _new(self) -> Strategy:
-        return make(self.study, self.seed, self.prior, max_trials=self.max_trials)
+        return make_strategy(self.study, self.seed, self.prior, max_trials=self.max_trials)
 
     def tell(self, *events: Event) -> None:
         for event in events:
@@ -78,7 +78,7 @@ class Job:
         answer = self.report(started.parameters, started.resource)
         for step, metrics in enumerate(answer or (), start=1):
             self.tell(Measured(started.number, 0.0, step, metrics))
-            if reason := self.strategy.judge(started.number):
+            if reason := self.strategy.stop_reason(started.number):
                 self.tell(Ended(started.number, 0.0, "stopped_early", reason))
                 return
         most = self.study.strategy.max if self.study.strategy.resource else None

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from cloudtune.search.axes import axes_of
-from cloudtune.search.factory import make
-from cloudtune.search.sampling import complete
+from cloudtune.search.axes import build_axes
+from cloudtune.search.factory import make_strategy
+from cloudtune.search.sampling import complete_assignment
 from cloudtune.study.search_space import Space, Value
 from cloudtune.study.study import Study
 
@@ -25,7 +25,7 @@ N = 4000
 def drawn(study_of: Callable[..., Study]) -> Callable[..., list[Any]]:
     def drawn(method: str = "uniform", /, **parameter: Any) -> list[Any]:
         study = study_of(parameters={"x": parameter}, strategy={"name": "random", "method": method})
-        strategy = make(study, 3)
+        strategy = make_strategy(study, 3)
         found: list[Any] = []
         for draw in range(N):
             suggestion = strategy.ask(draw)
@@ -121,20 +121,20 @@ def test_another_seed_gives_other_trials(study_of: Callable[..., Study]) -> None
             parameters={"x": {"type": "float", "min": 0, "max": 1}},
             strategy={"name": "random", "method": method},
         )
-        assert make(study, 1).ask(5) == make(study, 1).ask(5)
-        assert make(study, 1).ask(5) != make(study, 2).ask(5)
+        assert make_strategy(study, 1).ask(5) == make_strategy(study, 1).ask(5)
+        assert make_strategy(study, 1).ask(5) != make_strategy(study, 2).ask(5)
 
 
 def test_what_is_given_does_not_change_what_is_drawn(study_of: Callable[..., Study]) -> None:
     unit = {"type": "float", "min": 0, "max": 1}
-    axes = axes_of(Space.of(study_of(parameters={"a": unit, "b": unit})))
-    free: dict[str, Value] = complete(axes, {}, Random(1))
-    assert complete(axes, {"a": 1}, Random(1)) == {"a": 1.0, "b": free["b"]}
+    axes = build_axes(Space.of(study_of(parameters={"a": unit, "b": unit})))
+    free: dict[str, Value] = complete_assignment(axes, {}, Random(1))
+    assert complete_assignment(axes, {"a": 1}, Random(1)) == {"a": 1.0, "b": free["b"]}
 
 
 PROGRAM = """
 from cloudtune.results.events import Ended, Measured, Started
-from cloudtune.search.factory import make
+from cloudtune.search.factory import make_strategy
 from cloudtune.study.study import Study
 unit = {"type": "float", "min": 0, "max": 1}
 study = Study.model_validate({
@@ -144,7 +144,7 @@ study = Study.model_validate({
         **{n: unit | {"when": {"k": "a"}} for n in ("u", "v")},
         **{n: unit | {"when": {"k": "b"}} for n in ("w", "x", "y")}, "z": unit}},
     context={"parts_only": True})
-strategy = make(study, 5)
+strategy = make_strategy(study, 5)
 for draw in range(16):
     found = strategy.ask(draw)
     print(dict(found.parameters))

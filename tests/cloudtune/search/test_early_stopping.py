@@ -12,7 +12,7 @@ import pytest
 from cloudtune.errors import StudyError
 from cloudtune.results.events import Ended, Measured, Started
 from cloudtune.search import early_stopping
-from cloudtune.search.factory import make
+from cloudtune.search.factory import make_strategy
 from cloudtune.search.protocol import Strategy
 from cloudtune.study.study import Study
 
@@ -21,7 +21,7 @@ class Watch:
     """Reports curves to a strategy and notes at which step each is told to stop."""
 
     def __init__(self, study: Study) -> None:
-        self.strategy: Strategy = make(study, 0)
+        self.strategy: Strategy = make_strategy(study, 0)
         self.number = 0
         self.reason = ""
 
@@ -32,7 +32,7 @@ class Watch:
 
     def report(self, number: int, step: int, value: float, metric: str = "acc") -> bool:
         self.strategy.tell(Measured(number, 0.0, step, {metric: value}))
-        reason = self.strategy.judge(number)
+        reason = self.strategy.stop_reason(number)
         self.reason = reason or self.reason
         return reason is not None
 
@@ -221,7 +221,7 @@ def test_running_trials_are_compared_too(watch: Callable[..., Watch]) -> None:
         assert not one.report(numbers[1], step, 0.8)
     assert not one.report(numbers[2], 1, 0.1)
     assert one.report(numbers[2], 2, 0.1)
-    assert one.strategy.judge(numbers[0]) is None
+    assert one.strategy.stop_reason(numbers[0]) is None
 
 
 def test_an_interrupted_trial_starts_from_nothing(watch: Callable[..., Watch]) -> None:
@@ -242,7 +242,7 @@ def test_several_objectives_are_refused(study_of: Callable[..., Study]) -> None:
         early_stopping="median",
     )
     with pytest.raises(StudyError, match="early stopping knows exactly one objective"):
-        make(study, 0)
+        make_strategy(study, 0)
 
 
 @pytest.mark.parametrize("rule", ["median", "bandit", "halving"])

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cloudtune.search.axes import axes_of
+from cloudtune.search.axes import build_axes
 from cloudtune.search.encoding import Encoding
-from cloudtune.search.sampling import complete
+from cloudtune.search.sampling import complete_assignment
 from cloudtune.study.search_space import Space
 from cloudtune.study.study import Study
 
@@ -36,15 +36,15 @@ SPACE: dict[str, Any] = {
 
 @pytest.fixture
 def encoding(study_of: Callable[..., Study]) -> Encoding:
-    return Encoding(axes_of(Space.of(study_of(parameters=SPACE))))
+    return Encoding(build_axes(Space.of(study_of(parameters=SPACE))))
 
 
 def test_a_row_gives_back_its_assignment(
     encoding: Encoding, study_of: Callable[..., Study]
 ) -> None:
-    axes = axes_of(Space.of(study_of(parameters=SPACE)))
+    axes = build_axes(Space.of(study_of(parameters=SPACE)))
     for number in range(300):
-        given = complete(axes, {}, Random(number))
+        given = complete_assignment(axes, {}, Random(number))
         again = encoding.assignment(encoding.row(given))
         assert [*again] == [*given]
         for name in given:

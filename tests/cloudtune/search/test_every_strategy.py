@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from cloudtune.results.events import Started
-from cloudtune.search.axes import axes_of
-from cloudtune.search.sampling import complete
+from cloudtune.search.axes import build_axes
+from cloudtune.search.sampling import complete_assignment
 from cloudtune.study.methods import METHODS
 from cloudtune.study.search_space import Space, Value, find, text
 from cloudtune.study.study import Study
@@ -177,8 +177,8 @@ class Earlier:
 
 
 def some_trials(study: Study, count: int) -> list[dict[str, Value]]:
-    axes = axes_of(Space.of(study))
-    return [complete(axes, {}, Random(number)) for number in range(count)]
+    axes = build_axes(Space.of(study))
+    return [complete_assignment(axes, {}, Random(number)) for number in range(count)]
 
 
 @pytest.mark.parametrize(("name", "method"), CASES)

@@ -8,7 +8,12 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from cloudtune.search.gaussian_process import Numbers, Posterior, Shape, log_improvement
+from cloudtune.search.gaussian_process import (
+    FloatArray,
+    KernelFitter,
+    Posterior,
+    log_expected_improvement,
+)
 
 NAN = math.nan
 
@@ -17,13 +22,13 @@ def test_the_improvement_is_that_of_a_normal_distribution() -> None:
     normal = NormalDist()
     for ahead in (-6.0, -3.0, -1.0001, -0.9999, -0.5, 0.0, 0.5, 2.0, 6.0):
         expected = normal.pdf(ahead) + ahead * normal.cdf(ahead)
-        (found,) = log_improvement(5.0, np.array([5.0 - 2 * ahead]), np.array([2.0]))
+        (found,) = log_expected_improvement(5.0, np.array([5.0 - 2 * ahead]), np.array([2.0]))
         assert found == pytest.approx(math.log(2 * expected), abs=1e-4)
 
 
 def test_the_improvement_still_falls_where_it_is_too_small_for_a_number() -> None:
     means = np.array([10.0, 50.0, 100.0, 1e4])
-    found = log_improvement(0.0, means, np.ones(4))
+    found = log_expected_improvement(0.0, means, np.ones(4))
     assert np.isfinite(found).all()
     assert (np.diff(found) < 0).all()
     assert found[3] == pytest.approx(-(1e8) / 2, rel=1e-6)
@@ -50,7 +55,7 @@ def test_the_shape_tells_what_matters_and_how_noisy_it_is() -> None:
     )
     values = np.sin(7 * rows[:, 0]) + 1.0 * (rows[:, 2] == 1) + 0.2 * random.standard_normal(80)
     values = (values - values.mean()) / values.std()
-    shape = Shape([0, 0, 3, 3])
+    shape = KernelFitter([0, 0, 3, 3])
     found = shape.fitted(rows, values, shape.typical, 40)
     assert found[0] > found[1] + 1
     assert found[2] > found[3] + 1
@@ -62,13 +67,13 @@ def test_going_on_from_a_shape_fits_no_worse() -> None:
     rows = random.random((30, 2))
     values = np.sin(5 * rows[:, 0]) - rows[:, 1]
     values = (values - values.mean()) / values.std()
-    shape = Shape([0, 0])
+    shape = KernelFitter([0, 0])
     early = shape.fitted(rows, values, shape.typical, 3)
     late = shape.fitted(rows, values, early, 60)
     fresh = random.random((200, 2))
     truth = np.sin(5 * fresh[:, 0]) - fresh[:, 1]
 
-    def error(of: Numbers) -> float:
+    def error(of: FloatArray) -> float:
         mean, _ = Posterior([0, 0], of, rows, values).expected(fresh)
         return float(1 - np.corrcoef(mean, truth)[0, 1])
 

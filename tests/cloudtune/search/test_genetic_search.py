@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cloudtune.results.events import Ended, Measured, Started
-from cloudtune.search.factory import make
+from cloudtune.search.factory import make_strategy
 from cloudtune.search.protocol import Suggestion
 from cloudtune.study.methods import METHODS
 from cloudtune.study.study import Study
@@ -75,7 +75,7 @@ def test_the_next_trial_does_not_depend_on_the_order_in_which_trials_ended(
     )
 
     def after(order: list[int]) -> Suggestion | str:
-        strategy = make(study, 5)
+        strategy = make_strategy(study, 5)
         random = Random(1)
         given = [{f"x{i}": random.random() for i in range(3)} for _ in range(60)]
         for draw, parameters in enumerate(given):

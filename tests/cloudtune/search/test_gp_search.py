@@ -18,12 +18,12 @@ from threadpoolctl import (  # pyright: ignore[reportMissingTypeStubs, reportUnk
 
 from cloudtune.results.events import Ended, Measured, Started
 from cloudtune.search import gp_search
-from cloudtune.search.axes import axes_of
-from cloudtune.search.bayesian_search import chosen_by
-from cloudtune.search.factory import make
+from cloudtune.search.axes import build_axes
+from cloudtune.search.bayesian_search import describe_models
+from cloudtune.search.factory import make_strategy
 from cloudtune.search.gaussian_process import Posterior
 from cloudtune.search.protocol import Suggestion
-from cloudtune.search.sampling import complete
+from cloudtune.search.sampling import complete_assignment
 from cloudtune.study.search_space import Space, Value
 from cloudtune.study.study import Study
 
@@ -72,8 +72,8 @@ class Earlier:
 
 
 def earlier(study: Study, count: int, value: Callable[[Mapping[str, Any]], float]) -> list[Earlier]:
-    axes = axes_of(Space.of(study))
-    drawn = [complete(axes, {}, Random(number)) for number in range(count)]
+    axes = build_axes(Space.of(study))
+    drawn = [complete_assignment(axes, {}, Random(number)) for number in range(count)]
     return [Earlier(given, (value(given),)) for given in drawn]
 
 
@@ -136,7 +136,7 @@ def test_a_space_too_large_to_list_is_not_repeated_either(
 
 def test_the_first_trials_share_out_each_range(study_of: Callable[..., Study]) -> None:
     space = {"x": UNIT, "n": {"type": "int", "min": 1, "max": 8}, "b": {"type": "bool"}}
-    strategy = make(study_of(parameters=space, strategy="bayesian"), 3)
+    strategy = make_strategy(study_of(parameters=space, strategy="bayesian"), 3)
     found = [strategy.ask(draw) for draw in range(8)]
     drawn: list[Any] = [each.parameters for each in found if isinstance(each, Suggestion)]
     assert sorted(int(given["x"] * 8) for given in drawn) == [*range(8)]
@@ -149,7 +149,7 @@ def test_the_first_trials_share_out_each_range(study_of: Callable[..., Study]) -
 def test_the_shape_is_found_again_and_again(known: int, study_of: Callable[..., Study]) -> None:
     study = study_of(parameters={"x": UNIT, "y": UNIT}, strategy="bayesian")
     found = 0
-    strategy = make(study, 3, earlier(study, known, lambda given: given["x"]))
+    strategy = make_strategy(study, 3, earlier(study, known, lambda given: given["x"]))
     for draw in range(32):
         suggestion = strategy.ask(draw)
         assert isinstance(suggestion, Suggestion)
@@ -211,7 +211,7 @@ def test_it_takes_one_thread_and_gives_the_others_back(
     monkeypatch.setattr(gp_search, "Posterior", Watched)
     study = study_of(parameters={"x": UNIT}, strategy={"name": "bayesian", "method": "gp"})
     with threadpool_limits(2, user_api="blas"):
-        make(study, 1, earlier(study, 10, lambda given: given["x"])).ask(0)
+        make_strategy(study, 1, earlier(study, 10, lambda given: given["x"])).ask(0)
         assert set(threads()) <= {2}
     (inside,) = seen
     assert set(inside) <= {1}
@@ -232,7 +232,7 @@ def test_the_estimator_waits_until_enough_was_measured(
 
 def test_it_says_which_models_choose(study_of: Callable[..., Study]) -> None:
     def chosen(**parts: Any) -> str:
-        return chosen_by(study_of(parameters={"x": UNIT}, **parts)) or ""
+        return describe_models(study_of(parameters={"x": UNIT}, **parts)) or ""
 
     assert "Gaussian process (gp)" in chosen(strategy="bayesian", limits={"max_trials": 50})
     assert "after 250" not in chosen(strategy="bayesian", limits={"max_trials": 50})

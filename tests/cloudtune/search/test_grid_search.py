@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from cloudtune.search.factory import make
+from cloudtune.search.factory import make_strategy
 from cloudtune.search.protocol import Suggestion
 from cloudtune.study.study import Study
 
@@ -36,7 +36,7 @@ WHOLE: list[dict[str, Any]] = [
 
 
 def all_of(study: Study) -> list[dict[str, Any]]:
-    strategy = make(study, 0)
+    strategy = make_strategy(study, 0)
     found: list[dict[str, Any]] = []
     while isinstance(suggestion := strategy.ask(len(found)), Suggestion):
         found.append(dict(suggestion.parameters))
@@ -65,7 +65,7 @@ def test_values_that_python_takes_for_equal_are_all_there(study_of: Callable[...
 def test_a_huge_grid_starts_at_once(study_of: Callable[..., Study]) -> None:
     long = {"type": "int", "min": 0, "max": 10**12}
     fine = {"type": "float", "min": 0, "max": 1e6, "step": 1e-6}
-    strategy = make(study_of(parameters={"a": long, "b": fine}, strategy="grid"), 0)
+    strategy = make_strategy(study_of(parameters={"a": long, "b": fine}, strategy="grid"), 0)
     assert strategy.ask(3) == Suggestion({"a": 0, "b": 3e-6})
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cloudtune.results.events import Ended, Measured
-from cloudtune.search.factory import make
+from cloudtune.search.factory import make_strategy
 from cloudtune.study.study import Study
 
 NEAR, FAR = 0.15, 0.3
@@ -113,11 +113,11 @@ def test_what_a_stopped_trial_still_reports_changes_nothing(
         strategy={"name": "hyperband", "max": 27},
     )
     whole = job(study, by_distance, max_trials=40).run()
-    again = make(study, 0, max_trials=40)
+    again = make_strategy(study, 0, max_trials=40)
     for event in whole.events:
         if isinstance(event, Ended) and event.state == "stopped_early":
             for step in range(1, 28):
-                if again.judge(event.number) is not None:
+                if again.stop_reason(event.number) is not None:
                     again.tell(Measured(event.number, 0.0, step, {"loss": -1.0}))
             again.tell(replace(event, state="completed") if event.number % 2 else event)
         else:

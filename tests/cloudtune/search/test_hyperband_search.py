@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from cloudtune.errors import StudyError
-from cloudtune.search.factory import make
-from cloudtune.search.hyperband_search import first_rung, rungs
+from cloudtune.search.factory import make_strategy
+from cloudtune.search.hyperband_search import rung_levels, starting_rung
 from cloudtune.search.protocol import Suggestion
 from cloudtune.study.study import Study
 
@@ -55,13 +55,13 @@ def resources(run: Any) -> Counter[int]:
 def test_rungs_are_whole_powers_up_to_max(
     least: int, most: int, eta: int, expected: tuple[int, ...]
 ) -> None:
-    assert rungs(least, most, eta) == expected
+    assert rung_levels(least, most, eta) == expected
 
 
 def test_trials_begin_at_each_rung_but_the_last_in_turn() -> None:
-    assert [first_rung(draw, 4) for draw in range(7)] == [2, 1, 0, 2, 1, 0, 2]
-    assert [first_rung(draw, 2) for draw in range(3)] == [0, 0, 0]
-    assert [first_rung(draw, 1) for draw in range(3)] == [0, 0, 0]
+    assert [starting_rung(draw, 4) for draw in range(7)] == [2, 1, 0, 2, 1, 0, 2]
+    assert [starting_rung(draw, 2) for draw in range(3)] == [0, 0, 0]
+    assert [starting_rung(draw, 1) for draw in range(3)] == [0, 0, 0]
 
 
 def test_one_at_a_time_the_best_third_of_a_rung_goes_on_at_once(
@@ -228,4 +228,4 @@ def test_several_objectives_are_refused(study_of: Callable[..., Study]) -> None:
         strategy={"name": "hyperband", "max": 9},
     )
     with pytest.raises(StudyError, match="hyperband knows exactly one objective"):
-        make(study, 0)
+        make_strategy(study, 0)

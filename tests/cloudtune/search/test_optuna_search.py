@@ -13,9 +13,9 @@ import pytest
 
 from cloudtune.errors import MissingExtraError, StudyError
 from cloudtune.results.events import Ended, Measured, Started
-from cloudtune.search.factory import make
+from cloudtune.search.factory import make_strategy
 from cloudtune.search.protocol import Suggestion
-from cloudtune.search.sampling import fitting
+from cloudtune.search.sampling import filter_prior_trials
 from cloudtune.study.methods import METHODS
 from cloudtune.study.search_space import Space, Value
 from cloudtune.study.study import Study
@@ -120,7 +120,7 @@ def test_earlier_trials_are_learned_from(
     prior = [Earlier({"x": x, "y": y}, (abs(x - 0.75) + abs(y - 0.25),)) for x, y in places]
 
     def distance(prior: Any) -> float:
-        strategy = make(study, 4, prior)
+        strategy = make_strategy(study, 4, prior)
         found: list[float] = []
         for draw in range(15):
             suggestion = strategy.ask(draw)
@@ -135,7 +135,7 @@ def test_earlier_trials_are_learned_from(
 def test_earlier_trials_outside_the_space_are_left_out(study_of: Callable[..., Study]) -> None:
     space = Space.of(study_of(parameters=MIXED))
     good: dict[str, Value] = {"lr": 1, "kind": "b", "depth": 3.0}
-    assert fitting(space, 1, [Earlier(good, (0.5,))]) == [
+    assert filter_prior_trials(space, 1, [Earlier(good, (0.5,))]) == [
         ({"lr": 1.0, "kind": "b", "depth": 3}, (0.5,))
     ]
     left_out: list[tuple[dict[str, Value], tuple[float, ...]]] = [
@@ -148,7 +148,7 @@ def test_earlier_trials_outside_the_space_are_left_out(study_of: Callable[..., S
         (good, (math.nan,)),
         (good, (0.5, 0.5)),
     ]
-    assert fitting(space, 1, [Earlier(*trial) for trial in left_out]) == []
+    assert filter_prior_trials(space, 1, [Earlier(*trial) for trial in left_out]) == []
 
 
 @pytest.mark.parametrize("name", ["bayesian", "genetic"])
@@ -159,7 +159,7 @@ def test_failed_and_cancelled_trials_teach_nothing_and_stopped_ones_do(
 
     def after(state: Any, report: float = 0.5) -> Any:
         """Return what is asked after many trials near 0.9 that ended so and one that completed."""
-        strategy = make(study, 1)
+        strategy = make_strategy(study, 1)
         for draw in range(30):
             x = 0.9 + draw / 1000
             strategy.tell(Started(draw + 1, 0.0, {"x": x}))
@@ -185,7 +185,7 @@ def test_initial_trials_come_first_and_are_filled_up(study_of: Callable[..., Stu
     initial = [{"kind": "b", "depth": 3}, {"lr": 1}, {"kind": "a", "decay": 0.5, "lr": 0.1}]
     for name in ("random", "bayesian", "genetic"):
         study = study_of(parameters=MIXED, strategy=name, initial_trials=initial)
-        strategy = make(study, 1)
+        strategy = make_strategy(study, 1)
         found = [strategy.ask(draw) for draw in range(3)]
         assert all(isinstance(s, Suggestion) for s in found)
         given: list[Any] = [dict(s.parameters) for s in found if isinstance(s, Suggestion)]
@@ -194,8 +194,8 @@ def test_initial_trials_come_first_and_are_filled_up(study_of: Callable[..., Stu
         assert given[1]["lr"] == 1.0
         assert type(given[1]["lr"]) is float
         assert given[2] == {"lr": 0.1, "kind": "a", "decay": 0.5}
-        assert make(study, 2).ask(0) != strategy.ask(0)
-        assert make(study, 2).ask(2) == strategy.ask(2)
+        assert make_strategy(study, 2).ask(0) != strategy.ask(0)
+        assert make_strategy(study, 2).ask(2) == strategy.ask(2)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_a_missing_package_is_named(
     for module in ("random_search", "bayesian_search"):
         monkeypatch.setattr(f"cloudtune.search.{module}.find_spec", find_spec)
     with pytest.raises(MissingExtraError) as caught:
-        make(study_of(parameters={"x": UNIT}, strategy=strategy), 0)
+        make_strategy(study_of(parameters={"x": UNIT}, strategy=strategy), 0)
     assert caught.value.extra == extra
 
 
@@ -231,4 +231,4 @@ def test_cmaes_refuses_several_objectives(study_of: Callable[..., Study]) -> Non
         strategy={"name": "bayesian", "method": "cmaes"},
     )
     with pytest.raises(StudyError, match="cmaes knows exactly one objective"):
-        make(study, 0)
+        make_strategy(study, 0)

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from cloudtune.search.pareto import Fronts
+from cloudtune.search.pareto import ParetoFronts
 
 Scores = tuple[float, ...]
 
@@ -38,7 +38,7 @@ def some_scores(objectives: int, count: int, seed: int) -> dict[int, Scores]:
 def best(
     scores: Mapping[int, Scores], order: list[int], count: int, *, by_niche: bool = False
 ) -> list[int]:
-    fronts = Fronts(count, len(scores[0]), by_niche=by_niche)
+    fronts = ParetoFronts(count, len(scores[0]), by_niche=by_niche)
     for draw in order:
         fronts.add(draw, scores[draw])
     return fronts.best()
@@ -61,8 +61,8 @@ def test_earlier_fronts_come_first_whatever_the_order_of_the_ends(
 
 def test_few_trials_are_all_returned() -> None:
     assert best({0: (2.0, 1.0), 1: (1.0, 2.0)}, [1, 0], 8) == [0, 1]
-    assert Fronts(8, 2).best() == []
-    assert Fronts(8, 3, by_niche=True).best() == []
+    assert ParetoFronts(8, 2).best() == []
+    assert ParetoFronts(8, 3, by_niche=True).best() == []
 
 
 def test_by_crowding_the_ends_and_thin_places_come_first() -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from random import Random
 
-from cloudtune.search.subsample import Recall
+from cloudtune.search.subsample import Subsample
 
 
 def recalled(scores: list[list[float]], order: list[int], part: int = 5) -> list[int]:
-    recall = Recall(7, len(scores[0]), part)
+    recall = Subsample(7, len(scores[0]), part)
     for draw in order:
         recall.add(draw, scores[draw])
     return recall.draws()

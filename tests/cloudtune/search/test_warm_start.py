@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cloudtune.planning.preflight import of_our_engine
-from cloudtune.search.factory import make
+from cloudtune.search.factory import make_strategy
 from cloudtune.search.protocol import Suggestion
 from cloudtune.study.methods import METHODS
 from cloudtune.study.search_space import Value
@@ -43,7 +43,7 @@ def measure(given: Mapping[str, Any], resource: int | None) -> list[dict[str, fl
 
 
 def asked(of: Study, prior: list[Earlier]) -> list[Any]:
-    strategy = make(of, 4, prior)
+    strategy = make_strategy(of, 4, prior)
     found = [strategy.ask(draw) for draw in range(8)]
     return [dict(s.parameters) if isinstance(s, Suggestion) else s for s in found]
 
