@@ -49,7 +49,7 @@ class UsageError(CloudtuneError):
     """A call that cannot be carried out as it was made; the message says what to do."""
 
 
-class AlreadyThereError(UsageError):
+class AlreadyExportedError(UsageError):
     """What is to be exported was exported there before."""
 
 
@@ -74,8 +74,8 @@ class ProviderError(CloudtuneError):
         message: str,
         *,
         retryable: bool = False,
-        of_caller: bool = False,
-        full: bool = False,
+        affects_all_calls: bool = False,
+        quota_exceeded: bool = False,
     ) -> None:
         """Say what failed.
 
@@ -84,13 +84,13 @@ class ProviderError(CloudtuneError):
             message: What failed, and what to do.
             retryable: Whether the same call may succeed later. What it was to change may be
                 changed, as where only the answer was lost.
-            of_caller: Whether it is about who calls, so that other calls will fail too.
-            full: Whether there is no place at the moment, since a quota is used up.
+            affects_all_calls: Whether it is about who calls, so that other calls will fail too.
+            quota_exceeded: Whether there is no place at the moment, since a quota is used up.
         """
         self.provider = provider
         self.retryable = retryable
-        self.of_caller = of_caller
-        self.full = full
+        self.affects_all_calls = affects_all_calls
+        self.quota_exceeded = quota_exceeded
         super().__init__(f"{provider}: {message}")
 
 

@@ -239,7 +239,7 @@ def _ring(doorbell: str | None) -> None:
 
 
 def text(value: Value) -> str:
-    """Return the text of a value as a script gets it: `cloudtune.study.search_space.text`."""
+    """Return the text of a value as a script gets it: `search_space.format_value`."""
     return value if isinstance(value, str) else repr(value)
 
 

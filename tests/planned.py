@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cloudtune.diagnostics import Finding, Note
-from cloudtune.fitting.fit import Fitted, fit
+from cloudtune.fitting.fit import FittedStudy, fit
 from cloudtune.planning.planner import source_folder
 from cloudtune.planning.preflight import of_this_machine
 from cloudtune.provider.cost import of_the_budget
@@ -22,7 +22,7 @@ from cloudtune.study.study import Study
 class Planned:
     """What was found and made."""
 
-    fitted: Fitted
+    fitted: FittedStudy
     facts: Facts
     found: Sequence[Finding | Note]
     """By fit, then by the rules."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cloudtune import trial
-from cloudtune.fitting.fit import Fitted, definitions
+from cloudtune.fitting.fit import FittedStudy, restore_definitions
 from cloudtune.study.schema import Json
 
 PROGRAM = "cloudtune_launch.py"
@@ -39,7 +39,7 @@ if __name__ == "__main__":
 
 
 def launch_data(
-    fitted: Fitted,
+    fitted: FittedStudy,
     run: str,
     paths: Mapping[str, str],
     folder: str | None = None,
@@ -72,7 +72,7 @@ def launch_data(
     call["parameters"] = list(study.parameters)
     return trial.launch_file(
         call,
-        definitions(fitted),
+        restore_definitions(fitted),
         study.constants,
         paths,
         run,
@@ -84,7 +84,7 @@ def launch_data(
 
 
 def launcher_files(
-    fitted: Fitted, run: str, paths: Mapping[str, str], measurements: str | None = None
+    fitted: FittedStudy, run: str, paths: Mapping[str, str], measurements: str | None = None
 ) -> dict[str, bytes]:
     """Return the files of ours in an archive, by name; the user's code goes into `SOURCE`.
 

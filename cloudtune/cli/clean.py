@@ -21,7 +21,7 @@ def clean(runs: tuple[str, ...], *, yes: bool, as_json: bool) -> None:
     from cloudtune.ledger.home import state_folder
     from cloudtune.ledger.ledger import Ledger
     from cloudtune.ledger.lock import hold, holder
-    from cloudtune.study.quantities import counted
+    from cloudtune.study.quantities import format_count
 
     with Ledger(state_folder()) as ledger:
         chosen = [ledger.find(run) for run in runs] if runs else ledger.ids()
@@ -36,7 +36,7 @@ def clean(runs: tuple[str, ...], *, yes: bool, as_json: bool) -> None:
             click.echo("[]" if as_json else "nothing to remove")
             return
         if not yes:
-            question = f"Remove {counted(len(chosen), 'run')} with all results ({names})?"
+            question = f"Remove {format_count(len(chosen), 'run')} with all results ({names})?"
             if not _agreed(question):
                 click.echo("nothing was removed; --yes removes without asking", err=True)
                 raise SystemExit(1)

@@ -232,11 +232,11 @@ def export(runs: tuple[str, ...], program: str, place: str | None) -> None:
     In MLflow each job is a run with its trials as runs below it. In Optuna each job is a study.
     Jobs that are there already stay as they are.
     """
-    from cloudtune.errors import AlreadyThereError
+    from cloudtune.errors import AlreadyExportedError
     from cloudtune.formats import mlflow, optuna
     from cloudtune.ledger.reader import found
 
-    there: list[AlreadyThereError] = []
+    there: list[AlreadyExportedError] = []
     exported = False
     for result, trials in (job for run in runs or (None,) for job in found(run)):
         try:
@@ -245,7 +245,7 @@ def export(runs: tuple[str, ...], program: str, place: str | None) -> None:
             else:
                 where = place or "optuna.db"
                 said = f"the Optuna study {optuna.export(result, trials, where)!r} in {where}"
-        except AlreadyThereError as error:
+        except AlreadyExportedError as error:
             there.append(error)
             continue
         exported = True

@@ -157,12 +157,12 @@ def providers(as_json: bool) -> None:
 def _show_problems(error: Exception) -> None:
     from cloudtune.errors import StudyError
     from cloudtune.reporting.sanitize import printable
-    from cloudtune.study.quantities import counted
+    from cloudtune.study.quantities import format_count
 
     if isinstance(error, StudyError):
         for problem in error.problems:
             click.echo(printable(str(problem)), err=True)
-        click.echo(f"{counted(len(error.problems), 'mistake')}.", err=True)
+        click.echo(f"{format_count(len(error.problems), 'mistake')}.", err=True)
 
 
 def _show_plans(plans: list[Plan], *, strict: bool, as_json: bool, brief: bool) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from cloudtune.search.axes import build_axes
 from cloudtune.search.encoding import Column
-from cloudtune.study.search_space import Assignment, Space, find, is_active
+from cloudtune.study.search_space import Assignment, Space, is_active, match_value
 from cloudtune.study.search_space import Value as _Value
 from cloudtune.study.study import Study
 
@@ -15,8 +15,10 @@ class Positions:
     """The parameters of a study as axes from 0 to 1."""
 
     def __init__(self, study: Study) -> None:
-        self.nodes = Space.of(study).nodes
-        self._columns = {axis.node.key: Column(axis) for axis in build_axes(Space.of(study))}
+        self.nodes = Space.from_study(study).nodes
+        self._columns = {
+            axis.node.key: Column(axis) for axis in build_axes(Space.from_study(study))
+        }
 
     def of(self, assignment: Assignment) -> dict[str, float]:
         """Return where each active parameter lies, by the key of its definition.
@@ -29,7 +31,7 @@ class Positions:
             if node.name not in assignment or not is_active(node, known):
                 continue
             known[node.name] = assignment[node.name]
-            value = find(node.parameter, assignment[node.name])
+            value = match_value(node.parameter, assignment[node.name])
             if value is None:
                 continue
             number = self._columns[node.key].number(value)

@@ -9,7 +9,7 @@ from cloudtune.comparison.best_so_far import counting
 from cloudtune.comparison.groups import Group
 from cloudtune.results.model import Trial
 from cloudtune.search.axes import build_axes
-from cloudtune.study.search_space import Space, find, is_active
+from cloudtune.study.search_space import Space, is_active, match_value
 from cloudtune.study.study import Study
 
 METHOD = "PED-ANOVA as in Optuna"
@@ -59,7 +59,7 @@ def _shares(study: Study, trials: list[Trial], place: int, best: float) -> dict[
 
     from cloudtune.search.optuna_storage import ListStorage
 
-    axes = [axis for axis in build_axes(Space.of(study)) if not axis.fixed]
+    axes = [axis for axis in build_axes(Space.from_study(study)) if not axis.fixed]
     distributions = {axis.node.key: axis.distribution() for axis in axes}
     up = study.objectives[place].goal == "maximize"
     storage = ListStorage([StudyDirection.MAXIMIZE if up else StudyDirection.MINIMIZE])
@@ -69,7 +69,7 @@ def _shares(study: Study, trials: list[Trial], place: int, best: float) -> dict[
         for axis in axes:
             name = axis.node.name
             if name in trial.parameters and is_active(axis.node, trial.parameters):
-                value = find(axis.node.parameter, trial.parameters[name])
+                value = match_value(axis.node.parameter, trial.parameters[name])
                 if value is not None:
                     numbers[axis.node.key] = axis.to_optuna(value)
         held: dict[str, BaseDistribution] = {key: distributions[key] for key in numbers}

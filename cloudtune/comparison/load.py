@@ -59,15 +59,15 @@ def asked(record: RunRecord) -> list[str]:
 def _is_of_its_file(record: RunRecord) -> bool:
     """Tell whether the file, read with what was set, is the run's study, whatever its seed."""
     from cloudtune.runs.resume import comparable, differences
-    from cloudtune.study.loader import load, override
+    from cloudtune.study.loader import apply_overrides, load
     from cloudtune.study.study import Study
 
     if record.overrides is not None or not record.file:
         return True
     try:
         seed = ["strategy.seed=1"]
-        now = override(load(record.file), seed).to_json()
-        then = override(Study.model_validate(record.study), seed).to_json()
+        now = apply_overrides(load(record.file), seed).to_json()
+        then = apply_overrides(Study.model_validate(record.study), seed).to_json()
     except CloudtuneError:
         return False
     return not any(differences(comparable(then), comparable(now)))

@@ -43,7 +43,7 @@ from typing import Any, Literal, get_args
 
 from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError
-from cloudtune.study.yaml_reader import Source, is_list, is_map, parse, read
+from cloudtune.study.yaml_reader import YamlSource, is_list, is_map, parse, read_file
 
 CallEffect = Literal["throttle", "quota", "error", "late_error", "lose_response", "crash"]
 TrialEffect = Literal["slow_start", "fail", "no_metric", "interrupt", "stop_early"]
@@ -137,7 +137,7 @@ def read_plan(path: Path, able: Able) -> FaultPlan:
     Raises:
         StudyError: If something in it is wrong; every mistake with its line.
     """
-    return _alone(read(path), able)
+    return _alone(read_file(path), able)
 
 
 def parse_plan(text: str, able: Able, name: str = "faults.yaml") -> FaultPlan:
@@ -158,7 +158,7 @@ def read_shared(
     Raises:
         StudyError: If something in it is wrong; every mistake with its line and provider.
     """
-    source = read(path)
+    source = read_file(path)
     seed, listed, problems = _outline(source)
     plans: dict[str, dict[str, Any]] = {name: {"seed": seed, "faults": []} for name in able}
     for place, item in enumerate(listed):
@@ -190,7 +190,7 @@ def _concerned(provider: Any, rule: Any, able: Mapping[str, Able]) -> list[str]:
     return [name for name, each in able.items() if each.has(rule.get("operation"))] or list(able)
 
 
-def _alone(source: Source, able: Able) -> FaultPlan:
+def _alone(source: YamlSource, able: Able) -> FaultPlan:
     seed, listed, problems = _outline(source)
     rules: list[Rule] = []
     for place, item in enumerate(listed):
@@ -205,7 +205,7 @@ def _alone(source: Source, able: Able) -> FaultPlan:
     return FaultPlan(rules, seed)
 
 
-def _outline(source: Source) -> tuple[Any, Sequence[Any], list[Problem]]:
+def _outline(source: YamlSource) -> tuple[Any, Sequence[Any], list[Problem]]:
     """Return the seed, the rules as they stand, and what is wrong around them."""
     problems = list(source.problems)
     data: Any = {} if source.data is None else source.data
@@ -226,7 +226,7 @@ def _outline(source: Source) -> tuple[Any, Sequence[Any], list[Problem]]:
     return seed, listed, problems
 
 
-def _wrong(source: Source, path: str, message: str) -> Problem:
+def _wrong(source: YamlSource, path: str, message: str) -> Problem:
     return Problem(path, message, "", source.name, _line(source, path))
 
 
@@ -234,7 +234,7 @@ def _in_order(problems: Sequence[Problem]) -> list[Problem]:
     return sorted(problems, key=lambda problem: problem.line or 0)
 
 
-def _line(source: Source, path: str) -> int | None:
+def _line(source: YamlSource, path: str) -> int | None:
     while path and path not in source.lines:
         path = path.rpartition(".")[0]
     return source.lines.get(path)

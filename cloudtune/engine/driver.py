@@ -22,7 +22,7 @@ from cloudtune.results.model import Trial
 from cloudtune.results.objective import reaches_target, why_unmeasured
 from cloudtune.results.trials import Trials, seconds_between
 from cloudtune.search.protocol import Strategy, Suggestion
-from cloudtune.study.quantities import counted
+from cloudtune.study.quantities import format_count
 from cloudtune.study.schema import Limits
 from cloudtune.study.study import Study
 
@@ -361,7 +361,7 @@ class Driver:
         """Return the outcome if a limit is reached that ends the whole job."""
         limits = self._limits
         if limits.max_failed_trials is not None and self._failed > limits.max_failed_trials:
-            failed, tolerated = counted(self._failed, "trial"), limits.max_failed_trials
+            failed, tolerated = format_count(self._failed, "trial"), limits.max_failed_trials
             return Outcome("failed", f"{failed} failed, and {tolerated} are tolerated")
         counting = (limits.max_trials, limits.max_failed_trials, limits.patience)
         if counting == (None, None, None) and self._failed_in_a_row >= _IN_A_ROW:
@@ -370,7 +370,7 @@ class Driver:
             return Outcome("completed", f"trial {self._winner} reached the target")
         if limits.patience is not None and self._since_best >= limits.patience:
             return Outcome(
-                "completed", f"no better objective in {counted(limits.patience, 'trial')}"
+                "completed", f"no better objective in {format_count(limits.patience, 'trial')}"
             )
         if self._budget.stop_reason:
             return Outcome("completed", self._budget.stop_reason)

@@ -243,14 +243,14 @@ class JobPoller:
             self._jobs.create(job.started)
         except ProviderError as error:
             job.sure_at = time.monotonic() + self._jobs.hidden_seconds
-            if _concerns_service(error) or (error.of_caller and self._running):
+            if _concerns_service(error) or (error.affects_all_calls and self._running):
                 raise
-            if error.full and self._running:
+            if error.quota_exceeded and self._running:
                 self._tell_user(f"{error}; trials wait until others have ended")
                 job.tried = False
                 job.not_before = time.monotonic() + 2 * self._jobs.poll_seconds
                 return
-            if error.of_caller or not self._made_one:
+            if error.affects_all_calls or not self._made_one:
                 self._lose(str(error), go_on=False)
             else:
                 self._end(job, "failed", str(error))

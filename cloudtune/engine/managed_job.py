@@ -15,7 +15,7 @@ from cloudtune.engine.budget import JobBudget
 from cloudtune.engine.driver import Outcome
 from cloudtune.engine.inbox import Inbox, StopRequest
 from cloudtune.errors import EmulatorEndedError, ProviderError
-from cloudtune.fitting.fit import Fitted, restore
+from cloudtune.fitting.fit import FittedStudy, restore
 from cloudtune.provider.models import JobRef, JobStatus, RawTrial
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.protocols import JobClient
@@ -217,7 +217,7 @@ class ManagedJob:
 
 
 def new_events(
-    provider: str, known: Trials, fitted: Fitted, told: Sequence[RawTrial]
+    provider: str, known: Trials, fitted: FittedStudy, told: Sequence[RawTrial]
 ) -> list[Event]:
     """Return the events between what is known of a job's trials and what its service tells now.
 
@@ -260,7 +260,7 @@ def new_events(
     return found
 
 
-def _restore_parameters(provider: str, fitted: Fitted, raw: RawTrial) -> dict[str, Value]:
+def _restore_parameters(provider: str, fitted: FittedStudy, raw: RawTrial) -> dict[str, Value]:
     try:
         return restore(fitted, raw.parameters)
     except ValueError as error:

@@ -70,7 +70,7 @@ class Capabilities:
     managed: ModeCapabilities | None
     driven: ModeCapabilities | None
 
-    def of(self, mode: Mode) -> ModeCapabilities | None:
+    def for_mode(self, mode: Mode) -> ModeCapabilities | None:
         """Return what one mode can do, or None if the provider does not have it."""
         return self.managed if mode == "managed" else self.driven
 

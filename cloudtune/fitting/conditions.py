@@ -10,15 +10,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from cloudtune.study.schema import BoolParameter, CategoricalParameter, When
-from cloudtune.study.search_space import Node, Space, Value, count_of, find, same, values_of
+from cloudtune.study.search_space import (
+    Node,
+    Space,
+    Value,
+    count_values,
+    is_same_value,
+    list_values,
+    match_value,
+)
 from cloudtune.study.study import Study
 
-MOST_BRANCHES = 10
+MAX_BRANCHES = 10
 """Values of a root: the definitions that one tuning job takes."""
 
 
 @dataclass(frozen=True)
-class Settled:
+class SimplifiedConditions:
     """What is left of the conditions of a space."""
 
     when: Mapping[str, When]
@@ -28,7 +36,7 @@ class Settled:
     key, with the parent: no single condition says the same without the ones with one value."""
 
 
-def settle(space: Space) -> Settled:
+def simplify_conditions(space: Space) -> SimplifiedConditions:
     """Return the conditions of each node without those on definitions that have one value.
 
     Where such a definition has a condition itself, that takes the place of the one on it.
@@ -42,24 +50,28 @@ def settle(space: Space) -> Settled:
             possible = [
                 definition
                 for definition in definitions.get(parent, ())
-                if any(find(definition.parameter, value) is not None for value in values)
+                if any(match_value(definition.parameter, value) is not None for value in values)
             ]
-            fixed = [definition for definition in possible if count_of(definition.parameter) == 1]
+            fixed = [
+                definition for definition in possible if count_values(definition.parameter) == 1
+            ]
             if not possible or when is None:
                 when = None
             elif fixed and len(possible) == 1:
-                when = _both(when, left[fixed[0].key])
+                when = _conjunction(when, left[fixed[0].key])
             else:
-                when = _both(when, {parent: values})
+                when = _conjunction(when, {parent: values})
                 if fixed:
                     mixed[node.key] = parent
         if when is not None:
             left[node.key] = when
             definitions.setdefault(node.name, []).append(node)
-    return Settled(left, mixed)
+    return SimplifiedConditions(left, mixed)
 
 
-def one_root(study: Study, nodes: Sequence[Node], settled: Settled) -> tuple[str | None, str]:
+def find_root(
+    study: Study, nodes: Sequence[Node], settled: SimplifiedConditions
+) -> tuple[str | None, str]:
     """Return the parameter on which all conditions hang, if a job can have a part for each value.
 
     Such a part has parameters of its own to tune. A job that has several starts from no earlier one
@@ -84,26 +96,26 @@ def one_root(study: Study, nodes: Sequence[Node], settled: Settled) -> tuple[str
         return None, f"holds conditions on a parameter with one definition, and {name} has several"
     if not isinstance(roots[0], CategoricalParameter | BoolParameter):
         return None, f"holds conditions on a categorical or bool parameter, and {name} is none"
-    values = values_of(roots[0]) or ()
-    if len(values) > MOST_BRANCHES:
-        most = f"at most {MOST_BRANCHES} values, and {name} has {len(values)}"
+    values = list_values(roots[0]) or ()
+    if len(values) > MAX_BRANCHES:
+        most = f"at most {MAX_BRANCHES} values, and {name} has {len(values)}"
         return None, f"holds conditions on a parameter of {most}"
-    others = [node for node in nodes if node.name != name and count_of(node.parameter) != 1]
+    others = [node for node in nodes if node.name != name and count_values(node.parameter) != 1]
     for value in values:
         if not any(
-            all(find_in(wanted, value) for wanted in settled.when[node.key].values())
+            all(is_one_of(wanted, value) for wanted in settled.when[node.key].values())
             for node in others
         ):
             return (
                 None,
                 f"holds conditions on {name} only where each value leaves something to tune",
             )
-    if against := list(_against_parts(study)):
+    if against := list(_branch_obstacles(study)):
         return None, f"holds these conditions only {' and '.join(against)}"
     return name, ""
 
 
-def _against_parts(study: Study) -> Iterator[str]:
+def _branch_obstacles(study: Study) -> Iterator[str]:
     """Yield what a study would have to do without, for a job with several parts."""
     if study.strategy.name not in {"bayesian", "random"}:
         yield f"with a bayesian or random strategy, not {study.strategy.name}"
@@ -113,16 +125,16 @@ def _against_parts(study: Study) -> Iterator[str]:
         yield "without warm_start"
 
 
-def find_in(values: Sequence[Value], value: Value) -> bool:
+def is_one_of(values: Sequence[Value], value: Value) -> bool:
     """Tell whether a value is one of several, with its type."""
-    return any(same(each, value) for each in values)
+    return any(is_same_value(each, value) for each in values)
 
 
-def _both(left: When, right: When) -> When | None:
+def _conjunction(left: When, right: When) -> When | None:
     """Return the condition that holds where two hold, or None if they never hold together."""
     both = {**left, **right}
     for name in left.keys() & right.keys():
-        both[name] = [a for a in left[name] if any(same(a, b) for b in right[name])]
+        both[name] = [a for a in left[name] if any(is_same_value(a, b) for b in right[name])]
         if not both[name]:
             return None
     return both

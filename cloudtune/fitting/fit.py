@@ -14,7 +14,7 @@ from typing import Any
 from cloudtune import trial
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.capabilities import DRIVEN, Capabilities, ModeCapabilities
-from cloudtune.fitting.conditions import Settled, one_root, settle
+from cloudtune.fitting.conditions import SimplifiedConditions, find_root, simplify_conditions
 from cloudtune.fitting.parameters import fit_parameter
 from cloudtune.study.schema import (
     CategoricalParameter,
@@ -24,12 +24,12 @@ from cloudtune.study.schema import (
     Mode,
     Parameter,
 )
-from cloudtune.study.search_space import Node, Space, Value, count_of, nodes_of, value_at
+from cloudtune.study.search_space import Node, Space, Value, count_values, list_nodes, value_at
 from cloudtune.study.study import Study
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedStudy:
     """A study as one provider can hold it in one mode."""
 
     study: Study
@@ -38,9 +38,9 @@ class Fitted:
     names: Mapping[str, str]
     """The name under which each node of the original is sent, by the node's key; those that can
     never be active have none."""
-    fixed: Mapping[str, Value]
+    fixed_values: Mapping[str, Value]
     """Parameters with one value that are sent as constants, by the name that is sent."""
-    stepless: Set[str]
+    stepless_keys: Set[str]
     """The keys of the nodes whose step was dropped, so that values between will come back."""
     flattened: bool
     """Whether inactive parameters are tuned too and must be withheld from the script."""
@@ -50,38 +50,38 @@ class Fitted:
     notes: tuple[Note, ...]
 
 
-def unfitted(study: Study) -> Fitted:
+def identity_fit(study: Study) -> FittedStudy:
     """Return a study as it stands, compared with nothing."""
-    return Fitted(
+    return FittedStudy(
         study, study, {}, {}, frozenset(), flattened=False, root=None, findings=(), notes=()
     )
 
 
-def fit(study: Study, capabilities: Capabilities, mode: Mode) -> Fitted:
+def fit(study: Study, capabilities: Capabilities, mode: Mode) -> FittedStudy:
     """Return the study as the provider can hold it, with every finding.
 
     Raises:
         ValueError: If the provider does not have the mode.
     """
-    able = capabilities.of(mode)
+    able = capabilities.for_mode(mode)
     if able is None:
         raise ValueError(f"{capabilities.provider} has no {mode} mode")
-    able = _used(able, study, mode)
+    able = _adjust_support(able, study, mode)
     who = capabilities.title
     findings: list[Finding] = []
     notes: list[Note] = []
-    settled = _settled(study, able)
-    nodes = [node for node in nodes_of(study) if node.key in settled.when]
-    notes += _never_active(study, settled)
+    settled = _simplified_conditions(study, able)
+    nodes = [node for node in list_nodes(study) if node.key in settled.when]
+    notes += _never_active_notes(study, settled)
     conditional = any(settled.when[node.key] for node in nodes)
     rest, lost = _fit_rest(study, able, who)
     root, without_root = None, "has no conditions"
     if able.conditions == "one_root":
-        root, without_root = one_root(study.model_copy(update=rest), nodes, settled)
+        root, without_root = find_root(study.model_copy(update=rest), nodes, settled)
     flatten = conditional and able.conditions != "tree" and root is None
     single = set[str]()
     if not able.single_values:
-        single = {node.key for node in nodes if count_of(node.parameter) == 1}
+        single = {node.key for node in nodes if count_values(node.parameter) == 1}
     names = _names(study, nodes, single, flatten=flatten)
     parameters: dict[str, list[Parameter]] = {}
     fixed: dict[str, Value] = {}
@@ -103,20 +103,20 @@ def fit(study: Study, capabilities: Capabilities, mode: Mode) -> Fitted:
                 if _lost_its_step(node.parameter, parameter):
                     stepless.add(node.key)
             if node.key in settled.open and not flatten:
-                findings.append(_undecided(path, settled.open[node.key], who))
+                findings.append(_unresolved_finding(path, settled.open[node.key], who))
         findings += _name_findings(node, name, path, able, who)
     if flatten:
         first = next(node for node in nodes if settled.when[node.key])
-        findings.append(_flattened(_path(study, first), f"{who} {without_root}"))
+        findings.append(_flattening_finding(_path(study, first), f"{who} {without_root}"))
     findings += _too_many(parameters, able, who)
     limits, more = _fit_limits(study, capabilities, able)
     findings += [*more, *lost]
-    return Fitted(
+    return FittedStudy(
         study=study.model_copy(update={"parameters": parameters, "limits": limits, **rest}),
         original=study,
         names=names,
-        fixed=fixed,
-        stepless=stepless,
+        fixed_values=fixed,
+        stepless_keys=stepless,
         flattened=flatten,
         root=root,
         findings=tuple(findings),
@@ -124,7 +124,7 @@ def fit(study: Study, capabilities: Capabilities, mode: Mode) -> Fitted:
     )
 
 
-def restore(fitted: Fitted, raw: Mapping[str, Any]) -> dict[str, Value]:
+def restore(fitted: FittedStudy, raw: Mapping[str, Any]) -> dict[str, Value]:
     """Return the active parameters of a trial in the study's own types.
 
     Args:
@@ -134,22 +134,22 @@ def restore(fitted: Fitted, raw: Mapping[str, Any]) -> dict[str, Value]:
     Raises:
         ValueError: If a value is none that its parameter can have.
     """
-    return trial.restore(definitions(fitted), raw)
+    return trial.restore(restore_definitions(fitted), raw)
 
 
-def definitions(fitted: Fitted) -> list[dict[str, Any]]:
+def restore_definitions(fitted: FittedStudy) -> list[dict[str, Any]]:
     """Return what `restore`, and a script's launcher, must know of each parameter, parents first.
 
     The form is that of `cloudtune.trial.launch_file`.
     """
     return [
         _definition(fitted, node)
-        for node in Space.of(fitted.original).nodes
+        for node in Space.from_study(fitted.original).nodes
         if node.key in fitted.names
     ]
 
 
-def _definition(fitted: Fitted, node: Node) -> dict[str, Any]:
+def _definition(fitted: FittedStudy, node: Node) -> dict[str, Any]:
     parameter, sent = node.parameter, fitted.names[node.key]
     definition: dict[str, Any] = {
         "name": node.name,
@@ -161,14 +161,14 @@ def _definition(fitted: Fitted, node: Node) -> dict[str, Any]:
         definition["values"] = list(parameter.values)
     elif isinstance(parameter, FloatParameter | IntParameter):
         definition |= {"min": parameter.min, "max": parameter.max}
-        if parameter.step is not None and node.key not in fitted.stepless:
+        if parameter.step is not None and node.key not in fitted.stepless_keys:
             definition["step"] = parameter.step
-    if sent in fitted.fixed:
-        definition["fixed"] = fitted.fixed[sent]
+    if sent in fitted.fixed_values:
+        definition["fixed"] = fitted.fixed_values[sent]
     return definition
 
 
-def _used(able: ModeCapabilities, study: Study, mode: Mode) -> ModeCapabilities:
+def _adjust_support(able: ModeCapabilities, study: Study, mode: Mode) -> ModeCapabilities:
     """Return what can be done in a mode that is used as a study wants it."""
     if mode == "driven":  # our own engine decides by itself which scale auto is
         known = {kind: scales - {"auto"} for kind, scales in able.parameters.items()}
@@ -185,7 +185,7 @@ def _used(able: ModeCapabilities, study: Study, mode: Mode) -> ModeCapabilities:
     return able
 
 
-def _flattened(path: str, why: str) -> Finding:
+def _flattening_finding(path: str, why: str) -> Finding:
     return Finding(
         "approximated",
         f"{path}.when",
@@ -194,7 +194,7 @@ def _flattened(path: str, why: str) -> Finding:
     )
 
 
-def _undecided(path: str, parent: str, who: str) -> Finding:
+def _unresolved_finding(path: str, parent: str, who: str) -> Finding:
     reason = (
         f"{who} takes a definition of one value as a constant, and this condition on {parent} "
         f"needs it beside others; give {parent} one definition"
@@ -218,15 +218,15 @@ def _lost_its_step(before: Parameter, after: Parameter) -> bool:
     )
 
 
-def _settled(study: Study, able: ModeCapabilities) -> Settled:
-    space = Space.of(study)
+def _simplified_conditions(study: Study, able: ModeCapabilities) -> SimplifiedConditions:
+    space = Space.from_study(study)
     if able.conditions == "tree" and able.single_values:
-        return Settled({node.key: node.when for node in space.nodes}, {})
-    return settle(space)
+        return SimplifiedConditions({node.key: node.when for node in space.nodes}, {})
+    return simplify_conditions(space)
 
 
-def _never_active(study: Study, settled: Settled) -> Iterator[Note]:
-    for node in nodes_of(study):
+def _never_active_notes(study: Study, settled: SimplifiedConditions) -> Iterator[Note]:
+    for node in list_nodes(study):
         if node.key not in settled.when:
             text = "can never be active, since its conditions never hold together, and is left out"
             yield Note(_path(study, node), text)
@@ -292,7 +292,7 @@ def _fit_limits(
             f"providers.{capabilities.provider}.limits.{name}" if name in own else f"limits.{name}"
         )
 
-    dropped = {name: None for name in limits.model_dump_set() if name not in able.limits}
+    dropped = {name: None for name in limits.as_dict() if name not in able.limits}
     for name in dropped:
         findings.append(Finding("dropped", path(name), f"{who} does not keep this limit"))
     kept = limits.model_copy(update=dropped)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.capabilities import ModeCapabilities
-from cloudtune.study.quantities import counted
+from cloudtune.study.quantities import format_count
 from cloudtune.study.schema import (
     BoolParameter,
     CategoricalParameter,
@@ -15,11 +15,17 @@ from cloudtune.study.schema import (
     IntParameter,
     Parameter,
 )
-from cloudtune.study.search_space import Value, count_of, resolved_scale, text, values_of
+from cloudtune.study.search_space import (
+    Value,
+    count_values,
+    format_value,
+    list_values,
+    resolve_scale,
+)
 
 
 @dataclass(frozen=True)
-class Fit:
+class ParameterFit:
     """One parameter after a step: what it has become, and what was found on the way."""
 
     parameter: Parameter | None
@@ -27,7 +33,7 @@ class Fit:
     findings: tuple[Finding, ...] = ()
     notes: tuple[Note, ...] = ()
 
-    def then(self, parameter: Parameter | None, *found: Finding | Note) -> Fit:
+    def then(self, parameter: Parameter | None, *found: Finding | Note) -> ParameterFit:
         """Return what follows on another step."""
         return replace(
             self,
@@ -39,7 +45,7 @@ class Fit:
 
 def fit_parameter(
     parameter: Parameter, path: str, able: ModeCapabilities, who: str, *, in_a_grid: bool = False
-) -> Fit:
+) -> ParameterFit:
     """Return what a provider can hold of a parameter, with every finding.
 
     Args:
@@ -49,41 +55,43 @@ def fit_parameter(
         who: The provider's title.
         in_a_grid: Whether it is searched by a grid.
     """
-    fitted = Fit(parameter)
+    fitted = ParameterFit(parameter)
     if in_a_grid and able.grid_of_values:
-        fitted = _listed(fitted, parameter, path, able, who)
+        fitted = _fit_grid_values(fitted, parameter, path, able, who)
     for step in (_fit_step, _fit_type, _fit_scale, _fit_values):
         if fitted.parameter is not None:
             fitted = step(fitted, fitted.parameter, path, able, who)
     return fitted
 
 
-def _listed(fitted: Fit, parameter: Parameter, path: str, able: ModeCapabilities, who: str) -> Fit:
+def _fit_grid_values(
+    fitted: ParameterFit, parameter: Parameter, path: str, able: ModeCapabilities, who: str
+) -> ParameterFit:
     if isinstance(parameter, CategoricalParameter):
         return fitted
-    count = count_of(parameter)
+    count = count_values(parameter)
     most = able.max_values.value if able.max_values else 1_000
     if count is None or count > most:
         reason = f"a grid of {who} takes lists of at most {most} values; give a step, or values"
         return fitted.then(None, Finding("refused", path, reason))
     return fitted.then(
         CategoricalParameter(
-            type="categorical", values=list(values_of(parameter) or ()), when=parameter.when
+            type="categorical", values=list(list_values(parameter) or ()), when=parameter.when
         ),
-        Note(path, f"a grid of {who} takes lists: sent as its {counted(count, 'value')}"),
+        Note(path, f"a grid of {who} takes lists: sent as its {format_count(count, 'value')}"),
     )
 
 
 def _fit_step(
-    fitted: Fit, parameter: Parameter, path: str, able: ModeCapabilities, who: str
-) -> Fit:
+    fitted: ParameterFit, parameter: Parameter, path: str, able: ModeCapabilities, who: str
+) -> ParameterFit:
     if not isinstance(parameter, FloatParameter | IntParameter):
         return fitted
     if parameter.step is None or (isinstance(parameter, IntParameter) and parameter.step == 1):
         return fitted
     if able.steps:
         return fitted
-    count = count_of(parameter) or 0
+    count = count_values(parameter) or 0
     if able.max_values and count > able.max_values.value:
         return fitted.then(
             parameter.model_copy(update={"step": None}),
@@ -97,23 +105,23 @@ def _fit_step(
     return fitted.then(
         DiscreteParameter(
             type="discrete",
-            values=[v for v in values_of(parameter) or () if not isinstance(v, str)],
+            values=[v for v in list_values(parameter) or () if not isinstance(v, str)],
             scale=parameter.scale,
             when=parameter.when,
         ),
         Note(
             f"{path}.step",
-            f"{who} has no steps: sent as the list of its {counted(count, 'value')}",
+            f"{who} has no steps: sent as the list of its {format_count(count, 'value')}",
         ),
     )
 
 
 def _fit_type(
-    fitted: Fit, parameter: Parameter, path: str, able: ModeCapabilities, who: str
-) -> Fit:
+    fitted: ParameterFit, parameter: Parameter, path: str, able: ModeCapabilities, who: str
+) -> ParameterFit:
     if parameter.type in able.parameters:
         return fitted
-    count = count_of(parameter)
+    count = count_values(parameter)
     most = able.max_values.value if able.max_values else 1_000
     if count is None or count > most or "categorical" not in able.parameters:
         listed = f"at most {most} listed values" if able.max_values else "listed values"
@@ -126,7 +134,7 @@ def _fit_type(
                 "as few",
             ),
         )
-    values = values_of(parameter) or ()
+    values = list_values(parameter) or ()
     as_list = CategoricalParameter(type="categorical", values=list(values), when=parameter.when)
     if isinstance(parameter, BoolParameter):
         return fitted.then(
@@ -137,20 +145,20 @@ def _fit_type(
         Finding(
             "approximated",
             path,
-            f"{who} has no {parameter.type} parameters: sent as {counted(count, 'value')} "
+            f"{who} has no {parameter.type} parameters: sent as {format_count(count, 'value')} "
             "without an order",
         ),
     )
 
 
 def _fit_scale(
-    fitted: Fit, parameter: Parameter, path: str, able: ModeCapabilities, who: str
-) -> Fit:
+    fitted: ParameterFit, parameter: Parameter, path: str, able: ModeCapabilities, who: str
+) -> ParameterFit:
     if not isinstance(parameter, FloatParameter | IntParameter | DiscreteParameter):
         return fitted
     scales = able.parameters[parameter.type]
     if parameter.scale == "auto" and "auto" not in scales:
-        scale = resolved_scale(parameter)
+        scale = resolve_scale(parameter)
         parameter = parameter.model_copy(update={"scale": scale})
         fitted = fitted.then(parameter, Note(f"{path}.scale", f"auto is read as {scale}"))
     if parameter.scale in scales:
@@ -166,8 +174,8 @@ def _fit_scale(
 
 
 def _fit_values(
-    fitted: Fit, parameter: Parameter, path: str, able: ModeCapabilities, who: str
-) -> Fit:
+    fitted: ParameterFit, parameter: Parameter, path: str, able: ModeCapabilities, who: str
+) -> ParameterFit:
     if not isinstance(parameter, CategoricalParameter | DiscreteParameter):
         return fitted
     found: list[Finding] = []
@@ -182,7 +190,7 @@ def _fit_values(
     if able.text_only:
         spelled: dict[str, Value] = {}
         for value in parameter.values:
-            other = spelled.setdefault(text(value), value)
+            other = spelled.setdefault(format_value(value), value)
             if other is not value:
                 found.append(
                     Finding(

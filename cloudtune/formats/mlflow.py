@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from cloudtune.errors import AlreadyThereError, MissingExtraError, UsageError
+from cloudtune.errors import AlreadyExportedError, MissingExtraError, UsageError
 from cloudtune.results.model import StudyResult, Trial
-from cloudtune.study.search_space import text
+from cloudtune.study.search_space import format_value
 from cloudtune.study.study import Study
 
 _STATUS = {
@@ -126,7 +126,7 @@ class _Export:
         where = " and ".join(f"tags.`{key}` = '{value}'" for key, value in self._own.items())
         done = f"{where} and tags.`{_DONE}` = 'true'"
         if self._client.search_runs([experiment], done, max_results=1):
-            raise AlreadyThereError(
+            raise AlreadyExportedError(
                 f"run {self._result.run} on {self._result.provider} is in MLflow already"
             )
         while left := list(self._client.search_runs([experiment], where)):
@@ -151,7 +151,7 @@ class _Export:
             },
         )
         values = {**self._study.constants, **trial.parameters}
-        self._params(run, {name: text(value) for name, value in values.items()})
+        self._params(run, {name: format_value(value) for name, value in values.items()})
         began = _milliseconds(trial.started) or _now()
         self._metrics(
             run,

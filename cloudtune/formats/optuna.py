@@ -12,7 +12,7 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from cloudtune.errors import AlreadyThereError, UsageError
+from cloudtune.errors import AlreadyExportedError, UsageError
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.study.schema import (
     BoolParameter,
@@ -20,7 +20,7 @@ from cloudtune.study.schema import (
     DiscreteParameter,
     FloatParameter,
 )
-from cloudtune.study.search_space import Node, Space, Value, resolved_scale, text
+from cloudtune.study.search_space import Node, Space, Value, format_value, resolve_scale
 from cloudtune.study.study import Study
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def export(result: StudyResult, trials: Iterable[Trial], to: str) -> str:
                 directions=[objective.goal for objective in study.objectives] or ["minimize"],
             )
         except optuna.exceptions.DuplicatedStudyError as error:
-            raise AlreadyThereError(
+            raise AlreadyExportedError(
                 f"{to} holds a study {name!r} already; export into another file, or delete it "
                 "there first"
             ) from error
@@ -77,7 +77,7 @@ def export(result: StudyResult, trials: Iterable[Trial], to: str) -> str:
             made.set_metric_names([objective.metric for objective in study.objectives])
         for key, value in _facts(result).items():
             made.set_user_attr(key, value)
-        space = Space.of(study)
+        space = Space.from_study(study)
         known = {node.key: _distribution(node) for node in space.nodes}
         id_ = storage.get_study_id_from_name(name)
         frozen = (_trial(trial, study, space, known) for trial in trials)
@@ -215,7 +215,7 @@ def _distribution(node: Node) -> BaseDistribution:
     parameter = node.parameter
     if isinstance(parameter, CategoricalParameter | BoolParameter | DiscreteParameter):
         return CategoricalDistribution([_choice(node, value) for value in node.values or ()])
-    log = resolved_scale(parameter) == "log"
+    log = resolve_scale(parameter) == "log"
     if isinstance(parameter, FloatParameter):
         step = float(parameter.step) if parameter.step else None
         high = float((node.values or (parameter.max,))[-1])
@@ -229,7 +229,7 @@ def _distribution(node: Node) -> BaseDistribution:
 def _choice(node: Node, value: Value) -> Value:
     """Return a value as a choice: as text where Optuna, to which 1 is True, would mix values up."""
     values = node.values or ()
-    return value if len(set(values)) == len(values) else text(value)
+    return value if len(set(values)) == len(values) else format_value(value)
 
 
 def _trial(
@@ -238,7 +238,7 @@ def _trial(
     from optuna.trial import TrialState, create_trial
 
     params: dict[str, Value] = {}
-    for node in space.active(trial.parameters):
+    for node in space.active_nodes(trial.parameters):
         if node.name in trial.parameters:
             params[node.key] = _choice(node, trial.parameters[node.name])
     measured = trial.objective is not None and not any(map(math.isnan, trial.objective))

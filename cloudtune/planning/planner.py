@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from cloudtune.bundle import files
 from cloudtune.diagnostics import Finding, Note, Problem
 from cloudtune.errors import CloudtuneError, ProviderError, StudyError, UsageError
-from cloudtune.fitting.fit import fit, unfitted
+from cloudtune.fitting.fit import fit, identity_fit
 from cloudtune.ledger.home import state_folder
 from cloudtune.ledger.records import new_run_id
 from cloudtune.planning import native
@@ -133,7 +133,7 @@ def _broken(study: Study, on: str, run: str, seed: int, why: str) -> Plan:
     """Return what stands for a plan that could not be made."""
     base = (Path(study.file).parent if study.file else Path.cwd()).absolute()
     facts = Facts(run, job_name(study.name, run), seed, base)
-    own, fitted = ProviderSettings.model_validate({}), unfitted(study)
+    own, fitted = ProviderSettings.model_validate({}), identity_fit(study)
     return Plan(
         provider=on,
         mode="driven",
@@ -210,7 +210,7 @@ def source_folder(study: Study, on: str, base: Path) -> Path | None:
     folder = (base / Path(address).expanduser()).resolve()
     if not folder.is_dir():
         path = "trial.source"
-        raise StudyError([Problem(path, f"{folder} is no folder", "", *study.place(path))])
+        raise StudyError([Problem(path, f"{folder} is no folder", "", *study.location(path))])
     return folder
 
 
@@ -227,7 +227,7 @@ def settings_of(study: Study, on: str, provider: Provider) -> ProviderSettings:
     try:
         return provider.settings.model_validate(study.providers.get(on, {}))
     except ValidationError as error:
-        from cloudtune.study.messages import problems_of
+        from cloudtune.study.messages import translate_error
 
         raise StudyError(
             [
@@ -235,9 +235,11 @@ def settings_of(study: Study, on: str, provider: Provider) -> ProviderSettings:
                     f"providers.{on}.{problem.path}",
                     problem.message,
                     problem.hint,
-                    *study.place(f"providers.{on}.{problem.path}"),
+                    *study.location(f"providers.{on}.{problem.path}"),
                 )
-                for problem in problems_of(error, study.providers.get(on, {}), provider.settings)
+                for problem in translate_error(
+                    error, study.providers.get(on, {}), provider.settings
+                )
             ]
         ) from error
 
@@ -256,7 +258,7 @@ def _plan(
     made: dict[Mode, Plan] = {}
     modes: tuple[Mode, ...] = ("managed", "driven")
     for mode in modes:
-        if provider.capabilities.of(mode) is not None:
+        if provider.capabilities.for_mode(mode) is not None:
             made[mode] = _plan_mode(study, on, provider, settings, facts, mode=mode)
     if not made:
         raise UsageError(f"{on} has neither a managed nor a driven mode")
@@ -279,7 +281,7 @@ def _plan_mode(
     *,
     mode: Mode,
 ) -> Plan:
-    able = provider.capabilities.of(mode)
+    able = provider.capabilities.for_mode(mode)
     fitted = fit(study, provider.capabilities, mode)
     own = [
         *of_this_machine(fitted.study, on, facts),

@@ -129,7 +129,12 @@ def worth_knowing(study: Study, facts: Facts) -> Sequence[Note]:
     """Return what a reader of the plan should know where cloudtune chooses the trials."""
     found: list[Note] = []
     limit = study.limits.max_trials
-    if study.strategy.name == "grid" and limit and (size := Space.of(study).size) and limit < size:
+    if (
+        study.strategy.name == "grid"
+        and limit
+        and (size := Space.from_study(study).size)
+        and limit < size
+    ):
         found.append(
             Note("limits.max_trials", f"the first {limit} of the grid's {size} trials will run")
         )
@@ -137,6 +142,8 @@ def worth_knowing(study: Study, facts: Facts) -> Sequence[Note]:
         from cloudtune.search.sampling import filter_prior_trials
 
         count = len(facts.parents)
-        known = len(filter_prior_trials(Space.of(study), len(study.objectives), facts.parents))
+        known = len(
+            filter_prior_trials(Space.from_study(study), len(study.objectives), facts.parents)
+        )
         found.append(Note("warm_start", f"{known} of {count} earlier trials lie in this space"))
     return found

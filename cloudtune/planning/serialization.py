@@ -65,7 +65,7 @@ class SavedPlan(BaseModel):
             study = Study.model_validate(self.study)
         except (ValidationError, StudyError) as error:
             raise UsageError(f"the study in this plan is wrong:\n{_said(error)}") from error
-        study.remember(self.file, {})
+        study.set_source(self.file, {})
         return study
 
     def made_facts(self) -> Facts:

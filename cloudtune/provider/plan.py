@@ -9,7 +9,7 @@ from typing import Literal
 
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.errors import ProviderError, UnsupportedError
-from cloudtune.fitting.fit import Fitted
+from cloudtune.fitting.fit import FittedStudy
 from cloudtune.provider.cost import Estimate
 from cloudtune.provider.models import Facts, ProviderSettings
 from cloudtune.study.schema import Json, Mode
@@ -24,7 +24,7 @@ class Plan:
 
     provider: str
     mode: Mode
-    fitted: Fitted
+    fitted: FittedStudy
     settings: ProviderSettings
     facts: Facts
     request: Json

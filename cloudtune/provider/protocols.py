@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.capabilities import Capabilities
-from cloudtune.fitting.fit import Fitted
+from cloudtune.fitting.fit import FittedStudy
 from cloudtune.provider.models import (
     Facts,
     Interrupted,
@@ -175,12 +175,12 @@ class Provider(Protocol):
         ...
 
     def rules(
-        self, fitted: Fitted, mode: Mode, settings: Any, facts: Facts
+        self, fitted: FittedStudy, mode: Mode, settings: Any, facts: Facts
     ) -> Sequence[Finding | Note]:
         """Return what only this service refuses or does otherwise. Pure."""
         ...
 
-    def request(self, fitted: Fitted, mode: Mode, settings: Any, facts: Facts) -> Json:
+    def request(self, fitted: FittedStudy, mode: Mode, settings: Any, facts: Facts) -> Json:
         """Return the service's request in its own spelling. Pure and total: it adds no finding."""
         ...
 

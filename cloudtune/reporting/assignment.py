@@ -8,7 +8,7 @@ import shlex
 
 from cloudtune.errors import UsageError
 from cloudtune.results.model import Trial
-from cloudtune.study.search_space import Value, text
+from cloudtune.study.search_space import Value, format_value
 from cloudtune.study.study import Study
 
 FORMS = ("args", "yaml", "json", "env")
@@ -85,7 +85,7 @@ def _env(values: dict[str, Value]) -> str:
             f"a shell, and what it starts, work by the variables {', '.join(taken)}, "
             "which a trial's values would replace; take --as json, yaml or args"
         )
-    return "\n".join(f"export {name}={shlex.quote(text(v))}" for name, v in values.items())
+    return "\n".join(f"export {name}={shlex.quote(format_value(v))}" for name, v in values.items())
 
 
 def _key(name: str) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from cloudtune.reporting.sanitize import printable
-from cloudtune.study.quantities import counted
-from cloudtune.study.search_space import Space, Value, text
+from cloudtune.study.quantities import format_count
+from cloudtune.study.search_space import Space, Value, format_value
 from cloudtune.study.study import Study
 
 if TYPE_CHECKING:
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 def space_line(study: Study) -> str:
     """Return one sentence on what a study varies and optimises."""
-    space = Space.of(study)
+    space = Space.from_study(study)
     count = len({node.name for node in space.nodes})
-    size = f", {counted(space.size, 'combination')}" if space.nodes and space.size else ""
+    size = f", {format_count(space.size, 'combination')}" if space.nodes and space.size else ""
     goals = " and ".join(f"{o.goal} {o.metric}" for o in study.objectives) or "no objective yet"
-    return printable(f"{counted(count, 'parameter')}{size}; {goals}.")
+    return printable(f"{format_count(count, 'parameter')}{size}; {goals}.")
 
 
 def strategy_words(study: Study, seed: int | None) -> str:
@@ -44,7 +44,7 @@ def assignment_words(parameters: Mapping[str, Value]) -> str:
 
 def short(value: Value) -> str:
     """Return a value for reading, a float with four digits."""
-    return f"{value:.4g}" if isinstance(value, float) else printable(text(value))
+    return f"{value:.4g}" if isinstance(value, float) else printable(format_value(value))
 
 
 def objective_words(study: Study, trial: Trial) -> str:
@@ -74,7 +74,7 @@ def expected_trials(study: Study) -> int | None:
     """Return how many trials a job will run if nothing ends it before, or None."""
     limits = [study.limits.max_trials]
     if study.strategy.name == "grid":
-        limits.append(Space.of(study).size)
+        limits.append(Space.from_study(study).size)
     if study.strategy.name == "list":
         limits.append(len(study.initial_trials))
     known = [limit for limit in limits if limit is not None]

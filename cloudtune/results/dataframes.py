@@ -9,7 +9,7 @@ from typing import Any
 
 from cloudtune.errors import MissingExtraError
 from cloudtune.results.model import StudyResult, Trial
-from cloudtune.study.search_space import text
+from cloudtune.study.search_space import format_value
 from cloudtune.study.study import Study
 
 
@@ -114,7 +114,7 @@ def _column(values: Sequence[Any]) -> Sequence[Any]:
         return values
     if kinds == {int, float}:
         return [None if value is None else float(value) for value in values]
-    return [None if value is None else text(value) for value in values]
+    return [None if value is None else format_value(value) for value in values]
 
 
 _FLAT = (

@@ -28,7 +28,7 @@ def prepare(record: RunRecord, overrides: Sequence[str] = (), folder: Path | Non
         UsageError: If the study's file has changed since, or more than limits is overridden.
         StudyError: If an override is wrong.
     """
-    from cloudtune.study.loader import load, override
+    from cloudtune.study.loader import apply_overrides, load
 
     wrong = [word for word in overrides if not word.startswith("limits.")]
     if wrong:
@@ -43,7 +43,7 @@ def prepare(record: RunRecord, overrides: Sequence[str] = (), folder: Path | Non
                 + "\nPut it back to go on, or start a new run. Limits can be raised with --set."
             )
     if overrides:
-        study = override(Study.model_validate(record.study), overrides)
+        study = apply_overrides(Study.model_validate(record.study), overrides)
         raise_limits(record.id, study, overrides, folder)
 
 

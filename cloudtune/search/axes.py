@@ -24,13 +24,13 @@ from cloudtune.study.search_space import (
     Node,
     Space,
     Value,
-    count_of,
-    mirrored,
-    resolved_scale,
-    same,
-    spread,
+    count_values,
+    interpolate,
+    is_same_value,
+    list_values,
+    resolve_scale,
+    reverse_log_bounds,
     value_at,
-    values_of,
 )
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Axis:
     @cached_property
     def count(self) -> int | None:
         """How many values there are; None for a continuum."""
-        return count_of(self.node.parameter)
+        return count_values(self.node.parameter)
 
     @property
     def fixed(self) -> bool:
@@ -65,15 +65,17 @@ class Axis:
         parameter = self.node.parameter
         if self.count is None:
             assert isinstance(parameter, FloatParameter)
-            return spread(parameter, float(place))
+            return interpolate(parameter, float(place))
         return value_at(parameter, min(max(int(place), 0), self.count - 1))
 
     def place(self, value: Value) -> Coordinate:
         """Return the place of a value that the node has."""
         parameter = self.node.parameter
         if not isinstance(parameter, IntParameter | FloatParameter):
-            members = values_of(parameter) or ()
-            return next(place for place, member in enumerate(members) if same(member, value))
+            members = list_values(parameter) or ()
+            return next(
+                place for place, member in enumerate(members) if is_same_value(member, value)
+            )
         assert not isinstance(value, str)
         if self.count is None:
             assert isinstance(parameter, FloatParameter)
@@ -108,7 +110,7 @@ class Axis:
         parameter = self.node.parameter
         return (
             isinstance(parameter, IntParameter | FloatParameter)
-            and resolved_scale(parameter) == "reverse_log"
+            and resolve_scale(parameter) == "reverse_log"
         )
 
     @cached_property
@@ -121,11 +123,11 @@ class Axis:
         if self.count is None or not isinstance(parameter, IntParameter | FloatParameter):
             return None
         first = float(parameter.min) if isinstance(parameter, FloatParameter) else parameter.min
-        match resolved_scale(parameter):
+        match resolve_scale(parameter):
             case "log":
                 pass
             case "reverse_log":
-                first = first if first > 0 else mirrored(parameter.min, parameter.max)[0]
+                first = first if first > 0 else reverse_log_bounds(parameter.min, parameter.max)[0]
             case _:
                 return None
         step = parameter.step or 1
@@ -173,11 +175,11 @@ def build_axes(space: Space) -> tuple[Axis, ...]:
 
 def _fraction(parameter: FloatParameter, value: float) -> float:
     low, high = float(parameter.min), float(parameter.max)
-    match resolved_scale(parameter):
+    match resolve_scale(parameter):
         case "log":
             share = _log_fraction(value, low, high)
         case "reverse_log":
-            near, far = mirrored(low, high)
+            near, far = reverse_log_bounds(low, high)
             share = 1 - _log_fraction(high - value + near, near, far)
         case _:
             # Half of each, where the whole range is beyond the largest number.

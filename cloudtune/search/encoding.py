@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from cloudtune.search.axes import Axis
 from cloudtune.study.schema import BoolParameter, CategoricalParameter
-from cloudtune.study.search_space import Assignment, Value, find, is_active
+from cloudtune.study.search_space import Assignment, Value, is_active, match_value
 
 Rows = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -206,7 +206,7 @@ class Encoding:
         ]
 
     def _parent(self, place: int, axis: Axis, values: Sequence[Value]) -> _Parent:
-        own = [find(axis.node.parameter, value) for value in values]
+        own = [match_value(axis.node.parameter, value) for value in values]
         column = self._column_of.get(axis.node.key)
         if column is None:
             return _Parent(place, None, np.array([0.0 for value in own if value is not None]))

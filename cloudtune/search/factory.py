@@ -41,7 +41,7 @@ def make_strategy(
         MissingExtraError: If the method needs a package that is not installed.
         StudyError: If the strategy cannot run this study.
     """
-    space = Space.of(study)
+    space = Space.from_study(study)
     first: list[Assignment] = list(study.initial_trials)
     kind = study.warm_start.kind if study.warm_start else "same"
     if not can_warm_start(study.strategy, kind):
@@ -102,7 +102,7 @@ def _build_strategy(
         case "grid":
             from cloudtune.search.grid_search import GridSearch
 
-            return GridSearch(Space.of(study), opening)
+            return GridSearch(Space.from_study(study), opening)
         case "bayesian":
             from cloudtune.search.bayesian_search import make_bayesian_strategy
 

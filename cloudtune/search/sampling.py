@@ -10,7 +10,7 @@ from random import Random
 from typing import Protocol
 
 from cloudtune.search.axes import Axis
-from cloudtune.study.search_space import Assignment, Space, Value, find, is_active
+from cloudtune.study.search_space import Assignment, Space, Value, is_active, match_value
 
 
 def trial_rng(seed: int, draw: int) -> Random:
@@ -34,7 +34,7 @@ def complete_assignment(
             name = axis.node.name
             # A value is drawn in any case, so that what is given changes no other value.
             drawn = axis.draw(random)
-            value = find(axis.node.parameter, given[name]) if name in given else drawn
+            value = match_value(axis.node.parameter, given[name]) if name in given else drawn
             known[name] = given[name] if value is None else value
     return known
 
@@ -84,13 +84,13 @@ def filter_prior_trials(
         for node in space.nodes:
             given = observation.parameters.get(node.name)
             if given is not None and is_active(node, known):
-                value = find(node.parameter, given)
+                value = match_value(node.parameter, given)
                 if value is not None:
                     known[node.name] = value
         values = tuple(observation.objective)
         if (
             known.keys() == observation.parameters.keys()
-            and all(node.name in known for node in space.active(known))
+            and all(node.name in known for node in space.active_nodes(known))
             and len(values) == objectives
             and all(math.isfinite(value) for value in values)
         ):

@@ -56,8 +56,8 @@ class StudyFields(Model):
 
     _lines: Mapping[str, int] = PrivateAttr(default={})
     _file: str | None = PrivateAttr(default=None)
-    _elsewhere: Mapping[str, tuple[str, int | None]] = PrivateAttr(default={})
-    _reading_notes: Sequence[Note] = PrivateAttr(default=())
+    _other_locations: Mapping[str, tuple[str, int | None]] = PrivateAttr(default={})
+    _loader_notes: Sequence[Note] = PrivateAttr(default=())
 
     def __eq__(self, other: object) -> bool:
         """Tell whether two studies say the same, wherever they come from."""
@@ -74,20 +74,20 @@ class StudyFields(Model):
     def limits_for(self, provider: str) -> Limits:
         """Return the limits with those under ``providers.<provider>.limits`` on top."""
         own = self.providers.get(provider, {}).get("limits")
-        return Limits.model_validate(own).over(self.limits) if own else self.limits
+        return Limits.model_validate(own).with_defaults(self.limits) if own else self.limits
 
     def line(self, path: str) -> int | None:
         """Return the line of a field, or of the nearest block around it, if it came from a file."""
-        return self.place(path)[1]
+        return self.location(path)[1]
 
-    def place(self, path: str) -> tuple[str | None, int | None]:
+    def location(self, path: str) -> tuple[str | None, int | None]:
         """Return the file and line of a field, or of the nearest block around it.
 
         The file is not always the study's: settings of providers may come from the team's.
         """
         while path:
-            if path in self._elsewhere:
-                return self._elsewhere[path]
+            if path in self._other_locations:
+                return self._other_locations[path]
             if path in self._lines:
                 return self._file, self._lines[path]
             path = path.rpartition(".")[0]
@@ -95,19 +95,19 @@ class StudyFields(Model):
 
     def is_list(self, path: str) -> bool:
         """Tell whether a field that may be one thing or a list was written as a list."""
-        return f"{path}.0" in self._lines or f"{path}.0" in self._elsewhere
+        return f"{path}.0" in self._lines or f"{path}.0" in self._other_locations
 
     @property
     def file(self) -> str | None:
         """The file that the study was read from, as the user named it."""
         return self._file
 
-    def remember(
+    def set_source(
         self,
         file: str | None,
         lines: Mapping[str, int],
         *,
-        elsewhere: Mapping[str, tuple[str, int | None]] | None = None,
+        other_locations: Mapping[str, tuple[str, int | None]] | None = None,
         notes: Sequence[Note] = (),
     ) -> None:
         """Note where the study comes from: its file, and the line of each field by dotted path.
@@ -115,13 +115,13 @@ class StudyFields(Model):
         Args:
             file: The file as the user named it.
             lines: The line of each field; items of lists count from 0.
-            elsewhere: File and line of the fields that do not stand in the study's file.
+            other_locations: File and line of the fields that do not stand in the study's file.
             notes: What was worth knowing while it was read.
         """
         self._file = file
         self._lines = lines
-        self._elsewhere = elsewhere or {}
-        self._reading_notes = notes
+        self._other_locations = other_locations or {}
+        self._loader_notes = notes
 
     def to_json(self) -> dict[str, Any]:
         """Return the study as plain data that `Study.model_validate` reads, without defaults."""

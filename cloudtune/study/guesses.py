@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cloudtune.study.messages import Mistake, Place, nearest, tags
+from cloudtune.study.messages import KeyPath, Mistake, type_names
 from cloudtune.study.study import Study
+from cloudtune.study.suggestions import closest_match
 from cloudtune.study.yaml_reader import is_map
 
 
@@ -15,7 +16,7 @@ from cloudtune.study.yaml_reader import is_map
 class Guess:
     """The type that one definition probably has."""
 
-    place: Place
+    place: KeyPath
     """Of the definition."""
     key: str
     """What stands there for ``type``."""
@@ -30,9 +31,9 @@ class Guess:
         definition["type"] = self.type
 
 
-def guesses(mistakes: Sequence[Mistake], data: Any) -> dict[Place, Guess]:
+def guesses(mistakes: Sequence[Mistake], data: Any) -> dict[KeyPath, Guess]:
     """Return a guess for each mistake in a type that allows one, by the definition's place."""
-    found: dict[Place, Guess] = {}
+    found: dict[KeyPath, Guess] = {}
     for mistake in mistakes:
         details = mistake.details[0] if mistake.details else {"type": ""}
         if not details["type"].startswith("union_tag"):
@@ -43,20 +44,20 @@ def guesses(mistakes: Sequence[Mistake], data: Any) -> dict[Place, Guess]:
             continue
         key, misspelt = "type", None
         if mistake.missing:
-            near = [word for word in definition if nearest(word, ["type"])]
+            near = [word for word in definition if closest_match(word, ["type"])]
             if not near:
                 continue
             key = near[0]
             extra = {"type": "extra_forbidden", "loc": (*loc, key)}
             misspelt = Mistake((*place, key), details=[extra])
         said = definition[key]
-        meant = nearest(said, tags(Study, loc)) if isinstance(said, str) else None
+        meant = closest_match(said, type_names(Study, loc)) if isinstance(said, str) else None
         if meant:
             found[place] = Guess(place, key, meant, misspelt)
     return found
 
 
-def _at(data: Any, place: Place) -> Any:
+def _at(data: Any, place: KeyPath) -> Any:
     for step in place:
         data = data[step]
     return data

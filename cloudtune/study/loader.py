@@ -15,14 +15,19 @@ from cloudtune.errors import StudyError
 from cloudtune.study import overrides as overrides_
 from cloudtune.study import validation, yaml_reader
 from cloudtune.study.guesses import Guess, guesses
-from cloudtune.study.messages import Mistake, Place, mistakes_of, problems_of, worded
+from cloudtune.study.messages import (
+    KeyPath,
+    Mistake,
+    collect_mistakes,
+    describe_mistakes,
+)
 from cloudtune.study.study import Study
 from cloudtune.study.yaml_reader import is_list, is_map
 
-__all__ = ["load", "loads", "override", "problems_of", "schema"]
+__all__ = ["apply_overrides", "load", "loads", "schema"]
 
 TEAM_FILE = "cloudtune.providers.yaml"
-_MOST_PROBLEMS = 200
+_MAX_PROBLEMS = 200
 
 
 class _Place(NamedTuple):
@@ -43,7 +48,7 @@ def load(path: str | Path, *, overrides: Sequence[str] = ()) -> Study:
         StudyError: If anything in it is wrong; every problem at once.
     """
     file = Path(path)
-    draft = _Draft(yaml_reader.read(file))
+    draft = _Draft(yaml_reader.read_file(file))
     if is_map(draft.data):
         draft.data.setdefault("name", file.stem)
         team, foreign = _team_file(file.absolute())
@@ -65,13 +70,13 @@ def loads(text: str, name: str = "<text>") -> Study:
     return _Draft(yaml_reader.parse(text.removeprefix("\ufeff"), name)).study()
 
 
-def override(study: Study, overrides: Sequence[str]) -> Study:
+def apply_overrides(study: Study, overrides: Sequence[str]) -> Study:
     """Return a study with single fields replaced, by words as `load` takes them.
 
     Raises:
         StudyError: If a word is not understood or the study would be wrong.
     """
-    source = yaml_reader.Source(study.file or "", study.to_json())
+    source = yaml_reader.YamlSource(study.file or "", study.to_json())
     draft = _Draft(source)
     draft.override(overrides)
     return draft.study()
@@ -125,7 +130,7 @@ def _user_folder() -> Path:
 class _Draft:
     """What a study file says, while it is put together and checked."""
 
-    def __init__(self, source: yaml_reader.Source) -> None:
+    def __init__(self, source: yaml_reader.YamlSource) -> None:
         self.file = source.name
         self.data: Any = source.data
         self.lines = source.lines
@@ -140,7 +145,7 @@ class _Draft:
     def put_beneath(self, file: Path) -> None:
         """Merge the team's settings of providers under those of the study."""
         try:
-            team = yaml_reader.read(file)
+            team = yaml_reader.read_file(file)
         except StudyError as error:
             self.problems += error.problems
             return
@@ -167,7 +172,7 @@ class _Draft:
             return
         for word in words:
             try:
-                field = overrides_.apply(word, self.data)
+                field = overrides_.apply_override(word, self.data)
             except StudyError as error:
                 self.problems += error.problems
             else:
@@ -198,7 +203,7 @@ class _Draft:
         self._tidy(self.data)
         study, hidden = self._sound_parts(self.data)
         self._remember(study)
-        for problem in validation.problems(study, hidden=hidden):
+        for problem in validation.find_problems(study, hidden=hidden):
             self._add(problem)
         if self.problems:
             raise StudyError(self._reported())
@@ -231,7 +236,7 @@ class _Draft:
         """
         hidden: set[str] = set()
         wrong = [Mistake(place) for place in self.broken]
-        guessed: dict[Place, Guess] = {}
+        guessed: dict[KeyPath, Guess] = {}
         told = False
         while True:
             if wrong:
@@ -241,15 +246,15 @@ class _Draft:
                 if guess and mistake.place[-1] == "type":
                     guess.apply(data)
                 else:
-                    _take_out(data, mistake, hidden)
+                    _remove(data, mistake, hidden)
             try:
                 study = Study.model_validate(data, context={"parts_only": True})
             except ValidationError as error:
-                new = wrong = mistakes_of(error, data)
+                new = wrong = collect_mistakes(error, data)
                 if told:
                     new = [mistake for mistake in wrong if _is_in(guessed, mistake)]
                 else:
-                    guessed = guesses(wrong[:_MOST_PROBLEMS], data)
+                    guessed = guesses(wrong[:_MAX_PROBLEMS], data)
                     new = [*wrong, *(g.misspelt for g in guessed.values() if g.misspelt)]
                 self._tell([mistake for mistake in new if mistake.path not in hidden])
                 told = True
@@ -257,9 +262,9 @@ class _Draft:
                 return study, frozenset(hidden)
 
     def _tell(self, mistakes: Sequence[Mistake]) -> None:
-        for problem in worded(mistakes[:_MOST_PROBLEMS], Study):
+        for problem in describe_mistakes(mistakes[:_MAX_PROBLEMS], Study):
             self._add(problem)
-        self.unsaid += len(mistakes[_MOST_PROBLEMS:])
+        self.unsaid += len(mistakes[_MAX_PROBLEMS:])
 
     def _place(self, path: str) -> _Place:
         inside = path
@@ -281,24 +286,24 @@ class _Draft:
             dict.fromkeys(self.problems),
             key=lambda problem: (problem.file != self.file, problem.file or "", problem.line or 0),
         )
-        unsaid = self.unsaid + len(found[_MOST_PROBLEMS:])
+        unsaid = self.unsaid + len(found[_MAX_PROBLEMS:])
         if unsaid:
             more = f"and {unsaid:,} more mistakes"
-            found = [*found[:_MOST_PROBLEMS], Problem("", more, file=self.file)]
+            found = [*found[:_MAX_PROBLEMS], Problem("", more, file=self.file)]
         return found
 
     def _remember(self, study: Study) -> None:
         from cloudtune.diagnostics import Note
 
-        study.remember(
+        study.set_source(
             self.file or None,
             self.lines,
-            elsewhere=self.foreign,
+            other_locations=self.foreign,
             notes=[Note(path, text) for path, text in self.notes],
         )
 
 
-def _is_in(definitions: Collection[Place], mistake: Mistake) -> bool:
+def _is_in(definitions: Collection[KeyPath], mistake: Mistake) -> bool:
     return any(mistake.place[:end] in definitions for end in range(len(mistake.place)))
 
 
@@ -327,11 +332,11 @@ def _last_first(place: Sequence[str | int]) -> tuple[tuple[bool, str | int], ...
     return tuple((isinstance(step, int), step) for step in place)
 
 
-def _take_out(data: dict[str, Any], mistake: Mistake, hidden: set[str]) -> None:
+def _remove(data: dict[str, Any], mistake: Mistake, hidden: set[str]) -> None:
     """Remove what is wrong, so that the rest can be looked at."""
     place = mistake.place[:-1] if mistake.missing else mistake.place
     if len(place) > 1 and place[0] == "parameters" and not mistake.unknown_key:
-        _stand_in(data["parameters"], place, hidden)
+        _substitute(data["parameters"], place, hidden)
         return
     if len(place) == 2 and place[0] == "initial_trials":
         data["initial_trials"][place[1]] = {}
@@ -350,7 +355,7 @@ def _take_out(data: dict[str, Any], mistake: Mistake, hidden: set[str]) -> None:
     hidden.add(_dotted(place))
 
 
-def _stand_in(parameters: Any, place: Sequence[str | int], hidden: set[str]) -> None:
+def _substitute(parameters: Any, place: Sequence[str | int], hidden: set[str]) -> None:
     """Put a definition in the place of a wrong one that fits everywhere, as others refer to it."""
     name = cast("str", place[1])
     hidden.add(f"parameters.{name}")

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from cloudtune.diagnostics import Problem
+from cloudtune.study.suggestions import did_you_mean
 from cloudtune.study.yaml_reader import is_list, is_map
 
-Place = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 
 _KINDS = {
     "string_type": "text",
@@ -26,7 +27,7 @@ _KINDS = {
     "model_type": "a map",
     "model_attributes_type": "a map",
 }
-_ELSEWHERE = {
+_FOREIGN_KEYS = {
     **dict.fromkeys(("low", "lower", "lower_bound", "minimum", "min_value", "minvalue"), "min"),
     **dict.fromkeys(("high", "upper", "upper_bound", "maximum", "max_value", "maxvalue"), "max"),
     **dict.fromkeys(("choices", "options", "categories", "list"), "values"),
@@ -40,14 +41,14 @@ _ELSEWHERE = {
 }
 """What other tools call a key of ours."""
 _WORD = re.compile(r"'([^']*)'")
-_SHOWN = 60
+_MAX_SHOWN = 60
 
 
 @dataclass
 class Mistake:
     """One mistake: where it stands in the data, and what is wrong."""
 
-    place: Place
+    place: KeyPath
     """Keys and positions in the data as it was written."""
     missing: bool = False
     """Whether the place is a key that is not there."""
@@ -65,12 +66,12 @@ class Mistake:
         return ".".join(map(str, self.place))
 
 
-def problems_of(error: ValidationError, data: Any, model: type[BaseModel]) -> list[Problem]:
+def translate_error(error: ValidationError, data: Any, model: type[BaseModel]) -> list[Problem]:
     """Return one problem a mistake in data that a model refused, without file and line."""
-    return worded(mistakes_of(error, data), model)
+    return describe_mistakes(collect_mistakes(error, data), model)
 
 
-def worded(mistakes: Sequence[Mistake], model: type[BaseModel]) -> list[Problem]:
+def describe_mistakes(mistakes: Sequence[Mistake], model: type[BaseModel]) -> list[Problem]:
     """Return mistakes in our own words: one for a misspelled key, though another one is missing."""
     problems = [_problem_of(mistake, model) for mistake in mistakes]
     meant = {
@@ -87,15 +88,15 @@ def worded(mistakes: Sequence[Mistake], model: type[BaseModel]) -> list[Problem]
     ]
 
 
-def mistakes_of(error: ValidationError, data: Any) -> list[Mistake]:
+def collect_mistakes(error: ValidationError, data: Any) -> list[Mistake]:
     """Return the places in the data that were refused, in the order found, each once."""
-    found: dict[tuple[Place, bool], Mistake] = {}
+    found: dict[tuple[KeyPath, bool], Mistake] = {}
     for details in error.errors(include_url=False):
         missing = details["type"] in {"missing", "union_tag_not_found"}
         loc = details["loc"]
         if details["type"].startswith("union_tag"):
             loc = (*loc, "type")
-        place = _place(loc, data, missing=missing)
+        place = _key_path(loc, data, missing=missing)
         found.setdefault((place, missing), Mistake(place, missing)).details.append(details)
     return [
         mistake
@@ -104,7 +105,7 @@ def mistakes_of(error: ValidationError, data: Any) -> list[Mistake]:
     ]
 
 
-def _place(loc: Sequence[str | int], data: Any, *, missing: bool) -> Place:
+def _key_path(loc: Sequence[str | int], data: Any, *, missing: bool) -> KeyPath:
     """Follow pydantic's path through the data, past the steps that only pydantic knows."""
     place: list[str | int] = []
     here = data
@@ -127,11 +128,11 @@ def _problem_of(mistake: Mistake, model: type[BaseModel]) -> Problem:
         if special["type"] not in _KINDS:
             details = special
             break
-    message, hint = _said(details, mistake, model)
+    message, hint = _message_and_hint(details, mistake, model)
     return Problem(mistake.path, message, hint)
 
 
-def _said(details: Any, mistake: Mistake, model: type[BaseModel]) -> tuple[str, str]:
+def _message_and_hint(details: Any, mistake: Mistake, model: type[BaseModel]) -> tuple[str, str]:
     kind: str = details["type"]
     context: Mapping[str, Any] = details.get("ctx", {})
     value = details.get("input")
@@ -139,24 +140,24 @@ def _said(details: Any, mistake: Mistake, model: type[BaseModel]) -> tuple[str, 
         case "missing":
             return "is missing", _description(model, details["loc"])
         case "union_tag_not_found":
-            return "is missing", _one_of(tags(model, details["loc"]))
+            return "is missing", _one_of(type_names(model, details["loc"]))
         case "union_tag_invalid":
-            return _unknown(context["tag"], _WORD.findall(context["expected_tags"]))
+            return _unknown_word(context["tag"], _WORD.findall(context["expected_tags"]))
         case "extra_forbidden":
             known = _keys(model, details["loc"][:-1])
             word = str(mistake.place[-1])
             if word == "<<":
                 return "maps are not merged here", "write their keys out"
-            if (meant := _ELSEWHERE.get(word.lower())) in known:
+            if (meant := _FOREIGN_KEYS.get(word.lower())) in known:
                 return "there is no such key", f"did you mean {meant}?"
-            return "there is no such key", _guess(word, known, "known here: ")
+            return "there is no such key", _suggest(word, known, "known here: ")
         case "literal_error":
             choices = _WORD.findall(context["expected"])
             if not choices:
-                return f"must be {context['expected']}, and is {shown(value)}", ""
+                return f"must be {context['expected']}, and is {describe_value(value)}", ""
             if not isinstance(value, str):
-                return f"must be a word, and is {shown(value)}", _one_of(choices)
-            return _unknown(value, choices)
+                return f"must be a word, and is {describe_value(value)}", _one_of(choices)
+            return _unknown_word(value, choices)
         case "value_error":
             return str(context["error"]), ""
         case "finite_number":
@@ -172,9 +173,9 @@ def _said(details: Any, mistake: Mistake, model: type[BaseModel]) -> tuple[str, 
         case "string_too_short" | "too_short":
             return "must not be empty", ""
         case "string_pattern_mismatch":
-            return f"{shown(value)} is not understood", _description(model, details["loc"])
+            return f"{describe_value(value)} is not understood", _description(model, details["loc"])
         case "invalid_key" | "recursion_loop":
-            return f"keys must be text, and one is {shown(value)}", ""
+            return f"keys must be text, and one is {describe_value(value)}", ""
         case _ if kind in _KINDS:
             return _wrong_type(mistake, value)
         case _:
@@ -193,7 +194,8 @@ def _wrong_type(mistake: Mistake, value: Any) -> tuple[str, str]:
         hint = _as_number(value)
     elif isinstance(value, float) and value.is_integer() and "a whole number" in wanted:
         hint = f"write {int(value)}"
-    return f"must be {_form(mistake.place) or _listed(wanted)}, and is {shown(value)}", hint
+    expected = _accepted_forms(mistake.place) or _join_or(wanted)
+    return f"must be {expected}, and is {describe_value(value)}", hint
 
 
 _FORMS = {
@@ -210,7 +212,7 @@ _FORMS = {
 """What may stand where there is a short way to write a field."""
 
 
-def _form(place: Place) -> str:
+def _accepted_forms(place: KeyPath) -> str:
     for pattern, form in _FORMS.items():
         if len(pattern) == len(place) and all(
             step in ("*", at) for step, at in zip(pattern, place, strict=True)
@@ -228,7 +230,7 @@ def _as_number(value: str) -> str:
     return "write it without quotes" if bare == value else f"write {bare}"
 
 
-def shown(value: Any) -> str:
+def describe_value(value: Any) -> str:
     """Return a short description of a value in the file's terms."""
     match value:
         case None:
@@ -236,9 +238,9 @@ def shown(value: Any) -> str:
         case bool():
             return "true" if value else "false"
         case int() | float():
-            return f"the number {_cut(repr(value))}"
+            return f"the number {_truncate(repr(value))}"
         case str():
-            return f"the text {_cut(value)!r}"
+            return f"the text {_truncate(value)!r}"
         case dict():
             return "a map"
         case list() | tuple():
@@ -247,46 +249,23 @@ def shown(value: Any) -> str:
             return type(value).__name__
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+def _truncate(text: str) -> str:
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
 
 
-def _unknown(value: str, choices: Sequence[str]) -> tuple[str, str]:
-    return f"{_cut(value)!r} is not known here", _guess(value, choices, "one of ")
+def _unknown_word(value: str, choices: Sequence[str]) -> tuple[str, str]:
+    return f"{_truncate(value)!r} is not known here", _suggest(value, choices, "one of ")
 
 
 def _one_of(choices: Sequence[str]) -> str:
     return f"one of {', '.join(choices)}" if choices else ""
 
 
-def _guess(word: str, known: Sequence[str], otherwise: str) -> str:
+def _suggest(word: str, known: Sequence[str], otherwise: str) -> str:
     return did_you_mean(word, known) or (f"{otherwise}{', '.join(known)}" if known else "")
 
 
-def did_you_mean(word: str, known: Collection[str]) -> str:
-    """Return ``did you mean X?`` for the nearest known word, or nothing if none is near.
-
-    Nothing is looked for among very many or very long words, so that many misses cost little.
-    """
-    near = nearest(word, known)
-    return f"did you mean {near}?" if near else ""
-
-
-def nearest(word: str, known: Collection[str]) -> str | None:
-    """Return the nearest known word as in `did_you_mean`, or None if none is near."""
-    if len(word) >= _SHOWN or len(known) > _MOST_COMPARED:
-        return None
-    from difflib import get_close_matches
-
-    lower = {name.lower(): name for name in known if len(name) < _SHOWN}
-    near = get_close_matches(word.lower(), lower, 1)
-    return lower[near[0]] if near else None
-
-
-_MOST_COMPARED = 300
-
-
-def _listed(words: Sequence[str]) -> str:
+def _join_or(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
@@ -306,7 +285,7 @@ def _keys(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
     ]
 
 
-def tags(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
+def type_names(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
     """Return what the key ``type`` may say at a path of pydantic's."""
     return [
         tag

@@ -15,7 +15,7 @@ _ONE_OR_MANY = {"objective"}
 """Blocks that may be written as one map where a list can stand."""
 
 
-def apply(word: str, data: dict[str, Any]) -> str:
+def apply_override(word: str, data: dict[str, Any]) -> str:
     """Replace or add one field of a study, and return the field's path.
 
     The value is read as YAML; an empty one or null takes the field out. Where names have dots in

@@ -25,7 +25,7 @@ class Money(NamedTuple):
         return f"{Decimal(repr(self.amount)).normalize():f} {self.currency}"
 
 
-def counted(count: int, noun: str) -> str:
+def format_count(count: int, noun: str) -> str:
     """Return a number of things in words: ``1 trial``, ``2 trials``."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 

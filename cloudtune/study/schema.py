@@ -32,11 +32,11 @@ Json = dict[str, Any]
 """A JSON object."""
 Mode = Literal["managed", "driven"]
 
-_Finite = Annotated[StrictFloat, Field(allow_inf_nan=False)]
-Scalar = StrictBool | StrictInt | _Finite | StrictStr
+_FiniteFloat = Annotated[StrictFloat, Field(allow_inf_nan=False)]
+Scalar = StrictBool | StrictInt | _FiniteFloat | StrictStr
 """A value that a script can be given. Its type is part of it: 1, 1.0, True and "1" differ."""
 
-Number = StrictInt | _Finite
+Number = StrictInt | _FiniteFloat
 Scale = Literal["linear", "log", "reverse_log", "auto"]
 Goal = Literal["maximize", "minimize"]
 Select = Literal["last", "best"]
@@ -45,7 +45,7 @@ StoppingRule = Literal["auto", "median", "bandit", "halving"]
 ArgumentStyle = Literal["flags", "equals", "assign", "json", "env", "none"]
 
 
-class _Before:
+class _ShortForm:
     """Rewrites the short way to write a field into its long form; the schema has both."""
 
     def __init__(self, rewrite: Callable[[Any], Any], short: Callable[[Any], Any]) -> None:
@@ -64,19 +64,19 @@ class _Before:
         return {"anyOf": [self.short(full), full]}
 
 
-def _listed(value: Any) -> Any:
+def _as_list(value: Any) -> Any:
     return cast("Any", value) if isinstance(value, list | tuple) else [value]
 
 
-one_or_many = _Before(
-    _listed,
+one_or_many = _ShortForm(
+    _as_list,
     lambda full: full.get("items", {}),
 )
-name_or_map = _Before(
+name_or_map = _ShortForm(
     lambda value: {"name": value} if isinstance(value, str) else value,
     lambda _: {"enum": list(get_args(StrategyName))},
 )
-rule_or_map = _Before(
+rule_or_map = _ShortForm(
     lambda value: {"rule": value} if isinstance(value, str) else value,
     lambda _: {"enum": list(get_args(StoppingRule))},
 )
@@ -130,7 +130,7 @@ class IntParameter(_Parameter):
     step: StrictInt | None = Field(default=None, description="Makes a grid that includes min.")
 
 
-def _of_one_type(numbers: list[int | float]) -> list[int | float]:
+def _unify_types(numbers: list[int | float]) -> list[int | float]:
     return list(map(float, numbers)) if any(isinstance(n, float) for n in numbers) else numbers
 
 
@@ -138,7 +138,7 @@ class DiscreteParameter(_Parameter):
     """One of several ordered numbers."""
 
     type: Literal["discrete"]
-    values: Annotated[list[Number], AfterValidator(_of_one_type)] = Field(
+    values: Annotated[list[Number], AfterValidator(_unify_types)] = Field(
         min_length=1, description="Rising numbers; whole ones among others are read as 1.0."
     )
     scale: Scale = Field(default="linear", description="How the values are spread.")
@@ -219,11 +219,11 @@ class Limits(Model):
     )
     max_cost: Price | None = Field(default=None, description="What the run may cost, as 25 USD.")
 
-    def over(self, other: Limits) -> Limits:
+    def with_defaults(self, other: Limits) -> Limits:
         """Return these limits, with those of ``other`` where this one has none."""
-        return other.model_copy(update=self.model_dump_set())
+        return other.model_copy(update=self.as_dict())
 
-    def model_dump_set(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """Return the limits that are set, as the Python values that they hold."""
         return {name: value for name, value in self if value is not None}
 
@@ -259,11 +259,11 @@ class Input(Model):
     content_type: StrictStr | None = None
 
 
-_address = _Before(
+_address = _ShortForm(
     lambda value: {"uri": value} if isinstance(value, str) else value,
     lambda _: {"type": "string"},
 )
-_for_all = _Before(
+_any_provider = _ShortForm(
     lambda value: {"*": value} if isinstance(value, str) else value,
     lambda _: {"type": "string"},
 )
@@ -282,7 +282,7 @@ class Resources(Model):
 class TrialSpec(Model):
     """The code of a trial and how it is called and measured."""
 
-    source: Annotated[dict[str, StrictStr], _for_all] | None = Field(
+    source: Annotated[dict[str, StrictStr], _any_provider] | None = Field(
         default=None, description="Folder that is bundled, or where the code lies, by provider."
     )
     script: StrictStr | None = Field(
@@ -310,13 +310,13 @@ class TrialSpec(Model):
         str,
         Annotated[
             list[StrictStr],
-            _Before(
+            _ShortForm(
                 lambda value: [value] if isinstance(value, str) else ([] if value == {} else value),
                 lambda _: {"anyOf": [{"type": "string"}, {"type": "object", "maxProperties": 0}]},
             ),
         ],
     ] = Field(default={}, description="Expressions that find each metric in what is printed.")
-    inputs: dict[str, Annotated[dict[str, Annotated[Input, _address]], _for_all]] = Field(
+    inputs: dict[str, Annotated[dict[str, Annotated[Input, _address]], _any_provider]] = Field(
         default={}, description="Data by name, then by provider."
     )
     env: dict[str, StrictStr | FromEnvironment] = Field(

@@ -25,7 +25,7 @@ from cloudtune.study.schema import (
     When,
 )
 
-_MOST_STATES = 100_000
+_MAX_STATES = 100_000
 Value = bool | int | float | str
 Assignment = Mapping[str, Value]
 """Values of the active parameters by name, in the order of the space."""
@@ -48,10 +48,10 @@ class Node:
     @cached_property
     def values(self) -> tuple[Value, ...] | None:
         """Every value in order, or None for a float without a step."""
-        return values_of(self.parameter)
+        return list_values(self.parameter)
 
 
-def same(left: Value, right: Value) -> bool:
+def is_same_value(left: Value, right: Value) -> bool:
     """Tell whether two values are one value: 4 is 4.0, but 1 is neither True nor "1"."""
     if isinstance(left, bool) != isinstance(right, bool):
         return False
@@ -60,7 +60,7 @@ def same(left: Value, right: Value) -> bool:
     return left == right
 
 
-def text(value: Value) -> str:
+def format_value(value: Value) -> str:
     """Return the one spelling of a value in which every script and service is given it.
 
     A bool is ``True`` or ``False``, a float the shortest text that reads back the same.
@@ -68,7 +68,7 @@ def text(value: Value) -> str:
     return value if isinstance(value, str) else repr(value)
 
 
-def values_of(parameter: Parameter) -> tuple[Value, ...] | None:
+def list_values(parameter: Parameter) -> tuple[Value, ...] | None:
     """Return all values of a parameter in order, or None for a float without a step."""
     match parameter:
         case BoolParameter():
@@ -87,7 +87,7 @@ def values_of(parameter: Parameter) -> tuple[Value, ...] | None:
             return tuple(float(low + k * step) for k in range(count))
 
 
-def count_of(parameter: Parameter) -> int | None:
+def count_values(parameter: Parameter) -> int | None:
     """Return how many values a parameter has without listing them; None for a continuum."""
     match parameter:
         case BoolParameter():
@@ -127,7 +127,7 @@ def value_at(parameter: Parameter, place: int) -> Value:
             raise ValueError("a float without a step has no countable values")
 
 
-def find(parameter: Parameter, value: Value) -> Value | None:
+def match_value(parameter: Parameter, value: Value) -> Value | None:
     """Return a parameter's own spelling of a value (4.0 for 4 in a float), or None if not in it."""
     match parameter:
         case FloatParameter() | IntParameter():
@@ -143,13 +143,13 @@ def find(parameter: Parameter, value: Value) -> Value | None:
                 repr(parameter.step)
             )
             near = round(steps)
-            if near >= (count_of(parameter) or 0):
+            if near >= (count_values(parameter) or 0):
                 return None
             own = value_at(parameter, near)
             return own if own == value or abs(steps - near) <= Decimal("1e-9") else None
         case _:
-            members = values_of(parameter) or ()
-            return next((member for member in members if same(member, value)), None)
+            members = list_values(parameter) or ()
+            return next((member for member in members if is_same_value(member, value)), None)
 
 
 class Space:
@@ -161,16 +161,16 @@ class Space:
         Raises:
             ValueError: If the conditions form a cycle.
         """
-        self.nodes = tuple(parents_first(nodes))
+        self.nodes = tuple(sort_parents_first(nodes))
         if len(self.nodes) < len(nodes):
             raise ValueError("the conditions form a cycle")
 
     @classmethod
-    def of(cls, study: StudyFields) -> Space:
+    def from_study(cls, study: StudyFields) -> Space:
         """Return the space of a study."""
-        return cls(nodes_of(study))
+        return cls(list_nodes(study))
 
-    def active(self, assignment: Assignment) -> Iterator[Node]:
+    def active_nodes(self, assignment: Assignment) -> Iterator[Node]:
         """Yield the nodes that are active under an assignment, parents first.
 
         Values of inactive parameters in the assignment do not count.
@@ -192,7 +192,7 @@ class Space:
         last_use = {name: i for i, node in enumerate(self.nodes) for name in node.when}
         states: dict[tuple[tuple[str, Value, type], ...], int] = {(): 1}
         for place, node in enumerate(self.nodes):
-            count = count_of(node.parameter)
+            count = count_values(node.parameter)
             if count is None:
                 return None
             following: dict[tuple[tuple[str, Value, type], ...], int] = {}
@@ -203,7 +203,7 @@ class Space:
                     following[kept] = following.get(kept, 0) + ways
                 elif node.name not in last_use:
                     following[kept] = following.get(kept, 0) + ways * count
-                elif len(following) + count > _MOST_STATES:
+                elif len(following) + count > _MAX_STATES:
                     return None
                 else:
                     for value in node.values or ():
@@ -219,7 +219,7 @@ class Space:
             ValueError: If a parameter is continuous.
         """
         for node in self.nodes:
-            if count_of(node.parameter) is None:
+            if count_values(node.parameter) is None:
                 raise ValueError(f"{node.name} has no countable values")
         return self._grid(0, {})
 
@@ -230,12 +230,12 @@ class Space:
             yield dict(known)
             return
         node = self.nodes[depth]
-        for place in range(count_of(node.parameter) or 0):
+        for place in range(count_values(node.parameter) or 0):
             value = value_at(node.parameter, place)
             yield from self._grid(depth + 1, {**known, node.name: value})
 
 
-def nodes_of(study: StudyFields) -> list[Node]:
+def list_nodes(study: StudyFields) -> list[Node]:
     """Return one node a definition, in the order of the study."""
     nodes: list[Node] = []
     keys = set(study.parameters)
@@ -252,12 +252,12 @@ def nodes_of(study: StudyFields) -> list[Node]:
 def is_active(node: Node, known: Assignment) -> bool:
     """Tell whether a node's conditions hold, given the values of its active parents."""
     return all(
-        parent in known and any(same(known[parent], value) for value in values)
+        parent in known and any(is_same_value(known[parent], value) for value in values)
         for parent, values in node.when.items()
     )
 
 
-def resolved_scale(parameter: FloatParameter | IntParameter | DiscreteParameter) -> str:
+def resolve_scale(parameter: FloatParameter | IntParameter | DiscreteParameter) -> str:
     """Return the scale with ``auto`` decided: log from two orders of magnitude on, else linear."""
     if parameter.scale != "auto":
         return parameter.scale
@@ -268,7 +268,7 @@ def resolved_scale(parameter: FloatParameter | IntParameter | DiscreteParameter)
     return "log" if low > 0 and high / low >= 100 else "linear"
 
 
-def parents_first(nodes: Sequence[Node]) -> Iterator[Node]:
+def sort_parents_first(nodes: Sequence[Node]) -> Iterator[Node]:
     """Yield nodes after all definitions of their parents, otherwise in the order given.
 
     What hangs on a cycle of conditions is left out.
@@ -290,7 +290,7 @@ def parents_first(nodes: Sequence[Node]) -> Iterator[Node]:
                 heapq.heappush(ready, place)
 
 
-def mirrored(low: float, high: float) -> tuple[float, float]:
+def reverse_log_bounds(low: float, high: float) -> tuple[float, float]:
     """Return the bounds between which ``reverse_log`` takes the logarithm of the way down from max.
 
     For positive bounds they are the bounds themselves, so that the log range is mirrored as Vizier
@@ -301,14 +301,14 @@ def mirrored(low: float, high: float) -> tuple[float, float]:
     return finest, finest + (high - low)
 
 
-def spread(parameter: FloatParameter | IntParameter, share: float) -> float:
+def interpolate(parameter: FloatParameter | IntParameter, share: float) -> float:
     """Return the value that lies at a share (0 to 1) of the way from min to max on its scale."""
     low, high = float(parameter.min), float(parameter.max)
-    match resolved_scale(parameter):
+    match resolve_scale(parameter):
         case "log":
             value = math.exp(math.log(low) + share * (math.log(high) - math.log(low)))
         case "reverse_log":
-            near, far = mirrored(low, high)
+            near, far = reverse_log_bounds(low, high)
             value = high + near - math.exp(math.log(far) + share * (math.log(near) - math.log(far)))
         case _:
             value = low * (1 - share) + high * share

@@ -9,7 +9,7 @@ from pydantic import ValidationInfo, model_validator
 from cloudtune.diagnostics import Note
 from cloudtune.errors import StudyError
 from cloudtune.study.fields import StudyFields
-from cloudtune.study.validation import notes, problems
+from cloudtune.study.validation import find_notes, find_problems
 
 
 class Study(StudyFields):
@@ -22,11 +22,11 @@ class Study(StudyFields):
     @model_validator(mode="after")
     def _parts_fit_together(self, info: ValidationInfo) -> Self:
         context: Any = info.context or {}
-        if not context.get("parts_only") and (wrong := problems(self)):
+        if not context.get("parts_only") and (wrong := find_problems(self)):
             raise StudyError(wrong)
         return self
 
     @property
     def notes(self) -> tuple[Note, ...]:
         """What is worth knowing about the study and no mistake."""
-        return (*self._reading_notes, *notes(self))
+        return (*self._loader_notes, *find_notes(self))

@@ -16,13 +16,13 @@ from typing import Any, TypeGuard
 from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError
 
-MOST_BYTES = 512 * 1024
-MOST_LEVELS = 64
-MOST_NODES = 100_000
-_LONGEST_PATH = 300
-_LONGEST_NUMBER = 400
+MAX_BYTES = 512 * 1024
+MAX_DEPTH = 64
+MAX_NODES = 100_000
+_MAX_PATH_LENGTH = 300
+_MAX_NUMBER_LENGTH = 400
 
-Place = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 
 _WORDS: dict[str, Any] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
@@ -48,7 +48,7 @@ def is_list(value: Any) -> TypeGuard[list[Any]]:
 
 
 @dataclass
-class Source:
+class YamlSource:
     """What a text says."""
 
     name: str
@@ -57,11 +57,11 @@ class Source:
     lines: dict[str, int] = field(default_factory=dict[str, int])
     """The line of each field by its dotted path; items of lists count from 0."""
     problems: list[Problem] = field(default_factory=list[Problem])
-    broken: list[Place] = field(default_factory=list[Place])
+    broken: list[KeyPath] = field(default_factory=list[KeyPath])
     """The fields whose value could not be read; they hold None."""
 
 
-def read(path: Path) -> Source:
+def read_file(path: Path) -> YamlSource:
     """Return what a file says.
 
     Raises:
@@ -70,18 +70,18 @@ def read(path: Path) -> Source:
     return parse(_text(path), str(path))
 
 
-def parse(text: str, name: str) -> Source:
+def parse(text: str, name: str) -> YamlSource:
     """Return what a text says.
 
     Raises:
         StudyError: If it cannot be read as one YAML document at all.
     """
-    if len(text) > MOST_BYTES:  # a character is a byte or more
+    if len(text) > MAX_BYTES:  # a character is a byte or more
         raise _unreadable(name, _TOO_LARGE)
     return _Builder(text, name).build()
 
 
-_TOO_LARGE = f"this is larger than a study can be ({MOST_BYTES // 1024} KiB)"
+_TOO_LARGE = f"this is larger than a study can be ({MAX_BYTES // 1024} KiB)"
 
 
 def _unreadable(name: str, message: str, hint: str = "", line: int | None = None) -> StudyError:
@@ -97,13 +97,13 @@ def _text(path: Path) -> str:
         if not stat.S_ISREG(mode):
             raise _unreadable(name, "this is no ordinary file", "save the study to a file first")
         with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
+            data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise _unreadable(name, "there is no such file") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise _unreadable(name, f"this file cannot be read: {reason}") from error
-    if len(data) > MOST_BYTES:
+    if len(data) > MAX_BYTES:
         raise _unreadable(name, _TOO_LARGE)
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise _unreadable(name, "this file is UTF-16 text", "save it as UTF-8")
@@ -119,7 +119,7 @@ def _text(path: Path) -> str:
 class _Frame:
     """A map or a list that is being read."""
 
-    def __init__(self, container: dict[str, Any] | list[Any], path: Place, dotted: str) -> None:
+    def __init__(self, container: dict[str, Any] | list[Any], path: KeyPath, dotted: str) -> None:
         self.container = container
         self.path = path
         self.dotted = dotted
@@ -135,14 +135,14 @@ class _Builder:
 
     def __init__(self, text: str, name: str) -> None:
         self.text = text
-        self.source = Source(name)
+        self.source = YamlSource(name)
         self.frames: list[_Frame] = []
         self.nodes = 0
         self.documents = 0
         self.skipping = 0
         """How many collections are open inside a key that is none."""
 
-    def build(self) -> Source:
+    def build(self) -> YamlSource:
         from ruamel.yaml import YAML
         from ruamel.yaml.error import YAMLError
 
@@ -172,8 +172,8 @@ class _Builder:
         match kind:
             case "ScalarEvent" | "AliasEvent" | "MappingStartEvent" | "SequenceStartEvent":
                 self.nodes += 1
-                if self.nodes > MOST_NODES:
-                    raise self._fatal(f"this has more than {MOST_NODES:,} values", line=line)
+                if self.nodes > MAX_NODES:
+                    raise self._fatal(f"this has more than {MAX_NODES:,} values", line=line)
                 self._node(event, kind, line)
             case "MappingEndEvent" | "SequenceEndEvent":
                 if self.skipping:
@@ -191,8 +191,8 @@ class _Builder:
                 pass
 
     def _node(self, event: Any, kind: str, line: int) -> None:
-        if kind.endswith("StartEvent") and len(self.frames) + self.skipping >= MOST_LEVELS:
-            raise self._fatal(f"this is nested deeper than {MOST_LEVELS} levels", line=line)
+        if kind.endswith("StartEvent") and len(self.frames) + self.skipping >= MAX_DEPTH:
+            raise self._fatal(f"this is nested deeper than {MAX_DEPTH} levels", line=line)
         if self.skipping:
             self.skipping += kind.endswith("StartEvent")
             return
@@ -224,7 +224,7 @@ class _Builder:
         if is_map(value) or is_list(value):
             self.frames.append(_Frame(value, path, dotted))
 
-    def _place(self, frame: _Frame | None, line: int) -> tuple[Place, str]:
+    def _place(self, frame: _Frame | None, line: int) -> tuple[KeyPath, str]:
         if frame is None:
             return (), ""
         if isinstance(frame.container, list):
@@ -233,7 +233,7 @@ class _Builder:
             assert frame.key is not None
             last, line = frame.key, frame.key_lines[frame.key]
         dotted = f"{frame.dotted}.{last}" if frame.dotted else str(last)
-        if len(dotted) <= _LONGEST_PATH:
+        if len(dotted) <= _MAX_PATH_LENGTH:
             self.source.lines.setdefault(dotted, line)
         else:
             dotted = frame.dotted
@@ -262,7 +262,7 @@ class _Builder:
             if kind.endswith("StartEvent"):
                 self.skipping = 1
             return
-        key = _joined(event.value)
+        key = _join_surrogates(event.value)
         if key is None:
             self._problem(frame.dotted, "a key has half a character in it", "", line)
             key = ascii(event.value)
@@ -281,8 +281,8 @@ class _Builder:
         frame.key_lines.setdefault(key, line)
         frame.key = key
 
-    def _scalar(self, event: Any, path: Place, dotted: str, line: int) -> Any:
-        text = _joined(event.value)
+    def _scalar(self, event: Any, path: KeyPath, dotted: str, line: int) -> Any:
+        text = _join_surrogates(event.value)
         if text is None:
             self._problem(dotted, "this text has half a character in it", "", line)
             self.source.broken.append(path)
@@ -290,7 +290,7 @@ class _Builder:
         if event.style or (event.tag is not None and not event.implicit[0]):
             return text
         try:
-            return resolve(text)
+            return parse_scalar(text)
         except ValueError as error:
             self._problem(dotted, str(error), "", line)
             self.source.broken.append(path)
@@ -354,7 +354,7 @@ _SYNTAX = (
 )
 
 
-def _joined(text: str) -> str | None:
+def _join_surrogates(text: str) -> str | None:
     """Return a text with characters joined that JSON writes in halves; None for a half alone."""
     if text.isascii():
         return text
@@ -364,7 +364,7 @@ def _joined(text: str) -> str | None:
         return None
 
 
-def resolve(text: str) -> Any:
+def parse_scalar(text: str) -> Any:
     """Return what an unquoted word means in YAML 1.2's core schema.
 
     Raises:
@@ -377,8 +377,8 @@ def resolve(text: str) -> Any:
     whole = _INT.fullmatch(text)
     if not whole and not _FLOAT.fullmatch(text):
         return text
-    if len(text) > _LONGEST_NUMBER:
-        raise ValueError(f"a number has more than {_LONGEST_NUMBER} digits")
+    if len(text) > _MAX_NUMBER_LENGTH:
+        raise ValueError(f"a number has more than {_MAX_NUMBER_LENGTH} digits")
     if not whole:
         return float(text)
     return int(text, 0) if text[1:2] in ("o", "x") else int(text)

@@ -105,7 +105,7 @@ class EmulatedRunContract:
         """Return a study of a script for one mode, with settings and blocks put over it."""
         (self.folder / "code").mkdir(exist_ok=True)
         (self.folder / "code" / "train.py").write_text(textwrap.dedent(script))
-        able = registry.get(self.name).capabilities.of(mode)
+        able = registry.get(self.name).capabilities.for_mode(mode)
         if able is None:
             pytest.skip(f"{self.name} has no {mode} mode")
         return Study.model_validate(
@@ -351,7 +351,7 @@ class EmulatedRunContract:
 
     @BOTH
     def test_hyperband_goes_on_from_what_was_saved(self, mode: Mode) -> None:
-        able = registry.get(self.name).capabilities.of(mode)
+        able = registry.get(self.name).capabilities.for_mode(mode)
         if able is None or "hyperband" not in able.strategies:
             pytest.skip(f"{self.name} has no hyperband in {mode} mode")
         script = """

@@ -24,7 +24,7 @@ from cloudtune.results.events import TrialState
 from cloudtune.results.model import StudyResult
 from cloudtune.runs import lifecycle
 from cloudtune.study.schema import Mode
-from cloudtune.study.search_space import Space, find
+from cloudtune.study.search_space import Space, match_value
 from cloudtune.study.study import Study
 from cloudtune.testing.features import PLAIN, Feature, beyond, features
 
@@ -98,7 +98,7 @@ class ProviderContract:
         """Return the modes that the provider has."""
         able = self.make().capabilities
         modes: tuple[Mode, ...] = ("managed", "driven")
-        return [(mode, found) for mode in modes if (found := able.of(mode)) is not None]
+        return [(mode, found) for mode in modes if (found := able.for_mode(mode)) is not None]
 
     def study(self, over: Mapping[str, Any], mode: Mode, folder: Path) -> Study:
         """Return `PLAIN` with something put over it, for this provider in one mode."""
@@ -156,14 +156,14 @@ class ProviderContract:
             assert result.state == "completed", result.reason
             assert len(result.trials) == 6
             assert len({trial.number for trial in result.trials}) == 6
-            space = Space.of(Study.model_validate(result.study))
+            space = Space.from_study(Study.model_validate(result.study))
             for trial in result.trials:
                 assert trial.state == "completed", (trial.reason, trial.log_tail)
                 assert trial.objective is not None
-                active = {node.name: node for node in space.active(trial.parameters)}
+                active = {node.name: node for node in space.active_nodes(trial.parameters)}
                 assert set(trial.parameters) == set(active)
                 for name, value in trial.parameters.items():
-                    own = find(active[name].parameter, value)
+                    own = match_value(active[name].parameter, value)
                     assert own == value
                     assert type(own) is type(value)
 

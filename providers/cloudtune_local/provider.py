@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.errors import ProviderError
 from cloudtune.fitting.capabilities import Capabilities
-from cloudtune.fitting.fit import Fitted
+from cloudtune.fitting.fit import FittedStudy
 from cloudtune.provider.models import Facts, Place
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.protocols import Emit, JobClient, TrialRunner
@@ -31,12 +31,14 @@ class LocalProvider:
     lookup = staticmethod(lookup)
 
     def rules(
-        self, fitted: Fitted, mode: Mode, settings: LocalSettings, facts: Facts
+        self, fitted: FittedStudy, mode: Mode, settings: LocalSettings, facts: Facts
     ) -> Sequence[Finding | Note]:
         """Return what only this machine refuses or does otherwise."""
         return rules(fitted, facts)
 
-    def request(self, fitted: Fitted, mode: Mode, settings: LocalSettings, facts: Facts) -> Json:
+    def request(
+        self, fitted: FittedStudy, mode: Mode, settings: LocalSettings, facts: Facts
+    ) -> Json:
         """Return how each trial is started."""
         return request(fitted, settings, facts)
 

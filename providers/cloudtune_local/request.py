@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from cloudtune.fitting.fit import Fitted
+from cloudtune.fitting.fit import FittedStudy
 from cloudtune.provider.models import Facts
 from cloudtune.study.schema import FromEnvironment, Json
 from cloudtune_local.settings import LocalSettings
 
 
-def request(fitted: Fitted, settings: LocalSettings, facts: Facts) -> Json:
+def request(fitted: FittedStudy, settings: LocalSettings, facts: Facts) -> Json:
     """Return how each trial is started, as plain data."""
     trial = fitted.study.trial
     called: dict[str, Any] = {

@@ -7,9 +7,9 @@ from typing import Any
 
 from cloudtune.bundle.files import IGNORE_FILE
 from cloudtune.diagnostics import Finding, Note
-from cloudtune.fitting.fit import Fitted
+from cloudtune.fitting.fit import FittedStudy
 from cloudtune.provider.models import Facts
-from cloudtune.study.quantities import counted
+from cloudtune.study.quantities import format_count
 
 _MANY = 100
 """Trials with which a source counts that is to be run by fewer, or by an unknown number."""
@@ -17,7 +17,7 @@ _MUCH = 10e9
 """Bytes of all copies of the source that are worth a note."""
 
 
-def rules(fitted: Fitted, facts: Facts) -> list[Finding | Note]:
+def rules(fitted: FittedStudy, facts: Facts) -> list[Finding | Note]:
     """Return the findings and notes of a study on this machine."""
     return [
         *_system(facts.own),
@@ -37,7 +37,7 @@ def _system(own: Any) -> Iterator[Finding]:
         )
 
 
-def _code(fitted: Fitted, own: Any) -> Iterator[Finding | Note]:
+def _code(fitted: FittedStudy, own: Any) -> Iterator[Finding | Note]:
     trial = fitted.study.trial
     if not (trial.script or trial.module or trial.command):
         yield Finding(
@@ -53,7 +53,7 @@ def _code(fitted: Fitted, own: Any) -> Iterator[Finding | Note]:
         yield Note("trial.requirements", "not installed here: the trials' Python must have them")
 
 
-def _copies(fitted: Fitted, size: int) -> Iterator[Note]:
+def _copies(fitted: FittedStudy, size: int) -> Iterator[Note]:
     trials = fitted.study.limits.max_trials
     if size * max(trials or 0, _MANY) <= _MUCH:
         return
@@ -69,14 +69,14 @@ def _bytes(count: int) -> str:
     return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.0f} MB"
 
 
-def _inputs(fitted: Fitted, own: Any) -> Iterator[Finding]:
+def _inputs(fitted: FittedStudy, own: Any) -> Iterator[Finding]:
     for name, by_provider in fitted.study.trial.inputs.items():
         if {"*", "local"} & by_provider.keys() and own["inputs"][name] is None:
             reason = "the address is no path on this machine"
             yield Finding("refused", f"trial.inputs.{name}", reason)
 
 
-def _resources(fitted: Fitted, own: Any) -> Iterator[Finding | Note]:
+def _resources(fitted: FittedStudy, own: Any) -> Iterator[Finding | Note]:
     wanted = fitted.study.trial.resources
     parallel = fitted.study.limits.parallel_trials or 1
     have = len(own["gpus"])
@@ -84,7 +84,8 @@ def _resources(fitted: Fitted, own: Any) -> Iterator[Finding | Note]:
         yield Finding(
             "refused",
             "trial.resources.gpus",
-            f"trials need {counted(wanted.gpus * parallel, 'GPU')} at a time, and {have} are here",
+            f"trials need {format_count(wanted.gpus * parallel, 'GPU')} at a time, and {have} are "
+            "here",
         )
     if (wanted.cpus or 1) * parallel > own["cores"]:
         yield Note(

@@ -173,7 +173,9 @@ class Aws:
                 raise EmulatorEndedError(PROVIDER, words) from error
             if kinds[0] == "EndpointConnectionError" and not self._is_region():
                 words = f"{operation}: there is no region {self._region} of SageMaker, as far as "
-                raise AwsError(words + "this version of boto3 knows", of_caller=True) from error
+                raise AwsError(
+                    words + "this version of boto3 knows", affects_all_calls=True
+                ) from error
             raise not_reached(operation, kinds, str(error)) from error
         except self._boto3.exceptions.Boto3Error as error:
             raise AwsError(f"{operation}: {error}") from error
@@ -192,7 +194,7 @@ class _Guard:
             raise AwsError(
                 f"a call would have left for {found.netloc}, and an emulated run reaches its "
                 "emulator alone",
-                of_caller=True,
+                affects_all_calls=True,
             )
 
 

@@ -99,7 +99,7 @@ class AwsError(ProviderError):
         code: str = "",
         said: str = "",
         retryable: bool = False,
-        of_caller: bool = False,
+        affects_all_calls: bool = False,
     ) -> None:
         self.code = code
         """The service's own; empty where it was not reached."""
@@ -109,8 +109,8 @@ class AwsError(ProviderError):
             PROVIDER,
             message,
             retryable=retryable,
-            of_caller=of_caller,
-            full=code == "ResourceLimitExceeded",
+            affects_all_calls=affects_all_calls,
+            quota_exceeded=code == "ResourceLimitExceeded",
         )
 
     @property
@@ -146,7 +146,7 @@ def refusal(operation: str, code: str, said: str, status: int) -> AwsError:
         status: Of the HTTP answer.
     """
     retryable = code in _THROTTLED or code in _PASSING or status >= 500 or status == 429
-    of_caller = code in _EXPIRED | _UNKNOWN_KEY | _BAD_SIGNATURE | _DENIED
+    affects_all_calls = code in _EXPIRED | _UNKNOWN_KEY | _BAD_SIGNATURE | _DENIED
     if code in _BAD_SIGNATURE:
         said = ""  # it holds the whole signed request, with the session's token
     words = f"{operation}: {code}"
@@ -154,7 +154,9 @@ def refusal(operation: str, code: str, said: str, status: int) -> AwsError:
         words += f": {said}"
     if advice := _advice(code, said):
         words += f" ({advice})"
-    return AwsError(words, code=code, said=said, retryable=retryable, of_caller=of_caller)
+    return AwsError(
+        words, code=code, said=said, retryable=retryable, affects_all_calls=affects_all_calls
+    )
 
 
 def not_reached(operation: str, kinds: list[str], said: str) -> AwsError:
@@ -168,8 +170,10 @@ def not_reached(operation: str, kinds: list[str], said: str) -> AwsError:
     kind = next((each for each in kinds if each in _LOCAL), None)
     retryable, meaning = _LOCAL[kind] if kind else (False, "")
     words = f"{operation}: {meaning} [{said}]" if meaning else f"{operation}: {said}"
-    of_caller = bool(kind) and not retryable
-    return AwsError(words, code="", said=said, retryable=retryable, of_caller=of_caller)
+    affects_all_calls = bool(kind) and not retryable
+    return AwsError(
+        words, code="", said=said, retryable=retryable, affects_all_calls=affects_all_calls
+    )
 
 
 def _advice(code: str, said: str) -> str:

@@ -10,7 +10,7 @@ from cloudtune.provider.models import Place, TrainingJob
 from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Started, TrialState
 from cloudtune.study.schema import Json
-from cloudtune.study.search_space import text
+from cloudtune.study.search_space import format_value
 from cloudtune_sagemaker import metrics, response
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.console import log_of
@@ -114,7 +114,7 @@ class SageMakerJobs:
         try:
             self._aws.call("sagemaker", "stop_training_job", TrainingJobName=name)
         except AwsError as error:
-            if error.retryable or error.of_caller:
+            if error.retryable or error.affects_all_calls:
                 raise
 
     def _job(self, started: Started, told: Json, read: Mapping[str, metrics.Series]) -> TrainingJob:
@@ -146,9 +146,9 @@ class SageMakerJobs:
     def _request(self, started: Started) -> Json:
         """Return the request for the training job of a start."""
         number = str(started.number)
-        given = {name: text(value) for name, value in started.parameters.items()}
+        given = {name: format_value(value) for name, value in started.parameters.items()}
         if self._resource and started.resource is not None:
-            given[self._resource] = text(started.resource)
+            given[self._resource] = format_value(started.resource)
         hyperparameters: Json = {**self._template.get("HyperParameters", {}), **given}
         if "sagemaker_job_name" in hyperparameters:
             hyperparameters["sagemaker_job_name"] = started.id

@@ -57,7 +57,7 @@ def demand_bucket(aws: Aws, plan: Plan) -> None:
                 f"the bucket {bucket} may not be used: it belongs to another account than the "
                 f"role ({account}), or your user or role lacks s3:ListBucket on it",
                 code=error.code,
-                of_caller=True,
+                affects_all_calls=True,
             ) from error
         if not error.not_found:
             raise

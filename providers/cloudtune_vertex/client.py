@@ -321,7 +321,7 @@ def _guarding(url: str) -> Any:
             raise GoogleError(
                 f"a call would have left for {found.netloc}, and an emulated run reaches its "
                 "emulator alone",
-                of_caller=True,
+                affects_all_calls=True,
             )
         return plain(self, request, *args, **more)
 

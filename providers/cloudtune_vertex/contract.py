@@ -19,7 +19,7 @@ from typing import cast
 
 from cloudtune.emulator_kit.image import PASSED_ON
 from cloudtune.study.schema import Json
-from cloudtune.study.search_space import Value, text
+from cloudtune.study.search_space import Value, format_value
 
 GCS = "CLOUDTUNE_GCS"
 """The variable that names the folder in place of ``/gcs``; no real job has it."""
@@ -87,7 +87,11 @@ def flags(parameters: Mapping[str, Value]) -> list[str]:
 
 
 def _word(value: Value) -> str:
-    return text(int(value)) if isinstance(value, float) and value.is_integer() else text(value)
+    return (
+        format_value(int(value))
+        if isinstance(value, float) and value.is_integer()
+        else format_value(value)
+    )
 
 
 def with_flags(spec: Json, words: Sequence[str]) -> Json:

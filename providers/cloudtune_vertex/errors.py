@@ -58,12 +58,18 @@ class GoogleError(ProviderError):
         *,
         code: int = 0,
         retryable: bool = False,
-        of_caller: bool = False,
-        full: bool = False,
+        affects_all_calls: bool = False,
+        quota_exceeded: bool = False,
     ) -> None:
         self.code = code
         """That of the HTTP answer; 0 where there was none."""
-        super().__init__(PROVIDER, message, retryable=retryable, of_caller=of_caller, full=full)
+        super().__init__(
+            PROVIDER,
+            message,
+            retryable=retryable,
+            affects_all_calls=affects_all_calls,
+            quota_exceeded=quota_exceeded,
+        )
 
     @property
     def not_found(self) -> bool:
@@ -80,16 +86,16 @@ def refusal(operation: str, code: int, said: str) -> GoogleError:
         said: The service's message.
     """
     said = _PREFIX.sub("", said).strip()
-    full = code == 429 and bool(_FULL.search(said))
+    quota_exceeded = code == 429 and bool(_FULL.search(said))
     words = f"{operation}: {said or 'refused'} [{code}]"
-    if advice := _advice(code, said, full=full):
+    if advice := _advice(code, said, quota_exceeded=quota_exceeded):
         words += f" ({advice})"
     return GoogleError(
         words,
         code=code,
-        retryable=code in _PASSING or (code == 429 and not full),
-        of_caller=code in {401, 403},
-        full=full,
+        retryable=code in _PASSING or (code == 429 and not quota_exceeded),
+        affects_all_calls=code in {401, 403},
+        quota_exceeded=quota_exceeded,
     )
 
 
@@ -113,12 +119,12 @@ def not_reached(operation: str, kinds: Sequence[str], said: str, *, passing: boo
         meaning = "the connection ended before the answer"
     retryable = retryable or passing
     words = f"{operation}: {meaning} [{said}]" if meaning else f"{operation}: {said}"
-    return GoogleError(words, retryable=retryable, of_caller=bool(kind) and not retryable)
+    return GoogleError(words, retryable=retryable, affects_all_calls=bool(kind) and not retryable)
 
 
-def _advice(code: int, said: str, *, full: bool) -> str:
+def _advice(code: int, said: str, *, quota_exceeded: bool) -> str:
     low = said.lower()
-    if full:
+    if quota_exceeded:
         return (
             "Google raises quotas on request, under IAM & Admin, Quotas, for Vertex AI in this "
             "location; or use fewer or other machines"

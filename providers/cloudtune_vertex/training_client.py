@@ -12,7 +12,7 @@ from cloudtune.provider.models import Place, TrainingJob
 from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Started, TrialState
 from cloudtune.study.schema import Json
-from cloudtune.study.search_space import text
+from cloudtune.study.search_space import format_value
 from cloudtune_vertex import response
 from cloudtune_vertex.client import Google
 from cloudtune_vertex.console import log_of
@@ -114,7 +114,7 @@ class VertexJobs:
         try:
             self._google.cancel(self._names[name])
         except GoogleError as error:
-            if error.retryable or error.of_caller:
+            if error.retryable or error.affects_all_calls:
                 raise
             job = self._got(name)
             if job is not None and not response.is_over(job):
@@ -139,9 +139,9 @@ class VertexJobs:
 
     def _request(self, started: Started) -> Json:
         """Return the request for the custom job of a start."""
-        given = {name: text(value) for name, value in started.parameters.items()}
+        given = {name: format_value(value) for name, value in started.parameters.items()}
         if self._resource and started.resource is not None:
-            given[self._resource] = text(started.resource)
+            given[self._resource] = format_value(started.resource)
         job: Json = {**self._template["customJob"], "displayName": started.id}
         job["labels"] = {k: started.id if v == JOB else v for k, v in job["labels"].items()}
         spec = job["jobSpec"] = dict(job["jobSpec"])
@@ -186,7 +186,7 @@ class VertexJobs:
         try:
             jobs = self._google.custom_jobs(f"labels.{RUN_LABEL}={self._plan.facts.run_id}{more}")
         except GoogleError as error:
-            if more != _OPEN or error.retryable or error.of_caller:
+            if more != _OPEN or error.retryable or error.affects_all_calls:
                 raise
             self._lists = False  # they can be looked at one by one
             return {}

@@ -48,11 +48,13 @@ class WatsonError(ProviderError):
         *,
         code: int = 0,
         retryable: bool = False,
-        of_caller: bool = False,
+        affects_all_calls: bool = False,
     ) -> None:
         self.code = code
         """That of the HTTP answer; 0 where there was none."""
-        super().__init__(PROVIDER, message, retryable=retryable, of_caller=of_caller)
+        super().__init__(
+            PROVIDER, message, retryable=retryable, affects_all_calls=affects_all_calls
+        )
 
     @property
     def not_found(self) -> bool:
@@ -76,7 +78,9 @@ def refusal(operation: str, code: int, body: str) -> WatsonError:
     words = f"{operation}: {said(body) or 'refused'} [{code}]"
     if advice := _advice(operation, code):
         words += f" ({advice})"
-    return WatsonError(words, code=code, retryable=code in _PASSING, of_caller=code in {401, 403})
+    return WatsonError(
+        words, code=code, retryable=code in _PASSING, affects_all_calls=code in {401, 403}
+    )
 
 
 def not_reached(operation: str, error: BaseException) -> WatsonError:
@@ -85,7 +89,7 @@ def not_reached(operation: str, error: BaseException) -> WatsonError:
     kind = next((each for each in kinds if each in _LOCAL), "")
     retryable, meaning = _LOCAL.get(kind, (False, ""))
     words = f"{operation}: {meaning} [{str(error)[:_LONGEST]}]"
-    return WatsonError(words, retryable=retryable, of_caller=not retryable)
+    return WatsonError(words, retryable=retryable, affects_all_calls=not retryable)
 
 
 def said(body: str) -> str:

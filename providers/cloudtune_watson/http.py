@@ -134,12 +134,14 @@ class Way:
             WatsonError: If it would be so.
         """
         if not url.startswith("https://"):
-            raise WatsonError(f"{operation}: {url} does not begin with https://", of_caller=True)
+            raise WatsonError(
+                f"{operation}: {url} does not begin with https://", affects_all_calls=True
+            )
         own = urlsplit(self.caller.url)
         if self.caller.emulated and urlsplit(url).netloc != own.netloc:
             raise WatsonError(
                 f"{operation}: an emulated run reaches its emulator alone, not {url}",
-                of_caller=True,
+                affects_all_calls=True,
             )
 
 

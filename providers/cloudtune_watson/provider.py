@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.engine.job_poller import JobPoller
 from cloudtune.fitting.capabilities import Capabilities
-from cloudtune.fitting.fit import Fitted
+from cloudtune.fitting.fit import FittedStudy
 from cloudtune.provider.models import Facts, Place
 from cloudtune.provider.protocols import Emit, JobClient, TrialRunner
 from cloudtune.study.schema import Json, Mode
@@ -59,12 +59,14 @@ class WatsonProvider:
         return lookup(study, settings, facts)
 
     def rules(
-        self, fitted: Fitted, mode: Mode, settings: WatsonSettings, facts: Facts
+        self, fitted: FittedStudy, mode: Mode, settings: WatsonSettings, facts: Facts
     ) -> Sequence[Finding | Note]:
         """Return what only IBM Watson refuses or does otherwise."""
         return rules(fitted, mode, settings, facts)
 
-    def request(self, fitted: Fitted, mode: Mode, settings: WatsonSettings, facts: Facts) -> Json:
+    def request(
+        self, fitted: FittedStudy, mode: Mode, settings: WatsonSettings, facts: Facts
+    ) -> Json:
         """Return the request of a search, or of one training for each trial."""
         return request(fitted, mode, settings, facts)
 

@@ -14,7 +14,7 @@ from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Started
 from cloudtune.results.model import Measurement
 from cloudtune.study.schema import Json
-from cloudtune.study.search_space import text
+from cloudtune.study.search_space import format_value
 from cloudtune_watson import metrics, response
 from cloudtune_watson.client import Trainings
 from cloudtune_watson.console import log_of
@@ -119,7 +119,7 @@ class WatsonJobs:
         try:
             self._trainings.cancel(self._ids[name])
         except WatsonError as error:
-            if error.retryable or error.of_caller:
+            if error.retryable or error.affects_all_calls:
                 raise
             training = self._got(name)
             if training is not None and not response.is_over(training):
@@ -128,9 +128,9 @@ class WatsonJobs:
     def _request(self, started: Started) -> Json:
         """Return the request for the training of a start."""
         assert started.id is not None
-        given = {name: text(value) for name, value in started.parameters.items()}
+        given = {name: format_value(value) for name, value in started.parameters.items()}
         if self._resource and started.resource is not None:
-            given[self._resource] = text(started.resource)
+            given[self._resource] = format_value(started.resource)
         made: Json = _filled(self._plan.request, {JOB: started.id, DEFINITION: self._definition})
         made["model_definition"] = {**made["model_definition"], "command": command(given)}
         return made

@@ -135,7 +135,9 @@ def _token(answer: Any, name: str) -> str:
     try:
         return str(answer.json()[name])
     except (ValueError, KeyError, TypeError) as error:
-        raise WatsonError("the answer to the sign-in holds no token", of_caller=True) from error
+        raise WatsonError(
+            "the answer to the sign-in holds no token", affects_all_calls=True
+        ) from error
 
 
 def _name_in(answer: Any) -> str:

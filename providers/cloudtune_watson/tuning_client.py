@@ -106,7 +106,7 @@ class SearchClient:
         try:
             self._accelerator.stop(job.id)
         except WatsonError as error:
-            if error.retryable or error.of_caller:
+            if error.retryable or error.affects_all_calls:
                 raise
             if response.search_state(self._accelerator.get(job.id)) in {"pending", "running"}:
                 raise

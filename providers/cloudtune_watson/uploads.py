@@ -73,7 +73,7 @@ def _there(trainings: Trainings, name: str, packed: Path) -> str | None:
             if found.read_bytes() == packed.read_bytes():
                 return id_
         except ProviderError as error:
-            if error.retryable or error.of_caller:
+            if error.retryable or error.affects_all_calls:
                 raise
             continue  # it was stored in part
         finally:

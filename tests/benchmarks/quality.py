@@ -32,7 +32,7 @@ from typing import Any
 from cloudtune.results.events import Ended, Measured, Started
 from cloudtune.search.factory import make_strategy
 from cloudtune.search.protocol import Suggestion
-from cloudtune.study.search_space import Value, is_active, nodes_of
+from cloudtune.study.search_space import Value, is_active, list_nodes
 from tests.benchmarks import quality_tasks
 from tests.benchmarks.quality_tasks import Task, study_of
 
@@ -101,7 +101,7 @@ def optuna_default(task: Task, seed: int, trials: int, parallel: int) -> Curve:
     import optuna
 
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
-    nodes = nodes_of(study_of(task.parameters))
+    nodes = list_nodes(study_of(task.parameters))
 
     def start(_: int) -> tuple[Any, Mapping[str, Value]]:
         trial = study.ask()

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from cloudtune.results.events import Ended, Measured, Started
 from cloudtune.search.factory import make_strategy
 from cloudtune.search.protocol import Suggestion
-from cloudtune.study.search_space import Value, nodes_of
+from cloudtune.study.search_space import Value, list_nodes
 from cloudtune.study.study import Study
 from tests.benchmarks.quality import compare
 from tests.benchmarks.quality_genetic import given_by
@@ -246,7 +246,7 @@ def optunas(method: str, task: Task, seed: int, trials: int, parallel: int) -> l
     sampler = kinds[method](seed=seed)
     directions = [optuna.study.StudyDirection.MINIMIZE] * task.objectives
     study = optuna.create_study(sampler=sampler, directions=directions)
-    nodes = nodes_of(study_of(task.parameters))
+    nodes = list_nodes(study_of(task.parameters))
     found: list[Mapping[str, Value]] = []
     for number in range(1, trials + 1):
         trial = study.ask()

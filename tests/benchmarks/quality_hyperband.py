@@ -35,7 +35,7 @@ from typing import Any, cast
 from cloudtune.results.events import Ended, Measured, Started
 from cloudtune.search.factory import make_strategy
 from cloudtune.search.protocol import Suggestion
-from cloudtune.study.search_space import Value, is_active, nodes_of
+from cloudtune.study.search_space import Value, is_active, list_nodes
 from tests.benchmarks.learning_curves import EPOCHS, PARAMETERS, TABLES, Curves, key
 from tests.benchmarks.quality import compare, suggested
 from tests.benchmarks.quality_tasks import study_of
@@ -186,7 +186,7 @@ def optunas(sampler: str, pruner: str) -> Search:
         }
         samplers = {"random": optuna.samplers.RandomSampler, "tpe": optuna.samplers.TPESampler}
         study = optuna.create_study(sampler=samplers[sampler](seed=seed), pruner=pruners[pruner])
-        nodes = nodes_of(study_of(PARAMETERS))
+        nodes = list_nodes(study_of(PARAMETERS))
 
         def start() -> Running:
             trial = study.ask()

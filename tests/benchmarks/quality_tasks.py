@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from cloudtune.search.axes import build_axes
 from cloudtune.search.sampling import complete_assignment
-from cloudtune.study.search_space import Assignment, Space, nodes_of
+from cloudtune.study.search_space import Assignment, Space, list_nodes
 from cloudtune.study.study import Study
 
 Given = Mapping[str, Any]
@@ -153,13 +153,13 @@ def function(
         return true(given) + noise * random.gauss(0, 1)
 
     if best is None:
-        axes, random = build_axes(Space.of(study_of(parameters))), Random(2)
+        axes, random = build_axes(Space.from_study(study_of(parameters))), Random(2)
         best = min(true(complete_assignment(axes, {}, random)) for _ in range(50_000))
     return Task(name, parameters, measured, true, best, _typical(parameters, true))
 
 
 def _typical(parameters: Mapping[str, Any], true: Callable[[Given], float]) -> float:
-    axes, random = build_axes(Space.of(study_of(parameters))), Random(1)
+    axes, random = build_axes(Space.from_study(study_of(parameters))), Random(1)
     return median(true(complete_assignment(axes, {}, random)) for _ in range(3_000))
 
 
@@ -226,7 +226,7 @@ def _trained(data: str) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for given in Space(nodes_of(study_of(CLASSIFIERS))).grid():
+        for given in Space(list_nodes(study_of(CLASSIFIERS))).grid():
             found[key_of(given)] = [
                 1 - float(_classifier(given).fit(x, y).score(other, labels))
                 for x, other, y, labels in splits

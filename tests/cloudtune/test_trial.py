@@ -271,7 +271,7 @@ def test_a_flag_goes_with_its_inactive_parameter_only() -> None:
 
 @given(st.one_of(st.booleans(), st.integers(), st.floats(allow_nan=False), st.text()))
 def test_the_text_of_a_value_is_the_same_everywhere(value: search_space.Value) -> None:
-    assert trial.text(value) == search_space.text(value)
+    assert trial.text(value) == search_space.format_value(value)
 
 
 @given(

@@ -313,7 +313,7 @@ def test_missing_credentials_are_told(tmp_path: Path, monkeypatch: Any) -> None:
         monkeypatch.delenv(name, raising=False)
     error = failure(Aws("us-east-1"))
     assert "no credentials were found" in str(error)
-    assert error.of_caller
+    assert error.affects_all_calls
     assert not error.retryable
 
 

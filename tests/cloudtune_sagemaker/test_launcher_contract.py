@@ -27,8 +27,8 @@ from cloudtune.bundle import archive
 from cloudtune.bundle import files as bundle
 from cloudtune.bundle.launcher import PROGRAM, SOURCE, launch_data, launcher_files
 from cloudtune.fitting.capabilities import DRIVEN, Capabilities, Limit
-from cloudtune.fitting.fit import Fitted, definitions, fit
-from cloudtune.study.search_space import text
+from cloudtune.fitting.fit import FittedStudy, fit, restore_definitions
+from cloudtune.study.search_space import format_value
 from cloudtune.study.study import Study
 
 FLAT = replace(
@@ -47,18 +47,18 @@ FLAT = replace(
 """What a service like SageMaker can hold: numbers and text, no conditions."""
 
 
-def fitted(study: Mapping[str, Any]) -> Fitted:
+def fitted(study: Mapping[str, Any]) -> FittedStudy:
     able = Capabilities("aws", "AWS", "offline only", FLAT, None)
     return fit(Study.model_validate(study), able, "managed")
 
 
-def sent(of: Fitted, values: Mapping[str, Any]) -> dict[str, str]:
+def sent(of: FittedStudy, values: Mapping[str, Any]) -> dict[str, str]:
     """Return what such a service sends for a trial: inactive parameters have a value as well."""
-    raw = {name: text(value) for name, value in of.original.constants.items()}
-    for definition in definitions(of):
+    raw = {name: format_value(value) for name, value in of.original.constants.items()}
+    for definition in restore_definitions(of):
         name = definition["name"]
         found = values.get(name, definition.get("values", [definition.get("min", True)])[0])
-        raw[definition["sent"]] = text(found)
+        raw[definition["sent"]] = format_value(found)
     return raw
 
 
@@ -90,7 +90,7 @@ class Container:
         for name in ("code", "model", "input/config", "input/data", "output/data"):
             (self.base / name).mkdir(parents=True, exist_ok=True)
 
-    def unpack(self, of: Fitted, source: Path) -> None:
+    def unpack(self, of: FittedStudy, source: Path) -> None:
         snapshot = self.folder / "snapshot"
         bundle.snapshot(source, bundle.files(source), snapshot)
         paths = {name: f"/opt/ml/input/data/{name}" for name in of.original.trial.inputs}
@@ -156,7 +156,7 @@ class Job:
     def write(self, code: str) -> None:
         (self.source / "train.py").write_text(textwrap.dedent(code), "utf-8")
 
-    def unpack(self) -> Fitted:
+    def unpack(self) -> FittedStudy:
         of = fitted(self.study)
         self.container.unpack(of, self.source)
         return of
@@ -314,7 +314,7 @@ def parameters(draw: st.DrawFn) -> tuple[dict[str, Any], Any]:
         low, value, high = sorted(draw(st.lists(numbers, min_size=3, max_size=3)))
         return {"type": kind, "min": low, "max": high}, value
     some = st.integers(-99, 99) if kind == "discrete" else st.one_of(TEXTS, st.integers(-9, 99))
-    values = draw(st.lists(some, min_size=1, max_size=5, unique_by=text))
+    values = draw(st.lists(some, min_size=1, max_size=5, unique_by=format_value))
     if kind == "discrete":
         values.sort()
     return {"type": kind, "values": values}, draw(st.sampled_from(values))

@@ -240,7 +240,7 @@ def test_what_storage_refuses_is_told(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"content")
     with pytest.raises(GoogleError, match="Storage Object User") as caught:
         google.write("my-bucket", "a/e", tmp_path / "file")
-    assert (caught.value.code, caught.value.of_caller) == (403, True)
+    assert (caught.value.code, caught.value.affects_all_calls) == (403, True)
     with pytest.raises(OSError, match="absent"):
         google.write("my-bucket", "a/e", tmp_path / "absent")
 
@@ -305,7 +305,7 @@ def test_without_credentials_it_says_how_to_sign_in(
     for call in (lambda: google.get(JOB), lambda: google.objects("my-bucket", "a/")):
         with pytest.raises(GoogleError, match="gcloud auth application-default login") as caught:
             call()
-        assert (caught.value.of_caller, caught.value.retryable) == (True, False)
+        assert (caught.value.affects_all_calls, caught.value.retryable) == (True, False)
 
 
 FULL = "The following quota metrics exceed quota limits: aiplatform.googleapis.com/custom_model"
@@ -315,19 +315,19 @@ FULL = "The following quota metrics exceed quota limits: aiplatform.googleapis.c
     ("code", "said", "kind", "advice"),
     [
         (400, "Machine type x is not supported", "", ""),
-        (401, "Request had invalid authentication credentials", "of_caller", "sign in"),
-        (403, "Permission 'aiplatform.customJobs.create' denied", "of_caller",
+        (401, "Request had invalid authentication credentials", "affects_all_calls", "sign in"),
+        (403, "Permission 'aiplatform.customJobs.create' denied", "affects_all_calls",
          "the permission aiplatform.customJobs.create"),
-        (403, "You do not have permission to act as service_account: x", "of_caller",
+        (403, "You do not have permission to act as service_account: x", "affects_all_calls",
          "Service Account User"),
-        (403, "Vertex AI API has not been used in project 1 before or it is disabled", "of_caller",
-         "gcloud services enable"),
-        (403, "This API method requires billing to be enabled", "of_caller", "billing"),
-        (403, "requires a quota project, which is not set", "of_caller",
+        (403, "Vertex AI API has not been used in project 1 before or it is disabled",
+         "affects_all_calls", "gcloud services enable"),
+        (403, "This API method requires billing to be enabled", "affects_all_calls", "billing"),
+        (403, "requires a quota project, which is not set", "affects_all_calls",
          "set-quota-project"),
-        (403, "no", "of_caller", ""),
+        (403, "no", "affects_all_calls", ""),
         (404, "The specified bucket does not exist.", "", "another"),
-        (429, FULL, "full", "raises quotas"),
+        (429, FULL, "quota_exceeded", "raises quotas"),
         (429, "Quota exceeded for quota metric 'x' and limit 'y per minute'", "retryable",
          ""),
         (500, "Internal error encountered.", "retryable", ""),
@@ -336,7 +336,11 @@ FULL = "The following quota metrics exceed quota limits: aiplatform.googleapis.c
 )  # fmt: skip
 def test_what_an_answer_means(code: int, said: str, kind: str, advice: str) -> None:
     error = refusal("CreateCustomJob", code, f"POST https://x/v1/y: {said}")
-    kinds = {"retryable": error.retryable, "of_caller": error.of_caller, "full": error.full}
+    kinds = {
+        "retryable": error.retryable,
+        "affects_all_calls": error.affects_all_calls,
+        "quota_exceeded": error.quota_exceeded,
+    }
     assert [name for name, holds in kinds.items() if holds] == ([kind] if kind else [])
     assert said in str(error)
     assert "https://x" not in str(error)
@@ -363,7 +367,7 @@ def test_what_the_clients_own_errors_mean(
     raised = getattr(__import__(module, fromlist=["x"]), kind)
     kinds = [each.__name__ for each in raised.__mro__]
     error = not_reached("GetCustomJob", kinds, said, passing=False)
-    assert (error.retryable, error.of_caller) == (retryable, not retryable)
+    assert (error.retryable, error.affects_all_calls) == (retryable, not retryable)
     assert str(error).startswith("vertex: GetCustomJob: ")
     assert str(error).endswith(f"[{said}]")
 

@@ -23,8 +23,8 @@ from cloudtune.bundle import archive
 from cloudtune.bundle import files as bundle
 from cloudtune.bundle.launcher import PROGRAM, SOURCE, launch_data, launcher_files
 from cloudtune.fitting.capabilities import DRIVEN, Capabilities
-from cloudtune.fitting.fit import Fitted, definitions, fit
-from cloudtune.study.search_space import text
+from cloudtune.fitting.fit import FittedStudy, fit, restore_definitions
+from cloudtune.study.search_space import format_value
 from cloudtune.study.study import Study
 from tests.cloudtune_sagemaker import test_launcher_contract as other
 
@@ -43,15 +43,15 @@ TREE = replace(
 MEASUREMENTS = "gs://bucket/mine/measurements"
 
 
-def fitted(study: Mapping[str, Any]) -> Fitted:
+def fitted(study: Mapping[str, Any]) -> FittedStudy:
     able = Capabilities("vertex", "Vertex AI", "offline only", TREE, None)
     return fit(Study.model_validate(study), able, "managed")
 
 
-def flags(of: Fitted, values: Mapping[str, Any]) -> list[str]:
+def flags(of: FittedStudy, values: Mapping[str, Any]) -> list[str]:
     """Return the words that the service appends: those of active parameters."""
-    sent = {definition["name"]: definition["sent"] for definition in definitions(of)}
-    return [f"--{sent[name]}={text(value)}" for name, value in values.items()]
+    sent = {definition["name"]: definition["sent"] for definition in restore_definitions(of)}
+    return [f"--{sent[name]}={format_value(value)}" for name, value in values.items()]
 
 
 @dataclass
@@ -69,7 +69,7 @@ class Container:
         (self.gcs / "bucket").mkdir(parents=True)
         self.metric_file = self.folder / "hypertune" / "output.metrics"
 
-    def unpack(self, of: Fitted, source: Path, paths: Mapping[str, str]) -> None:
+    def unpack(self, of: FittedStudy, source: Path, paths: Mapping[str, str]) -> None:
         snapshot = self.folder / "snapshot"
         bundle.snapshot(source, bundle.files(source), snapshot)
         files = launcher_files(of, "run-id", paths, MEASUREMENTS)
@@ -147,7 +147,7 @@ class Job:
     def write(self, code: str) -> None:
         (self.source / "train.py").write_text(textwrap.dedent(code), "utf-8")
 
-    def unpack(self) -> Fitted:
+    def unpack(self) -> FittedStudy:
         of = fitted(self.study)
         self.container.unpack(of, self.source, self.paths)
         return of

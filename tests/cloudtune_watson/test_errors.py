@@ -35,7 +35,7 @@ def test_an_answer_in_markup_is_read_as_text() -> None:
 
 
 @pytest.mark.parametrize(
-    ("operation", "code", "retryable", "of_caller", "words"),
+    ("operation", "code", "retryable", "affects_all_calls", "words"),
     [
         ("POST /ml/v4/trainings", 400, False, False, "no [400]"),
         ("POST /icp4d-api/v1/authorize", 401, False, True, "providers.watson.key_variable"),
@@ -48,10 +48,14 @@ def test_an_answer_in_markup_is_read_as_text() -> None:
     ],
 )
 def test_what_is_refused(
-    operation: str, code: int, retryable: bool, of_caller: bool, words: str
+    operation: str, code: int, retryable: bool, affects_all_calls: bool, words: str
 ) -> None:
     error = refusal(operation, code, '{"message": "no"}')
-    assert (error.code, error.retryable, error.of_caller) == (code, retryable, of_caller)
+    assert (error.code, error.retryable, error.affects_all_calls) == (
+        code,
+        retryable,
+        affects_all_calls,
+    )
     assert words in str(error)
 
 
@@ -69,7 +73,7 @@ def test_what_is_refused(
 )
 def test_what_is_not_reached(raised: OSError, retryable: bool, words: str) -> None:
     error = not_reached("GET /x", raised)
-    assert (error.retryable, error.of_caller) == (retryable, not retryable)
+    assert (error.retryable, error.affects_all_calls) == (retryable, not retryable)
     assert words in str(error)
 
 

@@ -21,8 +21,8 @@ import cloudtune
 from cloudtune.bundle import archive, files
 from cloudtune.bundle.launcher import PROGRAM, SOURCE, launcher_files
 from cloudtune.fitting.capabilities import DRIVEN, Capabilities
-from cloudtune.fitting.fit import Fitted, fit
-from cloudtune.study.search_space import text
+from cloudtune.fitting.fit import FittedStudy, fit
+from cloudtune.study.search_space import format_value
 from cloudtune.study.study import Study
 from tests.cloudtune_sagemaker import test_launcher_contract as other
 
@@ -32,7 +32,7 @@ FLAT = replace(WORDS, conditions="none")
 """What IBM's tuner can hold: no conditions either."""
 
 
-def fitted(study: Mapping[str, Any], *, searched: bool) -> Fitted:
+def fitted(study: Mapping[str, Any], *, searched: bool) -> FittedStudy:
     able = Capabilities("watson", "IBM Watson", "offline only", FLAT, WORDS)
     return fit(Study.model_validate(study), able, "managed" if searched else "driven")
 
@@ -54,7 +54,7 @@ class Container:
         for folder in (self.code, self.results, self.logs, self.data):
             folder.mkdir(parents=True)
 
-    def unpack(self, of: Fitted, source: Path, paths: Mapping[str, str]) -> None:
+    def unpack(self, of: FittedStudy, source: Path, paths: Mapping[str, str]) -> None:
         snapshot = self.folder / "snapshot"
         files.snapshot(source, files.files(source), snapshot)
         archive.write(self.folder / "bundle", snapshot, SOURCE, launcher_files(of, "run-id", paths))
@@ -74,10 +74,14 @@ class Container:
         words: list[str] = []
         if self.searched:
             env["SUBID"] = "7"
-            told = {name: text(value) for name, value in values.items()}
+            told = {name: format_value(value) for name, value in values.items()}
             (self.code / "config.json").write_text(json.dumps(told), "utf-8")
         else:
-            words = [word for name, value in values.items() for word in (f"--{name}", text(value))]
+            words = [
+                word
+                for name, value in values.items()
+                for word in (f"--{name}", format_value(value))
+            ]
         return subprocess.Popen(
             [sys.executable, PROGRAM, *words],
             cwd=self.code,

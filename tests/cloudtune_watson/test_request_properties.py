@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cloudtune.fitting.fit import restore
 from cloudtune.study.schema import FloatParameter
-from cloudtune.study.search_space import Space, find, text
+from cloudtune.study.search_space import Space, format_value, match_value
 from cloudtune.study.study import Study
 from cloudtune_watson.request.layout import COMMAND
 from cloudtune_watson.request.training_job import command
@@ -50,7 +50,7 @@ def floats(draw: st.DrawFn) -> dict[str, Any]:
 DISCRETE = st.lists(st.integers(-50, 50), min_size=1, max_size=5, unique=True).map(
     lambda values: {"type": "discrete", "values": sorted(values)}
 )
-CATEGORICAL = st.lists(WORDS, min_size=1, max_size=5, unique_by=text).map(
+CATEGORICAL = st.lists(WORDS, min_size=1, max_size=5, unique_by=format_value).map(
     lambda values: {"type": "categorical", "values": values}
 )
 PARAMETERS = st.dictionaries(
@@ -76,7 +76,7 @@ def test_a_search_holds_every_parameter_once(parameters: dict[str, Any]) -> None
         for f in plan.findings
         if f.kind == "refused"
     }
-    assert sorted([*sent, *plan.fitted.fixed]) == sorted(parameters)
+    assert sorted([*sent, *plan.fitted.fixed_values]) == sorted(parameters)
     for each in plan.request["data"]["hyperParams"]:
         if each["name"] in refused:
             continue
@@ -86,7 +86,7 @@ def test_a_search_holds_every_parameter_once(parameters: dict[str, Any]) -> None
         else:
             (values,) = (value for key, value in each.items() if key.startswith("disc"))
             assert values
-            assert len(values) == len(set(map(text, values)))
+            assert len(values) == len(set(map(format_value, values)))
     assert json.loads(json.dumps(plan.request)) == plan.request
 
 
@@ -103,9 +103,9 @@ def test_what_comes_back_as_text_is_a_value_of_its_parameter(
         return
     values = restore(plan.fitted, raw)
     assert set(values) == set(parameters)
-    for node in Space.of(study).nodes:
-        assert find(node.parameter, values[node.name]) == values[node.name]
-        assert type(values[node.name]) is type(find(node.parameter, values[node.name]))
+    for node in Space.from_study(study).nodes:
+        assert match_value(node.parameter, values[node.name]) == values[node.name]
+        assert type(values[node.name]) is type(match_value(node.parameter, values[node.name]))
 
 
 def _drawn(each: dict[str, Any], chance: Any) -> str:
@@ -176,4 +176,4 @@ def test_a_grid_comes_back_as_the_trials_that_it_has(
         {each["name"]: str(each["fixedVal"]) for each in experiment["hyperParams"]}
         for experiment in plan.request["data"]["experiments"]
     ]
-    assert [restore(plan.fitted, trial) for trial in trials] == list(Space.of(study).grid())
+    assert [restore(plan.fitted, trial) for trial in trials] == list(Space.from_study(study).grid())

@@ -20,7 +20,7 @@ from cloudtune.reporting.sanitize import printable
 from cloudtune.results.events import Ended, Event, Started
 from cloudtune.results.model import Trial, best
 from cloudtune.results.trials import Trials, seconds_between
-from cloudtune.study.quantities import counted
+from cloudtune.study.quantities import format_count
 
 _DONE = {"completed", "stopped_early", "failed"}
 
@@ -155,7 +155,8 @@ def job_line(view: JobView) -> str:
     assert view.outcome is not None
     failed = view.counts.get("failed", 0)
     words = [
-        f"{counted(view.done, 'trial')} done" + (f", {failed} of them failed" if failed else "")
+        f"{format_count(view.done, 'trial')} done"
+        + (f", {failed} of them failed" if failed else "")
     ]
     if view.best:
         words.append(f"best {objective_words(view.study, view.best)} in trial {view.best.number}")

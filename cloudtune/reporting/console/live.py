@@ -19,7 +19,7 @@ from cloudtune.reporting.phrases import (
 from cloudtune.reporting.sanitize import printable
 from cloudtune.results.events import Ended, Event
 from cloudtune.results.model import Trial
-from cloudtune.study.quantities import counted
+from cloudtune.study.quantities import format_count
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -167,7 +167,7 @@ def _trials(view: JobView) -> RenderableType:
 
     bar = Table.grid(padding=(0, 1))
     left = view.seconds_left
-    numbers = f"{view.done}/{view.total} trials" if view.total else counted(view.done, "trial")
+    numbers = f"{view.done}/{view.total} trials" if view.total else format_count(view.done, "trial")
     failed = view.counts.get("failed", 0)
     words = [numbers, duration_words(view.elapsed)]
     words += [f"about {duration_words(left)} left"] if left is not None else []

@@ -12,7 +12,7 @@ from cloudtune.provider.plan import Plan
 from cloudtune.reporting.console.job_state import JobView, end_line, job_line
 from cloudtune.reporting.sanitize import printable
 from cloudtune.results.events import Ended, Event
-from cloudtune.study.quantities import counted
+from cloudtune.study.quantities import format_count
 
 if TYPE_CHECKING:
     from cloudtune.reporting.console.live import LiveProgress
@@ -41,7 +41,7 @@ class PlainProgress:
     def begin(self, plan: Plan, events: Sequence[Event], elapsed: float = 0.0) -> None:
         """Say what begins."""
         view = self._views[plan.provider] = JobView(plan, events, elapsed)
-        so_far = f", {counted(view.done, 'trial')} done before" if events else ""
+        so_far = f", {format_count(view.done, 'trial')} done before" if events else ""
         mark = self._marks[plan.provider]
         self.message(f"{mark}{view.title}; run {plan.facts.run_id}{so_far}")
 

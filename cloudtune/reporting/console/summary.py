@@ -20,8 +20,8 @@ from cloudtune.reporting.phrases import (
 )
 from cloudtune.reporting.sanitize import json_text, printable
 from cloudtune.results.model import state_word
-from cloudtune.study.quantities import counted
-from cloudtune.study.search_space import text
+from cloudtune.study.quantities import format_count
+from cloudtune.study.search_space import format_value
 from cloudtune.study.study import Study
 
 if TYPE_CHECKING:
@@ -132,13 +132,13 @@ def summary_lines(result: StudyResult, folder: str) -> list[str]:
     )
     where = f" on {result.provider}{', emulated' if result.emulated else ''}"
     where += "," if result.emulated and took else ""
-    lines = [f"{counted(len(trials), 'trial')}{where}{took}: {counts or 'none'}"]
+    lines = [f"{format_count(len(trials), 'trial')}{where}{took}: {counts or 'none'}"]
     lines += [f"cost: {words}" for words in _cost_words(result)]
     if result.reason:
         word = "refused" if state_word(result) == "refused" else "ended"
         lines.append(f"{word}: {result.reason}")
     if len(study.objectives) > 1:
-        lines.append(f"Pareto set of {counted(len(result.pareto), 'trial')}:")
+        lines.append(f"Pareto set of {format_count(len(result.pareto), 'trial')}:")
         for trial in result.pareto:
             lines.append(
                 f"  trial {trial.number}  {objective_words(study, trial)}  "
@@ -146,7 +146,7 @@ def summary_lines(result: StudyResult, folder: str) -> list[str]:
             )
     elif best := result.best:
         lines += [f"best: {objective_words(study, best)} in trial {best.number}"]
-        lines += [f"  {name}: {text(value)}" for name, value in best.parameters.items()]
+        lines += [f"  {name}: {format_value(value)}" for name, value in best.parameters.items()]
         lines += paste_lines(study, best, f"{folder}/{result.provider}/source")
     elif trials:
         measured = any(trial.objective is not None for trial in trials)
@@ -201,7 +201,7 @@ def _cost_words(result: StudyResult) -> list[str]:
         return []
     whole = sum(cost.amount for cost in costs)
     unknown = len(result.trials) - len(costs)
-    more = f"; unknown of {counted(unknown, 'trial')}" if unknown else ""
+    more = f"; unknown of {format_count(unknown, 'trial')}" if unknown else ""
     return [f"about {whole:.2f} {costs[0].currency} ({costs[0].basis}){more}"]
 
 
@@ -230,7 +230,7 @@ def capability_rows(found: Sequence[tuple[Capabilities, str | None]]) -> list[di
     rows: list[dict[str, Any]] = []
     for each, extra in found:
         for mode in ("managed", "driven"):
-            able = each.of(mode)
+            able = each.for_mode(mode)
             if able is not None:
                 rows.append(
                     {
@@ -250,5 +250,5 @@ def capability_rows(found: Sequence[tuple[Capabilities, str | None]]) -> list[di
 
 def located(study: Study, path: str) -> str:
     """Return ``file:line: `` for a field of a study that came from a file, else nothing."""
-    file, line = study.place(path)
+    file, line = study.location(path)
     return f"{file}:{line}: " if file and line else ""

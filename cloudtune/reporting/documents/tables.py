@@ -14,7 +14,7 @@ from cloudtune.comparison.importance import FEWEST
 from cloudtune.comparison.time_breakdown import PHASES
 from cloudtune.reporting.documents.wording import chooser, counts, duration, money, number, sameness
 from cloudtune.reporting.phrases import short
-from cloudtune.study.search_space import Value, text
+from cloudtune.study.search_space import Value, format_value
 
 _WHY = 80
 """Characters of a job's reason in the table of the runs; the verdict's cautions have all of it."""
@@ -130,7 +130,7 @@ def answers_table(comparison: Comparison) -> Table:
 
 def _seen(value: Value) -> str:
     """Return a value as its text, in quotes where nothing of that could be seen."""
-    said = text(value)
+    said = format_value(value)
     return said if said.strip() else repr(said)
 
 

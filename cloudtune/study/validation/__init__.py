@@ -9,19 +9,20 @@ from pydantic import ValidationError
 
 from cloudtune.diagnostics import Note, Problem
 from cloudtune.study.fields import StudyFields
-from cloudtune.study.messages import did_you_mean, problems_of
+from cloudtune.study.messages import translate_error
 from cloudtune.study.methods import METHODS, SINGLE_OBJECTIVE
 from cloudtune.study.schema import FloatParameter, Limits
-from cloudtune.study.search_space import count_of
-from cloudtune.study.validation.parameters import name_problems, space_problems
-from cloudtune.study.validation.trial_spec import named_in, secret_problems, trial_problems
+from cloudtune.study.search_space import count_values
+from cloudtune.study.suggestions import did_you_mean
+from cloudtune.study.validation.parameters import check_constants, check_parameters
+from cloudtune.study.validation.trial_spec import check_secrets, check_trial, placeholder_names
 
 Hidden = frozenset[str]
 
-_MOST = 1_000
+_MAX_PROBLEMS = 1_000
 
 
-def problems(study: StudyFields, hidden: Hidden = frozenset()) -> list[Problem]:
+def find_problems(study: StudyFields, hidden: Hidden = frozenset()) -> list[Problem]:
     """Return the mistakes in a study whose parts are each well-formed: all, or the first thousand.
 
     Args:
@@ -31,26 +32,28 @@ def problems(study: StudyFields, hidden: Hidden = frozenset()) -> list[Problem]:
             among them are there as stand-ins.
     """
     found = chain(
-        name_problems(study),
-        space_problems(study, hidden),
-        _objectives(study),
-        _strategy(study, hidden),
-        _early_stopping(study),
-        _warm_start(study),
-        trial_problems(study, hidden),
-        secret_problems(study),
-        _provider_limits(study),
+        check_constants(study),
+        check_parameters(study, hidden),
+        _check_objectives(study),
+        _check_strategy(study, hidden),
+        _check_early_stopping(study),
+        _check_warm_start(study),
+        check_trial(study, hidden),
+        check_secrets(study),
+        _check_provider_limits(study),
     )
-    return list(islice(found, _MOST))
+    return list(islice(found, _MAX_PROBLEMS))
 
 
-def notes(study: StudyFields) -> list[Note]:
+def find_notes(study: StudyFields) -> list[Note]:
     """Return what is no mistake but may not be meant."""
-    found = chain(_fixed_words(study), _unread_metrics(study), _surplus_trials(study))
+    found = chain(
+        _note_fixed_arguments(study), _note_unread_metrics(study), _note_surplus_trials(study)
+    )
     return [Note(path, text) for path, text in found]
 
 
-def _objectives(study: StudyFields) -> Iterator[Problem]:
+def _check_objectives(study: StudyFields) -> Iterator[Problem]:
     seen: set[str] = set()
     for number, objective in enumerate(study.objectives):
         if objective.metric in seen:
@@ -59,7 +62,7 @@ def _objectives(study: StudyFields) -> Iterator[Problem]:
         seen.add(objective.metric)
 
 
-def _strategy(study: StudyFields, hidden: Hidden) -> Iterator[Problem]:
+def _check_strategy(study: StudyFields, hidden: Hidden) -> Iterator[Problem]:
     if "strategy.name" in hidden:
         return  # what belongs to a strategy cannot be said
     strategy = study.strategy
@@ -77,20 +80,20 @@ def _strategy(study: StudyFields, hidden: Hidden) -> Iterator[Problem]:
         others = ", ".join(other for other in methods if other not in SINGLE_OBJECTIVE)
         yield Problem("strategy.method", message, f"use {others}, or name one objective")
     if strategy.name == "hyperband":
-        yield from _hyperband(study, hidden)
+        yield from _check_hyperband(study, hidden)
     else:
         for key in ("resource", "min", "max", "eta"):
             if getattr(strategy, key) is not None:
                 message = f"belongs to hyperband, and the strategy is {strategy.name}"
                 yield Problem(f"strategy.{key}", message, "leave it out, or use name: hyperband")
     if strategy.name == "grid":
-        yield from _grid(study, hidden)
+        yield from _check_grid(study, hidden)
     if strategy.name == "list" and not study.initial_trials and "initial_trials" not in hidden:
         message = "the strategy list runs the initial trials, and there are none"
         yield Problem("initial_trials", message, "list them under initial_trials")
 
 
-def _hyperband(study: StudyFields, hidden: Hidden) -> Iterator[Problem]:
+def _check_hyperband(study: StudyFields, hidden: Hidden) -> Iterator[Problem]:
     strategy = study.strategy
     if strategy.max is None and "strategy.max" not in hidden:
         message = "hyperband needs to know how long the longest training is"
@@ -111,21 +114,21 @@ def _hyperband(study: StudyFields, hidden: Hidden) -> Iterator[Problem]:
         yield Problem("strategy.name", message, "use bayesian or genetic, or name one objective")
 
 
-def _grid(study: StudyFields, hidden: Hidden) -> Iterator[Problem]:
+def _check_grid(study: StudyFields, hidden: Hidden) -> Iterator[Problem]:
     for name, definitions in study.parameters.items():
         if f"parameters.{name}" in hidden:
             continue
         for number, parameter in enumerate(definitions):
             if not isinstance(parameter, FloatParameter) or parameter.min > parameter.max:
                 continue
-            if parameter.step is None and count_of(parameter) is None:
+            if parameter.step is None and count_values(parameter) is None:
                 several = len(definitions) > 1 or study.is_list(f"parameters.{name}")
                 path = f"parameters.{name}.{number}" if several else f"parameters.{name}"
                 message = f"a grid cannot cover {name}, a float without a step"
                 yield Problem(path, message, "give it a step, or list its values: type: discrete")
 
 
-def _early_stopping(study: StudyFields) -> Iterator[Problem]:
+def _check_early_stopping(study: StudyFields) -> Iterator[Problem]:
     stopping = study.early_stopping
     if stopping is None:
         return
@@ -140,7 +143,7 @@ def _early_stopping(study: StudyFields) -> Iterator[Problem]:
         yield Problem("early_stopping.slack", message, "leave it out, or use rule: bandit")
 
 
-def _warm_start(study: StudyFields) -> Iterator[Problem]:
+def _check_warm_start(study: StudyFields) -> Iterator[Problem]:
     if study.warm_start is None:
         return
     for number, parent in enumerate(study.warm_start.from_):
@@ -152,7 +155,7 @@ def _warm_start(study: StudyFields) -> Iterator[Problem]:
             yield Problem(path, f"{parent!r} names no run and no provider's job", hint)
 
 
-def _provider_limits(study: StudyFields) -> Iterator[Problem]:
+def _check_provider_limits(study: StudyFields) -> Iterator[Problem]:
     for name, settings in study.providers.items():
         own = settings.get("limits")
         if own is None:
@@ -160,16 +163,16 @@ def _provider_limits(study: StudyFields) -> Iterator[Problem]:
         try:
             Limits.model_validate(own)
         except ValidationError as error:
-            for problem in problems_of(error, own, Limits):
+            for problem in translate_error(error, own, Limits):
                 path = f"providers.{name}.limits"
                 path = f"{path}.{problem.path}" if problem.path else path
                 yield Problem(path, problem.message, problem.hint)
 
 
-def _fixed_words(study: StudyFields) -> Iterator[tuple[str, str]]:
+def _note_fixed_arguments(study: StudyFields) -> Iterator[tuple[str, str]]:
     if study.trial.arguments not in {"flags", "equals"}:
         return
-    placed = set(named_in([*(study.trial.command or ()), *study.trial.args]))
+    placed = set(placeholder_names([*(study.trial.command or ()), *study.trial.args]))
     for number, word in enumerate(study.trial.args):
         flag = word.partition("=")[0]
         name = flag.removeprefix("--") if flag.startswith("--") else flag.removeprefix("-")
@@ -179,7 +182,7 @@ def _fixed_words(study: StudyFields) -> Iterator[tuple[str, str]]:
             yield f"trial.args.{number}", text
 
 
-def _unread_metrics(study: StudyFields) -> Iterator[tuple[str, str]]:
+def _note_unread_metrics(study: StudyFields) -> Iterator[tuple[str, str]]:
     read = study.trial.metrics
     for number, objective in enumerate(study.objectives):
         if read and objective.metric not in read:
@@ -189,7 +192,7 @@ def _unread_metrics(study: StudyFields) -> Iterator[tuple[str, str]]:
             yield path, f"{text} ({near})" if near else text
 
 
-def _surplus_trials(study: StudyFields) -> Iterator[tuple[str, str]]:
+def _note_surplus_trials(study: StudyFields) -> Iterator[tuple[str, str]]:
     most, listed = study.limits.max_trials, len(study.initial_trials)
     if most is not None and listed > most:
         text = f"only the first {most} of {listed} run, as max_trials is {most}"

@@ -6,16 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from cloudtune.diagnostics import Problem
 from cloudtune.study.fields import StudyFields
-from cloudtune.study.messages import did_you_mean, shown
+from cloudtune.study.messages import describe_value
 from cloudtune.study.schema import When
-from cloudtune.study.search_space import Value, nodes_of, parents_first
-from cloudtune.study.validation.values import Definition, Values, key_of, said
+from cloudtune.study.search_space import Value, list_nodes, sort_parents_first
+from cloudtune.study.suggestions import did_you_mean
+from cloudtune.study.validation.values import Definition, Domain, comparison_key, format_literal
 
 
 class InitialTrials:
     """Holds the initial trials against the space."""
 
-    def __init__(self, study: StudyFields, known: Mapping[str, Values]) -> None:
+    def __init__(self, study: StudyFields, known: Mapping[str, Domain]) -> None:
         self.study = study
         self.known = known
         self.free = study.strategy.name == "list"
@@ -23,7 +24,7 @@ class InitialTrials:
         self.ranks: dict[str, int] = {}
         """A number for each parameter, higher than those of its parents; none in a cycle."""
         if study.initial_trials:
-            places = enumerate(parents_first(nodes_of(study)))
+            places = enumerate(sort_parents_first(list_nodes(study)))
             self.ranks = {node.name: place for place, node in places}
 
     def problems(self) -> Iterator[Problem]:
@@ -54,26 +55,26 @@ class InitialTrials:
         if name not in self.known or name not in self.ranks:
             return None
         value, definitions = trial[name], self.study.parameters[name]
-        possible = [p for p in definitions if self.free or _holds(p.when or {}, trial, active)]
+        possible = [p for p in definitions if self.free or _is_active(p.when or {}, trial, active)]
         if not possible:
-            return _inactive(path, name, definitions, trial, active)
-        fitting = self.known[name] if possible == definitions else Values(possible)
+            return _inactive_problem(path, name, definitions, trial, active)
+        fitting = self.known[name] if possible == definitions else Domain(possible)
         if fitting.can_be(value):
             return None
-        message = f"{name} cannot be {shown(value)}; it is {fitting.describe()}"
+        message = f"{name} cannot be {describe_value(value)}; it is {fitting.describe()}"
         return Problem(path, message, fitting.hint(value))
 
 
-def _holds(when: When, trial: Mapping[str, Value], active: Mapping[str, bool]) -> bool:
+def _is_active(when: When, trial: Mapping[str, Value], active: Mapping[str, bool]) -> bool:
     return all(
         parent in trial
         and active.get(parent, True)
-        and key_of(trial[parent]) in {key_of(value) for value in values}
+        and comparison_key(trial[parent]) in {comparison_key(value) for value in values}
         for parent, values in when.items()
     )
 
 
-def _inactive(
+def _inactive_problem(
     path: str,
     name: str,
     definitions: Sequence[Definition],
@@ -88,7 +89,7 @@ def _inactive(
             hint = f"add {parent} to this trial, or leave {name} out"
             return Problem(path, f"whether {name} is active hangs on {parent}", hint)
     conditions = " and ".join(
-        f"{parent} is {' or '.join(map(said, values[:5]))}"
+        f"{parent} is {' or '.join(map(format_literal, values[:5]))}"
         for parent, values in (definitions[0].when or {}).items()
     )
     return Problem(path, f"{name} is not active in this trial", f"it is where {conditions}")

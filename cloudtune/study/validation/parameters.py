@@ -14,7 +14,7 @@ from itertools import combinations, pairwise
 
 from cloudtune.diagnostics import Problem
 from cloudtune.study.fields import StudyFields
-from cloudtune.study.messages import did_you_mean, shown
+from cloudtune.study.messages import describe_value
 from cloudtune.study.schema import (
     CategoricalParameter,
     DiscreteParameter,
@@ -22,40 +22,47 @@ from cloudtune.study.schema import (
     IntParameter,
     When,
 )
-from cloudtune.study.search_space import Value, mirrored, text
+from cloudtune.study.search_space import Value, format_value, reverse_log_bounds
+from cloudtune.study.suggestions import did_you_mean
 from cloudtune.study.validation.initial_trials import InitialTrials
-from cloudtune.study.validation.values import Definition, Values, fits, key_of, said
+from cloudtune.study.validation.values import (
+    Definition,
+    Domain,
+    comparison_key,
+    fits_64_bits,
+    format_literal,
+)
 
 Hidden = frozenset[str]
 
-_LONGEST_NAME = 200
-_MOST_DEFINITIONS = 1_000
-_MOST_STEPS = 2**53
+_MAX_NAME_LENGTH = 200
+_MAX_DEFINITIONS = 1_000
+_MAX_STEPS = 2**53
 
 
-def space_problems(study: StudyFields, hidden: Hidden) -> Iterator[Problem]:
+def check_parameters(study: StudyFields, hidden: Hidden) -> Iterator[Problem]:
     """Yield what is wrong with the parameters, their conditions and the initial trials."""
     for name in study.parameters:
-        yield from _name(name, f"parameters.{name}", study)
+        yield from _check_name(name, f"parameters.{name}", study)
     for path, _, parameter in _definitions(study):
-        yield from _domain(path, parameter)
-    yield from _cycles(study)
+        yield from _check_definition(path, parameter)
+    yield from _check_cycles(study)
     known = {
-        name: Values(definitions)
+        name: Domain(definitions)
         for name, definitions in study.parameters.items()
         if f"parameters.{name}" not in hidden
     }
-    yield from _conditions(study, known)
-    yield from _several_definitions(study, known)
+    yield from _check_conditions(study, known)
+    yield from _check_overlaps(study, known)
     if "strategy" not in hidden:
         yield from InitialTrials(study, known).problems()
 
 
-def name_problems(study: StudyFields) -> Iterator[Problem]:
+def check_constants(study: StudyFields) -> Iterator[Problem]:
     """Yield what is wrong with the names of the constants."""
     for name in study.constants:
         path = f"constants.{name}"
-        yield from _name(name, path, study)
+        yield from _check_name(name, path, study)
         if name in study.parameters:
             message = f"{name} is also a parameter, and a name is either tuned or fixed"
             yield Problem(path, message, "remove one of the two")
@@ -72,13 +79,13 @@ def _path(study: StudyFields, name: str, number: int) -> str:
     return f"parameters.{name}.{number}" if several else f"parameters.{name}"
 
 
-def _name(name: str, path: str, study: StudyFields) -> Iterator[Problem]:
+def _check_name(name: str, path: str, study: StudyFields) -> Iterator[Problem]:
     if not name or name != name.strip():
         yield Problem(path, "a name must not be empty, and no space may stand at its ends")
     elif not name.isprintable():
         yield Problem(path, "a name must not have control characters or line breaks in it")
-    elif len(name) > _LONGEST_NAME:
-        yield Problem(path, f"a name must not be longer than {_LONGEST_NAME} characters")
+    elif len(name) > _MAX_NAME_LENGTH:
+        yield Problem(path, f"a name must not be longer than {_MAX_NAME_LENGTH} characters")
     elif "=" in name and study.trial.arguments in {"flags", "equals", "assign", "env"}:
         style = study.trial.arguments
         hint = "rename it, or use arguments: json"
@@ -91,19 +98,19 @@ def _name(name: str, path: str, study: StudyFields) -> Iterator[Problem]:
             )
 
 
-def _domain(path: str, parameter: Definition) -> Iterator[Problem]:
+def _check_definition(path: str, parameter: Definition) -> Iterator[Problem]:
     if isinstance(parameter, FloatParameter | IntParameter):
-        yield from _range(path, parameter)
+        yield from _check_range(path, parameter)
     elif isinstance(parameter, DiscreteParameter):
-        yield from _rising(path, parameter)
+        yield from _check_increasing(path, parameter)
     elif isinstance(parameter, CategoricalParameter):
-        yield from _distinct(path, parameter.values)
+        yield from _check_distinct(path, parameter.values)
 
 
-def _range(path: str, parameter: FloatParameter | IntParameter) -> Iterator[Problem]:
+def _check_range(path: str, parameter: FloatParameter | IntParameter) -> Iterator[Problem]:
     low, high, step = parameter.min, parameter.max, parameter.step
     numbers = (("min", low), ("max", high), ("step", step))
-    large = [key for key, number in numbers if number is not None and not fits(number)]
+    large = [key for key, number in numbers if number is not None and not fits_64_bits(number)]
     for key in large:
         yield Problem(f"{path}.{key}", "a whole number must fit in 64 bits")
     if large:
@@ -113,7 +120,9 @@ def _range(path: str, parameter: FloatParameter | IntParameter) -> Iterator[Prob
     if parameter.scale == "log" and low <= 0:
         message = f"a log scale needs bounds above 0, and min is {low}"
         yield Problem(f"{path}.min", message, "raise min, or use scale: linear")
-    if parameter.scale == "reverse_log" and math.isinf(mirrored(float(low), float(high))[1]):
+    if parameter.scale == "reverse_log" and math.isinf(
+        reverse_log_bounds(float(low), float(high))[1]
+    ):
         message = f"the range from {low} to {high} is too wide for the scale reverse_log"
         yield Problem(f"{path}.scale", message, "narrow it, or use scale: linear")
     if step is not None:
@@ -123,33 +132,35 @@ def _range(path: str, parameter: FloatParameter | IntParameter) -> Iterator[Prob
         elif 0 <= span < Decimal(repr(step)):
             message = f"step {step} is larger than the range from {low} to {high}"
             yield Problem(f"{path}.step", message, "make it smaller, or leave it out")
-        elif span > Decimal(repr(step)) * _MOST_STEPS or (
+        elif span > Decimal(repr(step)) * _MAX_STEPS or (
             isinstance(parameter, FloatParameter) and step < math.ulp(max(abs(low), abs(high)))
         ):
             message = f"step {step} is too small to be told apart from {low} to {high}"
             yield Problem(f"{path}.step", message, "make it larger, or leave it out")
 
 
-def _rising(path: str, parameter: DiscreteParameter) -> Iterator[Problem]:
+def _check_increasing(path: str, parameter: DiscreteParameter) -> Iterator[Problem]:
     values = parameter.values
-    if not all(map(fits, values)):
+    if not all(map(fits_64_bits, values)):
         yield Problem(f"{path}.values", "a whole number must fit in 64 bits")
     elif any(left >= right for left, right in pairwise(values)):
         rising = sorted(set(values))
-        hint = f"write [{', '.join(map(text, rising))}]" if len(rising) <= 20 else ""
+        hint = f"write [{', '.join(map(format_value, rising))}]" if len(rising) <= 20 else ""
         yield Problem(f"{path}.values", "the values must rise, each one once", hint)
     elif parameter.scale == "log" and values[0] <= 0:
         message = f"a log scale needs values above 0, and one is {values[0]}"
         yield Problem(f"{path}.values", message, "use scale: linear")
 
 
-def _distinct(path: str, values: Sequence[Value]) -> Iterator[Problem]:
-    twice = [key for key, count in Counter(map(key_of, values)).items() if count > 1]
+def _check_distinct(path: str, values: Sequence[Value]) -> Iterator[Problem]:
+    twice = [key for key, count in Counter(map(comparison_key, values)).items() if count > 1]
     for _, value in twice[:3]:
-        yield Problem(f"{path}.values", f"{said(value)} stands twice", "remove one of them")
+        yield Problem(
+            f"{path}.values", f"{format_literal(value)} stands twice", "remove one of them"
+        )
 
 
-def _conditions(study: StudyFields, known: Mapping[str, Values]) -> Iterator[Problem]:
+def _check_conditions(study: StudyFields, known: Mapping[str, Domain]) -> Iterator[Problem]:
     for path, name, parameter in _definitions(study):
         for parent, values in (parameter.when or {}).items():
             place = f"{path}.when.{parent}"
@@ -163,11 +174,11 @@ def _conditions(study: StudyFields, known: Mapping[str, Values]) -> Iterator[Pro
             elif not values:
                 yield Problem(place, "the list of values is empty, so this is never active")
             elif parent in known:
-                yield from _condition(place, parent, values, known[parent])
+                yield from _check_condition(place, parent, values, known[parent])
 
 
-def _condition(
-    place: str, parent: str, values: Sequence[Value], possible: Values
+def _check_condition(
+    place: str, parent: str, values: Sequence[Value], possible: Domain
 ) -> Iterator[Problem]:
     if any(isinstance(parameter, FloatParameter) for parameter in possible.definitions):
         message = f"{parent} is a float, and conditions hang on single values"
@@ -175,11 +186,11 @@ def _condition(
         return
     for value in values:
         if not possible.can_be(value):
-            message = f"{parent} can never be {shown(value)}; it is {possible.describe()}"
+            message = f"{parent} can never be {describe_value(value)}; it is {possible.describe()}"
             yield Problem(place, message, possible.hint(value))
 
 
-def _cycles(study: StudyFields) -> Iterator[Problem]:
+def _check_cycles(study: StudyFields) -> Iterator[Problem]:
     """Yield each circle of conditions once."""
     parents = {
         name: {
@@ -219,11 +230,11 @@ def _cycles(study: StudyFields) -> Iterator[Problem]:
                 waiting.append(parent)
 
 
-def _several_definitions(study: StudyFields, known: Mapping[str, Values]) -> Iterator[Problem]:
+def _check_overlaps(study: StudyFields, known: Mapping[str, Domain]) -> Iterator[Problem]:
     for name in known:
         definitions = study.parameters[name]
-        if len(definitions) > _MOST_DEFINITIONS:
-            message = f"a parameter has at most {_MOST_DEFINITIONS:,} definitions"
+        if len(definitions) > _MAX_DEFINITIONS:
+            message = f"a parameter has at most {_MAX_DEFINITIONS:,} definitions"
             yield Problem(f"parameters.{name}", message)
             continue
         if len(definitions) == 1:
@@ -244,4 +255,4 @@ def _several_definitions(study: StudyFields, known: Mapping[str, Values]) -> Ite
 
 
 def _condition_keys(when: When) -> dict[str, set[tuple[str, Value]]]:
-    return {parent: {key_of(value) for value in values} for parent, values in when.items()}
+    return {parent: {comparison_key(value) for value in values} for parent, values in when.items()}

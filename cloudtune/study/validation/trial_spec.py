@@ -10,17 +10,17 @@ from typing import Any
 
 from cloudtune.diagnostics import Problem
 from cloudtune.study.fields import StudyFields
-from cloudtune.study.messages import did_you_mean
 from cloudtune.study.schema import FromEnvironment
+from cloudtune.study.suggestions import did_you_mean
 from cloudtune.study.yaml_reader import is_list, is_map
 from cloudtune.trial import input_variable
 
 Hidden = frozenset[str]
 
-_LONGEST_EXPRESSION = 2_000
+_MAX_EXPRESSION_LENGTH = 2_000
 _PLACEHOLDER = re.compile(r"\{\{([^{}]+)\}\}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_OWN = "CLOUDTUNE_"
+_RESERVED_PREFIX = "CLOUDTUNE_"
 _SECRET_NAME = re.compile(
     r"(?:.*_)?(?:TOKEN|KEY|APIKEY|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?)|.*SECRET.*",
     re.IGNORECASE,
@@ -33,7 +33,7 @@ _SECRET_VALUE = re.compile(
 _HARMLESS = re.compile(r"\d{0,9}|true|false|yes|no|none", re.IGNORECASE)
 
 
-def trial_problems(study: StudyFields, hidden: Hidden) -> Iterator[Problem]:
+def check_trial(study: StudyFields, hidden: Hidden) -> Iterator[Problem]:
     """Yield what is wrong with the code of a trial, its words, its metrics and its environment."""
     trial = study.trial
     ways = [way for way in ("script", "module", "command") if getattr(trial, way) is not None]
@@ -43,7 +43,7 @@ def trial_problems(study: StudyFields, hidden: Hidden) -> Iterator[Problem]:
     for way in ("script", "requirements"):
         file = getattr(trial, way)
         if file is not None:
-            yield from _inside_source(f"trial.{way}", file)
+            yield from _check_path(f"trial.{way}", file)
     modules = {f"trial.preload.{n}": name for n, name in enumerate(trial.preload or ())}
     if trial.module is not None:
         modules["trial.module"] = trial.module
@@ -54,13 +54,13 @@ def trial_problems(study: StudyFields, hidden: Hidden) -> Iterator[Problem]:
     if trial.preload and trial.command:
         message = "nothing can be preloaded for a command, which is started as it is"
         yield Problem("trial.preload", message, "leave it out, or give a script or a module")
-    yield from _metrics(study)
-    yield from _inputs(study)
-    yield from _words(study, hidden)
-    yield from _environment(study)
+    yield from _check_metrics(study)
+    yield from _check_inputs(study)
+    yield from _check_arguments(study, hidden)
+    yield from _check_environment(study)
 
 
-def _inside_source(path: str, file: str) -> Iterator[Problem]:
+def _check_path(path: str, file: str) -> Iterator[Problem]:
     posix, windows = PurePosixPath(file), PureWindowsPath(file)
     if not file.strip():
         yield Problem(path, "must not be empty")
@@ -69,12 +69,12 @@ def _inside_source(path: str, file: str) -> Iterator[Problem]:
     elif posix.is_absolute() or windows.drive or windows.root:
         message = f"{file} must be relative to trial.source, which is what reaches the trial"
         yield Problem(path, message, f"as in {windows.name or 'train.py'}")
-    elif _leaves(windows.parts):
+    elif _leaves_source(windows.parts):
         message = f"{file} lies outside trial.source, which is all that reaches the trial"
         yield Problem(path, message, "set trial.source to a folder above it")
 
 
-def _leaves(parts: tuple[str, ...]) -> bool:
+def _leaves_source(parts: tuple[str, ...]) -> bool:
     depth = 0
     for part in parts:
         depth += -1 if part == ".." else 1
@@ -83,21 +83,21 @@ def _leaves(parts: tuple[str, ...]) -> bool:
     return False
 
 
-def _metrics(study: StudyFields) -> Iterator[Problem]:
+def _check_metrics(study: StudyFields) -> Iterator[Problem]:
     for name, expressions in study.trial.metrics.items():
         if not name.strip() or not name.isprintable():
             yield Problem(f"trial.metrics.{name}", "a metric needs a name of printable characters")
         several = len(expressions) > 1 or study.is_list(f"trial.metrics.{name}")
         for number, expression in enumerate(expressions):
             path = f"trial.metrics.{name}.{number}" if several else f"trial.metrics.{name}"
-            if wrong := _expression(expression):
+            if wrong := _expression_error(expression):
                 hint = "the number that is read stands in ( ), as in 'loss: (\\S+)'"
                 yield Problem(path, wrong, hint)
 
 
-def _expression(expression: str) -> str:
-    if len(expression) > _LONGEST_EXPRESSION:
-        return f"an expression has at most {_LONGEST_EXPRESSION:,} characters"
+def _expression_error(expression: str) -> str:
+    if len(expression) > _MAX_EXPRESSION_LENGTH:
+        return f"an expression has at most {_MAX_EXPRESSION_LENGTH:,} characters"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -113,7 +113,7 @@ def _expression(expression: str) -> str:
     return "" if groups else "the expression has no group, so no number is read"
 
 
-def _inputs(study: StudyFields) -> Iterator[Problem]:
+def _check_inputs(study: StudyFields) -> Iterator[Problem]:
     variables: dict[str, str] = {}
     others = {*study.parameters, *study.constants, study.strategy.resource}
     for name in study.trial.inputs:
@@ -133,12 +133,12 @@ def _inputs(study: StudyFields) -> Iterator[Problem]:
             yield Problem(path, message, "rename one of them")
 
 
-def named_in(words: Sequence[str]) -> list[str]:
+def placeholder_names(words: Sequence[str]) -> list[str]:
     """Return the names that stand as placeholders in words, in order."""
     return [name.strip() for word in words for name in _PLACEHOLDER.findall(word)]
 
 
-def _words(study: StudyFields, hidden: Hidden) -> Iterator[Problem]:
+def _check_arguments(study: StudyFields, hidden: Hidden) -> Iterator[Problem]:
     trial = study.trial
     known = {*study.parameters, *study.constants}
     if study.strategy.resource:
@@ -151,8 +151,8 @@ def _words(study: StudyFields, hidden: Hidden) -> Iterator[Problem]:
             if "\0" in word:
                 yield Problem(path, "a word must not have a NUL character in it")
             if _SECRET_VALUE.search(word):
-                yield _secret(path, "pass it by trial.env, as {from_env: NAME}")
-            for name in named_in([word]):
+                yield _secret_problem(path, "pass it by trial.env, as {from_env: NAME}")
+            for name in placeholder_names([word]):
                 if name in known or _is_hidden(name, hidden):
                     continue
                 if open_ended and any(name in start for start in study.initial_trials):
@@ -169,14 +169,16 @@ def _is_hidden(name: str, hidden: Hidden) -> bool:
     return bool(hidden & (blocks | fields))
 
 
-def _environment(study: StudyFields) -> Iterator[Problem]:
+def _check_environment(study: StudyFields) -> Iterator[Problem]:
     for name, value in study.trial.env.items():
         path = f"trial.env.{name}"
         if not _VARIABLE.fullmatch(name):
             hint = "letters, digits and _, no digit first"
             yield Problem(path, "this is no name of an environment variable", hint)
-        if name.startswith(_OWN):
-            message = f"cloudtune tells its trials by the variables that begin with {_OWN}"
+        if name.startswith(_RESERVED_PREFIX):
+            message = (
+                f"cloudtune tells its trials by the variables that begin with {_RESERVED_PREFIX}"
+            )
             yield Problem(path, message, "rename it")
         if isinstance(value, FromEnvironment):
             if not _VARIABLE.fullmatch(value.from_env):
@@ -189,14 +191,16 @@ def _environment(study: StudyFields) -> Iterator[Problem]:
         elif _SECRET_VALUE.search(value) or (
             _SECRET_NAME.fullmatch(name) and not _HARMLESS.fullmatch(value)
         ):
-            yield _secret(path, f"write {{from_env: {name}}}, which is read when the study runs")
+            yield _secret_problem(
+                path, f"write {{from_env: {name}}}, which is read when the study runs"
+            )
 
 
-def secret_problems(study: StudyFields) -> Iterator[Problem]:
+def check_secrets(study: StudyFields) -> Iterator[Problem]:
     """Yield the constants and settings of providers whose value looks like a secret."""
     for name, constant in study.constants.items():
         if isinstance(constant, str) and _SECRET_VALUE.search(constant):
-            yield _secret(f"constants.{name}", "pass it by trial.env, as {from_env: NAME}")
+            yield _secret_problem(f"constants.{name}", "pass it by trial.env, as {from_env: NAME}")
     waiting: list[tuple[str, Any]] = [("providers", study.providers)]
     while waiting:
         path, value = waiting.pop()
@@ -205,8 +209,10 @@ def secret_problems(study: StudyFields) -> Iterator[Problem]:
         elif is_list(value):
             waiting += [(f"{path}.{number}", inner) for number, inner in enumerate(value)]
         elif isinstance(value, str) and _SECRET_VALUE.search(value):
-            yield _secret(path, "credentials are found by the service's own tools, never in a file")
+            yield _secret_problem(
+                path, "credentials are found by the service's own tools, never in a file"
+            )
 
 
-def _secret(path: str, hint: str) -> Problem:
+def _secret_problem(path: str, hint: str) -> Problem:
     return Problem(path, "this looks like a secret, and a study is no place for one", hint)

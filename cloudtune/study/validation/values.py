@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
-from cloudtune.study.messages import did_you_mean, shown
+from cloudtune.study.messages import describe_value
 from cloudtune.study.schema import (
     BoolParameter,
     CategoricalParameter,
@@ -13,38 +13,39 @@ from cloudtune.study.schema import (
     FloatParameter,
     IntParameter,
 )
-from cloudtune.study.search_space import Value, find, text
+from cloudtune.study.search_space import Value, format_value, match_value
+from cloudtune.study.suggestions import did_you_mean
 
 Definition = (
     FloatParameter | IntParameter | DiscreteParameter | CategoricalParameter | BoolParameter
 )
 
-_MOST_COMPARED = 100
+_MAX_COMPARED = 100
 
 
-def fits(number: float) -> bool:
+def fits_64_bits(number: float) -> bool:
     """Tell whether a number is no whole one, or one of 64 bits."""
     return not isinstance(number, int) or -(2**63) <= number < 2**63
 
 
-def key_of(value: Value) -> tuple[str, Value]:
+def comparison_key(value: Value) -> tuple[str, Value]:
     """Return what two values have in common that are one value: 4 and 4.0, but not 1 and True."""
     kind = "bool" if isinstance(value, bool) else "text" if isinstance(value, str) else "number"
     return kind, value
 
 
-def said(value: Value) -> str:
+def format_literal(value: Value) -> str:
     """Return a value as it would stand in a file."""
-    return shown(value).removeprefix("the text ").removeprefix("the number ")
+    return describe_value(value).removeprefix("the text ").removeprefix("the number ")
 
 
-class Values:
+class Domain:
     """What a parameter can be, over all of its definitions."""
 
     def __init__(self, definitions: Sequence[Definition]) -> None:
         self.definitions = definitions
         self._listed = [
-            {key_of(member) for member in parameter.values}
+            {comparison_key(member) for member in parameter.values}
             if isinstance(parameter, DiscreteParameter | CategoricalParameter)
             else None
             for parameter in definitions
@@ -57,45 +58,45 @@ class Values:
     def _has(self, number: int, value: Value) -> bool:
         listed = self._listed[number]
         if listed is not None:
-            return key_of(value) in listed
+            return comparison_key(value) in listed
         parameter = self.definitions[number]
-        if isinstance(parameter, FloatParameter | IntParameter) and not sound(parameter):
+        if isinstance(parameter, FloatParameter | IntParameter) and not has_valid_range(parameter):
             return True  # told once, where the bounds stand
-        return find(parameter, value) is not None
+        return match_value(parameter, value) is not None
 
     def describe(self) -> str:
         """Return what the parameter can be, in a few words."""
-        return " or ".join(dict.fromkeys(_describe(p) for p in self.definitions[:3]))
+        return " or ".join(dict.fromkeys(_describe_definition(p) for p in self.definitions[:3]))
 
     def hint(self, value: Value) -> str:
         """Return which value may have been meant."""
-        alike = self._by_text.get(text(value).lower())
+        alike = self._by_text.get(format_value(value).lower())
         if alike is not None:
-            return f"it has {shown(alike)}, and this is {shown(value)}"
+            return f"it has {describe_value(alike)}, and this is {describe_value(value)}"
         words = [word for word in self._by_text.values() if isinstance(word, str)]
         return did_you_mean(value, words) if isinstance(value, str) else ""
 
     @cached_property
     def _by_text(self) -> dict[str, Value]:
         return {
-            text(member).lower(): member
+            format_value(member).lower(): member
             for parameter in self.definitions
             if isinstance(parameter, DiscreteParameter | CategoricalParameter)
-            for member in parameter.values[:_MOST_COMPARED]
+            for member in parameter.values[:_MAX_COMPARED]
         }
 
 
-def sound(parameter: FloatParameter | IntParameter) -> bool:
+def has_valid_range(parameter: FloatParameter | IntParameter) -> bool:
     """Tell whether the bounds and the step of a range can be worked with."""
     numbers = [n for n in (parameter.min, parameter.max, parameter.step) if isinstance(n, int)]
     return (
         parameter.min <= parameter.max
         and (parameter.step is None or parameter.step > 0)
-        and all(map(fits, numbers))
+        and all(map(fits_64_bits, numbers))
     )
 
 
-def _describe(parameter: Definition) -> str:
+def _describe_definition(parameter: Definition) -> str:
     match parameter:
         case BoolParameter():
             return "true or false"
@@ -104,6 +105,6 @@ def _describe(parameter: Definition) -> str:
             steps = f" in steps of {parameter.step}" if parameter.step is not None else ""
             return f"{kind} from {parameter.min} to {parameter.max}{steps}"
         case _:
-            words = [said(value) for value in parameter.values[:8]]
+            words = [format_literal(value) for value in parameter.values[:8]]
             more = ", …" if len(parameter.values) > len(words) else ""
             return f"one of {', '.join(words)}{more}"

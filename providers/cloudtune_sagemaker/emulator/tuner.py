@@ -22,7 +22,7 @@ from cloudtune.errors import CloudtuneError
 from cloudtune.results.events import Ended, Measured, Started, TrialState
 from cloudtune.search.factory import make_strategy
 from cloudtune.study.schema import Json
-from cloudtune.study.search_space import Value, text
+from cloudtune.study.search_space import Value, format_value
 from cloudtune_sagemaker.emulator import delays, search_space
 from cloudtune_sagemaker.emulator.chooser import DEFINITION, InTurn
 from cloudtune_sagemaker.emulator.script_jobs import Training
@@ -143,7 +143,7 @@ class Tuner:
     def _make(self, started: Started) -> TrainingJob:
         place = int(started.memory[DEFINITION])
         definition = self.job.definitions[place]
-        tuned = {name: text(value) for name, value in started.parameters.items()}
+        tuned = {name: format_value(value) for name, value in started.parameters.items()}
         name = f"{self.job.name}-{started.number:03d}-{secrets.token_hex(4)}"
         objective = search_space.objective_of(self.job.config, definition)
         trial = TrialOf(

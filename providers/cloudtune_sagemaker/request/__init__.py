@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from cloudtune.fitting.fit import Fitted
+from cloudtune.fitting.fit import FittedStudy
 from cloudtune.provider.lookup import input_address, launched, with_launcher
 from cloudtune.provider.models import Facts
 from cloudtune.study.schema import (
@@ -23,7 +23,7 @@ from cloudtune.study.schema import (
     Objective,
     Parameter,
 )
-from cloudtune.study.search_space import Space, text
+from cloudtune.study.search_space import Space, format_value
 from cloudtune.study.study import Study
 from cloudtune_sagemaker.request.metric_regex import CannotJoinError, joined, of_launcher
 from cloudtune_sagemaker.request.parameters import (
@@ -62,14 +62,14 @@ GOALS = {"maximize": "Maximize", "minimize": "Minimize"}
 WARM_STARTS = {"same": "IdenticalDataAndAlgorithm", "transfer": "TransferLearning"}
 
 
-def request(fitted: Fitted, mode: Mode, settings: SageMakerSettings, facts: Facts) -> Json:
+def request(fitted: FittedStudy, mode: Mode, settings: SageMakerSettings, facts: Facts) -> Json:
     """Return the request as plain data."""
     if mode == "driven":
         return _training_job(fitted, settings, facts)
     return _tuning_job(fitted, settings, facts)
 
 
-def _tuning_job(fitted: Fitted, settings: SageMakerSettings, facts: Facts) -> Json:
+def _tuning_job(fitted: FittedStudy, settings: SageMakerSettings, facts: Facts) -> Json:
     config = _tuning_config(fitted.study, facts.seed)
     made: Json = {
         "HyperParameterTuningJobName": facts.job_name,
@@ -144,7 +144,7 @@ def most_trials(study: Study) -> int | None:
     """
     if study.strategy.name == "grid" or study.limits.max_trials is None:
         return None
-    return min(study.limits.max_trials, Space.of(study).size or study.limits.max_trials)
+    return min(study.limits.max_trials, Space.from_study(study).size or study.limits.max_trials)
 
 
 def _objective(study: Study) -> Json:
@@ -166,15 +166,20 @@ def _range(parameter: Parameter) -> tuple[str, Json]:
     match parameter:
         case FloatParameter():
             bounds: Json = {
-                "MinValue": text(float(parameter.min)),
-                "MaxValue": text(float(parameter.max)),
+                "MinValue": format_value(float(parameter.min)),
+                "MaxValue": format_value(float(parameter.max)),
             }
             return "ContinuousParameterRanges", {**bounds, "ScalingType": scaling(parameter)}
         case IntParameter():
-            bounds = {"MinValue": text(parameter.min), "MaxValue": text(parameter.max)}
+            bounds = {
+                "MinValue": format_value(parameter.min),
+                "MaxValue": format_value(parameter.max),
+            }
             return "IntegerParameterRanges", {**bounds, "ScalingType": scaling(parameter)}
         case CategoricalParameter():
-            return "CategoricalParameterRanges", {"Values": list(map(text, parameter.values))}
+            return "CategoricalParameterRanges", {
+                "Values": list(map(format_value, parameter.values))
+            }
         case _:
             # Fit has made lists of these, or refused them.
             return "CategoricalParameterRanges", {"Values": []}
@@ -187,7 +192,9 @@ def scaling(parameter: FloatParameter | IntParameter) -> str:
     return SCALES[parameter.scale]
 
 
-def _definition(fitted: Fitted, part: Branch, settings: SageMakerSettings, facts: Facts) -> Json:
+def _definition(
+    fitted: FittedStudy, part: Branch, settings: SageMakerSettings, facts: Facts
+) -> Json:
     made: Json = {"StaticHyperParameters": dict(part.static)}
     made |= _job(fitted.study, settings, facts)
     made |= _machines(settings, facts)
@@ -196,7 +203,7 @@ def _definition(fitted: Fitted, part: Branch, settings: SageMakerSettings, facts
     return made
 
 
-def _training_job(fitted: Fitted, settings: SageMakerSettings, facts: Facts) -> Json:
+def _training_job(fitted: FittedStudy, settings: SageMakerSettings, facts: Facts) -> Json:
     job = f"{facts.job_name}-{NUMBER}"
     made: Json = {
         "TrainingJobName": job,

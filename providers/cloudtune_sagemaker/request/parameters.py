@@ -9,20 +9,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from cloudtune.bundle.launcher import PROGRAM
-from cloudtune.fitting.fit import Fitted
+from cloudtune.fitting.fit import FittedStudy
 from cloudtune.provider.lookup import launched, with_launcher
 from cloudtune.provider.models import Facts
 from cloudtune.study.schema import Parameter
 from cloudtune.study.search_space import (
     Space,
     Value,
-    count_of,
-    find,
+    count_values,
+    format_value,
     is_active,
-    same,
-    text,
+    is_same_value,
+    list_values,
+    match_value,
     value_at,
-    values_of,
 )
 from cloudtune.study.study import Study
 from cloudtune_sagemaker.settings import SageMakerSettings
@@ -50,25 +50,25 @@ class Branch:
     static: Mapping[str, str]
 
 
-def branches(fitted: Fitted, settings: SageMakerSettings, facts: Facts) -> list[Branch]:
+def branches(fitted: FittedStudy, settings: SageMakerSettings, facts: Facts) -> list[Branch]:
     """Return what each training definition of a tuning job tunes, and what it is always given."""
     toolkit = _toolkit_values(fitted.study, settings, facts, facts.job_name)
-    constants = {name: text(value) for name, value in fitted.study.constants.items()}
+    constants = {name: format_value(value) for name, value in fitted.study.constants.items()}
     strategy = fitted.study.strategy
     if strategy.resource and strategy.max:
-        constants[strategy.resource] = text(strategy.max)
+        constants[strategy.resource] = format_value(strategy.max)
     if fitted.root is None:
         tuned = {name: found[0] for name, found in fitted.study.parameters.items()}
-        fixed = {name: text(value) for name, value in fitted.fixed.items()}
+        fixed = {name: format_value(value) for name, value in fitted.fixed_values.items()}
         return [Branch(None, None, tuned, {**constants, **fixed, **toolkit})]
     made: list[Branch] = []
     for name, value in definition_names(fitted).items():
-        static = {**constants, fitted.root: text(value), **_fixed(fitted, value), **toolkit}
+        static = {**constants, fitted.root: format_value(value), **_fixed(fitted, value), **toolkit}
         made.append(Branch(name, value, dict(_active(fitted, value)), static))
     return made
 
 
-def definition_names(fitted: Fitted) -> dict[str, Value]:
+def definition_names(fitted: FittedStudy) -> dict[str, Value]:
     """Return the names of a tuning job's training definitions, each with its value of the root.
 
     Empty where all conditions do not hang on one parameter.
@@ -77,8 +77,8 @@ def definition_names(fitted: Fitted) -> dict[str, Value]:
     if fitted.root is None:
         return names
     taken: set[str] = set()
-    for value in values_of(fitted.study.parameters[fitted.root][0]) or ():
-        words = re.sub(r"[^a-zA-Z0-9]+", "-", f"{fitted.root}-{text(value)}").strip("-")
+    for value in list_values(fitted.study.parameters[fitted.root][0]) or ():
+        words = re.sub(r"[^a-zA-Z0-9]+", "-", f"{fitted.root}-{format_value(value)}").strip("-")
         start = words[:60].strip("-") or "definition"
         candidates = itertools.chain([start], (f"{start}-{n}" for n in itertools.count(2)))
         name = next(name for name in candidates if name.lower() not in taken)
@@ -88,7 +88,7 @@ def definition_names(fitted: Fitted) -> dict[str, Value]:
 
 
 def constants_of(
-    fitted: Fitted, settings: SageMakerSettings, facts: Facts, job: str
+    fitted: FittedStudy, settings: SageMakerSettings, facts: Facts, job: str
 ) -> dict[str, str]:
     """Return what each trial of the driven mode is given beside its parameters.
 
@@ -98,7 +98,7 @@ def constants_of(
         facts: What the plan knows.
         job: The name of the trial's training job.
     """
-    constants = {name: text(value) for name, value in fitted.study.constants.items()}
+    constants = {name: format_value(value) for name, value in fitted.study.constants.items()}
     return {**constants, **_toolkit_values(fitted.study, settings, facts, job)}
 
 
@@ -140,26 +140,28 @@ def _code_address(settings: SageMakerSettings, facts: Facts) -> str:
     return f"/opt/ml/input/data/{CODE_CHANNEL}/{archive(facts).rpartition('/')[2]}"
 
 
-def _active(fitted: Fitted, value: Value) -> Iterator[tuple[str, Parameter]]:
+def _active(fitted: FittedStudy, value: Value) -> Iterator[tuple[str, Parameter]]:
     """Yield what is tuned under a value of the root."""
     for name, definitions in fitted.study.parameters.items():
         for parameter in definitions:
             wanted = (parameter.when or {}).get(fitted.root or "")
-            if name != fitted.root and (wanted is None or any(same(v, value) for v in wanted)):
+            if name != fitted.root and (
+                wanted is None or any(is_same_value(v, value) for v in wanted)
+            ):
                 yield name, parameter
 
 
-def _fixed(fitted: Fitted, value: Value) -> dict[str, str]:
+def _fixed(fitted: FittedStudy, value: Value) -> dict[str, str]:
     """Return the parameters with one value that are active under a value of the root."""
     known: dict[str, Value] = {}
     found: dict[str, str] = {}
-    for node in Space.of(fitted.original).nodes:
+    for node in Space.from_study(fitted.original).nodes:
         if not is_active(node, known):
             continue
         if node.name == fitted.root:
-            own = find(node.parameter, value)
+            own = match_value(node.parameter, value)
             known[node.name] = value if own is None else own
-        elif count_of(node.parameter) == 1:
+        elif count_values(node.parameter) == 1:
             known[node.name] = value_at(node.parameter, 0)
-            found[fitted.names[node.key]] = text(known[node.name])
+            found[fitted.names[node.key]] = format_value(known[node.name])
     return found

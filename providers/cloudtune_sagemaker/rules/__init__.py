@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cloudtune.diagnostics import Finding, Note
-from cloudtune.fitting.fit import Fitted
+from cloudtune.fitting.fit import FittedStudy
 from cloudtune.provider.models import Facts
 from cloudtune.study.schema import Mode
 from cloudtune_sagemaker.rules.emulator import emulated_rules
@@ -23,7 +23,7 @@ from cloudtune_sagemaker.settings import SageMakerSettings
 
 
 def rules(
-    fitted: Fitted, mode: Mode, settings: SageMakerSettings, facts: Facts
+    fitted: FittedStudy, mode: Mode, settings: SageMakerSettings, facts: Facts
 ) -> list[Finding | Note]:
     """Return the findings and notes of a study on SageMaker, all at once."""
     return [

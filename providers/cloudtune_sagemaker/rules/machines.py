@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from cloudtune.diagnostics import Finding, Note
-from cloudtune.fitting.fit import Fitted
+from cloudtune.fitting.fit import FittedStudy
 from cloudtune.provider.lookup import with_launcher
 from cloudtune.provider.models import Facts
-from cloudtune.study.messages import did_you_mean
 from cloudtune.study.quantities import format_duration
 from cloudtune.study.schema import Mode
+from cloudtune.study.suggestions import did_you_mean
 from cloudtune_sagemaker.request import keeps_checkpoints, longest_trial
 from cloudtune_sagemaker.rules.settings import HERE
 from cloudtune_sagemaker.settings import SageMakerSettings
@@ -31,7 +31,7 @@ _TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9]+")
 
 
 def machine_rules(
-    fitted: Fitted, mode: Mode, settings: SageMakerSettings, facts: Facts
+    fitted: FittedStudy, mode: Mode, settings: SageMakerSettings, facts: Facts
 ) -> Iterator[Finding | Note]:
     """Yield what is wrong with the machines, or worth knowing of them."""
     yield from _types(mode, settings, emulated=facts.emulated)
@@ -81,7 +81,7 @@ def _types(mode: Mode, settings: SageMakerSettings, *, emulated: bool) -> Iterat
         yield Note(f"{HERE}.instance_count", text)
 
 
-def _times(fitted: Fitted, settings: SageMakerSettings) -> Iterator[Finding | Note]:
+def _times(fitted: FittedStudy, settings: SageMakerSettings) -> Iterator[Finding | Note]:
     longest = longest_trial(fitted.study)
     if longest > LONGEST_TRIAL:
         reason = "a training job takes at most 28 days"
@@ -95,7 +95,7 @@ def _times(fitted: Fitted, settings: SageMakerSettings) -> Iterator[Finding | No
 
 
 def _spot(
-    fitted: Fitted, mode: Mode, settings: SageMakerSettings, facts: Facts
+    fitted: FittedStudy, mode: Mode, settings: SageMakerSettings, facts: Facts
 ) -> Iterator[Finding | Note]:
     longest = longest_trial(fitted.study)
     wait = settings.max_wait or longest
@@ -120,12 +120,12 @@ def _spot(
         yield Note(f"{HERE}.spot", text)
 
 
-def _counts_steps(fitted: Fitted) -> bool:
+def _counts_steps(fitted: FittedStudy) -> bool:
     return bool(fitted.study.early_stopping) or fitted.study.strategy.name == "hyperband"
 
 
 def _checkpoints(
-    fitted: Fitted, mode: Mode, settings: SageMakerSettings, facts: Facts
+    fitted: FittedStudy, mode: Mode, settings: SageMakerSettings, facts: Facts
 ) -> Iterator[Finding]:
     path = f"{HERE}.checkpoints"
     kept = keeps_checkpoints(fitted.study, settings, facts, mode)
@@ -141,7 +141,7 @@ def _checkpoints(
         yield Finding("approximated", path, reason)
 
 
-def _resources(fitted: Fitted) -> Iterator[Finding]:
+def _resources(fitted: FittedStudy) -> Iterator[Finding]:
     wanted = fitted.study.trial.resources
     for name in ("cpus", "gpus", "memory"):
         if getattr(wanted, name):

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from cloudtune.diagnostics import Finding, Note
-from cloudtune.fitting.fit import Fitted
+from cloudtune.fitting.fit import FittedStudy
 from cloudtune.provider.lookup import input_address, launched, with_launcher
 from cloudtune.provider.models import Facts
 from cloudtune.study.schema import CategoricalParameter, DiscreteParameter, FromEnvironment, Mode
-from cloudtune.study.search_space import nodes_of, text
+from cloudtune.study.search_space import format_value, list_nodes
 from cloudtune.study.study import Study
 from cloudtune_sagemaker.contract import toolkit
 from cloudtune_sagemaker.request import metric_definitions
@@ -31,7 +31,7 @@ _URI = re.compile(r"(https|s3)://([^/]+)/?(.*)")
 
 
 def trial_rules(
-    fitted: Fitted, mode: Mode, settings: SageMakerSettings, facts: Facts
+    fitted: FittedStudy, mode: Mode, settings: SageMakerSettings, facts: Facts
 ) -> Iterator[Finding | Note]:
     """Yield what is wrong with how a trial is called and measured, or worth knowing of it."""
     study = fitted.study
@@ -73,7 +73,7 @@ def _code(study: Study, settings: SageMakerSettings, facts: Facts) -> Iterator[F
         yield Note("trial.requirements", text)
 
 
-def _code_elsewhere(fitted: Fitted, facts: Facts) -> Iterator[Finding]:
+def _code_elsewhere(fitted: FittedStudy, facts: Facts) -> Iterator[Finding]:
     """Yield what is lost where SageMaker's toolkit starts the code by itself."""
     trial = fitted.study.trial
     code: str = facts.own["code"]
@@ -89,7 +89,7 @@ def _code_elsewhere(fitted: Fitted, facts: Facts) -> Iterator[Finding]:
         yield Finding("dropped", "trial.arguments", f"{why}: parameters come as flags")
     if trial.requirements and trial.requirements != "requirements.txt":
         yield Finding("dropped", "trial.requirements", f"{why}: it knows requirements.txt alone")
-    for node in nodes_of(fitted.original):
+    for node in list_nodes(fitted.original):
         if isinstance(node.parameter, CategoricalParameter | DiscreteParameter):
             yield from _changed(f"parameters.{node.name}", node.parameter.values)
     for name, value in fitted.study.constants.items():
@@ -98,7 +98,9 @@ def _code_elsewhere(fitted: Fitted, facts: Facts) -> Iterator[Finding]:
 
 def _changed(path: str, values: Sequence[Any]) -> Iterator[Finding]:
     changed = [
-        (text(v), seen) for v in values if (seen := _as_the_toolkit_has_it(text(v))) != text(v)
+        (format_value(v), seen)
+        for v in values
+        if (seen := _as_the_toolkit_has_it(format_value(v))) != format_value(v)
     ]
     if changed:
         told = ", ".join(f"{sent!r} arrives as {seen!r}" for sent, seen in changed[:3])
@@ -206,7 +208,7 @@ def _inputs(study: Study, settings: SageMakerSettings, facts: Facts) -> Iterator
             yield Finding("refused", path, "a content type has at most 256 characters")
 
 
-def _environment(fitted: Fitted, mode: Mode) -> Iterator[Finding | Note]:
+def _environment(fitted: FittedStudy, mode: Mode) -> Iterator[Finding | Note]:
     variables = fitted.study.trial.env
     parts = max(1, len(definition_names(fitted)))
     if len(variables) * parts > MOST_VARIABLES[mode]:

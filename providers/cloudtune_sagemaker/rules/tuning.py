@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from math import prod
 
 from cloudtune.diagnostics import Finding, Note
-from cloudtune.fitting.fit import Fitted
+from cloudtune.fitting.fit import FittedStudy
 from cloudtune.provider.models import Facts
 from cloudtune.study.schema import FloatParameter
-from cloudtune.study.search_space import Space, count_of, nodes_of
+from cloudtune.study.search_space import Space, count_values, list_nodes
 from cloudtune.study.study import Study
 from cloudtune_sagemaker.request import (
     SHORTEST_PATIENCE,
@@ -28,7 +28,7 @@ MOST_PARENTS = 5
 _JOB = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*")
 
 
-def tuning_rules(fitted: Fitted, facts: Facts) -> Iterator[Finding | Note]:
+def tuning_rules(fitted: FittedStudy, facts: Facts) -> Iterator[Finding | Note]:
     """Yield what the tuner refuses or does otherwise, or what is worth knowing of it."""
     study = fitted.study
     if not study.parameters and fitted.original.parameters:
@@ -49,15 +49,15 @@ def tuning_rules(fitted: Fitted, facts: Facts) -> Iterator[Finding | Note]:
         yield Note(f"parameters.{fitted.root}", text)
 
 
-def _scales(fitted: Fitted) -> Iterator[Finding]:
+def _scales(fitted: FittedStudy) -> Iterator[Finding]:
     by_name: dict[str, int] = {}
-    for node in nodes_of(fitted.original):
+    for node in list_nodes(fitted.original):
         place = by_name.setdefault(node.name, 0)
         by_name[node.name] += 1
         parameter = node.parameter
         if not isinstance(parameter, FloatParameter) or parameter.scale != "reverse_log":
             continue
-        if count_of(parameter) is not None:
+        if count_values(parameter) is not None:
             continue
         several = len(fitted.original.parameters[node.name]) > 1
         path = f"parameters.{node.name}{f'.{place}' if several else ''}.scale"
@@ -103,7 +103,7 @@ def _seed(study: Study) -> Iterator[Finding | Note]:
         yield Note("strategy.seed", "a grid knows no chance, so no seed is sent")
 
 
-def _number_of_trials(fitted: Fitted) -> Iterator[Finding | Note]:
+def _number_of_trials(fitted: FittedStudy) -> Iterator[Finding | Note]:
     study, path = fitted.study, "limits.max_trials"
     wanted = study.limits.max_trials
     if study.strategy.name == "grid":
@@ -128,8 +128,8 @@ def _number_of_trials(fitted: Fitted) -> Iterator[Finding | Note]:
             yield Finding("refused", path, reason)
 
 
-def _grid(fitted: Fitted) -> Iterator[Finding | Note]:
-    counts = [count_of(found[0]) or 0 for found in fitted.study.parameters.values()]
+def _grid(fitted: FittedStudy) -> Iterator[Finding | Note]:
+    counts = [count_values(found[0]) or 0 for found in fitted.study.parameters.values()]
     size, wanted = prod(counts), fitted.study.limits.max_trials
     if size > DEFAULT_TRIALS:
         reason = f"a grid of {size} trials, and SageMaker runs at most {DEFAULT_TRIALS}"
@@ -140,7 +140,7 @@ def _grid(fitted: Fitted) -> Iterator[Finding | Note]:
     elif wanted is not None and wanted > size:
         text = f"the grid has {size} trials, and ends with them"
         yield Note("limits.max_trials", text)
-    own = Space.of(fitted.original).size
+    own = Space.from_study(fitted.original).size
     if fitted.flattened and own is not None and own < size:
         reason = f"flattened, the grid has {size} trials instead of {own}: some are alike"
         yield Finding("approximated", "strategy.name", reason)

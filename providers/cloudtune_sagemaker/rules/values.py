@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from cloudtune.diagnostics import Finding
-from cloudtune.fitting.fit import Fitted
+from cloudtune.fitting.fit import FittedStudy
 from cloudtune.provider.models import Facts
 from cloudtune.study.schema import CategoricalParameter, Mode
-from cloudtune.study.search_space import count_of, nodes_of, text
+from cloudtune.study.search_space import count_values, format_value, list_nodes
 from cloudtune_sagemaker.request.parameters import MOST, OBJECTIVE, OWN, branches, constants_of
 from cloudtune_sagemaker.settings import SageMakerSettings
 
@@ -17,15 +17,15 @@ LONGEST_STATIC = 2500
 
 
 def value_rules(
-    fitted: Fitted, mode: Mode, settings: SageMakerSettings, facts: Facts
+    fitted: FittedStudy, mode: Mode, settings: SageMakerSettings, facts: Facts
 ) -> Iterator[Finding]:
     """Yield the names and values that no hyperparameter can have, and too many of them."""
     study = fitted.study
-    for name in {**study.parameters, **fitted.fixed}:
+    for name in {**study.parameters, **fitted.fixed_values}:
         yield from _name(f"parameters.{name}", name)
     for name, value in study.constants.items():
         yield from _name(f"constants.{name}", name)
-        yield from _value(f"constants.{name}", text(value), LONGEST_STATIC)
+        yield from _value(f"constants.{name}", format_value(value), LONGEST_STATIC)
     if study.strategy.resource:
         yield from _name("strategy.resource", study.strategy.resource)
     yield from _choices(fitted, mode)
@@ -44,10 +44,10 @@ def _name(path: str, name: str) -> Iterator[Finding]:
         yield Finding("refused", path, reason)
 
 
-def _choices(fitted: Fitted, mode: Mode) -> Iterator[Finding]:
+def _choices(fitted: FittedStudy, mode: Mode) -> Iterator[Finding]:
     definitions = fitted.original.parameters
     places: Mapping[str, int] = {}
-    for node in nodes_of(fitted.original):
+    for node in list_nodes(fitted.original):
         place = places.get(node.name, 0)
         places = {**places, node.name: place + 1}
         if node.key not in fitted.names or not isinstance(node.parameter, CategoricalParameter):
@@ -55,10 +55,10 @@ def _choices(fitted: Fitted, mode: Mode) -> Iterator[Finding]:
         path = f"parameters.{node.name}"
         if len(definitions[node.name]) > 1:
             path = f"{path}.{place}"
-        tuned = mode == "managed" and count_of(node.parameter) != 1 and node.name != fitted.root
+        tuned = mode == "managed" and count_values(node.parameter) != 1 and node.name != fitted.root
         for value in node.parameter.values:
             yield from _value(
-                f"{path}.values", text(value), LONGEST_TUNED if tuned else LONGEST_STATIC
+                f"{path}.values", format_value(value), LONGEST_TUNED if tuned else LONGEST_STATIC
             )
 
 
@@ -70,7 +70,7 @@ def _value(path: str, said: str, longest: int) -> Iterator[Finding]:
         yield Finding("refused", path, "SageMaker takes values of one line alone")
 
 
-def _count(fitted: Fitted, mode: Mode, settings: SageMakerSettings, facts: Facts) -> int:
+def _count(fitted: FittedStudy, mode: Mode, settings: SageMakerSettings, facts: Facts) -> int:
     """Return how many hyperparameters a training job has at most."""
     if mode == "managed":
         parts = branches(fitted, settings, facts)

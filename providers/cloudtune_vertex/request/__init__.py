@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cloudtune import trial
-from cloudtune.fitting.fit import Fitted
+from cloudtune.fitting.fit import FittedStudy
 from cloudtune.provider.lookup import launched, with_launcher
 from cloudtune.provider.models import Facts
 from cloudtune.study.schema import FromEnvironment, Json, Mode
@@ -34,7 +34,7 @@ ALGORITHMS = {
 SELECTIONS = {"last": "LAST_MEASUREMENT", "best": "BEST_MEASUREMENT"}
 
 
-def request(fitted: Fitted, mode: Mode, settings: VertexSettings, facts: Facts) -> Json:
+def request(fitted: FittedStudy, mode: Mode, settings: VertexSettings, facts: Facts) -> Json:
     """Return the request as plain data."""
     parent = f"projects/{facts.own['project']}/locations/{facts.own['location']}"
     if mode == "driven":
@@ -95,7 +95,7 @@ def words(study: Study, own: Mapping[str, Any]) -> list[str]:
     return trial.command_line(call, study.constants, own["paths"], "")
 
 
-def _tuning_job(fitted: Fitted, settings: VertexSettings, facts: Facts) -> Json:
+def _tuning_job(fitted: FittedStudy, settings: VertexSettings, facts: Facts) -> Json:
     study = fitted.study
     job: Json = {"displayName": facts.job_name, "studySpec": _study_spec(study, facts)}
     job |= _given("maxTrialCount", most_trials(study))

@@ -22,12 +22,12 @@ from cloudtune.study.search_space import (
     Node,
     Space,
     Value,
-    count_of,
-    find,
-    same,
-    text,
+    count_values,
+    format_value,
+    is_same_value,
+    list_values,
+    match_value,
     value_at,
-    values_of,
 )
 from cloudtune.study.study import Study
 
@@ -53,7 +53,7 @@ class Placed:
 
 def tree(study: Study) -> tuple[Placed, ...]:
     """Return the tree of a fitted study."""
-    nodes = Space.of(study).nodes
+    nodes = Space.from_study(study).nodes
     return tuple(_below(None, nodes, _anchors(nodes), {}))
 
 
@@ -68,7 +68,7 @@ def everything(
 
 def combinations(study: Study) -> int | None:
     """Return how many combinations the tree of a study has; None if they cannot be counted."""
-    nodes = Space.of(study).nodes
+    nodes = Space.from_study(study).nodes
     anchors = _anchors(nodes)
     parameters: dict[str, list[Parameter]] = {}
     for node in nodes:
@@ -77,7 +77,7 @@ def combinations(study: Study) -> int | None:
         parameters.setdefault(node.name, []).append(
             node.parameter.model_copy(update={"when": when})
         )
-    return Space.of(study.model_copy(update={"parameters": parameters})).size
+    return Space.from_study(study.model_copy(update={"parameters": parameters})).size
 
 
 def specs(study: Study) -> list[Json]:
@@ -89,7 +89,7 @@ def scale_type(parameter: Parameter) -> str | None:
     """Return Vertex AI's word for a scale; a reversed one exists above 0 alone."""
     if not isinstance(parameter, FloatParameter | IntParameter | DiscreteParameter):
         return None
-    if count_of(parameter) == 1:
+    if count_values(parameter) == 1:
         return None
     lowest = parameter.values[0] if isinstance(parameter, DiscreteParameter) else parameter.min
     if parameter.scale == "reverse_log" and lowest <= 0:
@@ -129,7 +129,7 @@ def _below(
             continue
         condition: tuple[Value, ...] = ()
         if parent:
-            found = (find(parent.parameter, value) for value in node.when[parent.name])
+            found = (match_value(parent.parameter, value) for value in node.when[parent.name])
             condition = tuple(value for value in found if value is not None)
             if not condition:
                 continue
@@ -147,7 +147,7 @@ def _below(
 
 
 def _among(value: Value, values: Iterable[Value]) -> bool:
-    return any(same(value, each) for each in values)
+    return any(is_same_value(value, each) for each in values)
 
 
 def _meet(some: Iterable[Value], others: Sequence[Value]) -> bool:
@@ -169,7 +169,7 @@ def _spec(placed: Placed) -> Json:
 
 def _values(parameter: Parameter) -> Json:
     match parameter:
-        case FloatParameter() if count_of(parameter) != 1:
+        case FloatParameter() if count_values(parameter) != 1:
             return {
                 "doubleValueSpec": {
                     "minValue": float(parameter.min),
@@ -184,7 +184,11 @@ def _values(parameter: Parameter) -> Json:
         case DiscreteParameter():
             return {"discreteValueSpec": {"values": list(map(float, parameter.values))}}
         case _:
-            return {"categoricalValueSpec": {"values": list(map(text, values_of(parameter) or ()))}}
+            return {
+                "categoricalValueSpec": {
+                    "values": list(map(format_value, list_values(parameter) or ()))
+                }
+            }
 
 
 def _condition(parent: Parameter, values: Sequence[Value]) -> Json:
@@ -195,4 +199,4 @@ def _condition(parent: Parameter, values: Sequence[Value]) -> Json:
         case DiscreteParameter():
             return {"parentDiscreteValues": {"values": list(map(float, values))}}
         case _:
-            return {"parentCategoricalValues": {"values": list(map(text, values))}}
+            return {"parentCategoricalValues": {"values": list(map(format_value, values))}}

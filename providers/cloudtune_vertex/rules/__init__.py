@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cloudtune.diagnostics import Finding, Note
-from cloudtune.fitting.fit import Fitted
+from cloudtune.fitting.fit import FittedStudy
 from cloudtune.planning.native import merge
 from cloudtune.provider.models import Facts
 from cloudtune.study.schema import Mode
@@ -31,7 +31,7 @@ from cloudtune_vertex.settings import VertexSettings
 
 
 def rules(
-    fitted: Fitted, mode: Mode, settings: VertexSettings, facts: Facts
+    fitted: FittedStudy, mode: Mode, settings: VertexSettings, facts: Facts
 ) -> list[Finding | Note]:
     """Return the findings and notes of a study on Vertex AI, all at once."""
     return [
@@ -50,7 +50,7 @@ def _name(study: Study, facts: Facts) -> Iterator[Note]:
         yield Note("name", f"jobs are called {facts.job_name}: lower-case letters, digits, hyphens")
 
 
-def _driven(fitted: Fitted) -> Iterator[Note]:
+def _driven(fitted: FittedStudy) -> Iterator[Note]:
     from cloudtune_vertex.training_client import POLL
 
     study = fitted.study
@@ -76,7 +76,7 @@ def _driven(fitted: Fitted) -> Iterator[Note]:
 
 
 def _native(
-    fitted: Fitted, mode: Mode, settings: VertexSettings, facts: Facts
+    fitted: FittedStudy, mode: Mode, settings: VertexSettings, facts: Facts
 ) -> Iterator[Finding | Note]:
     if not settings.native:
         return

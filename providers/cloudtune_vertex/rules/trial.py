@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from cloudtune.diagnostics import Finding, Note
-from cloudtune.fitting.fit import Fitted
+from cloudtune.fitting.fit import FittedStudy
 from cloudtune.provider.lookup import input_address, launched, with_launcher
 from cloudtune.provider.models import Facts
 from cloudtune.study.schema import FromEnvironment, Mode
@@ -26,7 +26,7 @@ _PREDICTION = re.compile(r"(vertex-ai|cloud-aiplatform)/prediction/")
 _OWN_VARIABLES = ("AIP_", "CLOUD_ML_")
 
 
-def trial_rules(fitted: Fitted, mode: Mode, facts: Facts) -> Iterator[Finding | Note]:
+def trial_rules(fitted: FittedStudy, mode: Mode, facts: Facts) -> Iterator[Finding | Note]:
     """Yield what is wrong with how a trial is called and measured, or worth knowing of it."""
     study = fitted.study
     if with_launcher(study, facts):
@@ -131,7 +131,7 @@ def _without_launcher(study: Study, mode: Mode, facts: Facts) -> Iterator[Findin
     yield Note("parameters", text)
 
 
-def _names(fitted: Fitted) -> Iterator[Finding]:
+def _names(fitted: FittedStudy) -> Iterator[Finding]:
     """Yield the names that cannot be told from their values where both are one word."""
     for name in fitted.study.parameters:
         if "=" in name:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from cloudtune.diagnostics import Finding, Note
-from cloudtune.fitting.fit import Fitted
+from cloudtune.fitting.fit import FittedStudy
 from cloudtune.provider.lookup import with_launcher
 from cloudtune.provider.models import Facts
 from cloudtune.study.study import Study
@@ -19,7 +19,7 @@ NOT_METRICS = frozenset({"checkpoint_path", "global_step", "timestamp", "trial"}
 """What stands beside a metric in a line of the file of metrics, as cloudml-hypertune writes it."""
 
 
-def tuning_rules(fitted: Fitted, facts: Facts) -> Iterator[Finding | Note]:
+def tuning_rules(fitted: FittedStudy, facts: Facts) -> Iterator[Finding | Note]:
     """Yield what the tuner refuses or does otherwise, or what is worth knowing of it."""
     study = fitted.study
     yield from _metrics(study, exact=with_launcher(study, facts))
@@ -53,7 +53,7 @@ def _metrics(study: Study, *, exact: bool) -> Iterator[Finding | Note]:
         yield Note("objective", "several objectives in a tuning job were not verified live")
 
 
-def _number_of_trials(fitted: Fitted) -> Iterator[Finding | Note]:
+def _number_of_trials(fitted: FittedStudy) -> Iterator[Finding | Note]:
     study, path = fitted.study, "limits.max_trials"
     wanted, most = study.limits.max_trials, most_trials(study)
     if most is None:

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from cloudtune.diagnostics import Finding, Note
-from cloudtune.fitting.fit import Fitted
+from cloudtune.fitting.fit import FittedStudy
 from cloudtune.provider.lookup import with_launcher
 from cloudtune.provider.models import Facts
 from cloudtune.study.schema import DiscreteParameter, FloatParameter, IntParameter, Parameter
-from cloudtune.study.search_space import Node, count_of, nodes_of
+from cloudtune.study.search_space import Node, count_values, list_nodes
 from cloudtune.study.study import Study
 from cloudtune_vertex.request.parameters import SCALES, everything, scale_type, tree
 
@@ -21,14 +21,14 @@ LARGEST_WHOLE = 2**53
 """Answers have numbers as doubles (Trial.Parameter.value in TYPES), which are exact to here."""
 
 
-def space_rules(fitted: Fitted, facts: Facts) -> Iterator[Finding | Note]:
+def space_rules(fitted: FittedStudy, facts: Facts) -> Iterator[Finding | Note]:
     """Yield what the tuner refuses of the space, or holds in another way."""
     study = fitted.study
     for name in study.parameters:
         if re.search(r"\s", name):
             reason = "Vertex AI's names of parameters have no spaces; rename it"
             yield Finding("refused", f"parameters.{name}", reason)
-    for node in nodes_of(study):
+    for node in list_nodes(study):
         path = _path(study, node)
         yield from _values(node, path)
         if study.strategy.name == "grid" and _is_a_range_of_floats(node):
@@ -46,7 +46,7 @@ def _path(study: Study, node: Node) -> str:
 
 
 def _is_a_range_of_floats(node: Node) -> bool:
-    return isinstance(node.parameter, FloatParameter) and count_of(node.parameter) != 1
+    return isinstance(node.parameter, FloatParameter) and count_values(node.parameter) != 1
 
 
 def _values(node: Node, path: str) -> Iterator[Finding]:
@@ -77,7 +77,7 @@ def _is_reversed_at_zero(parameter: Parameter) -> bool:
     )
 
 
-def _conditions(fitted: Fitted, facts: Facts) -> Iterator[Finding | Note]:
+def _conditions(fitted: FittedStudy, facts: Facts) -> Iterator[Finding | Note]:
     study = fitted.study
     withheld: dict[str, Node] = {}
     above: dict[str, set[str]] = {}

@@ -7,7 +7,7 @@ parts of ``POST /platform/rest/deeplearning/v1/hypersearch``: the name of the ``
 
 from __future__ import annotations
 
-from cloudtune.fitting.fit import Fitted
+from cloudtune.fitting.fit import FittedStudy
 from cloudtune.provider.models import Facts
 from cloudtune.study.schema import Json, Mode
 from cloudtune_watson.request.training_job import training
@@ -15,7 +15,7 @@ from cloudtune_watson.request.tuning_job import search
 from cloudtune_watson.settings import WatsonSettings
 
 
-def request(fitted: Fitted, mode: Mode, settings: WatsonSettings, facts: Facts) -> Json:
+def request(fitted: FittedStudy, mode: Mode, settings: WatsonSettings, facts: Facts) -> Json:
     """Return the request as plain data; an empty one where the study names no back end."""
     if settings.backend is None:
         return {}

@@ -10,11 +10,11 @@ from dataclasses import replace
 
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.capabilities import Capabilities, ModeCapabilities
-from cloudtune.fitting.fit import Fitted, fit
+from cloudtune.fitting.fit import FittedStudy, fit
 from cloudtune.provider.documents import Shown
 from cloudtune.provider.plan import Plan
 from cloudtune.study.schema import FloatParameter, IntParameter, Json, Parameter
-from cloudtune.study.search_space import Value, text, values_of
+from cloudtune.study.search_space import Value, format_value, list_values
 from cloudtune.study.study import Study
 from cloudtune_watson.capabilities import MANAGED
 from cloudtune_watson.request.layout import COMMAND
@@ -75,7 +75,7 @@ def shown(plan: Plan) -> Shown:
     )
 
 
-def document(fitted: Fitted, name: str) -> Json:
+def document(fitted: FittedStudy, name: str) -> Json:
     """Return the experiment as plain data; what a study does not say of it is a stand-in."""
     study = fitted.study
     settings: Json = {"name": name}
@@ -125,8 +125,10 @@ def _values(parameter: Parameter) -> Json:
     listed = in_place_of_a_range(parameter)
     if listed is None and isinstance(parameter, FloatParameter | IntParameter):
         return {f"{kind}_range": _range(parameter)}
-    values: list[Value] = list(listed if listed is not None else values_of(parameter) or ())
-    return {f"{kind}_values": [text(value) for value in values] if kind == "string" else values}
+    values: list[Value] = list(listed if listed is not None else list_values(parameter) or ())
+    return {
+        f"{kind}_values": [format_value(value) for value in values] if kind == "string" else values
+    }
 
 
 def _range(parameter: FloatParameter | IntParameter) -> Json:

@@ -12,7 +12,14 @@ from itertools import islice
 
 from cloudtune.provider.models import Facts
 from cloudtune.study.schema import DiscreteParameter, FloatParameter, IntParameter, Json, Parameter
-from cloudtune.study.search_space import Space, Value, count_of, spread, text, values_of
+from cloudtune.study.search_space import (
+    Space,
+    Value,
+    count_values,
+    format_value,
+    interpolate,
+    list_values,
+)
 from cloudtune.study.study import Study
 from cloudtune_watson.request.layout import COMMAND, MODEL_FOLDER, archive_name
 from cloudtune_watson.settings import WatsonSettings
@@ -87,7 +94,7 @@ def minutes(seconds: float) -> int:
 
 def experiments(study: Study) -> list[Json]:
     """Return the trials of a grid, in the order of the file: each has what is active in it."""
-    space = Space.of(study)
+    space = Space.from_study(study)
     most = min(study.limits.max_trials or MOST_EXPERIMENTS, MOST_EXPERIMENTS)
     return [
         {
@@ -98,7 +105,7 @@ def experiments(study: Study) -> list[Json]:
                     "dataType": (kind := data_type(node.parameter)),
                     "fixedVal": _sent(assignment[node.name], kind),
                 }
-                for node in space.active(assignment)
+                for node in space.active_nodes(assignment)
             ],
         }
         for number, assignment in enumerate(islice(space.grid(), most), start=1)
@@ -111,13 +118,13 @@ def hyper_param(name: str, parameter: Parameter) -> Json:
     listed = in_place_of_a_range(parameter)
     if listed is None and isinstance(parameter, FloatParameter | IntParameter):
         return {"name": name, "type": "Range", "dataType": kind, **_range(parameter)}
-    values = listed if listed is not None else values_of(parameter) or ()
+    values = listed if listed is not None else list_values(parameter) or ()
     said = [_sent(value, kind) for value in values]
     return {"name": name, "type": "Discrete", "dataType": kind, _VALUES[kind]: said}
 
 
 def _sent(value: Value, kind: str) -> Value:
-    return text(value) if kind == "STR" else value
+    return format_value(value) if kind == "STR" else value
 
 
 def data_type(parameter: Parameter) -> str:
@@ -145,8 +152,8 @@ def in_place_of_a_range(parameter: Parameter) -> Sequence[Value] | None:
         return log_spaced(parameter)
     if parameter.step is None:
         return None
-    count = count_of(parameter) or 0
-    return values_of(parameter) if count <= MOST_LISTED else ()
+    count = count_values(parameter) or 0
+    return list_values(parameter) if count <= MOST_LISTED else ()
 
 
 def log_spaced(parameter: IntParameter) -> list[int]:
@@ -158,7 +165,7 @@ def log_spaced(parameter: IntParameter) -> list[int]:
     smallest_factor = math.log1p(1 / low)
     count = min(int(math.log(high / low) / smallest_factor) + 1, _MOST_LOG_SPACED)
     count = max(count, 2)
-    return sorted({round(spread(parameter, place / (count - 1))) for place in range(count)})
+    return sorted({round(interpolate(parameter, place / (count - 1))) for place in range(count)})
 
 
 def is_raised(parameter: Parameter) -> bool:
@@ -187,7 +194,7 @@ def _range(parameter: FloatParameter | IntParameter) -> Json:
     else:
         made = {"minDbVal": float(parameter.min), "maxDbVal": float(parameter.max)}
     if parameter.step and not (isinstance(parameter, IntParameter) and parameter.step == 1):
-        made["step"] = text(parameter.step)
+        made["step"] = format_value(parameter.step)
     return made
 
 

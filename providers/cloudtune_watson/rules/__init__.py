@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cloudtune.diagnostics import Finding, Note
-from cloudtune.fitting.fit import Fitted
+from cloudtune.fitting.fit import FittedStudy
 from cloudtune.provider.models import Facts
 from cloudtune.study.schema import Mode
 from cloudtune_watson.prices import SHORTEST, UNIT
@@ -27,7 +27,7 @@ NOT_VERIFIED = (
 
 
 def rules(
-    fitted: Fitted, mode: Mode, settings: WatsonSettings, facts: Facts
+    fitted: FittedStudy, mode: Mode, settings: WatsonSettings, facts: Facts
 ) -> list[Finding | Note]:
     """Return the findings and notes of a study on IBM Watson, all at once."""
     if lacking := list(backend_rules(mode, settings)):

@@ -8,7 +8,7 @@ from cloudtune.diagnostics import Finding, Note
 from cloudtune.provider.lookup import input_address, launched
 from cloudtune.provider.models import Facts
 from cloudtune.study.schema import CategoricalParameter, FromEnvironment
-from cloudtune.study.search_space import text
+from cloudtune.study.search_space import format_value
 from cloudtune.study.study import Study
 from cloudtune_watson.request.layout import archive_name
 from cloudtune_watson.rules.settings import HERE
@@ -127,7 +127,7 @@ def _words(study: Study) -> Iterator[Finding]:
             yield Finding("refused", path, reason)
         for definition in definitions:
             if isinstance(definition, CategoricalParameter) and not all(
-                text(value).isprintable() for value in definition.values
+                format_value(value).isprintable() for value in definition.values
             ):
                 reason = "values arrive as words of one line: no line break or tab in one"
                 yield Finding("refused", f"{path}.values", reason)

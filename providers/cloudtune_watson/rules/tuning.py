@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.study.schema import FloatParameter, IntParameter, Parameter
-from cloudtune.study.search_space import Space, count_of, text
+from cloudtune.study.search_space import Space, count_values, format_value
 from cloudtune.study.study import Study
 from cloudtune_watson.request.tuning_job import (
     BASE,
@@ -66,7 +66,7 @@ def _listed(parameter: Parameter, path: str) -> Iterator[Finding]:
     if listed is None or not isinstance(parameter, FloatParameter | IntParameter):
         return
     if not listed:
-        count = count_of(parameter)
+        count = count_values(parameter)
         reason = (
             f"a step on a log scale is sent as a list of values, and {count} are more than "
             f"{MOST_LISTED}: leave out the step, or give values"
@@ -75,7 +75,7 @@ def _listed(parameter: Parameter, path: str) -> Iterator[Finding]:
     elif isinstance(parameter, IntParameter) and parameter.step in (None, 1):
         reason = (
             "WML Accelerator raises whole exponents alone to an int: sent as the list "
-            f"{', '.join(map(text, listed))}, about evenly spread on the log scale"
+            f"{', '.join(map(format_value, listed))}, about evenly spread on the log scale"
         )
         yield Finding("approximated", f"{path}.scale", reason)
     else:
@@ -87,7 +87,7 @@ def _listed(parameter: Parameter, path: str) -> Iterator[Finding]:
 
 
 def _grid(study: Study) -> Iterator[Finding | Note]:
-    size, wanted = Space.of(study).size, study.limits.max_trials
+    size, wanted = Space.from_study(study).size, study.limits.max_trials
     most = min((n for n in (size, wanted) if n is not None), default=None)
     if most is None or most > MOST_EXPERIMENTS:
         reason = (

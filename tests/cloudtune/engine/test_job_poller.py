@@ -16,8 +16,8 @@ from cloudtune.results.model import Measurement
 from tests.followed import Followed
 
 BUSY = ProviderError("far", "the line is busy", retryable=True)
-EXPIRED = ProviderError("far", "the sign-in has expired", of_caller=True)
-FULL = ProviderError("far", "the quota is used up", full=True)
+EXPIRED = ProviderError("far", "the sign-in has expired", affects_all_calls=True)
+FULL = ProviderError("far", "the quota is used up", quota_exceeded=True)
 
 
 def measured(*values: float) -> list[Measurement]:

@@ -152,7 +152,7 @@ def test_a_job_ends_when_it_has_cost_what_it_may(
         return replace(own_cook(kitchen, order, number, chosen), billed_seconds=60.0)
 
     monkeypatch.setattr(odd.OddService, "cook", dear)
-    able = odd.CAPABILITIES.of("managed")
+    able = odd.CAPABILITIES.for_mode("managed")
     assert able is not None
     able = replace(able, limits=frozenset({"max_trials", "max_cost"}))
     monkeypatch.setattr(odd.OddProvider, "capabilities", replace(odd.CAPABILITIES, managed=able))

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudtune.fitting.capabilities import DRIVEN, Capabilities, Limit, ModeCapabilities
-from cloudtune.fitting.fit import Fitted, fit, restore
+from cloudtune.fitting.fit import FittedStudy, fit, restore
 from cloudtune.study.schema import CategoricalParameter, DiscreteParameter
-from cloudtune.study.search_space import Space, Value, text
+from cloudtune.study.search_space import Space, Value, format_value
 from cloudtune.study.study import Study
 
 EVERYTHING = DRIVEN
@@ -29,12 +29,12 @@ TEXT = replace(
 )
 
 
-def fitted(parameters: dict[str, Any], able: ModeCapabilities = TEXT, **over: Any) -> Fitted:
+def fitted(parameters: dict[str, Any], able: ModeCapabilities = TEXT, **over: Any) -> FittedStudy:
     study = Study.model_validate({"parameters": parameters, **over})
     return fit(study, Capabilities("odd", "Odd", "offline only", able, None), "managed")
 
 
-def said(of: Fitted) -> set[tuple[str, str]]:
+def said(of: FittedStudy) -> set[tuple[str, str]]:
     return {(finding.kind, finding.path) for finding in of.findings}
 
 
@@ -86,7 +86,7 @@ def test_one_value_becomes_a_constant_and_comes_back() -> None:
             "n": {"type": "int", "min": 4, "max": 4},
         }
     )
-    assert of.fixed == {"n": 4}
+    assert of.fixed_values == {"n": 4}
     assert list(of.study.parameters) == ["a"]
     assert restore(of, {"a": "x"}) == {"a": "x", "n": 4}
 
@@ -169,7 +169,7 @@ VALUES = st.lists(
     WORDS | st.integers(-99, 99) | st.booleans() | st.floats(-9, 9),
     min_size=2,
     max_size=6,
-    unique_by=text,
+    unique_by=format_value,
 )
 
 
@@ -177,7 +177,7 @@ VALUES = st.lists(
 def test_any_value_survives_text(values: list[Value], place: int) -> None:
     of = fitted({"a": {"type": "categorical", "values": values}})
     value = values[place % len(values)]
-    back = restore(of, {"a": text(value)})["a"]
+    back = restore(of, {"a": format_value(value)})["a"]
     assert back == value
     assert type(back) is type(value)
 
@@ -187,7 +187,7 @@ def test_any_float_survives_text(share: float, low: float, span: float) -> None:
     high = low + span
     of = fitted({"a": {"type": "float", "min": low, "max": high}})
     value = min(max(low + share * span, low), high)
-    assert restore(of, {"a": text(value)}) == {"a": value}
+    assert restore(of, {"a": format_value(value)}) == {"a": value}
 
 
 @given(flags=st.lists(st.booleans(), min_size=3, max_size=3))
@@ -199,8 +199,8 @@ def test_restore_gives_the_active_part_and_nothing_else(flags: list[bool]) -> No
     }
     of = fitted(tree)
     whole = dict(zip("abc", flags, strict=True))
-    back = restore(of, {name: text(value) for name, value in whole.items()})
-    active = [node.name for node in Space.of(of.original).active(whole)]
+    back = restore(of, {name: format_value(value) for name, value in whole.items()})
+    active = [node.name for node in Space.from_study(of.original).active_nodes(whole)]
     assert back == {name: whole[name] for name in active}
 
 
@@ -212,7 +212,7 @@ ONE = {"type": "categorical", "values": ["a"]}
 FLAG = {"type": "bool"}
 
 
-def conditions(of: Fitted) -> dict[str, list[Any]]:
+def conditions(of: FittedStudy) -> dict[str, list[Any]]:
     return {name: [p.when for p in many] for name, many in of.study.parameters.items()}
 
 
@@ -231,7 +231,7 @@ def test_a_condition_on_one_value_is_decided(able: ModeCapabilities) -> None:
         },
         able,
     )
-    assert of.fixed == {"fixed": "a", "one": 1}
+    assert of.fixed_values == {"fixed": "a", "one": 1}
     when = {"child": True} if able is TREE else None
     assert conditions(of) == {
         "late": [{"child": [True]} if when else None],
@@ -291,7 +291,7 @@ BOTH: dict[str, Any] = {
 def test_a_constant_does_not_share_its_name_with_what_is_tuned() -> None:
     of = fitted(BOTH, CONSTANTS, constants={"g-3": 1})
     assert list(of.study.parameters) == ["kernel", "g", "g-2"]
-    assert of.fixed == {"g-4": 5, "g-5": 8}
+    assert of.fixed_values == {"g-4": 5, "g-5": 8}
     assert said(of) == {("approximated", "parameters.g.0"), ("approximated", "parameters.g.2")}
     raw = {"g": 4, "g-2": True, "g-4": 5, "g-5": 8}
     wanted = {"x": 5, "y": 4, "z": 8}
@@ -324,7 +324,7 @@ def test_what_is_found_names_its_definition() -> None:
 
 def test_one_value_needs_no_list_to_be_sent() -> None:
     of = fitted({"n": {"type": "discrete", "values": [4]}, "b": FLAG}, TEXT)
-    assert of.fixed == {"n": 4}
+    assert of.fixed_values == {"n": 4}
     assert not of.findings
 
 
@@ -359,9 +359,9 @@ def test_decided_conditions_change_no_assignment(data: st.DataObject) -> None:
         tree[name] = definition | {"when": when or None}
     study = Study.model_validate({"parameters": tree}, context={"parts_only": True})
     of = fit(study, Capabilities("odd", "Odd", "offline only", CONSTANTS, None), "managed")
-    before = [dict(sorted(each.items())) for each in Space.of(study).grid()]
-    grid = Space.of(of.study).grid()
-    back = [dict(sorted(restore(of, {**each, **of.fixed}).items())) for each in grid]
+    before = [dict(sorted(each.items())) for each in Space.from_study(study).grid()]
+    grid = Space.from_study(of.study).grid()
+    back = [dict(sorted(restore(of, {**each, **of.fixed_values}).items())) for each in grid]
     assert sorted(map(str, back)) == sorted(map(str, before))
 
 
@@ -414,7 +414,7 @@ def test_no_root_where_the_study_asks_what_such_a_job_cannot(
     assert why in flattening(of)
 
 
-def flattening(of: Fitted) -> str:
+def flattening(of: FittedStudy) -> str:
     (found,) = [each for each in of.findings if each.path.endswith(".when")]
     assert found.kind == "approximated"
     return found.reason
@@ -489,7 +489,7 @@ def test_a_grid_that_is_sent_as_its_trials_may_be_of_anything() -> None:
     assert not of.notes
     assert of.study == of.original
     assert not of.flattened
-    assert not of.fixed
+    assert not of.fixed_values
     assert fitted(tree, able, strategy="random").findings
     text = {"w": {"type": "categorical", "values": ["1", 1]}}
     assert said(fitted(text, able, strategy="grid")) == {("refused", "parameters.w.values")}

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from cloudtune import trial
 from cloudtune.bundle.launcher import launch_data
 from cloudtune.fitting.capabilities import DRIVEN, Capabilities, Limit, ModeCapabilities
-from cloudtune.fitting.fit import Fitted, fit, restore
-from cloudtune.study.search_space import Value, find, text, value_at
+from cloudtune.fitting.fit import FittedStudy, fit, restore
+from cloudtune.study.search_space import Value, format_value, match_value, value_at
 from cloudtune.study.study import Study
 
 WRONG = "no value"
@@ -109,16 +109,16 @@ TEXT = replace(
 )
 
 
-def fitted(parameters: dict[str, Any], able: ModeCapabilities) -> Fitted:
+def fitted(parameters: dict[str, Any], able: ModeCapabilities) -> FittedStudy:
     study = Study.model_validate({"parameters": parameters})
     return fit(study, Capabilities("odd", "Odd", "offline only", able, None), "managed")
 
 
-def in_result(of: Fitted, raw: dict[str, Any]) -> dict[str, Value]:
+def in_result(of: FittedStudy, raw: dict[str, Any]) -> dict[str, Value]:
     return restore(of, raw)
 
 
-def for_script(of: Fitted, raw: dict[str, Any]) -> dict[str, Value]:
+def for_script(of: FittedStudy, raw: dict[str, Any]) -> dict[str, Value]:
     """Restore from the file beside the script."""
     file = json.loads(json.dumps(launch_data(of, "run", {})))
     return trial.restore(file["parameters"], raw)
@@ -145,7 +145,7 @@ LISTED = st.lists(
     st.text(max_size=6) | st.booleans() | st.integers(-99, 99) | st.floats(-9, 9),
     min_size=1,
     max_size=5,
-    unique_by=text,
+    unique_by=format_value,
 )
 
 
@@ -168,19 +168,19 @@ def definitions(draw: st.DrawFn) -> dict[str, Any]:
     return {"type": "bool"} if kind == "bool" else {"type": kind, "values": draw(LISTED)}
 
 
-def outcome(side: Any, of: Fitted, raw: Any) -> Any:
+def outcome(side: Any, of: FittedStudy, raw: Any) -> Any:
     try:
         return side(of, {"x": raw})["x"]
     except ValueError as error:
         return str(error)
 
 
-@given(definitions(), NUMBERS | st.booleans() | st.text(max_size=8) | NUMBERS.map(text))
+@given(definitions(), NUMBERS | st.booleans() | st.text(max_size=8) | NUMBERS.map(format_value))
 def test_both_sides_agree_on_anything(definition: dict[str, Any], raw: Any) -> None:
     of = fitted({"x": definition}, DRIVEN)
     found = outcome(in_result, of, raw)
     assert repr(outcome(for_script, of, raw)) == repr(found)
-    own = None if isinstance(raw, str) else find(of.original.parameters["x"][0], raw)
+    own = None if isinstance(raw, str) else match_value(of.original.parameters["x"][0], raw)
     assert own is None or own == found, "the study itself reads it in another way"
 
 
@@ -195,11 +195,11 @@ def test_every_value_of_a_grid_comes_back(low: int, step: float, place: int, sai
     definition = {"type": "float", "min": float(low), "max": high, "step": step}
     of = fitted({"x": definition}, DRIVEN)
     value = value_at(of.original.parameters["x"][0], place)
-    assert in_result(of, {"x": text(value) if said else value}) == {"x": value}
-    assert find(of.original.parameters["x"][0], value) == value
+    assert in_result(of, {"x": format_value(value) if said else value}) == {"x": value}
+    assert match_value(of.original.parameters["x"][0], value) == value
 
 
 def test_where_a_step_was_dropped_values_between_come_back() -> None:
     of = fitted({"x": TENTHS | {"step": 0.001}}, TEXT)
-    assert of.stepless == {"x"}
+    assert of.stepless_keys == {"x"}
     assert in_result(of, {"x": "0.12345"}) == for_script(of, {"x": "0.12345"}) == {"x": 0.12345}

@@ -19,7 +19,7 @@ from cloudtune.diagnostics import Finding, Note
 from cloudtune.engine import job as jobs
 from cloudtune.engine.driver import Outcome
 from cloudtune.errors import MissingExtraError, ProviderError, UnsupportedError, UsageError
-from cloudtune.fitting.fit import Fitted
+from cloudtune.fitting.fit import FittedStudy
 from cloudtune.ledger.home import state_folder
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.planning.planner import plan_run
@@ -54,7 +54,7 @@ class Unknown(LocalProvider):
     """A service that does not know who calls."""
 
     def runner(self, plan: Plan, place: Place, emit: Any, say: Any) -> Any:
-        raise ProviderError("unknown", "no credentials were found", of_caller=True)
+        raise ProviderError("unknown", "no credentials were found", affects_all_calls=True)
 
 
 MADE = {"second": Second, "lacking": Lacking, "unknown": Unknown}
@@ -208,7 +208,7 @@ class Talking(LocalProvider):
     capabilities = replace(CAPABILITIES, provider="talking")
 
     def rules(
-        self, fitted: Fitted, mode: Mode, settings: Any, facts: Facts
+        self, fitted: FittedStudy, mode: Mode, settings: Any, facts: Facts
     ) -> Sequence[Finding | Note]:
         own = super().rules(fitted, mode, settings, facts)
         return [*own, Note("limits.trial_timeout", "a trial ends after a day")]

@@ -127,7 +127,7 @@ def test_another_seed_gives_other_trials(study_of: Callable[..., Study]) -> None
 
 def test_what_is_given_does_not_change_what_is_drawn(study_of: Callable[..., Study]) -> None:
     unit = {"type": "float", "min": 0, "max": 1}
-    axes = build_axes(Space.of(study_of(parameters={"a": unit, "b": unit})))
+    axes = build_axes(Space.from_study(study_of(parameters={"a": unit, "b": unit})))
     free: dict[str, Value] = complete_assignment(axes, {}, Random(1))
     assert complete_assignment(axes, {"a": 1}, Random(1)) == {"a": 1.0, "b": free["b"]}
 

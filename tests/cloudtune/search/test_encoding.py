@@ -36,13 +36,13 @@ SPACE: dict[str, Any] = {
 
 @pytest.fixture
 def encoding(study_of: Callable[..., Study]) -> Encoding:
-    return Encoding(build_axes(Space.of(study_of(parameters=SPACE))))
+    return Encoding(build_axes(Space.from_study(study_of(parameters=SPACE))))
 
 
 def test_a_row_gives_back_its_assignment(
     encoding: Encoding, study_of: Callable[..., Study]
 ) -> None:
-    axes = build_axes(Space.of(study_of(parameters=SPACE)))
+    axes = build_axes(Space.from_study(study_of(parameters=SPACE)))
     for number in range(300):
         given = complete_assignment(axes, {}, Random(number))
         again = encoding.assignment(encoding.row(given))

@@ -17,7 +17,7 @@ from cloudtune.results.events import Started
 from cloudtune.search.axes import build_axes
 from cloudtune.search.sampling import complete_assignment
 from cloudtune.study.methods import METHODS
-from cloudtune.study.search_space import Space, Value, find, text
+from cloudtune.study.search_space import Space, Value, format_value, match_value
 from cloudtune.study.study import Study
 
 PHASES = (Phase.explicit, Phase.generate)
@@ -101,7 +101,7 @@ def parameters(draw: st.DrawFn, *, countable: bool = False) -> dict[str, Any]:
             rest = [
                 value
                 for value in parents[parent]
-                if not any(text(value) == text(used) for used in conditions[parent])
+                if not any(format_value(value) == format_value(used) for used in conditions[parent])
             ]
             if rest and draw(FLIP):
                 made[name] = [first, draw(kind) | {"when": {parent: rest[:1]}}]
@@ -135,12 +135,12 @@ def answer(given: Mapping[str, Any], resource: int | None) -> list[dict[str, flo
 
 def check_assignment(study: Study, given: Mapping[str, Value]) -> None:
     """It has each active parameter and no other, each value in its domain and of its type."""
-    space = Space.of(study)
-    active = list(space.active(given))
+    space = Space.from_study(study)
+    active = list(space.active_nodes(given))
     assert [node.name for node in active] == list(given)
     for node in active:
         value = given[node.name]
-        own = find(node.parameter, value)
+        own = match_value(node.parameter, value)
         assert own == value
         assert type(own) is type(value)
         if node.parameter.type == "float":
@@ -177,7 +177,7 @@ class Earlier:
 
 
 def some_trials(study: Study, count: int) -> list[dict[str, Value]]:
-    axes = build_axes(Space.of(study))
+    axes = build_axes(Space.from_study(study))
     return [complete_assignment(axes, {}, Random(number)) for number in range(count)]
 
 

@@ -72,7 +72,7 @@ class Earlier:
 
 
 def earlier(study: Study, count: int, value: Callable[[Mapping[str, Any]], float]) -> list[Earlier]:
-    axes = build_axes(Space.of(study))
+    axes = build_axes(Space.from_study(study))
     drawn = [complete_assignment(axes, {}, Random(number)) for number in range(count)]
     return [Earlier(given, (value(given),)) for given in drawn]
 

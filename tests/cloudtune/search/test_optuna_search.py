@@ -133,7 +133,7 @@ def test_earlier_trials_are_learned_from(
 
 
 def test_earlier_trials_outside_the_space_are_left_out(study_of: Callable[..., Study]) -> None:
-    space = Space.of(study_of(parameters=MIXED))
+    space = Space.from_study(study_of(parameters=MIXED))
     good: dict[str, Value] = {"lr": 1, "kind": "b", "depth": 3.0}
     assert filter_prior_trials(space, 1, [Earlier(good, (0.5,))]) == [
         ({"lr": 1.0, "kind": "b", "depth": 3}, (0.5,))

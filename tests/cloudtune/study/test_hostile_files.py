@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError
 from cloudtune.study.loader import load, loads
-from cloudtune.study.yaml_reader import MOST_BYTES
+from cloudtune.study.yaml_reader import MAX_BYTES
 
 posix = pytest.mark.skipif(os.name != "posix", reason="no such files there")
 
@@ -45,15 +45,15 @@ def test_a_gigabyte_is_refused_without_reading_it(tmp_path: Path) -> None:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < 20 * MOST_BYTES
+    assert peak < 20 * MAX_BYTES
 
 
 def test_the_largest_file_is_read_and_one_byte_more_is_not(tmp_path: Path) -> None:
     file = tmp_path / "s.yaml"
     text = b"name: a\n#"
-    file.write_bytes(text + b"x" * (MOST_BYTES - len(text)))
+    file.write_bytes(text + b"x" * (MAX_BYTES - len(text)))
     assert load(file).name == "a"
-    file.write_bytes(text + b"x" * (MOST_BYTES - len(text) + 1))
+    file.write_bytes(text + b"x" * (MAX_BYTES - len(text) + 1))
     assert "larger than a study" in refusal(file).message
 
 

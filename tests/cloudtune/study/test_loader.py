@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError
-from cloudtune.study.loader import load, loads, override, schema
+from cloudtune.study.loader import apply_overrides, load, loads, schema
 from cloudtune.study.study import Study
 from cloudtune.study.yaml_reader import is_list, is_map
 
@@ -442,7 +442,7 @@ def test_a_study_knows_the_lines_of_its_fields() -> None:
     assert study.line("initial_trials.0.C") == 18
     assert study.line("limits.nothing") == 15
     assert study.line("nothing") is None
-    assert study.place("parameters.C.min") == ("s.yaml", 5)
+    assert study.location("parameters.C.min") == ("s.yaml", 5)
 
 
 def test_names_need_not_be_python_names() -> None:
@@ -552,11 +552,11 @@ def test_overrides_replace_what_was_wrong_in_the_file(study_file: Path) -> None:
 
 
 def test_a_study_can_be_overridden_without_its_file(study_file: Path) -> None:
-    study = override(load(study_file), ["limits.max_trials=9"])
+    study = apply_overrides(load(study_file), ["limits.max_trials=9"])
     assert study.limits.max_trials == 9
     assert study.limits.timeout == 7200
     with pytest.raises(StudyError, match="1 or more"):
-        override(study, ["limits.max_trials=0"])
+        apply_overrides(study, ["limits.max_trials=0"])
 
 
 # --- the team's settings ------------------------------------------------------------------------
@@ -574,8 +574,8 @@ def test_settings_of_the_team_lie_beneath_those_of_the_study(tmp_path: Path) -> 
         "x": {"region": "mine", "deep": {"a": 1, "b": 3}, "role": "team"},
         "y": {"z": 1},
     }
-    assert study.place("providers.x.role") == (str(team), 3)
-    assert study.place("providers.x.region") == (str(folder / "s.yaml"), 2)
+    assert study.location("providers.x.role") == (str(team), 3)
+    assert study.location("providers.x.region") == (str(folder / "s.yaml"), 2)
     assert str(team) in str(study.notes[0])
 
 

@@ -14,20 +14,22 @@ from cloudtune.study.schema import FloatParameter, Parameter
 from cloudtune.study.search_space import (
     Space,
     Value,
-    count_of,
-    find,
-    resolved_scale,
-    same,
-    spread,
-    text,
+    count_values,
+    format_value,
+    interpolate,
+    is_same_value,
+    list_values,
+    match_value,
+    resolve_scale,
     value_at,
-    values_of,
 )
 from cloudtune.study.study import Study
 
 
 def space_of(**parameters: Any) -> Space:
-    return Space.of(Study.model_validate({"parameters": parameters}, context={"parts_only": True}))
+    return Space.from_study(
+        Study.model_validate({"parameters": parameters}, context={"parts_only": True})
+    )
 
 
 def one(**parameter: Any) -> Parameter:
@@ -49,10 +51,10 @@ TREE: dict[str, Any] = {
 def test_values_are_the_same_only_if_their_kinds_are() -> None:
     kinds: list[Value] = [1, "1", True, "True", 2.5]
     for left, right in itertools.combinations(kinds, 2):
-        assert not same(left, right)
-    assert same(4, 4.0)
-    assert same(False, False)
-    assert not same(0, False)
+        assert not is_same_value(left, right)
+    assert is_same_value(4, 4.0)
+    assert is_same_value(False, False)
+    assert not is_same_value(0, False)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +62,7 @@ def test_values_are_the_same_only_if_their_kinds_are() -> None:
     [(True, "True"), (1, "1"), (1.0, "1.0"), (1e-5, "1e-05"), ("007", "007"), (0.1, "0.1")],
 )
 def test_every_value_has_one_spelling(value: Value, spelling: str) -> None:
-    assert text(value) == spelling
+    assert format_value(value) == spelling
 
 
 def test_parents_come_first_and_the_rest_in_the_order_of_the_file() -> None:
@@ -100,7 +102,7 @@ def test_a_child_of_an_inactive_parent_is_inactive(
     assignment: dict[str, Value], active: list[str]
 ) -> None:
     space = space_of(**TREE)
-    assert [node.name for node in space.active(assignment)] == active
+    assert [node.name for node in space.active_nodes(assignment)] == active
 
 
 def test_the_grid_is_everything_once_and_its_size_is_known() -> None:
@@ -110,7 +112,7 @@ def test_the_grid_is_everything_once_and_its_size_is_known() -> None:
     seen = {tuple((name, type(v), v) for name, v in each.items()) for each in whole}
     assert len(seen) == len(whole)
     for one_of_them in whole:
-        active = [node.name for node in space.active(one_of_them)]
+        active = [node.name for node in space.active_nodes(one_of_them)]
         assert active == list(one_of_them)
 
 
@@ -145,19 +147,19 @@ def test_values_are_counted_and_found_at_their_places(
     parameter: dict[str, Any], values: tuple[Value, ...]
 ) -> None:
     made = one(**parameter)
-    assert values_of(made) == values
-    assert count_of(made) == len(values)
+    assert list_values(made) == values
+    assert count_values(made) == len(values)
     assert tuple(value_at(made, place) for place in range(len(values))) == values
     for value in values:
-        own = find(made, value)
+        own = match_value(made, value)
         assert own == value
         assert type(own) is type(value)
 
 
 def test_a_continuum_has_no_places() -> None:
     made = one(type="float", min=0, max=1)
-    assert values_of(made) is None
-    assert count_of(made) is None
+    assert list_values(made) is None
+    assert count_values(made) is None
     with pytest.raises(ValueError, match="no countable values"):
         value_at(made, 0)
 
@@ -187,7 +189,7 @@ def test_a_continuum_has_no_places() -> None:
 def test_a_value_gets_the_parameters_own_spelling(
     parameter: dict[str, Any], value: Value, own: Value | None
 ) -> None:
-    found = find(one(**parameter), value)
+    found = match_value(one(**parameter), value)
     assert found == own
     assert type(found) is type(own)
 
@@ -205,9 +207,9 @@ def test_a_value_gets_the_parameters_own_spelling(
 )
 def test_auto_is_log_from_two_orders_of_magnitude_on(parameter: dict[str, Any], scale: str) -> None:
     made: Any = one(**parameter, scale="auto")
-    assert resolved_scale(made) == scale
+    assert resolve_scale(made) == scale
     said: Any = one(**parameter)
-    assert resolved_scale(said) == "linear"
+    assert resolve_scale(said) == "linear"
 
 
 def scaled(low: float, high: float, scale: str) -> FloatParameter:
@@ -228,18 +230,18 @@ def test_spread_rises_from_bound_to_bound_on_every_scale(
         low, high = sorted([abs(left) or 1.0, abs(right) or 1.0])
     made = scaled(low, high, scale)
     shares = sorted(data.draw(st.lists(st.floats(0, 1), min_size=2, max_size=5)))
-    found = [spread(made, share) for share in shares]
+    found = [interpolate(made, share) for share in shares]
     assert all(low <= value <= high for value in found)
     slack = 1e-12 * max(abs(low), abs(high))
     assert all(a <= b + slack for a, b in itertools.pairwise(found))
     near = slack + 1e-300 if scale == "reverse_log" else 0
-    assert spread(made, 0) == pytest.approx(low, rel=1e-9, abs=near)
-    assert spread(made, 1) == pytest.approx(high, rel=1e-9, abs=near)
+    assert interpolate(made, 0) == pytest.approx(low, rel=1e-9, abs=near)
+    assert interpolate(made, 1) == pytest.approx(high, rel=1e-9, abs=near)
 
 
 def test_spread_halves_by_the_scale() -> None:
     def middle(low: float, high: float, scale: Any) -> float:
-        return spread(scaled(low, high, scale), 0.5)
+        return interpolate(scaled(low, high, scale), 0.5)
 
     assert middle(2, 4, "linear") == 3
     assert middle(0.01, 1, "log") == pytest.approx(0.1)
@@ -248,4 +250,4 @@ def test_spread_halves_by_the_scale() -> None:
     # Without a logarithm at 0, a thousandth of the range stands for the finest difference.
     assert middle(0, 1, "reverse_log") == pytest.approx(1.001 - math.sqrt(0.001 * 1.001))
     ints: Any = one(type="int", min=1, max=100, scale="log")
-    assert spread(ints, 0.5) == pytest.approx(10)
+    assert interpolate(ints, 0.5) == pytest.approx(10)

@@ -117,19 +117,19 @@ def test_limits_of_a_provider_lie_over_those_of_the_study() -> None:
 
 def test_where_a_study_comes_from_does_not_make_it_another_one() -> None:
     study, other = Study(), Study()
-    study.remember(
+    study.set_source(
         "s.yaml",
         {"limits": 3, "providers": 4},
-        elsewhere={"providers.x": ("team.yaml", 7)},
+        other_locations={"providers.x": ("team.yaml", 7)},
         notes=[Note("limits", "few")],
     )
     assert study == other
     assert hash(study) == hash(other)
     assert study != Study(name="x")
-    assert study.place("limits.max_trials") == ("s.yaml", 3)
-    assert study.place("providers.x.role") == ("team.yaml", 7)
-    assert study.place("providers.y") == ("s.yaml", 4)
-    assert study.place("name") == ("s.yaml", None)
+    assert study.location("limits.max_trials") == ("s.yaml", 3)
+    assert study.location("providers.x.role") == ("team.yaml", 7)
+    assert study.location("providers.y") == ("s.yaml", 4)
+    assert study.location("name") == ("s.yaml", None)
     assert list(map(str, study.notes)) == ["limits: few"]
 
 

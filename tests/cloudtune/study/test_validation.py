@@ -8,7 +8,7 @@ from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError
 from cloudtune.study.loader import loads
 from cloudtune.study.study import Study
-from cloudtune.study.validation import notes, problems
+from cloudtune.study.validation import find_notes, find_problems
 
 SPACE = """
 parameters:
@@ -471,13 +471,13 @@ def test_likely_slips_are_notes() -> None:
         + "initial_trials: [{}, {}]\n"
         + "trial: {args: [--lr=3, --lr, lr, --depthh], metrics: {accc: '(x)'}}\n"
     )
-    assert [(note.path, note.text[:20]) for note in notes(study)] == [
+    assert [(note.path, note.text[:20]) for note in find_notes(study)] == [
         ("trial.args.0", "lr is also a paramet"),
         ("trial.args.1", "lr is also a paramet"),
         ("objective.metric", "acc is not under tri"),
         ("initial_trials", "only the first 1 of "),
     ]
-    assert study.notes == tuple(notes(study))
+    assert study.notes == tuple(find_notes(study))
 
 
 def test_a_tuned_name_among_the_fixed_words_is_noted() -> None:
@@ -507,5 +507,5 @@ def test_checks_say_nothing_about_what_is_hidden() -> None:
         "trial": {"args": ["{{gone}}"]},
     }
     study = Study.model_validate(data, context={"parts_only": True})
-    assert len(problems(study)) == 2
-    assert problems(study, frozenset({"parameters.kind", "constants.gone"})) == []
+    assert len(find_problems(study)) == 2
+    assert find_problems(study, frozenset({"parameters.kind", "constants.gone"})) == []

@@ -21,14 +21,14 @@ from cloudtune.bundle.launcher import launch_data
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.errors import ProviderError
 from cloudtune.fitting.capabilities import Capabilities, Limit, ModeCapabilities
-from cloudtune.fitting.fit import Fitted
+from cloudtune.fitting.fit import FittedStudy
 from cloudtune.provider.models import Facts, JobRef, JobStatus, Place, ProviderSettings, RawTrial
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.protocols import Emit, JobClient, TrialRunner
 from cloudtune.results.events import TrialState
 from cloudtune.results.model import Measurement
 from cloudtune.study.schema import CategoricalParameter, Json, Mode
-from cloudtune.study.search_space import text
+from cloudtune.study.search_space import format_value
 from cloudtune.study.study import Study
 from cloudtune.trial import STUDY_FILE
 
@@ -233,13 +233,15 @@ class OddProvider:
         return {"files": {path.name: path.read_text("utf-8") for path in files}}
 
     def rules(
-        self, fitted: Fitted, mode: Mode, settings: ProviderSettings, facts: Facts
+        self, fitted: FittedStudy, mode: Mode, settings: ProviderSettings, facts: Facts
     ) -> Sequence[Finding | Note]:
         return ()
 
-    def request(self, fitted: Fitted, mode: Mode, settings: ProviderSettings, facts: Facts) -> Json:
+    def request(
+        self, fitted: FittedStudy, mode: Mode, settings: ProviderSettings, facts: Facts
+    ) -> Json:
         choices = {
-            name: [text(value) for value in parameter.values]
+            name: [format_value(value) for value in parameter.values]
             for name, (parameter, *_) in fitted.study.parameters.items()
             if isinstance(parameter, CategoricalParameter)
         }
@@ -247,7 +249,7 @@ class OddProvider:
             "Dish": facts.job_name,
             "Taste": "EVERYTHING" if fitted.study.strategy.name == "grid" else "SURPRISE",
             "Choices": choices,
-            "Always": {name: text(value) for name, value in fitted.fixed.items()},
+            "Always": {name: format_value(value) for name, value in fitted.fixed_values.items()},
             "Portions": fitted.study.limits.max_trials or 10,
             "Recipe": {
                 "files": facts.own["files"],

@@ -109,7 +109,7 @@ def expired() -> dict[str, Any]:
     def forgetful(method: str, url: str, **more: Any) -> Any:
         sent.append(f"{method} {url.removeprefix(URL)}")
         if len(sent) == 1:
-            raise WatsonError("expired", code=401, of_caller=True)
+            raise WatsonError("expired", code=401, affects_all_calls=True)
         return send(method, url, **more)
 
     way.send = forgetful  # type: ignore[method-assign]

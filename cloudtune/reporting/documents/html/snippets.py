@@ -16,7 +16,7 @@ from cloudtune.reporting.phrases import (
     strategy_words,
 )
 from cloudtune.reporting.sanitize import printable
-from cloudtune.study.search_space import nodes_of
+from cloudtune.study.search_space import list_nodes
 from cloudtune.study.study import Study
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def study_html(study: Study) -> str:
             "values": _values(node.parameter.model_dump(mode="json", exclude_none=True)),
             "when": _pairs(node.parameter.model_dump(mode="json").get("when") or {}),
         }
-        for node in nodes_of(study)
+        for node in list_nodes(study)
     ]
     lines = [
         space_line(study),

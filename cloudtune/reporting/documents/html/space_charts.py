@@ -26,7 +26,7 @@ from cloudtune.reporting.documents.tables import Table, front_table, importance_
 from cloudtune.reporting.documents.wording import number
 from cloudtune.reporting.phrases import short
 from cloudtune.study.schema import FloatParameter, IntParameter
-from cloudtune.study.search_space import Node, Value, count_of, resolved_scale
+from cloudtune.study.search_space import Node, Value, count_values, resolve_scale
 from cloudtune.study.study import Study
 
 _SLICES = 12
@@ -50,7 +50,7 @@ def slice_charts(
     """
     metric = study.objectives[0].metric
     shown = slice_focus(study, some)
-    nodes = {node.key: node for node in Positions(study).nodes if count_of(node.parameter) != 1}
+    nodes = {node.key: node for node in Positions(study).nodes if count_values(node.parameter) != 1}
     order = [*(key for key in keys if key in nodes), *(key for key in nodes if key not in keys)]
     for place, key in enumerate(order[:_SLICES]):
         node = nodes[key]
@@ -89,7 +89,7 @@ def _slice(labels: Sequence[str], rows: Rows, node: Node, metric: str, shown: Fo
     parameter = node.parameter
     across: Spec
     if isinstance(parameter, IntParameter | FloatParameter):
-        log = resolved_scale(parameter) == "log" and all(row["x"] > 0 for row in rows)
+        log = resolve_scale(parameter) == "log" and all(row["x"] > 0 for row in rows)
         values = [row["x"] for row in rows]
         ends = [min(parameter.min, *values), max(parameter.max, *values)]
         scale: Spec = {"domain": ends, "nice": False}
@@ -110,7 +110,7 @@ def _slice(labels: Sequence[str], rows: Rows, node: Node, metric: str, shown: Fo
     for channel in ("color", "shape"):
         encoding[channel]["legend"] = None
     if "scale" not in across:
-        few = count_of(parameter) or 0
+        few = count_values(parameter) or 0
         across["axis"] = {"labelAngle": 0 if few <= 4 else -40, "labelLimit": 70}
         encoding["xOffset"] = {"field": "g", "sort": list(labels)}
     mark = {"type": "point", "filled": True, "size": 28, "opacity": 0.65}
@@ -142,7 +142,7 @@ def trials_table(study: Study, some: Sequence[Drawn]) -> Table:
 def parallel_chart(study: Study, some: Sequence[Drawn], labels: Sequence[str]) -> Chart | None:
     """Return the trials as lines over the parameters' axes."""
     positions = Positions(study)
-    nodes = [node for node in positions.nodes if count_of(node.parameter) != 1]
+    nodes = [node for node in positions.nodes if count_values(node.parameter) != 1]
     step = max(1, math.ceil(len(some) / _LINES))
     lines = sorted(some, key=lambda each: each.rank)[::step]
     if not lines or not nodes:
@@ -181,7 +181,7 @@ def _ends(node: Node) -> tuple[str, str]:
     parameter = node.parameter
     if isinstance(parameter, IntParameter | FloatParameter):
         return short(parameter.min), short(parameter.max)
-    count = count_of(parameter) or 0
+    count = count_values(parameter) or 0
     values = node.values or () if count <= _CATEGORIES * 100 else ()
     return (clipped(short(values[0]), 16), clipped(short(values[-1]), 16)) if values else ("", "")
 
