@@ -48,7 +48,7 @@ class Followed:
     def started(
         self, number: int, start: int = 1, resource: int | None = None, after_step: int = 0
     ) -> Started:
-        name = self.runner.name_of(number, start)
+        name = self.runner.job_name(number, start)
         return Started(number, time.time(), self._given, resource, id=name, after_step=after_step)
 
     def left(self, number: int, measured: int = 0) -> Interrupted:

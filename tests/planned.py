@@ -10,9 +10,9 @@ from typing import Any
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.fit import FittedStudy, fit
 from cloudtune.planning.planner import source_folder
-from cloudtune.planning.preflight import of_this_machine
-from cloudtune.provider.cost import of_the_budget
-from cloudtune.provider.models import Facts
+from cloudtune.planning.preflight import check_lookup
+from cloudtune.provider.cost import check_budget
+from cloudtune.provider.facts import Facts
 from cloudtune.provider.protocols import Provider
 from cloudtune.study.schema import Mode
 from cloudtune.study.study import Study
@@ -79,8 +79,8 @@ def planned(
     found = [
         *fitted.findings,
         *fitted.notes,
-        *of_this_machine(study, on, facts),
-        *of_the_budget(fitted.study.limits, on, mode, facts),
+        *check_lookup(study, on, facts),
+        *check_budget(fitted.study.limits, on, mode, facts),
         *provider.rules(fitted, mode, settings, facts),
     ]
     return Planned(fitted, facts, found, provider.request(fitted, mode, settings, facts))

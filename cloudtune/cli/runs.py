@@ -148,16 +148,16 @@ def _plans(
 ) -> tuple[list[Plan], list[Path]]:
     """Return the plans of a study or of a file of plans, and the files that are no source."""
     from cloudtune.errors import UsageError
-    from cloudtune.planning.planner import from_json, plan_run
-    from cloudtune.planning.serialization import read_plans
+    from cloudtune.planning.planner import plan_run, restore_plan
+    from cloudtune.planning.serialization import read_plan_file
     from cloudtune.study.loader import load
 
-    if study.endswith(".json") and (held := read_plans(Path(study))) is not None:
+    if study.endswith(".json") and (held := read_plan_file(Path(study))) is not None:
         if on or overrides or emulate:
             raise UsageError(
                 "a saved plan is run as it is; --on, --set and --emulate are for studies"
             )
-        return [from_json(data) for data in held], [Path(study)]
+        return [restore_plan(data) for data in held], [Path(study)]
     loaded = load(study, overrides=overrides)
     return plan_run(loaded, on or ["local"], emulated=emulate), []
 

@@ -21,7 +21,7 @@ from cloudtune.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from cloudtune.provider.documents import Shown
+    from cloudtune.provider.documents import ServiceDocument
     from cloudtune.provider.plan import Plan
 
 
@@ -66,11 +66,11 @@ def check(
         if as_json:
             click.echo("[]")
             return
-        from cloudtune.provider.registry import unread
+        from cloudtune.provider.registry import unknown_provider_notes
         from cloudtune.reporting.phrases import space_line
         from cloudtune.reporting.sanitize import printable
 
-        for note in (*loaded.notes, *unread(loaded)):
+        for note in (*loaded.notes, *unknown_provider_notes(loaded)):
             click.echo(printable(f"note: {note}"), err=True)
         click.echo(f"{study}: no mistakes. {space_line(loaded)}")
         return
@@ -190,13 +190,13 @@ def _show_form(plan: Plan, form: str, *, strict: bool) -> None:
     from cloudtune.reporting.sanitize import json_text, printable
 
     provider = registry.get(plan.provider)
-    forms: Mapping[str, Callable[[Plan], Shown]] = {}
+    documents: Mapping[str, Callable[[Plan], ServiceDocument]] = {}
     if isinstance(provider, OtherForms):
-        forms = provider.forms
-    if form not in forms:
-        known = f"it has {', '.join(forms)}" if forms else "it has none; leave --as out"
+        documents = provider.documents
+    if form not in documents:
+        known = f"it has {', '.join(documents)}" if documents else "it has none; leave --as out"
         raise UsageError(f"{plan.provider} has no form {form!r} to be shown as; {known}")
-    shown = forms[form](plan)
+    shown = documents[form](plan)
     click.echo(printable(shown.about), err=True)
     for item in shown.found:
         word = "" if isinstance(item, Finding) else "note: "

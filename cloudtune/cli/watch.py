@@ -56,7 +56,7 @@ def _show(ledger: Ledger, record: RunRecord) -> None:
     """Show a run until nobody holds it any more."""
     from cloudtune.engine.driver import Outcome
     from cloudtune.ledger.lock import holder
-    from cloudtune.planning.planner import from_json
+    from cloudtune.planning.planner import restore_plan
     from cloudtune.reporting.console.plain import progress
 
     shown = progress([job.provider for job in record.jobs])
@@ -70,7 +70,7 @@ def _show(ledger: Ledger, record: RunRecord) -> None:
             heard = past[-1][1].time if past else 0.0
             until = time.time() if held and job.state == "running" else job.ended or heard
             try:
-                plan = from_json(job.plan)
+                plan = restore_plan(job.plan)
             except Exception as error:  # noqa: BLE001 - one job that cannot be shown hides no other
                 shown.message(f"{job.provider}: its plan cannot be read: {error}")
                 continue

@@ -11,7 +11,7 @@ from cloudtune.results.events import Started
 class TunerRunner:
     """A `TrialRunner` whose trials are jobs of the emulator, which end with it."""
 
-    times_trials = True
+    enforces_trial_timeout = True
     """The jobs keep their own time."""
 
     def __init__(self, launch: Callable[[Started], None], end: Callable[[int], None]) -> None:
@@ -32,10 +32,10 @@ class TunerRunner:
         """Stop a trial."""
         self._end(number)
 
-    def name_of(self, number: int, start: int) -> None:
+    def job_name(self, number: int, start: int) -> None:
         """Return nothing: a tuner names its jobs itself."""
 
-    def recover(self, left: Sequence[Interrupted]) -> Recovered:
+    def recover(self, interrupted: Sequence[Interrupted]) -> Recovered:
         """Return nothing: no tuner takes over another's trials."""
         return Recovered()
 

@@ -212,7 +212,7 @@ class Driver:
         if started is None:
             return False
         start = self._start_counts.get(started.number, 0) + 1
-        if name := runner.name_of(started.number, start):
+        if name := runner.job_name(started.number, start):
             started = replace(started, id=name)
         self._emit(started)
         self._running[started.number] = math.inf
@@ -224,7 +224,7 @@ class Driver:
     def _due_of(self, number: int, runner: TrialRunner) -> float:
         """Return when a trial that is started now has used up its time."""
         limit = self._limits.trial_timeout
-        if limit is None or runner.times_trials:
+        if limit is None or runner.enforces_trial_timeout:
             return math.inf
         return time.monotonic() + limit - self._used.get(number, 0.0)
 

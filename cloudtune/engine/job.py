@@ -18,10 +18,10 @@ from cloudtune.errors import CloudtuneError, MissingExtraError, UnsupportedError
 from cloudtune.ledger.home import EMULATOR_FOLDER
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.records import JobRecord
-from cloudtune.planning.planner import from_json
+from cloudtune.planning.planner import restore_plan
 from cloudtune.provider import registry
-from cloudtune.provider.crash_report import told
-from cloudtune.provider.models import Lost, Place
+from cloudtune.provider.crash_report import write_crash_report
+from cloudtune.provider.models import JobContext, Lost
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.secrets import Mask
 from cloudtune.results.events import FINAL_STATES, Ended, Event, Measured, Started
@@ -91,7 +91,7 @@ class _Work:
     inbox: Inbox
     shown: SafeObserver
     ledger: Ledger
-    place: Place
+    context: JobContext
     mask: Mask
     budget: JobBudget
     again: bool
@@ -104,7 +104,7 @@ class _Work:
         if isinstance(event, Ended):
             return self.mask.end(event)
         if isinstance(event, Lost) and event.error is not None:
-            why = told(event.error, self.place.folder / _FAILURE, self.mask)
+            why = write_crash_report(event.error, self.context.folder / _FAILURE, self.mask)
             return replace(event, reason=f"{why}{event.reason}")
         return event
 
@@ -131,32 +131,32 @@ def execute_job(
         clock = time.monotonic()
         begun = next(j for j in ledger.run(job.run).jobs if j.provider == job.provider)
         outcome = Outcome("unknown", "it was not brought to an end")
-        place: Place | None = None
+        context: JobContext | None = None
         mask: Callable[[str], str] = str
         try:
-            plan = from_json(begun.plan)
+            plan = restore_plan(begun.plan)
             events = [event for _, event in ledger.events(job.run, job.provider)]
             shown.begin(plan, events, begun.elapsed(time.time()))
             require_runnable(plan)
-            place = job_context(plan, ledger)
+            context = job_context(plan, ledger)
             mask = secrets = Mask(plan.study)
             run_one = _run_driven if plan.mode == "driven" else _run_managed
             again = job.begun is not None
-            work = _Work(plan, begun, events, inbox, shown, ledger, place, secrets, budget, again)
+            work = _Work(plan, begun, events, inbox, shown, ledger, context, secrets, budget, again)
             outcome = run_one(work)
-            _let_go(place, plan.mode, outcome)
+            _let_go(context, plan.mode, outcome)
         except UnsupportedError as error:
             why = "; ".join(f"{f.path}: {f.reason}" for f in error.findings)
             outcome = Outcome("failed" if _was_made(ledger, job) else "refused", why)
         except CloudtuneError as error:
             outcome = Outcome("failed", str(error))
-            if place is not None and job.begun is None and not _was_made(ledger, job):
-                _let_go(place, job.plan["mode"], outcome)
+            if context is not None and job.begun is None and not _was_made(ledger, job):
+                _let_go(context, job.plan["mode"], outcome)
         except Exception as error:  # noqa: BLE001 - a mistake in the code of this provider alone
             folder = ledger.job_folder(job.run, job.provider)
-            outcome = _broken_off(ledger, job, told(error, folder / _FAILURE, mask))
-            if place is not None and outcome.state == "failed":
-                _let_go(place, job.plan["mode"], outcome)
+            outcome = _broken_off(ledger, job, write_crash_report(error, folder / _FAILURE, mask))
+            if context is not None and outcome.state == "failed":
+                _let_go(context, job.plan["mode"], outcome)
         finally:
             outcome = replace(outcome, reason=mask(outcome.reason))
             shown.end(job.provider, outcome)
@@ -174,7 +174,7 @@ def _as_it_ended(job: JobRecord, shown: SafeObserver, where: Path) -> Outcome:
     try:
         with Ledger(where) as ledger:
             events = [event for _, event in ledger.events(job.run, job.provider)]
-        shown.begin(from_json(job.plan), events, job.elapsed(job.ended or 0.0))
+        shown.begin(restore_plan(job.plan), events, job.elapsed(job.ended or 0.0))
     except CloudtuneError as error:
         shown.message(f"{job.provider}: {error}")
     ended = f"{job.provider}: the job {job.job}"
@@ -202,7 +202,7 @@ def require_runnable(plan: Plan, *, strict: bool = False) -> None:
         raise MissingExtraError(f"a run on {plan.provider}", extra)
 
 
-def job_context(plan: Plan, ledger: Ledger) -> Place:
+def job_context(plan: Plan, ledger: Ledger) -> JobContext:
     """Return where the job of a run's plan is at home, with its emulator running if it has one.
 
     Raises:
@@ -213,8 +213,8 @@ def job_context(plan: Plan, ledger: Ledger) -> Place:
     folder.mkdir(parents=True, exist_ok=True)
     module = registry.get(plan.provider).emulator
     if not plan.facts.emulated or module is None:
-        return Place(folder)
-    return Place(folder, of_job(plan.provider, module, folder / EMULATOR_FOLDER))
+        return JobContext(folder)
+    return JobContext(folder, of_job(plan.provider, module, folder / EMULATOR_FOLDER))
 
 
 def _broken_off(ledger: Ledger, job: JobRecord, why: str) -> Outcome:
@@ -233,11 +233,11 @@ def _was_made(ledger: Ledger, job: JobRecord) -> bool:
     return named or bool(ledger.last_event(job.run, job.provider))
 
 
-def _let_go(place: Place, mode: str, outcome: Outcome) -> None:
+def _let_go(context: JobContext, mode: str, outcome: Outcome) -> None:
     """End a job's emulator, unless it may be gone on with: then it ends by itself when idle."""
     final = outcome.state in {"completed", "failed"}
-    if place.emulator and (final or (mode == "managed" and outcome.state == "cancelled")):
-        address = running(place.folder / EMULATOR_FOLDER)
+    if context.emulator and (final or (mode == "managed" and outcome.state == "cancelled")):
+        address = running(context.folder / EMULATOR_FOLDER)
         if address:
             end(address)
 
@@ -260,7 +260,7 @@ def _run_driven(work: _Work) -> Outcome:
         budget=work.budget,
     )
     driver.replay(work.events)
-    runner = registry.get(job.provider).runner(plan, work.place, work.emit, work.notify)
+    runner = registry.get(job.provider).runner(plan, work.context, work.emit, work.notify)
     try:
         with closing(runner):
             return driver.run(runner, spent=job.spent)
@@ -298,7 +298,7 @@ def _run_managed(work: _Work) -> Outcome:
     )
     managed.replay(work.events)
     return managed.run(
-        registry.get(job.provider).client(plan, work.place),
+        registry.get(job.provider).client(plan, work.context),
         job.job,
         lambda name: work.ledger.name_job(job.run, job.provider, name),
     )

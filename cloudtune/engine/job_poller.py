@@ -59,7 +59,7 @@ class _Close:
 class JobPoller:
     """Runs each start of a trial as a training job; the `TrialRunner` of every service."""
 
-    times_trials = True
+    enforces_trial_timeout = True
 
     def __init__(
         self, service: str, jobs: TrainingJobs, emit: Emit, notify: Callable[[str], None]
@@ -91,9 +91,9 @@ class JobPoller:
         self._made_one = False
         self._thread = threading.Thread(target=self._work, name="training-jobs", daemon=True)
 
-    def name_of(self, number: int, start: int) -> str:
+    def job_name(self, number: int, start: int) -> str:
         """Return the name of a training job before it is made."""
-        return self._jobs.name_of(number, start)
+        return self._jobs.job_name(number, start)
 
     def start(self, started: Started) -> None:
         """Start a trial, or start it again with more of its resource and what it had saved."""
@@ -104,7 +104,7 @@ class JobPoller:
         """Ask a trial to end; the service gives it its own grace. An ended one is left alone."""
         self._inbox.put(_Stop(number))
 
-    def recover(self, left: Sequence[Interrupted]) -> Recovered:
+    def recover(self, interrupted: Sequence[Interrupted]) -> Recovered:
         """Find the training jobs of the trials that were left running, and follow them.
 
         One that was stopped, is being stopped or ended nobody knows how is not followed: why is
@@ -113,9 +113,9 @@ class JobPoller:
         Raises:
             ProviderError: If the service cannot be asked.
         """
-        seen = self._patiently([each.started for each in left if each.started.id])
+        seen = self._patiently([each.started for each in interrupted if each.started.id])
         fresh: list[Measured] = []
-        for each in left:
+        for each in interrupted:
             number = each.started.number
             job = seen.get(each.started.id or "")
             if job is None:
@@ -267,7 +267,7 @@ class JobPoller:
         """
         if not job.tried:
             return False
-        if self._jobs.look([job.started]):
+        if self._jobs.poll([job.started]):
             self._follow(job)
             return True
         now = time.monotonic()
@@ -314,7 +314,7 @@ class JobPoller:
 
     def _look(self) -> None:
         """Look at all running jobs, and tell what is new."""
-        seen = self._jobs.look([job.started for job in self._running.values()])
+        seen = self._jobs.poll([job.started for job in self._running.values()])
         for job in list(self._running.values()):
             if job.id in seen:
                 self._tell(job, seen[job.id])
@@ -378,7 +378,7 @@ class JobPoller:
         begun = time.monotonic()
         while True:
             try:
-                seen = self._jobs.look(left)
+                seen = self._jobs.poll(left)
             except ProviderError as error:
                 if not error.retryable or time.monotonic() > begun + _MAX_OUTAGE:
                     raise

@@ -24,7 +24,7 @@ _KEYS = (
 
 
 def merge(
-    request: Json, native: Mapping[str, Any], *, provider: str, kept: Sequence[str]
+    request: Json, native: Mapping[str, Any], *, provider: str, protected_paths: Sequence[str]
 ) -> tuple[Json, list[Finding]]:
     """Return a request with a study's own words put over it, and what is worth saying about that.
 
@@ -35,13 +35,13 @@ def merge(
         request: What was made from the study. It is not changed.
         native: What is put over it.
         provider: Under whose settings it stands.
-        kept: Paths that it may not touch; ``*`` stands for any name of an entry.
+        protected_paths: Paths that it may not touch; ``*`` stands for any name of an entry.
     """
     start = f"providers.{provider}.native"
     findings: list[Finding] = []
     for path in _leaves(native, ()) if native else ():
         said = ".".join(path)
-        if any(_meet(path, own.split(".")) for own in kept):
+        if any(_meet(path, own.split(".")) for own in protected_paths):
             reason = "cloudtune finds its jobs and results by this; it cannot be replaced"
             findings.append(Finding("refused", f"{start}.{said}", reason))
         elif _reaches(request, path):
@@ -116,9 +116,9 @@ def _leaves(value: Any, path: Path) -> Iterator[Path]:
         yield path
 
 
-def _meet(path: Path, kept: Sequence[str]) -> bool:
+def _meet(path: Path, protected_paths: Sequence[str]) -> bool:
     """Tell whether one of two paths leads to or through the end of the other."""
-    return all(own in (step, "*") for step, own in zip(path, kept, strict=False))
+    return all(own in (step, "*") for step, own in zip(path, protected_paths, strict=False))
 
 
 def _reaches(request: Any, path: Path) -> bool:

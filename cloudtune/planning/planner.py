@@ -24,19 +24,20 @@ from cloudtune.ledger.home import state_folder
 from cloudtune.ledger.records import new_run_id
 from cloudtune.planning import native
 from cloudtune.planning.preflight import (
-    lacking,
-    of_others,
-    of_our_choice,
-    of_our_engine,
-    of_this_machine,
-    worth_knowing,
+    check_completeness,
+    check_engine,
+    check_lookup,
+    check_warm_start,
+    engine_notes,
+    model_notes,
 )
-from cloudtune.planning.serialization import saved_plan
+from cloudtune.planning.serialization import parse_stored_plan
 from cloudtune.planning.warm_start import parent_jobs, parents
 from cloudtune.provider import registry
-from cloudtune.provider.cost import estimate, of_the_budget
-from cloudtune.provider.crash_report import told
-from cloudtune.provider.models import CloudSettings, Facts, ProviderSettings
+from cloudtune.provider.cost import check_budget, estimate
+from cloudtune.provider.crash_report import write_crash_report
+from cloudtune.provider.facts import Facts
+from cloudtune.provider.models import CloudSettings, ProviderSettings
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.protocols import Provider
 from cloudtune.study.schema import Mode
@@ -73,7 +74,7 @@ def plan(
     emulated = emulated and issubclass(provider.settings, CloudSettings)
     if emulated and provider.emulator is None:
         raise UsageError(f"there is no emulator of {on}; leave --emulate out")
-    settings = settings_of(study, on, provider)
+    settings = read_settings(study, on, provider)
     folder = (base or (Path(study.file).parent if study.file else Path.cwd())).absolute()
     run = run_id or new_run_id()
     if study.strategy.seed is not None:
@@ -125,7 +126,7 @@ def plan_run(
             raise
         except Exception as error:  # noqa: BLE001 - a mistake in the code of one provider
             file = Path(tempfile.gettempdir()) / f"cloudtune-{run_id}-{name}.txt"
-            plans.append(_broken(study, name, run_id, seed, told(error, file)))
+            plans.append(_broken(study, name, run_id, seed, write_crash_report(error, file)))
     return plans
 
 
@@ -149,7 +150,7 @@ def _broken(study: Study, on: str, run: str, seed: int, why: str) -> Plan:
     )
 
 
-def plan_again(before: Plan, study: Study) -> Plan:
+def replan(before: Plan, study: Study) -> Plan:
     """Return the plan of a changed study with the facts of an earlier one.
 
     Raises:
@@ -166,17 +167,17 @@ def plan_from_facts(study: Study, on: str, facts: Facts) -> Plan:
         StudyError: If the provider's settings in the study are wrong.
     """
     provider = registry.get(on)
-    return _plan(study, on, provider, settings_of(study, on, provider), facts)
+    return _plan(study, on, provider, read_settings(study, on, provider), facts)
 
 
-def from_json(data: Any) -> Plan:
+def restore_plan(data: Any) -> Plan:
     """Return the plan that `Plan.to_json` described, made again from the facts that it holds.
 
     Raises:
         UsageError: If it is no plan, or if this version of cloudtune would send something else.
         ProviderError: If a mistake in the provider's code kept it from being made.
     """
-    held = saved_plan(data)
+    held = parse_stored_plan(data)
     if held.broken:
         raise ProviderError(held.provider, held.broken)
     try:
@@ -218,7 +219,7 @@ def _fingerprint(source: Path, without: Sequence[Path]) -> str:
     return files.fingerprint(source, files.files(source, [state_folder(), *without]))
 
 
-def settings_of(study: Study, on: str, provider: Provider) -> ProviderSettings:
+def read_settings(study: Study, on: str, provider: Provider) -> ProviderSettings:
     """Return the provider's settings from the study.
 
     Raises:
@@ -284,14 +285,16 @@ def _plan_mode(
     able = provider.capabilities.for_mode(mode)
     fitted = fit(study, provider.capabilities, mode)
     own = [
-        *of_this_machine(fitted.study, on, facts),
-        *of_the_budget(fitted.study.limits, on, mode, facts),
+        *check_lookup(fitted.study, on, facts),
+        *check_budget(fitted.study.limits, on, mode, facts),
         *provider.rules(fitted, mode, settings, facts),
     ]
     request = provider.request(fitted, mode, settings, facts)
     over: list[Finding] = []
     if isinstance(settings, CloudSettings) and settings.native:
-        request, over = native.merge(request, settings.native, provider=on, kept=provider.kept)
+        request, over = native.merge(
+            request, settings.native, provider=on, protected_paths=provider.protected_paths
+        )
     return Plan(
         provider=on,
         mode=mode,
@@ -300,18 +303,18 @@ def _plan_mode(
         facts=facts,
         request=request,
         findings=(
-            *lacking(fitted.study),
-            *(of_our_engine(fitted.study) if mode == "driven" else ()),
-            *of_others(fitted.study, on, mode),
+            *check_completeness(fitted.study),
+            *(check_engine(fitted.study) if mode == "driven" else ()),
+            *check_warm_start(fitted.study, on, mode),
             *fitted.findings,
             *(item for item in own if isinstance(item, Finding)),
             *over,
         ),
         notes=(
             *study.notes,
-            *registry.unread(study),
-            *(worth_knowing(fitted.study, facts) if mode == "driven" else ()),
-            *(of_our_choice(fitted.study) if mode == "driven" else ()),
+            *registry.unknown_provider_notes(study),
+            *(engine_notes(fitted.study, facts) if mode == "driven" else ()),
+            *(model_notes(fitted.study) if mode == "driven" else ()),
             *fitted.notes,
             *(item for item in own if isinstance(item, Note)),
         ),

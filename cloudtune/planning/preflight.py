@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from cloudtune.diagnostics import Finding, Note
-from cloudtune.provider.lookup import input_address, launched
-from cloudtune.provider.models import Facts
+from cloudtune.provider.facts import Facts
+from cloudtune.provider.lookup import has_code, input_address
 from cloudtune.study.methods import can_warm_start
 from cloudtune.study.schema import Mode
 from cloudtune.study.search_space import Space
 from cloudtune.study.study import Study
 
 
-def lacking(study: Study) -> list[Finding]:
+def check_completeness(study: Study) -> list[Finding]:
     """Return what a run needs, on any provider, and a partial study lacks."""
     found: list[Finding] = []
     if not study.objective:
@@ -42,12 +42,12 @@ def lacking(study: Study) -> list[Finding]:
 _NEEDED = {"cmaes": ("cmaes", "samplers"), "sobol": ("scipy", "samplers")}
 
 
-def of_our_engine(study: Study) -> list[Finding]:
+def check_engine(study: Study) -> list[Finding]:
     """Return what holds wherever cloudtune chooses the trials."""
     return [*_not_installed(study), *_without_effect(study)]
 
 
-def of_others(study: Study, provider: str, mode: Mode) -> list[Finding]:
+def check_warm_start(study: Study, provider: str, mode: Mode) -> list[Finding]:
     """Return what a warm start names that this job cannot learn from."""
     found: list[Finding] = []
     for name in study.warm_start.from_ if study.warm_start else []:
@@ -61,7 +61,7 @@ def of_others(study: Study, provider: str, mode: Mode) -> list[Finding]:
     return found
 
 
-def of_this_machine(study: Study, provider: str, facts: Facts) -> list[Finding | Note]:
+def check_lookup(study: Study, provider: str, facts: Facts) -> list[Finding | Note]:
     """Return what the lookup did not find: settings, code, inputs, variables. See `Facts.own`."""
     own, source = facts.own, study.trial.source
     found: list[Finding | Note] = []
@@ -76,7 +76,7 @@ def of_this_machine(study: Study, provider: str, facts: Facts) -> list[Finding |
     elif missing:
         for name, what_to_do in missing.items():
             refuse(f"providers.{provider}.{name}", what_to_do)
-    if launched(study) and source and not {"*", provider} & source.keys():
+    if has_code(study) and source and not {"*", provider} & source.keys():
         refuse("trial.source", f"there is no source for {provider}")
     for name in own.get("absent_files", ()):
         path = "trial.script" if name == study.trial.script else "trial.requirements"
@@ -117,7 +117,7 @@ def _not_installed(study: Study) -> list[Finding]:
     return [Finding("refused", "strategy.method", reason)]
 
 
-def of_our_choice(study: Study) -> list[Note]:
+def model_notes(study: Study) -> list[Note]:
     """Return which models choose the trials, where the study leaves that to cloudtune."""
     from cloudtune.search.bayesian_search import describe_models
 
@@ -125,7 +125,7 @@ def of_our_choice(study: Study) -> list[Note]:
     return [Note("strategy", models)] if models else []
 
 
-def worth_knowing(study: Study, facts: Facts) -> Sequence[Note]:
+def engine_notes(study: Study, facts: Facts) -> Sequence[Note]:
     """Return what a reader of the plan should know where cloudtune chooses the trials."""
     found: list[Note] = []
     limit = study.limits.max_trials

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cloudtune.errors import StudyError, UsageError
 from cloudtune.ledger.home import state_folder
-from cloudtune.provider.models import Facts, Parent
+from cloudtune.provider.facts import Facts, Parent
 from cloudtune.provider.plan import FORMAT
 from cloudtune.study.schema import Json, Mode
 from cloudtune.study.search_space import Value
@@ -37,7 +37,7 @@ class _SavedFacts(BaseModel):
     emulated: bool = False
 
 
-class SavedPlan(BaseModel):
+class StoredPlan(BaseModel):
     """A plan as it lies in a file or in the ledger."""
 
     model_config = ConfigDict(strict=True)
@@ -85,7 +85,7 @@ class SavedPlan(BaseModel):
         )
 
 
-def saved_plan(data: Any) -> SavedPlan:
+def parse_stored_plan(data: Any) -> StoredPlan:
     """Return plain data as a plan.
 
     Raises:
@@ -95,12 +95,12 @@ def saved_plan(data: Any) -> SavedPlan:
         raise UsageError(f"this is no plan of the form {FORMAT}; {_HOW}")
     try:
         # By way of JSON, in which a list may stand for a tuple.
-        return SavedPlan.model_validate_json(json.dumps(data))
+        return StoredPlan.model_validate_json(json.dumps(data))
     except ValidationError as error:
         raise UsageError(f"this plan is damaged:\n{_said(error)}\n{_HOW}") from error
 
 
-def read_plans(file: Path) -> list[Json] | None:
+def read_plan_file(file: Path) -> list[Json] | None:
     """Return what a file of plans holds, or None if it holds none: it may be a study.
 
     Raises:
@@ -116,7 +116,7 @@ def read_plans(file: Path) -> list[Json] | None:
     if not isinstance(held, list):
         return None
     listed = cast("list[Json]", held)
-    plans = [saved_plan(each) for each in listed]
+    plans = [parse_stored_plan(each) for each in listed]
     if not plans:
         raise UsageError(f"{file} holds no plan; {_HOW}")
     if len({plan.run for plan in plans}) > 1 or len({p.provider for p in plans}) < len(plans):

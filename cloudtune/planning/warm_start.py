@@ -5,7 +5,7 @@ from __future__ import annotations
 from cloudtune.ledger.home import state_folder
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.reader import found_by
-from cloudtune.provider.models import Parent
+from cloudtune.provider.facts import Parent
 from cloudtune.results.objective import objective_values
 from cloudtune.study.study import Study
 

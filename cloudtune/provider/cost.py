@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from cloudtune.diagnostics import Finding, Note
-from cloudtune.provider.models import Facts
+from cloudtune.provider.facts import Facts
 from cloudtune.study.schema import Limits, Mode
 
 
@@ -46,7 +46,7 @@ class HourPrice:
     """Where the price is from, and of which day."""
 
 
-def listed(file: Path, *fields: str) -> dict[tuple[str, ...], HourPrice]:
+def read_prices(file: Path, *fields: str) -> dict[tuple[str, ...], HourPrice]:
     """Return the prices in a provider's ``prices.json``, by these fields of its rows."""
     table = json.loads(file.read_text("utf-8"))
     return {
@@ -68,7 +68,7 @@ def price_facts(price: HourPrice | str) -> dict[str, Any]:
     }
 
 
-def of_the_budget(
+def check_budget(
     limits: Limits, provider: str, mode: Mode, facts: Facts
 ) -> Iterator[Finding | Note]:
     """Yield why a budget cannot be kept, or by how much it may be exceeded.
@@ -103,7 +103,7 @@ def of_the_budget(
     )
 
 
-def changes(native: Any, fields: Collection[str]) -> bool:
+def overrides_any(native: Any, fields: Collection[str]) -> bool:
     """Tell whether ``native`` changes any of some fields, so that what is known of them is void.
 
     Args:
@@ -113,9 +113,9 @@ def changes(native: Any, fields: Collection[str]) -> bool:
     """
     if isinstance(native, Mapping):
         said = cast("Mapping[str, Any]", native)
-        return any(key in fields or changes(said[key], fields) for key in said)
+        return any(key in fields or overrides_any(said[key], fields) for key in said)
     if isinstance(native, list):
-        return any(changes(each, fields) for each in cast("list[object]", native))
+        return any(overrides_any(each, fields) for each in cast("list[object]", native))
     return False
 
 

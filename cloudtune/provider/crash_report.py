@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def told(error: Exception, file: Path, mask: Callable[[str], str] = str) -> str:
+def write_crash_report(error: Exception, file: Path, mask: Callable[[str], str] = str) -> str:
     """Write the traceback of an exception into a file, and return in words what happened.
 
     Args:

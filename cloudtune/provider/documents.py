@@ -11,7 +11,7 @@ from cloudtune.provider.plan import Plan
 
 
 @dataclass(frozen=True)
-class Shown:
+class ServiceDocument:
     """A plan as such a document."""
 
     about: str
@@ -26,6 +26,6 @@ class OtherForms(Protocol):
     """What a provider also has whose service knows such documents."""
 
     @property
-    def forms(self) -> Mapping[str, Callable[[Plan], Shown]]:
+    def documents(self) -> Mapping[str, Callable[[Plan], ServiceDocument]]:
         """What shows a plan, by the form's name."""
         ...

@@ -9,26 +9,26 @@ from typing import Any
 
 from cloudtune.bundle import files as bundle
 from cloudtune.ledger.home import state_folder
-from cloudtune.provider.models import Facts
+from cloudtune.provider.facts import Facts
 from cloudtune.study.schema import FromEnvironment, Input
 from cloudtune.study.study import Study
 
 
-def launched(study: Study) -> bool:
+def has_code(study: Study) -> bool:
     """Tell whether there is code to be run, rather than an image or algorithm that is the trial."""
     return bool(study.trial.script or study.trial.module or study.trial.command)
 
 
-def with_launcher(study: Study, facts: Facts) -> bool:
+def uses_launcher(study: Study, facts: Facts) -> bool:
     """Tell whether our launcher starts the code: where ``own["code"]`` names no other place."""
-    return launched(study) and facts.own["code"] is None
+    return has_code(study) and facts.own["code"] is None
 
 
-def code_elsewhere(study: Study, provider: str) -> str | None:
+def code_address(study: Study, provider: str) -> str | None:
     """Return the address of the code where it lies at the service already."""
     source = study.trial.source or {}
     found = source.get(provider) or source.get("*") or ""
-    return found if "://" in found and launched(study) else None
+    return found if "://" in found and has_code(study) else None
 
 
 def input_address(study: Study, provider: str, name: str, *, emulated: bool) -> Input | None:
@@ -41,7 +41,7 @@ def input_address(study: Study, provider: str, name: str, *, emulated: bool) -> 
     return first or by_provider.get(provider) or by_provider.get("*") or by_provider.get("local")
 
 
-def on_this_machine(study: Study, facts: Facts) -> dict[str, Any]:
+def local_facts(study: Study, facts: Facts) -> dict[str, Any]:
     """Return what the study takes from here.
 
     Returns:
@@ -61,7 +61,7 @@ def on_this_machine(study: Study, facts: Facts) -> dict[str, Any]:
     }
 
 
-def inputs(study: Study, facts: Facts, provider: str, home: str) -> dict[str, Any]:
+def find_inputs(study: Study, facts: Facts, provider: str, home: str) -> dict[str, Any]:
     """Return where the inputs of trials lie, and what must be brought there from here.
 
     Args:

@@ -11,7 +11,8 @@ from cloudtune.diagnostics import Finding, Note
 from cloudtune.errors import ProviderError, UnsupportedError
 from cloudtune.fitting.fit import FittedStudy
 from cloudtune.provider.cost import Estimate
-from cloudtune.provider.models import Facts, ProviderSettings
+from cloudtune.provider.facts import Facts
+from cloudtune.provider.models import ProviderSettings
 from cloudtune.study.schema import Json, Mode
 from cloudtune.study.study import Study
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.capabilities import Capabilities
 from cloudtune.fitting.fit import FittedStudy
+from cloudtune.provider.facts import Facts
 from cloudtune.provider.models import (
-    Facts,
     Interrupted,
+    JobContext,
     JobRef,
     JobStatus,
     Lost,
-    Place,
     ProviderSettings,
     Recovered,
     TrainingJob,
@@ -71,11 +71,11 @@ class TrialRunner(Protocol):
     """
 
     @property
-    def times_trials(self) -> bool:
+    def enforces_trial_timeout(self) -> bool:
         """Whether the service itself ends a trial at its ``trial_timeout``, by its own clock."""
         ...
 
-    def name_of(self, number: int, start: int) -> str | None:
+    def job_name(self, number: int, start: int) -> str | None:
         """Return what the service will call a start of a trial, so that it is known beforehand.
 
         Args:
@@ -92,8 +92,8 @@ class TrialRunner(Protocol):
         """Ask a trial to end: gracefully, or at once with ``now``. An ended one is left alone."""
         ...
 
-    def recover(self, left: Sequence[Interrupted]) -> Recovered:
-        """Return what became of the trials that an earlier, killed process left running."""
+    def recover(self, interrupted: Sequence[Interrupted]) -> Recovered:
+        """Return what became of the trials that an earlier, killed process interrupted running."""
         ...
 
     def close(self) -> None:
@@ -114,7 +114,7 @@ class TrainingJobs(Protocol):
         """For how long a job that was made may not be found yet; 0 where names are unique."""
         ...
 
-    def name_of(self, number: int, start: int) -> str:
+    def job_name(self, number: int, start: int) -> str:
         """Return the name of the training job of a trial's start. Pure; no two are the same."""
         ...
 
@@ -126,7 +126,7 @@ class TrainingJobs(Protocol):
         """
         ...
 
-    def look(self, starts: Sequence[Started]) -> Mapping[str, TrainingJob]:
+    def poll(self, starts: Sequence[Started]) -> Mapping[str, TrainingJob]:
         """Return how the training jobs of starts stand, by name; those that are not there lack."""
         ...
 
@@ -162,7 +162,7 @@ class Provider(Protocol):
         ...
 
     @property
-    def kept(self) -> Sequence[str]:
+    def protected_paths(self) -> Sequence[str]:
         """The paths of a request, with dots, that ``native`` may not replace."""
         ...
 
@@ -184,7 +184,7 @@ class Provider(Protocol):
         """Return the service's request in its own spelling. Pure and total: it adds no finding."""
         ...
 
-    def client(self, plan: Plan, place: Place) -> JobClient:
+    def client(self, plan: Plan, context: JobContext) -> JobClient:
         """Return what reaches the managed service.
 
         Raises:
@@ -194,13 +194,13 @@ class Provider(Protocol):
         ...
 
     def runner(
-        self, plan: Plan, place: Place, emit: Emit, say: Callable[[str], None]
+        self, plan: Plan, context: JobContext, emit: Emit, say: Callable[[str], None]
     ) -> TrialRunner:
         """Return what runs single trials from the driven mode's request.
 
         Args:
             plan: Of the job.
-            place: Where it is at home.
+            context: The folder and the emulator of the job.
             emit: Is told what trials do.
             say: Is told what trials wait for, where that is worth a line.
 

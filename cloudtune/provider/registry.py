@@ -22,7 +22,7 @@ _added: dict[str, Callable[[], Provider]] = {}
 
 
 @contextmanager
-def added(name: str, factory: Callable[[], Provider]) -> Generator[None]:
+def temporary_provider(name: str, factory: Callable[[], Provider]) -> Generator[None]:
     """Know one more provider while the block runs, without installing it; for tests."""
     _added[name] = factory
     try:
@@ -36,7 +36,7 @@ def names() -> list[str]:
     return sorted({*_entries(), *_added})
 
 
-def unread(study: Study) -> list[Note]:
+def unknown_provider_notes(study: Study) -> list[Note]:
     """Return a note for each block of settings that no installed provider reads."""
     if not study.providers:
         return []

@@ -58,7 +58,7 @@ class Mask:
         return text
 
 
-def secrets_of(study: Study) -> dict[str, Secret]:
+def read_secrets(study: Study) -> dict[str, Secret]:
     """Return the variables that a study takes from the environment, by their names in trials.
 
     Raises:

@@ -33,7 +33,7 @@ from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.lock import ask_to_stop, hold, holder
 from cloudtune.ledger.reader import found
 from cloudtune.ledger.records import JobRecord, RunRecord
-from cloudtune.planning.planner import from_json, plan_from_facts
+from cloudtune.planning.planner import plan_from_facts, restore_plan
 from cloudtune.provider.plan import Plan
 from cloudtune.results.model import StudyResult
 from cloudtune.runs.detach import resume_detached, unattended_jobs
@@ -216,7 +216,7 @@ def _readable_plans(record: RunRecord) -> dict[str, Plan]:
     found: dict[str, Plan] = {}
     for job in record.jobs:
         with suppress(Exception):  # told, whatever it is, where its job is executed
-            found[job.provider] = from_json(job.plan)
+            found[job.provider] = restore_plan(job.plan)
     return found
 
 

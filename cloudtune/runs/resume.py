@@ -12,7 +12,7 @@ from cloudtune.ledger.home import state_folder
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.lock import hold
 from cloudtune.ledger.records import RunRecord
-from cloudtune.planning.planner import from_json, plan_again
+from cloudtune.planning.planner import replan, restore_plan
 from cloudtune.study.study import Study
 
 
@@ -71,13 +71,13 @@ def raise_limits(
         words = None if record.overrides is None else (*record.overrides, *overrides)
         plans: dict[str, Any] = {}
         for job in record.jobs:
-            old = from_json(job.plan)
+            old = restore_plan(job.plan)
             if old.mode == "managed" and job.job:
                 raise UsageError(
                     f"{job.provider} keeps the limits that {job.job} was made with; start a new "
                     f"run, which may build on it: warm_start: {{from: {record.id}}}"
                 )
-            new = plan_again(old, study)
+            new = replan(old, study)
             if not old.refused:
                 new.require()
             plans[job.provider] = new.to_json()

@@ -16,7 +16,7 @@ from cloudtune.fitting.capabilities import ModeCapabilities
 from cloudtune.ledger import home
 from cloudtune.ledger.home import state_folder
 from cloudtune.ledger.ledger import Ledger
-from cloudtune.planning.planner import from_json, plan
+from cloudtune.planning.planner import plan, restore_plan
 from cloudtune.provider import registry
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.protocols import Provider
@@ -90,7 +90,7 @@ class ProviderContract:
         monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
         monkeypatch.chdir(tmp_path)
         (tmp_path / "train.py").write_text(_SCRIPT.format(types=_TYPES), "utf-8")
-        with registry.added(self.name, self.make):
+        with registry.temporary_provider(self.name, self.make):
             yield
         end_emulators(tmp_path / "state")
 
@@ -128,7 +128,7 @@ class ProviderContract:
         for mode, _ in self.modes():
             made = self.planned({}, mode, tmp_path)
             assert not made.refused
-            again = from_json(json.loads(json.dumps(made.to_json())))
+            again = restore_plan(json.loads(json.dumps(made.to_json())))
             assert again.to_json() == made.to_json()
 
     def test_what_is_not_supported_is_a_finding(self, tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from cloudtune.provider.cost import HourPrice, price_facts
-from cloudtune.provider.lookup import on_this_machine
-from cloudtune.provider.models import Facts
+from cloudtune.provider.facts import Facts
+from cloudtune.provider.lookup import local_facts
 from cloudtune.study.study import Study
 from cloudtune_local.settings import LocalSettings
 
@@ -43,7 +43,7 @@ def lookup(study: Study, settings: LocalSettings, facts: Facts) -> Mapping[str, 
             if settings.prices
             else "what this machine costs is not known"
         ),
-        **on_this_machine(study, facts),
+        **local_facts(study, facts),
     }
 
 

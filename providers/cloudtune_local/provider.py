@@ -8,7 +8,8 @@ from cloudtune.diagnostics import Finding, Note
 from cloudtune.errors import ProviderError
 from cloudtune.fitting.capabilities import Capabilities
 from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.models import Facts, Place
+from cloudtune.provider.facts import Facts
+from cloudtune.provider.models import JobContext
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.protocols import Emit, JobClient, TrialRunner
 from cloudtune.study.schema import Json, Mode
@@ -26,7 +27,7 @@ class LocalProvider:
     settings = LocalSettings
     emulator = None
     packages: Mapping[str, Sequence[str]] = {}
-    kept = ()
+    protected_paths = ()
 
     lookup = staticmethod(lookup)
 
@@ -42,7 +43,7 @@ class LocalProvider:
         """Return how each trial is started."""
         return request(fitted, settings, facts)
 
-    def client(self, plan: Plan, place: Place) -> JobClient:
+    def client(self, plan: Plan, context: JobContext) -> JobClient:
         """Refuse: there is no managed service here.
 
         Raises:
@@ -51,9 +52,9 @@ class LocalProvider:
         raise ProviderError("local", "this machine has no managed mode")
 
     def runner(
-        self, plan: Plan, place: Place, emit: Emit, say: Callable[[str], None]
+        self, plan: Plan, context: JobContext, emit: Emit, say: Callable[[str], None]
     ) -> TrialRunner:
         """Return what runs single trials as processes."""
         from cloudtune_local.runner import LocalRunner
 
-        return LocalRunner(plan.request, plan.facts.run_id, place.folder, emit, say)
+        return LocalRunner(plan.request, plan.facts.run_id, context.folder, emit, say)

@@ -8,8 +8,7 @@ from typing import Any
 from cloudtune.bundle.files import IGNORE_FILE
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.models import Facts
-from cloudtune.study.quantities import format_count
+from cloudtune.provider.facts import Facts
 
 _MANY = 100
 """Trials with which a source counts that is to be run by fewer, or by an unknown number."""

@@ -31,7 +31,7 @@ class LocalRunner:
         UsageError: If a variable that the study takes from the environment is not set.
     """
 
-    times_trials = False
+    enforces_trial_timeout = False
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class LocalRunner:
             say=say,
         )
 
-    def name_of(self, number: int, start: int) -> None:
+    def job_name(self, number: int, start: int) -> None:
         """Return nothing: trials have no other name here."""
 
     def start(self, started: Started) -> None:
@@ -98,12 +98,12 @@ class LocalRunner:
         """Ask a trial to end: gracefully, or at once with ``now``. An ended one is left alone."""
         self._processes.stop(number, now=now)
 
-    def recover(self, left: Sequence[Interrupted]) -> Recovered:
+    def recover(self, interrupted: Sequence[Interrupted]) -> Recovered:
         """Return what trials reported before they ended with the process that ran them."""
         return Recovered(
             [
                 measured
-                for trial in left
+                for trial in interrupted
                 for measured in self._reported(trial.started.number)[
                     trial.measured_before + trial.measured :
                 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cloudtune.provider.secrets import Secret, secrets_of
+from cloudtune.provider.secrets import Secret, read_secrets
 from cloudtune.study.schema import Json
 from cloudtune.study.study import Study
 
@@ -19,7 +19,7 @@ def resolved(request: Json, study: Study) -> Json:
     Raises:
         UsageError: If one of them is not set.
     """
-    wanted = secrets_of(study)
+    wanted = read_secrets(study)
     made = dict(request)
     if "TrainingJobDefinition" in made:
         made["TrainingJobDefinition"] = _filled(made["TrainingJobDefinition"], wanted)

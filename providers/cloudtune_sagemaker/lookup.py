@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cloudtune.provider.cost import changes, price_facts
-from cloudtune.provider.lookup import code_elsewhere, inputs, on_this_machine
-from cloudtune.provider.models import Facts
+from cloudtune.provider.cost import overrides_any, price_facts
+from cloudtune.provider.facts import Facts
+from cloudtune.provider.lookup import code_address, find_inputs, local_facts
 from cloudtune.study.study import Study
 from cloudtune_sagemaker.prices import LIMITS, hour_price
 from cloudtune_sagemaker.request.parameters import home
@@ -47,7 +47,7 @@ _ROLE = re.compile(r"arn:aws[a-z\-]*:iam::(\d{12}):role/.+")
 
 
 def lookup(study: Study, settings: SageMakerSettings, facts: Facts) -> Mapping[str, Any]:
-    """Return the facts of `cloudtune.provider.models.Facts.own`, as JSON data.
+    """Return the facts of `cloudtune.provider.facts.Facts.own`, as JSON data.
 
     What the study leaves out and needs is named in ``missing``, and has a stand-in.
     """
@@ -79,18 +79,18 @@ def lookup(study: Study, settings: SageMakerSettings, facts: Facts) -> Mapping[s
         "algorithm": settings.algorithm,
         "instance_types": types,
         "missing": missing,
-        "code": code_elsewhere(study, NAME),
+        "code": code_address(study, NAME),
         **price_facts(hour_price(region, types, settings)),
         "longest_trial": LONGEST_TRIAL,
         "timeout_ends_trials": ["managed"],
-        "own_limits": changes(settings.native, LIMITS),
+        "own_limits": overrides_any(settings.native, LIMITS),
         "links": {
             "managed": link(region, facts.job_name),
             "driven": link(region, facts.job_name, driven=True),
         },
-        **on_this_machine(study, facts),
+        **local_facts(study, facts),
     }
-    return {**own, **inputs(study, facts, NAME, home(own, facts.job_name))}
+    return {**own, **find_inputs(study, facts, NAME, home(own, facts.job_name))}
 
 
 def region_of(profile: str | None) -> str:

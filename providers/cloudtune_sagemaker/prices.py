@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from cloudtune.provider.cost import HourPrice, changes, listed
+from cloudtune.provider.cost import HourPrice, overrides_any, read_prices
 from cloudtune_sagemaker.settings import SageMakerSettings
 
 MACHINES = frozenset(
@@ -27,14 +27,14 @@ def hour_price(region: str, types: Sequence[str], settings: SageMakerSettings) -
     Of several types it is the dearest, since any of them may be taken; if one of them is not known,
     none is. The list says nothing of the instances that ``native`` names.
     """
-    changed = changes(settings.native, MACHINES)
+    changed = overrides_any(settings.native, MACHINES)
     if settings.prices:
         amount, currency = settings.prices.hour
         count = 1 if changed else settings.instance_count
         return HourPrice(amount * count, currency, "as providers.sagemaker.prices says")
     if changed:
         return "native changes the instances, so what an hour of all of them costs is not known"
-    table = listed(Path(__file__).with_name("prices.json"), "region", "instance_type")
+    table = read_prices(Path(__file__).with_name("prices.json"), "region", "instance_type")
     prices = [table[region, name] for name in types if (region, name) in table]
     if len(prices) < len(types):
         return f"what {' or '.join(types)} costs in {region} is not known"

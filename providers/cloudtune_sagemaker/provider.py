@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cloudtune.engine.job_poller import JobPoller
 from cloudtune.errors import ProviderError
 from cloudtune.fitting.capabilities import Capabilities
-from cloudtune.provider.models import Place
+from cloudtune.provider.models import JobContext
 from cloudtune.provider.protocols import Emit, JobClient, TrialRunner
 from cloudtune_sagemaker.capabilities import CAPABILITIES
 from cloudtune_sagemaker.lookup import lookup
@@ -31,7 +31,7 @@ class SagemakerProvider:
         "sagemaker": ("boto3",),
         "emulators": ("flask", "flask_cors", "moto", "werkzeug"),
     }
-    kept = (
+    protected_paths = (
         "HyperParameterTuningJobName",
         "TrainingJobName",
         "Tags",
@@ -44,7 +44,7 @@ class SagemakerProvider:
     rules = staticmethod(rules)
     request = staticmethod(request)
 
-    def client(self, plan: Plan, place: Place) -> JobClient:
+    def client(self, plan: Plan, context: JobContext) -> JobClient:
         """Return what reaches SageMaker's tuning jobs.
 
         Raises:
@@ -53,10 +53,10 @@ class SagemakerProvider:
         """
         from cloudtune_sagemaker.tuning_client import TuningClient
 
-        return TuningClient(_reached(plan, place), plan, place)
+        return TuningClient(_reached(plan, context), plan, context)
 
     def runner(
-        self, plan: Plan, place: Place, emit: Emit, say: Callable[[str], None]
+        self, plan: Plan, context: JobContext, emit: Emit, say: Callable[[str], None]
     ) -> TrialRunner:
         """Return what runs single trials as training jobs; code and data are brought to S3 now.
 
@@ -68,18 +68,18 @@ class SagemakerProvider:
         from cloudtune_sagemaker.training_client import SageMakerJobs
         from cloudtune_sagemaker.uploads import upload
 
-        aws = _reached(plan, place)
-        jobs = SageMakerJobs(aws, plan, place)
-        upload(aws, plan, place)
+        aws = _reached(plan, context)
+        jobs = SageMakerJobs(aws, plan, context)
+        upload(aws, plan, context)
         return JobPoller("sagemaker", jobs, emit, say)
 
 
-def _reached(plan: Plan, place: Place) -> Aws:
+def _reached(plan: Plan, context: JobContext) -> Aws:
     from cloudtune_sagemaker.client import Aws
 
-    if plan.facts.emulated != (place.emulator is not None):
+    if plan.facts.emulated != (context.emulator is not None):
         raise ProviderError(
             "sagemaker", "an emulated plan runs on its emulator alone, and no other plan does"
         )
     assert isinstance(plan.settings, SageMakerSettings)
-    return Aws(plan.facts.own["region"], profile=plan.settings.profile, emulator=place.emulator)
+    return Aws(plan.facts.own["region"], profile=plan.settings.profile, emulator=context.emulator)

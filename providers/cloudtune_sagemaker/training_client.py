@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from cloudtune.provider.models import Place, TrainingJob
+from cloudtune.provider.models import JobContext, TrainingJob
 from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Started, TrialState
 from cloudtune.study.schema import Json
@@ -31,20 +31,20 @@ _PATIENCE = 3
 class SageMakerJobs:
     """The training jobs of one run; the `TrainingJobs` of SageMaker."""
 
-    def __init__(self, aws: Aws, plan: Plan, place: Place) -> None:
+    def __init__(self, aws: Aws, plan: Plan, context: JobContext) -> None:
         """Prepare; nothing is called.
 
         Args:
             aws: Reaches the service.
             plan: Of the job.
-            place: Where it is at home.
+            context: The folder and the emulator of the job.
 
         Raises:
             UsageError: If a variable that trials are to be given is not set.
         """
         self._aws = aws
         self._plan = plan
-        self._place = place
+        self._context = context
         self._run = plan.facts.run_id
         self._template = resolved(plan.request, plan.study)
         self._resource = plan.fitted.study.strategy.resource
@@ -63,7 +63,7 @@ class SageMakerJobs:
         """How long to wait between two looks."""
         return POLL_EMULATED if self._aws.emulated else POLL
 
-    def name_of(self, number: int, start: int) -> str:
+    def job_name(self, number: int, start: int) -> str:
         """Return the name of the training job of a trial's start."""
         suffix = f"{number}-{start}" if start > 1 else f"{number}"
         name: str = self._template["TrainingJobName"]
@@ -90,7 +90,7 @@ class SageMakerJobs:
                 words = f"there is a training job {name} that is not of this run"
                 raise AwsError(words, code=error.code) from error
 
-    def look(self, starts: Sequence[Started]) -> dict[str, TrainingJob]:
+    def poll(self, starts: Sequence[Started]) -> dict[str, TrainingJob]:
         """Return how the training jobs of starts stand, without those that are not there.
 
         Raises:
@@ -139,7 +139,7 @@ class SageMakerJobs:
             reason=reason,
             billed_seconds=response.billed(told),
             machine=response.machine_of(told),
-            log=log_of(self._plan, self._place, name),
+            log=log_of(self._plan, self._context, name),
             artifacts=response.artifacts_of(told),
         )
 

@@ -6,7 +6,7 @@ for each hundred metrics of those that run. No trial is asked for by itself.
 
 from __future__ import annotations
 
-from cloudtune.provider.models import JobRef, JobStatus, Place, RawTrial
+from cloudtune.provider.models import JobContext, JobRef, JobStatus, RawTrial
 from cloudtune.provider.plan import Plan
 from cloudtune.results.events import FINAL_STATES
 from cloudtune.study.schema import Json
@@ -28,17 +28,17 @@ _GOING = frozenset({"waiting", "running"})
 class TuningClient:
     """Creates, follows and stops one tuning job; the `JobClient` of SageMaker."""
 
-    def __init__(self, aws: Aws, plan: Plan, place: Place) -> None:
+    def __init__(self, aws: Aws, plan: Plan, context: JobContext) -> None:
         """Prepare; nothing is called.
 
         Args:
             aws: Reaches the service.
             plan: Of the job.
-            place: Where it is at home.
+            context: The folder and the emulator of the job.
         """
         self._aws = aws
         self._plan = plan
-        self._place = place
+        self._context = context
         self._reader = metrics.MetricReader(aws, plan)
         self._searched = True
         self._jobs: dict[str, Json] = {}
@@ -66,7 +66,7 @@ class TuningClient:
             ProviderError: If SageMaker refuses it, or has another job of this name.
         """
         full = resolved(request, self._plan.study)
-        upload(self._aws, self._plan, self._place)
+        upload(self._aws, self._plan, self._context)
         name: str = request["HyperParameterTuningJobName"]
         try:
             self._aws.call("sagemaker", "create_hyper_parameter_tuning_job", **full)
@@ -241,7 +241,7 @@ class TuningClient:
             number,
             tuning,
             told,
-            log=log_of(self._plan, self._place, name),
+            log=log_of(self._plan, self._context, name),
         )
         if ended:
             self._done[name] = trial

@@ -9,8 +9,8 @@ from pathlib import Path
 from cloudtune.bundle import archive
 from cloudtune.bundle.launcher import SOURCE, launcher_files
 from cloudtune.errors import ProviderError
-from cloudtune.provider.lookup import input_files, with_launcher
-from cloudtune.provider.models import Place
+from cloudtune.provider.lookup import input_files, uses_launcher
+from cloudtune.provider.models import JobContext
 from cloudtune.provider.plan import Plan
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.errors import PROVIDER, AwsError
@@ -24,7 +24,7 @@ _DEFAULT_REGION = "us-east-1"
 """The only one that S3 does not want to be named when a bucket is created."""
 
 
-def upload(aws: Aws, plan: Plan, place: Place) -> None:
+def upload(aws: Aws, plan: Plan, context: JobContext) -> None:
     """Bring to S3 what a job's trials need, as far as it is not there.
 
     Raises:
@@ -32,8 +32,8 @@ def upload(aws: Aws, plan: Plan, place: Place) -> None:
     """
     bucket: str = plan.facts.own["bucket"]
     demand_bucket(aws, plan)
-    if with_launcher(plan.fitted.study, plan.facts):
-        _upload_code(aws, plan, place)
+    if uses_launcher(plan.fitted.study, plan.facts):
+        _upload_code(aws, plan, context)
     uploads: Mapping[str, str] = plan.facts.own["uploads"]
     for name, path in uploads.items():
         prefix = _key(f"{plan.facts.own['inputs'][name]}/")
@@ -87,11 +87,11 @@ def channel_paths(plan: Plan) -> dict[str, str]:
     return paths
 
 
-def _upload_code(aws: Aws, plan: Plan, place: Place) -> None:
+def _upload_code(aws: Aws, plan: Plan, context: JobContext) -> None:
     uri = parameters.archive(plan.facts)
-    packed = place.folder / parameters.ARCHIVE
+    packed = context.folder / parameters.ARCHIVE
     extra = launcher_files(plan.fitted, plan.facts.run_id, channel_paths(plan))
-    source = place.folder / "source"
+    source = context.folder / "source"
     try:
         archive.write(packed, source if source.is_dir() else None, SOURCE, extra)
         with packed.open("rb") as file:

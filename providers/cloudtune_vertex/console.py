@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from cloudtune.ledger.home import EMULATOR_FOLDER
-from cloudtune.provider.models import Place
+from cloudtune.provider.models import JobContext
 from cloudtune.provider.plan import Plan
 from cloudtune_vertex.request.layout import job_page
 
 
-def log_of(plan: Plan, place: Place, job: str) -> str | None:
+def log_of(plan: Plan, context: JobContext, job: str) -> str | None:
     """Return the page of a custom job, or on the emulator the file of its log if there is one.
 
     Args:
         plan: Of the run's job.
-        place: Where that is at home.
+        context: The folder and the emulator of the job.
         job: The custom job's full name.
     """
     number = job.rpartition("/")[2]
-    if place.emulator is None:
+    if context.emulator is None:
         return job_page(plan.facts.own["project"], plan.facts.own["location"], number)
-    file = place.folder / EMULATOR_FOLDER / "jobs" / number / "log.txt"
+    file = context.folder / EMULATOR_FOLDER / "jobs" / number / "log.txt"
     return str(file) if file.is_file() else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cloudtune.errors import UsageError
-from cloudtune.provider.secrets import Secret, secrets_of
+from cloudtune.provider.secrets import Secret, read_secrets
 from cloudtune.study.schema import Json
 from cloudtune.study.study import Study
 
@@ -20,7 +20,7 @@ def resolved(request: Json, study: Study) -> Json:
     Raises:
         UsageError: If one of them is not set, or to nothing, which Vertex AI does not take.
     """
-    wanted = secrets_of(study)
+    wanted = read_secrets(study)
     if empty := [name for name, secret in wanted.items() if not secret.value]:
         words = ", ".join(f"trial.env.{name}" for name in empty)
         raise UsageError(f"empty in the environment, and Vertex AI takes no empty value: {words}")

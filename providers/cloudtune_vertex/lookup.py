@@ -13,9 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cloudtune.provider.cost import changes, price_facts
-from cloudtune.provider.lookup import code_elsewhere, inputs, on_this_machine
-from cloudtune.provider.models import Facts
+from cloudtune.provider.cost import overrides_any, price_facts
+from cloudtune.provider.facts import Facts
+from cloudtune.provider.lookup import code_address, find_inputs, local_facts
 from cloudtune.study.study import Study
 from cloudtune_vertex.prices import LIMITS, LONGEST_TRIAL, hour_price
 from cloudtune_vertex.request.layout import home, job_page, mounted
@@ -44,7 +44,7 @@ _PREBUILT = re.compile(
 
 
 def lookup(study: Study, settings: VertexSettings, facts: Facts) -> Mapping[str, Any]:
-    """Return the facts of `cloudtune.provider.models.Facts.own`, as JSON data.
+    """Return the facts of `cloudtune.provider.facts.Facts.own`, as JSON data.
 
     What the study leaves out and needs is named in ``missing``, and has a stand-in.
     """
@@ -64,20 +64,20 @@ def lookup(study: Study, settings: VertexSettings, facts: Facts) -> Mapping[str,
         **found,
         "prefix": settings.prefix,
         "prebuilt": _PREBUILT.fullmatch(found["image"]) is not None or not said["image"],
-        "code": code_elsewhere(study, NAME),
+        "code": code_address(study, NAME),
         "missing": {name: _NEEDED[name] for name, value in said.items() if not value},
         **price_facts(hour_price(found["location"], found["machine_type"], settings)),
         # With a resource a trial is started again for each rung, each time for as long as this.
         "longest_trial": None if study.strategy.resource else LONGEST_TRIAL,
-        "own_limits": changes(settings.native, LIMITS),
+        "own_limits": overrides_any(settings.native, LIMITS),
         "links": {
             "managed": f"{_CONSOLE}/hyperparameter-tuning-jobs?project={found['project']}",
             "driven": f"{_CONSOLE}/custom-jobs?project={found['project']}",
         },
         "job_links": {"managed": job_page(found["project"], found["location"], "{job}")},
-        **on_this_machine(study, facts),
+        **local_facts(study, facts),
     }
-    own |= inputs(study, facts, NAME, home(replace(facts, own=own)))
+    own |= find_inputs(study, facts, NAME, home(replace(facts, own=own)))
     return {**own, "paths": _paths(own["inputs"], own["uploads"])}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cloudtune.provider.cost import HourPrice, changes, listed
+from cloudtune.provider.cost import HourPrice, overrides_any, read_prices
 from cloudtune_vertex.settings import VertexSettings
 
 MACHINES = frozenset(
@@ -26,9 +26,9 @@ def hour_price(location: str, machine_type: str, settings: VertexSettings) -> Ho
     if settings.prices:
         amount, currency = settings.prices.hour
         return HourPrice(amount, currency, "as providers.vertex.prices says")
-    if changes(settings.native, MACHINES):
+    if overrides_any(settings.native, MACHINES):
         return "native changes the machines, so what an hour of all of them costs is not known"
-    table = listed(Path(__file__).with_name("prices.json"), "location", "machine_type")
+    table = read_prices(Path(__file__).with_name("prices.json"), "location", "machine_type")
     disk = "a disk of its own" if settings.disk_type or settings.disk_gb else None
     plain = not (settings.accelerator_type or disk or settings.spot or settings.flex_start)
     if plain and (location, machine_type) in table:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cloudtune.engine.job_poller import JobPoller
 from cloudtune.errors import ProviderError
 from cloudtune.fitting.capabilities import Capabilities
-from cloudtune.provider.models import Place
+from cloudtune.provider.models import JobContext
 from cloudtune.provider.protocols import Emit, JobClient, TrialRunner
 from cloudtune_vertex.capabilities import CAPABILITIES
 from cloudtune_vertex.lookup import lookup
@@ -31,7 +31,7 @@ class VertexProvider:
         "vertex": ("google.cloud.aiplatform_v1", "google.cloud.storage"),
         "emulators": ("gcp_storage_emulator.server", "werkzeug"),
     }
-    kept = (
+    protected_paths = (
         "parent",
         "hyperparameterTuningJob.displayName",
         "hyperparameterTuningJob.labels.cloudtune-run",
@@ -48,7 +48,7 @@ class VertexProvider:
     rules = staticmethod(rules)
     request = staticmethod(request)
 
-    def client(self, plan: Plan, place: Place) -> JobClient:
+    def client(self, plan: Plan, context: JobContext) -> JobClient:
         """Return what reaches Vertex AI's tuning jobs.
 
         Raises:
@@ -57,10 +57,10 @@ class VertexProvider:
         """
         from cloudtune_vertex.tuning_client import TuningClient
 
-        return TuningClient(_reached(plan, place), plan, place)
+        return TuningClient(_reached(plan, context), plan, context)
 
     def runner(
-        self, plan: Plan, place: Place, emit: Emit, say: Callable[[str], None]
+        self, plan: Plan, context: JobContext, emit: Emit, say: Callable[[str], None]
     ) -> TrialRunner:
         """Return what runs single trials as custom jobs; code and data are brought there now.
 
@@ -72,16 +72,16 @@ class VertexProvider:
         from cloudtune_vertex.training_client import VertexJobs
         from cloudtune_vertex.uploads import upload
 
-        google = _reached(plan, place)
-        jobs = VertexJobs(google, plan, place)
-        upload(google, plan, place)
+        google = _reached(plan, context)
+        jobs = VertexJobs(google, plan, context)
+        upload(google, plan, context)
         return JobPoller("vertex", jobs, emit, say)
 
 
-def _reached(plan: Plan, place: Place) -> Google:
+def _reached(plan: Plan, context: JobContext) -> Google:
     from cloudtune_vertex.client import Google
 
-    if plan.facts.emulated != (place.emulator is not None):
+    if plan.facts.emulated != (context.emulator is not None):
         raise ProviderError(
             "vertex", "an emulated plan runs on its emulator alone, and no other plan does"
         )
@@ -91,5 +91,5 @@ def _reached(plan: Plan, place: Place) -> Google:
         own["project"],
         own["location"],
         impersonate=plan.settings.impersonate,
-        emulator=place.emulator,
+        emulator=context.emulator,
     )

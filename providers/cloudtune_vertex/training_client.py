@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from cloudtune.provider.models import Place, TrainingJob
+from cloudtune.provider.models import JobContext, TrainingJob
 from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Started, TrialState
 from cloudtune.study.schema import Json
@@ -36,20 +36,20 @@ class VertexJobs:
     found by their labels, of which a job of ours has its run's and its own.
     """
 
-    def __init__(self, google: Google, plan: Plan, place: Place) -> None:
+    def __init__(self, google: Google, plan: Plan, context: JobContext) -> None:
         """Prepare; nothing is called.
 
         Args:
             google: Reaches the service.
             plan: Of the job.
-            place: Where it is at home.
+            context: The folder and the emulator of the job.
 
         Raises:
             UsageError: If a variable that trials are to be given is not set.
         """
         self._google = google
         self._plan = plan
-        self._place = place
+        self._context = context
         self._template = resolved(plan.request, plan.study)
         self._resource = plan.fitted.study.strategy.resource
         self._curves = CurveReader(google, plan.facts, needed=True)
@@ -68,7 +68,7 @@ class VertexJobs:
         """How long to wait between two looks."""
         return POLL_EMULATED if self._google.emulated else POLL
 
-    def name_of(self, number: int, start: int) -> str:
+    def job_name(self, number: int, start: int) -> str:
         """Return the name of the custom job of a trial's start."""
         suffix = f"{number}-{start}" if start > 1 else f"{number}"
         return f"{self._plan.facts.job_name}-{suffix}"
@@ -86,7 +86,7 @@ class VertexJobs:
         made = self._google.create(self._request(started))
         self._names[started.id] = made["name"]
 
-    def look(self, starts: Sequence[Started]) -> dict[str, TrainingJob]:
+    def poll(self, starts: Sequence[Started]) -> dict[str, TrainingJob]:
         """Return how the custom jobs of starts stand, without those that are not there.
 
         Raises:
@@ -133,7 +133,7 @@ class VertexJobs:
             ended=response.seconds(told.get("endTime") or told.get("updateTime")) if over else None,
             reason=reason,
             machine=response.machine_of(spec),
-            log=log_of(self._plan, self._place, told["name"]),
+            log=log_of(self._plan, self._context, told["name"]),
             artifacts=response.artifacts_of(spec),
         )
 

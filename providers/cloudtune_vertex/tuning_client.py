@@ -7,7 +7,7 @@ how.
 
 from __future__ import annotations
 
-from cloudtune.provider.models import JobRef, JobStatus, Place, RawTrial
+from cloudtune.provider.models import JobContext, JobRef, JobStatus, RawTrial
 from cloudtune.provider.plan import Plan
 from cloudtune.study.schema import Json
 from cloudtune_vertex import response
@@ -32,17 +32,17 @@ _GONE = "there is no tuning job {} any more"
 class TuningClient:
     """Creates, follows and stops one tuning job; the `JobClient` of Vertex AI."""
 
-    def __init__(self, google: Google, plan: Plan, place: Place) -> None:
+    def __init__(self, google: Google, plan: Plan, context: JobContext) -> None:
         """Prepare; nothing is called.
 
         Args:
             google: Reaches the service.
             plan: Of the job.
-            place: Where it is at home.
+            context: The folder and the emulator of the job.
         """
         self._google = google
         self._plan = plan
-        self._place = place
+        self._context = context
         self._curves = CurveReader(google, plan.facts, needed=False)
         self._done: dict[str, RawTrial] = {}
         """The trials about which nothing more will be known."""
@@ -71,7 +71,7 @@ class TuningClient:
             ProviderError: If Vertex AI refuses it.
         """
         full = resolved(request, self._plan.study)
-        upload(self._google, self._plan, self._place)
+        upload(self._google, self._plan, self._context)
         return JobRef(PROVIDER, self._google.create(full)["name"])
 
     def find(self, job_name: str) -> JobRef | None:
@@ -153,7 +153,7 @@ class TuningClient:
             was_stopping=trial["id"] in self._stopping,
             closing=response.word_of(job) if closing and not ended else "",
         )
-        log = log_of(self._plan, self._place, custom) if custom else None
+        log = log_of(self._plan, self._context, custom) if custom else None
         return response.trial_of(told, job, self._plan.fitted.study, log=log)
 
     def _got(self, custom: str) -> Json | None:

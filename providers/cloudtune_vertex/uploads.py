@@ -11,7 +11,7 @@ from pathlib import Path
 from cloudtune.bundle.launcher import launcher_files
 from cloudtune.errors import ProviderError
 from cloudtune.provider.lookup import input_files
-from cloudtune.provider.models import Place
+from cloudtune.provider.models import JobContext
 from cloudtune.provider.plan import Plan
 from cloudtune_vertex import package
 from cloudtune_vertex.client import Google, Object
@@ -22,7 +22,7 @@ _AT_ONCE = 8
 """Files that are sent at the same time."""
 
 
-def upload(google: Google, plan: Plan, place: Place) -> None:
+def upload(google: Google, plan: Plan, context: JobContext) -> None:
     """Bring to Cloud Storage what a job's trials need, as far as it is not there.
 
     Raises:
@@ -30,17 +30,17 @@ def upload(google: Google, plan: Plan, place: Place) -> None:
     """
     address = source(plan.facts, plan.fitted.study)
     if address is not None:
-        _upload_code(google, plan, place, address)
+        _upload_code(google, plan, context, address)
     uploads: Mapping[str, str] = plan.facts.own["uploads"]
     for name, path in uploads.items():
         _upload_input(google, plan.facts.own["inputs"][name], Path(path))
 
 
-def _upload_code(google: Google, plan: Plan, place: Place, address: str) -> None:
+def _upload_code(google: Google, plan: Plan, context: JobContext, address: str) -> None:
     paths: Mapping[str, str] = plan.facts.own["paths"]
     files = launcher_files(plan.fitted, plan.facts.run_id, paths, measurements(plan.facts))
-    packed = place.folder / address.rpartition("/")[2]
-    folder = place.folder / "source"
+    packed = context.folder / address.rpartition("/")[2]
+    folder = context.folder / "source"
     code = folder if folder.is_dir() else None
     try:
         write = package.package if plan.facts.own["prebuilt"] else package.bundle

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from cloudtune.errors import ProviderError, UsageError
-from cloudtune.provider.models import Place
+from cloudtune.provider.models import JobContext
 from cloudtune.provider.plan import Plan
 from cloudtune_watson.errors import PROVIDER
 from cloudtune_watson.http import Caller, Way
 from cloudtune_watson.settings import WatsonSettings
 
 
-def way(plan: Plan, place: Place) -> Way:
+def way(plan: Plan, context: JobContext) -> Way:
     """Return the way to the cluster of a job, or to its emulator; nothing is sent.
 
     Raises:
@@ -23,7 +23,7 @@ def way(plan: Plan, place: Place) -> Way:
         UsageError: If the variable with the key is not set.
         ProviderError: If an emulated plan has no emulator, or another one has.
     """
-    own, emulator = plan.facts.own, place.emulator
+    own, emulator = plan.facts.own, context.emulator
     if plan.facts.emulated != (emulator is not None):
         raise ProviderError(
             PROVIDER, "an emulated plan runs on its emulator alone, and no other plan does"
@@ -44,9 +44,9 @@ def way(plan: Plan, place: Place) -> Way:
     return Way(Caller(str(own["url"]).rstrip("/"), own["username"], key, certificate))
 
 
-def cluster(plan: Plan, place: Place) -> Mapping[str, Any]:
+def cluster(plan: Plan, context: JobContext) -> Mapping[str, Any]:
     """Return what is known of the cluster of a job; an emulator hands out its own tokens."""
     own = plan.facts.own
-    if place.emulator is not None:
-        return {**own, "sign_in_url": place.emulator.url}
+    if context.emulator is not None:
+        return {**own, "sign_in_url": context.emulator.url}
     return own

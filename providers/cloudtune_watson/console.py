@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from cloudtune.ledger.home import EMULATOR_FOLDER
-from cloudtune.provider.models import Place
+from cloudtune.provider.models import JobContext
 
 
-def log_of(place: Place, path: str | None) -> str | None:
+def log_of(context: JobContext, path: str | None) -> str | None:
     """Return where a trial's log is: on the cluster's volume, or the emulator's file of it.
 
     Args:
-        place: Where the run's job is at home.
+        context: The folder and the emulator of the job.
         path: The log's path on the volume, where that is known.
     """
-    if place.emulator is None or path is None:
+    if context.emulator is None or path is None:
         return path
-    file = place.folder / EMULATOR_FOLDER / "volume" / path
+    file = context.folder / EMULATOR_FOLDER / "volume" / path
     return str(file) if file.is_file() else None

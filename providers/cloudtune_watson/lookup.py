@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from cloudtune.provider.cost import price_facts
-from cloudtune.provider.lookup import code_elsewhere, input_address, inputs, on_this_machine
-from cloudtune.provider.models import Facts
+from cloudtune.provider.facts import Facts
+from cloudtune.provider.lookup import code_address, find_inputs, input_address, local_facts
 from cloudtune.study.study import Study
 from cloudtune_watson.prices import hour_price
 from cloudtune_watson.request.layout import DATA, home
@@ -52,7 +52,7 @@ _NEEDED = {
 
 
 def lookup(study: Study, settings: WatsonSettings, facts: Facts) -> Mapping[str, Any]:
-    """Return the facts of `cloudtune.provider.models.Facts.own`, as JSON data.
+    """Return the facts of `cloudtune.provider.facts.Facts.own`, as JSON data.
 
     What the study leaves out and needs is named in ``missing``, and has a stand-in.
     """
@@ -75,11 +75,11 @@ def lookup(study: Study, settings: WatsonSettings, facts: Facts) -> Mapping[str,
         "certificate": str(certificate) if certificate else None,
         "certificate_is_there": certificate is not None and certificate.is_file(),
         "key_is_set": bool(os.environ.get(settings.key_variable)),
-        "code": code_elsewhere(study, NAME),
+        "code": code_address(study, NAME),
         "missing": {name: _NEEDED[name] for name in needed if not said[name]},
         **price_facts(hour_price(settings, study.limits_for(NAME).max_cost)),
         "links": {},
-        **on_this_machine(study, facts),
+        **local_facts(study, facts),
     }
     return {**own, **_inputs(study, replace(facts, own=own))}
 
@@ -94,7 +94,7 @@ def _inputs(study: Study, facts: Facts) -> dict[str, Any]:
     What is on this machine is brought to the emulator alone, a folder's files or one file by its
     name; a cluster's volume has its data already.
     """
-    found = inputs(study, facts, NAME, f"{home(facts)}/{facts.job_name}")
+    found = find_inputs(study, facts, NAME, f"{home(facts)}/{facts.job_name}")
     local: dict[str, str] = found["uploads"]
     paths = {name: DATA for name, address in found["inputs"].items() if address}
     paths |= {name: f"{DATA}/{Path(p).name}" for name, p in local.items() if Path(p).is_file()}

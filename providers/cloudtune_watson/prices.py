@@ -5,7 +5,7 @@ IBM's page has rates for its CPU sizes alone; what a capacity-unit hour costs is
 
 from __future__ import annotations
 
-from cloudtune.provider.cost import HourPrice, changes
+from cloudtune.provider.cost import HourPrice, overrides_any
 from cloudtune.study.quantities import Money
 from cloudtune_watson.settings import WatsonSettings
 
@@ -60,4 +60,4 @@ def capacity_units(settings: WatsonSettings) -> float | None:
 
 
 def _names_hardware(settings: WatsonSettings) -> bool:
-    return changes(settings.native, {"hardware_spec"})
+    return overrides_any(settings.native, {"hardware_spec"})

@@ -9,7 +9,8 @@ from cloudtune.diagnostics import Finding, Note
 from cloudtune.engine.job_poller import JobPoller
 from cloudtune.fitting.capabilities import Capabilities
 from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.models import Facts, Place
+from cloudtune.provider.facts import Facts
+from cloudtune.provider.models import JobContext
 from cloudtune.provider.protocols import Emit, JobClient, TrialRunner
 from cloudtune.study.schema import Json, Mode
 from cloudtune.study.study import Study
@@ -21,7 +22,7 @@ from cloudtune_watson.rules import rules
 from cloudtune_watson.settings import WatsonSettings
 
 if TYPE_CHECKING:
-    from cloudtune.provider.documents import Shown
+    from cloudtune.provider.documents import ServiceDocument
     from cloudtune.provider.plan import Plan
 
 
@@ -35,7 +36,7 @@ class WatsonProvider:
         "watsonx": ("requests",),
         "emulators": ("trustme", "werkzeug"),
     }
-    kept = (
+    protected_paths = (
         "name",
         "tags",
         "space_id",
@@ -48,7 +49,7 @@ class WatsonProvider:
     )
 
     @property
-    def forms(self) -> Mapping[str, Callable[[Plan], Shown]]:
+    def documents(self) -> Mapping[str, Callable[[Plan], ServiceDocument]]:
         """What shows a plan as an older document of IBM's, by the form's name."""
         from cloudtune_watson.request.experiments import shown
 
@@ -70,7 +71,7 @@ class WatsonProvider:
         """Return the request of a search, or of one training for each trial."""
         return request(fitted, mode, settings, facts)
 
-    def client(self, plan: Plan, place: Place) -> JobClient:
+    def client(self, plan: Plan, context: JobContext) -> JobClient:
         """Return what reaches the Accelerator's search.
 
         Raises:
@@ -80,10 +81,10 @@ class WatsonProvider:
         from cloudtune_watson.tuning_api import Accelerator
         from cloudtune_watson.tuning_client import SearchClient
 
-        return SearchClient(Accelerator(way(plan, place), cluster(plan, place)), plan, place)
+        return SearchClient(Accelerator(way(plan, context), cluster(plan, context)), plan, context)
 
     def runner(
-        self, plan: Plan, place: Place, emit: Emit, say: Callable[[str], None]
+        self, plan: Plan, context: JobContext, emit: Emit, say: Callable[[str], None]
     ) -> TrialRunner:
         """Return what runs single trials as trainings; the code is stored there now.
 
@@ -96,9 +97,9 @@ class WatsonProvider:
         from cloudtune_watson.training_client import WatsonJobs
         from cloudtune_watson.uploads import bring_inputs, definition_of
 
-        bring_inputs(plan, place)
-        trainings = Trainings(way(plan, place), cluster(plan, place))
-        definition = definition_of(trainings, plan, place)
-        poller = JobPoller("watson", WatsonJobs(trainings, plan, place, definition), emit, say)
-        poller.times_trials = False  # a training has no limit of its own
+        bring_inputs(plan, context)
+        trainings = Trainings(way(plan, context), cluster(plan, context))
+        definition = definition_of(trainings, plan, context)
+        poller = JobPoller("watson", WatsonJobs(trainings, plan, context, definition), emit, say)
+        poller.enforces_trial_timeout = False  # a training has no limit of its own
         return poller

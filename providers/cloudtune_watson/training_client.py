@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from cloudtune.provider.models import Place, TrainingJob
+from cloudtune.provider.models import JobContext, TrainingJob
 from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Started
 from cloudtune.results.model import Measurement
@@ -49,18 +49,20 @@ class WatsonJobs:
     tags, of which a training of ours has its run's and its own.
     """
 
-    def __init__(self, trainings: Trainings, plan: Plan, place: Place, definition: str) -> None:
+    def __init__(
+        self, trainings: Trainings, plan: Plan, context: JobContext, definition: str
+    ) -> None:
         """Prepare; nothing is called.
 
         Args:
             trainings: Reaches the service.
             plan: Of the job.
-            place: Where it is at home.
+            context: The folder and the emulator of the job.
             definition: The id of what a training runs.
         """
         self._trainings = trainings
         self._plan = plan
-        self._place = place
+        self._context = context
         self._definition = definition
         study = plan.fitted.study
         self._resource = study.strategy.resource
@@ -81,7 +83,7 @@ class WatsonJobs:
         """How long to wait between two looks."""
         return POLL_EMULATED if self._trainings.emulated else POLL
 
-    def name_of(self, number: int, start: int) -> str:
+    def job_name(self, number: int, start: int) -> str:
         """Return the name of the training of a trial's start."""
         suffix = f"{number}-{start}" if start > 1 else f"{number}"
         return f"{self._plan.facts.job_name}-{suffix}"
@@ -98,7 +100,7 @@ class WatsonJobs:
         assert started.id is not None
         self._ids[started.id] = self._trainings.create(self._request(started))
 
-    def look(self, starts: Sequence[Started]) -> dict[str, TrainingJob]:
+    def poll(self, starts: Sequence[Started]) -> dict[str, TrainingJob]:
         """Return how the trainings of starts stand, without those that are not there.
 
         Raises:
@@ -152,7 +154,7 @@ class WatsonJobs:
             ended=response.seconds(ended) if over else None,
             reason=known.failure or response.reason_of(training) or known.remark,
             machine=hardware.get("name"),
-            log=log_of(self._place, _location(training).get("training_log")),
+            log=log_of(self._context, _location(training).get("training_log")),
             artifacts=_results(training) or None,
         )
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cloudtune.errors import ProviderError
-from cloudtune.provider.models import JobRef, JobStatus, Place, RawTrial
+from cloudtune.provider.models import JobContext, JobRef, JobStatus, RawTrial
 from cloudtune.provider.plan import Plan
 from cloudtune.study.schema import Json
 from cloudtune_watson import response
@@ -32,17 +32,17 @@ _LAST = 1_000
 class SearchClient:
     """Submits, follows and stops one search; the `JobClient` of IBM Watson."""
 
-    def __init__(self, accelerator: Accelerator, plan: Plan, place: Place) -> None:
+    def __init__(self, accelerator: Accelerator, plan: Plan, context: JobContext) -> None:
         """Prepare; nothing is called.
 
         Args:
             accelerator: Reaches the service.
             plan: Of the job.
-            place: Where it is at home.
+            context: The folder and the emulator of the job.
         """
         self._accelerator = accelerator
         self._plan = plan
-        self._place = place
+        self._context = context
         self._ended: dict[int, RawTrial] = {}
         self._missed = 0
         """How often in a row the search was not there."""
@@ -63,10 +63,10 @@ class SearchClient:
         Raises:
             ProviderError: If the code cannot be read, or the Accelerator refuses.
         """
-        packed = self._place.folder / request["file"]
-        bring_inputs(self._plan, self._place)
+        packed = self._context.folder / request["file"]
+        bring_inputs(self._plan, self._context)
         try:
-            model_folder(packed, self._plan, self._place)
+            model_folder(packed, self._plan, self._context)
             return JobRef(PROVIDER, self._accelerator.submit(request, packed))
         except OSError as error:
             raise ProviderError(PROVIDER, f"the code cannot be packed: {error}") from error
@@ -128,7 +128,7 @@ class SearchClient:
     def _with_log(self, trial: RawTrial) -> RawTrial:
         """Return a trial with where its log is, and for a failed one with its last words."""
         if self._accelerator.emulated:
-            log = log_of(self._place, f"batchworkdir/{trial.id}/log/stdout.txt")
+            log = log_of(self._context, f"batchworkdir/{trial.id}/log/stdout.txt")
             trial = replace(trial, log=log)
         if trial.state != "failed" or trial.reason:
             return trial

@@ -17,7 +17,7 @@ from cloudtune.bundle.launcher import PROGRAM, SOURCE, START, launcher_files
 from cloudtune.errors import ProviderError
 from cloudtune.ledger.home import EMULATOR_FOLDER
 from cloudtune.provider.lookup import input_files
-from cloudtune.provider.models import Place
+from cloudtune.provider.models import JobContext
 from cloudtune.provider.plan import Plan
 from cloudtune_watson.client import Trainings
 from cloudtune_watson.errors import PROVIDER
@@ -39,21 +39,21 @@ archive, words = os.path.join(here, "{BUNDLE}"), sys.argv[1:]
 {START}"""
 
 
-def definition_of(trainings: Trainings, plan: Plan, place: Place) -> str:
+def definition_of(trainings: Trainings, plan: Plan, context: JobContext) -> str:
     """Return the id of the model definition of a job, which is stored unless it was before.
 
     Raises:
         ProviderError: If the code cannot be read or sent.
     """
-    noted = place.folder / _STORED
+    noted = context.folder / _STORED
     if noted.is_file():
         known = noted.read_text("utf-8").strip()
         if trainings.has(known):
             return known
     name = plan.facts.job_name
-    packed = place.folder / f"{name}.zip"
+    packed = context.folder / f"{name}.zip"
     try:
-        definition(packed, _code(place), _files(plan))
+        definition(packed, _code(context), _files(plan))
         id_ = _there(trainings, name, packed) or trainings.store(name, packed)
         noted.write_text(id_, "utf-8")
     except OSError as error:
@@ -102,7 +102,7 @@ def definition(target: Path, source: Path | None, files: Mapping[str, bytes]) ->
         inner.unlink(missing_ok=True)
 
 
-def model_folder(target: Path, plan: Plan, place: Place) -> None:
+def model_folder(target: Path, plan: Plan, context: JobContext) -> None:
     """Write the archive of a search: one folder with the launcher and the user's code.
 
     Raises:
@@ -110,12 +110,12 @@ def model_folder(target: Path, plan: Plan, place: Place) -> None:
     """
     files = {f"{MODEL_FOLDER}/{name}": data for name, data in _files(plan).items()}
     try:
-        archive.write(target, _code(place), f"{MODEL_FOLDER}/{SOURCE}", files)
+        archive.write(target, _code(context), f"{MODEL_FOLDER}/{SOURCE}", files)
     except OSError as error:
         raise ProviderError(PROVIDER, f"the code cannot be packed: {error}") from error
 
 
-def bring_inputs(plan: Plan, place: Place) -> None:
+def bring_inputs(plan: Plan, context: JobContext) -> None:
     """Copy inputs that lie on this machine to the emulator's volume; a cluster is brought none.
 
     Raises:
@@ -123,7 +123,7 @@ def bring_inputs(plan: Plan, place: Place) -> None:
     """
     uploads: Mapping[str, str] = plan.facts.own["uploads"]
     for name, path in uploads.items():
-        folder = place.folder / EMULATOR_FOLDER / "volume" / plan.facts.own["inputs"][name]
+        folder = context.folder / EMULATOR_FOLDER / "volume" / plan.facts.own["inputs"][name]
         try:
             for inner, file in input_files(Path(path)):
                 target = folder / inner
@@ -133,8 +133,8 @@ def bring_inputs(plan: Plan, place: Place) -> None:
             raise ProviderError(PROVIDER, f"an input cannot be read: {error}") from error
 
 
-def _code(place: Place) -> Path | None:
-    folder = place.folder / "source"
+def _code(context: JobContext) -> Path | None:
+    folder = context.folder / "source"
     return folder if folder.is_dir() else None
 
 

@@ -26,7 +26,7 @@ from typing import Any
 
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.planning.planner import plan_run
-from cloudtune.provider.models import Interrupted, Place, Recovered
+from cloudtune.provider.models import Interrupted, JobContext, Recovered
 from cloudtune.provider.protocols import Emit, TrialRunner
 from cloudtune.reporting.console.live import LiveProgress
 from cloudtune.reporting.console.plain import PlainProgress
@@ -50,9 +50,9 @@ PARAMETERS = {
 class Instant:
     """A runner whose trials report twice and end in the moment in which they start."""
 
-    times_trials = False
+    enforces_trial_timeout = False
 
-    def name_of(self, number: int, start: int) -> str | None:
+    def job_name(self, number: int, start: int) -> str | None:
         """Return no name."""
         return None
 
@@ -69,7 +69,7 @@ class Instant:
     def stop(self, number: int, *, now: bool = False) -> None:
         """Do nothing: it has ended."""
 
-    def recover(self, left: Sequence[Interrupted]) -> Recovered:
+    def recover(self, interrupted: Sequence[Interrupted]) -> Recovered:
         """Find nothing."""
         return Recovered([])
 
@@ -78,7 +78,7 @@ class Instant:
 
 
 def instant(
-    self: Any, plan: Any, place: Place, emit: Emit, say: Callable[[str], None]
+    self: Any, plan: Any, context: JobContext, emit: Emit, say: Callable[[str], None]
 ) -> TrialRunner:
     """Return the runner in place of the local provider's."""
     return Instant(emit)

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from cloudtune.planning import planner
-from cloudtune.provider.models import Emulator, Place
+from cloudtune.provider.models import Emulator, JobContext
 from cloudtune.study.study import Study
 from cloudtune_sagemaker import SagemakerProvider
 from tests.served import address_of
@@ -260,8 +260,8 @@ def test_a_job_that_cloudtune_made_is_read(
     made = planner.plan(study, "sagemaker", base=SDK / "source", emulated=True)
     assert made.mode == "managed"
     shutil.copytree(SDK / "source", tmp_path / "source")
-    place = Place(tmp_path, Emulator(emulator["url"], emulator["key"]))
-    SagemakerProvider().client(made, place).submit(made.request)
+    context = JobContext(tmp_path, Emulator(emulator["url"], emulator["key"]))
+    SagemakerProvider().client(made, context).submit(made.request)
     told = use("attached", made.facts.job_name).told
     assert told["job"]["HyperParameterTuningJobStatus"] == "Completed"
     assert len(told["rows"]) == 3

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cloudtune.provider.models import Interrupted, Place
+from cloudtune.provider.models import Interrupted, JobContext
 from cloudtune_sagemaker import training_client
 from cloudtune_sagemaker.errors import AwsError
 from cloudtune_sagemaker.training_client import SageMakerJobs
@@ -29,7 +29,7 @@ class Scene(Followed):
         self.job = self.plan.facts.job_name
         super().__init__(
             "sagemaker",
-            lambda: SageMakerJobs(self.aws, self.plan, Place(folder)),
+            lambda: SageMakerJobs(self.aws, self.plan, JobContext(folder)),
             {"lr": 0.25, "kind": "true"},
         )
 

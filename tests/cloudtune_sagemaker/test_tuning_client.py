@@ -9,7 +9,7 @@ import pytest
 
 from cloudtune.engine.managed_job import new_events
 from cloudtune.errors import UsageError
-from cloudtune.provider.models import JobRef, Place, RawTrial
+from cloudtune.provider.models import JobContext, JobRef, RawTrial
 from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Ended
 from cloudtune.results.trials import Trials
@@ -39,7 +39,7 @@ class Scene:
         return f"{self.name}-{number:03d}-{number:08x}"
 
     def another_client(self) -> TuningClient:
-        return TuningClient(self.aws, self.plan, Place(self.folder))
+        return TuningClient(self.aws, self.plan, JobContext(self.folder))
 
     def end(self, status: str = "Completed") -> None:
         assert self.aws.tuning is not None

@@ -14,7 +14,7 @@ from moto import mock_aws
 
 from cloudtune.errors import ProviderError
 from cloudtune.planning.planner import plan
-from cloudtune.provider.models import Place
+from cloudtune.provider.models import JobContext
 from cloudtune.provider.plan import Plan
 from cloudtune.study.study import Study
 from cloudtune_sagemaker.client import Aws
@@ -46,7 +46,7 @@ class Bench:
         return plan(Study.model_validate(study), "sagemaker", base=self.folder)
 
     def upload(self, made: Plan) -> None:
-        upload(self.aws, made, Place(self.folder / "job"))
+        upload(self.aws, made, JobContext(self.folder / "job"))
 
     def keys(self, made: Plan) -> dict[str, int]:
         """Return what is below the job's own prefix, with sizes."""

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 from cloudtune.fitting.capabilities import DRIVEN, Capabilities
 from cloudtune.fitting.fit import fit
-from cloudtune.provider.models import CloudSettings, Facts
+from cloudtune.provider.facts import Facts
+from cloudtune.provider.models import CloudSettings
 from cloudtune.provider.plan import Plan
 from cloudtune.study.schema import Json, Mode
 from cloudtune.study.study import Study

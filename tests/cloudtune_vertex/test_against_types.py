@@ -461,7 +461,9 @@ def test_a_request_with_native_over_it_is_whole(tmp_path: Path) -> None:
     study = support.study_of({"early_stopping": "median"}, native={JOB: job})
     plan = support.plan_of(study, tmp_path)
     assert not plan.refused
-    request, findings = merge(plan.request, {JOB: job}, provider="vertex", kept=VertexProvider.kept)
+    request, findings = merge(
+        plan.request, {JOB: job}, provider="vertex", protected_paths=VertexProvider.protected_paths
+    )
     assert [finding.kind for finding in findings] == ["approximated"]  # the rule that is replaced
     assert lost("managed", request) == []
     assert "medianAutomatedStoppingSpec" not in request[JOB]["studySpec"]

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from cloudtune.provider.models import Place
+from cloudtune.provider.models import JobContext
 from cloudtune.results.events import Started
 from cloudtune_vertex.training_client import VertexJobs
 from tests.cloudtune_vertex import fake_vertex as fake
@@ -14,8 +14,8 @@ from tests.cloudtune_vertex import fake_vertex as fake
 
 def test_a_look_at_a_hundred_jobs(tmp_path: Path) -> None:
     google = fake.FakeGoogle()
-    jobs = VertexJobs(google, fake.planned("driven"), Place(tmp_path))
-    names = [jobs.name_of(number, 1) for number in range(1, 101)]
+    jobs = VertexJobs(google, fake.planned("driven"), JobContext(tmp_path))
+    names = [jobs.job_name(number, 1) for number in range(1, 101)]
     starts = [
         Started(number, time.time(), {"lr": 0.5, "kind": "true"}, id=name)
         for number, name in enumerate(names, 1)
@@ -25,8 +25,8 @@ def test_a_look_at_a_hundred_jobs(tmp_path: Path) -> None:
         google.change(name, "RUNNING")
         google.report(name, 1, accuracy=0.5)
     google.calls.clear()
-    assert len(jobs.look(starts)) == 100
+    assert len(jobs.poll(starts)) == 100
     assert Counter(google.calls) == {"custom_jobs": 1, "objects": 1, "read": 100}
     google.calls.clear()
-    jobs.look(starts)
+    jobs.poll(starts)
     assert Counter(google.calls) == {"custom_jobs": 1, "objects": 1}

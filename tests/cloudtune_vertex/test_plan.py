@@ -71,7 +71,7 @@ def test_one_part_of_a_grid_is_told_of_by_who_chooses_it(tmp_path: Path) -> None
 
 def test_a_plan_is_read_back_and_made_again(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
-    again = planner.from_json(json.loads(json.dumps(plan.to_json())))
+    again = planner.restore_plan(json.loads(json.dumps(plan.to_json())))
     assert again.request == plan.request
     assert again.findings == plan.findings
 

@@ -272,7 +272,9 @@ def test_native_is_put_over_the_request_and_may_not_hide_the_job(base: Path) -> 
         }
     }
     plan = support.plan_of(support.study_of(), base)
-    merged, findings = merge(plan.request, native, provider="vertex", kept=VertexProvider.kept)
+    merged, findings = merge(
+        plan.request, native, provider="vertex", protected_paths=VertexProvider.protected_paths
+    )
     job = merged["hyperparameterTuningJob"]
     assert job["trialJobSpec"]["workerPoolSpecs"][0]["machineSpec"]["machineType"]
     assert job["trialJobSpec"]["workerPoolSpecs"][0]["replicaCount"] == "2"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cloudtune.provider.models import Place
+from cloudtune.provider.models import JobContext
 from cloudtune_vertex import training_client
 from cloudtune_vertex.errors import GoogleError
 from cloudtune_vertex.training_client import VertexJobs
@@ -29,7 +29,7 @@ class Scene(Followed):
         self.job = self.plan.facts.job_name
         super().__init__(
             "vertex",
-            lambda: VertexJobs(self.google, self.plan, Place(folder)),
+            lambda: VertexJobs(self.google, self.plan, JobContext(folder)),
             {"lr": 0.25, "kind": "true"},
         )
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cloudtune.errors import UsageError
-from cloudtune.provider.models import JobRef, Place, RawTrial
+from cloudtune.provider.models import JobContext, JobRef, RawTrial
 from cloudtune_vertex.errors import GoogleError
 from cloudtune_vertex.tuning_client import TuningClient
 from tests.cloudtune_vertex import fake_vertex as fake
@@ -29,7 +29,7 @@ class Scene:
         self.client = self.another()
 
     def another(self) -> TuningClient:
-        return TuningClient(self.google, self.plan, Place(self.folder))
+        return TuningClient(self.google, self.plan, JobContext(self.folder))
 
     def submit(self) -> JobRef:
         return self.client.submit(self.plan.request)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cloudtune.errors import ProviderError
-from cloudtune.provider.models import Place
+from cloudtune.provider.models import JobContext
 from cloudtune_vertex.errors import GoogleError
 from cloudtune_vertex.uploads import upload
 from tests.cloudtune_vertex import fake_vertex as fake
@@ -20,10 +20,10 @@ HOME = "tuning/fake-3f6k2m9qxt"
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def context(tmp_path: Path) -> JobContext:
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "train.py").write_text("print(1)")
-    return Place(tmp_path)
+    return JobContext(tmp_path)
 
 
 def there(google: Any) -> dict[str, bytes]:
@@ -37,11 +37,11 @@ def members(data: bytes) -> dict[str, bytes]:
         return {name: file.read() for name, file in read.items() if file is not None}
 
 
-def test_a_prebuilt_image_is_given_a_package_and_another_the_bundle(place: Place) -> None:
+def test_a_prebuilt_image_is_given_a_package_and_another_the_bundle(context: JobContext) -> None:
     google = fake.FakeGoogle()
     paths = {"train": "/gcs/b/train"}
-    upload(google, fake.planned("driven", paths=paths), place)
-    upload(google, fake.planned("driven", paths=paths, prebuilt=False), place)
+    upload(google, fake.planned("driven", paths=paths), context)
+    upload(google, fake.planned("driven", paths=paths, prebuilt=False), context)
     package, bundle = (
         there(google)[f"{HOME}/source/{name}"]
         for name in ("cloudtune_trial-1.tar.gz", "bundle.tar.gz")
@@ -53,27 +53,27 @@ def test_a_prebuilt_image_is_given_a_package_and_another_the_bundle(place: Place
     assert launch["inputs"] == paths
     assert launch["objectives"] == {"accuracy": "last"}
     assert launch["measurements"] == f"gs://my-bucket/{HOME}/measurements"
-    assert sorted(p.name for p in place.folder.iterdir()) == ["source"]
+    assert sorted(p.name for p in context.folder.iterdir()) == ["source"]
 
 
-def test_what_is_there_is_not_sent_again(place: Place) -> None:
+def test_what_is_there_is_not_sent_again(context: JobContext) -> None:
     google = fake.FakeGoogle()
     for _ in range(2):
-        upload(google, fake.planned("driven"), place)
+        upload(google, fake.planned("driven"), context)
     assert google.calls.count("write") == 1
-    (place.folder / "source" / "train.py").write_text("print(2)")
-    upload(google, fake.planned("driven"), place)
+    (context.folder / "source" / "train.py").write_text("print(2)")
+    upload(google, fake.planned("driven"), context)
     assert google.calls.count("write") == 2
 
 
-def test_nothing_is_sent_where_the_code_lies_elsewhere(place: Place) -> None:
+def test_nothing_is_sent_where_the_code_lies_elsewhere(context: JobContext) -> None:
     google = fake.FakeGoogle()
-    upload(google, fake.planned("managed", code="gs://b/trainer.tar.gz"), place)
-    upload(google, fake.planned("managed", {"trial": {}}), place)
+    upload(google, fake.planned("managed", code="gs://b/trainer.tar.gz"), context)
+    upload(google, fake.planned("managed", {"trial": {}}), context)
     assert google.calls == []
 
 
-def test_a_folder_of_data_is_sent_file_by_file(place: Place, tmp_path: Path) -> None:
+def test_a_folder_of_data_is_sent_file_by_file(context: JobContext, tmp_path: Path) -> None:
     data = tmp_path / "data"
     (data / "deep").mkdir(parents=True)
     (data / "a.csv").write_text("1")
@@ -85,49 +85,49 @@ def test_a_folder_of_data_is_sent_file_by_file(place: Place, tmp_path: Path) -> 
         "uploads": {"train": str(data)},
     }
     plan = fake.planned("driven", {"trial": {}}, **own)
-    upload(google, plan, place)
+    upload(google, plan, context)
     assert there(google) == {
         f"{HOME}/inputs/train/a.csv": b"1",
         f"{HOME}/inputs/train/deep/b c.csv": b"22",
     }
     (data / "a.csv").write_text("other")
-    upload(google, plan, place)
+    upload(google, plan, context)
     assert google.calls.count("write") == 3
     assert there(google)[f"{HOME}/inputs/train/a.csv"] == b"other"
 
 
-def test_a_single_file_lies_below_its_input(place: Place, tmp_path: Path) -> None:
+def test_a_single_file_lies_below_its_input(context: JobContext, tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("1")
     google = fake.FakeGoogle()
     own = {"inputs": {"x": "gs://other/x"}, "uploads": {"x": str(tmp_path / "rows.csv")}}
     google.buckets["other"] = {}
-    upload(google, fake.planned("driven", {"trial": {}}, **own), place)
+    upload(google, fake.planned("driven", {"trial": {}}, **own), context)
     assert google.buckets["other"] == {"x/rows.csv": b"1"}
 
 
-def test_data_that_is_not_there_is_told(place: Place, tmp_path: Path) -> None:
+def test_data_that_is_not_there_is_told(context: JobContext, tmp_path: Path) -> None:
     own = {"inputs": {"x": "gs://my-bucket/x"}, "uploads": {"x": str(tmp_path / "absent")}}
     with pytest.raises(ProviderError, match=r"an input cannot be read.*absent"):
-        upload(fake.FakeGoogle(), fake.planned("driven", {"trial": {}}, **own), place)
+        upload(fake.FakeGoogle(), fake.planned("driven", {"trial": {}}, **own), context)
     (tmp_path / "absent").mkdir()
     with pytest.raises(ProviderError, match=r"nothing in the input.*absent"):
-        upload(fake.FakeGoogle(), fake.planned("driven", {"trial": {}}, **own), place)
+        upload(fake.FakeGoogle(), fake.planned("driven", {"trial": {}}, **own), context)
 
 
-def test_a_bucket_is_made_on_an_emulator_alone(place: Place) -> None:
+def test_a_bucket_is_made_on_an_emulator_alone(context: JobContext) -> None:
     google = fake.FakeGoogle()
     google.buckets.clear()
     google.emulated = False
     with pytest.raises(GoogleError, match=r"no bucket my-bucket.*location of the job"):
-        upload(google, fake.planned("driven"), place)
+        upload(google, fake.planned("driven"), context)
     assert google.buckets == {}
     google.emulated = True
-    upload(google, fake.planned("driven"), place)
+    upload(google, fake.planned("driven"), context)
     assert len(there(google)) == 1
 
 
-def test_what_may_not_be_sent_is_told(place: Place) -> None:
+def test_what_may_not_be_sent_is_told(context: JobContext) -> None:
     google = fake.FakeGoogle()
     google.always["write"] = fake.error(403, "x does not have storage.objects.create access")
     with pytest.raises(GoogleError, match="Storage Object User"):
-        upload(google, fake.planned("driven"), place)
+        upload(google, fake.planned("driven"), context)

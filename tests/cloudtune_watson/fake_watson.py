@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cloudtune.fitting.fit import fit
-from cloudtune.provider.models import Facts
+from cloudtune.provider.facts import Facts
 from cloudtune.provider.plan import Plan
 from cloudtune.study.schema import Json, Mode
 from cloudtune.study.study import Study

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudtune.provider.models import Place
+from cloudtune.provider.models import JobContext
 from cloudtune.results.events import Started
 from cloudtune_watson.training_client import WatsonJobs
 from cloudtune_watson.tuning_client import SearchClient
@@ -19,7 +19,7 @@ MEASURED = [{"steps": 1, "accuracy": 0.5}]
 
 def a_hundred(jobs: WatsonJobs) -> list[Started]:
     return [
-        Started(number, time.time(), {"lr": 0.5, "kind": "true"}, id=jobs.name_of(number, 1))
+        Started(number, time.time(), {"lr": 0.5, "kind": "true"}, id=jobs.job_name(number, 1))
         for number in range(1, 101)
     ]
 
@@ -29,7 +29,7 @@ def a_hundred(jobs: WatsonJobs) -> list[Started]:
 )
 def test_a_look_at_a_hundred_trainings(tmp_path: Path, told_by: str, reads: int) -> None:
     ibm = fake.FakeTrainings()
-    jobs = WatsonJobs(ibm, fake.planned("driven"), Place(tmp_path), "definition-0")
+    jobs = WatsonJobs(ibm, fake.planned("driven"), JobContext(tmp_path), "definition-0")
     starts = a_hundred(jobs)
     for started in starts:
         jobs.create(started)
@@ -42,7 +42,7 @@ def test_a_look_at_a_hundred_trainings(tmp_path: Path, told_by: str, reads: int)
             ibm.write(f"{started.id}{own}", "val_dict_list.json", MEASURED)
     for _ in range(2):  # the second look takes as many as the first
         ibm.of.calls.clear()
-        seen = jobs.look(starts)
+        seen = jobs.poll(starts)
         measured = 0 if told_by == "nothing" else 100
         assert sum(len(job.measurements) for job in seen.values()) == measured
         assert Counter(ibm.of.calls) == Counter(tagged=1, read=reads)
@@ -50,14 +50,14 @@ def test_a_look_at_a_hundred_trainings(tmp_path: Path, told_by: str, reads: int)
 
 def test_trainings_that_the_list_does_not_tell_are_asked_for_one_by_one(tmp_path: Path) -> None:
     ibm = fake.FakeTrainings()
-    jobs = WatsonJobs(ibm, fake.planned("driven"), Place(tmp_path), "definition-0")
+    jobs = WatsonJobs(ibm, fake.planned("driven"), JobContext(tmp_path), "definition-0")
     starts = a_hundred(jobs)
     for started in starts:
         jobs.create(started)
         assert started.id is not None
         ibm.unlisted.add(started.id)
     ibm.of.calls.clear()
-    assert len(jobs.look(starts)) == 100
+    assert len(jobs.poll(starts)) == 100
     assert Counter(ibm.of.calls) == Counter(tagged=1, get=100, read=200)
 
 
@@ -66,7 +66,7 @@ def test_a_look_at_a_search_with_a_hundred_trials(tmp_path: Path) -> None:
     (tmp_path / "source" / "train.py").write_text("print(1)\n", "utf-8")
     ibm = fake.FakeAccelerator()
     plan = fake.planned("managed")
-    client = SearchClient(ibm, plan, Place(tmp_path))
+    client = SearchClient(ibm, plan, JobContext(tmp_path))
     job = client.submit(plan.request)
     for number in range(100):
         ibm.experiment(number, "RUNNING")

@@ -65,7 +65,7 @@ def test_every_setting_has_a_description() -> None:
 
 def test_a_plan_needs_none_of_ibms_packages() -> None:
     code = (
-        "import sys, cloudtune_watson as w; w.WatsonProvider().forms;"
+        "import sys, cloudtune_watson as w; w.WatsonProvider().documents;"
         "bad = {'ibm_watsonx_ai', 'ibm_watson_machine_learning', 'requests', 'pandas', 'numpy'};"
         "print(sorted(bad & set(sys.modules)))"
     )
@@ -74,4 +74,6 @@ def test_a_plan_needs_none_of_ibms_packages() -> None:
 
 
 def test_what_jobs_are_found_by_cannot_be_replaced() -> None:
-    assert {"name", "tags", "data.hpoName", "results_reference"} <= set(WatsonProvider.kept)
+    assert {"name", "tags", "data.hpoName", "results_reference"} <= set(
+        WatsonProvider.protected_paths
+    )

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cloudtune.provider.models import Place
+from cloudtune.provider.models import JobContext
 from cloudtune_watson import metrics as metric_files
 from cloudtune_watson import training_client
 from cloudtune_watson.errors import WatsonError
@@ -30,7 +30,7 @@ class Scene(Followed):
         self.job = self.plan.facts.job_name
         super().__init__(
             "watson",
-            lambda: WatsonJobs(self.ibm, self.plan, Place(folder), "definition-0"),
+            lambda: WatsonJobs(self.ibm, self.plan, JobContext(folder), "definition-0"),
             {"lr": 0.25, "kind": "it's $HOME"},
         )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cloudtune.provider.models import JobRef, Place, RawTrial
+from cloudtune.provider.models import JobContext, JobRef, RawTrial
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.tuning_client import SearchClient
 from tests.cloudtune_watson import fake_watson as fake
@@ -25,7 +25,7 @@ class Scene:
         self.client = self.another()
 
     def another(self) -> SearchClient:
-        return SearchClient(self.ibm, self.plan, Place(self.folder))
+        return SearchClient(self.ibm, self.plan, JobContext(self.folder))
 
     def submit(self) -> JobRef:
         self.job = self.client.submit(self.plan.request)

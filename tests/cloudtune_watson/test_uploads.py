@@ -12,20 +12,20 @@ from typing import Any
 import pytest
 
 from cloudtune.errors import ProviderError
-from cloudtune.provider.models import Place
+from cloudtune.provider.models import JobContext
 from cloudtune_watson.uploads import definition_of
 from tests.cloudtune_watson import fake_watson as fake
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def context(tmp_path: Path) -> JobContext:
     source = tmp_path / "job" / "source"
     source.mkdir(parents=True)
     (source / "train.py").write_text("import inner, os\nprint(inner.said, os.access('run', 1))\n")
     (source / "inner.py").symlink_to("elsewhere.py")
     (source / "elsewhere.py").write_text("said = 'whole'\n")
     (source / "run").touch(0o700)
-    return Place(tmp_path / "job")
+    return JobContext(tmp_path / "job")
 
 
 @pytest.fixture
@@ -34,9 +34,9 @@ def ibm() -> Any:
 
 
 def test_a_definition_starts_the_script_as_it_is_here(
-    place: Place, ibm: Any, tmp_path: Path
+    context: JobContext, ibm: Any, tmp_path: Path
 ) -> None:
-    definition_of(ibm, fake.planned("driven"), place)
+    definition_of(ibm, fake.planned("driven"), context)
     ((name, data),) = ibm.stored.values()
     assert name == fake.JOB
     packed = tmp_path / "stored.zip"
@@ -57,42 +57,42 @@ def test_a_definition_starts_the_script_as_it_is_here(
     assert (done.stdout, done.returncode) == ("whole True\n", 0), done.stderr
 
 
-def test_it_is_stored_once(place: Place, ibm: Any) -> None:
+def test_it_is_stored_once(context: JobContext, ibm: Any) -> None:
     plan = fake.planned("driven")
-    assert definition_of(ibm, plan, place) == definition_of(ibm, plan, place)
+    assert definition_of(ibm, plan, context) == definition_of(ibm, plan, context)
     assert ibm.of.calls == ["definitions", "store", "has"]
-    assert sorted(path.name for path in place.folder.iterdir()) == ["definition.txt", "source"]
+    assert sorted(path.name for path in context.folder.iterdir()) == ["definition.txt", "source"]
 
 
-def test_one_that_was_deleted_is_stored_anew(place: Place, ibm: Any) -> None:
+def test_one_that_was_deleted_is_stored_anew(context: JobContext, ibm: Any) -> None:
     plan = fake.planned("driven")
-    definition_of(ibm, plan, place)
+    definition_of(ibm, plan, context)
     ibm.stored = {"another": ("other", b"")}
-    assert definition_of(ibm, plan, place) == "definition-1"
-    assert (place.folder / "definition.txt").read_text() == "definition-1"
+    assert definition_of(ibm, plan, context) == "definition-1"
+    assert (context.folder / "definition.txt").read_text() == "definition-1"
 
 
-def test_one_that_was_stored_without_an_answer_is_found(place: Place, ibm: Any) -> None:
+def test_one_that_was_stored_without_an_answer_is_found(context: JobContext, ibm: Any) -> None:
     plan = fake.planned("driven")
     ibm.of.lost["store"] = 1
     with pytest.raises(ProviderError):
-        definition_of(ibm, plan, place)
-    assert definition_of(ibm, plan, place) == "definition-0"
+        definition_of(ibm, plan, context)
+    assert definition_of(ibm, plan, context) == "definition-0"
     assert ibm.of.calls.count("store") == 1
 
 
-def test_one_that_was_stored_in_part_is_not_used(place: Place, ibm: Any) -> None:
+def test_one_that_was_stored_in_part_is_not_used(context: JobContext, ibm: Any) -> None:
     plan = fake.planned("driven")
     ibm.stored = {"definition-a": (fake.JOB, b"half"), "definition-b": ("other", b"")}
-    assert definition_of(ibm, plan, place) == "definition-2"
+    assert definition_of(ibm, plan, context) == "definition-2"
     ibm.of.always["download"] = fake.error(404)
-    (place.folder / "definition.txt").unlink()
-    assert definition_of(ibm, plan, place) == "definition-3"
+    (context.folder / "definition.txt").unlink()
+    assert definition_of(ibm, plan, context) == "definition-3"
 
 
-def test_a_call_that_may_pass_stores_none_anew(place: Place, ibm: Any) -> None:
+def test_a_call_that_may_pass_stores_none_anew(context: JobContext, ibm: Any) -> None:
     ibm.stored = {"definition-a": (fake.JOB, b"half")}
     ibm.of.always["download"] = fake.error(503)
     with pytest.raises(ProviderError):
-        definition_of(ibm, fake.planned("driven"), place)
+        definition_of(ibm, fake.planned("driven"), context)
     assert "store" not in ibm.of.calls

@@ -81,7 +81,7 @@ def test_a_back_end_has_one_mode_which_auto_takes(
 def test_a_misspelt_back_end_is_a_mistake() -> None:
     study = Study.model_validate({**support.PLAIN, "providers": {"watson": {"backend": "wlm"}}})
     with pytest.raises(StudyError, match="did you mean wml"):
-        planner.settings_of(study, "watson", WatsonProvider())
+        planner.read_settings(study, "watson", WatsonProvider())
 
 
 @pytest.mark.parametrize(

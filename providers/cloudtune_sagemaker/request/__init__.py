@@ -11,8 +11,8 @@ import math
 from typing import Any
 
 from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.lookup import input_address, launched, with_launcher
-from cloudtune.provider.models import Facts
+from cloudtune.provider.facts import Facts
+from cloudtune.provider.lookup import has_code, input_address, uses_launcher
 from cloudtune.study.schema import (
     CategoricalParameter,
     FloatParameter,
@@ -269,7 +269,7 @@ def metric_definitions(study: Study, settings: SageMakerSettings, facts: Facts) 
     """Return the expression of each metric that SageMaker has to find in what is printed."""
     if settings.algorithm:
         return {}
-    if with_launcher(study, facts):
+    if uses_launcher(study, facts):
         names = [objective.metric for objective in study.objectives]
         return {name: of_launcher(name) for name in dict.fromkeys([*names, *study.trial.metrics])}
     found: dict[str, str] = {}
@@ -302,7 +302,7 @@ def _channels(study: Study, settings: SageMakerSettings, facts: Facts) -> list[J
         content = found.content_type if found else None
         if uri:
             channels.append({**_channel(name, uri), **_given("ContentType", content)})
-    if settings.network_isolation and launched(study):
+    if settings.network_isolation and has_code(study):
         code = _channel(CODE_CHANNEL, archive(facts))
         channels.append({**code, "InputMode": "File"})
     return channels
@@ -369,7 +369,7 @@ def keeps_checkpoints(study: Study, settings: SageMakerSettings, facts: Facts, m
     """
     if settings.checkpoints is not None:
         return settings.checkpoints
-    return mode == "driven" or with_launcher(study, facts)
+    return mode == "driven" or uses_launcher(study, facts)
 
 
 def _checkpoints(uri: str) -> Json:

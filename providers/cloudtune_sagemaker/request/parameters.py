@@ -10,8 +10,8 @@ from typing import Any
 
 from cloudtune.bundle.launcher import PROGRAM
 from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.lookup import launched, with_launcher
-from cloudtune.provider.models import Facts
+from cloudtune.provider.facts import Facts
+from cloudtune.provider.lookup import has_code, uses_launcher
 from cloudtune.study.schema import Parameter
 from cloudtune.study.search_space import (
     Space,
@@ -106,10 +106,10 @@ def _toolkit_values(
     study: Study, settings: SageMakerSettings, facts: Facts, job: str
 ) -> dict[str, str]:
     """Return what tells SageMaker's training toolkit which code to run; nothing without code."""
-    if not launched(study):
+    if not has_code(study):
         return {}
     return {
-        "sagemaker_program": PROGRAM if with_launcher(study, facts) else study.trial.script or "",
+        "sagemaker_program": PROGRAM if uses_launcher(study, facts) else study.trial.script or "",
         "sagemaker_submit_directory": _code_address(settings, facts),
         "sagemaker_container_log_level": "20",
         "sagemaker_region": facts.own["region"],

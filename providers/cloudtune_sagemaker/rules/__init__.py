@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.models import Facts
+from cloudtune.provider.facts import Facts
 from cloudtune.study.schema import Mode
 from cloudtune_sagemaker.rules.emulator import emulated_rules
 from cloudtune_sagemaker.rules.machines import machine_rules

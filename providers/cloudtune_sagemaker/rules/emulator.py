@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cloudtune.diagnostics import Finding
-from cloudtune.provider.lookup import launched
-from cloudtune.provider.models import Facts
+from cloudtune.provider.facts import Facts
+from cloudtune.provider.lookup import has_code
 from cloudtune.study.study import Study
 from cloudtune_sagemaker.rules.settings import HERE
 from cloudtune_sagemaker.settings import SageMakerSettings
@@ -15,7 +15,7 @@ from cloudtune_sagemaker.settings import SageMakerSettings
 def emulated_rules(study: Study, settings: SageMakerSettings, facts: Facts) -> Iterator[Finding]:
     """Yield what each trial would fail for on the emulator."""
     code: str | None = facts.own["code"]
-    if not launched(study):
+    if not has_code(study):
         reason = "the emulator runs no images, only code: give a script, module or command"
         yield Finding("refused", "trial", reason)
     elif code is not None:

@@ -11,8 +11,8 @@ from typing import Any
 
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.lookup import with_launcher
-from cloudtune.provider.models import Facts
+from cloudtune.provider.facts import Facts
+from cloudtune.provider.lookup import uses_launcher
 from cloudtune.study.quantities import format_duration
 from cloudtune.study.schema import Mode
 from cloudtune.study.suggestions import did_you_mean
@@ -129,7 +129,7 @@ def _checkpoints(
 ) -> Iterator[Finding]:
     path = f"{HERE}.checkpoints"
     kept = keeps_checkpoints(fitted.study, settings, facts, mode)
-    if kept and mode == "managed" and not with_launcher(fitted.study, facts):
+    if kept and mode == "managed" and not uses_launcher(fitted.study, facts):
         yield Finding(
             "approximated",
             path,

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator
 
 from cloudtune.diagnostics import Finding, Note
-from cloudtune.provider.models import Facts
+from cloudtune.provider.facts import Facts
 from cloudtune.study.schema import Mode
 from cloudtune_sagemaker.request import RUN_TAG, TRIAL_TAG
 from cloudtune_sagemaker.request.parameters import home

@@ -8,8 +8,8 @@ from typing import Any
 
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.lookup import input_address, launched, with_launcher
-from cloudtune.provider.models import Facts
+from cloudtune.provider.facts import Facts
+from cloudtune.provider.lookup import has_code, input_address, uses_launcher
 from cloudtune.study.schema import CategoricalParameter, DiscreteParameter, FromEnvironment, Mode
 from cloudtune.study.search_space import format_value, list_nodes
 from cloudtune.study.study import Study
@@ -35,16 +35,16 @@ def trial_rules(
 ) -> Iterator[Finding | Note]:
     """Yield what is wrong with how a trial is called and measured, or worth knowing of it."""
     study = fitted.study
-    if with_launcher(study, facts):
+    if uses_launcher(study, facts):
         yield from _code(study, settings, facts)
-    elif launched(study):
+    elif has_code(study):
         yield from _code_elsewhere(fitted, facts)
     else:
         yield from _no_code(study)
-    if launched(study) and settings.algorithm:
+    if has_code(study) and settings.algorithm:
         reason = "an algorithm is code of its own: leave this out, or give an image"
         yield Finding("refused", _call(study), reason)
-    if fitted.flattened and not with_launcher(study, facts):
+    if fitted.flattened and not uses_launcher(study, facts):
         reason = "without cloudtune's launcher nothing withholds inactive parameters from the code"
         yield Finding("approximated", "parameters", reason)
     yield from _metrics(study, settings, facts)
@@ -148,7 +148,7 @@ def _metrics(study: Study, settings: SageMakerSettings, facts: Facts) -> Iterato
         elif len(regex) > LONGEST:
             reason = f"the expression has {len(regex)} characters, and SageMaker takes {LONGEST}"
             yield Finding("refused", path, reason)
-    if not with_launcher(study, facts):
+    if not uses_launcher(study, facts):
         yield from _read_by_the_service(study, settings, sent)
 
 
@@ -171,7 +171,7 @@ def _read_by_the_service(
         path = "objective" if len(study.objectives) == 1 else f"objective.{place}"
         if objective.metric in sent:
             continue
-        if launched(study):
+        if has_code(study):
             reason = (
                 "SageMaker finds a metric by an expression in what the code prints: give "
                 f"trial.metrics.{objective.metric}"
@@ -184,7 +184,7 @@ def _read_by_the_service(
 
 def _inputs(study: Study, settings: SageMakerSettings, facts: Facts) -> Iterator[Finding | Note]:
     own = facts.own
-    isolated = settings.network_isolation and launched(study)
+    isolated = settings.network_isolation and has_code(study)
     count = len(study.trial.inputs) + isolated
     if count > MOST_CHANNELS:
         also = ", the code's among them" if isolated else ""

@@ -8,7 +8,7 @@ from math import prod
 
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.models import Facts
+from cloudtune.provider.facts import Facts
 from cloudtune.study.schema import FloatParameter
 from cloudtune.study.search_space import Space, count_values, list_nodes
 from cloudtune.study.study import Study

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from cloudtune.diagnostics import Finding
 from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.models import Facts
+from cloudtune.provider.facts import Facts
 from cloudtune.study.schema import CategoricalParameter, Mode
 from cloudtune.study.search_space import count_values, format_value, list_nodes
 from cloudtune_sagemaker.request.parameters import MOST, OBJECTIVE, OWN, branches, constants_of

@@ -13,8 +13,8 @@ from typing import Any
 
 from cloudtune import trial
 from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.lookup import launched, with_launcher
-from cloudtune.provider.models import Facts
+from cloudtune.provider.facts import Facts
+from cloudtune.provider.lookup import has_code, uses_launcher
 from cloudtune.study.schema import FromEnvironment, Json, Mode
 from cloudtune.study.study import Study
 from cloudtune_vertex.request.layout import JOB, MODULE, bootstrap, output, source, trial_output
@@ -146,7 +146,7 @@ def _selection(study: Study, facts: Facts) -> str:
     which our launcher says of each objective the value that counts.
     """
     selections = [objective.select for objective in study.objectives]
-    if len(selections) > 1 and with_launcher(study, facts):
+    if len(selections) > 1 and uses_launcher(study, facts):
         return "last"
     return next(iter(selections), "last")
 
@@ -186,7 +186,7 @@ def _task(study: Study, facts: Facts, variables: Mapping[str, str]) -> Json:
         **_given("args", words(study, own)),
         **_given("env", environment(study, {**inputs, **variables})),
     }
-    if launched(study):
+    if has_code(study):
         package = _package(own, own["code"], study.trial.module or "")
         return {"pythonPackageSpec": {**package, **rest}}
     return {"containerSpec": {"imageUri": own["image"], **rest}}

@@ -10,8 +10,8 @@ from __future__ import annotations
 import posixpath
 
 from cloudtune.bundle.launcher import START
-from cloudtune.provider.lookup import with_launcher
-from cloudtune.provider.models import Facts
+from cloudtune.provider.facts import Facts
+from cloudtune.provider.lookup import uses_launcher
 from cloudtune.study.study import Study
 
 MODULE = "cloudtune_trial"
@@ -46,7 +46,7 @@ def source(facts: Facts, study: Study) -> str | None:
 
     None where nothing of ours is sent.
     """
-    if not with_launcher(study, facts):
+    if not uses_launcher(study, facts):
         return None
     return f"{home(facts)}/source/{PACKAGE if facts.own['prebuilt'] else BUNDLE}"
 

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.fit import FittedStudy
 from cloudtune.planning.native import merge
-from cloudtune.provider.models import Facts
+from cloudtune.provider.facts import Facts
 from cloudtune.study.schema import Mode
 from cloudtune.study.study import Study
 from cloudtune_vertex.request import request
@@ -91,7 +91,7 @@ def _native(
         wrong += strange
         if not strange:
             made = request(fitted, mode, settings, facts)
-            merged, _ = merge(made, settings.native, provider="vertex", kept=())
+            merged, _ = merge(made, settings.native, provider="vertex", protected_paths=())
             wrong += broken(mode, made, merged)
     else:
         text = "not checked, since that needs Google's types: pip install 'cloudtune[vertex]'"

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 
 from cloudtune.diagnostics import Finding, Note
-from cloudtune.provider.models import Facts
+from cloudtune.provider.facts import Facts
 from cloudtune.study.schema import Mode
 from cloudtune.study.suggestions import did_you_mean
 from cloudtune_vertex.request import JOB_LABEL, RUN_LABEL

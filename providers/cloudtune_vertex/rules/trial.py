@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.lookup import input_address, launched, with_launcher
-from cloudtune.provider.models import Facts
+from cloudtune.provider.facts import Facts
+from cloudtune.provider.lookup import has_code, input_address, uses_launcher
 from cloudtune.study.schema import FromEnvironment, Mode
 from cloudtune.study.study import Study
 from cloudtune_vertex.request import words
@@ -29,10 +29,10 @@ _OWN_VARIABLES = ("AIP_", "CLOUD_ML_")
 def trial_rules(fitted: FittedStudy, mode: Mode, facts: Facts) -> Iterator[Finding | Note]:
     """Yield what is wrong with how a trial is called and measured, or worth knowing of it."""
     study = fitted.study
-    if with_launcher(study, facts):
+    if uses_launcher(study, facts):
         yield from _code(study, facts)
     else:
-        yield from _code_elsewhere(study, facts) if launched(study) else _no_code(study, facts)
+        yield from _code_elsewhere(study, facts) if has_code(study) else _no_code(study, facts)
         yield from _without_launcher(study, mode, facts)
     yield from _names(fitted)
     yield from _inputs(study, facts)
@@ -159,7 +159,7 @@ def _inputs(study: Study, facts: Facts) -> Iterator[Finding | Note]:
 def _environment(study: Study, mode: Mode, facts: Facts) -> Iterator[Finding | Note]:
     variables, own = study.trial.env, facts.own
     ours = 1 if mode == "driven" else 0
-    ours += 0 if with_launcher(study, facts) else len(study.trial.inputs)
+    ours += 0 if uses_launcher(study, facts) else len(study.trial.inputs)
     if len(variables) + ours > MOST_VARIABLES:
         also = f", {ours} of them cloudtune's" if ours else ""
         reason = f"{len(variables) + ours} variables{also}, and a job has at most {MOST_VARIABLES}"

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.lookup import with_launcher
-from cloudtune.provider.models import Facts
+from cloudtune.provider.facts import Facts
+from cloudtune.provider.lookup import uses_launcher
 from cloudtune.study.study import Study
 from cloudtune_vertex.request import most_trials
 from cloudtune_vertex.request.parameters import combinations
@@ -22,7 +22,7 @@ NOT_METRICS = frozenset({"checkpoint_path", "global_step", "timestamp", "trial"}
 def tuning_rules(fitted: FittedStudy, facts: Facts) -> Iterator[Finding | Note]:
     """Yield what the tuner refuses or does otherwise, or what is worth knowing of it."""
     study = fitted.study
-    yield from _metrics(study, exact=with_launcher(study, facts))
+    yield from _metrics(study, exact=uses_launcher(study, facts))
     yield from _number_of_trials(fitted)
     yield from _failures(study)
     yield from _other_limits(study)

@@ -8,8 +8,8 @@ from itertools import pairwise
 
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.lookup import with_launcher
-from cloudtune.provider.models import Facts
+from cloudtune.provider.facts import Facts
+from cloudtune.provider.lookup import uses_launcher
 from cloudtune.study.schema import DiscreteParameter, FloatParameter, IntParameter, Parameter
 from cloudtune.study.search_space import Node, count_values, list_nodes
 from cloudtune.study.study import Study
@@ -87,7 +87,7 @@ def _conditions(fitted: FittedStudy, facts: Facts) -> Iterator[Finding | Note]:
         if placed.withheld and node.key not in withheld:
             withheld[node.key] = node
             yield _withheld(study, node, placed.withheld)
-    if withheld and not with_launcher(study, facts):
+    if withheld and not uses_launcher(study, facts):
         reason = "without cloudtune's launcher nothing withholds inactive parameters from the code"
         yield Finding("approximated", "parameters", reason)
     for name, parents in above.items():

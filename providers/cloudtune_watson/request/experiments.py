@@ -11,7 +11,7 @@ from dataclasses import replace
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.capabilities import Capabilities, ModeCapabilities
 from cloudtune.fitting.fit import FittedStudy, fit
-from cloudtune.provider.documents import Shown
+from cloudtune.provider.documents import ServiceDocument
 from cloudtune.provider.plan import Plan
 from cloudtune.study.schema import FloatParameter, IntParameter, Json, Parameter
 from cloudtune.study.search_space import Value, format_value, list_values
@@ -65,10 +65,10 @@ CAPABILITIES = Capabilities(
 _WORDS = {"INT": "int", "DOUBLE": "double", "STR": "string"}
 
 
-def shown(plan: Plan) -> Shown:
+def shown(plan: Plan) -> ServiceDocument:
     """Return a plan's study as such an experiment, with what is lost in it."""
     fitted = fit(plan.study, CAPABILITIES, "managed")
-    return Shown(
+    return ServiceDocument(
         about=ABOUT,
         document=document(fitted, plan.facts.job_name),
         found=(*fitted.findings, *fitted.notes, *_rules(fitted.study)),

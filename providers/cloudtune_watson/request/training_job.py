@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 
-from cloudtune.provider.models import Facts
+from cloudtune.provider.facts import Facts
 from cloudtune.study.schema import Json
 from cloudtune.study.study import Study
 from cloudtune_watson.request.layout import COMMAND, DEFINITION, JOB, JOB_TAG, RUN_TAG, TAG, results

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from cloudtune.provider.models import Facts
+from cloudtune.provider.facts import Facts
 from cloudtune.study.schema import DiscreteParameter, FloatParameter, IntParameter, Json, Parameter
 from cloudtune.study.search_space import (
     Space,

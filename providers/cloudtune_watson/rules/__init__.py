@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.models import Facts
+from cloudtune.provider.facts import Facts
 from cloudtune.study.schema import Mode
 from cloudtune_watson.prices import SHORTEST, UNIT
 from cloudtune_watson.request.tuning_job import algorithm_of

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from cloudtune.diagnostics import Finding, Note
-from cloudtune.provider.models import Facts
+from cloudtune.provider.facts import Facts
 from cloudtune.study.schema import Mode
 from cloudtune_watson.request.layout import TAG
 from cloudtune_watson.settings import MODES, Backend, WatsonSettings

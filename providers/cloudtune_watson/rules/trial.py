@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cloudtune.diagnostics import Finding, Note
-from cloudtune.provider.lookup import input_address, launched
-from cloudtune.provider.models import Facts
+from cloudtune.provider.facts import Facts
+from cloudtune.provider.lookup import has_code, input_address
 from cloudtune.study.schema import CategoricalParameter, FromEnvironment
 from cloudtune.study.search_space import format_value
 from cloudtune.study.study import Study
@@ -31,7 +31,7 @@ def trial_rules(study: Study, settings: WatsonSettings, facts: Facts) -> Iterato
 
 def _code(study: Study, settings: WatsonSettings, facts: Facts) -> Iterator[Finding | Note]:
     own = facts.own
-    if not launched(study):
+    if not has_code(study):
         reason = "there is no image or algorithm that could be the trial: give a script"
         yield Finding("refused", "trial.script", reason)
         return

@@ -56,12 +56,12 @@ class Runner:
             self._open.discard(number)
             self._inbox.put(Ended(number, 0.0, "failed", "killed by SIGTERM"))
 
-    times_trials = False
+    enforces_trial_timeout = False
 
-    def name_of(self, number: int, start: int) -> str | None:
+    def job_name(self, number: int, start: int) -> str | None:
         return f"job-{number}-{start}"
 
-    def recover(self, left: Sequence[Interrupted]) -> Recovered:
+    def recover(self, interrupted: Sequence[Interrupted]) -> Recovered:
         return Recovered()
 
     def close(self) -> None: ...
@@ -450,7 +450,7 @@ def test_trials_that_cannot_be_followed_are_left_or_asked_again(*, go_on: bool, 
     assert states(of, events) == (["running"] * 2 if go_on else ["cancelled"] * 2)
 
     class Unnamed(Runner):
-        def name_of(self, number: int, start: int) -> None:
+        def job_name(self, number: int, start: int) -> None:
             return None
 
     later = driver()

@@ -44,7 +44,7 @@ class FarJobs:
         self.hidden: dict[str, int] = {}
         """For how many looks a job is not found."""
 
-    def name_of(self, number: int, start: int) -> str:
+    def job_name(self, number: int, start: int) -> str:
         return f"job-{number}-{start}"
 
     def create(self, started: Started) -> None:
@@ -56,7 +56,7 @@ class FarJobs:
             self.lost = False
             raise BUSY
 
-    def look(self, starts: Sequence[Started]) -> Mapping[str, TrainingJob]:
+    def poll(self, starts: Sequence[Started]) -> Mapping[str, TrainingJob]:
         self._call("look")
         ids = [s.id for s in starts if s.id in self.jobs]
         shown = [name for name in ids if self.hidden.get(name, 0) <= 0]

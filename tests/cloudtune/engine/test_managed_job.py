@@ -36,7 +36,7 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     (tmp_path / "train.py").write_text(SCRIPT, "utf-8")
     made = odd.OddService(tmp_path / "kitchen")
     launcher = Path(cloudtune.__file__).parents[1]
-    with registry.added("odd", lambda: odd.OddProvider(made, launcher)):
+    with registry.temporary_provider("odd", lambda: odd.OddProvider(made, launcher)):
         yield made
 
 

@@ -15,8 +15,10 @@ REQUEST: dict[str, Any] = {
 }
 
 
-def over(native: dict[str, Any], kept: tuple[str, ...] = ()) -> tuple[dict[str, Any], set[Any]]:
-    merged, findings = merge(REQUEST, native, provider="odd", kept=kept)
+def over(
+    native: dict[str, Any], protected_paths: tuple[str, ...] = ()
+) -> tuple[dict[str, Any], set[Any]]:
+    merged, findings = merge(REQUEST, native, provider="odd", protected_paths=protected_paths)
     return merged, {(finding.kind, finding.path) for finding in findings}
 
 
@@ -64,7 +66,7 @@ def test_the_request_that_was_made_stays_as_it_is() -> None:
 def test_what_the_study_sets_too_is_a_finding_and_what_is_kept_is_refused() -> None:
     tags = [{"Key": "a", "Value": "9"}, {"Key": "z", "Value": "9"}]
     native = {"Name": "mine", "Definition": {"Image": "j", "New": 1}, "Tags": tags}
-    _, found = over(native, kept=("Name", "Tags.a"))
+    _, found = over(native, protected_paths=("Name", "Tags.a"))
     assert found == {
         ("refused", "providers.odd.native.Name"),
         ("refused", "providers.odd.native.Tags.a.Value"),
@@ -74,12 +76,12 @@ def test_what_the_study_sets_too_is_a_finding_and_what_is_kept_is_refused() -> N
 
 def test_what_is_kept_in_any_entry_of_a_list_is_refused() -> None:
     native = {"Parts": [{"Name": "p", "Deep": {"Path": "x"}, "Other": 1}]}
-    assert over(native, kept=("Parts.*.Deep.Path",))[1] == {
+    assert over(native, protected_paths=("Parts.*.Deep.Path",))[1] == {
         ("refused", "providers.odd.native.Parts.p.Deep.Path")
     }
 
 
 def test_removing_what_holds_something_kept_is_refused() -> None:
-    assert over({"Definition": None}, kept=("Definition.Image",))[1] == {
+    assert over({"Definition": None}, protected_paths=("Definition.Image",))[1] == {
         ("refused", "providers.odd.native.Definition")
     }

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from cloudtune.errors import UsageError
-from cloudtune.planning.planner import from_json, plan, plan_run
-from cloudtune.planning.serialization import read_plans, saved_plan
+from cloudtune.planning.planner import plan, plan_run, restore_plan
+from cloudtune.planning.serialization import parse_stored_plan, read_plan_file
 from cloudtune.provider import registry
-from cloudtune.provider.models import Parent
+from cloudtune.provider.facts import Parent
 from cloudtune.study.loader import load
 from cloudtune.study.study import Study
 from cloudtune_local import LocalProvider
@@ -39,7 +39,7 @@ def held() -> Any:
 
 
 def test_the_plans_of_a_run_share_their_seed_and_id() -> None:
-    with registry.added("other", LocalProvider):
+    with registry.temporary_provider("other", LocalProvider):
         plans = plan_run(Study.model_validate(STUDY), ["local", "other", "local"])
     assert [each.provider for each in plans] == ["local", "other"]
     assert len({each.facts.seed for each in plans}) == 1
@@ -62,13 +62,13 @@ def test_a_plan_keeps_where_its_study_lies(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "study.json").write_text(json.dumps(STUDY), "utf-8")
     made = plan(load("study.json")).to_json()
     monkeypatch.chdir("/")
-    assert from_json(made).study.file == str(tmp_path / "study.json")
+    assert restore_plan(made).study.file == str(tmp_path / "study.json")
 
 
 def test_values_keep_their_types_in_a_plan(held: Any) -> None:
     parameters: dict[str, Any] = {"a": True, "b": 1, "c": 1.0, "d": "1", "e": "true"}
     held["facts"]["parents"] = [{"parameters": parameters, "objective": [0.5]}]
-    (parent,) = from_json(held).facts.parents
+    (parent,) = restore_plan(held).facts.parents
     assert parent == Parent(parameters, (0.5,))
     assert [type(v) for v in parent.parameters.values()] == [bool, int, float, str, str]
 
@@ -120,17 +120,17 @@ def with_(value: Any, *path: str) -> Callable[[Any], None]:
 def test_a_damaged_plan_is_refused_in_words(
     held: Any, change: Callable[[Any], None], told: str
 ) -> None:
-    assert from_json(held)
+    assert restore_plan(held)
     change(held)
     with pytest.raises(UsageError) as caught:
-        from_json(held)
+        restore_plan(held)
     assert told in str(caught.value)
 
 
 @pytest.mark.parametrize("data", [None, 3, "x", [], {}, {"format": "cloudtune.plan/v99"}])
 def test_what_is_no_plan_is_refused(data: Any) -> None:
     with pytest.raises(UsageError, match="this is no plan"):
-        saved_plan(data)
+        parse_stored_plan(data)
 
 
 def test_a_file_of_plans(tmp_path: Path, held: Any) -> None:
@@ -140,17 +140,17 @@ def test_a_file_of_plans(tmp_path: Path, held: Any) -> None:
         file.write_text(json.dumps(data), "utf-8")
         return file
 
-    assert read_plans(write([held])) == [held]
-    assert read_plans(write(held)) == [held]
-    assert read_plans(write(STUDY)) is None
-    assert read_plans(tmp_path / "none.json") is None
+    assert read_plan_file(write([held])) == [held]
+    assert read_plan_file(write(held)) == [held]
+    assert read_plan_file(write(STUDY)) is None
+    assert read_plan_file(tmp_path / "none.json") is None
     file.write_text("[" * 100_000, "utf-8")
-    assert read_plans(file) is None
+    assert read_plan_file(file) is None
     with pytest.raises(UsageError, match="holds no plan"):
-        read_plans(write([]))
+        read_plan_file(write([]))
     with pytest.raises(UsageError, match="this is no plan"):
-        read_plans(write([held, STUDY]))
+        read_plan_file(write([held, STUDY]))
     with pytest.raises(UsageError, match="one a provider"):
-        read_plans(write([held, held]))
+        read_plan_file(write([held, held]))
     with pytest.raises(UsageError, match="of one run"):
-        read_plans(write([held, {**held, "provider": "other", "run": "other"}]))
+        read_plan_file(write([held, {**held, "provider": "other", "run": "other"}]))

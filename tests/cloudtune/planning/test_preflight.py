@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 
-from cloudtune.planning.preflight import of_this_machine
-from cloudtune.provider.lookup import inputs, on_this_machine
-from cloudtune.provider.models import Facts
+from cloudtune.planning.preflight import check_lookup
+from cloudtune.provider.facts import Facts
+from cloudtune.provider.lookup import find_inputs, local_facts
 from cloudtune.study.study import Study
 
 
 def found(base: Path, trial: dict[str, Any], *, emulated: bool = False, **own: Any) -> list[str]:
     study = Study.model_validate({"trial": {"script": "train.py", **trial}})
     facts = Facts("run", "job", 0, base, source=base, emulated=emulated)
-    own |= inputs(study, facts, "far", "far://base") | on_this_machine(study, facts)
+    own |= find_inputs(study, facts, "far", "far://base") | local_facts(study, facts)
     facts = Facts("run", "job", 0, base, source=base, emulated=emulated, own=own)
-    return [str(each) for each in of_this_machine(study, "far", facts)]
+    return [str(each) for each in check_lookup(study, "far", facts)]
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from cloudtune.provider.cost import HourPrice, changes, estimate, of_the_budget, price_facts
-from cloudtune.provider.models import Facts
+from cloudtune.provider.cost import HourPrice, check_budget, estimate, overrides_any, price_facts
+from cloudtune.provider.facts import Facts
 from cloudtune.study.schema import Limits, Mode
 
 PRICE = {"price_per_second": 0.001, "currency": "USD", "price_source": "list of 2026-11-01"}
@@ -80,13 +80,13 @@ NATIVE: list[tuple[dict[str, Any], bool]] = [
 
 @pytest.mark.parametrize(("native", "changed"), NATIVE)
 def test_whether_native_changes_the_machines(native: dict[str, Any], *, changed: bool) -> None:
-    assert changes(native, {"machine", "count"}) is changed
+    assert overrides_any(native, {"machine", "count"}) is changed
 
 
 def budget(budget: str, own: dict[str, Any], mode: Mode = "driven", **limits: Any) -> list[str]:
     given = Limits.model_validate({"max_cost": budget, **limits})
     facts = Facts("r", "j", 0, Path.cwd(), own=own)
-    return [str(each) for each in of_the_budget(given, "far", mode, facts)]
+    return [str(each) for each in check_budget(given, "far", mode, facts)]
 
 
 def test_a_budget_needs_a_price_in_its_currency() -> None:

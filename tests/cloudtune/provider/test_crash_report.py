@@ -18,7 +18,7 @@ from cloudtune.cli.main_group import cloudtune
 from cloudtune.engine.job_poller import JobPoller
 from cloudtune.fitting.capabilities import DRIVEN, Capabilities
 from cloudtune.provider import registry
-from cloudtune.provider.models import JobRef, JobStatus, Place, RawTrial, TrainingJob
+from cloudtune.provider.models import JobContext, JobRef, JobStatus, RawTrial, TrainingJob
 from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Started
 from cloudtune_local import LocalProvider
@@ -62,13 +62,13 @@ class Service:
         trial = RawTrial(number=1, id="t-1", parameters={"x": 0.5}, state="running", word="runs")
         return JobStatus("running", "RUNNING", trials=[trial])
 
-    def name_of(self, number: int, start: int) -> str:
+    def job_name(self, number: int, start: int) -> str:
         return f"job-{number}"
 
     def create(self, started: Started) -> None:
         """Do nothing."""
 
-    def look(self, starts: Sequence[Started]) -> Mapping[str, TrainingJob]:
+    def poll(self, starts: Sequence[Started]) -> Mapping[str, TrainingJob]:
         return {s.id or "": TrainingJob(state="running", word="RUNNING") for s in starts}
 
 
@@ -80,7 +80,7 @@ class Managed(LocalProvider):
     )
     call = ""
 
-    def client(self, plan: Plan, place: Place) -> Any:
+    def client(self, plan: Plan, context: JobContext) -> Any:
         return Broken(Service(), self.call)
 
 
@@ -90,7 +90,7 @@ class Driven(LocalProvider):
     capabilities: Capabilities = replace(CAPABILITIES, provider="broken")
     call = ""
 
-    def runner(self, plan: Plan, place: Place, emit: Any, say: Any) -> Any:
+    def runner(self, plan: Plan, context: JobContext, emit: Any, say: Any) -> Any:
         service: Any = Broken(Service(), self.call)
         return JobPoller("broken", service, emit, say)
 
@@ -101,8 +101,8 @@ class Here(LocalProvider):
     capabilities: Capabilities = replace(CAPABILITIES, provider="broken")
     call = ""
 
-    def runner(self, plan: Plan, place: Place, emit: Any, say: Any) -> Any:
-        return Broken(super().runner(plan, place, emit, say), self.call)
+    def runner(self, plan: Plan, context: JobContext, emit: Any, say: Any) -> Any:
+        return Broken(super().runner(plan, context, emit, say), self.call)
 
 
 def broken(call: str) -> Any:
@@ -151,7 +151,7 @@ def check(done: Result, mistake: str, state: str) -> str:
 def test_what_is_called_while_planning(
     known: ExitStack, call: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    known.enter_context(registry.added("broken", broken(call)))
+    known.enter_context(registry.temporary_provider("broken", broken(call)))
     done = run("broken", "local")
     check(done, f"a mistake in {call}", "failed")
     assert "broken cannot run this; local can, and will" in done.stderr
@@ -167,7 +167,7 @@ def test_what_is_called_while_planning(
 @pytest.mark.parametrize("call", ["runner", "name_of", "start", "close"])
 def test_the_calls_of_a_runner(known: ExitStack, call: str) -> None:
     maker = broken(call) if call == "runner" else made(Here, call)
-    known.enter_context(registry.added("broken", maker))
+    known.enter_context(registry.temporary_provider("broken", maker))
     done = run("broken", "local")
     check(done, f"a mistake in {call}", "failed")
     (told,) = json.loads(CliRunner().invoke(cloudtune, ["status", "--json"]).stdout)
@@ -178,7 +178,7 @@ def test_the_calls_of_a_runner(known: ExitStack, call: str) -> None:
 
 @pytest.mark.parametrize("call", ["create", "look"])
 def test_the_calls_for_training_jobs(known: ExitStack, call: str) -> None:
-    known.enter_context(registry.added("broken", made(Driven, call)))
+    known.enter_context(registry.temporary_provider("broken", made(Driven, call)))
     reason = check(run("broken", "local"), f"a mistake in {call}", "unknown")
     assert "its training jobs may go on at broken, and `cloudtune resume` finds them" in reason
 
@@ -188,7 +188,7 @@ def test_the_calls_for_training_jobs(known: ExitStack, call: str) -> None:
     [("find", "failed"), ("submit", "failed"), ("poll_seconds", "unknown"), ("status", "unknown")],
 )
 def test_the_calls_of_a_client(known: ExitStack, call: str, state: str) -> None:
-    known.enter_context(registry.added("broken", made(Managed, call)))
+    known.enter_context(registry.temporary_provider("broken", made(Managed, call)))
     reason = check(run("broken", "local"), f"a mistake in {call}", state)
     goes_on = "the job job-1 may go on there, and `cloudtune resume` looks for it"
     assert (goes_on in reason) == (state == "unknown")

@@ -8,7 +8,7 @@ import pytest
 
 import cloudtune
 from cloudtune.errors import UsageError
-from cloudtune.provider.secrets import Mask, secrets_of
+from cloudtune.provider.secrets import Mask, read_secrets
 from cloudtune.results.events import Ended
 from cloudtune.study.study import Study
 
@@ -52,7 +52,7 @@ def test_a_value_across_the_bound_leaves_no_part_of_it() -> None:
 def test_what_is_not_set_is_named_with_its_field(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PIN")
     with pytest.raises(UsageError, match=r"PIN \(trial\.env\.PIN\)"):
-        secrets_of(STUDY)
+        read_secrets(STUDY)
 
 
 def test_a_script_that_prints_its_secret_and_fails_leaves_it_in_its_log_alone(

@@ -24,7 +24,8 @@ from cloudtune.ledger.home import state_folder
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.planning.planner import plan_run
 from cloudtune.provider import registry
-from cloudtune.provider.models import Facts, Place
+from cloudtune.provider.facts import Facts
+from cloudtune.provider.models import JobContext
 from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Event, Started
 from cloudtune.results.model import StudyResult
@@ -53,7 +54,7 @@ class Lacking(LocalProvider):
 class Unknown(LocalProvider):
     """A service that does not know who calls."""
 
-    def runner(self, plan: Plan, place: Place, emit: Any, say: Any) -> Any:
+    def runner(self, plan: Plan, context: JobContext, emit: Any, say: Any) -> Any:
         raise ProviderError("unknown", "no credentials were found", affects_all_calls=True)
 
 
@@ -61,12 +62,12 @@ MADE = {"second": Second, "lacking": Lacking, "unknown": Unknown}
 
 
 @pytest.fixture(autouse=True)
-def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)
     with ExitStack() as known:
         for name, made in MADE.items():
-            known.enter_context(registry.added(name, made))
+            known.enter_context(registry.temporary_provider(name, made))
         yield
 
 
@@ -223,7 +224,7 @@ def test_notes_say_whose_they_are_and_come_from_those_alone_that_run() -> None:
         "trial": {"script": "train.py"},
     }
     Path("study.json").write_text(json.dumps(file), "utf-8")
-    with registry.added("talking", Talking):
+    with registry.temporary_provider("talking", Talking):
         on = ["--on", "talking", "--on", "local"]
         both = CliRunner().invoke(cloudtune, ["run", "study.json", *on])
         budget = {"talking": {"limits": {"max_cost": "1 USD"}}}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cloudtune.planning.preflight import of_our_engine
+from cloudtune.planning.preflight import check_engine
 from cloudtune.search.factory import make_strategy
 from cloudtune.search.protocol import Suggestion
 from cloudtune.study.methods import METHODS
@@ -54,7 +54,7 @@ def test_it_is_dropped_where_it_has_no_effect_and_nowhere_else(
     name: str, method: str, kind: str, study_of: Callable[..., Study], job: Any
 ) -> None:
     of = study(study_of, name, method, kind)
-    said = [finding.path for finding in of_our_engine(of) if finding.kind == "dropped"]
+    said = [finding.path for finding in check_engine(of) if finding.kind == "dropped"]
     with_it, without = (
         job(of, measure, max_trials=15, prior=prior).run().asked for prior in (PRIOR, [])
     )
@@ -66,7 +66,7 @@ def test_a_fixed_order_stays_as_it_is(name: str, study_of: Callable[..., Study])
     of = study(study_of, name, "", "transfer")
     first = {"grid": {"x": 0, "y": False}, "list": {"x": 1, "y": True}}
     assert asked(of, PRIOR)[0] == first[name]
-    (finding,) = of_our_engine(of)
+    (finding,) = check_engine(of)
     assert "keeps its own order" in finding.reason
 
 

@@ -22,7 +22,8 @@ from cloudtune.diagnostics import Finding, Note
 from cloudtune.errors import ProviderError
 from cloudtune.fitting.capabilities import Capabilities, Limit, ModeCapabilities
 from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.models import Facts, JobRef, JobStatus, Place, ProviderSettings, RawTrial
+from cloudtune.provider.facts import Facts
+from cloudtune.provider.models import JobContext, JobRef, JobStatus, ProviderSettings, RawTrial
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.protocols import Emit, JobClient, TrialRunner
 from cloudtune.results.events import TrialState
@@ -160,8 +161,8 @@ class OddService:
             word="SERVED" if done.returncode == 0 else "BURNT",
             parameters=raw,
             measurements=[
-                Measurement(place, json.loads(line)["metrics"])
-                for place, line in enumerate(lines, start=1)
+                Measurement(step, json.loads(line)["metrics"])
+                for step, line in enumerate(lines, start=1)
             ],
             reason="" if done.returncode == 0 else f"burnt: {done.stdout}{done.stderr}"[-500:],
         )
@@ -222,7 +223,7 @@ class OddProvider:
     settings = ProviderSettings
     emulator = None
     packages: Mapping[str, Sequence[str]] = {}
-    kept = ("Dish",)
+    protected_paths = ("Dish",)
 
     def __init__(self, service: OddService, launcher: Path) -> None:
         self._service = service
@@ -258,10 +259,10 @@ class OddProvider:
             },
         }
 
-    def client(self, plan: Plan, place: Place) -> JobClient:
+    def client(self, plan: Plan, context: JobContext) -> JobClient:
         return OddClient(self._service)
 
     def runner(
-        self, plan: Plan, place: Place, emit: Emit, say: Callable[[str], None]
+        self, plan: Plan, context: JobContext, emit: Emit, say: Callable[[str], None]
     ) -> TrialRunner:
         raise ProviderError("odd", "it has no driven mode")

@@ -180,7 +180,7 @@ def test_what_makes_no_sense_for_a_custom_job_is_refused(
 ) -> None:
     plan = tmp_path / "checked.yaml"
     plan.write_text(f"faults: [{{operation: trial, call: 1, effect: {effect}}}]")
-    with registry.added("vertex", VertexProvider):
+    with registry.temporary_provider("vertex", VertexProvider):
         process.faults_of(plan, {"vertex": None})
         process.faults_of(plan, {"vertex": "managed"})
         why = f"1: faults.0.effect: vertex: {effect} cannot happen here"

@@ -13,7 +13,7 @@ from cloudtune.cli.main_group import cloudtune
 from cloudtune.diagnostics import Finding
 from cloudtune.errors import UsageError
 from cloudtune.planning import planner
-from cloudtune.provider.documents import Shown
+from cloudtune.provider.documents import ServiceDocument
 from cloudtune.study.study import Study
 from cloudtune_watson.request.experiments import ABOUT, shown
 
@@ -33,18 +33,18 @@ OF_IBM: dict[str, Any] = {
 pmservice/wml-sample-models has it; there ``fc`` is an int_range 9 to 10 with power 2."""
 
 
-def form(base: Path, **over: Any) -> Shown:
+def form(base: Path, **over: Any) -> ServiceDocument:
     (base / "train.py").touch()
     study = Study.model_validate({**OF_IBM, **over})
     return shown(planner.plan(study, "watson", base=base, run_id="3f6k2m9qxt"))
 
 
-def search(of: Shown) -> Any:
+def search(of: ServiceDocument) -> Any:
     (reference,) = of.document["training_references"]
     return reference["hyper_parameters_optimization"]
 
 
-def kinds(of: Shown) -> dict[str, str]:
+def kinds(of: ServiceDocument) -> dict[str, str]:
     return {item.path: item.kind for item in of.found if isinstance(item, Finding)}
 
 
