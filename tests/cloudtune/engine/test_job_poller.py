@@ -314,7 +314,7 @@ def test_a_fault_of_our_own_leaves_nobody_waiting(
 
     scene.start(1)
     scene.made(1)
-    monkeypatch.setattr(scene.far, "look", broken)
+    monkeypatch.setattr(scene.far, "poll", broken)
     lost = scene.lost()
     assert isinstance(lost.error, ZeroDivisionError)
     assert lost.go_on

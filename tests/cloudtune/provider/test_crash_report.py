@@ -164,7 +164,7 @@ def test_what_is_called_while_planning(
     assert "broken: cannot be planned: cloudtune's own code failed (KeyError" in shown.stdout
 
 
-@pytest.mark.parametrize("call", ["runner", "name_of", "start", "close"])
+@pytest.mark.parametrize("call", ["runner", "job_name", "start", "close"])
 def test_the_calls_of_a_runner(known: ExitStack, call: str) -> None:
     maker = broken(call) if call == "runner" else made(Here, call)
     known.enter_context(registry.temporary_provider("broken", maker))
@@ -176,7 +176,7 @@ def test_the_calls_of_a_runner(known: ExitStack, call: str) -> None:
         assert "trial 1 cancelled" in done.stderr
 
 
-@pytest.mark.parametrize("call", ["create", "look"])
+@pytest.mark.parametrize("call", ["create", "poll"])
 def test_the_calls_for_training_jobs(known: ExitStack, call: str) -> None:
     known.enter_context(registry.temporary_provider("broken", made(Driven, call)))
     reason = check(run("broken", "local"), f"a mistake in {call}", "unknown")
