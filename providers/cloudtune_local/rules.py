@@ -9,6 +9,7 @@ from cloudtune.bundle.files import IGNORE_FILE
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.fit import FittedStudy
 from cloudtune.provider.facts import Facts
+from cloudtune.study.quantities import format_count
 
 _MANY = 100
 """Trials with which a source counts that is to be run by fewer, or by an unknown number."""
