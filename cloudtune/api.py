@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cloudtune.engine.driver import Outcome
 from cloudtune.ledger.home import state_folder
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.lock import holder
@@ -17,6 +16,7 @@ from cloudtune.planning import planner
 from cloudtune.provider.plan import Plan
 from cloudtune.results import dataframes
 from cloudtune.results import model as results
+from cloudtune.results.events import Outcome
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.runs import lifecycle
 from cloudtune.study.study import Study

@@ -66,7 +66,7 @@ EMULATOR_IS_BLIND_TO = {"fitting", "planning"}
 FLOORS: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
-        "_version diagnostics trial",
+        "_version debug_log diagnostics trial",
         "errors",
         "study",
         "fitting results",

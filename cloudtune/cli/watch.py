@@ -25,10 +25,10 @@ def watch(run: str | None) -> None:
     Leaves with the exit code of the run; that is 130 if it was interrupted.
     """
     from cloudtune.cli.runs import summarize
-    from cloudtune.engine.driver import Outcome
     from cloudtune.ledger.home import state_folder
     from cloudtune.ledger.ledger import Ledger
     from cloudtune.ledger.lock import holder
+    from cloudtune.results.events import Outcome
     from cloudtune.runs.detach import resume_detached, unattended_jobs
     from cloudtune.runs.lifecycle import exit_code, results
 
@@ -54,10 +54,10 @@ def watch(run: str | None) -> None:
 
 def _show(ledger: Ledger, record: RunRecord) -> None:
     """Show a run until nobody holds it any more."""
-    from cloudtune.engine.driver import Outcome
     from cloudtune.ledger.lock import holder
     from cloudtune.planning.planner import restore_plan
     from cloudtune.reporting.console.plain import progress
+    from cloudtune.results.events import Outcome
 
     shown = progress([job.provider for job in record.jobs])
     seen: dict[str, int] = {}

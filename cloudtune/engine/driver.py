@@ -1,50 +1,42 @@
-"""The driver: events in, starts and stops out.
+"""The driver of one driven job: events in, starts and stops out.
 
-It asks the strategy for trials, lets the runner run them, writes each event to the ledger before it
-acts on it, and keeps the limits. One thread at a time deals with what is in its inbox: the one that
-runs the job, which else waits for news until the next deadline, or one that brings them.
+The driver asks the strategy for trials, has the runner run them, writes each event to the ledger
+before it acts on it, and enforces the limits. One thread at a time processes its inbox: the one
+that runs the job, which waits for messages until the next deadline, or one that brings a message.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
+from cloudtune.debug_log import get_logger
 from cloudtune.engine.budget import JobBudget
 from cloudtune.engine.event_batcher import EventBatcher
 from cloudtune.engine.inbox import Inbox
+from cloudtune.engine.limits import LimitTracker
 from cloudtune.provider.models import Interrupted, Lost
 from cloudtune.provider.protocols import TrialRunner
-from cloudtune.results.events import Ended, Event, Measured, Standing, Started, TrialState
+from cloudtune.results.events import Ended, Event, Measured, Outcome, Started, TrialState
 from cloudtune.results.model import Trial
-from cloudtune.results.objective import reaches_target, why_unmeasured
+from cloudtune.results.objective import why_unmeasured
 from cloudtune.results.trials import Trials, seconds_between
 from cloudtune.search.protocol import Strategy, Suggestion
-from cloudtune.study.quantities import format_count
 from cloudtune.study.schema import Limits
 from cloudtune.study.study import Study
 
-_BATCH = 1_000
-"""News that are dealt with in one step at most."""
+_log = get_logger(__name__)
+
+_MAX_BATCH = 1_000
+"""The most messages that one step processes."""
 _TIMEOUT = "the study's timeout was reached"
 _TRIAL_TIMEOUT = "its trial_timeout was reached"
-_IN_A_ROW = 25
-"""Failures in a row that end a job in which nothing else counts them."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a driven job ended."""
-
-    state: Standing
-    reason: str
-    """Why, in words; empty when it simply came to its end."""
 
 
 class Driver:
-    """Runs one driven job from where its events leave off to its end."""
+    """Runs one driven job from its recorded events to its end."""
 
     def __init__(
         self,
@@ -58,18 +50,18 @@ class Driver:
         notify: Callable[[str], None] = lambda _: None,
         budget: JobBudget = JobBudget(),  # noqa: B008 - immutable
     ) -> None:
-        """Prepare a job.
+        """Create a driver.
 
         Args:
-            study: What is run; its limits are those of this job.
+            study: The study to run; its limits are those of this job.
             strategy: Chooses the trials.
-            run: The run's id, for the trials' ids.
-            inbox: What the runner emits into, and stop requests. Threads that put something there
-                while idle act for the driver: everything given here may be called from them.
+            run: The run's ID, for the IDs of trials.
+            inbox: Events of the runner, and stop requests. A thread that puts messages there with
+                ``inline`` acts for the driver, so all other arguments may be called from it.
             record: Writes events to the ledger; called before anything else sees them.
-            observe: Is told of events after that, several at a time, to show them.
-            notify: Is told what is worth a line.
-            budget: Is told each new event, and tells when the money is spent.
+            observe: Called afterward with several events at a time, to show them.
+            notify: Called with messages for the user.
+            budget: Receives each new event, and knows when the money is spent.
         """
         self._study = study
         self._limits: Limits = study.limits
@@ -81,167 +73,175 @@ class Driver:
         self._budget = budget
         self._trials = Trials(study, run)
         self._top_resource = study.strategy.max if study.strategy.resource else None
-        self._running: dict[int, float] = {}
-        self._why: dict[int, tuple[TrialState, str]] = {}
-        self._again: list[Started] = []
-        self._unwritten: list[Event] = []
+        self._deadlines: dict[int, float] = {}
+        """When each running trial has used up its time, by `time.monotonic`."""
+        self._stop_reasons: dict[int, tuple[TrialState, str]] = {}
+        self._interrupted_starts: list[Started] = []
+        self._unwritten_events: list[Event] = []
         self._last_time = 0.0
         self._starts: dict[int, Started] = {}
-        """The last start of each trial that runs."""
+        """The last start of each running trial."""
         self._start_counts: dict[int, int] = {}
-        self._measured_before: dict[int, int] = {}
-        """How many measurements the earlier starts of each running trial made."""
-        self._used: dict[int, float] = {}
-        self._draws = 0
+        self._earlier_measurements: dict[int, int] = {}
+        """The number of measurements from earlier starts of each running trial."""
+        self._seconds_used: dict[int, float] = {}
+        self._suggestions = 0
         self._last_number = 0
-        self._counted = 0
-        self._failed = 0
-        self._failed_in_a_row = 0
-        self._since_best = 0
-        self._best: float | None = None
-        self._winner: int | None = None
+        self._counted_trials = 0
+        self._tracker = LimitTracker(study)
         self._outcome: Outcome | None = None
-        """How the job is to end, once that is known."""
-        self._end = math.inf
-        """When the study's timeout is reached."""
-        self._dry = False
-        """Whether the strategy had no trial when it was asked last, and nothing happened since."""
+        """How the job will end, once that is decided."""
+        self._timeout_at = math.inf
+        """The time of the study's timeout, by `time.monotonic`."""
+        self._exhausted = False
+        """Whether the strategy had no trial to suggest, and nothing happened since."""
 
     def replay(self, events: Sequence[Event]) -> None:
-        """Take note of what happened before this process, in order."""
+        """Apply the events that earlier processes recorded, in order."""
         for event in events:
-            self._note(event)
+            self._apply(event)
 
     def run(self, runner: TrialRunner, *, spent: float = 0.0) -> Outcome:
-        """Run the job to its end and return how it ended.
+        """Run the job to its end and return its outcome.
 
         Args:
             runner: Runs the trials.
             spent: Seconds of the study's timeout that earlier processes used.
         """
-        self._close_interrupted(runner)
-        self._outcome = self._reached()
+        self._recover_trials(runner)
+        self._outcome = self._reached_limit()
         if self._limits.timeout:
-            self._end = time.monotonic() + self._limits.timeout - spent
+            self._timeout_at = time.monotonic() + self._limits.timeout - spent
         try:
             return self._inbox.run_until_result(
-                lambda: self._step(runner), due=self._due, between_steps=self._batcher.flush_if_due
+                lambda: self._step(runner),
+                due=self._next_due,
+                between_steps=self._batcher.flush_if_due,
             )
         finally:
-            self._write()
+            self._write_events()
             self._batcher.flush()
 
     def _step(self, runner: TrialRunner) -> Outcome | None:
-        """Do what is to be done now, in any thread; return how the job ended, if so.
+        """Do what is due now, in any thread; return the outcome if the job has ended.
 
-        At most one trial is started, so that the thread which is to watch it can go and do so.
+        A step starts at most one trial, so that the calling thread is free to watch it.
         """
-        for _ in range(_BATCH):
-            if time.monotonic() >= self._deadline():
-                self._pass_deadlines(runner)
-            if self._may_start() and self._start(runner):
+        for _ in range(_MAX_BATCH):
+            if time.monotonic() >= self._next_deadline():
+                self._enforce_deadlines(runner)
+            if self._can_start() and self._start_next(runner):
                 return None
-            if not self._running:
+            if not self._deadlines:
                 return self._finish()
-            event = self._inbox.pop()
-            if event is None:
+            message = self._inbox.pop()
+            if message is None:
                 break
-            if isinstance(event, Measured):
-                self._take_measurement(event, runner)
-            elif isinstance(event, Ended):
-                self._take_end(event, runner)
-            elif isinstance(event, Lost):
-                return self._give_up(event)
+            if isinstance(message, Measured):
+                self._handle_measurement(message, runner)
+            elif isinstance(message, Ended):
+                self._handle_end(message, runner)
+            elif isinstance(message, Lost):
+                return self._lose_runner(message)
             else:
-                if event.state == "cancelled" and not event.now:
-                    self._notify("running trials were asked to end; once more ends them at once")
-                self._end_all(runner, Outcome(event.state, event.reason), now=event.now)
-        self._write()
+                if message.state == "cancelled" and not message.now:
+                    self._notify("stopping running trials; interrupt again to end them at once")
+                self._stop_all(runner, Outcome(message.state, message.reason), now=message.now)
+        self._write_events()
         return None
 
-    def _due(self) -> float:
-        """Return when a step is to be taken though there are no news."""
-        return -math.inf if self._may_start() else min(self._deadline(), self._batcher.due)
+    def _next_due(self) -> float:
+        """Return when the next step is due without a message."""
+        return -math.inf if self._can_start() else min(self._next_deadline(), self._batcher.due)
 
-    def _deadline(self) -> float:
-        return min([self._end if self._outcome is None else math.inf, *self._running.values()])
+    def _next_deadline(self) -> float:
+        timeout = self._timeout_at if self._outcome is None else math.inf
+        return min([timeout, *self._deadlines.values()])
 
     def _finish(self) -> Outcome:
         outcome = self._outcome or Outcome("completed", "")
         if outcome.state == "completed":
-            waiting = [t.number for t in self._trials.all() if t.state == "pending"]
-            self._emit(*(Ended(n, time.time(), "stopped_early", "not promoted") for n in waiting))
+            pending = [t.number for t in self._trials.all() if t.state == "pending"]
+            self._end_trials(pending, "stopped_early", "not promoted")
         return outcome
 
-    def _give_up(self, lost: Lost) -> Outcome:
-        """End the job; leave trials that may go on to a later process, which finds them again."""
+    def _lose_runner(self, lost: Lost) -> Outcome:
+        """Return the outcome of the job; trials that may still run are left to `resume`."""
         if lost.go_on:
             return Outcome("unknown", lost.reason)
-        self._emit(*(Ended(n, time.time(), "cancelled", lost.reason) for n in self._running))
+        self._end_trials(self._deadlines, "cancelled", lost.reason)
         return Outcome("failed", lost.reason)
 
-    def _close_interrupted(self, runner: TrialRunner) -> None:
-        """Follow or end the trials that an earlier process left running.
+    def _end_trials(self, numbers: Iterable[int], state: TrialState, reason: str) -> None:
+        now = time.time()
+        self._add_events(*(Ended(number, now, state, reason) for number in numbers))
 
-        The parameters of those that are ended are asked again.
+    def _recover_trials(self, runner: TrialRunner) -> None:
+        """Follow the trials that an earlier process left running, or end them.
+
+        The parameters of ended ones are tried again.
         """
-        left = [trial for trial in self._trials.all() if trial.state == "running"]
-        if not left:
+        trials = [trial for trial in self._trials.all() if trial.state == "running"]
+        if not trials:
             return
-        found = runner.recover([self._interrupted(trial) for trial in left])
-        self._emit(*found.measured)
-        for trial in left:
-            if trial.number in found.running:
-                self._running[trial.number] = self._due_of(trial.number, runner)
+        recovered = runner.recover([self._interrupted(trial) for trial in trials])
+        _log.debug("recovered %d of %d running trials", len(recovered.running), len(trials))
+        self._add_events(*recovered.measured)
+        for trial in trials:
+            if trial.number in recovered.running:
+                self._deadlines[trial.number] = self._deadline_of(trial.number, runner)
             else:
-                seen = self._last_time
-                self._emit(Ended(trial.number, seen, "cancelled", "cloudtune was killed"))
+                ended = self._last_time
+                self._add_events(Ended(trial.number, ended, "cancelled", "cloudtune was killed"))
 
     def _interrupted(self, trial: Trial) -> Interrupted:
-        before = self._measured_before[trial.number]
+        before = self._earlier_measurements[trial.number]
         return Interrupted(self._starts[trial.number], len(trial.measurements) - before, before)
 
-    def _may_start(self) -> bool:
-        room = len(self._running) < (self._limits.parallel_trials or 1)
-        return room and not self._dry and self._outcome is None
+    def _can_start(self) -> bool:
+        has_slot = len(self._deadlines) < (self._limits.parallel_trials or 1)
+        return has_slot and not self._exhausted and self._outcome is None
 
-    def _start(self, runner: TrialRunner) -> bool:
-        """Start the next trial, and tell whether there was one."""
-        started = self._next()
-        self._dry = started is None
+    def _start_next(self, runner: TrialRunner) -> bool:
+        """Start the next trial; return whether there was one."""
+        started = self._next_start()
+        self._exhausted = started is None
         if started is None:
             return False
         start = self._start_counts.get(started.number, 0) + 1
         if name := runner.job_name(started.number, start):
             started = replace(started, id=name)
-        self._emit(started)
-        self._running[started.number] = math.inf
-        self._write()
+        self._add_events(started)
+        self._deadlines[started.number] = math.inf
+        self._write_events()
+        _log.debug("start trial %d: %s", started.number, started.parameters)
         runner.start(started)
-        self._running[started.number] = self._due_of(started.number, runner)
+        self._deadlines[started.number] = self._deadline_of(started.number, runner)
         return True
 
-    def _due_of(self, number: int, runner: TrialRunner) -> float:
-        """Return when a trial that is started now has used up its time."""
+    def _deadline_of(self, number: int, runner: TrialRunner) -> float:
+        """Return when a trial that starts now has used up its time, by `time.monotonic`."""
         limit = self._limits.trial_timeout
         if limit is None or runner.enforces_trial_timeout:
             return math.inf
-        return time.monotonic() + limit - self._used.get(number, 0.0)
+        return time.monotonic() + limit - self._seconds_used.get(number, 0.0)
 
-    def _next(self) -> Started | None:
-        if self._again:
-            lost = self._again[0]
-            again = replace(lost, number=self._last_number + 1, replaces=lost.number)
-            return replace(again, time=time.time(), after_step=0, id=None)
-        suggestion = self._strategy.ask(self._draws)
+    def _next_start(self) -> Started | None:
+        if self._interrupted_starts:
+            start = self._interrupted_starts[0]
+            number = self._last_number + 1
+            return replace(
+                start, number=number, replaces=start.number, time=time.time(), after_step=0, id=None
+            )
+        suggestion = self._strategy.ask(self._suggestions)
         if not isinstance(suggestion, Suggestion):
-            if suggestion == "done" and not self._running:
+            if suggestion == "done" and not self._deadlines:
                 self._outcome = Outcome("completed", "")
             return None
         if suggestion.resumes is None:
-            most = self._limits.max_trials
-            if most is not None and self._counted >= most:
-                if not self._running:
+            limit = self._limits.max_trials
+            if limit is not None and self._counted_trials >= limit:
+                if not self._deadlines:
                     self._outcome = Outcome("completed", "")
                 return None
         number = suggestion.resumes or self._last_number + 1
@@ -257,144 +257,120 @@ class Driver:
     def _last_step(self, number: int) -> int:
         return max((m.step for m in self._trials.get(number).measurements), default=0)
 
-    def _emit(self, *events: Event) -> None:
-        """Take note of events; they are written before a trial is started or stopped, or a wait."""
-        self._unwritten += events
+    def _add_events(self, *events: Event) -> None:
+        """Apply events; they are written before the next start, stop or wait."""
+        self._unwritten_events += events
         for event in events:
-            self._note(event)
+            self._apply(event)
         self._budget.tell(*events)
 
-    def _write(self) -> None:
-        if not self._unwritten:
+    def _write_events(self) -> None:
+        if not self._unwritten_events:
             return
-        events, self._unwritten = self._unwritten, []
+        events, self._unwritten_events = self._unwritten_events, []
         self._record(events)
         self._batcher.add(events)
 
-    def _note(self, event: Event) -> None:
+    def _apply(self, event: Event) -> None:
         fresh = isinstance(event, Started) and event.number > self._last_number
         self._trials.tell(event)
         self._strategy.tell(event)
-        self._dry = False
+        self._exhausted = False
         self._last_time = max(self._last_time, event.time)
         if isinstance(event, Started):
             if fresh:
                 self._last_number = event.number
-                self._counted += 1
+                self._counted_trials += 1
                 if event.replaces is None:
-                    self._draws += 1
+                    self._suggestions += 1
                 else:
-                    self._again = [s for s in self._again if s.number != event.replaces]
+                    self._interrupted_starts = [
+                        s for s in self._interrupted_starts if s.number != event.replaces
+                    ]
             self._starts[event.number] = event
             self._start_counts[event.number] = self._start_counts.get(event.number, 0) + 1
             before = 0 if fresh else len(self._trials.get(event.number).measurements)
-            self._measured_before[event.number] = before
+            self._earlier_measurements[event.number] = before
         elif isinstance(event, Ended):
-            self._note_end(event)
+            self._apply_end(event)
 
-    def _note_end(self, event: Ended) -> None:
+    def _apply_end(self, event: Ended) -> None:
         start = self._starts.pop(event.number, None)
         if start is None:
             return
-        took = seconds_between(start.time, event)
-        self._used[event.number] = self._used.get(event.number, 0.0) + took
+        seconds = seconds_between(start.time, event)
+        self._seconds_used[event.number] = self._seconds_used.get(event.number, 0.0) + seconds
         if event.state == "cancelled":
-            self._counted -= 1
-            self._again.append(start)
-        elif event.state == "failed":
-            self._failed += 1
-            self._failed_in_a_row += 1
-            self._since_best += 1
+            self._counted_trials -= 1
+            self._interrupted_starts.append(start)
         else:
-            self._failed_in_a_row = 0
-            objective = self._trials.objective(event.number)
-            if objective is not None and len(objective) == 1:
-                self._note_objective(objective[0], event.state)
-            won = event.state == "completed" and reaches_target(self._study, objective)
-            if won and self._winner is None:
-                self._winner = event.number
+            self._tracker.add(event, self._trials.objective(event.number))
 
-    def _note_objective(self, value: float, state: TrialState) -> None:
-        value *= 1 if self._study.objectives[0].goal == "minimize" else -1
-        if self._best is None or value < self._best:
-            self._best = value
-            self._since_best = 0
-        elif state != "pending":
-            self._since_best += 1
-
-    def _take_measurement(self, event: Measured, runner: TrialRunner) -> None:
-        if event.number not in self._running:
+    def _handle_measurement(self, event: Measured, runner: TrialRunner) -> None:
+        if event.number not in self._deadlines:
             return
-        self._emit(event)
-        if event.number not in self._why and (reason := self._strategy.stop_reason(event.number)):
-            self._stop(event.number, "stopped_early", reason, runner)
-
-    def _take_end(self, event: Ended, runner: TrialRunner) -> None:
-        if self._running.pop(event.number, None) is None:
+        self._add_events(event)
+        if event.number in self._stop_reasons:
             return
-        self._emit(self._judged(event))
-        if self._outcome is None and (outcome := self._reached()):
-            self._end_all(runner, outcome)
+        if reason := self._strategy.stop_reason(event.number):
+            self._stop_trial(event.number, "stopped_early", reason, runner)
 
-    def _judged(self, event: Ended) -> Ended:
-        """Say what the end of a process means for its trial."""
-        state, reason = self._why.pop(event.number, (event.state, ""))
-        if reason and not (reason == _TRIAL_TIMEOUT and self._ended_in_time(event)):
+    def _handle_end(self, event: Ended, runner: TrialRunner) -> None:
+        if self._deadlines.pop(event.number, None) is None:
+            return
+        event = self._final_event(event)
+        _log.debug("trial %d ended: %s %s", event.number, event.state, event.reason)
+        self._add_events(event)
+        if self._outcome is None and (outcome := self._reached_limit()):
+            self._stop_all(runner, outcome)
+
+    def _final_event(self, event: Ended) -> Ended:
+        """Return the end of a trial, given how its process ended."""
+        state, reason = self._stop_reasons.pop(event.number, (event.state, ""))
+        if reason and not (reason == _TRIAL_TIMEOUT and self._is_in_time(event)):
             return replace(event, state=state, reason=reason)
         if event.state != "completed":
             return event
         if self._trials.objective(event.number) is None:
-            measured = self._trials.get(event.number).measurements
-            why = why_unmeasured(self._study, measured, event.reason)
-            return replace(event, state="failed", reason=why)
+            measurements = self._trials.get(event.number).measurements
+            reason = why_unmeasured(self._study, measurements, event.reason)
+            return replace(event, state="failed", reason=reason)
         start = self._starts[event.number]
         if start.resource is not None and start.resource < (self._top_resource or 0):
-            return replace(event, state="pending", reason="waits for more of its resource")
+            return replace(event, state="pending", reason="waiting for more of its resource")
         return replace(event, reason="") if event.reason else event
 
-    def _ended_in_time(self, event: Ended) -> bool:
-        """Tell whether a trial was over within its time, and only told of later."""
-        took = math.inf if event.seconds is None else event.seconds
-        return self._used.get(event.number, 0.0) + took < (self._limits.trial_timeout or math.inf)
+    def _is_in_time(self, event: Ended) -> bool:
+        """Return whether a trial ended within its time and was only reported later."""
+        seconds = math.inf if event.seconds is None else event.seconds
+        limit = self._limits.trial_timeout or math.inf
+        return self._seconds_used.get(event.number, 0.0) + seconds < limit
 
-    def _reached(self) -> Outcome | None:
-        """Return the outcome if a limit is reached that ends the whole job."""
-        limits = self._limits
-        if limits.max_failed_trials is not None and self._failed > limits.max_failed_trials:
-            failed, tolerated = format_count(self._failed, "trial"), limits.max_failed_trials
-            return Outcome("failed", f"{failed} failed, and {tolerated} are tolerated")
-        counting = (limits.max_trials, limits.max_failed_trials, limits.patience)
-        if counting == (None, None, None) and self._failed_in_a_row >= _IN_A_ROW:
-            return Outcome("failed", f"{_IN_A_ROW} trials in a row failed")
-        if self._winner is not None:
-            return Outcome("completed", f"trial {self._winner} reached the target")
-        if limits.patience is not None and self._since_best >= limits.patience:
-            return Outcome(
-                "completed", f"no better objective in {format_count(limits.patience, 'trial')}"
-            )
-        if self._budget.stop_reason:
-            return Outcome("completed", self._budget.stop_reason)
-        return None
+    def _reached_limit(self) -> Outcome | None:
+        reason = self._budget.stop_reason
+        return self._tracker.outcome() or (Outcome("completed", reason) if reason else None)
 
-    def _pass_deadlines(self, runner: TrialRunner) -> None:
+    def _enforce_deadlines(self, runner: TrialRunner) -> None:
         now = time.monotonic()
-        if now >= self._end and self._outcome is None:
-            self._end_all(runner, Outcome("completed", _TIMEOUT))
+        if now >= self._timeout_at and self._outcome is None:
+            self._stop_all(runner, Outcome("completed", _TIMEOUT))
             return
-        for number, due in self._running.items():
+        for number, due in self._deadlines.items():
             if now >= due:
-                self._running[number] = math.inf
-                self._stop(number, "failed", _TRIAL_TIMEOUT, runner)
+                self._deadlines[number] = math.inf
+                self._stop_trial(number, "failed", _TRIAL_TIMEOUT, runner)
 
-    def _stop(self, number: int, state: TrialState, reason: str, runner: TrialRunner) -> None:
-        self._why.setdefault(number, (state, reason))
-        self._write()
+    def _stop_trial(self, number: int, state: TrialState, reason: str, runner: TrialRunner) -> None:
+        self._stop_reasons.setdefault(number, (state, reason))
+        self._write_events()
+        _log.debug("stop trial %d: %s", number, reason)
         runner.stop(number)
 
-    def _end_all(self, runner: TrialRunner, outcome: Outcome, *, now: bool = False) -> None:
+    def _stop_all(self, runner: TrialRunner, outcome: Outcome, *, now: bool = False) -> None:
         self._outcome = self._outcome or outcome
-        self._write()
-        for number in self._running:
-            self._running[number] = math.inf
-            self._why.setdefault(number, ("cancelled", self._outcome.reason))
+        _log.debug("stop all trials: %s %s", outcome.state, outcome.reason)
+        self._write_events()
+        for number in self._deadlines:
+            self._deadlines[number] = math.inf
+            self._stop_reasons.setdefault(number, ("cancelled", self._outcome.reason))
             runner.stop(number, now=now)

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from cloudtune.emulation.process import end, of_job, running
 from cloudtune.engine.budget import JobBudget
-from cloudtune.engine.driver import Driver, Outcome
+from cloudtune.engine.driver import Driver
 from cloudtune.engine.inbox import Inbox
 from cloudtune.engine.managed_job import ManagedJob
 from cloudtune.errors import CloudtuneError, MissingExtraError, UnsupportedError
@@ -24,7 +24,7 @@ from cloudtune.provider.crash_report import write_crash_report
 from cloudtune.provider.models import JobContext, Lost
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.secrets import Mask
-from cloudtune.results.events import FINAL_STATES, Ended, Event, Measured, Started
+from cloudtune.results.events import FINAL_STATES, Ended, Event, Measured, Outcome, Started
 
 _FAILURE = "failure.txt"
 """The file, in the folder of a job, with the traceback of what nobody foresaw."""

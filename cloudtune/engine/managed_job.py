@@ -12,7 +12,6 @@ from contextlib import contextmanager
 
 from cloudtune.engine.backoff import add_jitter, next_backoff
 from cloudtune.engine.budget import JobBudget
-from cloudtune.engine.driver import Outcome
 from cloudtune.engine.inbox import Inbox, StopRequest
 from cloudtune.errors import EmulatorEndedError, ProviderError
 from cloudtune.fitting.fit import FittedStudy, restore
@@ -20,7 +19,7 @@ from cloudtune.provider.models import JobRef, JobStatus, RawTrial
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.protocols import JobClient
 from cloudtune.provider.secrets import Mask
-from cloudtune.results.events import FINAL_STATES, Ended, Event, Measured, Started
+from cloudtune.results.events import FINAL_STATES, Ended, Event, Measured, Outcome, Started
 from cloudtune.results.trials import Trials
 from cloudtune.study.search_space import Value
 

@@ -89,3 +89,12 @@ KINDS: Mapping[str, type[Started] | type[Measured] | type[Ended]] = {
     "measured": Measured,
     "ended": Ended,
 }
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended."""
+
+    state: Standing
+    reason: str
+    """Why, in words; empty for plain success."""

@@ -19,7 +19,6 @@ from cloudtune.bundle import files as bundle
 from cloudtune.emulation.process import Manner, remember
 from cloudtune.engine import job as jobs
 from cloudtune.engine.budget import JobBudget, create_budgets
-from cloudtune.engine.driver import Outcome
 from cloudtune.engine.inbox import Inbox, StopRequest
 from cloudtune.errors import (
     CloudtuneError,
@@ -35,6 +34,7 @@ from cloudtune.ledger.reader import found
 from cloudtune.ledger.records import JobRecord, RunRecord
 from cloudtune.planning.planner import plan_from_facts, restore_plan
 from cloudtune.provider.plan import Plan
+from cloudtune.results.events import Outcome
 from cloudtune.results.model import StudyResult
 from cloudtune.runs.detach import resume_detached, unattended_jobs
 

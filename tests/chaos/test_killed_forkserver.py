@@ -10,11 +10,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cloudtune.engine.driver import Outcome
 from cloudtune.execution import reaper
 from cloudtune.planning import planner
 from cloudtune.provider.plan import Plan
-from cloudtune.results.events import Ended, Event
+from cloudtune.results.events import Ended, Event, Outcome
 from cloudtune.runs import lifecycle
 from cloudtune.study.study import Study
 

@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from cloudtune.engine.driver import Outcome
 from cloudtune.planning import planner
 from cloudtune.provider.plan import Plan
-from cloudtune.results.events import Event
+from cloudtune.results.events import Event, Outcome
 from cloudtune.runs import lifecycle
 from cloudtune.study.study import Study
 

@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 
 from cloudtune.engine.budget import Spending
-from cloudtune.engine.driver import Outcome
 from cloudtune.provider.models import CloudSettings
 from cloudtune.provider.plan import Plan
 from cloudtune.reporting.phrases import (
@@ -17,7 +16,7 @@ from cloudtune.reporting.phrases import (
     strategy_words,
 )
 from cloudtune.reporting.sanitize import printable
-from cloudtune.results.events import Ended, Event, Started
+from cloudtune.results.events import Ended, Event, Outcome, Started
 from cloudtune.results.model import Trial, best
 from cloudtune.results.trials import Trials, seconds_between
 from cloudtune.study.quantities import format_count

@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cloudtune.engine.driver import Outcome
 from cloudtune.provider.plan import Plan
 from cloudtune.reporting.console.job_state import JobView, end_line, job_line
 from cloudtune.reporting.phrases import (
@@ -17,7 +16,7 @@ from cloudtune.reporting.phrases import (
     value_words,
 )
 from cloudtune.reporting.sanitize import printable
-from cloudtune.results.events import Ended, Event
+from cloudtune.results.events import Ended, Event, Outcome
 from cloudtune.results.model import Trial
 from cloudtune.study.quantities import format_count
 

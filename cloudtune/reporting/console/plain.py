@@ -7,11 +7,10 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cloudtune.engine.driver import Outcome
 from cloudtune.provider.plan import Plan
 from cloudtune.reporting.console.job_state import JobView, end_line, job_line
 from cloudtune.reporting.sanitize import printable
-from cloudtune.results.events import Ended, Event
+from cloudtune.results.events import Ended, Event, Outcome
 from cloudtune.study.quantities import format_count
 
 if TYPE_CHECKING:

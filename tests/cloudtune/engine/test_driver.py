@@ -10,11 +10,11 @@ from typing import Any, Literal, cast
 import pytest
 
 from cloudtune.engine.budget import Budget, JobBudget
-from cloudtune.engine.driver import Driver, Outcome
+from cloudtune.engine.driver import Driver
 from cloudtune.engine.inbox import Inbox, StopRequest
 from cloudtune.planning.planner import plan
 from cloudtune.provider.models import Interrupted, Lost, Recovered
-from cloudtune.results.events import Ended, Event, Measured, Started
+from cloudtune.results.events import Ended, Event, Measured, Outcome, Started
 from cloudtune.results.trials import Trials
 from cloudtune.search.protocol import Suggestion
 from cloudtune.study.quantities import Money

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 import cloudtune
-from cloudtune.engine.driver import Outcome
 from cloudtune.engine.inbox import Inbox, StopRequest
 from cloudtune.engine.managed_job import ManagedJob
 from cloudtune.errors import EmulatorEndedError, MissingExtraError, ProviderError
@@ -18,7 +17,7 @@ from cloudtune.planning.planner import plan
 from cloudtune.provider import registry
 from cloudtune.provider.models import JobRef, JobStatus, RawTrial
 from cloudtune.provider.plan import Plan
-from cloudtune.results.events import Ended, Event
+from cloudtune.results.events import Ended, Event, Outcome
 from cloudtune.runs import lifecycle
 from cloudtune.study.study import Study
 from cloudtune.testing.features import PLAIN

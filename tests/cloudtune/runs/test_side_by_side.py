@@ -17,7 +17,6 @@ from click.testing import CliRunner
 from cloudtune.cli.main_group import cloudtune
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.engine import job as jobs
-from cloudtune.engine.driver import Outcome
 from cloudtune.errors import MissingExtraError, ProviderError, UnsupportedError, UsageError
 from cloudtune.fitting.fit import FittedStudy
 from cloudtune.ledger.home import state_folder
@@ -27,7 +26,7 @@ from cloudtune.provider import registry
 from cloudtune.provider.facts import Facts
 from cloudtune.provider.models import JobContext
 from cloudtune.provider.plan import Plan
-from cloudtune.results.events import Event, Started
+from cloudtune.results.events import Event, Outcome, Started
 from cloudtune.results.model import StudyResult
 from cloudtune.runs import lifecycle, resume
 from cloudtune.study.schema import Mode

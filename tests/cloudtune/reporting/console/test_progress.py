@@ -10,13 +10,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from cloudtune.engine.driver import Outcome
 from cloudtune.planning.planner import plan
 from cloudtune.provider.plan import Plan
 from cloudtune.reporting.console.job_state import JobView, end_line
 from cloudtune.reporting.console.live import LiveProgress
 from cloudtune.reporting.console.plain import PlainProgress
-from cloudtune.results.events import Ended, Measured, Started, TrialState
+from cloudtune.results.events import Ended, Measured, Outcome, Started, TrialState
 from cloudtune.study.schema import Mode
 from cloudtune.study.study import Study
 
