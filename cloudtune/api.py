@@ -11,7 +11,7 @@ from typing import Any
 
 from cloudtune.ledger.home import state_folder
 from cloudtune.ledger.ledger import Ledger
-from cloudtune.ledger.lock import holder
+from cloudtune.ledger.lock import lock_holder
 from cloudtune.planning import planner
 from cloudtune.provider.plan import Plan
 from cloudtune.results import dataframes
@@ -162,7 +162,7 @@ class Run:
             folder = ledger.run_folder(self.id)
         self._thread = threading.Thread(target=work, name=f"cloudtune {self.id}")
         self._thread.start()
-        while self._thread.is_alive() and holder(folder) is None:
+        while self._thread.is_alive() and lock_holder(folder) is None:
             time.sleep(_LOOK)
         return self
 

@@ -13,7 +13,9 @@ from pathlib import Path
 _LONG_AGO = 946_684_800  # the start of 2000: no zip file, and so no wheel, goes back before 1980
 
 
-def write(target: Path, source: Path | None, folder: str, extra: Mapping[str, bytes]) -> None:
+def write_archive(
+    target: Path, source: Path | None, folder: str, extra: Mapping[str, bytes]
+) -> None:
     """Write a tar.gz of a snapshot and of files of our own: the same content, the same bytes.
 
     Args:

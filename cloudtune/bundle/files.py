@@ -33,7 +33,7 @@ _CLUTTER = _OWN | {
 _BLOCK = 1024 * 1024
 
 
-def files(folder: Path, without: Sequence[Path] = ()) -> list[str]:
+def list_files(folder: Path, without: Sequence[Path] = ()) -> list[str]:
     """Return the files and links that belong to the bundle, relative and in a fixed order.
 
     That is what git tracks or does not ignore; without git, everything but obvious clutter. What
@@ -89,7 +89,7 @@ def fingerprint(folder: Path, names: Sequence[str]) -> str:
     return whole.hexdigest()
 
 
-def snapshot(folder: Path, names: Sequence[str], target: Path) -> None:
+def copy_files(folder: Path, names: Sequence[str], target: Path) -> None:
     """Copy files into a new folder; links stay links, within the copy.
 
     Only the owner may read the copy, with the rights that it has to each file.

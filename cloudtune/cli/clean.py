@@ -20,12 +20,12 @@ def clean(runs: tuple[str, ...], *, yes: bool, as_json: bool) -> None:
     from cloudtune.errors import UsageError
     from cloudtune.ledger.home import state_folder
     from cloudtune.ledger.ledger import Ledger
-    from cloudtune.ledger.lock import hold, holder
+    from cloudtune.ledger.lock import RunLock, lock_holder
     from cloudtune.study.quantities import format_count
 
     with Ledger(state_folder()) as ledger:
-        chosen = [ledger.find(run) for run in runs] if runs else ledger.ids()
-        held = {run for run in chosen if holder(ledger.run_folder(run)) is not None}
+        chosen = [ledger.find_run_id(run) for run in runs] if runs else ledger.run_ids()
+        held = {run for run in chosen if lock_holder(ledger.run_folder(run)) is not None}
         if runs and held:
             raise UsageError(
                 f"{', '.join(sorted(held))} is running; `cloudtune stop` ends it first"
@@ -42,8 +42,8 @@ def clean(runs: tuple[str, ...], *, yes: bool, as_json: bool) -> None:
                 raise SystemExit(1)
         for run in chosen:
             folder = ledger.run_folder(run)
-            with hold(folder):
-                ledger.remove(run)
+            with RunLock(folder):
+                ledger.remove_run(run)
             shutil.rmtree(folder, ignore_errors=True)
             if folder.exists():
                 click.echo(f"not all files could be removed: {folder}", err=True)

@@ -23,7 +23,7 @@ def _complete_runs(_c: click.Context, _p: click.Parameter, typed: str) -> list[s
 
     try:
         with Ledger(state_folder()) as ledger:
-            return [run for run in ledger.ids() if run.startswith(typed)]
+            return [run for run in ledger.run_ids() if run.startswith(typed)]
     except CloudtuneError:
         return []
 

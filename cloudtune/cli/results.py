@@ -65,9 +65,9 @@ def results(
     json is the whole result, one for each job; jsonl is one line a trial; csv and parquet are flat.
     """
     from cloudtune.errors import UsageError
-    from cloudtune.ledger.reader import found
+    from cloudtune.ledger.reader import read_results
 
-    jobs: Iterator[_Job] = (job for run in runs or (None,) for job in found(run))
+    jobs: Iterator[_Job] = (job for run in runs or (None,) for job in read_results(run))
     if written_as:
         if not only_best:
             raise UsageError("--as writes one trial's values: add --best")
@@ -234,11 +234,11 @@ def export(runs: tuple[str, ...], program: str, place: str | None) -> None:
     """
     from cloudtune.errors import AlreadyExportedError
     from cloudtune.formats import mlflow, optuna
-    from cloudtune.ledger.reader import found
+    from cloudtune.ledger.reader import read_results
 
     there: list[AlreadyExportedError] = []
     exported = False
-    for result, trials in (job for run in runs or (None,) for job in found(run)):
+    for result, trials in (job for run in runs or (None,) for job in read_results(run)):
         try:
             if program == "mlflow":
                 said = f"the MLflow run {mlflow.export(result, trials, place)}"

@@ -210,7 +210,7 @@ def _told_of(run_id: str) -> Generator[None]:
         from cloudtune.ledger.ledger import Ledger
 
         with suppress(CloudtuneError), Ledger(state_folder()) as ledger:
-            if ledger.has(run_id):
+            if ledger.has_run(run_id):
                 click.echo(f"interrupted; go on with: cloudtune resume {run_id}", err=True)
         raise
 

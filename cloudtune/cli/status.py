@@ -37,9 +37,10 @@ def status(run: str | None, as_json: bool) -> None:
         return
     with ledger:
         rows = [
-            _status(ledger, each) for each in (ledger.ids() if run is None else [ledger.find(run)])
+            _status(ledger, each)
+            for each in (ledger.run_ids() if run is None else [ledger.find_run_id(run)])
         ]
-        unknown = ledger.unknown()
+        unknown = ledger.unknown_folders()
     if unknown:
         told = f"in {ledger.folder / 'runs'}, of which the ledger knows nothing"
         click.echo(f"note: there are folders of runs {told}: {', '.join(unknown)}", err=True)
@@ -67,10 +68,10 @@ def _shown(key: str, value: Any) -> Any:
 def _status(ledger: Ledger, run: str) -> dict[str, Any]:
     """Return how a run stands as plain data; a run that nobody holds is not running."""
     from cloudtune.errors import LedgerError
-    from cloudtune.ledger.lock import holder
+    from cloudtune.ledger.lock import lock_holder
     from cloudtune.study.study import Study
 
-    held = holder(ledger.run_folder(run)) is not None
+    held = lock_holder(ledger.run_folder(run)) is not None
     try:
         record = ledger.run(run)
         jobs = [_job_status(ledger, record, job, held=held) for job in record.jobs]
@@ -97,11 +98,11 @@ def _status(ledger: Ledger, run: str) -> dict[str, Any]:
 
 
 def _job_status(ledger: Ledger, record: RunRecord, job: JobRecord, *, held: bool) -> dict[str, Any]:
-    from cloudtune.ledger.reader import found_by
+    from cloudtune.ledger.reader import read_job
     from cloudtune.results.model import best
     from cloudtune.study.study import Study
 
-    result, trials = found_by(ledger, record, job)
+    result, trials = read_job(ledger, record, job)
     goals = [objective.goal for objective in Study.model_validate(result.study).objectives]
     counts: dict[str, int] = {}
 

@@ -27,7 +27,7 @@ def watch(run: str | None) -> None:
     from cloudtune.cli.runs import summarize
     from cloudtune.ledger.home import state_folder
     from cloudtune.ledger.ledger import Ledger
-    from cloudtune.ledger.lock import holder
+    from cloudtune.ledger.lock import lock_holder
     from cloudtune.results.events import Outcome
     from cloudtune.runs.detach import resume_detached, unattended_jobs
     from cloudtune.runs.lifecycle import exit_code, results
@@ -35,7 +35,7 @@ def watch(run: str | None) -> None:
     with Ledger(state_folder()) as ledger:
         record = ledger.run(run)
         folder = ledger.run_folder(record.id)
-        alone = unattended_jobs(record) if holder(folder) is None else []
+        alone = unattended_jobs(record) if lock_holder(folder) is None else []
         if alone:
             click.echo(f"what runs at {' and '.join(alone)} is followed again", err=True)
             resume_detached(record.id, alone)
@@ -54,7 +54,7 @@ def watch(run: str | None) -> None:
 
 def _show(ledger: Ledger, record: RunRecord) -> None:
     """Show a run until nobody holds it any more."""
-    from cloudtune.ledger.lock import holder
+    from cloudtune.ledger.lock import lock_holder
     from cloudtune.planning.planner import restore_plan
     from cloudtune.reporting.console.plain import progress
     from cloudtune.results.events import Outcome
@@ -64,7 +64,7 @@ def _show(ledger: Ledger, record: RunRecord) -> None:
     """The last event that was shown of each job that can be."""
     ended: set[str] = set()
     try:
-        held = holder(ledger.run_folder(record.id)) is not None
+        held = lock_holder(ledger.run_folder(record.id)) is not None
         for job in ledger.run(record.id).jobs:
             past = list(ledger.events(record.id, job.provider))
             heard = past[-1][1].time if past else 0.0
@@ -78,7 +78,7 @@ def _show(ledger: Ledger, record: RunRecord) -> None:
             seen[job.provider] = past[-1][0] if past else 0
         going = True
         while going:
-            going = holder(ledger.run_folder(record.id)) is not None
+            going = lock_holder(ledger.run_folder(record.id)) is not None
             jobs = ledger.run(record.id).jobs
             for provider, after in seen.items():
                 if new := list(ledger.events(record.id, provider, after)):

@@ -10,7 +10,7 @@ from cloudtune.comparison.comparison import Comparison, compare
 from cloudtune.errors import CloudtuneError
 from cloudtune.ledger.home import state_folder
 from cloudtune.ledger.ledger import Ledger
-from cloudtune.ledger.reader import found_by
+from cloudtune.ledger.reader import read_job
 from cloudtune.ledger.records import RunRecord
 from cloudtune.results.model import StudyResult
 
@@ -34,7 +34,7 @@ def compare_runs(
 def _read(ledger: Ledger, records: Sequence[RunRecord]) -> Iterator[StudyResult]:
     for record in records:
         for job in record.jobs:
-            result, trials = found_by(ledger, record, job)
+            result, trials = read_job(ledger, record, job)
             yield replace(result, trials=tuple(trials))
 
 
@@ -42,7 +42,7 @@ def asked_of(runs: Iterable[str]) -> dict[str, list[str]]:
     """Return the words with which runs were started, of those that the ledger knows."""
     try:
         with Ledger(state_folder()) as ledger:
-            return {run: asked(ledger.run(run)) for run in runs if ledger.has(run)}
+            return {run: asked(ledger.run(run)) for run in runs if ledger.has_run(run)}
     except CloudtuneError:
         return {}
 

@@ -126,7 +126,7 @@ def execute_job(
     if job.job is not None and job.state in FINAL_STATES and job.plan["mode"] == "managed":
         return _as_it_ended(job, shown, where)
     with Ledger(where) as ledger:
-        before = ledger.last_event(job.run, job.provider)
+        before = ledger.last_event_number(job.run, job.provider)
         ledger.begin_job(job.run, job.provider)
         clock = time.monotonic()
         begun = next(j for j in ledger.run(job.run).jobs if j.provider == job.provider)
@@ -141,7 +141,7 @@ def execute_job(
             context = job_context(plan, ledger)
             mask = secrets = Mask(plan.study)
             run_one = _run_driven if plan.mode == "driven" else _run_managed
-            again = job.begun is not None
+            again = job.process_started is not None
             work = _Work(plan, begun, events, inbox, shown, ledger, context, secrets, budget, again)
             outcome = run_one(work)
             _let_go(context, plan.mode, outcome)
@@ -150,7 +150,7 @@ def execute_job(
             outcome = Outcome("failed" if _was_made(ledger, job) else "refused", why)
         except CloudtuneError as error:
             outcome = Outcome("failed", str(error))
-            if context is not None and job.begun is None and not _was_made(ledger, job):
+            if context is not None and job.process_started is None and not _was_made(ledger, job):
                 _let_go(context, job.plan["mode"], outcome)
         except Exception as error:  # noqa: BLE001 - a mistake in the code of this provider alone
             folder = ledger.job_folder(job.run, job.provider)
@@ -160,7 +160,7 @@ def execute_job(
         finally:
             outcome = replace(outcome, reason=mask(outcome.reason))
             shown.end(job.provider, outcome)
-            idle = ledger.last_event(job.run, job.provider) == before
+            idle = ledger.last_event_number(job.run, job.provider) == before
             ended, ran = (job.ended, None) if idle else (None, time.monotonic() - clock)
             ledger.end_job(
                 job.run, job.provider, outcome.state, outcome.reason, ended=ended, ran=ran
@@ -230,7 +230,7 @@ def _broken_off(ledger: Ledger, job: JobRecord, why: str) -> Outcome:
 def _was_made(ledger: Ledger, job: JobRecord) -> bool:
     """Tell whether anything of a job was brought to its provider."""
     named = any(j.job for j in ledger.run(job.run).jobs if j.provider == job.provider)
-    return named or bool(ledger.last_event(job.run, job.provider))
+    return named or bool(ledger.last_event_number(job.run, job.provider))
 
 
 def _let_go(context: JobContext, mode: str, outcome: Outcome) -> None:
@@ -263,7 +263,7 @@ def _run_driven(work: _Work) -> Outcome:
     runner = registry.get(job.provider).runner(plan, work.context, work.emit, work.notify)
     try:
         with closing(runner):
-            return driver.run(runner, spent=job.spent)
+            return driver.run(runner, spent=job.earlier_seconds)
     except (CloudtuneError, OSError):
         raise
     except Exception:
@@ -300,5 +300,5 @@ def _run_managed(work: _Work) -> Outcome:
     return managed.run(
         registry.get(job.provider).client(plan, work.context),
         job.job,
-        lambda name: work.ledger.name_job(job.run, job.provider, name),
+        lambda name: work.ledger.set_job_name(job.run, job.provider, name),
     )

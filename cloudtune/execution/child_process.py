@@ -9,10 +9,10 @@ import subprocess
 from contextlib import suppress
 from typing import Protocol
 
-from cloudtune.execution.fds import exit_of
+from cloudtune.execution.fds import open_exit_fd
 from cloudtune.execution.forkserver import server
 
-_SIZE = struct.calcsize(server.MESSAGE)
+_SIZE = struct.calcsize(server.MESSAGE_FORMAT)
 
 
 class Child(Protocol):
@@ -39,7 +39,7 @@ def signal_group(pid: int, number: signal.Signals) -> None:
         os.killpg(pid, number)
 
 
-class Cold:
+class ColdChild:
     """A process that we started."""
 
     def __init__(self, popen: subprocess.Popen[bytes]) -> None:
@@ -51,7 +51,7 @@ class Cold:
     def exited(self) -> int:
         """A file descriptor that becomes readable when it ends."""
         if self._exited is None:
-            self._exited = exit_of(self._popen)
+            self._exited = open_exit_fd(self._popen)
         return self._exited
 
     def collect(self) -> int | str:
@@ -62,7 +62,7 @@ class Cold:
         return code
 
 
-class Forked:
+class ForkedChild:
     """A process that the preloaded process has forked, and tells of."""
 
     def __init__(self, pid: int, told: int) -> None:
@@ -73,16 +73,16 @@ class Forked:
     def collect(self) -> int | str:
         """Wait for its end, let the preloaded process collect it, and return its exit code."""
         try:
-            letter, code = next_message(self.exited)
+            letter, code = read_message(self.exited)
         finally:
             os.close(self.exited)
         return code if letter == "x" else "the preloaded process from which it was forked was ended"
 
 
-def next_message(told: int) -> tuple[str, int]:
+def read_message(told: int) -> tuple[str, int]:
     """Return the next message of the preloaded process on a process; no letter at its end."""
     said = os.read(told, _SIZE)
     if len(said) < _SIZE:
         return "", 0
-    letter, number = struct.unpack(server.MESSAGE, said)
+    letter, number = struct.unpack(server.MESSAGE_FORMAT, said)
     return letter.decode(), number

@@ -13,11 +13,11 @@ from contextlib import suppress
 from pathlib import Path
 
 _BLOCK = 64 * 1024
-NO_PIDFD = {errno.ENOSYS, errno.EPERM}
+PIDFD_UNSUPPORTED = {errno.ENOSYS, errno.EPERM}
 """How kernels and sandboxes say that they have no file descriptors for processes."""
 
 
-class Wake:
+class WakeupPipe:
     """What another thread wakes a waiting one by."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class Wake:
             os.close(end)
 
 
-def bell(path: str | Path) -> int:
+def open_fifo(path: str | Path) -> int:
     """Return the open end of a FIFO, which is made if need be.
 
     Raises:
@@ -65,7 +65,7 @@ def bell(path: str | Path) -> int:
     return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
 
 
-def poll(ends: Iterable[int]) -> select.poll:
+def create_poll(ends: Iterable[int]) -> select.poll:
     """Return what waits until one of the ends has something to read."""
     waiting = select.poll()
     for end in ends:
@@ -73,20 +73,20 @@ def poll(ends: Iterable[int]) -> select.poll:
     return waiting
 
 
-def is_held(end: int) -> bool:
+def has_writer(end: int) -> bool:
     """Tell whether anybody still has the writing end of a pipe."""
     waiting = select.poll()
     waiting.register(end, 0)
     return not any(event & select.POLLHUP for _, event in waiting.poll(0))
 
 
-def exit_of(popen: subprocess.Popen[bytes]) -> int:
+def open_exit_fd(popen: subprocess.Popen[bytes]) -> int:
     """Return a file descriptor that becomes readable when a process ends."""
     if hasattr(os, "pidfd_open"):
         try:
             return os.pidfd_open(popen.pid)
         except OSError as error:
-            if error.errno not in NO_PIDFD:
+            if error.errno not in PIDFD_UNSUPPORTED:
                 raise
     read, write = os.pipe()
 

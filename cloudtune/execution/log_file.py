@@ -6,9 +6,9 @@ import os
 import re
 from pathlib import Path
 
-HEAD = 4 * 1024 * 1024
+HEAD_BYTES = 4 * 1024 * 1024
 """Bytes that are written as they come."""
-TAIL = 1024 * 1024
+TAIL_BYTES = 1024 * 1024
 """Bytes that are kept of the rest."""
 _RECENT = 16 * 1024
 _TAIL_LINES = 20
@@ -16,7 +16,7 @@ _TAIL_BYTES = 4 * 1024
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 
-class Log:
+class LogFile:
     """Writes what a process prints to a file: the first 4 MiB, and at the end the last 1 MiB.
 
     A disk that cannot take the log does not disturb the process.
@@ -29,7 +29,7 @@ class Log:
             OSError: If it cannot be opened.
         """
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        self._room = HEAD
+        self._room = HEAD_BYTES
         self._rest = bytearray()
         self._left_out = 0
         self._recent = b""
@@ -43,15 +43,15 @@ class Log:
             self._put(head)
         if data:
             self._rest += data
-            if len(self._rest) > 2 * TAIL:
-                self._left_out += len(self._rest) - TAIL
-                del self._rest[:-TAIL]
+            if len(self._rest) > 2 * TAIL_BYTES:
+                self._left_out += len(self._rest) - TAIL_BYTES
+                del self._rest[:-TAIL_BYTES]
 
     def close(self) -> None:
         """Write the end of what was printed and close the file."""
-        if len(self._rest) > TAIL:
-            self._left_out += len(self._rest) - TAIL
-            del self._rest[:-TAIL]
+        if len(self._rest) > TAIL_BYTES:
+            self._left_out += len(self._rest) - TAIL_BYTES
+            del self._rest[:-TAIL_BYTES]
         if self._left_out:
             self._put(f"\n[cloudtune left out {self._left_out:,} bytes here]\n".encode())
         self._put(bytes(self._rest))

@@ -17,27 +17,27 @@ from cloudtune.trial import LONGEST_REPORT, number, plain
 if TYPE_CHECKING:
     import regex
 
-LONGEST_LINE = 64 * 1024
+MAX_LINE_BYTES = 64 * 1024
 """Bytes of a printed line in which metrics are looked for."""
-MOST_REPORTED = 64 * 1024 * 1024
+MAX_REPORT_BYTES = 64 * 1024 * 1024
 """Bytes that one trial may report."""
-MOST_MEASUREMENTS = 250_000
+MAX_MEASUREMENTS = 250_000
 """Measurements that one trial may make."""
-PATIENCE = 2.0
+SEARCH_TIMEOUT = 2.0
 """Seconds that one expression may spend on one line."""
 _BLOCK = 1024 * 1024
 _SHOWN = 40
 """Characters that are shown of a text that is no number."""
 
-Step = tuple[float, int, dict[str, float]]
+Measurement = tuple[float, int, dict[str, float]]
 """When it was measured, at which step, and the values."""
 
 
-class BadMetrics(Exception):  # noqa: N818 - it is the script's mistake, not an error of ours
+class MetricError(Exception):
     """A process says something about metrics that cannot be used; the trial fails for it."""
 
 
-class Steps:
+class StepCounter:
     """Numbers measurements: from 1 for each metric, where the script gives no step."""
 
     def __init__(self) -> None:
@@ -60,15 +60,15 @@ class Steps:
             self._last[name] = max(at, self._last.get(name, at))
             placed.setdefault(at, {})[name] = value
         self._count += len(placed)
-        if self._count > MOST_MEASUREMENTS:
-            raise BadMetrics(f"it made more than {MOST_MEASUREMENTS:,} measurements")
+        if self._count > MAX_MEASUREMENTS:
+            raise MetricError(f"it made more than {MAX_MEASUREMENTS:,} measurements")
         return placed
 
 
-class Expressions:
+class MetricPatterns:
     """Finds metrics in printed lines by a study's expressions."""
 
-    def __init__(self, metrics: Mapping[str, Sequence[str]], steps: Steps) -> None:
+    def __init__(self, metrics: Mapping[str, Sequence[str]], steps: StepCounter) -> None:
         """Prepare the expressions.
 
         Raises:
@@ -90,7 +90,7 @@ class Expressions:
             if name not in self._steps
         )
 
-    def feed(self, data: bytes) -> Iterator[Step]:
+    def feed(self, data: bytes) -> Iterator[Measurement]:
         """Yield the measurements in the lines that ``data`` completes.
 
         Raises:
@@ -103,24 +103,24 @@ class Expressions:
             if not self._skipping and line:
                 yield from self._search(line)
             self._skipping = False
-        if len(rest) > LONGEST_LINE:
+        if len(rest) > MAX_LINE_BYTES:
             if not self._skipping:
                 yield from self._search(rest)
             self._skipping = True
             rest = b""
         self._rest = rest
 
-    def finish(self) -> Iterator[Step]:
+    def finish(self) -> Iterator[Measurement]:
         """Yield the measurements in a last line that has no end."""
         return self.feed(b"\n")
 
-    def _search(self, line: bytes) -> Iterator[Step]:
-        said = plain(line[:LONGEST_LINE].decode("utf-8", "replace"))
+    def _search(self, line: bytes) -> Iterator[Measurement]:
+        said = plain(line[:MAX_LINE_BYTES].decode("utf-8", "replace"))
         found: dict[int, dict[str, float]] = {}
         for name, pattern in self._compiled:
             group = "value" if "value" in pattern.groupindex else 1
             try:
-                for match in pattern.finditer(said, timeout=PATIENCE, concurrent=True):
+                for match in pattern.finditer(said, timeout=SEARCH_TIMEOUT, concurrent=True):
                     text = match[group] or ""
                     value = number(text)
                     if value is None:
@@ -129,9 +129,9 @@ class Expressions:
                     for at, values in self._steps.place({name: value}, None).items():
                         found.setdefault(at, {}).update(values)
             except TimeoutError:
-                raise BadMetrics(
-                    f"the expression of the metric {name} took more than {PATIENCE:g} s on one "
-                    f"line, and would on others: {pattern.pattern}"
+                raise MetricError(
+                    f"the expression of the metric {name} took more than {SEARCH_TIMEOUT:g} s on "
+                    f"one line, and would on others: {pattern.pattern}"
                 ) from None
         now = time.time()
         for at, values in found.items():
@@ -145,13 +145,13 @@ def _compiled(name: str, said: str) -> regex.Pattern[str]:
     try:
         pattern = regex.compile(said)
     except regex.error as error:
-        raise BadMetrics(f"the expression of the metric {name} is wrong: {error}") from None
+        raise MetricError(f"the expression of the metric {name} is wrong: {error}") from None
     if pattern.groups == 0:
-        raise BadMetrics(f"the expression of the metric {name} needs a group around the value")
+        raise MetricError(f"the expression of the metric {name} needs a group around the value")
     return pattern
 
 
-class Reports:
+class ReportReader:
     """Reads what a script reported with ``cloudtune.trial.report``."""
 
     def __init__(self, path: str | Path, *, from_start: bool = False) -> None:
@@ -165,11 +165,11 @@ class Reports:
         self._file: int | None = None
         self._rest = b""
         self._taken = 0
-        self._steps = Steps()
+        self._steps = StepCounter()
         if not from_start:
             self._pass_over()
 
-    def read(self) -> Iterator[Step]:
+    def read(self) -> Iterator[Measurement]:
         """Yield the measurements that were added since the last call.
 
         Raises:
@@ -181,13 +181,13 @@ class Reports:
             return
         while data := os.read(self._file, _BLOCK):
             self._taken += len(data)
-            if self._taken > MOST_REPORTED:
-                raise BadMetrics(f"it reported more than {MOST_REPORTED // 2**20} MiB")
+            if self._taken > MAX_REPORT_BYTES:
+                raise MetricError(f"it reported more than {MAX_REPORT_BYTES // 2**20} MiB")
             *lines, self._rest = (self._rest + data).split(b"\n")
             for line in lines:
                 yield from self._placed(line)
             if len(self._rest) > LONGEST_REPORT:
-                raise BadMetrics(f"it reported a line of more than {LONGEST_REPORT:,} bytes")
+                raise MetricError(f"it reported a line of more than {LONGEST_REPORT:,} bytes")
 
     def close(self) -> None:
         """Let go of the file."""
@@ -201,24 +201,24 @@ class Reports:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise BadMetrics(f"its reports cannot be read: {error.strerror}") from None
+            raise MetricError(f"its reports cannot be read: {error.strerror}") from None
         if not stat.S_ISREG(os.fstat(file).st_mode):
             os.close(file)
-            raise BadMetrics("its reports cannot be read: they are no file")
+            raise MetricError("its reports cannot be read: they are no file")
         return file
 
     def _pass_over(self) -> None:
         try:
             for _ in self.read():
                 pass
-        except BadMetrics:
+        except MetricError:
             self._rest = b""
             if self._file is not None:
                 os.lseek(self._file, 0, os.SEEK_END)
 
-    def _placed(self, line: bytes) -> Iterator[Step]:
+    def _placed(self, line: bytes) -> Iterator[Measurement]:
         if len(line) > LONGEST_REPORT:
-            raise BadMetrics(f"it reported a line of more than {LONGEST_REPORT:,} bytes")
+            raise MetricError(f"it reported a line of more than {LONGEST_REPORT:,} bytes")
         when, step, values = _parsed(line)
         for at, placed in self._steps.place(values, step).items():
             yield when, at, placed
@@ -235,10 +235,10 @@ def _parsed(line: bytes) -> tuple[float, int | None, dict[str, float]]:
         values = {name: _number(value) for name, value in said["metrics"].items()}
         when = _number(said.get("time", time.time()))
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
-        raise BadMetrics(f"a line of its reports cannot be read: {shown!r}") from None
+        raise MetricError(f"a line of its reports cannot be read: {shown!r}") from None
     whole = step is None or (isinstance(step, int) and not isinstance(step, bool))
     if not whole or (step is not None and abs(step) >= 2**63) or not math.isfinite(when):
-        raise BadMetrics(f"a line of its reports cannot be read: {shown!r}")
+        raise MetricError(f"a line of its reports cannot be read: {shown!r}")
     return when, step, values
 
 

@@ -10,9 +10,15 @@ from pathlib import Path
 from typing import Protocol
 
 from cloudtune.execution.child_process import Child
-from cloudtune.execution.fds import bell, drain, is_held, poll
-from cloudtune.execution.log_file import Log
-from cloudtune.execution.metric_reader import BadMetrics, Expressions, Reports, Step, Steps
+from cloudtune.execution.fds import create_poll, drain, has_writer, open_fifo
+from cloudtune.execution.log_file import LogFile
+from cloudtune.execution.metric_reader import (
+    Measurement,
+    MetricError,
+    MetricPatterns,
+    ReportReader,
+    StepCounter,
+)
 
 _BLOCK = 64 * 1024
 """Bytes that a pipe holds, and that are read at one time."""
@@ -44,14 +50,14 @@ class ProcessSpec:
     """Expressions that find metrics in the output."""
     grace: float = 10.0
     """Seconds between asking it to end and killing it."""
-    steps: Steps = field(default_factory=Steps)
+    steps: StepCounter = field(default_factory=StepCounter)
     """Counts what the expressions find; hand over the same one where counting goes on."""
 
 
-class Watched(Protocol):
+class MonitoredProcess(Protocol):
     """What a watch asks of the process that it watches, and tells it."""
 
-    def emit(self, steps: Iterable[Step]) -> None:
+    def emit(self, steps: Iterable[Measurement]) -> None:
         """Tell of measurements."""
         ...
 
@@ -68,10 +74,10 @@ class Watched(Protocol):
         ...
 
 
-class Watch:
+class ProcessMonitor:
     """What one process says, and by which channels it says it."""
 
-    def __init__(self, process: Watched, spec: ProcessSpec, woken: int) -> None:
+    def __init__(self, process: MonitoredProcess, spec: ProcessSpec, woken: int) -> None:
         """Open the channels.
 
         Args:
@@ -89,19 +95,19 @@ class Watch:
         """What is odd in what it said, without making it fail."""
         self._process = process
         self._spec = spec
-        self._expressions = Expressions(spec.metrics, spec.steps)
+        self._expressions = MetricPatterns(spec.metrics, spec.steps)
         self._woken = woken
         self._output_open = True
-        self.log = Log(spec.log)
+        self.log = LogFile(spec.log)
         """Takes what it prints."""
-        self._reports: Reports | None = None
+        self._reports: ReportReader | None = None
         self._bell: int | None = None
         self._ends: list[int] = []
         try:
             if spec.reports:
-                self._reports = Reports(spec.reports)
+                self._reports = ReportReader(spec.reports)
             if spec.doorbell:
-                self._bell = bell(spec.doorbell)
+                self._bell = open_fifo(spec.doorbell)
                 self._ends.append(self._bell)
             self._output, self.output_end = os.pipe()
             self._ends += [self._output, self.output_end]
@@ -124,7 +130,7 @@ class Watch:
         os.close(self.output_end)
         exited = child.exited
         ends = [end for end in (exited, self._woken, self._bell) if end is not None]
-        without_output, everything = poll(ends), poll([*ends, self._output])
+        without_output, everything = create_poll(ends), create_poll([*ends, self._output])
         grace = self._spec.grace
         gathering = True
         while True:
@@ -151,7 +157,7 @@ class Watch:
             if self._output_open:
                 self._take_output()
         for _ in range(_SWEEPS):
-            if not self._output_open or not is_held(self._output):
+            if not self._output_open or not has_writer(self._output):
                 break
             self._process.sweep()
             time.sleep(_SWEEP_PAUSE)
@@ -176,12 +182,12 @@ class Watch:
         if self._reports:
             self._say(self._reports.read())
 
-    def _say(self, steps: Iterable[Step]) -> None:
+    def _say(self, steps: Iterable[Measurement]) -> None:
         """Tell of measurements; where something is wrong with them, kill the process."""
         if self.fault:
             return
         try:
             self._process.emit(steps)
-        except BadMetrics as error:
+        except MetricError as error:
             self.fault = str(error)
             self._process.kill(self.fault)

@@ -18,16 +18,16 @@ from typing import Literal
 
 from cloudtune.errors import CloudtuneError
 from cloudtune.execution import reaper
-from cloudtune.execution.child_process import Child, Cold, signal_group
-from cloudtune.execution.fds import Wake
-from cloudtune.execution.forkserver.client import Preload, Warm
-from cloudtune.execution.metric_reader import BadMetrics, Step
-from cloudtune.execution.process_monitor import ProcessSpec, Watch
-from cloudtune.execution.reaper_client import Guard
+from cloudtune.execution.child_process import Child, ColdChild, signal_group
+from cloudtune.execution.fds import WakeupPipe
+from cloudtune.execution.forkserver.client import ForkServerClient, Preload
+from cloudtune.execution.metric_reader import Measurement, MetricError
+from cloudtune.execution.process_monitor import ProcessMonitor, ProcessSpec
+from cloudtune.execution.reaper_client import ReaperClient
 from cloudtune.results.events import Ended, Measured
 
 
-class Processes:
+class ProcessPool:
     """Runs processes under numbers, and tells what they report and how they end.
 
     Each start is followed by exactly one `Ended`: ``completed`` or ``failed`` as the process ended,
@@ -70,8 +70,8 @@ class Processes:
         """Held while a process is made: threads that make one at the same time change at every call
         to the system, so that each takes as long as all of them."""
         self._mark = mark
-        self._guard = Guard(f"{mark}.", grace)
-        self._warm = Warm(preload, mark, self._guard, say) if preload else None
+        self._guard = ReaperClient(f"{mark}.", grace)
+        self._warm = ForkServerClient(preload, mark, self._guard, say) if preload else None
         self._running: dict[int, _Process] = {}
         self._waiting: SimpleQueue[_Process | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
@@ -151,7 +151,7 @@ class Processes:
 
     def _work(self) -> None:
         """Watch one process after another."""
-        wake = Wake()
+        wake = WakeupPipe()
         try:
             process = self._waiting.get()
             while process is not None:
@@ -169,7 +169,7 @@ class Processes:
             self._idle += 1
         return self._waiting.get()
 
-    def _live(self, process: _Process, wake: Wake) -> None:
+    def _live(self, process: _Process, wake: WakeupPipe) -> None:
         ended: Ended | None = None
         try:
             ended = process.live(wake)
@@ -208,8 +208,8 @@ class _Process:
         emit: Callable[[Measured | Ended], None],
         *,
         mark: str,
-        guard: Guard,
-        warm: Warm | None,
+        guard: ReaperClient,
+        warm: ForkServerClient | None,
         starting: threading.Lock,
         quick: bool,
         ahead: Callable[[], None],
@@ -231,7 +231,7 @@ class _Process:
         """When it was first asked to end."""
         self._killed_why = ""
         self._kill_wanted = False
-        self._wake: Wake | None = None
+        self._wake: WakeupPipe | None = None
 
     def stop(self, *, now: bool) -> None:
         """Ask it to end, or kill it; from any thread."""
@@ -246,13 +246,13 @@ class _Process:
             if self._wake is not None:
                 self._wake.ring()
 
-    def live(self, wake: Wake) -> Ended:
+    def live(self, wake: WakeupPipe) -> Ended:
         """Start it, watch it and return how it ended.
 
         Args:
             wake: Wakes this thread when the process is to end.
         """
-        watch: Watch | None = None
+        watch: ProcessMonitor | None = None
         try:
             try:
                 woken = wake.open()
@@ -260,9 +260,9 @@ class _Process:
                 found = None if self._quick else self._spec()
                 with self._starting:
                     spec = found or self._spec()
-                    watch = Watch(self, spec, woken)
+                    watch = ProcessMonitor(self, spec, woken)
                     child = self._start(spec, watch.output_end, woken)
-            except BadMetrics as error:
+            except MetricError as error:
                 return self._ended("failed", str(error))
             except (OSError, ValueError, CloudtuneError) as error:
                 return self._ended("failed", f"cannot be started: {_in_words(error)}")
@@ -281,7 +281,7 @@ class _Process:
             if watch:
                 watch.close()
 
-    def emit(self, steps: Iterable[Step]) -> None:
+    def emit(self, steps: Iterable[Measurement]) -> None:
         """Tell of measurements."""
         for when, at, values in steps:
             self._emit(Measured(self.number, when, at, values))
@@ -302,15 +302,15 @@ class _Process:
 
     def sweep(self) -> None:
         """Kill what it left behind outside of its group."""
-        reaper.sweep(self._mark)
+        reaper.kill_processes(self._mark)
 
-    def _listen(self, wake: Wake | None) -> None:
+    def _listen(self, wake: WakeupPipe | None) -> None:
         with self._lock:
             self._wake = wake
 
     def _start(self, spec: ProcessSpec, output: int, woken: int) -> Child | None:
         self._guard.open()
-        env = {**spec.env, reaper.MARK: self._mark}
+        env = {**spec.env, reaper.MARK_VARIABLE: self._mark}
         child: Child | None = None
         if self._warm and self._asked is None:
             # Not under our lock: it can take a while, and a stop must be heard meanwhile.
@@ -319,7 +319,7 @@ class _Process:
             if child is None:
                 if self._asked is not None:
                     return None
-                child = Cold(
+                child = ColdChild(
                     subprocess.Popen(
                         list(spec.command),
                         cwd=spec.cwd,
@@ -349,14 +349,14 @@ class _Process:
         if self._child is not None:
             signal_group(self._child.pid, number)
 
-    def _judged(self, code: int | str, watch: Watch) -> Ended:
+    def _judged(self, code: int | str, watch: ProcessMonitor) -> Ended:
         if code == 0 and not watch.fault:
             return self._ended("completed", watch.remark, 0)
         why, tail = watch.fault or self._killed_why, watch.log.tail()
         if isinstance(code, str):
             return self._ended("failed" if why else "cancelled", why or code, None, tail)
         known = code if code >= 0 else None
-        return self._ended("failed", why or code_in_words(code), known, tail)
+        return self._ended("failed", why or describe_exit_code(code), known, tail)
 
     def _ended(
         self,
@@ -377,7 +377,7 @@ def _in_words(error: Exception) -> str:
     return str(error)
 
 
-def code_in_words(code: int) -> str:
+def describe_exit_code(code: int) -> str:
     """Return how a process ended that nobody here ended; the code of a signal is negative."""
     if code >= 0:
         return f"exited with code {code}"

@@ -19,27 +19,27 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-MARK = "CLOUDTUNE_RUN"
+MARK_VARIABLE = "CLOUDTUNE_RUN"
 """The environment variable that marks the processes of a run."""
-DEAF_TO = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+IGNORED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """What ends others does not end the keeper."""
 _ROUNDS = 20
 _PATIENCE = 0.5
 _LONGEST_LIST = 1024 * 1024
 
 
-def marked(mark: str) -> list[int]:
+def find_processes(mark: str) -> list[int]:
     """Return the processes that were started with a ``CLOUDTUNE_RUN`` that begins with a mark."""
     if not Path("/proc/self/environ").exists():
         return _marked_elsewhere(mark)
-    wanted = b"\0" + os.fsencode(f"{MARK}={mark}")
+    wanted = b"\0" + os.fsencode(f"{MARK_VARIABLE}={mark}")
     return [pid for pid in _pids() if wanted in b"\0" + _environment(pid)]
 
 
-def sweep(mark: str) -> None:
+def kill_processes(mark: str) -> None:
     """Kill every marked process, and those that they start meanwhile."""
     for _ in range(_ROUNDS):
-        found = marked(mark)
+        found = find_processes(mark)
         if not found:
             return
         for pid in found:
@@ -47,7 +47,7 @@ def sweep(mark: str) -> None:
         time.sleep(0.01)
 
 
-def keep(mark: str, parent: int, grace: float, list_file: int) -> None:
+def run_reaper(mark: str, parent: int, grace: float, list_file: int) -> None:
     """Wait until cloudtune lets go or dies; in that case end all that is left.
 
     Args:
@@ -56,7 +56,7 @@ def keep(mark: str, parent: int, grace: float, list_file: int) -> None:
         grace: Seconds between asking and killing.
         list_file: The open file with the list of groups.
     """
-    for number in DEAF_TO:
+    for number in IGNORED_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     if not _let_go(parent):
         groups, _, _ = os.pread(list_file, _LONGEST_LIST, 0).partition(b"\n")
@@ -84,19 +84,19 @@ def _let_go(parent: int) -> bool:
 def _end(mark: str, groups: set[int], grace: float) -> None:
     for group in groups:
         _signal(os.killpg, group, signal.SIGTERM)
-    for pid in marked(mark):
+    for pid in find_processes(mark):
         _signal(os.kill, pid, signal.SIGTERM)
     end = time.monotonic() + grace
     pause = 0.005
     while time.monotonic() < end:
         groups = {group for group in groups if _signal(os.killpg, group, 0)}
-        if not groups and not marked(mark):
+        if not groups and not find_processes(mark):
             return
         time.sleep(pause)
         pause = min(pause * 2, 0.1)
     for group in groups:
         _signal(os.killpg, group, signal.SIGKILL)
-    sweep(mark)
+    kill_processes(mark)
 
 
 def _signal(how: Callable[[int, int], None], target: int, number: int) -> bool:
@@ -126,7 +126,7 @@ def _marked_elsewhere(mark: str) -> list[int]:
     found: list[int] = []
     for process in psutil.process_iter():
         try:
-            value = process.environ().get(MARK, "")
+            value = process.environ().get(MARK_VARIABLE, "")
         except (psutil.Error, OSError):
             continue
         if value.startswith(mark):
@@ -135,4 +135,4 @@ def _marked_elsewhere(mark: str) -> list[int]:
 
 
 if __name__ == "__main__":
-    keep(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]))
+    run_reaper(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]))

@@ -14,7 +14,7 @@ from threading import Lock
 from cloudtune.execution import reaper
 
 
-class Guard:
+class ReaperClient:
     """Makes sure that the processes of a run end when we do, however we end."""
 
     def __init__(self, mark: str, grace: float) -> None:
@@ -56,7 +56,7 @@ class Guard:
         with self._lock:
             if self._keeper is None:
                 return
-            reaper.sweep(self._mark)
+            reaper.kill_processes(self._mark)
             assert self._keeper.stdin is not None
             with suppress(BrokenPipeError):
                 self._keeper.stdin.write(b"q")
@@ -70,11 +70,11 @@ class Guard:
         if old is not None and old.stdin is not None:
             old.stdin.close()
         # Its own session, and no mark of a run around us: whoever ends us must not end it.
-        env = {k: v for k, v in os.environ.items() if k != reaper.MARK}
+        env = {k: v for k, v in os.environ.items() if k != reaper.MARK_VARIABLE}
         isolated = ["-I", "-S"] if Path("/proc/self/environ").exists() else ["-I"]
         words = [self._mark, str(os.getpid()), str(self._grace), str(self._file)]
         # Deaf from its first moment: a mask is inherited.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, reaper.DEAF_TO)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, reaper.IGNORED_SIGNALS)
         try:
             self._keeper = subprocess.Popen(
                 [sys.executable, *isolated, reaper.__file__, *words],

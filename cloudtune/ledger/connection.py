@@ -9,11 +9,11 @@ from pathlib import Path
 
 from cloudtune.errors import LedgerError
 
-WHAT_TO_DO = (
+RECOVERY_HINT = (
     "put back a copy from before, or move it aside to start a new one: "
     "the runs' folders beside it stay as they are"
 )
-PATIENCE = 30.0
+LOCK_TIMEOUT = 30.0
 """Seconds to wait for another process that writes."""
 _NETWORK = frozenset(
     ["nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "afpfs", "webdav", "9p", "afs", "ceph"]
@@ -21,19 +21,6 @@ _NETWORK = frozenset(
     ["lustre", "gpfs", "beegfs", "glusterfs", "fuse.glusterfs", "fuse.sshfs", "fuse.rclone"]
 )
 """Types of file systems over which processes share no memory, as SQLite's WAL needs it."""
-
-
-def make_folder(folder: Path) -> None:
-    """Make a state folder, which git does not see, unless it is there.
-
-    Raises:
-        OSError: If it cannot be made.
-    """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    ignore = folder / ".gitignore"
-    if not ignore.exists():
-        ignore.write_text("*\n")
-    (folder / "runs").mkdir(exist_ok=True)
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -44,10 +31,12 @@ def connect(path: Path) -> sqlite3.Connection:
     Raises:
         sqlite3.Error: If the file cannot be opened.
     """
-    return sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+    return sqlite3.connect(
+        path, timeout=LOCK_TIMEOUT, isolation_level=None, check_same_thread=False
+    )
 
 
-def connect_to_read(path: Path) -> sqlite3.Connection:
+def connect_read_only(path: Path) -> sqlite3.Connection:
     """Return a connection to a file in a folder in which nothing can be written.
 
     Without the file of its write-ahead log nobody is writing it: SQLite need make none of its own.
@@ -57,11 +46,11 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
     """
     alone = not path.with_name(path.name + "-wal").exists()
     address = f"{path.as_uri()}?mode=ro{'&immutable=1' if alone else ''}"
-    return sqlite3.connect(address, timeout=PATIENCE, isolation_level=None, uri=True)
+    return sqlite3.connect(address, timeout=LOCK_TIMEOUT, isolation_level=None, uri=True)
 
 
 @contextmanager
-def translated(path: Path) -> Generator[None]:
+def ledger_errors(path: Path) -> Generator[None]:
     """Turn what SQLite raises in the block into a `LedgerError` that says what to do.
 
     Raises:
@@ -72,7 +61,7 @@ def translated(path: Path) -> Generator[None]:
     except sqlite3.Error as error:
         raise LedgerError(f"the ledger {path} {_trouble(error)}") from error
     except UnicodeDecodeError as error:  # SQLite's own message repeats what is damaged
-        raise LedgerError(f"the ledger {path} is damaged; {WHAT_TO_DO}") from error
+        raise LedgerError(f"the ledger {path} is damaged; {RECOVERY_HINT}") from error
 
 
 @contextmanager
@@ -97,15 +86,15 @@ def _trouble(error: sqlite3.Error) -> str:
         return f"cannot be used ({error}): its folder must be one that you can write"
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         return (
-            f"has been locked by another program for {PATIENCE:g} s; end that program, "
+            f"has been locked by another program for {LOCK_TIMEOUT:g} s; end that program, "
             "or wait for it, and try again"
         )
     if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
-        return f"is damaged ({error}); {WHAT_TO_DO}"
-    return f"cannot be used: {error}; if it is damaged, {WHAT_TO_DO}"
+        return f"is damaged ({error}); {RECOVERY_HINT}"
+    return f"cannot be used: {error}; if it is damaged, {RECOVERY_HINT}"
 
 
-def choose_journal(db: sqlite3.Connection, folder: Path) -> None:
+def set_journal_mode(db: sqlite3.Connection, folder: Path) -> None:
     """Let a new file have a write-ahead log, if it lies where that works.
 
     It is written down in the file, so that every later connection does the same.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from cloudtune.errors import LedgerError
@@ -39,3 +40,23 @@ def state_folder(start: Path | None = None) -> Path:
 
 def _is_current_users(path: Path) -> bool:
     return not hasattr(os, "getuid") or path.stat().st_uid == os.getuid()
+
+
+def create_state_folder(folder: Path) -> None:
+    """Make a state folder, which git does not see, unless it is there.
+
+    Raises:
+        OSError: If it cannot be made.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n")
+    (folder / "runs").mkdir(exist_ok=True)
+
+
+def list_run_folders(folder: Path) -> list[str]:
+    """Return the names of the runs' folders that are in a state folder."""
+    with suppress(OSError):
+        return sorted(each.name for each in (folder / "runs").iterdir() if each.is_dir())
+    return []

@@ -18,24 +18,24 @@ from typing import Any, Self
 
 from cloudtune.errors import LedgerError, UsageError
 from cloudtune.ledger.connection import (
-    choose_journal,
     connect,
-    connect_to_read,
-    make_folder,
+    connect_read_only,
+    ledger_errors,
+    set_journal_mode,
     transaction,
-    translated,
 )
+from cloudtune.ledger.home import create_state_folder, list_run_folders
 from cloudtune.ledger.records import (
     JOB_COLUMNS,
     RUN_COLUMNS,
     RunRecord,
     event_row,
-    events_of,
     job_row,
-    record_of,
+    parse_events,
+    parse_run,
     run_row,
 )
-from cloudtune.ledger.schema import prepare, run_folders
+from cloudtune.ledger.schema import create_or_migrate
 from cloudtune.results.events import Event, Standing
 
 _AT_ONCE = 500
@@ -66,25 +66,25 @@ class Ledger:
             raise UsageError(self._no_runs())
         try:
             if create or os.access(folder, os.W_OK):
-                make_folder(folder)
+                create_state_folder(folder)
                 self._db = connect(path)
             else:
-                self._db = connect_to_read(path)
+                self._db = connect_read_only(path)
         except (OSError, sqlite3.Error) as error:
             why = error.strerror if isinstance(error, OSError) else error
             raise LedgerError(f"the state folder {folder} cannot be used: {why}") from error
         try:
-            with translated(self._path):
+            with ledger_errors(self._path):
                 if new:
-                    choose_journal(self._db, folder)
+                    set_journal_mode(self._db, folder)
                 self._db.execute("PRAGMA synchronous=NORMAL")
-                prepare(self._db, path, new=new)
+                create_or_migrate(self._db, path, new=new)
         except LedgerError:
             self._db.close()
             raise
 
     def _no_runs(self) -> str:
-        left = run_folders(self.folder)
+        left = list_run_folders(self.folder)
         if left:
             what, then = "is gone", "starts a new one"
             if self._path.exists():
@@ -109,7 +109,7 @@ class Ledger:
 
     @contextmanager
     def _transaction(self, *, durable: bool = False) -> Generator[None]:
-        with translated(self._path):
+        with ledger_errors(self._path):
             if durable:
                 self._db.execute("PRAGMA synchronous=FULL")
             try:
@@ -120,7 +120,7 @@ class Ledger:
                     self._db.execute("PRAGMA synchronous=NORMAL")
 
     def _execute(self, statement: str, *values: Any) -> list[Any]:
-        with translated(self._path):
+        with ledger_errors(self._path):
             return self._db.execute(statement, values).fetchall()
 
     def run_folder(self, run: str) -> Path:
@@ -138,7 +138,7 @@ class Ledger:
             UsageError: If the run exists: its plan was submitted before.
         """
         with self._transaction(durable=True):
-            if self.has(record.id):
+            if self.has_run(record.id):
                 raise UsageError(
                     f"run {record.id} exists: this plan was run before; "
                     f"`cloudtune resume {record.id}` goes on with it"
@@ -151,25 +151,25 @@ class Ledger:
         marks = ",".join("?" * len(columns))
         self._db.execute(f"INSERT INTO {table} ({','.join(columns)}) VALUES ({marks})", row)  # noqa: S608 - names of ours
 
-    def has(self, run: str) -> bool:
+    def has_run(self, run: str) -> bool:
         """Tell whether there is a run with exactly this id."""
         return bool(self._execute("SELECT 1 FROM runs WHERE id=?", run))
 
-    def ids(self) -> list[str]:
+    def run_ids(self) -> list[str]:
         """Return the ids of all runs, the newest first, whatever the clock said of them."""
         return [run for (run,) in self._execute("SELECT id FROM runs ORDER BY rowid DESC")]
 
-    def unknown(self) -> list[str]:
+    def unknown_folders(self) -> list[str]:
         """Return the names of the runs' folders of which the ledger knows nothing."""
-        return sorted({*run_folders(self.folder)} - {*self.ids()})
+        return sorted({*list_run_folders(self.folder)} - {*self.run_ids()})
 
-    def find(self, prefix: str | None = None) -> str:
+    def find_run_id(self, prefix: str | None = None) -> str:
         """Return the id of the run with this id or unique start of an id; the latest if left out.
 
         Raises:
             UsageError: If there is none, or more than one.
         """
-        ids = self.ids()
+        ids = self.run_ids()
         if not ids:
             raise UsageError(self._no_runs())
         if prefix is None:
@@ -193,23 +193,23 @@ class Ledger:
             UsageError: If there is none, or more than one.
             LedgerError: If what is written of it is damaged.
         """
-        return self._record(self.find(prefix))
+        return self._record(self.find_run_id(prefix))
 
     def _record(self, run: str) -> RunRecord:
         (row,) = self._select("runs", RUN_COLUMNS, "id", run) or [None]
         jobs = self._select("jobs", JOB_COLUMNS, "run", run)
         if row is None or not jobs:
-            raise self.damaged(run, "a part of its record is gone")
+            raise self.damage_error(run, "a part of its record is gone")
         try:
-            return record_of(row, jobs)
+            return parse_run(row, jobs)
         except (TypeError, ValueError) as error:
-            raise self.damaged(run, f"its record cannot be read ({error})") from error
+            raise self.damage_error(run, f"its record cannot be read ({error})") from error
 
     def _select(self, table: str, columns: Sequence[str], key: str, run: str) -> list[Any]:
         names = ",".join(columns)
         return self._execute(f"SELECT {names} FROM {table} WHERE {key}=? ORDER BY rowid", run)  # noqa: S608 - names of ours
 
-    def damaged(self, run: str, what: str) -> LedgerError:
+    def damage_error(self, run: str, what: str) -> LedgerError:
         """Return what is raised where something that the ledger holds of a run makes no sense."""
         return LedgerError(
             f"run {run} is damaged in the ledger {self._path}: {what}. Put back a copy of the "
@@ -217,7 +217,7 @@ class Ledger:
             f"left is in {self.run_folder(run)}"
         )
 
-    def set_study(
+    def update_study(
         self,
         run: str,
         study: dict[str, Any],
@@ -254,10 +254,10 @@ class Ledger:
             )
 
     def _last_event_time(self, run: str, provider: str) -> float | None:
-        last = self.last_event(run, provider)
+        last = self.last_event_number(run, provider)
         return next((event.time for _, event in self.events(run, provider, max(0, last - 1))), None)
 
-    def name_job(self, run: str, provider: str, job: str) -> None:
+    def set_job_name(self, run: str, provider: str, job: str) -> None:
         """Note what the service calls the job; on disk when this returns."""
         with self._transaction(durable=True):
             self._db.execute(
@@ -290,7 +290,7 @@ class Ledger:
                 (state, reason, ended or time.time(), ran, run, provider),
             )
 
-    def last_event(self, run: str, provider: str) -> int:
+    def last_event_number(self, run: str, provider: str) -> int:
         """Return the number of a job's last event, 0 if it has none."""
         ((seq,),) = self._execute(
             "SELECT coalesce(max(seq), 0) FROM events WHERE run=? AND provider=?", run, provider
@@ -301,7 +301,7 @@ class Ledger:
         """Add events to a job, in one step. Only the process that holds the run may."""
         job = (run, provider)
         if job not in self._last:
-            self._last[job] = self.last_event(run, provider)
+            self._last[job] = self.last_event_number(run, provider)
         rows = [
             (*job, seq, *event_row(event))
             for seq, event in enumerate(events, start=self._last[job] + 1)
@@ -319,16 +319,16 @@ class Ledger:
         Raises:
             LedgerError: If one is missing or damaged.
         """
-        least = self.last_event(run, provider)
+        least = self.last_event_number(run, provider)
         for seq, event in self._read(run, provider, after, "seq"):
             after += 1
             if seq != after:
-                raise self.damaged(run, f"event {after} of its job on {provider} is gone")
+                raise self.damage_error(run, f"event {after} of its job on {provider} is gone")
             yield seq, event
         if after < least:
-            raise self.damaged(run, f"event {after + 1} of its job on {provider} is gone")
+            raise self.damage_error(run, f"event {after + 1} of its job on {provider} is gone")
 
-    def by_trial(self, run: str, provider: str) -> Iterator[Event]:
+    def events_by_trial(self, run: str, provider: str) -> Iterator[Event]:
         """Yield a job's events in order of their trials' numbers, each trial's in their own order.
 
         That takes little memory, however many there are.
@@ -336,15 +336,15 @@ class Ledger:
         Raises:
             LedgerError: If one is missing or damaged.
         """
-        count, last = 0, self.last_event(run, provider)
+        count, last = 0, self.last_event_number(run, provider)
         for seq, event in self._read(run, provider, 0, "number, seq"):
             count, last = count + 1, max(last, seq)
             yield event
         if count != last:
-            raise self.damaged(run, f"{last - count} events of its job on {provider} are gone")
+            raise self.damage_error(run, f"{last - count} events of its job on {provider} are gone")
 
     def _read(self, run: str, provider: str, after: int, order: str) -> Iterator[tuple[int, Event]]:
-        with translated(self._path):
+        with ledger_errors(self._path):
             rows = self._db.execute(
                 "SELECT seq, kind, body FROM events WHERE run=? AND provider=? AND seq>? "  # noqa: S608 - an order of ours
                 f"ORDER BY {order}",
@@ -352,12 +352,12 @@ class Ledger:
             )
             while some := rows.fetchmany(_AT_ONCE):
                 try:
-                    found = events_of(some)
+                    found = parse_events(some)
                 except ValueError as error:
-                    raise self.damaged(run, f"on {provider}, {error}") from error
+                    raise self.damage_error(run, f"on {provider}, {error}") from error
                 yield from found
 
-    def remove(self, run: str) -> None:
+    def remove_run(self, run: str) -> None:
         """Forget a run; its files stay."""
         with self._transaction(durable=True):
             for table, column in (("events", "run"), ("jobs", "run"), ("runs", "id")):

@@ -1,4 +1,7 @@
-"""Who runs a run: one process at a time, known by a lock and a pipe that its death lets go of."""
+"""The lock that makes one process the only one to run a run, and requests to stop it.
+
+The operating system releases the lock when the process dies. Stop requests arrive through a FIFO.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +9,25 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Self, TextIO
 
 from cloudtune.errors import LedgerError
 
-_FILE = "holder"
-_PIPE = "stop"
-_ALL = "*"
-_NO_MORE = ""
-"""Words in the pipe beside the names of providers: each job is to end; nobody listens any more."""
-_PATIENCE = 2.0
-"""Seconds to wait for somebody who only looks whether the run is held."""
+_LOCK_FILE = "holder"
+_STOP_FIFO = "stop"
+_STOP_ALL = "*"
+_END_OF_REQUESTS = ""
+"""The lines in the FIFO, besides provider names."""
+_LOCK_TIMEOUT = 2.0
+"""Seconds to wait for a process that only checks the lock."""
 
 
 @dataclass(frozen=True)
-class Holder:
-    """The process that runs a run; both are None in the moment before it has said so."""
+class LockHolder:
+    """The process that runs a run. Both are None until the process has written its name."""
 
     process: int | None
     host: str | None
@@ -36,116 +38,130 @@ class Holder:
         return f"process {self.process} on {self.host}"
 
 
-@contextmanager
-def hold(folder: Path, on_stop: Callable[[str], None] = lambda _: None) -> Generator[None]:
-    """Hold a run, by its folder, for this process while the block runs.
-
-    Args:
-        folder: The run's folder; made if need be.
-        on_stop: Called from another thread each time that somebody asks the run to end, with a
-            provider's name where only its job is meant.
+class RunLock:
+    """The exclusive right to run a run, held by this process inside a ``with`` block.
 
     Raises:
-        LedgerError: If another process holds it, of which the message says which, or if the folder
-            cannot be written.
+        LedgerError: On entry, if another process holds the lock, which the message names, or if
+            the folder is not writable.
     """
-    with _opened(folder) as file:
-        due = time.monotonic() + _PATIENCE
-        while not _lock(file.fileno()):
-            if time.monotonic() > due:
-                raise LedgerError(f"run {folder.name} is held by {_named(folder)}")
-            time.sleep(0.05)
-        file.truncate(0)
-        file.write(f"{os.getpid()} {socket.gethostname()}")
-        file.flush()
+
+    def __init__(self, folder: Path, on_stop: Callable[[str], None] = lambda _: None) -> None:
+        """Set the lock's parameters; entering the block acquires it.
+
+        Args:
+            folder: The run's folder; created if necessary.
+            on_stop: Called from another thread for each stop request, with the provider whose job
+                is to stop, or an empty string for all jobs.
+        """
+        self._folder = folder
+        self._on_stop = on_stop
+        self._fifo_path = folder / _STOP_FIFO
+        self._fifo: int | None = None
+
+    def __enter__(self) -> Self:
+        """Acquire the lock and listen for stop requests."""
+        self._file = self._open_lock_file()
         try:
-            with _listening(folder / _PIPE, on_stop):
-                yield
-        finally:
-            file.truncate(0)
+            deadline = time.monotonic() + _LOCK_TIMEOUT
+            while not _try_lock(self._file.fileno()):
+                if time.monotonic() > deadline:
+                    raise LedgerError(
+                        f"run {self._folder.name} is held by {_read_holder(self._folder)}"
+                    )
+                time.sleep(0.05)
+            self._file.truncate(0)
+            self._file.write(f"{os.getpid()} {socket.gethostname()}")
+            self._file.flush()
+            self._listen()
+        except BaseException:
+            self._file.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop listening and release the lock."""
+        if self._fifo is not None:
+            self._fifo_path.unlink(missing_ok=True)
+            os.write(self._fifo, f"{_END_OF_REQUESTS}\n".encode())
+            self._thread.join()
+            os.close(self._fifo)
+        self._file.truncate(0)
+        self._file.close()
+
+    def _open_lock_file(self) -> TextIO:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            return (self._folder / _LOCK_FILE).open("a+", encoding="utf-8")
+        except OSError as error:
+            raise self._not_writable(error) from error
+
+    def _listen(self) -> None:
+        if not hasattr(os, "mkfifo"):
+            return
+        try:
+            self._fifo_path.unlink(missing_ok=True)
+            os.mkfifo(self._fifo_path, 0o600)
+            self._fifo = os.open(self._fifo_path, os.O_RDWR)
+        except OSError as error:
+            raise self._not_writable(error) from error
+        self._thread = threading.Thread(
+            target=self._read_requests, args=(self._fifo,), name="stop requests", daemon=True
+        )
+        self._thread.start()
+
+    def _read_requests(self, fifo: int) -> None:
+        with open(fifo, encoding="utf-8", closefd=False) as lines:
+            while (line := lines.readline().rstrip("\n")) != _END_OF_REQUESTS:
+                self._on_stop("" if line == _STOP_ALL else line)
+
+    def _not_writable(self, error: OSError) -> LedgerError:
+        return LedgerError(
+            f"cannot run {self._folder.name} ({error.strerror}): {self._folder} must be writable, "
+            "with free space"
+        )
 
 
-def _opened(folder: Path) -> TextIO:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / _FILE).open("a+", encoding="utf-8")
-    except OSError as error:
-        raise _not_ours(folder, error) from error
-    return file
-
-
-def _not_ours(folder: Path, error: OSError) -> LedgerError:
-    return LedgerError(
-        f"run {folder.name} cannot be worked on ({error.strerror}): {folder} must be a folder that "
-        "you can write, with room left"
-    )
-
-
-def holder(folder: Path) -> Holder | None:
-    """Return who runs a run now, or None if nobody does."""
-    path = folder / _FILE
-    try:
-        with path.open("r+" if os.access(path, os.W_OK) else "r", encoding="utf-8") as file:
-            if _lock(file.fileno()):
-                return None
-    except FileNotFoundError:
-        return None
-    return _named(folder)
-
-
-def ask_to_stop(folder: Path, providers: Sequence[str] = ()) -> bool:
-    """Ask the process that runs a run to end it; return whether there is one on this machine.
+def lock_holder(folder: Path) -> LockHolder | None:
+    """Return the process that runs a run, or None if no process does.
 
     Args:
         folder: The run's folder.
-        providers: Whose jobs are meant; all when left out.
+    """
+    path = folder / _LOCK_FILE
+    try:
+        with path.open("r+" if os.access(path, os.W_OK) else "r", encoding="utf-8") as file:
+            if _try_lock(file.fileno()):
+                return None
+    except FileNotFoundError:
+        return None
+    return _read_holder(folder)
+
+
+def request_stop(folder: Path, providers: Sequence[str] = ()) -> bool:
+    """Ask the process that runs a run to stop it; return whether there is one on this machine.
+
+    Args:
+        folder: The run's folder.
+        providers: The providers whose jobs to stop; all if empty.
     """
     try:
-        pipe = os.open(folder / _PIPE, os.O_WRONLY | os.O_NONBLOCK)
+        fifo = os.open(folder / _STOP_FIFO, os.O_WRONLY | os.O_NONBLOCK)
     except OSError:
         return False
     try:
-        os.write(pipe, "".join(f"{name}\n" for name in providers or [_ALL]).encode())
+        os.write(fifo, "".join(f"{name}\n" for name in providers or [_STOP_ALL]).encode())
     finally:
-        os.close(pipe)
+        os.close(fifo)
     return True
 
 
-def _named(folder: Path) -> Holder:
-    words = (folder / _FILE).read_text(encoding="utf-8").split()
-    return Holder(int(words[0]), words[1]) if len(words) == 2 else Holder(None, None)
+def _read_holder(folder: Path) -> LockHolder:
+    words = (folder / _LOCK_FILE).read_text(encoding="utf-8").split()
+    return LockHolder(int(words[0]), words[1]) if len(words) == 2 else LockHolder(None, None)
 
 
-@contextmanager
-def _listening(path: Path, on_stop: Callable[[str], None]) -> Generator[None]:
-    """Call ``on_stop`` for each wish that comes through a pipe while the block runs."""
-    if not hasattr(os, "mkfifo"):
-        yield
-        return
-    try:
-        path.unlink(missing_ok=True)
-        os.mkfifo(path, 0o600)
-        pipe = os.open(path, os.O_RDWR)
-    except OSError as error:
-        raise _not_ours(path.parent, error) from error
-
-    def listen() -> None:
-        with open(pipe, encoding="utf-8", closefd=False) as words:
-            while (word := words.readline().rstrip("\n")) != _NO_MORE:
-                on_stop("" if word == _ALL else word)
-
-    thread = threading.Thread(target=listen, name="stop requests", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-        os.write(pipe, f"{_NO_MORE}\n".encode())
-        thread.join()
-        os.close(pipe)
-
-
-def _lock(descriptor: int) -> bool:
+def _try_lock(descriptor: int) -> bool:
     if os.name == "nt":
         import msvcrt
 

@@ -19,7 +19,7 @@ from cloudtune.results.trials import Trials
 from cloudtune.study.study import Study
 
 
-def found(
+def read_results(
     run: str | None = None, folder: Path | None = None
 ) -> Iterator[tuple[StudyResult, Iterator[Trial]]]:
     """Yield each job of a run without its trials, and these one after another as they are read.
@@ -33,10 +33,10 @@ def found(
     with Ledger(folder or state_folder()) as ledger:
         record = ledger.run(run)
         for job in record.jobs:
-            yield found_by(ledger, record, job)
+            yield read_job(ledger, record, job)
 
 
-def found_by(
+def read_job(
     ledger: Ledger, record: RunRecord, job: JobRecord
 ) -> tuple[StudyResult, Iterator[Trial]]:
     """Return a job without its trials, and these one after another as they are read.
@@ -45,18 +45,18 @@ def found_by(
         LedgerError: If what the ledger holds of the job makes no sense.
     """
     try:
-        made = bool(job.job or ledger.last_event(record.id, job.provider))
+        made = bool(job.job or ledger.last_event_number(record.id, job.provider))
         result = _result(record, job, made=made)
     except (CloudtuneError, ValueError, KeyError, TypeError, AttributeError) as error:
         what = f"its study or plan on {job.provider} cannot be read"
-        raise ledger.damaged(record.id, what) from error
+        raise ledger.damage_error(record.id, what) from error
 
     def trials() -> Iterator[Trial]:
         try:
-            yield from _trials(record, job, ledger.by_trial(record.id, job.provider))
+            yield from _trials(record, job, ledger.events_by_trial(record.id, job.provider))
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             what = f"the events of its job on {job.provider} make no sense"
-            raise ledger.damaged(record.id, what) from error
+            raise ledger.damage_error(record.id, what) from error
 
     return result, trials()
 
@@ -106,10 +106,10 @@ _PAUSE = 1.0
 
 def _idle(job: JobRecord) -> float | None:
     """Return how many seconds of a job passed between the processes that ran it."""
-    if job.started is None or job.begun is None:
+    if job.started is None or job.process_started is None:
         return None
-    until = job.begun if job.ended is None else min(job.begun, job.ended)
-    idle = until - job.started - job.spent
+    until = job.process_started if job.ended is None else min(job.process_started, job.ended)
+    idle = until - job.started - job.earlier_seconds
     return idle if idle >= _PAUSE else 0.0
 
 

@@ -1,4 +1,4 @@
-"""Runs and jobs as the ledger keeps them, and how they and events become rows and come back."""
+"""Runs and jobs as the ledger stores them, and their conversion to and from database rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ JOB_COLUMNS = (
 
 @dataclass(frozen=True)
 class JobRecord:
-    """One job of a run as the ledger has it; times are epoch seconds."""
+    """One job of a run; times are epoch seconds. The fields are in the order of `JOB_COLUMNS`."""
 
     run: str
     provider: str
@@ -28,35 +28,35 @@ class JobRecord:
     state: Standing
     reason: str
     job: str | None
-    """What the service calls the job, once it has it."""
+    """The service's name for the job, once known."""
     emulated: bool
     started: float | None = None
-    begun: float | None = None
-    """When the process that runs it now, or ran it last, took it up."""
-    spent: float = 0.0
-    """Seconds that it ran in the processes before that one."""
+    process_started: float | None = None
+    """When the current or last process started or resumed the job."""
+    earlier_seconds: float = 0.0
+    """Seconds that earlier processes ran the job."""
     ended: float | None = None
 
     def elapsed(self, until: float) -> float:
-        """Return for how many seconds the job has run, looked at from a moment of the last process.
+        """Return the seconds that the job has run.
 
-        A managed job runs on at its service whoever follows it: all time since it began counts. A
-        driven one runs while a process of cloudtune runs it: the time from a crash to `resume` does
-        not count.
+        A managed job continues at its service whether or not a process follows it, so all time
+        since its start counts. A driven job runs only while a process of cloudtune runs it, so the
+        time between a crash and `resume` does not count.
 
         Args:
-            until: Now, while a process runs the job; else when it ended or was last heard of.
+            until: Now while a process runs the job, else the time of its end or last event.
         """
-        if self.started is None or self.begun is None:
+        if self.started is None or self.process_started is None:
             return 0.0
         if self.plan["mode"] == "managed":
             return max(0.0, until - self.started)
-        return self.spent + max(0.0, until - self.begun)
+        return self.earlier_seconds + max(0.0, until - self.process_started)
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run as the ledger has it."""
+    """One run."""
 
     id: str
     created: float
@@ -66,7 +66,7 @@ class RunRecord:
     base: str
     jobs: tuple[JobRecord, ...]
     overrides: tuple[str, ...] | None = ()
-    """The ``PATH=VALUE`` words with which the study was read from its file; None if it was not."""
+    """The ``PATH=VALUE`` overrides of the study file; None if the study is not from a file."""
 
 
 def new_run_id() -> str:
@@ -75,63 +75,62 @@ def new_run_id() -> str:
 
 
 def run_row(record: RunRecord) -> list[Any]:
-    """Return a run as its row in the ledger."""
+    """Return a run as a row, in the order of `RUN_COLUMNS`."""
     study, overrides = json.dumps(record.study), json.dumps(record.overrides)
     return [record.id, record.created, record.name, study, record.file, record.base, overrides]
 
 
 def job_row(job: JobRecord) -> list[Any]:
-    """Return a job as its row in the ledger."""
+    """Return a job as a row, in the order of `JOB_COLUMNS`."""
     return [
         *(job.run, job.provider, json.dumps(job.plan), job.state, job.reason, job.job),
-        *(job.emulated, job.started, job.begun, job.spent, job.ended),
+        *(job.emulated, job.started, job.process_started, job.earlier_seconds, job.ended),
     ]
 
 
-def record_of(run: Sequence[Any], jobs: Sequence[Sequence[Any]]) -> RunRecord:
-    """Return a run from its row and those of its jobs.
+def parse_run(run_row: Sequence[Any], job_rows: Sequence[Sequence[Any]]) -> RunRecord:
+    """Return a run from its row and the rows of its jobs.
 
     Raises:
-        ValueError: If one of them is damaged.
+        ValueError: If a row is damaged.
     """
-    held = dict(zip(RUN_COLUMNS, run, strict=True))
-    words = _json(held["overrides"], list, type(None))
-    held["overrides"] = None if words is None else tuple(words)
-    held["study"] = _json(held["study"], dict)
-    return RunRecord(**held, jobs=tuple(map(_job_of, jobs)))
+    fields = dict(zip(RUN_COLUMNS, run_row, strict=True))
+    overrides = _parse_json(fields["overrides"], list, type(None))
+    fields["overrides"] = None if overrides is None else tuple(overrides)
+    fields["study"] = _parse_json(fields["study"], dict)
+    return RunRecord(**fields, jobs=tuple(map(_parse_job, job_rows)))
 
 
-def _job_of(row: Sequence[Any]) -> JobRecord:
-    held = dict(zip(JOB_COLUMNS, row, strict=True))
-    held["plan"] = _json(held["plan"], dict)
-    held["emulated"] = bool(held["emulated"])
-    return JobRecord(**held)
+def _parse_job(row: Sequence[Any]) -> JobRecord:
+    run, provider, plan, state, reason, job, emulated, *times = row
+    plan = _parse_json(plan, dict)
+    return JobRecord(run, provider, plan, state, reason, job, bool(emulated), *times)
 
 
-def _json(text: str, *kinds: type) -> Any:
-    found = json.loads(text)
-    if not isinstance(found, kinds):
-        raise ValueError(f"{text[:30]!r} is not what belongs there")
-    return found
+def _parse_json(text: str, *types: type) -> Any:
+    value = json.loads(text)
+    if not isinstance(value, types):
+        raise ValueError(f"unexpected content {text[:30]!r}")
+    return value
 
 
 def event_row(event: Event) -> tuple[int, str, str]:
-    """Return an event as its row in the ledger, behind what says where it belongs."""
+    """Return an event as number, kind and body."""
     return event.number, type(event).__name__.lower(), json.dumps(vars(event))
 
 
-def events_of(rows: Sequence[tuple[int, str, str]]) -> list[tuple[int, Event]]:
-    """Return events with their numbers from rows of number, kind and body.
+def parse_events(rows: Sequence[tuple[int, str, str]]) -> list[tuple[int, Event]]:
+    """Return events with their sequence numbers, from rows of sequence number, kind and body.
 
-    Many are decoded at one time: that is quicker, and equal keys become one object.
+    All bodies are decoded in one call, which is faster and makes equal keys one object.
 
     Raises:
-        ValueError: If one of them is damaged; the message says which.
+        ValueError: If a row is damaged; the message names the event.
     """
     try:
         bodies = json.loads(f"[{','.join([body for _, _, body in rows])}]")
         return [(row[0], KINDS[row[1]](**body)) for row, body in zip(rows, bodies, strict=True)]
     except (KeyError, TypeError, ValueError) as error:
         if len(rows) > 1:
-            return [event for row in rows for event in events_of([row])]
+            return [event for row in rows for event in parse_events([row])]
         raise ValueError(f"event {rows[0][0]} cannot be read ({error})") from error

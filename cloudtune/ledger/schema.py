@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 from cloudtune.errors import LedgerError
 from cloudtune.ledger.connection import connect, transaction
-from cloudtune.ledger.lock import holder
+from cloudtune.ledger.home import list_run_folders
+from cloudtune.ledger.lock import lock_holder
 
 VERSION = 2
 _BY_TRIAL = "CREATE INDEX events_by_trial ON events (run, provider, number)"
@@ -40,7 +41,7 @@ _TABLES = (
 )
 
 
-def prepare(db: sqlite3.Connection, path: Path, *, new: bool) -> None:
+def create_or_migrate(db: sqlite3.Connection, path: Path, *, new: bool) -> None:
     """Make the tables of a new ledger, or bring an older one to this version.
 
     A copy of the older one is kept beside it.
@@ -81,7 +82,7 @@ def _version(db: sqlite3.Connection) -> int:
 def _begin(db: sqlite3.Connection, path: Path, *, new: bool) -> None:
     if db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
         raise LedgerError(f"{path} is no ledger of cloudtune's; move it aside to start a new one")
-    if not new and run_folders(path.parent):
+    if not new and list_run_folders(path.parent):
         raise LedgerError(
             f"the ledger {path} is empty, though there are runs in {path.parent / 'runs'}: it was "
             "damaged, or the file ledger.db-wal that belongs to it was taken away. Put back what "
@@ -91,18 +92,11 @@ def _begin(db: sqlite3.Connection, path: Path, *, new: bool) -> None:
         db.execute(table)
 
 
-def run_folders(folder: Path) -> list[str]:
-    """Return the names of the runs' folders that are in a state folder."""
-    with suppress(OSError):
-        return sorted(each.name for each in (folder / "runs").iterdir() if each.is_dir())
-    return []
-
-
 def _let_runs_end(path: Path) -> None:
     """Refuse to take the tables away from a process that knows only the older ones."""
     folder = path.parent
-    for run in run_folders(folder):
-        if held := holder(folder / "runs" / run):
+    for run in list_run_folders(folder):
+        if held := lock_holder(folder / "runs" / run):
             raise LedgerError(
                 f"the ledger {path} is of an older cloudtune, in which {held} is running {run}; "
                 "wait until that has ended, or end it"

@@ -216,7 +216,7 @@ def source_folder(study: Study, on: str, base: Path) -> Path | None:
 
 
 def _fingerprint(source: Path, without: Sequence[Path]) -> str:
-    return files.fingerprint(source, files.files(source, [state_folder(), *without]))
+    return files.fingerprint(source, files.list_files(source, [state_folder(), *without]))
 
 
 def read_settings(study: Study, on: str, provider: Provider) -> ProviderSettings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cloudtune.ledger.home import state_folder
 from cloudtune.ledger.ledger import Ledger
-from cloudtune.ledger.reader import found_by
+from cloudtune.ledger.reader import read_job
 from cloudtune.provider.facts import Parent
 from cloudtune.results.objective import objective_values
 from cloudtune.study.study import Study
@@ -24,7 +24,7 @@ def parents(study: Study) -> list[Parent]:
         for name in names:
             record = ledger.run(name)
             for job in record.jobs:
-                _, trials = found_by(ledger, record, job)
+                _, trials = read_job(ledger, record, job)
                 for trial in trials:
                     values = objective_values(study, [m.metrics for m in trial.measurements])
                     if trial.state in {"completed", "stopped_early"} and values is not None:

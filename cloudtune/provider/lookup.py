@@ -51,7 +51,7 @@ def local_facts(study: Study, facts: Facts) -> dict[str, Any]:
     trial, source = study.trial, facts.source
     needed = [v.from_env for v in trial.env.values() if isinstance(v, FromEnvironment)]
     files = [name for name in (trial.script, trial.requirements) if name]
-    bundled = bundle.files(source, [state_folder()]) if source else []
+    bundled = bundle.list_files(source, [state_folder()]) if source else []
     size = sum((source / name).lstat().st_size for name in bundled) if source else 0
     return {
         "unset": sorted({name for name in needed if name not in os.environ}),

@@ -12,7 +12,7 @@ from pathlib import Path
 from cloudtune.errors import CloudtuneError
 from cloudtune.ledger.home import state_folder
 from cloudtune.ledger.ledger import Ledger
-from cloudtune.ledger.lock import holder
+from cloudtune.ledger.lock import lock_holder
 from cloudtune.ledger.records import RunRecord
 
 
@@ -41,7 +41,7 @@ def resume_detached(run: str, on: Sequence[str] = (), folder: Path | None = None
             start_new_session=True,
             env={**os.environ, "CLOUDTUNE_HOME": str(place.parent.parent)},
         )
-    while holder(place) is None and process.poll() is None:
+    while lock_holder(place) is None and process.poll() is None:
         time.sleep(0.02)
     if process.poll():
         said = (place / "progress.log").read_bytes()[said_before:].decode("utf-8", "replace")

@@ -29,8 +29,8 @@ from cloudtune.errors import (
 )
 from cloudtune.ledger.home import EMULATOR_FOLDER, state_folder
 from cloudtune.ledger.ledger import Ledger
-from cloudtune.ledger.lock import ask_to_stop, hold, holder
-from cloudtune.ledger.reader import found
+from cloudtune.ledger.lock import RunLock, lock_holder, request_stop
+from cloudtune.ledger.reader import read_results
 from cloudtune.ledger.records import JobRecord, RunRecord
 from cloudtune.planning.planner import plan_from_facts, restore_plan
 from cloudtune.provider.plan import Plan
@@ -80,7 +80,7 @@ def create(
     run = first.facts.run_id
     where = folder or state_folder()
     with Ledger(where, create=True) as ledger:
-        if ledger.has(run):
+        if ledger.has_run(run):
             raise UsageError(
                 f"run {run} exists: this plan was run before; `cloudtune resume {run}` goes on"
             )
@@ -134,11 +134,11 @@ def _copy_source(plan: Plan, ledger: Ledger, without: Sequence[Path], *, saved: 
     source, facts = plan.facts.source, plan.facts
     if source is None:
         return plan
-    files = bundle.files(source, without)
+    files = bundle.list_files(source, without)
     if saved and bundle.fingerprint(source, files) != facts.source_hash:
         raise UsageError(f"{source} has changed since it was planned; plan it again")
     target = ledger.job_folder(facts.run_id, plan.provider) / "source"
-    bundle.snapshot(source, files, target)
+    bundle.copy_files(source, files, target)
     copied = bundle.fingerprint(target, files)
     if copied == facts.source_hash:
         return plan
@@ -186,7 +186,7 @@ def execute(
                 unforeseen.append(error)
 
         with (
-            hold(ledger.run_folder(record.id), wishes.stop),
+            RunLock(ledger.run_folder(record.id), wishes.stop),
             _stop_on_signals(wishes.stop),
             ExitStack() as watched,
         ):
@@ -269,7 +269,7 @@ def results(run: str | None = None, folder: Path | None = None) -> list[StudyRes
         UsageError: If there is no such run.
         LedgerError: If the ledger cannot be read.
     """
-    return [replace(result, trials=tuple(trials)) for result, trials in found(run, folder)]
+    return [replace(result, trials=tuple(trials)) for result, trials in read_results(run, folder)]
 
 
 def stop(run: str | None = None, folder: Path | None = None, *, on: Sequence[str] = ()) -> str:
@@ -291,12 +291,12 @@ def stop(run: str | None = None, folder: Path | None = None, *, on: Sequence[str
         chosen = [job.provider for job in jobs_on(record, on)]
         place = ledger.run_folder(record.id)
         alone = [each for each in unattended_jobs(record) if each in chosen]
-        if alone and holder(place) is None:
+        if alone and lock_holder(place) is None:
             resume_detached(record.id, alone, folder)
             on = alone
         due = time.monotonic() + _MAX_WAIT
-        while not ask_to_stop(place, on):
-            if holder(place) and time.monotonic() < due:
+        while not request_stop(place, on):
+            if lock_holder(place) and time.monotonic() < due:
                 time.sleep(_POLL_SECONDS)  # it holds the run and is about to listen
                 continue
             raise UsageError(

@@ -10,7 +10,7 @@ from typing import Any, cast
 from cloudtune.errors import UsageError
 from cloudtune.ledger.home import state_folder
 from cloudtune.ledger.ledger import Ledger
-from cloudtune.ledger.lock import hold
+from cloudtune.ledger.lock import RunLock
 from cloudtune.ledger.records import RunRecord
 from cloudtune.planning.planner import replan, restore_plan
 from cloudtune.study.study import Study
@@ -63,7 +63,7 @@ def raise_limits(
         UnsupportedError: If a provider cannot keep the new limits.
         LedgerError: If a process holds the run.
     """
-    with Ledger(folder or state_folder()) as ledger, hold(ledger.run_folder(run)):
+    with Ledger(folder or state_folder()) as ledger, RunLock(ledger.run_folder(run)):
         record = ledger.run(run)
         before = Study.model_validate(record.study)
         if before.model_copy(update={"limits": study.limits}).to_json() != study.to_json():
@@ -81,7 +81,7 @@ def raise_limits(
             if not old.refused:
                 new.require()
             plans[job.provider] = new.to_json()
-        ledger.set_study(record.id, study.to_json(), plans, words)
+        ledger.update_study(record.id, study.to_json(), plans, words)
 
 
 def differences(before: Any, after: Any, path: str = "") -> Iterator[str]:

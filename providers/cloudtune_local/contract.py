@@ -15,9 +15,8 @@ from cloudtune.errors import UsageError
 from cloudtune.results.events import Started
 from cloudtune.study.schema import Json
 from cloudtune.study.search_space import Value
-from cloudtune_local.folder import TrialFolder, trial_folder
-from cloudtune_local.source import Source, write_file
-from cloudtune_local.trial_dirs import Ahead
+from cloudtune_local.source import SourceTree, write_file
+from cloudtune_local.trial_dirs import SpareFolders, TrialFolder, trial_folder
 
 THREADS = (
     "OMP_NUM_THREADS",
@@ -59,7 +58,7 @@ class LocalContract:
         self._job = job
         self.source = _source(request, job)
         """The source as it was when the run began."""
-        self._source = Source(self.source) if self.source else None
+        self._source = SourceTree(self.source) if self.source else None
         self._base = {**os.environ, **_threads(request)}
         self._call = {**request, "env": _resolved(request["env"])}
         self._python: str = request["python"] or "python3"
@@ -67,7 +66,7 @@ class LocalContract:
         self._package = _install_package(job / "python")
         names = [*request["constants"], *request["parameters"], request["resource"] or ""]
         self._dashed = trial.single_dash(request, names, str(self.source)) if self.source else []
-        self._ahead = Ahead(job / "ahead", self._make)
+        self._ahead = SpareFolders(job / "ahead", self._make)
 
     @property
     def quick(self) -> bool:

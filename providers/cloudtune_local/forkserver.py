@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cloudtune.execution.forkserver.client import Preload
-from cloudtune.execution.forkserver.import_scan import Imports, imports_of
+from cloudtune.execution.forkserver.import_scan import ImportScan, scan_imports
 from cloudtune.study.schema import Json
 
 
-def why_cold(request: Json) -> str:
+def cold_start_reason(request: Json) -> str:
     """Return why trials cannot share what is imported before they start; empty if they can."""
     if request["arguments"] == "env":
         return "arguments: env gives each trial variables of its own, which imports may read"
@@ -21,7 +21,7 @@ def why_cold(request: Json) -> str:
     return ""
 
 
-def preload_of(request: Json, source: Path, env: Mapping[str, str]) -> Preload:
+def create_preload(request: Json, source: Path, env: Mapping[str, str]) -> Preload:
     """Return what a job's script needs that can be imported before it is started.
 
     Args:
@@ -38,11 +38,11 @@ def preload_of(request: Json, source: Path, env: Mapping[str, str]) -> Preload:
     folder = (source / script).resolve().parent if script else source.resolve()
     listed: list[str] | None = request.get("preload")
     if script:
-        found = imports_of(Path(script).name, folder)
+        found = scan_imports(Path(script).name, folder)
     else:
-        found = imports_of(request["module"], folder, module=True)
+        found = scan_imports(request["module"], folder, module=True)
     if listed is not None:
-        found = Imports([(name, ()) for name in listed], found.quiet)
+        found = ImportScan([(name, ()) for name in listed], found.quiet)
     return Preload(
         python=request["python"] or "python3",
         env=env,
@@ -55,7 +55,7 @@ def preload_of(request: Json, source: Path, env: Mapping[str, str]) -> Preload:
     )
 
 
-def is_meant(request: Json) -> bool:
+def can_fork(request: Json) -> bool:
     """Tell whether trials are to be forked, as far as that can be: Python scripts on Linux are."""
     runs_python = bool(request.get("script") or request.get("module"))
     able = sys.platform == "linux" and os.path.exists("/proc/self/task")  # noqa: PTH110

@@ -19,7 +19,7 @@ from cloudtune.study.study import Study
 from cloudtune_local.settings import LocalSettings
 
 _GPU = re.compile(r"\d+|(GPU|MIG)-\S+")
-PATIENCE = 10.0
+GPU_QUERY_TIMEOUT = 10.0
 """Seconds that a driver may need to list its GPUs; a broken one never answers."""
 
 
@@ -32,10 +32,10 @@ def lookup(study: Study, settings: LocalSettings, facts: Facts) -> Mapping[str, 
     }
     inputs = {name: _path(a.uri, facts.base) if a else None for name, a in addresses.items()}
     return {
-        "python": interpreter(trial.python, facts.base),
+        "python": find_interpreter(trial.python, facts.base),
         "system": os.name,
         "cores": os.cpu_count() or 1,
-        "gpus": gpus() if trial.resources.gpus else [],
+        "gpus": find_gpus() if trial.resources.gpus else [],
         "inputs": inputs,
         "absent_inputs": [n for n, path in inputs.items() if path and not Path(path).exists()],
         **price_facts(
@@ -47,7 +47,7 @@ def lookup(study: Study, settings: LocalSettings, facts: Facts) -> Mapping[str, 
     }
 
 
-def interpreter(wanted: str | None, base: Path) -> str | None:
+def find_interpreter(wanted: str | None, base: Path) -> str | None:
     """Return the Python that runs the trials, or None if the one that is wanted is not there.
 
     That is the study's ``trial.python``, else the active environment's, else cloudtune's own.
@@ -63,7 +63,7 @@ def interpreter(wanted: str | None, base: Path) -> str | None:
     return sys.executable
 
 
-def gpus() -> list[str]:
+def find_gpus() -> list[str]:
     """Return the GPUs that this process may use, as CUDA names them.
 
     CUDA takes no notice of what follows the first name that is none, such as -1.
@@ -79,7 +79,7 @@ def gpus() -> list[str]:
             [tool, "--query-gpu=index", "--format=csv,noheader"],
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=GPU_QUERY_TIMEOUT,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):

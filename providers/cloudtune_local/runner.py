@@ -11,17 +11,17 @@ from pathlib import Path
 from threading import Lock
 
 from cloudtune.execution import reaper
-from cloudtune.execution.forkserver.client import Preload, in_words
-from cloudtune.execution.metric_reader import BadMetrics, Reports, Steps
+from cloudtune.execution.forkserver.client import Preload, cold_start_message
+from cloudtune.execution.metric_reader import MetricError, ReportReader, StepCounter
 from cloudtune.execution.process_monitor import ProcessSpec
-from cloudtune.execution.process_pool import Processes
+from cloudtune.execution.process_pool import ProcessPool
 from cloudtune.provider.models import Interrupted, Recovered
 from cloudtune.provider.protocols import Emit
 from cloudtune.results.events import Ended, Measured, Started
 from cloudtune.study.schema import Json
 from cloudtune_local.contract import LocalContract
-from cloudtune_local.folder import trial_folder
-from cloudtune_local.forkserver import is_meant, preload_of, why_cold
+from cloudtune_local.forkserver import can_fork, cold_start_reason, create_preload
+from cloudtune_local.trial_dirs import trial_folder
 
 
 class LocalRunner:
@@ -52,13 +52,13 @@ class LocalRunner:
         """
         self._contract = LocalContract(request, run, folder)
         if (folder / "trials").exists():
-            reaper.sweep(f"{run}.")
+            reaper.kill_processes(f"{run}.")
         self._folder = folder
         self._metrics = {name: found for name, found in request["metrics"].items() if found}
         self._slots = _Slots(request["gpus"], request["gpus_per_trial"])
-        self._steps: dict[int, Steps] = {}
+        self._steps: dict[int, StepCounter] = {}
         self._begun: dict[int, float] = {}
-        self._processes = Processes(
+        self._processes = ProcessPool(
             emit,
             f"{run}.{secrets.token_hex(4)}",
             grace=self._contract.grace,
@@ -118,17 +118,17 @@ class LocalRunner:
     def _preload(self, request: Json, say: Callable[[str], None]) -> Preload | None:
         """Return what trials are forked from; None, having said why, where they start cold."""
         source = self._contract.source
-        if not is_meant(request) or source is None:
+        if not can_fork(request) or source is None:
             return None
-        why = why_cold(request)
+        why = cold_start_reason(request)
         if not why:
             try:
-                return preload_of(
+                return create_preload(
                     request, source, self._contract.shared_environment(self._slots.devices(0))
                 )
             except (OSError, SyntaxError, ValueError) as error:
                 why = f"the script cannot be read: {error}"
-        say(in_words(why))
+        say(cold_start_message(why))
         return None
 
     def _finish(self, ended: Ended) -> Ended:
@@ -140,20 +140,20 @@ class LocalRunner:
 
     def _reported(self, number: int) -> list[Measured]:
         found: list[Measured] = []
-        reports = Reports(trial_folder(self._folder, number).reports, from_start=True)
+        reports = ReportReader(trial_folder(self._folder, number).reports, from_start=True)
         try:
             found.extend(Measured(number, *measured) for measured in reports.read())
-        except BadMetrics:
+        except MetricError:
             pass  # what came before it is as good as ever
         finally:
             reports.close()
         return found
 
-    def _steps_of(self, started: Started) -> Steps:
+    def _steps_of(self, started: Started) -> StepCounter:
         """Return what counts the trial's printed metrics; it goes on counting in a later rung."""
         if started.resource is None:
-            return Steps()
-        return self._steps.setdefault(started.number, Steps())
+            return StepCounter()
+        return self._steps.setdefault(started.number, StepCounter())
 
 
 class _Slots:

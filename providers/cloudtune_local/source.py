@@ -17,7 +17,7 @@ _Made = Iterator[tuple[str, Callable[[str], object]]]
 """Names, and what makes the entry of that name at a path."""
 
 
-class Source:
+class SourceTree:
     """A folder as it is when the first copy of it is made: its files, links and modes."""
 
     def __init__(self, folder: Path) -> None:

@@ -93,7 +93,7 @@ def _upload_code(aws: Aws, plan: Plan, context: JobContext) -> None:
     extra = launcher_files(plan.fitted, plan.facts.run_id, channel_paths(plan))
     source = context.folder / "source"
     try:
-        archive.write(packed, source if source.is_dir() else None, SOURCE, extra)
+        archive.write_archive(packed, source if source.is_dir() else None, SOURCE, extra)
         with packed.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:

@@ -65,7 +65,7 @@ def bundle(target: Path, source: Path | None, files: Mapping[str, bytes]) -> Non
     Raises:
         OSError: If a file cannot be read, or the archive not be written.
     """
-    archive.write(target, source, SOURCE, files)
+    archive.write_archive(target, source, SOURCE, files)
 
 
 def package(target: Path, source: Path | None, files: Mapping[str, bytes]) -> None:
@@ -85,4 +85,4 @@ def package(target: Path, source: Path | None, files: Mapping[str, bytes]) -> No
             f"{top}/{MODULE}/__init__.py": b"",
             f"{top}/{MODULE}/__main__.py": _MAIN.encode(),
         }
-        archive.write(target, inner, f"{top}/{MODULE}", around)
+        archive.write_archive(target, inner, f"{top}/{MODULE}", around)

@@ -94,7 +94,7 @@ def definition(target: Path, source: Path | None, files: Mapping[str, bytes]) ->
     """
     inner = target.with_suffix(".bundle")
     try:
-        archive.write(inner, source, SOURCE, files)
+        archive.write_archive(inner, source, SOURCE, files)
         with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as packed:
             packed.writestr(zipfile.ZipInfo(PROGRAM, _LONG_AGO), _UNPACK)
             packed.writestr(zipfile.ZipInfo(BUNDLE, _LONG_AGO), inner.read_bytes())
@@ -110,7 +110,7 @@ def model_folder(target: Path, plan: Plan, context: JobContext) -> None:
     """
     files = {f"{MODEL_FOLDER}/{name}": data for name, data in _files(plan).items()}
     try:
-        archive.write(target, _code(context), f"{MODEL_FOLDER}/{SOURCE}", files)
+        archive.write_archive(target, _code(context), f"{MODEL_FOLDER}/{SOURCE}", files)
     except OSError as error:
         raise ProviderError(PROVIDER, f"the code cannot be packed: {error}") from error
 

@@ -18,7 +18,7 @@ import pytest
 
 from cloudtune.execution import reaper
 from cloudtune.ledger.ledger import Ledger
-from cloudtune.ledger.lock import holder
+from cloudtune.ledger.lock import lock_holder
 
 SCRIPT = """\
 import time
@@ -84,11 +84,11 @@ class Home:
     def run(self) -> str:
         """The latest run."""
         with Ledger(self.state) as ledger:
-            return ledger.find()
+            return ledger.find_run_id()
 
     def engine(self) -> int | None:
         """Return the process that runs the latest run."""
-        found = holder(self.state / "runs" / self.run)
+        found = lock_holder(self.state / "runs" / self.run)
         return found.process if found else None
 
     def trials(self) -> list[psutil.Process]:
@@ -121,7 +121,7 @@ def everyone() -> list[psutil.Process]:
 
 def environment(process: psutil.Process) -> str:
     with suppress(psutil.Error):
-        return process.environ().get(reaper.MARK, "")
+        return process.environ().get(reaper.MARK_VARIABLE, "")
     return ""
 
 

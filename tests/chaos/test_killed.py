@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from cloudtune.ledger.reader import found
+from cloudtune.ledger.reader import read_results
 from cloudtune.results.model import Trial
 
 if TYPE_CHECKING:
@@ -93,7 +93,9 @@ class Killer:
 
     def look(self) -> None:
         """See that no trial that completed has changed."""
-        ((_, trials),) = ((job, list(trials)) for job, trials in found(None, self.home.state))
+        ((_, trials),) = (
+            (job, list(trials)) for job, trials in read_results(None, self.home.state)
+        )
         for trial in trials:
             before = self.kept.get(trial.number)
             assert before in (None, trial) or before.state == "running"

@@ -88,4 +88,4 @@ def test_what_a_killed_preloaded_process_costs_is_told_and_the_run_goes_on(
     assert last is not None
     assert Path(last).read_text("utf-8") == f"{len(after) == 1}\n"
     assert len(killer.messages) == (len(after) == 2)
-    assert reaper.marked(f"{run}.") == []
+    assert reaper.find_processes(f"{run}.") == []

@@ -10,7 +10,7 @@ import pytest
 import cloudtune
 from cloudtune.ledger.home import state_folder
 from cloudtune.ledger.ledger import Ledger
-from cloudtune.ledger.lock import hold
+from cloudtune.ledger.lock import RunLock
 from cloudtune.runs import lifecycle, resume
 
 
@@ -138,7 +138,7 @@ def test_limits_of_a_run_that_goes_on_stay_as_they_are() -> None:
     run = lifecycle.create([cloudtune.plan(study())])
     with Ledger(state_folder()) as ledger:
         folder = ledger.run_folder(run)
-    with hold(folder), pytest.raises(cloudtune.LedgerError, match="is held by"):
+    with RunLock(folder), pytest.raises(cloudtune.LedgerError, match="is held by"):
         resume.raise_limits(run, study(max_trials=9))
     assert lifecycle.results(run)[0].study["limits"]["max_trials"] == 4
 

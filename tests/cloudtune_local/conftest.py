@@ -100,4 +100,4 @@ def job(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Job]:
     made = Job(tmp_path, f"{hash(request.node.nodeid) & 0xFFFFFFFF:x}")
     yield made
     made.close()
-    assert reaper.marked(made.run) == []
+    assert reaper.find_processes(made.run) == []

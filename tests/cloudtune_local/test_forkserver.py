@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cloudtune.execution.forkserver.client import in_words
+from cloudtune.execution.forkserver.client import cold_start_message
 from cloudtune_local import forkserver
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def test_where_trials_differ_before_they_start_they_start_cold(
     else:
         assert job.run_one() != FORKED
     (said,) = job.said
-    assert said.startswith(in_words(why))
+    assert said.startswith(cold_start_message(why))
 
 
 def test_a_command_and_other_systems_start_cold_without_a_word(
@@ -62,9 +62,9 @@ def test_a_command_and_other_systems_start_cold_without_a_word(
     del job.request["script"]
     assert job.run_one() != FORKED
     assert job.said == []
-    assert forkserver.is_meant({"script": "train.py", "warm": True})
+    assert forkserver.can_fork({"script": "train.py", "warm": True})
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert not forkserver.is_meant({"script": "train.py", "warm": True})
+    assert not forkserver.can_fork({"script": "train.py", "warm": True})
 
 
 def test_what_holds_for_all_trials_holds_before_the_imports(job: Job, tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_a_library_that_asks_for_the_trial_when_it_is_imported_is_told_of_the_ri
             == f"{{'x': {number}}} {{'x': {number}}}\n"
         )
     (said,) = job.said
-    assert said.startswith(in_words("importing asks fails: FileNotFoundError: "))
+    assert said.startswith(cold_start_message("importing asks fails: FileNotFoundError: "))
 
 
 def test_modules_can_be_listed(job: Job) -> None:
@@ -108,7 +108,7 @@ def test_modules_can_be_listed(job: Job) -> None:
     job.close()
     job.request["preload"] = ["there_is_none"]
     assert "[False, False]" in job.run_one(2)
-    assert job.said == [in_words("there is no module there_is_none")]
+    assert job.said == [cold_start_message("there is no module there_is_none")]
 
 
 REPORTING = """\

@@ -29,7 +29,7 @@ def test_gpus_are_those_that_cuda_sees(
     monkeypatch: pytest.MonkeyPatch, visible: str, found: list[str]
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert lookup.gpus() == found
+    assert lookup.find_gpus() == found
 
 
 def tool(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str, mode: int = 0o755) -> None:
@@ -43,7 +43,7 @@ def test_gpus_are_those_that_the_driver_lists(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tool(tmp_path, monkeypatch, "#!/bin/sh\necho 0\necho 1\n")
-    assert lookup.gpus() == ["0", "1"]
+    assert lookup.find_gpus() == ["0", "1"]
 
 
 @pytest.mark.parametrize(
@@ -52,9 +52,9 @@ def test_gpus_are_those_that_the_driver_lists(
 def test_a_driver_that_does_not_answer_has_no_gpus(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
 ) -> None:
-    monkeypatch.setattr(lookup, "PATIENCE", 0.2)
+    monkeypatch.setattr(lookup, "GPU_QUERY_TIMEOUT", 0.2)
     tool(tmp_path, monkeypatch, script)
-    assert lookup.gpus() == []
+    assert lookup.find_gpus() == []
 
 
 def on_system(system: str, folder: Path) -> Plan:

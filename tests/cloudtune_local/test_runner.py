@@ -268,11 +268,11 @@ def test_a_new_runner_ends_what_a_killed_one_left(job: Job) -> None:
         assert engine.stdout is not None
         assert engine.stdout.readline() == "ALL\n"
         engine.kill()
-    assert len(reaper.marked(job.run)) == 2
+    assert len(reaper.find_processes(job.run)) == 2
     assert [m.metrics for m in job.runner.recover([left(1, 0), left(2, 1)]).measured] == [
         {"a": 1.0}
     ]
-    assert reaper.marked(job.run) == []
+    assert reaper.find_processes(job.run) == []
 
 
 @pytest.mark.parametrize("installed", [False, True])

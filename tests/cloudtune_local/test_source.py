@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cloudtune_local import source as source_module
-from cloudtune_local.source import Source
+from cloudtune_local.source import SourceTree
 
 
 def listing(folder: Path) -> dict[str, tuple[str, bool, bytes]]:
@@ -45,7 +45,7 @@ def test_a_copy_is_what_the_source_was(
 ) -> None:
     monkeypatch.setattr(source_module, "_KEPT", kept)
     was = listing(folder)
-    source = Source(folder)
+    source = SourceTree(folder)
     source.copy(str(tmp_path / "one"))
     (tmp_path / "one" / "train.py").write_text("changed by a trial")
     source.copy(str(tmp_path / "two"))
@@ -53,7 +53,7 @@ def test_a_copy_is_what_the_source_was(
 
 
 def test_what_is_added_later_is_in_no_copy(folder: Path, tmp_path: Path) -> None:
-    source = Source(folder)
+    source = SourceTree(folder)
     source.copy(str(tmp_path / "one"))
     (folder / "later.py").touch()
     (folder / "train.py").write_text("print(2)")
@@ -62,7 +62,7 @@ def test_what_is_added_later_is_in_no_copy(folder: Path, tmp_path: Path) -> None
 
 
 def test_a_source_that_is_not_there_yet(tmp_path: Path) -> None:
-    source = Source(tmp_path / "source")
+    source = SourceTree(tmp_path / "source")
     with pytest.raises(FileNotFoundError):
         source.copy(str(tmp_path / "one"))
     (tmp_path / "source").mkdir()
@@ -75,11 +75,11 @@ def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     (tmp_path / "source").mkdir()
     os.mkfifo(tmp_path / "source" / "pipe")
     with pytest.raises(OSError, match="named pipe"):
-        Source(tmp_path / "source").copy(str(tmp_path / "one"))
+        SourceTree(tmp_path / "source").copy(str(tmp_path / "one"))
 
 
 def test_a_source_is_small_as_long_as_memory_holds_it(folder: Path, tmp_path: Path) -> None:
-    large, small = Source(folder), Source(folder / "nothing")
+    large, small = SourceTree(folder), SourceTree(folder / "nothing")
     large.copy(str(tmp_path / "one"))
     small.copy(str(tmp_path / "two"))
     assert (large.small, small.small) == (False, True)

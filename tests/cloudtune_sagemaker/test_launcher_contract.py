@@ -92,10 +92,10 @@ class Container:
 
     def unpack(self, of: FittedStudy, source: Path) -> None:
         snapshot = self.folder / "snapshot"
-        bundle.snapshot(source, bundle.files(source), snapshot)
+        bundle.copy_files(source, bundle.list_files(source), snapshot)
         paths = {name: f"/opt/ml/input/data/{name}" for name in of.original.trial.inputs}
         files = launcher_files(of, "run-id", paths)
-        archive.write(self.folder / "sourcedir.tar.gz", snapshot, SOURCE, files)
+        archive.write_archive(self.folder / "sourcedir.tar.gz", snapshot, SOURCE, files)
         with tarfile.open(self.folder / "sourcedir.tar.gz", "r:gz") as tar:
             tar.extractall(self.base / "code", filter="data")
 
@@ -408,7 +408,9 @@ def test_python_in_a_command_is_the_one_of_the_image(job: Job) -> None:
 
 def test_no_source_at_all(job: Job) -> None:
     job.study["trial"] = {"command": [sys.executable, "-c", "import os; print(os.listdir())"]}
-    archive.write(job.folder / "a", None, SOURCE, launcher_files(fitted(job.study), "run", {}))
+    archive.write_archive(
+        job.folder / "a", None, SOURCE, launcher_files(fitted(job.study), "run", {})
+    )
     with tarfile.open(job.folder / "a") as tar:
         tar.extractall(job.container.base / "code", filter="data")
     job.study["trial"] = {}

@@ -71,9 +71,9 @@ class Container:
 
     def unpack(self, of: FittedStudy, source: Path, paths: Mapping[str, str]) -> None:
         snapshot = self.folder / "snapshot"
-        bundle.snapshot(source, bundle.files(source), snapshot)
+        bundle.copy_files(source, bundle.list_files(source), snapshot)
         files = launcher_files(of, "run-id", paths, MEASUREMENTS)
-        archive.write(self.folder / "bundle.tar.gz", snapshot, SOURCE, files)
+        archive.write_archive(self.folder / "bundle.tar.gz", snapshot, SOURCE, files)
         with tarfile.open(self.folder / "bundle.tar.gz", "r:gz") as tar:
             tar.extractall(self.code, filter="data")
 

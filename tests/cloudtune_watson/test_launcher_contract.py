@@ -56,8 +56,10 @@ class Container:
 
     def unpack(self, of: FittedStudy, source: Path, paths: Mapping[str, str]) -> None:
         snapshot = self.folder / "snapshot"
-        files.snapshot(source, files.files(source), snapshot)
-        archive.write(self.folder / "bundle", snapshot, SOURCE, launcher_files(of, "run-id", paths))
+        files.copy_files(source, files.list_files(source), snapshot)
+        archive.write_archive(
+            self.folder / "bundle", snapshot, SOURCE, launcher_files(of, "run-id", paths)
+        )
         with tarfile.open(self.folder / "bundle", "r:gz") as tar:
             tar.extractall(self.code, filter="data")
 

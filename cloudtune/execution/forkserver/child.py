@@ -27,7 +27,7 @@ def reseed() -> None:
         modules["torch"].default_generator.seed()
 
 
-def dress(job: Json, pristine: Json) -> Callable[[], None]:
+def prepare_process(job: Json, pristine: Json) -> Callable[[], None]:
     """Give this process a trial's folder, environment and words; return what runs its script."""
     os.environ.update(job["env"])
     here = os.getcwd()
@@ -73,7 +73,7 @@ def _run_script(file: str, names: Json) -> None:
     exec(code, names)
 
 
-def live(run: Callable[[], None], folder: str) -> int:
+def run_to_exit(run: Callable[[], None], folder: str) -> int:
     """Run a script and what Python runs at its end; return its exit code, below 0 a signal."""
     code = _code_of(run)
     threading: Any = sys.modules.get("threading")
@@ -188,7 +188,7 @@ def _empty(names: Json) -> None:
                 names[name] = None
 
 
-def leave(code: int) -> None:
+def exit_process(code: int) -> None:
     """End this process at once, with an exit code or by the signal that is below 0."""
     if code < 0:
         import signal

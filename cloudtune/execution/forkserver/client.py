@@ -16,18 +16,18 @@ from tempfile import TemporaryFile
 from typing import IO
 
 from cloudtune.execution import reaper
-from cloudtune.execution.child_process import Forked, next_message, signal_group
-from cloudtune.execution.fds import poll
+from cloudtune.execution.child_process import ForkedChild, read_message, signal_group
+from cloudtune.execution.fds import create_poll
 from cloudtune.execution.forkserver import server
 from cloudtune.execution.forkserver.import_scan import Import
 from cloudtune.execution.log_file import readable_tail
-from cloudtune.execution.reaper_client import Guard
+from cloudtune.execution.reaper_client import ReaperClient
 
-LONGEST_PRELOAD = 60.0
+PRELOAD_TIMEOUT = 60.0
 """Seconds that the imports may take."""
-LONGEST_FORK = 10.0
+PROBE_TIMEOUT = 10.0
 """Seconds that a first fork, which runs nothing, may take."""
-LONGEST_START = 10.0
+START_TIMEOUT = 10.0
 """Seconds in which a forked process has to reach its script."""
 _MOST_LOST = 2
 """Preloaded processes that may be killed before trials are started cold."""
@@ -69,14 +69,14 @@ class _Asked(Exception):  # noqa: N818 - a wish
     """The process that is being started is to end."""
 
 
-class Warm:
+class ForkServerClient:
     """Forks processes from a preloaded one, which it starts with the first of them.
 
     Calls of `fork` come one at a time.
     """
 
     def __init__(
-        self, preload: Preload, mark: str, guard: Guard, say: Callable[[str], None]
+        self, preload: Preload, mark: str, guard: ReaperClient, say: Callable[[str], None]
     ) -> None:
         """Prepare; nothing is started yet.
 
@@ -101,7 +101,7 @@ class Warm:
 
     def fork(
         self, command: Sequence[str], cwd: str, env: Mapping[str, str], *, output: int, woken: int
-    ) -> Forked | None:
+    ) -> ForkedChild | None:
         """Return a new process that runs a script, or None where it is to be started cold.
 
         Args:
@@ -113,13 +113,13 @@ class Warm:
         """
         shared = self._preload.env
         own = {name: value for name, value in env.items() if shared.get(name) != value}
-        job = {"command": list(command), "cwd": cwd, "env": own, "mark": env[reaper.MARK]}
+        job = {"command": list(command), "cwd": cwd, "env": own, "mark": env[reaper.MARK_VARIABLE]}
         message = json.dumps(job).encode()
-        if len(message) > server.LONGEST and not self._off:
+        if len(message) > server.MAX_MESSAGE_BYTES and not self._off:
             self._give_up("the words and variables of a trial are too long to be handed over")
         while not self._off:
             try:
-                return self._forked(message, env[reaper.MARK], output, woken)
+                return self._forked(message, env[reaper.MARK_VARIABLE], output, woken)
             except _Asked:
                 return None
             except _Lost:
@@ -155,11 +155,11 @@ class Warm:
     def _give_up(self, why: str) -> None:
         """Start what comes cold. Processes that were forked before go on."""
         self._off = True
-        self._say(in_words(why))
+        self._say(cold_start_message(why))
         if not self._ready:
             self.close()
 
-    def _forked(self, message: bytes, mark: str, output: int, woken: int) -> Forked:
+    def _forked(self, message: bytes, mark: str, output: int, woken: int) -> ForkedChild:
         if self._popen is None:
             self._start()
         if not self._ready:
@@ -170,10 +170,10 @@ class Warm:
                 self._send(message, [output, status])
             finally:
                 os.close(status)
-            return Forked(_started(told), told)
+            return ForkedChild(_started(told), told)
         except BaseException:
             os.close(told)  # a process that cannot tell that it starts its script does not
-            reaper.sweep(mark)
+            reaper.kill_processes(mark)
             raise
 
     def _start(self) -> None:
@@ -187,7 +187,10 @@ class Warm:
                 self._popen = subprocess.Popen(
                     [preload.python, server.__file__, str(theirs.fileno())],
                     cwd=preload.cwd,
-                    env={**preload.env, reaper.MARK: mark.ljust(len(self._mark) + _ROOM, "_")},
+                    env={
+                        **preload.env,
+                        reaper.MARK_VARIABLE: mark.ljust(len(self._mark) + _ROOM, "_"),
+                    },
                     stdin=subprocess.DEVNULL,
                     stdout=said,
                     stderr=subprocess.STDOUT,
@@ -196,7 +199,7 @@ class Warm:
                 )
             self._socket, self._said = ours, said
             stack.pop_all()
-        self._until = time.monotonic() + LONGEST_PRELOAD
+        self._until = time.monotonic() + PRELOAD_TIMEOUT
         self._guard.add(self._popen.pid)
         told = {
             "imports": preload.imports,
@@ -205,7 +208,7 @@ class Warm:
             "folder": preload.folder,
             "source": preload.source,
             "mark": f"{self._mark}.probe.",
-            "patience": LONGEST_FORK,
+            "patience": PROBE_TIMEOUT,
         }
         self._send(json.dumps(told).encode(), [])
 
@@ -216,7 +219,7 @@ class Warm:
         if woken in ready:
             raise _Asked
         if not ready:
-            raise _Useless(f"the imports take more than {LONGEST_PRELOAD:g} s")
+            raise _Useless(f"the imports take more than {PRELOAD_TIMEOUT:g} s")
         answer = self._received()
         if not answer:
             raise _Useless(f"it ended while it was importing: {self._last_line()}")
@@ -227,7 +230,7 @@ class Warm:
     def _received(self) -> bytes:
         assert self._socket is not None
         with suppress(ConnectionError):
-            return self._socket.recv(server.LONGEST)
+            return self._socket.recv(server.MAX_MESSAGE_BYTES)
         return b""
 
     def _last_line(self) -> str:
@@ -246,20 +249,20 @@ class Warm:
                 raise _Lost from None
 
 
-def in_words(why: str) -> str:
+def cold_start_message(why: str) -> str:
     """Return the one line that says why trials start cold."""
     return f"trials start cold, not from a preloaded process: {why[:_LONGEST_REASON]}"
 
 
 def _started(told: int) -> int:
     """Wait until a forked process has reached its script; return its number."""
-    until = time.monotonic() + LONGEST_START
+    until = time.monotonic() + START_TIMEOUT
     heard: dict[str, int] = {}
     try:
         while not {"f", "s"} <= heard.keys():  # told by two processes, in any order
             if not _ready([told], until):
-                raise _Useless(f"a forked process took more than {LONGEST_START:g} s to start")
-            letter, number = next_message(told)
+                raise _Useless(f"a forked process took more than {START_TIMEOUT:g} s to start")
+            letter, number = read_message(told)
             heard[letter] = number
             if letter == "e":
                 raise _Useless(f"it cannot be forked: {os.strerror(number)}")
@@ -277,5 +280,5 @@ def _started(told: int) -> int:
 
 def _ready(ends: Sequence[int], until: float) -> set[int]:
     """Return which ends have something to read, as soon as one has; none when time is over."""
-    waiting = poll(ends)
+    waiting = create_poll(ends)
     return {end for end, _ in waiting.poll(max(0.0, until - time.monotonic()) * 1000)}

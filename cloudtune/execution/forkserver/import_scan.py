@@ -12,7 +12,7 @@ Import = tuple[str, tuple[str, ...]]
 
 
 @dataclass
-class Imports:
+class ImportScan:
     """What may be imported before a script is started, as if it had done so itself."""
 
     modules: list[Import] = field(default_factory=list[Import])
@@ -21,7 +21,7 @@ class Imports:
     """Whether the script says beforehand which warnings it does not want to see."""
 
 
-def imports_of(name: str, folder: Path, *, module: bool = False) -> Imports:
+def scan_imports(name: str, folder: Path, *, module: bool = False) -> ImportScan:
     """Return what a script imports before it does anything else.
 
     It ends at the first statement that could make a difference to what is imported after it, such
@@ -37,7 +37,7 @@ def imports_of(name: str, folder: Path, *, module: bool = False) -> Imports:
         SyntaxError: If it is no Python.
         ValueError: If it is no text.
     """
-    found = Imports()
+    found = ImportScan()
     reader = _Reader(folder, found)
     if module:
         reader.run_module(name.split("."))
@@ -47,7 +47,7 @@ def imports_of(name: str, folder: Path, *, module: bool = False) -> Imports:
 
 
 class _Reader:
-    def __init__(self, folder: Path, found: Imports) -> None:
+    def __init__(self, folder: Path, found: ImportScan) -> None:
         self._folder = folder
         self._found = found
         self._seen: set[Path] = set()

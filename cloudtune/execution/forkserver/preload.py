@@ -29,7 +29,7 @@ _REMOVING = frozenset(["rmtree", "remove", "unlink", "rmdir", "cleanup"])
 """What other such functions call."""
 
 
-def import_all(told: Json, bare: frozenset[str]) -> str:
+def import_modules(told: Json, bare: frozenset[str]) -> str:
     """Import what is wanted; return why nobody can be forked after that, as far as it is seen.
 
     Args:
@@ -164,7 +164,7 @@ def _held(before: dict[int, str]) -> str:
     return ""
 
 
-def threads() -> Iterator[str]:
+def unsafe_threads() -> Iterator[str]:
     """Yield the names of threads that must not be there at a fork."""
     for thread in os.listdir("/proc/self/task"):
         if int(thread) != os.getpid():
@@ -185,7 +185,7 @@ def _removes(call: Any) -> bool:
     return getattr(call, "__module__", "") in _REMOVERS or not _REMOVING.isdisjoint(calls)
 
 
-class Removers:
+class CleanupHooks:
     """What preloaded modules register to remove their files: no trial may, as all share them."""
 
     def __init__(self) -> None:

@@ -1,15 +1,14 @@
-"""The preloaded process: it has imported what a script imports, and trials are forked from it.
+"""The fork server: imports what a script imports, then forks a process for each trial.
 
-Cloudtune starts it as a file of its own in the trials' Python, so it is written on the standard
-library alone in syntax that Python 3.7 reads, as are the two files that it loads: `preload`, and
-`child`, what becomes of a trial's process. It hears from cloudtune over one socket: first what
-to import, then, with two file descriptors each, the trials to fork. What becomes of a trial is
-told in messages of five bytes (see `MESSAGE`) over the second of the two; once cloudtune closes its
-end of that, the trial's process is collected.
+Cloudtune runs this file with the trials' Python, so it and the two files that it loads by path,
+`preload` and `child`, use only the standard library and the syntax of Python 3.7. Requests arrive
+on one socket: first the imports, then one message per trial with two file descriptors, one for its
+output and one for its status. The server reports the status of a trial in messages of five bytes
+(see `MESSAGE_FORMAT`) and collects the process when cloudtune closes its end of the status pipe.
 
-It stays at one thread and holds nothing that two trials must not share, or says why it cannot. A
-trial's process is given a session, a folder, words and an environment of its own and becomes what
-Python makes of ``python script.py``. It ends without tearing down what was preloaded.
+The server keeps a single thread and holds nothing that two trials must not share; if it cannot, it
+reports why. A forked process gets its own session, folder, arguments and environment, runs the
+script as ``python script.py`` does, and exits without tearing down the preloaded modules.
 """
 
 from __future__ import annotations
@@ -26,12 +25,12 @@ if TYPE_CHECKING:
     from cloudtune.execution.forkserver import child, preload
     from cloudtune.study.schema import Json
 
-MARK = "CLOUDTUNE_RUN"
+MARK_VARIABLE = "CLOUDTUNE_RUN"
 """The environment variable that marks the processes of a run."""
-MESSAGE = "=ci"
+MESSAGE_FORMAT = "=ci"
 """A letter and a number: ``f`` forked, the process; ``s`` the script starts; ``e`` it could not be
 forked, the error; ``x`` it has ended, its exit code, or the signal as a negative number."""
-LONGEST = 100_000
+MAX_MESSAGE_BYTES = 100_000
 """Bytes of one message from cloudtune."""
 _SETTLING = 1.0
 """Seconds that threads may need to end at a fork."""
@@ -60,18 +59,18 @@ def main() -> None:
     connection.set_inheritable(False)
     del sys.argv[1:]
     preloaded = _Preloaded(connection)
-    why_not = preloaded.prepare(json.loads(connection.recv(LONGEST)))
+    why_not = preloaded.prepare(json.loads(connection.recv(MAX_MESSAGE_BYTES)))
     connection.send(json.dumps(why_not).encode())
     job = None if why_not else preloaded.serve()
     if job is None:
         preloaded.end()
         return
-    run = child.dress(job, pristine)
+    run = child.prepare_process(job, pristine)
     if not _tell(job["status"], b"s", 0):
         os._exit(1)
     os.close(job["status"])
     os.write(1, preloaded.said)
-    child.leave(child.live(run, os.getcwd()))
+    child.exit_process(child.run_to_exit(run, os.getcwd()))
 
 
 class _Preloaded:
@@ -81,9 +80,9 @@ class _Preloaded:
         self.said = b""
         """What the imports printed, as each trial would have."""
         self._connection = connection
-        self._removers = preload.Removers()
+        self._removers = preload.CleanupHooks()
         self._mark_at = 0
-        self._mark_room = len(os.environb[MARK.encode()])
+        self._mark_room = len(os.environb[MARK_VARIABLE.encode()])
         self._statuses: dict[int, int] = {}
         """Where the end of each running process is told."""
         self._ended: set[int] = set()
@@ -96,10 +95,12 @@ class _Preloaded:
 
             system = ctypes.CDLL(None)
             system.getenv.restype = ctypes.c_void_p
-            self._mark_at = system.getenv(MARK.encode())
+            self._mark_at = system.getenv(MARK_VARIABLE.encode())
         except (ImportError, OSError, AttributeError):
             return "this Python has no ctypes"
-        why_not = preload.import_all(told, _BARE) or self._probed(told["mark"], told["patience"])
+        why_not = preload.import_modules(told, _BARE) or self._probed(
+            told["mark"], told["patience"]
+        )
         self._removers.done()
         system.fflush(None)
         if not told["quiet"]:
@@ -118,7 +119,7 @@ class _Preloaded:
             code = 1
             try:
                 self._become(mark)
-                wanted = f"{MARK}={mark}".encode()
+                wanted = f"{MARK_VARIABLE}={mark}".encode()
                 with open("/proc/self/environ", "rb") as file:
                     code = 0 if wanted in file.read() else 2
             finally:
@@ -137,7 +138,7 @@ class _Preloaded:
             return f"a process that was forked after the imports failed ({status})"
         end = time.monotonic() + _SETTLING
         while True:
-            left = sorted(preload.threads())
+            left = sorted(preload.unsafe_threads())
             if not left:
                 return ""
             if time.monotonic() > end:
@@ -199,7 +200,7 @@ class _Preloaded:
 
         given = array.array("i")
         room = socket.CMSG_SPACE(2 * given.itemsize)
-        data, ancillary, _, _ = self._connection.recvmsg(LONGEST, room)
+        data, ancillary, _, _ = self._connection.recvmsg(MAX_MESSAGE_BYTES, room)
         for _, _, said in ancillary:
             given.frombytes(said)
         for end in given:
@@ -263,7 +264,7 @@ def _tell(status: int, letter: bytes, number: int) -> bool:
     import struct
 
     try:
-        os.write(status, struct.pack(MESSAGE, letter, number))
+        os.write(status, struct.pack(MESSAGE_FORMAT, letter, number))
     except BrokenPipeError:
         return False
     return True

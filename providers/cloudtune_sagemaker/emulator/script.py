@@ -8,7 +8,7 @@ import signal
 
 from cloudtune.emulator_kit.image import make_image
 from cloudtune.execution.process_monitor import ProcessSpec
-from cloudtune.execution.process_pool import code_in_words
+from cloudtune.execution.process_pool import describe_exit_code
 from cloudtune.results.events import Ended
 from cloudtune_sagemaker import contract
 from cloudtune_sagemaker.emulator import storage
@@ -186,7 +186,7 @@ class Script:
 def _code_of(event: Ended) -> int | None:
     """Return how a step ended by itself; None if it was ended for what it printed."""
     codes = [-each for each in signal.Signals] if event.exit_code is None else [event.exit_code]
-    return next((code for code in codes if code_in_words(code) == event.reason), None)
+    return next((code for code in codes if describe_exit_code(code) == event.reason), None)
 
 
 def _tells_output(image: str) -> bool:

@@ -18,7 +18,7 @@ from cloudtune.emulator_kit.delays import Delays
 from cloudtune.emulator_kit.job_run import Attempt
 from cloudtune.errors import CloudtuneError
 from cloudtune.execution.process_monitor import ProcessSpec
-from cloudtune.execution.process_pool import Processes
+from cloudtune.execution.process_pool import ProcessPool
 from cloudtune.results.events import Ended, Measured
 from cloudtune_sagemaker.contract import BadArchive, ToolkitFailure
 from cloudtune_sagemaker.emulator import delays, storage
@@ -55,7 +55,7 @@ class Training:
         self._runs: dict[int, _Run] = {}
         self._closing = threading.Event()
         mark = f"emulator-{secrets.token_hex(4)}"
-        self._processes = Processes(self._take, mark, grace=10.0)
+        self._processes = ProcessPool(self._take, mark, grace=10.0)
 
     def launch(self, job: TrainingJob, listener: Listener | None = None) -> None:
         """Start a job; the listener is told of its measurements and, last, of its end."""

@@ -12,7 +12,7 @@ from cloudtune.emulator_kit.delays import Delays
 from cloudtune.emulator_kit.job_run import Attempt
 from cloudtune.errors import CloudtuneError
 from cloudtune.execution.process_monitor import ProcessSpec
-from cloudtune.execution.process_pool import Processes
+from cloudtune.execution.process_pool import ProcessPool
 from cloudtune.results.events import Ended, Measured
 from cloudtune_watson.contract import BadSpec
 from cloudtune_watson.emulator import delays
@@ -47,7 +47,7 @@ class Jobs:
         self._closing = threading.Event()
         self._wanted = threading.Event()
         """Whether there is something to look at."""
-        self._processes = Processes(
+        self._processes = ProcessPool(
             self._take,
             f"emulator-{secrets.token_hex(4)}",
             grace=delays.GRACE,

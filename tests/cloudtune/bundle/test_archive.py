@@ -20,12 +20,12 @@ def snapshot(folder: Path) -> Path:
     (source / "link").symlink_to("a/b")
     (source / "a" / "up").symlink_to("../run.sh")
     (source / "loose").symlink_to("not-there")
-    files.snapshot(source, files.files(source), folder / "copy")
+    files.copy_files(source, files.list_files(source), folder / "copy")
     return folder / "copy"
 
 
 def packed(folder: Path, source: Path | None) -> bytes:
-    archive.write(folder / "code.tar.gz", source, "source", EXTRA)
+    archive.write_archive(folder / "code.tar.gz", source, "source", EXTRA)
     return (folder / "code.tar.gz").read_bytes()
 
 
@@ -34,8 +34,8 @@ def test_it_brings_all_back(tmp_path: Path) -> None:
     packed(tmp_path, source)
     with tarfile.open(tmp_path / "code.tar.gz") as tar:
         tar.extractall(target, filter="data")
-    names = files.files(source)
-    assert files.files(target / "source") == names
+    names = files.list_files(source)
+    assert files.list_files(target / "source") == names
     assert files.fingerprint(target / "source", names) == files.fingerprint(source, names)
     assert (target / "run.py").read_bytes() == EXTRA["run.py"]
     assert (target / "source" / "link" / "c.py").read_text() == "a/b/c.py"
@@ -48,10 +48,12 @@ def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
     first = packed(tmp_path, source)
     other = tmp_path / "other"
     other.mkdir()
-    files.snapshot(source, list(reversed(files.files(source))), other / "copy")
+    files.copy_files(source, list(reversed(files.list_files(source))), other / "copy")
     os.utime(other / "copy" / "secret", (time.time() - 9e6, time.time() - 9e6))
     (other / "copy" / "secret").chmod(0o640)
-    archive.write(other / "another-name", other / "copy", "source", dict(reversed(EXTRA.items())))
+    archive.write_archive(
+        other / "another-name", other / "copy", "source", dict(reversed(EXTRA.items()))
+    )
     assert (other / "another-name").read_bytes() == first
     (other / "copy" / "secret").chmod(0o700)
     assert packed(tmp_path, other / "copy") != first

@@ -30,7 +30,7 @@ def git(folder: Path, *words: str) -> None:
 
 
 def listed(folder: Path) -> list[str]:
-    return files.files(folder, [folder / "state"])
+    return files.list_files(folder, [folder / "state"])
 
 
 ODD = ["ümläut.py", "with space.py", "new\nline.py", "-dash.py", 'quo"te.py', "a/b/c.py"]
@@ -186,7 +186,7 @@ def test_a_snapshot_is_the_same_bundle(tmp_path: Path) -> None:
     (source / "d" / "abs").symlink_to((source / "a" / "b").absolute())
     (source / "loose").symlink_to("not-there")
     names = listed(source)
-    files.snapshot(source, names, copy)
+    files.copy_files(source, names, copy)
     assert listed(copy) == names
     assert files.fingerprint(copy, names) == files.fingerprint(source, names)
     assert (copy / "d" / "abs" / "c.py").read_text() == "a/b/c.py"
@@ -202,7 +202,7 @@ def test_a_snapshot_can_be_read_by_its_owner_alone(tmp_path: Path, mode: int, ke
     source, copy = tmp_path / "source", tmp_path / "copy"
     write(source, "d/secret")
     (source / "d" / "secret").chmod(mode)
-    files.snapshot(source, ["d/secret"], copy)
+    files.copy_files(source, ["d/secret"], copy)
     assert (copy / "d" / "secret").stat().st_mode & 0o777 == kept
     assert copy.stat().st_mode & 0o777 == 0o700
 

@@ -133,7 +133,7 @@ def test_a_file_of_results_has_the_form_that_its_ending_says(
 
 
 @pytest.mark.parametrize(
-    "broken_off", ["cloudtune.runs.lifecycle.execute", "cloudtune.ledger.ledger.Ledger.find"]
+    "broken_off", ["cloudtune.runs.lifecycle.execute", "cloudtune.ledger.ledger.Ledger.find_run_id"]
 )
 def test_ctrl_c_before_a_run_listens_says_how_it_goes_on(
     cloudtune: Cloudtune, monkeypatch: pytest.MonkeyPatch, broken_off: str

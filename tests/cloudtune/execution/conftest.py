@@ -14,7 +14,7 @@ import pytest
 
 from cloudtune.execution import reaper
 from cloudtune.execution.process_monitor import ProcessSpec
-from cloudtune.execution.process_pool import Processes
+from cloudtune.execution.process_pool import ProcessPool
 from cloudtune.results.events import Ended, Measured
 
 
@@ -26,7 +26,7 @@ class Bench:
         self.mark = f"test-{secrets.token_hex(6)}"
         self._inbox: SimpleQueue[Measured | Ended] = SimpleQueue()
         self.seen: list[Measured | Ended] = []
-        self.processes = Processes(self._inbox.put, self.mark, grace=0.2)
+        self.processes = ProcessPool(self._inbox.put, self.mark, grace=0.2)
 
     def spec(self, number: int, code: str, **changes: Any) -> ProcessSpec:
         place = self.folder / str(number)
@@ -73,7 +73,7 @@ class Bench:
         return (self.folder / str(number) / "log.txt").read_bytes()
 
     def alive(self) -> list[int]:
-        return reaper.marked(self.mark)
+        return reaper.find_processes(self.mark)
 
     def ready(self, number: int = 1) -> None:
         """Wait until the script prints READY."""

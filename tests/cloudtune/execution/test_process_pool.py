@@ -18,7 +18,7 @@ import pytest
 
 from cloudtune.execution import metric_reader as metrics_module
 from cloudtune.execution.process_monitor import ProcessSpec
-from cloudtune.execution.process_pool import Processes
+from cloudtune.execution.process_pool import ProcessPool
 from cloudtune.results.events import Ended, Measured
 
 if TYPE_CHECKING:
@@ -247,7 +247,7 @@ def test_a_line_is_searched_in_its_first_64_kib_only(bench: Bench) -> None:
 def test_an_expression_that_explodes_fails_its_own_trial_alone(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(metrics_module, "PATIENCE", 0.3)
+    monkeypatch.setattr(metrics_module, "SEARCH_TIMEOUT", 0.3)
     metrics = {"m": [r"^(a|aa)+$"]}
     bench.start(1, "print('a' * 60 + 'b')\nimport time\ntime.sleep(1000)", metrics=metrics)
     code = REPORT + "import time\nfor n in range(20):\n    report(n, a=n)\n    time.sleep(0.01)"
@@ -455,7 +455,7 @@ def test_the_first_of_those_started_at_an_end_is_watched_by_the_same_thread(benc
             told.put(event)
         others.release()
 
-    processes = Processes(told.put, bench.mark, grace=0.2, emit_last=emit_last)
+    processes = ProcessPool(told.put, bench.mark, grace=0.2, emit_last=emit_last)
     try:
         processes.start(1, partial(spec, 1))
         ended = [told.get(timeout=60) for _ in range(8)]

@@ -22,11 +22,11 @@ ENGINE = """
 import os, sys, threading
 from pathlib import Path
 from queue import SimpleQueue
-from cloudtune.execution.process_pool import Processes
+from cloudtune.execution.process_pool import ProcessPool
 from cloudtune.execution.process_monitor import ProcessSpec
 
 inbox = SimpleQueue()
-processes = Processes(inbox.put, sys.argv[1], grace=0.3)
+processes = ProcessPool(inbox.put, sys.argv[1], grace=0.3)
 folder = Path(sys.argv[2])
 ready = {"ready": [r"READY(1)"]}
 for number, script in enumerate(sys.argv[3:], 1):
@@ -126,13 +126,13 @@ def test_close_lets_the_keeper_go(bench: Bench) -> None:
 def test_only_processes_of_the_mark_are_found(bench: Bench) -> None:
     other = subprocess.Popen(
         [sys.executable, "-c", "import time; time.sleep(1000)"],
-        env={**os.environ, reaper.MARK: "other" + bench.mark},
+        env={**os.environ, reaper.MARK_VARIABLE: "other" + bench.mark},
     )
     try:
         bench.start(1, SLEEPER, metrics=READY)
         bench.ready()
         assert len(bench.alive()) == 1
-        reaper.sweep(bench.mark)
+        reaper.kill_processes(bench.mark)
         assert bench.end().reason == "killed by SIGKILL"
         assert other.poll() is None
     finally:

@@ -18,8 +18,8 @@ from click.testing import CliRunner
 from cloudtune.cli.main_group import cloudtune
 from cloudtune.errors import LedgerError, UsageError
 from cloudtune.ledger.ledger import Ledger
-from cloudtune.ledger.lock import hold
-from cloudtune.ledger.reader import found
+from cloudtune.ledger.lock import RunLock
+from cloudtune.ledger.reader import read_results
 from cloudtune.ledger.records import JobRecord, RunRecord
 from cloudtune.results.events import Ended, Event, Measured, Started
 from cloudtune.results.model import Trial
@@ -77,15 +77,15 @@ def fill(folder: Path) -> None:
 def read(folder: Path) -> dict[str, list[Trial]]:
     """Return all that can be had from a ledger, by every way to it."""
     with Ledger(folder) as ledger:
-        ids = ledger.ids()
-        assert ledger.unknown() == []
+        ids = ledger.run_ids()
+        assert ledger.unknown_folders() == []
         for run in ids:
-            assert len(list(ledger.events(run, "local"))) == ledger.last_event(run, "local")
+            assert len(list(ledger.events(run, "local"))) == ledger.last_event_number(run, "local")
     return {run: trials_of(run, folder) for run in ids}
 
 
 def trials_of(run: str, folder: Path) -> list[Trial]:
-    return [trial for _, trials in found(run, folder) for trial in trials]
+    return [trial for _, trials in read_results(run, folder) for trial in trials]
 
 
 @pytest.fixture(scope="module")
@@ -251,9 +251,9 @@ def test_a_ledger_that_is_gone_is_missed(state: Path) -> None:
 def test_a_ledger_that_lost_all_its_runs_is_not_said_to_be_gone(state: Path) -> None:
     with Ledger(state) as ledger:
         for run in RUNS:
-            ledger.remove(run)
+            ledger.remove_run(run)
         with pytest.raises(UsageError, match=r"knows no run, though .*first"):
-            ledger.find()
+            ledger.find_run_id()
 
 
 def test_a_run_that_the_ledger_has_lost_is_told(
@@ -288,7 +288,7 @@ def test_an_older_ledger_is_brought_up_to_date_and_a_copy_is_kept(
     with Ledger(tmp_path) as ledger:
         assert ledger.run("first").overrides == (() if overrides else None)
         assert [event for _, event in ledger.events("first", "local")] == events()
-        assert [event.number for event in ledger.by_trial("first", "local")] == [
+        assert [event.number for event in ledger.events_by_trial("first", "local")] == [
             event.number for event in events()
         ]
         with pytest.raises(LedgerError, match="event 7"):
@@ -296,7 +296,7 @@ def test_an_older_ledger_is_brought_up_to_date_and_a_copy_is_kept(
         ledger.end_job("first", "local", "completed", "", ran=5.0)
         job = JobRecord("new", "local", PLAN, "pending", "", None, False)
         ledger.create_run(RunRecord("new", 1.0, "name", STUDY, None, "/base", (job,)))
-        assert ledger.find() == "new"
+        assert ledger.find_run_id() == "new"
     with closing(sqlite3.connect(tmp_path / "ledger-version-1.db")) as kept:
         assert kept.execute("PRAGMA user_version").fetchone() == (1,)
         assert kept.execute("SELECT count(*) FROM events").fetchone() == (2 * 3 * TRIALS,)
@@ -319,7 +319,7 @@ def test_an_older_ledger_in_which_a_run_goes_on_is_left_to_it(tmp_path: Path) ->
     with closing(sqlite3.connect(tmp_path / "ledger.db")) as old:
         old.executescript(VERSION_1.format(overrides=", overrides TEXT NOT NULL"))
     refused = pytest.raises(LedgerError, match=r"older cloudtune, in which process \d+ .* first")
-    with hold(tmp_path / "runs" / "first"), refused:
+    with RunLock(tmp_path / "runs" / "first"), refused:
         Ledger(tmp_path)
     Ledger(tmp_path).close()
 

@@ -18,7 +18,7 @@ from cloudtune.errors import LedgerError, UsageError
 from cloudtune.ledger import connection
 from cloudtune.ledger.home import state_folder
 from cloudtune.ledger.ledger import Ledger
-from cloudtune.ledger.lock import Holder, hold, holder
+from cloudtune.ledger.lock import LockHolder, RunLock, lock_holder
 from cloudtune.ledger.records import JobRecord, RunRecord, new_run_id
 from cloudtune.ledger.schema import VERSION
 from cloudtune.results.events import Ended, Event, Measured, Started
@@ -67,7 +67,7 @@ def test_runs_are_found_by_a_unique_start_and_the_latest_without_one(tmp_path: P
             ledger.run("a")
         with pytest.raises(UsageError, match="no run"):
             ledger.run("zz")
-        assert ledger.ids() == ["b", "abb", "aab"]
+        assert ledger.run_ids() == ["b", "abb", "aab"]
 
 
 def test_a_newer_ledger_is_refused(tmp_path: Path) -> None:
@@ -87,8 +87,8 @@ def test_no_ledger_is_made_by_reading(tmp_path: Path) -> None:
 
 def test_a_run_has_one_holder_and_a_dead_one_does_not_count(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from cloudtune.ledger.lock import hold\n"
-        "with hold(Path(sys.argv[1])):\n"
+        "import sys, time; from pathlib import Path; from cloudtune.ledger.lock import RunLock\n"
+        "with RunLock(Path(sys.argv[1])):\n"
         "    print('held', flush=True); time.sleep(60)"
     )
     other = subprocess.Popen(
@@ -97,13 +97,13 @@ def test_a_run_has_one_holder_and_a_dead_one_does_not_count(tmp_path: Path) -> N
     with other:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
-        assert holder(tmp_path) == Holder(other.pid, socket.gethostname())
-        with pytest.raises(LedgerError, match=f"process {other.pid}"), hold(tmp_path):
+        assert lock_holder(tmp_path) == LockHolder(other.pid, socket.gethostname())
+        with pytest.raises(LedgerError, match=f"process {other.pid}"), RunLock(tmp_path):
             pass
         other.kill()
         other.wait()
-        assert holder(tmp_path) is None
-        with hold(tmp_path):
+        assert lock_holder(tmp_path) is None
+        with RunLock(tmp_path):
             pass
 
 
@@ -124,12 +124,12 @@ def test_time_spent_adds_up_over_processes(tmp_path: Path) -> None:
     with Ledger(tmp_path, create=True) as ledger:
         ledger.create_run(record("abc"))
         ledger.begin_job("abc", "local")
-        begun = ledger.run("abc").jobs[0].begun
+        begun = ledger.run("abc").jobs[0].process_started
         assert begun is not None
         ledger.append("abc", "local", Started(1, begun + 5, {}))
         ledger.begin_job("abc", "local")
         job = ledger.run("abc").jobs[0]
-        assert job.spent == pytest.approx(5)
+        assert job.earlier_seconds == pytest.approx(5)
         assert job.started == begun
 
 
@@ -141,29 +141,40 @@ def test_ids_are_short_and_differ() -> None:
 
 USES: dict[str, Callable[[Ledger], object]] = {
     "create_run": lambda ledger: ledger.create_run(record("new")),
-    "has": lambda ledger: ledger.has("abc"),
-    "ids": lambda ledger: ledger.ids(),
-    "find": lambda ledger: ledger.find("abc"),
-    "unknown": lambda ledger: ledger.unknown(),
+    "has_run": lambda ledger: ledger.has_run("abc"),
+    "run_ids": lambda ledger: ledger.run_ids(),
+    "find_run_id": lambda ledger: ledger.find_run_id("abc"),
+    "unknown_folders": lambda ledger: ledger.unknown_folders(),
     "run": lambda ledger: ledger.run("abc"),
-    "set_study": lambda ledger: ledger.set_study("abc", {}, {"local": {}}, []),
+    "update_study": lambda ledger: ledger.update_study("abc", {}, {"local": {}}, []),
     "begin_job": lambda ledger: ledger.begin_job("abc", "local"),
-    "last_event": lambda ledger: ledger.last_event("abc", "local"),
-    "name_job": lambda ledger: ledger.name_job("abc", "local", "job"),
+    "last_event_number": lambda ledger: ledger.last_event_number("abc", "local"),
+    "set_job_name": lambda ledger: ledger.set_job_name("abc", "local", "job"),
     "end_job": lambda ledger: ledger.end_job("abc", "local", "failed", "reason"),
     "append": lambda ledger: ledger.append("abc", "local", Started(2, 2.0, {})),
     "append several": lambda ledger: ledger.append("abc", "local", *[Started(2, 2.0, {})] * 2),
     "events": lambda ledger: list(ledger.events("abc", "local")),
-    "by_trial": lambda ledger: list(ledger.by_trial("abc", "local")),
-    "remove": lambda ledger: ledger.remove("abc"),
+    "events_by_trial": lambda ledger: list(ledger.events_by_trial("abc", "local")),
+    "remove_run": lambda ledger: ledger.remove_run("abc"),
 }
-READS = {"has", "ids", "find", "unknown", "run", "events", "by_trial", "last_event"}
+READS = {
+    "has_run",
+    "run_ids",
+    "find_run_id",
+    "unknown_folders",
+    "run",
+    "events",
+    "events_by_trial",
+    "last_event_number",
+}
 WRITES = set(USES) - READS
 
 
 def test_every_method_is_used_below() -> None:
     public = {name for name in vars(Ledger) if not name.startswith("_")}
-    assert public - {"close", "run_folder", "damaged"} == {name.split()[0] for name in USES}
+    assert public - {"close", "run_folder", "job_folder", "damage_error"} == {
+        name.split()[0] for name in USES
+    }
 
 
 @pytest.mark.parametrize("use", USES)
@@ -182,7 +193,7 @@ def test_no_failure_of_the_file_comes_through_raw(tmp_path: Path, use: str) -> N
 def test_a_lock_that_is_held_too_long_is_told_and_harms_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, use: str
 ) -> None:
-    monkeypatch.setattr(connection, "PATIENCE", 0.01)
+    monkeypatch.setattr(connection, "LOCK_TIMEOUT", 0.01)
     with Ledger(tmp_path, create=True) as ledger:
         ledger.create_run(record("abc"))
         ledger.append("abc", "local", Started(1, 1.0, {}))
@@ -206,14 +217,14 @@ def test_a_lock_that_is_let_go_in_time_is_waited_for(tmp_path: Path) -> None:
         release.start()
         ledger.append("abc", "local", Started(1, 1.0, {}))
         release.join()
-        assert ledger.last_event("abc", "local") == 1
+        assert ledger.last_event_number("abc", "local") == 1
 
 
 def test_an_interrupted_write_leaves_nothing_behind(tmp_path: Path) -> None:
     with Ledger(tmp_path, create=True) as ledger:
         ledger.create_run(record("abc"))
         with pytest.raises(TypeError):
-            ledger.set_study("abc", {"name": "other"}, {"local": {"not": object()}}, [])
+            ledger.update_study("abc", {"name": "other"}, {"local": {"not": object()}}, [])
         assert ledger.run("abc") == record("abc")
         ledger.end_job("abc", "local", "failed", "")
 

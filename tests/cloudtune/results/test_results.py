@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cloudtune.ledger.ledger import Ledger
-from cloudtune.ledger.reader import found_by
+from cloudtune.ledger.reader import read_job
 from cloudtune.ledger.records import JobRecord, RunRecord
 from cloudtune.planning.planner import plan
 from cloudtune.results.events import Started
@@ -39,7 +39,7 @@ def test_the_page_of_a_known_job_is_its_own(tmp_path: Path) -> None:
         with Ledger(tmp_path / str(job), create=True) as ledger:
             ledger.create_run(run)
             ledger.append("r", "odd", TRIAL)
-            links.append(found_by(ledger, run, record)[0].link)
+            links.append(read_job(ledger, run, record)[0].link)
     assert links == [f"{LINK}/7?in=here", LINK]
 
 
@@ -64,7 +64,7 @@ def test_the_service_is_linked_once_it_has_a_job(
     with Ledger(tmp_path, create=True) as ledger:
         ledger.create_run(run)
         ledger.append("r", "odd", *events)
-        assert found_by(ledger, run, record)[0].link == link
+        assert read_job(ledger, run, record)[0].link == link
 
 
 @pytest.mark.parametrize(
@@ -83,11 +83,11 @@ def test_the_time_in_which_nobody_ran_a_job_is_known(
     record = JobRecord(
         *("r", "local", plan(STUDY).to_json(), "running", "", None, False),
         started=100.0,
-        begun=begun,
-        spent=spent,
+        process_started=begun,
+        earlier_seconds=spent,
         ended=ended,
     )
     run = RunRecord("r", 1.0, "", STUDY.to_json(), None, ".", (record,))
     with Ledger(tmp_path, create=True) as ledger:
         ledger.create_run(run)
-        assert found_by(ledger, run, record)[0].idle == idle
+        assert read_job(ledger, run, record)[0].idle == idle

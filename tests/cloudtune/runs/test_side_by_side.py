@@ -267,7 +267,7 @@ def test_a_managed_job_goes_on_while_nobody_follows_it() -> None:
     run = created("local")
     with Ledger(state_folder()) as ledger:
         (job,) = ledger.run(run).jobs
-    held = replace(job, started=1000.0, begun=2000.0, spent=5.0)
+    held = replace(job, started=1000.0, process_started=2000.0, earlier_seconds=5.0)
     assert (held.elapsed(2060.0), job.elapsed(2060.0)) == (65.0, 0.0)
     managed = replace(held, plan={**job.plan, "mode": "managed"})
     assert managed.elapsed(2060.0) == 1060.0

@@ -22,7 +22,7 @@ from cloudtune.execution import reaper
 from cloudtune.execution.forkserver import client as warm
 from cloudtune.execution.forkserver.client import Preload
 from cloudtune.execution.process_monitor import ProcessSpec
-from cloudtune.execution.process_pool import Processes
+from cloudtune.execution.process_pool import ProcessPool
 from cloudtune.results.events import Ended, Measured
 
 NUMPY = ("numpy", ())
@@ -46,9 +46,9 @@ class Pair:
         self.imports: list[tuple[str, tuple[str, ...]]] = []
         self.required = False
         self.inbox: SimpleQueue[Measured | Ended] = SimpleQueue()
-        self._made: list[Processes] = []
+        self._made: list[ProcessPool] = []
 
-    def processes(self, *, warm: bool) -> Processes:
+    def processes(self, *, warm: bool) -> ProcessPool:
         preload = Preload(
             python=self.python,
             env=self.env,
@@ -59,7 +59,7 @@ class Pair:
             quiet=False,
             source=[str(self.place)],
         )
-        made = Processes(
+        made = ProcessPool(
             self.inbox.put,
             self.mark,
             grace=0.3,
@@ -96,7 +96,7 @@ class Pair:
     def ready(self) -> None:
         assert isinstance(self.inbox.get(timeout=20), Measured)
 
-    def run(self, made: Processes, *words: str) -> tuple[str, Ended]:
+    def run(self, made: ProcessPool, *words: str) -> tuple[str, Ended]:
         """Run the script; return what it printed and how it ended."""
         made.start(1, self.spec(*(words or ("train.py",))))
         ended = self.end()
@@ -123,7 +123,7 @@ class Pair:
 
     def preloaded(self) -> int:
         """Return the number of the preloaded process."""
-        (pid,) = reaper.marked(f"{self.mark}.preloaded.")
+        (pid,) = reaper.find_processes(f"{self.mark}.preloaded.")
         return pid
 
 
@@ -132,7 +132,7 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
     made = Pair(tmp_path)
     yield made
     made.close()
-    assert reaper.marked(made.mark) == []
+    assert reaper.find_processes(made.mark) == []
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -366,12 +366,12 @@ def test_processes_are_forked_each_with_a_group_and_mark_of_its_own(pair: Pair) 
         pair.ready()
     parent = pair.preloaded()
     for number in (1, 2):
-        (pid,) = reaper.marked(f"{pair.mark}.{number}.")
+        (pid,) = reaper.find_processes(f"{pair.mark}.{number}.")
         assert os.getsid(pid) == os.getpgid(pid) == pid
         assert f"PPid:\t{parent}\n" in Path(f"/proc/{pid}/status").read_text()
     made.stop(1)
     assert pair.end().reason == "killed by SIGTERM"
-    assert reaper.marked(f"{pair.mark}.1.") == []
+    assert reaper.find_processes(f"{pair.mark}.1.") == []
     made.stop(2, now=True)
     assert pair.end().reason == "killed by SIGKILL"
     assert (pair.library / "count").read_text() == "x"
@@ -392,10 +392,10 @@ def test_a_stop_has_its_grace_and_reaches_the_whole_group(pair: Pair) -> None:
     )
     made.start(1, pair.spec("train.py"))
     pair.ready()
-    assert len(reaper.marked(f"{pair.mark}.1.")) == 3
+    assert len(reaper.find_processes(f"{pair.mark}.1.")) == 3
     made.stop(1)
     assert pair.end().reason == "killed by SIGTERM"
-    assert reaper.marked(f"{pair.mark}.1.") == []
+    assert reaper.find_processes(f"{pair.mark}.1.") == []
 
 
 def test_when_the_preloaded_process_is_killed_its_trials_are_lost_and_another_one_starts(
@@ -412,7 +412,7 @@ def test_when_the_preloaded_process_is_killed_its_trials_are_lost_and_another_on
         ended = pair.end()
         assert (ended.state, ended.exit_code) == ("cancelled", None)
         assert ended.reason == "the preloaded process from which it was forked was ended"
-        assert reaper.marked(f"{pair.mark}.1.") == []
+        assert reaper.find_processes(f"{pair.mark}.1.") == []
         (pair.place.parent / "log-1.txt").unlink()
         pair.write("import os; print(os.getppid())")
         printed, ended = pair.run(made)
@@ -420,7 +420,7 @@ def test_when_the_preloaded_process_is_killed_its_trials_are_lost_and_another_on
         forked = printed.split() != [str(os.getpid())]
         assert forked == (round_ == 1)
     assert len(seen) == 2
-    assert pair.said == [warm.in_words("the preloaded process was ended 2 times")]
+    assert pair.said == [warm.cold_start_message("the preloaded process was ended 2 times")]
 
 
 @pytest.mark.parametrize(
@@ -463,14 +463,14 @@ def test_where_it_is_not_safe_scripts_start_cold_and_it_is_said_once(
 ) -> None:
     pair.add("odd", code)
     pair.write("import os; print(os.getppid())")
-    monkeypatch.setattr(warm, "LONGEST_FORK", 1.0)
+    monkeypatch.setattr(warm, "PROBE_TIMEOUT", 1.0)
     made = pair.processes(warm=True)
     for _ in range(2):
         printed, ended = pair.run(made)
         assert (ended.state, printed) == ("completed", f"{os.getpid()}\n")
     (said,) = pair.said
-    assert said.startswith(warm.in_words(why))
-    assert reaper.marked(f"{pair.mark}.preloaded") == []
+    assert said.startswith(warm.cold_start_message(why))
+    assert reaper.find_processes(f"{pair.mark}.preloaded") == []
 
 
 def test_a_used_openmp_pool_makes_it_start_cold(pair: Pair) -> None:
@@ -498,7 +498,7 @@ def test_a_module_that_must_be_there_is_missed_and_another_one_is_not(pair: Pair
     assert pair.both() == ("1\n", "1\n")
     pair.required = True
     pair.run(pair.processes(warm=True))
-    assert pair.said == [warm.in_words("there is no module there_is_none")]
+    assert pair.said == [warm.cold_start_message("there is no module there_is_none")]
 
 
 def test_a_file_named_like_a_module_of_python_is_the_one_that_the_script_gets(pair: Pair) -> None:
@@ -511,7 +511,7 @@ def test_a_file_named_like_a_module_of_python_is_the_one_that_the_script_gets(pa
         pair.write(f"import {name}")
         assert pair.run(pair.processes(warm=True))[0] == "mine\n"
         assert pair.said == [
-            warm.in_words(f"the source has a module with the name of Python's own {name}")
+            warm.cold_start_message(f"the source has a module with the name of Python's own {name}")
         ]
         (pair.place / f"{name}.py").unlink()
 
@@ -527,7 +527,7 @@ def test_the_users_own_modules_are_never_preloaded(pair: Pair) -> None:
     assert pair.said == []
     pair.required = True
     pair.run(pair.processes(warm=True))
-    assert pair.said == [warm.in_words("own belongs to the source")]
+    assert pair.said == [warm.cold_start_message("own belongs to the source")]
 
 
 def test_what_follows_a_module_of_ones_own_is_not_preloaded(pair: Pair) -> None:
@@ -591,11 +591,11 @@ def test_words_that_cannot_be_handed_over_are_told_once(pair: Pair) -> None:
 
 
 def test_an_import_that_hangs_is_bounded(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(warm, "LONGEST_PRELOAD", 0.5)
+    monkeypatch.setattr(warm, "PRELOAD_TIMEOUT", 0.5)
     pair.add("hangs", "import time; time.sleep(1000)")
     pair.write("print('cold')")
     assert pair.run(pair.processes(warm=True))[0] == "cold\n"
-    assert pair.said == [warm.in_words("the imports take more than 0.5 s")]
+    assert pair.said == [warm.cold_start_message("the imports take more than 0.5 s")]
 
 
 def test_a_stop_is_heard_while_imports_hang(pair: Pair) -> None:
@@ -604,7 +604,7 @@ def test_a_stop_is_heard_while_imports_hang(pair: Pair) -> None:
     made = pair.processes(warm=True)
     for number in (1, 2):
         made.start(number, pair.spec("train.py", number=number))
-    wait_for(lambda: bool(reaper.marked(f"{pair.mark}.preloaded.")))
+    wait_for(lambda: bool(reaper.find_processes(f"{pair.mark}.preloaded.")))
     begin = time.monotonic()
     for number in (1, 2):
         made.stop(number)
@@ -616,7 +616,7 @@ def test_a_stop_is_heard_while_imports_hang(pair: Pair) -> None:
 def test_a_child_that_does_not_reach_its_script_is_bounded(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(warm, "LONGEST_START", 0.5)
+    monkeypatch.setattr(warm, "START_TIMEOUT", 0.5)
     pair.add(
         "hangs",
         """
@@ -628,7 +628,7 @@ def test_a_child_that_does_not_reach_its_script_is_bounded(
     )
     pair.write("print('cold')")
     assert pair.run(pair.processes(warm=True))[0] == "cold\n"
-    assert pair.said == [warm.in_words("a forked process took more than 0.5 s to start")]
+    assert pair.said == [warm.cold_start_message("a forked process took more than 0.5 s to start")]
 
 
 @pytest.mark.parametrize("python", ["/nowhere/python", "/bin/false"])
@@ -645,7 +645,7 @@ def test_what_is_no_python_is_started_as_it_is(pair: Pair, python: str) -> None:
 ENGINE = """
 import os, sys, threading
 from queue import SimpleQueue
-from cloudtune.execution.process_pool import Processes
+from cloudtune.execution.process_pool import ProcessPool
 from cloudtune.execution.forkserver.client import Preload
 from cloudtune.execution.process_monitor import ProcessSpec
 
@@ -653,7 +653,7 @@ mark, folder = sys.argv[1:]
 inbox = SimpleQueue()
 env = dict(os.environ)
 preload = Preload(sys.executable, env, folder, folder, [("json", ())], False, False, [folder])
-processes = Processes(inbox.put, mark, grace=0.3, preload=preload, say=print)
+processes = ProcessPool(inbox.put, mark, grace=0.3, preload=preload, say=print)
 ready = {"ready": [r"READY(1)"]}
 for number in (1, 2):
     command = [sys.executable, "train.py", str(number)]
@@ -682,8 +682,8 @@ def test_killing_the_engine_ends_all_that_was_forked(pair: Pair, code: str) -> N
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as engine:
         assert engine.stdout is not None
         assert engine.stdout.readline() == "ALL\n"
-        assert len(reaper.marked(pair.mark)) >= 3
+        assert len(reaper.find_processes(pair.mark)) >= 3
         engine.kill()
-    wait_for(lambda: not reaper.marked(pair.mark))
+    wait_for(lambda: not reaper.find_processes(pair.mark))
     if "saved" in code:
         assert {path.name for path in pair.place.glob("saved*")} == {"saved1", "saved2"}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudtune.execution.forkserver.import_scan import Imports, imports_of
+from cloudtune.execution.forkserver.import_scan import ImportScan, scan_imports
 
 
 def found(folder: Path, code: str, **others: str) -> list[str]:
@@ -13,12 +13,12 @@ def found(folder: Path, code: str, **others: str) -> list[str]:
     return [name for name, _ in read(folder, code, **others).modules]
 
 
-def read(folder: Path, code: str, **others: str) -> Imports:
+def read(folder: Path, code: str, **others: str) -> ImportScan:
     for name, text in {"train": code, **others}.items():
         file = folder / (name.replace("__in__", "/") + ".py")
         file.parent.mkdir(exist_ok=True)
         file.write_text(textwrap.dedent(text), "utf-8")
-    return imports_of("train.py", folder)
+    return scan_imports("train.py", folder)
 
 
 def test_all_forms_are_found_in_their_order_with_what_is_taken(tmp_path: Path) -> None:
@@ -119,18 +119,18 @@ def test_a_module_is_read_with_its_package(tmp_path: Path) -> None:
     (tmp_path / "pack" / "__init__.py").write_text("import first")
     (tmp_path / "pack" / "__main__.py").write_text("import second\nfrom .other import x")
     (tmp_path / "pack" / "other.py").write_text("import third")
-    names = [name for name, _ in imports_of("pack", tmp_path, module=True).modules]
+    names = [name for name, _ in scan_imports("pack", tmp_path, module=True).modules]
     assert names == ["first", "second", "third"]
-    names = [name for name, _ in imports_of("pack.other", tmp_path, module=True).modules]
+    names = [name for name, _ in scan_imports("pack.other", tmp_path, module=True).modules]
     assert names == ["first", "third"]
 
 
 def test_of_a_module_that_is_not_the_users_own_nothing_is_found(tmp_path: Path) -> None:
-    assert imports_of("torch.distributed.run", tmp_path, module=True).modules == []
+    assert scan_imports("torch.distributed.run", tmp_path, module=True).modules == []
 
 
 @pytest.mark.parametrize("data", [b"def f(:", b"import a\0", b"\xff\xfe# -*- coding: no -*-"])
 def test_what_is_no_python_is_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "train.py").write_bytes(data)
     with pytest.raises((SyntaxError, ValueError)):
-        imports_of("train.py", tmp_path)
+        scan_imports("train.py", tmp_path)
