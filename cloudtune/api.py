@@ -15,7 +15,7 @@ from cloudtune.ledger.lock import lock_holder
 from cloudtune.planning import planner
 from cloudtune.provider.plan import Plan
 from cloudtune.results import dataframes
-from cloudtune.results import model as results
+from cloudtune.results.aggregate import best_of_jobs
 from cloudtune.results.events import Outcome
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.runs import lifecycle
@@ -58,10 +58,12 @@ class Results:
 
     @property
     def best(self) -> Trial | None:
-        """The best trial of all jobs that were not emulated; None if there is no single best."""
-        found = [job.best for job in self.jobs if job.best and not job.emulated]
-        goals = Study.model_validate(self.jobs[0].study).objectives
-        return results.best(found, goals[0].goal) if found else None
+        """The best trial of all jobs; None if there is no single best.
+
+        Emulated jobs count only if every job is emulated; `StudyResult.emulated` shows which.
+        """
+        winners = best_of_jobs((job, job.trials) for job in self.jobs)
+        return winners[0][1] if len(winners) == 1 else None
 
     @property
     def trials(self) -> tuple[Trial, ...]:
@@ -238,7 +240,7 @@ def report(
     jobs = [job for each in several for job in each]
     file = None if path is None else Path(path)
     form = form or (form_of(file) if file else "text")
-    said = rendered(compare(jobs, asked_of({job.run for job in jobs})), jobs, form)
+    said = rendered(compare(jobs, asked_of({job.run for job in jobs})), form)
     if file:
         file.write_text(said, "utf-8")
     return said

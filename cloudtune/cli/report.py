@@ -45,7 +45,7 @@ def report(runs: tuple[str, ...], output: Path | None, form: str | None, *, as_j
     form = "json" if as_json else form or (form_of(output) if output else "text")
     shown = output is None and sys.stdout.isatty()
     room = shutil.get_terminal_size().columns if shown else None
-    said = rendered(*compare_runs(runs), form, room)
+    said = rendered(compare_runs(runs), form, room)
     if output is None:
         sys.stdout.write(said)
         return

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path
@@ -76,7 +75,7 @@ def results(
             file.write(f"{said}\n")
         return
     if only_best:
-        jobs = ((result, _best(result, trials)) for result, trials in jobs)
+        jobs = ((result, result.best_trials(trials)) for result, trials in jobs)
     form = _form(form, output, as_json=as_json)
     if form == "table":
         _show(jobs)
@@ -116,42 +115,24 @@ def _form(form: str | None, output: Path | None, *, as_json: bool) -> str:
 
 
 def _best_of_all(jobs: Iterable[_Job], form: str) -> str:
-    """Return the values of the one best trial; emulated ones count where all are."""
+    """Return the parameter values of the one best trial of all jobs."""
     from cloudtune.errors import UsageError
     from cloudtune.ledger.home import state_folder
     from cloudtune.reporting.assignment import written
-    from cloudtune.results.model import best
-    from cloudtune.study.study import Study
+    from cloudtune.results.aggregate import best_of_jobs
 
-    found = [(result, trial) for result, trials in jobs for trial in _best(result, trials)]
-    real = [each for each in found if not each[0].emulated] or found
-    goals = {json.dumps(result.study.get("objective"), sort_keys=True) for result, _ in real}
-    if len(goals) > 1:
-        raise UsageError("these runs have different objectives; name those of one")
-    if not real:
-        raise UsageError("no trial that measured the objective completed")
-    first = Study.model_validate(real[0][0].study)
-    if len(first.objectives) == 1:
-        top = best((trial for _, trial in real), first.objectives[0].goal)
-        real = [each for each in real if each[1] is top]
-    if len(real) > 1:
+    winners = best_of_jobs(jobs)
+    if not winners:
+        raise UsageError("no completed trial measured the objective")
+    if len(winners) > 1:
         raise UsageError(
-            f"{len(real)} trials are best, each in its own way; see them with --best --format json"
+            f"the Pareto front has {len(winners)} trials; list them with --best --format json"
         )
-    ((result, trial),) = real
+    ((result, trial),) = winners
+    if result.emulated:
+        click.echo("note: this trial ran on an emulator", err=True)
     source = state_folder() / "runs" / result.run / result.provider / "source"
-    return written(Study.model_validate(result.study), trial, form, str(source))
-
-
-def _best(result: StudyResult, trials: Iterable[Trial]) -> Sequence[Trial]:
-    from cloudtune.results.model import best, pareto
-    from cloudtune.study.study import Study
-
-    goals = [objective.goal for objective in Study.model_validate(result.study).objectives]
-    if len(goals) != 1:
-        return pareto(trials, goals)
-    found = best(trials, goals[0])
-    return [found] if found else []
+    return written(result.study, trial, form, str(source))
 
 
 def _rendered(jobs: Iterable[_Job], form: str) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any, cast
 
 import click
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from cloudtune.ledger.ledger import Ledger
     from cloudtune.ledger.records import JobRecord, RunRecord
-    from cloudtune.results.model import Trial
+    from cloudtune.results.model import StudyResult, Trial
 
 
 @examples("cloudtune status", "cloudtune status --json", "cloudtune status k7f2")
@@ -69,22 +70,25 @@ def _status(ledger: Ledger, run: str) -> dict[str, Any]:
     """Return how a run stands as plain data; a run that nobody holds is not running."""
     from cloudtune.errors import LedgerError
     from cloudtune.ledger.lock import lock_holder
-    from cloudtune.study.study import Study
+    from cloudtune.results.aggregate import best_of_jobs
 
     held = lock_holder(ledger.run_folder(run)) is not None
     try:
         record = ledger.run(run)
-        jobs = [_job_status(ledger, record, job, held=held) for job in record.jobs]
+        read = [_job_status(ledger, record, job, held=held) for job in record.jobs]
     except LedgerError as error:
         click.echo(str(error), err=True)
         return {"run": run, "state": "damaged", "jobs": []}
+    jobs = [job for job, _, _ in read]
     counts: dict[str, int] = {}
     for job in jobs:
         for state, count in job["trials"].items():
             counts[state] = counts.get(state, 0) + count
-    goals = [objective.goal for objective in Study.model_validate(record.study).objectives]
-    alike = len({job.emulated for job in record.jobs}) == 1
-    best = [job["best"][0] for job in jobs if job["best"] and (alike or not job["emulated"])]
+    best = [
+        trial.objective[0]
+        for _, trial in best_of_jobs((result, top) for _, result, top in read)
+        if trial.objective
+    ]
     return {
         "run": record.id,
         "name": record.name,
@@ -92,18 +96,18 @@ def _status(ledger: Ledger, run: str) -> dict[str, Any]:
         "on": ", ".join(job["provider"] for job in jobs),
         "state": ", ".join(dict.fromkeys(job["state"] for job in jobs)),
         "trials": counts,
-        "best": (max if goals == ["maximize"] else min)(best, default=None),
+        "best": best[0] if best else None,
         "jobs": jobs,
     }
 
 
-def _job_status(ledger: Ledger, record: RunRecord, job: JobRecord, *, held: bool) -> dict[str, Any]:
+def _job_status(
+    ledger: Ledger, record: RunRecord, job: JobRecord, *, held: bool
+) -> tuple[dict[str, Any], StudyResult, tuple[Trial, ...]]:
+    """Return the status of a job as plain data, the job, and its best trials."""
     from cloudtune.ledger.reader import read_job
-    from cloudtune.results.model import best
-    from cloudtune.study.study import Study
 
     result, trials = read_job(ledger, record, job)
-    goals = [objective.goal for objective in Study.model_validate(result.study).objectives]
     counts: dict[str, int] = {}
 
     def counted() -> Iterator[Trial]:
@@ -111,14 +115,18 @@ def _job_status(ledger: Ledger, record: RunRecord, job: JobRecord, *, held: bool
             counts[trial.state] = counts.get(trial.state, 0) + 1
             yield trial
 
-    top = best(counted(), goals[0] if len(goals) == 1 else "")
+    read = counted()
+    single = len(result.study.objectives) == 1
+    top = result.best_trials(read) if single else ()
+    deque(read, maxlen=0)
     left_off = result.state in {"running", "pending"} and not held
-    return {
+    status = {
         "provider": result.provider,
         "mode": result.mode,
         "emulated": result.emulated,
         "state": "interrupted" if left_off else result.state,
         "reason": result.reason,
         "trials": counts,
-        "best": list(top.objective or ()) if top and len(goals) == 1 else None,
+        "best": list(top[0].objective or ()) if top else None,
     }
+    return status, result, top

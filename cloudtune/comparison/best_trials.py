@@ -9,7 +9,6 @@ from cloudtune.comparison.distance import Positions, distance
 from cloudtune.comparison.groups import Group
 from cloudtune.results.model import Trial, best
 from cloudtune.study.search_space import Value
-from cloudtune.study.study import Study
 
 
 @dataclass(frozen=True)
@@ -51,9 +50,7 @@ def apart(groups: Sequence[Group], found: Sequence[Answer]) -> tuple[Apart, ...]
     pairs: list[Apart] = []
     for place, left in enumerate(found):
         for right in found[place + 1 :]:
-            studies = [
-                Study.model_validate(by_label[each.label].jobs[0].study) for each in (left, right)
-            ]
+            studies = [by_label[each.label].jobs[0].study for each in (left, right)]
             gap: float | None = None
             if studies[0].parameters == studies[1].parameters:
                 positions = Positions(studies[0])

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
 
 from cloudtune.comparison.best_so_far import Point, best_so_far, duration_of, pauses_of
 from cloudtune.comparison.best_trials import Answer, Apart, answers, apart
@@ -26,7 +28,7 @@ from cloudtune.comparison.time_breakdown import Effort, effort
 from cloudtune.diagnostics import Finding
 from cloudtune.errors import UsageError
 from cloudtune.provider.lookup import input_address
-from cloudtune.results.model import StudyResult, state_word
+from cloudtune.results.model import StudyResult, encoded, state_word
 from cloudtune.study.schema import Mode
 from cloudtune.study.study import Study
 
@@ -125,7 +127,18 @@ class Comparison:
     apart: tuple[Apart, ...]
     importances: tuple[Importance, ...]
     importance_method: str
+    sources: Annotated[tuple[Group, ...], Field(exclude=True)]
+    """The groups with their jobs and trials, from which charts are drawn; not part of the JSON."""
     format: Literal["cloudtune.report/v1"] = FORMAT
+
+    @property
+    def study(self) -> Study:
+        """The study of the first job."""
+        return self.sources[0].jobs[0].study
+
+    def to_json(self) -> str:
+        """Return the comparison as one JSON text."""
+        return encoded(TypeAdapter(Comparison).dump_python(self, by_alias=True))
 
 
 def compare(jobs: Sequence[StudyResult], asked: Mapping[str, Sequence[str]]) -> Comparison:
@@ -169,15 +182,16 @@ def compare(jobs: Sequence[StudyResult], asked: Mapping[str, Sequence[str]]) -> 
             importance(group, place) for place in range(len(goals)) for group in groups
         ),
         importance_method=METHOD,
+        sources=groups,
     )
 
 
 def _study_of(jobs: Sequence[StudyResult]) -> Study:
     if not jobs:
         raise UsageError("there is no run to report; `cloudtune run STUDY` starts one")
-    first = Study.model_validate(jobs[0].study)
+    first = jobs[0].study
     for job in jobs[1:]:
-        other = Study.model_validate(job.study)
+        other = job.study
         if _aims(other) != _aims(first):
             raise UsageError(
                 f"runs of different objectives cannot be compared: run {jobs[0].run} has "
@@ -211,7 +225,7 @@ def _verdict(league: list[Group], study: Study, asked: Mapping[str, Sequence[str
 
 
 def _facts(group: Group) -> GroupFacts:
-    study = Study.model_validate(group.jobs[0].study)
+    study = group.jobs[0].study
     return GroupFacts(
         label=group.label,
         provider=group.provider,

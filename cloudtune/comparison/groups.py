@@ -84,15 +84,15 @@ def _without_chance(job: StudyResult) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(_fields(job.study).items()))
 
 
-def differences(left: Mapping[str, Any], right: Mapping[str, Any]) -> tuple[str, ...]:
+def differences(left: Study, right: Study) -> tuple[str, ...]:
     """Return the paths of the fields in which two studies differ, labels and seed aside."""
     fields = _fields(left), _fields(right)
     paths = sorted(fields[0].keys() | fields[1].keys())
     return tuple(path for path in paths if fields[0].get(path) != fields[1].get(path))
 
 
-def _fields(study: Mapping[str, Any]) -> dict[str, str]:
-    whole = Study.model_validate(study).model_dump(mode="json")
+def _fields(study: Study) -> dict[str, str]:
+    whole = study.model_dump(mode="json")
     return {path: value for path, value in _leaves(whole) if path not in _ASIDE}
 
 

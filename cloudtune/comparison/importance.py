@@ -42,7 +42,7 @@ def importance(group: Group, place: int) -> Importance:
         group: The group.
         place: The place of the objective among the study's.
     """
-    study = Study.model_validate(group.jobs[0].study)
+    study = group.jobs[0].study
     objective = study.objectives[place]
     trials = [trial for job in group.jobs for trial in counting(job.trials)]
     best = max(_BEST, _TOP / len(trials)) if trials else _BEST

@@ -15,10 +15,8 @@ from cloudtune.ledger.records import RunRecord
 from cloudtune.results.model import StudyResult
 
 
-def compare_runs(
-    runs: Sequence[str] = (), folder: Path | None = None
-) -> tuple[Comparison, tuple[StudyResult, ...]]:
-    """Return the comparison of runs, the latest when none is named, and what their jobs found.
+def compare_runs(runs: Sequence[str] = (), folder: Path | None = None) -> Comparison:
+    """Return the comparison of runs; of the latest run if none is named.
 
     Raises:
         UsageError: If there is no such run, or if they have not the same objectives.
@@ -28,7 +26,7 @@ def compare_runs(
     with Ledger(folder or state_folder()) as ledger:
         records = [ledger.run(run) for run in runs or (None,)]
         found = tuple(_read(ledger, records))
-    return compare(found, {record.id: asked(record) for record in records}), found
+    return compare(found, {record.id: asked(record) for record in records})
 
 
 def _read(ledger: Ledger, records: Sequence[RunRecord]) -> Iterator[StudyResult]:
@@ -49,28 +47,13 @@ def asked_of(runs: Iterable[str]) -> dict[str, list[str]]:
 
 def asked(record: RunRecord) -> list[str]:
     """Return the words with which a study was run: its file, and what was set but the seed."""
-    words = [_shown(record.file) if record.file and _is_of_its_file(record) else "STUDY"]
-    for override in record.overrides or ():
+    if not record.file or record.overrides is None:
+        return ["STUDY"]
+    words = [_shown(record.file)]
+    for override in record.overrides:
         if not override.startswith("strategy.seed="):
             words += ["--set", override]
     return words
-
-
-def _is_of_its_file(record: RunRecord) -> bool:
-    """Tell whether the file, read with what was set, is the run's study, whatever its seed."""
-    from cloudtune.runs.resume import comparable, differences
-    from cloudtune.study.loader import apply_overrides, load
-    from cloudtune.study.study import Study
-
-    if record.overrides is not None or not record.file:
-        return True
-    try:
-        seed = ["strategy.seed=1"]
-        now = apply_overrides(load(record.file), seed).to_json()
-        then = apply_overrides(Study.model_validate(record.study), seed).to_json()
-    except CloudtuneError:
-        return False
-    return not any(differences(comparable(then), comparable(now)))
 
 
 def _shown(file: str) -> str:

@@ -13,7 +13,6 @@ from typing import Any
 from cloudtune.errors import AlreadyExportedError, MissingExtraError, UsageError
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.study.search_space import format_value
-from cloudtune.study.study import Study
 
 _STATUS = {
     "pending": "SCHEDULED",
@@ -65,7 +64,7 @@ class _Export:
         self._client = client
         self._entities = entities
         self._result = result
-        self._study = Study.model_validate(result.study)
+        self._study = result.study
         self._own = {"cloudtune.run": result.run, "cloudtune.provider": result.provider}
 
     def write(self, trials: Iterable[Trial]) -> str:
@@ -97,7 +96,8 @@ class _Export:
         best: Trial | None = None
         for trial in trials:
             self._trial(experiment, parent, trial)
-            best = self._better(best, trial)
+            if len(study.objectives) == 1:
+                (best,) = result.best_trials(filter(None, [best, trial])) or (None,)
         if best is not None:
             names = [each.metric for each in study.objectives]
             values = zip(names, best.objective or (), strict=False)
@@ -107,13 +107,6 @@ class _Export:
         self._client.set_tag(parent, _DONE, "true")
         self._end(parent, result.state, result.ended)
         return parent
-
-    def _better(self, best: Trial | None, trial: Trial) -> Trial | None:
-        from cloudtune.results import model
-
-        if len(self._study.objectives) != 1:
-            return None
-        return model.best(filter(None, [best, trial]), self._study.objectives[0].goal)
 
     def _experiment(self) -> str:
         name = self._study.name or "study"

@@ -55,7 +55,7 @@ def export(result: StudyResult, trials: Iterable[Trial], to: str) -> str:
     import optuna
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-    study = Study.model_validate(result.study)
+    study = result.study
     name = f"{study.name or 'study'} {result.run} {result.provider}"
     with _quiet(), ExitStack() as stack:
         try:

@@ -53,7 +53,7 @@ def read_job(
 
     def trials() -> Iterator[Trial]:
         try:
-            yield from _trials(record, job, ledger.events_by_trial(record.id, job.provider))
+            yield from _trials(result, job, ledger.events_by_trial(record.id, job.provider))
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             what = f"the events of its job on {job.provider} make no sense"
             raise ledger.damage_error(record.id, what) from error
@@ -64,7 +64,8 @@ def read_job(
 def _result(record: RunRecord, job: JobRecord, *, made: bool) -> StudyResult:
     """Return a job without its trials; ``made`` tells whether there is anything to look at."""
     plan = job.plan
-    study = Study.model_validate(record.study)
+    # A stored study is not checked again: this version may have stricter rules.
+    study = Study.model_validate(record.study, context={"parts_only": True})
     findings = tuple(Finding(**finding) for finding in plan["findings"])
     result = StudyResult(
         run=record.id,
@@ -73,7 +74,7 @@ def _result(record: RunRecord, job: JobRecord, *, made: bool) -> StudyResult:
         emulated=job.emulated,
         state=job.state,
         reason=job.reason,
-        study=record.study,
+        study=study,
         study_hash=study.fingerprint(),
         source_hash=plan["facts"]["source_hash"],
         seed=plan["facts"]["seed"],
@@ -113,18 +114,17 @@ def _idle(job: JobRecord) -> float | None:
     return idle if idle >= _PAUSE else 0.0
 
 
-def _trials(record: RunRecord, job: JobRecord, by_trial: Iterable[Event]) -> Iterator[Trial]:
+def _trials(result: StudyResult, job: JobRecord, by_trial: Iterable[Event]) -> Iterator[Trial]:
     """Yield the trials that a job ran so far, one after another, so that few are held at a time.
 
     Args:
-        record: The run.
+        result: The job without its trials.
         job: The job.
         by_trial: Its events in order of their trials' numbers.
     """
-    study = Study.model_validate(record.study)
     own: Mapping[str, Any] = {} if job.emulated else job.plan["facts"]["own"]
     for number, events in groupby(by_trial, key=lambda event: event.number):
-        trials = Trials(study, record.id)
+        trials = Trials(result.study, result.run)
         for event in events:
             trials.tell(event)
         yield _priced(trials.get(number), own)

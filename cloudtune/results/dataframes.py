@@ -10,7 +10,6 @@ from typing import Any
 from cloudtune.errors import MissingExtraError
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.study.search_space import format_value
-from cloudtune.study.study import Study
 
 
 def rows(result: StudyResult, trials: Iterable[Trial] | None = None) -> Iterator[dict[str, Any]]:
@@ -23,7 +22,7 @@ def rows(result: StudyResult, trials: Iterable[Trial] | None = None) -> Iterator
         result: What the trials belong to.
         trials: The trials, where not all of the result's.
     """
-    objectives = [f"objective.{o.metric}" for o in Study.model_validate(result.study).objectives]
+    objectives = [f"objective.{o.metric}" for o in result.study.objectives]
     for trial in result.trials if trials is None else trials:
         row: dict[str, Any] = {
             "run": result.run,

@@ -84,8 +84,7 @@ class StudyResult:
     state: Standing
     reason: str
     """Why the job ended."""
-    study: Mapping[str, Any]
-    """The study as plain data."""
+    study: Study
     study_hash: str
     seed: int
     findings: tuple[Finding, ...]
@@ -111,16 +110,28 @@ class StudyResult:
     @property
     def best(self) -> Trial | None:
         """The trial with the best objective; None if none was measured or there are several."""
-        goals = self._goals()
-        return best(self.trials, goals[0]) if len(goals) == 1 else None
+        return next(iter(self.best_trials()), None) if len(self.study.objectives) == 1 else None
 
     @property
     def pareto(self) -> tuple[Trial, ...]:
         """The trials that no other is better than in every objective, by number."""
-        return pareto(self.trials, self._goals())
+        return pareto(self.trials, self._goals)
 
+    def best_trials(self, trials: Iterable[Trial] | None = None) -> tuple[Trial, ...]:
+        """Return the best trial, or the Pareto front unless there is exactly one objective.
+
+        Args:
+            trials: The trials to choose from; the result's own by default.
+        """
+        trials = self.trials if trials is None else trials
+        if len(self._goals) != 1:
+            return pareto(trials, self._goals)
+        top = best(trials, self._goals[0])
+        return (top,) if top else ()
+
+    @property
     def _goals(self) -> tuple[str, ...]:
-        return tuple(o.goal for o in Study.model_validate(self.study).objectives)
+        return tuple(objective.goal for objective in self.study.objectives)
 
     def to_json(self) -> str:
         """Return the result as one JSON text; numbers that are not finite become text."""
@@ -135,7 +146,8 @@ class StudyResult:
         """
         from pydantic import TypeAdapter
 
-        return TypeAdapter(StudyResult).validate_json(document)
+        # Stored studies are not checked again: a later version may have stricter rules.
+        return TypeAdapter(StudyResult).validate_json(document, context={"parts_only": True})
 
 
 def state_word(result: StudyResult, *, any_trials: bool | None = None) -> Standing:
@@ -201,6 +213,8 @@ def _plain(value: Any) -> dict[str, Any]:
     """Return a dataclass without what is not known, or a mapping, as what JSON knows."""
     if isinstance(value, Mapping):
         return dict(cast("Mapping[str, Any]", value))
+    if isinstance(value, Study):
+        return value.to_json()
     named = ((name, getattr(value, name)) for name in value.__dataclass_fields__)
     return {name: held for name, held in named if held is not None}
 
@@ -223,6 +237,6 @@ def _finite(value: Any) -> Any:
         return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
     if isinstance(value, list | tuple):
         return [_finite(each) for each in cast("Sequence[Any]", value)]
-    if isinstance(value, Mapping) or is_dataclass(value):
+    if isinstance(value, Mapping | Study) or is_dataclass(value):
         return {name: _finite(held) for name, held in _plain(value).items()}
     return value

@@ -156,7 +156,7 @@ class ProviderContract:
             assert result.state == "completed", result.reason
             assert len(result.trials) == 6
             assert len({trial.number for trial in result.trials}) == 6
-            space = Space.from_study(Study.model_validate(result.study))
+            space = Space.from_study(result.study)
             for trial in result.trials:
                 assert trial.state == "completed", (trial.reason, trial.log_tail)
                 assert trial.objective is not None

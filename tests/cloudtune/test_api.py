@@ -140,7 +140,7 @@ def test_limits_of_a_run_that_goes_on_stay_as_they_are() -> None:
         folder = ledger.run_folder(run)
     with RunLock(folder), pytest.raises(cloudtune.LedgerError, match="is held by"):
         resume.raise_limits(run, study(max_trials=9))
-    assert lifecycle.results(run)[0].study["limits"]["max_trials"] == 4
+    assert lifecycle.results(run)[0].study.limits.max_trials == 4
 
 
 def test_a_refused_study_raises_every_finding() -> None:

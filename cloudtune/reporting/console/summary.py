@@ -19,6 +19,7 @@ from cloudtune.reporting.phrases import (
     value_words,
 )
 from cloudtune.reporting.sanitize import json_text, printable
+from cloudtune.results.aggregate import count_states, failures_by_cause
 from cloudtune.results.model import state_word
 from cloudtune.study.quantities import format_count
 from cloudtune.study.search_space import format_value
@@ -89,14 +90,6 @@ def paste_lines(study: Study, trial: Trial, source: str) -> list[str]:
     return lines
 
 
-def state_counts(trials: Sequence[Trial]) -> dict[str, int]:
-    """Return how many trials are in each state, only those that occur."""
-    counts: dict[str, int] = {}
-    for trial in trials:
-        counts[trial.state] = counts.get(trial.state, 0) + 1
-    return counts
-
-
 def overview_rows(found: Sequence[StudyResult]) -> list[dict[str, Any]]:
     """Return one row a job of a run: what became of it."""
     rows = [
@@ -105,7 +98,7 @@ def overview_rows(found: Sequence[StudyResult]) -> list[dict[str, Any]]:
             "emulated": "yes" if result.emulated else None,
             "state": state_word(result),
             "trials": len(result.trials),
-            "failed": state_counts(result.trials).get("failed", 0),
+            "failed": count_states(result.trials).get("failed", 0),
             "best": value_words(result.best) if result.best else None,
             "trial": result.best.number if result.best else None,
             "took": took_words(result),
@@ -124,11 +117,11 @@ def took_words(result: StudyResult) -> str | None:
 
 def summary_lines(result: StudyResult, folder: str) -> list[str]:
     """Return what a job's user wants to see at its end."""
-    study = Study.model_validate(result.study)
+    study = result.study
     trials = result.trials
     took = f" in {took_words(result)}" if took_words(result) else ""
     counts = ", ".join(
-        f"{n} {state.replace('_', ' ')}" for state, n in state_counts(trials).items()
+        f"{n} {state.replace('_', ' ')}" for state, n in count_states(trials).items()
     )
     where = f" on {result.provider}{', emulated' if result.emulated else ''}"
     where += "," if result.emulated and took else ""
@@ -207,15 +200,11 @@ def _cost_words(result: StudyResult) -> list[str]:
 
 def failure_lines(result: StudyResult) -> list[str]:
     """Return the failures of a job by cause, with the last words of the first of each."""
-    by_reason: dict[str, list[Trial]] = {}
-    for trial in result.trials:
-        if trial.state == "failed":
-            by_reason.setdefault(trial.reason, []).append(trial)
     lines: list[str] = []
-    for reason, trials in by_reason.items():
-        first = trials[0]
-        count = f"{len(trials)} trials" if len(trials) > 1 else f"trial {first.number}"
-        lines.append(f"failed: {count}: {reason}")
+    for cause in failures_by_cause([result]):
+        first = cause.first
+        count = f"{cause.count} trials" if cause.count > 1 else f"trial {first.number}"
+        lines.append(f"failed: {count}: {first.reason}")
         lines += [f"  | {line[:_LINE]}" for line in first.log_tail.splitlines()[-3:]]
         lines.append(f"  more: cloudtune logs {result.run} {first.number} --on {result.provider}")
     return [printable(line) for line in lines]

@@ -1,63 +1,49 @@
-"""A comparison as one document in the form that is asked for."""
+"""A comparison as one document in a given format."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
 
 from cloudtune.comparison.comparison import Comparison
 from cloudtune.errors import UsageError
-from cloudtune.results.model import StudyResult
 
 _SUFFIXES = {".html": "html", ".htm": "html", ".md": "markdown", ".json": "json", ".txt": "text"}
 
 
 def form_of(path: Path) -> str:
-    """Return the form that a file's ending asks for.
+    """Return the format that a file's suffix stands for.
 
     Raises:
-        UsageError: If it says none.
+        UsageError: If the suffix is unknown.
     """
     form = _SUFFIXES.get(path.suffix.lower())
     if form is None:
         known = ", ".join(_SUFFIXES)
-        raise UsageError(f"{path} does not say which form it has: end it in one of {known}")
+        raise UsageError(f"{path}: unknown report format; use one of the suffixes {known}")
     return form
 
 
-def rendered(
-    comparison: Comparison, jobs: Sequence[StudyResult], form: str, room: int | None = None
-) -> str:
-    """Return a comparison as text, HTML, Markdown or JSON.
+def rendered(comparison: Comparison, form: str, room: int | None = None) -> str:
+    """Return a comparison as text, HTML, Markdown, or JSON.
 
     Args:
-        comparison: What is shown.
-        jobs: What was compared; the page draws their trials.
-        form: How.
-        room: How wide the terminal is that text is for, if it is for one.
+        comparison: The comparison to show.
+        form: ``text``, ``html``, ``markdown``, or ``json``.
+        room: The width of the terminal in columns; None if text does not go to a terminal.
 
     Raises:
-        MissingExtraError: If the page needs a package that is not installed.
+        MissingExtraError: If HTML needs a package that is not installed.
     """
     if form == "html":
         from cloudtune.reporting.documents.html.page import report_page
 
-        return report_page(comparison, jobs)
-    if form == "text":
-        from cloudtune.reporting.documents.text import report_text
+        return report_page(comparison)
+    if form == "markdown":
+        from cloudtune.reporting.documents.markdown import report_markdown
 
-        return report_text(comparison, room)
-    return _markdown(comparison) if form == "markdown" else _json(comparison)
+        return report_markdown(comparison)
+    if form == "json":
+        return comparison.to_json() + "\n"
+    from cloudtune.reporting.documents.text import report_text
 
-
-def _markdown(comparison: Comparison) -> str:
-    from cloudtune.reporting.documents.markdown import report_markdown
-
-    return report_markdown(comparison)
-
-
-def _json(comparison: Comparison) -> str:
-    from cloudtune.results.model import encoded
-
-    return encoded(dataclasses.asdict(comparison)) + "\n"
+    return report_text(comparison, room)

@@ -19,10 +19,10 @@ PARAMETERS: dict[str, Any] = {
 ONE: dict[str, Any] = {"metric": "accuracy", "goal": "maximize"}
 
 
-def study_data(**more: Any) -> dict[str, Any]:
-    """Return a study as the ledger keeps it."""
+def make_study(**more: Any) -> Study:
+    """Return a small study."""
     said = {"name": "made", "objective": ONE, "parameters": PARAMETERS, **more}
-    return Study.model_validate(said).to_json()
+    return Study.model_validate(said)
 
 
 def trial(
@@ -63,7 +63,7 @@ def job(
     emulated: bool = False,
     state: JobState = "completed",
     findings: Sequence[Finding] = (),
-    study: Mapping[str, Any] | None = None,
+    study: Study | None = None,
     source: str | None = "abc",
 ) -> StudyResult:
     """Return a job that started at second 100; numbers are the values of its trials."""
@@ -71,7 +71,7 @@ def job(
         each if isinstance(each, Trial) else trial(number, each)
         for number, each in enumerate(trials, start=1)
     )
-    said = study_data() if study is None else study
+    study = study or make_study()
     return StudyResult(
         run=run,
         provider=provider,
@@ -79,8 +79,8 @@ def job(
         emulated=emulated,
         state=state,
         reason="",
-        study=said,
-        study_hash=Study.model_validate(said).fingerprint(),
+        study=study,
+        study_hash=study.fingerprint(),
         seed=seed,
         findings=tuple(findings),
         trials=held,

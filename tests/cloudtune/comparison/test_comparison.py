@@ -9,9 +9,9 @@ import pytest
 from cloudtune.comparison.comparison import compare
 from cloudtune.errors import UsageError
 from cloudtune.reporting.documents.render import rendered
-from tests.cloudtune.comparison.made import job, study_data, trial
+from tests.cloudtune.comparison.made import job, make_study, trial
 
-TWO = study_data(
+TWO = make_study(
     objective=[{"metric": "accuracy", "goal": "maximize"}, {"metric": "size", "goal": "minimize"}]
 )
 
@@ -51,7 +51,7 @@ def test_other_objectives_are_not_compared() -> None:
 def test_it_is_data_for_machines() -> None:
     asked = {"r1": ["study.yaml"]}
     jobs = [job("p", [trial(1, 0.5, cost=1.0), None]), job("q", [0.9])]
-    found = json.loads(rendered(compare(jobs, asked), jobs, "json"))
+    found = json.loads(rendered(compare(jobs, asked), "json"))
     assert found["format"] == "cloudtune.report/v1"
     assert found["verdicts"][0]["best"]["leaders"] == ["q"]
     assert found["verdicts"][0]["repeat"].startswith("for seed in 2 3 4 5; do cloudtune run study")

@@ -23,10 +23,9 @@ from cloudtune.comparison.rerun_command import repeat_command
 from cloudtune.comparison.time_breakdown import effort
 from cloudtune.diagnostics import Finding
 from cloudtune.results.model import StudyResult, Trial
-from cloudtune.study.study import Study
-from tests.cloudtune.comparison.made import job, measured, study_data, trial
+from tests.cloudtune.comparison.made import job, make_study, measured, trial
 
-SPACE = Study.model_validate(study_data())
+SPACE = make_study()
 REFUSED = Finding("refused", "parameters", "too many")
 RBF = {"lr": 1.0, "kernel": "rbf"}
 
@@ -136,7 +135,7 @@ def test_the_answers_of_groups_and_how_far_apart_they_are() -> None:
 
 
 def test_answers_of_other_spaces_are_not_measured() -> None:
-    other = study_data(parameters={"lr": {"type": "float", "min": 0, "max": 1}})
+    other = make_study(parameters={"lr": {"type": "float", "min": 0, "max": 1}})
     groups = grouped(
         [job("p", [0.5]), job("q", [trial(1, 0.4, parameters={"lr": 1.0})], study=other)]
     )
@@ -156,7 +155,7 @@ def planted(count: int, goal: str = "maximize") -> StudyResult:
         sign = 1 if goal == "maximize" else -1
         trials.append(trial(number, sign * value, parameters=values))
     objective = {"metric": "accuracy", "goal": goal}
-    return job("p", trials, study=study_data(objective=objective))
+    return job("p", trials, study=make_study(objective=objective))
 
 
 @pytest.mark.parametrize("goal", ["maximize", "minimize"])
@@ -199,7 +198,7 @@ def test_alike_and_known_is_no_reason_for_care() -> None:
         (job("q", [], state="failed", findings=[REFUSED]), "the job of run r1 is refused"),
         (replace(job("q", [0.5]), reason="too dear"), "the job of run r1 is completed (too dear)"),
         (job("q", [0.5], findings=[Finding("dropped", "strategy.seed", "")]), "(strategy.seed)"),
-        (job("q", [0.5], study=study_data(strategy="random")), "differ in strategy.name"),
+        (job("q", [0.5], study=make_study(strategy="random")), "differ in strategy.name"),
         (job("q", [0.5]), "q: the cost of every trial is not known"),
         (job("q", [trial(1, 0.5, cost=1.0, currency="EUR")]), "q: costs are estimated"),
     ],
@@ -223,7 +222,7 @@ def test_time_in_which_nobody_ran_a_job_is_said() -> None:
 def test_the_common_front() -> None:
     goals = ["maximize", "minimize"]
     both = [{"metric": "accuracy", "goal": "maximize"}, {"metric": "size", "goal": "minimize"}]
-    said = study_data(objective=both)
+    said = make_study(objective=both)
     one = job("p", [trial(1, (0.9, 50)), trial(2, (0.5, 40))], study=said)
     two = job("q", [trial(1, (0.95, 50)), trial(2, (0.4, 10))], study=said)
     found = common_front(grouped([one, two]), goals)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cloudtune.comparison.groups import differences, grouped
 from cloudtune.diagnostics import Finding
 from cloudtune.results.model import StudyResult
-from tests.cloudtune.comparison.made import job, study_data
+from tests.cloudtune.comparison.made import job, make_study
 
 
 def labels(*jobs: StudyResult) -> list[tuple[str, int]]:
@@ -13,8 +13,8 @@ def labels(*jobs: StudyResult) -> list[tuple[str, int]]:
 
 
 def test_runs_of_one_study_with_other_seeds_are_repetitions() -> None:
-    first = job("p", [0.1], run="a", seed=1, study=study_data(strategy={"seed": 1}))
-    again = job("p", [0.2], run="b", seed=2, study=study_data(strategy={"seed": 2}, name="other"))
+    first = job("p", [0.1], run="a", seed=1, study=make_study(strategy={"seed": 1}))
+    again = job("p", [0.2], run="b", seed=2, study=make_study(strategy={"seed": 2}, name="other"))
     assert labels(first, again, job("q", [0.1])) == [("p", 2), ("q", 1)]
     assert grouped([first, again])[0].independent
 
@@ -25,18 +25,18 @@ def test_what_is_no_repetition_has_a_name_of_its_own() -> None:
 
 
 def test_studies_are_told_apart_by_the_field_in_which_they_differ() -> None:
-    jobs = [job("p", [0.1], study=study_data(strategy=name)) for name in ("random", "genetic")]
+    jobs = [job("p", [0.1], study=make_study(strategy=name)) for name in ("random", "genetic")]
     assert labels(*jobs) == [("p, strategy.name=random", 1), ("p, strategy.name=genetic", 1)]
     unsaid = job("p", [0.1])
-    said = job("p", [0.1], study=study_data(strategy="bayesian"))
+    said = job("p", [0.1], study=make_study(strategy="bayesian"))
     assert labels(unsaid, said) == [("p", 2)]
 
 
 def test_studies_that_differ_in_much_are_counted() -> None:
-    other = study_data(strategy="random", limits={"max_trials": 3})
+    other = make_study(strategy="random", limits={"max_trials": 3})
     found = labels(job("p", [0.1]), job("p", [0.1], study=other))
     assert found == [("p, study 1", 1), ("p, study 2", 1)]
-    assert differences(study_data(), other) == ("limits.max_trials", "strategy.name")
+    assert differences(make_study(), other) == ("limits.max_trials", "strategy.name")
 
 
 def test_runs_with_one_seed_repeat_nothing() -> None:

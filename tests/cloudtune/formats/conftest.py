@@ -89,7 +89,7 @@ def result() -> StudyResult:
         emulated=False,
         state="completed",
         reason="",
-        study=study.to_json(),
+        study=study,
         study_hash=study.fingerprint(),
         seed=7,
         findings=(),

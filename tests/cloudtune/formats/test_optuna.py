@@ -103,13 +103,13 @@ def test_several_objectives_and_more_trials_than_are_written_at_once(
 ) -> None:
     monkeypatch.setattr(to_optuna, "_AT_ONCE", 2)
     goals = [{"metric": "score", "goal": "maximize"}, {"metric": "cost", "goal": "minimize"}]
-    study = Study.model_validate({**result.study, "objective": goals})
+    study = Study.model_validate({**result.study.to_json(), "objective": goals})
     values = result.trials[0].parameters
     trials = [
         Trial(f"k7-{n}", n, "completed", values, objective=(n / 2, float("inf") if n == 3 else 1.0))
         for n in range(1, 6)
     ]
-    name = to_optuna.export(replace(result, study=study.to_json()), trials, str(tmp_path / "m.db"))
+    name = to_optuna.export(replace(result, study=study), trials, str(tmp_path / "m.db"))
     held = optuna.load_study(study_name=name, storage=storage_of(tmp_path / "m.db"))
     assert [direction.name for direction in held.directions] == ["MAXIMIZE", "MINIMIZE"]
     assert [trial.number for trial in held.trials] == [0, 1, 2, 3, 4]

@@ -68,7 +68,7 @@ def result(study: Study) -> StudyResult:
     ]
     trials.append(Trial("k7-31", 31, "failed", {NAME: EVIL}, reason=EVIL))
     return StudyResult(
-        *("k7f2", "local", "driven", False, "failed", EVIL, study.to_json(), "hash", 1, ()),
+        *("k7f2", "local", "driven", False, "failed", EVIL, study, "hash", 1, ()),
         trials=tuple(trials),
     )
 

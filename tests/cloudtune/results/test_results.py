@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from cloudtune.errors import StudyError, UsageError
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.reader import read_job
 from cloudtune.ledger.records import JobRecord, RunRecord
 from cloudtune.planning.planner import plan
+from cloudtune.results.aggregate import best_of_jobs
 from cloudtune.results.events import Started
+from cloudtune.results.model import StudyResult, Trial
 from cloudtune.study.study import Study
 
 LINK = "https://console.example.com/jobs"
@@ -91,3 +95,57 @@ def test_the_time_in_which_nobody_ran_a_job_is_known(
     with Ledger(tmp_path, create=True) as ledger:
         ledger.create_run(run)
         assert read_job(ledger, run, record)[0].idle == idle
+
+
+def study_result(provider: str, values: Sequence[float], *, emulated: bool = False) -> StudyResult:
+    trials = tuple(
+        Trial(f"{provider}-{n}", n, "completed", {"x": True}, objective=(value,))
+        for n, value in enumerate(values, start=1)
+    )
+    parts = (
+        provider,
+        "driven",
+        emulated,
+        "completed",
+        "",
+        STUDY,
+        STUDY.fingerprint(),
+        1,
+        (),
+        trials,
+    )
+    return StudyResult("r", *parts)
+
+
+def best_value(*jobs: StudyResult) -> list[tuple[str, float]]:
+    winners = best_of_jobs((job, job.trials) for job in jobs)
+    return [(job.provider, (trial.objective or (0.0,))[0]) for job, trial in winners]
+
+
+def test_emulated_jobs_are_never_ranked_against_real_ones() -> None:
+    real = [study_result("local", [0.1, 0.4]), study_result("vertex", [0.3])]
+    emulated = [
+        study_result("sagemaker", [0.9], emulated=True),
+        study_result("watson", [0.8], emulated=True),
+    ]
+    assert best_value(*real, *emulated) == [("local", 0.4)]
+    assert best_value(*emulated) == [("sagemaker", 0.9)]
+    assert best_value(study_result("local", []), *emulated) == []
+    assert best_value() == []
+
+
+def test_jobs_with_different_objectives_have_no_common_best() -> None:
+    other = Study.model_validate({**STUDY.to_json(), "objective": {"metric": "loss"}})
+    jobs = [study_result("local", [0.1]), replace(study_result("vertex", [0.2]), study=other)]
+    with pytest.raises(UsageError, match="different objectives"):
+        best_value(*jobs)
+
+
+def test_a_result_is_read_back_even_if_its_study_is_no_longer_valid() -> None:
+    result = study_result("local", [0.1, float("inf")])
+    assert StudyResult.from_json(result.to_json()) == result
+    document = json.loads(result.to_json())
+    document["study"]["initial_trials"] = [{"y": 1}]
+    with pytest.raises(StudyError):
+        Study.model_validate(document["study"])
+    assert StudyResult.from_json(json.dumps(document)).study.initial_trials == [{"y": 1}]

@@ -15,7 +15,6 @@ from typing import Any
 
 from cloudtune._version import __version__
 from cloudtune.comparison.comparison import Comparison
-from cloudtune.comparison.groups import grouped
 from cloudtune.errors import MissingExtraError
 from cloudtune.reporting.documents.html.chart import Chart
 from cloudtune.reporting.documents.html.downsample import drawn
@@ -42,20 +41,17 @@ from cloudtune.reporting.documents.tables import (
 )
 from cloudtune.reporting.documents.wording import aims, said, shared, title
 from cloudtune.reporting.sanitize import printable, printable_lines
-from cloudtune.results.model import StudyResult
-from cloudtune.study.study import Study
 
 _HERE = Path(__file__).parent
 _LONGEST = 400
 """Characters of a text from a study or a log that the page shows."""
 
 
-def report_page(comparison: Comparison, jobs: Sequence[StudyResult]) -> str:
+def report_page(comparison: Comparison) -> str:
     """Return a comparison as one HTML file.
 
     Args:
-        comparison: What is shown.
-        jobs: What was compared; their trials are drawn.
+        comparison: The comparison to show.
 
     Raises:
         MissingExtraError: If jinja2 or vl-convert is not installed.
@@ -66,7 +62,7 @@ def report_page(comparison: Comparison, jobs: Sequence[StudyResult]) -> str:
         vl_convert: Any = import_module("vl_convert")
     except ImportError as error:
         raise MissingExtraError("a report as HTML", "report") from error
-    charts, thinned, slices_note = _charts(comparison, jobs)
+    charts, thinned, slices_note = _charts(comparison)
     library = _no_end(vl_convert.javascript_bundle())
     script = _no_end((_HERE / "script.js").read_text("utf-8"))
     style = (_HERE / "style.css").read_text("utf-8")
@@ -106,15 +102,12 @@ def report_page(comparison: Comparison, jobs: Sequence[StudyResult]) -> str:
     )
 
 
-def _charts(
-    comparison: Comparison, jobs: Sequence[StudyResult]
-) -> tuple[dict[str, list[Chart]], str, str]:
+def _charts(comparison: Comparison) -> tuple[dict[str, list[Chart]], str, str]:
     """Return the charts by section, and what must be known of trials that are not drawn.
 
     The last is what must be known of the slices' axes.
     """
-    groups = grouped(list({(job.run, job.provider): job for job in jobs}.values()))
-    study = Study.model_validate(groups[0].jobs[0].study)
+    groups, study = comparison.sources, comparison.study
     objective = study.objectives[0]
     labels = [group.label for group in groups]
     some, thinned = drawn(groups, objective.goal)

@@ -72,7 +72,7 @@ def results_html(found: Sequence[StudyResult]) -> str:
     """Return jobs side by side, and the best trials of each."""
     if not found:
         return _block("no jobs", [])
-    name = str(found[0].study.get("name") or "study")
+    name = found[0].study.name or "study"
     return (
         _block(f"{name}, run {found[0].run}", [])
         + _table(overview_rows(found))
@@ -81,7 +81,7 @@ def results_html(found: Sequence[StudyResult]) -> str:
 
 
 def _trials(result: StudyResult) -> str:
-    study = Study.model_validate(result.study)
+    study = result.study
     measured = [trial for trial in result.trials if trial.objective]
     if len(study.objectives) == 1:
         sign = -1 if study.objectives[0].goal == "maximize" else 1

@@ -80,7 +80,7 @@ def result(study: Any, **over: Any) -> StudyResult:
         "emulated": False,
         "state": "completed",
         "reason": EVIL,
-        "study": study.to_json(),
+        "study": study,
         "study_hash": "",
         "seed": 1,
         "findings": (),

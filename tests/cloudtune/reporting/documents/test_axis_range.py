@@ -10,9 +10,9 @@ from cloudtune.comparison.comparison import compare
 from cloudtune.reporting.documents.html.axis_range import focus
 from cloudtune.reporting.documents.html.progress_charts import progress_charts
 from cloudtune.results.model import StudyResult
-from tests.cloudtune.comparison.made import job, study_data
+from tests.cloudtune.comparison.made import job, make_study
 
-LOSS = study_data(objective={"metric": "loss", "goal": "minimize"})
+LOSS = make_study(objective={"metric": "loss", "goal": "minimize"})
 
 
 def test_one_bad_value_does_not_stretch_the_axis() -> None:

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from cloudtune.comparison.comparison import compare
 from cloudtune.reporting.documents.render import rendered
 from cloudtune.results.model import StudyResult, Trial
-from tests.cloudtune.comparison.made import PARAMETERS, job, measured, study_data, trial
+from tests.cloudtune.comparison.made import PARAMETERS, job, make_study, measured, trial
 from tests.cloudtune.reporting.documents.browser import browser as run_browser
 
 pytestmark = pytest.mark.slow
@@ -65,7 +65,7 @@ def opened(
 ) -> Generator[Page]:
     """Open the report of jobs with all charts drawn; at the end it must have been quiet."""
     path = folder / "report.html"
-    path.write_text(rendered(compare(jobs, {}), jobs, "html"), "utf-8")
+    path.write_text(rendered(compare(jobs, {}), "html"), "utf-8")
     context = browser.new_context(color_scheme=scheme, java_script_enabled=scripts)
     page = context.new_page()
     said: list[str] = []
@@ -106,7 +106,7 @@ def test_a_front_is_drawn(browser: Browser, tmp_path: Path) -> None:
     both = [{"metric": "accuracy", "goal": "maximize"}, {"metric": "size", "goal": "minimize"}]
     values = [(0.9, 9.0), (0.5, 5.0), (0.4, 7.0)]
     trials = [trial(number, each) for number, each in enumerate(values, start=1)]
-    with opened(browser, tmp_path, [job("p", trials, study=study_data(objective=both))]) as page:
+    with opened(browser, tmp_path, [job("p", trials, study=make_study(objective=both))]) as page:
         expect(points(page, "[data-chart='front-chart']")).to_have_count(3)
         page.locator("#front summary").click()
         expect(page.locator("#front tbody tr")).to_have_count(2)
@@ -125,7 +125,7 @@ def hostile() -> StudyResult:
         },
         "a.b[0]['c']": {"type": "int", "min": 1, "max": 9},
     }
-    said = study_data(
+    said = make_study(
         name=f"{SCRIPT} & co",
         description=IMAGE,
         parameters=named,
@@ -178,7 +178,7 @@ def test_names_that_mean_something_to_a_browser_are_only_names(
         "run": {"type": "float", "min": 0, "max": 1},
         "toString": {"type": "bool"},
     }
-    study = study_data(
+    study = make_study(
         parameters=kinds,
         trial={"arguments": "json"},
         objective={"metric": "on", "goal": "maximize"},
@@ -305,7 +305,7 @@ def test_without_scripts_the_numbers_are_there(browser: Browser, tmp_path: Path)
 def test_the_policy_stops_what_is_not_ours(browser: Browser, tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     jobs = [ordinary("local")]
-    made = rendered(compare(jobs, {}), jobs, "html")
+    made = rendered(compare(jobs, {}), "html")
     policy = re.search('Content-Security-Policy" content="([^"]+)"', made)
     assert policy is not None
     assert "unsafe" not in policy[1]

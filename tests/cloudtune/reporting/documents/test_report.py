@@ -21,11 +21,11 @@ from cloudtune.reporting.documents.html.downsample import drawn
 from cloudtune.reporting.documents.render import form_of, rendered
 from cloudtune.reporting.documents.tables import answers_table, runs_table
 from cloudtune.results.model import StudyResult
-from tests.cloudtune.comparison.made import job, measured, study_data, trial
+from tests.cloudtune.comparison.made import job, make_study, measured, trial
 
 
 def said(jobs: Sequence[StudyResult], form: str = "text") -> str:
-    return rendered(compare(jobs, {"r1": ["study.yaml"]}), jobs, form)
+    return rendered(compare(jobs, {"r1": ["study.yaml"]}), form)
 
 
 def flat(text: str) -> str:
@@ -56,9 +56,9 @@ def test_the_verdict_fits_a_terminal_of_80_columns() -> None:
 def test_where_a_terminal_has_no_room_for_a_table_each_row_is_a_block() -> None:
     jobs = [job("local", [0.5, 0.9]), job("vertex", [trial(1, 0.7, cost=2.5)])]
     compared = compare(jobs, {"r1": ["study.yaml"]})
-    wide, narrow = (rendered(compared, jobs, "text", room) for room in (None, 60))
+    wide, narrow = (rendered(compared, "text", room) for room in (None, 60))
     assert max(map(len, wide.splitlines())) > 80
-    assert rendered(compared, jobs, "text", 1_000) == wide
+    assert rendered(compared, "text", 1_000) == wide
     runs = narrow[narrow.index("Runs") : narrow.index("Best parameters")]
     assert max(map(len, runs.splitlines())) <= 60
     assert set(wide.replace("─", "").split()) <= set(narrow.split())
@@ -121,14 +121,14 @@ def test_a_refused_job_is_refused_as_in_status() -> None:
 
 def test_several_objectives_have_a_front() -> None:
     both = [{"metric": "accuracy", "goal": "maximize"}, {"metric": "size", "goal": "minimize"}]
-    made = study_data(objective=both)
+    made = make_study(objective=both)
     jobs = [job("p", [trial(1, (0.9, 5))], study=made), job("q", [trial(1, (0.8, 4))], study=made)]
     assert "than these 2. Found by: 1 by p; 1 by q." in flat(said(jobs))
 
 
 def test_nothing_in_the_terminal_turns_or_colours_it() -> None:
     odd = "\x1b[31m\u202ered"
-    jobs = [job(f"p{odd}", [trial(1, None, reason=odd, log_tail=odd)], study=study_data(name=odd))]
+    jobs = [job(f"p{odd}", [trial(1, None, reason=odd, log_tail=odd)], study=make_study(name=odd))]
     for form in ("text", "markdown"):
         assert {"\x1b", "\u202e"}.isdisjoint(said(jobs, form))
 
@@ -137,7 +137,7 @@ HOSTILE = "<b>@all</b> | #12 [x](http://y) www.z.com `c` *d* _e_ ~f~ $g$ \\"
 
 
 def test_markdown_shows_hostile_text_as_it_is() -> None:
-    jobs = [job("p", [trial(1, None, reason=HOSTILE)], study=study_data(name=HOSTILE))]
+    jobs = [job("p", [trial(1, None, reason=HOSTILE)], study=make_study(name=HOSTILE))]
     text = said(jobs, "markdown")
     title = text.splitlines()[0]
     assert title == (
@@ -160,7 +160,7 @@ def test_the_ending_of_a_file_says_its_form() -> None:
     assert [form_of(Path(name)) for name in ("a.HTML", "b.md", "c.json", "d.txt")] == [
         *("html", "markdown", "json", "text"),
     ]
-    with pytest.raises(UsageError, match="does not say which form"):
+    with pytest.raises(UsageError, match="unknown report format"):
         form_of(Path("report.pdf"))
 
 
@@ -251,7 +251,7 @@ def test_the_command_that_shows_a_log_names_the_provider_and_stays_on_one_line()
 
 def test_the_trials_of_the_front_are_named() -> None:
     both = [{"metric": "accuracy", "goal": "maximize"}, {"metric": "size", "goal": "minimize"}]
-    made = study_data(objective=both)
+    made = make_study(objective=both)
     values = {"lr": 0.25, "kernel": "rbf"}
     jobs = [
         job("p", [trial(1, (0.5, 7)), trial(2, (0.9, 5), parameters=values)], study=made),
@@ -270,8 +270,8 @@ def test_the_trials_of_the_front_are_named() -> None:
 def test_one_of_a_thing_is_no_plural() -> None:
     both = [{"metric": "accuracy", "goal": "maximize"}, {"metric": "size", "goal": "minimize"}]
     steps = measured((1, 0.1, 101.0), (2, 0.2, 102.0))
-    one = job("p", [trial(1, (0.2, 1), measurements=steps)], study=study_data(objective=both))
-    lost = job("q", [None], study=study_data(objective=both))
+    one = job("p", [trial(1, (0.2, 1), measurements=steps)], study=make_study(objective=both))
+    lost = job("q", [None], study=make_study(objective=both))
     for form in ("text", "markdown", "html"):
         text = re.sub("<script.*?</script>", "", said([one, lost], form), flags=re.DOTALL)
         assert re.findall(r"\b1 (?:best )?trials\b", text) == []
@@ -280,6 +280,6 @@ def test_one_of_a_thing_is_no_plural() -> None:
 def test_a_long_front_is_cut_and_says_so() -> None:
     both = [{"metric": "accuracy", "goal": "maximize"}, {"metric": "size", "goal": "minimize"}]
     line = [trial(n, (n, n)) for n in range(1, 61)]
-    text = said([job("p", line, study=study_data(objective=both))])
+    text = said([job("p", line, study=make_study(objective=both))])
     assert "The first 50 of 60; `--json` has all." in text
     assert len(re.findall(r"^  p +r1 ", text, re.MULTILINE)) == 51

@@ -1,0 +1,91 @@
+"""Summaries over trials and jobs: state counts, the best trial of all jobs, failures by cause."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from cloudtune.errors import UsageError
+from cloudtune.results.events import TrialState
+from cloudtune.results.model import StudyResult, Trial
+
+_WORD_WITH_DIGIT = re.compile(r"\S*\d\S*")
+"""A number, or a path or job name that contains one."""
+
+
+def best_of_jobs(
+    jobs: Iterable[tuple[StudyResult, Iterable[Trial]]],
+) -> list[tuple[StudyResult, Trial]]:
+    """Return the best trial of all jobs, or their common Pareto front if there are more objectives.
+
+    Emulated jobs are never ranked against real ones: they count only if every job is emulated.
+
+    Args:
+        jobs: Each job with its trials, which are read once.
+
+    Returns:
+        Each trial with its job. Empty if no trial has an objective.
+
+    Raises:
+        UsageError: If the jobs have different objectives.
+    """
+    candidates: list[tuple[StudyResult, Trial]] = []
+    goals: dict[bool, set[tuple[tuple[str, str], ...]]] = {}
+    for job, trials in jobs:
+        objectives = job.study.objectives
+        goals.setdefault(job.emulated, set()).add(tuple((o.metric, o.goal) for o in objectives))
+        candidates += [(job, trial) for trial in job.best_trials(trials)]
+    emulated = False not in goals
+    ranked_goals = goals.get(emulated, set())
+    if len(ranked_goals) > 1:
+        raise UsageError("these runs have different objectives; name runs of one study")
+    ranked = {id(trial): (job, trial) for job, trial in candidates if job.emulated == emulated}
+    if not ranked:
+        return []
+    job = next(iter(ranked.values()))[0]
+    winners = job.best_trials(trial for _, trial in ranked.values())
+    return [ranked[id(trial)] for trial in winners]
+
+
+def count_states(trials: Iterable[Trial]) -> dict[TrialState, int]:
+    """Return the number of trials in each state that occurs."""
+    counts: dict[TrialState, int] = {}
+    for trial in trials:
+        counts[trial.state] = counts.get(trial.state, 0) + 1
+    return counts
+
+
+@dataclass(frozen=True)
+class FailureCause:
+    """Failed trials that have one cause in common."""
+
+    reason: str
+    """The reason of the first one. The reasons of the others differ only in words with a digit."""
+    count: int
+    run: str
+    """The run of the first trial."""
+    first: Trial
+
+
+def failures_by_cause(jobs: Sequence[StudyResult]) -> list[FailureCause]:
+    """Return the causes of failed trials, the most frequent first."""
+    by_cause: dict[str, list[tuple[str, Trial]]] = {}
+    for job in jobs:
+        for trial in job.trials:
+            if trial.state == "failed":
+                cause = _WORD_WITH_DIGIT.sub("#", _reason(trial))
+                by_cause.setdefault(cause, []).append((job.run, trial))
+    causes: list[FailureCause] = []
+    for failed in sorted(by_cause.values(), key=len, reverse=True):
+        run, first = failed[0]
+        reason = _reason(first) or "no reason was given"
+        causes.append(FailureCause(reason, len(failed), run, first))
+    return causes
+
+
+def _reason(trial: Trial) -> str:
+    """Return why a trial failed, with the last line of its log unless the reason contains it."""
+    lines = (line.strip() for line in reversed(trial.log_tail.splitlines()))
+    last = next(filter(None, lines), "")
+    return trial.reason if last in trial.reason else f"{trial.reason}: {last}".lstrip(": ")
