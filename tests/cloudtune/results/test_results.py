@@ -102,19 +102,19 @@ def study_result(provider: str, values: Sequence[float], *, emulated: bool = Fal
         Trial(f"{provider}-{n}", n, "completed", {"x": True}, objective=(value,))
         for n, value in enumerate(values, start=1)
     )
-    parts = (
-        provider,
-        "driven",
-        emulated,
-        "completed",
-        "",
-        STUDY,
-        STUDY.fingerprint(),
-        1,
-        (),
-        trials,
+    return StudyResult(
+        run="r",
+        provider=provider,
+        mode="driven",
+        emulated=emulated,
+        state="completed",
+        reason="",
+        study=STUDY,
+        study_hash=STUDY.fingerprint(),
+        seed=1,
+        findings=(),
+        trials=trials,
     )
-    return StudyResult("r", *parts)
 
 
 def best_value(*jobs: StudyResult) -> list[tuple[str, float]]:
@@ -135,7 +135,9 @@ def test_emulated_jobs_are_never_ranked_against_real_ones() -> None:
 
 
 def test_jobs_with_different_objectives_have_no_common_best() -> None:
-    other = Study.model_validate({**STUDY.to_json(), "objective": {"metric": "loss"}})
+    other = Study.model_validate(
+        {**STUDY.to_json(), "objective": {"metric": "loss", "goal": "minimize"}}
+    )
     jobs = [study_result("local", [0.1]), replace(study_result("vertex", [0.2]), study=other)]
     with pytest.raises(UsageError, match="different objectives"):
         best_value(*jobs)
