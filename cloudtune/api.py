@@ -80,7 +80,7 @@ class Results:
 
     def to_parquet(self, path: str | Path) -> None:
         """Write a Parquet file, one row a trial; needs ``cloudtune[data]``."""
-        flat = (row for job in self.jobs for row in dataframes.rows(job))
+        flat = (row for job in self.jobs for row in dataframes.trial_rows(job))
         dataframes.to_parquet(flat, Path(path))
 
     def to_mlflow(self, to: str | None = None) -> list[str]:
@@ -143,9 +143,9 @@ class Run:
             return [job.provider for job in ledger.run(self.id).jobs]
 
     def _execute(self, *, show: bool) -> Run:
-        from cloudtune.reporting.console.plain import progress
+        from cloudtune.reporting.console.plain import create_progress
 
-        shown = progress(self._providers()) if show else None
+        shown = create_progress(self._providers()) if show else None
         try:
             self.outcomes = lifecycle.execute(self.id, shown)
         finally:
@@ -233,14 +233,14 @@ def report(
         MissingExtraError: If it needs ``cloudtune[report]``: as HTML, or for intervals.
     """
     from cloudtune.comparison.comparison import compare
-    from cloudtune.comparison.load import asked_of
-    from cloudtune.reporting.documents.render import form_of, rendered
+    from cloudtune.comparison.load import load_run_arguments
+    from cloudtune.reporting.documents.render import render_report, report_format
 
     several = [results] if isinstance(results, Results) else results
     jobs = [job for each in several for job in each]
     file = None if path is None else Path(path)
-    form = form or (form_of(file) if file else "text")
-    said = rendered(compare(jobs, asked_of({job.run for job in jobs})), form)
+    form = form or (report_format(file) if file else "text")
+    said = render_report(compare(jobs, load_run_arguments({job.run for job in jobs})), form)
     if file:
         file.write_text(said, "utf-8")
     return said

@@ -31,9 +31,9 @@ def main(args: Sequence[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         code = 130
     except CloudtuneError as error:
-        from cloudtune.reporting.sanitize import printable_lines
+        from cloudtune.reporting.sanitize import sanitize_lines
 
-        click.echo(printable_lines(str(error)), err=True)
+        click.echo(sanitize_lines(str(error)), err=True)
         code = _code(error)
     except BrokenPipeError:
         sys.stderr.close()

@@ -40,12 +40,12 @@ def report(runs: tuple[str, ...], output: Path | None, form: str | None, *, as_j
     makes a verdict sure. html is one file that needs no network; markdown suits a pull request.
     """
     from cloudtune.comparison.load import compare_runs
-    from cloudtune.reporting.documents.render import form_of, rendered
+    from cloudtune.reporting.documents.render import render_report, report_format
 
-    form = "json" if as_json else form or (form_of(output) if output else "text")
+    form = "json" if as_json else form or (report_format(output) if output else "text")
     shown = output is None and sys.stdout.isatty()
     room = shutil.get_terminal_size().columns if shown else None
-    said = rendered(compare_runs(runs), form, room)
+    said = render_report(compare_runs(runs), form, room)
     if output is None:
         sys.stdout.write(said)
         return

@@ -81,11 +81,11 @@ def results(
         _show(jobs)
         return
     if form == "parquet":
-        from cloudtune.results.dataframes import rows, to_parquet
+        from cloudtune.results.dataframes import to_parquet, trial_rows
 
         if output is None:
             raise UsageError("parquet goes into a file: add -o trials.parquet")
-        to_parquet((row for result, trials in jobs for row in rows(result, trials)), output)
+        to_parquet((row for result, trials in jobs for row in trial_rows(result, trials)), output)
         return
     parts = _rendered(jobs, form)
     first = next(parts, "")  # where there is no such run, no file is made
@@ -118,7 +118,7 @@ def _best_of_all(jobs: Iterable[_Job], form: str) -> str:
     """Return the parameter values of the one best trial of all jobs."""
     from cloudtune.errors import UsageError
     from cloudtune.ledger.home import state_folder
-    from cloudtune.reporting.assignment import written
+    from cloudtune.reporting.assignment import format_assignment
     from cloudtune.results.aggregate import best_of_jobs
 
     winners = best_of_jobs(jobs)
@@ -132,24 +132,24 @@ def _best_of_all(jobs: Iterable[_Job], form: str) -> str:
     if result.emulated:
         click.echo("note: this trial ran on an emulator", err=True)
     source = state_folder() / "runs" / result.run / result.provider / "source"
-    return written(result.study, trial, form, str(source))
+    return format_assignment(result.study, trial, form, str(source))
 
 
 def _rendered(jobs: Iterable[_Job], form: str) -> Iterator[str]:
-    from cloudtune.results.dataframes import columns, rows
-    from cloudtune.results.model import json_parts, trial_line
+    from cloudtune.results.dataframes import to_columns, trial_rows
+    from cloudtune.results.model import iter_json, trial_json_line
 
     if form == "jsonl":
         for result, trials in jobs:
             for trial in trials:
-                yield trial_line(result, trial) + "\n"
+                yield trial_json_line(result, trial) + "\n"
     elif form == "json":
         for place, (result, trials) in enumerate(jobs):
             yield "," if place else "["
-            yield from json_parts(result, trials)
+            yield from iter_json(result, trials)
         yield "]\n"
     else:
-        held = columns(row for result, trials in jobs for row in rows(result, trials))
+        held = to_columns(row for result, trials in jobs for row in trial_rows(result, trials))
         line = io.StringIO()
         writer = csv.writer(line, lineterminator="\n")
         for values in chain([held], zip(*held.values(), strict=True)):
@@ -160,10 +160,10 @@ def _rendered(jobs: Iterable[_Job], form: str) -> Iterator[str]:
 
 
 def _show(jobs: Iterable[_Job]) -> None:
-    from cloudtune.reporting.console.tables import show_columns
-    from cloudtune.results.dataframes import columns, rows
+    from cloudtune.reporting.console.tables import print_columns
+    from cloudtune.results.dataframes import to_columns, trial_rows
 
-    held = columns(row for result, trials in jobs for row in rows(result, trials))
+    held = to_columns(row for result, trials in jobs for row in trial_rows(result, trials))
     if not held:
         return
     names = _column_names(held.keys())
@@ -180,7 +180,7 @@ def _show(jobs: Iterable[_Job]) -> None:
         shown["seconds"] = [None if s is None else round(s, 2) for s in held["seconds"]]
     if "reason" in held:
         shown["reason"] = held["reason"]
-    show_columns(shown)
+    print_columns(shown)
 
 
 def _column_names(keys: Iterable[str]) -> dict[str, str]:

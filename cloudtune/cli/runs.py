@@ -97,21 +97,21 @@ def run(
 
 def _say_what_is_lost(plans: list[Plan], *, strict: bool) -> None:
     """Print findings and notes; raise if nothing is to be run."""
-    from cloudtune.reporting.sanitize import printable, printable_lines
+    from cloudtune.reporting.sanitize import sanitize_line, sanitize_lines
     from cloudtune.runs.lifecycle import plan_errors
 
     against = plan_errors(plans, strict=strict)
     if against and (strict or len(against) == len(plans)):
         *others, last = against.values()
         for error in others:
-            click.echo(printable_lines(str(error)), err=True)
+            click.echo(sanitize_lines(str(error)), err=True)
         raise last
     for each in plans:
         for finding in each.findings:
-            click.echo(printable(f"{each.provider}: {finding}"), err=True)
+            click.echo(sanitize_line(f"{each.provider}: {finding}"), err=True)
         if each.provider in against and not each.refused:
             why = str(against[each.provider]).removeprefix(f"{each.provider}: ")
-            click.echo(printable(f"{each.provider}: {why}"), err=True)
+            click.echo(sanitize_line(f"{each.provider}: {why}"), err=True)
     able = [each.provider for each in plans if each.provider not in against]
     of: dict[Note, list[str]] = {}
     for each in plans:
@@ -121,7 +121,7 @@ def _say_what_is_lost(plans: list[Plan], *, strict: bool) -> None:
     for note, names in of.items():
         clear = len(names) == len(able) or note.path.startswith("providers.")
         who = "" if clear else f"{' and '.join(names)}: "
-        click.echo(printable(f"note: {who}{note}"), err=True)
+        click.echo(sanitize_line(f"note: {who}{note}"), err=True)
     if against:
         click.echo(
             f"{' and '.join(against)} cannot run this; {' and '.join(able)} can, and will. With "
@@ -169,14 +169,14 @@ def _execute(run_id: str, on: tuple[str, ...] = (), *, as_json: bool) -> None:
 
         from cloudtune.ledger.home import state_folder
         from cloudtune.ledger.ledger import Ledger
-        from cloudtune.reporting.console.plain import progress
-        from cloudtune.reporting.console.summary import going_on
+        from cloudtune.reporting.console.plain import create_progress
+        from cloudtune.reporting.console.summary import resume_hints
         from cloudtune.runs.lifecycle import execute, exit_code, jobs_on, results
 
         gc.enable()  # it was off for a quick start
         with Ledger(state_folder()) as ledger:
             names = [job.provider for job in jobs_on(ledger.run(run_id), on)]
-        shown = progress(names)
+        shown = create_progress(names)
         try:
             outcomes = execute(run_id, shown, on=on)
         finally:
@@ -194,7 +194,7 @@ def _execute(run_id: str, on: tuple[str, ...] = (), *, as_json: bool) -> None:
             summarize(found, state_folder() / "runs" / run_id)
     finally:  # also where one more Ctrl-C comes while that is read or printed
         if any(outcome.state == "cancelled" for outcome in outcomes.values()):
-            for line in going_on(found or read()):
+            for line in resume_hints(found or read()):
                 click.echo(line, err=True)
     raise SystemExit(exit_code(outcomes, found))
 
@@ -217,17 +217,17 @@ def _told_of(run_id: str) -> Generator[None]:
 
 def summarize(found: list[StudyResult], folder: Path) -> None:
     """Print what each job found, and below that how they did side by side."""
-    from cloudtune.reporting.console.summary import overview_rows, summary_lines
-    from cloudtune.reporting.console.tables import show_table
-    from cloudtune.reporting.sanitize import printable
+    from cloudtune.reporting.console.summary import format_summary, job_rows
+    from cloudtune.reporting.console.tables import print_table
+    from cloudtune.reporting.sanitize import sanitize_line
 
     for result in found:
-        click.echo("\n".join(summary_lines(result, str(folder))))
+        click.echo("\n".join(format_summary(result, str(folder))))
         if len(found) > 1:
             click.echo()
     if len(found) > 1:
-        show_table(overview_rows(found))
-    click.echo(printable(f"run {folder.name}; everything is in {folder}"))
+        print_table(job_rows(found))
+    click.echo(sanitize_line(f"run {folder.name}; everything is in {folder}"))
 
 
 @examples(

@@ -48,12 +48,12 @@ def status(run: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows))
         return
-    from cloudtune.reporting.console.tables import show_table
+    from cloudtune.reporting.console.tables import print_table
 
-    show_table([{key: _shown(key, row[key]) for key in row if key != "jobs"} for row in rows])
+    print_table([{key: _shown(key, row[key]) for key in row if key != "jobs"} for row in rows])
     if run is not None and len(rows[0]["jobs"]) > 1:
         click.echo()
-        show_table([{key: _shown(key, job[key]) for key in job} for job in rows[0]["jobs"]])
+        print_table([{key: _shown(key, job[key]) for key in job} for job in rows[0]["jobs"]])
 
 
 def _shown(key: str, value: Any) -> Any:

@@ -67,12 +67,12 @@ def check(
             click.echo("[]")
             return
         from cloudtune.provider.registry import unknown_provider_notes
-        from cloudtune.reporting.phrases import space_line
-        from cloudtune.reporting.sanitize import printable
+        from cloudtune.reporting.phrases import describe_space
+        from cloudtune.reporting.sanitize import sanitize_line
 
         for note in (*loaded.notes, *unknown_provider_notes(loaded)):
-            click.echo(printable(f"note: {note}"), err=True)
-        click.echo(f"{study}: no mistakes. {space_line(loaded)}")
+            click.echo(sanitize_line(f"note: {note}"), err=True)
+        click.echo(f"{study}: no mistakes. {describe_space(loaded)}")
         return
     from cloudtune.planning.planner import plan_run
 
@@ -149,19 +149,19 @@ def providers(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows))
         return
-    from cloudtune.reporting.console.tables import show_table
+    from cloudtune.reporting.console.tables import print_table
 
-    show_table(rows)
+    print_table(rows)
 
 
 def _show_problems(error: Exception) -> None:
     from cloudtune.errors import StudyError
-    from cloudtune.reporting.sanitize import printable
+    from cloudtune.reporting.sanitize import sanitize_line
     from cloudtune.study.quantities import format_count
 
     if isinstance(error, StudyError):
         for problem in error.problems:
-            click.echo(printable(str(problem)), err=True)
+            click.echo(sanitize_line(str(problem)), err=True)
         click.echo(f"{format_count(len(error.problems), 'mistake')}.", err=True)
 
 
@@ -170,10 +170,10 @@ def _show_plans(plans: list[Plan], *, strict: bool, as_json: bool, brief: bool) 
     if as_json:
         click.echo(json.dumps([p.to_json() for p in plans], indent=2))
     else:
-        from cloudtune.reporting.console.summary import plan_lines
+        from cloudtune.reporting.console.summary import format_plan
 
         for each in plans:
-            click.echo("\n".join(plan_lines(each, brief=brief)))
+            click.echo("\n".join(format_plan(each, brief=brief)))
     if any(p.broken for p in plans):
         raise SystemExit(3)
     if any(p.findings if strict else p.refused for p in plans):
@@ -186,8 +186,8 @@ def _show_form(plan: Plan, form: str, *, strict: bool) -> None:
     from cloudtune.errors import UsageError
     from cloudtune.provider import registry
     from cloudtune.provider.documents import OtherForms
-    from cloudtune.reporting.console.summary import located
-    from cloudtune.reporting.sanitize import json_text, printable
+    from cloudtune.reporting.console.summary import location_prefix
+    from cloudtune.reporting.sanitize import format_json, sanitize_line
 
     provider = registry.get(plan.provider)
     documents: Mapping[str, Callable[[Plan], ServiceDocument]] = {}
@@ -197,11 +197,13 @@ def _show_form(plan: Plan, form: str, *, strict: bool) -> None:
         known = f"it has {', '.join(documents)}" if documents else "it has none; leave --as out"
         raise UsageError(f"{plan.provider} has no form {form!r} to be shown as; {known}")
     shown = documents[form](plan)
-    click.echo(printable(shown.about), err=True)
+    click.echo(sanitize_line(shown.about), err=True)
     for item in shown.found:
         word = "" if isinstance(item, Finding) else "note: "
-        click.echo(printable(f"  {word}{located(plan.study, item.path)}{item}"), err=True)
-    click.echo(json_text(shown.document, indent=2))
+        click.echo(
+            sanitize_line(f"  {word}{location_prefix(plan.study, item.path)}{item}"), err=True
+        )
+    click.echo(format_json(shown.document, indent=2))
     findings = [item for item in shown.found if isinstance(item, Finding)]
     if any(strict or finding.kind == "refused" for finding in findings):
         raise SystemExit(2)

@@ -56,10 +56,10 @@ def _show(ledger: Ledger, record: RunRecord) -> None:
     """Show a run until nobody holds it any more."""
     from cloudtune.ledger.lock import lock_holder
     from cloudtune.planning.planner import restore_plan
-    from cloudtune.reporting.console.plain import progress
+    from cloudtune.reporting.console.plain import create_progress
     from cloudtune.results.events import Outcome
 
-    shown = progress([job.provider for job in record.jobs])
+    shown = create_progress([job.provider for job in record.jobs])
     seen: dict[str, int] = {}
     """The last event that was shown of each job that can be."""
     ended: set[str] = set()
@@ -153,12 +153,12 @@ def stop(run: str | None, on: tuple[str, ...]) -> None:
 
     A job that goes on at a service while nobody follows it here is stopped, too.
     """
-    from cloudtune.reporting.console.summary import stopping
+    from cloudtune.reporting.console.summary import stop_messages
     from cloudtune.runs.lifecycle import results
     from cloudtune.runs.lifecycle import stop as stop_run
 
     run_id = stop_run(run, on=on)
     found = [job for job in results(run_id) if not on or job.provider in on]
     what = f"the job on {' and '.join(on)} of run {run_id}" if on else f"run {run_id}"
-    for line in stopping(what, found):
+    for line in stop_messages(what, found):
         click.echo(line)

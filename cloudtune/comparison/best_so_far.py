@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from cloudtune.results.model import StudyResult, Trial
 
-IDLE = 1.0
+MIN_IDLE_SECONDS = 1.0
 """Seconds in which nobody ran a job, from which on they are worth a word."""
 
 
 @dataclass(frozen=True)
-class Point:
+class Improvement:
     """A moment at which a job's best value became better."""
 
     trial: int
@@ -26,7 +26,7 @@ class Point:
     value: float
 
 
-def counting(trials: Sequence[Trial]) -> list[Trial]:
+def eligible_trials(trials: Sequence[Trial]) -> list[Trial]:
     """Return the trials whose objectives count, by the time of their end.
 
     Those that completed; where none did, those that were stopped early. That is how the best trial
@@ -40,7 +40,7 @@ def counting(trials: Sequence[Trial]) -> list[Trial]:
     return []
 
 
-def best_so_far(job: StudyResult, place: int, goal: str) -> list[Point]:
+def best_so_far(job: StudyResult, place: int, goal: str) -> list[Improvement]:
     """Return the moments at which a job's best value of one objective became better.
 
     Args:
@@ -48,12 +48,12 @@ def best_so_far(job: StudyResult, place: int, goal: str) -> list[Point]:
         place: The place of the objective among the study's.
         goal: Its goal.
     """
-    begin = start_of(job)
+    begin = start_time(job)
     if begin is None:
         return []
     better = max if goal == "maximize" else min
-    valid = {trial.number for trial in counting(job.trials)}
-    points: list[Point] = []
+    valid = {trial.number for trial in eligible_trials(job.trials)}
+    points: list[Improvement] = []
     cost: float | None = 0.0
     for count, trial in enumerate(sorted(_ended(job.trials), key=_end), start=1):
         cost = None if cost is None or trial.cost is None else cost + trial.cost.amount
@@ -62,32 +62,32 @@ def best_so_far(job: StudyResult, place: int, goal: str) -> list[Point]:
         value = trial.objective[place]
         if not points or better(value, points[-1].value) != points[-1].value:
             seconds = max(0.0, (trial.ended or begin) - begin)
-            points.append(Point(trial.number, count, seconds, cost, value))
+            points.append(Improvement(trial.number, count, seconds, cost, value))
     return points
 
 
-def start_of(job: StudyResult) -> float | None:
+def start_time(job: StudyResult) -> float | None:
     """Return when a job started, or its first trial where that is not known."""
     if job.started is not None:
         return job.started
     return min((t.started for t in job.trials if t.started is not None), default=None)
 
 
-def duration_of(job: StudyResult) -> float | None:
+def job_duration(job: StudyResult) -> float | None:
     """Return how long a job took, up to its last trial where it has not ended."""
-    begin = start_of(job)
+    begin = start_time(job)
     end = job.ended or max((t.ended for t in job.trials if t.ended is not None), default=None)
     return None if begin is None or end is None else max(0.0, end - begin)
 
 
-def pauses_of(job: StudyResult) -> tuple[tuple[float, float], ...]:
+def idle_periods(job: StudyResult) -> tuple[tuple[float, float], ...]:
     """Return when nobody ran a job, in seconds since its start.
 
     Only their sum is known. Where they lie is told by the longest times without a trial, if these
     are long enough; a service's trials may have gone on meanwhile, then nothing is told.
     """
-    begin, left = start_of(job), job.idle or 0.0
-    if begin is None or left < IDLE:
+    begin, left = start_time(job), job.idle or 0.0
+    if begin is None or left < MIN_IDLE_SECONDS:
         return ()
     end, gaps = begin, list[tuple[float, float]]()
     spans = sorted((t.started, _seen_until(t)) for t in job.trials if t.started is not None)
@@ -97,11 +97,11 @@ def pauses_of(job: StudyResult) -> tuple[tuple[float, float], ...]:
         end = max(end, until)
     found: list[tuple[float, float]] = []
     for gap in sorted(gaps, key=lambda gap: gap[0] - gap[1]):
-        if left < IDLE:
+        if left < MIN_IDLE_SECONDS:
             break
         found.append(gap)
         left -= gap[1] - gap[0]
-    return tuple(sorted(found)) if left < IDLE else ()
+    return tuple(sorted(found)) if left < MIN_IDLE_SECONDS else ()
 
 
 def _seen_until(trial: Trial) -> float:

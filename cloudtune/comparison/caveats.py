@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from cloudtune.comparison.best_so_far import IDLE
-from cloudtune.comparison.groups import Group, differences
+from pydantic import Field
+
+from cloudtune.comparison.best_so_far import MIN_IDLE_SECONDS
+from cloudtune.comparison.groups import Group, study_differences
 from cloudtune.comparison.rankings import Question
-from cloudtune.results.model import StudyResult, state_word
+from cloudtune.results.model import StudyResult, job_state
 
 
 @dataclass(frozen=True)
-class Caution:
+class Caveat:
     """One reason to read a number with care."""
 
-    touches: tuple[Question, ...]
+    affects: Annotated[tuple[Question, ...], Field(serialization_alias="touches")]
     """The questions whose answers it may change."""
     text: str
 
 
-def cautions(groups: Sequence[Group]) -> tuple[Caution, ...]:
+def find_caveats(groups: Sequence[Group]) -> tuple[Caveat, ...]:
     """Return what is not alike between groups that are ranked against each other, or not known."""
     found = [
         *_emulated(groups),
@@ -37,30 +39,30 @@ def cautions(groups: Sequence[Group]) -> tuple[Caution, ...]:
     return tuple(found)
 
 
-def _emulated(groups: Sequence[Group]) -> Iterator[Caution]:
+def _emulated(groups: Sequence[Group]) -> Iterator[Caveat]:
     if any(group.emulated for group in groups):
-        yield Caution(
+        yield Caveat(
             ("best", "first", "cheapest"),
             "a rehearsal on emulators: cloudtune's own engine chose these trials and this machine "
             "ran them, so they do not tell how good, how fast or how dear the services are",
         )
 
 
-def _studies(groups: Sequence[Group]) -> Iterator[Caution]:
+def _studies(groups: Sequence[Group]) -> Iterator[Caveat]:
     first = groups[0]
     for other in groups[1:]:
         if other.study == first.study:
             continue
-        paths = differences(first.jobs[0].study, other.jobs[0].study)
+        paths = study_differences(first.jobs[0].study, other.jobs[0].study)
         more = f" and {len(paths) - 6} more" if len(paths) > 6 else ""
         where = ", ".join(paths[:6]) + more
-        yield Caution(
+        yield Caveat(
             ("best", "first", "cheapest"),
             f"{other.label} and {first.label} ran different studies, which differ in {where}",
         )
 
 
-def _differing(groups: Sequence[Group]) -> Iterator[Caution]:
+def _differing(groups: Sequence[Group]) -> Iterator[Caveat]:
     yield from _where_not_alike(
         groups,
         lambda job: len(job.trials),
@@ -94,24 +96,24 @@ def _differing(groups: Sequence[Group]) -> Iterator[Caution]:
 def _where_not_alike(
     groups: Sequence[Group],
     of: Callable[[StudyResult], Any],
-    touches: tuple[Question, ...],
+    affects: tuple[Question, ...],
     what: str,
     say: Callable[[Any], str],
-) -> Iterator[Caution]:
+) -> Iterator[Caveat]:
     found = {group.label: list(dict.fromkeys(map(of, group.jobs))) for group in groups}
     if len({value for values in found.values() for value in values}) > 1:
         each = "; ".join(
             f"{label}: {' / '.join(map(say, values))}" for label, values in found.items()
         )
-        yield Caution(touches, f"{what} ({each})")
+        yield Caveat(affects, f"{what} ({each})")
 
 
-def _missing(groups: Sequence[Group]) -> Iterator[Caution]:
+def _missing(groups: Sequence[Group]) -> Iterator[Caveat]:
     for group in groups:
         trials = list(group.trials)
         missing = sum(trial.objective is None for trial in trials)
         if missing:
-            yield Caution(
+            yield Caveat(
                 ("best", "first"),
                 f"{group.label}: {missing} of {len(trials)} {_trials(trials)} no value of the "
                 "objective",
@@ -122,63 +124,63 @@ def _trials(trials: Sequence[object]) -> str:
     return "trial has" if len(trials) == 1 else "trials have"
 
 
-def _seeds(groups: Sequence[Group]) -> Iterator[Caution]:
+def _seeds(groups: Sequence[Group]) -> Iterator[Caveat]:
     for group in groups:
         if not group.independent:
             seeds = ", ".join(str(job.seed) for job in group.jobs)
-            yield Caution(
+            yield Caveat(
                 ("best", "first"),
                 f"{group.label}: runs with the same seed ({seeds}) are copies, so no interval is "
                 "computed",
             )
 
 
-def _unfinished(groups: Sequence[Group]) -> Iterator[Caution]:
+def _unfinished(groups: Sequence[Group]) -> Iterator[Caveat]:
     for group in groups:
         for job in group.jobs:
             if job.state != "completed" or job.reason:
                 why = f" ({job.reason})" if job.reason else ""
-                yield Caution(
+                yield Caveat(
                     ("best", "first", "cheapest"),
-                    f"{group.label}: the job of run {job.run} is {state_word(job)}{why}",
+                    f"{group.label}: the job of run {job.run} is {job_state(job)}{why}",
                 )
 
 
-def _idle(groups: Sequence[Group]) -> Iterator[Caution]:
+def _idle(groups: Sequence[Group]) -> Iterator[Caveat]:
     for group in groups:
-        runs = [job.run for job in group.jobs if (job.idle or 0.0) >= IDLE]
+        runs = [job.run for job in group.jobs if (job.idle or 0.0) >= MIN_IDLE_SECONDS]
         if runs:
-            yield Caution(
+            yield Caveat(
                 ("first",),
                 f"{group.label}: interrupted and resumed ({', '.join(runs)}); the time in which "
                 "nobody ran it counts",
             )
 
 
-def _lost(groups: Sequence[Group]) -> Iterator[Caution]:
+def _lost(groups: Sequence[Group]) -> Iterator[Caveat]:
     for group in groups:
         lost = [f for f in group.jobs[0].findings if f.kind != "refused"]
         if lost:
             paths = ", ".join(dict.fromkeys(finding.path for finding in lost))
-            yield Caution(
+            yield Caveat(
                 ("best", "first"),
                 f"{group.label}: not exactly the study that was written ({paths})",
             )
 
 
-def _costs(groups: Sequence[Group]) -> Iterator[Caution]:
+def _costs(groups: Sequence[Group]) -> Iterator[Caveat]:
     currencies = {t.cost.currency for group in groups for t in group.trials if t.cost}
     if len(currencies) > 1:
-        yield Caution(("cheapest",), f"costs are in {' and '.join(sorted(currencies))}")
+        yield Caveat(("cheapest",), f"costs are in {' and '.join(sorted(currencies))}")
     for group in groups:
         trials = list(group.trials)
         unknown = sum(trial.cost is None for trial in trials)
         if unknown:
             some = "every" if unknown == len(trials) else f"{unknown} of {len(trials)}"
             of = "trial" if some == "every" else "trials"
-            yield Caution(("cheapest",), f"{group.label}: the cost of {some} {of} is not known")
+            yield Caveat(("cheapest",), f"{group.label}: the cost of {some} {of} is not known")
         if any(trial.cost and trial.cost.basis == "estimated" for trial in trials):
-            yield Caution(
+            yield Caveat(
                 ("cheapest",),
                 f"{group.label}: costs are estimated from the trials' time and the price of an "
                 "hour that `cloudtune plan` shows",

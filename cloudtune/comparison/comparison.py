@@ -9,26 +9,31 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from cloudtune.comparison.best_so_far import Point, best_so_far, duration_of, pauses_of
-from cloudtune.comparison.best_trials import Answer, Apart, answers, apart
-from cloudtune.comparison.caveats import Caution, cautions
-from cloudtune.comparison.failures import Failure, failures
-from cloudtune.comparison.groups import Group, grouped
-from cloudtune.comparison.importance import METHOD, Importance, importance
+from cloudtune.comparison.best_so_far import Improvement, best_so_far, idle_periods, job_duration
+from cloudtune.comparison.best_trials import (
+    BestTrial,
+    ParameterDistance,
+    best_trials,
+    parameter_distances,
+)
+from cloudtune.comparison.caveats import Caveat, find_caveats
+from cloudtune.comparison.failures import Failure, find_failures
+from cloudtune.comparison.groups import Group, group_jobs
+from cloudtune.comparison.importance import METHOD, Importance, parameter_importance
 from cloudtune.comparison.pareto import FrontTrial, common_front
 from cloudtune.comparison.rankings import (
     Ranking,
-    best_ranking,
-    cheapest_ranking,
-    first_ranking,
-    near_enough,
+    near_best_threshold,
+    rank_by_best,
+    rank_by_cost,
+    rank_by_time,
 )
-from cloudtune.comparison.rerun_command import repeat_command
-from cloudtune.comparison.time_breakdown import Effort, effort
+from cloudtune.comparison.rerun_command import rerun_command
+from cloudtune.comparison.time_breakdown import TimeBreakdown, time_breakdown
 from cloudtune.diagnostics import Finding
 from cloudtune.errors import UsageError
 from cloudtune.provider.lookup import input_address
-from cloudtune.results.model import StudyResult, encoded, state_word
+from cloudtune.results.model import StudyResult, encode_json, job_state
 from cloudtune.study.schema import Mode
 from cloudtune.study.study import Study
 
@@ -36,7 +41,7 @@ FORMAT: Literal["cloudtune.report/v1"] = "cloudtune.report/v1"
 
 
 @dataclass(frozen=True)
-class RunFacts:
+class RunSummary:
     """One job of a group in numbers; what is not known is None."""
 
     run: str
@@ -58,7 +63,7 @@ class RunFacts:
 
 
 @dataclass(frozen=True)
-class GroupFacts:
+class GroupSummary:
     """One group in numbers."""
 
     label: str
@@ -67,7 +72,7 @@ class GroupFacts:
     emulated: bool
     own_seed: bool
     """Whether the service draws its own seed, since it holds none."""
-    runs: tuple[RunFacts, ...]
+    runs: tuple[RunSummary, ...]
     findings: tuple[Finding, ...]
     inputs: dict[str, str]
     """Where the data came from, by the name of the input; the data themselves are not hashed."""
@@ -83,9 +88,9 @@ class Curve:
     trials: int
     seconds: float | None
     cost: float | None
-    pauses: tuple[tuple[float, float], ...]
+    idle_periods: Annotated[tuple[tuple[float, float], ...], Field(serialization_alias="pauses")]
     """From when until when nobody ran it, in seconds since its start; empty if not known."""
-    points: tuple[Point, ...]
+    points: tuple[Improvement, ...]
 
 
 @dataclass(frozen=True)
@@ -97,14 +102,14 @@ class Verdict:
     best: Ranking | None
     """None where there are several objectives."""
     first: Ranking | None
-    near: float | None
+    near_best: Annotated[float | None, Field(serialization_alias="near")]
     """The value from which a trial is within 1 % of the way from the median trial to the best."""
     cheapest: Ranking | None
     """None for emulated groups, which cost nothing."""
     front: tuple[FrontTrial, ...]
     """The common Pareto front, where there are several objectives."""
-    cautions: tuple[Caution, ...]
-    repeat: str | None
+    caveats: Annotated[tuple[Caveat, ...], Field(serialization_alias="cautions")]
+    rerun_command: Annotated[str | None, Field(serialization_alias="repeat")]
     """The command that repeats the runs; None where one study was not run alike everywhere."""
 
 
@@ -116,15 +121,15 @@ class Comparison:
     description: str
     objectives: tuple[tuple[str, str], ...]
     """The metric and the goal of each."""
-    groups: tuple[GroupFacts, ...]
+    groups: tuple[GroupSummary, ...]
     verdicts: tuple[Verdict, ...]
     """One for the real groups, one for the emulated ones: they are never ranked together."""
     curves: tuple[Curve, ...]
-    efforts: tuple[Effort, ...]
+    time_breakdowns: Annotated[tuple[TimeBreakdown, ...], Field(serialization_alias="efforts")]
     failures: tuple[Failure, ...]
-    answers: tuple[Answer, ...]
+    best_trials: Annotated[tuple[BestTrial, ...], Field(serialization_alias="answers")]
     """Empty where there are several objectives."""
-    apart: tuple[Apart, ...]
+    distances: Annotated[tuple[ParameterDistance, ...], Field(serialization_alias="apart")]
     importances: tuple[Importance, ...]
     importance_method: str
     sources: Annotated[tuple[Group, ...], Field(exclude=True)]
@@ -138,7 +143,7 @@ class Comparison:
 
     def to_json(self) -> str:
         """Return the comparison as one JSON text."""
-        return encoded(TypeAdapter(Comparison).dump_python(self, by_alias=True))
+        return encode_json(TypeAdapter(Comparison).dump_python(self, by_alias=True))
 
 
 def compare(jobs: Sequence[StudyResult], asked: Mapping[str, Sequence[str]]) -> Comparison:
@@ -154,10 +159,10 @@ def compare(jobs: Sequence[StudyResult], asked: Mapping[str, Sequence[str]]) -> 
     """
     jobs = list({(job.run, job.provider): job for job in jobs}.values())
     study = _study_of(jobs)
-    groups = grouped(jobs)
+    groups = group_jobs(jobs)
     goals = [objective.goal for objective in study.objectives]
     single = len(goals) == 1
-    found = answers(groups, goals[0]) if single else ()
+    found = best_trials(groups, goals[0]) if single else ()
     return Comparison(
         name=study.name or "study",
         description=study.description or "",
@@ -174,12 +179,12 @@ def compare(jobs: Sequence[StudyResult], asked: Mapping[str, Sequence[str]]) -> 
             for group in groups
             for job in group.jobs
         ),
-        efforts=tuple(map(effort, groups)),
-        failures=failures(groups),
-        answers=found,
-        apart=apart(groups, found),
+        time_breakdowns=tuple(map(time_breakdown, groups)),
+        failures=find_failures(groups),
+        best_trials=found,
+        distances=parameter_distances(groups, found),
         importances=tuple(
-            importance(group, place) for place in range(len(goals)) for group in groups
+            parameter_importance(group, place) for place in range(len(goals)) for group in groups
         ),
         importance_method=METHOD,
         sources=groups,
@@ -214,19 +219,19 @@ def _verdict(league: list[Group], study: Study, asked: Mapping[str, Sequence[str
     return Verdict(
         emulated=emulated,
         labels=tuple(group.label for group in league),
-        best=best_ranking(league, metric, goal) if single else None,
-        first=first_ranking(league, goal) if single else None,
-        near=near_enough(league, goal) if single else None,
-        cheapest=None if emulated else cheapest_ranking(league),
+        best=rank_by_best(league, metric, goal) if single else None,
+        first=rank_by_time(league, goal) if single else None,
+        near_best=near_best_threshold(league, goal) if single else None,
+        cheapest=None if emulated else rank_by_cost(league),
         front=() if single else common_front(league, [o.goal for o in objectives]),
-        cautions=cautions(league),
-        repeat=repeat_command(league, words) if one_study else None,
+        caveats=find_caveats(league),
+        rerun_command=rerun_command(league, words) if one_study else None,
     )
 
 
-def _facts(group: Group) -> GroupFacts:
+def _facts(group: Group) -> GroupSummary:
     study = group.jobs[0].study
-    return GroupFacts(
+    return GroupSummary(
         label=group.label,
         provider=group.provider,
         mode=group.mode,
@@ -242,16 +247,16 @@ def _facts(group: Group) -> GroupFacts:
     )
 
 
-def _run_facts(job: StudyResult) -> RunFacts:
+def _run_facts(job: StudyResult) -> RunSummary:
     cost, currency = _cost(job)
-    return RunFacts(
+    return RunSummary(
         run=job.run,
-        state=state_word(job),
+        state=job_state(job),
         reason=job.reason,
         seed=job.seed,
         trials=dict(Counter(trial.state for trial in job.trials)),
         started=job.started,
-        seconds=duration_of(job),
+        seconds=job_duration(job),
         idle=job.idle,
         cost=cost,
         currency=currency,
@@ -275,8 +280,8 @@ def _curve(group: Group, job: StudyResult, place: int, metric: str, goal: str) -
         run=job.run,
         metric=metric,
         trials=sum(trial.ended is not None for trial in job.trials),
-        seconds=duration_of(job),
+        seconds=job_duration(job),
         cost=_cost(job)[0],
-        pauses=pauses_of(job),
+        idle_periods=idle_periods(job),
         points=tuple(best_so_far(job, place, goal)),
     )

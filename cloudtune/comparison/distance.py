@@ -11,7 +11,7 @@ from cloudtune.study.search_space import Value as _Value
 from cloudtune.study.study import Study
 
 
-class Positions:
+class UnitScaler:
     """The parameters of a study as axes from 0 to 1."""
 
     def __init__(self, study: Study) -> None:
@@ -46,8 +46,8 @@ class Positions:
         return self._columns[key].categories > 0
 
 
-def distance(
-    positions: Positions, left: Mapping[str, float], right: Mapping[str, float]
+def gower_distance(
+    positions: UnitScaler, left: Mapping[str, float], right: Mapping[str, float]
 ) -> float | None:
     """Return Gower's distance of two assignments: 0 for the same, 1 for as far apart as can be.
 
@@ -65,7 +65,7 @@ def distance(
 
 
 def parameter_distance(
-    positions: Positions, key: str, left: float | None, right: float | None
+    positions: UnitScaler, key: str, left: float | None, right: float | None
 ) -> float:
     """Return how far apart two positions of one parameter are, from 0 to 1."""
     if left is None or right is None:

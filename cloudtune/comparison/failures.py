@@ -26,7 +26,7 @@ class Failure:
     """The last lines of its log."""
 
 
-def failures(groups: Sequence[Group]) -> tuple[Failure, ...]:
+def find_failures(groups: Sequence[Group]) -> tuple[Failure, ...]:
     """Return the failures of each group, the most frequent cause first."""
     return tuple(
         Failure(

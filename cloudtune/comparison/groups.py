@@ -43,7 +43,7 @@ class Group:
         return any(finding.path == "strategy.seed" for finding in self.jobs[0].findings)
 
 
-def grouped(jobs: Sequence[StudyResult]) -> tuple[Group, ...]:
+def group_jobs(jobs: Sequence[StudyResult]) -> tuple[Group, ...]:
     """Return the jobs in groups, in the order in which the first of each occurs.
 
     Jobs belong together that ran the same study but for its seed, at the same provider, in the same
@@ -84,7 +84,7 @@ def _without_chance(job: StudyResult) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(_fields(job.study).items()))
 
 
-def differences(left: Study, right: Study) -> tuple[str, ...]:
+def study_differences(left: Study, right: Study) -> tuple[str, ...]:
     """Return the paths of the fields in which two studies differ, labels and seed aside."""
     fields = _fields(left), _fields(right)
     paths = sorted(fields[0].keys() | fields[1].keys())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 
-from cloudtune.comparison.best_so_far import counting
+from cloudtune.comparison.best_so_far import eligible_trials
 from cloudtune.comparison.groups import Group
 from cloudtune.results.model import Trial
 from cloudtune.search.axes import build_axes
@@ -13,7 +13,7 @@ from cloudtune.study.search_space import Space, is_active, match_value
 from cloudtune.study.study import Study
 
 METHOD = "PED-ANOVA as in Optuna"
-FEWEST = 20
+MIN_TRIALS = 20
 """Trials below which importance is not computed."""
 _BEST = 0.1
 _TOP = 5
@@ -33,7 +33,7 @@ class Importance:
     """By the key of the parameter's definition, adding up to 1; None where nothing can be told."""
 
 
-def importance(group: Group, place: int) -> Importance:
+def parameter_importance(group: Group, place: int) -> Importance:
     """Return how unevenly each parameter's values are spread among a group's best trials.
 
     The trials of repeated runs are taken together.
@@ -44,9 +44,9 @@ def importance(group: Group, place: int) -> Importance:
     """
     study = group.jobs[0].study
     objective = study.objectives[place]
-    trials = [trial for job in group.jobs for trial in counting(job.trials)]
+    trials = [trial for job in group.jobs for trial in eligible_trials(job.trials)]
     best = max(_BEST, _TOP / len(trials)) if trials else _BEST
-    shares = _shares(study, trials, place, best) if len(trials) >= FEWEST else None
+    shares = _shares(study, trials, place, best) if len(trials) >= MIN_TRIALS else None
     return Importance(group.label, objective.metric, len(trials), best, shares)
 
 

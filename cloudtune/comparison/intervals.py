@@ -26,7 +26,7 @@ class Interval:
     high: float
 
 
-def of_mean(values: Sequence[float]) -> Interval | None:
+def mean_interval(values: Sequence[float]) -> Interval | None:
     """Return Student's t interval of a mean, 95 %; None for fewer than two or for equal values.
 
     Raises:
@@ -38,7 +38,7 @@ def of_mean(values: Sequence[float]) -> Interval | None:
     return _around(fmean(values), error, len(values) - 1, LEVEL)
 
 
-def of_difference(
+def difference_interval(
     left: Sequence[float], right: Sequence[float], comparisons: int
 ) -> Interval | None:
     """Return Welch's t interval of the difference of two means.

@@ -26,7 +26,7 @@ def compare_runs(runs: Sequence[str] = (), folder: Path | None = None) -> Compar
     with Ledger(folder or state_folder()) as ledger:
         records = [ledger.run(run) for run in runs or (None,)]
         found = tuple(_read(ledger, records))
-    return compare(found, {record.id: asked(record) for record in records})
+    return compare(found, {record.id: run_arguments(record) for record in records})
 
 
 def _read(ledger: Ledger, records: Sequence[RunRecord]) -> Iterator[StudyResult]:
@@ -36,16 +36,16 @@ def _read(ledger: Ledger, records: Sequence[RunRecord]) -> Iterator[StudyResult]
             yield replace(result, trials=tuple(trials))
 
 
-def asked_of(runs: Iterable[str]) -> dict[str, list[str]]:
+def load_run_arguments(runs: Iterable[str]) -> dict[str, list[str]]:
     """Return the words with which runs were started, of those that the ledger knows."""
     try:
         with Ledger(state_folder()) as ledger:
-            return {run: asked(ledger.run(run)) for run in runs if ledger.has_run(run)}
+            return {run: run_arguments(ledger.run(run)) for run in runs if ledger.has_run(run)}
     except CloudtuneError:
         return {}
 
 
-def asked(record: RunRecord) -> list[str]:
+def run_arguments(record: RunRecord) -> list[str]:
     """Return the words with which a study was run: its file, and what was set but the seed."""
     if not record.file or record.overrides is None:
         return ["STUDY"]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cloudtune.comparison.groups import Group
-from cloudtune.results.model import Trial, pareto
+from cloudtune.results.model import Trial, pareto_front
 from cloudtune.study.search_space import Value
 
 
@@ -27,10 +27,10 @@ def common_front(groups: Sequence[Group], goals: Sequence[str]) -> tuple[FrontTr
     candidates: list[Trial] = []
     for group in groups:
         for job in group.jobs:
-            for trial in pareto(job.trials, goals):
+            for trial in pareto_front(job.trials, goals):
                 of[id(trial)] = group.label, job.run
                 candidates.append(trial)
     return tuple(
         FrontTrial(*of[id(trial)], trial.number, trial.objective or (), dict(trial.parameters))
-        for trial in pareto(candidates, goals)
+        for trial in pareto_front(candidates, goals)
     )

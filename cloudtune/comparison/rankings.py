@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
-from typing import Literal
+from typing import Annotated, Literal
 
-from cloudtune.comparison.best_so_far import best_so_far, counting
+from pydantic import Field
+
+from cloudtune.comparison.best_so_far import best_so_far, eligible_trials
 from cloudtune.comparison.groups import Group
-from cloudtune.comparison.intervals import of_difference, of_mean
+from cloudtune.comparison.intervals import difference_interval, mean_interval
 from cloudtune.results.model import Trial
 
-NEAR = 0.01
+NEAR_BEST_SHARE = 0.01
 """How near to the best, as a share of the way from the median trial to it, is near enough."""
 
 Question = Literal["best", "first", "cheapest"]
@@ -20,7 +22,7 @@ Certainty = Literal["settled", "not settled", "nothing to compare"]
 
 
 @dataclass(frozen=True)
-class Standing:
+class RankedGroup:
     """How one group stands in a ranking."""
 
     label: str
@@ -39,16 +41,16 @@ class Ranking:
 
     question: Question
     unit: str
-    standings: tuple[Standing, ...]
+    entries: Annotated[tuple[RankedGroup, ...], Field(serialization_alias="standings")]
     """The first comes first; those without a mean come last."""
     leaders: tuple[str, ...]
     """Several where they are equal; none if nobody has a mean."""
     certainty: Certainty
-    why: str
+    reason: Annotated[str, Field(serialization_alias="why")]
     method: str
 
 
-def ranking(
+def rank_groups(
     question: Question,
     unit: str,
     groups: Sequence[Group],
@@ -68,36 +70,36 @@ def ranking(
         margin: How far apart means may be that count as equal.
     """
     sign = -1 if goal == "maximize" else 1
-    standings = [_standing(group, each) for group, each in zip(groups, values, strict=True)]
-    known = [s.mean for s in standings if s.mean is not None]
+    entries = [_entry(group, each) for group, each in zip(groups, values, strict=True)]
+    known = [s.mean for s in entries if s.mean is not None]
     top = min(known, key=lambda mean: sign * mean, default=None)
     leaders = tuple(
         s.label
-        for s in standings
+        for s in entries
         if s.mean is not None and top is not None and abs(s.mean - top) <= margin
     )
-    certainty, why, method = _certainty(groups, standings, leaders)
-    standings.sort(key=lambda s: (s.mean is None, sign * (s.mean or 0.0)))
-    return Ranking(question, unit, tuple(standings), leaders, certainty, why, method)
+    certainty, why, method = _certainty(groups, entries, leaders)
+    entries.sort(key=lambda s: (s.mean is None, sign * (s.mean or 0.0)))
+    return Ranking(question, unit, tuple(entries), leaders, certainty, why, method)
 
 
-def _standing(group: Group, values: Sequence[float | None]) -> Standing:
+def _entry(group: Group, values: Sequence[float | None]) -> RankedGroup:
     known = [value for value in values if value is not None]
     if len(known) < len(values) or not known:
-        return Standing(group.label, tuple(values), None)
-    interval = of_mean(known) if group.independent else None
+        return RankedGroup(group.label, tuple(values), None)
+    interval = mean_interval(known) if group.independent else None
     ends = (interval.low, interval.high) if interval else (None, None)
-    return Standing(group.label, tuple(values), fmean(known), *ends)
+    return RankedGroup(group.label, tuple(values), fmean(known), *ends)
 
 
 def _certainty(
-    groups: Sequence[Group], standings: Sequence[Standing], leaders: Sequence[str]
+    groups: Sequence[Group], entries: Sequence[RankedGroup], leaders: Sequence[str]
 ) -> tuple[Certainty, str, str]:
     if len(groups) < 2:
         return "nothing to compare", "there is one group of runs", ""
     if not leaders:
         return "not settled", "no group has a value of each run", ""
-    missing = [s.label for s in standings if s.mean is None]
+    missing = [s.label for s in entries if s.mean is None]
     if missing:
         return "not settled", f"a value is missing of {_and(missing)}", ""
     few = [group.label for group in groups if len(group.jobs) < 2]
@@ -115,11 +117,11 @@ def _certainty(
         return "not settled", f"{_and(leaders)} are equal, or differ by next to nothing", ""
     count = len(groups) * (len(groups) - 1) // 2
     method = "Welch's t intervals of differences of means over runs, 95 % for all pairs together"
-    lead = next(s for s in standings if s.label == leaders[0])
-    for other in standings:
+    lead = next(s for s in entries if s.label == leaders[0])
+    for other in entries:
         if other is lead:
             continue
-        interval = of_difference(_known(lead), _known(other), count)
+        interval = difference_interval(_known(lead), _known(other), count)
         if interval is None:
             return "not settled", "repeated runs agree exactly, so chance cannot be judged", method
         if interval.low <= 0 <= interval.high:
@@ -131,7 +133,7 @@ def _certainty(
     return "settled", "no difference from the others is likely to be chance", method
 
 
-def best_ranking(groups: Sequence[Group], metric: str, goal: str) -> Ranking:
+def rank_by_best(groups: Sequence[Group], metric: str, goal: str) -> Ranking:
     """Return who found the best value of the only objective.
 
     Who is within 1 % of the way from the median trial to the best counts as equal: services round
@@ -143,11 +145,11 @@ def best_ranking(groups: Sequence[Group], metric: str, goal: str) -> Ranking:
         for group in groups
     ]
     found = [v for group in groups for job in group.jobs for v in _objectives(job.trials)]
-    margin = NEAR * abs(better(found) - median(found)) if found else 0.0
-    return ranking("best", metric, groups, values, goal=goal, margin=margin)
+    margin = NEAR_BEST_SHARE * abs(better(found) - median(found)) if found else 0.0
+    return rank_groups("best", metric, groups, values, goal=goal, margin=margin)
 
 
-def near_enough(groups: Sequence[Group], goal: str) -> float | None:
+def near_best_threshold(groups: Sequence[Group], goal: str) -> float | None:
     """Return the value from which a trial is within 1 % of the way from the median to the best.
 
     The median and the best are those of all trials of all groups that count.
@@ -156,14 +158,14 @@ def near_enough(groups: Sequence[Group], goal: str) -> float | None:
     if not found:
         return None
     best = max(found) if goal == "maximize" else min(found)
-    return best + NEAR * (median(found) - best)
+    return best + NEAR_BEST_SHARE * (median(found) - best)
 
 
-def first_ranking(groups: Sequence[Group], goal: str) -> Ranking:
+def rank_by_time(groups: Sequence[Group], goal: str) -> Ranking:
     """Return who was the first to come near enough to the best, in seconds since its start."""
-    limit = near_enough(groups, goal)
+    limit = near_best_threshold(groups, goal)
     values = [[_arrival(group, n, goal, limit) for n in range(len(group.jobs))] for group in groups]
-    return ranking("first", "s", groups, values)
+    return rank_groups("first", "s", groups, values)
 
 
 def _arrival(group: Group, job: int, goal: str, limit: float | None) -> float | None:
@@ -175,7 +177,7 @@ def _arrival(group: Group, job: int, goal: str, limit: float | None) -> float | 
     return None
 
 
-def cheapest_ranking(groups: Sequence[Group]) -> Ranking:
+def rank_by_cost(groups: Sequence[Group]) -> Ranking:
     """Return who cost least; a run counts where the cost of each of its trials is known."""
     currencies = {t.cost.currency for group in groups for t in group.trials if t.cost}
     one = next(iter(currencies)) if len(currencies) == 1 else ""
@@ -188,15 +190,15 @@ def cheapest_ranking(groups: Sequence[Group]) -> Ranking:
                 for each in costs
             ]
         )
-    return ranking("cheapest", one, groups, values)
+    return rank_groups("cheapest", one, groups, values)
 
 
 def _objectives(trials: Sequence[Trial]) -> list[float]:
-    return [trial.objective[0] for trial in counting(trials) if trial.objective]
+    return [trial.objective[0] for trial in eligible_trials(trials) if trial.objective]
 
 
-def _known(standing: Standing) -> list[float]:
-    return [value for value in standing.values if value is not None]
+def _known(entry: RankedGroup) -> list[float]:
+    return [value for value in entry.values if value is not None]
 
 
 def _and(words: Sequence[str]) -> str:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from cloudtune.comparison.groups import Group
 
-ENOUGH = 5
+ENOUGH_RUNS = 5
 """Runs of each group after which a difference that matters usually shows."""
 
 
-def repeat_command(groups: Sequence[Group], asked: Sequence[str]) -> str:
+def rerun_command(groups: Sequence[Group], asked: Sequence[str]) -> str:
     """Return the line for a shell that runs the groups' study as often as is usually enough.
 
     Args:
@@ -20,12 +20,12 @@ def repeat_command(groups: Sequence[Group], asked: Sequence[str]) -> str:
     """
     have = min(len(group.jobs) for group in groups)
     seeds = {job.seed for group in groups for job in group.jobs}
-    fresh = [str(seed) for seed in range(1, ENOUGH + len(seeds) + 1) if seed not in seeds]
+    fresh = [str(seed) for seed in range(1, ENOUGH_RUNS + len(seeds) + 1) if seed not in seeds]
     words = ["cloudtune", "run", *asked]
     for provider in dict.fromkeys(group.provider for group in groups):
         words += ["--on", provider]
     if groups[0].emulated:
         words.append("--emulate")
-    chosen = " ".join(fresh[: max(1, ENOUGH - have)])
+    chosen = " ".join(fresh[: max(1, ENOUGH_RUNS - have)])
     line = shlex.join(words)
     return f"for seed in {chosen}; do {line} --set strategy.seed=$seed; done"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from cloudtune.comparison.best_so_far import duration_of, start_of
+from cloudtune.comparison.best_so_far import job_duration, start_time
 from cloudtune.comparison.groups import Group
 from cloudtune.results.model import Trial
 
@@ -19,7 +19,7 @@ PHASES = {
 
 
 @dataclass(frozen=True)
-class Effort:
+class TimeBreakdown:
     """The time of one group's trials, in seconds over all its runs."""
 
     label: str
@@ -38,7 +38,7 @@ class Effort:
         return self.trials / self.wall if self.wall else None
 
 
-def effort(group: Group) -> Effort:
+def time_breakdown(group: Group) -> TimeBreakdown:
     """Return where the time of a group went."""
     phases = dict.fromkeys(PHASES, 0.0)
     for trial in group.trials:
@@ -47,12 +47,12 @@ def effort(group: Group) -> Effort:
     first = [
         max(0.0, min(starts) - begin)
         for job in group.jobs
-        if (begin := start_of(job)) is not None
+        if (begin := start_time(job)) is not None
         and (starts := [t.started for t in job.trials if t.started is not None])
     ]
-    return Effort(
+    return TimeBreakdown(
         label=group.label,
-        wall=_sum(duration_of(job) for job in group.jobs),
+        wall=_sum(job_duration(job) for job in group.jobs),
         before_first=sum(first) if first else None,
         trials=sum(phases.values()),
         phases=phases,

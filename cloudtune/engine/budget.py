@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from cloudtune.results.events import Ended, Event, Measured, Started
-from cloudtune.results.trials import seconds_between
+from cloudtune.results.trials import start_duration
 from cloudtune.study.quantities import Money
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Spending:
             self._running[event.number] = event.time, time.monotonic() - age
         elif isinstance(event, Ended):
             started, _ = self._running.pop(event.number, (None, 0.0))
-            seconds = seconds_between(started, event)
+            seconds = start_duration(started, event)
             self._seconds += seconds if event.billed_seconds is None else event.billed_seconds
 
     @property

@@ -21,8 +21,8 @@ from cloudtune.provider.models import Interrupted, Lost
 from cloudtune.provider.protocols import TrialRunner
 from cloudtune.results.events import Ended, Event, Measured, Outcome, Started, TrialState
 from cloudtune.results.model import Trial
-from cloudtune.results.objective import why_unmeasured
-from cloudtune.results.trials import Trials, seconds_between
+from cloudtune.results.objective import explain_missing_objective
+from cloudtune.results.trials import Trials, start_duration
 from cloudtune.search.protocol import Strategy, Suggestion
 from cloudtune.study.schema import Limits
 from cloudtune.study.study import Study
@@ -298,7 +298,7 @@ class Driver:
         start = self._starts.pop(event.number, None)
         if start is None:
             return
-        seconds = seconds_between(start.time, event)
+        seconds = start_duration(start.time, event)
         self._seconds_used[event.number] = self._seconds_used.get(event.number, 0.0) + seconds
         if event.state == "cancelled":
             self._counted_trials -= 1
@@ -333,7 +333,7 @@ class Driver:
             return event
         if self._trials.objective(event.number) is None:
             measurements = self._trials.get(event.number).measurements
-            reason = why_unmeasured(self._study, measurements, event.reason)
+            reason = explain_missing_objective(self._study, measurements, event.reason)
             return replace(event, state="failed", reason=reason)
         start = self._starts[event.number]
         if start.resource is not None and start.resource < (self._top_resource or 0):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cloudtune.results.events import Ended, Outcome, TrialState
-from cloudtune.results.objective import reaches_target
+from cloudtune.results.objective import reaches_targets
 from cloudtune.study.quantities import format_count
 from cloudtune.study.study import Study
 
@@ -34,7 +34,7 @@ class LimitTracker:
         self._consecutive_failures = 0
         if objective is not None and len(objective) == 1:
             self._add_objective(objective[0], event.state)
-        is_target = event.state == "completed" and reaches_target(self._study, objective)
+        is_target = event.state == "completed" and reaches_targets(self._study, objective)
         if is_target and self._target_trial is None:
             self._target_trial = event.number
 

@@ -36,7 +36,7 @@ from cloudtune.ledger.records import (
     run_row,
 )
 from cloudtune.ledger.schema import create_or_migrate
-from cloudtune.results.events import Event, Standing
+from cloudtune.results.events import Event, RunJobState
 
 _AT_ONCE = 500
 """Events that are read, and made sense of, at one time."""
@@ -268,7 +268,7 @@ class Ledger:
         self,
         run: str,
         provider: str,
-        state: Standing,
+        state: RunJobState,
         reason: str,
         *,
         ended: float | None = None,

@@ -14,7 +14,7 @@ from cloudtune.ledger.home import state_folder
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.records import JobRecord, RunRecord
 from cloudtune.results.events import Event
-from cloudtune.results.model import Cost, StudyResult, Trial, state_word
+from cloudtune.results.model import Cost, StudyResult, Trial, job_state
 from cloudtune.results.trials import Trials
 from cloudtune.study.study import Study
 
@@ -88,7 +88,7 @@ def _result(record: RunRecord, job: JobRecord, *, made: bool) -> StudyResult:
         idle=_idle(job) if plan["mode"] == "driven" else None,
     )
     # ledgers of earlier versions say `failed` of what was refused
-    return replace(result, state=state_word(result, any_trials=made))
+    return replace(result, state=job_state(result, any_trials=made))
 
 
 def _link(plan: Mapping[str, Any], job: str | None) -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cloudtune.results.events import KINDS, Event, Standing
+from cloudtune.results.events import EVENT_TYPES, Event, RunJobState
 
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 RUN_COLUMNS = ("id", "created", "name", "study", "file", "base", "overrides")
@@ -25,7 +25,7 @@ class JobRecord:
     run: str
     provider: str
     plan: dict[str, Any]
-    state: Standing
+    state: RunJobState
     reason: str
     job: str | None
     """The service's name for the job, once known."""
@@ -129,7 +129,9 @@ def parse_events(rows: Sequence[tuple[int, str, str]]) -> list[tuple[int, Event]
     """
     try:
         bodies = json.loads(f"[{','.join([body for _, _, body in rows])}]")
-        return [(row[0], KINDS[row[1]](**body)) for row, body in zip(rows, bodies, strict=True)]
+        return [
+            (row[0], EVENT_TYPES[row[1]](**body)) for row, body in zip(rows, bodies, strict=True)
+        ]
     except (KeyError, TypeError, ValueError) as error:
         if len(rows) > 1:
             return [event for row in rows for event in parse_events([row])]

@@ -23,7 +23,7 @@ _PLAIN_KEY = re.compile(r"[A-Za-z_][\w.-]*")
 _YAML_WORDS = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null"])
 
 
-def written(study: Study, trial: Trial, form: str, source: str) -> str:
+def format_assignment(study: Study, trial: Trial, form: str, source: str) -> str:
     """Return what a trial's script is given, constants and active parameters, as one text.
 
     Args:
@@ -48,7 +48,7 @@ def written(study: Study, trial: Trial, form: str, source: str) -> str:
             return json.dumps(values)
 
 
-def words_of(study: Study, values: dict[str, Value], source: str) -> list[str]:
+def script_arguments(study: Study, values: dict[str, Value], source: str) -> list[str]:
     """Return the words that a script is started with, behind itself."""
     from cloudtune.trial import command_line, single_dash
 
@@ -65,7 +65,7 @@ def _args(study: Study, values: dict[str, Value], source: str) -> str:
             f"this study's script gets no words (arguments: {study.trial.arguments}); take --as "
             "env, json or yaml"
         )
-    found = words_of(study, values, source)
+    found = script_arguments(study, values, source)
     if unfilled := [word for word in found if "{{inputs." in word.replace(" ", "")]:
         raise UsageError(
             f"the words name inputs, and where they lie is not the trial's to say: {unfilled[0]}"

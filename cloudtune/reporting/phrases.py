@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from cloudtune.reporting.sanitize import printable
+from cloudtune.reporting.sanitize import sanitize_line
 from cloudtune.study.quantities import format_count
 from cloudtune.study.search_space import Space, Value, format_value
 from cloudtune.study.study import Study
@@ -14,52 +14,54 @@ if TYPE_CHECKING:
     from cloudtune.results.model import Trial
 
 
-def space_line(study: Study) -> str:
+def describe_space(study: Study) -> str:
     """Return one sentence on what a study varies and optimises."""
     space = Space.from_study(study)
     count = len({node.name for node in space.nodes})
     size = f", {format_count(space.size, 'combination')}" if space.nodes and space.size else ""
     goals = " and ".join(f"{o.goal} {o.metric}" for o in study.objectives) or "no objective yet"
-    return printable(f"{format_count(count, 'parameter')}{size}; {goals}.")
+    return sanitize_line(f"{format_count(count, 'parameter')}{size}; {goals}.")
 
 
-def strategy_words(study: Study, seed: int | None) -> str:
+def describe_strategy(study: Study, seed: int | None) -> str:
     """Return the strategy in words, with the seed that is used, if there is one."""
     strategy = study.strategy
     method = f" ({strategy.method})" if strategy.method else ""
     chance = "" if seed is None else f", seed {seed}"
-    return printable(f"{strategy.name}{method}{chance}")
+    return sanitize_line(f"{strategy.name}{method}{chance}")
 
 
-def limit_words(study: Study) -> str:
+def format_limits(study: Study) -> str:
     """Return the limits in the study file's own words."""
     said = study.limits.model_dump(mode="json", exclude_none=True)
-    return printable(", ".join(f"{name} {value}" for name, value in said.items())) or "none"
+    return sanitize_line(", ".join(f"{name} {value}" for name, value in said.items())) or "none"
 
 
-def assignment_words(parameters: Mapping[str, Value]) -> str:
+def format_parameters(parameters: Mapping[str, Value]) -> str:
     """Return an assignment in one line, floats shortened for reading."""
-    return printable(" ".join(f"{name}={short(value)}" for name, value in parameters.items()))
+    return sanitize_line(
+        " ".join(f"{name}={format_short(value)}" for name, value in parameters.items())
+    )
 
 
-def short(value: Value) -> str:
+def format_short(value: Value) -> str:
     """Return a value for reading, a float with four digits."""
-    return f"{value:.4g}" if isinstance(value, float) else printable(format_value(value))
+    return f"{value:.4g}" if isinstance(value, float) else sanitize_line(format_value(value))
 
 
-def objective_words(study: Study, trial: Trial) -> str:
+def format_objectives(study: Study, trial: Trial) -> str:
     """Return a trial's objectives by name."""
     values = zip(study.objectives, trial.objective or (), strict=False)
     words = ", ".join(f"{o.metric} {value:.6g}" for o, value in values)
-    return printable(words) or "not measured"
+    return sanitize_line(words) or "not measured"
 
 
-def value_words(trial: Trial) -> str:
+def format_objective_values(trial: Trial) -> str:
     """Return a trial's objectives without their names."""
     return ", ".join(f"{value:.6g}" for value in trial.objective or ())
 
 
-def duration_words(seconds: float) -> str:
+def format_seconds(seconds: float) -> str:
     """Return a duration for reading."""
     if seconds < 10:
         return f"{seconds:.1f} s"

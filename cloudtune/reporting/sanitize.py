@@ -9,7 +9,7 @@ _BLANK_LETTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 """Characters that count as letters or symbols and show nothing."""
 
 
-def printable(line: str) -> str:
+def sanitize_line(line: str) -> str:
     """Return a text as one line that does to a terminal what it seems to do.
 
     White space becomes blanks. Control characters, those that turn the direction of writing, and
@@ -20,9 +20,9 @@ def printable(line: str) -> str:
     return "".join(map(_shown, line))
 
 
-def printable_lines(text: str) -> str:
-    """Return a text with its line breaks, each line made `printable`."""
-    return "\n".join(printable(line) for line in text.split("\n"))
+def sanitize_lines(text: str) -> str:
+    """Return a text with its line breaks, each line made `sanitize_line`."""
+    return "\n".join(sanitize_line(line) for line in text.split("\n"))
 
 
 def _shown(character: str) -> str:
@@ -32,7 +32,7 @@ def _shown(character: str) -> str:
     return character if clear else "\N{REPLACEMENT CHARACTER}"
 
 
-def json_text(data: Any, indent: int | None = None) -> str:
+def format_json(data: Any, indent: int | None = None) -> str:
     """Return data as JSON that can be read and pasted: what is not printable is escaped."""
     said = json.dumps(data, indent=indent, ensure_ascii=False)
-    return "".join(c if c == "\n" or printable(c) == c else json.dumps(c)[1:-1] for c in said)
+    return "".join(c if c == "\n" or sanitize_line(c) == c else json.dumps(c)[1:-1] for c in said)

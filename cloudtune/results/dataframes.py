@@ -12,7 +12,9 @@ from cloudtune.results.model import StudyResult, Trial
 from cloudtune.study.search_space import format_value
 
 
-def rows(result: StudyResult, trials: Iterable[Trial] | None = None) -> Iterator[dict[str, Any]]:
+def trial_rows(
+    result: StudyResult, trials: Iterable[Trial] | None = None
+) -> Iterator[dict[str, Any]]:
     """Yield one flat row a trial: what is not known is left out.
 
     Parameters, metrics and objectives have the prefixes ``parameters.``, ``metrics.`` and
@@ -41,7 +43,7 @@ def rows(result: StudyResult, trials: Iterable[Trial] | None = None) -> Iterator
         yield row
 
 
-def columns(flat: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
+def to_columns(flat: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """Return rows as columns, in the order in which they first occur; None where there is none.
 
     That takes a fraction of the memory of the rows.
@@ -71,7 +73,7 @@ def to_pandas(found: Iterable[StudyResult]) -> Any:
         import pandas as pd
     except ImportError as error:
         raise MissingExtraError("a pandas table", "data") from error
-    return pd.DataFrame(columns(row for result in found for row in rows(result)))
+    return pd.DataFrame(to_columns(row for result in found for row in trial_rows(result)))
 
 
 def to_polars(found: Iterable[StudyResult]) -> Any:
@@ -84,7 +86,7 @@ def to_polars(found: Iterable[StudyResult]) -> Any:
         import polars as pl
     except ImportError as error:
         raise MissingExtraError("a polars table", "polars") from error
-    return pl.DataFrame(_typed(row for result in found for row in rows(result)))
+    return pl.DataFrame(_typed(row for result in found for row in trial_rows(result)))
 
 
 def to_parquet(flat: Iterable[Mapping[str, Any]], path: Path) -> None:
@@ -104,7 +106,7 @@ def to_parquet(flat: Iterable[Mapping[str, Any]], path: Path) -> None:
 
 
 def _typed(flat: Iterable[Mapping[str, Any]]) -> dict[str, Sequence[Any]]:
-    return {name: _column(values) for name, values in columns(flat).items()}
+    return {name: _column(values) for name, values in to_columns(flat).items()}
 
 
 def _column(values: Sequence[Any]) -> Sequence[Any]:

@@ -16,8 +16,8 @@ TrialState = Literal[
     "pending", "running", "completed", "stopped_early", "failed", "cancelled", "unknown"
 ]
 JobState = Literal["pending", "running", "completed", "failed", "cancelled", "unknown"]
-Standing = JobState | Literal["refused"]
-"""The state of a job in a run; a refused job was never sent."""
+RunJobState = JobState | Literal["refused"]
+"""The state of a job in a run. A refused job was never sent."""
 FINAL_STATES: frozenset[TrialState] = frozenset(
     ["completed", "stopped_early", "failed", "cancelled"]
 )
@@ -84,7 +84,7 @@ class Ended:
 
 Event = Started | Measured | Ended
 
-KINDS: Mapping[str, type[Started] | type[Measured] | type[Ended]] = {
+EVENT_TYPES: Mapping[str, type[Started] | type[Measured] | type[Ended]] = {
     "started": Started,
     "measured": Measured,
     "ended": Ended,
@@ -95,6 +95,6 @@ KINDS: Mapping[str, type[Started] | type[Measured] | type[Ended]] = {
 class Outcome:
     """How a job ended."""
 
-    state: Standing
+    state: RunJobState
     reason: str
     """Why, in words; empty for plain success."""

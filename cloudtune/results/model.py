@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, is_dataclass
 from typing import Any, Literal, cast
 
 from cloudtune.diagnostics import Finding
-from cloudtune.results.events import Standing, TrialState
+from cloudtune.results.events import RunJobState, TrialState
 from cloudtune.study.schema import Mode
 from cloudtune.study.search_space import Value
 from cloudtune.study.study import Study
@@ -81,7 +81,7 @@ class StudyResult:
     provider: str
     mode: Mode
     emulated: bool
-    state: Standing
+    state: RunJobState
     reason: str
     """Why the job ended."""
     study: Study
@@ -115,7 +115,7 @@ class StudyResult:
     @property
     def pareto(self) -> tuple[Trial, ...]:
         """The trials that no other is better than in every objective, by number."""
-        return pareto(self.trials, self._goals)
+        return pareto_front(self.trials, self._goals)
 
     def best_trials(self, trials: Iterable[Trial] | None = None) -> tuple[Trial, ...]:
         """Return the best trial, or the Pareto front unless there is exactly one objective.
@@ -125,8 +125,8 @@ class StudyResult:
         """
         trials = self.trials if trials is None else trials
         if len(self._goals) != 1:
-            return pareto(trials, self._goals)
-        top = best(trials, self._goals[0])
+            return pareto_front(trials, self._goals)
+        top = best_trial(trials, self._goals[0])
         return (top,) if top else ()
 
     @property
@@ -135,7 +135,7 @@ class StudyResult:
 
     def to_json(self) -> str:
         """Return the result as one JSON text; numbers that are not finite become text."""
-        return "".join(json_parts(self, self.trials))
+        return "".join(iter_json(self, self.trials))
 
     @staticmethod
     def from_json(document: str) -> StudyResult:
@@ -150,7 +150,7 @@ class StudyResult:
         return TypeAdapter(StudyResult).validate_json(document, context={"parts_only": True})
 
 
-def state_word(result: StudyResult, *, any_trials: bool | None = None) -> Standing:
+def job_state(result: StudyResult, *, any_trials: bool | None = None) -> RunJobState:
     """Return how a job stands, in one word.
 
     Args:
@@ -162,7 +162,7 @@ def state_word(result: StudyResult, *, any_trials: bool | None = None) -> Standi
     return "refused" if refused else result.state
 
 
-def best(trials: Iterable[Trial], goal: str) -> Trial | None:
+def best_trial(trials: Iterable[Trial], goal: str) -> Trial | None:
     """Return the trial with the best first objective.
 
     Completed trials come before those that were stopped early, whose training was cut short.
@@ -176,7 +176,7 @@ def best(trials: Iterable[Trial], goal: str) -> Trial | None:
     return min(ranked, key=lambda each: each[:3], default=(None,))[-1]
 
 
-def pareto(trials: Iterable[Trial], goals: Sequence[str]) -> tuple[Trial, ...]:
+def pareto_front(trials: Iterable[Trial], goals: Sequence[str]) -> tuple[Trial, ...]:
     """Return the completed trials that no other is better than in every objective, by number."""
     signs = [-1 if goal == "maximize" else 1 for goal in goals]
     front: list[tuple[Trial, tuple[float, ...]]] = []
@@ -194,19 +194,19 @@ def _dominates(left: Sequence[float], right: Sequence[float]) -> bool:
     return all(a <= b for a, b in zip(left, right, strict=True)) and tuple(left) != tuple(right)
 
 
-def json_parts(result: StudyResult, trials: Iterable[Trial]) -> Iterator[str]:
+def iter_json(result: StudyResult, trials: Iterable[Trial]) -> Iterator[str]:
     """Yield the parts of one JSON text: a result with these trials in place of its own."""
     head = {name: value for name, value in _plain(result).items() if name != "trials"}
-    yield f'{encoded(head)[:-1]}, "trials": ['
+    yield f'{encode_json(head)[:-1]}, "trials": ['
     for place, trial in enumerate(trials):
-        yield f"{',' if place else ''}\n{encoded(trial)}"
+        yield f"{',' if place else ''}\n{encode_json(trial)}"
     yield "]}"
 
 
-def trial_line(result: StudyResult, trial: Trial) -> str:
+def trial_json_line(result: StudyResult, trial: Trial) -> str:
     """Return one JSON line: all that is known of a trial, and the job that it belongs to."""
     job = {"run": result.run, "provider": result.provider, "emulated": result.emulated}
-    return encoded(job | _plain(trial))
+    return encode_json(job | _plain(trial))
 
 
 def _plain(value: Any) -> dict[str, Any]:
@@ -222,7 +222,7 @@ def _plain(value: Any) -> dict[str, Any]:
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=_plain)
 
 
-def encoded(value: Any) -> str:
+def encode_json(value: Any) -> str:
     """Return data as one JSON text; numbers that are not finite become text."""
     try:
         return _ENCODER.encode(value)

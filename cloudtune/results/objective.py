@@ -27,12 +27,12 @@ def objective_values(
         value: float | None = None
         for metrics in measurements:
             if objective.metric in metrics:
-                value = selected(objective, value, metrics[objective.metric])
+                value = select_value(objective, value, metrics[objective.metric])
         chosen.append(value)
-    return complete(chosen)
+    return complete_objective(chosen)
 
 
-def selected(objective: Objective, before: float | None, measured: float) -> float | None:
+def select_value(objective: Objective, before: float | None, measured: float) -> float | None:
     """Return the value of an objective that counts, once it was measured again."""
     finite = math.isfinite(measured)
     if objective.select == "last":
@@ -42,13 +42,13 @@ def selected(objective: Objective, before: float | None, measured: float) -> flo
     return max(before, measured) if objective.goal == "maximize" else min(before, measured)
 
 
-def complete(values: Sequence[float | None]) -> tuple[float, ...] | None:
+def complete_objective(values: Sequence[float | None]) -> tuple[float, ...] | None:
     """Return the values of all objectives, or None if one has none or there are no objectives."""
     known = tuple(value for value in values if value is not None)
     return known if known and len(known) == len(values) else None
 
 
-def reaches_target(study: Study, values: Sequence[float] | None) -> bool:
+def reaches_targets(study: Study, values: Sequence[float] | None) -> bool:
     """Tell whether a trial reaches the target of each objective that has one; False without any."""
     targets = [
         (objective.goal, value, objective.target)
@@ -61,7 +61,9 @@ def reaches_target(study: Study, values: Sequence[float] | None) -> bool:
     )
 
 
-def why_unmeasured(study: Study, measurements: Sequence[Measurement], remark: str) -> str:
+def explain_missing_objective(
+    study: Study, measurements: Sequence[Measurement], remark: str
+) -> str:
     """Return why a trial that came to its end has no objective.
 
     Args:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from cloudtune.results.events import Ended, Event, Measured, Started
 from cloudtune.results.model import Measurement, Trial
-from cloudtune.results.objective import complete, selected
+from cloudtune.results.objective import complete_objective, select_value
 from cloudtune.study.schema import Objective
 from cloudtune.study.study import Study
 
@@ -47,7 +47,7 @@ class Trials:
 
     def objective(self, number: int) -> tuple[float, ...] | None:
         """Return what one trial has as its objective so far."""
-        return complete(self._known[number].values)
+        return complete_objective(self._known[number].values)
 
     def all(self) -> tuple[Trial, ...]:
         """Return every trial as it stands, by number."""
@@ -109,11 +109,11 @@ class _Known:
         for place, objective in enumerate(objectives):
             if objective.metric in event.metrics:
                 value = event.metrics[objective.metric]
-                self.values[place] = selected(objective, self.values[place], value)
+                self.values[place] = select_value(objective, self.values[place], value)
 
     def end(self, event: Ended) -> None:
         self.ended = event
-        self.seconds = (self.seconds or 0.0) + seconds_between(self.begun, event)
+        self.seconds = (self.seconds or 0.0) + start_duration(self.begun, event)
         self.begun = None  # a waiting trial ends without a start
         self.exit_code = self.exit_code if event.exit_code is None else event.exit_code
         self.log = event.log or self.log
@@ -129,7 +129,7 @@ class _Known:
             state=ended.state if ended else "running",
             parameters=last.parameters,
             metrics=dict(self.metrics),
-            objective=complete(self.values),
+            objective=complete_objective(self.values),
             measurements=tuple(self.measurements),
             word=ended.word if ended else None,
             created=first.time,
@@ -148,7 +148,7 @@ class _Known:
         )
 
 
-def seconds_between(begun: float | None, end: Ended) -> float:
+def start_duration(begun: float | None, end: Ended) -> float:
     """Return how long a start of a trial took: as it was measured, else by the clock's times."""
     if end.seconds is not None:
         return end.seconds

@@ -15,7 +15,7 @@ from datetime import datetime
 from cloudtune.provider.models import RawTrial
 from cloudtune.results.events import JobState, TrialState
 from cloudtune.results.model import Measurement
-from cloudtune.results.objective import objective_values, why_unmeasured
+from cloudtune.results.objective import explain_missing_objective, objective_values
 from cloudtune.study.schema import Json
 from cloudtune.study.study import Study
 from cloudtune_vertex.metrics import Curve
@@ -294,7 +294,7 @@ def _why_infeasible(told: Told, study: Study) -> str:
     if objective_values(study, [m.metrics for m in kept]) is None and all(
         any(objective.metric in m.metrics for m in kept) for objective in study.objectives
     ):
-        return why_unmeasured(study, kept, "")
+        return explain_missing_objective(study, kept, "")
     names = " or ".join(objective.metric for objective in study.objectives)
     said = told.trial.get("infeasibleReason", "")
     reason = f"it ended, and Vertex AI took note of no {names or 'objective'}"
@@ -305,5 +305,5 @@ def _missing(study: Study, measured: Sequence[Measurement]) -> str:
     told = {name for measurement in measured for name in measurement.metrics}
     lacking = [o.metric for o in study.objectives if o.metric not in told]
     if not lacking:
-        return why_unmeasured(study, measured, "")
+        return explain_missing_objective(study, measured, "")
     return f"it ended, and Vertex AI tells no {' and no '.join(lacking)}"

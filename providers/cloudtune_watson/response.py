@@ -13,7 +13,7 @@ from typing import Any
 from cloudtune.provider.models import RawTrial
 from cloudtune.results.events import FINAL_STATES, JobState, TrialState
 from cloudtune.results.model import Measurement
-from cloudtune.results.objective import objective_values, why_unmeasured
+from cloudtune.results.objective import explain_missing_objective, objective_values
 from cloudtune.study.schema import Json, Objective
 from cloudtune.study.study import Study
 
@@ -121,7 +121,7 @@ def _trial(told: Json, number: int, study: Study) -> RawTrial:
     measured = _measured(told, study) if over else []
     reason = "the search was stopped" if state == "cancelled" else ""
     if state == "completed" and objective_values(study, [m.metrics for m in measured]) is None:
-        state, reason = "failed", why_unmeasured(study, measured, "")
+        state, reason = "failed", explain_missing_objective(study, measured, "")
     return RawTrial(
         number=number,
         id=str(told.get("appId") or told["id"]),

@@ -30,7 +30,7 @@ from cloudtune.provider.models import Interrupted, JobContext, Recovered
 from cloudtune.provider.protocols import Emit, TrialRunner
 from cloudtune.reporting.console.live import LiveProgress
 from cloudtune.reporting.console.plain import PlainProgress
-from cloudtune.reporting.console.summary import summary_lines
+from cloudtune.reporting.console.summary import format_summary
 from cloudtune.results.events import Ended, Event, Measured, Started, TrialState
 from cloudtune.runs import lifecycle
 from cloudtune.study.study import Study
@@ -119,7 +119,7 @@ def seconds_of(study: Study, folder: Path, *, live: bool) -> float:
         lifecycle.execute(run, shown, folder)
         shown.close()
     (result,) = lifecycle.results(run, folder)
-    lines = summary_lines(result, str(folder))
+    lines = format_summary(result, str(folder))
     assert len(result.trials) == study.limits.max_trials
     assert lines
     return time.process_time() - begin

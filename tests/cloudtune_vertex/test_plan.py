@@ -13,7 +13,7 @@ import pytest
 from cloudtune.planning import planner
 from cloudtune.provider import registry
 from cloudtune.provider.plan import Plan
-from cloudtune.reporting.console.summary import plan_lines
+from cloudtune.reporting.console.summary import format_plan
 from cloudtune.study.loader import load
 from cloudtune_vertex import VertexProvider
 
@@ -42,7 +42,7 @@ def plan_of(folder: Path, more: str = "") -> Plan:
 
 
 def said(plan: Plan) -> str:
-    return "\n".join(plan_lines(plan, brief=False))
+    return "\n".join(format_plan(plan, brief=False))
 
 
 def test_a_managed_plan_shows_no_seed_since_none_is_sent(tmp_path: Path) -> None:

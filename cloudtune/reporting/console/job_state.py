@@ -9,22 +9,22 @@ from cloudtune.engine.budget import Spending
 from cloudtune.provider.models import CloudSettings
 from cloudtune.provider.plan import Plan
 from cloudtune.reporting.phrases import (
-    assignment_words,
-    duration_words,
+    describe_strategy,
     expected_trials,
-    objective_words,
-    strategy_words,
+    format_objectives,
+    format_parameters,
+    format_seconds,
 )
-from cloudtune.reporting.sanitize import printable
+from cloudtune.reporting.sanitize import sanitize_line
 from cloudtune.results.events import Ended, Event, Outcome, Started
-from cloudtune.results.model import Trial, best
-from cloudtune.results.trials import Trials, seconds_between
+from cloudtune.results.model import Trial, best_trial
+from cloudtune.results.trials import Trials, start_duration
 from cloudtune.study.quantities import format_count
 
 _DONE = {"completed", "stopped_early", "failed"}
 
 
-class JobView:
+class JobProgress:
     """What is shown of one job: a fold over its events."""
 
     def __init__(self, plan: Plan, events: Sequence[Event], elapsed: float = 0.0) -> None:
@@ -51,7 +51,7 @@ class JobView:
     @property
     def title(self) -> str:
         """The study, where it runs and how."""
-        how = strategy_words(self.plan.fitted.study, self.plan.seed)
+        how = describe_strategy(self.plan.fitted.study, self.plan.seed)
         return f"{self.study.name or 'study'} on {self.plan.provider}: {how}"
 
     @property
@@ -84,7 +84,7 @@ class JobView:
             return ""
         if self.plan.facts.price_per_second is None or "currency" not in own:
             return "unknown" if isinstance(self.plan.settings, CloudSettings) else ""
-        return printable(f"{self._spending.so_far:.2f} {own['currency']}")
+        return sanitize_line(f"{self._spending.so_far:.2f} {own['currency']}")
 
     def end(self, outcome: Outcome) -> None:
         """Take note of how it ended."""
@@ -121,7 +121,7 @@ class JobView:
         if event.state == "pending":
             self._waiting.add(event.number)
         elif event.state in _DONE and begun is not None:
-            self._seconds += seconds_between(begun, event)
+            self._seconds += start_duration(begun, event)
             self._timed += 1
         return self._is_best(trial)
 
@@ -129,27 +129,27 @@ class JobView:
         if len(self.study.objectives) != 1 or trial.state != "completed":
             return False
         kept = [t for t in (self.best, trial) if t is not None]
-        found = best(kept, self.study.objectives[0].goal)
+        found = best_trial(kept, self.study.objectives[0].goal)
         if found is not None and found is not self.best:
             self.best = found
             return True
         return False
 
 
-def end_line(view: JobView, number: int, *, is_best: bool) -> str:
+def format_trial_end(view: JobProgress, number: int, *, is_best: bool) -> str:
     """Return one line on a trial that ended."""
     trial = view.trials.get(number)
     total = f"/{view.total}" if view.total else ""
-    took = duration_words(trial.seconds or 0.0)
-    what = objective_words(view.study, trial) if trial.objective else trial.reason
+    took = format_seconds(trial.seconds or 0.0)
+    what = format_objectives(view.study, trial) if trial.objective else trial.reason
     mark = "  best so far" if is_best else ""
     reason = f" ({trial.reason})" if trial.reason and trial.objective else ""
     state = trial.state.replace("_", " ")
-    words = assignment_words(trial.parameters)
+    words = format_parameters(trial.parameters)
     return f"[{view.done}{total}] trial {number} {state}{reason} in {took}: {what}  {words}{mark}"
 
 
-def job_line(view: JobView) -> str:
+def format_job_end(view: JobProgress) -> str:
     """Return one line on a job that ended."""
     assert view.outcome is not None
     failed = view.counts.get("failed", 0)
@@ -158,7 +158,7 @@ def job_line(view: JobView) -> str:
         + (f", {failed} of them failed" if failed else "")
     ]
     if view.best:
-        words.append(f"best {objective_words(view.study, view.best)} in trial {view.best.number}")
+        words.append(f"best {format_objectives(view.study, view.best)} in trial {view.best.number}")
     words += [f"cost {view.cost}"] if view.cost else []
     words += [view.outcome.reason] if view.outcome.reason else []
-    return f"{view.state} after {duration_words(view.elapsed)}: {'; '.join(words)}"
+    return f"{view.state} after {format_seconds(view.elapsed)}: {'; '.join(words)}"

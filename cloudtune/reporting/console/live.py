@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cloudtune.provider.plan import Plan
-from cloudtune.reporting.console.job_state import JobView, end_line, job_line
+from cloudtune.reporting.console.job_state import JobProgress, format_job_end, format_trial_end
 from cloudtune.reporting.phrases import (
-    assignment_words,
-    duration_words,
-    objective_words,
-    value_words,
+    format_objective_values,
+    format_objectives,
+    format_parameters,
+    format_seconds,
 )
-from cloudtune.reporting.sanitize import printable
+from cloudtune.reporting.sanitize import sanitize_line
 from cloudtune.results.events import Ended, Event, Outcome
 from cloudtune.results.model import Trial
 from cloudtune.study.quantities import format_count
@@ -42,7 +42,7 @@ class LiveProgress:
         from rich.live import Live
 
         self._providers = providers
-        self._views: dict[str, JobView] = {}
+        self._views: dict[str, JobProgress] = {}
         self._lock = threading.Lock()
         self._console = console
         self._live = Live(
@@ -52,7 +52,7 @@ class LiveProgress:
     def begin(self, plan: Plan, events: Sequence[Event], elapsed: float = 0.0) -> None:
         """Begin to draw."""
         with self._lock:
-            self._views[plan.provider] = JobView(plan, events, elapsed)
+            self._views[plan.provider] = JobProgress(plan, events, elapsed)
         self._live.start()  # more than once it changes nothing
 
     def events(self, provider: str, events: Sequence[Event]) -> None:
@@ -63,7 +63,7 @@ class LiveProgress:
             for event in events:
                 is_best = view.tell(event)
                 if isinstance(event, Ended) and (is_best or event.state == "failed"):
-                    lines.append(mark + end_line(view, event.number, is_best=is_best))
+                    lines.append(mark + format_trial_end(view, event.number, is_best=is_best))
         for line in lines:
             self.message(line)
 
@@ -75,13 +75,13 @@ class LiveProgress:
         with self._lock:
             view.end(outcome)
         if len(self._providers) > 1:
-            self.message(self._mark(provider) + job_line(view))
+            self.message(self._mark(provider) + format_job_end(view))
 
     def message(self, text: str) -> None:
         """Print a line above the picture."""
         from rich.text import Text
 
-        self._console.print(Text(printable(text)), overflow="ellipsis", no_wrap=True)
+        self._console.print(Text(sanitize_line(text)), overflow="ellipsis", no_wrap=True)
 
     def close(self) -> None:
         """Take the picture away; the lines above it stay."""
@@ -100,7 +100,9 @@ class LiveProgress:
             return _table(self._providers, self._views, self._console.width)
 
 
-def _table(providers: Sequence[str], views: Mapping[str, JobView], width: int) -> RenderableType:
+def _table(
+    providers: Sequence[str], views: Mapping[str, JobProgress], width: int
+) -> RenderableType:
     """Return a row a provider, with the columns for which there is room."""
     from rich.cells import cell_len
     from rich.console import Group
@@ -127,11 +129,11 @@ def _table(providers: Sequence[str], views: Mapping[str, JobView], width: int) -
         cells = [_bar(views.get(provider), _BAR) if not n else Text(row[n]) for n in names]
         table.add_row(*cells, style="" if row["state"] in {"running", "starting"} else "dim")
     view = next(iter(views.values()))
-    title = Text(printable(f"{view.name}; run {view.plan.facts.run_id}"), no_wrap=True)
+    title = Text(sanitize_line(f"{view.name}; run {view.plan.facts.run_id}"), no_wrap=True)
     return Group(title, table)
 
 
-def _row(provider: str, view: JobView | None) -> dict[str, str]:
+def _row(provider: str, view: JobProgress | None) -> dict[str, str]:
     """Return the cells of a job, by their titles."""
     if view is None:
         words = ["starting", "", "", "", "", "", "", ""]
@@ -143,22 +145,22 @@ def _row(provider: str, view: JobView | None) -> dict[str, str]:
             f"{view.done}/{view.total}" if view.total else str(view.done),
             str(len(view.running)),
             str(view.counts.get("failed", 0)),
-            value_words(best) if best else "",
-            duration_words(view.elapsed),
+            format_objective_values(best) if best else "",
+            format_seconds(view.elapsed),
             view.cost,
         ]
     titles = ("state", "", "trials", "running", "failed", "best so far", "elapsed", "cost")
     return {"provider": provider, **dict(zip(titles, words, strict=True))}
 
 
-def _bar(view: JobView | None, width: int) -> RenderableType:
+def _bar(view: JobProgress | None, width: int) -> RenderableType:
     from rich.progress_bar import ProgressBar
 
     total = view.total if view else None
     return ProgressBar(total=total or 1, completed=view.done if view and total else 0, width=width)
 
 
-def _trials(view: JobView) -> RenderableType:
+def _trials(view: JobProgress) -> RenderableType:
     """Return a bar, the best so far, and a line a running trial."""
     from rich.console import Group
     from rich.table import Table
@@ -168,22 +170,22 @@ def _trials(view: JobView) -> RenderableType:
     left = view.seconds_left
     numbers = f"{view.done}/{view.total} trials" if view.total else format_count(view.done, "trial")
     failed = view.counts.get("failed", 0)
-    words = [numbers, duration_words(view.elapsed)]
-    words += [f"about {duration_words(left)} left"] if left is not None else []
+    words = [numbers, format_seconds(view.elapsed)]
+    words += [f"about {format_seconds(left)} left"] if left is not None else []
     words += [f"{failed} failed"] if failed else []
     words += [f"cost {view.cost}"] if view.cost else []
     bar.add_row(_bar(view, 40), Text(", ".join(words)))
-    lines: list[RenderableType] = [Text(printable(view.title), style="bold"), bar]
+    lines: list[RenderableType] = [Text(sanitize_line(view.title), style="bold"), bar]
     if view.best:
-        found = objective_words(view.study, view.best)
+        found = format_objectives(view.study, view.best)
         lines.append(_line(f"best {found} in trial {view.best.number}", view.best, style="green"))
     for number, begun in view.running.items():
         trial = view.trials.get(number)
-        took = duration_words(time.monotonic() - begun)
+        took = format_seconds(time.monotonic() - begun)
         so_far = ""
         if trial.measurements:
             last = trial.measurements[-1]
-            so_far = f"  {objective_words(view.study, trial)} at step {last.step}"
+            so_far = f"  {format_objectives(view.study, trial)} at step {last.step}"
         lines.append(_line(f"  trial {trial.number}  {took}{so_far}", trial, style="dim"))
     return Group(*lines)
 
@@ -191,5 +193,5 @@ def _trials(view: JobView) -> RenderableType:
 def _line(text: str, trial: Trial, style: str) -> Any:
     from rich.text import Text
 
-    line = Text(printable(text), no_wrap=True, overflow="ellipsis")
-    return line.append("  " + printable(assignment_words(trial.parameters)), style=style)
+    line = Text(sanitize_line(text), no_wrap=True, overflow="ellipsis")
+    return line.append("  " + sanitize_line(format_parameters(trial.parameters)), style=style)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cloudtune.provider.plan import Plan
-from cloudtune.reporting.console.job_state import JobView, end_line, job_line
-from cloudtune.reporting.sanitize import printable
+from cloudtune.reporting.console.job_state import JobProgress, format_job_end, format_trial_end
+from cloudtune.reporting.sanitize import sanitize_line
 from cloudtune.results.events import Ended, Event, Outcome
 from cloudtune.study.quantities import format_count
 
@@ -34,12 +34,12 @@ class PlainProgress:
         several = len(providers) > 1
         self._marks = {name: f"{name:<{width}}  " if several else "" for name in providers}
         self._several = several
-        self._views: dict[str, JobView] = {}
+        self._views: dict[str, JobProgress] = {}
         self._lock = threading.Lock()
 
     def begin(self, plan: Plan, events: Sequence[Event], elapsed: float = 0.0) -> None:
         """Say what begins."""
-        view = self._views[plan.provider] = JobView(plan, events, elapsed)
+        view = self._views[plan.provider] = JobProgress(plan, events, elapsed)
         so_far = f", {format_count(view.done, 'trial')} done before" if events else ""
         mark = self._marks[plan.provider]
         self.message(f"{mark}{view.title}; run {plan.facts.run_id}{so_far}")
@@ -52,7 +52,7 @@ class PlainProgress:
             for event in events:
                 is_best = view.tell(event)
                 if isinstance(event, Ended) and event.state != "pending":
-                    lines.append(f"{mark}{end_line(view, event.number, is_best=is_best)}")
+                    lines.append(f"{mark}{format_trial_end(view, event.number, is_best=is_best)}")
         self._print(lines)
 
     def end(self, provider: str, outcome: Outcome) -> None:
@@ -60,7 +60,7 @@ class PlainProgress:
         view = self._views.get(provider)
         if view and self._several:
             view.end(outcome)
-            self.message(f"{self._marks[provider]}{job_line(view)}")
+            self.message(f"{self._marks[provider]}{format_job_end(view)}")
 
     def message(self, text: str) -> None:
         """Print one line."""
@@ -72,11 +72,11 @@ class PlainProgress:
     def _print(self, lines: Sequence[str]) -> None:
         """Print lines, each whole, whoever else prints: no two in one write to a pipe."""
         for line in lines:
-            sys.stderr.write(f"{printable(line)}\n")
+            sys.stderr.write(f"{sanitize_line(line)}\n")
         sys.stderr.flush()
 
 
-def progress(providers: Sequence[str]) -> PlainProgress | LiveProgress:
+def create_progress(providers: Sequence[str]) -> PlainProgress | LiveProgress:
     """Return the progress of jobs that suits where stderr goes.
 
     Args:

@@ -1,6 +1,6 @@
 """Plans and runs in words: lines for people, rows for tables and machines.
 
-Names, values and reasons may come from anywhere, so each line for people is made `printable`.
+Names, values and reasons may come from anywhere, so each line for people is made `sanitize_line`.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from cloudtune.fitting.capabilities import Capabilities
 from cloudtune.reporting.phrases import (
-    assignment_words,
-    duration_words,
-    limit_words,
-    objective_words,
-    strategy_words,
-    value_words,
+    describe_strategy,
+    format_limits,
+    format_objective_values,
+    format_objectives,
+    format_parameters,
+    format_seconds,
 )
-from cloudtune.reporting.sanitize import json_text, printable
+from cloudtune.reporting.sanitize import format_json, sanitize_line
 from cloudtune.results.aggregate import count_states, failures_by_cause
-from cloudtune.results.model import state_word
+from cloudtune.results.model import job_state
 from cloudtune.study.quantities import format_count
 from cloudtune.study.search_space import format_value
 from cloudtune.study.study import Study
@@ -34,74 +34,74 @@ _LINE = 200
 """Characters of a line of a log in a summary."""
 
 
-def plan_lines(plan: Plan, *, brief: bool) -> list[str]:
+def format_plan(plan: Plan, *, brief: bool) -> list[str]:
     """Return a plan as lines; brief leaves the request out."""
     if plan.broken:
-        return [printable(f"{plan.provider}: cannot be planned: {plan.broken}")]
+        return [sanitize_line(f"{plan.provider}: cannot be planned: {plan.broken}")]
     study = plan.fitted.study
     word = "cannot run this study" if plan.refused else "can run this study"
     emulated = ", emulated here" if plan.facts.emulated else ""
     lines = [f"{plan.provider}: {word}, mode {plan.mode}{emulated}"]
     if not brief:
         lines += [
-            f"  strategy   {strategy_words(study, plan.seed)}",
-            f"  limits     {limit_words(study)}",
+            f"  strategy   {describe_strategy(study, plan.seed)}",
+            f"  limits     {format_limits(study)}",
             f"  survives this machine being switched off: {'yes' if plan.unattended else 'no'}",
-            f"  cost       {cost_words(plan)}",
+            f"  cost       {format_plan_cost(plan)}",
         ]
     for finding in plan.findings:
-        lines.append(f"  {located(plan.study, finding.path)}{finding}")
+        lines.append(f"  {location_prefix(plan.study, finding.path)}{finding}")
     for note in plan.notes:
-        lines.append(f"  note: {located(plan.study, note.path)}{note}")
+        lines.append(f"  note: {location_prefix(plan.study, note.path)}{note}")
     for mode, findings in plan.other_mode.items():
         what = "; ".join(str(finding) for finding in findings) or "nothing lost"
         lines.append(f"  in {mode} mode: {what}")
     if not brief:
-        request = json_text(plan.request, indent=2).split("\n")
+        request = format_json(plan.request, indent=2).split("\n")
         lines += ["  request:", *(f"    {line}" for line in request)]
-    return [printable(line) for line in lines]
+    return [sanitize_line(line) for line in lines]
 
 
-def cost_words(plan: Plan) -> str:
+def format_plan_cost(plan: Plan) -> str:
     """Return what a plan may cost."""
     from cloudtune.provider.models import CloudSettings
 
     if plan.facts.emulated:
         return "none: it is emulated"
     if plan.estimate:
-        return printable(str(plan.estimate))
+        return sanitize_line(str(plan.estimate))
     if not isinstance(plan.settings, CloudSettings):
         return "none"
     return f"unknown: give the price of an hour under providers.{plan.provider}.prices"
 
 
-def paste_lines(study: Study, trial: Trial, source: str) -> list[str]:
+def format_reuse(study: Study, trial: Trial, source: str) -> list[str]:
     """Return a trial's parameters as JSON, and as words for the script in the source folder.
 
     The words are left out where they cannot be shown as they are.
     """
-    from cloudtune.reporting.assignment import words_of
+    from cloudtune.reporting.assignment import script_arguments
 
-    words = words_of(study, {**study.constants, **trial.parameters}, source)
-    lines = [f"  as JSON: {json_text(dict(trial.parameters))}"]
+    words = script_arguments(study, {**study.constants, **trial.parameters}, source)
+    lines = [f"  as JSON: {format_json(dict(trial.parameters))}"]
     pasted = shlex.join(words)
-    if words and "{{" not in pasted and pasted == printable(pasted):
+    if words and "{{" not in pasted and pasted == sanitize_line(pasted):
         lines.append(f"  as words: {pasted}")
     return lines
 
 
-def overview_rows(found: Sequence[StudyResult]) -> list[dict[str, Any]]:
+def job_rows(found: Sequence[StudyResult]) -> list[dict[str, Any]]:
     """Return one row a job of a run: what became of it."""
     rows = [
         {
             "provider": result.provider,
             "emulated": "yes" if result.emulated else None,
-            "state": state_word(result),
+            "state": job_state(result),
             "trials": len(result.trials),
             "failed": count_states(result.trials).get("failed", 0),
-            "best": value_words(result.best) if result.best else None,
+            "best": format_objective_values(result.best) if result.best else None,
             "trial": result.best.number if result.best else None,
-            "took": took_words(result),
+            "took": format_elapsed(result),
             "cost": "; ".join(_cost_words(result)) or None,
         }
         for result in found
@@ -109,17 +109,17 @@ def overview_rows(found: Sequence[StudyResult]) -> list[dict[str, Any]]:
     return [{name: value for name, value in row.items() if value is not None} for row in rows]
 
 
-def took_words(result: StudyResult) -> str | None:
+def format_elapsed(result: StudyResult) -> str | None:
     """Return for how long a job ran, None while it has not ended."""
     seconds = (result.ended or 0) - (result.started or 0) - (result.idle or 0)
-    return duration_words(seconds) if seconds > 0 else None
+    return format_seconds(seconds) if seconds > 0 else None
 
 
-def summary_lines(result: StudyResult, folder: str) -> list[str]:
+def format_summary(result: StudyResult, folder: str) -> list[str]:
     """Return what a job's user wants to see at its end."""
     study = result.study
     trials = result.trials
-    took = f" in {took_words(result)}" if took_words(result) else ""
+    took = f" in {format_elapsed(result)}" if format_elapsed(result) else ""
     counts = ", ".join(
         f"{n} {state.replace('_', ' ')}" for state, n in count_states(trials).items()
     )
@@ -128,19 +128,19 @@ def summary_lines(result: StudyResult, folder: str) -> list[str]:
     lines = [f"{format_count(len(trials), 'trial')}{where}{took}: {counts or 'none'}"]
     lines += [f"cost: {words}" for words in _cost_words(result)]
     if result.reason:
-        word = "refused" if state_word(result) == "refused" else "ended"
+        word = "refused" if job_state(result) == "refused" else "ended"
         lines.append(f"{word}: {result.reason}")
     if len(study.objectives) > 1:
         lines.append(f"Pareto set of {format_count(len(result.pareto), 'trial')}:")
         for trial in result.pareto:
             lines.append(
-                f"  trial {trial.number}  {objective_words(study, trial)}  "
-                f"{assignment_words(trial.parameters)}"
+                f"  trial {trial.number}  {format_objectives(study, trial)}  "
+                f"{format_parameters(trial.parameters)}"
             )
     elif best := result.best:
-        lines += [f"best: {objective_words(study, best)} in trial {best.number}"]
+        lines += [f"best: {format_objectives(study, best)} in trial {best.number}"]
         lines += [f"  {name}: {format_value(value)}" for name, value in best.parameters.items()]
-        lines += paste_lines(study, best, f"{folder}/{result.provider}/source")
+        lines += format_reuse(study, best, f"{folder}/{result.provider}/source")
     elif trials:
         measured = any(trial.objective is not None for trial in trials)
         lines.append(
@@ -148,13 +148,13 @@ def summary_lines(result: StudyResult, folder: str) -> list[str]:
             if measured
             else "no trial measured the objective"
         )
-    lines += failure_lines(result)
+    lines += format_failures(result)
     if result.link:
         lines.append(f"at the service: {result.link}")
-    return [printable(line) for line in lines]
+    return [sanitize_line(line) for line in lines]
 
 
-def going_on(found: Sequence[StudyResult]) -> list[str]:
+def resume_hints(found: Sequence[StudyResult]) -> list[str]:
     """Return how an interrupted run goes on."""
     stopped = [r for r in found if r.state == "cancelled" and r.mode == "managed"]
     lines = [
@@ -163,10 +163,10 @@ def going_on(found: Sequence[StudyResult]) -> list[str]:
     ]
     if len(stopped) < len([r for r in found if r.state == "cancelled"]):
         lines.append(f"interrupted; go on with: cloudtune resume {found[0].run}")
-    return [printable(line) for line in lines]
+    return [sanitize_line(line) for line in lines]
 
 
-def stopping(what: str, found: Sequence[StudyResult]) -> list[str]:
+def stop_messages(what: str, found: Sequence[StudyResult]) -> list[str]:
     """Return what is said when jobs are asked to end, and how each goes on later."""
     driven = any(result.mode == "driven" for result in found)
     later = f"; go on later with: cloudtune resume {found[0].run}" if driven else ""
@@ -176,7 +176,7 @@ def stopping(what: str, found: Sequence[StudyResult]) -> list[str]:
         for result in found
         if result.mode == "managed"
     ]
-    return [printable(line) for line in lines]
+    return [sanitize_line(line) for line in lines]
 
 
 def _building_on(result: StudyResult) -> str:
@@ -198,7 +198,7 @@ def _cost_words(result: StudyResult) -> list[str]:
     return [f"about {whole:.2f} {costs[0].currency} ({costs[0].basis}){more}"]
 
 
-def failure_lines(result: StudyResult) -> list[str]:
+def format_failures(result: StudyResult) -> list[str]:
     """Return the failures of a job by cause, with the last words of the first of each."""
     lines: list[str] = []
     for cause in failures_by_cause([result]):
@@ -207,7 +207,7 @@ def failure_lines(result: StudyResult) -> list[str]:
         lines.append(f"failed: {count}: {first.reason}")
         lines += [f"  | {line[:_LINE]}" for line in first.log_tail.splitlines()[-3:]]
         lines.append(f"  more: cloudtune logs {result.run} {first.number} --on {result.provider}")
-    return [printable(line) for line in lines]
+    return [sanitize_line(line) for line in lines]
 
 
 def capability_rows(found: Sequence[tuple[Capabilities, str | None]]) -> list[dict[str, Any]]:
@@ -237,7 +237,7 @@ def capability_rows(found: Sequence[tuple[Capabilities, str | None]]) -> list[di
     return rows
 
 
-def located(study: Study, path: str) -> str:
+def location_prefix(study: Study, path: str) -> str:
     """Return ``file:line: `` for a field of a study that came from a file, else nothing."""
     file, line = study.location(path)
     return f"{file}:{line}: " if file and line else ""

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cloudtune.reporting.sanitize import printable
-from cloudtune.results.dataframes import columns
+from cloudtune.reporting.sanitize import sanitize_line
+from cloudtune.results.dataframes import to_columns
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -25,16 +25,16 @@ _GAP = 3
 """Columns between two of a table."""
 
 
-def show_table(rows: Iterable[Mapping[str, Any]]) -> None:
+def print_table(rows: Iterable[Mapping[str, Any]]) -> None:
     """Print rows, the columns in the order in which they first occur; absent values are blank."""
-    show_columns(columns(rows))
+    print_columns(to_columns(rows))
 
 
-def show_columns(held: Mapping[str, Sequence[Any]]) -> None:
+def print_columns(held: Mapping[str, Sequence[Any]]) -> None:
     """Print equally long columns; values that are None are blank."""
     from rich.console import Console
 
-    titles = [printable(name) for name in held]
+    titles = [sanitize_line(name) for name in held]
     numbers = [all(isinstance(v, int | float | None) for v in column) for column in held.values()]
     cells = [list(map(_cell, column)) for column in held.values()]
     console = Console(highlight=False)
@@ -97,7 +97,7 @@ def _blocks(titles: Sequence[str], cells: Sequence[Sequence[str]]) -> Iterator[R
         yield block
 
 
-def plain_lines(held: Mapping[str, Sequence[str]], room: int | None = None) -> Iterator[str]:
+def table_lines(held: Mapping[str, Sequence[str]], room: int | None = None) -> Iterator[str]:
     """Yield the lines of a table of texts.
 
     Args:
@@ -107,7 +107,7 @@ def plain_lines(held: Mapping[str, Sequence[str]], room: int | None = None) -> I
     """
     from rich.cells import cell_len
 
-    titles = [printable(name) for name in held]
+    titles = [sanitize_line(name) for name in held]
     cells = [list(map(_cell, column)) for column in held.values()]
     lines = list(_plain(titles, [False] * len(cells), cells))
     if room is None or max(map(cell_len, lines), default=0) <= room:
@@ -153,4 +153,4 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     cell = f"{value:.6g}" if isinstance(value, float) else str(value)
-    return printable(cell)
+    return sanitize_line(cell)

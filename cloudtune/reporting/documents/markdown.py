@@ -7,9 +7,15 @@ import re
 from collections.abc import Iterator
 
 from cloudtune.comparison.comparison import Comparison, Verdict
-from cloudtune.reporting.documents.tables import Table, tables
-from cloudtune.reporting.documents.wording import Said, aims, said, shared, title
-from cloudtune.reporting.sanitize import printable
+from cloudtune.reporting.documents.tables import Table, build_tables
+from cloudtune.reporting.documents.wording import (
+    VerdictItem,
+    describe_objectives,
+    shared_caveats,
+    verdict_items,
+    verdict_title,
+)
+from cloudtune.reporting.sanitize import sanitize_line
 
 _MARKS = re.compile(r"([\\`*_{}\[\]#|~$])")
 _START = re.compile(r"^(\d*)([-+=]|(?<=\d)[.)](?=\s|$))")
@@ -19,41 +25,41 @@ _ENTITIES = {"@": "&#64;", "://": "&#58;//", "www.": "www&#46;"}
 _LONGEST = 300
 
 
-def report_markdown(comparison: Comparison) -> str:
+def render_markdown(comparison: Comparison) -> str:
     """Return a comparison as Markdown: the verdict, and the tables folded below it."""
-    lines = [f"## {_text(comparison.name)}", "", _text(aims(comparison))]
+    lines = [f"## {_text(comparison.name)}", "", _text(describe_objectives(comparison))]
     if comparison.description:
         lines += ["", _text(comparison.description)]
     for verdict in comparison.verdicts:
-        lines += ["", f"### {title(verdict)}", "", *_verdict(comparison, verdict)]
-    for table in tables(comparison):
+        lines += ["", f"### {verdict_title(verdict)}", "", *_verdict(comparison, verdict)]
+    for table in build_tables(comparison):
         lines += ["", *_folded(table)]
     return "\n".join(lines) + "\n"
 
 
 def _verdict(comparison: Comparison, verdict: Verdict) -> Iterator[str]:
-    for answer in said(comparison, verdict):
-        yield f"- **{_text(answer.title)}.** {_text(answer.sentence)}"
-        yield f"  *{_text(answer.certainty.capitalize())}: {_text(answer.why)}.*"
-        yield from _standings(answer)
-        for caution in answer.cautions:
-            yield f"  - \N{WARNING SIGN} {_text(caution)}"
-    for caution in shared(verdict):
-        yield f"- \N{WARNING SIGN} {_text(caution)}"
-    if verdict.repeat:
+    for item in verdict_items(comparison, verdict):
+        yield f"- **{_text(item.title)}.** {_text(item.sentence)}"
+        yield f"  *{_text(item.certainty.capitalize())}: {_text(item.reason)}.*"
+        yield from _entries(item)
+        for caveat in item.caveats:
+            yield f"  - \N{WARNING SIGN} {_text(caveat)}"
+    for caveat in shared_caveats(verdict):
+        yield f"- \N{WARNING SIGN} {_text(caveat)}"
+    if verdict.rerun_command:
         yield ""
         yield "Repeat it, then report all runs together:"
         yield ""
-        yield f"    {printable(verdict.repeat)}"
+        yield f"    {sanitize_line(verdict.rerun_command)}"
 
 
-def _standings(answer: Said) -> Iterator[str]:
-    for label, value, range_ in answer.rows:
+def _entries(item: VerdictItem) -> Iterator[str]:
+    for label, value, range_ in item.rows:
         yield f"  - {_text(label)}: {_text(value)}{f' ({_text(range_)})' if range_ else ''}"
 
 
 def _folded(table: Table) -> Iterator[str]:
-    yield f"<details><summary>{html.escape(printable(table.title))}</summary>"
+    yield f"<details><summary>{html.escape(sanitize_line(table.title))}</summary>"
     yield ""
     yield f"| {' | '.join(_text(name) for name in table.columns)} |"
     yield "|" + "---|" * len(table.columns)
@@ -66,9 +72,9 @@ def _folded(table: Table) -> Iterator[str]:
     yield "</details>"
 
 
-def _text(said: str) -> str:
+def _text(text: str) -> str:
     """Return a text that Markdown shows as it is: no markup, no link, and nobody is mentioned."""
-    line = printable(said)
+    line = sanitize_line(text)
     if len(line) > _LONGEST:
         line = line[:_LONGEST] + "\N{HORIZONTAL ELLIPSIS}"
     escaped = _START.sub(r"\1\\\2", _MARKS.sub(r"\\\1", html.escape(line, quote=False)))

@@ -10,7 +10,7 @@ from cloudtune.errors import UsageError
 _SUFFIXES = {".html": "html", ".htm": "html", ".md": "markdown", ".json": "json", ".txt": "text"}
 
 
-def form_of(path: Path) -> str:
+def report_format(path: Path) -> str:
     """Return the format that a file's suffix stands for.
 
     Raises:
@@ -23,7 +23,7 @@ def form_of(path: Path) -> str:
     return form
 
 
-def rendered(comparison: Comparison, form: str, room: int | None = None) -> str:
+def render_report(comparison: Comparison, form: str, room: int | None = None) -> str:
     """Return a comparison as text, HTML, Markdown, or JSON.
 
     Args:
@@ -35,15 +35,15 @@ def rendered(comparison: Comparison, form: str, room: int | None = None) -> str:
         MissingExtraError: If HTML needs a package that is not installed.
     """
     if form == "html":
-        from cloudtune.reporting.documents.html.page import report_page
+        from cloudtune.reporting.documents.html.page import render_html
 
-        return report_page(comparison)
+        return render_html(comparison)
     if form == "markdown":
-        from cloudtune.reporting.documents.markdown import report_markdown
+        from cloudtune.reporting.documents.markdown import render_markdown
 
-        return report_markdown(comparison)
+        return render_markdown(comparison)
     if form == "json":
         return comparison.to_json() + "\n"
-    from cloudtune.reporting.documents.text import report_text
+    from cloudtune.reporting.documents.text import render_text
 
-    return report_text(comparison, room)
+    return render_text(comparison, room)

@@ -8,12 +8,19 @@ from dataclasses import dataclass
 from statistics import fmean
 from textwrap import shorten
 
-from cloudtune.comparison.best_so_far import IDLE
-from cloudtune.comparison.comparison import Comparison, RunFacts
-from cloudtune.comparison.importance import FEWEST
+from cloudtune.comparison.best_so_far import MIN_IDLE_SECONDS
+from cloudtune.comparison.comparison import Comparison, RunSummary
+from cloudtune.comparison.importance import MIN_TRIALS
 from cloudtune.comparison.time_breakdown import PHASES
-from cloudtune.reporting.documents.wording import chooser, counts, duration, money, number, sameness
-from cloudtune.reporting.phrases import short
+from cloudtune.reporting.documents.wording import (
+    describe_comparability,
+    format_cost,
+    format_number,
+    format_time,
+    format_trial_counts,
+    trial_chooser,
+)
+from cloudtune.reporting.phrases import format_short
 from cloudtune.study.search_space import Value, format_value
 
 _WHY = 80
@@ -38,18 +45,18 @@ class Table:
     """Whether the last column is a command, which must stay on one line."""
 
 
-def tables(comparison: Comparison) -> list[Table]:
+def build_tables(comparison: Comparison) -> list[Table]:
     """Return the tables that have something to say."""
     made = [
         runs_table(comparison),
         front_table(comparison),
-        answers_table(comparison),
-        apart_table(comparison),
+        best_trials_table(comparison),
+        distance_table(comparison),
         importance_table(comparison),
-        effort_table(comparison),
+        time_table(comparison),
         failures_table(comparison),
         findings_table(comparison),
-        sameness_table(comparison),
+        comparability_table(comparison),
     ]
     return [table for table in made if table.rows]
 
@@ -61,12 +68,12 @@ def runs_table(comparison: Comparison) -> Table:
         (
             group.label,
             run.run,
-            chooser(group),
+            trial_chooser(group),
             "its own" if group.own_seed else f"{run.seed}",
             run.state,
-            counts(run),
+            format_trial_counts(run),
             _took(run),
-            "none: emulated" if group.emulated else money(run.cost, run.currency),
+            "none: emulated" if group.emulated else format_cost(run.cost, run.currency),
             *((shorten(run.reason, _WHY, placeholder="\N{HORIZONTAL ELLIPSIS}"),) if why else ()),
         )
         for group in comparison.groups
@@ -81,12 +88,12 @@ def runs_table(comparison: Comparison) -> Table:
     return Table("runs", "Runs", note, columns, rows)
 
 
-def _took(run: RunFacts) -> str:
-    return duration(run.seconds) + _idle(run)
+def _took(run: RunSummary) -> str:
+    return format_time(run.seconds) + _idle(run)
 
 
-def _idle(run: RunFacts) -> str:
-    return f" ({duration(run.idle)} idle)" if run.idle and run.idle >= IDLE else ""
+def _idle(run: RunSummary) -> str:
+    return f" ({format_time(run.idle)} idle)" if run.idle and run.idle >= MIN_IDLE_SECONDS else ""
 
 
 def front_table(comparison: Comparison) -> Table:
@@ -98,9 +105,11 @@ def front_table(comparison: Comparison) -> Table:
     for verdict in comparison.verdicts:
         front = sorted(verdict.front, key=lambda trial: trial.objective[0], reverse=up)
         for trial in front[:_FRONT]:
-            said = " ".join(f"{name}={short(value)}" for name, value in trial.parameters.items())
+            said = " ".join(
+                f"{name}={format_short(value)}" for name, value in trial.parameters.items()
+            )
             at = trial.label, trial.run, f"{trial.number}"
-            rows.append((*at, *map(number, trial.objective), said))
+            rows.append((*at, *map(format_number, trial.objective), said))
         if len(front) > _FRONT:
             of = " of the emulators" if several and verdict.emulated else ""
             notes.append(f"The first {_FRONT} of {len(front)}{of}; `--json` has all.")
@@ -109,13 +118,13 @@ def front_table(comparison: Comparison) -> Table:
     return Table("front", "Common Pareto front", " ".join(notes), columns, tuple(rows))
 
 
-def answers_table(comparison: Comparison) -> Table:
+def best_trials_table(comparison: Comparison) -> Table:
     """Return the best parameters side by side: one row a parameter, one column a group."""
-    found = comparison.answers
+    found = comparison.best_trials
     names = dict.fromkeys(name for answer in found for name in answer.parameters)
     metric = comparison.objectives[0][0]
     rows = [
-        (metric, *(number(answer.value) for answer in found)),
+        (metric, *(format_number(answer.value) for answer in found)),
         ("trial", *(f"{answer.number} of run {answer.run}" for answer in found)),
     ]
     for name in names:
@@ -134,7 +143,7 @@ def _seen(value: Value) -> str:
     return said if said.strip() else repr(said)
 
 
-def apart_table(comparison: Comparison) -> Table:
+def distance_table(comparison: Comparison) -> Table:
     """Return how far apart the best parameters are."""
     rows = tuple(
         (
@@ -142,7 +151,7 @@ def apart_table(comparison: Comparison) -> Table:
             pair.right,
             "different parameters" if pair.distance is None else f"{pair.distance:.2f}",
         )
-        for pair in comparison.apart
+        for pair in comparison.distances
     )
     note = (
         "Gower's distance from 0 (the same) to 1: the mean over the parameters of how far apart "
@@ -179,20 +188,20 @@ def importance_table(comparison: Comparison) -> Table:
     )
     if few:
         labels = ", ".join(dict.fromkeys(each.label for each in few))
-        note += f" Not told for {labels}: fewer than {FEWEST} trials count, or all are alike."
+        note += f" Not told for {labels}: fewer than {MIN_TRIALS} trials count, or all are alike."
     heads = (f"{each.label}: {each.metric}" if several else each.label for each in told)
     return Table("importance", "Which parameters matter", note, ("parameter", *heads), rows)
 
 
-def effort_table(comparison: Comparison) -> Table:
+def time_table(comparison: Comparison) -> Table:
     """Return where the time went: one row a phase, one column a group."""
-    found = comparison.efforts
+    found = comparison.time_breakdowns
     busy = ("not known" if e.at_a_time is None else f"{e.at_a_time:.1f}" for e in found)
     rows = (
-        ("wall-clock", *(duration(each.wall) for each in found)),
-        ("before the first trial", *(duration(each.before_first) for each in found)),
+        ("wall-clock", *(format_time(each.wall) for each in found)),
+        ("before the first trial", *(format_time(each.before_first) for each in found)),
         ("trials at a time", *busy),
-        ("in trials", *(duration(each.trials) for each in found)),
+        ("in trials", *(format_time(each.trials) for each in found)),
         *((phase, *(_share(e.phases[phase], e.trials) for e in found)) for phase in PHASES),
     )
     said = "; ".join(f"{phase}: {words}" for phase, words in PHASES.items())
@@ -205,7 +214,7 @@ def effort_table(comparison: Comparison) -> Table:
 
 
 def _share(seconds: float, whole: float) -> str:
-    return f"{duration(seconds)} ({100 * seconds / whole:.0f} %)" if seconds and whole else ""
+    return f"{format_time(seconds)} ({100 * seconds / whole:.0f} %)" if seconds and whole else ""
 
 
 def failures_table(comparison: Comparison) -> Table:
@@ -236,14 +245,14 @@ def findings_table(comparison: Comparison) -> Table:
     return Table("findings", "What was approximated or dropped", "", columns, rows, prose=True)
 
 
-def sameness_table(comparison: Comparison) -> Table:
+def comparability_table(comparison: Comparison) -> Table:
     """Return whether study, script and data were the same."""
     hashes = [
         (f"{group.label}, run {run.run}", _hashes(run.study_hash, run.source_hash))
         for group in comparison.groups
         for run in group.runs
     ]
-    rows = (*sameness(comparison), *hashes)
+    rows = (*describe_comparability(comparison), *hashes)
     return Table("sameness", "Was it the same?", "", ("what", "how"), rows)
 
 
@@ -251,7 +260,7 @@ def _hashes(study: str, source: str | None) -> str:
     return f"study {study[:12]}, files {source[:12] if source else 'not known'}"
 
 
-def curve_rows(comparison: Comparison) -> Iterator[tuple[str, ...]]:
+def improvement_rows(comparison: Comparison) -> Iterator[tuple[str, ...]]:
     """Yield the moments at which something became better, as rows."""
     for curve in comparison.curves:
         for point in curve.points:
@@ -260,7 +269,7 @@ def curve_rows(comparison: Comparison) -> Iterator[tuple[str, ...]]:
                 curve.run,
                 f"{point.trial}",
                 f"{point.trials}",
-                duration(point.seconds),
+                format_time(point.seconds),
                 "not known" if point.cost is None else f"{point.cost:.4g}",
-                number(point.value),
+                format_number(point.value),
             )

@@ -6,63 +6,72 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
 from cloudtune.comparison.comparison import Comparison, Verdict
-from cloudtune.reporting.console.tables import plain_lines
-from cloudtune.reporting.documents.tables import Table, tables
-from cloudtune.reporting.documents.wording import aims, said, shared, title
-from cloudtune.reporting.phrases import short
-from cloudtune.reporting.sanitize import printable
+from cloudtune.reporting.console.tables import table_lines
+from cloudtune.reporting.documents.tables import Table, build_tables
+from cloudtune.reporting.documents.wording import (
+    describe_objectives,
+    shared_caveats,
+    verdict_items,
+    verdict_title,
+)
+from cloudtune.reporting.phrases import format_short
+from cloudtune.reporting.sanitize import sanitize_line
 
 _WIDTH = 79
 _INDENT = "  "
 
 
-def report_text(comparison: Comparison, room: int | None = None) -> str:
+def render_text(comparison: Comparison, room: int | None = None) -> str:
     """Return a comparison as lines of text, the verdict first; names and logs cannot harm.
 
     Args:
         comparison: What is shown.
         room: How wide the terminal is, if it is one: a table that is wider has a line a value.
     """
-    lines: list[str] = [f"{comparison.name}: {aims(comparison)}", comparison.description]
+    lines: list[str] = [
+        f"{comparison.name}: {describe_objectives(comparison)}",
+        comparison.description,
+    ]
     for verdict in comparison.verdicts:
         lines += ["", *_verdict(comparison, verdict)]
-    lines = [printable(line) for line in lines]
-    for table in tables(comparison):
+    lines = [sanitize_line(line) for line in lines]
+    for table in build_tables(comparison):
         shown = _prose(table) if table.prose else _indented(_rows(table, room))
-        lines += ["", printable(table.title), *shown]
+        lines += ["", sanitize_line(table.title), *shown]
         lines += _wrapped(table.note, "  ")
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
 def _verdict(comparison: Comparison, verdict: Verdict) -> Iterator[str]:
-    yield title(verdict).upper()
-    for answer in said(comparison, verdict):
-        yield from _wrapped(f"{answer.title}: {answer.sentence}", "  ", "    ")
-        yield from _wrapped(f"{answer.certainty}: {answer.why}", "    ")
-        for label, value, range_ in answer.rows:
+    yield verdict_title(verdict).upper()
+    for item in verdict_items(comparison, verdict):
+        yield from _wrapped(f"{item.title}: {item.sentence}", "  ", "    ")
+        yield from _wrapped(f"{item.certainty}: {item.reason}", "    ")
+        for label, value, range_ in item.rows:
             yield f"    {label}: {value}{f'  ({range_})' if range_ else ''}"
-        for caution in answer.cautions:
-            yield from _wrapped(f"! {caution}", "    ", "      ")
-    for caution in shared(verdict):
-        yield from _wrapped(f"! {caution}", "  ", "    ")
-    if verdict.repeat:
+        for caveat in item.caveats:
+            yield from _wrapped(f"! {caveat}", "    ", "      ")
+    for caveat in shared_caveats(verdict):
+        yield from _wrapped(f"! {caveat}", "  ", "    ")
+    if verdict.rerun_command:
         yield "  Repeat it, then report all runs together:"
-        yield f"    {verdict.repeat}"
+        yield f"    {verdict.rerun_command}"
 
 
 def _rows(table: Table, room: int | None) -> Sequence[str]:
     columns: Mapping[str, list[str]] = {
-        name: [short(row[place]) for row in table.rows] for place, name in enumerate(table.columns)
+        name: [format_short(row[place]) for row in table.rows]
+        for place, name in enumerate(table.columns)
     }
-    return list(plain_lines(columns, None if room is None else room - len(_INDENT)))
+    return list(table_lines(columns, None if room is None else room - len(_INDENT)))
 
 
 def _prose(table: Table) -> list[str]:
     lines: list[str] = []
     for row in table.rows:
         words, commands = (row[:-1], row[-1:]) if table.command else (row, ())
-        lines += _wrapped(printable("  ".join(filter(None, words))), "  ", "      ")
-        lines += [f"      {printable(command)}" for command in commands]
+        lines += _wrapped(sanitize_line("  ".join(filter(None, words))), "  ", "      ")
+        lines += [f"      {sanitize_line(command)}" for command in commands]
     return lines
 
 

@@ -7,19 +7,25 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudtune.comparison.best_so_far import Point, best_so_far, counting, duration_of, pauses_of
-from cloudtune.results.model import best
-from tests.cloudtune.comparison.made import job, trial
+from cloudtune.comparison.best_so_far import (
+    Improvement,
+    best_so_far,
+    eligible_trials,
+    idle_periods,
+    job_duration,
+)
+from cloudtune.results.model import best_trial
+from tests.cloudtune.comparison.factories import job, trial
 
 
 def test_only_what_is_better_counts() -> None:
     made = job("p", [0.5, 0.4, None, 0.7, 0.7])
     assert best_so_far(made, 0, "maximize") == [
-        Point(trial=1, trials=1, seconds=1.0, cost=None, value=0.5),
-        Point(trial=4, trials=4, seconds=4.0, cost=None, value=0.7),
+        Improvement(trial=1, trials=1, seconds=1.0, cost=None, value=0.5),
+        Improvement(trial=4, trials=4, seconds=4.0, cost=None, value=0.7),
     ]
     assert [point.value for point in best_so_far(made, 0, "minimize")] == [0.5, 0.4]
-    assert duration_of(made) == 5.0
+    assert job_duration(made) == 5.0
 
 
 def test_trials_count_in_the_order_of_their_ends() -> None:
@@ -42,8 +48,8 @@ def test_the_failed_and_the_cancelled_take_their_time_and_have_no_value() -> Non
 
 def test_stopped_trials_count_only_where_none_completed() -> None:
     stopped = trial(1, 0.9, state="stopped_early")
-    assert [t.number for t in counting([stopped, trial(2, 0.4)])] == [2]
-    assert [t.number for t in counting([stopped])] == [1]
+    assert [t.number for t in eligible_trials([stopped, trial(2, 0.4)])] == [2]
+    assert [t.number for t in eligible_trials([stopped])] == [1]
 
 
 def test_one_of_several_objectives() -> None:
@@ -60,7 +66,7 @@ def test_it_rises_and_ends_at_the_best_trial(values: list[float | None], which: 
     reached = [sign * point.value for point in points]
     assert reached == sorted(set(reached))
     assert [p.trials for p in points] == sorted({p.trials for p in points})
-    top = best(made.trials, goal)
+    top = best_trial(made.trials, goal)
     assert (points[-1].value if points else None) == (
         top.objective[0] if top and top.objective else None
     )
@@ -70,16 +76,16 @@ def test_a_pause_lies_where_no_trial_ran_for_long() -> None:
     killed = trial(2, None, began=101.0, ended=161.0, state="cancelled")
     again = trial(3, 0.7, began=161.5, ended=163.0)
     made = job("p", [trial(1, 0.5), killed, again])
-    assert pauses_of(replace(made, idle=60.0)) == ((1.0, 61.5),)
-    assert pauses_of(replace(made, idle=0.4)) == ()
-    assert pauses_of(made) == ()
+    assert idle_periods(replace(made, idle=60.0)) == ((1.0, 61.5),)
+    assert idle_periods(replace(made, idle=0.4)) == ()
+    assert idle_periods(made) == ()
 
 
 def test_a_pause_in_which_a_services_trials_went_on_is_not_placed() -> None:
     made = job("p", [trial(1, 0.5, ended=160.0), trial(2, 0.6, began=160.0, ended=161.0)])
-    assert pauses_of(replace(made, idle=50.0)) == ()
+    assert idle_periods(replace(made, idle=50.0)) == ()
 
 
 def test_a_pause_at_the_end_is_seen() -> None:
     made = replace(job("p", [0.5]), idle=99.0, ended=200.0)
-    assert pauses_of(made) == ((1.0, 100.0),)
+    assert idle_periods(made) == ((1.0, 100.0),)

@@ -8,8 +8,8 @@ import pytest
 
 from cloudtune.comparison.comparison import compare
 from cloudtune.errors import UsageError
-from cloudtune.reporting.documents.render import rendered
-from tests.cloudtune.comparison.made import job, make_study, trial
+from cloudtune.reporting.documents.render import render_report
+from tests.cloudtune.comparison.factories import job, make_study, trial
 
 TWO = make_study(
     objective=[{"metric": "accuracy", "goal": "maximize"}, {"metric": "size", "goal": "minimize"}]
@@ -38,7 +38,7 @@ def test_with_several_objectives_there_is_a_front_and_no_best() -> None:
     (verdict,) = found.verdicts
     assert (verdict.best, verdict.first) == (None, None)
     assert [t.number for t in verdict.front] == [1]
-    assert (found.answers, [c.metric for c in found.curves]) == ((), ["accuracy", "size"])
+    assert (found.best_trials, [c.metric for c in found.curves]) == ((), ["accuracy", "size"])
 
 
 def test_other_objectives_are_not_compared() -> None:
@@ -51,7 +51,7 @@ def test_other_objectives_are_not_compared() -> None:
 def test_it_is_data_for_machines() -> None:
     asked = {"r1": ["study.yaml"]}
     jobs = [job("p", [trial(1, 0.5, cost=1.0), None]), job("q", [0.9])]
-    found = json.loads(rendered(compare(jobs, asked), "json"))
+    found = json.loads(render_report(compare(jobs, asked), "json"))
     assert found["format"] == "cloudtune.report/v1"
     assert found["verdicts"][0]["best"]["leaders"] == ["q"]
     assert found["verdicts"][0]["repeat"].startswith("for seed in 2 3 4 5; do cloudtune run study")

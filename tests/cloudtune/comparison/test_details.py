@@ -12,18 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudtune.comparison.best_trials import answers, apart
-from cloudtune.comparison.caveats import cautions
-from cloudtune.comparison.distance import Positions, distance
-from cloudtune.comparison.failures import failures
-from cloudtune.comparison.groups import grouped
-from cloudtune.comparison.importance import importance
+from cloudtune.comparison.best_trials import best_trials, parameter_distances
+from cloudtune.comparison.caveats import find_caveats
+from cloudtune.comparison.distance import UnitScaler, gower_distance
+from cloudtune.comparison.failures import find_failures
+from cloudtune.comparison.groups import group_jobs
+from cloudtune.comparison.importance import parameter_importance
 from cloudtune.comparison.pareto import common_front
-from cloudtune.comparison.rerun_command import repeat_command
-from cloudtune.comparison.time_breakdown import effort
+from cloudtune.comparison.rerun_command import rerun_command
+from cloudtune.comparison.time_breakdown import time_breakdown
 from cloudtune.diagnostics import Finding
 from cloudtune.results.model import StudyResult, Trial
-from tests.cloudtune.comparison.made import job, make_study, measured, trial
+from tests.cloudtune.comparison.factories import job, make_study, measured, trial
 
 SPACE = make_study()
 REFUSED = Finding("refused", "parameters", "too many")
@@ -34,7 +34,7 @@ def test_the_time_of_a_trial_is_split_by_what_is_known() -> None:
     told = measured((1, 0.1, 120.0), (2, 0.2, 160.0))
     waited = trial(1, 0.2, began=105.0, ended=170.0, billed_seconds=60.0, measurements=told)
     silent = trial(2, 0.1, began=170.0, ended=180.0)
-    found = effort(grouped([job("p", [waited, silent])])[0])
+    found = time_breakdown(group_jobs([job("p", [waited, silent])])[0])
     assert found.phases == {
         "waiting": 5.0,
         "starting": 10.0,
@@ -52,7 +52,7 @@ def test_the_parts_are_the_whole_whatever_clocks_say(
 ) -> None:
     steps = measured(*((n, 0.1, time) for n, time in enumerate(times)))
     one = trial(1, 0.1, began=110.0, ended=200.0, billed_seconds=billed, measurements=steps)
-    found = effort(grouped([job("p", [one])])[0])
+    found = time_breakdown(group_jobs([job("p", [one])])[0])
     assert min(found.phases.values()) >= 0
     assert sum(found.phases.values()) == pytest.approx(90.0)
 
@@ -63,7 +63,7 @@ def test_failures_that_differ_in_numbers_have_one_cause() -> None:
         trial(2, None, reason="out of memory"),
         trial(3, None, reason="exit code 2", log_tail="ValueError: loss 1 at 12"),
     ]
-    found = failures(grouped([job("p", lost)]))
+    found = find_failures(group_jobs([job("p", lost)]))
     assert [(f.reason, f.trials, f.number) for f in found] == [
         ("exit code 1: ValueError: loss 3.5e-2 at 7", 2, 1),
         ("out of memory", 1, 2),
@@ -72,12 +72,14 @@ def test_failures_that_differ_in_numbers_have_one_cause() -> None:
 
 def test_failures_that_differ_in_the_name_of_a_job_have_one_cause() -> None:
     said = "exit code 1: at /jobs/r1-{0:03}-{0:x}f/train.py, with {{'x': {0}.5}}"
-    found = failures(grouped([job("p", [trial(n, None, reason=said.format(n)) for n in (7, 11)])]))
+    found = find_failures(
+        group_jobs([job("p", [trial(n, None, reason=said.format(n)) for n in (7, 11)])])
+    )
     assert [(f.trials, f.number) for f in found] == [(2, 7)]
 
 
 def test_positions_follow_the_scale() -> None:
-    positions = Positions(SPACE)
+    positions = UnitScaler(SPACE)
     assert positions.of({"lr": 1.0, "kernel": "poly", "depth": 2}) == {
         "lr": pytest.approx(0.5),
         "kernel": 1.0,
@@ -88,14 +90,14 @@ def test_positions_follow_the_scale() -> None:
 
 
 def test_gowers_distance_by_hand() -> None:
-    positions = Positions(SPACE)
+    positions = UnitScaler(SPACE)
     left = positions.of({"lr": 0.01, "kernel": "poly", "depth": 1})
-    assert distance(positions, left, positions.of({"lr": 1.0, "kernel": "rbf"})) == pytest.approx(
-        (0.5 + 1 + 1) / 3
-    )
+    assert gower_distance(
+        positions, left, positions.of({"lr": 1.0, "kernel": "rbf"})
+    ) == pytest.approx((0.5 + 1 + 1) / 3)
     near = positions.of({"lr": 0.01, "kernel": "poly", "depth": 2})
-    assert distance(positions, left, near) == pytest.approx(0.25 / 3)
-    assert distance(positions, {}, {}) is None
+    assert gower_distance(positions, left, near) == pytest.approx(0.25 / 3)
+    assert gower_distance(positions, {}, {}) is None
 
 
 ASSIGNMENTS = st.fixed_dictionaries(
@@ -107,13 +109,13 @@ ASSIGNMENTS = st.fixed_dictionaries(
 
 @given(ASSIGNMENTS, ASSIGNMENTS)
 def test_a_distance_is_one(left: dict[str, float | str], right: dict[str, float | str]) -> None:
-    positions = Positions(SPACE)
+    positions = UnitScaler(SPACE)
     ends = positions.of(left), positions.of(right)
-    gap = distance(positions, *ends)
+    gap = gower_distance(positions, *ends)
     assert gap is not None
     assert 0 <= gap <= 1
-    assert gap == pytest.approx(distance(positions, ends[1], ends[0]))
-    assert distance(positions, ends[0], ends[0]) == 0
+    assert gap == pytest.approx(gower_distance(positions, ends[1], ends[0]))
+    assert gower_distance(positions, ends[0], ends[0]) == 0
 
 
 def test_the_answers_of_groups_and_how_far_apart_they_are() -> None:
@@ -124,22 +126,22 @@ def test_the_answers_of_groups_and_how_far_apart_they_are() -> None:
         job("q", [0.4]),
         job("r", [None]),
     ]
-    groups = grouped(jobs)
-    found = answers(groups, "maximize")
+    groups = group_jobs(jobs)
+    found = best_trials(groups, "maximize")
     assert [(a.label, a.run, a.number, a.value) for a in found] == [
         ("p", "a", 2, 0.7),
         ("q", "r1", 1, 0.4),
     ]
-    (pair,) = apart(groups, found)
+    (pair,) = parameter_distances(groups, found)
     assert pair.distance == pytest.approx(2.5 / 3)
 
 
 def test_answers_of_other_spaces_are_not_measured() -> None:
     other = make_study(parameters={"lr": {"type": "float", "min": 0, "max": 1}})
-    groups = grouped(
+    groups = group_jobs(
         [job("p", [0.5]), job("q", [trial(1, 0.4, parameters={"lr": 1.0})], study=other)]
     )
-    (pair,) = apart(groups, answers(groups, "maximize"))
+    (pair,) = parameter_distances(groups, best_trials(groups, "maximize"))
     assert pair.distance is None
 
 
@@ -160,7 +162,7 @@ def planted(count: int, goal: str = "maximize") -> StudyResult:
 
 @pytest.mark.parametrize("goal", ["maximize", "minimize"])
 def test_the_parameter_that_matters_is_found(goal: str) -> None:
-    found = importance(grouped([planted(200, goal)])[0], 0)
+    found = parameter_importance(group_jobs([planted(200, goal)])[0], 0)
     assert found.shares is not None
     assert found.shares.keys() == {"lr", "kernel", "depth"}
     assert found.shares["lr"] > 0.7
@@ -169,12 +171,12 @@ def test_the_parameter_that_matters_is_found(goal: str) -> None:
 
 
 def test_a_few_trials_tell_nothing_of_importance() -> None:
-    assert importance(grouped([planted(19)])[0], 0).shares is None
-    assert importance(grouped([job("p", [None])])[0], 0).shares is None
+    assert parameter_importance(group_jobs([planted(19)])[0], 0).shares is None
+    assert parameter_importance(group_jobs([job("p", [None])])[0], 0).shares is None
 
 
 def caution_words(*jobs: StudyResult) -> str:
-    return "\n".join(caution.text for caution in cautions(grouped(jobs)))
+    return "\n".join(caution.text for caution in find_caveats(group_jobs(jobs)))
 
 
 def test_alike_and_known_is_no_reason_for_care() -> None:
@@ -225,24 +227,24 @@ def test_the_common_front() -> None:
     said = make_study(objective=both)
     one = job("p", [trial(1, (0.9, 50)), trial(2, (0.5, 40))], study=said)
     two = job("q", [trial(1, (0.95, 50)), trial(2, (0.4, 10))], study=said)
-    found = common_front(grouped([one, two]), goals)
+    found = common_front(group_jobs([one, two]), goals)
     assert sorted((t.label, t.number) for t in found) == [("p", 2), ("q", 1), ("q", 2)]
 
 
 def test_the_command_that_repeats_it_can_be_pasted() -> None:
-    groups = grouped([job("p", [0.1], seed=2), job("q", [0.1], seed=2)])
-    line = repeat_command(groups, ["my study.yaml", "--set", "limits.max_trials=3"])
+    groups = group_jobs([job("p", [0.1], seed=2), job("q", [0.1], seed=2)])
+    line = rerun_command(groups, ["my study.yaml", "--set", "limits.max_trials=3"])
     loop, call, _ = line.split("; ")
     assert loop == "for seed in 1 3 4 5"
     assert shlex.split(call) == [
         *("do", "cloudtune", "run", "my study.yaml", "--set", "limits.max_trials=3"),
         *("--on", "p", "--on", "q", "--set", "strategy.seed=$seed"),
     ]
-    emulated = grouped([job("p", [0.1], emulated=True)])
-    assert "--emulate" in repeat_command(emulated, ["s.yaml"])
+    emulated = group_jobs([job("p", [0.1], emulated=True)])
+    assert "--emulate" in rerun_command(emulated, ["s.yaml"])
 
 
 def test_what_another_study_tried_is_no_position() -> None:
-    positions = Positions(SPACE)
+    positions = UnitScaler(SPACE)
     assert positions.of({"lr": "auto", "kernel": 3}) == {}
     assert positions.of({"lr": -1.0, "kernel": "poly", "depth": 2.5}) == {"kernel": 1.0}

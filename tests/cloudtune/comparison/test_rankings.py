@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from cloudtune.comparison.groups import grouped
-from cloudtune.comparison.rankings import best_ranking, cheapest_ranking, first_ranking, near_enough
+from cloudtune.comparison.groups import group_jobs
+from cloudtune.comparison.rankings import (
+    near_best_threshold,
+    rank_by_best,
+    rank_by_cost,
+    rank_by_time,
+)
 from cloudtune.results.model import StudyResult
-from tests.cloudtune.comparison.made import job, trial
+from tests.cloudtune.comparison.factories import job, trial
 
 
 def repeated(provider: str, *bests: float, seed: int = 0) -> list[StudyResult]:
@@ -18,8 +23,8 @@ def repeated(provider: str, *bests: float, seed: int = 0) -> list[StudyResult]:
 
 
 def best_of(*jobs: StudyResult) -> tuple[tuple[str, ...], str, str]:
-    found = best_ranking(grouped(jobs), "accuracy", "maximize")
-    return found.leaders, found.certainty, found.why
+    found = rank_by_best(group_jobs(jobs), "accuracy", "maximize")
+    return found.leaders, found.certainty, found.reason
 
 
 def test_one_run_each_settles_nothing_however_far_apart() -> None:
@@ -30,10 +35,10 @@ def test_one_run_each_settles_nothing_however_far_apart() -> None:
 
 def test_repeated_runs_that_are_far_apart_settle_it() -> None:
     jobs = repeated("p", 0.90, 0.91, 0.92) + repeated("q", 0.50, 0.52, 0.51)
-    found = best_ranking(grouped(jobs), "accuracy", "maximize")
+    found = rank_by_best(group_jobs(jobs), "accuracy", "maximize")
     assert (found.leaders, found.certainty) == (("p",), "settled")
     assert "Welch" in found.method
-    first, last = found.standings
+    first, last = found.entries
     assert first.label == "p"
     assert first.mean == pytest.approx(0.91)
     assert first.low is not None
@@ -44,7 +49,7 @@ def test_repeated_runs_that_are_far_apart_settle_it() -> None:
 
 def test_the_same_the_other_way_round_for_minimize() -> None:
     jobs = repeated("p", 0.90, 0.91, 0.92) + repeated("q", 0.05, 0.06, 0.07)
-    found = best_ranking(grouped(jobs), "loss", "minimize")
+    found = rank_by_best(group_jobs(jobs), "loss", "minimize")
     assert (found.leaders, found.certainty) == (("q",), "settled")
 
 
@@ -82,8 +87,8 @@ def test_what_keeps_it_from_being_settled(jobs: list[StudyResult], why: str) -> 
 
 def test_alone_there_is_nothing_to_compare() -> None:
     assert best_of(*repeated("p", 0.9, 0.8))[:2] == (("p",), "nothing to compare")
-    nobody = best_ranking(grouped([job("p", [None])]), "accuracy", "maximize")
-    assert (nobody.leaders, nobody.standings[0].values) == ((), (None,))
+    nobody = rank_by_best(group_jobs([job("p", [None])]), "accuracy", "maximize")
+    assert (nobody.leaders, nobody.entries[0].values) == ((), (None,))
 
 
 def test_equal_ones_share_the_lead() -> None:
@@ -98,19 +103,19 @@ def test_next_to_no_difference_is_none() -> None:
 
 
 def test_near_is_one_percent_of_the_way_from_the_median_to_the_best() -> None:
-    groups = grouped([job("p", [0.0, 0.5, 1.0]), job("q", [0.5, 0.5])])
-    assert near_enough(groups, "maximize") == pytest.approx(0.995)
-    assert near_enough(groups, "minimize") == pytest.approx(0.005)
-    assert near_enough(grouped([job("p", [None])]), "maximize") is None
+    groups = group_jobs([job("p", [0.0, 0.5, 1.0]), job("q", [0.5, 0.5])])
+    assert near_best_threshold(groups, "maximize") == pytest.approx(0.995)
+    assert near_best_threshold(groups, "minimize") == pytest.approx(0.005)
+    assert near_best_threshold(group_jobs([job("p", [None])]), "maximize") is None
 
 
 def test_the_first_is_the_one_that_needed_least_time() -> None:
     slow = job("p", [trial(1, 0.5), trial(2, 1.0, ended=150.0)])
     quick = job("q", [trial(1, 0.5, ended=140.0), trial(2, 0.999, ended=141.0)])
     never = job("r", [0.5, 0.6])
-    found = first_ranking(grouped([slow, quick, never]), "maximize")
+    found = rank_by_time(group_jobs([slow, quick, never]), "maximize")
     assert found.leaders == ("q",)
-    assert [(s.label, s.values) for s in found.standings] == [
+    assert [(s.label, s.values) for s in found.entries] == [
         ("q", (41.0,)),
         ("p", (50.0,)),
         ("r", (None,)),
@@ -121,12 +126,12 @@ def test_the_first_is_the_one_that_needed_least_time() -> None:
 def test_an_unknown_cost_is_never_nothing() -> None:
     dear = job("p", [trial(1, 0.5, cost=2.0), trial(2, 0.5, cost=3.0)])
     unknown = job("q", [trial(1, 0.5, cost=0.1), trial(2, 0.5)])
-    found = cheapest_ranking(grouped([dear, unknown]))
+    found = rank_by_cost(group_jobs([dear, unknown]))
     assert (found.leaders, found.unit) == (("p",), "USD")
-    assert [(s.label, s.mean) for s in found.standings] == [("p", 5.0), ("q", None)]
+    assert [(s.label, s.mean) for s in found.entries] == [("p", 5.0), ("q", None)]
 
 
 def test_currencies_are_not_compared() -> None:
     dollars = job("p", [trial(1, 0.5, cost=2.0)])
     euros = job("q", [trial(1, 0.5, cost=1.0, currency="EUR")])
-    assert cheapest_ranking(grouped([dollars, euros])).leaders == ()
+    assert rank_by_cost(group_jobs([dollars, euros])).leaders == ()

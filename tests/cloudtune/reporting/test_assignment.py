@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from cloudtune.errors import UsageError
-from cloudtune.reporting.assignment import words_of, written
+from cloudtune.reporting.assignment import format_assignment, script_arguments
 from cloudtune.results.model import Trial
 from cloudtune.study.search_space import Value
 from cloudtune.study.study import Study
@@ -42,7 +42,7 @@ def study(**trial: Any) -> Study:
 
 
 def of(form: str, values: dict[str, Value], **trial: Any) -> str:
-    return written(study(**trial), Trial("r-1", 1, "completed", values), form, "/nowhere")
+    return format_assignment(study(**trial), Trial("r-1", 1, "completed", values), form, "/nowhere")
 
 
 @pytest.mark.skipif(SHELL is None, reason="there is no shell")
@@ -55,7 +55,7 @@ def test_a_shell_gets_the_words_that_the_script_got(word: str) -> None:
     done = subprocess.run(
         [str(SHELL), "-c", called, sys.executable, code], capture_output=True, check=True
     )
-    wanted = words_of(study(), {"epochs": 3, "x": 0.5, "word": word}, "/nowhere")
+    wanted = script_arguments(study(), {"epochs": 3, "x": 0.5, "word": word}, "/nowhere")
     assert json.loads(done.stdout) == wanted
     assert word in wanted[-1]
 

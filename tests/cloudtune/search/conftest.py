@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cloudtune.results.events import KINDS, Ended, Event, Measured, Started
+from cloudtune.results.events import EVENT_TYPES, Ended, Event, Measured, Started
 from cloudtune.search.factory import make_strategy
 from cloudtune.search.protocol import Strategy, Suggestion
 from cloudtune.study.study import Study
@@ -25,9 +25,9 @@ def study_of(**parts: Any) -> Study:
 
 
 def through_json(events: Sequence[Event]) -> list[Event]:
-    kinds = {kind: name for name, kind in KINDS.items()}
+    kinds = {kind: name for name, kind in EVENT_TYPES.items()}
     text = json.dumps([[kinds[type(event)], asdict(event)] for event in events])
-    return [KINDS[name](**fields) for name, fields in json.loads(text)]
+    return [EVENT_TYPES[name](**fields) for name, fields in json.loads(text)]
 
 
 @dataclass

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from cloudtune.reporting.documents.wording import number
+from cloudtune.reporting.documents.wording import format_number
 
 _SHARE = 0.9
 """The share of the values that must be seen."""
@@ -19,7 +19,7 @@ _EDGE = 0.05
 
 
 @dataclass(frozen=True)
-class Focus:
+class AxisRange:
     """The part of an axis that is shown."""
 
     low: float
@@ -41,9 +41,9 @@ class Focus:
         return {"domain": [self.low, self.high], "nice": False, "zero": False}
 
 
-def focus(
+def fit_axis_range(
     values: Sequence[float], goal: str, what: str, keep: Iterable[float] = ()
-) -> Focus | None:
+) -> AxisRange | None:
     """Return which part of an axis shows nine in ten values; None if that is nearly all of it.
 
     Args:
@@ -70,6 +70,6 @@ def focus(
     side, end = ("below", "down") if up else ("above", "up")
     note = (
         f"{count:,} of {len(ranked):,} {what} {'lies' if count == 1 else 'lie'} {side} the axis, "
-        f"{end} to {number(worst)}, so that the others can be told apart"
+        f"{end} to {format_number(worst)}, so that the others can be told apart"
     )
-    return Focus(low, high, note)
+    return AxisRange(low, high, note)

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cloudtune.reporting.documents.html.axis_range import Focus
+from cloudtune.reporting.documents.html.axis_range import AxisRange
 from cloudtune.reporting.documents.tables import Table
-from cloudtune.reporting.sanitize import printable
+from cloudtune.reporting.sanitize import sanitize_line
 
 Spec = dict[str, Any]
 Rows = list[dict[str, Any]]
@@ -26,7 +26,7 @@ _PROPERTIES = {
     *("toString", "valueOf", "__proto__", "__defineGetter__", "__defineSetter__"),
     *("__lookupGetter__", "__lookupSetter__"),
 }
-SHOWN = {"filter": "indexof(shown, datum.g) >= 0"}
+SHOWN_GROUPS = {"filter": "indexof(shown, datum.g) >= 0"}
 """Leaves out the groups that the reader has switched off."""
 
 
@@ -44,24 +44,26 @@ class Chart:
     """Whether several stand side by side."""
 
 
-def clipped(text: object, most: int = _LONGEST) -> str:
+def clip_text(text: object, most: int = _LONGEST) -> str:
     """Return a text as one harmless line that is not too long for a picture.
 
     Vega takes a word like ``constructor`` for what each object of the browser has, and draws
     nothing; with a mark that is not seen it is a word like any other.
     """
-    line = printable(str(text))
+    line = sanitize_line(str(text))
     if line in _PROPERTIES:
         return f"{line}\N{WORD JOINER}"
     return line if len(line) <= most else line[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
-def near(value: float) -> float:
+def round_for_chart(value: float) -> float:
     """Return a number with as many digits as a picture can show."""
     return float(f"{value:.6g}")
 
 
-def spec(labels: Sequence[str], rows: Rows, height: int, description: str, **more: Any) -> Spec:
+def chart_spec(
+    labels: Sequence[str], rows: Rows, height: int, description: str, **more: Any
+) -> Spec:
     """Return the frame of a chart's description around its layers.
 
     Args:
@@ -74,33 +76,33 @@ def spec(labels: Sequence[str], rows: Rows, height: int, description: str, **mor
     titles = more.pop("titles", {})
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
-        "description": clipped(description, 300),
+        "description": clip_text(description, 300),
         "width": "container",
         "height": height,
         "autosize": {"type": "fit-x", "contains": "padding"},
         "data": {"values": rows},
         "params": [{"name": "shown", "value": list(labels)}, *more.pop("params", [])],
-        "transform": [SHOWN, *more.pop("transform", [])],
-        "usermeta": {"titles": [[field, clipped(said)] for field, said in titles.items()]},
+        "transform": [SHOWN_GROUPS, *more.pop("transform", [])],
+        "usermeta": {"titles": [[field, clip_text(said)] for field, said in titles.items()]},
         **more,
     }
 
 
-def colour(labels: Sequence[str]) -> Spec:
+def color_by_group(labels: Sequence[str]) -> Spec:
     """Return the encoding of the groups by colour, with a legend."""
     return {"color": _by_group(labels, {"labelLimit": 220})}
 
 
-def marked(labels: Sequence[str]) -> Spec:
+def color_and_shape(labels: Sequence[str]) -> Spec:
     """Return the encoding of the groups by colour and by shape."""
     count = len(labels)
-    return colour(labels) | {"shape": _by_group(labels, {}, _repeated(_SHAPES, count))}
+    return color_by_group(labels) | {"shape": _by_group(labels, {}, _repeated(_SHAPES, count))}
 
 
-def dashed(labels: Sequence[str]) -> Spec:
+def color_and_dash(labels: Sequence[str]) -> Spec:
     """Return the encoding of the groups by colour and by dashes."""
     count = len(labels)
-    return colour(labels) | {"strokeDash": _by_group(labels, {}, _repeated(_DASHES, count))}
+    return color_by_group(labels) | {"strokeDash": _by_group(labels, {}, _repeated(_DASHES, count))}
 
 
 def _by_group(labels: Sequence[str], legend: Spec, range_: list[Any] | None = None) -> Spec:
@@ -112,13 +114,19 @@ def _repeated(some: list[Any], count: int) -> list[Any]:
     return [some[place % len(some)] for place in range(count)]
 
 
-def axis(field: str, title: str, **more: Any) -> Spec:
+def number_axis(field: str, title: str, **more: Any) -> Spec:
     """Return the encoding of a number along an axis that need not begin at 0."""
     scale = more.pop("scale", {"zero": False})
-    return {"field": field, "type": "quantitative", "title": clipped(title), "scale": scale, **more}
+    return {
+        "field": field,
+        "type": "quantitative",
+        "title": clip_text(title),
+        "scale": scale,
+        **more,
+    }
 
 
-def on_axis(points: Spec, shown: Focus | None) -> list[Spec]:
+def point_layers(points: Spec, shown: AxisRange | None) -> list[Spec]:
     """Return the layers of points; hollow ones at its edge stand for those beyond the axis."""
     if shown is None:
         return [points]
@@ -136,10 +144,10 @@ def on_axis(points: Spec, shown: Focus | None) -> list[Spec]:
     return [points | {"transform": [*before, inside]}, hollow]
 
 
-def tooltip(titles: Mapping[str, str]) -> Spec:
-    """Return the encoding of what is said at a mark, by field.
+def tooltip_encoding(titles: Mapping[str, str]) -> Spec:
+    """Return the tooltip encoding of these fields.
 
-    The titles are those of `spec`, where the page's script finds them: as Vega's keys of an object
-    two of the same name would be one, and some names would not work.
+    The page's script takes the titles from `chart_spec`. As keys of Vega's tooltip object, two
+    equal titles would become one, and some names would not work.
     """
     return {"tooltip": [{"field": field, "title": field} for field in titles]}

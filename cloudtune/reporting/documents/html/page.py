@@ -17,37 +17,42 @@ from cloudtune._version import __version__
 from cloudtune.comparison.comparison import Comparison
 from cloudtune.errors import MissingExtraError
 from cloudtune.reporting.documents.html.chart import Chart
-from cloudtune.reporting.documents.html.downsample import drawn
+from cloudtune.reporting.documents.html.downsample import downsample
 from cloudtune.reporting.documents.html.progress_charts import (
-    effort_chart,
     learning_chart,
     progress_charts,
+    time_chart,
 )
 from cloudtune.reporting.documents.html.space_charts import (
     front_chart,
     importance_chart,
     parallel_chart,
     slice_charts,
-    slice_focus,
+    slice_range,
 )
 from cloudtune.reporting.documents.tables import (
-    answers_table,
-    apart_table,
+    best_trials_table,
+    comparability_table,
+    distance_table,
     failures_table,
     findings_table,
     importance_table,
     runs_table,
-    sameness_table,
 )
-from cloudtune.reporting.documents.wording import aims, said, shared, title
-from cloudtune.reporting.sanitize import printable, printable_lines
+from cloudtune.reporting.documents.wording import (
+    describe_objectives,
+    shared_caveats,
+    verdict_items,
+    verdict_title,
+)
+from cloudtune.reporting.sanitize import sanitize_line, sanitize_lines
 
 _HERE = Path(__file__).parent
 _LONGEST = 400
 """Characters of a text from a study or a log that the page shows."""
 
 
-def report_page(comparison: Comparison) -> str:
+def render_html(comparison: Comparison) -> str:
     """Return a comparison as one HTML file.
 
     Args:
@@ -73,27 +78,32 @@ def report_page(comparison: Comparison) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    made.filters |= {"text": _text, "lines": printable_lines}
+    made.filters |= {"text": _text, "lines": sanitize_lines}
     return made.get_template("template.html").render(
         comparison=comparison,
-        aims=aims(comparison),
+        aims=describe_objectives(comparison),
         verdicts=[
-            (title(each), shared(each), said(comparison, each), each.repeat)
+            (
+                verdict_title(each),
+                shared_caveats(each),
+                verdict_items(comparison, each),
+                each.rerun_command,
+            )
             for each in comparison.verdicts
         ],
         labels=[group.label for group in comparison.groups],
         runs=runs_table(comparison),
-        answers=answers_table(comparison),
-        apart=apart_table(comparison),
+        best_trials=best_trials_table(comparison),
+        distances=distance_table(comparison),
         failures=failures_table(comparison),
         findings=findings_table(comparison),
-        sameness=sameness_table(comparison),
+        comparability=comparability_table(comparison),
         logs=[(each.label, each.number, each.log_tail) for each in comparison.failures],
         charts=charts,
         specs={chart.id: chart.spec for each in charts.values() for chart in each},
-        thinned=thinned,
-        slices_note=slices_note,
-        made=time.strftime("%d %B %Y, %H:%M UTC", time.gmtime()),
+        sampling_note=thinned,
+        slice_note=slices_note,
+        created=time.strftime("%d %B %Y, %H:%M UTC", time.gmtime()),
         version=__version__,
         policy=_policy([library, script], style),
         library=library,
@@ -110,26 +120,26 @@ def _charts(comparison: Comparison) -> tuple[dict[str, list[Chart]], str, str]:
     groups, study = comparison.sources, comparison.study
     objective = study.objectives[0]
     labels = [group.label for group in groups]
-    some, thinned = drawn(groups, objective.goal)
+    some, thinned = downsample(groups, objective.goal)
     importance = importance_chart(comparison, labels)
     order = [row[0] for row in importance_table(comparison).rows]
     found: dict[str, list[Chart | None]] = {
         "progress": [*progress_charts(comparison, labels)],
         "front": [front_chart(comparison, some, labels)],
-        "effort": [effort_chart(comparison, labels)],
+        "effort": [time_chart(comparison, labels)],
         "importance": [importance],
         "slices": [*slice_charts(study, some, labels, order)],
         "parallel": [parallel_chart(study, some, labels)],
         "learning": [learning_chart(groups, objective, labels)],
     }
-    shown = slice_focus(study, some)
+    shown = slice_range(study, some)
     note = f"{shown.note}; hollow marks at its edge stand for them." if shown else ""
     return {name: [e for e in charts if e] for name, charts in found.items()}, thinned, note
 
 
-def _text(said: Any, most: int = _LONGEST) -> str:
+def _text(value: Any, most: int = _LONGEST) -> str:
     """Return a text as one harmless line of bounded length."""
-    line = printable(str(said))
+    line = sanitize_line(str(value))
     return line if len(line) <= most else line[:most] + "\N{HORIZONTAL ELLIPSIS}"
 
 

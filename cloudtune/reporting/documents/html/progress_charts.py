@@ -7,26 +7,26 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from cloudtune.comparison.best_so_far import IDLE, Point
+from cloudtune.comparison.best_so_far import MIN_IDLE_SECONDS, Improvement
 from cloudtune.comparison.comparison import Comparison, Curve
 from cloudtune.comparison.groups import Group
-from cloudtune.reporting.documents.html.axis_range import Focus, focus
+from cloudtune.reporting.documents.html.axis_range import AxisRange, fit_axis_range
 from cloudtune.reporting.documents.html.chart import (
     Chart,
     Rows,
     Spec,
-    axis,
-    clipped,
-    colour,
-    dashed,
-    marked,
-    near,
-    on_axis,
-    spec,
-    tooltip,
+    chart_spec,
+    clip_text,
+    color_and_dash,
+    color_and_shape,
+    color_by_group,
+    number_axis,
+    point_layers,
+    round_for_chart,
+    tooltip_encoding,
 )
-from cloudtune.reporting.documents.tables import Table, curve_rows, effort_table
-from cloudtune.reporting.documents.wording import duration, many, number
+from cloudtune.reporting.documents.tables import Table, improvement_rows, time_table
+from cloudtune.reporting.documents.wording import format_number, format_time, many
 from cloudtune.study.schema import Objective
 
 _CURVES = 60
@@ -38,7 +38,7 @@ _UNITS = ((7200.0, 3600.0, "hours"), (180.0, 60.0, "minutes"), (0.0, 1.0, "secon
 def progress_charts(comparison: Comparison, labels: Sequence[str]) -> Iterator[Chart]:
     """Yield best-so-far against trials, wall-clock time and money, for each objective."""
     columns = ("on", "run", "by trial", "trials ended", "after", "cost so far", "best so far")
-    table = Table("progress", "Each improvement", "", columns, tuple(curve_rows(comparison)))
+    table = Table("progress", "Each improvement", "", columns, tuple(improvement_rows(comparison)))
     longest = max((curve.seconds or 0.0 for curve in comparison.curves), default=0.0)
     unit, word = next((unit, word) for least, unit, word in _UNITS if longest >= least)
     currency = next(
@@ -46,7 +46,7 @@ def progress_charts(comparison: Comparison, labels: Sequence[str]) -> Iterator[C
     )
     for place, (metric, goal) in enumerate(comparison.objectives):
         curves = [curve for curve in comparison.curves if curve.metric == metric]
-        shown = focus(
+        shown = fit_axis_range(
             _bests(curves), goal, "bests so far", [c.points[-1].value for c in curves if c.points]
         )
         note = f" {shown.note}; hollow marks at its edge stand for them." if shown else ""
@@ -81,14 +81,14 @@ def _idle(comparison: Comparison, curves: Sequence[Curve], kind: str) -> str:
     """Return what must be known of the time in which nobody ran a job."""
     if kind != "time":
         return ""
-    seen = {(curve.label, curve.run) for curve in curves if curve.pauses}
+    seen = {(curve.label, curve.run) for curve in curves if curve.idle_periods}
     words = " Where a line is broken, nobody ran the job." if seen else ""
     for group in comparison.groups:
         for run in group.runs:
-            if run.idle and run.idle >= IDLE and (group.label, run.run) not in seen:
+            if run.idle and run.idle >= MIN_IDLE_SECONDS and (group.label, run.run) not in seen:
                 words += (
-                    f" In {duration(run.idle)} of the time of {group.label}, run {run.run}, nobody "
-                    "ran the job; when that was is not known."
+                    f" {group.label}, run {run.run}, was idle for {format_time(run.idle)}; when is "
+                    "not known."
                 )
     return words
 
@@ -96,7 +96,7 @@ def _idle(comparison: Comparison, curves: Sequence[Curve], kind: str) -> str:
 def _rows(curves: Sequence[Curve], field: str, unit: float = 1.0) -> Rows:
     rows: Rows = []
     for curve in curves:
-        known: list[tuple[float, Point]] = []
+        known: list[tuple[float, Improvement]] = []
         for point in curve.points:
             at: float | None = getattr(point, field)
             if at is not None:
@@ -111,10 +111,10 @@ def _rows(curves: Sequence[Curve], field: str, unit: float = 1.0) -> Rows:
     return rows
 
 
-def _broken(curve: Curve, known: Sequence[tuple[float, Point]], unit: float) -> Rows:
+def _broken(curve: Curve, known: Sequence[tuple[float, Improvement]], unit: float) -> Rows:
     """Return the ends of a line at the pauses of a job."""
     ends: Rows = []
-    for pause in curve.pauses:
+    for pause in curve.idle_periods:
         before = [point for at, point in known if at <= pause[0] / unit]
         if before:
             ends += [_row(curve, at / unit, before[-1], "0") for at in pause]
@@ -122,77 +122,77 @@ def _broken(curve: Curve, known: Sequence[tuple[float, Point]], unit: float) -> 
     return ends
 
 
-def _row(curve: Curve, at: float, point: Point, improved: str) -> dict[str, object]:
+def _row(curve: Curve, at: float, point: Improvement, improved: str) -> dict[str, object]:
     return {
         "g": curve.label,
         "r": curve.run,
         "x": at,
         "y": point.value,
-        "v": number(point.value),
+        "v": format_number(point.value),
         "n": point.trial,
-        "t": duration(point.seconds),
+        "t": format_time(point.seconds),
         "i": improved,
     }
 
 
 def _steps(
-    labels: Sequence[str], rows: Rows, across: str, metric: str, shown: Focus | None
+    labels: Sequence[str], rows: Rows, across: str, metric: str, shown: AxisRange | None
 ) -> Spec:
     ticks = {"tickCount": 12} | ({"tickMinStep": 1} if across.startswith("trials") else {})
-    x = axis("x", across, scale={"zero": True}, axis=ticks)
-    up: Spec = axis("y", metric) | ({"scale": shown.scale} if shown else {})
+    x = number_axis("x", across, scale={"zero": True}, axis=ticks)
+    up: Spec = number_axis("y", metric) | ({"scale": shown.scale} if shown else {})
     place: Spec = {"x": x, "y": up}
     titles = {"g": "on", "r": "run", "v": metric, "n": "trial", "t": "after"}
     line: Spec = {
         "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 2},
-        "encoding": place | {"detail": {"field": "r"}} | dashed(labels),
+        "encoding": place | {"detail": {"field": "r"}} | color_and_dash(labels),
     }
     line["mark"]["clip"] = shown is not None
     points: Spec = {
         "transform": [{"filter": "datum.i == '1'"}],
         "mark": {"type": "point", "filled": True, "size": 50, "opacity": 1},
-        "encoding": place | tooltip(titles) | marked(labels),
+        "encoding": place | tooltip_encoding(titles) | color_and_shape(labels),
     }
-    return spec(
+    return chart_spec(
         labels,
         rows,
         260,
         f"Best {metric} so far",
         titles=titles,
-        layer=[line, *on_axis(points, shown)],
+        layer=[line, *point_layers(points, shown)],
     )
 
 
-def effort_chart(comparison: Comparison, labels: Sequence[str]) -> Chart | None:
+def time_chart(comparison: Comparison, labels: Sequence[str]) -> Chart | None:
     """Return where the time of trials went, by provider."""
     rows: Rows = [
         {
             "g": each.label,
             "p": phase,
             "s": 100 * seconds / each.trials,
-            "t": f"{clipped(each.label, 30)}: {duration(seconds)}",
+            "t": f"{clip_text(each.label, 30)}: {format_time(seconds)}",
         }
-        for each in comparison.efforts
+        for each in comparison.time_breakdowns
         for phase, seconds in each.phases.items()
         if each.trials
     ]
     if not rows:
         return None
-    phases = list(comparison.efforts[0].phases)
+    phases = list(comparison.time_breakdowns[0].phases)
     place: Spec = {
         "y": {"field": "p", "type": "nominal", "sort": phases, "title": None},
         "yOffset": {"field": "g", "sort": list(labels), "scale": {"paddingInner": 0.15}},
-        "x": axis("s", "share of the time in trials, %", scale={"domain": [0, 130]}),
+        "x": number_axis("s", "share of the time in trials, %", scale={"domain": [0, 130]}),
     }
     place["x"]["axis"] = {"values": [0, 25, 50, 75, 100]}
-    bars: Spec = {"mark": {"type": "bar"}, "encoding": place | colour(labels)}
+    bars: Spec = {"mark": {"type": "bar"}, "encoding": place | color_by_group(labels)}
     words: Spec = {
         "mark": {"type": "text", "align": "left", "dx": 5},
         "encoding": place | {"text": {"field": "t"}},
     }
-    table = effort_table(comparison)
+    table = time_table(comparison)
     height = max(160, 20 * len(labels) * len(phases))
-    made = spec(labels, rows, height, "Where the time of trials went", layer=[bars, words])
+    made = chart_spec(labels, rows, height, "Where the time of trials went", layer=[bars, words])
     return Chart("effort-chart", table.title, table.note, made, table)
 
 
@@ -203,28 +203,28 @@ def learning_chart(
     part = max(1, _CURVES // len(groups))
     told = [each for group in groups for each in _some(_curves(group, objective), part)]
     rows: Rows = [
-        {"g": each.label, "k": each.trial, "s": each.state, "x": step, "y": near(value)}
+        {"g": each.label, "k": each.trial, "s": each.state, "x": step, "y": round_for_chart(value)}
         for each in told
         for step, value in _few(each.measured)
     ]
     if not rows:
         return None
     metric = objective.metric
-    shown = focus([row["y"] for row in rows], objective.goal, "measurements")
+    shown = fit_axis_range([row["y"] for row in rows], objective.goal, "measurements")
     note = f" {shown.note}." if shown else ""
     titles = {"g": "on", "k": "run and trial", "s": "state", "x": "step", "y": metric}
     encoding: Spec = {
-        "x": axis("x", "step", axis={"tickMinStep": 1}),
-        "y": axis("y", metric) | ({"scale": shown.scale} if shown else {}),
+        "x": number_axis("x", "step", axis={"tickMinStep": 1}),
+        "y": number_axis("y", metric) | ({"scale": shown.scale} if shown else {}),
         "detail": {"field": "k"},
-        **dashed(labels),
-        **tooltip(titles),
+        **color_and_dash(labels),
+        **tooltip_encoding(titles),
     }
     mark = {"type": "line", "strokeWidth": 1.5, "opacity": 0.7, "clip": shown is not None}
     cells = tuple(
         (
-            *(each.label, each.trial, each.state, number(each.measured[0][1])),
-            *(number(each.measured[-1][1]), f"{each.measured[-1][0]}"),
+            *(each.label, each.trial, each.state, format_number(each.measured[0][1])),
+            *(format_number(each.measured[-1][1]), f"{each.measured[-1][0]}"),
         )
         for each in told
     )
@@ -234,7 +234,9 @@ def learning_chart(
         "Learning curves",
         f"{metric} by step, of {many(len(told), 'trial')}: from each group the best, and some "
         f"over the whole range; also those that were stopped.{_counted(groups, objective)}{note}",
-        spec(labels, rows, 280, f"{metric} by step", titles=titles, mark=mark, encoding=encoding),
+        chart_spec(
+            labels, rows, 280, f"{metric} by step", titles=titles, mark=mark, encoding=encoding
+        ),
         Table("learning", "Learning curves", "", columns, cells),
     )
 
@@ -253,7 +255,7 @@ def _counted(groups: Sequence[Group], objective: Objective) -> str:
     for group in groups:
         seen = {step for each in _curves(group, objective) for step, _ in each.measured}
         if seen:
-            steps[clipped(group.label, 40)] = sorted(seen)
+            steps[clip_text(group.label, 40)] = sorted(seen)
     if len({tuple(each) for each in steps.values()}) < 2:
         return ""
     spans = "; ".join(f"{label}: {e[0]} to {e[-1]}, {len(e)} in all" for label, e in steps.items())

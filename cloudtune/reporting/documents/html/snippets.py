@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from cloudtune.reporting.console.summary import cost_words, overview_rows
+from cloudtune.reporting.console.summary import format_plan_cost, job_rows
 from cloudtune.reporting.phrases import (
-    assignment_words,
-    limit_words,
-    objective_words,
-    short,
-    space_line,
-    strategy_words,
+    describe_space,
+    describe_strategy,
+    format_limits,
+    format_objectives,
+    format_parameters,
+    format_short,
 )
-from cloudtune.reporting.sanitize import printable
+from cloudtune.reporting.sanitize import sanitize_line
 from cloudtune.study.search_space import list_nodes
 from cloudtune.study.study import Study
 
@@ -39,9 +39,9 @@ def study_html(study: Study) -> str:
         for node in list_nodes(study)
     ]
     lines = [
-        space_line(study),
-        f"strategy: {strategy_words(study, study.strategy.seed)}",
-        f"limits: {limit_words(study)}",
+        describe_space(study),
+        f"strategy: {describe_strategy(study, study.strategy.seed)}",
+        f"limits: {format_limits(study)}",
     ]
     return _block(study.name or "study", lines) + _table(rows)
 
@@ -53,8 +53,8 @@ def plan_html(plan: Plan) -> str:
     word = "cannot run this study" if plan.refused else "can run this study"
     lines = [
         f"mode {plan.mode}{', emulated' if plan.facts.emulated else ''}",
-        f"limits: {limit_words(plan.fitted.study)}",
-        f"cost: {cost_words(plan)}",
+        f"limits: {format_limits(plan.fitted.study)}",
+        f"cost: {format_plan_cost(plan)}",
         *(f"note: {note}" for note in plan.notes),
     ]
     rows = [
@@ -75,7 +75,7 @@ def results_html(found: Sequence[StudyResult]) -> str:
     name = found[0].study.name or "study"
     return (
         _block(f"{name}, run {found[0].run}", [])
-        + _table(overview_rows(found))
+        + _table(job_rows(found))
         + "".join(map(_trials, found))
     )
 
@@ -90,8 +90,8 @@ def _trials(result: StudyResult) -> str:
         {
             "trial": trial.number,
             "state": trial.state.replace("_", " "),
-            "objective": objective_words(study, trial),
-            "parameters": assignment_words(trial.parameters),
+            "objective": format_objectives(study, trial),
+            "parameters": format_parameters(trial.parameters),
         }
         for trial in measured[:_SHOWN]
     ]
@@ -101,11 +101,13 @@ def _trials(result: StudyResult) -> str:
 
 def _values(parameter: Mapping[str, Any]) -> str:
     if "values" in parameter:
-        return ", ".join(map(short, parameter["values"]))
+        return ", ".join(map(format_short, parameter["values"]))
     if "min" not in parameter:
         return ""
     more = [f"{key} {parameter[key]}" for key in ("scale", "step") if key in parameter]
-    return ", ".join([f"{short(parameter['min'])} to {short(parameter['max'])}", *more])
+    return ", ".join(
+        [f"{format_short(parameter['min'])} to {format_short(parameter['max'])}", *more]
+    )
 
 
 def _pairs(held: Mapping[str, Any]) -> str:
@@ -129,4 +131,4 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _safe(value: Any) -> str:
-    return escape(printable(str(value)))
+    return escape(sanitize_line(str(value)))

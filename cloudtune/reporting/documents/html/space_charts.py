@@ -6,25 +6,25 @@ import math
 from collections.abc import Iterator, Sequence
 
 from cloudtune.comparison.comparison import Comparison
-from cloudtune.comparison.distance import Positions
-from cloudtune.reporting.documents.html.axis_range import Focus, focus
+from cloudtune.comparison.distance import UnitScaler
+from cloudtune.reporting.documents.html.axis_range import AxisRange, fit_axis_range
 from cloudtune.reporting.documents.html.chart import (
     Chart,
     Rows,
     Spec,
-    axis,
-    clipped,
-    dashed,
-    marked,
-    near,
-    on_axis,
-    spec,
-    tooltip,
+    chart_spec,
+    clip_text,
+    color_and_dash,
+    color_and_shape,
+    number_axis,
+    point_layers,
+    round_for_chart,
+    tooltip_encoding,
 )
-from cloudtune.reporting.documents.html.downsample import Drawn
+from cloudtune.reporting.documents.html.downsample import PlottedTrial
 from cloudtune.reporting.documents.tables import Table, front_table, importance_table
-from cloudtune.reporting.documents.wording import number
-from cloudtune.reporting.phrases import short
+from cloudtune.reporting.documents.wording import format_number
+from cloudtune.reporting.phrases import format_short
 from cloudtune.study.schema import FloatParameter, IntParameter
 from cloudtune.study.search_space import Node, Value, count_values, resolve_scale
 from cloudtune.study.study import Study
@@ -38,7 +38,7 @@ _INACTIVE = -0.18
 
 
 def slice_charts(
-    study: Study, some: Sequence[Drawn], labels: Sequence[str], keys: Sequence[str]
+    study: Study, some: Sequence[PlottedTrial], labels: Sequence[str], keys: Sequence[str]
 ) -> Iterator[Chart]:
     """Yield the first objective against each parameter.
 
@@ -49,14 +49,16 @@ def slice_charts(
         keys: The parameters, the most important ones first.
     """
     metric = study.objectives[0].metric
-    shown = slice_focus(study, some)
-    nodes = {node.key: node for node in Positions(study).nodes if count_values(node.parameter) != 1}
+    shown = slice_range(study, some)
+    nodes = {
+        node.key: node for node in UnitScaler(study).nodes if count_values(node.parameter) != 1
+    }
     order = [*(key for key in keys if key in nodes), *(key for key in nodes if key not in keys)]
     for place, key in enumerate(order[:_SLICES]):
         node = nodes[key]
         rows: Rows = [
             {"g": each.label, "r": each.run, "n": each.trial.number}
-            | {"x": value, "y": near(each.values[0])}
+            | {"x": value, "y": round_for_chart(each.values[0])}
             for each in some
             if (value := _value(each, node)) is not None
         ]
@@ -70,22 +72,24 @@ def slice_charts(
             )
 
 
-def slice_focus(study: Study, some: Sequence[Drawn]) -> Focus | None:
+def slice_range(study: Study, some: Sequence[PlottedTrial]) -> AxisRange | None:
     """Return which part of the axis of the first objective the slices show."""
-    return focus([each.values[0] for each in some], study.objectives[0].goal, "trials")
+    return fit_axis_range([each.values[0] for each in some], study.objectives[0].goal, "trials")
 
 
-def _value(each: Drawn, node: Node) -> Value | None:
+def _value(each: PlottedTrial, node: Node) -> Value | None:
     value = each.trial.parameters.get(node.name)
     numeric = isinstance(node.parameter, IntParameter | FloatParameter)
     if value is None or (numeric and isinstance(value, str | bool)):
         return None
     if isinstance(value, float):
-        return near(value)
-    return value if numeric else clipped(short(value))
+        return round_for_chart(value)
+    return value if numeric else clip_text(format_short(value))
 
 
-def _slice(labels: Sequence[str], rows: Rows, node: Node, metric: str, shown: Focus | None) -> Spec:
+def _slice(
+    labels: Sequence[str], rows: Rows, node: Node, metric: str, shown: AxisRange | None
+) -> Spec:
     parameter = node.parameter
     across: Spec
     if isinstance(parameter, IntParameter | FloatParameter):
@@ -94,18 +98,18 @@ def _slice(labels: Sequence[str], rows: Rows, node: Node, metric: str, shown: Fo
         ends = [min(parameter.min, *values), max(parameter.max, *values)]
         scale: Spec = {"domain": ends, "nice": False}
         scale |= {"type": "log"} if log else {"zero": False}
-        across = axis("x", node.name, scale=scale)
+        across = number_axis("x", node.name, scale=scale)
         across["axis"] = {"tickCount": 4, "labelOverlap": True}
         if isinstance(parameter, IntParameter):
             across["axis"] |= {"tickMinStep": 1}
     else:
-        across = {"field": "x", "type": "nominal", "title": clipped(node.name)}
+        across = {"field": "x", "type": "nominal", "title": clip_text(node.name)}
     titles = {"g": "on", "r": "run", "n": "trial", "x": node.name, "y": metric}
     encoding: Spec = {
         "x": across,
-        "y": axis("y", metric) | ({"scale": shown.scale} if shown else {}),
-        **marked(labels),
-        **tooltip(titles),
+        "y": number_axis("y", metric) | ({"scale": shown.scale} if shown else {}),
+        **color_and_shape(labels),
+        **tooltip_encoding(titles),
     }
     for channel in ("color", "shape"):
         encoding[channel]["legend"] = None
@@ -116,10 +120,10 @@ def _slice(labels: Sequence[str], rows: Rows, node: Node, metric: str, shown: Fo
     mark = {"type": "point", "filled": True, "size": 28, "opacity": 0.65}
     points: Spec = {"mark": mark, "encoding": encoding}
     said = f"{metric} by {node.name}"
-    return spec(labels, rows, 190, said, titles=titles, layer=on_axis(points, shown))
+    return chart_spec(labels, rows, 190, said, titles=titles, layer=point_layers(points, shown))
 
 
-def trials_table(study: Study, some: Sequence[Drawn]) -> Table:
+def trials_table(study: Study, some: Sequence[PlottedTrial]) -> Table:
     """Return the best trials, in place of the charts that show many."""
     names = list(study.parameters)
     best = sorted(some, key=lambda each: each.rank)[:_ROWS]
@@ -127,8 +131,8 @@ def trials_table(study: Study, some: Sequence[Drawn]) -> Table:
         (
             each.label,
             f"{each.run} {each.trial.number}",
-            *map(number, each.values),
-            *(short(each.trial.parameters.get(name, "")) for name in names),
+            *map(format_number, each.values),
+            *(format_short(each.trial.parameters.get(name, "")) for name in names),
         )
         for each in best
     )
@@ -139,9 +143,11 @@ def trials_table(study: Study, some: Sequence[Drawn]) -> Table:
     return Table("trials", f"{said} of those drawn", note, columns, rows)
 
 
-def parallel_chart(study: Study, some: Sequence[Drawn], labels: Sequence[str]) -> Chart | None:
+def parallel_chart(
+    study: Study, some: Sequence[PlottedTrial], labels: Sequence[str]
+) -> Chart | None:
     """Return the trials as lines over the parameters' axes."""
-    positions = Positions(study)
+    positions = UnitScaler(study)
     nodes = [node for node in positions.nodes if count_values(node.parameter) != 1]
     step = max(1, math.ceil(len(some) / _LINES))
     lines = sorted(some, key=lambda each: each.rank)[::step]
@@ -150,23 +156,27 @@ def parallel_chart(study: Study, some: Sequence[Drawn], labels: Sequence[str]) -
     metric = study.objectives[0].metric
     values = [each.values[0] for each in lines]
     low, high = min(values), max(values)
-    shown = focus(values, study.objectives[0].goal, "trials")
+    shown = fit_axis_range(values, study.objectives[0].goal, "trials")
     if shown and study.objectives[0].goal == "maximize":
         low = shown.low
     elif shown:
         high = shown.high
     rows: Rows = []
     for each in lines:
-        head = {"g": each.label, "t": f"{each.run} {each.trial.number}", "q": near(each.rank)}
+        head = {
+            "g": each.label,
+            "t": f"{each.run} {each.trial.number}",
+            "q": round_for_chart(each.rank),
+        }
         at = positions.of(each.trial.parameters)
         for place, node in enumerate(nodes):
-            rows.append(head | {"k": place, "u": near(at.get(node.key, _INACTIVE))})
+            rows.append(head | {"k": place, "u": round_for_chart(at.get(node.key, _INACTIVE))})
         value = min(max(each.values[0], low), high)
         share = (value - low) / (high - low) if high > low else 0.5
-        rows.append(head | {"k": len(nodes), "u": near(share)})
+        rows.append(head | {"k": len(nodes), "u": round_for_chart(share)})
     note = f" {shown.note}; their lines end at its end." if shown else ""
-    names = [clipped(node.key, 24) for node in nodes] + [clipped(metric, 24)]
-    ends = [_ends(node) for node in nodes] + [(number(low), number(high))]
+    names = [clip_text(node.key, 24) for node in nodes] + [clip_text(metric, 24)]
+    ends = [_ends(node) for node in nodes] + [(format_number(low), format_number(high))]
     return Chart(
         "parallel-chart",
         "Parallel coordinates",
@@ -180,10 +190,14 @@ def parallel_chart(study: Study, some: Sequence[Drawn], labels: Sequence[str]) -
 def _ends(node: Node) -> tuple[str, str]:
     parameter = node.parameter
     if isinstance(parameter, IntParameter | FloatParameter):
-        return short(parameter.min), short(parameter.max)
+        return format_short(parameter.min), format_short(parameter.max)
     count = count_values(parameter) or 0
     values = node.values or () if count <= _CATEGORIES * 100 else ()
-    return (clipped(short(values[0]), 16), clipped(short(values[-1]), 16)) if values else ("", "")
+    return (
+        (clip_text(format_short(values[0]), 16), clip_text(format_short(values[-1]), 16))
+        if values
+        else ("", "")
+    )
 
 
 def _parallel(
@@ -213,8 +227,8 @@ def _parallel(
         "transform": [{"filter": "datum.q <= share / 100"}],
         "mark": {"type": "line", "strokeWidth": 1.2, "opacity": 0.6},
         "encoding": {"x": across, "y": up, "detail": {"field": "t"}}
-        | dashed(labels)
-        | tooltip(titles),
+        | color_and_dash(labels)
+        | tooltip_encoding(titles),
     }
     words: Rows = [
         {"k": place, "u": at, "w": said}
@@ -229,7 +243,7 @@ def _parallel(
         "encoding": {"x": across, "y": up, "text": {"field": "w"}},
     }
     of = f"Parameters of the best trials by {metric}"
-    made = spec(labels, rows, 320, of, titles=titles, layer=[lines, said])
+    made = chart_spec(labels, rows, 320, of, titles=titles, layer=[lines, said])
     made["params"] += [{"name": "share", "value": 25}, {"name": "names", "value": names}]
     made["layer"][0]["transform"] = [*made.pop("transform"), *lines["transform"]]
     return made
@@ -240,32 +254,32 @@ def importance_chart(comparison: Comparison, labels: Sequence[str]) -> Chart | N
     table = importance_table(comparison)
     metric = comparison.objectives[0][0]
     rows: Rows = [
-        {"g": each.label, "p": clipped(key, 40), "s": 100 * share, "v": f"{100 * share:.0f} %"}
+        {"g": each.label, "p": clip_text(key, 40), "s": 100 * share, "v": f"{100 * share:.0f} %"}
         for each in comparison.importances
         if each.shares and each.metric == metric
         for key, share in each.shares.items()
     ]
     if not rows:
         return None
-    order = list(dict.fromkeys(clipped(row[0], 40) for row in table.rows))[:_CATEGORIES]
+    order = list(dict.fromkeys(clip_text(row[0], 40) for row in table.rows))[:_CATEGORIES]
     titles = {"g": "on", "p": "parameter", "v": "share"}
     encoding: Spec = {
         "y": {"field": "p", "type": "nominal", "sort": order, "title": None},
-        "x": axis("s", "share of the importance, %", scale={"zero": True}),
-        **marked(labels),
-        **tooltip(titles),
+        "x": number_axis("s", "share of the importance, %", scale={"zero": True}),
+        **color_and_shape(labels),
+        **tooltip_encoding(titles),
     }
     encoding["y"]["axis"] = {"grid": True, "labelLimit": 200}
     mark = {"type": "point", "filled": True, "size": 90, "opacity": 0.85}
     rows = [row for row in rows if row["p"] in order]
     height = max(120, 28 * len(order))
     said = "How much parameters matter"
-    made = spec(labels, rows, height, said, titles=titles, mark=mark, encoding=encoding)
+    made = chart_spec(labels, rows, height, said, titles=titles, mark=mark, encoding=encoding)
     return Chart("importance-chart", table.title, table.note, made, table)
 
 
 def front_chart(
-    comparison: Comparison, some: Sequence[Drawn], labels: Sequence[str]
+    comparison: Comparison, some: Sequence[PlottedTrial], labels: Sequence[str]
 ) -> Chart | None:
     """Return the first two objectives of the trials, with the common Pareto front."""
     if len(comparison.objectives) < 2:
@@ -277,7 +291,7 @@ def front_chart(
     rows: Rows = [
         {"g": label, "t": f"{run} {number_}", "x": values[0], "y": values[1], "f": f}
         | {"l": "emulated" if label in emulated else "real"}
-        | {"v": number(values[0]), "w": number(values[1])}
+        | {"v": format_number(values[0]), "w": format_number(values[1])}
         for label, run, number_, values, f in [
             *(
                 (each.label, each.run, each.trial.number, each.values, "0")
@@ -289,18 +303,18 @@ def front_chart(
     ]
     if not rows:
         return None
-    place: Spec = {"x": axis("x", left), "y": axis("y", right)}
+    place: Spec = {"x": number_axis("x", left), "y": number_axis("y", right)}
     titles = {"g": "on", "t": "run and trial", "v": left, "w": right}
-    told = tooltip(titles)
+    told = tooltip_encoding(titles)
     others: Spec = {
         "transform": [{"filter": "datum.f == '0'"}],
         "mark": {"type": "point", "size": 30, "opacity": 0.45},
-        "encoding": place | marked(labels) | told,
+        "encoding": place | color_and_shape(labels) | told,
     }
     best: Spec = {
         "transform": [{"filter": "datum.f == '1'"}],
         "mark": {"type": "point", "filled": True, "size": 110, "opacity": 1},
-        "encoding": place | marked(labels) | told,
+        "encoding": place | color_and_shape(labels) | told,
     }
     edge: Spec = {
         "transform": [{"filter": "datum.f == '1'"}],
@@ -312,5 +326,7 @@ def front_chart(
     caption = "Filled and joined: the trials that no other is better than in every objective."
     if len(metrics) > 2:
         caption += f" Drawn for the first two of {len(metrics)} objectives, so it may look odd."
-    made = spec(labels, rows, 340, f"{right} by {left}", titles=titles, layer=[edge, others, best])
+    made = chart_spec(
+        labels, rows, 340, f"{right} by {left}", titles=titles, layer=[edge, others, best]
+    )
     return Chart("front-chart", "Pareto front", caption, made, front_table(comparison))

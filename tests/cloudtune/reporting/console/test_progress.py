@@ -12,7 +12,7 @@ from rich.console import Console
 
 from cloudtune.planning.planner import plan
 from cloudtune.provider.plan import Plan
-from cloudtune.reporting.console.job_state import JobView, end_line
+from cloudtune.reporting.console.job_state import JobProgress, format_trial_end
 from cloudtune.reporting.console.live import LiveProgress
 from cloudtune.reporting.console.plain import PlainProgress
 from cloudtune.results.events import Ended, Measured, Outcome, Started, TrialState
@@ -29,12 +29,12 @@ def test_a_cancelled_trial_counts_where_it_is_not_asked_again(mode: Mode, count:
             "limits": {"max_trials": 2},
         }
     )
-    view = JobView(replace(plan(study), mode=mode), [])
+    view = JobProgress(replace(plan(study), mode=mode), [])
     states: tuple[TrialState, ...] = ("completed", "cancelled")
     for number, state in enumerate(states, start=1):
         view.tell(Started(number, 1.0, {"x": True}))
         view.tell(Ended(number, 2.0, state))
-    assert end_line(view, 2, is_best=False).startswith(count)
+    assert format_trial_end(view, 2, is_best=False).startswith(count)
 
 
 NAMES = ("local", "sagemaker", "vertex")

@@ -19,7 +19,7 @@ from cloudtune.cli.main_group import cloudtune as command
 from cloudtune.reporting import phrases as words
 from cloudtune.reporting import sanitize
 from cloudtune.reporting.console import summary
-from cloudtune.reporting.console.tables import show_table
+from cloudtune.reporting.console.tables import print_table
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.runs import lifecycle
 
@@ -36,23 +36,23 @@ def assert_clean(lines: list[str]) -> None:
 
 @given(st.text())
 def test_printable_is_one_harmless_line_and_leaves_others_alone(text: str) -> None:
-    shown = sanitize.printable(text)
+    shown = sanitize.sanitize_line(text)
     assert shown == "" or shown.isprintable()
     assert len(shown) == len(text)
-    assert sanitize.printable(shown) == shown
+    assert sanitize.sanitize_line(shown) == shown
 
 
 def test_what_is_replaced_and_by_what() -> None:
-    assert sanitize.printable("ä 日本 ✓ é") == "ä 日本 ✓ é"
-    assert sanitize.printable("a\tb\nc\u00a0d") == "a b c d"
-    assert sanitize.printable("\x1b[1m\u202e\u200d\ufeff") == "\ufffd[1m\ufffd\ufffd\ufffd"
-    assert sanitize.printable_lines("a\x07\nb\tc") == "a\ufffd\nb c"
+    assert sanitize.sanitize_line("ä 日本 ✓ é") == "ä 日本 ✓ é"
+    assert sanitize.sanitize_line("a\tb\nc\u00a0d") == "a b c d"
+    assert sanitize.sanitize_line("\x1b[1m\u202e\u200d\ufeff") == "\ufffd[1m\ufffd\ufffd\ufffd"
+    assert sanitize.sanitize_lines("a\x07\nb\tc") == "a\ufffd\nb c"
 
 
 @given(st.recursive(st.text() | st.booleans(), lambda inner: st.dictionaries(st.text(), inner)))
 def test_json_is_shown_without_harm_and_without_loss(data: Any) -> None:
     for indent in (None, 2):
-        shown = sanitize.json_text(data, indent)
+        shown = sanitize.format_json(data, indent)
         assert all(line.isprintable() for line in shown.split("\n"))
         assert json.loads(shown) == data
 
@@ -104,30 +104,30 @@ def test_nothing_that_is_described_disturbs_a_terminal() -> None:
     found = result(study)
     best, _failed = found.trials
     made = cloudtune.plan(study)
-    assert_clean(summary.plan_lines(made, brief=False))
-    assert_clean(summary.plan_lines(made, brief=True))
-    assert_clean(summary.summary_lines(found, EVIL))
-    assert_clean(summary.failure_lines(found))
-    assert_clean(summary.paste_lines(study, best, "source"))
-    assert_clean([words.space_line(study), words.assignment_words(best.parameters)])
-    assert_clean([words.short(EVIL), words.objective_words(study, best)])
+    assert_clean(summary.format_plan(made, brief=False))
+    assert_clean(summary.format_plan(made, brief=True))
+    assert_clean(summary.format_summary(found, EVIL))
+    assert_clean(summary.format_failures(found))
+    assert_clean(summary.format_reuse(study, best, "source"))
+    assert_clean([words.describe_space(study), words.format_parameters(best.parameters)])
+    assert_clean([words.format_short(EVIL), words.format_objectives(study, best)])
     renamed = study.model_copy(
         update={"objectives": [o.model_copy(update={"metric": EVIL}) for o in study.objectives]}
     )
-    assert_clean([words.space_line(renamed), words.objective_words(renamed, best)])
+    assert_clean([words.describe_space(renamed), words.format_objectives(renamed, best)])
 
 
 def test_what_can_be_pasted_is_whole_or_left_out() -> None:
     best = result(evil_study()).trials[0]
-    (line,) = summary.paste_lines(evil_study(), best, "source")
+    (line,) = summary.format_reuse(evil_study(), best, "source")
     assert json.loads(line.partition(": ")[2]) == {"x": EVIL}
     plain = Trial("t", 1, "completed", {"x": "it's fine"})
     harmless = evil_study().model_copy(update={"constants": {}})
-    assert len(summary.paste_lines(harmless, plain, "source")) == 2
+    assert len(summary.format_reuse(harmless, plain, "source")) == 2
 
 
 def test_tables_do_not_disturb_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    show_table([{EVIL: EVIL, "b": 1}])
+    print_table([{EVIL: EVIL, "b": 1}])
     assert_clean(capsys.readouterr().out.splitlines())
 
 
@@ -189,7 +189,7 @@ def test_a_warm_start_is_advised_where_there_is_one(provider: str, more: str) ->
     over = {"provider": provider, "mode": "managed", "state": "cancelled", "run": "3f6k2m9qxt"}
     stopped = result(evil_study(), **over)
     said = f"{provider} has stopped its job, which cannot go on{more}"
-    assert summary.going_on([stopped]) == [said]
+    assert summary.resume_hints([stopped]) == [said]
 
 
 def test_who_stops_several_jobs_is_told_how_each_goes_on() -> None:
@@ -199,15 +199,15 @@ def test_who_stops_several_jobs_is_told_how_each_goes_on() -> None:
     ]
     build = "what sagemaker stops cannot go on; a new run can build on it: warm_start: {from: k7f2}"
     vertex = "what vertex stops cannot go on"
-    assert summary.stopping("run k7f2", jobs) == [
+    assert summary.stop_messages("run k7f2", jobs) == [
         *("asked run k7f2 to end; go on later with: cloudtune resume k7f2", build, vertex)
     ]
-    assert summary.stopping("it", jobs[2:]) == ["asked it to end", vertex]
+    assert summary.stop_messages("it", jobs[2:]) == ["asked it to end", vertex]
 
 
 def test_a_job_that_never_ran_is_said_in_plain_words() -> None:
     never = replace(result(evil_study(), provider="vertex", emulated=True), trials=(), started=None)
-    assert summary.summary_lines(never, "runs/r")[0] == "0 trials on vertex, emulated: none"
+    assert summary.format_summary(never, "runs/r")[0] == "0 trials on vertex, emulated: none"
 
 
 _ROW = {
@@ -227,7 +227,7 @@ def test_a_table_breaks_no_word_however_narrow_the_terminal(
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", str(width))
-    show_table([_ROW, {**_ROW, "provider": "vertex", "why": _WHY}])
+    print_table([_ROW, {**_ROW, "provider": "vertex", "why": _WHY}])
     shown = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
     assert max(len(line) for line in shown.splitlines()) <= width
     wanted = f"{' '.join(str(value) for value in _ROW.values())} vertex {_WHY}".split()

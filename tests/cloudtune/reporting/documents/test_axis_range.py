@@ -7,17 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudtune.comparison.comparison import compare
-from cloudtune.reporting.documents.html.axis_range import focus
+from cloudtune.reporting.documents.html.axis_range import fit_axis_range
 from cloudtune.reporting.documents.html.progress_charts import progress_charts
 from cloudtune.results.model import StudyResult
-from tests.cloudtune.comparison.made import job, make_study
+from tests.cloudtune.comparison.factories import job, make_study
 
 LOSS = make_study(objective={"metric": "loss", "goal": "minimize"})
 
 
 def test_one_bad_value_does_not_stretch_the_axis() -> None:
     values = [1000.0, *(1 + n / 10 for n in range(11))]
-    shown = focus(values, "minimize", "trials")
+    shown = fit_axis_range(values, "minimize", "trials")
     assert shown is not None
     assert [shown.low, shown.high] == pytest.approx([0.95, 2.05])
     assert shown.note == (
@@ -25,7 +25,7 @@ def test_one_bad_value_does_not_stretch_the_axis() -> None:
     )
     assert shown.beyond(1000)
     assert shown.clamped(1000) == shown.high
-    up = focus([-value for value in values], "maximize", "trials")
+    up = fit_axis_range([-value for value in values], "maximize", "trials")
     assert up is not None
     assert (up.low, up.high) == (-shown.high, -shown.low)
     assert "1 of 12 trials lies below the axis, down to -1000" in up.note
@@ -33,15 +33,15 @@ def test_one_bad_value_does_not_stretch_the_axis() -> None:
 
 def test_values_that_must_be_seen_are() -> None:
     values = [1000.0, 90.0, *(1 + n / 10 for n in range(30))]
-    assert focus(values, "minimize", "trials", keep=[1000.0]) is None
-    shown = focus(values, "minimize", "trials", keep=[90.0])
+    assert fit_axis_range(values, "minimize", "trials", keep=[1000.0]) is None
+    shown = fit_axis_range(values, "minimize", "trials", keep=[90.0])
     assert shown is not None
     assert not shown.beyond(90)
 
 
 @pytest.mark.parametrize("values", [[], [1.0], [2.0] * 9, [1.0, 2.0, 3.0], [-1e308, 1e308] * 9])
 def test_an_axis_that_nothing_stretches_is_left_as_it_is(values: list[float]) -> None:
-    assert focus(values, "maximize", "trials") is None
+    assert fit_axis_range(values, "maximize", "trials") is None
 
 
 @given(
@@ -49,7 +49,7 @@ def test_an_axis_that_nothing_stretches_is_left_as_it_is(values: list[float]) ->
     st.sampled_from(["maximize", "minimize"]),
 )
 def test_the_best_and_nine_in_ten_are_always_seen(values: list[float], goal: str) -> None:
-    shown = focus(values, goal, "trials")
+    shown = fit_axis_range(values, goal, "trials")
     if shown is not None:
         assert not shown.beyond(max(values) if goal == "maximize" else min(values))
         left_out = sum(map(shown.beyond, values))

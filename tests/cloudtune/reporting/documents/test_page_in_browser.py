@@ -14,9 +14,9 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from cloudtune.comparison.comparison import compare
-from cloudtune.reporting.documents.render import rendered
+from cloudtune.reporting.documents.render import render_report
 from cloudtune.results.model import StudyResult, Trial
-from tests.cloudtune.comparison.made import PARAMETERS, job, make_study, measured, trial
+from tests.cloudtune.comparison.factories import PARAMETERS, job, make_study, measured, trial
 from tests.cloudtune.reporting.documents.browser import browser as run_browser
 
 pytestmark = pytest.mark.slow
@@ -65,7 +65,7 @@ def opened(
 ) -> Generator[Page]:
     """Open the report of jobs with all charts drawn; at the end it must have been quiet."""
     path = folder / "report.html"
-    path.write_text(rendered(compare(jobs, {}), "html"), "utf-8")
+    path.write_text(render_report(compare(jobs, {}), "html"), "utf-8")
     context = browser.new_context(color_scheme=scheme, java_script_enabled=scripts)
     page = context.new_page()
     said: list[str] = []
@@ -305,7 +305,7 @@ def test_without_scripts_the_numbers_are_there(browser: Browser, tmp_path: Path)
 def test_the_policy_stops_what_is_not_ours(browser: Browser, tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     jobs = [ordinary("local")]
-    made = rendered(compare(jobs, {}), "html")
+    made = render_report(compare(jobs, {}), "html")
     policy = re.search('Content-Security-Policy" content="([^"]+)"', made)
     assert policy is not None
     assert "unsafe" not in policy[1]

@@ -13,19 +13,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudtune.comparison.comparison import compare
-from cloudtune.comparison.groups import grouped
+from cloudtune.comparison.groups import group_jobs
 from cloudtune.diagnostics import Finding
 from cloudtune.errors import MissingExtraError, UsageError
 from cloudtune.reporting.documents.html import page
-from cloudtune.reporting.documents.html.downsample import drawn
-from cloudtune.reporting.documents.render import form_of, rendered
-from cloudtune.reporting.documents.tables import answers_table, runs_table
+from cloudtune.reporting.documents.html.downsample import downsample
+from cloudtune.reporting.documents.render import render_report, report_format
+from cloudtune.reporting.documents.tables import best_trials_table, runs_table
 from cloudtune.results.model import StudyResult
-from tests.cloudtune.comparison.made import job, make_study, measured, trial
+from tests.cloudtune.comparison.factories import job, make_study, measured, trial
 
 
 def said(jobs: Sequence[StudyResult], form: str = "text") -> str:
-    return rendered(compare(jobs, {"r1": ["study.yaml"]}), form)
+    return render_report(compare(jobs, {"r1": ["study.yaml"]}), form)
 
 
 def flat(text: str) -> str:
@@ -56,9 +56,9 @@ def test_the_verdict_fits_a_terminal_of_80_columns() -> None:
 def test_where_a_terminal_has_no_room_for_a_table_each_row_is_a_block() -> None:
     jobs = [job("local", [0.5, 0.9]), job("vertex", [trial(1, 0.7, cost=2.5)])]
     compared = compare(jobs, {"r1": ["study.yaml"]})
-    wide, narrow = (rendered(compared, "text", room) for room in (None, 60))
+    wide, narrow = (render_report(compared, "text", room) for room in (None, 60))
     assert max(map(len, wide.splitlines())) > 80
-    assert rendered(compared, "text", 1_000) == wide
+    assert render_report(compared, "text", 1_000) == wide
     runs = narrow[narrow.index("Runs") : narrow.index("Best parameters")]
     assert max(map(len, runs.splitlines())) <= 60
     assert set(wide.replace("─", "").split()) <= set(narrow.split())
@@ -110,7 +110,7 @@ def test_the_runs_say_why_they_ended() -> None:
 def test_a_blank_value_is_told_from_a_parameter_that_was_not_active() -> None:
     best = [trial(1, 0.5, parameters={"a": "", "b": " "}), trial(1, 0.4, parameters={"a": "x"})]
     jobs = [job(name, [one]) for name, one in zip("pq", best, strict=True)]
-    assert answers_table(compare(jobs, {})).rows[2:] == (("a", "''", "x"), ("b", "' '", ""))
+    assert best_trials_table(compare(jobs, {})).rows[2:] == (("a", "''", "x"), ("b", "' '", ""))
 
 
 def test_a_refused_job_is_refused_as_in_status() -> None:
@@ -157,11 +157,11 @@ def test_no_text_breaks_a_table_of_markdown(name: str) -> None:
 
 
 def test_the_ending_of_a_file_says_its_form() -> None:
-    assert [form_of(Path(name)) for name in ("a.HTML", "b.md", "c.json", "d.txt")] == [
+    assert [report_format(Path(name)) for name in ("a.HTML", "b.md", "c.json", "d.txt")] == [
         *("html", "markdown", "json", "text"),
     ]
     with pytest.raises(UsageError, match="unknown report format"):
-        form_of(Path("report.pdf"))
+        report_format(Path("report.pdf"))
 
 
 def test_the_page_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,13 +191,13 @@ def test_steps_of_several_services_are_not_called_the_same() -> None:
 
 def test_many_trials_are_drawn_in_part_with_the_best_of_each_group() -> None:
     low, high = job("p", [n / 1000 for n in range(900)]), job("q", [0.1, 0.2])
-    some, note = drawn(grouped([low, high]), "maximize", most=100)
+    some, note = downsample(group_jobs([low, high]), "maximize", most=100)
     assert note.startswith("52 of 902 trials are drawn")
     own = [each for each in some if each.label == "p"]
     assert len(own) == len({each.trial.number for each in own}) == 50
     assert {0.899, 0.898, 0.890} <= {each.values[0] for each in own}
     assert min(each.values[0] for each in own) < 0.03
-    assert drawn(grouped([high]), "maximize", most=100)[1] == ""
+    assert downsample(group_jobs([high]), "maximize", most=100)[1] == ""
 
 
 def luminance(colour: str) -> float:
