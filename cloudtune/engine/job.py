@@ -293,7 +293,7 @@ def _run_managed(work: _Work) -> Outcome:
         record=work.record,
         observe=work.observe,
         notify=work.notify,
-        again=work.again,
+        may_exist=work.again,
         budget=work.budget,
     )
     managed.replay(work.events)

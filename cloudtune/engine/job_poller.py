@@ -1,7 +1,7 @@
-"""The driven mode at a service: one training job a start of a trial, followed by looking at it.
+"""Driven mode at a service: one training job for each start of a trial, polled until it ends.
 
-One thread makes all calls, so that the driver never waits for a service, and looks at all running
-jobs at once. An error that may pass delays a trial and never fails it.
+One thread makes all calls, so that the driver never waits for a service, and polls all running jobs
+together. A transient error delays a trial and never fails it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 
+from cloudtune.debug_log import get_logger, log_calls
 from cloudtune.engine.backoff import add_jitter, next_backoff, next_poll_time
 from cloudtune.errors import EmulatorEndedError, ProviderError
 from cloudtune.provider.models import Interrupted, Lost, Recovered, TrainingJob
@@ -19,8 +20,10 @@ from cloudtune.provider.protocols import Emit, TrainingJobs
 from cloudtune.results.events import Ended, Measured, Started, TrialState
 from cloudtune.results.model import Measurement
 
+_log = get_logger(__name__)
+
 _MAX_OUTAGE = 600.0
-"""Seconds for which running jobs wait for what does not pass by itself, as an expired sign-in."""
+"""Seconds for which running jobs wait out an error that is not transient, as an expired sign-in."""
 
 
 @dataclass
@@ -28,14 +31,14 @@ class _PolledJob:
     """A start of a trial until its `Ended`."""
 
     started: Started
-    told: int = 0
-    """How many of its measurements were told."""
-    tried: bool = False
-    """Whether its training job may be there, though no answer said so."""
-    sure_at: float = 0.0
-    """When its training job is not there if it is not found."""
+    emitted: int = 0
+    """The number of its measurements that were emitted."""
+    may_exist: bool = False
+    """Whether its training job may exist although the service did not confirm it."""
+    absent_after: float = 0.0
+    """When a training job that is not found does not exist."""
     not_before: float = 0.0
-    """When to try again to make it."""
+    """When to try again to create it."""
     stop: bool = False
     """Whether the driver wants it to end."""
     stop_sent: bool = False
@@ -52,8 +55,7 @@ class _Stop:
     number: int
 
 
-class _Close:
-    """The runner is not needed any more."""
+class _Close: ...
 
 
 class JobPoller:
@@ -64,230 +66,227 @@ class JobPoller:
     def __init__(
         self, service: str, jobs: TrainingJobs, emit: Emit, notify: Callable[[str], None]
     ) -> None:
-        """Prepare; nothing is called.
+        """Create a runner; nothing is called yet.
 
         Args:
             service: The provider's name.
-            jobs: Reaches it.
-            emit: Is told what happens.
-            notify: Is told what trials wait for.
+            jobs: Its training jobs.
+            emit: Receives the events of trials.
+            notify: Called with messages for the user, such as why trials wait.
         """
-        self._jobs = jobs
+        self._jobs = log_calls(jobs, service, _log)
         self._service = service
         self._emit = emit
         self._notify = notify
-        self._said = ""
+        self._last_message = ""
         self._inbox: SimpleQueue[Started | _Stop | _Close] = SimpleQueue()
         self._waiting: dict[int, _PolledJob] = {}
+        """Jobs to create, by the numbers of their trials."""
         self._running: dict[int, _PolledJob] = {}
         self._closing = False
-        self._due = 0.0
-        """When to look next."""
-        self._quiet_until = 0.0
-        """Until when nothing is called, since the service could not be reached."""
-        self._pause = 0.0
-        self._trouble_since: float | None = None
+        self._next_poll = 0.0
+        self._backoff_until = 0.0
+        """Until when the service is not called, since it was unreachable."""
+        self._backoff = 0.0
+        self._outage_since: float | None = None
         self._lost: Lost | None = None
-        self._made_one = False
+        self._any_created = False
         self._thread = threading.Thread(target=self._work, name="training-jobs", daemon=True)
 
     def job_name(self, number: int, start: int) -> str:
-        """Return the name of a training job before it is made."""
+        """Return the name of a training job before it is created."""
         return self._jobs.job_name(number, start)
 
     def start(self, started: Started) -> None:
-        """Start a trial, or start it again with more of its resource and what it had saved."""
+        """Start a trial, or continue it with more of its resource and its checkpoint."""
         self._inbox.put(started)
-        self._begin()
+        self._ensure_thread()
 
     def stop(self, number: int, *, now: bool = False) -> None:
-        """Ask a trial to end; the service gives it its own grace. An ended one is left alone."""
+        """Ask a trial to end, with the service's own grace period. Ended trials are ignored."""
         self._inbox.put(_Stop(number))
 
     def recover(self, interrupted: Sequence[Interrupted]) -> Recovered:
         """Find the training jobs of the trials that were left running, and follow them.
 
-        One that was stopped, is being stopped or ended nobody knows how is not followed: why is
-        not known any more.
+        Jobs that were stopped, are stopping or ended in an unknown way are not followed, since the
+        reason is no longer known.
 
         Raises:
-            ProviderError: If the service cannot be asked.
+            ProviderError: If the service cannot be reached.
         """
-        seen = self._patiently([each.started for each in interrupted if each.started.id])
-        fresh: list[Measured] = []
+        jobs = self._find_jobs([each.started for each in interrupted if each.started.id])
+        measurements: list[Measured] = []
         for each in interrupted:
             number = each.started.number
-            job = seen.get(each.started.id or "")
+            job = jobs.get(each.started.id or "")
             if job is None:
                 continue
-            fresh += [_to_event(number, m) for m in job.measurements[each.measured :]]
-            lost = job.state == "unknown" and job.over
-            if not (job.stopping or lost or job.state == "cancelled"):
-                told = max(each.measured, len(job.measurements))
-                self._running[number] = _PolledJob(each.started, told)
-                self._made_one = True
-        followed = frozenset(self._running)
-        if followed:
-            self._begin()
-        return Recovered(fresh, followed)
+            measurements += [_to_event(number, m) for m in job.measurements[each.measured :]]
+            ended_unknown = job.state == "unknown" and job.over
+            if not (job.stopping or ended_unknown or job.state == "cancelled"):
+                emitted = max(each.measured, len(job.measurements))
+                self._running[number] = _PolledJob(each.started, emitted)
+                self._any_created = True
+        if self._running:
+            self._ensure_thread()
+        return Recovered(measurements, frozenset(self._running))
 
     def close(self) -> None:
-        """Ask the service to stop what still runs, and follow nothing any more."""
+        """Ask the service to stop the running jobs, and stop polling."""
         self._inbox.put(_Close())
         if self._thread.ident is not None:
             self._thread.join()
 
-    def _begin(self) -> None:
+    def _ensure_thread(self) -> None:
         if self._thread.ident is None:
             self._thread.start()
 
     def _work(self) -> None:
-        """Do what is wanted until the end; in the thread."""
         try:
             while not self._closing:
-                self._take_wishes()
-                quiet = self._lost is not None or time.monotonic() < self._quiet_until
-                if not (self._closing or quiet):
+                self._receive_requests()
+                paused = self._lost is not None or time.monotonic() < self._backoff_until
+                if not (self._closing or paused):
                     self._act()
             if self._lost is None:
-                self._stop_rest()
-        except Exception as error:  # noqa: BLE001 - nobody shall wait for these trials for ever
+                self._stop_remaining()
+        except Exception as error:  # noqa: BLE001 - the driver must not wait for these trials forever
             if self._closing:
-                self._notify(f"{error!r} while training jobs were stopped; some may go on")
+                self._notify(f"{error!r} while stopping training jobs; some may still run")
             self._lose("", go_on=True, error=error)
 
-    def _take_wishes(self) -> None:
-        """Wait for wishes until something is due, and take note of them."""
-        next_time = max(self._due, self._quiet_until)
-        wait = max(0.0, next_time - time.monotonic()) if self._running or self._waiting else None
+    def _receive_requests(self) -> None:
+        """Wait for requests until the next poll is due, and accept them."""
+        due = max(self._next_poll, self._backoff_until)
+        wait = max(0.0, due - time.monotonic()) if self._running or self._waiting else None
         try:
-            self._note(self._inbox.get(timeout=wait))
+            self._accept(self._inbox.get(timeout=wait))
             while True:
-                self._note(self._inbox.get_nowait())
+                self._accept(self._inbox.get_nowait())
         except Empty:
             return
 
-    def _note(self, wish: Started | _Stop | _Close) -> None:
-        if isinstance(wish, _Close):
+    def _accept(self, request: Started | _Stop | _Close) -> None:
+        if isinstance(request, _Close):
             self._closing = True
         elif self._lost:
             return
-        elif isinstance(wish, Started):
-            self._waiting[wish.number] = _PolledJob(wish)
-        elif job := self._running.get(wish.number) or self._waiting.get(wish.number):
+        elif isinstance(request, Started):
+            self._waiting[request.number] = _PolledJob(request)
+        elif job := self._running.get(request.number) or self._waiting.get(request.number):
             job.stop = True
 
     def _act(self) -> None:
-        """Make, stop and look, each as far as the service lets it."""
+        """Create, stop and poll jobs, as far as the service allows."""
         try:
-            self._make_waiting()
-            self._stop_wanted()
-            if self._running and time.monotonic() >= self._due:
-                self._look()
-                self._due = next_poll_time(self._jobs.poll_seconds, len(self._running))
+            self._create_waiting()
+            self._stop_requested()
+            if self._running and time.monotonic() >= self._next_poll:
+                self._poll()
+                self._next_poll = next_poll_time(self._jobs.poll_seconds, len(self._running))
         except ProviderError as error:
-            self._note_trouble(error)
+            self._handle_error(error)
         else:
-            self._pause, self._trouble_since = 0.0, None
+            self._backoff, self._outage_since = 0.0, None
 
-    def _note_trouble(self, error: ProviderError) -> None:
-        """Wait before the next call; give up what cannot be waited for."""
+    def _handle_error(self, error: ProviderError) -> None:
+        """Wait before the next call, or give up if waiting does not help."""
         now = time.monotonic()
-        self._trouble_since = self._trouble_since or now
-        lasted = now - self._trouble_since
-        waits = bool(self._running) and lasted <= _MAX_OUTAGE
+        self._outage_since = self._outage_since or now
+        can_wait = bool(self._running) and now - self._outage_since <= _MAX_OUTAGE
         if isinstance(error, EmulatorEndedError):
             self._lose(str(error), go_on=False)
             return
-        if not (error.retryable or waits):
-            tried = [job for job in self._waiting.values() if job.tried]
-            self._lose(str(error), go_on=bool(self._running or tried))
+        if not (error.retryable or can_wait):
+            may_exist = any(job.may_exist for job in self._waiting.values())
+            self._lose(str(error), go_on=bool(self._running) or may_exist)
             return
-        self._tell_user(f"{error}; it is asked again, less and less often")
-        self._pause = next_backoff(self._jobs.poll_seconds, self._pause)
-        self._quiet_until = now + add_jitter(self._pause)
+        self._notify_once(f"{error}; retrying with increasing delays")
+        self._backoff = next_backoff(self._jobs.poll_seconds, self._backoff)
+        self._backoff_until = now + add_jitter(self._backoff)
+        _log.debug("back off for %.1f s: %s", self._backoff, error)
 
-    def _tell_user(self, text: str) -> None:
-        if text != self._said:
-            self._said = text
+    def _notify_once(self, text: str) -> None:
+        if text != self._last_message:
+            self._last_message = text
             self._notify(text)
 
-    def _make_waiting(self) -> None:
+    def _create_waiting(self) -> None:
         for job in list(self._waiting.values()):
             if self._lost:
                 return
-            if time.monotonic() < job.not_before and (job.tried or not job.stop):
+            if time.monotonic() < job.not_before and (job.may_exist or not job.stop):
                 continue
-            (self._withdraw if job.stop else self._make)(job)
+            (self._withdraw if job.stop else self._create)(job)
 
     def _withdraw(self, job: _PolledJob) -> None:
-        """End a trial that has no training job; follow it if it has one, so that it is stopped.
+        """End a trial without a training job; one that has a job is followed to be stopped.
 
         Raises:
-            ProviderError: If the service cannot be asked.
+            ProviderError: If the service cannot be reached.
         """
-        if self._may_be_there(job):
+        if self._follow_if_found(job):
             return
-        self._end(job, "failed", f"it was stopped before {self._service} had a place for it")
+        self._end(job, "failed", f"stopped before {self._service} had capacity for it")
 
-    def _make(self, job: _PolledJob) -> None:
-        """Create the training job of a trial, unless a call without an answer has made it.
+    def _create(self, job: _PolledJob) -> None:
+        """Create the training job of a trial, unless an unanswered call has created it.
 
         Raises:
-            ProviderError: If that may succeed later.
+            ProviderError: If a later attempt may succeed.
         """
-        if self._may_be_there(job):
+        if self._follow_if_found(job):
             return
-        job.tried = True
+        job.may_exist = True
         try:
             self._jobs.create(job.started)
         except ProviderError as error:
-            job.sure_at = time.monotonic() + self._jobs.hidden_seconds
+            job.absent_after = time.monotonic() + self._jobs.hidden_seconds
             if _concerns_service(error) or (error.affects_all_calls and self._running):
                 raise
             if error.quota_exceeded and self._running:
-                self._tell_user(f"{error}; trials wait until others have ended")
-                job.tried = False
+                self._notify_once(f"{error}; trials wait until running ones end")
+                job.may_exist = False
                 job.not_before = time.monotonic() + 2 * self._jobs.poll_seconds
                 return
-            if error.affects_all_calls or not self._made_one:
+            if error.affects_all_calls or not self._any_created:
                 self._lose(str(error), go_on=False)
             else:
                 self._end(job, "failed", str(error))
         else:
             self._follow(job)
 
-    def _may_be_there(self, job: _PolledJob) -> bool:
-        """Tell whether a trial has a training job, or may have one that is not found yet.
+    def _follow_if_found(self, job: _PolledJob) -> bool:
+        """Return whether a trial has a training job, or may have one that is not visible yet.
 
-        If it has one it is followed; if it may have one it waits for the next look.
+        An existing job is followed; one that may exist is looked for again later.
 
         Raises:
-            ProviderError: If the service cannot be asked.
+            ProviderError: If the service cannot be reached.
         """
-        if not job.tried:
+        if not job.may_exist:
             return False
         if self._jobs.poll([job.started]):
             self._follow(job)
             return True
         now = time.monotonic()
-        if now >= job.sure_at:
+        if now >= job.absent_after:
             return False
-        self._tell_user(f"the training job {job.id} may be there, and is looked for again")
+        self._notify_once(f"the training job {job.id} may exist; looking for it again")
         job.not_before = now + self._jobs.poll_seconds
         if not self._running:
-            self._due = job.not_before
+            self._next_poll = job.not_before
         return True
 
     def _follow(self, job: _PolledJob) -> None:
-        """Take note that the training job of a trial is there."""
         if not self._running:
-            self._due = next_poll_time(self._jobs.poll_seconds, len(self._running))
-        self._made_one = True
+            self._next_poll = next_poll_time(self._jobs.poll_seconds, len(self._running))
+        self._any_created = True
         number = job.started.number
         self._running[number] = self._waiting.pop(number)
 
-    def _stop_wanted(self) -> None:
+    def _stop_requested(self) -> None:
         for job in list(self._running.values()):
             if job.stop and not job.stop_sent:
                 self._send_stop(job)
@@ -298,103 +297,102 @@ class JobPoller:
         except ProviderError as error:
             if _concerns_service(error):
                 raise
-            words = f"{error}; it could not be stopped, and goes on at {self._service}"
-            self._end(job, "failed", words)
+            self._end(job, "failed", f"{error}; it still runs at {self._service}")
         else:
             job.stop_sent = True
 
-    def _stop_rest(self) -> None:
+    def _stop_remaining(self) -> None:
         try:
-            for job in [job for job in self._waiting.values() if job.tried]:
+            for job in [job for job in self._waiting.values() if job.may_exist]:
                 self._withdraw(job)
             for job in [job for job in self._running.values() if not job.stop_sent]:
                 self._send_stop(job)
         except ProviderError:
-            return  # out of reach, and the others are as well
+            return  # unreachable for the others, too
 
-    def _look(self) -> None:
-        """Look at all running jobs, and tell what is new."""
-        seen = self._jobs.poll([job.started for job in self._running.values()])
+    def _poll(self) -> None:
+        """Poll all running jobs, and emit what is new."""
+        polled = self._jobs.poll([job.started for job in self._running.values()])
         for job in list(self._running.values()):
-            if job.id in seen:
-                self._tell(job, seen[job.id])
+            if job.id in polled:
+                self._emit_new(job, polled[job.id])
             else:
-                self._end(job, "failed", f"there is no training job {job.id} any more")
+                self._end(job, "failed", f"the training job {job.id} no longer exists")
 
-    def _tell(self, job: _PolledJob, seen: TrainingJob) -> None:
-        """Emit what is new about a trial, and its end once there is one."""
-        for measurement in seen.measurements[job.told :]:
+    def _emit_new(self, job: _PolledJob, polled: TrainingJob) -> None:
+        """Emit the new measurements of a trial, and its end."""
+        for measurement in polled.measurements[job.emitted :]:
             self._emit(_to_event(job.started.number, measurement))
-        job.told = max(job.told, len(seen.measurements))
-        if not seen.over:
+        job.emitted = max(job.emitted, len(polled.measurements))
+        if not polled.over:
             return
-        state, reason = seen.state, seen.reason
+        state, reason = polled.state, polled.reason
         if state == "cancelled":
-            by = f"this training job was stopped by somebody else, at {self._service}"
-            state, reason = ("completed", "") if job.stop else ("failed", by)
-        self._end(job, state, reason, seen)
+            by_others = f"the training job was stopped at {self._service}, not by cloudtune"
+            state, reason = ("completed", "") if job.stop else ("failed", by_others)
+        self._end(job, state, reason, polled)
 
     def _end(
-        self, job: _PolledJob, state: TrialState, reason: str, seen: TrainingJob | None = None
+        self, job: _PolledJob, state: TrialState, reason: str, polled: TrainingJob | None = None
     ) -> None:
-        """Emit a trial's end, and let others have its place."""
+        """Emit a trial's end, and retry those that waited for capacity."""
         number = job.started.number
         self._waiting.pop(number, None)
         self._running.pop(number, None)
         for other in self._waiting.values():
             other.not_before = 0.0
         now = time.time()
-        end = Ended(number, now, state, reason)
-        if seen is not None:
-            end = replace(
-                end,
-                time=min(now, seen.ended or now),
-                word=seen.word,
-                log=seen.log,
-                artifacts=seen.artifacts,
-                billed_seconds=seen.billed_seconds,
-                machine=seen.machine,
+        event = Ended(number, now, state, reason)
+        if polled is not None:
+            event = replace(
+                event,
+                time=min(now, polled.ended or now),
+                word=polled.word,
+                log=polled.log,
+                artifacts=polled.artifacts,
+                billed_seconds=polled.billed_seconds,
+                machine=polled.machine,
             )
-        self._emit(end)
+        self._emit(event)
 
-    def _lose(self, why: str, *, go_on: bool, error: Exception | None = None) -> None:
-        """Tell that nothing can be started or followed any more."""
+    def _lose(self, reason: str, *, go_on: bool, error: Exception | None = None) -> None:
+        """Give up: no trial can be started or followed any longer."""
         if go_on:
-            why += (
-                f"; its training jobs may go on at {self._service}, and `cloudtune resume` finds "
-                "them again"
-            )
-        self._lost = Lost(why, go_on, error)
+            reason += f"; its training jobs may still run at {self._service}, and "
+            reason += "`cloudtune resume` finds them"
+        self._lost = Lost(reason, go_on, error)
         self._waiting.clear()
         self._running.clear()
         self._emit(self._lost)
 
-    def _patiently(self, left: Sequence[Started]) -> Mapping[str, TrainingJob]:
-        """Look at training jobs, waiting some time for an answer, and for those that are missing.
+    def _find_jobs(self, starts: Sequence[Started]) -> Mapping[str, TrainingJob]:
+        """Poll training jobs; wait some time for the service, and for jobs that are missing.
 
         Raises:
-            ProviderError: If there is none.
+            ProviderError: If the service does not answer.
         """
-        begun = time.monotonic()
+        begin = time.monotonic()
         while True:
             try:
-                seen = self._jobs.poll(left)
+                jobs = self._jobs.poll(starts)
             except ProviderError as error:
-                if not error.retryable or time.monotonic() > begun + _MAX_OUTAGE:
+                if not error.retryable or time.monotonic() > begin + _MAX_OUTAGE:
                     raise
-                self._tell_user(f"{error}; it is asked again")
+                self._notify_once(f"{error}; retrying")
             else:
-                if len(seen) == len(left) or time.monotonic() >= begun + self._jobs.hidden_seconds:
-                    return seen
-                self._tell_user("training jobs that may be there are looked for again")
+                if (
+                    len(jobs) == len(starts)
+                    or time.monotonic() >= begin + self._jobs.hidden_seconds
+                ):
+                    return jobs
+                self._notify_once("looking again for training jobs that may exist")
             time.sleep(self._jobs.poll_seconds)
 
 
 def _concerns_service(error: ProviderError) -> bool:
-    """Tell whether an error is about the service, and not about one training job."""
+    """Return whether an error is about the whole service rather than one training job."""
     return error.retryable or isinstance(error, EmulatorEndedError)
 
 
 def _to_event(number: int, measurement: Measurement) -> Measured:
-    time_of = measurement.time or time.time()
-    return Measured(number, time_of, measurement.step, measurement.metrics)
+    return Measured(number, measurement.time or time.time(), measurement.step, measurement.metrics)

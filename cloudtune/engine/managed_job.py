@@ -1,7 +1,7 @@
-"""Managed jobs: submit once, then turn what the service tells into the events of the job.
+"""Managed jobs: submit once, then turn the states that the service returns into events.
 
-A service that cannot be reached for a while does not end the job, which goes on there and costs
-money. It is asked again, after ever longer pauses, until it answers or the user has had enough.
+A service that is unreachable for a while does not end the job, which continues there and costs
+money. It is polled again, at growing intervals, until it answers or the user gives up.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 
+from cloudtune.debug_log import get_logger, log_calls
 from cloudtune.engine.backoff import add_jitter, next_backoff
 from cloudtune.engine.budget import JobBudget
 from cloudtune.engine.inbox import Inbox, StopRequest
@@ -23,9 +24,11 @@ from cloudtune.results.events import FINAL_STATES, Ended, Event, Measured, Outco
 from cloudtune.results.trials import Trials
 from cloudtune.study.search_space import Value
 
+_log = get_logger(__name__)
+
 
 class ManagedJob:
-    """Follows one managed job from where its events leave off to its end."""
+    """Follows one managed job from its recorded events to its end."""
 
     def __init__(
         self,
@@ -35,22 +38,22 @@ class ManagedJob:
         record: Callable[[Sequence[Event]], None],
         observe: Callable[[Sequence[Event]], None] = lambda _: None,
         notify: Callable[[str], None] = lambda _: None,
-        again: bool = False,
+        may_exist: bool = False,
         budget: JobBudget = JobBudget(),  # noqa: B008 - immutable
     ) -> None:
-        """Prepare to follow a job.
+        """Create a job; nothing is sent yet.
 
         Args:
-            plan: What is sent.
-            inbox: Requests to stop.
+            plan: The plan to submit.
+            inbox: Stop requests.
             record: Writes events to the ledger; called before anything else sees them.
-            observe: Is told of events after that, several at a time, to show them.
-            notify: Is told what is worth a line.
-            again: Whether an earlier process took the job up, and may have made it.
-            budget: Is told each new event.
+            observe: Called afterward with several events at a time, to show them.
+            notify: Called with messages for the user.
+            may_exist: Whether an earlier process may have submitted the job.
+            budget: Receives each new event, and knows when the money is spent.
         """
         self._plan = plan
-        self._may_be_there = again
+        self._may_exist = may_exist
         self._inbox = inbox
         self._record = record
         self._observe = observe
@@ -58,154 +61,157 @@ class ManagedJob:
         self._mask = Mask(plan.study)
         self._trials = Trials(plan.study, plan.facts.run_id)
         self._budget = budget
-        self._wish: StopRequest | None = None
-        """To end the job; the service has not taken note of it yet."""
-        self._given_up = False
-        """Whether the user wants to leave, even with the service out of reach."""
-        self._asked: StopRequest | None = None
-        """What the service was first asked to end the job for."""
-        self._trouble: ProviderError | None = None
-        """Why the service could not be reached when it was last asked."""
-        self._said = ""
-        """The trouble that was told last."""
-        self._remarked = ""
-        """The remark that was told last."""
-        self._pause = 0.0
+        self._stop_request: StopRequest | None = None
+        """A request to end the job that the service has not received yet."""
+        self._detach_requested = False
+        """Whether the user wants to leave even if the service is unreachable."""
+        self._sent_request: StopRequest | None = None
+        """The first stop request that the service received."""
+        self._error: ProviderError | None = None
+        """Why the last call failed."""
+        self._last_error = ""
+        """The last error that was reported."""
+        self._last_remark = ""
+        """The last remark of the service that was reported."""
+        self._wait = 0.0
 
     def replay(self, events: Sequence[Event]) -> None:
-        """Take note of what is known of the job, in order."""
+        """Apply the events that earlier processes recorded, in order."""
         for event in events:
             self._trials.tell(event)
 
-    def run(self, client: JobClient, job: str | None, named: Callable[[str], None]) -> Outcome:
-        """Submit the job unless it was, follow it to its end and return how it ended.
+    def run(self, client: JobClient, job: str | None, record_id: Callable[[str], None]) -> Outcome:
+        """Submit the job if necessary, follow it to its end, and return its outcome.
 
         Args:
             client: Reaches the service.
-            job: What the service calls the job, if that is known.
-            named: Writes to the ledger what the service calls the job.
+            job: The service's ID of the job, if known.
+            record_id: Writes the service's ID of the job to the ledger.
 
         Raises:
-            ProviderError: If the service refuses the job.
+            ProviderError: If the service rejects the job.
         """
-        ref = JobRef(self._plan.provider, job) if job else self._submitted(client)
+        client = log_calls(client, self._plan.provider, _log)
+        ref = JobRef(self._plan.provider, job) if job else self._submit(client)
         if isinstance(ref, Outcome):
             return ref
         if job is None:
-            named(ref.id)
+            record_id(ref.id)
         try:
-            return self._followed(client, ref)
+            return self._follow(client, ref)
         except EmulatorEndedError as error:
-            return self._ended(JobStatus("failed", "", str(error)))
+            return self._end(JobStatus("failed", "", str(error)))
         except ProviderError as error:
-            self._trouble = error
-            return self._unknown(f"the job {ref.id} may go on there")
+            self._error = error
+            return self._unknown_outcome(f"the job {ref.id} may still run there")
 
-    def _followed(self, client: JobClient, ref: JobRef) -> Outcome:
-        while not self._left_alone():
-            self._trouble = None
-            if self._wish:
-                with self._noting_trouble():
+    def _follow(self, client: JobClient, ref: JobRef) -> Outcome:
+        while not self._should_detach():
+            self._error = None
+            if self._stop_request:
+                with self._catch_retryable():
                     client.stop(ref)
-                    self._asked, self._wish = self._asked or self._wish, None
-            with self._noting_trouble():
+                    self._sent_request = self._sent_request or self._stop_request
+                    self._stop_request = None
+            with self._catch_retryable():
                 status = client.status(ref)
-                told = new_events(
+                events = new_events(
                     self._plan.provider, self._trials, self._plan.fitted, status.trials
                 )
-                self._emit([self._mask.end(e) if isinstance(e, Ended) else e for e in told])
-                self._remark(status.remark)
+                self._add_events([self._mask.end(e) if isinstance(e, Ended) else e for e in events])
+                self._notify_remark(status.remark)
                 if status.state in FINAL_STATES:
-                    return self._ended(status)
-            self._rest(client.poll_seconds)
-        return self._unknown(f"the job {ref.id} may go on there")
+                    return self._end(status)
+            self._wait_for_request(client.poll_seconds)
+        return self._unknown_outcome(f"the job {ref.id} may still run there")
 
-    def _ended(self, status: JobStatus) -> Outcome:
-        """End the trials of which the service tells no end, and return how the job ended."""
+    def _end(self, status: JobStatus) -> Outcome:
+        """End the trials for which the service returned no end, and return the job's outcome."""
         now = time.time()
-        left = [trial.number for trial in self._trials.all() if trial.ended is None]
-        why = "the job has ended, and the service does not say how this trial did"
-        self._emit([Ended(number, now, "unknown", why) for number in left])
-        if status.state == "cancelled" and self._asked and self._asked.state == "completed":
-            return Outcome(self._asked.state, self._asked.reason)
+        open_trials = [trial.number for trial in self._trials.all() if trial.ended is None]
+        reason = "the job ended, and the service returned no final state of this trial"
+        self._add_events([Ended(number, now, "unknown", reason) for number in open_trials])
+        request = self._sent_request
+        if status.state == "cancelled" and request and request.state == "completed":
+            return Outcome(request.state, request.reason)
         return Outcome(status.state, status.reason)
 
-    def _submitted(self, client: JobClient) -> JobRef | Outcome:
-        """Return the job under its name, made unless it is there, or how it ended without one.
+    def _submit(self, client: JobClient) -> JobRef | Outcome:
+        """Return the job of this name, submitted unless it exists, or the outcome without a job.
 
-        A submit that the service did not answer may have made the job, as may an earlier process:
-        it is looked for again and again, for as long as the service may not tell of it yet.
+        An unanswered submit may have created the job, and so may an earlier process. It is looked
+        for as long as the service may not show it yet.
         """
-        unsure = False
+        name = self._plan.facts.job_name
+        submit_unanswered = False
         if self._budget.stop_reason:
-            self._wish = StopRequest(self._budget.stop_reason, state="completed")
-        sure_at = time.monotonic() + client.hidden_seconds if self._may_be_there else 0.0
-        while not self._left_alone():
-            if self._wish and not self._may_be_there:
-                return Outcome(self._wish.state, self._wish.reason)
-            self._trouble = None
-            with self._noting_trouble():
-                found = client.find(self._plan.facts.job_name)
-                if found:
-                    return found
-                if time.monotonic() < sure_at:
-                    words = (
-                        f"the job {self._plan.facts.job_name} may be there, and is not found yet"
-                    )
-                    raise ProviderError(self._plan.provider, words, retryable=True)
-                if self._wish:
-                    return Outcome(self._wish.state, self._wish.reason)
-                self._may_be_there = True
+            self._stop_request = StopRequest(self._budget.stop_reason, state="completed")
+        absent_after = time.monotonic() + client.hidden_seconds if self._may_exist else 0.0
+        while not self._should_detach():
+            if self._stop_request and not self._may_exist:
+                return Outcome(self._stop_request.state, self._stop_request.reason)
+            self._error = None
+            with self._catch_retryable():
+                ref = client.find(name)
+                if ref:
+                    return ref
+                if time.monotonic() < absent_after:
+                    text = f"the job {name} may exist but is not visible yet"
+                    raise ProviderError(self._plan.provider, text, retryable=True)
+                if self._stop_request:
+                    return Outcome(self._stop_request.state, self._stop_request.reason)
+                self._may_exist = True
                 try:
                     return client.submit(self._plan.request)
                 except ProviderError as error:
-                    found = client.find(self._plan.facts.job_name) if unsure else None
-                    if found:
-                        return found
-                    unsure = error.retryable
-                    sure_at = time.monotonic() + client.hidden_seconds
+                    ref = client.find(name) if submit_unanswered else None
+                    if ref:
+                        return ref
+                    submit_unanswered = error.retryable
+                    absent_after = time.monotonic() + client.hidden_seconds
                     raise
-            self._rest(client.poll_seconds)
-        return self._unknown(f"a job {self._plan.facts.job_name} may have been made there")
+            self._wait_for_request(client.poll_seconds)
+        return self._unknown_outcome(f"a job {name} may have been created there")
 
     @contextmanager
-    def _noting_trouble(self) -> Generator[None]:
-        """Take note of a failure that may pass, and go on behind the block."""
+    def _catch_retryable(self) -> Generator[None]:
         try:
             yield
         except ProviderError as error:
             if not error.retryable:
                 raise
-            self._trouble = error
+            self._error = error
 
-    def _rest(self, seconds: float) -> None:
-        """Wait for a request to stop, longer each time in a row that there was trouble."""
-        self._pause = next_backoff(seconds, self._pause) if self._trouble else seconds
-        if self._trouble and str(self._trouble) != self._said:
-            self._said = str(self._trouble)
-            self._notify(f"{self._trouble}; it is asked again, less and less often")
-        self._inbox.wait(add_jitter(self._pause))
-        wanted = self._inbox.pop()
-        if isinstance(wanted, StopRequest):
-            if self._trouble and self._may_be_there and not wanted.now:
+    def _wait_for_request(self, seconds: float) -> None:
+        """Wait for a stop request: a poll interval, or longer after each failure in a row."""
+        self._wait = next_backoff(seconds, self._wait) if self._error else seconds
+        if self._error and str(self._error) != self._last_error:
+            self._last_error = str(self._error)
+            self._notify(f"{self._error}; retrying with increasing delays")
+        self._inbox.wait(add_jitter(self._wait))
+        request = self._inbox.pop()
+        if isinstance(request, StopRequest):
+            if self._error and self._may_exist and not request.now:
                 self._notify(
-                    "the job is stopped when its service answers; once more leaves it alone"
+                    "the job is stopped when its service answers; interrupt again to leave it "
+                    "running"
                 )
-            self._wish = wanted
-            self._given_up = self._given_up or wanted.now
+            self._stop_request = request
+            self._detach_requested = self._detach_requested or request.now
 
-    def _remark(self, text: str) -> None:
-        if text and text != self._remarked:
-            self._remarked = text
+    def _notify_remark(self, text: str) -> None:
+        if text and text != self._last_remark:
+            self._last_remark = text
             self._notify(text)
 
-    def _left_alone(self) -> bool:
-        return self._given_up and self._trouble is not None
+    def _should_detach(self) -> bool:
+        return self._detach_requested and self._error is not None
 
-    def _unknown(self, what: str) -> Outcome:
-        return Outcome("unknown", f"{self._trouble}; {what}, and `cloudtune resume` looks for it")
+    def _unknown_outcome(self, state: str) -> Outcome:
+        reason = f"{self._error}; {state}, and `cloudtune resume` looks for it"
+        return Outcome("unknown", reason)
 
-    def _emit(self, events: Sequence[Event]) -> None:
+    def _add_events(self, events: Sequence[Event]) -> None:
         if not events:
             return
         self._record(events)
@@ -216,34 +222,28 @@ class ManagedJob:
 
 
 def new_events(
-    provider: str, known: Trials, fitted: FittedStudy, told: Sequence[RawTrial]
+    provider: str, known: Trials, fitted: FittedStudy, raw_trials: Sequence[RawTrial]
 ) -> list[Event]:
-    """Return the events between what is known of a job's trials and what its service tells now.
+    """Return the events between the known state of a job's trials and the one just polled.
 
     Raises:
-        ProviderError: If the service tells a value that its parameter cannot have.
+        ProviderError: If the service returns a value that its parameter cannot have.
     """
-    found: list[Event] = []
-    before = {trial.number: trial for trial in known.all()}
-    for raw in told:
-        trial = before.get(raw.number)
+    events: list[Event] = []
+    known_trials = {trial.number: trial for trial in known.all()}
+    for raw in raw_trials:
+        trial = known_trials.get(raw.number)
         now = time.time()
         if trial is None:
-            found.append(
-                Started(
-                    raw.number,
-                    raw.started or now,
-                    _restore_parameters(provider, fitted, raw),
-                    id=raw.id,
-                )
-            )
-        seen = len(trial.measurements) if trial else 0
-        found += [
-            Measured(raw.number, m.time or now, m.step, m.metrics) for m in raw.measurements[seen:]
+            parameters = _restore_parameters(provider, fitted, raw)
+            events.append(Started(raw.number, raw.started or now, parameters, id=raw.id))
+        known_measurements = len(trial.measurements) if trial else 0
+        events += [
+            Measured(raw.number, m.time or now, m.step, m.metrics)
+            for m in raw.measurements[known_measurements:]
         ]
-        noted = trial is not None and trial.ended is not None
-        if raw.over and not noted:
-            found.append(
+        if raw.over and (trial is None or trial.ended is None):
+            events.append(
                 Ended(
                     raw.number,
                     raw.ended or now,
@@ -256,13 +256,12 @@ def new_events(
                     machine=raw.machine,
                 )
             )
-    return found
+    return events
 
 
 def _restore_parameters(provider: str, fitted: FittedStudy, raw: RawTrial) -> dict[str, Value]:
     try:
         return restore(fitted, raw.parameters)
     except ValueError as error:
-        raise ProviderError(
-            provider, f"trial {raw.number} ({raw.id}) cannot be read: {error}"
-        ) from error
+        text = f"trial {raw.number} ({raw.id}) has invalid parameters: {error}"
+        raise ProviderError(provider, text) from error

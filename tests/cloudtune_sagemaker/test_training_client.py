@@ -189,7 +189,7 @@ def test_a_look_at_many_jobs_takes_one_search(scene: Scene) -> None:
     [
         ("Failed", "Failed", "failed", "boom"),
         ("Stopped", "MaxRuntimeExceeded", "failed", "trial_timeout"),
-        ("Stopped", "Stopped", "failed", "somebody else"),
+        ("Stopped", "Stopped", "failed", "not by cloudtune"),
         ("Completed", "Completed", "completed", ""),
     ],
 )

@@ -247,7 +247,7 @@ def test_a_look_at_many_jobs_takes_few_calls(scene: Scene) -> None:
     [
         ("FAILED", "failed", "exited with a non-zero status"),
         ("EXPIRED", "failed", "expire"),
-        ("CANCELLED", "failed", "somebody else"),
+        ("CANCELLED", "failed", "not by cloudtune"),
         ("SUCCEEDED", "completed", ""),
         ("PARTIALLY_SUCCEEDED", "completed", ""),
     ],

@@ -285,8 +285,8 @@ def test_a_look_at_many_trainings_takes_few_calls(scene: Scene) -> None:
     [
         ("failed", "failed", "The container ran out of memory"),
         ("error", "failed", "The container ran out of memory"),
-        ("canceled", "failed", "somebody else"),
-        ("cancelled", "failed", "somebody else"),
+        ("canceled", "failed", "not by cloudtune"),
+        ("cancelled", "failed", "not by cloudtune"),
         ("completed", "completed", ""),
     ],
 )

@@ -122,7 +122,7 @@ def test_a_job_that_shows_late_is_not_made_again(scene: Scene, *, stopped: bool)
     assert scene.ended().state == "completed"
     assert scene.far.calls.count("create") == 1
     assert scene.far.calls.count("look") > 5
-    assert "the training job job-1-1 may be there, and is looked for again" in scene.said
+    assert "the training job job-1-1 may exist; looking for it again" in scene.said
 
 
 def test_a_job_that_does_not_show_in_time_was_not_made(scene: Scene) -> None:
@@ -149,7 +149,7 @@ def test_trouble_is_said_once_and_fails_nothing(scene: Scene) -> None:
     scene.made(1)
     scene.far.jobs["job-1-1"] = DONE
     assert scene.ended().state == "completed"
-    assert scene.said == ["far: the line is busy; it is asked again, less and less often"]
+    assert scene.said == ["far: the line is busy; retrying with increasing delays"]
 
 
 def test_who_waits_for_a_quota_is_told_so(scene: Scene) -> None:
@@ -158,7 +158,7 @@ def test_who_waits_for_a_quota_is_told_so(scene: Scene) -> None:
     scene.far.faults = {"create": [FULL, FULL]}
     scene.start(2)
     scene.made(2)
-    assert scene.said == ["far: the quota is used up; trials wait until others have ended"]
+    assert scene.said == ["far: the quota is used up; trials wait until running ones end"]
 
 
 def test_an_expired_sign_in_waits_while_jobs_run(
@@ -175,7 +175,7 @@ def test_an_expired_sign_in_waits_while_jobs_run(
     scene.made(2)
     lost = scene.lost()
     assert lost.go_on
-    assert "the sign-in has expired; its training jobs may go on at far" in lost.reason
+    assert "the sign-in has expired; its training jobs may still run at far" in lost.reason
     scene.start(3)
     scene.runner.close()
     assert scene.far.jobs.keys() == {"job-1-1", "job-2-1"}
@@ -205,7 +205,7 @@ def test_a_stop_is_a_completed_job_for_us_and_a_failure_by_others(scene: Scene) 
     assert (first.number, first.state) == (1, "completed")
     scene.far.jobs["job-2-1"] = TrainingJob(state="cancelled", word="STOPPED")
     second = scene.ended()
-    assert (second.state, "somebody else, at far" in second.reason) == ("failed", True)
+    assert (second.state, "stopped at far, not by cloudtune" in second.reason) == ("failed", True)
 
 
 def test_what_an_earlier_process_left_is_followed_from_where_it_was(scene: Scene) -> None:
@@ -272,7 +272,7 @@ def test_a_job_that_is_gone_ends_its_trial(scene: Scene) -> None:
     scene.start(1)
     scene.made(1)
     scene.far.jobs.clear()
-    assert "there is no training job job-1-1 any more" in scene.ended().reason
+    assert "the training job job-1-1 no longer exists" in scene.ended().reason
 
 
 def test_a_trial_that_was_stopped_while_its_answer_was_lost_is_not_left_behind(

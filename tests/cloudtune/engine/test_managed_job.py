@@ -53,7 +53,7 @@ def follow(
     said: list[str] | None = None,
     env: Mapping[str, Any] | None = None,
     client: Any = None,
-    again: bool = False,
+    may_exist: bool = False,
 ) -> tuple[Outcome, list[Event], list[str]]:
     """Follow one job of two trials; return how it ended, its events and the names it was given."""
     made = planned(env=env)
@@ -72,7 +72,9 @@ def follow(
     for wish in wishes:
         inbox.put(wish)
     say = ([] if said is None else said).append
-    job = ManagedJob(made, inbox=inbox, record=record, observe=observe, notify=say, again=again)
+    job = ManagedJob(
+        made, inbox=inbox, record=record, observe=observe, notify=say, may_exist=may_exist
+    )
     outcome = job.run(client or odd.OddClient(service), None, names.append)
     assert shown == events
     return outcome, events, names
@@ -89,7 +91,7 @@ def test_a_service_that_is_busy_for_a_while_does_not_end_the_job(service: Any) -
     assert outcome.state == "completed"
     assert [e.state for e in events if isinstance(e, Ended)] == ["completed"] * 2
     assert names == list(service.dishes)
-    assert said == ["odd: the line is busy; it is asked again, less and less often"]
+    assert said == ["odd: the line is busy; retrying with increasing delays"]
 
 
 def test_what_a_service_does_not_tell_is_said_once(
@@ -114,7 +116,7 @@ def test_a_job_that_cannot_be_looked_at_is_left_alone_and_may_go_on(service: Any
     service.faults = {"status": [ProviderError("odd", "you are banned")]}
     outcome, _, names = follow(service)
     assert outcome.state == "unknown"
-    assert outcome.reason.startswith(f"odd: you are banned; the job {names[0]} may go on there")
+    assert outcome.reason.startswith(f"odd: you are banned; the job {names[0]} may still run there")
     assert service.calls.count("status") == 1
 
 
@@ -227,18 +229,18 @@ def test_a_job_that_shows_late_is_not_made_again(
     assert outcome.state == ("cancelled" if wishes else "completed")
     assert service.calls.count("submit") == 1
     assert names == list(service.dishes)
-    assert any("may be there, and is not found yet" in words for words in said)
+    assert any("may exist but is not visible yet" in words for words in said)
 
 
-@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("may_exist", [False, True])
 def test_a_job_is_looked_for_in_time_if_it_may_have_been_made(
-    service: Any, monkeypatch: pytest.MonkeyPatch, *, again: bool
+    service: Any, monkeypatch: pytest.MonkeyPatch, *, may_exist: bool
 ) -> None:
     monkeypatch.setattr(odd.OddClient, "poll_seconds", 0.01)
     monkeypatch.setattr(odd.OddClient, "hidden_seconds", 0.1)
-    outcome, _, _ = follow(service, again=again)
+    outcome, _, _ = follow(service, may_exist=again)
     assert outcome.state == "completed"
-    assert (service.calls.index("submit") > 2) == again
+    assert (service.calls.index("submit") > 2) == may_exist
 
 
 def test_a_stop_is_served_while_the_service_does_not_tell_how_the_job_stands(

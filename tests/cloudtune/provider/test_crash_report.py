@@ -180,7 +180,7 @@ def test_the_calls_of_a_runner(known: ExitStack, call: str) -> None:
 def test_the_calls_for_training_jobs(known: ExitStack, call: str) -> None:
     known.enter_context(registry.temporary_provider("broken", made(Driven, call)))
     reason = check(run("broken", "local"), f"a mistake in {call}", "unknown")
-    assert "its training jobs may go on at broken, and `cloudtune resume` finds them" in reason
+    assert "its training jobs may still run at broken, and `cloudtune resume` finds them" in reason
 
 
 @pytest.mark.parametrize(
@@ -190,5 +190,5 @@ def test_the_calls_for_training_jobs(known: ExitStack, call: str) -> None:
 def test_the_calls_of_a_client(known: ExitStack, call: str, state: str) -> None:
     known.enter_context(registry.temporary_provider("broken", made(Managed, call)))
     reason = check(run("broken", "local"), f"a mistake in {call}", state)
-    goes_on = "the job job-1 may go on there, and `cloudtune resume` looks for it"
+    goes_on = "the job job-1 may still run there, and `cloudtune resume` looks for it"
     assert (goes_on in reason) == (state == "unknown")
