@@ -1,4 +1,4 @@
-"""One job of a run, executed in this process from where its events leave off to its end."""
+"""Executes one job of a run in this process, from its recorded events to its end."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from cloudtune.debug_log import add_mask, get_logger
 from cloudtune.emulation.process import end, of_job, running
 from cloudtune.engine.budget import JobBudget
 from cloudtune.engine.driver import Driver
@@ -26,171 +27,190 @@ from cloudtune.provider.plan import Plan
 from cloudtune.provider.secrets import Mask
 from cloudtune.results.events import FINAL_STATES, Ended, Event, Measured, Outcome, Started
 
+_log = get_logger(__name__)
+
 _FAILURE = "failure.txt"
-"""The file, in the folder of a job, with the traceback of what nobody foresaw."""
+"""The file with the traceback of an unexpected error, in the folder of its job."""
 
 
 class Observer(Protocol):
-    """Is shown a run while it goes on; calls may come from several threads."""
+    """Receives the progress of a run; called from several threads."""
 
     def begin(self, plan: Plan, events: Sequence[Event], elapsed: float) -> None:
-        """A job begins, or goes on from its earlier events and the seconds that it ran before."""
+        """A job begins or resumes, with its earlier events and the seconds it ran before."""
         ...
 
     def events(self, provider: str, events: Sequence[Event]) -> None:
-        """This happened to trials of a job, in this order, and is in the ledger."""
+        """Events of a job, in order; they are in the ledger."""
         ...
 
     def end(self, provider: str, outcome: Outcome) -> None:
-        """A job that had begun has come to its end here."""
+        """A job that had begun ended here."""
         ...
 
     def message(self, text: str) -> None:
-        """Something worth a line was noticed."""
+        """A line for the user."""
         ...
 
 
 class SafeObserver:
-    """An observer that is let go of once it fails: a closed terminal ends no run."""
+    """Passes calls to an observer until one fails: a closed terminal ends no run."""
 
     def __init__(self, observer: Observer | None) -> None:
         self._observer = observer
 
     def begin(self, plan: Plan, events: Sequence[Event], elapsed: float) -> None:
         """Show that a job begins."""
-        self._tell(lambda observer: observer.begin(plan, events, elapsed))
+        self._call(lambda observer: observer.begin(plan, events, elapsed))
 
     def events(self, provider: str, events: Sequence[Event]) -> None:
-        """Show what happened to trials."""
-        self._tell(lambda observer: observer.events(provider, events))
+        """Show events of trials."""
+        self._call(lambda observer: observer.events(provider, events))
 
     def end(self, provider: str, outcome: Outcome) -> None:
         """Show how a job ended."""
-        self._tell(lambda observer: observer.end(provider, outcome))
+        self._call(lambda observer: observer.end(provider, outcome))
 
     def message(self, text: str) -> None:
         """Show a line."""
-        self._tell(lambda observer: observer.message(text))
+        self._call(lambda observer: observer.message(text))
 
-    def _tell(self, call: Callable[[Observer], None]) -> None:
+    def _call(self, call: Callable[[Observer], None]) -> None:
         if self._observer is None:
             return
         try:
             call(self._observer)
-        except Exception:  # noqa: BLE001 - whatever it is, it only concerns what is shown
+        except Exception:  # noqa: BLE001 - any error here concerns the display only
             self._observer = None
 
 
 @dataclass(frozen=True)
-class _Work:
-    """One job, with all that its execution touches."""
+class _Execution:
+    """One job, with everything that its execution uses."""
 
     plan: Plan
     job: JobRecord
     events: Sequence[Event]
     inbox: Inbox
-    shown: SafeObserver
+    observer: SafeObserver
     ledger: Ledger
     context: JobContext
     mask: Mask
     budget: JobBudget
-    again: bool
-    """Whether an earlier process took the job up."""
+    resumed: bool
+    """Whether an earlier process executed the job."""
 
     def emit(self, *events: Measured | Ended | Lost, inline: bool = False) -> None:
-        self.inbox.put(*map(self._fit_to_keep, events), inline=inline)
+        self.inbox.put(*map(self._masked, events), inline=inline)
 
-    def _fit_to_keep(self, event: Measured | Ended | Lost) -> Measured | Ended | Lost:
+    def _masked(self, event: Measured | Ended | Lost) -> Measured | Ended | Lost:
         if isinstance(event, Ended):
             return self.mask.end(event)
         if isinstance(event, Lost) and event.error is not None:
-            why = write_crash_report(event.error, self.context.folder / _FAILURE, self.mask)
-            return replace(event, reason=f"{why}{event.reason}")
+            report = write_crash_report(event.error, self.context.folder / _FAILURE, self.mask)
+            return replace(event, reason=f"{report}{event.reason}")
         return event
 
     def notify(self, text: str) -> None:
-        several = "" if text.startswith(f"{self.job.provider}: ") else f"{self.job.provider}: "
-        self.shown.message(several + self.mask(text))
+        prefix = f"{self.job.provider}: "
+        self.observer.message(("" if text.startswith(prefix) else prefix) + self.mask(text))
 
-    def record(self, new: Sequence[Event]) -> None:
-        self.ledger.append(self.job.run, self.job.provider, *new)
+    def record(self, events: Sequence[Event]) -> None:
+        self.ledger.append(self.job.run, self.job.provider, *events)
 
     def observe(self, events: Sequence[Event]) -> None:
-        self.shown.events(self.job.provider, events)
+        self.observer.events(self.job.provider, events)
 
 
 def execute_job(
-    job: JobRecord, inbox: Inbox, budget: JobBudget, shown: SafeObserver, where: Path
+    job: JobRecord, inbox: Inbox, budget: JobBudget, observer: SafeObserver, state: Path
 ) -> Outcome:
-    """Run one job; a failure of its provider is its outcome and does not touch other jobs."""
+    """Execute one job; a failure of its provider is its outcome and does not affect other jobs.
+
+    Args:
+        job: The job to execute.
+        inbox: Stop requests.
+        budget: The budgets against which the job counts.
+        observer: Receives its progress.
+        state: The state folder.
+    """
     if job.job is not None and job.state in FINAL_STATES and job.plan["mode"] == "managed":
-        return _as_it_ended(job, shown, where)
-    with Ledger(where) as ledger:
-        before = ledger.last_event_number(job.run, job.provider)
+        return _show_ended_job(job, observer, state)
+    with Ledger(state) as ledger:
+        last_event = ledger.last_event_number(job.run, job.provider)
         ledger.begin_job(job.run, job.provider)
         clock = time.monotonic()
-        begun = next(j for j in ledger.run(job.run).jobs if j.provider == job.provider)
-        outcome = Outcome("unknown", "it was not brought to an end")
+        begun = _current_record(ledger, job)
+        outcome = Outcome("unknown", "the job was interrupted")
         context: JobContext | None = None
         mask: Callable[[str], str] = str
         try:
             plan = restore_plan(begun.plan)
             events = [event for _, event in ledger.events(job.run, job.provider)]
-            shown.begin(plan, events, begun.elapsed(time.time()))
+            observer.begin(plan, events, begun.elapsed(time.time()))
             require_runnable(plan)
             context = job_context(plan, ledger)
             mask = secrets = Mask(plan.study)
-            run_one = _run_driven if plan.mode == "driven" else _run_managed
-            again = job.process_started is not None
-            work = _Work(plan, begun, events, inbox, shown, ledger, context, secrets, budget, again)
-            outcome = run_one(work)
-            _let_go(context, plan.mode, outcome)
+            add_mask(mask)
+            _log.debug("%s: execute %s, %d events", job.provider, plan.mode, len(events))
+            resumed = job.process_started is not None
+            execution = _Execution(
+                plan, begun, events, inbox, observer, ledger, context, secrets, budget, resumed
+            )
+            outcome = _run_driven(execution) if plan.mode == "driven" else _run_managed(execution)
+            _end_emulator(context, plan.mode, outcome)
         except UnsupportedError as error:
-            why = "; ".join(f"{f.path}: {f.reason}" for f in error.findings)
-            outcome = Outcome("failed" if _was_made(ledger, job) else "refused", why)
+            reason = "; ".join(f"{f.path}: {f.reason}" for f in error.findings)
+            outcome = Outcome("failed" if _was_submitted(ledger, job) else "refused", reason)
         except CloudtuneError as error:
             outcome = Outcome("failed", str(error))
-            if context is not None and job.process_started is None and not _was_made(ledger, job):
-                _let_go(context, job.plan["mode"], outcome)
-        except Exception as error:  # noqa: BLE001 - a mistake in the code of this provider alone
-            folder = ledger.job_folder(job.run, job.provider)
-            outcome = _broken_off(ledger, job, write_crash_report(error, folder / _FAILURE, mask))
+            if (
+                context is not None
+                and job.process_started is None
+                and not _was_submitted(ledger, job)
+            ):
+                _end_emulator(context, job.plan["mode"], outcome)
+        except Exception as error:  # noqa: BLE001 - a bug in the code of this provider
+            report = ledger.job_folder(job.run, job.provider) / _FAILURE
+            outcome = _crash_outcome(ledger, job, write_crash_report(error, report, mask))
             if context is not None and outcome.state == "failed":
-                _let_go(context, job.plan["mode"], outcome)
+                _end_emulator(context, job.plan["mode"], outcome)
         finally:
             outcome = replace(outcome, reason=mask(outcome.reason))
-            shown.end(job.provider, outcome)
-            idle = ledger.last_event_number(job.run, job.provider) == before
-            ended, ran = (job.ended, None) if idle else (None, time.monotonic() - clock)
+            _log.debug("%s: ended, %s %s", job.provider, outcome.state, outcome.reason)
+            observer.end(job.provider, outcome)
+            unchanged = ledger.last_event_number(job.run, job.provider) == last_event
+            ended, ran = (job.ended, None) if unchanged else (None, time.monotonic() - clock)
             ledger.end_job(
                 job.run, job.provider, outcome.state, outcome.reason, ended=ended, ran=ran
             )
         return outcome
 
 
-def _as_it_ended(job: JobRecord, shown: SafeObserver, where: Path) -> Outcome:
-    """Show a managed job that has ended, and return how."""
+def _show_ended_job(job: JobRecord, observer: SafeObserver, state: Path) -> Outcome:
+    """Show a managed job that ended earlier, and return its outcome."""
     outcome = Outcome(job.state, job.reason)
     try:
-        with Ledger(where) as ledger:
+        with Ledger(state) as ledger:
             events = [event for _, event in ledger.events(job.run, job.provider)]
-        shown.begin(restore_plan(job.plan), events, job.elapsed(job.ended or 0.0))
+        observer.begin(restore_plan(job.plan), events, job.elapsed(job.ended or 0.0))
     except CloudtuneError as error:
-        shown.message(f"{job.provider}: {error}")
-    ended = f"{job.provider}: the job {job.job}"
+        observer.message(f"{job.provider}: {error}")
     if job.state == "completed":
-        shown.message(f"{ended} is complete: nothing is left to do there")
+        text = "is complete; there is nothing to resume"
     else:
-        shown.message(
-            f"{ended} has {job.state if job.state == 'failed' else 'ended'} there and cannot go "
-            f"on; a new run can build on it: warm_start: {{from: {job.run}}}"
+        ended = "failed" if job.state == "failed" else "ended"
+        text = (
+            f"{ended} and cannot be resumed; to build on it in a new run, use "
+            f"warm_start: {{from: {job.run}}}"
         )
-    shown.end(job.provider, outcome)
+    observer.message(f"{job.provider}: the job {job.job} {text}")
+    observer.end(job.provider, outcome)
     return outcome
 
 
 def require_runnable(plan: Plan, *, strict: bool = False) -> None:
-    """Do nothing if this machine can run a plan; with ``strict``, without any finding.
+    """Check that a plan can run on this machine; with ``strict``, without any finding.
 
     Raises:
         UnsupportedError: If a finding refuses it.
@@ -203,11 +223,11 @@ def require_runnable(plan: Plan, *, strict: bool = False) -> None:
 
 
 def job_context(plan: Plan, ledger: Ledger) -> JobContext:
-    """Return where the job of a run's plan is at home, with its emulator running if it has one.
+    """Return the context of a plan's job; its emulator, if any, is running.
 
     Raises:
         MissingExtraError: If a package that the emulator needs is not installed.
-        ProviderError: If the emulator does not come up.
+        ProviderError: If the emulator does not start.
     """
     folder = ledger.job_folder(plan.facts.run_id, plan.provider)
     folder.mkdir(parents=True, exist_ok=True)
@@ -217,35 +237,40 @@ def job_context(plan: Plan, ledger: Ledger) -> JobContext:
     return JobContext(folder, of_job(plan.provider, module, folder / EMULATOR_FOLDER))
 
 
-def _broken_off(ledger: Ledger, job: JobRecord, why: str) -> Outcome:
-    """Return how a job ended in which something went wrong that nobody foresaw."""
-    made = next(j.job for j in ledger.run(job.run).jobs if j.provider == job.provider)
-    if made is None or job.plan["mode"] == "driven":
-        return Outcome("failed", why)
+def _current_record(ledger: Ledger, job: JobRecord) -> JobRecord:
+    return next(j for j in ledger.run(job.run).jobs if j.provider == job.provider)
+
+
+def _crash_outcome(ledger: Ledger, job: JobRecord, reason: str) -> Outcome:
+    """Return the outcome of a job that an unexpected error ended here."""
+    submitted = _current_record(ledger, job).job
+    if submitted is None or job.plan["mode"] == "driven":
+        return Outcome("failed", reason)
     return Outcome(
-        "unknown", f"{why}; the job {made} may go on there, and `cloudtune resume` looks for it"
+        "unknown",
+        f"{reason}; the job {submitted} may still run there, and `cloudtune resume` looks for it",
     )
 
 
-def _was_made(ledger: Ledger, job: JobRecord) -> bool:
-    """Tell whether anything of a job was brought to its provider."""
-    named = any(j.job for j in ledger.run(job.run).jobs if j.provider == job.provider)
-    return named or bool(ledger.last_event_number(job.run, job.provider))
+def _was_submitted(ledger: Ledger, job: JobRecord) -> bool:
+    """Return whether any part of a job was sent to its provider."""
+    has_id = _current_record(ledger, job).job is not None
+    return has_id or bool(ledger.last_event_number(job.run, job.provider))
 
 
-def _let_go(context: JobContext, mode: str, outcome: Outcome) -> None:
-    """End a job's emulator, unless it may be gone on with: then it ends by itself when idle."""
-    final = outcome.state in {"completed", "failed"}
-    if context.emulator and (final or (mode == "managed" and outcome.state == "cancelled")):
+def _end_emulator(context: JobContext, mode: str, outcome: Outcome) -> None:
+    """End a job's emulator, unless the job can be resumed: then it ends by itself when idle."""
+    is_final = outcome.state in {"completed", "failed"}
+    if context.emulator and (is_final or (mode == "managed" and outcome.state == "cancelled")):
         address = running(context.folder / EMULATOR_FOLDER)
         if address:
             end(address)
 
 
-def _run_driven(work: _Work) -> Outcome:
+def _run_driven(execution: _Execution) -> Outcome:
     from cloudtune.search.factory import make_strategy
 
-    plan, job = work.plan, work.job
+    plan, job = execution.plan, execution.job
     study = plan.fitted.study
     driver = Driver(
         study,
@@ -253,52 +278,53 @@ def _run_driven(work: _Work) -> Outcome:
             study, plan.facts.seed, plan.facts.parents, max_trials=study.limits.max_trials
         ),
         run=job.run,
-        inbox=work.inbox,
-        record=work.record,
-        observe=work.observe,
-        notify=work.notify,
-        budget=work.budget,
+        inbox=execution.inbox,
+        record=execution.record,
+        observe=execution.observe,
+        notify=execution.notify,
+        budget=execution.budget,
     )
-    driver.replay(work.events)
-    runner = registry.get(job.provider).runner(plan, work.context, work.emit, work.notify)
+    driver.replay(execution.events)
+    provider = registry.get(job.provider)
+    runner = provider.runner(plan, execution.context, execution.emit, execution.notify)
     try:
         with closing(runner):
             return driver.run(runner, spent=job.earlier_seconds)
     except (CloudtuneError, OSError):
         raise
     except Exception:
-        _end_running(work)
+        _cancel_running_trials(execution)
         raise
 
 
-def _end_running(work: _Work) -> None:
-    """End the trials that ran when something went wrong; `resume` asks for them again."""
+def _cancel_running_trials(execution: _Execution) -> None:
+    """Record that an unexpected error ended the running trials; `resume` tries them again."""
     running: dict[int, Ended] = {}
-    for _, event in work.ledger.events(work.job.run, work.job.provider):
+    for _, event in execution.ledger.events(execution.job.run, execution.job.provider):
         if isinstance(event, Ended):
             running.pop(event.number, None)
         elif isinstance(event, Started):
-            why = "cloudtune's own code failed"
-            running[event.number] = Ended(event.number, time.time(), "cancelled", why)
-    if ends := [*running.values()]:
-        work.record(ends)
-        work.observe(ends)
+            reason = "an internal error of cloudtune"
+            running[event.number] = Ended(event.number, time.time(), "cancelled", reason)
+    if events := [*running.values()]:
+        execution.record(events)
+        execution.observe(events)
 
 
-def _run_managed(work: _Work) -> Outcome:
-    plan, job = work.plan, work.job
+def _run_managed(execution: _Execution) -> Outcome:
+    plan, job = execution.plan, execution.job
     managed = ManagedJob(
         plan,
-        inbox=work.inbox,
-        record=work.record,
-        observe=work.observe,
-        notify=work.notify,
-        may_exist=work.again,
-        budget=work.budget,
+        inbox=execution.inbox,
+        record=execution.record,
+        observe=execution.observe,
+        notify=execution.notify,
+        may_exist=execution.resumed,
+        budget=execution.budget,
     )
-    managed.replay(work.events)
+    managed.replay(execution.events)
     return managed.run(
-        registry.get(job.provider).client(plan, work.context),
+        registry.get(job.provider).client(plan, execution.context),
         job.job,
-        lambda name: work.ledger.set_job_name(job.run, job.provider, name),
+        lambda name: execution.ledger.set_job_name(job.run, job.provider, name),
     )

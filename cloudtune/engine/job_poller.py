@@ -128,9 +128,10 @@ class JobPoller:
                 emitted = max(each.measured, len(job.measurements))
                 self._running[number] = _PolledJob(each.started, emitted)
                 self._any_created = True
-        if self._running:
+        followed = frozenset(self._running)  # before the thread changes it
+        if followed:
             self._ensure_thread()
-        return Recovered(measurements, frozenset(self._running))
+        return Recovered(measurements, followed)
 
     def close(self) -> None:
         """Ask the service to stop the running jobs, and stop polling."""

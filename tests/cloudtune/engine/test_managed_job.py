@@ -238,7 +238,7 @@ def test_a_job_is_looked_for_in_time_if_it_may_have_been_made(
 ) -> None:
     monkeypatch.setattr(odd.OddClient, "poll_seconds", 0.01)
     monkeypatch.setattr(odd.OddClient, "hidden_seconds", 0.1)
-    outcome, _, _ = follow(service, may_exist=again)
+    outcome, _, _ = follow(service, may_exist=may_exist)
     assert outcome.state == "completed"
     assert (service.calls.index("submit") > 2) == may_exist
 
