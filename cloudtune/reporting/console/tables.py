@@ -1,12 +1,14 @@
-"""Tables for people: on stdout, plain where it is no terminal or NO_COLOR is set.
+"""Tables on the terminal and in text reports, drawn by rich.
 
-No word is broken to fit: long texts are wrapped between words, and where a terminal has no room for
-that either, each row becomes a block of lines, a line a value.
+Words are never broken. Long text wraps between words. If a terminal is too narrow even for that,
+each row becomes a block with one line for each value.
 """
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,79 +19,147 @@ from cloudtune.results.dataframes import to_columns
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-_MOST = 1_000
-"""Rows that are fitted into the width of a terminal; that takes a while for each."""
-_LONG = 24
-"""Columns of a terminal in which a text can be read that is wrapped."""
+_MAX_RICH_ROWS = 1_000
+"""rich needs about 0.5 ms a row. Longer tables are written directly, 70 times as fast."""
+_MIN_TEXT_WIDTH = 24
+"""Columns of text are not made narrower than this if their text is wider."""
 _GAP = 3
-"""Columns between two of a table."""
+"""Blank columns between two columns of a table."""
+_UNLIMITED = 1_000_000
 
 
 def print_table(rows: Iterable[Mapping[str, Any]]) -> None:
-    """Print rows, the columns in the order in which they first occur; absent values are blank."""
+    """Print rows as a table. Columns are in order of first occurrence; absent values are blank."""
     print_columns(to_columns(rows))
 
 
-def print_columns(held: Mapping[str, Sequence[Any]]) -> None:
-    """Print equally long columns; values that are None are blank."""
+def print_columns(columns: Mapping[str, Sequence[Any]]) -> None:
+    """Print columns of equal length as a table on stdout; None is blank."""
     from rich.console import Console
 
-    titles = [sanitize_line(name) for name in held]
-    numbers = [all(isinstance(v, int | float | None) for v in column) for column in held.values()]
-    cells = [list(map(_cell, column)) for column in held.values()]
+    if not columns:
+        return
     console = Console(highlight=False)
-    if not console.is_terminal or len(cells[0] if cells else ()) > _MOST:
-        for line in _plain(titles, numbers, cells):
+    cells = _Cells.format(columns)
+    if cells.count > _MAX_RICH_ROWS:
+        for line in _plain_lines(cells):
             click.echo(line)
         return
-    widths = _widths(titles, cells, console.width)
-    if widths is None:
-        for block in _blocks(titles, cells):
-            console.print(block)
-        return
+    console.width = console.width if console.is_terminal else _UNLIMITED
+    with console.capture() as capture:
+        console.print(_fit(cells, console.width))
+    for line in capture.get().splitlines():
+        click.echo(line.rstrip(), color=True)
+
+
+def render_table(columns: Mapping[str, Sequence[Any]], width: int | None = None) -> list[str]:
+    """Return columns of equal length as the lines of a table without styles.
+
+    Args:
+        columns: The columns by title.
+        width: The width of the terminal in columns; unlimited if None.
+    """
+    from rich.console import Console
+
+    width = _UNLIMITED if width is None else width
+    console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False)
+    with console.capture() as capture:
+        console.print(_fit(_Cells.format(columns), width))
+    return [line.rstrip() for line in capture.get().splitlines()]
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """A table as text that is safe to print."""
+
+    titles: list[str]
+    is_number: list[bool]
+    columns: list[list[str]]
+
+    @staticmethod
+    def format(columns: Mapping[str, Sequence[Any]]) -> _Cells:
+        return _Cells(
+            titles=[sanitize_line(title) for title in columns],
+            is_number=[
+                all(isinstance(value, int | float | None) for value in column)
+                for column in columns.values()
+            ],
+            columns=[list(map(_format_cell, column)) for column in columns.values()],
+        )
+
+    @property
+    def count(self) -> int:
+        """The number of rows."""
+        return len(self.columns[0]) if self.columns else 0
+
+    @property
+    def rows(self) -> Iterator[tuple[str, ...]]:
+        return zip(*self.columns, strict=True)
+
+    @property
+    def widths(self) -> list[int]:
+        """The width that each column needs to show its text on one line."""
+        from rich.cells import cell_len
+
+        pairs = zip(self.titles, self.columns, strict=True)
+        return [max(map(cell_len, [title, *column])) for title, column in pairs]
+
+
+def _format_cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return sanitize_line(f"{value:.6g}" if isinstance(value, float) else str(value))
+
+
+def _fit(cells: _Cells, width: int) -> RenderableType:
+    """Return the cells as a table, or as blocks if the table does not fit the width."""
     from rich import box
+    from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
+    widths = _fitting_widths(cells, width)
+    if widths is None:
+        return Group(*_blocks(cells))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for title, number, width in zip(titles, numbers, widths, strict=True):
-        table.add_column(Text(title), justify="right" if number else "left", width=width)
-    for row in zip(*cells, strict=True):
+    for title, is_number, column in zip(cells.titles, cells.is_number, widths, strict=True):
+        table.add_column(Text(title), justify="right" if is_number else "left", width=column)
+    for row in cells.rows:
         table.add_row(*map(Text, row))
-    console.print(table)
+    return table
 
 
-def _widths(
-    titles: Sequence[str], cells: Sequence[Sequence[str]], room: int
-) -> Sequence[int] | None:
-    """Return how wide columns are so that no word is broken; None where there is no room."""
+def _fitting_widths(cells: _Cells, room: int) -> Sequence[int] | None:
+    """Return column widths that fit and break no word; None if there are none.
+
+    rich does not do this: it breaks words when it narrows columns.
+    """
     from rich.cells import cell_len
 
-    widths = [
-        max(map(cell_len, [title, *column])) for title, column in zip(titles, cells, strict=True)
-    ]
-    over = sum(widths) + _GAP * (len(widths) - 1) - room
+    widths = cells.widths
+    excess = sum(widths) + _GAP * (len(widths) - 1) - room
     for place in sorted(range(len(widths)), key=lambda place: -widths[place]):
-        if over <= 0:
+        if excess <= 0:
             break
-        words = [word for text in [titles[place], *cells[place]] for word in text.split()]
-        least = max(min(_LONG, widths[place]), *map(cell_len, words))
-        saved = min(over, widths[place] - least)
+        texts = [cells.titles[place], *cells.columns[place]]
+        longest_word = max((cell_len(word) for text in texts for word in text.split()), default=0)
+        minimum = max(min(_MIN_TEXT_WIDTH, widths[place]), longest_word)
+        saved = min(excess, widths[place] - minimum)
         widths[place] -= saved
-        over -= saved
-    return None if over > 0 else widths
+        excess -= saved
+    return None if excess > 0 else widths
 
 
-def _blocks(titles: Sequence[str], cells: Sequence[Sequence[str]]) -> Iterator[RenderableType]:
-    """Yield each row as a block, a line a value; blank values are left out."""
+def _blocks(cells: _Cells) -> Iterator[RenderableType]:
+    """Yield each row as a block with one line for each value that is not blank."""
     from rich.table import Table
     from rich.text import Text
 
-    for number, row in enumerate(zip(*cells, strict=True)):
+    for number, row in enumerate(cells.rows):
         block = Table.grid(padding=(0, _GAP, 0, 0))
         block.add_column(no_wrap=True, style="bold")
         block.add_column(overflow="fold")
-        for title, value in zip(titles, row, strict=True):
+        for title, value in zip(cells.titles, row, strict=True):
             if value:
                 block.add_row(Text(title), Text(value))
         if number:
@@ -97,60 +167,18 @@ def _blocks(titles: Sequence[str], cells: Sequence[Sequence[str]]) -> Iterator[R
         yield block
 
 
-def table_lines(held: Mapping[str, Sequence[str]], room: int | None = None) -> Iterator[str]:
-    """Yield the lines of a table of texts.
-
-    Args:
-        held: Its columns.
-        room: How wide a line may be. A table that needs more has each row as a block of lines. When
-            left out, the table is as wide as it needs to be.
-    """
+def _plain_lines(cells: _Cells) -> Iterator[str]:
     from rich.cells import cell_len
 
-    titles = [sanitize_line(name) for name in held]
-    cells = [list(map(_cell, column)) for column in held.values()]
-    lines = list(_plain(titles, [False] * len(cells), cells))
-    if room is None or max(map(cell_len, lines), default=0) <= room:
-        yield from lines
-        return
-    width = max(map(cell_len, titles))
-    for number, row in enumerate(zip(*cells, strict=True)):
-        if number:
-            yield ""
-        for title, value in zip(titles, row, strict=True):
-            if value:
-                yield _line([title, value], [False, False], [width, cell_len(value)])
+    widths = cells.widths
 
+    def pad(row: Iterable[str]) -> str:
+        padded: list[str] = []
+        for cell, right, width in zip(row, cells.is_number, widths, strict=True):
+            blanks = " " * (width - cell_len(cell))
+            padded.append(blanks + cell if right else cell + blanks)
+        return (" " * _GAP).join(padded).rstrip()
 
-def _plain(
-    titles: Sequence[str], numbers: Sequence[bool], cells: Sequence[Sequence[str]]
-) -> Iterator[str]:
-    """Yield the lines of a table as wide as it needs to be."""
-    from rich.cells import cell_len
-
-    if not titles:
-        return
-    widths = [
-        max(map(cell_len, [title, *column])) for title, column in zip(titles, cells, strict=True)
-    ]
-    yield _line(titles, numbers, widths)
+    yield pad(cells.titles)
     yield "─" * (sum(widths) + _GAP * (len(widths) - 1))
-    for line in zip(*cells, strict=True):
-        yield _line(line, numbers, widths)
-
-
-def _line(cells: Sequence[str], numbers: Sequence[bool], widths: Sequence[int]) -> str:
-    from rich.cells import cell_len
-
-    padded: list[str] = []
-    for cell, number, width in zip(cells, numbers, widths, strict=True):
-        blanks = " " * (width - cell_len(cell))
-        padded.append(blanks + cell if number else cell + blanks)
-    return (" " * _GAP).join(padded).rstrip()
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    cell = f"{value:.6g}" if isinstance(value, float) else str(value)
-    return sanitize_line(cell)
+    yield from map(pad, cells.rows)

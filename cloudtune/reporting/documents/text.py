@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
 from cloudtune.comparison.comparison import Comparison, Verdict
-from cloudtune.reporting.console.tables import table_lines
+from cloudtune.reporting.console.tables import render_table
 from cloudtune.reporting.documents.tables import Table, build_tables
 from cloudtune.reporting.documents.wording import (
     describe_objectives,
@@ -63,7 +63,7 @@ def _rows(table: Table, room: int | None) -> Sequence[str]:
         name: [format_short(row[place]) for row in table.rows]
         for place, name in enumerate(table.columns)
     }
-    return list(table_lines(columns, None if room is None else room - len(_INDENT)))
+    return render_table(columns, None if room is None else room - len(_INDENT))
 
 
 def _prose(table: Table) -> list[str]:
