@@ -1,4 +1,4 @@
-"""The process of a trial, as whoever watches it has it: started cold, or forked elsewhere."""
+"""The process of a trial, either started cold or forked by the fork server."""
 
 from __future__ import annotations
 
@@ -12,77 +12,77 @@ from typing import Protocol
 from cloudtune.execution.fds import open_exit_fd
 from cloudtune.execution.forkserver import server
 
-_SIZE = struct.calcsize(server.MESSAGE_FORMAT)
+_MESSAGE_SIZE = struct.calcsize(server.MESSAGE_FORMAT)
 
 
 class Child(Protocol):
-    """A process that leads a group of its own, until it is collected."""
+    """A process that leads a process group, until it is collected."""
 
     @property
     def pid(self) -> int:
-        """Its number, which is its group's too, and nobody else's before it is collected."""
+        """The id of the process and of its group; not reused before it is collected."""
         ...
 
     @property
-    def exited(self) -> int:
-        """A file descriptor that becomes readable when it ends; closed by `collect`."""
+    def exit_fd(self) -> int:
+        """A file descriptor that becomes readable on exit; `collect` closes it."""
         ...
 
     def collect(self) -> int | str:
-        """Wait for its end; return its exit code, a signal below 0, or why nobody knows."""
+        """Wait for the exit; return the exit code, a negative signal, or why it is unknown."""
         ...
 
 
 def signal_group(pid: int, number: signal.Signals) -> None:
-    """Send a signal to a group, all of which may have ended."""
-    with suppress(ProcessLookupError, PermissionError):  # macOS tells of that by refusing
+    """Send a signal to a process group; all its processes may have ended."""
+    with suppress(ProcessLookupError, PermissionError):  # macOS reports that as a lack of rights
         os.killpg(pid, number)
 
 
 class ColdChild:
-    """A process that we started."""
+    """A child of this process."""
 
     def __init__(self, popen: subprocess.Popen[bytes]) -> None:
         self._popen = popen
         self.pid = popen.pid
-        self._exited: int | None = None
+        self._exit_fd: int | None = None
 
     @property
-    def exited(self) -> int:
-        """A file descriptor that becomes readable when it ends."""
-        if self._exited is None:
-            self._exited = open_exit_fd(self._popen)
-        return self._exited
+    def exit_fd(self) -> int:
+        """A file descriptor that becomes readable on exit."""
+        if self._exit_fd is None:
+            self._exit_fd = open_exit_fd(self._popen)
+        return self._exit_fd
 
     def collect(self) -> int | str:
-        """Wait for its end and return its exit code."""
+        """Wait for the exit and return the exit code."""
         code = self._popen.wait()
-        if self._exited is not None:
-            os.close(self._exited)
+        if self._exit_fd is not None:
+            os.close(self._exit_fd)
         return code
 
 
 class ForkedChild:
-    """A process that the preloaded process has forked, and tells of."""
+    """A child of the fork server."""
 
-    def __init__(self, pid: int, told: int) -> None:
-        """Take over the file descriptor over which the preloaded process tells of it."""
+    def __init__(self, pid: int, status_fd: int) -> None:
+        """Take ownership of the file descriptor on which the server reports the child's status."""
         self.pid = pid
-        self.exited = told
+        self.exit_fd = status_fd
 
     def collect(self) -> int | str:
-        """Wait for its end, let the preloaded process collect it, and return its exit code."""
+        """Wait for the exit, let the server collect the child, and return the exit code."""
         try:
-            letter, code = read_message(self.exited)
+            letter, code = read_message(self.exit_fd)
         finally:
-            os.close(self.exited)
-        return code if letter == "x" else "the preloaded process from which it was forked was ended"
+            os.close(self.exit_fd)
+        return code if letter == "x" else "the fork server that forked it was killed"
 
 
-def read_message(told: int) -> tuple[str, int]:
-    """Return the next message of the preloaded process on a process; no letter at its end."""
-    said = os.read(told, _SIZE)
-    if len(said) < _SIZE:
+def read_message(status_fd: int) -> tuple[str, int]:
+    """Return the next status message of the fork server, or an empty letter if it is gone."""
+    data = os.read(status_fd, _MESSAGE_SIZE)
+    if len(data) < _MESSAGE_SIZE:
         return "", 0
-    letter, number = struct.unpack(server.MESSAGE_FORMAT, said)
+    letter, number = struct.unpack(server.MESSAGE_FORMAT, data)
     return letter.decode(), number

@@ -1,4 +1,4 @@
-"""File descriptors by which a thread hears of a process: pipes, a bell, the process's end."""
+"""File descriptors on which a thread waits: pipes, FIFOs and process exits."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from pathlib import Path
 
 _BLOCK = 64 * 1024
 PIDFD_UNSUPPORTED = {errno.ENOSYS, errno.EPERM}
-"""How kernels and sandboxes say that they have no file descriptors for processes."""
+"""Errors of kernels and sandboxes without file descriptors for processes."""
 
 
 class WakeupPipe:
-    """What another thread wakes a waiting one by."""
+    """Lets another thread wake a thread that waits on file descriptors."""
 
     def __init__(self) -> None:
         self._ends: tuple[int, int] | None = None
 
     def open(self) -> int:
-        """Return the end that becomes readable, with nothing in it.
+        """Return the file descriptor that `ring` makes readable; the pipe is empty.
 
         Raises:
-            OSError: If there can be no more open files.
+            OSError: If the process has too many open files.
         """
         if self._ends is None:
             self._ends = os.pipe()
@@ -37,7 +37,7 @@ class WakeupPipe:
         return self._ends[0]
 
     def ring(self) -> None:
-        """Make the end readable."""
+        """Make the file descriptor readable."""
         if self._ends:
             with suppress(BlockingIOError):
                 os.write(self._ends[1], b"\0")
@@ -49,59 +49,59 @@ class WakeupPipe:
 
 
 def open_fifo(path: str | Path) -> int:
-    """Return the open end of a FIFO, which is made if need be.
+    """Return a file descriptor of a FIFO; create it, or replace another file, if necessary.
 
     Raises:
-        OSError: If it can be neither opened nor made.
+        OSError: If the FIFO cannot be opened or created.
     """
     try:
-        is_bell = stat.S_ISFIFO(os.lstat(path).st_mode)
-        if not is_bell:
+        is_fifo = stat.S_ISFIFO(os.lstat(path).st_mode)
+        if not is_fifo:
             os.unlink(path)  # noqa: PTH108
     except FileNotFoundError:
-        is_bell = False
-    if not is_bell:
+        is_fifo = False
+    if not is_fifo:
         os.mkfifo(path, 0o600)
     return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
 
 
-def create_poll(ends: Iterable[int]) -> select.poll:
-    """Return what waits until one of the ends has something to read."""
-    waiting = select.poll()
-    for end in ends:
-        waiting.register(end, select.POLLIN)
-    return waiting
+def create_poll(fds: Iterable[int]) -> select.poll:
+    """Return a poll object that waits until one of the file descriptors is readable."""
+    poll = select.poll()
+    for fd in fds:
+        poll.register(fd, select.POLLIN)
+    return poll
 
 
-def has_writer(end: int) -> bool:
-    """Tell whether anybody still has the writing end of a pipe."""
-    waiting = select.poll()
-    waiting.register(end, 0)
-    return not any(event & select.POLLHUP for _, event in waiting.poll(0))
+def has_writer(read_end: int) -> bool:
+    """Return whether any process holds the write end of a pipe."""
+    poll = select.poll()
+    poll.register(read_end, 0)
+    return not any(event & select.POLLHUP for _, event in poll.poll(0))
 
 
 def open_exit_fd(popen: subprocess.Popen[bytes]) -> int:
-    """Return a file descriptor that becomes readable when a process ends."""
+    """Return a file descriptor that becomes readable when a child process exits."""
     if hasattr(os, "pidfd_open"):
         try:
             return os.pidfd_open(popen.pid)
         except OSError as error:
             if error.errno not in PIDFD_UNSUPPORTED:
                 raise
-    read, write = os.pipe()
+    read_end, write_end = os.pipe()
 
     def wait() -> None:
         popen.wait()
-        os.close(write)
+        os.close(write_end)
 
     threading.Thread(target=wait, daemon=True).start()
-    return read
+    return read_end
 
 
-def drain(end: int) -> None:
-    """Read all that is there, for no other purpose than that nothing is."""
+def drain(fd: int) -> None:
+    """Discard all available data."""
     try:
-        while os.read(end, _BLOCK):
+        while os.read(fd, _BLOCK):
             pass
     except BlockingIOError:
         return

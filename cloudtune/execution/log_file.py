@@ -1,4 +1,4 @@
-"""The log of a process: bounded, its beginning and its end, and its last lines made readable."""
+"""The log of a process: bounded in size, with its last lines as plain text."""
 
 from __future__ import annotations
 
@@ -7,75 +7,76 @@ import re
 from pathlib import Path
 
 HEAD_BYTES = 4 * 1024 * 1024
-"""Bytes that are written as they come."""
+"""Bytes that are written immediately."""
 TAIL_BYTES = 1024 * 1024
-"""Bytes that are kept of the rest."""
-_RECENT = 16 * 1024
-_TAIL_LINES = 20
-_TAIL_BYTES = 4 * 1024
+"""Bytes that are kept of the remaining output."""
+_RECENT_BYTES = 16 * 1024
+_MAX_TAIL_LINES = 20
+_MAX_TAIL_BYTES = 4 * 1024
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class LogFile:
-    """Writes what a process prints to a file: the first 4 MiB, and at the end the last 1 MiB.
+    """Writes the output of a process to a file: the first 4 MiB and, on closing, the last 1 MiB.
 
-    A disk that cannot take the log does not disturb the process.
+    A write error, such as a full disk, does not disturb the process.
     """
 
     def __init__(self, path: str | Path) -> None:
-        """Open the file; what it holds stays in front.
+        """Open the file for appending.
 
         Raises:
             OSError: If it cannot be opened.
         """
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        self._room = HEAD_BYTES
+        self._head_room = HEAD_BYTES
         self._rest = bytearray()
-        self._left_out = 0
+        self._omitted = 0
         self._recent = b""
 
     def write(self, data: bytes) -> None:
-        """Take what was printed."""
-        self._recent = (self._recent + data)[-_RECENT:]
-        if self._room:
-            head, data = data[: self._room], data[self._room :]
-            self._room -= len(head)
-            self._put(head)
+        """Add output."""
+        self._recent = (self._recent + data)[-_RECENT_BYTES:]
+        if self._head_room:
+            head, data = data[: self._head_room], data[self._head_room :]
+            self._head_room -= len(head)
+            self._write(head)
         if data:
             self._rest += data
             if len(self._rest) > 2 * TAIL_BYTES:
-                self._left_out += len(self._rest) - TAIL_BYTES
-                del self._rest[:-TAIL_BYTES]
+                self._trim()
 
     def close(self) -> None:
-        """Write the end of what was printed and close the file."""
-        if len(self._rest) > TAIL_BYTES:
-            self._left_out += len(self._rest) - TAIL_BYTES
-            del self._rest[:-TAIL_BYTES]
-        if self._left_out:
-            self._put(f"\n[cloudtune left out {self._left_out:,} bytes here]\n".encode())
-        self._put(bytes(self._rest))
+        """Write the last part of the output and close the file."""
+        self._trim()
+        if self._omitted:
+            self._write(f"\n[cloudtune omitted {self._omitted:,} bytes here]\n".encode())
+        self._write(bytes(self._rest))
         os.close(self._file)
 
     def tail(self) -> str:
-        """Return the last lines as plain text: about twenty, at most 4 KB, no terminal escapes."""
+        """Return the last lines as plain text: at most 20 lines and 4 KiB, without escapes."""
         return readable_tail(self._recent)
 
-    def _put(self, data: bytes) -> None:
+    def _trim(self) -> None:
+        self._omitted += max(0, len(self._rest) - TAIL_BYTES)
+        del self._rest[:-TAIL_BYTES]
+
+    def _write(self, data: bytes) -> None:
         view = memoryview(data)
         while view:
             try:
                 view = view[os.write(self._file, view) :]
             except OSError:
-                self._room = 0
+                self._head_room = 0
                 return
 
 
-def readable_tail(data: bytes) -> str:
-    """Return the last lines of what was printed, fit to be shown in a terminal."""
+def readable_tail(output: bytes) -> str:
+    """Return the last lines of output as plain text that is safe to show in a terminal."""
     from cloudtune.trial import plain
 
-    said = plain(data.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n"))
-    lines = [_CONTROL.sub("", line).rstrip() for line in said.split("\n")]
-    kept = "\n".join([line for line in lines if line][-_TAIL_LINES:])
-    return kept.encode()[-_TAIL_BYTES:].decode("utf-8", "ignore")
+    text = plain(output.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n"))
+    lines = [_CONTROL.sub("", line).rstrip() for line in text.split("\n")]
+    tail = "\n".join([line for line in lines if line][-_MAX_TAIL_LINES:])
+    return tail.encode()[-_MAX_TAIL_BYTES:].decode("utf-8", "ignore")

@@ -1,4 +1,4 @@
-"""Metrics from what a process says: the lines that it prints, and those that it reports."""
+"""Metrics of a process: those in its printed lines and those that it reports."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
     import regex
 
 MAX_LINE_BYTES = 64 * 1024
-"""Bytes of a printed line in which metrics are looked for."""
+"""Bytes of a printed line that are searched for metrics."""
 MAX_REPORT_BYTES = 64 * 1024 * 1024
 """Bytes that one trial may report."""
 MAX_MEASUREMENTS = 250_000
-"""Measurements that one trial may make."""
+"""Measurements of one trial."""
 SEARCH_TIMEOUT = 2.0
-"""Seconds that one expression may spend on one line."""
+"""Seconds that one regular expression may spend on one line."""
 _BLOCK = 1024 * 1024
-_SHOWN = 40
-"""Characters that are shown of a text that is no number."""
+_MAX_SHOWN = 40
+"""Characters of invalid text that a message quotes."""
 
 Measurement = tuple[float, int, dict[str, float]]
-"""When it was measured, at which step, and the values."""
+"""The time of a measurement, its step, and the metric values."""
 
 
 class MetricError(Exception):
-    """A process says something about metrics that cannot be used; the trial fails for it."""
+    """The metrics of a process are invalid, so its trial fails. The message has no subject."""
 
 
 class StepCounter:
-    """Numbers measurements: from 1 for each metric, where the script gives no step."""
+    """Numbers the measurements of each metric from 1, unless the script gives a step."""
 
     def __init__(self) -> None:
         self._last: dict[str, int] = {}
@@ -48,45 +48,46 @@ class StepCounter:
         """Return whether a metric was measured."""
         return name in self._last
 
-    def place(self, values: Mapping[str, float], step: int | None) -> dict[int, dict[str, float]]:
-        """Return the values by the step at which they count.
+    def group(self, values: Mapping[str, float], step: int | None) -> dict[int, dict[str, float]]:
+        """Return the values grouped by step.
 
         Raises:
-            BadMetrics: If there are too many.
+            MetricError: If there are too many measurements.
         """
-        placed: dict[int, dict[str, float]] = {}
+        grouped: dict[int, dict[str, float]] = {}
         for name, value in values.items():
             at = self._last.get(name, 0) + 1 if step is None else step
             self._last[name] = max(at, self._last.get(name, at))
-            placed.setdefault(at, {})[name] = value
-        self._count += len(placed)
+            grouped.setdefault(at, {})[name] = value
+        self._count += len(grouped)
         if self._count > MAX_MEASUREMENTS:
-            raise MetricError(f"it made more than {MAX_MEASUREMENTS:,} measurements")
-        return placed
+            raise MetricError(f"made more than {MAX_MEASUREMENTS:,} measurements")
+        return grouped
 
 
 class MetricPatterns:
-    """Finds metrics in printed lines by a study's expressions."""
+    """Finds metrics in printed lines with the regular expressions of a study."""
 
     def __init__(self, metrics: Mapping[str, Sequence[str]], steps: StepCounter) -> None:
-        """Prepare the expressions.
+        """Compile the regular expressions.
 
         Raises:
-            BadMetrics: If one cannot be read.
+            MetricError: If one is invalid.
         """
-        self._patterns = [(name, said) for name, many in metrics.items() for said in many]
-        self._compiled = [(name, _compiled(name, said)) for name, said in self._patterns]
+        self._patterns = [
+            (name, _compile(name, text)) for name, texts in metrics.items() for text in texts
+        ]
         self._steps = steps
-        self._odd: dict[str, str] = {}
+        self._invalid: dict[str, str] = {}
         self._rest = b""
         self._skipping = False
 
     @property
-    def remark(self) -> str:
-        """What the expressions found for metrics of which they never found a number."""
+    def warning(self) -> str:
+        """The matches that are not numbers, of metrics without any number."""
         return "; ".join(
-            f"the expression of {name} found {text!r}, which is no number"
-            for name, text in self._odd.items()
+            f"the regular expression of {name} matched {text!r}, which is not a number"
+            for name, text in self._invalid.items()
             if name not in self._steps
         )
 
@@ -94,9 +95,9 @@ class MetricPatterns:
         """Yield the measurements in the lines that ``data`` completes.
 
         Raises:
-            BadMetrics: If an expression takes too long.
+            MetricError: If a search takes too long.
         """
-        if not self._compiled:
+        if not self._patterns:
             return
         *lines, rest = (self._rest + data.replace(b"\r", b"\n")).split(b"\n")
         for line in lines:
@@ -111,90 +112,94 @@ class MetricPatterns:
         self._rest = rest
 
     def finish(self) -> Iterator[Measurement]:
-        """Yield the measurements in a last line that has no end."""
+        """Yield the measurements in a last line without a line break."""
         return self.feed(b"\n")
 
     def _search(self, line: bytes) -> Iterator[Measurement]:
-        said = plain(line[:MAX_LINE_BYTES].decode("utf-8", "replace"))
-        found: dict[int, dict[str, float]] = {}
-        for name, pattern in self._compiled:
+        text = plain(line[:MAX_LINE_BYTES].decode("utf-8", "replace"))
+        by_step: dict[int, dict[str, float]] = {}
+        for name, pattern in self._patterns:
             group = "value" if "value" in pattern.groupindex else 1
             try:
-                for match in pattern.finditer(said, timeout=SEARCH_TIMEOUT, concurrent=True):
-                    text = match[group] or ""
-                    value = number(text)
+                for match in pattern.finditer(text, timeout=SEARCH_TIMEOUT, concurrent=True):
+                    value_text = match[group] or ""
+                    value = number(value_text)
                     if value is None:
-                        self._odd[name] = text[:_SHOWN]
+                        self._invalid[name] = value_text[:_MAX_SHOWN]
                         continue
-                    for at, values in self._steps.place({name: value}, None).items():
-                        found.setdefault(at, {}).update(values)
+                    for step, values in self._steps.group({name: value}, None).items():
+                        by_step.setdefault(step, {}).update(values)
             except TimeoutError:
                 raise MetricError(
-                    f"the expression of the metric {name} took more than {SEARCH_TIMEOUT:g} s on "
-                    f"one line, and would on others: {pattern.pattern}"
+                    f"the regular expression of the metric {name} needed more than "
+                    f"{SEARCH_TIMEOUT:g} s for one line: {pattern.pattern}"
                 ) from None
         now = time.time()
-        for at, values in found.items():
-            yield now, at, values
+        for step, values in by_step.items():
+            yield now, step, values
 
 
 @lru_cache
-def _compiled(name: str, said: str) -> regex.Pattern[str]:
+def _compile(name: str, text: str) -> regex.Pattern[str]:
     import regex
 
     try:
-        pattern = regex.compile(said)
+        pattern = regex.compile(text)
     except regex.error as error:
-        raise MetricError(f"the expression of the metric {name} is wrong: {error}") from None
+        raise MetricError(f"invalid regular expression of the metric {name}: {error}") from None
     if pattern.groups == 0:
-        raise MetricError(f"the expression of the metric {name} needs a group around the value")
+        raise MetricError(
+            f"the regular expression of the metric {name} needs a group around the value"
+        )
     return pattern
 
 
 class ReportReader:
-    """Reads what a script reported with ``cloudtune.trial.report``."""
+    """Reads the reports that a script writes with ``cloudtune.trial.report``."""
 
     def __init__(self, path: str | Path, *, from_start: bool = False) -> None:
-        """Prepare to read a file, which need not exist yet.
+        """Open a file of reports, if it exists already.
 
         Args:
             path: The file.
-            from_start: Read what it holds already; otherwise that is counted and passed over.
+            from_start: Whether to read its present content; otherwise that is counted and skipped.
         """
         self._path = path
         self._file: int | None = None
         self._rest = b""
-        self._taken = 0
+        self._size = 0
         self._steps = StepCounter()
         if not from_start:
-            self._pass_over()
+            self._skip_content()
 
     def read(self) -> Iterator[Measurement]:
-        """Yield the measurements that were added since the last call.
+        """Yield the measurements added since the last call.
 
         Raises:
-            BadMetrics: If a line cannot be read, or too much was reported.
+            MetricError: If a line is invalid or the reports are too long.
         """
         if self._file is None:
-            self._file = self._opened()
+            self._file = self._open()
         if self._file is None:
             return
         while data := os.read(self._file, _BLOCK):
-            self._taken += len(data)
-            if self._taken > MAX_REPORT_BYTES:
-                raise MetricError(f"it reported more than {MAX_REPORT_BYTES // 2**20} MiB")
+            self._size += len(data)
+            if self._size > MAX_REPORT_BYTES:
+                raise MetricError(f"reported more than {MAX_REPORT_BYTES // 2**20} MiB")
             *lines, self._rest = (self._rest + data).split(b"\n")
             for line in lines:
-                yield from self._placed(line)
-            if len(self._rest) > LONGEST_REPORT:
-                raise MetricError(f"it reported a line of more than {LONGEST_REPORT:,} bytes")
+                _check_length(line)
+                when, step, values = _parse_report(line)
+                for at, group in self._steps.group(values, step).items():
+                    yield when, at, group
+            _check_length(self._rest)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._file is not None:
             os.close(self._file)
 
-    def _opened(self) -> int | None:
+    def _open(self) -> int | None:
         flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
             file = os.open(self._path, flags)
@@ -204,10 +209,10 @@ class ReportReader:
             raise MetricError(f"its reports cannot be read: {error.strerror}") from None
         if not stat.S_ISREG(os.fstat(file).st_mode):
             os.close(file)
-            raise MetricError("its reports cannot be read: they are no file")
+            raise MetricError("its reports cannot be read: not a regular file")
         return file
 
-    def _pass_over(self) -> None:
+    def _skip_content(self) -> None:
         try:
             for _ in self.read():
                 pass
@@ -216,33 +221,31 @@ class ReportReader:
             if self._file is not None:
                 os.lseek(self._file, 0, os.SEEK_END)
 
-    def _placed(self, line: bytes) -> Iterator[Measurement]:
-        if len(line) > LONGEST_REPORT:
-            raise MetricError(f"it reported a line of more than {LONGEST_REPORT:,} bytes")
-        when, step, values = _parsed(line)
-        for at, placed in self._steps.place(values, step).items():
-            yield when, at, placed
+
+def _check_length(line: bytes) -> None:
+    if len(line) > LONGEST_REPORT:
+        raise MetricError(f"reported a line of more than {LONGEST_REPORT:,} bytes")
 
 
-def _parsed(line: bytes) -> tuple[float, int | None, dict[str, float]]:
-    shown = line[:80].decode("utf-8", "backslashreplace")
+def _parse_report(line: bytes) -> tuple[float, int | None, dict[str, float]]:
+    invalid = MetricError(f"invalid report {line[:80].decode('utf-8', 'backslashreplace')!r}")
     try:
         report = json.loads(line)
         if not isinstance(report, dict):
             raise TypeError
-        said = cast("dict[str, Any]", report)
-        step: Any = said.get("step")
-        values = {name: _number(value) for name, value in said["metrics"].items()}
-        when = _number(said.get("time", time.time()))
+        fields = cast("dict[str, Any]", report)
+        step: Any = fields.get("step")
+        values = {name: _float(value) for name, value in fields["metrics"].items()}
+        when = _float(fields.get("time", time.time()))
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
-        raise MetricError(f"a line of its reports cannot be read: {shown!r}") from None
-    whole = step is None or (isinstance(step, int) and not isinstance(step, bool))
-    if not whole or (step is not None and abs(step) >= 2**63) or not math.isfinite(when):
-        raise MetricError(f"a line of its reports cannot be read: {shown!r}")
+        raise invalid from None
+    is_integer = step is None or (isinstance(step, int) and not isinstance(step, bool))
+    if not is_integer or (step is not None and abs(step) >= 2**63) or not math.isfinite(when):
+        raise invalid
     return when, step, values
 
 
-def _number(value: object) -> float:
+def _float(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError
     return float(value)

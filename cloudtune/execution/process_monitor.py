@@ -1,4 +1,4 @@
-"""Watching one process: what it prints, what it reports, when it ends, when it is to stop."""
+"""Monitoring of one process: its output, reports, exit and stop requests."""
 
 from __future__ import annotations
 
@@ -21,96 +21,95 @@ from cloudtune.execution.metric_reader import (
 )
 
 _BLOCK = 64 * 1024
-"""Bytes that a pipe holds, and that are read at one time."""
-_FEW = 4 * 1024
-"""Bytes that are not worth being woken for: after so few, more may gather."""
-_SWEEPS = 3
-"""How often what a process leaves behind is looked for: what is just being started has no mark."""
-_SWEEP_PAUSE = 0.002
-"""Seconds in between."""
-_GATHER = 0.05
-"""Seconds that output may gather. One print can be several writes, each of which would wake us."""
+"""Bytes that a pipe holds and that are read at a time."""
+_SMALL_READ = 4 * 1024
+"""Bytes. After a read of at most this size, output is left to accumulate."""
+_ACCUMULATION_SECONDS = 0.05
+"""How long output may accumulate. One print can be several writes, each of which would wake us."""
+_KILL_ROUNDS = 3
+"""Attempts to kill the remaining processes: one that is just starting has no mark yet."""
+_KILL_PAUSE = 0.002
+"""Seconds between these attempts."""
 
 
 @dataclass(frozen=True)
 class ProcessSpec:
-    """One process, and how it is watched."""
+    """One process and how to monitor it."""
 
     command: Sequence[str]
     cwd: str | Path
     env: Mapping[str, str]
-    """The whole environment; the run's mark is added."""
+    """The whole environment, without the mark, which the pool adds."""
     log: str | Path
-    """Where its output goes; an earlier log is continued."""
+    """The file for its output; an existing log is continued."""
     reports: str | Path | None = None
-    """Where the script puts what it reports."""
+    """The file to which the script writes its reports."""
     doorbell: str | Path | None = None
-    """A FIFO, made if need be, that the script rings after each report."""
+    """A FIFO that the script writes to after each report; created if necessary."""
     metrics: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
-    """Expressions that find metrics in the output."""
+    """Regular expressions that find metrics in the output."""
     grace: float = 10.0
-    """Seconds between asking it to end and killing it."""
+    """Seconds between the request to exit and the kill."""
     steps: StepCounter = field(default_factory=StepCounter)
-    """Counts what the expressions find; hand over the same one where counting goes on."""
+    """Counts the printed measurements; pass an earlier one to continue its count."""
 
 
 class MonitoredProcess(Protocol):
-    """What a watch asks of the process that it watches, and tells it."""
+    """What `ProcessMonitor` needs of the process."""
 
-    def emit(self, steps: Iterable[Measurement]) -> None:
-        """Tell of measurements."""
+    def emit(self, measurements: Iterable[Measurement]) -> None:
+        """Emit measurements."""
         ...
 
     def seconds_left(self, grace: float) -> float | None:
-        """Return how long it still may run once it was asked to end; None if it was not."""
+        """Return how long the process may still run, or None if it was not asked to stop."""
         ...
 
-    def kill(self, why: str) -> None:
-        """End it at once."""
+    def kill(self, reason: str) -> None:
+        """Kill the process."""
         ...
 
-    def sweep(self) -> None:
-        """End what it has left behind."""
+    def kill_descendants(self) -> None:
+        """Kill what the process started outside its group."""
         ...
 
 
 class ProcessMonitor:
-    """What one process says, and by which channels it says it."""
+    """The channels of one process: output, reports and doorbell."""
 
-    def __init__(self, process: MonitoredProcess, spec: ProcessSpec, woken: int) -> None:
+    def __init__(self, process: MonitoredProcess, spec: ProcessSpec, wakeup_fd: int) -> None:
         """Open the channels.
 
         Args:
-            process: What is watched.
-            spec: How it is watched.
-            woken: Readable when somebody wants the process to end.
+            process: The process.
+            spec: How to monitor it.
+            wakeup_fd: Becomes readable when the process is to stop.
 
         Raises:
-            BadMetrics: If an expression cannot be read.
+            MetricError: If a regular expression is invalid.
             OSError: If a channel cannot be opened.
         """
-        self.fault = ""
-        """Why what it says makes it fail."""
-        self.remark = ""
-        """What is odd in what it said, without making it fail."""
+        self.error = ""
+        """Why its metrics make the process fail."""
+        self.warning = ""
+        """A problem with its metrics that does not make it fail."""
         self._process = process
         self._spec = spec
-        self._expressions = MetricPatterns(spec.metrics, spec.steps)
-        self._woken = woken
+        self._patterns = MetricPatterns(spec.metrics, spec.steps)
+        self._wakeup_fd = wakeup_fd
         self._output_open = True
         self.log = LogFile(spec.log)
-        """Takes what it prints."""
         self._reports: ReportReader | None = None
-        self._bell: int | None = None
-        self._ends: list[int] = []
+        self._doorbell: int | None = None
+        self._open_fds: list[int] = []
         try:
             if spec.reports:
                 self._reports = ReportReader(spec.reports)
             if spec.doorbell:
-                self._bell = open_fifo(spec.doorbell)
-                self._ends.append(self._bell)
+                self._doorbell = open_fifo(spec.doorbell)
+                self._open_fds.append(self._doorbell)
             self._output, self.output_end = os.pipe()
-            self._ends += [self._output, self.output_end]
+            self._open_fds += [self._output, self.output_end]
             os.set_blocking(self._output, False)
         except BaseException:
             self.close()
@@ -118,76 +117,76 @@ class ProcessMonitor:
 
     def close(self) -> None:
         """Close the channels."""
-        for end in self._ends:
-            os.close(end)
+        for fd in self._open_fds:
+            os.close(fd)
         if self._reports:
             self._reports.close()
         self.log.close()
 
-    def until_exit(self, child: Child) -> None:
-        """Take in what the process says until it has ended; it is not collected yet."""
-        self._ends.remove(self.output_end)
+    def run_until_exit(self, child: Child) -> None:
+        """Process output and reports until the child has exited; does not collect it."""
+        self._open_fds.remove(self.output_end)
         os.close(self.output_end)
-        exited = child.exited
-        ends = [end for end in (exited, self._woken, self._bell) if end is not None]
-        without_output, everything = create_poll(ends), create_poll([*ends, self._output])
+        exit_fd = child.exit_fd
+        fds = [fd for fd in (exit_fd, self._wakeup_fd, self._doorbell) if fd is not None]
+        without_output, with_output = create_poll(fds), create_poll([*fds, self._output])
         grace = self._spec.grace
-        gathering = True
+        accumulating = True
         while True:
-            left = self._process.seconds_left(grace)
-            if left == 0:
-                self._process.kill(f"did not end within {grace:g} s of being asked to")
-                left = None
-            if gathering:
-                left = _GATHER if left is None else min(left, _GATHER)
-            watched = everything if self._output_open and not gathering else without_output
-            ready = {end for end, _ in watched.poll(None if left is None else left * 1000)}
-            gathering = self._output in ready and 0 < self._take_output() <= _FEW
-            if self._bell in ready:
-                drain(self._bell)
-                self._take_reports()
-            if self._woken in ready:
-                drain(self._woken)
-            if exited in ready:
+            timeout = self._process.seconds_left(grace)
+            if timeout == 0:
+                self._process.kill(f"did not exit within {grace:g} s of the request to stop")
+                timeout = None
+            if accumulating:
+                timeout = min(_ACCUMULATION_SECONDS, timeout or _ACCUMULATION_SECONDS)
+            poll = with_output if self._output_open and not accumulating else without_output
+            ready = {fd for fd, _ in poll.poll(None if timeout is None else timeout * 1000)}
+            accumulating = self._output in ready and 0 < self._read_output() <= _SMALL_READ
+            if self._doorbell in ready:
+                drain(self._doorbell)
+                self._read_reports()
+            if self._wakeup_fd in ready:
+                drain(self._wakeup_fd)
+            if exit_fd in ready:
                 return
 
     def finish(self) -> None:
-        """Take in what is left, without waiting for others who hold the pipe."""
-        for _ in range(2):  # what the pipe held, then its end
+        """Process the remaining output, without waiting for other processes that hold the pipe."""
+        for _ in range(2):  # the content of the pipe, then its end
             if self._output_open:
-                self._take_output()
-        for _ in range(_SWEEPS):
+                self._read_output()
+        for _ in range(_KILL_ROUNDS):
             if not self._output_open or not has_writer(self._output):
                 break
-            self._process.sweep()
-            time.sleep(_SWEEP_PAUSE)
-        self._say(self._expressions.finish())
-        self.remark = self._expressions.remark
-        self._take_reports()
+            self._process.kill_descendants()
+            time.sleep(_KILL_PAUSE)
+        self._emit(self._patterns.finish())
+        self.warning = self._patterns.warning
+        self._read_reports()
 
-    def _take_output(self) -> int:
-        """Take in what there is to read; return how many bytes that was."""
+    def _read_output(self) -> int:
+        """Process the available output; return its size in bytes."""
         try:
             data = os.read(self._output, _BLOCK)
         except BlockingIOError:
             return 0
         if data:
             self.log.write(data)
-            self._say(self._expressions.feed(data))
+            self._emit(self._patterns.feed(data))
         else:
             self._output_open = False
         return len(data)
 
-    def _take_reports(self) -> None:
+    def _read_reports(self) -> None:
         if self._reports:
-            self._say(self._reports.read())
+            self._emit(self._reports.read())
 
-    def _say(self, steps: Iterable[Measurement]) -> None:
-        """Tell of measurements; where something is wrong with them, kill the process."""
-        if self.fault:
+    def _emit(self, measurements: Iterable[Measurement]) -> None:
+        """Emit measurements; if they are invalid, kill the process and ignore all later ones."""
+        if self.error:
             return
         try:
-            self._process.emit(steps)
+            self._process.emit(measurements)
         except MetricError as error:
-            self.fault = str(error)
-            self._process.kill(self.fault)
+            self.error = str(error)
+            self._process.kill(self.error)

@@ -1,8 +1,8 @@
-"""Processes that run trials: each is watched by a thread that sleeps until something happens.
+"""A pool of threads, each of which runs one process at a time.
 
-The thread waits at once for output, for the doorbell that a script rings when it has reported, for
-the end of the process and for a wish to stop it. Nothing is polled. A thread whose process has
-ended watches the next one, as starting one is what costs most here.
+A thread blocks until its process prints something, rings its doorbell, exits or is asked to stop;
+nothing is polled. When a process ends, its thread runs the next one, because creating a thread is
+the most expensive part of a start.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from cloudtune.results.events import Ended, Measured
 
 
 class ProcessPool:
-    """Runs processes under numbers, and tells what they report and how they end.
+    """Runs processes, identified by numbers, and emits their measurements and their ends.
 
-    Each start is followed by exactly one `Ended`: ``completed`` or ``failed`` as the process ended,
-    ``cancelled`` where what it was forked from was killed. A completed one has a reason where its
-    expressions found text that is no number.
-    Whatever a process leaves behind is killed with its end.
+    Each start leads to exactly one `Ended`. Its state is ``completed`` or ``failed`` by the exit
+    of the process, or ``cancelled`` if the fork server that forked it was killed. A completed
+    process has a reason if its metric patterns matched only text that is not a number. When a
+    process ends, all processes that it started are killed.
     """
 
     def __init__(
@@ -44,40 +44,41 @@ class ProcessPool:
         grace: float,
         finish: Callable[[Ended], Ended] = lambda ended: ended,
         emit_last: Callable[[Sequence[Measured | Ended]], None] | None = None,
-        ahead: Callable[[], None] = lambda: None,
+        prepare_next: Callable[[], None] = lambda: None,
         preload: Preload | None = None,
-        say: Callable[[str], None] = lambda _text: None,
+        notify: Callable[[str], None] = lambda _text: None,
     ) -> None:
-        """Prepare; nothing is started yet.
+        """Create an empty pool.
 
         Args:
-            emit: Takes events, from any thread.
-            mark: Tells the processes of this object from all others on this machine.
-            grace: Seconds that processes get to end by themselves should we die.
-            finish: Adds to an end what there is to say of it, before it is told.
-            emit_last: Takes what a process had still to tell and its end, at one time. A process
-                that is started in this call is watched by the thread that makes it. Without it
-                `emit` takes each.
-            ahead: Prepares what the next process will need; called while the last one starts up.
-            preload: What all processes are forked from, as far as that can be.
-            say: Is told why they are not, once.
+            emit: Receives events, from any thread.
+            mark: Distinguishes the pool's processes from all others on this machine.
+            grace: Seconds that processes get to exit by themselves if cloudtune dies.
+            finish: Adds details to an end before it is emitted.
+            emit_last: Receives the last measurements of a process together with its end, in place
+                of `emit`. A process started inside this call runs on the calling thread.
+            prepare_next: Prepares what the next process needs; called while a process starts up.
+            preload: The modules to import in the fork server. None starts all processes cold.
+            notify: Called once with the reason if processes start cold despite ``preload``.
         """
         self._emit = emit
         self._finish = finish
         self._emit_last = emit_last
-        self._ahead = ahead
-        self._starting = threading.Lock()
-        """Held while a process is made: threads that make one at the same time change at every call
-        to the system, so that each takes as long as all of them."""
+        self._prepare_next = prepare_next
+        self._start_lock = threading.Lock()
+        """Held while a process is created: concurrent creations would alternate at every system
+        call, so that each takes as long as all of them."""
         self._mark = mark
-        self._guard = ReaperClient(f"{mark}.", grace)
-        self._warm = ForkServerClient(preload, mark, self._guard, say) if preload else None
+        self._reaper = ReaperClient(f"{mark}.", grace)
+        self._fork_server = (
+            ForkServerClient(preload, mark, self._reaper, notify) if preload else None
+        )
         self._running: dict[int, _Process] = {}
-        self._waiting: SimpleQueue[_Process | None] = SimpleQueue()
+        self._queue: SimpleQueue[_Process | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._idle = 0
-        """Threads that wait for a process, and that none in the queue is meant for."""
-        self._own = _Own()
+        """Threads that wait for a process, less the processes in the queue."""
+        self._current = _CurrentThread()
         self._lock = threading.Lock()
 
     def start(
@@ -90,99 +91,96 @@ class ProcessPool:
         """Start a process.
 
         Args:
-            number: Whatever names it; free again when it has ended.
-            spec: What to run, or what finds that out in the thread that watches the process. An
-                error of ours or of this machine from there ends the start as failed.
-            quick: Whether to find that out takes but a moment, for which other starts may wait.
+            number: Identifies the process; can be reused after its end.
+            spec: What to run, or a function that returns it, called in the process's thread. A
+                `CloudtuneError`, `OSError` or `ValueError` from it ends the start as failed.
+            quick: Whether the function returns within a moment, so that other starts may wait.
         """
-        mark = f"{self._mark}.{number}."
         process = _Process(
             number,
             spec,
             self._emit,
-            mark=mark,
-            guard=self._guard,
-            warm=self._warm,
-            starting=self._starting,
+            mark=f"{self._mark}.{number}.",
+            reaper_client=self._reaper,
+            fork_server=self._fork_server,
+            start_lock=self._start_lock,
             quick=quick,
-            ahead=self._ahead,
+            prepare_next=self._prepare_next,
         )
         with self._lock:
             if number in self._running:
-                raise ValueError(f"{number} runs already")
+                raise ValueError(f"{number} is already running")
             self._running[number] = process
-            if self._own.free:
-                self._own.free, self._own.next = False, process
+            if self._current.is_free:
+                self._current.is_free, self._current.next = False, process
                 return
             if self._idle:
                 self._idle -= 1
             else:
                 self._add_thread()
-        self._waiting.put(process)
+        self._queue.put(process)
 
     def stop(self, number: int, *, now: bool = False) -> None:
-        """Ask a process to end, and kill it after its grace; or kill it ``now``."""
+        """Ask a process to exit and kill it after its grace period, or kill it ``now``."""
         with self._lock:
             process = self._running.get(number)
         if process is not None:
             process.stop(now=now)
 
     def close(self) -> None:
-        """Kill everything that still runs, wait until it has ended, and let the keeper go."""
+        """Kill all running processes, wait for their ends and stop the reaper."""
         with self._lock:
-            left = list(self._running.values())
-        for process in left:
+            running = list(self._running.values())
+        for process in running:
             process.stop(now=True)
         for _ in self._threads:
-            self._waiting.put(None)
+            self._queue.put(None)
         for thread in self._threads:
             thread.join(10)
         self._threads.clear()
         self._idle = 0
-        if self._warm:
-            self._warm.close()
-        self._guard.close()
+        if self._fork_server:
+            self._fork_server.close()
+        self._reaper.close()
 
     def _add_thread(self) -> None:
         name = f"cloudtune processes {len(self._threads) + 1}"
-        thread = threading.Thread(target=self._work, name=name, daemon=True)
+        thread = threading.Thread(target=self._run_processes, name=name, daemon=True)
         thread.start()
         self._threads.append(thread)
 
-    def _work(self) -> None:
-        """Watch one process after another."""
-        wake = WakeupPipe()
+    def _run_processes(self) -> None:
+        wakeup = WakeupPipe()
         try:
-            process = self._waiting.get()
+            process = self._queue.get()
             while process is not None:
-                self._live(process, wake)
-                process = self._next()
+                self._run(process, wakeup)
+                process = self._next_process()
         finally:
-            wake.close()
+            wakeup.close()
 
-    def _next(self) -> _Process | None:
-        """Return what this thread started itself when it told of an end, or what comes."""
-        own, self._own.next = self._own.next, None
-        if own is not None:
-            return own
+    def _next_process(self) -> _Process | None:
+        """Return the process that this thread started while emitting an end, else a queued one."""
+        process, self._current.next = self._current.next, None
+        if process is not None:
+            return process
         with self._lock:
             self._idle += 1
-        return self._waiting.get()
+        return self._queue.get()
 
-    def _live(self, process: _Process, wake: WakeupPipe) -> None:
+    def _run(self, process: _Process, wakeup: WakeupPipe) -> None:
         ended: Ended | None = None
         try:
-            ended = process.live(wake)
+            ended = process.run(wakeup)
         finally:
             with self._lock:
                 del self._running[process.number]
-            failed = Ended(process.number, time.time(), "failed", "cloudtune failed to watch it")
-            self._own.free = ended is not None  # otherwise this thread ends here
-            self._tell_last([*process.last_words, self._finish(ended or failed)])
-            self._own.free = False
+            failed = Ended(process.number, time.time(), "failed", "internal error of cloudtune")
+            self._current.is_free = ended is not None  # after an error this thread ends
+            self._emit_end([*process.last_events, self._finish(ended or failed)])
+            self._current.is_free = False
 
-    def _tell_last(self, events: Sequence[Measured | Ended]) -> None:
-        """Tell without a pause in which a listener would act on the first event alone."""
+    def _emit_end(self, events: Sequence[Measured | Ended]) -> None:
         if self._emit_last:
             self._emit_last(events)
             return
@@ -190,11 +188,11 @@ class ProcessPool:
             self._emit(event)
 
 
-class _Own(threading.local):
-    """What a thread that watches processes does next."""
+class _CurrentThread(threading.local):
+    """The state of the current thread of a pool."""
 
-    free = False
-    """Whether it tells of an end, and so can watch what is started because of that."""
+    is_free = False
+    """Whether the thread is emitting an end and can run a process that is started meanwhile."""
     next: _Process | None = None
 
 
@@ -208,116 +206,119 @@ class _Process:
         emit: Callable[[Measured | Ended], None],
         *,
         mark: str,
-        guard: ReaperClient,
-        warm: ForkServerClient | None,
-        starting: threading.Lock,
+        reaper_client: ReaperClient,
+        fork_server: ForkServerClient | None,
+        start_lock: threading.Lock,
         quick: bool,
-        ahead: Callable[[], None],
+        prepare_next: Callable[[], None],
     ) -> None:
         self.number = number
-        self.last_words: list[Measured | Ended] = []
-        """What it had still to tell when it ended: whoever is woken by it finds the end too."""
+        self.last_events: list[Measured | Ended] = []
+        """Measurements read after the exit. They are emitted together with the end, so that a
+        listener never acts on them alone."""
         self._spec = spec if callable(spec) else lambda: spec
         self._emit = emit
         self._mark = mark
-        self._guard = guard
-        self._warm = warm
-        self._starting = starting
+        self._reaper = reaper_client
+        self._fork_server = fork_server
+        self._start_lock = start_lock
         self._quick = quick
-        self._ahead = ahead
+        self._prepare_next = prepare_next
         self._lock = threading.Lock()
         self._child: Child | None = None
-        self._asked: float | None = None
-        """When it was first asked to end."""
-        self._killed_why = ""
-        self._kill_wanted = False
-        self._wake: WakeupPipe | None = None
+        self._stop_time: float | None = None
+        """When the process was first asked to exit."""
+        self._kill_reason = ""
+        self._must_kill = False
+        self._wakeup: WakeupPipe | None = None
 
     def stop(self, *, now: bool) -> None:
-        """Ask it to end, or kill it; from any thread."""
+        """Ask the process to exit, or kill it; called from any thread."""
         with self._lock:
-            first = self._asked is None
-            self._asked = time.monotonic() if self._asked is None else self._asked
-            self._kill_wanted = self._kill_wanted or now
+            first = self._stop_time is None
+            self._stop_time = time.monotonic() if self._stop_time is None else self._stop_time
+            self._must_kill = self._must_kill or now
             if now:
                 self._signal(signal.SIGKILL)
             elif first:
                 self._signal(signal.SIGTERM)
-            if self._wake is not None:
-                self._wake.ring()
+            if self._wakeup is not None:
+                self._wakeup.ring()
 
-    def live(self, wake: WakeupPipe) -> Ended:
-        """Start it, watch it and return how it ended.
+    def run(self, wakeup: WakeupPipe) -> Ended:
+        """Start the process, monitor it and return its end.
 
         Args:
-            wake: Wakes this thread when the process is to end.
+            wakeup: Wakes this thread when the process is to stop.
         """
-        watch: ProcessMonitor | None = None
+        monitor: ProcessMonitor | None = None
         try:
             try:
-                woken = wake.open()
-                self._listen(wake)
-                found = None if self._quick else self._spec()
-                with self._starting:
-                    spec = found or self._spec()
-                    watch = ProcessMonitor(self, spec, woken)
-                    child = self._start(spec, watch.output_end, woken)
+                wakeup_fd = wakeup.open()
+                self._set_wakeup(wakeup)
+                slow_spec = None if self._quick else self._spec()
+                with self._start_lock:
+                    spec = slow_spec or self._spec()
+                    monitor = ProcessMonitor(self, spec, wakeup_fd)
+                    child = self._start(spec, monitor.output_end, wakeup_fd)
             except MetricError as error:
                 return self._ended("failed", str(error))
             except (OSError, ValueError, CloudtuneError) as error:
-                return self._ended("failed", f"cannot be started: {_in_words(error)}")
+                return self._ended("failed", f"cannot be started: {_describe_error(error)}")
             if child is None:
                 return self._ended("failed", "stopped before it was started")
             try:
-                self._ahead()
-                watch.until_exit(child)
+                self._prepare_next()
+                monitor.run_until_exit(child)
             finally:
-                code = self._end(child)
-            self._emit = self.last_words.append
-            watch.finish()
-            return self._judged(code, watch)
+                code = self._collect(child)
+            self._emit = self.last_events.append
+            monitor.finish()
+            return self._result(code, monitor)
         finally:
-            self._listen(None)
-            if watch:
-                watch.close()
+            self._set_wakeup(None)
+            if monitor:
+                monitor.close()
 
-    def emit(self, steps: Iterable[Measurement]) -> None:
-        """Tell of measurements."""
-        for when, at, values in steps:
-            self._emit(Measured(self.number, when, at, values))
+    def emit(self, measurements: Iterable[Measurement]) -> None:
+        """Emit measurements."""
+        for when, step, values in measurements:
+            self._emit(Measured(self.number, when, step, values))
 
     def seconds_left(self, grace: float) -> float | None:
-        """Return how long it may still run, or None if nobody wants it to end."""
+        """Return how long the process may still run, or None if it was not asked to stop."""
         with self._lock:
-            if self._asked is None or self._kill_wanted:
+            if self._stop_time is None or self._must_kill:
                 return None
-            return max(0.0, self._asked + grace - time.monotonic())
+            return max(0.0, self._stop_time + grace - time.monotonic())
 
-    def kill(self, why: str) -> None:
-        """Kill it and all of its group, for a reason that is told if it had not ended before."""
+    def kill(self, reason: str) -> None:
+        """Kill the process group; the first reason is reported unless it has already ended."""
         with self._lock:
-            self._kill_wanted = True
-            self._killed_why = self._killed_why or why
+            self._must_kill = True
+            self._kill_reason = self._kill_reason or reason
             self._signal(signal.SIGKILL)
 
-    def sweep(self) -> None:
-        """Kill what it left behind outside of its group."""
+    def kill_descendants(self) -> None:
+        """Kill what the process started outside its group."""
         reaper.kill_processes(self._mark)
 
-    def _listen(self, wake: WakeupPipe | None) -> None:
+    def _set_wakeup(self, wakeup: WakeupPipe | None) -> None:
         with self._lock:
-            self._wake = wake
+            self._wakeup = wakeup
 
-    def _start(self, spec: ProcessSpec, output: int, woken: int) -> Child | None:
-        self._guard.open()
+    def _start(self, spec: ProcessSpec, output: int, wakeup_fd: int) -> Child | None:
+        self._reaper.open()
         env = {**spec.env, reaper.MARK_VARIABLE: self._mark}
         child: Child | None = None
-        if self._warm and self._asked is None:
-            # Not under our lock: it can take a while, and a stop must be heard meanwhile.
-            child = self._warm.fork(spec.command, str(spec.cwd), env, output=output, woken=woken)
+        if self._fork_server and self._stop_time is None:
+            # Without the lock: a fork can take a while, and a stop must get through meanwhile.
+            child = self._fork_server.fork(
+                spec.command, str(spec.cwd), env, output=output, wakeup_fd=wakeup_fd
+            )
         with self._lock:
             if child is None:
-                if self._asked is not None:
+                if self._stop_time is not None:
                     return None
                 child = ColdChild(
                     subprocess.Popen(
@@ -331,32 +332,32 @@ class _Process:
                     )
                 )
             self._child = child
-            if self._asked is not None:
-                self._signal(signal.SIGKILL if self._kill_wanted else signal.SIGTERM)
-        self._guard.add(child.pid)
+            if self._stop_time is not None:
+                self._signal(signal.SIGKILL if self._must_kill else signal.SIGTERM)
+        self._reaper.add(child.pid)
         return child
 
-    def _end(self, child: Child) -> int | str:
-        """Kill the rest of the group while its number is still ours, then collect the process."""
+    def _collect(self, child: Child) -> int | str:
+        """Kill the rest of the group while its number cannot be reused, then collect the child."""
         with self._lock:
             self._signal(signal.SIGKILL)
             code = child.collect()
             self._child = None
-        self._guard.remove(child.pid)
+        self._reaper.remove(child.pid)
         return code
 
     def _signal(self, number: signal.Signals) -> None:
         if self._child is not None:
             signal_group(self._child.pid, number)
 
-    def _judged(self, code: int | str, watch: ProcessMonitor) -> Ended:
-        if code == 0 and not watch.fault:
-            return self._ended("completed", watch.remark, 0)
-        why, tail = watch.fault or self._killed_why, watch.log.tail()
+    def _result(self, code: int | str, monitor: ProcessMonitor) -> Ended:
+        if code == 0 and not monitor.error:
+            return self._ended("completed", monitor.warning, 0)
+        reason, tail = monitor.error or self._kill_reason, monitor.log.tail()
         if isinstance(code, str):
-            return self._ended("failed" if why else "cancelled", why or code, None, tail)
-        known = code if code >= 0 else None
-        return self._ended("failed", why or describe_exit_code(code), known, tail)
+            return self._ended("failed" if reason else "cancelled", reason or code, None, tail)
+        exit_code = code if code >= 0 else None
+        return self._ended("failed", reason or describe_exit_code(code), exit_code, tail)
 
     def _ended(
         self,
@@ -368,17 +369,17 @@ class _Process:
         return Ended(self.number, time.time(), state, reason, code, tail)
 
 
-def _in_words(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         name = os.fsdecode(error.filename) if error.filename else ""
         if isinstance(error, FileNotFoundError) and name:
-            return f"there is no {name}"
+            return f"{name} not found"
         return f"{name}: {error.strerror}" if name else error.strerror
     return str(error)
 
 
 def describe_exit_code(code: int) -> str:
-    """Return how a process ended that nobody here ended; the code of a signal is negative."""
+    """Return an exit code in words; a negative code is a signal."""
     if code >= 0:
         return f"exited with code {code}"
     try:

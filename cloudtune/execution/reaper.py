@@ -1,12 +1,12 @@
-"""The keeper: a small process that outlives cloudtune to end what it leaves behind.
+"""The reaper: a small process that outlives cloudtune and ends the processes that it leaves.
 
-Cloudtune keeps a list of the process groups that run in a file which the keeper has open too, and
-holds the keeper's standard input. When cloudtune dies, however that happens, that input ends, and
-the keeper ends every group of the list, and every process that carries the run's mark in its
-environment: those that left their group, and those that were started so late that nobody could
-list them. A ``q`` lets the keeper go in peace.
+Cloudtune lists the running process groups in a file that both have open, and holds the write end
+of the reaper's standard input. When cloudtune dies, for whatever reason, that input ends. The
+reaper then ends every listed group and every process that has the run's mark in its environment,
+which includes processes that left their group and processes too new to be listed. A ``q`` tells the
+reaper to exit without doing anything.
 
-It runs as a file of its own on the standard library, and sleeps until it is needed.
+Cloudtune runs this file directly, so it uses only the standard library. It sleeps until needed.
 """
 
 from __future__ import annotations
@@ -22,73 +22,73 @@ from pathlib import Path
 MARK_VARIABLE = "CLOUDTUNE_RUN"
 """The environment variable that marks the processes of a run."""
 IGNORED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""What ends others does not end the keeper."""
-_ROUNDS = 20
-_PATIENCE = 0.5
-_LONGEST_LIST = 1024 * 1024
+"""Signals that end cloudtune but not the reaper."""
+_MAX_ROUNDS = 20
+_STDIN_TIMEOUT = 0.5
+_MAX_LIST_BYTES = 1024 * 1024
 
 
 def find_processes(mark: str) -> list[int]:
-    """Return the processes that were started with a ``CLOUDTUNE_RUN`` that begins with a mark."""
+    """Return the ids of the processes whose ``CLOUDTUNE_RUN`` begins with a mark."""
     if not Path("/proc/self/environ").exists():
-        return _marked_elsewhere(mark)
-    wanted = b"\0" + os.fsencode(f"{MARK_VARIABLE}={mark}")
-    return [pid for pid in _pids() if wanted in b"\0" + _environment(pid)]
+        return _find_without_procfs(mark)
+    entry = b"\0" + os.fsencode(f"{MARK_VARIABLE}={mark}")
+    return [pid for pid in _process_ids() if entry in b"\0" + _environment(pid)]
 
 
 def kill_processes(mark: str) -> None:
-    """Kill every marked process, and those that they start meanwhile."""
-    for _ in range(_ROUNDS):
-        found = find_processes(mark)
-        if not found:
+    """Kill all processes with a mark, including those that they start meanwhile."""
+    for _ in range(_MAX_ROUNDS):
+        pids = find_processes(mark)
+        if not pids:
             return
-        for pid in found:
+        for pid in pids:
             _signal(os.kill, pid, signal.SIGKILL)
         time.sleep(0.01)
 
 
 def run_reaper(mark: str, parent: int, grace: float, list_file: int) -> None:
-    """Wait until cloudtune lets go or dies; in that case end all that is left.
+    """Wait until cloudtune dies and end its processes, or return when it says so.
 
     Args:
-        mark: What the run's processes carry.
+        mark: The mark of the run's processes.
         parent: The process id of cloudtune.
-        grace: Seconds between asking and killing.
-        list_file: The open file with the list of groups.
+        grace: Seconds between asking the processes to exit and killing them.
+        list_file: The file descriptor of the list of process groups.
     """
     for number in IGNORED_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    if not _let_go(parent):
-        groups, _, _ = os.pread(list_file, _LONGEST_LIST, 0).partition(b"\n")
-        _end(mark, {int(group) for group in groups.split()}, grace)
+    if not _wait_for_quit(parent):
+        groups, _, _ = os.pread(list_file, _MAX_LIST_BYTES, 0).partition(b"\n")
+        _end_processes(mark, {int(group) for group in groups.split()}, grace)
 
 
-def _let_go(parent: int) -> bool:
-    """Wait for cloudtune's word or its death; return whether it was the word."""
-    watched: list[int] = [0]
+def _wait_for_quit(parent: int) -> bool:
+    """Wait for cloudtune's request to quit or its death; return whether it was the request."""
+    fds: list[int] = [0]
     if hasattr(os, "pidfd_open"):
         try:
-            watched.append(os.pidfd_open(parent))
+            fds.append(os.pidfd_open(parent))
         except ProcessLookupError:
             return False
         except OSError:
-            pass  # this kernel or sandbox has none: our input tells, too
-    heard = select.select(watched, [], [])[0]
-    if 0 not in heard:
-        # It died. A process that it was just starting holds our input until it runs, and can be
-        # found from then on; somebody else may hold it for ever.
-        heard = select.select([0], [], [], _PATIENCE)[0]
-    return 0 in heard and os.read(0, 1) == b"q"
+            pass  # unsupported by this kernel or sandbox: standard input is sufficient
+    ready = select.select(fds, [], [])[0]
+    if 0 not in ready:
+        # Cloudtune died. A process that it was starting holds the input until its exec, after
+        # which it can be found. Other processes may hold it for ever, so the wait is limited.
+        ready = select.select([0], [], [], _STDIN_TIMEOUT)[0]
+    return 0 in ready and os.read(0, 1) == b"q"
 
 
-def _end(mark: str, groups: set[int], grace: float) -> None:
+def _end_processes(mark: str, groups: set[int], grace: float) -> None:
     for group in groups:
         _signal(os.killpg, group, signal.SIGTERM)
     for pid in find_processes(mark):
         _signal(os.kill, pid, signal.SIGTERM)
-    end = time.monotonic() + grace
+    deadline = time.monotonic() + grace
     pause = 0.005
-    while time.monotonic() < end:
+    while time.monotonic() < deadline:
         groups = {group for group in groups if _signal(os.killpg, group, 0)}
         if not groups and not find_processes(mark):
             return
@@ -99,16 +99,16 @@ def _end(mark: str, groups: set[int], grace: float) -> None:
     kill_processes(mark)
 
 
-def _signal(how: Callable[[int, int], None], target: int, number: int) -> bool:
-    """Send a signal; return whether there was anybody to take it."""
+def _signal(send: Callable[[int, int], None], target: int, number: int) -> bool:
+    """Send a signal; return whether the target exists."""
     try:
-        how(target, number)
+        send(target, number)
     except (ProcessLookupError, PermissionError):
         return False
     return True
 
 
-def _pids() -> list[int]:
+def _process_ids() -> list[int]:
     return [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]  # noqa: PTH208 - faster
 
 
@@ -120,18 +120,18 @@ def _environment(pid: int) -> bytes:
         return b""
 
 
-def _marked_elsewhere(mark: str) -> list[int]:
+def _find_without_procfs(mark: str) -> list[int]:
     import psutil
 
-    found: list[int] = []
+    pids: list[int] = []
     for process in psutil.process_iter():
         try:
             value = process.environ().get(MARK_VARIABLE, "")
         except (psutil.Error, OSError):
             continue
         if value.startswith(mark):
-            found.append(process.pid)
-    return found
+            pids.append(process.pid)
+    return pids
 
 
 if __name__ == "__main__":

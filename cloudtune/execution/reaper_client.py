@@ -1,4 +1,4 @@
-"""Our end of the keeper: starts it, lists what runs, and starts another if it was killed."""
+"""Starts the reaper, lists the running process groups for it, and replaces it if it was killed."""
 
 from __future__ import annotations
 
@@ -15,69 +15,70 @@ from cloudtune.execution import reaper
 
 
 class ReaperClient:
-    """Makes sure that the processes of a run end when we do, however we end."""
+    """Ensures that the processes of a run end when cloudtune does, for whatever reason."""
 
     def __init__(self, mark: str, grace: float) -> None:
-        """Prepare; the keeper starts with the first process.
+        """Set the parameters of the reaper, which `open` starts.
 
         Args:
-            mark: What each process carries as ``CLOUDTUNE_RUN``.
-            grace: Seconds that the keeper gives processes to end by themselves.
+            mark: What the ``CLOUDTUNE_RUN`` of each process begins with.
+            grace: Seconds that processes get to exit by themselves if cloudtune dies.
         """
         self._mark = mark
         self._grace = grace
         self._groups: set[int] = set()
-        self._keeper: subprocess.Popen[bytes] | None = None
+        self._reaper: subprocess.Popen[bytes] | None = None
         self._lock = Lock()
 
     def open(self) -> None:
-        """Start the keeper if there is none."""
+        """Start the reaper unless it is running."""
         with self._lock:
-            if self._keeper is None:
-                self._file = _unnamed_file()
-                self._list()
-            if self._keeper is None or self._keeper.poll() is not None:
+            if self._reaper is None:
+                self._file = _create_unnamed_file()
+                self._write_groups()
+            if self._reaper is None or self._reaper.poll() is not None:
                 self._start()
 
     def add(self, group: int) -> None:
-        """Note that a process group runs."""
+        """Record that a process group is running."""
         with self._lock:
             self._groups.add(group)
-            self._list()
+            self._write_groups()
 
     def remove(self, group: int) -> None:
-        """Note that a process group has ended."""
+        """Record that a process group has ended."""
         with self._lock:
             self._groups.discard(group)
-            self._list()
+            self._write_groups()
 
     def close(self) -> None:
-        """Kill whatever still carries the mark, and let the keeper go."""
+        """Kill all remaining processes with the mark and stop the reaper."""
         with self._lock:
-            if self._keeper is None:
+            if self._reaper is None:
                 return
             reaper.kill_processes(self._mark)
-            assert self._keeper.stdin is not None
+            assert self._reaper.stdin is not None
             with suppress(BrokenPipeError):
-                self._keeper.stdin.write(b"q")
-            self._keeper.stdin.close()
-            self._keeper.wait()
-            self._keeper = None
+                self._reaper.stdin.write(b"q")
+            self._reaper.stdin.close()
+            self._reaper.wait()
+            self._reaper = None
             os.close(self._file)
 
     def _start(self) -> None:
-        old = self._keeper
+        old = self._reaper
         if old is not None and old.stdin is not None:
             old.stdin.close()
-        # Its own session, and no mark of a run around us: whoever ends us must not end it.
+        # Its own session, without the mark of an enclosing run: what ends cloudtune must not end
+        # the reaper.
         env = {k: v for k, v in os.environ.items() if k != reaper.MARK_VARIABLE}
         isolated = ["-I", "-S"] if Path("/proc/self/environ").exists() else ["-I"]
-        words = [self._mark, str(os.getpid()), str(self._grace), str(self._file)]
-        # Deaf from its first moment: a mask is inherited.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, reaper.IGNORED_SIGNALS)
+        args = [self._mark, str(os.getpid()), str(self._grace), str(self._file)]
+        # The child inherits the mask and so ignores these signals from its first moment.
+        old_mask = signal.pthread_sigmask(signal.SIG_BLOCK, reaper.IGNORED_SIGNALS)
         try:
-            self._keeper = subprocess.Popen(
-                [sys.executable, *isolated, reaper.__file__, *words],
+            self._reaper = subprocess.Popen(
+                [sys.executable, *isolated, reaper.__file__, *args],
                 bufsize=0,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
@@ -88,15 +89,15 @@ class ReaperClient:
                 pass_fds=(self._file,),
             )
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            signal.pthread_sigmask(signal.SIG_SETMASK, old_mask)
 
-    def _list(self) -> None:
-        listed = " ".join(map(str, self._groups)) + "\n"
-        os.pwrite(self._file, listed.encode(), 0)
+    def _write_groups(self) -> None:
+        text = " ".join(map(str, self._groups)) + "\n"
+        os.pwrite(self._file, text.encode(), 0)
 
 
-def _unnamed_file() -> int:
-    """Return a file that nobody else finds: in memory where that can be, since it changes often."""
+def _create_unnamed_file() -> int:
+    """Return a file without a name; in memory if possible, since it changes often."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("cloudtune")
     with TemporaryFile(buffering=0) as file:

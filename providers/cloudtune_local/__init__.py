@@ -1,4 +1,4 @@
-"""The local provider: runs a study's trials as processes on this machine."""
+"""The local provider: runs the trials of a study as processes on this machine."""
 
 from cloudtune_local.provider import LocalProvider
 

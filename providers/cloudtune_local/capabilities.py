@@ -1,4 +1,4 @@
-"""What this machine can do: all that cloudtune's own engine can."""
+"""The capabilities of this machine: all those of cloudtune's engine."""
 
 from cloudtune.fitting.capabilities import DRIVEN, Capabilities
 

@@ -1,4 +1,4 @@
-"""What must be known of this machine before a study is planned on it."""
+"""Facts about this machine that a plan needs."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from cloudtune_local.settings import LocalSettings
 
 _GPU = re.compile(r"\d+|(GPU|MIG)-\S+")
 GPU_QUERY_TIMEOUT = 10.0
-"""Seconds that a driver may need to list its GPUs; a broken one never answers."""
+"""Seconds to wait for the driver's list of GPUs; a broken driver never answers."""
 
 
 def lookup(study: Study, settings: LocalSettings, facts: Facts) -> Mapping[str, Any]:
-    """Return the facts as JSON data: interpreter, cores, GPUs, and what the study names in vain."""
+    """Return the facts as JSON data: interpreter, cores, GPUs, inputs and price."""
     trial = study.trial
     addresses = {
         name: by_provider.get("local") or by_provider.get("*")
@@ -39,34 +39,34 @@ def lookup(study: Study, settings: LocalSettings, facts: Facts) -> Mapping[str, 
         "inputs": inputs,
         "absent_inputs": [n for n, path in inputs.items() if path and not Path(path).exists()],
         **price_facts(
-            HourPrice(*settings.prices.hour, "as providers.local.prices says")
+            HourPrice(*settings.prices.hour, "from providers.local.prices")
             if settings.prices
-            else "what this machine costs is not known"
+            else "the price of this machine is unknown"
         ),
         **local_facts(study, facts),
     }
 
 
-def find_interpreter(wanted: str | None, base: Path) -> str | None:
-    """Return the Python that runs the trials, or None if the one that is wanted is not there.
+def find_interpreter(python: str | None, base: Path) -> str | None:
+    """Return the path of the Python that runs the trials, or None if it is not found.
 
-    That is the study's ``trial.python``, else the active environment's, else cloudtune's own.
+    This is the study's ``trial.python``, else the Python of the active virtual or conda
+    environment, else the one that runs cloudtune.
     """
-    if wanted:
-        named = str(base / Path(wanted).expanduser()) if os.sep in wanted else wanted
-        return shutil.which(named)
+    if python:
+        return shutil.which(str(base / Path(python).expanduser()) if os.sep in python else python)
     for variable in ("VIRTUAL_ENV", "CONDA_PREFIX"):
         if home := os.environ.get(variable):
             folder = Path(home, "Scripts" if os.name == "nt" else "bin")
-            if found := shutil.which("python", path=str(folder)):
-                return found
+            if executable := shutil.which("python", path=str(folder)):
+                return executable
     return sys.executable
 
 
 def find_gpus() -> list[str]:
-    """Return the GPUs that this process may use, as CUDA names them.
+    """Return the CUDA names of the GPUs that this process may use.
 
-    CUDA takes no notice of what follows the first name that is none, such as -1.
+    Like CUDA, ignore everything from the first invalid name on, such as -1.
     """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
@@ -75,7 +75,7 @@ def find_gpus() -> list[str]:
     if tool is None:
         return []
     try:
-        listed = subprocess.run(
+        result = subprocess.run(
             [tool, "--query-gpu=index", "--format=csv,noheader"],
             capture_output=True,
             text=True,
@@ -84,11 +84,11 @@ def find_gpus() -> list[str]:
         )
     except (OSError, subprocess.TimeoutExpired):
         return []
-    return listed.stdout.split() if listed.returncode == 0 else []
+    return result.stdout.split() if result.returncode == 0 else []
 
 
 def _path(uri: str, base: Path) -> str | None:
-    """Return the path of a local address, or None if it lies elsewhere."""
+    """Return the path of a local address, or None for any other address."""
     if uri.startswith("file://"):
         uri = uri.removeprefix("file://")
     if "://" in uri:

@@ -1,4 +1,4 @@
-"""The local provider: joins the files beside it."""
+"""The local provider."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cloudtune_local.settings import LocalSettings
 
 
 class LocalProvider:
-    """This machine. It has a driven mode only: cloudtune's own engine chooses the trials."""
+    """This machine. It has only a driven mode, in which cloudtune's engine chooses the trials."""
 
     capabilities: Capabilities = CAPABILITIES
     settings = LocalSettings
@@ -34,17 +34,17 @@ class LocalProvider:
     def rules(
         self, fitted: FittedStudy, mode: Mode, settings: LocalSettings, facts: Facts
     ) -> Sequence[Finding | Note]:
-        """Return what only this machine refuses or does otherwise."""
+        """Return the findings and notes of this machine."""
         return rules(fitted, facts)
 
     def request(
         self, fitted: FittedStudy, mode: Mode, settings: LocalSettings, facts: Facts
     ) -> Json:
-        """Return how each trial is started."""
+        """Return how to start each trial."""
         return request(fitted, settings, facts)
 
     def client(self, plan: Plan, context: JobContext) -> JobClient:
-        """Refuse: there is no managed service here.
+        """Raise an error, since there is no managed service.
 
         Raises:
             ProviderError: Always.
@@ -54,7 +54,7 @@ class LocalProvider:
     def runner(
         self, plan: Plan, context: JobContext, emit: Emit, say: Callable[[str], None]
     ) -> TrialRunner:
-        """Return what runs single trials as processes."""
+        """Return a runner that runs each trial as a process."""
         from cloudtune_local.runner import LocalRunner
 
         return LocalRunner(plan.request, plan.facts.run_id, context.folder, emit, say)

@@ -1,4 +1,4 @@
-"""The request of the local provider: what its runner needs to start any trial of the study."""
+"""The request of the local provider: how its runner starts a trial."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from cloudtune_local.settings import LocalSettings
 
 
 def request(fitted: FittedStudy, settings: LocalSettings, facts: Facts) -> Json:
-    """Return how each trial is started, as plain data."""
+    """Return how to start each trial, as plain data."""
     trial = fitted.study.trial
-    called: dict[str, Any] = {
+    entry_point: dict[str, Any] = {
         "script": trial.script,
         "module": trial.module,
         "command": trial.command,
     }
     return {
         "source": str(facts.source) if facts.source else None,
-        **{key: value for key, value in called.items() if value is not None},
+        **{key: value for key, value in entry_point.items() if value is not None},
         "python": facts.own["python"],
         "warm": trial.warm,
         "preload": trial.preload,
@@ -34,7 +34,7 @@ def request(fitted: FittedStudy, settings: LocalSettings, facts: Facts) -> Json:
             name: {"from_env": value.from_env} if isinstance(value, FromEnvironment) else value
             for name, value in trial.env.items()
         },
-        "metrics": {name: list(found) for name, found in trial.metrics.items()},
+        "metrics": {name: list(patterns) for name, patterns in trial.metrics.items()},
         "cpus": trial.resources.cpus,
         "gpus": facts.own["gpus"],
         "gpus_per_trial": trial.resources.gpus or 0,

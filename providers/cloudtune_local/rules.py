@@ -1,4 +1,4 @@
-"""What only this machine refuses or does otherwise."""
+"""The rules of this machine: findings and notes on a study."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from cloudtune.fitting.fit import FittedStudy
 from cloudtune.provider.facts import Facts
 from cloudtune.study.quantities import format_count
 
-_MANY = 100
-"""Trials with which a source counts that is to be run by fewer, or by an unknown number."""
-_MUCH = 10e9
-"""Bytes of all copies of the source that are worth a note."""
+_MIN_COPIES = 100
+"""Copies of the source to assume if there are fewer trials, or an unknown number."""
+_NOTABLE_BYTES = 10e9
+"""Total size of the copies of the source from which on there is a note."""
 
 
 def rules(fitted: FittedStudy, facts: Facts) -> list[Finding | Note]:
@@ -40,60 +40,58 @@ def _system(own: Any) -> Iterator[Finding]:
 def _code(fitted: FittedStudy, own: Any) -> Iterator[Finding | Note]:
     trial = fitted.study.trial
     if not (trial.script or trial.module or trial.command):
-        yield Finding(
-            "refused", "trial", "there is nothing to run here: give a script, module or command"
-        )
+        yield Finding("refused", "trial", "nothing to run: set script, module or command")
     if trial.source and "://" in (trial.source.get("local") or trial.source.get("*", "")):
-        yield Finding("refused", "trial.source", "the source is no folder on this machine")
+        yield Finding("refused", "trial.source", "not a folder on this machine")
     if own["python"] is None:
-        yield Finding("refused", "trial.python", f"there is no Python {trial.python}")
+        yield Finding("refused", "trial.python", f"{trial.python} not found")
     elif trial.script or trial.module:
         yield Note("trial.python", f"trials run with {own['python']}")
     if trial.requirements:
-        yield Note("trial.requirements", "not installed here: the trials' Python must have them")
+        yield Note("trial.requirements", "not installed locally: the trials' Python must have them")
 
 
 def _copies(fitted: FittedStudy, size: int) -> Iterator[Note]:
     trials = fitted.study.limits.max_trials
-    if size * max(trials or 0, _MANY) <= _MUCH:
+    if size * max(trials or 0, _MIN_COPIES) <= _NOTABLE_BYTES:
         return
-    together = f", {_bytes(size * trials)} for {trials} trials" if trials else ""
+    total = f", {_format_bytes(size * trials)} for {trials} trials" if trials else ""
     yield Note(
         "trial.source",
-        f"each trial keeps its own copy of the source, {_bytes(size)}{together}; files that "
-        f"trials do not need can be named in {IGNORE_FILE}, large data belongs in trial.inputs",
+        f"each trial keeps its own copy of the source, {_format_bytes(size)}{total}; list files "
+        f"that trials do not need in {IGNORE_FILE}, and move large data to trial.inputs",
     )
 
 
-def _bytes(count: int) -> str:
+def _format_bytes(count: int) -> str:
     return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.0f} MB"
 
 
 def _inputs(fitted: FittedStudy, own: Any) -> Iterator[Finding]:
     for name, by_provider in fitted.study.trial.inputs.items():
         if {"*", "local"} & by_provider.keys() and own["inputs"][name] is None:
-            reason = "the address is no path on this machine"
+            reason = "not a path on this machine"
             yield Finding("refused", f"trial.inputs.{name}", reason)
 
 
 def _resources(fitted: FittedStudy, own: Any) -> Iterator[Finding | Note]:
-    wanted = fitted.study.trial.resources
+    resources = fitted.study.trial.resources
     parallel = fitted.study.limits.parallel_trials or 1
-    have = len(own["gpus"])
-    if wanted.gpus and wanted.gpus * parallel > have:
+    available = len(own["gpus"])
+    if resources.gpus and resources.gpus * parallel > available:
         yield Finding(
             "refused",
             "trial.resources.gpus",
-            f"trials need {format_count(wanted.gpus * parallel, 'GPU')} at a time, and {have} are "
-            "here",
+            f"trials need {format_count(resources.gpus * parallel, 'GPU')} at a time, "
+            f"and {available} are available",
         )
-    if (wanted.cpus or 1) * parallel > own["cores"]:
+    if (resources.cpus or 1) * parallel > own["cores"]:
         yield Note(
             "limits.parallel_trials",
-            f"{parallel} trials at a time with {wanted.cpus or 1} threads each share "
+            f"{parallel} trials at a time with {resources.cpus or 1} threads each share "
             f"{own['cores']} cores",
         )
-    if wanted.memory:
+    if resources.memory:
         yield Finding(
-            "dropped", "trial.resources.memory", "memory is neither reserved nor limited here"
+            "dropped", "trial.resources.memory", "local runs neither reserve nor limit memory"
         )

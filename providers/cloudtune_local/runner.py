@@ -25,7 +25,7 @@ from cloudtune_local.trial_dirs import trial_folder
 
 
 class LocalRunner:
-    """The local provider's `TrialRunner`: each trial is a process in a folder of its own.
+    """The local provider's `TrialRunner`: each trial is a process in its own folder.
 
     Raises:
         UsageError: If a variable that the study takes from the environment is not set.
@@ -39,43 +39,45 @@ class LocalRunner:
         run: str,
         folder: Path,
         emit: Emit,
-        say: Callable[[str], None] = lambda _text: None,
+        notify: Callable[[str], None] = lambda _text: None,
     ) -> None:
-        """Prepare, and end what an earlier process of this run may have left.
+        """Kill the processes that an earlier process of this run left, and get ready for trials.
 
         Args:
-            request: What `cloudtune_local.request` made.
+            request: The result of `cloudtune_local.request`.
             run: The run's id.
             folder: The job's folder.
-            emit: Is told what happens.
-            say: Is told what the user may want to know.
+            emit: Receives events.
+            notify: Receives messages for the user.
         """
         self._contract = LocalContract(request, run, folder)
         if (folder / "trials").exists():
             reaper.kill_processes(f"{run}.")
         self._folder = folder
-        self._metrics = {name: found for name, found in request["metrics"].items() if found}
+        self._metrics = {
+            name: patterns for name, patterns in request["metrics"].items() if patterns
+        }
         self._slots = _Slots(request["gpus"], request["gpus_per_trial"])
         self._steps: dict[int, StepCounter] = {}
-        self._begun: dict[int, float] = {}
+        self._start_times: dict[int, float] = {}
         self._processes = ProcessPool(
             emit,
             f"{run}.{secrets.token_hex(4)}",
             grace=self._contract.grace,
             finish=self._finish,
             emit_last=lambda events: emit(*events, inline=True),
-            ahead=self._contract.prepare_ahead,
-            preload=self._preload(request, say),
-            say=say,
+            prepare_next=self._contract.prepare_ahead,
+            preload=self._create_preload(request, notify),
+            notify=notify,
         )
 
     def job_name(self, number: int, start: int) -> None:
-        """Return nothing: trials have no other name here."""
+        """Return None: no service names the trials."""
 
     def start(self, started: Started) -> None:
-        """Start a trial, or start it again with more of its resource and what it had saved."""
-        self._begun[started.number] = time.monotonic()
-        slot = self._slots.take(started.number)
+        """Start a trial, or continue it with more of its resource."""
+        self._start_times[started.number] = time.monotonic()
+        slot = self._slots.acquire(started.number)
         doorbell = f"{self._folder}/doorbell-{slot}"
 
         def spec() -> ProcessSpec:
@@ -89,98 +91,97 @@ class LocalRunner:
                 doorbell=doorbell,
                 metrics=self._metrics,
                 grace=self._contract.grace,
-                steps=self._steps_of(started),
+                steps=self._step_counter(started),
             )
 
         self._processes.start(started.number, spec, quick=self._contract.quick)
 
     def stop(self, number: int, *, now: bool = False) -> None:
-        """Ask a trial to end: gracefully, or at once with ``now``. An ended one is left alone."""
+        """Ask a trial to exit, or kill it ``now``. Ignored if it has ended."""
         self._processes.stop(number, now=now)
 
     def recover(self, interrupted: Sequence[Interrupted]) -> Recovered:
-        """Return what trials reported before they ended with the process that ran them."""
+        """Return the measurements that interrupted trials reported but no event records."""
         return Recovered(
             [
                 measured
                 for trial in interrupted
-                for measured in self._reported(trial.started.number)[
+                for measured in self._read_reports(trial.started.number)[
                     trial.measured_before + trial.measured :
                 ]
             ]
         )
 
     def close(self) -> None:
-        """End everything that still runs, at once, with whatever it left behind."""
+        """Kill all running trials and what they left running."""
         self._processes.close()
         self._contract.close()
 
-    def _preload(self, request: Json, say: Callable[[str], None]) -> Preload | None:
-        """Return what trials are forked from; None, having said why, where they start cold."""
+    def _create_preload(self, request: Json, notify: Callable[[str], None]) -> Preload | None:
         source = self._contract.source
         if not can_fork(request) or source is None:
             return None
-        why = cold_start_reason(request)
-        if not why:
+        reason = cold_start_reason(request)
+        if not reason:
             try:
                 return create_preload(
                     request, source, self._contract.shared_environment(self._slots.devices(0))
                 )
             except (OSError, SyntaxError, ValueError) as error:
-                why = f"the script cannot be read: {error}"
-        say(cold_start_message(why))
+                reason = f"the script cannot be read: {error}"
+        notify(cold_start_message(reason))
         return None
 
     def _finish(self, ended: Ended) -> Ended:
-        self._slots.give_back(ended.number)
-        took = time.monotonic() - self._begun.pop(ended.number)
+        self._slots.release(ended.number)
+        seconds = time.monotonic() - self._start_times.pop(ended.number)
         folder = trial_folder(self._folder, ended.number)
-        made = folder.output if os.path.isdir(folder.output) else None  # noqa: PTH112
-        return replace(ended, log=folder.log, artifacts=made, seconds=took)
+        artifacts = folder.output if os.path.isdir(folder.output) else None  # noqa: PTH112
+        return replace(ended, log=folder.log, artifacts=artifacts, seconds=seconds)
 
-    def _reported(self, number: int) -> list[Measured]:
-        found: list[Measured] = []
+    def _read_reports(self, number: int) -> list[Measured]:
+        measured: list[Measured] = []
         reports = ReportReader(trial_folder(self._folder, number).reports, from_start=True)
         try:
-            found.extend(Measured(number, *measured) for measured in reports.read())
+            measured.extend(Measured(number, *measurement) for measurement in reports.read())
         except MetricError:
-            pass  # what came before it is as good as ever
+            pass  # the measurements before it are valid
         finally:
             reports.close()
-        return found
+        return measured
 
-    def _steps_of(self, started: Started) -> StepCounter:
-        """Return what counts the trial's printed metrics; it goes on counting in a later rung."""
+    def _step_counter(self, started: Started) -> StepCounter:
+        """Return the counter of printed metrics, which later rungs of a trial continue."""
         if started.resource is None:
             return StepCounter()
         return self._steps.setdefault(started.number, StepCounter())
 
 
 class _Slots:
-    """Gives each running trial a place of its own, and GPUs as far as there are enough."""
+    """Assigns a slot to each running trial, and GPUs as far as there are enough."""
 
-    def __init__(self, devices: list[str], each: int) -> None:
+    def __init__(self, devices: list[str], devices_per_slot: int) -> None:
         self._devices = devices
-        self._each = each
-        self._taken: dict[int, int] = {}
+        self._devices_per_slot = devices_per_slot
+        self._slots: dict[int, int] = {}
         self._lock = Lock()
 
-    def take(self, number: int) -> int:
-        """Return the lowest free place, which is now the trial's."""
+    def acquire(self, number: int) -> int:
+        """Assign the lowest free slot to a trial and return it."""
         with self._lock:
-            taken = set(self._taken.values())
-            slot = next(n for n in range(len(taken) + 1) if n not in taken)
-            self._taken[number] = slot
+            occupied = set(self._slots.values())
+            slot = next(n for n in range(len(occupied) + 1) if n not in occupied)
+            self._slots[number] = slot
         return slot
 
     def devices(self, slot: int) -> list[str] | None:
-        """Return the GPUs of a place, or None where the study asks for none."""
-        if not self._each or not self._devices:
+        """Return the GPUs of a slot, or None if the study asks for none."""
+        count = self._devices_per_slot
+        if not count or not self._devices:
             return None
-        first = slot * self._each
-        return [self._devices[(first + n) % len(self._devices)] for n in range(self._each)]
+        return [self._devices[(slot * count + n) % len(self._devices)] for n in range(count)]
 
-    def give_back(self, number: int) -> None:
-        """Note that a trial's place is free."""
+    def release(self, number: int) -> None:
+        """Free the slot of a trial."""
         with self._lock:
-            self._taken.pop(number, None)
+            self._slots.pop(number, None)

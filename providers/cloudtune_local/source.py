@@ -1,4 +1,4 @@
-"""The source of a job, of which each trial is given a copy."""
+"""The source of a job, which is copied for each trial."""
 
 from __future__ import annotations
 
@@ -8,70 +8,70 @@ from collections.abc import Callable, Iterator
 from functools import cached_property, partial
 from pathlib import Path
 
-_SMALL = 256 * 1024
-"""Bytes of the largest file that is kept in memory, to be written from there for each trial."""
-_KEPT = 8 * 1024 * 1024
-"""Bytes of all files that are kept there."""
+_MAX_CACHED_FILE = 256 * 1024
+"""Bytes of the largest file that is cached in memory."""
+_MAX_CACHED = 8 * 1024 * 1024
+"""Bytes of all cached files."""
 
-_Made = Iterator[tuple[str, Callable[[str], object]]]
-"""Names, and what makes the entry of that name at a path."""
+_Entry = tuple[str, Callable[[str], object]]
+"""A relative path, and a function that creates the entry at a given path."""
 
 
 class SourceTree:
-    """A folder as it is when the first copy of it is made: its files, links and modes."""
+    """The files, links and modes of a folder, as they are when the first copy is made."""
 
     def __init__(self, folder: Path) -> None:
-        """Prepare; nothing is read yet."""
+        """Set the folder, which the first copy reads."""
         self.small = True
-        """Whether all files are kept in memory, as far as they were read."""
+        """Whether all files that were read fit into the cache."""
         self._folder = folder
-        self._room = _KEPT
+        self._room = _MAX_CACHED
 
     def copy(self, target: str) -> None:
-        """Make a new folder with what the source holds.
+        """Create a folder with the content of the source.
 
         Raises:
-            OSError: If something cannot be read or written.
+            OSError: If an entry cannot be read or written.
         """
-        os.mkdir(target, 0o700)  # noqa: PTH102 - here microseconds count
-        for name, make in self._entries:
-            make(f"{target}/{name}")
+        os.mkdir(target, 0o700)  # noqa: PTH102 - microseconds count
+        for name, create in self._entries:
+            create(f"{target}/{name}")
 
     @cached_property
-    def _entries(self) -> list[tuple[str, Callable[[str], object]]]:
-        self._room = _KEPT
-        return list(self._listed(self._folder, ""))
+    def _entries(self) -> list[_Entry]:
+        self._room = _MAX_CACHED
+        return list(self._read_entries(self._folder, ""))
 
-    def _listed(self, folder: Path, within: str) -> _Made:
+    def _read_entries(self, folder: Path, prefix: str) -> Iterator[_Entry]:
         with os.scandir(folder) as entries:
             for entry in entries:
-                name = within + entry.name
+                name = prefix + entry.name
                 if entry.is_symlink():
                     yield name, partial(os.symlink, os.readlink(entry.path))  # noqa: PTH115
                 elif entry.is_dir():
                     yield name, os.mkdir
-                    yield from self._listed(Path(entry.path), f"{name}/")
+                    yield from self._read_entries(Path(entry.path), f"{name}/")
                 else:
-                    yield name, self._file(entry)
+                    yield name, self._read_file(entry)
 
-    def _file(self, entry: os.DirEntry[str]) -> Callable[[str], object]:
+    def _read_file(self, entry: os.DirEntry[str]) -> Callable[[str], object]:
         status = entry.stat()
         mode = status.st_mode & 0o777 if status.st_mode & 0o111 else None
-        if not entry.is_file() or status.st_size > min(_SMALL, self._room):
+        if not entry.is_file() or status.st_size > min(_MAX_CACHED_FILE, self._room):
             self.small = False
-            return partial(_copy, entry.path, mode)
+            return partial(_copy_file, entry.path, mode)
         self._room -= status.st_size
-        return partial(_write, Path(entry.path).read_bytes(), mode)
+        return partial(_write_cached, Path(entry.path).read_bytes(), mode)
 
 
-def _copy(source: str, mode: int | None, target: str) -> None:
+def _copy_file(source: str, mode: int | None, target: str) -> None:
     shutil.copyfile(source, target)
     if mode is not None:
         os.chmod(target, mode)  # noqa: PTH101
 
 
 def write_file(target: str, content: bytes) -> None:
-    """Write a file with as few calls as that takes: this is most of what a trial's folder costs.
+    """Write a file with few system calls, which are most of the cost of a trial's folder.
 
     Raises:
         OSError: If it cannot be written.
@@ -84,7 +84,7 @@ def write_file(target: str, content: bytes) -> None:
         os.close(file)
 
 
-def _write(content: bytes, mode: int | None, target: str) -> None:
+def _write_cached(content: bytes, mode: int | None, target: str) -> None:
     write_file(target, content)
     if mode is not None:
         os.chmod(target, mode)  # noqa: PTH101

@@ -1,4 +1,4 @@
-"""Folders made for trials that are still to come, so that none waits for its own."""
+"""The folders of trials, and spare ones that are created in advance."""
 
 from __future__ import annotations
 
@@ -7,39 +7,82 @@ import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
 
-class SpareFolders:
-    """Makes folders beside those of the trials, and moves one to where a trial wants it.
+@dataclass(frozen=True)
+class TrialFolder:
+    """The paths of the files of one trial."""
 
-    Between the end of a trial and the start of the next one its place stands idle; a copy of the
-    source is most of what is done in that time. Any thread may call.
+    path: str
+
+    @property
+    def work(self) -> str:
+        """The working folder, with a copy of the source."""
+        return f"{self.path}/work"
+
+    @property
+    def log(self) -> str:
+        """The output of the script."""
+        return f"{self.path}/log.txt"
+
+    @property
+    def reports(self) -> str:
+        """The reported metrics."""
+        return f"{self.path}/reports.jsonl"
+
+    @property
+    def checkpoint(self) -> str:
+        """The checkpoints of the script."""
+        return f"{self.path}/checkpoint"
+
+    @property
+    def output(self) -> str:
+        """The artifacts of the script."""
+        return f"{self.path}/output"
+
+    @property
+    def trial_file(self) -> str:
+        """The trial's parameters and paths, as ``cloudtune.trial`` reads them."""
+        return f"{self.path}/trial.json"
+
+
+def trial_folder(job: Path, number: int) -> TrialFolder:
+    """Return the folder of a trial in the folder of its job."""
+    return TrialFolder(f"{job}/trials/{number}")
+
+
+class SpareFolders:
+    """Creates folders for future trials and moves one into place when a trial starts.
+
+    Copying the source is most of the work between the end of one trial and the start of the next,
+    so it is done in advance. Methods may be called from any thread.
     """
 
-    def __init__(self, place: Path, make: Callable[[TrialFolder], None]) -> None:
-        """Prepare; what an earlier process left behind is removed.
+    def __init__(self, folder: Path, create: Callable[[TrialFolder], None]) -> None:
+        """Remove the spare folders of an earlier process.
 
         Args:
-            place: Where the folders wait, in the file system of the trials.
-            make: Makes a folder with what every trial finds in it.
+            folder: Where to keep spare folders, on the file system of the trials.
+            create: Creates a folder with the content that all trials have in common.
         """
-        self._place = place
-        self._make = make
+        self._folder = folder
+        self._create = create
         self._ready: SimpleQueue[str] = SimpleQueue()
-        self._numbers = iter(range(1, 2**63))
+        self._numbers = count(1)
         self.clear()
 
     def add(self) -> None:
-        """Make one more folder; where that fails, the start that lacks it says why."""
-        folder = TrialFolder(f"{self._place}/{next(self._numbers)}")
+        """Create a spare folder. Ignore errors: the start of the trial meets them again."""
+        folder = TrialFolder(f"{self._folder}/{next(self._numbers)}")
         with suppress(OSError):
-            self._make(folder)
+            self._create(folder)
             self._ready.put(folder.path)
 
     def take(self, target: str) -> bool:
-        """Move a folder to a place that is still free, and tell whether there was one to move."""
+        """Move a spare folder to a path that does not exist; return whether there was one."""
         try:
             os.rename(self._ready.get_nowait(), target)  # noqa: PTH104 - microseconds count
         except (Empty, OSError):
@@ -47,48 +90,6 @@ class SpareFolders:
         return True
 
     def clear(self) -> None:
-        """Remove the folders that no trial came for."""
+        """Remove the spare folders."""
         self._ready = SimpleQueue()
-        shutil.rmtree(self._place, ignore_errors=True)
-
-
-@dataclass(frozen=True)
-class TrialFolder:
-    """Where the files of one trial are."""
-
-    path: str
-
-    @property
-    def work(self) -> str:
-        """Its own copy of the source, in which it runs."""
-        return f"{self.path}/work"
-
-    @property
-    def log(self) -> str:
-        """What it printed."""
-        return f"{self.path}/log.txt"
-
-    @property
-    def reports(self) -> str:
-        """What it reported."""
-        return f"{self.path}/reports.jsonl"
-
-    @property
-    def checkpoint(self) -> str:
-        """What it saved to go on from."""
-        return f"{self.path}/checkpoint"
-
-    @property
-    def output(self) -> str:
-        """What it produced."""
-        return f"{self.path}/output"
-
-    @property
-    def trial_file(self) -> str:
-        """What it is told of itself."""
-        return f"{self.path}/trial.json"
-
-
-def trial_folder(job: Path, number: int) -> TrialFolder:
-    """Return where the files of a trial are in the folder of its job."""
-    return TrialFolder(f"{job}/trials/{number}")
+        shutil.rmtree(self._folder, ignore_errors=True)

@@ -81,7 +81,7 @@ def test_what_a_killed_preloaded_process_costs_is_told_and_the_run_goes_on(
     assert len(result.trials) == TRIALS + len(lost)
     again = {trial.replaces: trial.parameters for trial in result.trials if trial.replaces}
     assert again == {trial.number: trial.parameters for trial in lost}
-    why = "the preloaded process from which it was forked was ended"
+    why = "the fork server that forked it was killed"
     assert {trial.reason for trial in lost} <= {why}
     assert len(lost) <= 2 * len(after)
     last = result.trials[-1].log

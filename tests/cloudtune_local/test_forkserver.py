@@ -31,10 +31,10 @@ def test_trials_are_forked_unless_the_study_says_otherwise(job: Job) -> None:
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"arguments": "env"}, "arguments: env gives each trial variables of its own"),
+        ({"arguments": "env"}, "arguments: env gives each trial its own variables"),
         (
             {"gpus": ["0", "1"], "gpus_per_trial": 1, "parallel": 2},
-            "each trial has GPUs of its own",
+            "each trial has its own GPUs",
         ),
         ({"script": "odd.py"}, "the script cannot be read: "),
     ],
@@ -108,7 +108,7 @@ def test_modules_can_be_listed(job: Job) -> None:
     job.close()
     job.request["preload"] = ["there_is_none"]
     assert "[False, False]" in job.run_one(2)
-    assert job.said == [cold_start_message("there is no module there_is_none")]
+    assert job.said == [cold_start_message("module there_is_none not found")]
 
 
 REPORTING = """\

@@ -79,8 +79,8 @@ def test_windows_is_refused_for_now(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("size", "trials", "told"),
     [
-        (101_000_000, 20, "copy of the source, 101 MB, 2.0 GB for 20 trials; files"),
-        (5_000_000, 4000, "copy of the source, 5 MB, 20.0 GB for 4000 trials; files"),
+        (101_000_000, 20, "copy of the source, 101 MB, 2.0 GB for 20 trials; list files"),
+        (5_000_000, 4000, "copy of the source, 5 MB, 20.0 GB for 4000 trials; list files"),
         (5_000_000, None, ""),
     ],
 )

@@ -95,7 +95,7 @@ def test_what_cannot_be_started_says_why(job: Job) -> None:
     del job.request["script"]
     job.request["command"] = ["no-such-program"]
     job.start()
-    assert job.end().reason == "cannot be started: there is no no-such-program"
+    assert job.end().reason == "cannot be started: no-such-program not found"
 
 
 def test_a_variable_from_our_environment(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,7 +43,7 @@ def folder(tmp_path: Path) -> Path:
 def test_a_copy_is_what_the_source_was(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int
 ) -> None:
-    monkeypatch.setattr(source_module, "_KEPT", kept)
+    monkeypatch.setattr(source_module, "_MAX_CACHED", kept)
     was = listing(folder)
     source = SourceTree(folder)
     source.copy(str(tmp_path / "one"))

@@ -1,1 +1,1 @@
-"""A server process that imports a script's modules once and forks for each trial."""
+"""A server process that imports a script's modules once and forks a process for each trial."""

@@ -1,6 +1,6 @@
-"""A trial's process once it is forked: it becomes what Python makes of ``python script.py``.
+"""The process of a trial after the fork: runs the script as ``python script.py`` does.
 
-Loaded by `preloaded` from the file beside it, so it is written as that one is.
+`server` loads this file by path, so it uses only the standard library and Python 3.7 syntax.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from cloudtune.study.schema import Json
+    Json = dict[str, Any]
 
 
 def reseed() -> None:
-    """Give the global generators of random numbers seeds from the system, as an import does."""
+    """Seed the global random number generators from the system, as their import does."""
     modules: Any = sys.modules
     if "random" in modules:
         modules["random"].seed()
@@ -27,117 +27,122 @@ def reseed() -> None:
         modules["torch"].default_generator.seed()
 
 
-def prepare_process(job: Json, pristine: Json) -> Callable[[], None]:
-    """Give this process a trial's folder, environment and words; return what runs its script."""
+def prepare_process(job: Json, main_names: Json) -> Callable[[], None]:
+    """Set the folder, environment and arguments of a trial; return a function that runs its script.
+
+    Args:
+        job: The command, working folder and environment variables of the trial.
+        main_names: The names of an empty ``__main__`` module.
+    """
     os.environ.update(job["env"])
-    here = os.getcwd()
+    old_folder = os.getcwd()
     os.chdir(job["cwd"])
-    there = os.getcwd()
-    for at, place in enumerate(sys.path):
-        if place == here or place.startswith(here + os.sep):
-            sys.path[at] = there + place[len(here) :]
+    folder = os.getcwd()
+    for index, path in enumerate(sys.path):
+        if path == old_folder or path.startswith(old_folder + os.sep):
+            sys.path[index] = folder + path[len(old_folder) :]
     if "multiprocessing.process" in sys.modules:
         multiprocessing: Any = sys.modules["multiprocessing.process"]
-        multiprocessing.ORIGINAL_DIR = there
-    words: list[str] = job["command"]
-    seen = sys.argv
+        multiprocessing.ORIGINAL_DIR = folder
+    command: list[str] = job["command"]
+    old_argv = sys.argv
     if hasattr(sys, "orig_argv"):
-        sys.orig_argv = list(words)
+        sys.orig_argv = list(command)
     main: Any = type(sys)("__main__")
-    main.__dict__.update(pristine)
+    main.__dict__.update(main_names)
     sys.modules["__main__"] = main
-    if "__mp_main__" in sys.modules:  # the name that multiprocessing has for it
+    if "__mp_main__" in sys.modules:  # the name of multiprocessing for it
         sys.modules["__mp_main__"] = main
-    is_module = words[1] == "-m"
-    sys.argv = ["-m", *words[3:]] if is_module else words[1:]
-    seen[:] = sys.argv  # a library may have taken the list itself
+    is_module = command[1] == "-m"
+    sys.argv = ["-m", *command[3:]] if is_module else command[1:]
+    old_argv[:] = sys.argv  # a library may hold the list itself
     if is_module:
-        return lambda: _run_module(words[2])
-    script = words[1]
-    file = os.path.join(there, script) if sys.version_info >= (3, 9) else script
+        return lambda: _run_module(command[2])
+    script = command[1]
+    file = os.path.join(folder, script) if sys.version_info >= (3, 9) else script
     main.__file__ = file
-    main.__loader__ = type(pristine["__loader__"])("__main__", file)
+    main.__loader__ = type(main_names["__loader__"])("__main__", file)
     return lambda: _run_script(file, main.__dict__)
 
 
 def _run_module(name: str) -> None:
     import runpy
 
-    run: Any = runpy
-    run._run_module_as_main(name)
+    untyped: Any = runpy
+    untyped._run_module_as_main(name)
 
 
 def _run_script(file: str, names: Json) -> None:
-    with open(file, "rb") as opened:
-        code = compile(opened.read(), file, "exec", dont_inherit=True)
+    with open(file, "rb") as script:
+        code = compile(script.read(), file, "exec", dont_inherit=True)
     exec(code, names)
 
 
 def run_to_exit(run: Callable[[], None], folder: str) -> int:
-    """Run a script and what Python runs at its end; return its exit code, below 0 a signal."""
-    code = _code_of(run)
+    """Run a script and what Python runs at exit; return the exit code or a negative signal."""
+    code = _call(run)
     threading: Any = sys.modules.get("threading")
     if threading is not None:
-        _code_of(threading._shutdown)
+        _call(threading._shutdown)
     run_exit_functions()
-    _flush()
-    _let_go(folder)
-    _flush()
+    _flush_streams()
+    _release_objects(folder)
+    _flush_streams()
     return code
 
 
 def run_exit_functions() -> None:
-    """Run what is registered with `atexit`."""
+    """Run the functions registered with `atexit`."""
     import atexit
 
-    functions: Any = atexit
+    untyped: Any = atexit
     try:
-        functions._run_exitfuncs()
-    except BaseException:  # before Python 3.10 it raises what it has already shown
+        untyped._run_exitfuncs()
+    except BaseException:  # before Python 3.10 it also raises the error that it has printed
         return
 
 
-def _code_of(run: Callable[[], None]) -> int:
+def _call(run: Callable[[], None]) -> int:
     try:
         run()
-    except SystemExit as leaving:
-        return _exit_code(leaving.code)
-    except BaseException as error:  # whatever a script raises is shown as Python shows it
-        raised = error
+    except SystemExit as exit_request:
+        return _exit_code(exit_request.code)
+    except BaseException as script_error:  # whatever a script raises is printed as Python prints it
+        error = script_error
     else:
         return 0
-    return _show(raised)
+    return _print_error(error)
 
 
-def _exit_code(said: object) -> int:
-    if said is None:
+def _exit_code(value: object) -> int:
+    if value is None:
         return 0
-    if isinstance(said, int):
-        return said & 0xFF
-    _flush()
-    sys.stderr.write(f"{said}\n")
+    if isinstance(value, int):
+        return value & 0xFF
+    _flush_streams()
+    sys.stderr.write(f"{value}\n")
     return 1
 
 
-def _show(error: BaseException) -> int:
-    """Print an exception as Python does."""
-    kind, trace = type(error), _of_script(error)
-    sys.last_type, sys.last_value, sys.last_traceback = kind, error, trace
+def _print_error(error: BaseException) -> int:
+    """Print an exception as Python does; return the exit code."""
+    error_type, trace = type(error), _strip_traceback(error)
+    sys.last_type, sys.last_value, sys.last_traceback = error_type, error, trace
     if sys.version_info >= (3, 12):
         sys.last_exc = error
-    _flush()
+    _flush_streams()
     try:
-        sys.excepthook(kind, error, trace)
-    except BaseException as another:  # a hook is the script's, too
+        sys.excepthook(error_type, error, trace)
+    except BaseException as hook_error:  # the script may have replaced the hook
         sys.stderr.write("Error in sys.excepthook:\n")
-        sys.__excepthook__(type(another), another, _of_script(another))
+        sys.__excepthook__(type(hook_error), hook_error, _strip_traceback(hook_error))
         sys.stderr.write("\nOriginal exception was:\n")
-        sys.__excepthook__(kind, error, trace)
+        sys.__excepthook__(error_type, error, trace)
     return -2 if isinstance(error, KeyboardInterrupt) else 1
 
 
-def _of_script(error: BaseException) -> Any:
-    """Return an exception's traceback, from which the frames of this file are now gone."""
+def _strip_traceback(error: BaseException) -> Any:
+    """Remove the frames of this file from an exception's traceback and return it."""
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
         trace = trace.tb_next
@@ -145,17 +150,17 @@ def _of_script(error: BaseException) -> Any:
     return trace
 
 
-def _flush() -> None:
+def _flush_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None and not stream.closed:
                 stream.flush()
-        except Exception:  # a stream of the script's may be anything
+        except Exception:  # the script may have put any object here
             continue
 
 
-def _let_go(folder: str) -> None:
-    """Let the script's own objects end, and write what it left in files that are open."""
+def _release_objects(folder: str) -> None:
+    """Let the objects of the script's modules be destroyed, and flush all open files."""
     import ctypes
     import gc
     import io
@@ -165,31 +170,31 @@ def _let_go(folder: str) -> None:
         for name in ("last_type", "last_value", "last_traceback", "last_exc"):
             sys.__dict__.pop(name, None)
         for name, module in list(sys.modules.items()):
-            place = getattr(module, "__file__", None)
-            own = isinstance(place, str) and place.startswith(folder + os.sep)
-            if own or name == "__main__":
-                _empty(module.__dict__)
+            file = getattr(module, "__file__", None)
+            is_own = isinstance(file, str) and file.startswith(folder + os.sep)
+            if is_own or name == "__main__":
+                _clear_module(module.__dict__)
         gc.collect()
     for each in gc.get_objects():
         if issubclass(type(each), io.IOBase):
             try:
                 each.flush()
-            except Exception:  # closed, or for reading
+            except Exception:  # closed or read-only
                 continue
     ctypes.CDLL(None).fflush(None)
 
 
-def _empty(names: Json) -> None:
-    """Empty a module as Python does at its end: private names first."""
-    for private in (True, False):
+def _clear_module(names: Json) -> None:
+    """Clear a module as Python does at exit: private names first."""
+    for clear_private in (True, False):
         for name in list(names):
             is_private = name.startswith("_") and not name.startswith("__")
-            if name != "__builtins__" and is_private is private:
+            if name != "__builtins__" and is_private is clear_private:
                 names[name] = None
 
 
 def exit_process(code: int) -> None:
-    """End this process at once, with an exit code or by the signal that is below 0."""
+    """Exit immediately with an exit code, or by a signal if the code is negative."""
     if code < 0:
         import signal
 

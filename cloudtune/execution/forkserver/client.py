@@ -1,4 +1,4 @@
-"""Our end of the preloaded process: starts it, has it fork trials, and gives it up in time."""
+"""Starts the fork server, requests forks from it, and falls back to cold starts."""
 
 from __future__ import annotations
 
@@ -26,121 +26,131 @@ from cloudtune.execution.reaper_client import ReaperClient
 PRELOAD_TIMEOUT = 60.0
 """Seconds that the imports may take."""
 PROBE_TIMEOUT = 10.0
-"""Seconds that a first fork, which runs nothing, may take."""
+"""Seconds that a first fork, which runs no script, may take."""
 START_TIMEOUT = 10.0
-"""Seconds in which a forked process has to reach its script."""
-_MOST_LOST = 2
-"""Preloaded processes that may be killed before trials are started cold."""
-_ROOM = 24
-"""Characters that the mark of one process may need more than that of all."""
-_MOST_SAID = 16 * 1024
-_LONGEST_REASON = 300
+"""Seconds in which a forked process must reach its script."""
+_MAX_LOSSES = 2
+"""Fork servers that may be killed before processes start cold."""
+_MARK_ROOM = 24
+"""Characters by which the mark of one process can be longer than that of the pool."""
+_MAX_OUTPUT_SHOWN = 16 * 1024
+_MAX_REASON = 300
 
 
 @dataclass(frozen=True)
 class Preload:
-    """What is imported once, for scripts that are all run by one Python."""
+    """What the fork server imports, for scripts that all run with the same Python."""
 
     python: str
     env: Mapping[str, str]
-    """The environment of all scripts, as far as it is the same."""
+    """The environment variables that all scripts have in common."""
     cwd: str
-    """A folder that is like those in which the scripts run."""
+    """A folder that resembles those in which the scripts run."""
     folder: str
-    """The folder in it in which the scripts' own modules are looked for first."""
+    """The folder within ``cwd`` that is searched first for modules."""
     imports: Sequence[Import]
     required: bool
-    """Whether each of them must be there."""
+    """Whether a missing module is an error."""
     quiet: bool
-    """Whether what the imports print is not to be seen."""
+    """Whether to hide what the imports print."""
     source: Sequence[str]
-    """Folders whose modules are never preloaded: they are the scripts' own."""
+    """Folders whose modules belong to the scripts and are never preloaded."""
 
 
-class _Useless(Exception):  # noqa: N818 - the reason for a cold start, and no error
-    """No trial can be forked from this preloaded process."""
+class _ColdStartError(Exception):
+    """The fork server cannot be used; the message says why."""
 
 
-class _Lost(Exception):  # noqa: N818 - another one is started
-    """The preloaded process was ended by somebody."""
+class _ServerLostError(Exception):
+    """The fork server was killed; start another one."""
 
 
-class _Asked(Exception):  # noqa: N818 - a wish
-    """The process that is being started is to end."""
+class _StopRequestedError(Exception):
+    """The process that is being started is to stop."""
 
 
 class ForkServerClient:
-    """Forks processes from a preloaded one, which it starts with the first of them.
+    """Requests forks from a fork server, which the first request starts.
 
-    Calls of `fork` come one at a time.
+    Only one thread at a time may call `fork`.
     """
 
     def __init__(
-        self, preload: Preload, mark: str, guard: ReaperClient, say: Callable[[str], None]
+        self,
+        preload: Preload,
+        mark: str,
+        reaper_client: ReaperClient,
+        notify: Callable[[str], None],
     ) -> None:
-        """Prepare; nothing is started yet.
+        """Set the parameters of the server.
 
         Args:
-            preload: What is preloaded.
+            preload: What to import.
             mark: What the marks of all processes begin with.
-            guard: Ends the preloaded process should we die.
-            say: Is told once why processes are started cold, if they are.
+            reaper_client: Ends the server if cloudtune dies.
+            notify: Called once with the reason if processes start cold.
         """
         self._preload = preload
         self._mark = mark
-        self._guard = guard
-        self._say = say
+        self._reaper = reaper_client
+        self._notify = notify
         self._popen: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
-        self._said: IO[bytes] | None = None
-        self._until = 0.0
-        """When the imports must have ended."""
+        self._output: IO[bytes] | None = None
+        self._preload_deadline = 0.0
         self._ready = False
-        self._lost = 0
-        self._off = False
+        self._losses = 0
+        self._disabled = False
 
     def fork(
-        self, command: Sequence[str], cwd: str, env: Mapping[str, str], *, output: int, woken: int
+        self,
+        command: Sequence[str],
+        cwd: str,
+        env: Mapping[str, str],
+        *,
+        output: int,
+        wakeup_fd: int,
     ) -> ForkedChild | None:
-        """Return a new process that runs a script, or None where it is to be started cold.
+        """Return a new process that runs a script, or None if it is to start cold.
 
         Args:
-            command: The preload's Python, the script or ``-m`` and the module, and its words.
-            cwd: Where it runs.
-            env: Its whole environment, with its mark.
-            output: Where its output goes.
-            woken: Readable when it is to be stopped; imports are not waited for then.
+            command: The Python of the preload, the script or ``-m`` and the module, and arguments.
+            cwd: The working folder.
+            env: The whole environment, including the mark.
+            output: The file descriptor for its output.
+            wakeup_fd: Becomes readable when the process is to stop; ends the wait for imports.
         """
+        mark = env[reaper.MARK_VARIABLE]
         shared = self._preload.env
-        own = {name: value for name, value in env.items() if shared.get(name) != value}
-        job = {"command": list(command), "cwd": cwd, "env": own, "mark": env[reaper.MARK_VARIABLE]}
+        own_env = {name: value for name, value in env.items() if shared.get(name) != value}
+        job = {"command": list(command), "cwd": cwd, "env": own_env, "mark": mark}
         message = json.dumps(job).encode()
-        if len(message) > server.MAX_MESSAGE_BYTES and not self._off:
-            self._give_up("the words and variables of a trial are too long to be handed over")
-        while not self._off:
+        if len(message) > server.MAX_MESSAGE_BYTES and not self._disabled:
+            self._disable("the arguments and variables of a trial are too long")
+        while not self._disabled:
             try:
-                return self._forked(message, env[reaper.MARK_VARIABLE], output, woken)
-            except _Asked:
+                return self._fork(message, mark, output, wakeup_fd)
+            except _StopRequestedError:
                 return None
-            except _Lost:
+            except _ServerLostError:
                 self.close()
-                self._lost += 1
-                if self._lost == _MOST_LOST:
-                    self._give_up(f"the preloaded process was ended {self._lost} times")
-            except _Useless as why:
-                self._give_up(str(why))
+                self._losses += 1
+                if self._losses == _MAX_LOSSES:
+                    self._disable(f"the fork server was killed {self._losses} times")
+            except _ColdStartError as error:
+                self._disable(str(error))
             except OSError as error:
-                self._give_up(error.strerror or str(error))
+                self._disable(error.strerror or str(error))
         return None
 
     def close(self) -> None:
-        """Let the preloaded process go, and kill it if it does not."""
+        """Tell the server to exit, and kill it if it does not."""
         if self._popen is None:
             return
         assert self._socket is not None
-        assert self._said is not None
+        assert self._output is not None
         self._socket.close()
-        self._said.close()
+        self._output.close()
         if not self._ready:
             signal_group(self._popen.pid, signal.SIGKILL)
         try:
@@ -148,137 +158,138 @@ class ForkServerClient:
         except subprocess.TimeoutExpired:
             signal_group(self._popen.pid, signal.SIGKILL)
             self._popen.wait()
-        self._guard.remove(self._popen.pid)
+        self._reaper.remove(self._popen.pid)
         self._popen = None
         self._ready = False
 
-    def _give_up(self, why: str) -> None:
-        """Start what comes cold. Processes that were forked before go on."""
-        self._off = True
-        self._say(cold_start_message(why))
+    def _disable(self, reason: str) -> None:
+        """Start all later processes cold. Forked processes continue to run."""
+        self._disabled = True
+        self._notify(cold_start_message(reason))
         if not self._ready:
             self.close()
 
-    def _forked(self, message: bytes, mark: str, output: int, woken: int) -> ForkedChild:
+    def _fork(self, message: bytes, mark: str, output: int, wakeup_fd: int) -> ForkedChild:
         if self._popen is None:
-            self._start()
+            self._start_server()
         if not self._ready:
-            self._prepare(woken)
-        told, status = os.pipe()
+            self._wait_for_imports(wakeup_fd)
+        status_fd, status_write_end = os.pipe()
         try:
             try:
-                self._send(message, [output, status])
+                self._send(message, [output, status_write_end])
             finally:
-                os.close(status)
-            return ForkedChild(_started(told), told)
+                os.close(status_write_end)
+            return ForkedChild(_wait_for_script(status_fd), status_fd)
         except BaseException:
-            os.close(told)  # a process that cannot tell that it starts its script does not
+            os.close(status_fd)  # a process that cannot report its start exits before the script
             reaper.kill_processes(mark)
             raise
 
-    def _start(self) -> None:
+    def _start_server(self) -> None:
         preload = self._preload
         mark = f"{self._mark}.preloaded."
         with ExitStack() as stack:
-            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            stack.enter_context(ours)
-            said = stack.enter_context(TemporaryFile())
-            with theirs:
+            client_end, server_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            stack.enter_context(client_end)
+            output = stack.enter_context(TemporaryFile())
+            with server_end:
                 self._popen = subprocess.Popen(
-                    [preload.python, server.__file__, str(theirs.fileno())],
+                    [preload.python, server.__file__, str(server_end.fileno())],
                     cwd=preload.cwd,
                     env={
                         **preload.env,
-                        reaper.MARK_VARIABLE: mark.ljust(len(self._mark) + _ROOM, "_"),
+                        reaper.MARK_VARIABLE: mark.ljust(len(self._mark) + _MARK_ROOM, "_"),
                     },
                     stdin=subprocess.DEVNULL,
-                    stdout=said,
+                    stdout=output,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
-                    pass_fds=[theirs.fileno()],
+                    pass_fds=[server_end.fileno()],
                 )
-            self._socket, self._said = ours, said
+            self._socket, self._output = client_end, output
             stack.pop_all()
-        self._until = time.monotonic() + PRELOAD_TIMEOUT
-        self._guard.add(self._popen.pid)
-        told = {
+        self._preload_deadline = time.monotonic() + PRELOAD_TIMEOUT
+        self._reaper.add(self._popen.pid)
+        request = {
             "imports": preload.imports,
             "required": preload.required,
             "quiet": preload.quiet,
             "folder": preload.folder,
             "source": preload.source,
             "mark": f"{self._mark}.probe.",
-            "patience": PROBE_TIMEOUT,
+            "timeout": PROBE_TIMEOUT,
         }
-        self._send(json.dumps(told).encode(), [])
+        self._send(json.dumps(request).encode(), [])
 
-    def _prepare(self, woken: int) -> None:
-        """Wait until the imports have ended well."""
+    def _wait_for_imports(self, wakeup_fd: int) -> None:
         assert self._socket is not None
-        ready = _ready([self._socket.fileno(), woken], self._until)
-        if woken in ready:
-            raise _Asked
+        ready = _wait_readable([self._socket.fileno(), wakeup_fd], self._preload_deadline)
+        if wakeup_fd in ready:
+            raise _StopRequestedError
         if not ready:
-            raise _Useless(f"the imports take more than {PRELOAD_TIMEOUT:g} s")
-        answer = self._received()
+            raise _ColdStartError(f"the imports take more than {PRELOAD_TIMEOUT:g} s")
+        answer = self._receive()
         if not answer:
-            raise _Useless(f"it ended while it was importing: {self._last_line()}")
-        if why := json.loads(answer):
-            raise _Useless(why)
+            raise _ColdStartError(f"the fork server exited during imports: {self._last_line()}")
+        if problem := json.loads(answer):
+            raise _ColdStartError(problem)
         self._ready = True
 
-    def _received(self) -> bytes:
+    def _receive(self) -> bytes:
         assert self._socket is not None
         with suppress(ConnectionError):
             return self._socket.recv(server.MAX_MESSAGE_BYTES)
         return b""
 
     def _last_line(self) -> str:
-        assert self._said is not None
-        end = self._said.seek(0, os.SEEK_END)
-        self._said.seek(max(0, end - _MOST_SAID))
-        return readable_tail(self._said.read()).rpartition("\n")[2] or "it said nothing"
+        assert self._output is not None
+        end = self._output.seek(0, os.SEEK_END)
+        self._output.seek(max(0, end - _MAX_OUTPUT_SHOWN))
+        return readable_tail(self._output.read()).rpartition("\n")[2] or "no output"
 
-    def _send(self, message: bytes, ends: list[int]) -> None:
+    def _send(self, message: bytes, fds: list[int]) -> None:
         assert self._socket is not None
-        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", ends))] if ends else []
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
         try:
             self._socket.sendmsg([message], rights)
         except ConnectionError:
             if self._ready:
-                raise _Lost from None
+                raise _ServerLostError from None
 
 
-def cold_start_message(why: str) -> str:
-    """Return the one line that says why trials start cold."""
-    return f"trials start cold, not from a preloaded process: {why[:_LONGEST_REASON]}"
+def cold_start_message(reason: str) -> str:
+    """Return the message that says why trials start cold."""
+    return f"trials start cold, without preloaded modules: {reason[:_MAX_REASON]}"
 
 
-def _started(told: int) -> int:
-    """Wait until a forked process has reached its script; return its number."""
-    until = time.monotonic() + START_TIMEOUT
-    heard: dict[str, int] = {}
+def _wait_for_script(status_fd: int) -> int:
+    """Wait until a forked process reaches its script; return its process id."""
+    deadline = time.monotonic() + START_TIMEOUT
+    messages: dict[str, int] = {}
     try:
-        while not {"f", "s"} <= heard.keys():  # told by two processes, in any order
-            if not _ready([told], until):
-                raise _Useless(f"a forked process took more than {START_TIMEOUT:g} s to start")
-            letter, number = read_message(told)
-            heard[letter] = number
+        while not {"f", "s"} <= messages.keys():  # sent by two processes, in any order
+            if not _wait_readable([status_fd], deadline):
+                raise _ColdStartError(
+                    f"a forked process took more than {START_TIMEOUT:g} s to start"
+                )
+            letter, number = read_message(status_fd)
+            messages[letter] = number
             if letter == "e":
-                raise _Useless(f"it cannot be forked: {os.strerror(number)}")
+                raise _ColdStartError(f"the fork failed: {os.strerror(number)}")
             if letter == "x":
-                raise _Useless("a forked process ended before it reached its script")
+                raise _ColdStartError("a forked process exited before it reached its script")
             if not letter:
-                raise _Lost
-    except _Useless:
-        if "f" in heard:
+                raise _ServerLostError
+    except _ColdStartError:
+        if "f" in messages:
             with suppress(ProcessLookupError):
-                os.kill(heard["f"], signal.SIGKILL)
+                os.kill(messages["f"], signal.SIGKILL)
         raise
-    return heard["f"]
+    return messages["f"]
 
 
-def _ready(ends: Sequence[int], until: float) -> set[int]:
-    """Return which ends have something to read, as soon as one has; none when time is over."""
-    waiting = create_poll(ends)
-    return {end for end, _ in waiting.poll(max(0.0, until - time.monotonic()) * 1000)}
+def _wait_readable(fds: Sequence[int], deadline: float) -> set[int]:
+    """Wait until a file descriptor is readable; return those that are, none after the deadline."""
+    poll = create_poll(fds)
+    return {fd for fd, _ in poll.poll(max(0.0, deadline - time.monotonic()) * 1000)}

@@ -1,6 +1,6 @@
-"""Importing what scripts import, and whether processes can be forked after it.
+"""Imports modules before forks, and detects why forks after these imports are unsafe.
 
-Loaded by `preloaded` from the file beside it, so it is written as that one is.
+`server` loads this file by path, so it uses only the standard library and Python 3.7 syntax.
 """
 
 from __future__ import annotations
@@ -13,98 +13,102 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-    from cloudtune.study.schema import Json
-
-    _Strings = list[str]
+    Json = dict[str, Any]
+    _StringList = list[str]
 else:
-    _Strings = list
+    _StringList = list
 
-_FORK_SAFE = frozenset(["jemalloc_bg_thd"])
-"""Threads that look after themselves when their process forks."""
-_HARMLESS = frozenset(["/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"])
-"""What several processes may read through one file descriptor."""
-_REMOVERS = frozenset(["shutil", "os", "posix", "pathlib", "tempfile"])
-"""Where functions come from that are registered to remove files when a process ends."""
-_REMOVING = frozenset(["rmtree", "remove", "unlink", "rmdir", "cleanup"])
-"""What other such functions call."""
+_FORK_SAFE_THREADS = frozenset(["jemalloc_bg_thd"])
+"""Threads of libraries that restart them after a fork."""
+_SHAREABLE_FILES = frozenset(["/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"])
+"""Files that several processes may read through one file descriptor."""
+_CLEANUP_MODULES = frozenset(["shutil", "os", "posix", "pathlib", "tempfile"])
+"""Modules whose functions, when registered with `atexit`, remove files."""
+_CLEANUP_CALLS = frozenset(["rmtree", "remove", "unlink", "rmdir", "cleanup"])
+"""Functions that other such functions call."""
 
 
-def import_modules(told: Json, bare: frozenset[str]) -> str:
-    """Import what is wanted; return why nobody can be forked after that, as far as it is seen.
+def import_modules(request: Json, initial_modules: frozenset[str]) -> str:
+    """Import modules; return why forks are unsafe afterwards, or an empty text.
 
     Args:
-        told: What to import, and where the user's own modules are.
-        bare: The modules of an interpreter that has just started.
+        request: What to import, and the folders of the user's own modules.
+        initial_modules: The modules of a newly started interpreter.
     """
     from importlib.machinery import PathFinder
 
-    for name in {name.partition(".")[0] for name in set(sys.modules) - bare}:
-        found = PathFinder.find_spec(name, [told["folder"]])
-        if found is not None and found.origin:  # else it is a folder, and Python's own comes first
+    for name in {name.partition(".")[0] for name in set(sys.modules) - initial_modules}:
+        spec = PathFinder.find_spec(name, [request["folder"]])
+        if spec is not None and spec.origin:  # else a plain folder, after which Python's own wins
             return f"the source has a module with the name of Python's own {name}"
     if not getattr(sys.flags, "safe_path", False):
-        sys.path.insert(0, told["folder"])
-    before, here = dict(_descriptors()), _here()
-    source = _Source(told["source"])
-    sys.argv = words = _Words(sys.argv)
-    why_not = _imported(told, source) or source.loaded(bare) or _held(before) or words.why_not
-    if not why_not and _here() != here:
-        return "the imports change the working folder, or what is in it"
-    return why_not
+        sys.path.insert(0, request["folder"])
+    old_fds, old_folder = dict(_open_files()), _folder_state()
+    source = _Source(request["source"])
+    sys.argv = argv = _WatchedArgv(sys.argv)
+    problem = (
+        _import(request, source)
+        or source.loaded_module(initial_modules)
+        or _shared_resource(old_fds)
+        or argv.problem
+    )
+    if not problem and _folder_state() != old_folder:
+        return "the imports change the working folder or its content"
+    return problem
 
 
-class _Words(_Strings):
-    """Words that note whether an import looks at more of them than the name of the script."""
+class _WatchedArgv(_StringList):
+    """Arguments that detect whether an import reads more of them than the script's name."""
 
-    why_not = ""
+    problem = ""
 
-    def _note(self) -> None:
-        self.why_not = "the imports read sys.argv, which each trial has its own of"
+    def _record_read(self) -> None:
+        self.problem = "the imports read sys.argv, which differs between trials"
 
-    def __getitem__(self, at: Any) -> Any:
-        if at != 0:
-            self._note()
-        return _Strings.__getitem__(self, at)
+    def __getitem__(self, index: Any) -> Any:
+        if index != 0:
+            self._record_read()
+        return _StringList.__getitem__(self, index)
 
     def __iter__(self) -> Iterator[Any]:
-        self._note()
-        return _Strings.__iter__(self)
+        self._record_read()
+        return _StringList.__iter__(self)
 
     def __len__(self) -> int:
-        self._note()
-        return _Strings.__len__(self)
+        self._record_read()
+        return _StringList.__len__(self)
 
     def __contains__(self, word: object) -> bool:
-        self._note()
-        return _Strings.__contains__(self, word)
+        self._record_read()
+        return _StringList.__contains__(self, word)
 
 
-def _here() -> tuple[str, list[str]]:
+def _folder_state() -> tuple[str, list[str]]:
     return os.getcwd(), sorted(os.listdir("."))
 
 
-def _imported(told: Json, source: _Source) -> str:
-    """Import what is wanted, up to the first module that is the user's own."""
+def _import(request: Json, source: _Source) -> str:
+    """Import the requested modules, up to the first that belongs to the user's source."""
     from importlib.util import find_spec
 
-    for name, members in told["imports"]:
+    for name, members in request["imports"]:
         root = name.partition(".")[0]
         try:
-            found = find_spec(root)
+            spec = find_spec(root)
         except (ImportError, ValueError):
-            found = None
-        if found is None and told["required"]:
-            return f"there is no module {root}"
-        if found is None:
-            continue  # the script may well get on without it
-        places = [found.origin] if found.has_location and found.origin else []
-        if source.holds([*places, *(found.submodule_search_locations or ())]):
-            if told["required"]:
+            spec = None
+        if spec is None and request["required"]:
+            return f"module {root} not found"
+        if spec is None:
+            continue  # the script may handle its absence
+        paths = [spec.origin] if spec.has_location and spec.origin else []
+        if source.contains([*paths, *(spec.submodule_search_locations or ())]):
+            if request["required"]:
                 return f"{name} belongs to the source"
             break
         try:
             __import__(name, {}, {}, members, 0)
-        except BaseException as error:  # it is the module's own, whatever it is
+        except BaseException as error:  # an import can raise anything
             return f"importing {name} fails: {type(error).__name__}: {error}"
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
@@ -113,37 +117,37 @@ def _imported(told: Json, source: _Source) -> str:
 
 
 class _Source:
-    """The folders whose modules are the user's own; a Python that lies within one is not."""
+    """The folders of the user's own modules, without any Python installation inside them."""
 
     def __init__(self, folders: list[str]) -> None:
         import sysconfig
 
-        self._roots = _with_real(folders)
+        self._roots = _prefixes(folders)
         pythons = [sys.prefix, sys.exec_prefix, sys.base_prefix, *sysconfig.get_paths().values()]
-        self._pythons = tuple(each for each in _with_real(pythons) if each.startswith(self._roots))
+        self._pythons = tuple(each for each in _prefixes(pythons) if each.startswith(self._roots))
 
-    def holds(self, places: list[str]) -> bool:
-        """Tell whether one of some files is in the source."""
+    def contains(self, paths: list[str]) -> bool:
+        """Return whether any of the paths is in the source."""
         return any(
-            place.startswith(self._roots) and not place.startswith(self._pythons)
-            for each in places
-            for place in (each, os.path.realpath(each))
+            path.startswith(self._roots) and not path.startswith(self._pythons)
+            for each in paths
+            for path in (each, os.path.realpath(each))
         )
 
-    def loaded(self, bare: frozenset[str]) -> str:
-        """Tell of a module of the source that was imported by others, later than the ``bare``."""
-        for name in set(sys.modules) - bare:
-            place = getattr(sys.modules[name], "__file__", None)
-            if isinstance(place, str) and self.holds([place]):
+    def loaded_module(self, initial_modules: frozenset[str]) -> str:
+        """Return a message if other modules have imported a module of the source."""
+        for name in set(sys.modules) - initial_modules:
+            file = getattr(sys.modules[name], "__file__", None)
+            if isinstance(file, str) and self.contains([file]):
                 return f"the imports load {name}, which belongs to the source"
         return ""
 
 
-def _with_real(folders: list[str]) -> tuple[str, ...]:
+def _prefixes(folders: list[str]) -> tuple[str, ...]:
     return tuple({each + os.sep for name in folders for each in (name, os.path.realpath(name))})
 
 
-def _descriptors() -> Iterator[tuple[int, str]]:
+def _open_files() -> Iterator[tuple[int, str]]:
     for name in os.listdir("/proc/self/fd"):
         try:
             yield int(name), os.readlink("/proc/self/fd/" + name)
@@ -151,21 +155,22 @@ def _descriptors() -> Iterator[tuple[int, str]]:
             continue
 
 
-def _held(before: dict[int, str]) -> str:
-    """Tell of something open that several processes cannot share: a file, a connection, a GPU."""
-    for end, what in _descriptors():
-        if before.get(end) != what and what not in _HARMLESS:
-            return f"the imports leave {what} open"
+def _shared_resource(old_fds: dict[int, str]) -> str:
+    """Return a message if the imports hold a file, connection, GPU or memory that forks share."""
+    for fd, target in _open_files():
+        if old_fds.get(fd) != target and target not in _SHAREABLE_FILES:
+            return f"the imports leave {target} open"
     with open("/proc/self/maps") as maps:
         for line in maps:
-            where = line.split(None, 5)
-            if where[1] == "rw-s":
-                return f"the imports share memory: {where[5].strip() if where[5:] else 'no file'}"
+            fields = line.split(None, 5)
+            if fields[1] == "rw-s":
+                file = fields[5].strip() if fields[5:] else "anonymous"
+                return f"the imports share memory: {file}"
     return ""
 
 
 def unsafe_threads() -> Iterator[str]:
-    """Yield the names of threads that must not be there at a fork."""
+    """Yield the names of the threads that make a fork unsafe."""
     for thread in os.listdir("/proc/self/task"):
         if int(thread) != os.getpid():
             try:
@@ -173,40 +178,45 @@ def unsafe_threads() -> Iterator[str]:
                     name = file.read().strip()
             except OSError:
                 continue
-            if name not in _FORK_SAFE:
+            if name not in _FORK_SAFE_THREADS:
                 yield name
 
 
-def _removes(call: Any) -> bool:
-    """Tell whether a function is registered to remove files, as far as it shows."""
-    call = getattr(call, "func", call)  # that of a partial
-    code = getattr(call, "__code__", None)
+def _removes_files(function: Any) -> bool:
+    """Return whether an exit function removes files, as far as its code shows."""
+    function = getattr(function, "func", function)  # that of a partial
+    code = getattr(function, "__code__", None)
     calls = code.co_names if code is not None else ()
-    return getattr(call, "__module__", "") in _REMOVERS or not _REMOVING.isdisjoint(calls)
+    in_module = getattr(function, "__module__", "") in _CLEANUP_MODULES
+    return in_module or not _CLEANUP_CALLS.isdisjoint(calls)
 
 
 class CleanupHooks:
-    """What preloaded modules register to remove their files: no trial may, as all share them."""
+    """Exit functions of preloaded modules that remove files.
+
+    All trials share these files, so only the server may run them.
+    """
 
     def __init__(self) -> None:
+        """Intercept `atexit.register`."""
         import atexit
 
-        self._kept: list[Callable[[], object]] = []
-        self._preloading = True
+        self._functions: list[Callable[[], object]] = []
+        self._intercepting = True
         self._register: Any = atexit.register
 
-        def kept(call: Callable[..., Any], *args: Any, **named: Any) -> Callable[..., Any]:
-            if self._preloading and _removes(call):
-                self._kept.append(lambda: call(*args, **named))
+        def register(function: Callable[..., Any], *args: Any, **named: Any) -> Callable[..., Any]:
+            if self._intercepting and _removes_files(function):
+                self._functions.append(lambda: function(*args, **named))
             else:
-                self._register(call, *args, **named)
-            return call
+                self._register(function, *args, **named)
+            return function
 
-        self._install(kept)
+        self._install(register)
 
-    def done(self) -> None:
-        """Leave alone what is registered from now on."""
-        self._preloading = False
+    def stop_intercepting(self) -> None:
+        """Restore `atexit.register`."""
+        self._intercepting = False
         self._install(self._register)
 
     def _install(self, register: Any) -> None:
@@ -214,13 +224,13 @@ class CleanupHooks:
 
         atexit.register = register
 
-    def forget(self) -> None:
-        """Remove nothing from this process."""
+    def discard_finalizers(self) -> None:
+        """Prevent the finalizers of preloaded modules from running when this process exits."""
         weakref: Any = sys.modules.get("weakref")
         for finalizer in list(weakref.finalize._registry) if weakref else ():
             finalizer.atexit = False
 
     def run(self) -> None:
         """Remove the files."""
-        for call in self._kept:
-            call()
+        for function in self._functions:
+            function()

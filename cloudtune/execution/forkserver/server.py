@@ -28,23 +28,23 @@ if TYPE_CHECKING:
 MARK_VARIABLE = "CLOUDTUNE_RUN"
 """The environment variable that marks the processes of a run."""
 MESSAGE_FORMAT = "=ci"
-"""A letter and a number: ``f`` forked, the process; ``s`` the script starts; ``e`` it could not be
-forked, the error; ``x`` it has ended, its exit code, or the signal as a negative number."""
+"""A letter and a number: ``f`` forked, process id; ``s`` the script starts; ``e`` fork failed,
+error number; ``x`` exited, exit code or negative signal."""
 MAX_MESSAGE_BYTES = 100_000
 """Bytes of one message from cloudtune."""
-_SETTLING = 1.0
-"""Seconds that threads may need to end at a fork."""
-_MOST_SAID = 1024 * 1024
-"""Bytes that are kept of what the imports print."""
-_BARE = frozenset(sys.modules)
-"""The modules of an interpreter that has just started."""
+_SETTLE_SECONDS = 1.0
+"""How long threads may take to end after a fork."""
+_MAX_OUTPUT_BYTES = 1024 * 1024
+"""Bytes of the imports' output that each trial repeats."""
+_INITIAL_MODULES = frozenset(sys.modules)
+"""The modules of a newly started interpreter."""
 
 
 def main() -> None:
-    """Be the preloaded process on the socket that the first word names; in a fork, a trial."""
-    pristine = {name: value for name, value in globals().items() if name[:2] == name[-2:] == "__"}
-    pristine["__doc__"] = None
-    # All that is needed later, before the user's folder is one in which modules are looked for.
+    """Serve on the socket that the first argument names; in a forked process, run the trial."""
+    main_names = {name: value for name, value in globals().items() if name[:2] == name[-2:] == "__"}
+    main_names["__doc__"] = None
+    # Import all that is needed later now, before the user's folder is on the module path.
     import json
     import runpy
     import select
@@ -58,220 +58,218 @@ def main() -> None:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, fileno=int(sys.argv[1]))
     connection.set_inheritable(False)
     del sys.argv[1:]
-    preloaded = _Preloaded(connection)
-    why_not = preloaded.prepare(json.loads(connection.recv(MAX_MESSAGE_BYTES)))
-    connection.send(json.dumps(why_not).encode())
-    job = None if why_not else preloaded.serve()
+    server = _ForkServer(connection)
+    problem = server.import_modules(json.loads(connection.recv(MAX_MESSAGE_BYTES)))
+    connection.send(json.dumps(problem).encode())
+    job = None if problem else server.serve()
     if job is None:
-        preloaded.end()
+        server.exit()
         return
-    run = child.prepare_process(job, pristine)
-    if not _tell(job["status"], b"s", 0):
+    run = child.prepare_process(job, main_names)
+    if not _send_status(job["status"], b"s", 0):
         os._exit(1)
     os.close(job["status"])
-    os.write(1, preloaded.said)
+    os.write(1, server.output)
     child.exit_process(child.run_to_exit(run, os.getcwd()))
 
 
-class _Preloaded:
-    """This process, from its start to its end."""
-
+class _ForkServer:
     def __init__(self, connection: socket.socket) -> None:
-        self.said = b""
-        """What the imports printed, as each trial would have."""
+        self.output = b""
+        """The output of the imports, which each trial repeats."""
         self._connection = connection
-        self._removers = preload.CleanupHooks()
-        self._mark_at = 0
-        self._mark_room = len(os.environb[MARK_VARIABLE.encode()])
-        self._statuses: dict[int, int] = {}
-        """Where the end of each running process is told."""
-        self._ended: set[int] = set()
-        """Those whose end was told, and that wait to be collected."""
+        self._hooks = preload.CleanupHooks()
+        self._mark_address = 0
+        self._mark_size = len(os.environb[MARK_VARIABLE.encode()])
+        self._status_fds: dict[int, int] = {}
+        """The status pipe of each process that is not collected yet."""
+        self._exited: set[int] = set()
+        """The processes whose exit has been reported."""
 
-    def prepare(self, told: Json) -> str:
-        """Import what is wanted; return why no trial can be forked from here, if none can."""
+    def import_modules(self, request: Json) -> str:
+        """Import the requested modules; return why processes cannot be forked, or an empty text."""
         try:
             import ctypes
 
             system = ctypes.CDLL(None)
             system.getenv.restype = ctypes.c_void_p
-            self._mark_at = system.getenv(MARK_VARIABLE.encode())
+            self._mark_address = system.getenv(MARK_VARIABLE.encode())
         except (ImportError, OSError, AttributeError):
             return "this Python has no ctypes"
-        why_not = preload.import_modules(told, _BARE) or self._probed(
-            told["mark"], told["patience"]
+        problem = preload.import_modules(request, _INITIAL_MODULES) or self._probe(
+            request["mark"], request["timeout"]
         )
-        self._removers.done()
+        self._hooks.stop_intercepting()
         system.fflush(None)
-        if not told["quiet"]:
-            self.said = os.pread(1, _MOST_SAID, 0)
-        return why_not
+        if not request["quiet"]:
+            self.output = os.pread(1, _MAX_OUTPUT_BYTES, 0)
+        return problem
 
-    def _probed(self, mark: str, patience: float) -> str:
-        """Fork a process that does what a trial does before its script."""
+    def _probe(self, mark: str, timeout: float) -> str:
+        """Fork a process that does what a trial does before its script; return what went wrong."""
         import time
         import warnings
 
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of threads: they are looked for below
-            process = os.fork()
-        if not process:
+            warnings.simplefilter("ignore")  # about threads, which are checked below
+            pid = os.fork()
+        if not pid:
             code = 1
             try:
-                self._become(mark)
-                wanted = f"{MARK_VARIABLE}={mark}".encode()
+                self._become_trial(mark)
+                entry = f"{MARK_VARIABLE}={mark}".encode()
                 with open("/proc/self/environ", "rb") as file:
-                    code = 0 if wanted in file.read() else 2
+                    code = 0 if entry in file.read() else 2
             finally:
                 os._exit(code)
-        end = time.monotonic() + patience
+        deadline = time.monotonic() + timeout
         while True:
-            ended, status = os.waitpid(process, os.WNOHANG)
+            ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
                 break
-            if time.monotonic() > end:
-                os.kill(process, 9)
-                os.waitpid(process, 0)
+            if time.monotonic() > deadline:
+                os.kill(pid, 9)
+                os.waitpid(pid, 0)
                 return "a process that was forked after the imports hung"
             time.sleep(0.001)
         if status:
             return f"a process that was forked after the imports failed ({status})"
-        end = time.monotonic() + _SETTLING
+        deadline = time.monotonic() + _SETTLE_SECONDS
         while True:
-            left = sorted(preload.unsafe_threads())
-            if not left:
+            threads = sorted(preload.unsafe_threads())
+            if not threads:
                 return ""
-            if time.monotonic() > end:
-                return f"the imports leave threads: {', '.join(left)}"
+            if time.monotonic() > deadline:
+                return f"the imports leave threads running: {', '.join(threads)}"
             time.sleep(0.01)
 
     def serve(self) -> Json | None:
-        """Fork trials; return what it is to be in each of them, None here once we are let go."""
+        """Fork trials. Return the job in each forked process, and None here at the end."""
         import gc
         import select
         import signal
 
-        quiet = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(quiet, 1)
-        os.dup2(quiet, 2)
-        os.close(quiet)
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.dup2(null, 2)
+        os.close(null)
         gc.collect()
         gc.freeze()
-        woken, wake = os.pipe()
-        os.set_blocking(woken, False)
-        os.set_blocking(wake, False)
-        before = signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
-        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-        waiting = select.poll()
-        waiting.register(woken, select.POLLIN)
-        waiting.register(self._connection, select.POLLIN)
+        wakeup_fd, wakeup_write_end = os.pipe()
+        os.set_blocking(wakeup_fd, False)
+        os.set_blocking(wakeup_write_end, False)
+        old_handler = signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+        signal.set_wakeup_fd(wakeup_write_end, warn_on_full_buffer=False)
+        poll = select.poll()
+        poll.register(wakeup_fd, select.POLLIN)
+        poll.register(self._connection, select.POLLIN)
         while True:
-            ready = {end for end, _ in waiting.poll()}
-            if woken in ready:
-                os.read(woken, 4096)
+            ready = {fd for fd, _ in poll.poll()}
+            if wakeup_fd in ready:
+                os.read(wakeup_fd, 4096)
             if self._connection.fileno() in ready:
-                job, given = self._next()
+                job, fds = self._receive_job()
                 if job is None:
                     return None
-                output, status = given
-                process = self._fork(status)
-                if process == 0:
+                output, status_fd = fds
+                pid = self._fork(status_fd)
+                if pid == 0:
                     signal.set_wakeup_fd(-1)
-                    signal.signal(signal.SIGCHLD, before or signal.SIG_DFL)
-                    for end in (woken, wake, *self._statuses.values()):
-                        os.close(end)
+                    signal.signal(signal.SIGCHLD, old_handler or signal.SIG_DFL)
+                    for fd in (wakeup_fd, wakeup_write_end, *self._status_fds.values()):
+                        os.close(fd)
                     self._connection.close()
                     os.dup2(output, 1)
                     os.dup2(output, 2)
                     os.close(output)
-                    self._become(job["mark"])
-                    job["status"] = status
+                    self._become_trial(job["mark"])
+                    job["status"] = status_fd
                     return job
                 os.close(output)
-                if process:
-                    self._statuses[process] = status
-                    waiting.register(status, 0)
-            self._look_after(waiting)
+                if pid:
+                    self._status_fds[pid] = status_fd
+                    poll.register(status_fd, 0)
+            self._check_processes(poll)
 
-    def _next(self) -> tuple[Json | None, list[int]]:
+    def _receive_job(self) -> tuple[Json | None, list[int]]:
         import array
         import json
         import socket
 
-        given = array.array("i")
-        room = socket.CMSG_SPACE(2 * given.itemsize)
-        data, ancillary, _, _ = self._connection.recvmsg(MAX_MESSAGE_BYTES, room)
-        for _, _, said in ancillary:
-            given.frombytes(said)
-        for end in given:
-            os.set_inheritable(end, False)
-        return (json.loads(data) if data else None), list(given)
+        fds = array.array("i")
+        room = socket.CMSG_SPACE(2 * fds.itemsize)
+        message, ancillary, _, _ = self._connection.recvmsg(MAX_MESSAGE_BYTES, room)
+        for _, _, data in ancillary:
+            fds.frombytes(data)
+        for fd in fds:
+            os.set_inheritable(fd, False)
+        return (json.loads(message) if message else None), list(fds)
 
-    def _fork(self, status: int) -> int | None:
-        """Fork; return the process, 0 in it, None if that cannot be."""
+    def _fork(self, status_fd: int) -> int | None:
+        """Fork; return the process id, 0 in the new process, or None on failure."""
         try:
-            process = os.fork()
+            pid = os.fork()
         except OSError as error:
-            _tell(status, b"e", error.errno or 0)
-            os.close(status)
+            _send_status(status_fd, b"e", error.errno or 0)
+            os.close(status_fd)
             return None
-        if process:
-            _tell(status, b"f", process)
-        return process
+        if pid:
+            _send_status(status_fd, b"f", pid)
+        return pid
 
-    def _look_after(self, waiting: select.poll) -> None:
-        """Tell of processes that have ended; collect those that nobody asks after any more."""
+    def _check_processes(self, poll: select.poll) -> None:
+        """Report processes that have exited; collect those whose status pipe is closed."""
         import select
 
-        for process, status in list(self._statuses.items()):
-            if process not in self._ended:
-                # It is not collected yet: until cloudtune lets go, its number stays its own.
-                found = os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-                if found is None:
+        for pid, status_fd in list(self._status_fds.items()):
+            if pid not in self._exited:
+                # Not collected yet, so that its id stays valid until cloudtune closes the pipe.
+                result = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+                if result is None:
                     continue
-                killed = found.si_code != os.CLD_EXITED
-                _tell(status, b"x", -found.si_status if killed else found.si_status)
-                self._ended.add(process)
-            alone = select.poll()
-            alone.register(status, 0)
-            if alone.poll(0):
-                os.waitpid(process, 0)
-                waiting.unregister(status)
-                os.close(status)
-                del self._statuses[process]
-                self._ended.discard(process)
+                killed = result.si_code != os.CLD_EXITED
+                _send_status(status_fd, b"x", -result.si_status if killed else result.si_status)
+                self._exited.add(pid)
+            pipe = select.poll()
+            pipe.register(status_fd, 0)
+            if pipe.poll(0):
+                os.waitpid(pid, 0)
+                poll.unregister(status_fd)
+                os.close(status_fd)
+                del self._status_fds[pid]
+                self._exited.discard(pid)
 
-    def _become(self, mark: str) -> None:
-        """Make this, a process that was just forked, one of its own."""
+    def _become_trial(self, mark: str) -> None:
+        """Separate this newly forked process from the server."""
         import ctypes
 
         os.setsid()
-        # Written over what it began with, which is what the system shows of an environment.
-        shown = mark.encode().ljust(self._mark_room, b"_")[: self._mark_room]
-        ctypes.memmove(self._mark_at, shown, len(shown))
-        self._removers.forget()
+        # Overwrite the initial environment in memory, which is what the system shows to others.
+        padded = mark.encode().ljust(self._mark_size, b"_")[: self._mark_size]
+        ctypes.memmove(self._mark_address, padded, len(padded))
+        self._hooks.discard_finalizers()
         child.reseed()
 
-    def end(self) -> None:
-        """End this process; nothing is torn down."""
-        self._removers.run()
+    def exit(self) -> None:
+        """Run exit functions and end this process without tearing down modules."""
+        self._hooks.run()
         child.run_exit_functions()
         os._exit(0)
 
 
-def _tell(status: int, letter: bytes, number: int) -> bool:
-    """Tell what became of a trial; return whether anybody asks after it."""
+def _send_status(status_fd: int, letter: bytes, number: int) -> bool:
+    """Send a status message; return whether cloudtune still reads the pipe."""
     import struct
 
     try:
-        os.write(status, struct.pack(MESSAGE_FORMAT, letter, number))
+        os.write(status_fd, struct.pack(MESSAGE_FORMAT, letter, number))
     except BrokenPipeError:
         return False
     return True
 
 
-def _beside(name: str) -> Any:
-    """Return the module in a file beside this one; other modules cannot find it."""
+def _load_sibling(name: str) -> Any:
+    """Load a file of this folder as a module that others cannot import."""
     from importlib.util import module_from_spec, spec_from_file_location
 
     file = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".py")
@@ -285,5 +283,5 @@ if __name__ == "__main__":
     if not getattr(sys.flags, "safe_path", False):
         del sys.path[0]  # the folder of this file
     if not TYPE_CHECKING:
-        preload, child = _beside("preload"), _beside("child")
+        preload, child = _load_sibling("preload"), _load_sibling("child")
     main()

@@ -99,12 +99,12 @@ def test_what_is_shown_of_a_log_is_plain_text(bench: Bench) -> None:
 def test_a_missing_program_is_an_end_like_any_other(bench: Bench) -> None:
     ended = bench.run("", command=["no-such-program"])
     assert ended.state == "failed"
-    assert ended.reason == "cannot be started: there is no no-such-program"
+    assert ended.reason == "cannot be started: no-such-program not found"
 
 
 def test_a_missing_working_folder_is_an_end_like_any_other(bench: Bench) -> None:
     ended = bench.run("", cwd=bench.folder / "nowhere")
-    assert ended.reason == f"cannot be started: there is no {bench.folder / 'nowhere'}"
+    assert ended.reason == f"cannot be started: {bench.folder / 'nowhere'} not found"
 
 
 def test_too_many_open_files_are_an_end_like_any_other(bench: Bench) -> None:
@@ -156,11 +156,11 @@ def test_reports_without_a_bell_arrive_at_the_end(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("nonsense", "a line of its reports cannot be read: 'nonsense'"),
-        ('{"metrics": {"a": "1"}}', "cannot be read"),
-        ('{"metrics": {"a": 1}, "step": 1.5}', "cannot be read"),
-        ("[" * 60_000, "cannot be read"),
-        ('{"metrics": {"a": 1' + "0" * 5000 + "}}", "cannot be read"),
+        ("nonsense", "invalid report 'nonsense'"),
+        ('{"metrics": {"a": "1"}}', "invalid report"),
+        ('{"metrics": {"a": 1}, "step": 1.5}', "invalid report"),
+        ("[" * 60_000, "invalid report"),
+        ('{"metrics": {"a": 1' + "0" * 5000 + "}}", "invalid report"),
         ("x" * 100_000, "more than 65,536 bytes"),
     ],
 )
@@ -179,7 +179,7 @@ def test_reports_that_cannot_be_read_fail_the_trial(bench: Bench, line: str, rea
 def test_reports_that_are_no_file_fail_the_trial(bench: Bench) -> None:
     ended = bench.run("import os\nos.mkfifo('reports.jsonl')\nos.remove('doorbell')")
     assert (ended.state, ended.exit_code) == ("failed", 0)
-    assert ended.reason == "its reports cannot be read: they are no file"
+    assert ended.reason == "its reports cannot be read: not a regular file"
     (bench.folder / "1" / "doorbell").write_text("no bell")
     (bench.folder / "1" / "reports.jsonl").unlink()
     assert bench.run(REPORT + "report(1, a=1)").state == "completed"
@@ -194,7 +194,7 @@ def test_a_flood_of_reports_fails_the_trial(bench: Bench) -> None:
                 if file.tell() > 70_000_000: open('doorbell', 'w').write('x')
                 if file.tell() > 1_000_000_000: break
     """)
-    assert (ended.state, ended.reason) == ("failed", "it reported more than 64 MiB")
+    assert (ended.state, ended.reason) == ("failed", "reported more than 64 MiB")
 
 
 def test_printed_metrics(bench: Bench) -> None:
@@ -230,8 +230,8 @@ def test_matches_that_are_no_numbers_are_remarked(bench: Bench) -> None:
     assert ended.state == "completed"
     shown = repr("\0" * 40)
     assert ended.reason == (
-        "the expression of acc found '91%', which is no number; "
-        f"the expression of f1 found {shown}, which is no number"
+        "the regular expression of acc matched '91%', which is not a number; "
+        f"the regular expression of f1 matched {shown}, which is not a number"
     )
     assert bench.measured() == [(1, {"loss": 0.5})]
 
@@ -301,7 +301,7 @@ def test_a_script_that_will_not_end_is_killed_after_its_grace(bench: Bench) -> N
     bench.start(1, STUBBORN, metrics=READY, grace=0.1)
     bench.ready()
     bench.processes.stop(1)
-    assert bench.end().reason == "did not end within 0.1 s of being asked to"
+    assert bench.end().reason == "did not exit within 0.1 s of the request to stop"
 
 
 def test_now_does_not_wait_for_the_grace(bench: Bench) -> None:
@@ -475,7 +475,7 @@ def test_a_mistake_of_ours_ends_its_own_start_alone(bench: Bench) -> None:
         raise KeyError("a mistake")
 
     bench.processes.start(1, prepare)  # type: ignore[arg-type]
-    assert bench.end().reason == "cloudtune failed to watch it"
+    assert bench.end().reason == "internal error of cloudtune"
     assert bench.run("print('hello')").state == "completed"
 
 
@@ -496,7 +496,7 @@ def test_processes_can_be_started_after_all_were_closed(bench: Bench) -> None:
 
 def test_a_number_that_runs_is_refused(bench: Bench) -> None:
     bench.start(1, FOREVER, metrics=READY)
-    with pytest.raises(ValueError, match="runs already"):
+    with pytest.raises(ValueError, match="already running"):
         bench.start(1, FOREVER)
 
 
@@ -518,7 +518,7 @@ def flood(bench: Bench, megabytes: int) -> None:
     assert log.startswith(b"first\n")
     assert log.endswith(b"xxx\nlast\n")
     left_out = megabytes * 2**20 + 11 - 5 * 2**20
-    assert f"[cloudtune left out {left_out:,} bytes here]".encode() in log
+    assert f"[cloudtune omitted {left_out:,} bytes here]".encode() in log
     assert len(log) < 5 * 2**20 + 100
 
 

@@ -145,7 +145,7 @@ def test_a_provider_that_cannot_hold_the_study_disturbs_no_other() -> None:
     outcomes = lifecycle.execute(run)
     assert outcomes["local"].state == "completed"
     assert outcomes["second"].state == "refused"
-    assert "what this machine costs is not known" in outcomes["second"].reason
+    assert "the price of this machine is unknown" in outcomes["second"].reason
     assert found(run)["second"].trials == ()
     told = CliRunner().invoke(cloudtune, ["results", "--format", "json"]).stdout
     assert {job["provider"]: job["state"] for job in json.loads(told)} == {
@@ -157,7 +157,7 @@ def test_a_provider_that_cannot_hold_the_study_disturbs_no_other() -> None:
 
 
 def test_where_no_provider_can_there_is_no_run() -> None:
-    with pytest.raises(UnsupportedError, match="what this machine costs is not known"):
+    with pytest.raises(UnsupportedError, match="the price of this machine is unknown"):
         created("local", "lacking", limits={"max_trials": 2, "max_cost": "1 USD"})
     with pytest.raises(MissingExtraError):
         created("lacking")

@@ -64,7 +64,7 @@ class Pair:
             self.mark,
             grace=0.3,
             preload=preload if warm else None,
-            say=self.said.append,
+            notify=self.said.append,
         )
         self._made.append(made)
         return made
@@ -384,7 +384,7 @@ def test_a_stop_has_its_grace_and_reaches_the_whole_group(pair: Pair) -> None:
     made.start(1, pair.spec("train.py"))
     pair.ready()
     made.stop(1)
-    assert pair.end().reason == "did not end within 0.3 s of being asked to"
+    assert pair.end().reason == "did not exit within 0.3 s of the request to stop"
     pair.write(
         "import subprocess, time\n"
         "for session in (False, True):\n"
@@ -411,7 +411,7 @@ def test_when_the_preloaded_process_is_killed_its_trials_are_lost_and_another_on
         os.kill(pair.preloaded(), signal.SIGKILL)
         ended = pair.end()
         assert (ended.state, ended.exit_code) == ("cancelled", None)
-        assert ended.reason == "the preloaded process from which it was forked was ended"
+        assert ended.reason == "the fork server that forked it was killed"
         assert reaper.find_processes(f"{pair.mark}.1.") == []
         (pair.place.parent / "log-1.txt").unlink()
         pair.write("import os; print(os.getppid())")
@@ -420,7 +420,7 @@ def test_when_the_preloaded_process_is_killed_its_trials_are_lost_and_another_on
         forked = printed.split() != [str(os.getpid())]
         assert forked == (round_ == 1)
     assert len(seen) == 2
-    assert pair.said == [warm.cold_start_message("the preloaded process was ended 2 times")]
+    assert pair.said == [warm.cold_start_message("the fork server was killed 2 times")]
 
 
 @pytest.mark.parametrize(
@@ -428,15 +428,15 @@ def test_when_the_preloaded_process_is_killed_its_trials_are_lost_and_another_on
     [
         ("raise ValueError('no')", "importing odd fails: ValueError: no"),
         ("import sys; sys.exit(3)", "importing odd fails: SystemExit: 3"),
-        ("import os; os._exit(7)", "it ended while it was importing: it said nothing"),
+        ("import os; os._exit(7)", "the fork server exited during imports: no output"),
         (
             "import os; os.write(2, b'Fatal: no\\n'); os.abort()",
-            "it ended while it was importing: Fatal: no",
+            "the fork server exited during imports: Fatal: no",
         ),
         (
             "import threading, time\n"
             "threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()",
-            "the imports leave threads: ",
+            "the imports leave threads running: ",
         ),
         ("f = open(__file__)", "the imports leave "),
         ("import os; ends = os.pipe()", "the imports leave pipe:"),
@@ -489,7 +489,7 @@ def test_a_used_openmp_pool_makes_it_start_cold(pair: Pair) -> None:
     pair.write("import parallel\nprint('well')")
     assert pair.run(pair.processes(warm=True))[0] == "well\n"
     (said,) = pair.said
-    assert "the imports leave threads: " in said
+    assert "the imports leave threads running: " in said
 
 
 def test_a_module_that_must_be_there_is_missed_and_another_one_is_not(pair: Pair) -> None:
@@ -498,7 +498,7 @@ def test_a_module_that_must_be_there_is_missed_and_another_one_is_not(pair: Pair
     assert pair.both() == ("1\n", "1\n")
     pair.required = True
     pair.run(pair.processes(warm=True))
-    assert pair.said == [warm.cold_start_message("there is no module there_is_none")]
+    assert pair.said == [warm.cold_start_message("module there_is_none not found")]
 
 
 def test_a_file_named_like_a_module_of_python_is_the_one_that_the_script_gets(pair: Pair) -> None:
@@ -587,7 +587,7 @@ def test_words_that_cannot_be_handed_over_are_told_once(pair: Pair) -> None:
     for _ in range(2):
         assert pair.run(made, "train.py", "x" * 110_000)[0] == f"110000 {os.getpid()}\n"
     (said,) = pair.said
-    assert "too long to be handed over" in said
+    assert "are too long" in said
 
 
 def test_an_import_that_hangs_is_bounded(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -653,7 +653,7 @@ mark, folder = sys.argv[1:]
 inbox = SimpleQueue()
 env = dict(os.environ)
 preload = Preload(sys.executable, env, folder, folder, [("json", ())], False, False, [folder])
-processes = ProcessPool(inbox.put, mark, grace=0.3, preload=preload, say=print)
+processes = ProcessPool(inbox.put, mark, grace=0.3, preload=preload, notify=print)
 ready = {"ready": [r"READY(1)"]}
 for number in (1, 2):
     command = [sys.executable, "train.py", str(number)]
