@@ -131,9 +131,9 @@ def plan(
 @click.command()
 def schema() -> None:
     """Print the JSON Schema of the study file, for completion and checks in editors."""
-    from cloudtune.study.loader import schema as make_schema
+    from cloudtune.study.loader import json_schema
 
-    click.echo(json.dumps(make_schema(), indent=2))
+    click.echo(json.dumps(json_schema(), indent=2))
 
 
 @examples("cloudtune providers", "cloudtune providers --json")

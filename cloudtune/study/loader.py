@@ -1,62 +1,46 @@
-"""Study files: YAML in, a `Study` out, or every mistake at once with its file and line."""
+"""Read study files: YAML in, a `Study` out, or every problem at once with its file and line."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
-from copy import deepcopy
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any
 
-from pydantic import ValidationError
-
-from cloudtune.diagnostics import Problem
+from cloudtune.diagnostics import Note, Problem
 from cloudtune.errors import StudyError
-from cloudtune.study import overrides as overrides_
 from cloudtune.study import validation, yaml_reader
-from cloudtune.study.guesses import Guess, guesses
-from cloudtune.study.messages import (
-    KeyPath,
-    Mistake,
-    collect_mistakes,
-    describe_mistakes,
-)
+from cloudtune.study.overrides import apply_override
+from cloudtune.study.recovery import MAX_PROBLEMS, read_valid_parts
 from cloudtune.study.study import Study
 from cloudtune.study.yaml_reader import is_list, is_map
 
-__all__ = ["apply_overrides", "load", "loads", "schema"]
-
-TEAM_FILE = "cloudtune.providers.yaml"
-_MAX_PROBLEMS = 200
-
-
-class _Place(NamedTuple):
-    file: str
-    line: int | None
+_TEAM_FILE = "cloudtune.providers.yaml"
 
 
 def load(path: str | Path, *, overrides: Sequence[str] = ()) -> Study:
-    """Return the study in a file, with the team's provider settings beneath its own.
+    """Return the study in a file, completed by the team's provider settings.
 
     Args:
         path: The study file.
-        overrides: Words ``path=value`` that replace or add one field each. The value is read as
-            YAML, and an empty one takes the field out. Where names have dots in them, the longest
-            key that exists is meant.
+        overrides: Texts of the form ``path=value``; each replaces or adds one field. The value is
+            read as YAML, and an empty value removes the field. Where names contain dots, the
+            longest key that exists is used.
 
     Raises:
-        StudyError: If anything in it is wrong; every problem at once.
+        StudyError: If the study has mistakes; all of them at once.
     """
     file = Path(path)
     draft = _Draft(yaml_reader.read_file(file))
     if is_map(draft.data):
         draft.data.setdefault("name", file.stem)
-        team, foreign = _team_file(file.absolute())
+        team_file, foreign_files = _find_team_file(file.absolute())
         draft.notes += [
-            ("providers", f"{path} is another user's, and was not read") for path in foreign
+            Note("providers", f"{foreign} belongs to another user and was not read")
+            for foreign in foreign_files
         ]
-        if team is not None:
-            draft.put_beneath(team)
+        if team_file is not None:
+            draft.add_team_settings(team_file)
     draft.override(overrides)
     return draft.study()
 
@@ -65,24 +49,23 @@ def loads(text: str, name: str = "<text>") -> Study:
     """Return the study in a text. No file is read.
 
     Raises:
-        StudyError: If anything in it is wrong; every problem at once.
+        StudyError: If the study has mistakes; all of them at once.
     """
     return _Draft(yaml_reader.parse(text.removeprefix("\ufeff"), name)).study()
 
 
 def apply_overrides(study: Study, overrides: Sequence[str]) -> Study:
-    """Return a study with single fields replaced, by words as `load` takes them.
+    """Return a study with single fields replaced, by overrides as `load` accepts them.
 
     Raises:
-        StudyError: If a word is not understood or the study would be wrong.
+        StudyError: If an override is malformed or the resulting study has mistakes.
     """
-    source = yaml_reader.YamlSource(study.file or "", study.to_json())
-    draft = _Draft(source)
+    draft = _Draft(yaml_reader.YamlSource(study.file or "", study.to_json()))
     draft.override(overrides)
     return draft.study()
 
 
-def schema() -> dict[str, Any]:
+def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of the study file."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -99,21 +82,21 @@ def schema() -> dict[str, Any]:
     }
 
 
-def _team_file(study: Path) -> tuple[Path | None, list[Path]]:
-    """Return the nearest file of provider settings: beside the study, above it, or the user's.
+def _find_team_file(study: Path) -> tuple[Path | None, list[Path]]:
+    """Return the nearest provider settings: next to the study, above it, or the user's own.
 
-    It must be ours, root's, or of whose study we were told to read; nearer ones of others come
-    with it.
+    The file must belong to the user, to root or to the owner of the study, who is trusted already.
+    Nearer files of other users come second in the result.
     """
     foreign: list[Path] = []
     for folder in study.parents:
-        file = folder / TEAM_FILE
+        file = folder / _TEAM_FILE
         if file.is_file():
             if _is_trusted(file, study):
                 return file, foreign
             foreign.append(file)
-    own = _user_folder() / "providers.yaml"
-    return (own if own.is_file() else None), foreign
+    user_file = _user_config_folder() / "providers.yaml"
+    return (user_file if user_file.is_file() else None), foreign
 
 
 def _is_trusted(file: Path, study: Path) -> bool:
@@ -122,28 +105,26 @@ def _is_trusted(file: Path, study: Path) -> bool:
     return file.stat().st_uid in {os.getuid(), 0, study.stat().st_uid}
 
 
-def _user_folder() -> Path:
+def _user_config_folder() -> Path:
     base = os.environ.get("APPDATA" if os.name == "nt" else "XDG_CONFIG_HOME")
     return Path(base or Path("~/.config").expanduser()) / "cloudtune"
 
 
 class _Draft:
-    """What a study file says, while it is put together and checked."""
+    """The data of a study while it is put together and checked."""
 
     def __init__(self, source: yaml_reader.YamlSource) -> None:
         self.file = source.name
         self.data: Any = source.data
         self.lines = source.lines
-        self.foreign: dict[str, _Place] = {}
-        """Where fields stand that come from somewhere else than the study file."""
+        self.other_locations: dict[str, tuple[str, int | None]] = {}
+        """The file and line of the fields that are not in the study file."""
         self.problems = list(source.problems)
-        self.broken = list(source.broken)
-        self.unsaid = 0
-        """How many mistakes were found beyond those that anyone reads."""
-        self.notes: list[tuple[str, str]] = []
+        self.unreadable = list(source.unreadable)
+        self.notes: list[Note] = []
 
-    def put_beneath(self, file: Path) -> None:
-        """Merge the team's settings of providers under those of the study."""
+    def add_team_settings(self, file: Path) -> None:
+        """Add the team's provider settings where the study has none."""
         try:
             team = yaml_reader.read_file(file)
         except StudyError as error:
@@ -154,65 +135,66 @@ class _Draft:
             message = "must be a map of providers"
             self.problems.append(Problem("", message, file=team.name, line=1))
             return
-        own = self.data.get("providers")
-        if own is None:
-            own = self.data["providers"] = {}
-        if not is_map(own):
+        providers = self.data.get("providers")
+        if providers is None:
+            providers = self.data["providers"] = {}
+        if not is_map(providers):
             return
-        _merge_beneath(own, team.data)
+        _merge_defaults(providers, team.data)
         for path, line in team.lines.items():
             if f"providers.{path}" not in self.lines:
-                self.foreign[f"providers.{path}"] = _Place(team.name, line)
-        self.broken += [("providers", *place) for place in team.broken]
-        self.notes.append(("providers", f"settings were also read from {team.name}"))
+                self.other_locations[f"providers.{path}"] = (team.name, line)
+        self.unreadable += [("providers", *keys) for keys in team.unreadable]
+        self.notes.append(Note("providers", f"settings were also read from {team.name}"))
 
-    def override(self, words: Sequence[str]) -> None:
+    def override(self, overrides: Sequence[str]) -> None:
         """Replace or add single fields."""
         if not is_map(self.data):
             return
-        for word in words:
+        for override in overrides:
             try:
-                field = overrides_.apply_override(word, self.data)
+                field = apply_override(override, self.data)
             except StudyError as error:
                 self.problems += error.problems
             else:
-                self._forget(field)
-                self.foreign[field] = _Place(f"--set {word}", None)
+                self._forget_location(field)
+                self.other_locations[field] = (f"--set {override}", None)
 
-    def _forget(self, field: str) -> None:
-        """Drop what was known about a field that is replaced."""
-
-        def stays(path: str) -> bool:
+    def _forget_location(self, field: str) -> None:
+        def is_other(path: str) -> bool:
             return path != field and not path.startswith(f"{field}.")
 
-        self.lines = {path: line for path, line in self.lines.items() if stays(path)}
-        self.foreign = {path: place for path, place in self.foreign.items() if stays(path)}
-        self.broken = [place for place in self.broken if stays(_dotted(place))]
+        self.lines = {path: line for path, line in self.lines.items() if is_other(path)}
+        self.other_locations = {p: at for p, at in self.other_locations.items() if is_other(p)}
+        self.unreadable = [k for k in self.unreadable if is_other(".".join(map(str, k)))]
 
     def study(self) -> Study:
         """Return the study.
 
         Raises:
-            StudyError: If anything is wrong; every problem at once.
+            StudyError: If it has mistakes; all of them at once.
         """
         if not is_map(self.data):
-            message = "a study is a map of keys and values"
-            hint = "a saved plan is started by `cloudtune run` alone" if is_list(self.data) else ""
+            message = "a study must be a map of keys and values"
+            hint = "only `cloudtune run` accepts a saved plan" if is_list(self.data) else ""
             self.problems.append(Problem("", message, hint, file=self.file, line=1))
             raise StudyError(self.problems)
-        self._tidy(self.data)
-        study, hidden = self._sound_parts(self.data)
-        self._remember(study)
-        for problem in validation.find_problems(study, hidden=hidden):
-            self._add(problem)
+        self._normalize(self.data)
+        study, invalid_fields, problems, unreported = read_valid_parts(self.data, self.unreadable)
+        study.set_source(
+            self.file or None, self.lines, other_locations=self.other_locations, notes=self.notes
+        )
+        for problem in (*problems, *validation.find_problems(study, invalid_fields)):
+            location = study.location(problem.path)
+            self.problems.append(Problem(problem.path, problem.message, problem.hint, *location))
         if self.problems:
-            raise StudyError(self._reported())
+            raise StudyError(self._sorted_problems(unreported))
         return study
 
-    def _tidy(self, data: dict[str, Any]) -> None:
-        """Leave out blocks without content, and read the spellings that are known from the wild."""
+    def _normalize(self, data: dict[str, Any]) -> None:
+        """Remove empty blocks, and rename ``range``, as other tools call a parameter's step."""
         for key in [key for key, value in data.items() if value is None]:
-            if (key,) not in self.broken:
+            if (key,) not in self.unreadable:
                 del data[key]
         parameters = data.get("parameters")
         if not is_map(parameters):
@@ -223,97 +205,30 @@ class _Draft:
                 if is_map(definition) and _has_range_for_step(definition):
                     definition["step"] = definition.pop("range")
                     path = f"parameters.{name}.{number}" if several else f"parameters.{name}"
-                    self.notes.append((f"{path}.range", "read as step, which is its name here"))
+                    self.notes.append(Note(f"{path}.range", "read as step"))
                     if f"{path}.range" in self.lines:
                         self.lines[f"{path}.step"] = self.lines[f"{path}.range"]
 
-    def _sound_parts(self, data: dict[str, Any]) -> tuple[Study, frozenset[str]]:
-        """Report what is wrong by itself; return the study that is left and the paths taken out.
-
-        What is taken out can leave a gap behind, so this goes on until the rest is whole.
-        Only the first look tells the user anything new, but for parameters whose types were guessed
-        then.
-        """
-        hidden: set[str] = set()
-        wrong = [Mistake(place) for place in self.broken]
-        guessed: dict[KeyPath, Guess] = {}
-        told = False
-        while True:
-            if wrong:
-                data = deepcopy(data)
-            for mistake in sorted(wrong, key=lambda m: _last_first(m.place), reverse=True):
-                guess = guessed.get(mistake.place[:-1])
-                if guess and mistake.place[-1] == "type":
-                    guess.apply(data)
-                else:
-                    _remove(data, mistake, hidden)
-            try:
-                study = Study.model_validate(data, context={"parts_only": True})
-            except ValidationError as error:
-                new = wrong = collect_mistakes(error, data)
-                if told:
-                    new = [mistake for mistake in wrong if _is_in(guessed, mistake)]
-                else:
-                    guessed = guesses(wrong[:_MAX_PROBLEMS], data)
-                    new = [*wrong, *(g.misspelt for g in guessed.values() if g.misspelt)]
-                self._tell([mistake for mistake in new if mistake.path not in hidden])
-                told = True
-            else:
-                return study, frozenset(hidden)
-
-    def _tell(self, mistakes: Sequence[Mistake]) -> None:
-        for problem in describe_mistakes(mistakes[:_MAX_PROBLEMS], Study):
-            self._add(problem)
-        self.unsaid += len(mistakes[_MAX_PROBLEMS:])
-
-    def _place(self, path: str) -> _Place:
-        inside = path
-        while inside:
-            if inside in self.foreign:
-                return self.foreign[inside]
-            if inside in self.lines:
-                return _Place(self.file, self.lines[inside])
-            inside = inside.rpartition(".")[0]
-        return _Place(self.file, None)
-
-    def _add(self, problem: Problem) -> None:
-        file, line = self._place(problem.path)
-        self.problems.append(Problem(problem.path, problem.message, problem.hint, file, line))
-
-    def _reported(self) -> list[Problem]:
-        """Return the problems in the order of the lines, and not more than anyone reads."""
-        found = sorted(
+    def _sorted_problems(self, unreported: int) -> list[Problem]:
+        """Return the first problems in the order of the lines, and the count of the others."""
+        problems = sorted(
             dict.fromkeys(self.problems),
             key=lambda problem: (problem.file != self.file, problem.file or "", problem.line or 0),
         )
-        unsaid = self.unsaid + len(found[_MAX_PROBLEMS:])
-        if unsaid:
-            more = f"and {unsaid:,} more mistakes"
-            found = [*found[:_MAX_PROBLEMS], Problem("", more, file=self.file)]
-        return found
-
-    def _remember(self, study: Study) -> None:
-        from cloudtune.diagnostics import Note
-
-        study.set_source(
-            self.file or None,
-            self.lines,
-            other_locations=self.foreign,
-            notes=[Note(path, text) for path, text in self.notes],
-        )
+        unreported += len(problems[MAX_PROBLEMS:])
+        if unreported:
+            more = f"and {unreported:,} more problems"
+            problems = [*problems[:MAX_PROBLEMS], Problem("", more, file=self.file)]
+        return problems
 
 
-def _is_in(definitions: Collection[KeyPath], mistake: Mistake) -> bool:
-    return any(mistake.place[:end] in definitions for end in range(len(mistake.place)))
-
-
-def _merge_beneath(own: dict[str, Any], other: Mapping[str, Any]) -> None:
-    for key, value in other.items():
-        mine = own.get(key)
-        if is_map(mine) and is_map(value):
-            _merge_beneath(mine, value)
+def _merge_defaults(data: dict[str, Any], defaults: Mapping[str, Any]) -> None:
+    for key, value in defaults.items():
+        current = data.get(key)
+        if is_map(current) and is_map(value):
+            _merge_defaults(current, value)
         else:
-            own.setdefault(key, value)
+            data.setdefault(key, value)
 
 
 def _has_range_for_step(definition: Mapping[str, Any]) -> bool:
@@ -322,53 +237,3 @@ def _has_range_for_step(definition: Mapping[str, Any]) -> bool:
         and isinstance(definition.get("range"), int | float)
         and "step" not in definition
     )
-
-
-def _dotted(place: Sequence[str | int]) -> str:
-    return ".".join(map(str, place))
-
-
-def _last_first(place: Sequence[str | int]) -> tuple[tuple[bool, str | int], ...]:
-    return tuple((isinstance(step, int), step) for step in place)
-
-
-def _remove(data: dict[str, Any], mistake: Mistake, hidden: set[str]) -> None:
-    """Remove what is wrong, so that the rest can be looked at."""
-    place = mistake.place[:-1] if mistake.missing else mistake.place
-    if len(place) > 1 and place[0] == "parameters" and not mistake.unknown_key:
-        _substitute(data["parameters"], place, hidden)
-        return
-    if len(place) == 2 and place[0] == "initial_trials":
-        data["initial_trials"][place[1]] = {}
-        return
-    if not place:
-        data.clear()
-        return
-    container: Any = data
-    *above, last = place
-    for end, step in enumerate(above, start=1):
-        if isinstance(container.get(step), list):
-            place, last = place[:end], step
-            break
-        container = container.get(step, {})
-    container.pop(last, None)
-    hidden.add(_dotted(place))
-
-
-def _substitute(parameters: Any, place: Sequence[str | int], hidden: set[str]) -> None:
-    """Put a definition in the place of a wrong one that fits everywhere, as others refer to it."""
-    name = cast("str", place[1])
-    hidden.add(f"parameters.{name}")
-    several = isinstance(parameters[name], list)
-    if several and len(place) == 2:
-        parameters[name] = {"type": "bool"}
-        return
-    container, key = (parameters[name], place[2]) if several else (parameters, name)
-    inner = place[3:] if several else place[2:]
-    definition = container[key]
-    if inner and inner[0] in {"scale", "step", "when"}:
-        definition.pop(inner[0], None)
-    elif inner and isinstance(definition, dict) and "when" in definition:
-        container[key] = {"type": "bool", "when": cast("Any", definition)["when"]}
-    else:
-        container[key] = {"type": "bool"}

@@ -1,4 +1,4 @@
-"""What pydantic finds wrong, in the words and paths of the person who wrote the file."""
+"""Turn pydantic's errors into problems with the paths and words of the study file."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from pydantic import BaseModel, ValidationError
 
 from cloudtune.diagnostics import Problem
 from cloudtune.study.suggestions import did_you_mean
-from cloudtune.study.yaml_reader import is_list, is_map
+from cloudtune.study.yaml_reader import KeyPath, is_list, is_map
 
-KeyPath = tuple[str | int, ...]
-
-_KINDS = {
-    "string_type": "text",
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
+_TYPE_ERRORS = {
+    "string_type": "a string",
+    "int_type": "an integer",
+    "int_from_float": "an integer",
     "float_type": "a number",
     "bool_type": "true or false",
     "list_type": "a list",
@@ -39,95 +37,95 @@ _FOREIGN_KEYS = {
     "max_parallel_trials": "parallel_trials",
     "algorithm": "name",
 }
-"""What other tools call a key of ours."""
+"""What other tools call a key of the study file."""
 _WORD = re.compile(r"'([^']*)'")
 _MAX_SHOWN = 60
 
 
 @dataclass
 class Mistake:
-    """One mistake: where it stands in the data, and what is wrong."""
+    """One invalid, missing or unknown field."""
 
-    place: KeyPath
-    """Keys and positions in the data as it was written."""
+    keys: KeyPath
+    """The path of the field: keys and list positions in the data as written."""
     missing: bool = False
-    """Whether the place is a key that is not there."""
     details: list[Any] = field(default_factory=list[Any])
-    """What pydantic said about the place; several lines for a field of several types."""
+    """Pydantic's errors for the field; several if the field accepts several types."""
 
     @property
-    def unknown_key(self) -> bool:
-        """Whether the place is a key that should not be there."""
+    def is_unknown_key(self) -> bool:
+        """Whether the field is not part of the schema."""
         return any(details["type"] == "extra_forbidden" for details in self.details)
 
     @property
     def path(self) -> str:
         """The dotted path of the field."""
-        return ".".join(map(str, self.place))
+        return ".".join(map(str, self.keys))
 
 
 def translate_error(error: ValidationError, data: Any, model: type[BaseModel]) -> list[Problem]:
-    """Return one problem a mistake in data that a model refused, without file and line."""
+    """Return a problem, without file and line, for each mistake in data that a model refused."""
     return describe_mistakes(collect_mistakes(error, data), model)
 
 
 def describe_mistakes(mistakes: Sequence[Mistake], model: type[BaseModel]) -> list[Problem]:
-    """Return mistakes in our own words: one for a misspelled key, though another one is missing."""
+    """Return a problem for each mistake.
+
+    A missing key that is present under a misspelled name is reported once, as the misspelling.
+    """
     problems = [_problem_of(mistake, model) for mistake in mistakes]
-    meant = {
-        (mistake.place[:-1], problem.hint)
+    suggestions = {
+        (mistake.keys[:-1], problem.hint)
         for mistake, problem in zip(mistakes, problems, strict=True)
-        if mistake.unknown_key
+        if mistake.is_unknown_key
     }
     return [
         problem
         for mistake, problem in zip(mistakes, problems, strict=True)
-        if not (
-            mistake.missing and (mistake.place[:-1], f"did you mean {mistake.place[-1]}?") in meant
-        )
+        if not mistake.missing
+        or (mistake.keys[:-1], f"did you mean {mistake.keys[-1]}?") not in suggestions
     ]
 
 
 def collect_mistakes(error: ValidationError, data: Any) -> list[Mistake]:
-    """Return the places in the data that were refused, in the order found, each once."""
-    found: dict[tuple[KeyPath, bool], Mistake] = {}
+    """Return the mistakes in the data that a model refused, one for each field, in order."""
+    mistakes: dict[tuple[KeyPath, bool], Mistake] = {}
     for details in error.errors(include_url=False):
         missing = details["type"] in {"missing", "union_tag_not_found"}
         loc = details["loc"]
         if details["type"].startswith("union_tag"):
             loc = (*loc, "type")
-        place = _key_path(loc, data, missing=missing)
-        found.setdefault((place, missing), Mistake(place, missing)).details.append(details)
+        keys = _key_path(loc, data, missing=missing)
+        mistakes.setdefault((keys, missing), Mistake(keys, missing)).details.append(details)
     return [
         mistake
-        for (place, _), mistake in found.items()
-        if not any((place[:end], False) in found for end in range(len(place)))
+        for (keys, _), mistake in mistakes.items()
+        if not any((keys[:end], False) in mistakes for end in range(len(keys)))
     ]
 
 
 def _key_path(loc: Sequence[str | int], data: Any, *, missing: bool) -> KeyPath:
-    """Follow pydantic's path through the data, past the steps that only pydantic knows."""
-    place: list[str | int] = []
-    here = data
-    for step in loc:
-        if is_map(here) and step in here:
-            here = here[str(step)]
-        elif is_list(here) and isinstance(step, int) and step < len(here):
-            here = here[step]
+    """Return the path in the data for a location of pydantic, which names union members, too."""
+    keys: list[str | int] = []
+    value = data
+    for key in loc:
+        if is_map(value) and key in value:
+            value = value[str(key)]
+        elif is_list(value) and isinstance(key, int) and key < len(value):
+            value = value[key]
         else:
             continue
-        place.append(step)
-    if missing and is_map(here):
-        place.append(loc[-1])
-    return tuple(place)
+        keys.append(key)
+    if missing and is_map(value):
+        keys.append(loc[-1])
+    return tuple(keys)
 
 
 def _problem_of(mistake: Mistake, model: type[BaseModel]) -> Problem:
-    details = mistake.details[0]
-    for special in mistake.details:
-        if special["type"] not in _KINDS:
-            details = special
-            break
+    details = next(
+        (details for details in mistake.details if details["type"] not in _TYPE_ERRORS),
+        mistake.details[0],
+    )
     message, hint = _message_and_hint(details, mistake, model)
     return Problem(mistake.path, message, hint)
 
@@ -140,62 +138,69 @@ def _message_and_hint(details: Any, mistake: Mistake, model: type[BaseModel]) ->
         case "missing":
             return "is missing", _description(model, details["loc"])
         case "union_tag_not_found":
-            return "is missing", _one_of(type_names(model, details["loc"]))
+            return "is missing", _list_choices(type_names(model, details["loc"]))
         case "union_tag_invalid":
             return _unknown_word(context["tag"], _WORD.findall(context["expected_tags"]))
         case "extra_forbidden":
-            known = _keys(model, details["loc"][:-1])
-            word = str(mistake.place[-1])
-            if word == "<<":
-                return "maps are not merged here", "write their keys out"
-            if (meant := _FOREIGN_KEYS.get(word.lower())) in known:
-                return "there is no such key", f"did you mean {meant}?"
-            return "there is no such key", _suggest(word, known, "known here: ")
+            return _unknown_key(str(mistake.keys[-1]), _field_names(model, details["loc"][:-1]))
         case "literal_error":
             choices = _WORD.findall(context["expected"])
             if not choices:
-                return f"must be {context['expected']}, and is {describe_value(value)}", ""
+                return f"must be {context['expected']}, not {describe_value(value)}", ""
             if not isinstance(value, str):
-                return f"must be a word, and is {describe_value(value)}", _one_of(choices)
+                return f"must be a string, not {describe_value(value)}", _list_choices(choices)
             return _unknown_word(value, choices)
         case "value_error":
             return str(context["error"]), ""
         case "finite_number":
             return "must be a finite number", ""
         case "greater_than_equal":
-            return f"must be {context['ge']} or more, and is {value}", ""
+            return f"must be at least {context['ge']}, not {value}", ""
         case "greater_than":
-            return f"must be above {context['gt']}, and is {value}", ""
+            return f"must be greater than {context['gt']}, not {value}", ""
         case "less_than_equal":
-            return f"must be {context['le']} or less, and is {value}", ""
+            return f"must be at most {context['le']}, not {value}", ""
         case "less_than":
-            return f"must be below {context['lt']}, and is {value}", ""
+            return f"must be less than {context['lt']}, not {value}", ""
         case "string_too_short" | "too_short":
             return "must not be empty", ""
         case "string_pattern_mismatch":
-            return f"{describe_value(value)} is not understood", _description(model, details["loc"])
+            return f"invalid value {value!r}", _description(model, details["loc"])
         case "invalid_key" | "recursion_loop":
-            return f"keys must be text, and one is {describe_value(value)}", ""
-        case _ if kind in _KINDS:
+            return f"keys must be strings, not {describe_value(value)}", ""
+        case _ if kind in _TYPE_ERRORS:
             return _wrong_type(mistake, value)
         case _:
             return str(details["msg"]).lower(), ""
 
 
+def _unknown_key(key: str, known: Sequence[str]) -> tuple[str, str]:
+    if key == "<<":
+        return "merge keys (<<) are not supported", "write the keys out"
+    if (name := _FOREIGN_KEYS.get(key.lower())) in known:
+        return "unknown key", f"did you mean {name}?"
+    return "unknown key", did_you_mean(key, known) or _list_choices(known)
+
+
 def _wrong_type(mistake: Mistake, value: Any) -> tuple[str, str]:
-    kinds = (_KINDS.get(details["type"]) for details in mistake.details)
-    wanted = list(dict.fromkeys(kind for kind in kinds if kind))
-    if "a number" in wanted and "a whole number" in wanted:
-        wanted.remove("a whole number")
+    types = list(
+        dict.fromkeys(
+            _TYPE_ERRORS[details["type"]]
+            for details in mistake.details
+            if details["type"] in _TYPE_ERRORS
+        )
+    )
+    if "a number" in types and "an integer" in types:
+        types.remove("an integer")
     hint = ""
-    if isinstance(value, bool | int | float) and "text" in wanted:
+    if isinstance(value, bool | int | float) and "a string" in types:
         hint = f'write it in quotes: "{value}"'
-    elif isinstance(value, str) and ("a number" in wanted or "a whole number" in wanted):
-        hint = _as_number(value)
-    elif isinstance(value, float) and value.is_integer() and "a whole number" in wanted:
+    elif isinstance(value, str) and ("a number" in types or "an integer" in types):
+        hint = _number_hint(value)
+    elif isinstance(value, float) and value.is_integer() and "an integer" in types:
         hint = f"write {int(value)}"
-    expected = _accepted_forms(mistake.place) or _join_or(wanted)
-    return f"must be {expected}, and is {describe_value(value)}", hint
+    expected = _accepted_forms(mistake.keys) or _join_or(types)
+    return f"must be {expected}, not {describe_value(value)}", hint
 
 
 _FORMS = {
@@ -204,34 +209,34 @@ _FORMS = {
     ("strategy",): "a name or a map",
     ("early_stopping",): "a rule or a map",
     ("trial", "source"): "a folder or a map",
-    ("trial", "metrics", "*"): "an expression, a list of them or {}",
-    ("trial", "inputs", "*"): "an address or a map",
-    ("trial", "inputs", "*", "*"): "an address or a map",
-    ("trial", "env", "*"): "text or {from_env: NAME}",
+    ("trial", "metrics", "*"): "a regular expression, a list of them or {}",
+    ("trial", "inputs", "*"): "a URI or a map",
+    ("trial", "inputs", "*", "*"): "a URI or a map",
+    ("trial", "env", "*"): "a string or {from_env: NAME}",
 }
-"""What may stand where there is a short way to write a field."""
+"""What a field accepts that has a short form."""
 
 
-def _accepted_forms(place: KeyPath) -> str:
-    for pattern, form in _FORMS.items():
-        if len(pattern) == len(place) and all(
-            step in ("*", at) for step, at in zip(pattern, place, strict=True)
+def _accepted_forms(keys: KeyPath) -> str:
+    for pattern, forms in _FORMS.items():
+        if len(pattern) == len(keys) and all(
+            wildcard in ("*", key) for wildcard, key in zip(pattern, keys, strict=True)
         ):
-            return form
+            return forms
     return ""
 
 
-def _as_number(value: str) -> str:
+def _number_hint(value: str) -> str:
     bare = value.replace("_", "").replace(",", "")
     try:
         float(bare)
     except ValueError:
         return ""
-    return "write it without quotes" if bare == value else f"write {bare}"
+    return "remove the quotes" if bare == value else f"write {bare}"
 
 
 def describe_value(value: Any) -> str:
-    """Return a short description of a value in the file's terms."""
+    """Return a short description of a value, such as ``the string 'a'`` or ``a map``."""
     match value:
         case None:
             return "empty"
@@ -240,7 +245,7 @@ def describe_value(value: Any) -> str:
         case int() | float():
             return f"the number {_truncate(repr(value))}"
         case str():
-            return f"the text {_truncate(value)!r}"
+            return f"the string {_truncate(value)!r}"
         case dict():
             return "a map"
         case list() | tuple():
@@ -253,16 +258,13 @@ def _truncate(text: str) -> str:
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
 
 
-def _unknown_word(value: str, choices: Sequence[str]) -> tuple[str, str]:
-    return f"{_truncate(value)!r} is not known here", _suggest(value, choices, "one of ")
+def _unknown_word(word: str, choices: Sequence[str]) -> tuple[str, str]:
+    hint = did_you_mean(word, choices) or _list_choices(choices)
+    return f"unknown value {_truncate(word)!r}", hint
 
 
-def _one_of(choices: Sequence[str]) -> str:
-    return f"one of {', '.join(choices)}" if choices else ""
-
-
-def _suggest(word: str, known: Sequence[str], otherwise: str) -> str:
-    return did_you_mean(word, known) or (f"{otherwise}{', '.join(known)}" if known else "")
+def _list_choices(choices: Sequence[str]) -> str:
+    return f"use one of {', '.join(choices)}" if choices else ""
 
 
 def _join_or(words: Sequence[str]) -> str:
@@ -277,7 +279,7 @@ def _description(model: type[BaseModel], loc: Sequence[str | int]) -> str:
     return ""
 
 
-def _keys(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
+def _field_names(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
     return [
         info.alias or name
         for parent in _types_at(model, loc)
@@ -286,12 +288,12 @@ def _keys(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
 
 
 def type_names(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
-    """Return what the key ``type`` may say at a path of pydantic's."""
+    """Return the valid values of the key ``type`` at a location of pydantic."""
     return [
-        tag
+        name
         for parent in _types_at(model, loc)
         if (info := _model_fields(parent).get("type"))
-        for tag in get_args(info.annotation)
+        for name in get_args(info.annotation)
     ]
 
 
@@ -304,38 +306,37 @@ def _is_model(kind: Any) -> bool:
 
 
 def _types_at(model: type[BaseModel], loc: Sequence[str | int]) -> list[Any]:
-    """Return the types that may stand at a path of pydantic's, unions taken apart."""
-    here: list[Any] = [model]
-    for step in loc:
-        here = list(dict.fromkeys(kind for at in here for kind in _inside(at, step)))
-    return here
+    """Return the types that a location of pydantic accepts; a union yields its members."""
+    types: list[Any] = [model]
+    for key in loc:
+        types = list(dict.fromkeys(inner for outer in types for inner in _inner_types(outer, key)))
+    return types
 
 
-def _inside(kind: Any, step: str | int) -> Iterator[Any]:
+def _inner_types(kind: Any, key: str | int) -> Iterator[Any]:
     if _is_model(kind):
         for name, info in _model_fields(kind).items():
-            if step in {name, info.alias}:
-                yield from _alternatives(info.annotation)
+            if key in {name, info.alias}:
+                yield from _union_members(info.annotation)
                 return
         tag = _model_fields(kind).get("type")
-        if step == kind.__name__ or (tag and step in get_args(tag.annotation)):
+        if key == kind.__name__ or (tag and key in get_args(tag.annotation)):
             yield kind
-    elif get_origin(kind) is list and isinstance(step, int):
-        yield from _alternatives(get_args(kind)[0])
+    elif get_origin(kind) is list and isinstance(key, int):
+        yield from _union_members(get_args(kind)[0])
     elif get_origin(kind) is dict:
-        yield from _alternatives(get_args(kind)[1])
+        yield from _union_members(get_args(kind)[1])
 
 
-def _alternatives(annotation: Any) -> Iterator[Any]:
-    """Take annotated types and unions apart."""
+def _union_members(annotation: Any) -> Iterator[Any]:
     from types import UnionType
     from typing import Annotated, Union
 
     origin = get_origin(annotation)
     if origin is Annotated:
-        yield from _alternatives(get_args(annotation)[0])
+        yield from _union_members(get_args(annotation)[0])
     elif origin in {Union, UnionType}:
         for part in get_args(annotation):
-            yield from _alternatives(part)
+            yield from _union_members(part)
     else:
         yield annotation

@@ -57,7 +57,7 @@ class YamlSource:
     lines: dict[str, int] = field(default_factory=dict[str, int])
     """The line of each field by its dotted path; items of lists count from 0."""
     problems: list[Problem] = field(default_factory=list[Problem])
-    broken: list[KeyPath] = field(default_factory=list[KeyPath])
+    unreadable: list[KeyPath] = field(default_factory=list[KeyPath])
     """The fields whose value could not be read; they hold None."""
 
 
@@ -155,7 +155,7 @@ class _Builder:
         except (ValueError, IndexError, OverflowError) as error:
             # The parser's own slips on malformed escapes and directives.
             raise self._fatal(f"this is not valid YAML: {error}") from None
-        if self.source.data is None and not self.source.broken:
+        if self.source.data is None and not self.source.unreadable:
             raise self._fatal("this file says nothing", "`cloudtune init` writes a first study")
         return self.source
 
@@ -219,7 +219,7 @@ class _Builder:
         elif kind == "ScalarEvent":
             value = self._scalar(event, path, dotted, line)
         else:
-            self.source.broken.append(path)
+            self.source.unreadable.append(path)
         self._put(frame, value)
         if is_map(value) or is_list(value):
             self.frames.append(_Frame(value, path, dotted))
@@ -256,7 +256,7 @@ class _Builder:
             if "{{" in self._line(line):
                 hint = 'quote words with braces, as in "--lr={{lr}}"'
             self._problem(frame.dotted, "a key must be a word, and this is none", hint, line)
-            self.source.broken.append(frame.path)
+            self.source.unreadable.append(frame.path)
             frame.duplicate, frame.key = True, ""
             frame.key_lines.setdefault("", line)
             if kind.endswith("StartEvent"):
@@ -285,7 +285,7 @@ class _Builder:
         text = _join_surrogates(event.value)
         if text is None:
             self._problem(dotted, "this text has half a character in it", "", line)
-            self.source.broken.append(path)
+            self.source.unreadable.append(path)
             return None
         if event.style or (event.tag is not None and not event.implicit[0]):
             return text
@@ -293,7 +293,7 @@ class _Builder:
             return parse_scalar(text)
         except ValueError as error:
             self._problem(dotted, str(error), "", line)
-            self.source.broken.append(path)
+            self.source.unreadable.append(path)
             return None
 
     def _line(self, line: int) -> str:

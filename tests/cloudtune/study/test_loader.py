@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError
-from cloudtune.study.loader import apply_overrides, load, loads, schema
+from cloudtune.study.loader import apply_overrides, json_schema, load, loads
 from cloudtune.study.study import Study
 from cloudtune.study.yaml_reader import is_list, is_map
 
@@ -720,7 +720,7 @@ def test_a_study_written_as_json_is_read_back_the_same(data: dict[str, Any]) -> 
 
 
 def test_the_schema_describes_every_field() -> None:
-    made = schema()
+    made = json_schema()
     assert made["$schema"].startswith("https://json-schema.org/")
     assert set(made["properties"]) == set(Study.model_fields)
     assert made["additionalProperties"] is False
@@ -731,13 +731,13 @@ def test_the_schema_takes_what_loading_takes_and_refuses_what_is_misspelled() ->
     jsonschema = pytest.importorskip("jsonschema")
     from cloudtune.study import yaml_reader
 
-    validator = jsonschema.Draft202012Validator(schema())
+    validator = jsonschema.Draft202012Validator(json_schema())
     full = yaml_reader.parse(FULL, "s").data
     assert [error.message for error in validator.iter_errors(full)] == []
     short = {"strategy": "random", "early_stopping": "median", "objective": full["objective"]}
     assert validator.is_valid(short)
     assert validator.is_valid(loads(FULL).to_json())
-    for example in schema()["examples"]:
+    for example in json_schema()["examples"]:
         assert validator.is_valid(example)
         Study.model_validate(example)
     assert not validator.is_valid({**full, "limit": {}})
