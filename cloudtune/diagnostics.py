@@ -1,4 +1,4 @@
-"""What is said about a study: problems, findings and notes."""
+"""Messages about a study: problems, findings and notes."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake in a study: where it stands, what is wrong, and what would be right."""
+    """One mistake in a study: where it is, what is wrong and how to fix it."""
 
     path: str
-    """The field, as ``parameters.C.min``; empty for the whole file."""
+    """The field, for example ``parameters.C.min``; empty for the whole file."""
     message: str
     hint: str = ""
     file: str | None = None
     line: int | None = None
-    """Counted from 1; absent for studies that were made in Python."""
+    """Counted from 1; None for a study created in Python."""
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}: " if self.file and self.line else ""
@@ -35,9 +35,9 @@ class Finding:
 
     kind: FindingKind
     path: str
-    """The study's field, as ``parameters.C.step``."""
+    """The field of the study, for example ``parameters.C.step``."""
     reason: str
-    """What does not fit, what is done instead, and what would fit."""
+    """What does not fit, what happens instead, and what would fit."""
 
     def __str__(self) -> str:
         return f"{self.kind} {self.path}: {self.reason}"
@@ -45,7 +45,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Note:
-    """Something worth knowing that loses nothing: a choice that was made, a likely slip."""
+    """Information that changes nothing: a choice of cloudtune or a likely mistake."""
 
     path: str
     text: str

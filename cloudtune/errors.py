@@ -1,15 +1,16 @@
-"""What cloudtune raises.
+"""The exceptions that cloudtune raises.
 
 ::
 
     CloudtuneError
-    ├── StudyError          the study is wrong everywhere; all problems at once
-    ├── UnsupportedError    the study is right, a provider cannot hold it; all findings at once
+    ├── StudyError          the study has mistakes; lists all problems
+    ├── UnsupportedError    a provider cannot run the study; lists all findings
     ├── UsageError          the call is wrong: unknown run, unknown provider, changed study
+    │   └── AlreadyExportedError  the destination of an export already has the run
     ├── MissingExtraError   an optional dependency is not installed (also an ImportError)
-    ├── LedgerError         the local record cannot be read or is held by another process
-    └── ProviderError       a service, or this machine, failed to do what it was asked
-        └── EmulatorEndedError  a service's emulator is not there any more
+    ├── LedgerError         the local record is unreadable or locked by another process
+    └── ProviderError       a request to a service, or to this machine, failed
+        └── EmulatorEndedError  a service's emulator is no longer running
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
 
 
 class CloudtuneError(Exception):
-    """Base of everything that cloudtune raises on purpose."""
+    """Base class of the exceptions that cloudtune raises."""
 
 
 class StudyError(CloudtuneError):
-    """A study that is wrong on every provider; ``problems`` holds each mistake."""
+    """The study has mistakes; ``problems`` lists all of them."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
@@ -36,7 +37,7 @@ class StudyError(CloudtuneError):
 
 
 class UnsupportedError(CloudtuneError):
-    """A study that one provider cannot hold; ``findings`` holds every reason."""
+    """A provider cannot run the study; ``findings`` lists all reasons."""
 
     def __init__(self, provider: str, findings: Sequence[Finding]) -> None:
         self.provider = provider
@@ -46,27 +47,27 @@ class UnsupportedError(CloudtuneError):
 
 
 class UsageError(CloudtuneError):
-    """A call that cannot be carried out as it was made; the message says what to do."""
+    """The call cannot be carried out; the message explains what to change."""
 
 
 class AlreadyExportedError(UsageError):
-    """What is to be exported was exported there before."""
+    """The destination already has an export of the same run."""
 
 
 class MissingExtraError(CloudtuneError, ImportError):
-    """An optional dependency is missing; the message names the command that installs it."""
+    """An optional dependency is not installed; the message has the command that installs it."""
 
-    def __init__(self, what: str, extra: str) -> None:
+    def __init__(self, feature: str, extra: str) -> None:
         self.extra = extra
-        super().__init__(f"{what} needs an optional package: pip install 'cloudtune[{extra}]'")
+        super().__init__(f"{feature} needs an optional package: pip install 'cloudtune[{extra}]'")
 
 
 class LedgerError(CloudtuneError):
-    """The ledger cannot be read, is of a newer version, or another process holds the run."""
+    """The ledger is unreadable or too new for this version, or another process owns the run."""
 
 
 class ProviderError(CloudtuneError):
-    """A provider failed to do what it was asked; the original error is its cause."""
+    """A request to a provider failed; the original error is the cause of this one."""
 
     def __init__(
         self,
@@ -77,15 +78,16 @@ class ProviderError(CloudtuneError):
         affects_all_calls: bool = False,
         quota_exceeded: bool = False,
     ) -> None:
-        """Say what failed.
+        """Create the error.
 
         Args:
             provider: The provider's name.
             message: What failed, and what to do.
-            retryable: Whether the same call may succeed later. What it was to change may be
-                changed, as where only the answer was lost.
-            affects_all_calls: Whether it is about who calls, so that other calls will fail too.
-            quota_exceeded: Whether there is no place at the moment, since a quota is used up.
+            retryable: Whether the same call may succeed later. The call may have taken effect, for
+                example if only its response was lost.
+            affects_all_calls: Whether the cause is the caller, for example its credentials, so that
+                other calls fail as well.
+            quota_exceeded: Whether the call failed because a quota is used up for now.
         """
         self.provider = provider
         self.retryable = retryable
@@ -95,4 +97,4 @@ class ProviderError(CloudtuneError):
 
 
 class EmulatorEndedError(ProviderError):
-    """A service's emulator is not there any more, and its jobs with it."""
+    """A service's emulator, and with it its jobs, is no longer running."""

@@ -1,4 +1,4 @@
-"""The fields of a study: every block of the file, each well-formed by itself."""
+"""The fields of a study, each valid by itself."""
 
 from __future__ import annotations
 
@@ -28,30 +28,32 @@ _LABELS = {"version", "name", "description"}
 
 
 class StudyFields(Model):
-    """What the study file says, with types. Use `cloudtune.study.study.Study`, which checks it."""
+    """The content of a study file. Use `cloudtune.study.study.Study`, which also checks it."""
 
     version: Literal[1] = 1
     name: StrictStr | None = Field(
-        default=None, description="A label; the file's name when left out."
+        default=None, description="A label. The default is the name of the file."
     )
     description: StrictStr | None = None
     objective: Annotated[list[Objective], Field(min_length=1), one_or_many] | None = None
     parameters: dict[str, Annotated[list[Parameter], Field(min_length=1), one_or_many]] = Field(
-        default={}, description="What is varied, by name."
+        default={}, description="The parameters to tune, by name."
     )
-    constants: dict[str, Scalar] = Field(default={}, description="Values that stay the same.")
+    constants: dict[str, Scalar] = Field(
+        default={}, description="Fixed values, passed to every trial."
+    )
     strategy: Annotated[Strategy, name_or_map] = Field(
         default=Strategy.model_construct(name="bayesian")
     )
     limits: Limits = Field(default=Limits.model_construct())
     early_stopping: Annotated[EarlyStopping, rule_or_map] | None = None
     initial_trials: list[dict[str, Scalar]] = Field(
-        default=[], description="Trials that run first, in order."
+        default=[], description="Assignments that run first, in this order."
     )
     warm_start: WarmStart | None = None
     trial: TrialSpec = Field(default=TrialSpec.model_construct())
     providers: dict[str, dict[str, Any]] = Field(
-        default={}, description="Settings that only one provider reads, by provider."
+        default={}, description="Settings of single providers, by provider."
     )
 
     _lines: Mapping[str, int] = PrivateAttr(default={})
@@ -60,7 +62,7 @@ class StudyFields(Model):
     _loader_notes: Sequence[Note] = PrivateAttr(default=())
 
     def __eq__(self, other: object) -> bool:
-        """Tell whether two studies say the same, wherever they come from."""
+        """Return whether two studies have the same content, whatever their source."""
         return isinstance(other, StudyFields) and self.__dict__ == other.__dict__
 
     def __hash__(self) -> int:
@@ -68,22 +70,24 @@ class StudyFields(Model):
 
     @property
     def objectives(self) -> tuple[Objective, ...]:
-        """The objectives in the file's order; empty while the study names none."""
+        """The objectives in the order of the file."""
         return tuple(self.objective or ())
 
     def limits_for(self, provider: str) -> Limits:
-        """Return the limits with those under ``providers.<provider>.limits`` on top."""
-        own = self.providers.get(provider, {}).get("limits")
-        return Limits.model_validate(own).with_defaults(self.limits) if own else self.limits
+        """Return the limits, overridden by those under ``providers.<provider>.limits``."""
+        overrides = self.providers.get(provider, {}).get("limits")
+        if not overrides:
+            return self.limits
+        return Limits.model_validate(overrides).with_defaults(self.limits)
 
     def line(self, path: str) -> int | None:
-        """Return the line of a field, or of the nearest block around it, if it came from a file."""
+        """Return the line of a field, or of the nearest enclosing block; None if unknown."""
         return self.location(path)[1]
 
     def location(self, path: str) -> tuple[str | None, int | None]:
-        """Return the file and line of a field, or of the nearest block around it.
+        """Return the file and line of a field, or of the nearest enclosing block.
 
-        The file is not always the study's: settings of providers may come from the team's.
+        The file can differ from the study file: provider settings can come from the team's file.
         """
         while path:
             if path in self._other_locations:
@@ -94,12 +98,12 @@ class StudyFields(Model):
         return self._file, None
 
     def is_list(self, path: str) -> bool:
-        """Tell whether a field that may be one thing or a list was written as a list."""
+        """Return whether a field that accepts a value or a list was written as a list."""
         return f"{path}.0" in self._lines or f"{path}.0" in self._other_locations
 
     @property
     def file(self) -> str | None:
-        """The file that the study was read from, as the user named it."""
+        """The file that the study was read from, as passed by the user."""
         return self._file
 
     def set_source(
@@ -110,13 +114,13 @@ class StudyFields(Model):
         other_locations: Mapping[str, tuple[str, int | None]] | None = None,
         notes: Sequence[Note] = (),
     ) -> None:
-        """Note where the study comes from: its file, and the line of each field by dotted path.
+        """Record where the study comes from.
 
         Args:
-            file: The file as the user named it.
-            lines: The line of each field; items of lists count from 0.
-            other_locations: File and line of the fields that do not stand in the study's file.
-            notes: What was worth knowing while it was read.
+            file: The study file, as passed by the user.
+            lines: The line of each field, keyed by dotted path; items of lists count from 0.
+            other_locations: The file and line of the fields that are not in the study file.
+            notes: Notes from loading the study.
         """
         self._file = file
         self._lines = lines
@@ -124,13 +128,13 @@ class StudyFields(Model):
         self._loader_notes = notes
 
     def to_json(self) -> dict[str, Any]:
-        """Return the study as plain data that `Study.model_validate` reads, without defaults."""
+        """Return the study as plain data, without defaults; `Study.model_validate` reads it."""
         return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
     def fingerprint(self) -> str:
-        """Return a hash of what the study says: the order of parameters counts, labels do not."""
-        said = {key: value for key, value in self.to_json().items() if key not in _LABELS}
+        """Return a hash of the content. It depends on the order of parameters, not on labels."""
+        content = {key: value for key, value in self.to_json().items() if key not in _LABELS}
         import hashlib
 
-        text = json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+        text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Which methods each strategy has."""
+"""The methods of each strategy."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "genetic": ("nsga2", "nsga3"),
     "hyperband": (),
 }
-"""The methods of each strategy. Where a study names none, it is the first one; but `bayesian` lets
-`gp` and `tpe` take turns where there is one objective."""
+"""The methods of each strategy. The first one is the default, except that `bayesian` alternates
+between `gp` and `tpe` if the study has one objective."""
 
 SINGLE_OBJECTIVE: frozenset[str] = frozenset({"cmaes"})
-"""The methods that know one objective only; so do hyperband and early stopping."""
+"""The methods that support only one objective, as do hyperband and early stopping."""
 
 
 def can_warm_start(strategy: Strategy, kind: Literal["same", "transfer"]) -> bool:
-    """Tell whether a warm start changes what a strategy does.
+    """Return whether a strategy can use the trials of a warm start.
 
-    With ``same`` the strategy must learn from other trials than its own. With ``transfer`` it must
-    be able to begin with the best earlier ones; a grid and a list have an order of their own.
+    With ``same``, the strategy must learn from earlier trials. With ``transfer``, it must be able
+    to start with the best earlier assignments; a grid and a list have a fixed order.
     """
     if kind == "transfer":
         return strategy.name not in {"grid", "list"}

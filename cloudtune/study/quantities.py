@@ -1,4 +1,4 @@
-"""Durations, money, counts: text with a unit in, plain numbers inside, text with a unit out."""
+"""Parse and format durations, amounts of money and counts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Money(NamedTuple):
 
 
 def format_count(count: int, noun: str) -> str:
-    """Return a number of things in words: ``1 trial``, ``2 trials``."""
+    """Return a count with its noun, such as ``1 trial`` or ``2 trials``."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
@@ -34,7 +34,7 @@ def parse_duration(value: object) -> float:
     """Return seconds for text such as ``90s``, ``10m``, ``2h30m`` or ``1d``.
 
     Raises:
-        ValueError: If there is no unit, the text is not understood or the duration is not above 0.
+        ValueError: If the unit is missing, the text is malformed or the duration is not positive.
     """
     if isinstance(value, timedelta):
         seconds = value.total_seconds()
@@ -42,18 +42,20 @@ def parse_duration(value: object) -> float:
         numbers = zip(match.groups(), _UNITS.values(), strict=True)
         seconds = sum(float(number) * unit for number, unit in numbers if number)
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        raise ValueError(f"a duration needs its unit; write {value:g}s, {value:g}m or {value:g}h")
+        raise ValueError(
+            f"invalid duration {value:g}: add a unit, for example {value:g}s or {value:g}m"
+        )
     else:
-        raise ValueError(f"{value!r} is no duration; write it as 90s, 10m, 2h30m or 1d")
+        raise ValueError(f"invalid duration {value!r}: use for example 90s, 10m, 2h30m or 1d")
     if seconds == math.inf:
         raise ValueError("a duration must be finite")
     if seconds < _SHORTEST:
-        raise ValueError(f"a duration must be above 0, and this is {value!r}")
+        raise ValueError(f"a duration must be greater than 0, not {value!r}")
     return seconds
 
 
 def format_duration(seconds: float) -> str:
-    """Return text that `parse_duration` reads back as the same number, as short as it is plain."""
+    """Return the duration as short text that `parse_duration` reads back as the same number."""
     rest = Decimal(repr(seconds))
     parts: list[str] = []
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
@@ -70,7 +72,7 @@ def parse_money(value: object) -> Money:
     """Return the amount and currency of text such as ``25 USD``.
 
     Raises:
-        ValueError: If the currency is missing or the text is not understood.
+        ValueError: If the currency is missing or the text is malformed.
     """
     if isinstance(value, Money):
         return value
@@ -80,5 +82,5 @@ def parse_money(value: object) -> Money:
             raise ValueError("an amount of money must be finite")
         return Money(amount, match[2])
     if isinstance(value, int | float) and not isinstance(value, bool):
-        raise ValueError(f"an amount of money needs its currency; write {value:g} USD")
-    raise ValueError(f"{value!r} is no amount of money; write it as 25 USD")
+        raise ValueError(f"invalid amount {value:g}: add a currency, for example {value:g} USD")
+    raise ValueError(f"invalid amount {value!r}: use for example 25 USD")

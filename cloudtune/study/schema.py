@@ -1,7 +1,7 @@
-"""The study model: the provider-neutral description of what to tune.
+"""The blocks of the study file as pydantic models.
 
-The classes hold what the file says, with types; whether the parts fit together is decided in
-`cloudtune.study.validation`, so that one pass finds every mistake.
+Each model checks a block by itself. `cloudtune.study.validation` checks that the blocks fit
+together, so that one pass finds all mistakes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Mode = Literal["managed", "driven"]
 
 _FiniteFloat = Annotated[StrictFloat, Field(allow_inf_nan=False)]
 Scalar = StrictBool | StrictInt | _FiniteFloat | StrictStr
-"""A value that a script can be given. Its type is part of it: 1, 1.0, True and "1" differ."""
+"""A value of a parameter or constant. The type counts: 1, 1.0, True and "1" are different."""
 
 Number = StrictInt | _FiniteFloat
 Scale = Literal["linear", "log", "reverse_log", "auto"]
@@ -46,22 +46,22 @@ ArgumentStyle = Literal["flags", "equals", "assign", "json", "env", "none"]
 
 
 class _ShortForm:
-    """Rewrites the short way to write a field into its long form; the schema has both."""
+    """Expands the short form of a field into its long form; the JSON Schema accepts both."""
 
-    def __init__(self, rewrite: Callable[[Any], Any], short: Callable[[Any], Any]) -> None:
-        self.rewrite = rewrite
-        self.short = short
+    def __init__(self, expand: Callable[[Any], Any], schema: Callable[[Any], Any]) -> None:
+        self.expand = expand
+        self.schema = schema
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(self.rewrite, handler(source))
+        return core_schema.no_info_before_validator_function(self.expand, handler(source))
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
         full = handler(schema)
-        return {"anyOf": [self.short(full), full]}
+        return {"anyOf": [self.schema(full), full]}
 
 
 def _as_list(value: Any) -> Any:
@@ -96,7 +96,7 @@ Price = Annotated[
 
 
 class Model(BaseModel):
-    """Base of every part of a study: unknown keys are refused, values do not change."""
+    """Base class of the blocks: unknown keys are errors, and instances are immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, defer_build=True)
 
@@ -106,7 +106,8 @@ When = dict[str, Annotated[list[Scalar], one_or_many]]
 
 class _Parameter(Model):
     when: When | None = Field(
-        default=None, description="Values of other parameters under which this one is active."
+        default=None,
+        description="Condition: the values of other parameters for which this one is active.",
     )
 
 
@@ -114,20 +115,24 @@ class FloatParameter(_Parameter):
     """A real number between two inclusive bounds."""
 
     type: Literal["float"]
-    min: Number = Field(description="Smallest value, included.")
-    max: Number = Field(description="Largest value, included.")
-    scale: Scale = Field(default="linear", description="How values are spread between the bounds.")
-    step: Number | None = Field(default=None, description="Makes a grid that includes min.")
+    min: Number = Field(description="Smallest value, inclusive.")
+    max: Number = Field(description="Largest value, inclusive.")
+    scale: Scale = Field(default="linear", description="How values are spaced between the bounds.")
+    step: Number | None = Field(
+        default=None, description="Distance between values, counted from min."
+    )
 
 
 class IntParameter(_Parameter):
-    """A whole number between two inclusive bounds."""
+    """An integer between two inclusive bounds."""
 
     type: Literal["int"]
-    min: StrictInt = Field(description="Smallest value, included.")
-    max: StrictInt = Field(description="Largest value, included.")
-    scale: Scale = Field(default="linear", description="How values are spread between the bounds.")
-    step: StrictInt | None = Field(default=None, description="Makes a grid that includes min.")
+    min: StrictInt = Field(description="Smallest value, inclusive.")
+    max: StrictInt = Field(description="Largest value, inclusive.")
+    scale: Scale = Field(default="linear", description="How values are spaced between the bounds.")
+    step: StrictInt | None = Field(
+        default=None, description="Distance between values, counted from min."
+    )
 
 
 def _unify_types(numbers: list[int | float]) -> list[int | float]:
@@ -139,16 +144,16 @@ class DiscreteParameter(_Parameter):
 
     type: Literal["discrete"]
     values: Annotated[list[Number], AfterValidator(_unify_types)] = Field(
-        min_length=1, description="Rising numbers; whole ones among others are read as 1.0."
+        min_length=1, description="Numbers in increasing order."
     )
-    scale: Scale = Field(default="linear", description="How the values are spread.")
+    scale: Scale = Field(default="linear", description="How the values are spaced.")
 
 
 class CategoricalParameter(_Parameter):
     """One of several values without an order."""
 
     type: Literal["categorical"]
-    values: list[Scalar] = Field(min_length=1, description="Words, numbers or booleans.")
+    values: list[Scalar] = Field(min_length=1, description="Strings, numbers or booleans.")
 
 
 class BoolParameter(_Parameter):
@@ -164,12 +169,15 @@ Parameter = Annotated[
 
 
 class Objective(Model):
-    """The metric that is optimised."""
+    """The metric to optimize."""
 
     metric: Annotated[StrictStr, Field(min_length=1)] = Field(description="Name of the metric.")
     goal: Goal
-    target: Number | None = Field(default=None, description="The run ends when a trial reaches it.")
-    select: Select = Field(default="last", description="Which measurement of a trial counts.")
+    target: Number | None = Field(default=None, description="Value at which the run ends.")
+    select: Select = Field(
+        default="last",
+        description="The measurement that counts for a trial: the last or the best one.",
+    )
 
 
 class Strategy(Model):
@@ -177,83 +185,89 @@ class Strategy(Model):
 
     name: StrategyName = "bayesian"
     seed: Annotated[StrictInt, Field(ge=0, lt=2**32)] | None = Field(
-        default=None, description="Makes the choice of trials repeatable."
+        default=None, description="Makes the choice of trials reproducible."
     )
     method: StrictStr | None = Field(
         default=None,
-        description="One algorithm of the family: bayesian tpe, gp, cmaes (left out: gp and tpe in "
-        "turns); genetic nsga2, nsga3; random uniform, sobol.",
+        description="Algorithm. bayesian: tpe, gp or cmaes (default: gp and tpe in turn); "
+        "genetic: nsga2 or nsga3; random: uniform or sobol.",
     )
     resource: StrictStr | None = Field(
         default=None,
-        description="Hyperband: the name under which the script is told how long to train.",
+        description="Hyperband: name of the argument that sets how long the script trains.",
     )
     min: Annotated[StrictInt, Field(ge=1)] | None = Field(
-        default=None, description="Hyperband: smallest amount of the resource (1 when left out)."
+        default=None, description="Hyperband: smallest amount of the resource. Default: 1."
     )
     max: Annotated[StrictInt, Field(ge=1)] | None = Field(
         default=None, description="Hyperband: largest amount of the resource."
     )
     eta: Annotated[StrictInt, Field(ge=2)] | None = Field(
         default=None,
-        description="Hyperband: one trial in eta goes on at each rung (3 when left out).",
+        description="Hyperband: one in eta trials is promoted at each rung. Default: 3.",
     )
 
 
 class Limits(Model):
-    """When a job ends; per job, except max_cost, which is per run."""
+    """Limits of a job, except max_cost, which limits the run."""
 
     max_trials: Annotated[StrictInt, Field(ge=1)] | None = Field(
-        default=None, description="Trials started, failed ones included."
+        default=None, description="Trials to start, including failed ones."
     )
     parallel_trials: Annotated[StrictInt, Field(ge=1)] | None = Field(
-        default=None, description="Trials at one time (1 when left out)."
+        default=None, description="Trials that run at the same time. Default: 1."
     )
-    timeout: Seconds | None = Field(default=None, description="The whole study.")
-    trial_timeout: Seconds | None = Field(default=None, description="One trial, with its restarts.")
+    timeout: Seconds | None = Field(
+        default=None, description="Duration of the study, for example 2h."
+    )
+    trial_timeout: Seconds | None = Field(
+        default=None, description="Duration of a trial including restarts, for example 10m."
+    )
     max_failed_trials: Annotated[StrictInt, Field(ge=0)] | None = Field(
-        default=None, description="Failures that are tolerated; the next one ends the run."
+        default=None, description="Failures to tolerate; the next one ends the run."
     )
     patience: Annotated[StrictInt, Field(ge=1)] | None = Field(
-        default=None, description="Finished trials without a better objective before the run ends."
+        default=None, description="Finished trials without improvement after which the run ends."
     )
-    max_cost: Price | None = Field(default=None, description="What the run may cost, as 25 USD.")
+    max_cost: Price | None = Field(default=None, description="Cost of the run, for example 25 USD.")
 
     def with_defaults(self, other: Limits) -> Limits:
-        """Return these limits, with those of ``other`` where this one has none."""
+        """Return these limits, completed by those of ``other``."""
         return other.model_copy(update=self.as_dict())
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the limits that are set, as the Python values that they hold."""
+        """Return the limits that are set, by name."""
         return {name: value for name, value in self if value is not None}
 
 
 class EarlyStopping(Model):
-    """When a trial that does badly is stopped."""
+    """When to stop trials that perform badly."""
 
     rule: StoppingRule
     min_step: Annotated[StrictInt, Field(ge=0)] | None = Field(
-        default=None, description="No trial is stopped before this step."
+        default=None, description="First step at which a trial can be stopped."
     )
     interval: Annotated[StrictInt, Field(ge=1)] | None = Field(
-        default=None, description="Look at every n-th step (1 when left out)."
+        default=None, description="Steps between two checks. Default: 1."
     )
     min_trials: Annotated[StrictInt, Field(ge=1)] | None = Field(
-        default=None, description="Trials that must have reached the step before one is stopped."
+        default=None,
+        description="Trials that must have reached a step before one is stopped there.",
     )
     slack: Annotated[Number, Field(gt=0)] | None = Field(
-        default=None, description="Bandit: allowed distance to the best, as a share of it (0.1)."
+        default=None,
+        description="Bandit: allowed distance to the best trial, as a fraction. Default: 0.1.",
     )
 
 
 class FromEnvironment(Model):
-    """A value that is taken from the caller's environment at the call and stored nowhere."""
+    """A value read from an environment variable when it is needed, and never stored."""
 
     from_env: Annotated[StrictStr, Field(min_length=1)]
 
 
 class Input(Model):
-    """Where one input lies for one provider."""
+    """The location of an input for one provider."""
 
     uri: Annotated[StrictStr, Field(min_length=1)]
     content_type: StrictStr | None = None
@@ -270,42 +284,46 @@ _any_provider = _ShortForm(
 
 
 class Resources(Model):
-    """What one trial needs."""
+    """The resources of one trial."""
 
-    cpus: Annotated[StrictInt, Field(ge=1)] | None = Field(default=None, description="Threads.")
-    gpus: Annotated[StrictInt, Field(ge=0)] | None = None
+    cpus: Annotated[StrictInt, Field(ge=1)] | None = Field(default=None, description="CPU threads.")
+    gpus: Annotated[StrictInt, Field(ge=0)] | None = Field(default=None, description="GPUs.")
     memory: Annotated[StrictStr, Field(pattern=r"^\d+(\.\d+)? ?[KMGT]i?B$")] | None = Field(
-        default=None, description="As 8 GB; asked of the clouds."
+        default=None, description="Memory, for example 8 GB; used by cloud providers only."
     )
 
 
 class TrialSpec(Model):
-    """The code of a trial and how it is called and measured."""
+    """The code of a trial, and how to start and measure it."""
 
     source: Annotated[dict[str, StrictStr], _any_provider] | None = Field(
-        default=None, description="Folder that is bundled, or where the code lies, by provider."
+        default=None, description="Folder to bundle, or the location of the code by provider."
     )
-    script: StrictStr | None = Field(
-        default=None, description="Python file, relative to the source."
+    script: StrictStr | None = Field(default=None, description="Python file, relative to source.")
+    module: StrictStr | None = Field(
+        default=None, description="Python module, started with python -m."
     )
-    module: StrictStr | None = Field(default=None, description="Python module, run as python -m.")
     command: Annotated[list[StrictStr], Field(min_length=1)] | None = Field(
-        default=None, description="Program and words; {{name}} stands for a parameter."
+        default=None, description="Program and arguments; {{name}} inserts a parameter."
     )
     requirements: StrictStr | None = Field(
-        default=None, description="Requirements file in the source."
+        default=None, description="Requirements file, relative to source."
     )
-    python: StrictStr | None = Field(default=None, description="Local: the Python that runs it.")
+    python: StrictStr | None = Field(default=None, description="Local: Python interpreter to use.")
     warm: StrictBool = Field(
         default=True,
-        description="Local: start trials from a process that has imported what the script imports.",
+        description="Local: start trials from a process that has imported the script's modules.",
     )
     preload: list[StrictStr] | None = Field(
         default=None,
-        description="Local: the modules that it imports, in place of those at the script's top.",
+        description="Local: modules that this process imports, instead of the script's.",
     )
-    args: list[StrictStr] = Field(default=[], description="Fixed words, before the parameters.")
-    arguments: ArgumentStyle = Field(default="flags", description="How parameters are appended.")
+    args: list[StrictStr] = Field(
+        default=[], description="Fixed arguments, placed before the parameters."
+    )
+    arguments: ArgumentStyle = Field(
+        default="flags", description="How parameters are passed to the script."
+    )
     metrics: dict[
         str,
         Annotated[
@@ -315,25 +333,25 @@ class TrialSpec(Model):
                 lambda _: {"anyOf": [{"type": "string"}, {"type": "object", "maxProperties": 0}]},
             ),
         ],
-    ] = Field(default={}, description="Expressions that find each metric in what is printed.")
+    ] = Field(default={}, description="Regular expressions that find each metric in the output.")
     inputs: dict[str, Annotated[dict[str, Annotated[Input, _address]], _any_provider]] = Field(
-        default={}, description="Data by name, then by provider."
+        default={}, description="Location of input data, by name and provider."
     )
     env: dict[str, StrictStr | FromEnvironment] = Field(
         default={}, description="Environment variables of the script."
     )
     resources: Resources = Field(
-        default=Resources.model_construct(), description="What one trial needs."
+        default=Resources.model_construct(), description="Resources of one trial."
     )
 
 
 class WarmStart(Model):
-    """Earlier runs or jobs whose trials are known from the start."""
+    """Earlier runs or jobs to learn from."""
 
     from_: Annotated[list[StrictStr], Field(min_length=1), one_or_many] = Field(
-        alias="from", description="Runs of the ledger, or provider:job."
+        alias="from", description="Run ids, or provider:job."
     )
     kind: Literal["same", "transfer"] = Field(
         default="same",
-        description="transfer: the script or the data has changed since, so the best run again.",
+        description="transfer: the script or data has changed, so the best trials run again.",
     )

@@ -1,7 +1,7 @@
-"""The space of a study: its parameters as a tree, and what can be asked of it.
+"""The search space of a study: the tree of its parameters.
 
-A `Node` is one definition of one parameter. A name may have several, under conditions that exclude
-each other. An assignment maps the names of the active parameters to values.
+A `Node` is one definition of a parameter. A parameter can have several definitions if their
+conditions exclude each other. An assignment maps the names of the active parameters to values.
 """
 
 from __future__ import annotations
@@ -28,31 +28,31 @@ from cloudtune.study.schema import (
 _MAX_STATES = 100_000
 Value = bool | int | float | str
 Assignment = Mapping[str, Value]
-"""Values of the active parameters by name, in the order of the space."""
+"""The values of the active parameters, by name in the order of the space."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """One definition of one parameter."""
+    """One definition of a parameter."""
 
     key: str
-    """Unique in the space: the parameter's name, with ``#2``, ``#3`` … for further definitions."""
+    """Unique in the space: the name, followed by ``#2``, ``#3`` … for further definitions."""
     name: str
     parameter: Parameter
 
     @property
     def when(self) -> When:
-        """The direct parents' names and the values under which this node is active."""
+        """The values of each direct parent for which this node is active."""
         return self.parameter.when or {}
 
     @cached_property
     def values(self) -> tuple[Value, ...] | None:
-        """Every value in order, or None for a float without a step."""
+        """All values in order, or None for a float without a step."""
         return list_values(self.parameter)
 
 
 def is_same_value(left: Value, right: Value) -> bool:
-    """Tell whether two values are one value: 4 is 4.0, but 1 is neither True nor "1"."""
+    """Return whether two values are the same: 4 equals 4.0, but 1 equals neither True nor "1"."""
     if isinstance(left, bool) != isinstance(right, bool):
         return False
     if isinstance(left, str) != isinstance(right, str):
@@ -61,9 +61,12 @@ def is_same_value(left: Value, right: Value) -> bool:
 
 
 def format_value(value: Value) -> str:
-    """Return the one spelling of a value in which every script and service is given it.
+    """Return the text of a value, as passed to scripts and services.
 
-    A bool is ``True`` or ``False``, a float the shortest text that reads back the same.
+    A bool is ``True`` or ``False``. A float is the shortest text that reads back as the same.
+
+    >>> format_value(1e-05), format_value(True), format_value("1.0")
+    ('1e-05', 'True', '1.0')
     """
     return value if isinstance(value, str) else repr(value)
 
@@ -88,7 +91,7 @@ def list_values(parameter: Parameter) -> tuple[Value, ...] | None:
 
 
 def count_values(parameter: Parameter) -> int | None:
-    """Return how many values a parameter has without listing them; None for a continuum."""
+    """Return the number of values, without listing them; None for a float without a step."""
     match parameter:
         case BoolParameter():
             return 2
@@ -105,30 +108,30 @@ def count_values(parameter: Parameter) -> int | None:
             return int(span / Decimal(repr(parameter.step))) + 1
 
 
-def value_at(parameter: Parameter, place: int) -> Value:
-    """Return the value at a place in the parameter's order, from 0, without listing the others.
+def value_at(parameter: Parameter, index: int) -> Value:
+    """Return the value at an index, counted from 0, without listing the others.
 
     Raises:
         ValueError: If the parameter is a float without a step.
     """
     match parameter:
         case BoolParameter():
-            return bool(place)
+            return bool(index)
         case DiscreteParameter() | CategoricalParameter():
-            return parameter.values[place]
+            return parameter.values[index]
         case IntParameter():
-            return parameter.min + place * (parameter.step or 1)
+            return parameter.min + index * (parameter.step or 1)
         case FloatParameter():
             low = Decimal(repr(parameter.min))
             if parameter.step is not None:
-                return float(low + place * Decimal(repr(parameter.step)))
+                return float(low + index * Decimal(repr(parameter.step)))
             if parameter.min == parameter.max:
                 return float(low)
             raise ValueError("a float without a step has no countable values")
 
 
 def match_value(parameter: Parameter, value: Value) -> Value | None:
-    """Return a parameter's own spelling of a value (4.0 for 4 in a float), or None if not in it."""
+    """Return the value of a parameter that equals a value (4.0 for 4 in a float), or None."""
     match parameter:
         case FloatParameter() | IntParameter():
             if isinstance(value, bool | str) or not parameter.min <= value <= parameter.max:
@@ -142,11 +145,11 @@ def match_value(parameter: Parameter, value: Value) -> Value | None:
             steps = (Decimal(repr(value)) - Decimal(repr(parameter.min))) / Decimal(
                 repr(parameter.step)
             )
-            near = round(steps)
-            if near >= (count_values(parameter) or 0):
+            index = round(steps)
+            if index >= (count_values(parameter) or 0):
                 return None
-            own = value_at(parameter, near)
-            return own if own == value or abs(steps - near) <= Decimal("1e-9") else None
+            match = value_at(parameter, index)
+            return match if match == value or abs(steps - index) <= Decimal("1e-9") else None
         case _:
             members = list_values(parameter) or ()
             return next((member for member in members if is_same_value(member, value)), None)
@@ -156,7 +159,7 @@ class Space:
     """The tree of a study's parameters."""
 
     def __init__(self, nodes: Sequence[Node]) -> None:
-        """Keep the nodes, parents before children and otherwise in the order given.
+        """Create the space, with parents before children and otherwise in the given order.
 
         Raises:
             ValueError: If the conditions form a cycle.
@@ -167,13 +170,13 @@ class Space:
 
     @classmethod
     def from_study(cls, study: StudyFields) -> Space:
-        """Return the space of a study."""
+        """Return the search space of a study."""
         return cls(list_nodes(study))
 
     def active_nodes(self, assignment: Assignment) -> Iterator[Node]:
         """Yield the nodes that are active under an assignment, parents first.
 
-        Values of inactive parameters in the assignment do not count.
+        Values of inactive parameters in the assignment are ignored.
         """
         known: dict[str, Value] = {}
         for node in self.nodes:
@@ -184,30 +187,30 @@ class Space:
 
     @cached_property
     def size(self) -> int | None:
-        """How many assignments there are; None if they cannot be counted.
+        """The number of assignments; None if it cannot be counted.
 
-        That is where a parameter is continuous, or where conditions hang on more combinations of
-        parents than can be looked at.
+        It cannot be counted if a parameter is continuous, or if conditions depend on more than
+        100,000 combinations of parents.
         """
         last_use = {name: i for i, node in enumerate(self.nodes) for name in node.when}
         states: dict[tuple[tuple[str, Value, type], ...], int] = {(): 1}
-        for place, node in enumerate(self.nodes):
+        for index, node in enumerate(self.nodes):
             count = count_values(node.parameter)
             if count is None:
                 return None
             following: dict[tuple[tuple[str, Value, type], ...], int] = {}
             for state, ways in states.items():
                 known = {name: value for name, value, _ in state}
-                kept = tuple(entry for entry in state if last_use[entry[0]] > place)
+                remaining = tuple(entry for entry in state if last_use[entry[0]] > index)
                 if not is_active(node, known):
-                    following[kept] = following.get(kept, 0) + ways
+                    following[remaining] = following.get(remaining, 0) + ways
                 elif node.name not in last_use:
-                    following[kept] = following.get(kept, 0) + ways * count
+                    following[remaining] = following.get(remaining, 0) + ways * count
                 elif len(following) + count > _MAX_STATES:
                     return None
                 else:
                     for value in node.values or ():
-                        longer = (*kept, (node.name, value, type(value)))
+                        longer = (*remaining, (node.name, value, type(value)))
                         following[longer] = following.get(longer, 0) + ways
             states = following
         return sum(states.values())
@@ -230,13 +233,13 @@ class Space:
             yield dict(known)
             return
         node = self.nodes[depth]
-        for place in range(count_values(node.parameter) or 0):
-            value = value_at(node.parameter, place)
+        for index in range(count_values(node.parameter) or 0):
+            value = value_at(node.parameter, index)
             yield from self._grid(depth + 1, {**known, node.name: value})
 
 
 def list_nodes(study: StudyFields) -> list[Node]:
-    """Return one node a definition, in the order of the study."""
+    """Return a node for each definition, in the order of the study."""
     nodes: list[Node] = []
     keys = set(study.parameters)
     for name, parameters in study.parameters.items():
@@ -250,7 +253,7 @@ def list_nodes(study: StudyFields) -> list[Node]:
 
 
 def is_active(node: Node, known: Assignment) -> bool:
-    """Tell whether a node's conditions hold, given the values of its active parents."""
+    """Return whether a node's conditions hold, given the values of its active parents."""
     return all(
         parent in known and any(is_same_value(known[parent], value) for value in values)
         for parent, values in node.when.items()
@@ -258,7 +261,7 @@ def is_active(node: Node, known: Assignment) -> bool:
 
 
 def resolve_scale(parameter: FloatParameter | IntParameter | DiscreteParameter) -> str:
-    """Return the scale with ``auto`` decided: log from two orders of magnitude on, else linear."""
+    """Return the scale of a parameter; ``auto`` is log from a ratio of 100 on, else linear."""
     if parameter.scale != "auto":
         return parameter.scale
     if isinstance(parameter, DiscreteParameter):
@@ -269,47 +272,49 @@ def resolve_scale(parameter: FloatParameter | IntParameter | DiscreteParameter) 
 
 
 def sort_parents_first(nodes: Sequence[Node]) -> Iterator[Node]:
-    """Yield nodes after all definitions of their parents, otherwise in the order given.
+    """Yield each node after all definitions of its parents, otherwise in the given order.
 
-    What hangs on a cycle of conditions is left out.
+    Nodes that depend on a cycle of conditions are omitted.
     """
-    to_come = Counter(node.name for node in nodes)
+    remaining = Counter(node.name for node in nodes)
     children: dict[str, list[int]] = {}
-    missing = [sum(parent in to_come for parent in node.when) for node in nodes]
-    for place, node in enumerate(nodes):
+    pending = [sum(parent in remaining for parent in node.when) for node in nodes]
+    for index, node in enumerate(nodes):
         for parent in node.when:
-            children.setdefault(parent, []).append(place)
-    ready = [place for place, count in enumerate(missing) if count == 0]
+            children.setdefault(parent, []).append(index)
+    ready = [index for index, count in enumerate(pending) if count == 0]
     while ready:
         node = nodes[heapq.heappop(ready)]
         yield node
-        to_come[node.name] -= 1
-        for place in children.get(node.name, ()) if to_come[node.name] == 0 else ():
-            missing[place] -= 1
-            if missing[place] == 0:
-                heapq.heappush(ready, place)
+        remaining[node.name] -= 1
+        for index in children.get(node.name, ()) if remaining[node.name] == 0 else ():
+            pending[index] -= 1
+            if pending[index] == 0:
+                heapq.heappush(ready, index)
 
 
 def reverse_log_bounds(low: float, high: float) -> tuple[float, float]:
-    """Return the bounds between which ``reverse_log`` takes the logarithm of the way down from max.
+    """Return the bounds of the log scale that ``reverse_log`` mirrors, measured down from max.
 
-    For positive bounds they are the bounds themselves, so that the log range is mirrored as Vizier
-    does. Other bounds have no logarithm: there the last thousandth of the range is taken as the
-    finest difference, so that values lie over three orders of magnitude from max.
+    Positive bounds are returned unchanged, so that the log scale is mirrored as in Vizier. Other
+    bounds have no logarithm: the smallest distance from max is then a thousandth of the range, so
+    that the distances cover three orders of magnitude.
     """
-    finest = low if low > 0 else max((high - low) / 1000, math.ulp(0.0))
-    return finest, finest + (high - low)
+    smallest = low if low > 0 else max((high - low) / 1000, math.ulp(0.0))
+    return smallest, smallest + (high - low)
 
 
-def interpolate(parameter: FloatParameter | IntParameter, share: float) -> float:
-    """Return the value that lies at a share (0 to 1) of the way from min to max on its scale."""
+def interpolate(parameter: FloatParameter | IntParameter, fraction: float) -> float:
+    """Return the value at a fraction (0 to 1) of the range from min to max, on its scale."""
     low, high = float(parameter.min), float(parameter.max)
     match resolve_scale(parameter):
         case "log":
-            value = math.exp(math.log(low) + share * (math.log(high) - math.log(low)))
+            value = math.exp(math.log(low) + fraction * (math.log(high) - math.log(low)))
         case "reverse_log":
             near, far = reverse_log_bounds(low, high)
-            value = high + near - math.exp(math.log(far) + share * (math.log(near) - math.log(far)))
+            value = (
+                high + near - math.exp(math.log(far) + fraction * (math.log(near) - math.log(far)))
+            )
         case _:
-            value = low * (1 - share) + high * share
+            value = low * (1 - fraction) + high * fraction
     return min(max(value, low), high)

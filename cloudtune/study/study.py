@@ -1,4 +1,4 @@
-"""The study: its blocks, checked against each other."""
+"""The study, with a check that its parts fit together."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from cloudtune.study.validation import find_notes, find_problems
 
 
 class Study(StudyFields):
-    """One tuning study. Every block may be left out until something needs it.
+    """One tuning study. Every block is optional until a command needs it.
 
     Raises:
-        StudyError: If the parts do not fit together; every problem at once.
+        StudyError: If the parts do not fit together; all problems at once.
     """
 
     @model_validator(mode="after")
     def _parts_fit_together(self, info: ValidationInfo) -> Self:
         context: Any = info.context or {}
-        if not context.get("parts_only") and (wrong := find_problems(self)):
-            raise StudyError(wrong)
+        if not context.get("parts_only") and (problems := find_problems(self)):
+            raise StudyError(problems)
         return self
 
     @property
     def notes(self) -> tuple[Note, ...]:
-        """What is worth knowing about the study and no mistake."""
+        """Choices that cloudtune made for the study, and likely mistakes in it."""
         return (*self._loader_notes, *find_notes(self))
