@@ -101,6 +101,16 @@ class StudyFields(Model):
         """Return whether a field that accepts a value or a list was written as a list."""
         return f"{path}.0" in self._lines or f"{path}.0" in self._other_locations
 
+    def item_path(self, path: str, index: int, count: int) -> str:
+        """Return the path of an item of a field that accepts a value or a list.
+
+        Args:
+            path: The path of the field.
+            index: The index of the item, from 0.
+            count: The number of items.
+        """
+        return f"{path}.{index}" if count > 1 or self.is_list(path) else path
+
     @property
     def file(self) -> str | None:
         """The file that the study was read from, as passed by the user."""

@@ -235,17 +235,24 @@ def _number_hint(value: str) -> str:
     return "remove the quotes" if bare == value else f"write {bare}"
 
 
+def format_literal(value: bool | float | str) -> str:
+    """Return a value as written in a study file, shortened if it is long."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(_truncate(value)) if isinstance(value, str) else _truncate(repr(value))
+
+
 def describe_value(value: Any) -> str:
     """Return a short description of a value, such as ``the string 'a'`` or ``a map``."""
     match value:
         case None:
             return "empty"
         case bool():
-            return "true" if value else "false"
+            return format_literal(value)
         case int() | float():
-            return f"the number {_truncate(repr(value))}"
+            return f"the number {format_literal(value)}"
         case str():
-            return f"the string {_truncate(value)!r}"
+            return f"the string {format_literal(value)}"
         case dict():
             return "a map"
         case list() | tuple():

@@ -82,5 +82,7 @@ def parse_money(value: object) -> Money:
             raise ValueError("an amount of money must be finite")
         return Money(amount, match[2])
     if isinstance(value, int | float) and not isinstance(value, bool):
-        raise ValueError(f"invalid amount {value:g}: add a currency, for example {value:g} USD")
-    raise ValueError(f"invalid amount {value!r}: use for example 25 USD")
+        raise ValueError(
+            f"invalid amount of money {value:g}: add a currency, for example {value:g} USD"
+        )
+    raise ValueError(f"invalid amount of money {value!r}: use for example 25 USD")

@@ -1,78 +1,69 @@
-"""What a parameter can be, asked without listing the values of a range."""
+"""The values that a parameter accepts, without listing the values of a range."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
 
-from cloudtune.study.messages import describe_value
+from cloudtune.study.messages import describe_value, format_literal
 from cloudtune.study.schema import (
     BoolParameter,
     CategoricalParameter,
     DiscreteParameter,
     FloatParameter,
     IntParameter,
+    Parameter,
 )
 from cloudtune.study.search_space import Value, format_value, match_value
 from cloudtune.study.suggestions import did_you_mean
-
-Definition = (
-    FloatParameter | IntParameter | DiscreteParameter | CategoricalParameter | BoolParameter
-)
 
 _MAX_COMPARED = 100
 
 
 def fits_64_bits(number: float) -> bool:
-    """Tell whether a number is no whole one, or one of 64 bits."""
+    """Return whether a number is a float, or an integer of at most 64 bits."""
     return not isinstance(number, int) or -(2**63) <= number < 2**63
 
 
 def comparison_key(value: Value) -> tuple[str, Value]:
-    """Return what two values have in common that are one value: 4 and 4.0, but not 1 and True."""
-    kind = "bool" if isinstance(value, bool) else "text" if isinstance(value, str) else "number"
+    """Return a key that is the same for equal values: 4 and 4.0, but not 1 and True."""
+    kind = "bool" if isinstance(value, bool) else "str" if isinstance(value, str) else "number"
     return kind, value
 
 
-def format_literal(value: Value) -> str:
-    """Return a value as it would stand in a file."""
-    return describe_value(value).removeprefix("the text ").removeprefix("the number ")
-
-
 class Domain:
-    """What a parameter can be, over all of its definitions."""
+    """The values that a parameter accepts in any of its definitions."""
 
-    def __init__(self, definitions: Sequence[Definition]) -> None:
+    def __init__(self, definitions: Sequence[Parameter]) -> None:
         self.definitions = definitions
-        self._listed = [
+        self._value_keys = [
             {comparison_key(member) for member in parameter.values}
             if isinstance(parameter, DiscreteParameter | CategoricalParameter)
             else None
             for parameter in definitions
         ]
 
-    def can_be(self, value: Value) -> bool:
-        """Tell whether any definition has a value."""
-        return any(self._has(number, value) for number in range(len(self.definitions)))
+    def __contains__(self, value: Value) -> bool:
+        return any(self._accepts(index, value) for index in range(len(self.definitions)))
 
-    def _has(self, number: int, value: Value) -> bool:
-        listed = self._listed[number]
-        if listed is not None:
-            return comparison_key(value) in listed
-        parameter = self.definitions[number]
+    def _accepts(self, index: int, value: Value) -> bool:
+        keys = self._value_keys[index]
+        if keys is not None:
+            return comparison_key(value) in keys
+        parameter = self.definitions[index]
         if isinstance(parameter, FloatParameter | IntParameter) and not has_valid_range(parameter):
-            return True  # told once, where the bounds stand
+            return True  # reported for the bounds
         return match_value(parameter, value) is not None
 
     def describe(self) -> str:
-        """Return what the parameter can be, in a few words."""
+        """Return a short description of the accepted values."""
         return " or ".join(dict.fromkeys(_describe_definition(p) for p in self.definitions[:3]))
 
     def hint(self, value: Value) -> str:
-        """Return which value may have been meant."""
-        alike = self._by_text.get(format_value(value).lower())
-        if alike is not None:
-            return f"it has {describe_value(alike)}, and this is {describe_value(value)}"
+        """Return a hint at the value that was probably meant."""
+        similar = self._by_text.get(format_value(value).lower())
+        if similar is not None:
+            return f"did you mean {describe_value(similar)}?"
         words = [word for word in self._by_text.values() if isinstance(word, str)]
         return did_you_mean(value, words) if isinstance(value, str) else ""
 
@@ -87,7 +78,7 @@ class Domain:
 
 
 def has_valid_range(parameter: FloatParameter | IntParameter) -> bool:
-    """Tell whether the bounds and the step of a range can be worked with."""
+    """Return whether the bounds and the step of a range are valid."""
     numbers = [n for n in (parameter.min, parameter.max, parameter.step) if isinstance(n, int)]
     return (
         parameter.min <= parameter.max
@@ -96,12 +87,12 @@ def has_valid_range(parameter: FloatParameter | IntParameter) -> bool:
     )
 
 
-def _describe_definition(parameter: Definition) -> str:
+def _describe_definition(parameter: Parameter) -> str:
     match parameter:
         case BoolParameter():
             return "true or false"
         case FloatParameter() | IntParameter():
-            kind = "a number" if isinstance(parameter, FloatParameter) else "a whole number"
+            kind = "a number" if isinstance(parameter, FloatParameter) else "an integer"
             steps = f" in steps of {parameter.step}" if parameter.step is not None else ""
             return f"{kind} from {parameter.min} to {parameter.max}{steps}"
         case _:
