@@ -180,7 +180,7 @@ def _check_condition(
         return
     for value in values:
         if value not in domain:
-            message = f"{parent} is {domain.describe()}, never {describe_value(value)}"
+            message = f"must be {domain.describe()}, not {describe_value(value)}"
             yield Problem(path, message, domain.hint(value))
 
 

@@ -412,7 +412,7 @@ def test_clean_says_what_it_could_not_remove(
 def test_a_plan_is_no_study_and_that_is_said(cloudtune: Cloudtune) -> None:
     cloudtune("plan", "study.yaml", "-o", "plan.json")
     told = cloudtune("check", "plan.json", code=1).stderr
-    assert "a saved plan is started by `cloudtune run` alone" in told
+    assert "only `cloudtune run` accepts a saved plan" in told
 
 
 def test_init_writes_a_study_that_is_right_and_overwrites_nothing(

@@ -17,7 +17,7 @@ from cloudtune.errors import StudyError
 from cloudtune.study.loader import load, loads
 from cloudtune.study.yaml_reader import MAX_BYTES
 
-posix = pytest.mark.skipif(os.name != "posix", reason="no such files there")
+posix = pytest.mark.skipif(os.name != "posix", reason="file not founds there")
 
 
 def refusal(file: str | Path) -> Problem:
@@ -41,7 +41,7 @@ def test_a_gigabyte_is_refused_without_reading_it(tmp_path: Path) -> None:
         out.truncate(2**30)
     tracemalloc.start()
     try:
-        assert "larger than a study" in refusal(file).message
+        assert "larger than the limit" in refusal(file).message
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -54,13 +54,13 @@ def test_the_largest_file_is_read_and_one_byte_more_is_not(tmp_path: Path) -> No
     file.write_bytes(text + b"x" * (MAX_BYTES - len(text)))
     assert load(file).name == "a"
     file.write_bytes(text + b"x" * (MAX_BYTES - len(text) + 1))
-    assert "larger than a study" in refusal(file).message
+    assert "larger than the limit" in refusal(file).message
 
 
 @posix
 @pytest.mark.parametrize("device", ["/dev/zero", "/dev/null", "/dev/random"])
 def test_devices_are_refused_without_reading_them(device: str) -> None:
-    assert "no ordinary file" in refusal(device).message
+    assert "not a regular file" in refusal(device).message
 
 
 @posix
@@ -68,7 +68,7 @@ def test_a_pipe_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
     if sys.platform == "win32":
         return
     os.mkfifo(tmp_path / "pipe")
-    assert "no ordinary file" in refusal(tmp_path / "pipe").message
+    assert "not a regular file" in refusal(tmp_path / "pipe").message
 
 
 def test_a_folder_says_so(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_a_folder_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["missing.yaml", "missing/missing.yaml", "a\0b", "x" * 5000])
 def test_a_file_that_cannot_be_there_says_so(tmp_path: Path, name: str) -> None:
     message = refusal(tmp_path / name).message
-    assert "no such file" in message or "cannot be read" in message
+    assert "file not found" in message or "cannot be read" in message
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
@@ -152,7 +152,7 @@ def test_thousands_of_mistakes_are_cut_short_and_counted() -> None:
     with pytest.raises(StudyError) as caught:
         loads("".join(f"k{i}: 1\n" for i in range(2_000)))
     assert len(caught.value.problems) == 201
-    assert caught.value.problems[-1].message == "and 1,800 more mistakes"
+    assert caught.value.problems[-1].message == "and 1,800 more problems"
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,7 @@ def test_problems_say_what_would_be_right() -> None:
     ("text", "path", "words"),
     [
         ("limit: {}", "limit", "did you mean limits?"),
-        ("zzz: 1", "zzz", "known here: version, name"),
+        ("zzz: 1", "zzz", "use one of version, name"),
         (
             "parameters: {p: {type: floot, min: 0, max: 1}}",
             "parameters.p.type",
@@ -162,11 +162,11 @@ def test_problems_say_what_would_be_right() -> None:
         ("parameters: {p: {type: int, min: 1}}", "parameters.p.max", "is missing"),
         ("parameters: {p: 3}", "parameters.p", "a map or a list of maps"),
         ("parameters: {p: []}", "parameters.p", "must not be empty"),
-        ("parameters: [1]", "parameters", "must be a map, and is a list"),
+        ("parameters: [1]", "parameters", "must be a map, not a list"),
         (
             "parameters: {p: {type: float, min: '1', max: 2}}",
             "parameters.p.min",
-            "must be a number, and is the text '1' (write it without quotes)",
+            "must be a number, not the string '1' (remove the quotes)",
         ),
         (
             "parameters: {p: {type: int, min: 1_000, max: 2000}}",
@@ -174,7 +174,7 @@ def test_problems_say_what_would_be_right() -> None:
             "write 1000",
         ),
         ("parameters: {p: {type: int, min: 1.0, max: 2}}", "parameters.p.min", "write 1"),
-        ("parameters: {p: {type: int, min: true, max: 2}}", "parameters.p.min", "is true"),
+        ("parameters: {p: {type: int, min: true, max: 2}}", "parameters.p.min", "not true"),
         ("parameters: {p: {type: float, min: .nan, max: 2}}", "parameters.p.min", "finite"),
         ("parameters: {p: {type: float, min: 0, max: 1e999}}", "parameters.p.max", "finite"),
         ("parameters: {p: {type: float, low: 0, max: 1}}", "parameters.p.low", "mean min?"),
@@ -184,34 +184,38 @@ def test_problems_say_what_would_be_right() -> None:
             "parameters.p.scale",
             "did you mean log?",
         ),
-        ("constants: {c: [1]}", "constants.c", "true or false, a number or text"),
+        ("constants: {c: [1]}", "constants.c", "true or false, a number or a string"),
         ("constants: {c: .inf}", "constants.c", "finite"),
         ("objective: {metric: a}", "objective.goal", "is missing"),
         ("objective: 3", "objective", "a map or a list of maps"),
         ("objective: []", "objective", "must not be empty"),
         ("strategy: bayesan", "strategy", "did you mean bayesian?"),
         ("strategy: 3", "strategy", "a name or a map"),
-        ("strategy: {name: random, seed: -1}", "strategy.seed", "0 or more"),
-        ("strategy: {name: random, seed: 4294967296}", "strategy.seed", "below 4294967296"),
-        ("limits: {max_trials: 0}", "limits.max_trials", "must be 1 or more, and is 0"),
-        ("limits: {timeout: soon}", "limits.timeout", "write it as 90s"),
-        ("limits: {max_cost: 3}", "limits.max_cost", "write 3 USD"),
+        ("strategy: {name: random, seed: -1}", "strategy.seed", "at least 0"),
+        ("strategy: {name: random, seed: 4294967296}", "strategy.seed", "less than 4294967296"),
+        ("limits: {max_trials: 0}", "limits.max_trials", "must be at least 1, not 0"),
+        ("limits: {timeout: soon}", "limits.timeout", "use for example 90s"),
+        ("limits: {max_cost: 3}", "limits.max_cost", "for example 3 USD"),
         ("early_stopping: {min_step: 3}", "early_stopping.rule", "is missing"),
         ("early_stopping: medain", "early_stopping", "did you mean median?"),
-        ("early_stopping: {rule: bandit, slack: 0}", "early_stopping.slack", "above 0"),
+        ("early_stopping: {rule: bandit, slack: 0}", "early_stopping.slack", "greater than 0"),
         ("initial_trials: {a: 1}", "initial_trials", "must be a list"),
         ("warm_start: {form: [a]}", "warm_start.form", "did you mean from?"),
         ("trial: {args: [1]}", "trial.args.0", 'write it in quotes: "1"'),
         ("trial: {env: {A: 1}}", "trial.env.A", 'write it in quotes: "1"'),
-        ("trial: {env: {A: [x]}}", "trial.env.A", "text or {from_env: NAME}"),
-        ("trial: {metrics: {a: 3}}", "trial.metrics.a", "an expression, a list of them or {}"),
-        ("trial: {inputs: {a: 3}}", "trial.inputs.a", "an address or a map"),
+        ("trial: {env: {A: [x]}}", "trial.env.A", "a string or {from_env: NAME}"),
+        (
+            "trial: {metrics: {a: 3}}",
+            "trial.metrics.a",
+            "a regular expression, a list of them or {}",
+        ),
+        ("trial: {inputs: {a: 3}}", "trial.inputs.a", "a URI or a map"),
         ("trial: {source: 3}", "trial.source", "a folder or a map"),
         ("trial: {resources: {memory: lots}}", "trial.resources.memory", "8 GB"),
         ("trial: {arguments: flag}", "trial.arguments", "did you mean flags?"),
         ("providers: {local: 3}", "providers.local", "must be a map"),
         ("version: 2", "version", "must be 1"),
-        ("name: 3", "name", "must be text"),
+        ("name: 3", "name", "must be a string"),
     ],
 )
 def test_one_mistake_is_one_problem_in_plain_words(text: str, path: str, words: str) -> None:
@@ -267,11 +271,11 @@ parameters:
         *("parameters.f.min", "parameters.f.<<"),
     ]
     assert "did you mean type?" in found["parameters.a.typ"]
-    assert "min 3 is above max 1" in found["parameters.a.min"]
+    assert "min 3 is greater than max 1" in found["parameters.a.min"]
     assert "did you mean float?" in found["parameters.b.type"]
-    assert "a log scale needs bounds above 0" in found["parameters.b.min"]
-    assert "must be a whole number" in found["parameters.c.1.min"]
-    assert "maps are not merged here" in found["parameters.f.<<"]
+    assert "must be greater than 0 for scale: log" in found["parameters.b.min"]
+    assert "must be an integer" in found["parameters.c.1.min"]
+    assert "merge keys (<<) are not supported" in found["parameters.f.<<"]
 
 
 def test_nothing_is_said_of_what_belongs_to_a_strategy_that_is_misspelt() -> None:
@@ -349,33 +353,33 @@ def test_keys_are_text_as_written() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "path", "words"),
     [
-        ("name: a\nname: b", 2, "name", "twice, in line 1 and in line 2"),
-        ("constants:\n  a: 1\n  b: 2\n  a: 3", 4, "constants.a", "in line 2 and in line 4"),
+        ("name: a\nname: b", 2, "name", "duplicate key (lines 1 and 2)"),
+        ("constants:\n  a: 1\n  b: 2\n  a: 3", 4, "constants.a", "(lines 2 and 4)"),
         ("constants: {a: &x 1}", 1, "constants.a", "anchors and aliases"),
         ("constants: {a: !!str 1}", 1, "constants.a", "tags such as"),
         ("constants: {a: !x 1}", 1, "constants.a", "tags such as !x"),
-        ("name: a\n[1, 2]: 3", 2, "", "a key must be a word"),
-        ("name: a\n--- \nname: b", 2, "", "one document"),
+        ("name: a\n[1, 2]: 3", 2, "", "a key must be a string"),
+        ("name: a\n--- \nname: b", 2, "", "a single document"),
         ("%YAML 1.1\n---\nname: a", 2, "", "only YAML 1.2"),
         (
             "name: a\n\tlimits: 3",
             2,
             "",
-            "indent by spaces; other mistakes are looked for once this is right",
+            "indent with spaces; fix this first to see other mistakes",
         ),
-        ("name: a\nlimits:\n\tmax_trials: 3", 3, "", "indented by a tab"),
+        ("name: a\nlimits:\n\tmax_trials: 3", 3, "", "indented with a tab"),
         ("name: a\ntrial:\n  args: [--lr={{lr}}]", 3, "", '["--lr={{lr}}"]'),
         ("trial: {args: [--lr={{lr}}], metrics: {a: '(.)'}}", 1, "", '["--lr={{lr}}"]'),
-        ('constants: {a: [1, 2, b: "{{lr}}"', 1, "", "lacks a comma or its end"),
+        ('constants: {a: [1, 2, b: "{{lr}}"', 1, "", "missing comma"),
         ("name: a\ntrial:\n  args: [a, {{lr}}]", 3, "trial.args.1", '"--lr={{lr}}"'),
-        ("name: 'a", 1, "", "never closed"),
-        ('name: "a', 1, "", "never closed"),
-        ("name: a: b", 1, "", "quote a text that has a colon"),
-        ("constants: [1, 2", 1, "", "lacks a comma or its end"),
-        ("name: a\nlimits:\n  max_trials: 1\n patience: 1", 4, "", "line up"),
-        ("name: @a", 1, "", "cannot begin with this character"),
+        ("name: 'a", 1, "", "missing closing quote"),
+        ('name: "a', 1, "", "missing closing quote"),
+        ("name: a: b", 1, "", "quote strings that contain a colon"),
+        ("constants: [1, 2", 1, "", "missing comma"),
+        ("name: a\nlimits:\n  max_trials: 1\n patience: 1", 4, "", "wrong indentation"),
+        ("name: @a", 1, "", "cannot start with this character"),
         ("name: a\x07", 1, "", "control character"),
-        ('name: "\\ud800"', 1, "name", "half a character"),
+        ('name: "\\ud800"', 1, "name", "unpaired surrogate"),
         ("- a", 1, "", "a map of keys and values"),
         ("just words", 1, "", "a map of keys and values"),
         ("constants: {a: " + "9" * 500 + "}", 1, "constants.a", "more than 400 digits"),
@@ -391,7 +395,7 @@ def test_what_yaml_would_misread_is_told_with_its_line(
 
 @pytest.mark.parametrize("text", ["", "\n", "# only a comment\n", "---\n", "null", "~"])
 def test_an_empty_file_says_so(text: str) -> None:
-    assert "says nothing" in only(text).message
+    assert "is empty" in only(text).message
 
 
 def test_merge_keys_are_ordinary_keys_and_so_unknown() -> None:
@@ -426,9 +430,7 @@ def test_a_block_without_content_is_left_out() -> None:
 def test_range_is_read_as_step_with_a_note() -> None:
     study = loads("parameters:\n  p: {type: int, min: 0, max: 10, range: 5}")
     assert study.parameters["p"][0].model_dump()["step"] == 5
-    assert [str(note) for note in study.notes] == [
-        "parameters.p.range: read as step, which is its name here"
-    ]
+    assert [str(note) for note in study.notes] == ["parameters.p.range: read as step"]
     problem = only("parameters:\n  p: {type: int, min: 0, max: 10, range: -5}")
     assert (problem.path, problem.line) == ("parameters.p.step", 2)
     assert only("parameters: {p: {type: int, min: 0, max: 1, range: [0, 1]}}").path.endswith(
@@ -522,13 +524,13 @@ def test_a_field_can_be_set_for_one_call(
 @pytest.mark.parametrize(
     ("word", "path", "words"),
     [
-        ("limits.max_trials=0", "limits.max_trials", "1 or more"),
+        ("limits.max_trials=0", "limits.max_trials", "at least 1"),
         ("limits.max_trails=3", "limits.max_trails", "did you mean max_trials?"),
-        ("parameters.n.trees.max=0", "parameters.n.trees.min", "above max"),
+        ("parameters.n.trees.max=0", "parameters.n.trees.min", "greater than max"),
         ("limits.max_trials", "", "path=value"),
         ("=3", "", "path=value"),
-        ("limits.max_trials=[1", "", "lacks a comma"),
-        ("limits.max_trials.x=1", "limits.max_trials.x", "no map"),
+        ("limits.max_trials=[1", "", "missing comma"),
+        ("limits.max_trials.x=1", "limits.max_trials.x", "not a map"),
         ("parameters.p.5.max=1", "parameters.p.5.max", "a list"),
         ("parameters.p.max=1", "parameters.p.max", "a list"),
         ("constants.a=&x 1", "", "anchors"),
@@ -555,7 +557,7 @@ def test_a_study_can_be_overridden_without_its_file(study_file: Path) -> None:
     study = apply_overrides(load(study_file), ["limits.max_trials=9"])
     assert study.limits.max_trials == 9
     assert study.limits.timeout == 7200
-    with pytest.raises(StudyError, match="1 or more"):
+    with pytest.raises(StudyError, match="at least 1"):
         apply_overrides(study, ["limits.max_trials=0"])
 
 
@@ -617,7 +619,7 @@ def test_settings_of_the_team_are_read_from_those_who_are_trusted(
     monkeypatch.setattr(Path, "stat", owned)
     loaded = load(study)
     assert loaded.providers == ({"x": {"region": "near"}} if read else {})
-    said = f"providers: {team} is another user's, and was not read"
+    said = f"providers: {team} belongs to another user and was not read"
     assert (said in map(str, loaded.notes)) != read
 
 
