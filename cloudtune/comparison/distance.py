@@ -34,7 +34,7 @@ class UnitScaler:
             value = match_value(node.parameter, assignment[node.name])
             if value is None:
                 continue
-            number = self._columns[node.key].number(value)
+            number = self._columns[node.key].encode(value)
             column = self._columns[node.key]
             found[node.key] = (
                 number / max(1, column.categories - 1) if column.categories else number

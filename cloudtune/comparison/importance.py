@@ -59,8 +59,8 @@ def _shares(study: Study, trials: list[Trial], place: int, best: float) -> dict[
 
     from cloudtune.search.optuna_storage import ListStorage
 
-    axes = [axis for axis in build_axes(Space.from_study(study)) if not axis.fixed]
-    distributions = {axis.node.key: axis.distribution() for axis in axes}
+    axes = [axis for axis in build_axes(Space.from_study(study)) if not axis.is_fixed]
+    distributions = {axis.node.key: axis.optuna_distribution() for axis in axes}
     up = study.objectives[place].goal == "maximize"
     storage = ListStorage([StudyDirection.MAXIMIZE if up else StudyDirection.MINIMIZE])
     seen: set[str] = set()

@@ -1,1 +1,1 @@
-"""Choosing trials: one small protocol, a file a strategy."""
+"""Search strategies: which trials to run next. One protocol, one file per strategy."""

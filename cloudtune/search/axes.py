@@ -1,13 +1,13 @@
-"""One axis a definition of a parameter: how chance, a cube and Optuna see its values.
+"""One axis per parameter definition: how sampling, the unit cube and Optuna see its values.
 
-Where values have an order, it is kept. How likely each value is under `random`, by kind and scale:
+Where values have an order, the axis keeps it. The distribution of `random` by kind and scale:
 
 - a float without a step: uniform on its scale;
-- an int, or a float with a step, on a linear scale: every value alike;
-- the same on a log scale: log-uniform between half a step below the first value (never below half
+- an int, or a float with a step, on a linear scale: each value equally likely;
+- the same on a log scale: log-uniform between half a step below the first value (at least half
   of it) and half a step above the last, then rounded to a value; `reverse_log` mirrors it;
-- listed values (discrete, categorical, bool): every value alike, whatever the scale, since a list
-  is already spread as its author wants it.
+- listed values (discrete, categorical, bool): each value equally likely, whatever the scale, since
+  the author of a list chooses its spacing.
 """
 
 from __future__ import annotations
@@ -25,28 +25,27 @@ from cloudtune.study.search_space import (
     Space,
     Value,
     count_values,
-    interpolate,
-    is_same_value,
-    list_values,
-    resolve_scale,
     reverse_log_bounds,
+    resolve_scale,
+    is_same_value,
+    interpolate,
     value_at,
+    list_values,
 )
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 Coordinate = float | int
-"""Where a value lies on its axis: a share of the way on a continuum, else a place in the order."""
-
+"""Where a value is on its axis: a fraction from 0 to 1 on a continuum, else an index from 0."""
 
 _MAX_LOG_OFFSET_RATIO = 2**40
-"""How many times its length a grid may lie away from 0, for its logarithms to be told apart."""
+"""How many times its length a grid may be away from 0 for its logarithms to be distinguishable."""
 
 
 @dataclass(frozen=True)
 class Axis:
-    """The values of one node as places: from 0 to 1 on a continuum, else its number, from 0."""
+    """The values of one parameter definition as coordinates."""
 
     node: Node
 
@@ -56,26 +55,24 @@ class Axis:
         return count_values(self.node.parameter)
 
     @property
-    def fixed(self) -> bool:
+    def is_fixed(self) -> bool:
         """Whether there is only one value."""
         return self.count == 1
 
-    def value(self, place: Coordinate) -> Value:
-        """Return the value at a place, in the study's own type."""
+    def value(self, coordinate: Coordinate) -> Value:
+        """Return the value at a coordinate, in the study's own type."""
         parameter = self.node.parameter
         if self.count is None:
             assert isinstance(parameter, FloatParameter)
-            return interpolate(parameter, float(place))
-        return value_at(parameter, min(max(int(place), 0), self.count - 1))
+            return interpolate(parameter, float(coordinate))
+        return value_at(parameter, min(max(int(coordinate), 0), self.count - 1))
 
-    def place(self, value: Value) -> Coordinate:
-        """Return the place of a value that the node has."""
+    def coordinate(self, value: Value) -> Coordinate:
+        """Return the coordinate of a value of this definition."""
         parameter = self.node.parameter
         if not isinstance(parameter, IntParameter | FloatParameter):
             members = list_values(parameter) or ()
-            return next(
-                place for place, member in enumerate(members) if is_same_value(member, value)
-            )
+            return next(index for index, member in enumerate(members) if is_same_value(member, value))
         assert not isinstance(value, str)
         if self.count is None:
             assert isinstance(parameter, FloatParameter)
@@ -84,28 +81,29 @@ class Axis:
             return (int(value) - parameter.min) // (parameter.step or 1)
         if not parameter.step:
             return 0
-        way = Decimal(repr(value)) - Decimal(repr(parameter.min))
-        return round(way / Decimal(repr(parameter.step)))
+        offset = Decimal(repr(value)) - Decimal(repr(parameter.min))
+        return round(offset / Decimal(repr(parameter.step)))
 
-    def at(self, share: float) -> Value:
-        """Return the value at a share (0 to 1) of an even spread over what is likely."""
+    def from_uniform(self, u: float) -> Value:
+        """Map a uniform number from 0 to 1 to a value with the distribution of `random`."""
         if self.count is None:
-            return self.value(share)
-        if self.log_from is None:
-            return self.value(int(share * self.count))
-        low, high = max(self.log_from - 0.5, self.log_from / 2), self.log_from + self.count - 0.5
-        drawn = math.exp(math.log(low) + share * (math.log(high) - math.log(low)))
-        place = min(max(round(drawn) - self.log_from, 0), self.count - 1)
-        return self.value(self.count - 1 - place if self.reversed else place)
+            return self.value(u)
+        if self.log_offset is None:
+            return self.value(int(u * self.count))
+        low = max(self.log_offset - 0.5, self.log_offset / 2)
+        high = self.log_offset + self.count - 0.5
+        step = math.exp(math.log(low) + u * (math.log(high) - math.log(low)))
+        index = min(max(round(step) - self.log_offset, 0), self.count - 1)
+        return self.value(self.count - 1 - index if self.is_reversed else index)
 
-    def draw(self, random: Random) -> Value:
-        """Return a value by chance."""
-        if self.count is not None and self.log_from is None:
-            return self.value(random.randrange(self.count))
-        return self.at(random.random())
+    def sample(self, rng: Random) -> Value:
+        """Return a random value."""
+        if self.count is not None and self.log_offset is None:
+            return self.value(rng.randrange(self.count))
+        return self.from_uniform(rng.random())
 
     @cached_property
-    def reversed(self) -> bool:
+    def is_reversed(self) -> bool:
         """Whether the log scale runs down from the last value."""
         parameter = self.node.parameter
         return (
@@ -114,10 +112,10 @@ class Axis:
         )
 
     @cached_property
-    def log_from(self) -> int | None:
-        """For a grid on a log scale its first value in steps: place k lies at log(k + it).
+    def log_offset(self) -> int | None:
+        """The first value of a grid on a log scale in steps: index k is at log(k + offset).
 
-        None for other grids, and for one so far from 0 that its log scale is a linear one.
+        None for other grids, and for one so far from 0 that its log scale is practically linear.
         """
         parameter = self.node.parameter
         if self.count is None or not isinstance(parameter, IntParameter | FloatParameter):
@@ -132,13 +130,13 @@ class Axis:
                 return None
         step = parameter.step or 1
         if isinstance(first, int) and isinstance(step, int):
-            steps = max(1, (first + step // 2) // step)
+            offset = max(1, (first + step // 2) // step)
         else:
-            steps = max(1, round(first / step))
-        return steps if steps <= _MAX_LOG_OFFSET_RATIO * self.count else None
+            offset = max(1, round(first / step))
+        return offset if offset <= _MAX_LOG_OFFSET_RATIO * self.count else None
 
-    def distribution(self) -> BaseDistribution:
-        """Return what Optuna searches in place of this axis."""
+    def optuna_distribution(self) -> BaseDistribution:
+        """Return the Optuna distribution that represents this axis."""
         from optuna.distributions import (
             CategoricalDistribution,
             FloatDistribution,
@@ -149,27 +147,27 @@ class Axis:
             return FloatDistribution(0.0, 1.0)
         if isinstance(self.node.parameter, CategoricalParameter | BoolParameter):
             return CategoricalDistribution(tuple(range(self.count)))
-        if self.log_from is not None:
-            return IntDistribution(self.log_from, self.log_from + self.count - 1, log=True)
+        if self.log_offset is not None:
+            return IntDistribution(self.log_offset, self.log_offset + self.count - 1, log=True)
         return IntDistribution(0, self.count - 1)
 
     def to_optuna(self, value: Value) -> Coordinate:
-        """Return how Optuna knows a value."""
-        place = self.place(value)
-        if self.log_from is None or self.count is None:
-            return place
-        return self.log_from + (self.count - 1 - place if self.reversed else place)
+        """Return the representation of a value in the Optuna distribution."""
+        coordinate = self.coordinate(value)
+        if self.log_offset is None or self.count is None:
+            return coordinate
+        return self.log_offset + (self.count - 1 - coordinate if self.is_reversed else coordinate)
 
-    def from_optuna(self, known: Coordinate) -> Value:
-        """Return the value that Optuna knows so."""
-        if self.log_from is None or self.count is None:
-            return self.value(known)
-        place = int(known) - self.log_from
-        return self.value(self.count - 1 - place if self.reversed else place)
+    def from_optuna(self, suggestion: Coordinate) -> Value:
+        """Return the value that a number of the Optuna distribution represents."""
+        if self.log_offset is None or self.count is None:
+            return self.value(suggestion)
+        index = int(suggestion) - self.log_offset
+        return self.value(self.count - 1 - index if self.is_reversed else index)
 
 
 def build_axes(space: Space) -> tuple[Axis, ...]:
-    """Return one axis a node, in the order of the space."""
+    """Return one axis per definition, in the order of the space."""
     return tuple(Axis(node) for node in space.nodes)
 
 
@@ -177,18 +175,18 @@ def _fraction(parameter: FloatParameter, value: float) -> float:
     low, high = float(parameter.min), float(parameter.max)
     match resolve_scale(parameter):
         case "log":
-            share = _log_fraction(value, low, high)
+            fraction = _log_fraction(value, low, high)
         case "reverse_log":
             near, far = reverse_log_bounds(low, high)
-            share = 1 - _log_fraction(high - value + near, near, far)
+            fraction = 1 - _log_fraction(high - value + near, near, far)
         case _:
-            # Half of each, where the whole range is beyond the largest number.
-            part = 0.5 if math.isinf(high - low) else 1.0
-            share = (value * part - low * part) / (high * part - low * part)
-    return min(max(share, 0.0), 1.0)
+            # Halve all terms where the range overflows.
+            factor = 0.5 if math.isinf(high - low) else 1.0
+            fraction = (value * factor - low * factor) / (high * factor - low * factor)
+    return min(max(fraction, 0.0), 1.0)
 
 
 def _log_fraction(value: float, low: float, high: float) -> float:
-    # Not the logarithm of a quotient, which may be beyond the largest number.
+    # Subtract logarithms: a quotient could overflow.
     span = math.log(high) - math.log(low)
     return (math.log(value) - math.log(low)) / span if span else 0.0

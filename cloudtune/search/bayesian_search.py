@@ -1,16 +1,16 @@
-"""Strategy `bayesian`: models of the trials so far choose the next one.
+"""Strategy `bayesian`: models of the trials so far choose the next trial.
 
-Without a method two models take turns. A Gaussian process, which learns more from few trials,
-chooses three trials in four; Optuna's tree-structured Parzen estimator, which costs less and errs
-in other ways, the fourth. After the first 250 trials they choose every other one. Several
-objectives are left to the estimator alone.
+Without a method, two models alternate. A Gaussian process, which learns more from few trials,
+chooses three trials in four. Optuna's tree-structured Parzen estimator (TPE), which costs less and
+makes different errors, chooses the fourth. After 250 trials each chooses every second trial. With
+several objectives, TPE chooses all trials.
 
-- `gp`: the Gaussian process alone; several objectives are mixed by weights that change by chance.
-- `tpe`: Optuna's estimator alone, in groups of parameters that are active together.
-- `cmaes`: Optuna's CMA-ES. Categorical parameters are drawn by chance; earlier runs and initial
-  trials do not guide it, since it learns from its own generations only.
+- `gp`: only the Gaussian process; it combines several objectives with random weights.
+- `tpe`: only Optuna's TPE, over groups of parameters that are active together.
+- `cmaes`: Optuna's CMA-ES. It samples categorical parameters at random, and learns only from its
+  own generations: earlier runs and initial trials do not guide it.
 
-However many trials there are, both models look at a bounded part of them.
+The Gaussian process and TPE see a bounded subsample of the trials.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
+
+from typing_extensions import override
 
 from cloudtune.errors import MissingExtraError
 from cloudtune.results.events import Event
@@ -30,13 +32,12 @@ from cloudtune.study.study import Study
 if TYPE_CHECKING:
     from cloudtune.search.gp_search import GPSearch
 
-_MANY = 250
-"""From how many trials on the two models choose alike."""
-_FEW = 12
-"""Before so many were measured the estimator has nothing to go by, and draws by chance."""
-
-_TPE_SEES = 70
-"""How many of the best trials, of the last and of a sample Optuna's estimator looks at."""
+_EQUAL_TURNS_FROM = 250
+"""The trial from which on TPE chooses every second trial instead of every fourth."""
+_TPE_MIN_MEASURED = 12
+"""TPE samples at random until so many trials have been measured, so it gets no turn before."""
+_TPE_PART_SIZE = 70
+"""The number of the best trials, of the latest and of a sample that TPE sees."""
 
 
 def make_bayesian_strategy(
@@ -46,7 +47,7 @@ def make_bayesian_strategy(
     method: str | None = None,
     prior: Sequence[PriorTrial] = (),
 ) -> Strategy:
-    """Return the strategy.
+    """Return the strategy for a method.
 
     Raises:
         MissingExtraError: If the method needs a package that is not installed.
@@ -66,55 +67,55 @@ def make_bayesian_strategy(
 
 
 def describe_models(study: Study) -> str | None:
-    """Return which models choose the trials, in words, where a study leaves that to us."""
+    """Return which models choose the trials, or None if the study names the method."""
     strategy = study.strategy
     if strategy.name != "bayesian" or strategy.method is not None:
         return None
-    estimator = "a tree-structured Parzen estimator (tpe)"
+    tpe = "a tree-structured Parzen estimator (tpe)"
     if len(study.objectives) > 1:
-        return f"{estimator} chooses the trials, since there are several objectives"
-    both = f"a Gaussian process (gp) chooses three trials in four, {estimator} the fourth"
-    most = study.limits.max_trials
-    return both if most is not None and most <= _MANY else f"{both}; after {_MANY} in turns"
+        return f"{tpe} chooses the trials, since there are several objectives"
+    both = f"a Gaussian process (gp) chooses three trials in four, {tpe} the fourth"
+    limit = study.limits.max_trials
+    if limit is not None and limit <= _EQUAL_TURNS_FROM:
+        return both
+    return f"{both}; after {_EQUAL_TURNS_FROM} trials they alternate"
 
 
-class AlternatingSearch:
-    """A Gaussian process and another model, told the same events.
+class AlternatingSearch(Strategy):
+    """A Gaussian process and a second model that take turns and see the same events.
 
-    The other one is made when its first turn comes. What it would repeat, the process replaces.
+    The second model is created for its first turn. The process replaces its repeats.
     """
 
-    def __init__(self, first: GPSearch, make_second: Callable[[], Strategy]) -> None:
-        self._first = first
+    def __init__(self, gp: GPSearch, make_second: Callable[[], Strategy]) -> None:
+        self._gp = gp
         self._make_second = make_second
-        self._events: list[Event] = []
         self._second: Strategy | None = None
+        self._events: list[Event] = []
+        """The events before the second model exists."""
 
+    @override
     def tell(self, event: Event) -> None:
-        """Take note of an event."""
-        self._first.tell(event)
+        self._gp.tell(event)
         if self._second:
             self._second.tell(event)
         else:
             self._events.append(event)
 
-    def ask(self, draw: int) -> Suggestion | Literal["wait", "done"]:
-        """Return the draw's trial."""
-        known = min(draw, self._first.values)
-        if known < _FEW or draw % (4 if draw < _MANY else 2):
-            return self._first.ask(draw)
+    @override
+    def ask(self, index: int) -> Suggestion | Literal["wait", "done"]:
+        known = min(index, self._gp.measured_count)
+        if known < _TPE_MIN_MEASURED or index % (4 if index < _EQUAL_TURNS_FROM else 2):
+            return self._gp.ask(index)
         if self._second is None:
             self._second = self._make_second()
             for event in self._events:
                 self._second.tell(event)
             self._events.clear()
-        found = self._second.ask(draw)
-        if isinstance(found, Suggestion) and self._first.repeats(found.parameters):
-            return self._first.ask(draw)
-        return found
-
-    def stop_reason(self, number: int) -> None:
-        """Stop no trial."""
+        suggestion = self._second.ask(index)
+        if isinstance(suggestion, Suggestion) and self._gp.is_repeat(suggestion.parameters):
+            return self._gp.ask(index)
+        return suggestion
 
 
 def _make_gp(
@@ -130,11 +131,11 @@ def _make_tpe(
 ) -> Strategy:
     from optuna.samplers import BaseSampler, TPESampler
 
-    def tpe(seed: int) -> BaseSampler:
+    def create(seed: int) -> BaseSampler:
         return TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
 
-    kind = SamplerSpec(tpe, knows_conditions=True, part_seen=_TPE_SEES)
-    return OptunaSearch(study, axes, seed, kind, prior)
+    spec = SamplerSpec(create, handles_conditions=True, part_size=_TPE_PART_SIZE)
+    return OptunaSearch(study, axes, seed, spec, prior)
 
 
 def _make_cmaes(study: Study, axes: Sequence[Axis], seed: int) -> Strategy:
@@ -143,7 +144,7 @@ def _make_cmaes(study: Study, axes: Sequence[Axis], seed: int) -> Strategy:
     if not find_spec("cmaes"):
         raise MissingExtraError("strategy.method cmaes", "samplers")
 
-    def cmaes(seed: int) -> BaseSampler:
+    def create(seed: int) -> BaseSampler:
         return CmaEsSampler(seed=seed, warn_independent_sampling=False)
 
-    return OptunaSearch(study, axes, seed, SamplerSpec(cmaes))
+    return OptunaSearch(study, axes, seed, SamplerSpec(create))

@@ -1,24 +1,25 @@
-"""Early stopping: rules that end a trial which does badly, each a fold over the events.
+"""Early stopping: rules that stop a trial that performs poorly, computed from the events.
 
 - `median` (also `auto`): Vizier's rule (Golovin and others, KDD 2017, section 3.2.2,
-  <https://research.google/pubs/pub46180/>). A trial is stopped if its best objective so far is
-  strictly worse than the median of the averages of the other trials' objectives, each over its
-  measurements up to this step. At least ``min_trials`` others (5 when left out, as in Optuna) must
-  have reached the step.
+  <https://research.google/pubs/pub46180/>). A trial stops if its best objective so far is strictly
+  worse than the median of the running averages of the other trials' objectives up to this step. At
+  least ``min_trials`` others (default 5, as in Optuna) must have reached the step.
 - `bandit`: Azure's policy with a slack factor
-  (<https://learn.microsoft.com/azure/machine-learning/how-to-tune-hyperparameters>). A trial is
-  stopped if its objective is worse than the best that another trial had up to this step, by more
-  than the share ``slack`` (0.1) of it: for ``maximize`` and a best b below ``b / (1 + slack)``, or
-  below ``b * (1 + slack)`` where b is negative. ``min_trials`` others (1) must have got there.
-- `halving`: successive halving (Li and others, 2020, <https://arxiv.org/abs/1810.05934>). Rungs lie
-  at the steps ``min_step`` (1) times 1, 3, 9 …; a trial is stopped at a rung unless it is among the
-  best third of those that have reached it. The first ones (``min_trials``, 3 when left out) go on.
+  (<https://learn.microsoft.com/azure/machine-learning/how-to-tune-hyperparameters>). A trial stops
+  if its objective is worse than the best objective b of another trial up to this step by more than
+  the factor ``slack`` (default 0.1). For ``maximize`` the limit is ``b / (1 + slack)``, or
+  ``b * (1 + slack)`` if b is negative. At least ``min_trials`` others (default 1) must have reached
+  the step.
+- `halving`: successive halving (Li and others, 2020, <https://arxiv.org/abs/1810.05934>). Rungs are
+  at the steps ``min_step`` (default 1) times 1, 3, 9 …. A trial stops at a rung unless it is among
+  the best third of the trials that have reached it. Trials that reach a rung before the
+  ``min_trials``-th (default 3) continue.
 
-Median and bandit look at every step from ``min_step`` on, or at every ``interval``-th; without
-``min_step`` never at the first measurement, which for scripts that report once is the last one.
-With ``select: best`` a trial's objective is its best so far, with ``last`` its latest. A trial
-whose objective is no finite number is as bad as can be. Failed and cancelled trials are compared
-with nobody; those that were stopped count up to where they came.
+Median and bandit evaluate every ``interval``-th step from ``min_step`` on. Without ``min_step``
+they skip a trial's first measurement, which is the last one of scripts that report once. With
+``select: best`` a trial's objective is its best value so far, with ``last`` its latest. An
+objective that is not finite is the worst possible. Failed and cancelled trials do not count as
+other trials; stopped ones count up to their last step.
 """
 
 from __future__ import annotations
@@ -36,20 +37,20 @@ from cloudtune.study.study import Study
 
 _ETA = 3
 _RUNGS = 40
-_MOST_STEPS = 500
-"""Steps for which it is kept how the trials stood; more are looked at anew."""
+_MAX_CACHED_STEPS = 500
+"""The number of steps for which sorted scores are kept; the scores of others are recomputed."""
 
 
 @dataclass
 class _Curve:
-    """The objective of one trial over its steps; the lower the better."""
+    """The objective of one trial by step; lower is better."""
 
     steps: list[int] = field(default_factory=list[int])
     values: list[float] = field(default_factory=list[float])
     best: list[float] = field(default_factory=list[float])
     sums: list[float] = field(default_factory=list[float])
     counts: list[int] = field(default_factory=list[int])
-    compared: bool = True
+    is_compared: bool = True
 
     def add(self, step: int, value: float) -> None:
         finite = math.isfinite(value)
@@ -64,198 +65,196 @@ class _Curve:
     def last_step(self) -> int:
         return self.steps[-1] if self.steps else 0
 
-    def upto(self, step: int) -> int | None:
-        """Return the place of the last measurement up to a step, if it was reached."""
+    def index_at(self, step: int) -> int | None:
+        """Return the index of the last measurement up to a step, or None before that step."""
         if not self.steps or self.last_step < step:
             return None
-        place = bisect_right(self.steps, step) - 1
-        return place if place >= 0 else None
+        index = bisect_right(self.steps, step) - 1
+        return index if index >= 0 else None
 
 
 class EarlyStoppingRule(ABC):
-    """Judges each trial whenever it reports its objective, and keeps to it if it should stop."""
+    """Evaluates each trial whenever it reports its objective. A decision to stop is final."""
 
     def __init__(self, study: Study) -> None:
         objective = study.objectives[0]
         self._metric = objective.metric
         self._sign = -1 if objective.goal == "maximize" else 1
-        self._best_counts = objective.select == "best"
+        self._selects_best = objective.select == "best"
         self._curves: dict[int, _Curve] = {}
         self._reasons: dict[int, str] = {}
 
     def tell(self, event: Event) -> None:
-        """Take note of an event."""
+        """Record an event."""
         match event:
             case Started():
                 self._curves.setdefault(event.number, _Curve())
             case Measured():
                 curve = self._curves.get(event.number)
                 if curve is not None and self._metric in event.metrics:
-                    before = curve.last_step if curve.steps else None
+                    previous = curve.last_step if curve.steps else None
                     self._add(curve, event.step, self._sign * event.metrics[self._metric])
-                    if reason := self._look(event.number, curve, before):
+                    if reason := self._evaluate(event.number, curve, previous):
                         self._reasons.setdefault(event.number, reason)
             case Ended():
                 self._reasons.pop(event.number, None)
                 if event.state in {"failed", "cancelled"} and event.number in self._curves:
-                    self._forget(event.number)
+                    self._exclude(event.number)
 
     def stop_reason(self, number: int) -> str | None:
-        """Return why a running trial should be stopped, or None."""
+        """Return why a running trial should stop, or None."""
         return self._reasons.get(number)
 
     def _add(self, curve: _Curve, step: int, value: float) -> None:
         curve.add(step, value)
 
-    def _forget(self, number: int) -> None:
-        """Compare no other trial with this one any more."""
-        self._curves[number].compared = False
+    def _exclude(self, number: int) -> None:
+        """Stop comparing other trials with this one."""
+        self._curves[number].is_compared = False
 
     @abstractmethod
-    def _look(self, number: int, curve: _Curve, before: int | None) -> str | None:
-        """Return why a trial should be stopped after its newest measurement.
+    def _evaluate(self, number: int, curve: _Curve, previous_step: int | None) -> str | None:
+        """Return why a trial should stop after its latest measurement, or None.
 
-        ``before`` is the step of the measurement before it.
+        ``previous_step`` is the step of the measurement before it.
         """
 
     def _value(self, curve: _Curve) -> float:
-        return curve.best[-1] if self._best_counts else curve.values[-1]
+        return curve.best[-1] if self._selects_best else curve.values[-1]
 
-    def _shown(self, value: float) -> str:
-        return f"{self._sign * value:.6g}" if math.isfinite(value) else "no finite number"
+    def _format(self, value: float) -> str:
+        return f"{self._sign * value:.6g}" if math.isfinite(value) else "not finite"
 
 
 class _StepwiseRule(EarlyStoppingRule):
-    """A rule that looks at steps from one on, or at every n-th, at how the others stood there.
+    """A rule that compares a trial with the scores of the others at the same step.
 
-    How they stood is kept in order for each step that was asked for, so that a look costs nearly
-    the same however many trials there are.
+    The scores at each evaluated step are kept sorted, so that the cost of an evaluation hardly
+    depends on the number of trials.
     """
 
-    def __init__(self, study: Study, few: int) -> None:
+    def __init__(self, study: Study, default_min_trials: int) -> None:
         super().__init__(study)
         stopping = study.early_stopping
         assert stopping is not None
-        self._first = stopping.min_step
+        self._min_step = stopping.min_step
         self._interval = stopping.interval or 1
-        self._few = stopping.min_trials or few
-        self._stood: dict[int, list[float]] = {}
-        """By step: how each trial that is compared and got there stood, the best first."""
-        self._asked: list[int] = []
-        """The steps, in order."""
+        self._min_trials = stopping.min_trials or default_min_trials
+        self._scores: dict[int, list[float]] = {}
+        """By step, the scores of the compared trials that reached it, best first."""
+        self._steps: list[int] = []
+        """The steps in ascending order."""
 
     @abstractmethod
-    def _standing(self, curve: _Curve, place: int) -> float:
-        """Return how a trial stood at one of its measurements."""
+    def _score(self, curve: _Curve, index: int) -> float:
+        """Return the score of a trial at one of its measurements; lower is better."""
+
+    @abstractmethod
+    def _compare(self, curve: _Curve, others: int, nth_best: Callable[[int], float]) -> str | None:
+        """Return why a trial should stop, given how many others there are and their scores."""
 
     @override
     def _add(self, curve: _Curve, step: int, value: float) -> None:
-        before = curve.last_step
-        for stood, standing in self._places(curve, before, before):
-            del stood[bisect_left(stood, standing)]
+        previous = curve.last_step
+        for scores, score in self._entries(curve, previous, previous):
+            del scores[bisect_left(scores, score)]
         super()._add(curve, step, value)
-        for stood, standing in self._places(curve, before, curve.last_step):
-            insort(stood, standing)
+        for scores, score in self._entries(curve, previous, curve.last_step):
+            insort(scores, score)
 
     @override
-    def _forget(self, number: int) -> None:
+    def _exclude(self, number: int) -> None:
         curve = self._curves[number]
-        for stood, standing in self._places(curve, 0, curve.last_step):
-            del stood[bisect_left(stood, standing)]
-        super()._forget(number)
+        for scores, score in self._entries(curve, 0, curve.last_step):
+            del scores[bisect_left(scores, score)]
+        super()._exclude(number)
 
-    def _places(self, curve: _Curve, first: int, last: int) -> Iterator[tuple[list[float], float]]:
-        """Yield the lists of the steps from one to another, each with a trial's place in it."""
-        if not curve.compared:
+    @override
+    def _evaluate(self, number: int, curve: _Curve, previous_step: int | None) -> str | None:
+        if not self._is_due(curve, previous_step):
+            return None
+        scores = self._scores_at(curve.last_step)
+        own = bisect_left(scores, self._score(curve, -1))
+        others = len(scores) - 1
+        if others < self._min_trials:
+            return None
+        return self._compare(curve, others, lambda n: scores[n + (n >= own)])
+
+    def _entries(self, curve: _Curve, first: int, last: int) -> Iterator[tuple[list[float], float]]:
+        """Yield the sorted scores of each step in a range, with the trial's score there."""
+        if not curve.is_compared:
             return
-        for step in self._asked[bisect_left(self._asked, first) : bisect_right(self._asked, last)]:
-            place = curve.upto(step)
-            if place is not None:
-                yield self._stood[step], self._standing(curve, place)
+        for step in self._steps[bisect_left(self._steps, first) : bisect_right(self._steps, last)]:
+            index = curve.index_at(step)
+            if index is not None:
+                yield self._scores[step], self._score(curve, index)
 
-    def _others(self, curve: _Curve) -> tuple[int, Callable[[int], float]]:
-        """Return how many others got to a trial's last step, and the n-th best of how they stood.
+    def _scores_at(self, step: int) -> list[float]:
+        scores = self._scores.get(step)
+        if scores is None:
+            if len(self._steps) >= _MAX_CACHED_STEPS:
+                self._steps.clear()
+                self._scores.clear()
+            indices = ((c, c.index_at(step)) for c in self._curves.values() if c.is_compared)
+            scores = sorted(self._score(c, index) for c, index in indices if index is not None)
+            self._scores[step] = scores
+            insort(self._steps, step)
+        return scores
 
-        The trial itself, which is not counted, must have a measurement there.
-        """
-        step = curve.last_step
-        stood = self._stood.get(step)
-        if stood is None:
-            if len(self._asked) >= _MOST_STEPS:
-                self._asked.clear()
-                self._stood.clear()
-            places = ((each, each.upto(step)) for each in self._curves.values() if each.compared)
-            stood = sorted(self._standing(c, place) for c, place in places if place is not None)
-            self._stood[step] = stood
-            insort(self._asked, step)
-        own = bisect_left(stood, self._standing(curve, -1))
-        return len(stood) - 1, lambda n: stood[n + (n >= own)]
-
-    def _due(self, curve: _Curve, before: int | None) -> bool:
-        first = self._first or 0
-        if before is None:
-            return self._first is not None and curve.last_step >= first
-        turn = (curve.last_step - first) // self._interval
-        return turn >= 0 and turn > (before - first) // self._interval
+    def _is_due(self, curve: _Curve, previous_step: int | None) -> bool:
+        first = self._min_step or 0
+        if previous_step is None:
+            return self._min_step is not None and curve.last_step >= first
+        interval = (curve.last_step - first) // self._interval
+        return interval >= 0 and interval > (previous_step - first) // self._interval
 
 
 class MedianRule(_StepwiseRule):
-    """Stops a trial that is worse than the median of the others' averages."""
+    """Stops a trial that is worse than the median of the other trials' running averages."""
 
     def __init__(self, study: Study) -> None:
-        super().__init__(study, few=5)
+        super().__init__(study, default_min_trials=5)
 
     @override
-    def _standing(self, curve: _Curve, place: int) -> float:
-        count = curve.counts[place]
-        return curve.sums[place] / count if count else math.inf
+    def _score(self, curve: _Curve, index: int) -> float:
+        count = curve.counts[index]
+        return curve.sums[index] / count if count else math.inf
 
     @override
-    def _look(self, number: int, curve: _Curve, before: int | None) -> str | None:
-        if not self._due(curve, before):
-            return None
-        step = curve.last_step
-        count, nth = self._others(curve)
-        if count < self._few:
-            return None
-        middle = (nth((count - 1) // 2) + nth(count // 2)) / 2
-        if curve.best[-1] > middle or curve.best[-1] == math.inf:
+    def _compare(self, curve: _Curve, others: int, nth_best: Callable[[int], float]) -> str | None:
+        median = (nth_best((others - 1) // 2) + nth_best(others // 2)) / 2
+        best = curve.best[-1]
+        if best > median or best == math.inf:
             return (
-                f"median: its best {self._metric} up to step {step} is "
-                f"{self._shown(curve.best[-1])}, the median of the others' averages "
-                f"{self._shown(middle)}"
+                f"median: the best {self._metric} up to step {curve.last_step} is "
+                f"{self._format(best)}, the median of the other trials' averages is "
+                f"{self._format(median)}"
             )
         return None
 
 
 class BanditRule(_StepwiseRule):
-    """Stops a trial that is further from the best than the slack allows."""
+    """Stops a trial that is worse than the best other trial by more than the slack."""
 
     def __init__(self, study: Study) -> None:
-        super().__init__(study, few=1)
+        super().__init__(study, default_min_trials=1)
         stopping = study.early_stopping
         self._slack = float(stopping.slack or 0.1) if stopping else 0.1
 
     @override
-    def _standing(self, curve: _Curve, place: int) -> float:
-        return curve.best[place]
+    def _score(self, curve: _Curve, index: int) -> float:
+        return curve.best[index]
 
     @override
-    def _look(self, number: int, curve: _Curve, before: int | None) -> str | None:
-        if not self._due(curve, before):
-            return None
-        step = curve.last_step
-        count, nth = self._others(curve)
-        if count < self._few:
-            return None
-        best = nth(0)
-        # Lower is better here, so a best below zero is allowed to lie nearer to zero.
-        allowed = best * (1 + self._slack) if best > 0 else best / (1 + self._slack)
+    def _compare(self, curve: _Curve, others: int, nth_best: Callable[[int], float]) -> str | None:
+        best = nth_best(0)
+        # Lower is better here, so the limit of a negative best is closer to zero.
+        limit = best * (1 + self._slack) if best > 0 else best / (1 + self._slack)
         value = self._value(curve)
-        if value > allowed or value == math.inf:
+        if value > limit or value == math.inf:
             return (
-                f"bandit: its {self._metric} at step {step} is {self._shown(value)}, "
-                f"at worst {self._shown(allowed)} is allowed"
+                f"bandit: {self._metric} at step {curve.last_step} is {self._format(value)}, "
+                f"the limit is {self._format(limit)}"
             )
         return None
 
@@ -263,8 +262,8 @@ class BanditRule(_StepwiseRule):
 class HalvingRule(EarlyStoppingRule):
     """Stops a trial at a rung unless it is among the best 1/eta of those that have reached it.
 
-    Those that reach a rung before the ``few``-th go on, and so does each trial below the amount
-    that ``begins`` returns for its number.
+    Trials that reach a rung before the ``min_trials``-th continue. So does each trial at rungs
+    below the amount that ``first_amount`` returns for its number.
     """
 
     def __init__(
@@ -272,51 +271,51 @@ class HalvingRule(EarlyStoppingRule):
         study: Study,
         amounts: Sequence[int],
         eta: int,
-        few: int,
-        begins: Callable[[int], int] = lambda _: 0,
+        min_trials: int,
+        first_amount: Callable[[int], int] = lambda _: 0,
     ) -> None:
         super().__init__(study)
         self._amounts = amounts
         self._eta = eta
-        self._few = few
-        self._begins = begins
+        self._min_trials = min_trials
+        self._first_amount = first_amount
         self._scores: dict[int, dict[int, float]] = {amount: {} for amount in amounts}
-        """By rung: what each trial had when it came there."""
-        self._ranked: dict[int, list[float]] = {amount: [] for amount in amounts}
-        """By rung: the same of those that are compared, the best first."""
+        """By rung, the value of each trial that reached it, by number."""
+        self._rankings: dict[int, list[float]] = {amount: [] for amount in amounts}
+        """By rung, the values of the compared trials, best first."""
 
     @override
-    def _forget(self, number: int) -> None:
+    def _exclude(self, number: int) -> None:
         for amount, scores in self._scores.items():
-            if self._curves[number].compared and number in scores:
-                ranked = self._ranked[amount]
-                del ranked[bisect_left(ranked, scores[number])]
-        super()._forget(number)
+            if self._curves[number].is_compared and number in scores:
+                ranking = self._rankings[amount]
+                del ranking[bisect_left(ranking, scores[number])]
+        super()._exclude(number)
 
     @override
-    def _look(self, number: int, curve: _Curve, before: int | None) -> str | None:
+    def _evaluate(self, number: int, curve: _Curve, previous_step: int | None) -> str | None:
         value = self._value(curve)
         for amount in self._amounts:
             if amount > curve.last_step:
                 break
-            scores, seen = self._scores[amount], self._ranked[amount]
+            scores, ranking = self._scores[amount], self._rankings[amount]
             if number in scores:
                 continue
             scores[number] = value
-            insort(seen, value)
-            place = 1 + bisect_left(seen, value)
-            kept = max(1, len(seen) // self._eta)
-            judged = len(seen) >= self._few and amount >= self._begins(number)
-            if judged and (place > kept or value == math.inf):
+            insort(ranking, value)
+            rank = 1 + bisect_left(ranking, value)
+            promotions = max(1, len(ranking) // self._eta)
+            is_ranked = len(ranking) >= self._min_trials and amount >= self._first_amount(number)
+            if is_ranked and (rank > promotions or value == math.inf):
                 return (
-                    f"halving: at step {amount} its {self._metric} of {self._shown(value)} has "
-                    f"place {place} of {len(seen)}, and {kept} go on"
+                    f"halving: {self._metric} at step {amount} is {self._format(value)}, rank "
+                    f"{rank} of {len(ranking)}; the best {promotions} continue"
                 )
         return None
 
 
 def make_rule(study: Study) -> EarlyStoppingRule | None:
-    """Return the study's rule, or None if it stops no trial early."""
+    """Return the early stopping rule of a study, or None if it has none."""
     stopping = study.early_stopping
     if stopping is None:
         return None

@@ -1,14 +1,16 @@
-"""A Gaussian process over rows of an encoded space, on numpy alone.
+"""A Gaussian process over the rows of an encoded space, on numpy only.
 
-The kernel is a Matérn 5/2 of one distance: each ordered column adds its squared difference, each
-category column 1 where two rows differ, both times a weight of the column; an inactive ordered
-column counts as the middle of its range, an inactive category as one more. So rows under different
-conditions are apart by their parents and by what only one of them has. Rasmussen and Williams,
-*Gaussian Processes for Machine Learning*, chapters 2 and 5, <https://gaussianprocess.org/gpml/>.
+The kernel is a Matérn 5/2 of one distance. Each ordered column adds its squared difference, each
+category column adds 1 where two rows differ, both times a weight of the column (an inverse squared
+lengthscale). An inactive ordered column counts as the middle of its range, an inactive category
+as an additional category. Rows under different conditions therefore differ in their parents and in
+the columns that only one of them has. Rasmussen and Williams, *Gaussian Processes for Machine
+Learning*, chapters 2 and 5, <https://gaussianprocess.org/gpml/>.
 
-The weights, the variance and the noise (the shape) are those of the highest posterior density. The
-prior makes length scales grow with the root of the number of columns (Hvarfner and others, ICML
-2024, <https://arxiv.org/abs/2402.02229>). The constant mean is the one of the highest likelihood.
+The kernel's hyperparameters (the weights, the signal variance and the noise variance, as
+logarithms in one array ``theta``) are their maximum a posteriori estimate. The prior lets
+lengthscales grow with the square root of the number of columns (Hvarfner and others, ICML 2024,
+<https://arxiv.org/abs/2402.02229>). The constant mean is its maximum likelihood estimate.
 """
 
 from __future__ import annotations
@@ -23,144 +25,146 @@ from cloudtune.search.encoding import Rows
 
 FloatArray = NDArray[np.float64]
 
-_WEIGHT, _WEIGHT_SPREAD = 1.4, 2.0
-"""Of one column: a length scale of half its range."""
-_NOISE, _NOISE_SPREAD = math.log(3e-3), 2.0
-_LEAST_NOISE = 1e-6
-_LONGEST_STEP = 2.0
-"""How far a logarithm of the shape may go in one step."""
+_LOG_WEIGHT, _LOG_WEIGHT_STD = 1.4, 2.0
+"""For one column: a lengthscale of half its range."""
+_LOG_NOISE, _LOG_NOISE_STD = math.log(3e-3), 2.0
+_MIN_NOISE = 1e-6
+_MAX_STEP = 2.0
+"""The largest change of an element of theta in one step."""
 
 
 class KernelFitter:
-    """Finds the weight of each column, the variance and the noise, as logarithms in one array."""
+    """Finds theta, the logarithms of each column's weight, the variance and the noise."""
 
     def __init__(self, categories: Sequence[int]) -> None:
-        """Take the number of categories of each column, 0 where its values have an order."""
+        """Set the number of categories of each column, 0 for ordered columns."""
         self._categories = categories
         width = len(categories)
-        weight = _WEIGHT - math.log(max(width, 1))
-        self.typical: FloatArray = np.array([weight] * width + [0.0, _NOISE])
-        """The prior's median."""
-        self._spread = np.array([_WEIGHT_SPREAD] * width + [1.0, _NOISE_SPREAD])
+        log_weight = _LOG_WEIGHT - math.log(max(width, 1))
+        self.prior_median: FloatArray = np.array([log_weight] * width + [0.0, _LOG_NOISE])
+        self._prior_std = np.array([_LOG_WEIGHT_STD] * width + [1.0, _LOG_NOISE_STD])
 
-    def fitted(self, rows: Rows, values: FloatArray, start: FloatArray, steps: int) -> FloatArray:
-        """Return the shape after at most so many steps from a start."""
+    def fit(self, rows: Rows, values: FloatArray, start: FloatArray, max_steps: int) -> FloatArray:
+        """Return the theta that at most ``max_steps`` steps of optimization reach."""
         count, width = rows.shape
-        apart = self._apart(rows)
+        differences = self._squared_differences(rows)
 
-        def loss(shape: FloatArray) -> tuple[float, FloatArray]:
-            weights, variance, noise = _unpack(shape)
-            kernel, slope = _matern_with_derivative((weights @ apart).reshape(count, count))
+        def loss(theta: FloatArray) -> tuple[float, FloatArray]:
+            """Return the negative log posterior density and its gradient."""
+            weights, variance, noise = _unpack(theta)
+            squared = (weights @ differences).reshape(count, count)
+            kernel, derivative = _matern_with_derivative(squared)
             covariance = variance * kernel
             covariance[np.diag_indices(count)] += noise
             try:
                 root = np.linalg.cholesky(covariance)
             except np.linalg.LinAlgError:
-                return math.inf, shape
+                return math.inf, theta
             inverse = np.linalg.inv(covariance)
             residual = values - inverse.sum(axis=0) @ values / inverse.sum()
-            solved = inverse @ residual
-            change = 0.5 * (inverse - np.outer(solved, solved))
+            alpha = inverse @ residual
+            change = 0.5 * (inverse - np.outer(alpha, alpha))
             gradient = np.empty(width + 2)
-            gradient[:width] = (apart @ (change * slope).ravel()) * variance * weights
+            gradient[:width] = (differences @ (change * derivative).ravel()) * variance * weights
             gradient[width] = (change * kernel).sum() * variance
             gradient[width + 1] = np.trace(change) * noise
-            from_prior = (shape - self.typical) / self._spread
-            fit = 0.5 * residual @ solved + np.log(np.diagonal(root)).sum()
-            return (
-                float(fit + 0.5 * from_prior @ from_prior),
-                gradient + from_prior / self._spread,
-            )
+            z = (theta - self.prior_median) / self._prior_std
+            negative_log_likelihood = 0.5 * residual @ alpha + np.log(np.diagonal(root)).sum()
+            return float(negative_log_likelihood + 0.5 * z @ z), gradient + z / self._prior_std
 
-        return _minimize_bfgs(loss, start, steps)
+        return _minimize_bfgs(loss, start, max_steps)
 
-    def _apart(self, rows: Rows) -> FloatArray:
-        """Return what each column adds to the distance of each two rows, a line a column."""
+    def _squared_differences(self, rows: Rows) -> FloatArray:
+        """Return each column's term of the distance of all pairs of rows, one line per column."""
         count, width = rows.shape
-        apart = np.empty((width, count, count))
+        differences = np.empty((width, count, count))
         for i, categories in enumerate(self._categories):
             if categories:
                 column = np.where(np.isnan(rows[:, i]), -1.0, rows[:, i])
-                apart[i] = column[:, None] != column
+                differences[i] = column[:, None] != column
             else:
                 column = np.where(np.isnan(rows[:, i]), 0.5, rows[:, i])
-                apart[i] = (column[:, None] - column) ** 2
-        return apart.reshape(width, -1)
+                differences[i] = (column[:, None] - column) ** 2
+        return differences.reshape(width, -1)
 
 
 class Posterior:
-    """What a process of a given shape expects after some values."""
+    """The posterior of a Gaussian process with given hyperparameters."""
 
     def __init__(
-        self, categories: Sequence[int], shape: FloatArray, rows: Rows, values: FloatArray
+        self, categories: Sequence[int], theta: FloatArray, rows: Rows, values: FloatArray
     ) -> None:
         self._categories = categories
-        self._weights, self._variance, self._noise = _unpack(shape)
-        self._places = self._embedded(rows)
-        inverse = self._inverse()
-        self._mean = inverse.sum(axis=0) @ values / inverse.sum()
-        self._solved = inverse @ (values - self._mean)
-        self._inverted = inverse
-        self.at_rows: FloatArray = values - self._noise * self._solved
-        """What it expects at the rows themselves, without the noise of their values."""
+        self._weights, self._variance, self._noise = _unpack(theta)
+        self._points = self._embed(rows)
+        self._inverse = self._invert_covariance()
+        self._mean = self._inverse.sum(axis=0) @ values / self._inverse.sum()
+        self._alpha = self._inverse @ (values - self._mean)
+        self.mean_at_rows: FloatArray = values - self._noise * self._alpha
+        """The posterior mean at the rows themselves, without their noise."""
 
-    def believe(self, rows: Rows) -> None:
-        """Take what is expected at some rows for measured, so that less is to be learned there."""
-        values, _ = self.expected(rows)
-        known = self.at_rows + self._noise * self._solved
-        self._places = np.concatenate([self._places, self._embedded(rows)])
-        self._inverted = self._inverse()
-        self._solved = self._inverted @ (np.concatenate([known, values]) - self._mean)
+    def condition_on_mean(self, rows: Rows) -> None:
+        """Add rows with their predicted mean as value, which reduces the uncertainty there.
 
-    def expected(self, rows: Rows) -> tuple[FloatArray, FloatArray]:
+        This is the kriging believer heuristic for trials that are still running.
+        """
+        values, _ = self.predict(rows)
+        known = self.mean_at_rows + self._noise * self._alpha
+        self._points = np.concatenate([self._points, self._embed(rows)])
+        self._inverse = self._invert_covariance()
+        self._alpha = self._inverse @ (np.concatenate([known, values]) - self._mean)
+
+    def predict(self, rows: Rows) -> tuple[FloatArray, FloatArray]:
         """Return the mean and the standard deviation at some rows."""
-        near = self._variance * _matern(_squared_distances(self._embedded(rows), self._places))
-        mean = self._mean + near @ self._solved
-        variance = self._variance - ((near @ self._inverted) * near).sum(axis=1)
+        cross = self._variance * _matern(_squared_distances(self._embed(rows), self._points))
+        mean = self._mean + cross @ self._alpha
+        variance = self._variance - ((cross @ self._inverse) * cross).sum(axis=1)
         return mean, np.sqrt(np.maximum(variance, 1e-12 * self._variance))
 
-    def _inverse(self) -> FloatArray:
-        covariance = self._variance * _matern(_squared_distances(self._places, self._places))
+    def _invert_covariance(self) -> FloatArray:
+        covariance = self._variance * _matern(_squared_distances(self._points, self._points))
         covariance[np.diag_indices(len(covariance))] += self._noise
         return np.asarray(np.linalg.inv(covariance), np.float64)
 
-    def _embedded(self, rows: Rows) -> FloatArray:
-        """Return rows as points whose squared distance is the kernel's."""
+    def _embed(self, rows: Rows) -> FloatArray:
+        """Return rows as points whose squared Euclidean distance is that of the kernel."""
         parts: list[FloatArray] = []
         for i, categories in enumerate(self._categories):
             root = math.sqrt(self._weights[i])
             if categories:
-                places = np.where(np.isnan(rows[:, i]), categories, rows[:, i]).astype(np.int64)
-                parts.append(np.eye(categories + 1)[places] * (root / math.sqrt(2)))
+                indices = np.where(np.isnan(rows[:, i]), categories, rows[:, i]).astype(np.int64)
+                parts.append(np.eye(categories + 1)[indices] * (root / math.sqrt(2)))
             else:
                 parts.append(np.where(np.isnan(rows[:, i]), 0.5, rows[:, i])[:, None] * root)
         return np.concatenate(parts, axis=1)
 
 
-def log_expected_improvement(best: float, mean: FloatArray, deviation: FloatArray) -> FloatArray:
-    """Return the logarithm of how far a value is expected to fall below the best.
+def log_expected_improvement(
+    incumbent: float, mean: FloatArray, deviation: FloatArray
+) -> FloatArray:
+    """Return the logarithm of the expected improvement below the incumbent value.
 
-    It stays exact where the improvement itself is too small for a number (Ament and others,
-    NeurIPS 2023, <https://arxiv.org/abs/2310.20708>).
+    The result stays exact where the improvement itself underflows (Ament and others, NeurIPS 2023,
+    <https://arxiv.org/abs/2310.20708>).
     """
-    ahead = (best - mean) / deviation
-    found = np.empty_like(ahead)
-    likely = ahead > -1
-    z = ahead[likely]
-    density = np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
-    found[likely] = np.log(density + z * 0.5 * (1 + _erf(z / math.sqrt(2))))
-    # Mills' ratio as a continued fraction: 1/(t + 1/(t + 2/(t + 3/(t + ...)))).
-    t = -ahead[~likely]
-    rest = t.copy()
+    z = (incumbent - mean) / deviation
+    log_ei = np.empty_like(z)
+    is_direct = z > -1
+    direct = z[is_direct]
+    density = np.exp(-direct * direct / 2) / math.sqrt(2 * math.pi)
+    log_ei[is_direct] = np.log(density + direct * 0.5 * (1 + _erf(direct / math.sqrt(2))))
+    # The Mills ratio as a continued fraction: 1/(t + 1/(t + 2/(t + 3/(t + ...)))).
+    t = -z[~is_direct]
+    tail = t.copy()
     for k in range(40, 1, -1):
-        rest = t + k / rest
-    ratio = 1 / (t + 1 / rest)
-    found[~likely] = -t * t / 2 - 0.5 * math.log(2 * math.pi) + np.log(ratio / rest)
-    return found + np.log(deviation)
+        tail = t + k / tail
+    ratio = 1 / (t + 1 / tail)
+    log_ei[~is_direct] = -t * t / 2 - 0.5 * math.log(2 * math.pi) + np.log(ratio / tail)
+    return log_ei + np.log(deviation)
 
 
 def _erf(x: FloatArray) -> FloatArray:
-    """Return the error function; Abramowitz and Stegun 7.1.26, off by at most 1.5e-7."""
+    """Return the error function to within 1.5e-7 (Abramowitz and Stegun 7.1.26)."""
     t = 1 / (1 + 0.3275911 * np.abs(x))
     series = 1.061405429 * t - 1.453152027
     for coefficient in (1.421413741, -0.284496736, 0.254829592):
@@ -168,72 +172,73 @@ def _erf(x: FloatArray) -> FloatArray:
     return np.asarray(np.sign(x) * (1 - series * t * np.exp(-x * x)), np.float64)
 
 
-def _unpack(shape: FloatArray) -> tuple[FloatArray, float, float]:
-    """Return the weights, the variance and the noise of a shape."""
-    bounded = np.exp(np.clip(shape, -16.0, 9.0))
-    return bounded[:-2], float(bounded[-2]), float(bounded[-1]) + _LEAST_NOISE
+def _unpack(theta: FloatArray) -> tuple[FloatArray, float, float]:
+    """Return the weights, the variance and the noise."""
+    bounded = np.exp(np.clip(theta, -16.0, 9.0))
+    return bounded[:-2], float(bounded[-2]), float(bounded[-1]) + _MIN_NOISE
 
 
 def _matern(squared: FloatArray) -> FloatArray:
-    """Return Matérn 5/2 of squared distances; they are overwritten."""
+    """Return the Matérn 5/2 kernel of squared distances, which it overwrites."""
     squared *= 5
-    far = np.sqrt(squared)
+    scaled = np.sqrt(squared)
     squared /= 3
-    squared += far
+    squared += scaled
     squared += 1
-    squared *= np.exp(np.negative(far, out=far), out=far)
+    squared *= np.exp(np.negative(scaled, out=scaled), out=scaled)
     return squared
 
 
 def _matern_with_derivative(squared: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return Matérn 5/2 of squared distances, and its slope."""
-    far = np.sqrt(5 * squared)
-    decay = np.exp(-far)
-    slope = (1 + far) * decay
-    return slope + far * far * decay / 3, slope * (-5 / 6)
+    """Return the Matérn 5/2 kernel of squared distances and its derivative."""
+    scaled = np.sqrt(5 * squared)
+    decay = np.exp(-scaled)
+    factor = (1 + scaled) * decay
+    return factor + scaled * scaled * decay / 3, factor * (-5 / 6)
 
 
 def _squared_distances(left: FloatArray, right: FloatArray) -> FloatArray:
-    """Return the squared distance of each of some points to each of others."""
-    found = left @ (-2 * right.T)
-    found += (left * left).sum(axis=1)[:, None]
-    found += (right * right).sum(axis=1)
-    return np.asarray(np.maximum(found, 0.0, out=found), np.float64)
+    """Return the squared distances of all pairs of points."""
+    squared = left @ (-2 * right.T)
+    squared += (left * left).sum(axis=1)[:, None]
+    squared += (right * right).sum(axis=1)
+    return np.asarray(np.maximum(squared, 0.0, out=squared), np.float64)
 
 
 def _minimize_bfgs(
-    loss: Callable[[FloatArray], tuple[float, FloatArray]], start: FloatArray, steps: int
+    loss: Callable[[FloatArray], tuple[float, FloatArray]], start: FloatArray, max_steps: int
 ) -> FloatArray:
-    """Return where the method of Broyden, Fletcher, Goldfarb and Shanno comes from a start."""
-    place = start
-    value, gradient = loss(place)
+    """Return the best point that the BFGS method reaches from a start."""
+    point = start
+    value, gradient = loss(point)
     if not math.isfinite(value):
-        return place
-    curvature = np.eye(len(place)) / max(1.0, float(np.linalg.norm(gradient)))
-    for step in range(steps):
-        way = -curvature @ gradient
-        if way @ gradient >= 0:
-            curvature, way = np.eye(len(place)), -gradient
-        way *= min(1.0, _LONGEST_STEP / float(np.abs(way).max()))
-        falls = float(way @ gradient)
-        if falls > -1e-4:
+        return point
+    inverse_hessian = np.eye(len(point)) / max(1.0, float(np.linalg.norm(gradient)))
+    for step in range(max_steps):
+        direction = -inverse_hessian @ gradient
+        if direction @ gradient >= 0:
+            inverse_hessian, direction = np.eye(len(point)), -gradient
+        direction *= min(1.0, _MAX_STEP / float(np.abs(direction).max()))
+        slope = float(direction @ gradient)
+        if slope > -1e-4:
             break
-        share = 1.0
-        new, slope = loss(place + way)
-        while not new <= value + 1e-4 * share * falls and share > 0.01:
-            share *= 0.35
-            new, slope = loss(place + share * way)
-        if not new <= value + 1e-4 * share * falls:
+        length = 1.0
+        new_value, new_gradient = loss(point + direction)
+        while not new_value <= value + 1e-4 * length * slope and length > 0.01:
+            length *= 0.35
+            new_value, new_gradient = loss(point + length * direction)
+        if not new_value <= value + 1e-4 * length * slope:
             break
-        moved, turned = share * way, slope - gradient
-        bend = float(moved @ turned)
-        if bend > 1e-10:
+        moved, turned = length * direction, new_gradient - gradient
+        curvature = float(moved @ turned)
+        if curvature > 1e-10:
+            identity = np.eye(len(point))
             if step == 0:
-                curvature = np.eye(len(place)) * (bend / float(turned @ turned))
-            left = np.eye(len(place)) - np.outer(moved, turned) / bend
-            curvature = left @ curvature @ left.T + np.outer(moved, moved) / bend
-        gained = value - new
-        place, value, gradient = place + moved, new, slope
-        if gained < 1e-3:
+                inverse_hessian = identity * (curvature / float(turned @ turned))
+            left = identity - np.outer(moved, turned) / curvature
+            inverse_hessian = left @ inverse_hessian @ left.T + np.outer(moved, moved) / curvature
+        gain = value - new_value
+        point, value, gradient = point + moved, new_value, new_gradient
+        if gain < 1e-3:
             break
-    return place
+    return point

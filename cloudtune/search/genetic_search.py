@@ -1,54 +1,52 @@
-"""Strategy `genetic`: each trial is bred from two of the best ones before.
+"""Strategy `genetic`: each trial is a child of two of the best trials so far.
 
-There are no generations: whenever a trial ends, it takes its place among the parents if it is
-better than one of them; who they are does not depend on the order in which trials end. A child has
-each parameter from one parent or the other, and about one of them moved a little. An assignment
-that was tried, or still runs, is not chosen again while others are left. The first trials are a
-Latin hypercube, which fills each parameter's range evenly. So a hundred trials bring far more than
-in generations of twenty or fifty, of which a hundred trials are only a few.
+The algorithm is steady-state, without generations: a trial that ends joins the parents if it is
+better than one of them, independent of the order in which trials end. A child takes each parameter
+from one of its parents, and about one parameter is mutated. An assignment that was tried or is
+running is not repeated while untried ones remain. The first trials are a Latin hypercube, which
+covers the range of each parameter evenly. A hundred trials therefore achieve far more than with
+generations of twenty or fifty, of which they would be only a few.
 
-With several objectives the parents are the first fronts of all trials. The methods differ in whom
-they keep of the last front: `nsga2` (the default) those in thinly populated places, `nsga3` those
-nearest to evenly spread directions, which is made for four objectives and more.
+With several objectives the parents are the first Pareto fronts of all trials. The methods differ
+in which trials of the last front become parents: `nsga2` (the default) prefers large crowding
+distances, `nsga3` those nearest to evenly spread reference directions, for four and more
+objectives.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 
 import numpy as np
 from numpy.random import Generator
+from typing_extensions import override
 
 from cloudtune.results.events import Event, Measured
 from cloudtune.search.axes import Axis
 from cloudtune.search.encoding import Encoding, Flags, Rows
-from cloudtune.search.history import History, finished
+from cloudtune.search.history import History
 from cloudtune.search.pareto import ParetoFronts
-from cloudtune.search.protocol import Suggestion
+from cloudtune.search.protocol import Strategy, Suggestion
 from cloudtune.search.sampling import PriorTrial, filter_prior_trials, trial_seed
-from cloudtune.study.search_space import Assignment, Space, Value
+from cloudtune.search.tried_assignments import TriedAssignments
+from cloudtune.study.search_space import Space
 from cloudtune.study.study import Study
 
-_FIRST = 10
-"""How many trials are spread evenly; initial trials and earlier runs count among them."""
-_PARENTS, _PARENTS_OF_SEVERAL = 8, 20
-"""How many parents there are with one objective and with several."""
-_DRAWN = 3
-"""Of how many drawn ones the best becomes a parent."""
-_MIXED = 0.9
-"""The share of children that have two parents."""
-_MOVED = 1.3
-"""How many parameters of a child are moved on average."""
-_DISTANCE, _SPREAD = 0.15, 0.5
-"""How far a parameter is moved: typically, in shares of its range, and how much that varies."""
-_TRIES = 60
-"""Of how many children, and of how many trials by chance, the first one that was not tried runs."""
-_LISTED = 1_000
-"""Up to how many assignments those left are looked for one by one."""
+_INITIAL = 10
+"""The size of the Latin hypercube; initial trials and those of earlier runs take its place."""
+_PARENTS, _PARENTS_MULTI_OBJECTIVE = 8, 20
+_TOURNAMENT_SIZE = 3
+_CROSSOVER_RATE = 0.9
+"""The share of children with two parents."""
+_MUTATIONS = 1.3
+"""The mean number of mutated parameters in the first candidate."""
+_MUTATION_SCALE, _MUTATION_SPREAD = 0.15, 0.5
+"""The typical mutation as a fraction of the range, and the spread of its logarithm."""
+_CANDIDATES = 60
+"""The number of children, and of random assignments; the first untried one is suggested."""
 
 
-class GeneticSearch:
+class GeneticSearch(Strategy):
     """Methods `nsga2` and `nsga3`, for one or several objectives."""
 
     def __init__(
@@ -62,119 +60,86 @@ class GeneticSearch:
         self._seed = seed
         self._encoding = Encoding(axes)
         self._signs = [-1.0 if o.goal == "maximize" else 1.0 for o in study.objectives]
-        count = len(study.objectives)
-        parents = _PARENTS if count == 1 else _PARENTS_OF_SEVERAL
-        self._fronts = ParetoFronts(parents, count, by_niche=method == "nsga3")
+        objectives = len(study.objectives)
+        parents = _PARENTS if objectives == 1 else _PARENTS_MULTI_OBJECTIVE
+        self._fronts = ParetoFronts(parents, objectives, by_niche=method == "nsga3")
         self._history = History(study)
-        self._rows: dict[int, Rows] = {}
-        self._tried: set[bytes] = set()
-        self._space = Space([axis.node for axis in axes])
-        earlier = filter_prior_trials(self._space, len(study.objectives), prior)
-        for place, (parameters, values) in enumerate(earlier):
-            self._remember(-1 - place, parameters)
-            self._learn(-1 - place, values)
-        self._spread_out = max(0, _FIRST - len(earlier))
+        space = Space([axis.node for axis in axes])
+        self._tried = TriedAssignments(self._encoding, space)
+        matches = filter_prior_trials(space, objectives, prior)
+        for i, (assignment, values) in enumerate(matches):
+            self._tried.add(-1 - i, assignment)
+            self._add_measured(-1 - i, values)
+        self._initial = max(0, _INITIAL - len(matches))
 
+    @override
     def tell(self, event: Event) -> None:
-        """Take note of a start or an end; single measurements do not matter."""
-        past = self._history.tell(event)
-        if past is None or isinstance(event, Measured):
+        trial = self._history.tell(event)
+        if trial is None or isinstance(event, Measured):
             return
-        if past.draw not in self._rows:
-            self._remember(past.draw, past.parameters)
-        values = self._history.objective(past) if finished(past) else None
+        self._tried.add(trial.index, trial.parameters)
+        values = self._history.final_objective(trial)
         if values is not None:
-            self._learn(past.draw, values)
+            self._add_measured(trial.index, values)
 
-    def ask(self, draw: int) -> Suggestion:
-        """Return the draw's trial."""
-        return Suggestion(self._chosen(draw))
+    @override
+    def ask(self, index: int) -> Suggestion:
+        rng = np.random.default_rng(trial_seed(self._seed, index))
+        parents = np.array([self._tried.rows[best] for best in self._fronts.best()])
+        rows = self._encoding.sample(rng, _CANDIDATES)
+        if index < self._initial:
+            rows = np.concatenate([self._latin_hypercube_row(index), rows])
+        elif len(parents) >= 2:
+            rows = np.concatenate([self._children(parents, rng), rows])
+        untried = self._tried.untried(rows)
+        if not len(untried) and self._tried.all_rows is not None:
+            untried = rng.permutation(self._tried.untried(self._tried.all_rows))
+        return Suggestion(self._encoding.decode(untried[0] if len(untried) else rows[0]))
 
-    def stop_reason(self, number: int) -> None:
-        """Stop no trial."""
+    def _add_measured(self, index: int, values: Sequence[float]) -> None:
+        self._fronts.add(index, [s * value for s, value in zip(self._signs, values, strict=True)])
 
-    def _remember(self, draw: int, assignment: Assignment) -> None:
-        row = self._encoding.row(assignment)
-        self._rows[draw] = row
-        self._tried.add(row.tobytes())
-
-    def _learn(self, draw: int, values: Sequence[float]) -> None:
-        scores = [sign * value for sign, value in zip(self._signs, values, strict=True)]
-        self._fronts.add(draw, scores)
-
-    def _chosen(self, draw: int) -> dict[str, Value]:
-        random = np.random.default_rng(trial_seed(self._seed, draw))
-        parents = self._parents()
-        by_chance = self._encoding.draw(random, _TRIES)
-        if draw < self._spread_out:
-            rows = np.concatenate([self._spread(draw), by_chance])
-        elif len(parents) < 2:
-            rows = by_chance
-        else:
-            rows = np.concatenate([self._children(parents, random), by_chance])
-        untried = self._untried(rows)
-        if not len(untried) and self._all_rows is not None:
-            untried = random.permutation(self._untried(self._all_rows))
-        return self._encoding.assignment(untried[0] if len(untried) else rows[0])
-
-    def _untried(self, rows: Rows) -> Rows:
-        return rows[[row.tobytes() not in self._tried for row in rows]]
-
-    @cached_property
-    def _all_rows(self) -> Rows | None:
-        """Every row there is, where they are few enough to look at."""
-        if self._space.size is None or self._space.size > _LISTED:
-            return None
-        return np.array([self._encoding.row(assignment) for assignment in self._space.grid()])
-
-    def _spread(self, draw: int) -> Rows:
-        """Return the row of a draw in a Latin hypercube."""
-        random = np.random.default_rng(trial_seed(self._seed, -1))
+    def _latin_hypercube_row(self, index: int) -> Rows:
+        rng = np.random.default_rng(trial_seed(self._seed, -1))
         width = len(self._encoding.columns)
-        places = np.tile(np.arange(_FIRST), (width, 1))
-        shares = (random.permuted(places, axis=1).T + random.random((_FIRST, width))) / _FIRST
-        return self._encoding.activated(self._encoding.drawn(shares))[draw : draw + 1]
+        strata = np.tile(np.arange(_INITIAL), (width, 1))
+        u = (rng.permuted(strata, axis=1).T + rng.random((_INITIAL, width))) / _INITIAL
+        rows = self._encoding.mask_inactive(self._encoding.from_uniform(u))
+        return rows[index : index + 1]
 
-    def _parents(self) -> Rows:
-        """Return the best trials, best first."""
-        return np.array([self._rows[draw] for draw in self._fronts.best()])
-
-    def _children(self, parents: Rows, random: Generator) -> Rows:
-        """Return rows bred from the parents, the later the more of their values moved."""
-        mothers = self._filled(_drawn(parents, random), random)
-        fathers = _drawn(parents, random)
+    def _children(self, parents: Rows, rng: Generator) -> Rows:
+        """Return children of the parents; later rows have more mutations."""
+        mothers = _select(parents, rng)
+        mothers = np.where(
+            np.isnan(mothers), self._encoding.sample_unmasked(rng, _CANDIDATES), mothers
+        )
+        fathers = _select(parents, rng)
         shape = mothers.shape
-        from_father = (random.random(shape) < 0.5) & (random.random((shape[0], 1)) < _MIXED)
+        from_father = (rng.random(shape) < 0.5) & (rng.random((shape[0], 1)) < _CROSSOVER_RATE)
         rows = np.where(from_father & ~np.isnan(fathers), fathers, mothers)
-        active = ~np.isnan(self._encoding.activated(rows.copy()))
-        more = 1 + np.array([[place / 5] for place in range(shape[0])])
-        likely = _MOVED * more / np.maximum(active.sum(axis=1), 1)[:, None]
-        return self._encoding.activated(self._moved(rows, random.random(shape) < likely, random))
+        active = ~np.isnan(self._encoding.mask_inactive(rows.copy()))
+        growth = 1 + np.array([[i / 5] for i in range(shape[0])])
+        rate = _MUTATIONS * growth / np.maximum(active.sum(axis=1), 1)[:, None]
+        return self._encoding.mask_inactive(self._mutate(rows, rng.random(shape) < rate, rng))
 
-    def _filled(self, rows: Rows, random: Generator) -> Rows:
-        return np.where(np.isnan(rows), self._encoding.filled(random, len(rows)), rows)
-
-    def _moved(self, rows: Rows, where: Flags, random: Generator) -> Rows:
-        """Return rows with some values moved a little, categories exchanged by chance."""
-        fresh = self._encoding.filled(random, len(rows))
-        distances = _DISTANCE * np.exp(_SPREAD * random.standard_normal((len(rows), 1)))
-        steps = distances * random.standard_normal(rows.shape)
+    def _mutate(self, rows: Rows, flags: Flags, rng: Generator) -> Rows:
+        """Move flagged numbers and resample flagged categories, in place, and return the rows."""
+        resampled = self._encoding.sample_unmasked(rng, len(rows))
+        scales = _MUTATION_SCALE * np.exp(_MUTATION_SPREAD * rng.standard_normal((len(rows), 1)))
+        steps = scales * rng.standard_normal(rows.shape)
         for i, column in enumerate(self._encoding.columns):
             if column.categories:
-                found = fresh[:, i]
+                numbers = resampled[:, i]
             else:
-                step = steps[:, i]
-                if column.levels is not None:
-                    # At least to the next value.
-                    least = 1 / (len(column.levels) - 1)
-                    step = np.where(np.abs(step) < 0.6 * least, np.copysign(least, step), step)
-                # Beyond an end it turns round, so that the ends are not preferred.
-                found = 1 - np.abs(1 - np.abs(rows[:, i] + step))
-                found = column.snapped(np.clip(found, 0.0, 1.0))
-            rows[:, i] = np.where(where[:, i], found, rows[:, i])
+                moved = rows[:, i] + column.snap_step(steps[:, i])
+                # Reflect at the bounds, so that they are not preferred.
+                reflected = 1 - np.abs(1 - np.abs(moved))
+                numbers = column.snap(np.clip(reflected, 0.0, 1.0))
+            rows[:, i] = np.where(flags[:, i], numbers, rows[:, i])
         return rows
 
 
-def _drawn(parents: Rows, random: Generator) -> Rows:
-    places = random.integers(0, len(parents), (_TRIES, _DRAWN)).min(axis=1)
-    return np.asarray(parents[places], np.float64)
+def _select(parents: Rows, rng: Generator) -> Rows:
+    """Return parents by tournament selection; the parents are sorted, best first."""
+    ranks = rng.integers(0, len(parents), (_CANDIDATES, _TOURNAMENT_SIZE)).min(axis=1)
+    return np.asarray(parents[ranks], np.float64)

@@ -1,4 +1,4 @@
-"""The trials of a job as strategies see them: a fold over its events."""
+"""The trials of a job as strategies see them, built from the job's events."""
 
 from __future__ import annotations
 
@@ -14,21 +14,23 @@ from cloudtune.study.study import Study
 
 @dataclass
 class TrialRecord:
-    """One draw and what became of it, also under the number that replaced an interrupted one."""
+    """One suggested trial. A repeat of an interrupted trial continues its record."""
 
-    draw: int
+    index: int
+    """The position among the suggested trials, from 0."""
     number: int
+    """The number of the latest repeat."""
     parameters: Mapping[str, Value]
     memory: Mapping[str, Any]
     state: TrialState
     resource: int | None
     measurements: list[Mapping[str, float]] = field(default_factory=list[Mapping[str, float]])
-    kept: int = 0
-    """How many measurements were made before its last start, and stay if that is interrupted."""
+    measured_before_start: int = 0
+    """How many measurements precede the latest start. An interruption discards the later ones."""
 
 
 class History:
-    """Every draw of a job so far, in order."""
+    """All suggested trials of a job so far, in order."""
 
     def __init__(self, study: Study) -> None:
         self.trials: list[TrialRecord] = []
@@ -36,50 +38,51 @@ class History:
         self._by_number: dict[int, TrialRecord] = {}
 
     def tell(self, event: Event) -> TrialRecord | None:
-        """Take note of an event and return its trial, or None if another has taken its place."""
+        """Record an event and return its trial, or None if a repeat has replaced that trial."""
         if isinstance(event, Started):
             return self._start(event)
-        past = self._by_number.get(event.number)
-        if past is None:
+        trial = self._by_number.get(event.number)
+        if trial is None:
             return None
         if isinstance(event, Measured):
-            past.measurements.append(event.metrics)
+            trial.measurements.append(event.metrics)
         else:
-            past.state = event.state
-        return past
+            trial.state = event.state
+        return trial
 
-    def of(self, number: int) -> TrialRecord | None:
+    def get(self, number: int) -> TrialRecord | None:
         """Return a trial by its number."""
         return self._by_number.get(number)
 
-    def objective(self, past: TrialRecord) -> tuple[float, ...] | None:
-        """Return a trial's objective so far, or None if it was not measured."""
-        return objective_values(self._study, past.measurements)
+    def objective(self, trial: TrialRecord) -> tuple[float, ...] | None:
+        """Return the objective values of a trial so far, or None if they were not measured."""
+        return objective_values(self._study, trial.measurements)
+
+    def final_objective(self, trial: TrialRecord) -> tuple[float, ...] | None:
+        """Return the objective values of a completed or early-stopped trial, else None."""
+        if trial.state not in {"completed", "stopped_early"}:
+            return None
+        return self.objective(trial)
 
     def _start(self, event: Started) -> TrialRecord:
-        past = self._by_number.get(event.number)
-        if past is None and event.replaces is not None:
-            past = self._by_number.pop(event.replaces, None)
-            if past is not None:
-                del past.measurements[past.kept :]
-        if past is None:
-            past = TrialRecord(
-                draw=len(self.trials),
+        trial = self._by_number.get(event.number)
+        if trial is None and event.replaces is not None:
+            trial = self._by_number.pop(event.replaces, None)
+            if trial is not None:
+                del trial.measurements[trial.measured_before_start :]
+        if trial is None:
+            trial = TrialRecord(
+                index=len(self.trials),
                 number=event.number,
                 parameters=dict(event.parameters),
                 memory=event.memory,
                 state="running",
                 resource=event.resource,
             )
-            self.trials.append(past)
-        past.number = event.number
-        past.state = "running"
-        past.resource = event.resource
-        past.kept = len(past.measurements)
-        self._by_number[event.number] = past
-        return past
-
-
-def finished(past: TrialRecord) -> bool:
-    """Tell whether a trial has ended for good, so that its objective counts if it was measured."""
-    return past.state in {"completed", "stopped_early"}
+            self.trials.append(trial)
+        trial.number = event.number
+        trial.state = "running"
+        trial.resource = event.resource
+        trial.measured_before_start = len(trial.measurements)
+        self._by_number[event.number] = trial
+        return trial

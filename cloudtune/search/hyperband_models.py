@@ -1,11 +1,11 @@
-"""New trials for `hyperband`, chosen by what the trials before them reached.
+"""Models that choose the new trials of `hyperband`.
 
-Each rung has a Gaussian process of what was measured there, and the highest rung at which enough
-trials have been measured chooses: what a little of the resource says counts only until more is
-known. A trial that is stopped at a rung counts as failed at the next one: a process that knew only
-of those that came so far would propose again and again what does not. A third of the trials is
-drawn by chance all the same, for the case that the process is wrong. This is BOHB (Falkner and
-others, ICML 2018, <https://arxiv.org/abs/1807.01774>) with another model.
+Each rung has a Gaussian process of what was measured there. The highest rung with enough measured
+trials chooses, so results at a small resource count only until there are better ones. A trial that
+is stopped at a rung counts as failed at the next one; otherwise that process would know only
+trials that got so far, and would repeat proposals that do not. A third of the trials is random, in
+case the process is wrong. This is BOHB (Falkner and others, ICML 2018,
+<https://arxiv.org/abs/1807.01774>) with a different model.
 """
 
 from __future__ import annotations
@@ -19,58 +19,55 @@ from cloudtune.search.protocol import Suggestion
 from cloudtune.search.sampling import InitialTrials
 from cloudtune.study.study import Study
 
-_ENOUGH = 8
-"""How many trials must have been measured at a rung."""
-_BY_CHANCE = 1 / 3
+_MIN_MEASURED = 8
+"""The number of measured trials at a rung from which on its process chooses."""
+_RANDOM_SHARE = 1 / 3
 
 
 class RungModels:
-    """A Gaussian process a rung, each told of a trial until that was measured at its rung."""
+    """One Gaussian process per rung, which sees a trial's events until its rung is measured."""
 
-    def __init__(self, study: Study, opening: InitialTrials, levels: int) -> None:
-        self._opening = opening
-        self._models = [GPSearch(study, opening.axes, opening.seed) for _ in range(levels)]
-        self._reached: dict[int, int] = {}
-        """For each trial how many rungs it has passed, or begun above."""
+    def __init__(self, study: Study, initial: InitialTrials, rungs: int) -> None:
+        self._initial = initial
+        self._models = [GPSearch(study, initial.axes, initial.seed) for _ in range(rungs)]
+        self._next_rung: dict[int, int] = {}
+        """The first rung that each trial has neither passed nor skipped, by trial number."""
 
     def tell(self, event: Event) -> None:
-        """Take note of an event; what a trial was worth at a rung is told by `reached`."""
+        """Record an event. Measurements at a rung count only after `reach_rung`."""
         if isinstance(event, Started) and event.replaces is not None:
-            self._reached[event.number] = self._reached.pop(event.replaces, 0)
+            self._next_rung[event.number] = self._next_rung.pop(event.replaces, 0)
         if isinstance(event, Ended):
-            self._end(event.number, "failed" if event.state == "failed" else "cancelled")
-        else:
-            for model in self._open(event.number):
-                model.tell(event)
+            state: TrialState = "failed" if event.state == "failed" else "cancelled"
+            event = Ended(event.number, 0.0, state)
+        for model in self._remaining(event.number):
+            model.tell(event)
 
-    def reached(self, number: int, rung: int) -> None:
-        """Take what a trial has measured so far for its value at a rung, if it is the first one."""
-        if self._reached.get(number, 0) > rung:
+    def reach_rung(self, number: int, rung: int) -> None:
+        """Use a trial's measurements so far as its result at a rung, once per trial and rung."""
+        next_rung = self._next_rung.get(number, 0)
+        if next_rung > rung:
             return
         self._models[rung].tell(Ended(number, 0.0, "completed"))
-        for model in self._models[self._reached.get(number, 0) : rung]:
+        for model in self._models[next_rung:rung]:
             model.tell(Ended(number, 0.0, "cancelled"))
-        self._reached[number] = rung + 1
+        self._next_rung[number] = rung + 1
 
-    def stopped(self, number: int) -> None:
-        """Count a trial as failed at the next rung, and at none above."""
-        for place, model in enumerate(self._open(number)):
-            model.tell(Ended(number, 0.0, "cancelled" if place else "failed"))
-        self._reached[number] = len(self._models)
+    def stop(self, number: int) -> None:
+        """Count a trial as failed at its next rung, and not at all at higher rungs."""
+        for i, model in enumerate(self._remaining(number)):
+            model.tell(Ended(number, 0.0, "cancelled" if i else "failed"))
+        self._next_rung[number] = len(self._models)
 
-    def ask(self, draw: int) -> Suggestion:
-        """Return the draw's trial: an initial one while there are any."""
-        if draw < len(self._opening):
-            return Suggestion(self._opening.assignment(draw))
-        lot = Random(f"{self._opening.seed}:{draw}:by chance").random()
+    def ask(self, index: int) -> Suggestion:
+        """Return an initial trial while there are any, then a random or a modelled one."""
+        if index < len(self._initial):
+            return Suggestion(self._initial.assignment(index))
+        u = Random(f"{self._initial.seed}:{index}:by chance").random()
         for model in reversed(self._models):
-            if model.values >= _ENOUGH and lot >= _BY_CHANCE:
-                return model.ask(draw)
-        return Suggestion(self._models[0].by_chance(draw))
+            if model.measured_count >= _MIN_MEASURED and u >= _RANDOM_SHARE:
+                return model.ask(index)
+        return Suggestion(self._models[0].sample_untried(index))
 
-    def _open(self, number: int) -> Sequence[GPSearch]:
-        return self._models[self._reached.get(number, 0) :]
-
-    def _end(self, number: int, state: TrialState) -> None:
-        for model in self._open(number):
-            model.tell(Ended(number, 0.0, state))
+    def _remaining(self, number: int) -> Sequence[GPSearch]:
+        return self._models[self._next_rung.get(number, 0) :]

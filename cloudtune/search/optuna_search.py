@@ -1,7 +1,7 @@
-"""What all strategies over Optuna's samplers share.
+"""Strategies that use Optuna's samplers.
 
-A sampler is made anew for each draw, with a seed of its own, so that everything it knows is in the
-trials. What it notes beside them goes out in the suggestion's memory and comes back with `Started`.
+Each trial gets a new sampler with its own seed, so a sampler's only state is the trials. Attributes
+that a sampler stores with a trial go into the suggestion's memory and return with `Started`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 from cloudtune.results.events import Event, Measured, Started
 from cloudtune.search.axes import Axis, Coordinate
-from cloudtune.search.history import History, TrialRecord, finished
-from cloudtune.search.protocol import Suggestion
+from cloudtune.search.history import History, TrialRecord
+from cloudtune.search.protocol import Strategy, Suggestion
 from cloudtune.search.sampling import PriorTrial, filter_prior_trials, trial_rng, trial_seed
 from cloudtune.search.subsample import Subsample
 from cloudtune.study.search_space import Assignment, Space, Value, is_active
@@ -22,28 +24,29 @@ from cloudtune.study.study import Study
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
-    from optuna.trial import FrozenTrial
-    from optuna.trial import Trial as AskedTrial
+    from optuna.trial import FrozenTrial, Trial
+
+_OPTIMIZER = "cma:optimizer"
 
 
 @dataclass(frozen=True)
 class SamplerSpec:
-    """How one of Optuna's samplers is made and fed."""
+    """How to create one of Optuna's samplers, and what it sees."""
 
-    make: Callable[[int], BaseSampler]
-    """Makes it from a seed."""
-    knows_conditions: bool = False
-    """Whether it is given active parameters alone. Others search all of them, and the values of
-    inactive ones are remembered but not used."""
-    part_seen: int | None = None
-    """How many of the best trials, of the last and of a sample it sees; None for all trials."""
+    create: Callable[[int], BaseSampler]
+    """Creates the sampler from a seed."""
+    handles_conditions: bool = False
+    """Whether it suggests only active parameters. Other samplers suggest all of them; the values of
+    inactive ones are stored but not used."""
+    part_size: int | None = None
+    """The number of the best trials, of the latest and of a sample that it sees; None for all."""
 
 
-class OptunaSearch:
-    """Chooses trials by one of Optuna's samplers.
+class OptunaSearch(Strategy):
+    """Chooses trials with one of Optuna's samplers.
 
-    Finished trials count with their objective, those that were stopped early with what they had
-    reached. Failed and cancelled trials do not count; running ones are known as such.
+    Completed trials count with their objective, early-stopped ones with the objective that they
+    reached. Failed and cancelled trials do not count. The sampler sees running trials as running.
     """
 
     def __init__(
@@ -64,7 +67,7 @@ class OptunaSearch:
         self._sampler = sampler
         self._states = TrialState
         self._distributions = {
-            axis.node.key: axis.distribution() for axis in axes if not axis.fixed
+            axis.node.key: axis.optuna_distribution() for axis in axes if not axis.is_fixed
         }
         self._storage = ListStorage(
             [
@@ -73,154 +76,150 @@ class OptunaSearch:
             ]
         )
         self._history = History(study)
-        self._known: dict[int, FrozenTrial] = {}
-        self._open: set[int] = set()
+        self._trials: dict[int, FrozenTrial] = {}
+        self._running: set[int] = set()
         self._signs = [-1 if o.goal == "maximize" else 1 for o in study.objectives]
-        self._recall = (
-            Subsample(seed, len(study.objectives), sampler.part_seen) if sampler.part_seen else None
+        objectives = len(study.objectives)
+        self._subsample = (
+            Subsample(seed, objectives, sampler.part_size) if sampler.part_size else None
         )
         space = Space([axis.node for axis in axes])
-        for place, (parameters, values) in enumerate(
-            filter_prior_trials(space, len(study.objectives), prior)
-        ):
-            draw = -1 - place
-            params = self._params(parameters, {}, draw)
-            self._known[draw] = self._add(TrialState.COMPLETE, params, {}, values)
-            self._count(draw, values)
+        for i, (assignment, values) in enumerate(filter_prior_trials(space, objectives, prior)):
+            index = -1 - i
+            params = self._to_params(assignment, {}, index)
+            self._trials[index] = self._add_trial(TrialState.COMPLETE, params, {}, values)
+            self._add_measured(index, values)
 
+    @override
     def tell(self, event: Event) -> None:
-        """Take note of a start or an end; single measurements do not matter."""
-        fresh = len(self._history.trials)
-        past = self._history.tell(event)
-        if past is None or isinstance(event, Measured):
+        count = len(self._history.trials)
+        trial = self._history.tell(event)
+        if trial is None or isinstance(event, Measured):
             return
-        if isinstance(event, Started) and len(self._history.trials) > fresh:
-            self._begin(past)
-        known = self._known[past.draw]
-        values = self._history.objective(past) if finished(past) else None
-        self._open.discard(past.draw)
-        if past.state in {"running", "pending"}:
-            known.state = self._states.RUNNING
-            self._open.add(past.draw)
+        if isinstance(event, Started) and len(self._history.trials) > count:
+            self._add_running(trial)
+        frozen = self._trials[trial.index]
+        values = self._history.final_objective(trial)
+        self._running.discard(trial.index)
+        if trial.state in {"running", "pending"}:
+            frozen.state = self._states.RUNNING
+            self._running.add(trial.index)
         elif values is None:
-            known.state = self._states.FAIL
+            frozen.state = self._states.FAIL
         else:
-            known.values = list(values)
-            known.state = self._states.COMPLETE
-            self._count(past.draw, values)
+            frozen.values = list(values)
+            frozen.state = self._states.COMPLETE
+            self._add_measured(trial.index, values)
 
-    def ask(self, draw: int) -> Suggestion:
-        """Return the draw's trial."""
-        return self._suggest(draw)[0]
+    @override
+    def ask(self, index: int) -> Suggestion:
+        return self._suggest(index)[0]
 
-    def stop_reason(self, number: int) -> None:
-        """Stop no trial."""
-
-    def _suggest(self, draw: int) -> tuple[Suggestion, dict[str, Any]]:
-        """Return the draw's trial, and everything that the sampler noted beside it."""
+    def _suggest(self, index: int) -> tuple[Suggestion, dict[str, Any]]:
+        """Return a trial, and all attributes that the sampler stored with it."""
         import optuna
 
-        before = dict(self._storage.study_attrs)
+        attrs_before = dict(self._storage.study_attrs)
         count = len(self._storage.trials)
-        if self._recall:
-            seen = [self._known[draw] for draw in (*self._recall.draws(), *self._open)]
-            self._storage.shown = sorted(seen, key=lambda trial: trial.number)
+        if self._subsample:
+            visible = [self._trials[i] for i in (*self._subsample.indices(), *self._running)]
+            self._storage.visible = sorted(visible, key=lambda trial: trial.number)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 study = optuna.load_study(
                     study_name="",
                     storage=self._storage,
-                    sampler=self._sampler.make(trial_seed(self._seed, draw)),
+                    sampler=self._sampler.create(trial_seed(self._seed, index)),
                     pruner=optuna.pruners.NopPruner(),
                 )
-                parameters, inactive = self._walk(study.ask())
-            notes = self._storage.trials[-1].system_attrs
-            of_study = {
-                key: value for key, value in self._storage.study_attrs.items() if key not in before
+                parameters, inactive = self._suggest_parameters(study.ask())
+            trial_attrs = self._storage.trials[-1].system_attrs
+            study_attrs = {
+                key: value
+                for key, value in self._storage.study_attrs.items()
+                if key not in attrs_before
             }
         finally:
-            self._storage.study_attrs = before
-            self._storage.shown = None
+            self._storage.study_attrs = attrs_before
+            self._storage.visible = None
             del self._storage.trials[count:]
         memory = {
-            "notes": {key: value for key, value in notes.items() if key.endswith("generation")},
-            "study": of_study,
+            "notes": {key: attr for key, attr in trial_attrs.items() if key.endswith("generation")},
+            "study": study_attrs,
             "inactive": inactive,
-            "learned": any(key.startswith(_OPTIMIZER) for key in notes),
+            "learned": any(key.startswith(_OPTIMIZER) for key in trial_attrs),
         }
-        kept = {key: value for key, value in memory.items() if value}
-        return Suggestion(parameters, memory=kept), notes
+        memory = {key: value for key, value in memory.items() if value}
+        return Suggestion(parameters, memory=memory), trial_attrs
 
-    def _walk(self, trial: AskedTrial) -> tuple[dict[str, Value], dict[str, Coordinate]]:
-        known: dict[str, Value] = {}
+    def _suggest_parameters(self, trial: Trial) -> tuple[dict[str, Value], dict[str, Coordinate]]:
+        """Return the assignment, and the coordinates of inactive parameters by key."""
+        assignment: dict[str, Value] = {}
         inactive: dict[str, Coordinate] = {}
         for axis in self._axes:
-            active = is_active(axis.node, known)
-            if axis.fixed:
-                place = None
-            elif active or not self._sampler.knows_conditions:
-                place = _suggested(trial, axis)
+            active = is_active(axis.node, assignment)
+            if axis.is_fixed:
+                suggestion = None
+            elif active or not self._sampler.handles_conditions:
+                suggestion = _suggest_coordinate(trial, axis)
             else:
                 continue
             if active:
-                known[axis.node.name] = axis.value(0) if place is None else axis.from_optuna(place)
-            elif place is not None:
-                inactive[axis.node.key] = place
-        return known, inactive
+                assignment[axis.node.name] = (
+                    axis.value(0) if suggestion is None else axis.from_optuna(suggestion)
+                )
+            elif suggestion is not None:
+                inactive[axis.node.key] = suggestion
+        return assignment, inactive
 
-    def _begin(self, past: TrialRecord) -> None:
-        notes: dict[str, Any] = dict(past.memory.get("notes", {}))
-        if past.memory.get("learned"):
-            # What the sampler learned is too large to remember, and follows from what was told.
-            notes = self._suggest(past.draw)[1]
-        self._storage.study_attrs |= past.memory.get("study", {})
-        params = self._params(past.parameters, past.memory.get("inactive", {}), past.draw)
-        self._known[past.draw] = self._add(self._states.RUNNING, params, notes, None)
+    def _add_running(self, trial: TrialRecord) -> None:
+        attrs: dict[str, Any] = dict(trial.memory.get("notes", {}))
+        if trial.memory.get("learned"):
+            # The optimizer's state is too large for the memory, but follows from the events.
+            attrs = self._suggest(trial.index)[1]
+        self._storage.study_attrs |= trial.memory.get("study", {})
+        params = self._to_params(trial.parameters, trial.memory.get("inactive", {}), trial.index)
+        self._trials[trial.index] = self._add_trial(self._states.RUNNING, params, attrs, None)
 
-    def _count(self, draw: int, values: Sequence[float]) -> None:
-        if self._recall:
+    def _add_measured(self, index: int, values: Sequence[float]) -> None:
+        if self._subsample:
             scores = [sign * value for sign, value in zip(self._signs, values, strict=True)]
-            self._recall.add(draw, scores)
+            self._subsample.add(index, scores)
 
-    def _params(
-        self, assignment: Assignment, inactive: Mapping[str, Coordinate], draw: int
+    def _to_params(
+        self, assignment: Assignment, inactive: Mapping[str, Coordinate], index: int
     ) -> dict[str, Coordinate]:
-        """Return an assignment as Optuna knows it, unknown inactive values by chance."""
-        random = trial_rng(self._seed, draw)
+        """Return Optuna's parameters of an assignment; unknown inactive ones are sampled."""
+        rng = trial_rng(self._seed, index)
         known: dict[str, Value] = {}
         params: dict[str, Coordinate] = {}
         for axis in self._axes:
             key, name = axis.node.key, axis.node.name
             if is_active(axis.node, known) and name in assignment:
                 known[name] = assignment[name]
-                if not axis.fixed:
+                if not axis.is_fixed:
                     params[key] = axis.to_optuna(assignment[name])
-            elif not axis.fixed and not self._sampler.knows_conditions:
-                params[key] = (
-                    inactive[key] if key in inactive else axis.to_optuna(axis.draw(random))
-                )
+            elif not axis.is_fixed and not self._sampler.handles_conditions:
+                params[key] = inactive[key] if key in inactive else axis.to_optuna(axis.sample(rng))
         return params
 
-    def _add(
+    def _add_trial(
         self,
         state: Any,
         params: dict[str, Coordinate],
-        notes: dict[str, Any],
+        attrs: dict[str, Any],
         values: Sequence[float] | None,
     ) -> FrozenTrial:
         distributions = {key: self._distributions[key] for key in params}
-        return self._storage.add(state, dict(params), distributions, notes, values)
+        return self._storage.add(state, dict(params), distributions, attrs, values)
 
 
-_OPTIMIZER = "cma:optimizer"
-
-
-def _suggested(trial: AskedTrial, axis: Axis) -> Coordinate:
+def _suggest_coordinate(trial: Trial, axis: Axis) -> Coordinate:
     from optuna.distributions import CategoricalDistribution, IntDistribution
 
     key = axis.node.key
-    match axis.distribution():
+    match axis.optuna_distribution():
         case IntDistribution() as ints:
             return int(trial.suggest_int(key, ints.low, ints.high, log=ints.log))
         case CategoricalDistribution() as choices:

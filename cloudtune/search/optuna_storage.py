@@ -1,8 +1,8 @@
 """An Optuna storage that holds the trials of one study as a plain list.
 
-Optuna's own storage in memory only ever grows. Here the trial that a sampler is asked for is set
-aside again once it is known, so that asking leaves no trace, and the numbers of the trials, from
-which samplers derive chance, are the same after a resume.
+Optuna's in-memory storage cannot remove trials. Here the trial that a sampler is asked for is
+removed again once its parameters are known. Asking then has no side effects, and the numbers of the
+trials, from which samplers derive their random state, are the same after a resume.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _STUDY = 0
 
 
 class ListStorage(BaseStorage):
-    """One study; the id of a trial is its place in the list. What samplers never do is left out."""
+    """Holds one study. A trial's id is its index. Methods that samplers do not use are missing."""
 
     def __init__(self, directions: Sequence[StudyDirection]) -> None:
         self.trials: list[FrozenTrial] = []
-        self.shown: list[FrozenTrial] | None = None
-        """The trials that a sampler sees, beside the one that it is asked for; None for all."""
+        self.visible: list[FrozenTrial] | None = None
+        """The trials that a sampler sees, in addition to the requested one; None for all."""
         self.study_attrs: dict[str, Any] = {}
         self._directions = list(directions)
 
@@ -38,9 +38,9 @@ class ListStorage(BaseStorage):
         values: Sequence[float] | None = None,
     ) -> FrozenTrial:
         """Append a trial and return it; the caller may change its state and values."""
-        place = len(self.trials)
+        index = len(self.trials)
         trial = FrozenTrial(
-            number=place,
+            number=index,
             state=state,
             value=None,
             values=values,
@@ -51,7 +51,7 @@ class ListStorage(BaseStorage):
             user_attrs={},
             system_attrs=attrs,
             intermediate_values={},
-            trial_id=place,
+            trial_id=index,
         )
         self.trials.append(trial)
         return trial
@@ -59,8 +59,8 @@ class ListStorage(BaseStorage):
     @override
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         trial = self.add(TrialState.RUNNING, {}, {}, {})
-        if self.shown is not None:
-            self.shown.append(trial)
+        if self.visible is not None:
+            self.visible.append(trial)
         return trial.number
 
     @override
@@ -99,7 +99,7 @@ class ListStorage(BaseStorage):
         deepcopy: bool = True,
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
-        trials = self.trials if self.shown is None else self.shown
+        trials = self.trials if self.visible is None else self.visible
         return [trial for trial in trials if states is None or trial.state in states]
 
     @override

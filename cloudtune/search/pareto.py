@@ -1,13 +1,13 @@
-"""Which of some trials are the best by several objectives at once; the lower a score, the better.
+"""Pareto ranking of trials by several objectives. Lower scores are better.
 
-A front are the trials that no other of those left is better than in every objective: the first one
-of all trials, the next one of those behind it. Within a front two orders are known:
+A Pareto front holds the trials that no other trial dominates, the next front those of the
+remaining trials, and so on. Within a front, trials are ordered in one of two ways:
 
-- by crowding (NSGA-II, Deb and others, 2002, <https://doi.org/10.1109/4235.996017>): the further a
-  trial's neighbours lie in each objective, the earlier it comes, the outermost first;
-- by niche (NSGA-III, Deb and Jain, 2014, <https://doi.org/10.1109/TEVC.2013.2281535>): directions
-  are spread evenly over the objectives, each trial belongs to the nearest one, and the nearest
-  trial of each direction comes first, then the second of each, and so on.
+- by crowding distance (NSGA-II, Deb and others, 2002, <https://doi.org/10.1109/4235.996017>): the
+  farther apart a trial's neighbours are in each objective, the earlier it comes, extremes first;
+- by niche (NSGA-III, Deb and Jain, 2014, <https://doi.org/10.1109/TEVC.2013.2281535>): each trial
+  belongs to the nearest of evenly spread reference directions. The nearest trial of each direction
+  comes first, then the second nearest of each, and so on.
 """
 
 from __future__ import annotations
@@ -20,63 +20,63 @@ import numpy as np
 from numpy.typing import NDArray
 
 Scores = NDArray[np.float64]
-"""A row a trial, a column an objective."""
+"""One row per trial, one column per objective."""
 Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class _Front:
-    """Trials of which none is better than another in every objective, by rising draw."""
+    """Trials that do not dominate each other, by ascending index."""
 
-    draws: Indices
+    indices: Indices
     scores: Scores
 
 
 class ParetoFronts:
-    """The first fronts of all trials so far, whatever the order in which they were added.
+    """The first Pareto fronts of all trials so far, independent of the order of addition.
 
-    A trial never moves to an earlier front when another is added, so those behind the last one
-    kept are never missed.
+    Adding a trial never moves another one to an earlier front, so the fronts after the last one
+    that is kept are not needed.
     """
 
     def __init__(self, count: int, objectives: int, *, by_niche: bool = False) -> None:
-        """Prepare to find the best ``count`` trials: that many fronts have as many."""
+        """Track the best ``count`` trials, which the first ``count`` fronts contain."""
         self._count = count
         self._objectives = objectives
         self._directions = _reference_directions(objectives, count) if by_niche else None
         self._fronts: list[_Front] = []
 
-    def add(self, draw: int, scores: Sequence[float]) -> None:
-        """Take note of a trial, which moves those that it surpasses to later fronts."""
-        moving = _Front(np.array([draw]), np.array([scores], np.float64))
-        place = self._place(moving.scores[0])
-        while len(moving.draws) and place < self._count:
-            if place == len(self._fronts):
+    def add(self, index: int, scores: Sequence[float]) -> None:
+        """Add a trial and move the trials that it dominates to later fronts."""
+        moving = _Front(np.array([index]), np.array([scores], np.float64))
+        rank = self._rank(moving.scores[0])
+        while len(moving.indices) and rank < self._count:
+            if rank == len(self._fronts):
                 self._fronts.append(moving)
                 return
-            front = self._fronts[place]
-            behind = np.zeros(len(front.draws), np.bool_)
+            front = self._fronts[rank]
+            dominated = np.zeros(len(front.indices), np.bool_)
             for other in moving.scores:
-                behind |= _dominates(other, front.scores)
-            draws = np.concatenate([front.draws[~behind], moving.draws])
-            scores_now = np.concatenate([front.scores[~behind], moving.scores])
-            order = np.argsort(draws)
-            self._fronts[place] = _Front(draws[order], scores_now[order])
-            moving = _Front(front.draws[behind], front.scores[behind])
-            place += 1
+                dominated |= _dominates(other, front.scores)
+            indices = np.concatenate([front.indices[~dominated], moving.indices])
+            merged = np.concatenate([front.scores[~dominated], moving.scores])
+            order = np.argsort(indices)
+            self._fronts[rank] = _Front(indices[order], merged[order])
+            moving = _Front(front.indices[dominated], front.scores[dominated])
+            rank += 1
 
     def best(self) -> list[int]:
-        """Return the draws of the best trials, best first."""
-        draws, scores, fronts = self._first()
+        """Return the indices of the best trials, best first."""
+        indices, scores, ranks = self._leading_fronts()
         if self._directions is None:
-            within = _negative_crowding_distance(scores, fronts)
+            within = _negative_crowding_distance(scores, ranks)
         else:
-            within = _niche_ranks(scores, fronts, self._directions)
-        order = np.lexsort((draws, within, fronts))
-        return [int(draw) for draw in draws[order[: self._count]]]
+            within = _niche_ranks(scores, ranks, self._directions)
+        order = np.lexsort((indices, within, ranks))
+        return [int(index) for index in indices[order[: self._count]]]
 
-    def _place(self, scores: Scores) -> int:
-        """Return the first front that has no trial better than one: all later ones have none."""
+    def _rank(self, scores: Scores) -> int:
+        """Return the first front without a dominating trial; the later ones have none either."""
         low, high = 0, len(self._fronts)
         while low < high:
             middle = (low + high) // 2
@@ -86,63 +86,64 @@ class ParetoFronts:
                 high = middle
         return low
 
-    def _first(self) -> tuple[Indices, Scores, Indices]:
-        """Return draws, scores and front of the first fronts that have enough trials."""
-        taken: list[_Front] = []
+    def _leading_fronts(self) -> tuple[Indices, Scores, Indices]:
+        """Return indices, scores and ranks of the fewest fronts that have enough trials."""
+        leading: list[_Front] = []
         for front in self._fronts:
-            if sum(len(other.draws) for other in taken) >= self._count:
+            if sum(len(other.indices) for other in leading) >= self._count:
                 break
-            taken.append(front)
-        if not taken:
+            leading.append(front)
+        if not leading:
             return np.empty(0, np.int64), np.empty((0, self._objectives)), np.empty(0, np.int64)
         return (
-            np.concatenate([front.draws for front in taken]),
-            np.concatenate([front.scores for front in taken]),
-            np.repeat(np.arange(len(taken)), [len(front.draws) for front in taken]),
+            np.concatenate([front.indices for front in leading]),
+            np.concatenate([front.scores for front in leading]),
+            np.repeat(np.arange(len(leading)), [len(front.indices) for front in leading]),
         )
 
 
 def _dominates(left: Scores, right: Scores) -> NDArray[np.bool_]:
-    """Tell where left is better in some objective and worse in none; one side may be one trial."""
+    """Return where left is no worse in any objective and better in one; broadcasts over trials."""
     return np.asarray((left <= right).all(axis=-1) & (left < right).any(axis=-1))
 
 
-def _negative_crowding_distance(scores: Scores, fronts: Indices) -> Scores:
-    """Return for each trial a number that is the lower, the further its neighbours are apart."""
-    apart = np.zeros(len(scores))
-    for front in np.unique(fronts):
-        members = np.flatnonzero(fronts == front)
+def _negative_crowding_distance(scores: Scores, ranks: Indices) -> Scores:
+    distances = np.zeros(len(scores))
+    for rank in np.unique(ranks):
+        members = np.flatnonzero(ranks == rank)
         for values in scores[members].T:
             order = members[np.argsort(values, kind="stable")]
-            ranked = np.sort(values)
-            apart[order[[0, -1]]] = np.inf
-            if ranked[-1] > ranked[0]:
-                apart[order[1:-1]] += (ranked[2:] - ranked[:-2]) / (ranked[-1] - ranked[0])
-    return -apart
+            ascending = np.sort(values)
+            distances[order[[0, -1]]] = np.inf
+            if ascending[-1] > ascending[0]:
+                distances[order[1:-1]] += (ascending[2:] - ascending[:-2]) / (
+                    ascending[-1] - ascending[0]
+                )
+    return -distances
 
 
-def _niche_ranks(scores: Scores, fronts: Indices, directions: Scores) -> Scores:
-    """Return for each trial how many come before it in its niche."""
+def _niche_ranks(scores: Scores, ranks: Indices, directions: Scores) -> Scores:
+    """Return for each trial how many precede it in its niche."""
     low = scores.min(axis=0, initial=np.inf)
     span = scores.max(axis=0, initial=-np.inf) - low
     points = (scores - low) / np.where(span > 0, span, 1.0)
-    along = points @ directions.T
-    away = np.sqrt(np.maximum((points**2).sum(axis=1)[:, None] - along**2, 0.0))
-    niches, distances = away.argmin(axis=1), away.min(axis=1)
-    order = np.lexsort((distances, fronts, niches))
+    projections = points @ directions.T
+    distances = np.sqrt(np.maximum((points**2).sum(axis=1)[:, None] - projections**2, 0.0))
+    niches, nearest = distances.argmin(axis=1), distances.min(axis=1)
+    order = np.lexsort((nearest, ranks, niches))
     _, first, sizes = np.unique(niches[order], return_index=True, return_counts=True)
-    before = np.zeros(len(scores))
-    before[order] = np.arange(len(scores)) - np.repeat(first, sizes)
-    return before
+    preceding = np.zeros(len(scores))
+    preceding[order] = np.arange(len(scores)) - np.repeat(first, sizes)
+    return preceding
 
 
 def _reference_directions(objectives: int, count: int) -> Scores:
-    """Return evenly spread directions of length 1, as few as reach a count (Das and Dennis)."""
-    parts, found = 1, np.eye(objectives)
-    while objectives > 1 and len(found) < count:
+    """Return at least ``count`` evenly spread unit vectors, as few as possible (Das and Dennis)."""
+    parts, points = 1, np.eye(objectives)
+    while objectives > 1 and len(points) < count:
         parts += 1
         bars = combinations(range(parts + objectives - 1), objectives - 1)
         edges = np.array([(-1, *bar, parts + objectives - 1) for bar in bars])
-        found = np.diff(edges, axis=1) - 1.0
-    lengths: Scores = np.linalg.norm(found, axis=1)
-    return np.asarray(found / lengths[:, None], np.float64)
+        points = np.diff(edges, axis=1) - 1.0
+    lengths: Scores = np.linalg.norm(points, axis=1)
+    return np.asarray(points / lengths[:, None], np.float64)

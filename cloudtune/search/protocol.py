@@ -1,4 +1,4 @@
-"""What a strategy is asked and told."""
+"""The protocol of search strategies."""
 
 from __future__ import annotations
 
@@ -12,39 +12,43 @@ from cloudtune.study.search_space import Value
 
 @dataclass(frozen=True)
 class Suggestion:
-    """The next trial."""
+    """The next trial to run."""
 
     parameters: Mapping[str, Value]
-    """A complete assignment: every active parameter and no other."""
+    """A complete assignment: a value for each active parameter and for no other."""
     resource: int | None = None
-    """How much of hyperband's named resource it may use."""
+    """How much of hyperband's named resource the trial may use."""
     resumes: int | None = None
-    """The number of the pending trial that goes on; None for a new one."""
+    """The number of the pending trial to continue; None for a new trial."""
     memory: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """What the strategy wants back with this trial's `Started` event; JSON data."""
+    """JSON data that the strategy gets back with this trial's `Started` event."""
 
 
 class Strategy(Protocol):
-    """Chooses the next trials from what happened so far.
+    """Chooses the next trials from the trials so far.
 
-    A strategy is a function of the events that it was told, in their order, and of the seed:
-    telling a new one the events of the ledger makes it go on as if it had never been away. It keeps
-    no other state, does not read the clock and touches no file.
+    A strategy is a pure function of the seed and of the events, in the order in which it receives
+    them. Replaying the events of the ledger to a new strategy restores its state. A strategy keeps
+    no other state, does not read the clock and does not access files.
     """
 
     def tell(self, event: Event) -> None:
-        """Take note of an event of this job. Every start, measurement and end is told, once."""
-        ...
+        """Record an event of this job. Each start, measurement and end arrives exactly once."""
+        return
 
-    def ask(self, draw: int) -> Suggestion | Literal["wait", "done"]:
-        """Return the next trial, without noting it: its `Started` event does that.
+    def ask(self, index: int) -> Suggestion | Literal["wait", "done"]:
+        """Return the next trial without recording it; its `Started` event records it.
 
-        ``draw`` counts the new trials chosen so far, from 0, and does not count repeats of
-        interrupted ones: chance derives from (seed, draw). ``wait``: nothing until a running trial
-        ends. ``done``: nothing ever more.
+        Args:
+            index: The number of new trials suggested so far, from 0. Repeats of interrupted trials
+                do not count. The random state derives from (seed, index).
+
+        Returns:
+            A trial, ``wait`` if there is none until a running trial ends, or ``done`` if no trial
+            will follow.
         """
         ...
 
-    def stop_reason(self, number: int) -> str | None:
-        """Return why a running trial should be stopped early, or None; asked when it measured."""
-        ...
+    def stop_reason(self, number: int) -> str | None:  # noqa: ARG002
+        """Return why a running trial should stop early, or None; called after a measurement."""
+        return None

@@ -1,4 +1,4 @@
-"""Complete assignments: drawn by chance, filled up, or found in earlier trials."""
+"""Complete assignments: sampled, completed from partial ones, or taken from earlier runs."""
 
 from __future__ import annotations
 
@@ -13,47 +13,44 @@ from cloudtune.search.axes import Axis
 from cloudtune.study.search_space import Assignment, Space, Value, is_active, match_value
 
 
-def trial_rng(seed: int, draw: int) -> Random:
-    """Return the random numbers of one draw: they derive from the seed and the draw alone."""
-    return Random(f"{seed}:{draw}")
+def trial_rng(seed: int, index: int) -> Random:
+    """Return the random number generator of one trial, a function of seed and index."""
+    return Random(f"{seed}:{index}")
 
 
-def trial_seed(seed: int, draw: int) -> int:
-    """Return the seed of one draw for libraries that take 32 bits."""
-    digest = hashlib.sha256(f"{seed}:{draw}".encode()).digest()
+def trial_seed(seed: int, index: int) -> int:
+    """Return a 32-bit seed for one trial, for libraries with their own generators."""
+    digest = hashlib.sha256(f"{seed}:{index}".encode()).digest()
     return int.from_bytes(digest[:4], "big")
 
 
-def complete_assignment(
-    axes: Sequence[Axis], given: Assignment, random: Random
-) -> dict[str, Value]:
-    """Return every active parameter: as given, else by chance."""
-    known: dict[str, Value] = {}
+def complete_assignment(axes: Sequence[Axis], partial: Assignment, rng: Random) -> dict[str, Value]:
+    """Return a value for each active parameter, sampled where the partial assignment has none."""
+    assignment: dict[str, Value] = {}
     for axis in axes:
-        if is_active(axis.node, known):
+        if is_active(axis.node, assignment):
             name = axis.node.name
-            # A value is drawn in any case, so that what is given changes no other value.
-            drawn = axis.draw(random)
-            value = match_value(axis.node.parameter, given[name]) if name in given else drawn
-            known[name] = given[name] if value is None else value
-    return known
+            # Always sample, so that a given value does not change the values of the others.
+            sample = axis.sample(rng)
+            value = match_value(axis.node.parameter, partial[name]) if name in partial else sample
+            assignment[name] = partial[name] if value is None else value
+    return assignment
 
 
 @dataclass(frozen=True)
 class InitialTrials:
-    """The study's initial trials: the first draws, in order, what is missing drawn by chance."""
+    """The study's initial trials, which come first and in order, completed by sampling."""
 
     trials: Sequence[Assignment]
     axes: Sequence[Axis]
     seed: int
 
     def __len__(self) -> int:
-        """Return how many there are."""
         return len(self.trials)
 
-    def assignment(self, draw: int) -> dict[str, Value]:
-        """Return the complete assignment of a draw below the length."""
-        return complete_assignment(self.axes, self.trials[draw], trial_rng(self.seed, draw))
+    def assignment(self, index: int) -> dict[str, Value]:
+        """Return the complete assignment of an initial trial."""
+        return complete_assignment(self.axes, self.trials[index], trial_rng(self.seed, index))
 
 
 class PriorTrial(Protocol):
@@ -61,59 +58,59 @@ class PriorTrial(Protocol):
 
     @property
     def parameters(self) -> Mapping[str, Value]:
-        """Its assignment."""
+        """The assignment."""
         ...
 
     @property
     def objective(self) -> tuple[float, ...]:
-        """One value an objective of the new study."""
+        """One value for each objective of the new study."""
         ...
 
 
 def filter_prior_trials(
     space: Space, objectives: int, prior: Sequence[PriorTrial]
 ) -> list[tuple[dict[str, Value], tuple[float, ...]]]:
-    """Return the earlier trials that the space has, in its own types; the others are left out.
+    """Return assignment and objective values of the earlier trials that lie in the space.
 
-    The space has a trial if it gives each active parameter one of its values and names no other,
-    and if each objective is a finite number.
+    A trial lies in the space if it has a valid value for each active parameter and for no other,
+    and if it has a finite value for each objective. Values are converted to the space's types.
     """
-    found: list[tuple[dict[str, Value], tuple[float, ...]]] = []
-    for observation in prior:
-        known: dict[str, Value] = {}
+    matches: list[tuple[dict[str, Value], tuple[float, ...]]] = []
+    for trial in prior:
+        assignment: dict[str, Value] = {}
         for node in space.nodes:
-            given = observation.parameters.get(node.name)
-            if given is not None and is_active(node, known):
-                value = match_value(node.parameter, given)
+            prior_value = trial.parameters.get(node.name)
+            if prior_value is not None and is_active(node, assignment):
+                value = match_value(node.parameter, prior_value)
                 if value is not None:
-                    known[node.name] = value
-        values = tuple(observation.objective)
+                    assignment[node.name] = value
+        values = tuple(trial.objective)
         if (
-            known.keys() == observation.parameters.keys()
-            and all(node.name in known for node in space.active_nodes(known))
+            assignment.keys() == trial.parameters.keys()
+            and all(node.name in assignment for node in space.active_nodes(assignment))
             and len(values) == objectives
             and all(math.isfinite(value) for value in values)
         ):
-            found.append((known, values))
-    return found
+            matches.append((assignment, values))
+    return matches
 
 
 def best_prior_assignments(
     space: Space, goals: Sequence[str], prior: Sequence[PriorTrial], count: int
 ) -> list[dict[str, Value]]:
-    """Return the assignments of the best earlier trials that the space has, the best first.
+    """Return the distinct assignments of the best earlier trials in the space, best first.
 
-    With several objectives the best is the one with the smallest sum of its ranks in each.
+    With several objectives, trials are ordered by the sum of their ranks in each objective.
     """
-    known = filter_prior_trials(space, len(goals), prior)
-    ranks = [0] * len(known)
-    for place, goal in enumerate(goals):
+    matches = filter_prior_trials(space, len(goals), prior)
+    rank_sums = [0] * len(matches)
+    for objective, goal in enumerate(goals):
         sign = -1 if goal == "maximize" else 1
-        order = sorted(range(len(known)), key=lambda i: sign * known[i][1][place])
+        order = sorted(range(len(matches)), key=lambda i: sign * matches[i][1][objective])
         for rank, i in enumerate(order):
-            ranks[i] += rank
-    found: list[dict[str, Value]] = []
-    for i in sorted(range(len(known)), key=ranks.__getitem__):
-        if len(found) < count and known[i][0] not in found:
-            found.append(known[i][0])
-    return found
+            rank_sums[i] += rank
+    best: list[dict[str, Value]] = []
+    for i in sorted(range(len(matches)), key=rank_sums.__getitem__):
+        if len(best) < count and matches[i][0] not in best:
+            best.append(matches[i][0])
+    return best

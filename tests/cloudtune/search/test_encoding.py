@@ -45,7 +45,7 @@ def test_a_row_gives_back_its_assignment(
     axes = build_axes(Space.from_study(study_of(parameters=SPACE)))
     for number in range(300):
         given = complete_assignment(axes, {}, Random(number))
-        again = encoding.assignment(encoding.row(given))
+        again = encoding.decode(encoding.encode(given))
         assert [*again] == [*given]
         for name in given:
             if name in {"rate", "huge"}:
@@ -56,18 +56,18 @@ def test_a_row_gives_back_its_assignment(
 
 def test_rows_by_chance_and_near_are_those_of_their_assignments(encoding: Encoding) -> None:
     random = np.random.default_rng(1)
-    drawn = encoding.draw(random, 400)
-    near = encoding.near(random, drawn, 0.3)
+    drawn = encoding.sample(random, 400)
+    near = encoding.perturb(random, drawn, 0.3)
     long = [column.axis.node.key in {"rate", "seed", "huge"} for column in encoding.columns]
     for row in (*drawn, *near):
-        own = encoding.row(encoding.assignment(row))
-        assert (np.isnan(own) == np.isnan(row)).all(), encoding.assignment(row)
+        own = encoding.encode(encoding.decode(row))
+        assert (np.isnan(own) == np.isnan(row)).all(), encoding.decode(row)
         assert (own == row)[~np.isnan(row) & ~np.array(long)].all()
 
 
 def test_every_value_and_every_branch_is_drawn_alike(encoding: Encoding) -> None:
-    rows = encoding.draw(np.random.default_rng(2), 4000)
-    found = [encoding.assignment(row) for row in rows]
+    rows = encoding.sample(np.random.default_rng(2), 4000)
+    found = [encoding.decode(row) for row in rows]
     for kind in ("a", True, 1, "1"):
         share = sum(repr(given["kind"]) == repr(kind) for given in found) / 4000
         assert share == pytest.approx(0.25, abs=0.04)
@@ -80,8 +80,8 @@ def test_every_value_and_every_branch_is_drawn_alike(encoding: Encoding) -> None
 
 def test_a_neighbour_is_near(encoding: Encoding) -> None:
     random = np.random.default_rng(3)
-    rows = encoding.draw(random, 300)
-    near = encoding.near(random, rows, 0.01)
+    rows = encoding.sample(random, 300)
+    near = encoding.perturb(random, rows, 0.01)
     depth = next(i for i, c in enumerate(encoding.columns) if c.axis.node.key == "huge")
     moved = np.abs(near[:, depth] - rows[:, depth])
     assert 0 < np.median(moved[moved > 0]) < 0.02

@@ -39,13 +39,13 @@ def test_it_knows_what_was_measured_and_is_unsure_elsewhere() -> None:
     values = np.sin(6 * rows[:, 0])
     shape = np.array([math.log(10.0), 0.0, math.log(1e-6)])
     posterior = Posterior([0], shape, rows, values)
-    mean, deviation = posterior.expected(rows)
+    mean, deviation = posterior.predict(rows)
     assert mean == pytest.approx(values, abs=1e-3)
     assert (deviation < 0.01).all()
-    between, unsure = posterior.expected(np.array([[0.44], [3.0]]))
+    between, unsure = posterior.predict(np.array([[0.44], [3.0]]))
     assert between[0] == pytest.approx(math.sin(6 * 0.44), abs=0.05)
     assert unsure[1] == pytest.approx(1.0, abs=0.1)
-    assert posterior.at_rows == pytest.approx(values, abs=1e-3)
+    assert posterior.mean_at_rows == pytest.approx(values, abs=1e-3)
 
 
 def test_the_shape_tells_what_matters_and_how_noisy_it_is() -> None:
@@ -56,7 +56,7 @@ def test_the_shape_tells_what_matters_and_how_noisy_it_is() -> None:
     values = np.sin(7 * rows[:, 0]) + 1.0 * (rows[:, 2] == 1) + 0.2 * random.standard_normal(80)
     values = (values - values.mean()) / values.std()
     shape = KernelFitter([0, 0, 3, 3])
-    found = shape.fitted(rows, values, shape.typical, 40)
+    found = shape.fit(rows, values, shape.prior_median, 40)
     assert found[0] > found[1] + 1
     assert found[2] > found[3] + 1
     assert 0.005 < math.exp(found[5]) < 0.3
@@ -68,17 +68,17 @@ def test_going_on_from_a_shape_fits_no_worse() -> None:
     values = np.sin(5 * rows[:, 0]) - rows[:, 1]
     values = (values - values.mean()) / values.std()
     shape = KernelFitter([0, 0])
-    early = shape.fitted(rows, values, shape.typical, 3)
-    late = shape.fitted(rows, values, early, 60)
+    early = shape.fit(rows, values, shape.prior_median, 3)
+    late = shape.fit(rows, values, early, 60)
     fresh = random.random((200, 2))
     truth = np.sin(5 * fresh[:, 0]) - fresh[:, 1]
 
     def error(of: FloatArray) -> float:
-        mean, _ = Posterior([0, 0], of, rows, values).expected(fresh)
+        mean, _ = Posterior([0, 0], of, rows, values).predict(fresh)
         return float(1 - np.corrcoef(mean, truth)[0, 1])
 
     assert error(late) < 0.01
-    assert error(late) <= error(shape.typical)
+    assert error(late) <= error(shape.prior_median)
 
 
 def test_believing_makes_sure_without_changing_what_is_expected() -> None:
@@ -88,9 +88,9 @@ def test_believing_makes_sure_without_changing_what_is_expected() -> None:
     shape = np.array([1.0, 1.0, 0.0, math.log(1e-4)])
     posterior = Posterior([0, 0], shape, rows, values)
     there = np.array([[0.9, 0.05]])
-    mean, unsure = posterior.expected(there)
-    posterior.believe(there)
-    again, sure = posterior.expected(there)
+    mean, unsure = posterior.predict(there)
+    posterior.condition_on_mean(there)
+    again, sure = posterior.predict(there)
     assert again == pytest.approx(mean, abs=1e-3)
     assert sure[0] < 0.5 * unsure[0]
 
@@ -99,6 +99,6 @@ def test_under_other_conditions_only_what_is_shared_counts() -> None:
     shape = np.array([0.0, 0.0, 0.0, 0.0, math.log(1e-6)])
     rows = np.array([[0.0, 0.2, NAN], [0.0, 0.9, NAN], [1.0, NAN, 0.5]])
     posterior = Posterior([2, 0, 0], shape, rows, np.array([1.0, 1.0, -1.0]))
-    mean, _ = posterior.expected(np.array([[1.0, NAN, 0.4], [0.0, 0.5, NAN]]))
+    mean, _ = posterior.predict(np.array([[1.0, NAN, 0.4], [0.0, 0.5, NAN]]))
     assert mean[0] < -0.5
     assert mean[1] > 0.5

@@ -227,5 +227,5 @@ def test_several_objectives_are_refused(study_of: Callable[..., Study]) -> None:
         objective=[{"metric": "a", "goal": "minimize"}, {"metric": "b", "goal": "minimize"}],
         strategy={"name": "hyperband", "max": 9},
     )
-    with pytest.raises(StudyError, match="hyperband knows exactly one objective"):
+    with pytest.raises(StudyError, match="hyperband supports exactly one objective"):
         make_strategy(study, 0)

@@ -230,5 +230,5 @@ def test_cmaes_refuses_several_objectives(study_of: Callable[..., Study]) -> Non
         parameters={"x": UNIT},
         strategy={"name": "bayesian", "method": "cmaes"},
     )
-    with pytest.raises(StudyError, match="cmaes knows exactly one objective"):
+    with pytest.raises(StudyError, match="cmaes supports exactly one objective"):
         make_strategy(study, 0)

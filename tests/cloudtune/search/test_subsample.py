@@ -11,7 +11,7 @@ def recalled(scores: list[list[float]], order: list[int], part: int = 5) -> list
     recall = Subsample(7, len(scores[0]), part)
     for draw in order:
         recall.add(draw, scores[draw])
-    return recall.draws()
+    return recall.indices()
 
 
 def test_few_trials_are_all_looked_at() -> None:
