@@ -25,12 +25,12 @@ from cloudtune.study.search_space import (
     Space,
     Value,
     count_values,
-    reverse_log_bounds,
-    resolve_scale,
-    is_same_value,
     interpolate,
-    value_at,
+    is_same_value,
     list_values,
+    resolve_scale,
+    reverse_log_bounds,
+    value_at,
 )
 
 if TYPE_CHECKING:
@@ -72,7 +72,9 @@ class Axis:
         parameter = self.node.parameter
         if not isinstance(parameter, IntParameter | FloatParameter):
             members = list_values(parameter) or ()
-            return next(index for index, member in enumerate(members) if is_same_value(member, value))
+            return next(
+                index for index, member in enumerate(members) if is_same_value(member, value)
+            )
         assert not isinstance(value, str)
         if self.count is None:
             assert isinstance(parameter, FloatParameter)

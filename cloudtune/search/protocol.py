@@ -32,7 +32,7 @@ class Strategy(Protocol):
     no other state, does not read the clock and does not access files.
     """
 
-    def tell(self, event: Event) -> None:
+    def tell(self, event: Event) -> None:  # noqa: ARG002
         """Record an event of this job. Each start, measurement and end arrives exactly once."""
         return
 
