@@ -48,6 +48,7 @@ EARLY = {
     "cloudtune/search/gp_search.py": {"numpy"},
     "cloudtune/search/pareto.py": {"numpy"},
     "cloudtune/search/genetic_search.py": {"numpy"},
+    "cloudtune/search/tried_assignments.py": {"numpy"},
     "cloudtune/search/optuna_storage.py": {"optuna"},
 }
 """Files that may import a heavy package at the top, since they are themselves imported late."""
