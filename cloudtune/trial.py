@@ -1,15 +1,14 @@
-"""What a training script imports, and the launcher that starts a training script.
+"""The API for training scripts, and the launcher that starts them on a tuning service.
 
 ::
 
     from cloudtune.trial import params, report
 
-    p = params()                    # typed as in the study; {} when nobody tunes
-    report(accuracy=0.93, step=3)   # durable when it returns
+    p = params()                    # typed as in the study; {} outside of cloudtune
+    report(accuracy=0.93, step=3)   # saved when it returns
 
-One file on the standard library alone, in syntax that Python 3.7 reads, so that it can be put
-beside a script on any machine. It is also the one place that says how a script is called: which
-words and which environment variables it gets.
+The file needs only the standard library and Python 3.7, so it can travel with a script to any
+machine. It also defines how a script is called: its arguments and its environment variables.
 """
 
 from __future__ import annotations
@@ -27,36 +26,42 @@ if TYPE_CHECKING:
 
     Value = Union[bool, int, float, str]
     Json = dict[str, Any]
-    _Named = tuple[str, Pattern[str]]
+    MetricPattern = tuple[str, Pattern[str]]
 
 TRIAL = "CLOUDTUNE_TRIAL"
-"""The variable that names the file in which a script finds what concerns its trial."""
+"""Environment variable: path of the JSON file that describes a script's trial."""
 RUN = "CLOUDTUNE_RUN"
-"""The variable by which the processes of a run are found again."""
+"""Environment variable: id of the run, by which its processes are found."""
 STUDY_FILE = "cloudtune_study.json"
-"""What the launcher knows of the study; written by `launch_file`."""
-LONGEST_REPORT = 65_536
-"""Bytes of one reported line."""
-LONGEST_REASON = 1024
-"""Characters of the reason for which a trial failed."""
-PATIENCE = 2.0
-"""Seconds that the launcher lets one expression spend on one line."""
-_ROUNDING = 1e-6
-"""How far, as a share, a service's number may lie from the value that it means."""
+"""What the launcher knows of the study: see `cloudtune.bundle.launcher.launch_config`."""
+CONTRACT_FILE = "launcher_contract.py"
+"""The service's `Contract`, next to this file in the archive of a job."""
+MAX_REPORT_LINE_BYTES = 65_536
+"""Size limit of one reported line."""
+MAX_REASON_LENGTH = 1024
+"""Character limit of the reason for which a trial failed."""
+REGEX_TIMEOUT = 2.0
+"""Seconds that the launcher lets one metric's regex spend on one line."""
+_TOLERANCE = 1e-6
+"""Relative rounding error up to which a service's number still matches a value."""
 
 
-# The script's side.
+# The API for training scripts.
 
-_read: dict[str, Json] = {}
-_printed: dict[str, int] = {}
-_stopping: list[int] = []
-_listening: list[bool] = []
+_trials: dict[str, Json] = {}
+_printed_steps: dict[str, int] = {}
+_stop_signals: list[int] = []
+_handler_installed: list[bool] = []
 
 
 def params() -> Json:
-    """Return the values of this trial by name: the study's constants and its active parameters.
+    """Return the constants and the active parameters of this trial, typed as in the study.
 
-    The types are those of the study. Empty when the script was not started by cloudtune.
+    Empty if cloudtune did not start the script.
+
+    Example:
+        >>> params()
+        {'epochs': 20, 'kernel': 'rbf', 'C': 0.1}
     """
     trial = _trial()
     values = dict(trial.get("constants", {}))
@@ -69,29 +74,34 @@ def report(
     step: SupportsIndex | None = None,
     **named: SupportsFloat,
 ) -> None:
-    """Report metrics: ``report(accuracy=0.9, step=3)`` or ``report({"validation:auc": 0.9}, 3)``.
+    """Report the values of one or more metrics.
 
-    When it returns, the values are kept, even if the script is killed right after. When the script
-    was not started by cloudtune, they are printed.
+    The values are saved when the function returns, even if the script is killed right after. If
+    cloudtune did not start the script, they are printed.
 
     Args:
-        metrics: Values by name, for names that are no Python words.
-        step: How far training has come; counted from 1 for each metric when left out.
+        metrics: Values by name, for names that are not Python identifiers.
+        step: The training step or epoch. If omitted, each metric counts its reports from 1.
         **named: Values by name.
 
     Raises:
-        TypeError: If a value is no number, or a step no whole number.
-        ValueError: If there is no value at all, or the line would be too long.
+        TypeError: If a value is not a number, or the step not an integer.
+        ValueError: If there are no values, or the line is longer than `MAX_REPORT_LINE_BYTES`.
+
+    Example:
+        >>> for epoch in range(1, 4):
+        ...     report(loss=1 / epoch, step=epoch)
+        >>> report({"validation:auc": 0.9}, step=3)
     """
     values: dict[str, float] = {}
     for source in (metrics or {}, named):
         for name, value in source.items():
-            values[_name(name)] = _finite_or_not(name, value)
+            values[_check_name(name)] = _to_float(name, value)
     if not values:
-        raise ValueError("report() was given no metric")
+        raise ValueError("report() needs at least one metric")
     line: Json = {"metrics": values}
     if step is not None:
-        line["step"] = _whole(step)
+        line["step"] = _to_step(step)
     trial = _trial()
     if "reports" not in trial:
         _print(values, line.get("step"))
@@ -104,61 +114,91 @@ def report(
 
 
 def inputs() -> dict[str, str]:
-    """Return the path of each input of the study by name."""
+    """Return the path of each input of the study.
+
+    Example:
+        >>> inputs()["train"]
+        '/data/train'
+    """
     return dict(_trial().get("inputs", {}))
 
 
 def checkpoint_dir() -> str:
-    """Return the folder, made if need be, that a continued trial finds again as it left it."""
+    """Return a folder whose files survive when the trial is interrupted or continued.
+
+    The folder is created if it does not exist.
+
+    Example:
+        >>> checkpoint = os.path.join(checkpoint_dir(), "model.json")
+        >>> epoch = json.load(open(checkpoint))["epoch"] if os.path.exists(checkpoint) else 0
+    """
     return _folder("checkpoint")
 
 
 def output_dir() -> str:
-    """Return the folder, made if need be, for what the trial produces."""
+    """Return the folder for the files that the trial produces, such as its model.
+
+    The folder is created if it does not exist.
+
+    Example:
+        >>> with open(os.path.join(output_dir(), "model.json"), "w") as file:
+        ...     json.dump({"weights": [0.5, 1.5]}, file)
+    """
     return _folder("output")
 
 
 def trial_id() -> str:
-    """Return the id of this trial; empty when the script was not started by cloudtune."""
+    """Return the id of this trial; empty if cloudtune did not start the script.
+
+    Example:
+        >>> trial_id()
+        'digits-7'
+    """
     return str(_trial().get("trial", ""))
 
 
 def should_stop() -> bool:
-    """Tell whether the trial was asked to end, so that the script can save what it has.
+    """Return whether the trial was asked to stop, so that the script can save its state.
 
-    The first call, if it is in the main thread, begins to listen; a handler that the script had
-    installed before is still called.
+    The first call in the main thread installs a handler for SIGTERM, which also calls the handler
+    that the script had installed before.
+
+    Example:
+        >>> for step in range(100):
+        ...     if should_stop():
+        ...         break
     """
-    if not _listening:
+    if not _handler_installed:
         import signal
         import threading
 
         if threading.current_thread() is threading.main_thread():
-            before = signal.getsignal(signal.SIGTERM)
+            previous = signal.getsignal(signal.SIGTERM)
 
-            def take(number: int, frame: Any) -> None:
-                _stopping.append(number)
-                if callable(before):
-                    before(number, frame)
+            def handle(number: int, frame: Any) -> None:
+                _stop_signals.append(number)
+                if callable(previous):
+                    previous(number, frame)
 
-            signal.signal(signal.SIGTERM, take)
-            _listening.append(True)
-    return bool(_stopping)
+            signal.signal(signal.SIGTERM, handle)
+            _handler_installed.append(True)
+    return bool(_stop_signals)
 
 
 def _trial() -> Json:
     path = os.environ.get(TRIAL)
     if not path:
         return {}
-    if path not in _read:
-        _read[path] = _load(path)
-    return _read[path]
+    if path not in _trials:
+        _trials[path] = load_json(path)
+    return _trials[path]
 
 
-def _load(path: str) -> Json:
+def load_json(path: str) -> Json:
+    """Return the JSON object in a file."""
     with open(path, encoding="utf-8") as file:
-        loaded: Json = json.load(file)
-    return loaded
+        content: Json = json.load(file)
+    return content
 
 
 def _folder(name: str) -> str:
@@ -167,60 +207,60 @@ def _folder(name: str) -> str:
     return path
 
 
-def _name(name: object) -> str:
+def _check_name(name: object) -> str:
     if not isinstance(name, str) or not name:
-        raise TypeError("the name of a metric is text, and this is {!r}".format(name))
+        raise TypeError("a metric's name must be a non-empty string, not {!r}".format(name))
     return name
 
 
-def _finite_or_not(name: str, value: Any) -> float:
+def _to_float(name: str, value: Any) -> float:
     if not isinstance(value, (str, bytes, bytearray)):
         try:
             return float(value)
         except (TypeError, ValueError, OverflowError):
             pass
-    raise TypeError("the metric {} needs a number, and this is {!r}".format(name, value))
+    raise TypeError("metric {}: expected a number, not {!r}".format(name, value))
 
 
-def _whole(step: Any) -> int:
+def _to_step(step: Any) -> int:
     try:
         number = int(step)
-        fits = not isinstance(step, str) and number == step and abs(number) < 2**63
+        valid = not isinstance(step, str) and number == step and abs(number) < 2**63
     except (TypeError, ValueError, OverflowError):
-        fits, number = False, 0
-    if not fits:
-        raise TypeError("a step is a whole number, and this is {!r}".format(step))
+        valid, number = False, 0
+    if not valid:
+        raise TypeError("step: expected an integer, not {!r}".format(step))
     return number
 
 
 def _print(values: Mapping[str, float], step: int | None) -> None:
     for name in values:
-        _printed[name] = _printed.get(name, 0) + 1 if step is None else step
-    shown = step if step is not None else max(_printed[name] for name in values)
-    said = " ".join("{}={!r}".format(name, value) for name, value in values.items())
-    print("step {}: {}".format(shown, said), flush=True)  # noqa: T201 - what a reader asked for
+        _printed_steps[name] = _printed_steps.get(name, 0) + 1 if step is None else step
+    shown_step = step if step is not None else max(_printed_steps[name] for name in values)
+    metrics = " ".join("{}={!r}".format(name, value) for name, value in values.items())
+    print("step {}: {}".format(shown_step, metrics), flush=True)  # noqa: T201
 
 
 def append_line(path: str, line: Json) -> None:
-    """Add one line of JSON to a file, whole or not at all as other processes see it.
+    """Append one line of JSON to a file; other processes see all of it or nothing.
 
     Raises:
-        ValueError: If the line is longer than `LONGEST_REPORT`.
+        ValueError: If the line is longer than `MAX_REPORT_LINE_BYTES`.
         OSError: If it cannot be written.
     """
     data = json.dumps(line).encode() + b"\n"
-    if len(data) > LONGEST_REPORT:
-        raise ValueError("one report may have {} bytes".format(LONGEST_REPORT))
+    if len(data) > MAX_REPORT_LINE_BYTES:
+        raise ValueError("a report must not be longer than {} bytes".format(MAX_REPORT_LINE_BYTES))
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:
         if os.write(file, data) != len(data):
-            raise OSError("the report could not be written whole: {}".format(path))
+            raise OSError("cannot write the whole report to {}".format(path))
     finally:
         os.close(file)
 
 
 def _ring(doorbell: str | None) -> None:
-    """Tell whoever waits for reports that there is one. It is read at the end in any case."""
+    """Wake the reader of reports. It reads them at the end in any case."""
     if not doorbell:
         return
     try:
@@ -230,7 +270,7 @@ def _ring(doorbell: str | None) -> None:
     try:
         os.write(file, b"\0")
     except OSError:
-        pass  # the bell rings already, or nobody listens any more
+        pass  # the reader has a wake-up pending, or has gone
     finally:
         os.close(file)
 
@@ -238,18 +278,15 @@ def _ring(doorbell: str | None) -> None:
 # How a script is called.
 
 
-def text(value: Value) -> str:
-    """Return the text of a value as a script gets it: `search_space.format_value`."""
+def format_value(value: Value) -> str:
+    """Return a value as a script's argument, as `search_space.format_value` does."""
     return value if isinstance(value, str) else repr(value)
 
 
-def number(said: str) -> float | None:
-    """Return the number in what a metric's expression found, or None.
-
-    Punctuation that a sentence puts behind a number does not count.
-    """
+def parse_number(text: str) -> float | None:
+    """Return the number in a regex's match, without punctuation behind it; None if not a number."""
     try:
-        return float(said.strip().rstrip(",;.)]}'\""))
+        return float(text.strip().rstrip(",;.)]}'\""))
     except ValueError:
         return None
 
@@ -261,25 +298,32 @@ def command_line(
     python: str,
     dashed: Iterable[str] = (),
 ) -> list[str]:
-    """Return the words that start a script.
+    """Return the command that starts a script.
 
     Args:
         call: ``script``, ``module`` or ``command``, with ``args`` and ``arguments``, as in a
-            study's ``trial``; also ``parameters``, the names of all parameters, active or not.
-            Where these are not given, every name that is not known is one that is not active.
+            study's ``trial``. ``parameters`` has the names of all parameters; without it, every
+            unknown name in a placeholder is taken for an inactive parameter.
         values: Constants, then the active parameters, in order.
         paths: The inputs.
-        python: What runs a script or a module.
-        dashed: The names that have a single dash: see `single_dash`.
+        python: The interpreter for a script or a module.
+        dashed: The parameters that take a single dash: see `single_dash`.
+
+    Example:
+        >>> call = {"script": "train.py", "args": ["--data={{inputs.train}}"]}
+        >>> command_line(call, {"epochs": 3, "C": 0.5}, {"train": "/in"}, "python3")
+        ['python3', 'train.py', '--data=/in', '--epochs', '3', '--C', '0.5']
     """
-    command = _filled(call, call.get("command") or [], values, paths)
+    command = _fill_placeholders(call, call.get("command") or [], values, paths)
     if call.get("script"):
         command = [python, call["script"]]
     elif call.get("module"):
         command = [python, "-m", call["module"]]
-    rest = _appended(call, values)
-    words = _styled(call.get("arguments", "flags"), rest, frozenset(dashed))
-    return command + _filled(call, call.get("args") or [], values, paths) + words
+    args = _fill_placeholders(call, call.get("args") or [], values, paths)
+    flags = _format_arguments(
+        call.get("arguments", "flags"), _appended_values(call, values), frozenset(dashed)
+    )
+    return command + args + flags
 
 
 def environment(
@@ -294,66 +338,67 @@ def environment(
     """Return the environment of a script.
 
     Args:
-        base: What it starts from; what another trial was told is left out.
-        call: As in `command_line`, with the study's ``env``, which wins over what is always set;
-            what it takes from elsewhere is in ``base`` already.
+        base: The inherited variables. Those of another trial are removed.
+        call: As in `command_line`, with the study's ``env``, which overrides the defaults. Values
+            that ``env`` takes from elsewhere are already in ``base``.
         values: Constants, then the active parameters.
         paths: The inputs.
-        trial_file: What `params` and the others read.
-        package: The folder with a ``cloudtune`` package for scripts whose Python has none.
+        trial_file: The file that `params` and the other functions read.
+        package: The folder with a ``cloudtune`` package, for a Python without cloudtune.
     """
     env = {k: v for k, v in base.items() if k == RUN or not k.startswith("CLOUDTUNE_")}
     env.update({"PYTHONUNBUFFERED": "1", "PYTHONHASHSEED": "0"})
-    own: Json = call.get("env") or {}
-    env.update({name: value for name, value in own.items() if isinstance(value, str)})
+    study_env: Json = call.get("env") or {}
+    env.update({name: value for name, value in study_env.items() if isinstance(value, str)})
     if call.get("arguments") == "env":
-        env.update({name: text(value) for name, value in _appended(call, values).items()})
+        appended = _appended_values(call, values)
+        env.update({name: format_value(value) for name, value in appended.items()})
     for name, path in paths.items():
         env[input_variable(name)] = path
     env[TRIAL] = trial_file
     if package:
-        known = [part for part in env.get("PYTHONPATH", "").split(os.pathsep) if part]
-        env["PYTHONPATH"] = os.pathsep.join(known + [package] * (package not in known))
+        folders = [folder for folder in env.get("PYTHONPATH", "").split(os.pathsep) if folder]
+        env["PYTHONPATH"] = os.pathsep.join(folders + [package] * (package not in folders))
     return env
 
 
 def single_dash(call: Mapping[str, Any], names: Iterable[str], folder: str) -> list[str]:
-    """Return the names that are given as ``-C value`` and not as ``--C value``.
+    """Return the names that the script expects as ``-C value`` instead of ``--C value``.
 
-    Those are names of one letter which the code writes in quotes as ``-C`` and not as ``--C``:
-    first the script is looked at, then the other Python files of the folder.
+    These are one-letter names that the code has in quotes only as ``-C``. The script is searched
+    first, then the other Python files of the folder.
     """
-    short = [name for name in names if len(name) == 1]
-    if not short or call.get("arguments", "flags") not in ("flags", "equals"):
+    letters = [name for name in names if len(name) == 1]
+    if not letters or call.get("arguments", "flags") not in ("flags", "equals"):
         return []
     import re
 
-    found: list[str] = []
-    for code in _code(call, folder):
-        for name in list(short):
-            written = set(re.findall("[\"'](--?)" + re.escape(name) + "[\"'= ,/]", code))
-            if written:
-                short.remove(name)
-                if written == {"-"}:
-                    found.append(name)
-        if not short:
+    dashed: list[str] = []
+    for code in _source_files(call, folder):
+        for name in list(letters):
+            dashes = set(re.findall("[\"'](--?)" + re.escape(name) + "[\"'= ,/]", code))
+            if dashes:
+                letters.remove(name)
+                if dashes == {"-"}:
+                    dashed.append(name)
+        if not letters:
             break
-    return found
+    return dashed
 
 
-def _code(call: Mapping[str, Any], folder: str) -> Iterator[str]:
+def _source_files(call: Mapping[str, Any], folder: str) -> Iterator[str]:
     """Yield the text of the script, then of the folder's other Python files, up to a thousand."""
-    words = [call.get("script"), (call.get("module") or "").replace(".", os.sep) + ".py"]
-    first = [os.path.join(folder, word) for word in words + list(call.get("command") or []) if word]
+    module = (call.get("module") or "").replace(".", os.sep) + ".py"
+    words = [call.get("script"), module, *(call.get("command") or [])]
     seen: set[str] = set()
 
     def paths() -> Iterator[str]:
-        yield from first
-        for place, folders, files in os.walk(folder):
+        yield from (os.path.join(folder, word) for word in words if word)
+        for parent, folders, files in os.walk(folder):
             folders.sort()
             for name in sorted(files):
                 if name.endswith(".py"):
-                    yield os.path.join(place, name)
+                    yield os.path.join(parent, name)
 
     for path in paths():
         if path in seen or not os.path.isfile(path):
@@ -366,227 +411,197 @@ def _code(call: Mapping[str, Any], folder: str) -> Iterator[str]:
 
 
 def input_variable(name: str) -> str:
-    """Return the name of the variable that holds the path of an input."""
-    plain_name = "".join(c if c.isascii() and c.isalnum() else "_" for c in name.upper())
-    return "CLOUDTUNE_INPUT_" + plain_name
+    """Return the environment variable that has the path of an input.
+
+    Example:
+        >>> input_variable("train-2")
+        'CLOUDTUNE_INPUT_TRAIN_2'
+    """
+    return "CLOUDTUNE_INPUT_" + "".join(
+        c if c.isascii() and c.isalnum() else "_" for c in name.upper()
+    )
 
 
-def _placeholders() -> Pattern[str]:
+def _placeholder() -> Pattern[str]:
     import re
 
     return re.compile(r"\{\{([^{}]+)\}\}")
 
 
-def _named(word: str) -> list[str]:
-    return [name.strip() for name in _placeholders().findall(word)]
+def _placeholder_names(word: str) -> list[str]:
+    return [name.strip() for name in _placeholder().findall(word)]
 
 
-def _appended(call: Mapping[str, Any], values: Mapping[str, Value]) -> dict[str, Value]:
-    """Return the values that do not stand as a placeholder in the fixed words."""
+def _appended_values(call: Mapping[str, Any], values: Mapping[str, Value]) -> dict[str, Value]:
+    """Return the values without a placeholder in the fixed words."""
     words: list[str] = [*(call.get("command") or []), *(call.get("args") or [])]
     if not any("{{" in word for word in words):
         return dict(values)
-    placed = {name for word in words for name in _named(word)}
+    placed = {name for word in words for name in _placeholder_names(word)}
     return {name: value for name, value in values.items() if name not in placed}
 
 
-def _filled(
+def _fill_placeholders(
     call: Mapping[str, Any],
     words: Sequence[str],
     values: Mapping[str, Value],
     paths: Mapping[str, str],
 ) -> list[str]:
-    """Return fixed words with placeholders replaced, without those of inactive parameters."""
+    """Replace the placeholders in fixed words; omit words with inactive parameters."""
     if not any("{{" in word for word in words):
         return list(words)
-    placeholder = _placeholders()
+    placeholder = _placeholder()
     known = {"inputs." + name: path for name, path in paths.items()}
-    known.update({name: text(value) for name, value in values.items()})
+    known.update({name: format_value(value) for name, value in values.items()})
     parameters = call.get("parameters")
     filled: list[str] = []
-    flag = False
+    after_flag = False
     for word in words:
-        names = _named(word)
+        names = _placeholder_names(word)
         if any(n not in known and (parameters is None or n in parameters) for n in names):
-            if flag and placeholder.fullmatch(word):
+            if after_flag and placeholder.fullmatch(word):
                 filled.pop()
-            flag = False
+            after_flag = False
             continue
         filled.append(placeholder.sub(lambda match: known.get(match[1].strip(), match[0]), word))
-        flag = word.startswith("-") and not names and "=" not in word
+        after_flag = word.startswith("-") and not names and "=" not in word
     return filled
 
 
-def _styled(style: str, values: Mapping[str, Value], dashed: frozenset[str]) -> list[str]:
+def _format_arguments(style: str, values: Mapping[str, Value], dashed: frozenset[str]) -> list[str]:
     if style in ("env", "none"):
         return []
     if style == "json":
         return [json.dumps(values, ensure_ascii=False)]
     if style == "assign":
-        return ["{}={}".format(name, text(value)) for name, value in values.items()]
+        return ["{}={}".format(name, format_value(value)) for name, value in values.items()]
     words: list[str] = []
     for name, value in values.items():
         flag = ("-" if name in dashed else "--") + name
-        said = text(value)
-        if style == "equals" or _looks_like_option(said):
-            words.append(flag + "=" + said)
+        argument = format_value(value)
+        if style == "equals" or _looks_like_option(argument):
+            words.append(flag + "=" + argument)
         else:
-            words += [flag, said]
+            words += [flag, argument]
     return words
 
 
-def _looks_like_option(said: str) -> bool:
-    """Tell whether argparse would take a value for an option, as it does with ``-1e-05``."""
-    if not said.startswith("-") or said == "-":
+def _looks_like_option(argument: str) -> bool:
+    """Return whether argparse takes a value for an option, as it does with ``-1e-05``."""
+    if not argument.startswith("-") or argument == "-":
         return False
-    whole, _, part = said[1:].partition(".")
-    return not ((whole.isdigit() or not whole) and (part.isdigit() or not part))
+    whole, _, decimals = argument[1:].partition(".")
+    return not ((whole.isdigit() or not whole) and (decimals.isdigit() or not decimals))
 
 
-# What a service's values mean.
-
-
-def launch_file(
-    call: Mapping[str, Any],
-    definitions: Sequence[Mapping[str, Any]],
-    constants: Mapping[str, Value],
-    paths: Mapping[str, str],
-    run: str,
-    *,
-    resource: str | None = None,
-    folder: str | None = None,
-    objectives: Mapping[str, str] | None = None,
-    measurements: str | None = None,
-) -> Json:
-    """Return the content of `STUDY_FILE`.
-
-    Args:
-        call: As in `command_line`, with the study's ``env``, ``metrics`` and ``requirements``.
-        definitions: One map a definition of a parameter, parents first: ``name``, ``type``, for
-            discrete and categorical ones ``values``, for ranges ``min``, ``max`` and ``step``,
-            ``when`` with its values by parent, ``sent``, the name under which the service has it,
-            and ``fixed``, its value if it sends none.
-        constants: Values that stay the same, unless the service sends another one for a trial.
-        paths: The inputs as they lie where the launcher runs.
-        run: The id of the run.
-        resource: The name of hyperband's resource, which reaches the script if it is sent.
-        folder: The folder beside this file in which the script runs; None: where we are started.
-        objectives: By metric that is optimised which of its values counts: the ``last``, or the
-            best, which is that to ``maximize`` or ``minimize``.
-        measurements: The address below which the launcher keeps what is measured, for a service
-            that tells no more than the last values.
-    """
-    return {
-        "format": "cloudtune.launch/v1",
-        "run": run,
-        "trial": dict(call),
-        "parameters": [dict(definition) for definition in definitions],
-        "constants": dict(constants),
-        "inputs": dict(paths),
-        "resource": resource,
-        "folder": folder,
-        "objectives": dict(objectives or {}),
-        "measurements": measurements,
-    }
+# A service's values in the study's types.
 
 
 def restore(definitions: Sequence[Mapping[str, Any]], raw: Mapping[str, Any]) -> dict[str, Value]:
     """Return the values of the active parameters in the study's types.
 
-    This is what the script is given and what the result says, so both go through here. Numbers
-    that a service has rounded become the value that they mean.
+    Scripts and results both get their values from here. Numbers that a service has rounded become
+    the value of the study.
 
     Args:
-        definitions: As in `launch_file`.
-        raw: Values as a service gives them, text or numbers, inactive ones among them.
+        definitions: One map per definition of a parameter, parents first: ``name``, ``type``;
+            ``values`` of a discrete or categorical parameter; ``min``, ``max`` and ``step`` of a
+            range; ``when`` with its values by parent; ``sent``, its name at the service; and
+            ``fixed``, its value if the service sends none.
+        raw: The service's values as text or numbers, including inactive parameters.
 
     Raises:
         ValueError: If a value is not one of its parameter's.
+
+    Example:
+        >>> restore([{"name": "C", "type": "float", "min": 0.1, "max": 1}], {"C": "0.0999999999"})
+        {'C': 0.1}
     """
     values: dict[str, Value] = {}
     for definition in definitions:
         name = definition["name"]
         conditions: Mapping[str, Sequence[Value]] = definition.get("when") or {}
         active = all(
-            parent in values and any(_same(values[parent], value) for value in allowed)
+            parent in values and any(_is_same(values[parent], value) for value in allowed)
             for parent, allowed in conditions.items()
         )
-        said = raw.get(definition.get("sent", name), definition.get("fixed"))
-        if active and said is not None and name not in values:
-            values[name] = _typed(definition, said)
+        raw_value = raw.get(definition.get("sent", name), definition.get("fixed"))
+        if active and raw_value is not None and name not in values:
+            values[name] = _restore_value(definition, raw_value)
     return values
 
 
-def _typed(definition: Mapping[str, Any], raw: Any) -> Value:
+def _restore_value(definition: Mapping[str, Any], raw: Any) -> Value:
     kind = definition["type"]
     value: Value | None
     if kind == "bool":
-        value = _BOOLS.get(text(raw).lower())
+        value = _BOOLS.get(format_value(raw).lower())
     elif kind in ("discrete", "categorical"):
-        value = _member(definition, raw)
+        value = _match_member(definition, raw)
     else:
-        value = _in_range(definition, raw)
+        value = _match_range(definition, raw)
     if value is None:
-        raise ValueError("{!r} is no value of the parameter {}".format(raw, definition["name"]))
+        raise ValueError("invalid value {!r} for parameter {}".format(raw, definition["name"]))
     return value
 
 
 _BOOLS = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
 
 
-def _member(definition: Mapping[str, Any], raw: Any) -> Value | None:
+def _match_member(definition: Mapping[str, Any], raw: Any) -> Value | None:
     members: Sequence[Value] = definition["values"]
-    said, found = text(raw), _number(raw)
+    text, number = format_value(raw), _finite_number(raw)
     tests: list[Callable[[Value], bool]] = [
         lambda member: type(member) is type(raw) and member == raw,
-        lambda member: text(member) == said,
-        lambda member: found is not None and _same(member, found),
+        lambda member: format_value(member) == text,
+        lambda member: number is not None and _is_same(member, number),
     ]
     for test in tests:
         for member in members:
             if test(member):
                 return member
-    if found is None or definition["type"] == "categorical":
+    if number is None or definition["type"] == "categorical":
         return None
     numbers = [member for member in members if not isinstance(member, str)]
-    nearest = min(numbers, key=lambda member: abs(member - found))
-    return nearest if _close(found, nearest) else None
+    nearest = min(numbers, key=lambda member: abs(member - number))
+    return nearest if _is_close(number, nearest) else None
 
 
-def _in_range(definition: Mapping[str, Any], raw: Any) -> Value | None:
-    found = _number(raw)
-    if found is None:
+def _match_range(definition: Mapping[str, Any], raw: Any) -> Value | None:
+    number = _finite_number(raw)
+    if number is None:
         return None
-    low, high = definition.get("min", found), definition.get("max", found)
+    low, high = definition.get("min", number), definition.get("max", number)
     if definition["type"] == "int":
-        fits = found == int(found) and low <= found <= high
-        return int(found) if fits and not (int(found) - low) % definition.get("step", 1) else None
+        valid = number == int(number) and low <= number <= high
+        on_step = valid and not (int(number) - low) % definition.get("step", 1)
+        return int(number) if on_step else None
     for bound in (low, high):
-        if not low <= found <= high and _close(found, bound):
-            found = bound
-    if not low <= found <= high:
+        if not low <= number <= high and _is_close(number, bound):
+            number = bound
+    if not low <= number <= high:
         return None
-    value = float(found)
-    return _on_grid(value, low, high, definition["step"]) if "step" in definition else value
+    value = float(number)
+    return _match_grid(value, low, high, definition["step"]) if "step" in definition else value
 
 
-def _on_grid(value: float, low: float, high: float, step: float) -> float | None:
+def _match_grid(value: float, low: float, high: float, step: float) -> float | None:
     from decimal import Decimal
 
     first, last, distance = Decimal(repr(low)), Decimal(repr(high)), Decimal(repr(step))
     steps = (Decimal(repr(value)) - first) / distance
-    near = round(steps)
-    meant = float(first + near * distance)
-    rounded = meant != value and abs(steps - near) > Decimal(repr(_ROUNDING))
-    return None if rounded or near > (last - first) / distance else meant
+    nearest = round(steps)
+    member = float(first + nearest * distance)
+    is_off = member != value and abs(steps - nearest) > Decimal(repr(_TOLERANCE))
+    return None if is_off or nearest > (last - first) / distance else member
 
 
-def _number(raw: Any) -> float | None:
-    """Return the finite number that a value or its text is, whole ones with all their digits."""
+def _finite_number(raw: Any) -> float | None:
+    """Return a value or its text as a finite number, integers with all their digits."""
     if isinstance(raw, str):
-        for read in (int, float):
+        for parse in (int, float):
             try:
-                return None if "_" in raw else _number(read(raw))
+                return None if "_" in raw else _finite_number(parse(raw))
             except ValueError:
                 pass
     if isinstance(raw, bool) or not isinstance(raw, (int, float)):
@@ -594,11 +609,11 @@ def _number(raw: Any) -> float | None:
     return raw if abs(raw) <= sys.float_info.max else None
 
 
-def _close(found: float, meant: float) -> bool:
-    return abs(found - meant) <= _ROUNDING * abs(meant)
+def _is_close(number: float, value: float) -> bool:
+    return abs(number - value) <= _TOLERANCE * abs(value)
 
 
-def _same(left: Value, right: Value) -> bool:
+def _is_same(left: Value, right: Value) -> bool:
     for kind in (bool, str):
         if isinstance(left, kind) != isinstance(right, kind):
             return False
@@ -606,436 +621,90 @@ def _same(left: Value, right: Value) -> bool:
 
 
 def _constants(study: Json, raw: Mapping[str, Any]) -> dict[str, Value]:
-    """Return the constants with what was sent in their place, and hyperband's resource."""
+    """Return the constants, as the service sent them if it did, and hyperband's resource."""
     values: dict[str, Value] = {}
     for name, constant in study["constants"].items():
-        values[name] = _like(constant, name, raw[name]) if name in raw else constant
+        values[name] = _convert(constant, name, raw[name]) if name in raw else constant
     resource = study.get("resource") or ""
     if resource in raw:
-        values[resource] = _like(1, resource, raw[resource])
+        values[resource] = _convert(1, resource, raw[resource])
     return values
 
 
-def _like(constant: Value, name: str, raw: Any) -> Value:
-    """Return what was sent for a constant in the constant's type."""
+def _convert(constant: Value, name: str, raw: Any) -> Value:
+    """Return a raw value in the type of a constant."""
     if isinstance(constant, str):
-        return text(raw)
-    value: Value | None = _number(raw)
+        return format_value(raw)
+    value: Value | None = _finite_number(raw)
     if isinstance(constant, bool):
-        value = _BOOLS.get(text(raw).lower())
+        value = _BOOLS.get(format_value(raw).lower())
     elif isinstance(constant, int) and isinstance(value, float) and value.is_integer():
         value = int(value)
     elif isinstance(constant, float) and value is not None:
         value = float(value)
     if value is None:
-        raise ValueError("{!r} is no value of {}".format(raw, name))
+        raise ValueError("invalid value {!r} for {}".format(raw, name))
     return value
 
 
-# The contracts: what the services do to the process that they start.
+# What a service does to the process that it starts.
 
 
 class Contract:
-    """A service that reads what is printed. Services with ways of their own are subclasses."""
+    """The contract of a service that reads metrics from the log.
 
-    def __init__(self, raw: Mapping[str, Any], told: Json | None = None) -> None:
-        """Keep what the service says of this trial.
+    A provider whose service needs more has a subclass in its `CONTRACT_FILE`, and there a function
+    ``find_contract(study, argv)``, which returns it, or None in another environment.
+    """
+
+    def __init__(self, raw: Mapping[str, Any], trial: Json | None = None) -> None:
+        """Store what the service provides for this trial.
 
         Args:
             raw: Values by the names under which they were sent.
-            told: What the trial's file has of it as it is: ``trial``, ``inputs``, ``output``,
-                ``checkpoint``; with ``reports``, the service's side reads what is reported.
+            trial: Fields of the trial's file: ``trial``, ``inputs``, ``output``, ``checkpoint``.
+                With ``reports``, the service reads that file itself.
         """
         self.raw = raw
-        self.told: Json = told or {}
+        self.trial: Json = trial or {}
 
-    def speak(self, report: Mapping[str, Any]) -> str:
-        """Tell the service what was reported; return the lines that are printed for it."""
+    def publish(self, report: Mapping[str, Any]) -> str:
+        """Pass a report on to the service; return the lines to print for it."""
         lines = ""
         for name, value in report["metrics"].items():
             if abs(value) <= sys.float_info.max and name.isprintable():
                 lines += "[cloudtune] metric {} = {!r}\n".format(name, float(value))
             else:
-                lines += "[cloudtune] not passed on: {!r} was reported as {}\n".format(name, value)
+                lines += skipped_metric(name, value)
         return lines
 
-    def fail(self, reason: str) -> None:
-        """Tell the service why the trial failed, where it does not see it in what is printed."""
+    def report_failure(self, reason: str) -> None:
+        """Pass on why the trial failed, if the service does not read that from the log."""
 
-    def variables(self, _folder: str) -> dict[str, str]:
-        """Return what the script's environment has of its own, given a folder for its files."""
+    def script_variables(self, _folder: str) -> dict[str, str]:
+        """Return additional environment variables; ``folder`` is for temporary files."""
         return {}
 
-    def tend(self) -> float | None:
-        """Do what is due while a process runs; return in how many seconds more will be."""
+    def tick(self) -> float | None:
+        """Do what is due while a process runs; return the seconds until the next call."""
         return None
 
     def close(self) -> None:
-        """Write what is not yet written, since nothing follows."""
+        """Write everything that is still queued."""
 
 
-class _SageMaker(Contract):
-    def fail(self, reason: str) -> None:
-        folder = os.environ.get("SM_OUTPUT_DIR")
-        if folder:
-            with open(os.path.join(folder, "failure"), "w", encoding="utf-8") as file:
-                file.write(reason)
+def skipped_metric(name: str, value: float) -> str:
+    """Return the line to print for a value that a service does not accept."""
+    return "[cloudtune] skipped metric {!r}: {}\n".format(name, value)
 
 
-class _Vertex(Contract):
-    """Vertex AI finds the last values of the objectives in a file, and tells no others.
+def parse_flags(study: Json, argv: Sequence[str]) -> Json:
+    """Return the values of ``--name=value``, ``--name value`` and, for one letter, ``-n value``.
 
-    The file is as Google's cloudml-hypertune writes it, with the value that counts so far at each
-    step: where the best is selected, that is the best one. A trial counts with a step that has all
-    objectives, so one that is not reported at a step has there what it had before.
-
-    A script that reports through that package itself is given a file of ours for it, and what is in
-    there is treated like any report. All measurements are kept in Cloud Storage, where an object
-    can only be written as a whole.
+    Args:
+        study: The content of `STUDY_FILE`. Other names are ignored.
+        argv: The arguments of the launcher.
     """
-
-    def __init__(
-        self, raw: Json, told: Json, objectives: Mapping[str, str], metric_file: str, kept: str
-    ) -> None:
-        super().__init__(raw, told)
-        self._objectives = objectives
-        self._metric_file = metric_file
-        self._kept_file = kept
-        self._measured = bytearray()
-        self._kept = 0
-        self._due = 0.0
-        self._late: dict[str, Json] = {}
-        self._spoken: list[str] = []
-        self._fresh = False
-        self._speak_at = 0.0
-        self._steps: dict[str, int] = {}
-        self._counts: dict[str, float] = {}
-        self._step = 0
-        self._moment = 0.0
-        self._at_step: set[str] = set()
-        self._script_file = ""
-        self._heard: list[str] = []
-        self._at_zero: set[str] = set()
-        if os.path.exists(kept):  # the machine was restarted
-            with open(kept, "rb") as file:
-                self._restore(file.read())
-
-    def speak(self, report: Mapping[str, Any]) -> str:
-        said = ""
-        for name, value in report["metrics"].items():
-            step = report.get("step", self._steps.get(name, 0) + 1)
-            self._steps[name] = step
-            if self._note(name, value):
-                self._tell(name, step, report["time"])
-            elif name in self._objectives:
-                said += "[cloudtune] not passed on: {!r} was reported as {}\n".format(name, value)
-        if len(self._measured) < _MOST_KEPT:
-            self._keep_line(report)
-        else:
-            self._keep_for_the_end(report)
-        return said
-
-    def _note(self, name: str, value: float) -> bool:
-        """Take note of an objective's value; return whether it is one that the service takes."""
-        if name not in self._objectives or not abs(value) <= sys.float_info.max:
-            return False
-        which, before = self._objectives[name], self._counts.get(name, value)
-        choose = {"maximize": max, "minimize": min}.get(which)
-        self._counts[name] = choose(before, value) if choose else value
-        return True
-
-    def _tell(self, name: str, step: int, moment: float) -> None:
-        """Add a line for an objective; with several of them, steps never go back."""
-        if self._at_step and len(self._objectives) > 1:
-            step = max(step, self._step)
-            if name in self._at_step or step > self._step:
-                self._complete()
-        self._step, self._moment = step, moment
-        self._at_step.add(name)
-        self._add(name)
-
-    def _complete(self) -> None:
-        """Give the step that ends here the objectives that were not reported at it."""
-        if self._at_step and len(self._counts) == len(self._objectives):
-            for name in self._objectives:
-                if name not in self._at_step:
-                    self._add(name)
-        self._at_step.clear()
-
-    def _add(self, name: str) -> None:
-        line = {
-            "timestamp": self._moment,
-            "trial": os.environ.get("CLOUD_ML_TRIAL_ID", "0"),
-            name: str(float(self._counts[name])),
-            "global_step": str(self._step),
-            "checkpoint_path": "",
-        }
-        self._spoken = [*self._spoken[-99:], json.dumps(line, sort_keys=True) + "\n"]
-        self._fresh = bool(self._metric_file)
-
-    def fail(self, reason: str) -> None:
-        self._keep_line({"failure": reason})
-
-    def variables(self, folder: str) -> dict[str, str]:
-        self._script_file = os.path.join(folder, "hypertune", "output.metrics")
-        return {"CLOUD_ML_HP_METRIC_FILE": self._script_file}
-
-    def tend(self) -> float | None:
-        import time
-
-        for report in self._hear():
-            self._say(self.speak(report))
-        begun = time.monotonic()
-        if self._fresh and begun >= self._speak_at:
-            os.makedirs(os.path.dirname(self._metric_file), exist_ok=True)
-            with open(self._metric_file, "w") as file:
-                file.writelines(self._spoken)
-            self._fresh, self._speak_at = False, begun + _SPEAK_EVERY
-        if self._kept_file and len(self._measured) > self._kept and begun >= self._due:
-            self._keep()
-            now = time.monotonic()
-            self._due = now + max(_KEEP_EVERY, 20 * (now - begun))
-        return _SPEAK_EVERY if self._fresh else 1.0
-
-    def close(self) -> None:
-        self._complete()
-        for line in self._late.values():
-            self._keep_line(line)
-        self._due = self._speak_at = 0.0
-        self.tend()
-
-    def _restore(self, data: bytes) -> None:
-        """Go on with what was measured before."""
-        self._measured += data[: data.rfind(b"\n") + 1]
-        for line in self._measured.splitlines():
-            for name, value in json.loads(line).get("metrics", {}).items():
-                self._note(name, value)
-
-    def _keep_line(self, line: Mapping[str, Any]) -> None:
-        self._measured += json.dumps(line).encode() + b"\n"
-
-    def _keep_for_the_end(self, report: Mapping[str, Any]) -> None:
-        """Keep of each metric the best value, where that counts, and the last one."""
-        if not self._late:
-            said = "[cloudtune] more than {:,} bytes were measured: of what follows only the best "
-            self._say((said + "and the last values are kept, at the end\n").format(_MOST_KEPT))
-        for name, value in report["metrics"].items():
-            line = {"metrics": {name: value}, "step": self._steps[name], "time": report["time"]}
-            best = self._objectives.get(name, "last") != "last" and self._counts.get(name) == value
-            for kept in ["best " + name] * best + ["last " + name]:
-                self._late.pop(kept, None)
-                self._late[kept] = line
-
-    def _keep(self) -> None:
-        try:
-            os.makedirs(os.path.dirname(self._kept_file), exist_ok=True)
-            with open(self._kept_file, "wb") as file:
-                file.write(self._measured)
-        except OSError as error:
-            self._say("[cloudtune] what was measured could not be kept: {}\n".format(error))
-        else:
-            self._kept = len(self._measured)
-
-    def _hear(self) -> list[Json]:
-        """Return what the script has reported by itself; its file is rewritten while we read."""
-        try:
-            with open(self._script_file, encoding="utf-8") as file:
-                whole = file.read().split("\n")[:-1]
-        except (OSError, ValueError):
-            return []
-        heard: list[Json] = []
-        before = set(self._heard)
-        for line in [each for each in whole if each not in before]:
-            self._heard = [*self._heard[-299:], line]
-            try:
-                said = json.loads(line)
-                (name,) = said.keys() - _OF_HYPERTUNE
-                report = {"metrics": {name: float(said[name])}, "time": float(said["timestamp"])}
-                step = int(said["global_step"])
-            except (ValueError, KeyError, TypeError, AttributeError):
-                continue  # another has written it
-            if step or name not in self._at_zero:  # where none was given it is 0 each time
-                report["step"] = step
-            if not step:
-                self._at_zero.add(name)
-            heard.append(report)
-        return heard
-
-    def _say(self, said: str) -> None:
-        print(said, end="", file=sys.stderr)  # noqa: T201
-
-
-_OF_HYPERTUNE = {"checkpoint_path", "global_step", "timestamp", "trial"}
-_SPEAK_EVERY = 0.1
-"""Seconds between two writes of the file that the service reads."""
-_KEEP_EVERY = 5.0
-"""Seconds between two writes of what was measured; more where writing takes long."""
-_MOST_KEPT = 64 * 1024 * 1024
-"""Bytes of what was measured, which are written anew each time."""
-
-
-class _Watson(Contract):
-    """IBM's training jobs and its tuner read what was measured from files of the trial's folders.
-
-    They are as IBM's emetrics.py writes them: a list, whole at the end, and a log. A script that
-    writes the list by itself is believed; ours is added for the metrics that it does not have.
-    """
-
-    def __init__(self, raw: Json, told: Json, results: str, logs: str) -> None:
-        super().__init__(raw, told)
-        self._results = results
-        self._logs = logs
-        self._entries: list[Json] = []
-        self._theirs: list[Json] = []
-        self._written: bytes | None = None
-        self._kept = 0
-        self._due = 0.0
-        self._steps: dict[str, int] = {}
-
-    def speak(self, report: Mapping[str, Any]) -> str:
-        by_step: dict[int, Json] = {}
-        for name, value in report["metrics"].items():
-            step = report.get("step", self._steps.get(name, 0) + 1)
-            self._steps[name] = step
-            if abs(value) <= sys.float_info.max:
-                by_step.setdefault(step, {})[name] = float(value)
-        for step, values in by_step.items():
-            entry: Json = {"steps": step}
-            entry.update(values)
-            self._entries.append(entry)
-        if self._logs:
-            self._try(lambda: self._log(by_step, report["time"]))
-        return super().speak(report)
-
-    def fail(self, reason: str) -> None:
-        self._try(lambda: self._write(WATSON_FAILURE, reason.encode()))
-
-    def variables(self, _folder: str) -> dict[str, str]:
-        return {"SUBID": self.told["trial"]}
-
-    def tend(self) -> float | None:
-        import time
-
-        begun = time.monotonic()
-        if len(self._entries) == self._kept:
-            return None
-        if begun < self._due:
-            return self._due - begun
-        self._try(self._keep)
-        now = time.monotonic()
-        self._due = now + max(_KEEP_EVERY, 20 * (now - begun))
-        return None
-
-    def close(self) -> None:
-        if self._entries:
-            self._try(self._keep)
-
-    def _keep(self) -> None:
-        """Write the list; a file that is not as we wrote it is the script's own."""
-        path = os.path.join(self._results, WATSON_LIST)
-        if os.path.exists(path):
-            with open(path, "rb") as file:
-                there = file.read()
-            if there != self._written:  # or the script is about to write: it is empty then
-                self._theirs = _listed(there)
-        own = {name for entry in self._theirs for name in entry} - {"steps", "step"}
-        ours = [{k: v for k, v in entry.items() if k not in own} for entry in self._entries]
-        whole = self._theirs + [entry for entry in ours if len(entry) > 1]
-        data = json.dumps(whole).encode()
-        self._write(WATSON_LIST, data)
-        self._written, self._kept = data, len(self._entries)
-
-    def _write(self, name: str, data: bytes) -> None:
-        os.makedirs(self._results, exist_ok=True)
-        path = os.path.join(self._results, name)
-        with open(path + ".new", "wb") as file:
-            file.write(data)
-        os.replace(path + ".new", path)
-
-    def _log(self, by_step: Mapping[int, Mapping[str, float]], moment: float) -> None:
-        import time
-
-        shown = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(moment))
-        os.makedirs(self._logs, exist_ok=True)
-        for step, values in by_step.items():
-            line: Json = {
-                "meta": {
-                    "training_id": os.environ.get("TRAINING_ID", ""),
-                    "time": int(moment * 1000),
-                    "rindex": 1,
-                    "subid": self.told["trial"],
-                },
-                "grouplabel": "test",
-                "etimes": {
-                    "iteration": {"type": 2, "value": str(step)},
-                    "time_stamp": {"value": shown},
-                },
-                "values": {n: {"type": 3, "value": repr(value)} for n, value in values.items()},
-            }
-            append_line(os.path.join(self._logs, WATSON_LOG), line)
-
-    def _try(self, write: Callable[[], None]) -> None:
-        """Write something, or tell why that is not possible; the trial goes on."""
-        try:
-            write()
-        except (OSError, ValueError) as error:
-            said = "[cloudtune] what was measured could not be kept: {}".format(error)
-            print(said, file=sys.stderr)  # noqa: T201
-
-
-WATSON_LIST = "val_dict_list.json"
-"""In ``RESULT_DIR``: what IBM's tuner reads."""
-WATSON_LOG = "evaluation-metrics.txt"
-"""In ``LOG_DIR``: one line a measurement."""
-WATSON_FAILURE = "cloudtune_failure.txt"
-"""In ``RESULT_DIR``: why the trial failed."""
-
-
-def _listed(data: bytes) -> list[Json]:
-    """Return what a script has listed; one form of IBM's emetrics.py writes a list's text."""
-    said = json.loads(data)
-    try:
-        return [dict(entry) for entry in (printed(said) if isinstance(said, str) else said)]
-    except TypeError as error:
-        raise ValueError("{} holds no list of maps: {}".format(WATSON_LIST, error)) from error
-
-
-def printed(said: str) -> Any:
-    """Return the value that Python prints so: literals, nan, inf, and numbers as NumPy prints them.
-
-    Nothing of it is run.
-
-    Raises:
-        ValueError: If it is anything else.
-    """
-    import ast
-
-    def value(node: Any) -> Any:
-        if isinstance(node, (ast.List, ast.Tuple)):
-            return [value(part) for part in node.elts]
-        if isinstance(node, ast.Dict):
-            names = [value(name) for name in node.keys]
-            return {name: value(node.values[place]) for place, name in enumerate(names)}
-        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-            return -value(node.operand)
-        if isinstance(node, ast.Name) and node.id in {"nan", "inf"}:
-            return float(node.id)
-        if isinstance(node, ast.Call) and len(node.args) == 1 and not node.keywords:
-            kind = node.func
-            if isinstance(kind, ast.Attribute) and isinstance(kind.value, ast.Name):
-                known = kind.attr.rstrip("0123456789") in {"float", "int", "uint"}
-                if known and kind.value.id in {"np", "numpy"}:
-                    return value(node.args[0])
-        return ast.literal_eval(node)
-
-    try:
-        return value(ast.parse(said.strip(), mode="eval").body)
-    except (SyntaxError, TypeError, MemoryError, RecursionError) as error:
-        raise ValueError("it is nothing that Python prints: {}".format(error)) from error
-
-
-def _flags(study: Json, argv: Sequence[str]) -> Json:
-    """Return what ``--name=value``, ``--name value`` and, for one letter, ``-n value`` say."""
     names = {definition.get("sent", definition["name"]) for definition in study["parameters"]}
     names |= {study.get("resource"), *study["constants"]}
     raw: Json = {}
@@ -1048,172 +717,74 @@ def _flags(study: Json, argv: Sequence[str]) -> Json:
     return raw
 
 
-def _words(study: Json, argv: Sequence[str]) -> Contract | None:
-    """Find a service that has nothing but the words of the command line."""
-    raw = _flags(study, argv)
-    return Contract(raw) if raw else None
-
-
-def _vertex(study: Json, argv: Sequence[str]) -> Contract | None:
-    """Find a job of Vertex AI: a trial of a tuning job, or one that cloudtune drives.
-
-    Cloud Storage is at ``/gcs`` there.
-    """
-    env = os.environ
-    job = env.get("CLOUDTUNE_JOB")
-    if not (job or "CLOUD_ML_JOB_ID" in env or "AIP_CHECKPOINT_DIR" in env):
-        return None
-    told: Json = {"trial": job or env.get("CLOUD_ML_TRIAL_ID") or study["run"]}
-    told["inputs"] = {name: _mounted(path) for name, path in study["inputs"].items()}
-    for name, variable in (("checkpoint", "AIP_CHECKPOINT_DIR"), ("output", "AIP_MODEL_DIR")):
-        if env.get(variable):
-            told[name] = _mounted(env[variable]).rstrip("/")
-    kept = study.get("measurements") or ""
-    if kept:
-        bucket = _mounted("/".join(kept.split("/")[:3]))
-        if not os.path.isdir(bucket):
-            message = "Cloud Storage is not at {}; may the job's service account use the bucket?"
-            raise OSError(message.format(bucket))
-        kept = "{}/{}.jsonl".format(_mounted(kept), told["trial"])
-    file = env.get("CLOUD_ML_HP_METRIC_FILE") or "/tmp/hypertune/output.metrics"  # noqa: S108
-    return _Vertex(
-        _flags(study, argv), told, study.get("objectives") or {}, "" if job else file, kept
-    )
-
-
-def _mounted(address: str) -> str:
-    """Return where an address of Cloud Storage, or its usual path, is; others as they are."""
-    for start in ("gs://", "/gcs/"):
-        if address.startswith(start):
-            return (os.environ.get("CLOUDTUNE_GCS") or "/gcs") + "/" + address[len(start) :]
-    return address
-
-
-def _local(_study: Json, _argv: Sequence[str]) -> Contract | None:
-    """Find the local contract's file, with all that its service's side prepared there."""
+def _find_contract(study: Json, argv: Sequence[str]) -> Contract | None:
+    """Return the provider's contract, else one with only arguments, else that of a local trial."""
+    contract = _service_contract(study, argv)
+    if contract:
+        return contract
+    raw = parse_flags(study, argv)
+    if raw:
+        return Contract(raw)
     path = os.environ.get(TRIAL)
-    told = _load(path) if path else {}
-    return Contract(told.get("parameters", {}), told) if told else None
+    trial = load_json(path) if path else {}
+    return Contract(trial.get("parameters", {}), trial) if trial else None
 
 
-def _sagemaker(study: Json, _argv: Sequence[str]) -> Contract | None:
-    """Find the file of a training job that SageMaker's training toolkit started.
-
-    The toolkit passes words too, but what it has decoded: "true" is "True" there, "null" nothing.
-    """
-    config = os.environ.get("SM_INPUT_CONFIG_DIR")
-    path = os.path.join(config or "", "hyperparameters.json")
-    if not config or not os.path.exists(path):
+def _service_contract(study: Json, argv: Sequence[str]) -> Contract | None:
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), CONTRACT_FILE)
+    if not os.path.exists(path):
         return None
-    raw = _load(path)
-    base = os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml")
-    job = os.environ.get("TRAINING_JOB_NAME") or study["run"]
-    checkpoint = os.path.join(base, "checkpoints")
-    if "_tuning_objective_metric" in raw:  # the trials of a tuning job save to one address
-        checkpoint = os.path.join(checkpoint, job)
-    told = {
-        "trial": job,
-        "checkpoint": checkpoint,
-        "output": os.environ.get("SM_MODEL_DIR") or os.path.join(base, "model"),
-        "inputs": {name: _channel(base, name, path) for name, path in study["inputs"].items()},
-    }
-    return _SageMaker(raw, told)
+    from importlib.machinery import SourceFileLoader
 
-
-def _watson(study: Json, argv: Sequence[str]) -> Contract | None:
-    """Find a trial of IBM's: of a training by its words, of the tuner by a file where we are.
-
-    That file may tell all values as text.
-    """
-    env = os.environ
-    results = env.get("RESULT_DIR")
-    if not results or TRIAL in env:
-        return None
-    raw = _flags(study, argv)
-    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    for folder in (here, os.getcwd()):
-        chosen = os.path.join(folder, "config.json")
-        if os.path.exists(chosen):
-            raw.update(_load(chosen))
-    logs = env.get("LOG_DIR") or ""
-    if not logs and env.get("JOB_STATE_DIR"):
-        logs = os.path.join(env["JOB_STATE_DIR"], "logs")
-    if logs and env.get("SUBID"):
-        logs = os.path.join(logs, env["SUBID"])
-    data = env.get("DATA_DIR") or env.get("DLI_DATA_FS")
-    told = {
-        "trial": env.get("SUBID") or env.get("TRAINING_ID") or study["run"],
-        "checkpoint": os.path.join(results, "checkpoint"),
-        "output": os.path.join(results, "model"),
-        "inputs": {
-            name: path.replace("$DATA_DIR", data, 1) if data else path
-            for name, path in study["inputs"].items()
-        },
-    }
-    return _Watson(raw, told, results, logs)
-
-
-def _channel(base: str, name: str, path: str) -> str:
-    """Return where an input lies: its channel's folder, or a file in it that ``path`` names."""
-    folder = os.environ.get("SM_CHANNEL_" + name.upper())
-    if not folder:
-        folder = os.environ.get("SM_INPUT_DIR") or os.path.join(base, "input")
-        folder = os.path.join(folder, "data", name)
-    usual = "/opt/ml/input/data/" + name + "/"
-    return os.path.join(folder, path[len(usual) :]) if path.startswith(usual) else folder
-
-
-CONTRACTS: Sequence[Callable[[Json, Sequence[str]], Contract | None]] = (
-    _sagemaker,
-    _vertex,
-    _watson,
-    _words,
-    _local,
-)
-"""What looks for each contract; the first that is found is the one that we are under."""
+    sys.modules.setdefault("cloudtune.trial", sys.modules[__name__])  # what the contract imports
+    loader = SourceFileLoader("cloudtune.launcher_contract", path)
+    module: Any = type(sys)(loader.name)
+    module.__file__ = path
+    loader.exec_module(module)
+    contract: Contract | None = module.find_contract(study, argv)
+    return contract
 
 
 # The launcher: the process that a service starts, which starts the user's script.
 
 
 def main(argv: Sequence[str]) -> int:
-    """Start the user's script under the contract found, and return its exit code.
+    """Start the user's script under the service's contract, and return its exit code.
 
-    This needs a POSIX system, as every container is.
+    It needs a POSIX system, as every container is.
     """
     contract = Contract({})
     try:
         path = _study_path()
-        study = _load(path)
-        found = (find(study, argv) for find in CONTRACTS)
-        contract = next((one for one in found if one), contract)
-        given = dict(contract.told.get("constants") or _constants(study, contract.raw))
+        study = load_json(path)
+        contract = _find_contract(study, argv) or contract
+        constants = dict(contract.trial.get("constants") or _constants(study, contract.raw))
         values = restore(study["parameters"], contract.raw)
-        patterns = _patterns(study["trial"].get("metrics") or {})
+        patterns = _compile_patterns(study["trial"].get("metrics") or {})
         if study.get("folder"):
             work = os.path.join(os.path.dirname(path), study["folder"])
             os.makedirs(work, exist_ok=True)
             os.chdir(work)
     except (OSError, ValueError, KeyError) as error:
-        return _refuse(contract, "the trial cannot be started: {}".format(error))
-    return _launch(study, contract, given, values, patterns)
+        return _refuse(contract, "cannot start the trial: {}".format(error))
+    return _launch(study, contract, constants, values, patterns)
 
 
 def _refuse(contract: Contract, reason: str, code: int = 2) -> int:
     print("cloudtune: " + reason.partition("\n")[0], file=sys.stderr)  # noqa: T201
-    contract.fail(reason[:LONGEST_REASON])
+    contract.report_failure(reason[:MAX_REASON_LENGTH])
     contract.close()
     return code
 
 
 def _study_path() -> str:
     here = os.path.dirname(os.path.abspath(__file__))
-    places = [here, os.path.dirname(here), os.getcwd()]
-    for place in places:
-        path = os.path.join(place, STUDY_FILE)
+    folders = [here, os.path.dirname(here), os.getcwd()]
+    for folder in folders:
+        path = os.path.join(folder, STUDY_FILE)
         if os.path.exists(path):
             return path
-    raise OSError("there is no {} in any of {}".format(STUDY_FILE, ", ".join(places)))
+    raise OSError("{} not found in {}".format(STUDY_FILE, ", ".join(folders)))
 
 
 def _launch(
@@ -1221,7 +792,7 @@ def _launch(
     contract: Contract,
     constants: Mapping[str, Value],
     values: Mapping[str, Value],
-    patterns: Sequence[_Named],
+    patterns: Sequence[MetricPattern],
 ) -> int:
     import shutil
     import tempfile
@@ -1235,47 +806,50 @@ def _launch(
         "output": os.path.join(folder, "output"),
         "inputs": study["inputs"],
     }
-    trial.update(contract.told)
+    trial.update(contract.trial)
     trial.update({"parameters": dict(values), "constants": dict(constants)})
     trial_file = os.path.join(folder, "trial.json")
     with open(trial_file, "w", encoding="utf-8") as file:
         json.dump(trial, file)
-    given = dict(constants)
-    given.update(values)
+    arguments = dict(constants)
+    arguments.update(values)
     call: Json = study["trial"]
     python = sys.executable
     paths = trial["inputs"]
-    words = command_line(call, given, paths, python, single_dash(call, given, os.getcwd()))
-    env = environment(os.environ, call, given, paths, trial_file=trial_file, package=_package())
+    dashed = single_dash(call, arguments, os.getcwd())
+    words = command_line(call, arguments, paths, python, dashed)
+    env = environment(
+        os.environ, call, arguments, paths, trial_file=trial_file, package=_package_folder()
+    )
     env.setdefault(RUN, study["run"])
-    env.update(contract.variables(folder))
-    beside = os.path.dirname(python)
-    if os.path.dirname(shutil.which("python", path=env.get("PATH")) or "") != beside:
-        env["PATH"] = beside + os.pathsep + (env.get("PATH") or os.defpath)
+    env.update(contract.script_variables(folder))
+    python_folder = os.path.dirname(python)
+    if os.path.dirname(shutil.which("python", path=env.get("PATH")) or "") != python_folder:
+        env["PATH"] = python_folder + os.pathsep + (env.get("PATH") or os.defpath)
     try:
         launcher = _Launcher(contract, trial)
         code = 0
         if call.get("requirements"):
             code = launcher.install(call["requirements"], python, env)
-        code = code or launcher.run(words, env, _matcher(patterns, trial))
-    except _Failed as failure:
-        return _refuse(contract, str(failure), failure.code)
+        code = code or launcher.run(words, env, _line_parser(patterns, trial))
+    except _TrialError as error:
+        return _refuse(contract, str(error), error.code)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    if code and not launcher.asked:
-        contract.fail(launcher.reason(code))
+    if code and not launcher.stop_signals:
+        contract.report_failure(launcher.failure_reason(code))
     contract.close()
-    return _end_alike(code)
+    return _exit_like(code)
 
 
-def _package() -> str | None:
-    """Return the folder in which ``cloudtune.trial`` is this file, if it is in such a package."""
+def _package_folder() -> str | None:
+    """Return the folder that has this file as ``cloudtune/trial.py``, if it is in a package."""
     here = os.path.dirname(os.path.abspath(__file__))
     return os.path.dirname(here) if os.path.basename(here) == "cloudtune" else None
 
 
-def _end_alike(code: int) -> int:
-    """Return a script's exit code, or end by the signal by which it ended."""
+def _exit_like(code: int) -> int:
+    """Return a script's exit code, or end by the signal that ended it."""
     if code >= 0:
         return code
     import signal
@@ -1283,10 +857,10 @@ def _end_alike(code: int) -> int:
     if -code != signal.SIGKILL:
         signal.signal(-code, signal.SIG_DFL)
     os.kill(os.getpid(), -code)
-    return 128 - code  # the first process of a container cannot be ended so
+    return 128 - code  # process 1 of a container ignores signals that it sends itself
 
 
-class _Failed(Exception):  # noqa: N818 - it ends the trial, not the launcher
+class _TrialError(Exception):
     """The trial fails for another reason than its script's exit code."""
 
     def __init__(self, reason: str, code: int = 2) -> None:
@@ -1295,151 +869,154 @@ class _Failed(Exception):  # noqa: N818 - it ends the trial, not the launcher
 
 
 class _Launcher:
-    """Runs processes: copies what they print by whole lines, and passes on what is measured.
+    """Runs processes, copies their output line by line, and passes reports on to the contract.
 
-    It wakes up for what is printed, for the doorbell, for signals and for the end of the process.
+    It wakes up for output, reports, signals and the end of the process.
     """
 
     def __init__(self, contract: Contract, trial: Json) -> None:
         import signal
 
-        self.asked: list[int] = []
+        self.stop_signals: list[int] = []
         self._contract = contract
-        self._running: list[Popen[bytes]] = []
+        self._processes: list[Popen[bytes]] = []
         self._last_lines: list[bytes] = []
-        self._rest = b""
-        self._half_report = b""
+        self._partial_line = b""
+        self._partial_report = b""
         self._within_line = False
         self._reports: int | None = None
-        woken, wake = os.pipe()
-        os.set_blocking(wake, False)
-        signal.set_wakeup_fd(wake)
-        self._bells = [woken]
-        if "reports" not in contract.told:
+        wake_reader, wake_writer = os.pipe()
+        os.set_blocking(wake_writer, False)
+        signal.set_wakeup_fd(wake_writer)
+        self._wakeups = [wake_reader]
+        if "reports" not in contract.trial:
             self._reports = os.open(trial["reports"], os.O_RDONLY | os.O_CREAT, 0o600)
             os.mkfifo(trial["doorbell"])
-            self._bells.append(os.open(trial["doorbell"], os.O_RDWR | os.O_NONBLOCK))
+            self._wakeups.append(os.open(trial["doorbell"], os.O_RDWR | os.O_NONBLOCK))
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         for name in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(name, self._forward)
+            signal.signal(name, self._forward_signal)
 
     def install(self, requirements: str, python: str, env: Mapping[str, str]) -> int:
-        """Install what the script needs; return how pip ended: not with 0 if we were asked to end.
+        """Install requirements with pip, and return its exit code; not 0 after a stop signal.
 
         Raises:
-            _Failed: If that fails.
+            _TrialError: If pip fails.
         """
         options = ["--disable-pip-version-check", "--no-input"]
         code = self.run([python, "-m", "pip", "install", *options, "-r", requirements], env)
-        if code and not self.asked:
-            message = "{} could not be installed: {}"
-            raise _Failed(message.format(requirements, self.reason(code)))
+        if code and not self.stop_signals:
+            message = "cannot install {}: {}"
+            raise _TrialError(message.format(requirements, self.failure_reason(code)))
         return code
 
     def run(
         self,
         words: Sequence[str],
         env: Mapping[str, str],
-        see: Callable[[bytes], None] = lambda _line: None,
+        parse: Callable[[bytes], None] = lambda _line: None,
     ) -> int:
-        """Run a process to its end, show its lines to ``see``, and return its exit code.
+        """Run a process to its end, pass each line to ``parse``, and return its exit code.
 
-        A process that it leaves behind is not waited for, though it holds its output open.
+        A child that keeps the output open after that is not waited for.
 
         Raises:
-            _Failed: If it cannot be started, or ``see`` wants its end.
+            _TrialError: If the process cannot be started, or ``parse`` raises it.
         """
         import select
         import subprocess
 
-        pipe, together = subprocess.PIPE, subprocess.STDOUT
         try:
             process = subprocess.Popen(
-                words, env=env, stdin=subprocess.DEVNULL, stdout=pipe, stderr=together
+                words,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
             )
         except OSError as error:
-            raise _Failed("{} cannot be started: {}".format(words[0], error), 127) from error
-        self._running, self._last_lines = [process], []
-        for number in self.asked:
+            raise _TrialError("cannot start {}: {}".format(words[0], error), 127) from error
+        self._processes, self._last_lines = [process], []
+        for number in self.stop_signals:
             process.send_signal(number)
         assert process.stdout is not None
-        source = process.stdout.fileno()
-        sources = [source]
+        output = process.stdout.fileno()
+        outputs = [output]
         try:
             while process.poll() is None:
-                pause = self._contract.tend()
-                for ready in select.select(self._bells + sources, [], [], pause)[0]:
+                timeout = self._contract.tick()
+                for ready in select.select(self._wakeups + outputs, [], [], timeout)[0]:
                     data = os.read(ready, 65_536)
-                    if ready == source:
-                        sources = sources if data else []
-                        self._copy(data, see)
-                self._pass_on()
+                    if ready == output:
+                        outputs = outputs if data else []
+                        self._copy(data, parse)
+                self._publish_reports()
             for _ in range(64):
-                if not sources or not select.select(sources, [], [], 0)[0]:
+                if not outputs or not select.select(outputs, [], [], 0)[0]:
                     break
-                data = os.read(source, 65_536)
-                sources = sources if data else []
-                self._copy(data, see)
-            self._copy(b"", see)
-            self._pass_on()
-            self._contract.tend()
-        except _Failed:
+                data = os.read(output, 65_536)
+                outputs = outputs if data else []
+                self._copy(data, parse)
+            self._copy(b"", parse)
+            self._publish_reports()
+            self._contract.tick()
+        except _TrialError:
             process.kill()
             process.wait()
             raise
         return process.returncode
 
-    def reason(self, code: int) -> str:
-        """Return how a process ended, and the last lines that it printed, as far as they fit."""
+    def failure_reason(self, code: int) -> str:
+        """Return how the process ended, with its last lines, up to `MAX_REASON_LENGTH`."""
         import signal
 
         names = {each.value: each.name for each in signal.Signals}
-        said = "exit code {}".format(code)
+        ending = "exit code {}".format(code)
         if code < 0:
-            said = "killed by {}".format(names.get(-code, "signal {}".format(-code)))
-        room = LONGEST_REASON - len(said)
-        kept: list[str] = []
-        for line in reversed(self._last_lines):
-            shown = plain(line.decode("utf-8", "replace")).rstrip()[: room - 1]
-            room -= len(shown) + 1
-            if kept and room <= 0:
+            ending = "killed by {}".format(names.get(-code, "signal {}".format(-code)))
+        room = MAX_REASON_LENGTH - len(ending)
+        lines: list[str] = []
+        for data in reversed(self._last_lines):
+            line = strip_ansi(data.decode("utf-8", "replace")).rstrip()[: room - 1]
+            room -= len(line) + 1
+            if lines and room <= 0:
                 break
-            kept.insert(0, shown)
-        return "\n".join([said, *kept])
+            lines.insert(0, line)
+        return "\n".join([ending, *lines])
 
-    def _forward(self, number: int, _frame: Any) -> None:
-        self.asked.append(number)
-        for process in self._running:
+    def _forward_signal(self, number: int, _frame: Any) -> None:
+        self.stop_signals.append(number)
+        for process in self._processes:
             process.send_signal(number)
 
-    def _copy(self, data: bytes, see: Callable[[bytes], None]) -> None:
-        """Copy whole lines to our output; where there is no more data, all that is left."""
-        said = self._rest + data
-        end = max(said.rfind(b"\n"), said.rfind(b"\r")) + 1
-        if not data or len(said) - end > LONGEST_REPORT:
-            end = len(said)
-        whole, self._rest = said[:end], said[end:]
-        self._write(whole)
-        lines = [line for line in whole.replace(b"\r", b"\n").split(b"\n") if line.strip()]
-        self._last_lines = self._last_lines[-40:] + [line[:LONGEST_REASON] for line in lines[-40:]]
+    def _copy(self, data: bytes, parse: Callable[[bytes], None]) -> None:
+        """Copy complete lines to our output; without data, also the incomplete last one."""
+        pending = self._partial_line + data
+        end = max(pending.rfind(b"\n"), pending.rfind(b"\r")) + 1
+        if not data or len(pending) - end > MAX_REPORT_LINE_BYTES:
+            end = len(pending)
+        complete, self._partial_line = pending[:end], pending[end:]
+        self._write(complete)
+        lines = [line for line in complete.replace(b"\r", b"\n").split(b"\n") if line.strip()]
+        self._last_lines = self._last_lines[-40:]
+        self._last_lines += [line[:MAX_REASON_LENGTH] for line in lines[-40:]]
         for line in lines:
-            see(line)
+            parse(line)
 
-    def _pass_on(self) -> None:
-        """Speak what was reported since the last time."""
+    def _publish_reports(self) -> None:
         import contextlib
 
-        said: list[str] = []
+        published: list[str] = []
         while self._reports is not None:
             data = os.read(self._reports, 65_536)
-            *lines, self._half_report = (self._half_report + data).split(b"\n")
+            *lines, self._partial_report = (self._partial_report + data).split(b"\n")
             for line in lines:
-                with contextlib.suppress(ValueError):  # a line that a full disk has cut off
-                    said.append(self._contract.speak(json.loads(line)))
+                with contextlib.suppress(ValueError):  # a full disk truncates lines
+                    published.append(self._contract.publish(json.loads(line)))
             if not data:
                 break
-        whole = "".join(said).encode()
-        self._write(b"\n" + whole if whole and self._within_line else whole)
+        text = "".join(published).encode()
+        self._write(b"\n" + text if text and self._within_line else text)
 
     def _write(self, data: bytes) -> None:
         if data:
@@ -1448,67 +1025,67 @@ class _Launcher:
             sys.stdout.buffer.flush()
 
 
-def _patterns(metrics: Mapping[str, Sequence[str]]) -> list[_Named]:
+def _compile_patterns(metrics: Mapping[str, Sequence[str]]) -> list[MetricPattern]:
     if not any(metrics.values()):
         return []
     import re
 
-    found: list[_Named] = []
-    for name, many in metrics.items():
-        for said in many:
+    patterns: list[MetricPattern] = []
+    for name, regexes in metrics.items():
+        for regex in regexes:
             try:
-                found.append((name, re.compile(said)))
+                patterns.append((name, re.compile(regex)))
             except re.error as error:
-                message = "this Python cannot read the expression of the metric {}: {}"
+                message = "this Python cannot compile the regex of metric {}: {}"
                 raise ValueError(message.format(name, error)) from error
-    return found
+    return patterns
 
 
-def _matcher(patterns: Sequence[_Named], trial: Json) -> Callable[[bytes], None]:
-    """Return what looks for metrics in a line and reports them.
+def _line_parser(patterns: Sequence[MetricPattern], trial: Json) -> Callable[[bytes], None]:
+    """Return a function that reports the metrics in a line.
 
-    It must be called in the main thread. An expression that explodes is interrupted by a timer's
-    signal, which `re` heeds.
+    It must be called in the main thread: a timer's signal interrupts `re` after `REGEX_TIMEOUT`.
     """
     if not patterns:
         return lambda _line: None
     import signal
     import time
 
-    searched: list[str] = ["", ""]
+    current: list[str] = ["", ""]
 
-    def too_slow(_number: int, _frame: Any) -> None:
-        message = "the expression of the metric {} took more than {:g} s on one line: {}"
-        raise _Failed(message.format(searched[0], PATIENCE, searched[1]))
+    def interrupt(_number: int, _frame: Any) -> None:
+        message = "the regex of metric {} took more than {:g} s on one line: {}"
+        raise _TrialError(message.format(current[0], REGEX_TIMEOUT, current[1]))
 
-    signal.signal(signal.SIGALRM, too_slow)
+    signal.signal(signal.SIGALRM, interrupt)
 
-    def see(line: bytes) -> None:
-        said = plain(line[:LONGEST_REPORT].decode("utf-8", "replace"))
+    def parse(line: bytes) -> None:
+        text = strip_ansi(line[:MAX_REPORT_LINE_BYTES].decode("utf-8", "replace"))
         for name, pattern in patterns:
-            searched[:] = [name, pattern.pattern]
-            signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+            current[:] = [name, pattern.pattern]
+            signal.setitimer(signal.ITIMER_REAL, REGEX_TIMEOUT)
             try:
-                matches = list(pattern.finditer(said))
+                matches = list(pattern.finditer(text))
             finally:
                 signal.setitimer(signal.ITIMER_REAL, 0)
             for match in matches:
-                value = number(match["value" if "value" in pattern.groupindex else 1] or "")
+                group = "value" if "value" in pattern.groupindex else 1
+                value = parse_number(match[group] or "")
                 if value is not None:
                     append_line(trial["reports"], {"metrics": {name: value}, "time": time.time()})
                     _ring(trial.get("doorbell"))
 
-    return see
+    return parse
 
 
-def plain(said: str) -> str:
-    """Return text without the escape sequences that colour it in a terminal."""
-    if "\x1b" not in said:
-        return said
+def strip_ansi(text: str) -> str:
+    """Return text without terminal escape sequences, such as those for colors."""
+    if "\x1b" not in text:
+        return text
     import re
 
     return re.sub(
-        r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_].*?\x1b\\|.)?", "", said
+        r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_].*?\x1b\\|.)?", "", text
     )
 
 

@@ -74,9 +74,9 @@ class LogFile:
 
 def readable_tail(output: bytes) -> str:
     """Return the last lines of output as plain text that is safe to show in a terminal."""
-    from cloudtune.trial import plain
+    from cloudtune.trial import strip_ansi
 
-    text = plain(output.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n"))
+    text = strip_ansi(output.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n"))
     lines = [_CONTROL.sub("", line).rstrip() for line in text.split("\n")]
     tail = "\n".join([line for line in lines if line][-_MAX_TAIL_LINES:])
     return tail.encode()[-_MAX_TAIL_BYTES:].decode("utf-8", "ignore")

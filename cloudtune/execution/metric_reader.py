@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from cloudtune.trial import LONGEST_REPORT, number, plain
+from cloudtune.trial import MAX_REPORT_LINE_BYTES, parse_number, strip_ansi
 
 if TYPE_CHECKING:
     import regex
@@ -116,14 +116,14 @@ class MetricPatterns:
         return self.feed(b"\n")
 
     def _search(self, line: bytes) -> Iterator[Measurement]:
-        text = plain(line[:MAX_LINE_BYTES].decode("utf-8", "replace"))
+        text = strip_ansi(line[:MAX_LINE_BYTES].decode("utf-8", "replace"))
         by_step: dict[int, dict[str, float]] = {}
         for name, pattern in self._patterns:
             group = "value" if "value" in pattern.groupindex else 1
             try:
                 for match in pattern.finditer(text, timeout=SEARCH_TIMEOUT, concurrent=True):
                     value_text = match[group] or ""
-                    value = number(value_text)
+                    value = parse_number(value_text)
                     if value is None:
                         self._invalid[name] = value_text[:_MAX_SHOWN]
                         continue
@@ -223,8 +223,8 @@ class ReportReader:
 
 
 def _check_length(line: bytes) -> None:
-    if len(line) > LONGEST_REPORT:
-        raise MetricError(f"reported a line of more than {LONGEST_REPORT:,} bytes")
+    if len(line) > MAX_REPORT_LINE_BYTES:
+        raise MetricError(f"reported a line of more than {MAX_REPORT_LINE_BYTES:,} bytes")
 
 
 def _parse_report(line: bytes) -> tuple[float, int | None, dict[str, float]]:

@@ -140,7 +140,7 @@ def restore(fitted: FittedStudy, raw: Mapping[str, Any]) -> dict[str, Value]:
 def restore_definitions(fitted: FittedStudy) -> list[dict[str, Any]]:
     """Return what `restore`, and a script's launcher, must know of each parameter, parents first.
 
-    The form is that of `cloudtune.trial.launch_file`.
+    The form is that of `cloudtune.trial.restore`.
     """
     return [
         _definition(fitted, node)

@@ -18,6 +18,7 @@ from cloudtune_sagemaker.request import parameters
 
 CHANNELS = "/opt/ml/input/data"
 """Where inputs lie in a container."""
+_CONTRACT = Path(__file__).with_name("launcher_contract.py")
 _HASH = "cloudtune-sha256"
 """Under which the hash of an archive is kept beside it."""
 _DEFAULT_REGION = "us-east-1"
@@ -90,7 +91,8 @@ def channel_paths(plan: Plan) -> dict[str, str]:
 def _upload_code(aws: Aws, plan: Plan, context: JobContext) -> None:
     uri = parameters.archive(plan.facts)
     packed = context.folder / parameters.ARCHIVE
-    extra = launcher_files(plan.fitted, plan.facts.run_id, channel_paths(plan))
+    paths = channel_paths(plan)
+    extra = launcher_files(plan.fitted, plan.facts.run_id, paths, contract=_CONTRACT)
     source = context.folder / "source"
     try:
         archive.write_archive(packed, source if source.is_dir() else None, SOURCE, extra)

@@ -18,6 +18,7 @@ from cloudtune_vertex.client import Google, Object
 from cloudtune_vertex.errors import PROVIDER, GoogleError
 from cloudtune_vertex.request.layout import measurements, source
 
+_CONTRACT = Path(__file__).with_name("launcher_contract.py")
 _AT_ONCE = 8
 """Files that are sent at the same time."""
 
@@ -38,7 +39,9 @@ def upload(google: Google, plan: Plan, context: JobContext) -> None:
 
 def _upload_code(google: Google, plan: Plan, context: JobContext, address: str) -> None:
     paths: Mapping[str, str] = plan.facts.own["paths"]
-    files = launcher_files(plan.fitted, plan.facts.run_id, paths, measurements(plan.facts))
+    files = launcher_files(
+        plan.fitted, plan.facts.run_id, paths, measurements(plan.facts), contract=_CONTRACT
+    )
     packed = context.folder / address.rpartition("/")[2]
     folder = context.folder / "source"
     code = folder if folder.is_dir() else None

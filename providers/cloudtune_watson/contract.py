@@ -23,7 +23,7 @@ from typing import Any, cast
 from cloudtune.emulator_kit.image import PASSED_ON
 from cloudtune.study.schema import Json
 from cloudtune.study.yaml_reader import is_list, is_map
-from cloudtune.trial import printed
+from cloudtune_watson.launcher_contract import parse_literal
 
 LIST = "val_dict_list.json"
 """In ``RESULT_DIR``: what the tuner reads when a trial has ended (HPO page; HPO notebooks)."""
@@ -281,7 +281,7 @@ def _listed(text: str, when: float) -> Iterator[Measurement]:
     try:
         said = json.loads(text)
         if isinstance(said, str) and len(said) <= _MOST:
-            said = printed(said)
+            said = parse_literal(said)
     except RecursionError as error:
         raise ValueError(str(error)) from error
     for place, entry in enumerate(said if is_list(said) else (), start=1):

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from cloudtune.results.model import Measurement
-from cloudtune.trial import printed
+from cloudtune_watson.launcher_contract import parse_literal
 
 LIST = "val_dict_list.json"
 LOG = "evaluation-metrics.txt"
@@ -46,7 +46,7 @@ def of_list(data: bytes) -> list[Measurement]:
                     f"{LIST} holds a list as text of {len(said):,} characters, and at most "
                     f"{LARGEST_TEXT:,} are read; written as JSON it may have {LARGEST:,} bytes"
                 )
-            said = printed(said)
+            said = parse_literal(said)
     except (ValueError, RecursionError):
         return []
     last: dict[str, int] = {}

@@ -24,6 +24,7 @@ from cloudtune_watson.errors import PROVIDER
 from cloudtune_watson.request.layout import MODEL_FOLDER
 
 BUNDLE = "bundle.tar.gz"
+_CONTRACT = Path(__file__).with_name("launcher_contract.py")
 _STORED = "definition.txt"
 """The file in a job's folder with the id of its definition."""
 _LONG_AGO = (2000, 1, 1, 0, 0, 0)
@@ -140,4 +141,4 @@ def _code(context: JobContext) -> Path | None:
 
 def _files(plan: Plan) -> dict[str, bytes]:
     paths: Mapping[str, str] = plan.facts.own["paths"]
-    return launcher_files(plan.fitted, plan.facts.run_id, paths)
+    return launcher_files(plan.fitted, plan.facts.run_id, paths, contract=_CONTRACT)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import doctest
 import json
 import os
 import signal
@@ -18,9 +19,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudtune import trial
+from cloudtune.bundle.launcher import launch_config
 from cloudtune.study import search_space
 
 FILE = Path(trial.__file__)
+SHIPPED = [FILE, *sorted(FILE.parents[1].glob("providers/*/launcher_contract.py"))]
+"""The files that travel with a user's code."""
 
 
 @pytest.fixture
@@ -51,17 +55,31 @@ def lines(told: dict[str, Any]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in Path(told["reports"]).read_text().splitlines()]
 
 
-def test_its_syntax_is_that_of_python_3_7() -> None:
-    ast.parse(FILE.read_text(), feature_version=(3, 7))
-
-
-def test_it_needs_the_standard_library_alone() -> None:
-    for node in ast.walk(ast.parse(FILE.read_text())):
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.parent.name)
+def test_shipped_files_need_only_python_3_7(path: Path) -> None:
+    tree = ast.parse(path.read_text(), feature_version=(3, 7))
+    for node in ast.walk(tree):
         names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom):
             names = [node.module or ""]
         for name in names:
-            assert name.partition(".")[0] in sys.stdlib_module_names
+            assert name == "cloudtune.trial" or name.partition(".")[0] in sys.stdlib_module_names
+
+
+def test_examples(told: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told |= {"trial": "digits-7", "parameters": {"kernel": "rbf", "C": 0.1}}
+    told["constants"] = {"epochs": 20}
+    (tmp_path / "examples.json").write_text(json.dumps(told))
+    monkeypatch.setenv("CLOUDTUNE_TRIAL", str(tmp_path / "examples.json"))
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        failed, tried = doctest.testmod(trial)
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+        monkeypatch.setattr(trial, "_handler_installed", [])
+    assert (failed, tried > 10) == (0, True)
+    assert [line["metrics"] for line in lines(told)][-1] == {"validation:auc": 0.9}
+    assert [path.name for path in Path(told["output"]).iterdir()] == ["model.json"]
 
 
 def test_its_import_brings_little() -> None:
@@ -271,7 +289,7 @@ def test_a_flag_goes_with_its_inactive_parameter_only() -> None:
 
 @given(st.one_of(st.booleans(), st.integers(), st.floats(allow_nan=False), st.text()))
 def test_the_text_of_a_value_is_the_same_everywhere(value: search_space.Value) -> None:
-    assert trial.text(value) == search_space.format_value(value)
+    assert trial.format_value(value) == search_space.format_value(value)
 
 
 @given(
@@ -292,7 +310,7 @@ def test_argparse_reads_every_value(values: dict[str, search_space.Value], style
         parser.add_argument("--" + name, dest="in_" + name)
     read = parser.parse_args(trial.command_line({"arguments": style}, values, {}, ""))
     assert {name: getattr(read, "in_" + name) for name in values} == {
-        name: trial.text(value) for name, value in values.items()
+        name: trial.format_value(value) for name, value in values.items()
     }
 
 
@@ -340,10 +358,10 @@ def test_argparse_with_a_one_letter_option(tmp_path: Path, option: str, style: s
 
 
 def test_numbers_in_sentences() -> None:
-    assert trial.number(" 0.91, ") == 0.91
-    assert trial.number("1e-3)") == 1e-3
-    assert trial.number("91%") is None
-    assert trial.number("") is None
+    assert trial.parse_number(" 0.91, ") == 0.91
+    assert trial.parse_number("1e-3)") == 1e-3
+    assert trial.parse_number("91%") is None
+    assert trial.parse_number("") is None
 
 
 # The launcher.
@@ -373,7 +391,8 @@ def test_types_are_restored_from_text_too(as_text: bool, kernel: Any) -> None:
     if kernel != "rbf":
         del wanted["depth"], wanted["deep"]
     restored = trial.restore(
-        DEFINITIONS, {name: trial.text(value) if as_text else value for name, value in raw.items()}
+        DEFINITIONS,
+        {name: trial.format_value(value) if as_text else value for name, value in raw.items()},
     )
     assert restored == wanted
     assert {n: type(v) for n, v in restored.items()} == {n: type(v) for n, v in wanted.items()}
@@ -390,7 +409,7 @@ def test_other_spellings_of_numbers() -> None:
     "raw", [{"kernel": "poly"}, {"C": "much"}, {"batch": 17}, {"kernel": "rbf", "depth": "2.5"}]
 )
 def test_a_value_that_is_none_of_the_parameters(raw: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="is no value of the parameter"):
+    with pytest.raises(ValueError, match=r"invalid value .* for parameter"):
         trial.restore(DEFINITIONS, raw)
 
 
@@ -411,7 +430,7 @@ def launch(
 
 def write_launch(folder: Path, call: dict[str, Any], code: str) -> None:
     (folder / "train.py").write_text(textwrap.dedent(code))
-    study = trial.launch_file(
+    study = launch_config(
         {"script": "train.py", **call}, DEFINITIONS, {"epochs": 3}, {"train": "/in"}, "run"
     )
     (folder / trial.STUDY_FILE).write_text(json.dumps(study))
@@ -437,6 +456,49 @@ def test_launcher_reads_words(tmp_path: Path, words: list[str]) -> None:
         "['--epochs', '3', '--kernel', '007', '--C=-1e-05', '--batch', '16'] "
         "{'epochs': 3, 'kernel': '007', 'C': -1e-05, 'batch': 16} {'train': '/in'} /in\n"
     ), done.stderr
+
+
+@pytest.mark.parametrize("start", [["-m", "cloudtune.trial"], ["cloudtune/trial.py"]])
+def test_launcher_follows_the_contract_next_to_it(tmp_path: Path, start: list[str]) -> None:
+    (tmp_path / "cloudtune").mkdir()
+    (tmp_path / "cloudtune" / "__init__.py").touch()
+    (tmp_path / "cloudtune" / "trial.py").write_bytes(FILE.read_bytes())
+    contract = """
+        import os
+        from cloudtune.trial import Contract
+
+        class Oven(Contract):
+            def publish(self, report):
+                return "oven: {}\\n".format(report["metrics"])
+            def report_failure(self, reason):
+                print("oven:", reason.partition("\\n")[0])
+
+        def find_contract(study, argv):
+            if "DISH" in os.environ:
+                return Oven({"C": os.environ["DISH"]}, {"trial": study["run"] + "/" + argv[0]})
+    """
+    (tmp_path / "cloudtune" / trial.CONTRACT_FILE).write_text(textwrap.dedent(contract))
+    code = """
+        from cloudtune.trial import params, report, trial_id
+        report(a=1)
+        print(params(), trial_id())
+        raise SystemExit(3)
+    """
+    write_launch(tmp_path, {}, code)
+    done = subprocess.run(
+        [sys.executable, *start, "word", "--C=5"],
+        cwd=tmp_path,
+        env={k: v for k, v in os.environ.items() if k != "CLOUDTUNE_TRIAL"} | {"DISH": "0.5"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert sorted(done.stdout.splitlines()) == [
+        "oven: exit code 3",
+        "oven: {'a': 1.0}",
+        "{'epochs': 3, 'C': 0.5} run/word",
+    ], done.stderr
 
 
 def test_launcher_reads_the_local_file(tmp_path: Path) -> None:
@@ -486,10 +548,10 @@ def test_launcher_ends_by_the_scripts_signal(tmp_path: Path) -> None:
 def test_launcher_says_what_is_wrong(tmp_path: Path) -> None:
     done = launch(tmp_path, {}, "", "--C=many")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "'many' is no value of the parameter C" in done.stderr
+    assert "invalid value 'many' for parameter C" in done.stderr
     done = launch(tmp_path, {"script": None, "command": ["no-such-program"]}, "", "--C=1")
     assert done.returncode == 127
-    assert "no-such-program cannot be started" in done.stderr
+    assert "cannot start no-such-program" in done.stderr
     (tmp_path / trial.STUDY_FILE).unlink()
     done = subprocess.run(
         [sys.executable, FILE, "--C=1"], cwd=tmp_path, capture_output=True, text=True, check=False
@@ -527,7 +589,7 @@ EXPLODING = r"loss=((a+)+)$"
 def launch_with(folder: Path, patience: float) -> subprocess.CompletedProcess[str]:
     told = {"parameters": {"C": "2"}, "reports": str(folder / "r")}
     (folder / "told.json").write_text(json.dumps(told))
-    code = f"import sys; from cloudtune import trial; trial.PATIENCE = {patience}\n"
+    code = f"import sys; from cloudtune import trial; trial.REGEX_TIMEOUT = {patience}\n"
     return subprocess.run(
         [sys.executable, "-c", code + "sys.exit(trial.main([]))"],
         cwd=folder,
@@ -549,7 +611,7 @@ def test_launcher_ends_a_trial_whose_expression_explodes(tmp_path: Path) -> None
     write_launch(tmp_path, {"metrics": {"acc": [r"acc=(\S+)"], "loss": [EXPLODING]}}, script)
     done = launch_with(tmp_path, 0.2)
     assert done.returncode == 2
-    assert "metric loss took more than 0.2 s on one line" in done.stderr
+    assert "regex of metric loss took more than 0.2 s on one line" in done.stderr
     assert EXPLODING in done.stderr
     assert done.stdout.splitlines()[0] == "acc=1"
     assert json.loads((tmp_path / "r").read_text())["metrics"] == {"acc": 1.0}
@@ -572,4 +634,4 @@ def test_launcher_does_not_start_a_script_whose_expression_it_cannot_read(tmp_pa
     write_launch(tmp_path, {"metrics": {"acc": [r"acc=(\p{N}+)"]}}, "print('started')")
     done = launch_with(tmp_path, 2)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "cannot read the expression of the metric acc" in done.stderr
+    assert "cannot compile the regex of metric acc" in done.stderr

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cloudtune import trial
+from cloudtune.bundle.launcher import launch_config
 from cloudtune.errors import UsageError
 from cloudtune.execution import reaper
 from cloudtune.provider.models import Interrupted
@@ -336,7 +337,7 @@ def test_directly_and_by_the_launcher_a_script_sees_the_same(
     (package / "cloudtune" / "__init__.py").touch()
     (package / "cloudtune" / "trial.py").write_bytes(Path(trial.__file__).read_bytes())
     (work / "train.py").write_bytes((job.source / "train.py").read_bytes())
-    study = trial.launch_file(
+    study = launch_config(
         {key: job.request[key] for key in ("script", "args", "arguments", "parameters", "env")},
         definitions,
         {"epochs": 2},
@@ -344,7 +345,7 @@ def test_directly_and_by_the_launcher_a_script_sees_the_same(
         job.run,
     )
     (package / trial.STUDY_FILE).write_text(json.dumps(study))
-    words = [f"--{name}={trial.text(value)}" for name, value in parameters.items()]
+    words = [f"--{name}={trial.format_value(value)}" for name, value in parameters.items()]
     launched = subprocess.run(
         [sys.executable, package / "cloudtune" / "trial.py", *words, "--gamma=0.5"],
         cwd=work,

@@ -30,6 +30,10 @@ from cloudtune.fitting.capabilities import DRIVEN, Capabilities, Limit
 from cloudtune.fitting.fit import FittedStudy, fit, restore_definitions
 from cloudtune.study.search_space import format_value
 from cloudtune.study.study import Study
+from cloudtune_sagemaker import launcher_contract
+from cloudtune_sagemaker.launcher_contract import find_contract
+
+CONTRACT = Path(launcher_contract.__file__)
 
 FLAT = replace(
     DRIVEN,
@@ -94,7 +98,7 @@ class Container:
         snapshot = self.folder / "snapshot"
         bundle.copy_files(source, bundle.list_files(source), snapshot)
         paths = {name: f"/opt/ml/input/data/{name}" for name in of.original.trial.inputs}
-        files = launcher_files(of, "run-id", paths)
+        files = launcher_files(of, "run-id", paths, contract=CONTRACT)
         archive.write_archive(self.folder / "sourcedir.tar.gz", snapshot, SOURCE, files)
         with tarfile.open(self.folder / "sourcedir.tar.gz", "r:gz") as tar:
             tar.extractall(self.base / "code", filter="data")
@@ -335,8 +339,9 @@ def test_types_survive_the_strings(
     (tmp_path / "hyperparameters.json").write_text(json.dumps(raw))
     monkeypatch.setenv("SM_INPUT_CONFIG_DIR", str(tmp_path))
     file = json.loads(json.dumps(launch_data(of, "run", {})))
-    found = next(filter(None, (find(file, words(raw)) for find in trial.CONTRACTS)))
-    restored = trial.restore(file["parameters"], found.raw)
+    contract = find_contract(file, words(raw))
+    assert contract is not None
+    restored = trial.restore(file["parameters"], contract.raw)
     assert list(restored.items()) == list(values.items())
     assert [type(value) for value in restored.values()] == [type(v) for v in values.values()]
 
@@ -365,8 +370,8 @@ def test_a_constant_that_cannot_be_read_is_told(job: Job) -> None:
     job.study["constants"] = {"k": 1}
     code, _, err = job.run("", k="many")
     assert code == 2
-    assert "'many' is no value of k" in err
-    assert job.container.failure == "the trial cannot be started: 'many' is no value of k"
+    assert "invalid value 'many' for k" in err
+    assert job.container.failure == "cannot start the trial: invalid value 'many' for k"
 
 
 WHERE = """
@@ -408,9 +413,8 @@ def test_python_in_a_command_is_the_one_of_the_image(job: Job) -> None:
 
 def test_no_source_at_all(job: Job) -> None:
     job.study["trial"] = {"command": [sys.executable, "-c", "import os; print(os.listdir())"]}
-    archive.write_archive(
-        job.folder / "a", None, SOURCE, launcher_files(fitted(job.study), "run", {})
-    )
+    files = launcher_files(fitted(job.study), "run", {}, contract=CONTRACT)
+    archive.write_archive(job.folder / "a", None, SOURCE, files)
     with tarfile.open(job.folder / "a") as tar:
         tar.extractall(job.container.base / "code", filter="data")
     job.study["trial"] = {}
@@ -431,7 +435,7 @@ def found(output: str, name: str) -> list[float]:
 
 @given(st.floats())
 def test_each_number_is_found_again(value: float) -> None:
-    said = trial.Contract({}).speak({"metrics": {"val:f1 (ä)": value, "f1 (ä)": 5}})
+    said = trial.Contract({}).publish({"metrics": {"val:f1 (ä)": value, "f1 (ä)": 5}})
     finite = value == value and abs(value) != float("inf")  # noqa: PLR0124
     assert found(said, "val:f1 (ä)") == ([value] if finite else [])
     assert found(said, "f1 (ä)") == [5.0]
@@ -451,8 +455,8 @@ def test_reported_and_printed_metrics_are_spoken(job: Job) -> None:
     assert found(out, "acc") == [0.5, 0.7, 1e-05], err
     assert found(out, "loss") == [1.0]
     assert found(out, "val loss") == [0.25]
-    assert "'loss' was reported as nan" in out
-    assert r"'a\nb' was reported as 1.0" in out
+    assert "skipped metric 'loss': nan" in out
+    assert r"skipped metric 'a\nb': 1.0" in out
     assert out.startswith("acc=0.5\n")
 
 
@@ -580,8 +584,8 @@ def test_an_exploding_expression_is_told(job: Job) -> None:
     job.study["trial"]["metrics"] = {"loss": r"loss=((a+)+)$"}
     code, _, err = job.run(f"print('loss={'a' * 60}b', flush=True)\nimport time; time.sleep(99)")
     assert code == 2
-    assert "the expression of the metric loss took more than" in err
-    assert (job.container.failure or "").startswith("the expression of the metric loss")
+    assert "the regex of metric loss took more than" in err
+    assert (job.container.failure or "").startswith("the regex of metric loss")
 
 
 # Requirements.
@@ -636,9 +640,9 @@ def test_requirements_that_cannot_be_installed_are_told(job: Job) -> None:
     code, out, err = job.run("print('started')")
     assert code == 2
     assert "started" not in out
-    assert err == "cloudtune: requirements.txt could not be installed: exit code 1\n"
+    assert err == "cloudtune: cannot install requirements.txt: exit code 1\n"
     failure = job.container.failure or ""
-    assert failure.startswith("requirements.txt could not be installed: exit code 1\n")
+    assert failure.startswith("cannot install requirements.txt: exit code 1\n")
     assert "not-there.whl" in failure
     assert len(failure) <= 1024
 

@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 
 import cloudtune
-from cloudtune import trial
 from cloudtune.bundle import archive
 from cloudtune.bundle import files as bundle
 from cloudtune.bundle.launcher import PROGRAM, SOURCE, launch_data, launcher_files
@@ -26,6 +25,8 @@ from cloudtune.fitting.capabilities import DRIVEN, Capabilities
 from cloudtune.fitting.fit import FittedStudy, fit, restore_definitions
 from cloudtune.study.search_space import format_value
 from cloudtune.study.study import Study
+from cloudtune.trial import Contract
+from cloudtune_vertex import launcher_contract
 from tests.cloudtune_sagemaker import test_launcher_contract as other
 
 TREE = replace(
@@ -72,7 +73,7 @@ class Container:
     def unpack(self, of: FittedStudy, source: Path, paths: Mapping[str, str]) -> None:
         snapshot = self.folder / "snapshot"
         bundle.copy_files(source, bundle.list_files(source), snapshot)
-        files = launcher_files(of, "run-id", paths, MEASUREMENTS)
+        files = launcher_files(of, "run-id", paths, MEASUREMENTS, Path(launcher_contract.__file__))
         archive.write_archive(self.folder / "bundle.tar.gz", snapshot, SOURCE, files)
         with tarfile.open(self.folder / "bundle.tar.gz", "r:gz") as tar:
             tar.extractall(self.code, filter="data")
@@ -385,7 +386,7 @@ def test_what_is_no_number_is_kept_and_not_spoken(job: Job) -> None:
         report(acc=0.5, step=3)
     """)
     assert code == 0
-    assert out == "[cloudtune] not passed on: 'acc' was reported as nan\n"
+    assert out == "[cloudtune] skipped metric 'acc': nan\n"
     assert job.container.spoken == [("acc", 0.5, 3)]
     first, second = job.container.kept
     assert str(first["metrics"]) == "{'acc': nan, 'loss': inf}"
@@ -477,13 +478,14 @@ def in_a_job(
     monkeypatch: pytest.MonkeyPatch,
     env: Mapping[str, str] = {"CLOUDTUNE_JOB": "j"},
     **more: Any,
-) -> tuple[trial.Contract, Path]:
+) -> tuple[Contract, Path]:
     """Return the contract of a job in this process, and the file that it keeps."""
     (folder / "bucket").mkdir()
     for name, value in {"CLOUDTUNE_GCS": str(folder), **env}.items():
         monkeypatch.setenv(name, value)
     study = launch_data(fitted({"parameters": {}, **more}), "run", {}, measurements=MEASUREMENTS)
-    contract = next(filter(None, (find(study, []) for find in trial.CONTRACTS)))
+    contract = launcher_contract.find_contract(study, [])
+    assert contract is not None
     return contract, folder / "bucket" / "mine" / "measurements" / "j.jsonl"
 
 
@@ -495,12 +497,12 @@ def test_measurements_are_written_seldom(tmp_path: Path, monkeypatch: pytest.Mon
     for moment in (100.0, 101.0, 104.9, 105.0, 109.9, 111.0, 120.0):
         now[0] = moment
         if moment < 120:
-            contract.speak({"metrics": {"acc": 1.0}, "time": moment})
-        assert contract.tend() == 1.0
+            contract.publish({"metrics": {"acc": 1.0}, "time": moment})
+        assert contract.tick() == 1.0
         lengths.append(file.read_text().count("\n"))
     assert lengths == [1, 1, 1, 4, 4, 6, 6]
     now[0] = 120.5
-    contract.fail("exit code 1")
+    contract.report_failure("exit code 1")
     contract.close()
     assert json.loads(file.read_text().splitlines()[-1]) == {"failure": "exit code 1"}
 
@@ -508,12 +510,12 @@ def test_measurements_are_written_seldom(tmp_path: Path, monkeypatch: pytest.Mon
 def test_where_too_much_is_measured_what_counts_and_why_it_failed_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(trial, "_MOST_KEPT", 90)
+    monkeypatch.setattr(launcher_contract, "MAX_SAVED_BYTES", 90)
     objective = {"metric": "acc", "goal": "maximize", "select": "best"}
     contract, file = in_a_job(tmp_path, monkeypatch, objective=objective)
     for acc in (1, 2, 9, 4, 5):
-        contract.speak({"metrics": {"acc": acc, "loss": -acc}, "time": 1.5})
-    contract.fail("exit code 1")
+        contract.publish({"metrics": {"acc": acc, "loss": -acc}, "time": 1.5})
+    contract.report_failure("exit code 1")
     contract.close()
     assert [json.loads(line) for line in file.read_text().splitlines()] == [
         {"metrics": {"acc": 1, "loss": -1}, "time": 1.5},
@@ -523,7 +525,7 @@ def test_where_too_much_is_measured_what_counts_and_why_it_failed_are_kept(
         {"metrics": {"acc": 5}, "step": 5, "time": 1.5},
         {"metrics": {"loss": -5}, "step": 5, "time": 1.5},
     ]
-    assert capsys.readouterr().err.count("more than 90 bytes were measured") == 1
+    assert capsys.readouterr().err.count("more than 90 bytes of measurements") == 1
 
 
 def test_the_metric_file_is_written_seldom_and_at_the_end(
@@ -537,8 +539,8 @@ def test_the_metric_file_is_written_seldom_and_at_the_end(
     seen: list[tuple[int, float | None]] = []
     for moment in (100.0, 100.01, 100.09, 100.11, 100.12):
         now[0] = moment
-        contract.speak({"metrics": {"loss": 1.0}, "time": moment})
-        pause = contract.tend()
+        contract.publish({"metrics": {"loss": 1.0}, "time": moment})
+        pause = contract.tick()
         seen.append((metric_file.read_text().count("\n"), pause))
     assert seen == [(1, 1.0), (1, 0.1), (1, 0.1), (4, 1.0), (4, 0.1)]
     contract.close()
@@ -567,7 +569,7 @@ def test_a_folder_that_cannot_be_written_fails_no_trial(job: Job) -> None:
         report(acc=0.5)
     """)
     assert code == 0
-    assert "what was measured could not be kept: " in err
+    assert "cannot save the measurements: " in err
     assert job.container.spoken == [("acc", 0.5, 1)]
 
 
@@ -616,9 +618,9 @@ def test_a_stop_reaches_the_script_and_is_no_failure(job: Job) -> None:
 @pytest.mark.parametrize(
     ("trial", "words", "reason"),
     [
-        ({"requirements": "absent.txt"}, [], "absent.txt could not be installed: exit code 1"),
-        ({"command": ["./no-such-program"]}, [], "./no-such-program cannot be started"),
-        ({"metrics": {"acc": r"acc=((a+)+)$"}}, [], "the expression of the metric acc took"),
+        ({"requirements": "absent.txt"}, [], "cannot install absent.txt: exit code 1"),
+        ({"command": ["./no-such-program"]}, [], "cannot start ./no-such-program"),
+        ({"metrics": {"acc": r"acc=((a+)+)$"}}, [], "the regex of metric acc took"),
     ],
 )
 def test_what_keeps_a_trial_from_running_is_kept(
@@ -637,12 +639,12 @@ def test_what_keeps_a_trial_from_running_is_kept(
 def test_a_value_that_cannot_be_read_is_told(job: Job) -> None:
     code, out, err = job.run("print('started')", "--x=many")
     assert (code, out) == (2, "")
-    assert "'many' is no value of the parameter x" in err
-    assert "no value of the parameter x" in job.container.kept[0]["failure"]
+    assert "invalid value 'many' for parameter x" in err
+    assert "invalid value 'many' for parameter x" in job.container.kept[0]["failure"]
 
 
 def test_a_container_without_cloud_storage_is_told(job: Job) -> None:
     (job.container.gcs / "bucket").rmdir()
     code, out, err = job.run("print('started')")
     assert (code, out) == (2, "")
-    assert "may the job's service account use the bucket?" in err
+    assert "check that the job's service account may use the bucket" in err

@@ -24,6 +24,7 @@ from cloudtune.fitting.capabilities import DRIVEN, Capabilities
 from cloudtune.fitting.fit import FittedStudy, fit
 from cloudtune.study.search_space import format_value
 from cloudtune.study.study import Study
+from cloudtune_watson import launcher_contract
 from tests.cloudtune_sagemaker import test_launcher_contract as other
 
 WORDS = replace(DRIVEN, text_only=True)
@@ -57,9 +58,9 @@ class Container:
     def unpack(self, of: FittedStudy, source: Path, paths: Mapping[str, str]) -> None:
         snapshot = self.folder / "snapshot"
         files.copy_files(source, files.list_files(source), snapshot)
-        archive.write_archive(
-            self.folder / "bundle", snapshot, SOURCE, launcher_files(of, "run-id", paths)
-        )
+        contract = Path(launcher_contract.__file__)
+        launcher = launcher_files(of, "run-id", paths, contract=contract)
+        archive.write_archive(self.folder / "bundle", snapshot, SOURCE, launcher)
         with tarfile.open(self.folder / "bundle", "r:gz") as tar:
             tar.extractall(self.code, filter="data")
 
@@ -305,7 +306,7 @@ def test_what_is_no_number_is_told_and_not_written(job: Job) -> None:
         report(acc=0.5, step=3)
     """)
     assert code == 0
-    assert "not passed on: 'acc' was reported as nan\n" in out
+    assert "skipped metric 'acc': nan\n" in out
     assert job.container.listed == [{"steps": 3, "acc": 0.5}]
 
 
@@ -367,7 +368,7 @@ def test_a_list_of_another_kind_is_left_as_it_is(job: Job, written: str) -> None
     job.container.list_file.write_text(written)
     code, _, err = job.run("from cloudtune.trial import report\nreport(acc=1)")
     assert code == 0
-    assert "what was measured could not be kept: " in err
+    assert "cannot save the measurements: " in err
     assert job.container.list_file.read_text() == written
 
 
@@ -376,7 +377,7 @@ def test_a_folder_that_cannot_be_written_fails_no_trial(job: Job) -> None:
     job.container.results.write_text("in the way")
     code, _, err = job.run("from cloudtune.trial import report\nreport(acc=0.5)")
     assert code == 0
-    assert "what was measured could not be kept: " in err
+    assert "cannot save the measurements: " in err
     assert len(job.container.logged) == 1
 
 
@@ -399,8 +400,8 @@ def test_a_failure_is_kept_with_the_last_lines(job: Job) -> None:
 def test_a_value_that_cannot_be_read_is_told(job: Job) -> None:
     code, out, err = job.run("print('started')", x="many")
     assert (code, out) == (2, "")
-    assert "'many' is no value of the parameter x" in err
-    assert "no value of the parameter x" in job.container.failure
+    assert "invalid value 'many' for parameter x" in err
+    assert "invalid value 'many' for parameter x" in job.container.failure
 
 
 def test_a_stop_reaches_the_script_and_is_no_failure(job: Job) -> None:

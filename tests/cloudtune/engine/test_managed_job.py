@@ -331,7 +331,7 @@ def test_a_value_that_is_none_of_the_studys_is_told_with_its_trial(
     outcomes = lifecycle.execute(run)
     assert outcomes["odd"].state == "unknown"
     assert "odd: trial 1 (" in outcomes["odd"].reason
-    assert "'mouldy' is no value of" in outcomes["odd"].reason
+    assert "invalid value 'mouldy'" in outcomes["odd"].reason
 
 
 @pytest.mark.parametrize(("extra", "refused"), [("odd", True), ("emulators", False)])

@@ -132,7 +132,7 @@ def test_a_value_means_the_same_on_both_sides(
 ) -> None:
     of = fitted({"x": definition}, able)
     if wanted is WRONG:
-        with pytest.raises(ValueError, match="is no value of the parameter x"):
+        with pytest.raises(ValueError, match=r"invalid value .* for parameter x"):
             side(of, {"x": raw})
         return
     found = side(of, {"x": raw})["x"]
