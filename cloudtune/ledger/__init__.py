@@ -1,1 +1,1 @@
-"""The local record of runs: a SQLite database and the locks beside it."""
+"""The local record of runs: a SQLite database and a lock for each run."""

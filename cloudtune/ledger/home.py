@@ -43,10 +43,10 @@ def _is_current_users(path: Path) -> bool:
 
 
 def create_state_folder(folder: Path) -> None:
-    """Make a state folder, which git does not see, unless it is there.
+    """Create a state folder, which git ignores, unless it exists.
 
     Raises:
-        OSError: If it cannot be made.
+        OSError: If it cannot be created.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     ignore = folder / ".gitignore"
@@ -56,7 +56,7 @@ def create_state_folder(folder: Path) -> None:
 
 
 def list_run_folders(folder: Path) -> list[str]:
-    """Return the names of the runs' folders that are in a state folder."""
+    """Return the names of the run folders in a state folder, sorted."""
     with suppress(OSError):
         return sorted(each.name for each in (folder / "runs").iterdir() if each.is_dir())
     return []

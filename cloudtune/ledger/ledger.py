@@ -1,7 +1,7 @@
 """The ledger: the local record of runs, written before each call that changes something.
 
-One SQLite file a state folder. Runs and jobs are rows; what happens to a job's trials is a list of
-events that is only ever added to.
+Each state folder has one SQLite database. Runs and jobs are rows. The trials of a job are recorded
+as a list of events to which events are only ever appended.
 """
 
 from __future__ import annotations
@@ -38,32 +38,38 @@ from cloudtune.ledger.records import (
 from cloudtune.ledger.schema import create_or_migrate
 from cloudtune.results.events import Event, RunJobState
 
-_AT_ONCE = 500
-"""Events that are read, and made sense of, at one time."""
-_A_FEW = 32
-"""Events that are added by one statement, which is a step of its own and costs least."""
-_ADD = "INSERT INTO events (run, provider, seq, number, kind, body) VALUES "
+_READ_BATCH = 500
+"""Events that are read and parsed at a time."""
+_MAX_SINGLE_INSERT = 32
+"""Events that one statement adds, without the cost of an explicit transaction."""
+_INSERT_EVENTS = "INSERT INTO events (run, provider, seq, number, kind, body) VALUES "
 _EVENT = "(?,?,?,?,?,?)"
 
 
 class Ledger:
     """The record of the runs in one state folder. One thread at a time may use it.
 
-    In a folder that cannot be written it can be read all the same.
+    A ledger in a read-only folder can be read.
 
     Raises:
-        LedgerError: If the folder cannot be written, or the file is damaged or of a newer version;
-            from each method if the file cannot be read or written at that moment.
-        UsageError: If there is no ledger and none is to be made.
+        LedgerError: If the folder is not writable, or the database is damaged or of a newer
+            version; from every method if the database cannot be read or written.
+        UsageError: If there is no ledger and ``create`` is false.
     """
 
     def __init__(self, folder: Path, *, create: bool = False) -> None:
+        """Open the ledger of a state folder.
+
+        Args:
+            folder: The state folder.
+            create: Whether to create the folder and the ledger if necessary.
+        """
         self.folder = folder
-        self._last: dict[tuple[str, str], int] = {}
+        self._last_numbers: dict[tuple[str, str], int] = {}
         self._path = path = folder / "ledger.db"
         new = not path.exists()
         if new and not create:
-            raise UsageError(self._no_runs())
+            raise UsageError(self._no_runs_message())
         try:
             if create or os.access(folder, os.W_OK):
                 create_state_folder(folder)
@@ -71,8 +77,8 @@ class Ledger:
             else:
                 self._db = connect_read_only(path)
         except (OSError, sqlite3.Error) as error:
-            why = error.strerror if isinstance(error, OSError) else error
-            raise LedgerError(f"the state folder {folder} cannot be used: {why}") from error
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise LedgerError(f"cannot use the state folder {folder}: {reason}") from error
         try:
             with ledger_errors(self._path):
                 if new:
@@ -83,28 +89,29 @@ class Ledger:
             self._db.close()
             raise
 
-    def _no_runs(self) -> str:
-        left = list_run_folders(self.folder)
-        if left:
-            what, then = "is gone", "starts a new one"
-            if self._path.exists():
-                what, then = "knows no run", "goes on with this one"
-            return (
-                f"the ledger {self._path} {what}, though there are folders of runs beside it "
-                f"({_some(left)}); put back what was there, or `cloudtune run STUDY` {then}"
-            )
-        return f"there are no runs in {self.folder}; `cloudtune run STUDY` starts one"
+    def _no_runs_message(self) -> str:
+        folders = list_run_folders(self.folder)
+        if not folders:
+            return f"no runs in {self.folder}; start one with `cloudtune run STUDY`"
+        problem, effect = "is missing", "starts a new one"
+        if self._path.exists():
+            problem, effect = "is empty", "uses it as it is"
+        return (
+            f"the ledger {self._path} {problem}, but there are folders of runs "
+            f"({_abbreviate(folders)}); restore the ledger from a backup, or `cloudtune run STUDY` "
+            f"{effect}"
+        )
 
     def __enter__(self) -> Self:
-        """Return the ledger itself."""
+        """Return the ledger."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the file."""
+        """Close the database."""
         self.close()
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the database."""
         self._db.close()
 
     @contextmanager
@@ -124,24 +131,24 @@ class Ledger:
             return self._db.execute(statement, values).fetchall()
 
     def run_folder(self, run: str) -> Path:
-        """Return the folder of a run's files; it need not exist yet."""
+        """Return the folder of a run's files; it may not exist yet."""
         return self.folder / "runs" / run
 
     def job_folder(self, run: str, provider: str) -> Path:
-        """Return the folder of one job's files; it need not exist yet."""
+        """Return the folder of a job's files; it may not exist yet."""
         return self.run_folder(run) / provider
 
     def create_run(self, record: RunRecord) -> None:
-        """Write a new run with its jobs; it is on disk when this returns.
+        """Add a run and its jobs; they are on disk on return.
 
         Raises:
-            UsageError: If the run exists: its plan was submitted before.
+            UsageError: If the run exists, because its plan was submitted before.
         """
         with self._transaction(durable=True):
             if self.has_run(record.id):
                 raise UsageError(
-                    f"run {record.id} exists: this plan was run before; "
-                    f"`cloudtune resume {record.id}` goes on with it"
+                    f"run {record.id} exists: this plan was submitted before; "
+                    f"continue it with `cloudtune resume {record.id}`"
                 )
             self._insert("runs", RUN_COLUMNS, run_row(record))
             for job in record.jobs:
@@ -149,49 +156,49 @@ class Ledger:
 
     def _insert(self, table: str, columns: Sequence[str], row: Sequence[Any]) -> None:
         marks = ",".join("?" * len(columns))
-        self._db.execute(f"INSERT INTO {table} ({','.join(columns)}) VALUES ({marks})", row)  # noqa: S608 - names of ours
+        self._db.execute(f"INSERT INTO {table} ({','.join(columns)}) VALUES ({marks})", row)  # noqa: S608
 
     def has_run(self, run: str) -> bool:
-        """Tell whether there is a run with exactly this id."""
+        """Return whether a run with exactly this id exists."""
         return bool(self._execute("SELECT 1 FROM runs WHERE id=?", run))
 
     def run_ids(self) -> list[str]:
-        """Return the ids of all runs, the newest first, whatever the clock said of them."""
+        """Return the ids of all runs, newest first, in the order of their creation."""
         return [run for (run,) in self._execute("SELECT id FROM runs ORDER BY rowid DESC")]
 
     def unknown_folders(self) -> list[str]:
-        """Return the names of the runs' folders of which the ledger knows nothing."""
+        """Return the names of the run folders that the ledger does not know."""
         return sorted({*list_run_folders(self.folder)} - {*self.run_ids()})
 
     def find_run_id(self, prefix: str | None = None) -> str:
-        """Return the id of the run with this id or unique start of an id; the latest if left out.
+        """Return the id that is or starts with ``prefix``, or the latest id without a prefix.
 
         Raises:
-            UsageError: If there is none, or more than one.
+            UsageError: If no run matches, or more than one.
         """
         ids = self.run_ids()
         if not ids:
-            raise UsageError(self._no_runs())
+            raise UsageError(self._no_runs_message())
         if prefix is None:
             return ids[0]
-        fitting = [run for run in ids if run.startswith(prefix)]
-        if prefix in fitting:
+        matches = [run for run in ids if run.startswith(prefix)]
+        if prefix in matches:
             return prefix
-        if not fitting:
-            hint = "`cloudtune status` lists the runs"
-            if (self.run_folder(prefix)).is_dir():
-                hint = f"{self._path} does not know it, though it has a folder beside it"
-            raise UsageError(f"there is no run {prefix!r}; {hint}")
-        if len(fitting) > 1:
-            raise UsageError(f"{prefix!r} fits several runs: {', '.join(fitting)}")
-        return fitting[0]
+        if not matches:
+            hint = "list the runs with `cloudtune status`"
+            if self.run_folder(prefix).is_dir():
+                hint = f"it has a folder, but is not in {self._path}"
+            raise UsageError(f"run {prefix!r} not found; {hint}")
+        if len(matches) > 1:
+            raise UsageError(f"{prefix!r} matches several runs: {', '.join(matches)}")
+        return matches[0]
 
     def run(self, prefix: str | None = None) -> RunRecord:
-        """Return the run with this id or unique start of an id; the latest when left out.
+        """Return the run whose id is or starts with ``prefix``, or the latest without a prefix.
 
         Raises:
-            UsageError: If there is none, or more than one.
-            LedgerError: If what is written of it is damaged.
+            UsageError: If no run matches, or more than one.
+            LedgerError: If the record is damaged.
         """
         return self._record(self.find_run_id(prefix))
 
@@ -199,7 +206,7 @@ class Ledger:
         (row,) = self._select("runs", RUN_COLUMNS, "id", run) or [None]
         jobs = self._select("jobs", JOB_COLUMNS, "run", run)
         if row is None or not jobs:
-            raise self.damage_error(run, "a part of its record is gone")
+            raise self.damage_error(run, "part of its record is missing")
         try:
             return parse_run(row, jobs)
         except (TypeError, ValueError) as error:
@@ -207,14 +214,14 @@ class Ledger:
 
     def _select(self, table: str, columns: Sequence[str], key: str, run: str) -> list[Any]:
         names = ",".join(columns)
-        return self._execute(f"SELECT {names} FROM {table} WHERE {key}=? ORDER BY rowid", run)  # noqa: S608 - names of ours
+        return self._execute(f"SELECT {names} FROM {table} WHERE {key}=? ORDER BY rowid", run)  # noqa: S608
 
-    def damage_error(self, run: str, what: str) -> LedgerError:
-        """Return what is raised where something that the ledger holds of a run makes no sense."""
+    def damage_error(self, run: str, problem: str) -> LedgerError:
+        """Return the error for a run whose record is damaged."""
         return LedgerError(
-            f"run {run} is damaged in the ledger {self._path}: {what}. Put back a copy of the "
-            f"ledger from before, or remove the run by `cloudtune clean {run}`; what its trials "
-            f"left is in {self.run_folder(run)}"
+            f"run {run} is damaged in the ledger {self._path}: {problem}. Restore the ledger from "
+            f"a backup, or remove the run with `cloudtune clean {run}`; its trials' files are in "
+            f"{self.run_folder(run)}"
         )
 
     def update_study(
@@ -224,7 +231,7 @@ class Ledger:
         plans: dict[str, dict[str, Any]],
         overrides: Sequence[str] | None,
     ) -> None:
-        """Replace a run's study and plans, for raised limits, and the words that made it so."""
+        """Replace a run's study, plans and overrides, to raise limits; on disk on return."""
         with self._transaction(durable=True):
             self._db.execute(
                 "UPDATE runs SET study=?, overrides=? WHERE id=?",
@@ -237,7 +244,7 @@ class Ledger:
                 )
 
     def begin_job(self, run: str, provider: str) -> None:
-        """Note that this process starts a job or goes on with it; on disk when this returns.
+        """Record that this process starts or resumes a job; on disk on return.
 
         Raises:
             LedgerError: If the last event of the job is damaged.
@@ -258,7 +265,7 @@ class Ledger:
         return next((event.time for _, event in self.events(run, provider, max(0, last - 1))), None)
 
     def set_job_name(self, run: str, provider: str, job: str) -> None:
-        """Note what the service calls the job; on disk when this returns."""
+        """Record the service's name for a job; on disk on return."""
         with self._transaction(durable=True):
             self._db.execute(
                 "UPDATE jobs SET job=? WHERE run=? AND provider=?", (job, run, provider)
@@ -274,15 +281,15 @@ class Ledger:
         ended: float | None = None,
         ran: float | None = None,
     ) -> None:
-        """Note how a job ended.
+        """Record the end of a job.
 
         Args:
             run: The job's run.
             provider: The job's provider.
-            state: How it ended.
-            reason: Why.
-            ended: When; now, if not said otherwise.
-            ran: How many seconds this process ran it, by a clock that nobody can set.
+            state: The final state.
+            reason: Why it ended in that state.
+            ended: The time of the end; now if None.
+            ran: The seconds that this process ran it, by a monotonic clock.
         """
         with self._transaction():
             self._db.execute(
@@ -291,78 +298,80 @@ class Ledger:
             )
 
     def last_event_number(self, run: str, provider: str) -> int:
-        """Return the number of a job's last event, 0 if it has none."""
+        """Return the sequence number of a job's last event, or 0 if it has no events."""
         ((seq,),) = self._execute(
             "SELECT coalesce(max(seq), 0) FROM events WHERE run=? AND provider=?", run, provider
         )
         return int(seq)
 
     def append(self, run: str, provider: str, *events: Event) -> None:
-        """Add events to a job, in one step. Only the process that holds the run may."""
+        """Add events to a job atomically. Only the holder of the run's lock may call this."""
         job = (run, provider)
-        if job not in self._last:
-            self._last[job] = self.last_event_number(run, provider)
+        if job not in self._last_numbers:
+            self._last_numbers[job] = self.last_event_number(run, provider)
         rows = [
             (*job, seq, *event_row(event))
-            for seq, event in enumerate(events, start=self._last[job] + 1)
+            for seq, event in enumerate(events, start=self._last_numbers[job] + 1)
         ]
-        if 0 < len(rows) <= _A_FEW:
-            self._execute(_ADD + ",".join([_EVENT] * len(rows)), *chain.from_iterable(rows))
+        if 0 < len(rows) <= _MAX_SINGLE_INSERT:
+            self._execute(
+                _INSERT_EVENTS + ",".join([_EVENT] * len(rows)), *chain.from_iterable(rows)
+            )
         else:
             with self._transaction():
-                self._db.executemany(_ADD + _EVENT, rows)
-        self._last[job] += len(rows)
+                self._db.executemany(_INSERT_EVENTS + _EVENT, rows)
+        self._last_numbers[job] += len(rows)
 
     def events(self, run: str, provider: str, after: int = 0) -> Iterator[tuple[int, Event]]:
-        """Yield a job's events with their numbers, in order, from the one behind ``after`` on.
+        """Yield a job's events with their sequence numbers, in order, starting after ``after``.
 
         Raises:
-            LedgerError: If one is missing or damaged.
+            LedgerError: If an event is missing or damaged.
         """
-        least = self.last_event_number(run, provider)
+        last = self.last_event_number(run, provider)
         for seq, event in self._read(run, provider, after, "seq"):
             after += 1
             if seq != after:
-                raise self.damage_error(run, f"event {after} of its job on {provider} is gone")
+                raise self.damage_error(run, f"event {after} on {provider} is missing")
             yield seq, event
-        if after < least:
-            raise self.damage_error(run, f"event {after + 1} of its job on {provider} is gone")
+        if after < last:
+            raise self.damage_error(run, f"event {after + 1} on {provider} is missing")
 
     def events_by_trial(self, run: str, provider: str) -> Iterator[Event]:
-        """Yield a job's events in order of their trials' numbers, each trial's in their own order.
+        """Yield a job's events sorted by trial number, then by sequence number.
 
-        That takes little memory, however many there are.
+        Events are read in batches, so memory use does not depend on their number.
 
         Raises:
-            LedgerError: If one is missing or damaged.
+            LedgerError: If an event is missing or damaged.
         """
         count, last = 0, self.last_event_number(run, provider)
         for seq, event in self._read(run, provider, 0, "number, seq"):
             count, last = count + 1, max(last, seq)
             yield event
         if count != last:
-            raise self.damage_error(run, f"{last - count} events of its job on {provider} are gone")
+            raise self.damage_error(run, f"missing events on {provider}: {last - count}")
 
     def _read(self, run: str, provider: str, after: int, order: str) -> Iterator[tuple[int, Event]]:
         with ledger_errors(self._path):
             rows = self._db.execute(
-                "SELECT seq, kind, body FROM events WHERE run=? AND provider=? AND seq>? "  # noqa: S608 - an order of ours
+                "SELECT seq, kind, body FROM events WHERE run=? AND provider=? AND seq>? "  # noqa: S608
                 f"ORDER BY {order}",
                 (run, provider, after),
             )
-            while some := rows.fetchmany(_AT_ONCE):
+            while batch := rows.fetchmany(_READ_BATCH):
                 try:
-                    found = parse_events(some)
+                    events = parse_events(batch)
                 except ValueError as error:
                     raise self.damage_error(run, f"on {provider}, {error}") from error
-                yield from found
+                yield from events
 
     def remove_run(self, run: str) -> None:
-        """Forget a run; its files stay."""
+        """Remove a run from the ledger; its files remain."""
         with self._transaction(durable=True):
             for table, column in (("events", "run"), ("jobs", "run"), ("runs", "id")):
                 self._db.execute(f"DELETE FROM {table} WHERE {column}=?", (run,))  # noqa: S608
 
 
-def _some(names: Sequence[str]) -> str:
+def _abbreviate(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

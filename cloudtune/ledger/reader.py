@@ -1,4 +1,4 @@
-"""What the jobs of runs found so far, read from the ledger one trial after another."""
+"""Results of jobs, read from the ledger one trial at a time."""
 
 from __future__ import annotations
 
@@ -22,12 +22,16 @@ from cloudtune.study.study import Study
 def read_results(
     run: str | None = None, folder: Path | None = None
 ) -> Iterator[tuple[StudyResult, Iterator[Trial]]]:
-    """Yield each job of a run without its trials, and these one after another as they are read.
+    """Yield the result of each job of a run without its trials, and an iterator of its trials.
 
-    Use the trials before the next job is asked for.
+    Consume the trials before advancing to the next job.
+
+    Args:
+        run: The run's id or a unique start of it; None for the latest run.
+        folder: The state folder; None for the current one.
 
     Raises:
-        UsageError: If there is no such run.
+        UsageError: If the run does not exist.
         LedgerError: If the ledger cannot be read.
     """
     with Ledger(folder or state_folder()) as ledger:
@@ -39,30 +43,29 @@ def read_results(
 def read_job(
     ledger: Ledger, record: RunRecord, job: JobRecord
 ) -> tuple[StudyResult, Iterator[Trial]]:
-    """Return a job without its trials, and these one after another as they are read.
+    """Return the result of a job without its trials, and an iterator of its trials.
 
     Raises:
-        LedgerError: If what the ledger holds of the job makes no sense.
+        LedgerError: If the job's record is damaged.
     """
     try:
-        made = bool(job.job or ledger.last_event_number(record.id, job.provider))
-        result = _result(record, job, made=made)
+        submitted = bool(job.job or ledger.last_event_number(record.id, job.provider))
+        result = _result(record, job, submitted=submitted)
     except (CloudtuneError, ValueError, KeyError, TypeError, AttributeError) as error:
-        what = f"its study or plan on {job.provider} cannot be read"
-        raise ledger.damage_error(record.id, what) from error
+        problem = f"its study or plan on {job.provider} cannot be read"
+        raise ledger.damage_error(record.id, problem) from error
 
     def trials() -> Iterator[Trial]:
         try:
             yield from _trials(result, job, ledger.events_by_trial(record.id, job.provider))
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            what = f"the events of its job on {job.provider} make no sense"
-            raise ledger.damage_error(record.id, what) from error
+            problem = f"the events of its job on {job.provider} are inconsistent"
+            raise ledger.damage_error(record.id, problem) from error
 
     return result, trials()
 
 
-def _result(record: RunRecord, job: JobRecord, *, made: bool) -> StudyResult:
-    """Return a job without its trials; ``made`` tells whether there is anything to look at."""
+def _result(record: RunRecord, job: JobRecord, *, submitted: bool) -> StudyResult:
     plan = job.plan
     # A stored study is not checked again: this version may have stricter rules.
     study = Study.model_validate(record.study, context={"parts_only": True})
@@ -81,18 +84,18 @@ def _result(record: RunRecord, job: JobRecord, *, made: bool) -> StudyResult:
         job=job.job,
         findings=findings,
         trials=(),
-        link=_link(plan, job.job) if made and not job.emulated else None,
+        link=_link(plan, job.job) if submitted and not job.emulated else None,
         created=record.created,
         started=job.started,
         ended=job.ended,
         idle=_idle(job) if plan["mode"] == "driven" else None,
     )
-    # ledgers of earlier versions say `failed` of what was refused
-    return replace(result, state=job_state(result, any_trials=made))
+    # Earlier versions recorded `failed` for refused jobs.
+    return replace(result, state=job_state(result, any_trials=submitted))
 
 
 def _link(plan: Mapping[str, Any], job: str | None) -> str | None:
-    """Return where people look at a job: at itself once its id is known and stands in a page's."""
+    """Return the address of the job's page, or of a list of jobs until its id is known."""
     own, mode = plan["facts"]["own"], plan["mode"]
     page: str | None = own.get("job_links", {}).get(mode) if job else None
     if job and page:
@@ -101,36 +104,31 @@ def _link(plan: Mapping[str, Any], job: str | None) -> str | None:
     return link
 
 
-_PAUSE = 1.0
-"""Seconds. The two clocks that time a job differ by less, so no shorter pause is known."""
+_MIN_IDLE = 1.0
+"""Seconds. The two clocks that time a job can differ by almost this much."""
 
 
 def _idle(job: JobRecord) -> float | None:
-    """Return how many seconds of a job passed between the processes that ran it."""
+    """Return the seconds of a job during which no process ran it."""
     if job.started is None or job.process_started is None:
         return None
     until = job.process_started if job.ended is None else min(job.process_started, job.ended)
     idle = until - job.started - job.earlier_seconds
-    return idle if idle >= _PAUSE else 0.0
+    return idle if idle >= _MIN_IDLE else 0.0
 
 
-def _trials(result: StudyResult, job: JobRecord, by_trial: Iterable[Event]) -> Iterator[Trial]:
-    """Yield the trials that a job ran so far, one after another, so that few are held at a time.
-
-    Args:
-        result: The job without its trials.
-        job: The job.
-        by_trial: Its events in order of their trials' numbers.
-    """
+def _trials(
+    result: StudyResult, job: JobRecord, events_by_trial: Iterable[Event]
+) -> Iterator[Trial]:
     own: Mapping[str, Any] = {} if job.emulated else job.plan["facts"]["own"]
-    for number, events in groupby(by_trial, key=lambda event: event.number):
+    for number, events in groupby(events_by_trial, key=lambda event: event.number):
         trials = Trials(result.study, result.run)
         for event in events:
             trials.tell(event)
-        yield _priced(trials.get(number), own)
+        yield _with_cost(trials.get(number), own)
 
 
-def _priced(trial: Trial, own: Mapping[str, Any]) -> Trial:
+def _with_cost(trial: Trial, own: Mapping[str, Any]) -> Trial:
     price, currency = own.get("price_per_second"), own.get("currency")
     seconds = trial.seconds if trial.billed_seconds is None else trial.billed_seconds
     if price is None or currency is None or seconds is None:

@@ -1,4 +1,4 @@
-"""The ledger's tables, and how a ledger of an older version becomes one of this version."""
+"""The ledger's tables, and migrations from older versions."""
 
 from __future__ import annotations
 
@@ -42,36 +42,35 @@ _TABLES = (
 
 
 def create_or_migrate(db: sqlite3.Connection, path: Path, *, new: bool) -> None:
-    """Make the tables of a new ledger, or bring an older one to this version.
-
-    A copy of the older one is kept beside it.
+    """Create the tables of a new ledger, or migrate an older one after saving a copy.
 
     Args:
-        db: A connection to the file.
-        path: The file.
-        new: Whether there was no such file before.
+        db: A connection to the database.
+        path: The file of the database.
+        new: Whether the file was just created.
 
     Raises:
-        LedgerError: If it is of a newer version, or no ledger, or nothing is left in it, or if a
-            run goes on in an older one.
-        sqlite3.Error: If it cannot be read or written.
+        LedgerError: If the database is newer, is not a ledger or has lost its content, or if a
+            process is running a run with an older version.
+        sqlite3.Error: If the database cannot be read or written.
     """
     if _version(db) == VERSION:
         return
     with transaction(db):
-        found = _version(db)  # another process may have been quicker
-        if found > VERSION:
+        version = _version(db)  # again: another process may have migrated it
+        if version > VERSION:
             raise LedgerError(
-                f"the ledger {path} was made by a newer cloudtune (version {found}, this one "
-                f"reads up to {VERSION}); upgrade it, or set CLOUDTUNE_HOME to another folder"
+                f"the ledger {path} was written by a newer cloudtune (version {version}, this "
+                f"one reads up to {VERSION}); upgrade cloudtune, or set CLOUDTUNE_HOME to "
+                "another folder"
             )
-        if found == 0:
-            _begin(db, path, new=new)
-        elif found < VERSION:
-            _let_runs_end(path)
-            _keep_copy(path, found)
-            for version in range(found, VERSION):
-                _MIGRATIONS[version](db)
+        if version == 0:
+            _create_tables(db, path, new=new)
+        elif version < VERSION:
+            _refuse_if_running(path)
+            _save_copy(path, version)
+            for old_version in range(version, VERSION):
+                _MIGRATIONS[old_version](db)
         db.execute(f"PRAGMA user_version={VERSION}")
 
 
@@ -79,42 +78,42 @@ def _version(db: sqlite3.Connection) -> int:
     return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _begin(db: sqlite3.Connection, path: Path, *, new: bool) -> None:
+def _create_tables(db: sqlite3.Connection, path: Path, *, new: bool) -> None:
     if db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
-        raise LedgerError(f"{path} is no ledger of cloudtune's; move it aside to start a new one")
+        raise LedgerError(f"{path} is not a ledger of cloudtune; move it away to start a new one")
     if not new and list_run_folders(path.parent):
         raise LedgerError(
-            f"the ledger {path} is empty, though there are runs in {path.parent / 'runs'}: it was "
-            "damaged, or the file ledger.db-wal that belongs to it was taken away. Put back what "
-            "was there, or move it aside to start a new one; the runs' folders stay as they are"
+            f"the ledger {path} is empty, but there are runs in {path.parent / 'runs'}: it was "
+            "damaged, or its file ledger.db-wal was removed. Restore it from a backup, or move it "
+            "away to start a new one; the folders of runs are not affected"
         )
     for table in _TABLES:
         db.execute(table)
 
 
-def _let_runs_end(path: Path) -> None:
-    """Refuse to take the tables away from a process that knows only the older ones."""
+def _refuse_if_running(path: Path) -> None:
+    """Raise an error if a process that knows only the older tables is running a run."""
     folder = path.parent
     for run in list_run_folders(folder):
-        if held := lock_holder(folder / "runs" / run):
+        if holder := lock_holder(folder / "runs" / run):
             raise LedgerError(
-                f"the ledger {path} is of an older cloudtune, in which {held} is running {run}; "
-                "wait until that has ended, or end it"
+                f"the ledger {path} is in use by an older cloudtune: {holder} is running {run}; "
+                "wait until that process ends, or end it"
             )
 
 
-def _keep_copy(path: Path, version: int) -> None:
-    """Copy the ledger as it is; the transaction that is open has changed nothing in it yet."""
-    kept = path.with_name(f"ledger-version-{version}.db")
-    part = kept.with_suffix(".part")
+def _save_copy(path: Path, version: int) -> None:
+    """Copy the ledger, which the open transaction has not changed yet."""
+    copy = path.with_name(f"ledger-version-{version}.db")
+    part = copy.with_suffix(".part")
     part.unlink(missing_ok=True)
     with closing(connect(path)) as source, closing(sqlite3.connect(part)) as target:
         source.backup(target)
-    part.replace(kept)
+    part.replace(copy)
 
 
 def _to_version_2(db: sqlite3.Connection) -> None:
-    """Add what a run was started with, how long a process ran a job, and whose an event is."""
+    """Add the overrides of runs, the seconds a process ran a job, and the trials of events."""
     columns = {str(row[1]) for row in db.execute("PRAGMA table_info(runs)")}
     if "overrides" not in columns:
         db.execute("ALTER TABLE runs ADD COLUMN overrides TEXT NOT NULL DEFAULT 'null'")
@@ -126,7 +125,7 @@ def _to_version_2(db: sqlite3.Connection) -> None:
 
 
 def _number_of(body: str) -> int:
-    """Return the trial of an event; 0 for a damaged one, which is refused where it is read."""
+    """Return the trial number of an event; 0 if it is damaged, which reading it detects."""
     try:
         return int(json.loads(body)["number"])
     except (KeyError, TypeError, ValueError):
@@ -134,4 +133,4 @@ def _number_of(body: str) -> int:
 
 
 _MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _to_version_2}
-"""By the version that each starts from."""
+"""Keyed by the version from which each migrates."""

@@ -131,7 +131,7 @@ def test_a_damaged_ledger_is_refused_and_left_as_it_is(
     before = path.read_bytes()
     with pytest.raises(LedgerError, match=r"ledger\.db") as refused:
         read(state)
-    assert "move it aside" in str(refused.value)
+    assert "move it away" in str(refused.value)
     assert path.read_bytes() == before
 
 
@@ -190,15 +190,15 @@ def test_a_damaged_schema_is_told(state: Path, what: bytes) -> None:
         ("UPDATE runs SET study='[]' WHERE id='first'", "cannot be read"),
         ("UPDATE jobs SET plan='{' WHERE run='first'", "cannot be read"),
         ("UPDATE jobs SET plan='{}' WHERE run='first'", "plan on local cannot be read"),
-        ("DELETE FROM jobs WHERE run='first'", "a part of its record is gone"),
+        ("DELETE FROM jobs WHERE run='first'", "part of its record is missing"),
         ("UPDATE events SET body='{' WHERE run='first' AND seq=5", "event 5 cannot be read"),
         ("UPDATE events SET kind='ate' WHERE run='first' AND seq=5", "event 5 cannot be read"),
-        ("DELETE FROM events WHERE run='first' AND seq=5", "gone"),
-        ("DELETE FROM events WHERE run='first' AND seq=1", "make no sense"),
+        ("DELETE FROM events WHERE run='first' AND seq=5", "missing"),
+        ("DELETE FROM events WHERE run='first' AND seq=1", "are inconsistent"),
         (
             'UPDATE events SET kind=\'measured\', body=\'{"number": 1, "time": 1, "step": 1,'
             " \"metrics\": {}}' WHERE run='first' AND seq=1",
-            "make no sense",
+            "are inconsistent",
         ),
     ],
 )
@@ -238,13 +238,13 @@ def test_a_ledger_whose_log_was_taken_away_is_not_taken_for_a_new_one(tmp_path: 
         copy = Path(shutil.copytree(tmp_path / "state", tmp_path / "copy"))
     (copy / "ledger.db-wal").unlink()
     for create in (False, True):
-        with pytest.raises(LedgerError, match=r"is empty, though .*ledger\.db-wal"):
+        with pytest.raises(LedgerError, match=r"is empty, but .*ledger\.db-wal"):
             Ledger(copy, create=create)
 
 
 def test_a_ledger_that_is_gone_is_missed(state: Path) -> None:
     (state / "ledger.db").unlink()
-    with pytest.raises(UsageError, match=r"is gone, though .*first.*put back what was there"):
+    with pytest.raises(UsageError, match=r"is missing, but .*first.*restore the ledger"):
         Ledger(state)
 
 
@@ -252,7 +252,7 @@ def test_a_ledger_that_lost_all_its_runs_is_not_said_to_be_gone(state: Path) -> 
     with Ledger(state) as ledger:
         for run in RUNS:
             ledger.remove_run(run)
-        with pytest.raises(UsageError, match=r"knows no run, though .*first"):
+        with pytest.raises(UsageError, match=r"is empty, but .*first"):
             ledger.find_run_id()
 
 
@@ -264,7 +264,7 @@ def test_a_run_that_the_ledger_has_lost_is_told(
     shown = CliRunner().invoke(cloudtune, ["status", "--json"])
     assert len(json.loads(shown.stdout)) == 2
     assert "of which the ledger knows nothing: lost" in shown.stderr
-    with pytest.raises(UsageError, match="does not know it, though it has a folder"):
+    with pytest.raises(UsageError, match="it has a folder, but is not in"):
         trials_of("lost", state)
 
 
@@ -318,7 +318,7 @@ def test_an_upgrade_that_fails_leaves_the_old_ledger(
 def test_an_older_ledger_in_which_a_run_goes_on_is_left_to_it(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "ledger.db")) as old:
         old.executescript(VERSION_1.format(overrides=", overrides TEXT NOT NULL"))
-    refused = pytest.raises(LedgerError, match=r"older cloudtune, in which process \d+ .* first")
+    refused = pytest.raises(LedgerError, match=r"older cloudtune: process \d+ .* first")
     with RunLock(tmp_path / "runs" / "first"), refused:
         Ledger(tmp_path)
     Ledger(tmp_path).close()
@@ -327,5 +327,5 @@ def test_an_older_ledger_in_which_a_run_goes_on_is_left_to_it(tmp_path: Path) ->
 def test_another_programs_file_is_no_ledger(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "ledger.db")) as other, other:
         other.execute("CREATE TABLE things (name TEXT)")
-    with pytest.raises(LedgerError, match="no ledger of cloudtune's"):
+    with pytest.raises(LedgerError, match="not a ledger of cloudtune"):
         Ledger(tmp_path, create=True)

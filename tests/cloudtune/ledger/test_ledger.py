@@ -65,7 +65,7 @@ def test_runs_are_found_by_a_unique_start_and_the_latest_without_one(tmp_path: P
         assert ledger.run("ab").id == "abb"
         with pytest.raises(UsageError, match="aab"):
             ledger.run("a")
-        with pytest.raises(UsageError, match="no run"):
+        with pytest.raises(UsageError, match="not found"):
             ledger.run("zz")
         assert ledger.run_ids() == ["b", "abb", "aab"]
 
