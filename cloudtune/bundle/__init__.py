@@ -1,1 +1,1 @@
-"""The user's source as an archive, and the files that start a trial."""
+"""The user's source, its archive, and the files that start a trial."""

@@ -1,4 +1,4 @@
-"""The archive in which the code of a trial travels: one tar.gz, the same content the same bytes."""
+"""The reproducible tar.gz archive with the code of a trial."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-_LONG_AGO = 946_684_800  # the start of 2000: no zip file, and so no wheel, goes back before 1980
+_MODIFIED = 946_684_800  # the start of 2000: zip files, and so wheels, need 1980 or later
 
 
 def write_archive(
     target: Path, source: Path | None, folder: str, extra: Mapping[str, bytes]
 ) -> None:
-    """Write a tar.gz of a snapshot and of files of our own: the same content, the same bytes.
+    """Write a tar.gz archive. Equal contents result in equal bytes.
 
     Args:
-        target: The file.
-        source: The folder that `snapshot` made; all that it holds is packed.
-        folder: Where the snapshot's files are put in the archive.
-        extra: What each of our own files holds, by its name in the archive.
+        target: The archive.
+        source: A folder to add completely, such as a copy by `cloudtune.bundle.files.copy_files`.
+        folder: The folder in the archive for the files of ``source``.
+        extra: The contents of additional files, by name in the archive.
 
     Raises:
-        OSError: If a file cannot be read, or the archive not be written.
+        OSError: If a file cannot be read, or the archive cannot be written.
     """
     with (
         target.open("wb") as file,
@@ -36,15 +36,15 @@ def write_archive(
             entry = _entry(name)
             entry.size = len(extra[name])
             tar.addfile(entry, io.BytesIO(extra[name]))
-        for name in sorted(_everything(source), key=os.fsencode) if source else ():
-            _pack(tar, Path(source or "", name), f"{folder}/{name}")
+        for name in sorted(_list_all(source), key=os.fsencode) if source else ():
+            _add(tar, Path(source or "", name), f"{folder}/{name}")
 
 
-def _pack(tar: tarfile.TarFile, path: Path, name: str) -> None:
+def _add(tar: tarfile.TarFile, path: Path, name: str) -> None:
     entry = _entry(name)
     if path.is_symlink():
         entry.type = tarfile.SYMTYPE
-        entry.linkname = os.readlink(path)  # noqa: PTH115 - a Path would lose a slash at the end
+        entry.linkname = os.readlink(path)  # noqa: PTH115 - a Path loses a trailing slash
         tar.addfile(entry)
         return
     with path.open("rb") as file:
@@ -56,13 +56,13 @@ def _pack(tar: tarfile.TarFile, path: Path, name: str) -> None:
 
 def _entry(name: str) -> tarfile.TarInfo:
     entry = tarfile.TarInfo(name)
-    entry.mtime = _LONG_AGO
+    entry.mtime = _MODIFIED
     entry.mode = 0o600
     return entry
 
 
-def _everything(folder: Path) -> Iterator[str]:
-    for place, folders, names in os.walk(folder):
-        links = [name for name in folders if Path(place, name).is_symlink()]
+def _list_all(folder: Path) -> Iterator[str]:
+    for path, folders, names in os.walk(folder):
+        links = [name for name in folders if Path(path, name).is_symlink()]
         for name in [*names, *links]:
-            yield os.path.relpath(os.path.join(place, name), folder)  # noqa: PTH118 - Path is slow
+            yield os.path.relpath(os.path.join(path, name), folder)  # noqa: PTH118 - Path is slow

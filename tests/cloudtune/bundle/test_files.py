@@ -146,7 +146,7 @@ def test_links_out_of_the_folder_are_refused_all_at_once(tmp_path: Path) -> None
     with pytest.raises(StudyError) as caught:
         listed(source)
     assert [problem.path for problem in caught.value.problems] == ["trial.source"] * 2
-    assert "the link up points out of the source folder" in str(caught.value)
+    assert "the link up points outside the source folder" in str(caught.value)
     (source / ".cloudtuneignore").write_text("/up\n/abs\n")
     assert listed(source) == [".cloudtuneignore", "a.py", "fine"]
 
@@ -154,7 +154,7 @@ def test_links_out_of_the_folder_are_refused_all_at_once(tmp_path: Path) -> None
 def test_no_folder(tmp_path: Path) -> None:
     write(tmp_path, "file")
     for path in (tmp_path / "nowhere", tmp_path / "file"):
-        with pytest.raises(UsageError, match="there is no folder"):
+        with pytest.raises(UsageError, match="is not a folder"):
             listed(path)
 
 
