@@ -1,1 +1,1 @@
-"""Fitting a study to what a provider can hold, and restoring what comes back."""
+"""Fit a study to the capabilities of a provider, and restore the values that come back."""

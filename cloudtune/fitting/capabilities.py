@@ -1,6 +1,6 @@
-"""What a provider can do, as data, and what is found where a study does not fit it.
+"""The capabilities of a provider, as data.
 
-Nothing is supported by default: a provider answers every field of each mode that it has.
+Nothing is supported by default: a provider sets every field for each of its modes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from cloudtune.study.schema import Mode
 
 @dataclass(frozen=True)
 class Limit:
-    """A number that a service documents, with the page and the day it was read."""
+    """A documented limit of a service, with the page and the date it was read."""
 
     value: int
     source: str
@@ -22,30 +22,30 @@ class Limit:
 
 @dataclass(frozen=True)
 class ModeCapabilities:
-    """What a provider can do in one mode."""
+    """The capabilities of a provider in one mode."""
 
     parameters: Mapping[str, frozenset[str]]
-    """The scales that each parameter type can have; a type that is not here is not known."""
+    """The scales supported for each parameter type; other types are not supported."""
     steps: bool
-    """Whether float and int ranges may have a step other than the whole numbers."""
+    """Whether float and int ranges can have a step. A step of 1 for int is always supported."""
     conditions: Literal["none", "one_root", "tree"]
-    """Which it can hold; ``one_root``: those that all hang on one categorical or bool parameter."""
+    """The supported conditions; ``one_root``: all depend on one categorical or bool parameter."""
     text_only: bool
-    """Whether every value reaches the script, and comes back, as text."""
+    """Whether all values are sent to the script, and returned, as text."""
     single_values: bool
-    """Whether a parameter may have one value alone."""
+    """Whether a parameter can have a single value."""
     strategies: frozenset[str]
     grid_of_values: bool
-    """Whether a grid takes nothing but lists of values."""
+    """Whether a grid supports only lists of values."""
     methods: frozenset[str]
     seeds: bool
     objectives: int
-    """How many objectives there may be."""
+    """The maximum number of objectives."""
     targets: bool
     select: frozenset[str]
     early_stopping: frozenset[str]
     limits: frozenset[str]
-    """The names of the study's limits that are kept."""
+    """The names of the supported limits."""
     initial_trials: bool
     warm_start: frozenset[str]
     max_trials: Limit | None
@@ -54,24 +54,24 @@ class ModeCapabilities:
     max_values: Limit | None
     max_name_length: Limit | None
     unattended: bool
-    """Whether the job goes on while the machine that started it is switched off."""
+    """Whether a job continues when the machine that started it is switched off."""
     grid_of_trials: bool = False
-    """Whether a grid is sent as the list of its trials, so that it may be of anything."""
+    """Whether a grid is sent as a list of trials, so that every parameter is supported."""
 
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a provider can do, by mode; a mode that is missing does not exist there."""
+    """The capabilities of a provider; a mode that is None is not supported."""
 
     provider: str
     title: str
     verified: str
-    """How this was established: ``live on DATE`` or ``offline only``."""
+    """How the capabilities were verified: ``live on DATE`` or ``offline only``."""
     managed: ModeCapabilities | None
     driven: ModeCapabilities | None
 
     def for_mode(self, mode: Mode) -> ModeCapabilities | None:
-        """Return what one mode can do, or None if the provider does not have it."""
+        """Return the capabilities of a mode, or None if the provider does not support it."""
         return self.managed if mode == "managed" else self.driven
 
 
@@ -110,4 +110,4 @@ DRIVEN = ModeCapabilities(
     max_name_length=None,
     unattended=False,
 )
-"""What cloudtune's own engine can do, wherever it runs the trials: the start for driven modes."""
+"""The capabilities of cloudtune's engine: the base of every driven mode."""

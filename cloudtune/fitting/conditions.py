@@ -1,7 +1,7 @@
-"""What becomes of conditions before they are sent.
+"""Simplify the conditions of a study before they are sent.
 
-Those on parameters with one value are decided, since such a parent never changes. Where all that
-are left hang on one parameter, that is the root.
+A condition on a parameter with one value is resolved, since its parent never changes. If all
+remaining conditions depend on one parameter, that parameter is the root.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ from cloudtune.study.search_space import (
 from cloudtune.study.study import Study
 
 MAX_BRANCHES = 10
-"""Values of a root: the definitions that one tuning job takes."""
+"""The maximum number of values of a root: a tuning job has a part for each."""
 
 
 @dataclass(frozen=True)
 class SimplifiedConditions:
-    """What is left of the conditions of a space."""
+    """The conditions of a space after simplification."""
 
     when: Mapping[str, When]
-    """What each node still hangs on, by its key; a node that can never be active is not in it."""
-    open: Mapping[str, str]
-    """Nodes that hang on a parent of which some definitions have one value and others several, by
-    key, with the parent: no single condition says the same without the ones with one value."""
+    """The conditions of each node by key, without the nodes that can never be active."""
+    unresolved: Mapping[str, str]
+    """The parent of each node, by key, that depends on both definitions with one value and others:
+    no single condition is equivalent without the definitions with one value."""
 
 
 def simplify_conditions(space: Space) -> SimplifiedConditions:
-    """Return the conditions of each node without those on definitions that have one value.
+    """Return the conditions of each node without those on definitions with one value.
 
-    Where such a definition has a condition itself, that takes the place of the one on it.
+    A condition on such a definition is replaced by the definition's own condition.
     """
-    left: dict[str, When] = {}
-    mixed: dict[str, str] = {}
+    conditions: dict[str, When] = {}
+    unresolved: dict[str, str] = {}
     definitions: dict[str, list[Node]] = {}
     for node in space.nodes:
         when: When | None = {}
@@ -52,71 +52,71 @@ def simplify_conditions(space: Space) -> SimplifiedConditions:
                 for definition in definitions.get(parent, ())
                 if any(match_value(definition.parameter, value) is not None for value in values)
             ]
-            fixed = [
+            single = [
                 definition for definition in possible if count_values(definition.parameter) == 1
             ]
             if not possible or when is None:
                 when = None
-            elif fixed and len(possible) == 1:
-                when = _conjunction(when, left[fixed[0].key])
+            elif single and len(possible) == 1:
+                when = _conjunction(when, conditions[single[0].key])
             else:
                 when = _conjunction(when, {parent: values})
-                if fixed:
-                    mixed[node.key] = parent
+                if single:
+                    unresolved[node.key] = parent
         if when is not None:
-            left[node.key] = when
+            conditions[node.key] = when
             definitions.setdefault(node.name, []).append(node)
-    return SimplifiedConditions(left, mixed)
+    return SimplifiedConditions(conditions, unresolved)
 
 
 def find_root(
-    study: Study, nodes: Sequence[Node], settled: SimplifiedConditions
+    study: Study, nodes: Sequence[Node], conditions: SimplifiedConditions
 ) -> tuple[str | None, str]:
-    """Return the parameter on which all conditions hang, if a job can have a part for each value.
+    """Return the parameter on which all conditions depend, if a job can have a part per value.
 
-    Such a part has parameters of its own to tune. A job that has several starts from no earlier one
-    and stops no trial early; a grid over it is not known.
+    Each part must have parameters to tune. A job with several parts supports neither warm start nor
+    early stopping nor a grid.
 
     Args:
         study: The study.
         nodes: Its definitions that can be active.
-        settled: What is left of their conditions.
+        conditions: Their simplified conditions.
 
     Returns:
-        The parameter, and nothing; or None, and what conditions a service would hold instead.
+        The name of the parameter and an empty text; or None and the reason, which follows the name
+        of the service.
     """
-    parents = sorted({parent for node in nodes for parent in settled.when[node.key]})
+    parents = sorted({parent for node in nodes for parent in conditions.when[node.key]})
     if not parents:
         return None, ""
     if len(parents) > 1:
-        return None, f"holds conditions on one parameter alone, not on {' and '.join(parents)}"
+        return None, f"supports conditions on one parameter only, not on {' and '.join(parents)}"
     (name,) = parents
     roots = [node.parameter for node in nodes if node.name == name]
     if len(roots) > 1:
-        return None, f"holds conditions on a parameter with one definition, and {name} has several"
+        return (
+            None,
+            f"supports conditions on parameters with one definition, not on {name}",
+        )
     if not isinstance(roots[0], CategoricalParameter | BoolParameter):
-        return None, f"holds conditions on a categorical or bool parameter, and {name} is none"
+        return None, f"supports conditions on categorical and bool parameters only, not on {name}"
     values = list_values(roots[0]) or ()
     if len(values) > MAX_BRANCHES:
-        most = f"at most {MAX_BRANCHES} values, and {name} has {len(values)}"
-        return None, f"holds conditions on a parameter of {most}"
+        limit = f"at most {MAX_BRANCHES} values, but {name} has {len(values)}"
+        return None, f"supports conditions on a parameter with {limit}"
     others = [node for node in nodes if node.name != name and count_values(node.parameter) != 1]
     for value in values:
         if not any(
-            all(is_one_of(wanted, value) for wanted in settled.when[node.key].values())
+            all(is_one_of(value, condition) for condition in conditions.when[node.key].values())
             for node in others
         ):
-            return (
-                None,
-                f"holds conditions on {name} only where each value leaves something to tune",
-            )
-    if against := list(_branch_obstacles(study)):
-        return None, f"holds these conditions only {' and '.join(against)}"
+            return None, f"needs a parameter to tune for each value of {name}"
+    if obstacles := list(_branch_obstacles(study)):
+        return None, f"supports these conditions only {' and '.join(obstacles)}"
     return name, ""
 
 
 def _branch_obstacles(study: Study) -> Iterator[str]:
-    """Yield what a study would have to do without, for a job with several parts."""
     if study.strategy.name not in {"bayesian", "random"}:
         yield f"with a bayesian or random strategy, not {study.strategy.name}"
     if study.early_stopping:
@@ -125,16 +125,16 @@ def _branch_obstacles(study: Study) -> Iterator[str]:
         yield "without warm_start"
 
 
-def is_one_of(values: Sequence[Value], value: Value) -> bool:
-    """Tell whether a value is one of several, with its type."""
-    return any(is_same_value(each, value) for each in values)
+def is_one_of(value: Value, values: Sequence[Value]) -> bool:
+    """Return whether a value is one of several, compared with its type."""
+    return any(is_same_value(value, other) for other in values)
 
 
 def _conjunction(left: When, right: When) -> When | None:
-    """Return the condition that holds where two hold, or None if they never hold together."""
+    """Return the conjunction of two conditions, or None if they exclude each other."""
     both = {**left, **right}
     for name in left.keys() & right.keys():
-        both[name] = [a for a in left[name] if any(is_same_value(a, b) for b in right[name])]
+        both[name] = [value for value in left[name] if is_one_of(value, right[name])]
         if not both[name]:
             return None
     return both

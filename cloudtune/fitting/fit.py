@@ -1,7 +1,7 @@
-"""Fit a study to what a provider can hold, and restore its raw values to the study's types.
+"""Fit a study to a provider's capabilities, and restore raw values to the study's types.
 
-The two are inverse to each other, and both are pure. A script's launcher restores values too, from
-the same definitions and with the same function, so that script and result cannot disagree.
+The two are pure, and inverse to each other. The launcher of a script restores values from the same
+definitions with the same function, so that script and results always agree.
 """
 
 from __future__ import annotations
@@ -30,57 +30,57 @@ from cloudtune.study.study import Study
 
 @dataclass(frozen=True)
 class FittedStudy:
-    """A study as one provider can hold it in one mode."""
+    """A study as a provider supports it in one mode."""
 
     study: Study
-    """What the request is made from. Without conditions there is one definition a name."""
+    """The source of the request. Without conditions, each name has one definition."""
     original: Study
     names: Mapping[str, str]
-    """The name under which each node of the original is sent, by the node's key; those that can
-    never be active have none."""
+    """The name under which each node of the original is sent, by the node's key. Nodes that can
+    never be active are omitted."""
     fixed_values: Mapping[str, Value]
-    """Parameters with one value that are sent as constants, by the name that is sent."""
+    """The values of parameters that are sent as constants, by the name that is sent."""
     stepless_keys: Set[str]
-    """The keys of the nodes whose step was dropped, so that values between will come back."""
+    """The keys of the nodes whose step was dropped: values between the steps can come back."""
     flattened: bool
-    """Whether inactive parameters are tuned too and must be withheld from the script."""
+    """Whether inactive parameters are tuned, too, and must be withheld from the script."""
     root: str | None
-    """The parameter on which all conditions hang, where the provider takes a definition a value."""
+    """The parameter on which all conditions depend, if the request has a part for each value."""
     findings: tuple[Finding, ...]
     notes: tuple[Note, ...]
 
 
 def identity_fit(study: Study) -> FittedStudy:
-    """Return a study as it stands, compared with nothing."""
+    """Return the study unchanged, without findings."""
     return FittedStudy(
         study, study, {}, {}, frozenset(), flattened=False, root=None, findings=(), notes=()
     )
 
 
 def fit(study: Study, capabilities: Capabilities, mode: Mode) -> FittedStudy:
-    """Return the study as the provider can hold it, with every finding.
+    """Return the study as the provider supports it, with all findings.
 
     Raises:
-        ValueError: If the provider does not have the mode.
+        ValueError: If the provider does not support the mode.
     """
-    able = capabilities.for_mode(mode)
-    if able is None:
+    support = capabilities.for_mode(mode)
+    if support is None:
         raise ValueError(f"{capabilities.provider} has no {mode} mode")
-    able = _adjust_support(able, study, mode)
-    who = capabilities.title
+    support = _adjust_support(support, study, mode)
+    title = capabilities.title
     findings: list[Finding] = []
     notes: list[Note] = []
-    settled = _simplified_conditions(study, able)
-    nodes = [node for node in list_nodes(study) if node.key in settled.when]
-    notes += _never_active_notes(study, settled)
-    conditional = any(settled.when[node.key] for node in nodes)
-    rest, lost = _fit_rest(study, able, who)
-    root, without_root = None, "has no conditions"
-    if able.conditions == "one_root":
-        root, without_root = find_root(study.model_copy(update=rest), nodes, settled)
-    flatten = conditional and able.conditions != "tree" and root is None
+    conditions = _simplified_conditions(study, support)
+    nodes = [node for node in list_nodes(study) if node.key in conditions.when]
+    notes += _never_active_notes(study, conditions)
+    conditional = any(conditions.when[node.key] for node in nodes)
+    other_fields, other_findings = _fit_other_fields(study, support, title)
+    root, obstacle = None, "has no conditions"
+    if support.conditions == "one_root":
+        root, obstacle = find_root(study.model_copy(update=other_fields), nodes, conditions)
+    flatten = conditional and support.conditions != "tree" and root is None
     single = set[str]()
-    if not able.single_values:
+    if not support.single_values:
         single = {node.key for node in nodes if count_values(node.parameter) == 1}
     names = _names(study, nodes, single, flatten=flatten)
     parameters: dict[str, list[Parameter]] = {}
@@ -90,29 +90,29 @@ def fit(study: Study, capabilities: Capabilities, mode: Mode) -> FittedStudy:
         name, path = names[node.key], _path(study, node)
         if node.key in single:
             fixed[name] = value_at(node.parameter, 0)
-            notes.append(Note(path, f"has one value and is sent to {who} as a constant"))
+            notes.append(Note(path, f"has one value and is sent to {title} as a constant"))
         else:
-            in_a_grid = study.strategy.name == "grid"
-            fitted = fit_parameter(node.parameter, path, able, who, in_a_grid=in_a_grid)
+            in_grid = study.strategy.name == "grid"
+            fitted = fit_parameter(node.parameter, path, support, title, in_grid=in_grid)
             findings += fitted.findings
             notes += fitted.notes
             if fitted.parameter is not None:
-                when = None if flatten else settled.when[node.key] or None
+                when = None if flatten else conditions.when[node.key] or None
                 parameter = fitted.parameter.model_copy(update={"when": when})
                 parameters.setdefault(name, []).append(parameter)
-                if _lost_its_step(node.parameter, parameter):
+                if _has_lost_step(node.parameter, parameter):
                     stepless.add(node.key)
-            if node.key in settled.open and not flatten:
-                findings.append(_unresolved_finding(path, settled.open[node.key], who))
-        findings += _name_findings(node, name, path, able, who)
+            if node.key in conditions.unresolved and not flatten:
+                findings.append(_unresolved_finding(path, conditions.unresolved[node.key], title))
+        findings += _name_findings(node, name, path, support, title)
     if flatten:
-        first = next(node for node in nodes if settled.when[node.key])
-        findings.append(_flattening_finding(_path(study, first), f"{who} {without_root}"))
-    findings += _too_many(parameters, able, who)
-    limits, more = _fit_limits(study, capabilities, able)
-    findings += [*more, *lost]
+        first = next(node for node in nodes if conditions.when[node.key])
+        findings.append(_flattening_finding(_path(study, first), f"{title} {obstacle}"))
+    findings += _parameter_count_findings(parameters, support, title)
+    limits, limit_findings = _fit_limits(study, capabilities, support)
+    findings += [*limit_findings, *other_findings]
     return FittedStudy(
-        study=study.model_copy(update={"parameters": parameters, "limits": limits, **rest}),
+        study=study.model_copy(update={"parameters": parameters, "limits": limits, **other_fields}),
         original=study,
         names=names,
         fixed_values=fixed,
@@ -125,22 +125,22 @@ def fit(study: Study, capabilities: Capabilities, mode: Mode) -> FittedStudy:
 
 
 def restore(fitted: FittedStudy, raw: Mapping[str, Any]) -> dict[str, Value]:
-    """Return the active parameters of a trial in the study's own types.
+    """Return the active parameters of a trial, in the types of the study.
 
     Args:
-        fitted: What the request was made from.
-        raw: The service's values by the names under which they were sent. Other names do not count.
+        fitted: The fitted study of the request.
+        raw: The service's values, by the names under which they were sent. Other names are ignored.
 
     Raises:
-        ValueError: If a value is none that its parameter can have.
+        ValueError: If a parameter does not accept its value.
     """
     return trial.restore(restore_definitions(fitted), raw)
 
 
 def restore_definitions(fitted: FittedStudy) -> list[dict[str, Any]]:
-    """Return what `restore`, and a script's launcher, must know of each parameter, parents first.
+    """Return the definitions that `restore` and the launcher need, parents first.
 
-    The form is that of `cloudtune.trial.restore`.
+    The format is that of `cloudtune.trial.restore`.
     """
     return [
         _definition(fitted, node)
@@ -168,48 +168,50 @@ def _definition(fitted: FittedStudy, node: Node) -> dict[str, Any]:
     return definition
 
 
-def _adjust_support(able: ModeCapabilities, study: Study, mode: Mode) -> ModeCapabilities:
-    """Return what can be done in a mode that is used as a study wants it."""
-    if mode == "driven":  # our own engine decides by itself which scale auto is
-        known = {kind: scales - {"auto"} for kind, scales in able.parameters.items()}
-        return replace(able, parameters=known)
-    if study.strategy.name == "grid" and able.grid_of_trials:
+def _adjust_support(support: ModeCapabilities, study: Study, mode: Mode) -> ModeCapabilities:
+    """Return the capabilities of a mode for the strategy of a study."""
+    if mode == "driven":  # the engine resolves the scale auto itself
+        parameters = {kind: scales - {"auto"} for kind, scales in support.parameters.items()}
+        return replace(support, parameters=parameters)
+    if study.strategy.name == "grid" and support.grid_of_trials:
         return replace(
-            able,
+            support,
             parameters=DRIVEN.parameters,
             steps=True,
             conditions="tree",
             single_values=True,
             grid_of_values=False,
         )
-    return able
+    return support
 
 
-def _flattening_finding(path: str, why: str) -> Finding:
+def _flattening_finding(path: str, reason: str) -> Finding:
     return Finding(
         "approximated",
         f"{path}.when",
-        f"{why}: all parameters are tuned, inactive ones are withheld from the script and left out "
-        "of the results",
+        f"{reason}: all parameters are tuned; inactive ones are withheld from the script and "
+        "omitted from the results",
     )
 
 
-def _unresolved_finding(path: str, parent: str, who: str) -> Finding:
+def _unresolved_finding(path: str, parent: str, title: str) -> Finding:
     reason = (
-        f"{who} takes a definition of one value as a constant, and this condition on {parent} "
-        f"needs it beside others; give {parent} one definition"
+        f"{title} receives a definition with one value as a constant, but this condition on "
+        f"{parent} also depends on its other definitions; give {parent} a single definition"
     )
     return Finding("refused", f"{path}.when.{parent}", reason)
 
 
-def _too_many(parameters: Sized, able: ModeCapabilities, who: str) -> Iterator[Finding]:
-    most = able.max_parameters
-    if most and len(parameters) > most.value:
-        reason = f"{len(parameters)} parameters, and {who} takes at most {most.value}"
+def _parameter_count_findings(
+    parameters: Sized, support: ModeCapabilities, title: str
+) -> Iterator[Finding]:
+    limit = support.max_parameters
+    if limit and len(parameters) > limit.value:
+        reason = f"{len(parameters)} parameters, but {title} allows at most {limit.value}"
         yield Finding("refused", "parameters", reason)
 
 
-def _lost_its_step(before: Parameter, after: Parameter) -> bool:
+def _has_lost_step(before: Parameter, after: Parameter) -> bool:
     return (
         isinstance(before, FloatParameter | IntParameter)
         and before.step is not None
@@ -218,17 +220,17 @@ def _lost_its_step(before: Parameter, after: Parameter) -> bool:
     )
 
 
-def _simplified_conditions(study: Study, able: ModeCapabilities) -> SimplifiedConditions:
+def _simplified_conditions(study: Study, support: ModeCapabilities) -> SimplifiedConditions:
     space = Space.from_study(study)
-    if able.conditions == "tree" and able.single_values:
+    if support.conditions == "tree" and support.single_values:
         return SimplifiedConditions({node.key: node.when for node in space.nodes}, {})
     return simplify_conditions(space)
 
 
-def _never_active_notes(study: Study, settled: SimplifiedConditions) -> Iterator[Note]:
+def _never_active_notes(study: Study, conditions: SimplifiedConditions) -> Iterator[Note]:
     for node in list_nodes(study):
-        if node.key not in settled.when:
-            text = "can never be active, since its conditions never hold together, and is left out"
+        if node.key not in conditions.when:
+            text = "omitted, since its conditions exclude each other and it can never be active"
             yield Note(_path(study, node), text)
 
 
@@ -236,8 +238,8 @@ def _path(study: Study, node: Node) -> str:
     definitions = study.parameters[node.name]
     if len(definitions) == 1:
         return f"parameters.{node.name}"
-    place = next(i for i, item in enumerate(definitions) if item is node.parameter)
-    return f"parameters.{node.name}.{place}"
+    index = next(i for i, item in enumerate(definitions) if item is node.parameter)
+    return f"parameters.{node.name}.{index}"
 
 
 def _names(
@@ -245,9 +247,9 @@ def _names(
 ) -> dict[str, str]:
     """Return the name under which each node is sent.
 
-    Where there are conditions, definitions of one name share it, but not with a constant.
+    With conditions, the definitions of a parameter share its name, except with a constant.
     """
-    taken = {*study.parameters, *study.constants}
+    reserved = {*study.parameters, *study.constants}
     names: dict[str, str] = {}
     used: set[str] = set()
     for node in nodes if flatten else sorted(nodes, key=lambda node: node.key in single):
@@ -256,7 +258,7 @@ def _names(
             name = next(
                 candidate
                 for number in itertools.count(2)
-                if (candidate := f"{node.name}-{number}") not in taken | used
+                if (candidate := f"{node.name}-{number}") not in reserved | used
             )
         used.add(name)
         names[node.key] = name
@@ -264,102 +266,87 @@ def _names(
 
 
 def _name_findings(
-    node: Node, name: str, path: str, able: ModeCapabilities, who: str
+    node: Node, name: str, path: str, support: ModeCapabilities, title: str
 ) -> Iterator[Finding]:
+    limit = support.max_name_length
     if name != node.name:
-        yield Finding(
-            "approximated", path, f"{who} takes one definition a name: this one is sent as {name}"
-        )
-    if able.max_name_length and len(name) > able.max_name_length.value:
-        yield Finding(
-            "refused",
-            path,
-            f"the name has {len(name)} characters, and {who} takes at most "
-            f"{able.max_name_length.value}",
-        )
+        reason = f"{title} supports one definition per name: sent as {name}"
+        yield Finding("approximated", path, reason)
+    if limit and len(name) > limit.value:
+        reason = f"the name has {len(name)} characters, but {title} allows at most {limit.value}"
+        yield Finding("refused", path, reason)
 
 
 def _fit_limits(
-    study: Study, capabilities: Capabilities, able: ModeCapabilities
+    study: Study, capabilities: Capabilities, support: ModeCapabilities
 ) -> tuple[Any, list[Finding]]:
-    who = capabilities.title
-    limits = study.limits_for(capabilities.provider)
-    own: dict[str, Any] = study.providers.get(capabilities.provider, {}).get("limits") or {}
+    provider, title = capabilities.provider, capabilities.title
+    limits = study.limits_for(provider)
+    overrides: dict[str, Any] = study.providers.get(provider, {}).get("limits") or {}
     findings: list[Finding] = []
 
     def path(name: str) -> str:
-        return (
-            f"providers.{capabilities.provider}.limits.{name}" if name in own else f"limits.{name}"
-        )
+        return f"providers.{provider}.limits.{name}" if name in overrides else f"limits.{name}"
 
-    dropped = {name: None for name in limits.as_dict() if name not in able.limits}
-    for name in dropped:
-        findings.append(Finding("dropped", path(name), f"{who} does not keep this limit"))
-    kept = limits.model_copy(update=dropped)
-    for name, most in (
-        ("max_trials", able.max_trials),
-        ("parallel_trials", able.max_parallel_trials),
+    unsupported = {name: None for name in limits.as_dict() if name not in support.limits}
+    for name in unsupported:
+        findings.append(Finding("dropped", path(name), f"{title} does not support this limit"))
+    fitted = limits.model_copy(update=unsupported)
+    for name, limit in (
+        ("max_trials", support.max_trials),
+        ("parallel_trials", support.max_parallel_trials),
     ):
-        wanted = getattr(kept, name)
-        if most and wanted and wanted > most.value:
-            findings.append(
-                Finding("refused", path(name), f"{wanted}, and {who} takes at most {most.value}")
-            )
-    return kept, findings
+        value = getattr(fitted, name)
+        if limit and value and value > limit.value:
+            reason = f"{value}, but {title} allows at most {limit.value}"
+            findings.append(Finding("refused", path(name), reason))
+    return fitted, findings
 
 
-def _fit_rest(
-    study: Study, able: ModeCapabilities, who: str
+def _fit_other_fields(
+    study: Study, support: ModeCapabilities, title: str
 ) -> tuple[dict[str, Any], list[Finding]]:
     findings: list[Finding] = []
     update: dict[str, Any] = {}
     strategy = study.strategy
-    if strategy.name not in able.strategies:
-        findings.append(Finding("refused", "strategy.name", f"{who} has no {strategy.name} search"))
-    if strategy.method and strategy.method not in able.methods:
+    if strategy.name not in support.strategies:
+        reason = f"{title} does not support {strategy.name}"
+        findings.append(Finding("refused", "strategy.name", reason))
+    if strategy.method and strategy.method not in support.methods:
         strategy = strategy.model_copy(update={"method": None})
-        findings.append(Finding("dropped", "strategy.method", f"{who} chooses its own algorithm"))
-    if strategy.seed is not None and not able.seeds:
+        findings.append(Finding("dropped", "strategy.method", f"{title} chooses its own algorithm"))
+    if strategy.seed is not None and not support.seeds:
         strategy = strategy.model_copy(update={"seed": None})
-        findings.append(Finding("dropped", "strategy.seed", f"{who} takes no seed"))
+        findings.append(Finding("dropped", "strategy.seed", f"{title} does not support seeds"))
     update["strategy"] = strategy
-    if len(study.objectives) > able.objectives:
-        findings.append(
-            Finding(
-                "refused",
-                "objective",
-                f"{len(study.objectives)} objectives, and {who} takes {able.objectives}",
-            )
-        )
-    findings += _objective_findings(study, able, who)
-    if study.early_stopping and study.early_stopping.rule not in able.early_stopping:
+    if len(study.objectives) > support.objectives:
+        reason = f"{len(study.objectives)} objectives, but {title} allows {support.objectives}"
+        findings.append(Finding("refused", "objective", reason))
+    findings += _objective_findings(study, support, title)
+    stopping, warm_start = study.early_stopping, study.warm_start
+    if stopping and stopping.rule not in support.early_stopping:
         update["early_stopping"] = None
-        findings.append(
-            Finding("dropped", "early_stopping", f"{who} has no {study.early_stopping.rule} rule")
-        )
-    if study.initial_trials and not able.initial_trials:
+        reason = f"{title} does not support the rule {stopping.rule}"
+        findings.append(Finding("dropped", "early_stopping", reason))
+    if study.initial_trials and not support.initial_trials:
         update["initial_trials"] = []
-        findings.append(Finding("dropped", "initial_trials", f"{who} takes no initial trials"))
-    if study.warm_start and study.warm_start.kind not in able.warm_start:
+        reason = f"{title} does not support initial trials"
+        findings.append(Finding("dropped", "initial_trials", reason))
+    if warm_start and warm_start.kind not in support.warm_start:
         update["warm_start"] = None
-        findings.append(
-            Finding(
-                "dropped", "warm_start", f"{who} has no warm start of kind {study.warm_start.kind}"
-            )
-        )
+        reason = f"{title} does not support a warm start of kind {warm_start.kind}"
+        findings.append(Finding("dropped", "warm_start", reason))
     return update, findings
 
 
-def _objective_findings(study: Study, able: ModeCapabilities, who: str) -> Iterator[Finding]:
-    several = len(study.objectives) > 1
-    for place, objective in enumerate(study.objectives):
-        path = f"objective.{place}" if several else "objective"
-        if objective.target is not None and not able.targets:
-            yield Finding("dropped", f"{path}.target", f"{who} does not end at a target")
-        if objective.select not in able.select:
-            yield Finding(
-                "approximated",
-                f"{path}.select",
-                f"{who} itself goes by another measurement than the {objective.select}; the "
-                "results still say the one asked for",
+def _objective_findings(study: Study, support: ModeCapabilities, title: str) -> Iterator[Finding]:
+    for index, objective in enumerate(study.objectives):
+        path = f"objective.{index}" if len(study.objectives) > 1 else "objective"
+        if objective.target is not None and not support.targets:
+            yield Finding("dropped", f"{path}.target", f"{title} does not stop at a target")
+        if objective.select not in support.select:
+            reason = (
+                f"{title} does not optimize the {objective.select} measurement of a trial; the "
+                "results still report it"
             )
+            yield Finding("approximated", f"{path}.select", reason)

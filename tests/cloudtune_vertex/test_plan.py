@@ -58,7 +58,7 @@ def test_a_driven_plan_shows_the_seed_that_is_used(tmp_path: Path) -> None:
     assert plan.mode == "driven"
     assert plan.seed == 5
     assert "genetic, seed 5" in said(plan)
-    assert "Vertex AI has no genetic search" in said(plan)
+    assert "Vertex AI does not support genetic" in said(plan)
 
 
 def test_one_part_of_a_grid_is_told_of_by_who_chooses_it(tmp_path: Path) -> None:

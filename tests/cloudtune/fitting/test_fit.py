@@ -390,10 +390,10 @@ def test_conditions_on_one_parameter_are_kept_where_it_may_be_the_root() -> None
 @pytest.mark.parametrize(
     ("over", "why"),
     [
-        ({"early_stopping": "median"}, "holds these conditions only without early_stopping:"),
+        ({"early_stopping": "median"}, "supports these conditions only without early_stopping:"),
         (
             {"warm_start": {"from": "sagemaker:before"}},
-            "holds these conditions only without warm_start:",
+            "supports these conditions only without warm_start:",
         ),
         (
             {"strategy": "genetic", "early_stopping": "auto"},
@@ -432,19 +432,19 @@ def test_a_rule_that_is_dropped_does_not_flatten() -> None:
     [
         (
             {**FOREST, "seed": {"type": "int", "min": 0, "max": 9, "when": {"depth": 2}}},
-            "on one parameter alone, not on depth and model:",
+            "on one parameter only, not on depth and model:",
         ),
         (
             {"model": FOREST["model"], "gamma": FOREST["gamma"]},
-            "on model only where each value leaves something to tune:",
+            "needs a parameter to tune for each value of model:",
         ),
         (
             {**FOREST, "model": {"type": "categorical", "values": ["svm", "boost", *range(9)]}},
-            "of at most 10 values, and model has 11:",
+            "with at most 10 values, but model has 11:",
         ),
         (
             {"n": {"type": "int", "min": 1, "max": 2}, "m": {**FOREST["seed"], "when": {"n": 1}}},
-            "on a categorical or bool parameter, and n is none:",
+            "on categorical and bool parameters only, not on n:",
         ),
     ],
     ids=["a second level", "a value with nothing to tune", "eleven values", "a number"],
