@@ -1,43 +1,63 @@
-"""The same from Python, in a script or a notebook."""
+"""The Python API: what the commands do, for scripts and notebooks."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
-from cloudtune.ledger.home import state_folder
-from cloudtune.ledger.ledger import Ledger
-from cloudtune.ledger.lock import lock_holder
-from cloudtune.planning import planner
-from cloudtune.provider.plan import Plan
-from cloudtune.results import dataframes
-from cloudtune.results.aggregate import best_of_jobs
-from cloudtune.results.events import Outcome
-from cloudtune.results.model import StudyResult, Trial
-from cloudtune.runs import lifecycle
-from cloudtune.study.study import Study
+if TYPE_CHECKING:
+    from cloudtune.emulation.process import Manner
+    from cloudtune.engine.job import Observer
+    from cloudtune.provider.plan import Plan
+    from cloudtune.results.events import Outcome
+    from cloudtune.results.model import StudyResult, Trial
+    from cloudtune.study.study import Study
 
-_LOOK = 0.005
-"""Seconds between looks at whether a run has begun."""
+_POLL_SECONDS = 0.005
 
 
-def plan(study: Study, on: str = "local", *, emulate: bool = False) -> Plan:
-    """Return what would be sent to a provider, or to its emulator; nothing is sent.
+@overload
+def plan(  # type: ignore[overload-overlap]
+    study: Study, on: str = "local", *, emulate: bool = False, exclude: Sequence[Path] = ()
+) -> Plan: ...
+@overload
+def plan(
+    study: Study, on: Sequence[str], *, emulate: bool = False, exclude: Sequence[Path] = ()
+) -> list[Plan]: ...
+def plan(
+    study: Study,
+    on: str | Sequence[str] = "local",
+    *,
+    emulate: bool = False,
+    exclude: Sequence[Path] = (),
+) -> Plan | list[Plan]:
+    """Return what a run would send to a provider; nothing is sent.
+
+    Args:
+        study: The study to run.
+        on: A provider, or several for the plans of one run.
+        emulate: Plan for the emulators of the services.
+        exclude: Files in the source folder that are not part of it, such as a saved plan.
 
     Raises:
         UsageError: If there is no such provider.
-        StudyError: If the provider's settings in the study are wrong.
+        StudyError: If the settings of a provider in the study are wrong.
     """
-    return planner.plan(study, on, emulated=emulate)
+    from cloudtune.planning import planner
+
+    if isinstance(on, str):
+        return planner.plan(study, on, without=exclude, emulated=emulate)
+    return planner.plan_run(study, on, without=exclude, emulated=emulate)
 
 
 @dataclass(frozen=True)
 class Results:
-    """What the jobs of a run found, one `StudyResult` each."""
+    """The results of a run, one `StudyResult` for each job."""
 
     jobs: tuple[StudyResult, ...]
 
@@ -49,7 +69,7 @@ class Results:
         """Return the result of one provider's job.
 
         Raises:
-            KeyError: If the run had none there.
+            KeyError: If the run has no job there.
         """
         for job in self.jobs:
             if job.provider == provider:
@@ -62,6 +82,8 @@ class Results:
 
         Emulated jobs count only if every job is emulated; `StudyResult.emulated` shows which.
         """
+        from cloudtune.results.aggregate import best_of_jobs
+
         winners = best_of_jobs((job, job.trials) for job in self.jobs)
         return winners[0][1] if len(winners) == 1 else None
 
@@ -71,102 +93,204 @@ class Results:
         return tuple(trial for job in self.jobs for trial in job.trials)
 
     def to_pandas(self) -> Any:
-        """Return a pandas DataFrame, one row a trial; needs ``cloudtune[data]``."""
+        """Return a pandas DataFrame with a row for each trial; needs ``cloudtune[data]``."""
+        from cloudtune.results import dataframes
+
         return dataframes.to_pandas(self.jobs)
 
     def to_polars(self) -> Any:
-        """Return a polars DataFrame, one row a trial; needs ``cloudtune[polars]``."""
+        """Return a polars DataFrame with a row for each trial; needs ``cloudtune[polars]``."""
+        from cloudtune.results import dataframes
+
         return dataframes.to_polars(self.jobs)
 
     def to_parquet(self, path: str | Path) -> None:
-        """Write a Parquet file, one row a trial; needs ``cloudtune[data]``."""
-        flat = (row for job in self.jobs for row in dataframes.trial_rows(job))
-        dataframes.to_parquet(flat, Path(path))
+        """Write a Parquet file with a row for each trial; needs ``cloudtune[data]``."""
+        from cloudtune.results import dataframes
+
+        rows = (row for job in self.jobs for row in dataframes.trial_rows(job))
+        dataframes.to_parquet(rows, Path(path))
 
     def to_mlflow(self, to: str | None = None) -> list[str]:
-        """Write each job into MLflow, and return the ids of the runs; needs ``cloudtune[mlflow]``.
+        """Write each job to MLflow and return the run IDs; needs ``cloudtune[mlflow]``.
 
         Args:
-            to: MLflow's tracking address; what MLflow itself takes when left out.
+            to: MLflow's tracking address; MLflow's own default if omitted.
         """
-        from cloudtune.formats import mlflow as to_mlflow
+        from cloudtune.formats import mlflow
 
-        return [to_mlflow.export(job, job.trials, to) for job in self.jobs]
+        return [mlflow.export(job, job.trials, to) for job in self.jobs]
 
     def to_optuna(self, to: str) -> list[str]:
-        """Write each job as a study of Optuna, and return the studies' names.
+        """Write each job as an Optuna study and return the study names.
 
         Args:
             to: The storage: an address, or the path of a SQLite file.
         """
-        from cloudtune.formats import optuna as to_optuna
+        from cloudtune.formats import optuna
 
-        return [to_optuna.export(job, job.trials, to) for job in self.jobs]
+        return [optuna.export(job, job.trials, to) for job in self.jobs]
 
 
 class Run:
-    """One run: a handle that can be made again from its id."""
+    """A handle of one run, which can be created again from the run's ID."""
 
     def __init__(self, id: str) -> None:  # noqa: A002
         self.id = id
         self.outcomes: dict[str, Outcome] = {}
-        """How each job ended, by provider; empty while the run goes on or after another process."""
+        """How each job ended, by provider; empty unless this handle executed the run."""
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
 
+    @property
+    def folder(self) -> Path:
+        """The folder with the run's files."""
+        from cloudtune.ledger.home import state_folder
+
+        return state_folder() / "runs" / self.id
+
     def results(self) -> Results:
-        """Return what each job found so far."""
+        """Return the results of each job so far."""
+        from cloudtune.runs import lifecycle
+
         return Results(tuple(lifecycle.results(self.id)))
 
-    def wait(self) -> Run:
-        """Return when all jobs ended.
+    def execute(self, *, on: Sequence[str] = (), show: bool = True) -> Run:
+        """Execute the jobs that have not ended, and return when they have.
+
+        Ctrl-C, or the notebook's stop button, ends the run gracefully.
+
+        Args:
+            on: The providers whose jobs are executed; all by default.
+            show: Whether to show progress.
 
         Raises:
-            CloudtuneError: If the run could not be executed.
+            LedgerError: If another process executes the run.
         """
+        from cloudtune.runs import lifecycle
+
+        with self._progress(on) if show else nullcontext() as progress:
+            self.outcomes = lifecycle.execute(self.id, progress, on=on)
+        return self
+
+    @contextmanager
+    def _progress(self, on: Sequence[str] = ()) -> Generator[Observer]:
+        """Return what shows the progress of jobs on stderr."""
+        from cloudtune.ledger.home import state_folder
+        from cloudtune.ledger.ledger import Ledger
+        from cloudtune.reporting.console.plain import create_progress
+        from cloudtune.runs import lifecycle
+
+        with Ledger(state_folder()) as ledger:
+            jobs = lifecycle.jobs_on(ledger.run(self.id), on)
+        with closing(create_progress([job.provider for job in jobs])) as progress:
+            yield progress
+
+    def start(self) -> Run:
+        """Execute the run in a thread, and return once it can be stopped."""
+        from cloudtune.ledger.lock import lock_holder
+
+        def execute() -> None:
+            try:
+                self.execute(show=False)
+            except Exception as error:  # noqa: BLE001 - raised again by wait
+                self._error = error
+
+        self._thread = threading.Thread(target=execute, name=f"cloudtune {self.id}")
+        self._thread.start()
+        while self._thread.is_alive() and lock_holder(self.folder) is None:
+            time.sleep(_POLL_SECONDS)
+        return self
+
+    def detach(self) -> None:
+        """Execute the run in a background process, and return once it can be stopped."""
+        from cloudtune.runs.detach import resume_detached
+
+        resume_detached(self.id)
+
+    def wait(self) -> Run:
+        """Wait until the thread of `start` ends, and raise the error that ended it, if any."""
         if self._thread:
             self._thread.join()
         if self._error:
             raise self._error
         return self
 
+    def follow(self) -> None:
+        """Show the progress of the run on stderr until no process executes it."""
+        from cloudtune.runs.follow import follow
+
+        with self._progress() as progress:
+            follow(self.id, progress)
+
     def stop(self, *on: str) -> None:
-        """Ask the run to end gracefully; it can be resumed.
+        """Ask the run to end gracefully; asking again ends it at once. It can be resumed.
 
         Args:
-            on: The providers whose jobs are to end; all when left out.
+            on: The providers whose jobs end; all by default.
+
+        Raises:
+            UsageError: If the run is not running on this machine, or has no job there.
         """
+        from cloudtune.runs import lifecycle
+
         lifecycle.stop(self.id, on=on)
 
-    def _providers(self) -> list[str]:
-        with Ledger(state_folder()) as ledger:
-            return [job.provider for job in ledger.run(self.id).jobs]
 
-    def _execute(self, *, show: bool) -> Run:
-        from cloudtune.reporting.console.plain import create_progress
+def find_run(run: str | None = None) -> Run:
+    """Return a run by its ID or a unique prefix of it; the latest run by default.
 
-        shown = create_progress(self._providers()) if show else None
-        try:
-            self.outcomes = lifecycle.execute(self.id, shown)
-        finally:
-            if shown:
-                shown.close()
-        return self
+    Raises:
+        UsageError: If there is no such run.
+    """
+    from cloudtune.ledger.home import state_folder
+    from cloudtune.ledger.ledger import Ledger
 
-    def _execute_apart(self) -> Run:
-        def work() -> None:
-            try:
-                self._execute(show=False)
-            except Exception as error:  # noqa: BLE001  (raised again by wait)
-                self._error = error
+    with Ledger(state_folder()) as ledger:
+        return Run(ledger.find_run_id(run))
 
-        with Ledger(state_folder()) as ledger:
-            folder = ledger.run_folder(self.id)
-        self._thread = threading.Thread(target=work, name=f"cloudtune {self.id}")
-        self._thread.start()
-        while self._thread.is_alive() and lock_holder(folder) is None:
-            time.sleep(_LOOK)
-        return self
+
+def create(
+    study: Study | Plan | Sequence[Plan],
+    on: str | Sequence[str] = "local",
+    *,
+    emulate: bool = False,
+    overrides: Sequence[str] | None = None,
+    exclude: Sequence[Path] = (),
+    emulation: Manner | None = None,
+    saved: bool = True,
+) -> Run:
+    """Create a run without executing it.
+
+    Args:
+        study: The study to run, or the plans of one run as they are.
+        on: One provider or several, for a study.
+        emulate: Run on the services' emulators on this machine, for a study.
+        overrides: The ``PATH=VALUE`` overrides of the study's file, which `resume` then checks for
+            changes; None if the study does not come from a file.
+        exclude: Files in the source folder that are not part of it, such as a saved plan.
+        emulation: How the emulators behave.
+        saved: Whether the plans were made earlier, so that the source must not have changed since.
+
+    Raises:
+        UnsupportedError: If no provider can run the study.
+        UsageError: If the run exists.
+    """
+    from cloudtune.emulation.process import Manner
+    from cloudtune.provider.plan import Plan
+    from cloudtune.runs import lifecycle
+
+    if isinstance(study, Plan):
+        plans: Sequence[Plan] = [study]
+    elif isinstance(study, Sequence):
+        plans = study
+    else:
+        plans = plan(study, [on] if isinstance(on, str) else on, emulate=emulate)
+        saved = False
+    run_id = lifecycle.create(
+        plans, without=exclude, overrides=overrides, saved=saved, emulation=emulation or Manner()
+    )
+    return Run(run_id)
 
 
 def run(
@@ -176,78 +300,101 @@ def run(
     emulate: bool = False,
     show: bool = True,
 ) -> Run:
-    """Run a study, or a plan as it is, and return when all jobs ended.
+    """Run a study, or a plan as it is, and return when all jobs have ended.
 
     Ctrl-C, or the notebook's stop button, ends it gracefully; the handle is still returned.
 
     Args:
-        study: What to run.
+        study: The study or plan to run.
         on: One provider or several.
         emulate: Run on the services' emulators on this machine.
-        show: Whether progress is shown.
+        show: Whether to show progress.
 
     Raises:
-        UnsupportedError: If no provider can run the study; of several those run that can.
+        UnsupportedError: If no provider can run the study. Of several, those that can run it.
     """
-    made = _created(study, on, emulate=emulate)
-    return made._execute(show=show)  # pyright: ignore[reportPrivateUsage]
+    return create(study, on, emulate=emulate).execute(show=show)
 
 
 def start(study: Study | Plan, on: str | Sequence[str] = "local", *, emulate: bool = False) -> Run:
-    """Start a run in the background of this process and return once it can be stopped.
+    """Start a run in a thread of this process, and return once it can be stopped; as `run`."""
+    return create(study, on, emulate=emulate).start()
+
+
+def resume(
+    run: str | None = None,
+    *,
+    on: Sequence[str] = (),
+    overrides: Sequence[str] = (),
+    show: bool = True,
+) -> Run:
+    """Continue a run that was stopped or killed, and return when its jobs have ended.
+
+    Args:
+        run: The run's ID or a prefix of it; the latest run by default.
+        on: The providers whose jobs continue; all by default.
+        overrides: New limits, as ``limits.max_trials=100``.
+        show: Whether to show progress.
 
     Raises:
-        UnsupportedError: If no provider can run the study; of several those run that can.
+        UsageError: If there is no such run, or its study file has changed.
     """
-    made = _created(study, on, emulate=emulate)
-    return made._execute_apart()  # pyright: ignore[reportPrivateUsage]
-
-
-def resume(run: str | None = None, *, show: bool = True) -> Run:
-    """Go on with a run that was stopped or killed, the latest when left out.
-
-    Raises:
-        UsageError: If there is no such run, or its study's file has changed.
-    """
+    from cloudtune.ledger.home import state_folder
+    from cloudtune.ledger.ledger import Ledger
     from cloudtune.runs.resume import prepare
 
     with Ledger(state_folder()) as ledger:
         record = ledger.run(run)
-    prepare(record)
-    return Run(record.id)._execute(show=show)  # pyright: ignore[reportPrivateUsage]
+    prepare(record, overrides)
+    return Run(record.id).execute(on=on, show=show)
+
+
+def status(
+    run: str | None = None, *, notify: Callable[[str], None] = lambda _: None
+) -> list[dict[str, Any]]:
+    """Return the status of all runs, newest first, or of one run, as ``status --json`` prints it.
+
+    Args:
+        run: The run's ID or a prefix of it; all runs by default.
+        notify: Called with a message for each run that cannot be read.
+
+    Raises:
+        UsageError: If there is no such run.
+    """
+    from cloudtune.runs.status import read_status
+
+    return read_status(run, notify=notify)
 
 
 def report(
-    results: Results | Sequence[Results], path: str | Path | None = None, form: str | None = None
+    results: Results | Sequence[Results],
+    path: str | Path | None = None,
+    form: str | None = None,
+    width: int | None = None,
 ) -> str:
     """Return a report that compares jobs and runs, and write it to a file.
 
     Args:
-        results: What one run found, or several.
-        path: The file; its ending (html, md, json, txt) says which form it has.
-        form: ``text``, ``html``, ``markdown`` or ``json``, where no file's ending says it. Without
-            either: text.
+        results: The results of one run or several.
+        path: The file; its ending (html, md, json, txt) determines the format.
+        form: ``text``, ``html``, ``markdown`` or ``json``, if there is no file or another ending.
+            Text by default.
+        width: The columns of a terminal, for text.
 
     Raises:
-        UsageError: If the runs have not the same objectives.
+        UsageError: If the runs have different objectives.
         MissingExtraError: If it needs ``cloudtune[report]``: as HTML, or for intervals.
     """
     from cloudtune.comparison.comparison import compare
     from cloudtune.comparison.load import load_run_arguments
     from cloudtune.reporting.documents.render import render_report, report_format
 
-    several = [results] if isinstance(results, Results) else results
-    jobs = [job for each in several for job in each]
+    groups = [results] if isinstance(results, Results) else results
+    jobs = [job for group in groups for job in group]
     file = None if path is None else Path(path)
     form = form or (report_format(file) if file else "text")
-    said = render_report(compare(jobs, load_run_arguments({job.run for job in jobs})), form)
+    comparison = compare(jobs, load_run_arguments({job.run for job in jobs}))
+    text = render_report(comparison, form, width)
     if file:
-        file.write_text(said, "utf-8")
-    return said
-
-
-def _created(study: Study | Plan, on: str | Sequence[str], *, emulate: bool) -> Run:
-    if isinstance(study, Plan):
-        return Run(lifecycle.create([study], saved=True))
-    names = [on] if isinstance(on, str) else on
-    return Run(lifecycle.create(planner.plan_run(study, names, emulated=emulate)))
+        file.write_text(text, "utf-8")
+    return text

@@ -1,4 +1,4 @@
-"""The command line: thin. Parse, call, print; each command's module is imported when it is used."""
+"""The command line: parses arguments, calls the API, prints. Commands are imported when used."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Run one command and leave with its exit code.
+    """Run one command and exit with its code.
 
-    0 done; 1 the study or the command is wrong; 2 a provider cannot express it; 3 a provider failed
-    or too many trials did; 4 the objective was never measured; 130 interrupted.
+    0: done. 1: the study or the command is wrong. 2: a provider cannot express the study. 3: a
+    provider failed, or too many trials did. 4: the objective was never measured. 130: interrupted.
     """
     import gc
 
-    gc.disable()
+    gc.disable()  # for a quick start
     import click
 
     from cloudtune.cli.main_group import cloudtune
@@ -31,25 +31,18 @@ def main(args: Sequence[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         code = 130
     except CloudtuneError as error:
+        from cloudtune.cli.exit_codes import error_exit_code
         from cloudtune.reporting.sanitize import sanitize_lines
 
         click.echo(sanitize_lines(str(error)), err=True)
-        code = _code(error)
+        code = error_exit_code(error)
     except BrokenPipeError:
         sys.stderr.close()
         code = 1
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        click.echo(f"{place}{error.strerror or error}", err=True)
+        file = f"{error.filename}: " if error.filename else ""
+        click.echo(f"{file}{error.strerror or error}", err=True)
         code = 1
     finally:
-        gc.freeze()  # what is left need not be looked through once more at the end
+        gc.freeze()  # skips a last collection at exit
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _code(error: Exception) -> int:
-    from cloudtune.errors import ProviderError, UnsupportedError
-
-    if isinstance(error, UnsupportedError):
-        return 2
-    return 3 if isinstance(error, ProviderError) else 1

@@ -1,4 +1,4 @@
-"""The command that serves an emulator by hand, for tests and for other tools."""
+"""The command that serves an emulator, for tests and other tools: emulate."""
 
 from __future__ import annotations
 
@@ -17,17 +17,19 @@ from cloudtune.cli.options import examples, faults_option, json_option, speed_op
 )
 @click.command()
 @click.argument("provider")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Any free one if left out.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, help="The port; a free one by default."
+)
 @speed_option
 @faults_option
 @json_option
 def emulate(
     provider: str, port: int, *, speed: float | None, faults: Path | None, as_json: bool
 ) -> None:
-    """Serve the API of PROVIDER on this machine until Ctrl-C; trials really run here.
+    """Serve the API of PROVIDER on this machine until Ctrl-C. Trials really run here.
 
-    It prints the variables with which the service's own tools reach it. How trials are chosen is
-    cloudtune's own search, not the service's. Nothing leaves this machine.
+    Prints the environment variables that make the service's own tools use the emulator. It chooses
+    trials with cloudtune's search algorithms, not the service's. Nothing leaves this machine.
     """
     from cloudtune.emulation import process
     from cloudtune.errors import ProviderError, UsageError
@@ -36,11 +38,11 @@ def emulate(
 
     module = registry.get(provider).emulator
     if module is None:
-        raise UsageError(f"there is no emulator of {provider}")
+        raise UsageError(f"{provider} has no emulator")
     folder = state_folder() / "emulators" / provider
     if other := process.running(folder):
         raise UsageError(
-            f"an emulator of {provider} runs already, in {folder}; this ends it: kill {other.pid}"
+            f"an emulator of {provider} is already running in {folder}; to end it: kill {other.pid}"
         )
     plans = process.faults_of(faults, {provider: None}) if faults else {}
     words = process.options(provider, process.Manner(speed, plans), folder)
@@ -52,10 +54,10 @@ def emulate(
         else:
             for name, value in address.environment.items():
                 click.echo(f"export {name}={shlex.quote(value)}")
-        click.echo(f"{provider} is emulated at {address.url}; Ctrl-C ends it", err=True)
+        click.echo(f"serving {provider} at {address.url}; press Ctrl-C to stop", err=True)
         process.wait(address)
     except KeyboardInterrupt:
         return
     finally:
         process.end(address)
-    raise ProviderError(provider, f"its emulator ended by itself; its log is in {folder}")
+    raise ProviderError(provider, f"its emulator ended unexpectedly; the log is in {folder}")

@@ -1,4 +1,4 @@
-"""Options and arguments that several commands share."""
+"""Options and arguments that commands share."""
 
 from __future__ import annotations
 
@@ -28,45 +28,47 @@ def _complete_runs(_c: click.Context, _p: click.Parameter, typed: str) -> list[s
         return []
 
 
-def _on(words: str) -> Callable[[Any], Any]:
+def _provider_option(help_text: str) -> Callable[[Any], Any]:
     return click.option(
         "--on",
         multiple=True,
         metavar="PROVIDER",
         shell_complete=_complete_providers,
-        help=words,
+        help=help_text,
     )
 
 
 study_argument = click.argument("study", type=click.Path(path_type=str))
 run_argument = click.argument("run", required=False, shell_complete=_complete_runs)
 runs_argument = click.argument("runs", nargs=-1, metavar="[RUN]...", shell_complete=_complete_runs)
-on_option = _on("Where it runs; may be given several times. Without it: local.")
-check_option = _on(
-    "What it cannot hold, too, and whether it finds the script; may be given several times. "
-    "Without it, only what the study says is looked at."
+on_option = _provider_option("The provider to run on; repeat it for several.  [default: local]")
+check_option = _provider_option(
+    "Also check what this provider cannot express, and the script; repeat it for several. By "
+    "default, only the study file is checked."
 )
-job_option = _on("Only the job there; may be given several times. Without it: all jobs of the run.")
+job_option = _provider_option(
+    "Only the job on this provider; repeat it for several.  [default: all jobs of the run]"
+)
 set_option = click.option(
     "--set",
     "overrides",
     multiple=True,
     metavar="PATH=VALUE",
-    help="Override one field of the study, as limits.max_trials=50.",
+    help="Override a field of the study, such as limits.max_trials=50; repeat it for several.",
 )
 strict_option = click.option(
-    "--strict", is_flag=True, help="Take anything approximated or dropped as an error."
+    "--strict", is_flag=True, help="Fail if anything is approximated or dropped."
 )
 emulate_option = click.option(
     "--emulate",
     is_flag=True,
-    help="On the services' emulators on this machine: real scripts, no account, no cost.",
+    help="Use emulators of the services on this machine: real trials, no account, no cost.",
 )
 
 
 def _finite(_context: click.Context, _option: click.Parameter, value: float | None) -> float | None:
     if value is not None and not math.isfinite(value):
-        raise click.BadParameter("give a number above 0")
+        raise click.BadParameter("must be a finite number above 0")
     return value
 
 
@@ -75,19 +77,19 @@ speed_option = click.option(
     type=click.FloatRange(min=0, min_open=True),
     callback=_finite,
     metavar="N",
-    help="Divide the emulated service's own delays by N; the script's time is never changed.",
+    help="Divide the delays of the emulated service by N; trials keep their speed.",
 )
 faults_option = click.option(
     "--faults",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     metavar="FILE",
-    help="What the emulated service does wrong, as a YAML file.",
+    help="A YAML file with faults that the emulated service injects.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
 
 
 def examples(*lines: str) -> Callable[[Any], Any]:
-    """Return a decorator that adds examples to a command's help."""
+    """Return a decorator that adds examples to the help of a command."""
 
     def add(command: click.Command) -> click.Command:
         command.epilog = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)

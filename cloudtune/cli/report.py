@@ -23,31 +23,31 @@ from cloudtune.cli.options import examples, json_option, runs_argument
     "-o",
     "output",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Into a file; its ending (html, md, json, txt) says which form.",
+    help="Write to a file; its ending (html, md, json, txt) determines the format.",
 )
 @click.option(
     "--as",
     "form",
     type=click.Choice(["text", "html", "markdown", "json"]),
-    help="The form, where no file's ending says it. Without it: text.",
+    help="The format, if no file ending determines it.  [default: text]",
 )
 @json_option
 def report(runs: tuple[str, ...], output: Path | None, form: str | None, *, as_json: bool) -> None:
-    """Compare the providers of each RUN, the latest when left out, and RUNs with each other.
+    """Compare the providers of each RUN (the latest by default), and the RUNs with each other.
 
-    The verdict comes first: who found the best objective, who was first near it, who was cheapest,
-    and how sure that is. Runs of one study with different seeds count as repetitions, which is what
-    makes a verdict sure. html is one file that needs no network; markdown suits a pull request.
+    The verdict comes first: which provider found the best objective, which one came close first,
+    which one was cheapest, and how certain that is. Runs of one study with different seeds count
+    as repetitions, which make a verdict certain. An HTML report is one file that needs no network;
+    Markdown suits a pull request.
     """
-    from cloudtune.comparison.load import compare_runs
-    from cloudtune.reporting.documents.render import render_report, report_format
+    from cloudtune import api
 
-    form = "json" if as_json else form or (report_format(output) if output else "text")
-    shown = output is None and sys.stdout.isatty()
-    room = shutil.get_terminal_size().columns if shown else None
-    said = render_report(compare_runs(runs), form, room)
+    results = [api.find_run(run).results() for run in runs or (None,)]
+    width = None
+    if output is None and sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns
+    text = api.report(results, output, "json" if as_json else form, width)
     if output is None:
-        sys.stdout.write(said)
-        return
-    output.write_text(said, "utf-8")
-    click.echo(f"wrote {output} ({len(said.encode()) / 1e6:.1f} MB)", err=True)
+        sys.stdout.write(text)
+    else:
+        click.echo(f"wrote {output} ({len(text.encode()) / 1e6:.1f} MB)", err=True)

@@ -1,4 +1,4 @@
-"""Commands that carry results on: results, export."""
+"""Commands that print and export results: results, export."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 _FORMS = ("json", "jsonl", "csv", "parquet")
-"""What a file of results may be, by its ending, too."""
+"""The formats of files; each is also a file ending."""
 
 
 @examples(
@@ -39,82 +39,82 @@ _FORMS = ("json", "jsonl", "csv", "parquet")
     "--format",
     "form",
     type=click.Choice(["table", *_FORMS]),
-    help="Without it: what the file's ending says, else table.",
+    help="The format.  [default: by the ending of the file, else table]",
 )
-@click.option("--best", "only_best", is_flag=True, help="Only the best trial, or the Pareto set.")
+@click.option("--best", "only_best", is_flag=True, help="Only the best trial, or the Pareto front.")
 @click.option(
     "--as",
-    "written_as",
+    "value_format",
     type=click.Choice(["args", "yaml", "json", "env"]),
-    help="With --best: only its values, for the next step. args and env are quoted for a shell.",
+    help="With --best: only the parameters, for the next step; args and env are shell-quoted.",
 )
-@click.option("-o", "output", type=click.Path(path_type=Path, dir_okay=False), help="Into a file.")
+@click.option(
+    "-o", "output", type=click.Path(path_type=Path, dir_okay=False), help="Write to a file."
+)
 @json_option
 def results(
     runs: tuple[str, ...],
     form: str | None,
     *,
     only_best: bool,
-    written_as: str | None,
+    value_format: str | None,
     output: Path | None,
     as_json: bool,
 ) -> None:
-    """Print the trials of each RUN, the latest when left out; several are one table.
+    """Print the trials of each RUN (the latest by default), of several RUNs as one table.
 
-    json is the whole result, one for each job; jsonl is one line a trial; csv and parquet are flat.
+    The format json has everything, by job. jsonl has a line, csv and parquet a row for each trial.
     """
     from cloudtune.errors import UsageError
     from cloudtune.ledger.reader import read_results
 
     jobs: Iterator[_Job] = (job for run in runs or (None,) for job in read_results(run))
-    if written_as:
+    if value_format:
         if not only_best:
-            raise UsageError("--as writes one trial's values: add --best")
-        said = _best_of_all(jobs, written_as)
+            raise UsageError("--as requires --best")
+        text = _format_best(jobs, value_format)
         with output.open("w", encoding="utf-8") if output else nullcontext(sys.stdout) as file:
-            file.write(f"{said}\n")
+            file.write(f"{text}\n")
         return
     if only_best:
         jobs = ((result, result.best_trials(trials)) for result, trials in jobs)
-    form = _form(form, output, as_json=as_json)
+    form = _choose_format(form, output, as_json=as_json)
     if form == "table":
-        _show(jobs)
+        _print_table(jobs)
         return
     if form == "parquet":
         from cloudtune.results.dataframes import to_parquet, trial_rows
 
         if output is None:
-            raise UsageError("parquet goes into a file: add -o trials.parquet")
+            raise UsageError("parquet requires a file: add -o trials.parquet")
         to_parquet((row for result, trials in jobs for row in trial_rows(result, trials)), output)
         return
-    parts = _rendered(jobs, form)
-    first = next(parts, "")  # where there is no such run, no file is made
+    parts = _iter_text(jobs, form)
+    first = next(parts, "")  # raises before the file is created if there is no such run
     with output.open("w", encoding="utf-8") if output else nullcontext(sys.stdout) as file:
         file.write(first)
         file.writelines(parts)
 
 
-def _form(form: str | None, output: Path | None, *, as_json: bool) -> str:
+def _choose_format(form: str | None, output: Path | None, *, as_json: bool) -> str:
     from cloudtune.errors import UsageError
 
     if as_json and form not in {None, "json"}:
-        raise UsageError(f"--json and --format {form} say two things; leave one out")
+        raise UsageError(f"--json contradicts --format {form}")
     if form == "table" and output:
-        raise UsageError(f"a table is for a terminal; give --format {', '.join(_FORMS)} for a file")
+        raise UsageError(f"a file cannot be a table; use --format {', '.join(_FORMS)}")
     if form or as_json:
         return form or "json"
     if output is None:
         return "table"
-    said = output.suffix.lower().removeprefix(".")
-    if said not in _FORMS:
-        known = ", ".join(f".{each}" for each in _FORMS)
-        raise UsageError(
-            f"{output} does not say which form it has: end it in one of {known}, or add --format"
-        )
-    return said
+    ending = output.suffix.lower().removeprefix(".")
+    if ending not in _FORMS:
+        endings = ", ".join(f".{each}" for each in _FORMS)
+        raise UsageError(f"unknown format of {output}: use the ending {endings}, or add --format")
+    return ending
 
 
-def _best_of_all(jobs: Iterable[_Job], form: str) -> str:
+def _format_best(jobs: Iterable[_Job], form: str) -> str:
     """Return the parameter values of the one best trial of all jobs."""
     from cloudtune.errors import UsageError
     from cloudtune.ledger.home import state_folder
@@ -135,7 +135,7 @@ def _best_of_all(jobs: Iterable[_Job], form: str) -> str:
     return format_assignment(result.study, trial, form, str(source))
 
 
-def _rendered(jobs: Iterable[_Job], form: str) -> Iterator[str]:
+def _iter_text(jobs: Iterable[_Job], form: str) -> Iterator[str]:
     from cloudtune.results.dataframes import to_columns, trial_rows
     from cloudtune.results.model import iter_json, trial_json_line
 
@@ -144,53 +144,53 @@ def _rendered(jobs: Iterable[_Job], form: str) -> Iterator[str]:
             for trial in trials:
                 yield trial_json_line(result, trial) + "\n"
     elif form == "json":
-        for place, (result, trials) in enumerate(jobs):
-            yield "," if place else "["
+        for index, (result, trials) in enumerate(jobs):
+            yield "," if index else "["
             yield from iter_json(result, trials)
         yield "]\n"
     else:
-        held = to_columns(row for result, trials in jobs for row in trial_rows(result, trials))
+        columns = to_columns(row for result, trials in jobs for row in trial_rows(result, trials))
         line = io.StringIO()
         writer = csv.writer(line, lineterminator="\n")
-        for values in chain([held], zip(*held.values(), strict=True)):
+        for values in chain([columns], zip(*columns.values(), strict=True)):
             writer.writerow(values)
             yield line.getvalue()
             line.seek(0)
             line.truncate()
 
 
-def _show(jobs: Iterable[_Job]) -> None:
+def _print_table(jobs: Iterable[_Job]) -> None:
     from cloudtune.reporting.console.tables import print_columns
     from cloudtune.results.dataframes import to_columns, trial_rows
 
-    held = to_columns(row for result, trials in jobs for row in trial_rows(result, trials))
-    if not held:
+    columns = to_columns(row for result, trials in jobs for row in trial_rows(result, trials))
+    if not columns:
         return
-    names = _column_names(held.keys())
-    shown = {
-        name: held[key]
-        for name, key in (("run", "run"), ("on", "provider"), ("emulated", "emulated"))
-        if len(set(held[key])) > 1
+    titles = _column_titles(columns.keys())
+    table = {
+        title: columns[key]
+        for title, key in (("run", "run"), ("on", "provider"), ("emulated", "emulated"))
+        if len(set(columns[key])) > 1
     }
-    shown["trial"] = held["number"]
-    shown["state"] = [state.replace("_", " ") for state in held["state"]]
+    table["trial"] = columns["number"]
+    table["state"] = [state.replace("_", " ") for state in columns["state"]]
     for prefix in ("objective.", "parameters."):
-        shown |= {names[key]: held[key] for key in held if key.startswith(prefix)}
-    if "seconds" in held:
-        shown["seconds"] = [None if s is None else round(s, 2) for s in held["seconds"]]
-    if "reason" in held:
-        shown["reason"] = held["reason"]
-    print_columns(shown)
+        table |= {titles[key]: columns[key] for key in columns if key.startswith(prefix)}
+    if "seconds" in columns:
+        table["seconds"] = [None if s is None else round(s, 2) for s in columns["seconds"]]
+    if "reason" in columns:
+        table["reason"] = columns["reason"]
+    print_columns(table)
 
 
-def _column_names(keys: Iterable[str]) -> dict[str, str]:
-    """Return the columns of objectives and parameters: without the prefix where that is clear."""
-    taken = Counter(["run", "on", "emulated", "trial", "state", "seconds", "reason", *keys])
+def _column_titles(keys: Iterable[str]) -> dict[str, str]:
+    """Return the titles of objectives and parameters, without prefixes unless ambiguous."""
+    counts = Counter(["run", "on", "emulated", "trial", "state", "seconds", "reason", *keys])
     short = {
         key: key.partition(".")[2] for key in keys if key.startswith(("objective.", "parameters."))
     }
-    taken.update(short.values())
-    return {key: name if taken[name] == 1 else key for key, name in short.items()}
+    counts.update(short.values())
+    return {key: name if counts[name] == 1 else key for key, name in short.items()}
 
 
 @examples(
@@ -204,34 +204,35 @@ def _column_names(keys: Iterable[str]) -> dict[str, str]:
     "-o",
     "place",
     metavar="WHERE",
-    help="MLflow's tracking address, MLflow's own default when left out; or Optuna's storage, an "
-    "address or a file, optuna.db when left out.",
+    help="The tracking address of MLflow (by default, MLflow's own), or the storage of Optuna, an "
+    "address or a file (optuna.db by default).",
 )
 def export(runs: tuple[str, ...], program: str, place: str | None) -> None:
-    """Write each RUN, the latest when left out, into another program's store of experiments.
+    """Write each RUN (the latest by default) to MLflow or Optuna.
 
-    In MLflow each job is a run with its trials as runs below it. In Optuna each job is a study.
-    Jobs that are there already stay as they are.
+    In MLflow, each job becomes a run, with its trials as child runs. In Optuna, each job becomes a
+    study. Jobs that were exported before are skipped.
     """
     from cloudtune.errors import AlreadyExportedError
     from cloudtune.formats import mlflow, optuna
     from cloudtune.ledger.reader import read_results
 
-    there: list[AlreadyExportedError] = []
+    skipped: list[AlreadyExportedError] = []
     exported = False
     for result, trials in (job for run in runs or (None,) for job in read_results(run)):
         try:
             if program == "mlflow":
-                said = f"the MLflow run {mlflow.export(result, trials, place)}"
+                target = f"the MLflow run {mlflow.export(result, trials, place)}"
             else:
-                where = place or "optuna.db"
-                said = f"the Optuna study {optuna.export(result, trials, where)!r} in {where}"
+                storage = place or "optuna.db"
+                name = optuna.export(result, trials, storage)
+                target = f"the Optuna study {name!r} in {storage}"
         except AlreadyExportedError as error:
-            there.append(error)
+            skipped.append(error)
             continue
         exported = True
-        click.echo(f"run {result.run} on {result.provider} is {said}")
-    if there and not exported:
-        raise there[0]
-    for each in there:
+        click.echo(f"run {result.run} on {result.provider} is {target}")
+    if skipped and not exported:
+        raise skipped[0]
+    for each in skipped:
         click.echo(str(each), err=True)

@@ -1,9 +1,9 @@
-"""Commands that run: run, resume."""
+"""Commands that execute runs: run, resume."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ from cloudtune.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from cloudtune.api import Run
     from cloudtune.diagnostics import Note
     from cloudtune.emulation.process import Manner
     from cloudtune.provider.plan import Plan
@@ -61,77 +62,55 @@ def run(
     detach: bool,
     as_json: bool,
 ) -> None:
-    """Run STUDY, a study file or a plan that was saved, to its end.
+    """Run STUDY, a study file or a saved plan, to its end.
 
-    Of several providers those run that can; with --strict none does unless all can hold the study
-    exactly.
+    If some of several providers cannot run the study, the others do. With --strict, no provider
+    runs it unless all can run it exactly.
 
-    Ctrl-C ends it gracefully, and `cloudtune resume` goes on with it.
+    Ctrl-C ends the run gracefully, and `cloudtune resume` continues it.
     """
-    from cloudtune.runs.lifecycle import create
+    from cloudtune import api
 
-    plans, without = _plans(study, on, overrides, emulate=emulate)
-    emulation = _emulation(plans, speed, faults)
-    _say_what_is_lost(plans, strict=strict)
-    saved = bool(without)
+    plans, is_saved = _read_plans(study, on, overrides, emulate=emulate)
+    emulation = _emulation_options(plans, speed, faults)
+    _print_findings(plans, strict=strict)
     run_id = plans[0].facts.run_id
-    with _told_of(run_id):
-        create(
+    with _resume_hint(run_id):
+        handle = api.create(
             plans,
-            without=without,
-            overrides=None if saved else overrides,
-            saved=saved,
+            exclude=[Path(study)] if is_saved else [],
+            overrides=None if is_saved else overrides,
+            saved=is_saved,
             emulation=emulation,
         )
-    if detach:
-        from cloudtune.runs.detach import resume_detached
-
-        resume_detached(run_id)
-        if as_json:
-            click.echo(json.dumps({"run": run_id}))
-        else:
-            click.echo(f"run {run_id} goes on in the background; cloudtune watch {run_id}")
-        return
-    _execute(run_id, as_json=as_json)
+        if detach:
+            handle.detach()
+            text = f"run {run_id} continues in the background; watch it: cloudtune watch {run_id}"
+            click.echo(json.dumps({"run": run_id}) if as_json else text)
+            return
+        _enable_gc()
+        handle.execute()
+    _finish(handle, (), as_json=as_json)
 
 
-def _say_what_is_lost(plans: list[Plan], *, strict: bool) -> None:
-    """Print findings and notes; raise if nothing is to be run."""
-    from cloudtune.reporting.sanitize import sanitize_line, sanitize_lines
-    from cloudtune.runs.lifecycle import plan_errors
+def _read_plans(
+    study: str, on: tuple[str, ...], overrides: tuple[str, ...], *, emulate: bool
+) -> tuple[list[Plan], bool]:
+    """Return the plans of a study file or of a plan file, and whether it is a plan file."""
+    from cloudtune import api
+    from cloudtune.errors import UsageError
+    from cloudtune.planning.planner import restore_plan
+    from cloudtune.planning.serialization import read_plan_file
+    from cloudtune.study.loader import load
 
-    against = plan_errors(plans, strict=strict)
-    if against and (strict or len(against) == len(plans)):
-        *others, last = against.values()
-        for error in others:
-            click.echo(sanitize_lines(str(error)), err=True)
-        raise last
-    for each in plans:
-        for finding in each.findings:
-            click.echo(sanitize_line(f"{each.provider}: {finding}"), err=True)
-        if each.provider in against and not each.refused:
-            why = str(against[each.provider]).removeprefix(f"{each.provider}: ")
-            click.echo(sanitize_line(f"{each.provider}: {why}"), err=True)
-    able = [each.provider for each in plans if each.provider not in against]
-    of: dict[Note, list[str]] = {}
-    for each in plans:
-        if each.provider in able:
-            for note in each.notes:
-                of.setdefault(note, []).append(each.provider)
-    for note, names in of.items():
-        clear = len(names) == len(able) or note.path.startswith("providers.")
-        who = "" if clear else f"{' and '.join(names)}: "
-        click.echo(sanitize_line(f"note: {who}{note}"), err=True)
-    if against:
-        click.echo(
-            f"{' and '.join(against)} cannot run this; {' and '.join(able)} can, and will. With "
-            "--strict nothing is started then.",
-            err=True,
-        )
+    if study.endswith(".json") and (saved := read_plan_file(Path(study))) is not None:
+        if on or overrides or emulate:
+            raise UsageError("--on, --set and --emulate do not apply to a saved plan")
+        return [restore_plan(data) for data in saved], True
+    return api.plan(load(study, overrides=overrides), on or ["local"], emulate=emulate), False
 
 
-def _emulation(plans: list[Plan], speed: float | None, faults: Path | None) -> Manner:
-    """Return how the emulators behave."""
+def _emulation_options(plans: list[Plan], speed: float | None, faults: Path | None) -> Manner:
     from cloudtune.emulation.process import Manner, faults_of
     from cloudtune.errors import UsageError
 
@@ -139,69 +118,48 @@ def _emulation(plans: list[Plan], speed: float | None, faults: Path | None) -> M
         plan.provider: plan.mode for plan in plans if plan.facts.emulated
     }
     if not modes and (speed is not None or faults):
-        raise UsageError("--speed and --faults are for emulated services: add --emulate")
+        raise UsageError("--speed and --faults require an emulated service: add --emulate")
     return Manner(speed, faults_of(faults, modes) if faults else {})
 
 
-def _plans(
-    study: str, on: tuple[str, ...], overrides: tuple[str, ...], *, emulate: bool
-) -> tuple[list[Plan], list[Path]]:
-    """Return the plans of a study or of a file of plans, and the files that are no source."""
-    from cloudtune.errors import UsageError
-    from cloudtune.planning.planner import plan_run, restore_plan
-    from cloudtune.planning.serialization import read_plan_file
-    from cloudtune.study.loader import load
+def _print_findings(plans: list[Plan], *, strict: bool) -> None:
+    """Print the findings and notes of plans; raise if nothing can run."""
+    from cloudtune.reporting.sanitize import sanitize_line, sanitize_lines
+    from cloudtune.runs.lifecycle import plan_errors
 
-    if study.endswith(".json") and (held := read_plan_file(Path(study))) is not None:
-        if on or overrides or emulate:
-            raise UsageError(
-                "a saved plan is run as it is; --on, --set and --emulate are for studies"
-            )
-        return [restore_plan(data) for data in held], [Path(study)]
-    loaded = load(study, overrides=overrides)
-    return plan_run(loaded, on or ["local"], emulated=emulate), []
-
-
-def _execute(run_id: str, on: tuple[str, ...] = (), *, as_json: bool) -> None:
-    """Execute a run with progress, print its summary and leave with its exit code."""
-    with _told_of(run_id):
-        import gc
-
-        from cloudtune.ledger.home import state_folder
-        from cloudtune.ledger.ledger import Ledger
-        from cloudtune.reporting.console.plain import create_progress
-        from cloudtune.reporting.console.summary import resume_hints
-        from cloudtune.runs.lifecycle import execute, exit_code, jobs_on, results
-
-        gc.enable()  # it was off for a quick start
-        with Ledger(state_folder()) as ledger:
-            names = [job.provider for job in jobs_on(ledger.run(run_id), on)]
-        shown = create_progress(names)
-        try:
-            outcomes = execute(run_id, shown, on=on)
-        finally:
-            shown.close()
-
-    def read() -> list[StudyResult]:
-        return [result for result in results(run_id) if result.provider in names]
-
-    found: list[StudyResult] = []
-    try:
-        found = read()
-        if as_json:
-            click.echo("[" + ",".join(result.to_json() for result in found) + "]")
-        else:
-            summarize(found, state_folder() / "runs" / run_id)
-    finally:  # also where one more Ctrl-C comes while that is read or printed
-        if any(outcome.state == "cancelled" for outcome in outcomes.values()):
-            for line in resume_hints(found or read()):
-                click.echo(line, err=True)
-    raise SystemExit(exit_code(outcomes, found))
+    errors = plan_errors(plans, strict=strict)
+    if errors and (strict or len(errors) == len(plans)):
+        *others, last = errors.values()
+        for error in others:
+            click.echo(sanitize_lines(str(error)), err=True)
+        raise last
+    for each in plans:
+        for finding in each.findings:
+            click.echo(sanitize_line(f"{each.provider}: {finding}"), err=True)
+        if each.provider in errors and not each.refused:
+            reason = str(errors[each.provider]).removeprefix(f"{each.provider}: ")
+            click.echo(sanitize_line(f"{each.provider}: {reason}"), err=True)
+    runnable = [each.provider for each in plans if each.provider not in errors]
+    providers_by_note: dict[Note, list[str]] = {}
+    for each in plans:
+        if each.provider in runnable:
+            for note in each.notes:
+                providers_by_note.setdefault(note, []).append(each.provider)
+    for note, providers in providers_by_note.items():
+        is_common = len(providers) == len(runnable) or note.path.startswith("providers.")
+        prefix = "" if is_common else f"{' and '.join(providers)}: "
+        click.echo(sanitize_line(f"note: {prefix}{note}"), err=True)
+    if errors:
+        click.echo(
+            f"{' and '.join(errors)} cannot run this study; running it on "
+            f"{' and '.join(runnable)}. With --strict, nothing runs in this case.",
+            err=True,
+        )
 
 
 @contextmanager
-def _told_of(run_id: str) -> Generator[None]:
-    """Say how a run goes on where Ctrl-C comes while nothing listens for it."""
+def _resume_hint(run_id: str) -> Generator[None]:
+    """Print how to resume a run if Ctrl-C comes before the run handles it."""
     try:
         yield
     except KeyboardInterrupt:
@@ -211,23 +169,57 @@ def _told_of(run_id: str) -> Generator[None]:
 
         with suppress(CloudtuneError), Ledger(state_folder()) as ledger:
             if ledger.has_run(run_id):
-                click.echo(f"interrupted; go on with: cloudtune resume {run_id}", err=True)
+                click.echo(f"interrupted; continue with: cloudtune resume {run_id}", err=True)
         raise
 
 
-def summarize(found: list[StudyResult], folder: Path) -> None:
-    """Print what each job found, and below that how they did side by side."""
+def _enable_gc() -> None:
+    """Enable the garbage collector, which `main` disabled, for a process that runs long."""
+    import gc
+
+    gc.enable()
+
+
+def _finish(run: Run, on: tuple[str, ...], *, as_json: bool) -> None:
+    """Print the summary of an executed run, and exit with its code."""
+    from cloudtune.cli.exit_codes import run_exit_code
+    from cloudtune.reporting.console.summary import resume_hints
+
+    def read_results() -> list[StudyResult]:
+        return [result for result in run.results() if not on or result.provider in on]
+
+    results: list[StudyResult] = []
+    try:
+        results = read_results()
+        if as_json:
+            click.echo("[" + ",".join(result.to_json() for result in results) + "]")
+        else:
+            print_summary(results, run.folder)
+    finally:  # even if one more Ctrl-C comes meanwhile
+        if any(outcome.state == "cancelled" for outcome in run.outcomes.values()):
+            for line in resume_hints(results or read_results()):
+                click.echo(line, err=True)
+    raise SystemExit(run_exit_code(run.outcomes, results))
+
+
+def print_summary(results: Sequence[StudyResult], folder: Path) -> None:
+    """Print the summary of each job and, for several, a table of them.
+
+    Args:
+        results: The results of the jobs.
+        folder: The folder of the run.
+    """
     from cloudtune.reporting.console.summary import format_summary, job_rows
     from cloudtune.reporting.console.tables import print_table
     from cloudtune.reporting.sanitize import sanitize_line
 
-    for result in found:
+    for result in results:
         click.echo("\n".join(format_summary(result, str(folder))))
-        if len(found) > 1:
+        if len(results) > 1:
             click.echo()
-    if len(found) > 1:
-        print_table(job_rows(found))
-    click.echo(sanitize_line(f"run {folder.name}; everything is in {folder}"))
+    if len(results) > 1:
+        print_table(job_rows(results))
+    click.echo(sanitize_line(f"run {folder.name}; all files are in {folder}"))
 
 
 @examples(
@@ -241,13 +233,11 @@ def summarize(found: list[StudyResult], folder: Path) -> None:
 @set_option
 @json_option
 def resume(run: str | None, on: tuple[str, ...], overrides: tuple[str, ...], as_json: bool) -> None:
-    """Go on with RUN from where it stopped, toward the same total; limits can be raised."""
-    from cloudtune.ledger.home import state_folder
-    from cloudtune.ledger.ledger import Ledger
-    from cloudtune.runs.resume import prepare
+    """Continue RUN where it stopped, to the same limits or, with --set, to higher ones."""
+    from cloudtune import api
 
-    with Ledger(state_folder()) as ledger:
-        record = ledger.run(run)
-    with _told_of(record.id):
-        prepare(record, overrides)
-    _execute(record.id, on, as_json=as_json)
+    handle = api.find_run(run)
+    with _resume_hint(handle.id):
+        _enable_gc()
+        handle = api.resume(handle.id, on=on, overrides=overrides)
+    _finish(handle, on, as_json=as_json)

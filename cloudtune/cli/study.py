@@ -21,6 +21,7 @@ from cloudtune.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from cloudtune.errors import StudyError
     from cloudtune.provider.documents import ServiceDocument
     from cloudtune.provider.plan import Plan
 
@@ -28,13 +29,12 @@ if TYPE_CHECKING:
 @examples("cloudtune init", "cloudtune init digits --template quickstart")
 @click.command()
 @click.argument("folder", default=".", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--template", default="quickstart", show_default=True, help="What to start from.")
+@click.option("--template", default="quickstart", show_default=True, help="The template to copy.")
 def init(folder: Path, template: str) -> None:
-    """Write a study that runs, with its script, into FOLDER (here when left out)."""
-    from cloudtune.cli.templates import write
+    """Create a study with its script in FOLDER (the current folder by default)."""
+    from cloudtune.cli.templates import write_template
 
-    written = write(template, folder)
-    for path in written:
+    for path in write_template(template, folder):
         click.echo(path)
     study = folder / "study.yaml"
     click.echo(f"\nRun it with: cloudtune run {click.format_filename(study)}", err=True)
@@ -50,7 +50,7 @@ def init(folder: Path, template: str) -> None:
 def check(
     study: str, on: tuple[str, ...], overrides: tuple[str, ...], strict: bool, as_json: bool
 ) -> None:
-    """Find every mistake in STUDY, in one pass; with --on also what a provider cannot hold."""
+    """Find every mistake in STUDY; with --on, also what a provider cannot express."""
     from cloudtune.errors import StudyError
     from cloudtune.study.loader import load
 
@@ -60,7 +60,7 @@ def check(
         if as_json:
             click.echo(json.dumps([vars(problem) for problem in error.problems]))
         else:
-            _show_problems(error)
+            _print_problems(error)
         raise SystemExit(1) from error
     if not on:
         if as_json:
@@ -74,9 +74,9 @@ def check(
             click.echo(sanitize_line(f"note: {note}"), err=True)
         click.echo(f"{study}: no mistakes. {describe_space(loaded)}")
         return
-    from cloudtune.planning.planner import plan_run
+    from cloudtune import api
 
-    _show_plans(plan_run(loaded, on), strict=strict, as_json=as_json, brief=True)
+    _print_plans(api.plan(loaded, on), strict=strict, as_json=as_json, brief=True)
 
 
 @examples("cloudtune plan study.yaml", "cloudtune plan study.yaml -o plan.json")
@@ -87,8 +87,12 @@ def check(
 @strict_option
 @emulate_option
 @json_option
-@click.option("-o", "output", type=click.Path(path_type=Path, dir_okay=False), help="Save it.")
-@click.option("--as", "form", metavar="FORM", help="Show another document of the service instead.")
+@click.option(
+    "-o", "output", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan."
+)
+@click.option(
+    "--as", "form", metavar="FORM", help="Show the plan as another document of the service."
+)
 def plan(
     study: str,
     on: tuple[str, ...],
@@ -100,37 +104,35 @@ def plan(
     output: Path | None,
     form: str | None,
 ) -> None:
-    """Show what would be sent for STUDY, what a provider cannot hold, and why. Nothing is sent.
+    """Show what a run of STUDY would send, what a provider cannot express, and why.
 
-    A plan that was saved with -o is run by `cloudtune run PLAN`, exactly as it was shown.
+    Nothing is sent. `cloudtune run PLAN` runs a plan saved with -o exactly as shown.
     """
+    from cloudtune import api
     from cloudtune.errors import UsageError
-    from cloudtune.planning.planner import plan_run
     from cloudtune.study.loader import load
 
+    if form and output:
+        raise UsageError("--as and -o exclude each other: the document of --as cannot be run")
+    exclude = [output] if output else []
     loaded = load(study, overrides=overrides)
-    from cloudtune.ledger.home import state_folder
-
-    without = [output] if output else []
-    plans = plan_run(loaded, on or ["local"], without=without, emulated=emulate)
+    plans = api.plan(loaded, on or ["local"], exclude=exclude, emulate=emulate)
     if form is not None:
-        if output:
-            raise UsageError("what --as shows is never run, so there is nothing to save with -o")
         for each in plans:
-            _show_form(each, form, strict=strict)
+            _print_document(each, form, strict=strict)
         return
-    _show_plans(plans, strict=strict, as_json=as_json, brief=False)
+    _print_plans(plans, strict=strict, as_json=as_json, brief=False)
     if output:
-        state = {"state": str(state_folder())}
-        held = [p.to_json() | state for p in plans]
-        output.write_text(json.dumps(held, indent=2) + "\n", "utf-8")
+        from cloudtune.planning.serialization import write_plan_file
+
+        write_plan_file(plans, output)
         click.echo(f"Saved to {output}; run it with: cloudtune run {output}", err=True)
 
 
 @examples("cloudtune schema > study.schema.json")
 @click.command()
 def schema() -> None:
-    """Print the JSON Schema of the study file, for completion and checks in editors."""
+    """Print the JSON Schema of the study file, with which editors complete and check it."""
     from cloudtune.study.loader import json_schema
 
     click.echo(json.dumps(json_schema(), indent=2))
@@ -140,12 +142,12 @@ def schema() -> None:
 @click.command()
 @json_option
 def providers(as_json: bool) -> None:
-    """List the tuning services that are installed, and what each can do."""
+    """List the installed tuning services and their capabilities."""
     from cloudtune.provider import registry
     from cloudtune.reporting.console.summary import capability_rows
 
-    found = [registry.get(name) for name in registry.names()]
-    rows = capability_rows([(p.capabilities, registry.missing_extra(p)) for p in found])
+    installed = [registry.get(name) for name in registry.names()]
+    rows = capability_rows([(p.capabilities, registry.missing_extra(p)) for p in installed])
     if as_json:
         click.echo(json.dumps(rows))
         return
@@ -154,19 +156,17 @@ def providers(as_json: bool) -> None:
     print_table(rows)
 
 
-def _show_problems(error: Exception) -> None:
-    from cloudtune.errors import StudyError
+def _print_problems(error: StudyError) -> None:
     from cloudtune.reporting.sanitize import sanitize_line
     from cloudtune.study.quantities import format_count
 
-    if isinstance(error, StudyError):
-        for problem in error.problems:
-            click.echo(sanitize_line(str(problem)), err=True)
-        click.echo(f"{format_count(len(error.problems), 'mistake')}.", err=True)
+    for problem in error.problems:
+        click.echo(sanitize_line(str(problem)), err=True)
+    click.echo(f"{format_count(len(error.problems), 'mistake')}.", err=True)
 
 
-def _show_plans(plans: list[Plan], *, strict: bool, as_json: bool, brief: bool) -> None:
-    """Print plans, and leave with exit code 3 or 2 if one cannot be made or run."""
+def _print_plans(plans: list[Plan], *, strict: bool, as_json: bool, brief: bool) -> None:
+    """Print plans; exit with 3 if one cannot be created, and with 2 if one cannot run."""
     if as_json:
         click.echo(json.dumps([p.to_json() for p in plans], indent=2))
     else:
@@ -180,8 +180,8 @@ def _show_plans(plans: list[Plan], *, strict: bool, as_json: bool, brief: bool) 
         raise SystemExit(2)
 
 
-def _show_form(plan: Plan, form: str, *, strict: bool) -> None:
-    """Print a plan as another document, what is lost in it to stderr; leave with 2 if too much."""
+def _print_document(plan: Plan, form: str, *, strict: bool) -> None:
+    """Print a plan as another document, with its findings on stderr; exit with 2 if refused."""
     from cloudtune.diagnostics import Finding
     from cloudtune.errors import UsageError
     from cloudtune.provider import registry
@@ -194,16 +194,15 @@ def _show_form(plan: Plan, form: str, *, strict: bool) -> None:
     if isinstance(provider, OtherForms):
         documents = provider.documents
     if form not in documents:
-        known = f"it has {', '.join(documents)}" if documents else "it has none; leave --as out"
-        raise UsageError(f"{plan.provider} has no form {form!r} to be shown as; {known}")
-    shown = documents[form](plan)
-    click.echo(sanitize_line(shown.about), err=True)
-    for item in shown.found:
-        word = "" if isinstance(item, Finding) else "note: "
-        click.echo(
-            sanitize_line(f"  {word}{location_prefix(plan.study, item.path)}{item}"), err=True
-        )
-    click.echo(format_json(shown.document, indent=2))
-    findings = [item for item in shown.found if isinstance(item, Finding)]
+        hint = f"it has {', '.join(documents)}" if documents else "it has none; omit --as"
+        raise UsageError(f"{plan.provider} has no document {form!r}; {hint}")
+    document = documents[form](plan)
+    click.echo(sanitize_line(document.about), err=True)
+    for item in document.found:
+        kind = "" if isinstance(item, Finding) else "note: "
+        line = f"  {kind}{location_prefix(plan.study, item.path)}{item}"
+        click.echo(sanitize_line(line), err=True)
+    click.echo(format_json(document.document, indent=2))
+    findings = [item for item in document.found if isinstance(item, Finding)]
     if any(strict or finding.kind == "refused" for finding in findings):
         raise SystemExit(2)

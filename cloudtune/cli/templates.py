@@ -1,4 +1,4 @@
-"""Starters for ``cloudtune init``: each a study, a script and a README."""
+"""The templates of ``cloudtune init``: each has a study, a script and a README."""
 
 from __future__ import annotations
 
@@ -8,37 +8,39 @@ from pathlib import Path
 from cloudtune.errors import UsageError
 
 
-def folder() -> Path:
-    """Return the folder of the templates: in the package, or in a checkout beside it."""
-    here = Path(__file__).parents[1]
-    packaged = here / "_templates"
-    return packaged if packaged.is_dir() else here.parent / "templates"
+def templates_folder() -> Path:
+    """Return the folder of the templates, in the installed package or in a checkout."""
+    package = Path(__file__).parents[1]
+    packaged = package / "_templates"
+    return packaged if packaged.is_dir() else package.parent / "templates"
 
 
-def names() -> list[str]:
+def template_names() -> list[str]:
     """Return the names of the templates."""
-    return sorted(path.name for path in folder().iterdir() if (path / "study.yaml").is_file())
+    return sorted(
+        path.name for path in templates_folder().iterdir() if (path / "study.yaml").is_file()
+    )
 
 
-def write(name: str, target: Path) -> list[Path]:
-    """Copy a template into a folder and return the files written.
+def write_template(name: str, target: Path) -> list[Path]:
+    """Copy a template into a folder, and return the files written.
 
     Raises:
-        UsageError: If there is no such template, or a file of it is there already.
+        UsageError: If there is no such template, or one of its files exists.
     """
-    if name not in names():
-        raise UsageError(f"there is no template {name!r}; there is: {', '.join(names())}")
-    source = folder() / name
-    files = sorted(path for path in source.rglob("*") if _belongs(path))
+    if name not in template_names():
+        raise UsageError(f"no template {name!r}; choose from: {', '.join(template_names())}")
+    source = templates_folder() / name
+    files = sorted(path for path in source.rglob("*") if _is_template_file(path))
     pairs = [(path, target / path.relative_to(source)) for path in files]
-    taken = [str(to) for _, to in pairs if to.exists()]
-    if taken:
-        raise UsageError(f"these files are there already and stay as they are: {', '.join(taken)}")
+    existing = [str(to) for _, to in pairs if to.exists()]
+    if existing:
+        raise UsageError(f"not overwriting existing files: {', '.join(existing)}")
     for path, to in pairs:
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, to)
     return [to for _, to in pairs]
 
 
-def _belongs(path: Path) -> bool:
+def _is_template_file(path: Path) -> bool:
     return path.is_file() and "__pycache__" not in path.parts and ".cloudtune" not in path.parts

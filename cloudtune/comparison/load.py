@@ -2,38 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable
 from pathlib import Path
 
-from cloudtune.comparison.comparison import Comparison, compare
 from cloudtune.errors import CloudtuneError
 from cloudtune.ledger.home import state_folder
 from cloudtune.ledger.ledger import Ledger
-from cloudtune.ledger.reader import read_job
 from cloudtune.ledger.records import RunRecord
-from cloudtune.results.model import StudyResult
-
-
-def compare_runs(runs: Sequence[str] = (), folder: Path | None = None) -> Comparison:
-    """Return the comparison of runs; of the latest run if none is named.
-
-    Raises:
-        UsageError: If there is no such run, or if they have not the same objectives.
-        LedgerError: If the ledger cannot be read.
-        MissingExtraError: If repeated runs need an interval and scipy is not installed.
-    """
-    with Ledger(folder or state_folder()) as ledger:
-        records = [ledger.run(run) for run in runs or (None,)]
-        found = tuple(_read(ledger, records))
-    return compare(found, {record.id: run_arguments(record) for record in records})
-
-
-def _read(ledger: Ledger, records: Sequence[RunRecord]) -> Iterator[StudyResult]:
-    for record in records:
-        for job in record.jobs:
-            result, trials = read_job(ledger, record, job)
-            yield replace(result, trials=tuple(trials))
 
 
 def load_run_arguments(runs: Iterable[str]) -> dict[str, list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -12,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from cloudtune.errors import StudyError, UsageError
 from cloudtune.ledger.home import state_folder
 from cloudtune.provider.facts import Facts, Parent
-from cloudtune.provider.plan import FORMAT
+from cloudtune.provider.plan import FORMAT, Plan
 from cloudtune.study.schema import Json, Mode
 from cloudtune.study.search_space import Value
 from cloudtune.study.study import Study
@@ -128,6 +129,13 @@ def read_plan_file(file: Path) -> list[Json] | None:
             f"or with CLOUDTUNE_HOME={shlex.quote(state)}"
         )
     return listed
+
+
+def write_plan_file(plans: Sequence[Plan], file: Path) -> None:
+    """Write the plans of one run to a file that `read_plan_file` reads."""
+    state = {"state": str(state_folder())}
+    text = json.dumps([plan.to_json() | state for plan in plans], indent=2)
+    file.write_text(f"{text}\n", "utf-8")
 
 
 def _said(error: ValidationError | StudyError) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -316,17 +316,3 @@ def jobs_on(record: RunRecord, providers: Sequence[str]) -> list[JobRecord]:
         if each not in names:
             raise UsageError(f"run {record.id} has no job on {each}; it has {', '.join(names)}")
     return [job for job in record.jobs if not providers or job.provider in providers]
-
-
-def exit_code(outcomes: Mapping[str, Outcome], found: Sequence[StudyResult]) -> int:
-    """Return the command's exit code: the first of 130, 3, 4, 2 that occurs, else 0."""
-    codes = {_code(outcomes[result.provider], result) for result in found}
-    return next((code for code in (130, 3, 4, 2) if code in codes), 0)
-
-
-def _code(outcome: Outcome, result: StudyResult) -> int:
-    if result.refused and not result.trials:
-        return 2
-    if outcome.state != "completed":
-        return 130 if outcome.state == "cancelled" else 3
-    return 4 if all(trial.objective is None for trial in result.trials) else 0

@@ -125,10 +125,13 @@ def test_a_file_of_results_has_the_form_that_its_ending_says(
         assert cloudtune("results", "--format", ending).stdout == (tmp_path / "t").read_text(
             "utf-8"
         )
-    assert "end it in one of .json," in cloudtune("results", "-o", "t.txt", code=1).stderr
+    assert "use the ending .json," in cloudtune("results", "-o", "t.txt", code=1).stderr
     refused = cloudtune("results", "--format", "table", "-o", "t.txt", code=1)
-    assert "a table is for a terminal" in refused.stderr
-    assert "leave one out" in cloudtune("results", "--json", "--format", "csv", code=1).stderr
+    assert "a file cannot be a table" in refused.stderr
+    assert (
+        "contradicts --format csv"
+        in cloudtune("results", "--json", "--format", "csv", code=1).stderr
+    )
     assert not (tmp_path / "t.txt").exists()
 
 
@@ -145,7 +148,7 @@ def test_ctrl_c_before_a_run_listens_says_how_it_goes_on(
         patched.setattr(broken_off, interrupted)
         told = cloudtune("run", "study.yaml", code=130).stderr
     (state,) = json.loads(cloudtune("status", "--json").stdout)
-    assert f"interrupted; go on with: cloudtune resume {state['run']}" in told
+    assert f"interrupted; continue with: cloudtune resume {state['run']}" in told
     with monkeypatch.context() as patched:
         patched.setattr("cloudtune.runs.lifecycle.execute", interrupted)
         again = cloudtune("resume", code=130).stderr
@@ -290,7 +293,7 @@ def test_watching_a_run_that_was_killed_tells_how_it_goes_on(
     assert held
     os.kill(int(held[1]), signal.SIGKILL)
     told = cloudtune("watch", code=130).stderr
-    assert f"nobody runs it now; go on with: cloudtune resume {run}" in told
+    assert f"no process runs it now; continue with: cloudtune resume {run}" in told
 
 
 def test_watching_a_job_whose_plan_is_damaged_says_so(cloudtune: Cloudtune, tmp_path: Path) -> None:
@@ -389,7 +392,7 @@ def test_clean_removes_a_run_and_its_files(cloudtune: Cloudtune, tmp_path: Path)
     asked = cloudtune("clean", "--json", code=1)
     assert run.exists()
     assert f"Remove 1 run with all results ({run.name})?" in asked.stderr
-    assert "--yes removes without asking" in asked.stderr
+    assert "use --yes to remove without confirmation" in asked.stderr
     assert asked.stdout == ""
     cloudtune("clean", "--yes")
     assert not run.exists()
@@ -406,7 +409,7 @@ def test_clean_says_what_it_could_not_remove(
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "rmdir", refuse)
-    assert f"not all files could be removed: {run}" in cloudtune("clean", "--yes").stderr
+    assert f"some files could not be removed: {run}" in cloudtune("clean", "--yes").stderr
 
 
 def test_a_plan_is_no_study_and_that_is_said(cloudtune: Cloudtune) -> None:
@@ -421,7 +424,7 @@ def test_init_writes_a_study_that_is_right_and_overwrites_nothing(
     cloudtune("init", "new")
     cloudtune("check", "new/study.yaml", "--on", "local")
     (tmp_path / "new" / "train.py").write_text("mine", "utf-8")
-    assert "stay as they are" in cloudtune("init", "new", code=1).stderr
+    assert "not overwriting existing files" in cloudtune("init", "new", code=1).stderr
     assert (tmp_path / "new" / "train.py").read_text("utf-8") == "mine"
     assert "quickstart" in cloudtune("init", "other", "--template", "none", code=1).stderr
 
@@ -475,7 +478,7 @@ def test_nothing_is_coloured_where_it_is_no_terminal(cloudtune: Cloudtune) -> No
 def test_of_several_providers_those_run_that_can(cloudtune: Cloudtune) -> None:
     done = cloudtune("run", "study.yaml", "--on", "sagemaker", "--on", "local", code=2)
     assert "sagemaker: refused providers.sagemaker.role_arn" in done.stderr
-    assert "sagemaker cannot run this; local can, and will." in done.stderr
+    assert "sagemaker cannot run this study; running it on local." in done.stderr
     overview = [line.split() for line in done.stdout.splitlines()[-3:-1]]
     assert [row[:2] for row in overview] == [["sagemaker", "refused"], ["local", "completed"]]
     cloudtune("watch", code=2)
@@ -507,7 +510,7 @@ def test_the_best_values_go_on_to_the_next_step(cloudtune: Cloudtune) -> None:
     assert json.loads(cloudtune(*asked, "json").stdout) == best["parameters"]
     assert cloudtune(*asked, "args").stdout.startswith(f"-C {best['parameters']['C']} --kernel")
     assert "export kernel=" in cloudtune(*asked, "env").stdout
-    assert "add --best" in cloudtune("results", "--as", "json", code=1).stderr
+    assert "requires --best" in cloudtune("results", "--as", "json", code=1).stderr
 
 
 def test_several_runs_are_one_table(cloudtune: Cloudtune) -> None:

@@ -154,7 +154,7 @@ def test_what_is_called_while_planning(
     known.enter_context(registry.temporary_provider("broken", broken(call)))
     done = run("broken", "local")
     check(done, f"a mistake in {call}", "failed")
-    assert "broken cannot run this; local can, and will" in done.stderr
+    assert "broken cannot run this study; running it on local" in done.stderr
     with pytest.raises(SystemExit) as left:
         main(["run", "study.yaml", "--on", "broken"])
     assert left.value.code == 3

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from cloudtune.cli import exit_codes
 from cloudtune.cli.main_group import cloudtune
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.engine import job as jobs
@@ -137,7 +138,7 @@ def test_a_provider_that_cannot_be_used_disturbs_no_other(other: str, words: str
     assert words in outcomes[other].reason
     assert watcher.ended == outcomes
     assert len(found(run)["local"].trials) == 2
-    assert lifecycle.exit_code(outcomes, lifecycle.results(run)) == 3
+    assert exit_codes.run_exit_code(outcomes, lifecycle.results(run)) == 3
 
 
 def test_a_provider_that_cannot_hold_the_study_disturbs_no_other() -> None:
@@ -153,7 +154,7 @@ def test_a_provider_that_cannot_hold_the_study_disturbs_no_other() -> None:
         "local": "completed",
     }
     assert StudyResult.from_json(json.dumps(json.loads(told)[0])) == found(run)["second"]
-    assert lifecycle.exit_code(outcomes, lifecycle.results(run)) == 2
+    assert exit_codes.run_exit_code(outcomes, lifecycle.results(run)) == 2
 
 
 def test_where_no_provider_can_there_is_no_run() -> None:
@@ -328,7 +329,7 @@ def test_the_exit_code_is_the_first_that_occurs() -> None:
     refused = Outcome("refused", "")
 
     def code(state: Any) -> int:
-        return lifecycle.exit_code({"local": Outcome(state, ""), "second": refused}, known)
+        return exit_codes.run_exit_code({"local": Outcome(state, ""), "second": refused}, known)
 
     assert [code(state) for state in ("cancelled", "failed", "unknown", "completed")] == [
         *(130, 3, 3),

@@ -8,6 +8,7 @@ from typing import cast
 import pytest
 
 import cloudtune
+from cloudtune.cli import exit_codes
 from cloudtune.provider.protocols import Provider
 from cloudtune.runs import lifecycle
 from cloudtune.testing import ProviderContract
@@ -60,4 +61,4 @@ class TestOddProvider(ProviderContract):
         outcomes = lifecycle.execute(run)
         assert outcomes["odd"].state == "failed"
         assert outcomes["odd"].reason == "odd: the kitchen is closed"
-        assert lifecycle.exit_code(outcomes, lifecycle.results(run)) == 3
+        assert exit_codes.run_exit_code(outcomes, lifecycle.results(run)) == 3

@@ -1,0 +1,33 @@
+"""The exit codes of commands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cloudtune.results.events import Outcome
+    from cloudtune.results.model import StudyResult
+
+
+def run_exit_code(outcomes: Mapping[str, Outcome], results: Iterable[StudyResult]) -> int:
+    """Return the exit code of a run: the first of 130, 3, 4, 2 that a job has, else 0."""
+    codes = {_job_exit_code(outcomes[result.provider], result) for result in results}
+    return next((code for code in (130, 3, 4, 2) if code in codes), 0)
+
+
+def _job_exit_code(outcome: Outcome, result: StudyResult) -> int:
+    if result.refused and not result.trials:
+        return 2
+    if outcome.state != "completed":
+        return 130 if outcome.state == "cancelled" else 3
+    return 4 if all(trial.objective is None for trial in result.trials) else 0
+
+
+def error_exit_code(error: Exception) -> int:
+    """Return the exit code of an error that ends a command."""
+    from cloudtune.errors import ProviderError, UnsupportedError
+
+    if isinstance(error, UnsupportedError):
+        return 2
+    return 3 if isinstance(error, ProviderError) else 1

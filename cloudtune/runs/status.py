@@ -1,0 +1,112 @@
+"""The status of runs as plain data."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from cloudtune.errors import LedgerError, UsageError
+from cloudtune.ledger.home import state_folder
+from cloudtune.ledger.ledger import Ledger
+from cloudtune.ledger.lock import lock_holder
+from cloudtune.ledger.reader import read_job
+from cloudtune.ledger.records import JobRecord, RunRecord
+from cloudtune.results.aggregate import best_of_jobs
+from cloudtune.results.model import StudyResult, Trial
+
+
+def read_status(
+    run: str | None = None,
+    folder: Path | None = None,
+    *,
+    notify: Callable[[str], None] = lambda _: None,
+) -> list[dict[str, Any]]:
+    """Return the status of all runs, newest first, or of one run.
+
+    Each run has its ID under ``run``, its ``state``, the number of ``trials`` by state, the
+    ``best`` objective, and the same for each of its ``jobs``. A job that no process executes is
+    ``interrupted`` rather than ``running``.
+
+    Args:
+        run: The run's ID or a prefix of it; all runs by default.
+        folder: The state folder.
+        notify: Called with a message for each run that cannot be read.
+
+    Raises:
+        UsageError: If there is no such run.
+    """
+    try:
+        ledger = Ledger(folder or state_folder())
+    except UsageError:
+        if run is not None:
+            raise
+        return []
+    with ledger:
+        runs = ledger.run_ids() if run is None else [ledger.find_run_id(run)]
+        if unknown := ledger.unknown_folders():
+            notify(
+                f"note: {ledger.folder / 'runs'} has folders of runs that are not in the ledger: "
+                f"{', '.join(unknown)}"
+            )
+        return [_run_status(ledger, each, notify) for each in runs]
+
+
+def _run_status(ledger: Ledger, run: str, notify: Callable[[str], None]) -> dict[str, Any]:
+    is_executed = lock_holder(ledger.run_folder(run)) is not None
+    try:
+        record = ledger.run(run)
+        read = [_job_status(ledger, record, job, is_executed=is_executed) for job in record.jobs]
+    except LedgerError as error:
+        notify(str(error))
+        return {"run": run, "state": "damaged", "jobs": []}
+    jobs = [job for job, _, _ in read]
+    counts: dict[str, int] = {}
+    for job in jobs:
+        for state, count in job["trials"].items():
+            counts[state] = counts.get(state, 0) + count
+    best = [
+        trial.objective[0]
+        for _, trial in best_of_jobs((result, top) for _, result, top in read)
+        if trial.objective
+    ]
+    return {
+        "run": record.id,
+        "name": record.name,
+        "created": record.created,
+        "on": ", ".join(job["provider"] for job in jobs),
+        "state": ", ".join(dict.fromkeys(job["state"] for job in jobs)),
+        "trials": counts,
+        "best": best[0] if best else None,
+        "jobs": jobs,
+    }
+
+
+def _job_status(
+    ledger: Ledger, record: RunRecord, job: JobRecord, *, is_executed: bool
+) -> tuple[dict[str, Any], StudyResult, tuple[Trial, ...]]:
+    """Return the status of a job, the job, and its best trials."""
+    result, trials = read_job(ledger, record, job)
+    counts: dict[str, int] = {}
+
+    def count_states() -> Iterator[Trial]:
+        for trial in trials:
+            counts[trial.state] = counts.get(trial.state, 0) + 1
+            yield trial
+
+    counted = count_states()
+    has_one_objective = len(result.study.objectives) == 1
+    top = result.best_trials(counted) if has_one_objective else ()
+    deque(counted, maxlen=0)
+    is_interrupted = result.state in {"running", "pending"} and not is_executed
+    status = {
+        "provider": result.provider,
+        "mode": result.mode,
+        "emulated": result.emulated,
+        "state": "interrupted" if is_interrupted else result.state,
+        "reason": result.reason,
+        "trials": counts,
+        "best": list(top[0].objective or ()) if top else None,
+    }
+    return status, result, top
