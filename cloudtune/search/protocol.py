@@ -36,7 +36,7 @@ class Strategy(Protocol):
         """Record an event of this job. Each start, measurement and end arrives exactly once."""
         return
 
-    def ask(self, index: int) -> Suggestion | Literal["wait", "done"]:
+    def ask(self, index: int, /) -> Suggestion | Literal["wait", "done"]:
         """Return the next trial without recording it; its `Started` event records it.
 
         Args:

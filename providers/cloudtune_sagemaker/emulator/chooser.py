@@ -40,12 +40,12 @@ class InTurn:
             )
         self._searches[self._of[event.number]].tell(event)
 
-    def ask(self, draw: int) -> Suggestion | Literal["wait", "done"]:
+    def ask(self, index: int) -> Suggestion | Literal["wait", "done"]:
         """Return the next trial of the definition whose turn it is, or of one after it."""
         count = len(self._searches)
         waiting = False
         for step in range(count):
-            place = (draw + step) % count
+            place = (index + step) % count
             found = self._searches[place].ask(self._draws[place])
             if isinstance(found, Suggestion):
                 memory = {DEFINITION: place, _INNER: dict(found.memory)}

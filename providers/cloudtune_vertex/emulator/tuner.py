@@ -242,9 +242,9 @@ class _Until:
         """Tell the search."""
         self._search.tell(event)
 
-    def ask(self, draw: int) -> Suggestion | Literal["wait", "done"]:
+    def ask(self, index: int) -> Suggestion | Literal["wait", "done"]:
         """Return what the search chooses, as long as there is to be a further trial."""
-        return "done" if self._tuner.enough() else self._search.ask(draw)
+        return "done" if self._tuner.enough() else self._search.ask(index)
 
     def stop_reason(self, number: int) -> str | None:
         """Return what the search says of a running trial."""

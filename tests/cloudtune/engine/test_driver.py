@@ -68,7 +68,7 @@ class Runner:
 
 
 class Counting:
-    """Suggests x = draw, so that a test sees which draw a trial came from."""
+    """Suggests x = index, so that a test sees which index a trial came from."""
 
     def __init__(self, most: int | None = None, early: int | None = None) -> None:
         self._most = most
@@ -76,8 +76,10 @@ class Counting:
 
     def tell(self, event: Event) -> None: ...
 
-    def ask(self, draw: int) -> Suggestion | Literal["wait", "done"]:
-        return "done" if self._most is not None and draw >= self._most else Suggestion({"x": draw})
+    def ask(self, index: int) -> Suggestion | Literal["wait", "done"]:
+        if self._most is not None and index >= self._most:
+            return "done"
+        return Suggestion({"x": index})
 
     def stop_reason(self, number: int) -> str | None:
         return "hopeless" if number == self._early else None
@@ -212,9 +214,9 @@ def test_a_trial_that_ended_in_time_is_told_of_late(seconds: float, state: str) 
     """Its end waits while the strategy takes long over the next trial."""
 
     class Slow(Counting):
-        def ask(self, draw: int) -> Suggestion | Literal["wait", "done"]:
-            time.sleep(0.1 * (draw == 1))
-            return super().ask(draw)
+        def ask(self, index: int) -> Suggestion | Literal["wait", "done"]:
+            time.sleep(0.1 * (index == 1))
+            return super().ask(index)
 
     def script(started: Started) -> Iterable[Measured | Ended]:
         yield Measured(started.number, 0.0, 1, {"score": 1.0})
@@ -328,9 +330,9 @@ def test_a_strategy_is_not_asked_again_when_nothing_has_happened() -> None:
     asked: list[int] = []
 
     class Waiting(Counting):
-        def ask(self, draw: int) -> Suggestion | Literal["wait", "done"]:
-            asked.append(draw)
-            return super().ask(draw) if draw < 1 else "wait"
+        def ask(self, index: int) -> Suggestion | Literal["wait", "done"]:
+            asked.append(index)
+            return super().ask(index) if index < 1 else "wait"
 
     of = study(limits={"parallel_trials": 4, "trial_timeout": "0.3s"})
     drive(of, hanging, strategy=Waiting())
@@ -480,7 +482,7 @@ class Rungs(Counting):
     def tell(self, event: Event) -> None:
         self._starts += isinstance(event, Started)
 
-    def ask(self, draw: int) -> Suggestion | Literal["wait", "done"]:
+    def ask(self, index: int) -> Suggestion | Literal["wait", "done"]:
         match self._starts:
             case 0:
                 return Suggestion({"x": 1}, resource=1)
