@@ -1,1 +1,1 @@
-"""Comparing what several jobs found: plain functions from results to plain data."""
+"""The comparison of jobs: functions from results to plain data."""

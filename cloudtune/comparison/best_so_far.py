@@ -1,4 +1,4 @@
-"""How good the best trial of a job was after so many trials, so much time and so much money."""
+"""The best value of a job after a number of trials, an amount of time, and an amount of money."""
 
 from __future__ import annotations
 
@@ -8,108 +8,112 @@ from dataclasses import dataclass
 from cloudtune.results.model import StudyResult, Trial
 
 MIN_IDLE_SECONDS = 1.0
-"""Seconds in which nobody ran a job, from which on they are worth a word."""
+"""Shorter idle times are not reported."""
 
 
 @dataclass(frozen=True)
 class Improvement:
-    """A moment at which a job's best value became better."""
+    """A new best value of a job."""
 
     trial: int
-    """The number of the trial that did it."""
+    """The number of the trial."""
     trials: int
-    """How many trials had ended by then."""
+    """The number of trials that had ended by then."""
     seconds: float
-    """How long after the start of the job."""
+    """The time since the start of the job."""
     cost: float | None
-    """What the trials that had ended by then cost; None where that of one is not known."""
+    """The cost of the trials that had ended by then; None if one of their costs is unknown."""
     value: float
 
 
 def eligible_trials(trials: Sequence[Trial]) -> list[Trial]:
-    """Return the trials whose objectives count, by the time of their end.
+    """Return the trials whose objectives count, ordered by end time.
 
-    Those that completed; where none did, those that were stopped early. That is how the best trial
-    of a job is chosen, too.
+    These are the completed trials or, if none completed, those that were stopped early. The best
+    trial of a job is chosen from the same trials.
     """
     measured = [trial for trial in trials if trial.objective is not None]
     for state in ("completed", "stopped_early"):
-        found = [trial for trial in measured if trial.state == state]
-        if found:
-            return sorted(found, key=_end)
+        eligible = [trial for trial in measured if trial.state == state]
+        if eligible:
+            return sorted(eligible, key=_end)
     return []
 
 
-def best_so_far(job: StudyResult, place: int, goal: str) -> list[Improvement]:
-    """Return the moments at which a job's best value of one objective became better.
+def best_so_far(job: StudyResult, index: int, goal: str) -> list[Improvement]:
+    """Return the improvements of one objective in a job, in order of time.
 
     Args:
         job: The job.
-        place: The place of the objective among the study's.
-        goal: Its goal.
+        index: The index of the objective in the study.
+        goal: ``maximize`` or ``minimize``.
     """
-    begin = start_time(job)
-    if begin is None:
+    start = start_time(job)
+    if start is None:
         return []
     better = max if goal == "maximize" else min
-    valid = {trial.number for trial in eligible_trials(job.trials)}
-    points: list[Improvement] = []
+    eligible = {trial.number for trial in eligible_trials(job.trials)}
+    improvements: list[Improvement] = []
     cost: float | None = 0.0
     for count, trial in enumerate(sorted(_ended(job.trials), key=_end), start=1):
         cost = None if cost is None or trial.cost is None else cost + trial.cost.amount
-        if trial.number not in valid or trial.objective is None:
+        if trial.number not in eligible or trial.objective is None:
             continue
-        value = trial.objective[place]
-        if not points or better(value, points[-1].value) != points[-1].value:
-            seconds = max(0.0, (trial.ended or begin) - begin)
-            points.append(Improvement(trial.number, count, seconds, cost, value))
-    return points
+        value = trial.objective[index]
+        best = improvements[-1].value if improvements else None
+        if best is None or better(value, best) != best:
+            seconds = max(0.0, (trial.ended or start) - start)
+            improvements.append(Improvement(trial.number, count, seconds, cost, value))
+    return improvements
 
 
 def start_time(job: StudyResult) -> float | None:
-    """Return when a job started, or its first trial where that is not known."""
+    """Return when a job started; if that is unknown, when its first trial did."""
     if job.started is not None:
         return job.started
     return min((t.started for t in job.trials if t.started is not None), default=None)
 
 
 def job_duration(job: StudyResult) -> float | None:
-    """Return how long a job took, up to its last trial where it has not ended."""
-    begin = start_time(job)
+    """Return the seconds from a job's start to its end, or to its last trial while it runs."""
+    start = start_time(job)
     end = job.ended or max((t.ended for t in job.trials if t.ended is not None), default=None)
-    return None if begin is None or end is None else max(0.0, end - begin)
+    return None if start is None or end is None else max(0.0, end - start)
 
 
 def idle_periods(job: StudyResult) -> tuple[tuple[float, float], ...]:
-    """Return when nobody ran a job, in seconds since its start.
+    """Return the periods in which no process ran a job, in seconds since its start.
 
-    Only their sum is known. Where they lie is told by the longest times without a trial, if these
-    are long enough; a service's trials may have gone on meanwhile, then nothing is told.
+    Only the total idle time is known. It is assigned to the longest gaps between trials. The result
+    is empty if the gaps are too short for it: then trials went on at a service meanwhile.
     """
-    begin, left = start_time(job), job.idle or 0.0
-    if begin is None or left < MIN_IDLE_SECONDS:
+    start, remaining = start_time(job), job.idle or 0.0
+    if start is None or remaining < MIN_IDLE_SECONDS:
         return ()
-    end, gaps = begin, list[tuple[float, float]]()
-    spans = sorted((t.started, _seen_until(t)) for t in job.trials if t.started is not None)
-    for start, until in [*spans, *([(job.ended, job.ended)] if job.ended else [])]:
-        if start > end:
-            gaps.append((end - begin, start - begin))
-        end = max(end, until)
-    found: list[tuple[float, float]] = []
+    end, gaps = start, list[tuple[float, float]]()
+    spans = sorted((t.started, _last_seen(t)) for t in job.trials if t.started is not None)
+    for span_start, span_end in [*spans, *([(job.ended, job.ended)] if job.ended else [])]:
+        if span_start > end:
+            gaps.append((end - start, span_start - start))
+        end = max(end, span_end)
+    periods: list[tuple[float, float]] = []
     for gap in sorted(gaps, key=lambda gap: gap[0] - gap[1]):
-        if left < MIN_IDLE_SECONDS:
+        if remaining < MIN_IDLE_SECONDS:
             break
-        found.append(gap)
-        left -= gap[1] - gap[0]
-    return tuple(sorted(found)) if left < MIN_IDLE_SECONDS else ()
+        periods.append(gap)
+        remaining -= gap[1] - gap[0]
+    return tuple(sorted(periods)) if remaining < MIN_IDLE_SECONDS else ()
 
 
-def _seen_until(trial: Trial) -> float:
-    """Return when a trial surely ran; an interrupted one is ended by the process that goes on."""
-    begin = trial.started or 0.0
+def _last_seen(trial: Trial) -> float:
+    """Return when a trial is known to have run last.
+
+    For an interrupted trial that is not its recorded end, which the resuming process set.
+    """
+    start = trial.started or 0.0
     if trial.state == "cancelled":
-        return max([begin, *(m.time for m in trial.measurements if m.time is not None)])
-    return begin if trial.ended is None else trial.ended
+        return max([start, *(m.time for m in trial.measurements if m.time is not None)])
+    return start if trial.ended is None else trial.ended
 
 
 def _ended(trials: Sequence[Trial]) -> Iterator[Trial]:

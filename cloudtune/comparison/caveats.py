@@ -1,4 +1,4 @@
-"""What makes a comparison less fair than it looks, and which number it touches."""
+"""Reasons why a comparison may be unfair, and the numbers that each of them affects."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from cloudtune.comparison.groups import Group, study_differences
 from cloudtune.comparison.rankings import Question
 from cloudtune.results.model import StudyResult, job_state
 
+_ALL: tuple[Question, ...] = ("best", "first", "cheapest")
+_MAX_PATHS = 6
+
 
 @dataclass(frozen=True)
 class Caveat:
@@ -24,147 +27,133 @@ class Caveat:
 
 
 def find_caveats(groups: Sequence[Group]) -> tuple[Caveat, ...]:
-    """Return what is not alike between groups that are ranked against each other, or not known."""
-    found = [
-        *_emulated(groups),
-        *_studies(groups),
-        *_differing(groups),
-        *_missing(groups),
-        *_seeds(groups),
-        *_unfinished(groups),
-        *_idle(groups),
-        *_lost(groups),
-        *_costs(groups),
-    ]
-    return tuple(found)
+    """Return the differences between ranked groups, and the values of theirs that are unknown."""
+    checks = (
+        *(_emulation, _different_studies, _different_conditions, _missing_objectives),
+        *(_equal_seeds, _unfinished_jobs, _idle_jobs, _inexact_studies, _costs),
+    )
+    return tuple(caveat for check in checks for caveat in check(groups))
 
 
-def _emulated(groups: Sequence[Group]) -> Iterator[Caveat]:
+def _emulation(groups: Sequence[Group]) -> Iterator[Caveat]:
     if any(group.emulated for group in groups):
         yield Caveat(
-            ("best", "first", "cheapest"),
-            "a rehearsal on emulators: cloudtune's own engine chose these trials and this machine "
-            "ran them, so they do not tell how good, how fast or how dear the services are",
+            _ALL,
+            "emulated: cloudtune's own engine chose these trials and this machine ran them, so the "
+            "numbers say nothing about the quality, speed, or price of the services",
         )
 
 
-def _studies(groups: Sequence[Group]) -> Iterator[Caveat]:
+def _different_studies(groups: Sequence[Group]) -> Iterator[Caveat]:
     first = groups[0]
     for other in groups[1:]:
         if other.study == first.study:
             continue
         paths = study_differences(first.jobs[0].study, other.jobs[0].study)
-        more = f" and {len(paths) - 6} more" if len(paths) > 6 else ""
-        where = ", ".join(paths[:6]) + more
-        yield Caveat(
-            ("best", "first", "cheapest"),
-            f"{other.label} and {first.label} ran different studies, which differ in {where}",
-        )
+        more = f" and {len(paths) - _MAX_PATHS} more" if len(paths) > _MAX_PATHS else ""
+        fields = ", ".join(paths[:_MAX_PATHS]) + more
+        yield Caveat(_ALL, f"{other.label} and {first.label} ran studies that differ in {fields}")
 
 
-def _differing(groups: Sequence[Group]) -> Iterator[Caveat]:
-    yield from _where_not_alike(
+def _different_conditions(groups: Sequence[Group]) -> Iterator[Caveat]:
+    yield from _difference(
         groups,
         lambda job: len(job.trials),
-        ("best", "first", "cheapest"),
+        _ALL,
         "different numbers of trials",
-        lambda count: f"{count}",
+        str,
     )
-    yield from _where_not_alike(
+    yield from _difference(
         groups,
         lambda job: job.mode,
         ("best", "first"),
-        "who chose the trials differs (managed: the service; driven: cloudtune)",
+        "different tuners chose the trials (managed: the service's; driven: cloudtune's)",
         str,
     )
-    yield from _where_not_alike(
+    yield from _difference(
         groups,
         lambda job: job.source_hash,
-        ("best", "first", "cheapest"),
-        "the script's files were not the same",
-        lambda held: str(held)[:8] if held else "not known",
+        _ALL,
+        "different versions of the script's files",
+        lambda source_hash: str(source_hash)[:8] if source_hash else "unknown",
     )
-    yield from _where_not_alike(
+    yield from _difference(
         groups,
         lambda job: tuple(sorted({t.machine for t in job.trials if t.machine})),
         ("first", "cheapest"),
-        "the machines differ",
-        lambda names: ", ".join(names) or "not told",
+        "different machines",
+        lambda machines: ", ".join(machines) or "unknown",
     )
 
 
-def _where_not_alike(
+def _difference(
     groups: Sequence[Group],
-    of: Callable[[StudyResult], Any],
+    value_of: Callable[[StudyResult], Any],
     affects: tuple[Question, ...],
-    what: str,
-    say: Callable[[Any], str],
+    text: str,
+    format_value: Callable[[Any], str],
 ) -> Iterator[Caveat]:
-    found = {group.label: list(dict.fromkeys(map(of, group.jobs))) for group in groups}
-    if len({value for values in found.values() for value in values}) > 1:
-        each = "; ".join(
-            f"{label}: {' / '.join(map(say, values))}" for label, values in found.items()
+    """Yield a caveat if a value is not the same in all jobs."""
+    by_label = {group.label: list(dict.fromkeys(map(value_of, group.jobs))) for group in groups}
+    if len({value for values in by_label.values() for value in values}) > 1:
+        details = "; ".join(
+            f"{label}: {' / '.join(map(format_value, values))}"
+            for label, values in by_label.items()
         )
-        yield Caveat(affects, f"{what} ({each})")
+        yield Caveat(affects, f"{text} ({details})")
 
 
-def _missing(groups: Sequence[Group]) -> Iterator[Caveat]:
+def _missing_objectives(groups: Sequence[Group]) -> Iterator[Caveat]:
     for group in groups:
         trials = list(group.trials)
         missing = sum(trial.objective is None for trial in trials)
         if missing:
+            verb = "trial has" if len(trials) == 1 else "trials have"
             yield Caveat(
                 ("best", "first"),
-                f"{group.label}: {missing} of {len(trials)} {_trials(trials)} no value of the "
-                "objective",
+                f"{group.label}: {missing} of {len(trials)} {verb} no objective value",
             )
 
 
-def _trials(trials: Sequence[object]) -> str:
-    return "trial has" if len(trials) == 1 else "trials have"
-
-
-def _seeds(groups: Sequence[Group]) -> Iterator[Caveat]:
+def _equal_seeds(groups: Sequence[Group]) -> Iterator[Caveat]:
     for group in groups:
         if not group.independent:
             seeds = ", ".join(str(job.seed) for job in group.jobs)
             yield Caveat(
                 ("best", "first"),
-                f"{group.label}: runs with the same seed ({seeds}) are copies, so no interval is "
-                "computed",
+                f"{group.label}: runs with the same seed are copies of each other ({seeds}), so "
+                "there is no interval",
             )
 
 
-def _unfinished(groups: Sequence[Group]) -> Iterator[Caveat]:
+def _unfinished_jobs(groups: Sequence[Group]) -> Iterator[Caveat]:
     for group in groups:
         for job in group.jobs:
             if job.state != "completed" or job.reason:
-                why = f" ({job.reason})" if job.reason else ""
-                yield Caveat(
-                    ("best", "first", "cheapest"),
-                    f"{group.label}: the job of run {job.run} is {job_state(job)}{why}",
-                )
+                reason = f" ({job.reason})" if job.reason else ""
+                state = job_state(job)
+                yield Caveat(_ALL, f"{group.label}: the job of run {job.run} is {state}{reason}")
 
 
-def _idle(groups: Sequence[Group]) -> Iterator[Caveat]:
+def _idle_jobs(groups: Sequence[Group]) -> Iterator[Caveat]:
     for group in groups:
         runs = [job.run for job in group.jobs if (job.idle or 0.0) >= MIN_IDLE_SECONDS]
         if runs:
             yield Caveat(
                 ("first",),
-                f"{group.label}: interrupted and resumed ({', '.join(runs)}); the time in which "
-                "nobody ran it counts",
+                f"{group.label}: interrupted and resumed ({', '.join(runs)}); times include the "
+                "time in between",
             )
 
 
-def _lost(groups: Sequence[Group]) -> Iterator[Caveat]:
+def _inexact_studies(groups: Sequence[Group]) -> Iterator[Caveat]:
     for group in groups:
-        lost = [f for f in group.jobs[0].findings if f.kind != "refused"]
-        if lost:
-            paths = ", ".join(dict.fromkeys(finding.path for finding in lost))
+        findings = [each for each in group.jobs[0].findings if each.kind != "refused"]
+        if findings:
+            paths = ", ".join(dict.fromkeys(finding.path for finding in findings))
             yield Caveat(
                 ("best", "first"),
-                f"{group.label}: not exactly the study that was written ({paths})",
+                f"{group.label}: did not run exactly the study that was written ({paths})",
             )
 
 
@@ -176,12 +165,12 @@ def _costs(groups: Sequence[Group]) -> Iterator[Caveat]:
         trials = list(group.trials)
         unknown = sum(trial.cost is None for trial in trials)
         if unknown:
-            some = "every" if unknown == len(trials) else f"{unknown} of {len(trials)}"
-            of = "trial" if some == "every" else "trials"
-            yield Caveat(("cheapest",), f"{group.label}: the cost of {some} {of} is not known")
+            every = unknown == len(trials)
+            which = "every trial" if every else f"{unknown} of {len(trials)} trials"
+            yield Caveat(("cheapest",), f"{group.label}: the cost of {which} is unknown")
         if any(trial.cost and trial.cost.basis == "estimated" for trial in trials):
             yield Caveat(
                 ("cheapest",),
-                f"{group.label}: costs are estimated from the trials' time and the price of an "
-                "hour that `cloudtune plan` shows",
+                f"{group.label}: costs are estimates from the trials' run time and the hourly "
+                "price that `cloudtune plan` shows",
             )

@@ -1,4 +1,4 @@
-"""Which jobs are repetitions of one another, and what each group of them is called."""
+"""Groups of jobs that are repetitions of one another."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from cloudtune.results.model import StudyResult, Trial
 from cloudtune.study.schema import Mode
 from cloudtune.study.study import Study
 
-_ASIDE = {"version", "name", "description", "strategy.seed"}
+_IGNORED = {"version", "name", "description", "strategy.seed"}
+"""Fields in which repetitions may differ."""
 _Key = tuple[int, str, Mode, bool]
 
 
 @dataclass(frozen=True)
 class Group:
-    """The jobs of repeated runs of one study in one place."""
+    """The jobs of repeated runs of one study, at one provider and in one mode."""
 
     label: str
     provider: str
     mode: Mode
     emulated: bool
     study: int
-    """The place of its study among those that are compared."""
+    """The index of its study among the studies that are compared."""
     jobs: tuple[StudyResult, ...]
 
     @property
@@ -34,30 +35,30 @@ class Group:
 
     @property
     def independent(self) -> bool:
-        """Whether no two of its jobs drew the same chance: with one seed they are one search."""
+        """Whether all its jobs used different seeds; jobs with one seed are the same search."""
         return self.own_seed or len({job.seed for job in self.jobs}) == len(self.jobs)
 
     @property
     def own_seed(self) -> bool:
-        """Whether the service draws its own seed, since it holds none."""
+        """Whether the service draws its own seed because it accepts none."""
         return any(finding.path == "strategy.seed" for finding in self.jobs[0].findings)
 
 
 def group_jobs(jobs: Sequence[StudyResult]) -> tuple[Group, ...]:
-    """Return the jobs in groups, in the order in which the first of each occurs.
+    """Return the jobs in groups, in order of first occurrence.
 
-    Jobs belong together that ran the same study but for its seed, at the same provider, in the same
-    mode, and both or neither on an emulator.
+    Jobs are in one group if they ran the same study (apart from its seed) at the same provider, in
+    the same mode, and all or none of them on an emulator.
     """
-    studies = list(dict.fromkeys(map(_without_chance, jobs)))
+    studies = list(dict.fromkeys(map(_identity, jobs)))
     names = _study_names([dict(study) for study in studies])
-    found: dict[_Key, list[StudyResult]] = {}
+    by_key: dict[_Key, list[StudyResult]] = {}
     for job in jobs:
-        study = studies.index(_without_chance(job))
-        found.setdefault((study, job.provider, job.mode, job.emulated), []).append(job)
+        study = studies.index(_identity(job))
+        by_key.setdefault((study, job.provider, job.mode, job.emulated), []).append(job)
     return tuple(
-        Group(_label(key, list(found), names), key[1], key[2], key[3], key[0], tuple(same))
-        for key, same in found.items()
+        Group(_label(key, list(by_key), names), key[1], key[2], key[3], key[0], tuple(repetitions))
+        for key, repetitions in by_key.items()
     )
 
 
@@ -70,30 +71,29 @@ def _label(key: _Key, keys: Sequence[_Key], names: Sequence[str]) -> str:
 
 
 def _study_names(studies: Sequence[Mapping[str, str]]) -> list[str]:
-    """Return what tells studies apart: the one field in which they differ, else a number."""
+    """Return a name for each study: the one field in which they differ, or a number."""
     paths = {path for study in studies for path in study}
     differing = [path for path in paths if len({study.get(path) for study in studies}) > 1]
     if len(differing) == 1:
         (path,) = differing
         return [f"{path}={study.get(path, 'null')}".replace('"', "") for study in studies]
-    return [f"study {place}" for place in range(1, len(studies) + 1)]
+    return [f"study {number}" for number in range(1, len(studies) + 1)]
 
 
-def _without_chance(job: StudyResult) -> tuple[tuple[str, str], ...]:
-    """Return the fields of a study but for its labels and its seed."""
-    return tuple(sorted(_fields(job.study).items()))
+def _identity(job: StudyResult) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(_compared_fields(job.study).items()))
 
 
 def study_differences(left: Study, right: Study) -> tuple[str, ...]:
-    """Return the paths of the fields in which two studies differ, labels and seed aside."""
-    fields = _fields(left), _fields(right)
+    """Return the paths of the fields in which two studies differ, apart from labels and seed."""
+    fields = _compared_fields(left), _compared_fields(right)
     paths = sorted(fields[0].keys() | fields[1].keys())
     return tuple(path for path in paths if fields[0].get(path) != fields[1].get(path))
 
 
-def _fields(study: Study) -> dict[str, str]:
-    whole = study.model_dump(mode="json")
-    return {path: value for path, value in _leaves(whole) if path not in _ASIDE}
+def _compared_fields(study: Study) -> dict[str, str]:
+    leaves = _leaves(study.model_dump(mode="json"))
+    return {path: value for path, value in leaves if path not in _IGNORED}
 
 
 def _leaves(data: Any, path: str = "") -> Iterator[tuple[str, str]]:

@@ -14,43 +14,42 @@ from cloudtune.study.study import Study
 
 METHOD = "PED-ANOVA as in Optuna"
 MIN_TRIALS = 20
-"""Trials below which importance is not computed."""
-_BEST = 0.1
-_TOP = 5
-"""The best tenth counts, but never fewer than five trials."""
+"""With fewer trials, importance is not computed."""
+_BEST_SHARE = 0.1
+"""The share of the trials that count as the best ones."""
+_MIN_BEST_TRIALS = 5
 
 
 @dataclass(frozen=True)
 class Importance:
-    """How much the parameters of one group matter for one objective."""
+    """The importance of a group's parameters for one objective."""
 
     label: str
     metric: str
     trials: int
     best: float
-    """The share of the trials that are taken as the best ones."""
+    """The share of the trials that count as the best ones."""
     shares: dict[str, float] | None
-    """By the key of the parameter's definition, adding up to 1; None where nothing can be told."""
+    """By the key of the parameter's definition, adding up to 1; None if unknown."""
 
 
-def parameter_importance(group: Group, place: int) -> Importance:
-    """Return how unevenly each parameter's values are spread among a group's best trials.
+def parameter_importance(group: Group, index: int) -> Importance:
+    """Return how unevenly each parameter's values are distributed among a group's best trials.
 
-    The trials of repeated runs are taken together.
+    The trials of repeated runs are pooled.
 
     Args:
         group: The group.
-        place: The place of the objective among the study's.
+        index: The index of the objective in the study.
     """
     study = group.jobs[0].study
-    objective = study.objectives[place]
     trials = [trial for job in group.jobs for trial in eligible_trials(job.trials)]
-    best = max(_BEST, _TOP / len(trials)) if trials else _BEST
-    shares = _shares(study, trials, place, best) if len(trials) >= MIN_TRIALS else None
-    return Importance(group.label, objective.metric, len(trials), best, shares)
+    best = max(_BEST_SHARE, _MIN_BEST_TRIALS / len(trials)) if trials else _BEST_SHARE
+    shares = _shares(study, trials, index, best) if len(trials) >= MIN_TRIALS else None
+    return Importance(group.label, study.objectives[index].metric, len(trials), best, shares)
 
 
-def _shares(study: Study, trials: list[Trial], place: int, best: float) -> dict[str, float] | None:
+def _shares(study: Study, trials: list[Trial], index: int, best: float) -> dict[str, float] | None:
     import optuna
     from optuna.distributions import BaseDistribution
     from optuna.importance import PedAnovaImportanceEvaluator
@@ -61,27 +60,27 @@ def _shares(study: Study, trials: list[Trial], place: int, best: float) -> dict[
 
     axes = [axis for axis in build_axes(Space.from_study(study)) if not axis.is_fixed]
     distributions = {axis.node.key: axis.optuna_distribution() for axis in axes}
-    up = study.objectives[place].goal == "maximize"
-    storage = ListStorage([StudyDirection.MAXIMIZE if up else StudyDirection.MINIMIZE])
-    seen: set[str] = set()
+    maximize = study.objectives[index].goal == "maximize"
+    storage = ListStorage([StudyDirection.MAXIMIZE if maximize else StudyDirection.MINIMIZE])
+    used: set[str] = set()
     for trial in trials:
-        numbers: dict[str, float | int] = {}
+        values: dict[str, float | int] = {}
         for axis in axes:
             name = axis.node.name
             if name in trial.parameters and is_active(axis.node, trial.parameters):
                 value = match_value(axis.node.parameter, trial.parameters[name])
                 if value is not None:
-                    numbers[axis.node.key] = axis.to_optuna(value)
-        held: dict[str, BaseDistribution] = {key: distributions[key] for key in numbers}
-        seen |= held.keys()
+                    values[axis.node.key] = axis.to_optuna(value)
+        active: dict[str, BaseDistribution] = {key: distributions[key] for key in values}
+        used |= active.keys()
         assert trial.objective is not None
-        storage.add(TrialState.COMPLETE, numbers, held, {}, [trial.objective[place]])
-    if not seen:
+        storage.add(TrialState.COMPLETE, values, active, {}, [trial.objective[index]])
+    if not used:
         return None
-    made = optuna.Study(study_name="", storage=storage)
+    keys = [key for key in distributions if key in used]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns of branches with few trials, which it leaves out
-        keys = [key for key in distributions if key in seen]
-        found = PedAnovaImportanceEvaluator(target_quantile=best).evaluate(made, params=keys)
-    whole = sum(found.values())
-    return {key: found.get(key, 0.0) / whole for key in keys} if whole else None
+        warnings.simplefilter("ignore")  # it warns about branches with few trials, which it skips
+        evaluator = PedAnovaImportanceEvaluator(target_quantile=best)
+        importances = evaluator.evaluate(optuna.Study("", storage=storage), params=keys)
+    total = sum(importances.values())
+    return {key: importances.get(key, 0.0) / total for key in keys} if total else None

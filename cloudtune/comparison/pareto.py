@@ -1,4 +1,4 @@
-"""The trials that no other is better than in every objective, over all groups together."""
+"""The Pareto front over the trials of all groups."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cloudtune.study.search_space import Value
 
 @dataclass(frozen=True)
 class FrontTrial:
-    """A trial of the common front."""
+    """A trial on the common Pareto front."""
 
     label: str
     run: str
@@ -22,15 +22,15 @@ class FrontTrial:
 
 
 def common_front(groups: Sequence[Group], goals: Sequence[str]) -> tuple[FrontTrial, ...]:
-    """Return the completed trials of all groups that none is better than in every objective."""
-    of: dict[int, tuple[str, str]] = {}
+    """Return the completed trials that no trial of any group is better than in every objective."""
+    origin: dict[int, tuple[str, str]] = {}
     candidates: list[Trial] = []
     for group in groups:
         for job in group.jobs:
             for trial in pareto_front(job.trials, goals):
-                of[id(trial)] = group.label, job.run
+                origin[id(trial)] = group.label, job.run
                 candidates.append(trial)
     return tuple(
-        FrontTrial(*of[id(trial)], trial.number, trial.objective or (), dict(trial.parameters))
+        FrontTrial(*origin[id(trial)], trial.number, trial.objective or (), dict(trial.parameters))
         for trial in pareto_front(candidates, goals)
     )

@@ -1,4 +1,4 @@
-"""Who was best, first and cheapest, and how sure that is."""
+"""Rankings of groups by objective, time, and cost, and how certain they are."""
 
 from __future__ import annotations
 
@@ -12,26 +12,28 @@ from pydantic import Field
 from cloudtune.comparison.best_so_far import best_so_far, eligible_trials
 from cloudtune.comparison.groups import Group
 from cloudtune.comparison.intervals import difference_interval, mean_interval
-from cloudtune.results.model import Trial
+from cloudtune.results.model import StudyResult, Trial
 
 NEAR_BEST_SHARE = 0.01
-"""How near to the best, as a share of the way from the median trial to it, is near enough."""
+"""Near the best is within this share of the way from the median trial to the best trial."""
 
 Question = Literal["best", "first", "cheapest"]
 Certainty = Literal["settled", "not settled", "nothing to compare"]
 
+_METHOD = "Welch's t intervals of differences of means over runs, 95 % for all pairs together"
+
 
 @dataclass(frozen=True)
 class RankedGroup:
-    """How one group stands in a ranking."""
+    """One group in a ranking."""
 
     label: str
     values: tuple[float | None, ...]
-    """One a run; None where it is not known, or was not reached."""
+    """One for each run; None if it is unknown or was not reached."""
     mean: float | None
     """None if a value is missing."""
     low: float | None = None
-    """The ends of the 95 % interval of the mean; None for a single run."""
+    """The lower end of the 95 % interval of the mean; None for a single run."""
     high: float | None = None
 
 
@@ -42,12 +44,14 @@ class Ranking:
     question: Question
     unit: str
     entries: Annotated[tuple[RankedGroup, ...], Field(serialization_alias="standings")]
-    """The first comes first; those without a mean come last."""
+    """The best first; groups without a mean last."""
     leaders: tuple[str, ...]
-    """Several where they are equal; none if nobody has a mean."""
+    """The groups that share the lead; empty if no group has a mean."""
     certainty: Certainty
     reason: Annotated[str, Field(serialization_alias="why")]
+    """Why the ranking is that certain."""
     method: str
+    """The statistical method, if one was used."""
 
 
 def rank_groups(
@@ -59,28 +63,28 @@ def rank_groups(
     goal: str = "minimize",
     margin: float = 0.0,
 ) -> Ranking:
-    """Return how groups stand.
+    """Return the ranking of groups by the means of their values.
 
     Args:
-        question: What is asked.
-        unit: In what the values are.
+        question: The question that the ranking answers.
+        unit: The unit of the values.
         groups: The groups.
-        values: For each group one value a run.
-        goal: Whether more or less is better.
-        margin: How far apart means may be that count as equal.
+        values: For each group, one value for each run.
+        goal: ``maximize`` or ``minimize``.
+        margin: The largest difference between means that count as equal.
     """
     sign = -1 if goal == "maximize" else 1
     entries = [_entry(group, each) for group, each in zip(groups, values, strict=True)]
-    known = [s.mean for s in entries if s.mean is not None]
-    top = min(known, key=lambda mean: sign * mean, default=None)
+    means = [entry.mean for entry in entries if entry.mean is not None]
+    top = min(means, key=lambda mean: sign * mean, default=None)
     leaders = tuple(
-        s.label
-        for s in entries
-        if s.mean is not None and top is not None and abs(s.mean - top) <= margin
+        entry.label
+        for entry in entries
+        if entry.mean is not None and top is not None and abs(entry.mean - top) <= margin
     )
-    certainty, why, method = _certainty(groups, entries, leaders)
-    entries.sort(key=lambda s: (s.mean is None, sign * (s.mean or 0.0)))
-    return Ranking(question, unit, tuple(entries), leaders, certainty, why, method)
+    certainty, reason, method = _certainty(groups, entries, leaders)
+    entries.sort(key=lambda entry: (entry.mean is None, sign * (entry.mean or 0.0)))
+    return Ranking(question, unit, tuple(entries), leaders, certainty, reason, method)
 
 
 def _entry(group: Group, values: Sequence[float | None]) -> RankedGroup:
@@ -95,102 +99,98 @@ def _entry(group: Group, values: Sequence[float | None]) -> RankedGroup:
 def _certainty(
     groups: Sequence[Group], entries: Sequence[RankedGroup], leaders: Sequence[str]
 ) -> tuple[Certainty, str, str]:
+    """Return how certain a ranking is, why, and by which method."""
     if len(groups) < 2:
-        return "nothing to compare", "there is one group of runs", ""
+        return "nothing to compare", "there is only one group of runs", ""
     if not leaders:
-        return "not settled", "no group has a value of each run", ""
-    missing = [s.label for s in entries if s.mean is None]
+        return "not settled", "no group has a value for every run", ""
+    missing = [entry.label for entry in entries if entry.mean is None]
     if missing:
-        return "not settled", f"a value is missing of {_and(missing)}", ""
-    few = [group.label for group in groups if len(group.jobs) < 2]
-    if few:
-        one = "each was run once" if len(few) == len(groups) else f"{_and(few)} was run once"
-        return "not settled", f"{one}, and another run may come out otherwise", ""
+        return "not settled", f"values are missing for {_and(missing)}", ""
+    single = [group.label for group in groups if len(group.jobs) < 2]
+    if single:
+        once = "each group ran once" if len(single) == len(groups) else f"{_and(single)} ran once"
+        return "not settled", f"{once}, and another run may give a different result", ""
     copies = [group.label for group in groups if not group.independent]
     if copies:
-        return (
-            "not settled",
-            f"runs of {_and(copies)} had the same seed, so they repeat nothing",
-            "",
-        )
+        reason = f"runs of {_and(copies)} used the same seed, so they are not independent"
+        return "not settled", reason, ""
     if len(leaders) > 1:
-        return "not settled", f"{_and(leaders)} are equal, or differ by next to nothing", ""
-    count = len(groups) * (len(groups) - 1) // 2
-    method = "Welch's t intervals of differences of means over runs, 95 % for all pairs together"
-    lead = next(s for s in entries if s.label == leaders[0])
+        return "not settled", f"{_and(leaders)} are equal or almost equal", ""
+    pairs = len(groups) * (len(groups) - 1) // 2
+    leader = next(entry for entry in entries if entry.label == leaders[0])
     for other in entries:
-        if other is lead:
+        if other is leader:
             continue
-        interval = difference_interval(_known(lead), _known(other), count)
+        interval = difference_interval(_known(leader), _known(other), pairs)
         if interval is None:
-            return "not settled", "repeated runs agree exactly, so chance cannot be judged", method
+            reason = "repeated runs have identical values, so chance cannot be estimated"
+            return "not settled", reason, _METHOD
         if interval.low <= 0 <= interval.high:
-            why = (
-                f"the difference from {other.label} lies between {interval.low:.4g} and "
+            reason = (
+                f"the difference from {other.label} is between {interval.low:.4g} and "
                 f"{interval.high:.4g}, so it may be chance"
             )
-            return "not settled", why, method
-    return "settled", "no difference from the others is likely to be chance", method
+            return "not settled", reason, _METHOD
+    return "settled", "the differences from the other groups are unlikely to be chance", _METHOD
 
 
 def rank_by_best(groups: Sequence[Group], metric: str, goal: str) -> Ranking:
-    """Return who found the best value of the only objective.
+    """Return the ranking by the best value of the only objective.
 
-    Who is within 1 % of the way from the median trial to the best counts as equal: services round
-    what they read from a log.
+    Groups within 1 % of the way from the median trial to the best trial count as equal, because
+    services round the values that they read from a log.
     """
     better: Callable[[Sequence[float]], float] = max if goal == "maximize" else min
-    values = [
-        [better(found) if (found := _objectives(job.trials)) else None for job in group.jobs]
-        for group in groups
-    ]
-    found = [v for group in groups for job in group.jobs for v in _objectives(job.trials)]
-    margin = NEAR_BEST_SHARE * abs(better(found) - median(found)) if found else 0.0
-    return rank_groups("best", metric, groups, values, goal=goal, margin=margin)
+    by_job = [[_objectives(job.trials) for job in group.jobs] for group in groups]
+    bests = [[better(values) if values else None for values in jobs] for jobs in by_job]
+    pooled = [value for jobs in by_job for values in jobs for value in values]
+    margin = NEAR_BEST_SHARE * abs(better(pooled) - median(pooled)) if pooled else 0.0
+    return rank_groups("best", metric, groups, bests, goal=goal, margin=margin)
 
 
 def near_best_threshold(groups: Sequence[Group], goal: str) -> float | None:
-    """Return the value from which a trial is within 1 % of the way from the median to the best.
+    """Return the value that is 99 % of the way from the median trial to the best trial.
 
-    The median and the best are those of all trials of all groups that count.
+    Median and best are those of the eligible trials of all groups. None if there are none.
     """
-    found = [v for group in groups for job in group.jobs for v in _objectives(job.trials)]
-    if not found:
+    pooled = [v for group in groups for job in group.jobs for v in _objectives(job.trials)]
+    if not pooled:
         return None
-    best = max(found) if goal == "maximize" else min(found)
-    return best + NEAR_BEST_SHARE * (median(found) - best)
+    best = max(pooled) if goal == "maximize" else min(pooled)
+    return best + NEAR_BEST_SHARE * (median(pooled) - best)
 
 
 def rank_by_time(groups: Sequence[Group], goal: str) -> Ranking:
-    """Return who was the first to come near enough to the best, in seconds since its start."""
-    limit = near_best_threshold(groups, goal)
-    values = [[_arrival(group, n, goal, limit) for n in range(len(group.jobs))] for group in groups]
+    """Return the ranking by the seconds that a job took to come near the best value."""
+    threshold = near_best_threshold(groups, goal)
+    values = [[_seconds_to(threshold, job, goal) for job in group.jobs] for group in groups]
     return rank_groups("first", "s", groups, values)
 
 
-def _arrival(group: Group, job: int, goal: str, limit: float | None) -> float | None:
-    if limit is None:
+def _seconds_to(threshold: float | None, job: StudyResult, goal: str) -> float | None:
+    if threshold is None:
         return None
-    for point in best_so_far(group.jobs[job], 0, goal):
-        if point.value >= limit if goal == "maximize" else point.value <= limit:
+    for point in best_so_far(job, 0, goal):
+        if point.value >= threshold if goal == "maximize" else point.value <= threshold:
             return point.seconds
     return None
 
 
 def rank_by_cost(groups: Sequence[Group]) -> Ranking:
-    """Return who cost least; a run counts where the cost of each of its trials is known."""
+    """Return the ranking by cost. A run counts if the cost of each of its trials is known."""
     currencies = {t.cost.currency for group in groups for t in group.trials if t.cost}
-    one = next(iter(currencies)) if len(currencies) == 1 else ""
+    currency = next(iter(currencies)) if len(currencies) == 1 else ""
     values: list[list[float | None]] = []
     for group in groups:
-        costs = [[trial.cost for trial in job.trials] for job in group.jobs]
+        by_job = [[trial.cost for trial in job.trials] for job in group.jobs]
         values.append(
             [
-                sum(cost.amount for cost in each if cost) if one and each and all(each) else None
-                for each in costs
+                sum(c.amount for c in costs if c) if currency and costs and all(costs) else None
+                for costs in by_job
             ]
         )
-    return rank_groups("cheapest", one, groups, values)
+    return rank_groups("cheapest", currency, groups, values)
 
 
 def _objectives(trials: Sequence[Trial]) -> list[float]:

@@ -1,4 +1,4 @@
-"""The command that repeats a comparison, so that it can be settled."""
+"""The shell command that repeats the runs of a comparison with other seeds."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from collections.abc import Sequence
 from cloudtune.comparison.groups import Group
 
 ENOUGH_RUNS = 5
-"""Runs of each group after which a difference that matters usually shows."""
+"""With this many runs in each group, a difference that matters usually shows."""
 
 
-def rerun_command(groups: Sequence[Group], asked: Sequence[str]) -> str:
-    """Return the line for a shell that runs the groups' study as often as is usually enough.
+def rerun_command(groups: Sequence[Group], arguments: Sequence[str]) -> str:
+    """Return a shell command that runs a study until each group has `ENOUGH_RUNS`.
 
     Args:
-        groups: The groups that are ranked against each other, of one study.
-        asked: The words with which the study was run: its file, and ``--set`` with what it set.
+        groups: The groups of one study that are ranked against each other.
+        arguments: The arguments with which the study was run: its file and ``--set`` options.
     """
-    have = min(len(group.jobs) for group in groups)
+    fewest = min(len(group.jobs) for group in groups)
     seeds = {job.seed for group in groups for job in group.jobs}
-    fresh = [str(seed) for seed in range(1, ENOUGH_RUNS + len(seeds) + 1) if seed not in seeds]
-    words = ["cloudtune", "run", *asked]
+    unused = [str(seed) for seed in range(1, ENOUGH_RUNS + len(seeds) + 1) if seed not in seeds]
+    command = ["cloudtune", "run", *arguments]
     for provider in dict.fromkeys(group.provider for group in groups):
-        words += ["--on", provider]
+        command += ["--on", provider]
     if groups[0].emulated:
-        words.append("--emulate")
-    chosen = " ".join(fresh[: max(1, ENOUGH_RUNS - have)])
-    line = shlex.join(words)
-    return f"for seed in {chosen}; do {line} --set strategy.seed=$seed; done"
+        command.append("--emulate")
+    new_seeds = " ".join(unused[: max(1, ENOUGH_RUNS - fewest)])
+    call = f"{shlex.join(command)} --set strategy.seed=$seed"
+    return f"for seed in {new_seeds}; do {call}; done"

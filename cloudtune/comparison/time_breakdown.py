@@ -1,4 +1,4 @@
-"""Where the time of a group's trials went, and how busy it was."""
+"""Where the time of a group's trials went, and how many ran at a time."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from cloudtune.results.model import Trial
 
 PHASES = {
     "waiting": "in a queue, for a machine, or paused between rungs",
-    "starting": "up to the first metric",
+    "starting": "until the first metric",
     "training": "from the first metric to the last",
     "ending": "after the last metric",
     "not told": "trials whose metrics or times are not known",
 }
+"""The phases of a trial. The names are keys of the report's JSON."""
 
 
 @dataclass(frozen=True)
@@ -24,17 +25,17 @@ class TimeBreakdown:
 
     label: str
     wall: float | None
-    """From the start of each job to its end, added up; None if one is not known."""
+    """The sum of the jobs' durations; None if one is unknown."""
     before_first: float | None
-    """From the start of each job to its first trial, added up."""
+    """The sum of the times from each job's start to its first trial."""
     trials: float
-    """From the start of each trial to its end, added up."""
+    """The sum of the trials' durations."""
     phases: dict[str, float]
-    """The same by what was done; the names are those of `PHASES`."""
+    """The trials' durations by phase; see `PHASES`."""
 
     @property
-    def at_a_time(self) -> float | None:
-        """How many trials were running at a time, on average."""
+    def parallel_trials(self) -> float | None:
+        """The average number of trials that ran at the same time."""
         return self.trials / self.wall if self.wall else None
 
 
@@ -44,16 +45,16 @@ def time_breakdown(group: Group) -> TimeBreakdown:
     for trial in group.trials:
         for phase, seconds in _phases(trial).items():
             phases[phase] += seconds
-    first = [
-        max(0.0, min(starts) - begin)
+    before_first = [
+        max(0.0, min(starts) - start)
         for job in group.jobs
-        if (begin := start_time(job)) is not None
+        if (start := start_time(job)) is not None
         and (starts := [t.started for t in job.trials if t.started is not None])
     ]
     return TimeBreakdown(
         label=group.label,
         wall=_sum(job_duration(job) for job in group.jobs),
-        before_first=sum(first) if first else None,
+        before_first=sum(before_first) if before_first else None,
         trials=sum(phases.values()),
         phases=phases,
     )
@@ -68,17 +69,17 @@ def _phases(trial: Trial) -> dict[str, float]:
     times = [m.time for m in trial.measurements if m.time is not None]
     if not times:
         return {"waiting": waiting, "not told": span - waiting}
-    begin = trial.started + waiting
-    starting = min(max(0.0, min(times) - begin), span - waiting)
+    start = trial.started + waiting
+    starting = min(max(0.0, min(times) - start), span - waiting)
     ending = min(max(0.0, trial.ended - max(times)), span - waiting - starting)
     training = span - waiting - starting - ending
     return {"waiting": waiting, "starting": starting, "training": training, "ending": ending}
 
 
 def _sum(values: Iterable[float | None]) -> float | None:
-    whole = 0.0
+    total = 0.0
     for value in values:
         if value is None:
             return None
-        whole += value
-    return whole
+        total += value
+    return total

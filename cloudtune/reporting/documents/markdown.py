@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from cloudtune.comparison.comparison import Comparison, Verdict
 from cloudtune.reporting.documents.tables import Table, build_tables
 from cloudtune.reporting.documents.wording import (
-    VerdictItem,
     describe_objectives,
     shared_caveats,
     verdict_items,
@@ -17,67 +16,65 @@ from cloudtune.reporting.documents.wording import (
 )
 from cloudtune.reporting.sanitize import sanitize_line
 
-_MARKS = re.compile(r"([\\`*_{}\[\]#|~$])")
-_START = re.compile(r"^(\d*)([-+=]|(?<=\d)[.)](?=\s|$))")
-"""What makes a list or a heading at the start of a line."""
+_SPECIAL = re.compile(r"([\\`*_{}\[\]#|~$])")
+_BLOCK_START = re.compile(r"^(\d*)([-+=]|(?<=\d)[.)](?=\s|$))")
+"""The start of a list item or a heading."""
 _ENTITIES = {"@": "&#64;", "://": "&#58;//", "www.": "www&#46;"}
-"""What makes links and mentions, and how it is shown without making one."""
-_LONGEST = 300
+"""The start of a mention or a link, and how to show it without creating one."""
+_MAX_LENGTH = 300
 
 
 def render_markdown(comparison: Comparison) -> str:
     """Return a comparison as Markdown: the verdict, and the tables folded below it."""
-    lines = [f"## {_text(comparison.name)}", "", _text(describe_objectives(comparison))]
+    lines = [f"## {_escape(comparison.name)}", "", _escape(describe_objectives(comparison))]
     if comparison.description:
-        lines += ["", _text(comparison.description)]
+        lines += ["", _escape(comparison.description)]
     for verdict in comparison.verdicts:
-        lines += ["", f"### {verdict_title(verdict)}", "", *_verdict(comparison, verdict)]
+        lines += ["", f"### {verdict_title(verdict)}", "", *_verdict_lines(comparison, verdict)]
     for table in build_tables(comparison):
-        lines += ["", *_folded(table)]
+        lines += ["", *_folded_table(table)]
     return "\n".join(lines) + "\n"
 
 
-def _verdict(comparison: Comparison, verdict: Verdict) -> Iterator[str]:
+def _verdict_lines(comparison: Comparison, verdict: Verdict) -> Iterator[str]:
     for item in verdict_items(comparison, verdict):
-        yield f"- **{_text(item.title)}.** {_text(item.sentence)}"
-        yield f"  *{_text(item.certainty.capitalize())}: {_text(item.reason)}.*"
-        yield from _entries(item)
+        yield f"- **{_escape(item.title)}.** {_escape(item.sentence)}"
+        yield f"  *{_escape(item.certainty.capitalize())}: {_escape(item.reason)}.*"
+        for label, value, interval in item.rows:
+            suffix = f" ({_escape(interval)})" if interval else ""
+            yield f"  - {_escape(label)}: {_escape(value)}{suffix}"
         for caveat in item.caveats:
-            yield f"  - \N{WARNING SIGN} {_text(caveat)}"
+            yield f"  - \N{WARNING SIGN} {_escape(caveat)}"
     for caveat in shared_caveats(verdict):
-        yield f"- \N{WARNING SIGN} {_text(caveat)}"
+        yield f"- \N{WARNING SIGN} {_escape(caveat)}"
     if verdict.rerun_command:
         yield ""
-        yield "Repeat it, then report all runs together:"
+        yield "To repeat the runs, then report all of them together:"
         yield ""
         yield f"    {sanitize_line(verdict.rerun_command)}"
 
 
-def _entries(item: VerdictItem) -> Iterator[str]:
-    for label, value, range_ in item.rows:
-        yield f"  - {_text(label)}: {_text(value)}{f' ({_text(range_)})' if range_ else ''}"
-
-
-def _folded(table: Table) -> Iterator[str]:
+def _folded_table(table: Table) -> Iterator[str]:
     yield f"<details><summary>{html.escape(sanitize_line(table.title))}</summary>"
     yield ""
-    yield f"| {' | '.join(_text(name) for name in table.columns)} |"
+    yield f"| {' | '.join(map(_escape, table.columns))} |"
     yield "|" + "---|" * len(table.columns)
     for row in table.rows:
-        yield f"| {' | '.join(map(_text, row))} |"
+        yield f"| {' | '.join(map(_escape, row))} |"
     if table.note:
         yield ""
-        yield _text(table.note)
+        yield _escape(table.note)
     yield ""
     yield "</details>"
 
 
-def _text(text: str) -> str:
-    """Return a text that Markdown shows as it is: no markup, no link, and nobody is mentioned."""
+def _escape(text: str) -> str:
+    """Return text that Markdown shows literally, without markup, links, or mentions."""
     line = sanitize_line(text)
-    if len(line) > _LONGEST:
-        line = line[:_LONGEST] + "\N{HORIZONTAL ELLIPSIS}"
-    escaped = _START.sub(r"\1\\\2", _MARKS.sub(r"\\\1", html.escape(line, quote=False)))
-    for made, shown in _ENTITIES.items():
-        escaped = escaped.replace(made, shown)
+    if len(line) > _MAX_LENGTH:
+        line = line[:_MAX_LENGTH] + "\N{HORIZONTAL ELLIPSIS}"
+    escaped = _SPECIAL.sub(r"\\\1", html.escape(line, quote=False))
+    escaped = _BLOCK_START.sub(r"\1\\\2", escaped)
+    for start, entity in _ENTITIES.items():
+        escaped = escaped.replace(start, entity)
     return escaped

@@ -23,13 +23,13 @@ def report_format(path: Path) -> str:
     return form
 
 
-def render_report(comparison: Comparison, form: str, room: int | None = None) -> str:
+def render_report(comparison: Comparison, form: str, width: int | None = None) -> str:
     """Return a comparison as text, HTML, Markdown, or JSON.
 
     Args:
         comparison: The comparison to show.
         form: ``text``, ``html``, ``markdown``, or ``json``.
-        room: The width of the terminal in columns; None if text does not go to a terminal.
+        width: The width of the terminal in columns; None if text does not go to a terminal.
 
     Raises:
         MissingExtraError: If HTML needs a package that is not installed.
@@ -46,4 +46,4 @@ def render_report(comparison: Comparison, form: str, room: int | None = None) ->
         return comparison.to_json() + "\n"
     from cloudtune.reporting.documents.text import render_text
 
-    return render_text(comparison, room)
+    return render_text(comparison, width)

@@ -1,4 +1,4 @@
-"""The tables of a comparison: the same in the terminal, in Markdown and on the page."""
+"""The tables of a comparison, for every format."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from cloudtune.comparison.comparison import Comparison, RunSummary
 from cloudtune.comparison.importance import MIN_TRIALS
 from cloudtune.comparison.time_breakdown import PHASES
 from cloudtune.reporting.documents.wording import (
+    UNKNOWN,
     describe_comparability,
     format_cost,
     format_number,
@@ -20,23 +21,24 @@ from cloudtune.reporting.documents.wording import (
     format_trial_counts,
     trial_chooser,
 )
-from cloudtune.reporting.phrases import format_short
+from cloudtune.reporting.phrases import format_parameters
 from cloudtune.study.search_space import Value, format_value
 
-_WHY = 80
-"""Characters of a job's reason in the table of the runs; the verdict's cautions have all of it."""
-_FRONT = 50
-"""Trials of a front that a table shows."""
+_MAX_REASON = 80
+"""Characters of a job's reason in the table of runs. The verdict's caveats have all of it."""
+_MAX_FRONT = 50
+"""Trials of a Pareto front in a table."""
+_PHASE_NAMES = {"not told": UNKNOWN}
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table with all its cells in words."""
+    """A table of text."""
 
     id: str
     title: str
     note: str
-    """What a reader has to know beside it."""
+    """What a reader needs to know to read the table."""
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     prose: bool = False
@@ -46,8 +48,8 @@ class Table:
 
 
 def build_tables(comparison: Comparison) -> list[Table]:
-    """Return the tables that have something to say."""
-    made = [
+    """Return the tables that have rows."""
+    tables = [
         runs_table(comparison),
         front_table(comparison),
         best_trials_table(comparison),
@@ -58,12 +60,12 @@ def build_tables(comparison: Comparison) -> list[Table]:
         findings_table(comparison),
         comparability_table(comparison),
     ]
-    return [table for table in made if table.rows]
+    return [table for table in tables if table.rows]
 
 
 def runs_table(comparison: Comparison) -> Table:
-    """Return one row a run, with why it ended where one of them says so."""
-    why = any(run.reason for group in comparison.groups for run in group.runs)
+    """Return one row for each run, with the reason why it ended if any run has one."""
+    any_reason = any(run.reason for group in comparison.groups for run in group.runs)
     rows = tuple(
         (
             group.label,
@@ -72,79 +74,75 @@ def runs_table(comparison: Comparison) -> Table:
             "its own" if group.own_seed else f"{run.seed}",
             run.state,
             format_trial_counts(run),
-            _took(run),
+            format_time(run.seconds) + _idle_time(run),
             "none: emulated" if group.emulated else format_cost(run.cost, run.currency),
-            *((shorten(run.reason, _WHY, placeholder="\N{HORIZONTAL ELLIPSIS}"),) if why else ()),
+            *((_shorten(run.reason),) if any_reason else ()),
         )
         for group in comparison.groups
         for run in group.runs
     )
     columns: tuple[str, ...] = (
-        *("on", "run", "trials chosen by", "seed", "state", "trials", "took", "cost"),
-        *(("why it ended",) if why else ()),
+        *("group", "run", "trials chosen by", "seed", "state", "trials", "duration", "cost"),
+        *(("why it ended",) if any_reason else ()),
     )
-    idle = any(_idle(run) for group in comparison.groups for run in group.runs)
-    note = "Idle is time in which nobody ran the job; it counts." if idle else ""
+    any_idle = any(_idle_time(run) for group in comparison.groups for run in group.runs)
+    note = "No process ran the job during idle time; durations include it." if any_idle else ""
     return Table("runs", "Runs", note, columns, rows)
 
 
-def _took(run: RunSummary) -> str:
-    return format_time(run.seconds) + _idle(run)
+def _shorten(reason: str) -> str:
+    return shorten(reason, _MAX_REASON, placeholder="\N{HORIZONTAL ELLIPSIS}")
 
 
-def _idle(run: RunSummary) -> str:
-    return f" ({format_time(run.idle)} idle)" if run.idle and run.idle >= MIN_IDLE_SECONDS else ""
+def _idle_time(run: RunSummary) -> str:
+    return f" ({format_time(run.idle)} idle)" if (run.idle or 0.0) >= MIN_IDLE_SECONDS else ""
 
 
 def front_table(comparison: Comparison) -> Table:
-    """Return the trials of the common Pareto front, best in the first objective first."""
-    several = len(comparison.verdicts) > 1
-    up = comparison.objectives[0][1] == "maximize"
+    """Return the trials of the common Pareto front, ordered by the first objective."""
+    several_verdicts = len(comparison.verdicts) > 1
+    maximize = comparison.objectives[0][1] == "maximize"
     rows: list[tuple[str, ...]] = []
     notes: list[str] = []
     for verdict in comparison.verdicts:
-        front = sorted(verdict.front, key=lambda trial: trial.objective[0], reverse=up)
-        for trial in front[:_FRONT]:
-            said = " ".join(
-                f"{name}={format_short(value)}" for name, value in trial.parameters.items()
-            )
-            at = trial.label, trial.run, f"{trial.number}"
-            rows.append((*at, *map(format_number, trial.objective), said))
-        if len(front) > _FRONT:
-            of = " of the emulators" if several and verdict.emulated else ""
-            notes.append(f"The first {_FRONT} of {len(front)}{of}; `--json` has all.")
+        front = sorted(verdict.front, key=lambda trial: trial.objective[0], reverse=maximize)
+        for trial in front[:_MAX_FRONT]:
+            values = map(format_number, trial.objective)
+            parameters = format_parameters(trial.parameters)
+            rows.append((trial.label, trial.run, f"{trial.number}", *values, parameters))
+        if len(front) > _MAX_FRONT:
+            of = " of the emulators" if several_verdicts and verdict.emulated else ""
+            notes.append(f"The first {_MAX_FRONT} of {len(front)} trials{of}; `--json` has all.")
     metrics = (metric for metric, _ in comparison.objectives)
-    columns = ("on", "run", "trial", *metrics, "parameters")
+    columns = ("group", "run", "trial", *metrics, "parameters")
     return Table("front", "Common Pareto front", " ".join(notes), columns, tuple(rows))
 
 
 def best_trials_table(comparison: Comparison) -> Table:
-    """Return the best parameters side by side: one row a parameter, one column a group."""
-    found = comparison.best_trials
-    names = dict.fromkeys(name for answer in found for name in answer.parameters)
+    """Return the best parameters: one row for each parameter, one column for each group."""
+    trials = comparison.best_trials
+    names = dict.fromkeys(name for trial in trials for name in trial.parameters)
     metric = comparison.objectives[0][0]
     rows = [
-        (metric, *(format_number(answer.value) for answer in found)),
-        ("trial", *(f"{answer.number} of run {answer.run}" for answer in found)),
+        (metric, *(format_number(trial.value) for trial in trials)),
+        ("trial", *(f"{trial.number} of run {trial.run}" for trial in trials)),
     ]
     for name in names:
-        cells = (
-            _seen(answer.parameters[name]) if name in answer.parameters else "" for answer in found
-        )
-        rows.append((name, *cells))
-    columns = ("parameter", *(answer.label for answer in found))
-    note = "The best trial of each. A blank parameter was not active."
-    return Table("answers", "Best parameters", note, columns, tuple(rows) if found else ())
+        values = (trial.parameters.get(name) for trial in trials)
+        rows.append((name, *("" if value is None else _visible(value) for value in values)))
+    columns = ("parameter", *(trial.label for trial in trials))
+    note = "The best trial of each group. A blank parameter was not active."
+    return Table("answers", "Best parameters", note, columns, tuple(rows) if trials else ())
 
 
-def _seen(value: Value) -> str:
-    """Return a value as its text, in quotes where nothing of that could be seen."""
-    said = format_value(value)
-    return said if said.strip() else repr(said)
+def _visible(value: Value) -> str:
+    """Return a value as text, in quotes if it would be blank."""
+    text = format_value(value)
+    return text if text.strip() else repr(text)
 
 
 def distance_table(comparison: Comparison) -> Table:
-    """Return how far apart the best parameters are."""
+    """Return the distances between the best parameters."""
     rows = tuple(
         (
             pair.left,
@@ -154,71 +152,76 @@ def distance_table(comparison: Comparison) -> Table:
         for pair in comparison.distances
     )
     note = (
-        "Gower's distance from 0 (the same) to 1: the mean over the parameters of how far apart "
-        "their values lie on their scales; 1 for different categories, and for a parameter that "
-        "only one of the two has."
+        "Gower's distance, from 0 (equal) to 1: the mean over the parameters of the difference "
+        "between their values, relative to their range and on their scale; 1 for different "
+        "categories, and for a parameter that only one of the two has."
     )
-    return Table(
-        "apart", "How far apart the answers are", note, ("between", "and", "distance"), rows
-    )
+    columns = ("between", "and", "distance")
+    return Table("apart", "Distance between the best parameters", note, columns, rows)
 
 
 def importance_table(comparison: Comparison) -> Table:
-    """Return which parameters matter: one row a parameter, one column a group."""
+    """Return the parameters' importance: one row a parameter, one column a group."""
     several = len(comparison.objectives) > 1
-    told = [each for each in comparison.importances if each.shares]
-    names = dict.fromkeys(name for each in told for name in each.shares or {})
-    means = {n: fmean((each.shares or {}).get(n, 0.0) for each in told) for n in names}
+    known = [(each, each.shares) for each in comparison.importances if each.shares]
+    names = dict.fromkeys(name for _, shares in known for name in shares)
+    means = {name: fmean(shares.get(name, 0.0) for _, shares in known) for name in names}
     rows = tuple(
-        (
-            name,
-            *(
-                f"{100 * each.shares[name]:.0f} %" if each.shares and name in each.shares else ""
-                for each in told
-            ),
-        )
+        (name, *(f"{100 * shares[name]:.0f} %" if name in shares else "" for _, shares in known))
         for name in sorted(names, key=lambda name: -means[name])
     )
-    few = [each for each in comparison.importances if not each.shares]
     note = (
-        f"{comparison.importance_method}: how unevenly a parameter's values are spread among the "
-        "best tenth of the trials (at least 5), against all of them; shares of the whole. It "
-        "describes where the search looked as well as what worked, and where nothing matters "
-        "chance deals out the shares."
+        f"{comparison.importance_method}: how unevenly a parameter's values are distributed among "
+        "the best tenth of the trials (at least 5), compared with all trials; shares of the total. "
+        "It reflects where the search looked as well as what worked. If no parameter matters, the "
+        "shares are random."
     )
-    if few:
-        labels = ", ".join(dict.fromkeys(each.label for each in few))
-        note += f" Not told for {labels}: fewer than {MIN_TRIALS} trials count, or all are alike."
-    heads = (f"{each.label}: {each.metric}" if several else each.label for each in told)
-    return Table("importance", "Which parameters matter", note, ("parameter", *heads), rows)
+    unknown = [each.label for each in comparison.importances if not each.shares]
+    if unknown:
+        labels = ", ".join(dict.fromkeys(unknown))
+        note += f" Unknown for {labels}: fewer than {MIN_TRIALS} trials count, or all are equal."
+    titles = (f"{each.label}: {each.metric}" if several else each.label for each, _ in known)
+    columns = ("parameter", *titles)
+    return Table("importance", "Parameter importance", note, columns, rows)
 
 
 def time_table(comparison: Comparison) -> Table:
-    """Return where the time went: one row a phase, one column a group."""
-    found = comparison.time_breakdowns
-    busy = ("not known" if e.at_a_time is None else f"{e.at_a_time:.1f}" for e in found)
+    """Return where the time went: one row for each phase, one column for each group."""
+    groups = comparison.time_breakdowns
+    parallel = (
+        UNKNOWN if each.parallel_trials is None else f"{each.parallel_trials:.1f}"
+        for each in groups
+    )
     rows = (
-        ("wall-clock", *(format_time(each.wall) for each in found)),
-        ("before the first trial", *(format_time(each.before_first) for each in found)),
-        ("trials at a time", *busy),
-        ("in trials", *(format_time(each.trials) for each in found)),
-        *((phase, *(_share(e.phases[phase], e.trials) for e in found)) for phase in PHASES),
+        ("duration of the jobs", *(format_time(each.wall) for each in groups)),
+        ("before the first trial", *(format_time(each.before_first) for each in groups)),
+        ("trials at a time", *parallel),
+        ("duration of the trials", *(format_time(each.trials) for each in groups)),
+        *(
+            (phase_name(phase), *(_share(each.phases[phase], each.trials) for each in groups))
+            for phase in PHASES
+        ),
     )
-    said = "; ".join(f"{phase}: {words}" for phase, words in PHASES.items())
+    phases = "; ".join(f"{phase_name(phase)}: {text}" for phase, text in PHASES.items())
     note = (
-        f"Over all runs of a group. {said[0].upper()}{said[1:]}. Where a service does not tell how "
-        "long a trial waited, that is part of starting."
+        f"Totals over all runs of a group. {phases[0].upper()}{phases[1:]}. If a service does not "
+        "report how long a trial waited, the waiting time is part of starting."
     )
-    columns = ("time", *(each.label for each in found))
+    columns = ("time", *(each.label for each in groups))
     return Table("effort", "Where time went", note, columns, rows)
 
 
-def _share(seconds: float, whole: float) -> str:
-    return f"{format_time(seconds)} ({100 * seconds / whole:.0f} %)" if seconds and whole else ""
+def phase_name(phase: str) -> str:
+    """Return the name of a phase of a trial for readers."""
+    return _PHASE_NAMES.get(phase, phase)
+
+
+def _share(seconds: float, total: float) -> str:
+    return f"{format_time(seconds)} ({100 * seconds / total:.0f} %)" if seconds and total else ""
 
 
 def failures_table(comparison: Comparison) -> Table:
-    """Return the failures by cause."""
+    """Return the failed trials by cause."""
     rows = tuple(
         (
             each.label,
@@ -228,40 +231,41 @@ def failures_table(comparison: Comparison) -> Table:
         )
         for each in comparison.failures
     )
-    note = "Reasons that differ only in numbers, or in other words with a digit, count as one."
-    columns = ("on", "trials", "cause, as the first of them says it", "its log")
-    said = "Failed trials by cause"
-    return Table("failures", said, note, columns, rows, prose=True, command=True)
+    note = "Reasons that differ only in numbers or in other words with a digit are one cause."
+    columns = ("group", "trials", "reason of the first trial", "its log")
+    title = "Failed trials by cause"
+    return Table("failures", title, note, columns, rows, prose=True, command=True)
 
 
 def findings_table(comparison: Comparison) -> Table:
-    """Return what each group could not hold of the study."""
+    """Return the parts of the study that a group could not run exactly."""
     rows = tuple(
         (group.label, finding.kind, finding.path, finding.reason)
         for group in comparison.groups
         for finding in group.findings
     )
-    columns = ("on", "what", "field", "why")
-    return Table("findings", "What was approximated or dropped", "", columns, rows, prose=True)
+    columns = ("group", "finding", "field", "reason")
+    title = "What was approximated, dropped, or refused"
+    return Table("findings", title, "", columns, rows, prose=True)
 
 
 def comparability_table(comparison: Comparison) -> Table:
-    """Return whether study, script and data were the same."""
+    """Return whether study, script, and data were the same."""
     hashes = [
         (f"{group.label}, run {run.run}", _hashes(run.study_hash, run.source_hash))
         for group in comparison.groups
         for run in group.runs
     ]
     rows = (*describe_comparability(comparison), *hashes)
-    return Table("sameness", "Was it the same?", "", ("what", "how"), rows)
+    return Table("sameness", "Study, script, and data", "", ("subject", "same?"), rows)
 
 
 def _hashes(study: str, source: str | None) -> str:
-    return f"study {study[:12]}, files {source[:12] if source else 'not known'}"
+    return f"study {study[:12]}, files {source[:12] if source else UNKNOWN}"
 
 
 def improvement_rows(comparison: Comparison) -> Iterator[tuple[str, ...]]:
-    """Yield the moments at which something became better, as rows."""
+    """Yield the improvements of all objectives as rows."""
     for curve in comparison.curves:
         for point in curve.points:
             yield (
@@ -270,6 +274,6 @@ def improvement_rows(comparison: Comparison) -> Iterator[tuple[str, ...]]:
                 f"{point.trial}",
                 f"{point.trials}",
                 format_time(point.seconds),
-                "not known" if point.cost is None else f"{point.cost:.4g}",
+                UNKNOWN if point.cost is None else f"{point.cost:.4g}",
                 format_number(point.value),
             )

@@ -1,9 +1,9 @@
-"""A comparison for the terminal."""
+"""A comparison as text for the terminal."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 
 from cloudtune.comparison.comparison import Comparison, Verdict
 from cloudtune.reporting.console.tables import render_table
@@ -21,64 +21,59 @@ _WIDTH = 79
 _INDENT = "  "
 
 
-def render_text(comparison: Comparison, room: int | None = None) -> str:
-    """Return a comparison as lines of text, the verdict first; names and logs cannot harm.
+def render_text(comparison: Comparison, width: int | None = None) -> str:
+    """Return a comparison as lines of text, the verdict first. The text is safe to print.
 
     Args:
-        comparison: What is shown.
-        room: How wide the terminal is, if it is one: a table that is wider has a line a value.
+        comparison: The comparison to show.
+        width: The width of the terminal in columns. In a table that does not fit, each row becomes
+            a block of lines. None if the text does not go to a terminal.
     """
-    lines: list[str] = [
-        f"{comparison.name}: {describe_objectives(comparison)}",
-        comparison.description,
-    ]
+    title = f"{comparison.name}: {describe_objectives(comparison)}"
+    lines: list[str] = [title, comparison.description]
     for verdict in comparison.verdicts:
-        lines += ["", *_verdict(comparison, verdict)]
+        lines += ["", *_verdict_lines(comparison, verdict)]
     lines = [sanitize_line(line) for line in lines]
     for table in build_tables(comparison):
-        shown = _prose(table) if table.prose else _indented(_rows(table, room))
-        lines += ["", sanitize_line(table.title), *shown]
-        lines += _wrapped(table.note, "  ")
+        body = _prose(table) if table.prose else _table_lines(table, width)
+        lines += ["", sanitize_line(table.title), *body, *_wrap(table.note, _INDENT)]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def _verdict(comparison: Comparison, verdict: Verdict) -> Iterator[str]:
+def _verdict_lines(comparison: Comparison, verdict: Verdict) -> Iterator[str]:
     yield verdict_title(verdict).upper()
     for item in verdict_items(comparison, verdict):
-        yield from _wrapped(f"{item.title}: {item.sentence}", "  ", "    ")
-        yield from _wrapped(f"{item.certainty}: {item.reason}", "    ")
-        for label, value, range_ in item.rows:
-            yield f"    {label}: {value}{f'  ({range_})' if range_ else ''}"
+        yield from _wrap(f"{item.title}: {item.sentence}", "  ", "    ")
+        yield from _wrap(f"{item.certainty}: {item.reason}", "    ")
+        for label, value, interval in item.rows:
+            yield f"    {label}: {value}{f'  ({interval})' if interval else ''}"
         for caveat in item.caveats:
-            yield from _wrapped(f"! {caveat}", "    ", "      ")
+            yield from _wrap(f"! {caveat}", "    ", "      ")
     for caveat in shared_caveats(verdict):
-        yield from _wrapped(f"! {caveat}", "  ", "    ")
+        yield from _wrap(f"! {caveat}", "  ", "    ")
     if verdict.rerun_command:
-        yield "  Repeat it, then report all runs together:"
+        yield "  To repeat the runs, then report all of them together:"
         yield f"    {verdict.rerun_command}"
 
 
-def _rows(table: Table, room: int | None) -> Sequence[str]:
-    columns: Mapping[str, list[str]] = {
-        name: [format_short(row[place]) for row in table.rows]
-        for place, name in enumerate(table.columns)
+def _table_lines(table: Table, width: int | None) -> Iterable[str]:
+    columns = {
+        title: [format_short(row[index]) for row in table.rows]
+        for index, title in enumerate(table.columns)
     }
-    return render_table(columns, None if room is None else room - len(_INDENT))
+    lines = render_table(columns, None if width is None else width - len(_INDENT))
+    return [f"{_INDENT}{line}" for line in lines]
 
 
 def _prose(table: Table) -> list[str]:
     lines: list[str] = []
     for row in table.rows:
-        words, commands = (row[:-1], row[-1:]) if table.command else (row, ())
-        lines += _wrapped(sanitize_line("  ".join(filter(None, words))), "  ", "      ")
+        cells, commands = (row[:-1], row[-1:]) if table.command else (row, ())
+        lines += _wrap(sanitize_line("  ".join(filter(None, cells))), "  ", "      ")
         lines += [f"      {sanitize_line(command)}" for command in commands]
     return lines
 
 
-def _indented(lines: Sequence[str]) -> list[str]:
-    return [f"{_INDENT}{line}" for line in lines]
-
-
-def _wrapped(text: str, first: str, later: str | None = None) -> list[str]:
-    indent = first if later is None else later
+def _wrap(text: str, first: str, rest: str | None = None) -> list[str]:
+    indent = first if rest is None else rest
     return textwrap.wrap(text, _WIDTH, initial_indent=first, subsequent_indent=indent)

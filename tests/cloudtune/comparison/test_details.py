@@ -1,4 +1,4 @@
-"""Time, failures, distances, importance, cautions, fronts: each by a small example."""
+"""Time, failures, distances, importance, caveats, fronts: each by a small example."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_time_of_a_trial_is_split_by_what_is_known() -> None:
         "not told": 10.0,
     }
     assert (found.wall, found.before_first, found.trials) == (80.0, 5.0, 75.0)
-    assert found.at_a_time == pytest.approx(75 / 80)
+    assert found.parallel_trials == pytest.approx(75 / 80)
 
 
 @given(st.lists(st.floats(90, 260), max_size=4), st.none() | st.floats(0, 200))
@@ -78,26 +78,26 @@ def test_failures_that_differ_in_the_name_of_a_job_have_one_cause() -> None:
     assert [(f.trials, f.number) for f in found] == [(2, 7)]
 
 
-def test_positions_follow_the_scale() -> None:
-    positions = UnitScaler(SPACE)
-    assert positions.of({"lr": 1.0, "kernel": "poly", "depth": 2}) == {
+def test_values_are_scaled_as_the_parameter_is() -> None:
+    scaler = UnitScaler(SPACE)
+    assert scaler.scale({"lr": 1.0, "kernel": "poly", "depth": 2}) == {
         "lr": pytest.approx(0.5),
         "kernel": 1.0,
         "depth": 0.25,
     }
-    assert positions.of({"lr": 1.0, "kernel": "rbf", "depth": 2}).keys() == {"lr", "kernel"}
-    assert positions.of({"kernel": "no such"}) == {}
+    assert scaler.scale({"lr": 1.0, "kernel": "rbf", "depth": 2}).keys() == {"lr", "kernel"}
+    assert scaler.scale({"kernel": "no such"}) == {}
 
 
 def test_gowers_distance_by_hand() -> None:
-    positions = UnitScaler(SPACE)
-    left = positions.of({"lr": 0.01, "kernel": "poly", "depth": 1})
+    scaler = UnitScaler(SPACE)
+    left = scaler.scale({"lr": 0.01, "kernel": "poly", "depth": 1})
     assert gower_distance(
-        positions, left, positions.of({"lr": 1.0, "kernel": "rbf"})
+        scaler, left, scaler.scale({"lr": 1.0, "kernel": "rbf"})
     ) == pytest.approx((0.5 + 1 + 1) / 3)
-    near = positions.of({"lr": 0.01, "kernel": "poly", "depth": 2})
-    assert gower_distance(positions, left, near) == pytest.approx(0.25 / 3)
-    assert gower_distance(positions, {}, {}) is None
+    near = scaler.scale({"lr": 0.01, "kernel": "poly", "depth": 2})
+    assert gower_distance(scaler, left, near) == pytest.approx(0.25 / 3)
+    assert gower_distance(scaler, {}, {}) is None
 
 
 ASSIGNMENTS = st.fixed_dictionaries(
@@ -109,13 +109,13 @@ ASSIGNMENTS = st.fixed_dictionaries(
 
 @given(ASSIGNMENTS, ASSIGNMENTS)
 def test_a_distance_is_one(left: dict[str, float | str], right: dict[str, float | str]) -> None:
-    positions = UnitScaler(SPACE)
-    ends = positions.of(left), positions.of(right)
-    gap = gower_distance(positions, *ends)
+    scaler = UnitScaler(SPACE)
+    ends = scaler.scale(left), scaler.scale(right)
+    gap = gower_distance(scaler, *ends)
     assert gap is not None
     assert 0 <= gap <= 1
-    assert gap == pytest.approx(gower_distance(positions, ends[1], ends[0]))
-    assert gower_distance(positions, ends[0], ends[0]) == 0
+    assert gap == pytest.approx(gower_distance(scaler, ends[1], ends[0]))
+    assert gower_distance(scaler, ends[0], ends[0]) == 0
 
 
 def test_the_answers_of_groups_and_how_far_apart_they_are() -> None:
@@ -175,15 +175,15 @@ def test_a_few_trials_tell_nothing_of_importance() -> None:
     assert parameter_importance(group_jobs([job("p", [None])])[0], 0).shares is None
 
 
-def caution_words(*jobs: StudyResult) -> str:
-    return "\n".join(caution.text for caution in find_caveats(group_jobs(jobs)))
+def caveat_text(*jobs: StudyResult) -> str:
+    return "\n".join(caveat.text for caveat in find_caveats(group_jobs(jobs)))
 
 
 def test_alike_and_known_is_no_reason_for_care() -> None:
     priced = [trial(1, 0.5, cost=1.0)]
-    assert caution_words(job("p", priced), job("q", priced)).count("\n") == 1
-    said = caution_words(job("p", priced), job("q", priced))
-    assert "p: costs are estimated from the trials' time and the price of an hour" in said
+    assert caveat_text(job("p", priced), job("q", priced)).count("\n") == 1
+    said = caveat_text(job("p", priced), job("q", priced))
+    assert "p: costs are estimates from the trials' run time and the hourly price" in said
     assert "list price" not in said
 
 
@@ -191,34 +191,37 @@ def test_alike_and_known_is_no_reason_for_care() -> None:
     ("other", "words"),
     [
         (job("q", [0.5, 0.5]), "different numbers of trials (p: 1; q: 2)"),
-        (job("q", [0.5], mode="managed"), "who chose the trials differs"),
-        (job("q", [0.5], source="def"), "files were not the same (p: abc; q: def)"),
-        (job("q", [0.5], source=None), "q: not known"),
-        (job("q", [trial(1, 0.5, machine="big")]), "the machines differ (p: not told; q: big)"),
-        (job("q", [None]), "q: 1 of 1 trial has no value"),
+        (job("q", [0.5], mode="managed"), "different tuners chose the trials"),
+        (
+            job("q", [0.5], source="def"),
+            "files (p: abc; q: def)",
+        ),
+        (job("q", [0.5], source=None), "q: unknown"),
+        (job("q", [trial(1, 0.5, machine="big")]), "different machines (p: unknown; q: big)"),
+        (job("q", [None]), "q: 1 of 1 trial has no objective value"),
         (job("q", [0.5], state="failed"), "the job of run r1 is failed"),
         (job("q", [], state="failed", findings=[REFUSED]), "the job of run r1 is refused"),
         (replace(job("q", [0.5]), reason="too dear"), "the job of run r1 is completed (too dear)"),
         (job("q", [0.5], findings=[Finding("dropped", "strategy.seed", "")]), "(strategy.seed)"),
         (job("q", [0.5], study=make_study(strategy="random")), "differ in strategy.name"),
-        (job("q", [0.5]), "q: the cost of every trial is not known"),
-        (job("q", [trial(1, 0.5, cost=1.0, currency="EUR")]), "q: costs are estimated"),
+        (job("q", [0.5]), "q: the cost of every trial is unknown"),
+        (job("q", [trial(1, 0.5, cost=1.0, currency="EUR")]), "q: costs are estimates"),
     ],
 )
 def test_what_is_not_alike_is_said(other: StudyResult, words: str) -> None:
-    assert words in caution_words(job("p", [0.5]), other)
+    assert words in caveat_text(job("p", [0.5]), other)
 
 
 def test_copies_and_emulators_are_said() -> None:
     copies = [job("p", [0.5], run=run, seed=7) for run in "ab"]
-    assert "same seed (7, 7) are copies" in caution_words(*copies)
-    assert "rehearsal on emulators" in caution_words(job("p", [0.5], emulated=True))
+    assert "same seed are copies of each other (7, 7)" in caveat_text(*copies)
+    assert "emulated: cloudtune's own engine" in caveat_text(job("p", [0.5], emulated=True))
 
 
 def test_time_in_which_nobody_ran_a_job_is_said() -> None:
-    words = "p: interrupted and resumed (r1); the time in which nobody ran it counts"
-    assert words in caution_words(replace(job("p", [0.5]), idle=3600.0))
-    assert "interrupted" not in caution_words(replace(job("p", [0.5]), idle=0.0))
+    words = "p: interrupted and resumed (r1); times include the time in between"
+    assert words in caveat_text(replace(job("p", [0.5]), idle=3600.0))
+    assert "interrupted" not in caveat_text(replace(job("p", [0.5]), idle=0.0))
 
 
 def test_the_common_front() -> None:
@@ -245,6 +248,6 @@ def test_the_command_that_repeats_it_can_be_pasted() -> None:
 
 
 def test_what_another_study_tried_is_no_position() -> None:
-    positions = UnitScaler(SPACE)
-    assert positions.of({"lr": "auto", "kernel": 3}) == {}
-    assert positions.of({"lr": -1.0, "kernel": "poly", "depth": 2.5}) == {"kernel": 1.0}
+    scaler = UnitScaler(SPACE)
+    assert scaler.scale({"lr": "auto", "kernel": 3}) == {}
+    assert scaler.scale({"lr": -1.0, "kernel": "poly", "depth": 2.5}) == {"kernel": 1.0}

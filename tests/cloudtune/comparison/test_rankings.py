@@ -30,7 +30,7 @@ def best_of(*jobs: StudyResult) -> tuple[tuple[str, ...], str, str]:
 def test_one_run_each_settles_nothing_however_far_apart() -> None:
     leaders, certainty, why = best_of(job("p", [0.1, 0.9]), job("q", [0.2] * 50))
     assert (leaders, certainty) == (("p",), "not settled")
-    assert "each was run once" in why
+    assert "each group ran once" in why
 
 
 def test_repeated_runs_that_are_far_apart_settle_it() -> None:
@@ -69,9 +69,9 @@ def test_the_nearest_rival_decides() -> None:
 @pytest.mark.parametrize(
     ("jobs", "why"),
     [
-        (repeated("p", 0.9, 0.91) + repeated("q", 0.1), "q was run once"),
+        (repeated("p", 0.9, 0.91) + repeated("q", 0.1), "q ran once"),
         (repeated("p", 0.9, 0.91, seed=3) + repeated("q", 0.1, 0.11), "same seed"),
-        (repeated("p", 0.9, 0.9) + repeated("q", 0.2, 0.2), "agree exactly"),
+        (repeated("p", 0.9, 0.9) + repeated("q", 0.2, 0.2), "identical values"),
         (repeated("p", 0.9, 0.8) + repeated("q", 0.8, 0.9), "equal"),
         (
             [*repeated("p", 0.9, 0.91), job("q", [None]), job("q", [0.1], run="s", seed=2)],
@@ -99,7 +99,7 @@ def test_next_to_no_difference_is_none() -> None:
     assert best_of(job("p", [0.1, 0.97990]), job("q", [0.1, 0.979899]))[0] == ("p", "q")
     assert best_of(job("p", [0.1, 0.98]), job("q", [0.1, 0.96]))[0] == ("p",)
     many = repeated("p", 0.9000, 0.9001, 0.9002) + repeated("q", 0.8990, 0.8991, 0.8992)
-    assert best_of(*many)[1:] == ("not settled", "p and q are equal, or differ by next to nothing")
+    assert best_of(*many)[1:] == ("not settled", "p and q are equal or almost equal")
 
 
 def test_near_is_one_percent_of_the_way_from_the_median_to_the_best() -> None:

@@ -1,7 +1,7 @@
-"""What a chart is, and what all charts share: the groups' colours, shapes and dashes.
+"""Charts in Vega-Lite, and what they share: the groups' colors, shapes, and dashes.
 
-A chart is a description in Vega-Lite, as plain data. Names and values of a study stand only in its
-data and titles, never in its expressions and field names, so that they are text whatever they say.
+Names and values of a study are only in a chart's data and titles, never in its expressions and
+field names, so that they are always treated as text.
 """
 
 from __future__ import annotations
@@ -19,59 +19,59 @@ Rows = list[dict[str, Any]]
 
 _DASHES = [[1, 0], [7, 3], [2, 2], [10, 3, 2, 3], [12, 4]]
 _SHAPES = ["circle", "square", "triangle-up", "diamond", "cross"]
-"""Five, while there are six colours: so thirty groups differ in one or the other."""
-_LONGEST = 60
-_PROPERTIES = {
+"""Five, with six colors: thirty groups differ in one or the other."""
+_MAX_TEXT = 60
+_OBJECT_PROPERTIES = {
     *("constructor", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable", "toLocaleString"),
     *("toString", "valueOf", "__proto__", "__defineGetter__", "__defineSetter__"),
     *("__lookupGetter__", "__lookupSetter__"),
 }
 SHOWN_GROUPS = {"filter": "indexof(shown, datum.g) >= 0"}
-"""Leaves out the groups that the reader has switched off."""
+"""Hides the groups that the reader has switched off."""
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart with what is said in its place to those who do not see it."""
+    """A chart with its alternatives for readers who cannot see it."""
 
     id: str
     title: str
     caption: str
     spec: Spec
     table: Table | None = None
-    """The same as a table."""
+    """The same data as a table."""
     small: bool = False
-    """Whether several stand side by side."""
+    """Whether several are side by side."""
 
 
-def clip_text(text: object, most: int = _LONGEST) -> str:
-    """Return a text as one harmless line that is not too long for a picture.
+def clip_text(text: object, length: int = _MAX_TEXT) -> str:
+    """Return text as one line that is safe and short enough for a chart.
 
-    Vega takes a word like ``constructor`` for what each object of the browser has, and draws
-    nothing; with a mark that is not seen it is a word like any other.
+    Vega takes a word like ``constructor`` for the property that every JavaScript object has, and
+    draws nothing. With an invisible character appended, it is a word like any other.
     """
     line = sanitize_line(str(text))
-    if line in _PROPERTIES:
+    if line in _OBJECT_PROPERTIES:
         return f"{line}\N{WORD JOINER}"
-    return line if len(line) <= most else line[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
+    return line if len(line) <= length else line[: length - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def round_for_chart(value: float) -> float:
-    """Return a number with as many digits as a picture can show."""
+    """Return a number with as many digits as a chart can show."""
     return float(f"{value:.6g}")
 
 
 def chart_spec(
     labels: Sequence[str], rows: Rows, height: int, description: str, **more: Any
 ) -> Spec:
-    """Return the frame of a chart's description around its layers.
+    """Return a chart specification.
 
     Args:
-        labels: All groups, in their order.
-        rows: The data; each has its group under ``g``.
-        height: In pixels; the width is that of the page.
-        description: What screen readers say.
-        more: The rest of the description.
+        labels: The labels of all groups, in order.
+        rows: The data. Each row has its group under ``g``.
+        height: The height in pixels. The width is that of the page.
+        description: The text for screen readers.
+        more: The rest of the specification; ``titles`` are the tooltip titles by field.
     """
     titles = more.pop("titles", {})
     return {
@@ -83,39 +83,39 @@ def chart_spec(
         "data": {"values": rows},
         "params": [{"name": "shown", "value": list(labels)}, *more.pop("params", [])],
         "transform": [SHOWN_GROUPS, *more.pop("transform", [])],
-        "usermeta": {"titles": [[field, clip_text(said)] for field, said in titles.items()]},
+        "usermeta": {"titles": [[field, clip_text(title)] for field, title in titles.items()]},
         **more,
     }
 
 
 def color_by_group(labels: Sequence[str]) -> Spec:
-    """Return the encoding of the groups by colour, with a legend."""
+    """Return the encoding of groups by color, with a legend."""
     return {"color": _by_group(labels, {"labelLimit": 220})}
 
 
 def color_and_shape(labels: Sequence[str]) -> Spec:
-    """Return the encoding of the groups by colour and by shape."""
+    """Return the encoding of groups by color and shape."""
     count = len(labels)
-    return color_by_group(labels) | {"shape": _by_group(labels, {}, _repeated(_SHAPES, count))}
+    return color_by_group(labels) | {"shape": _by_group(labels, {}, _repeat(_SHAPES, count))}
 
 
 def color_and_dash(labels: Sequence[str]) -> Spec:
-    """Return the encoding of the groups by colour and by dashes."""
+    """Return the encoding of groups by color and dashes."""
     count = len(labels)
-    return color_by_group(labels) | {"strokeDash": _by_group(labels, {}, _repeated(_DASHES, count))}
+    return color_by_group(labels) | {"strokeDash": _by_group(labels, {}, _repeat(_DASHES, count))}
 
 
-def _by_group(labels: Sequence[str], legend: Spec, range_: list[Any] | None = None) -> Spec:
-    scale: Spec = {"domain": list(labels)} | ({"range": range_} if range_ else {})
+def _by_group(labels: Sequence[str], legend: Spec, values: list[Any] | None = None) -> Spec:
+    scale: Spec = {"domain": list(labels)} | ({"range": values} if values else {})
     return {"field": "g", "type": "nominal", "title": None, "scale": scale, "legend": legend}
 
 
-def _repeated(some: list[Any], count: int) -> list[Any]:
-    return [some[place % len(some)] for place in range(count)]
+def _repeat(values: list[Any], count: int) -> list[Any]:
+    return [values[index % len(values)] for index in range(count)]
 
 
 def number_axis(field: str, title: str, **more: Any) -> Spec:
-    """Return the encoding of a number along an axis that need not begin at 0."""
+    """Return the encoding of a number on an axis that does not have to start at 0."""
     scale = more.pop("scale", {"zero": False})
     return {
         "field": field,
@@ -126,22 +126,22 @@ def number_axis(field: str, title: str, **more: Any) -> Spec:
     }
 
 
-def point_layers(points: Spec, shown: AxisRange | None) -> list[Spec]:
-    """Return the layers of points; hollow ones at its edge stand for those beyond the axis."""
-    if shown is None:
+def point_layers(points: Spec, visible: AxisRange | None) -> list[Spec]:
+    """Return the layers of points. Points beyond the axis are hollow, at its edge."""
+    if visible is None:
         return [points]
-    low, high = shown.low, shown.high
-    before: list[Spec] = points.get("transform", [])
+    low, high = visible.low, visible.high
+    transforms: list[Spec] = points.get("transform", [])
     inside: Spec = {"filter": f"datum.y >= {low!r} && datum.y <= {high!r}"}
     beyond: Spec = {"filter": f"datum.y < {low!r} || datum.y > {high!r}"}
     edge: Spec = {"calculate": f"clamp(datum.y, {low!r}, {high!r})", "as": "c"}
-    up: Spec = points["encoding"]["y"] | {"field": "c"}
+    y: Spec = points["encoding"]["y"] | {"field": "c"}
     hollow: Spec = {
-        "transform": [*before, beyond, edge],
+        "transform": [*transforms, beyond, edge],
         "mark": points["mark"] | {"filled": False, "strokeWidth": 1.5},
-        "encoding": points["encoding"] | {"y": up},
+        "encoding": points["encoding"] | {"y": y},
     }
-    return [points | {"transform": [*before, inside]}, hollow]
+    return [points | {"transform": [*transforms, inside]}, hollow]
 
 
 def tooltip_encoding(titles: Mapping[str, str]) -> Spec:

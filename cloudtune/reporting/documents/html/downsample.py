@@ -1,4 +1,4 @@
-"""Which trials are drawn where there are too many for a picture. Numbers come from all of them."""
+"""The trials that charts draw if there are too many. Numbers always come from all trials."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from cloudtune.results.model import Trial
 
 MAX_TRIALS = 1_500
 """Trials that are drawn as points, over all groups."""
-_SHARE_OF_BEST = 0.2
-"""How much of a group's part is kept for its best trials."""
+_BEST_SHARE = 0.2
+"""The share of a group's points that goes to its best trials."""
 
 
 @dataclass(frozen=True)
@@ -23,56 +23,53 @@ class PlottedTrial:
     run: str
     trial: Trial
     values: tuple[float, ...]
-    """Its objectives."""
+    """The values of its objectives."""
     rank: float
-    """Which share of its group's trials is at least as good in the first objective."""
+    """The share of its group's trials that are at least as good in the first objective."""
 
 
 def downsample(
-    groups: Sequence[Group], goal: str, most: int = MAX_TRIALS
+    groups: Sequence[Group], goal: str, limit: int = MAX_TRIALS
 ) -> tuple[list[PlottedTrial], str]:
-    """Return the trials that are drawn, and what a reader must know of the others.
+    """Return the trials to draw, and a note for the reader if these are not all.
 
     Args:
-        groups: Those that are compared.
+        groups: The groups that are compared.
         goal: The goal of the first objective.
-        most: How many trials are drawn at most.
+        limit: The maximum number of trials, over all groups.
     """
-    part = max(1, most // max(1, len(groups)))
-    found: list[PlottedTrial] = []
-    whole = 0
-    for group in groups:
-        ranked = _ranked(group, goal)
-        whole += len(ranked)
-        found += _thinned(ranked, part)
-    if len(found) == whole:
-        return found, ""
+    group_limit = max(1, limit // max(1, len(groups)))
+    ranked = [_rank(group, goal) for group in groups]
+    plotted = [trial for trials in ranked for trial in _select(trials, group_limit)]
+    total = sum(map(len, ranked))
+    if len(plotted) == total:
+        return plotted, ""
     note = (
-        f"{len(found):,} of {whole:,} trials are drawn: the best of each group and an even "
+        f"{len(plotted):,} of {total:,} trials are drawn: the best of each group and an even "
         "selection of the others. All numbers are computed from all trials."
     )
-    return found, note
+    return plotted, note
 
 
-def _ranked(group: Group, goal: str) -> list[PlottedTrial]:
-    """Return a group's trials that count, the best first."""
+def _rank(group: Group, goal: str) -> list[PlottedTrial]:
+    """Return a group's eligible trials, the best first."""
     sign = -1 if goal == "maximize" else 1
-    found = [
+    ranked = [
         (sign * trial.objective[0], job.run, trial)
         for job in group.jobs
         for trial in eligible_trials(job.trials)
         if trial.objective
     ]
-    found.sort(key=lambda each: (each[0], each[1], each[2].number))
+    ranked.sort(key=lambda each: (each[0], each[1], each[2].number))
     return [
-        PlottedTrial(group.label, run, trial, trial.objective or (), (place + 1) / len(found))
-        for place, (_, run, trial) in enumerate(found)
+        PlottedTrial(group.label, run, trial, trial.objective or (), position / len(ranked))
+        for position, (_, run, trial) in enumerate(ranked, start=1)
     ]
 
 
-def _thinned(ranked: list[PlottedTrial], most: int) -> list[PlottedTrial]:
-    if len(ranked) <= most:
+def _select(ranked: list[PlottedTrial], limit: int) -> list[PlottedTrial]:
+    if len(ranked) <= limit:
         return ranked
-    best = int(most * _SHARE_OF_BEST)
-    rest, count = ranked[best:], most - best
+    best = int(limit * _BEST_SHARE)
+    rest, count = ranked[best:], limit - best
     return ranked[:best] + [rest[k * len(rest) // count] for k in range(count)]

@@ -1,6 +1,6 @@
-"""The page: template, style, script and charts put into one file that loads nothing.
+"""The HTML report: template, style, scripts, and charts in one file that loads nothing.
 
-Its content security policy lets only these run: the scripts whose hashes it names, and one style.
+Its content security policy allows only its own two scripts and its own style, by their hashes.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import base64
 import hashlib
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -48,15 +49,12 @@ from cloudtune.reporting.documents.wording import (
 from cloudtune.reporting.sanitize import sanitize_line, sanitize_lines
 
 _HERE = Path(__file__).parent
-_LONGEST = 400
-"""Characters of a text from a study or a log that the page shows."""
+_MAX_TEXT = 400
+"""Characters of a text from a study or a log on the page."""
 
 
 def render_html(comparison: Comparison) -> str:
     """Return a comparison as one HTML file.
-
-    Args:
-        comparison: The comparison to show.
 
     Raises:
         MissingExtraError: If jinja2 or vl-convert is not installed.
@@ -67,29 +65,29 @@ def render_html(comparison: Comparison) -> str:
         vl_convert: Any = import_module("vl_convert")
     except ImportError as error:
         raise MissingExtraError("a report as HTML", "report") from error
-    charts, thinned, slices_note = _charts(comparison)
-    library = _no_end(vl_convert.javascript_bundle())
-    script = _no_end((_HERE / "script.js").read_text("utf-8"))
+    charts = _Charts.draw(comparison)
+    library = _escape_end_tag(vl_convert.javascript_bundle())
+    script = _escape_end_tag((_HERE / "script.js").read_text("utf-8"))
     style = (_HERE / "style.css").read_text("utf-8")
-    made = jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    made.filters |= {"text": _text, "lines": sanitize_lines}
-    return made.get_template("template.html").render(
+    environment.filters |= {"text": _limit_text, "lines": sanitize_lines}
+    return environment.get_template("template.html").render(
         comparison=comparison,
-        aims=describe_objectives(comparison),
+        objectives=describe_objectives(comparison),
         verdicts=[
             (
-                verdict_title(each),
-                shared_caveats(each),
-                verdict_items(comparison, each),
-                each.rerun_command,
+                verdict_title(verdict),
+                shared_caveats(verdict),
+                verdict_items(comparison, verdict),
+                verdict.rerun_command,
             )
-            for each in comparison.verdicts
+            for verdict in comparison.verdicts
         ],
         labels=[group.label for group in comparison.groups],
         runs=runs_table(comparison),
@@ -99,56 +97,63 @@ def render_html(comparison: Comparison) -> str:
         findings=findings_table(comparison),
         comparability=comparability_table(comparison),
         logs=[(each.label, each.number, each.log_tail) for each in comparison.failures],
-        charts=charts,
-        specs={chart.id: chart.spec for each in charts.values() for chart in each},
-        sampling_note=thinned,
-        slice_note=slices_note,
+        charts=charts.by_section,
+        specs={chart.id: chart.spec for some in charts.by_section.values() for chart in some},
+        sampling_note=charts.sampling_note,
+        slice_note=charts.slice_note,
         created=time.strftime("%d %B %Y, %H:%M UTC", time.gmtime()),
         version=__version__,
-        policy=_policy([library, script], style),
+        policy=_security_policy([library, script], style),
         library=library,
         script=script,
         style=style,
     )
 
 
-def _charts(comparison: Comparison) -> tuple[dict[str, list[Chart]], str, str]:
-    """Return the charts by section, and what must be known of trials that are not drawn.
+@dataclass(frozen=True)
+class _Charts:
+    by_section: dict[str, list[Chart]]
+    sampling_note: str
+    """How many trials are drawn, if not all are."""
+    slice_note: str
+    """How many trials are beyond the axis of the slices, if any are."""
 
-    The last is what must be known of the slices' axes.
-    """
-    groups, study = comparison.sources, comparison.study
-    objective = study.objectives[0]
-    labels = [group.label for group in groups]
-    some, thinned = downsample(groups, objective.goal)
-    importance = importance_chart(comparison, labels)
-    order = [row[0] for row in importance_table(comparison).rows]
-    found: dict[str, list[Chart | None]] = {
-        "progress": [*progress_charts(comparison, labels)],
-        "front": [front_chart(comparison, some, labels)],
-        "effort": [time_chart(comparison, labels)],
-        "importance": [importance],
-        "slices": [*slice_charts(study, some, labels, order)],
-        "parallel": [parallel_chart(study, some, labels)],
-        "learning": [learning_chart(groups, objective, labels)],
-    }
-    shown = slice_range(study, some)
-    note = f"{shown.note}; hollow marks at its edge stand for them." if shown else ""
-    return {name: [e for e in charts if e] for name, charts in found.items()}, thinned, note
+    @staticmethod
+    def draw(comparison: Comparison) -> _Charts:
+        groups, study = comparison.sources, comparison.study
+        objective = study.objectives[0]
+        labels = [group.label for group in groups]
+        trials, sampling_note = downsample(groups, objective.goal)
+        most_important_first = [row[0] for row in importance_table(comparison).rows]
+        sections: dict[str, list[Chart | None]] = {
+            "progress": [*progress_charts(comparison, labels)],
+            "front": [front_chart(comparison, trials, labels)],
+            "effort": [time_chart(comparison, labels)],
+            "importance": [importance_chart(comparison, labels)],
+            "slices": [*slice_charts(study, trials, labels, most_important_first)],
+            "parallel": [parallel_chart(study, trials, labels)],
+            "learning": [learning_chart(groups, objective, labels)],
+        }
+        visible = slice_range(study, trials)
+        return _Charts(
+            {name: list(filter(None, charts)) for name, charts in sections.items()},
+            sampling_note,
+            f"{visible.note}; hollow marks at its edge represent them." if visible else "",
+        )
 
 
-def _text(value: Any, most: int = _LONGEST) -> str:
-    """Return a text as one harmless line of bounded length."""
+def _limit_text(value: Any, length: int = _MAX_TEXT) -> str:
+    """Return a value as one line of safe text of limited length."""
     line = sanitize_line(str(value))
-    return line if len(line) <= most else line[:most] + "\N{HORIZONTAL ELLIPSIS}"
+    return line if len(line) <= length else line[:length] + "\N{HORIZONTAL ELLIPSIS}"
 
 
-def _no_end(script: str) -> str:
-    """Return a script that does not end its own element."""
+def _escape_end_tag(script: str) -> str:
+    """Return a script that does not close its own element."""
     return script.replace("</script", r"<\/script")
 
 
-def _policy(scripts: Sequence[str], style: str) -> str:
+def _security_policy(scripts: Sequence[str], style: str) -> str:
     allowed = " ".join(map(_hash, scripts))
     return (
         f"default-src 'none'; script-src {allowed}; style-src {_hash(style)}; "

@@ -7,32 +7,32 @@ const boxes = [...document.querySelectorAll('input[name="group"]')];
 const share = document.getElementById("share");
 const tip = document.getElementById("tip");
 const none = document.getElementById("none");
-const later = window.requestIdleCallback ?? ((act) => setTimeout(act, 50));
-let chosen = labels;
+const whenIdle = window.requestIdleCallback ?? ((act) => setTimeout(act, 50));
+let selected = labels;
 
 function config() {
-  const of = (name) => `var(${name})`;
-  const words = { labelColor: of("--soft"), titleColor: of("--soft"), titleFontWeight: 500 };
+  const color = (name) => `var(${name})`;
+  const colors = { labelColor: color("--soft"), titleColor: color("--soft"), titleFontWeight: 500 };
   return {
     background: null,
     font: "system-ui, -apple-system, Segoe UI, Roboto, Helvetica Neue, sans-serif",
     view: { stroke: null },
     mark: { aria: false },
-    text: { fill: of("--soft"), fontSize: 11 },
-    axis: { ...words, labelFontSize: 11, titleFontSize: 12, titlePadding: 8, labelLimit: 140,
-      titleLimit: 320, gridColor: of("--grid"), domainColor: of("--line"), tickColor: of("--line") },
-    legend: { ...words, labelFontSize: 12, orient: "top", symbolSize: 90, symbolStrokeWidth: 2 },
-    range: { category: [0, 1, 2, 3, 4, 5].map((n) => of(`--g${n}`)) },
+    text: { fill: color("--soft"), fontSize: 11 },
+    axis: { ...colors, labelFontSize: 11, titleFontSize: 12, titlePadding: 8, labelLimit: 140,
+      titleLimit: 320, gridColor: color("--grid"), domainColor: color("--line"), tickColor: color("--line") },
+    legend: { ...colors, labelFontSize: 12, orient: "top", symbolSize: 90, symbolStrokeWidth: 2 },
+    range: { category: [0, 1, 2, 3, 4, 5].map((n) => color(`--g${n}`)) },
   };
 }
 
-function said(titles, event, value) {
+function showTip(titles, event, value) {
   tip.hidden = !value;
   if (!value) return;
   const list = document.createElement("dl");
   for (const [field, title] of titles) {
-    for (const [kind, words] of [["dt", title], ["dd", value[field]]]) {
-      list.appendChild(document.createElement(kind)).textContent = words;
+    for (const [kind, text] of [["dt", title], ["dd", value[field]]]) {
+      list.appendChild(document.createElement(kind)).textContent = text;
     }
   }
   tip.replaceChildren(list);
@@ -48,22 +48,22 @@ async function draw(place) {
   views.set(id, null);
   const spec = structuredClone(specs[id]);
   for (const param of spec.params) {
-    if (param.name === "shown") param.value = chosen;
+    if (param.name === "shown") param.value = selected;
     if (param.name === "share") param.value = Number(share.value);
   }
   place.style.minHeight = `${spec.height + 60}px`;
-  const made = await vegaEmbed(place, spec, {
+  const chart = await vegaEmbed(place, spec, {
     ast: true, renderer: "svg", actions: false, defaultStyle: false, config: config(),
-    tooltip: (_handler, event, _item, value) => said(spec.usermeta.titles, event, value),
+    tooltip: (_handler, event, _item, value) => showTip(spec.usermeta.titles, event, value),
   });
-  views.set(id, made);
+  views.set(id, chart);
   place.dataset.drawn = "yes";
 }
 
 function update(name, value) {
-  for (const made of views.values()) {
-    if (made && made.spec.params.some((param) => param.name === name)) {
-      made.view.signal(name, value).runAsync();
+  for (const chart of views.values()) {
+    if (chart && chart.spec.params.some((param) => param.name === name)) {
+      chart.view.signal(name, value).runAsync();
     }
   }
 }
@@ -76,24 +76,24 @@ for (const place of places) seen.observe(place);
 
 async function drawAll() {
   for (const place of places) {
-    await new Promise((act) => later(act));
+    await new Promise((act) => whenIdle(act));
     await draw(place);
   }
 }
 drawAll();
 
-function choose() {
-  const some = labels.filter((_, place) => boxes[place].checked);
-  document.body.classList.toggle("none", !some.length);
-  none.textContent = some.length ? "" : "Nothing is ticked, so nothing is drawn.";
-  if (!some.length) return;
-  chosen = some;
-  update("shown", chosen);
+function select() {
+  const checked = labels.filter((_, place) => boxes[place].checked);
+  document.body.classList.toggle("none", !checked.length);
+  none.textContent = checked.length ? "" : "No group is selected.";
+  if (!checked.length) return;
+  selected = checked;
+  update("shown", selected);
 }
-for (const box of boxes) box.addEventListener("change", choose);
+for (const box of boxes) box.addEventListener("change", select);
 if (share) {
   share.addEventListener("input", () => {
-    document.getElementById("share-said").textContent = share.value;
+    document.getElementById("share-value").textContent = share.value;
     update("share", Number(share.value));
   });
 }

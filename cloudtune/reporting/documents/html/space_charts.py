@@ -1,4 +1,4 @@
-"""Charts of the searched space: slices, parallel coordinates, importance, the Pareto front."""
+"""Charts of the search space: slices, parallel coordinates, importance, and the Pareto front."""
 
 from __future__ import annotations
 
@@ -29,52 +29,52 @@ from cloudtune.study.schema import FloatParameter, IntParameter
 from cloudtune.study.search_space import Node, Value, count_values, resolve_scale
 from cloudtune.study.study import Study
 
-_SLICES = 12
-_LINES = 400
-_CATEGORIES = 30
-_ROWS = 50
+_MAX_SLICES = 12
+_MAX_LINES = 400
+_MAX_CATEGORIES = 30
+_MAX_ROWS = 50
 _INACTIVE = -0.18
-"""Where a line passes the axis of a parameter that was not active."""
+"""The position on the axis of a parameter that was not active."""
 
 
 def slice_charts(
-    study: Study, some: Sequence[PlottedTrial], labels: Sequence[str], keys: Sequence[str]
+    study: Study, trials: Sequence[PlottedTrial], labels: Sequence[str], keys: Sequence[str]
 ) -> Iterator[Chart]:
     """Yield the first objective against each parameter.
 
     Args:
         study: The study.
-        some: The trials that are drawn.
-        labels: The groups.
-        keys: The parameters, the most important ones first.
+        trials: The trials to draw.
+        labels: The labels of the groups.
+        keys: The keys of the parameters, the most important first.
     """
     metric = study.objectives[0].metric
-    shown = slice_range(study, some)
+    visible = slice_range(study, trials)
     nodes = {
         node.key: node for node in UnitScaler(study).nodes if count_values(node.parameter) != 1
     }
     order = [*(key for key in keys if key in nodes), *(key for key in nodes if key not in keys)]
-    for place, key in enumerate(order[:_SLICES]):
+    for index, key in enumerate(order[:_MAX_SLICES]):
         node = nodes[key]
         rows: Rows = [
             {"g": each.label, "r": each.run, "n": each.trial.number}
             | {"x": value, "y": round_for_chart(each.values[0])}
-            for each in some
+            for each in trials
             if (value := _value(each, node)) is not None
         ]
         if rows:
             yield Chart(
-                f"slice-{place}",
+                f"slice-{index}",
                 key,
                 f"{metric} by {key}.",
-                _slice(labels, rows, node, metric, shown),
+                _slice(labels, rows, node, metric, visible),
                 small=True,
             )
 
 
-def slice_range(study: Study, some: Sequence[PlottedTrial]) -> AxisRange | None:
-    """Return which part of the axis of the first objective the slices show."""
-    return fit_axis_range([each.values[0] for each in some], study.objectives[0].goal, "trials")
+def slice_range(study: Study, trials: Sequence[PlottedTrial]) -> AxisRange | None:
+    """Return the visible range of the first objective in the slices, if it is limited."""
+    return fit_axis_range([each.values[0] for each in trials], study.objectives[0].goal, "trials")
 
 
 def _value(each: PlottedTrial, node: Node) -> Value | None:
@@ -88,45 +88,47 @@ def _value(each: PlottedTrial, node: Node) -> Value | None:
 
 
 def _slice(
-    labels: Sequence[str], rows: Rows, node: Node, metric: str, shown: AxisRange | None
+    labels: Sequence[str], rows: Rows, node: Node, metric: str, visible: AxisRange | None
 ) -> Spec:
     parameter = node.parameter
-    across: Spec
+    x: Spec
     if isinstance(parameter, IntParameter | FloatParameter):
         log = resolve_scale(parameter) == "log" and all(row["x"] > 0 for row in rows)
         values = [row["x"] for row in rows]
         ends = [min(parameter.min, *values), max(parameter.max, *values)]
         scale: Spec = {"domain": ends, "nice": False}
         scale |= {"type": "log"} if log else {"zero": False}
-        across = number_axis("x", node.name, scale=scale)
-        across["axis"] = {"tickCount": 4, "labelOverlap": True}
+        x = number_axis("x", node.name, scale=scale)
+        x["axis"] = {"tickCount": 4, "labelOverlap": True}
         if isinstance(parameter, IntParameter):
-            across["axis"] |= {"tickMinStep": 1}
+            x["axis"] |= {"tickMinStep": 1}
     else:
-        across = {"field": "x", "type": "nominal", "title": clip_text(node.name)}
-    titles = {"g": "on", "r": "run", "n": "trial", "x": node.name, "y": metric}
+        x = {"field": "x", "type": "nominal", "title": clip_text(node.name)}
+    titles = {"g": "group", "r": "run", "n": "trial", "x": node.name, "y": metric}
     encoding: Spec = {
-        "x": across,
-        "y": number_axis("y", metric) | ({"scale": shown.scale} if shown else {}),
+        "x": x,
+        "y": number_axis("y", metric) | ({"scale": visible.scale} if visible else {}),
         **color_and_shape(labels),
         **tooltip_encoding(titles),
     }
     for channel in ("color", "shape"):
         encoding[channel]["legend"] = None
-    if "scale" not in across:
-        few = count_values(parameter) or 0
-        across["axis"] = {"labelAngle": 0 if few <= 4 else -40, "labelLimit": 70}
+    if "scale" not in x:
+        count = count_values(parameter) or 0
+        x["axis"] = {"labelAngle": 0 if count <= 4 else -40, "labelLimit": 70}
         encoding["xOffset"] = {"field": "g", "sort": list(labels)}
     mark = {"type": "point", "filled": True, "size": 28, "opacity": 0.65}
     points: Spec = {"mark": mark, "encoding": encoding}
-    said = f"{metric} by {node.name}"
-    return chart_spec(labels, rows, 190, said, titles=titles, layer=point_layers(points, shown))
+    description = f"{metric} by {node.name}"
+    return chart_spec(
+        labels, rows, 190, description, titles=titles, layer=point_layers(points, visible)
+    )
 
 
-def trials_table(study: Study, some: Sequence[PlottedTrial]) -> Table:
-    """Return the best trials, in place of the charts that show many."""
+def trials_table(study: Study, trials: Sequence[PlottedTrial]) -> Table:
+    """Return the best trials, as the alternative to the charts that show many trials."""
     names = list(study.parameters)
-    best = sorted(some, key=lambda each: each.rank)[:_ROWS]
+    best = sorted(trials, key=lambda each: each.rank)[:_MAX_ROWS]
     rows = tuple(
         (
             each.label,
@@ -138,29 +140,29 @@ def trials_table(study: Study, some: Sequence[PlottedTrial]) -> Table:
     )
     metrics = [objective.metric for objective in study.objectives]
     note = "`cloudtune results --format csv` prints all trials."
-    columns = ("on", "run and trial", *metrics, *names)
-    said = "The best trial" if len(rows) == 1 else f"The {len(rows)} best trials"
-    return Table("trials", f"{said} of those drawn", note, columns, rows)
+    columns = ("group", "run and trial", *metrics, *names)
+    title = "The best trial" if len(rows) == 1 else f"The {len(rows)} best trials"
+    return Table("trials", f"{title} of those drawn", note, columns, rows)
 
 
 def parallel_chart(
-    study: Study, some: Sequence[PlottedTrial], labels: Sequence[str]
+    study: Study, trials: Sequence[PlottedTrial], labels: Sequence[str]
 ) -> Chart | None:
-    """Return the trials as lines over the parameters' axes."""
-    positions = UnitScaler(study)
-    nodes = [node for node in positions.nodes if count_values(node.parameter) != 1]
-    step = max(1, math.ceil(len(some) / _LINES))
-    lines = sorted(some, key=lambda each: each.rank)[::step]
+    """Return the trials as lines across the axes of the parameters."""
+    scaler = UnitScaler(study)
+    nodes = [node for node in scaler.nodes if count_values(node.parameter) != 1]
+    step = max(1, math.ceil(len(trials) / _MAX_LINES))
+    lines = sorted(trials, key=lambda each: each.rank)[::step]
     if not lines or not nodes:
         return None
     metric = study.objectives[0].metric
     values = [each.values[0] for each in lines]
     low, high = min(values), max(values)
-    shown = fit_axis_range(values, study.objectives[0].goal, "trials")
-    if shown and study.objectives[0].goal == "maximize":
-        low = shown.low
-    elif shown:
-        high = shown.high
+    visible = fit_axis_range(values, study.objectives[0].goal, "trials")
+    if visible and study.objectives[0].goal == "maximize":
+        low = visible.low
+    elif visible:
+        high = visible.high
     rows: Rows = []
     for each in lines:
         head = {
@@ -168,22 +170,22 @@ def parallel_chart(
             "t": f"{each.run} {each.trial.number}",
             "q": round_for_chart(each.rank),
         }
-        at = positions.of(each.trial.parameters)
-        for place, node in enumerate(nodes):
-            rows.append(head | {"k": place, "u": round_for_chart(at.get(node.key, _INACTIVE))})
+        scaled = scaler.scale(each.trial.parameters)
+        for index, node in enumerate(nodes):
+            rows.append(head | {"k": index, "u": round_for_chart(scaled.get(node.key, _INACTIVE))})
         value = min(max(each.values[0], low), high)
         share = (value - low) / (high - low) if high > low else 0.5
         rows.append(head | {"k": len(nodes), "u": round_for_chart(share)})
-    note = f" {shown.note}; their lines end at its end." if shown else ""
+    note = f" {visible.note}; their lines stop at its end." if visible else ""
     names = [clip_text(node.key, 24) for node in nodes] + [clip_text(metric, 24)]
     ends = [_ends(node) for node in nodes] + [(format_number(low), format_number(high))]
     return Chart(
         "parallel-chart",
         "Parallel coordinates",
-        "A line a trial, over the parameters on their own scales, to the objective at the right. "
-        f"Below the axes: the parameter was not active.{note}",
+        "Each line is a trial. It crosses the axes of the parameters and ends at the objective. "
+        f"A line below an axis: the parameter was not active.{note}",
         _parallel(labels, rows, names, ends, metric),
-        trials_table(study, some),
+        trials_table(study, trials),
     )
 
 
@@ -192,7 +194,7 @@ def _ends(node: Node) -> tuple[str, str]:
     if isinstance(parameter, IntParameter | FloatParameter):
         return format_short(parameter.min), format_short(parameter.max)
     count = count_values(parameter) or 0
-    values = node.values or () if count <= _CATEGORIES * 100 else ()
+    values = node.values or () if count <= _MAX_CATEGORIES * 100 else ()
     return (
         (clip_text(format_short(values[0]), 16), clip_text(format_short(values[-1]), 16))
         if values
@@ -204,7 +206,7 @@ def _parallel(
     labels: Sequence[str], rows: Rows, names: list[str], ends: list[tuple[str, str]], metric: str
 ) -> Spec:
     last = len(names) - 1
-    across: Spec = {
+    x: Spec = {
         "field": "k",
         "type": "quantitative",
         "title": None,
@@ -216,41 +218,42 @@ def _parallel(
             "grid": True,
         },
     }
-    up: Spec = {
+    y: Spec = {
         "field": "u",
         "type": "quantitative",
         "axis": None,
         "scale": {"domain": [_INACTIVE - 0.08, 1.1], "nice": False},
     }
-    titles = {"g": "on", "t": "run and trial"}
+    titles = {"g": "group", "t": "run and trial"}
     lines: Spec = {
         "transform": [{"filter": "datum.q <= share / 100"}],
         "mark": {"type": "line", "strokeWidth": 1.2, "opacity": 0.6},
-        "encoding": {"x": across, "y": up, "detail": {"field": "t"}}
+        "encoding": {"x": x, "y": y, "detail": {"field": "t"}}
         | color_and_dash(labels)
         | tooltip_encoding(titles),
     }
-    words: Rows = [
-        {"k": place, "u": at, "w": said}
-        for place, pair in enumerate(ends)
-        for at, said in zip((-0.05, 1.05), pair, strict=True)
+    texts: Rows = [
+        {"k": index, "u": position, "w": text}
+        for index, pair in enumerate(ends)
+        for position, text in zip((-0.05, 1.05), pair, strict=True)
     ]
     if any(row["u"] == _INACTIVE for row in rows):
-        words.append({"k": -0.3, "u": _INACTIVE, "w": "not active"})
-    said: Spec = {
-        "data": {"values": words},
+        texts.append({"k": -0.3, "u": _INACTIVE, "w": "not active"})
+    end_labels: Spec = {
+        "data": {"values": texts},
         "mark": {"type": "text", "fontSize": 10},
-        "encoding": {"x": across, "y": up, "text": {"field": "w"}},
+        "encoding": {"x": x, "y": y, "text": {"field": "w"}},
     }
-    of = f"Parameters of the best trials by {metric}"
-    made = chart_spec(labels, rows, 320, of, titles=titles, layer=[lines, said])
-    made["params"] += [{"name": "share", "value": 25}, {"name": "names", "value": names}]
-    made["layer"][0]["transform"] = [*made.pop("transform"), *lines["transform"]]
-    return made
+    description = f"Parameters of the best trials by {metric}"
+    layers = [lines, end_labels]
+    spec = chart_spec(labels, rows, 320, description, titles=titles, layer=layers)
+    spec["params"] += [{"name": "share", "value": 25}, {"name": "names", "value": names}]
+    spec["layer"][0]["transform"] = [*spec.pop("transform"), *lines["transform"]]
+    return spec
 
 
 def importance_chart(comparison: Comparison, labels: Sequence[str]) -> Chart | None:
-    """Return how much the parameters matter, by provider."""
+    """Return the importance of the parameters by group."""
     table = importance_table(comparison)
     metric = comparison.objectives[0][0]
     rows: Rows = [
@@ -261,11 +264,11 @@ def importance_chart(comparison: Comparison, labels: Sequence[str]) -> Chart | N
     ]
     if not rows:
         return None
-    order = list(dict.fromkeys(clip_text(row[0], 40) for row in table.rows))[:_CATEGORIES]
-    titles = {"g": "on", "p": "parameter", "v": "share"}
+    order = list(dict.fromkeys(clip_text(row[0], 40) for row in table.rows))[:_MAX_CATEGORIES]
+    titles = {"g": "group", "p": "parameter", "v": "share"}
     encoding: Spec = {
         "y": {"field": "p", "type": "nominal", "sort": order, "title": None},
-        "x": number_axis("s", "share of the importance, %", scale={"zero": True}),
+        "x": number_axis("s", "importance, %", scale={"zero": True}),
         **color_and_shape(labels),
         **tooltip_encoding(titles),
     }
@@ -273,21 +276,22 @@ def importance_chart(comparison: Comparison, labels: Sequence[str]) -> Chart | N
     mark = {"type": "point", "filled": True, "size": 90, "opacity": 0.85}
     rows = [row for row in rows if row["p"] in order]
     height = max(120, 28 * len(order))
-    said = "How much parameters matter"
-    made = chart_spec(labels, rows, height, said, titles=titles, mark=mark, encoding=encoding)
-    return Chart("importance-chart", table.title, table.note, made, table)
+    spec = chart_spec(
+        labels, rows, height, table.title, titles=titles, mark=mark, encoding=encoding
+    )
+    return Chart("importance-chart", table.title, table.note, spec, table)
 
 
 def front_chart(
-    comparison: Comparison, some: Sequence[PlottedTrial], labels: Sequence[str]
+    comparison: Comparison, trials: Sequence[PlottedTrial], labels: Sequence[str]
 ) -> Chart | None:
-    """Return the first two objectives of the trials, with the common Pareto front."""
+    """Return the first two objectives of the trials, with the common Pareto front marked."""
     if len(comparison.objectives) < 2:
         return None
     (left, _), (right, _) = comparison.objectives[:2]
     front = [trial for verdict in comparison.verdicts for trial in verdict.front]
     emulated = {group.label for group in comparison.groups if group.emulated}
-    on_it = {(trial.label, trial.run, trial.number) for trial in front}
+    on_front = {(trial.label, trial.run, trial.number) for trial in front}
     rows: Rows = [
         {"g": label, "t": f"{run} {number_}", "x": values[0], "y": values[1], "f": f}
         | {"l": "emulated" if label in emulated else "real"}
@@ -295,38 +299,38 @@ def front_chart(
         for label, run, number_, values, f in [
             *(
                 (each.label, each.run, each.trial.number, each.values, "0")
-                for each in some
-                if (each.label, each.run, each.trial.number) not in on_it
+                for each in trials
+                if (each.label, each.run, each.trial.number) not in on_front
             ),
             *((each.label, each.run, each.number, each.objective, "1") for each in front),
         ]
     ]
     if not rows:
         return None
-    place: Spec = {"x": number_axis("x", left), "y": number_axis("y", right)}
-    titles = {"g": "on", "t": "run and trial", "v": left, "w": right}
-    told = tooltip_encoding(titles)
+    position: Spec = {"x": number_axis("x", left), "y": number_axis("y", right)}
+    titles = {"g": "group", "t": "run and trial", "v": left, "w": right}
+    tooltip = tooltip_encoding(titles)
     others: Spec = {
         "transform": [{"filter": "datum.f == '0'"}],
         "mark": {"type": "point", "size": 30, "opacity": 0.45},
-        "encoding": place | color_and_shape(labels) | told,
+        "encoding": position | color_and_shape(labels) | tooltip,
     }
     best: Spec = {
         "transform": [{"filter": "datum.f == '1'"}],
         "mark": {"type": "point", "filled": True, "size": 110, "opacity": 1},
-        "encoding": place | color_and_shape(labels) | told,
+        "encoding": position | color_and_shape(labels) | tooltip,
     }
     edge: Spec = {
         "transform": [{"filter": "datum.f == '1'"}],
         "mark": {"type": "line", "strokeWidth": 1.5, "strokeDash": [3, 3], "color": "#888"},
-        "encoding": place
+        "encoding": position
         | {"detail": {"field": "l"}, "order": {"field": "x", "type": "quantitative"}},
     }
     metrics = [metric for metric, _ in comparison.objectives]
-    caption = "Filled and joined: the trials that no other is better than in every objective."
+    caption = "Filled and joined: the trials that no other trial is better than in every objective."
     if len(metrics) > 2:
-        caption += f" Drawn for the first two of {len(metrics)} objectives, so it may look odd."
-    made = chart_spec(
+        caption += f" Only the first two of {len(metrics)} objectives are drawn."
+    spec = chart_spec(
         labels, rows, 340, f"{right} by {left}", titles=titles, layer=[edge, others, best]
     )
-    return Chart("front-chart", "Pareto front", caption, made, front_table(comparison))
+    return Chart("front-chart", "Pareto front", caption, spec, front_table(comparison))

@@ -203,7 +203,7 @@ def test_names_that_mean_something_to_a_browser_are_only_names(
             chart.locator("g.mark-symbol path").first.hover(force=True)
             said = page.locator("#tip dt").all_text_contents()
             words = [word.strip("\N{WORD JOINER}") for word in said]
-            assert words == ["on", "run", "trial", name, "on"]
+            assert words == ["group", "run", "trial", name, "on"]
             expect(page.locator("#tip dd").nth(1)).to_have_text("r7")
 
 
@@ -224,12 +224,12 @@ def test_with_nothing_ticked_nothing_is_drawn_and_the_page_says_so(
     with opened(browser, tmp_path, [ordinary("local")]) as page:
         box = page.get_by_role("checkbox", name="local")
         box.uncheck()
-        expect(page.get_by_role("status").filter(has_text="Nothing is ticked")).to_be_visible()
+        expect(page.get_by_role("status").filter(has_text="No group is selected")).to_be_visible()
         expect(page.locator(SLICE)).not_to_be_visible()
         page.evaluate("dispatchEvent(new Event('resize'))")
         box.check()
         expect(page.locator(SLICE)).to_be_visible()
-        expect(page.get_by_role("status").filter(has_text="Nothing")).to_have_count(0)
+        expect(page.get_by_role("status").filter(has_text="No group")).to_have_count(0)
 
 
 def test_charts_are_drawn_before_they_are_scrolled_to(browser: Browser, tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ def test_charts_are_drawn_before_they_are_scrolled_to(browser: Browser, tmp_path
 def test_a_bad_trial_is_a_hollow_mark_at_the_edge(browser: Browser, tmp_path: Path) -> None:
     values = [-1000.0, *(0.5 + n / 100 for n in range(30))]
     with opened(browser, tmp_path, [job("p", values)]) as page:
-        said = "lies below the axis, down to -1000"
+        said = "is below the axis, down to -1000"
         expect(page.locator("#space")).to_contain_text(f"1 of 31 trials {said}")
         expect(page.locator("#progress-trials-0")).to_contain_text(said)
         for chart in (SLICE, "[data-chart='progress-trials-0']"):
@@ -261,7 +261,7 @@ def test_the_share_of_trials_can_be_chosen_with_the_keyboard(
         page.get_by_role("slider").focus()
         page.keyboard.press("End")
         expect(lines).to_have_count(36)
-        expect(page.locator("#share-said")).to_have_text("100")
+        expect(page.locator("#share-value")).to_have_text("100")
 
 
 def test_dark_and_light_change_while_it_is_open(browser: Browser, tmp_path: Path) -> None:
@@ -279,7 +279,7 @@ def test_dark_and_light_change_while_it_is_open(browser: Browser, tmp_path: Path
 def test_it_can_be_read_without_seeing_it(browser: Browser, tmp_path: Path) -> None:
     with opened(browser, tmp_path, [ordinary("local"), ordinary("vertex")]) as page:
         page.keyboard.press("Tab")
-        expect(page.locator(":focus")).to_have_text("To the verdict")
+        expect(page.locator(":focus")).to_have_text("Skip to the verdict")
         for landmark in ("banner", "navigation", "main", "contentinfo"):
             expect(page.get_by_role(landmark)).to_have_count(1)
         assert page.locator("html[lang=en]").count() == 1
@@ -325,5 +325,5 @@ def test_the_policy_stops_what_is_not_ours(browser: Browser, tmp_path: Path) -> 
 def test_many_trials_are_thinned_for_drawing_only(browser: Browser, tmp_path: Path) -> None:
     with opened(browser, tmp_path, [ordinary("local", count=2_000)]) as page:
         expect(page.locator("#charts")).to_contain_text("1,500 of 1,778 trials are drawn")
-        expect(page.locator("#runs")).to_contain_text("2000 trials: 1778 completed, 222 failed")
+        expect(page.locator("#runs")).to_contain_text("2,000 trials: 1778 completed, 222 failed")
         expect(points(page)).to_have_count(1_500)

@@ -39,12 +39,12 @@ def test_the_verdict_comes_first_and_says_how_sure_it_is() -> None:
     assert lines[3:6] == [
         "VERDICT",
         "  Best objective: local found the best accuracy: 0.9.",
-        "    not settled: each was run once, and another run may come out otherwise",
+        "    not settled: each group ran once, and another run may give a different",
     ]
     text = flat("\n".join(lines))
-    assert "vertex was the cheapest of those whose cost is known: 2.50 USD." in text
+    assert "vertex was the cheapest of the groups whose cost is known: 2.50 USD." in text
     assert "for seed in 2 3 4 5; do cloudtune run study.yaml --on local --on vertex" in text
-    assert text.index("! local: the cost of every trial is not known") < text.index("Runs")
+    assert text.index("! local: the cost of every trial is unknown") < text.index("Runs")
 
 
 def test_the_verdict_fits_a_terminal_of_80_columns() -> None:
@@ -81,21 +81,21 @@ def test_repeated_runs_have_a_mean_and_an_interval() -> None:
         in text
     )
     assert re.search(r"p: mean 0\.91 \(95 % interval 0\.885159 to 0\.934841, 3 runs\)", text)
-    assert "settled: no difference from the others is likely to be chance" in text
-    assert "not settled: no difference" not in text
+    assert "settled: the differences from the other groups are unlikely to be chance" in text
+    assert "not settled: the differences" not in text
 
 
 def test_a_time_that_not_each_run_reached_is_no_mean() -> None:
     jobs = [job("p", [0.5, 1.0], run="a"), job("p", [0.5, 0.6], run="b", seed=2)]
     text = flat(said(jobs))
-    assert "No group came within 1 % of the way from the median trial to the best" in text
+    assert "No group came within 1 % of the way from the median trial to the best trial" in text
     assert "p: in 1 of 2 runs: 2.0 s" in text
 
 
 def test_the_time_in_which_nobody_ran_a_job_stands_beside_its_time() -> None:
     made = runs_table(compare([replace(job("p", [0.5]), ended=4100.0, idle=3600.0)], {}))
     assert "1 h 06 min (1 h 00 min idle)" in made.rows[0]
-    assert "nobody ran" in made.note
+    assert "No process ran the job" in made.note
     assert runs_table(compare([job("p", [0.5])], {})).note == ""
 
 
@@ -123,7 +123,7 @@ def test_several_objectives_have_a_front() -> None:
     both = [{"metric": "accuracy", "goal": "maximize"}, {"metric": "size", "goal": "minimize"}]
     made = make_study(objective=both)
     jobs = [job("p", [trial(1, (0.9, 5))], study=made), job("q", [trial(1, (0.8, 4))], study=made)]
-    assert "than these 2. Found by: 1 by p; 1 by q." in flat(said(jobs))
+    assert "than these 2. Found: 1 by p; 1 by q." in flat(said(jobs))
 
 
 def test_nothing_in_the_terminal_turns_or_colours_it() -> None:
@@ -183,21 +183,21 @@ def test_steps_of_several_services_are_not_called_the_same() -> None:
     counted = measured((1, 0.1, 101.0), (2, 0.2, 102.0))
     jobs = [job("p", [trial(1, 0.2, measurements=own)])]
     jobs += [job(name, [trial(1, 0.2, measurements=counted)]) for name in "qr"]
-    words = "Steps are not the same everywhere (p: 5 to 10, 2 in all; q: 1 to 2, 2 in all;"
+    words = "Steps differ between groups (p: 2 steps from 5 to 10; q: 2 steps from 1 to 2;"
     assert words in said(jobs, "html")
-    assert "So the same step need not be the same amount of training." in said(jobs, "html")
-    assert "Steps are not the same" not in said(jobs[1:], "html")
+    assert "The same step may not mean the same amount of training." in said(jobs, "html")
+    assert "Steps differ between groups" not in said(jobs[1:], "html")
 
 
 def test_many_trials_are_drawn_in_part_with_the_best_of_each_group() -> None:
     low, high = job("p", [n / 1000 for n in range(900)]), job("q", [0.1, 0.2])
-    some, note = downsample(group_jobs([low, high]), "maximize", most=100)
+    some, note = downsample(group_jobs([low, high]), "maximize", limit=100)
     assert note.startswith("52 of 902 trials are drawn")
     own = [each for each in some if each.label == "p"]
     assert len(own) == len({each.trial.number for each in own}) == 50
     assert {0.899, 0.898, 0.890} <= {each.values[0] for each in own}
     assert min(each.values[0] for each in own) < 0.03
-    assert downsample(group_jobs([high]), "maximize", most=100)[1] == ""
+    assert downsample(group_jobs([high]), "maximize", limit=100)[1] == ""
 
 
 def luminance(colour: str) -> float:
@@ -281,5 +281,5 @@ def test_a_long_front_is_cut_and_says_so() -> None:
     both = [{"metric": "accuracy", "goal": "maximize"}, {"metric": "size", "goal": "minimize"}]
     line = [trial(n, (n, n)) for n in range(1, 61)]
     text = said([job("p", line, study=make_study(objective=both))])
-    assert "The first 50 of 60; `--json` has all." in text
+    assert "The first 50 of 60 trials; `--json` has all." in text
     assert len(re.findall(r"^  p +r1 ", text, re.MULTILINE)) == 51
