@@ -1,4 +1,4 @@
-"""What a local trial is given: its folder, its words, its environment."""
+"""The contract of a local trial: its folder, its command and its environment."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ THREADS = (
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
-"""The variables by which numeric libraries are told how many threads to use."""
+"""Environment variables that set the number of threads of numeric libraries."""
 
-# Found before a cloudtune that is installed in the script's own Python, this package becomes that
-# one, except for the module that has to fit the engine around it.
+# If the script's Python has cloudtune installed, this package, which precedes it on the path,
+# becomes that one, except for `cloudtune.trial`, which must match the engine.
 _PACKAGE = """\
 import importlib.machinery as _machinery
 import sys as _sys
@@ -44,55 +44,55 @@ if _spec is not None and _spec.loader is not None and _spec.origin != __file__:
 
 
 class LocalContract:
-    """Turns the request and one start into what a process needs.
+    """Prepares the folders, commands and environments of a job's trials.
 
     Raises:
         UsageError: If a variable that the study takes from the environment is not set.
     """
 
     def __init__(self, request: Json, run: str, job: Path) -> None:
-        """Prepare what all trials share, in the folder of the job."""
+        """Write the files that all trials share to the folder of the job."""
         self.grace: float = request["grace"]
         self._request = request
         self._run = run
         self._job = job
         self.source = _source(request, job)
-        """The source as it was when the run began."""
+        """The source as it was when the run started."""
         self._source = SourceTree(self.source) if self.source else None
         self._base = {**os.environ, **_threads(request)}
-        self._call = {**request, "env": _resolved(request["env"])}
+        self._call = {**request, "env": _resolve_env(request["env"])}
         self._python: str = request["python"] or "python3"
-        self._first_path = _folder_of(self._python)
+        self._python_folder = _python_folder(self._python)
         self._package = _install_package(job / "python")
         names = [*request["constants"], *request["parameters"], request["resource"] or ""]
         self._dashed = trial.single_dash(request, names, str(self.source)) if self.source else []
-        self._ahead = SpareFolders(job / "ahead", self._make)
+        self._spare = SpareFolders(job / "ahead", self._create)
 
     @property
     def quick(self) -> bool:
-        """Whether preparing a trial's folder takes no more than a moment."""
+        """Whether a trial's folder can be created without a noticeable delay."""
         return self._source is None or self._source.small
 
     def prepare(self, started: Started, doorbell: str) -> TrialFolder:
-        """Make the folder of a trial as a container would have it, and return it.
+        """Create the folder of a trial as a container would have it, and return it.
 
-        A trial that is started again keeps what it saved and produced; one that goes on for an
-        interrupted one with more of its resource takes over what that one saved.
+        A trial that is started again keeps its checkpoints and outputs. A trial that replaces an
+        interrupted one and has a resource takes over its checkpoints.
 
         Raises:
-            OSError: If this machine cannot.
+            OSError: If a file or folder cannot be written.
         """
         folder = trial_folder(self._job, started.number)
-        if not self._ahead.take(folder.path):
-            # Without a resource no trial starts twice: the ledger lost all memory of this one.
-            again = started.resource is not None
-            shutil.rmtree(folder.work if again else folder.path, ignore_errors=True)
-            self._make(folder)
+        if not self._spare.take(folder.path):
+            # Without a resource no trial starts twice: the ledger has lost an earlier one.
+            restarted = started.resource is not None
+            shutil.rmtree(folder.work if restarted else folder.path, ignore_errors=True)
+            self._create(folder)
         if started.replaces is not None and started.resource is not None:
-            saved = trial_folder(self._job, started.replaces).checkpoint
-            if os.path.isdir(saved) and not os.path.exists(folder.checkpoint):  # noqa: PTH110, PTH112
-                os.rename(saved, folder.checkpoint)  # noqa: PTH104
-        told = {
+            checkpoint = trial_folder(self._job, started.replaces).checkpoint
+            if os.path.isdir(checkpoint) and not os.path.exists(folder.checkpoint):  # noqa: PTH110, PTH112
+                os.rename(checkpoint, folder.checkpoint)  # noqa: PTH104
+        trial_data = {
             "trial": f"{self._run}-{started.number}",
             "number": started.number,
             "parameters": dict(started.parameters),
@@ -103,19 +103,19 @@ class LocalContract:
             "checkpoint": folder.checkpoint,
             "output": folder.output,
         }
-        write_file(folder.trial_file, json.dumps(told).encode())
+        write_file(folder.trial_file, json.dumps(trial_data).encode())
         return folder
 
     def prepare_ahead(self) -> None:
-        """Make the folder of a trial that is still to come, where that takes but a moment."""
+        """Create a spare folder for a later trial, if that is quick."""
         if self.quick:
-            self._ahead.add()
+            self._spare.add()
 
     def close(self) -> None:
-        """Remove the folders that no trial came for."""
-        self._ahead.clear()
+        """Remove the spare folders."""
+        self._spare.clear()
 
-    def _make(self, folder: TrialFolder) -> None:
+    def _create(self, folder: TrialFolder) -> None:
         try:
             os.mkdir(folder.path)  # noqa: PTH102 - here microseconds count
         except OSError:
@@ -125,41 +125,41 @@ class LocalContract:
         else:
             os.mkdir(folder.work)  # noqa: PTH102
 
-    def words(self, started: Started) -> list[str]:
-        """Return the words that start the script."""
+    def command(self, started: Started) -> list[str]:
+        """Return the command that starts the script."""
         values = self._values(started)
         return trial.command_line(
             self._call, values, self._request["inputs"], self._python, self._dashed
         )
 
     def environment(self, started: Started, devices: list[str] | None) -> dict[str, str]:
-        """Return the script's whole environment.
+        """Return the complete environment of the script.
 
         Args:
             started: The start.
-            devices: The GPUs that it may see; None leaves that to the environment.
+            devices: The GPUs that the script may see; None leaves that to the environment.
         """
         if self._request["arguments"] == "env":
             env = self._environment(self._values(started))
         else:
-            env = dict(self._same_for_all)
+            env = dict(self._shared)
         env[trial.TRIAL] = trial_folder(self._job, started.number).trial_file
         if devices is not None:
             env["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
         return env
 
     def shared_environment(self, devices: list[str] | None) -> dict[str, str]:
-        """Return the variables that all trials have in common, where all see the same GPUs.
+        """Return the variables that all trials share; `devices` as in `environment`.
 
-        What asks for a trial before there is one finds a file that is missing, not no trial.
+        Code that asks for its trial before there is one fails on a missing file.
         """
-        env = {**self._same_for_all, trial.TRIAL: str(self._job / "no trial runs yet")}
+        env = {**self._shared, trial.TRIAL: str(self._job / "no trial runs yet")}
         if devices is not None:
             env["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
         return env
 
     @cached_property
-    def _same_for_all(self) -> dict[str, str]:
+    def _shared(self) -> dict[str, str]:
         return self._environment({})
 
     def _environment(self, values: Mapping[str, Value]) -> dict[str, str]:
@@ -171,8 +171,8 @@ class LocalContract:
             trial_file="",
             package=self._package,
         )
-        if self._first_path:
-            env["PATH"] = self._first_path + os.pathsep + env.get("PATH", os.defpath)
+        if self._python_folder:
+            env["PATH"] = self._python_folder + os.pathsep + env.get("PATH", os.defpath)
         return env
 
     def _constants(self, started: Started) -> dict[str, Value]:
@@ -186,34 +186,34 @@ class LocalContract:
 
 
 def _source(request: Json, job: Path) -> Path | None:
-    """Return the source as it was when the run began, or where there is no such copy, as it is."""
+    """Return the copy of the source from the start of the run; without one, the source itself."""
     if not request["source"]:
         return None
-    kept = job / "source"
-    return kept if kept.is_dir() else Path(request["source"])
+    snapshot = job / "source"
+    return snapshot if snapshot.is_dir() else Path(request["source"])
 
 
-def _resolved(env: Mapping[str, Any]) -> dict[str, str]:
-    """Return the study's variables with those filled in that come from our environment."""
-    wanted = {n: v["from_env"] for n, v in env.items() if not isinstance(v, str)}
-    missing = sorted({name for name in wanted.values() if name not in os.environ})
+def _resolve_env(env: Mapping[str, Any]) -> dict[str, str]:
+    """Return the study's variables with the values that they take from our environment."""
+    sources = {n: v["from_env"] for n, v in env.items() if not isinstance(v, str)}
+    missing = sorted({name for name in sources.values() if name not in os.environ})
     if missing:
         raise UsageError(
-            f"the study's trial.env takes {', '.join(missing)} from the environment, where "
-            f"{'it is' if len(missing) == 1 else 'they are'} not set; set it and run again"
+            f"trial.env takes {', '.join(missing)} from the environment, and "
+            f"{'it is' if len(missing) == 1 else 'they are'} not set"
         )
-    return {n: os.environ[wanted[n]] if n in wanted else v for n, v in env.items()}
+    return {n: os.environ[sources[n]] if n in sources else v for n, v in env.items()}
 
 
-def _folder_of(python: str) -> str | None:
-    """Return the folder that makes ``python`` in a command this one, unless it is so already."""
+def _python_folder(python: str) -> str | None:
+    """Return the folder to put first in PATH so that ``python`` is this one; None if it is."""
     if os.sep not in python or shutil.which("python") == python:
         return None
     return str(Path(python).parent)
 
 
 def _threads(request: Json) -> dict[str, str]:
-    """Return how many threads a trial may use, where the study or parallel trials limit that."""
+    """Return the thread limits of a trial, if the study or parallel trials need one."""
     cpus: int | None = request["cpus"]
     parallel: int = request["parallel"]
     if cpus is not None:
@@ -225,7 +225,7 @@ def _threads(request: Json) -> dict[str, str]:
 
 
 def _install_package(folder: Path) -> str:
-    """Put the module that scripts import where any Python finds it; return that place."""
+    """Write the package that scripts import, and return the folder to add to PYTHONPATH."""
     package = folder / "cloudtune"
     package.mkdir(parents=True, exist_ok=True)
     (package / "__init__.py").write_text(_PACKAGE)

@@ -83,7 +83,7 @@ class LocalRunner:
         def spec() -> ProcessSpec:
             folder = self._contract.prepare(started, doorbell)
             return ProcessSpec(
-                command=self._contract.words(started),
+                command=self._contract.command(started),
                 cwd=folder.work,
                 env=self._contract.environment(started, self._slots.devices(slot)),
                 log=folder.log,
