@@ -17,7 +17,7 @@ from cloudtune.provider.facts import Facts
 from cloudtune.provider.lookup import code_address, find_inputs, local_facts
 from cloudtune.study.study import Study
 from cloudtune_sagemaker.prices import LIMITS, hour_price
-from cloudtune_sagemaker.request.parameters import home
+from cloudtune_sagemaker.request.layout import job_prefix
 from cloudtune_sagemaker.settings import NAME, SageMakerSettings
 
 REGION, ROLE, ACCOUNT, IMAGE, MACHINE = (
@@ -90,7 +90,7 @@ def lookup(study: Study, settings: SageMakerSettings, facts: Facts) -> Mapping[s
         },
         **local_facts(study, facts),
     }
-    return {**own, **find_inputs(study, facts, NAME, home(own, facts.job_name))}
+    return {**own, **find_inputs(study, facts, NAME, job_prefix(own, facts.job_name))}
 
 
 def region_of(profile: str | None) -> str:

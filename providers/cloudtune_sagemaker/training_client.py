@@ -16,7 +16,7 @@ from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.console import log_of
 from cloudtune_sagemaker.environment import resolved
 from cloudtune_sagemaker.errors import AwsError
-from cloudtune_sagemaker.request import NUMBER, RUN_TAG
+from cloudtune_sagemaker.request.layout import NUMBER, RUN_TAG
 
 POLL = 15.0
 POLL_EMULATED = 0.25

@@ -14,10 +14,8 @@ from cloudtune.provider.models import JobContext
 from cloudtune.provider.plan import Plan
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.errors import PROVIDER, AwsError
-from cloudtune_sagemaker.request import parameters
+from cloudtune_sagemaker.request.layout import ARCHIVE, CHANNELS, archive_uri
 
-CHANNELS = "/opt/ml/input/data"
-"""Where inputs lie in a container."""
 _CONTRACT = Path(__file__).with_name("launcher_contract.py")
 _HASH = "cloudtune-sha256"
 """Under which the hash of an archive is kept beside it."""
@@ -89,8 +87,8 @@ def channel_paths(plan: Plan) -> dict[str, str]:
 
 
 def _upload_code(aws: Aws, plan: Plan, context: JobContext) -> None:
-    uri = parameters.archive(plan.facts)
-    packed = context.folder / parameters.ARCHIVE
+    uri = archive_uri(plan.facts)
+    packed = context.folder / ARCHIVE
     paths = channel_paths(plan)
     extra = launcher_files(plan.fitted, plan.facts.run_id, paths, contract=_CONTRACT)
     source = context.folder / "source"

@@ -23,7 +23,7 @@ from cloudtune.study.study import Study
 from cloudtune_sagemaker.emulator.rules import training, tuning
 from cloudtune_sagemaker.emulator.store import Store
 from cloudtune_sagemaker.rules.machines import known_types
-from cloudtune_sagemaker.rules.native import problems
+from cloudtune_sagemaker.rules.native import check_native
 from tests.cloudtune_sagemaker import support
 
 botocore_loaders = pytest.importorskip("botocore.loaders")
@@ -443,14 +443,14 @@ def test_our_machines_are_the_models() -> None:
     ],
 )
 def test_native_is_held_against_the_model(mode: Mode, native: Any, where: str) -> None:
-    (found,) = problems(mode, native)
+    (found,) = check_native(mode, native)
     assert found[0] == where
     assert found[1]
 
 
 def test_native_may_be_a_part_and_may_remove() -> None:
-    assert not problems("managed", {"Autotune": {"Mode": "Enabled"}, "Tags": None})
-    assert not problems("driven", {"RemoteDebugConfig": {"EnableRemoteDebug": True}})
+    assert not check_native("managed", {"Autotune": {"Mode": "Enabled"}, "Tags": None})
+    assert not check_native("driven", {"RemoteDebugConfig": {"EnableRemoteDebug": True}})
 
 
 def test_native_findings_stand_at_their_field() -> None:

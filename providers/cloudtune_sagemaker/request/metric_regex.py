@@ -1,7 +1,7 @@
-"""The one expression by which SageMaker finds a metric in what is printed.
+"""The one regex by which SageMaker reads a metric from the log.
 
-It takes what the first group of one expression matches. A study has several expressions a metric,
-and the group that counts may have the name ``value``.
+SageMaker takes the match of the first group. A study may have several regexes per metric, and the
+group that counts may have the name ``value``.
 """
 
 from __future__ import annotations
@@ -10,69 +10,73 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-LONGEST = 500
-"""Characters of an expression."""
+MAX_LENGTH = 500
+"""Characters of a regex."""
 
 
 class CannotJoinError(ValueError):
-    """Several expressions, or several groups, that no expression with one group stands for."""
+    """Regexes or groups that no regex with one group can replace."""
 
 
-def of_launcher(metric: str) -> str:
-    """Return the expression that finds a metric in what our launcher prints."""
+def launcher_regex(metric: str) -> str:
+    """Return the regex for the lines that cloudtune's launcher prints."""
     return rf"\[cloudtune\] metric {re.escape(metric)} = ([-+0-9.e]+)"
 
 
-def joined(expressions: Sequence[str]) -> str:
-    """Return one expression whose first group is what the study's expressions find.
+def join_regexes(regexes: Sequence[str]) -> str:
+    r"""Return one regex whose first group matches what the study's regexes match.
 
     Raises:
-        CannotJoinError: If there is none.
+        CannotJoinError: If there is no such regex.
+
+    Example:
+        >>> join_regexes([r"loss: (\S+)", r"LOSS (\S+)"]) == r"(?:loss: |LOSS )(\S+)"
+        True
     """
-    found = [_one_group(expression) for expression in dict.fromkeys(expressions)]
-    if len(found) == 1:
-        return found[0].whole
-    groups = {parts.group for parts in found}
-    if len(groups) > 1 or not all(parts.outermost for parts in found):
+    splits = [_split_at_group(regex) for regex in dict.fromkeys(regexes)]
+    if len(splits) == 1:
+        return splits[0].whole
+    if len({split.group for split in splits}) > 1 or not all(split.outermost for split in splits):
         raise CannotJoinError(
-            "they do not read the number by one and the same group, and SageMaker takes one "
-            "expression a metric"
+            "the regexes do not read the number by the same group, and SageMaker accepts one regex "
+            "per metric"
         )
-    before = _either([parts.before for parts in found])
-    after = _either([parts.after for parts in found])
-    pairs = {(parts.before, parts.after) for parts in found}
+    before = _alternation([split.before for split in splits])
+    after = _alternation([split.after for split in splits])
+    pairs = {(split.before, split.after) for split in splits}
     if len(pairs) < len({b for b, _ in pairs}) * len({a for _, a in pairs}):
         raise CannotJoinError(
-            "they differ before and behind the number, and SageMaker takes one expression a metric"
+            "the regexes differ before and after the number, and SageMaker accepts one regex per "
+            "metric"
         )
-    return f"{before}{found[0].group}{after}"
+    return f"{before}{splits[0].group}{after}"
 
 
 @dataclass(frozen=True)
-class _Parts:
-    """An expression with one group, cut at it."""
+class _Split:
+    """A regex with one group, split at it."""
 
     before: str
     group: str
     after: str
     outermost: bool
-    """Whether the group stands in no other and no alternative."""
+    """Whether the group is in no other group and in no alternative."""
 
     @property
     def whole(self) -> str:
         return self.before + self.group + self.after
 
 
-def _either(parts: Sequence[str]) -> str:
-    different = list(dict.fromkeys(parts))
-    return different[0] if len(different) == 1 else f"(?:{'|'.join(different)})"
+def _alternation(parts: Sequence[str]) -> str:
+    distinct = list(dict.fromkeys(parts))
+    return distinct[0] if len(distinct) == 1 else f"(?:{'|'.join(distinct)})"
 
 
 @dataclass
 class _Group:
     start: int
     opening: int
-    """How many characters open it: ``(``, ``(?P<name>``."""
+    """Length of its opening: ``(``, ``(?P<name>``."""
     captures: bool
     name: str | None
     depth: int
@@ -81,84 +85,81 @@ class _Group:
 
 _OPENING = re.compile(r"\(\?P?<(\w+)>|\(\?")
 _FLAGS = re.compile(r"\(\?[a-zA-Z]+\)")
-_BACK = re.compile(r"\\[1-9]|\(\?P=|\(\?\(|\\g<")
+_BACK_REFERENCE = re.compile(r"\\[1-9]|\(\?P=|\(\?\(|\\g<")
 
 
-def _one_group(expression: str) -> _Parts:
-    groups, alternatives = _read(expression)
+def _split_at_group(regex: str) -> _Split:
+    groups, has_alternatives = _parse_groups(regex)
     capturing = [group for group in groups if group.captures]
     if not capturing:
-        raise CannotJoinError("it has no group, so no number is read")
-    wanted = next((group for group in capturing if group.name == "value"), capturing[0])
-    if len(capturing) > 1 and _BACK.search(expression):
-        raise CannotJoinError("it refers to its own groups, and SageMaker takes the first of them")
+        raise CannotJoinError("the regex has no group, so it reads no number")
+    target = next((group for group in capturing if group.name == "value"), capturing[0])
+    if len(capturing) > 1 and _BACK_REFERENCE.search(regex):
+        raise CannotJoinError(
+            "the regex refers back to its groups, and SageMaker reads the first group"
+        )
     pieces: list[str] = []
-    place = start = 0
+    position = start = 0
     for group in sorted(groups, key=lambda group: group.start):
         if not group.captures:
             continue
-        pieces.append(expression[place : group.start])
-        if group is wanted:
+        pieces.append(regex[position : group.start])
+        if group is target:
             start = sum(map(len, pieces))
-        pieces.append("(" if group is wanted else "(?:")
-        place = group.start + group.opening
-    pieces.append(expression[place:])
+        pieces.append("(" if group is target else "(?:")
+        position = group.start + group.opening
+    pieces.append(regex[position:])
     whole = "".join(pieces)
-    behind = len(expression) - wanted.end + _grown(capturing, wanted)
-    end = len(whole) - behind
-    return _Parts(
+    growth = sum(len("(?:") - group.opening for group in capturing if group.start > target.end)
+    end = len(whole) - (len(regex) - target.end + growth)
+    return _Split(
         whole[:start],
         whole[start : end + 1],
         whole[end + 1 :],
-        outermost=wanted.depth == 0 and not alternatives and not _FLAGS.match(whole),
+        outermost=target.depth == 0 and not has_alternatives and not _FLAGS.match(whole),
     )
 
 
-def _grown(capturing: Sequence[_Group], wanted: _Group) -> int:
-    """Return by how much what follows the wanted group has grown; below 0, it has shrunk."""
-    return sum(len("(?:") - group.opening for group in capturing if group.start > wanted.end)
-
-
-def _read(expression: str) -> tuple[list[_Group], bool]:
-    """Return the groups of an expression, and whether it has alternatives outside of them."""
+def _parse_groups(regex: str) -> tuple[list[_Group], bool]:
+    """Return the groups of a regex, and whether it has alternatives outside of them."""
     groups: list[_Group] = []
-    opened: list[_Group] = []
-    alternatives = False
-    place = 0
-    while place < len(expression):
-        match expression[place]:
+    open_groups: list[_Group] = []
+    has_alternatives = False
+    position = 0
+    while position < len(regex):
+        match regex[position]:
             case "\\":
-                place += 1
+                position += 1
             case "[":
-                place = _end_of_class(expression, place)
+                position = _end_of_class(regex, position)
             case "(":
-                found = _OPENING.match(expression, place)
-                name = found[1] if found else None
+                opening = _OPENING.match(regex, position)
+                name = opening[1] if opening else None
                 group = _Group(
-                    place,
-                    opening=len(found[0]) if found else 1,
-                    captures=found is None or name is not None,
+                    position,
+                    opening=len(opening[0]) if opening else 1,
+                    captures=opening is None or name is not None,
                     name=name,
-                    depth=len(opened),
+                    depth=len(open_groups),
                 )
                 groups.append(group)
-                opened.append(group)
-            case ")" if opened:
-                opened.pop().end = place
-            case "|" if not opened:
-                alternatives = True
+                open_groups.append(group)
+            case ")" if open_groups:
+                open_groups.pop().end = position
+            case "|" if not open_groups:
+                has_alternatives = True
             case _:
                 pass
-        place += 1
-    return groups, alternatives
+        position += 1
+    return groups, has_alternatives
 
 
-def _end_of_class(expression: str, place: int) -> int:
-    place += 1
-    if expression[place : place + 1] == "^":
-        place += 1
-    if expression[place : place + 1] == "]":
-        place += 1
-    while place < len(expression) and expression[place] != "]":
-        place += 2 if expression[place] == "\\" else 1
-    return place
+def _end_of_class(regex: str, position: int) -> int:
+    position += 1
+    if regex[position : position + 1] == "^":
+        position += 1
+    if regex[position : position + 1] == "]":
+        position += 1
+    while position < len(regex) and regex[position] != "]":
+        position += 2 if regex[position] == "\\" else 1
+    return position

@@ -1,7 +1,7 @@
-"""What only SageMaker refuses or does otherwise: every documented limit that a study can break.
+"""The rules of SageMaker: every documented limit that a study can break.
 
-Lengths, patterns and enums are those of `cloudtune_sagemaker.capabilities.MODEL`, numbers of trials
-those of its QUOTAS; what else holds stands in AWS's developer guide on automatic model tuning, read
+Lengths, patterns and enums come from `cloudtune_sagemaker.capabilities.MODEL`, numbers of trials
+from its QUOTAS, and everything else from AWS's developer guide on automatic model tuning, read
 2026-11-24.
 """
 
@@ -13,9 +13,9 @@ from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.fit import FittedStudy
 from cloudtune.provider.facts import Facts
 from cloudtune.study.schema import Mode
-from cloudtune_sagemaker.rules.emulator import emulated_rules
+from cloudtune_sagemaker.rules.emulator import emulator_rules
 from cloudtune_sagemaker.rules.machines import machine_rules
-from cloudtune_sagemaker.rules.settings import settings_rules
+from cloudtune_sagemaker.rules.settings import SETTINGS, settings_rules
 from cloudtune_sagemaker.rules.trial import trial_rules
 from cloudtune_sagemaker.rules.tuning import tuning_rules
 from cloudtune_sagemaker.rules.values import value_rules
@@ -25,30 +25,28 @@ from cloudtune_sagemaker.settings import SageMakerSettings
 def rules(
     fitted: FittedStudy, mode: Mode, settings: SageMakerSettings, facts: Facts
 ) -> list[Finding | Note]:
-    """Return the findings and notes of a study on SageMaker, all at once."""
+    """Return all findings and notes of a study on SageMaker."""
     return [
         *settings_rules(mode, settings, facts),
         *machine_rules(fitted, mode, settings, facts),
         *trial_rules(fitted, mode, settings, facts),
         *value_rules(fitted, mode, settings, facts),
         *(tuning_rules(fitted, facts) if mode == "managed" else ()),
-        *(emulated_rules(fitted.study, settings, facts) if facts.emulated else ()),
-        *_native(mode, settings),
+        *(emulator_rules(fitted.study, settings, facts) if facts.emulated else ()),
+        *_native_rules(mode, settings),
     ]
 
 
-def _native(mode: Mode, settings: SageMakerSettings) -> Iterator[Finding | Note]:
+def _native_rules(mode: Mode, settings: SageMakerSettings) -> Iterator[Finding | Note]:
     if not settings.native:
         return
     from importlib.util import find_spec
 
-    path = "providers.sagemaker.native"
+    path = f"{SETTINGS}.native"
     if find_spec("botocore") is None:
-        yield Note(
-            path, "not checked, since that needs botocore: pip install 'cloudtune[sagemaker]'"
-        )
+        yield Note(path, "not checked: needs botocore, pip install 'cloudtune[sagemaker]'")
         return
-    from cloudtune_sagemaker.rules.native import problems
+    from cloudtune_sagemaker.rules.native import check_native
 
-    for where, reason in problems(mode, settings.native):
-        yield Finding("refused", f"{path}.{where}" if where else path, reason)
+    for field, reason in check_native(mode, settings.native):
+        yield Finding("refused", f"{path}.{field}" if field else path, reason)

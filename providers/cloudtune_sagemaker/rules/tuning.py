@@ -1,8 +1,9 @@
-"""Rules of SageMaker's own tuner: its strategies, limits, early stopping and warm start."""
+"""Rules of SageMaker's tuner: its strategies, limits, early stopping and warm start."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from math import prod
 
@@ -12,59 +13,59 @@ from cloudtune.provider.facts import Facts
 from cloudtune.study.schema import FloatParameter
 from cloudtune.study.search_space import Space, count_values, list_nodes
 from cloudtune.study.study import Study
-from cloudtune_sagemaker.request import (
-    SHORTEST_PATIENCE,
-    SHORTEST_TIMEOUT,
-    most_trials,
-    scaling,
+from cloudtune_sagemaker.request.tuning_job import (
+    MIN_PATIENCE,
+    MIN_TIMEOUT,
+    max_trials,
+    scaling_type,
 )
 
-DEFAULT_TRIALS = 750
-DEFAULT_PARALLEL = 10
-LONGEST_TIMEOUT = 30 * 24 * 3600
-LARGEST_RESOURCE = 20_000
-LARGEST_SEED = 2**31 - 1
-MOST_PARENTS = 5
-_JOB = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*")
+DEFAULT_MAX_TRIALS = 750
+DEFAULT_MAX_PARALLEL = 10
+MAX_TIMEOUT = 30 * 24 * 3600
+MAX_RESOURCE = 20_000
+MAX_SEED = 2**31 - 1
+MAX_PARENTS = 5
+_JOB_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*")
 
 
 def tuning_rules(fitted: FittedStudy, facts: Facts) -> Iterator[Finding | Note]:
-    """Yield what the tuner refuses or does otherwise, or what is worth knowing of it."""
+    """Yield the findings and notes on the tuner."""
     study = fitted.study
     if not study.parameters and fitted.original.parameters:
-        reason = "every parameter has one value, so there is nothing to tune"
+        reason = "every parameter has only one value, so there is nothing to tune"
         yield Finding("refused", "parameters", reason)
     yield from _scales(fitted)
     yield from _hyperband(study)
     yield from _seed(study)
-    yield from _number_of_trials(fitted)
+    yield from _trial_count(fitted)
     yield from _other_limits(study)
     yield from _early_stopping(study)
     yield from _warm_start(study, facts)
     if fitted.root:
         text = (
-            "one training definition for each of its values; that cloudtune's way of sending "
-            "them is what the service expects was not verified live"
+            "one training definition for each of its values; not verified live that the service "
+            "accepts them as cloudtune sends them"
         )
         yield Note(f"parameters.{fitted.root}", text)
 
 
 def _scales(fitted: FittedStudy) -> Iterator[Finding]:
-    by_name: dict[str, int] = {}
+    seen: Counter[str] = Counter()
     for node in list_nodes(fitted.original):
-        place = by_name.setdefault(node.name, 0)
-        by_name[node.name] += 1
+        number = seen[node.name]
+        seen[node.name] += 1
         parameter = node.parameter
         if not isinstance(parameter, FloatParameter) or parameter.scale != "reverse_log":
             continue
         if count_values(parameter) is not None:
             continue
-        several = len(fitted.original.parameters[node.name]) > 1
-        path = f"parameters.{node.name}{f'.{place}' if several else ''}.scale"
-        if scaling(parameter) == "Linear":
-            reason = "SageMaker has reverse_log from 0 to below 1 alone: linear is used"
+        has_variants = len(fitted.original.parameters[node.name]) > 1
+        path = f"parameters.{node.name}{f'.{number}' if has_variants else ''}.scale"
+        if scaling_type(parameter) == "Linear":
+            reason = "SageMaker has reverse_log only from 0 to below 1: linear is used"
         else:
-            reason = "SageMaker takes the logarithm of 1 - x, where others mirror the log range"
+            reason = "SageMaker uses the logarithm of 1 - x, others mirror the log range"
         yield Finding("approximated", path, reason)
 
 
@@ -76,90 +77,84 @@ def _hyperband(study: Study) -> Iterator[Finding | Note]:
         yield Finding(
             "approximated",
             "strategy.resource",
-            f"each trial is told the whole, {strategy.resource}={strategy.max}, and SageMaker "
-            "stops trials on the way: it counts how often the objective is reported",
+            f"each trial gets the maximum, {strategy.resource}={strategy.max}, and SageMaker "
+            "stops trials earlier, by the number of reports of the objective",
         )
     else:
-        text = "SageMaker counts how often the objective is reported: report it once a step"
+        text = "SageMaker counts the reports of the objective: report it once per step"
         yield Note("strategy.name", text)
     if strategy.eta:
-        yield Finding("dropped", "strategy.eta", "SageMaker decides how many trials go on")
-    if strategy.max and strategy.max > LARGEST_RESOURCE:
-        reason = f"SageMaker takes at most {LARGEST_RESOURCE}"
-        yield Finding("refused", "strategy.max", reason)
+        yield Finding("dropped", "strategy.eta", "SageMaker decides how many trials continue")
+    if strategy.max and strategy.max > MAX_RESOURCE:
+        yield Finding("refused", "strategy.max", f"SageMaker accepts at most {MAX_RESOURCE}")
 
 
 def _seed(study: Study) -> Iterator[Finding | Note]:
     strategy = study.strategy
     if strategy.seed is None:
         return
-    if strategy.seed > LARGEST_SEED:
-        reason = f"SageMaker's seeds go to {LARGEST_SEED}"
-        yield Finding("refused", "strategy.seed", reason)
+    if strategy.seed > MAX_SEED:
+        yield Finding("refused", "strategy.seed", f"SageMaker accepts at most {MAX_SEED}")
     if strategy.name == "bayesian":
-        text = "makes SageMaker's bayesian search more alike from run to run, not the same"
+        text = "makes runs of SageMaker's bayesian search more alike, but not the same"
         yield Note("strategy.seed", text)
     elif strategy.name == "grid":
-        yield Note("strategy.seed", "a grid knows no chance, so no seed is sent")
+        yield Note("strategy.seed", "a grid is not random, so no seed is sent")
 
 
-def _number_of_trials(fitted: FittedStudy) -> Iterator[Finding | Note]:
+def _trial_count(fitted: FittedStudy) -> Iterator[Finding | Note]:
     study, path = fitted.study, "limits.max_trials"
-    wanted = study.limits.max_trials
+    requested = study.limits.max_trials
     if study.strategy.name == "grid":
         yield from _grid(fitted)
         return
-    most = most_trials(study)
-    if most is None and study.limits.timeout is None:
-        reason = "SageMaker needs to know how many trials, or how long: give max_trials or timeout"
+    count = max_trials(study)
+    if count is None and study.limits.timeout is None:
+        reason = "SageMaker requires a limit: set max_trials or timeout"
         yield Finding("refused", path, reason)
-    if most is not None and wanted is not None and most < wanted:
-        reason = (
-            f"there are {most} combinations, and SageMaker refuses more trials than that: "
-            f"{most} will run"
-        )
+    if count is not None and requested is not None and count < requested:
+        reason = f"reduced to {count}, the number of combinations: SageMaker refuses more trials"
         yield Finding("approximated", path, reason)
-    if most is not None and most > DEFAULT_TRIALS:
+    if count is not None and count > DEFAULT_MAX_TRIALS:
         if study.strategy.name == "random":
-            text = f"above {DEFAULT_TRIALS}, the account's quota must have been raised"
+            text = f"more than {DEFAULT_MAX_TRIALS} require a raised quota of the account"
             yield Note(path, text)
         else:
-            reason = f"SageMaker runs at most {DEFAULT_TRIALS} trials of {study.strategy.name}"
+            reason = f"SageMaker runs at most {DEFAULT_MAX_TRIALS} trials of {study.strategy.name}"
             yield Finding("refused", path, reason)
 
 
 def _grid(fitted: FittedStudy) -> Iterator[Finding | Note]:
-    counts = [count_values(found[0]) or 0 for found in fitted.study.parameters.values()]
-    size, wanted = prod(counts), fitted.study.limits.max_trials
-    if size > DEFAULT_TRIALS:
-        reason = f"a grid of {size} trials, and SageMaker runs at most {DEFAULT_TRIALS}"
+    counts = [count_values(variants[0]) or 0 for variants in fitted.study.parameters.values()]
+    size, requested = prod(counts), fitted.study.limits.max_trials
+    if size > DEFAULT_MAX_TRIALS:
+        reason = f"the grid has {size} trials: SageMaker runs at most {DEFAULT_MAX_TRIALS}"
         yield Finding("refused", "strategy.name", reason)
-    if wanted is not None and wanted < size:
-        reason = f"SageMaker runs a grid as a whole, and this one has {size} trials"
+    if requested is not None and requested < size:
+        reason = f"SageMaker runs only complete grids, and this one has {size} trials"
         yield Finding("refused", "limits.max_trials", reason)
-    elif wanted is not None and wanted > size:
-        text = f"the grid has {size} trials, and ends with them"
-        yield Note("limits.max_trials", text)
-    own = Space.from_study(fitted.original).size
-    if fitted.flattened and own is not None and own < size:
-        reason = f"flattened, the grid has {size} trials instead of {own}: some are alike"
+    elif requested is not None and requested > size:
+        yield Note("limits.max_trials", f"the grid ends after its {size} trials")
+    original_size = Space.from_study(fitted.original).size
+    if fitted.flattened and original_size is not None and original_size < size:
+        reason = f"flattened, the grid has {size} trials instead of {original_size}: some are equal"
         yield Finding("approximated", "strategy.name", reason)
 
 
 def _other_limits(study: Study) -> Iterator[Finding | Note]:
     limits = study.limits
-    if limits.parallel_trials and limits.parallel_trials > DEFAULT_PARALLEL:
-        text = f"above {DEFAULT_PARALLEL}, the account's quota must have been raised"
+    if limits.parallel_trials and limits.parallel_trials > DEFAULT_MAX_PARALLEL:
+        text = f"more than {DEFAULT_MAX_PARALLEL} require a raised quota of the account"
         yield Note("limits.parallel_trials", text)
-    if limits.timeout and limits.timeout < SHORTEST_TIMEOUT:
-        reason = f"SageMaker's shortest is {SHORTEST_TIMEOUT}s, which is sent"
+    if limits.timeout and limits.timeout < MIN_TIMEOUT:
+        reason = f"raised to {MIN_TIMEOUT}s, SageMaker's minimum"
         yield Finding("approximated", "limits.timeout", reason)
-    elif limits.timeout and limits.timeout > LONGEST_TIMEOUT:
-        yield Finding("refused", "limits.timeout", "a tuning job takes at most 30 days")
+    elif limits.timeout and limits.timeout > MAX_TIMEOUT:
+        yield Finding("refused", "limits.timeout", "a tuning job runs for at most 30 days")
     if limits.patience:
-        few = limits.patience < SHORTEST_PATIENCE
-        also = f"; its smallest number is {SHORTEST_PATIENCE}, which is sent" if few else ""
-        reason = f"an objective that is better by less than 1 % does not count as better{also}"
+        reason = "SageMaker counts only improvements of the objective by at least 1 %"
+        if limits.patience < MIN_PATIENCE:
+            reason = f"{reason}; raised to {MIN_PATIENCE}, SageMaker's minimum"
         yield Finding("approximated", "limits.patience", reason)
 
 
@@ -169,9 +164,9 @@ def _early_stopping(study: Study) -> Iterator[Finding | Note]:
         return
     for name in ("min_step", "interval", "min_trials"):
         if getattr(stopping, name) is not None:
-            reason = "SageMaker's median rule decides this itself"
+            reason = "SageMaker's median rule decides this"
             yield Finding("dropped", f"early_stopping.{name}", reason)
-    text = "SageMaker's own median rule, which looks at each report of the objective"
+    text = "SageMaker's median rule, which checks each report of the objective"
     yield Note("early_stopping", text)
 
 
@@ -181,22 +176,22 @@ def _warm_start(study: Study, facts: Facts) -> Iterator[Finding | Note]:
     path = "warm_start.from"
     if not facts.parent_jobs:
         reason = (
-            "SageMaker's tuner learns from its own tuning jobs, and none that it still has is "
-            "named (an emulated one is gone with its emulator)"
+            "SageMaker's tuner learns only from its own tuning jobs, and none of these still "
+            "exists (an emulated one ends with its emulator)"
         )
         yield Finding("refused", path, reason)
-    if len(facts.parent_jobs) > MOST_PARENTS:
-        reason = f"{len(facts.parent_jobs)} jobs, and SageMaker takes at most {MOST_PARENTS}"
+    if len(facts.parent_jobs) > MAX_PARENTS:
+        reason = f"{len(facts.parent_jobs)} jobs: SageMaker accepts at most {MAX_PARENTS}"
         yield Finding("refused", path, reason)
     for name in facts.parent_jobs:
-        if len(name) > 32 or not _JOB.fullmatch(name):
-            yield Finding("refused", path, f"{name} cannot be the name of a tuning job")
+        if len(name) > 32 or not _JOB_NAME.fullmatch(name):
+            yield Finding("refused", path, f"{name} is not a valid name of a tuning job")
     if study.strategy.name not in {"bayesian", "random"}:
-        reason = f"a {study.strategy.name} search of SageMaker has no warm start"
+        reason = f"SageMaker's {study.strategy.name} search does not support warm start"
         yield Finding("refused", "warm_start", reason)
     yield Note(
         "warm_start",
-        "the earlier jobs must have ended, and have had the same objective and the same names of "
-        "parameters and constants; of these at most ten may change, code that is sent anew among "
-        "them, and the environment not at all",
+        "the parent jobs must have ended, with the same objective and the same names of "
+        "parameters and constants; at most ten of these may change, which includes uploaded code, "
+        "and the environment must not change",
     )

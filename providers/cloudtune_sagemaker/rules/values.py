@@ -1,19 +1,26 @@
-"""Rules of the values that go to a trial as hyperparameters: their names, lengths and number."""
+"""Rules of hyperparameters: their names, lengths and number."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator
 
 from cloudtune.diagnostics import Finding
 from cloudtune.fitting.fit import FittedStudy
 from cloudtune.provider.facts import Facts
 from cloudtune.study.schema import CategoricalParameter, Mode
 from cloudtune.study.search_space import count_values, format_value, list_nodes
-from cloudtune_sagemaker.request.parameters import MOST, OBJECTIVE, OWN, branches, constants_of
+from cloudtune_sagemaker.request.parameters import (
+    MAX_HYPERPARAMETERS,
+    OBJECTIVE_PARAMETER,
+    RESERVED_PREFIX,
+    definition_parameters,
+    static_parameters,
+)
 from cloudtune_sagemaker.settings import SageMakerSettings
 
-LONGEST_TUNED = 256
-LONGEST_STATIC = 2500
+MAX_TUNED_LENGTH = 256
+MAX_STATIC_LENGTH = 2500
 
 
 def value_rules(
@@ -25,56 +32,57 @@ def value_rules(
         yield from _name(f"parameters.{name}", name)
     for name, value in study.constants.items():
         yield from _name(f"constants.{name}", name)
-        yield from _value(f"constants.{name}", format_value(value), LONGEST_STATIC)
+        yield from _value(f"constants.{name}", format_value(value), MAX_STATIC_LENGTH)
     if study.strategy.resource:
         yield from _name("strategy.resource", study.strategy.resource)
     yield from _choices(fitted, mode)
-    count = _count(fitted, mode, settings, facts)
-    if count > MOST:
+    count = _count_hyperparameters(fitted, mode, settings, facts)
+    if count > MAX_HYPERPARAMETERS:
         reason = (
-            f"parameters, constants and what SageMaker and cloudtune add are {count} "
-            f"hyperparameters, and a training job takes at most {MOST}"
+            f"parameters, constants and those that SageMaker and cloudtune add are {count} "
+            f"hyperparameters: a training job accepts at most {MAX_HYPERPARAMETERS}"
         )
         yield Finding("refused", "parameters", reason)
 
 
 def _name(path: str, name: str) -> Iterator[Finding]:
-    if name.startswith(OWN) or name == OBJECTIVE:
-        reason = f"names that begin with {OWN}, and {OBJECTIVE}, are SageMaker's own; rename it"
+    if name.startswith(RESERVED_PREFIX) or name == OBJECTIVE_PARAMETER:
+        reason = f"SageMaker reserves {RESERVED_PREFIX}... and {OBJECTIVE_PARAMETER}: rename it"
         yield Finding("refused", path, reason)
 
 
 def _choices(fitted: FittedStudy, mode: Mode) -> Iterator[Finding]:
-    definitions = fitted.original.parameters
-    places: Mapping[str, int] = {}
+    variants = fitted.original.parameters
+    seen: Counter[str] = Counter()
     for node in list_nodes(fitted.original):
-        place = places.get(node.name, 0)
-        places = {**places, node.name: place + 1}
+        number = seen[node.name]
+        seen[node.name] += 1
         if node.key not in fitted.names or not isinstance(node.parameter, CategoricalParameter):
             continue
         path = f"parameters.{node.name}"
-        if len(definitions[node.name]) > 1:
-            path = f"{path}.{place}"
+        if len(variants[node.name]) > 1:
+            path = f"{path}.{number}"
         tuned = mode == "managed" and count_values(node.parameter) != 1 and node.name != fitted.root
+        max_length = MAX_TUNED_LENGTH if tuned else MAX_STATIC_LENGTH
         for value in node.parameter.values:
-            yield from _value(
-                f"{path}.values", format_value(value), LONGEST_TUNED if tuned else LONGEST_STATIC
-            )
+            yield from _value(f"{path}.values", format_value(value), max_length)
 
 
-def _value(path: str, said: str, longest: int) -> Iterator[Finding]:
-    if len(said) > longest:
-        reason = f"a value has {len(said)} characters, and SageMaker takes at most {longest}"
+def _value(path: str, value: str, max_length: int) -> Iterator[Finding]:
+    if len(value) > max_length:
+        reason = f"a value has {len(value)} characters: SageMaker accepts at most {max_length}"
         yield Finding("refused", path, reason)
-    if "\n" in said or "\r" in said:
-        yield Finding("refused", path, "SageMaker takes values of one line alone")
+    if "\n" in value or "\r" in value:
+        yield Finding("refused", path, "SageMaker accepts only values of one line")
 
 
-def _count(fitted: FittedStudy, mode: Mode, settings: SageMakerSettings, facts: Facts) -> int:
-    """Return how many hyperparameters a training job has at most."""
+def _count_hyperparameters(
+    fitted: FittedStudy, mode: Mode, settings: SageMakerSettings, facts: Facts
+) -> int:
+    """Return the maximum number of hyperparameters of a training job."""
     if mode == "managed":
-        parts = branches(fitted, settings, facts)
-        return max(len(part.tuned) + len(part.static) + 1 for part in parts)
+        definitions = definition_parameters(fitted, settings, facts)
+        return max(len(each.tuned) + len(each.static) + 1 for each in definitions)
     resource = 1 if fitted.study.strategy.resource else 0
-    constants = constants_of(fitted, settings, facts, facts.job_name)
-    return len(fitted.study.parameters) + len(constants) + resource
+    static = static_parameters(fitted, settings, facts, facts.job_name)
+    return len(fitted.study.parameters) + len(static) + resource

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloudtune_sagemaker.request.metric_regex import CannotJoinError, joined, of_launcher
+from cloudtune_sagemaker.request.metric_regex import CannotJoinError, join_regexes, launcher_regex
 
 
 def as_study(expressions: Sequence[str], line: str) -> set[str | None]:
@@ -46,7 +46,7 @@ ONE = [
 @given(line=st.text(st.sampled_from("lossLOSS: 0123ab=()[]xnoyesf."), max_size=30))
 @settings(max_examples=60)
 def test_one_expression_finds_the_same(expression: str, line: str) -> None:
-    one = joined([expression])
+    one = join_regexes([expression])
     assert re.compile(one).groups == 1
     for text in (line, f"loss: {line} loss 1 a = 2x 12 of 34 (3) no 4 ]=5 a6 ((7)"):
         assert as_sagemaker(one, text) == as_study([expression], text)
@@ -64,7 +64,7 @@ SEVERAL = [
 @given(line=st.text(st.sampled_from("lossLOSab=: 0123.cd"), max_size=30))
 @settings(max_examples=60)
 def test_several_expressions_find_the_same(expressions: list[str], line: str) -> None:
-    one = joined(expressions)
+    one = join_regexes(expressions)
     assert re.compile(one).groups == 1
     for text in (line, f"{line} loss: 0.1 LOSS 2 a=3 b=4 a 5 end a 6 stop a7c a8d b9c b0d"):
         assert as_sagemaker(one, text) == as_study(expressions, text)
@@ -85,7 +85,7 @@ def test_several_expressions_find_the_same(expressions: list[str], line: str) ->
 )
 def test_what_cannot_be_joined_is_told(expressions: list[str]) -> None:
     with pytest.raises(CannotJoinError):
-        joined(expressions)
+        join_regexes(expressions)
 
 
 @given(
@@ -94,7 +94,7 @@ def test_what_cannot_be_joined_is_told(expressions: list[str]) -> None:
 )
 def test_what_the_launcher_prints_is_found(metric: str, value: float) -> None:
     line = f"[cloudtune] metric {metric} = {value!r}"
-    (found,) = as_sagemaker(of_launcher(metric), line)
+    (found,) = as_sagemaker(launcher_regex(metric), line)
     assert float(found) == value
-    assert not as_sagemaker(of_launcher(metric + "2"), line)
-    assert not as_sagemaker(of_launcher(metric), f"[cloudtune] metric {metric}2 = {value!r}")
+    assert not as_sagemaker(launcher_regex(metric + "2"), line)
+    assert not as_sagemaker(launcher_regex(metric), f"[cloudtune] metric {metric}2 = {value!r}")

@@ -1,0 +1,183 @@
+"""The request of CreateTrainingJob, and its fields that a tuning job shares."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from cloudtune.fitting.fit import FittedStudy
+from cloudtune.provider.facts import Facts
+from cloudtune.provider.lookup import has_code, input_address, uses_launcher
+from cloudtune.study.schema import FromEnvironment, Json, Mode
+from cloudtune.study.study import Study
+from cloudtune_sagemaker.request.layout import (
+    CHECKPOINTS,
+    CODE_CHANNEL,
+    NUMBER,
+    TRIAL_TAG,
+    archive_uri,
+    job_prefix,
+    job_tags,
+)
+from cloudtune_sagemaker.request.metric_regex import (
+    CannotJoinError,
+    join_regexes,
+    launcher_regex,
+)
+from cloudtune_sagemaker.request.parameters import static_parameters
+from cloudtune_sagemaker.settings import NAME, SageMakerSettings
+
+DEFAULT_TRIAL_SECONDS = 24 * 3600
+"""SageMaker's own time limit of a training job."""
+
+
+def training_job(fitted: FittedStudy, settings: SageMakerSettings, facts: Facts) -> Json:
+    """Return the request for one trial of the driven mode."""
+    name = f"{facts.job_name}-{NUMBER}"
+    request: Json = {
+        "TrainingJobName": name,
+        "HyperParameters": static_parameters(fitted, settings, facts, name),
+    }
+    request |= training_fields(fitted.study, settings, facts)
+    if request["AlgorithmSpecification"].get("MetricDefinitions"):
+        request["AlgorithmSpecification"]["EnableSageMakerMetricsTimeSeries"] = True
+    types: list[str] = facts.own["instance_types"]
+    resources = resource_config(types[0], settings)
+    if len(types) > 1:
+        del resources["InstanceType"]
+        resources["InstancePreferences"] = [{"InstanceType": name} for name in types]
+    request["ResourceConfig"] = resources
+    if saves_checkpoints(fitted.study, settings, facts, "driven"):
+        uri = f"{job_prefix(facts.own, facts.job_name)}/checkpoints/{NUMBER}"
+        request["CheckpointConfig"] = {"S3Uri": uri, "LocalPath": CHECKPOINTS}
+    request["Tags"] = [*job_tags(settings, facts), {"Key": TRIAL_TAG, "Value": NUMBER}]
+    return request
+
+
+def training_fields(study: Study, settings: SageMakerSettings, facts: Facts) -> Json:
+    """Return the fields that a training job and a training definition have in common."""
+    fields: Json = {
+        "AlgorithmSpecification": _algorithm(study, settings, facts),
+        "RoleArn": facts.own["role_arn"],
+        "OutputDataConfig": {
+            "S3OutputPath": f"{job_prefix(facts.own, facts.job_name)}/output",
+            **if_set("KmsKeyId", settings.kms_key),
+        },
+        "StoppingCondition": _stopping_condition(study, settings),
+    }
+    if channels := _channels(study, settings, facts):
+        fields["InputDataConfig"] = channels
+    if study.trial.env:
+        fields["Environment"] = {
+            name: f"${{{value.from_env}}}" if isinstance(value, FromEnvironment) else value
+            for name, value in study.trial.env.items()
+        }
+    if settings.subnets or settings.security_group_ids:
+        fields["VpcConfig"] = {
+            "SecurityGroupIds": settings.security_group_ids or [],
+            "Subnets": settings.subnets or [],
+        }
+    fields |= if_set("EnableNetworkIsolation", settings.network_isolation)
+    fields |= if_set("EnableInterContainerTrafficEncryption", settings.encrypt_traffic)
+    fields |= if_set("EnableManagedSpotTraining", settings.spot)
+    if settings.retry:
+        fields["RetryStrategy"] = {"MaximumRetryAttempts": settings.retry}
+    return fields
+
+
+def resource_config(instance_type: str, settings: SageMakerSettings) -> Json:
+    """Return the ResourceConfig of a job with one instance type."""
+    return {
+        "InstanceType": instance_type,
+        "InstanceCount": settings.instance_count,
+        "VolumeSizeInGB": settings.volume_size,
+        **if_set("VolumeKmsKeyId", settings.volume_kms_key),
+    }
+
+
+def metric_definitions(study: Study, settings: SageMakerSettings, facts: Facts) -> dict[str, str]:
+    """Return the regex of each metric that SageMaker reads from the log."""
+    if settings.algorithm:
+        return {}
+    if uses_launcher(study, facts):
+        names = [objective.metric for objective in study.objectives]
+        return {
+            name: launcher_regex(name) for name in dict.fromkeys([*names, *study.trial.metrics])
+        }
+    definitions: dict[str, str] = {}
+    for name, regexes in study.trial.metrics.items():
+        if regexes:
+            try:
+                definitions[name] = join_regexes(regexes)
+            except CannotJoinError:
+                definitions[name] = regexes[0]
+    return definitions
+
+
+def max_trial_seconds(study: Study) -> int:
+    """Return the time limit of one trial in seconds."""
+    timeout = study.limits.trial_timeout
+    return math.ceil(timeout) if timeout else DEFAULT_TRIAL_SECONDS
+
+
+def saves_checkpoints(study: Study, settings: SageMakerSettings, facts: Facts, mode: Mode) -> bool:
+    """Return whether the checkpoints of a trial are saved in the bucket.
+
+    By default they are, unless all trials would share one folder: that is so in a managed job
+    without the launcher, which uses one folder per trial.
+    """
+    if settings.checkpoints is not None:
+        return settings.checkpoints
+    return mode == "driven" or uses_launcher(study, facts)
+
+
+def if_set(key: str, value: Any) -> Json:
+    """Return the field, or nothing if its value is empty."""
+    return {key: value} if value else {}
+
+
+def _algorithm(study: Study, settings: SageMakerSettings, facts: Facts) -> Json:
+    specification: Json = {}
+    if settings.algorithm:
+        specification["AlgorithmName"] = settings.algorithm
+    else:
+        specification["TrainingImage"] = facts.own["image"]
+    specification["TrainingInputMode"] = settings.input_mode
+    if definitions := metric_definitions(study, settings, facts):
+        specification["MetricDefinitions"] = [
+            {"Name": name, "Regex": regex} for name, regex in definitions.items()
+        ]
+    return specification
+
+
+def _stopping_condition(study: Study, settings: SageMakerSettings) -> Json:
+    limit = max_trial_seconds(study)
+    if not settings.spot:
+        return {"MaxRuntimeInSeconds": limit}
+    wait = math.ceil(settings.max_wait) if settings.max_wait else limit
+    return {"MaxRuntimeInSeconds": limit, "MaxWaitTimeInSeconds": max(wait, limit)}
+
+
+def _channels(study: Study, settings: SageMakerSettings, facts: Facts) -> list[Json]:
+    channels: list[Json] = []
+    for name, uri in facts.own["inputs"].items():
+        address = input_address(study, NAME, name, emulated=facts.emulated)
+        content_type = address.content_type if address else None
+        if uri:
+            channels.append({**_channel(name, uri), **if_set("ContentType", content_type)})
+    if settings.network_isolation and has_code(study):
+        channels.append({**_channel(CODE_CHANNEL, archive_uri(facts)), "InputMode": "File"})
+    return channels
+
+
+def _channel(name: str, uri: str) -> Json:
+    return {
+        "ChannelName": name,
+        "DataSource": {
+            "S3DataSource": {
+                "S3DataType": "S3Prefix",
+                "S3Uri": uri,
+                "S3DataDistributionType": "FullyReplicated",
+            }
+        },
+    }

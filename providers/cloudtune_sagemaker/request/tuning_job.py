@@ -1,0 +1,203 @@
+"""The request of CreateHyperParameterTuningJob."""
+
+from __future__ import annotations
+
+import math
+
+from cloudtune.fitting.fit import FittedStudy
+from cloudtune.provider.facts import Facts
+from cloudtune.study.schema import (
+    CategoricalParameter,
+    FloatParameter,
+    IntParameter,
+    Json,
+    Parameter,
+)
+from cloudtune.study.search_space import Space, format_value
+from cloudtune.study.study import Study
+from cloudtune_sagemaker.request.layout import CHECKPOINTS, job_prefix, job_tags
+from cloudtune_sagemaker.request.parameters import DefinitionParameters, definition_parameters
+from cloudtune_sagemaker.request.training_job import (
+    if_set,
+    resource_config,
+    saves_checkpoints,
+    training_fields,
+)
+from cloudtune_sagemaker.settings import SageMakerSettings
+
+MIN_TIMEOUT = 120
+"""Seconds (ResourceLimits.MaxRuntimeInSeconds)."""
+MIN_PATIENCE = 3
+"""Trials (BestObjectiveNotImproving.MaxNumberOfTrainingJobsNotImproving)."""
+
+STRATEGIES = {
+    "bayesian": "Bayesian",
+    "random": "Random",
+    "grid": "Grid",
+    "hyperband": "Hyperband",
+}
+SCALES = {
+    "linear": "Linear",
+    "log": "Logarithmic",
+    "reverse_log": "ReverseLogarithmic",
+    "auto": "Auto",
+}
+GOALS = {"maximize": "Maximize", "minimize": "Minimize"}
+WARM_STARTS = {"same": "IdenticalDataAndAlgorithm", "transfer": "TransferLearning"}
+
+
+def tuning_job(fitted: FittedStudy, settings: SageMakerSettings, facts: Facts) -> Json:
+    """Return the request of the managed mode."""
+    config = _tuning_config(fitted.study, facts.seed)
+    request: Json = {
+        "HyperParameterTuningJobName": facts.job_name,
+        "HyperParameterTuningJobConfig": config,
+    }
+    definitions = definition_parameters(fitted, settings, facts)
+    objective = _objective(fitted.study)
+    if fitted.root is None:
+        config |= if_set("HyperParameterTuningJobObjective", objective)
+        config["ParameterRanges"] = _ranges(definitions[0])
+        request["TrainingJobDefinition"] = _definition(fitted, definitions[0], settings, facts)
+    else:
+        request["TrainingJobDefinitions"] = [
+            {
+                "DefinitionName": definition.name,
+                **if_set("TuningObjective", objective),
+                "HyperParameterRanges": _ranges(definition),
+                **_definition(fitted, definition, settings, facts),
+            }
+            for definition in definitions
+        ]
+    if fitted.study.warm_start and facts.parent_jobs:
+        request["WarmStartConfig"] = {
+            "ParentHyperParameterTuningJobs": [
+                {"HyperParameterTuningJobName": name} for name in facts.parent_jobs
+            ],
+            "WarmStartType": WARM_STARTS[fitted.study.warm_start.kind],
+        }
+    request["Tags"] = job_tags(settings, facts)
+    return request
+
+
+def _tuning_config(study: Study, seed: int) -> Json:
+    strategy, limits = study.strategy, study.limits
+    config: Json = {"Strategy": STRATEGIES.get(strategy.name, strategy.name)}
+    if strategy.name == "hyperband" and strategy.max:
+        config["StrategyConfig"] = {
+            "HyperbandStrategyConfig": {
+                "MinResource": strategy.min or 1,
+                "MaxResource": strategy.max,
+            }
+        }
+    resource_limits: Json = {}
+    if (trials := max_trials(study)) is not None:
+        resource_limits["MaxNumberOfTrainingJobs"] = trials
+    resource_limits["MaxParallelTrainingJobs"] = limits.parallel_trials or 1
+    if limits.timeout:
+        resource_limits["MaxRuntimeInSeconds"] = max(MIN_TIMEOUT, math.ceil(limits.timeout))
+    config["ResourceLimits"] = resource_limits
+    config["TrainingJobEarlyStoppingType"] = "Auto" if study.early_stopping else "Off"
+    criteria: Json = {}
+    if study.objectives and study.objectives[0].target is not None:
+        criteria["TargetObjectiveMetricValue"] = float(study.objectives[0].target)
+    if limits.patience:
+        criteria["BestObjectiveNotImproving"] = {
+            "MaxNumberOfTrainingJobsNotImproving": max(MIN_PATIENCE, limits.patience)
+        }
+    if criteria:
+        config["TuningJobCompletionCriteria"] = criteria
+    if strategy.name != "grid":
+        config["RandomSeed"] = seed
+    return config
+
+
+def max_trials(study: Study) -> int | None:
+    """Return the maximum number of trials of a tuning job, which is never above the combinations.
+
+    None for a grid, which SageMaker counts itself, and for a study with only a time limit.
+
+    Args:
+        study: The fitted study.
+    """
+    if study.strategy.name == "grid" or study.limits.max_trials is None:
+        return None
+    return min(study.limits.max_trials, Space.from_study(study).size or study.limits.max_trials)
+
+
+def _objective(study: Study) -> Json:
+    if not study.objectives:
+        return {}
+    objective = study.objectives[0]
+    return {"Type": GOALS[objective.goal], "MetricName": objective.metric}
+
+
+def _ranges(definition: DefinitionParameters) -> Json:
+    ranges: dict[str, list[Json]] = {}
+    for name, parameter in definition.tuned.items():
+        kind, fields = _range(parameter)
+        ranges.setdefault(kind, []).append({"Name": name, **fields})
+    return ranges
+
+
+def _range(parameter: Parameter) -> tuple[str, Json]:
+    match parameter:
+        case FloatParameter():
+            bounds: Json = {
+                "MinValue": format_value(float(parameter.min)),
+                "MaxValue": format_value(float(parameter.max)),
+            }
+            return "ContinuousParameterRanges", {**bounds, "ScalingType": scaling_type(parameter)}
+        case IntParameter():
+            bounds = {
+                "MinValue": format_value(parameter.min),
+                "MaxValue": format_value(parameter.max),
+            }
+            return "IntegerParameterRanges", {**bounds, "ScalingType": scaling_type(parameter)}
+        case CategoricalParameter():
+            return "CategoricalParameterRanges", {
+                "Values": list(map(format_value, parameter.values))
+            }
+        case _:
+            # The fit replaced these by categorical parameters, or refused them.
+            return "CategoricalParameterRanges", {"Values": []}
+
+
+def scaling_type(parameter: FloatParameter | IntParameter) -> str:
+    """Return SageMaker's name of a scale; it has reverse_log only from 0 to below 1."""
+    if parameter.scale == "reverse_log" and not 0 <= parameter.min <= parameter.max < 1:
+        return SCALES["linear"]
+    return SCALES[parameter.scale]
+
+
+def _definition(
+    fitted: FittedStudy, parameters: DefinitionParameters, settings: SageMakerSettings, facts: Facts
+) -> Json:
+    definition: Json = {"StaticHyperParameters": dict(parameters.static)}
+    definition |= training_fields(fitted.study, settings, facts)
+    definition |= _resources(settings, facts)
+    if saves_checkpoints(fitted.study, settings, facts, "managed"):
+        uri = f"{job_prefix(facts.own, facts.job_name)}/checkpoints"
+        definition["CheckpointConfig"] = {"S3Uri": uri, "LocalPath": CHECKPOINTS}
+    return definition
+
+
+def _resources(settings: SageMakerSettings, facts: Facts) -> Json:
+    """Return the instances: one type, or several in order of preference."""
+    types: list[str] = facts.own["instance_types"]
+    if len(types) == 1:
+        return {"ResourceConfig": resource_config(types[0], settings)}
+    return {
+        "HyperParameterTuningResourceConfig": {
+            "AllocationStrategy": "Prioritized",
+            "InstanceConfigs": [
+                {
+                    "InstanceType": name,
+                    "InstanceCount": settings.instance_count,
+                    "VolumeSizeInGB": settings.volume_size,
+                }
+                for name in types
+            ],
+            **if_set("VolumeKmsKeyId", settings.volume_kms_key),
+        }
+    }
