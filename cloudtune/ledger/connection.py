@@ -76,7 +76,7 @@ def transaction(db: sqlite3.Connection) -> Generator[None]:
 def _describe_error(error: sqlite3.Error) -> str:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_FULL:
-        return "cannot be written: the disk or a quota is full; free some space"
+        return "cannot be written: the disk is full or a quota is reached; free some space"
     if code == sqlite3.SQLITE_IOERR:
         return f"cannot be read or written ({error}): the disk is full or failing; free some space"
     if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}:
