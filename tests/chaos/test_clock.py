@@ -48,7 +48,7 @@ def test_a_clock_that_jumps_changes_no_duration_and_no_limit(home: Home, jump: f
     assert len(home.results()) == 30
 
 
-def test_the_latest_run_is_the_one_that_was_made_last(home: Home) -> None:
+def test_the_latest_run_is_the_one_created_last(home: Home) -> None:
     few = ["--set", "limits.max_trials=1", "--detach"]
     home.call("run", "study.yaml", *few)
     first = home.run

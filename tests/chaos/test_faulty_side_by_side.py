@@ -28,7 +28,7 @@ def documented() -> tuple[list[str], str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_each_job_ends_in_its_own_way(home: Home) -> None:
+def test_each_job_ends_independently(home: Home) -> None:
     study = (home.path / "study.yaml").read_text("utf-8").replace("max_trials: 24", "max_trials: 6")
     study += "providers: {watson: {backend: wml}}\n"
     (home.path / "study.yaml").write_text(study, "utf-8")
@@ -75,7 +75,7 @@ def test_the_documented_faults_are_possible(tmp_path: Path) -> None:
     }
 
 
-def test_a_wrong_fault_ends_the_command_with_what_there_is(home: Home) -> None:
+def test_an_unknown_fault_ends_the_command_with_the_known_ones(home: Home) -> None:
     (home.path / "faults.yaml").write_text(
         "faults:\n- {provider: vertex, operation: CreateTraining, call: 1, effect: error}\n"
     )

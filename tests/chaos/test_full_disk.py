@@ -49,7 +49,7 @@ def assert_kept(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> No
 
 
 @pytest.mark.parametrize("size", [8_000, 60_000, 120_000])
-def test_a_limit_of_the_disk_is_told_and_nothing_written_is_lost(home: Home, size: int) -> None:
+def test_a_file_size_limit_is_reported_and_nothing_written_is_lost(home: Home, size: int) -> None:
     told = home.begin("run", "study.yaml", "--set", "limits.max_trials=60", main=limited(size))
     out, err = told.communicate(timeout=100)
     assert told.returncode in {1, 3}, out + err
@@ -73,7 +73,7 @@ def can_mount(folder: Path) -> bool:
     return subprocess.run(words, check=False, capture_output=True).returncode == 0
 
 
-def test_a_full_disk_is_told_and_nothing_written_is_lost(home: Home) -> None:
+def test_a_full_disk_is_reported_and_nothing_written_is_lost(home: Home) -> None:
     (home.path / "small").mkdir()
     if not can_mount(home.path / "small"):
         pytest.skip("no disk of our own can be mounted here; the limits above stand for it")

@@ -111,7 +111,7 @@ class Killer:
         ("bayesian", 1, ["client", "client", "keeper", "client and keeper"]),
     ],
 )
-def test_kills_at_random_lose_and_double_nothing_and_leave_no_process(
+def test_random_kills_lose_and_duplicate_nothing_and_leave_no_process(
     home: Home, rng: random.Random, strategy: str, parallel: int, targets: list[str]
 ) -> None:
     study = home.path / "study.yaml"
@@ -164,7 +164,7 @@ def assert_nothing_lost_or_doubled(trials: list[dict[str, Any]], killed: int) ->
         assert [t["parameters"] for t in again] == [trial["parameters"]]
 
 
-def test_ctrl_c_ends_gracefully_and_says_how_to_resume(home: Home) -> None:
+def test_ctrl_c_ends_gracefully_and_prints_how_to_resume(home: Home) -> None:
     script, go = home.path / "train.py", home.path / "go"
     waits = f"""
 import os
@@ -189,7 +189,7 @@ while not trial_id().endswith("-1") and not os.path.exists({str(go)!r}):
     assert sum(trial["state"] == "completed" for trial in home.results()) == TRIALS
 
 
-def test_ctrl_c_during_the_summary_still_says_how_to_resume(home: Home) -> None:
+def test_ctrl_c_during_the_summary_still_prints_how_to_resume(home: Home) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     engine = home.begin("run", "study.yaml", "--set", "limits.max_trials=1000")
     assert engine.stderr is not None

@@ -52,7 +52,7 @@ class Killer:
 
 
 @pytest.mark.parametrize("after", [(2,), (2, 6)])
-def test_what_a_killed_preloaded_process_costs_is_told_and_the_run_goes_on(
+def test_a_killed_fork_server_is_reported_and_the_run_continues(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: Sequence[int]
 ) -> None:
     monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "home"))

@@ -51,7 +51,7 @@ def jobs_made(home: Home, provider: str) -> list[Path]:
 
 
 @pytest.mark.parametrize("mode", ["managed", "driven"])
-def test_kills_at_random_lose_and_double_no_job_of_any_provider(
+def test_random_kills_lose_and_duplicate_no_job_of_any_provider(
     home: Home, rng: random.Random, mode: str
 ) -> None:
     blocks = "".join(f"\n  {name}: {{mode: {mode}}}" for name in PROVIDERS[1:])

@@ -46,7 +46,7 @@ def state_of(home: Home) -> dict[str, Any]:
     return job
 
 
-def test_watch_takes_it_up(left: Home) -> None:
+def test_watch_follows_an_unattended_job(left: Home) -> None:
     before = job_of(left)
     assert state_of(left)["state"] == "interrupted"
     done = left.call("watch")
@@ -55,7 +55,7 @@ def test_watch_takes_it_up(left: Home) -> None:
     assert job_of(left) == before
 
 
-def test_stop_stops_it(left: Home) -> None:
+def test_stop_ends_an_unattended_job(left: Home) -> None:
     left.call("stop", "--on", "sagemaker")
     left.call("watch", code=130)
     assert state_of(left)["state"] == "cancelled"

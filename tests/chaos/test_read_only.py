@@ -33,7 +33,7 @@ def forbid(folder: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="folders have other permissions here")
-def test_a_read_only_folder_can_be_read_and_is_told_where_it_would_be_written(home: Home) -> None:
+def test_a_read_only_folder_can_be_read_and_writes_are_refused(home: Home) -> None:
     home.call("run", "study.yaml", "--set", "limits.max_trials=3")
     expected = home.results()
     run = home.run

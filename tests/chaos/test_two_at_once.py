@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 
-def test_the_second_is_told_who_holds_the_run(home: Home) -> None:
+def test_a_second_process_learns_the_lock_holder(home: Home) -> None:
     (home.path / "train.py").write_text("import time; time.sleep(1000)", "utf-8")
     home.call("run", "study.yaml", "--detach")
     run, engine = home.run, home.engine()
@@ -30,7 +30,7 @@ def test_the_second_is_told_who_holds_the_run(home: Home) -> None:
     home.call("watch", code=130)
 
 
-def test_of_many_that_go_on_with_a_run_at_once_one_does(home: Home) -> None:
+def test_only_one_of_many_processes_resumes_a_run(home: Home) -> None:
     home.call("run", "study.yaml", "--detach")
     engine = home.engine()
     assert engine is not None
@@ -45,7 +45,7 @@ def test_of_many_that_go_on_with_a_run_at_once_one_does(home: Home) -> None:
     assert sum(trial["state"] == "completed" for trial in trials) == 24
 
 
-def test_runs_beside_each_other_share_a_ledger(home: Home) -> None:
+def test_concurrent_runs_share_a_ledger(home: Home) -> None:
     begun = [home.begin("run", "study.yaml", "--json") for _ in range(3)]
     for process in begun:
         (result,) = json.loads(process.communicate(timeout=100)[0])

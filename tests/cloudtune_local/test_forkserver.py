@@ -39,7 +39,7 @@ def test_trials_are_forked_unless_the_study_says_otherwise(job: Job) -> None:
         ({"script": "odd.py"}, "the script cannot be read: "),
     ],
 )
-def test_where_trials_differ_before_they_start_they_start_cold(
+def test_trials_that_differ_before_their_start_start_cold(
     job: Job, changes: dict[str, Any], why: str
 ) -> None:
     job.write(WHO)
@@ -54,7 +54,7 @@ def test_where_trials_differ_before_they_start_they_start_cold(
     assert said.startswith(cold_start_message(why))
 
 
-def test_a_command_and_other_systems_start_cold_without_a_word(
+def test_commands_and_other_systems_start_cold_without_a_message(
     job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job.write(WHO)
@@ -67,7 +67,7 @@ def test_a_command_and_other_systems_start_cold_without_a_word(
     assert not forkserver.can_fork({"script": "train.py", "warm": True})
 
 
-def test_what_holds_for_all_trials_holds_before_the_imports(job: Job, tmp_path: Path) -> None:
+def test_shared_settings_apply_before_the_imports(job: Job, tmp_path: Path) -> None:
     library = tmp_path / "library"
     library.mkdir()
     (library / "reads.py").write_text(
@@ -86,7 +86,7 @@ def test_what_holds_for_all_trials_holds_before_the_imports(job: Job, tmp_path: 
     assert job.said == []
 
 
-def test_a_library_that_asks_for_the_trial_when_it_is_imported_is_told_of_the_right_one(
+def test_a_library_that_reads_the_trial_on_import_gets_the_right_one(
     job: Job, tmp_path: Path
 ) -> None:
     (tmp_path / "asks.py").write_text("from cloudtune.trial import params\nFOUND = params()\n")
@@ -124,7 +124,7 @@ print(before, own.__file__ == str(Path("own.py").absolute()), type(params()["x"]
 """
 
 
-def test_a_trial_reports_and_goes_on_with_more_of_its_resource(job: Job) -> None:
+def test_a_trial_reports_and_continues_with_more_of_its_resource(job: Job) -> None:
     job.write(REPORTING)
     (job.source / "own.py").write_text("")
     job.request |= {"warm": True, "parameters": ["x"], "resource": "epochs"}

@@ -25,7 +25,7 @@ from cloudtune_local import lookup
         ("NoDevFiles", []),
     ],
 )
-def test_gpus_are_those_that_cuda_sees(
+def test_gpus_visible_to_cuda(
     monkeypatch: pytest.MonkeyPatch, visible: str, found: list[str]
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
@@ -39,9 +39,7 @@ def tool(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str, mode: int =
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
 
 
-def test_gpus_are_those_that_the_driver_lists(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_gpus_that_the_driver_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tool(tmp_path, monkeypatch, "#!/bin/sh\necho 0\necho 1\n")
     assert lookup.find_gpus() == ["0", "1"]
 
@@ -49,7 +47,7 @@ def test_gpus_are_those_that_the_driver_lists(
 @pytest.mark.parametrize(
     "script", ["#!/bin/sh\nexec sleep 60\n", "#!/bin/sh\nexit 9\n", "#!/no/such/shell\n"]
 )
-def test_a_driver_that_does_not_answer_has_no_gpus(
+def test_a_driver_that_does_not_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
 ) -> None:
     monkeypatch.setattr(lookup, "GPU_QUERY_TIMEOUT", 0.2)

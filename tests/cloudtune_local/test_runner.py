@@ -37,7 +37,7 @@ def test_an_unmodified_argparse_script(job: Job) -> None:
     assert job.measured() == [(1, {"acc": 0.25}), (2, {"acc": 0.5}), (3, {"acc": 0.75})]
 
 
-def test_a_script_that_imports_us(job: Job) -> None:
+def test_a_script_that_imports_cloudtune(job: Job) -> None:
     job.write("""
         from cloudtune.trial import *
         from cloudtune.trial import trial_id
@@ -92,14 +92,14 @@ def test_python_in_a_command_is_the_trials_python(job: Job) -> None:
     assert job.run_one() == sys.prefix + "\n"
 
 
-def test_what_cannot_be_started_says_why(job: Job) -> None:
+def test_a_failed_start_has_a_reason(job: Job) -> None:
     del job.request["script"]
     job.request["command"] = ["no-such-program"]
     job.start()
     assert job.end().reason == "cannot be started: no-such-program not found"
 
 
-def test_a_variable_from_our_environment(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_from_the_environment(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     job.write("import os; print(os.environ['TOKEN'])")
     job.request["env"] = {"TOKEN": {"from_env": "OUR_TOKEN"}}
     with pytest.raises(UsageError, match="takes OUR_TOKEN from the environment"):
@@ -143,7 +143,7 @@ def test_threads(
     assert job.run_one() == said + "\n"
 
 
-def test_trials_at_one_time_see_different_gpus(job: Job) -> None:
+def test_parallel_trials_see_different_gpus(job: Job) -> None:
     job.write("""
         import os, time
         from cloudtune.trial import report
@@ -176,7 +176,7 @@ CONTINUED = """
 """
 
 
-def test_more_of_the_resource_goes_on_where_the_trial_left_off(job: Job) -> None:
+def test_more_of_the_resource_continues_the_trial(job: Job) -> None:
     job.write(CONTINUED)
     job.request |= {"resource": "epochs", "metrics": {"x": [r"x=(\d)"]}}
     job.run_one(resource=2)
@@ -192,7 +192,7 @@ def test_more_of_the_resource_goes_on_where_the_trial_left_off(job: Job) -> None
     assert [step for step, m in job.measured() if "x" in m] == [1, 2]
 
 
-def test_who_goes_on_for_an_interrupted_trial_takes_over_its_checkpoint(job: Job) -> None:
+def test_a_replacement_of_an_interrupted_trial_takes_over_its_checkpoint(job: Job) -> None:
     job.write(CONTINUED)
     job.request["resource"] = "epochs"
     job.run_one(1, resource=2)
@@ -210,7 +210,7 @@ def left(number: int, measured: int) -> Interrupted:
     return Interrupted(Started(number, 0.0, {}), measured, 0)
 
 
-def test_reports_that_nobody_took_note_of_are_recovered(job: Job) -> None:
+def test_unrecorded_reports_are_recovered(job: Job) -> None:
     job.write("from cloudtune.trial import report\nfor n in range(5): report(a=n)")
     job.run_one()
     recovered = job.runner.recover([left(1, 3), left(2, 0)]).measured
@@ -221,7 +221,7 @@ def test_reports_that_nobody_took_note_of_are_recovered(job: Job) -> None:
     assert [m.time for m in recovered] == [e.time for e in job.seen[3:5]]
 
 
-def test_what_a_trial_left_that_the_ledger_has_lost_is_not_taken_for_the_next_ones(
+def test_the_files_of_a_trial_missing_from_the_ledger_are_not_reused(
     job: Job,
 ) -> None:
     """After a power failure the last events may be gone: their numbers are used again."""
@@ -255,7 +255,7 @@ threading.Event().wait()
 """
 
 
-def test_a_new_runner_ends_what_a_killed_one_left(job: Job) -> None:
+def test_a_new_runner_ends_the_processes_of_a_killed_one(job: Job) -> None:
     job.write("""
         import signal, time
         from cloudtune.trial import report
@@ -277,7 +277,9 @@ def test_a_new_runner_ends_what_a_killed_one_left(job: Job) -> None:
 
 
 @pytest.mark.parametrize("installed", [False, True])
-def test_our_module_is_there_for_any_python(job: Job, tmp_path: Path, installed: bool) -> None:
+def test_cloudtune_trial_can_be_imported_in_any_python(
+    job: Job, tmp_path: Path, installed: bool
+) -> None:
     own = tmp_path / "site"
     if installed:
         (own / "cloudtune").mkdir(parents=True)

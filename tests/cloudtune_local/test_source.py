@@ -52,7 +52,7 @@ def test_a_copy_is_what_the_source_was(
     assert listing(tmp_path / "two") == was == listing(folder)
 
 
-def test_what_is_added_later_is_in_no_copy(folder: Path, tmp_path: Path) -> None:
+def test_later_changes_are_in_no_copy(folder: Path, tmp_path: Path) -> None:
     source = SourceTree(folder)
     source.copy(str(tmp_path / "one"))
     (folder / "later.py").touch()
@@ -61,7 +61,7 @@ def test_what_is_added_later_is_in_no_copy(folder: Path, tmp_path: Path) -> None
     assert listing(tmp_path / "two") == listing(tmp_path / "one")
 
 
-def test_a_source_that_is_not_there_yet(tmp_path: Path) -> None:
+def test_a_source_created_later(tmp_path: Path) -> None:
     source = SourceTree(tmp_path / "source")
     with pytest.raises(FileNotFoundError):
         source.copy(str(tmp_path / "one"))
@@ -71,7 +71,7 @@ def test_a_source_that_is_not_there_yet(tmp_path: Path) -> None:
     assert list(listing(tmp_path / "two")) == ["train.py"]
 
 
-def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+def test_a_special_file_is_refused_without_blocking(tmp_path: Path) -> None:
     (tmp_path / "source").mkdir()
     os.mkfifo(tmp_path / "source" / "pipe")
     with pytest.raises(OSError, match="named pipe"):

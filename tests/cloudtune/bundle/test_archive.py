@@ -29,7 +29,7 @@ def packed(folder: Path, source: Path | None) -> bytes:
     return (folder / "code.tar.gz").read_bytes()
 
 
-def test_it_brings_all_back(tmp_path: Path) -> None:
+def test_an_archive_restores_all_files(tmp_path: Path) -> None:
     source, target = snapshot(tmp_path), tmp_path / "target"
     packed(tmp_path, source)
     with tarfile.open(tmp_path / "code.tar.gz") as tar:
@@ -59,7 +59,7 @@ def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
     assert packed(tmp_path, other / "copy") != first
 
 
-def test_its_times_and_owners_say_nothing(tmp_path: Path) -> None:
+def test_an_archive_has_no_times_or_owners(tmp_path: Path) -> None:
     packed(tmp_path, snapshot(tmp_path))
     with tarfile.open(tmp_path / "code.tar.gz") as tar:
         members = tar.getmembers()

@@ -58,7 +58,7 @@ def test_with_git_what_is_not_ignored(tmp_path: Path) -> None:
 
 
 @needs_git
-def test_repositories_within_are_part_of_it(tmp_path: Path) -> None:
+def test_nested_repositories_are_included(tmp_path: Path) -> None:
     git(tmp_path, "init")
     write(tmp_path, "a.py", "inner/b.py", "inner/no.log", "inner/.gitignore")
     (tmp_path / "inner/.gitignore").write_text("*.log")
@@ -67,7 +67,7 @@ def test_repositories_within_are_part_of_it(tmp_path: Path) -> None:
 
 
 @needs_git
-def test_a_folder_that_git_ignores_whole_is_taken_as_it_is(tmp_path: Path) -> None:
+def test_a_folder_that_git_ignores_is_included_completely(tmp_path: Path) -> None:
     git(tmp_path, "init")
     write(tmp_path, ".gitignore", "scratch/a.py")
     (tmp_path / ".gitignore").write_text("scratch/")
@@ -109,7 +109,7 @@ NAMES = [
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_ignore_syntax_is_that_of_git(tmp_path: Path, patterns: list[str]) -> None:
+def test_ignore_files_have_the_syntax_of_git(tmp_path: Path, patterns: list[str]) -> None:
     """Unlike git, a pattern with ``!`` also re-includes files of an excluded folder."""
     tree = tmp_path / "tree"
     if not tree.exists():
@@ -136,7 +136,7 @@ def test_ignore_syntax_is_that_of_git(tmp_path: Path, patterns: list[str]) -> No
         assert actual == expected
 
 
-def test_links_out_of_the_folder_are_refused_all_at_once(tmp_path: Path) -> None:
+def test_all_links_outside_the_folder_are_refused_at_once(tmp_path: Path) -> None:
     source = tmp_path / "source"
     write(source, "a.py")
     write(tmp_path, "source-secret")
@@ -158,19 +158,19 @@ def test_no_folder(tmp_path: Path) -> None:
             listed(path)
 
 
-def test_state_of_another_name_is_no_part_of_it(tmp_path: Path) -> None:
+def test_a_state_folder_of_another_name_is_excluded(tmp_path: Path) -> None:
     with Ledger(tmp_path / "earlier", create=True):
         pass
     write(tmp_path, "train.py", "earlier/runs/a/local/source/train.py", "books/ledger.db")
     assert listed(tmp_path) == ["books/ledger.db", "train.py"]
 
 
-def test_our_own_state_is_no_part_of_it(tmp_path: Path) -> None:
+def test_the_state_folder_is_excluded(tmp_path: Path) -> None:
     write(tmp_path, "a.py", "state/ledger.db", "state/runs/x/a.py", "statement", "sub/state/b")
     assert listed(tmp_path) == ["a.py", "statement", "sub/state/b"]
 
 
-def test_special_files_are_left_out(tmp_path: Path) -> None:
+def test_special_files_are_excluded(tmp_path: Path) -> None:
     write(tmp_path, "a.py")
     os.mkfifo(tmp_path / "pipe")
     with socket.socket(socket.AF_UNIX) as server:
@@ -178,7 +178,7 @@ def test_special_files_are_left_out(tmp_path: Path) -> None:
         assert listed(tmp_path) == ["a.py"]
 
 
-def test_a_snapshot_is_the_same_bundle(tmp_path: Path) -> None:
+def test_a_copy_is_the_same_bundle(tmp_path: Path) -> None:
     source, copy = tmp_path / "source", tmp_path / "far" / "away" / "copy"
     write(source, *ODD, "run.sh", "d/e")
     (source / "run.sh").chmod(0o700)
@@ -198,7 +198,7 @@ def test_a_snapshot_is_the_same_bundle(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("mode", "kept"), [(0o600, 0o600), (0o644, 0o600), (0o755, 0o700), (0o444, 0o400)]
 )
-def test_a_snapshot_can_be_read_by_its_owner_alone(tmp_path: Path, mode: int, kept: int) -> None:
+def test_a_copy_is_private(tmp_path: Path, mode: int, kept: int) -> None:
     source, copy = tmp_path / "source", tmp_path / "copy"
     write(source, "d/secret")
     (source / "d" / "secret").chmod(mode)

@@ -51,7 +51,7 @@ def wait_until_gone(pid: int) -> None:
     raise AssertionError(f"{pid} still runs")
 
 
-def test_a_script_that_ends_well(bench: Bench) -> None:
+def test_a_successful_script(bench: Bench) -> None:
     ended = bench.run("print('hello')")
     assert (ended.state, ended.reason, ended.exit_code) == ("completed", "", 0)
     assert bench.log() == b"hello\n"
@@ -67,7 +67,7 @@ def test_standard_input_is_empty_and_both_outputs_are_one(bench: Bench) -> None:
     assert bench.log() == b"''\nto the other\n"
 
 
-def test_a_crash_says_its_code_and_its_last_lines(bench: Bench) -> None:
+def test_a_crash_reports_its_exit_code_and_last_lines(bench: Bench) -> None:
     ended = bench.run("""
         for n in range(100): print('line', n)
         raise SystemExit(3)
@@ -82,7 +82,7 @@ def test_a_signal_is_named(bench: Bench, name: str) -> None:
     assert (ended.state, ended.reason, ended.exit_code) == ("failed", f"killed by {name}", None)
 
 
-def test_what_is_shown_of_a_log_is_plain_text(bench: Bench) -> None:
+def test_the_tail_of_a_log_is_plain_text(bench: Bench) -> None:
     ended = bench.run(r"""
         import sys
         sys.stdout.buffer.write(b'\x1b[31mred\x1b[0m \xff\xfe \x1b]0;title\x07\x07\x00bell\n')
@@ -96,18 +96,18 @@ def test_what_is_shown_of_a_log_is_plain_text(bench: Bench) -> None:
     assert b"\xff\xfe" in bench.log()
 
 
-def test_a_missing_program_is_an_end_like_any_other(bench: Bench) -> None:
+def test_a_missing_program_fails_the_start(bench: Bench) -> None:
     ended = bench.run("", command=["no-such-program"])
     assert ended.state == "failed"
     assert ended.reason == "cannot be started: no-such-program not found"
 
 
-def test_a_missing_working_folder_is_an_end_like_any_other(bench: Bench) -> None:
+def test_a_missing_working_folder_fails_the_start(bench: Bench) -> None:
     ended = bench.run("", cwd=bench.folder / "nowhere")
     assert ended.reason == f"cannot be started: {bench.folder / 'nowhere'} not found"
 
 
-def test_too_many_open_files_are_an_end_like_any_other(bench: Bench) -> None:
+def test_too_many_open_files_fail_the_start(bench: Bench) -> None:
     spec = bench.spec(1, "print('hello')")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
@@ -121,12 +121,12 @@ def test_too_many_open_files_are_an_end_like_any_other(bench: Bench) -> None:
     assert bench.run("print('hello')").state == "completed"
 
 
-def test_words_that_no_process_can_take(bench: Bench) -> None:
+def test_invalid_arguments_fail_the_start(bench: Bench) -> None:
     ended = bench.run("", command=["python", "a\0b"])
     assert (ended.state, ended.reason) == ("failed", "cannot be started: embedded null byte")
 
 
-def test_what_cannot_be_prepared_is_an_end_like_any_other(bench: Bench) -> None:
+def test_an_error_of_the_spec_fails_the_start(bench: Bench) -> None:
     def prepare() -> object:
         raise OSError(28, "No space left on device", "/x")
 
@@ -142,7 +142,7 @@ def test_reports_arrive_while_the_script_runs(bench: Bench) -> None:
     assert bench.end().reason == "killed by SIGTERM"
 
 
-def test_reports_without_a_bell_arrive_at_the_end(bench: Bench) -> None:
+def test_reports_without_a_doorbell_arrive_at_the_end(bench: Bench) -> None:
     bench.run("""
         with open('reports.jsonl', 'a') as file:
             file.write('{"metrics": {"a": NaN, "b": 1}}\\n{"metrics": {"b": -Infinity}}\\n')
@@ -164,7 +164,7 @@ def test_reports_without_a_bell_arrive_at_the_end(bench: Bench) -> None:
         ("x" * 100_000, "more than 65,536 bytes"),
     ],
 )
-def test_reports_that_cannot_be_read_fail_the_trial(bench: Bench, line: str, reason: str) -> None:
+def test_invalid_reports_fail_the_trial(bench: Bench, line: str, reason: str) -> None:
     (bench.folder / "line").write_text(line)
     ended = bench.run("""
         import time
@@ -176,7 +176,7 @@ def test_reports_that_cannot_be_read_fail_the_trial(bench: Bench, line: str, rea
     assert reason in ended.reason
 
 
-def test_reports_that_are_no_file_fail_the_trial(bench: Bench) -> None:
+def test_reports_that_are_not_a_file_fail_the_trial(bench: Bench) -> None:
     ended = bench.run("import os\nos.mkfifo('reports.jsonl')\nos.remove('doorbell')")
     assert (ended.state, ended.exit_code) == ("failed", 0)
     assert ended.reason == "its reports cannot be read: not a regular file"
@@ -219,7 +219,7 @@ def test_printed_metrics(bench: Bench) -> None:
     assert math.isnan(got[4][1]["acc"])
 
 
-def test_matches_that_are_no_numbers_are_remarked(bench: Bench) -> None:
+def test_matches_that_are_not_numbers_lead_to_a_warning(bench: Bench) -> None:
     ended = bench.run(
         r"""
         print('acc=n/a loss=n/a')
@@ -236,7 +236,7 @@ def test_matches_that_are_no_numbers_are_remarked(bench: Bench) -> None:
     assert bench.measured() == [(1, {"loss": 0.5})]
 
 
-def test_a_line_is_searched_in_its_first_64_kib_only(bench: Bench) -> None:
+def test_only_the_first_64_kib_of_a_line_are_searched(bench: Bench) -> None:
     bench.run(
         "print('a=1' + ' ' * 70_000 + 'a=2' + ' ' * 300_000 + 'a=3')\nprint('a=4')",
         metrics={"a": [r"a=(\d)"]},
@@ -244,7 +244,7 @@ def test_a_line_is_searched_in_its_first_64_kib_only(bench: Bench) -> None:
     assert bench.measured() == [(1, {"a": 1.0}), (2, {"a": 4.0})]
 
 
-def test_an_expression_that_explodes_fails_its_own_trial_alone(
+def test_a_slow_regular_expression_fails_only_its_trial(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(metrics_module, "SEARCH_TIMEOUT", 0.3)
@@ -261,13 +261,13 @@ def test_an_expression_that_explodes_fails_its_own_trial_alone(
 
 
 @pytest.mark.parametrize("expression", ["(", "no group"])
-def test_an_expression_that_cannot_work(bench: Bench, expression: str) -> None:
+def test_an_invalid_regular_expression(bench: Bench, expression: str) -> None:
     ended = bench.run("print(1)", metrics={"m": [expression]})
     assert ended.state == "failed"
     assert "the metric m" in ended.reason
 
 
-def test_stop_lets_the_script_end_by_itself(bench: Bench) -> None:
+def test_stop_lets_the_script_exit_by_itself(bench: Bench) -> None:
     bench.start(
         1,
         """
@@ -297,14 +297,14 @@ STUBBORN = """
 """
 
 
-def test_a_script_that_will_not_end_is_killed_after_its_grace(bench: Bench) -> None:
+def test_a_script_that_ignores_a_stop_is_killed_after_its_grace(bench: Bench) -> None:
     bench.start(1, STUBBORN, metrics=READY, grace=0.1)
     bench.ready()
     bench.processes.stop(1)
     assert bench.end().reason == "did not exit within 0.1 s of the request to stop"
 
 
-def test_now_does_not_wait_for_the_grace(bench: Bench) -> None:
+def test_stop_now_does_not_wait_for_the_grace(bench: Bench) -> None:
     bench.start(1, STUBBORN, metrics=READY, grace=1000)
     bench.ready()
     bench.processes.stop(1)
@@ -327,7 +327,7 @@ def test_stop_before_the_process_exists(bench: Bench) -> None:
     assert bench.log() == b""
 
 
-def test_what_takes_long_to_prepare_holds_up_no_other(bench: Bench) -> None:
+def test_a_slow_spec_delays_no_other_start(bench: Bench) -> None:
     go = threading.Event()
 
     def prepare() -> object:
@@ -352,7 +352,7 @@ CHILD = """
 
 
 @pytest.mark.parametrize("session", [False, True])
-def test_children_that_are_left_behind_end_with_the_script(bench: Bench, session: bool) -> None:
+def test_remaining_children_end_with_the_script(bench: Bench, session: bool) -> None:
     code = CHILD.format(session=session) + "    time.sleep(0.3)\n"
     ended = bench.run(code, metrics=READY)
     assert ended.state == "completed"
@@ -368,7 +368,7 @@ def test_children_end_with_a_script_that_is_stopped(bench: Bench, session: bool)
     wait_until_gone(int((bench.folder / "child").read_text()))
 
 
-def test_a_child_that_left_everything_ends_with_the_run(bench: Bench) -> None:
+def test_a_detached_child_ends_with_the_run(bench: Bench) -> None:
     bench.run("""
         import os, subprocess, sys, time
         quiet = subprocess.DEVNULL
@@ -383,9 +383,7 @@ def test_a_child_that_left_everything_ends_with_the_run(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("missing", ["in Python", "in the kernel"])
-def test_without_process_descriptors(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, missing: str
-) -> None:
+def test_without_pidfd(bench: Bench, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     def refuse(_: int) -> int:
         raise OSError(errno.ENOSYS, "Function not implemented")
 
@@ -400,14 +398,14 @@ def test_without_process_descriptors(
     assert bench.end().reason == "killed by SIGTERM"
 
 
-def test_a_number_can_be_used_again_when_it_has_ended(bench: Bench) -> None:
+def test_a_number_can_be_reused_after_the_end(bench: Bench) -> None:
     report = REPORT + "report(None, a=1)"
     bench.run(report)
     assert bench.run(report).state == "completed"
     assert bench.measured() == [(1, {"a": 1.0}), (2, {"a": 1.0})]
 
 
-def test_nothing_stays_open(bench: Bench) -> None:
+def test_no_file_descriptor_leaks(bench: Bench) -> None:
     report = REPORT + "report(None, a=1)"
     bench.run(report)  # leaves its reports, which the next start opens; the keeper runs now
     before = psutil.Process().num_fds()
@@ -421,7 +419,7 @@ def watchers() -> int:
     return sum(thread.name.startswith("cloudtune processes") for thread in threading.enumerate())
 
 
-def test_a_thread_watches_one_process_after_another(bench: Bench) -> None:
+def test_a_thread_runs_one_process_after_another(bench: Bench) -> None:
     before = watchers()
     for _ in range(5):
         assert bench.run("print('hello')").state == "completed"
@@ -434,7 +432,7 @@ def test_a_thread_watches_one_process_after_another(bench: Bench) -> None:
     assert watchers() == before
 
 
-def test_the_first_of_those_started_at_an_end_is_watched_by_the_same_thread(bench: Bench) -> None:
+def test_the_first_process_started_at_an_end_runs_on_the_same_thread(bench: Bench) -> None:
     """The others find a thread that is free: they do not wait for what this one still does."""
     told: SimpleQueue[Measured | Ended] = SimpleQueue()
     others = threading.Semaphore(0)
@@ -470,7 +468,7 @@ def test_the_first_of_those_started_at_an_end_is_watched_by_the_same_thread(benc
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_mistake_of_ours_ends_its_own_start_alone(bench: Bench) -> None:
+def test_an_internal_error_fails_only_its_start(bench: Bench) -> None:
     def prepare() -> object:
         raise KeyError("a mistake")
 
@@ -479,7 +477,7 @@ def test_a_mistake_of_ours_ends_its_own_start_alone(bench: Bench) -> None:
     assert bench.run("print('hello')").state == "completed"
 
 
-def test_a_stop_of_the_last_process_does_not_concern_the_next(bench: Bench) -> None:
+def test_a_stop_of_one_process_does_not_affect_the_next(bench: Bench) -> None:
     bench.start(1, FOREVER, metrics=READY)
     bench.ready()
     bench.processes.stop(1)
@@ -488,13 +486,13 @@ def test_a_stop_of_the_last_process_does_not_concern_the_next(bench: Bench) -> N
     assert bench.run("print('hello')").state == "completed"
 
 
-def test_processes_can_be_started_after_all_were_closed(bench: Bench) -> None:
+def test_a_closed_pool_can_start_processes_again(bench: Bench) -> None:
     bench.run("print('hello')")
     bench.processes.close()
     assert bench.run("print('hello')").state == "completed"
 
 
-def test_a_number_that_runs_is_refused(bench: Bench) -> None:
+def test_a_running_number_is_refused(bench: Bench) -> None:
     bench.start(1, FOREVER, metrics=READY)
     with pytest.raises(ValueError, match="already running"):
         bench.start(1, FOREVER)
@@ -531,7 +529,7 @@ def test_a_gigabyte_of_output(bench: Bench) -> None:
     flood(bench, 1024)
 
 
-def test_a_flood_that_is_searched_can_still_be_stopped(bench: Bench) -> None:
+def test_a_flood_of_searched_output_can_be_stopped(bench: Bench) -> None:
     bench.start(
         1, "print('READY1')\nwhile True: print('x' * 50)", metrics={**READY, "a": [r"a: (\d+)"]}
     )

@@ -90,7 +90,7 @@ def test_killing_the_engine_leaves_no_process(bench: Bench, tmp_path: Path, scri
     assert (tmp_path / "saved").exists() == (script is SAVER)
 
 
-def test_the_keeper_does_not_end_with_us_by_signals_to_it(bench: Bench) -> None:
+def test_the_reaper_ignores_termination_signals(bench: Bench) -> None:
     bench.start(1, SLEEPER, metrics=READY)
     bench.ready()
     (pid,) = keepers(bench.mark)
@@ -101,7 +101,7 @@ def test_the_keeper_does_not_end_with_us_by_signals_to_it(bench: Bench) -> None:
     assert os.getsid(pid) == pid
 
 
-def test_a_killed_keeper_is_replaced_at_the_next_start(bench: Bench) -> None:
+def test_a_killed_reaper_is_replaced_at_the_next_start(bench: Bench) -> None:
     bench.start(1, SLEEPER, metrics=READY)
     bench.ready()
     (first,) = keepers(bench.mark)
@@ -116,7 +116,7 @@ def test_a_killed_keeper_is_replaced_at_the_next_start(bench: Bench) -> None:
     assert {bench.end().number, bench.end().number} == {1, 2}
 
 
-def test_close_lets_the_keeper_go(bench: Bench) -> None:
+def test_close_ends_the_reaper(bench: Bench) -> None:
     bench.run("print(1)")
     assert keepers(bench.mark)
     bench.processes.close()

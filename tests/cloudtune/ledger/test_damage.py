@@ -135,7 +135,7 @@ def test_a_damaged_ledger_is_refused_and_left_as_it_is(
     assert path.read_bytes() == before
 
 
-def test_whatever_page_is_damaged_nothing_is_left_out_in_silence(state: Path, whole: Path) -> None:
+def test_no_damaged_page_leads_to_silent_omissions(state: Path, whole: Path) -> None:
     path = state / "ledger.db"
     good, expected = path.read_bytes(), read(whole)
     refused = 0
@@ -150,7 +150,7 @@ def test_whatever_page_is_damaged_nothing_is_left_out_in_silence(state: Path, wh
     assert refused > len(good) // 4096
 
 
-def test_a_flipped_bit_that_hides_an_event_is_told(state: Path, whole: Path) -> None:
+def test_a_flipped_bit_that_hides_an_event_is_detected(state: Path, whole: Path) -> None:
     """Whoever looks for the events of a run stops at the first that seems to be another run's."""
     path = state / "ledger.db"
     good, expected = path.read_bytes(), read(whole)
@@ -176,7 +176,7 @@ def events_of(run: str, folder: Path) -> list[Event]:
 @pytest.mark.parametrize(
     "what", [b"CREATE TABLE runs", b"CREATE TABLE jobs", b"sqlite_autoindex_jobs_1"]
 )
-def test_a_damaged_schema_is_told(state: Path, what: bytes) -> None:
+def test_a_damaged_schema_is_detected(state: Path, what: bytes) -> None:
     path = state / "ledger.db"
     overwrite(path, path.read_bytes().index(what) + 8, b"\xed")
     with pytest.raises(LedgerError, match=r"ledger\.db is damaged"):
@@ -222,14 +222,14 @@ def test_a_damaged_run_is_named_and_the_others_are_read(
     assert read(state) == {"other": read(whole)["other"]}
 
 
-def test_text_that_is_no_utf_8_is_told(state: Path) -> None:
+def test_invalid_utf_8_is_detected(state: Path) -> None:
     with closing(sqlite3.connect(state / "ledger.db")) as db, db:
         db.execute("UPDATE events SET body=CAST(x'ff00' AS TEXT) WHERE run='first' AND seq=3")
     with pytest.raises(LedgerError, match="if it is damaged"):
         read(state)
 
 
-def test_a_ledger_whose_log_was_taken_away_is_not_taken_for_a_new_one(tmp_path: Path) -> None:
+def test_a_ledger_without_its_write_ahead_log_is_not_a_new_one(tmp_path: Path) -> None:
     """What a process writes stands in ledger.db-wal until it is moved into the ledger."""
     with Ledger(tmp_path / "state", create=True) as ledger:
         job = JobRecord("first", "local", PLAN, "running", "", None, False)
@@ -242,13 +242,13 @@ def test_a_ledger_whose_log_was_taken_away_is_not_taken_for_a_new_one(tmp_path: 
             Ledger(copy, create=create)
 
 
-def test_a_ledger_that_is_gone_is_missed(state: Path) -> None:
+def test_a_missing_ledger_is_detected(state: Path) -> None:
     (state / "ledger.db").unlink()
     with pytest.raises(UsageError, match=r"is missing, but .*first.*restore the ledger"):
         Ledger(state)
 
 
-def test_a_ledger_that_lost_all_its_runs_is_not_said_to_be_gone(state: Path) -> None:
+def test_an_empty_ledger_is_not_called_missing(state: Path) -> None:
     with Ledger(state) as ledger:
         for run in RUNS:
             ledger.remove_run(run)
@@ -256,7 +256,7 @@ def test_a_ledger_that_lost_all_its_runs_is_not_said_to_be_gone(state: Path) -> 
             ledger.find_run_id()
 
 
-def test_a_run_that_the_ledger_has_lost_is_told(
+def test_a_run_missing_from_the_ledger_is_detected(
     state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CLOUDTUNE_HOME", str(state))
@@ -269,7 +269,7 @@ def test_a_run_that_the_ledger_has_lost_is_told(
 
 
 @pytest.mark.parametrize("overrides", [True, False], ids=["version 1", "before it"])
-def test_an_older_ledger_is_brought_up_to_date_and_a_copy_is_kept(
+def test_an_older_ledger_is_migrated_and_a_copy_is_kept(
     tmp_path: Path, whole: Path, overrides: bool
 ) -> None:
     """Ledgers from before version 1 have one column less and the same number."""
@@ -303,7 +303,7 @@ def test_an_older_ledger_is_brought_up_to_date_and_a_copy_is_kept(
     assert (tmp_path / "ledger-version-1.db").read_bytes()[100:] == before[100:]
 
 
-def test_an_upgrade_that_fails_leaves_the_old_ledger(
+def test_a_failed_migration_leaves_the_old_ledger(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with closing(sqlite3.connect(tmp_path / "ledger.db")) as old:
@@ -315,7 +315,7 @@ def test_an_upgrade_that_fails_leaves_the_old_ledger(
     assert (tmp_path / "ledger.db").read_bytes() == before
 
 
-def test_an_older_ledger_in_which_a_run_goes_on_is_left_to_it(tmp_path: Path) -> None:
+def test_an_older_ledger_with_a_running_run_is_not_migrated(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "ledger.db")) as old:
         old.executescript(VERSION_1.format(overrides=", overrides TEXT NOT NULL"))
     refused = pytest.raises(LedgerError, match=r"older cloudtune: process \d+ .* first")
@@ -324,7 +324,7 @@ def test_an_older_ledger_in_which_a_run_goes_on_is_left_to_it(tmp_path: Path) ->
     Ledger(tmp_path).close()
 
 
-def test_another_programs_file_is_no_ledger(tmp_path: Path) -> None:
+def test_a_file_of_another_program_is_not_a_ledger(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "ledger.db")) as other, other:
         other.execute("CREATE TABLE things (name TEXT)")
     with pytest.raises(LedgerError, match="not a ledger of cloudtune"):

@@ -29,7 +29,7 @@ def record(run: str, created: float = 1.0) -> RunRecord:
     return RunRecord(run, created, "name", {"name": "name"}, None, "/base", (job,))
 
 
-def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+def test_records_are_read_back(tmp_path: Path) -> None:
     events: list[Event] = [
         Started(1, 2.0, {"a": 1, "b": 1.0, "c": True, "d": "1"}, memory={"k": [1, 2]}),
         Measured(1, 3.0, 1, {"x": math.inf}),
@@ -79,13 +79,13 @@ def test_a_newer_ledger_is_refused(tmp_path: Path) -> None:
         Ledger(tmp_path)
 
 
-def test_no_ledger_is_made_by_reading(tmp_path: Path) -> None:
+def test_reading_creates_no_ledger(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no runs"):
         Ledger(tmp_path / "none")
     assert not (tmp_path / "none").exists()
 
 
-def test_a_run_has_one_holder_and_a_dead_one_does_not_count(tmp_path: Path) -> None:
+def test_a_run_has_one_lock_holder_and_a_dead_process_is_none(tmp_path: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path; from cloudtune.ledger.lock import RunLock\n"
         "with RunLock(Path(sys.argv[1])):\n"
@@ -120,7 +120,7 @@ def test_the_state_folder_is_the_nearest_one(
     assert state_folder(inner) == tmp_path / "home"
 
 
-def test_time_spent_adds_up_over_processes(tmp_path: Path) -> None:
+def test_elapsed_time_adds_up_over_processes(tmp_path: Path) -> None:
     with Ledger(tmp_path, create=True) as ledger:
         ledger.create_run(record("abc"))
         ledger.begin_job("abc", "local")
@@ -178,7 +178,7 @@ def test_every_method_is_used_below() -> None:
 
 
 @pytest.mark.parametrize("use", USES)
-def test_no_failure_of_the_file_comes_through_raw(tmp_path: Path, use: str) -> None:
+def test_errors_of_the_database_become_ledger_errors(tmp_path: Path, use: str) -> None:
     with Ledger(tmp_path, create=True) as ledger:
         ledger.create_run(record("abc"))
         other = sqlite3.connect(tmp_path / "ledger.db")
@@ -190,7 +190,7 @@ def test_no_failure_of_the_file_comes_through_raw(tmp_path: Path, use: str) -> N
 
 
 @pytest.mark.parametrize("use", sorted(WRITES))
-def test_a_lock_that_is_held_too_long_is_told_and_harms_nothing(
+def test_a_database_lock_held_too_long_is_reported_and_harmless(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, use: str
 ) -> None:
     monkeypatch.setattr(connection, "LOCK_TIMEOUT", 0.01)
@@ -206,7 +206,7 @@ def test_a_lock_that_is_held_too_long_is_told_and_harms_nothing(
         USES[use](ledger)
 
 
-def test_a_lock_that_is_let_go_in_time_is_waited_for(tmp_path: Path) -> None:
+def test_a_short_database_lock_is_waited_for(tmp_path: Path) -> None:
     with Ledger(tmp_path, create=True) as ledger:
         ledger.create_run(record("abc"))
         other = sqlite3.connect(
@@ -220,7 +220,7 @@ def test_a_lock_that_is_let_go_in_time_is_waited_for(tmp_path: Path) -> None:
         assert ledger.last_event_number("abc", "local") == 1
 
 
-def test_an_interrupted_write_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_an_interrupted_write_changes_nothing(tmp_path: Path) -> None:
     with Ledger(tmp_path, create=True) as ledger:
         ledger.create_run(record("abc"))
         with pytest.raises(TypeError):
@@ -253,7 +253,7 @@ def test_the_journal_suits_the_file_system(
         assert ledger.run() == record("abc")
 
 
-def test_a_new_state_folder_is_ours_alone(tmp_path: Path) -> None:
+def test_a_new_state_folder_is_private(tmp_path: Path) -> None:
     Ledger(tmp_path / "a" / "new", create=True).close()
     assert (tmp_path / "a" / "new").stat().st_mode & 0o777 == 0o700
     (tmp_path / "old").mkdir(mode=0o755)
@@ -262,7 +262,9 @@ def test_a_new_state_folder_is_ours_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="files have no owner here")
-def test_another_users_state_is_not_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_state_of_another_user_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("CLOUDTUNE_HOME", raising=False)
     inner = tmp_path / "a" / "b"
     inner.mkdir(parents=True)
@@ -276,7 +278,7 @@ def test_another_users_state_is_not_ours(tmp_path: Path, monkeypatch: pytest.Mon
     assert state_folder(tmp_path) == tmp_path / ".cloudtune"
 
 
-def test_a_further_folder_of_ours_counts_where_a_nearer_one_is_anothers(
+def test_a_nearer_state_folder_of_another_user_is_skipped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("CLOUDTUNE_HOME", raising=False)

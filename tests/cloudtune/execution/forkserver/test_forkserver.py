@@ -258,7 +258,7 @@ sys.stdout.write("no end of line")
 
 
 @pytest.mark.parametrize("daemon", [False, True])
-def test_the_last_things_of_a_script_are_done(pair: Pair, daemon: bool) -> None:
+def test_a_script_is_finalized(pair: Pair, daemon: bool) -> None:
     pair.write(f"DAEMON = {daemon}\n{LAST_THINGS}")
     pair.imports = [("tempfile", ()), ("zipfile", ()), ("logging", ())]
     seen: list[object] = []
@@ -279,13 +279,13 @@ def test_the_last_things_of_a_script_are_done(pair: Pair, daemon: bool) -> None:
     assert seen[1] == seen[0]
 
 
-def test_what_c_prints_is_not_lost(pair: Pair) -> None:
+def test_output_of_c_code_is_not_lost(pair: Pair) -> None:
     pair.write("import ctypes; ctypes.CDLL(None).printf(b'from C')")
     cold, warm = pair.both()
     assert warm == cold == "from C"
 
 
-def test_what_imports_print_is_in_every_log_once(pair: Pair) -> None:
+def test_output_of_imports_is_in_every_log_once(pair: Pair) -> None:
     pair.add("speaks", "import ctypes; print('hello'); ctypes.CDLL(None).printf(b'from C\\n')")
     pair.write("import speaks\nprint('script')")
     made = pair.processes(warm=True)
@@ -357,7 +357,7 @@ def test_a_seeded_script_gives_equal_bits_and_an_unseeded_one_its_own(pair: Pair
     assert pair.said == []
 
 
-def test_processes_are_forked_each_with_a_group_and_mark_of_its_own(pair: Pair) -> None:
+def test_each_forked_process_has_its_own_group_and_mark(pair: Pair) -> None:
     pair.write(FOREVER)
     pair.add("counted", "import os; open(os.path.dirname(__file__) + '/count', 'a').write('x')")
     made = pair.processes(warm=True)
@@ -398,7 +398,7 @@ def test_a_stop_has_its_grace_and_reaches_the_whole_group(pair: Pair) -> None:
     assert reaper.find_processes(f"{pair.mark}.1.") == []
 
 
-def test_when_the_preloaded_process_is_killed_its_trials_are_lost_and_another_one_starts(
+def test_a_killed_fork_server_loses_its_trials_and_is_replaced(
     pair: Pair,
 ) -> None:
     made = pair.processes(warm=True)
@@ -458,7 +458,7 @@ def test_when_the_preloaded_process_is_killed_its_trials_are_lost_and_another_on
         ),
     ],
 )
-def test_where_it_is_not_safe_scripts_start_cold_and_it_is_said_once(
+def test_unsafe_imports_cause_cold_starts_and_one_message(
     pair: Pair, code: str, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair.add("odd", code)
@@ -473,7 +473,7 @@ def test_where_it_is_not_safe_scripts_start_cold_and_it_is_said_once(
     assert reaper.find_processes(f"{pair.mark}.preloaded") == []
 
 
-def test_a_used_openmp_pool_makes_it_start_cold(pair: Pair) -> None:
+def test_a_used_openmp_pool_causes_cold_starts(pair: Pair) -> None:
     library = ctypes.util.find_library("gomp")
     if library is None:
         pytest.skip("there is no libgomp here")
@@ -492,7 +492,7 @@ def test_a_used_openmp_pool_makes_it_start_cold(pair: Pair) -> None:
     assert "the imports leave threads running: " in said
 
 
-def test_a_module_that_must_be_there_is_missed_and_another_one_is_not(pair: Pair) -> None:
+def test_only_a_missing_required_module_causes_cold_starts(pair: Pair) -> None:
     pair.imports = [("there_is_none", ())]
     pair.write("print(1)")
     assert pair.both() == ("1\n", "1\n")
@@ -501,7 +501,7 @@ def test_a_module_that_must_be_there_is_missed_and_another_one_is_not(pair: Pair
     assert pair.said == [warm.cold_start_message("module there_is_none not found")]
 
 
-def test_a_file_named_like_a_module_of_python_is_the_one_that_the_script_gets(pair: Pair) -> None:
+def test_a_file_that_shadows_a_module_of_python_causes_cold_starts(pair: Pair) -> None:
     (pair.place / "signal").mkdir()  # a folder is no module as long as Python has one
     pair.write("import signal; print(signal.SIGTERM)")
     assert pair.both() == ("15\n", "15\n")
@@ -530,7 +530,7 @@ def test_the_users_own_modules_are_never_preloaded(pair: Pair) -> None:
     assert pair.said == [warm.cold_start_message("own belongs to the source")]
 
 
-def test_what_follows_a_module_of_ones_own_is_not_preloaded(pair: Pair) -> None:
+def test_imports_after_an_own_module_are_not_preloaded(pair: Pair) -> None:
     pair.write("import os; os.environ['SET'] = 'in time'", "inner/own.py")
     pair.env["PYTHONPATH"] += f":{pair.place}/inner"
     pair.imports = [("own", ())]
@@ -539,7 +539,7 @@ def test_what_follows_a_module_of_ones_own_is_not_preloaded(pair: Pair) -> None:
     assert pair.both() == ("in time\n", "in time\n")
 
 
-def test_what_a_library_puts_before_the_scripts_folder_stays_there(pair: Pair) -> None:
+def test_a_path_that_a_library_inserts_stays_first(pair: Pair) -> None:
     pair.add("brings", "import os, sys; sys.path.insert(0, os.path.dirname(__file__) + '/more')")
     (pair.library / "more").mkdir()
     (pair.library / "more" / "brought.py").write_text("")
@@ -549,7 +549,7 @@ def test_what_a_library_puts_before_the_scripts_folder_stays_there(pair: Pair) -
     assert "/more" in cold
 
 
-def test_a_library_that_took_the_list_of_words_has_the_scripts(pair: Pair) -> None:
+def test_a_library_that_holds_sys_argv_sees_the_arguments_of_the_script(pair: Pair) -> None:
     pair.add("takes", "from sys import argv")
     pair.write("import sys, takes; print(takes.argv, takes.argv == sys.argv)")
     cold, warm = pair.both("train.py", "--x", "1")
@@ -559,7 +559,7 @@ def test_a_library_that_took_the_list_of_words_has_the_scripts(pair: Pair) -> No
 @pytest.mark.parametrize(
     "remover", ["shutil.rmtree, F", "lambda: shutil.rmtree(F)", "partial(shutil.rmtree, F)", "tidy"]
 )
-def test_no_trial_removes_what_all_of_them_share(pair: Pair, remover: str) -> None:
+def test_no_trial_removes_shared_files(pair: Pair, remover: str) -> None:
     pair.add(
         "makes",
         f"""
@@ -581,7 +581,7 @@ def test_no_trial_removes_what_all_of_them_share(pair: Pair, remover: str) -> No
     assert pair.said == []
 
 
-def test_words_that_cannot_be_handed_over_are_told_once(pair: Pair) -> None:
+def test_arguments_that_are_too_long_cause_one_message(pair: Pair) -> None:
     pair.write("import sys, os; print(len(sys.argv[1]), os.getppid())")
     made = pair.processes(warm=True)
     for _ in range(2):
@@ -590,7 +590,7 @@ def test_words_that_cannot_be_handed_over_are_told_once(pair: Pair) -> None:
     assert "are too long" in said
 
 
-def test_an_import_that_hangs_is_bounded(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hanging_import_times_out(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(warm, "PRELOAD_TIMEOUT", 0.5)
     pair.add("hangs", "import time; time.sleep(1000)")
     pair.write("print('cold')")
@@ -598,7 +598,7 @@ def test_an_import_that_hangs_is_bounded(pair: Pair, monkeypatch: pytest.MonkeyP
     assert pair.said == [warm.cold_start_message("the imports take more than 0.5 s")]
 
 
-def test_a_stop_is_heard_while_imports_hang(pair: Pair) -> None:
+def test_a_stop_interrupts_the_wait_for_imports(pair: Pair) -> None:
     pair.add("hangs", "import time; time.sleep(1000)")
     pair.write("print('never')")
     made = pair.processes(warm=True)
@@ -613,7 +613,7 @@ def test_a_stop_is_heard_while_imports_hang(pair: Pair) -> None:
     assert pair.said == []
 
 
-def test_a_child_that_does_not_reach_its_script_is_bounded(
+def test_a_child_that_does_not_reach_its_script_times_out(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(warm, "START_TIMEOUT", 0.5)
@@ -632,7 +632,7 @@ def test_a_child_that_does_not_reach_its_script_is_bounded(
 
 
 @pytest.mark.parametrize("python", ["/nowhere/python", "/bin/false"])
-def test_what_is_no_python_is_started_as_it_is(pair: Pair, python: str) -> None:
+def test_a_program_that_is_not_python_starts_cold(pair: Pair, python: str) -> None:
     pair.python = python
     pair.write("")
     _, cold = pair.run(pair.processes(warm=False))
@@ -676,7 +676,7 @@ threading.Event().wait()
         "signal.signal(signal.SIGTERM, end)\n" + FOREVER,
     ],
 )
-def test_killing_the_engine_ends_all_that_was_forked(pair: Pair, code: str) -> None:
+def test_killing_the_engine_ends_all_forked_processes(pair: Pair, code: str) -> None:
     pair.write(code)
     words = [sys.executable, "-c", ENGINE, pair.mark, str(pair.place)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as engine:

@@ -21,7 +21,7 @@ def read(folder: Path, code: str, **others: str) -> ImportScan:
     return scan_imports("train.py", folder)
 
 
-def test_all_forms_are_found_in_their_order_with_what_is_taken(tmp_path: Path) -> None:
+def test_all_forms_of_import_are_found_in_order_with_their_names(tmp_path: Path) -> None:
     code = '''
         #!/usr/bin/env python
         """What it does."""
@@ -66,7 +66,7 @@ def test_all_forms_are_found_in_their_order_with_what_is_taken(tmp_path: Path) -
         "from . import x",
     ],
 )
-def test_what_could_change_a_later_import_is_the_end(tmp_path: Path, code: str) -> None:
+def test_the_scan_ends_where_a_later_import_could_change(tmp_path: Path, code: str) -> None:
     assert found(tmp_path, f"import first\n{code}\nimport later") == ["first"]
 
 
@@ -83,16 +83,16 @@ def test_what_could_change_a_later_import_is_the_end(tmp_path: Path, code: str) 
         "warnings.filterwarnings('ignore')",
     ],
 )
-def test_what_changes_nothing_is_passed_over(tmp_path: Path, code: str) -> None:
+def test_definitions_do_not_end_the_scan(tmp_path: Path, code: str) -> None:
     assert found(tmp_path, f"import first\n{code}\nimport later") == ["first", "later"]
 
 
-def test_a_script_that_silences_warnings_does_not_want_to_see_them(tmp_path: Path) -> None:
+def test_a_script_that_filters_warnings_is_quiet(tmp_path: Path) -> None:
     assert not read(tmp_path, "import a").quiet
     assert read(tmp_path, "import a\nwarnings.simplefilter('ignore')").quiet
 
 
-def test_what_own_modules_import_is_found_and_they_are_not(tmp_path: Path) -> None:
+def test_own_modules_are_replaced_by_their_imports(tmp_path: Path) -> None:
     code = "import a\nimport own\nfrom pack import part, name\nimport b"
     others = {
         "own": "import in_own\nimport train\nimport own",
@@ -105,7 +105,7 @@ def test_what_own_modules_import_is_found_and_they_are_not(tmp_path: Path) -> No
     assert found(tmp_path, code, **others) == ["a", "in_own", "in_pack", "in_part", "b"]
 
 
-def test_an_own_module_that_could_change_an_import_is_the_end(tmp_path: Path) -> None:
+def test_the_scan_ends_at_an_own_module_that_could_change_an_import(tmp_path: Path) -> None:
     code = "import a\nimport own\nimport b"
     assert found(tmp_path, code, own="import c\nimport os\nos.environ['A'] = '1'") == [
         "a",
@@ -125,12 +125,12 @@ def test_a_module_is_read_with_its_package(tmp_path: Path) -> None:
     assert names == ["first", "third"]
 
 
-def test_of_a_module_that_is_not_the_users_own_nothing_is_found(tmp_path: Path) -> None:
+def test_a_module_outside_the_folder_has_no_imports(tmp_path: Path) -> None:
     assert scan_imports("torch.distributed.run", tmp_path, module=True).modules == []
 
 
 @pytest.mark.parametrize("data", [b"def f(:", b"import a\0", b"\xff\xfe# -*- coding: no -*-"])
-def test_what_is_no_python_is_refused(tmp_path: Path, data: bytes) -> None:
+def test_invalid_python_is_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "train.py").write_bytes(data)
     with pytest.raises((SyntaxError, ValueError)):
         scan_imports("train.py", tmp_path)
