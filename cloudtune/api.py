@@ -23,11 +23,21 @@ _POLL_SECONDS = 0.005
 
 @overload
 def plan(  # type: ignore[overload-overlap]
-    study: Study, on: str = "local", *, emulate: bool = False, exclude: Sequence[Path] = ()
+    study: Study,
+    on: str = "local",
+    *,
+    emulate: bool = False,
+    exclude: Sequence[Path] = (),
+    both_modes: bool = True,
 ) -> Plan: ...
 @overload
 def plan(
-    study: Study, on: Sequence[str], *, emulate: bool = False, exclude: Sequence[Path] = ()
+    study: Study,
+    on: Sequence[str],
+    *,
+    emulate: bool = False,
+    exclude: Sequence[Path] = (),
+    both_modes: bool = True,
 ) -> list[Plan]: ...
 def plan(
     study: Study,
@@ -35,6 +45,7 @@ def plan(
     *,
     emulate: bool = False,
     exclude: Sequence[Path] = (),
+    both_modes: bool = True,
 ) -> Plan | list[Plan]:
     """Return what a run would send to a provider; nothing is sent.
 
@@ -43,6 +54,7 @@ def plan(
         on: A provider, or several for the plans of one run.
         emulate: Plan for the emulators of the services.
         exclude: Files in the source folder that are not part of it, such as a saved plan.
+        both_modes: Also plan the mode that is not used, to show its findings.
 
     Raises:
         UsageError: If there is no such provider.
@@ -51,8 +63,8 @@ def plan(
     from cloudtune.planning import planner
 
     if isinstance(on, str):
-        return planner.plan(study, on, without=exclude, emulated=emulate)
-    return planner.plan_run(study, on, without=exclude, emulated=emulate)
+        return planner.plan(study, on, without=exclude, emulated=emulate, both_modes=both_modes)
+    return planner.plan_run(study, on, without=exclude, emulated=emulate, both_modes=both_modes)
 
 
 @dataclass(frozen=True)
@@ -135,8 +147,15 @@ class Results:
 class Run:
     """A handle of one run, which can be created again from the run's ID."""
 
-    def __init__(self, id: str) -> None:  # noqa: A002
+    def __init__(self, id: str, plans: Sequence[Plan] = ()) -> None:  # noqa: A002
+        """Create the handle.
+
+        Args:
+            id: The run's ID.
+            plans: The plans of a new run; others are read from the ledger.
+        """
         self.id = id
+        self._plans = plans
         self.outcomes: dict[str, Outcome] = {}
         """How each job ended, by provider; empty unless this handle executed the run."""
         self._thread: threading.Thread | None = None
@@ -169,8 +188,9 @@ class Run:
         """
         from cloudtune.runs import lifecycle
 
+        plans, self._plans = self._plans, ()  # a later call may find others in the ledger
         with self._progress(on) if show else nullcontext() as progress:
-            self.outcomes = lifecycle.execute(self.id, progress, on=on)
+            self.outcomes = lifecycle.execute(self.id, progress, on=on, plans=plans)
         return self
 
     @contextmanager
@@ -285,12 +305,13 @@ def create(
     elif isinstance(study, Sequence):
         plans = study
     else:
-        plans = plan(study, [on] if isinstance(on, str) else on, emulate=emulate)
+        providers = [on] if isinstance(on, str) else on
+        plans = plan(study, providers, emulate=emulate, both_modes=False)
         saved = False
-    run_id = lifecycle.create(
+    new = lifecycle.create(
         plans, without=exclude, overrides=overrides, saved=saved, emulation=emulation or Manner()
     )
-    return Run(run_id)
+    return Run(new.id, new.plans)
 
 
 def run(
@@ -345,8 +366,8 @@ def resume(
 
     with Ledger(state_folder()) as ledger:
         record = ledger.run(run)
-    prepare(record, overrides)
-    return Run(record.id).execute(on=on, show=show)
+    plans = prepare(record, overrides)
+    return Run(record.id, plans).execute(on=on, show=show)
 
 
 def status(

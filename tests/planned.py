@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from cloudtune.bundle import files as bundle
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.fit import FittedStudy, fit
 from cloudtune.planning.planner import source_folder
@@ -54,7 +55,7 @@ class Planned:
 
 
 def planned(
-    provider: Provider,
+    provider: Provider[Any],
     study: Study,
     base: Path,
     mode: Mode,
@@ -65,16 +66,18 @@ def planned(
     """Return what a provider makes of a study whose folder is ``base``."""
     on = provider.capabilities.provider
     settings = provider.settings.model_validate(study.providers[on])
+    source = source_folder(study, on, base)
     facts = Facts(
         run_id="3f6k2m9qxt",
         job_name=f"{study.name or 'study'}-3f6k2m9qxt",
         seed=study.strategy.seed or 11,
         base=base,
-        source=source_folder(study, on, base),
+        source=source,
+        files=tuple(bundle.list_files(source)) if source else None,
         parent_jobs=parent_jobs,
         emulated=emulated,
     )
-    facts = replace(facts, own=provider.lookup(study, settings, facts))
+    facts = replace(facts, lookup=provider.lookup(study, settings, facts))
     fitted = fit(study, provider.capabilities, mode)
     found = [
         *fitted.findings,

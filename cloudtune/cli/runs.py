@@ -99,15 +99,15 @@ def _read_plans(
     """Return the plans of a study file or of a plan file, and whether it is a plan file."""
     from cloudtune import api
     from cloudtune.errors import UsageError
-    from cloudtune.planning.planner import restore_plan
     from cloudtune.planning.serialization import read_plan_file
     from cloudtune.study.loader import load
 
     if study.endswith(".json") and (saved := read_plan_file(Path(study))) is not None:
         if on or overrides or emulate:
             raise UsageError("--on, --set and --emulate do not apply to a saved plan")
-        return [restore_plan(data) for data in saved], True
-    return api.plan(load(study, overrides=overrides), on or ["local"], emulate=emulate), False
+        return saved, True
+    loaded = load(study, overrides=overrides)
+    return api.plan(loaded, on or ["local"], emulate=emulate, both_modes=False), False
 
 
 def _emulation_options(plans: list[Plan], speed: float | None, faults: Path | None) -> Manner:

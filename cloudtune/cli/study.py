@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,6 @@ from cloudtune.cli.options import (
 
 if TYPE_CHECKING:
     from cloudtune.errors import StudyError
-    from cloudtune.provider.documents import ServiceDocument
     from cloudtune.provider.plan import Plan
 
 
@@ -185,24 +183,20 @@ def _print_document(plan: Plan, form: str, *, strict: bool) -> None:
     from cloudtune.diagnostics import Finding
     from cloudtune.errors import UsageError
     from cloudtune.provider import registry
-    from cloudtune.provider.documents import OtherForms
     from cloudtune.reporting.console.summary import location_prefix
     from cloudtune.reporting.sanitize import format_json, sanitize_line
 
-    provider = registry.get(plan.provider)
-    documents: Mapping[str, Callable[[Plan], ServiceDocument]] = {}
-    if isinstance(provider, OtherForms):
-        documents = provider.documents
+    documents = registry.get(plan.provider).documents
     if form not in documents:
         hint = f"it has {', '.join(documents)}" if documents else "it has none; omit --as"
         raise UsageError(f"{plan.provider} has no document {form!r}; {hint}")
     document = documents[form](plan)
-    click.echo(sanitize_line(document.about), err=True)
-    for item in document.found:
+    click.echo(sanitize_line(document.description), err=True)
+    for item in document.remarks:
         kind = "" if isinstance(item, Finding) else "note: "
         line = f"  {kind}{location_prefix(plan.study, item.path)}{item}"
         click.echo(sanitize_line(line), err=True)
-    click.echo(format_json(document.document, indent=2))
-    findings = [item for item in document.found if isinstance(item, Finding)]
+    click.echo(format_json(document.content, indent=2))
+    findings = [item for item in document.remarks if isinstance(item, Finding)]
     if any(strict or finding.kind == "refused" for finding in findings):
         raise SystemExit(2)

@@ -27,7 +27,7 @@ class Spending:
     """What one job has cost so far: a fold over its events."""
 
     def __init__(self, plan: Plan) -> None:
-        self._price = plan.facts.price_per_second or 0.0
+        self._price = plan.facts.price.per_second if plan.facts.price else 0.0
         self._managed = plan.mode == "managed"
         self._seconds = 0.0
         self._running: dict[int, tuple[float, float]] = {}

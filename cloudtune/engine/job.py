@@ -15,11 +15,10 @@ from cloudtune.engine.budget import JobBudget
 from cloudtune.engine.driver import Driver
 from cloudtune.engine.inbox import Inbox
 from cloudtune.engine.managed_job import ManagedJob
-from cloudtune.errors import CloudtuneError, MissingExtraError, UnsupportedError
+from cloudtune.errors import CloudtuneError, MissingExtraError, ProviderError, UnsupportedError
 from cloudtune.ledger.home import EMULATOR_FOLDER
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.records import JobRecord
-from cloudtune.planning.planner import restore_plan
 from cloudtune.provider import registry
 from cloudtune.provider.crash_report import write_crash_report
 from cloudtune.provider.models import JobContext, Lost
@@ -123,19 +122,26 @@ class _Execution:
 
 
 def execute_job(
-    job: JobRecord, inbox: Inbox, budget: JobBudget, observer: SafeObserver, state: Path
+    job: JobRecord,
+    plan: Plan | Exception,
+    *,
+    inbox: Inbox,
+    budget: JobBudget,
+    observer: SafeObserver,
+    state: Path,
 ) -> Outcome:
     """Execute one job; a failure of its provider is its outcome and does not affect other jobs.
 
     Args:
         job: The job to execute.
+        plan: The job's plan, or the exception that was raised when it was read.
         inbox: Stop requests.
         budget: The budgets against which the job counts.
         observer: Receives its progress.
         state: The state folder.
     """
     if job.job is not None and job.state in FINAL_STATES and job.plan["mode"] == "managed":
-        return _show_ended_job(job, observer, state)
+        return _show_ended_job(job, plan, observer, state)
     with Ledger(state) as ledger:
         last_event = ledger.last_event_number(job.run, job.provider)
         ledger.begin_job(job.run, job.provider)
@@ -145,7 +151,7 @@ def execute_job(
         context: JobContext | None = None
         mask: Callable[[str], str] = str
         try:
-            plan = restore_plan(begun.plan)
+            plan = _require_plan(plan)
             events = [event for _, event in ledger.events(job.run, job.provider)]
             observer.begin(plan, events, begun.elapsed(time.time()))
             require_runnable(plan)
@@ -187,13 +193,15 @@ def execute_job(
         return outcome
 
 
-def _show_ended_job(job: JobRecord, observer: SafeObserver, state: Path) -> Outcome:
+def _show_ended_job(
+    job: JobRecord, plan: Plan | Exception, observer: SafeObserver, state: Path
+) -> Outcome:
     """Show a managed job that ended earlier, and return its outcome."""
     outcome = Outcome(job.state, job.reason)
     try:
         with Ledger(state) as ledger:
             events = [event for _, event in ledger.events(job.run, job.provider)]
-        observer.begin(restore_plan(job.plan), events, job.elapsed(job.ended or 0.0))
+        observer.begin(_require_plan(plan), events, job.elapsed(job.ended or 0.0))
     except CloudtuneError as error:
         observer.message(f"{job.provider}: {error}")
     if job.state == "completed":
@@ -207,6 +215,14 @@ def _show_ended_job(job: JobRecord, observer: SafeObserver, state: Path) -> Outc
     observer.message(f"{job.provider}: the job {job.job} {text}")
     observer.end(job.provider, outcome)
     return outcome
+
+
+def _require_plan(plan: Plan | Exception) -> Plan:
+    if isinstance(plan, Exception):
+        raise plan
+    if plan.broken:
+        raise ProviderError(plan.provider, plan.broken)
+    return plan
 
 
 def require_runnable(plan: Plan, *, strict: bool = False) -> None:

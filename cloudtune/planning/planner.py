@@ -1,11 +1,11 @@
-"""Plan: what would be sent to one provider. The only place with the order of the steps.
+"""Planning: from a study to what would be sent to one provider.
 
-lookup, fit, rules, request: each a function of what came before, none of them sends anything.
+This module defines the order of the steps: lookup, fit, rules, request. Each step is a function of
+the previous ones, and none of them sends anything.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 import tempfile
@@ -16,9 +16,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cloudtune.bundle import files
+from cloudtune.bundle import files as bundle
 from cloudtune.diagnostics import Finding, Note, Problem
-from cloudtune.errors import CloudtuneError, ProviderError, StudyError, UsageError
+from cloudtune.errors import CloudtuneError, StudyError, UsageError
 from cloudtune.fitting.fit import fit, identity_fit
 from cloudtune.ledger.home import state_folder
 from cloudtune.ledger.records import new_run_id
@@ -29,9 +29,7 @@ from cloudtune.planning.preflight import (
     check_lookup,
     check_warm_start,
     engine_notes,
-    model_notes,
 )
-from cloudtune.planning.serialization import parse_stored_plan
 from cloudtune.planning.warm_start import parent_jobs, parents
 from cloudtune.provider import registry
 from cloudtune.provider.cost import check_budget, estimate
@@ -53,152 +51,133 @@ def plan(
     seed: int | None = None,
     without: Sequence[Path] = (),
     emulated: bool = False,
+    both_modes: bool = False,
 ) -> Plan:
     """Return what would be sent to a provider for a study.
 
     Args:
-        study: What to run.
+        study: The study to run.
         on: The provider's name.
-        base: The folder of the study's relative paths; the study file's own, or the working folder.
-        run_id: The id of the run that this belongs to; a new one when left out.
-        seed: Used where the study names none; a random one when left out.
-        without: Files in the source folder that do not belong to it, such as this plan once saved.
-        emulated: Plan for the emulator, where the provider reaches a service. What the study does
-            not say of the service (account, image) has a stand-in then.
+        base: The folder to which the study's relative paths refer. The default is the folder of the
+            study file, or the working folder if there is no file.
+        run_id: The id of the run that the plan belongs to; a new one by default.
+        seed: The seed if the study gives none; random by default.
+        without: Files in the source folder that do not belong to it, such as the saved plan.
+        emulated: Plan for the emulator if the provider reaches a service. Settings of the service
+            that the study does not give, such as account and image, get stand-ins.
+        both_modes: Also plan the mode that is not used, to show its findings.
 
     Raises:
-        UsageError: If there is no such provider, or it is a service without an emulator.
-        StudyError: If the provider's settings in the study are wrong.
+        UsageError: If there is no such provider, or the service has no emulator.
+        StudyError: If the provider's settings in the study are invalid.
     """
     provider = registry.get(on)
     emulated = emulated and issubclass(provider.settings, CloudSettings)
     if emulated and provider.emulator is None:
-        raise UsageError(f"there is no emulator of {on}; leave --emulate out")
+        raise UsageError(f"{on} has no emulator; omit --emulate")
     settings = read_settings(study, on, provider)
-    folder = (base or (Path(study.file).parent if study.file else Path.cwd())).absolute()
+    folder = base.absolute() if base else _study_folder(study)
     run = run_id or new_run_id()
     if study.strategy.seed is not None:
         seed = study.strategy.seed
     source = source_folder(study, on, folder)
+    files = bundle.list_files(source, [state_folder(), *without]) if source else []
     facts = Facts(
         run_id=run,
         job_name=job_name(study.name, run),
         seed=secrets.randbelow(2**31) if seed is None else seed,
         base=folder,
         source=source,
-        source_hash=_fingerprint(source, without) if source else None,
+        source_hash=bundle.fingerprint(source, files) if source else None,
         parents=parents(study),
         parent_jobs=parent_jobs(study, on),
         emulated=emulated,
+        files=tuple(files),
     )
-    facts = replace(facts, own=provider.lookup(study, settings, facts))
-    return _plan(study, on, provider, settings, facts)
+    facts = replace(facts, lookup=provider.lookup(study, settings, facts))
+    return _choose_mode(study, on, provider, settings, facts, both_modes=both_modes)
 
 
 def plan_run(
-    study: Study, on: Sequence[str], *, without: Sequence[Path] = (), emulated: bool = False
+    study: Study,
+    on: Sequence[str],
+    *,
+    without: Sequence[Path] = (),
+    emulated: bool = False,
+    both_modes: bool = False,
 ) -> list[Plan]:
-    """Return the plans of one run, one a provider, all with the same seed.
+    """Return the plans of one run, one per provider, all with the same seed.
 
-    A mistake in the code of one provider makes its plan `Plan.broken`, and disturbs no other.
+    A mistake in the code of one provider sets `Plan.broken` and does not affect the other plans.
 
     Args:
-        study: What to run.
-        on: The names of the providers; one that is named twice gets one plan.
-        without: Files in the source folder that do not belong to it, such as the saved plans.
-        emulated: Plan for the emulators of those that reach a service.
+        study: The study to run.
+        on: The names of the providers; duplicates are ignored.
+        without: As in `plan`.
+        emulated: As in `plan`.
+        both_modes: As in `plan`.
 
     Raises:
-        UsageError: If none is named, or there is no such provider.
-        StudyError: If a provider's settings in the study are wrong.
+        UsageError: If no provider is given, or there is no such provider.
+        StudyError: If a provider's settings in the study are invalid.
     """
     if not on:
-        raise UsageError("name at least one provider")
-    run_id = new_run_id()
+        raise UsageError("give at least one provider")
+    run = new_run_id()
     seed = secrets.randbelow(2**31) if study.strategy.seed is None else study.strategy.seed
     plans: list[Plan] = []
     for name in dict.fromkeys(on):
         try:
-            plans.append(
-                plan(study, name, run_id=run_id, seed=seed, without=without, emulated=emulated)
+            new = plan(
+                study,
+                name,
+                run_id=run,
+                seed=seed,
+                without=without,
+                emulated=emulated,
+                both_modes=both_modes,
             )
         except (CloudtuneError, OSError):
             raise
         except Exception as error:  # noqa: BLE001 - a mistake in the code of one provider
-            file = Path(tempfile.gettempdir()) / f"cloudtune-{run_id}-{name}.txt"
-            plans.append(_broken(study, name, run_id, seed, write_crash_report(error, file)))
+            file = Path(tempfile.gettempdir()) / f"cloudtune-{run}-{name}.txt"
+            new = _broken_plan(study, name, run, seed, write_crash_report(error, file))
+        plans.append(new)
     return plans
 
 
-def _broken(study: Study, on: str, run: str, seed: int, why: str) -> Plan:
-    """Return what stands for a plan that could not be made."""
-    base = (Path(study.file).parent if study.file else Path.cwd()).absolute()
-    facts = Facts(run, job_name(study.name, run), seed, base)
-    own, fitted = ProviderSettings.model_validate({}), identity_fit(study)
+def _broken_plan(study: Study, on: str, run: str, seed: int, reason: str) -> Plan:
     return Plan(
         provider=on,
         mode="driven",
-        fitted=fitted,
-        settings=own,
-        facts=facts,
+        fitted=identity_fit(study),
+        settings=ProviderSettings.model_validate({}),
+        facts=Facts(run, job_name(study.name, run), seed, _study_folder(study)),
         request={},
         findings=(),
         notes=(),
         unattended=False,
         other_mode={},
-        broken=why,
+        broken=reason,
     )
 
 
-def replan(before: Plan, study: Study) -> Plan:
-    """Return the plan of a changed study with the facts of an earlier one.
-
-    Raises:
-        StudyError: If the provider's settings in the study are wrong.
-    """
-    return plan_from_facts(study, before.provider, before.facts)
-
-
 def plan_from_facts(study: Study, on: str, facts: Facts) -> Plan:
-    """Return the plan of a study with facts that were gathered before.
+    """Return the plan of a study with facts that were collected before.
 
     Raises:
         UsageError: If there is no such provider.
-        StudyError: If the provider's settings in the study are wrong.
+        StudyError: If the provider's settings in the study are invalid.
     """
     provider = registry.get(on)
-    return _plan(study, on, provider, read_settings(study, on, provider), facts)
-
-
-def restore_plan(data: Any) -> Plan:
-    """Return the plan that `Plan.to_json` described, made again from the facts that it holds.
-
-    Raises:
-        UsageError: If it is no plan, or if this version of cloudtune would send something else.
-        ProviderError: If a mistake in the provider's code kept it from being made.
-    """
-    held = parse_stored_plan(data)
-    if held.broken:
-        raise ProviderError(held.provider, held.broken)
-    try:
-        made = plan_from_facts(held.made_study(), held.provider, held.made_facts())
-    except KeyError as error:
-        raise UsageError(
-            f"this plan lacks the fact {error}, which {held.provider} needs; plan the study again"
-        ) from error
-    if json.loads(json.dumps(made.request)) != held.request or made.mode != held.mode:
-        raise UsageError(
-            "this plan was made by another version of cloudtune, which would have sent something "
-            "else; plan the study again"
-        )
-    return made
+    return _choose_mode(study, on, provider, read_settings(study, on, provider), facts)
 
 
 def source_folder(study: Study, on: str, base: Path) -> Path | None:
-    """Return the folder that is bundled for a provider, or None where no code is sent.
+    """Return the folder that is bundled for a provider, or None if no code is sent.
 
     Raises:
-        StudyError: If the study names a folder that is not there.
+        StudyError: If the folder does not exist.
     """
     trial = study.trial
     address = (trial.source or {}).get(on) or (trial.source or {}).get("*")
@@ -211,22 +190,20 @@ def source_folder(study: Study, on: str, base: Path) -> Path | None:
     folder = (base / Path(address).expanduser()).resolve()
     if not folder.is_dir():
         path = "trial.source"
-        raise StudyError([Problem(path, f"{folder} is no folder", "", *study.location(path))])
+        raise StudyError([Problem(path, f"{folder} is not a folder", "", *study.location(path))])
     return folder
 
 
-def _fingerprint(source: Path, without: Sequence[Path]) -> str:
-    return files.fingerprint(source, files.list_files(source, [state_folder(), *without]))
-
-
-def read_settings(study: Study, on: str, provider: Provider) -> ProviderSettings:
+def read_settings(study: Study, on: str, provider: Provider[Any]) -> ProviderSettings:
     """Return the provider's settings from the study.
 
     Raises:
-        StudyError: If they are wrong; every problem at once, with the study's lines.
+        StudyError: If settings are invalid; contains all problems, with the lines of the file.
     """
+    given = study.providers.get(on, {})
     try:
-        return provider.settings.model_validate(study.providers.get(on, {}))
+        settings: ProviderSettings = provider.settings.model_validate(given)
+        return settings
     except ValidationError as error:
         from cloudtune.study.messages import translate_error
 
@@ -238,61 +215,74 @@ def read_settings(study: Study, on: str, provider: Provider) -> ProviderSettings
                     problem.hint,
                     *study.location(f"providers.{on}.{problem.path}"),
                 )
-                for problem in translate_error(
-                    error, study.providers.get(on, {}), provider.settings
-                )
+                for problem in translate_error(error, given, provider.settings)
             ]
         ) from error
 
 
 def job_name(label: str | None, run_id: str) -> str:
-    """Return a name that every service takes: lower-case letters, digits, hyphens, at most 32."""
+    """Return a name that every service accepts: at most 32 lower-case letters, digits, hyphens."""
     words = re.sub(r"[^a-z0-9]+", "-", (label or "study").lower()).strip("-")
     words = words if words[:1].isalpha() else f"s-{words}"
     return f"{words[: 31 - len(run_id)].strip('-')}-{run_id}"
 
 
-def _plan(
-    study: Study, on: str, provider: Provider, settings: ProviderSettings, facts: Facts
+def _study_folder(study: Study) -> Path:
+    return (Path(study.file).parent if study.file else Path.cwd()).absolute()
+
+
+def _choose_mode(
+    study: Study,
+    on: str,
+    provider: Provider[Any],
+    settings: ProviderSettings,
+    facts: Facts,
+    *,
+    both_modes: bool = False,
 ) -> Plan:
-    """Choose the mode, then fit, rules, request."""
-    made: dict[Mode, Plan] = {}
-    modes: tuple[Mode, ...] = ("managed", "driven")
-    for mode in modes:
-        if provider.capabilities.for_mode(mode) is not None:
-            made[mode] = _plan_mode(study, on, provider, settings, facts, mode=mode)
-    if not made:
+    """Return the plan in the mode of the settings; ``auto`` is managed unless that is refused."""
+    every: tuple[Mode, ...] = ("managed", "driven")
+    modes = [mode for mode in every if provider.capabilities.for_mode(mode) is not None]
+    if not modes:
         raise UsageError(f"{on} has neither a managed nor a driven mode")
-    if settings.mode != "auto":
-        chosen = made.get(settings.mode)
-        if chosen is None:
-            raise UsageError(f"{on} has no {settings.mode} mode; it has {', '.join(made)}")
-    else:
-        chosen = next((p for p in made.values() if not p.refused), next(iter(made.values())))
-    others = {mode: p.findings for mode, p in made.items() if p is not chosen}
+    if settings.mode != "auto" and settings.mode not in modes:
+        raise UsageError(f"{on} has no {settings.mode} mode; it has {', '.join(modes)}")
+    wanted = modes if settings.mode == "auto" else [settings.mode]
+    plans: dict[Mode, Plan] = {}
+    for mode in wanted:
+        plans[mode] = _plan_mode(study, on, provider, settings, facts, mode=mode)
+        if not plans[mode].refused:
+            break
+    chosen = next((p for p in plans.values() if not p.refused), plans[wanted[0]])
+    if both_modes:
+        for mode in modes:
+            if mode not in plans:
+                plans[mode] = _plan_mode(study, on, provider, settings, facts, mode=mode)
+    others = {mode: other.findings for mode, other in plans.items() if other is not chosen}
     return replace(chosen, other_mode=others)
 
 
 def _plan_mode(
     study: Study,
     on: str,
-    provider: Provider,
+    provider: Provider[Any],
     settings: ProviderSettings,
     facts: Facts,
     *,
     mode: Mode,
 ) -> Plan:
-    able = provider.capabilities.for_mode(mode)
+    capabilities = provider.capabilities.for_mode(mode)
+    driven = mode == "driven"
     fitted = fit(study, provider.capabilities, mode)
-    own = [
+    checks = [
         *check_lookup(fitted.study, on, facts),
         *check_budget(fitted.study.limits, on, mode, facts),
         *provider.rules(fitted, mode, settings, facts),
     ]
     request = provider.request(fitted, mode, settings, facts)
-    over: list[Finding] = []
+    native_findings: list[Finding] = []
     if isinstance(settings, CloudSettings) and settings.native:
-        request, over = native.merge(
+        request, native_findings = native.merge(
             request, settings.native, provider=on, protected_paths=provider.protected_paths
         )
     return Plan(
@@ -304,22 +294,21 @@ def _plan_mode(
         request=request,
         findings=(
             *check_completeness(fitted.study),
-            *(check_engine(fitted.study) if mode == "driven" else ()),
+            *(check_engine(fitted.study) if driven else ()),
             *check_warm_start(fitted.study, on, mode),
             *fitted.findings,
-            *(item for item in own if isinstance(item, Finding)),
-            *over,
+            *(item for item in checks if isinstance(item, Finding)),
+            *native_findings,
         ),
         notes=(
             *study.notes,
             *registry.unknown_provider_notes(study),
-            *(engine_notes(fitted.study, facts) if mode == "driven" else ()),
-            *(model_notes(fitted.study) if mode == "driven" else ()),
+            *(engine_notes(fitted.study, facts) if driven else ()),
             *fitted.notes,
-            *(item for item in own if isinstance(item, Note)),
+            *(item for item in checks if isinstance(item, Note)),
         ),
-        unattended=able.unattended if able else False,
+        unattended=capabilities.unattended if capabilities else False,
         other_mode={},
-        seed=facts.seed if able and able.seeds else None,
+        seed=facts.seed if capabilities and capabilities.seeds else None,
         estimate=None if facts.emulated else estimate(fitted.study.limits, mode, facts),
     )

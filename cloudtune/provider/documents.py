@@ -1,31 +1,20 @@
-"""Other documents of a service that a plan can be shown as. They are read, and never sent."""
+"""Other documents of a service that a plan can be shown as. They are never sent."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
 
 from cloudtune.diagnostics import Finding, Note
-from cloudtune.provider.plan import Plan
+from cloudtune.study.schema import Json
 
 
 @dataclass(frozen=True)
 class ServiceDocument:
-    """A plan as such a document."""
+    """A plan in the form of another document of the service, such as an older one."""
 
-    about: str
-    """What the document is, and what takes it."""
-    document: dict[str, Any]
-    found: Sequence[Finding | Note]
-    """What is lost in it."""
-
-
-@runtime_checkable
-class OtherForms(Protocol):
-    """What a provider also has whose service knows such documents."""
-
-    @property
-    def documents(self) -> Mapping[str, Callable[[Plan], ServiceDocument]]:
-        """What shows a plan, by the form's name."""
-        ...
+    description: str
+    """What the document is, and which tool accepts it."""
+    content: Json
+    remarks: Sequence[Finding | Note]
+    """What the document cannot express."""

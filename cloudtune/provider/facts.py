@@ -1,4 +1,4 @@
-"""What a plan needs from outside the study."""
+"""Facts: what a plan needs to know from outside the study, collected before planning."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cloudtune.study.schema import Mode
 from cloudtune.study.search_space import Value
 
 
@@ -16,43 +17,124 @@ class Parent:
 
     parameters: Mapping[str, Value]
     objective: tuple[float, ...]
-    """One value an objective of the study that is planned."""
+    """One value for each objective of the study that is planned."""
+
+
+@dataclass(frozen=True)
+class Price:
+    """The price of one running trial."""
+
+    per_second: float
+    currency: str
+    source: str
+    """Where the price comes from, and its date."""
+
+    @classmethod
+    def hourly(cls, amount: float, currency: str, source: str) -> Price:
+        """Return the price of a trial that costs ``amount`` an hour."""
+        return cls(amount / 3600, currency, source)
+
+    @property
+    def hour(self) -> float:
+        """The price of one hour."""
+        return self.per_second * 3600
+
+
+@dataclass(frozen=True)
+class ServiceLimits:
+    """Limits on trials that the service itself enforces."""
+
+    longest_trial: float | None = None
+    """Seconds after which the service ends a trial that has no ``trial_timeout``."""
+    timeout_ends_trials: tuple[Mode, ...] = ()
+    """The modes in which the service ends running trials at the study's ``timeout``."""
+    set_by_native: bool = False
+    """Whether ``native`` sets limits, so that the study's own do not bound the job."""
+
+
+@dataclass(frozen=True)
+class SourceFiles:
+    """The code on this machine that the study names."""
+
+    count: int = 0
+    """The number of bundled files."""
+    size: int = 0
+    """Their total size in bytes."""
+    absent: tuple[str, ...] = ()
+    """The script and the requirements file if they are not in the source folder."""
+
+
+@dataclass(frozen=True)
+class Variables:
+    """The environment variables that the study passes from this shell to trials."""
+
+    unset: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The inputs of the trials, by name."""
+
+    addresses: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
+    """Where the provider finds each input; None if the study gives no address."""
+    uploads: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The local paths of the inputs that are uploaded to their addresses."""
+    absent: tuple[str, ...] = ()
+    """The inputs whose local path does not exist or has no file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lookup:
+    """What a provider finds out on this machine before planning; it never calls the service."""
+
+    price: Price | str = ""
+    """The price of a trial, or the reason why it is unknown."""
+    limits: ServiceLimits = ServiceLimits()
+    missing_settings: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Required settings that the study does not give, each with what to do about it."""
+    code_address: str | None = None
+    """The address of code that is at the service already."""
+    source: SourceFiles = SourceFiles()
+    variables: Variables = Variables()
+    inputs: Inputs = field(default_factory=Inputs)
+    links: Mapping[Mode, str] = field(default_factory=dict[Mode, str])
+    """The console pages of the job, by mode."""
+    job_links: Mapping[Mode, str] = field(default_factory=dict[Mode, str])
+    """Console pages that contain the job's id, written as ``{job}``; used once the id is known."""
+    data: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What only the provider reads, such as region, bucket and image. JSON data."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a plan needs from outside, gathered before it is made."""
+    """What a plan needs to know from outside the study."""
 
     run_id: str
     job_name: str
     seed: int
     base: Path
-    """The folder against which the study's relative paths are read."""
+    """The folder to which the study's relative paths refer."""
     source: Path | None = None
-    """The folder that is bundled; None where no code is sent."""
+    """The folder that is bundled; None if no code is sent."""
     source_hash: str | None = None
-    """Hash of the bundled files."""
+    """The hash of the bundled files."""
     parents: Sequence[Parent] = ()
     """The trials of the warm start that cloudtune knows."""
     parent_jobs: Sequence[str] = ()
-    """What this provider calls the jobs of the warm start."""
+    """The provider's names of the jobs of the warm start."""
     emulated: bool = False
     """Whether the job runs on the provider's emulator on this machine."""
-    own: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """What this provider looked up: account, bucket, image, interpreter. JSON data.
-
-    The core reads some, where they are known: the price of a trial, as
-    `cloudtune.provider.cost.price_facts` puts it; ``longest_trial``, the seconds after which the
-    service ends a trial; ``timeout_ends_trials``, the modes in which it does so at the study's
-    timeout; ``own_limits``, whether ``native`` has limits; and by mode ``links``, where people look
-    at the job, and ``job_links``, the same with ``{job}`` for the end of a known job's id. It finds
-    fault with
-    ``missing``, the settings that nobody gave, each with what to do about it, and with what
-    `cloudtune.provider.lookup` returns of the study's files, inputs and variables.
-    """
+    lookup: Lookup = field(default_factory=Lookup)
+    files: tuple[str, ...] | None = field(default=None, compare=False, repr=False)
+    """The bundled files, relative to `source`; None in a plan that was read back."""
 
     @property
-    def price_per_second(self) -> float | None:
-        """What a second of one trial costs, if that is known."""
-        price: float | None = self.own.get("price_per_second")
-        return price
+    def data(self) -> Mapping[str, Any]:
+        """What only the provider reads. See `Lookup.data`."""
+        return self.lookup.data
+
+    @property
+    def price(self) -> Price | None:
+        """The price of a trial; None if it is unknown."""
+        return None if isinstance(self.lookup.price, str) else self.lookup.price

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.errors import ProviderError, UnsupportedError
@@ -13,10 +12,9 @@ from cloudtune.fitting.fit import FittedStudy
 from cloudtune.provider.cost import Estimate
 from cloudtune.provider.facts import Facts
 from cloudtune.provider.models import ProviderSettings
+from cloudtune.provider.stored_plan import FORMAT, facts_to_json
 from cloudtune.study.schema import Json, Mode
 from cloudtune.study.study import Study
-
-FORMAT: Literal["cloudtune.plan/v1"] = "cloudtune.plan/v1"
 
 
 @dataclass(frozen=True)
@@ -75,17 +73,7 @@ class Plan:
             "run": self.facts.run_id,
             "study": self.study.to_json(),
             "file": str(Path(self.study.file).absolute()) if self.study.file else None,
-            "facts": {
-                "job_name": self.facts.job_name,
-                "seed": self.facts.seed,
-                "base": str(self.facts.base),
-                "source": str(self.facts.source) if self.facts.source else None,
-                "parents": [vars(parent) for parent in self.facts.parents],
-                "source_hash": self.facts.source_hash,
-                "own": dict(self.facts.own),
-                "parent_jobs": list(self.facts.parent_jobs),
-                "emulated": self.facts.emulated,
-            },
+            "facts": facts_to_json(self.facts),
             "request": self.request,
             "findings": [vars(finding) for finding in self.findings],
             "notes": [vars(note) for note in self.notes],

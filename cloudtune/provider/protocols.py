@@ -1,4 +1,4 @@
-"""The seam: what a provider is to the core.
+"""The provider interface: what a provider is to the core.
 
 A provider is data (capabilities), pure functions (rules, request) and one or two ways to reach its
 service: a `JobClient` for managed jobs, a `TrialRunner` for driven ones.
@@ -7,12 +7,12 @@ service: a `JobClient` for managed jobs, a `TrialRunner` for driven ones.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.capabilities import Capabilities
 from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.facts import Facts
+from cloudtune.provider.facts import Facts, Lookup
 from cloudtune.provider.models import (
     Interrupted,
     JobContext,
@@ -28,7 +28,10 @@ from cloudtune.study.schema import Json, Mode
 from cloudtune.study.study import Study
 
 if TYPE_CHECKING:
+    from cloudtune.provider.documents import ServiceDocument
     from cloudtune.provider.plan import Plan
+
+SettingsT = TypeVar("SettingsT", bound=ProviderSettings)
 
 
 class JobClient(Protocol):
@@ -36,12 +39,12 @@ class JobClient(Protocol):
 
     @property
     def poll_seconds(self) -> float:
-        """How long to wait between two looks at a job."""
+        """Seconds between two polls of a job."""
         ...
 
     @property
     def hidden_seconds(self) -> float:
-        """For how long a job that was made may not be found yet; 0 where names are unique."""
+        """Seconds for which a new job may not be visible yet; 0 if job names are unique."""
         ...
 
     def submit(self, request: Json) -> JobRef:
@@ -49,25 +52,25 @@ class JobClient(Protocol):
         ...
 
     def find(self, job_name: str) -> JobRef | None:
-        """Return the job that an earlier, interrupted submit created under this name, if it did."""
+        """Return the job that an earlier, interrupted `submit` created under this name, if any."""
         ...
 
     def status(self, job: JobRef) -> JobStatus:
-        """Return how the job and its trials stand; one that is not there any more has failed."""
+        """Return the current state of the job and its trials; a job that is gone has failed."""
         ...
 
     def stop(self, job: JobRef) -> None:
-        """Ask the service to end the job. Asking twice, or for an ended job, changes nothing."""
+        """Ask the service to end the job. Idempotent; an ended job stays as it is."""
         ...
 
 
 class TrialRunner(Protocol):
-    """Runs single trials; tells what they report and how they end to the `Emit` it was made with.
+    """Runs single trials, and reports their measurements and ends to the `Emit` of the runner.
 
-    Each start is followed by exactly one `Ended`, with ``completed`` or ``failed`` as the process
-    or the service sees it, or ``cancelled`` where it was lost through no fault of its script and is
-    to be asked again, unless all are `Lost`; what a stop means is the driver's to say. For a
-    service's training jobs there is one: `cloudtune.engine.job_poller.JobPoller`.
+    Exactly one `Ended` follows each start: ``completed`` or ``failed`` as the process or the
+    service reports it, or ``cancelled`` if the trial was lost through no fault of its script and
+    must be repeated. The exception is `Lost`, which ends all trials. The driver interprets stops.
+    `cloudtune.engine.job_poller.JobPoller` implements this for the training jobs of a service.
     """
 
     @property
@@ -76,28 +79,28 @@ class TrialRunner(Protocol):
         ...
 
     def job_name(self, number: int, start: int) -> str | None:
-        """Return what the service will call a start of a trial, so that it is known beforehand.
+        """Return the service's name for a start of a trial, before the start.
 
         Args:
-            number: The trial's.
-            start: Which of its starts, from 1.
+            number: The trial's number.
+            start: The number of the start, from 1.
         """
         ...
 
     def start(self, started: Started) -> None:
-        """Start a trial, or start it again with more of its resource and what it had saved."""
+        """Start a trial, or start it again with more of its resource and its saved state."""
         ...
 
     def stop(self, number: int, *, now: bool = False) -> None:
-        """Ask a trial to end: gracefully, or at once with ``now``. An ended one is left alone."""
+        """Ask a trial to end: gracefully, or at once with ``now``. An ended trial is ignored."""
         ...
 
     def recover(self, interrupted: Sequence[Interrupted]) -> Recovered:
-        """Return what became of the trials that an earlier, killed process interrupted running."""
+        """Return what became of the trials that an earlier, killed process left running."""
         ...
 
     def close(self) -> None:
-        """End everything that still runs, at once, and let go of what was held."""
+        """End all running trials at once, and release all resources."""
         ...
 
 
@@ -106,119 +109,124 @@ class TrainingJobs(Protocol):
 
     @property
     def poll_seconds(self) -> float:
-        """How long to wait between two looks at jobs."""
+        """Seconds between two polls."""
         ...
 
     @property
     def hidden_seconds(self) -> float:
-        """For how long a job that was made may not be found yet; 0 where names are unique."""
+        """Seconds for which a new job may not be visible yet; 0 if job names are unique."""
         ...
 
     def job_name(self, number: int, start: int) -> str:
-        """Return the name of the training job of a trial's start. Pure; no two are the same."""
+        """Return the unique name of the training job for a start of a trial. Pure."""
         ...
 
     def create(self, started: Started) -> None:
         """Create the training job of a start, under the name ``started.id``.
 
-        One of this name that is there already, as after an answer that was lost, is taken for it if
-        it is of this run, and refused if not.
+        If a job of this name exists, as after a lost answer, it is used if it belongs to this run,
+        and refused otherwise.
         """
         ...
 
     def poll(self, starts: Sequence[Started]) -> Mapping[str, TrainingJob]:
-        """Return how the training jobs of starts stand, by name; those that are not there lack."""
+        """Return the current state of training jobs, keyed by name. Missing jobs are omitted."""
         ...
 
     def stop(self, name: str) -> None:
-        """Ask a training job to end. Asking twice, or for an ended job, changes nothing."""
+        """Ask a training job to end. Idempotent; an ended job stays as it is."""
         ...
 
 
-class Provider(Protocol):
-    """One tuning service, or this machine."""
+class Provider(Protocol[SettingsT]):
+    """One tuning service, or this machine. `cloudtune.provider.base.BaseProvider` has defaults."""
 
     @property
     def capabilities(self) -> Capabilities:
-        """What it can do, in which modes."""
+        """What the provider supports, by mode."""
         ...
 
     @property
-    def settings(self) -> type[ProviderSettings]:
+    def settings(self) -> type[SettingsT]:
         """The model of ``providers.<name>`` in the study."""
         ...
 
     @property
     def emulator(self) -> str | None:
-        """The module that serves the service's API on this machine; None if there is none."""
+        """The module that emulates the service on this machine, if there is one."""
         ...
 
     @property
     def packages(self) -> Mapping[str, Sequence[str]]:
-        """The modules that a run imports beside the core's, by the extra that brings them.
+        """The modules that a run imports, by the extra that installs them.
 
-        Those of the extra ``emulators`` are for emulated runs alone.
+        The modules of the extra ``emulators`` are only for emulated runs.
         """
         ...
 
     @property
     def protected_paths(self) -> Sequence[str]:
-        """The paths of a request, with dots, that ``native`` may not replace."""
+        """The dotted paths of a request that ``native`` may not replace."""
         ...
 
-    def lookup(self, study: Study, settings: Any, facts: Facts) -> Mapping[str, Any]:
-        """Return what this provider must know before planning, as JSON data for `Facts.own`.
+    @property
+    def documents(self) -> Mapping[str, Callable[[Plan], ServiceDocument]]:
+        """Functions that show a plan as another document of the service, by the document's name."""
+        ...
 
-        Nothing is asked of the service: what cannot be known so is a visible stand-in. Under
-        ``facts.emulated`` whatever the study leaves out has one, and no real profile is read.
+    def lookup(self, study: Study, settings: SettingsT, facts: Facts) -> Lookup:
+        """Return what the provider must know before planning.
+
+        This does not call the service: an unknown value gets a visible placeholder. With
+        ``facts.emulated``, missing settings get stand-ins, and no real profile is read.
         """
         ...
 
     def rules(
-        self, fitted: FittedStudy, mode: Mode, settings: Any, facts: Facts
+        self, fitted: FittedStudy, mode: Mode, settings: SettingsT, facts: Facts
     ) -> Sequence[Finding | Note]:
-        """Return what only this service refuses or does otherwise. Pure."""
+        """Return what only this service refuses or does differently. Pure."""
         ...
 
-    def request(self, fitted: FittedStudy, mode: Mode, settings: Any, facts: Facts) -> Json:
+    def request(self, fitted: FittedStudy, mode: Mode, settings: SettingsT, facts: Facts) -> Json:
         """Return the service's request in its own spelling. Pure and total: it adds no finding."""
         ...
 
     def client(self, plan: Plan, context: JobContext) -> JobClient:
-        """Return what reaches the managed service.
+        """Return a client of the managed service.
 
         Raises:
-            MissingExtraError: If its SDK is not installed.
-            ProviderError: If it has no managed mode or cannot be reached.
+            MissingExtraError: If the service's SDK is not installed.
+            ProviderError: If the provider has no managed mode or cannot be reached.
         """
         ...
 
     def runner(
-        self, plan: Plan, context: JobContext, emit: Emit, say: Callable[[str], None]
+        self, plan: Plan, context: JobContext, emit: Emit, notify: Callable[[str], None]
     ) -> TrialRunner:
-        """Return what runs single trials from the driven mode's request.
+        """Return a runner of single trials, based on the request of the driven mode.
 
         Args:
-            plan: Of the job.
+            plan: The plan of the job.
             context: The folder and the emulator of the job.
-            emit: Is told what trials do.
-            say: Is told what trials wait for, where that is worth a line.
+            emit: Receives what trials report.
+            notify: Receives messages for the user, such as what trials wait for.
 
         Raises:
-            MissingExtraError: If its SDK is not installed.
-            ProviderError: If it has no driven mode or cannot be reached.
+            MissingExtraError: If the service's SDK is not installed.
+            ProviderError: If the provider has no driven mode or cannot be reached.
         """
         ...
 
 
 class Emit(Protocol):
-    """Takes what a runner saw; may be called from any thread."""
+    """Receives what a runner observes; may be called from any thread."""
 
     def __call__(self, *events: Measured | Ended | Lost, inline: bool = False) -> None:
-        """Take events, in their order.
+        """Receive events in order.
 
-        With ``inline`` the calling thread has nothing else to do and holds no lock: before this
-        returns, the next trial may be chosen in it, and the runner's `start` and `stop` called.
-        Never so from within those.
+        With ``inline``, the calling thread has nothing else to do and holds no lock: before this
+        call returns, it may choose the next trial and call the runner's `start` and `stop`.
+        Therefore a runner must not set ``inline`` inside those methods.
         """
         ...

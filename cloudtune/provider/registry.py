@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from cloudtune.errors import UsageError
 from cloudtune.study.study import Study
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
 GROUP = "cloudtune.providers"
 
 
-_added: dict[str, Callable[[], Provider]] = {}
+_added: dict[str, Callable[[], Provider[Any]]] = {}
 
 
 @contextmanager
-def temporary_provider(name: str, factory: Callable[[], Provider]) -> Generator[None]:
+def temporary_provider(name: str, factory: Callable[[], Provider[Any]]) -> Generator[None]:
     """Know one more provider while the block runs, without installing it; for tests."""
     _added[name] = factory
     try:
@@ -54,7 +55,7 @@ def unknown_provider_notes(study: Study) -> list[Note]:
     return notes
 
 
-def get(name: str) -> Provider:
+def get(name: str) -> Provider[Any]:
     """Return a provider by its name.
 
     Raises:
@@ -75,10 +76,10 @@ def get(name: str) -> Provider:
         raise UsageError(
             f"the provider {name} ({entry.value}) cannot be imported: {error}"
         ) from error
-    return cast("Provider", made())
+    return cast("Provider[Any]", made())
 
 
-def missing_extra(provider: Provider, *, emulated: bool = False) -> str | None:
+def missing_extra(provider: Provider[Any], *, emulated: bool = False) -> str | None:
     """Return an extra that a run needs and that is not installed; None if there is none."""
     lacking = [
         extra for extra, needed in provider.packages.items() if not all(map(_is_installed, needed))
@@ -95,12 +96,14 @@ def _is_installed(module: str) -> bool:
         return False
 
 
+@cache
 def _entries() -> dict[str, EntryPoint]:
-    found: dict[str, EntryPoint] = {}
+    """Return the entry points by name; the scan takes about 5 ms, so there is one per process."""
+    entries: dict[str, EntryPoint] = {}
     for entry in entry_points(group=GROUP):
-        other = found.setdefault(entry.name, entry)
+        other = entries.setdefault(entry.name, entry)
         if other.value != entry.value:
             raise UsageError(
                 f"two packages provide {entry.name!r}: {other.value} and {entry.value}; remove one"
             )
-    return found
+    return entries

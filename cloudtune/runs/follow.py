@@ -9,7 +9,7 @@ from cloudtune.engine.job import Observer
 from cloudtune.ledger.home import state_folder
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.lock import lock_holder
-from cloudtune.planning.planner import restore_plan
+from cloudtune.planning.serialization import restore_plan
 from cloudtune.results.events import Outcome
 from cloudtune.runs.detach import resume_detached, unattended_jobs
 

@@ -6,14 +6,15 @@ any process can read it, and ask the holder to stop.
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from cloudtune.bundle import files as bundle
 from cloudtune.emulation.process import Manner, remember
@@ -32,7 +33,8 @@ from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.lock import RunLock, lock_holder, request_stop
 from cloudtune.ledger.reader import read_results
 from cloudtune.ledger.records import JobRecord, RunRecord
-from cloudtune.planning.planner import plan_from_facts, restore_plan
+from cloudtune.planning.planner import plan_from_facts
+from cloudtune.planning.serialization import restore_plan
 from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Outcome
 from cloudtune.results.model import StudyResult
@@ -43,6 +45,14 @@ _MAX_WAIT = 2.0
 _POLL_SECONDS = 0.05
 
 
+class NewRun(NamedTuple):
+    """A run that was written to the ledger."""
+
+    id: str
+    plans: tuple[Plan, ...]
+    """The plans of what was copied, to be passed to `execute`."""
+
+
 def create(
     plans: Sequence[Plan],
     folder: Path | None = None,
@@ -51,8 +61,8 @@ def create(
     overrides: Sequence[str] | None = None,
     saved: bool = False,
     emulation: Manner = Manner(),  # noqa: B008 - immutable
-) -> str:
-    """Write a new run to the ledger, with a copy of its source, and return its id.
+) -> NewRun:
+    """Write a new run to the ledger, with a copy of its source, and return its id and plans.
 
     A provider that cannot run the study keeps none of the others from it: its job fails when the
     run is executed. Where none can, there is no run.
@@ -84,8 +94,8 @@ def create(
             raise UsageError(
                 f"run {run} exists: this plan was run before; `cloudtune resume {run}` goes on"
             )
-        plans = [_copy_source(plan, ledger, [where, *without], saved=saved) for plan in plans]
-        for plan in plans:
+        copied = [_copy_source(plan, ledger, [where, *without], saved=saved) for plan in plans]
+        for plan in copied:
             if plan.facts.emulated:
                 home = ledger.job_folder(run, plan.provider) / EMULATOR_FOLDER
                 remember(plan.provider, emulation, home)
@@ -108,11 +118,11 @@ def create(
                         None,
                         plan.facts.emulated,
                     )
-                    for plan in plans
+                    for plan in copied
                 ),
             )
         )
-    return run
+    return NewRun(run, tuple(copied))
 
 
 def plan_errors(plans: Sequence[Plan], *, strict: bool = False) -> dict[str, CloudtuneError]:
@@ -134,9 +144,12 @@ def _copy_source(plan: Plan, ledger: Ledger, without: Sequence[Path], *, saved: 
     source, facts = plan.facts.source, plan.facts
     if source is None:
         return plan
-    files = bundle.list_files(source, without)
-    if saved and bundle.fingerprint(source, files) != facts.source_hash:
-        raise UsageError(f"{source} has changed since it was planned; plan it again")
+    if saved or facts.files is None:
+        files = bundle.list_files(source, without)
+        if saved and bundle.fingerprint(source, files) != facts.source_hash:
+            raise UsageError(f"{source} has changed since it was planned; plan it again")
+    else:
+        files = [name for name in facts.files if os.path.lexists(source / name)]
     target = ledger.job_folder(facts.run_id, plan.provider) / "source"
     bundle.copy_files(source, files, target)
     copied = bundle.fingerprint(target, files)
@@ -151,6 +164,7 @@ def execute(
     folder: Path | None = None,
     *,
     on: Sequence[str] = (),
+    plans: Sequence[Plan] = (),
 ) -> dict[str, Outcome]:
     """Run a run's jobs from where they are to their ends, and return how each ended.
 
@@ -162,6 +176,7 @@ def execute(
         observer: Is shown what happens.
         folder: The state folder.
         on: The providers whose jobs are run; all when left out. Others stay as they are.
+        plans: The plans of the run, as `create` returned them; others are read from the ledger.
 
     Raises:
         UsageError: If there is no such run or job.
@@ -173,15 +188,19 @@ def execute(
         record = ledger.run(run)
         chosen = jobs_on(record, on)
         wishes = _StopRequests(job.provider for job in record.jobs)
-        plans = _readable_plans(record)
-        budgets = create_budgets(plans, notify=shown.message, stop=wishes.end) if plans else []
+        loaded = _load_plans(record, plans)
+        valid = {name: plan for name, plan in loaded.items() if isinstance(plan, Plan)}
+        budgets = create_budgets(valid, notify=shown.message, stop=wishes.end) if valid else []
         outcomes = {job.provider: Outcome(job.state, job.reason) for job in record.jobs}
         unforeseen: list[Exception] = []
 
         def execute_job(job: JobRecord) -> None:
             inbox, budget = wishes.inboxes[job.provider], JobBudget(job.provider, budgets)
             try:
-                outcomes[job.provider] = jobs.execute_job(job, inbox, budget, shown, where)
+                plan = loaded[job.provider]
+                outcomes[job.provider] = jobs.execute_job(
+                    job, plan, inbox=inbox, budget=budget, observer=shown, state=where
+                )
             except Exception as error:  # noqa: BLE001 - raised again when all jobs have ended
                 unforeseen.append(error)
 
@@ -191,7 +210,7 @@ def execute(
             ExitStack() as watched,
         ):
             for budget in budgets:
-                for provider in plans:
+                for provider in valid:
                     for _, event in ledger.events(record.id, provider):
                         budget.tell(provider, event)
                 watched.enter_context(budget)
@@ -211,13 +230,19 @@ def execute(
         return outcomes
 
 
-def _readable_plans(record: RunRecord) -> dict[str, Plan]:
-    """Return the plans of a run's jobs; one that cannot be read is the end of its own job alone."""
-    found: dict[str, Plan] = {}
+def _load_plans(record: RunRecord, plans: Sequence[Plan]) -> dict[str, Plan | Exception]:
+    """Return the plans of a run's jobs; those that are not given are read from the ledger.
+
+    If a plan cannot be read, the exception takes its place: it fails its own job only.
+    """
+    loaded: dict[str, Plan | Exception] = {plan.provider: plan for plan in plans}
     for job in record.jobs:
-        with suppress(Exception):  # told, whatever it is, where its job is executed
-            found[job.provider] = restore_plan(job.plan)
-    return found
+        if job.provider not in loaded:
+            try:
+                loaded[job.provider] = restore_plan(job.plan)
+            except Exception as error:  # noqa: BLE001 - the job reports it
+                loaded[job.provider] = error
+    return loaded
 
 
 class _StopRequests:

@@ -12,17 +12,24 @@ from cloudtune.ledger.home import state_folder
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.lock import RunLock
 from cloudtune.ledger.records import RunRecord
-from cloudtune.planning.planner import replan, restore_plan
+from cloudtune.planning.planner import plan_from_facts
+from cloudtune.planning.serialization import restore_plan
+from cloudtune.provider.plan import Plan
 from cloudtune.study.study import Study
 
 
-def prepare(record: RunRecord, overrides: Sequence[str] = (), folder: Path | None = None) -> None:
+def prepare(
+    record: RunRecord, overrides: Sequence[str] = (), folder: Path | None = None
+) -> list[Plan]:
     """Check that a run can go on as it began, and write raised limits to the ledger.
 
     Args:
         record: The run.
         overrides: ``limits.NAME=VALUE`` words.
         folder: The state folder.
+
+    Returns:
+        The new plans of all jobs if limits were raised, else an empty list.
 
     Raises:
         UsageError: If the study's file has changed since, or more than limits is overridden.
@@ -44,13 +51,14 @@ def prepare(record: RunRecord, overrides: Sequence[str] = (), folder: Path | Non
             )
     if overrides:
         study = apply_overrides(Study.model_validate(record.study), overrides)
-        raise_limits(record.id, study, overrides, folder)
+        return raise_limits(record.id, study, overrides, folder)
+    return []
 
 
 def raise_limits(
     run: str, study: Study, overrides: Sequence[str] = (), folder: Path | None = None
-) -> None:
-    """Go on with other limits: replace the study and plans of a run that is not running.
+) -> list[Plan]:
+    """Replace the study and plans of a run that is not running; return the new plans.
 
     Args:
         run: The run's id.
@@ -69,7 +77,7 @@ def raise_limits(
         if before.model_copy(update={"limits": study.limits}).to_json() != study.to_json():
             raise UsageError("only limits can be changed when a run goes on")
         words = None if record.overrides is None else (*record.overrides, *overrides)
-        plans: dict[str, Any] = {}
+        plans: list[Plan] = []
         for job in record.jobs:
             old = restore_plan(job.plan)
             if old.mode == "managed" and job.job:
@@ -77,11 +85,13 @@ def raise_limits(
                     f"{job.provider} keeps the limits that {job.job} was made with; start a new "
                     f"run, which may build on it: warm_start: {{from: {record.id}}}"
                 )
-            new = replan(old, study)
+            new = plan_from_facts(study, old.provider, old.facts)
             if not old.refused:
                 new.require()
-            plans[job.provider] = new.to_json()
-        ledger.update_study(record.id, study.to_json(), plans, words)
+            plans.append(new)
+        stored = {plan.provider: plan.to_json() for plan in plans}
+        ledger.update_study(record.id, study.to_json(), stored, words)
+        return plans
 
 
 def differences(before: Any, after: Any, path: str = "") -> Iterator[str]:

@@ -132,7 +132,7 @@ class EmulatedRunContract:
             file = self.folder / "faults.yaml"
             file.write_text(textwrap.dedent(faults))
             manner = process.Manner(faults=process.faults_of(file, {self.name: mode}))
-        return lifecycle.create([self.plan(self.study(mode, script, **more))], emulation=manner)
+        return lifecycle.create([self.plan(self.study(mode, script, **more))], emulation=manner).id
 
     def finish(self, run: str) -> StudyResult:
         """Execute a run, and return what it found."""

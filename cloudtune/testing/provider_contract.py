@@ -16,7 +16,8 @@ from cloudtune.fitting.capabilities import ModeCapabilities
 from cloudtune.ledger import home
 from cloudtune.ledger.home import state_folder
 from cloudtune.ledger.ledger import Ledger
-from cloudtune.planning.planner import plan, restore_plan
+from cloudtune.planning.planner import plan
+from cloudtune.planning.serialization import restore_plan
 from cloudtune.provider import registry
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.protocols import Provider
@@ -77,7 +78,7 @@ class ProviderContract:
     emulated = False
     """Whether the jobs run on the provider's emulator."""
 
-    def make(self) -> Provider:
+    def make(self) -> Provider[Any]:
         """Return a new provider."""
         raise NotImplementedError
 
@@ -185,7 +186,7 @@ class ProviderContract:
             if mode == "driven":
                 continue
             made = self.planned({}, mode, tmp_path)
-            run = lifecycle.create([made])
+            run = lifecycle.create([made]).id
             with Ledger(state_folder()) as ledger:
                 client = self.make().client(made, jobs.job_context(made, ledger))
             assert client.find(made.facts.job_name) is None
@@ -200,6 +201,6 @@ class ProviderContract:
     def result(self, over: Mapping[str, Any], mode: Mode, folder: Path) -> StudyResult:
         """Run such a study to its end and return its result."""
         made = self.planned(over, mode, folder)
-        run = lifecycle.create([made])
+        run = lifecycle.create([made]).id
         lifecycle.execute(run)
         return lifecycle.results(run)[0]

@@ -7,14 +7,11 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
 
-from cloudtune.provider.cost import HourPrice, price_facts
-from cloudtune.provider.facts import Facts
-from cloudtune.provider.lookup import local_facts
+from cloudtune.provider.facts import Facts, Inputs, Lookup, Price
+from cloudtune.provider.lookup import environment_variables, source_files
 from cloudtune.study.study import Study
 from cloudtune_local.settings import LocalSettings
 
@@ -23,28 +20,29 @@ GPU_QUERY_TIMEOUT = 10.0
 """Seconds to wait for the driver's list of GPUs; a broken driver never answers."""
 
 
-def lookup(study: Study, settings: LocalSettings, facts: Facts) -> Mapping[str, Any]:
-    """Return the facts as JSON data: interpreter, cores, GPUs, inputs and price."""
+def lookup(study: Study, settings: LocalSettings, facts: Facts) -> Lookup:
+    """Return the interpreter, cores and GPUs of this machine, and what the study takes from it."""
     trial = study.trial
     addresses = {
         name: by_provider.get("local") or by_provider.get("*")
         for name, by_provider in trial.inputs.items()
     }
     inputs = {name: _path(a.uri, facts.base) if a else None for name, a in addresses.items()}
-    return {
-        "python": find_interpreter(trial.python, facts.base),
-        "system": os.name,
-        "cores": os.cpu_count() or 1,
-        "gpus": find_gpus() if trial.resources.gpus else [],
-        "inputs": inputs,
-        "absent_inputs": [n for n, path in inputs.items() if path and not Path(path).exists()],
-        **price_facts(
-            HourPrice(*settings.prices.hour, "from providers.local.prices")
-            if settings.prices
-            else "the price of this machine is unknown"
-        ),
-        **local_facts(study, facts),
-    }
+    absent = [name for name, path in inputs.items() if path and not Path(path).exists()]
+    return Lookup(
+        price=Price.hourly(*settings.prices.hour, "from providers.local.prices")
+        if settings.prices
+        else "the price of this machine is unknown",
+        source=source_files(study, facts),
+        variables=environment_variables(study),
+        inputs=Inputs(inputs, absent=tuple(absent)),
+        data={
+            "python": find_interpreter(trial.python, facts.base),
+            "system": os.name,
+            "cores": os.cpu_count() or 1,
+            "gpus": find_gpus() if trial.resources.gpus else [],
+        },
+    )
 
 
 def find_interpreter(python: str | None, base: Path) -> str | None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from cloudtune.diagnostics import Finding, Note
-from cloudtune.errors import ProviderError
-from cloudtune.fitting.capabilities import Capabilities
 from cloudtune.fitting.fit import FittedStudy
+from cloudtune.provider.base import BaseProvider
 from cloudtune.provider.facts import Facts
 from cloudtune.provider.models import JobContext
 from cloudtune.provider.plan import Plan
-from cloudtune.provider.protocols import Emit, JobClient, TrialRunner
+from cloudtune.provider.protocols import Emit, TrialRunner
 from cloudtune.study.schema import Json, Mode
 from cloudtune_local.capabilities import CAPABILITIES
 from cloudtune_local.lookup import lookup
@@ -20,14 +19,11 @@ from cloudtune_local.rules import rules
 from cloudtune_local.settings import LocalSettings
 
 
-class LocalProvider:
+class LocalProvider(BaseProvider[LocalSettings]):
     """This machine. It has only a driven mode, in which cloudtune's engine chooses the trials."""
 
-    capabilities: Capabilities = CAPABILITIES
+    capabilities = CAPABILITIES
     settings = LocalSettings
-    emulator = None
-    packages: Mapping[str, Sequence[str]] = {}
-    protected_paths = ()
 
     lookup = staticmethod(lookup)
 
@@ -43,18 +39,10 @@ class LocalProvider:
         """Return how to start each trial."""
         return request(fitted, settings, facts)
 
-    def client(self, plan: Plan, context: JobContext) -> JobClient:
-        """Raise an error, since there is no managed service.
-
-        Raises:
-            ProviderError: Always.
-        """
-        raise ProviderError("local", "this machine has no managed mode")
-
     def runner(
-        self, plan: Plan, context: JobContext, emit: Emit, say: Callable[[str], None]
+        self, plan: Plan, context: JobContext, emit: Emit, notify: Callable[[str], None]
     ) -> TrialRunner:
         """Return a runner that runs each trial as a process."""
         from cloudtune_local.runner import LocalRunner
 
-        return LocalRunner(plan.request, plan.facts.run_id, context.folder, emit, say)
+        return LocalRunner(plan.request, plan.facts.run_id, context.folder, emit, notify)

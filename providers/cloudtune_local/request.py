@@ -21,7 +21,7 @@ def request(fitted: FittedStudy, settings: LocalSettings, facts: Facts) -> Json:
     return {
         "source": str(facts.source) if facts.source else None,
         **{key: value for key, value in entry_point.items() if value is not None},
-        "python": facts.own["python"],
+        "python": facts.data["python"],
         "warm": trial.warm,
         "preload": trial.preload,
         "args": trial.args,
@@ -29,14 +29,14 @@ def request(fitted: FittedStudy, settings: LocalSettings, facts: Facts) -> Json:
         "constants": dict(fitted.study.constants),
         "resource": fitted.study.strategy.resource,
         "parameters": list(fitted.study.parameters),
-        "inputs": {name: path for name, path in facts.own["inputs"].items() if path},
+        "inputs": {name: path for name, path in facts.lookup.inputs.addresses.items() if path},
         "env": {
             name: {"from_env": value.from_env} if isinstance(value, FromEnvironment) else value
             for name, value in trial.env.items()
         },
         "metrics": {name: list(patterns) for name, patterns in trial.metrics.items()},
         "cpus": trial.resources.cpus,
-        "gpus": facts.own["gpus"],
+        "gpus": facts.data["gpus"],
         "gpus_per_trial": trial.resources.gpus or 0,
         "parallel": fitted.study.limits.parallel_trials or 1,
         "grace": settings.grace,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cloudtune.bundle.files import IGNORE_FILE
@@ -20,16 +20,16 @@ _NOTABLE_BYTES = 10e9
 def rules(fitted: FittedStudy, facts: Facts) -> list[Finding | Note]:
     """Return the findings and notes of a study on this machine."""
     return [
-        *_system(facts.own),
-        *_code(fitted, facts.own),
-        *_copies(fitted, facts.own["files"]["bytes"]),
-        *_inputs(fitted, facts.own),
-        *_resources(fitted, facts.own),
+        *_system(facts.data),
+        *_code(fitted, facts.data),
+        *_copies(fitted, facts.lookup.source.size),
+        *_inputs(fitted, facts.lookup.inputs.addresses),
+        *_resources(fitted, facts.data),
     ]
 
 
-def _system(own: Any) -> Iterator[Finding]:
-    if own["system"] != "posix":
+def _system(data: Any) -> Iterator[Finding]:
+    if data["system"] != "posix":
         yield Finding(
             "refused",
             "trial",
@@ -37,16 +37,16 @@ def _system(own: Any) -> Iterator[Finding]:
         )
 
 
-def _code(fitted: FittedStudy, own: Any) -> Iterator[Finding | Note]:
+def _code(fitted: FittedStudy, data: Any) -> Iterator[Finding | Note]:
     trial = fitted.study.trial
     if not (trial.script or trial.module or trial.command):
         yield Finding("refused", "trial", "nothing to run: set script, module or command")
     if trial.source and "://" in (trial.source.get("local") or trial.source.get("*", "")):
         yield Finding("refused", "trial.source", "not a folder on this machine")
-    if own["python"] is None:
+    if data["python"] is None:
         yield Finding("refused", "trial.python", f"{trial.python} not found")
     elif trial.script or trial.module:
-        yield Note("trial.python", f"trials run with {own['python']}")
+        yield Note("trial.python", f"trials run with {data['python']}")
     if trial.requirements:
         yield Note("trial.requirements", "not installed locally: the trials' Python must have them")
 
@@ -67,17 +67,17 @@ def _format_bytes(count: int) -> str:
     return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.0f} MB"
 
 
-def _inputs(fitted: FittedStudy, own: Any) -> Iterator[Finding]:
+def _inputs(fitted: FittedStudy, addresses: Mapping[str, str | None]) -> Iterator[Finding]:
     for name, by_provider in fitted.study.trial.inputs.items():
-        if {"*", "local"} & by_provider.keys() and own["inputs"][name] is None:
+        if {"*", "local"} & by_provider.keys() and addresses[name] is None:
             reason = "not a path on this machine"
             yield Finding("refused", f"trial.inputs.{name}", reason)
 
 
-def _resources(fitted: FittedStudy, own: Any) -> Iterator[Finding | Note]:
+def _resources(fitted: FittedStudy, data: Any) -> Iterator[Finding | Note]:
     resources = fitted.study.trial.resources
     parallel = fitted.study.limits.parallel_trials or 1
-    available = len(own["gpus"])
+    available = len(data["gpus"])
     if resources.gpus and resources.gpus * parallel > available:
         yield Finding(
             "refused",
@@ -85,11 +85,11 @@ def _resources(fitted: FittedStudy, own: Any) -> Iterator[Finding | Note]:
             f"trials need {format_count(resources.gpus * parallel, 'GPU')} at a time, "
             f"and {available} are available",
         )
-    if (resources.cpus or 1) * parallel > own["cores"]:
+    if (resources.cpus or 1) * parallel > data["cores"]:
         yield Note(
             "limits.parallel_trials",
             f"{parallel} trials at a time with {resources.cpus or 1} threads each share "
-            f"{own['cores']} cores",
+            f"{data['cores']} cores",
         )
     if resources.memory:
         yield Finding(

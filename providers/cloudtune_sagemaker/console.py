@@ -13,7 +13,7 @@ _GROUP = "$252Faws$252Fsagemaker$252FTrainingJobs"
 
 def log_of(plan: Plan, context: JobContext, job: str) -> str | None:
     """Return the page of a training job's log, or on the emulator its file if there is one."""
-    region: str = plan.facts.own["region"]
+    region: str = plan.facts.data["region"]
     if context.emulator is None:
         console, _, _ = link(region, job).partition("/sagemaker/")
         return (

@@ -1,4 +1,4 @@
-"""What an hour of an instance costs: what the user says, else what is in ``prices.json``."""
+"""The price of a trial: from the settings, else from ``prices.json``."""
 
 from __future__ import annotations
 
@@ -6,37 +6,38 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from cloudtune.provider.cost import HourPrice, overrides_any, read_prices
+from cloudtune.provider.cost import overrides_any, read_prices
+from cloudtune.provider.facts import Price
 from cloudtune_sagemaker.settings import SageMakerSettings
 
 MACHINES = frozenset(
     {"InstanceType", "InstanceCount", "InstanceConfigs", "InstanceGroups", "TrainingPlanArn"}
     | {"KeepAlivePeriodInSeconds"}
 )
-"""The fields of a job that say which machines a trial has, how many, and how they are paid."""
+"""The fields of a job that set the machines of a trial, their number and how they are paid."""
 LIMITS = frozenset(
     {"MaxNumberOfTrainingJobs", "MaxParallelTrainingJobs", "MaxRuntimeInSeconds"}
     | {"MaxWaitTimeInSeconds"}
 )
-"""The fields of a job that bound how long how many trials run."""
+"""The fields of a job that limit the number and the duration of trials."""
 
 
-def hour_price(region: str, types: Sequence[str], settings: SageMakerSettings) -> HourPrice | str:
-    """Return what an hour of a trial costs, or why that is not known.
+def hour_price(region: str, types: Sequence[str], settings: SageMakerSettings) -> Price | str:
+    """Return the price of a trial, or the reason why it is unknown.
 
-    Of several types it is the dearest, since any of them may be taken; if one of them is not known,
-    none is. The list says nothing of the instances that ``native`` names.
+    Any of several types may be used, so the highest of their prices counts; if one of them is
+    unknown, the price is. The list does not cover instances that ``native`` sets.
     """
-    changed = overrides_any(settings.native, MACHINES)
+    native = overrides_any(settings.native, MACHINES)
     if settings.prices:
         amount, currency = settings.prices.hour
-        count = 1 if changed else settings.instance_count
-        return HourPrice(amount * count, currency, "as providers.sagemaker.prices says")
-    if changed:
-        return "native changes the instances, so what an hour of all of them costs is not known"
+        count = 1 if native else settings.instance_count
+        return Price.hourly(amount * count, currency, "from providers.sagemaker.prices")
+    if native:
+        return "native changes the instances, so their price is unknown"
     table = read_prices(Path(__file__).with_name("prices.json"), "region", "instance_type")
     prices = [table[region, name] for name in types if (region, name) in table]
     if len(prices) < len(types):
-        return f"what {' or '.join(types)} costs in {region} is not known"
-    dearest = max(prices, key=lambda price: price.amount)
-    return replace(dearest, amount=dearest.amount * settings.instance_count)
+        return f"the price of {' or '.join(types)} in {region} is unknown"
+    highest = max(prices, key=lambda price: price.per_second)
+    return replace(highest, per_second=highest.per_second * settings.instance_count)

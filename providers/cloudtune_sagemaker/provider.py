@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cloudtune.engine.job_poller import JobPoller
 from cloudtune.errors import ProviderError
 from cloudtune.fitting.capabilities import Capabilities
+from cloudtune.provider.base import BaseProvider
 from cloudtune.provider.models import JobContext
 from cloudtune.provider.protocols import Emit, JobClient, TrialRunner
 from cloudtune_sagemaker.capabilities import CAPABILITIES
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from cloudtune_sagemaker.client import Aws
 
 
-class SagemakerProvider:
+class SagemakerProvider(BaseProvider[SageMakerSettings]):
     """Amazon SageMaker: its own tuner, or its training jobs with trials that cloudtune chooses."""
 
     capabilities: Capabilities = CAPABILITIES
@@ -56,7 +57,7 @@ class SagemakerProvider:
         return TuningClient(_reached(plan, context), plan, context)
 
     def runner(
-        self, plan: Plan, context: JobContext, emit: Emit, say: Callable[[str], None]
+        self, plan: Plan, context: JobContext, emit: Emit, notify: Callable[[str], None]
     ) -> TrialRunner:
         """Return what runs single trials as training jobs; code and data are brought to S3 now.
 
@@ -71,7 +72,7 @@ class SagemakerProvider:
         aws = _reached(plan, context)
         jobs = SageMakerJobs(aws, plan, context)
         upload(aws, plan, context)
-        return JobPoller("sagemaker", jobs, emit, say)
+        return JobPoller("sagemaker", jobs, emit, notify)
 
 
 def _reached(plan: Plan, context: JobContext) -> Aws:
@@ -82,4 +83,4 @@ def _reached(plan: Plan, context: JobContext) -> Aws:
             "sagemaker", "an emulated plan runs on its emulator alone, and no other plan does"
         )
     assert isinstance(plan.settings, SageMakerSettings)
-    return Aws(plan.facts.own["region"], profile=plan.settings.profile, emulator=context.emulator)
+    return Aws(plan.facts.data["region"], profile=plan.settings.profile, emulator=context.emulator)

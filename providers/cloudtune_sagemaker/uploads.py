@@ -29,13 +29,13 @@ def upload(aws: Aws, plan: Plan, context: JobContext) -> None:
     Raises:
         ProviderError: If the bucket is not there, or something cannot be read or sent.
     """
-    bucket: str = plan.facts.own["bucket"]
+    bucket: str = plan.facts.data["bucket"]
     demand_bucket(aws, plan)
     if uses_launcher(plan.fitted.study, plan.facts):
         _upload_code(aws, plan, context)
-    uploads: Mapping[str, str] = plan.facts.own["uploads"]
+    uploads: Mapping[str, str] = plan.facts.lookup.inputs.uploads
     for name, path in uploads.items():
-        prefix = _key(f"{plan.facts.own['inputs'][name]}/")
+        prefix = _key(f"{plan.facts.lookup.inputs.addresses[name]}/")
         _upload_input(aws, bucket, prefix, Path(path))
 
 
@@ -45,8 +45,8 @@ def demand_bucket(aws: Aws, plan: Plan) -> None:
     Raises:
         ProviderError: If it is not there, or belongs to somebody else.
     """
-    own = plan.facts.own
-    bucket, region, account = own["bucket"], own["region"], own["account"]
+    data = plan.facts.data
+    bucket, region, account = data["bucket"], data["region"], data["account"]
     owner = {} if aws.emulated else {"ExpectedBucketOwner": account}
     try:
         aws.call("s3", "head_bucket", Bucket=bucket, **owner)
@@ -76,9 +76,9 @@ def demand_bucket(aws: Aws, plan: Plan) -> None:
 
 def channel_paths(plan: Plan) -> dict[str, str]:
     """Return where each input lies in a container."""
-    uploads: Mapping[str, str] = plan.facts.own["uploads"]
+    uploads: Mapping[str, str] = plan.facts.lookup.inputs.uploads
     paths: dict[str, str] = {}
-    for name in plan.facts.own["inputs"]:
+    for name in plan.facts.lookup.inputs.addresses:
         paths[name] = f"{CHANNELS}/{name}"
         local = Path(uploads.get(name, ""))
         if name in uploads and local.is_file():
@@ -98,7 +98,7 @@ def _upload_code(aws: Aws, plan: Plan, context: JobContext) -> None:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise ProviderError(PROVIDER, f"the code cannot be packed: {error}") from error
-    bucket, key = plan.facts.own["bucket"], _key(uri)
+    bucket, key = plan.facts.data["bucket"], _key(uri)
     if _hash_of(aws, bucket, key) != digest:
         with aws.transfer() as manager:
             manager.upload(

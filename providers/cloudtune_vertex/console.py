@@ -18,6 +18,6 @@ def log_of(plan: Plan, context: JobContext, job: str) -> str | None:
     """
     number = job.rpartition("/")[2]
     if context.emulator is None:
-        return job_page(plan.facts.own["project"], plan.facts.own["location"], number)
+        return job_page(plan.facts.data["project"], plan.facts.data["location"], number)
     file = context.folder / EMULATOR_FOLDER / "jobs" / number / "log.txt"
     return str(file) if file.is_file() else None

@@ -1,6 +1,6 @@
-"""What must be known of the project and of this machine before a study is planned on Vertex AI.
+"""The lookup of the Vertex AI provider. It does not call Google.
 
-Nothing is asked of Google. What is not known is a stand-in that shows: ``{{project}}``.
+An unknown value becomes a visible placeholder, such as ``{{project}}``.
 """
 
 from __future__ import annotations
@@ -8,14 +8,18 @@ from __future__ import annotations
 import configparser
 import os
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cloudtune.provider.cost import overrides_any, price_facts
-from cloudtune.provider.facts import Facts
-from cloudtune.provider.lookup import code_address, find_inputs, local_facts
+from cloudtune.provider.cost import overrides_any
+from cloudtune.provider.facts import Facts, Inputs, Lookup, ServiceLimits
+from cloudtune.provider.lookup import (
+    code_address,
+    environment_variables,
+    find_inputs,
+    source_files,
+)
 from cloudtune.study.study import Study
 from cloudtune_vertex.prices import LIMITS, LONGEST_TRIAL, hour_price
 from cloudtune_vertex.request.layout import home, job_page, mounted
@@ -28,14 +32,14 @@ EMULATED = {
     "image": "us-docker.pkg.dev/vertex-ai/training/sklearn-cpu.1-0:latest",
     "machine_type": "n1-standard-4",
 }
-"""What stands for what a study does not say, on the emulator."""
-_NEEDED = {
-    "project": "name the project, or set GOOGLE_CLOUD_PROJECT; gcloud's configuration has none",
-    "location": "name it, as us-central1, or set GOOGLE_CLOUD_REGION",
-    "bucket": "name a bucket of Cloud Storage in the location: code and outputs lie there",
-    "image": "give the address of the training image: one of Google's prebuilt ones, as "
+"""Stand for missing settings on the emulator."""
+_HINTS = {
+    "project": "give a project, or set GOOGLE_CLOUD_PROJECT; gcloud's configuration has none",
+    "location": "give a region, such as us-central1, or set GOOGLE_CLOUD_REGION",
+    "bucket": "give a Cloud Storage bucket in the location, for code and outputs",
+    "image": "give the address of the training image: a prebuilt one of Google, such as "
     "us-docker.pkg.dev/vertex-ai/training/sklearn-cpu.1-0:latest, or your own",
-    "machine_type": "name the machine, as n1-standard-4",
+    "machine_type": "give the machine type, such as n1-standard-4",
 }
 _CONSOLE = "https://console.cloud.google.com/vertex-ai/training"
 _PREBUILT = re.compile(
@@ -43,12 +47,9 @@ _PREBUILT = re.compile(
 )
 
 
-def lookup(study: Study, settings: VertexSettings, facts: Facts) -> Mapping[str, Any]:
-    """Return the facts of `cloudtune.provider.facts.Facts.own`, as JSON data.
-
-    What the study leaves out and needs is named in ``missing``, and has a stand-in.
-    """
-    said = {
+def lookup(study: Study, settings: VertexSettings, facts: Facts) -> Lookup:
+    """Return what is known of the project; missing settings get stand-ins."""
+    values = {
         "project": settings.project,
         "location": settings.location,
         "bucket": settings.bucket,
@@ -56,41 +57,46 @@ def lookup(study: Study, settings: VertexSettings, facts: Facts) -> Mapping[str,
         "machine_type": settings.machine_type,
     }
     if not facts.emulated:
-        said["project"] = said["project"] or project_here()
-        said["location"] = said["location"] or location_here()
-    stand_ins = EMULATED if facts.emulated else {name: f"{{{{{name}}}}}" for name in said}
-    found = {name: value or stand_ins[name] for name, value in said.items()}
-    own: dict[str, Any] = {
-        **found,
-        "prefix": settings.prefix,
-        "prebuilt": _PREBUILT.fullmatch(found["image"]) is not None or not said["image"],
-        "code": code_address(study, NAME),
-        "missing": {name: _NEEDED[name] for name, value in said.items() if not value},
-        **price_facts(hour_price(found["location"], found["machine_type"], settings)),
-        # With a resource a trial is started again for each rung, each time for as long as this.
-        "longest_trial": None if study.strategy.resource else LONGEST_TRIAL,
-        "own_limits": overrides_any(settings.native, LIMITS),
-        "links": {
-            "managed": f"{_CONSOLE}/hyperparameter-tuning-jobs?project={found['project']}",
-            "driven": f"{_CONSOLE}/custom-jobs?project={found['project']}",
+        values["project"] = values["project"] or default_project()
+        values["location"] = values["location"] or default_location()
+    stand_ins = EMULATED if facts.emulated else {name: f"{{{{{name}}}}}" for name in values}
+    data: dict[str, Any] = {name: value or stand_ins[name] for name, value in values.items()}
+    project, location, image = data["project"], data["location"], data["image"]
+    data["prefix"] = settings.prefix
+    data["prebuilt"] = _PREBUILT.fullmatch(image) is not None or not values["image"]
+    folder = home(replace(facts, lookup=Lookup(data=data)))
+    inputs = find_inputs(study, facts, NAME, folder)
+    return Lookup(
+        price=hour_price(location, data["machine_type"], settings),
+        limits=ServiceLimits(
+            # With a resource, a trial starts again for each rung, each time with this limit.
+            longest_trial=None if study.strategy.resource else LONGEST_TRIAL,
+            set_by_native=overrides_any(settings.native, LIMITS),
+        ),
+        missing_settings={name: _HINTS[name] for name, value in values.items() if not value},
+        code_address=code_address(study, NAME),
+        source=source_files(study, facts),
+        variables=environment_variables(study),
+        inputs=inputs,
+        links={
+            "managed": f"{_CONSOLE}/hyperparameter-tuning-jobs?project={project}",
+            "driven": f"{_CONSOLE}/custom-jobs?project={project}",
         },
-        "job_links": {"managed": job_page(found["project"], found["location"], "{job}")},
-        **local_facts(study, facts),
-    }
-    own |= find_inputs(study, facts, NAME, home(replace(facts, own=own)))
-    return {**own, "paths": _paths(own["inputs"], own["uploads"])}
+        job_links={"managed": job_page(project, location, "{job}")},
+        data={**data, "paths": _paths(inputs)},
+    )
 
 
-def project_here() -> str | None:
-    """Return the project that the environment or gcloud's configuration names."""
+def default_project() -> str | None:
+    """Return the project of the environment or of gcloud's configuration."""
     for variable in ("GOOGLE_CLOUD_PROJECT", "CLOUD_ML_PROJECT_ID"):
         if project := os.environ.get(variable):
             return project
     return _gcloud("core", "project")
 
 
-def location_here() -> str | None:
-    """Return the location that the environment or gcloud's configuration names."""
+def default_location() -> str | None:
+    """Return the location of the environment or of gcloud's configuration."""
     for variable in ("GOOGLE_CLOUD_REGION", "CLOUD_ML_REGION"):
         if location := os.environ.get(variable):
             return location
@@ -110,11 +116,11 @@ def _gcloud(section: str, name: str) -> str | None:
     return config.get(section, name, fallback="").strip() or None
 
 
-def _paths(addresses: Mapping[str, str | None], uploads: Mapping[str, str]) -> dict[str, str]:
-    """Return where each input lies in a container: a folder, or one file that is brought."""
+def _paths(inputs: Inputs) -> dict[str, str]:
+    """Return the path of each input in a container: a folder, or one uploaded file."""
     paths: dict[str, str] = {}
-    for name, uri in addresses.items():
-        local = Path(uploads.get(name, ""))
+    for name, uri in inputs.addresses.items():
+        local = Path(inputs.uploads.get(name, ""))
         if uri is not None:
             paths[name] = mounted(f"{uri}/{local.name}" if local.is_file() else uri)
     return paths

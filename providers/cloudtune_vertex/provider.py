@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cloudtune.engine.job_poller import JobPoller
 from cloudtune.errors import ProviderError
 from cloudtune.fitting.capabilities import Capabilities
+from cloudtune.provider.base import BaseProvider
 from cloudtune.provider.models import JobContext
 from cloudtune.provider.protocols import Emit, JobClient, TrialRunner
 from cloudtune_vertex.capabilities import CAPABILITIES
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from cloudtune_vertex.client import Google
 
 
-class VertexProvider:
+class VertexProvider(BaseProvider[VertexSettings]):
     """Google Vertex AI: its own tuner, or its custom jobs with trials that cloudtune chooses."""
 
     capabilities: Capabilities = CAPABILITIES
@@ -60,7 +61,7 @@ class VertexProvider:
         return TuningClient(_reached(plan, context), plan, context)
 
     def runner(
-        self, plan: Plan, context: JobContext, emit: Emit, say: Callable[[str], None]
+        self, plan: Plan, context: JobContext, emit: Emit, notify: Callable[[str], None]
     ) -> TrialRunner:
         """Return what runs single trials as custom jobs; code and data are brought there now.
 
@@ -75,7 +76,7 @@ class VertexProvider:
         google = _reached(plan, context)
         jobs = VertexJobs(google, plan, context)
         upload(google, plan, context)
-        return JobPoller("vertex", jobs, emit, say)
+        return JobPoller("vertex", jobs, emit, notify)
 
 
 def _reached(plan: Plan, context: JobContext) -> Google:
@@ -86,10 +87,10 @@ def _reached(plan: Plan, context: JobContext) -> Google:
             "vertex", "an emulated plan runs on its emulator alone, and no other plan does"
         )
     assert isinstance(plan.settings, VertexSettings)
-    own = plan.facts.own
+    data = plan.facts.data
     return Google(
-        own["project"],
-        own["location"],
+        data["project"],
+        data["location"],
         impersonate=plan.settings.impersonate,
         emulator=context.emulator,
     )

@@ -32,13 +32,13 @@ def upload(google: Google, plan: Plan, context: JobContext) -> None:
     address = source(plan.facts, plan.fitted.study)
     if address is not None:
         _upload_code(google, plan, context, address)
-    uploads: Mapping[str, str] = plan.facts.own["uploads"]
-    for name, path in uploads.items():
-        _upload_input(google, plan.facts.own["inputs"][name], Path(path))
+    inputs = plan.facts.lookup.inputs
+    for name, path in inputs.uploads.items():
+        _upload_input(google, str(inputs.addresses[name]), Path(path))
 
 
 def _upload_code(google: Google, plan: Plan, context: JobContext, address: str) -> None:
-    paths: Mapping[str, str] = plan.facts.own["paths"]
+    paths: Mapping[str, str] = plan.facts.data["paths"]
     files = launcher_files(
         plan.fitted, plan.facts.run_id, paths, measurements(plan.facts), contract=_CONTRACT
     )
@@ -46,7 +46,7 @@ def _upload_code(google: Google, plan: Plan, context: JobContext, address: str) 
     folder = context.folder / "source"
     code = folder if folder.is_dir() else None
     try:
-        write = package.package if plan.facts.own["prebuilt"] else package.bundle
+        write = package.package if plan.facts.data["prebuilt"] else package.bundle
         write(packed, code, files)
         with packed.open("rb") as file:
             digest = hashlib.file_digest(file, "md5").digest()

@@ -23,30 +23,32 @@ def way(plan: Plan, context: JobContext) -> Way:
         UsageError: If the variable with the key is not set.
         ProviderError: If an emulated plan has no emulator, or another one has.
     """
-    own, emulator = plan.facts.own, context.emulator
+    data, emulator = plan.facts.data, context.emulator
     if plan.facts.emulated != (emulator is not None):
         raise ProviderError(
             PROVIDER, "an emulated plan runs on its emulator alone, and no other plan does"
         )
     if emulator is not None:
         return Way(
-            Caller(emulator.url, own["username"], emulator.key, emulator.certificate, emulated=True)
+            Caller(
+                emulator.url, data["username"], emulator.key, emulator.certificate, emulated=True
+            )
         )
     assert isinstance(plan.settings, WatsonSettings)
     variable = plan.settings.key_variable
     key = os.environ.get(variable)
     if not key:
         raise UsageError(
-            f"the variable {variable} is not set; it holds the key of {own['username']}, and "
+            f"the variable {variable} is not set; it holds the key of {data['username']}, and "
             "providers.watson.key_variable names another one"
         )
-    certificate = Path(own["certificate"]) if own["certificate"] else None
-    return Way(Caller(str(own["url"]).rstrip("/"), own["username"], key, certificate))
+    certificate = Path(data["certificate"]) if data["certificate"] else None
+    return Way(Caller(str(data["url"]).rstrip("/"), data["username"], key, certificate))
 
 
 def cluster(plan: Plan, context: JobContext) -> Mapping[str, Any]:
     """Return what is known of the cluster of a job; an emulator hands out its own tokens."""
-    own = plan.facts.own
+    data = plan.facts.data
     if context.emulator is not None:
-        return {**own, "sign_in_url": context.emulator.url}
-    return own
+        return {**data, "sign_in_url": context.emulator.url}
+    return data

@@ -52,19 +52,19 @@ class Trainings:
     Each call may raise `WatsonError`.
     """
 
-    def __init__(self, way: Way, own: Mapping[str, Any]) -> None:
+    def __init__(self, way: Way, data: Mapping[str, Any]) -> None:
         """Prepare; nothing is called.
 
         Args:
             way: To the cluster.
-            own: What is known of it: ``version``, and ``space_id`` or ``project_id``.
+            data: What is known of it: ``version``, and ``space_id`` or ``project_id``.
 
         Raises:
             MissingExtraError: If neither package is installed.
         """
         self._way = way
-        self._own = own
-        self._package = package(str(own["version"]))
+        self._own = data
+        self._package = package(str(data["version"]))
         self._signed_in: Any = None
         os.environ[_VERIFY[self._package]] = str(way.caller.verify)  # read when it is imported
         logging.getLogger(self._package).setLevel(logging.CRITICAL + 1)  # its errors become ours
@@ -214,7 +214,7 @@ def package(version: str) -> str:
     raise MissingExtraError("IBM Watson", "watsonx")
 
 
-def _newer(way: Way, own: Mapping[str, Any]) -> Any:
+def _newer(way: Way, data: Mapping[str, Any]) -> Any:
     caller = way.caller
     httpx = _imported("httpx")
     ibm = _imported(NEWER)
@@ -240,14 +240,14 @@ def _newer(way: Way, own: Mapping[str, Any]) -> Any:
         url=caller.url,
         username=caller.user,
         api_key=caller.key,
-        version=own["version"],
+        version=data["version"],
         verify=caller.verify,
     )
-    place = {name: own[name] for name in ("project_id", "space_id") if own.get(name)}
+    place = {name: data[name] for name in ("project_id", "space_id") if data.get(name)}
     return ibm.APIClient(credentials, httpx_client=httpx.Client(transport=Through()), **place)
 
 
-def _older(way: Way, own: Mapping[str, Any]) -> Any:
+def _older(way: Way, data: Mapping[str, Any]) -> Any:
     caller = way.caller
     wrapper = _imported(f"{OLDER}._wrappers.requests")
     wrapper.requests = way  # all that the package sends goes through this module
@@ -256,13 +256,13 @@ def _older(way: Way, own: Mapping[str, Any]) -> Any:
         "username": caller.user,
         "apikey": caller.key,
         "instance_id": "openshift",
-        "version": own["version"],
+        "version": data["version"],
     }
     client = _imported(OLDER).APIClient(credentials)
-    if own.get("project_id"):
-        client.set.default_project(own["project_id"])
+    if data.get("project_id"):
+        client.set.default_project(data["project_id"])
     else:
-        client.set.default_space(own["space_id"])
+        client.set.default_space(data["space_id"])
     return client
 
 

@@ -1,63 +1,64 @@
-"""What an hour of a trial costs: in capacity-unit hours, and in money if the user says a price.
+"""The price of a trial: in capacity-unit hours, and in money if the user gives a price.
 
-IBM's page has rates for its CPU sizes alone; what a capacity-unit hour costs is on no page.
+IBM publishes rates only for its CPU sizes, and no price of a capacity-unit hour.
 """
 
 from __future__ import annotations
 
-from cloudtune.provider.cost import HourPrice, overrides_any
+from cloudtune.provider.cost import overrides_any
+from cloudtune.provider.facts import Price
 from cloudtune.study.quantities import Money
 from cloudtune_watson.settings import WatsonSettings
 
 UNIT = "CUH"
 """Capacity-unit hours, as a currency."""
 RATES = {"XS": 0.5, "S": 1.0, "M": 2.0, "L": 4.0, "XL": 8.0}
-"""Capacity units of an hour of one node."""
+"""Capacity units per hour of one node."""
 RATES_SOURCE = (
     "https://dataplatform.cloud.ibm.com/docs/content/wsj/analyze-data/run-cuh-deploy-spaces.html, "
     "read 2026-11-24"
 )
 SHORTEST = 60
-"""Seconds that each training is billed for at least, on the same page."""
-_SAID = "as providers.watson.prices says"
+"""The minimum seconds that each training is billed, from the same page."""
+_SOURCE = "from providers.watson.prices"
 
 
-def hour_price(settings: WatsonSettings, budget: Money | None) -> HourPrice | str:
-    """Return what an hour of a trial costs, or why that is not known.
+def hour_price(settings: WatsonSettings, budget: Money | None) -> Price | str:
+    """Return the price of a trial, or the reason why it is unknown.
 
     Args:
-        settings: With the hardware, and what the user says of prices.
-        budget: The study's; it says whether units or money are asked for.
+        settings: The hardware, and the prices that the user gives.
+        budget: The study's budget; its currency decides between capacity-unit hours and money.
     """
     units = capacity_units(settings)
     prices = settings.prices
     if prices is not None and (budget is None or budget.currency != UNIT):
         if prices.hour:
-            return HourPrice(*prices.hour, _SAID)
+            return Price.hourly(*prices.hour, _SOURCE)
         if prices.capacity_unit_hour and units is not None:
             amount, currency = prices.capacity_unit_hour
-            return HourPrice(amount * units, currency, f"{units:g} {UNIT}, {_SAID}")
+            return Price.hourly(amount * units, currency, f"{units:g} {UNIT}, {_SOURCE}")
     if units is not None:
-        return HourPrice(units, UNIT, RATES_SOURCE)
+        return Price.hourly(units, UNIT, RATES_SOURCE)
     if settings.backend == "wml":
-        if _names_hardware(settings):
-            return "native changes the hardware, so what an hour of it costs is not known"
+        if _sets_hardware(settings):
+            return "native changes the hardware, so its price is unknown"
         if settings.hardware_spec is None:
-            return "what an hour costs depends on hardware_spec, which is not given"
+            return "the price depends on hardware_spec, which is not given"
         return f"IBM's page has no capacity units of {settings.hardware_spec}"
     return "IBM has no price list of WML Accelerator"
 
 
 def capacity_units(settings: WatsonSettings) -> float | None:
-    """Return the capacity units of an hour of a trial, or None where IBM's page has no rate.
+    """Return the capacity units per hour of a trial, or None if IBM's page has no rate.
 
-    It has none of hardware that ``native`` names.
+    The page has no rate for hardware that ``native`` sets.
     """
-    if settings.backend != "wml" or _names_hardware(settings):
+    if settings.backend != "wml" or _sets_hardware(settings):
         return None
     rate = RATES.get(settings.hardware_spec or "")
     return rate * settings.nodes if rate is not None else None
 
 
-def _names_hardware(settings: WatsonSettings) -> bool:
+def _sets_hardware(settings: WatsonSettings) -> bool:
     return overrides_any(settings.native, {"hardware_spec"})

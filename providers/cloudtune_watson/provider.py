@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cloudtune.diagnostics import Finding, Note
 from cloudtune.engine.job_poller import JobPoller
 from cloudtune.fitting.capabilities import Capabilities
-from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.facts import Facts
+from cloudtune.provider.base import BaseProvider
 from cloudtune.provider.models import JobContext
 from cloudtune.provider.protocols import Emit, JobClient, TrialRunner
-from cloudtune.study.schema import Json, Mode
-from cloudtune.study.study import Study
 from cloudtune_watson.auth import cluster, way
 from cloudtune_watson.capabilities import CAPABILITIES
 from cloudtune_watson.lookup import lookup
@@ -26,7 +22,7 @@ if TYPE_CHECKING:
     from cloudtune.provider.plan import Plan
 
 
-class WatsonProvider:
+class WatsonProvider(BaseProvider[WatsonSettings]):
     """IBM Watson: WML Accelerator's own search, or WML trainings that cloudtune chooses."""
 
     capabilities: Capabilities = CAPABILITIES
@@ -48,28 +44,16 @@ class WatsonProvider:
         "data.hpoName",
     )
 
+    lookup = staticmethod(lookup)
+    rules = staticmethod(rules)
+    request = staticmethod(request)
+
     @property
     def documents(self) -> Mapping[str, Callable[[Plan], ServiceDocument]]:
-        """What shows a plan as an older document of IBM's, by the form's name."""
+        """An older document of IBM's, by its name."""
         from cloudtune_watson.request.experiments import shown
 
         return {"experiments": shown}
-
-    def lookup(self, study: Study, settings: WatsonSettings, facts: Facts) -> Mapping[str, Any]:
-        """Return what must be known of the cluster, as JSON data; nothing is asked of IBM."""
-        return lookup(study, settings, facts)
-
-    def rules(
-        self, fitted: FittedStudy, mode: Mode, settings: WatsonSettings, facts: Facts
-    ) -> Sequence[Finding | Note]:
-        """Return what only IBM Watson refuses or does otherwise."""
-        return rules(fitted, mode, settings, facts)
-
-    def request(
-        self, fitted: FittedStudy, mode: Mode, settings: WatsonSettings, facts: Facts
-    ) -> Json:
-        """Return the request of a search, or of one training for each trial."""
-        return request(fitted, mode, settings, facts)
 
     def client(self, plan: Plan, context: JobContext) -> JobClient:
         """Return what reaches the Accelerator's search.
@@ -84,7 +68,7 @@ class WatsonProvider:
         return SearchClient(Accelerator(way(plan, context), cluster(plan, context)), plan, context)
 
     def runner(
-        self, plan: Plan, context: JobContext, emit: Emit, say: Callable[[str], None]
+        self, plan: Plan, context: JobContext, emit: Emit, notify: Callable[[str], None]
     ) -> TrialRunner:
         """Return what runs single trials as trainings; the code is stored there now.
 
@@ -100,6 +84,6 @@ class WatsonProvider:
         bring_inputs(plan, context)
         trainings = Trainings(way(plan, context), cluster(plan, context))
         definition = definition_of(trainings, plan, context)
-        poller = JobPoller("watson", WatsonJobs(trainings, plan, context, definition), emit, say)
+        poller = JobPoller("watson", WatsonJobs(trainings, plan, context, definition), emit, notify)
         poller.enforces_trial_timeout = False  # a training has no limit of its own
         return poller

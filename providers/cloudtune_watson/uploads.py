@@ -122,9 +122,9 @@ def bring_inputs(plan: Plan, context: JobContext) -> None:
     Raises:
         ProviderError: If one cannot be read.
     """
-    uploads: Mapping[str, str] = plan.facts.own["uploads"]
-    for name, path in uploads.items():
-        folder = context.folder / EMULATOR_FOLDER / "volume" / plan.facts.own["inputs"][name]
+    inputs = plan.facts.lookup.inputs
+    for name, path in inputs.uploads.items():
+        folder = context.folder / EMULATOR_FOLDER / "volume" / str(inputs.addresses[name])
         try:
             for inner, file in input_files(Path(path)):
                 target = folder / inner
@@ -140,5 +140,5 @@ def _code(context: JobContext) -> Path | None:
 
 
 def _files(plan: Plan) -> dict[str, bytes]:
-    paths: Mapping[str, str] = plan.facts.own["paths"]
+    paths: Mapping[str, str] = plan.facts.data["paths"]
     return launcher_files(plan.fitted, plan.facts.run_id, paths, contract=_CONTRACT)

@@ -111,7 +111,7 @@ def seconds_of(study: Study, folder: Path, *, live: bool) -> float:
     from rich.console import Console
 
     setattr(LocalProvider, "runner", instant)  # noqa: B010 - in place of the real one
-    run = lifecycle.create(plan_run(study, ["local"]), folder)
+    run = lifecycle.create(plan_run(study, ["local"]), folder).id
     begin = time.process_time()
     with redirect_stderr(io.StringIO()):
         terminal = Console(file=io.StringIO(), force_terminal=True, width=120)
@@ -187,7 +187,7 @@ def events(count: int) -> Iterator[Event]:
 
 def fill(folder: Path, count: int) -> str:
     """Write a run of so many trials, and return its id."""
-    run = lifecycle.create(plan_run(study_of(count), ["local"]), folder)
+    run = lifecycle.create(plan_run(study_of(count), ["local"]), folder).id
     with Ledger(folder) as ledger:
         some: list[Event] = []
         for event in events(count):

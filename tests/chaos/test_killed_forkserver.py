@@ -68,7 +68,7 @@ def test_a_killed_fork_server_is_reported_and_the_run_continues(
             "trial": {"script": "train.py"},
         }
     )
-    run = lifecycle.create([planner.plan(study, "local", base=source)])
+    run = lifecycle.create([planner.plan(study, "local", base=source)]).id
     killer = Killer(after)
     begin = time.monotonic()
     outcomes = lifecycle.execute(run, killer)

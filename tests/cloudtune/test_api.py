@@ -103,9 +103,12 @@ def test_a_run_in_the_background_is_stopped_and_resumed(tmp_path: Path) -> None:
 
 
 def test_a_source_that_changes_meanwhile_is_run_as_it_was_copied(tmp_path: Path) -> None:
+    (tmp_path / "train.log").touch()
+    (tmp_path / "scratch.txt").touch()
     plan = cloudtune.plan(study())
     (tmp_path / "train.log").write_text("a file that grows", "utf-8")
-    run = lifecycle.create([plan])
+    (tmp_path / "scratch.txt").unlink()
+    run = lifecycle.create([plan]).id
     lifecycle.execute(run)
     (result,) = lifecycle.results(run)
     assert result.state == "completed"
@@ -130,12 +133,12 @@ def test_an_observer_that_fails_ends_no_run() -> None:
 
         def message(self, text: str) -> None: ...
 
-    run = lifecycle.create([cloudtune.plan(study())])
+    run = lifecycle.create([cloudtune.plan(study())]).id
     assert lifecycle.execute(run, Broken())["local"].state == "completed"
 
 
 def test_limits_of_a_run_that_goes_on_stay_as_they_are() -> None:
-    run = lifecycle.create([cloudtune.plan(study())])
+    run = lifecycle.create([cloudtune.plan(study())]).id
     with Ledger(state_folder()) as ledger:
         folder = ledger.run_folder(run)
     with RunLock(folder), pytest.raises(cloudtune.LedgerError, match="is held by"):

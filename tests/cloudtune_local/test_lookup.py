@@ -65,7 +65,8 @@ def on_system(system: str, folder: Path) -> Plan:
         }
     )
     facts = plan(study, base=folder).facts
-    return plan_from_facts(study, "local", replace(facts, own={**facts.own, "system": system}))
+    looked_up = replace(facts.lookup, data={**facts.data, "system": system})
+    return plan_from_facts(study, "local", replace(facts, lookup=looked_up))
 
 
 def test_windows_is_refused_for_now(tmp_path: Path) -> None:
@@ -98,4 +99,4 @@ def test_a_large_source_is_noted(tmp_path: Path, size: int, trials: int | None, 
 
 def test_the_system_is_that_of_this_machine(tmp_path: Path) -> None:
     study = Study.model_validate({"trial": {"command": ["true"]}})
-    assert plan(study, base=tmp_path).facts.own["system"] == os.name
+    assert plan(study, base=tmp_path).facts.data["system"] == os.name

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from cloudtune.provider.protocols import Provider
 from cloudtune.testing import ProviderContract
 from cloudtune_sagemaker import SagemakerProvider
 
-_: Provider = SagemakerProvider()
+_: Provider[Any] = SagemakerProvider()
 
 
 @pytest.mark.slow
@@ -16,5 +18,5 @@ class TestSagemaker(ProviderContract):
     name = "sagemaker"
     emulated = True
 
-    def make(self) -> Provider:
+    def make(self) -> Provider[Any]:
         return SagemakerProvider()

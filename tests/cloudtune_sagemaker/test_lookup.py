@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from cloudtune.provider.stored_plan import facts_to_json
 from cloudtune_sagemaker.lookup import link, region_of
 from tests.cloudtune_sagemaker import support
 
@@ -33,7 +34,7 @@ def base(tmp_path: Path) -> Path:
 def own(base: Path, over: Mapping[str, Any] = {}, **settings: Any) -> Mapping[str, Any]:
     emulated = settings.pop("emulated", False)
     plan = support.plan_of(support.study_of(over, **settings), base, emulated=emulated)
-    found: Mapping[str, Any] = plan.facts.own
+    found: Mapping[str, Any] = facts_to_json(plan.facts)["own"]
     return found
 
 
@@ -203,7 +204,7 @@ def test_the_emulator_is_given_local_data_where_there_are_some(base: Path) -> No
     both = {"local": "here", "sagemaker": "s3://b/data"}
     over = {"trial": {"script": "train.py", "inputs": {"both": both, "far": "s3://b/far"}}}
     study = support.study_of(over)
-    assert support.plan_of(study, base).facts.own["uploads"] == {}
+    assert support.plan_of(study, base).facts.lookup.inputs.uploads == {}
     emulated = support.plan_of(study, base, emulated=True)
-    assert emulated.facts.own["uploads"] == {"both": str(base / "here")}
+    assert emulated.facts.lookup.inputs.uploads == {"both": str(base / "here")}
     assert emulated.at("trial.inputs.far") == ["refused"]

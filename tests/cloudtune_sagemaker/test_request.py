@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from cloudtune.provider.stored_plan import facts_to_json
 from cloudtune.study.schema import Mode
 from cloudtune.study.study import Study
 from cloudtune_sagemaker.request.parameters import definition_names
@@ -81,7 +82,7 @@ def test_nothing_is_asked_of_anybody_and_twice_gives_the_same(
     first = support.plan_of(support.study_of(), base, mode)
     second = support.plan_of(support.study_of(), base, mode)
     assert first.request == second.request
-    assert first.facts.own == json.loads(json.dumps(first.facts.own))
+    assert first.facts.data == json.loads(json.dumps(first.facts.data))
 
 
 def test_what_comes_from_the_environment_stands_nowhere_in_the_plan(
@@ -91,7 +92,9 @@ def test_what_comes_from_the_environment_stands_nowhere_in_the_plan(
     trial = {"script": "train.py", "env": {"HF_TOKEN": {"from_env": "TOKEN"}}}
     for mode in MODES:
         plan = support.plan_of(support.study_of({"trial": trial}), base, mode)
-        everything = json.dumps([plan.request, dict(plan.facts.own), [str(f) for f in plan.found]])
+        everything = json.dumps(
+            [plan.request, facts_to_json(plan.facts), [str(f) for f in plan.found]]
+        )
         assert "s3cr3t-value" not in everything
         assert "${TOKEN}" in everything
 

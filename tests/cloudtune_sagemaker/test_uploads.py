@@ -50,7 +50,7 @@ class Bench:
 
     def keys(self, made: Plan) -> dict[str, int]:
         """Return what is below the job's own prefix, with sizes."""
-        found = self.s3.list_objects_v2(Bucket=made.facts.own["bucket"]).get("Contents", [])
+        found = self.s3.list_objects_v2(Bucket=made.facts.data["bucket"]).get("Contents", [])
         start = f"cloudtune/{made.facts.job_name}/"
         assert all(each["Key"].startswith(start) for each in found)
         return {each["Key"].removeprefix(start): each["Size"] for each in found}
@@ -121,7 +121,7 @@ def test_inputs_are_sent_with_their_folders(bench: Bench) -> None:
     }
     channels = made.request["TrainingJobDefinition"]["InputDataConfig"]
     uris = {c["ChannelName"]: c["DataSource"]["S3DataSource"]["S3Uri"] for c in channels}
-    home = f"s3://{made.facts.own['bucket']}/cloudtune/{made.facts.job_name}"
+    home = f"s3://{made.facts.data['bucket']}/cloudtune/{made.facts.job_name}"
     assert uris == {"train": f"{home}/inputs/train", "one": f"{home}/inputs/one"}
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from cloudtune.fitting.capabilities import DRIVEN, Capabilities
 from cloudtune.fitting.fit import fit
-from cloudtune.provider.facts import Facts
+from cloudtune.provider.facts import Facts, Inputs, Lookup
 from cloudtune.provider.models import CloudSettings
 from cloudtune.provider.plan import Plan
 from cloudtune.study.schema import Json, Mode
@@ -26,15 +26,12 @@ T = TypeVar("T")
 PARENT = "projects/my-project/locations/us-central1"
 NUMBERED = "projects/123456789012/locations/us-central1"
 """Google answers with the project's number."""
-OWN: Mapping[str, Any] = {
+DATA: Mapping[str, Any] = {
     "project": "my-project",
     "location": "us-central1",
     "bucket": "my-bucket",
     "prefix": "tuning",
     "prebuilt": True,
-    "code": None,
-    "inputs": {},
-    "uploads": {},
     "paths": {},
 }
 STUDY: Mapping[str, Any] = {
@@ -50,7 +47,7 @@ STUDY: Mapping[str, Any] = {
 }
 
 
-def planned(mode: Mode, over: Mapping[str, Any] = {}, **own: Any) -> Plan:
+def planned(mode: Mode, over: Mapping[str, Any] = {}, **data: Any) -> Plan:
     """Return a plan as the provider makes it, of `STUDY` with something put over it."""
     study = Study.model_validate({**STUDY, **over})
     fitted = fit(study, Capabilities("vertex", "Vertex AI", "here", DRIVEN, DRIVEN), mode)
@@ -59,7 +56,11 @@ def planned(mode: Mode, over: Mapping[str, Any] = {}, **own: Any) -> Plan:
         job_name="fake-3f6k2m9qxt",
         seed=1,
         base=Path(),
-        own={**OWN, **own},
+        lookup=Lookup(
+            code_address=data.pop("code", None),
+            inputs=Inputs(data.pop("inputs", {}), data.pop("uploads", {})),
+            data={**DATA, **data},
+        ),
     )
     return Plan(
         "vertex",

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from cloudtune.provider.protocols import Provider
 from cloudtune.testing import ProviderContract
 from cloudtune_vertex import VertexProvider
 
-_: Provider = VertexProvider()
+_: Provider[Any] = VertexProvider()
 
 
 @pytest.mark.slow
@@ -16,5 +18,5 @@ class TestVertex(ProviderContract):
     name = "vertex"
     emulated = True
 
-    def make(self) -> Provider:
+    def make(self) -> Provider[Any]:
         return VertexProvider()

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from cloudtune_vertex.lookup import EMULATED, location_here, project_here
+from cloudtune.provider.stored_plan import facts_to_json
+from cloudtune_vertex.lookup import EMULATED, default_location, default_project
 from tests.cloudtune_vertex import support
 
 
@@ -41,36 +42,36 @@ def base(tmp_path: Path) -> Path:
 def own(base: Path, over: Mapping[str, Any] = {}, **settings: Any) -> Mapping[str, Any]:
     emulated = settings.pop("emulated", False)
     plan = support.plan_of(support.study_of(over, **settings), base, emulated=emulated)
-    found: Mapping[str, Any] = plan.facts.own
+    found: Mapping[str, Any] = facts_to_json(plan.facts)["own"]
     return found
 
 
 def test_project_and_location_are_looked_for_in_order(
     gcloud: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert (project_here(), location_here()) == (None, None)
+    assert (default_project(), default_location()) == (None, None)
     configurations = gcloud / "configurations"
     (configurations / "config_default").write_text("[core]\nproject = of-default\n", "utf-8")
     (configurations / "config_team").write_text(
         "[core]\nproject = of-team\n[ai]\nregion=europe-west4\n", "utf-8"
     )
     (gcloud / "active_config").write_text("default\n", "utf-8")
-    assert (project_here(), location_here()) == ("of-default", None)
+    assert (default_project(), default_location()) == ("of-default", None)
     monkeypatch.setenv("CLOUDSDK_ACTIVE_CONFIG_NAME", "team")
-    assert (project_here(), location_here()) == ("of-team", "europe-west4")
+    assert (default_project(), default_location()) == ("of-team", "europe-west4")
     monkeypatch.setenv("CLOUD_ML_PROJECT_ID", "of-notebook")
     monkeypatch.setenv("CLOUD_ML_REGION", "us-west1")
-    assert (project_here(), location_here()) == ("of-notebook", "us-west1")
+    assert (default_project(), default_location()) == ("of-notebook", "us-west1")
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "of-shell")
     monkeypatch.setenv("GOOGLE_CLOUD_REGION", "us-east1")
-    assert (project_here(), location_here()) == ("of-shell", "us-east1")
+    assert (default_project(), default_location()) == ("of-shell", "us-east1")
 
 
 @pytest.mark.parametrize("content", [b"no section", b"\xff\xfe\x00", b"[a\n", b"[core]\nproject"])
 def test_a_configuration_that_cannot_be_read_says_nothing(gcloud: Path, content: bytes) -> None:
     (gcloud / "active_config").write_text("default", "utf-8")
     (gcloud / "configurations" / "config_default").write_bytes(content)
-    assert project_here() is None
+    assert default_project() is None
 
 
 def test_settings_win(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:

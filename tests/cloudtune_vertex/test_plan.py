@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cloudtune.planning import planner
+from cloudtune.planning.serialization import restore_plan
 from cloudtune.provider import registry
 from cloudtune.provider.plan import Plan
 from cloudtune.reporting.console.summary import format_plan
@@ -71,7 +72,7 @@ def test_one_part_of_a_grid_is_told_of_by_who_chooses_it(tmp_path: Path) -> None
 
 def test_a_plan_is_read_back_and_made_again(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
-    again = planner.restore_plan(json.loads(json.dumps(plan.to_json())))
+    again = restore_plan(json.loads(json.dumps(plan.to_json())))
     assert again.request == plan.request
     assert again.findings == plan.findings
 

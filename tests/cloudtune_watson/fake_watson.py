@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -63,9 +64,7 @@ def planned(mode: Mode, over: Mapping[str, Any] = {}, **settings: Any) -> Plan:
     study = Study.model_validate({**STUDY, **over, "providers": {"watson": own}})
     model = WatsonSettings.model_validate(own)
     facts = Facts(run_id=RUN, job_name=JOB, seed=1, base=Path())
-    facts = Facts(
-        run_id=RUN, job_name=JOB, seed=1, base=Path(), own=dict(lookup(study, model, facts))
-    )
+    facts = replace(facts, lookup=lookup(study, model, facts))
     fitted = fit(study, CAPABILITIES, mode)
     return Plan(
         "watson",

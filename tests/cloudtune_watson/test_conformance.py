@@ -12,7 +12,7 @@ from cloudtune.study.study import Study
 from cloudtune.testing import ProviderContract
 from cloudtune_watson import WatsonProvider
 
-_: Provider = WatsonProvider()
+_: Provider[Any] = WatsonProvider()
 BACKENDS: Mapping[Mode, str] = {"managed": "wmla", "driven": "wml"}
 
 
@@ -23,7 +23,7 @@ class TestWatson(ProviderContract):
     name = "watson"
     emulated = True
 
-    def make(self) -> Provider:
+    def make(self) -> Provider[Any]:
         return WatsonProvider()
 
     def study(self, over: Mapping[str, Any], mode: Mode, folder: Path) -> Study:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from cloudtune_watson.lookup import EMULATED, OF_EACH
+from cloudtune.provider.stored_plan import facts_to_json
+from cloudtune_watson.lookup import EMULATED, REQUIRED
 from tests.cloudtune_watson import support
 
 BOTH = ("wml", "wmla")
@@ -26,7 +27,7 @@ def base(tmp_path: Path) -> Path:
 def own(base: Path, backend: str, over: Mapping[str, Any] = {}, **settings: Any) -> Any:
     emulated = settings.pop("emulated", False)
     plan = support.plan_of(support.study_of(backend, over, **settings), base, emulated=emulated)
-    return plan.facts.own
+    return facts_to_json(plan.facts)["own"]
 
 
 def bare(backend: str) -> dict[str, Any]:
@@ -50,11 +51,11 @@ def test_a_patch_of_a_release_is_that_release(backend: str, base: Path) -> None:
 @pytest.mark.parametrize("backend", BOTH)
 def test_what_is_not_said_shows(backend: str, base: Path) -> None:
     found = own(base, backend, **bare(backend))
-    assert tuple(found["missing"]) == OF_EACH[backend]
-    assert all(found[name] == f"{{{{{name}}}}}" for name in OF_EACH[backend])
+    assert tuple(found["missing"]) == REQUIRED[backend]
+    assert all(found[name] == f"{{{{{name}}}}}" for name in REQUIRED[backend])
     emulated = own(base, backend, **bare(backend), emulated=True)
-    assert tuple(emulated["missing"]) == OF_EACH[backend]
-    assert all(emulated[name] == EMULATED[name] for name in OF_EACH[backend])
+    assert tuple(emulated["missing"]) == REQUIRED[backend]
+    assert all(emulated[name] == EMULATED[name] for name in REQUIRED[backend])
 
 
 def test_a_project_takes_the_place_of_a_space(base: Path) -> None:

@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from cloudtune.provider.stored_plan import facts_to_json
 from cloudtune.study.schema import IntParameter
 from cloudtune.study.study import Study
 from cloudtune_watson.request.layout import COMMAND, DEFINITION, JOB, JOB_TAG, RUN_TAG
@@ -75,13 +76,13 @@ def test_nothing_is_asked_of_anybody_and_twice_gives_the_same(
     first = support.plan_of(support.study_of(backend), base)
     second = support.plan_of(support.study_of(backend), base)
     assert first.request == second.request
-    assert first.facts.own == json.loads(json.dumps(first.facts.own))
+    assert first.facts.data == json.loads(json.dumps(first.facts.data))
 
 
 @pytest.mark.parametrize("backend", BOTH)
 def test_the_key_stands_nowhere_in_the_plan(backend: str, base: Path) -> None:
     plan = support.plan_of(support.study_of(backend), base)
-    everything = json.dumps([plan.request, dict(plan.facts.own), [str(f) for f in plan.found]])
+    everything = json.dumps([plan.request, facts_to_json(plan.facts), [str(f) for f in plan.found]])
     assert "s3cr3t-value" not in everything
 
 
@@ -302,7 +303,7 @@ def test_data_are_a_folder_of_the_volume(base: Path) -> None:
     ]
     plan = support.plan_of(support.study_of("wmla", over), base)
     assert "type=fs,data_path=my mnist" in shlex.split(plan.request["data"]["modelSpec"]["args"])
-    assert plan.facts.own["paths"] == {"x": "$DATA_DIR"}
+    assert plan.facts.data["paths"] == {"x": "$DATA_DIR"}
 
 
 def test_one_file_for_the_emulator_lies_in_its_folder(base: Path) -> None:
@@ -312,5 +313,5 @@ def test_one_file_for_the_emulator_lies_in_its_folder(base: Path) -> None:
     (reference,) = plan.request["training_data_references"]
     folder = "spaces/my-space/assets/cloudtune/plain-3f6k2m9qxt/inputs/x"
     assert reference["location"] == {"path": folder}
-    assert plan.facts.own["uploads"] == {"x": str(base / "data" / "rows.csv")}
-    assert plan.facts.own["paths"] == {"x": "$DATA_DIR/rows.csv"}
+    assert plan.facts.lookup.inputs.uploads == {"x": str(base / "data" / "rows.csv")}
+    assert plan.facts.data["paths"] == {"x": "$DATA_DIR/rows.csv"}

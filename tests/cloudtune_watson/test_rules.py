@@ -307,7 +307,7 @@ def test_the_emulator_takes_data_from_here_and_nothing_else(base: Path) -> None:
         assert support.plan_of(study, base).findings == []
         emulated = support.plan_of(study, base, emulated=True)
         assert emulated.at("trial.inputs.x") == ["approximated"]
-        assert emulated.facts.own["uploads"] == {"x": str(base / "data")}
+        assert emulated.facts.lookup.inputs.uploads == {"x": str(base / "data")}
         for address in ({"watson": "mnist"}, {"local": "no"}, {"local": "empty"}):
             study = support.study_of(backend, {"trial": {**CODE, "inputs": {"x": address}}})
             plan = support.plan_of(study, base, emulated=True)
@@ -366,9 +366,8 @@ def test_prices(
 ) -> None:
     over = limits(**({"max_cost": budget} if budget else {}))
     plan = support.plan_of(support.study_of(backend, over, **settings), base)
-    own = plan.facts.own
-    hourly = own["price_per_second"] and own["price_per_second"] * 3600
-    assert (hourly, own["currency"]) == (price or (None, None))
+    hourly = plan.facts.price
+    assert (hourly and (hourly.hour, hourly.currency)) == price
     assert plan.refused == refused
     unit = price is not None and price[1] == "CUH"
     assert ("note" in plan.at(f"{HERE}.prices")) == unit

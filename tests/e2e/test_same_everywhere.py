@@ -82,7 +82,7 @@ def seen(
     code = {**STUDY["trial"], "warm": warm}
     study = Study.model_validate({**STUDY, "trial": code, "providers": {on: {"mode": mode}}})
     plan = planner.plan(study, on, base=folder, emulated=True)
-    run = lifecycle.create([plan])
+    run = lifecycle.create([plan]).id
     observer = Observer()
     lifecycle.execute(run, observer)
     assert observer.messages == []

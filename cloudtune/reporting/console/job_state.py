@@ -79,12 +79,12 @@ class JobProgress:
     @property
     def cost(self) -> str:
         """What it has cost so far, as far as that is known; empty where it costs nothing."""
-        own = self.plan.facts.own
+        price = self.plan.facts.price
         if self.plan.facts.emulated or (self.outcome is not None and not len(self.trials)):
             return ""
-        if self.plan.facts.price_per_second is None or "currency" not in own:
+        if price is None:
             return "unknown" if isinstance(self.plan.settings, CloudSettings) else ""
-        return sanitize_line(f"{self._spending.so_far:.2f} {own['currency']}")
+        return sanitize_line(f"{self._spending.so_far:.2f} {price.currency}")
 
     def end(self, outcome: Outcome) -> None:
         """Take note of how it ended."""

@@ -21,20 +21,20 @@ CODE_CHANNEL = "code"
 ARCHIVE = "sourcedir.tar.gz"
 
 
-def job_prefix(own: Mapping[str, Any], job: str) -> str:
+def job_prefix(data: Mapping[str, Any], job: str) -> str:
     """Return the S3 address below which all files of a job are.
 
     Args:
-        own: The provider's facts, with ``bucket`` and ``prefix``.
+        data: The provider's facts, with ``bucket`` and ``prefix``.
         job: The name of the job.
     """
-    parts = [own["bucket"], own["prefix"], job]
+    parts = [data["bucket"], data["prefix"], job]
     return "s3://" + "/".join(part.strip("/") for part in parts if part.strip("/"))
 
 
 def archive_uri(facts: Facts) -> str:
     """Return the S3 address of the archive with the code."""
-    return facts.own["code"] or f"{job_prefix(facts.own, facts.job_name)}/source/{ARCHIVE}"
+    return facts.lookup.code_address or f"{job_prefix(facts.data, facts.job_name)}/source/{ARCHIVE}"
 
 
 def submit_directory(settings: SageMakerSettings, facts: Facts) -> str:

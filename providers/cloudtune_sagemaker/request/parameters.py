@@ -113,7 +113,7 @@ def _toolkit_parameters(
         "sagemaker_program": PROGRAM if uses_launcher(study, facts) else study.trial.script or "",
         "sagemaker_submit_directory": submit_directory(settings, facts),
         "sagemaker_container_log_level": "20",
-        "sagemaker_region": facts.own["region"],
+        "sagemaker_region": facts.data["region"],
         "sagemaker_job_name": job,
     }
 

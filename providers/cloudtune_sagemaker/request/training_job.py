@@ -41,14 +41,14 @@ def training_job(fitted: FittedStudy, settings: SageMakerSettings, facts: Facts)
     request |= training_fields(fitted.study, settings, facts)
     if request["AlgorithmSpecification"].get("MetricDefinitions"):
         request["AlgorithmSpecification"]["EnableSageMakerMetricsTimeSeries"] = True
-    types: list[str] = facts.own["instance_types"]
+    types: list[str] = facts.data["instance_types"]
     resources = resource_config(types[0], settings)
     if len(types) > 1:
         del resources["InstanceType"]
         resources["InstancePreferences"] = [{"InstanceType": name} for name in types]
     request["ResourceConfig"] = resources
     if saves_checkpoints(fitted.study, settings, facts, "driven"):
-        uri = f"{job_prefix(facts.own, facts.job_name)}/checkpoints/{NUMBER}"
+        uri = f"{job_prefix(facts.data, facts.job_name)}/checkpoints/{NUMBER}"
         request["CheckpointConfig"] = {"S3Uri": uri, "LocalPath": CHECKPOINTS}
     request["Tags"] = [*job_tags(settings, facts), {"Key": TRIAL_TAG, "Value": NUMBER}]
     return request
@@ -58,9 +58,9 @@ def training_fields(study: Study, settings: SageMakerSettings, facts: Facts) -> 
     """Return the fields that a training job and a training definition have in common."""
     fields: Json = {
         "AlgorithmSpecification": _algorithm(study, settings, facts),
-        "RoleArn": facts.own["role_arn"],
+        "RoleArn": facts.data["role_arn"],
         "OutputDataConfig": {
-            "S3OutputPath": f"{job_prefix(facts.own, facts.job_name)}/output",
+            "S3OutputPath": f"{job_prefix(facts.data, facts.job_name)}/output",
             **if_set("KmsKeyId", settings.kms_key),
         },
         "StoppingCondition": _stopping_condition(study, settings),
@@ -141,7 +141,7 @@ def _algorithm(study: Study, settings: SageMakerSettings, facts: Facts) -> Json:
     if settings.algorithm:
         specification["AlgorithmName"] = settings.algorithm
     else:
-        specification["TrainingImage"] = facts.own["image"]
+        specification["TrainingImage"] = facts.data["image"]
     specification["TrainingInputMode"] = settings.input_mode
     if definitions := metric_definitions(study, settings, facts):
         specification["MetricDefinitions"] = [
@@ -160,7 +160,7 @@ def _stopping_condition(study: Study, settings: SageMakerSettings) -> Json:
 
 def _channels(study: Study, settings: SageMakerSettings, facts: Facts) -> list[Json]:
     channels: list[Json] = []
-    for name, uri in facts.own["inputs"].items():
+    for name, uri in facts.lookup.inputs.addresses.items():
         address = input_address(study, NAME, name, emulated=facts.emulated)
         content_type = address.content_type if address else None
         if uri:

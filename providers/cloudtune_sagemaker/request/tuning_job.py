@@ -177,14 +177,14 @@ def _definition(
     definition |= training_fields(fitted.study, settings, facts)
     definition |= _resources(settings, facts)
     if saves_checkpoints(fitted.study, settings, facts, "managed"):
-        uri = f"{job_prefix(facts.own, facts.job_name)}/checkpoints"
+        uri = f"{job_prefix(facts.data, facts.job_name)}/checkpoints"
         definition["CheckpointConfig"] = {"S3Uri": uri, "LocalPath": CHECKPOINTS}
     return definition
 
 
 def _resources(settings: SageMakerSettings, facts: Facts) -> Json:
     """Return the instances: one type, or several in order of preference."""
-    types: list[str] = facts.own["instance_types"]
+    types: list[str] = facts.data["instance_types"]
     if len(types) == 1:
         return {"ResourceConfig": resource_config(types[0], settings)}
     return {

@@ -48,7 +48,7 @@ def _formats(settings: SageMakerSettings, facts: Facts) -> Iterator[Finding]:
         reason = "must be a bucket's name: 3 to 63 lowercase letters, digits, dots and hyphens"
         yield Finding("refused", f"{SETTINGS}.bucket", reason)
     if "\n" in settings.prefix or (
-        len(job_prefix(facts.own, facts.job_name)) + _LONGEST_SUFFIX > MAX_URI_LENGTH
+        len(job_prefix(facts.data, facts.job_name)) + _LONGEST_SUFFIX > MAX_URI_LENGTH
     ):
         reason = f"S3 addresses must be one line of at most {MAX_URI_LENGTH} characters"
         yield Finding("refused", f"{SETTINGS}.prefix", reason)

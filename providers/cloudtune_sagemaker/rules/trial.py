@@ -60,9 +60,9 @@ def _call_path(study: Study) -> str:
 def _uploaded_code(
     study: Study, settings: SageMakerSettings, facts: Facts
 ) -> Iterator[Finding | Note]:
-    files = facts.own["files"]
-    size = files["bytes"] / 1e6
-    text = f"{files['count']} files ({size:.1f} MB) are uploaded to {archive_uri(facts)}"
+    files = facts.lookup.source
+    size = files.size / 1e6
+    text = f"{files.count} files ({size:.1f} MB) are uploaded to {archive_uri(facts)}"
     yield Note("trial.source", text)
     if settings.image and not facts.emulated:
         text = "the image must have SageMaker's training toolkit, as the framework images do"
@@ -75,7 +75,7 @@ def _uploaded_code(
 def _code_in_s3(fitted: FittedStudy, facts: Facts) -> Iterator[Finding]:
     """Yield what changes when SageMaker's toolkit starts the code instead of the launcher."""
     trial = fitted.study.trial
-    code: str = facts.own["code"]
+    code = str(facts.lookup.code_address)
     if not code.startswith("s3://") or not code.endswith(".tar.gz") or len(code) > MAX_URI_LENGTH:
         yield Finding("refused", "trial.source", "code in S3 must be s3://….tar.gz")
     if not trial.script:
@@ -190,7 +190,7 @@ def _inputs(study: Study, settings: SageMakerSettings, facts: Facts) -> Iterator
         yield Finding("refused", "trial.inputs", reason)
     for name in study.trial.inputs:
         path = f"trial.inputs.{name}"
-        uri = facts.own["inputs"][name]
+        uri = facts.lookup.inputs.addresses[name]
         if not _CHANNEL.fullmatch(name):
             reason = "an input's name must have 1 to 64 letters, digits, dots, hyphens and _"
             yield Finding("refused", path, reason)
@@ -199,7 +199,7 @@ def _inputs(study: Study, settings: SageMakerSettings, facts: Facts) -> Iterator
             yield Finding("refused", path, reason)
         if (
             uri
-            and name not in facts.own["uploads"]
+            and name not in facts.lookup.inputs.uploads
             and not (_URI.fullmatch(uri) and len(uri) <= MAX_URI_LENGTH)
         ):
             reason = f"SageMaker reads s3://BUCKET/… of at most {MAX_URI_LENGTH} characters"

@@ -36,7 +36,7 @@ SELECTIONS = {"last": "LAST_MEASUREMENT", "best": "BEST_MEASUREMENT"}
 
 def request(fitted: FittedStudy, mode: Mode, settings: VertexSettings, facts: Facts) -> Json:
     """Return the request as plain data."""
-    parent = f"projects/{facts.own['project']}/locations/{facts.own['location']}"
+    parent = f"projects/{facts.data['project']}/locations/{facts.data['location']}"
     if mode == "driven":
         return {"parent": parent, "customJob": _custom_job(fitted.study, settings, facts)}
     return {"parent": parent, "hyperparameterTuningJob": _tuning_job(fitted, settings, facts)}
@@ -85,14 +85,14 @@ def environment(study: Study, own: Mapping[str, str]) -> list[Json]:
     return [{"name": name, "value": value} for name, value in {**said, **own}.items()]
 
 
-def words(study: Study, own: Mapping[str, Any]) -> list[str]:
+def words(study: Study, data: Mapping[str, Any]) -> list[str]:
     """Return the fixed words of code that no launcher of ours starts, constants among them."""
     call = {
         "args": study.trial.args,
         "arguments": "equals",
         "parameters": list(study.parameters),
     }
-    return trial.command_line(call, study.constants, own["paths"], "")
+    return trial.command_line(call, study.constants, data["paths"], "")
 
 
 def _tuning_job(fitted: FittedStudy, settings: VertexSettings, facts: Facts) -> Json:
@@ -174,30 +174,30 @@ def _job_spec(
 
 def _task(study: Study, facts: Facts, variables: Mapping[str, str]) -> Json:
     """Return what runs in the container: our launcher, a package of the user's, or the image."""
-    own, brought = facts.own, source(facts, study)
+    data, brought = facts.data, source(facts, study)
     if brought:
         env = _given("env", environment(study, variables))
-        if own["prebuilt"]:
-            return {"pythonPackageSpec": {**_package(own, brought, MODULE), **env}}
+        if data["prebuilt"]:
+            return {"pythonPackageSpec": {**_package(data, brought, MODULE), **env}}
         command = bootstrap(brought)
-        return {"containerSpec": {"imageUri": own["image"], "command": command, **env}}
-    inputs = {trial.input_variable(name): path for name, path in own["paths"].items()}
+        return {"containerSpec": {"imageUri": data["image"], "command": command, **env}}
+    inputs = {trial.input_variable(name): path for name, path in data["paths"].items()}
     rest = {
-        **_given("args", words(study, own)),
+        **_given("args", words(study, data)),
         **_given("env", environment(study, {**inputs, **variables})),
     }
     if has_code(study):
-        package = _package(own, own["code"], study.trial.module or "")
+        package = _package(data, str(facts.lookup.code_address), study.trial.module or "")
         return {"pythonPackageSpec": {**package, **rest}}
-    return {"containerSpec": {"imageUri": own["image"], **rest}}
+    return {"containerSpec": {"imageUri": data["image"], **rest}}
 
 
-def _package(own: Mapping[str, Any], uri: str, module: str) -> Json:
-    return {"executorImageUri": own["image"], "packageUris": [uri], "pythonModule": module}
+def _package(data: Mapping[str, Any], uri: str, module: str) -> Json:
+    return {"executorImageUri": data["image"], "packageUris": [uri], "pythonModule": module}
 
 
 def _machine(settings: VertexSettings, facts: Facts) -> Json:
-    machine: Json = {"machineType": facts.own["machine_type"]}
+    machine: Json = {"machineType": facts.data["machine_type"]}
     if settings.accelerator_type:
         machine["acceleratorType"] = settings.accelerator_type
         machine["acceleratorCount"] = settings.accelerator_count or 1

@@ -37,7 +37,7 @@ words = sys.argv[2:]
 
 def home(facts: Facts) -> str:
     """Return the address below which everything of a job lies."""
-    parts = [facts.own["bucket"], facts.own["prefix"], facts.job_name]
+    parts = [facts.data["bucket"], facts.data["prefix"], facts.job_name]
     return "gs://" + "/".join(part.strip("/") for part in parts if part.strip("/"))
 
 
@@ -48,7 +48,7 @@ def source(facts: Facts, study: Study) -> str | None:
     """
     if not uses_launcher(study, facts):
         return None
-    return f"{home(facts)}/source/{PACKAGE if facts.own['prebuilt'] else BUNDLE}"
+    return f"{home(facts)}/source/{PACKAGE if facts.data['prebuilt'] else BUNDLE}"
 
 
 def bootstrap(archive: str) -> list[str]:

@@ -62,12 +62,12 @@ def settings_rules(mode: Mode, settings: VertexSettings, facts: Facts) -> Iterat
 
 def _forms(settings: VertexSettings, facts: Facts) -> Iterator[Finding | Note]:
     """Yield the texts that do not have the form that the service wants."""
-    own = facts.own
-    missing: Mapping[str, str] = own["missing"]
-    if "project" not in missing and not _PROJECT.fullmatch(own["project"]):
-        yield Finding("refused", f"{HERE}.project", f"{own['project']} is no id of a project")
-    if "location" not in missing and not _LOCATION.fullmatch(own["location"]):
-        reason = f"jobs run in a region, as us-central1, and {own['location']} is none"
+    data = facts.data
+    missing: Mapping[str, str] = facts.lookup.missing_settings
+    if "project" not in missing and not _PROJECT.fullmatch(data["project"]):
+        yield Finding("refused", f"{HERE}.project", f"{data['project']} is no id of a project")
+    if "location" not in missing and not _LOCATION.fullmatch(data["location"]):
+        reason = f"jobs run in a region, as us-central1, and {data['location']} is none"
         yield Finding("refused", f"{HERE}.location", reason)
     if settings.bucket and not _names_a_bucket(settings.bucket):
         reason = (
@@ -91,8 +91,8 @@ def _forms(settings: VertexSettings, facts: Facts) -> Iterator[Finding | Note]:
         if key is None:
             reason = "a key is projects/P/locations/L/keyRings/R/cryptoKeys/K"
             yield Finding("refused", path, reason)
-        elif "location" not in missing and key[1] != own["location"]:
-            reason = f"the key is in {key[1]}, and must be where the job is: {own['location']}"
+        elif "location" not in missing and key[1] != data["location"]:
+            reason = f"the key is in {key[1]}, and must be where the job is: {data['location']}"
             yield Finding("refused", path, reason)
 
 

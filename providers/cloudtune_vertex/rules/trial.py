@@ -41,16 +41,13 @@ def trial_rules(fitted: FittedStudy, mode: Mode, facts: Facts) -> Iterator[Findi
 
 
 def _code(study: Study, facts: Facts) -> Iterator[Finding | Note]:
-    own = facts.own
-    files = own["files"]
-    size = files["bytes"] / 1e6
-    yield Note(
-        "trial.source",
-        f"{files['count']} files, {size:.1f} MB, are uploaded to {source(facts, study)}",
-    )
-    if not own["prebuilt"] and not facts.emulated:
+    data = facts.data
+    files = facts.lookup.source
+    size = f"{files.count} files, {files.size / 1e6:.1f} MB,"
+    yield Note("trial.source", f"{size} are uploaded to {source(facts, study)}")
+    if not data["prebuilt"] and not facts.emulated:
         text = "an image of your own must have python3, in version 3.7 or later"
-        if _PREDICTION.search(own["image"]):
+        if _PREDICTION.search(data["image"]):
             text = (
                 "Google made this image for predictions, so it is taken for one of your own, which "
                 "must have python3: those for training are below vertex-ai/training"
@@ -60,13 +57,13 @@ def _code(study: Study, facts: Facts) -> Iterator[Finding | Note]:
 
 def _code_elsewhere(study: Study, facts: Facts) -> Iterator[Finding]:
     """Yield what is wrong where a package of the user's lies in Cloud Storage already."""
-    trial, code = study.trial, facts.own["code"]
+    trial, code = study.trial, str(facts.lookup.code_address)
     path = "trial.source"
     if not _URI.fullmatch(code):
         yield Finding("refused", path, "a Python package that lies elsewhere is gs://BUCKET/…")
     elif facts.emulated:
         yield Finding("refused", path, f"{code} is not on the emulator: give a folder")
-    if not facts.own["prebuilt"]:
+    if not facts.data["prebuilt"]:
         reason = (
             "only Google's prebuilt images install a package that lies elsewhere: name one of them "
             f"as {HERE}.image, or give a folder"
@@ -121,7 +118,7 @@ def _without_launcher(study: Study, mode: Mode, facts: Facts) -> Iterator[Findin
                 "here without cloudtune's launcher"
             )
             yield Finding("refused", f"trial.args.{place}", reason)
-    size = sum(map(len, words(study, facts.own)))
+    size = sum(map(len, words(study, facts.data)))
     if size > LONGEST_ARGS:
         reason = f"all words have {size:,} characters, and a container takes {LONGEST_ARGS:,}"
         yield Finding("refused", "trial.args", reason)
@@ -140,12 +137,12 @@ def _names(fitted: FittedStudy) -> Iterator[Finding]:
 
 
 def _inputs(study: Study, facts: Facts) -> Iterator[Finding | Note]:
-    own = facts.own
+    inputs = facts.lookup.inputs
     for name in study.trial.inputs:
         path = f"trial.inputs.{name}"
-        uri = own["inputs"][name]
+        uri = inputs.addresses[name]
         found = input_address(study, NAME, name, emulated=facts.emulated)
-        if uri is not None and name not in own["uploads"]:
+        if uri is not None and name not in inputs.uploads:
             if facts.emulated:
                 reason = f"{uri} is not on the emulator: give the input a local address, too"
                 yield Finding("refused", path, reason)
@@ -157,7 +154,7 @@ def _inputs(study: Study, facts: Facts) -> Iterator[Finding | Note]:
 
 
 def _environment(study: Study, mode: Mode, facts: Facts) -> Iterator[Finding | Note]:
-    variables, own = study.trial.env, facts.own
+    variables, empty = study.trial.env, facts.lookup.variables.empty
     ours = 1 if mode == "driven" else 0
     ours += 0 if uses_launcher(study, facts) else len(study.trial.inputs)
     if len(variables) + ours > MOST_VARIABLES:
@@ -172,7 +169,7 @@ def _environment(study: Study, mode: Mode, facts: Facts) -> Iterator[Finding | N
         if name.startswith(_OWN_VARIABLES):
             reason = "Vertex AI tells the trial by this where it is; rename it"
             yield Finding("refused", path, reason)
-        if value == "" or (isinstance(value, FromEnvironment) and value.from_env in own["empty"]):
+        if value == "" or (isinstance(value, FromEnvironment) and value.from_env in empty):
             reason = "Vertex AI takes no variable without a value: give it one, or leave it out"
             yield Finding("refused", path, reason)
         if isinstance(value, FromEnvironment):

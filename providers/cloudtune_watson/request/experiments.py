@@ -69,9 +69,9 @@ def shown(plan: Plan) -> ServiceDocument:
     """Return a plan's study as such an experiment, with what is lost in it."""
     fitted = fit(plan.study, CAPABILITIES, "managed")
     return ServiceDocument(
-        about=ABOUT,
-        document=document(fitted, plan.facts.job_name),
-        found=(*fitted.findings, *fitted.notes, *_rules(fitted.study)),
+        description=ABOUT,
+        content=document(fitted, plan.facts.job_name),
+        remarks=(*fitted.findings, *fitted.notes, *_rules(fitted.study)),
     )
 
 

@@ -32,11 +32,11 @@ DATA = "$DATA_DIR"
 
 def home(facts: Facts) -> str:
     """Return the folder on the volume below which results of trainings lie."""
-    own = facts.own
+    data = facts.data
     kind, name = (
-        ("projects", own["project_id"]) if own["project_id"] else ("spaces", own["space_id"])
+        ("projects", data["project_id"]) if data["project_id"] else ("spaces", data["space_id"])
     )
-    parts = (kind, name, "assets", own["prefix"].strip("/"))
+    parts = (kind, name, "assets", data["prefix"].strip("/"))
     return "/".join(part for part in parts if part)
 
 

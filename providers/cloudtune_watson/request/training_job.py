@@ -18,9 +18,9 @@ def training(study: Study, settings: WatsonSettings, facts: Facts) -> Json:
     What differs from start to start stands in it as `cloudtune_watson.request.layout.JOB` and
     `DEFINITION`. The trial's words are not in its command: see `command`.
     """
-    own = facts.own
+    data = facts.data
     where = (
-        {"project_id": own["project_id"]} if own["project_id"] else {"space_id": own["space_id"]}
+        {"project_id": data["project_id"]} if data["project_id"] else {"space_id": data["space_id"]}
     )
     return {
         "name": JOB,
@@ -30,14 +30,14 @@ def training(study: Study, settings: WatsonSettings, facts: Facts) -> Json:
         **where,
         # They demand it, if it is empty.
         "training_data_references": [
-            _reference(name, path) for name, path in own["inputs"].items() if path
+            _reference(name, path) for name, path in facts.lookup.inputs.addresses.items() if path
         ],
         "results_reference": _reference("results", results(facts)),
         "model_definition": {
             "id": DEFINITION,
             "command": COMMAND,
-            "hardware_spec": {"name": own["hardware_spec"], "nodes": settings.nodes},
-            "software_spec": {"name": own["software_spec"]},
+            "hardware_spec": {"name": data["hardware_spec"], "nodes": settings.nodes},
+            "software_spec": {"name": data["software_spec"]},
         },
     }
 

@@ -49,7 +49,7 @@ def search(study: Study, settings: WatsonSettings, facts: Facts) -> Json:
     """
     spec = {"args": shlex.join(args(settings, facts))}
     if settings.version == STANDALONE:
-        spec["sigName"] = facts.own["instance_group"]
+        spec["sigName"] = facts.data["instance_group"]
     data: Json = {"hpoName": facts.job_name, "modelSpec": spec}
     if algorithm_of(study) == GRID:
         listed = experiments(study)
@@ -65,11 +65,11 @@ def search(study: Study, settings: WatsonSettings, facts: Facts) -> Json:
 
 def args(settings: WatsonSettings, facts: Facts) -> list[str]:
     """Return the words by which the Accelerator starts a trial; those of its ``dlicmd``."""
-    paths = [path for path in facts.own["inputs"].values() if path]
+    paths = [path for path in facts.lookup.inputs.addresses.values() if path]
     data = f",data_path={paths[0]}" if paths else ""
     devices = settings.worker_devices
     return [
-        *("--exec-start", facts.own["exec_start"]),
+        *("--exec-start", facts.data["exec_start"]),
         *(("--workerDeviceNum", str(devices)) if devices is not None else ()),
         *("--cs-datastore-meta", f"type=fs{data}"),
         *("--model-main", COMMAND),

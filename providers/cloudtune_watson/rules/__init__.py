@@ -43,7 +43,7 @@ def rules(
 
 
 def _units(facts: Facts) -> Iterator[Note]:
-    if facts.own["currency"] == UNIT and not facts.emulated:
+    if facts.price and facts.price.currency == UNIT and not facts.emulated:
         text = (
             f"{UNIT} are the capacity-unit hours of IBM's public price list, by which a training "
             f"counts {SHORTEST} s at least; what a cluster of your own costs, you say"

@@ -161,11 +161,11 @@ def _wmla_version(version: str, settings: WatsonSettings) -> Iterator[Finding | 
 def _sign_in(settings: WatsonSettings, facts: Facts) -> Iterator[Finding | Note]:
     if facts.emulated:
         return
-    if not facts.own["key_is_set"]:
+    if not facts.data["key_is_set"]:
         text = f"the variable {settings.key_variable}, from which a run reads the key, is not set"
         yield Note(f"{HERE}.key_variable", text)
-    if settings.certificate and not facts.own["certificate_is_there"]:
-        reason = f"there is no file {facts.own['certificate']}"
+    if settings.certificate and not facts.data["certificate_is_there"]:
+        reason = f"there is no file {facts.data['certificate']}"
         yield Finding("refused", f"{HERE}.certificate", reason)
 
 

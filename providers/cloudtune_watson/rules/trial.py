@@ -30,17 +30,17 @@ def trial_rules(study: Study, settings: WatsonSettings, facts: Facts) -> Iterato
 
 
 def _code(study: Study, settings: WatsonSettings, facts: Facts) -> Iterator[Finding | Note]:
-    own = facts.own
+    code = facts.lookup.code_address
     if not has_code(study):
         reason = "there is no image or algorithm that could be the trial: give a script"
         yield Finding("refused", "trial.script", reason)
         return
-    if own["code"] is not None:
-        reason = f"{own['code']} cannot be reached from a trial: give a folder, which is sent"
+    if code is not None:
+        reason = f"{code} cannot be reached from a trial: give a folder, which is sent"
         yield Finding("refused", "trial.source", reason)
         return
-    files = own["files"]
-    size = f"{files['count']} files, {files['bytes'] / 1e6:.1f} MB,"
+    files = facts.lookup.source
+    size = f"{files.count} files, {files.size / 1e6:.1f} MB,"
     where = (
         "are stored once as a model definition"
         if settings.backend == "wml"
@@ -50,19 +50,19 @@ def _code(study: Study, settings: WatsonSettings, facts: Facts) -> Iterator[Find
 
 
 def _inputs(study: Study, settings: WatsonSettings, facts: Facts) -> Iterator[Finding | Note]:
-    own = facts.own
+    inputs, local = facts.lookup.inputs, facts.data["local_inputs"]
     for place, name in enumerate(study.trial.inputs):
         path = f"trial.inputs.{name}"
-        said = own["inputs"][name]
+        said = inputs.addresses[name]
         found = input_address(study, NAME, name, emulated=facts.emulated)
         if place:
             reason = "a trial on IBM Watson has one folder of data: put it beside the first input"
             yield Finding("refused", path, reason)
-        elif said is None or name in own["absent_inputs"] or name in own["uploads"]:
+        elif said is None or name in inputs.absent or name in inputs.uploads:
             pass  # the core has told it
-        elif name in own["local_inputs"]:
+        elif name in local:
             reason = (
-                f"{own['local_inputs'][name]} is on this machine, and cloudtune brings no data to "
+                f"{local[name]} is on this machine, and cloudtune brings no data to "
                 f"a cluster: put it on the data volume and give its folder there, as {path}.{NAME}"
             )
             yield Finding("refused", path, reason)

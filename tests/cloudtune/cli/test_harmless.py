@@ -30,8 +30,8 @@ def test_no_value_reaches_the_terminal_as_it_is(typed: Cloudtune, tmp_path: Path
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("[]", "holds no plan"),
-        ("[3]", "this is no plan"),
+        ("[]", "contains no plan"),
+        ("[3]", "not a plan"),
         ('[{"format": "cloudtune.plan/v1"}]', "study: Field required"),
     ],
 )

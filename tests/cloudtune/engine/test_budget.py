@@ -13,6 +13,7 @@ import pytest
 from cloudtune.diagnostics import Finding
 from cloudtune.engine.budget import Budget, JobBudget, Spending, create_budgets
 from cloudtune.planning.planner import plan
+from cloudtune.provider.facts import Lookup, Price
 from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Ended, Started
 from cloudtune.study.quantities import Money
@@ -28,7 +29,7 @@ def planned(price: float = 1.0, mode: Mode = "driven", **limits: Any) -> Plan:
         {"parameters": {"x": {"type": "bool"}}, "limits": {"max_trials": 9, **limits}}
     )
     made = plan(study)
-    facts = replace(made.facts, own={"price_per_second": price})
+    facts = replace(made.facts, lookup=Lookup(price=Price(price, "USD", "")))
     return replace(made, mode=mode, facts=facts, findings=())
 
 

@@ -13,6 +13,7 @@ from cloudtune.engine.budget import Budget, JobBudget
 from cloudtune.engine.driver import Driver
 from cloudtune.engine.inbox import Inbox, StopRequest
 from cloudtune.planning.planner import plan
+from cloudtune.provider.facts import Lookup, Price
 from cloudtune.provider.models import Interrupted, Lost, Recovered
 from cloudtune.results.events import Ended, Event, Measured, Outcome, Started
 from cloudtune.results.trials import Trials
@@ -421,7 +422,7 @@ def test_the_budget_ends_the_job() -> None:
 
     events: list[Event] = []
     made = plan(of)
-    made = replace(made, facts=replace(made.facts, own={"price_per_second": 1.0}))
+    made = replace(made, facts=replace(made.facts, lookup=Lookup(price=Price(1.0, "USD", ""))))
     with Budget(Money(3, "USD"), {"far": made}, notify=print, stop=print) as budget:
         job_budget = JobBudget("far", [budget])
         driver = Driver(

@@ -15,6 +15,7 @@ from cloudtune.engine.managed_job import ManagedJob
 from cloudtune.errors import EmulatorEndedError, MissingExtraError, ProviderError
 from cloudtune.planning.planner import plan
 from cloudtune.provider import registry
+from cloudtune.provider.facts import Price
 from cloudtune.provider.models import JobRef, JobStatus, RawTrial
 from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Ended, Event, Outcome
@@ -160,10 +161,10 @@ def test_a_job_ends_when_it_has_cost_what_it_may(
     own = odd.OddProvider.lookup
 
     def priced(*args: Any) -> Any:
-        return {**own(*args), "price_per_second": 0.01, "currency": "USD"}
+        return replace(own(*args), price=Price(0.01, "USD", "a list"))
 
     monkeypatch.setattr(odd.OddProvider, "lookup", priced)
-    run = lifecycle.create([planned({"max_trials": 9, "max_cost": "1 USD"})])
+    run = lifecycle.create([planned({"max_trials": 9, "max_cost": "1 USD"})]).id
     outcomes = lifecycle.execute(run)
     assert outcomes["odd"] == Outcome("completed", "the cost reached 1 USD")
     trials = lifecycle.results(run)[0].trials
@@ -327,7 +328,7 @@ def test_a_value_that_is_none_of_the_studys_is_told_with_its_trial(
         return replace(made, parameters={**made.parameters, min(chosen): "mouldy"})
 
     monkeypatch.setattr(odd.OddService, "cook", spoilt)
-    run = lifecycle.create([planned()])
+    run = lifecycle.create([planned()]).id
     outcomes = lifecycle.execute(run)
     assert outcomes["odd"].state == "unknown"
     assert "odd: trial 1 (" in outcomes["odd"].reason

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from cloudtune.errors import UsageError
-from cloudtune.planning.planner import plan, plan_run, restore_plan
-from cloudtune.planning.serialization import parse_stored_plan, read_plan_file
+from cloudtune.planning.planner import plan, plan_run
+from cloudtune.planning.serialization import read_plan_file, restore_plan
 from cloudtune.provider import registry
 from cloudtune.provider.facts import Parent
+from cloudtune.provider.stored_plan import parse_stored_plan
 from cloudtune.study.loader import load
 from cloudtune.study.study import Study
 from cloudtune_local import LocalProvider
@@ -94,25 +95,25 @@ def with_(value: Any, *path: str) -> Callable[[Any], None]:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (without("format"), "this is no plan"),
+        (without("format"), "not a plan"),
         (without("study"), "study: Field required"),
         (without("provider"), "provider: Field required"),
         (without("facts"), "facts: Field required"),
         (without("facts", "seed"), "facts.seed: Field required"),
-        (without("facts", "own", "python"), "lacks the fact 'python'"),
-        (without("request", "python"), "would have sent something else"),
+        (without("facts", "own", "python"), "does not contain the fact 'python'"),
+        (without("request", "python"), "would send something else"),
         (with_([], "study"), "study: Input should be"),
         (with_(3, "facts"), "facts: Input should be"),
         (with_("x", "facts", "seed"), "facts.seed: Input should be"),
         (with_([{}], "facts", "parents"), "facts.parents.0.parameters: Field required"),
         (with_("other", "mode"), "mode: Input should be"),
         (with_("../../x", "run"), "run: String should match"),
-        (with_({"parameters": 3}, "study"), "the study in this plan is wrong"),
-        (with_({"strategy": "psychic"}, "study"), "the study in this plan is wrong"),
-        (with_({**STUDY, "limits": {"max_trials": 0}}, "study"), "the study in this plan is wrong"),
+        (with_({"parameters": 3}, "study"), "invalid study in this plan"),
+        (with_({"strategy": "psychic"}, "study"), "invalid study in this plan"),
+        (with_({**STUDY, "limits": {"max_trials": 0}}, "study"), "invalid study in this plan"),
         (
             with_({"parameters": {"x": {"type": "float", "min": 1, "max": 0}}}, "study"),
-            "the study in this plan is wrong",
+            "invalid study in this plan",
         ),
         (with_("nowhere", "provider"), "there is no provider 'nowhere'"),
     ],
@@ -129,7 +130,7 @@ def test_a_damaged_plan_is_refused_in_words(
 
 @pytest.mark.parametrize("data", [None, 3, "x", [], {}, {"format": "cloudtune.plan/v99"}])
 def test_what_is_no_plan_is_refused(data: Any) -> None:
-    with pytest.raises(UsageError, match="this is no plan"):
+    with pytest.raises(UsageError, match="not a plan"):
         parse_stored_plan(data)
 
 
@@ -140,17 +141,17 @@ def test_a_file_of_plans(tmp_path: Path, held: Any) -> None:
         file.write_text(json.dumps(data), "utf-8")
         return file
 
-    assert read_plan_file(write([held])) == [held]
-    assert read_plan_file(write(held)) == [held]
+    for content in ([held], held):
+        assert [each.to_json() for each in read_plan_file(write(content)) or ()] == [held]
     assert read_plan_file(write(STUDY)) is None
     assert read_plan_file(tmp_path / "none.json") is None
     file.write_text("[" * 100_000, "utf-8")
     assert read_plan_file(file) is None
-    with pytest.raises(UsageError, match="holds no plan"):
+    with pytest.raises(UsageError, match="contains no plan"):
         read_plan_file(write([]))
-    with pytest.raises(UsageError, match="this is no plan"):
+    with pytest.raises(UsageError, match="not a plan"):
         read_plan_file(write([held, STUDY]))
-    with pytest.raises(UsageError, match="one a provider"):
+    with pytest.raises(UsageError, match="one per provider"):
         read_plan_file(write([held, held]))
     with pytest.raises(UsageError, match="of one run"):
         read_plan_file(write([held, {**held, "provider": "other", "run": "other"}]))

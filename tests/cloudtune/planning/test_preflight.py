@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cloudtune.planning.preflight import check_lookup
-from cloudtune.provider.facts import Facts
-from cloudtune.provider.lookup import find_inputs, local_facts
+from cloudtune.provider.facts import Facts, Lookup
+from cloudtune.provider.lookup import environment_variables, find_inputs, source_files
 from cloudtune.study.study import Study
 
 
-def found(base: Path, trial: dict[str, Any], *, emulated: bool = False, **own: Any) -> list[str]:
+def found(
+    base: Path,
+    trial: dict[str, Any],
+    *,
+    emulated: bool = False,
+    missing: dict[str, str] | None = None,
+) -> list[str]:
     study = Study.model_validate({"trial": {"script": "train.py", **trial}})
     facts = Facts("run", "job", 0, base, source=base, emulated=emulated)
-    own |= find_inputs(study, facts, "far", "far://base") | local_facts(study, facts)
-    facts = Facts("run", "job", 0, base, source=base, emulated=emulated, own=own)
+    lookup = Lookup(
+        missing_settings=missing or {},
+        source=source_files(study, facts),
+        variables=environment_variables(study),
+        inputs=find_inputs(study, facts, "far", "far://base"),
+    )
+    facts = replace(facts, lookup=lookup)
     return [str(each) for each in check_lookup(study, "far", facts)]
 
 
@@ -44,12 +56,12 @@ def test_all_that_is_not_here_is_told_at_once(base: Path) -> None:
     }
     assert found(base, trial, missing={"zone": "name it"}) == [
         "refused providers.far.zone: name it",
-        "refused trial.source: there is no source for far",
-        "refused trial.script: there is no file other.py in the source",
-        "refused trial.requirements: there is no file none.txt in the source",
-        "refused trial.inputs.a: there is no address for far: give one under trial.inputs.a.far",
-        f"refused trial.inputs.b: there is nothing at {base / 'gone'}",
-        f"refused trial.inputs.c: there is nothing at {base / 'empty'}",
+        "refused trial.source: no source for far",
+        "refused trial.script: no file other.py in the source folder",
+        "refused trial.requirements: no file none.txt in the source folder",
+        "refused trial.inputs.a: no address for far: give one under trial.inputs.a.far",
+        f"refused trial.inputs.b: nothing found at {base / 'gone'}",
+        f"refused trial.inputs.c: nothing found at {base / 'empty'}",
         f"approximated trial.inputs.d: {base / 'data'} is uploaded to far://base/inputs/d",
         "refused trial.env: the variable NOT_SET_ANYWHERE is not set in this shell",
     ]
@@ -58,6 +70,6 @@ def test_all_that_is_not_here_is_told_at_once(base: Path) -> None:
 def test_on_an_emulator_there_are_stand_ins_and_a_local_input_comes_first(base: Path) -> None:
     trial = {"inputs": {"x": {"far": "far://there", "local": "data"}}}
     assert found(base, trial, emulated=True, missing={"zone": "name it", "key": "name it"}) == [
-        "providers.far: for the emulator, stand-ins are used in place of: zone, key",
+        "providers.far: the emulator uses stand-ins for: zone, key",
         f"approximated trial.inputs.x: {base / 'data'} is uploaded to far://base/inputs/x",
     ]

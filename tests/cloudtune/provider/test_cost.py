@@ -7,16 +7,22 @@ from typing import Any
 
 import pytest
 
-from cloudtune.provider.cost import HourPrice, check_budget, estimate, overrides_any, price_facts
-from cloudtune.provider.facts import Facts
+from cloudtune.provider.cost import check_budget, estimate, overrides_any
+from cloudtune.provider.facts import Facts, Lookup, Price, ServiceLimits
 from cloudtune.study.schema import Limits, Mode
 
-PRICE = {"price_per_second": 0.001, "currency": "USD", "price_source": "list of 2026-11-01"}
+PRICE = Price(0.001, "USD", "list of 2026-11-01")
+NONE = ServiceLimits()
+KNOWN = Price.hourly(3.6, "USD", "a list, read 2026-11-01")
+UNKNOWN = "the price of a big one there is unknown"
 
 
-def most(own: dict[str, Any], mode: Mode = "driven", **limits: Any) -> float | None:
-    facts = Facts("r", "j", 0, Path.cwd(), own=own)
-    found = estimate(Limits.model_validate(limits), mode, facts)
+def facts_of(price: Price | str, service: ServiceLimits) -> Facts:
+    return Facts("r", "j", 0, Path.cwd(), lookup=Lookup(price=price, limits=service))
+
+
+def most(mode: Mode = "driven", service: ServiceLimits = NONE, **limits: Any) -> float | None:
+    found = estimate(Limits.model_validate(limits), mode, facts_of(PRICE, service))
     assert found is not None
     return found.most
 
@@ -35,32 +41,32 @@ def most(own: dict[str, Any], mode: Mode = "driven", **limits: Any) -> float | N
     ],
 )
 def test_the_tightest_limit_bounds_it(limits: dict[str, Any], wanted: float | None) -> None:
-    found = most(PRICE, **limits)
+    found = most(**limits)
     assert found == (wanted if wanted is None else pytest.approx(wanted))
 
 
 def test_the_services_own_end_of_a_trial_is_a_limit() -> None:
-    assert most({**PRICE, "longest_trial": 200}, max_trials=10) == pytest.approx(2.0)
+    assert most(service=ServiceLimits(longest_trial=200), max_trials=10) == pytest.approx(2.0)
 
 
 def test_a_timeout_alone_bounds_it_where_the_service_ends_trials_then() -> None:
-    own = {**PRICE, "timeout_ends_trials": ["managed"]}
+    service = ServiceLimits(timeout_ends_trials=("managed",))
     limits: dict[str, Any] = {"timeout": "100s", "parallel_trials": 4}
-    assert most(own, "managed", **limits) == pytest.approx(0.4)
-    assert most(own, "driven", **limits) is None
+    assert most("managed", service, **limits) == pytest.approx(0.4)
+    assert most("driven", service, **limits) is None
 
 
 def test_a_budget_does_not_bound_what_a_service_starts_itself() -> None:
     limits: dict[str, Any] = {"max_cost": "1 USD", "trial_timeout": "100s", "max_trials": 1000}
-    assert most(PRICE, "driven", **limits) == pytest.approx(1.1)
-    assert most(PRICE, "managed", **limits) == pytest.approx(100)
+    assert most("driven", **limits) == pytest.approx(1.1)
+    assert most("managed", **limits) == pytest.approx(100)
 
 
 def test_limits_in_native_are_not_known() -> None:
     limits: dict[str, Any] = {"max_trials": 5, "trial_timeout": "100s", "timeout": "1h"}
-    own = {**PRICE, "own_limits": True, "timeout_ends_trials": ["driven"]}
-    assert most(own, **limits) is None
-    (told,) = budget("5 USD", own, trial_timeout="100s")
+    service = ServiceLimits(set_by_native=True, timeout_ends_trials=("driven",))
+    assert most(service=service, **limits) is None
+    (told,) = budget("5 USD", PRICE, service=service, trial_timeout="100s")
     assert told.endswith("by what they cost, which trial_timeout would bound")
 
 
@@ -83,30 +89,33 @@ def test_whether_native_changes_the_machines(native: dict[str, Any], *, changed:
     assert overrides_any(native, {"machine", "count"}) is changed
 
 
-def budget(budget: str, own: dict[str, Any], mode: Mode = "driven", **limits: Any) -> list[str]:
+def budget(
+    budget: str,
+    price: Price | str,
+    mode: Mode = "driven",
+    service: ServiceLimits = NONE,
+    **limits: Any,
+) -> list[str]:
     given = Limits.model_validate({"max_cost": budget, **limits})
-    facts = Facts("r", "j", 0, Path.cwd(), own=own)
+    facts = facts_of(price, service)
     return [str(each) for each in check_budget(given, "far", mode, facts)]
 
 
 def test_a_budget_needs_a_price_in_its_currency() -> None:
-    unknown = price_facts("what a big one costs there is not known")
-    assert budget("5 USD", unknown) == [
-        "refused limits.max_cost: what a big one costs there is not known: give "
+    assert budget("5 USD", UNKNOWN) == [
+        "refused limits.max_cost: the price of a big one there is unknown: give "
         "providers.far.prices.hour, as in 0.40 USD"
     ]
-    known = price_facts(HourPrice(3.6, "USD", "a list, read 2026-11-01"))
-    assert budget("5 EUR", known) == [
+    assert budget("5 EUR", KNOWN) == [
         "refused limits.max_cost: the budget is in EUR and the price in USD; give "
         "providers.far.prices.hour in EUR"
     ]
 
 
 def test_by_how_much_a_budget_may_be_exceeded_is_told() -> None:
-    known = price_facts(HourPrice(3.6, "USD", "a list, read 2026-11-01"))
-    (told,) = budget("5 USD", known, trial_timeout="100s", parallel_trials=3)
+    (told,) = budget("5 USD", KNOWN, trial_timeout="100s", parallel_trials=3)
     assert told.endswith("trials may exceed the budget by up to 0.3 USD")
-    (told,) = budget("5 USD", known)
+    (told,) = budget("5 USD", KNOWN)
     assert told.endswith("by what they cost, which trial_timeout would bound")
-    (told,) = budget("5 USD", {**known, "longest_trial": 1000}, "managed")
+    (told,) = budget("5 USD", KNOWN, "managed", ServiceLimits(longest_trial=1000))
     assert told.endswith("trials may exceed the budget by up to 1 USD and more")

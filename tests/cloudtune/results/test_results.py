@@ -17,6 +17,7 @@ from cloudtune.planning.planner import plan
 from cloudtune.results.aggregate import best_of_jobs
 from cloudtune.results.events import Started
 from cloudtune.results.model import StudyResult, Trial
+from cloudtune.study.schema import Mode
 from cloudtune.study.study import Study
 
 LINK = "https://console.example.com/jobs"
@@ -33,9 +34,9 @@ TRIAL = Started(1, 1.0, {"x": True})
 def test_the_page_of_a_known_job_is_its_own(tmp_path: Path) -> None:
     study = Study.model_validate({"parameters": {"x": {"type": "bool"}}, "strategy": "grid"})
     made = plan(study)
-    pages = {"driven": f"{LINK}/{{job}}?in=here"}
-    own = {**made.facts.own, "links": {"driven": LINK}, "job_links": pages}
-    told = replace(made, facts=replace(made.facts, own=own)).to_json()
+    pages: dict[Mode, str] = {"driven": f"{LINK}/{{job}}?in=here"}
+    lookup = replace(made.facts.lookup, links={"driven": LINK}, job_links=pages)
+    told = replace(made, facts=replace(made.facts, lookup=lookup)).to_json()
     links: list[str | None] = []
     for job in ("all/jobs/7", None):
         record = JobRecord("r", "odd", told, "failed", "", job, emulated=False)
@@ -61,8 +62,8 @@ def test_the_service_is_linked_once_it_has_a_job(
     tmp_path: Path, job: str | None, events: Sequence[Started], *, emulated: bool, link: str | None
 ) -> None:
     made = plan(STUDY)
-    own = {**made.facts.own, "links": {"driven": LINK}}
-    told = replace(made, facts=replace(made.facts, own=own)).to_json()
+    lookup = replace(made.facts.lookup, links={"driven": LINK})
+    told = replace(made, facts=replace(made.facts, lookup=lookup)).to_json()
     record = JobRecord("r", "odd", told, "failed", "", job, emulated)
     run = RunRecord("r", 1.0, "", STUDY.to_json(), None, ".", (record,))
     with Ledger(tmp_path, create=True) as ledger:

@@ -110,7 +110,7 @@ def created(*on: str, script: str = REPORTS, **over: Any) -> str:
             **over,
         }
     )
-    return lifecycle.create(plan_run(study, on))
+    return lifecycle.create(plan_run(study, on)).id
 
 
 def executed(run: str, watcher: Watcher | None = None) -> dict[str, tuple[str, str]]:

@@ -12,20 +12,20 @@ import json
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from cloudtune.bundle.launcher import launch_data
-from cloudtune.diagnostics import Finding, Note
 from cloudtune.errors import ProviderError
 from cloudtune.fitting.capabilities import Capabilities, Limit, ModeCapabilities
 from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.facts import Facts
+from cloudtune.provider.base import BaseProvider
+from cloudtune.provider.facts import Facts, Lookup
 from cloudtune.provider.models import JobContext, JobRef, JobStatus, ProviderSettings, RawTrial
 from cloudtune.provider.plan import Plan
-from cloudtune.provider.protocols import Emit, JobClient, TrialRunner
+from cloudtune.provider.protocols import JobClient
 from cloudtune.results.events import TrialState
 from cloudtune.results.model import Measurement
 from cloudtune.study.schema import CategoricalParameter, Json, Mode
@@ -216,27 +216,21 @@ class OddClient:
             raise fault
 
 
-class OddProvider:
+class OddProvider(BaseProvider[ProviderSettings]):
     """The provider of the odd service."""
 
     capabilities = CAPABILITIES
     settings = ProviderSettings
-    emulator = None
-    packages: Mapping[str, Sequence[str]] = {}
     protected_paths = ("Dish",)
 
     def __init__(self, service: OddService, launcher: Path) -> None:
         self._service = service
         self._launcher = launcher
 
-    def lookup(self, study: Study, settings: ProviderSettings, facts: Facts) -> Mapping[str, Any]:
+    def lookup(self, study: Study, settings: ProviderSettings, facts: Facts) -> Lookup:
         files = sorted(facts.source.glob("*.py")) if facts.source else []
-        return {"files": {path.name: path.read_text("utf-8") for path in files}}
-
-    def rules(
-        self, fitted: FittedStudy, mode: Mode, settings: ProviderSettings, facts: Facts
-    ) -> Sequence[Finding | Note]:
-        return ()
+        scripts = {path.name: path.read_text("utf-8") for path in files}
+        return replace(super().lookup(study, settings, facts), data={"scripts": scripts})
 
     def request(
         self, fitted: FittedStudy, mode: Mode, settings: ProviderSettings, facts: Facts
@@ -253,7 +247,7 @@ class OddProvider:
             "Always": {name: format_value(value) for name, value in fitted.fixed_values.items()},
             "Portions": fitted.study.limits.max_trials or 10,
             "Recipe": {
-                "files": facts.own["files"],
+                "files": facts.data["scripts"],
                 "launch": launch_data(fitted, facts.run_id, {}),
                 "launcher": str(self._launcher),
             },
@@ -261,8 +255,3 @@ class OddProvider:
 
     def client(self, plan: Plan, context: JobContext) -> JobClient:
         return OddClient(self._service)
-
-    def runner(
-        self, plan: Plan, context: JobContext, emit: Emit, say: Callable[[str], None]
-    ) -> TrialRunner:
-        raise ProviderError("odd", "it has no driven mode")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -22,9 +22,9 @@ class TestOddProvider(ProviderContract):
     def _service(self, tmp_path_factory: pytest.TempPathFactory) -> None:
         self.service = odd.OddService(tmp_path_factory.mktemp("kitchen"))
 
-    def make(self) -> Provider:
+    def make(self) -> Provider[Any]:
         launcher = Path(cloudtune.__file__).parents[1]
-        return cast("Provider", odd.OddProvider(self.service, launcher))
+        return cast("Provider[Any]", odd.OddProvider(self.service, launcher))
 
     def test_a_tree_is_flattened_and_the_script_sees_only_the_active_part(
         self, tmp_path: Path
@@ -57,7 +57,7 @@ class TestOddProvider(ProviderContract):
 
     def test_a_refusal_of_the_service_is_the_jobs_outcome(self, tmp_path: Path) -> None:
         self.service.closed = True
-        run = lifecycle.create([self.planned({}, "managed", tmp_path)])
+        run = lifecycle.create([self.planned({}, "managed", tmp_path)]).id
         outcomes = lifecycle.execute(run)
         assert outcomes["odd"].state == "failed"
         assert outcomes["odd"].reason == "odd: the kitchen is closed"

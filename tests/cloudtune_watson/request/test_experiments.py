@@ -40,12 +40,12 @@ def form(base: Path, **over: Any) -> ServiceDocument:
 
 
 def search(of: ServiceDocument) -> Any:
-    (reference,) = of.document["training_references"]
+    (reference,) = of.content["training_references"]
     return reference["hyper_parameters_optimization"]
 
 
 def kinds(of: ServiceDocument) -> dict[str, str]:
-    return {item.path: item.kind for item in of.found if isinstance(item, Finding)}
+    return {item.path: item.kind for item in of.remarks if isinstance(item, Finding)}
 
 
 def test_ibms_own_sample_is_written_as_it_was(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_other_strategies_are_refused(strategy: str, tmp_path: Path) -> None:
 
 
 def test_no_secret_is_asked_for_or_written(tmp_path: Path) -> None:
-    document = form(tmp_path).document
+    document = form(tmp_path).content
     connection = document["training_data_reference"]["connection"]
     assert set(connection.values()) == {
         "{{endpoint_url}}",

@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from cloudtune.planning.planner import plan
+from cloudtune.provider.facts import Lookup, Price
 from cloudtune.provider.plan import Plan
 from cloudtune.reporting.console.job_state import JobProgress, format_trial_end
 from cloudtune.reporting.console.live import LiveProgress
@@ -52,16 +53,16 @@ def study_of(**over: Any) -> Study:
     )
 
 
-def planned(on: str, **own: Any) -> Plan:
+def planned(on: str, price: Price | str = "") -> Plan:
     made = plan(study_of(), "local")
     made = replace(made, provider=on, findings=())
-    return replace(made, facts=replace(made.facts, run_id="k7f2", own=own))
+    return replace(made, facts=replace(made.facts, run_id="k7f2", lookup=Lookup(price=price)))
 
 
 def play(shown: PlainProgress | LiveProgress) -> None:
     """Show a job that goes on, one that is done and one that failed at once."""
     shown.begin(planned("local"), [])
-    shown.begin(planned("sagemaker", price_per_second=0.5, currency="USD"), [])
+    shown.begin(planned("sagemaker", Price(0.5, "USD", "")), [])
     shown.begin(planned("vertex"), [])
     for on in ("local", "sagemaker"):
         shown.events(on, [Started(1, 1.0, {"x": True})])

@@ -154,7 +154,7 @@ def run(parameters: dict[str, Any]) -> str:
         },
     }
     plan = cloudtune.plan(cloudtune.Study.model_validate(study))
-    made = lifecycle.create([plan])
+    made = lifecycle.create([plan]).id
     lifecycle.execute(made)
     return made
 

@@ -1,0 +1,206 @@
+"""The plan format: how facts and plans become JSON and come back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cloudtune.errors import StudyError, UsageError
+from cloudtune.provider.facts import (
+    Facts,
+    Inputs,
+    Lookup,
+    Parent,
+    Price,
+    ServiceLimits,
+    SourceFiles,
+    Variables,
+)
+from cloudtune.study.schema import Json, Mode
+from cloudtune.study.search_space import Value
+from cloudtune.study.study import Study
+
+FORMAT: Literal["cloudtune.plan/v1"] = "cloudtune.plan/v1"
+HINT = "`cloudtune plan STUDY -o FILE` writes one"
+
+
+def facts_to_json(facts: Facts) -> Json:
+    """Return facts as the ``facts`` of a plan.
+
+    Raises:
+        ValueError: If a key of `Lookup.data` has a meaning in the plan format.
+    """
+    return {
+        "job_name": facts.job_name,
+        "seed": facts.seed,
+        "base": str(facts.base),
+        "source": str(facts.source) if facts.source else None,
+        "parents": [vars(parent) for parent in facts.parents],
+        "source_hash": facts.source_hash,
+        "own": _lookup_to_json(facts.lookup),
+        "parent_jobs": list(facts.parent_jobs),
+        "emulated": facts.emulated,
+    }
+
+
+def _lookup_to_json(lookup: Lookup) -> Json:
+    if reserved := _StoredLookup.model_fields.keys() & lookup.data.keys():
+        raise ValueError(f"reserved keys in Lookup.data: {', '.join(sorted(reserved))}")
+    price = lookup.price
+    return {
+        **lookup.data,
+        "price_per_second": None if isinstance(price, str) else price.per_second,
+        "currency": None if isinstance(price, str) else price.currency,
+        **({"why_no_price": price} if isinstance(price, str) else {"price_source": price.source}),
+        "longest_trial": lookup.limits.longest_trial,
+        "timeout_ends_trials": list(lookup.limits.timeout_ends_trials),
+        "own_limits": lookup.limits.set_by_native,
+        "missing": dict(lookup.missing_settings),
+        "code": lookup.code_address,
+        "files": {"count": lookup.source.count, "bytes": lookup.source.size},
+        "absent_files": list(lookup.source.absent),
+        "unset": list(lookup.variables.unset),
+        "empty": list(lookup.variables.empty),
+        "inputs": dict(lookup.inputs.addresses),
+        "uploads": dict(lookup.inputs.uploads),
+        "absent_inputs": list(lookup.inputs.absent),
+        "links": dict(lookup.links),
+        "job_links": dict(lookup.job_links),
+    }
+
+
+class _StoredFiles(BaseModel):
+    count: int = 0
+    bytes: int = 0
+
+
+class _StoredLookup(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    price_per_second: float | None = None
+    currency: str | None = None
+    price_source: str = ""
+    why_no_price: str = ""
+    longest_trial: float | None = None
+    timeout_ends_trials: tuple[Mode, ...] = ()
+    own_limits: bool = False
+    missing: dict[str, str] = {}
+    code: str | None = None
+    files: _StoredFiles = _StoredFiles()
+    absent_files: tuple[str, ...] = ()
+    unset: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
+    inputs: dict[str, str | None] = {}
+    uploads: dict[str, str] = {}
+    absent_inputs: tuple[str, ...] = ()
+    links: dict[Mode, str] = {}
+    job_links: dict[Mode, str] = {}
+
+    def to_lookup(self) -> Lookup:
+        price: Price | str = self.why_no_price
+        if self.price_per_second is not None and self.currency is not None:
+            price = Price(self.price_per_second, self.currency, self.price_source)
+        return Lookup(
+            price=price,
+            limits=ServiceLimits(self.longest_trial, self.timeout_ends_trials, self.own_limits),
+            missing_settings=self.missing,
+            code_address=self.code,
+            source=SourceFiles(self.files.count, self.files.bytes, self.absent_files),
+            variables=Variables(self.unset, self.empty),
+            inputs=Inputs(self.inputs, self.uploads, self.absent_inputs),
+            links=self.links,
+            job_links=self.job_links,
+            data=self.model_extra or {},
+        )
+
+
+class _StoredParent(BaseModel):
+    parameters: dict[str, Value]
+    objective: tuple[float, ...]
+
+
+class _StoredFacts(BaseModel):
+    job_name: str
+    seed: int
+    base: str
+    source: str | None
+    parents: list[_StoredParent]
+    source_hash: str | None
+    own: _StoredLookup
+    parent_jobs: list[str] = []
+    emulated: bool = False
+
+
+class StoredPlan(BaseModel):
+    """A plan as a file or the ledger contains it."""
+
+    model_config = ConfigDict(strict=True)
+
+    provider: str
+    mode: Mode
+    run: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+    """The run's id; it names a folder, so it must not lead out of the parent folder."""
+    study: dict[str, Any]
+    file: str | None
+    facts: _StoredFacts
+    request: dict[str, Any]
+    broken: str = ""
+    """Why planning failed, if the provider's code has a mistake."""
+    state: str | None = None
+    """The state folder that the run belongs to, for a plan that was saved in a file."""
+
+    def to_study(self) -> Study:
+        """Return the study.
+
+        Raises:
+            UsageError: If the study is invalid.
+        """
+        try:
+            study = Study.model_validate(self.study)
+        except (ValidationError, StudyError) as error:
+            raise UsageError(f"invalid study in this plan:\n{_format_errors(error)}") from error
+        study.set_source(self.file, {})
+        return study
+
+    def to_facts(self) -> Facts:
+        """Return the facts on which the plan is based."""
+        facts = self.facts
+        return Facts(
+            run_id=self.run,
+            job_name=facts.job_name,
+            seed=facts.seed,
+            base=Path(facts.base),
+            source=Path(facts.source) if facts.source else None,
+            source_hash=facts.source_hash,
+            parents=[Parent(each.parameters, each.objective) for each in facts.parents],
+            parent_jobs=facts.parent_jobs,
+            emulated=facts.emulated,
+            lookup=facts.own.to_lookup(),
+        )
+
+
+def parse_stored_plan(data: Any) -> StoredPlan:
+    """Return a plan from JSON data.
+
+    Raises:
+        UsageError: If the data is not a plan, or a part of it is missing or invalid.
+    """
+    if not isinstance(data, dict) or cast("Json", data).get("format") != FORMAT:
+        raise UsageError(f"not a plan of the format {FORMAT}; {HINT}")
+    try:
+        # In JSON mode, a list is valid where the model has a tuple.
+        return StoredPlan.model_validate_json(json.dumps(data))
+    except ValidationError as error:
+        raise UsageError(f"damaged plan:\n{_format_errors(error)}\n{HINT}") from error
+
+
+def _format_errors(error: ValidationError | StudyError) -> str:
+    if isinstance(error, StudyError):
+        return "\n".join(f"  {problem}" for problem in error.problems)
+    return "\n".join(
+        f"  {'.'.join(map(str, each['loc']))}: {each['msg']}"
+        for each in error.errors(include_url=False)
+    )
