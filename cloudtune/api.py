@@ -23,21 +23,11 @@ _POLL_SECONDS = 0.005
 
 @overload
 def plan(  # type: ignore[overload-overlap]
-    study: Study,
-    on: str = "local",
-    *,
-    emulate: bool = False,
-    exclude: Sequence[Path] = (),
-    both_modes: bool = True,
+    study: Study, on: str = "local", *, emulate: bool = False, exclude: Sequence[Path] = ()
 ) -> Plan: ...
 @overload
 def plan(
-    study: Study,
-    on: Sequence[str],
-    *,
-    emulate: bool = False,
-    exclude: Sequence[Path] = (),
-    both_modes: bool = True,
+    study: Study, on: Sequence[str], *, emulate: bool = False, exclude: Sequence[Path] = ()
 ) -> list[Plan]: ...
 def plan(
     study: Study,
@@ -45,7 +35,6 @@ def plan(
     *,
     emulate: bool = False,
     exclude: Sequence[Path] = (),
-    both_modes: bool = True,
 ) -> Plan | list[Plan]:
     """Return what a run would send to a provider; nothing is sent.
 
@@ -54,7 +43,6 @@ def plan(
         on: A provider, or several for the plans of one run.
         emulate: Plan for the emulators of the services.
         exclude: Files in the source folder that are not part of it, such as a saved plan.
-        both_modes: Also plan the mode that is not used, to show its findings.
 
     Raises:
         UsageError: If there is no such provider.
@@ -63,8 +51,8 @@ def plan(
     from cloudtune.planning import planner
 
     if isinstance(on, str):
-        return planner.plan(study, on, without=exclude, emulated=emulate, both_modes=both_modes)
-    return planner.plan_run(study, on, without=exclude, emulated=emulate, both_modes=both_modes)
+        return planner.plan(study, on, without=exclude, emulated=emulate)
+    return planner.plan_run(study, on, without=exclude, emulated=emulate)
 
 
 @dataclass(frozen=True)
@@ -148,14 +136,8 @@ class Run:
     """A handle of one run, which can be created again from the run's ID."""
 
     def __init__(self, id: str, plans: Sequence[Plan] = ()) -> None:  # noqa: A002
-        """Create the handle.
-
-        Args:
-            id: The run's ID.
-            plans: The plans of a new run; others are read from the ledger.
-        """
         self.id = id
-        self._plans = plans
+        self._plans = plans  # of a new run; others are read from the ledger
         self.outcomes: dict[str, Outcome] = {}
         """How each job ended, by provider; empty unless this handle executed the run."""
         self._thread: threading.Thread | None = None
@@ -188,7 +170,7 @@ class Run:
         """
         from cloudtune.runs import lifecycle
 
-        plans, self._plans = self._plans, ()  # a later call may find others in the ledger
+        plans, self._plans = self._plans, ()
         with self._progress(on) if show else nullcontext() as progress:
             self.outcomes = lifecycle.execute(self.id, progress, on=on, plans=plans)
         return self
@@ -305,13 +287,12 @@ def create(
     elif isinstance(study, Sequence):
         plans = study
     else:
-        providers = [on] if isinstance(on, str) else on
-        plans = plan(study, providers, emulate=emulate, both_modes=False)
+        plans = plan(study, [on] if isinstance(on, str) else on, emulate=emulate)
         saved = False
-    new = lifecycle.create(
-        plans, without=exclude, overrides=overrides, saved=saved, emulation=emulation or Manner()
+    how = emulation or Manner()
+    return Run(
+        *lifecycle.create(plans, without=exclude, overrides=overrides, saved=saved, emulation=how)
     )
-    return Run(new.id, new.plans)
 
 
 def run(
@@ -366,8 +347,7 @@ def resume(
 
     with Ledger(state_folder()) as ledger:
         record = ledger.run(run)
-    plans = prepare(record, overrides)
-    return Run(record.id, plans).execute(on=on, show=show)
+    return Run(record.id, prepare(record, overrides)).execute(on=on, show=show)
 
 
 def status(

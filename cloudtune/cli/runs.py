@@ -107,7 +107,7 @@ def _read_plans(
             raise UsageError("--on, --set and --emulate do not apply to a saved plan")
         return saved, True
     loaded = load(study, overrides=overrides)
-    return api.plan(loaded, on or ["local"], emulate=emulate, both_modes=False), False
+    return api.plan(loaded, on or ["local"], emulate=emulate), False
 
 
 def _emulation_options(plans: list[Plan], speed: float | None, faults: Path | None) -> Manner:

@@ -51,7 +51,6 @@ def plan(
     seed: int | None = None,
     without: Sequence[Path] = (),
     emulated: bool = False,
-    both_modes: bool = False,
 ) -> Plan:
     """Return what would be sent to a provider for a study.
 
@@ -65,7 +64,6 @@ def plan(
         without: Files in the source folder that do not belong to it, such as the saved plan.
         emulated: Plan for the emulator if the provider reaches a service. Settings of the service
             that the study does not give, such as account and image, get stand-ins.
-        both_modes: Also plan the mode that is not used, to show its findings.
 
     Raises:
         UsageError: If there is no such provider, or the service has no emulator.
@@ -95,7 +93,7 @@ def plan(
         files=tuple(files),
     )
     facts = replace(facts, lookup=provider.lookup(study, settings, facts))
-    return _choose_mode(study, on, provider, settings, facts, both_modes=both_modes)
+    return _choose_mode(study, on, provider, settings, facts)
 
 
 def plan_run(
@@ -104,7 +102,6 @@ def plan_run(
     *,
     without: Sequence[Path] = (),
     emulated: bool = False,
-    both_modes: bool = False,
 ) -> list[Plan]:
     """Return the plans of one run, one per provider, all with the same seed.
 
@@ -115,7 +112,6 @@ def plan_run(
         on: The names of the providers; duplicates are ignored.
         without: As in `plan`.
         emulated: As in `plan`.
-        both_modes: As in `plan`.
 
     Raises:
         UsageError: If no provider is given, or there is no such provider.
@@ -135,7 +131,6 @@ def plan_run(
                 seed=seed,
                 without=without,
                 emulated=emulated,
-                both_modes=both_modes,
             )
         except (CloudtuneError, OSError):
             raise
@@ -157,7 +152,6 @@ def _broken_plan(study: Study, on: str, run: str, seed: int, reason: str) -> Pla
         findings=(),
         notes=(),
         unattended=False,
-        other_mode={},
         broken=reason,
     )
 
@@ -171,6 +165,18 @@ def plan_from_facts(study: Study, on: str, facts: Facts) -> Plan:
     """
     provider = registry.get(on)
     return _choose_mode(study, on, provider, read_settings(study, on, provider), facts)
+
+
+def other_mode_findings(plan: Plan) -> dict[Mode, tuple[Finding, ...]]:
+    """Return the findings of the provider's mode that the plan does not use, if it has one."""
+    if plan.broken:
+        return {}
+    on, provider = plan.provider, registry.get(plan.provider)
+    return {
+        mode: _plan_mode(plan.study, on, provider, plan.settings, plan.facts, mode=mode).findings
+        for mode in _modes(provider)
+        if mode != plan.mode
+    }
 
 
 def source_folder(study: Study, on: str, base: Path) -> Path | None:
@@ -237,29 +243,25 @@ def _choose_mode(
     provider: Provider[Any],
     settings: ProviderSettings,
     facts: Facts,
-    *,
-    both_modes: bool = False,
 ) -> Plan:
     """Return the plan in the mode of the settings; ``auto`` is managed unless that is refused."""
-    every: tuple[Mode, ...] = ("managed", "driven")
-    modes = [mode for mode in every if provider.capabilities.for_mode(mode) is not None]
+    modes = _modes(provider)
     if not modes:
         raise UsageError(f"{on} has neither a managed nor a driven mode")
     if settings.mode != "auto" and settings.mode not in modes:
         raise UsageError(f"{on} has no {settings.mode} mode; it has {', '.join(modes)}")
     wanted = modes if settings.mode == "auto" else [settings.mode]
-    plans: dict[Mode, Plan] = {}
+    plans: list[Plan] = []
     for mode in wanted:
-        plans[mode] = _plan_mode(study, on, provider, settings, facts, mode=mode)
-        if not plans[mode].refused:
-            break
-    chosen = next((p for p in plans.values() if not p.refused), plans[wanted[0]])
-    if both_modes:
-        for mode in modes:
-            if mode not in plans:
-                plans[mode] = _plan_mode(study, on, provider, settings, facts, mode=mode)
-    others = {mode: other.findings for mode, other in plans.items() if other is not chosen}
-    return replace(chosen, other_mode=others)
+        plans.append(_plan_mode(study, on, provider, settings, facts, mode=mode))
+        if not plans[-1].refused:
+            return plans[-1]
+    return plans[0]
+
+
+def _modes(provider: Provider[Any]) -> list[Mode]:
+    every: tuple[Mode, ...] = ("managed", "driven")
+    return [mode for mode in every if provider.capabilities.for_mode(mode) is not None]
 
 
 def _plan_mode(
@@ -308,7 +310,6 @@ def _plan_mode(
             *(item for item in checks if isinstance(item, Note)),
         ),
         unattended=capabilities.unattended if capabilities else False,
-        other_mode={},
         seed=facts.seed if capabilities and capabilities.seeds else None,
         estimate=None if facts.emulated else estimate(fitted.study.limits, mode, facts),
     )

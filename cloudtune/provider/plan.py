@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,8 +31,6 @@ class Plan:
     notes: tuple[Note, ...]
     unattended: bool
     """Whether the job goes on while this machine is switched off."""
-    other_mode: Mapping[Mode, tuple[Finding, ...]]
-    """What the provider's other mode would have found, where it has one."""
     seed: int | None = None
     """The seed by which trials are chosen; None where the provider takes none."""
     estimate: Estimate | None = None

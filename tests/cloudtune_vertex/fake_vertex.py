@@ -72,7 +72,6 @@ def planned(mode: Mode, over: Mapping[str, Any] = {}, **data: Any) -> Plan:
         (),
         (),
         unattended=True,
-        other_mode={},
     )
 
 

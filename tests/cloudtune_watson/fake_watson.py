@@ -76,7 +76,6 @@ def planned(mode: Mode, over: Mapping[str, Any] = {}, **settings: Any) -> Plan:
         (),
         (),
         unattended=mode == "managed",
-        other_mode={},
     )
 
 

@@ -36,6 +36,8 @@ _LINE = 200
 
 def format_plan(plan: Plan, *, brief: bool) -> list[str]:
     """Return a plan as lines; brief leaves the request out."""
+    from cloudtune.planning.planner import other_mode_findings
+
     if plan.broken:
         return [sanitize_line(f"{plan.provider}: cannot be planned: {plan.broken}")]
     study = plan.fitted.study
@@ -53,7 +55,7 @@ def format_plan(plan: Plan, *, brief: bool) -> list[str]:
         lines.append(f"  {location_prefix(plan.study, finding.path)}{finding}")
     for note in plan.notes:
         lines.append(f"  note: {location_prefix(plan.study, note.path)}{note}")
-    for mode, findings in plan.other_mode.items():
+    for mode, findings in other_mode_findings(plan).items():
         what = "; ".join(str(finding) for finding in findings) or "nothing lost"
         lines.append(f"  in {mode} mode: {what}")
     if not brief:
