@@ -29,42 +29,44 @@ TEXT = replace(
 )
 
 
-def fitted(parameters: dict[str, Any], able: ModeCapabilities = TEXT, **over: Any) -> FittedStudy:
-    study = Study.model_validate({"parameters": parameters, **over})
-    return fit(study, Capabilities("odd", "Odd", "offline only", able, None), "managed")
+def fitted(
+    parameters: dict[str, Any], support: ModeCapabilities = TEXT, **fields: Any
+) -> FittedStudy:
+    study = Study.model_validate({"parameters": parameters, **fields})
+    return fit(study, Capabilities("odd", "Odd", "offline only", support, None), "managed")
 
 
-def said(of: FittedStudy) -> set[tuple[str, str]]:
-    return {(finding.kind, finding.path) for finding in of.findings}
+def finding_paths(result: FittedStudy) -> set[tuple[str, str]]:
+    return {(finding.kind, finding.path) for finding in result.findings}
 
 
-def test_nothing_changes_where_everything_is_known() -> None:
+def test_nothing_changes_if_everything_is_supported() -> None:
     tree = {
         "a": {"type": "bool"},
         "b": {"type": "float", "min": 0, "max": 1, "step": 0.1, "when": {"a": True}},
         "c": {"type": "int", "min": 3, "max": 3},
     }
-    of = fitted(tree, EVERYTHING)
-    assert not of.findings
-    assert of.study.parameters == of.original.parameters
+    result = fitted(tree, EVERYTHING)
+    assert not result.findings
+    assert result.study.parameters == result.original.parameters
 
 
-def test_conditions_are_flattened_with_one_finding_and_inactive_values_left_out() -> None:
-    of = fitted(
+def test_conditions_are_flattened_with_one_finding() -> None:
+    result = fitted(
         {
             "kernel": {"type": "categorical", "values": ["rbf", "poly"]},
             "degree": {"type": "int", "min": 2, "max": 5, "when": {"kernel": "poly"}},
         }
     )
-    assert said(of) == {("approximated", "parameters.degree.when")}
-    assert of.flattened
-    assert of.study.parameters["degree"][0].when is None
-    assert restore(of, {"kernel": "rbf", "degree": "3"}) == {"kernel": "rbf"}
-    assert restore(of, {"kernel": "poly", "degree": "3"}) == {"kernel": "poly", "degree": 3}
+    assert finding_paths(result) == {("approximated", "parameters.degree.when")}
+    assert result.flattened
+    assert result.study.parameters["degree"][0].when is None
+    assert restore(result, {"kernel": "rbf", "degree": "3"}) == {"kernel": "rbf"}
+    assert restore(result, {"kernel": "poly", "degree": "3"}) == {"kernel": "poly", "degree": 3}
 
 
 def test_a_name_defined_twice_is_sent_under_two_names() -> None:
-    of = fitted(
+    result = fitted(
         {
             "kernel": {"type": "categorical", "values": ["rbf", "poly"]},
             "gamma": [
@@ -73,71 +75,71 @@ def test_a_name_defined_twice_is_sent_under_two_names() -> None:
             ],
         }
     )
-    assert list(of.study.parameters) == ["kernel", "gamma", "gamma-2"]
-    assert ("approximated", "parameters.gamma.1") in said(of)
+    assert list(result.study.parameters) == ["kernel", "gamma", "gamma-2"]
+    assert ("approximated", "parameters.gamma.1") in finding_paths(result)
     raw = {"kernel": "poly", "gamma": "0.5", "gamma-2": "12.5"}
-    assert restore(of, raw) == {"kernel": "poly", "gamma": 12.5}
+    assert restore(result, raw) == {"kernel": "poly", "gamma": 12.5}
 
 
 def test_one_value_becomes_a_constant_and_comes_back() -> None:
-    of = fitted(
+    result = fitted(
         {
             "a": {"type": "categorical", "values": ["x", "y"]},
             "n": {"type": "int", "min": 4, "max": 4},
         }
     )
-    assert of.fixed_values == {"n": 4}
-    assert list(of.study.parameters) == ["a"]
-    assert restore(of, {"a": "x"}) == {"a": "x", "n": 4}
+    assert result.fixed_values == {"n": 4}
+    assert list(result.study.parameters) == ["a"]
+    assert restore(result, {"a": "x"}) == {"a": "x", "n": 4}
 
 
 def test_a_step_becomes_values() -> None:
-    of = fitted({"a": {"type": "float", "min": 0, "max": 1, "step": 0.25}})
-    (parameter,) = of.study.parameters["a"]
+    result = fitted({"a": {"type": "float", "min": 0, "max": 1, "step": 0.25}})
+    (parameter,) = result.study.parameters["a"]
     assert isinstance(parameter, CategoricalParameter)
     assert parameter.values == [0.0, 0.25, 0.5, 0.75, 1.0]
-    assert said(of) == {("approximated", "parameters.a")}
-    assert restore(of, {"a": "0.75"}) == {"a": 0.75}
+    assert finding_paths(result) == {("approximated", "parameters.a")}
+    assert restore(result, {"a": "0.75"}) == {"a": 0.75}
 
 
 def test_a_step_stays_a_list_in_order_where_there_are_discrete_parameters() -> None:
-    able = replace(TEXT, parameters={**TEXT.parameters, "discrete": frozenset({"linear"})})
-    of = fitted({"a": {"type": "int", "min": 0, "max": 100, "step": 25}}, able)
-    (parameter,) = of.study.parameters["a"]
+    support = replace(TEXT, parameters={**TEXT.parameters, "discrete": frozenset({"linear"})})
+    result = fitted({"a": {"type": "int", "min": 0, "max": 100, "step": 25}}, support)
+    (parameter,) = result.study.parameters["a"]
     assert isinstance(parameter, DiscreteParameter)
     assert parameter.values == [0, 25, 50, 75, 100]
-    assert not of.findings
+    assert not result.findings
 
 
-def test_too_fine_a_step_is_dropped_and_says_so() -> None:
-    of = fitted({"a": {"type": "float", "min": 0, "max": 1, "step": 0.001}})
-    assert said(of) == {("dropped", "parameters.a.step")}
+def test_too_fine_a_step_is_dropped_with_a_finding() -> None:
+    result = fitted({"a": {"type": "float", "min": 0, "max": 1, "step": 0.001}})
+    assert finding_paths(result) == {("dropped", "parameters.a.step")}
 
 
-def test_what_cannot_be_listed_is_refused() -> None:
-    able = replace(TEXT, parameters={"categorical": frozenset[str]()})
-    of = fitted(
+def test_a_parameter_that_cannot_be_listed_is_refused() -> None:
+    support = replace(TEXT, parameters={"categorical": frozenset[str]()})
+    result = fitted(
         {"a": {"type": "float", "min": 0, "max": 1}, "b": {"type": "int", "min": 1, "max": 31}},
-        able,
+        support,
     )
-    assert said(of) == {("refused", "parameters.a"), ("refused", "parameters.b")}
+    assert finding_paths(result) == {("refused", "parameters.a"), ("refused", "parameters.b")}
 
 
-def test_values_that_are_one_text_are_refused_where_a_service_speaks_text() -> None:
-    of = fitted({"a": {"type": "categorical", "values": [1, "1"]}})
-    assert said(of) == {("refused", "parameters.a.values")}
+def test_values_with_equal_texts_are_refused_if_sent_as_text() -> None:
+    result = fitted({"a": {"type": "categorical", "values": [1, "1"]}})
+    assert finding_paths(result) == {("refused", "parameters.a.values")}
 
 
-def test_a_missing_scale_is_approximated_and_auto_is_decided() -> None:
-    of = fitted(
+def test_an_unsupported_scale_is_approximated_and_auto_is_resolved() -> None:
+    result = fitted(
         {
             "a": {"type": "int", "min": 1, "max": 100, "scale": "log"},
             "b": {"type": "float", "min": 1, "max": 100, "scale": "auto"},
             "c": {"type": "float", "min": 1, "max": 99, "scale": "auto"},
         }
     )
-    assert said(of) == {("approximated", "parameters.a.scale")}
-    assert [note.text for note in of.notes] == ["auto is read as log", "auto is read as linear"]
+    assert finding_paths(result) == {("approximated", "parameters.a.scale")}
+    assert [note.text for note in result.notes] == ["auto is read as log", "auto is read as linear"]
 
 
 @pytest.mark.parametrize(
@@ -146,18 +148,18 @@ def test_a_missing_scale_is_approximated_and_auto_is_decided() -> None:
 def test_a_value_that_the_parameter_cannot_have_is_not_restored(
     raw: dict[str, str], wrong: str
 ) -> None:
-    of = fitted({"a": {"type": "int", "min": 1, "max": 5}})
+    result = fitted({"a": {"type": "int", "min": 1, "max": 5}})
     with pytest.raises(ValueError, match=wrong):
-        restore(of, raw)
+        restore(result, raw)
 
 
-def test_a_whole_number_that_a_service_made_a_float_comes_back_whole() -> None:
-    able = replace(TEXT, parameters={**TEXT.parameters, "discrete": frozenset({"linear"})})
-    of = fitted(
+def test_an_integer_sent_back_as_a_float_is_restored() -> None:
+    support = replace(TEXT, parameters={**TEXT.parameters, "discrete": frozenset({"linear"})})
+    result = fitted(
         {"a": {"type": "int", "min": 1, "max": 5}, "b": {"type": "discrete", "values": [16, 32]}},
-        able,
+        support,
     )
-    back = restore(of, {"a": 3.0, "b": 32.0})
+    back = restore(result, {"a": 3.0, "b": 32.0})
     assert back == {"a": 3, "b": 32}
     assert all(type(value) is int for value in back.values())
 
@@ -175,9 +177,9 @@ VALUES = st.lists(
 
 @given(values=VALUES, place=st.integers(0, 5))
 def test_any_value_survives_text(values: list[Value], place: int) -> None:
-    of = fitted({"a": {"type": "categorical", "values": values}})
+    result = fitted({"a": {"type": "categorical", "values": values}})
     value = values[place % len(values)]
-    back = restore(of, {"a": format_value(value)})["a"]
+    back = restore(result, {"a": format_value(value)})["a"]
     assert back == value
     assert type(back) is type(value)
 
@@ -185,22 +187,22 @@ def test_any_value_survives_text(values: list[Value], place: int) -> None:
 @given(share=st.floats(0, 1), low=st.floats(-1e6, 1e6), span=st.floats(1e-6, 1e6))
 def test_any_float_survives_text(share: float, low: float, span: float) -> None:
     high = low + span
-    of = fitted({"a": {"type": "float", "min": low, "max": high}})
+    result = fitted({"a": {"type": "float", "min": low, "max": high}})
     value = min(max(low + share * span, low), high)
-    assert restore(of, {"a": format_value(value)}) == {"a": value}
+    assert restore(result, {"a": format_value(value)}) == {"a": value}
 
 
 @given(flags=st.lists(st.booleans(), min_size=3, max_size=3))
-def test_restore_gives_the_active_part_and_nothing_else(flags: list[bool]) -> None:
+def test_restore_returns_active_parameters_only(flags: list[bool]) -> None:
     tree = {
         "a": {"type": "bool"},
         "b": {"type": "bool", "when": {"a": True}},
         "c": {"type": "bool", "when": {"b": [True]}},
     }
-    of = fitted(tree)
+    result = fitted(tree)
     whole = dict(zip("abc", flags, strict=True))
-    back = restore(of, {name: format_value(value) for name, value in whole.items()})
-    active = [node.name for node in Space.from_study(of.original).active_nodes(whole)]
+    back = restore(result, {name: format_value(value) for name, value in whole.items()})
+    active = [node.name for node in Space.from_study(result.original).active_nodes(whole)]
     assert back == {name: whole[name] for name in active}
 
 
@@ -212,13 +214,13 @@ ONE = {"type": "categorical", "values": ["a"]}
 FLAG = {"type": "bool"}
 
 
-def conditions(of: FittedStudy) -> dict[str, list[Any]]:
-    return {name: [p.when for p in many] for name, many in of.study.parameters.items()}
+def conditions(result: FittedStudy) -> dict[str, list[Any]]:
+    return {name: [p.when for p in many] for name, many in result.study.parameters.items()}
 
 
-@pytest.mark.parametrize("able", [TREE, TEXT], ids=["conditions", "none"])
-def test_a_condition_on_one_value_is_decided(able: ModeCapabilities) -> None:
-    of = fitted(
+@pytest.mark.parametrize("support", [TREE, TEXT], ids=["conditions", "none"])
+def test_a_condition_on_one_value_is_resolved(support: ModeCapabilities) -> None:
+    result = fitted(
         {
             "late": FLAG | {"when": {"child": True}},
             "fixed": ONE,
@@ -229,19 +231,19 @@ def test_a_condition_on_one_value_is_decided(able: ModeCapabilities) -> None:
             "off": {"type": "bool", "when": {"one": 1, "child": False}},
             "one": {"type": "int", "min": 1, "max": 1, "when": {"child": True}},
         },
-        able,
+        support,
     )
-    assert of.fixed_values == {"fixed": "a", "one": 1}
-    when = {"child": True} if able is TREE else None
-    assert conditions(of) == {
+    assert result.fixed_values == {"fixed": "a", "one": 1}
+    when = {"child": True} if support is TREE else None
+    assert conditions(result) == {
         "late": [{"child": [True]} if when else None],
         "child": [None],
         "free": [None],
     }
-    lost = [note.path for note in of.notes if "never be active" in note.text]
+    lost = [note.path for note in result.notes if "never be active" in note.text]
     assert lost == ["parameters.lost", "parameters.gone", "parameters.off"]
     raw = {"late": "True", "child": "True", "free": "4"}
-    assert restore(of, raw) == {
+    assert restore(result, raw) == {
         "fixed": "a",
         "child": True,
         "late": True,
@@ -250,15 +252,15 @@ def test_a_condition_on_one_value_is_decided(able: ModeCapabilities) -> None:
     }
 
 
-def test_no_condition_is_left_to_flatten_where_all_are_decided() -> None:
-    of = fitted({"fixed": ONE, "child": FLAG | {"when": {"fixed": "a"}}}, TEXT)
-    assert not of.findings
-    assert not of.flattened
-    assert restore(of, {"child": "False"}) == {"fixed": "a", "child": False}
+def test_resolved_conditions_are_not_flattened() -> None:
+    result = fitted({"fixed": ONE, "child": FLAG | {"when": {"fixed": "a"}}}, TEXT)
+    assert not result.findings
+    assert not result.flattened
+    assert restore(result, {"child": "False"}) == {"fixed": "a", "child": False}
 
 
 def test_the_condition_of_a_constant_takes_its_place() -> None:
-    of = fitted(
+    result = fitted(
         {
             "kernel": {"type": "categorical", "values": ["x", "y", "z"]},
             "fixed": ONE | {"when": {"kernel": ["x", "y"]}},
@@ -267,10 +269,10 @@ def test_the_condition_of_a_constant_takes_its_place() -> None:
         },
         CONSTANTS,
     )
-    assert conditions(of) == {"kernel": [None], "child": [{"kernel": ["y"]}]}
-    assert [note.path for note in of.notes] == ["parameters.apart", "parameters.fixed"]
-    assert restore(of, {"kernel": "z", "child": True}) == {"kernel": "z"}
-    assert restore(of, {"kernel": "y", "child": True}) == {
+    assert conditions(result) == {"kernel": [None], "child": [{"kernel": ["y"]}]}
+    assert [note.path for note in result.notes] == ["parameters.apart", "parameters.fixed"]
+    assert restore(result, {"kernel": "z", "child": True}) == {"kernel": "z"}
+    assert restore(result, {"kernel": "y", "child": True}) == {
         "kernel": "y",
         "fixed": "a",
         "child": True,
@@ -288,19 +290,22 @@ BOTH: dict[str, Any] = {
 }
 
 
-def test_a_constant_does_not_share_its_name_with_what_is_tuned() -> None:
-    of = fitted(BOTH, CONSTANTS, constants={"g-3": 1})
-    assert list(of.study.parameters) == ["kernel", "g", "g-2"]
-    assert of.fixed_values == {"g-4": 5, "g-5": 8}
-    assert said(of) == {("approximated", "parameters.g.0"), ("approximated", "parameters.g.2")}
+def test_a_constant_and_a_tuned_definition_have_different_names() -> None:
+    result = fitted(BOTH, CONSTANTS, constants={"g-3": 1})
+    assert list(result.study.parameters) == ["kernel", "g", "g-2"]
+    assert result.fixed_values == {"g-4": 5, "g-5": 8}
+    assert finding_paths(result) == {
+        ("approximated", "parameters.g.0"),
+        ("approximated", "parameters.g.2"),
+    }
     raw = {"g": 4, "g-2": True, "g-4": 5, "g-5": 8}
     wanted = {"x": 5, "y": 4, "z": 8}
     for kernel, g in wanted.items():
-        assert restore(of, raw | {"kernel": kernel}) == {"kernel": kernel, "g": g, "g-2": True}
+        assert restore(result, raw | {"kernel": kernel}) == {"kernel": kernel, "g": g, "g-2": True}
 
 
 def test_a_condition_that_needs_a_constant_beside_others_is_refused() -> None:
-    of = fitted(
+    result = fitted(
         BOTH
         | {
             "needs": FLAG | {"when": {"g": [4, 5]}},
@@ -309,26 +314,28 @@ def test_a_condition_that_needs_a_constant_beside_others_is_refused() -> None:
         },
         CONSTANTS,
     )
-    assert conditions(of)["tuned"] == [{"g": [4]}]
-    assert ("refused", "parameters.needs.when.g") in said(of)
-    assert ("refused", "parameters.tuned.when.g") not in said(of)
-    assert ("refused", "parameters.first.when.g") in said(of), "the tuned g may be 5 too"
+    assert conditions(result)["tuned"] == [{"g": [4]}]
+    assert ("refused", "parameters.needs.when.g") in finding_paths(result)
+    assert ("refused", "parameters.tuned.when.g") not in finding_paths(result)
+    assert ("refused", "parameters.first.when.g") in finding_paths(result), (
+        "the tuned g may be 5 too"
+    )
 
 
-def test_what_is_found_names_its_definition() -> None:
+def test_findings_name_their_definition() -> None:
     fine = {"type": "float", "min": 0, "max": 1, "step": 0.001, "when": {"kernel": "y"}}
     rough = {"type": "float", "min": 0, "max": 1, "when": {"kernel": "x"}}
-    of = fitted({"kernel": BOTH["kernel"], "g": [rough, fine]}, TREE)
-    assert said(of) == {("dropped", "parameters.g.1.step")}
+    result = fitted({"kernel": BOTH["kernel"], "g": [rough, fine]}, TREE)
+    assert finding_paths(result) == {("dropped", "parameters.g.1.step")}
 
 
 def test_one_value_needs_no_list_to_be_sent() -> None:
-    of = fitted({"n": {"type": "discrete", "values": [4]}, "b": FLAG}, TEXT)
-    assert of.fixed_values == {"n": 4}
-    assert not of.findings
+    result = fitted({"n": {"type": "discrete", "values": [4]}, "b": FLAG}, TEXT)
+    assert result.fixed_values == {"n": 4}
+    assert not result.findings
 
 
-def test_our_own_engine_says_which_scale_auto_is() -> None:
+def test_the_engine_resolves_the_scale_auto() -> None:
     study = Study.model_validate(
         {"parameters": {"x": {"type": "float", "min": 1, "max": 100, "scale": "auto"}}}
     )
@@ -341,7 +348,7 @@ def test_our_own_engine_says_which_scale_auto_is() -> None:
 
 
 @given(st.data())
-def test_decided_conditions_change_no_assignment(data: st.DataObject) -> None:
+def test_resolved_conditions_change_no_assignment(data: st.DataObject) -> None:
     """Whatever hangs on what: a service with conditions gets the same trials as the study has."""
     tree: dict[str, Any] = {}
     for name in "abcde":
@@ -358,14 +365,14 @@ def test_decided_conditions_change_no_assignment(data: st.DataObject) -> None:
         when = {parent: data.draw(st.sampled_from([[1], [2], [1, 2]])) for parent in parents}
         tree[name] = definition | {"when": when or None}
     study = Study.model_validate({"parameters": tree}, context={"parts_only": True})
-    of = fit(study, Capabilities("odd", "Odd", "offline only", CONSTANTS, None), "managed")
+    result = fit(study, Capabilities("odd", "Odd", "offline only", CONSTANTS, None), "managed")
     before = [dict(sorted(each.items())) for each in Space.from_study(study).grid()]
-    grid = Space.from_study(of.study).grid()
-    back = [dict(sorted(restore(of, {**each, **of.fixed_values}).items())) for each in grid]
+    grid = Space.from_study(result.study).grid()
+    back = [dict(sorted(restore(result, {**each, **result.fixed_values}).items())) for each in grid]
     assert sorted(map(str, back)) == sorted(map(str, before))
 
 
-# Conditions that all hang on one parameter, where a service takes a definition for each value of
+# Conditions that all depend on one parameter, where a service takes a definition for each value of
 # it; and grids that take nothing but lists.
 
 ROOTED = replace(TEXT, conditions="one_root", parameters=DRIVEN.parameters)
@@ -377,18 +384,18 @@ FOREST: dict[str, Any] = {
 }
 
 
-def test_conditions_on_one_parameter_are_kept_where_it_may_be_the_root() -> None:
-    of = fitted(FOREST, ROOTED)
-    assert of.root == "model"
-    assert not of.flattened
-    assert not of.findings
-    assert conditions(of)["gamma"] == [{"model": ["svm"]}]
+def test_conditions_on_a_root_are_kept() -> None:
+    result = fitted(FOREST, ROOTED)
+    assert result.root == "model"
+    assert not result.flattened
+    assert not result.findings
+    assert conditions(result)["gamma"] == [{"model": ["svm"]}]
     raw = {"model": "boost", "depth": "3", "seed": "4"}
-    assert restore(of, raw) == {"model": "boost", "depth": 3, "seed": 4}
+    assert restore(result, raw) == {"model": "boost", "depth": 3, "seed": 4}
 
 
 @pytest.mark.parametrize(
-    ("over", "why"),
+    ("fields", "reason"),
     [
         ({"early_stopping": "median"}, "supports these conditions only without early_stopping:"),
         (
@@ -405,30 +412,30 @@ def test_conditions_on_one_parameter_are_kept_where_it_may_be_the_root() -> None
         ),
     ],
 )
-def test_no_root_where_the_study_asks_what_such_a_job_cannot(
-    over: dict[str, Any], why: str
+def test_no_root_if_the_study_needs_a_job_without_parts(
+    fields: dict[str, Any], reason: str
 ) -> None:
-    of = fitted(FOREST, ROOTED, **over)
-    assert of.root is None
-    assert of.flattened
-    assert why in flattening(of)
+    result = fitted(FOREST, ROOTED, **fields)
+    assert result.root is None
+    assert result.flattened
+    assert reason in flattening(result)
 
 
-def flattening(of: FittedStudy) -> str:
-    (found,) = [each for each in of.findings if each.path.endswith(".when")]
+def flattening(result: FittedStudy) -> str:
+    (found,) = [each for each in result.findings if each.path.endswith(".when")]
     assert found.kind == "approximated"
     return found.reason
 
 
-def test_a_rule_that_is_dropped_does_not_flatten() -> None:
-    able = replace(ROOTED, early_stopping=frozenset({"median"}))
-    of = fitted(FOREST, able, early_stopping="bandit")
-    assert said(of) == {("dropped", "early_stopping")}
-    assert of.root == "model"
+def test_a_dropped_rule_does_not_prevent_a_root() -> None:
+    support = replace(ROOTED, early_stopping=frozenset({"median"}))
+    result = fitted(FOREST, support, early_stopping="bandit")
+    assert finding_paths(result) == {("dropped", "early_stopping")}
+    assert result.root == "model"
 
 
 @pytest.mark.parametrize(
-    ("tree", "why"),
+    ("tree", "reason"),
     [
         (
             {**FOREST, "seed": {"type": "int", "min": 0, "max": 9, "when": {"depth": 2}}},
@@ -449,47 +456,51 @@ def test_a_rule_that_is_dropped_does_not_flatten() -> None:
     ],
     ids=["a second level", "a value with nothing to tune", "eleven values", "a number"],
 )
-def test_no_root_where_the_tree_is_another(tree: dict[str, Any], why: str) -> None:
-    of = fitted(tree, ROOTED)
-    assert of.root is None
-    assert of.flattened
-    assert why in flattening(of)
+def test_no_root_in_other_trees(tree: dict[str, Any], reason: str) -> None:
+    result = fitted(tree, ROOTED)
+    assert result.root is None
+    assert result.flattened
+    assert reason in flattening(result)
 
 
-def test_a_grid_that_takes_lists_is_given_lists() -> None:
+def test_a_grid_of_lists_receives_lists() -> None:
     tree = {
         "n": {"type": "int", "min": 1, "max": 3},
         "x": {"type": "float", "min": 0, "max": 1, "step": 0.5},
         "b": {"type": "bool"},
         "s": {"type": "discrete", "values": [8, 16]},
     }
-    of = fitted(tree, replace(DRIVEN, grid_of_values=True), strategy="grid")
-    assert not of.findings
-    values = {name: found[0].model_dump()["values"] for name, found in of.study.parameters.items()}
+    result = fitted(tree, replace(DRIVEN, grid_of_values=True), strategy="grid")
+    assert not result.findings
+    values = {
+        name: found[0].model_dump()["values"] for name, found in result.study.parameters.items()
+    }
     assert values == {"n": [1, 2, 3], "x": [0.0, 0.5, 1.0], "b": [False, True], "s": [8, 16]}
-    assert {note.path for note in of.notes} == {f"parameters.{name}" for name in tree}
+    assert {note.path for note in result.notes} == {f"parameters.{name}" for name in tree}
 
 
-def test_a_grid_that_takes_lists_refuses_what_is_none() -> None:
-    able = replace(TEXT, grid_of_values=True)
-    of = fitted({"n": {"type": "int", "min": 1, "max": 31}}, able, strategy="grid")
-    assert said(of) == {("refused", "parameters.n")}
+def test_a_grid_of_lists_refuses_ranges() -> None:
+    support = replace(TEXT, grid_of_values=True)
+    result = fitted({"n": {"type": "int", "min": 1, "max": 31}}, support, strategy="grid")
+    assert finding_paths(result) == {("refused", "parameters.n")}
 
 
-def test_a_grid_that_is_sent_as_its_trials_may_be_of_anything() -> None:
+def test_a_grid_sent_as_trials_supports_everything() -> None:
     tree = {
         "a": {"type": "bool"},
         "n": {"type": "int", "min": 1, "max": 100, "scale": "log"},
         "x": {"type": "float", "min": 0, "max": 1, "step": 0.5, "when": {"a": True}},
         "one": {"type": "discrete", "values": [8]},
     }
-    able = replace(TEXT, grid_of_trials=True)
-    of = fitted(tree, able, strategy="grid")
-    assert not of.findings
-    assert not of.notes
-    assert of.study == of.original
-    assert not of.flattened
-    assert not of.fixed_values
-    assert fitted(tree, able, strategy="random").findings
+    support = replace(TEXT, grid_of_trials=True)
+    result = fitted(tree, support, strategy="grid")
+    assert not result.findings
+    assert not result.notes
+    assert result.study == result.original
+    assert not result.flattened
+    assert not result.fixed_values
+    assert fitted(tree, support, strategy="random").findings
     text = {"w": {"type": "categorical", "values": ["1", 1]}}
-    assert said(fitted(text, able, strategy="grid")) == {("refused", "parameters.w.values")}
+    assert finding_paths(fitted(text, support, strategy="grid")) == {
+        ("refused", "parameters.w.values")
+    }

@@ -109,35 +109,35 @@ TEXT = replace(
 )
 
 
-def fitted(parameters: dict[str, Any], able: ModeCapabilities) -> FittedStudy:
+def fitted(parameters: dict[str, Any], support: ModeCapabilities) -> FittedStudy:
     study = Study.model_validate({"parameters": parameters})
-    return fit(study, Capabilities("odd", "Odd", "offline only", able, None), "managed")
+    return fit(study, Capabilities("odd", "Odd", "offline only", support, None), "managed")
 
 
-def in_result(of: FittedStudy, raw: dict[str, Any]) -> dict[str, Value]:
-    return restore(of, raw)
+def in_result(fitted_study: FittedStudy, raw: dict[str, Any]) -> dict[str, Value]:
+    return restore(fitted_study, raw)
 
 
-def for_script(of: FittedStudy, raw: dict[str, Any]) -> dict[str, Value]:
-    """Restore from the file beside the script."""
-    file = json.loads(json.dumps(launch_data(of, "run", {})))
+def for_script(fitted_study: FittedStudy, raw: dict[str, Any]) -> dict[str, Value]:
+    """Restore from the file next to the script."""
+    file = json.loads(json.dumps(launch_data(fitted_study, "run", {})))
     return trial.restore(file["parameters"], raw)
 
 
-@pytest.mark.parametrize("able", [DRIVEN, TEXT], ids=["knows all", "speaks text"])
+@pytest.mark.parametrize("support", [DRIVEN, TEXT], ids=["knows all", "speaks text"])
 @pytest.mark.parametrize("side", [in_result, for_script])
-@pytest.mark.parametrize(("definition", "raw", "wanted"), CASES)
-def test_a_value_means_the_same_on_both_sides(
-    definition: dict[str, Any], raw: Any, wanted: Value, side: Any, able: ModeCapabilities
+@pytest.mark.parametrize(("definition", "raw", "expected"), CASES)
+def test_launcher_and_results_restore_the_same_value(
+    definition: dict[str, Any], raw: Any, expected: Value, side: Any, support: ModeCapabilities
 ) -> None:
-    of = fitted({"x": definition}, able)
-    if wanted is WRONG:
+    fitted_study = fitted({"x": definition}, support)
+    if expected is WRONG:
         with pytest.raises(ValueError, match=r"invalid value .* for parameter x"):
-            side(of, {"x": raw})
+            side(fitted_study, {"x": raw})
         return
-    found = side(of, {"x": raw})["x"]
-    assert found == wanted
-    assert type(found) is type(wanted)
+    value = side(fitted_study, {"x": raw})["x"]
+    assert value == expected
+    assert type(value) is type(expected)
 
 
 NUMBERS = st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
@@ -168,20 +168,22 @@ def definitions(draw: st.DrawFn) -> dict[str, Any]:
     return {"type": "bool"} if kind == "bool" else {"type": kind, "values": draw(LISTED)}
 
 
-def outcome(side: Any, of: FittedStudy, raw: Any) -> Any:
+def outcome(side: Any, fitted_study: FittedStudy, raw: Any) -> Any:
     try:
-        return side(of, {"x": raw})["x"]
+        return side(fitted_study, {"x": raw})["x"]
     except ValueError as error:
         return str(error)
 
 
 @given(definitions(), NUMBERS | st.booleans() | st.text(max_size=8) | NUMBERS.map(format_value))
-def test_both_sides_agree_on_anything(definition: dict[str, Any], raw: Any) -> None:
-    of = fitted({"x": definition}, DRIVEN)
-    found = outcome(in_result, of, raw)
-    assert repr(outcome(for_script, of, raw)) == repr(found)
-    own = None if isinstance(raw, str) else match_value(of.original.parameters["x"][0], raw)
-    assert own is None or own == found, "the study itself reads it in another way"
+def test_launcher_and_results_agree_on_any_value(definition: dict[str, Any], raw: Any) -> None:
+    fitted_study = fitted({"x": definition}, DRIVEN)
+    value = outcome(in_result, fitted_study, raw)
+    assert repr(outcome(for_script, fitted_study, raw)) == repr(value)
+    match = (
+        None if isinstance(raw, str) else match_value(fitted_study.original.parameters["x"][0], raw)
+    )
+    assert match is None or match == value, "the study itself reads it in another way"
 
 
 @given(
@@ -190,16 +192,20 @@ def test_both_sides_agree_on_anything(definition: dict[str, Any], raw: Any) -> N
     st.integers(0, 10**9 - 1),
     st.booleans(),
 )
-def test_every_value_of_a_grid_comes_back(low: int, step: float, place: int, said: bool) -> None:
+def test_every_value_of_a_grid_comes_back(low: int, step: float, index: int, as_text: bool) -> None:
     high = float(Decimal(low) + Decimal(repr(step)) * 10**9)
     definition = {"type": "float", "min": float(low), "max": high, "step": step}
-    of = fitted({"x": definition}, DRIVEN)
-    value = value_at(of.original.parameters["x"][0], place)
-    assert in_result(of, {"x": format_value(value) if said else value}) == {"x": value}
-    assert match_value(of.original.parameters["x"][0], value) == value
+    fitted_study = fitted({"x": definition}, DRIVEN)
+    value = value_at(fitted_study.original.parameters["x"][0], index)
+    assert in_result(fitted_study, {"x": format_value(value) if as_text else value}) == {"x": value}
+    assert match_value(fitted_study.original.parameters["x"][0], value) == value
 
 
-def test_where_a_step_was_dropped_values_between_come_back() -> None:
-    of = fitted({"x": TENTHS | {"step": 0.001}}, TEXT)
-    assert of.stepless_keys == {"x"}
-    assert in_result(of, {"x": "0.12345"}) == for_script(of, {"x": "0.12345"}) == {"x": 0.12345}
+def test_values_between_steps_come_back_if_the_step_was_dropped() -> None:
+    fitted_study = fitted({"x": TENTHS | {"step": 0.001}}, TEXT)
+    assert fitted_study.stepless_keys == {"x"}
+    assert (
+        in_result(fitted_study, {"x": "0.12345"})
+        == for_script(fitted_study, {"x": "0.12345"})
+        == {"x": 0.12345}
+    )

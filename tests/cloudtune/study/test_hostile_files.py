@@ -71,18 +71,18 @@ def test_a_pipe_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
     assert "not a regular file" in refusal(tmp_path / "pipe").message
 
 
-def test_a_folder_says_so(tmp_path: Path) -> None:
+def test_a_folder_is_refused(tmp_path: Path) -> None:
     assert "a folder" in refusal(tmp_path).message
 
 
 @pytest.mark.parametrize("name", ["missing.yaml", "missing/missing.yaml", "a\0b", "x" * 5000])
-def test_a_file_that_cannot_be_there_says_so(tmp_path: Path, name: str) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path, name: str) -> None:
     message = refusal(tmp_path / name).message
     assert "file not found" in message or "cannot be read" in message
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
-def test_a_file_without_permission_says_so(tmp_path: Path) -> None:
+def test_a_file_without_permission_is_reported(tmp_path: Path) -> None:
     file = tmp_path / "s.yaml"
     file.write_text("name: a")
     file.chmod(0)
@@ -100,7 +100,9 @@ def test_a_file_without_permission_says_so(tmp_path: Path) -> None:
         (b"name: a\nb: \x1b[31m\n", 2, "control character"),
     ],
 )
-def test_what_is_no_text_says_so(tmp_path: Path, data: bytes, line: int | None, words: str) -> None:
+def test_binary_and_wrongly_encoded_files_are_refused(
+    tmp_path: Path, data: bytes, line: int | None, words: str
+) -> None:
     (tmp_path / "s.yaml").write_bytes(data)
     problem = refusal(tmp_path / "s.yaml")
     assert words in str(problem)
@@ -148,7 +150,7 @@ def test_more_values_than_a_study_can_have_are_refused() -> None:
     assert "more than 100,000 values" in refused("constants: [" + "1," * 120_000 + "]").message
 
 
-def test_thousands_of_mistakes_are_cut_short_and_counted() -> None:
+def test_problems_beyond_the_limit_are_counted() -> None:
     with pytest.raises(StudyError) as caught:
         loads("".join(f"k{i}: 1\n" for i in range(2_000)))
     assert len(caught.value.problems) == 201

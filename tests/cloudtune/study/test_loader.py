@@ -64,9 +64,9 @@ def problems(text: str) -> tuple[Problem, ...]:
 
 
 def only(text: str) -> Problem:
-    found = problems(text)
-    assert len(found) == 1, "\n".join(map(str, found))
-    return found[0]
+    messages = problems(text)
+    assert len(messages) == 1, "\n".join(map(str, messages))
+    return messages[0]
 
 
 def parameter(text: str) -> Any:
@@ -140,7 +140,7 @@ def test_nine_mistakes_are_nine_problems_in_one_pass() -> None:
     ]
 
 
-def test_problems_say_what_would_be_right() -> None:
+def test_problems_suggest_a_fix() -> None:
     hints = {p.path: p.hint or p.message for p in problems(NINE)}
     assert "maximize" in hints["objective.goal"]
     assert hints["parameters.depth.mim"] == "did you mean min?"
@@ -218,13 +218,13 @@ def test_problems_say_what_would_be_right() -> None:
         ("name: 3", "name", "must be a string"),
     ],
 )
-def test_one_mistake_is_one_problem_in_plain_words(text: str, path: str, words: str) -> None:
+def test_one_mistake_is_one_problem(text: str, path: str, words: str) -> None:
     problem = only(text)
     assert (problem.path, problem.line) == (path, 1)
     assert words in str(problem)
 
 
-def test_no_problem_speaks_pydantic() -> None:
+def test_no_message_mentions_pydantic() -> None:
     text = NINE + "constants: {a: [1]}\nstrategy: x\nwarm_start: 3\nearly_stopping: {slack: a}\n"
     for problem in problems(text):
         assert "input" not in str(problem).lower()
@@ -232,7 +232,7 @@ def test_no_problem_speaks_pydantic() -> None:
         assert "type=" not in str(problem)
 
 
-def test_what_hangs_on_a_wrong_part_is_not_told_as_well() -> None:
+def test_consequences_of_a_mistake_are_not_reported() -> None:
     text = """
 parameters:
   kind: {type: categorcial, values: [a, b]}
@@ -249,7 +249,7 @@ trial: {args: ["{{depth2}}"]}
     ]
 
 
-def test_what_else_is_wrong_where_a_type_is_misspelt_is_told_too() -> None:
+def test_other_mistakes_next_to_a_misspelled_type_are_reported() -> None:
     text = """
 parameters:
   a: {typ: float, min: 3, max: 1, sacle: log}
@@ -261,8 +261,8 @@ parameters:
   e: {typ: 3, min: 5, max: 4}
   f: {type: float, max: 1, <<: {min: 0}}
 """
-    found = {problem.path: str(problem) for problem in problems(text)}
-    assert [*found] == [
+    messages = {problem.path: str(problem) for problem in problems(text)}
+    assert [*messages] == [
         *("parameters.a.typ", "parameters.a.sacle", "parameters.a.min"),
         *("parameters.b.type", "parameters.b.min"),
         *("parameters.c.0.Type", "parameters.c.0.vales"),
@@ -270,25 +270,25 @@ parameters:
         *("parameters.d.type", "parameters.e.type"),
         *("parameters.f.min", "parameters.f.<<"),
     ]
-    assert "did you mean type?" in found["parameters.a.typ"]
-    assert "min 3 is greater than max 1" in found["parameters.a.min"]
-    assert "did you mean float?" in found["parameters.b.type"]
-    assert "must be greater than 0 for scale: log" in found["parameters.b.min"]
-    assert "must be an integer" in found["parameters.c.1.min"]
-    assert "merge keys (<<) are not supported" in found["parameters.f.<<"]
+    assert "did you mean type?" in messages["parameters.a.typ"]
+    assert "min 3 is greater than max 1" in messages["parameters.a.min"]
+    assert "did you mean float?" in messages["parameters.b.type"]
+    assert "must be greater than 0 for scale: log" in messages["parameters.b.min"]
+    assert "must be an integer" in messages["parameters.c.1.min"]
+    assert "merge keys (<<) are not supported" in messages["parameters.f.<<"]
 
 
-def test_nothing_is_said_of_what_belongs_to_a_strategy_that_is_misspelt() -> None:
+def test_fields_of_a_misspelled_strategy_are_not_checked() -> None:
     text = "strategy: {name: hyperbandd, resource: epochs, min: 1, max: 27, method: x}"
     assert [problem.path for problem in problems(text)] == ["strategy.name"]
 
 
-def test_the_conditions_of_a_wrong_definition_are_still_checked() -> None:
+def test_the_conditions_of_an_invalid_definition_are_checked() -> None:
     text = "parameters: {p: {type: int, min: one, max: 2, when: {q: 1}}}"
     assert [p.path for p in problems(text)] == ["parameters.p.min", "parameters.p.when.q"]
 
 
-def test_several_wrong_items_of_one_list_are_all_told() -> None:
+def test_several_invalid_items_of_a_list_are_reported() -> None:
     text = "trial: {args: [1, ok, 2]}\ninitial_trials: [3, {}, 4]"
     assert [p.path for p in problems(text)] == [
         "trial.args.0",
@@ -334,7 +334,7 @@ def test_several_wrong_items_of_one_list_are_all_told() -> None:
         ("=", "="),
     ],
 )
-def test_words_are_read_as_yaml_1_2_reads_them(text: str, value: object) -> None:
+def test_scalars_are_read_as_yaml_1_2(text: str, value: object) -> None:
     read = loads(f"constants: {{c: {text if text != '-' else chr(39) + '-' + chr(39)} }}")
     assert read.constants["c"] == value
     assert type(read.constants["c"]) is type(value)
@@ -385,7 +385,7 @@ def test_keys_are_text_as_written() -> None:
         ("constants: {a: " + "9" * 500 + "}", 1, "constants.a", "more than 400 digits"),
     ],
 )
-def test_what_yaml_would_misread_is_told_with_its_line(
+def test_ambiguous_yaml_is_reported_with_its_line(
     text: str, line: int, path: str, words: str
 ) -> None:
     problem = only(text)
@@ -394,35 +394,35 @@ def test_what_yaml_would_misread_is_told_with_its_line(
 
 
 @pytest.mark.parametrize("text", ["", "\n", "# only a comment\n", "---\n", "null", "~"])
-def test_an_empty_file_says_so(text: str) -> None:
+def test_an_empty_file_is_reported(text: str) -> None:
     assert "is empty" in only(text).message
 
 
-def test_merge_keys_are_ordinary_keys_and_so_unknown() -> None:
+def test_merge_keys_are_unknown_keys() -> None:
     assert only("limits: {<<: {max_trials: 3}}").path == "limits.<<"
 
 
-def test_an_alias_hides_what_hangs_on_it() -> None:
+def test_an_alias_hides_its_consequences() -> None:
     text = "constants: {a: &x 1}\nparameters:\n  p: {type: int, min: *x, max: 3}\n"
     assert [p.path for p in problems(text)] == ["constants.a", "parameters.p.min"]
 
 
-def test_mistakes_of_spelling_and_of_yaml_are_told_together() -> None:
-    found = problems("name: a\nname: b\nlimits: {max_trials: 0}\nconstants: {a: !x 1}")
-    assert [p.line for p in found] == [2, 3, 4]
+def test_spelling_and_yaml_mistakes_are_reported_together() -> None:
+    messages = problems("name: a\nname: b\nlimits: {max_trials: 0}\nconstants: {a: !x 1}")
+    assert [p.line for p in messages] == [2, 3, 4]
 
 
-def test_a_mark_of_byte_order_is_no_part_of_the_study(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_bytes(b"\xef\xbb\xbfname: a\r\nlimits: {max_trials: 3}\r\n")
     assert load(tmp_path / "s.yaml").name == "a"
     assert loads("\ufeffname: a").name == "a"
 
 
-def test_lines_are_right_with_the_line_ends_of_windows() -> None:
+def test_lines_are_right_with_windows_line_ends() -> None:
     assert only("name: a\r\nlimits:\r\n  max_trials: 0\r\n").line == 3
 
 
-def test_a_block_without_content_is_left_out() -> None:
+def test_an_empty_block_is_ignored() -> None:
     study = loads("name: a\nparameters:\nconstants:\nlimits:\ntrial:\n")
     assert study == loads("name: a")
 
@@ -447,7 +447,7 @@ def test_a_study_knows_the_lines_of_its_fields() -> None:
     assert study.location("parameters.C.min") == ("s.yaml", 5)
 
 
-def test_names_need_not_be_python_names() -> None:
+def test_names_do_not_have_to_be_identifiers() -> None:
     study = loads(
         "parameters:\n"
         "  n.trees: {type: int, min: 1, max: 2}\n"
@@ -510,9 +510,7 @@ def _step(here: Any, step: str) -> Any:
         ("name=other", "name", "other"),
     ],
 )
-def test_a_field_can_be_set_for_one_call(
-    study_file: Path, word: str, path: str, value: object
-) -> None:
+def test_a_field_can_be_overridden(study_file: Path, word: str, path: str, value: object) -> None:
     here: Any = load(study_file, overrides=[word])
     steps = path.replace("n.trees", "n!trees").split(".")
     for step in (step.replace("!", ".") for step in steps):
@@ -536,7 +534,7 @@ def test_a_field_can_be_set_for_one_call(
         ("constants.a=&x 1", "", "anchors"),
     ],
 )
-def test_a_wrong_override_is_told_with_its_word(
+def test_an_invalid_override_is_reported_with_its_text(
     study_file: Path, word: str, path: str, words: str
 ) -> None:
     with pytest.raises(StudyError) as caught:
@@ -548,7 +546,7 @@ def test_a_wrong_override_is_told_with_its_word(
         assert problem.file == f"--set {word}"
 
 
-def test_overrides_replace_what_was_wrong_in_the_file(study_file: Path) -> None:
+def test_overrides_replace_mistakes_in_the_file(study_file: Path) -> None:
     study_file.write_text("limits: {max_trials: many}\n")
     assert load(study_file, overrides=["limits.max_trials=3"]).limits.max_trials == 3
 
@@ -564,7 +562,7 @@ def test_a_study_can_be_overridden_without_its_file(study_file: Path) -> None:
 # --- the team's settings ------------------------------------------------------------------------
 
 
-def test_settings_of_the_team_lie_beneath_those_of_the_study(tmp_path: Path) -> None:
+def test_team_settings_are_defaults_of_the_study(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "b"
     folder.mkdir(parents=True)
     (folder / "s.yaml").write_text("providers:\n  x: {region: mine, deep: {a: 1}}\n")
@@ -581,7 +579,7 @@ def test_settings_of_the_team_lie_beneath_those_of_the_study(tmp_path: Path) -> 
     assert str(team) in str(study.notes[0])
 
 
-def test_settings_may_stand_in_the_users_folder(
+def test_settings_can_be_in_the_users_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
@@ -596,7 +594,7 @@ def test_settings_may_stand_in_the_users_folder(
     ("owner", "owner_of_study", "read"),
     [("me", "me", True), ("root", "me", True), ("other", "me", False), ("other", "other", True)],
 )
-def test_settings_of_the_team_are_read_from_those_who_are_trusted(
+def test_team_settings_are_read_from_trusted_owners_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: str, owner_of_study: str, read: bool
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
@@ -610,17 +608,17 @@ def test_settings_of_the_team_are_read_from_those_who_are_trusted(
     stat = Path.stat
 
     def owned(path: Path, **more: bool) -> os.stat_result:
-        found = stat(path, **more)
+        result = stat(path, **more)
         if path not in owners:
-            return found
-        return os.stat_result([*found[:4], ids[owners[path]], *found[5:]])
+            return result
+        return os.stat_result([*result[:4], ids[owners[path]], *result[5:]])
 
     monkeypatch.setattr(os, "getuid", lambda: ids["me"])
     monkeypatch.setattr(Path, "stat", owned)
     loaded = load(study)
     assert loaded.providers == ({"x": {"region": "near"}} if read else {})
-    said = f"providers: {team} belongs to another user and was not read"
-    assert (said in map(str, loaded.notes)) != read
+    note = f"providers: {team} belongs to another user and was not read"
+    assert (note in map(str, loaded.notes)) != read
 
 
 @pytest.mark.parametrize(
@@ -633,7 +631,7 @@ def test_settings_of_the_team_are_read_from_those_who_are_trusted(
         ("x: {a: 'b\n", 1, ""),
     ],
 )
-def test_mistakes_in_the_teams_settings_name_that_file(
+def test_mistakes_in_team_settings_name_their_file(
     tmp_path: Path, text: str, line: int, path: str
 ) -> None:
     (tmp_path / "s.yaml").write_text("limits: {max_trials: 0}\n")
@@ -729,7 +727,7 @@ def test_the_schema_describes_every_field() -> None:
     assert json.loads(json.dumps(made)) == made
 
 
-def test_the_schema_takes_what_loading_takes_and_refuses_what_is_misspelled() -> None:
+def test_the_schema_agrees_with_the_loader() -> None:
     jsonschema = pytest.importorskip("jsonschema")
     from cloudtune.study import yaml_reader
 

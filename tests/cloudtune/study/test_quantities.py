@@ -31,17 +31,17 @@ def test_a_duration_is_read_as_seconds(text: object, seconds: float) -> None:
     "wrong",
     ["", "s", "5", "1h 30m", "30m1h", "-5s", "0s", "0h", "1e3s", "ten", None, True, [], "٣s"],
 )
-def test_what_is_no_duration_is_refused(wrong: object) -> None:
+def test_an_invalid_duration_is_refused(wrong: object) -> None:
     with pytest.raises(ValueError, match="duration"):
         parse_duration(wrong)
 
 
-def test_a_duration_without_unit_is_told_how_it_is_written() -> None:
+def test_a_duration_without_a_unit_is_refused_with_an_example() -> None:
     with pytest.raises(ValueError, match="for example 90s or 90m"):
         parse_duration(90)
 
 
-def test_an_endless_duration_is_refused() -> None:
+def test_an_infinite_duration_is_refused() -> None:
     with pytest.raises(ValueError, match="finite"):
         parse_duration("9" * 400 + "s")
 
@@ -50,12 +50,12 @@ def test_an_endless_duration_is_refused() -> None:
     ("seconds", "text"),
     [(90.0, "1m30s"), (7200.0, "2h"), (86400.0, "1d"), (0.5, "0.5s"), (93784.5, "1d2h3m4.5s")],
 )
-def test_a_duration_is_written_in_the_largest_units(seconds: float, text: str) -> None:
+def test_a_duration_is_formatted_in_the_largest_units(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text
 
 
 @given(st.floats(min_value=1e-6, max_value=1e12))
-def test_a_written_duration_reads_back_the_same(seconds: float) -> None:
+def test_a_formatted_duration_parses_to_the_same_value(seconds: float) -> None:
     assert parse_duration(format_duration(seconds)) == seconds
 
 
@@ -63,28 +63,28 @@ def test_a_written_duration_reads_back_the_same(seconds: float) -> None:
     ("text", "money"),
     [("25 USD", Money(25, "USD")), ("0.5EUR", Money(0.5, "EUR")), ("7 JPY", Money(7, "JPY"))],
 )
-def test_money_is_read(text: str, money: Money) -> None:
+def test_money_is_parsed(text: str, money: Money) -> None:
     assert parse_money(text) == money
 
 
 @pytest.mark.parametrize("wrong", ["25", "USD", "25 usd", "-3 USD", "1e3 USD", "$25", None, True])
-def test_what_is_no_money_is_refused(wrong: object) -> None:
+def test_an_invalid_amount_is_refused(wrong: object) -> None:
     with pytest.raises(ValueError, match="money"):
         parse_money(wrong)
 
 
-def test_money_without_currency_is_told_how_it_is_written() -> None:
+def test_an_amount_without_a_currency_is_refused_with_an_example() -> None:
     with pytest.raises(ValueError, match="for example 3 USD"):
         parse_money(3)
 
 
-def test_endless_money_is_refused() -> None:
+def test_an_infinite_amount_is_refused() -> None:
     with pytest.raises(ValueError, match="finite"):
         parse_money("9" * 400 + " USD")
 
 
 @given(st.floats(min_value=0, max_value=1e15))
-def test_written_money_reads_back_the_same(amount: float) -> None:
+def test_formatted_money_parses_to_the_same_value(amount: float) -> None:
     back = parse_money(str(Money(amount, "USD")))
     assert math.isclose(back.amount, amount, rel_tol=0, abs_tol=0)
     assert back.currency == "USD"

@@ -33,7 +33,7 @@ def test_a_study_can_be_written_in_python() -> None:
     assert study.notes == ()
 
 
-def test_short_and_long_ways_to_write_a_block_are_one() -> None:
+def test_short_and_long_forms_are_equal() -> None:
     short = Study.model_validate(
         {
             "objective": {"metric": "a", "goal": "minimize"},
@@ -98,13 +98,13 @@ def test_labels_do_not_change_the_fingerprint_but_the_order_of_parameters_does()
     assert study.fingerprint() != turned.fingerprint()
 
 
-def test_a_study_does_not_change() -> None:
+def test_a_study_is_immutable() -> None:
     study = Study()
     with pytest.raises(ValidationError):
         setattr(study, "name", "x")  # noqa: B010 - type checkers refuse the plain way already
 
 
-def test_limits_of_a_provider_lie_over_those_of_the_study() -> None:
+def test_limits_of_a_provider_override_those_of_the_study() -> None:
     study = Study.model_validate(
         {
             "limits": {"max_trials": 5, "timeout": "1h"},
@@ -115,7 +115,7 @@ def test_limits_of_a_provider_lie_over_those_of_the_study() -> None:
     assert study.limits_for("y") == study.limits_for("z") == study.limits
 
 
-def test_where_a_study_comes_from_does_not_make_it_another_one() -> None:
+def test_studies_are_equal_whatever_their_source() -> None:
     study, other = Study(), Study()
     study.set_source(
         "s.yaml",
@@ -133,7 +133,7 @@ def test_where_a_study_comes_from_does_not_make_it_another_one() -> None:
     assert list(map(str, study.notes)) == ["limits: few"]
 
 
-def test_mistakes_between_the_parts_are_a_study_error_with_all_of_them() -> None:
+def test_all_mistakes_between_parts_are_one_study_error() -> None:
     with pytest.raises(StudyError) as caught:
         Study(
             parameters={"p": [BoolParameter(type="bool", when={"q": [1]})]},

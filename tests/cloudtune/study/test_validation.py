@@ -70,7 +70,7 @@ def only(text: str) -> Problem:
         ),
     ],
 )
-def test_bounds_and_values_must_make_a_space(definition: str, field: str, words: str) -> None:
+def test_bounds_and_values_must_be_valid(definition: str, field: str, words: str) -> None:
     problem = only(f"parameters: {{p: {definition}}}")
     assert problem.path == f"parameters.p.{field}"
     assert words in str(problem)
@@ -94,11 +94,11 @@ def test_bounds_and_values_must_make_a_space(definition: str, field: str, words:
         "{type: float, min: 0, max: 1e308, scale: reverse_log}",
     ],
 )
-def test_unusual_spaces_are_right(definition: str) -> None:
+def test_unusual_spaces_are_valid(definition: str) -> None:
     assert loads(f"parameters: {{p: {definition}}}").parameters["p"]
 
 
-def test_whole_numbers_among_others_are_read_as_floats() -> None:
+def test_integers_among_floats_are_read_as_floats() -> None:
     (parameter,) = loads("parameters: {p: {type: discrete, values: [0.5, 1, 2]}}").parameters["p"]
     assert list(map(repr, parameter.model_dump()["values"])) == ["0.5", "1.0", "2.0"]
 
@@ -140,7 +140,7 @@ def test_conditions_compare_with_the_type(when: str) -> None:
     assert loads(text).parameters["new"]
 
 
-def test_a_circle_of_conditions_is_shown_once() -> None:
+def test_a_cycle_of_conditions_is_reported_once() -> None:
     problem = only(
         "parameters:\n"
         "  a: {type: bool, when: {b: true}}\n"
@@ -151,7 +151,7 @@ def test_a_circle_of_conditions_is_shown_once() -> None:
     assert "a -> b -> c -> a" in problem.message
 
 
-def test_every_circle_is_told() -> None:
+def test_every_cycle_is_reported() -> None:
     with pytest.raises(StudyError) as caught:
         loads(
             "parameters:\n"
@@ -220,7 +220,7 @@ def test_names_that_could_do_harm_are_refused(block: str, path: str, words: str)
     assert words in problem.message
 
 
-def test_an_equals_sign_in_a_name_is_fine_where_json_is_used() -> None:
+def test_an_equals_sign_in_a_name_is_valid_with_json() -> None:
     assert loads("parameters: {a=b: {type: bool}}\ntrial: {arguments: json}").parameters
 
 
@@ -250,7 +250,7 @@ def test_an_equals_sign_in_a_name_is_fine_where_json_is_used() -> None:
         ("{kind: c, child: 1}", "kind", "must be one of"),
     ],
 )
-def test_an_initial_trial_must_lie_in_the_space(trial: str, field: str, words: str) -> None:
+def test_an_initial_trial_must_be_in_the_space(trial: str, field: str, words: str) -> None:
     problem = only(f"{SPACE}initial_trials: [{{flag: true}}, {trial}]")
     assert problem.path == f"initial_trials.1.{field}"
     assert words in str(problem)
@@ -266,11 +266,11 @@ def test_an_initial_trial_must_lie_in_the_space(trial: str, field: str, words: s
         "{depth: 3.0}",
     ],
 )
-def test_initial_trials_may_leave_parameters_out(trial: str) -> None:
+def test_initial_trials_can_omit_parameters(trial: str) -> None:
     assert loads(f"{SPACE}initial_trials: [{trial}]").initial_trials
 
 
-def test_listed_trials_run_as_they_stand() -> None:
+def test_listed_trials_run_unchanged() -> None:
     listed = f"{SPACE}strategy: list\ninitial_trials: [{{other: x, kind: b, child: 1}}, {{new: 3}}]"
     assert loads(listed).initial_trials
     assert only(listed.replace("child: 1", "child: 9")).path == "initial_trials.0.child"
@@ -373,7 +373,7 @@ def test_the_blocks_must_fit_together(text: str, path: str, words: str) -> None:
         "providers: {katib: {native: {limits: 3}}, x: {limits: {timeout: 3h}}}",
     ],
 )
-def test_blocks_that_fit_are_right(text: str) -> None:
+def test_blocks_that_fit_together_are_valid(text: str) -> None:
     assert loads(text)
 
 
@@ -415,7 +415,7 @@ def test_blocks_that_fit_are_right(text: str) -> None:
         ("{inputs: {'': x}}", "trial.inputs.", "a name must have printable"),
     ],
 )
-def test_a_trial_must_be_callable_and_measurable(trial: str, path: str, words: str) -> None:
+def test_the_trial_block_is_checked(trial: str, path: str, words: str) -> None:
     problem = only(f"{SPACE}trial: {trial}")
     assert problem.path == path
     assert words in str(problem)
@@ -449,11 +449,11 @@ def test_a_placeholder_means_one_thing(text: str) -> None:
         "{env: {MAX_TOKEN: '512', KEYBOARD: us, CUBLAS_WORKSPACE_CONFIG: ':4096:8'}}",
     ],
 )
-def test_ordinary_trials_are_right(trial: str) -> None:
+def test_ordinary_trials_are_valid(trial: str) -> None:
     assert loads(f"{SPACE}trial: {trial}")
 
 
-def test_hyperbands_resource_may_stand_in_the_words() -> None:
+def test_the_resource_of_hyperband_can_be_a_placeholder() -> None:
     text = "strategy: {name: hyperband, resource: n, max: 3}\ntrial: {args: ['--epochs={{n}}']}"
     assert loads(text)
 
@@ -472,14 +472,14 @@ def test_hyperbands_resource_may_stand_in_the_words() -> None:
         "providers: {x: {deep: [{a: 'xoxb-0123456789-abc'}]}}",
     ],
 )
-def test_what_looks_like_a_secret_is_refused_and_not_repeated(text: str) -> None:
+def test_secrets_are_refused_and_not_repeated(text: str) -> None:
     problem = only(text)
     assert "looks like a secret" in problem.message
     for secret in ("abc", "AKIA", "xoxb"):
         assert secret not in str(problem)
 
 
-def test_likely_slips_are_notes() -> None:
+def test_likely_mistakes_are_notes() -> None:
     study = loads(
         SPACE
         + "objective: {metric: acc, goal: maximize}\n"
@@ -496,14 +496,14 @@ def test_likely_slips_are_notes() -> None:
     assert study.notes == tuple(find_notes(study))
 
 
-def test_a_tuned_name_among_the_fixed_words_is_noted() -> None:
+def test_a_parameter_among_the_fixed_arguments_is_noted() -> None:
     args = ["-C", "1", "-C=1", "-lr", "-v", "--out", "-d", "{{d}}", "--e={{e}}", "-", "--"]
     parameters = {name: {"type": "bool"} for name in ("C", "lr", "d", "e", "out")}
     study = Study.model_validate({"parameters": parameters, "trial": {"args": args}})
     assert [note.path for note in study.notes] == [f"trial.args.{place}" for place in (0, 2, 5)]
 
 
-def test_a_study_made_in_python_is_checked_alike() -> None:
+def test_a_study_created_in_python_is_checked() -> None:
     with pytest.raises(StudyError) as caught:
         Study.model_validate(
             {
@@ -517,7 +517,7 @@ def test_a_study_made_in_python_is_checked_alike() -> None:
     ]
 
 
-def test_checks_say_nothing_about_what_is_hidden() -> None:
+def test_invalid_fields_are_not_checked() -> None:
     data = {
         "parameters": {"kind": {"type": "bool"}, "p": {"type": "bool", "when": {"kind": "a"}}},
         "trial": {"args": ["{{gone}}"]},
