@@ -1,4 +1,4 @@
-"""Results as flat tables, one row a trial: pandas, polars, Parquet, and rows for CSV."""
+"""Results as flat tables with one row for each trial: pandas, polars, Parquet, and CSV rows."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from cloudtune.study.search_space import format_value
 def trial_rows(
     result: StudyResult, trials: Iterable[Trial] | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Yield one flat row a trial: what is not known is left out.
+    """Yield one flat row for each trial. Unknown values are omitted.
 
-    Parameters, metrics and objectives have the prefixes ``parameters.``, ``metrics.`` and
-    ``objective.``; measurements and log tails are left to the JSON form.
+    Parameters, metrics, and objectives have the prefixes ``parameters.``, ``metrics.``, and
+    ``objective.``. Measurements and log tails are only in the JSON format.
 
     Args:
-        result: What the trials belong to.
-        trials: The trials, where not all of the result's.
+        result: The job.
+        trials: The trials; the result's own by default.
     """
     objectives = [f"objective.{o.metric}" for o in result.study.objectives]
     for trial in result.trials if trials is None else trials:
@@ -43,28 +43,28 @@ def trial_rows(
         yield row
 
 
-def to_columns(flat: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """Return rows as columns, in the order in which they first occur; None where there is none.
+def to_columns(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return rows as columns, in order of first occurrence, with None for absent values.
 
-    That takes a fraction of the memory of the rows.
+    Columns take a fraction of the memory of the rows.
     """
-    made: dict[str, list[Any]] = {}
+    columns: dict[str, list[Any]] = {}
     count = 0
-    for row in flat:
+    for row in rows:
         for name, value in row.items():
-            column = made.get(name)
+            column = columns.get(name)
             if column is None:
-                column = made[name] = []
+                column = columns[name] = []
             column.extend([None] * (count - len(column)))
             column.append(value)
         count += 1
-    for column in made.values():
+    for column in columns.values():
         column.extend([None] * (count - len(column)))
-    return made
+    return columns
 
 
-def to_pandas(found: Iterable[StudyResult]) -> Any:
-    """Return a pandas DataFrame, one row a trial.
+def to_pandas(results: Iterable[StudyResult]) -> Any:
+    """Return a pandas DataFrame with one row for each trial.
 
     Raises:
         MissingExtraError: If pandas is not installed.
@@ -73,11 +73,11 @@ def to_pandas(found: Iterable[StudyResult]) -> Any:
         import pandas as pd
     except ImportError as error:
         raise MissingExtraError("a pandas table", "data") from error
-    return pd.DataFrame(to_columns(row for result in found for row in trial_rows(result)))
+    return pd.DataFrame(to_columns(row for result in results for row in trial_rows(result)))
 
 
-def to_polars(found: Iterable[StudyResult]) -> Any:
-    """Return a polars DataFrame, one row a trial.
+def to_polars(results: Iterable[StudyResult]) -> Any:
+    """Return a polars DataFrame with one row for each trial.
 
     Raises:
         MissingExtraError: If polars is not installed.
@@ -86,13 +86,13 @@ def to_polars(found: Iterable[StudyResult]) -> Any:
         import polars as pl
     except ImportError as error:
         raise MissingExtraError("a polars table", "polars") from error
-    return pl.DataFrame(_typed(row for result in found for row in trial_rows(result)))
+    return pl.DataFrame(_typed(row for result in results for row in trial_rows(result)))
 
 
-def to_parquet(flat: Iterable[Mapping[str, Any]], path: Path) -> None:
-    """Write a Parquet file of flat rows.
+def to_parquet(rows: Iterable[Mapping[str, Any]], path: Path) -> None:
+    """Write flat rows into a Parquet file.
 
-    A parameter whose values have several types becomes text: a Parquet column has one.
+    A Parquet column has one type, so a parameter with values of several types is written as text.
 
     Raises:
         MissingExtraError: If pyarrow is not installed.
@@ -102,18 +102,18 @@ def to_parquet(flat: Iterable[Mapping[str, Any]], path: Path) -> None:
         pq: Any = import_module("pyarrow.parquet")
     except ImportError as error:
         raise MissingExtraError("a Parquet file", "data") from error
-    pq.write_table(pa.table(_typed(flat)), path)
+    pq.write_table(pa.table(_typed(rows)), path)
 
 
-def _typed(flat: Iterable[Mapping[str, Any]]) -> dict[str, Sequence[Any]]:
-    return {name: _column(values) for name, values in to_columns(flat).items()}
+def _typed(rows: Iterable[Mapping[str, Any]]) -> dict[str, Sequence[Any]]:
+    return {name: _column(values) for name, values in to_columns(rows).items()}
 
 
 def _column(values: Sequence[Any]) -> Sequence[Any]:
-    kinds: set[type] = {type(value) for value in values if value is not None}
-    if len(kinds) <= 1:
+    types: set[type] = {type(value) for value in values if value is not None}
+    if len(types) <= 1:
         return values
-    if kinds == {int, float}:
+    if types == {int, float}:
         return [None if value is None else float(value) for value in values]
     return [None if value is None else format_value(value) for value in values]
 

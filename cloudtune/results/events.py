@@ -1,7 +1,7 @@
-"""What happens to the trials of a job, as the ledger keeps it and as everything else reads it.
+"""The events of a job: trials that start, report metrics, and end.
 
-The list of a job's events is its whole truth: results, progress and the memory of a strategy are
-folds over it, so that a resumed run knows what an uninterrupted one would.
+Results, progress, and the state of a strategy are all derived from a job's events, which are in the
+ledger. A resumed run therefore continues like one that was never interrupted.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ FINAL_STATES: frozenset[TrialState] = frozenset(
 
 @dataclass(frozen=True)
 class Started:
-    """A trial was started, or taken up again with more of its resource."""
+    """A trial started, or continued with more of its resource."""
 
     number: int
-    """Counted from 1 and never used twice in a job."""
+    """The trial's number, counted from 1 and never reused in a job."""
     time: float
-    """Seconds since the epoch; so are the other times."""
+    """Seconds since the epoch, as all times."""
     parameters: Mapping[str, Value]
     resource: int | None = None
-    """How much of hyperband's named resource this start may use."""
+    """The amount of hyperband's resource that the trial may use after this start."""
     replaces: int | None = None
-    """The interrupted trial whose parameters are asked again."""
+    """The number of the interrupted trial that this one repeats."""
     id: str | None = None
-    """What the service calls the trial, or this start of it, where a service runs it."""
+    """The service's name for the trial or for this start of it; None if no service runs it."""
     after_step: int = 0
-    """The last step that its earlier starts reported."""
+    """The last step that was reported before this start."""
     memory: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """What the strategy wants to be reminded of with this trial; JSON data."""
+    """JSON data that the strategy stores with the trial."""
 
 
 @dataclass(frozen=True)
@@ -53,33 +53,33 @@ class Measured:
     time: float
     step: int
     metrics: Mapping[str, float]
-    """By name; values may be nan or infinite."""
+    """Values by metric name. They may be NaN or infinite."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """A trial came to an end, or (``pending``) waits for more of its resource."""
+    """A trial ended or, if its state is ``pending``, waits for more of its resource."""
 
     number: int
     time: float
     state: TrialState
     reason: str = ""
-    """Why, where it is not plain success."""
+    """Why the trial ended, unless it just completed."""
     exit_code: int | None = None
     log_tail: str = ""
-    """The last lines that a failed trial printed."""
+    """The last lines of a failed trial's log."""
     word: str | None = None
-    """The service's own word for the state."""
+    """The service's name for the state."""
     log: str | None = None
-    """Where what it printed is."""
+    """The path or address of the log."""
     artifacts: str | None = None
-    """Where what it produced is."""
+    """The path or address of the output files."""
     billed_seconds: float | None = None
-    """What the service counts for this start, where it says so."""
+    """The seconds that the service bills for this start; None if it does not report them."""
     machine: str | None = None
-    """What it ran on, as the service calls it."""
+    """The service's name for the machine."""
     seconds: float | None = None
-    """How long this start took by a clock that nobody can set; None where that is not known."""
+    """The duration of this start by a monotonic clock; None if unknown."""
 
 
 Event = Started | Measured | Ended
@@ -97,4 +97,4 @@ class Outcome:
 
     state: RunJobState
     reason: str
-    """Why, in words; empty for plain success."""
+    """Why it ended, in words; empty if it just completed."""

@@ -1,4 +1,4 @@
-"""Results: one format for every provider, and the fold of a job's events into it."""
+"""Results of jobs: one format for every provider."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What something cost, and how that is known."""
+    """A cost, and whether the service reported it or cloudtune estimated it."""
 
     amount: float
     currency: str
@@ -37,7 +37,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One trial of a result. What is not known is None, never invented; times are epoch seconds."""
+    """One trial of a result. Unknown values are None. Times are seconds since the epoch."""
 
     id: str
     number: int
@@ -46,36 +46,36 @@ class Trial:
     metrics: Mapping[str, float] = field(default_factory=dict[str, float])
     """The last value of each metric."""
     objective: tuple[float, ...] | None = None
-    """One value an objective, as the study selects it; None where one was not measured."""
+    """The value of each objective as the study selects it; None if one was not measured."""
     measurements: tuple[Measurement, ...] = ()
     word: str | None = None
-    """The service's own word for the state."""
+    """The service's name for the state."""
     created: float | None = None
     started: float | None = None
     ended: float | None = None
     seconds: float | None = None
-    """How long it ran, over all its starts."""
+    """The run time over all its starts."""
     billed_seconds: float | None = None
     machine: str | None = None
     cost: Cost | None = None
     reason: str = ""
-    """Why it did not simply complete."""
+    """Why it ended, unless it just completed."""
     log_tail: str = ""
-    """The last lines that a failed trial printed."""
+    """The last lines of a failed trial's log."""
     exit_code: int | None = None
     replaces: int | None = None
-    """The number of the interrupted trial whose parameters were asked again."""
+    """The number of the interrupted trial that this one repeats."""
     resource: int | None = None
-    """How much of hyperband's named resource it has used."""
+    """The amount of hyperband's resource that it has used."""
     log: str | None = None
-    """Where its log is."""
+    """The path or address of its log."""
     artifacts: str | None = None
-    """Where its output is."""
+    """The path or address of its output files."""
 
 
 @dataclass(frozen=True)
 class StudyResult:
-    """What one job of a run found."""
+    """The result of one job of a run. Unknown values are None."""
 
     run: str
     provider: str
@@ -83,23 +83,23 @@ class StudyResult:
     emulated: bool
     state: RunJobState
     reason: str
-    """Why the job ended."""
+    """Why the job ended, unless it just completed."""
     study: Study
     study_hash: str
     seed: int
     findings: tuple[Finding, ...]
     trials: tuple[Trial, ...]
     source_hash: str | None = None
-    """Hash of the files that were bundled; None where no code was sent."""
+    """A hash of the files that were bundled; None if no code was sent."""
     job: str | None = None
-    """What the service calls the job."""
+    """The service's name for the job."""
     link: str | None = None
-    """Where people look at the job, once there is one."""
+    """The address of the job in the service's console."""
     created: float | None = None
     started: float | None = None
     ended: float | None = None
     idle: float | None = None
-    """Seconds between its start and its end in which no process drove it; None if managed."""
+    """Seconds between start and end in which no process drove the job; None in managed mode."""
     format: Literal["cloudtune.results/v1"] = FORMAT
 
     @property
@@ -109,12 +109,12 @@ class StudyResult:
 
     @property
     def best(self) -> Trial | None:
-        """The trial with the best objective; None if none was measured or there are several."""
-        return next(iter(self.best_trials()), None) if len(self.study.objectives) == 1 else None
+        """The trial with the best objective; None if there is none or several objectives."""
+        return next(iter(self.best_trials()), None) if len(self._goals) == 1 else None
 
     @property
     def pareto(self) -> tuple[Trial, ...]:
-        """The trials that no other is better than in every objective, by number."""
+        """The trials that no other trial is better than in every objective, by number."""
         return pareto_front(self.trials, self._goals)
 
     def best_trials(self, trials: Iterable[Trial] | None = None) -> tuple[Trial, ...]:
@@ -134,15 +134,15 @@ class StudyResult:
         return tuple(objective.goal for objective in self.study.objectives)
 
     def to_json(self) -> str:
-        """Return the result as one JSON text; numbers that are not finite become text."""
+        """Return the result as JSON text. Numbers that are not finite become strings."""
         return "".join(iter_json(self, self.trials))
 
     @staticmethod
     def from_json(document: str) -> StudyResult:
-        """Return the result that `to_json` wrote.
+        """Return the result from the text that `to_json` returned.
 
         Raises:
-            ValueError: If it is no such document or of another version.
+            ValueError: If the text is not a result, or one of another version.
         """
         from pydantic import TypeAdapter
 
@@ -151,21 +151,21 @@ class StudyResult:
 
 
 def job_state(result: StudyResult, *, any_trials: bool | None = None) -> RunJobState:
-    """Return how a job stands, in one word.
+    """Return the state of a job. A failed job that never started because of its plan is refused.
 
     Args:
         result: The job.
-        any_trials: Whether it has trials, where the result is without them.
+        any_trials: Whether the job has trials, if the result comes without them.
     """
-    tried = bool(result.trials) if any_trials is None else any_trials
-    refused = result.refused and result.state == "failed" and not tried
+    started = bool(result.trials) if any_trials is None else any_trials
+    refused = result.refused and result.state == "failed" and not started
     return "refused" if refused else result.state
 
 
 def best_trial(trials: Iterable[Trial], goal: str) -> Trial | None:
     """Return the trial with the best first objective.
 
-    Completed trials come before those that were stopped early, whose training was cut short.
+    Completed trials come before those that were stopped early.
     """
     sign = -1 if goal == "maximize" else 1
     ranked = (
@@ -177,7 +177,7 @@ def best_trial(trials: Iterable[Trial], goal: str) -> Trial | None:
 
 
 def pareto_front(trials: Iterable[Trial], goals: Sequence[str]) -> tuple[Trial, ...]:
-    """Return the completed trials that no other is better than in every objective, by number."""
+    """Return the completed trials that no other trial is better than in every objective."""
     signs = [-1 if goal == "maximize" else 1 for goal in goals]
     front: list[tuple[Trial, tuple[float, ...]]] = []
     for trial in trials:
@@ -185,7 +185,7 @@ def pareto_front(trials: Iterable[Trial], goals: Sequence[str]) -> tuple[Trial, 
             continue
         point = tuple(sign * value for sign, value in zip(signs, trial.objective, strict=True))
         if not any(_dominates(other, point) for _, other in front):
-            front = [kept for kept in front if not _dominates(point, kept[1])]
+            front = [each for each in front if not _dominates(point, each[1])]
             front.append((trial, point))
     return tuple(sorted((trial for trial, _ in front), key=lambda trial: trial.number))
 
@@ -195,48 +195,48 @@ def _dominates(left: Sequence[float], right: Sequence[float]) -> bool:
 
 
 def iter_json(result: StudyResult, trials: Iterable[Trial]) -> Iterator[str]:
-    """Yield the parts of one JSON text: a result with these trials in place of its own."""
-    head = {name: value for name, value in _plain(result).items() if name != "trials"}
+    """Yield the parts of one JSON text: a result with these trials instead of its own."""
+    head = {name: value for name, value in _to_dict(result).items() if name != "trials"}
     yield f'{encode_json(head)[:-1]}, "trials": ['
-    for place, trial in enumerate(trials):
-        yield f"{',' if place else ''}\n{encode_json(trial)}"
+    for index, trial in enumerate(trials):
+        yield f"{',' if index else ''}\n{encode_json(trial)}"
     yield "]}"
 
 
 def trial_json_line(result: StudyResult, trial: Trial) -> str:
-    """Return one JSON line: all that is known of a trial, and the job that it belongs to."""
+    """Return a trial and the job it belongs to as one line of JSON."""
     job = {"run": result.run, "provider": result.provider, "emulated": result.emulated}
-    return encode_json(job | _plain(trial))
+    return encode_json(job | _to_dict(trial))
 
 
-def _plain(value: Any) -> dict[str, Any]:
-    """Return a dataclass without what is not known, or a mapping, as what JSON knows."""
+def _to_dict(value: Any) -> dict[str, Any]:
+    """Return a mapping, a study, or a dataclass as a dict; a dataclass without its None values."""
     if isinstance(value, Mapping):
         return dict(cast("Mapping[str, Any]", value))
     if isinstance(value, Study):
         return value.to_json()
-    named = ((name, getattr(value, name)) for name in value.__dataclass_fields__)
-    return {name: held for name, held in named if held is not None}
+    items = ((name, getattr(value, name)) for name in value.__dataclass_fields__)
+    return {name: item for name, item in items if item is not None}
 
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=_plain)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=_to_dict)
 
 
 def encode_json(value: Any) -> str:
-    """Return data as one JSON text; numbers that are not finite become text."""
+    """Return data as JSON text. Numbers that are not finite become strings."""
     try:
         return _ENCODER.encode(value)
     except ValueError:  # a number that is not finite
-        return _ENCODER.encode(_finite(value))
+        return _ENCODER.encode(_replace_non_finite(value))
 
 
-def _finite(value: Any) -> Any:
+def _replace_non_finite(value: Any) -> Any:
     if isinstance(value, float):
         if math.isfinite(value):
             return value
         return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
     if isinstance(value, list | tuple):
-        return [_finite(each) for each in cast("Sequence[Any]", value)]
+        return [_replace_non_finite(each) for each in cast("Sequence[Any]", value)]
     if isinstance(value, Mapping | Study) or is_dataclass(value):
-        return {name: _finite(held) for name, held in _plain(value).items()}
+        return {name: _replace_non_finite(item) for name, item in _to_dict(value).items()}
     return value

@@ -1,4 +1,4 @@
-"""The objective of a trial: which of its measurements counts, and what it is worth."""
+"""The objective values of a trial, from its measurements."""
 
 from __future__ import annotations
 
@@ -16,24 +16,30 @@ if TYPE_CHECKING:
 def objective_values(
     study: Study, measurements: Sequence[Mapping[str, float]]
 ) -> tuple[float, ...] | None:
-    """Return one value an objective from a trial's measurements in their order.
+    """Return the value of each objective, from a trial's measurements in order.
 
     Returns:
-        None if any objective was not measured, or if its last value is not a finite number where
-        the study selects the last. Where it selects the best, other values do not count.
+        None if any objective was not measured. An objective with ``select: last`` counts as not
+        measured if its last value is not finite; one with ``select: best``, if no value is finite.
     """
-    chosen: list[float | None] = []
+    values: list[float | None] = []
     for objective in study.objectives:
         value: float | None = None
         for metrics in measurements:
             if objective.metric in metrics:
                 value = select_value(objective, value, metrics[objective.metric])
-        chosen.append(value)
-    return complete_objective(chosen)
+        values.append(value)
+    return complete_objective(values)
 
 
 def select_value(objective: Objective, before: float | None, measured: float) -> float | None:
-    """Return the value of an objective that counts, once it was measured again."""
+    """Return the value of an objective after a new measurement.
+
+    Args:
+        objective: The objective, which selects the last or the best value.
+        before: The value before the measurement, if there was one.
+        measured: The new measurement.
+    """
     finite = math.isfinite(measured)
     if objective.select == "last":
         return measured if finite else None
@@ -43,13 +49,13 @@ def select_value(objective: Objective, before: float | None, measured: float) ->
 
 
 def complete_objective(values: Sequence[float | None]) -> tuple[float, ...] | None:
-    """Return the values of all objectives, or None if one has none or there are no objectives."""
+    """Return the values, or None if one is missing or there are no objectives."""
     known = tuple(value for value in values if value is not None)
     return known if known and len(known) == len(values) else None
 
 
 def reaches_targets(study: Study, values: Sequence[float] | None) -> bool:
-    """Tell whether a trial reaches the target of each objective that has one; False without any."""
+    """Return whether the values reach every target; False if no objective has a target."""
     targets = [
         (objective.goal, value, objective.target)
         for objective, value in zip(study.objectives, values or (), strict=False)
@@ -64,19 +70,19 @@ def reaches_targets(study: Study, values: Sequence[float] | None) -> bool:
 def explain_missing_objective(
     study: Study, measurements: Sequence[Measurement], remark: str
 ) -> str:
-    """Return why a trial that came to its end has no objective.
+    """Return why a trial that ended has no objective.
 
     Args:
-        study: What was run.
-        measurements: What it measured.
-        remark: What whoever read the metrics noticed, if anything.
+        study: The study of the trial.
+        measurements: The trial's measurements.
+        remark: What the reader of the metrics noticed; empty if nothing.
     """
     for objective in study.objectives:
         reported = [m for m in measurements if objective.metric in m.metrics]
         if not reported:
-            given = dict.fromkeys(name for m in measurements for name in m.metrics)
-            seen = remark or f"it gave {', '.join(given) or 'no metric at all'}"
-            return f"the script ended without reporting {objective.metric} ({seen})"
+            names = dict.fromkeys(name for m in measurements for name in m.metrics)
+            details = remark or f"it reported {', '.join(names) or 'no metrics'}"
+            return f"the script ended without reporting {objective.metric} ({details})"
         last = reported[-1]
         if not math.isfinite(last.metrics[objective.metric]):
             value = last.metrics[objective.metric]

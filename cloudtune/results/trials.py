@@ -1,4 +1,4 @@
-"""The trials of one job: a fold over its events."""
+"""The trials of one job, built from its events."""
 
 from __future__ import annotations
 
@@ -12,87 +12,87 @@ from cloudtune.study.study import Study
 
 
 class Trials:
-    """The trials of one job so far: a fold over its events.
+    """The trials of one job so far.
 
-    Taking note of an event costs the same however many there were.
+    Each event takes constant time, no matter how many came before it.
     """
 
     def __init__(self, study: Study, run: str) -> None:
         self._objectives = study.objectives
         self._run = run
-        self._known: dict[int, _Known] = {}
+        self._builders: dict[int, _TrialBuilder] = {}
 
     def tell(self, event: Event) -> None:
-        """Take note of the next event."""
+        """Add the next event."""
         if isinstance(event, Started):
             self._start(event)
             return
-        known = self._known[event.number]
-        known.trial = None
+        builder = self._builders[event.number]
+        builder.trial = None
         if isinstance(event, Measured):
-            known.measure(event, self._objectives)
+            builder.measure(event, self._objectives)
         else:
-            known.end(event)
+            builder.end(event)
 
     def __len__(self) -> int:
-        """Return how many trials were ever started."""
-        return len(self._known)
+        """Return the number of trials that were started."""
+        return len(self._builders)
 
     def get(self, number: int) -> Trial:
-        """Return one trial as it stands, with its metrics and objective so far."""
-        known = self._known[number]
-        if known.trial is None:
-            known.trial = known.made()
-        return known.trial
+        """Return one trial with its metrics and objective so far."""
+        builder = self._builders[number]
+        if builder.trial is None:
+            builder.trial = builder.build()
+        return builder.trial
 
     def objective(self, number: int) -> tuple[float, ...] | None:
-        """Return what one trial has as its objective so far."""
-        return complete_objective(self._known[number].values)
+        """Return the objective of one trial so far."""
+        return complete_objective(self._builders[number].values)
 
     def all(self) -> tuple[Trial, ...]:
-        """Return every trial as it stands, by number."""
-        return tuple(map(self.get, self._known))
+        """Return all trials so far, by number."""
+        return tuple(map(self.get, self._builders))
 
     def _start(self, event: Started) -> None:
-        known = self._known.get(event.number)
-        if known is None:
+        builder = self._builders.get(event.number)
+        if builder is None:
             count = len(self._objectives)
-            known = self._known[event.number] = _Known(event, f"{self._run}-{event.number}", count)
-        known.trial = None
-        known.started = event
-        known.ended = None
-        known.begun = event.time
+            builder = self._builders[event.number] = _TrialBuilder(
+                event, f"{self._run}-{event.number}", count
+            )
+        builder.trial = None
+        builder.started = event
+        builder.ended = None
+        builder.started_at = event.time
 
 
-class _Known:
-    """What is known of one trial."""
-
+class _TrialBuilder:
     __slots__ = (
         "artifacts",
-        "begun",
         "billed",
+        "default_id",
         "ended",
         "exit_code",
         "first",
-        "id",
         "log",
         "machine",
         "measurements",
         "metrics",
         "seconds",
         "started",
+        "started_at",
         "trial",
         "values",
     )
 
-    def __init__(self, first: Started, made_id: str, objectives: int) -> None:
+    def __init__(self, first: Started, default_id: str, objectives: int) -> None:
         self.trial: Trial | None = None
-        """The trial as it stands, once somebody has asked for it."""
+        """The trial as it was last built; None after a new event."""
         self.first = first
         self.started = first
         self.ended: Ended | None = None
-        self.begun: float | None = first.time
-        self.id = made_id
+        self.started_at: float | None = first.time
+        self.default_id = default_id
         self.measurements: list[Measurement] = []
         self.metrics: dict[str, float] = {}
         self.values: list[float | None] = [None] * objectives
@@ -106,25 +106,25 @@ class _Known:
     def measure(self, event: Measured, objectives: Sequence[Objective]) -> None:
         self.measurements.append(Measurement(event.step, event.metrics, event.time))
         self.metrics.update(event.metrics)
-        for place, objective in enumerate(objectives):
+        for index, objective in enumerate(objectives):
             if objective.metric in event.metrics:
                 value = event.metrics[objective.metric]
-                self.values[place] = select_value(objective, self.values[place], value)
+                self.values[index] = select_value(objective, self.values[index], value)
 
     def end(self, event: Ended) -> None:
         self.ended = event
-        self.seconds = (self.seconds or 0.0) + start_duration(self.begun, event)
-        self.begun = None  # a waiting trial ends without a start
+        self.seconds = (self.seconds or 0.0) + start_duration(self.started_at, event)
+        self.started_at = None  # a pending trial may end without another start
         self.exit_code = self.exit_code if event.exit_code is None else event.exit_code
         self.log = event.log or self.log
         self.artifacts = event.artifacts or self.artifacts
         self.billed = _sum(self.billed, event.billed_seconds)
         self.machine = event.machine or self.machine
 
-    def made(self) -> Trial:
+    def build(self) -> Trial:
         first, last, ended = self.first, self.started, self.ended
         return Trial(
-            id=last.id or self.id,
+            id=last.id or self.default_id,
             number=first.number,
             state=ended.state if ended else "running",
             parameters=last.parameters,
@@ -148,11 +148,11 @@ class _Known:
         )
 
 
-def start_duration(begun: float | None, end: Ended) -> float:
-    """Return how long a start of a trial took: as it was measured, else by the clock's times."""
+def start_duration(started_at: float | None, end: Ended) -> float:
+    """Return the seconds from a start of a trial to its end, measured if possible."""
     if end.seconds is not None:
         return end.seconds
-    return 0.0 if begun is None else max(0.0, end.time - begun)
+    return 0.0 if started_at is None else max(0.0, end.time - started_at)
 
 
 def _sum(left: float | None, right: float | None) -> float | None:

@@ -268,7 +268,7 @@ def test_a_trial_without_the_objective_fails_and_says_what_it_gave() -> None:
     _, events, _ = drive(of, script)
     trial = folded(of, events).get(1)
     assert trial.state == "failed"
-    assert trial.reason == "the script ended without reporting score (it gave loss)"
+    assert trial.reason == "the script ended without reporting score (it reported loss)"
 
 
 def test_what_a_process_remarks_is_told_where_the_objective_is_missing() -> None:
