@@ -75,6 +75,7 @@ class JobPoller:
             notify: Called with messages for the user, such as why trials wait.
         """
         self._jobs = log_calls(jobs, service, _log)
+        self.job_name = jobs.job_name
         self._service = service
         self._emit = emit
         self._notify = notify
@@ -92,10 +93,6 @@ class JobPoller:
         self._lost: Lost | None = None
         self._any_created = False
         self._thread = threading.Thread(target=self._work, name="training-jobs", daemon=True)
-
-    def job_name(self, number: int, start: int) -> str:
-        """Return the name of a training job before it is created."""
-        return self._jobs.job_name(number, start)
 
     def start(self, started: Started) -> None:
         """Start a trial, or continue it with more of its resource and its checkpoint."""
