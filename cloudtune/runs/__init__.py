@@ -1,1 +1,1 @@
-"""One run of several jobs: create, execute, stop, resume, detach."""
+"""Runs of several jobs: create, execute, follow, stop, resume, remove."""

@@ -1,4 +1,4 @@
-"""Runs that go on without a terminal, and jobs that go on at a service without anybody here."""
+"""Runs in the background, and managed jobs that continue without a process here."""
 
 from __future__ import annotations
 
@@ -17,42 +17,44 @@ from cloudtune.ledger.records import RunRecord
 
 
 def resume_detached(run: str, on: Sequence[str] = (), folder: Path | None = None) -> None:
-    """Let a process of its own go on with a run; return once it does, or has already ended it.
+    """Resume a run in a new background process; return once that executes it or has ended it.
 
     Args:
-        run: The run's id.
-        on: The providers whose jobs go on; all when left out.
+        run: The run's ID.
+        on: The providers whose jobs are resumed; all by default.
         folder: The state folder.
 
     Raises:
-        CloudtuneError: If it could not be started; the message holds what it said.
+        CloudtuneError: If the process fails to start; the message has its output.
     """
     with Ledger(folder or state_folder()) as ledger:
-        place = ledger.run_folder(run)
-    chosen = [word for name in on for word in ("--on", name)]
-    place.mkdir(parents=True, exist_ok=True)
-    with (place / "progress.log").open("ab") as log:
-        said_before = log.tell()
+        run_folder = ledger.run_folder(run)
+    options = [word for name in on for word in ("--on", name)]
+    run_folder.mkdir(parents=True, exist_ok=True)
+    log_file = run_folder / "progress.log"
+    with log_file.open("ab") as log:
+        log_start = log.tell()
         process = subprocess.Popen(
-            [sys.executable, "-m", "cloudtune", "resume", run, *chosen],
+            [sys.executable, "-m", "cloudtune", "resume", run, *options],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
-            env={**os.environ, "CLOUDTUNE_HOME": str(place.parent.parent)},
+            env={**os.environ, "CLOUDTUNE_HOME": str(run_folder.parent.parent)},
         )
-    while lock_holder(place) is None and process.poll() is None:
+    while lock_holder(run_folder) is None and process.poll() is None:
         time.sleep(0.02)
     if process.poll():
-        said = (place / "progress.log").read_bytes()[said_before:].decode("utf-8", "replace")
-        raise CloudtuneError(f"the run could not be started in the background:\n{said}")
-    process.returncode = 0  # it goes on, and nobody waits for it
+        output = log_file.read_bytes()[log_start:].decode("utf-8", "replace")
+        raise CloudtuneError(f"the background process failed to start:\n{output}")
+    process.returncode = 0  # avoids a ResourceWarning: the process keeps running
 
 
 def unattended_jobs(record: RunRecord) -> list[str]:
-    """Return the providers at which jobs of a run that nobody holds may go on by themselves.
+    """Return the providers of the run's managed jobs that may continue without a process here.
 
-    These are managed ones that were made and of which no end is known.
+    These are submitted jobs without a known end. The caller checks that no process executes the
+    run.
     """
     return [
         job.provider

@@ -1,7 +1,7 @@
-"""Runs: one submission of one study to one or more providers, from its plans to its end.
+"""The life of a run, one submission of one study to one or more providers: create, execute, stop.
 
-The order is always: write to the ledger, then act. A run is executed by the process that holds it;
-any process can read it, and ask the holder to stop.
+Each step is written to the ledger before it is taken. The process that holds the lock of a run
+executes it; any process can read it and request a stop.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cloudtune.bundle import files as bundle
+from cloudtune.debug_log import get_logger
 from cloudtune.emulation.process import Manner, remember
 from cloudtune.engine import job as jobs
 from cloudtune.engine.budget import JobBudget, create_budgets
@@ -40,8 +41,10 @@ from cloudtune.results.events import Outcome
 from cloudtune.results.model import StudyResult
 from cloudtune.runs.detach import resume_detached, unattended_jobs
 
+_log = get_logger(__name__)
+
 _MAX_WAIT = 2.0
-"""Seconds to wait for a process that has just taken up a run."""
+"""Seconds to wait for a process that has just acquired the lock to accept stop requests."""
 _POLL_SECONDS = 0.05
 
 
@@ -62,43 +65,44 @@ def create(
     saved: bool = False,
     emulation: Manner = Manner(),  # noqa: B008 - immutable
 ) -> NewRun:
-    """Write a new run to the ledger, with a copy of its source, and return its id and plans.
+    """Write a new run to the ledger, with a copy of its source; return its ID and its plans.
 
-    A provider that cannot run the study keeps none of the others from it: its job fails when the
-    run is executed. Where none can, there is no run.
+    A provider that cannot run the study does not affect the others: its job fails when the run is
+    executed. If no provider can, no run is created.
 
     Args:
-        plans: One a provider, all of one run.
+        plans: The plans of one run, one for each provider.
         folder: The state folder.
-        without: Files in the source folder that do not belong to it, such as the saved plan.
-        overrides: The ``PATH=VALUE`` words with which the study was read from its file, so that
-            the file can be looked at again when the run goes on; None where it may say otherwise.
-        saved: Whether the plans were shown before, so that nothing may have changed since.
-        emulation: How the emulators behave, where the run is emulated.
+        without: Files in the source folder that are not part of it, such as the saved plan.
+        overrides: The ``PATH=VALUE`` overrides of the study's file, with which `resume` compares
+            the file; None if the study does not come from a file.
+        saved: Whether the plans were made earlier, so that the source must not have changed since.
+        emulation: How the emulators behave, if the run is emulated.
 
     Raises:
-        UnsupportedError: If every plan is refused; this is told of the first.
-        MissingExtraError: If no plan can be run, the first since a package is not installed.
-        ProviderError: If no plan can be run, the first since its provider's code has a mistake.
+        UnsupportedError: If no plan can run, and the first is refused.
+        MissingExtraError: If no plan can run, and the first requires a missing package.
+        ProviderError: If no plan can run, and planning the first failed.
         UsageError: If the run exists, or the source of a saved plan has changed.
         LedgerError: If the state folder cannot be used.
     """
-    against = plan_errors(plans)
-    if len(against) == len(plans):
-        raise against[plans[0].provider]
+    errors = plan_errors(plans)
+    if len(errors) == len(plans):
+        raise errors[plans[0].provider]
     first = plans[0]
     run = first.facts.run_id
-    where = folder or state_folder()
-    with Ledger(where, create=True) as ledger:
+    state = folder or state_folder()
+    with Ledger(state, create=True) as ledger:
         if ledger.has_run(run):
             raise UsageError(
-                f"run {run} exists: this plan was run before; `cloudtune resume {run}` goes on"
+                f"run {run} exists, since this plan was run before; continue it with: "
+                f"cloudtune resume {run}"
             )
-        copied = [_copy_source(plan, ledger, [where, *without], saved=saved) for plan in plans]
+        copied = [_copy_source(plan, ledger, [state, *without], saved=saved) for plan in plans]
         for plan in copied:
             if plan.facts.emulated:
-                home = ledger.job_folder(run, plan.provider) / EMULATOR_FOLDER
-                remember(plan.provider, emulation, home)
+                emulator_folder = ledger.job_folder(run, plan.provider) / EMULATOR_FOLDER
+                remember(plan.provider, emulation, emulator_folder)
         ledger.create_run(
             RunRecord(
                 id=run,
@@ -126,36 +130,38 @@ def create(
 
 
 def plan_errors(plans: Sequence[Plan], *, strict: bool = False) -> dict[str, CloudtuneError]:
-    """Return why plans cannot be run here, by the providers of those that cannot.
+    """Return why plans cannot run on this machine, by provider; runnable ones are omitted.
 
-    With ``strict`` any finding is a reason.
+    Args:
+        plans: The plans to check.
+        strict: Whether a plan with any finding cannot run.
     """
-    found: dict[str, CloudtuneError] = {}
+    errors: dict[str, CloudtuneError] = {}
     for plan in plans:
         try:
             jobs.require_runnable(plan, strict=strict)
         except (UnsupportedError, MissingExtraError, ProviderError) as error:
-            found[plan.provider] = error
-    return found
+            errors[plan.provider] = error
+    return errors
 
 
 def _copy_source(plan: Plan, ledger: Ledger, without: Sequence[Path], *, saved: bool) -> Plan:
-    """Copy a plan's code into the run's folder; return the plan of what was copied."""
+    """Copy the source of a plan into the run's folder; return the plan of the copy."""
     source, facts = plan.facts.source, plan.facts
     if source is None:
         return plan
     if saved or facts.files is None:
         files = bundle.list_files(source, without)
         if saved and bundle.fingerprint(source, files) != facts.source_hash:
-            raise UsageError(f"{source} has changed since it was planned; plan it again")
+            raise UsageError(f"{source} has changed since it was planned; plan the study again")
     else:
         files = [name for name in facts.files if os.path.lexists(source / name)]
     target = ledger.job_folder(facts.run_id, plan.provider) / "source"
     bundle.copy_files(source, files, target)
-    copied = bundle.fingerprint(target, files)
-    if copied == facts.source_hash:
+    source_hash = bundle.fingerprint(target, files)
+    if source_hash == facts.source_hash:
         return plan
-    return plan_from_facts(plan.study, plan.provider, replace(facts, source_hash=copied))
+    return plan_from_facts(plan.study, plan.provider, replace(facts, source_hash=source_hash))
 
 
 def execute(
@@ -166,67 +172,72 @@ def execute(
     on: Sequence[str] = (),
     plans: Sequence[Plan] = (),
 ) -> dict[str, Outcome]:
-    """Run a run's jobs from where they are to their ends, and return how each ended.
+    """Execute the jobs of a run from their recorded events to their ends.
 
-    Ctrl-C, SIGTERM and `stop` end the run gracefully, a second one at once. An observer that fails
-    is not told any more; the run goes on.
+    Ctrl-C, SIGTERM and `stop` end the run gracefully, and at once when they are repeated. An
+    observer that raises is dropped; the run continues.
 
     Args:
-        run: The run's id.
-        observer: Is shown what happens.
+        run: The run's ID.
+        observer: Receives the progress.
         folder: The state folder.
-        on: The providers whose jobs are run; all when left out. Others stay as they are.
-        plans: The plans of the run, as `create` returned them; others are read from the ledger.
+        on: The providers whose jobs are executed; all by default.
+        plans: The plans of the run, if known; others are read from the ledger.
+
+    Returns:
+        The outcome of each job of the run, by provider.
 
     Raises:
         UsageError: If there is no such run or job.
-        LedgerError: If another process holds it.
+        LedgerError: If another process executes the run.
     """
-    where = folder or state_folder()
-    shown = jobs.SafeObserver(observer)
-    with Ledger(where) as ledger:
+    state = folder or state_folder()
+    safe_observer = jobs.SafeObserver(observer)
+    with Ledger(state) as ledger:
         record = ledger.run(run)
-        chosen = jobs_on(record, on)
-        wishes = _StopRequests(job.provider for job in record.jobs)
+        selected = jobs_on(record, on)
+        requests = _StopRequests(job.provider for job in record.jobs)
         loaded = _load_plans(record, plans)
         valid = {name: plan for name, plan in loaded.items() if isinstance(plan, Plan)}
-        budgets = create_budgets(valid, notify=shown.message, stop=wishes.end) if valid else []
+        notify = safe_observer.message
+        budgets = create_budgets(valid, notify=notify, stop=requests.complete) if valid else []
         outcomes = {job.provider: Outcome(job.state, job.reason) for job in record.jobs}
-        unforeseen: list[Exception] = []
+        errors: list[Exception] = []
 
         def execute_job(job: JobRecord) -> None:
-            inbox, budget = wishes.inboxes[job.provider], JobBudget(job.provider, budgets)
+            inbox, budget = requests.inboxes[job.provider], JobBudget(job.provider, budgets)
             try:
                 plan = loaded[job.provider]
                 outcomes[job.provider] = jobs.execute_job(
-                    job, plan, inbox=inbox, budget=budget, observer=shown, state=where
+                    job, plan, inbox=inbox, budget=budget, observer=safe_observer, state=state
                 )
             except Exception as error:  # noqa: BLE001 - raised again when all jobs have ended
-                unforeseen.append(error)
+                errors.append(error)
 
         with (
-            RunLock(ledger.run_folder(record.id), wishes.stop),
-            _stop_on_signals(wishes.stop),
-            ExitStack() as watched,
+            RunLock(ledger.run_folder(record.id), requests.stop),
+            _stop_on_signals(requests.stop),
+            ExitStack() as active_budgets,
         ):
+            _log.debug("execute run %s on %s", record.id, [job.provider for job in selected])
             for budget in budgets:
                 for provider in valid:
                     for _, event in ledger.events(record.id, provider):
                         budget.tell(provider, event)
-                watched.enter_context(budget)
-            if len(chosen) == 1:
-                execute_job(chosen[0])
+                active_budgets.enter_context(budget)
+            if len(selected) == 1:
+                execute_job(selected[0])
             else:
                 threads = [
                     threading.Thread(target=execute_job, args=(job,), name=job.provider)
-                    for job in chosen
+                    for job in selected
                 ]
                 for thread in threads:
                     thread.start()
                 for thread in threads:
                     thread.join()
-        if unforeseen:
-            raise unforeseen[0]
+        if errors:
+            raise errors[0]
         return outcomes
 
 
@@ -246,32 +257,33 @@ def _load_plans(record: RunRecord, plans: Sequence[Plan]) -> dict[str, Plan | Ex
 
 
 class _StopRequests:
-    """The inboxes of a run's jobs, into which every wish to stop them goes."""
+    """The inboxes of a run's jobs, which receive all stop requests."""
 
     def __init__(self, providers: Iterable[str]) -> None:
         self.inboxes: dict[str, Inbox] = {provider: Inbox() for provider in providers}
-        self._asked: set[str] = set()
+        self._stopped: set[str] = set()
 
     def stop(self, provider: str = "") -> None:
-        """Ask a job, or all, to end: the first time gracefully, then at once."""
+        """Stop a job, or all: the first time gracefully, then at once."""
+        _log.debug("stop requested: %s", provider or "all jobs")
         for name in [provider] if provider in self.inboxes else self.inboxes:
-            self.inboxes[name].put(StopRequest("interrupted", now=name in self._asked))
-            self._asked.add(name)
+            self.inboxes[name].put(StopRequest("interrupted", now=name in self._stopped))
+            self._stopped.add(name)
 
-    def end(self, providers: Iterable[str], reason: str) -> None:
-        """Ask jobs to end, since they have got what they were given."""
+    def complete(self, providers: Iterable[str], reason: str) -> None:
+        """Stop jobs that have used up their budget."""
         for provider in providers:
             self.inboxes[provider].put(StopRequest(reason, state="completed"))
 
 
 @contextmanager
 def _stop_on_signals(stop: Callable[[], None]) -> Generator[None]:
-    """Let signals ask for a stop while the block runs; only the main thread can."""
+    """Call a function on SIGINT, SIGTERM and SIGHUP in the block; main thread only."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def asked(_number: int, _frame: Any) -> None:
+    def handle(_number: int, _frame: Any) -> None:
         stop()
 
     names = ["SIGINT", "SIGTERM", "SIGHUP"]
@@ -279,7 +291,7 @@ def _stop_on_signals(stop: Callable[[], None]) -> Generator[None]:
     before = {each: signal.getsignal(each) for each in signals}
     for each in signals:
         if before[each] is not signal.SIG_IGN:
-            signal.signal(each, asked)
+            signal.signal(each, handle)
     try:
         yield
     finally:
@@ -288,7 +300,7 @@ def _stop_on_signals(stop: Callable[[], None]) -> Generator[None]:
 
 
 def results(run: str | None = None, folder: Path | None = None) -> list[StudyResult]:
-    """Return what each job of a run found so far.
+    """Return the results of each job of a run so far.
 
     Raises:
         UsageError: If there is no such run.
@@ -298,46 +310,46 @@ def results(run: str | None = None, folder: Path | None = None) -> list[StudyRes
 
 
 def stop(run: str | None = None, folder: Path | None = None, *, on: Sequence[str] = ()) -> str:
-    """Ask the process that runs a run to end it gracefully, and return the run's id.
+    """Ask the process that executes a run to end it gracefully, and return the run's ID.
 
-    Asking again ends it at once. A job that goes on at a service while nobody runs the run is
-    taken up for that.
+    Asking again ends it at once. If no process executes the run, jobs that continue at their
+    services are first resumed in the background.
 
     Args:
-        run: The run's id, or the start of it; the latest when left out.
+        run: The run's ID or a prefix of it; the latest by default.
         folder: The state folder.
-        on: The providers whose jobs are to end; all when left out.
+        on: The providers whose jobs end; all by default.
 
     Raises:
-        UsageError: If there is no such run or job, or nobody on this machine runs it now.
+        UsageError: If there is no such run or job, or no process on this machine executes it.
     """
     with Ledger(folder or state_folder()) as ledger:
         record = ledger.run(run)
-        chosen = [job.provider for job in jobs_on(record, on)]
-        place = ledger.run_folder(record.id)
-        alone = [each for each in unattended_jobs(record) if each in chosen]
-        if alone and lock_holder(place) is None:
-            resume_detached(record.id, alone, folder)
-            on = alone
-        due = time.monotonic() + _MAX_WAIT
-        while not request_stop(place, on):
-            if lock_holder(place) and time.monotonic() < due:
-                time.sleep(_POLL_SECONDS)  # it holds the run and is about to listen
-                continue
-            raise UsageError(
-                f"run {record.id} is not running here; `cloudtune status {record.id}` tells more"
-            )
+        selected = [job.provider for job in jobs_on(record, on)]
+        run_folder = ledger.run_folder(record.id)
+        unattended = [name for name in unattended_jobs(record) if name in selected]
+        if unattended and lock_holder(run_folder) is None:
+            resume_detached(record.id, unattended, folder)
+            on = unattended
+        deadline = time.monotonic() + _MAX_WAIT
+        while not request_stop(run_folder, on):
+            if lock_holder(run_folder) is None or time.monotonic() >= deadline:
+                raise UsageError(
+                    f"run {record.id} is not running on this machine; for its state: "
+                    f"cloudtune status {record.id}"
+                )
+            time.sleep(_POLL_SECONDS)
         return record.id
 
 
 def jobs_on(record: RunRecord, providers: Sequence[str]) -> list[JobRecord]:
-    """Return the jobs of a run on some providers; on all where none is named.
+    """Return the jobs of a run on some providers; all jobs by default.
 
     Raises:
         UsageError: If it has no job on one of them.
     """
-    names = [job.provider for job in record.jobs]
-    for each in providers:
-        if each not in names:
-            raise UsageError(f"run {record.id} has no job on {each}; it has {', '.join(names)}")
+    available = [job.provider for job in record.jobs]
+    for name in providers:
+        if name not in available:
+            raise UsageError(f"run {record.id} has no job on {name}; it has {', '.join(available)}")
     return [job for job in record.jobs if not providers or job.provider in providers]

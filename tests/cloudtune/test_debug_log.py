@@ -20,7 +20,8 @@ class Service:
         raise ValueError(f"cannot sign in with {{token}}")
 
 log = get_logger("cloudtune.example")
-add_mask(Mask(Study.model_validate({{"trial": {{"env": {{"TOKEN": {{"from_env": "HF_TOKEN"}}}}}}}})))
+trial = {{"env": {{"TOKEN": {{"from_env": "HF_TOKEN"}}}}}}
+add_mask(Mask(Study.model_validate({{"trial": trial}})))
 service = log_calls(Service(), "example", log)
 assert service.poll_seconds == 1.0
 try:
