@@ -98,7 +98,7 @@ def test_a_run_in_the_background_is_stopped_and_resumed(tmp_path: Path) -> None:
     run.stop()
     run.wait()
     assert run.outcomes["local"].state == "cancelled"
-    with pytest.raises(cloudtune.UsageError, match="not running here"):
+    with pytest.raises(cloudtune.UsageError, match="not running on this machine"):
         run.stop()
 
 

@@ -563,5 +563,5 @@ def test_a_report_in_each_form(cloudtune: Cloudtune, tmp_path: Path) -> None:
     cloudtune("report", "-o", "out.md")
     assert (tmp_path / "out.md").read_text("utf-8").startswith("## study")
     assert "unknown report format" in cloudtune("report", "-o", "out.pdf", code=1).stderr
-    assert "no run" in cloudtune("report", "zzzz", code=1).stderr
+    assert "run 'zzzz' not found" in cloudtune("report", "zzzz", code=1).stderr
     assert not (tmp_path / "out.pdf").exists()
