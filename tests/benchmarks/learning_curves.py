@@ -1,11 +1,11 @@
-"""Learning curves of small neural networks, really trained, made once and kept.
+"""Learning curves of small neural networks, trained once and cached.
 
     python -m tests.benchmarks.learning_curves            all tables, some minutes of one core
-    python -m tests.benchmarks.learning_curves digits     those named
+    python -m tests.benchmarks.learning_curves digits     the named tables
 
-A table holds, for every assignment of a space, the loss on data set aside after each of 27 epochs:
-the log loss for classes, the mean squared error for a number. Tables lie in the folder that
-CLOUDTUNE_BENCH_CACHE names, else in ~/.cache/cloudtune-benchmarks. The data are scikit-learn's own.
+A table has the validation loss after each of 27 epochs for each assignment of a space: the log loss
+for classification, the mean squared error for regression. The cache is the folder in
+CLOUDTUNE_BENCH_CACHE, by default ~/.cache/cloudtune-benchmarks. The data sets are scikit-learn's.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from numpy.typing import NDArray
 
 EPOCHS = 27
 _WORST = 1e3
-"""What a training counts that ran away."""
+"""The loss of a diverged training."""
 FOLDER = Path(
     os.environ.get("CLOUDTUNE_BENCH_CACHE", Path.home() / ".cache" / "cloudtune-benchmarks")
 )
 
-Numbers = NDArray[np.float32]
-Given = Mapping[str, Any]
+Floats = NDArray[np.float32]
+Params = Mapping[str, Any]
 
 _SHAPE: dict[str, Any] = {
     "hidden": {"type": "discrete", "values": [8, 16, 32, 64], "scale": "log"},
@@ -51,23 +51,23 @@ _RATES: dict[str, Any] = {
     "momentum": {"type": "discrete", "values": [0.0, 0.5, 0.9], "when": {"solver": "sgd"}},
 }
 PARAMETERS = _SHAPE | _RATES
-"""As in a study file. Networks that differ in the second part alone are trained side by side."""
+"""As in a study file. Networks that differ only in the second part are trained in one batch."""
 
 
 @dataclass(frozen=True)
 class Data:
-    """Features and targets to train on, and the same set aside."""
+    """Features and targets for training and for validation."""
 
-    x: Numbers
-    y: Numbers
-    held: Numbers
-    wanted: Numbers
+    x: Floats
+    y: Floats
+    held_x: Floats
+    held_y: Floats
     classes: bool
 
 
 @dataclass(frozen=True)
 class Curves:
-    """The trainings of one data set."""
+    """The learning curves of one data set."""
 
     name: str
     data: Callable[[], Data]
@@ -79,20 +79,20 @@ class Curves:
         if not path.is_file():
             begin = time.process_time()
             FOLDER.mkdir(parents=True, exist_ok=True)
-            np.savez_compressed(path, losses=_trained(self.data()))
+            np.savez_compressed(path, losses=_train_all(self.data()))
             print(f"{self.name}: trained in {time.process_time() - begin:.0f} s", flush=True)
-        with np.load(path) as kept:
-            rows = kept["losses"].tolist()
-        return {key(given): row for given, row in zip(assignments(), rows, strict=True)}
+        with np.load(path) as archive:
+            rows = archive["losses"].tolist()
+        return {key(params): row for params, row in zip(assignments(), rows, strict=True)}
 
 
-def key(given: Given) -> tuple[Any, ...]:
-    """Return what an assignment is found by."""
-    return tuple(given.get(name) for name in PARAMETERS)
+def key(params: Params) -> tuple[Any, ...]:
+    """Return the key of an assignment."""
+    return tuple(params.get(name) for name in PARAMETERS)
 
 
 def assignments() -> list[dict[str, Any]]:
-    """Return all assignments, those that are trained side by side in a row."""
+    """Return all assignments, those of one batch consecutively."""
     return [{**shape, **rates} for shape in _shapes() for rates in _rates(shape)]
 
 
@@ -100,7 +100,7 @@ def _shapes() -> Iterator[dict[str, Any]]:
     return _product(_SHAPE)
 
 
-def _rates(shape: Given) -> Iterator[dict[str, Any]]:
+def _rates(shape: Params) -> Iterator[dict[str, Any]]:
     active = {
         name: definition
         for name, definition in _RATES.items()
@@ -114,85 +114,83 @@ def _product(parameters: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield dict(zip(parameters, values, strict=True))
 
 
-def _trained(data: Data) -> NDArray[np.float64]:
+def _train_all(data: Data) -> NDArray[np.float64]:
     with np.errstate(all="ignore"):
         parts = [_train(shape, [*_rates(shape)], data) for shape in _shapes()]
     losses = np.concatenate(parts)
     return np.where(losses < _WORST, losses, _WORST)
 
 
-def _train(shape: Given, rates: Sequence[Given], data: Data) -> NDArray[np.float64]:
-    """Return the losses of networks of one shape: a row a network, a column an epoch."""
+def _train(shape: Params, rates: Sequence[Params], data: Data) -> NDArray[np.float64]:
+    """Return the losses of networks of one shape: one row per network, one column per epoch."""
     random = np.random.default_rng(0)
     widths = [data.x.shape[1], *[shape["hidden"]] * shape["layers"], data.y.shape[1]]
-    weights: list[Numbers] = []
+    weights: list[Floats] = []
     for before, after in itertools.pairwise(widths):
         first = random.uniform(-1, 1, (before + 1, after)) * np.sqrt(6 / (before + after))
         first[-1] = 0
         weights.append(np.tile(first.astype(np.float32), (len(rates), 1, 1)))
-    optimiser = _Optimiser(shape["solver"], rates)
-    decay = _column(rates, "decay")
+    optimizer = _Optimizer(shape["solver"], rates)
+    decay = _hyperparameter(rates, "decay")
     losses = np.empty((len(rates), EPOCHS))
     for epoch in range(EPOCHS):
         order = random.permutation(len(data.x))
         for begin in range(0, len(order), shape["batch"]):
-            some = order[begin : begin + shape["batch"]]
-            values = _forward(weights, data.x[some], shape["activation"], data.classes)
-            slopes = _backward(weights, values, data.y[some], shape["activation"])
-            for place, slope in enumerate(slopes):
-                slope[:, :-1] += decay * weights[place][:, :-1] / len(some)
-            optimiser.step(weights, slopes)
-        found = _forward(weights, data.held, shape["activation"], data.classes)[-1]
+            batch = order[begin : begin + shape["batch"]]
+            values = _forward(weights, data.x[batch], shape["activation"], data.classes)
+            gradients = _backward(weights, values, data.y[batch], shape["activation"])
+            for i, gradient in enumerate(gradients):
+                gradient[:, :-1] += decay * weights[i][:, :-1] / len(batch)
+            optimizer.step(weights, gradients)
+        outputs = _forward(weights, data.held_x, shape["activation"], data.classes)[-1]
         if data.classes:
-            apart = -np.log(np.maximum((found * data.wanted).sum(axis=2), 1e-7))
+            errors = -np.log(np.maximum((outputs * data.held_y).sum(axis=2), 1e-7))
         else:
-            apart = ((found - data.wanted) ** 2).sum(axis=2)
-        losses[:, epoch] = apart.mean(axis=1)
+            errors = ((outputs - data.held_y) ** 2).sum(axis=2)
+        losses[:, epoch] = errors.mean(axis=1)
     return losses
 
 
-class _Optimiser:
-    """Adam, or stochastic gradient descent with Nesterov's momentum, for many networks at once."""
+class _Optimizer:
+    """Adam, or stochastic gradient descent with Nesterov momentum, for many networks at once."""
 
-    def __init__(self, solver: str, rates: Sequence[Given]) -> None:
+    def __init__(self, solver: str, rates: Sequence[Params]) -> None:
         self._adam = solver == "adam"
-        self._rate = _column(rates, "rate")
-        self._momentum = _column(rates, "momentum")
+        self._rate = _hyperparameter(rates, "rate")
+        self._momentum = _hyperparameter(rates, "momentum")
         self._means: list[Any] = []
         self._squares: list[Any] = []
         self._steps = 0
 
-    def step(self, weights: Sequence[Numbers], slopes: Sequence[Numbers]) -> None:
-        """Change the weights by one step."""
+    def step(self, weights: Sequence[Floats], gradients: Sequence[Floats]) -> None:
+        """Update the weights."""
         self._steps += 1
         if not self._means:
             self._means = [np.zeros_like(weight) for weight in weights]
             self._squares = [np.zeros_like(weight) for weight in weights]
-        for place, slope in enumerate(slopes):
-            mean, square = self._means[place], self._squares[place]
+        for i, gradient in enumerate(gradients):
+            mean, square = self._means[i], self._squares[i]
             if self._adam:
-                mean += 0.1 * (slope - mean)
-                square += 0.001 * (slope * slope - square)
+                mean += 0.1 * (gradient - mean)
+                square += 0.001 * (gradient * gradient - square)
                 unbiased = np.sqrt(1 - 0.999**self._steps) / (1 - 0.9**self._steps)
-                weights[place][...] -= self._rate * unbiased * mean / (np.sqrt(square) + 1e-8)
+                weights[i][...] -= self._rate * unbiased * mean / (np.sqrt(square) + 1e-8)
             else:
                 mean *= self._momentum
-                mean -= self._rate * slope
-                weights[place][...] += self._momentum * mean - self._rate * slope
+                mean -= self._rate * gradient
+                weights[i][...] += self._momentum * mean - self._rate * gradient
 
 
-def _column(rates: Sequence[Given], name: str) -> Numbers:
-    return np.array([given.get(name, 0.0) for given in rates], np.float32)[:, None, None]
+def _hyperparameter(rates: Sequence[Params], name: str) -> Floats:
+    return np.array([params.get(name, 0.0) for params in rates], np.float32)[:, None, None]
 
 
-def _forward(
-    weights: Sequence[Numbers], x: Numbers, activation: str, classes: bool
-) -> list[Numbers]:
-    """Return what each layer gives, the features first."""
-    values: list[Numbers] = [x]
-    for place, weight in enumerate(weights):
+def _forward(weights: Sequence[Floats], x: Floats, activation: str, classes: bool) -> list[Floats]:
+    """Return the features and the output of each layer."""
+    values: list[Floats] = [x]
+    for i, weight in enumerate(weights):
         value = values[-1] @ weight[:, :-1] + weight[:, -1:]
-        if place < len(weights) - 1:
+        if i < len(weights) - 1:
             value = np.maximum(value, 0) if activation == "relu" else np.tanh(value)
         elif classes:
             value = np.exp(value - value.max(axis=2, keepdims=True))
@@ -202,26 +200,26 @@ def _forward(
 
 
 def _backward(
-    weights: Sequence[Numbers], values: Sequence[Numbers], y: Numbers, activation: str
-) -> list[Numbers]:
-    """Return the slope of the loss for each weight."""
-    slopes: list[Numbers] = []
+    weights: Sequence[Floats], values: Sequence[Floats], y: Floats, activation: str
+) -> list[Floats]:
+    """Return the gradient of the loss for each weight."""
+    gradients: list[Floats] = []
     error = (values[-1] - y) / np.float32(len(y))
-    for place in reversed(range(len(weights))):
-        before = values[place]
-        turned = np.swapaxes(before, -1, -2)
-        both = np.concatenate([turned @ error, error.sum(axis=1, keepdims=True)], axis=1)
-        slopes.insert(0, both.astype(np.float32, copy=False))
-        if place:
-            error = error @ np.swapaxes(weights[place][:, :-1], 1, 2)
+    for i in reversed(range(len(weights))):
+        before = values[i]
+        transposed = np.swapaxes(before, -1, -2)
+        gradient = np.concatenate([transposed @ error, error.sum(axis=1, keepdims=True)], axis=1)
+        gradients.insert(0, gradient.astype(np.float32, copy=False))
+        if i:
+            error = error @ np.swapaxes(weights[i][:, :-1], 1, 2)
             error = error * (before > 0 if activation == "relu" else 1 - before**2)
-    return slopes
+    return gradients
 
 
-def _loaded(name: str, *, classes: bool, **given: Any) -> Data:
-    """Return a data set of scikit-learn in two parts, scaled by what the first one shows."""
-    found: tuple[Any, Any] = getattr(import_module("sklearn.datasets"), name)(**given)
-    x, y = found
+def _load(name: str, *, classes: bool, **params: Any) -> Data:
+    """Return a data set of scikit-learn in two parts, standardized by the first one."""
+    data: tuple[Any, Any] = getattr(import_module("sklearn.datasets"), name)(**params)
+    x, y = data
     order = np.random.default_rng(1).permutation(len(x))
     train, held = np.split(order, [int(0.6 * len(x))])
     y = np.eye(y.max() + 1)[y] if classes else ((y - y[train].mean()) / y[train].std())[:, None]
@@ -232,15 +230,15 @@ def _loaded(name: str, *, classes: bool, **given: Any) -> Data:
 
 
 def _digits() -> Data:
-    return _loaded("load_digits", classes=True, return_X_y=True)
+    return _load("load_digits", classes=True, return_X_y=True)
 
 
 def _friedman() -> Data:
-    return _loaded("make_friedman1", classes=False, n_samples=1500, noise=1.0, random_state=3)
+    return _load("make_friedman1", classes=False, n_samples=1500, noise=1.0, random_state=3)
 
 
 def _clusters() -> Data:
-    return _loaded(
+    return _load(
         "make_classification", classes=True, n_samples=1800, n_features=20, n_informative=8,
         n_redundant=4, n_classes=4, n_clusters_per_class=3, flip_y=0.03, class_sep=1.2,
         random_state=5,
@@ -248,7 +246,7 @@ def _clusters() -> Data:
 
 
 def _many_classes() -> Data:
-    return _loaded(
+    return _load(
         "make_classification", classes=True, n_samples=2000, n_features=40, n_informative=10,
         n_redundant=5, n_classes=12, n_clusters_per_class=1, flip_y=0.05, random_state=11,
     )  # fmt: skip

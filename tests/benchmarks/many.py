@@ -1,13 +1,13 @@
-"""Many trials: what one costs in a study of 10,000, and what reading 100,000 takes. Run by hand.
+"""The cost of a trial in a study of 10,000, and of reading 100,000 trials. Run by hand.
 
     python tests/benchmarks/many.py               all of them
     python tests/benchmarks/many.py trials        the cost of a trial in studies of three sizes
-    python tests/benchmarks/many.py strategies    the same with strategies that learn, once
+    python tests/benchmarks/many.py strategies    the same with strategies that learn
     python tests/benchmarks/many.py results       reading, filtering and exporting 100,000 trials
 
-The trials of the first two are none: a runner in this process ends each at once. All else is real:
-strategy, driver, limits, ledger, progress, and the results and the summary at the end. The third
-runs each command in a process of its own and shows its time and its peak of memory.
+In the first two, a runner in this process ends each trial at once. Everything else is real:
+strategy, driver, limits, ledger, progress, results and summary. The third runs each command in its
+own process and prints its time and peak memory.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from cloudtune_local import LocalProvider
 SIZES = (100, 1_000, 10_000)
 ROUNDS = 3
 MANY = 100_000
-AT_ONCE = 1_000
+BATCH = 1_000
 PARAMETERS = {
     **{f"x{n}": {"type": "float", "min": 0, "max": 1} for n in range(8)},
     "depth": {"type": "int", "min": 1, "max": 100},
@@ -47,8 +47,8 @@ PARAMETERS = {
 }
 
 
-class Instant:
-    """A runner whose trials report twice and end in the moment in which they start."""
+class InstantRunner:
+    """A runner whose trials report twice and end as soon as they start."""
 
     enforces_trial_timeout = False
 
@@ -67,25 +67,25 @@ class Instant:
         self._emit(Ended(started.number, time.time(), "completed", seconds=0.0))
 
     def stop(self, number: int, *, now: bool = False) -> None:
-        """Do nothing: it has ended."""
+        """Do nothing: the trial has ended."""
 
     def recover(self, interrupted: Sequence[Interrupted]) -> Recovered:
-        """Find nothing."""
+        """Recover nothing."""
         return Recovered([])
 
     def close(self) -> None:
         """Do nothing."""
 
 
-def instant(
+def create_runner(
     self: Any, plan: Any, context: JobContext, emit: Emit, say: Callable[[str], None]
 ) -> TrialRunner:
-    """Return the runner in place of the local provider's."""
-    return Instant(emit)
+    """Return a runner that replaces that of the local provider."""
+    return InstantRunner(emit)
 
 
-def study_of(trials: int, **more: Any) -> Study:
-    """Return a study of so many trials, with every limit that looks at each of them."""
+def study_of(trials: int, **blocks: Any) -> Study:
+    """Return a study with every limit that examines each trial."""
     return Study.model_validate(
         {
             "name": "many",
@@ -101,23 +101,23 @@ def study_of(trials: int, **more: Any) -> Study:
                 "trial_timeout": "1h",
             },
             "trial": {"command": ["true"]},
-            **more,
+            **blocks,
         }
     )
 
 
-def seconds_of(study: Study, folder: Path, *, live: bool) -> float:
-    """Return the CPU seconds of a run from its first trial to its summary."""
+def cpu_seconds(study: Study, folder: Path, *, live: bool) -> float:
+    """Return the CPU time of a run from its first trial to its summary."""
     from rich.console import Console
 
-    setattr(LocalProvider, "runner", instant)  # noqa: B010 - in place of the real one
+    setattr(LocalProvider, "runner", create_runner)  # noqa: B010
     run = lifecycle.create(plan_run(study, ["local"]), folder).id
     begin = time.process_time()
     with redirect_stderr(io.StringIO()):
         terminal = Console(file=io.StringIO(), force_terminal=True, width=120)
-        shown = LiveProgress(terminal, ["local"]) if live else PlainProgress(["local"])
-        lifecycle.execute(run, shown, folder)
-        shown.close()
+        progress = LiveProgress(terminal, ["local"]) if live else PlainProgress(["local"])
+        lifecycle.execute(run, progress, folder)
+        progress.close()
     (result,) = lifecycle.results(run, folder)
     lines = format_summary(result, str(folder))
     assert len(result.trials) == study.limits.max_trials
@@ -126,26 +126,26 @@ def seconds_of(study: Study, folder: Path, *, live: bool) -> float:
 
 
 def trials(folder: Path) -> None:
-    """CPU milliseconds a trial in studies of 100, 1,000 and 10,000."""
+    """Print the CPU time per trial in studies of 100, 1,000 and 10,000 trials."""
     median: dict[str, Any] = {"early_stopping": {"rule": "median", "min_step": 1}}
     halving: dict[str, Any] = {"early_stopping": {"rule": "halving"}}
     print(_HEAD)
-    for name, live, more in (
+    for name, live, blocks in (
         ("lines", False, {}),
         ("live picture", True, {}),
         ("lines, early stopping: median", False, median),
         ("lines, early stopping: halving", False, halving),
     ):
-        _row(folder, name, more, live=live, rounds=ROUNDS)
+        _row(folder, name, blocks, live=live, rounds=ROUNDS)
 
 
 def strategies(folder: Path) -> None:
-    """The same with strategies that learn, one round; their imports are paid before."""
+    """Print the same for strategies that learn, in one round, without the time of imports."""
     print(_HEAD)
     for name in ("genetic", "bayesian"):
-        more = {"strategy": {"name": name, "seed": 1}}
-        seconds_of(study_of(20, **more), folder / name / "first", live=False)
-        _row(folder, name, more, live=False, rounds=1)
+        blocks = {"strategy": {"name": name, "seed": 1}}
+        cpu_seconds(study_of(20, **blocks), folder / name / "first", live=False)
+        _row(folder, name, blocks, live=False, rounds=1)
 
 
 _HEAD = f"""\
@@ -153,54 +153,58 @@ _HEAD = f"""\
 {"|---" * (len(SIZES) + 2)}|"""
 
 
-def _row(folder: Path, name: str, more: Mapping[str, Any], *, live: bool, rounds: int) -> None:
-    found: dict[int, list[float]] = {size: [] for size in SIZES}
-    for turn in range(rounds):
+def _row(folder: Path, name: str, blocks: Mapping[str, Any], *, live: bool, rounds: int) -> None:
+    seconds: dict[int, list[float]] = {size: [] for size in SIZES}
+    for round_ in range(rounds):
         for size in SIZES:
-            again = max(1, 1_000 // size)
+            repeats = max(1, 1_000 // size)
             took = sum(
-                seconds_of(study_of(size, **more), folder / name / f"{turn}-{size}-{k}", live=live)
-                for k in range(again)
+                cpu_seconds(
+                    study_of(size, **blocks), folder / name / f"{round_}-{size}-{k}", live=live
+                )
+                for k in range(repeats)
             )
-            found[size].append(took / again / size * 1_000)
-    ratios = [last / first for first, last in zip(found[SIZES[0]], found[SIZES[-1]], strict=True)]
-    each = " | ".join(f"{statistics.median(took):.2f} ms" for took in found.values())
+            seconds[size].append(took / repeats / size * 1_000)
+    ratios = [
+        last / first for first, last in zip(seconds[SIZES[0]], seconds[SIZES[-1]], strict=True)
+    ]
+    each = " | ".join(f"{statistics.median(took):.2f} ms" for took in seconds.values())
     spread = f"{statistics.median(ratios):.2f} [{min(ratios):.2f} to {max(ratios):.2f}]"
     print(f"| {name} | {each} | {spread} |", flush=True)
 
 
 def events(count: int) -> Iterator[Event]:
-    """Yield the events of so many trials."""
+    """Yield the events of a number of trials."""
     from random import Random
 
-    chance = Random(1)
+    rng = Random(1)
     for number in range(1, count + 1):
-        parameters: dict[str, Any] = {f"x{n}": chance.random() for n in range(8)}
+        parameters: dict[str, Any] = {f"x{n}": rng.random() for n in range(8)}
         parameters |= {"depth": number % 100 + 1, "kind": "medium"}
         yield Started(number, 1e9 + number, parameters)
         for step in (1, 2):
-            metrics = {"score": chance.random(), "loss": chance.random()}
+            metrics = {"score": rng.random(), "loss": rng.random()}
             yield Measured(number, 1e9 + number + step / 10, step, metrics)
         state: TrialState = "failed" if number % 50 == 0 else "completed"
         yield Ended(number, 1e9 + number + 0.5, state, seconds=0.5)
 
 
 def fill(folder: Path, count: int) -> str:
-    """Write a run of so many trials, and return its id."""
+    """Write a run with a number of trials to a ledger, and return its id."""
     run = lifecycle.create(plan_run(study_of(count), ["local"]), folder).id
     with Ledger(folder) as ledger:
-        some: list[Event] = []
+        batch: list[Event] = []
         for event in events(count):
-            some.append(event)
-            if len(some) == AT_ONCE:
-                ledger.append(run, "local", *some)
-                some = []
-        ledger.append(run, "local", *some)
+            batch.append(event)
+            if len(batch) == BATCH:
+                ledger.append(run, "local", *batch)
+                batch = []
+        ledger.append(run, "local", *batch)
         ledger.end_job(run, "local", "completed", "")
     return run
 
 
-MEASURED = """
+MEASURE = """
 import resource, subprocess, sys, time
 begin = time.perf_counter()
 code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
@@ -212,7 +216,7 @@ print(code, took, used.ru_utime + used.ru_stime, used.ru_maxrss // unit)
 
 
 def results(folder: Path) -> None:
-    """Seconds and memory of the commands that read 100,000 trials."""
+    """Print the time and memory of the commands that read 100,000 trials."""
     state = folder / "state"
     begin = time.perf_counter()
     run = fill(state, MANY)
@@ -220,43 +224,43 @@ def results(folder: Path) -> None:
     print(f"{MANY:,} trials, 10 parameters, 2 measurements of 2 metrics each: ", end="")
     print(f"{size:.0f} MB, written in {time.perf_counter() - begin:.1f} s\n")
     main = [sys.executable, "-m", "cloudtune"]
-    into = str(folder / "out")
+    output = str(folder / "out")
     api = f"import cloudtune; len(cloudtune.Run({run!r}).results().to_pandas())"
     commands = {
-        "--help (the least there can be)": [*main, "--help"],
+        "--help (the minimum)": [*main, "--help"],
         "status": [*main, "status"],
         "results --best": [*main, "results", "--best"],
         "results": [*main, "results"],
         "results --format jsonl": [*main, "results", "--format", "jsonl"],
         "results --format json": [*main, "results", "--format", "json"],
         "results --format csv": [*main, "results", "--format", "csv"],
-        "results --format parquet": [*main, "results", "--format", "parquet", "-o", into],
+        "results --format parquet": [*main, "results", "--format", "parquet", "-o", output],
         "results().to_pandas()": [sys.executable, "-c", api],
     }
     print("| what | s | CPU s | peak MB |\n|---|---|---|---|")
     env = {**os.environ, "CLOUDTUNE_HOME": str(state)}
-    for name, words in commands.items():
-        told = subprocess.run(
-            [sys.executable, "-c", MEASURED, *words],
+    for name, command in commands.items():
+        process = subprocess.run(
+            [sys.executable, "-c", MEASURE, *command],
             env=env,
             capture_output=True,
             text=True,
             check=True,
         )
-        code, took, used, peak = told.stdout.split()
-        assert code == "0", told.stderr
+        code, wall, cpu, peak = process.stdout.split()
+        assert code == "0", process.stderr
         print(
-            f"| {name} | {float(took):.1f} | {float(used):.1f} | {float(peak) / 1024:.0f} |",
+            f"| {name} | {float(wall):.1f} | {float(cpu):.1f} | {float(peak) / 1024:.0f} |",
             flush=True,
         )
 
 
 def main() -> None:
-    """Run what the command line names."""
-    all_of_them = {"trials": trials, "strategies": strategies, "results": results}
+    """Run the benchmarks that the command line names."""
+    benchmarks = {"trials": trials, "strategies": strategies, "results": results}
     with tempfile.TemporaryDirectory() as folder:
-        for name in sys.argv[1:] or all_of_them:
-            all_of_them[name](Path(folder) / name)
+        for name in sys.argv[1:] or benchmarks:
+            benchmarks[name](Path(folder) / name)
 
 
 if __name__ == "__main__":

@@ -1,21 +1,23 @@
-"""How good `hyperband` is at equal total epochs: run by hand, on the tables of learning_curves.py.
+"""Search quality of `hyperband` at equal total epochs, on the tables of learning_curves.py.
 
-    python -m tests.benchmarks.quality_hyperband            regrets beside random search
+Run by hand:
+
+    python -m tests.benchmarks.quality_hyperband            regrets compared with random search
     python -m tests.benchmarks.quality_hyperband --against tpe-hyperband
 
-Others to be beside: random (full trainings), tpe (full trainings), random-halving and tpe-hyperband
-(Optuna's sampler and pruner). ``--min 3`` begins at three epochs; ``--ours steps`` takes hyperband
-without a named resource, which stops trials and resumes none; ``--parallel 4`` runs four trials at
-a time; ``--seeds 30``.
+``--against`` takes random (full trainings), tpe (full trainings), random-halving and tpe-hyperband
+(Optuna's sampler and pruner). ``--min 3`` starts at three epochs. ``--ours steps`` runs hyperband
+without a named resource, which stops trials and resumes none. Other options: ``--parallel 4`` and
+``--seeds 30``.
 
-What counts is the best loss of a training that reached its last epoch, as a regret: 0 is the best
-loss of the table, 1 the median one. An epoch counts once, since a promoted trial goes on from its
-checkpoint. Budgets are counted in full trainings of 27 epochs. Below the table: how many epochs
-hyperband needs for the loss that the other has after 40 full trainings in the median of all seeds,
-as a share of those that the other needs for it, paired by seed; the mean is geometric, with a
-bootstrap interval of 95 %. Who is not there after 120 full trainings counts as if it were. (Were it
-the loss of each seed's own pair, the other would always be there within 40 trainings and hyperband
-seldom by luck: random search against itself would come out at 1.5.)
+The regret is that of the best loss of a complete training: 0 is the best loss of the table, 1 the
+median loss. Each epoch counts once, since a promoted trial continues from its checkpoint. Budgets
+are counted in full trainings of 27 epochs. Below the table: the ratio of the epochs that hyperband
+and the other search need to reach the loss that the other has after 40 full trainings, in the
+median of all seeds. The ratio is paired by seed; its mean is geometric, with a 95 % bootstrap
+interval. A search that does not reach the loss counts with 120 full trainings. (With the loss of
+each seed's own pair as the target, the other search would always reach it within 40 trainings, and
+random search against itself would give 1.5.)
 """
 
 from __future__ import annotations
@@ -35,14 +37,14 @@ from typing import Any, cast
 from cloudtune.results.events import Ended, Measured, Started
 from cloudtune.search.factory import make_strategy
 from cloudtune.search.protocol import Suggestion
-from cloudtune.study.search_space import Value, is_active, list_nodes
+from cloudtune.study.search_space import list_nodes
 from tests.benchmarks.learning_curves import EPOCHS, PARAMETERS, TABLES, Curves, key
-from tests.benchmarks.quality import compare, suggested
+from tests.benchmarks.quality import compare, suggest_assignment
 from tests.benchmarks.quality_tasks import study_of
 
 MARKS = (5, 10, 20, 40)
-_LONGEST = 120
-"""How many full trainings a search may take to reach what the other mostly has after 40."""
+_MAX_TRAININGS = 120
+"""The largest number of full trainings that a search may take to reach the target."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Task:
 
     @property
     def name(self) -> str:
-        """Return its name."""
+        """The name."""
         return self.curves.name
 
     @cached_property
@@ -61,9 +63,9 @@ class Task:
         last = [row[-1] for row in self.curves.losses.values()]
         return min(last), statistics.median(last)
 
-    def losses(self, given: Mapping[str, Any]) -> Sequence[float]:
+    def losses(self, params: Mapping[str, Any]) -> Sequence[float]:
         """Return the loss after each epoch."""
-        return self.curves.losses[key(given)]
+        return self.curves.losses[key(params)]
 
     def regret(self, loss: float) -> float:
         """Return 0 for the best loss of the table and 1 for a typical one."""
@@ -73,26 +75,26 @@ class Task:
 
 @dataclass
 class Running:
-    """One trial: what an engine needs of it, and how far it is."""
+    """A running trial and its progress."""
 
     trial: Any
     losses: Sequence[float]
-    upto: int = EPOCHS
+    until: int = EPOCHS
     epoch: int = 0
 
 
 @dataclass
 class Race:
-    """Trains several trials at a time and keeps the best loss.
+    """Trains several trials at a time and records the best loss.
 
-    It ends once that is as wanted and the last mark is passed, at the latest after so many epochs.
+    It ends when the best loss reaches the target and the last mark has passed, or after ``epochs``.
     """
 
     epochs: int
     parallel: int
-    wanted: float
+    target: float
     best: list[float] = field(default_factory=list[float])
-    """The best loss of a complete training after each epoch of any."""
+    """The best loss of a complete training after each epoch of any trial."""
 
     def run(
         self,
@@ -100,7 +102,7 @@ class Race:
         report: Callable[[Running, float], bool],
         end: Callable[[Running, bool], None],
     ) -> list[float]:
-        """Start trials, report each epoch until told to stop, and end them."""
+        """Start trials, report each epoch until a trial should stop, and end them."""
         running: list[tuple[int, int, Running]] = []
         order = itertools.count()
         now = 0
@@ -112,69 +114,76 @@ class Race:
             trial.epoch += 1
             now += 1
             stopped = report(trial, loss)
-            self._count(loss if trial.epoch == EPOCHS else math.inf)
+            self._record(loss if trial.epoch == EPOCHS else math.inf)
             if self._ended:
                 return self.best
-            if stopped or trial.epoch == trial.upto:
+            if stopped or trial.epoch == trial.until:
                 end(trial, stopped)
             else:
                 heapq.heappush(running, (now, next(order), trial))
 
     @property
     def _ended(self) -> bool:
-        least = EPOCHS * MARKS[-1] if self.best[-1] <= self.wanted else self.epochs
-        return len(self.best) >= min(least, self.epochs)
+        minimum = EPOCHS * MARKS[-1] if self.best[-1] <= self.target else self.epochs
+        return len(self.best) >= min(minimum, self.epochs)
 
-    def _count(self, loss: float) -> None:
+    def _record(self, loss: float) -> None:
         self.best.append(min(self.best[-1], loss) if self.best else loss)
 
 
 Search = Callable[[Task, int, Race], list[float]]
-"""Gets a task, a seed and how to train; returns the best losses."""
+"""Takes a task, a seed and a race; returns the best losses."""
 
 
-def ours(strategy: Any) -> Search:
-    """Return a search by a strategy of cloudtune."""
+def cloudtune_search(strategy: Any) -> Search:
+    """Return a search with a strategy of cloudtune."""
 
     def search(task: Task, seed: int, race: Race) -> list[float]:
-        chooser = make_strategy(study_of(PARAMETERS, strategy), seed)
-        waiting: dict[int, Running] = {}
-        draws = 0
+        searcher = make_strategy(study_of(PARAMETERS, strategy), seed)
+        paused: dict[int, Running] = {}
+        count = 0
 
         def start() -> Running:
-            nonlocal draws
-            chosen = chooser.ask(draws)
-            assert isinstance(chosen, Suggestion)
-            if chosen.resumes is None:
-                draws += 1
-                trial = Running(draws, task.losses(chosen.parameters))
+            nonlocal count
+            suggestion = searcher.ask(count)
+            assert isinstance(suggestion, Suggestion)
+            if suggestion.resumes is None:
+                count += 1
+                trial = Running(count, task.losses(suggestion.parameters))
             else:
-                trial = waiting.pop(chosen.resumes)
-            trial.upto = chosen.resource or EPOCHS
-            chooser.tell(Started(trial.trial, 0.0, chosen.parameters, resource=chosen.resource,
-                                 memory=chosen.memory))  # fmt: skip
+                trial = paused.pop(suggestion.resumes)
+            trial.until = suggestion.resource or EPOCHS
+            searcher.tell(
+                Started(
+                    trial.trial,
+                    0.0,
+                    suggestion.parameters,
+                    resource=suggestion.resource,
+                    memory=suggestion.memory,
+                )
+            )
             return trial
 
         def report(trial: Running, loss: float) -> bool:
-            chooser.tell(Measured(trial.trial, 0.0, trial.epoch, {"loss": loss}))
-            return chooser.stop_reason(trial.trial) is not None
+            searcher.tell(Measured(trial.trial, 0.0, trial.epoch, {"loss": loss}))
+            return searcher.stop_reason(trial.trial) is not None
 
         def end(trial: Running, stopped: bool) -> None:
             if stopped:
-                chooser.tell(Ended(trial.trial, 0.0, "stopped_early"))
+                searcher.tell(Ended(trial.trial, 0.0, "stopped_early"))
             elif trial.epoch == EPOCHS:
-                chooser.tell(Ended(trial.trial, 0.0, "completed"))
+                searcher.tell(Ended(trial.trial, 0.0, "completed"))
             else:
-                waiting[trial.trial] = trial
-                chooser.tell(Ended(trial.trial, 0.0, "pending"))
+                paused[trial.trial] = trial
+                searcher.tell(Ended(trial.trial, 0.0, "pending"))
 
         return race.run(start, report, end)
 
     return search
 
 
-def optunas(sampler: str, pruner: str) -> Search:
-    """Return a search by a sampler and a pruner of Optuna."""
+def optuna_search(sampler: str, pruner: str) -> Search:
+    """Return a search with a sampler and a pruner of Optuna."""
 
     def search(task: Task, seed: int, race: Race) -> list[float]:
         import optuna
@@ -190,11 +199,7 @@ def optunas(sampler: str, pruner: str) -> Search:
 
         def start() -> Running:
             trial = study.ask()
-            given: dict[str, Value] = {}
-            for node in nodes:
-                if is_active(node, given):
-                    given[node.name] = suggested(trial, node.name, node.parameter)
-            return Running(trial, task.losses(given))
+            return Running(trial, task.losses(suggest_assignment(trial, nodes)))
 
         def report(trial: Running, loss: float) -> bool:
             trial.trial.report(loss, trial.epoch)
@@ -212,69 +217,69 @@ def optunas(sampler: str, pruner: str) -> Search:
 
 
 OTHERS: Mapping[str, Search] = {
-    "random": ours("random"),
-    "tpe": optunas("tpe", "none"),
-    "random-halving": optunas("random", "halving"),
-    "tpe-hyperband": optunas("tpe", "hyperband"),
+    "random": cloudtune_search("random"),
+    "tpe": optuna_search("tpe", "none"),
+    "random-halving": optuna_search("random", "halving"),
+    "tpe-hyperband": optuna_search("tpe", "hyperband"),
 }
 
 
 def main() -> None:
-    """Run what the command line names."""
+    """Run the benchmark that the command line names."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--against", choices=OTHERS, default="random")
     parser.add_argument("--ours", choices=["named", "steps"], default="named")
     parser.add_argument("--min", type=int, default=1)
     parser.add_argument("--parallel", type=int, default=1)
     parser.add_argument("--seeds", type=int, default=30)
-    given = parser.parse_args()
+    args = parser.parse_args()
     warnings.simplefilter("ignore")
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    named = {"resource": "epochs"} if given.ours == "named" else {}
-    strategy = {"name": "hyperband", "min": given.min, "max": EPOCHS, **named}
+    named = {"resource": "epochs"} if args.ours == "named" else {}
+    strategy = {"name": "hyperband", "min": args.min, "max": EPOCHS, **named}
 
-    def losses(search: Search, task: Task, wanted: float) -> list[list[float]]:
+    def losses(search: Search, task: Task, target: float) -> list[list[float]]:
         return [
-            search(task, seed, Race(EPOCHS * _LONGEST, given.parallel, wanted))
-            for seed in range(given.seeds)
+            search(task, seed, Race(EPOCHS * _MAX_TRAININGS, args.parallel, target))
+            for seed in range(args.seeds)
         ]
 
     @cache
     def others(task: Task) -> list[list[float]]:
-        return losses(OTHERS[given.against], task, -math.inf)
+        return losses(OTHERS[args.against], task, -math.inf)
 
     @cache
-    def wanted(task: Task) -> float:
+    def target_of(task: Task) -> float:
         return statistics.median(best[EPOCHS * MARKS[-1] - 1] for best in others(task))
 
     @cache
     def own(task: Task) -> list[list[float]]:
-        return losses(ours(strategy), task, wanted(task))
+        return losses(cloudtune_search(strategy), task, target_of(task))
 
-    def side(name: str, found: Callable[[Task], list[list[float]]]) -> Any:
-        def regrets(task: Task, seed: int, most: int, _: int) -> list[float]:
-            best = found(task)[seed]
-            return [min(task.regret(best[EPOCHS * k - 1]), 1.0) for k in range(1, most + 1)]
+    def side(name: str, best_losses: Callable[[Task], list[list[float]]]) -> Any:
+        def regrets(task: Task, seed: int, trials: int, _: int) -> list[float]:
+            best = best_losses(task)[seed]
+            return [min(task.regret(best[EPOCHS * k - 1]), 1.0) for k in range(1, trials + 1)]
 
-        return name, regrets, given.parallel
+        return name, regrets, args.parallel
 
     tasks = [Task(curves) for curves in TABLES]
-    sides: Any = (side("hyperband", own), side(given.against, others))
-    compare(cast("Any", tasks), sides, given.seeds, MARKS)
-    shares: list[list[float]] = []
+    sides: Any = (side("hyperband", own), side(args.against, others))
+    compare(cast("Any", tasks), sides, args.seeds, MARKS)
+    log_ratios: list[list[float]] = []
     for task in tasks:
         pairs = zip(own(task), others(task), strict=True)
-        target = wanted(task)
-        shares.append([math.log(time_to(target, a) / time_to(target, b)) for a, b in pairs])
-        print(f"{task.name}: {_interval([shares[-1]])} of the epochs")
-    print(f"all: {_interval(shares)} of the epochs")
+        target = target_of(task)
+        log_ratios.append([math.log(epochs_to(target, a) / epochs_to(target, b)) for a, b in pairs])
+        print(f"{task.name}: {_interval([log_ratios[-1]])} of the epochs")
+    print(f"all: {_interval(log_ratios)} of the epochs")
 
 
-def time_to(wanted: float, best: Sequence[float]) -> int:
-    """Return after how many epochs a search has a loss, or how many there are."""
-    return next((epochs for epochs, loss in enumerate(best, 1) if loss <= wanted), len(best))
+def epochs_to(target: float, best: Sequence[float]) -> int:
+    """Return the number of epochs until the best loss reaches the target, or of all epochs."""
+    return next((epochs for epochs, loss in enumerate(best, 1) if loss <= target), len(best))
 
 
 def _interval(rows: Sequence[Sequence[float]]) -> str:

