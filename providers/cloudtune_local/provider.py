@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.fit import FittedStudy
 from cloudtune.provider.base import BaseProvider
-from cloudtune.provider.facts import Facts
+from cloudtune.provider.facts import Facts, Lookup
 from cloudtune.provider.models import JobContext
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.protocols import Emit, TrialRunner
 from cloudtune.study.schema import Json, Mode
+from cloudtune.study.study import Study
 from cloudtune_local.capabilities import CAPABILITIES
 from cloudtune_local.lookup import lookup
 from cloudtune_local.request import request
@@ -25,7 +26,9 @@ class LocalProvider(BaseProvider[LocalSettings]):
     capabilities = CAPABILITIES
     settings = LocalSettings
 
-    lookup = staticmethod(lookup)
+    def lookup(self, study: Study, settings: LocalSettings, facts: Facts) -> Lookup:
+        """Return the facts about this machine."""
+        return lookup(study, settings, facts)
 
     def rules(
         self, fitted: FittedStudy, mode: Mode, settings: LocalSettings, facts: Facts
