@@ -15,7 +15,7 @@ from cloudtune.cli.options import examples, json_option, runs_argument
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @json_option
 def clean(runs: tuple[str, ...], *, yes: bool, as_json: bool) -> None:
-    """Remove runs that have ended, with their files and results: each RUN, or all."""
+    """Remove each RUN (all by default) with its files and results, unless it is running."""
     from cloudtune.runs.cleanup import find_removable_runs, remove_run
     from cloudtune.study.quantities import format_count
 

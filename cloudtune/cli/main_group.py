@@ -18,10 +18,10 @@ _COMMANDS = {
     },
     "Run": {
         "run": ("runs", "Run a study on this machine or on tuning services."),
-        "status": ("status", "List the runs, or show the state of one."),
+        "status": ("status", "List the runs, or show the state of one run."),
         "watch": ("watch", "Show the progress of a run."),
         "logs": ("watch", "Print the output of a trial."),
-        "stop": ("watch", "End a run, or one job of it."),
+        "stop": ("watch", "Stop a run, or one job of it."),
         "resume": ("runs", "Continue a run that was stopped or killed."),
     },
     "Results": {

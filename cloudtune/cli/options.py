@@ -41,20 +41,25 @@ def _provider_option(help_text: str) -> Callable[[Any], Any]:
 study_argument = click.argument("study", type=click.Path(path_type=str))
 run_argument = click.argument("run", required=False, shell_complete=_complete_runs)
 runs_argument = click.argument("runs", nargs=-1, metavar="[RUN]...", shell_complete=_complete_runs)
-on_option = _provider_option("The provider to run on; repeat it for several.  [default: local]")
+on_option = _provider_option("The provider to run on (repeatable).  [default: local]")
 check_option = _provider_option(
-    "Also check what this provider cannot express, and the script; repeat it for several. By "
-    "default, only the study file is checked."
+    "Also check STUDY and its script for this provider (repeatable). By default, only the study "
+    "file is checked."
 )
-job_option = _provider_option(
-    "Only the job on this provider; repeat it for several.  [default: all jobs of the run]"
-)
+job_option = _provider_option("Only the job on this provider (repeatable).  [default: all jobs]")
 set_option = click.option(
     "--set",
     "overrides",
     multiple=True,
     metavar="PATH=VALUE",
-    help="Override a field of the study, such as limits.max_trials=50; repeat it for several.",
+    help="Override a field of the study, such as limits.max_trials=50 (repeatable).",
+)
+limit_option = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="PATH=VALUE",
+    help="Change a limit, such as limits.max_trials=50 (repeatable).",
 )
 strict_option = click.option(
     "--strict", is_flag=True, help="Fail if anything is approximated or dropped."

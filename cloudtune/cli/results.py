@@ -61,9 +61,10 @@ def results(
     output: Path | None,
     as_json: bool,
 ) -> None:
-    """Print the trials of each RUN (the latest by default), of several RUNs as one table.
+    """Print the trials of each RUN (the latest by default).
 
-    The format json has everything, by job. jsonl has a line, csv and parquet a row for each trial.
+    json is the complete results, grouped by job. jsonl is one line, csv and parquet are one row for
+    each trial.
     """
     from cloudtune.errors import UsageError
     from cloudtune.ledger.reader import read_results

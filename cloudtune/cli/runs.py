@@ -16,6 +16,7 @@ from cloudtune.cli.options import (
     faults_option,
     job_option,
     json_option,
+    limit_option,
     on_option,
     run_argument,
     set_option,
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 @emulate_option
 @speed_option
 @faults_option
-@click.option("--detach", is_flag=True, help="Return at once; the run goes on in the background.")
+@click.option("--detach", is_flag=True, help="Run in the background, and return at once.")
 @json_option
 def run(
     study: str,
@@ -64,8 +65,8 @@ def run(
 ) -> None:
     """Run STUDY, a study file or a saved plan, to its end.
 
-    If some of several providers cannot run the study, the others do. With --strict, no provider
-    runs it unless all can run it exactly.
+    If some of several providers cannot run the study, the others still do. With --strict, nothing
+    runs unless every provider can run the study exactly.
 
     Ctrl-C ends the run gracefully, and `cloudtune resume` continues it.
     """
@@ -230,10 +231,10 @@ def print_summary(results: Sequence[StudyResult], folder: Path) -> None:
 @click.command()
 @run_argument
 @job_option
-@set_option
+@limit_option
 @json_option
 def resume(run: str | None, on: tuple[str, ...], overrides: tuple[str, ...], as_json: bool) -> None:
-    """Continue RUN where it stopped, to the same limits or, with --set, to higher ones."""
+    """Continue RUN (the latest by default) where it stopped; --set raises its limits."""
     from cloudtune import api
 
     handle = api.find_run(run)

@@ -13,7 +13,7 @@ from cloudtune.cli.options import examples, job_option, run_argument
 @click.command()
 @run_argument
 def watch(run: str | None) -> None:
-    """Show the progress of RUN, from any shell. Ctrl-C ends watch, not the run.
+    """Show the progress of RUN (the latest by default). Ctrl-C ends this command, not the run.
 
     Exits with the exit code of the run, which is 130 if the run was interrupted.
     """
@@ -42,7 +42,7 @@ def watch(run: str | None) -> None:
 @click.argument("words", nargs=-1, metavar="[RUN] [TRIAL]")
 @click.option("--on", metavar="PROVIDER", help="The provider, if the run has several jobs.")
 def logs(words: tuple[str, ...], on: str | None) -> None:
-    """Print the output of TRIAL of RUN; by default, of the last trial of the latest run.
+    """Print the output of TRIAL of RUN (by default, the last trial of the latest run).
 
     If the service keeps the log, its address is printed instead.
     """
@@ -73,9 +73,10 @@ def _without_control_characters(line: str) -> str:
 @run_argument
 @job_option
 def stop(run: str | None, on: tuple[str, ...]) -> None:
-    """End RUN gracefully. `cloudtune resume` continues its driven jobs.
+    """Stop RUN (the latest by default) gracefully; a second time, at once.
 
-    Managed jobs that continue at their services without a process here are stopped, too.
+    Jobs that continue at their services without a process here are stopped, too. `cloudtune
+    resume` continues driven jobs.
     """
     from cloudtune import api
     from cloudtune.reporting.console.summary import stop_messages
