@@ -1,1 +1,1 @@
-"""Other programs' formats."""
+"""Export into the formats of other programs."""

@@ -1,1 +1,1 @@
-"""Showing plans, runs and results to people: words, tables, progress."""
+"""Output for people: progress, summaries, tables, and reports."""

@@ -1,4 +1,4 @@
-"""One trial's values in the words of what comes next: of a shell, a file, a program."""
+"""The parameters of one trial as arguments, YAML, JSON, or environment variables."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from cloudtune.study.study import Study
 
 FORMS = ("args", "yaml", "json", "env")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_OF_THE_SHELL = re.compile(
+_RESERVED_VARIABLE = re.compile(
     r"(?:LD|DYLD|BASH|CLOUDTUNE)_[A-Z0-9_]*|(?:PYTHON|BASH)[A-Z0-9]*|PATH|CDPATH|HOME|SHELL|USER|LOGNAME|PWD|OLDPWD|TMPDIR"
     r"|IFS|ENV|FPATH|PS[0-4]|PROMPT_COMMAND|SHELLOPTS|E?UID|E?GID|PPID|LINENO|RANDOM|SECONDS|TERM"
     r"|LANG|LC_[A-Z]+|HOSTNAME|OPT(?:ARG|IND)|_"
 )
-"""Variables by which a shell, the loader or Python work, or which a shell refuses to set."""
+"""Variables that a shell, the loader, or Python use, or that a shell refuses to set."""
 _PLAIN_KEY = re.compile(r"[A-Za-z_][\w.-]*")
 _YAML_WORDS = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null"])
 
 
 def format_assignment(study: Study, trial: Trial, form: str, source: str) -> str:
-    """Return what a trial's script is given, constants and active parameters, as one text.
+    """Return the constants and active parameters of a trial as text.
 
     Args:
-        study: The trial's.
-        trial: Its values are taken.
-        form: ``args``, the words behind the script, quoted for a shell; ``env``, lines that a shell
-            reads; ``yaml``, of which 1.1 and 1.2 read the same; ``json``.
-        source: The folder of the script, in which is looked how names of one letter are given.
+        study: The study of the trial.
+        trial: The trial.
+        form: ``args``, the script's arguments, quoted for a shell; ``env``, export lines for a
+            shell; ``yaml``, which YAML 1.1 and 1.2 read alike; or ``json``.
+        source: The folder of the script, whose code shows how one-letter options are written.
 
     Raises:
-        UsageError: If the form cannot hold them.
+        UsageError: If the values cannot be written in this form.
     """
     values = {**study.constants, **trial.parameters}
     match form:
@@ -49,7 +49,7 @@ def format_assignment(study: Study, trial: Trial, form: str, source: str) -> str
 
 
 def script_arguments(study: Study, values: dict[str, Value], source: str) -> list[str]:
-    """Return the words that a script is started with, behind itself."""
+    """Return the arguments that a script is started with."""
     from cloudtune.trial import command_line, single_dash
 
     call = study.trial.model_dump(include={"script", "module", "command", "arguments"})
@@ -62,28 +62,29 @@ def script_arguments(study: Study, values: dict[str, Value], source: str) -> lis
 def _args(study: Study, values: dict[str, Value], source: str) -> str:
     if study.trial.arguments in {"env", "none"}:
         raise UsageError(
-            f"this study's script gets no words (arguments: {study.trial.arguments}); take --as "
-            "env, json or yaml"
+            f"this study's script takes no arguments (arguments: {study.trial.arguments}); use "
+            "--as env, json, or yaml"
         )
-    found = script_arguments(study, values, source)
-    if unfilled := [word for word in found if "{{inputs." in word.replace(" ", "")]:
+    arguments = script_arguments(study, values, source)
+    if unfilled := [word for word in arguments if "{{inputs." in word.replace(" ", "")]:
         raise UsageError(
-            f"the words name inputs, and where they lie is not the trial's to say: {unfilled[0]}"
+            f"the arguments contain the address of an input, which a trial does not have: "
+            f"{unfilled[0]}"
         )
-    return shlex.join(found)
+    return shlex.join(arguments)
 
 
 def _env(values: dict[str, Value]) -> str:
-    wrong = [name for name in values if not _VARIABLE.fullmatch(name)]
-    if wrong:
+    invalid = [name for name in values if not _VARIABLE.fullmatch(name)]
+    if invalid:
         raise UsageError(
-            f"no shell has variables of these names: {', '.join(map(repr, wrong))}; "
-            "take --as json, yaml or args"
+            f"not valid as names of shell variables: {', '.join(map(repr, invalid))}; "
+            "use --as json, yaml, or args"
         )
-    if taken := [name for name in values if _OF_THE_SHELL.fullmatch(name)]:
+    if reserved := [name for name in values if _RESERVED_VARIABLE.fullmatch(name)]:
         raise UsageError(
-            f"a shell, and what it starts, work by the variables {', '.join(taken)}, "
-            "which a trial's values would replace; take --as json, yaml or args"
+            f"these variables control the shell and the programs that it starts: "
+            f"{', '.join(reserved)}; use --as json, yaml, or args"
         )
     return "\n".join(f"export {name}={shlex.quote(format_value(v))}" for name, v in values.items())
 
@@ -97,12 +98,12 @@ def _yaml(value: Value) -> str:
     if isinstance(value, str):
         return _quoted(value)
     if isinstance(value, float) and "e" in repr(value) and "." not in repr(value):
-        return repr(value).replace("e", ".0e")  # without a dot YAML 1.1 reads text
+        return repr(value).replace("e", ".0e")  # without a dot, YAML 1.1 reads a string
     return json.dumps(value)
 
 
 def _quoted(value: str) -> str:
-    """Return a text in YAML's double quotes; what does not print is escaped."""
+    """Return text in YAML's double quotes, with characters that are not printable escaped."""
     escaped = (
         character
         if character.isprintable() and character not in '"\\'

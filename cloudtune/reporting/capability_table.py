@@ -1,4 +1,4 @@
-"""The table of what a provider can do, for its page in the documents."""
+"""The table of a provider's capabilities for its page in the documentation."""
 
 from __future__ import annotations
 
@@ -13,52 +13,52 @@ _CONDITIONS = {
 }
 
 
-def capability_table(able: Capabilities) -> str:
-    """Return the table in Markdown, a column for each mode, and the sources of its numbers."""
-    both = {"managed": able.managed, "driven": able.driven}
-    found = {mode: each for mode, each in both.items() if each is not None}
-    columns = [list(_rows(each)) for each in found.values()]
-    lines = [f"| | {' | '.join(found)} |", "|---|" + "---|" * len(found)]
+def capability_table(capabilities: Capabilities) -> str:
+    """Return the table in Markdown with a column for each mode, and the sources of its numbers."""
+    both = {"managed": capabilities.managed, "driven": capabilities.driven}
+    modes = {mode: each for mode, each in both.items() if each is not None}
+    columns = [list(_rows(each)) for each in modes.values()]
+    lines = [f"| | {' | '.join(modes)} |", "|---|" + "---|" * len(modes)]
     for rows in zip(*columns, strict=True):
         lines.append(f"| {rows[0][0]} | {' | '.join(text for _, text in rows)} |")
-    sources = {limit.source: None for each in found.values() for limit in _limits(each)}
+    sources = {limit.source: None for each in modes.values() for limit in _limits(each)}
     return "\n".join([*lines, "", *(f"- {source}" for source in sources)]).rstrip() + "\n"
 
 
-def _rows(able: ModeCapabilities) -> Iterator[tuple[str, str]]:
+def _rows(supported: ModeCapabilities) -> Iterator[tuple[str, str]]:
     for kind in ("float", "int", "discrete", "categorical", "bool"):
-        scales = able.parameters.get(kind)
-        held = "as values" if "categorical" in able.parameters else "no"
+        scales = supported.parameters.get(kind)
+        held = "as values" if "categorical" in supported.parameters else "no"
         if scales is not None:
             held = f"yes: {_list(scales)}" if scales else "yes"
         yield f"`{kind}`", held
-    yield "steps", _yes(able.steps)
-    exact = "; exact in a grid" if able.grid_of_trials else ""
-    yield "conditions", _CONDITIONS[able.conditions] + exact
-    yield "strategies", _list(able.strategies)
-    yield "methods", _list(able.methods)
-    yield "seed", _yes(able.seeds)
-    yield "objectives", "several" if able.objectives > 1 else "one"
-    yield "`target`", _yes(able.targets)
-    yield "`select`", _list(able.select)
-    yield "early stopping", _list(able.early_stopping)
-    yield "limits", _list(able.limits)
-    yield "initial trials", _yes(able.initial_trials)
-    yield "warm start", _list(able.warm_start)
-    yield "most trials", _number(able.max_trials)
-    yield "most at a time", _number(able.max_parallel_trials)
-    yield "most parameters", _number(able.max_parameters)
-    yield "most values of one", _number(able.max_values)
-    yield "survives this machine being switched off", _yes(able.unattended)
+    yield "steps", _yes(supported.steps)
+    exact = "; exact in a grid" if supported.grid_of_trials else ""
+    yield "conditions", _CONDITIONS[supported.conditions] + exact
+    yield "strategies", _list(supported.strategies)
+    yield "methods", _list(supported.methods)
+    yield "seed", _yes(supported.seeds)
+    yield "objectives", "several" if supported.objectives > 1 else "one"
+    yield "`target`", _yes(supported.targets)
+    yield "`select`", _list(supported.select)
+    yield "early stopping", _list(supported.early_stopping)
+    yield "limits", _list(supported.limits)
+    yield "initial trials", _yes(supported.initial_trials)
+    yield "warm start", _list(supported.warm_start)
+    yield "most trials", _number(supported.max_trials)
+    yield "most at a time", _number(supported.max_parallel_trials)
+    yield "most parameters", _number(supported.max_parameters)
+    yield "most values of one", _number(supported.max_values)
+    yield "survives this machine being switched off", _yes(supported.unattended)
 
 
-def _limits(able: ModeCapabilities) -> Iterator[Limit]:
+def _limits(supported: ModeCapabilities) -> Iterator[Limit]:
     for limit in (
-        able.max_trials,
-        able.max_parallel_trials,
-        able.max_parameters,
-        able.max_values,
-        able.max_name_length,
+        supported.max_trials,
+        supported.max_parallel_trials,
+        supported.max_parameters,
+        supported.max_values,
+        supported.max_name_length,
     ):
         if limit is not None:
             yield limit

@@ -1,4 +1,4 @@
-"""Shows studies, plans and results as tables in a notebook."""
+"""Studies, plans, and results as tables in a notebook."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parts of a study, values and times in words."""
+"""Parts of a study, values, and times in words."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def describe_space(study: Study) -> str:
-    """Return one sentence on what a study varies and optimises."""
+    """Return the size of the search space and the objectives in one sentence."""
     space = Space.from_study(study)
     count = len({node.name for node in space.nodes})
     size = f", {format_count(space.size, 'combination')}" if space.nodes and space.size else ""
@@ -24,45 +24,45 @@ def describe_space(study: Study) -> str:
 
 
 def describe_strategy(study: Study, seed: int | None) -> str:
-    """Return the strategy in words, with the seed that is used, if there is one."""
+    """Return the strategy in words, with the seed if there is one."""
     strategy = study.strategy
     method = f" ({strategy.method})" if strategy.method else ""
-    chance = "" if seed is None else f", seed {seed}"
-    return sanitize_line(f"{strategy.name}{method}{chance}")
+    suffix = "" if seed is None else f", seed {seed}"
+    return sanitize_line(f"{strategy.name}{method}{suffix}")
 
 
 def format_limits(study: Study) -> str:
-    """Return the limits in the study file's own words."""
-    said = study.limits.model_dump(mode="json", exclude_none=True)
-    return sanitize_line(", ".join(f"{name} {value}" for name, value in said.items())) or "none"
+    """Return the limits as in the study file."""
+    limits = study.limits.model_dump(mode="json", exclude_none=True)
+    return sanitize_line(", ".join(f"{name} {value}" for name, value in limits.items())) or "none"
 
 
 def format_parameters(parameters: Mapping[str, Value]) -> str:
-    """Return an assignment in one line, floats shortened for reading."""
+    """Return parameters on one line, with floats shortened."""
     return sanitize_line(
         " ".join(f"{name}={format_short(value)}" for name, value in parameters.items())
     )
 
 
 def format_short(value: Value) -> str:
-    """Return a value for reading, a float with four digits."""
+    """Return a value as text, a float with four significant digits."""
     return f"{value:.4g}" if isinstance(value, float) else sanitize_line(format_value(value))
 
 
 def format_objectives(study: Study, trial: Trial) -> str:
-    """Return a trial's objectives by name."""
+    """Return the names and values of a trial's objectives."""
     values = zip(study.objectives, trial.objective or (), strict=False)
-    words = ", ".join(f"{o.metric} {value:.6g}" for o, value in values)
-    return sanitize_line(words) or "not measured"
+    text = ", ".join(f"{o.metric} {value:.6g}" for o, value in values)
+    return sanitize_line(text) or "not measured"
 
 
 def format_objective_values(trial: Trial) -> str:
-    """Return a trial's objectives without their names."""
+    """Return the values of a trial's objectives."""
     return ", ".join(f"{value:.6g}" for value in trial.objective or ())
 
 
 def format_seconds(seconds: float) -> str:
-    """Return a duration for reading."""
+    """Return a duration, rounded for reading."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     if seconds < 120:
@@ -73,7 +73,7 @@ def format_seconds(seconds: float) -> str:
 
 
 def expected_trials(study: Study) -> int | None:
-    """Return how many trials a job will run if nothing ends it before, or None."""
+    """Return the number of trials that a job runs unless it ends early; None if unlimited."""
     limits = [study.limits.max_trials]
     if study.strategy.name == "grid":
         limits.append(Space.from_study(study).size)

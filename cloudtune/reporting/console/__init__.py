@@ -1,1 +1,1 @@
-"""What the terminal shows while a run goes on, and its tables."""
+"""Output to the terminal: progress while a run goes on, summaries, and tables."""

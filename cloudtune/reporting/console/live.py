@@ -1,4 +1,4 @@
-"""The live picture of a run in a terminal: of one job its trials, of several a row each."""
+"""The live display of a run in a terminal: the trials of one job, or one row for each job."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cloudtune.provider.plan import Plan
-from cloudtune.reporting.console.job_state import JobProgress, format_job_end, format_trial_end
+from cloudtune.reporting.console.job_progress import JobProgress, format_job_end, format_trial_end
 from cloudtune.reporting.phrases import (
     format_objective_values,
     format_objectives,
@@ -23,101 +23,101 @@ from cloudtune.study.quantities import format_count
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-_BAR = 20
-"""Columns of a bar in the table."""
-_NEEDED_LEAST = ("", "elapsed", "running", "failed", "cost", "state")
-"""Columns that a narrow terminal does without, in this order; the bar has no title."""
+_BAR_WIDTH = 20
+"""The width of a progress bar in the table of jobs."""
+_OPTIONAL_COLUMNS = ("", "elapsed", "running", "failed", "cost", "state")
+"""The columns that are dropped in a narrow terminal, in this order. The bar has no title."""
 
 
 class LiveProgress:
-    """A picture that is redrawn in place. Lines above it tell what is worth keeping."""
+    """A display that is redrawn in place, with permanent lines above it."""
 
     def __init__(self, console: Console, providers: Sequence[str]) -> None:
-        """Prepare; nothing is drawn.
+        """Create the display without drawing it.
 
         Args:
-            console: Where to draw.
-            providers: Of the run's jobs, in the order of their rows.
+            console: The console to draw on.
+            providers: The providers of the run's jobs, in the order of their rows.
         """
         from rich.live import Live
 
         self._providers = providers
-        self._views: dict[str, JobProgress] = {}
+        self._jobs: dict[str, JobProgress] = {}
         self._lock = threading.Lock()
         self._console = console
         self._live = Live(
-            console=console, get_renderable=self._picture, refresh_per_second=8, transient=True
+            console=console, get_renderable=self._render, refresh_per_second=8, transient=True
         )
 
     def begin(self, plan: Plan, events: Sequence[Event], elapsed: float = 0.0) -> None:
-        """Begin to draw."""
+        """Show a job, and start to draw."""
         with self._lock:
-            self._views[plan.provider] = JobProgress(plan, events, elapsed)
-        self._live.start()  # more than once it changes nothing
+            self._jobs[plan.provider] = JobProgress(plan, events, elapsed)
+        self._live.start()  # has no effect if it runs already
 
     def events(self, provider: str, events: Sequence[Event]) -> None:
-        """Take note; print a line for a new best trial and for a failure."""
-        view, mark = self._views[provider], self._mark(provider)
+        """Update a job. Print a line for each new best trial and each failed trial."""
+        job, prefix = self._jobs[provider], self._prefix(provider)
         lines: list[str] = []
         with self._lock:
             for event in events:
-                is_best = view.tell(event)
+                is_best = job.tell(event)
                 if isinstance(event, Ended) and (is_best or event.state == "failed"):
-                    lines.append(mark + format_trial_end(view, event.number, is_best=is_best))
+                    lines.append(prefix + format_trial_end(job, event.number, is_best=is_best))
         for line in lines:
             self.message(line)
 
     def end(self, provider: str, outcome: Outcome) -> None:
-        """Take note; print a line for a job that ended while others go on."""
-        view = self._views.get(provider)
-        if view is None:
+        """Update a job that ended. Print a line for it if there are several jobs."""
+        job = self._jobs.get(provider)
+        if job is None:
             return
         with self._lock:
-            view.end(outcome)
+            job.end(outcome)
         if len(self._providers) > 1:
-            self.message(self._mark(provider) + format_job_end(view))
+            self.message(self._prefix(provider) + format_job_end(job))
 
     def message(self, text: str) -> None:
-        """Print a line above the picture."""
+        """Print a line above the display."""
         from rich.text import Text
 
         self._console.print(Text(sanitize_line(text)), overflow="ellipsis", no_wrap=True)
 
     def close(self) -> None:
-        """Take the picture away; the lines above it stay."""
+        """Remove the display. The lines above it stay."""
         if self._live.is_started:
             self._live.stop()
 
-    def _mark(self, provider: str) -> str:
+    def _prefix(self, provider: str) -> str:
         return f"{provider}: " if len(self._providers) > 1 else ""
 
-    def _picture(self) -> RenderableType:
+    def _render(self) -> RenderableType:
         with self._lock:
-            if not self._views:
+            if not self._jobs:
                 return ""
             if len(self._providers) == 1:
-                return _trials(self._views[self._providers[0]])
-            return _table(self._providers, self._views, self._console.width)
+                return _job_display(self._jobs[self._providers[0]])
+            return _job_table(self._providers, self._jobs, self._console.width)
 
 
-def _table(
-    providers: Sequence[str], views: Mapping[str, JobProgress], width: int
+def _job_table(
+    providers: Sequence[str], jobs: Mapping[str, JobProgress], width: int
 ) -> RenderableType:
-    """Return a row a provider, with the columns for which there is room."""
+    """Return one row for each provider, with the columns that fit."""
     from rich.cells import cell_len
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
-    rows = [_row(name, views.get(name)) for name in providers]
+    rows = [_row(name, jobs.get(name)) for name in providers]
     names = [name for name in rows[0] if name != "cost" or any(row[name] for row in rows)]
 
-    def needed(name: str) -> int:
+    def column_width(name: str) -> int:
         longest = max(cell_len(value) for value in [name, *(row[name] for row in rows)])
-        return 2 + (_BAR if name == "" else longest)
+        return 2 + (_BAR_WIDTH if name == "" else longest)
 
-    for name in _NEEDED_LEAST:
-        if name in names and sum(map(needed, names)) > width:
+    for name in _OPTIONAL_COLUMNS:
+        if name in names and sum(map(column_width, names)) > width:
             names.remove(name)
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for name in names:
@@ -126,67 +126,69 @@ def _table(
             Text(name), justify="right" if right else "left", no_wrap=True, overflow="ellipsis"
         )
     for provider, row in zip(providers, rows, strict=True):
-        cells = [_bar(views.get(provider), _BAR) if not n else Text(row[n]) for n in names]
+        cells = [_bar(jobs.get(provider), _BAR_WIDTH) if not n else Text(row[n]) for n in names]
         table.add_row(*cells, style="" if row["state"] in {"running", "starting"} else "dim")
-    view = next(iter(views.values()))
-    title = Text(sanitize_line(f"{view.name}; run {view.plan.facts.run_id}"), no_wrap=True)
+    job = next(iter(jobs.values()))
+    title = Text(sanitize_line(f"{job.name}; run {job.plan.facts.run_id}"), no_wrap=True)
     return Group(title, table)
 
 
-def _row(provider: str, view: JobProgress | None) -> dict[str, str]:
-    """Return the cells of a job, by their titles."""
-    if view is None:
-        words = ["starting", "", "", "", "", "", "", ""]
+def _row(provider: str, job: JobProgress | None) -> dict[str, str]:
+    """Return the cells of a job by column title."""
+    if job is None:
+        cells = ["starting", "", "", "", "", "", "", ""]
     else:
-        best = view.best
-        words = [
-            view.state,
+        best = job.best
+        cells = [
+            job.state,
             "",
-            f"{view.done}/{view.total}" if view.total else str(view.done),
-            str(len(view.running)),
-            str(view.counts.get("failed", 0)),
+            f"{job.done}/{job.total}" if job.total else str(job.done),
+            str(len(job.running)),
+            str(job.counts.get("failed", 0)),
             format_objective_values(best) if best else "",
-            format_seconds(view.elapsed),
-            view.cost,
+            format_seconds(job.elapsed),
+            job.cost,
         ]
     titles = ("state", "", "trials", "running", "failed", "best so far", "elapsed", "cost")
-    return {"provider": provider, **dict(zip(titles, words, strict=True))}
+    return {"provider": provider, **dict(zip(titles, cells, strict=True))}
 
 
-def _bar(view: JobProgress | None, width: int) -> RenderableType:
+def _bar(job: JobProgress | None, width: int) -> RenderableType:
     from rich.progress_bar import ProgressBar
 
-    total = view.total if view else None
-    return ProgressBar(total=total or 1, completed=view.done if view and total else 0, width=width)
+    total = job.total if job else None
+    return ProgressBar(total=total or 1, completed=job.done if job and total else 0, width=width)
 
 
-def _trials(view: JobProgress) -> RenderableType:
-    """Return a bar, the best so far, and a line a running trial."""
+def _job_display(job: JobProgress) -> RenderableType:
+    """Return a bar, the best trial so far, and a line for each running trial."""
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
     bar = Table.grid(padding=(0, 1))
-    left = view.seconds_left
-    numbers = f"{view.done}/{view.total} trials" if view.total else format_count(view.done, "trial")
-    failed = view.counts.get("failed", 0)
-    words = [numbers, format_seconds(view.elapsed)]
-    words += [f"about {format_seconds(left)} left"] if left is not None else []
-    words += [f"{failed} failed"] if failed else []
-    words += [f"cost {view.cost}"] if view.cost else []
-    bar.add_row(_bar(view, 40), Text(", ".join(words)))
-    lines: list[RenderableType] = [Text(sanitize_line(view.title), style="bold"), bar]
-    if view.best:
-        found = format_objectives(view.study, view.best)
-        lines.append(_line(f"best {found} in trial {view.best.number}", view.best, style="green"))
-    for number, begun in view.running.items():
-        trial = view.trials.get(number)
-        took = format_seconds(time.monotonic() - begun)
+    remaining = job.remaining_seconds
+    count = f"{job.done}/{job.total} trials" if job.total else format_count(job.done, "trial")
+    failed = job.counts.get("failed", 0)
+    parts = [count, format_seconds(job.elapsed)]
+    parts += [f"about {format_seconds(remaining)} left"] if remaining is not None else []
+    parts += [f"{failed} failed"] if failed else []
+    parts += [f"cost {job.cost}"] if job.cost else []
+    bar.add_row(_bar(job, 40), Text(", ".join(parts)))
+    lines: list[RenderableType] = [Text(sanitize_line(job.title), style="bold"), bar]
+    if job.best:
+        objectives = format_objectives(job.study, job.best)
+        lines.append(
+            _line(f"best {objectives} in trial {job.best.number}", job.best, style="green")
+        )
+    for number, start in job.running.items():
+        trial = job.trials.get(number)
+        duration = format_seconds(time.monotonic() - start)
         so_far = ""
         if trial.measurements:
             last = trial.measurements[-1]
-            so_far = f"  {format_objectives(view.study, trial)} at step {last.step}"
-        lines.append(_line(f"  trial {trial.number}  {took}{so_far}", trial, style="dim"))
+            so_far = f"  {format_objectives(job.study, trial)} at step {last.step}"
+        lines.append(_line(f"  trial {trial.number}  {duration}{so_far}", trial, style="dim"))
     return Group(*lines)
 
 

@@ -1,6 +1,6 @@
-"""Plans and runs in words: lines for people, rows for tables and machines.
+"""Plans and runs as lines of text and as rows of tables.
 
-Names, values and reasons may come from anywhere, so each line for people is made `sanitize_line`.
+Names, values, and reasons may come from anywhere, so each line is sanitized.
 """
 
 from __future__ import annotations
@@ -30,20 +30,25 @@ if TYPE_CHECKING:
     from cloudtune.results.model import StudyResult, Trial
 
 
-_LINE = 200
+_MAX_LOG_LINE = 200
 """Characters of a line of a log in a summary."""
 
 
 def format_plan(plan: Plan, *, brief: bool) -> list[str]:
-    """Return a plan as lines; brief leaves the request out."""
+    """Return a plan as lines.
+
+    Args:
+        plan: The plan.
+        brief: Whether to show the findings and notes only.
+    """
     from cloudtune.planning.planner import other_mode_findings
 
     if plan.broken:
         return [sanitize_line(f"{plan.provider}: cannot be planned: {plan.broken}")]
     study = plan.fitted.study
-    word = "cannot run this study" if plan.refused else "can run this study"
-    emulated = ", emulated here" if plan.facts.emulated else ""
-    lines = [f"{plan.provider}: {word}, mode {plan.mode}{emulated}"]
+    verdict = "cannot run this study" if plan.refused else "can run this study"
+    emulated = ", emulated" if plan.facts.emulated else ""
+    lines = [f"{plan.provider}: {verdict}, mode {plan.mode}{emulated}"]
     if not brief:
         lines += [
             f"  strategy   {describe_strategy(study, plan.seed)}",
@@ -56,8 +61,8 @@ def format_plan(plan: Plan, *, brief: bool) -> list[str]:
     for note in plan.notes:
         lines.append(f"  note: {location_prefix(plan.study, note.path)}{note}")
     for mode, findings in other_mode_findings(plan).items():
-        what = "; ".join(str(finding) for finding in findings) or "nothing lost"
-        lines.append(f"  in {mode} mode: {what}")
+        text = "; ".join(map(str, findings)) or "no findings"
+        lines.append(f"  in {mode} mode: {text}")
     if not brief:
         request = format_json(plan.request, indent=2).split("\n")
         lines += ["  request:", *(f"    {line}" for line in request)]
@@ -65,35 +70,35 @@ def format_plan(plan: Plan, *, brief: bool) -> list[str]:
 
 
 def format_plan_cost(plan: Plan) -> str:
-    """Return what a plan may cost."""
+    """Return the estimated cost of a plan."""
     from cloudtune.provider.models import CloudSettings
 
     if plan.facts.emulated:
-        return "none: it is emulated"
+        return "none (emulated)"
     if plan.estimate:
         return sanitize_line(str(plan.estimate))
     if not isinstance(plan.settings, CloudSettings):
         return "none"
-    return f"unknown: give the price of an hour under providers.{plan.provider}.prices"
+    return f"unknown; set the hourly price under providers.{plan.provider}.prices"
 
 
 def format_reuse(study: Study, trial: Trial, source: str) -> list[str]:
-    """Return a trial's parameters as JSON, and as words for the script in the source folder.
+    """Return a trial's parameters as JSON and as arguments for the script in the source folder.
 
-    The words are left out where they cannot be shown as they are.
+    The arguments are omitted if they cannot be printed exactly.
     """
     from cloudtune.reporting.assignment import script_arguments
 
-    words = script_arguments(study, {**study.constants, **trial.parameters}, source)
+    arguments = script_arguments(study, {**study.constants, **trial.parameters}, source)
     lines = [f"  as JSON: {format_json(dict(trial.parameters))}"]
-    pasted = shlex.join(words)
-    if words and "{{" not in pasted and pasted == sanitize_line(pasted):
-        lines.append(f"  as words: {pasted}")
+    command = shlex.join(arguments)
+    if arguments and "{{" not in command and command == sanitize_line(command):
+        lines.append(f"  as arguments: {command}")
     return lines
 
 
-def job_rows(found: Sequence[StudyResult]) -> list[dict[str, Any]]:
-    """Return one row a job of a run: what became of it."""
+def job_rows(results: Sequence[StudyResult]) -> list[dict[str, Any]]:
+    """Return one row for each job."""
     rows = [
         {
             "provider": result.provider,
@@ -104,36 +109,42 @@ def job_rows(found: Sequence[StudyResult]) -> list[dict[str, Any]]:
             "best": format_objective_values(result.best) if result.best else None,
             "trial": result.best.number if result.best else None,
             "took": format_elapsed(result),
-            "cost": "; ".join(_cost_words(result)) or None,
+            "cost": "; ".join(_format_costs(result)) or None,
         }
-        for result in found
+        for result in results
     ]
     return [{name: value for name, value in row.items() if value is not None} for row in rows]
 
 
 def format_elapsed(result: StudyResult) -> str | None:
-    """Return for how long a job ran, None while it has not ended."""
+    """Return how long a job ran, without idle time; None while it runs."""
     seconds = (result.ended or 0) - (result.started or 0) - (result.idle or 0)
     return format_seconds(seconds) if seconds > 0 else None
 
 
 def format_summary(result: StudyResult, folder: str) -> list[str]:
-    """Return what a job's user wants to see at its end."""
+    """Return the summary of a job that ended.
+
+    Args:
+        result: The job.
+        folder: The folder of its run.
+    """
     study = result.study
     trials = result.trials
-    took = f" in {format_elapsed(result)}" if format_elapsed(result) else ""
+    elapsed = format_elapsed(result)
+    duration = f" in {elapsed}" if elapsed else ""
     counts = ", ".join(
         f"{n} {state.replace('_', ' ')}" for state, n in count_states(trials).items()
     )
     where = f" on {result.provider}{', emulated' if result.emulated else ''}"
-    where += "," if result.emulated and took else ""
-    lines = [f"{format_count(len(trials), 'trial')}{where}{took}: {counts or 'none'}"]
-    lines += [f"cost: {words}" for words in _cost_words(result)]
+    where += "," if result.emulated and elapsed else ""
+    lines = [f"{format_count(len(trials), 'trial')}{where}{duration}: {counts or 'none'}"]
+    lines += [f"cost: {cost}" for cost in _format_costs(result)]
     if result.reason:
-        word = "refused" if job_state(result) == "refused" else "ended"
-        lines.append(f"{word}: {result.reason}")
+        verb = "refused" if job_state(result) == "refused" else "ended"
+        lines.append(f"{verb}: {result.reason}")
     if len(study.objectives) > 1:
-        lines.append(f"Pareto set of {format_count(len(result.pareto), 'trial')}:")
+        lines.append(f"Pareto front of {format_count(len(result.pareto), 'trial')}:")
         for trial in result.pareto:
             lines.append(
                 f"  trial {trial.number}  {format_objectives(study, trial)}  "
@@ -145,93 +156,94 @@ def format_summary(result: StudyResult, folder: str) -> list[str]:
         lines += format_reuse(study, best, f"{folder}/{result.provider}/source")
     elif trials:
         measured = any(trial.objective is not None for trial in trials)
-        lines.append(
-            "no trial that measured the objective completed"
-            if measured
-            else "no trial measured the objective"
-        )
+        lines.append(f"no {'completed ' if measured else ''}trial measured the objective")
     lines += format_failures(result)
     if result.link:
-        lines.append(f"at the service: {result.link}")
+        lines.append(f"in the service's console: {result.link}")
     return [sanitize_line(line) for line in lines]
 
 
-def resume_hints(found: Sequence[StudyResult]) -> list[str]:
-    """Return how an interrupted run goes on."""
-    stopped = [r for r in found if r.state == "cancelled" and r.mode == "managed"]
+def resume_hints(results: Sequence[StudyResult]) -> list[str]:
+    """Return how to resume an interrupted run, or build on it."""
+    stopped = [r for r in results if r.state == "cancelled" and r.mode == "managed"]
     lines = [
-        f"{result.provider} has stopped its job, which cannot go on{_building_on(result)}"
+        f"{result.provider} stopped its job, which cannot be resumed{_warm_start_hint(result)}"
         for result in stopped
     ]
-    if len(stopped) < len([r for r in found if r.state == "cancelled"]):
-        lines.append(f"interrupted; go on with: cloudtune resume {found[0].run}")
+    if len(stopped) < len([r for r in results if r.state == "cancelled"]):
+        lines.append(f"interrupted; resume with: cloudtune resume {results[0].run}")
     return [sanitize_line(line) for line in lines]
 
 
-def stop_messages(what: str, found: Sequence[StudyResult]) -> list[str]:
-    """Return what is said when jobs are asked to end, and how each goes on later."""
-    driven = any(result.mode == "driven" for result in found)
-    later = f"; go on later with: cloudtune resume {found[0].run}" if driven else ""
-    lines = [f"asked {what} to end{later}"]
+def stop_messages(target: str, results: Sequence[StudyResult]) -> list[str]:
+    """Return the confirmation of a request to stop jobs, and how to resume them.
+
+    Args:
+        target: The run or the jobs in words.
+        results: The jobs.
+    """
+    driven = any(result.mode == "driven" for result in results)
+    hint = f"; resume with: cloudtune resume {results[0].run}" if driven else ""
+    lines = [f"asked {target} to stop{hint}"]
     lines += [
-        f"what {result.provider} stops cannot go on{_building_on(result)}"
-        for result in found
+        f"the job on {result.provider} cannot be resumed{_warm_start_hint(result)}"
+        for result in results
         if result.mode == "managed"
     ]
     return [sanitize_line(line) for line in lines]
 
 
-def _building_on(result: StudyResult) -> str:
+def _warm_start_hint(result: StudyResult) -> str:
     from cloudtune.provider import registry
 
-    able = registry.get(result.provider).capabilities.managed
-    if not (able and able.warm_start):
+    managed = registry.get(result.provider).capabilities.managed
+    if not (managed and managed.warm_start):
         return ""
-    return f"; a new run can build on it: warm_start: {{from: {result.run}}}"
+    return f"; to build on it in a new run, set warm_start: {{from: {result.run}}}"
 
 
-def _cost_words(result: StudyResult) -> list[str]:
+def _format_costs(result: StudyResult) -> list[str]:
     costs = [trial.cost for trial in result.trials if trial.cost]
     if not costs:
         return []
-    whole = sum(cost.amount for cost in costs)
+    total = sum(cost.amount for cost in costs)
     unknown = len(result.trials) - len(costs)
-    more = f"; unknown of {format_count(unknown, 'trial')}" if unknown else ""
-    return [f"about {whole:.2f} {costs[0].currency} ({costs[0].basis}){more}"]
+    more = f"; unknown for {format_count(unknown, 'trial')}" if unknown else ""
+    return [f"about {total:.2f} {costs[0].currency} ({costs[0].basis}){more}"]
 
 
 def format_failures(result: StudyResult) -> list[str]:
-    """Return the failures of a job by cause, with the last words of the first of each."""
+    """Return the failures of a job by cause, with the last lines of the first trial's log."""
     lines: list[str] = []
     for cause in failures_by_cause([result]):
         first = cause.first
         count = f"{cause.count} trials" if cause.count > 1 else f"trial {first.number}"
         lines.append(f"failed: {count}: {first.reason}")
-        lines += [f"  | {line[:_LINE]}" for line in first.log_tail.splitlines()[-3:]]
-        lines.append(f"  more: cloudtune logs {result.run} {first.number} --on {result.provider}")
+        lines += [f"  | {line[:_MAX_LOG_LINE]}" for line in first.log_tail.splitlines()[-3:]]
+        lines.append(f"  log: cloudtune logs {result.run} {first.number} --on {result.provider}")
     return [sanitize_line(line) for line in lines]
 
 
-def capability_rows(found: Sequence[tuple[Capabilities, str | None]]) -> list[dict[str, Any]]:
-    """Return one row a provider and mode, for the table of providers.
+def capability_rows(providers: Sequence[tuple[Capabilities, str | None]]) -> list[dict[str, Any]]:
+    """Return one row for each provider and mode.
 
     Args:
-        found: What each can do, and the extra that is not installed but needed to run.
+        providers: The capabilities of each provider, and the extra that it lacks, if any.
     """
     rows: list[dict[str, Any]] = []
-    for each, extra in found:
+    for each, extra in providers:
         for mode in ("managed", "driven"):
-            able = each.for_mode(mode)
-            if able is not None:
+            supported = each.for_mode(mode)
+            if supported is not None:
                 rows.append(
                     {
                         "provider": each.provider,
                         "mode": mode,
-                        "strategies": ", ".join(sorted(able.strategies)),
-                        "parameters": ", ".join(able.parameters),
-                        "conditions": able.conditions != "none",
-                        "early stopping": ", ".join(sorted(able.early_stopping)),
-                        "most trials": able.max_trials.value if able.max_trials else None,
+                        "strategies": ", ".join(sorted(supported.strategies)),
+                        "parameters": ", ".join(supported.parameters),
+                        "conditions": supported.conditions != "none",
+                        "early stopping": ", ".join(sorted(supported.early_stopping)),
+                        "most trials": supported.max_trials.value if supported.max_trials else None,
                         "verified": each.verified,
                         "missing": extra and f"cloudtune[{extra}]",
                     }
@@ -240,6 +252,6 @@ def capability_rows(found: Sequence[tuple[Capabilities, str | None]]) -> list[di
 
 
 def location_prefix(study: Study, path: str) -> str:
-    """Return ``file:line: `` for a field of a study that came from a file, else nothing."""
+    """Return ``file:line: `` for a field of a study file; empty if the study is not from a file."""
     file, line = study.location(path)
     return f"{file}:{line}: " if file and line else ""

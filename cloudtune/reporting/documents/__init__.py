@@ -1,1 +1,1 @@
-"""Reports as text, Markdown, JSON and HTML."""
+"""Reports as text, Markdown, JSON, and HTML."""

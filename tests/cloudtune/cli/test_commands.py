@@ -86,7 +86,7 @@ def test_the_printed_way_to_the_best_parameters_keeps_blanks(
 
 def test_the_summary_can_be_pasted(cloudtune: Cloudtune, tmp_path: Path) -> None:
     shown = cloudtune("run", "study.yaml").stdout
-    words = next(line for line in shown.splitlines() if "as words" in line).split(": ", 1)[1]
+    words = next(line for line in shown.splitlines() if "as arguments" in line).split(": ", 1)[1]
     again = subprocess.run(
         [sys.executable, str(tmp_path / "train.py"), *words.split()],
         capture_output=True,

@@ -1,1 +1,1 @@
-"""A comparison as one HTML file with charts, which needs nothing but itself."""
+"""A comparison as one self-contained HTML file with charts."""

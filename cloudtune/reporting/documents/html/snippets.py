@@ -1,4 +1,4 @@
-"""Studies, plans and results as a notebook shows them: plain tables, everything escaped."""
+"""Studies, plans, and results as HTML for notebooks: plain tables with all text escaped."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from cloudtune.provider.plan import Plan
     from cloudtune.results.model import StudyResult
 
-_SHOWN = 10
+_MAX_TRIALS = 10
 """Trials of a job that are shown, the best first."""
 
 
 def study_html(study: Study) -> str:
-    """Return a study: what it varies, optimises and is bounded by."""
+    """Return the parameters, strategy, and limits of a study."""
     rows = [
         {
             "parameter": node.name,
@@ -47,10 +47,10 @@ def study_html(study: Study) -> str:
 
 
 def plan_html(plan: Plan) -> str:
-    """Return a plan: whether it can be run, what is lost, and the request."""
+    """Return a plan: whether it can run, its findings, and its request."""
     import json
 
-    word = "cannot run this study" if plan.refused else "can run this study"
+    verdict = "cannot run this study" if plan.refused else "can run this study"
     lines = [
         f"mode {plan.mode}{', emulated' if plan.facts.emulated else ''}",
         f"limits: {format_limits(plan.fitted.study)}",
@@ -62,21 +62,21 @@ def plan_html(plan: Plan) -> str:
     ]
     request = escape(json.dumps(plan.request, indent=2, ensure_ascii=False))
     return (
-        _block(f"{plan.provider} {word}", lines)
+        _block(f"{plan.provider} {verdict}", lines)
         + _table(rows)
         + f"<details><summary>request</summary><pre>{request}</pre></details>"
     )
 
 
-def results_html(found: Sequence[StudyResult]) -> str:
-    """Return jobs side by side, and the best trials of each."""
-    if not found:
+def results_html(results: Sequence[StudyResult]) -> str:
+    """Return a table of jobs, and the best trials of each job."""
+    if not results:
         return _block("no jobs", [])
-    name = found[0].study.name or "study"
+    name = results[0].study.name or "study"
     return (
-        _block(f"{name}, run {found[0].run}", [])
-        + _table(job_rows(found))
-        + "".join(map(_trials, found))
+        _block(f"{name}, run {results[0].run}", [])
+        + _table(job_rows(results))
+        + "".join(map(_trials, results))
     )
 
 
@@ -93,7 +93,7 @@ def _trials(result: StudyResult) -> str:
             "objective": format_objectives(study, trial),
             "parameters": format_parameters(trial.parameters),
         }
-        for trial in measured[:_SHOWN]
+        for trial in measured[:_MAX_TRIALS]
     ]
     title = f"{result.provider}: {len(rows)} of {len(result.trials)} trials"
     return _block(title, [result.reason] if result.reason else [], level=4) + _table(rows)
@@ -104,20 +104,19 @@ def _values(parameter: Mapping[str, Any]) -> str:
         return ", ".join(map(format_short, parameter["values"]))
     if "min" not in parameter:
         return ""
-    more = [f"{key} {parameter[key]}" for key in ("scale", "step") if key in parameter]
-    return ", ".join(
-        [f"{format_short(parameter['min'])} to {format_short(parameter['max'])}", *more]
-    )
+    details = [f"{key} {parameter[key]}" for key in ("scale", "step") if key in parameter]
+    bounds = f"{format_short(parameter['min'])} to {format_short(parameter['max'])}"
+    return ", ".join([bounds, *details])
 
 
-def _pairs(held: Mapping[str, Any]) -> str:
-    return " and ".join(f"{name}: {value}" for name, value in held.items())
+def _pairs(conditions: Mapping[str, Any]) -> str:
+    return " and ".join(f"{name}: {value}" for name, value in conditions.items())
 
 
 def _block(title: str, lines: Sequence[str], level: int = 3) -> str:
-    """Return a heading and lines below it."""
-    below = "".join(f"<div>{_safe(line)}</div>" for line in lines)
-    return f"<h{level}>{_safe(title)}</h{level}>{below}"
+    """Return a heading and the lines below it."""
+    body = "".join(f"<div>{_safe(line)}</div>" for line in lines)
+    return f"<h{level}>{_safe(title)}</h{level}>{body}"
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -13,7 +13,7 @@ from rich.console import Console
 from cloudtune.planning.planner import plan
 from cloudtune.provider.facts import Lookup, Price
 from cloudtune.provider.plan import Plan
-from cloudtune.reporting.console.job_state import JobProgress, format_trial_end
+from cloudtune.reporting.console.job_progress import JobProgress, format_trial_end
 from cloudtune.reporting.console.live import LiveProgress
 from cloudtune.reporting.console.plain import PlainProgress
 from cloudtune.results.events import Ended, Measured, Outcome, Started, TrialState

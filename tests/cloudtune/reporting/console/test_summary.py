@@ -181,14 +181,14 @@ def test_several_runs_are_told_apart() -> None:
 @pytest.mark.parametrize(
     ("provider", "more"),
     [
-        ("sagemaker", "; a new run can build on it: warm_start: {from: 3f6k2m9qxt}"),
+        ("sagemaker", "; to build on it in a new run, set warm_start: {from: 3f6k2m9qxt}"),
         ("watson", ""),
     ],
 )
 def test_a_warm_start_is_advised_where_there_is_one(provider: str, more: str) -> None:
     over = {"provider": provider, "mode": "managed", "state": "cancelled", "run": "3f6k2m9qxt"}
     stopped = result(evil_study(), **over)
-    said = f"{provider} has stopped its job, which cannot go on{more}"
+    said = f"{provider} stopped its job, which cannot be resumed{more}"
     assert summary.resume_hints([stopped]) == [said]
 
 
@@ -197,12 +197,15 @@ def test_who_stops_several_jobs_is_told_how_each_goes_on() -> None:
         result(evil_study(), provider=name, mode=mode, run="k7f2")
         for name, mode in (("local", "driven"), ("sagemaker", "managed"), ("vertex", "managed"))
     ]
-    build = "what sagemaker stops cannot go on; a new run can build on it: warm_start: {from: k7f2}"
-    vertex = "what vertex stops cannot go on"
+    build = (
+        "the job on sagemaker cannot be resumed; to build on it in a new run, set "
+        "warm_start: {from: k7f2}"
+    )
+    vertex = "the job on vertex cannot be resumed"
     assert summary.stop_messages("run k7f2", jobs) == [
-        *("asked run k7f2 to end; go on later with: cloudtune resume k7f2", build, vertex)
+        *("asked run k7f2 to stop; resume with: cloudtune resume k7f2", build, vertex)
     ]
-    assert summary.stop_messages("it", jobs[2:]) == ["asked it to end", vertex]
+    assert summary.stop_messages("it", jobs[2:]) == ["asked it to stop", vertex]
 
 
 def test_a_job_that_never_ran_is_said_in_plain_words() -> None:

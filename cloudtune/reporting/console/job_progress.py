@@ -1,0 +1,162 @@
+"""The progress of one job, derived from its events, and one line for each trial that ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from cloudtune.engine.budget import Spending
+from cloudtune.provider.models import CloudSettings
+from cloudtune.provider.plan import Plan
+from cloudtune.reporting.phrases import (
+    describe_strategy,
+    expected_trials,
+    format_objectives,
+    format_parameters,
+    format_seconds,
+)
+from cloudtune.reporting.sanitize import sanitize_line
+from cloudtune.results.events import Ended, Event, Outcome, Started
+from cloudtune.results.model import Trial, best_trial
+from cloudtune.results.trials import Trials, start_duration
+from cloudtune.study.quantities import format_count
+
+_DONE = {"completed", "stopped_early", "failed"}
+"""The states of trials that count toward the total."""
+
+
+class JobProgress:
+    """The progress of one job, derived from its events."""
+
+    def __init__(self, plan: Plan, events: Sequence[Event], elapsed: float = 0.0) -> None:
+        self.plan = plan
+        self.study = plan.study
+        self.total = expected_trials(plan.fitted.study)
+        self._start = time.monotonic() - elapsed
+        self._end: float | None = None
+        self.outcome: Outcome | None = None
+        """How the job ended; None while it runs."""
+        self.best: Trial | None = None
+        self.trials = Trials(plan.study, plan.facts.run_id)
+        self.counts: dict[str, int] = {}
+        self.running: dict[int, float] = {}
+        """The start of each running trial by number, on the monotonic clock."""
+        self._start_times: dict[int, float] = {}
+        self._pending: set[int] = set()
+        self._total_seconds = 0.0
+        self._timed_trials = 0
+        self._spending = Spending(plan)
+        for event in events:
+            self.tell(event)
+
+    @property
+    def title(self) -> str:
+        """The study, its provider, and its strategy."""
+        strategy = describe_strategy(self.plan.fitted.study, self.plan.seed)
+        return f"{self.study.name or 'study'} on {self.plan.provider}: {strategy}"
+
+    @property
+    def name(self) -> str:
+        """The study and its objectives."""
+        goals = " and ".join(f"{each.goal} {each.metric}" for each in self.study.objectives)
+        return f"{self.study.name or 'study'}: {goals or 'no objective'}"
+
+    @property
+    def done(self) -> int:
+        """The number of ended trials that count; in managed mode, cancelled trials count, too."""
+        counted = _DONE | {"cancelled"} if self.plan.mode == "managed" else _DONE
+        return sum(self.counts.get(state, 0) for state in counted)
+
+    @property
+    def state(self) -> str:
+        """The state of the job."""
+        return "running" if self.outcome is None else self.outcome.state
+
+    @property
+    def elapsed(self) -> float:
+        """The seconds for which the job has run, in earlier processes and in this one."""
+        return (self._end or time.monotonic()) - self._start
+
+    @property
+    def cost(self) -> str:
+        """The cost so far, or ``unknown``; empty if the job costs nothing."""
+        price = self.plan.facts.price
+        if self.plan.facts.emulated or (self.outcome is not None and not len(self.trials)):
+            return ""
+        if price is None:
+            return "unknown" if isinstance(self.plan.settings, CloudSettings) else ""
+        return sanitize_line(f"{self._spending.so_far:.2f} {price.currency}")
+
+    def end(self, outcome: Outcome) -> None:
+        """Record how the job ended."""
+        self.outcome = outcome
+        self._end = time.monotonic()
+
+    @property
+    def remaining_seconds(self) -> float | None:
+        """An estimate of the remaining seconds from the trials so far; None while there is none."""
+        if self.total is None or not self._timed_trials:
+            return None
+        parallel = self.plan.fitted.study.limits.parallel_trials or 1
+        per_trial = self._total_seconds / self._timed_trials
+        spent = sum(time.monotonic() - start for start in self.running.values())
+        return max(0.0, ((self.total - self.done) * per_trial - spent) / parallel)
+
+    def tell(self, event: Event) -> bool:
+        """Add an event. Return whether it ended a new best trial."""
+        self.trials.tell(event)
+        self._spending.tell(event)
+        if isinstance(event, Started):
+            if event.number in self._pending:
+                self.counts["pending"] -= 1
+            self._pending.discard(event.number)
+            age = max(0.0, time.time() - event.time)
+            self.running[event.number] = time.monotonic() - age
+            self._start_times[event.number] = event.time
+        if not isinstance(event, Ended):
+            return False
+        trial = self.trials.get(event.number)
+        self.running.pop(event.number, None)
+        start = self._start_times.pop(event.number, None)
+        self.counts[event.state] = self.counts.get(event.state, 0) + 1
+        if event.state == "pending":
+            self._pending.add(event.number)
+        elif event.state in _DONE and start is not None:
+            self._total_seconds += start_duration(start, event)
+            self._timed_trials += 1
+        return self._is_best(trial)
+
+    def _is_best(self, trial: Trial) -> bool:
+        if len(self.study.objectives) != 1 or trial.state != "completed":
+            return False
+        candidates = filter(None, [self.best, trial])
+        before, self.best = self.best, best_trial(candidates, self.study.objectives[0].goal)
+        return self.best is not before
+
+
+def format_trial_end(job: JobProgress, number: int, *, is_best: bool) -> str:
+    """Return one line about a trial that ended."""
+    trial = job.trials.get(number)
+    count = f"{job.done}/{job.total}" if job.total else f"{job.done}"
+    duration = format_seconds(trial.seconds or 0.0)
+    result = format_objectives(job.study, trial) if trial.objective else trial.reason
+    reason = f" ({trial.reason})" if trial.reason and trial.objective else ""
+    state = trial.state.replace("_", " ")
+    parameters = format_parameters(trial.parameters)
+    best = "  best so far" if is_best else ""
+    return f"[{count}] trial {number} {state}{reason} in {duration}: {result}  {parameters}{best}"
+
+
+def format_job_end(job: JobProgress) -> str:
+    """Return one line about a job that ended."""
+    assert job.outcome is not None
+    failed = job.counts.get("failed", 0)
+    done = f"{format_count(job.done, 'trial')} done"
+    parts = [f"{done}, {failed} of them failed" if failed else done]
+    if job.best:
+        parts.append(f"best {format_objectives(job.study, job.best)} in trial {job.best.number}")
+    if job.cost:
+        parts.append(f"cost {job.cost}")
+    if job.outcome.reason:
+        parts.append(job.outcome.reason)
+    return f"{job.state} after {format_seconds(job.elapsed)}: {'; '.join(parts)}"
