@@ -30,12 +30,14 @@ _LABELS = {"version", "name", "description"}
 class StudyFields(Model):
     """The content of a study file. Use `cloudtune.study.study.Study`, which also checks it."""
 
-    version: Literal[1] = 1
+    version: Literal[1] = Field(default=1, description="Version of the file format.")
     name: StrictStr | None = Field(
         default=None, description="A label. The default is the name of the file."
     )
-    description: StrictStr | None = None
-    objective: Annotated[list[Objective], Field(min_length=1), one_or_many] | None = None
+    description: StrictStr | None = Field(default=None, description="Free text.")
+    objective: Annotated[list[Objective], Field(min_length=1), one_or_many] | None = Field(
+        default=None, description="The metric to optimize, or a list of metrics."
+    )
     parameters: dict[str, Annotated[list[Parameter], Field(min_length=1), one_or_many]] = Field(
         default={}, description="The parameters to tune, by name."
     )
@@ -43,15 +45,23 @@ class StudyFields(Model):
         default={}, description="Fixed values, passed to every trial."
     )
     strategy: Annotated[Strategy, name_or_map] = Field(
-        default=Strategy.model_construct(name="bayesian")
+        default=Strategy.model_construct(name="bayesian"),
+        description="How the next trials are chosen.",
     )
-    limits: Limits = Field(default=Limits.model_construct())
-    early_stopping: Annotated[EarlyStopping, rule_or_map] | None = None
+    limits: Limits = Field(default=Limits.model_construct(), description="When a job ends.")
+    early_stopping: Annotated[EarlyStopping, rule_or_map] | None = Field(
+        default=None, description="When to stop trials that perform badly."
+    )
     initial_trials: list[dict[str, Scalar]] = Field(
         default=[], description="Assignments that run first, in this order."
     )
-    warm_start: WarmStart | None = None
-    trial: TrialSpec = Field(default=TrialSpec.model_construct())
+    warm_start: WarmStart | None = Field(
+        default=None, description="Earlier runs or jobs to learn from."
+    )
+    trial: TrialSpec = Field(
+        default=TrialSpec.model_construct(),
+        description="The code of a trial, and how to start and measure it.",
+    )
     providers: dict[str, dict[str, Any]] = Field(
         default={}, description="Settings of single providers, by provider."
     )

@@ -71,6 +71,7 @@ def json_schema() -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **Study.model_json_schema(by_alias=True),
         "title": "cloudtune study",
+        "description": "A tuning study. Every block is optional until a command needs it.",
         "examples": [
             {
                 "objective": {"metric": "accuracy", "goal": "maximize"},

@@ -114,7 +114,7 @@ class _Parameter(Model):
 class FloatParameter(_Parameter):
     """A real number between two inclusive bounds."""
 
-    type: Literal["float"]
+    type: Literal["float"] = Field(description="Type of the parameter.")
     min: Number = Field(description="Smallest value, inclusive.")
     max: Number = Field(description="Largest value, inclusive.")
     scale: Scale = Field(default="linear", description="How values are spaced between the bounds.")
@@ -126,7 +126,7 @@ class FloatParameter(_Parameter):
 class IntParameter(_Parameter):
     """An integer between two inclusive bounds."""
 
-    type: Literal["int"]
+    type: Literal["int"] = Field(description="Type of the parameter.")
     min: StrictInt = Field(description="Smallest value, inclusive.")
     max: StrictInt = Field(description="Largest value, inclusive.")
     scale: Scale = Field(default="linear", description="How values are spaced between the bounds.")
@@ -142,7 +142,7 @@ def _unify_types(numbers: list[int | float]) -> list[int | float]:
 class DiscreteParameter(_Parameter):
     """One of several ordered numbers."""
 
-    type: Literal["discrete"]
+    type: Literal["discrete"] = Field(description="Type of the parameter.")
     values: Annotated[list[Number], AfterValidator(_unify_types)] = Field(
         min_length=1, description="Numbers in increasing order."
     )
@@ -152,14 +152,14 @@ class DiscreteParameter(_Parameter):
 class CategoricalParameter(_Parameter):
     """One of several values without an order."""
 
-    type: Literal["categorical"]
+    type: Literal["categorical"] = Field(description="Type of the parameter.")
     values: list[Scalar] = Field(min_length=1, description="Strings, numbers or booleans.")
 
 
 class BoolParameter(_Parameter):
     """True or False."""
 
-    type: Literal["bool"]
+    type: Literal["bool"] = Field(description="Type of the parameter.")
 
 
 Parameter = Annotated[
@@ -172,7 +172,7 @@ class Objective(Model):
     """The metric to optimize."""
 
     metric: Annotated[StrictStr, Field(min_length=1)] = Field(description="Name of the metric.")
-    goal: Goal
+    goal: Goal = Field(description="Direction: maximize or minimize.")
     target: Number | None = Field(default=None, description="Value at which the run ends.")
     select: Select = Field(
         default="last",
@@ -183,7 +183,7 @@ class Objective(Model):
 class Strategy(Model):
     """How the next trials are chosen."""
 
-    name: StrategyName = "bayesian"
+    name: StrategyName = Field(default="bayesian", description="Name of the strategy.")
     seed: Annotated[StrictInt, Field(ge=0, lt=2**32)] | None = Field(
         default=None, description="Makes the choice of trials reproducible."
     )
@@ -243,7 +243,7 @@ class Limits(Model):
 class EarlyStopping(Model):
     """When to stop trials that perform badly."""
 
-    rule: StoppingRule
+    rule: StoppingRule = Field(description="Rule; auto is the rule of the service.")
     min_step: Annotated[StrictInt, Field(ge=0)] | None = Field(
         default=None, description="First step at which a trial can be stopped."
     )
@@ -263,14 +263,18 @@ class EarlyStopping(Model):
 class FromEnvironment(Model):
     """A value read from an environment variable when it is needed, and never stored."""
 
-    from_env: Annotated[StrictStr, Field(min_length=1)]
+    from_env: Annotated[StrictStr, Field(min_length=1)] = Field(
+        description="Name of the environment variable."
+    )
 
 
 class Input(Model):
     """The location of an input for one provider."""
 
-    uri: Annotated[StrictStr, Field(min_length=1)]
-    content_type: StrictStr | None = None
+    uri: Annotated[StrictStr, Field(min_length=1)] = Field(description="URI or path of the data.")
+    content_type: StrictStr | None = Field(
+        default=None, description="Media type of the data, for example text/csv."
+    )
 
 
 _address = _ShortForm(
