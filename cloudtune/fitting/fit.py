@@ -75,7 +75,7 @@ def fit(study: Study, capabilities: Capabilities, mode: Mode) -> FittedStudy:
     notes += _never_active_notes(study, conditions)
     conditional = any(conditions.when[node.key] for node in nodes)
     other_fields, other_findings = _fit_other_fields(study, support, title)
-    root, obstacle = None, "has no conditions"
+    root, obstacle = None, "does not support conditions"
     if support.conditions == "one_root":
         root, obstacle = find_root(study.model_copy(update=other_fields), nodes, conditions)
     flatten = conditional and support.conditions != "tree" and root is None
@@ -84,12 +84,12 @@ def fit(study: Study, capabilities: Capabilities, mode: Mode) -> FittedStudy:
         single = {node.key for node in nodes if count_values(node.parameter) == 1}
     names = _names(study, nodes, single, flatten=flatten)
     parameters: dict[str, list[Parameter]] = {}
-    fixed: dict[str, Value] = {}
-    stepless: set[str] = set()
+    fixed_values: dict[str, Value] = {}
+    stepless_keys: set[str] = set()
     for node in nodes:
         name, path = names[node.key], _path(study, node)
         if node.key in single:
-            fixed[name] = value_at(node.parameter, 0)
+            fixed_values[name] = value_at(node.parameter, 0)
             notes.append(Note(path, f"has one value and is sent to {title} as a constant"))
         else:
             in_grid = study.strategy.name == "grid"
@@ -101,7 +101,7 @@ def fit(study: Study, capabilities: Capabilities, mode: Mode) -> FittedStudy:
                 parameter = fitted.parameter.model_copy(update={"when": when})
                 parameters.setdefault(name, []).append(parameter)
                 if _has_lost_step(node.parameter, parameter):
-                    stepless.add(node.key)
+                    stepless_keys.add(node.key)
             if node.key in conditions.unresolved and not flatten:
                 findings.append(_unresolved_finding(path, conditions.unresolved[node.key], title))
         findings += _name_findings(node, name, path, support, title)
@@ -115,8 +115,8 @@ def fit(study: Study, capabilities: Capabilities, mode: Mode) -> FittedStudy:
         study=study.model_copy(update={"parameters": parameters, "limits": limits, **other_fields}),
         original=study,
         names=names,
-        fixed_values=fixed,
-        stepless_keys=stepless,
+        fixed_values=fixed_values,
+        stepless_keys=stepless_keys,
         flattened=flatten,
         root=root,
         findings=tuple(findings),

@@ -90,10 +90,6 @@ class StudyFields(Model):
             return self.limits
         return Limits.model_validate(overrides).with_defaults(self.limits)
 
-    def line(self, path: str) -> int | None:
-        """Return the line of a field, or of the nearest enclosing block; None if unknown."""
-        return self.location(path)[1]
-
     def location(self, path: str) -> tuple[str | None, int | None]:
         """Return the file and line of a field, or of the nearest enclosing block.
 

@@ -440,10 +440,10 @@ def test_range_is_read_as_step_with_a_note() -> None:
 
 def test_a_study_knows_the_lines_of_its_fields() -> None:
     study = loads(FULL.lstrip(), "s.yaml")
-    assert study.line("parameters.gamma.1.min") == 9
-    assert study.line("initial_trials.0.C") == 18
-    assert study.line("limits.nothing") == 15
-    assert study.line("nothing") is None
+    assert study.location("parameters.gamma.1.min")[1] == 9
+    assert study.location("initial_trials.0.C")[1] == 18
+    assert study.location("limits.nothing")[1] == 15
+    assert study.location("nothing")[1] is None
     assert study.location("parameters.C.min") == ("s.yaml", 5)
 
 

@@ -29,7 +29,7 @@ def test_a_study_can_be_written_in_python() -> None:
     assert study.objectives[0].select == "last"
     assert study.parameters["lr"][0].when is None
     assert study.file is None
-    assert study.line("parameters.lr") is None
+    assert study.location("parameters.lr")[1] is None
     assert study.notes == ()
 
 
