@@ -1,7 +1,7 @@
-"""Train a classifier of handwritten digits and report how many new ones it reads correctly.
+"""Train a classifier of handwritten digits and report its accuracy on new ones.
 
-`python train.py` alone trains scikit-learn's default support vector machine; under cloudtune,
-`params()` holds the parameters of the trial.
+`python train.py` trains scikit-learn's default support vector machine. Under cloudtune, `params()`
+returns the parameters of the trial.
 """
 
 import numpy as np
@@ -11,17 +11,17 @@ from sklearn.svm import SVC
 
 from cloudtune.trial import params, report
 
-ROUNDS = 60  # of boosting, reported every fifth
+ROUNDS = 60  # of boosting; every fifth is reported
 
 
 def main() -> None:
-    """Train the model that the parameters describe."""
+    """Train the model that the parameters select."""
     p = {"model": "svm", "shift": False, **params()}
     images, labels = load_digits(return_X_y=True)
     images = images.reshape(-1, 8, 8) / 16
 
-    # The images stand in the order in which they were collected, so the last third was mostly
-    # written by other people than the rest: a harder and more honest test than a random third.
+    # The images are in the order of collection, so other people wrote most of the last third: a
+    # harder and more honest test than a random third.
     train, valid = slice(0, 1200), slice(1200, None)
     x, y = images[train], labels[train]
     if p.pop("shift"):
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def shifted(images: np.ndarray) -> np.ndarray:
-    """Return the images, then copies moved by one pixel up, down, left and right."""
+    """Return the images, and copies shifted by one pixel up, down, left and right."""
     padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))
     corners = [(1, 1), (2, 1), (0, 1), (1, 2), (1, 0)]
     return np.concatenate([padded[:, y : y + 8, x : x + 8] for y, x in corners])
