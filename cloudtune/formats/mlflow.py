@@ -1,4 +1,4 @@
-"""A run in MLflow: each job as a parent run, its trials as the runs below it."""
+"""Export to MLflow: each job becomes a parent run, each of its trials a child run."""
 
 from __future__ import annotations
 
@@ -21,27 +21,29 @@ _STATUS = {
     "failed": "FAILED",
     "refused": "FAILED",
 }
-"""All others were ended by somebody: KILLED."""
-_METRICS, _PARAMS = 1000, 100
-"""Of one call at most."""
-_LONGEST_NAME, _LONGEST_VALUE, _LONGEST_TAG = 250, 6000, 5000
-_DONE = "cloudtune.exported"
+"""Other states were ended from outside: KILLED."""
+_MAX_METRICS, _MAX_PARAMS = 1000, 100
+"""MLflow's limits for one call."""
+_MAX_NAME, _MAX_VALUE, _MAX_TAG = 250, 6000, 5000
+"""MLflow's limits in characters."""
+_EXPORTED_TAG = "cloudtune.exported"
+"""Set at the end of an export; a job without it was exported only in part."""
 
 
 def export(result: StudyResult, trials: Iterable[Trial], to: str | None = None) -> str:
-    """Write a job into an experiment that has the study's name, and return the parent run's id.
+    """Write a job into the experiment of its study's name, and return the parent run's ID.
 
-    What an export that was broken off has left of this job is deleted first.
+    The runs of an earlier, interrupted export of the job are deleted first.
 
     Args:
         result: The job.
         trials: Its trials.
-        to: MLflow's tracking address; where left out, what MLflow itself takes.
+        to: MLflow's tracking URI; MLflow's default if omitted.
 
     Raises:
         MissingExtraError: If MLflow is not installed.
         AlreadyThereError: If the job was exported there before.
-        UsageError: If MLflow cannot be used.
+        UsageError: If MLflow fails.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     try:
@@ -54,23 +56,23 @@ def export(result: StudyResult, trials: Iterable[Trial], to: str | None = None) 
         return _Export(client, importlib.import_module("mlflow.entities"), result).write(trials)
     except (exceptions.MlflowException, ImportError) as error:
         hint = "" if "sqlalchemy" not in str(error).lower() else "; pip install mlflow"
-        raise UsageError(f"MLflow cannot be used: {error}{hint}") from error
+        raise UsageError(f"cannot export to MLflow: {error}{hint}") from error
 
 
 class _Export:
-    """One job on its way into MLflow."""
+    """The export of one job."""
 
     def __init__(self, client: Any, entities: Any, result: StudyResult) -> None:
         self._client = client
         self._entities = entities
         self._result = result
         self._study = result.study
-        self._own = {"cloudtune.run": result.run, "cloudtune.provider": result.provider}
+        self._identity = {"cloudtune.run": result.run, "cloudtune.provider": result.provider}
 
     def write(self, trials: Iterable[Trial]) -> str:
-        """Write all, and return the parent run's id."""
+        """Write the job and its trials, and return the parent run's ID."""
         experiment = self._experiment()
-        self._make_room(experiment)
+        self._delete_partial_export(experiment)
         result, study = self._result, self._study
         parent = self._run(
             experiment,
@@ -85,10 +87,10 @@ class _Export:
                 "mlflow.note.content": study.description or "",
             },
         )
-        kept = {"strategy": study.strategy, "limits": study.limits}
+        blocks = {"strategy": study.strategy, "limits": study.limits}
         params = {
             f"{name}.{key}": value if isinstance(value, str) else json.dumps(value)
-            for name, block in kept.items()
+            for name, block in blocks.items()
             for key, value in block.model_dump(mode="json", exclude_none=True).items()
         }
         goals = {f"goal.{each.metric}": each.goal for each in study.objectives}
@@ -101,29 +103,33 @@ class _Export:
         if best is not None:
             names = [each.metric for each in study.objectives]
             values = zip(names, best.objective or (), strict=False)
-            at = _milliseconds(best.ended) or _now()
-            self._metrics(parent, [(f"best.{name}", value, at, 0) for name, value in values])
+            time_ = _milliseconds(best.ended) or _now()
+            self._metrics(parent, [(f"best.{name}", value, time_, 0) for name, value in values])
             self._client.set_tag(parent, "cloudtune.best_trial", str(best.number))
-        self._client.set_tag(parent, _DONE, "true")
+        self._client.set_tag(parent, _EXPORTED_TAG, "true")
         self._end(parent, result.state, result.ended)
         return parent
 
     def _experiment(self) -> str:
         name = self._study.name or "study"
-        found = self._client.get_experiment_by_name(name)
-        experiment: str = found.experiment_id if found else self._client.create_experiment(name)
-        return experiment
+        experiment = self._client.get_experiment_by_name(name)
+        id_: str = experiment.experiment_id if experiment else self._client.create_experiment(name)
+        return id_
 
-    def _make_room(self, experiment: str) -> None:
-        """Delete what an export that was broken off has left; refuse if one was not."""
-        where = " and ".join(f"tags.`{key}` = '{value}'" for key, value in self._own.items())
-        done = f"{where} and tags.`{_DONE}` = 'true'"
-        if self._client.search_runs([experiment], done, max_results=1):
+    def _delete_partial_export(self, experiment: str) -> None:
+        """Delete the runs of an interrupted export.
+
+        Raises:
+            AlreadyExportedError: If an export was completed.
+        """
+        query = " and ".join(f"tags.`{key}` = '{value}'" for key, value in self._identity.items())
+        completed = f"{query} and tags.`{_EXPORTED_TAG}` = 'true'"
+        if self._client.search_runs([experiment], completed, max_results=1):
             raise AlreadyExportedError(
-                f"run {self._result.run} on {self._result.provider} is in MLflow already"
+                f"run {self._result.run} on {self._result.provider} is already in MLflow"
             )
-        while left := list(self._client.search_runs([experiment], where)):
-            for run in left:
+        while runs := list(self._client.search_runs([experiment], query)):
+            for run in runs:
                 self._client.delete_run(run.info.run_id)
 
     def _trial(self, experiment: str, parent: str, trial: Trial) -> None:
@@ -145,40 +151,42 @@ class _Export:
         )
         values = {**self._study.constants, **trial.parameters}
         self._params(run, {name: format_value(value) for name, value in values.items()})
-        began = _milliseconds(trial.started) or _now()
+        started = _milliseconds(trial.started) or _now()
         self._metrics(
             run,
             (
-                (name, value, _milliseconds(each.time) or began, each.step)
+                (name, value, _milliseconds(each.time) or started, each.step)
                 for each in trial.measurements
                 for name, value in each.metrics.items()
             ),
         )
         self._end(run, trial.state, trial.ended)
 
-    def _run(self, experiment: str, name: str, began: float | None, tags: Mapping[str, str]) -> str:
-        kept = {key: value[:_LONGEST_TAG] for key, value in {**self._own, **tags}.items() if value}
-        made = self._client.create_run(
-            experiment, start_time=_milliseconds(began), tags=kept, run_name=name
+    def _run(
+        self, experiment: str, name: str, started: float | None, tags: Mapping[str, str]
+    ) -> str:
+        all_tags = {**self._identity, **tags}
+        kept_tags = {key: value[:_MAX_TAG] for key, value in all_tags.items() if value}
+        created = self._client.create_run(
+            experiment, start_time=_milliseconds(started), tags=kept_tags, run_name=name
         )
-        run: str = made.info.run_id
+        run: str = created.info.run_id
         return run
 
     def _params(self, run: str, params: Mapping[str, str]) -> None:
         names = _names(params)
-        made = [
-            self._entities.Param(names[name], value[:_LONGEST_VALUE])
-            for name, value in params.items()
+        entities = [
+            self._entities.Param(names[name], value[:_MAX_VALUE]) for name, value in params.items()
         ]
-        for first in range(0, len(made), _PARAMS):
-            self._client.log_batch(run, params=made[first : first + _PARAMS])
+        for first in range(0, len(entities), _MAX_PARAMS):
+            self._client.log_batch(run, params=entities[first : first + _MAX_PARAMS])
 
-    def _metrics(self, run: str, told: Iterable[tuple[str, float, int, int]]) -> None:
-        held = list(told)
-        names = _names(dict.fromkeys(name for name, *_ in held))
-        made = [self._entities.Metric(names[name], *rest) for name, *rest in held]
-        for first in range(0, len(made), _METRICS):
-            self._client.log_batch(run, metrics=made[first : first + _METRICS])
+    def _metrics(self, run: str, metrics: Iterable[tuple[str, float, int, int]]) -> None:
+        metrics = list(metrics)
+        names = _names(dict.fromkeys(name for name, *_ in metrics))
+        entities = [self._entities.Metric(names[name], *rest) for name, *rest in metrics]
+        for first in range(0, len(entities), _MAX_METRICS):
+            self._client.log_batch(run, metrics=entities[first : first + _MAX_METRICS])
 
     def _end(self, run: str, state: str, ended: float | None) -> None:
         status = _STATUS.get(state, "KILLED")
@@ -189,13 +197,13 @@ class _Export:
 
 
 def _names(names: Iterable[str]) -> dict[str, str]:
-    """Return names that MLflow takes, and no two alike, by ours."""
-    made: dict[str, str] = {}
+    """Return a unique name that MLflow accepts for each name."""
+    accepted: dict[str, str] = {}
     for name in names:
-        plain = re.sub(r"[^\w./ -]", "_", name)[: _LONGEST_NAME - 5]
+        plain = re.sub(r"[^\w./ -]", "_", name)[: _MAX_NAME - 5]
         plain = plain.strip("./ ").replace("//", "/") or "_"
-        made[name] = next(each for each in _numbered(plain) if each not in made.values())
-    return made
+        accepted[name] = next(each for each in _numbered(plain) if each not in accepted.values())
+    return accepted
 
 
 def _numbered(name: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A run as studies of Optuna, one a job, that its dashboard opens."""
+"""Export to Optuna: each job becomes a study, which Optuna's dashboard can open."""
 
 from __future__ import annotations
 
@@ -27,30 +27,31 @@ if TYPE_CHECKING:
     import optuna
     from optuna.distributions import BaseDistribution
 
-_AT_ONCE = 500
+_BATCH = 500
+"""Trials that are written in one transaction."""
 _STATES = {
     "pending": "WAITING",
     "running": "RUNNING",
     "completed": "COMPLETE",
     "stopped_early": "PRUNED",
 }
-"""All others are failures."""
+"""Other states become FAIL."""
 
 
 def export(result: StudyResult, trials: Iterable[Trial], to: str) -> str:
-    """Write a job as one study of Optuna, and return the study's name.
+    """Write a job as an Optuna study, and return the study's name.
 
-    A discrete parameter becomes a categorical one, which Optuna has no other word for, and a
-    reverse-log scale a linear one; the values of trials are exact.
+    Optuna has no discrete parameters and no reverse-log scale: they become categorical parameters
+    and a linear scale. The values of trials are exact.
 
     Args:
         result: The job.
         trials: Its trials.
-        to: The storage: an address that SQLAlchemy knows, or the path of a SQLite file.
+        to: The storage: an SQLAlchemy URL or the path of a SQLite file.
 
     Raises:
         AlreadyThereError: If the job was exported there before.
-        UsageError: If the storage cannot be used.
+        UsageError: If the storage cannot be opened.
     """
     import optuna
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
@@ -59,46 +60,45 @@ def export(result: StudyResult, trials: Iterable[Trial], to: str) -> str:
     name = f"{study.name or 'study'} {result.run} {result.provider}"
     with _quiet(), ExitStack() as stack:
         try:
-            storage = _storage(to if "://" in to else f"sqlite:///{to}")
+            storage = _open_storage(to if "://" in to else f"sqlite:///{to}")
             stack.callback(storage.engine.dispose)
-            made = optuna.create_study(
+            optuna_study = optuna.create_study(
                 storage=storage,
                 study_name=name,
                 directions=[objective.goal for objective in study.objectives] or ["minimize"],
             )
         except optuna.exceptions.DuplicatedStudyError as error:
             raise AlreadyExportedError(
-                f"{to} holds a study {name!r} already; export into another file, or delete it "
-                "there first"
+                f"{to} already has a study {name!r}; delete it first, or export into another file"
             ) from error
         except (ArgumentError, NoSuchModuleError, SQLAlchemyError, ImportError) as error:
-            raise UsageError(f"{to} cannot be used by Optuna: {error}") from error
+            raise UsageError(f"Optuna cannot open {to}: {error}") from error
         if study.objectives:
-            made.set_metric_names([objective.metric for objective in study.objectives])
-        for key, value in _facts(result).items():
-            made.set_user_attr(key, value)
+            optuna_study.set_metric_names([objective.metric for objective in study.objectives])
+        for key, value in _study_attributes(result).items():
+            optuna_study.set_user_attr(key, value)
         space = Space.from_study(study)
-        known = {node.key: _distribution(node) for node in space.nodes}
+        distributions = {node.key: _distribution(node) for node in space.nodes}
         id_ = storage.get_study_id_from_name(name)
-        frozen = (_trial(trial, study, space, known) for trial in trials)
+        frozen = (_frozen_trial(trial, study, space, distributions) for trial in trials)
         try:
-            for place, some in enumerate(_batched(frozen, _AT_ONCE)):
-                _add(storage, id_, place * _AT_ONCE, some)
-        except BaseException:  # broken off, by Ctrl-C too: so that it can be made again
+            for index, batch in enumerate(_batched(frozen, _BATCH)):
+                _add_trials(storage, id_, index * _BATCH, batch)
+        except BaseException:  # also Ctrl-C: the export can then be repeated
             storage.delete_study(id_)
             raise
     return name
 
 
-def _add(
+def _add_trials(
     storage: optuna.storages.RDBStorage,
     study: int,
     first: int,
     trials: Sequence[optuna.trial.FrozenTrial],
 ) -> None:
-    """Add trials to a new study to which nobody else adds any, all in one step.
+    """Add trials to a new study in one transaction.
 
-    Optuna itself adds one a transaction, with several questions for each of its parameters.
+    Optuna itself needs one transaction for each trial and several queries for each parameter.
     """
     from optuna.distributions import distribution_to_json
     from optuna.storages._rdb import models
@@ -118,68 +118,69 @@ def _add(
         ]
         session.add_all(rows)
         session.flush()
-        added: dict[Any, list[dict[str, Any]]] = {}
+        inserts: dict[Any, list[dict[str, Any]]] = {}
+
+        def add(model: Any, row: Any, **columns: Any) -> None:
+            inserts.setdefault(model, []).append({"trial_id": row.trial_id, **columns})
+
         for row, trial in zip(rows, trials, strict=True):
-            for place, value in enumerate(trial.values or ()):
+            for index, value in enumerate(trial.values or ()):
                 stored, kind = models.TrialValueModel.value_to_stored_repr(value)
-                of_value = {"objective": place, "value": stored, "value_type": kind}
-                added.setdefault(models.TrialValueModel, []).append(
-                    {"trial_id": row.trial_id, **of_value}
-                )
+                add(models.TrialValueModel, row, objective=index, value=stored, value_type=kind)
             for name, value in trial.params.items():
                 distribution = trial.distributions[name]
-                added.setdefault(models.TrialParamModel, []).append(
-                    {
-                        "trial_id": row.trial_id,
-                        "param_name": name,
-                        "param_value": distribution.to_internal_repr(value),
-                        "distribution_json": distribution_to_json(distribution),
-                    }
+                add(
+                    models.TrialParamModel,
+                    row,
+                    param_name=name,
+                    param_value=distribution.to_internal_repr(value),
+                    distribution_json=distribution_to_json(distribution),
                 )
             for name, value in trial.user_attrs.items():
-                added.setdefault(models.TrialUserAttributeModel, []).append(
-                    {"trial_id": row.trial_id, "key": name, "value_json": json.dumps(value)}
-                )
+                add(models.TrialUserAttributeModel, row, key=name, value_json=json.dumps(value))
             for step, value in trial.intermediate_values.items():
                 model = models.TrialIntermediateValueModel
                 step_value, step_kind = model.intermediate_value_to_stored_repr(value)
-                of_step = {"intermediate_value": step_value, "intermediate_value_type": step_kind}
-                added.setdefault(model, []).append(
-                    {"trial_id": row.trial_id, "step": step, **of_step}
+                add(
+                    model,
+                    row,
+                    step=step,
+                    intermediate_value=step_value,
+                    intermediate_value_type=step_kind,
                 )
-        for model, of_model in added.items():
-            session.execute(insert(model), of_model)
+        for model, values in inserts.items():
+            session.execute(insert(model), values)
 
 
-def _storage(address: str) -> optuna.storages.RDBStorage:
-    """Return a storage that does not wait for the disk after each trial, where it is SQLite.
+def _open_storage(url: str) -> optuna.storages.RDBStorage:
+    """Return a storage. For SQLite, it does not wait for the disk after each transaction.
 
-    A file that a power failure has spoilt is exported again.
+    A file that a power failure damages can be exported again.
     """
     from optuna.storages import RDBStorage
     from sqlalchemy import event
 
-    storage = RDBStorage(address)
+    storage = RDBStorage(url)
     if storage.engine.dialect.name == "sqlite":
 
-        def hurry(connection: Any, _record: Any) -> None:
+        def skip_sync(connection: Any, _record: Any) -> None:
             connection.execute("PRAGMA synchronous=OFF")
 
         storage.engine.dispose()
-        event.listen(storage.engine, "connect", hurry)
+        event.listen(storage.engine, "connect", skip_sync)
     return storage
 
 
 def _batched(trials: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    """Yield lists of so many, the last with what is left."""
-    left = iter(trials)
-    while some := list(islice(left, size)):
-        yield some
+    """Yield lists of this size; the last may be shorter."""
+    remaining = iter(trials)
+    while batch := list(islice(remaining, size)):
+        yield batch
 
 
 @contextmanager
 def _quiet() -> Generator[None]:
-    """Keep Optuna from telling what it does, and that names of metrics are an experiment of its."""
+    """Silence Optuna's log, and its warning that metric names are experimental."""
     import optuna
 
     before = optuna.logging.get_verbosity()
@@ -192,7 +193,7 @@ def _quiet() -> Generator[None]:
         optuna.logging.set_verbosity(before)
 
 
-def _facts(result: StudyResult) -> dict[str, Any]:
+def _study_attributes(result: StudyResult) -> dict[str, Any]:
     return {
         "cloudtune run": result.run,
         "provider": result.provider,
@@ -227,13 +228,13 @@ def _distribution(node: Node) -> BaseDistribution:
 
 
 def _choice(node: Node, value: Value) -> Value:
-    """Return a value as a choice: as text where Optuna, to which 1 is True, would mix values up."""
+    """Return a value as a choice; as text if choices are equal to Optuna, such as 1 and True."""
     values = node.values or ()
     return value if len(set(values)) == len(values) else format_value(value)
 
 
-def _trial(
-    trial: Trial, study: Study, space: Space, known: dict[str, BaseDistribution]
+def _frozen_trial(
+    trial: Trial, study: Study, space: Space, distributions: dict[str, BaseDistribution]
 ) -> optuna.trial.FrozenTrial:
     from optuna.trial import TrialState, create_trial
 
@@ -249,28 +250,28 @@ def _trial(
     if len(study.objectives) == 1:
         metric = study.objectives[0].metric
         steps = {m.step: m.metrics[metric] for m in trial.measurements if metric in m.metrics}
-    over = state not in {"WAITING", "RUNNING"}
-    made = create_trial(
+    ended = state not in {"WAITING", "RUNNING"}
+    frozen = create_trial(
         state=TrialState[state],
         values=trial.objective if state == "COMPLETE" else None,
         params=params,
-        distributions={key: known[key] for key in params},
+        distributions={key: distributions[key] for key in params},
         intermediate_values=steps,
-        user_attrs=_notes(trial),
+        user_attrs=_trial_attributes(trial),
     )
-    made.datetime_start = _time(trial.started) if state != "WAITING" else None
-    made.datetime_complete = _time(trial.ended) or made.datetime_start if over else None
-    return made
+    frozen.datetime_start = _time(trial.started) if state != "WAITING" else None
+    frozen.datetime_complete = _time(trial.ended) or frozen.datetime_start if ended else None
+    return frozen
 
 
-def _notes(trial: Trial) -> dict[str, Any]:
-    """Return what Optuna has no place of its own for."""
-    notes: dict[str, Any] = {"trial": trial.number, "state": trial.state}
-    held = ("id", "reason", "seconds", "billed_seconds", "machine", "log", "artifacts")
-    notes |= {name: value for name in held if (value := getattr(trial, name))}
+def _trial_attributes(trial: Trial) -> dict[str, Any]:
+    """Return the fields of a trial that Optuna does not have."""
+    attributes: dict[str, Any] = {"trial": trial.number, "state": trial.state}
+    names = ("id", "reason", "seconds", "billed_seconds", "machine", "log", "artifacts")
+    attributes |= {name: value for name in names if (value := getattr(trial, name))}
     if trial.cost:
-        notes["cost"] = f"{trial.cost.amount:.6g} {trial.cost.currency} ({trial.cost.basis})"
-    return notes | {f"metric {name}": value for name, value in trial.metrics.items()}
+        attributes["cost"] = f"{trial.cost.amount:.6g} {trial.cost.currency} ({trial.cost.basis})"
+    return attributes | {f"metric {name}": value for name, value in trial.metrics.items()}
 
 
 def _time(seconds: float | None) -> datetime | None:

@@ -100,7 +100,7 @@ def test_values_metrics_and_times_are_kept(held: dict[str, Any]) -> None:
 
 
 def test_a_second_export_is_refused_and_deletes_nothing(held: dict[str, Any]) -> None:
-    assert held["again"] == "run k7f2 on local is in MLflow already"
+    assert held["again"] == "run k7f2 on local is already in MLflow"
     assert len(held["runs"]) == 8
 
 

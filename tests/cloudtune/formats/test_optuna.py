@@ -76,13 +76,13 @@ def test_values_are_exact_and_definitions_of_one_name_apart(held: Any, result: S
 
 
 def test_a_second_export_is_refused(held: Any, result: StudyResult, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="holds a study 'demo k7f2 local' already"):
+    with pytest.raises(UsageError, match="already has a study 'demo k7f2 local'"):
         to_optuna.export(result, (), f"sqlite:///{tmp_path / 'o.db'}")
 
 
 @pytest.mark.parametrize("to", ["nosuch://x", "sqlite:////no/such/folder/o.db"])
 def test_a_storage_that_cannot_be_used_is_told(result: StudyResult, to: str) -> None:
-    with pytest.raises(UsageError, match="cannot be used by Optuna"):
+    with pytest.raises(UsageError, match="Optuna cannot open"):
         to_optuna.export(result, (), to)
 
 
@@ -101,7 +101,7 @@ def test_several_objectives_and_more_trials_than_are_written_at_once(
     monkeypatch: pytest.MonkeyPatch,
     storage_of: Callable[[Path], RDBStorage],
 ) -> None:
-    monkeypatch.setattr(to_optuna, "_AT_ONCE", 2)
+    monkeypatch.setattr(to_optuna, "_BATCH", 2)
     goals = [{"metric": "score", "goal": "maximize"}, {"metric": "cost", "goal": "minimize"}]
     study = Study.model_validate({**result.study.to_json(), "objective": goals})
     values = result.trials[0].parameters
