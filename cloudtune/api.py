@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 if TYPE_CHECKING:
-    from cloudtune.emulation.process import Manner
+    from cloudtune.emulation.process import EmulationOptions
     from cloudtune.engine.job import Observer
     from cloudtune.provider.plan import Plan
     from cloudtune.results.events import Outcome
@@ -259,7 +259,7 @@ def create(
     emulate: bool = False,
     overrides: Sequence[str] | None = None,
     exclude: Sequence[Path] = (),
-    emulation: Manner | None = None,
+    emulation: EmulationOptions | None = None,
     saved: bool = True,
 ) -> Run:
     """Create a run without executing it.
@@ -278,7 +278,7 @@ def create(
         UnsupportedError: If no provider can run the study.
         UsageError: If the run exists.
     """
-    from cloudtune.emulation.process import Manner
+    from cloudtune.emulation.process import EmulationOptions
     from cloudtune.provider.plan import Plan
     from cloudtune.runs import lifecycle
 
@@ -289,7 +289,7 @@ def create(
     else:
         plans = plan(study, [on] if isinstance(on, str) else on, emulate=emulate)
         saved = False
-    how = emulation or Manner()
+    how = emulation or EmulationOptions()
     return Run(
         *lifecycle.create(plans, without=exclude, overrides=overrides, saved=saved, emulation=how)
     )

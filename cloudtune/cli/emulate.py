@@ -40,12 +40,12 @@ def emulate(
     if module is None:
         raise UsageError(f"{provider} has no emulator")
     folder = state_folder() / "emulators" / provider
-    if other := process.running(folder):
+    if other := process.find_running(folder):
         raise UsageError(
             f"an emulator of {provider} is already running in {folder}; to end it: kill {other.pid}"
         )
-    plans = process.faults_of(faults, {provider: None}) if faults else {}
-    words = process.options(provider, process.Manner(speed, plans), folder)
+    plans = process.read_fault_plans(faults, {provider: None}) if faults else {}
+    words = process.command_line_options(provider, process.EmulationOptions(speed, plans), folder)
     words += ["--port", str(port)] if port else []
     address = process.start(provider, module, folder, words, tied=True)
     try:
@@ -59,5 +59,5 @@ def emulate(
     except KeyboardInterrupt:
         return
     finally:
-        process.end(address)
+        process.stop(address)
     raise ProviderError(provider, f"its emulator ended unexpectedly; the log is in {folder}")

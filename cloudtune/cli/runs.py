@@ -28,7 +28,7 @@ from cloudtune.cli.options import (
 if TYPE_CHECKING:
     from cloudtune.api import Run
     from cloudtune.diagnostics import Note
-    from cloudtune.emulation.process import Manner
+    from cloudtune.emulation.process import EmulationOptions
     from cloudtune.provider.plan import Plan
     from cloudtune.results.model import StudyResult
     from cloudtune.study.schema import Mode
@@ -111,8 +111,10 @@ def _read_plans(
     return api.plan(loaded, on or ["local"], emulate=emulate), False
 
 
-def _emulation_options(plans: list[Plan], speed: float | None, faults: Path | None) -> Manner:
-    from cloudtune.emulation.process import Manner, faults_of
+def _emulation_options(
+    plans: list[Plan], speed: float | None, faults: Path | None
+) -> EmulationOptions:
+    from cloudtune.emulation.process import EmulationOptions, read_fault_plans
     from cloudtune.errors import UsageError
 
     modes: dict[str, Mode | None] = {
@@ -120,7 +122,7 @@ def _emulation_options(plans: list[Plan], speed: float | None, faults: Path | No
     }
     if not modes and (speed is not None or faults):
         raise UsageError("--speed and --faults require an emulated service: add --emulate")
-    return Manner(speed, faults_of(faults, modes) if faults else {})
+    return EmulationOptions(speed, read_fault_plans(faults, modes) if faults else {})
 
 
 def _print_findings(plans: list[Plan], *, strict: bool) -> None:

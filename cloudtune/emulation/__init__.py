@@ -1,1 +1,1 @@
-"""What the emulators of all services share: the fault plan, and serving on loopback."""
+"""Starts and finds emulators, and reads fault plans: the client side of emulation."""

@@ -1,6 +1,7 @@
-"""An emulator's process: started for a job or by hand, and found again by whoever comes later.
+"""Starts the process of an emulator, finds it again and stops it.
 
-It outlives whoever started it, so that a job goes on as at the service when cloudtune is killed.
+The process outlives the one that started it, so that a job continues as at the service when
+cloudtune is killed.
 """
 
 from __future__ import annotations
@@ -19,33 +20,34 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cloudtune.emulation.faults import Able, read_shared
+from cloudtune.emulation.faults import SupportedFaults, read_shared_plan
 from cloudtune.errors import MissingExtraError, ProviderError, UsageError
 from cloudtune.provider import registry
 from cloudtune.provider.models import Emulator
 from cloudtune.study.schema import Mode
 
 ADDRESS = "address.json"
-"""The file in an emulator's folder that says where it listens; only the owner may read it."""
+"""The file in an emulator's folder that has its address; only the owner can read it."""
 LOCK = "lock"
-"""The file in an emulator's folder that it holds while it runs."""
+"""The file in an emulator's folder that a running emulator locks."""
 CERTIFICATE = "certificate.pem"
-"""The file in an emulator's folder that its clients trust, where it speaks HTTPS."""
+"""The file in an emulator's folder that its clients trust, if it speaks HTTPS."""
 TIED = "CLOUDTUNE_EMULATOR_TIED"
-"""The variable that lets an emulator end with the process that started it."""
+"""The variable with the id of the process with which the emulator ends."""
+MISSING_EXTRA = 3
+"""The exit code of an emulator without a package that it needs."""
 _OPTIONS = "options.json"
 _FAULTS = "faults.json"
 _LOG = "emulator.log"
 _IDLE = 600
-"""Seconds without a request and without a job after which an emulator of a run ends by itself."""
-_PATIENCE = 60.0
-MISSING = 3
-"""Its exit code where a package that it needs is not installed."""
+"""Seconds without a request and without a job after which a run's emulator ends."""
+_TIMEOUT = 60.0
+"""Seconds to start or stop."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where an emulator listens."""
+    """The address of an emulator."""
 
     pid: int
     url: str
@@ -53,87 +55,86 @@ class Address:
     environment: Mapping[str, str]
     """The variables with which the service's own tools reach it."""
     certificate: str | None = None
-    """The path of the file that its clients trust, where it speaks HTTPS."""
+    """The path of the file that its clients trust, if it speaks HTTPS."""
 
 
 @dataclass(frozen=True)
-class Manner:
+class EmulationOptions:
     """How the emulators of a run behave."""
 
     speed: float | None = None
-    """What their services' own delays are divided by; each emulator's own default when None."""
+    """Divides the services' own delays; None for each emulator's default."""
     faults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
-    """What goes wrong, by provider: a fault plan each, as plain data."""
+    """The fault plans by provider, as plain data."""
 
 
-def faults_of(file: Path, modes: Mapping[str, Mode | None]) -> dict[str, dict[str, Any]]:
-    """Return the fault plans that a file holds for providers' emulators, as plain data.
+def read_fault_plans(file: Path, modes: Mapping[str, Mode | None]) -> dict[str, dict[str, Any]]:
+    """Return the fault plans that a file has for providers' emulators, as plain data.
 
     Args:
         file: The file.
-        modes: The providers, and in which mode trials will be run there, where that is known. What
-            cannot happen to such is under ``NOT_DRIVEN`` or ``NOT_MANAGED`` beside the operations
-            of emulators that have such.
+        modes: The mode in which trials will run at each provider, if known. An emulator's
+            operations name the effects that are impossible there, as ``NOT_DRIVEN`` or
+            ``NOT_MANAGED``.
 
     Raises:
         UsageError: If one of the providers has no emulator.
-        StudyError: If something in the plan is wrong; every mistake with its line.
+        StudyError: If the plan has mistakes; all of them, with their lines.
     """
-    able = {name: _able(name, mode) for name, mode in modes.items()}
-    return read_shared(file, able, registry.names())
+    supported = {name: _supported_faults(name, mode) for name, mode in modes.items()}
+    return read_shared_plan(file, supported, registry.names())
 
 
-def _able(provider: str, mode: Mode | None) -> Able:
+def _supported_faults(provider: str, mode: Mode | None) -> SupportedFaults:
     module = registry.get(provider).emulator
     if module is None:
-        raise UsageError(f"there is no emulator of {provider}")
-    has = importlib.import_module(f"{module}.operations")
-    lacking = getattr(has, f"NOT_{mode.upper()}", {}) if mode else {}
-    return Able(has.OPERATIONS, lacking, getattr(has, "EFFECTS", ()))
+        raise UsageError(f"{provider} has no emulator")
+    operations = importlib.import_module(f"{module}.operations")
+    impossible = getattr(operations, f"NOT_{mode.upper()}", {}) if mode else {}
+    return SupportedFaults(operations.OPERATIONS, impossible, getattr(operations, "EFFECTS", ()))
 
 
-def options(provider: str, manner: Manner, folder: Path) -> list[str]:
-    """Return the words of an emulator's command line that change how it behaves.
-
-    Its fault plan is written into its folder, so that it is there whenever it is started again.
+def command_line_options(provider: str, options: EmulationOptions, folder: Path) -> list[str]:
+    """Return options for an emulator's command line; its fault plan is written to its folder.
 
     Args:
-        provider: Whose service it stands for.
-        manner: How it is to behave.
-        folder: The emulator's folder; made if need be.
+        provider: The emulated provider.
+        options: How the emulator behaves.
+        folder: The emulator's folder; created if necessary.
     """
-    words = [] if manner.speed is None else ["--speed", str(manner.speed)]
-    if not (plan := manner.faults.get(provider)):
-        return words
+    args = [] if options.speed is None else ["--speed", str(options.speed)]
+    if not (plan := options.faults.get(provider)):
+        return args
     folder.mkdir(parents=True, exist_ok=True)
     file = folder.absolute() / _FAULTS
     file.write_text(json.dumps(plan), "utf-8")
-    return [*words, "--faults", str(file)]
+    return [*args, "--faults", str(file)]
 
 
-def remember(provider: str, manner: Manner, folder: Path) -> None:
-    """Note how the emulator of a job is to behave, whoever starts it.
+def save_options(provider: str, options: EmulationOptions, folder: Path) -> None:
+    """Save how the emulator of a job behaves, for every process that starts it.
 
     Args:
-        provider: Whose service it stands for.
-        manner: How it is to behave.
-        folder: The emulator's folder; made if need be.
+        provider: The emulated provider.
+        options: How the emulator behaves.
+        folder: The emulator's folder; created if necessary.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / _OPTIONS).write_text(json.dumps(options(provider, manner, folder)), "utf-8")
+    args = command_line_options(provider, options, folder)
+    (folder / _OPTIONS).write_text(json.dumps(args), "utf-8")
 
 
-def running(folder: Path) -> Address | None:
-    """Return where the emulator of a folder listens, or None if none runs."""
+def find_running(folder: Path) -> Address | None:
+    """Return the address of the emulator that runs in a folder, or None."""
     try:
         address = Address(**json.loads((folder / ADDRESS).read_bytes()))
     except (OSError, ValueError, TypeError):
         return None
-    return address if _is_held(folder) else None
+    return address if _is_locked(folder) else None
 
 
-def _is_held(folder: Path) -> bool:
-    """Tell whether an emulator holds its folder; a process of its number may be another one."""
+def _is_locked(folder: Path) -> bool:
+    """Return whether an emulator locks its folder; its process id may have a new owner."""
     try:
         with (folder / LOCK).open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -148,64 +149,64 @@ def start(
     provider: str,
     module: str,
     folder: Path,
-    options: Sequence[str] = (),
+    args: Sequence[str] = (),
     *,
     tied: bool = False,
 ) -> Address:
-    """Start an emulator in the background and return when it listens.
+    """Start an emulator in the background and return its address when it listens.
 
     Args:
-        provider: Whose service it stands for.
-        module: What is run as ``python -m``.
-        folder: Where it keeps its state; made if need be.
-        options: More words of its command line.
+        provider: The emulated provider.
+        module: The module to run as ``python -m``.
+        folder: The emulator's folder; created if necessary.
+        args: Options for its command line.
         tied: Whether it ends when this process does, however that ends.
 
     Raises:
         MissingExtraError: If a package that it needs is not installed.
-        ProviderError: If it does not come up.
+        ProviderError: If it does not start.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / _LOG).open("ab") as log:
-        begun = log.tell()
+        offset = log.tell()
         process = subprocess.Popen(
-            [sys.executable, "-m", module, "--folder", str(folder), *options],
+            [sys.executable, "-m", module, "--folder", str(folder), *args],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,  # it prints its key
             stderr=log,
             env={**os.environ, **({TIED: str(os.getpid())} if tied else {})},
             start_new_session=True,
         )
-    due = time.monotonic() + _PATIENCE
-    while process.poll() is None and time.monotonic() < due:
-        address = running(folder)
+    deadline = time.monotonic() + _TIMEOUT
+    while process.poll() is None and time.monotonic() < deadline:
+        address = find_running(folder)
         if address is not None and address.pid == process.pid:
-            process.returncode = 0  # it goes on, and nobody waits for it
+            process.returncode = 0  # it continues, and no process waits for it
             return address
         time.sleep(0.02)
-    if process.poll() == MISSING:
+    if process.poll() == MISSING_EXTRA:
         raise MissingExtraError(f"the emulator of {provider}", "emulators")
     process.kill()
     process.wait()
     with (folder / _LOG).open("rb") as log:
-        log.seek(begun)
-        said = log.read()[-2_000:].decode("utf-8", "replace")
-    raise ProviderError(provider, f"its emulator did not start:\n{said}")
+        log.seek(offset)
+        output = log.read()[-2_000:].decode("utf-8", "replace")
+    raise ProviderError(provider, f"its emulator did not start:\n{output}")
 
 
 def wait(address: Address) -> None:
     """Return when an emulator has ended."""
-    while not _collected(address.pid):
+    while not _has_ended(address.pid):
         time.sleep(0.2)
 
 
-def end(address: Address) -> None:
-    """Ask an emulator to end, with all that it runs, and wait until it has."""
+def stop(address: Address) -> None:
+    """Ask an emulator to end with all its jobs, and wait until it has; kill it after a minute."""
     try:
         os.kill(address.pid, signal.SIGTERM)
-        due = time.monotonic() + _PATIENCE
-        while time.monotonic() < due:
-            if _collected(address.pid):
+        deadline = time.monotonic() + _TIMEOUT
+        while time.monotonic() < deadline:
+            if _has_ended(address.pid):
                 return
             time.sleep(0.02)
         os.kill(address.pid, signal.SIGKILL)
@@ -213,8 +214,8 @@ def end(address: Address) -> None:
         return
 
 
-def _collected(pid: int) -> bool:
-    """Tell whether a process is gone; if it is a child of ours, collect it."""
+def _has_ended(pid: int) -> bool:
+    """Return whether a process has ended; reap it if it is a child of this one."""
     with suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
     try:
@@ -224,26 +225,23 @@ def _collected(pid: int) -> bool:
     return False
 
 
-def of_job(provider: str, module: str, folder: Path) -> Emulator:
-    """Return the emulator of a job: the one that runs already, or a new one.
+def connect(provider: str, module: str, folder: Path) -> Emulator:
+    """Return the running emulator of a job, or start it.
 
     Args:
-        provider: Whose service it stands for.
-        module: What is run as ``python -m``.
-        folder: Where it keeps its state.
+        provider: The emulated provider.
+        module: The module to run as ``python -m``.
+        folder: The emulator's folder.
 
     Raises:
         MissingExtraError: If a package that it needs is not installed.
-        ProviderError: If it does not come up.
+        ProviderError: If it does not start.
     """
-    address = running(folder) or start(provider, module, folder, _options(folder))
+    address = find_running(folder)
+    if address is None:
+        args: list[str] = []
+        with suppress(OSError):
+            args = json.loads((folder / _OPTIONS).read_bytes())
+        address = start(provider, module, folder, [*args, "--idle", str(_IDLE)])
     certificate = Path(address.certificate) if address.certificate else None
     return Emulator(address.url, address.key, certificate)
-
-
-def _options(folder: Path) -> list[str]:
-    try:
-        said: list[str] = json.loads((folder / _OPTIONS).read_bytes())
-    except OSError:
-        said = []
-    return [*said, "--idle", str(_IDLE)]

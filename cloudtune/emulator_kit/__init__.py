@@ -1,1 +1,1 @@
-"""What the emulators of the providers share."""
+"""What the emulators of all providers share: server, command line, jobs, tuner, delays."""

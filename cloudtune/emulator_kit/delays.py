@@ -10,10 +10,10 @@ DEFAULT_SPEED = 600.0
 
 @dataclass(frozen=True)
 class Delays:
-    """Lets time pass that the service takes for itself; a script takes as long as it takes."""
+    """Lets the service's own time pass; the time of scripts is never scaled."""
 
     speed: float = DEFAULT_SPEED
 
     def wait(self, seconds: float, stop: Event) -> bool:
-        """Let some of the service's time pass; return whether a stop was wanted meanwhile."""
+        """Wait for some of the service's time; return whether ``stop`` was set meanwhile."""
         return stop.wait(seconds / self.speed)

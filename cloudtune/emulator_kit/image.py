@@ -1,7 +1,8 @@
-"""What stands for the image of a job: an environment of its own over this Python's."""
+"""Stands in for the image of a job: a virtual environment on top of this Python's."""
 
 from __future__ import annotations
 
+import shutil
 import site
 import sys
 import venv
@@ -17,11 +18,18 @@ PASSED_ON = frozenset(
         *("PIP_CONFIG_FILE", "PIP_CACHE_DIR", "PIP_CERT", "PIP_TRUSTED_HOST"),
     ]
 )
-"""What a script needs of this machine. Nothing else of our environment reaches it."""
+"""The variables of this machine that scripts get. No others reach them."""
 
 
-def make_image(folder: Path) -> str:
-    """Make an environment in which the packages of ours are there, and return its Python.
+def create_folder(path: Path) -> Path:
+    """Create an empty folder and return it; what an earlier emulator left there is deleted."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def create_image(folder: Path) -> str:
+    """Create an environment that has cloudtune's own packages, and return its Python.
 
     What a script installs goes into it, and changes nothing else on this machine.
 
@@ -29,23 +37,23 @@ def make_image(folder: Path) -> str:
         OSError: If this machine cannot.
     """
     venv.EnvBuilder(system_site_packages=True, symlinks=True).create(folder)
-    put_below(folder, site.getsitepackages(), "image")
+    add_packages(folder, site.getsitepackages(), "image")
     return str(folder / "bin" / "python")
 
 
-def packages_of(image: Path) -> Path:
-    """Return the folder in which the packages of an environment are."""
+def site_packages(image: Path) -> Path:
+    """Return the packages folder of an environment."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     return image / "lib" / version / "site-packages"
 
 
-def put_below(image: Path, folders: Sequence[str], name: str) -> None:
-    """Let an environment find packages in other folders where it has none itself.
+def add_packages(image: Path, folders: Sequence[str], name: str) -> None:
+    """Let an environment find packages in other folders, after its own.
 
     Args:
         image: The environment.
-        folders: Where else it looks, in this order.
-        name: Of the file that says so. Those of several are read by their names.
+        folders: The folders, in the order of the search.
+        name: The name of the ``.pth`` file; several are read in the order of their names.
     """
     lines = [f"import site; site.addsitedir({folder!r})\n" for folder in folders]
-    (packages_of(image) / f"{name}.pth").write_text("".join(lines), "utf-8")
+    (site_packages(image) / f"{name}.pth").write_text("".join(lines), "utf-8")

@@ -1,109 +1,72 @@
-"""Serving an emulator: on loopback only, to those who show its key, until it is told to end.
+"""Serves an emulator on loopback, to clients that show its key, until it is asked to end.
 
-An emulator starts user code, so its door is closed: the key is drawn at random at each start and
-demanded on every request, the Host must be this very address (else a web page could reach it
-through a name that it resolves to loopback), and a request that a web page of any other origin
-sends is refused.
+An emulator starts user code, so access is closed: the key is drawn at random at each start and
+required on every request, the Host must be this address (otherwise a web page could reach the
+emulator through a name that resolves to loopback), and requests from web pages of any other origin
+are refused.
 
-Where a service's clients know HTTPS alone, the certificate is made at each start and belongs to
-this address only. Its key is kept in memory.
+Where a service's clients only know HTTPS, the certificate is created at each start and belongs to
+this address only. Its private key stays in memory.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hmac
 import json
 import os
 import select
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from cloudtune.emulation.faults import Fault
 from cloudtune.emulation.process import ADDRESS, CERTIFICATE, LOCK, TIED, Address
+from cloudtune.emulator_kit.app import Response
 from cloudtune.errors import MissingExtraError, UsageError
 
 if TYPE_CHECKING:
-    from ssl import SSLContext
-
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
     from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler
 
 LOOPBACK = "127.0.0.1"
-Answer = TypeVar("Answer")
-"""What a service's emulator answers a call with."""
-
-
-class ConnectionLost(ConnectionError):  # noqa: N818 - it is what the client meets
-    """Raised by an application to end the connection without an answer."""
-
-
-def carried_out(
-    fault: Fault | None,
-    carry_out: Callable[[], Answer],
-    errors: Mapping[str, Callable[[], Exception]],
-) -> Answer:
-    """Carry out a call with what goes wrong with it, and return its answer.
-
-    Args:
-        fault: What goes wrong, if anything does.
-        carry_out: Does what the call asks for, and returns the answer.
-        errors: Make the service's own errors, by the effects of a fault plan.
-
-    Raises:
-        ConnectionLost: If the call is done, and its answer lost.
-        Exception: As ``errors`` make them.
-    """
-    effect = fault.effect if fault else ""
-    if effect == "crash":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if effect in errors and effect != "late_error":
-        raise errors[effect]()
-    answer = carry_out()
-    if effect == "lose_response":
-        raise ConnectionLost("the answer is lost, as the fault plan wants it")
-    if effect == "late_error":
-        raise errors[effect]()
-    return answer
 
 
 class Emulation(Protocol):
-    """One service as an emulator has it."""
+    """One emulated service."""
 
-    @property
-    def app(self) -> WSGIApplication:
-        """Answers the requests that were let in."""
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Respond to a request that has shown the key."""
         ...
 
     def key_of(self, environ: WSGIEnvironment) -> str | None:
         """Return the key that a request shows, wherever this service's clients put it."""
         ...
 
-    def refuse(self, environ: WSGIEnvironment, why: str) -> tuple[str, str, bytes]:
-        """Return status, content type and body of a refusal in the service's own shape."""
+    def refuse(self, environ: WSGIEnvironment, reason: str) -> Response:
+        """Return a refusal in the service's own form."""
         ...
 
     def environment(self, url: str, key: str) -> Mapping[str, str]:
-        """Return the variables under which the service's own clients reach the emulator."""
+        """Return the variables with which the service's own clients reach the emulator."""
         ...
 
     def busy(self) -> bool:
-        """Tell whether a job runs, so that nobody being there is no reason to end."""
+        """Return whether a job runs, so that an idle emulator must not end."""
         ...
 
     def close(self) -> None:
-        """End everything that runs."""
+        """End everything at once."""
         ...
 
 
 def serve(
-    make: Callable[[str, str], Emulation],
+    create: Callable[[str, str], Emulation],
     folder: Path,
     *,
     port: int = 0,
@@ -111,52 +74,51 @@ def serve(
     handler: type[WSGIRequestHandler] | None = None,
     secure: bool = False,
 ) -> None:
-    """Serve an emulator until SIGTERM or SIGINT, or until nobody has needed it for a while.
+    """Serve an emulator until SIGTERM or SIGINT, or until it has been idle for a while.
 
-    While it serves, ``address.json`` in the folder says where and with which key; the same stands
-    on standard output. Nobody but its owner may read in the folder.
+    While it serves, ``address.json`` in the folder has its URL and key; the same is printed to
+    standard output. Only the owner can read the folder.
 
     Args:
-        make: Makes the emulation from its URL and key.
-        folder: The emulator's own folder; made if need be.
-        port: Where to listen; 0 takes a free one.
+        create: Creates the emulation from its URL and key.
+        folder: The emulator's own folder; created if necessary.
+        port: The port to listen on; 0 for a free one.
         idle: Seconds without a request and without a running job after which it ends.
         handler: The service's own handler of HTTP requests.
-        secure: Whether it speaks HTTPS; ``certificate.pem`` in the folder is then what clients
-            trust.
+        secure: Whether to speak HTTPS; clients then trust ``certificate.pem`` in the folder.
 
     Raises:
-        MissingExtraError: If the package is not installed that makes certificates.
-        UsageError: If another emulator works in the folder, or the port is taken.
+        MissingExtraError: If the package that creates certificates is not installed.
+        UsageError: If another emulator uses the folder, or the port is in use.
     """
     import secrets
 
     from werkzeug.serving import WSGIRequestHandler, make_server
 
     folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)  # what is printed here holds the key, and scripts their secrets
+    folder.chmod(0o700)  # address.json holds the key, and scripts their secrets
     key = f"EMULATED{secrets.token_hex(16).upper()}"
-    door = _Door(key)
-    with _only_one(folder), (folder / "server.log").open("a", encoding="utf-8") as log:
+    gate = _Gate(key)
+    with _folder_lock(folder), (folder / "server.log").open("a", encoding="utf-8") as log:
         try:
             server = make_server(
                 LOOPBACK,
                 port,
-                door,
+                gate,
                 threaded=True,
-                request_handler=_handler(handler or WSGIRequestHandler, log.write),
+                request_handler=_request_handler(handler or WSGIRequestHandler, log.write),
             )
-        except (OSError, SystemExit) as error:  # werkzeug prints why and exits
-            raise UsageError(f"port {port} of {LOOPBACK} cannot be listened on") from error
+        except (OSError, SystemExit) as error:  # werkzeug prints the reason and exits
+            raise UsageError(f"cannot listen on port {port} of {LOOPBACK}") from error
         certificate = folder / CERTIFICATE if secure else None
         if certificate:
-            _secure(server, certificate)
+            _use_tls(server, certificate)
         scheme = "https" if secure else "http"
         url = f"{scheme}://{LOOPBACK}:{server.server_port}"
-        emulation = make(url, key)
-        door.open(emulation, scheme, server.server_port)
+        emulation = create(url, key)
+        gate.open(emulation, scheme, server.server_port)
         thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)
-        with _signals() as heard:
+        with _signals() as signals:
             thread.start()
             try:
                 address = Address(
@@ -166,8 +128,8 @@ def serve(
                     environment=dict(emulation.environment(url, key)),
                     certificate=str(certificate) if certificate else None,
                 )
-                _announce(folder, address)
-                _wait(heard, idle, door, emulation)
+                _publish(folder, address)
+                _wait(signals, idle, gate, emulation)
             finally:
                 (folder / ADDRESS).unlink(missing_ok=True)
                 server.shutdown()
@@ -175,20 +137,11 @@ def serve(
                 emulation.close()
 
 
-def _secure(server: BaseWSGIServer, certificate: Path) -> None:
-    """Let a server speak TLS only, and write the certificate that clients are to trust.
+def _use_tls(server: BaseWSGIServer, certificate: Path) -> None:
+    """Make a server speak TLS only, and write the certificate that clients are to trust.
 
-    Connections are agreed upon by the thread that answers, so that a client which says nothing
-    keeps nobody else waiting.
+    The thread that responds does the handshake, so that a silent client delays no other.
     """
-    context = _certified(certificate)
-    server.socket = context.wrap_socket(
-        server.socket, server_side=True, do_handshake_on_connect=False
-    )
-    server.ssl_context = context
-
-
-def _certified(certificate: Path) -> SSLContext:
     import ssl
 
     try:
@@ -197,14 +150,17 @@ def _certified(certificate: Path) -> SSLContext:
         raise MissingExtraError("an emulator that speaks HTTPS", "emulators") from error
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    own: Any = authority.issue_cert(LOOPBACK, "localhost")  # untyped where pyOpenSSL is not there
-    own.configure_cert(context)
+    issued: Any = authority.issue_cert(LOOPBACK, "localhost")  # untyped without pyOpenSSL
+    issued.configure_cert(context)
     authority.cert_pem.write_to_path(certificate)
-    return context
+    server.socket = context.wrap_socket(
+        server.socket, server_side=True, do_handshake_on_connect=False
+    )
+    server.ssl_context = context
 
 
-class _Door:
-    """Lets those in who come to this address, from no web page, with the key."""
+class _Gate:
+    """Passes on requests to this address, from no web page, with the key."""
 
     def __init__(self, key: str) -> None:
         self._key = key
@@ -214,83 +170,74 @@ class _Door:
         self.last_used = time.monotonic()
 
     def open(self, emulation: Emulation, scheme: str, port: int) -> None:
-        """Begin to let requests in."""
         self._hosts = frozenset({f"{LOOPBACK}:{port}", f"localhost:{port}"})
         self._origins = frozenset([None, *(f"{scheme}://{host}" for host in self._hosts)])
         self._emulation = emulation
 
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Any:
-        """Answer a request, or refuse it."""
-        import hmac
-
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         self.last_used = time.monotonic()
         emulation = self._emulation
         if emulation is None:
-            return _answer(start_response, "503 Service Unavailable", "text/plain", b"starting")
-        shown = emulation.key_of(environ) or ""
+            return Response(503, b"starting", "text/plain").send(start_response)
+        key = emulation.key_of(environ) or ""
         if environ.get("HTTP_HOST", "") not in self._hosts:
-            why = "the Host is not the address that this emulator listens on"
+            reason = "the Host is not the address that this emulator listens on"
         elif environ.get("HTTP_ORIGIN") not in self._origins:
-            why = "requests of web pages are refused"
-        elif not hmac.compare_digest(shown.encode(), self._key.encode()):
-            why = f"the key is not that of this emulator; {ADDRESS} in its folder holds it"
+            reason = "requests from web pages are refused"
+        elif not hmac.compare_digest(key.encode(), self._key.encode()):
+            reason = f"wrong key; {ADDRESS} in the emulator's folder has the right one"
         else:
             try:
-                return emulation.app(environ, start_response)
+                return emulation(environ, start_response)
             finally:
                 self.last_used = time.monotonic()
-        return _answer(start_response, *emulation.refuse(environ, why))
-
-
-def _answer(start_response: StartResponse, status: str, kind: str, body: bytes) -> list[bytes]:
-    start_response(status, [("Content-Type", kind), ("Content-Length", str(len(body)))])
-    return [body]
+        return emulation.refuse(environ, reason).send(start_response)
 
 
 @contextmanager
 def _signals() -> Generator[int]:
-    """Yield a descriptor that can be read once the process was told to end.
+    """Yield a descriptor that becomes readable when the process is asked to end.
 
-    Any thread may be the one that a signal interrupts, and Python's handler would then wait until
-    the main thread, which sleeps, wakes for another reason. A write wakes it whoever writes.
+    A signal can interrupt any thread, and Python's handler would then wait until the sleeping main
+    thread wakes for another reason. A write wakes it in every case.
     """
-    heard, rung = os.pipe()
-    os.set_blocking(rung, False)
-    before = signal.set_wakeup_fd(rung, warn_on_full_buffer=False)
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     try:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: None)
-        yield heard
+        yield reader
     finally:
         signal.set_wakeup_fd(before)
-        os.close(heard)
-        os.close(rung)
+        os.close(reader)
+        os.close(writer)
 
 
-def _wait(heard: int, idle: float | None, door: _Door, emulation: Emulation) -> None:
-    """Return when the emulator should end."""
-    tied = int(os.environ.pop(TIED, 0))
+def _wait(signals: int, idle: float | None, gate: _Gate, emulation: Emulation) -> None:
+    """Return when the emulator is to end."""
+    parent = int(os.environ.pop(TIED, 0))
     while True:
-        left = None if idle is None else door.last_used + idle - time.monotonic()
-        if left is not None and left <= 0:
+        remaining = None if idle is None else gate.last_used + idle - time.monotonic()
+        if remaining is not None and remaining <= 0:
             if not emulation.busy():
                 return
-            left = min(idle or 1.0, 1.0)
-        told = select.select([heard], [], [], 1.0 if tied else left)[0]
-        if told or (tied and os.getppid() != tied):
+            remaining = min(idle or 1.0, 1.0)
+        signalled = select.select([signals], [], [], 1.0 if parent else remaining)[0]
+        if signalled or (parent and os.getppid() != parent):
             return
 
 
-class _Handling:
-    """Writes a line a request, and can end a connection without an answer.
+class _RequestLogger:
+    """Logs one line per request, and can close a connection without a response.
 
-    It is mixed into a handler of werkzeug, whose methods are called with more than these need.
+    Mixed into a request handler of werkzeug, whose methods get more arguments than these need.
     """
 
     protocol_version = "HTTP/1.1"
     close_connection: bool
     headers: Any = MappingProxyType[str, str]({})
-    """Those of the request; none where it could not be read."""
+    """The request's; empty if it could not be read."""
     requestline: str
     write_line: Callable[[str], object]
 
@@ -306,38 +253,38 @@ class _Handling:
         self.log("info", "%s %s %s", line, self.headers.get("X-Amz-Target", ""), int(code))
 
 
-def _handler(
+def _request_handler(
     base: type[WSGIRequestHandler], write: Callable[[str], object]
 ) -> type[WSGIRequestHandler]:
-    made: Any = type("Handler", (_Handling, base), {"write_line": staticmethod(write)})
-    return cast("type[WSGIRequestHandler]", made)
+    handler: Any = type("Handler", (_RequestLogger, base), {"write_line": staticmethod(write)})
+    return cast("type[WSGIRequestHandler]", handler)
 
 
-def _announce(folder: Path, address: Address) -> None:
+def _publish(folder: Path, address: Address) -> None:
     text = json.dumps(asdict(address))
-    new = folder / f"{ADDRESS}.{address.pid}"
-    new.unlink(missing_ok=True)
-    file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    path = folder / f"{ADDRESS}.{address.pid}"
+    path.unlink(missing_ok=True)
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(file, "w", encoding="utf-8") as opened:
         opened.write(text)
-    new.rename(folder / ADDRESS)
-    print(text, flush=True)  # noqa: T201 - whoever started us reads it
+    path.rename(folder / ADDRESS)
+    print(text, flush=True)  # noqa: T201 - the parent process reads it
 
 
 @contextmanager
-def _only_one(folder: Path) -> Generator[None]:
-    """Hold the folder against other emulators."""
+def _folder_lock(folder: Path) -> Generator[None]:
+    """Hold the folder's lock against other emulators."""
     file = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    due = time.monotonic() + 1  # whoever looks whether it is held holds it for a moment
+    deadline = time.monotonic() + 1  # a process that checks the lock holds it for a moment
     while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             break
         except BlockingIOError:
-            if time.monotonic() > due:
+            if time.monotonic() > deadline:
                 os.close(file)
                 raise UsageError(
-                    f"another emulator works in {folder}; end it, or name another folder"
+                    f"another emulator uses {folder}: end it, or choose another folder"
                 ) from None
             time.sleep(0.02)
     try:

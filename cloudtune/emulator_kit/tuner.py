@@ -1,39 +1,147 @@
-"""How an emulated tuner runs its trials: by cloudtune's own driver, as jobs of the emulator."""
+"""Runs emulated tuning jobs: cloudtune's search chooses, cloudtune's driver loops."""
 
 from __future__ import annotations
 
+import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from typing import ClassVar, Literal
 
+from cloudtune.emulator_kit.delays import Delays
+from cloudtune.emulator_kit.state import Job
+from cloudtune.engine.driver import Driver
+from cloudtune.engine.inbox import Inbox, StopRequest
+from cloudtune.errors import CloudtuneError
 from cloudtune.provider.models import Interrupted, Recovered
 from cloudtune.results.events import Started
+from cloudtune.search.protocol import Strategy, Suggestion
+from cloudtune.study.study import Study
 
 
-class TunerRunner:
+class Tuner(ABC):
+    """Runs one tuning job in its own thread. A provider adds the trials and the final state."""
+
+    STARTING: ClassVar[float]
+    """Seconds of the service's time before the first trial."""
+
+    def __init__(self, name: str, job: Job, delays: Delays, lock: threading.RLock) -> None:
+        """Create a tuner that has not started.
+
+        Args:
+            name: The job's.
+            job: The job.
+            delays: How long the service's own steps take.
+            lock: Held while a job changes.
+        """
+        self._delays = delays
+        self.lock = lock
+        self.inbox = Inbox()
+        self._name = name
+        self._stop_requested = job.stop_requested
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    @abstractmethod
+    def start_trial(self, started: Started) -> None:
+        """Create the job of a trial and launch it."""
+
+    @abstractmethod
+    def stop_trial(self, number: int) -> None:
+        """Stop the job of a trial."""
+
+    @abstractmethod
+    def create_search(self) -> tuple[Study, Strategy]:
+        """Return the study that the driver runs, and what chooses its trials."""
+
+    @abstractmethod
+    def settle(self, error: str | None) -> None:
+        """Enter the tuning job's final state; called under the lock.
+
+        Args:
+            error: How the tuner failed, if it did; empty if only the server's log knows.
+        """
+
+    def begin(self) -> None:  # noqa: B027
+        """Enter the running state; called under the lock."""
+
+    def finish(self) -> None:  # noqa: B027
+        """Do what the service does after the last trial."""
+
+    def is_complete(self) -> bool:
+        """Return whether the job starts no further trial."""
+        return False
+
+    def start(self) -> None:
+        """Start the job."""
+        self._thread.start()
+
+    def stop(self, *, now: bool = False) -> None:
+        """Ask the job to end with all its trials, or to end ``now``."""
+        self._stop_requested.set()
+        self.inbox.put(StopRequest("stopped by the user", now=now))
+
+    def busy(self) -> bool:
+        """Return whether the job runs."""
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        error: str | None = ""
+        try:
+            self._drive()
+            self.finish()
+            error = None
+        except CloudtuneError as failure:
+            error = str(failure)
+        finally:
+            with self.lock:
+                self.settle(error)
+
+    def _drive(self) -> None:
+        study, search = self.create_search()
+        if self._delays.wait(self.STARTING, self._stop_requested):
+            return
+        with self.lock:
+            if self._stop_requested.is_set():
+                return
+            self.begin()
+        driver = Driver(
+            study,
+            _UntilComplete(search, self.is_complete),
+            run=self._name,
+            inbox=self.inbox,
+            record=lambda _: None,
+        )
+        driver.run(_Trials(self))
+
+
+class _UntilComplete:
+    """A `Strategy` that proposes nothing once the tuning job is complete."""
+
+    def __init__(self, search: Strategy, is_complete: Callable[[], bool]) -> None:
+        self._search = search
+        self._is_complete = is_complete
+        self.tell = search.tell
+        self.stop_reason = search.stop_reason
+
+    def ask(self, index: int) -> Suggestion | Literal["wait", "done"]:
+        return "done" if self._is_complete() else self._search.ask(index)
+
+
+class _Trials:
     """A `TrialRunner` whose trials are jobs of the emulator, which end with it."""
 
     enforces_trial_timeout = True
     """The jobs keep their own time."""
 
-    def __init__(self, launch: Callable[[Started], None], end: Callable[[int], None]) -> None:
-        """Prepare.
-
-        Args:
-            launch: Launches a trial's job.
-            end: Stops the job of the trial with a number; the service gives each its grace.
-        """
-        self._launch = launch
-        self._end = end
-
-    def start(self, started: Started) -> None:
-        """Launch a trial."""
-        self._launch(started)
+    def __init__(self, tuner: Tuner) -> None:
+        self.start = tuner.start_trial
+        self._stop = tuner.stop_trial
 
     def stop(self, number: int, *, now: bool = False) -> None:
-        """Stop a trial."""
-        self._end(number)
+        """Stop a trial; the service gives each its grace."""
+        self._stop(number)
 
     def job_name(self, number: int, start: int) -> None:
-        """Return nothing: a tuner names its jobs itself."""
+        """Return None: a tuner names its jobs itself."""
 
     def recover(self, interrupted: Sequence[Interrupted]) -> Recovered:
         """Return nothing: no tuner takes over another's trials."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cloudtune.debug_log import add_mask, get_logger
-from cloudtune.emulation.process import end, of_job, running
+from cloudtune.emulation.process import connect, find_running, stop
 from cloudtune.engine.budget import JobBudget
 from cloudtune.engine.driver import Driver
 from cloudtune.engine.inbox import Inbox
@@ -250,7 +250,7 @@ def job_context(plan: Plan, ledger: Ledger) -> JobContext:
     module = registry.get(plan.provider).emulator
     if not plan.facts.emulated or module is None:
         return JobContext(folder)
-    return JobContext(folder, of_job(plan.provider, module, folder / EMULATOR_FOLDER))
+    return JobContext(folder, connect(plan.provider, module, folder / EMULATOR_FOLDER))
 
 
 def _current_record(ledger: Ledger, job: JobRecord) -> JobRecord:
@@ -278,9 +278,9 @@ def _end_emulator(context: JobContext, mode: str, outcome: Outcome) -> None:
     """End a job's emulator, unless the job can be resumed: then it ends by itself when idle."""
     is_final = outcome.state in {"completed", "failed"}
     if context.emulator and (is_final or (mode == "managed" and outcome.state == "cancelled")):
-        address = running(context.folder / EMULATOR_FOLDER)
+        address = find_running(context.folder / EMULATOR_FOLDER)
         if address:
-            end(address)
+            stop(address)
 
 
 def _run_driven(execution: _Execution) -> Outcome:

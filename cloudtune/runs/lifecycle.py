@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from cloudtune.bundle import files as bundle
 from cloudtune.debug_log import get_logger
-from cloudtune.emulation.process import Manner, remember
+from cloudtune.emulation.process import EmulationOptions, save_options
 from cloudtune.engine import job as jobs
 from cloudtune.engine.budget import JobBudget, create_budgets
 from cloudtune.engine.inbox import Inbox, StopRequest
@@ -63,7 +63,7 @@ def create(
     without: Sequence[Path] = (),
     overrides: Sequence[str] | None = None,
     saved: bool = False,
-    emulation: Manner = Manner(),  # noqa: B008 - immutable
+    emulation: EmulationOptions = EmulationOptions(),  # noqa: B008 - immutable
 ) -> NewRun:
     """Write a new run to the ledger, with a copy of its source; return its ID and its plans.
 
@@ -102,7 +102,7 @@ def create(
         for plan in copied:
             if plan.facts.emulated:
                 emulator_folder = ledger.job_folder(run, plan.provider) / EMULATOR_FOLDER
-                remember(plan.provider, emulation, emulator_folder)
+                save_options(plan.provider, emulation, emulator_folder)
         ledger.create_run(
             RunRecord(
                 id=run,

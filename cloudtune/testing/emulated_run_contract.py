@@ -127,12 +127,14 @@ class EmulatedRunContract:
 
     def run(self, mode: Mode, script: str = SCRIPT, *, faults: str = "", **more: Any) -> str:
         """Create a run, with a fault plan, and return its id; ``more`` is as for `study`."""
-        manner = process.Manner()
+        options = process.EmulationOptions()
         if faults:
             file = self.folder / "faults.yaml"
             file.write_text(textwrap.dedent(faults))
-            manner = process.Manner(faults=process.faults_of(file, {self.name: mode}))
-        return lifecycle.create([self.plan(self.study(mode, script, **more))], emulation=manner).id
+            options = process.EmulationOptions(
+                faults=process.read_fault_plans(file, {self.name: mode})
+            )
+        return lifecycle.create([self.plan(self.study(mode, script, **more))], emulation=options).id
 
     def finish(self, run: str) -> StudyResult:
         """Execute a run, and return what it found."""
@@ -236,7 +238,7 @@ class EmulatedRunContract:
         run = self.run(mode)
 
         def kill() -> None:
-            while not (self.made(run) and (found := process.running(self.emulator_of(run)))):
+            while not (self.made(run) and (found := process.find_running(self.emulator_of(run)))):
                 time.sleep(0.02)
             os.kill(found.pid, signal.SIGKILL)
 

@@ -64,8 +64,8 @@ _TYPES = {
 def end_emulators(state: Path) -> None:
     """End the emulators that the runs in a state folder have left."""
     for folder in state.glob(f"runs/*/*/{home.EMULATOR_FOLDER}"):
-        if address := process.running(folder):
-            process.end(address)
+        if address := process.find_running(folder):
+            process.stop(address)
 
 
 class ProviderContract:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cloudtune.emulation.process import faults_of
+from cloudtune.emulation.process import read_fault_plans
 
 if TYPE_CHECKING:
     from .conftest import Home
@@ -65,7 +65,7 @@ def test_each_job_ends_independently(home: Home) -> None:
 
 def test_the_documented_faults_are_possible(tmp_path: Path) -> None:
     (tmp_path / "faults.yaml").write_text(documented()[1], "utf-8")
-    plans = faults_of(
+    plans = read_fault_plans(
         tmp_path / "faults.yaml", {"sagemaker": None, "vertex": None, "watson": "driven"}
     )
     assert {name: len(plan["faults"]) for name, plan in plans.items()} == {

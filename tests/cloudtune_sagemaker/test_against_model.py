@@ -21,7 +21,7 @@ from cloudtune.errors import StudyError
 from cloudtune.study.schema import Mode
 from cloudtune.study.study import Study
 from cloudtune_sagemaker.emulator.rules import training, tuning
-from cloudtune_sagemaker.emulator.store import Store
+from cloudtune_sagemaker.emulator.state import Store
 from cloudtune_sagemaker.rules.machines import known_types
 from cloudtune_sagemaker.rules.native import check_native
 from tests.cloudtune_sagemaker import support

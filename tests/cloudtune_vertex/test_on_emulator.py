@@ -45,7 +45,7 @@ class TestVertexOnEmulator(EmulatedRunContract):
         run = self.run(mode)
         result = self.finish(run)
         assert (result.state, "no such machine" in result.reason) == ("failed", True)
-        assert process.running(self.emulator_of(run)) is None
+        assert process.find_running(self.emulator_of(run)) is None
 
     def test_a_machine_that_was_taken_away_loses_nothing_that_was_kept(self) -> None:
         faults = "faults: [{operation: trial, call: 1, effect: interrupt, after: 2}]"

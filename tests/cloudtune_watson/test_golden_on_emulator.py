@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from cloudtune_watson.emulator.rules import check
+from cloudtune_watson.emulator.rules.search import check
 from cloudtune_watson.emulator.search_space import study_of
-from cloudtune_watson.emulator.shapes import demand
-from cloudtune_watson.emulator.trainings import SHAPE
+from cloudtune_watson.emulator.trainings import REQUEST
+from cloudtune_watson.emulator.wire import demand
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -27,7 +27,7 @@ def requests(backend: str) -> list[Any]:
 
 @pytest.mark.parametrize("request_", requests("wml"))
 def test_a_training_has_the_form_that_the_emulator_takes(request_: dict[str, Any]) -> None:
-    demand(request_, SHAPE)
+    demand(request_, REQUEST)
 
 
 @pytest.mark.parametrize("request_", requests("wmla"))

@@ -180,7 +180,7 @@ class TestWatsonOnEmulator(EmulatedRunContract):
         run = self.run(mode)
         result = self.finish(run)
         assert (result.state, "no such hardware" in result.reason) == ("failed", True)
-        assert process.running(self.emulator_of(run)) is None
+        assert process.find_running(self.emulator_of(run)) is None
 
     @BOTH
     def test_a_script_that_knows_emetrics_needs_no_change(self, mode: Mode) -> None:

@@ -136,7 +136,7 @@ def test_files_of_a_training_are_read(use: Use, sdk: tuple[str, str]) -> None:
 
 def test_refusals_are_told_in_the_packages_own_way(use: Use, sdk: tuple[str, str]) -> None:
     told = use("refused")
-    why = "the key is not that of this emulator" if sdk[0] == "watsonx" else "[401]"
+    why = "wrong key" if sdk[0] == "watsonx" else "[401]"
     assert why in told["signing_in"]
     assert "404" in told["running"]
     assert "'gone' is not in the space" in told["running"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from cloudtune.emulator_kit.command_line import run
-from cloudtune_sagemaker.emulator.app import SageMaker, request_handler
+from cloudtune_sagemaker.emulator.app import SageMakerApp, request_handler
 from cloudtune_sagemaker.emulator.operations import OPERATIONS
 
 NOTE = (
@@ -14,15 +14,15 @@ NOTE = (
 )
 
 
-def main(words: list[str] | None = None) -> int:
-    """Serve until told to end; return the exit code."""
+def main(args: list[str] | None = None) -> int:
+    """Serve until asked to end; return the exit code."""
     return run(
         "cloudtune_sagemaker.emulator",
         NOTE,
-        lambda folder, delays, faults, _url, _key: SageMaker(folder, delays, faults),
+        lambda folder, delays, faults, _url, _key: SageMakerApp(folder, delays, faults),
         OPERATIONS,
         handler=request_handler,
-        words=words,
+        args=args,
     )
 
 

@@ -1,23 +1,23 @@
-"""How long the service takes for what it does itself.
+"""How long the service takes for its own steps.
 
 The seconds are of the order that users of the service see (minutes from a start to the first line
-of the script); AWS promises none. Only these are divided by the speed: a script takes as long as it
-takes, and so do the limits that it is held to.
+of the script); AWS documents none. Only these delays are divided by the speed, never a script's
+time or its limits.
 """
 
 from __future__ import annotations
 
 STARTING = 30.0
-"""Status Starting: the job is taken up."""
+"""Status Starting: scheduling the job."""
 PENDING = 60.0
-"""Status Pending: an instance is found and started."""
+"""Status Pending: finding and starting an instance."""
 DOWNLOADING = 60.0
 """Status Downloading: the image, the code and the data."""
 UPLOADING = 15.0
 """Status Uploading: the model."""
 RESTARTING = 30.0
-"""Status Interrupted or Restarting: until the job is taken up again."""
+"""Status Interrupted or Restarting: until the job is scheduled again."""
 
 GRACE = 120.0
-"""Seconds between SIGTERM and SIGKILL (API reference, StopTrainingJob). The script's time, so it is
-not divided."""
+"""Seconds between SIGTERM and SIGKILL (API reference, StopTrainingJob). It is the script's time,
+so it is not divided."""

@@ -1,20 +1,39 @@
-"""What the service answers when it refuses.
+"""The errors with which the service refuses.
 
-Codes: botocore 1.44.8, service model sagemaker 2017-07-24, where an error is modelled; else as
-seen in the issues named beside them in the other files.
+Codes: botocore 1.44.8, service model sagemaker 2017-07-24, where it has the error; otherwise as
+seen in the issues that the other files cite.
 """
 
 from __future__ import annotations
 
+import json
+import uuid
 
-class ServiceError(Exception):
-    """An error that the client is told of in the service's own shape."""
+from cloudtune.emulator_kit import app
+
+JSON = "application/x-amz-json-1.1"
+
+
+class ServiceError(app.ServiceError):
+    """An error in the service's own form."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         self.code = code
         self.message = message
         self.status = status
         super().__init__(f"{code}: {message}")
+
+    def response(self) -> app.Response:
+        """Return the response that tells the client."""
+        body = json.dumps({"__type": self.code, "message": self.message}).encode()
+        return app.Response(
+            self.status, body, JSON, [("x-amzn-ErrorType", self.code), request_id()]
+        )
+
+
+def request_id() -> tuple[str, str]:
+    """Return the header that names a request."""
+    return "x-amzn-RequestId", str(uuid.uuid4())
 
 
 def invalid(message: str) -> ServiceError:
@@ -23,17 +42,17 @@ def invalid(message: str) -> ServiceError:
 
 
 def in_use(message: str) -> ServiceError:
-    """Return the error for a name that is taken."""
+    """Return the error for a name that is in use."""
     return ServiceError("ResourceInUse", message)
 
 
 def not_found(message: str) -> ServiceError:
-    """Return the error for something that is not there."""
+    """Return the error for a missing resource."""
     return ServiceError("ResourceNotFound", message)
 
 
 def limit_exceeded(message: str) -> ServiceError:
-    """Return the error for a quota of the account."""
+    """Return the error for an exceeded quota of the account."""
     return ServiceError("ResourceLimitExceeded", message)
 
 
@@ -43,5 +62,5 @@ def throttled() -> ServiceError:
 
 
 def internal() -> ServiceError:
-    """Return the error for a fault of the service."""
+    """Return the error for a failure of the service."""
     return ServiceError("InternalFailure", "The request processing has failed.", 500)

@@ -1,4 +1,4 @@
-"""Lists of jobs: filtered, sorted and cut into pages as the service does it."""
+"""Lists of jobs: filtered, sorted and divided into pages as at the service."""
 
 from __future__ import annotations
 
@@ -13,58 +13,58 @@ from cloudtune_sagemaker.emulator.state import TrainingJob, TuningJob
 Item = TypeVar("Item")
 Job = TypeVar("Job", TrainingJob, TuningJob)
 
-PAGE = 10
-"""Items of a page when nothing is said (botocore 1.44.8 model: MaxResults defaults to 10)."""
+PAGE_SIZE = 10
+"""The default of MaxResults (botocore 1.44.8 model)."""
 
 _TIMES: tuple[tuple[str, str], ...] = (
     ("CreationTime", "created"),
-    ("LastModifiedTime", "modified"),
+    ("LastModifiedTime", "updated"),
 )
 _SORT: Mapping[str, Callable[[Any], Any]] = {
     "Name": lambda job: job.name.lower(),
     "CreationTime": lambda job: job.created,
-    "Status": lambda job: job.status,
+    "Status": lambda job: job.state,
     "FinalObjectiveMetricValue": lambda job: job.objective,
 }
 
 
 def page(items: Sequence[Item], request: Json) -> tuple[list[Item], str | None]:
-    """Return the items of the page that is asked for, and the token of the next one.
+    """Return the items of the requested page, and the token of the next page.
 
     Raises:
-        ServiceError: If the token is none of ours.
+        ServiceError: If the token is invalid.
     """
-    size: int = request.get("MaxResults", PAGE)
-    begin = 0
+    size: int = request.get("MaxResults", PAGE_SIZE)
+    start = 0
     if token := request.get("NextToken"):
         try:
-            begin = int(base64.urlsafe_b64decode(token))
+            start = int(base64.urlsafe_b64decode(token))
         except ValueError:
             raise invalid("Invalid NextToken") from None
-    end = begin + size
-    following = base64.urlsafe_b64encode(str(end).encode()).decode() if end < len(items) else None
-    return list(items[begin:end]), following
+    end = start + size
+    next_token = base64.urlsafe_b64encode(str(end).encode()).decode() if end < len(items) else None
+    return list(items[start:end]), next_token
 
 
 def matching(jobs: Iterable[Job], request: Json) -> list[Job]:
-    """Return the jobs that a request's filters leave, in the order that it wants."""
-    found = [job for job in jobs if _kept(job, request)]
+    """Return the jobs that match a request's filters, in its order."""
+    matches = [job for job in jobs if _matches(job, request)]
     by = request.get("SortBy", "Name")
     if by == "FinalObjectiveMetricValue":
-        # Those without an objective are left out, without a word (API reference,
+        # Jobs without an objective are omitted (API reference,
         # ListTrainingJobsForHyperParameterTuningJob).
-        found = [job for job in found if isinstance(job, TrainingJob) and job.objective is not None]
-    descends = request.get("SortOrder", "Ascending") == "Descending"
-    return sorted(found, key=_SORT[by], reverse=descends)
+        matches = [j for j in matches if isinstance(j, TrainingJob) and j.objective is not None]
+    descending = request.get("SortOrder", "Ascending") == "Descending"
+    return sorted(matches, key=_SORT[by], reverse=descending)
 
 
-def _kept(job: TrainingJob | TuningJob, request: Json) -> bool:
-    if request.get("StatusEquals", job.status) != job.status:
+def _matches(job: TrainingJob | TuningJob, request: Json) -> bool:
+    if request.get("StatusEquals", job.state) != job.state:
         return False
     if request.get("NameContains", "").lower() not in job.name.lower():
         return False
-    for word, attribute in _TIMES:
+    for name, attribute in _TIMES:
         when: float = getattr(job, attribute)
-        if when < request.get(f"{word}After", when) or when > request.get(f"{word}Before", when):
+        if when < request.get(f"{name}After", when) or when > request.get(f"{name}Before", when):
             return False
     return True

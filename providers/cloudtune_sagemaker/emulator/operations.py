@@ -1,4 +1,4 @@
-"""The operations of the service that the emulator has, each from its request to its answer."""
+"""The operations of the service, each from its request to its answer."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ from pathlib import Path
 from cloudtune.emulation.faults import FaultPlan
 from cloudtune.emulator_kit.delays import Delays
 from cloudtune.study.schema import Json
-from cloudtune_sagemaker.emulator import search_api, series, views
+from cloudtune_sagemaker.emulator import search_api, views
 from cloudtune_sagemaker.emulator.errors import invalid
 from cloudtune_sagemaker.emulator.listing import matching, page
 from cloudtune_sagemaker.emulator.rules import training, tuning
-from cloudtune_sagemaker.emulator.script_jobs import Training
-from cloudtune_sagemaker.emulator.state import TERMINAL, TrainingJob, TuningJob
-from cloudtune_sagemaker.emulator.store import Store, arn_of
-from cloudtune_sagemaker.emulator.trial import folder_of
-from cloudtune_sagemaker.emulator.tuner import Tuner, Workshop, parents_of
+from cloudtune_sagemaker.emulator.script_jobs import TrainingJobs
+from cloudtune_sagemaker.emulator.state import Store, TrainingJob, TuningJob, arn_of
+from cloudtune_sagemaker.emulator.tuner import Tuner, TunerContext, parents_of
 
-MOST_TAGS = 50
+MAX_TAGS = 50
 """Of one resource (botocore 1.44.8 model, TagList)."""
 
 
@@ -28,8 +26,8 @@ class Operations:
 
     def __init__(self, folder: Path, delays: Delays, faults: FaultPlan) -> None:
         self.store = Store()
-        self._training = Training(delays, self.store.lock)
-        self._shop = Workshop(self.store, self._training, delays, faults, folder)
+        self._training_jobs = TrainingJobs(delays, self.store.lock)
+        self._context = TunerContext(self.store, self._training_jobs, delays, faults, folder)
         self._tuners: dict[int, Tuner] = {}
 
     def carry_out(self, operation: str, request: Json, region: str) -> Json:
@@ -42,12 +40,13 @@ class Operations:
             return OPERATIONS[operation](self, request, region)
 
     def busy(self) -> bool:
-        """Tell whether any job runs."""
-        return self._training.busy() or any(tuner.busy() for tuner in self._tuners.values())
+        """Return whether any job runs."""
+        tuners = list(self._tuners.values())
+        return self._training_jobs.busy() or any(tuner.busy() for tuner in tuners)
 
     def close(self) -> None:
-        """End everything that runs, at once."""
-        self._training.close()
+        """End everything at once."""
+        self._training_jobs.close()
 
     def create_tuning(self, request: Json, region: str) -> Json:
         """CreateHyperParameterTuningJob."""
@@ -61,7 +60,7 @@ class Operations:
             tags=_tags_of(request),
         )
         self.store.add_tuning(job)
-        tuner = self._tuners[id(job)] = Tuner(job, self._shop)
+        tuner = self._tuners[id(job)] = Tuner(job, self._context)
         tuner.start()
         return {"HyperParameterTuningJobArn": job.arn}
 
@@ -72,22 +71,22 @@ class Operations:
 
     def list_tunings(self, request: Json, region: str) -> Json:
         """ListHyperParameterTuningJobs."""
-        jobs, following = page(matching(self.store.tunings(region), request), request)
+        jobs, next_token = page(matching(self.store.tunings(region), request), request)
         rows = [views.tuning_row(job) for job in jobs]
-        return {"HyperParameterTuningJobSummaries": rows, "NextToken": following}
+        return {"HyperParameterTuningJobSummaries": rows, "NextToken": next_token}
 
     def list_trials(self, request: Json, region: str) -> Json:
         """ListTrainingJobsForHyperParameterTuningJob."""
         trials = self._tuning(request, region).trials
-        jobs, following = page(matching(trials, request), request)
+        jobs, next_token = page(matching(trials, request), request)
         rows = [views.trial(job) for job in jobs]
-        return {"TrainingJobSummaries": rows, "NextToken": following}
+        return {"TrainingJobSummaries": rows, "NextToken": next_token}
 
     def stop_tuning(self, request: Json, region: str) -> Json:
         """StopHyperParameterTuningJob."""
         job = self._tuning(request, region)
-        _demand_running(job.status, "hyperparameter tuning job")
-        if job.status == "InProgress":
+        _demand_running(job, "hyperparameter tuning job")
+        if job.state == "InProgress":
             job.enter("Stopping")
             self._tuners[id(job)].stop()
         return {}
@@ -95,10 +94,10 @@ class Operations:
     def delete_tuning(self, request: Json, region: str) -> Json:
         """DeleteHyperParameterTuningJob."""
         job = self._tuning(request, region)
-        if job.status not in TERMINAL:
+        if not job.is_over:
             raise invalid(
                 f"The request was rejected because the hyperparameter tuning job is in status "
-                f"{job.status}."
+                f"{job.state}."
             )
         self.store.delete_tuning(job)
         return {}
@@ -112,12 +111,12 @@ class Operations:
             request={key: value for key, value in request.items() if key != "Tags"},
             arn=arn_of(region, "training-job", name),
             region=region,
-            folder=folder_of(self._shop.folder, region, name),
+            folder=self._context.job_folder(region, name),
             tags=_tags_of(request),
-            fault=self._shop.faults.of_trial(),
+            fault=self._context.faults.next_trial(),
         )
         self.store.add_training(job)
-        self._training.launch(job)
+        self._training_jobs.launch(job)
         return {"TrainingJobArn": job.arn}
 
     def describe_training(self, request: Json, region: str) -> Json:
@@ -126,54 +125,54 @@ class Operations:
 
     def list_trainings(self, request: Json, region: str) -> Json:
         """ListTrainingJobs."""
-        wanted = {"SortBy": "CreationTime", **request}
-        jobs, following = page(matching(self.store.trainings(region), wanted), request)
+        filters = {"SortBy": "CreationTime", **request}
+        jobs, next_token = page(matching(self.store.trainings(region), filters), request)
         rows = [views.training_row(job) for job in jobs]
-        return {"TrainingJobSummaries": rows, "NextToken": following}
+        return {"TrainingJobSummaries": rows, "NextToken": next_token}
 
     def stop_training(self, request: Json, region: str) -> Json:
         """StopTrainingJob."""
         job = self.store.training(region, request["TrainingJobName"])
-        _demand_running(job.status, "training job")
-        self._training.stop(job)
+        _demand_running(job, "training job")
+        self._training_jobs.stop(job)
         return {}
 
     def search(self, request: Json, region: str) -> Json:
         """Search."""
         kind: str = request["Resource"]
         if kind == "TrainingJob":
-            told = [views.training_record(job) for job in self.store.trainings(region)]
+            records = [views.training_record(job) for job in self.store.trainings(region)]
         elif kind == "HyperParameterTuningJob":
-            told = [
+            records = [
                 views.tuning_record(job, parents_of(job, self.store), time.time())
                 for job in self.store.tunings(region)
             ]
         else:
             raise invalid(f"This emulator searches for training and tuning jobs, not for {kind}.")
-        found = search_api.found(told, request)
-        records, following = page(found, request)
+        matches = search_api.matching(records, request)
+        rows, next_token = page(matches, request)
         return {
-            "Results": [{kind: record} for record in records],
-            "NextToken": following,
-            "TotalHits": {"Value": len(found), "Relation": "EqualTo"},
+            "Results": [{kind: row} for row in rows],
+            "NextToken": next_token,
+            "TotalHits": {"Value": len(matches), "Relation": "EqualTo"},
         }
 
     def add_tags(self, request: Json, region: str) -> Json:
-        """AddTags: on what is there, and on the training jobs that a tuning job still starts."""
+        """AddTags; the training jobs that a tuning job starts later have the tags, too."""
         job = self.store.by_arn(request["ResourceArn"])
         tags = {**job.tags, **_tags_of(request)}
-        if len(tags) > MOST_TAGS:
-            raise invalid(f"The number of tags exceeds the limit of {MOST_TAGS}.")
+        if len(tags) > MAX_TAGS:
+            raise invalid(f"The number of tags exceeds the limit of {MAX_TAGS}.")
         job.tags = tags
         return {"Tags": views.tags(job)}
 
     def list_tags(self, request: Json, region: str) -> Json:
         """ListTags."""
-        tags, following = page(
+        tags, next_token = page(
             views.tags(self.store.by_arn(request["ResourceArn"])),
-            {"MaxResults": MOST_TAGS, **request},
+            {"MaxResults": MAX_TAGS, **request},
         )
-        return {"Tags": tags, "NextToken": following}
+        return {"Tags": tags, "NextToken": next_token}
 
     def delete_tags(self, request: Json, region: str) -> Json:
         """DeleteTags."""
@@ -183,7 +182,7 @@ class Operations:
 
     def metrics(self, request: Json, region: str) -> Json:
         """BatchGetMetrics."""
-        return series.metrics(self.store, request)
+        return views.metrics(self.store, request)
 
     def _tuning(self, request: Json, region: str) -> TuningJob:
         return self.store.tuning(region, request["HyperParameterTuningJobName"])
@@ -212,7 +211,7 @@ def _tags_of(request: Json) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in request.get("Tags", ())}
 
 
-def _demand_running(status: str, what: str) -> None:
+def _demand_running(job: TrainingJob | TuningJob, kind: str) -> None:
     # Both clients in the SDK read this ValidationException as "it has ended already".
-    if status in TERMINAL:
-        raise invalid(f"The request was rejected because the {what} is in status {status}.")
+    if job.is_over:
+        raise invalid(f"The request was rejected because the {kind} is in status {job.state}.")

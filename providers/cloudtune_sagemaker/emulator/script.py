@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 
-from cloudtune.emulator_kit.image import make_image
+from cloudtune.emulator_kit.image import create_image
 from cloudtune.execution.process_monitor import ProcessSpec
 from cloudtune.execution.process_pool import describe_exit_code
 from cloudtune.results.events import Ended
@@ -21,37 +21,38 @@ SCRIPT_MODE_ONLY = (
     "the hyperparameters sagemaker_program and sagemaker_submit_directory must name the script and "
     "the archive with the source"
 )
-_TELLS_OUTPUT = ("pytorch", "tensorflow")
-"""Images whose toolkit reads what a script writes when it fails; see `contract.failure_text`."""
+_REPORTS_OUTPUT = ("pytorch", "tensorflow")
+"""Images whose toolkit reports the output of a failed script; see `contract.failure_text`."""
 
 
 class Script:
-    """What of a training job runs here. Made when its code and data are fetched."""
+    """The script of a training job, with its code and data."""
 
     def __init__(self, job: TrainingJob, container: contract.Container) -> None:
         self.container = container
         self._job = job
         self._start: contract.Start | None = None
-        self._place = 0
+        self._step = 0
         self._exit_code = 1
-        self._broken_off = ""
+        self._cut_short = ""
+        """Why the script was killed, if the reason was what it printed."""
         self._saved: set[str] = set()
 
     @classmethod
     def fetched(cls, job: TrainingJob) -> Script:
-        """Make the container of a job and fetch its code, its data and its checkpoints.
+        """Create the container of a job and fetch its code, its data and its checkpoints.
 
-        A container that is there already is thrown away: it was on another machine.
+        An earlier container is deleted: it was on another machine.
 
         Raises:
-            StorageError: If S3 lacks something.
-            BadArchive: If the archive of the source cannot be used.
+            StorageError: If something is missing in S3.
+            BadArchive: If the archive of the source is unusable.
             OSError: If this machine cannot.
         """
         root = job.folder / "root"
         shutil.rmtree(root, ignore_errors=True)
-        known = {**job.request, "TrainingJobArn": job.arn, "ResourceConfig": job.machines}
-        container = contract.prepare(root, known)
+        description = {**job.request, "TrainingJobArn": job.arn, "ResourceConfig": job.machines}
+        container = contract.prepare(root, description)
         script = cls(job, container)
         for channel in job.request.get("InputDataConfig", ()):
             script._fetch_channel(channel)
@@ -60,10 +61,10 @@ class Script:
         return script
 
     def begin(self) -> None:
-        """Work out how the script is started.
+        """Plan the steps that start the script.
 
         Raises:
-            ToolkitFailure: If the toolkit gives up before; what it says is left in the container.
+            ToolkitFailure: If the toolkit gives up; the container has its message.
             OSError: If this machine cannot.
         """
         machine = contract.Machine(cpus=os.cpu_count() or 1, gpus=0)
@@ -71,22 +72,20 @@ class Script:
         temporary.mkdir(exist_ok=True)
         base = {**os.environ, "TMPDIR": str(temporary)}
         try:
-            python = make_image(self.container.place("/image"))
+            python = create_image(self.container.place("/image"))
             self._start = contract.start(self.container, python, base, machine)
         except contract.ToolkitFailure as failure:
             self._exit_code = failure.exit_code
             contract.finish(self.container, str(failure))
             raise
 
-    def process(self, *, blind: bool) -> ProcessSpec:
-        """Return the process of the step that is due: an installation, or the script.
-
-        Args:
-            blind: Whether no metric is to be found in what it prints.
-        """
+    def process(self) -> ProcessSpec:
+        """Return the process of the current step: an installation, or the script."""
         assert self._start is not None
+        fault = self._job.fault
+        blind = fault is not None and fault.effect == "no_metric"
         return ProcessSpec(
-            command=self._start.steps[self._place].command,
+            command=self._start.steps[self._step].command,
             cwd=self._start.cwd,
             env=self._start.env,
             log=self._job.folder / "log.txt",
@@ -94,40 +93,40 @@ class Script:
             grace=GRACE,
         )
 
-    def goes_on(self, event: Ended) -> bool:
-        """Take note of how a step ended, as the toolkit does; return whether another one is due.
+    def advance(self, ended: Ended) -> bool:
+        """Record how a step ended, as the toolkit does; return whether there is another step.
 
         Raises:
             OSError: If this machine cannot.
         """
         assert self._start is not None
-        if event.state == "completed":
-            self._place += 1
-            if self._place < len(self._start.steps):
+        if ended.state == "completed":
+            self._step += 1
+            if self._step < len(self._start.steps):
                 return True
             contract.finish(self.container, None)
             return False
-        code = _code_of(event)
+        code = _exit_code(ended)
         if code is None:
-            self._broken_off = f"ClientError: {event.reason}"
+            self._cut_short = f"ClientError: {ended.reason}"
             return False
         image: str = self._job.request["AlgorithmSpecification"].get("TrainingImage", "")
-        output = self._job.folder / "log.txt" if _tells_output(image) else None
-        text = contract.failure_text(self._start.steps[self._place], code, output)
+        output = self._job.folder / "log.txt" if _reports_output(image) else None
+        text = contract.failure_text(self._start.steps[self._step], code, output)
         contract.finish(self.container, text)
         return False
 
     def failure(self) -> str:
-        """Return the FailureReason of a script that failed, or was ended for what it printed."""
-        return self._broken_off or contract.failure_reason(self.container, self._exit_code)
+        """Return the FailureReason of a script that failed, or was killed for what it printed."""
+        return self._cut_short or contract.failure_reason(self.container, self._exit_code)
 
     def save_checkpoints(self) -> None:
-        """Make the job's checkpoints in S3 as they are here, deletions too.
+        """Synchronise the job's checkpoints to S3, including deletions.
 
-        The service does so all the time; here it is done when the script has ended.
+        The service does so all the time, the emulator when the script has ended.
 
         Raises:
-            StorageError: If the bucket is not there.
+            StorageError: If the bucket does not exist.
         """
         folder = self.container.checkpoints
         if folder is not None and folder.is_dir():
@@ -144,7 +143,7 @@ class Script:
             )
         if source is None or source["S3DataType"] != "S3Prefix":
             raise storage.StorageError(
-                f"ClientError: channel {name}: this emulator has data of the type S3Prefix alone"
+                f"ClientError: channel {name}: this emulator only has data of the type S3Prefix"
             )
         if not storage.download(source["S3Uri"], self.container.channel(name)):
             raise storage.StorageError(
@@ -171,23 +170,23 @@ class Script:
         if address is None:
             raise storage.StorageError(SCRIPT_MODE_ONLY)
         if address.startswith("s3://"):
-            place = self._job.folder / "sourcedir.tar.gz"
-            place.write_bytes(storage.fetch(address))
+            path = self._job.folder / "sourcedir.tar.gz"
+            path.write_bytes(storage.fetch(address))
         else:  # without a network the archive comes in a channel
-            place = self.container.place(address)
-        if place.is_dir():
-            shutil.copytree(place, self.container.code, dirs_exist_ok=True)
-        elif place.is_file():
-            contract.unpack(place, self.container.code)
+            path = self.container.place(address)
+        if path.is_dir():
+            shutil.copytree(path, self.container.code, dirs_exist_ok=True)
+        elif path.is_file():
+            contract.unpack(path, self.container.code)
         else:
-            raise storage.StorageError(f"ClientError: there is no {address} in the container")
+            raise storage.StorageError(f"ClientError: {address} not found in the container")
 
 
-def _code_of(event: Ended) -> int | None:
-    """Return how a step ended by itself; None if it was ended for what it printed."""
-    codes = [-each for each in signal.Signals] if event.exit_code is None else [event.exit_code]
-    return next((code for code in codes if describe_exit_code(code) == event.reason), None)
+def _exit_code(ended: Ended) -> int | None:
+    """Return the exit code of a step; None if it was killed for what it printed."""
+    codes = [-each for each in signal.Signals] if ended.exit_code is None else [ended.exit_code]
+    return next((code for code in codes if describe_exit_code(code) == ended.reason), None)
 
 
-def _tells_output(image: str) -> bool:
-    return any(name in image for name in _TELLS_OUTPUT)
+def _reports_output(image: str) -> bool:
+    return any(name in image for name in _REPORTS_OUTPUT)

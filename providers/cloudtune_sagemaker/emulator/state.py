@@ -1,18 +1,25 @@
-"""The jobs as the service keeps them: what they were asked to do, and how they stand."""
+"""What the service remembers: jobs by region and name, what they were asked to do, their state.
+
+Names differ by more than their case: "The name is not case sensitive" (botocore 1.44.8 model,
+documentation of CreateTrainingJob's and CreateHyperParameterTuningJob's names).
+"""
 
 from __future__ import annotations
 
 import struct
-import time
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event
+from typing import Any
 
-from cloudtune.emulation.faults import Fault
+from cloudtune.emulator_kit.state import Job, ScriptJob
 from cloudtune.results.events import Measured
 from cloudtune.study.schema import Json
+from cloudtune_sagemaker.emulator.errors import in_use, invalid, not_found
 
+ACCOUNT = "123456789012"
+"""The account that owns everything in moto."""
 TERMINAL = frozenset({"Completed", "Failed", "Stopped"})
 _LARGEST = 3.4028234663852886e38
 
@@ -34,7 +41,7 @@ _MESSAGES: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class TrialOf:
+class TrialInfo:
     """What makes a training job a trial of a tuning job."""
 
     tuning_name: str
@@ -46,10 +53,17 @@ class TrialOf:
     goal: str
     """``Maximize`` or ``Minimize``."""
 
+    @property
+    def sign(self) -> int:
+        """The factor by which lower objectives are better."""
+        return 1 if self.goal == "Minimize" else -1
+
 
 @dataclass
-class TrainingJob:
-    """One training job. Changed under the lock of the store alone."""
+class TrainingJob(ScriptJob):
+    """A training job."""
+
+    FINAL = TERMINAL
 
     request: Json
     """The members of CreateTrainingJob."""
@@ -57,30 +71,24 @@ class TrainingJob:
     region: str
     folder: Path
     tags: dict[str, str]
-    trial: TrialOf | None = None
-    fault: Fault | None = None
-    status: str = "InProgress"
+    trial: TrialInfo | None = None
+    state: str = field(default="InProgress", kw_only=True)
     secondary: str = "Starting"
     transitions: list[Json] = field(default_factory=list[Json])
-    created: float = field(default_factory=time.time)
-    modified: float = field(default_factory=time.time)
-    started: float | None = None
-    ended: float | None = None
     failure: str | None = None
     model: str | None = None
-    measured: list[Measured] = field(default_factory=list[Measured])
-    stop_wanted: Event = field(default_factory=Event)
-    stop_why: str = ""
-    """The secondary status in which a stop will end: Stopped, or a limit that was exceeded."""
+    measurements: list[Measured] = field(default_factory=list[Measured])
+    stop_status: str = ""
+    """The secondary status in which a stop ends: Stopped, or a limit that was exceeded."""
 
     @property
     def name(self) -> str:
-        """The name as it was given."""
+        """The name as in the request."""
         return str(self.request["TrainingJobName"])
 
     @property
     def machines(self) -> Json:
-        """Its ResourceConfig, with what was selected once it has machines: always the first."""
+        """Its ResourceConfig; once it has machines, with the selected one: always the first."""
         config: Json = self.request["ResourceConfig"]
         if self.started is None or "InstancePreferences" not in config:
             return config
@@ -93,57 +101,54 @@ class TrainingJob:
 
     @property
     def metric_definitions(self) -> Sequence[Mapping[str, str]]:
-        """How metrics are found in the output."""
+        """The expressions that find metrics in the output."""
         algorithm: Json = self.request.get("AlgorithmSpecification", {})
-        found: Sequence[Mapping[str, str]] = algorithm.get("MetricDefinitions", ())
-        return found
+        definitions: Sequence[Mapping[str, str]] = algorithm.get("MetricDefinitions", ())
+        return definitions
 
     @property
     def final(self) -> dict[str, tuple[float, float]]:
-        """Each metric's last value, as 32 bits hold it, with its time."""
-        found: dict[str, tuple[float, float]] = {}
-        for measured in self.measured:
-            for name, value in measured.metrics.items():
-                found[name] = (float32(value), measured.time)
-        return found
+        """The last value of each metric, as 32 bits hold it, with its time."""
+        return {
+            name: (float32(value), measured.time)
+            for measured in self.measurements
+            for name, value in measured.metrics.items()
+        }
 
     @property
     def objective(self) -> float | None:
-        """The final value of the tuning job's objective, once the job has ended well."""
-        if self.trial is None or self.status not in {"Completed", "Stopped"}:
+        """The final value of the tuning job's objective, unless the job runs or has failed."""
+        if self.trial is None or self.state not in {"Completed", "Stopped"}:
             return None
-        found = self.final.get(self.trial.metric)
-        return found[0] if found else None
+        value = self.final.get(self.trial.metric)
+        return value[0] if value else None
 
-    def enter(self, secondary: str, status: str | None = None) -> None:
-        """Go to another secondary status, and perhaps another status."""
-        now = time.time()
-        if self.transitions and "EndTime" not in self.transitions[-1]:
-            self.transitions[-1]["EndTime"] = now
-        transition = {"Status": secondary, "StartTime": now}
-        transition["StatusMessage"] = self.failure or _MESSAGES.get(secondary, secondary)
-        if status in TERMINAL:
+    def enter_secondary(self, secondary: str, state: str | None = None) -> None:
+        """Enter another secondary status, and perhaps another status."""
+        self.enter(state or self.state)
+        now = self.updated
+        if self.transitions:
+            self.transitions[-1].setdefault("EndTime", now)
+        message = self.failure or _MESSAGES.get(secondary, secondary)
+        transition = {"Status": secondary, "StartTime": now, "StatusMessage": message}
+        if self.is_over:
             transition["EndTime"] = now
-            self.ended = now
         self.transitions.append(transition)
         self.secondary = secondary
-        self.status = status or self.status
-        self.modified = now
 
 
 @dataclass
-class TuningJob:
-    """One tuning job. Changed under the lock of the store alone."""
+class TuningJob(Job):
+    """A tuning job."""
+
+    FINAL = TERMINAL
 
     request: Json
     """The members of CreateHyperParameterTuningJob."""
     arn: str
     region: str
     tags: dict[str, str]
-    status: str = "InProgress"
-    created: float = field(default_factory=time.time)
-    modified: float = field(default_factory=time.time)
-    ended: float | None = None
+    state: str = field(default="InProgress", kw_only=True)
     failure: str | None = None
     trials: list[TrainingJob] = field(default_factory=list[TrainingJob])
     not_improving: int = 0
@@ -151,7 +156,7 @@ class TuningJob:
 
     @property
     def name(self) -> str:
-        """The name as it was given."""
+        """The name as in the request."""
         return str(self.request["HyperParameterTuningJobName"])
 
     @property
@@ -171,27 +176,15 @@ class TuningJob:
         """The trial with the best objective."""
         return best_of(self.trials)
 
-    def enter(self, status: str) -> None:
-        """Go to another status."""
-        self.status = status
-        self.modified = time.time()
-        if status in TERMINAL:
-            self.ended = self.modified
-
 
 def best_of(trials: Sequence[TrainingJob]) -> TrainingJob | None:
-    """Return the first of the trials with the best objective, or None if none has one."""
-    best: TrainingJob | None = None
-    for job in trials:
-        value = job.objective
-        if value is None or job.trial is None:
-            continue
-        before = best.objective if best else None
-        better = before is None or (
-            value > before if job.trial.goal == "Maximize" else value < before
-        )
-        best = job if better else best
-    return best
+    """Return the first of the trials with the best objective; None if none has an objective."""
+    scores = [
+        (job.trial.sign * job.objective, index)
+        for index, job in enumerate(trials)
+        if job.objective is not None and job.trial is not None
+    ]
+    return trials[min(scores)[1]] if scores else None
 
 
 def float32(value: float) -> float:
@@ -199,3 +192,102 @@ def float32(value: float) -> float:
     bounded = max(-_LARGEST, min(_LARGEST, value))
     number: float = struct.unpack("f", struct.pack("f", bounded))[0]
     return number
+
+
+class Store:
+    """All jobs, and the lock under which they change."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self._training: dict[tuple[str, str], TrainingJob] = {}
+        self._tuning: dict[tuple[str, str], TuningJob] = {}
+
+    def add_training(self, job: TrainingJob) -> None:
+        """Add a training job whose name is free."""
+        self._training[_key(job.region, job.name)] = job
+
+    def add_tuning(self, job: TuningJob) -> None:
+        """Add a tuning job whose name is free."""
+        self._tuning[_key(job.region, job.name)] = job
+
+    def demand_free_training(self, region: str, name: str) -> None:
+        """Refuse a name that a training job has.
+
+        Raises:
+            ServiceError: If it is in use.
+        """
+        taken = self._training.get(_key(region, name))
+        if taken is not None:
+            raise in_use(
+                "Training job names must be unique within an AWS account and region, and a "
+                f"training job with this name already exists ({taken.arn})"
+            )
+
+    def demand_free_tuning(self, region: str, name: str) -> None:
+        """Refuse a name that a tuning job has, even one that has ended.
+
+        Raises:
+            ServiceError: If it is in use.
+        """
+        if _key(region, name) in self._tuning:
+            # Wording: aws/amazon-sagemaker-examples issue 2440.
+            raise in_use(
+                f"A hyperparameter tuning job with the name, {name}, already exists. "
+                "Choose a different name."
+            )
+
+    def training(self, region: str, name: str) -> TrainingJob:
+        """Return a training job.
+
+        Raises:
+            ServiceError: If it does not exist: a ValidationException, as is commonly seen, though
+                the model has ResourceNotFound.
+        """
+        job = self._training.get(_key(region, name))
+        if job is None:
+            raise invalid("Requested resource not found.")
+        return job
+
+    def tuning(self, region: str, name: str) -> TuningJob:
+        """Return a tuning job.
+
+        Raises:
+            ServiceError: If it does not exist.
+        """
+        job = self._tuning.get(_key(region, name))
+        if job is None:
+            raise not_found(f"Amazon SageMaker can't find a tuning job with the name {name}.")
+        return job
+
+    def delete_tuning(self, job: TuningJob) -> None:
+        """Remove a tuning job; its training jobs stay."""
+        self._tuning.pop(_key(job.region, job.name), None)
+
+    def trainings(self, region: str) -> list[TrainingJob]:
+        """Return the training jobs of a region in the order of their creation."""
+        return [job for job in self._training.values() if job.region == region]
+
+    def tunings(self, region: str | None = None) -> list[TuningJob]:
+        """Return the tuning jobs of a region, or all, in the order of their creation."""
+        return [job for job in self._tuning.values() if region in (None, job.region)]
+
+    def by_arn(self, arn: str) -> TrainingJob | TuningJob:
+        """Return a job by its ARN.
+
+        Raises:
+            ServiceError: If it does not exist.
+        """
+        jobs: list[Any] = [*self._training.values(), *self._tuning.values()]
+        job: TrainingJob | TuningJob | None = next((job for job in jobs if job.arn == arn), None)
+        if job is None:
+            raise invalid(f"Resource not found: {arn}")
+        return job
+
+
+def arn_of(region: str, kind: str, name: str) -> str:
+    """Return the ARN of a job, with its name in lower case as at the service."""
+    return f"arn:aws:sagemaker:{region}:{ACCOUNT}:{kind}/{name.lower()}"
+
+
+def _key(region: str, name: str) -> tuple[str, str]:
+    return region, name.lower()

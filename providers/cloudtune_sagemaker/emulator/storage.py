@@ -1,24 +1,31 @@
-"""The emulator's S3, from the inside: what jobs fetch from it and put into it.
+"""What jobs fetch from S3 and leave there, in CloudWatch's metrics and in CloudWatch's logs.
 
-It is moto's store, the same that clients reach through the S3 protocol.
+The stores are moto's, the same that clients reach through the protocols of AWS.
 """
 
 from __future__ import annotations
 
+import io
+import tarfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-ACCOUNT = "123456789012"
-"""The account that moto says everything belongs to."""
+from cloudtune_sagemaker.contract import Container
+from cloudtune_sagemaker.emulator.state import ACCOUNT, TrainingJob
+
+LOG_GROUP = NAMESPACE = "/aws/sagemaker/TrainingJobs"
+"""Where training jobs log (developer guide, logging-cloudwatch) and put their metrics (developer
+guide, training-metrics)."""
 
 
 class StorageError(Exception):
-    """Something in S3 is not there or cannot be used; the message is in the service's words."""
+    """Something in S3 is missing or unusable; the message is in the service's words."""
 
 
-def split(uri: str) -> tuple[str, str]:
-    """Return bucket and key of an address such as ``s3://bucket/key``."""
+def split_uri(uri: str) -> tuple[str, str]:
+    """Return bucket and key of a URI such as ``s3://bucket/key``."""
     _, _, rest = uri.partition("://")
     bucket, _, key = rest.partition("/")
     return bucket, key
@@ -28,44 +35,44 @@ def fetch(uri: str) -> bytes:
     """Return the content of an object.
 
     Raises:
-        StorageError: If there is none.
+        StorageError: If it does not exist.
     """
-    bucket, key = split(uri)
+    bucket, key = split_uri(uri)
     _demand_bucket(bucket)
-    found = _backend().get_object(bucket, key)
-    if found is None:
+    content = _backend().get_object(bucket, key)
+    if content is None:
         raise StorageError(
             f"ClientError: No object found at {uri}: An error occurred (404) when calling the "
             "HeadObject operation: Not Found"
         )
-    return bytes(found.value)
+    return bytes(content.value)
 
 
 def keys(uri: str) -> list[str]:
-    """Return the keys of the objects whose address begins with an address, in order.
+    """Return the sorted keys of the objects whose URI starts with a URI.
 
     Raises:
-        StorageError: If there is no such bucket.
+        StorageError: If the bucket does not exist.
     """
-    bucket, prefix = split(uri)
+    bucket, prefix = split_uri(uri)
     _demand_bucket(bucket)
     stored: Any = _backend().get_bucket(bucket).keys
     return sorted(key for key in list(stored.keys()) if key.startswith(prefix))
 
 
 def download(uri: str, folder: Path) -> int:
-    """Copy the objects whose address begins with an address into a folder; return how many.
+    """Copy the objects whose URI starts with a URI into a folder; return their number.
 
-    The part of a key after the last slash of the address becomes the path in the folder.
+    The part of a key after the last slash of the URI becomes the path in the folder.
 
     Raises:
-        StorageError: If there is no such bucket, or a key would lead out of the folder.
+        StorageError: If the bucket does not exist, or a key would lead out of the folder.
     """
-    bucket, prefix = split(uri)
+    bucket, prefix = split_uri(uri)
     root = prefix if not prefix or prefix.endswith("/") else prefix + "/"
-    found = keys(uri)
-    for key in found:
-        # Of the prefix a/b both a/b/c and a/bc are below; the service strips a whole folder only.
+    objects = keys(uri)
+    for key in objects:
+        # Both a/b/c and a/bc start with a/b; the service only strips a whole folder.
         name = key.removeprefix(root) if key.startswith(root) else key.rpartition("/")[2]
         if not name or name.endswith("/"):
             continue
@@ -74,32 +81,32 @@ def download(uri: str, folder: Path) -> int:
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(fetch(f"s3://{bucket}/{key}"))
-    return len(found)
+    return len(objects)
 
 
 def store(uri: str, content: bytes) -> None:
-    """Put an object.
+    """Store an object.
 
     Raises:
-        StorageError: If there is no such bucket.
+        StorageError: If the bucket does not exist.
     """
-    bucket, key = split(uri)
+    bucket, key = split_uri(uri)
     _demand_bucket(bucket)
     _backend().put_object(bucket, key, content)
 
 
 def synchronise(folder: Path, uri: str, before: set[str]) -> set[str]:
-    """Make S3 as the folder is, as far as this job is concerned; return the names it has there.
+    """Upload a folder, and delete what the job has deleted in it; return the uploaded names.
 
     Args:
         folder: The local files.
-        uri: Where they belong.
-        before: The names that were there for this job; those that are gone are deleted.
+        uri: Where to upload them.
+        before: The names that the job had there before.
 
     Raises:
-        StorageError: If there is no such bucket.
+        StorageError: If the bucket does not exist.
     """
-    bucket, prefix = split(uri.rstrip("/") + "/")
+    bucket, prefix = split_uri(uri.rstrip("/") + "/")
     _demand_bucket(bucket)
     names: set[str] = set()
     for path in files(folder):
@@ -112,10 +119,69 @@ def synchronise(folder: Path, uri: str, before: set[str]) -> set[str]:
 
 
 def files(folder: Path) -> Iterator[Path]:
-    """Yield the ordinary files below a folder, in order; links are passed over."""
+    """Yield the regular files below a folder, sorted; links are skipped."""
     for path in sorted(folder.rglob("*")):
         if path.is_file() and not path.is_symlink():
             yield path
+
+
+def upload_artifacts(job: TrainingJob, container: Container) -> str:
+    """Upload model and output of a job, and return the URI of the model.
+
+    The layout ``<S3OutputPath>/<job>/output/model.tar.gz`` is that of the SDK's examples. Without
+    compression (OutputDataConfig.CompressionType) the files are below ``output/model/``.
+
+    Raises:
+        StorageError: If the bucket does not exist.
+    """
+    config = job.request["OutputDataConfig"]
+    root = f"{config['S3OutputPath'].rstrip('/')}/{job.name}/output"
+    if config.get("CompressionType") == "NONE":
+        synchronise(container.model, f"{root}/model/", set())
+        synchronise(container.data, f"{root}/data/", set())
+        return f"{root}/model/"
+    store(f"{root}/model.tar.gz", _archive(container.model))
+    if any(files(container.data)):
+        store(f"{root}/output.tar.gz", _archive(container.data))
+    return f"{root}/model.tar.gz"
+
+
+def put_log(job: TrainingJob, when: float) -> None:
+    """Store what a job printed in CloudWatch's logs."""
+    from moto.logs.models import logs_backends
+
+    path = job.folder / "log.txt"
+    lines = path.read_text("utf-8", "replace").splitlines() if path.is_file() else []
+    backend: Any = logs_backends[ACCOUNT][job.region]
+    if LOG_GROUP not in backend.groups:
+        backend.create_log_group(LOG_GROUP, {})
+    stream = f"{job.name}/algo-1-{int(job.created)}"
+    backend.create_log_stream(LOG_GROUP, stream)
+    stamp = int(when * 1000)
+    events = [{"timestamp": stamp, "message": line} for line in lines if line]
+    if events:
+        backend.put_log_events(LOG_GROUP, stream, events)
+
+
+def put_metrics(job: TrainingJob) -> None:
+    """Store what a job measured in CloudWatch's metrics.
+
+    The dimension is that of `TrainingJobAnalytics` of the sagemaker SDK (2.257.7).
+    """
+    from moto.cloudwatch.models import cloudwatch_backends
+
+    backend: Any = cloudwatch_backends[ACCOUNT][job.region]
+    data = [  # moto's times have no zone
+        {
+            "MetricName": name,
+            "Dimensions": [{"Name": "TrainingJobName", "Value": job.name}],
+            "Timestamp": datetime.fromtimestamp(measured.time, UTC).replace(tzinfo=None),
+            "Value": value,
+        }
+        for measured in job.measurements
+        for name, value in measured.metrics.items()
+    ]
+    backend.put_metric_data(NAMESPACE, data)
 
 
 def _backend() -> Any:
@@ -130,3 +196,11 @@ def _demand_bucket(bucket: str) -> None:
             f"ClientError: Data download failed: NoSuchBucket (404): The specified bucket does not "
             f"exist: {bucket}"
         )
+
+
+def _archive(folder: Path) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=1) as archive:
+        for path in files(folder):
+            archive.add(path, path.relative_to(folder).as_posix())
+    return packed.getvalue()

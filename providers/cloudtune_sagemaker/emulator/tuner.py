@@ -1,46 +1,57 @@
-"""Tuning jobs run here: which trials, how many at a time, until when.
+"""Runs tuning jobs: which trials, how many at a time, until when.
 
-The choice is cloudtune's own search and the loop is cloudtune's own driver, so neither is the
-service's. What the service documents and the driver does not know is added here: improvement by
-one percent, the end after five failures, and Hyperband's largest resource.
+The search and the loop are cloudtune's, not the service's. What the service documents and the
+driver does not know is here: improvement by one percent, the end after five failures, and
+Hyperband's largest resource.
 """
 
 from __future__ import annotations
 
 import secrets
-import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from cloudtune.emulation.faults import FaultPlan
+from cloudtune.emulator_kit import tuner
 from cloudtune.emulator_kit.delays import Delays
-from cloudtune.emulator_kit.tuner import TunerRunner
-from cloudtune.engine.driver import Driver
-from cloudtune.engine.inbox import Inbox, StopRequest
-from cloudtune.errors import CloudtuneError
-from cloudtune.results.events import Ended, Measured, Started, TrialState
+from cloudtune.emulator_kit.image import create_folder
+from cloudtune.engine.inbox import StopRequest
+from cloudtune.results.events import Ended, Event, Measured, Started, TrialState
 from cloudtune.search.factory import make_strategy
+from cloudtune.search.protocol import Strategy, Suggestion
 from cloudtune.study.schema import Json
 from cloudtune.study.search_space import Value, format_value
+from cloudtune.study.study import Study
 from cloudtune_sagemaker.emulator import delays, search_space
-from cloudtune_sagemaker.emulator.chooser import DEFINITION, InTurn
-from cloudtune_sagemaker.emulator.script_jobs import Training
-from cloudtune_sagemaker.emulator.state import TrainingJob, TrialOf, TuningJob
-from cloudtune_sagemaker.emulator.store import Store, arn_of
-from cloudtune_sagemaker.emulator.trial import folder_of, trial_request
+from cloudtune_sagemaker.emulator.rules.ranges import OBJECTIVE
+from cloudtune_sagemaker.emulator.script_jobs import TrainingJobs
+from cloudtune_sagemaker.emulator.state import Store, TrainingJob, TrialInfo, TuningJob, arn_of
 
-ATTEMPTS = 5
+MAX_FAILURES = 5
 """Training jobs that may fail before any has succeeded (aws/amazon-sagemaker-examples issue 2436:
 "No training job succeeded after 5 attempts")."""
+DEFINITION = "definition"
+"""The key of a start's memory that has the index of its training job definition."""
+_INNER = "inner"
 _IMPROVEMENT = 0.01
 """Share by which an objective must be better (developer guide,
 automatic-model-tuning-progress)."""
 _STATES: Mapping[str, TrialState] = {"Completed": "completed", "Stopped": "stopped_early"}
+_COPIED = frozenset(
+    [
+        *("AlgorithmSpecification", "RoleArn", "InputDataConfig", "VpcConfig", "OutputDataConfig"),
+        *("ResourceConfig", "StoppingCondition", "EnableNetworkIsolation", "CheckpointConfig"),
+        *("EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining", "RetryStrategy"),
+        "Environment",
+    ]
+)
+"""The members of a definition that its training jobs have, too."""
 
 
 @dataclass(frozen=True)
-class Known:
+class PriorTrial:
     """A trial of an earlier tuning job that a warm start builds on."""
 
     parameters: Mapping[str, Value]
@@ -48,140 +59,110 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Workshop:
+class TunerContext:
     """What tuning jobs are run with."""
 
     store: Store
-    training: Training
+    training_jobs: TrainingJobs
     delays: Delays
     faults: FaultPlan
     folder: Path
-    """Below it each training job has its folder."""
+    """The folder of the training jobs' folders."""
+
+    def job_folder(self, region: str, name: str) -> Path:
+        """Create the empty folder of a training job and return it."""
+        return create_folder(self.folder / "jobs" / region / name)
 
 
-class Tuner:
-    """Runs one tuning job to its end, in a thread of its own."""
+class Tuner(tuner.Tuner):
+    """Runs one tuning job."""
 
-    def __init__(self, job: TuningJob, shop: Workshop) -> None:
+    STARTING = delays.STARTING
+
+    def __init__(self, job: TuningJob, context: TunerContext) -> None:
+        super().__init__(job.name, job, context.delays, context.store.lock)
         self.job = job
-        self._shop = shop
-        self._inbox = Inbox()
+        self._context = context
         self._trials: dict[int, TrainingJob] = {}
-        self._stop_wanted = threading.Event()
         self._best: float | None = None
-        self._enough = ""
-        self._hopeless = ""
-        self._thread = threading.Thread(target=self._run, name=job.name, daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Ask the job to end with all its trials."""
-        self._stop_wanted.set()
-        self._inbox.put(StopRequest("stopped by the user"))
-
-    def busy(self) -> bool:
-        """Tell whether it still runs."""
-        return self._thread.is_alive()
+        self._is_complete = False
+        self._failure = ""
 
     def start_trial(self, started: Started) -> None:
-        """Make the training job of a trial and launch it."""
-        job = self._make(started)
+        """Create the training job of a trial and launch it."""
+        job = self._create_job(started)
         self._trials[started.number] = job
-        with self._shop.store.lock:
-            self._shop.store.add_training(job)
+        with self.lock:
+            self._context.store.add_training(job)
             self.job.trials.append(job)
-            self.job.modified = job.created
-        self._shop.training.launch(job, lambda event: self._hear(started.number, event))
+            self.job.updated = job.created
+        self._context.training_jobs.launch(job, lambda event: self._handle(started.number, event))
 
     def stop_trial(self, number: int) -> None:
         """Stop the training job of a trial."""
-        self._shop.training.stop(self._trials[number])
+        self._context.training_jobs.stop(self._trials[number])
 
-    def _run(self) -> None:
-        failure = "InternalServerError: the emulator's tuner failed; its server.log may say why"
-        status = "Failed"
-        try:
-            self._drive()
-            status, failure = self._end()
-        except CloudtuneError as error:
-            failure = f"InternalServerError: {error}"
-        finally:
-            with self._shop.store.lock:
-                self.job.failure = failure or None
-                self.job.enter(status)
-
-    def _drive(self) -> None:
-        config = self.job.config
+    def create_search(self) -> tuple[Study, Strategy]:
+        """Return the first definition's study, and a search over all definitions in turn."""
         studies = search_space.studies(self.job)
-        seed = config.get("RandomSeed", secrets.randbelow(2**31))
-        prior = self._prior()
-        if self._shop.delays.wait(delays.STARTING, self._stop_wanted):
-            return
-        searches = [make_strategy(s, seed + place, prior) for place, s in enumerate(studies)]
-        driver = Driver(
-            studies[0],
-            InTurn(searches),
-            run=self.job.name,
-            inbox=self._inbox,
-            record=lambda _: None,
-        )
-        driver.run(TunerRunner(self.start_trial, self.stop_trial))
+        seed = self.job.config.get("RandomSeed", secrets.randbelow(2**31))
+        prior = self._prior_trials()
+        searches = [make_strategy(s, seed + index, prior) for index, s in enumerate(studies)]
+        return studies[0], SearchesInTurn(searches)
 
-    def _end(self) -> tuple[str, str]:
-        """Return the status in which the job ends, and why it failed."""
-        if self._hopeless:
-            return "Failed", self._hopeless
-        if self._stop_wanted.is_set():
-            return "Stopped", ""
-        if self.job.trials and all(job.status == "Failed" for job in self.job.trials):
-            return "Failed", _no_success(len(self.job.trials))
-        return "Completed", ""
+    def settle(self, error: str | None) -> None:
+        """Enter the tuning job's final status."""
+        state = "Completed"
+        if error is not None:
+            error = error or "the emulator's tuner failed; its server.log may say why"
+            state, self.job.failure = "Failed", f"InternalServerError: {error}"
+        elif self._failure:
+            state, self.job.failure = "Failed", self._failure
+        elif self.job.stop_requested.is_set():
+            state = "Stopped"
+        elif self.job.trials and all(job.state == "Failed" for job in self.job.trials):
+            state, self.job.failure = "Failed", _no_success(len(self.job.trials))
+        self.job.enter(state)
 
-    def _make(self, started: Started) -> TrainingJob:
-        place = int(started.memory[DEFINITION])
-        definition = self.job.definitions[place]
+    def _create_job(self, started: Started) -> TrainingJob:
+        definition = self.job.definitions[int(started.memory[DEFINITION])]
         tuned = {name: format_value(value) for name, value in started.parameters.items()}
         name = f"{self.job.name}-{started.number:03d}-{secrets.token_hex(4)}"
         objective = search_space.objective_of(self.job.config, definition)
-        trial = TrialOf(
-            tuning_name=self.job.name,
-            tuning_arn=self.job.arn,
-            definition=definition.get("DefinitionName"),
-            tuned=tuned,
-            metric=objective["MetricName"],
-            goal=objective["Type"],
-        )
         return TrainingJob(
-            request=trial_request(definition, name, tuned, objective["MetricName"]),
+            request=training_request(definition, name, tuned, objective["MetricName"]),
             arn=arn_of(self.job.region, "training-job", name),
             region=self.job.region,
-            folder=folder_of(self._shop.folder, self.job.region, name),
+            folder=self._context.job_folder(self.job.region, name),
             tags=dict(self.job.tags),
-            trial=trial,
-            fault=self._shop.faults.of_trial(),
+            trial=TrialInfo(
+                tuning_name=self.job.name,
+                tuning_arn=self.job.arn,
+                definition=definition.get("DefinitionName"),
+                tuned=tuned,
+                metric=objective["MetricName"],
+                goal=objective["Type"],
+            ),
+            fault=self._context.faults.next_trial(),
         )
 
-    def _hear(self, number: int, event: Measured | Ended) -> None:
-        """Pass on what a training job tells, in the thread that watches it."""
+    def _handle(self, number: int, event: Measured | Ended) -> None:
+        """Pass on an event of a training job, in the thread that watches it."""
         job = self._trials[number]
         assert job.trial is not None
         if isinstance(event, Ended):
-            with self._shop.store.lock:
-                self._note_end(job)
-            state = _STATES.get(job.status, "failed")
-            self._inbox.put(Ended(number, event.time, state, job.failure or "", event.exit_code))
+            with self.lock:
+                self._check_end(job)
+            state = _STATES.get(job.state, "failed")
+            self.inbox.put(Ended(number, event.time, state, job.failure or "", event.exit_code))
         elif job.trial.metric in event.metrics:
-            sign = 1 if job.trial.goal == "Minimize" else -1
-            value = sign * event.metrics[job.trial.metric]
-            self._inbox.put(Measured(number, event.time, event.step, {search_space.METRIC: value}))
-            if self._used_up(job, event.step):
-                self._shop.training.stop(job)
+            value = job.trial.sign * event.metrics[job.trial.metric]
+            self.inbox.put(Measured(number, event.time, event.step, {search_space.METRIC: value}))
+            if self._has_max_resource(job, event.step):
+                self._context.training_jobs.stop(job)
 
-    def _used_up(self, job: TrainingJob, step: int) -> bool:
-        """Tell whether a job has reached Hyperband's MaxResource.
+    def _has_max_resource(self, job: TrainingJob, step: int) -> bool:
+        """Return whether a job has reached Hyperband's MaxResource.
 
         "Once a job reaches the MaxResource value, it is stopped" (botocore 1.44.8 model).
         """
@@ -189,55 +170,108 @@ class Tuner:
             return False
         name = job.trial.definition
         definition = next(d for d in self.job.definitions if d.get("DefinitionName") == name)
-        most = search_space.max_resource(self.job.config, definition)
-        return most is not None and step >= most
+        limit = search_space.max_resource(self.job.config, definition)
+        return limit is not None and step >= limit
 
-    def _note_end(self, job: TrainingJob) -> None:
-        """Ask for the end of the tuning job, if it is due, before another trial is started."""
-        self._note_objective(job)
+    def _check_end(self, job: TrainingJob) -> None:
+        """Ask for the end of the tuning job, if it is due, before another trial starts."""
+        self._check_improvement(job)
         ended = [trial for trial in self.job.trials if trial.ended is not None]
-        failed = [trial for trial in ended if trial.status == "Failed"]
-        if len(failed) == len(ended) >= ATTEMPTS and not self._hopeless:
-            self._hopeless = _no_success(len(ended))
-            self._inbox.put(StopRequest(self._hopeless))
+        failed = [trial for trial in ended if trial.state == "Failed"]
+        if len(failed) == len(ended) >= MAX_FAILURES and not self._failure:
+            self._failure = _no_success(len(ended))
+            self.inbox.put(StopRequest(self._failure))
 
-    def _note_objective(self, job: TrainingJob) -> None:
-        value = job.objective
-        if value is not None and job.trial is not None:
-            value = value if job.trial.goal == "Minimize" else -value
+    def _check_improvement(self, job: TrainingJob) -> None:
+        if job.objective is not None and job.trial is not None:
+            value = job.trial.sign * job.objective
             if self._best is None or self._best - value >= _IMPROVEMENT * abs(self._best):
                 self.job.not_improving = -1
             self._best = value if self._best is None else min(value, self._best)
         self.job.not_improving += 1
         criteria: Json = self.job.config.get("TuningJobCompletionCriteria", {})
-        most = criteria.get("BestObjectiveNotImproving", {}).get(
+        limit = criteria.get("BestObjectiveNotImproving", {}).get(
             "MaxNumberOfTrainingJobsNotImproving"
         )
-        if most is not None and self.job.not_improving >= most and not self._enough:
-            self._enough = f"no training job of the last {most} improved the objective"
-            self._inbox.put(StopRequest(self._enough))
+        if limit is not None and self.job.not_improving >= limit and not self._is_complete:
+            self._is_complete = True
+            self.inbox.put(
+                StopRequest(f"no training job of the last {limit} improved the objective")
+            )
 
-    def _prior(self) -> list[Known]:
-        """Return what the parents of a warm start found, in this job's own ranges."""
-        found: list[Known] = []
-        for parent in self.parents():
-            for trial in parent.trials:
-                definition = self.job.definitions[0]
-                if trial.objective is None or trial.trial is None:
-                    continue
-                values = search_space.values_of(self.job.config, definition, trial.trial.tuned)
-                if values is not None:
-                    sign = 1 if trial.trial.goal == "Minimize" else -1
-                    found.append(Known(values, (sign * trial.objective,)))
-        return found
+    def _prior_trials(self) -> list[PriorTrial]:
+        """Return the results of a warm start's parents, in this job's own ranges."""
+        trials: list[PriorTrial] = []
+        for job in (
+            job for parent in parents_of(self.job, self._context.store) for job in parent.trials
+        ):
+            if job.objective is None or job.trial is None:
+                continue
+            values = search_space.values_of(
+                self.job.config, self.job.definitions[0], job.trial.tuned
+            )
+            if values is not None:
+                trials.append(PriorTrial(values, (job.trial.sign * job.objective,)))
+        return trials
 
-    def parents(self) -> list[TuningJob]:
-        """Return the tuning jobs that a warm start builds on, as far as they are still there."""
-        return parents_of(self.job, self._shop.store)
+
+class SearchesInTurn:
+    """A `Strategy` over several searches, one per training job definition, which take turns."""
+
+    def __init__(self, searches: Sequence[Strategy]) -> None:
+        self._searches = list(searches)
+        self._trials = [0] * len(searches)
+        """The number of trials of each definition."""
+        self._definitions: dict[int, int] = {}
+        """The index of each trial's definition."""
+
+    def tell(self, event: Event) -> None:
+        """Record an event, and pass it to its search."""
+        if isinstance(event, Started):
+            index = int(event.memory[DEFINITION])
+            if event.number not in self._definitions:
+                self._trials[index] += 1
+            self._definitions[event.number] = index
+            event = Started(event.number, event.time, event.parameters, memory=event.memory[_INNER])
+        self._searches[self._definitions[event.number]].tell(event)
+
+    def ask(self, index: int) -> Suggestion | Literal["wait", "done"]:
+        """Return the next trial of the definition whose turn it is, or of one after it."""
+        count = len(self._searches)
+        waiting = False
+        for step in range(count):
+            definition = (index + step) % count
+            answer = self._searches[definition].ask(self._trials[definition])
+            if isinstance(answer, Suggestion):
+                memory = {DEFINITION: definition, _INNER: dict(answer.memory)}
+                return Suggestion(answer.parameters, memory=memory)
+            waiting = waiting or answer == "wait"
+        return "wait" if waiting else "done"
+
+    def stop_reason(self, number: int) -> str | None:
+        """Return why a running trial should be stopped early, or None."""
+        return self._searches[self._definitions[number]].stop_reason(number)
+
+
+def training_request(definition: Json, name: str, tuned: Mapping[str, str], metric: str) -> Json:
+    """Return the request for the training job of one trial."""
+    request = {key: value for key, value in definition.items() if key in _COPIED}
+    request["TrainingJobName"] = name
+    request["HyperParameters"] = {
+        **definition.get("StaticHyperParameters", {}),
+        **tuned,
+        OBJECTIVE: metric,
+    }
+    resources: Json | None = definition.get("HyperParameterTuningResourceConfig")
+    if resources is not None:
+        first = resources["InstanceConfigs"][0] if "InstanceConfigs" in resources else resources
+        keys = ("InstanceType", "InstanceCount", "VolumeSizeInGB", "VolumeKmsKeyId")
+        request["ResourceConfig"] = {key: first[key] for key in keys if key in first}
+    return request
 
 
 def parents_of(job: TuningJob, store: Store) -> list[TuningJob]:
-    """Return the tuning jobs that a warm start builds on, as far as they are still there."""
+    """Return the tuning jobs that a warm start builds on and that still exist."""
     config: Json = job.request.get("WarmStartConfig", {})
     names = {
         parent["HyperParameterTuningJobName"].lower()

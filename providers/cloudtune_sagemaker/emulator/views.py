@@ -1,18 +1,23 @@
-"""How jobs stand, in the service's own words (shapes: botocore 1.44.8 model)."""
+"""Jobs and their metrics in the service's own form.
+
+Sources: botocore 1.44.8, service models sagemaker 2017-07-24 and sagemaker-metrics 2022-09-30.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import statistics
+from collections.abc import Callable, Mapping, Sequence
 
 from cloudtune.study.schema import Json
+from cloudtune_sagemaker.emulator.errors import ServiceError
 from cloudtune_sagemaker.emulator.rules.ranges import OBJECTIVE
 from cloudtune_sagemaker.emulator.search_space import objective_of, ranges_of
-from cloudtune_sagemaker.emulator.state import TERMINAL, TrainingJob, TuningJob, best_of
+from cloudtune_sagemaker.emulator.state import Store, TrainingJob, TuningJob, best_of, float32
 
 SPOT_SHARE = 0.3
-"""Share of the training time that a spot job is billed here; the service promises savings of "up to
-90 %" (developer guide, model-managed-spot-training) and publishes no rate."""
+"""Billed share of a spot job's training time; the service promises savings of "up to 90 %"
+(developer guide, model-managed-spot-training) and publishes no rate."""
 
 _SWITCHES = (
     *("EnableNetworkIsolation", "EnableInterContainerTrafficEncryption"),
@@ -25,6 +30,16 @@ _ECHOED = (
 )
 _RANGES = ("IntegerParameterRanges", "ContinuousParameterRanges", "CategoricalParameterRanges")
 
+_SECONDS = {"OneMinute": 60, "FiveMinute": 300, "OneHour": 3600}
+_STATISTICS: Mapping[str, Callable[[Sequence[float]], float]] = {
+    "Min": min,
+    "Max": max,
+    "Avg": statistics.fmean,
+    "Count": len,
+    "StdDev": statistics.pstdev,
+    "Last": lambda values: values[-1],
+}
+
 
 def training(job: TrainingJob) -> Json:
     """Return the answer of DescribeTrainingJob."""
@@ -36,11 +51,11 @@ def training(job: TrainingJob) -> Json:
         "OutputDataConfig": {"KmsKeyId": "", **job.request["OutputDataConfig"]},
         "ResourceConfig": job.machines,
         "TrainingJobArn": job.arn,
-        "TrainingJobStatus": job.status,
+        "TrainingJobStatus": job.state,
         "SecondaryStatus": job.secondary,
         "SecondaryStatusTransitions": job.transitions,
         "CreationTime": job.created,
-        "LastModifiedTime": job.modified,
+        "LastModifiedTime": job.updated,
         "TrainingStartTime": job.started,
         "TrainingEndTime": job.ended,
         "FailureReason": job.failure,
@@ -57,25 +72,25 @@ def training(job: TrainingJob) -> Json:
 
 
 def training_record(job: TrainingJob) -> Json:
-    """Return what Search tells of a training job."""
+    """Return a training job as in Search."""
     return {**training(job), "Tags": tags(job)}
 
 
 def training_row(job: TrainingJob) -> Json:
-    """Return a training job as ListTrainingJobs tells it."""
+    """Return a training job as in ListTrainingJobs."""
     return {
         "TrainingJobName": job.name,
         "TrainingJobArn": job.arn,
         "CreationTime": job.created,
-        "LastModifiedTime": job.modified,
+        "LastModifiedTime": job.updated,
         "TrainingEndTime": job.ended,
-        "TrainingJobStatus": job.status,
+        "TrainingJobStatus": job.state,
         "SecondaryStatus": job.secondary,
     }
 
 
 def trial(job: TrainingJob) -> Json:
-    """Return a training job as its tuning job tells it."""
+    """Return a training job as in the list of its tuning job."""
     assert job.trial is not None
     value = job.objective
     summary: Json = {
@@ -85,7 +100,7 @@ def trial(job: TrainingJob) -> Json:
         "CreationTime": job.created,
         "TrainingStartTime": job.started,
         "TrainingEndTime": job.ended,
-        "TrainingJobStatus": job.status,
+        "TrainingJobStatus": job.state,
         "TunedHyperParameters": dict(job.trial.tuned),
         "FailureReason": job.failure,
         "ObjectiveStatus": objective_status(job),
@@ -99,22 +114,22 @@ def trial(job: TrainingJob) -> Json:
 
 
 def objective_status(job: TrainingJob) -> str:
-    """Return whether a trial's objective is known, will be, or will not."""
-    if job.status not in TERMINAL:
+    """Return whether a trial's objective is known, expected or missing."""
+    if not job.is_over:
         return "Pending"
     return "Succeeded" if job.objective is not None else "Failed"
 
 
 def tuning_row(job: TuningJob) -> Json:
-    """Return a tuning job as ListHyperParameterTuningJobs tells it."""
+    """Return a tuning job as in ListHyperParameterTuningJobs."""
     return {
         "HyperParameterTuningJobName": job.name,
         "HyperParameterTuningJobArn": job.arn,
-        "HyperParameterTuningJobStatus": job.status,
+        "HyperParameterTuningJobStatus": job.state,
         "Strategy": job.config["Strategy"],
         "CreationTime": job.created,
         "HyperParameterTuningEndTime": job.ended,
-        "LastModifiedTime": job.modified,
+        "LastModifiedTime": job.updated,
         "ResourceLimits": job.config["ResourceLimits"],
         **_counters(job.trials),
     }
@@ -123,13 +138,13 @@ def tuning_row(job: TuningJob) -> Json:
 def tuning(job: TuningJob, parents: Sequence[TuningJob], now: float) -> Json:
     """Return the answer of DescribeHyperParameterTuningJob.
 
-    What the service adds to a request of its own accord is known from two clients that rely on it
-    or had to cope with it: `HyperparameterTuner.attach` of the sagemaker SDK (2.257.7) and the
-    acceptance tests of hashicorp/terraform-provider-aws (hyper_parameter_tuning_job.go, 2026).
+    Two clients show what the service adds to a request: `HyperparameterTuner.attach` of the
+    sagemaker SDK (2.257.7) and the acceptance tests of hashicorp/terraform-provider-aws
+    (hyper_parameter_tuning_job.go, 2026).
 
     Args:
         job: The job.
-        parents: Those that its warm start builds on.
+        parents: The tuning jobs that its warm start builds on.
         now: The time.
     """
     row = tuning_row(job)
@@ -137,11 +152,11 @@ def tuning(job: TuningJob, parents: Sequence[TuningJob], now: float) -> Json:
     answer: Json = {**row, "HyperParameterTuningJobConfig": _config(job)}
     if "WarmStartConfig" in job.request:
         answer["WarmStartConfig"] = job.request["WarmStartConfig"]
-    told = [_definition(job.config, definition) for definition in job.definitions]
+    definitions = [_definition(job.config, definition) for definition in job.definitions]
     if "TrainingJobDefinition" in job.request:
-        answer["TrainingJobDefinition"] = told[0]
+        answer["TrainingJobDefinition"] = definitions[0]
     else:
-        answer["TrainingJobDefinitions"] = told
+        answer["TrainingJobDefinitions"] = definitions
     answer |= {
         "FailureReason": job.failure,
         "TuningJobCompletionDetails": {
@@ -160,37 +175,36 @@ def tuning(job: TuningJob, parents: Sequence[TuningJob], now: float) -> Json:
 
 
 def tuning_record(job: TuningJob, parents: Sequence[TuningJob], now: float) -> Json:
-    """Return what Search tells of a tuning job; the arguments are those of `tuning`."""
+    """Return a tuning job as in Search; for the arguments see `tuning`."""
     return {**tuning(job, parents, now), "Tags": tags(job)}
 
 
 def _config(job: TuningJob) -> Json:
-    """Return the configuration with what the service puts in where nothing was said."""
-    told: Json = {"TrainingJobEarlyStoppingType": "Off", **job.config}
-    if "ParameterRanges" in told:
-        told["ParameterRanges"] = _all_kinds(told["ParameterRanges"])
-    if told["Strategy"] == "Grid":
+    """Return the configuration with the service's defaults."""
+    config: Json = {"TrainingJobEarlyStoppingType": "Off", **job.config}
+    if "ParameterRanges" in config:
+        config["ParameterRanges"] = _all_kinds(config["ParameterRanges"])
+    if config["Strategy"] == "Grid":
         ranges = [ranges_of(job.config, definition) for definition in job.definitions]
-        told["ResourceLimits"] = {
+        config["ResourceLimits"] = {
             "MaxNumberOfTrainingJobs": sum(_combinations(each) for each in ranges),
-            **told["ResourceLimits"],
+            **config["ResourceLimits"],
         }
-    return told
+    return config
 
 
 def _definition(config: Json, definition: Json) -> Json:
-    """Return a definition with what the service adds to it, and its machine as it tells that."""
+    """Return a definition with what the service adds, and its machine in the service's form."""
     metric = {OBJECTIVE: objective_of(config, definition)["MetricName"]}
-    told = {
+    view = {
         **definition,
         "StaticHyperParameters": definition.get("StaticHyperParameters", {}) | metric,
     }
-    if "HyperParameterRanges" in told:
-        told["HyperParameterRanges"] = _all_kinds(told["HyperParameterRanges"])
-    own: Json = told.get("HyperParameterTuningResourceConfig", {})
-    if "InstanceType" in own:
-        told["ResourceConfig"] = told.pop("HyperParameterTuningResourceConfig")
-    return told
+    if "HyperParameterRanges" in view:
+        view["HyperParameterRanges"] = _all_kinds(view["HyperParameterRanges"])
+    if "InstanceType" in view.get("HyperParameterTuningResourceConfig", {}):
+        view["ResourceConfig"] = view.pop("HyperParameterTuningResourceConfig")
+    return view
 
 
 def _all_kinds(ranges: Json) -> Json:
@@ -217,17 +231,64 @@ def _seconds(job: TrainingJob) -> Json:
 
 
 def _counters(trials: Sequence[TrainingJob]) -> Json:
-    status = [job.status for job in trials]
-    objective = [objective_status(job) for job in trials]
+    states = [job.state for job in trials]
+    objectives = [objective_status(job) for job in trials]
     return {
         "TrainingJobStatusCounters": {
-            "Completed": status.count("Completed"),
-            "InProgress": sum(each not in TERMINAL for each in status),
+            "Completed": states.count("Completed"),
+            "InProgress": sum(not job.is_over for job in trials),
             "RetryableError": 0,
-            "NonRetryableError": status.count("Failed"),
-            "Stopped": status.count("Stopped"),
+            "NonRetryableError": states.count("Failed"),
+            "Stopped": states.count("Stopped"),
         },
         "ObjectiveStatusCounters": {
-            kind: objective.count(kind) for kind in ("Succeeded", "Pending", "Failed")
+            kind: objectives.count(kind) for kind in ("Succeeded", "Pending", "Failed")
         },
+    }
+
+
+def metrics(store: Store, request: Json) -> Json:
+    """Return the answer of BatchGetMetrics."""
+    return {"MetricQueryResults": [_series(store, query) for query in request["MetricQueries"]]}
+
+
+def _series(store: Store, query: Json) -> Json:
+    try:
+        job = store.by_arn(query["ResourceArn"])
+    except ServiceError as error:
+        return _invalid_query(error.message)
+    if not isinstance(job, TrainingJob):
+        return _invalid_query("The resource is not a training job.")
+    if (query["Period"] == "IterationNumber") != (query["XAxisType"] == "IterationNumber"):
+        return _invalid_query("Period and XAxisType must both be IterationNumber, or neither.")
+    points: dict[int, list[float]] = {}
+    for number, (when, value) in enumerate(_values(job, query), start=1):
+        if query["Period"] == "IterationNumber":
+            point = number
+        else:
+            point = int(when) // _SECONDS[query["Period"]] * _SECONDS[query["Period"]]
+        points.setdefault(point, []).append(value)
+    statistic = _STATISTICS[query["MetricStat"]]
+    return {
+        "Status": "Complete",
+        "XAxisValues": list(points),
+        "MetricValues": [float32(statistic(values)) for values in points.values()],
+    }
+
+
+def _values(job: TrainingJob, query: Json) -> list[tuple[float, float]]:
+    start, end = query.get("Start", float("-inf")), query.get("End", float("inf"))
+    return [
+        (measured.time, measured.metrics[query["MetricName"]])
+        for measured in list(job.measurements)
+        if query["MetricName"] in measured.metrics and start <= measured.time <= end
+    ]
+
+
+def _invalid_query(message: str) -> Json:
+    return {
+        "Status": "ValidationError",
+        "Message": message,
+        "XAxisValues": [],
+        "MetricValues": [],
     }

@@ -33,7 +33,7 @@ def service(name: str) -> ServiceModel:
     return ServiceModel(description, name)
 
 
-def parsed(operation: OperationModel, body: bytes) -> dict[str, Any]:
+def parse(operation: OperationModel, body: bytes) -> dict[str, Any]:
     """Return the request of an operation, checked against its shape.
 
     Raises:
@@ -61,7 +61,7 @@ def _checked(operation: OperationModel, body: bytes) -> dict[str, Any]:
     return whole
 
 
-def written(operation: OperationModel, answer: Mapping[str, Any]) -> bytes:
+def serialize(operation: OperationModel, answer: Mapping[str, Any]) -> bytes:
     """Return the body of an answer.
 
     Raises:

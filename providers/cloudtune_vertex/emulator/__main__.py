@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from cloudtune.emulator_kit.command_line import run
-from cloudtune_vertex.emulator.app import Vertex
+from cloudtune_vertex.emulator.app import VertexApp
 from cloudtune_vertex.emulator.operations import OPERATIONS
 
 NOTE = (
@@ -14,9 +14,9 @@ NOTE = (
 )
 
 
-def main(words: list[str] | None = None) -> int:
-    """Serve until told to end; return the exit code."""
-    return run("cloudtune_vertex.emulator", NOTE, Vertex, OPERATIONS, words=words)
+def main(args: list[str] | None = None) -> int:
+    """Serve until asked to end; return the exit code."""
+    return run("cloudtune_vertex.emulator", NOTE, VertexApp, OPERATIONS, args=args)
 
 
 if __name__ == "__main__":

@@ -1,37 +1,35 @@
-"""The emulator's door and protocol: JobService is answered here, all else by Cloud Storage."""
+"""The emulator's protocol: JobService is answered here, all else by Cloud Storage."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import parse_qsl
 
 from cloudtune.emulation.faults import FaultPlan
+from cloudtune.emulator_kit.app import App, Response
 from cloudtune.emulator_kit.delays import Delays
-from cloudtune.emulator_kit.server import carried_out
 from cloudtune_vertex.emulator.errors import (
     ServiceError,
     exhausted,
     invalid,
-    not_here,
     throttled,
-    too_late,
+    timed_out,
     unavailable,
+    unimplemented,
 )
 from cloudtune_vertex.emulator.operations import Call, Operations
 from cloudtune_vertex.emulator.storage import Storage, body_of
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-JSON = "application/json; charset=UTF-8"
 API = "/v1/"
-"""How paths of JobService begin."""
-AS = "/as/"
-"""How paths begin in which the key follows, for clients that have no credentials to put it into."""
+"""The prefix of JobService's paths."""
+KEY_PREFIX = "/as/"
+"""The prefix of paths with the key, for clients without credentials."""
 
 _RESOURCE = r"projects/[^/]+/locations/[^/]+"
 _KINDS = {"hyperparameterTuningJobs": "HyperparameterTuningJob", "customJobs": "CustomJob"}
@@ -46,117 +44,90 @@ _VERBS: Mapping[tuple[str, bool, str | None], str] = {
     ("POST", True, "cancel"): "Cancel",
 }
 
-_ERRORS: Mapping[str, Callable[[], ServiceError]] = {
-    "throttle": throttled,
-    "quota": exhausted,
-    "error": unavailable,
-    "late_error": too_late,
-}
 
+class VertexApp(App):
+    """The application for Vertex AI."""
 
-class Vertex:
-    """Vertex AI as the emulator has it; an `Emulation`."""
+    FAULTS: ClassVar = {
+        "throttle": throttled,
+        "quota": exhausted,
+        "error": unavailable,
+        "late_error": timed_out,
+    }
 
     def __init__(self, folder: Path, delays: Delays, faults: FaultPlan, url: str, key: str) -> None:
         self._storage = Storage(url)
-        self._operations = Operations(folder, delays, faults, self._storage, f"{url}{AS}{key}")
-        self._faults = faults
-
-    @property
-    def app(self) -> WSGIApplication:
-        """Answers the requests that were let in."""
-        return self._answer
+        storage_url = f"{url}{KEY_PREFIX}{key}"
+        self._operations = Operations(folder, delays, faults, self._storage, storage_url)
+        super().__init__(self._operations, faults)
 
     def key_of(self, environ: WSGIEnvironment) -> str | None:
-        """Return the key that a request shows as its token, or in its path."""
+        """Return the key that a request has as its token, or in its path."""
         path: str = environ.get("PATH_INFO", "")
-        if path.startswith(AS):
+        if path.startswith(KEY_PREFIX):
             return path.split("/")[2]
-        said: str = environ.get("HTTP_AUTHORIZATION", "")
-        return said.removeprefix("Bearer ").strip() or None
+        header: str = environ.get("HTTP_AUTHORIZATION", "")
+        return header.removeprefix("Bearer ").strip() or None
 
-    def refuse(self, environ: WSGIEnvironment, why: str) -> tuple[str, str, bytes]:
+    def refuse(self, environ: WSGIEnvironment, reason: str) -> Response:
         """Return a refusal.
 
-        It is not 401, upon which Google's clients try to get a new token and tell of that alone.
+        It is not 401, after which Google's clients try to get a new token and report only that.
         """
-        return "403 Forbidden", JSON, _body_of(ServiceError(403, "PERMISSION_DENIED", why))
+        return ServiceError(403, "PERMISSION_DENIED", reason).response()
 
     def environment(self, url: str, key: str) -> Mapping[str, str]:
         """Return the variables that lead to the emulator.
 
-        The first is that of Google's libraries for Cloud Storage. Clients of JobService have none;
-        the others are for whoever makes one.
+        Google's libraries for Cloud Storage read the first. Clients of JobService read none; the
+        others are for code that creates such a client.
         """
         return {
-            "STORAGE_EMULATOR_HOST": f"{url}{AS}{key}",
+            "STORAGE_EMULATOR_HOST": f"{url}{KEY_PREFIX}{key}",
             "VERTEX_EMULATOR_HOST": url,
             "VERTEX_EMULATOR_KEY": key,
         }
 
-    def busy(self) -> bool:
-        """Tell whether a job runs."""
-        return self._operations.busy()
-
-    def close(self) -> None:
-        """End everything that runs."""
-        self._operations.close()
-
-    def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Respond to a call of JobService; the storage responds to any other."""
         path: str = environ.get("PATH_INFO", "")
-        if path.startswith(AS):
-            return self._storage.answer(environ, start_response, _unlocked(environ))
         if path.startswith(API):
-            return self._call(environ, start_response)
-        return self._storage.answer(environ, start_response)
+            return super().__call__(environ, start_response)
+        prefix = _remove_key(environ) if path.startswith(KEY_PREFIX) else ""
+        return self._storage.answer(environ, start_response, prefix)
 
-    def _call(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        status = "200 OK"
-        try:
-            body = self._carried_out(environ)
-        except ServiceError as error:
-            status, body = f"{error.code} {error.status}", _body_of(error)
-        headers = [("Content-Type", JSON), ("Content-Length", str(len(body)))]
-        start_response(status, headers)
-        return [body]
+    def respond(self, environ: WSGIEnvironment) -> Response:
+        """Return the response to a call of JobService.
 
-    def _carried_out(self, environ: WSGIEnvironment) -> bytes:
-        path: str = environ["PATH_INFO"]
-        found = _PATH.fullmatch(path)
-        kind = _KINDS.get(found["kind"]) if found else None
-        verb = None
-        if found:
-            verb = _VERBS.get((environ["REQUEST_METHOD"], bool(found["id"]), found["verb"]))
-        if found is None or kind is None or verb is None:
-            raise not_here(
-                f"This emulator does not have {environ['REQUEST_METHOD']} {path}. It has "
-                "hyperparameterTuningJobs and customJobs of the version v1: create, get, list, "
-                "cancel and delete."
+        Raises:
+            ServiceError: If the service would refuse it.
+        """
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        match = _PATH.fullmatch(path)
+        kind = _KINDS.get(match["kind"]) if match else None
+        verb = _VERBS.get((method, bool(match["id"]), match["verb"])) if match else None
+        if match is None or kind is None or verb is None:
+            raise unimplemented(
+                f"This emulator does not have {method} {path}. It has hyperparameterTuningJobs and "
+                "customJobs of the version v1: create, get, list, cancel and delete."
             )
         operation = f"{verb}{kind}" + ("s" if verb == "List" else "")
-        resource = found["parent"]
-        if found["id"]:
-            resource += f"/{found['kind']}/{found['id']}"
+        resource = match["parent"] + (f"/{match['kind']}/{match['id']}" if match["id"] else "")
         query = dict(parse_qsl(environ.get("QUERY_STRING", "")))
 
-        def answer() -> bytes:
+        def respond() -> Response:
             try:
                 call = Call(resource, query, body_of(environ))
             except ValueError as error:
                 raise invalid(str(error)) from error
             return self._operations.carry_out(operation, call)
 
-        return carried_out(self._faults.of_call(operation), answer, _ERRORS)
+        return self.carry_out(operation, respond)
 
 
-def _unlocked(environ: WSGIEnvironment) -> str:
-    """Take the part with the key out of a path, and return it."""
-    prefix: str = AS + environ["PATH_INFO"].split("/")[2]
+def _remove_key(environ: WSGIEnvironment) -> str:
+    """Remove the part with the key from a request's path, and return it."""
+    prefix: str = KEY_PREFIX + environ["PATH_INFO"].split("/")[2]
     for name in ("PATH_INFO", "RAW_URI", "REQUEST_URI"):
         environ[name] = environ[name].removeprefix(prefix) or "/"
     return prefix
-
-
-def _body_of(error: ServiceError) -> bytes:
-    about = {"code": error.code, "message": error.message, "status": error.status}
-    return json.dumps({"error": about}).encode()

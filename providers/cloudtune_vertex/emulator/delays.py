@@ -1,8 +1,8 @@
-"""How long the service takes for what it does itself.
+"""How long the service takes for its own steps.
 
 The seconds are of the order that users of the service see (minutes from a start to the first line
-of the script); Google promises none. Only these are divided by the speed: a script takes as long as
-it takes, and so do the limits that it is held to.
+of the script); Google documents none. Only these delays are divided by the speed, never a script's
+time or its limits.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from __future__ import annotations
 STARTING = 30.0
 """A tuning job in JOB_STATE_PENDING."""
 PENDING = 120.0
-"""A custom job in JOB_STATE_PENDING: a machine is found, and its image fetched."""
+"""A custom job in JOB_STATE_PENDING: finding a machine, and downloading the image."""
 RESTARTING = 60.0
-"""Until a job whose machine was taken away runs on another one."""
+"""From an interruption until the job runs on another machine."""
 ENDING = 15.0
 """From the end of the script to the end of its job."""
 CANCELLING = 15.0
 """A tuning job in JOB_STATE_CANCELLING, beyond the end of its trials."""
 
 GRACE = 30.0
-"""Seconds between SIGTERM and SIGKILL. Google documents no signal at all; this is what Kubernetes
-gives. The script's time, so it is not divided."""
+"""Seconds between SIGTERM and SIGKILL. Google documents no signal; this is Kubernetes'
+default. It is the script's time, so it is not divided."""

@@ -1,22 +1,33 @@
-"""What the service answers when it refuses: a code of HTTP and its name in google.rpc.Code."""
+"""The errors with which the service refuses: HTTP status codes and names of google.rpc.Code."""
 
 from __future__ import annotations
+
+import json
+
+from cloudtune.emulator_kit import app
+
+JSON = "application/json; charset=UTF-8"
 
 CANCELLED = 1
 INVALID = 3
 INTERNAL = 13
 UNAVAILABLE = 14
-"""Numbers of google.rpc.Code, as a job's ``error`` has them."""
+"""Numbers of google.rpc.Code, as in a job's ``error``."""
 
 
-class ServiceError(Exception):
-    """An error that the client is told of in the service's own shape."""
+class ServiceError(app.ServiceError):
+    """An error in the service's own form."""
 
     def __init__(self, code: int, status: str, message: str) -> None:
         self.code = code
         self.status = status
         self.message = message
         super().__init__(f"{status}: {message}")
+
+    def response(self) -> app.Response:
+        """Return the response that tells the client."""
+        error = {"code": self.code, "message": self.message, "status": self.status}
+        return app.Response(self.code, json.dumps({"error": error}).encode(), JSON)
 
 
 def invalid(message: str) -> ServiceError:
@@ -25,17 +36,17 @@ def invalid(message: str) -> ServiceError:
 
 
 def precondition(message: str) -> ServiceError:
-    """Return the error for something that the state of a job does not allow."""
+    """Return the error for a request that the state of a job does not allow."""
     return ServiceError(400, "FAILED_PRECONDITION", message)
 
 
 def not_found(message: str) -> ServiceError:
-    """Return the error for something that is not there."""
+    """Return the error for a missing resource."""
     return ServiceError(404, "NOT_FOUND", message)
 
 
-def not_here(message: str) -> ServiceError:
-    """Return the error for what the service has and this emulator has not."""
+def unimplemented(message: str) -> ServiceError:
+    """Return the error for a feature of the service that this emulator does not have."""
     return ServiceError(501, "UNIMPLEMENTED", message)
 
 
@@ -50,7 +61,7 @@ def throttled() -> ServiceError:
 
 
 def exhausted() -> ServiceError:
-    """Return the error for machines of which the project may have no more."""
+    """Return the error for a used-up quota of machines."""
     return ServiceError(
         429,
         "RESOURCE_EXHAUSTED",
@@ -60,10 +71,10 @@ def exhausted() -> ServiceError:
 
 
 def unavailable() -> ServiceError:
-    """Return the error for a service that is not there for a moment."""
+    """Return the error for a temporary failure of the service."""
     return ServiceError(503, "UNAVAILABLE", "The service is currently unavailable.")
 
 
-def too_late() -> ServiceError:
-    """Return the error for an answer that came too late; what was asked may be done."""
+def timed_out() -> ServiceError:
+    """Return the error for a late response; the request may be carried out."""
     return ServiceError(504, "DEADLINE_EXCEEDED", "Deadline exceeded.")

@@ -1,9 +1,9 @@
-"""Lists of jobs: filtered and cut into pages as the service does it.
+"""Lists of jobs: filtered and divided into pages as at the service.
 
-The language of filters is the one of <https://google.aip.dev/160> as far as the documentation of
+The filter language is that of <https://google.aip.dev/160>, limited to what the documentation of
 ListHyperparameterTuningJobsRequest and ListCustomJobsRequest (types of google-cloud-aiplatform
-2.7.0) says that it serves: ``display_name``, ``state``, ``create_time`` and ``labels``, with AND,
-OR and NOT. OR binds more closely than AND.
+2.7.0) has: ``display_name``, ``state``, ``create_time`` and ``labels``, with AND, OR and NOT. OR
+binds more closely than AND.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from typing import Any, TypeVar
 
 from cloudtune_vertex.emulator.errors import ServiceError, invalid
 from cloudtune_vertex.emulator.state import CustomJob, Job, TuningJob
-from cloudtune_vertex.emulator.times import instant
+from cloudtune_vertex.emulator.times import parse_time
 
 AnyJob = TypeVar("AnyJob", CustomJob, TuningJob)
-PAGE = 100
-"""Jobs of a page when nothing is said, and the most that a page has; neither is documented."""
-_DEEPEST = 50
-"""Brackets and NOTs within each other that a filter may have here; no limit is documented."""
+PAGE_SIZE = 100
+"""The default and the maximum here; neither is documented."""
+_MAX_DEPTH = 50
+"""Nested brackets and NOTs of a filter here; no limit is documented."""
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<word>AND|OR|NOT)(?=[\s(])|(?P<bracket>[()])|
@@ -31,7 +31,7 @@ _TOKEN = re.compile(
     (?:"(?P<quoted>[^"]*)"|(?P<plain>[^\s()"]+)))""",
     re.VERBOSE,
 )
-_COMPARED: Mapping[str, Callable[[Any, Any], bool]] = {
+_COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
     "!=": operator.ne,
     "<": operator.lt,
@@ -42,7 +42,7 @@ _COMPARED: Mapping[str, Callable[[Any, Any], bool]] = {
 _SIGNS: Mapping[str, frozenset[str]] = {
     "display_name": frozenset(["=", "!=", ":"]),
     "state": frozenset(["=", "!="]),
-    "create_time": frozenset(_COMPARED),
+    "create_time": frozenset(_COMPARISONS),
     "labels": frozenset(["=", ":"]),
 }
 
@@ -50,120 +50,120 @@ _Test = Callable[[Job], bool]
 
 
 def page(jobs: Sequence[AnyJob], query: Mapping[str, str]) -> tuple[list[AnyJob], str | None]:
-    """Return the jobs of the page that is asked for, and the token of the next one.
+    """Return the jobs of the requested page, and the token of the next page.
 
-    A negative size is refused (<https://google.aip.dev/158>), and a token that was never given.
+    A negative size is refused (<https://google.aip.dev/158>), as is an invalid token.
 
     Raises:
-        ServiceError: If filter, token or size is not one.
+        ServiceError: If filter, token or size is invalid.
     """
-    wanted = query.get("filter")
-    test = _Filter(wanted).test() if wanted else None
-    kept = [job for job in jobs if test is None or test(job)]
+    text = query.get("filter")
+    test = _Filter(text).test() if text else None
+    matches = [job for job in jobs if test is None or test(job)]
     try:
-        begin = int(base64.urlsafe_b64decode(query["pageToken"])) if query.get("pageToken") else 0
-        size = min(int(query.get("pageSize") or 0) or PAGE, PAGE)
+        start = int(base64.urlsafe_b64decode(query["pageToken"])) if query.get("pageToken") else 0
+        size = min(int(query.get("pageSize") or 0) or PAGE_SIZE, PAGE_SIZE)
     except ValueError:
         raise invalid("Invalid page token or page size.") from None
-    if begin < 0 or size < 0:
+    if start < 0 or size < 0:
         raise invalid("Invalid page token or page size.")
-    end = begin + size
-    following = base64.urlsafe_b64encode(str(end).encode()).decode() if end < len(kept) else None
-    return kept[begin:end], following
+    end = start + size
+    token = base64.urlsafe_b64encode(str(end).encode()).decode() if end < len(matches) else None
+    return matches[start:end], token
 
 
 class _Filter:
-    """Reads one filter."""
+    """Parses one filter."""
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._tokens = list(self._read())
-        self._place = 0
+        self._tokens = list(self._tokenize())
+        self._index = 0
         self._depth = 0
 
     def test(self) -> _Test:
-        """Return what tells whether a job is kept."""
-        found = self._all()
-        if self._place < len(self._tokens):
-            raise self._wrong()
-        return found
+        """Return the test that jobs have to pass."""
+        test = self._all()
+        if self._index < len(self._tokens):
+            raise self._error()
+        return test
 
-    def _read(self) -> Iterator[re.Match[str]]:
-        place = 0
+    def _tokenize(self) -> Iterator[re.Match[str]]:
+        position = 0
         text = self._text.rstrip()
-        while place < len(text):
-            found = _TOKEN.match(text, place)
-            if found is None:
-                raise self._wrong()
-            yield found
-            place = found.end()
+        while position < len(text):
+            token = _TOKEN.match(text, position)
+            if token is None:
+                raise self._error()
+            yield token
+            position = token.end()
 
-    def _wrong(self) -> ServiceError:
+    def _error(self) -> ServiceError:
         return invalid(f"Invalid list filter: {self._text}")
 
-    def _takes(self, word: str) -> bool:
-        token = self._tokens[self._place] if self._place < len(self._tokens) else None
+    def _accept(self, word: str) -> bool:
+        token = self._tokens[self._index] if self._index < len(self._tokens) else None
         if token is None or word not in (token["word"], token["bracket"]):
             return False
-        self._place += 1
+        self._index += 1
         return True
 
     def _all(self) -> _Test:
         tests = [self._any()]
-        while self._takes("AND"):
+        while self._accept("AND"):
             tests.append(self._any())
         return lambda job: all(test(job) for test in tests)
 
     def _any(self) -> _Test:
         tests = [self._one()]
-        while self._takes("OR"):
+        while self._accept("OR"):
             tests.append(self._one())
         return lambda job: any(test(job) for test in tests)
 
     def _one(self) -> _Test:
-        if self._takes("NOT"):
-            test = self._deeper(self._one)
+        if self._accept("NOT"):
+            test = self._nested(self._one)
             return lambda job: not test(job)
-        if self._takes("("):
-            test = self._deeper(self._all)
-            if not self._takes(")"):
-                raise self._wrong()
+        if self._accept("("):
+            test = self._nested(self._all)
+            if not self._accept(")"):
+                raise self._error()
             return test
-        token = self._tokens[self._place] if self._place < len(self._tokens) else None
+        token = self._tokens[self._index] if self._index < len(self._tokens) else None
         if token is None or token["field"] is None:
-            raise self._wrong()
-        self._place += 1
+            raise self._error()
+        self._index += 1
         value = token["plain"] if token["quoted"] is None else token["quoted"]
         return self._comparison(token["field"], token["sign"], value)
 
-    def _deeper(self, read: Callable[[], _Test]) -> _Test:
+    def _nested(self, parse: Callable[[], _Test]) -> _Test:
         self._depth += 1
-        if self._depth > _DEEPEST:
-            raise self._wrong()
-        found = read()
+        if self._depth > _MAX_DEPTH:
+            raise self._error()
+        test = parse()
         self._depth -= 1
-        return found
+        return test
 
     def _comparison(self, field: str, sign: str, value: str) -> _Test:
         name, _, key = field.partition(".")
         if sign not in _SIGNS.get(name, ()) or bool(key) != (name == "labels"):
-            raise self._wrong()
+            raise self._error()
         if name == "labels":
             if sign == ":":
                 if value != "*":
-                    raise self._wrong()
+                    raise self._error()
                 return lambda job: key in job.request.get("labels", {})
             return lambda job: bool(job.request.get("labels", {}).get(key) == value)
         if name == "create_time":
             try:
-                when = instant(value)
+                time = parse_time(value)
             except ValueError:
-                raise self._wrong() from None
-            return lambda job: _COMPARED[sign](job.created, when)
+                raise self._error() from None
+            return lambda job: _COMPARISONS[sign](job.created, time)
         if sign == ":":
-            pattern = re.sub(r"[?[]", r"[\g<0>]", value)  # nothing but * stands for others
+            pattern = re.sub(r"[?[]", r"[\g<0>]", value)  # only * is a wildcard
             return lambda job: fnmatch.fnmatchcase(job.request["displayName"], pattern)
-        told: Callable[[Job], str] = (
+        property_of: Callable[[Job], str] = (
             (lambda job: job.state) if name == "state" else (lambda job: job.request["displayName"])
         )
-        return lambda job: _COMPARED[sign](told(job), value)
+        return lambda job: _COMPARISONS[sign](property_of(job), value)

@@ -1,4 +1,4 @@
-"""The operations of JobService that the emulator has, each from its request to its answer."""
+"""The operations of JobService, each from its request to its response."""
 
 from __future__ import annotations
 
@@ -7,33 +7,41 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloudtune.emulation.faults import FaultPlan
+from cloudtune.emulator_kit.app import Response
 from cloudtune.emulator_kit.delays import Delays
 from cloudtune.errors import StudyError
 from cloudtune.study.schema import Json
 from cloudtune_vertex.emulator import views
-from cloudtune_vertex.emulator.errors import not_here, precondition
+from cloudtune_vertex.emulator.errors import JSON, precondition, unimplemented
 from cloudtune_vertex.emulator.listing import page
 from cloudtune_vertex.emulator.mount import Mount
-from cloudtune_vertex.emulator.package_cache import Layers
+from cloudtune_vertex.emulator.package_cache import PackageCache
 from cloudtune_vertex.emulator.rules import demand, tuning
 from cloudtune_vertex.emulator.rules import job as job_rules
 from cloudtune_vertex.emulator.script_jobs import CustomJobs
-from cloudtune_vertex.emulator.state import TERMINAL, CustomJob, Job, TuningJob
+from cloudtune_vertex.emulator.state import (
+    CUSTOM,
+    TUNING,
+    CustomJob,
+    Job,
+    Store,
+    TuningJob,
+    parent_of,
+)
 from cloudtune_vertex.emulator.storage import Storage
-from cloudtune_vertex.emulator.store import CUSTOM, TUNING, Store, parent_of
-from cloudtune_vertex.emulator.tuner import Tuner, Workshop
+from cloudtune_vertex.emulator.tuner import Tuner, TunerContext
 from cloudtune_vertex.emulator.wire import Messages
 
 NOT_DRIVEN: Mapping[str, str] = {
-    "no_metric": "the service reads no metrics of a custom job that is no tuning job's trial",
-    "stop_early": "the service stops no custom job early that is no tuning job's trial",
+    "no_metric": "the service only reads metrics of custom jobs that are trials of a tuning job",
+    "stop_early": "the service only stops custom jobs early that are trials of a tuning job",
 }
-"""Effects of a fault plan that make no sense for custom jobs which a client creates, and why."""
+"""Effects of a fault plan that are impossible for a client's own custom jobs, and why."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call: of which resource, with which query, with which body."""
+    """A call of an operation."""
 
     resource: str
     """The resource's name, or that of its parent."""
@@ -50,30 +58,30 @@ class Operations:
         self.store = Store()
         self._messages = Messages()
         mount = Mount(folder / "gcs", storage)
-        layers = Layers(folder / "layers")
+        packages = PackageCache(folder / "layers")
         lock = self.store.lock
         self._custom_jobs = CustomJobs(
-            delays, lock, storage=storage, mount=mount, layers=layers, url=scripts_url
+            delays, lock, storage=storage, mount=mount, packages=packages, url=scripts_url
         )
-        self._shop = Workshop(self.store, self._custom_jobs, delays, faults, folder)
+        self._context = TunerContext(self.store, self._custom_jobs, delays, faults, folder)
         self._tuners: dict[str, Tuner] = {}
 
-    def carry_out(self, operation: str, call: Call) -> bytes:
-        """Return the answer of an operation.
+    def carry_out(self, operation: str, call: Call) -> Response:
+        """Return the response to a call.
 
         Raises:
             ServiceError: If the service would refuse.
         """
         with self.store.lock:
-            return OPERATIONS[operation](self, call)
+            return Response(200, OPERATIONS[operation](self, call), JSON)
 
     def busy(self) -> bool:
-        """Tell whether any job runs."""
+        """Return whether any job runs."""
         tuners = list(self._tuners.values())
         return self._custom_jobs.busy() or any(tuner.busy() for tuner in tuners)
 
     def close(self) -> None:
-        """End everything that runs, at once."""
+        """End everything at once."""
         self._custom_jobs.close()
 
     def create_tuning(self, call: Call) -> bytes:
@@ -83,14 +91,14 @@ class Operations:
         parent = parent_of(call.resource)
         job = TuningJob(self.store.new_name(parent, TUNING), parent, request)
         try:
-            tuner = Tuner(job, self._shop)
+            tuner = Tuner(job, self._context)
         except (ValueError, StudyError) as error:
-            raise not_here(f"This emulator's search cannot run the study: {error}") from error
+            raise unimplemented(f"This emulator's search cannot run the study: {error}") from error
         self._tuners[job.name] = tuner
         self.store.add(job)
-        answer = self._tuning(job, call)
+        body = self._tuning(job, call)
         tuner.start()
-        return answer
+        return body
 
     def get_tuning(self, call: Call) -> bytes:
         """GetHyperparameterTuningJob."""
@@ -98,10 +106,10 @@ class Operations:
 
     def list_tunings(self, call: Call) -> bytes:
         """ListHyperparameterTuningJobs: without their trials."""
-        jobs, following = page(self.store.all(TuningJob, parent_of(call.resource)), call.query)
+        jobs, next_page = page(self.store.jobs(TuningJob, parent_of(call.resource)), call.query)
         kind = "HyperparameterTuningJob"
         rows = [self._masked(kind, views.tuning(job, trials=False), call) for job in jobs]
-        return self._list(f"List{kind}sResponse", TUNING, rows, following, call)
+        return self._list(f"List{kind}sResponse", TUNING, rows, next_page, call)
 
     def cancel_tuning(self, call: Call) -> bytes:
         """CancelHyperparameterTuningJob."""
@@ -111,10 +119,10 @@ class Operations:
         return b"{}"
 
     def delete_tuning(self, call: Call) -> bytes:
-        """DeleteHyperparameterTuningJob; the custom jobs of its trials go with it.
+        """DeleteHyperparameterTuningJob, with the custom jobs of its trials.
 
-        No condition is documented: one that runs is ended. Google's own samples cancel a job and
-        wait for its end first (googleapis/python-aiplatform, samples/snippets/conftest.py).
+        No condition is documented: a running job ends. Google's own samples first cancel a job and
+        wait for its end (googleapis/python-aiplatform, samples/snippets/conftest.py).
         """
         job = self.store.get(TuningJob, call.resource)
         self._tuners[job.name].cancel()
@@ -128,18 +136,18 @@ class Operations:
         request = self._messages.read("CustomJob", call.body)
         demand(job_rules.CUSTOM_RULES, request)
         parent = parent_of(call.resource)
-        fault = self._shop.faults.of_trial()
+        fault = self._context.faults.next_trial()
         if fault is not None and fault.effect in NOT_DRIVEN:
-            raise not_here(
-                f"The fault plan wants {fault.effect} for this job: {NOT_DRIVEN[fault.effect]}."
+            raise unimplemented(
+                f"The fault plan has {fault.effect} for this job: {NOT_DRIVEN[fault.effect]}."
             )
         name = self.store.new_name(parent, CUSTOM)
-        folder = self._shop.folder_of(name.rpartition("/")[2])
+        folder = self._context.job_folder(name)
         job = CustomJob(name, parent, request, folder=folder, fault=fault)
         self.store.add(job)
-        answer = self._custom(job, call)
+        body = self._custom(job, call)
         self._custom_jobs.launch(job)
-        return answer
+        return body
 
     def get_custom(self, call: Call) -> bytes:
         """GetCustomJob."""
@@ -147,9 +155,9 @@ class Operations:
 
     def list_customs(self, call: Call) -> bytes:
         """ListCustomJobs."""
-        jobs, following = page(self.store.all(CustomJob, parent_of(call.resource)), call.query)
+        jobs, next_page = page(self.store.jobs(CustomJob, parent_of(call.resource)), call.query)
         rows = [self._masked("CustomJob", views.custom(job), call) for job in jobs]
-        return self._list("ListCustomJobsResponse", CUSTOM, rows, following, call)
+        return self._list("ListCustomJobsResponse", CUSTOM, rows, next_page, call)
 
     def cancel_custom(self, call: Call) -> bytes:
         """CancelCustomJob."""
@@ -159,7 +167,7 @@ class Operations:
         return b"{}"
 
     def delete_custom(self, call: Call) -> bytes:
-        """DeleteCustomJob; of one that runs, as for a tuning job."""
+        """DeleteCustomJob; a running job ends."""
         job = self.store.get(CustomJob, call.resource)
         self._custom_jobs.cancel(job)
         self.store.delete(job)
@@ -176,17 +184,17 @@ class Operations:
         return self._messages.masked(kind, row, mask) if mask else row
 
     def _list(
-        self, kind: str, field: str, rows: list[Json], following: str | None, call: Call
+        self, kind: str, field: str, rows: list[Json], next_page: str | None, call: Call
     ) -> bytes:
-        answer: Json = {field: rows}
-        if following:
-            answer["nextPageToken"] = following
-        return self._messages.write(kind, answer, call.query)
+        message: Json = {field: rows}
+        if next_page:
+            message["nextPageToken"] = next_page
+        return self._messages.write(kind, message, call.query)
 
 
 def _demand_cancellable(job: Job) -> None:
-    """Refuse to cancel what has ended; that the service does so is not documented."""
-    if job.state in TERMINAL:
+    """Refuse to cancel a job that has ended; the service's behaviour is not documented."""
+    if job.is_over:
         raise precondition(f"{job.name} cannot be cancelled, since its state is {job.state}.")
 
 

@@ -1,7 +1,7 @@
-"""Packages of jobs, installed once for all jobs that have the same ones.
+"""Packages of jobs, installed once for all jobs with the same packages.
 
-On the service every trial installs them anew. That takes longer than many a trial here, and leads
-to the same each time. What a job installs itself goes into an environment of its own on top.
+On the service every trial installs its packages, which takes longer than many trials here and has
+the same result each time. What a script installs goes into the job's own environment on top.
 """
 
 from __future__ import annotations
@@ -12,47 +12,47 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from cloudtune.emulator_kit.image import make_image, packages_of, put_below
+from cloudtune.emulator_kit.image import add_packages, create_image, site_packages
 
 
-class Layer:
-    """An environment with some packages, or the place for one."""
+class PackageLayer:
+    """An environment with packages; one job installs them."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._image = folder / "image"
         self._changed = threading.Condition()
-        self._held = False
-        self._whole = False
+        self._claimed = False
+        self._complete = False
 
     @property
     def packages(self) -> Path:
-        """Where the files lie that are installed."""
+        """The folder of the package files."""
         return self._folder / "packages"
 
     @property
     def programs(self) -> Path:
-        """Where the programs are that the packages bring."""
+        """The folder of the packages' programs."""
         return self._image / "bin"
 
     def claim(self, stop: threading.Event) -> bool:
-        """Wait while another job installs; return whether it is now for the caller to do so.
+        """Wait while another job installs; return whether the caller is to install.
 
-        Whoever is told so says how it ended by `release`.
+        A caller that is to install calls `release` afterward.
 
         Args:
-            stop: Set when the caller does not want to wait any longer.
+            stop: Ends the wait when it is set.
         """
         with self._changed:
-            while self._held and not stop.is_set():
+            while self._claimed and not stop.is_set():
                 self._changed.wait(0.1)
-            if self._whole or self._held:
+            if self._complete or self._claimed:
                 return False
-            self._held = True
+            self._claimed = True
             return True
 
-    def begin(self, files: Mapping[str, bytes]) -> str:
-        """Make the environment, still without the packages, and return its Python.
+    def create(self, files: Mapping[str, bytes]) -> str:
+        """Create the environment, still without packages, and return its Python.
 
         Raises:
             OSError: If this machine cannot.
@@ -62,35 +62,35 @@ class Layer:
             path = self.packages / name
             path.parent.mkdir(parents=True)
             path.write_bytes(content)
-        return make_image(self._image)
+        return create_image(self._image)
 
-    def put_below(self, image: Path) -> None:
+    def add_to(self, image: Path) -> None:
         """Let the environment of a job find these packages, before those of this machine."""
-        put_below(image, [str(packages_of(self._image))], "0-layer")
+        add_packages(image, [str(site_packages(self._image))], "0-layer")
 
-    def release(self, *, whole: bool) -> None:
-        """Say that the packages are there, or that somebody else has to try."""
+    def release(self, *, complete: bool) -> None:
+        """End the claim, with all packages installed or with another job to try again."""
         with self._changed:
-            self._held = False
-            self._whole = whole
+            self._claimed = False
+            self._complete = complete
             self._changed.notify_all()
 
 
-class Layers:
+class PackageCache:
     """All layers of an emulator."""
 
     def __init__(self, folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         self._folder = folder
-        self._layers: dict[str, Layer] = {}
+        self._layers: dict[str, PackageLayer] = {}
         self._lock = threading.Lock()
 
-    def of(self, files: Mapping[str, bytes]) -> Layer:
-        """Return the layer for files of these names and contents, installed in their order."""
+    def layer(self, files: Mapping[str, bytes]) -> PackageLayer:
+        """Return the layer for files with these names and contents, installed in their order."""
         digest = hashlib.sha256()
         for name, content in files.items():
             digest.update(f"{name}:{len(content)}:".encode())
             digest.update(content)
         key = digest.hexdigest()
         with self._lock:
-            return self._layers.setdefault(key, Layer(self._folder / key[:16]))
+            return self._layers.setdefault(key, PackageLayer(self._folder / key[:16]))

@@ -1,4 +1,4 @@
-"""The script of one custom job: its container, its packages, its steps."""
+"""The script of a custom job: its container, its packages, its steps."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from cloudtune.emulator_kit.image import make_image
+from cloudtune.emulator_kit.image import create_image
 from cloudtune.execution.process_monitor import ProcessSpec
 from cloudtune_vertex import contract
 from cloudtune_vertex.emulator.delays import GRACE
 from cloudtune_vertex.emulator.mount import Mount
-from cloudtune_vertex.emulator.package_cache import Layer, Layers
+from cloudtune_vertex.emulator.package_cache import PackageCache, PackageLayer
 from cloudtune_vertex.emulator.state import CustomJob
 from cloudtune_vertex.emulator.storage import Storage
 
 STORAGE = "STORAGE_EMULATOR_HOST"
-"""Where Google's library for Cloud Storage finds the storage, with the key in the address."""
+"""The variable with the storage's URL, which has the key, for Google's library."""
 
 
 class Script:
-    """What of a job runs here. A container that is there already was on another machine."""
+    """The script of a custom job. An earlier container was on another machine."""
 
     def __init__(
-        self, job: CustomJob, storage: Storage, mount: Mount, layers: Layers, url: str
+        self, job: CustomJob, storage: Storage, mount: Mount, packages: PackageCache, url: str
     ) -> None:
-        """Make the container of a job, and fetch its packages.
+        """Create the container of a job, and fetch its packages.
 
         Raises:
-            StorageError: If a package is not there.
-            BadSpec: If nothing says what is to be run.
+            StorageError: If a package is missing.
+            BadSpec: If the job has nothing to run.
             OSError: If this machine cannot.
         """
         self._job = job
@@ -43,63 +43,65 @@ class Script:
         if job.metrics:
             self.metrics = contract.MetricFile(container.metrics, job.metrics)
         tag = job.metrics[0] if job.metrics else None
-        who = contract.Identity(job.id, job.parent.project, job.trial, tag)
-        python = make_image(root / "image")
-        self._start = contract.start(job.spec, who, container, python)
+        identity = contract.Identity(job.id, job.parent.project, job.trial, tag)
+        python = create_image(root / "image")
+        self._start = contract.start(job.spec, identity, container, python)
         self._env = {STORAGE: url, **self._start.env}
-        self._place = 0
-        self._holds: Layer | None = None
+        self._step = 0
+        self._layer: PackageLayer | None = None
         """The layer that this job is installing."""
         self._commands = [
-            *self._installations(storage, layers, root / "image"),
+            *self._installations(storage, packages, root / "image"),
             self._start.command,
         ]
 
     def process(self) -> ProcessSpec:
-        """Return the process of the step that is due: an installation, or the script."""
+        """Return the process of the current step: an installation, or the script."""
         return ProcessSpec(
-            command=self._commands[self._place],
+            command=self._commands[self._step],
             cwd=self._start.cwd,
             env=self._env,
             log=self._job.folder / "log.txt",
             grace=GRACE,
         )
 
-    def goes_on(self) -> bool:
-        """Take note that a step ended well; return whether another one is due."""
-        self._place += 1
-        if self._place == len(self._commands) - 1:
-            self._release(whole=True)
-        return self._place < len(self._commands)
+    def advance(self) -> bool:
+        """Go to the next step after a success; return whether there is one."""
+        self._step += 1
+        if self._step == len(self._commands) - 1:
+            self._release(complete=True)
+        return self._step < len(self._commands)
 
     def close(self) -> None:
-        """Take note that no further step is run."""
-        self._release(whole=False)
+        """Release what the script holds; no further step runs."""
+        self._release(complete=False)
 
-    def _installations(self, storage: Storage, layers: Layers, image: Path) -> list[Sequence[str]]:
-        """Return the commands that install what is not installed yet."""
+    def _installations(
+        self, storage: Storage, packages: PackageCache, image: Path
+    ) -> list[Sequence[str]]:
+        """Return the commands that install missing packages."""
         uris = contract.packages(self._job.spec)
         if not uris:
             return []
         files = {
-            f"{place}/{uri.rpartition('/')[2]}": storage.fetch(uri)
-            for place, uri in enumerate(uris)
+            f"{index}/{uri.rpartition('/')[2]}": storage.fetch(uri)
+            for index, uri in enumerate(uris)
         }
-        layer = layers.of(files)
-        layer.put_below(image)
+        layer = packages.layer(files)
+        layer.add_to(image)
         own, _, others = self._env["PATH"].partition(os.pathsep)
         self._env["PATH"] = os.pathsep.join([own, str(layer.programs), others])
-        if not layer.claim(self._job.stop_wanted):
+        if not layer.claim(self._job.stop_requested):
             return []
-        self._holds = layer
+        self._layer = layer
         try:
-            python = layer.begin(files)
-        except (OSError, ValueError):  # also names that no file can have
+            python = layer.create(files)
+        except (OSError, ValueError):  # also for invalid file names
             self.close()
             raise
         return [contract.installation(layer.packages / name, python) for name in files]
 
-    def _release(self, *, whole: bool) -> None:
-        layer, self._holds = self._holds, None
+    def _release(self, *, complete: bool) -> None:
+        layer, self._layer = self._layer, None
         if layer is not None:
-            layer.release(whole=whole)
+            layer.release(complete=complete)

@@ -1,4 +1,4 @@
-"""A StudySpec as a study that cloudtune's own search can run."""
+"""Converts a StudySpec into a study that cloudtune's search can run."""
 
 from __future__ import annotations
 
@@ -26,36 +26,36 @@ CONDITIONS: Mapping[str, str] = {
     "parentIntValues": "integerValueSpec",
     "parentCategoricalValues": "categoricalValueSpec",
 }
-"""The conditions that there are, each with the kind of parent that it is one on."""
-CLOSEST = 1e-10
-"""How far a condition on a discrete parent may be from the value that it means, and how far such
-values must be from each other (types, ConditionalParameterSpec and DiscreteValueSpec)."""
+"""The kinds of conditions, each with its kind of parent."""
+TOLERANCE = 1e-10
+"""The maximum distance of a condition on a discrete parent from the parent's value, and the minimum
+distance between such values (types, ConditionalParameterSpec and DiscreteValueSpec)."""
 
 
-def own_value(parent: Json, kind: str, value: Any) -> Any:
-    """Return the value of a parameter that a condition on it means; None if it has no such value.
+def matching_value(parent: Json, kind: str, value: Any) -> Any:
+    """Return the value of a parameter that matches a condition on it; None if it has none.
 
     Args:
         parent: The parameter.
-        kind: Which value spec it has, one of those in `CONDITIONS`.
-        value: What the condition says, of the same kind.
+        kind: The kind of its value spec, one of `CONDITIONS`.
+        value: The condition's value.
     """
     values = parent[kind].get("values", ())
     if kind == "integerValueSpec":
         low, high = (int(parent[kind].get(bound, 0)) for bound in ("minValue", "maxValue"))
         return int(value) if low <= int(value) <= high else None
     if kind == "discreteValueSpec":
-        apart = [(abs(float(value) - float(own)), float(own)) for own in values]
-        distance, own = min(apart, default=(math.inf, 0.0))
-        return own if distance <= CLOSEST else None
+        distances = [(abs(float(value) - float(each)), float(each)) for each in values]
+        distance, nearest = min(distances, default=(math.inf, 0.0))
+        return nearest if distance <= TOLERANCE else None
     return value if value in values else None
 
 
 def study_of(job: TuningJob) -> Study:
-    """Return what is searched. The limits of a tuning job other than its counts are not in it.
+    """Return the study of a tuning job; of its limits, it only has the counts.
 
     Raises:
-        ValueError: If a study cannot hold it.
+        ValueError: If it does not fit into a study.
         StudyError: Likewise.
     """
     spec = job.study
@@ -63,7 +63,7 @@ def study_of(job: TuningJob) -> Study:
     for item in spec["parameters"]:
         for name, definition in _definitions(item, {}):
             parameters.setdefault(name, []).append(definition)
-    said: dict[str, Any] = {
+    data: dict[str, Any] = {
         "objective": [
             {
                 "metric": metric["metricId"],
@@ -80,12 +80,12 @@ def study_of(job: TuningJob) -> Study:
         },
     }
     if "medianAutomatedStoppingSpec" in spec and len(spec["metrics"]) == 1:
-        said["early_stopping"] = {"rule": "median"}
-    return Study.model_validate(said)
+        data["early_stopping"] = {"rule": "median"}
+    return Study.model_validate(data)
 
 
 def _definitions(item: Json, when: Mapping[str, list[Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield a parameter and all that depend on it, each with the values of all above it."""
+    """Yield a parameter and all that depend on it, each with the conditions on its ancestors."""
     name: str = item["parameterId"]
     definition = _values(item)
     if when:
@@ -94,7 +94,7 @@ def _definitions(item: Json, when: Mapping[str, list[Any]]) -> Iterator[tuple[st
     for child in item.get("conditionalParameterSpecs", ()):
         condition = next(child[key] for key in CONDITIONS if key in child)
         kind = next(kind for kind in CONDITIONS.values() if kind in item)
-        values = [own_value(item, kind, value) for value in condition["values"]]
+        values = [matching_value(item, kind, value) for value in condition["values"]]
         yield from _definitions(child["parameterSpec"], {**when, name: values})
 
 

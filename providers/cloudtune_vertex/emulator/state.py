@@ -1,17 +1,21 @@
-"""The jobs as the service keeps them: what they were asked to do, and how they stand."""
+"""What the service remembers: jobs by their names, what they were asked to do, their state."""
 
 from __future__ import annotations
 
+import secrets
+import threading
 import time
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event
+from typing import TypeVar
 
-from cloudtune.emulation.faults import Fault
+from cloudtune.emulator_kit import state as kit
 from cloudtune.study.schema import Json
 from cloudtune.study.search_space import Value
 from cloudtune_vertex.contract import Measurement
+from cloudtune_vertex.emulator.errors import not_found
 
 PENDING = "JOB_STATE_PENDING"
 RUNNING = "JOB_STATE_RUNNING"
@@ -20,12 +24,13 @@ FAILED = "JOB_STATE_FAILED"
 CANCELLING = "JOB_STATE_CANCELLING"
 CANCELLED = "JOB_STATE_CANCELLED"
 EXPIRED = "JOB_STATE_EXPIRED"
-TERMINAL = frozenset({SUCCEEDED, FAILED, CANCELLED, EXPIRED})
+TUNING = "hyperparameterTuningJobs"
+CUSTOM = "customJobs"
 
 
 @dataclass(frozen=True)
 class Status:
-    """A google.rpc.Status: why a job ended other than well."""
+    """A google.rpc.Status: why a job did not succeed."""
 
     code: int
     message: str
@@ -33,10 +38,10 @@ class Status:
 
 @dataclass(frozen=True)
 class Parent:
-    """A project in a location, under which jobs are."""
+    """A project in a location, the parent of jobs."""
 
     project: str
-    """Its number, which the names of resources have whatever the request said."""
+    """Its number, which the names of resources have even if a request has its id."""
     location: str
 
     @property
@@ -46,20 +51,18 @@ class Parent:
 
 
 @dataclass
-class Job:
-    """What both kinds of jobs have. Changed under the lock of the store alone."""
+class Job(kit.Job):
+    """What both kinds of jobs have."""
+
+    RUNNING = RUNNING
+    FINAL = frozenset({SUCCEEDED, FAILED, CANCELLED, EXPIRED})
 
     name: str
     parent: Parent
     request: Json
-    """What was asked for, without what only the service says."""
-    state: str = PENDING
-    created: float = field(default_factory=time.time)
-    updated: float = field(default_factory=time.time)
-    started: float | None = None
-    ended: float | None = None
+    """The request, without fields that only the service sets."""
+    state: str = field(default=PENDING, kw_only=True)
     error: Status | None = None
-    stop_wanted: Event = field(default_factory=Event)
 
     @property
     def id(self) -> str:
@@ -67,29 +70,23 @@ class Job:
         return self.name.rpartition("/")[2]
 
     def enter(self, state: str, error: Status | None = None) -> None:
-        """Go to another state."""
-        self.state = state
-        self.updated = time.time()
-        if state == RUNNING and self.started is None:
-            self.started = self.updated
-        if state in TERMINAL:
-            self.ended = self.updated
-            self.error = error
+        """Enter a state; a final one with its error."""
+        super().enter(state)
+        self.error = error
 
 
 @dataclass
-class CustomJob(Job):
-    """One custom job: somebody's own, or the one of a trial."""
+class CustomJob(Job, kit.ScriptJob):
+    """A custom job: a client's own, or a trial's."""
 
     folder: Path = field(default_factory=Path)
     trial: str | None = None
-    """Of a trial: its id."""
+    """The id of the trial, for a trial's job."""
     metrics: tuple[str, ...] = ()
-    """Of a trial: the ids of the metrics that are read from its metric file."""
-    measured: list[Measurement] = field(default_factory=list[Measurement])
-    fault: Fault | None = None
+    """The ids of the metrics that are read from the metric file, for a trial's job."""
+    measurements: list[Measurement] = field(default_factory=list[Measurement])
     ending: tuple[str, Status] | None = None
-    """The state in which it will end once its script has, where it was asked to end."""
+    """The final state and error, once the job is asked to end."""
 
     @property
     def spec(self) -> Json:
@@ -99,14 +96,14 @@ class CustomJob(Job):
 
     @property
     def scheduling(self) -> Json:
-        """How long it may run, and what happens to it when its machine is lost."""
-        found: Json = self.spec.get("scheduling", {})
-        return found
+        """Its limits, and what happens when its machine is lost."""
+        scheduling: Json = self.spec.get("scheduling", {})
+        return scheduling
 
 
 @dataclass
 class Trial:
-    """One trial of a tuning job."""
+    """A trial of a tuning job."""
 
     number: int
     parameters: Mapping[str, Value]
@@ -116,16 +113,16 @@ class Trial:
     ended: float | None = None
     final: Measurement | None = None
     counts_stopped: bool = False
-    """Whether the study stopped it, so that what it has measured until then counts."""
+    """Whether the study stopped it, so that its measurements count."""
     failed: bool = False
-    """Whether it is infeasible, and nobody stopped it early."""
+    """Whether it is infeasible and was not stopped early."""
     reason: str = ""
     """Why it is infeasible."""
 
 
 @dataclass
 class TuningJob(Job):
-    """One tuning job."""
+    """A tuning job."""
 
     trials: list[Trial] = field(default_factory=list[Trial])
 
@@ -139,3 +136,66 @@ class TuningJob(Job):
     def metrics(self) -> tuple[str, ...]:
         """The ids of its metrics."""
         return tuple(metric["metricId"] for metric in self.study["metrics"])
+
+
+AnyJob = TypeVar("AnyJob", CustomJob, TuningJob)
+
+
+class Store:
+    """All jobs, and the lock under which they change."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self._jobs: dict[str, CustomJob | TuningJob] = {}
+
+    def new_name(self, parent: Parent, kind: str) -> str:
+        """Return an unused name; as at the service it ends in a random number."""
+        return f"{parent.name}/{kind}/{secrets.randbelow(9 * 10**18) + 10**18}"
+
+    def add(self, job: CustomJob | TuningJob) -> None:
+        """Add a job."""
+        self._jobs[job.name] = job
+
+    def get(self, kind: type[AnyJob], name: str) -> AnyJob:
+        """Return a job by its name, which has the project's number or its id.
+
+        Raises:
+            ServiceError: If it does not exist.
+        """
+        job = self._jobs.get(_with_number(name))
+        if not isinstance(job, kind):
+            title = "CustomJob" if kind is CustomJob else "HyperparameterTuningJob"
+            raise not_found(f"The {title} does not exist: {name}.")
+        return job
+
+    def jobs(self, kind: type[AnyJob], parent: Parent) -> list[AnyJob]:
+        """Return the jobs of a parent, newest first, without the custom jobs of trials."""
+        jobs = [
+            job
+            for job in self._jobs.values()
+            if isinstance(job, kind) and job.parent == parent and not _is_trial(job)
+        ]
+        return jobs[::-1]
+
+    def delete(self, job: CustomJob | TuningJob) -> None:
+        """Remove a job."""
+        self._jobs.pop(job.name, None)
+
+
+def parent_of(name: str) -> Parent:
+    """Return the parent with the name ``projects/P/locations/L``.
+
+    The service returns the project's number, even if a request has its id.
+    """
+    _, project, _, location = name.split("/")[:4]
+    number = project if project.isdecimal() else str(10**11 + zlib.crc32(project.encode()))
+    return Parent(number, location)
+
+
+def _with_number(name: str) -> str:
+    rest = name.split("/")[4:]
+    return "/".join([parent_of(name).name, *rest])
+
+
+def _is_trial(job: CustomJob | TuningJob) -> bool:
+    return isinstance(job, CustomJob) and job.trial is not None

@@ -1,8 +1,7 @@
-"""The emulator's Cloud Storage: gcp-storage-emulator, answered through our door, and from inside.
+"""The emulator's Cloud Storage: gcp-storage-emulator behind the emulator's own server.
 
-What it lacks and our clients rely on is added: a request with ``ifGenerationMatch`` is refused with
-412 where the object has another generation
-(<https://cloud.google.com/storage/docs/request-preconditions>).
+One missing feature is added: a request with ``ifGenerationMatch`` is refused with 412 if the object
+has another generation (<https://cloud.google.com/storage/docs/request-preconditions>).
 """
 
 from __future__ import annotations
@@ -27,30 +26,30 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 
-_MISREAD = (
+_READ_ERRORS = (
     *(ValueError, TypeError, LookupError, AttributeError, RecursionError),
     *(EOFError, zlib.error, gzip.BadGzipFile),
 )
-"""What gcp-storage-emulator, which takes every request for a whole one, raises where one is not."""
+"""What gcp-storage-emulator raises for malformed requests."""
 
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
-"""The names that buckets may have (<https://cloud.google.com/storage/docs/buckets#naming>); that
-they may be longer than 63 characters with dots alone is not looked at."""
+"""Valid names of buckets (<https://cloud.google.com/storage/docs/buckets#naming>); not checked is
+that only names with dots may be longer than 63 characters."""
 
 
 class StorageError(Exception):
-    """Something in the storage is not there; the message is in the service's words."""
+    """Something is missing in the storage; the message is in the service's words."""
 
 
 class Storage:
-    """All buckets. Safe in threads."""
+    """All buckets. Thread-safe."""
 
     def __init__(self, url: str) -> None:
-        """Begin without a bucket.
+        """Start without buckets.
 
         Args:
-            url: Where it is reached.
+            url: The emulator's.
 
         Raises:
             MissingExtraError: If gcp-storage-emulator is not installed.
@@ -67,30 +66,30 @@ class Storage:
     def answer(
         self, environ: WSGIEnvironment, start_response: StartResponse, prefix: str = ""
     ) -> Iterable[bytes]:
-        """Answer a request of a client of Cloud Storage.
+        """Respond to a request for Cloud Storage.
 
         Args:
             environ: The request.
-            start_response: Takes the beginning of the answer.
-            prefix: What all paths of this client begin with. It is gone from that of the request,
-                and stands in the addresses of the answer.
+            start_response: Sends status and headers.
+            prefix: The prefix of all paths of this client; removed from the request's path, and
+                added to the URLs of the response.
         """
         exchange = _Exchange(environ, self._store)
         try:
             exchange.read()
             with self._lock:
                 self._handle(exchange, environ["REQUEST_METHOD"])
-        except _MISREAD as error:
+        except _READ_ERRORS as error:
             exchange.refuse(400, "Bad Request", f"The request cannot be read: {error!r}")
         return exchange.answer(start_response, self._url, self._url + prefix)
 
     def _handle(self, exchange: _Exchange, method: str) -> None:
-        wrong = self._other_generation(exchange)
-        if wrong:
-            exchange.refuse(412, "Precondition Failed", wrong)
-        elif exchange.path.partition("?")[0] in ("/", "/wipe"):  # no part of the service
+        if self._has_other_generation(exchange):
+            message = "At least one of the pre-conditions you specified did not hold."
+            exchange.refuse(412, "Precondition Failed", message)
+        elif exchange.path.partition("?")[0] in ("/", "/wipe"):  # not part of the service
             exchange.refuse(404, "Not Found", "Not Found")
-        elif exchange.makes_bucket(method) and not _BUCKET.fullmatch(exchange.name()):
+        elif exchange.creates_bucket(method) and not _BUCKET.fullmatch(exchange.name()):
             exchange.refuse(400, "Bad Request", f"Invalid bucket name: '{exchange.name()}'")
         else:
             self._router(exchange).handle(method)
@@ -104,18 +103,18 @@ class Storage:
         """Return the generation of each object, by bucket and name."""
         with self._lock:
             return {
-                (bucket, name): found["generation"]
+                (bucket, name): about["generation"]
                 for bucket, objects in self._store.objects.items()
-                for name, found in objects.items()
+                for name, about in objects.items()
             }
 
     def fetch(self, uri: str) -> bytes:
         """Return the content of an object.
 
         Raises:
-            StorageError: If there is none.
+            StorageError: If it does not exist.
         """
-        bucket, name = split(uri)
+        bucket, name = split_uri(uri)
         with self._lock:
             if name not in self._store.objects.get(bucket, {}):
                 raise StorageError(f"There is no object {uri}.")
@@ -123,7 +122,7 @@ class Storage:
             return content
 
     def put(self, bucket: str, name: str, content: bytes) -> str:
-        """Put an object into a bucket that is there; return its generation."""
+        """Store an object in an existing bucket; return its generation."""
         with self._lock:
             kind = "application/octet-stream"
             about = self._handlers._make_object_resource(
@@ -136,25 +135,23 @@ class Storage:
             return generation
 
     def delete(self, bucket: str, name: str) -> None:
-        """Delete an object, if it is there."""
+        """Delete an object, if it exists."""
         with self._lock:
             if name in self._store.objects.get(bucket, {}):
                 self._store.delete_file(bucket, name)
 
-    def _other_generation(self, exchange: _Exchange) -> str:
-        """Return why an upload or a deletion must not be done; empty if it may."""
-        wanted = exchange.query("ifGenerationMatch")
-        if wanted is None or exchange.query("upload_id") is not None:
-            return ""
+    def _has_other_generation(self, exchange: _Exchange) -> bool:
+        """Return whether a precondition on the object's generation fails."""
+        expected = exchange.query("ifGenerationMatch")
+        if expected is None or exchange.query("upload_id") is not None:
+            return False
         bucket, name = exchange.target()
-        found = self._store.objects.get(bucket, {}).get(name, {}).get("generation", "0")
-        if found == wanted:
-            return ""
-        return "At least one of the pre-conditions you specified did not hold."
+        generation = self._store.objects.get(bucket, {}).get(name, {}).get("generation", "0")
+        return bool(generation != expected)
 
 
 class _Exchange:
-    """A request of WSGI as gcp-storage-emulator wants it, and the answer that it writes."""
+    """A WSGI request in the form of gcp-storage-emulator, and the response that it writes."""
 
     def __init__(self, environ: WSGIEnvironment, storage: Any) -> None:
         self.storage = storage
@@ -171,42 +168,42 @@ class _Exchange:
         self._body = b""
         self.wfile = io.BytesIO()
         self.status = ""
-        self.answered: list[tuple[str, str]] = []
+        self.response_headers: list[tuple[str, str]] = []
         self._query = parse_qs(environ.get("QUERY_STRING", ""))
 
     def read(self) -> None:
         """Read the body.
 
         Raises:
-            ValueError: If that cannot be done.
+            ValueError: If it is malformed.
         """
         self._body = body_of(self._environ)
         self.headers["Content-Length"] = str(len(self._body))
         self.rfile = io.BytesIO(self._body)
 
     def query(self, name: str) -> str | None:
-        """Return a parameter of the query, if it is there."""
-        found = self._query.get(name)
-        return found[0] if found else None
+        """Return a parameter of the query, if it exists."""
+        values = self._query.get(name)
+        return values[0] if values else None
 
     def target(self) -> tuple[str, str]:
-        """Return bucket and name of the object that is written, wherever the client says so."""
+        """Return bucket and name of the object, wherever the client puts them."""
         _, _, rest = self.path.partition("?")[0].partition("/b/")
         bucket, _, name = rest.partition("/o")
         name = unquote(name.removeprefix("/"))
         return unquote(bucket), name or self.query("name") or self.name()
 
-    def makes_bucket(self, method: str) -> bool:
-        """Tell whether this creates a bucket."""
+    def creates_bucket(self, method: str) -> bool:
+        """Return whether this creates a bucket."""
         return method == "POST" and self.path.partition("?")[0].rstrip("/").endswith("/b")
 
     def name(self) -> str:
-        """Return the name that the body gives to what is made; empty where it gives none."""
+        """Return the name in the body; empty if it has none."""
         kind = str(self.headers.get("Content-Type", ""))
         content = self._body
         if kind.startswith("multipart/"):
-            whole = email.message_from_bytes(f"Content-Type: {kind}\r\n\r\n".encode() + content)
-            first: Any = whole.get_payload(0)
+            message = email.message_from_bytes(f"Content-Type: {kind}\r\n\r\n".encode() + content)
+            first: Any = message.get_payload(0)
             content = first.get_payload(decode=True)
         return str(json.loads(content).get("name", "")) if content else ""
 
@@ -214,25 +211,28 @@ class _Exchange:
         self.status = f"{code} {phrase}"
 
     def send_header(self, name: str, value: str) -> None:
-        self.answered.append((name, str(value)))
+        self.response_headers.append((name, str(value)))
 
-    def answer(self, start_response: StartResponse, url: str, shown: str) -> Iterable[bytes]:
-        """Send what was written, with the addresses in it as this client is to see them."""
+    def answer(self, start_response: StartResponse, url: str, client_url: str) -> Iterable[bytes]:
+        """Send the response, with the URLs that this client is to use."""
         body = self.wfile.getvalue()
-        of_object = self.query("alt") == "media" or self.path.startswith("/download/")
-        if not of_object:
-            body = body.replace(f"{url}/".encode(), f"{shown}/".encode())
-        headers = {name: value.replace(f"{url}/", f"{shown}/") for name, value in self.answered}
+        is_content = self.query("alt") == "media" or self.path.startswith("/download/")
+        if not is_content:
+            body = body.replace(f"{url}/".encode(), f"{client_url}/".encode())
+        headers = {
+            name: value.replace(f"{url}/", f"{client_url}/")
+            for name, value in self.response_headers
+        }
         headers["Content-Length"] = str(len(body))
         start_response(self.status, list(headers.items()))
         return [body]
 
     def end_headers(self) -> None:
-        """Do nothing: WSGI knows where they end."""
+        """Do nothing: WSGI knows the end of the headers."""
 
     def refuse(self, code: int, phrase: str, message: str) -> None:
         self.wfile = io.BytesIO()
-        self.answered = []
+        self.response_headers = []
         self.send_response(code, phrase)
         self.send_header("Content-Type", "application/json")
         body = json.dumps({"error": {"code": code, "message": message}}).encode()
@@ -240,8 +240,8 @@ class _Exchange:
         self.wfile.write(body)
 
 
-def split(uri: str) -> tuple[str, str]:
-    """Return bucket and name of an address such as ``gs://bucket/name``."""
+def split_uri(uri: str) -> tuple[str, str]:
+    """Return bucket and name of a URI such as ``gs://bucket/name``."""
     bucket, _, name = uri.removeprefix("gs://").partition("/")
     return bucket, name
 
@@ -254,10 +254,10 @@ def _server() -> Any:
 
 
 def body_of(environ: WSGIEnvironment) -> bytes:
-    """Return the body of a request, which may come in chunks; a length that is none means 0.
+    """Return the body of a request, which may be chunked; an invalid length counts as 0.
 
     Raises:
-        ValueError: If it breaks off, or its chunks are none.
+        ValueError: If it ends too early, or its chunks are malformed.
     """
     from werkzeug.exceptions import ClientDisconnected
     from werkzeug.wsgi import get_input_stream

@@ -1,4 +1,4 @@
-"""The jobs as Get and List tell them."""
+"""Jobs in the form of Get and List."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from cloudtune.study.schema import Json
 from cloudtune_vertex.contract import Measurement
 from cloudtune_vertex.emulator.state import CustomJob, Job, Trial, TuningJob
-from cloudtune_vertex.emulator.times import spelled
+from cloudtune_vertex.emulator.times import format_time
 
 
 def custom(job: CustomJob) -> Json:
@@ -17,57 +17,57 @@ def custom(job: CustomJob) -> Json:
 
 
 def tuning(job: TuningJob, *, trials: bool = True) -> Json:
-    """Return a tuning job; List leaves its trials out.
+    """Return a tuning job; List omits its trials.
 
     Trials are not in the order of their numbers: a documented sample has 2, 3, 1 (page "Create a
     hyperparameter tuning job").
     """
-    found = _common(job)
+    view = _common(job)
     if trials and job.trials:
-        found["trials"] = [_trial(job, each) for each in (*job.trials[1:], job.trials[0])]
-    return found
+        view["trials"] = [_trial(job, each) for each in (*job.trials[1:], job.trials[0])]
+    return view
 
 
 def _common(job: Job) -> Json:
-    found: Json = {
+    view: Json = {
         **job.request,
         "name": job.name,
         "state": job.state,
-        "createTime": spelled(job.created),
-        "updateTime": spelled(job.updated),
+        "createTime": format_time(job.created),
+        "updateTime": format_time(job.updated),
     }
     if job.started is not None:
-        found["startTime"] = spelled(job.started)
+        view["startTime"] = format_time(job.started)
     if job.ended is not None:
-        found["endTime"] = spelled(job.ended)
+        view["endTime"] = format_time(job.ended)
     if job.error is not None:
-        found["error"] = {"code": job.error.code, "message": job.error.message}
-    return found
+        view["error"] = {"code": job.error.code, "message": job.error.message}
+    return view
 
 
 def _trial(job: TuningJob, trial: Trial) -> Json:
-    """Return a trial; as in the documented sample it has no name and no measurements."""
-    found: Json = {
+    """Return a trial; as in the documented sample, without name and measurements."""
+    view: Json = {
         "id": str(trial.number),
         "state": trial.state,
         "parameters": [
             {"parameterId": name, "value": _number_or_text(value)}
             for name, value in trial.parameters.items()
         ],
-        "startTime": spelled(trial.started),
+        "startTime": format_time(trial.started),
         "customJob": trial.job.name,
     }
     if trial.ended is not None:
-        found["endTime"] = spelled(trial.ended)
+        view["endTime"] = format_time(trial.ended)
     if trial.final is not None:
-        found["finalMeasurement"] = _measurement(job, trial, trial.final)
+        view["finalMeasurement"] = _measurement(job, trial, trial.final)
     if trial.reason:
-        found["infeasibleReason"] = trial.reason
-    return found
+        view["infeasibleReason"] = trial.reason
+    return view
 
 
 def _number_or_text(value: Any) -> Any:
-    """Return a value as google.protobuf.Value holds it: every number is a double."""
+    """Return a value as in google.protobuf.Value, where every number is a double."""
     return value if isinstance(value, str) else float(value)
 
 
@@ -81,16 +81,16 @@ def _measurement(job: TuningJob, trial: Trial, measurement: Measurement) -> Json
 
 
 def deleted(name: str, kind: str) -> bytes:
-    """Return the long-running operation of a deletion, which is done at once."""
-    about: Json = {
+    """Return the long-running operation of a deletion, already done."""
+    metadata: Json = {
         "@type": "type.googleapis.com/google.cloud.aiplatform.v1.DeleteOperationMetadata",
         "genericMetadata": {},
     }
     parent, _, number = name.rpartition(f"/{kind}/")
-    said: Json = {
+    operation: Json = {
         "name": f"{parent}/operations/{number}",
-        "metadata": about,
+        "metadata": metadata,
         "done": True,
         "response": {"@type": "type.googleapis.com/google.protobuf.Empty"},
     }
-    return json.dumps(said).encode()
+    return json.dumps(operation).encode()

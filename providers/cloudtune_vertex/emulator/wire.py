@@ -1,7 +1,7 @@
-"""Requests and answers as Google's own types have them, in the spelling of the REST API.
+"""Requests and responses as Google's own types define them, in the JSON of the REST API.
 
-Inside the emulator a message is plain data: camelCase, names of enumerations, whole numbers of 64
-bits as text, fields that hold their default left out. That is what JSON of protobuf is.
+Inside the emulator a message is plain data in protobuf's JSON: camelCase, names of enum values,
+64-bit integers as strings, no fields with default values.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ OUTPUT_ONLY = frozenset(
 
 
 class Messages:
-    """Reads and writes messages of google.cloud.aiplatform.v1 by their names."""
+    """Reads and writes messages of google.cloud.aiplatform.v1."""
 
     def __init__(self) -> None:
         """Load Google's types.
@@ -39,11 +39,10 @@ class Messages:
             raise MissingExtraError("the Vertex AI emulator", "emulators") from error
 
     def read(self, kind: str, body: bytes) -> Json:
-        """Return a job that a client sends, without what only the service may set.
+        """Return a job that a client sends, without fields that only the service sets.
 
         Raises:
-            ServiceError: If it is no such message, or has a number for which its enumeration, as
-                the types document it, has no name.
+            ServiceError: If it is not such a message, or has an unknown enum value.
         """
         try:
             message = self._format.Parse(body or b"{}", self._class(kind)())
@@ -52,47 +51,47 @@ class Messages:
         unknown = list(_unknown(message, ""))
         if unknown:
             raise invalid(f"Invalid value at {', '.join(unknown)}: there is no such constant.")
-        found: Json = self._format.MessageToDict(message)
-        return {key: value for key, value in found.items() if key not in OUTPUT_ONLY}
+        job: Json = self._format.MessageToDict(message)
+        return {key: value for key, value in job.items() if key not in OUTPUT_ONLY}
 
-    def write(self, kind: str, answer: Json, query: Mapping[str, str]) -> bytes:
-        """Return a message as it is sent, with numbers for names where the client asks for them."""
-        message = self._format.ParseDict(answer, self._class(kind)())
+    def write(self, kind: str, data: Json, query: Mapping[str, str]) -> bytes:
+        """Return a message as JSON, with numbers for enum values if the client asks for them."""
+        message = self._format.ParseDict(data, self._class(kind)())
         numbers = "enum-encoding=int" in query.get("$alt", "")
         text: str = self._format.MessageToJson(message, use_integers_for_enums=numbers)
         return text.encode()
 
     def masked(self, kind: str, job: Json, mask: str) -> Json:
-        """Return the fields of a message that a read mask names.
+        """Return the fields of a message that are in a read mask.
 
         Raises:
-            ServiceError: If it names what there is not.
+            ServiceError: If the mask has an unknown field.
         """
         field_mask: Any = import_module("google.protobuf.field_mask_pb2").FieldMask()
-        whole = self._format.ParseDict(job, self._class(kind)())
-        kept = self._class(kind)()
+        message = self._format.ParseDict(job, self._class(kind)())
+        masked = self._class(kind)()
         try:
             field_mask.FromJsonString(mask)
         except ValueError as error:
             raise invalid(f"Invalid read_mask. {error}") from error
-        if not field_mask.IsValidForDescriptor(whole.DESCRIPTOR):
+        if not field_mask.IsValidForDescriptor(message.DESCRIPTOR):
             raise invalid(f"Invalid read_mask. {kind} does not have {', '.join(field_mask.paths)}.")
-        field_mask.MergeMessage(whole, kept)
-        found: Json = self._format.MessageToDict(kept)
-        return found
+        field_mask.MergeMessage(message, masked)
+        fields: Json = self._format.MessageToDict(masked)
+        return fields
 
     def _class(self, kind: str) -> Any:
         return getattr(self._types, kind).pb()
 
 
 def _unknown(message: Any, path: str) -> Iterator[str]:
-    """Yield where a message has numbers that its enumerations do not have, and which."""
+    """Yield the path and number of each unknown enum value."""
     for field, value in message.ListFields():
-        where = f"{path}{field.name}"
-        several = hasattr(value, "extend")
-        items: list[Any] = list(value) if several else [value]
-        for place, item in enumerate(items):
-            at = f"{where}[{place}]" if several else where
+        field_path = f"{path}{field.name}"
+        repeated = hasattr(value, "extend")
+        items: list[Any] = list(value) if repeated else [value]
+        for index, item in enumerate(items):
+            at = f"{field_path}[{index}]" if repeated else field_path
             if field.enum_type is not None and item not in field.enum_type.values_by_number:
                 yield f"{at} ({item})"
             elif field.message_type is not None and not field.message_type.GetOptions().map_entry:

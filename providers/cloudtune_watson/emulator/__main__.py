@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from cloudtune.emulator_kit.command_line import run
-from cloudtune_watson.emulator.app import Watson
+from cloudtune_watson.emulator.app import WatsonApp
 from cloudtune_watson.emulator.operations import EFFECTS, OPERATIONS
 
 NOTE = (
@@ -14,16 +14,16 @@ NOTE = (
 )
 
 
-def main(words: list[str] | None = None) -> int:
-    """Serve until told to end; return the exit code."""
+def main(args: list[str] | None = None) -> int:
+    """Serve until asked to end; return the exit code."""
     return run(
         "cloudtune_watson.emulator",
         NOTE,
-        Watson,
+        WatsonApp,
         OPERATIONS,
         secure=True,
         effects=EFFECTS,
-        words=words,
+        args=args,
     )
 
 

@@ -1,41 +1,43 @@
-"""What the services answer when they refuse.
+"""The errors with which the services refuse.
 
-The shape is that of IBM's watsonx.ai API: ``{"errors": [{"code", "message"}], "trace",
+The form is that of IBM's watsonx.ai API: ``{"errors": [{"code", "message"}], "trace",
 "status_code"}``, with codes that IBM/watsonx-ai-java-sdk lists (``invalid_request_entity``,
 ``json_type_error``, ``json_validation_error``, ``authorization_rejected``). No source shows errors
-of WML Accelerator, so it is given the same shape here; other codes and all words are chosen.
+of WML Accelerator, so they have the same form here; other codes and all messages are chosen.
 """
 
 from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable
+
+from cloudtune.emulator_kit import app
 
 INVALID = "invalid_request_entity"
 WRONG_TYPE = "json_type_error"
 WRONG_SHAPE = "json_validation_error"
 
 
-class ServiceError(Exception):
-    """An error that the client is told of in the service's own shape."""
+class ServiceError(app.ServiceError):
+    """An error in the services' own form."""
 
     def __init__(self, status: int, code: str, *messages: str) -> None:
         self.status = status
-        self.wrong: Sequence[tuple[str, str]] = [(code, message) for message in messages]
+        self.errors = [{"code": code, "message": message} for message in messages]
         super().__init__(f"{status} {code}: {' '.join(messages)}")
 
-    def body(self) -> bytes:
-        """Return the answer's body."""
-        errors = [{"code": code, "message": message} for code, message in self.wrong]
-        said = {"errors": errors, "trace": secrets.token_hex(16), "status_code": self.status}
-        return json.dumps(said).encode()
+    def response(self) -> app.Response:
+        """Return the response that tells the client."""
+        trace = secrets.token_hex(16)
+        document = {"errors": self.errors, "trace": trace, "status_code": self.status}
+        return app.Response(self.status, json.dumps(document).encode())
 
 
-def malformed(wrong: Sequence[tuple[str, str]]) -> ServiceError:
+def malformed(mistakes: Iterable[tuple[str, str]]) -> ServiceError:
     """Return the error for a request with these mistakes, each a code and a message."""
     error = ServiceError(400, INVALID)
-    error.wrong = wrong
+    error.errors = [{"code": code, "message": message} for code, message in mistakes]
     return error
 
 
@@ -45,26 +47,26 @@ def invalid(*messages: str) -> ServiceError:
 
 
 def not_found(message: str) -> ServiceError:
-    """Return the error for something that is not there."""
+    """Return the error for a missing resource."""
     return ServiceError(404, "not_found", message)
 
 
 def unknown_reference(message: str) -> ServiceError:
-    """Return the error for a request that names something which is not there.
+    """Return the error for a request that refers to a missing resource.
 
-    Tests of IBM's own, in Scala, expect ``404`` with ``invalid_request_entity`` for an experiment
+    IBM's own tests, in Scala, expect ``404`` with ``invalid_request_entity`` for an experiment
     with an unknown software specification.
     """
     return ServiceError(404, INVALID, message)
 
 
 def conflict(message: str) -> ServiceError:
-    """Return the error for a name that is taken."""
+    """Return the error for a name that is in use."""
     return ServiceError(409, "already_exists", message)
 
 
-def not_here(message: str) -> ServiceError:
-    """Return the error for what the service has and this emulator has not."""
+def unimplemented(message: str) -> ServiceError:
+    """Return the error for a feature of the service that this emulator does not have."""
     return ServiceError(501, "not_implemented", message)
 
 
@@ -79,15 +81,15 @@ def throttled() -> ServiceError:
 
 
 def exhausted() -> ServiceError:
-    """Return the error for resources of which there are no more."""
+    """Return the error for a used-up quota."""
     return ServiceError(403, "quota_exceeded", "The quota of capacity units is used up.")
 
 
-def unavailable(why: str = "The service is temporarily unavailable.") -> ServiceError:
-    """Return the error for a service that is not there for a moment."""
-    return ServiceError(503, "service_unavailable", why)
+def unavailable(message: str = "The service is temporarily unavailable.") -> ServiceError:
+    """Return the error for a temporary failure of the service."""
+    return ServiceError(503, "service_unavailable", message)
 
 
-def too_late() -> ServiceError:
-    """Return the error for an answer that came too late; what was asked may be done."""
+def timed_out() -> ServiceError:
+    """Return the error for a late response; the request may be carried out."""
     return ServiceError(504, "gateway_timeout", "The upstream service did not answer in time.")

@@ -1,14 +1,14 @@
-"""How requests show the emulator's key: as a token, a password, or in a signed address.
+"""How requests have the emulator's key: as a token, a password, or in a signed URL.
 
 Cloud Pak for Data answers ``POST /icp4d-api/v1/authorize`` with a JSON web token, whose ``exp``
 both of IBM's clients read (ibm_watsonx_ai 1.8.1 ``utils/auth/icp_auth.py:90``,
 ibm_watson_machine_learning 1.0.370 ``instance_new_plan.py``). WML Accelerator has ``GET
 /auth/v1/logon`` with a password (dlicmd 4.8.2 of IBM/wmla-assets), or takes a password with every
-request (HPO notebooks there). Tokens here are signed with the key, so that nobody else can make
-one.
+request (HPO notebooks there). Tokens here are signed with the key, so that nothing
+else can create one.
 
-Attachments are put to an address without any credentials (``model_definition.py:213`` of the first,
-``store`` of the second), so that address is signed.
+Attachments are uploaded without credentials (``model_definition.py:213`` of the first, ``store`` of
+the second), so their URL is signed.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ if TYPE_CHECKING:
 
 AUTHORIZE = "/icp4d-api/v1/authorize"
 VERSIONS = ("/ml/wml_services/version", "/ml/wml_services/v2/version")
-"""What both clients ask before they sign in, without any credentials (``client.py:169`` of
+"""What both clients read before they sign in, without credentials (``client.py:169`` of
 ibm_watson_machine_learning 1.0.370, ``client.py:416`` of ibm_watsonx_ai 1.8.1)."""
 FILES = "/v2/asset_files/"
-LASTS = 12 * 3600
-"""Seconds for which a token is good; IBM's default for a session."""
-_MOST = 64 * 1024
+TOKEN_SECONDS = 12 * 3600
+"""The lifetime of a token; IBM's default for a session."""
+_MAX_BODY = 64 * 1024
 
 
 class Keys:
-    """Makes tokens and signatures, and finds the key in requests."""
+    """Creates tokens and signatures, and finds the key in requests."""
 
     def __init__(self, key: str) -> None:
         self._key = key
 
     def token(self, user: str) -> str:
-        """Return a new token for somebody."""
+        """Return a new token for a user."""
         now = int(time.time())
-        head = _packed({"alg": "HS256", "typ": "JWT"})
-        claims = _packed(
+        head = _encode({"alg": "HS256", "typ": "JWT"})
+        claims = _encode(
             {
                 "username": user,
                 "sub": user,
@@ -57,41 +57,41 @@ class Keys:
                 "aud": "DSX",
                 "role": "Admin",
                 "iat": now,
-                "exp": now + LASTS,
+                "exp": now + TOKEN_SECONDS,
             }
         )
         return f"{head}.{claims}.{self._signature(f'{head}.{claims}')}"
 
-    def signed(self, path: str, scope: tuple[str, str]) -> str:
-        """Return the address, without the host, at which a file may be put and read.
+    def signed_url(self, path: str, scope: tuple[str, str]) -> str:
+        """Return the URL, without the host, at which a file can be written and read.
 
         Args:
             path: The file's, in its space or project.
-            scope: ``space_id`` or ``project_id``, and which.
+            scope: ``space_id`` or ``project_id``, and its value.
         """
         kind, name = scope
-        address = FILES + quote(path, safe="")
-        return f"{address}?{kind}={quote(name, safe='')}&signature={self._of_file(path, scope)}"
+        signature = self._file_signature(path, scope)
+        return f"{FILES}{quote(path, safe='')}?{kind}={quote(name, safe='')}&signature={signature}"
 
-    def of(self, environ: WSGIEnvironment) -> str | None:
-        """Return the key that a request shows; None if it shows none."""
+    def find(self, environ: WSGIEnvironment) -> str | None:
+        """Return the key of a request; None if it has none."""
         path = path_of(environ)
         if path in VERSIONS and environ["REQUEST_METHOD"] == "GET":
             return self._key
         if path == AUTHORIZE and environ["REQUEST_METHOD"] == "POST":
-            return _in_body(environ)
-        if path.startswith(FILES) and (found := self._in_address(environ)):
-            return found
-        kind, _, shown = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
+            return _key_in_body(environ)
+        if path.startswith(FILES) and (key := self._key_in_url(environ)):
+            return key
+        kind, _, credentials = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
         if kind in {"Basic", "ZenApiKey"}:
-            return _password(shown)
+            return _password(credentials)
         if kind == "Bearer":
-            return self._behind(shown.strip())
+            return self._key_in_token(credentials.strip())
         token: str = environ.get("HTTP_X_AUTH_TOKEN", "")
-        return self._behind(token) if token else None
+        return self._key_in_token(token) if token else None
 
-    def _behind(self, token: str) -> str | None:
-        """Return the key with which a token is signed; a text that is no token may be the key."""
+    def _key_in_token(self, token: str) -> str | None:
+        """Return the key that signed a token; text that is not a token may be the key."""
         signed, _, signature = token.rpartition(".")
         if signed.count(".") != 1:
             return token
@@ -99,53 +99,54 @@ class Keys:
             return None
         return self._key if _claims(signed).get("exp", 0) > time.time() else None
 
-    def _in_address(self, environ: WSGIEnvironment) -> str | None:
-        said = parse_qs(environ.get("QUERY_STRING", ""))
+    def _key_in_url(self, environ: WSGIEnvironment) -> str | None:
+        query = parse_qs(environ.get("QUERY_STRING", ""))
         path = unquote(path_of(environ).removeprefix(FILES))
         for kind in ("space_id", "project_id"):
-            if kind in said and "signature" in said:
-                right = self._of_file(path, (kind, said[kind][-1]))
-                if hmac.compare_digest(right.encode(), said["signature"][-1].encode()):
+            if kind in query and "signature" in query:
+                expected = self._file_signature(path, (kind, query[kind][-1]))
+                if hmac.compare_digest(expected.encode(), query["signature"][-1].encode()):
                     return self._key
         return None
 
-    def _of_file(self, path: str, scope: tuple[str, str]) -> str:
+    def _file_signature(self, path: str, scope: tuple[str, str]) -> str:
         return self._signature("\n".join([path, *scope]))
 
     def _signature(self, text: str) -> str:
-        made = hmac.new(self._key.encode(), text.encode("utf-8", "surrogateescape"), hashlib.sha256)
-        return base64.urlsafe_b64encode(made.digest()).decode().rstrip("=")
+        data = text.encode("utf-8", "surrogateescape")
+        digest = hmac.new(self._key.encode(), data, hashlib.sha256).digest()
+        return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
-def _packed(claims: Json) -> str:
+def _encode(claims: Json) -> str:
     return base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
 
 
 def _claims(signed: str) -> Json:
     text = signed.rpartition(".")[2]
-    found: Json = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-    return found
+    claims: Json = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    return claims
 
 
-def _password(shown: str) -> str | None:
+def _password(credentials: str) -> str | None:
     try:
-        return base64.b64decode(shown.strip()).decode().partition(":")[2] or None
+        return base64.b64decode(credentials.strip()).decode().partition(":")[2] or None
     except ValueError:
         return None
 
 
-def _in_body(environ: WSGIEnvironment) -> str | None:
-    """Return the key of somebody who signs in; the body is there to be read once more."""
+def _key_in_body(environ: WSGIEnvironment) -> str | None:
+    """Return the key in a request to sign in; its body can be read again."""
     length = str(environ.get("CONTENT_LENGTH") or "0")
     stream: Any = environ["wsgi.input"]
-    body: bytes = stream.read(min(int(length), _MOST)) if length.isdecimal() else b""
+    body: bytes = stream.read(min(int(length), _MAX_BODY)) if length.isdecimal() else b""
     environ["wsgi.input"] = io.BytesIO(body)
     environ["CONTENT_LENGTH"] = str(len(body))
     try:
-        said = json.loads(body)
+        document = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    if not is_map(said):
+    if not is_map(document):
         return None
-    shown = said.get("api_key", said.get("password"))
-    return shown if isinstance(shown, str) else None
+    key = document.get("api_key", document.get("password"))
+    return key if isinstance(key, str) else None

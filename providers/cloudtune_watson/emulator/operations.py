@@ -1,6 +1,6 @@
-"""The operations that the emulator has: their method, their path, and what carries them out.
+"""The operations of the services: their method, their path, and what carries them out.
 
-The names are the emulator's own, for its fault plan; IBM's REST APIs give theirs none.
+The names are the emulator's own, for fault plans; IBM's REST APIs have none.
 """
 
 from __future__ import annotations
@@ -14,36 +14,36 @@ from pathlib import Path
 from typing import TypeVar
 
 from cloudtune.emulation.faults import FaultPlan
+from cloudtune.emulator_kit.app import Response
 from cloudtune.emulator_kit.delays import Delays
 from cloudtune_watson.emulator.assets import Assets
 from cloudtune_watson.emulator.errors import unavailable
-from cloudtune_watson.emulator.files import Files
 from cloudtune_watson.emulator.hypersearch import Hypersearch
 from cloudtune_watson.emulator.keys import Keys
 from cloudtune_watson.emulator.platform import Platform
 from cloudtune_watson.emulator.script_jobs import FILES_ONLY, Jobs
-from cloudtune_watson.emulator.storage import Volume
+from cloudtune_watson.emulator.storage import Files, Volume
 from cloudtune_watson.emulator.trainings import Trainings
-from cloudtune_watson.emulator.tuner import Workshop
-from cloudtune_watson.emulator.wire import Answer, Call
+from cloudtune_watson.emulator.tuner import TunerContext
+from cloudtune_watson.emulator.wire import Call
 
 
 class Operations:
-    """Carries out operations on all that one emulator has."""
+    """Carries out operations on the resources of one emulator."""
 
     def __init__(self, folder: Path, delays: Delays, faults: FaultPlan, keys: Keys) -> None:
         self._lock = threading.RLock()
         self._jobs = Jobs(delays, self._lock)
         volume = Volume(folder / "volume")
-        shop = Workshop(self._lock, self._jobs, delays, faults, volume, folder / "jobs")
+        context = TunerContext(self._lock, self._jobs, delays, faults, volume, folder / "jobs")
         self.platform = Platform(keys)
         self.assets = Assets(volume, keys)
         self.files = Files(volume)
         self.trainings = Trainings(folder / "jobs", volume, self.assets, self._jobs, faults)
-        self.searches = Hypersearch(shop, folder / "searches")
+        self.searches = Hypersearch(context, folder / "searches")
 
-    def carry_out(self, operation: Operation, call: Call) -> Answer:
-        """Return the answer of an operation.
+    def carry_out(self, operation: Operation, call: Call) -> Response:
+        """Return the response to a call.
 
         Raises:
             ServiceError: If the service would refuse.
@@ -51,63 +51,63 @@ class Operations:
         try:
             with self._lock:
                 return operation.carry_out(self, call)
-        except OSError as error:  # a script may do anything to its files meanwhile
+        except OSError as error:  # scripts may change the files meanwhile
             raise unavailable(f"The volume: {error.strerror}.") from error
 
     def busy(self) -> bool:
-        """Tell whether any job runs."""
+        """Return whether any job runs."""
         return self._jobs.busy() or self.searches.busy()
 
     def close(self) -> None:
-        """End everything that runs, at once."""
+        """End everything at once."""
         self._jobs.close()
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation."""
+    """An operation."""
 
     method: str
     pattern: re.Pattern[str]
-    carry_out: Callable[[Operations, Call], Answer]
+    carry_out: Callable[[Operations, Call], Response]
 
 
 Part = TypeVar("Part")
-"""What an operation belongs to."""
+"""The part of `Operations` that an operation belongs to."""
 
 
-def _of(
+def _operations(
     part: Callable[[Operations], Part],
-    *rows: tuple[str, str, Callable[[Part, Call], Answer]],
+    *rows: tuple[str, str, Callable[[Part, Call], Response]],
 ) -> Iterator[tuple[str, Operation]]:
-    """Yield the operations of a part, with their names.
+    """Yield the names and operations of a part.
 
     Args:
-        part: Finds it.
-        rows: For each operation its name, its method and path, and what carries it out; in braces
-            stands what names something.
+        part: Returns the part.
+        rows: For each operation its name, its method and path, and what carries it out. Braces
+            enclose the names in the path.
     """
-    for name, said, carry_out in rows:
-        method, _, path = said.partition(" ")
+    for name, address, carry_out in rows:
+        method, _, path = address.partition(" ")
         pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path).replace("{*}", "(?P<path>.*)")
         yield name, Operation(method, re.compile(pattern), _bound(part, carry_out))
 
 
 def _bound(
-    part: Callable[[Operations], Part], carry_out: Callable[[Part, Call], Answer]
-) -> Callable[[Operations, Call], Answer]:
+    part: Callable[[Operations], Part], carry_out: Callable[[Part, Call], Response]
+) -> Callable[[Operations, Call], Response]:
     return lambda operations, call: carry_out(part(operations), call)
 
 
 EFFECTS = (FILES_ONLY,)
-"""The faults of a trial that this emulator alone has."""
+"""Effects on a trial that only this emulator has."""
 NOT_DRIVEN: Mapping[str, str] = {
-    "stop_early": "Watson Machine Learning ends no training before its script does"
+    "stop_early": "Watson Machine Learning does not stop trainings early"
 }
 NOT_MANAGED: Mapping[str, str] = {
-    FILES_ONLY: "what a search tells of its trials is what it reads in their files"
+    FILES_ONLY: "a search reads the metrics of its trials in their files"
 }
-"""The faults that cannot happen to trainings, and those that cannot to trials of a search."""
+"""Effects that are impossible for trainings, and for trials of a search, and why."""
 _ASSET = "/v2/assets/{id}"
 _ATTACHMENT = f"{_ASSET}/attachments/{{attachment}}"
 _WMLA = "/platform/rest/deeplearning/v1"
@@ -116,7 +116,7 @@ _EXEC = f"{_WMLA}/execs/{{exec}}"
 
 OPERATIONS: Mapping[str, Operation] = dict(
     itertools.chain(
-        _of(
+        _operations(
             lambda operations: operations.platform,
             ("Authorize", "POST /icp4d-api/v1/authorize", Platform.authorize),
             ("Logon", "GET /auth/v1/logon", Platform.logon),
@@ -125,7 +125,7 @@ OPERATIONS: Mapping[str, Operation] = dict(
             ("GetSpace", "GET /v2/spaces/{id}", Platform.get_space),
             ("GetProject", "GET /v2/projects/{id}", Platform.get_project),
         ),
-        _of(
+        _operations(
             lambda operations: operations.assets,
             ("CreateAsset", "POST /v2/assets", Assets.create),
             ("GetAsset", f"GET {_ASSET}", Assets.get),
@@ -135,21 +135,21 @@ OPERATIONS: Mapping[str, Operation] = dict(
             ("GetAttachment", f"GET {_ATTACHMENT}", Assets.get_attachment),
             ("CompleteAttachment", f"POST {_ATTACHMENT}/complete", Assets.complete),
         ),
-        _of(
+        _operations(
             lambda operations: operations.files,
             ("GetFile", "GET /v2/asset_files/{*}", Files.read),
-            ("HeadFile", "HEAD /v2/asset_files/{*}", Files.look),
+            ("HeadFile", "HEAD /v2/asset_files/{*}", Files.head),
             ("PutFile", "PUT /v2/asset_files/{*}", Files.put),
             ("DeleteFile", "DELETE /v2/asset_files/{*}", Files.delete),
         ),
-        _of(
+        _operations(
             lambda operations: operations.trainings,
             ("CreateTraining", "POST /ml/v4/trainings", Trainings.create),
             ("ListTrainings", "GET /ml/v4/trainings", Trainings.list),
             ("GetTraining", "GET /ml/v4/trainings/{id}", Trainings.get),
             ("DeleteTraining", "DELETE /ml/v4/trainings/{id}", Trainings.delete),
         ),
-        _of(
+        _operations(
             lambda operations: operations.searches,
             ("StartSearch", f"POST {_WMLA}/hypersearch", Hypersearch.start),
             ("ListSearches", f"GET {_WMLA}/hypersearch", Hypersearch.list),

@@ -1,4 +1,4 @@
-"""The folders of one job: its container, with its archive unpacked."""
+"""The container of a job: its folders, with its archive unpacked."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from cloudtune.emulator_kit.image import make_image
+from cloudtune.emulator_kit.image import create_image
 from cloudtune_watson.contract import BadSpec, Container
 
 MODEL_DIR = ".modelDir.tar"
-"""How the name of an archive of a search ends (HPO notebooks of IBM/wmla-assets)."""
+"""The suffix of a search's archive (HPO notebooks of IBM/wmla-assets)."""
 
 
-def contain(container: Container, unpack: Callable[[Path], None]) -> str:
-    """Make a container's folders and return its Python; an earlier one is thrown away.
+def create_container(container: Container, unpack: Callable[[Path], None]) -> str:
+    """Create the folders of a container and return its Python; an earlier container is deleted.
 
-    What lies in the folders for results and logs stays.
+    The folders for results and logs keep their files.
 
     Args:
         container: The folders.
-        unpack: Puts the job's files into a folder.
+        unpack: Unpacks the job's files into a folder.
 
     Raises:
         BadSpec: If its archive cannot be unpacked.
@@ -35,21 +35,21 @@ def contain(container: Container, unpack: Callable[[Path], None]) -> str:
         unpack(container.work)
     except Exception as error:  # each compression has errors of its own
         raise BadSpec(f"its archive cannot be unpacked: {error}") from error
-    return make_image(container.root / "image")
+    return create_image(container.root / "image")
 
 
 def unzip(archive: Path) -> Callable[[Path], None]:
-    """Return what unpacks the content of a model definition."""
+    """Return a function that unpacks the content of a model definition."""
 
     def unpack(folder: Path) -> None:
         with zipfile.ZipFile(archive) as opened:
-            opened.extractall(folder)  # noqa: S202 - zipfile lets no name lead out of it
+            opened.extractall(folder)  # noqa: S202 - zipfile keeps names inside the folder
 
     return unpack
 
 
 def untar(archive: Path, name: str) -> Callable[[Path], None]:
-    """Return what unpacks the archive of a search, or copies its one file under its name."""
+    """Return a function that unpacks the archive of a search, or copies its only file."""
 
     def unpack(folder: Path) -> None:
         if not name.endswith(MODEL_DIR):
@@ -62,10 +62,10 @@ def untar(archive: Path, name: str) -> Callable[[Path], None]:
 
 
 def check_tar(archive: Path) -> None:
-    """Read through an archive.
+    """Check that a file is a readable archive.
 
     Raises:
-        BadSpec: If it is none.
+        BadSpec: If it is not.
     """
     try:
         with tarfile.open(archive) as opened:

@@ -1,9 +1,9 @@
-"""The parameters of a search: as a study that cloudtune's own search can run, and back again.
+"""Converts a search into a study that cloudtune's search can run, and trials back.
 
 Bounds with ``power`` are exponents (HPO page of IBM Cloud's documentation of 2018), ``step`` makes
-a grid that begins at the lower bound. Parameters are named by their place, since IBM's names may be
-any text. Numbers come back as text, and so does the resource of Hyperband, whose type is ``str``
-(``WMLA-HPO-state.ipynb`` of IBM/wmla-assets).
+a grid that starts at the lower bound. The study's parameters are named by their index, since IBM's
+names may be any text. Numbers are strings in responses, as is the resource of Hyperband, whose type
+is ``str`` (``WMLA-HPO-state.ipynb`` of IBM/wmla-assets).
 """
 
 from __future__ import annotations
@@ -15,11 +15,17 @@ from cloudtune.results.events import Started
 from cloudtune.study.schema import Json
 from cloudtune.study.search_space import Value
 from cloudtune.study.study import Study
-from cloudtune_watson.emulator.rules import GRID, HYPERBAND, algorithm_of, number, param
+from cloudtune_watson.emulator.rules.search import (
+    GRID,
+    HYPERBAND,
+    algorithm_of,
+    algorithm_param,
+    parse_number,
+)
 
 OBJECTIVE = "objective"
-"""The one metric of the study."""
-_LISTED = "experiment"
+"""The only metric of the study."""
+_EXPERIMENT = "experiment"
 _STRATEGIES: Mapping[str, Json] = {
     "Random": {"name": "random"},
     "Bayesian": {"name": "bayesian", "method": "gp"},
@@ -27,113 +33,115 @@ _STRATEGIES: Mapping[str, Json] = {
     "Hyperband": {"name": "hyperband"},
     GRID: {"name": "list"},
 }
-_MANY = 1_000_000
-"""Failures that no search has: none of IBM's ends for them."""
+_UNLIMITED = 1_000_000
+"""Failures: IBM's searches do not end because of them."""
 
 
 def study_of(data: Json) -> Study:
-    """Return what is searched. That no more jobs than wanted are run is not in it.
+    """Return the study of a search, without the limit on its jobs.
 
     Raises:
-        StudyError: If a study cannot hold it.
-        ValueError: If a study has no such values.
+        StudyError: If it does not fit into a study.
+        ValueError: Likewise.
     """
     algorithm, about = algorithm_of(data), data["algoDef"]
-    most: int = about.get("maxJobNum", -1)
+    max_jobs: int = about.get("maxJobNum", -1)
     strategy: Json = dict(_STRATEGIES[algorithm])
     limits: Json = {
         # "Bayesian runs in sequence now" (WMLA-HPO-state.ipynb).
         "parallel_trials": 1 if algorithm == "Bayesian" else about.get("maxParalleJobNum", 1),
-        "max_failed_trials": _MANY,
+        "max_failed_trials": _UNLIMITED,
     }
-    said: Json = {
+    study: Json = {
         "objective": {"metric": OBJECTIVE, "goal": about["objective"].lower()},
         "strategy": strategy,
         "limits": limits,
     }
     if algorithm == GRID:
-        places = [str(place) for place in range(len(data["experiments"]))]
-        said["parameters"] = {_LISTED: {"type": "categorical", "values": places}}
-        said["initial_trials"] = [{_LISTED: place} for place in places]
-        return Study.model_validate(said)
+        indices = [str(index) for index in range(len(data["experiments"]))]
+        study["parameters"] = {_EXPERIMENT: {"type": "categorical", "values": indices}}
+        study["initial_trials"] = [{_EXPERIMENT: index} for index in indices]
+        return Study.model_validate(study)
     if algorithm == HYPERBAND:
         strategy["resource"] = "resource"
-        strategy["max"] = int(param(data, "ResourceValue", "1"))
-        strategy["eta"] = int(float(param(data, "eta", str(about.get("hyperbandEta", 3)))))
-    elif most > 0:
-        limits["max_trials"] = most
-    said["parameters"] = {
-        f"p{place}": _definition(each) for place, each in enumerate(data["hyperParams"])
+        strategy["max"] = int(algorithm_param(data, "ResourceValue", "1"))
+        strategy["eta"] = int(
+            float(algorithm_param(data, "eta", str(about.get("hyperbandEta", 3))))
+        )
+    elif max_jobs > 0:
+        limits["max_trials"] = max_jobs
+    study["parameters"] = {
+        f"p{index}": _definition(each) for index, each in enumerate(data["hyperParams"])
     }
-    return Study.model_validate(said)
+    return Study.model_validate(study)
 
 
-def assigned(data: Json, started: Started) -> tuple[int | None, list[Json], Json]:
-    """Return what a trial is given.
+def experiment_values(data: Json, started: Started) -> tuple[int | None, list[Json], Json]:
+    """Return the values of a trial.
 
     Returns:
-        The id that the request gives it, if it does; its parameters as the service tells them; and
-        its ``config.json``.
+        Its id in the request, if it has one; its parameters in the service's form; and its
+        ``config.json``.
     """
     algorithm = algorithm_of(data)
     if algorithm == GRID:
-        listed: Json = data["experiments"][int(str(started.parameters[_LISTED]))]
-        told = [
-            _told(each["name"], each["dataType"], each["fixedVal"], given=True)
-            for each in listed["hyperParams"]
+        experiment: Json = data["experiments"][int(str(started.parameters[_EXPERIMENT]))]
+        params = [
+            _param(each["name"], each["dataType"], each["fixedVal"], user_defined=True)
+            for each in experiment["hyperParams"]
         ]
-        config = {each["name"]: each["fixedVal"] for each in listed["hyperParams"]}
-        return listed["id"], told, config
+        config = {each["name"]: each["fixedVal"] for each in experiment["hyperParams"]}
+        return experiment["id"], params, config
     values = {
-        each["name"]: _value(each, started.parameters[f"p{place}"])
-        for place, each in enumerate(data["hyperParams"])
+        each["name"]: _value(each, started.parameters[f"p{index}"])
+        for index, each in enumerate(data["hyperParams"])
     }
-    told = [
-        _told(each["name"], each["dataType"], values[each["name"]]) for each in data["hyperParams"]
+    params = [
+        _param(each["name"], each["dataType"], values[each["name"]]) for each in data["hyperParams"]
     ]
     if algorithm == HYPERBAND:
-        name, amount = param(data, "ResourceName", ""), str(started.resource)
-        told.append(_told(name, "str", amount))
+        name, amount = algorithm_param(data, "ResourceName", ""), str(started.resource)
+        params.append(_param(name, "str", amount))
         values[name] = amount
-    return None, told, values
+    return None, params, values
 
 
 def _definition(each: Json) -> Json:
     kind = each["dataType"].lower()
     if each["type"].lower() == "discrete":
-        values: Sequence[Any] = each[_discrete(kind)]
+        values: Sequence[Any] = each[_values_key(kind)]
         unique = list(dict.fromkeys(float(v) if kind == "double" else v for v in values))
         return {"type": "categorical", "values": unique}
     low, high = each[f"min{_NAMES[kind]}"], each[f"max{_NAMES[kind]}"]
-    step = number(each["step"]) if "step" in each else None
+    step = parse_number(each["step"]) if "step" in each else None
     if low == high or (step is not None and step > high - low):
         return {"type": "categorical", "values": [low if kind == "int" else float(low)]}
     if kind == "int":
-        made: Json = {"type": "int", "min": low, "max": high}
-        return made | ({"step": int(step)} if step is not None else {})
-    made = {"type": "float", "min": float(low), "max": float(high)}
-    return made | ({"step": step} if step is not None else {})
+        definition: Json = {"type": "int", "min": low, "max": high}
+        return definition | ({"step": int(step)} if step is not None else {})
+    definition = {"type": "float", "min": float(low), "max": float(high)}
+    return definition | ({"step": step} if step is not None else {})
 
 
 _NAMES: Mapping[str, str] = {"double": "DbVal", "int": "IntVal", "str": "StrVal"}
 
 
-def _discrete(kind: str) -> str:
+def _values_key(kind: str) -> str:
     return "discreateStrVal" if kind == "str" else f"discrete{_NAMES[kind]}"
 
 
 def _value(each: Json, raw: Value) -> Value:
-    """Return the value of a parameter; bounds with a power were exponents."""
+    """Return the value of a parameter, whose bounds are exponents if it has a power."""
     if each["type"].lower() == "discrete" or "power" not in each or isinstance(raw, str):
         return raw
-    found = number(each["power"]) ** raw
-    return int(found) if each["dataType"].lower() == "int" else float(found)
+    value = parse_number(each["power"]) ** raw
+    return int(value) if each["dataType"].lower() == "int" else float(value)
 
 
-def _told(name: str, kind: str, value: Value, *, given: bool = False) -> Json:
+def _param(name: str, kind: str, value: Value, *, user_defined: bool = False) -> Json:
     return {
         "name": name,
         "dataType": kind.lower(),
         "fixedVal": repr(value) if isinstance(value, float) else str(value),
-        "userDefined": given,
+        "userDefined": user_defined,
     }

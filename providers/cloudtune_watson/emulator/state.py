@@ -1,76 +1,113 @@
-"""One run of a script, whoever asked for it: how it stands, and what it has measured.
+"""What the services remember: jobs, trainings and searches.
 
-Training jobs and executions of a search are both of this kind; each service has its own words for
-the states.
+Training jobs and executions of a search are both jobs; each service has its own words for their
+states.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event
 from typing import Literal
 
-from cloudtune.emulation.faults import Fault
+from cloudtune.emulator_kit import state as kit
+from cloudtune.study.schema import Json
 from cloudtune_watson.contract import Measurement, Start, Written
+from cloudtune_watson.emulator.storage import Scope
 
 State = Literal["waiting", "running", "storing", "completed", "failed", "stopped"]
-OVER = frozenset({"completed", "failed", "stopped"})
+SUBMITTED, RUNNING, FINISHED = "SUBMITTED", "RUNNING", "FINISHED"
+FAILED, STOPPED = "FAILED", "STOPPED"
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A job whose folders are there."""
+class Script:
+    """A script whose container exists."""
 
     start: Start
     written: Written
 
 
 @dataclass
-class Job:
-    """One run of a script. Changed under the lock of the emulator alone."""
+class Job(kit.ScriptJob):
+    """One run of a script."""
+
+    RUNNING = "running"
+    FINAL = frozenset({"completed", "failed", "stopped"})
 
     id: str
     log: Path
-    """What the script prints."""
-    prepare: Callable[[], Prepared]
-    """Makes its folders, anew when its machine was taken away; raises `BadSpec` or `OSError`."""
+    """The script's output."""
+    prepare: Callable[[], Script]
+    """Creates its container, again after an interruption; raises `BadSpec` or `OSError`."""
     live: bool
-    """Whether the service reads what is measured while the script runs, or only at its end."""
-    fault: Fault | None = None
-    state: State = "waiting"
+    """Whether the service reads metrics while the script runs, or only at its end."""
+    state: str = field(default="waiting", kw_only=True)
+    """A `State`."""
     reason: str = ""
     """Why it failed."""
-    created: float = field(default_factory=time.time)
-    changed: float = field(default_factory=time.time)
-    started: float | None = None
-    ended: float | None = None
-    measured: list[Measurement] = field(default_factory=list[Measurement])
-    stop_wanted: Event = field(default_factory=Event)
+    measurements: list[Measurement] = field(default_factory=list[Measurement])
+
+    def enter(self, state: str, reason: str = "") -> None:
+        """Enter a state; ``failed`` with its reason."""
+        super().enter(state)
+        self.reason = reason
+
+
+@dataclass
+class Training:
+    """A training job of Watson Machine Learning."""
+
+    scope: Scope
+    request: Json
+    job: Job
+
+
+@dataclass
+class Experiment:
+    """A trial of a search, which is one execution."""
+
+    id: int
+    params: list[Json]
+    """In the service's form."""
+    job: Job
+    driver: str
+
+    def values(self, metric: str) -> list[float]:
+        """Return the measured values of a metric, in order."""
+        return [each.metrics[metric] for each in self.job.measurements if metric in each.metrics]
+
+
+@dataclass
+class Search(kit.Job):
+    """A search."""
+
+    RUNNING = RUNNING
+    FINAL = frozenset({FINISHED, FAILED, STOPPED})
+
+    name: str
+    data: Json
+    """The request."""
+    archive: Path
+    file_name: str
+    state: str = field(default=SUBMITTED, kw_only=True)
+    experiments: list[Experiment] = field(default_factory=list[Experiment])
 
     @property
-    def over(self) -> bool:
-        """Whether it has ended."""
-        return self.state in OVER
+    def algorithm(self) -> Json:
+        """Its ``algoDef``."""
+        algorithm: Json = self.data["algoDef"]
+        return algorithm
 
-    def enter(self, state: State, reason: str = "") -> None:
-        """Go to another state."""
-        self.state = state
-        self.changed = time.time()
-        if state == "running" and self.started is None:
-            self.started = self.changed
-        if state in OVER:
-            self.ended = self.changed
-            self.reason = reason
+    @property
+    def sign(self) -> int:
+        """The factor by which lower scores are better."""
+        return 1 if self.algorithm["objective"].lower() == "minimize" else -1
 
-    def take(self, new: Sequence[Measurement]) -> None:
-        """Take note of measurements; metrics of one step that come one by one are one."""
-        for found in new:
-            last = self.measured[-1] if self.measured else None
-            if last and last.step == found.step and last.metrics.keys().isdisjoint(found.metrics):
-                both = {**last.metrics, **found.metrics}
-                self.measured[-1] = Measurement(last.step, found.time, both)
-            else:
-                self.measured.append(found)
+    def score(self, experiment: Experiment) -> float | None:
+        """Return the objective of a completed experiment; None if it has none."""
+        values = experiment.values(self.algorithm["objectiveMetric"])
+        if experiment.job.state != "completed" or not values:
+            return None
+        return self.sign * min(self.sign * value for value in values)

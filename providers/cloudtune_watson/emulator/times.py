@@ -1,21 +1,21 @@
-"""Times as the two services spell them."""
+"""Times in the formats of the two services."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
 
-def instant(when: float) -> str:
-    """Return a time as Cloud Pak for Data spells it."""
-    return datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+def format_time(seconds: float) -> str:
+    """Return a time in the format of Cloud Pak for Data."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
-def clock(when: float) -> str:
-    """Return a time as a search tells it (HPO notebooks of IBM/wmla-assets)."""
-    return datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%d %H:%M:%S")
+def format_clock(seconds: float) -> str:
+    """Return a time in the format of searches (HPO notebooks of IBM/wmla-assets)."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def duration(seconds: float) -> str:
-    """Return a length of time as a search tells it: ``00:02:55``."""
-    minutes, left = divmod(int(seconds), 60)
-    return f"{minutes // 60:02}:{minutes % 60:02}:{left:02}"
+def format_duration(seconds: float) -> str:
+    """Return a duration in the format of searches: ``00:02:55``."""
+    minutes, seconds = divmod(int(seconds), 60)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"

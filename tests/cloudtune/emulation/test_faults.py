@@ -6,18 +6,25 @@ from typing import Any
 
 import pytest
 
-from cloudtune.emulation.faults import Able, Fault, FaultPlan, parse_plan, read_plan, read_shared
+from cloudtune.emulation.faults import (
+    Fault,
+    FaultPlan,
+    SupportedFaults,
+    parse_plan,
+    read_plan,
+    read_shared_plan,
+)
 from cloudtune.errors import StudyError
 
-ABLE = Able(("Create", "Describe"))
+SUPPORTED = SupportedFaults(("Create", "Describe"))
 
 
 def plan(text: str) -> FaultPlan:
-    return parse_plan(text, ABLE)
+    return parse_plan(text, SUPPORTED)
 
 
 def effects(of: FaultPlan, operation: str, count: int) -> list[str | None]:
-    found = [of.of_call(operation) for _ in range(count)]
+    found = [of.next_call(operation) for _ in range(count)]
     return [fault.effect if fault else None for fault in found]
 
 
@@ -57,7 +64,7 @@ def test_chance_does_not_depend_on_other_operations() -> None:
     alone, beside = plan(text), plan(text)
     mixed: list[str | None] = []
     for _ in range(50):
-        beside.of_call("Describe")
+        beside.next_call("Describe")
         mixed += effects(beside, "Create", 1)
     assert mixed == effects(alone, "Create", 50)
 
@@ -69,8 +76,8 @@ def test_trials_are_counted_apart_from_calls() -> None:
         "- {operation: trial, call: 3, effect: slow_start, seconds: 90}\n"
         "- {operation: '*', probability: 1, effect: error}\n"
     )
-    made.of_call("Create")
-    assert [made.of_trial() for _ in range(4)] == [
+    made.next_call("Create")
+    assert [made.next_trial() for _ in range(4)] == [
         None,
         Fault("interrupt", after=3),
         Fault("slow_start", seconds=90.0),
@@ -90,9 +97,9 @@ def test_what_cannot_happen_to_a_trial_is_told_with_the_reason(tmp_path: Path) -
         "- {operation: trial, call: 1, effect: interrupt}\n"
         "- {operation: trial, call: 2, effect: stop_early}\n"
     )
-    read_plan(path, ABLE)
+    read_plan(path, SUPPORTED)
     with pytest.raises(StudyError) as caught:
-        read_plan(path, Able(ABLE.operations, {"stop_early": "nobody stops it"}))
+        read_plan(path, SupportedFaults(SUPPORTED.operations, {"stop_early": "nobody stops it"}))
     (problem,) = caught.value.problems
     assert (problem.line, problem.path) == (3, "faults.1.effect")
     assert problem.message == "stop_early cannot happen here: nobody stops it"
@@ -114,14 +121,14 @@ def test_every_mistake_is_told_with_its_line(tmp_path: Path) -> None:
         "other: 1\n"
     )
     with pytest.raises(StudyError) as caught:
-        read_plan(path, ABLE)
+        read_plan(path, SUPPORTED)
     found = [(problem.line, problem.path) for problem in caught.value.problems]
     assert found == [
         (1, "seed"),
         (3, "faults.0.operation"),
         (5, "faults.1.call"),
         (6, "faults.1.effect"),
-        (7, "faults.2"),
+        (7, "faults.2.probability"),
         (7, "faults.2.seconds"),
         (8, "faults.3.probability"),
         (8, "faults.3.after"),
@@ -159,18 +166,23 @@ def test_anchors_and_tags_are_refused() -> None:
 def test_an_emulator_may_have_effects_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "faults.yaml"
     path.write_text("faults:\n- {operation: trial, call: 1, effect: files_only}\n")
-    assert read_plan(path, Able((), own=("files_only",))).of_trial() == Fault("files_only")
+    assert read_plan(path, SupportedFaults((), extra=("files_only",))).next_trial() == Fault(
+        "files_only"
+    )
     with pytest.raises(StudyError, match="must be one of slow_start"):
-        read_plan(path, ABLE)
+        read_plan(path, SUPPORTED)
 
 
-BOTH = {"first": ABLE, "second": Able(("Make",), {"no_metric": "it measures nothing"})}
+BOTH = {
+    "first": SUPPORTED,
+    "second": SupportedFaults(("Make",), {"no_metric": "it measures nothing"}),
+}
 
 
 def shared(tmp_path: Path, text: str) -> dict[str, list[dict[str, Any]]]:
     path = tmp_path / "faults.yaml"
     path.write_text(text)
-    return {name: plan["faults"] for name, plan in read_shared(path, BOTH, ["absent"]).items()}
+    return {name: plan["faults"] for name, plan in read_shared_plan(path, BOTH, ["absent"]).items()}
 
 
 def test_one_file_has_faults_for_several_emulators(tmp_path: Path) -> None:
@@ -213,6 +225,5 @@ def test_a_mistake_names_file_line_provider_and_what_there_is(tmp_path: Path) ->
         f"{where}:3: faults.1.operation: second: must be trial, * or one of Make",
         f"{where}:4: faults.2.provider: must be one of first, second, absent",
         f"{where}:5: faults.3.effect: second: no_metric cannot happen here: it measures nothing",
-        f"{where}:6: faults.4: first: a rule is a map with the keys operation, effect and call or "
-        "probability",
+        f"{where}:6: faults.4: first: must be a map, and is the text 'nonsense'",
     ]

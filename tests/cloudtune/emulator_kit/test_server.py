@@ -21,14 +21,15 @@ from cloudtune.emulation import process
 SERVICE = """
     import sys
     from pathlib import Path
-    from cloudtune.emulator_kit.server import ConnectionLost, serve
+    from cloudtune.emulator_kit.app import ConnectionLost, Response
+    from cloudtune.emulator_kit.server import serve
 
     class Service:
         def __init__(self, folder):
             self.folder = folder
             self.rounds = 3
 
-        def app(self, environ, start_response):
+        def __call__(self, environ, start_response):
             if environ["PATH_INFO"] == "/lost":
                 raise ConnectionLost("gone")
             if environ["PATH_INFO"] == "/broken":
@@ -40,7 +41,7 @@ SERVICE = """
             return environ.get("HTTP_X_KEY")
 
         def refuse(self, environ, why):
-            return "401 Unauthorized", "text/plain", why.encode()
+            return Response(401, why.encode(), "text/plain")
 
         def environment(self, url, key):
             return {"SERVICE_URL": url}
@@ -177,12 +178,12 @@ def test_a_process_that_has_its_number_is_not_taken_for_it(
 ) -> None:
     served = start()
     served.address()
-    assert process.running(tmp_path / "state") is not None
+    assert process.find_running(tmp_path / "state") is not None
     file = tmp_path / "state" / process.ADDRESS
     told = json.loads(file.read_text())
     served.end()
     file.write_text(json.dumps({**told, "pid": os.getpid()}))
-    assert process.running(tmp_path / "state") is None
+    assert process.find_running(tmp_path / "state") is None
 
 
 def test_it_ends_with_who_started_it_if_it_is_tied(tmp_path: Path) -> None:
@@ -222,7 +223,7 @@ def test_with_https_it_is_reached_by_who_trusts_its_certificate(
     assert ask(address, **{"X-Key": "wrong"})[0] == 401
     assert ask(address, Origin=address["url"])[0] == 200
     assert ask(address, Origin=address["url"].replace("https", "http"))[0] == 401
-    found = process.running(tmp_path / "state")
+    found = process.find_running(tmp_path / "state")
     assert found is not None
     assert found.certificate == str(tmp_path / "state" / process.CERTIFICATE)
     with pytest.raises(http.client.RemoteDisconnected):

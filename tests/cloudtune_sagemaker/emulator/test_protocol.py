@@ -196,7 +196,7 @@ def test_a_folder_has_one_emulator(start_emulator: Callable[..., Emulator]) -> N
     words = [sys.executable, "-m", START, "--folder", str(made.folder)]
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1
-    assert "another emulator works in" in done.stderr
+    assert "another emulator uses" in done.stderr
     assert (made.folder / "address.json").exists()
 
 

@@ -14,8 +14,7 @@ from cloudtune_sagemaker.emulator.rules import job as job_rules
 from cloudtune_sagemaker.emulator.rules import ranges as range_rules
 from cloudtune_sagemaker.emulator.rules import training, warm_start
 from cloudtune_sagemaker.emulator.rules import tuning as tuning_rules
-from cloudtune_sagemaker.emulator.state import TuningJob
-from cloudtune_sagemaker.emulator.store import Store, arn_of
+from cloudtune_sagemaker.emulator.state import Store, TuningJob, arn_of
 
 if TYPE_CHECKING:
     from tests.cloudtune_sagemaker.emulator.conftest import Emulator
@@ -504,7 +503,7 @@ def ended(store: Store, request: dict[str, Any], status: str = "Completed") -> N
         arn=arn_of(REGION, "hyper-parameter-tuning-job", name),
         region=REGION,
         tags={},
-        status=status,
+        state=status,
     )
     store.add_tuning(kept)
 

@@ -181,13 +181,13 @@ def test_what_makes_no_sense_for_a_custom_job_is_refused(
     plan = tmp_path / "checked.yaml"
     plan.write_text(f"faults: [{{operation: trial, call: 1, effect: {effect}}}]")
     with registry.temporary_provider("vertex", VertexProvider):
-        process.faults_of(plan, {"vertex": None})
-        process.faults_of(plan, {"vertex": "managed"})
+        process.read_fault_plans(plan, {"vertex": None})
+        process.read_fault_plans(plan, {"vertex": "managed"})
         why = f"1: faults.0.effect: vertex: {effect} cannot happen here"
         with pytest.raises(StudyError, match=why):
-            process.faults_of(plan, {"vertex": "driven"})
+            process.read_fault_plans(plan, {"vertex": "driven"})
     made = start_emulator("--faults", str(plan))
-    with pytest.raises(exceptions().MethodNotImplemented, match=f"wants {effect} for this job"):
+    with pytest.raises(exceptions().MethodNotImplemented, match=f"has {effect} for this job"):
         made.create_custom(made.container(""))
     assert list(made.jobs.list_custom_jobs(parent=PARENT)) == []
 

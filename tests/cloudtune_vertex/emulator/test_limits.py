@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cloudtune_vertex.emulator.limits import too_many_failed
+from cloudtune_vertex.emulator.limits import failure_reason
 from cloudtune_vertex.emulator.search_space import study_of
 from cloudtune_vertex.emulator.state import Parent, TuningJob
 
@@ -45,14 +45,12 @@ def tuning_job(*metrics: str, **request: Any) -> TuningJob:
 def test_how_many_failed_trials_end_a_job(
     most: int, failed: int, ended: int, *, over: bool
 ) -> None:
-    assert (
-        bool(too_many_failed(tuning_job("loss", maxFailedTrialCount=most), failed, ended)) is over
-    )
+    assert bool(failure_reason(tuning_job("loss", maxFailedTrialCount=most), failed, ended)) is over
 
 
 def test_no_number_of_failed_trials_is_the_same_as_zero() -> None:
-    assert too_many_failed(tuning_job("loss"), 1, 1)
-    assert not too_many_failed(tuning_job("loss"), 2, 3)
+    assert failure_reason(tuning_job("loss"), 1, 1)
+    assert not failure_reason(tuning_job("loss"), 2, 3)
 
 
 @pytest.mark.parametrize(("metrics", "stops"), [(["loss"], True), (["loss", "size"], False)])

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from cloudtune.emulation.faults import FaultPlan
 from cloudtune.emulator_kit.delays import Delays
 from cloudtune.study.yaml_reader import is_list, is_map
-from cloudtune_vertex.emulator.app import Vertex
+from cloudtune_vertex.emulator.app import VertexApp
 from cloudtune_vertex.emulator.mount import Mount
 from cloudtune_vertex.emulator.script_jobs import CustomJobs
 from cloudtune_vertex.emulator.storage import Storage
@@ -156,19 +156,19 @@ def nothing(*_: object) -> None:
 
 
 @pytest.fixture(scope="module")
-def vertex(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vertex]:
+def vertex(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VertexApp]:
     """The emulator without a door; no job is started."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Tuner, "start", nothing)
         patch.setattr(CustomJobs, "launch", nothing)
         folder = tmp_path_factory.mktemp("odd")
-        made = Vertex(folder, Delays(), FaultPlan(), "http://127.0.0.1:1", "KEY")
+        made = VertexApp(folder, Delays(), FaultPlan(), "http://127.0.0.1:1", "KEY")
         yield made
         made.close()
 
 
 def answer(
-    vertex: Vertex, method: str, path: str, body: bytes = b"", query: str = "", **more: str
+    vertex: VertexApp, method: str, path: str, body: bytes = b"", query: str = "", **more: str
 ) -> tuple[int, bytes]:
     """Return the status and the body of an answer; what is raised would be a 500."""
     said: list[str] = []
@@ -186,7 +186,7 @@ def answer(
     def start(status: str, _headers: list[tuple[str, str]], *_: object) -> Any:
         said.append(status)
 
-    content = b"".join(vertex.app(environ, start))
+    content = b"".join(vertex(environ, start))
     return int(said[-1].split()[0]), content
 
 
@@ -198,7 +198,7 @@ MANY = settings(
 @pytest.mark.parametrize(
     ("kind", "job"), [("hyperparameterTuningJobs", TUNING), ("customJobs", CUSTOM)]
 )
-def test_what_is_made_odd_is_right_itself(vertex: Vertex, kind: str, job: Any) -> None:
+def test_what_is_made_odd_is_right_itself(vertex: VertexApp, kind: str, job: Any) -> None:
     assert answer(vertex, "POST", f"{PARENT}/{kind}", json.dumps(job).encode())[0] == 200
 
 
@@ -211,7 +211,7 @@ SIZE = (*KIND, "conditionalParameterSpecs", 0, "parameterSpec", "conditionalPara
 @example(job=changed(TUNING, (*KIND, "parameterId"), "a=b"))
 @example(job=changed(TUNING, (*KIND, "categoricalValueSpec", "values"), ["a", "a"]))
 @example(job=changed(TUNING, (*SIZE, "parentDiscreteValues", "values"), [2 + 5e-11]))
-def test_odd_tuning_jobs(vertex: Vertex, job: Any) -> None:
+def test_odd_tuning_jobs(vertex: VertexApp, job: Any) -> None:
     path = f"{PARENT}/hyperparameterTuningJobs"
     status, said = answer(vertex, "POST", path, json.dumps(job).encode())
     assert status in {200, 400, 501}, said
@@ -222,14 +222,14 @@ def test_odd_tuning_jobs(vertex: Vertex, job: Any) -> None:
 
 @MANY
 @given(job=odd_jobs(CUSTOM))
-def test_odd_custom_jobs(vertex: Vertex, job: Any) -> None:
+def test_odd_custom_jobs(vertex: VertexApp, job: Any) -> None:
     status, said = answer(vertex, "POST", f"{PARENT}/customJobs", json.dumps(job).encode())
     assert status in {200, 400}, said
     if status == 200:
         assert answer(vertex, "GET", f"/v1/{json.loads(said)['name']}")[0] == 200
 
 
-def test_a_filter_may_be_long_where_it_is_not_deep(vertex: Vertex) -> None:
+def test_a_filter_may_be_long_where_it_is_not_deep(vertex: VertexApp) -> None:
     words = urlencode({"filter": " AND ".join(["(NOT state=x)"] * 200)})
     assert answer(vertex, "GET", f"{PARENT}/customJobs", query=words)[0] == 200
 
@@ -250,7 +250,7 @@ QUERIES = {
 @example(query={"filter": "NOT " * 2000})
 @example(query={"pageSize": "-1"})
 @given(query=st.fixed_dictionaries({}, optional=QUERIES))
-def test_odd_queries(vertex: Vertex, query: dict[str, str]) -> None:
+def test_odd_queries(vertex: VertexApp, query: dict[str, str]) -> None:
     made = answer(vertex, "POST", f"{PARENT}/customJobs", json.dumps(CUSTOM).encode())
     assert made[0] == 200
     words = urlencode(query)
@@ -294,7 +294,7 @@ REQUESTS = st.fixed_dictionaries(
 
 @MANY
 @given(request=REQUESTS)
-def test_odd_paths(vertex: Vertex, request: dict[str, Any]) -> None:
+def test_odd_paths(vertex: VertexApp, request: dict[str, Any]) -> None:
     status, said = answer(vertex, **request)
     assert status != 500, said
 

@@ -240,7 +240,7 @@ def test_a_folder_has_one_emulator(emulator: Any) -> None:
         timeout=60,
     )
     assert done.returncode == 1
-    assert "another emulator works in" in done.stderr
+    assert "another emulator uses" in done.stderr
     assert (emulator.folder / "address.json").exists()
 
 

@@ -18,9 +18,9 @@ from urllib.parse import urlencode
 import pytest
 from werkzeug.test import Client
 
-from cloudtune.emulation.faults import Able, FaultPlan, read_plan
+from cloudtune.emulation.faults import FaultPlan, SupportedFaults, read_plan
 from cloudtune.emulator_kit.delays import Delays
-from cloudtune_watson.emulator.app import Watson
+from cloudtune_watson.emulator.app import WatsonApp
 from cloudtune_watson.emulator.operations import EFFECTS, OPERATIONS
 
 KEY = "the-key"
@@ -83,8 +83,8 @@ class Cluster:
     def __init__(self, folder: Path, faults: FaultPlan | None = None, speed: float = 6000) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.watson = Watson(folder, Delays(speed), faults or FaultPlan(), "https://here", KEY)
-        self.client = Client(self.watson.app)
+        self.watson = WatsonApp(folder, Delays(speed), faults or FaultPlan(), "https://here", KEY)
+        self.client = Client(self.watson)
         self._names = itertools.count(1)
 
     def ask(self, method: str, path: str, query: Any = (), **more: Any) -> tuple[int, Any]:
@@ -262,7 +262,7 @@ def start_cluster(tmp_path: Path) -> Iterator[Callable[..., Cluster]]:
             plan.write_text(textwrap.dedent(faults))
             made = Cluster(
                 tmp_path / f"cluster{next(numbers)}",
-                read_plan(plan, Able(OPERATIONS, own=EFFECTS)) if faults else None,
+                read_plan(plan, SupportedFaults(OPERATIONS, extra=EFFECTS)) if faults else None,
                 speed,
             )
             stack.callback(made.watson.close)

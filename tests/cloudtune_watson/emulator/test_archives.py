@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cloudtune_watson.contract import BadSpec, Container
-from cloudtune_watson.emulator.script import check_tar, contain, untar, unzip
+from cloudtune_watson.emulator.script import check_tar, create_container, untar, unzip
 
 
 def container(folder: Path) -> Container:
@@ -35,7 +35,7 @@ def test_a_broken_zip_is_no_error_of_ours(tmp_path: Path, compression: int) -> N
     for broken in (whole[:place], whole[:place] + b"\xff" * 8 + whole[place + 8 :], b""):
         path.write_bytes(broken)
         with pytest.raises(BadSpec, match="cannot be unpacked"):
-            contain(container(tmp_path), unzip(path))
+            create_container(container(tmp_path), unzip(path))
 
 
 @pytest.mark.parametrize("compress", [bytes, bz2.compress, lzma.compress])
@@ -59,10 +59,10 @@ def test_nothing_is_unpacked_outside(tmp_path: Path) -> None:
     with tarfile.open(path, "w") as archive:
         archive.addfile(tarfile.TarInfo("../../outside"), io.BytesIO())
     with pytest.raises(BadSpec, match="outside"):
-        contain(container(tmp_path), untar(path, path.name))
+        create_container(container(tmp_path), untar(path, path.name))
     with zipfile.ZipFile(tmp_path / "code.zip", "w") as opened:
         opened.writestr("../../outside", "")
-    contain(container(tmp_path), unzip(tmp_path / "code.zip"))
+    create_container(container(tmp_path), unzip(tmp_path / "code.zip"))
     assert not (tmp_path / "outside").exists()
 
 
@@ -70,10 +70,10 @@ def test_a_container_is_made_anew_and_keeps_its_results(tmp_path: Path) -> None:
     path = tmp_path / "code.zip"
     path.write_bytes(zipped(zipfile.ZIP_STORED))
     made = container(tmp_path)
-    python = contain(made, unzip(path))
+    python = create_container(made, unzip(path))
     assert Path(python).exists()
     (made.work / "left").touch()
     (made.result / "kept").touch()
-    contain(made, unzip(path))
+    create_container(made, unzip(path))
     assert sorted(each.name for each in made.work.iterdir()) == ["train.py"]
     assert (made.result / "kept").exists()

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cloudtune.emulation.process import faults_of
-from cloudtune.emulator_kit.server import ConnectionLost
+from cloudtune.emulation.process import read_fault_plans
+from cloudtune.emulator_kit.app import ConnectionLost
 from cloudtune.errors import StudyError
 from cloudtune.study.schema import Mode
 
@@ -130,7 +130,7 @@ def test_what_cannot_happen_is_refused(
 ) -> None:
     plan = tmp_path / "faults.yaml"
     plan.write_text(f"faults:\n- {{operation: trial, call: 1, effect: {effect}}}\n")
-    faults_of(plan, {"watson": None})
-    faults_of(plan, {"watson": other})
+    read_fault_plans(plan, {"watson": None})
+    read_fault_plans(plan, {"watson": other})
     with pytest.raises(StudyError, match=f"{effect} cannot happen here"):
-        faults_of(plan, {"watson": mode})
+        read_fault_plans(plan, {"watson": mode})

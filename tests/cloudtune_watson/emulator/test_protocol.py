@@ -26,7 +26,7 @@ TRAININGS = "/ml/v4/trainings"
 
 
 def of(path: str = TRAININGS, method: str = "GET", **more: Any) -> str | None:
-    return Keys(KEY).of(EnvironBuilder(path, method=method, **more).get_environ())
+    return Keys(KEY).find(EnvironBuilder(path, method=method, **more).get_environ())
 
 
 def basic(password: str) -> str:
@@ -38,7 +38,7 @@ def test_a_token_shows_the_key_until_it_is_too_old(monkeypatch: pytest.MonkeyPat
     assert of(headers={"Authorization": f"Bearer {token}"}) == KEY
     assert of(headers={"X-Auth-Token": token}) == KEY
     claims = json.loads(base64.b64decode(token.split(".")[1] + "==="))
-    assert claims["exp"] - time.time() == pytest.approx(keys.LASTS, abs=60)
+    assert claims["exp"] - time.time() == pytest.approx(keys.TOKEN_SECONDS, abs=60)
     assert claims["username"] == "me"
     other = Keys("other").token("me")
     assert of(headers={"Authorization": f"Bearer {other}"}) is None

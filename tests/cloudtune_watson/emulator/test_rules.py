@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cloudtune_watson.emulator.errors import ServiceError
-from cloudtune_watson.emulator.rules import check
+from cloudtune_watson.emulator.rules.search import check
 
 if TYPE_CHECKING:
     from tests.cloudtune_watson.emulator.conftest import Cluster
@@ -29,7 +29,7 @@ def x(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"algorithm": "Genetic"}, "There is no algorithm 'Genetic'"),
+        ({"algorithm": "Genetic"}, "Unknown algorithm 'Genetic'"),
         ({"objective": "min"}, "'algoDef.objective' must be one of"),
         ({"objectiveMetric": ""}, "'algoDef.objectiveMetric' must not be empty"),
         ({"maxJobNum": 0}, "'algoDef.maxJobNum' must be at least 1, or -1"),
@@ -51,7 +51,7 @@ def x(**changes: Any) -> dict[str, Any]:
                 "algoParams": RESOURCE,
                 "hyperParams": [x(name="epochs")],
             },
-            "a name of its own",
+            "a unique name",
         ),
         ({"modelSpec": {"args": "--model-main main.py"}}, "--exec-start"),
         ({"modelSpec": {}}, "'modelSpec.args' is required"),
@@ -69,11 +69,11 @@ def x(**changes: Any) -> dict[str, Any]:
                     "args": "--exec-start x --model-main m.py --cs-datastore-meta data_path=../x"
                 }
             },
-            "no path of the volume",
+            "not a path of the volume",
         ),
-        ({"hpoName": ".."}, "'hpoName' can be no name"),
-        ({"hpoName": "a/b"}, "'hpoName' can be no name"),
-        ({"hpoName": "algorithm"}, "'hpoName' can be no name"),
+        ({"hpoName": ".."}, "'hpoName' is not a valid name"),
+        ({"hpoName": "a/b"}, "'hpoName' is not a valid name"),
+        ({"hpoName": "algorithm"}, "'hpoName' is not a valid name"),
         ({"hyperParams": []}, "Random needs hyperParams"),
         ({"experiments": [EXPERIMENT]}, "Random needs hyperParams, and no experiments"),
         ({"algorithm": "ExperimentGridSearch"}, "ExperimentGridSearch needs experiments"),
@@ -83,7 +83,7 @@ def x(**changes: Any) -> dict[str, Any]:
                 "hyperParams": None,
                 "experiments": [EXPERIMENT, EXPERIMENT],
             },
-            "an id of its own",
+            "a unique id",
         ),
         (
             {
@@ -95,7 +95,7 @@ def x(**changes: Any) -> dict[str, Any]:
             },
             "fixedVal must be of the type INT",
         ),
-        ({"hyperParams": [X, X]}, "a name of its own"),
+        ({"hyperParams": [X, X]}, "a unique name"),
         ({"hyperParams": [x(type="List")]}, "'hyperParams[0].type' must be one of"),
         ({"hyperParams": [x(dataType="FLOAT")]}, "'hyperParams[0].dataType' must be one of"),
         ({"hyperParams": [x(minDbVal=None)]}, "needs minDbVal and maxDbVal"),

@@ -193,7 +193,7 @@ def test_a_training_is_seen_in_its_own_space_alone(cluster: Cluster) -> None:
         ({"tags": [1]}, 400, "'tags[0]' must be a text"),
         ({"project_id": "p"}, 400, "Exactly one of space_id and project_id"),
         ({"space_id": None}, 400, "Exactly one of space_id and project_id"),
-        ({"space_id": "no/space"}, 404, "There is no space"),
+        ({"space_id": "no/space"}, 404, "does not exist"),
         ({"model_definition": {"command": 1}}, 400, "'model_definition.command' must be a text"),
         ({"model_definition": {"hardware_spec": {"nodes": 0}}}, 400, "at least 1"),
         ({"model_definition": {"hardware_spec": {"size": 0}}}, 400, "'model_definition.hardware"),
@@ -201,7 +201,7 @@ def test_a_training_is_seen_in_its_own_space_alone(cluster: Cluster) -> None:
         ({"experiment": {"id": "e"}}, 501, "not with experiment"),
         ({"results_reference": {"type": "fs", "location": {}}}, 400, "'location.path'"),
         ({"results_reference": {"type": "s3", "location": {}}}, 501, "type fs, not s3"),
-        ({"results_reference": {"type": "fs", "location": {"path": "a/../b"}}}, 400, "no path"),
+        ({"results_reference": {"type": "fs", "location": {"path": "a/../b"}}}, 400, "not a path"),
         ({"note": "a\0b"}, 400, "a character that is not allowed"),
     ],
 )

@@ -15,8 +15,7 @@ from cloudtune_sagemaker.emulator.rules import Rule, demand, warm_start
 from cloudtune_sagemaker.emulator.rules import job as job_rules
 from cloudtune_sagemaker.emulator.rules import ranges as range_rules
 from cloudtune_sagemaker.emulator.rules.ranges import Ranges
-from cloudtune_sagemaker.emulator.state import TERMINAL
-from cloudtune_sagemaker.emulator.store import Store
+from cloudtune_sagemaker.emulator.state import Store
 
 MOST_TRIALS = {"Bayesian": 750, "Random": 10_000, "Hyperband": 750, "Grid": 750}
 """Limits."""
@@ -269,7 +268,7 @@ def check(request: Json, region: str, store: Store) -> None:
 
 
 def _demand_quotas(subject: Subject, region: str, store: Store) -> None:
-    running = sum(job.status not in TERMINAL for job in store.tunings(region))
+    running = sum(not job.is_over for job in store.tunings(region))
     wanted = {
         "training jobs": (
             subject.limits.get("MaxNumberOfTrainingJobs", 0),

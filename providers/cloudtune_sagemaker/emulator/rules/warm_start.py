@@ -13,8 +13,7 @@ from typing import Any
 from cloudtune.study.schema import Json
 from cloudtune_sagemaker.emulator import search_space
 from cloudtune_sagemaker.emulator.rules import Rule, demand
-from cloudtune_sagemaker.emulator.state import TERMINAL, TuningJob
-from cloudtune_sagemaker.emulator.store import Store
+from cloudtune_sagemaker.emulator.state import Store, TuningJob
 
 MOST_CHANGES = 10
 _STRATEGIES = ("Bayesian", "Random")
@@ -55,10 +54,10 @@ class Pair:
 
 def ended(pair: Pair) -> Iterator[str]:
     """Parents must be in a terminal state."""
-    if pair.parent.status not in TERMINAL:
+    if not pair.parent.is_over:
         yield (
             f"The parent hyperparameter tuning job {pair.parent.name} must be in a terminal state, "
-            f"and is {pair.parent.status}."
+            f"and is {pair.parent.state}."
         )
 
 

@@ -8,7 +8,7 @@ from unicodedata import category
 
 from cloudtune.study.schema import Json
 from cloudtune_vertex.emulator.rules import Rule, Wrong
-from cloudtune_vertex.emulator.times import seconds_of
+from cloudtune_vertex.emulator.times import parse_duration
 
 REQUIRED = "Required field is not set."
 LONGEST_NAME = 128
@@ -139,7 +139,7 @@ def durations(spec: Json) -> Iterator[Wrong]:
     """Types, Scheduling: "The maximum job running time", "the maximum duration that" it waits."""
     for field, name in (("timeout", "timeout"), ("maxWaitDuration", "max_wait_duration")):
         said: str = spec.get("scheduling", {}).get(field, "0s")
-        if seconds_of(said, 0.0) < 0:
+        if parse_duration(said, 0.0) < 0:
             yield f"scheduling.{name}", f"It must not be negative: {said}."
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from cloudtune.study.schema import Json
 from cloudtune_vertex.emulator.rules import Rule, Wrong
 from cloudtune_vertex.emulator.rules.job import REQUIRED
-from cloudtune_vertex.emulator.search_space import CLOSEST, CONDITIONS, own_value
+from cloudtune_vertex.emulator.search_space import CONDITIONS, TOLERANCE, matching_value
 
 KINDS = ("doubleValueSpec", "integerValueSpec", "categoricalValueSpec", "discreteValueSpec")
 MOST_VALUES = 1_000
@@ -71,7 +71,7 @@ def _meant(parent: Place, child: Json) -> frozenset[Any]:
     key, values = _condition(child)
     if CONDITIONS.get(key) != parent.kind:
         return frozenset(values)
-    own = [own_value(parent.item, parent.kind, value) for value in values]
+    own = [matching_value(parent.item, parent.kind, value) for value in values]
     return frozenset(values if None in own else own)
 
 
@@ -151,7 +151,7 @@ def listed(job: Json) -> Iterator[Wrong]:
         numbers = [float(value) for value in values]
         if not all(math.isfinite(number) for number in numbers):
             yield f"{place.path}.values", "Discrete values must be finite."
-        elif any(not after - before >= CLOSEST for before, after in pairwise(numbers)):
+        elif any(not after - before >= TOLERANCE for before, after in pairwise(numbers)):
             yield f"{place.path}.values", "Discrete values must increase, by at least 1e-10."
 
 
@@ -216,7 +216,7 @@ def conditions(job: Json) -> Iterator[Wrong]:
                 )
             else:
                 for value in values:
-                    if own_value(place.item, place.kind, value) is None:
+                    if matching_value(place.item, place.kind, value) is None:
                         yield (
                             f"{path}.parent_value_condition",
                             f"The parent {place.id} does not have the value {value}.",

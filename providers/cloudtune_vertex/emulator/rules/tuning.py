@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from cloudtune.study.schema import Json
-from cloudtune_vertex.emulator.errors import not_here
+from cloudtune_vertex.emulator.errors import unimplemented
 from cloudtune_vertex.emulator.rules import Rule, Wrong, demand, parameters
 from cloudtune_vertex.emulator.rules.job import REQUIRED, display_name, labels, spec_rules
 
@@ -101,6 +101,6 @@ def check(job: Json) -> None:
     study: Json = job["studySpec"]
     for field in _ABSENT:
         if field in study:
-            raise not_here(f"This emulator does not have {field}.")
+            raise unimplemented(f"This emulator does not have {field}.")
     if any("safetyConfig" in metric for metric in study["metrics"]):
-        raise not_here("This emulator does not have safetyConfig.")
+        raise unimplemented("This emulator does not have safetyConfig.")
