@@ -1,4 +1,4 @@
-"""Each rule stops a bad trial when its definition says so, and keeps a good one."""
+"""Each rule stops the trials that its definition names, and no others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cloudtune.study.study import Study
 
 
 class Watch:
-    """Reports curves to a strategy and notes at which step each is told to stop."""
+    """Reports learning curves to a strategy until it stops them."""
 
     def __init__(self, study: Study) -> None:
         self.strategy: Strategy = make_strategy(study, 0)
@@ -40,7 +40,7 @@ class Watch:
         self.strategy.tell(Ended(number, 0.0, state))
 
     def trial(self, values: Sequence[float], state: Any = "completed") -> int | None:
-        """Run a whole trial; return the step at which it was stopped."""
+        """Run a trial and return the step at which it was stopped."""
         number = self.start()
         for step, value in enumerate(values, start=1):
             if self.report(number, step, value):
@@ -82,7 +82,7 @@ def test_median_stops_below_the_median_of_averages(rule: str, watch: Callable[..
     assert one.trial([0.9, 0.01, 0.01]) is None
 
 
-def test_median_turns_with_the_goal(watch: Callable[..., Watch]) -> None:
+def test_median_follows_the_goal(watch: Callable[..., Watch]) -> None:
     one = watch("median", goal="minimize")
     for top in (1, 2, 3, 4, 5):
         assert one.trial([top, top]) is None
@@ -90,7 +90,7 @@ def test_median_turns_with_the_goal(watch: Callable[..., Watch]) -> None:
     assert one.trial([4, 2.9]) is None
 
 
-def test_median_waits_for_enough_trials_that_came_so_far(watch: Callable[..., Watch]) -> None:
+def test_median_waits_for_enough_trials_at_the_step(watch: Callable[..., Watch]) -> None:
     one = watch("median")
     for _ in range(4):
         assert one.trial([0.9] * 3) is None
@@ -102,7 +102,7 @@ def test_median_waits_for_enough_trials_that_came_so_far(watch: Callable[..., Wa
     assert two.trial([0.1] * 2) == 2
 
 
-def test_failed_and_cancelled_trials_are_compared_with_nobody(
+def test_failed_and_cancelled_trials_are_not_compared(
     watch: Callable[..., Watch],
 ) -> None:
     one = watch("median", min_trials=3)
@@ -123,7 +123,7 @@ def test_no_trial_is_stopped_at_its_only_measurement(watch: Callable[..., Watch]
         assert first.trial([0.1]) == 1
 
 
-def test_min_step_and_interval_say_when_to_look(watch: Callable[..., Watch]) -> None:
+def test_min_step_and_interval_select_the_steps(watch: Callable[..., Watch]) -> None:
     one = watch("median", min_trials=1, min_step=4, interval=3)
     assert one.trial([0.9] * 12) is None
     assert one.trial([0.1] * 12) == 4
@@ -148,7 +148,7 @@ def test_other_metrics_do_not_count(watch: Callable[..., Watch]) -> None:
 
 
 @pytest.mark.parametrize("rule", ["median", "bandit", "halving"])
-def test_a_trial_that_measures_no_number_is_as_bad_as_can_be(
+def test_a_measurement_that_is_not_finite_is_the_worst(
     rule: str, watch: Callable[..., Watch]
 ) -> None:
     one = watch(rule, min_trials=2)
@@ -167,7 +167,7 @@ def test_a_trial_that_measures_no_number_is_as_bad_as_can_be(
         ("minimize", -1.1, -1.0, -0.99),
     ],
 )
-def test_bandit_allows_a_share_of_the_best(
+def test_bandit_allows_the_slack_relative_to_the_best(
     goal: str, best: float, allowed: float, stopped: float, watch: Callable[..., Watch]
 ) -> None:
     one = watch("bandit", goal=goal)
@@ -185,7 +185,7 @@ def test_bandit_compares_the_same_step(watch: Callable[..., Watch]) -> None:
     assert one.trial([0.1, 0.2, 0.3]) == 3
 
 
-def test_select_says_which_value_of_a_trial_counts(watch: Callable[..., Watch]) -> None:
+def test_select_determines_which_value_counts(watch: Callable[..., Watch]) -> None:
     for select, step in (("last", 2), ("best", None)):
         one = watch("bandit", select=select)
         assert one.trial([0.9, 0.9]) is None
@@ -195,7 +195,7 @@ def test_select_says_which_value_of_a_trial_counts(watch: Callable[..., Watch]) 
 def test_halving_keeps_the_best_third_at_each_rung(watch: Callable[..., Watch]) -> None:
     one = watch("halving")
     steps = [one.trial([top] * 10) for top in (0.5, 0.6, 0.7, 0.4, 0.65, 0.8, 0.75)]
-    # The first two go on unseen; then a third of those seen so far, 0.75 until the rung at 3.
+    # The first two continue untested, then the best third so far; 0.75 until the rung at 3.
     assert steps == [None, None, None, 1, 1, None, 3]
     late = watch("halving", min_step=2)
     for top in (0.5, 0.6):
@@ -205,7 +205,7 @@ def test_halving_keeps_the_best_third_at_each_rung(watch: Callable[..., Watch]) 
     assert late.trial([0.95] * 2 + [0.05] * 10) == 6
 
 
-def test_halving_judges_a_rung_that_was_stepped_over(watch: Callable[..., Watch]) -> None:
+def test_halving_evaluates_a_skipped_rung(watch: Callable[..., Watch]) -> None:
     one = watch("halving")
     for top in (0.5, 0.6):
         assert one.trial([top] * 10) is None
@@ -224,15 +224,15 @@ def test_running_trials_are_compared_too(watch: Callable[..., Watch]) -> None:
     assert one.strategy.stop_reason(numbers[0]) is None
 
 
-def test_an_interrupted_trial_starts_from_nothing(watch: Callable[..., Watch]) -> None:
+def test_an_interrupted_trial_starts_over(watch: Callable[..., Watch]) -> None:
     one = watch("median", min_trials=1)
     assert one.trial([0.9] * 3) is None
-    lost = one.start()
-    assert one.report(lost, 1, 0.1) is False
-    one.end(lost, "cancelled")
-    again = one.start(replaces=lost)
-    assert one.report(again, 1, 0.1) is False
-    assert one.report(again, 2, 0.1) is True
+    interrupted = one.start()
+    assert one.report(interrupted, 1, 0.1) is False
+    one.end(interrupted, "cancelled")
+    repeat = one.start(replaces=interrupted)
+    assert one.report(repeat, 1, 0.1) is False
+    assert one.report(repeat, 2, 0.1) is True
 
 
 def test_several_objectives_are_refused(study_of: Callable[..., Study]) -> None:
@@ -246,32 +246,31 @@ def test_several_objectives_are_refused(study_of: Callable[..., Study]) -> None:
 
 
 @pytest.mark.parametrize("rule", ["median", "bandit", "halving"])
-def test_what_is_kept_of_the_trials_is_what_looking_at_all_of_them_gives(
+def test_cached_scores_match_recomputed_ones(
     study_of: Callable[..., Study], monkeypatch: pytest.MonkeyPatch, rule: str
 ) -> None:
-    """Where as good as nothing is kept, every look is at all trials anew."""
     study = study_of(
         objective={"metric": "acc", "goal": "maximize", "select": "best"},
         strategy="random",
         early_stopping={"rule": rule, "min_step": 1},
     )
-    found: list[list[str]] = []
-    for most in (500, 1):
-        monkeypatch.setattr(early_stopping, "_MAX_CACHED_STEPS", most)
-        watch, chance = Watch(study), random.Random(1)
+    runs: list[list[str]] = []
+    for limit in (500, 1):
+        monkeypatch.setattr(early_stopping, "_MAX_CACHED_STEPS", limit)
+        watch, rng = Watch(study), random.Random(1)
         running: dict[int, int] = {}
         reasons: list[str] = []
         for _ in range(1000):
             if len(running) < 4:
                 running[watch.start()] = 0
-            number = chance.choice([*running])
-            running[number] += chance.choice([0, 1, 1, 2, 5])
-            value = chance.choice([chance.gauss(0, 1), round(chance.gauss(0, 1)), math.nan])
+            number = rng.choice([*running])
+            running[number] += rng.choice([0, 1, 1, 2, 5])
+            value = rng.choice([rng.gauss(0, 1), round(rng.gauss(0, 1)), math.nan])
             if watch.report(number, max(running[number], 1), value):
                 reasons.append(watch.reason)
-            if chance.random() < 0.2:
+            if rng.random() < 0.2:
                 del running[number]
-                watch.end(number, chance.choice(["completed", "failed", "cancelled"]))
-        found.append(reasons)
-    assert found[0] == found[1]
-    assert len(set(found[0])) > 20
+                watch.end(number, rng.choice(["completed", "failed", "cancelled"]))
+        runs.append(reasons)
+    assert runs[0] == runs[1]
+    assert len(set(runs[0])) > 20

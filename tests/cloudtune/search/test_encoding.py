@@ -1,4 +1,4 @@
-"""Rows of numbers are assignments and nothing else, and back."""
+"""Rows encode assignments without loss."""
 
 from __future__ import annotations
 
@@ -39,22 +39,22 @@ def encoding(study_of: Callable[..., Study]) -> Encoding:
     return Encoding(build_axes(Space.from_study(study_of(parameters=SPACE))))
 
 
-def test_a_row_gives_back_its_assignment(
+def test_a_row_decodes_to_its_assignment(
     encoding: Encoding, study_of: Callable[..., Study]
 ) -> None:
     axes = build_axes(Space.from_study(study_of(parameters=SPACE)))
     for number in range(300):
-        given = complete_assignment(axes, {}, Random(number))
-        again = encoding.decode(encoding.encode(given))
-        assert [*again] == [*given]
-        for name in given:
+        params = complete_assignment(axes, {}, Random(number))
+        again = encoding.decode(encoding.encode(params))
+        assert [*again] == [*params]
+        for name in params:
             if name in {"rate", "huge"}:
-                assert again[name] == pytest.approx(given[name], rel=1e-9)
+                assert again[name] == pytest.approx(params[name], rel=1e-9)
             else:
-                assert repr(again[name]) == repr(given[name])
+                assert repr(again[name]) == repr(params[name])
 
 
-def test_rows_by_chance_and_near_are_those_of_their_assignments(encoding: Encoding) -> None:
+def test_sampled_and_perturbed_rows_are_those_of_their_assignments(encoding: Encoding) -> None:
     random = np.random.default_rng(1)
     drawn = encoding.sample(random, 400)
     near = encoding.perturb(random, drawn, 0.3)
@@ -65,20 +65,20 @@ def test_rows_by_chance_and_near_are_those_of_their_assignments(encoding: Encodi
         assert (own == row)[~np.isnan(row) & ~np.array(long)].all()
 
 
-def test_every_value_and_every_branch_is_drawn_alike(encoding: Encoding) -> None:
+def test_values_and_branches_are_sampled_uniformly(encoding: Encoding) -> None:
     rows = encoding.sample(np.random.default_rng(2), 4000)
     found = [encoding.decode(row) for row in rows]
     for kind in ("a", True, 1, "1"):
-        share = sum(repr(given["kind"]) == repr(kind) for given in found) / 4000
+        share = sum(repr(params["kind"]) == repr(kind) for params in found) / 4000
         assert share == pytest.approx(0.25, abs=0.04)
-    steps = [sum(given["step"] == k / 10 for given in found) / 4000 for k in range(1, 9)]
+    steps = [sum(params["step"] == k / 10 for params in found) / 4000 for k in range(1, 9)]
     assert steps == pytest.approx([1 / 8] * 8, abs=0.03)
-    shallow = sum("last" in given for given in found) / 4000
+    shallow = sum("last" in params for params in found) / 4000
     assert shallow == pytest.approx(np.log(3.5) / np.log(300), abs=0.04)
-    assert all(("child" in given) == (given["twice"] in {2, 12}) for given in found)
+    assert all(("child" in params) == (params["twice"] in {2, 12}) for params in found)
 
 
-def test_a_neighbour_is_near(encoding: Encoding) -> None:
+def test_a_neighbor_is_near(encoding: Encoding) -> None:
     random = np.random.default_rng(3)
     rows = encoding.sample(random, 300)
     near = encoding.perturb(random, rows, 0.01)

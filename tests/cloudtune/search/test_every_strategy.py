@@ -1,4 +1,4 @@
-"""What holds for every strategy and method over any space."""
+"""Properties of each strategy and method over arbitrary spaces."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def case_study(
 
 
 @dataclass(frozen=True)
-class Earlier:
+class Prior:
     parameters: Mapping[str, Value]
     objective: tuple[float, ...]
 
@@ -182,7 +182,7 @@ def some_trials(study: Study, count: int) -> list[dict[str, Value]]:
 
 
 @pytest.mark.parametrize(("name", "method"), CASES)
-def test_goes_on_after_a_kill_as_if_nothing_had_happened(
+def test_continues_identically_after_a_kill(
     name: str, method: str, study_of: Callable[..., Study], job: Any
 ) -> None:
     @settings(quick, max_examples=10 if name in TRIALS else 25)
@@ -193,14 +193,14 @@ def test_goes_on_after_a_kill_as_if_nothing_had_happened(
         seed = data.draw(st.integers(0, 2**32 - 1))
         trials = 30 if (name, method) == ("bayesian", "") else TRIALS.get(name, 12)
         whole = job(study, answer, seed, max_trials=trials).run()
-        proposed = [(dict(s.parameters), s.resource) for s in whole.asked]
+        proposed = [(dict(s.parameters), s.resource) for s in whole.suggestions]
         for started in whole.starts:
             check_assignment(study, started.parameters)
         place = data.draw(st.integers(0, len(whole.events)))
-        resumed = whole.killed_at(place)
+        resumed = whole.resume_after(place)
         already = sum(isinstance(event, Started) for event in whole.events[:place])
         resumed.run()
-        again = [(dict(s.parameters), s.resource) for s in resumed.asked]
+        again = [(dict(s.parameters), s.resource) for s in resumed.suggestions]
         assert again == proposed[already:]
         assert repr(again) == repr(proposed[already:]), "the types differ"
 

@@ -1,4 +1,4 @@
-"""The Gaussian process against what is known of Gaussian processes."""
+"""The Gaussian process against known properties of Gaussian processes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cloudtune.search.gaussian_process import (
 NAN = math.nan
 
 
-def test_the_improvement_is_that_of_a_normal_distribution() -> None:
+def test_expected_improvement_is_that_of_a_normal_distribution() -> None:
     normal = NormalDist()
     for ahead in (-6.0, -3.0, -1.0001, -0.9999, -0.5, 0.0, 0.5, 2.0, 6.0):
         expected = normal.pdf(ahead) + ahead * normal.cdf(ahead)
@@ -26,7 +26,7 @@ def test_the_improvement_is_that_of_a_normal_distribution() -> None:
         assert found == pytest.approx(math.log(2 * expected), abs=1e-4)
 
 
-def test_the_improvement_still_falls_where_it_is_too_small_for_a_number() -> None:
+def test_log_expected_improvement_does_not_underflow() -> None:
     means = np.array([10.0, 50.0, 100.0, 1e4])
     found = log_expected_improvement(0.0, means, np.ones(4))
     assert np.isfinite(found).all()
@@ -34,7 +34,7 @@ def test_the_improvement_still_falls_where_it_is_too_small_for_a_number() -> Non
     assert found[3] == pytest.approx(-(1e8) / 2, rel=1e-6)
 
 
-def test_it_knows_what_was_measured_and_is_unsure_elsewhere() -> None:
+def test_the_posterior_is_certain_only_at_measurements() -> None:
     rows = np.linspace(0, 1, 9)[:, None]
     values = np.sin(6 * rows[:, 0])
     shape = np.array([math.log(10.0), 0.0, math.log(1e-6)])
@@ -48,7 +48,7 @@ def test_it_knows_what_was_measured_and_is_unsure_elsewhere() -> None:
     assert posterior.mean_at_rows == pytest.approx(values, abs=1e-3)
 
 
-def test_the_shape_tells_what_matters_and_how_noisy_it_is() -> None:
+def test_the_fit_finds_relevant_columns_and_the_noise() -> None:
     random = np.random.default_rng(4)
     rows = np.column_stack(
         [random.random((80, 2)), random.integers(0, 3, (80, 2)).astype(np.float64)]
@@ -62,7 +62,7 @@ def test_the_shape_tells_what_matters_and_how_noisy_it_is() -> None:
     assert 0.005 < math.exp(found[5]) < 0.3
 
 
-def test_going_on_from_a_shape_fits_no_worse() -> None:
+def test_continuing_a_fit_does_not_make_it_worse() -> None:
     random = np.random.default_rng(5)
     rows = random.random((30, 2))
     values = np.sin(5 * rows[:, 0]) - rows[:, 1]
@@ -81,7 +81,7 @@ def test_going_on_from_a_shape_fits_no_worse() -> None:
     assert error(late) <= error(shape.prior_median)
 
 
-def test_believing_makes_sure_without_changing_what_is_expected() -> None:
+def test_conditioning_on_the_mean_reduces_only_the_uncertainty() -> None:
     random = np.random.default_rng(6)
     rows = random.random((12, 2))
     values = rows[:, 0] - rows[:, 1]
@@ -95,7 +95,7 @@ def test_believing_makes_sure_without_changing_what_is_expected() -> None:
     assert sure[0] < 0.5 * unsure[0]
 
 
-def test_under_other_conditions_only_what_is_shared_counts() -> None:
+def test_rows_under_different_conditions_compare_shared_columns() -> None:
     shape = np.array([0.0, 0.0, 0.0, 0.0, math.log(1e-6)])
     rows = np.array([[0.0, 0.2, NAN], [0.0, 0.9, NAN], [1.0, NAN, 0.5]])
     posterior = Posterior([2, 0, 0], shape, rows, np.array([1.0, 1.0, -1.0]))

@@ -1,4 +1,4 @@
-"""The genetic search uses its trials well, whatever the space and however they end."""
+"""The genetic search covers a space without repeats and learns from its trials."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def two(**parts: Any) -> dict[str, Any]:
     return {"objective": [{"metric": m, "goal": "minimize"} for m in ("a", "b")], **parts}
 
 
-def same(given: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
+def same(params: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
     return [{"loss": 0.0, "a": 0.0, "b": 0.0}]
 
 
-def fails(given: Mapping[str, Any], resource: int | None) -> None:
+def fails(params: Mapping[str, Any], resource: int | None) -> None:
     return None
 
 
@@ -41,7 +41,7 @@ def distinct(run: Any) -> int:
 
 @pytest.mark.parametrize("report", [same, fails])
 @pytest.mark.parametrize("parallel", [1, 6])
-def test_a_small_space_is_tried_whole_before_anything_is_repeated(
+def test_a_small_space_is_exhausted_before_repeats(
     report: Any, parallel: int, study_of: Callable[..., Study], job: Any
 ) -> None:
     for parts in ({}, two()):
@@ -51,7 +51,7 @@ def test_a_small_space_is_tried_whole_before_anything_is_repeated(
         assert job(study, report, max_trials=30, parallel=parallel).run().number == 30
 
 
-def test_a_space_of_one_assignment_is_run_again(study_of: Callable[..., Study], job: Any) -> None:
+def test_a_space_of_one_assignment_is_repeated(study_of: Callable[..., Study], job: Any) -> None:
     study = study_of(parameters={"x": {"type": "int", "min": 3, "max": 3}}, strategy="genetic")
     run = job(study, same, max_trials=12).run()
     assert [started.parameters for started in run.starts] == [{"x": 3}] * 12
@@ -77,13 +77,13 @@ def test_the_next_trial_does_not_depend_on_the_order_in_which_trials_ended(
     def after(order: list[int]) -> Suggestion | str:
         strategy = make_strategy(study, 5)
         random = Random(1)
-        given = [{f"x{i}": random.random() for i in range(3)} for _ in range(60)]
-        for draw, parameters in enumerate(given):
-            strategy.tell(Started(draw + 1, 0.0, parameters))
-        for draw in order:
-            x = given[draw]
-            strategy.tell(Measured(draw + 1, 0.0, 1, {"a": x["x0"], "b": x["x1"] + x["x2"]}))
-            strategy.tell(Ended(draw + 1, 0.0, "completed"))
+        params = [{f"x{i}": random.random() for i in range(3)} for _ in range(60)]
+        for index, parameters in enumerate(params):
+            strategy.tell(Started(index + 1, 0.0, parameters))
+        for index in order:
+            x = params[index]
+            strategy.tell(Measured(index + 1, 0.0, 1, {"a": x["x0"], "b": x["x1"] + x["x2"]}))
+            strategy.tell(Ended(index + 1, 0.0, "completed"))
         return strategy.ask(60)
 
     first = after(list(range(60)))
@@ -91,17 +91,19 @@ def test_the_next_trial_does_not_depend_on_the_order_in_which_trials_ended(
         assert after(Random(seed).sample(range(60), 60)) == first
 
 
-def test_two_objectives_lead_to_their_front(study_of: Callable[..., Study], job: Any) -> None:
-    def report(given: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
-        waste = sum(given[f"w{i}"] for i in range(6))
-        return [{"a": given["x"] + waste, "b": 1 - given["x"] + waste}]
+def test_two_objectives_converge_to_the_pareto_front(
+    study_of: Callable[..., Study], job: Any
+) -> None:
+    def report(params: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
+        waste = sum(params[f"w{i}"] for i in range(6))
+        return [{"a": params["x"] + waste, "b": 1 - params["x"] + waste}]
 
     study = study_of(
         parameters={"x": UNIT} | {f"w{i}": UNIT for i in range(6)}, strategy="genetic", **two()
     )
     run = job(study, report, max_trials=150, parallel=3).run()
     late = [s.parameters for s in run.starts[-50:]]
-    wastes = sorted(sum(given[f"w{i}"] for i in range(6)) for given in late)
+    wastes = sorted(sum(params[f"w{i}"] for i in range(6)) for params in late)
     assert wastes[25] < 0.8, "by chance it is 3"
-    xs = [given["x"] for given in late]
+    xs = [params["x"] for params in late]
     assert max(xs) - min(xs) > 0.5, "one end of the front is not all"

@@ -1,4 +1,4 @@
-"""The search by a Gaussian process: whatever is measured, and whatever is left to try."""
+"""The search with a Gaussian process copes with all measurements and spaces."""
 
 from __future__ import annotations
 
@@ -47,54 +47,54 @@ SPACES: dict[str, Any] = {
 }
 
 
-def size(given: Mapping[str, Any]) -> float:
-    return sum(math.atan(len(v) if isinstance(v, str) else float(v)) for v in given.values())
+def size(params: Mapping[str, Any]) -> float:
+    return sum(math.atan(len(v) if isinstance(v, str) else float(v)) for v in params.values())
 
 
 VALUES: dict[str, Callable[[Mapping[str, Any], int], float | None]] = {
-    "all equal": lambda given, n: 3.0,
-    "huge": lambda given, n: (size(given) - 1) * 1e300,
-    "the largest": lambda given, n: sys.float_info.max * (-1) ** n,
-    "tiny": lambda given, n: size(given) * 1e-310,
-    "one far above": lambda given, n: 1e300 if n == 5 else size(given),
-    "one far below": lambda given, n: -1e300 if n == 5 else size(given),
-    "hardly apart": lambda given, n: 1e9 + size(given) * 1e-6,
-    "not finite": lambda given, n: [math.nan, math.inf, -math.inf, size(given)][n % 4],
-    "mostly failed": lambda given, n: None if n % 3 else size(given),
-    "all failed": lambda given, n: None,
+    "all equal": lambda params, n: 3.0,
+    "huge": lambda params, n: (size(params) - 1) * 1e300,
+    "the largest": lambda params, n: sys.float_info.max * (-1) ** n,
+    "tiny": lambda params, n: size(params) * 1e-310,
+    "one far above": lambda params, n: 1e300 if n == 5 else size(params),
+    "one far below": lambda params, n: -1e300 if n == 5 else size(params),
+    "hardly apart": lambda params, n: 1e9 + size(params) * 1e-6,
+    "not finite": lambda params, n: [math.nan, math.inf, -math.inf, size(params)][n % 4],
+    "mostly failed": lambda params, n: None if n % 3 else size(params),
+    "all failed": lambda params, n: None,
 }
 
 
 @dataclass(frozen=True)
-class Earlier:
+class Prior:
     parameters: Mapping[str, Value]
     objective: tuple[float, ...]
 
 
-def earlier(study: Study, count: int, value: Callable[[Mapping[str, Any]], float]) -> list[Earlier]:
+def earlier(study: Study, count: int, value: Callable[[Mapping[str, Any]], float]) -> list[Prior]:
     axes = build_axes(Space.from_study(study))
     drawn = [complete_assignment(axes, {}, Random(number)) for number in range(count)]
-    return [Earlier(given, (value(given),)) for given in drawn]
+    return [Prior(params, (value(params),)) for params in drawn]
 
 
-def by_first(given: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
-    return [{"loss": next(iter(given.values()))}]
+def by_first(params: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
+    return [{"loss": next(iter(params.values()))}]
 
 
-def by_sum(given: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
-    return [{"loss": sum(given.values())}]
+def by_sum(params: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
+    return [{"loss": sum(params.values())}]
 
 
 @pytest.mark.parametrize("space", SPACES)
 @pytest.mark.parametrize("values", VALUES)
 @pytest.mark.parametrize("parallel", [1, 4])
-def test_it_goes_on_whatever_is_measured(
+def test_any_measurements_are_handled(
     space: str, values: str, parallel: int, study_of: Callable[..., Study], job: Any
 ) -> None:
     count = iter(range(100))
 
-    def answer(given: Mapping[str, Any], resource: int | None) -> list[dict[str, float]] | None:
-        value = VALUES[values](given, next(count))
+    def answer(params: Mapping[str, Any], resource: int | None) -> list[dict[str, float]] | None:
+        value = VALUES[values](params, next(count))
         return None if value is None else [{"loss": value}]
 
     study = study_of(parameters=SPACES[space], strategy="bayesian")
@@ -102,14 +102,14 @@ def test_it_goes_on_whatever_is_measured(
     def length(number: int) -> float:
         return Random(number).random()
 
-    run = job(study, answer, max_trials=24, parallel=parallel, length=length).run()
+    run = job(study, answer, max_trials=24, parallel=parallel, duration=length).run()
     assert len(run.starts) == 24
     for started in run.starts:
         assert all(math.isfinite(number) for number in started.memory.get("shape", []))
 
 
 @pytest.mark.parametrize("method", [None, "gp"])
-def test_nothing_is_tried_twice_while_others_are_left(
+def test_no_assignment_is_repeated_before_all_are_tried(
     method: str | None, study_of: Callable[..., Study], job: Any
 ) -> None:
     space = {
@@ -124,7 +124,7 @@ def test_nothing_is_tried_twice_while_others_are_left(
     assert len(tried) == 36
 
 
-def test_a_space_too_large_to_list_is_not_repeated_either(
+def test_a_space_too_large_to_enumerate_is_not_repeated(
     study_of: Callable[..., Study], job: Any
 ) -> None:
     space = {f"x{i}": {"type": "int", "min": 1, "max": 11} for i in range(3)}
@@ -134,57 +134,57 @@ def test_a_space_too_large_to_list_is_not_repeated_either(
     assert min(sum(started.parameters.values()) for started in run.starts) == 3
 
 
-def test_the_first_trials_share_out_each_range(study_of: Callable[..., Study]) -> None:
+def test_the_first_trials_stratify_each_range(study_of: Callable[..., Study]) -> None:
     space = {"x": UNIT, "n": {"type": "int", "min": 1, "max": 8}, "b": {"type": "bool"}}
     strategy = make_strategy(study_of(parameters=space, strategy="bayesian"), 3)
-    found = [strategy.ask(draw) for draw in range(8)]
-    drawn: list[Any] = [each.parameters for each in found if isinstance(each, Suggestion)]
-    assert sorted(int(given["x"] * 8) for given in drawn) == [*range(8)]
-    assert sorted(given["n"] for given in drawn) == [*range(1, 9)]
-    assert sum(given["b"] for given in drawn) == 4
-    assert [given["n"] for given in drawn] != sorted(given["n"] for given in drawn)
+    suggestions = [strategy.ask(index) for index in range(8)]
+    drawn: list[Any] = [each.parameters for each in suggestions if isinstance(each, Suggestion)]
+    assert sorted(int(params["x"] * 8) for params in drawn) == [*range(8)]
+    assert sorted(params["n"] for params in drawn) == [*range(1, 9)]
+    assert sum(params["b"] for params in drawn) == 4
+    assert [params["n"] for params in drawn] != sorted(params["n"] for params in drawn)
 
 
 @pytest.mark.parametrize("known", [100, 150, 400])
-def test_the_shape_is_found_again_and_again(known: int, study_of: Callable[..., Study]) -> None:
+def test_hyperparameters_are_refitted_regularly(known: int, study_of: Callable[..., Study]) -> None:
     study = study_of(parameters={"x": UNIT, "y": UNIT}, strategy="bayesian")
     found = 0
-    strategy = make_strategy(study, 3, earlier(study, known, lambda given: given["x"]))
-    for draw in range(32):
-        suggestion = strategy.ask(draw)
+    strategy = make_strategy(study, 3, earlier(study, known, lambda params: params["x"]))
+    for index in range(32):
+        suggestion = strategy.ask(index)
         assert isinstance(suggestion, Suggestion)
         found += "shape" in suggestion.memory
-        strategy.tell(Started(draw + 1, 0.0, suggestion.parameters, memory=suggestion.memory))
+        strategy.tell(Started(index + 1, 0.0, suggestion.parameters, memory=suggestion.memory))
         loss: Any = suggestion.parameters["x"]
-        strategy.tell(Measured(draw + 1, 0.0, 1, {"loss": loss}))
-        strategy.tell(Ended(draw + 1, 0.0, "completed"))
+        strategy.tell(Measured(index + 1, 0.0, 1, {"loss": loss}))
+        strategy.tell(Ended(index + 1, 0.0, "completed"))
     assert 4 <= found <= 16
 
 
 @pytest.mark.parametrize("outlier", [1e300, 1e4])
-def test_one_value_gone_astray_hides_nothing(
+def test_an_outlier_does_not_mislead_the_search(
     outlier: float, study_of: Callable[..., Study], job: Any
 ) -> None:
     study = study_of(
         parameters={"x": UNIT, "y": UNIT}, strategy={"name": "bayesian", "method": "gp"}
     )
 
-    def distance(given: Mapping[str, float]) -> float:
-        return abs(given["x"] - 0.3) + abs(given["y"] - 0.6)
+    def distance(params: Mapping[str, float]) -> float:
+        return abs(params["x"] - 0.3) + abs(params["y"] - 0.6)
 
     prior = earlier(study, 20, distance)
-    prior[3] = Earlier(prior[3].parameters, (outlier,))
+    prior[3] = Prior(prior[3].parameters, (outlier,))
 
-    def answer(given: Mapping[str, float], resource: int | None) -> list[dict[str, float]]:
-        return [{"loss": distance(given)}]
+    def answer(params: Mapping[str, float], resource: int | None) -> list[dict[str, float]]:
+        return [{"loss": distance(params)}]
 
     run = job(study, answer, 5, 1, 12, prior).run()
     assert median(distance(started.parameters) for started in run.starts) < 0.15
 
 
 def test_it_learns_early_where_most_trials_fail(study_of: Callable[..., Study], job: Any) -> None:
-    def report(given: Mapping[str, Any], resource: int | None) -> list[dict[str, float]] | None:
-        return by_first(given, resource) if given["x"] < 0.25 else None
+    def report(params: Mapping[str, Any], resource: int | None) -> list[dict[str, float]] | None:
+        return by_first(params, resource) if params["x"] < 0.25 else None
 
     study = study_of(parameters={"x": UNIT, "y": UNIT}, strategy="bayesian")
     failed: list[int] = []
@@ -194,7 +194,7 @@ def test_it_learns_early_where_most_trials_fail(study_of: Callable[..., Study], 
     assert median(failed) < 17
 
 
-def test_it_takes_one_thread_and_gives_the_others_back(
+def test_it_limits_threads_only_while_choosing(
     study_of: Callable[..., Study], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[list[int]] = []
@@ -204,33 +204,31 @@ def test_it_takes_one_thread_and_gives_the_others_back(
         return [pool["num_threads"] for pool in pools if pool["user_api"] == "blas"]
 
     class Watched(Posterior):
-        def __init__(self, *given: Any) -> None:
+        def __init__(self, *params: Any) -> None:
             seen.append(threads())
-            super().__init__(*given)
+            super().__init__(*params)
 
     monkeypatch.setattr(gp_search, "Posterior", Watched)
     study = study_of(parameters={"x": UNIT}, strategy={"name": "bayesian", "method": "gp"})
     with threadpool_limits(2, user_api="blas"):
-        make_strategy(study, 1, earlier(study, 10, lambda given: given["x"])).ask(0)
+        make_strategy(study, 1, earlier(study, 10, lambda params: params["x"])).ask(0)
         assert set(threads()) <= {2}
     (inside,) = seen
     assert set(inside) <= {1}
 
 
-def test_the_estimator_waits_until_enough_was_measured(
-    study_of: Callable[..., Study], job: Any
-) -> None:
+def test_tpe_waits_for_enough_measurements(study_of: Callable[..., Study], job: Any) -> None:
     study = study_of(parameters={"x": UNIT, "y": UNIT}, strategy="bayesian")
 
     def by_estimator(parallel: int) -> list[int]:
         run = job(study, by_first, max_trials=24, parallel=parallel).run()
-        return [draw for draw in range(10, 24) if "shape" not in run.asked[draw].memory]
+        return [index for index in range(10, 24) if "shape" not in run.suggestions[index].memory]
 
     assert by_estimator(1) == [12, 16, 20]
     assert by_estimator(8) == [20]
 
 
-def test_it_says_which_models_choose(study_of: Callable[..., Study]) -> None:
+def test_models_are_described(study_of: Callable[..., Study]) -> None:
     def chosen(**parts: Any) -> str:
         return describe_models(study_of(parameters={"x": UNIT}, **parts)) or ""
 

@@ -1,4 +1,4 @@
-"""The grid is complete, without repeats, in the order of the file, and lists nothing ahead."""
+"""The grid is complete, without repeats, in file order, and is enumerated lazily."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def all_of(study: Study) -> list[dict[str, Any]]:
     return found
 
 
-def test_every_assignment_once_the_last_parameter_fastest(study_of: Callable[..., Study]) -> None:
+def test_each_assignment_occurs_once_in_order(study_of: Callable[..., Study]) -> None:
     assert all_of(study_of(parameters=SPACE, strategy="grid")) == WHOLE
 
 
@@ -52,14 +52,14 @@ def test_initial_trials_come_first_and_are_not_repeated(study_of: Callable[..., 
     initial = [WHOLE[9], {"kernel": True, "shrink": True}]
     found = all_of(study_of(parameters=SPACE, strategy="grid", initial_trials=initial))
     assert found[:2] == initial
-    assert found[2:] == [given for given in WHOLE if given not in initial]
+    assert found[2:] == [params for params in WHOLE if params not in initial]
 
 
-def test_values_that_python_takes_for_equal_are_all_there(study_of: Callable[..., Study]) -> None:
+def test_values_that_are_equal_in_python_are_distinct(study_of: Callable[..., Study]) -> None:
     values = {"x": {"type": "categorical", "values": [1, True, "1", 0, False]}}
     found = all_of(study_of(parameters=values, strategy="grid", initial_trials=[{"x": True}]))
-    assert [given["x"] for given in found] == [True, 1, "1", 0, False]
-    assert [type(given["x"]) for given in found] == [bool, int, str, int, bool]
+    assert [params["x"] for params in found] == [True, 1, "1", 0, False]
+    assert [type(params["x"]) for params in found] == [bool, int, str, int, bool]
 
 
 def test_a_huge_grid_starts_at_once(study_of: Callable[..., Study]) -> None:
@@ -69,7 +69,7 @@ def test_a_huge_grid_starts_at_once(study_of: Callable[..., Study]) -> None:
     assert strategy.ask(3) == Suggestion({"a": 0, "b": 3e-6})
 
 
-def test_a_list_runs_as_it_stands(study_of: Callable[..., Study]) -> None:
+def test_a_list_runs_in_order(study_of: Callable[..., Study]) -> None:
     trials: list[dict[str, Any]] = [{"a": 1, "free": "text"}, {"b": 2.5}, {"a": 1, "free": "text"}]
     study = study_of(strategy="list", initial_trials=trials)
     assert all_of(study) == trials

@@ -1,4 +1,4 @@
-"""What hyperband's new trials learn from those before them."""
+"""New trials of hyperband learn from earlier ones."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ NEAR, FAR = 0.15, 0.3
 EARLY, LATE = (0.8, 0.2), (0.3, 0.7)
 
 
-def away(given: Mapping[str, Any], place: tuple[float, float]) -> float:
-    return math.dist((given["x"], given["y"]), place)
+def away(params: Mapping[str, Any], place: tuple[float, float]) -> float:
+    return math.dist((params["x"], params["y"]), place)
 
 
-def by_distance(given: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
+def by_distance(params: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
     """Losses whose best is always at one place."""
     steps = [resource] if resource else range(1, 28)
-    return [{"loss": away(given, LATE) + 1 / step} for step in steps]
+    return [{"loss": away(params, LATE) + 1 / step} for step in steps]
 
 
-def misleading(given: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
+def misleading(params: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
     """Losses whose best is at one place in the first steps, at another from the ninth on."""
     steps = [resource] if resource else range(1, 28)
-    return [{"loss": away(given, EARLY if step < 9 else LATE)} for step in steps]
+    return [{"loss": away(params, EARLY if step < 9 else LATE)} for step in steps]
 
 
-def no_number(given: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
+def no_number(params: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
     return [{"loss": math.nan}]
 
 
@@ -50,26 +50,24 @@ def study(request: pytest.FixtureRequest, study_of: Callable[..., Study]) -> Stu
 
 def drawn(run: Any) -> list[Mapping[str, Any]]:
     """Return the assignment of each new trial."""
-    return [found.parameters for found in run.asked if found.resumes is None]
+    return [found.parameters for found in run.suggestions if found.resumes is None]
 
 
-def test_most_new_trials_lie_near_the_best_and_some_are_drawn_by_chance(
-    study: Study, job: Any
-) -> None:
+def test_most_new_trials_are_near_the_best_and_some_are_random(study: Study, job: Any) -> None:
     run = job(study, by_distance, max_trials=60).run()
-    distances = [away(given, LATE) for given in drawn(run)[30:]]
+    distances = [away(params, LATE) for params in drawn(run)[30:]]
     assert sum(distance < NEAR for distance in distances) > 12
     assert sum(distance > FAR for distance in distances) > 3
 
 
-def test_they_heed_the_highest_rung_that_knows_enough(study: Study, job: Any) -> None:
+def test_the_highest_rung_with_enough_measurements_decides(study: Study, job: Any) -> None:
     run = job(study, misleading, max_trials=60).run()
-    assert sum(away(given, LATE) < NEAR for given in drawn(run)[30:]) > 6
-    assert sum(away(given, EARLY) < NEAR for given in drawn(run)[30:]) < 5
+    assert sum(away(params, LATE) < NEAR for params in drawn(run)[30:]) > 6
+    assert sum(away(params, EARLY) < NEAR for params in drawn(run)[30:]) < 5
 
 
 @pytest.mark.parametrize("losses", [by_distance, misleading])
-def test_the_highest_rung_goes_on_learning(
+def test_the_highest_rung_keeps_learning(
     losses: Any, study_of: Callable[..., Study], job: Any
 ) -> None:
     study = study_of(
@@ -82,17 +80,17 @@ def test_the_highest_rung_goes_on_learning(
     assert len(complete & set(range(61, 81))) > 2
 
 
-def test_they_keep_away_from_trials_that_failed(study: Study, job: Any) -> None:
-    def half_fail(given: Mapping[str, Any], resource: int | None) -> Any:
-        return None if given["x"] < 0.5 else by_distance(given, resource)
+def test_new_trials_avoid_failed_ones(study: Study, job: Any) -> None:
+    def half_fail(params: Mapping[str, Any], resource: int | None) -> Any:
+        return None if params["x"] < 0.5 else by_distance(params, resource)
 
     run = job(study, half_fail, max_trials=60).run()
-    assert sum(given["x"] < 0.5 for given in drawn(run)[30:]) < 11
+    assert sum(params["x"] < 0.5 for params in drawn(run)[30:]) < 11
 
 
-def test_trials_that_measure_nothing_leave_it_to_chance(study: Study, job: Any) -> None:
+def test_without_measurements_trials_are_random(study: Study, job: Any) -> None:
     run = job(study, no_number, max_trials=40).run()
-    assert len({tuple(given.values()) for given in drawn(run)}) == 40
+    assert len({tuple(params.values()) for params in drawn(run)}) == 40
 
 
 def test_a_rung_counts_a_repeated_trial_once(study_of: Callable[..., Study], job: Any) -> None:
@@ -102,12 +100,10 @@ def test_a_rung_counts_a_repeated_trial_once(study_of: Callable[..., Study], job
     )
     whole = job(study, misleading, max_trials=25).run()
     for place in (20, 21, 40, 60, 80):
-        assert drawn(whole.killed_at(place).run())[-1] == drawn(whole)[-1]
+        assert drawn(whole.resume_after(place).run())[-1] == drawn(whole)[-1]
 
 
-def test_what_a_stopped_trial_still_reports_changes_nothing(
-    study_of: Callable[..., Study], job: Any
-) -> None:
+def test_reports_after_a_stop_are_ignored(study_of: Callable[..., Study], job: Any) -> None:
     study = study_of(
         parameters={name: {"type": "float", "min": 0, "max": 1} for name in ("x", "y")},
         strategy={"name": "hyperband", "max": 27},
@@ -123,6 +119,6 @@ def test_what_a_stopped_trial_still_reports_changes_nothing(
         else:
             again.tell(event)
     assert any(ended.state == "stopped_early" for ended in whole.ends)
-    assert [again.ask(draw) for draw in range(40, 46)] == [
-        whole.strategy.ask(draw) for draw in range(40, 46)
+    assert [again.ask(index) for index in range(40, 46)] == [
+        whole.strategy.ask(index) for index in range(40, 46)
     ]

@@ -1,4 +1,4 @@
-"""Hyperband starts, promotes and stops the trials that its definition says."""
+"""Hyperband starts, promotes and stops trials by its definition."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def study(study_of: Callable[..., Study]) -> Callable[..., Study]:
     return study
 
 
-def by_x(given: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
-    return [{"loss": given["x"] + 1 / (resource or 1)}]
+def by_x(params: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
+    return [{"loss": params["x"] + 1 / (resource or 1)}]
 
 
-def always_fails(given: Mapping[str, Any], resource: int | None) -> None:
+def always_fails(params: Mapping[str, Any], resource: int | None) -> None:
     return None
 
 
@@ -43,7 +43,7 @@ def resources(run: Any) -> Counter[int]:
 
 
 @pytest.mark.parametrize(
-    ("least", "most", "eta", "expected"),
+    ("minimum", "maximum", "eta", "expected"),
     [
         (1, 27, 3, (1, 3, 9, 27)),
         (1, 100, 3, (1, 3, 9, 27, 100)),
@@ -52,25 +52,25 @@ def resources(run: Any) -> Counter[int]:
         (4, 7, 2, (7,)),
     ],
 )
-def test_rungs_are_whole_powers_up_to_max(
-    least: int, most: int, eta: int, expected: tuple[int, ...]
+def test_rungs_are_powers_of_eta_up_to_max(
+    minimum: int, maximum: int, eta: int, expected: tuple[int, ...]
 ) -> None:
-    assert rung_levels(least, most, eta) == expected
+    assert rung_levels(minimum, maximum, eta) == expected
 
 
-def test_trials_begin_at_each_rung_but_the_last_in_turn() -> None:
-    assert [starting_rung(draw, 4) for draw in range(7)] == [2, 1, 0, 2, 1, 0, 2]
-    assert [starting_rung(draw, 2) for draw in range(3)] == [0, 0, 0]
-    assert [starting_rung(draw, 1) for draw in range(3)] == [0, 0, 0]
+def test_trials_start_at_each_rung_but_the_last_in_turn() -> None:
+    assert [starting_rung(index, 4) for index in range(7)] == [2, 1, 0, 2, 1, 0, 2]
+    assert [starting_rung(index, 2) for index in range(3)] == [0, 0, 0]
+    assert [starting_rung(index, 1) for index in range(3)] == [0, 0, 0]
 
 
-def test_one_at_a_time_the_best_third_of_a_rung_goes_on_at_once(
+def test_the_best_third_of_a_rung_is_promoted_at_once(
     study: Callable[..., Study], job: Any
 ) -> None:
     run = job(study(resource="epochs"), by_x, max_trials=60)
     ended: dict[int, dict[int, float]] = {amount: {} for amount in (1, 3, 9, 27)}
     promoted: dict[int, set[int]] = {amount: set() for amount in ended}
-    while isinstance(found := run.ask(), Suggestion) and run.draws < 60:
+    while isinstance(found := run.ask(), Suggestion) and run.index < 60:
         due = [
             (amount, number)
             for amount in (9, 3, 1)
@@ -105,7 +105,7 @@ def test_a_promoted_trial_is_the_same_trial_with_more(
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 10, 28, 40, 60])
-def test_few_trials_still_bring_the_best_to_max(
+def test_the_best_trial_reaches_max_even_with_few_trials(
     count: int, study: Callable[..., Study], job: Any
 ) -> None:
     run = job(study(resource="epochs"), by_x, max_trials=count).run()
@@ -116,10 +116,10 @@ def test_few_trials_still_bring_the_best_to_max(
     assert lowest.number in to_max
 
 
-def test_no_place_stays_empty_before_the_last_trials(study: Callable[..., Study], job: Any) -> None:
-    run = job(study(resource="epochs"), by_x, max_trials=100, parallel=4, length=uneven)
+def test_no_worker_is_idle_before_the_last_trials(study: Callable[..., Study], job: Any) -> None:
+    run = job(study(resource="epochs"), by_x, max_trials=100, parallel=4, duration=uneven)
     slow = run.start(run.ask())
-    while run.draws < 100:
+    while run.index < 100:
         found = run.ask()
         assert isinstance(found, Suggestion)
         run.finish(run.start(found))
@@ -131,20 +131,22 @@ def test_no_place_stays_empty_before_the_last_trials(study: Callable[..., Study]
     assert resources(run)[27] > 3
 
 
-def test_four_at_a_time_bring_the_best_to_max(study: Callable[..., Study], job: Any) -> None:
-    run = job(study(resource="epochs"), by_x, max_trials=49, parallel=4, length=uneven).run()
+def test_the_best_trial_reaches_max_with_four_workers(
+    study: Callable[..., Study], job: Any
+) -> None:
+    run = job(study(resource="epochs"), by_x, max_trials=49, parallel=4, duration=uneven).run()
     best = min(run.starts, key=lambda started: started.parameters["x"])
     to_max = {started.number for started in run.starts if started.resource == 27}
     assert best.number in to_max
     assert len(to_max) <= 49 // 3
 
 
-def test_failed_trials_do_not_go_on_and_hold_nobody_up(
+def test_failed_trials_are_not_promoted_and_do_not_block(
     study: Callable[..., Study], job: Any
 ) -> None:
-    def some_fail(given: Mapping[str, Any], resource: int | None) -> Any:
-        fails = given["x"] < 0.2 or (resource == 9 and given["x"] < 0.4)
-        return None if fails else by_x(given, resource)
+    def some_fail(params: Mapping[str, Any], resource: int | None) -> Any:
+        fails = params["x"] < 0.2 or (resource == 9 and params["x"] < 0.4)
+        return None if fails else by_x(params, resource)
 
     run = job(study(resource="epochs"), some_fail, max_trials=27).run()
     failed = {ended.number for ended in run.ends if ended.state == "failed"}
@@ -159,9 +161,7 @@ def test_failed_trials_do_not_go_on_and_hold_nobody_up(
     assert len(nothing.starts) == 9
 
 
-def test_the_best_is_the_highest_where_the_goal_says_so(
-    study_of: Callable[..., Study], job: Any
-) -> None:
+def test_the_goal_maximize_promotes_the_highest(study_of: Callable[..., Study], job: Any) -> None:
     study = study_of(
         objective={"metric": "loss", "goal": "maximize"},
         parameters={"x": {"type": "float", "min": 0, "max": 1}},
@@ -172,7 +172,7 @@ def test_the_best_is_the_highest_where_the_goal_says_so(
     assert best.number in {started.number for started in run.starts if started.resource == 9}
 
 
-def test_initial_trials_begin_first(study_of: Callable[..., Study], job: Any) -> None:
+def test_initial_trials_start_first(study_of: Callable[..., Study], job: Any) -> None:
     study = study_of(
         parameters={"x": {"type": "float", "min": 0, "max": 1}},
         strategy={"name": "hyperband", "max": 9, "resource": "epochs"},
@@ -184,12 +184,12 @@ def test_initial_trials_begin_first(study_of: Callable[..., Study], job: Any) ->
     assert (2, 9) in {(started.number, started.resource) for started in run.starts}
 
 
-def test_without_a_name_trials_start_once_and_are_stopped_at_rungs(
+def test_without_a_resource_trials_start_once_and_stop_at_rungs(
     study: Callable[..., Study], job: Any
 ) -> None:
-    def curve(given: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
+    def curve(params: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
         assert resource is None
-        return [{"loss": given["x"] + 1 / step} for step in range(1, 28)]
+        return [{"loss": params["x"] + 1 / step} for step in range(1, 28)]
 
     run = job(study(), curve, max_trials=49).run()
     assert len(run.starts) == 49
@@ -205,11 +205,11 @@ def test_without_a_name_trials_start_once_and_are_stopped_at_rungs(
     assert steps[best.number] == 27
 
 
-def test_without_a_name_brackets_are_ranked_together(
+def test_without_a_resource_brackets_are_ranked_together(
     study_of: Callable[..., Study], job: Any
 ) -> None:
-    def flat(given: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
-        return [{"loss": given["x"]}] * 27
+    def flat(params: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
+        return [{"loss": params["x"]}] * 27
 
     values = [0.3, 0.4, 0.5, 0.6, 0.2, 0.1]
     study = study_of(

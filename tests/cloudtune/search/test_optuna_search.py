@@ -1,4 +1,4 @@
-"""Strategies that learn do learn, from everything that they should and nothing else."""
+"""Strategies learn from all trials that they should, and from no others."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ MIXED: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class Earlier:
+class Prior:
     parameters: Mapping[str, Value]
     objective: tuple[float, ...]
 
 
-def mixed(given: Mapping[str, Any], resource: int | None = None) -> list[dict[str, float]]:
-    loss = (math.log10(given["lr"]) + 3) ** 2 + (0 if given["kind"] == "b" else 1)
-    loss += abs(given.get("depth", 12) - 5) / 5 + given.get("decay", 0)
+def mixed(params: Mapping[str, Any], resource: int | None = None) -> list[dict[str, float]]:
+    loss = (math.log10(params["lr"]) + 3) ** 2 + (0 if params["kind"] == "b" else 1)
+    loss += abs(params.get("depth", 12) - 5) / 5 + params.get("decay", 0)
     return [{"loss": loss}]
 
 
@@ -55,7 +55,7 @@ def best_of(run: Any) -> float:
         ("genetic", "nsga2", 120),
     ],
 )
-def test_learning_beats_chance(
+def test_models_beat_random_search(
     name: str, method: str, trials: int, study_of: Callable[..., Study], job: Any
 ) -> None:
     def typical(strategy: Any) -> float:
@@ -73,8 +73,8 @@ def test_children_inherit_from_earlier_trials_also_after_a_kill(
 ) -> None:
     space = {f"x{i}": UNIT for i in range(8)}
 
-    def answer(given: Mapping[str, float], resource: int | None) -> list[dict[str, float]]:
-        return [{"loss": sum(given.values()), "other": -given["x0"]}]
+    def answer(params: Mapping[str, float], resource: int | None) -> list[dict[str, float]]:
+        return [{"loss": sum(params.values()), "other": -params["x0"]}]
 
     study = study_of(
         objective=[{"metric": m, "goal": "minimize"} for m in ("loss", "other")],
@@ -90,16 +90,18 @@ def test_children_inherit_from_earlier_trials_also_after_a_kill(
         genes |= values
     assert inherited > 0.7 * 8 * 20
     first_event_of_31 = whole.events.index(whole.starts[30])
-    resumed = whole.killed_at(first_event_of_31).run()
-    assert [s.parameters for s in resumed.asked] == [s.parameters for s in whole.asked[30:]]
+    resumed = whole.resume_after(first_event_of_31).run()
+    assert [s.parameters for s in resumed.suggestions] == [
+        s.parameters for s in whole.suggestions[30:]
+    ]
 
 
 @pytest.mark.parametrize("method", [None, "gp"])
-def test_several_objectives_lead_to_their_front(
+def test_several_objectives_converge_to_the_pareto_front(
     method: str | None, study_of: Callable[..., Study], job: Any
 ) -> None:
-    def answer(given: Mapping[str, float], resource: int | None) -> list[dict[str, float]]:
-        return [{"a": given["x"] + given["waste"], "b": given["x"] - given["waste"]}]
+    def answer(params: Mapping[str, float], resource: int | None) -> list[dict[str, float]]:
+        return [{"a": params["x"] + params["waste"], "b": params["x"] - params["waste"]}]
 
     study = study_of(
         objective=[{"metric": "a", "goal": "minimize"}, {"metric": "b", "goal": "maximize"}],
@@ -112,21 +114,21 @@ def test_several_objectives_lead_to_their_front(
 
 
 @pytest.mark.parametrize("name", ["bayesian", "genetic"])
-def test_earlier_trials_are_learned_from(
+def test_earlier_trials_guide_the_search(
     name: str, study_of: Callable[..., Study], job: Any
 ) -> None:
     study = study_of(parameters={"x": UNIT, "y": UNIT}, strategy=name)
     places = [(x / 8, y / 8) for x in range(9) for y in range(9)]
-    prior = [Earlier({"x": x, "y": y}, (abs(x - 0.75) + abs(y - 0.25),)) for x, y in places]
+    prior = [Prior({"x": x, "y": y}, (abs(x - 0.75) + abs(y - 0.25),)) for x, y in places]
 
     def distance(prior: Any) -> float:
         strategy = make_strategy(study, 4, prior)
         found: list[float] = []
-        for draw in range(15):
-            suggestion = strategy.ask(draw)
+        for index in range(15):
+            suggestion = strategy.ask(index)
             assert isinstance(suggestion, Suggestion)
-            given: Any = suggestion.parameters
-            found.append(abs(given["x"] - 0.75) + abs(given["y"] - 0.25))
+            params: Any = suggestion.parameters
+            found.append(abs(params["x"] - 0.75) + abs(params["y"] - 0.25))
         return median(found)
 
     assert distance(prior) < 0.7 * distance([])
@@ -135,7 +137,7 @@ def test_earlier_trials_are_learned_from(
 def test_earlier_trials_outside_the_space_are_left_out(study_of: Callable[..., Study]) -> None:
     space = Space.from_study(study_of(parameters=MIXED))
     good: dict[str, Value] = {"lr": 1, "kind": "b", "depth": 3.0}
-    assert filter_prior_trials(space, 1, [Earlier(good, (0.5,))]) == [
+    assert filter_prior_trials(space, 1, [Prior(good, (0.5,))]) == [
         ({"lr": 1.0, "kind": "b", "depth": 3}, (0.5,))
     ]
     left_out: list[tuple[dict[str, Value], tuple[float, ...]]] = [
@@ -148,11 +150,11 @@ def test_earlier_trials_outside_the_space_are_left_out(study_of: Callable[..., S
         (good, (math.nan,)),
         (good, (0.5, 0.5)),
     ]
-    assert filter_prior_trials(space, 1, [Earlier(*trial) for trial in left_out]) == []
+    assert filter_prior_trials(space, 1, [Prior(*trial) for trial in left_out]) == []
 
 
 @pytest.mark.parametrize("name", ["bayesian", "genetic"])
-def test_failed_and_cancelled_trials_teach_nothing_and_stopped_ones_do(
+def test_failed_and_cancelled_trials_do_not_count_and_stopped_ones_do(
     name: str, study_of: Callable[..., Study]
 ) -> None:
     study = study_of(parameters={"x": UNIT}, strategy=name)
@@ -160,11 +162,11 @@ def test_failed_and_cancelled_trials_teach_nothing_and_stopped_ones_do(
     def after(state: Any, report: float = 0.5) -> Any:
         """Return what is asked after many trials near 0.9 that ended so and one that completed."""
         strategy = make_strategy(study, 1)
-        for draw in range(30):
-            x = 0.9 + draw / 1000
-            strategy.tell(Started(draw + 1, 0.0, {"x": x}))
-            strategy.tell(Measured(draw + 1, 0.0, 1, {"loss": report + x}))
-            strategy.tell(Ended(draw + 1, 0.0, state))
+        for index in range(30):
+            x = 0.9 + index / 1000
+            strategy.tell(Started(index + 1, 0.0, {"x": x}))
+            strategy.tell(Measured(index + 1, 0.0, 1, {"loss": report + x}))
+            strategy.tell(Ended(index + 1, 0.0, state))
         return strategy.ask(30)
 
     assert after("failed") == after("cancelled") == after("failed", report=-7.0)
@@ -172,28 +174,28 @@ def test_failed_and_cancelled_trials_teach_nothing_and_stopped_ones_do(
     assert after("stopped_early") == after("completed") != after("failed")
 
 
-def test_parallel_trials_are_kept_apart(study_of: Callable[..., Study], job: Any) -> None:
-    def answer(given: Mapping[str, float], resource: int | None) -> list[dict[str, float]]:
-        return [{"loss": given["x"]}]
+def test_parallel_trials_are_distinct(study_of: Callable[..., Study], job: Any) -> None:
+    def answer(params: Mapping[str, float], resource: int | None) -> list[dict[str, float]]:
+        return [{"loss": params["x"]}]
 
     study = study_of(parameters={"x": UNIT, "y": UNIT}, strategy="bayesian")
     run = job(study, answer, max_trials=30, parallel=4).run()
     assert len({tuple(started.parameters.values()) for started in run.starts}) == 30
 
 
-def test_initial_trials_come_first_and_are_filled_up(study_of: Callable[..., Study]) -> None:
+def test_initial_trials_come_first_and_are_completed(study_of: Callable[..., Study]) -> None:
     initial = [{"kind": "b", "depth": 3}, {"lr": 1}, {"kind": "a", "decay": 0.5, "lr": 0.1}]
     for name in ("random", "bayesian", "genetic"):
         study = study_of(parameters=MIXED, strategy=name, initial_trials=initial)
         strategy = make_strategy(study, 1)
-        found = [strategy.ask(draw) for draw in range(3)]
-        assert all(isinstance(s, Suggestion) for s in found)
-        given: list[Any] = [dict(s.parameters) for s in found if isinstance(s, Suggestion)]
-        assert {"kind": "b", "depth": 3}.items() < given[0].items()
-        assert set(given[0]) == {"lr", "kind", "depth"}
-        assert given[1]["lr"] == 1.0
-        assert type(given[1]["lr"]) is float
-        assert given[2] == {"lr": 0.1, "kind": "a", "decay": 0.5}
+        suggestions = [strategy.ask(index) for index in range(3)]
+        assert all(isinstance(s, Suggestion) for s in suggestions)
+        params: list[Any] = [dict(s.parameters) for s in suggestions if isinstance(s, Suggestion)]
+        assert {"kind": "b", "depth": 3}.items() < params[0].items()
+        assert set(params[0]) == {"lr", "kind", "depth"}
+        assert params[1]["lr"] == 1.0
+        assert type(params[1]["lr"]) is float
+        assert params[2] == {"lr": 0.1, "kind": "a", "decay": 0.5}
         assert make_strategy(study, 2).ask(0) != strategy.ask(0)
         assert make_strategy(study, 2).ask(2) == strategy.ask(2)
 

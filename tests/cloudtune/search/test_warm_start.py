@@ -1,4 +1,4 @@
-"""What a warm start does is what the plan says that it does."""
+"""A warm start has the effect that the plan states."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ SPACE = {"x": {"type": "int", "min": 0, "max": 7}, "y": {"type": "bool"}}
 
 
 @dataclass(frozen=True)
-class Earlier:
+class Prior:
     parameters: Mapping[str, Value]
     objective: tuple[float, ...]
 
 
-PRIOR = [Earlier({"x": x, "y": x % 2 == 0}, (float(abs(x - 5)),)) for x in range(8)] * 4
+PRIOR = [Prior({"x": x, "y": x % 2 == 0}, (float(abs(x - 5)),)) for x in range(8)] * 4
 
 
 def study(study_of: Callable[..., Study], name: str, method: str, kind: str) -> Study:
@@ -38,38 +38,38 @@ def study(study_of: Callable[..., Study], name: str, method: str, kind: str) -> 
     )
 
 
-def measure(given: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
-    return [{"loss": abs(given["x"] - 5)}]
+def measure(params: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
+    return [{"loss": abs(params["x"] - 5)}]
 
 
-def asked(of: Study, prior: list[Earlier]) -> list[Any]:
+def suggested(of: Study, prior: list[Prior]) -> list[Any]:
     strategy = make_strategy(of, 4, prior)
-    found = [strategy.ask(draw) for draw in range(8)]
-    return [dict(s.parameters) if isinstance(s, Suggestion) else s for s in found]
+    suggestions = [strategy.ask(index) for index in range(8)]
+    return [dict(s.parameters) if isinstance(s, Suggestion) else s for s in suggestions]
 
 
 @pytest.mark.parametrize("kind", ["same", "transfer"])
 @pytest.mark.parametrize(("name", "method"), CASES)
-def test_it_is_dropped_where_it_has_no_effect_and_nowhere_else(
+def test_it_is_dropped_exactly_if_it_has_no_effect(
     name: str, method: str, kind: str, study_of: Callable[..., Study], job: Any
 ) -> None:
     of = study(study_of, name, method, kind)
-    said = [finding.path for finding in check_engine(of) if finding.kind == "dropped"]
+    dropped = [finding.path for finding in check_engine(of) if finding.kind == "dropped"]
     with_it, without = (
-        job(of, measure, max_trials=15, prior=prior).run().asked for prior in (PRIOR, [])
+        job(of, measure, max_trials=15, prior=prior).run().suggestions for prior in (PRIOR, [])
     )
-    assert said == (["warm_start"] if with_it == without else [])
+    assert dropped == (["warm_start"] if with_it == without else [])
 
 
 @pytest.mark.parametrize("name", ["grid", "list"])
-def test_a_fixed_order_stays_as_it_is(name: str, study_of: Callable[..., Study]) -> None:
+def test_a_fixed_order_does_not_change(name: str, study_of: Callable[..., Study]) -> None:
     of = study(study_of, name, "", "transfer")
     first = {"grid": {"x": 0, "y": False}, "list": {"x": 1, "y": True}}
-    assert asked(of, PRIOR)[0] == first[name]
+    assert suggested(of, PRIOR)[0] == first[name]
     (finding,) = check_engine(of)
     assert "keeps its own order" in finding.reason
 
 
-def test_cmaes_begins_with_the_best_again(study_of: Callable[..., Study]) -> None:
+def test_cmaes_starts_with_the_best_earlier_trials(study_of: Callable[..., Study]) -> None:
     of = study(study_of, "bayesian", "cmaes", "transfer")
-    assert [given["x"] for given in asked(of, PRIOR)[:5]] == [5, 4, 6, 3, 7]
+    assert [params["x"] for params in suggested(of, PRIOR)[:5]] == [5, 4, 6, 3, 7]
