@@ -42,7 +42,7 @@ def export(result: StudyResult, trials: Iterable[Trial], to: str | None = None) 
 
     Raises:
         MissingExtraError: If MLflow is not installed.
-        AlreadyThereError: If the job was exported there before.
+        AlreadyExportedError: If the job was exported there before.
         UsageError: If MLflow fails.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

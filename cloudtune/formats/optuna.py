@@ -50,7 +50,7 @@ def export(result: StudyResult, trials: Iterable[Trial], to: str) -> str:
         to: The storage: an SQLAlchemy URL or the path of a SQLite file.
 
     Raises:
-        AlreadyThereError: If the job was exported there before.
+        AlreadyExportedError: If the job was exported there before.
         UsageError: If the storage cannot be opened.
     """
     import optuna

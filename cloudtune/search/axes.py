@@ -27,7 +27,6 @@ from cloudtune.study.search_space import (
     count_values,
     interpolate,
     is_same_value,
-    list_values,
     resolve_scale,
     reverse_log_bounds,
     value_at,
@@ -71,7 +70,7 @@ class Axis:
         """Return the coordinate of a value of this definition."""
         parameter = self.node.parameter
         if not isinstance(parameter, IntParameter | FloatParameter):
-            members = list_values(parameter) or ()
+            members = self.node.values or ()
             return next(
                 index for index, member in enumerate(members) if is_same_value(member, value)
             )

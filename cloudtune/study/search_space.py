@@ -73,21 +73,8 @@ def format_value(value: Value) -> str:
 
 def list_values(parameter: Parameter) -> tuple[Value, ...] | None:
     """Return all values of a parameter in order, or None for a float without a step."""
-    match parameter:
-        case BoolParameter():
-            return (False, True)
-        case DiscreteParameter() | CategoricalParameter():
-            return tuple(parameter.values)
-        case IntParameter():
-            return tuple(range(parameter.min, parameter.max + 1, parameter.step or 1))
-        case FloatParameter():
-            if parameter.min == parameter.max:
-                return (float(parameter.min),)
-            if parameter.step is None:
-                return None
-            low, step = Decimal(repr(parameter.min)), Decimal(repr(parameter.step))
-            count = int((Decimal(repr(parameter.max)) - low) / step) + 1
-            return tuple(float(low + k * step) for k in range(count))
+    count = count_values(parameter)
+    return None if count is None else tuple(value_at(parameter, i) for i in range(count))
 
 
 def count_values(parameter: Parameter) -> int | None:
@@ -151,8 +138,8 @@ def match_value(parameter: Parameter, value: Value) -> Value | None:
             match = value_at(parameter, index)
             return match if match == value or abs(steps - index) <= Decimal("1e-9") else None
         case _:
-            members = list_values(parameter) or ()
-            return next((member for member in members if is_same_value(member, value)), None)
+            values = (False, True) if isinstance(parameter, BoolParameter) else parameter.values
+            return next((member for member in values if is_same_value(member, value)), None)
 
 
 class Space:

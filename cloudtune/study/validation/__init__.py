@@ -47,10 +47,11 @@ def find_problems(
 
 def find_notes(study: StudyFields) -> list[Note]:
     """Return notes about likely mistakes."""
-    results = chain(
-        _note_fixed_arguments(study), _note_unread_metrics(study), _note_surplus_trials(study)
-    )
-    return [Note(path, text) for path, text in results]
+    return [
+        *_note_fixed_arguments(study),
+        *_note_unread_metrics(study),
+        *_note_surplus_trials(study),
+    ]
 
 
 def _check_objectives(study: StudyFields) -> Iterator[Problem]:
@@ -171,7 +172,7 @@ def _check_provider_limits(study: StudyFields) -> Iterator[Problem]:
                 yield Problem(path, problem.message, problem.hint)
 
 
-def _note_fixed_arguments(study: StudyFields) -> Iterator[tuple[str, str]]:
+def _note_fixed_arguments(study: StudyFields) -> Iterator[Note]:
     if study.trial.arguments not in {"flags", "equals"}:
         return
     placeholders = set(placeholder_names([*(study.trial.command or ()), *study.trial.args]))
@@ -181,21 +182,21 @@ def _note_fixed_arguments(study: StudyFields) -> Iterator[tuple[str, str]]:
         dashed = flag == f"--{name}" or (flag == f"-{name}" and len(name) == 1)
         if dashed and name in study.parameters and name not in placeholders:
             text = f"{name} is also a parameter; argparse uses the tuned value, which comes later"
-            yield f"trial.args.{number}", text
+            yield Note(f"trial.args.{number}", text)
 
 
-def _note_unread_metrics(study: StudyFields) -> Iterator[tuple[str, str]]:
+def _note_unread_metrics(study: StudyFields) -> Iterator[Note]:
     metrics = study.trial.metrics
     for number, objective in enumerate(study.objectives):
         if metrics and objective.metric not in metrics:
             path = f"objective.{number}.metric" if len(study.objectives) > 1 else "objective.metric"
             text = f"{objective.metric} is not in trial.metrics, so the script must report it"
             suggestion = did_you_mean(objective.metric, metrics)
-            yield path, f"{text} ({suggestion})" if suggestion else text
+            yield Note(path, f"{text} ({suggestion})" if suggestion else text)
 
 
-def _note_surplus_trials(study: StudyFields) -> Iterator[tuple[str, str]]:
+def _note_surplus_trials(study: StudyFields) -> Iterator[Note]:
     limit, count = study.limits.max_trials, len(study.initial_trials)
     if limit is not None and count > limit:
         text = f"max_trials is {limit}, so only the first {limit} of {count} run"
-        yield "initial_trials", text
+        yield Note("initial_trials", text)
