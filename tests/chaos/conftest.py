@@ -1,4 +1,4 @@
-"""A folder with a study, in which cloudtune is started as its users start it, and comes to harm."""
+"""A folder with a study in which cloudtune runs as users run it, and is disturbed."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ MAIN = (sys.executable, "-m", "cloudtune")
 
 
 class Home:
-    """A folder with a study in it, its state folder beside it."""
+    """A folder with a study and a state folder."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -53,7 +53,7 @@ class Home:
         (path / "study.yaml").write_text(STUDY, "utf-8")
 
     def begin(self, *words: str, main: Sequence[str] = MAIN) -> subprocess.Popen[str]:
-        """Start a command; what it prints is kept for `communicate`."""
+        """Start a command; `communicate` returns its output."""
         process = subprocess.Popen(
             [*main, *words],
             cwd=self.path,
@@ -88,15 +88,15 @@ class Home:
 
     def engine(self) -> int | None:
         """Return the process that runs the latest run."""
-        found = lock_holder(self.state / "runs" / self.run)
-        return found.process if found else None
+        holder = lock_holder(self.state / "runs" / self.run)
+        return holder.process if holder else None
 
     def trials(self) -> list[psutil.Process]:
         """Return the processes of the run's trials."""
         return [p for p in everyone() if environment(p).startswith(f"{self.run}.")]
 
-    def keepers(self) -> list[psutil.Process]:
-        """Return the run's keepers."""
+    def reapers(self) -> list[psutil.Process]:
+        """Return the run's reapers."""
         file = reaper.__file__
         return [
             p
@@ -105,8 +105,8 @@ class Home:
         ]
 
     def is_quiet(self) -> bool:
-        """Tell whether no process of the run is left."""
-        return not (self.trials() or self.keepers())
+        """Return whether no process of the run is left."""
+        return not (self.trials() or self.reapers())
 
     def close(self) -> None:
         """End what was started."""
@@ -143,14 +143,14 @@ def wait_for(condition: Callable[[], object], seconds: float = 30.0) -> bool:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Any:
-    made = Home(tmp_path / "home")
-    yield made
-    made.close()
+    instance = Home(tmp_path / "home")
+    yield instance
+    instance.close()
 
 
 @pytest.fixture
 def rng() -> random.Random:
-    """Return chance that a failed test can be given again, as CLOUDTUNE_CHAOS=SEED."""
+    """Return a random generator; repeat a failed test with CLOUDTUNE_CHAOS=SEED."""
     seed = int(os.environ.get("CLOUDTUNE_CHAOS") or random.SystemRandom().randrange(2**32))
-    print(f"chance of this test: CLOUDTUNE_CHAOS={seed}")  # noqa: T201 - shown where it fails
+    print(f"repeat this test with CLOUDTUNE_CHAOS={seed}")  # noqa: T201 - shown where it fails
     return random.Random(seed)

@@ -1,4 +1,4 @@
-"""One service throttles, one loses an answer, one ends for good, one is well: each by itself."""
+"""Independent jobs: one service throttles, one loses an answer, one fails, one works."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_each_job_ends_independently(home: Home) -> None:
     assert cloudtune == "cloudtune"
     (home.path / "faults.yaml").write_text(faults, "utf-8")
     done = home.call(*words, code=3)
-    shown, said = done.stdout, done.stderr
+    out, err = done.stdout, done.stderr
     (state,) = json.loads(home.call("status", "--json").stdout)
     jobs = {job["provider"]: job for job in state["jobs"]}
     assert {name: job["state"] for name, job in jobs.items()} == {
@@ -48,9 +48,9 @@ def test_each_job_ends_independently(home: Home) -> None:
     for name in ("local", "sagemaker", "watson"):
         assert jobs[name]["trials"] == {"completed": 6}
     assert "the emulator has ended" in jobs["vertex"]["reason"]
-    for text in (shown, said):
+    for text in (out, err):
         assert " ".join(jobs["vertex"]["reason"].split()) in " ".join(text.split())
-    overview = {row.split()[0]: row.split() for row in shown.splitlines()[-5:-1]}
+    overview = {row.split()[0]: row.split() for row in out.splitlines()[-5:-1]}
     assert {name: "failed" in row for name, row in overview.items()} == {
         "local": False,
         "sagemaker": False,

@@ -1,4 +1,4 @@
-"""A disk without room: it is told, nothing that was written is lost, and the run goes on later."""
+"""A full disk: it is reported, nothing written is lost, and the run can be resumed."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFIN
 from cloudtune.cli import main
 main(sys.argv[2:])
 """
-"""cloudtune where no file, the ledger's among them, may be longer than so many bytes."""
+"""cloudtune with a limit on the size of every file, including the ledger."""
 MOUNTED = """\
 mount -t tmpfs -o size=1m none small
 export CLOUDTUNE_HOME=$PWD/small
-"$@" run study.yaml --set limits.max_trials=300 > told 2>&1
+"$@" run study.yaml --set limits.max_trials=300 > output 2>&1
 echo $? > code
 "$@" status > status
 "$@" results --format jsonl > before
@@ -34,7 +34,7 @@ rm -rf small/runs/*/local/trials
 "$@" resume --set limits.max_trials=20
 "$@" results --format jsonl > after
 """
-"""The same on a disk that is full soon, and then has a bit of room again."""
+"""cloudtune on a disk that is full soon, and later has some free space again."""
 
 
 def limited(size: int) -> tuple[str, ...]:
@@ -42,31 +42,31 @@ def limited(size: int) -> tuple[str, ...]:
 
 
 def assert_kept(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> None:
-    kept = [trial for trial in before if trial["state"] == "completed"]
-    numbers = {trial["number"] for trial in kept}
-    assert [trial for trial in after if trial["number"] in numbers] == kept
+    completed = [trial for trial in before if trial["state"] == "completed"]
+    numbers = {trial["number"] for trial in completed}
+    assert [trial for trial in after if trial["number"] in numbers] == completed
     assert [trial["number"] for trial in after] == list(range(1, len(after) + 1))
 
 
 @pytest.mark.parametrize("size", [8_000, 60_000, 120_000])
 def test_a_file_size_limit_is_reported_and_nothing_written_is_lost(home: Home, size: int) -> None:
-    told = home.begin("run", "study.yaml", "--set", "limits.max_trials=60", main=limited(size))
-    out, err = told.communicate(timeout=100)
-    assert told.returncode in {1, 3}, out + err
+    process = home.begin("run", "study.yaml", "--set", "limits.max_trials=60", main=limited(size))
+    out, err = process.communicate(timeout=100)
+    assert process.returncode in {1, 3}, out + err
     assert "the disk is full or" in out + err
     assert "Traceback" not in err
-    shown = err.count("] trial ")
+    count = err.count("] trial ")
     if size == 120_000:
-        assert shown
+        assert count
         before = home.results()
-        assert sum(trial["state"] == "completed" for trial in before) >= shown
+        assert sum(trial["state"] == "completed" for trial in before) >= count
         home.call("resume")
         assert_kept(before, home.results())
         assert sum(trial["state"] == "completed" for trial in home.results()) == 60
 
 
 def can_mount(folder: Path) -> bool:
-    """Tell whether we may have a small disk of our own; not every system lets users."""
+    """Return whether a small disk can be mounted, which not every system allows users."""
     if not shutil.which("unshare"):
         return False
     words = ["unshare", "-rm", "mount", "-t", "tmpfs", "none", str(folder)]
@@ -76,18 +76,18 @@ def can_mount(folder: Path) -> bool:
 def test_a_full_disk_is_reported_and_nothing_written_is_lost(home: Home) -> None:
     (home.path / "small").mkdir()
     if not can_mount(home.path / "small"):
-        pytest.skip("no disk of our own can be mounted here; the limits above stand for it")
+        pytest.skip("cannot mount a disk; the limits above replace this test")
     home.call(sys.executable, "-m", "cloudtune", main=["unshare", "-rm", "sh", "-c", MOUNTED, "sh"])
-    told, code, status, before, after = (
+    output, code, status, before, after = (
         (home.path / name).read_text("utf-8")
-        for name in ("told", "code", "status", "before", "after")
+        for name in ("output", "code", "status", "before", "after")
     )
-    assert code.strip() in {"1", "3"}, told
-    assert "the disk is full" in told + status
-    assert "Traceback" not in told
-    assert told.count("] trial ") > 3
+    assert code.strip() in {"1", "3"}, output
+    assert "the disk is full" in output + status
+    assert "Traceback" not in output
+    assert output.count("] trial ") > 3
     trials = [json.loads(line) for line in before.splitlines()]
     later = [json.loads(line) for line in after.splitlines()]
-    assert sum(trial["state"] == "completed" for trial in trials) >= told.count("] trial ")
+    assert sum(trial["state"] == "completed" for trial in trials) >= output.count("] trial ")
     assert_kept(trials, later)
     assert sum(trial["state"] == "completed" for trial in later) >= 20

@@ -1,4 +1,4 @@
-"""kill -9 of everything at random moments, and resume: nothing lost, doubled or left behind.
+"""kill -9 of everything at random moments, and resume: nothing is lost, duplicated or left behind.
 
 What is killed and when is drawn anew each time; a failure prints the seed that brings it back.
 """
@@ -53,7 +53,7 @@ class Killer:
     def __init__(self, home: Home, rng: random.Random) -> None:
         self.home = home
         self.rng = rng
-        self.kept: dict[int, Trial] = {}
+        self.completed: dict[int, Trial] = {}
         self.trials_killed = 0
         self.met = 0
         """How often the client was killed while trials ran."""
@@ -61,8 +61,8 @@ class Killer:
     def engine(self) -> int | None:
         """Return the client, started again if need be, or None once the run has come to its end."""
         if (engine := self.home.engine()) is None:
-            begun = self.home.begin("resume")
-            wait_for(lambda: self.home.engine() or begun.poll() is not None)
+            process = self.home.begin("resume")
+            wait_for(lambda: self.home.engine() or process.poll() is not None)
             engine = self.home.engine()
         return engine
 
@@ -76,30 +76,31 @@ class Killer:
                 kill(self.rng.choice(running))
                 self.trials_killed += 1
             return
-        kept = self.home.keepers()
-        if "keeper" in target:
-            for keeper in kept:
-                kill(keeper)
+        reapers = self.home.reapers()
+        if "reaper" in target:
+            for each in reapers:
+                kill(each)
         if "client" in target and engine is not None:
             running = self.home.trials()
             self.met += bool(running)
             kill(engine)
-            if "keeper" not in target and kept and all(map(psutil.Process.is_running, kept)):
-                assert wait_for(self.home.is_quiet), "the keeper left something"
+            unharmed = reapers and all(map(psutil.Process.is_running, reapers))
+            if "reaper" not in target and unharmed:
+                assert wait_for(self.home.is_quiet), "the reaper left something"
             else:
                 self.engine()
                 assert wait_for(lambda: not any(p in running for p in self.home.trials()))
-        self.look()
+        self.check()
 
-    def look(self) -> None:
-        """See that no trial that completed has changed."""
+    def check(self) -> None:
+        """Check that no completed trial has changed."""
         ((_, trials),) = (
             (job, list(trials)) for job, trials in read_results(None, self.home.state)
         )
         for trial in trials:
-            before = self.kept.get(trial.number)
+            before = self.completed.get(trial.number)
             assert before in (None, trial) or before.state == "running"
-            self.kept[trial.number] = trial
+            self.completed[trial.number] = trial
 
 
 @pytest.mark.slow
@@ -107,8 +108,8 @@ class Killer:
 @pytest.mark.parametrize(
     ("strategy", "parallel", "targets"),
     [
-        ("random", 2, ["client", "client", "keeper", "client and keeper", "trial", "trial"]),
-        ("bayesian", 1, ["client", "client", "keeper", "client and keeper"]),
+        ("random", 2, ["client", "client", "reaper", "client and reaper", "trial", "trial"]),
+        ("bayesian", 1, ["client", "client", "reaper", "client and reaper"]),
     ],
 )
 def test_random_kills_lose_and_duplicate_nothing_and_leave_no_process(
@@ -130,7 +131,7 @@ def test_random_kills_lose_and_duplicate_nothing_and_leave_no_process(
             killer.kill(target)
     assert wait_for(lambda: home.engine() is None, 60)
     home.call("resume")
-    killer.look()
+    killer.check()
     assert killer.met, "no kill met a running trial"
     assert wait_for(home.is_quiet), "something is left"
     assert_nothing_lost_or_doubled(home.results(), killer.trials_killed)
@@ -181,9 +182,9 @@ while not trial_id().endswith("-1") and not os.path.exists({str(go)!r}):
             break
     engine.send_signal(signal.SIGINT)
     go.touch()
-    _, told = engine.communicate(timeout=60)
+    _, err = engine.communicate(timeout=60)
     assert engine.returncode == 130
-    assert f"cloudtune resume {home.run}" in told
+    assert f"cloudtune resume {home.run}" in err
     assert home.is_quiet()
     home.call("resume")
     assert sum(trial["state"] == "completed" for trial in home.results()) == TRIALS
@@ -203,6 +204,6 @@ def test_ctrl_c_during_the_summary_still_prints_how_to_resume(home: Home) -> Non
     assert wait_for(lambda: home.engine() is None)
     assert engine.poll() is None
     engine.send_signal(signal.SIGINT)
-    told = engine.stderr.read()
+    err = engine.stderr.read()
     assert engine.wait(timeout=30) == 130
-    assert f"cloudtune resume {home.run}" in told
+    assert f"cloudtune resume {home.run}" in err

@@ -1,4 +1,4 @@
-"""kill -9 of the process that trials are forked from, in the middle of a run."""
+"""kill -9 of the fork server in the middle of a run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TRIALS = 10
 
 
 class Killer:
-    """Kills the preloaded process when trials that it is told of have ended."""
+    """Kills the fork server after certain trials have ended."""
 
     def __init__(self, after: Sequence[int]) -> None:
         self.messages: list[str] = []

@@ -1,4 +1,4 @@
-"""kill -9 while jobs at several providers are made or go on: resume loses and doubles none."""
+"""kill -9 while jobs at several providers are created or running: resume loses no job."""
 
 from __future__ import annotations
 

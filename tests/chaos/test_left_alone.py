@@ -1,4 +1,4 @@
-"""A managed job goes on at its service without us, and is found again by whoever looks."""
+"""A managed job continues at its service without cloudtune, and is found again."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
-def left(home: Home) -> Home:
-    """A run whose job was made, and whose process was killed."""
+def unattended(home: Home) -> Home:
+    """A run whose job was created and whose process was killed."""
     study = (home.path / "study.yaml").read_text("utf-8").replace("max_trials: 24", "max_trials: 3")
     (home.path / "study.yaml").write_text(study, "utf-8")
     on = ("--on", "sagemaker", "--emulate", "--speed", "20", "--detach")
@@ -46,16 +46,16 @@ def state_of(home: Home) -> dict[str, Any]:
     return job
 
 
-def test_watch_follows_an_unattended_job(left: Home) -> None:
-    before = job_of(left)
-    assert state_of(left)["state"] == "interrupted"
-    done = left.call("watch")
+def test_watch_follows_an_unattended_job(unattended: Home) -> None:
+    before = job_of(unattended)
+    assert state_of(unattended)["state"] == "interrupted"
+    done = unattended.call("watch")
     assert "what runs at sagemaker is followed again" in done.stderr
-    assert state_of(left)["trials"] == {"completed": 3}
-    assert job_of(left) == before
+    assert state_of(unattended)["trials"] == {"completed": 3}
+    assert job_of(unattended) == before
 
 
-def test_stop_ends_an_unattended_job(left: Home) -> None:
-    left.call("stop", "--on", "sagemaker")
-    left.call("watch", code=130)
-    assert state_of(left)["state"] == "cancelled"
+def test_stop_ends_an_unattended_job(unattended: Home) -> None:
+    unattended.call("stop", "--on", "sagemaker")
+    unattended.call("watch", code=130)
+    assert state_of(unattended)["state"] == "cancelled"

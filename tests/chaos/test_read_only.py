@@ -1,4 +1,4 @@
-"""A state folder in which nothing can be written: it can be read, and whatever writes says so."""
+"""A read-only state folder: it can be read, and commands that write report an error."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ def test_a_read_only_folder_can_be_read_and_writes_are_refused(home: Home) -> No
     try:
         asked = home.call(ALLOWED, str(home.state), main=[*MAIN[:-2], "-c"])
         assert asked.stdout == "False\n", "the folder can be written all the same"
-        shown = home.call("results", "--format", "jsonl", main=MAIN).stdout.splitlines()
-        assert [json.loads(line) for line in shown] == expected
+        lines = home.call("results", "--format", "jsonl", main=MAIN).stdout.splitlines()
+        assert [json.loads(line) for line in lines] == expected
         (status,) = json.loads(home.call("status", "--json", main=MAIN).stdout)
         assert status["trials"] == {"completed": 3}
         home.call("logs", "1", main=MAIN)
         for words in (["run", "study.yaml"], ["resume"], ["clean", run, "--yes"]):
-            told = home.call(*words, code=1, main=MAIN).stderr
-            assert "Traceback" not in told
-            assert str(home.state) in told.splitlines()[-1]
+            err = home.call(*words, code=1, main=MAIN).stderr
+            assert "Traceback" not in err
+            assert str(home.state) in err.splitlines()[-1]
     finally:
         for path in (home.state, *home.state.rglob("*")):
             path.chmod(0o700)

@@ -28,7 +28,7 @@ class Job:
         self.source.mkdir()
         self._inbox: SimpleQueue[Measured | Ended] = SimpleQueue()
         self.seen: list[Measured | Ended] = []
-        self.said: list[str] = []
+        self.messages: list[str] = []
         self.request: dict[str, Any] = {
             "source": str(self.source),
             "script": "train.py",
@@ -49,7 +49,7 @@ class Job:
         }
         self._runner: LocalRunner | None = None
 
-    def _told(self, *events: Measured | Ended | Lost, inline: bool = False) -> None:
+    def _collect(self, *events: Measured | Ended | Lost, inline: bool = False) -> None:
         for event in events:
             assert not isinstance(event, Lost)
             self._inbox.put(event)
@@ -61,7 +61,7 @@ class Job:
     def runner(self) -> LocalRunner:
         if self._runner is None:
             self._runner = LocalRunner(
-                self.request, self.run, self.folder, self._told, self.said.append
+                self.request, self.run, self.folder, self._collect, self.messages.append
             )
         return self._runner
 
@@ -97,7 +97,7 @@ class Job:
 
 @pytest.fixture
 def job(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Job]:
-    made = Job(tmp_path, f"{hash(request.node.nodeid) & 0xFFFFFFFF:x}")
-    yield made
-    made.close()
-    assert reaper.find_processes(made.run) == []
+    instance = Job(tmp_path, f"{hash(request.node.nodeid) & 0xFFFFFFFF:x}")
+    yield instance
+    instance.close()
+    assert reaper.find_processes(instance.run) == []

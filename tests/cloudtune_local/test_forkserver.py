@@ -25,7 +25,7 @@ def test_trials_are_forked_unless_the_study_says_otherwise(job: Job) -> None:
     job.close()
     job.request["warm"] = False
     assert job.run_one(3) != FORKED
-    assert job.said == []
+    assert job.messages == []
 
 
 @pytest.mark.parametrize(
@@ -50,8 +50,8 @@ def test_trials_that_differ_before_their_start_start_cold(
         assert "SyntaxError" in job.end().log_tail
     else:
         assert job.run_one() != FORKED
-    (said,) = job.said
-    assert said.startswith(cold_start_message(why))
+    (message,) = job.messages
+    assert message.startswith(cold_start_message(why))
 
 
 def test_commands_and_other_systems_start_cold_without_a_message(
@@ -61,7 +61,7 @@ def test_commands_and_other_systems_start_cold_without_a_message(
     job.request |= {"warm": True, "command": ["python", "train.py"]}
     del job.request["script"]
     assert job.run_one() != FORKED
-    assert job.said == []
+    assert job.messages == []
     assert forkserver.can_fork({"script": "train.py", "warm": True})
     monkeypatch.setattr(sys, "platform", "darwin")
     assert not forkserver.can_fork({"script": "train.py", "warm": True})
@@ -83,7 +83,7 @@ def test_shared_settings_apply_before_the_imports(job: Job, tmp_path: Path) -> N
         "gpus_per_trial": 1,
     }
     assert job.run_one() == FORKED + "['a b', '1', 'GPU-7', '0']\n"
-    assert job.said == []
+    assert job.messages == []
 
 
 def test_a_library_that_reads_the_trial_on_import_gets_the_right_one(
@@ -97,8 +97,8 @@ def test_a_library_that_reads_the_trial_on_import_gets_the_right_one(
             job.run_one(number, parameters={"x": number})
             == f"{{'x': {number}}} {{'x': {number}}}\n"
         )
-    (said,) = job.said
-    assert said.startswith(cold_start_message("importing asks fails: FileNotFoundError: "))
+    (message,) = job.messages
+    assert message.startswith(cold_start_message("importing asks fails: FileNotFoundError: "))
 
 
 def test_modules_can_be_listed(job: Job) -> None:
@@ -108,7 +108,7 @@ def test_modules_can_be_listed(job: Job) -> None:
     job.close()
     job.request["preload"] = ["there_is_none"]
     assert "[False, False]" in job.run_one(2)
-    assert job.said == [cold_start_message("module there_is_none not found")]
+    assert job.messages == [cold_start_message("module there_is_none not found")]
 
 
 REPORTING = """\
@@ -139,4 +139,4 @@ def test_a_trial_reports_and_continues_with_more_of_its_resource(job: Job) -> No
         (3, {"score": 6.0}),
         (1, {"score": 5.0}),
     ]
-    assert job.said == []
+    assert job.messages == []

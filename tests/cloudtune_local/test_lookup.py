@@ -1,4 +1,4 @@
-"""What this machine is found to be, and what is refused for it."""
+"""Facts and rules of this machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cloudtune_local import lookup
 
 
 @pytest.mark.parametrize(
-    ("visible", "found"),
+    ("visible", "expected"),
     [
         ("", []),
         ("-1", []),
@@ -26,10 +26,10 @@ from cloudtune_local import lookup
     ],
 )
 def test_gpus_visible_to_cuda(
-    monkeypatch: pytest.MonkeyPatch, visible: str, found: list[str]
+    monkeypatch: pytest.MonkeyPatch, visible: str, expected: list[str]
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert lookup.find_gpus() == found
+    assert lookup.find_gpus() == expected
 
 
 def tool(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str, mode: int = 0o755) -> None:
@@ -76,23 +76,23 @@ def test_windows_is_refused_for_now(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "trials", "told"),
+    ("size", "trials", "text"),
     [
         (101_000_000, 20, "copy of the source, 101 MB, 2.0 GB for 20 trials; list files"),
         (5_000_000, 4000, "copy of the source, 5 MB, 20.0 GB for 4000 trials; list files"),
         (5_000_000, None, ""),
     ],
 )
-def test_a_large_source_is_noted(tmp_path: Path, size: int, trials: int | None, told: str) -> None:
+def test_a_large_source_is_noted(tmp_path: Path, size: int, trials: int | None, text: str) -> None:
     for name in ("data.bin", "more.bin"):
         with (tmp_path / name).open("wb") as file:
             file.truncate(size // 2)
     limits = {"max_trials": trials} if trials else {"timeout": "1h"}
     study = Study.model_validate({"trial": {"module": "train"}, "limits": limits})
     notes = [str(note) for note in plan(study, base=tmp_path).notes]
-    found = [note for note in notes if "copy of the source" in note]
-    assert len(found) == (1 if told else 0)
-    assert all(told in note for note in found)
+    matching = [note for note in notes if "copy of the source" in note]
+    assert len(matching) == (1 if text else 0)
+    assert all(text in note for note in matching)
     (tmp_path / ".cloudtuneignore").write_text("*.bin")
     assert not any("copy of the source" in str(n) for n in plan(study, base=tmp_path).notes)
 

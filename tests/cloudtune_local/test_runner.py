@@ -49,8 +49,8 @@ def test_a_script_that_imports_cloudtune(job: Job) -> None:
         report({"b:c": 1})
     """)
     job.request["constants"] = {"n": 1}
-    said = job.run_one(parameters={"n": 2, "k": "007"})
-    assert said == f"{job.run}-1\n"
+    output = job.run_one(parameters={"n": 2, "k": "007"})
+    assert output == f"{job.run}-1\n"
     assert job.measured() == [(2, {"loss": 0.5}), (1, {"b:c": 1.0})]
     assert (job.folder / "trials" / "1" / "output" / "model").read_text() == "m"
 
@@ -117,7 +117,7 @@ PRINT_THREADS = (
 
 
 @pytest.mark.parametrize(
-    ("request_", "outside", "said"),
+    ("request_", "outside", "output"),
     [
         ({"cpus": 3}, {}, "3 3"),
         ({"cpus": 3, "env": {"OMP_NUM_THREADS": "9"}}, {}, "9 3"),
@@ -132,7 +132,7 @@ def test_threads(
     monkeypatch: pytest.MonkeyPatch,
     request_: dict[str, Any],
     outside: dict[str, str],
-    said: str,
+    output: str,
 ) -> None:
     for name in THREADS:
         monkeypatch.delenv(name, raising=False)
@@ -140,7 +140,7 @@ def test_threads(
         monkeypatch.setenv(name, value)
     job.write(PRINT_THREADS)
     job.request |= request_
-    assert job.run_one() == said + "\n"
+    assert job.run_one() == output + "\n"
 
 
 def test_parallel_trials_see_different_gpus(job: Job) -> None:
@@ -180,8 +180,8 @@ def test_more_of_the_resource_continues_the_trial(job: Job) -> None:
     job.write(CONTINUED)
     job.request |= {"resource": "epochs", "metrics": {"x": [r"x=(\d)"]}}
     job.run_one(resource=2)
-    said = job.run_one(resource=3)
-    assert said.splitlines() == [
+    output = job.run_one(resource=3)
+    assert output.splitlines() == [
         "from 0 to 2 ['train.py']",
         "END x=1",
         "from 2 to 3 ['train.py']",
@@ -206,14 +206,14 @@ def test_without_a_resource_nothing_is_taken_over(job: Job) -> None:
     assert job.run_one(2, replaces=1).startswith("from 0 to 2")
 
 
-def left(number: int, measured: int) -> Interrupted:
+def interrupted(number: int, measured: int) -> Interrupted:
     return Interrupted(Started(number, 0.0, {}), measured, 0)
 
 
 def test_unrecorded_reports_are_recovered(job: Job) -> None:
     job.write("from cloudtune.trial import report\nfor n in range(5): report(a=n)")
     job.run_one()
-    recovered = job.runner.recover([left(1, 3), left(2, 0)]).measured
+    recovered = job.runner.recover([interrupted(1, 3), interrupted(2, 0)]).measured
     assert [(m.number, m.step, m.metrics) for m in recovered] == [
         (1, 4, {"a": 3.0}),
         (1, 5, {"a": 4.0}),
@@ -234,7 +234,9 @@ def test_the_files_of_a_trial_missing_from_the_ledger_are_not_reused(
     """)
     job.run_one()
     assert job.run_one() == "\n"
-    assert [m.metrics for m in job.runner.recover([left(1, 0)]).measured] == [job.measured()[-1][1]]
+    assert [m.metrics for m in job.runner.recover([interrupted(1, 0)]).measured] == [
+        job.measured()[-1][1]
+    ]
 
 
 ENGINE = """
@@ -270,9 +272,9 @@ def test_a_new_runner_ends_the_processes_of_a_killed_one(job: Job) -> None:
         assert engine.stdout.readline() == "ALL\n"
         engine.kill()
     assert len(reaper.find_processes(job.run)) == 2
-    assert [m.metrics for m in job.runner.recover([left(1, 0), left(2, 1)]).measured] == [
-        {"a": 1.0}
-    ]
+    assert [
+        m.metrics for m in job.runner.recover([interrupted(1, 0), interrupted(2, 1)]).measured
+    ] == [{"a": 1.0}]
     assert reaper.find_processes(job.run) == []
 
 

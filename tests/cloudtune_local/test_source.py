@@ -10,17 +10,17 @@ from cloudtune_local.source import SourceTree
 
 
 def listing(folder: Path) -> dict[str, tuple[str, bool, bytes]]:
-    """What a folder holds: what each entry is, whether it can be run, and its content."""
-    found: dict[str, tuple[str, bool, bytes]] = {}
+    """Return the type, executable bit and content of each entry of a folder."""
+    entries: dict[str, tuple[str, bool, bytes]] = {}
     for path in folder.rglob("*"):
         name = str(path.relative_to(folder))
         if path.is_symlink():
-            found[name] = ("link", False, str(path.readlink()).encode())
+            entries[name] = ("link", False, str(path.readlink()).encode())
         elif path.is_dir():
-            found[name] = ("folder", False, b"")
+            entries[name] = ("folder", False, b"")
         else:
-            found[name] = ("file", os.access(path, os.X_OK), path.read_bytes())
-    return found
+            entries[name] = ("file", os.access(path, os.X_OK), path.read_bytes())
+    return entries
 
 
 @pytest.fixture
@@ -39,11 +39,11 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("kept", [0, 5, 10**9])
+@pytest.mark.parametrize("cached", [0, 5, 10**9])
 def test_a_copy_is_what_the_source_was(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: int
 ) -> None:
-    monkeypatch.setattr(source_module, "_MAX_CACHED", kept)
+    monkeypatch.setattr(source_module, "_MAX_CACHED", cached)
     was = listing(folder)
     source = SourceTree(folder)
     source.copy(str(tmp_path / "one"))

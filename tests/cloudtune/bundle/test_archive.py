@@ -63,8 +63,8 @@ def test_an_archive_has_no_times_or_owners(tmp_path: Path) -> None:
     packed(tmp_path, snapshot(tmp_path))
     with tarfile.open(tmp_path / "code.tar.gz") as tar:
         members = tar.getmembers()
-    said = {(m.uid, m.gid, m.uname, m.gname, time.gmtime(m.mtime).tm_year) for m in members}
-    assert said == {(0, 0, "", "", 2000)}
+    metadata = {(m.uid, m.gid, m.uname, m.gname, time.gmtime(m.mtime).tm_year) for m in members}
+    assert metadata == {(0, 0, "", "", 2000)}
 
 
 def test_without_a_source(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def git(folder: Path, *words: str) -> None:
     subprocess.run(["git", *words], cwd=folder, check=True, capture_output=True, env=env)
 
 
-def listed(folder: Path) -> list[str]:
+def bundled(folder: Path) -> list[str]:
     return files.list_files(folder, [folder / "state"])
 
 
@@ -41,7 +41,7 @@ def test_without_git_all_but_clutter(tmp_path: Path) -> None:
     write(tmp_path, "__pycache__/x.pyc", ".cloudtune/ledger.db", ".git/config", "env/pyvenv.cfg")
     write(tmp_path, "env/lib/x.py", "node_modules/x.js", "a/.DS_Store", "data/.hidden")
     expected = sorted(["b.py", "a.py", "data/.hidden", *ODD], key=os.fsencode)
-    assert listed(tmp_path) == expected
+    assert bundled(tmp_path) == expected
 
 
 @needs_git
@@ -53,8 +53,8 @@ def test_with_git_what_is_not_ignored(tmp_path: Path) -> None:
     (tmp_path / "gone.py").unlink()
     write(tmp_path, "other.log", "new.py", ".cloudtune/ledger.db", "sub/.cloudtune/x")
     expected = sorted([".gitignore", "kept.log", "new.py", *ODD], key=os.fsencode)
-    assert listed(tmp_path) == expected
-    assert listed(tmp_path / "a") == ["b/c.py"]
+    assert bundled(tmp_path) == expected
+    assert bundled(tmp_path / "a") == ["b/c.py"]
 
 
 @needs_git
@@ -63,7 +63,7 @@ def test_nested_repositories_are_included(tmp_path: Path) -> None:
     write(tmp_path, "a.py", "inner/b.py", "inner/no.log", "inner/.gitignore")
     (tmp_path / "inner/.gitignore").write_text("*.log")
     git(tmp_path / "inner", "init")
-    assert listed(tmp_path) == ["a.py", "inner/.gitignore", "inner/b.py"]
+    assert bundled(tmp_path) == ["a.py", "inner/.gitignore", "inner/b.py"]
 
 
 @needs_git
@@ -71,26 +71,26 @@ def test_a_folder_that_git_ignores_is_included_completely(tmp_path: Path) -> Non
     git(tmp_path, "init")
     write(tmp_path, ".gitignore", "scratch/a.py")
     (tmp_path / ".gitignore").write_text("scratch/")
-    assert listed(tmp_path / "scratch") == ["a.py"]
+    assert bundled(tmp_path / "scratch") == ["a.py"]
 
 
 def test_without_a_git_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, "a.py", ".git/config")
     monkeypatch.setenv("PATH", "")
-    assert listed(tmp_path) == ["a.py"]
+    assert bundled(tmp_path) == ["a.py"]
 
 
 def test_ignore_file(tmp_path: Path) -> None:
     write(tmp_path, "data/big.bin", "data/keep.csv", "a.tmp", "x/a.tmp", "notes", "x/notes/y")
     (tmp_path / ".cloudtuneignore").write_text("*.tmp\n/data/*\n!/data/keep.csv\nnotes/\n# no\n")
-    assert listed(tmp_path) == [".cloudtuneignore", "data/keep.csv", "notes"]
+    assert bundled(tmp_path) == [".cloudtuneignore", "data/keep.csv", "notes"]
 
 
 @pytest.mark.parametrize("pattern", ["!", "[z-a]", "\\"])
 def test_an_invalid_pattern_is_refused(tmp_path: Path, pattern: str) -> None:
     (tmp_path / ".cloudtuneignore").write_text(f"*.tmp\n{pattern}\n")
     with pytest.raises(StudyError, match=r"invalid pattern in \.cloudtuneignore"):
-        listed(tmp_path)
+        bundled(tmp_path)
 
 
 PATTERNS = [
@@ -118,16 +118,16 @@ def test_ignore_files_have_the_syntax_of_git(tmp_path: Path, patterns: list[str]
         write(tree, *NAMES)
     ignore = tmp_path / "ignore"
     ignore.write_text("\n".join(patterns))
-    found = subprocess.run(
+    result = subprocess.run(
         ["git", "ls-files", "-z", "--others", "--exclude-from", str(ignore)],
         cwd=tree,
         check=True,
         capture_output=True,
     )
-    expected = {os.fsdecode(name) for name in found.stdout.split(b"\0") if name}
+    expected = {os.fsdecode(name) for name in result.stdout.split(b"\0") if name}
     shutil.copy(ignore, tree / files.IGNORE_FILE)
     try:
-        actual = set(listed(tree)) - {files.IGNORE_FILE}
+        actual = set(bundled(tree)) - {files.IGNORE_FILE}
     finally:
         (tree / files.IGNORE_FILE).unlink()
     if any(pattern.startswith("!") for pattern in patterns):
@@ -144,30 +144,30 @@ def test_all_links_outside_the_folder_are_refused_at_once(tmp_path: Path) -> Non
     (source / "abs").symlink_to("/etc")
     (source / "fine").symlink_to("a.py")
     with pytest.raises(StudyError) as caught:
-        listed(source)
+        bundled(source)
     assert [problem.path for problem in caught.value.problems] == ["trial.source"] * 2
     assert "the link up points outside the source folder" in str(caught.value)
     (source / ".cloudtuneignore").write_text("/up\n/abs\n")
-    assert listed(source) == [".cloudtuneignore", "a.py", "fine"]
+    assert bundled(source) == [".cloudtuneignore", "a.py", "fine"]
 
 
 def test_no_folder(tmp_path: Path) -> None:
     write(tmp_path, "file")
     for path in (tmp_path / "nowhere", tmp_path / "file"):
         with pytest.raises(UsageError, match="is not a folder"):
-            listed(path)
+            bundled(path)
 
 
 def test_a_state_folder_of_another_name_is_excluded(tmp_path: Path) -> None:
     with Ledger(tmp_path / "earlier", create=True):
         pass
     write(tmp_path, "train.py", "earlier/runs/a/local/source/train.py", "books/ledger.db")
-    assert listed(tmp_path) == ["books/ledger.db", "train.py"]
+    assert bundled(tmp_path) == ["books/ledger.db", "train.py"]
 
 
 def test_the_state_folder_is_excluded(tmp_path: Path) -> None:
     write(tmp_path, "a.py", "state/ledger.db", "state/runs/x/a.py", "statement", "sub/state/b")
-    assert listed(tmp_path) == ["a.py", "statement", "sub/state/b"]
+    assert bundled(tmp_path) == ["a.py", "statement", "sub/state/b"]
 
 
 def test_special_files_are_excluded(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_special_files_are_excluded(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(os.path.relpath(tmp_path / "socket"))
-        assert listed(tmp_path) == ["a.py"]
+        assert bundled(tmp_path) == ["a.py"]
 
 
 def test_a_copy_is_the_same_bundle(tmp_path: Path) -> None:
@@ -185,9 +185,9 @@ def test_a_copy_is_the_same_bundle(tmp_path: Path) -> None:
     (source / "a.py").symlink_to("ümläut.py")
     (source / "d" / "abs").symlink_to((source / "a" / "b").absolute())
     (source / "loose").symlink_to("not-there")
-    names = listed(source)
+    names = bundled(source)
     files.copy_files(source, names, copy)
-    assert listed(copy) == names
+    assert bundled(copy) == names
     assert files.fingerprint(copy, names) == files.fingerprint(source, names)
     assert (copy / "d" / "abs" / "c.py").read_text() == "a/b/c.py"
     assert (copy / "d" / "abs").resolve().is_relative_to(copy)
@@ -196,25 +196,25 @@ def test_a_copy_is_the_same_bundle(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "kept"), [(0o600, 0o600), (0o644, 0o600), (0o755, 0o700), (0o444, 0o400)]
+    ("mode", "copied"), [(0o600, 0o600), (0o644, 0o600), (0o755, 0o700), (0o444, 0o400)]
 )
-def test_a_copy_is_private(tmp_path: Path, mode: int, kept: int) -> None:
+def test_a_copy_is_private(tmp_path: Path, mode: int, copied: int) -> None:
     source, copy = tmp_path / "source", tmp_path / "copy"
     write(source, "d/secret")
     (source / "d" / "secret").chmod(mode)
     files.copy_files(source, ["d/secret"], copy)
-    assert (copy / "d" / "secret").stat().st_mode & 0o777 == kept
+    assert (copy / "d" / "secret").stat().st_mode & 0o777 == copied
     assert copy.stat().st_mode & 0o777 == 0o700
 
 
 def test_each_change_changes_the_fingerprint(tmp_path: Path) -> None:
     write(tmp_path, "a", "b")
-    seen = {files.fingerprint(tmp_path, listed(tmp_path))}
+    seen = {files.fingerprint(tmp_path, bundled(tmp_path))}
 
     def differs() -> bool:
-        found = files.fingerprint(tmp_path, listed(tmp_path))
-        fresh = found not in seen
-        seen.add(found)
+        result = files.fingerprint(tmp_path, bundled(tmp_path))
+        fresh = result not in seen
+        seen.add(result)
         return fresh
 
     assert not differs()

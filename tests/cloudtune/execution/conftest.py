@@ -19,7 +19,7 @@ from cloudtune.results.events import Ended, Measured
 
 
 class Bench:
-    """Starts small scripts and gathers what is told of them."""
+    """Starts small scripts and collects their events."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -29,16 +29,16 @@ class Bench:
         self.processes = ProcessPool(self._inbox.put, self.mark, grace=0.2)
 
     def spec(self, number: int, code: str, **changes: Any) -> ProcessSpec:
-        place = self.folder / str(number)
-        place.mkdir(exist_ok=True)
-        (place / "script.py").write_text(textwrap.dedent(code))
+        folder = self.folder / str(number)
+        folder.mkdir(exist_ok=True)
+        (folder / "script.py").write_text(textwrap.dedent(code))
         spec = ProcessSpec(
             command=[sys.executable, "-u", "script.py"],
-            cwd=place,
+            cwd=folder,
             env=dict(os.environ),
-            log=place / "log.txt",
-            reports=place / "reports.jsonl",
-            doorbell=place / "doorbell",
+            log=folder / "log.txt",
+            reports=folder / "reports.jsonl",
+            doorbell=folder / "doorbell",
             grace=30,
         )
         return replace(spec, **changes)
@@ -50,11 +50,11 @@ class Bench:
         self.start(1, code, **changes)
         return self.end()
 
-    def next(self, wanted: Callable[[Measured | Ended], bool]) -> Measured | Ended:
+    def next(self, matches: Callable[[Measured | Ended], bool]) -> Measured | Ended:
         while True:
             event = self._inbox.get(timeout=60)
             self.seen.append(event)
-            if wanted(event):
+            if matches(event):
                 return event
 
     def end(self) -> Ended:
@@ -85,7 +85,7 @@ READY = {"ready": [r"^READY(?P<value>1)$"]}
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path)
-    yield made
-    made.processes.close()
-    assert made.alive() == []
+    instance = Bench(tmp_path)
+    yield instance
+    instance.processes.close()
+    assert instance.alive() == []

@@ -228,10 +228,10 @@ def test_matches_that_are_not_numbers_lead_to_a_warning(bench: Bench) -> None:
         metrics={name: [rf"{name}=(\S+)"] for name in ("acc", "loss", "f1", "auc")},
     )
     assert ended.state == "completed"
-    shown = repr("\0" * 40)
+    quoted = repr("\0" * 40)
     assert ended.reason == (
         "the regular expression of acc matched '91%', which is not a number; "
-        f"the regular expression of f1 matched {shown}, which is not a number"
+        f"the regular expression of f1 matched {quoted}, which is not a number"
     )
     assert bench.measured() == [(1, {"loss": 0.5})]
 
@@ -434,7 +434,7 @@ def test_a_thread_runs_one_process_after_another(bench: Bench) -> None:
 
 def test_the_first_process_started_at_an_end_runs_on_the_same_thread(bench: Bench) -> None:
     """The others find a thread that is free: they do not wait for what this one still does."""
-    told: SimpleQueue[Measured | Ended] = SimpleQueue()
+    inbox: SimpleQueue[Measured | Ended] = SimpleQueue()
     others = threading.Semaphore(0)
     watched: dict[int, int] = {}
 
@@ -450,13 +450,13 @@ def test_the_first_process_started_at_an_end_runs_on_the_same_thread(bench: Benc
             assert others.acquire(timeout=60)
             assert others.acquire(timeout=60)
         for event in events:
-            told.put(event)
+            inbox.put(event)
         others.release()
 
-    processes = ProcessPool(told.put, bench.mark, grace=0.2, emit_last=emit_last)
+    processes = ProcessPool(inbox.put, bench.mark, grace=0.2, emit_last=emit_last)
     try:
         processes.start(1, partial(spec, 1))
-        ended = [told.get(timeout=60) for _ in range(8)]
+        ended = [inbox.get(timeout=60) for _ in range(8)]
     finally:
         processes.close()
     for number in (1, 2, 3, 4):

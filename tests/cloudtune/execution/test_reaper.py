@@ -65,16 +65,16 @@ def wait_for(condition: Callable[[], bool]) -> None:
     raise AssertionError("it did not come to pass in 10 s")
 
 
-def keepers(mark: str) -> list[int]:
-    found: list[int] = []
+def reapers(mark: str) -> list[int]:
+    pids: list[int] = []
     for entry in Path("/proc").iterdir():
         try:
             words = (entry / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
         if entry.name.isdigit() and f"{mark}.".encode() in words:
-            found.append(int(entry.name))
-    return found
+            pids.append(int(entry.name))
+    return pids
 
 
 @pytest.mark.parametrize("script", [SLEEPER, STUBBORN, RUNAWAY, STUBBORN_RUNAWAY, SAVER])
@@ -84,32 +84,32 @@ def test_killing_the_engine_leaves_no_process(bench: Bench, tmp_path: Path, scri
         assert engine.stdout is not None
         assert engine.stdout.readline() == "ALL\n"
         assert len(bench.alive()) >= 2
-        assert len(keepers(bench.mark)) == 1
+        assert len(reapers(bench.mark)) == 1
         engine.kill()
-    wait_for(lambda: not bench.alive() and not keepers(bench.mark))
+    wait_for(lambda: not bench.alive() and not reapers(bench.mark))
     assert (tmp_path / "saved").exists() == (script is SAVER)
 
 
 def test_the_reaper_ignores_termination_signals(bench: Bench) -> None:
     bench.start(1, SLEEPER, metrics=READY)
     bench.ready()
-    (pid,) = keepers(bench.mark)
+    (pid,) = reapers(bench.mark)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         os.kill(pid, number)
     time.sleep(0.05)
-    assert keepers(bench.mark) == [pid]
+    assert reapers(bench.mark) == [pid]
     assert os.getsid(pid) == pid
 
 
 def test_a_killed_reaper_is_replaced_at_the_next_start(bench: Bench) -> None:
     bench.start(1, SLEEPER, metrics=READY)
     bench.ready()
-    (first,) = keepers(bench.mark)
+    (first,) = reapers(bench.mark)
     os.kill(first, signal.SIGKILL)
-    wait_for(lambda: not keepers(bench.mark))
+    wait_for(lambda: not reapers(bench.mark))
     bench.start(2, SLEEPER, metrics=READY)
     bench.ready(2)
-    (second,) = keepers(bench.mark)
+    (second,) = reapers(bench.mark)
     assert second != first
     bench.processes.stop(1)
     bench.processes.stop(2)
@@ -118,9 +118,9 @@ def test_a_killed_reaper_is_replaced_at_the_next_start(bench: Bench) -> None:
 
 def test_close_ends_the_reaper(bench: Bench) -> None:
     bench.run("print(1)")
-    assert keepers(bench.mark)
+    assert reapers(bench.mark)
     bench.processes.close()
-    assert not keepers(bench.mark)
+    assert not reapers(bench.mark)
 
 
 def test_only_processes_of_the_mark_are_found(bench: Bench) -> None:

@@ -154,7 +154,7 @@ def test_a_flipped_bit_that_hides_an_event_is_detected(state: Path, whole: Path)
     """Whoever looks for the events of a run stops at the first that seems to be another run's."""
     path = state / "ledger.db"
     good, expected = path.read_bytes(), read(whole)
-    keys = [found.start() for found in re.finditer(b"firstlocal", good)]
+    keys = [match.start() for match in re.finditer(b"firstlocal", good)]
     refused = 0
     for place in keys[1::4]:
         path.write_bytes(good)
@@ -212,12 +212,12 @@ def test_a_damaged_run_is_named_and_the_others_are_read(
         trials_of("first", state)
     assert "run first is damaged" in str(refused.value)
     assert "cloudtune clean first" in str(refused.value)
-    shown = CliRunner().invoke(cloudtune, ["status", "--json"])
-    assert {row["run"]: row["state"] for row in json.loads(shown.stdout)} == {
+    status = CliRunner().invoke(cloudtune, ["status", "--json"])
+    assert {row["run"]: row["state"] for row in json.loads(status.stdout)} == {
         "first": "damaged",
         "other": "completed",
     }
-    assert "run first is damaged" in shown.stderr
+    assert "run first is damaged" in status.stderr
     assert CliRunner().invoke(cloudtune, ["clean", "first", "--yes"]).exit_code == 0
     assert read(state) == {"other": read(whole)["other"]}
 
@@ -230,7 +230,7 @@ def test_invalid_utf_8_is_detected(state: Path) -> None:
 
 
 def test_a_ledger_without_its_write_ahead_log_is_not_a_new_one(tmp_path: Path) -> None:
-    """What a process writes stands in ledger.db-wal until it is moved into the ledger."""
+    """Writes are in ledger.db-wal until SQLite moves them into the ledger."""
     with Ledger(tmp_path / "state", create=True) as ledger:
         job = JobRecord("first", "local", PLAN, "running", "", None, False)
         ledger.create_run(RunRecord("first", 1.0, "name", STUDY, None, "/base", (job,)))
@@ -261,9 +261,9 @@ def test_a_run_missing_from_the_ledger_is_detected(
 ) -> None:
     monkeypatch.setenv("CLOUDTUNE_HOME", str(state))
     (state / "runs" / "lost").mkdir()
-    shown = CliRunner().invoke(cloudtune, ["status", "--json"])
-    assert len(json.loads(shown.stdout)) == 2
-    assert "of which the ledger knows nothing: lost" in shown.stderr
+    status = CliRunner().invoke(cloudtune, ["status", "--json"])
+    assert len(json.loads(status.stdout)) == 2
+    assert "of which the ledger knows nothing: lost" in status.stderr
     with pytest.raises(UsageError, match="it has a folder, but is not in"):
         trials_of("lost", state)
 
@@ -297,9 +297,9 @@ def test_an_older_ledger_is_migrated_and_a_copy_is_kept(
         job = JobRecord("new", "local", PLAN, "pending", "", None, False)
         ledger.create_run(RunRecord("new", 1.0, "name", STUDY, None, "/base", (job,)))
         assert ledger.find_run_id() == "new"
-    with closing(sqlite3.connect(tmp_path / "ledger-version-1.db")) as kept:
-        assert kept.execute("PRAGMA user_version").fetchone() == (1,)
-        assert kept.execute("SELECT count(*) FROM events").fetchone() == (2 * 3 * TRIALS,)
+    with closing(sqlite3.connect(tmp_path / "ledger-version-1.db")) as copy:
+        assert copy.execute("PRAGMA user_version").fetchone() == (1,)
+        assert copy.execute("SELECT count(*) FROM events").fetchone() == (2 * 3 * TRIALS,)
     assert (tmp_path / "ledger-version-1.db").read_bytes()[100:] == before[100:]
 
 

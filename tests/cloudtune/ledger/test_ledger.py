@@ -124,13 +124,13 @@ def test_elapsed_time_adds_up_over_processes(tmp_path: Path) -> None:
     with Ledger(tmp_path, create=True) as ledger:
         ledger.create_run(record("abc"))
         ledger.begin_job("abc", "local")
-        begun = ledger.run("abc").jobs[0].process_started
-        assert begun is not None
-        ledger.append("abc", "local", Started(1, begun + 5, {}))
+        started = ledger.run("abc").jobs[0].process_started
+        assert started is not None
+        ledger.append("abc", "local", Started(1, started + 5, {}))
         ledger.begin_job("abc", "local")
         job = ledger.run("abc").jobs[0]
         assert job.earlier_seconds == pytest.approx(5)
-        assert job.started == begun
+        assert job.started == started
 
 
 def test_ids_are_short_and_differ() -> None:
@@ -288,10 +288,10 @@ def test_a_nearer_state_folder_of_another_user_is_skipped(
     stat = Path.stat
 
     def owned(path: Path, **more: bool) -> os.stat_result:
-        found = stat(path, **more)
+        status = stat(path, **more)
         if path != inner / ".cloudtune":
-            return found
-        return os.stat_result([*found[:4], found.st_uid + 1, *found[5:]])
+            return status
+        return os.stat_result([*status[:4], status.st_uid + 1, *status[5:]])
 
     monkeypatch.setattr(Path, "stat", owned)
     assert state_folder(inner) == tmp_path / ".cloudtune"

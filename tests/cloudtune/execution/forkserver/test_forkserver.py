@@ -1,4 +1,4 @@
-"""A process that is forked from a preloaded one is what the same script is when started cold."""
+"""A forked script behaves like the same script started cold."""
 
 from __future__ import annotations
 
@@ -31,59 +31,59 @@ FOREVER = "import time\nprint('READY1', flush=True)\ntime.sleep(1000)\n"
 
 
 class Pair:
-    """Runs one script cold and warm, in one place."""
+    """Runs one script cold and warm, in one folder."""
 
     def __init__(self, folder: Path) -> None:
-        self.place = folder / "work"
-        self.place.mkdir()
+        self.work = folder / "work"
+        self.work.mkdir()
         self.library = folder / "library"
         self.library.mkdir()
         self.mark = f"warm-{secrets.token_hex(6)}"
-        self.said: list[str] = []
+        self.messages: list[str] = []
         self.env = {**os.environ, "PYTHONPATH": str(self.library), "PYTHONHASHSEED": "0"}
         self.python = sys.executable
-        self.folder = self.place
+        self.folder = self.work
         self.imports: list[tuple[str, tuple[str, ...]]] = []
         self.required = False
         self.inbox: SimpleQueue[Measured | Ended] = SimpleQueue()
-        self._made: list[ProcessPool] = []
+        self._pools: list[ProcessPool] = []
 
     def processes(self, *, warm: bool) -> ProcessPool:
         preload = Preload(
             python=self.python,
             env=self.env,
-            cwd=str(self.place),
+            cwd=str(self.work),
             folder=str(self.folder),
             imports=self.imports,
             required=self.required,
             quiet=False,
-            source=[str(self.place)],
+            source=[str(self.work)],
         )
-        made = ProcessPool(
+        pool = ProcessPool(
             self.inbox.put,
             self.mark,
             grace=0.3,
             preload=preload if warm else None,
-            notify=self.said.append,
+            notify=self.messages.append,
         )
-        self._made.append(made)
-        return made
+        self._pools.append(pool)
+        return pool
 
     def write(self, code: str, name: str = "train.py") -> None:
-        (self.place / name).parent.mkdir(exist_ok=True)
-        (self.place / name).write_text(textwrap.dedent(code), "utf-8")
+        (self.work / name).parent.mkdir(exist_ok=True)
+        (self.work / name).write_text(textwrap.dedent(code), "utf-8")
 
     def add(self, name: str, code: str) -> None:
-        """Make a module that is not the script's own, and have it imported first."""
+        """Create a module outside the source and import it first."""
         (self.library / f"{name}.py").write_text(textwrap.dedent(code), "utf-8")
         self.imports.append((name, ()))
 
     def spec(self, *words: str, number: int = 1) -> ProcessSpec:
         return ProcessSpec(
             command=[self.python, *words],
-            cwd=self.place,
+            cwd=self.work,
             env=self.env,
-            log=self.place.parent / f"log-{number}.txt",
+            log=self.work.parent / f"log-{number}.txt",
             metrics=READY,
             grace=0.3,
         )
@@ -96,43 +96,43 @@ class Pair:
     def ready(self) -> None:
         assert isinstance(self.inbox.get(timeout=20), Measured)
 
-    def run(self, made: ProcessPool, *words: str) -> tuple[str, Ended]:
-        """Run the script; return what it printed and how it ended."""
-        made.start(1, self.spec(*(words or ("train.py",))))
+    def run(self, pool: ProcessPool, *words: str) -> tuple[str, Ended]:
+        """Run the script; return its output and its end."""
+        pool.start(1, self.spec(*(words or ("train.py",))))
         ended = self.end()
-        log = self.place.parent / "log-1.txt"
+        log = self.work.parent / "log-1.txt"
         printed = log.read_text("utf-8")
         log.unlink()
         return printed, ended
 
     def both(self, *words: str) -> tuple[str, str]:
-        """Return what the script printed, cold and warm; it must have ended alike."""
+        """Return the output of the script, cold and warm; both must end in the same way."""
         printed: list[str] = []
         ends: list[tuple[object, ...]] = []
         for is_warm in (False, True):
-            said, ended = self.run(self.processes(warm=is_warm), *words)
-            printed.append(said)
+            output, ended = self.run(self.processes(warm=is_warm), *words)
+            printed.append(output)
             ends.append((ended.state, ended.reason, ended.exit_code, ended.log_tail))
-        assert self.said == []
+        assert self.messages == []
         assert ends[0] == ends[1]
         return printed[0], printed[1]
 
     def close(self) -> None:
-        for made in self._made:
-            made.close()
+        for pool in self._pools:
+            pool.close()
 
-    def preloaded(self) -> int:
-        """Return the number of the preloaded process."""
+    def server_pid(self) -> int:
+        """Return the process id of the fork server."""
         (pid,) = reaper.find_processes(f"{self.mark}.preloaded.")
         return pid
 
 
 @pytest.fixture
 def pair(tmp_path: Path) -> Iterator[Pair]:
-    made = Pair(tmp_path)
-    yield made
-    made.close()
-    assert reaper.find_processes(made.mark) == []
+    instance = Pair(tmp_path)
+    yield instance
+    instance.close()
+    assert reaper.find_processes(instance.mark) == []
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -186,11 +186,11 @@ def test_a_script_in_a_folder_and_a_package_see_the_same(pair: Pair) -> None:
         "inner/train.py",
     )
     pair.env["PYTHONPATH"] += ":."
-    pair.folder = pair.place / "inner"
+    pair.folder = pair.work / "inner"
     cold, warm = pair.both("inner/train.py")
     assert "<class 'inner.own.Mine'>" in cold
     assert warm == cold
-    pair.folder = pair.place
+    pair.folder = pair.work
     pair.write(
         "from . import own\nfrom .own import Mine\nprint(__package__, own, Mine)", "inner/m.py"
     )
@@ -265,17 +265,17 @@ def test_a_script_is_finalized(pair: Pair, daemon: bool) -> None:
     for is_warm in (False, True):
         printed, ended = pair.run(pair.processes(warm=is_warm))
         assert ended.state == "completed"
-        left = sorted(path.name for path in pair.place.iterdir())
+        left = sorted(path.name for path in pair.work.iterdir())
         lines = sorted(printed.splitlines())
         if daemon:  # a thread may use objects to the end: where there is one, none is let go
             lines = [line for line in lines if not line.startswith("gone")]
         else:
-            subprocess.run(["gzip", "-t", pair.place / "left.gz"], check=True)
-            assert zipfile.is_zipfile(pair.place / "left.zip")
-        seen.append((lines, left, (pair.place / "left.txt").read_text()))
+            subprocess.run(["gzip", "-t", pair.work / "left.gz"], check=True)
+            assert zipfile.is_zipfile(pair.work / "left.zip")
+        seen.append((lines, left, (pair.work / "left.txt").read_text()))
         for name in ("left.txt", "left.gz", "left.zip"):
-            (pair.place / name).unlink()
-    assert pair.said == []
+            (pair.work / name).unlink()
+    assert pair.messages == []
     assert seen[1] == seen[0]
 
 
@@ -288,11 +288,11 @@ def test_output_of_c_code_is_not_lost(pair: Pair) -> None:
 def test_output_of_imports_is_in_every_log_once(pair: Pair) -> None:
     pair.add("speaks", "import ctypes; print('hello'); ctypes.CDLL(None).printf(b'from C\\n')")
     pair.write("import speaks\nprint('script')")
-    made = pair.processes(warm=True)
+    pool = pair.processes(warm=True)
     for _ in range(2):
-        printed, _ = pair.run(made)
+        printed, _ = pair.run(pool)
         assert sorted(printed.splitlines()) == ["from C", "hello", "script"]
-    assert pair.said == []
+    assert pair.messages == []
 
 
 PICKLED = """
@@ -331,7 +331,7 @@ class Generator:
     def seed(self): print("torch is seeded")
 default_generator = Generator()
 """
-"""What stands for torch, which is too large for a test."""
+"""Replaces torch, which is too large for a test."""
 
 
 def test_a_seeded_script_gives_equal_bits_and_an_unseeded_one_its_own(pair: Pair) -> None:
@@ -349,30 +349,30 @@ def test_a_seeded_script_gives_equal_bits_and_an_unseeded_one_its_own(pair: Pair
     cold, warm = pair.both()
     assert warm == cold
     pair.write(CHANCE)
-    made = pair.processes(warm=True)
-    drawn = [pair.run(made)[0].split(" {")[0].split() for _ in range(3)]
-    assert len({each[0] for each in drawn}) == len({each[1] for each in drawn}) == 3
+    pool = pair.processes(warm=True)
+    draws = [pair.run(pool)[0].split(" {")[0].split() for _ in range(3)]
+    assert len({each[0] for each in draws}) == len({each[1] for each in draws}) == 3
     (pair.library / "torch.py").write_text(TORCH)
     assert pair.run(pair.processes(warm=True))[0].startswith("torch is seeded\n")
-    assert pair.said == []
+    assert pair.messages == []
 
 
 def test_each_forked_process_has_its_own_group_and_mark(pair: Pair) -> None:
     pair.write(FOREVER)
     pair.add("counted", "import os; open(os.path.dirname(__file__) + '/count', 'a').write('x')")
-    made = pair.processes(warm=True)
+    pool = pair.processes(warm=True)
     for number in (1, 2):
-        made.start(number, pair.spec("train.py", number=number))
+        pool.start(number, pair.spec("train.py", number=number))
         pair.ready()
-    parent = pair.preloaded()
+    parent = pair.server_pid()
     for number in (1, 2):
         (pid,) = reaper.find_processes(f"{pair.mark}.{number}.")
         assert os.getsid(pid) == os.getpgid(pid) == pid
         assert f"PPid:\t{parent}\n" in Path(f"/proc/{pid}/status").read_text()
-    made.stop(1)
+    pool.stop(1)
     assert pair.end().reason == "killed by SIGTERM"
     assert reaper.find_processes(f"{pair.mark}.1.") == []
-    made.stop(2, now=True)
+    pool.stop(2, now=True)
     assert pair.end().reason == "killed by SIGKILL"
     assert (pair.library / "count").read_text() == "x"
     wait_for(lambda: not Path(f"/proc/{parent}/task/{parent}/children").read_text())
@@ -380,20 +380,20 @@ def test_each_forked_process_has_its_own_group_and_mark(pair: Pair) -> None:
 
 def test_a_stop_has_its_grace_and_reaches_the_whole_group(pair: Pair) -> None:
     pair.write("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + FOREVER)
-    made = pair.processes(warm=True)
-    made.start(1, pair.spec("train.py"))
+    pool = pair.processes(warm=True)
+    pool.start(1, pair.spec("train.py"))
     pair.ready()
-    made.stop(1)
+    pool.stop(1)
     assert pair.end().reason == "did not exit within 0.3 s of the request to stop"
     pair.write(
         "import subprocess, time\n"
         "for session in (False, True):\n"
         "    subprocess.Popen(['sleep', '1000'], start_new_session=session)\n" + FOREVER
     )
-    made.start(1, pair.spec("train.py"))
+    pool.start(1, pair.spec("train.py"))
     pair.ready()
     assert len(reaper.find_processes(f"{pair.mark}.1.")) == 3
-    made.stop(1)
+    pool.stop(1)
     assert pair.end().reason == "killed by SIGTERM"
     assert reaper.find_processes(f"{pair.mark}.1.") == []
 
@@ -401,26 +401,26 @@ def test_a_stop_has_its_grace_and_reaches_the_whole_group(pair: Pair) -> None:
 def test_a_killed_fork_server_loses_its_trials_and_is_replaced(
     pair: Pair,
 ) -> None:
-    made = pair.processes(warm=True)
+    pool = pair.processes(warm=True)
     seen: set[int] = set()
     for round_ in (1, 2):
         pair.write(FOREVER)
-        made.start(1, pair.spec("train.py"))
+        pool.start(1, pair.spec("train.py"))
         pair.ready()
-        seen.add(pair.preloaded())
-        os.kill(pair.preloaded(), signal.SIGKILL)
+        seen.add(pair.server_pid())
+        os.kill(pair.server_pid(), signal.SIGKILL)
         ended = pair.end()
         assert (ended.state, ended.exit_code) == ("cancelled", None)
         assert ended.reason == "the fork server that forked it was killed"
         assert reaper.find_processes(f"{pair.mark}.1.") == []
-        (pair.place.parent / "log-1.txt").unlink()
+        (pair.work.parent / "log-1.txt").unlink()
         pair.write("import os; print(os.getppid())")
-        printed, ended = pair.run(made)
+        printed, ended = pair.run(pool)
         assert ended.state == "completed"
         forked = printed.split() != [str(os.getpid())]
         assert forked == (round_ == 1)
     assert len(seen) == 2
-    assert pair.said == [warm.cold_start_message("the fork server was killed 2 times")]
+    assert pair.messages == [warm.cold_start_message("the fork server was killed 2 times")]
 
 
 @pytest.mark.parametrize(
@@ -464,12 +464,12 @@ def test_unsafe_imports_cause_cold_starts_and_one_message(
     pair.add("odd", code)
     pair.write("import os; print(os.getppid())")
     monkeypatch.setattr(warm, "PROBE_TIMEOUT", 1.0)
-    made = pair.processes(warm=True)
+    pool = pair.processes(warm=True)
     for _ in range(2):
-        printed, ended = pair.run(made)
+        printed, ended = pair.run(pool)
         assert (ended.state, printed) == ("completed", f"{os.getpid()}\n")
-    (said,) = pair.said
-    assert said.startswith(warm.cold_start_message(why))
+    (message,) = pair.messages
+    assert message.startswith(warm.cold_start_message(why))
     assert reaper.find_processes(f"{pair.mark}.preloaded") == []
 
 
@@ -488,8 +488,8 @@ def test_a_used_openmp_pool_causes_cold_starts(pair: Pair) -> None:
     )
     pair.write("import parallel\nprint('well')")
     assert pair.run(pair.processes(warm=True))[0] == "well\n"
-    (said,) = pair.said
-    assert "the imports leave threads running: " in said
+    (message,) = pair.messages
+    assert "the imports leave threads running: " in message
 
 
 def test_only_a_missing_required_module_causes_cold_starts(pair: Pair) -> None:
@@ -498,41 +498,41 @@ def test_only_a_missing_required_module_causes_cold_starts(pair: Pair) -> None:
     assert pair.both() == ("1\n", "1\n")
     pair.required = True
     pair.run(pair.processes(warm=True))
-    assert pair.said == [warm.cold_start_message("module there_is_none not found")]
+    assert pair.messages == [warm.cold_start_message("module there_is_none not found")]
 
 
 def test_a_file_that_shadows_a_module_of_python_causes_cold_starts(pair: Pair) -> None:
-    (pair.place / "signal").mkdir()  # a folder is no module as long as Python has one
+    (pair.work / "signal").mkdir()  # a folder is no module as long as Python has one
     pair.write("import signal; print(signal.SIGTERM)")
     assert pair.both() == ("15\n", "15\n")
     for name in ("json", "signal"):
-        pair.said.clear()
+        pair.messages.clear()
         pair.write("print('mine')", f"{name}.py")
         pair.write(f"import {name}")
         assert pair.run(pair.processes(warm=True))[0] == "mine\n"
-        assert pair.said == [
+        assert pair.messages == [
             warm.cold_start_message(f"the source has a module with the name of Python's own {name}")
         ]
-        (pair.place / f"{name}.py").unlink()
+        (pair.work / f"{name}.py").unlink()
 
 
 def test_the_users_own_modules_are_never_preloaded(pair: Pair) -> None:
     pair.write("import os; print(os.environ['CLOUDTUNE_RUN'].split('.')[-2])", "own.py")
     pair.write("import own; print('script')")
     pair.imports = [("own", ())]
-    made = pair.processes(warm=True)
-    assert pair.run(made)[0] == "1\nscript\n"
+    pool = pair.processes(warm=True)
+    assert pair.run(pool)[0] == "1\nscript\n"
     pair.write("print('changed')", "own.py")
-    assert pair.run(made)[0] == "changed\nscript\n"
-    assert pair.said == []
+    assert pair.run(pool)[0] == "changed\nscript\n"
+    assert pair.messages == []
     pair.required = True
     pair.run(pair.processes(warm=True))
-    assert pair.said == [warm.cold_start_message("own belongs to the source")]
+    assert pair.messages == [warm.cold_start_message("own belongs to the source")]
 
 
 def test_imports_after_an_own_module_are_not_preloaded(pair: Pair) -> None:
     pair.write("import os; os.environ['SET'] = 'in time'", "inner/own.py")
-    pair.env["PYTHONPATH"] += f":{pair.place}/inner"
+    pair.env["PYTHONPATH"] += f":{pair.work}/inner"
     pair.imports = [("own", ())]
     pair.add("reads", "import os; SEEN = os.environ.get('SET')")
     pair.write("import own, reads; print(reads.SEEN)")
@@ -572,22 +572,22 @@ def test_no_trial_removes_shared_files(pair: Pair, remover: str) -> None:
         """,
     )
     pair.write("import makes, os; print(makes.F, os.path.isdir(makes.F))")
-    made = pair.processes(warm=True)
-    printed = [pair.run(made)[0] for _ in range(2)]
+    pool = pair.processes(warm=True)
+    printed = [pair.run(pool)[0] for _ in range(2)]
     folder = printed[0].split()[0]
     assert printed == [f"{folder} True\ngoodbye\n"] * 2
-    made.close()
+    pool.close()
     assert not Path(folder).exists()
-    assert pair.said == []
+    assert pair.messages == []
 
 
 def test_arguments_that_are_too_long_cause_one_message(pair: Pair) -> None:
     pair.write("import sys, os; print(len(sys.argv[1]), os.getppid())")
-    made = pair.processes(warm=True)
+    pool = pair.processes(warm=True)
     for _ in range(2):
-        assert pair.run(made, "train.py", "x" * 110_000)[0] == f"110000 {os.getpid()}\n"
-    (said,) = pair.said
-    assert "are too long" in said
+        assert pair.run(pool, "train.py", "x" * 110_000)[0] == f"110000 {os.getpid()}\n"
+    (message,) = pair.messages
+    assert "are too long" in message
 
 
 def test_a_hanging_import_times_out(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -595,22 +595,22 @@ def test_a_hanging_import_times_out(pair: Pair, monkeypatch: pytest.MonkeyPatch)
     pair.add("hangs", "import time; time.sleep(1000)")
     pair.write("print('cold')")
     assert pair.run(pair.processes(warm=True))[0] == "cold\n"
-    assert pair.said == [warm.cold_start_message("the imports take more than 0.5 s")]
+    assert pair.messages == [warm.cold_start_message("the imports take more than 0.5 s")]
 
 
 def test_a_stop_interrupts_the_wait_for_imports(pair: Pair) -> None:
     pair.add("hangs", "import time; time.sleep(1000)")
     pair.write("print('never')")
-    made = pair.processes(warm=True)
+    pool = pair.processes(warm=True)
     for number in (1, 2):
-        made.start(number, pair.spec("train.py", number=number))
+        pool.start(number, pair.spec("train.py", number=number))
     wait_for(lambda: bool(reaper.find_processes(f"{pair.mark}.preloaded.")))
     begin = time.monotonic()
     for number in (1, 2):
-        made.stop(number)
+        pool.stop(number)
     assert {pair.end().reason, pair.end().reason} == {"stopped before it was started"}
     assert time.monotonic() - begin < 30  # the imports would have had sixty
-    assert pair.said == []
+    assert pair.messages == []
 
 
 def test_a_child_that_does_not_reach_its_script_times_out(
@@ -628,7 +628,9 @@ def test_a_child_that_does_not_reach_its_script_times_out(
     )
     pair.write("print('cold')")
     assert pair.run(pair.processes(warm=True))[0] == "cold\n"
-    assert pair.said == [warm.cold_start_message("a forked process took more than 0.5 s to start")]
+    assert pair.messages == [
+        warm.cold_start_message("a forked process took more than 0.5 s to start")
+    ]
 
 
 @pytest.mark.parametrize("python", ["/nowhere/python", "/bin/false"])
@@ -639,7 +641,7 @@ def test_a_program_that_is_not_python_starts_cold(pair: Pair, python: str) -> No
     _, ended = pair.run(pair.processes(warm=True)) if "false" in python else (None, None)
     assert cold.state == "failed"
     assert ended is None or ended.reason == cold.reason == "exited with code 1"
-    assert len(pair.said) == (ended is not None)
+    assert len(pair.messages) == (ended is not None)
 
 
 ENGINE = """
@@ -678,7 +680,7 @@ threading.Event().wait()
 )
 def test_killing_the_engine_ends_all_forked_processes(pair: Pair, code: str) -> None:
     pair.write(code)
-    words = [sys.executable, "-c", ENGINE, pair.mark, str(pair.place)]
+    words = [sys.executable, "-c", ENGINE, pair.mark, str(pair.work)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as engine:
         assert engine.stdout is not None
         assert engine.stdout.readline() == "ALL\n"
@@ -686,4 +688,4 @@ def test_killing_the_engine_ends_all_forked_processes(pair: Pair, code: str) -> 
         engine.kill()
     wait_for(lambda: not reaper.find_processes(pair.mark))
     if "saved" in code:
-        assert {path.name for path in pair.place.glob("saved*")} == {"saved1", "saved2"}
+        assert {path.name for path in pair.work.glob("saved*")} == {"saved1", "saved2"}

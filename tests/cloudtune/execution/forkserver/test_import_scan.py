@@ -8,8 +8,8 @@ import pytest
 from cloudtune.execution.forkserver.import_scan import ImportScan, scan_imports
 
 
-def found(folder: Path, code: str, **others: str) -> list[str]:
-    """Return the names of what is found in a script beside other files."""
+def scan(folder: Path, code: str, **others: str) -> list[str]:
+    """Return the modules that a scan of a script finds."""
     return [name for name, _ in read(folder, code, **others).modules]
 
 
@@ -67,7 +67,7 @@ def test_all_forms_of_import_are_found_in_order_with_their_names(tmp_path: Path)
     ],
 )
 def test_the_scan_ends_where_a_later_import_could_change(tmp_path: Path, code: str) -> None:
-    assert found(tmp_path, f"import first\n{code}\nimport later") == ["first"]
+    assert scan(tmp_path, f"import first\n{code}\nimport later") == ["first"]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_the_scan_ends_where_a_later_import_could_change(tmp_path: Path, code: s
     ],
 )
 def test_definitions_do_not_end_the_scan(tmp_path: Path, code: str) -> None:
-    assert found(tmp_path, f"import first\n{code}\nimport later") == ["first", "later"]
+    assert scan(tmp_path, f"import first\n{code}\nimport later") == ["first", "later"]
 
 
 def test_a_script_that_filters_warnings_is_quiet(tmp_path: Path) -> None:
@@ -100,14 +100,14 @@ def test_own_modules_are_replaced_by_their_imports(tmp_path: Path) -> None:
         "pack__in__part": "from ..own import x\nimport in_part",
         "pack__in__beside": "from .part import y",
     }
-    assert found(tmp_path, code, **others) == ["a", "in_own", "in_pack"]
+    assert scan(tmp_path, code, **others) == ["a", "in_own", "in_pack"]
     others["pack__in__part"] = "import in_part"
-    assert found(tmp_path, code, **others) == ["a", "in_own", "in_pack", "in_part", "b"]
+    assert scan(tmp_path, code, **others) == ["a", "in_own", "in_pack", "in_part", "b"]
 
 
 def test_the_scan_ends_at_an_own_module_that_could_change_an_import(tmp_path: Path) -> None:
     code = "import a\nimport own\nimport b"
-    assert found(tmp_path, code, own="import c\nimport os\nos.environ['A'] = '1'") == [
+    assert scan(tmp_path, code, own="import c\nimport os\nos.environ['A'] = '1'") == [
         "a",
         "c",
         "os",
