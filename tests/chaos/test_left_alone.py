@@ -50,7 +50,7 @@ def test_watch_follows_an_unattended_job(unattended: Home) -> None:
     before = job_of(unattended)
     assert state_of(unattended)["state"] == "interrupted"
     done = unattended.call("watch")
-    assert "what runs at sagemaker is followed again" in done.stderr
+    assert "following the job at sagemaker again" in done.stderr
     assert state_of(unattended)["trials"] == {"completed": 3}
     assert job_of(unattended) == before
 

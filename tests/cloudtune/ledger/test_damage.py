@@ -263,7 +263,7 @@ def test_a_run_missing_from_the_ledger_is_detected(
     (state / "runs" / "lost").mkdir()
     status = CliRunner().invoke(cloudtune, ["status", "--json"])
     assert len(json.loads(status.stdout)) == 2
-    assert "of which the ledger knows nothing: lost" in status.stderr
+    assert "not in the ledger: lost" in status.stderr
     with pytest.raises(UsageError, match="it has a folder, but is not in"):
         trials_of("lost", state)
 
