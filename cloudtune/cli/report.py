@@ -50,4 +50,4 @@ def report(runs: tuple[str, ...], output: Path | None, form: str | None, *, as_j
     if output is None:
         sys.stdout.write(text)
     else:
-        click.echo(f"wrote {output} ({len(text.encode()) / 1e6:.1f} MB)", err=True)
+        click.echo(f"wrote {output} ({len(text.encode()) / 1e3:,.0f} kB)", err=True)

@@ -172,7 +172,7 @@ def _resume_hint(run_id: str) -> Generator[None]:
 
         with suppress(CloudtuneError), Ledger(state_folder()) as ledger:
             if ledger.has_run(run_id):
-                click.echo(f"interrupted; continue with: cloudtune resume {run_id}", err=True)
+                click.echo(f"interrupted; resume with: cloudtune resume {run_id}", err=True)
         raise
 
 

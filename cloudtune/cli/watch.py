@@ -28,7 +28,7 @@ def watch(run: str | None) -> None:
     print_summary(results, handle.folder)
     unfinished = {"running", "pending"}
     if any(result.state in unfinished for result in results):
-        text = f"no process runs it now; continue with: cloudtune resume {handle.id}"
+        text = f"no process runs it now; resume with: cloudtune resume {handle.id}"
         click.echo(text, err=True)
     outcomes = {
         each.provider: Outcome("cancelled" if each.state in unfinished else each.state, each.reason)

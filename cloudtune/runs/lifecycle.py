@@ -95,7 +95,7 @@ def create(
     with Ledger(state, create=True) as ledger:
         if ledger.has_run(run):
             raise UsageError(
-                f"run {run} exists, since this plan was run before; continue it with: "
+                f"run {run} exists, since this plan was run before; resume it with: "
                 f"cloudtune resume {run}"
             )
         copied = [_copy_source(plan, ledger, [state, *without], saved=saved) for plan in plans]

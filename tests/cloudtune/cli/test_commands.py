@@ -125,7 +125,7 @@ def test_a_file_of_results_has_the_form_that_its_ending_says(
         assert cloudtune("results", "--format", ending).stdout == (tmp_path / "t").read_text(
             "utf-8"
         )
-    assert "use the ending .json," in cloudtune("results", "-o", "t.txt", code=1).stderr
+    assert "use one of the endings .json," in cloudtune("results", "-o", "t.txt", code=1).stderr
     refused = cloudtune("results", "--format", "table", "-o", "t.txt", code=1)
     assert "a file cannot be a table" in refused.stderr
     assert (
@@ -148,7 +148,7 @@ def test_ctrl_c_before_a_run_listens_says_how_it_goes_on(
         patched.setattr(broken_off, interrupted)
         told = cloudtune("run", "study.yaml", code=130).stderr
     (state,) = json.loads(cloudtune("status", "--json").stdout)
-    assert f"interrupted; continue with: cloudtune resume {state['run']}" in told
+    assert f"interrupted; resume with: cloudtune resume {state['run']}" in told
     with monkeypatch.context() as patched:
         patched.setattr("cloudtune.runs.lifecycle.execute", interrupted)
         again = cloudtune("resume", code=130).stderr
@@ -293,7 +293,7 @@ def test_watching_a_run_that_was_killed_tells_how_it_goes_on(
     assert held
     os.kill(int(held[1]), signal.SIGKILL)
     told = cloudtune("watch", code=130).stderr
-    assert f"no process runs it now; continue with: cloudtune resume {run}" in told
+    assert f"no process runs it now; resume with: cloudtune resume {run}" in told
 
 
 def test_watching_a_job_whose_plan_is_damaged_says_so(cloudtune: Cloudtune, tmp_path: Path) -> None:
