@@ -111,7 +111,9 @@ def _choose_format(form: str | None, output: Path | None, *, as_json: bool) -> s
     ending = output.suffix.lower().removeprefix(".")
     if ending not in _FORMS:
         endings = ", ".join(f".{each}" for each in _FORMS)
-        raise UsageError(f"unknown format of {output}: use one of the endings {endings}, or add --format")
+        raise UsageError(
+            f"unknown format of {output}: use one of the endings {endings}, or add --format"
+        )
     return ending
 
 
