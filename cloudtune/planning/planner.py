@@ -250,9 +250,10 @@ def _choose_mode(
         raise UsageError(f"{on} has neither a managed nor a driven mode")
     if settings.mode != "auto" and settings.mode not in modes:
         raise UsageError(f"{on} has no {settings.mode} mode; it has {', '.join(modes)}")
-    wanted = modes if settings.mode == "auto" else [settings.mode]
+    if settings.mode != "auto":
+        modes = [settings.mode]
     plans: list[Plan] = []
-    for mode in wanted:
+    for mode in modes:
         plans.append(_plan_mode(study, on, provider, settings, facts, mode=mode))
         if not plans[-1].refused:
             return plans[-1]

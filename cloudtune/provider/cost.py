@@ -111,10 +111,9 @@ def estimate(limits: Limits, mode: Mode, facts: Facts) -> Estimate | None:
     price = facts.price
     if price is None:
         return None
-    bounds = [] if facts.lookup.limits.set_by_native else _bounds(limits, mode, facts, price)
     return Estimate(
         hour=price.hour,
-        most=min(bounds, default=None),
+        most=min(_bounds(limits, mode, facts, price), default=None),
         currency=price.currency,
         source=price.source or "price not sourced",
     )
@@ -127,6 +126,8 @@ def _bounds(limits: Limits, mode: Mode, facts: Facts, price: Price) -> Iterator[
     cloudtune running, they run to their own end. The budget does not keep a service's own tuner
     from starting more trials.
     """
+    if facts.lookup.limits.set_by_native:
+        return
     longest, parallel = _longest_trial(limits, facts), limits.parallel_trials or 1
     per_second = price.per_second
     if limits.timeout and mode in facts.lookup.limits.timeout_ends_trials:

@@ -10,7 +10,7 @@ from cloudtune.errors import ProviderError, UnsupportedError
 from cloudtune.fitting.fit import FittedStudy
 from cloudtune.provider.cost import Estimate
 from cloudtune.provider.facts import Facts
-from cloudtune.provider.models import ProviderSettings
+from cloudtune.provider.models import JobContext, ProviderSettings
 from cloudtune.provider.stored_plan import FORMAT, facts_to_json
 from cloudtune.study.schema import Json, Mode
 from cloudtune.study.study import Study
@@ -60,6 +60,16 @@ class Plan:
         against = self.findings if strict else self.refused
         if against:
             raise UnsupportedError(self.provider, against)
+
+    def check_context(self, context: JobContext) -> None:
+        """Check that an emulated plan, and no other plan, runs on an emulator.
+
+        Raises:
+            ProviderError: If that is not the case.
+        """
+        if self.facts.emulated != (context.emulator is not None):
+            message = "an emulated plan runs only on its emulator, and no other plan runs there"
+            raise ProviderError(self.provider, message)
 
     def to_json(self) -> Json:
         """Return the plan as plain data that `from_json` reads; it holds no secret."""

@@ -1,16 +1,19 @@
-"""The SageMaker provider: joins the files beside it."""
+"""The SageMaker provider: connects the files of this folder."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from cloudtune.diagnostics import Finding, Note
 from cloudtune.engine.job_poller import JobPoller
-from cloudtune.errors import ProviderError
-from cloudtune.fitting.capabilities import Capabilities
+from cloudtune.fitting.fit import FittedStudy
 from cloudtune.provider.base import BaseProvider
+from cloudtune.provider.facts import Facts, Lookup
 from cloudtune.provider.models import JobContext
 from cloudtune.provider.protocols import Emit, JobClient, TrialRunner
+from cloudtune.study.schema import Json, Mode
+from cloudtune.study.study import Study
 from cloudtune_sagemaker.capabilities import CAPABILITIES
 from cloudtune_sagemaker.lookup import lookup
 from cloudtune_sagemaker.request import request
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 class SagemakerProvider(BaseProvider[SageMakerSettings]):
     """Amazon SageMaker: its own tuner, or its training jobs with trials that cloudtune chooses."""
 
-    capabilities: Capabilities = CAPABILITIES
+    capabilities = CAPABILITIES
     settings = SageMakerSettings
     emulator = "cloudtune_sagemaker.emulator"
     packages: Mapping[str, Sequence[str]] = {
@@ -41,46 +44,55 @@ class SagemakerProvider(BaseProvider[SageMakerSettings]):
         "TrainingJobDefinitions.*.OutputDataConfig.S3OutputPath",
     )
 
-    lookup = staticmethod(lookup)
-    rules = staticmethod(rules)
-    request = staticmethod(request)
+    def lookup(self, study: Study, settings: SageMakerSettings, facts: Facts) -> Lookup:
+        """Return what is known of the AWS account; does not call the service."""
+        return lookup(study, settings, facts)
+
+    def rules(
+        self, fitted: FittedStudy, mode: Mode, settings: SageMakerSettings, facts: Facts
+    ) -> Sequence[Finding | Note]:
+        """Return the findings and notes of this service."""
+        return rules(fitted, mode, settings, facts)
+
+    def request(
+        self, fitted: FittedStudy, mode: Mode, settings: SageMakerSettings, facts: Facts
+    ) -> Json:
+        """Return the request of a tuning job, or of the training job of each trial."""
+        return request(fitted, mode, settings, facts)
 
     def client(self, plan: Plan, context: JobContext) -> JobClient:
-        """Return what reaches SageMaker's tuning jobs.
+        """Return a client of SageMaker's tuning jobs.
 
         Raises:
             MissingExtraError: If boto3 is not installed.
-            ProviderError: If there is no such profile.
+            ProviderError: If the AWS profile does not exist.
         """
         from cloudtune_sagemaker.tuning_client import TuningClient
 
-        return TuningClient(_reached(plan, context), plan, context)
+        return TuningClient(_connect(plan, context), plan, context)
 
     def runner(
         self, plan: Plan, context: JobContext, emit: Emit, notify: Callable[[str], None]
     ) -> TrialRunner:
-        """Return what runs single trials as training jobs; code and data are brought to S3 now.
+        """Upload code and data to S3, and return a runner of trials as training jobs.
 
         Raises:
             MissingExtraError: If boto3 is not installed.
-            UsageError: If a variable that trials are to be given is not set.
-            ProviderError: If the bucket is not there, or AWS cannot be reached.
+            UsageError: If a variable that the trials need is not set.
+            ProviderError: If the bucket does not exist, or AWS cannot be reached.
         """
         from cloudtune_sagemaker.training_client import SageMakerJobs
         from cloudtune_sagemaker.uploads import upload
 
-        aws = _reached(plan, context)
+        aws = _connect(plan, context)
         jobs = SageMakerJobs(aws, plan, context)
         upload(aws, plan, context)
         return JobPoller("sagemaker", jobs, emit, notify)
 
 
-def _reached(plan: Plan, context: JobContext) -> Aws:
+def _connect(plan: Plan, context: JobContext) -> Aws:
     from cloudtune_sagemaker.client import Aws
 
-    if plan.facts.emulated != (context.emulator is not None):
-        raise ProviderError(
-            "sagemaker", "an emulated plan runs on its emulator alone, and no other plan does"
-        )
+    plan.check_context(context)
     assert isinstance(plan.settings, SageMakerSettings)
     return Aws(plan.facts.data["region"], profile=plan.settings.profile, emulator=context.emulator)

@@ -1,16 +1,19 @@
-"""The Vertex AI provider: joins the files beside it."""
+"""The Vertex AI provider: connects the files of this folder."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from cloudtune.diagnostics import Finding, Note
 from cloudtune.engine.job_poller import JobPoller
-from cloudtune.errors import ProviderError
-from cloudtune.fitting.capabilities import Capabilities
+from cloudtune.fitting.fit import FittedStudy
 from cloudtune.provider.base import BaseProvider
+from cloudtune.provider.facts import Facts, Lookup
 from cloudtune.provider.models import JobContext
 from cloudtune.provider.protocols import Emit, JobClient, TrialRunner
+from cloudtune.study.schema import Json, Mode
+from cloudtune.study.study import Study
 from cloudtune_vertex.capabilities import CAPABILITIES
 from cloudtune_vertex.lookup import lookup
 from cloudtune_vertex.request import request
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 class VertexProvider(BaseProvider[VertexSettings]):
     """Google Vertex AI: its own tuner, or its custom jobs with trials that cloudtune chooses."""
 
-    capabilities: Capabilities = CAPABILITIES
+    capabilities = CAPABILITIES
     settings = VertexSettings
     emulator = "cloudtune_vertex.emulator"
     packages: Mapping[str, Sequence[str]] = {
@@ -45,12 +48,24 @@ class VertexProvider(BaseProvider[VertexSettings]):
         "customJob.jobSpec.workerPoolSpecs.*.pythonPackageSpec.env.CLOUDTUNE_JOB",
     )
 
-    lookup = staticmethod(lookup)
-    rules = staticmethod(rules)
-    request = staticmethod(request)
+    def lookup(self, study: Study, settings: VertexSettings, facts: Facts) -> Lookup:
+        """Return what is known of the Google Cloud project; does not call the service."""
+        return lookup(study, settings, facts)
+
+    def rules(
+        self, fitted: FittedStudy, mode: Mode, settings: VertexSettings, facts: Facts
+    ) -> Sequence[Finding | Note]:
+        """Return the findings and notes of this service."""
+        return rules(fitted, mode, settings, facts)
+
+    def request(
+        self, fitted: FittedStudy, mode: Mode, settings: VertexSettings, facts: Facts
+    ) -> Json:
+        """Return the request of a tuning job, or of the training job of each trial."""
+        return request(fitted, mode, settings, facts)
 
     def client(self, plan: Plan, context: JobContext) -> JobClient:
-        """Return what reaches Vertex AI's tuning jobs.
+        """Return a client of Vertex AI's tuning jobs.
 
         Raises:
             MissingExtraError: If google-cloud-aiplatform is not installed.
@@ -58,34 +73,31 @@ class VertexProvider(BaseProvider[VertexSettings]):
         """
         from cloudtune_vertex.tuning_client import TuningClient
 
-        return TuningClient(_reached(plan, context), plan, context)
+        return TuningClient(_connect(plan, context), plan, context)
 
     def runner(
         self, plan: Plan, context: JobContext, emit: Emit, notify: Callable[[str], None]
     ) -> TrialRunner:
-        """Return what runs single trials as custom jobs; code and data are brought there now.
+        """Upload code and data, and return a runner of trials as custom jobs.
 
         Raises:
             MissingExtraError: If google-cloud-aiplatform is not installed.
-            UsageError: If a variable that trials are to be given is not set.
-            ProviderError: If the bucket is not there, or Google cannot be reached.
+            UsageError: If a variable that the trials need is not set.
+            ProviderError: If the bucket does not exist, or Google cannot be reached.
         """
         from cloudtune_vertex.training_client import VertexJobs
         from cloudtune_vertex.uploads import upload
 
-        google = _reached(plan, context)
+        google = _connect(plan, context)
         jobs = VertexJobs(google, plan, context)
         upload(google, plan, context)
         return JobPoller("vertex", jobs, emit, notify)
 
 
-def _reached(plan: Plan, context: JobContext) -> Google:
+def _connect(plan: Plan, context: JobContext) -> Google:
     from cloudtune_vertex.client import Google
 
-    if plan.facts.emulated != (context.emulator is not None):
-        raise ProviderError(
-            "vertex", "an emulated plan runs on its emulator alone, and no other plan does"
-        )
+    plan.check_context(context)
     assert isinstance(plan.settings, VertexSettings)
     data = plan.facts.data
     return Google(

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cloudtune.errors import ProviderError, UsageError
+from cloudtune.errors import UsageError
 from cloudtune.provider.models import JobContext
 from cloudtune.provider.plan import Plan
-from cloudtune_watson.errors import PROVIDER
 from cloudtune_watson.http import Caller, Way
 from cloudtune_watson.settings import WatsonSettings
 
@@ -24,10 +23,7 @@ def way(plan: Plan, context: JobContext) -> Way:
         ProviderError: If an emulated plan has no emulator, or another one has.
     """
     data, emulator = plan.facts.data, context.emulator
-    if plan.facts.emulated != (emulator is not None):
-        raise ProviderError(
-            PROVIDER, "an emulated plan runs on its emulator alone, and no other plan does"
-        )
+    plan.check_context(context)
     if emulator is not None:
         return Way(
             Caller(

@@ -1,15 +1,19 @@
-"""The IBM Watson provider: joins the files beside it."""
+"""The IBM Watson provider: connects the files of this folder."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from cloudtune.diagnostics import Finding, Note
 from cloudtune.engine.job_poller import JobPoller
-from cloudtune.fitting.capabilities import Capabilities
+from cloudtune.fitting.fit import FittedStudy
 from cloudtune.provider.base import BaseProvider
+from cloudtune.provider.facts import Facts, Lookup
 from cloudtune.provider.models import JobContext
 from cloudtune.provider.protocols import Emit, JobClient, TrialRunner
+from cloudtune.study.schema import Json, Mode
+from cloudtune.study.study import Study
 from cloudtune_watson.auth import cluster, way
 from cloudtune_watson.capabilities import CAPABILITIES
 from cloudtune_watson.lookup import lookup
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
 class WatsonProvider(BaseProvider[WatsonSettings]):
     """IBM Watson: WML Accelerator's own search, or WML trainings that cloudtune chooses."""
 
-    capabilities: Capabilities = CAPABILITIES
+    capabilities = CAPABILITIES
     settings = WatsonSettings
     emulator = "cloudtune_watson.emulator"
     packages: Mapping[str, Sequence[str]] = {
@@ -44,9 +48,21 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
         "data.hpoName",
     )
 
-    lookup = staticmethod(lookup)
-    rules = staticmethod(rules)
-    request = staticmethod(request)
+    def lookup(self, study: Study, settings: WatsonSettings, facts: Facts) -> Lookup:
+        """Return what is known of the cluster; does not call the service."""
+        return lookup(study, settings, facts)
+
+    def rules(
+        self, fitted: FittedStudy, mode: Mode, settings: WatsonSettings, facts: Facts
+    ) -> Sequence[Finding | Note]:
+        """Return the findings and notes of this service."""
+        return rules(fitted, mode, settings, facts)
+
+    def request(
+        self, fitted: FittedStudy, mode: Mode, settings: WatsonSettings, facts: Facts
+    ) -> Json:
+        """Return the request of a tuning job, or of the training job of each trial."""
+        return request(fitted, mode, settings, facts)
 
     @property
     def documents(self) -> Mapping[str, Callable[[Plan], ServiceDocument]]:
@@ -56,7 +72,7 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
         return {"experiments": shown}
 
     def client(self, plan: Plan, context: JobContext) -> JobClient:
-        """Return what reaches the Accelerator's search.
+        """Return a client of WML Accelerator's searches.
 
         Raises:
             MissingExtraError: If requests is not installed.
@@ -70,12 +86,12 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
     def runner(
         self, plan: Plan, context: JobContext, emit: Emit, notify: Callable[[str], None]
     ) -> TrialRunner:
-        """Return what runs single trials as trainings; the code is stored there now.
+        """Store the code, and return a runner of trials as trainings.
 
         Raises:
             MissingExtraError: If neither of IBM's packages is installed.
             UsageError: If the variable with the key is not set.
-            ProviderError: If nobody can sign in, or the cluster cannot be reached.
+            ProviderError: If the sign-in fails, or the cluster cannot be reached.
         """
         from cloudtune_watson.client import Trainings
         from cloudtune_watson.training_client import WatsonJobs

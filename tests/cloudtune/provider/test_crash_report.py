@@ -90,9 +90,9 @@ class Driven(LocalProvider):
     capabilities: Capabilities = replace(CAPABILITIES, provider="broken")
     call = ""
 
-    def runner(self, plan: Plan, context: JobContext, emit: Any, say: Any) -> Any:
+    def runner(self, plan: Plan, context: JobContext, emit: Any, notify: Any) -> Any:
         service: Any = Broken(Service(), self.call)
-        return JobPoller("broken", service, emit, say)
+        return JobPoller("broken", service, emit, notify)
 
 
 class Here(LocalProvider):
@@ -101,8 +101,8 @@ class Here(LocalProvider):
     capabilities: Capabilities = replace(CAPABILITIES, provider="broken")
     call = ""
 
-    def runner(self, plan: Plan, context: JobContext, emit: Any, say: Any) -> Any:
-        return Broken(super().runner(plan, context, emit, say), self.call)
+    def runner(self, plan: Plan, context: JobContext, emit: Any, notify: Any) -> Any:
+        return Broken(super().runner(plan, context, emit, notify), self.call)
 
 
 def broken(call: str) -> Any:
