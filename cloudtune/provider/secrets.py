@@ -1,79 +1,126 @@
-"""Keeps the values that trials are given from the caller's environment out of what is kept.
+"""Secrets: values that trials get from the caller's environment.
 
-What is planned and written shows ``${NAME}``. What comes back from a service may hold the values,
-since scripts print and services quote; they are masked before anything keeps it.
+Plans and files contain ``${NAME}`` instead of the value. Scripts print and services quote values,
+so text that a service or a script returns is masked before it is stored.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, cast
 
 from cloudtune.errors import UsageError
 from cloudtune.results.events import Ended
-from cloudtune.study.schema import FromEnvironment
+from cloudtune.study.schema import FromEnvironment, Json
 from cloudtune.study.study import Study
 
-_SHORTEST = 4
-"""Characters of a value that is masked; shorter ones occur in every text."""
-_LONGEST = 1_500
-"""Characters that are kept of a reason."""
-
-
-class Secret(NamedTuple):
-    """A variable's value, and what stands for it wherever it is shown."""
-
-    shown: str
-    value: str
+_MIN_MASKED_LENGTH = 4
+"""Characters; shorter values occur in every text, so they are not masked."""
+_MAX_REASON_LENGTH = 1_500
+_ENVIRONMENT_KEYS = {"Environment", "env"}
+"""The keys of a request under which services expect the variables of a trial."""
 
 
 class Mask:
-    """Takes the values of a study's variables out of what a service or a script says."""
+    """Replaces the secrets of a study in text."""
 
     def __init__(self, study: Study) -> None:
-        found = {os.environ.get(source, ""): source for source in _wanted(study).values()}
+        names = {os.environ.get(source, ""): source for source in _sources(study).values()}
         self._names = {
             value: name
-            for value, name in sorted(found.items(), key=lambda item: -len(item[0]))
-            if len(value) >= _SHORTEST
+            for value, name in sorted(names.items(), key=lambda item: -len(item[0]))
+            if len(value) >= _MIN_MASKED_LENGTH
         }
 
     def __call__(self, reason: str) -> str:
-        """Return a reason without the values, of a length that a table can take."""
-        masked = self._masked(reason)
-        return masked if len(masked) <= _LONGEST else f"{masked[:_LONGEST]}..."
+        """Return a reason without secrets, shortened to fit in a table."""
+        masked = self._replace(reason)
+        short = masked[:_MAX_REASON_LENGTH]
+        return masked if masked == short else f"{short}..."
 
     def end(self, event: Ended) -> Ended:
-        """Return the end of a trial without the values."""
-        reason, tail = self(event.reason), self._masked(event.log_tail)
+        """Return the end of a trial without secrets."""
+        reason, tail = self(event.reason), self._replace(event.log_tail)
         if (reason, tail) == (event.reason, event.log_tail):
             return event
         return replace(event, reason=reason, log_tail=tail)
 
-    def _masked(self, text: str) -> str:
+    def _replace(self, text: str) -> str:
         for value, name in self._names.items():
             text = text.replace(value, f"${{{name}}}")
         return text
 
 
-def read_secrets(study: Study) -> dict[str, Secret]:
-    """Return the variables that a study takes from the environment, by their names in trials.
+def resolve_secrets(
+    request: Json,
+    study: Study,
+    *,
+    escape: Callable[[str], str] = str,
+    allow_empty: bool = True,
+) -> Json:
+    """Return a copy of a request with the values of the secrets.
+
+    Only variables are resolved: the maps and the lists of ``name`` and ``value`` under
+    ``Environment`` and ``env``. The same text elsewhere in the request stays.
+
+    Args:
+        request: The request of a job.
+        study: The study that names the variables.
+        escape: Escapes what the service would expand in a value.
+        allow_empty: Whether the service accepts an empty value.
 
     Raises:
-        UsageError: If one of them is not set.
+        UsageError: If a variable is not set, or empty where the service does not allow that.
     """
-    wanted = _wanted(study)
-    unset = {name: source for name, source in wanted.items() if source not in os.environ}
-    if unset:
-        words = ", ".join(f"{source} (trial.env.{name})" for name, source in unset.items())
-        raise UsageError(f"not set in the environment, and the study takes it from there: {words}")
-    return {n: Secret(f"${{{source}}}", os.environ[source]) for n, source in wanted.items()}
+    sources = _sources(study)
+    _require(sources, lambda name: name in os.environ, "not set in this shell")
+    if not allow_empty:
+        _require(sources, lambda name: bool(os.environ[name]), "empty, which the service rejects")
+    values = {
+        name: (f"${{{source}}}", escape(os.environ[source])) for name, source in sources.items()
+    }
+    return cast("Json", _resolve(request, values)) if values else request
 
 
-def _wanted(study: Study) -> Mapping[str, str]:
-    """Return the variables that the caller's environment gives, each with its name there."""
+def _resolve(part: Any, values: Mapping[str, tuple[str, str]]) -> Any:
+    if isinstance(part, Mapping):
+        entries = cast("Mapping[str, Any]", part)
+        return {
+            key: _resolve_environment(entry, values)
+            if key in _ENVIRONMENT_KEYS
+            else _resolve(entry, values)
+            for key, entry in entries.items()
+        }
+    if isinstance(part, list):
+        return [_resolve(entry, values) for entry in cast("list[object]", part)]
+    return part
+
+
+def _resolve_environment(part: Any, values: Mapping[str, tuple[str, str]]) -> Any:
+    def value_of(name: Any, text: Any) -> Any:
+        placeholder, value = values.get(name, (None, None))
+        return value if placeholder and text == placeholder else text
+
+    if isinstance(part, Mapping):
+        variables = cast("Mapping[str, Any]", part)
+        return {name: value_of(name, text) for name, text in variables.items()}
+    if isinstance(part, list):
+        return [
+            each | {"value": value_of(each.get("name"), each["value"])} if "value" in each else each
+            for each in cast("Sequence[Json]", part)
+        ]
+    return part
+
+
+def _require(sources: Mapping[str, str], test: Callable[[str], bool], problem: str) -> None:
+    if names := [f"{s} (trial.env.{name})" for name, s in sources.items() if not test(s)]:
+        raise UsageError(f"environment variables {problem}: {', '.join(names)}")
+
+
+def _sources(study: Study) -> Mapping[str, str]:
+    """Return the names in this environment of the study's variables, by their names in trials."""
     return {
         name: value.from_env
         for name, value in study.trial.env.items()

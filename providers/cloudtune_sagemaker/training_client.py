@@ -8,13 +8,13 @@ from dataclasses import replace
 
 from cloudtune.provider.models import JobContext, TrainingJob
 from cloudtune.provider.plan import Plan
+from cloudtune.provider.secrets import resolve_secrets
 from cloudtune.results.events import Started, TrialState
 from cloudtune.study.schema import Json
 from cloudtune.study.search_space import format_value
 from cloudtune_sagemaker import metrics, response
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.console import log_of
-from cloudtune_sagemaker.environment import resolved
 from cloudtune_sagemaker.errors import AwsError
 from cloudtune_sagemaker.request.layout import NUMBER, RUN_TAG
 
@@ -46,7 +46,7 @@ class SageMakerJobs:
         self._plan = plan
         self._context = context
         self._run = plan.facts.run_id
-        self._template = resolved(plan.request, plan.study)
+        self._template = resolve_secrets(plan.request, plan.study)
         self._resource = plan.fitted.study.strategy.resource
         self._reader = metrics.MetricReader(aws, plan)
         self._searches = True

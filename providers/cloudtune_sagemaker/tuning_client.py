@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from cloudtune.provider.models import JobContext, JobRef, JobStatus, RawTrial
 from cloudtune.provider.plan import Plan
+from cloudtune.provider.secrets import resolve_secrets
 from cloudtune.results.events import FINAL_STATES
 from cloudtune.study.schema import Json
 from cloudtune_sagemaker import metrics, response
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.console import log_of
-from cloudtune_sagemaker.environment import resolved
 from cloudtune_sagemaker.errors import PROVIDER, AwsError
 from cloudtune_sagemaker.training_client import PAGE, TOKENS, run_of
 from cloudtune_sagemaker.uploads import upload
@@ -65,7 +65,7 @@ class TuningClient:
             UsageError: If a variable that trials are to be given is not set.
             ProviderError: If SageMaker refuses it, or has another job of this name.
         """
-        full = resolved(request, self._plan.study)
+        full = resolve_secrets(request, self._plan.study)
         upload(self._aws, self._plan, self._context)
         name: str = request["HyperParameterTuningJobName"]
         try:

@@ -10,17 +10,17 @@ from collections.abc import Collection, Mapping, Sequence
 
 from cloudtune.provider.models import JobContext, TrainingJob
 from cloudtune.provider.plan import Plan
+from cloudtune.provider.secrets import resolve_secrets
 from cloudtune.results.events import Started, TrialState
 from cloudtune.study.schema import Json
 from cloudtune.study.search_space import format_value
 from cloudtune_vertex import response
 from cloudtune_vertex.client import Google
 from cloudtune_vertex.console import log_of
-from cloudtune_vertex.environment import resolved
 from cloudtune_vertex.errors import GoogleError
 from cloudtune_vertex.metrics import Curve, CurveReader
 from cloudtune_vertex.request import JOB_LABEL, RUN_LABEL
-from cloudtune_vertex.request.layout import JOB, NUMBER
+from cloudtune_vertex.request.layout import JOB, NUMBER, escape
 
 POLL = 15.0
 POLL_EMULATED = 0.25
@@ -50,7 +50,7 @@ class VertexJobs:
         self._google = google
         self._plan = plan
         self._context = context
-        self._template = resolved(plan.request, plan.study)
+        self._template = resolve_secrets(plan.request, plan.study, escape=escape, allow_empty=False)
         self._resource = plan.fitted.study.strategy.resource
         self._curves = CurveReader(google, plan.facts, needed=True)
         self._names: dict[str, str] = {}

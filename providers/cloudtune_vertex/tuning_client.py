@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from cloudtune.provider.models import JobContext, JobRef, JobStatus, RawTrial
 from cloudtune.provider.plan import Plan
+from cloudtune.provider.secrets import resolve_secrets
 from cloudtune.study.schema import Json
 from cloudtune_vertex import response
 from cloudtune_vertex.client import Google
 from cloudtune_vertex.console import log_of
-from cloudtune_vertex.environment import resolved
 from cloudtune_vertex.errors import PROVIDER, GoogleError
 from cloudtune_vertex.metrics import Curve, CurveReader
 from cloudtune_vertex.request import RUN_LABEL
+from cloudtune_vertex.request.layout import escape
 from cloudtune_vertex.training_client import HIDDEN, HIDDEN_EMULATED
 from cloudtune_vertex.uploads import upload
 
@@ -70,7 +71,7 @@ class TuningClient:
             UsageError: If a variable that trials are to be given is not set.
             ProviderError: If Vertex AI refuses it.
         """
-        full = resolved(request, self._plan.study)
+        full = resolve_secrets(request, self._plan.study, escape=escape, allow_empty=False)
         upload(self._google, self._plan, self._context)
         return JobRef(PROVIDER, self._google.create(full)["name"])
 

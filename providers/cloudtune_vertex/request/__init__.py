@@ -17,7 +17,15 @@ from cloudtune.provider.facts import Facts
 from cloudtune.provider.lookup import has_code, uses_launcher
 from cloudtune.study.schema import FromEnvironment, Json, Mode
 from cloudtune.study.study import Study
-from cloudtune_vertex.request.layout import JOB, MODULE, bootstrap, output, source, trial_output
+from cloudtune_vertex.request.layout import (
+    JOB,
+    MODULE,
+    bootstrap,
+    escape,
+    output,
+    source,
+    trial_output,
+)
 from cloudtune_vertex.request.parameters import combinations, specs
 from cloudtune_vertex.settings import VertexSettings
 
@@ -77,9 +85,7 @@ def duration(seconds: float) -> str:
 def environment(study: Study, own: Mapping[str, str]) -> list[Json]:
     """Return the variables of a container; what the service would expand in them is escaped."""
     said = {
-        name: f"${{{value.from_env}}}"
-        if isinstance(value, FromEnvironment)
-        else value.replace("$(", "$$(")
+        name: f"${{{value.from_env}}}" if isinstance(value, FromEnvironment) else escape(value)
         for name, value in study.trial.env.items()
     }
     return [{"name": name, "value": value} for name, value in {**said, **own}.items()]

@@ -76,6 +76,11 @@ def mounted(uri: str) -> str:
     return posixpath.join(MOUNT, uri.removeprefix("gs://"))
 
 
+def escape(value: str) -> str:
+    """Return the value of a variable so that Vertex AI does not expand ``$(NAME)`` in it."""
+    return value.replace("$(", "$$(")
+
+
 def job_page(project: str, location: str, number: str) -> str:
     """Return where people look at a tuning job or a custom job.
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import cloudtune
 from cloudtune.errors import UsageError
-from cloudtune.provider.secrets import Mask, read_secrets
+from cloudtune.provider.secrets import Mask, resolve_secrets
 from cloudtune.results.events import Ended
 from cloudtune.study.study import Study
 
@@ -52,7 +54,37 @@ def test_a_value_across_the_bound_leaves_no_part_of_it() -> None:
 def test_what_is_not_set_is_named_with_its_field(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PIN")
     with pytest.raises(UsageError, match=r"PIN \(trial\.env\.PIN\)"):
-        read_secrets(STUDY)
+        resolve_secrets({}, STUDY)
+
+
+@pytest.mark.parametrize("key", ["Environment", "env"])
+def test_only_variables_are_resolved(key: str) -> None:
+    request: dict[str, Any] = {
+        "job": {key: {"TOKEN": "${HF_TOKEN}", "OTHER": "${HF_TOKEN}", "PLAIN": "1"}},
+        "pools": [
+            {key: [{"name": "TOKEN", "value": "${HF_TOKEN}"}, {"name": "PIN", "valueFrom": {}}]}
+        ],
+        "TOKEN": "${HF_TOKEN}",
+        "args": ["${HF_TOKEN}"],
+        "labels": {key: "${HF_TOKEN}"},
+    }
+    before = copy.deepcopy(request)
+    assert resolve_secrets(request, STUDY, escape=str.upper) == before | {
+        "job": {key: {"TOKEN": "HF_VERYSECRET", "OTHER": "${HF_TOKEN}", "PLAIN": "1"}},
+        "pools": [
+            {key: [{"name": "TOKEN", "value": "HF_VERYSECRET"}, {"name": "PIN", "valueFrom": {}}]}
+        ],
+    }
+    assert request == before
+
+
+def test_an_empty_value_is_refused_where_the_service_rejects_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PIN", "")
+    assert resolve_secrets({"env": {"PIN": "${PIN}"}}, STUDY) == {"env": {"PIN": ""}}
+    with pytest.raises(UsageError, match=r"rejects: PIN \(trial\.env\.PIN\)"):
+        resolve_secrets({}, STUDY, allow_empty=False)
 
 
 def test_a_script_that_prints_its_secret_and_fails_leaves_it_in_its_log_alone(
