@@ -282,7 +282,8 @@ def _description(model: type[BaseModel], loc: Sequence[str | int]) -> str:
     for parent in _types_at(model, loc[:-1]):
         for name, info in _model_fields(parent).items():
             if loc[-1] in {name, info.alias}:
-                return (info.description or "").rstrip(".")
+                text = (info.description or "").rstrip(".")
+                return text[:1].lower() + text[1:] if text[1:2].islower() else text
     return ""
 
 

@@ -172,7 +172,7 @@ class Objective(Model):
     """The metric to optimize."""
 
     metric: Annotated[StrictStr, Field(min_length=1)] = Field(description="Name of the metric.")
-    goal: Goal = Field(description="Direction: maximize or minimize.")
+    goal: Goal = Field(description="Whether to maximize or minimize the metric.")
     target: Number | None = Field(default=None, description="Value at which the run ends.")
     select: Select = Field(
         default="last",

@@ -119,10 +119,10 @@ def _read_text(path: Path) -> str:
 class _Frame:
     """A map or list that is still open."""
 
-    def __init__(self, container: dict[str, Any] | list[Any], path: KeyPath, dotted: str) -> None:
+    def __init__(self, container: dict[str, Any] | list[Any], keys: KeyPath, path: str) -> None:
         self.container = container
+        self.keys = keys
         self.path = path
-        self.dotted = dotted
         self.key: str | None = None
         """The key of the next value; None if a key is next."""
         self.key_lines: dict[str, int] = {}
@@ -200,29 +200,29 @@ class _Builder:
         if frame is not None and isinstance(frame.container, dict) and frame.key is None:
             self._add_key(frame, event, kind, line)
             return
-        path, dotted = self._add_line(frame, line)
+        keys, path = self._add_line(frame, line)
         if getattr(event, "anchor", None) is not None:
             self._add_problem(
-                dotted,
+                path,
                 "anchors and aliases (& and *) are not supported",
                 "repeat the value where it is used",
                 line,
             )
         if getattr(event, "tag", None) is not None:
             hint = "quote the string" if kind == "ScalarEvent" else "remove it"
-            self._add_problem(dotted, f"tags such as {event.tag} are not supported", hint, line)
+            self._add_problem(path, f"tags such as {event.tag} are not supported", hint, line)
         value: Any = None
         if kind == "MappingStartEvent":
             value = {}
         elif kind == "SequenceStartEvent":
             value = []
         elif kind == "ScalarEvent":
-            value = self._read_scalar(event, path, dotted, line)
+            value = self._read_scalar(event, keys, path, line)
         else:
-            self.source.unreadable.append(path)
+            self.source.unreadable.append(keys)
         self._add_value(frame, value)
         if is_map(value) or is_list(value):
-            self.frames.append(_Frame(value, path, dotted))
+            self.frames.append(_Frame(value, keys, path))
 
     def _add_line(self, frame: _Frame | None, line: int) -> tuple[KeyPath, str]:
         if frame is None:
@@ -232,12 +232,12 @@ class _Builder:
         else:
             assert frame.key is not None
             last, line = frame.key, frame.key_lines[frame.key]
-        dotted = f"{frame.dotted}.{last}" if frame.dotted else str(last)
-        if len(dotted) <= _MAX_PATH_LENGTH:
-            self.source.lines.setdefault(dotted, line)
+        path = f"{frame.path}.{last}" if frame.path else str(last)
+        if len(path) <= _MAX_PATH_LENGTH:
+            self.source.lines.setdefault(path, line)
         else:
-            dotted = frame.dotted
-        return (*frame.path, last), dotted
+            path = frame.path
+        return (*frame.keys, last), path
 
     def _add_value(self, frame: _Frame | None, value: Any) -> None:
         if frame is None:
@@ -255,8 +255,8 @@ class _Builder:
             hint = "write a plain word as the key"
             if "{{" in self._line(line):
                 hint = 'quote strings with braces, for example "--lr={{lr}}"'
-            self._add_problem(frame.dotted, "a key must be a string", hint, line)
-            self.source.unreadable.append(frame.path)
+            self._add_problem(frame.path, "a key must be a string", hint, line)
+            self.source.unreadable.append(frame.keys)
             frame.duplicate, frame.key = True, ""
             frame.key_lines.setdefault("", line)
             if kind.endswith("StartEvent"):
@@ -264,15 +264,15 @@ class _Builder:
             return
         key = _join_surrogates(event.value)
         if key is None:
-            self._add_problem(frame.dotted, "a key contains an unpaired surrogate", "", line)
+            self._add_problem(frame.path, "a key contains an unpaired surrogate", "", line)
             key = ascii(event.value)
-        dotted = f"{frame.dotted}.{key}" if frame.dotted else key
+        path = f"{frame.path}.{key}" if frame.path else key
         if event.anchor is not None or event.tag is not None:
-            self._add_problem(dotted, "keys cannot have anchors or tags", "remove it", line)
+            self._add_problem(path, "keys cannot have anchors or tags", "remove it", line)
         if key in frame.key_lines:
             first = frame.key_lines[key]
             self._add_problem(
-                dotted,
+                path,
                 f"duplicate key (lines {first} and {line})",
                 "remove one of them",
                 line,
@@ -281,19 +281,19 @@ class _Builder:
         frame.key_lines.setdefault(key, line)
         frame.key = key
 
-    def _read_scalar(self, event: Any, path: KeyPath, dotted: str, line: int) -> Any:
+    def _read_scalar(self, event: Any, keys: KeyPath, path: str, line: int) -> Any:
         text = _join_surrogates(event.value)
         if text is None:
-            self._add_problem(dotted, "the string contains an unpaired surrogate", "", line)
-            self.source.unreadable.append(path)
+            self._add_problem(path, "the string contains an unpaired surrogate", "", line)
+            self.source.unreadable.append(keys)
             return None
         if event.style or (event.tag is not None and not event.implicit[0]):
             return text
         try:
             return parse_scalar(text)
         except ValueError as error:
-            self._add_problem(dotted, str(error), "", line)
-            self.source.unreadable.append(path)
+            self._add_problem(path, str(error), "", line)
+            self.source.unreadable.append(keys)
             return None
 
     def _line(self, line: int) -> str:
