@@ -185,8 +185,6 @@ def _enable_gc() -> None:
 
 def _finish(run: Run, on: tuple[str, ...], *, as_json: bool) -> None:
     """Print the summary of an executed run, and exit with its code."""
-    from cloudtune.cli.exit_codes import run_exit_code
-    from cloudtune.reporting.console.summary import resume_hints
 
     def read_results() -> list[StudyResult]:
         return [result for result in run.results() if not on or result.provider in on]
@@ -198,10 +196,14 @@ def _finish(run: Run, on: tuple[str, ...], *, as_json: bool) -> None:
             click.echo("[" + ",".join(result.to_json() for result in results) + "]")
         else:
             print_summary(results, run.folder)
-    finally:  # even if one more Ctrl-C comes meanwhile
+    finally:  # even if another Ctrl-C arrives during the summary or the imports for it
         if any(outcome.state == "cancelled" for outcome in run.outcomes.values()):
+            from cloudtune.reporting.console.summary import resume_hints
+
             for line in resume_hints(results or read_results()):
                 click.echo(line, err=True)
+    from cloudtune.cli.exit_codes import run_exit_code
+
     raise SystemExit(run_exit_code(run.outcomes, results))
 
 
