@@ -1,24 +1,37 @@
-"""Where people read what a training job printed."""
+"""Addresses in the AWS console: the page of a job, and the logs of a training job."""
 
 from __future__ import annotations
 
 from cloudtune.ledger.home import EMULATOR_FOLDER
 from cloudtune.provider.models import JobContext
 from cloudtune.provider.plan import Plan
-from cloudtune_sagemaker.lookup import link
 
-_GROUP = "$252Faws$252Fsagemaker$252FTrainingJobs"
-"""The log group of training jobs, as addresses of the console spell it."""
+_LOG_GROUP = "$252Faws$252Fsagemaker$252FTrainingJobs"
+"""The log group of training jobs, as console addresses encode it."""
 
 
-def log_of(plan: Plan, context: JobContext, job: str) -> str | None:
-    """Return the page of a training job's log, or on the emulator its file if there is one."""
+def job_url(region: str, job: str, *, driven: bool = False) -> str:
+    """Return the page of a tuning job; for a driven job, the list of training jobs."""
+    page = "jobs" if driven else f"hyper-tuning-jobs/{job}"
+    return f"{_console(region)}/sagemaker/home?region={region}#/{page}"
+
+
+def log_url(plan: Plan, context: JobContext, job: str) -> str | None:
+    """Return the page of a training job's log; on the emulator its file, if it exists."""
     region: str = plan.facts.data["region"]
     if context.emulator is None:
-        console, _, _ = link(region, job).partition("/sagemaker/")
         return (
-            f"{console}/cloudwatch/home?region={region}#logsV2:log-groups/log-group/{_GROUP}"
-            f"$3FlogStreamNameFilter$3D{job}$252F"
+            f"{_console(region)}/cloudwatch/home?region={region}"
+            f"#logsV2:log-groups/log-group/{_LOG_GROUP}$3FlogStreamNameFilter$3D{job}$252F"
         )
     file = context.folder / EMULATOR_FOLDER / "jobs" / region / job / "log.txt"
     return str(file) if file.is_file() else None
+
+
+def _console(region: str) -> str:
+    domain = "console.aws.amazon.com"
+    if region.startswith("cn-"):
+        domain = "console.amazonaws.cn"
+    elif region.startswith("us-gov-"):
+        domain = "console.amazonaws-us-gov.com"
+    return f"https://{region}.{domain}"

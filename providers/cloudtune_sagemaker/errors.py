@@ -1,13 +1,13 @@
-"""What a failed call to AWS means: whether it may pass, and what to do about it, in plain words.
+"""Errors of AWS: whether a call may succeed later, and what the user can do.
 
-Codes and messages: botocore 1.44.8 where an error is modelled, else as its documents and the
-service's own answers have them.
+Codes and messages come from botocore 1.44.8 where it models an error, else from its documents and
+the service's responses.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from cloudtune.errors import ProviderError
 
@@ -21,7 +21,7 @@ _THROTTLED = frozenset(
         *("PriorRequestNotComplete", "TransactionInProgressException"),
     ]
 )
-_PASSING = frozenset(
+_TRANSIENT = frozenset(
     [
         *("InternalFailure", "InternalServerError", "InternalError", "InternalServiceError"),
         *("InternalServerException", "ServiceUnavailable", "ServiceUnavailableException"),
@@ -47,46 +47,44 @@ _NOT_FOUND = re.compile(
     r"not found|could ?n[o']t find|cannot find|can't find|does not exist|RecordNotFound", re.I
 )
 
-_LOCAL: Mapping[str, tuple[bool, str]] = {
-    "EndpointConnectionError": (True, "it cannot be reached; is the network there?"),
-    "ConnectTimeoutError": (True, "it cannot be reached; is the network there?"),
-    "ReadTimeoutError": (True, "it did not answer in time"),
-    "ConnectionClosedError": (True, "the connection ended before the answer"),
+_BOTOCORE_ERRORS: Mapping[str, tuple[bool, str]] = {
+    "EndpointConnectionError": (True, "no connection; check the network"),
+    "ConnectTimeoutError": (True, "no connection; check the network"),
+    "ReadTimeoutError": (True, "no response in time"),
+    "ConnectionClosedError": (True, "the connection ended before the response"),
     "ConnectionError": (True, "the connection failed"),
     "HTTPClientError": (True, "the connection failed"),
-    "ResponseStreamingError": (True, "the connection ended within the answer"),
-    "IncompleteReadError": (True, "the connection ended within the answer"),
-    "ProxyConnectionError": (True, "the proxy cannot be reached"),
+    "ResponseStreamingError": (True, "the connection ended within the response"),
+    "IncompleteReadError": (True, "the connection ended within the response"),
+    "ProxyConnectionError": (True, "no connection to the proxy"),
     "SSLError": (
         False,
-        "its certificate is not trusted here; AWS_CA_BUNDLE names the file of a company's own",
+        "the certificate is not trusted on this machine; set AWS_CA_BUNDLE to your company's "
+        "certificate file",
     ),
     "NoCredentialsError": (
         False,
-        "no credentials were found; run `aws configure` or `aws sso login`, set the AWS_ "
-        "variables, or name a profile under providers.sagemaker.profile",
+        "no credentials found; run `aws configure` or `aws sso login`, set the AWS_ variables, or "
+        "set providers.sagemaker.profile",
     ),
     "PartialCredentialsError": (
         False,
-        "the credentials are incomplete: a key needs its secret, in the AWS_ variables or the "
-        "profile",
+        "incomplete credentials: the AWS_ variables or the profile need both the key and its "
+        "secret",
     ),
     "CredentialRetrievalError": (
         False,
-        "the credentials could not be fetched; what the profile says about them fails",
+        "cannot retrieve the credentials; check the profile",
     ),
-    "NoRegionError": (False, "no region is known; set providers.sagemaker.region"),
-    "ProfileNotFound": (
-        False,
-        "there is no such profile; `aws configure list-profiles` lists those that there are",
-    ),
-    "ConfigParseError": (False, "the AWS configuration file cannot be read"),
+    "NoRegionError": (False, "unknown region; set providers.sagemaker.region"),
+    "ProfileNotFound": (False, "profile not found; `aws configure list-profiles` lists yours"),
+    "ConfigParseError": (False, "cannot read the AWS configuration file"),
     "TokenRetrievalError": (False, "the sign-in has expired; run `aws sso login`"),
-    "SSOTokenLoadError": (False, "nobody is signed in; run `aws sso login`"),
+    "SSOTokenLoadError": (False, "not signed in; run `aws sso login`"),
     "UnauthorizedSSOTokenError": (False, "the sign-in has expired; run `aws sso login`"),
     "LoginRefreshRequired": (False, "the sign-in has expired; run `aws login`"),
 }
-"""What botocore itself raises, by the name of the error: whether it may pass, and what it means."""
+"""Errors of botocore by class name: whether the call may succeed later, and the message."""
 
 
 class AwsError(ProviderError):
@@ -97,14 +95,13 @@ class AwsError(ProviderError):
         message: str,
         *,
         code: str = "",
-        said: str = "",
+        service_message: str = "",
         retryable: bool = False,
         affects_all_calls: bool = False,
     ) -> None:
         self.code = code
-        """The service's own; empty where it was not reached."""
-        self.said = said
-        """The service's own message."""
+        """The service's error code; empty if it was not reached."""
+        self.service_message = service_message
         super().__init__(
             PROVIDER,
             message,
@@ -115,84 +112,91 @@ class AwsError(ProviderError):
 
     @property
     def not_found(self) -> bool:
-        """Whether what was named is not there, in any of the forms in which AWS says so."""
+        """Whether the resource does not exist; AWS has several codes and messages for that."""
         if self.code in {"ResourceNotFound", "ResourceNotFoundException", "404", "NoSuchKey"}:
             return True
-        return self.code == "ValidationException" and bool(_NOT_FOUND.search(self.said))
+        return self.code == "ValidationException" and bool(_NOT_FOUND.search(self.service_message))
 
     @property
-    def taken(self) -> bool:
-        """Whether the name is in use."""
+    def name_in_use(self) -> bool:
+        """Whether another resource has the name."""
         return self.code == "ResourceInUse"
 
     @property
-    def no_such_search(self) -> bool:
-        """Whether a search is refused, so that jobs must be listed or looked at one by one."""
+    def search_refused(self) -> bool:
+        """Whether the caller may not search, and has to list or describe jobs instead."""
         return not self.retryable and (self.denied or self.code == "ValidationException")
 
     @property
     def denied(self) -> bool:
-        """Whether the caller lacks a permission."""
+        """Whether the caller has no permission."""
         return self.code in _DENIED
 
 
-def refusal(operation: str, code: str, said: str, status: int) -> AwsError:
-    """Return the error for an answer that is one.
+def service_error(operation: str, code: str, message: str, status: int) -> AwsError:
+    """Return the error for an error response.
 
     Args:
-        operation: What was called.
-        code: The service's code.
-        said: The service's message.
-        status: Of the HTTP answer.
+        operation: The operation that was called.
+        code: The service's error code.
+        message: The service's message.
+        status: The HTTP status.
     """
-    retryable = code in _THROTTLED or code in _PASSING or status >= 500 or status == 429
+    retryable = code in _THROTTLED or code in _TRANSIENT or status >= 500 or status == 429
     affects_all_calls = code in _EXPIRED | _UNKNOWN_KEY | _BAD_SIGNATURE | _DENIED
     if code in _BAD_SIGNATURE:
-        said = ""  # it holds the whole signed request, with the session's token
-    words = f"{operation}: {code}"
-    if said:
-        words += f": {said}"
-    if advice := _advice(code, said):
-        words += f" ({advice})"
+        message = ""  # it contains the signed request with the session's token
+    text = f"{operation}: {code}"
+    if message:
+        text += f": {message}"
+    if advice := _advice(code, message):
+        text += f" ({advice})"
     return AwsError(
-        words, code=code, said=said, retryable=retryable, affects_all_calls=affects_all_calls
+        text,
+        code=code,
+        service_message=message,
+        retryable=retryable,
+        affects_all_calls=affects_all_calls,
     )
 
 
-def not_reached(operation: str, kinds: list[str], said: str) -> AwsError:
+def connection_error(operation: str, classes: Sequence[str], message: str) -> AwsError:
     """Return the error for a call that botocore could not make.
 
     Args:
-        operation: What was called.
-        kinds: The names of the error's class and of those above it, nearest first.
-        said: The error's own text.
+        operation: The operation that was called.
+        classes: The names of the error's class and its base classes, nearest first.
+        message: The error's message.
     """
-    kind = next((each for each in kinds if each in _LOCAL), None)
-    retryable, meaning = _LOCAL[kind] if kind else (False, "")
-    words = f"{operation}: {meaning} [{said}]" if meaning else f"{operation}: {said}"
-    affects_all_calls = bool(kind) and not retryable
+    name = next((name for name in classes if name in _BOTOCORE_ERRORS), None)
+    retryable, meaning = _BOTOCORE_ERRORS[name] if name else (False, "")
+    text = f"{operation}: {meaning} [{message}]" if meaning else f"{operation}: {message}"
+    affects_all_calls = bool(name) and not retryable
     return AwsError(
-        words, code="", said=said, retryable=retryable, affects_all_calls=affects_all_calls
+        text,
+        service_message=message,
+        retryable=retryable,
+        affects_all_calls=affects_all_calls,
     )
 
 
-def _advice(code: str, said: str) -> str:
+def _advice(code: str, message: str) -> str:
     if code in _EXPIRED:
-        return "the credentials have expired; sign in again, then `cloudtune resume`"
+        return "the credentials have expired; sign in again, then run `cloudtune resume`"
     if code in _UNKNOWN_KEY:
-        return "AWS does not know this access key; are key, profile and region the right ones?"
+        return "AWS does not know this access key; check the key, the profile and the region"
     if code in _BAD_SIGNATURE:
-        return "the secret does not belong to the access key, or this machine's clock is wrong"
+        return "the secret does not match the access key, or this machine's clock is wrong"
     if code in _DENIED:
-        action = found[1] if (found := _ACTION.search(said)) else None
-        if action == "iam:PassRole":
+        match = _ACTION.search(message)
+        if match and match[1] == "iam:PassRole":
             return (
                 "your user or role needs iam:PassRole on providers.sagemaker.role_arn, and that "
                 "role must trust sagemaker.amazonaws.com"
             )
-        return f"your user or role lacks the permission {action}" if action else ""
+        return f"your user or role needs the permission {match[1]}" if match else ""
     if code in _NO_BUCKET:
-        return "create it, or name another one under providers.sagemaker.bucket"
+        return "create it, or set providers.sagemaker.bucket to another one"
     if code == "ResourceLimitExceeded":
-        return "AWS raises quotas on request, under Service Quotas; or use fewer or other instances"
+        return "request a higher quota under Service Quotas, or use fewer or other instances"
     return ""

@@ -1,7 +1,7 @@
-"""Looks up the image of a framework, by the ``sagemaker`` package in either of its major versions.
+"""Looks up the image of a framework with the ``sagemaker`` package, in either major version.
 
-It is asked in a process of its own: it takes seconds to import, prints while it does, and would
-read profiles. It is given no credential, and its reports to its maker are switched off.
+The package runs in its own process: it takes seconds to import, prints while it does, and would
+read AWS profiles. The process gets no credentials, and telemetry is turned off.
 """
 
 from __future__ import annotations
@@ -17,45 +17,45 @@ from pathlib import Path
 from cloudtune.errors import CloudtuneError
 from cloudtune_sagemaker.settings import Framework
 
-PATIENCE = 120.0
-"""Seconds that the look-up may take."""
-_NO_REPORTS = (
+TIMEOUT = 120.0
+"""Seconds."""
+_NO_TELEMETRY = (
     "SchemaVersion: '1.0'\nSageMaker:\n  PythonSDK:\n    Modules:\n      TelemetryOptOut: true\n"
 )
 _LOOK_UP = """\
 import json, sys
-asked = json.loads(sys.argv[1])
+query = json.loads(sys.argv[1])
 try:
     from sagemaker import image_uris
 except ImportError:
     from sagemaker.core import image_uris
 try:
-    answer = {"image": image_uris.retrieve(image_scope="training", **asked)}
+    result = {"image": image_uris.retrieve(image_scope="training", **query)}
 except FileNotFoundError:
-    answer = {"error": "the sagemaker package knows no framework " + asked["framework"]}
+    result = {"error": "the sagemaker package does not know the framework " + query["framework"]}
 except ValueError as error:
-    answer = {"error": str(error)}
+    result = {"error": str(error)}
 with open(sys.argv[2], "w", encoding="utf-8") as file:
-    json.dump(answer, file)
+    json.dump(result, file)
 """
 
 
-class CannotLookUpError(CloudtuneError):
-    """The image of a framework cannot be found; it says why."""
+class ImageLookupError(CloudtuneError):
+    """The image of a framework cannot be found; the message has the reason."""
 
 
-def image_of(framework: Framework, region: str, instance_type: str) -> str:
+def find_image(framework: Framework, region: str, instance_type: str) -> str:
     """Return the address of a framework's training image.
 
     Raises:
-        CannotLookUpError: If there is none, or the ``sagemaker`` package is not installed.
+        ImageLookupError: If there is no such image, or the ``sagemaker`` package is not installed.
     """
     if find_spec("sagemaker") is None:
-        raise CannotLookUpError(
+        raise ImageLookupError(
             "looking up an image needs the sagemaker package: pip install "
             "'cloudtune[sagemaker-sdk]'"
         )
-    asked = {
+    query = {
         "framework": framework.name,
         "region": region,
         "version": framework.version,
@@ -63,38 +63,38 @@ def image_of(framework: Framework, region: str, instance_type: str) -> str:
         "instance_type": instance_type,
     }
     with tempfile.TemporaryDirectory(prefix="cloudtune-") as folder:
-        return _asked(asked, Path(folder))
+        return _run_query(query, Path(folder))
 
 
-def _asked(asked: dict[str, str | None], folder: Path) -> str:
-    config, answer = folder / "config.yaml", folder / "answer.json"
-    config.write_text(_NO_REPORTS, "utf-8")
+def _run_query(query: dict[str, str | None], folder: Path) -> str:
+    config, result_file = folder / "config.yaml", folder / "result.json"
+    config.write_text(_NO_TELEMETRY, "utf-8")
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", _LOOK_UP, json.dumps(asked), str(answer)],
+        process = subprocess.run(
+            [sys.executable, "-c", _LOOK_UP, json.dumps(query), str(result_file)],
             env=_environment(config),
             cwd=folder,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise CannotLookUpError("the sagemaker package did not answer in time") from error
-    if not answer.exists():
-        last = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
-        raise CannotLookUpError(f"the sagemaker package cannot be used: {last[0]}")
-    told = json.loads(answer.read_text("utf-8"))
-    if "error" in told:
-        raise CannotLookUpError(told["error"])
-    return str(told["image"])
+        raise ImageLookupError("the sagemaker package did not respond in time") from error
+    if not result_file.exists():
+        last_lines = process.stderr.strip().splitlines()[-1:] or ["unknown error"]
+        raise ImageLookupError(f"cannot use the sagemaker package: {last_lines[0]}")
+    result = json.loads(result_file.read_text("utf-8"))
+    if "error" in result:
+        raise ImageLookupError(result["error"])
+    return str(result["image"])
 
 
 def _environment(config: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return {
-        **kept,
+        **inherited,
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         "SAGEMAKER_SUPPRESS_V2_WARNING": "1",
         "SAGEMAKER_ADMIN_CONFIG_OVERRIDE": str(config),

@@ -20,6 +20,7 @@ from cloudtune.provider.lookup import (
     source_files,
 )
 from cloudtune.study.study import Study
+from cloudtune_sagemaker.console import job_url
 from cloudtune_sagemaker.prices import LIMITS, hour_price
 from cloudtune_sagemaker.request.layout import job_prefix
 from cloudtune_sagemaker.settings import NAME, SageMakerSettings
@@ -95,8 +96,8 @@ def lookup(study: Study, settings: SageMakerSettings, facts: Facts) -> Lookup:
         variables=environment_variables(study),
         inputs=find_inputs(study, facts, NAME, job_prefix(data, facts.job_name)),
         links={
-            "managed": link(region, facts.job_name),
-            "driven": link(region, facts.job_name, driven=True),
+            "managed": job_url(region, facts.job_name),
+            "driven": job_url(region, facts.job_name, driven=True),
         },
         data=data,
     )
@@ -118,29 +119,18 @@ def region_of(profile: str | None) -> str:
     return config.get(section, "region", fallback="").strip()
 
 
-def link(region: str, job: str, *, driven: bool = False) -> str:
-    """Return the console page of a tuning job, or in driven mode of the training jobs."""
-    domain = "console.aws.amazon.com"
-    if region.startswith("cn-"):
-        domain = "console.amazonaws.cn"
-    elif region.startswith("us-gov-"):
-        domain = "console.amazonaws-us-gov.com"
-    page = "jobs" if driven else f"hyper-tuning-jobs/{job}"
-    return f"https://{region}.{domain}/sagemaker/home?region={region}#/{page}"
-
-
 def _image(
     settings: SageMakerSettings, region: str, *, emulated: bool
 ) -> tuple[str | None, str | None]:
     """Return the image, and the reason if the image of a framework is unknown."""
     if settings.image or not settings.framework or settings.algorithm or emulated:
         return settings.image, None
-    from cloudtune_sagemaker.images import CannotLookUpError, image_of
+    from cloudtune_sagemaker.images import ImageLookupError, find_image
 
     if not region:
         return None, "the image of a framework depends on the region, which is unknown"
     try:
         machine = (settings.instance_type or ["ml.m5.xlarge"])[0]
-        return image_of(settings.framework, region, machine), None
-    except CannotLookUpError as error:
+        return find_image(settings.framework, region, machine), None
+    except ImageLookupError as error:
         return None, str(error)

@@ -1,7 +1,7 @@
-"""What SageMaker tells of its jobs, as cloudtune's own states and trials.
+"""Translates SageMaker's descriptions of jobs into cloudtune's states and trials.
 
-Words: botocore 1.44.8, service model sagemaker 2017-07-24; it says of the secondary ones that they
-may change. A word that is not known here is kept, and means nothing.
+States: botocore 1.44.8, service model sagemaker 2017-07-24, which says that secondary states may
+change. Unknown states are kept as text and translated to ``unknown``.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ PHASES: Mapping[str, Phase] = {
 }
 """TrainingJobStatus."""
 
-SECONDARY: Mapping[str, Phase] = {
+SECONDARY_PHASES: Mapping[str, Phase] = {
     "Starting": "waiting",
     "Pending": "waiting",
     "LaunchingMLInstances": "waiting",
@@ -61,242 +61,248 @@ SECONDARY: Mapping[str, Phase] = {
 }
 """SecondaryStatus."""
 
-TOO_LONG: Mapping[str, str] = {
+TIMEOUT_REASONS: Mapping[str, str] = {
     "MaxRuntimeExceeded": "its trial_timeout was reached",
-    "MaxWaitTimeExceeded": "it waited for spot capacity, and trained, longer than max_wait",
+    "MaxWaitTimeExceeded": "waiting for spot capacity and training took longer than max_wait",
 }
-"""Secondary words with which a job is stopped by a limit of its own."""
+"""Secondary states of jobs that a time limit has stopped."""
 
-_ENDED: frozenset[Phase] = frozenset({"completed", "failed", "stopped"})
+_FINAL_PHASES: frozenset[Phase] = frozenset({"completed", "failed", "stopped"})
 
 
 @dataclass(frozen=True)
-class Tuning:
-    """What must be known of a tuning job to say how its trials ended."""
+class TuningJob:
+    """The facts about a tuning job that decide how its trials ended."""
 
     name: str
     status: str
     stops_early: bool
-    """Whether it stops trials that do badly."""
+    """Whether it stops unpromising trials."""
     ends_trials: bool
-    """Whether it may come to its end, and stop its trials, other than by their number."""
+    """Whether it can end, and stop its trials, before their number is reached."""
     max_resource: int | None
-    """How many times hyperband lets a trial report its objective."""
+    """How often a trial may report its objective under hyperband."""
     objectives: frozenset[str]
-    """The metrics that are optimised, over all training definitions."""
+    """The optimized metrics of all training definitions."""
     created: Sequence[float]
-    """When its training jobs were made, in order."""
-    stop_asked: frozenset[str] = frozenset()
-    """The trials that still ran when this process asked for a stop."""
+    """When its training jobs were created, in order."""
+    stop_requested: frozenset[str] = frozenset()
+    """The trials that were running when this process stopped the job."""
 
 
-def phase_of(job: Json) -> Phase:
-    """Return how far a training job has come."""
-    phase = PHASES.get(job["TrainingJobStatus"], "unknown")
-    if phase == "running" and SECONDARY.get(job.get("SecondaryStatus", "")) == "waiting":
-        return "waiting"
-    return phase
+def phase(job: Json) -> Phase:
+    """Return the phase of a training job."""
+    main_phase = PHASES.get(job["TrainingJobStatus"], "unknown")
+    secondary_phase = SECONDARY_PHASES.get(job.get("SecondaryStatus", ""))
+    return "waiting" if (main_phase, secondary_phase) == ("running", "waiting") else main_phase
 
 
 def has_ended(job: Json) -> bool:
-    """Tell whether a training job has come to its end."""
-    return phase_of(job) in _ENDED
+    """Return whether a training job has ended."""
+    return phase(job) in _FINAL_PHASES
 
 
 def is_stopped(job: Json) -> bool:
-    """Tell whether a training job was asked to end, and no limit of its own is why."""
-    stopped = phase_of(job) in {"stopping", "stopped"}
-    return stopped and job.get("SecondaryStatus") not in TOO_LONG
+    """Return whether a training job was stopped, other than by its time limit."""
+    stopped = phase(job) in {"stopping", "stopped"}
+    return stopped and job.get("SecondaryStatus") not in TIMEOUT_REASONS
 
 
-def tuning_of(described: Json, created: Iterable[float], stop_asked: Iterable[str] = ()) -> Tuning:
-    """Return what the answer of DescribeHyperParameterTuningJob says about its trials' ends.
+def to_tuning_job(
+    description: Json, created: Iterable[float], stop_requested: Iterable[str] = ()
+) -> TuningJob:
+    """Return a tuning job from the response of DescribeHyperParameterTuningJob.
 
     Args:
-        described: The answer.
-        created: When its training jobs were made.
-        stop_asked: The names of those that ran when this process asked for a stop.
+        description: The response.
+        created: When its training jobs were created.
+        stop_requested: The names of those that were running when this process stopped the job.
     """
-    config: Json = described.get("HyperParameterTuningJobConfig", {})
+    config: Json = description.get("HyperParameterTuningJobConfig", {})
     hyperband: Json = config.get("StrategyConfig", {}).get("HyperbandStrategyConfig", {})
     objectives = [
-        each
-        for each in (
+        objective
+        for objective in (
             config.get("HyperParameterTuningJobObjective"),
-            *(d.get("TuningObjective") for d in described.get("TrainingJobDefinitions", ())),
+            *(d.get("TuningObjective") for d in description.get("TrainingJobDefinitions", ())),
         )
-        if each
+        if objective
     ]
-    return Tuning(
-        name=described["HyperParameterTuningJobName"],
-        status=described["HyperParameterTuningJobStatus"],
+    return TuningJob(
+        name=description["HyperParameterTuningJobName"],
+        status=description["HyperParameterTuningJobStatus"],
         stops_early=config.get("TrainingJobEarlyStoppingType") == "Auto"
         or config.get("Strategy") == "Hyperband",
         ends_trials=bool(config.get("TuningJobCompletionCriteria"))
         or "MaxRuntimeInSeconds" in config.get("ResourceLimits", {}),
         max_resource=hyperband.get("MaxResource"),
-        objectives=frozenset(each["MetricName"] for each in objectives),
+        objectives=frozenset(objective["MetricName"] for objective in objectives),
         created=sorted(created),
-        stop_asked=frozenset(stop_asked),
+        stop_requested=frozenset(stop_requested),
     )
 
 
-def reason_of(described: Json) -> str:
-    """Return why a tuning job stands as it does, where it says so."""
-    if failure := described.get("FailureReason"):
+def job_reason(description: Json) -> str:
+    """Return why a tuning job failed or ended; empty if SageMaker gives no reason."""
+    if failure := description.get("FailureReason"):
         return str(failure)
-    if described["HyperParameterTuningJobStatus"] == "Stopped":
+    if description["HyperParameterTuningJobStatus"] == "Stopped":
         return "the tuning job was stopped"
-    details: Json = described.get("TuningJobCompletionDetails", {})
+    details: Json = description.get("TuningJobCompletionDetails", {})
     if details.get("ConvergenceDetectedTime"):
-        return "SageMaker found that it had converged"
+        return "SageMaker detected convergence"
     return ""
 
 
-def trial_of(
+def to_trial(
     job: Json,
     number: int,
-    tuning: Tuning,
-    measured: Sequence[Measurement],
+    tuning_job: TuningJob,
+    measurements: Sequence[Measurement],
     *,
     log: str | None,
 ) -> RawTrial:
     """Return a training job of a tuning job as a trial.
 
     Args:
-        job: As Search, or `from_summary`, tells it.
-        number: The trial's.
-        tuning: The tuning job.
-        measured: What it reported.
-        log: Where its log is.
+        job: The job as in a result of Search, or from `from_summary`.
+        number: The number of the trial.
+        tuning_job: The tuning job.
+        measurements: What the trial has reported.
+        log: The address of its log.
     """
-    state, reason = _state(job, tuning, measured)
+    state, reason = _trial_state(job, tuning_job, measurements)
     return RawTrial(
         number=number,
         id=job["TrainingJobName"],
         state=state,
-        word=word_of(job),
+        word=service_state(job),
         parameters=job.get("HyperParameters", {}),
-        measurements=measured,
-        started=seconds(job.get("TrainingStartTime")) or seconds(job.get("CreationTime")),
-        ended=ended_at(job) if has_ended(job) else None,
+        measurements=measurements,
+        started=to_seconds(job.get("TrainingStartTime")) or to_seconds(job.get("CreationTime")),
+        ended=end_time(job) if has_ended(job) else None,
         reason=reason,
-        billed_seconds=billed(job),
-        machine=machine_of(job),
+        billed_seconds=billed_seconds(job),
+        machine=machine(job),
         log=log,
-        artifacts=artifacts_of(job),
+        artifacts=artifacts(job),
     )
 
 
-def _state(job: Json, tuning: Tuning, measured: Sequence[Measurement]) -> tuple[TrialState, str]:
-    match phase_of(job):
+def _trial_state(
+    job: Json, tuning_job: TuningJob, measurements: Sequence[Measurement]
+) -> tuple[TrialState, str]:
+    match phase(job):
         case "waiting":
             return "pending", ""
         case "running" | "stopping":
             return "running", ""
         case "failed":
-            return "failed", failure_of(job)
+            return "failed", failure_reason(job)
         case "stopped":
-            return _stopped(job, tuning, measured)
+            return _stopped_state(job, tuning_job, measurements)
         case "completed":
-            missing = missing_metric(tuning.objectives, measured)
+            missing = missing_metric(tuning_job.objectives, measurements)
             return ("failed", missing) if missing else ("completed", "")
         case _:
             return "unknown", ""
 
 
-def _stopped(job: Json, tuning: Tuning, measured: Sequence[Measurement]) -> tuple[TrialState, str]:
-    """Return whether a trial was stopped by the service, by somebody, or by a limit."""
-    if too_long := TOO_LONG.get(job.get("SecondaryStatus", "")):
-        return "failed", too_long
-    if job["TrainingJobName"] in tuning.stop_asked:
+def _stopped_state(
+    job: Json, tuning_job: TuningJob, measurements: Sequence[Measurement]
+) -> tuple[TrialState, str]:
+    """Return whether early stopping, the user or a time limit stopped a trial."""
+    if timeout_reason := TIMEOUT_REASONS.get(job.get("SecondaryStatus", "")):
+        return "failed", timeout_reason
+    if job["TrainingJobName"] in tuning_job.stop_requested:
         return "cancelled", "the tuning job was stopped"
-    if not tuning.stops_early:
-        if tuning.status == "InProgress":
-            return "cancelled", "this training job was stopped by itself, at SageMaker"
-        return "cancelled", "it was stopped with the tuning job"
-    if tuning.max_resource:
-        steps = {m.step for m in measured if tuning.objectives & set(m.metrics)}
-        if len(steps) >= tuning.max_resource:
+    if not tuning_job.stops_early:
+        if tuning_job.status == "InProgress":
+            return "cancelled", "this training job was stopped at SageMaker"
+        return "cancelled", "stopped with the tuning job"
+    if tuning_job.max_resource:
+        steps = {m.step for m in measurements if tuning_job.objectives & set(m.metrics)}
+        if len(steps) >= tuning_job.max_resource:
             return "completed", ""
-    went_on = tuning.created and tuning.created[-1] > _stopping_since(job)
-    ends_alone = tuning.status == "Completed" and not tuning.ends_trials
-    if tuning.status == "InProgress" or went_on or ends_alone:
+    continued = tuning_job.created and tuning_job.created[-1] > _stop_time(job)
+    only_early_stops = tuning_job.status == "Completed" and not tuning_job.ends_trials
+    if tuning_job.status == "InProgress" or continued or only_early_stops:
         return "stopped_early", "SageMaker stopped it early"
-    return "unknown", "SageMaker does not say whether it was stopped early or with the tuning job"
+    return "unknown", "SageMaker does not report whether it stopped early or with the tuning job"
 
 
-def _stopping_since(job: Json) -> float:
-    for each in job.get("SecondaryStatusTransitions") or ():
-        if each.get("Status") == "Stopping":
-            return seconds(each.get("StartTime")) or 0.0
-    return seconds(job.get("TrainingEndTime")) or 0.0
+def _stop_time(job: Json) -> float:
+    for transition in job.get("SecondaryStatusTransitions") or ():
+        if transition.get("Status") == "Stopping":
+            return to_seconds(transition.get("StartTime")) or 0.0
+    return to_seconds(job.get("TrainingEndTime")) or 0.0
 
 
-def missing_metric(objectives: Iterable[str], measured: Sequence[Measurement]) -> str:
-    """Return why a trial that came to its end has no objective; empty where it has one."""
-    told = {name for measurement in measured for name in measurement.metrics}
-    lacking = sorted(set(objectives) - told)
-    if not lacking or (told & set(objectives) and len(set(objectives)) > 1):
+def missing_metric(objectives: Iterable[str], measurements: Sequence[Measurement]) -> str:
+    """Return why a completed trial has no objective; empty if it has one."""
+    measured = {name for measurement in measurements for name in measurement.metrics}
+    expected = set(objectives)
+    missing = sorted(expected - measured)
+    if not missing or (measured & expected and len(expected) > 1):
         return ""
-    return f"it ended, and SageMaker found no {' and no '.join(lacking)} in what it printed"
+    return f"ended, and SageMaker found no {' and no '.join(missing)} in its log"
 
 
-def failure_of(job: Json) -> str:
+def failure_reason(job: Json) -> str:
     """Return why a training job failed."""
-    return str(job.get("FailureReason") or "SageMaker gives no reason; its log may")
+    return str(job.get("FailureReason") or "SageMaker gives no reason; check its log")
 
 
-def word_of(job: Json) -> str:
-    """Return SageMaker's own words for how a training job stands, and was taken up again."""
-    main, second = job["TrainingJobStatus"], job.get("SecondaryStatus")
-    word = main if second in (None, main) else f"{main}: {second}"
-    been = [each.get("Status") for each in job.get("SecondaryStatusTransitions") or ()]
+def service_state(job: Json) -> str:
+    """Return SageMaker's own state of a training job, with its restarts."""
+    status, secondary = job["TrainingJobStatus"], job.get("SecondaryStatus")
+    state = status if secondary in (None, status) else f"{status}: {secondary}"
+    history = [each.get("Status") for each in job.get("SecondaryStatusTransitions") or ()]
     for restart in ("Interrupted", "Restarting"):
-        if restart in been:
-            return f"{word} ({restart} {_times(been.count(restart))})"
-    return word
+        if count := history.count(restart):
+            return f"{state} ({restart} {'once' if count == 1 else f'{count} times'})"
+    return state
 
 
-def ended_at(job: Json) -> float | None:
+def end_time(job: Json) -> float | None:
     """Return when a training job ended, in seconds since the epoch."""
-    return seconds(job.get("TrainingEndTime")) or seconds(job.get("LastModifiedTime"))
+    return to_seconds(job.get("TrainingEndTime")) or to_seconds(job.get("LastModifiedTime"))
 
 
-def billed(job: Json) -> float | None:
-    """Return the seconds that one instance of a training job is charged for, once it is known."""
-    told = job.get("BillableTimeInSeconds")
-    return None if told is None else float(told)
+def billed_seconds(job: Json) -> float | None:
+    """Return the billed seconds of one instance of a training job; None while unknown."""
+    billed = job.get("BillableTimeInSeconds")
+    return None if billed is None else float(billed)
 
 
-def machine_of(job: Json) -> str | None:
+def machine(job: Json) -> str | None:
     """Return the instance type of a training job."""
     config: Json = job.get("ResourceConfig") or {}
-    machine: str | None = config.get("SelectedInstanceType") or config.get("InstanceType")
-    return machine
+    instance_type: str | None = config.get("SelectedInstanceType") or config.get("InstanceType")
+    return instance_type
 
 
-def artifacts_of(job: Json) -> str | None:
-    """Return where a training job put its model."""
+def artifacts(job: Json) -> str | None:
+    """Return the S3 address of a training job's model."""
     model: Json = job.get("ModelArtifacts") or {}
     uri: str | None = model.get("S3ModelArtifacts")
     return uri
 
 
-def from_summary(summary: Json, described: Json) -> Json:
+def from_summary(summary: Json, description: Json) -> Json:
     """Return an item of ListTrainingJobsForHyperParameterTuningJob in the form of a training job.
 
     Args:
-        summary: The item. It has the tuned values alone.
-        described: The tuning job, whose definitions have the others.
+        summary: The item. Its only hyperparameters are the tuned ones.
+        description: The tuning job, whose definitions have the static ones.
     """
     name = summary.get("TrainingJobDefinitionName")
-    definitions: list[Json] = described.get("TrainingJobDefinitions") or [
-        described.get("TrainingJobDefinition", {})
+    definitions: list[Json] = description.get("TrainingJobDefinitions") or [
+        description.get("TrainingJobDefinition", {})
     ]
-    nothing: Json = {}
-    definition = next((d for d in definitions if d.get("DefinitionName") == name), nothing)
-    job = {key: value for key, value in summary.items() if key not in _OF_SUMMARIES}
+    empty: Json = {}
+    definition = next((d for d in definitions if d.get("DefinitionName") == name), empty)
+    job = {key: value for key, value in summary.items() if key not in _SUMMARY_FIELDS}
     job["HyperParameters"] = {
         **definition.get("StaticHyperParameters", {}),
         **summary["TunedHyperParameters"],
@@ -306,33 +312,28 @@ def from_summary(summary: Json, described: Json) -> Json:
     return job
 
 
-_OF_SUMMARIES = frozenset(
+_SUMMARY_FIELDS = frozenset(
     ["TunedHyperParameters", "FinalHyperParameterTuningJobObjectiveMetric", "TuningJobName"]
 )
 
 
-def numbers_of(tuning: str, jobs: Iterable[Json]) -> dict[str, int]:
-    """Return the numbers of a tuning job's trials, by the names of their training jobs.
+def trial_numbers(tuning_job: str, jobs: Iterable[Json]) -> dict[str, int]:
+    """Return the numbers of a tuning job's trials by the names of their training jobs.
 
-    SageMaker has them in the names, though it does not promise to. Else they are counted in the
-    order in which they were made.
+    SageMaker's names contain the numbers, which is not documented. If a name does not, the numbers
+    follow the order of creation.
     """
-    made = sorted(jobs, key=lambda job: (seconds(job["CreationTime"]), job["TrainingJobName"]))
-    pattern = re.compile(rf"{re.escape(tuning)}-(\d+)-[0-9a-z]+", re.I)
-    found = {
-        job["TrainingJobName"]: int(match[1])
-        for job in made
-        if (match := pattern.fullmatch(job["TrainingJobName"]))
-    }
-    if len(set(found.values()) - {0}) == len(made):
-        return found
-    return {job["TrainingJobName"]: place for place, job in enumerate(made, start=1)}
+    ordered = sorted(
+        jobs, key=lambda job: (to_seconds(job["CreationTime"]), job["TrainingJobName"])
+    )
+    names = [job["TrainingJobName"] for job in ordered]
+    pattern = re.compile(rf"{re.escape(tuning_job)}-(\d+)-[0-9a-z]+", re.I)
+    numbers = {name: int(match[1]) for name in names if (match := pattern.fullmatch(name))}
+    if len(set(numbers.values()) - {0}) == len(names):
+        return numbers
+    return {name: number for number, name in enumerate(names, start=1)}
 
 
-def seconds(when: datetime | float | None) -> float | None:
-    """Return a time of an answer in seconds since the epoch."""
-    return when.timestamp() if isinstance(when, datetime) else when
-
-
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"
+def to_seconds(time: datetime | float | None) -> float | None:
+    """Return a time in a response as seconds since the epoch."""
+    return time.timestamp() if isinstance(time, datetime) else time

@@ -1,7 +1,7 @@
-"""The managed mode's client: one tuning job, from its request to its end.
+"""The tuning job of the managed mode, from its request to its end.
 
-A look at a job takes one call for the job, one for each hundred trials that have changed, and one
-for each hundred metrics of those that run. No trial is asked for by itself.
+A poll takes one call for the job, one for each hundred trials that have changed, and one for each
+hundred metrics of running trials. No trial is described individually.
 """
 
 from __future__ import annotations
@@ -13,111 +13,118 @@ from cloudtune.results.events import FINAL_STATES
 from cloudtune.study.schema import Json
 from cloudtune_sagemaker import metrics, response
 from cloudtune_sagemaker.client import Aws
-from cloudtune_sagemaker.console import log_of
+from cloudtune_sagemaker.console import log_url
 from cloudtune_sagemaker.errors import PROVIDER, AwsError
-from cloudtune_sagemaker.training_client import PAGE, TOKENS, run_of
+from cloudtune_sagemaker.training_client import PAGE_SIZE, TOKENS, read_run_tag
 from cloudtune_sagemaker.uploads import upload
 
-POLL = 30.0
-POLL_EMULATED = 0.25
-_PATIENCE = 3
-"""Looks for which a trial that has ended waits for its last metrics, and a job for its trials."""
-_GOING = frozenset({"waiting", "running"})
+POLL_SECONDS = 30.0
+POLL_SECONDS_EMULATED = 0.25
+_MAX_INCOMPLETE_POLLS = 3
+"""How many polls an ended trial waits for its final metrics, and an ended job for its trials."""
+_ACTIVE_PHASES = frozenset({"waiting", "running"})
 
 
 class TuningClient:
-    """Creates, follows and stops one tuning job; the `JobClient` of SageMaker."""
+    """Creates, polls and stops one tuning job: the `JobClient` of SageMaker."""
 
     def __init__(self, aws: Aws, plan: Plan, context: JobContext) -> None:
-        """Prepare; nothing is called.
+        """Create the client without calling AWS.
 
         Args:
-            aws: Reaches the service.
-            plan: Of the job.
+            aws: The services.
+            plan: The plan of the job.
             context: The folder and the emulator of the job.
         """
         self._aws = aws
         self._plan = plan
         self._context = context
         self._reader = metrics.MetricReader(aws, plan)
-        self._searched = True
+        self._can_search = True
         self._jobs: dict[str, Json] = {}
-        """The training jobs as they were last told, by name."""
-        self._done: dict[str, RawTrial] = {}
-        """The trials about which nothing more will be known."""
-        self._looks: dict[str, int] = {}
-        self._stop_asked: set[str] = set()
+        """The latest descriptions of the training jobs by name."""
+        self._ended_trials: dict[str, RawTrial] = {}
+        """The trials that do not change any more."""
+        self._incomplete_polls: dict[str, int] = {}
+        self._stop_requested: set[str] = set()
 
     @property
     def hidden_seconds(self) -> float:
-        """For how long a job that was made may not be found: a name is taken once."""
+        """How long a new job may not be found: 0, since a name is used only once."""
         return 0.0
 
     @property
     def poll_seconds(self) -> float:
-        """How long to wait between two looks at the job."""
-        return POLL_EMULATED if self._aws.emulated else POLL
+        """Seconds between two polls."""
+        return POLL_SECONDS_EMULATED if self._aws.emulated else POLL_SECONDS
 
     def submit(self, request: Json) -> JobRef:
-        """Bring code and data to S3 and create the job.
+        """Upload code and data, and create the job.
 
         Raises:
-            UsageError: If a variable that trials are to be given is not set.
-            ProviderError: If SageMaker refuses it, or has another job of this name.
+            UsageError: If a variable that trials take from the environment is not set.
+            ProviderError: If SageMaker refuses the job, or another job has its name.
         """
-        full = resolve_secrets(request, self._plan.study)
+        resolved_request = resolve_secrets(request, self._plan.study)
         upload(self._aws, self._plan, self._context)
         name: str = request["HyperParameterTuningJobName"]
         try:
-            self._aws.call("sagemaker", "create_hyper_parameter_tuning_job", **full)
+            self._aws.call("sagemaker", "create_hyper_parameter_tuning_job", **resolved_request)
         except AwsError as error:
-            if not error.taken:
+            if not error.name_in_use:
                 raise
-            self._demand_own(name)
+            description = self._describe(name)  # an earlier call may have lost its response
+            if not description or not self._belongs_to_run(description):
+                raise AwsError(
+                    f"another tuning job in this account and region is named {name}; run the study "
+                    "again to get a new name",
+                    code="ResourceInUse",
+                ) from error
         return JobRef(PROVIDER, name)
 
     def find(self, job_name: str) -> JobRef | None:
-        """Return the job that an earlier, interrupted submit created under this name, if it did.
+        """Return the job that an interrupted submit has created under this name, if any.
 
         Raises:
-            AwsError: If SageMaker cannot be asked.
+            AwsError: If SageMaker cannot be called.
         """
-        described = self._described(job_name)
-        return JobRef(PROVIDER, job_name) if described and self._is_own(described) else None
+        description = self._describe(job_name)
+        found = description and self._belongs_to_run(description)
+        return JobRef(PROVIDER, job_name) if found else None
 
     def status(self, job: JobRef) -> JobStatus:
-        """Return how the job and its trials stand."""
-        described = self._described(job.id)
-        if described is None:
-            gone = f"there is no tuning job {job.id} any more"
-            if self._waits(f"gone {job.id}"):
-                raise AwsError(gone, code="ResourceNotFound", retryable=True)
-            return JobStatus("failed", "", gone)
-        self._read(described)
-        word: str = described["HyperParameterTuningJobStatus"]
-        state = response.JOB_STATES.get(word, "unknown")
-        trials = self._trials(described)
+        """Return the current state of the job and its trials."""
+        description = self._describe(job.id)
+        if description is None:
+            message = f"tuning job {job.id} no longer exists"
+            if self._keeps_waiting(f"gone {job.id}"):
+                raise AwsError(message, code="ResourceNotFound", retryable=True)
+            return JobStatus("failed", "", message)
+        self._update_jobs(description)
+        status: str = description["HyperParameterTuningJobStatus"]
+        state = response.JOB_STATES.get(status, "unknown")
+        trials = self._trials(description)
         ended = state in FINAL_STATES
-        if ended and len(self._done) < len(trials) and self._waits(job.id):
+        if ended and len(self._ended_trials) < len(trials) and self._keeps_waiting(job.id):
             state = "running"
-        return JobStatus(state, word, response.reason_of(described), trials)
+        return JobStatus(state, status, response.job_reason(description), trials)
 
     def stop(self, job: JobRef) -> None:
-        """Ask SageMaker to end the job. Asking twice, or for an ended job, changes nothing."""
+        """Stop the job; no effect if it has been stopped or has ended."""
         try:
             self._aws.call(
                 "sagemaker", "stop_hyper_parameter_tuning_job", HyperParameterTuningJobName=job.id
             )
         except AwsError as error:
-            described = None if error.retryable else self._described(job.id)
-            if described is None or described["HyperParameterTuningJobStatus"] == "InProgress":
+            description = None if error.retryable else self._describe(job.id)
+            if description is None or description["HyperParameterTuningJobStatus"] == "InProgress":
                 raise
             return
-        self._stop_asked |= {
-            name for name, each in self._jobs.items() if response.phase_of(each) in _GOING
+        self._stop_requested |= {
+            name for name, each in self._jobs.items() if response.phase(each) in _ACTIVE_PHASES
         }
 
-    def _described(self, name: str) -> Json | None:
+    def _describe(self, name: str) -> Json | None:
         try:
             return self._aws.call(
                 "sagemaker",
@@ -129,42 +136,30 @@ class TuningClient:
                 return None
             raise
 
-    def _demand_own(self, name: str) -> None:
-        """Do nothing if the job of this name is this run's, by a call whose answer was lost."""
-        described = self._described(name)
-        if not described or not self._is_own(described):
-            raise AwsError(
-                f"there is another tuning job {name} in this account and region, which is not of "
-                "this run; run the study again, which draws a new name",
-                code="ResourceInUse",
-            )
+    def _belongs_to_run(self, description: Json) -> bool:
+        run, arn = self._plan.facts.run_id, description["HyperParameterTuningJobArn"]
+        return read_run_tag(self._aws, arn, default=run) == run
 
-    def _is_own(self, described: Json) -> bool:
-        """Tell by its tags whether a job is this run's; by its name where tags may not be read."""
-        run = self._plan.facts.run_id
-        return run_of(self._aws, described["HyperParameterTuningJobArn"], otherwise=run) == run
-
-    def _read(self, described: Json) -> None:
-        """Take note of the trials that have changed."""
-        counters: dict[str, int] = described.get("TrainingJobStatusCounters", {})
-        if self._searched:
+    def _update_jobs(self, description: Json) -> None:
+        if self._can_search:
             try:
-                self._search(described["HyperParameterTuningJobArn"])
+                self._search(description["HyperParameterTuningJobArn"])
             except AwsError as error:
-                if not error.no_such_search:
+                if not error.search_refused:
                     raise
-                self._searched = False
-        ended = response.JOB_STATES.get(described["HyperParameterTuningJobStatus"]) != "running"
-        behind = len(self._jobs) < sum(counters.values())
+                self._can_search = False
+        counters: dict[str, int] = description.get("TrainingJobStatusCounters", {})
+        state = response.JOB_STATES.get(description["HyperParameterTuningJobStatus"])
+        all_ended = all(map(response.has_ended, self._jobs.values()))
         if (
-            not self._searched
-            or behind
-            or (ended and not all(map(response.has_ended, self._jobs.values())))
+            not self._can_search
+            or len(self._jobs) < sum(counters.values())
+            or (state != "running" and not all_ended)
         ):
-            self._list(described)
+            self._list(description)
 
     def _search(self, arn: str) -> None:
-        """Look at what has changed last, until what is told is known already."""
+        """Read the training jobs, latest changes first, until an unchanged one."""
         pages = self._aws.pages(
             "sagemaker",
             "search",
@@ -175,79 +170,76 @@ class TuningClient:
             },
             SortBy="LastModifiedTime",
             SortOrder="Descending",
-            MaxResults=PAGE,
+            MaxResults=PAGE_SIZE,
         )
         for page in pages:
-            found: list[Json] = [each["TrainingJob"] for each in page.get("Results", ())]
-            known = [self._is_known(job) for job in found]
-            for job in found:
+            jobs: list[Json] = [each["TrainingJob"] for each in page.get("Results", ())]
+            unchanged = [self._is_unchanged(job) for job in jobs]
+            for job in jobs:
                 self._jobs[job["TrainingJobName"]] = job
-            if any(known):
+            if any(unchanged):
                 return
 
-    def _is_known(self, job: Json) -> bool:
-        before = self._jobs.get(job["TrainingJobName"], {})
-        when = job.get("LastModifiedTime")
-        return when is not None and before.get("LastModifiedTime") == when
+    def _is_unchanged(self, job: Json) -> bool:
+        previous = self._jobs.get(job["TrainingJobName"], {})
+        modified = job.get("LastModifiedTime")
+        return modified is not None and previous.get("LastModifiedTime") == modified
 
-    def _list(self, described: Json) -> None:
-        """Fill in what Search does not tell, or not yet."""
+    def _list(self, description: Json) -> None:
+        """Add the jobs and states that Search does not return, or not yet."""
         pages = self._aws.pages(
             "sagemaker",
             "list_training_jobs_for_hyper_parameter_tuning_job",
             TOKENS,
-            HyperParameterTuningJobName=described["HyperParameterTuningJobName"],
-            MaxResults=PAGE,
+            HyperParameterTuningJobName=description["HyperParameterTuningJobName"],
+            MaxResults=PAGE_SIZE,
         )
         for page in pages:
             for summary in page.get("TrainingJobSummaries", ()):
-                told = response.from_summary(summary, described)
-                before = self._jobs.get(told["TrainingJobName"], {})
-                if before.get("TrainingJobStatus") == told["TrainingJobStatus"]:
-                    told = {**told, **before}
-                self._jobs[told["TrainingJobName"]] = told
+                job = response.from_summary(summary, description)
+                previous = self._jobs.get(job["TrainingJobName"], {})
+                if previous.get("TrainingJobStatus") == job["TrainingJobStatus"]:
+                    job = {**job, **previous}
+                self._jobs[job["TrainingJobName"]] = job
 
-    def _trials(self, described: Json) -> list[RawTrial]:
-        """Return all trials, by number."""
+    def _trials(self, description: Json) -> list[RawTrial]:
+        """Return all trials, ordered by number."""
         jobs = self._jobs.values()
-        numbers = response.numbers_of(described["HyperParameterTuningJobName"], jobs)
-        created = [response.seconds(job["CreationTime"]) or 0.0 for job in jobs]
-        tuning = response.tuning_of(described, created, self._stop_asked)
-        read = self._reader.read(
+        numbers = response.trial_numbers(description["HyperParameterTuningJobName"], jobs)
+        created = [response.to_seconds(job["CreationTime"]) or 0.0 for job in jobs]
+        tuning_job = response.to_tuning_job(description, created, self._stop_requested)
+        series = self._reader.read(
             job["TrainingJobArn"]
             for job in jobs
-            if job["TrainingJobName"] not in self._done and response.phase_of(job) != "waiting"
+            if job["TrainingJobName"] not in self._ended_trials and response.phase(job) != "waiting"
         )
         trials: list[RawTrial] = []
         for name, job in self._jobs.items():
-            trial = self._done.get(name)
+            trial = self._ended_trials.get(name)
             if trial is None:
-                trial = self._trial(job, numbers[name], tuning, read.get(job["TrainingJobArn"], {}))
+                own_series = series.get(job["TrainingJobArn"], {})
+                trial = self._trial(job, numbers[name], tuning_job, own_series)
             trials.append(trial)
         return sorted(trials, key=lambda trial: trial.number)
 
     def _trial(
-        self, job: Json, number: int, tuning: response.Tuning, series: metrics.Series
+        self, job: Json, number: int, tuning_job: response.TuningJob, series: metrics.Series
     ) -> RawTrial:
-        """Return a trial; one that has ended goes on until its last metrics are there."""
+        """Return a trial; an ended trial stays running until its final metrics arrive."""
         name: str = job["TrainingJobName"]
         ended = response.has_ended(job)
-        if ended and not metrics.settled(series, metrics.final_of(job)) and self._waits(name):
+        complete = metrics.is_complete(series, metrics.final_values(job))
+        if ended and not complete and self._keeps_waiting(name):
             ended, job = False, {**job, "TrainingJobStatus": "InProgress"}
-        when = response.ended_at(job) if ended else None
-        told = self._reader.told(job, series, ended=ended, time=when)
-        trial = response.trial_of(
-            job,
-            number,
-            tuning,
-            told,
-            log=log_of(self._plan, self._context, name),
-        )
+        end = response.end_time(job) if ended else None
+        measurements = self._reader.measurements(job, series, ended=ended, time=end)
+        log = log_url(self._plan, self._context, name)
+        trial = response.to_trial(job, number, tuning_job, measurements, log=log)
         if ended:
-            self._done[name] = trial
+            self._ended_trials[name] = trial
         return trial
 
-    def _waits(self, name: str) -> bool:
-        """Count a look at something that is not complete; return whether to look again."""
-        self._looks[name] = self._looks.get(name, 0) + 1
-        return self._looks[name] <= _PATIENCE
+    def _keeps_waiting(self, name: str) -> bool:
+        """Count a poll of something incomplete; return whether to poll again."""
+        self._incomplete_polls[name] = self._incomplete_polls.get(name, 0) + 1
+        return self._incomplete_polls[name] <= _MAX_INCOMPLETE_POLLS

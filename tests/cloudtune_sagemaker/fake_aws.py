@@ -11,7 +11,7 @@ from cloudtune.provider.plan import Plan
 from cloudtune.study.schema import Json
 from cloudtune.study.study import Study
 from cloudtune_sagemaker.client import Aws
-from cloudtune_sagemaker.errors import AwsError, refusal
+from cloudtune_sagemaker.errors import AwsError, service_error
 
 SETTINGS: Mapping[str, Any] = {
     "region": "us-east-1",
@@ -42,7 +42,7 @@ def planned(mode: str, over: Mapping[str, Any] = {}, **settings: Any) -> Plan:
 
 def error(code: str, message: str = "no", status: int = 400) -> AwsError:
     """Return an error as the service's answer becomes one."""
-    return refusal("Operation", code, message, status)
+    return service_error("Operation", code, message, status)
 
 
 class FakeAws(Aws):

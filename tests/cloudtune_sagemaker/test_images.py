@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cloudtune_sagemaker import images
-from cloudtune_sagemaker.images import CannotLookUpError, image_of
+from cloudtune_sagemaker.images import ImageLookupError, find_image
 from cloudtune_sagemaker.settings import Framework
 from tests.cloudtune_sagemaker import support
 
@@ -45,7 +45,7 @@ def seen(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_the_image_is_the_packages(seen: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    image = image_of(TORCH, "us-east-1", "ml.m5.xlarge")
+    image = find_image(TORCH, "us-east-1", "ml.m5.xlarge")
     assert image == "pytorch/us-east-1/2.3/py311/ml.m5.xlarge/training"
     assert capfd.readouterr().out == ""
 
@@ -55,7 +55,7 @@ def test_it_sees_no_credential_and_tells_its_maker_nothing(
 ) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setenv("AWS_PROFILE", "team")
-    image_of(TORCH, "us-east-1", "ml.m5.xlarge")
+    find_image(TORCH, "us-east-1", "ml.m5.xlarge")
     noted = seen.read_text("utf-8")
     assert "AWS_SECRET_ACCESS_KEY" not in noted
     assert "AWS_PROFILE" not in noted
@@ -65,14 +65,14 @@ def test_it_sees_no_credential_and_tells_its_maker_nothing(
 @pytest.mark.parametrize(
     ("framework", "said"),
     [
-        (Framework(name="torchy", version="1"), "no framework torchy"),
+        (Framework(name="torchy", version="1"), "not know the framework torchy"),
         (Framework(name="pytorch", version="99"), "Unsupported version: 99"),
         (Framework(name="broken", version="1"), "not today"),
     ],
 )
 def test_it_says_why_there_is_none(seen: Path, framework: Framework, said: str) -> None:
-    with pytest.raises(CannotLookUpError, match=said):
-        image_of(framework, "us-east-1", "ml.m5.xlarge")
+    with pytest.raises(ImageLookupError, match=said):
+        find_image(framework, "us-east-1", "ml.m5.xlarge")
 
 
 def test_without_the_package_an_image_is_needed(

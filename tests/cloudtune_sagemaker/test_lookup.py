@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from cloudtune.provider.stored_plan import facts_to_json
-from cloudtune_sagemaker.lookup import link, region_of
+from cloudtune_sagemaker.console import job_url
+from cloudtune_sagemaker.lookup import region_of
 from tests.cloudtune_sagemaker import support
 
 
@@ -189,13 +190,13 @@ def test_every_listed_price_has_its_day_and_its_source() -> None:
 
 
 def test_the_link_is_the_consoles() -> None:
-    assert link("us-east-1", "job") == (
+    assert job_url("us-east-1", "job") == (
         "https://us-east-1.console.aws.amazon.com/sagemaker/home?region=us-east-1"
         "#/hyper-tuning-jobs/job"
     )
-    assert link("cn-north-1", "job").startswith("https://cn-north-1.console.amazonaws.cn/")
-    assert "us-gov" in link("us-gov-west-1", "job", driven=True)
-    assert link("us-east-1", "job", driven=True).endswith("#/jobs")
+    assert job_url("cn-north-1", "job").startswith("https://cn-north-1.console.amazonaws.cn/")
+    assert "us-gov" in job_url("us-gov-west-1", "job", driven=True)
+    assert job_url("us-east-1", "job", driven=True).endswith("#/jobs")
 
 
 def test_the_emulator_is_given_local_data_where_there_are_some(base: Path) -> None:

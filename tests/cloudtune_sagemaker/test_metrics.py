@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudtune.results.model import Measurement
-from cloudtune_sagemaker.metrics import measurements, settled, shortest
+from cloudtune_sagemaker.metrics import is_complete, shortest_float, to_measurements
 
 NAMES = ("acc", "loss", "time")
 
@@ -23,7 +23,7 @@ def told(
 ) -> list[tuple[int, dict[str, float]]]:
     if final is None:
         final = {name: values[max(values)] for name, values in series.items()}
-    found = measurements(series, final, ended=ended, names=names, objectives=["acc"])
+    found = to_measurements(series, final, ended=ended, names=names, objectives=["acc"])
     return [(m.step, dict(m.metrics)) for m in found]
 
 
@@ -56,10 +56,10 @@ def test_the_final_values_stand_where_nothing_else_was_read() -> None:
 
 
 def test_it_is_settled_when_the_last_value_is_the_final_one() -> None:
-    assert settled({"acc": {1: 0.1, 2: 0.93}}, {"acc": 0.9300000071525574})
-    assert settled({}, {})
-    assert not settled({"acc": {1: 0.1}}, {"acc": 0.2})
-    assert not settled({}, {"acc": 0.2})
+    assert is_complete({"acc": {1: 0.1, 2: 0.93}}, {"acc": 0.9300000071525574})
+    assert is_complete({}, {})
+    assert not is_complete({"acc": {1: 0.1}}, {"acc": 0.2})
+    assert not is_complete({}, {"acc": 0.2})
 
 
 @given(
@@ -78,7 +78,7 @@ def test_reading_by_position_misses_no_last_value(
 
     def look(*, ended: bool = False) -> None:
         final = {name: values[max(values)] for name, values in series.items()}
-        found = measurements(series, final, ended=ended, names=NAMES, objectives=["acc"])
+        found = to_measurements(series, final, ended=ended, names=NAMES, objectives=["acc"])
         assert len(found) >= len(seen)
         for before, now in zip(seen, found, strict=False):
             assert before.step == now.step
@@ -102,17 +102,17 @@ def test_reading_by_position_misses_no_last_value(
 
 
 def test_numbers_are_told_as_they_were_printed() -> None:
-    assert shortest(0.9300000071525574) == 0.93
-    assert shortest(0.1) == 0.1
-    assert shortest(1e-05) == 1e-05
-    assert shortest(9.999999747378752e-06) == 1e-05
-    assert shortest(float("inf")) == float("inf")
-    assert shortest(123456789.0) == 123456789.0
+    assert shortest_float(0.9300000071525574) == 0.93
+    assert shortest_float(0.1) == 0.1
+    assert shortest_float(1e-05) == 1e-05
+    assert shortest_float(9.999999747378752e-06) == 1e-05
+    assert shortest_float(float("inf")) == float("inf")
+    assert shortest_float(123456789.0) == 123456789.0
 
 
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False))
 def test_a_shortened_number_is_the_same_in_32_bits(value: float) -> None:
-    found = shortest(value)
+    found = shortest_float(value)
     assert struct.pack("f", found) == struct.pack("f", value)
     assert len(repr(found)) <= len(repr(value))
 
@@ -122,4 +122,4 @@ def test_a_shortened_number_is_the_same_in_32_bits(value: float) -> None:
 )
 def test_six_digits_come_back(value: float) -> None:
     (in_32,) = struct.unpack("f", struct.pack("f", value))
-    assert shortest(in_32) == value
+    assert shortest_float(in_32) == value

@@ -27,7 +27,7 @@ def enum(shape: str) -> set[str]:
     [
         ("HyperParameterTuningJobStatus", response.JOB_STATES),
         ("TrainingJobStatus", response.PHASES),
-        ("SecondaryStatus", response.SECONDARY),
+        ("SecondaryStatus", response.SECONDARY_PHASES),
     ],
 )
 def test_every_word_of_the_service_is_known(shape: str, table: Any) -> None:
@@ -51,7 +51,7 @@ def job(status: str, second: str | None = None, **more: Any) -> dict[str, Any]:
 
 def tuning(
     status: str = "InProgress", *, later: bool = False, asked: Sequence[str] = (), **config: Any
-) -> response.Tuning:
+) -> response.TuningJob:
     described = {
         "HyperParameterTuningJobName": "t",
         "HyperParameterTuningJobStatus": status,
@@ -60,12 +60,12 @@ def tuning(
             **config,
         },
     }
-    return response.tuning_of(described, [900.0, 2_000.0 if later else 910.0], asked)
+    return response.to_tuning_job(described, [900.0, 2_000.0 if later else 910.0], asked)
 
 
-def trial(told: dict[str, Any], of: response.Tuning, values: int = 1) -> RawTrial:
+def trial(told: dict[str, Any], of: response.TuningJob, values: int = 1) -> RawTrial:
     measured = [Measurement(step, {"acc": 0.5}) for step in range(1, values + 1)]
-    return response.trial_of(told, 1, of, measured, log="the log")
+    return response.to_trial(told, 1, of, measured, log="the log")
 
 
 EARLY: dict[str, Any] = {"TrainingJobEarlyStoppingType": "Auto"}
@@ -91,15 +91,15 @@ LIMITED: dict[str, Any] = {"ResourceLimits": {"MaxRuntimeInSeconds": 600}}
         (job("Failed"), tuning(), 1, "failed", "no reason"),
         (job("Stopped", "MaxRuntimeExceeded"), tuning(), 1, "failed", "trial_timeout"),
         (job("Stopped", "MaxWaitTimeExceeded"), tuning(**EARLY), 1, "failed", "max_wait"),
-        (job("Stopped"), tuning(), 1, "cancelled", "by itself"),
+        (job("Stopped"), tuning(), 1, "cancelled", "stopped at SageMaker"),
         (job("Stopped"), tuning("Stopped"), 1, "cancelled", "with the tuning job"),
         (job("Stopped"), tuning("Completed"), 1, "cancelled", "with the tuning job"),
         (job("Stopped"), tuning(**EARLY), 1, "stopped_early", "SageMaker stopped it early"),
-        (job("Stopped"), tuning("Stopped", **EARLY), 1, "unknown", "does not say"),
+        (job("Stopped"), tuning("Stopped", **EARLY), 1, "unknown", "does not report"),
         (job("Stopped"), tuning("Stopped", later=True, **EARLY), 1, "stopped_early", "early"),
         (job("Stopped"), tuning("Stopped", asked=["t-001-0a"], **EARLY), 1, "cancelled", "stopped"),
         (job("Stopped"), tuning("Completed", **EARLY), 1, "stopped_early", "early"),
-        (job("Stopped"), tuning("Completed", **EARLY, **LIMITED), 1, "unknown", "does not say"),
+        (job("Stopped"), tuning("Completed", **EARLY, **LIMITED), 1, "unknown", "does not report"),
         (job("Stopped"), tuning(**HYPERBAND), 3, "stopped_early", "early"),
         (job("Stopped"), tuning("Completed", **HYPERBAND), 9, "completed", ""),
         (job("Deleting"), tuning(), 1, "unknown", ""),
@@ -107,7 +107,7 @@ LIMITED: dict[str, Any] = {"ResourceLimits": {"MaxRuntimeInSeconds": 600}}
     ],
 )
 def test_how_a_trial_stands(
-    told: dict[str, Any], of: response.Tuning, values: int, state: str, reason: str
+    told: dict[str, Any], of: response.TuningJob, values: int, state: str, reason: str
 ) -> None:
     made = trial(told, of, values)
     assert made.state == state
@@ -145,7 +145,7 @@ def named(*names: str) -> list[dict[str, Any]]:
 
 
 def test_numbers_are_those_of_the_names() -> None:
-    found = response.numbers_of("my-job", named("my-job-002-ab12cd34", "my-job-001-ffffffff"))
+    found = response.trial_numbers("my-job", named("my-job-002-ab12cd34", "my-job-001-ffffffff"))
     assert found == {"my-job-002-ab12cd34": 2, "my-job-001-ffffffff": 1}
 
 
@@ -161,7 +161,7 @@ def test_numbers_are_those_of_the_names() -> None:
 def test_numbers_are_the_order_of_creation_where_names_do_not_have_them(
     names: tuple[str, str],
 ) -> None:
-    assert list(response.numbers_of("my-job", named(*names)).values()) == [1, 2]
+    assert list(response.trial_numbers("my-job", named(*names)).values()) == [1, 2]
 
 
 def test_a_summary_has_the_values_of_its_definition() -> None:
@@ -185,10 +185,10 @@ def test_a_summary_has_the_values_of_its_definition() -> None:
 
 def test_why_a_job_stands_as_it_does() -> None:
     def told(status: str, **more: Any) -> str:
-        return response.reason_of({"HyperParameterTuningJobStatus": status, **more})
+        return response.job_reason({"HyperParameterTuningJobStatus": status, **more})
 
     assert told("InProgress") == ""
     assert told("Failed", FailureReason="No training job succeeded") == "No training job succeeded"
     assert "stopped" in told("Stopped")
     when = {"ConvergenceDetectedTime": datetime.now(UTC)}
-    assert "converged" in told("Completed", TuningJobCompletionDetails=when)
+    assert "convergence" in told("Completed", TuningJobCompletionDetails=when)

@@ -45,7 +45,7 @@ class Scene(Followed):
 
 @pytest.fixture
 def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Scene]]:
-    monkeypatch.setattr(training_client, "POLL_EMULATED", 0.02)
+    monkeypatch.setattr(training_client, "POLL_SECONDS_EMULATED", 0.02)
     scenes: list[Scene] = []
 
     def make(over: Mapping[str, Any] | None = None) -> Scene:
@@ -134,7 +134,7 @@ def test_a_lost_answer_makes_no_second_job(scene: Scene) -> None:
 def test_a_job_of_somebody_else_is_not_taken_for_ours(scene: Scene) -> None:
     scene.aws.add(f"{scene.job}-1", HyperParameters={"lr": "0.25", "kind": "true"})
     scene.start(1)
-    assert "not of this run" in scene.lost().reason
+    assert "another run has a training job" in scene.lost().reason
 
 
 def test_a_quota_that_nothing_of_ours_uses_is_not_waited_for(scene: Scene) -> None:

@@ -72,7 +72,7 @@ def test_our_own_job_is_known_again_when_the_answer_was_lost(scene: Scene) -> No
 def test_a_job_of_somebody_else_is_not_taken_for_ours(scene: Scene) -> None:
     scene.begin()
     assert scene.client.find(scene.name) is None
-    with pytest.raises(AwsError, match="not of this run"):
+    with pytest.raises(AwsError, match="another tuning job"):
         scene.client.submit(scene.plan.request)
 
 
@@ -244,7 +244,7 @@ def test_the_right_to_read_metrics_is_demanded_where_the_best_counts(tmp_path: P
     job = scene.begin(1)
     said = "not authorized to perform: sagemaker:BatchGetMetrics on resource: x"
     scene.aws.always["batch_get_metrics"] = fake.error("AccessDeniedException", said)
-    with pytest.raises(AwsError, match="lacks the permission sagemaker:BatchGetMetrics"):
+    with pytest.raises(AwsError, match="needs the permission sagemaker:BatchGetMetrics"):
         scene.client.status(job)
 
 
@@ -312,7 +312,7 @@ def test_a_job_that_is_gone_is_told(scene: Scene) -> None:
     job = scene.begin()
     scene.aws.tuning = None
     for _ in range(3):
-        with pytest.raises(AwsError, match="any more") as told:
+        with pytest.raises(AwsError, match="no longer exists") as told:
             scene.client.status(job)
         assert told.value.retryable
     assert scene.client.status(job).state == "failed"
