@@ -67,7 +67,7 @@ def _different_conditions(groups: Sequence[Group]) -> Iterator[Caveat]:
         groups,
         lambda job: job.mode,
         ("best", "first"),
-        "different tuners chose the trials (managed: the service's; driven: cloudtune's)",
+        "different modes, so different tuners chose the trials",
         str,
     )
     yield from _difference(

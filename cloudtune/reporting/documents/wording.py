@@ -81,8 +81,10 @@ def _sentence(ranking: Ranking, comparison: Comparison, verdict: Verdict) -> str
             better = max if goal == "maximize" else min
             top = better(value for value in first.values if value is not None)
             mean += f"; its best run reached {format_with_unit(ranking, top)}"
-        found = f"found {'about the same' if several else 'the'} best"
-        return f"{leaders} {'reached' if only_group else found} {metric}: {value}{mean}."
+        if only_group:
+            return f"{leaders} reached {metric} {value}{mean}."
+        same = "about the same" if several else "the"
+        return f"{leaders} found {same} best {metric}: {value}{mean}."
     if ranking.question == "first":
         sign = "\u2265" if goal == "maximize" else "\u2264"
         limit = verdict.near_best
@@ -91,7 +93,7 @@ def _sentence(ranking: Ranking, comparison: Comparison, verdict: Verdict) -> str
         if not leaders:
             return f"No group came {way} in each of its runs."
         came = "came" if only_group else f"{was} the first to come"
-        return f"{leaders} {came} {way}: {value}{mean}."
+        return f"{leaders} {came} {way} after {value}{mean}."
     if not leaders:
         return "No group's total cost is known, so none is the cheapest."
     partly_unknown = any(entry.mean is None for entry in ranking.entries)

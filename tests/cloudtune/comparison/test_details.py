@@ -191,7 +191,10 @@ def test_alike_and_known_is_no_reason_for_care() -> None:
     ("other", "words"),
     [
         (job("q", [0.5, 0.5]), "different numbers of trials (p: 1; q: 2)"),
-        (job("q", [0.5], mode="managed"), "different tuners chose the trials"),
+        (
+            job("q", [0.5], mode="managed"),
+            "different modes, so different tuners chose the trials (p: driven; q: managed)",
+        ),
         (
             job("q", [0.5], source="def"),
             "files (p: abc; q: def)",
