@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 if TYPE_CHECKING:
-    from cloudtune.emulation.process import EmulationOptions
     from cloudtune.engine.job import Observer
     from cloudtune.provider.plan import Plan
     from cloudtune.results.events import Outcome
@@ -252,49 +251,6 @@ def find_run(run: str | None = None) -> Run:
         return Run(ledger.find_run_id(run))
 
 
-def create(
-    study: Study | Plan | Sequence[Plan],
-    on: str | Sequence[str] = "local",
-    *,
-    emulate: bool = False,
-    overrides: Sequence[str] | None = None,
-    exclude: Sequence[Path] = (),
-    emulation: EmulationOptions | None = None,
-    saved: bool = True,
-) -> Run:
-    """Create a run without executing it.
-
-    Args:
-        study: The study to run, or the plans of one run as they are.
-        on: One provider or several, for a study.
-        emulate: Run on the services' emulators on this machine, for a study.
-        overrides: The ``PATH=VALUE`` overrides of the study's file, which `resume` then checks for
-            changes; None if the study does not come from a file.
-        exclude: Files in the source folder that are not part of it, such as a saved plan.
-        emulation: How the emulators behave.
-        saved: Whether the plans were made earlier, so that the source must not have changed since.
-
-    Raises:
-        UnsupportedError: If no provider can run the study.
-        UsageError: If the run exists.
-    """
-    from cloudtune.emulation.process import EmulationOptions
-    from cloudtune.provider.plan import Plan
-    from cloudtune.runs import lifecycle
-
-    if isinstance(study, Plan):
-        plans: Sequence[Plan] = [study]
-    elif isinstance(study, Sequence):
-        plans = study
-    else:
-        plans = plan(study, [on] if isinstance(on, str) else on, emulate=emulate)
-        saved = False
-    how = emulation or EmulationOptions()
-    return Run(
-        *lifecycle.create(plans, without=exclude, overrides=overrides, saved=saved, emulation=how)
-    )
-
-
 def run(
     study: Study | Plan,
     on: str | Sequence[str] = "local",
@@ -315,12 +271,12 @@ def run(
     Raises:
         UnsupportedError: If no provider can run the study. Of several, those that can run it.
     """
-    return create(study, on, emulate=emulate).execute(show=show)
+    return _create(study, on, emulate=emulate).execute(show=show)
 
 
 def start(study: Study | Plan, on: str | Sequence[str] = "local", *, emulate: bool = False) -> Run:
     """Start a run in a thread of this process, and return once it can be stopped; as `run`."""
-    return create(study, on, emulate=emulate).start()
+    return _create(study, on, emulate=emulate).start()
 
 
 def resume(
@@ -397,3 +353,13 @@ def report(
     if file:
         file.write_text(text, "utf-8")
     return text
+
+
+def _create(study: Study | Plan, on: str | Sequence[str], *, emulate: bool) -> Run:
+    from cloudtune.provider.plan import Plan
+    from cloudtune.runs import lifecycle
+
+    if isinstance(study, Plan):
+        return Run(*lifecycle.create([study], saved=True))
+    plans = plan(study, [on] if isinstance(on, str) else on, emulate=emulate)
+    return Run(*lifecycle.create(plans))

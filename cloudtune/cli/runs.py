@@ -71,19 +71,21 @@ def run(
     Ctrl-C ends the run gracefully, and `cloudtune resume` continues it.
     """
     from cloudtune import api
+    from cloudtune.runs.lifecycle import create
 
     plans, is_saved = _read_plans(study, on, overrides, emulate=emulate)
     emulation = _emulation_options(plans, speed, faults)
     _print_findings(plans, strict=strict)
     run_id = plans[0].facts.run_id
     with _resume_hint(run_id):
-        handle = api.create(
+        new = create(
             plans,
-            exclude=[Path(study)] if is_saved else [],
+            without=[Path(study)] if is_saved else [],
             overrides=None if is_saved else overrides,
             saved=is_saved,
             emulation=emulation,
         )
+        handle = api.Run(*new)
         if detach:
             handle.detach()
             text = f"run {run_id} continues in the background; watch it: cloudtune watch {run_id}"

@@ -33,7 +33,7 @@ class Spending:
         self._running: dict[int, tuple[float, float]] = {}
         """The start of each running trial: by its event, and by `time.monotonic`."""
 
-    def tell(self, event: Event) -> None:
+    def add(self, event: Event) -> None:
         """Add the next event."""
         if isinstance(event, Started):
             # a driven trial starts when cloudtune starts or recovers it; a managed one did before
@@ -105,12 +105,12 @@ class Budget:
             self._changed.notify()
         self._thread.join()
 
-    def tell(self, provider: str, event: Event) -> None:
+    def add(self, provider: str, event: Event) -> None:
         """Add an event of a job; events of other jobs are ignored."""
         if provider not in self._jobs or isinstance(event, Measured):
             return
         with self._changed:
-            self._jobs[provider].tell(event)
+            self._jobs[provider].add(event)
             if self._watching:
                 self._check()
                 self._changed.notify()
@@ -154,11 +154,11 @@ class JobBudget:
     provider: str = ""
     budgets: Sequence[Budget] = ()
 
-    def tell(self, *events: Event) -> None:
+    def add(self, *events: Event) -> None:
         """Add the next events of the job."""
         for budget in self.budgets:
             for event in events:
-                budget.tell(self.provider, event)
+                budget.add(self.provider, event)
 
     @property
     def stop_reason(self) -> str:

@@ -167,7 +167,7 @@ class Driver:
 
     def _lose_runner(self, lost: Lost) -> Outcome:
         """Return the outcome of the job; trials that may still run are left to `resume`."""
-        if lost.go_on:
+        if lost.recoverable:
             return Outcome("unknown", lost.reason)
         self._end_trials(self._deadlines, "cancelled", lost.reason)
         return Outcome("failed", lost.reason)
@@ -262,7 +262,7 @@ class Driver:
         self._unwritten_events += events
         for event in events:
             self._apply(event)
-        self._budget.tell(*events)
+        self._budget.add(*events)
 
     def _write_events(self) -> None:
         if not self._unwritten_events:

@@ -44,7 +44,7 @@ class Observer(Protocol):
         ...
 
     def end(self, provider: str, outcome: Outcome) -> None:
-        """A job that had begun ended here."""
+        """A job ended in this process."""
         ...
 
     def message(self, text: str) -> None:
@@ -146,14 +146,14 @@ def execute_job(
         last_event = ledger.last_event_number(job.run, job.provider)
         ledger.begin_job(job.run, job.provider)
         clock = time.monotonic()
-        begun = _current_record(ledger, job)
+        current = _current_record(ledger, job)
         outcome = Outcome("unknown", "the job was interrupted")
         context: JobContext | None = None
         mask: Callable[[str], str] = str
         try:
             plan = _require_plan(plan)
             events = [event for _, event in ledger.events(job.run, job.provider)]
-            observer.begin(plan, events, begun.elapsed(time.time()))
+            observer.begin(plan, events, current.elapsed(time.time()))
             require_runnable(plan)
             context = job_context(plan, ledger)
             mask = secrets = Mask(plan.study)
@@ -161,7 +161,7 @@ def execute_job(
             _log.debug("%s: execute %s, %d events", job.provider, plan.mode, len(events))
             resumed = job.process_started is not None
             execution = _Execution(
-                plan, begun, events, inbox, observer, ledger, context, secrets, budget, resumed
+                plan, current, events, inbox, observer, ledger, context, secrets, budget, resumed
             )
             outcome = _run_driven(execution) if plan.mode == "driven" else _run_managed(execution)
             _end_emulator(context, plan.mode, outcome)

@@ -152,7 +152,7 @@ class JobPoller:
         except Exception as error:  # noqa: BLE001 - the driver must not wait for these trials forever
             if self._closing:
                 self._notify(f"{error!r} while stopping training jobs; some may still run")
-            self._lose("", go_on=True, error=error)
+            self._lose("", recoverable=True, error=error)
 
     def _receive_requests(self) -> None:
         """Wait for requests until the next poll is due, and accept them."""
@@ -194,11 +194,11 @@ class JobPoller:
         self._outage_since = self._outage_since or now
         can_wait = bool(self._running) and now - self._outage_since <= _MAX_OUTAGE
         if isinstance(error, EmulatorEndedError):
-            self._lose(str(error), go_on=False)
+            self._lose(str(error), recoverable=False)
             return
         if not (error.retryable or can_wait):
             may_exist = any(job.may_exist for job in self._waiting.values())
-            self._lose(str(error), go_on=bool(self._running) or may_exist)
+            self._lose(str(error), recoverable=bool(self._running) or may_exist)
             return
         self._notify_once(f"{error}; retrying with increasing delays")
         self._backoff = next_backoff(self._jobs.poll_seconds, self._backoff)
@@ -249,7 +249,7 @@ class JobPoller:
                 job.not_before = time.monotonic() + 2 * self._jobs.poll_seconds
                 return
             if error.affects_all_calls or not self._any_created:
-                self._lose(str(error), go_on=False)
+                self._lose(str(error), recoverable=False)
             else:
                 self._end(job, "failed", str(error))
         else:
@@ -353,12 +353,12 @@ class JobPoller:
             )
         self._emit(event)
 
-    def _lose(self, reason: str, *, go_on: bool, error: Exception | None = None) -> None:
+    def _lose(self, reason: str, *, recoverable: bool, error: Exception | None = None) -> None:
         """Give up: no trial can be started or followed any longer."""
-        if go_on:
+        if recoverable:
             reason += f"; its training jobs may still run at {self._service}, and "
             reason += "`cloudtune resume` finds them"
-        self._lost = Lost(reason, go_on, error)
+        self._lost = Lost(reason, recoverable, error)
         self._waiting.clear()
         self._running.clear()
         self._emit(self._lost)

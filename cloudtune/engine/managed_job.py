@@ -218,7 +218,7 @@ class ManagedJob:
         for event in events:
             self._trials.tell(event)
         self._observe(events)
-        self._budget.tell(*events)
+        self._budget.add(*events)
 
 
 def new_events(

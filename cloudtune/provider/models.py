@@ -146,7 +146,7 @@ class Lost:
     """A runner can neither start trials nor follow those that run any more."""
 
     reason: str
-    go_on: bool
+    recoverable: bool
     """Whether trials may go on at the service; a later process then finds them again."""
     error: Exception | None = None
     """What nobody foresaw; the reason is what stands behind it then."""

@@ -223,7 +223,7 @@ def execute(
             for budget in budgets:
                 for provider in valid:
                     for _, event in ledger.events(record.id, provider):
-                        budget.tell(provider, event)
+                        budget.add(provider, event)
                 active_budgets.enter_context(budget)
             if len(selected) == 1:
                 execute_job(selected[0])

@@ -148,7 +148,7 @@ def test_without_permission_nothing_more_is_started(scene: Scene) -> None:
     scene.aws.always["create_training_job"] = fake.error("AccessDeniedException", said)
     scene.start(1)
     lost = scene.lost()
-    assert ("iam:PassRole" in lost.reason, lost.go_on) == (True, False)
+    assert ("iam:PassRole" in lost.reason, lost.recoverable) == (True, False)
     scene.start(2)
     scene.runner.close()
     assert scene.aws.calls.count("create_training_job") == 1

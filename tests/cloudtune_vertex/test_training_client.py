@@ -195,7 +195,7 @@ def test_a_quota_that_nothing_of_ours_uses_is_not_waited_for(scene: Scene) -> No
     scene.google.always["create"] = fake.error(429, FULL)
     scene.start(1)
     lost = scene.lost()
-    assert not lost.go_on
+    assert not lost.recoverable
     assert "custom_model_training_cpus" in lost.reason
     assert "raises quotas on request" in lost.reason
 

@@ -105,7 +105,7 @@ class JobProgress:
     def tell(self, event: Event) -> bool:
         """Add an event. Return whether it ended a new best trial."""
         self.trials.tell(event)
-        self._spending.tell(event)
+        self._spending.add(event)
         if isinstance(event, Started):
             if event.number in self._pending:
                 self.counts["pending"] -= 1

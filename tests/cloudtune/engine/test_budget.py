@@ -57,15 +57,15 @@ def test_two_jobs_spend_one_budget() -> None:
     told = Told()
     with told.budget("a", "b") as budget:
         a, b = JobBudget("a", [budget]), JobBudget("b", [budget])
-        a.tell(*trial(1, 4.0))
+        a.add(*trial(1, 4.0))
         assert (told.said, told.stopped, a.stop_reason) == ([], [], "")
-        b.tell(*trial(1, 4.0))
+        b.add(*trial(1, 4.0))
         assert len(told.said) == 1
         assert told.said == ["80 % of 10 USD spent; at 100 % a and b are stopped"]
-        b.tell(*trial(2, 1.0))
+        b.add(*trial(2, 1.0))
         assert (len(told.said), told.stopped, b.stop_reason) == (1, [], "")
-        a.tell(*trial(2, 1.0))
-        a.tell(*trial(3, 1.0))
+        a.add(*trial(2, 1.0))
+        a.add(*trial(3, 1.0))
     assert told.stopped == ["the cost reached 10 USD"]
     assert a.stop_reason == b.stop_reason == "the cost reached 10 USD"
     assert len(told.said) == 1
@@ -76,7 +76,7 @@ def test_what_was_spent_before_counts_at_once() -> None:
     jobs = {"a": planned()}
     budget = Budget(TEN, jobs, notify=told.said.append, stop=told.stopped.append)
     for event in trial(1, 10.0):
-        budget.tell("a", event)
+        budget.add("a", event)
     assert told.stopped == []
     with budget:
         assert told.stopped == ["the cost reached 10 USD"]
@@ -85,14 +85,14 @@ def test_what_was_spent_before_counts_at_once() -> None:
 def test_a_job_that_does_not_count_spends_nothing() -> None:
     told = Told()
     with told.budget("a") as budget:
-        JobBudget("b", [budget]).tell(*trial(1, 99.0))
+        JobBudget("b", [budget]).add(*trial(1, 99.0))
         assert told.stopped == []
 
 
 def test_a_running_trial_costs_as_time_goes_by() -> None:
     told = Told()
     with told.budget("a", most=Money(0.05, "USD")) as budget:
-        budget.tell("a", Started(1, time.time(), {"x": True}))
+        budget.add("a", Started(1, time.time(), {"x": True}))
         due = time.monotonic() + 20
         while not told.stopped and time.monotonic() < due:
             time.sleep(0.01)
@@ -103,7 +103,7 @@ def test_a_running_trial_costs_as_time_goes_by() -> None:
 def test_a_services_trial_has_cost_since_it_began_there(mode: Mode, *, whole: bool) -> None:
     """One that we drive may have died with us: it counts from when it is found or started."""
     spending = Spending(planned(mode=mode))
-    spending.tell(Started(1, HOUR_AGO, {"x": True}))
+    spending.add(Started(1, HOUR_AGO, {"x": True}))
     assert spending.rate == 1.0
     assert (spending.so_far >= 3600) == whole
 
@@ -111,9 +111,9 @@ def test_a_services_trial_has_cost_since_it_began_there(mode: Mode, *, whole: bo
 def test_what_the_service_counts_comes_before_the_clock() -> None:
     spending = Spending(planned(price=0.5))
     for event in (*trial(1, 6.0, seconds=99.0), *trial(2, 2.0)):
-        spending.tell(event)
-    spending.tell(Started(3, 1.0, {"x": True}))
-    spending.tell(Ended(3, 5.0, "failed", "it broke"))
+        spending.add(event)
+    spending.add(Started(3, 1.0, {"x": True}))
+    spending.add(Ended(3, 5.0, "failed", "it broke"))
     assert spending.so_far == pytest.approx(0.5 * (6 + 2 + 4))
     assert spending.rate == 0
 
@@ -131,7 +131,7 @@ def test_the_studys_budget_is_for_all_and_a_providers_own_for_it() -> None:
     for budget in made:
         with budget:
             for event in trial(1, 9.0):
-                budget.tell("b", event)
+                budget.add("b", event)
     assert stopped == [["a", "b"], ["b"]]
     assert create_budgets({"a": planned()}, notify=print, stop=print) == []
 
@@ -145,6 +145,6 @@ def test_who_cannot_run_is_not_told_to_be_stopped() -> None:
         stop=lambda _who, why: told.stopped.append(why),
     )
     with budget:
-        budget.tell("a", trial(1, 8.0)[0])
-        budget.tell("a", trial(1, 8.0)[1])
+        budget.add("a", trial(1, 8.0)[0])
+        budget.add("a", trial(1, 8.0)[1])
     assert told.said == ["80 % of 10 USD spent; at 100 % a is stopped"]

@@ -433,8 +433,10 @@ def test_the_budget_ends_the_job() -> None:
     assert sum(isinstance(event, Started) for event in events) == 3
 
 
-@pytest.mark.parametrize(("go_on", "state"), [(True, "unknown"), (False, "failed")])
-def test_trials_that_cannot_be_followed_are_left_or_asked_again(*, go_on: bool, state: str) -> None:
+@pytest.mark.parametrize(("recoverable", "state"), [(True, "unknown"), (False, "failed")])
+def test_trials_that_cannot_be_followed_are_left_or_asked_again(
+    *, recoverable: bool, state: str
+) -> None:
     of = study(limits={"max_trials": 4, "parallel_trials": 2})
     inbox = Inbox()
     events: list[Event] = []
@@ -443,14 +445,14 @@ def test_trials_that_cannot_be_followed_are_left_or_asked_again(*, go_on: bool, 
         def start(self, started: Started) -> None:
             super().start(started)
             if started.number == 2:
-                inbox.put(Lost("the line is dead", go_on))
+                inbox.put(Lost("the line is dead", recoverable))
 
     def driver() -> Driver:
         return Driver(of, Counting(), run="r", inbox=inbox, record=events.extend)
 
     outcome = driver().run(Losing(inbox, hanging))
     assert outcome == Outcome(cast("Any", state), "the line is dead")
-    assert states(of, events) == (["running"] * 2 if go_on else ["cancelled"] * 2)
+    assert states(of, events) == (["running"] * 2 if recoverable else ["cancelled"] * 2)
 
     class Unnamed(Runner):
         def job_name(self, number: int, start: int) -> None:

@@ -174,7 +174,7 @@ def test_an_expired_sign_in_waits_while_jobs_run(
     scene.start(2)
     scene.made(2)
     lost = scene.lost()
-    assert lost.go_on
+    assert lost.recoverable
     assert "the sign-in has expired; its training jobs may still run at far" in lost.reason
     scene.start(3)
     scene.runner.close()
@@ -186,13 +186,13 @@ def test_an_emulator_that_is_gone_is_not_waited_for(scene: Scene) -> None:
     scene.start(1)
     scene.made(1)
     scene.far.faults = {"look": [EmulatorEndedError("far", "the emulator has ended")]}
-    assert scene.lost() == Lost("far: the emulator has ended", go_on=False)
+    assert scene.lost() == Lost("far: the emulator has ended", recoverable=False)
 
 
 def test_where_the_first_job_is_refused_no_other_is_made(scene: Scene) -> None:
     scene.far.faults = {"create": [ProviderError("far", "no such machine")]}
     scene.start(1, 2, 3)
-    assert scene.lost() == Lost("far: no such machine", go_on=False)
+    assert scene.lost() == Lost("far: no such machine", recoverable=False)
     assert scene.silent()
     assert scene.far.calls.count("create") == 1
 
@@ -317,4 +317,4 @@ def test_a_fault_of_our_own_leaves_nobody_waiting(
     monkeypatch.setattr(scene.far, "poll", broken)
     lost = scene.lost()
     assert isinstance(lost.error, ZeroDivisionError)
-    assert lost.go_on
+    assert lost.recoverable
