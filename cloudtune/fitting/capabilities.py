@@ -7,9 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-from cloudtune.study.schema import Mode
+from cloudtune.study.schema import Mode, Scale, Select, StoppingRule, StrategyName
+
+ParameterType = Literal["float", "int", "discrete", "categorical", "bool"]
+MethodName = Literal["uniform", "sobol", "tpe", "gp", "cmaes", "nsga2", "nsga3"]
+LimitName = Literal[
+    "max_trials",
+    "parallel_trials",
+    "timeout",
+    "trial_timeout",
+    "max_failed_trials",
+    "patience",
+    "max_cost",
+]
+WarmStartKind = Literal["same", "transfer"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +37,7 @@ class Limit:
 class ModeCapabilities:
     """The capabilities of a provider in one mode."""
 
-    parameters: Mapping[str, frozenset[str]]
+    parameters: Mapping[ParameterType, frozenset[Scale]]
     """The scales supported for each parameter type; other types are not supported."""
     steps: bool
     """Whether float and int ranges can have a step. A step of 1 for int is always supported."""
@@ -34,20 +47,20 @@ class ModeCapabilities:
     """Whether all values are sent to the script, and returned, as text."""
     single_values: bool
     """Whether a parameter can have a single value."""
-    strategies: frozenset[str]
+    strategies: frozenset[StrategyName]
     grid_of_values: bool
     """Whether a grid supports only lists of values."""
-    methods: frozenset[str]
+    methods: frozenset[MethodName]
     seeds: bool
     objectives: int
     """The maximum number of objectives."""
     targets: bool
-    select: frozenset[str]
-    early_stopping: frozenset[str]
-    limits: frozenset[str]
+    select: frozenset[Select]
+    early_stopping: frozenset[StoppingRule]
+    limits: frozenset[LimitName]
     """The names of the supported limits."""
     initial_trials: bool
-    warm_start: frozenset[str]
+    warm_start: frozenset[WarmStartKind]
     max_trials: Limit | None
     max_parallel_trials: Limit | None
     max_parameters: Limit | None
@@ -75,15 +88,17 @@ class Capabilities:
         return self.managed if mode == "managed" else self.driven
 
 
-ALL_SCALES = frozenset({"linear", "log", "reverse_log", "auto"})
+ALL_SCALES: frozenset[Scale] = frozenset({"linear", "log", "reverse_log", "auto"})
+
+ALL_LIMITS: frozenset[LimitName] = frozenset(get_args(LimitName))
 
 DRIVEN = ModeCapabilities(
     parameters={
         "float": ALL_SCALES,
         "int": ALL_SCALES,
         "discrete": ALL_SCALES,
-        "categorical": frozenset[str](),
-        "bool": frozenset[str](),
+        "categorical": frozenset(),
+        "bool": frozenset(),
     },
     steps=True,
     conditions="tree",
@@ -97,10 +112,7 @@ DRIVEN = ModeCapabilities(
     targets=True,
     select=frozenset({"last", "best"}),
     early_stopping=frozenset({"auto", "median", "bandit", "halving"}),
-    limits=frozenset(
-        {"max_trials", "parallel_trials", "timeout", "trial_timeout", "max_failed_trials"}
-        | {"patience", "max_cost"}
-    ),
+    limits=ALL_LIMITS,
     initial_trials=True,
     warm_start=frozenset({"same", "transfer"}),
     max_trials=None,

@@ -248,10 +248,10 @@ def _choose_mode(
     modes = _modes(provider)
     if not modes:
         raise UsageError(f"{on} has neither a managed nor a driven mode")
-    if settings.mode != "auto" and settings.mode not in modes:
-        raise UsageError(f"{on} has no {settings.mode} mode; it has {', '.join(modes)}")
     if settings.mode != "auto":
-        modes = [settings.mode]
+        if settings.mode not in modes:
+            raise UsageError(f"{on} has no {settings.mode} mode; it has {', '.join(modes)}")
+        return _plan_mode(study, on, provider, settings, facts, mode=settings.mode)
     plans: list[Plan] = []
     for mode in modes:
         plans.append(_plan_mode(study, on, provider, settings, facts, mode=mode))

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from cloudtune.fitting.capabilities import Limit, ModeCapabilities
-from cloudtune.study.schema import Json
+from cloudtune.fitting.capabilities import Limit, ModeCapabilities, ParameterType
+from cloudtune.study.schema import Json, Scale
 
 Supported = Callable[[ModeCapabilities], bool]
 
@@ -43,7 +43,7 @@ def _has(table: Literal["strategies", "early_stopping", "limits"], name: str) ->
     return lambda able: name in getattr(able, table)
 
 
-def _has_scale(kind: str, scale: str) -> Supported:
+def _has_scale(kind: ParameterType, scale: Scale) -> Supported:
     return lambda able: scale in able.parameters.get(kind, ())
 
 
@@ -55,13 +55,14 @@ def features() -> Iterator[Feature]:
 
 
 def _parameters() -> Iterator[Feature]:
-    ranges: Mapping[str, Json] = {
+    ranges: Mapping[ParameterType, Json] = {
         "float": {"type": "float", "min": 0.5, "max": 2.5},
         "int": {"type": "int", "min": 1, "max": 4},
         "discrete": {"type": "discrete", "values": [1, 2, 4]},
     }
     for kind, definition in ranges.items():
-        for scale in ("linear", "log", "reverse_log"):
+        scales: tuple[Scale, ...] = ("linear", "log", "reverse_log")
+        for scale in scales:
             yield Feature(
                 f"{kind} with {scale} scale",
                 {"parameters": {"y": {**definition, "scale": scale}}},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cloudtune.fitting.capabilities import DRIVEN, Capabilities, Limit, ModeCapabilities
+from cloudtune.fitting.capabilities import ALL_SCALES, DRIVEN, Capabilities, Limit, ModeCapabilities
 
 MODEL = "botocore 1.44.8, service model sagemaker 2017-07-24"
 QUOTAS = (
@@ -12,13 +12,11 @@ QUOTAS = (
     "read 2026-11-24"
 )
 
-_SCALES = frozenset({"linear", "log", "auto"})
-
 MANAGED = ModeCapabilities(
     parameters={
-        "float": _SCALES | {"reverse_log"},
-        "int": _SCALES,
-        "categorical": frozenset[str](),
+        "float": ALL_SCALES,
+        "int": ALL_SCALES - {"reverse_log"},
+        "categorical": frozenset(),
     },
     steps=False,
     conditions="one_root",
@@ -26,7 +24,7 @@ MANAGED = ModeCapabilities(
     single_values=False,
     strategies=frozenset({"bayesian", "random", "grid", "hyperband"}),
     grid_of_values=True,
-    methods=frozenset[str](),
+    methods=frozenset(),
     seeds=True,
     objectives=1,
     targets=True,

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cloudtune.fitting.capabilities import ALL_SCALES, DRIVEN, Capabilities, Limit, ModeCapabilities
+from cloudtune.fitting.capabilities import (
+    ALL_LIMITS,
+    ALL_SCALES,
+    DRIVEN,
+    Capabilities,
+    Limit,
+    ModeCapabilities,
+)
 
 TYPES = "google-cloud-aiplatform 2.7.0, google/cloud/aiplatform_v1/types, read 2026-11-25"
 """Google's own description of each field of a job, with the limits that stand there."""
@@ -14,7 +21,7 @@ MANAGED = ModeCapabilities(
         "float": ALL_SCALES,
         "int": ALL_SCALES,
         "discrete": ALL_SCALES,
-        "categorical": frozenset[str](),
+        "categorical": frozenset(),
     },
     steps=False,
     conditions="tree",
@@ -24,7 +31,7 @@ MANAGED = ModeCapabilities(
     strategies=frozenset({"bayesian", "random", "grid"}),
     # A grid takes no float ranges; whole numbers may stay a range, so the rules look at this.
     grid_of_values=False,
-    methods=frozenset[str](),
+    methods=frozenset(),
     seeds=False,
     # Nobody documents a greatest number.
     objectives=1_000,
@@ -32,12 +39,9 @@ MANAGED = ModeCapabilities(
     select=frozenset({"last", "best"}),
     early_stopping=frozenset({"auto", "median"}),
     # The service keeps all of them but max_cost, which cloudtune watches.
-    limits=frozenset(
-        {"max_trials", "parallel_trials", "timeout", "trial_timeout", "max_failed_trials"}
-        | {"patience", "max_cost"}
-    ),
+    limits=ALL_LIMITS,
     initial_trials=False,
-    warm_start=frozenset[str](),
+    warm_start=frozenset(),
     max_trials=None,
     max_parallel_trials=None,
     max_parameters=None,

@@ -33,7 +33,7 @@ MANAGED = ModeCapabilities(
         # A range's base raises whole exponents alone; the rules say what is sent instead.
         "int": frozenset({"linear", "log"}),
         "discrete": frozenset({"linear"}),
-        "categorical": frozenset[str](),
+        "categorical": frozenset(),
     },
     steps=True,
     conditions="none",
@@ -46,11 +46,11 @@ MANAGED = ModeCapabilities(
     objectives=1,
     targets=False,
     select=frozenset({"last", "best"}),
-    early_stopping=frozenset[str](),
+    early_stopping=frozenset(),
     # The service keeps all of them but max_cost, which cloudtune watches.
     limits=frozenset({"max_trials", "parallel_trials", "timeout", "max_cost"}),
     initial_trials=False,
-    warm_start=frozenset[str](),
+    warm_start=frozenset(),
     max_trials=None,
     max_parallel_trials=None,
     max_parameters=None,

@@ -40,7 +40,7 @@ FLAT = replace(
     parameters={
         "float": frozenset({"linear", "log"}),
         "int": frozenset({"linear"}),
-        "categorical": frozenset[str](),
+        "categorical": frozenset(),
     },
     steps=False,
     conditions="none",

@@ -35,7 +35,7 @@ TREE = replace(
         "float": frozenset({"linear", "log"}),
         "int": frozenset({"linear"}),
         "discrete": frozenset({"linear"}),
-        "categorical": frozenset[str](),
+        "categorical": frozenset(),
     },
     steps=False,
     conditions="tree",

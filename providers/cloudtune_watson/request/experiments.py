@@ -13,7 +13,7 @@ from cloudtune.fitting.capabilities import Capabilities, ModeCapabilities
 from cloudtune.fitting.fit import FittedStudy, fit
 from cloudtune.provider.documents import ServiceDocument
 from cloudtune.provider.plan import Plan
-from cloudtune.study.schema import FloatParameter, IntParameter, Json, Parameter
+from cloudtune.study.schema import FloatParameter, IntParameter, Json, Parameter, StrategyName
 from cloudtune.study.search_space import Value, format_value, list_values
 from cloudtune.study.study import Study
 from cloudtune_watson.capabilities import MANAGED
@@ -37,7 +37,7 @@ SOURCE = (
     "IBM Cloud doc, Hyper parameters optimization, of 2018-02-05; swagger models in "
     "ibm-watson-machine-learning 1.0.370, libs/repo; read 2026-11-24"
 )
-METHODS = {"random": "random", "bayesian": "rbfopt"}
+METHODS: dict[StrategyName, str] = {"random": "random", "bayesian": "rbfopt"}
 """The swagger model also has hyperband and bandit; the document says that only these work."""
 STAND_INS = {
     "training_definition_url": "{{training_definition_url}}",

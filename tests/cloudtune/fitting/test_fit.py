@@ -19,7 +19,7 @@ TEXT = replace(
     parameters={
         "float": frozenset({"linear", "log"}),
         "int": frozenset({"linear"}),
-        "categorical": frozenset[str](),
+        "categorical": frozenset(),
     },
     steps=False,
     conditions="none",
@@ -117,7 +117,7 @@ def test_too_fine_a_step_is_dropped_with_a_finding() -> None:
 
 
 def test_a_parameter_that_cannot_be_listed_is_refused() -> None:
-    support = replace(TEXT, parameters={"categorical": frozenset[str]()})
+    support = replace(TEXT, parameters={"categorical": frozenset()})
     result = fitted(
         {"a": {"type": "float", "min": 0, "max": 1}, "b": {"type": "int", "min": 1, "max": 31}},
         support,
