@@ -41,12 +41,17 @@ _FORMS = ("json", "jsonl", "csv", "parquet")
     type=click.Choice(["table", *_FORMS]),
     help="The format.  [default: by the ending of the file, else table]",
 )
-@click.option("--best", "only_best", is_flag=True, help="Only the best trial, or the Pareto front.")
+@click.option(
+    "--best",
+    "only_best",
+    is_flag=True,
+    help="Only the best trial of each job, or its Pareto front.",
+)
 @click.option(
     "--as",
     "value_format",
     type=click.Choice(["args", "yaml", "json", "env"]),
-    help="With --best: only the parameters, for the next step; args and env are shell-quoted.",
+    help="With --best: only the parameters of the best trial of all jobs; args and env are quoted.",
 )
 @click.option(
     "-o", "output", type=click.Path(path_type=Path, dir_okay=False), help="Write to a file."
@@ -173,7 +178,7 @@ def _print_table(jobs: Iterable[_Job]) -> None:
     table = {
         title: columns[key]
         for title, key in (("run", "run"), ("on", "provider"), ("emulated", "emulated"))
-        if len(set(columns[key])) > 1
+        if len(set(columns[key])) > 1 or (key == "emulated" and any(columns[key]))
     }
     table["trial"] = columns["number"]
     table["state"] = [state.replace("_", " ") for state in columns["state"]]

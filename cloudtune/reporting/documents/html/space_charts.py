@@ -183,7 +183,7 @@ def parallel_chart(
         "parallel-chart",
         "Parallel coordinates",
         "Each line is a trial. It crosses the axes of the parameters and ends at the objective. "
-        f"A line below an axis: the parameter was not active.{note}",
+        f"A line below an axis means that the parameter was not active.{note}",
         _parallel(labels, rows, names, ends, metric),
         trials_table(study, trials),
     )
