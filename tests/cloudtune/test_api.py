@@ -35,7 +35,7 @@ def study(**limits: object) -> cloudtune.Study:
     )
 
 
-def test_no_module_takes_the_place_of_a_function() -> None:
+def test_no_module_shadows_a_function() -> None:
     code = (
         "import pkgutil, importlib, cloudtune\n"
         "for each in pkgutil.walk_packages(cloudtune.__path__, 'cloudtune.'):\n"
@@ -64,13 +64,13 @@ def test_start_returns_at_once_and_wait_waits() -> None:
     assert len(run.results().trials) == 4
 
 
-def test_what_was_just_started_can_be_stopped() -> None:
+def test_a_run_can_be_stopped_right_after_start() -> None:
     run = cloudtune.start(study(max_trials=5_000))
     run.stop()
     assert run.wait().outcomes["local"].state == "cancelled"
 
 
-def test_what_goes_wrong_apart_is_raised_by_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wait_raises_the_error_of_the_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise OSError("the disk is gone")
 
@@ -79,7 +79,7 @@ def test_what_goes_wrong_apart_is_raised_by_wait(monkeypatch: pytest.MonkeyPatch
         cloudtune.start(study()).wait()
 
 
-def test_a_handle_made_again_reads_the_same_results() -> None:
+def test_a_new_handle_reads_the_same_results() -> None:
     run = cloudtune.run(study(), show=False)
     assert cloudtune.Run(run.id).wait().results().best == run.results().best
     with pytest.raises(KeyError):
@@ -102,7 +102,7 @@ def test_a_run_in_the_background_is_stopped_and_resumed(tmp_path: Path) -> None:
         run.stop()
 
 
-def test_a_source_that_changes_meanwhile_is_run_as_it_was_copied(tmp_path: Path) -> None:
+def test_a_changed_source_is_run_as_it_was_copied(tmp_path: Path) -> None:
     (tmp_path / "train.log").touch()
     (tmp_path / "scratch.txt").touch()
     plan = cloudtune.plan(study())
@@ -115,14 +115,14 @@ def test_a_source_that_changes_meanwhile_is_run_as_it_was_copied(tmp_path: Path)
     assert result.source_hash != plan.facts.source_hash
 
 
-def test_a_saved_plan_runs_what_was_planned_or_nothing(tmp_path: Path) -> None:
+def test_a_saved_plan_with_a_changed_source_is_refused(tmp_path: Path) -> None:
     plan = cloudtune.plan(study())
     (tmp_path / "train.log").write_text("a file that grows", "utf-8")
     with pytest.raises(cloudtune.UsageError, match="has changed since it was planned"):
         lifecycle.create([plan], saved=True)
 
 
-def test_an_observer_that_fails_ends_no_run() -> None:
+def test_a_failing_observer_does_not_end_a_run() -> None:
     class Broken:
         def begin(self, plan: object, events: object, elapsed: float) -> None: ...
 
@@ -137,7 +137,7 @@ def test_an_observer_that_fails_ends_no_run() -> None:
     assert lifecycle.execute(run, Broken())["local"].state == "completed"
 
 
-def test_limits_of_a_run_that_goes_on_stay_as_they_are() -> None:
+def test_limits_of_a_running_run_cannot_be_changed() -> None:
     run = lifecycle.create([cloudtune.plan(study())]).id
     with Ledger(state_folder()) as ledger:
         folder = ledger.run_folder(run)
@@ -153,7 +153,7 @@ def test_a_refused_study_raises_every_finding() -> None:
     assert {"objective", "parameters", "limits", "trial"} <= paths
 
 
-def test_a_study_made_in_python_is_checked_as_a_file_is() -> None:
+def test_a_study_created_in_python_is_validated_like_a_file() -> None:
     with pytest.raises(cloudtune.StudyError) as caught:
         cloudtune.Study.model_validate(
             {

@@ -65,7 +65,7 @@ def test_an_unmodified_script_is_tuned_with_an_expression(cloudtune: Cloudtune) 
     assert "[4/4]" in done.stderr
 
 
-def test_the_printed_way_to_the_best_parameters_keeps_blanks(
+def test_the_command_in_the_help_keeps_blanks_in_values(
     cloudtune: Cloudtune, tmp_path: Path
 ) -> None:
     rewrite(tmp_path, "[rbf, poly]", "['a kernel with blanks']")
@@ -98,7 +98,7 @@ def test_the_summary_can_be_pasted(cloudtune: Cloudtune, tmp_path: Path) -> None
     assert json.dumps(best["trials"][0]["parameters"]) in shown
 
 
-def test_results_in_every_form_hold_the_same_trials(cloudtune: Cloudtune, tmp_path: Path) -> None:
+def test_all_formats_of_results_have_the_same_trials(cloudtune: Cloudtune, tmp_path: Path) -> None:
     cloudtune("run", "study.yaml")
     (whole,) = json.loads(cloudtune("results", "--format", "json").stdout)
     lines = [json.loads(x) for x in cloudtune("results", "--format", "jsonl").stdout.splitlines()]
@@ -114,7 +114,7 @@ def test_results_in_every_form_hold_the_same_trials(cloudtune: Cloudtune, tmp_pa
     assert [r["parameters.C"] for r in rows] == [t["parameters"]["C"] for t in lines]
 
 
-def test_a_file_of_results_has_the_form_that_its_ending_says(
+def test_the_ending_of_a_results_file_determines_its_format(
     cloudtune: Cloudtune, tmp_path: Path
 ) -> None:
     cloudtune("run", "study.yaml")
@@ -138,7 +138,7 @@ def test_a_file_of_results_has_the_form_that_its_ending_says(
 @pytest.mark.parametrize(
     "broken_off", ["cloudtune.runs.lifecycle.execute", "cloudtune.ledger.ledger.Ledger.find_run_id"]
 )
-def test_ctrl_c_before_a_run_listens_says_how_it_goes_on(
+def test_an_early_ctrl_c_prints_how_to_resume(
     cloudtune: Cloudtune, monkeypatch: pytest.MonkeyPatch, broken_off: str
 ) -> None:
     def interrupted(*_: object, **__: object) -> None:
@@ -210,7 +210,7 @@ def test_a_plan_whose_source_has_changed_is_refused(cloudtune: Cloudtune, tmp_pa
     assert json.loads(cloudtune("status", "--json").stdout) == []
 
 
-def test_wrong_studies_leave_with_one(cloudtune: Cloudtune, tmp_path: Path) -> None:
+def test_wrong_studies_exit_with_1(cloudtune: Cloudtune, tmp_path: Path) -> None:
     rewrite(tmp_path, "max: 9", "max: 0")
     told = cloudtune("check", "study.yaml", code=1).stderr
     assert "study.yaml:3: parameters.C" in told
@@ -224,7 +224,7 @@ def test_wrong_studies_leave_with_one(cloudtune: Cloudtune, tmp_path: Path) -> N
     cloudtune("run", "study.yaml", "--on", "nowhere", code=1)
 
 
-def test_what_a_provider_cannot_hold_leaves_with_two(cloudtune: Cloudtune, tmp_path: Path) -> None:
+def test_refused_studies_exit_with_2(cloudtune: Cloudtune, tmp_path: Path) -> None:
     rewrite(tmp_path, "max_trials: 4, ", "")
     told = cloudtune("run", "study.yaml", code=2).stderr
     assert "nothing would end this run" in told
@@ -236,7 +236,7 @@ def test_what_a_provider_cannot_hold_leaves_with_two(cloudtune: Cloudtune, tmp_p
     cloudtune("run", "study.yaml", "--strict", code=2)
 
 
-def test_too_many_failures_leave_with_three_and_an_unmeasured_objective_with_four(
+def test_too_many_failures_exit_with_3_and_an_unmeasured_objective_with_4(
     cloudtune: Cloudtune, tmp_path: Path
 ) -> None:
     (tmp_path / "train.py").write_text("print('no luck'); raise SystemExit(7)", "utf-8")
@@ -251,7 +251,7 @@ def test_too_many_failures_leave_with_three_and_an_unmeasured_objective_with_fou
     cloudtune("watch", code=4)
 
 
-def test_logs_are_what_the_script_printed(cloudtune: Cloudtune) -> None:
+def test_logs_prints_the_output_of_the_script(cloudtune: Cloudtune) -> None:
     cloudtune("run", "study.yaml")
     assert cloudtune("logs", "2").stdout.count("val_acc") == 3
     run = json.loads(cloudtune("status", "--json").stdout)[0]["run"]
@@ -260,7 +260,7 @@ def test_logs_are_what_the_script_printed(cloudtune: Cloudtune) -> None:
     assert "no trial 99" in cloudtune("logs", "99", code=1).stderr
 
 
-def test_a_run_goes_on_in_the_background_is_watched_stopped_and_resumed(
+def test_a_detached_run_is_watched_stopped_and_resumed(
     cloudtune: Cloudtune, tmp_path: Path
 ) -> None:
     slow = SCRIPT.replace("for epoch", "import time; time.sleep(0.4)\nfor epoch")
@@ -284,9 +284,7 @@ def test_a_run_goes_on_in_the_background_is_watched_stopped_and_resumed(
     assert state["trials"]["completed"] == done + 2
 
 
-def test_watching_a_run_that_was_killed_tells_how_it_goes_on(
-    cloudtune: Cloudtune, tmp_path: Path
-) -> None:
+def test_watch_prints_how_to_resume_a_killed_run(cloudtune: Cloudtune, tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("import time; time.sleep(1000)", "utf-8")
     run = json.loads(cloudtune("run", "study.yaml", "--detach", "--json").stdout)["run"]
     held = re.search(r"held by process (\d+)", cloudtune("resume", code=1).stderr)
@@ -296,7 +294,7 @@ def test_watching_a_run_that_was_killed_tells_how_it_goes_on(
     assert f"no process runs it now; resume with: cloudtune resume {run}" in told
 
 
-def test_watching_a_job_whose_plan_is_damaged_says_so(cloudtune: Cloudtune, tmp_path: Path) -> None:
+def test_watch_reports_a_damaged_plan(cloudtune: Cloudtune, tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(f"import time; time.sleep(0.4)\n{SCRIPT}", "utf-8")
     cloudtune("run", "study.yaml", "--detach")
     while not json.loads(cloudtune("status", "--json").stdout)[0]["trials"]:
@@ -309,9 +307,7 @@ def test_watching_a_job_whose_plan_is_damaged_says_so(cloudtune: Cloudtune, tmp_
     assert "Traceback" not in told
 
 
-def test_a_run_with_overrides_goes_on_in_the_background_and_later(
-    cloudtune: Cloudtune, tmp_path: Path
-) -> None:
+def test_a_detached_run_with_overrides_is_resumed(cloudtune: Cloudtune, tmp_path: Path) -> None:
     overrides = ["--set", "strategy=grid", "--set", "parameters.C.step=1"]
     slow = f"import time; time.sleep(0.4)\n{SCRIPT}"
     (tmp_path / "train.py").write_text(slow, "utf-8")
@@ -326,7 +322,7 @@ def test_a_run_with_overrides_goes_on_in_the_background_and_later(
     assert [trial["state"] for trial in result["trials"]] == ["completed"] * 6
 
 
-def test_a_reader_that_goes_away_ends_no_run(cloudtune: Cloudtune, tmp_path: Path) -> None:
+def test_a_closed_pipe_does_not_end_a_run(cloudtune: Cloudtune, tmp_path: Path) -> None:
     command = f"{sys.executable} -m cloudtune run study.yaml 2>&1 | head -1"
     subprocess.run(
         ["sh", "-c", command],
@@ -339,7 +335,7 @@ def test_a_reader_that_goes_away_ends_no_run(cloudtune: Cloudtune, tmp_path: Pat
     assert (state["state"], state["trials"]) == ("completed", {"completed": 4})
 
 
-def test_resume_refuses_a_changed_study_and_says_what_changed(
+def test_resume_refuses_a_changed_study_and_lists_the_changes(
     cloudtune: Cloudtune, tmp_path: Path
 ) -> None:
     cloudtune("run", "study.yaml")
@@ -358,27 +354,27 @@ def test_resume_refuses_a_changed_study_and_says_what_changed(
     assert json.loads(cloudtune("status", "--json").stdout)[0]["trials"] == {"completed": 6}
 
 
-def test_resuming_what_has_ended_changes_nothing(cloudtune: Cloudtune) -> None:
+def test_resuming_an_ended_run_changes_nothing(cloudtune: Cloudtune) -> None:
     cloudtune("run", "study.yaml")
     before = cloudtune("results", "--json").stdout
     cloudtune("resume")
     assert cloudtune("results", "--json").stdout == before
 
 
-def test_a_file_that_cannot_be_written_is_one_line(cloudtune: Cloudtune) -> None:
+def test_an_unwritable_file_is_reported_in_one_line(cloudtune: Cloudtune) -> None:
     told = cloudtune("plan", "study.yaml", "-o", "/nowhere/plan.json", code=1).stderr
     assert told.startswith("/nowhere/plan.json: ")
     assert len(told.splitlines()) == 1
 
 
-def test_a_limit_is_taken_out_and_a_strategy_needs_no_name(cloudtune: Cloudtune) -> None:
+def test_set_removes_a_limit_and_accepts_a_strategy_without_a_name(cloudtune: Cloudtune) -> None:
     words = ["--set", "limits.parallel_trials=null", "--set", "strategy=", "--json"]
     (plan,) = json.loads(cloudtune("plan", "study.yaml", *words, "--set", "strategy.seed=9").stdout)
     assert plan["study"]["limits"] == {"max_trials": 4}
     assert plan["facts"]["seed"] == 9
 
 
-def test_resume_goes_on_with_the_source_as_it_was(cloudtune: Cloudtune, tmp_path: Path) -> None:
+def test_resume_uses_the_source_of_the_first_start(cloudtune: Cloudtune, tmp_path: Path) -> None:
     cloudtune("run", "study.yaml")
     (tmp_path / "train.py").write_text("raise SystemExit('changed')", "utf-8")
     cloudtune("resume", "--set", "limits.max_trials=6")
@@ -399,7 +395,7 @@ def test_clean_removes_a_run_and_its_files(cloudtune: Cloudtune, tmp_path: Path)
     assert json.loads(cloudtune("status", "--json").stdout) == []
 
 
-def test_clean_says_what_it_could_not_remove(
+def test_clean_reports_files_that_it_cannot_remove(
     cloudtune: Cloudtune, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cloudtune("run", "study.yaml")
@@ -412,13 +408,13 @@ def test_clean_says_what_it_could_not_remove(
     assert f"some files could not be removed: {run}" in cloudtune("clean", "--yes").stderr
 
 
-def test_a_plan_is_no_study_and_that_is_said(cloudtune: Cloudtune) -> None:
+def test_check_rejects_a_plan_file(cloudtune: Cloudtune) -> None:
     cloudtune("plan", "study.yaml", "-o", "plan.json")
     told = cloudtune("check", "plan.json", code=1).stderr
     assert "only `cloudtune run` accepts a saved plan" in told
 
 
-def test_init_writes_a_study_that_is_right_and_overwrites_nothing(
+def test_init_creates_a_valid_study_and_overwrites_nothing(
     cloudtune: Cloudtune, tmp_path: Path
 ) -> None:
     cloudtune("init", "new")
@@ -429,7 +425,7 @@ def test_init_writes_a_study_that_is_right_and_overwrites_nothing(
     assert "quickstart" in cloudtune("init", "other", "--template", "none", code=1).stderr
 
 
-def test_the_quickstarts_trials_leave_cores_to_each_other_on_emulators_too(
+def test_trials_of_the_quickstart_use_one_thread_on_emulators(
     cloudtune: Cloudtune,
 ) -> None:
     cloudtune("init", "new")
@@ -469,13 +465,13 @@ def test_help_has_examples(cloudtune: Cloudtune, command: str) -> None:
     assert f"cloudtune {command}" in cloudtune(command, "--help").stdout.partition("Examples")[2]
 
 
-def test_nothing_is_coloured_where_it_is_no_terminal(cloudtune: Cloudtune) -> None:
+def test_output_without_a_terminal_has_no_colors(cloudtune: Cloudtune) -> None:
     done = cloudtune("run", "study.yaml")
     shown = done.stdout + done.stderr + cloudtune("results").stdout
     assert "\x1b" not in shown
 
 
-def test_of_several_providers_those_run_that_can(cloudtune: Cloudtune) -> None:
+def test_only_runnable_providers_run(cloudtune: Cloudtune) -> None:
     done = cloudtune("run", "study.yaml", "--on", "sagemaker", "--on", "local", code=2)
     assert "sagemaker: refused providers.sagemaker.role_arn" in done.stderr
     assert "sagemaker cannot run this study; running it on local." in done.stderr
@@ -492,7 +488,7 @@ def test_of_several_providers_those_run_that_can(cloudtune: Cloudtune) -> None:
     assert len(json.loads(cloudtune("status", "--json").stdout)) == 1
 
 
-def test_one_job_of_a_run_is_named(cloudtune: Cloudtune) -> None:
+def test_on_rejects_providers_without_a_job(cloudtune: Cloudtune) -> None:
     run = json.loads(cloudtune("run", "study.yaml", "--detach", "--json").stdout)["run"]
     told = f"run {run} has no job on vertex; it has local"
     assert told in cloudtune("stop", "--on", "vertex", code=1).stderr
@@ -500,7 +496,7 @@ def test_one_job_of_a_run_is_named(cloudtune: Cloudtune) -> None:
     cloudtune("watch")
 
 
-def test_the_best_values_go_on_to_the_next_step(cloudtune: Cloudtune) -> None:
+def test_the_best_values_are_printed_for_other_programs(cloudtune: Cloudtune) -> None:
     cloudtune("run", "study.yaml")
     cloudtune("run", "study.yaml", "--set", "strategy.seed=2")
     newest, oldest = (row["run"] for row in json.loads(cloudtune("status", "--json").stdout))
@@ -522,7 +518,7 @@ def test_several_runs_are_one_table(cloudtune: Cloudtune) -> None:
     assert [row.split()[0] for row in rows] == [newest] * 2 + [oldest] * 2
 
 
-def test_an_export_that_stopped_between_two_runs_goes_on_with_the_second(
+def test_an_interrupted_export_continues_with_the_second_run(
     cloudtune: Cloudtune,
 ) -> None:
     def run() -> str:
@@ -546,7 +542,7 @@ def test_a_run_is_exported_to_optuna(cloudtune: Cloudtune, tmp_path: Path) -> No
     assert "already" in cloudtune("export", "--to", "optuna", "-o", "study.db", code=1).stderr
 
 
-def test_a_report_in_each_form(cloudtune: Cloudtune, tmp_path: Path) -> None:
+def test_a_report_in_each_format(cloudtune: Cloudtune, tmp_path: Path) -> None:
     cloudtune("run", "study.yaml")
     cloudtune("run", "study.yaml", "--set", "strategy.seed=2")
     first, second = json.loads(cloudtune("status", "--json").stdout)

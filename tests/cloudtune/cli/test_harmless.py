@@ -18,7 +18,7 @@ STUDY = {
 }
 
 
-def test_no_value_reaches_the_terminal_as_it_is(typed: Cloudtune, tmp_path: Path) -> None:
+def test_control_characters_are_escaped(typed: Cloudtune, tmp_path: Path) -> None:
     (tmp_path / "study.json").write_text(json.dumps(STUDY), "utf-8")
     for words in (["plan", "study.json"], ["run", "study.json"], ["results"], ["status"]):
         done = typed(*words)
@@ -35,7 +35,7 @@ def test_no_value_reaches_the_terminal_as_it_is(typed: Cloudtune, tmp_path: Path
         ('[{"format": "cloudtune.plan/v1"}]', "study: Field required"),
     ],
 )
-def test_a_damaged_plan_is_told_in_words(
+def test_a_damaged_plan_is_reported_without_a_traceback(
     typed: Cloudtune, tmp_path: Path, text: str, told: str
 ) -> None:
     (tmp_path / "plan.json").write_text(text, "utf-8")

@@ -8,16 +8,16 @@ from cloudtune.engine import backoff
 
 
 @pytest.mark.parametrize(("jobs", "seconds"), [(0, 15), (1, 15), (100, 15), (200, 30), (1000, 150)])
-def test_many_jobs_are_looked_at_less_often(jobs: int, seconds: float) -> None:
+def test_many_jobs_are_polled_less_often(jobs: int, seconds: float) -> None:
     assert backoff.poll_interval(15, jobs) == seconds
 
 
-def test_a_call_a_job_is_bounded_in_a_minute_whatever_their_number() -> None:
+def test_calls_a_minute_are_bounded_for_any_number_of_jobs() -> None:
     for jobs in (100, 150, 1_000, 10_000):
         assert jobs * 60 / backoff.poll_interval(15, jobs) == pytest.approx(400)
 
 
-def test_pauses_after_trouble_grow_up_to_a_bound() -> None:
+def test_backoff_grows_up_to_a_bound() -> None:
     pause, found = 0.0, list[float]()
     for _ in range(7):
         pause = backoff.next_backoff(15, pause)
@@ -26,7 +26,7 @@ def test_pauses_after_trouble_grow_up_to_a_bound() -> None:
     assert backoff.next_backoff(600, 300) == 600
 
 
-def test_no_two_ask_in_step() -> None:
+def test_jitter_varies_the_interval() -> None:
     found = [backoff.add_jitter(15) for _ in range(200)]
     assert len(set(found)) == 200
     assert 13.5 <= min(found) < 14.5

@@ -71,7 +71,7 @@ def test_two_jobs_spend_one_budget() -> None:
     assert len(told.said) == 1
 
 
-def test_what_was_spent_before_counts_at_once() -> None:
+def test_earlier_costs_count_at_once() -> None:
     told = Told()
     jobs = {"a": planned()}
     budget = Budget(TEN, jobs, notify=told.said.append, stop=told.stopped.append)
@@ -82,14 +82,14 @@ def test_what_was_spent_before_counts_at_once() -> None:
         assert told.stopped == ["the cost reached 10 USD"]
 
 
-def test_a_job_that_does_not_count_spends_nothing() -> None:
+def test_a_job_outside_the_budget_spends_nothing() -> None:
     told = Told()
     with told.budget("a") as budget:
         JobBudget("b", [budget]).add(*trial(1, 99.0))
         assert told.stopped == []
 
 
-def test_a_running_trial_costs_as_time_goes_by() -> None:
+def test_a_running_trial_costs_by_the_clock() -> None:
     told = Told()
     with told.budget("a", most=Money(0.05, "USD")) as budget:
         budget.add("a", Started(1, time.time(), {"x": True}))
@@ -100,7 +100,7 @@ def test_a_running_trial_costs_as_time_goes_by() -> None:
 
 
 @pytest.mark.parametrize(("mode", "whole"), [("managed", True), ("driven", False)])
-def test_a_services_trial_has_cost_since_it_began_there(mode: Mode, *, whole: bool) -> None:
+def test_a_managed_trial_costs_since_its_start_at_the_service(mode: Mode, *, whole: bool) -> None:
     """One that we drive may have died with us: it counts from when it is found or started."""
     spending = Spending(planned(mode=mode))
     spending.add(Started(1, HOUR_AGO, {"x": True}))
@@ -108,7 +108,7 @@ def test_a_services_trial_has_cost_since_it_began_there(mode: Mode, *, whole: bo
     assert (spending.so_far >= 3600) == whole
 
 
-def test_what_the_service_counts_comes_before_the_clock() -> None:
+def test_billed_seconds_replace_the_clock() -> None:
     spending = Spending(planned(price=0.5))
     for event in (*trial(1, 6.0, seconds=99.0), *trial(2, 2.0)):
         spending.add(event)
@@ -118,7 +118,7 @@ def test_what_the_service_counts_comes_before_the_clock() -> None:
     assert spending.rate == 0
 
 
-def test_the_studys_budget_is_for_all_and_a_providers_own_for_it() -> None:
+def test_the_budget_of_the_study_is_shared_and_that_of_a_provider_is_not() -> None:
     whole = planned(max_cost="9 USD")
     limits = whole.fitted.study.limits.model_copy(update={"max_cost": Money(2, "USD")})
     study = whole.fitted.study.model_copy(update={"limits": limits})
@@ -136,7 +136,7 @@ def test_the_studys_budget_is_for_all_and_a_providers_own_for_it() -> None:
     assert create_budgets({"a": planned()}, notify=print, stop=print) == []
 
 
-def test_who_cannot_run_is_not_told_to_be_stopped() -> None:
+def test_refused_jobs_are_not_stopped() -> None:
     told, able = Told(), planned(max_cost="10 USD")
     unable = replace(able, findings=(Finding("refused", "limits.max_cost", "no price is known"),))
     (budget,) = create_budgets(

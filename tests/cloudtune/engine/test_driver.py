@@ -173,7 +173,7 @@ def test_max_trials_counts_every_trial_started() -> None:
     assert states(of, events) == ["failed"] * 5
 
 
-def test_as_many_run_at_once_as_may() -> None:
+def test_parallel_trials_limits_running_trials() -> None:
     of = study(limits={"max_trials": 8, "parallel_trials": 4})
     _, events, runner = drive(of, scored(float), hold=4)
     assert runner.most_at_once == 4
@@ -211,7 +211,7 @@ def test_trial_timeout_fails_the_trial() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "state"), [(0.04, "completed"), (0.06, "failed")])
-def test_a_trial_that_ended_in_time_is_told_of_late(seconds: float, state: str) -> None:
+def test_an_end_in_time_that_is_reported_late_is_no_timeout(seconds: float, state: str) -> None:
     """Its end waits while the strategy takes long over the next trial."""
 
     class Slow(Counting):
@@ -228,7 +228,7 @@ def test_a_trial_that_ended_in_time_is_told_of_late(seconds: float, state: str) 
     assert states(of, events)[0] == state
 
 
-def test_timeout_stops_what_runs() -> None:
+def test_timeout_stops_running_trials() -> None:
     of = study(limits={"timeout": "0.05s"})
     outcome, events, _ = drive(of, hanging)
     assert outcome == Outcome("completed", "the study's timeout was reached")
@@ -258,7 +258,7 @@ def test_a_last_value_that_is_no_number_fails_the_trial(value: float, reason: st
     assert folded(of, events).get(1).reason == reason
 
 
-def test_a_trial_without_the_objective_fails_and_says_what_it_gave() -> None:
+def test_a_trial_without_the_objective_fails_and_names_its_metrics() -> None:
     of = study(limits={"max_trials": 1})
 
     def script(started: Started) -> Iterable[Measured | Ended]:
@@ -271,7 +271,7 @@ def test_a_trial_without_the_objective_fails_and_says_what_it_gave() -> None:
     assert trial.reason == "the script ended without reporting score (it reported loss)"
 
 
-def test_what_a_process_remarks_is_told_where_the_objective_is_missing() -> None:
+def test_the_remark_of_a_process_explains_a_missing_objective() -> None:
     of = study(limits={"max_trials": 2})
     odd = "the expression of score found '91%', which is no number"
 
@@ -301,19 +301,19 @@ def test_failures_count_toward_patience() -> None:
     assert len(states(of=study(), events=events)) == 3
 
 
-def test_a_script_that_always_fails_ends_a_job_that_nothing_else_would_end_soon() -> None:
+def test_consecutive_failures_end_a_job_without_limits() -> None:
     outcome, events, _ = drive(study(limits={"timeout": "9h"}), crashing)
     assert outcome == Outcome("failed", "25 trials in a row failed")
     assert sum(isinstance(event, Started) for event in events) == 25
 
 
-def test_timeout_is_kept_while_trials_end_faster_than_they_are_told_of() -> None:
+def test_timeout_is_enforced_while_messages_queue_up() -> None:
     of = study(limits={"timeout": "0.05s", "parallel_trials": 2})
     outcome, _, _ = drive(of, scored(float))
     assert outcome == Outcome("completed", "the study's timeout was reached")
 
 
-def test_events_are_shown_while_trials_end_faster_than_they_are_told_of() -> None:
+def test_events_are_shown_while_messages_queue_up() -> None:
     of = study(limits={"max_failed_trials": 0, "parallel_trials": 2})
     inbox = Inbox()
     shown: list[Event] = []
@@ -340,7 +340,7 @@ def test_a_strategy_is_not_asked_again_when_nothing_has_happened() -> None:
     assert asked == [0, 1, 1, 1]  # after a start, a measurement and an end
 
 
-def test_a_slow_ledger_takes_nothing_of_a_trials_time() -> None:
+def test_a_slow_ledger_does_not_shorten_a_trial() -> None:
     of = study(limits={"max_trials": 1, "trial_timeout": "0.3s"})
     inbox = Inbox()
     events: list[Event] = []
@@ -359,7 +359,7 @@ def test_a_slow_ledger_takes_nothing_of_a_trials_time() -> None:
     assert (states(of, events), runner.stopped) == (["completed"], [])
 
 
-def test_a_timeout_that_is_used_up_starts_nothing() -> None:
+def test_an_expired_timeout_starts_no_trial() -> None:
     inbox = Inbox()
     events: list[Event] = []
     of = study(limits={"timeout": "60s"})
@@ -369,14 +369,14 @@ def test_a_timeout_that_is_used_up_starts_nothing() -> None:
     assert not events
 
 
-def test_time_in_which_nothing_ran_is_nobodys() -> None:
+def test_idle_time_does_not_count_for_a_trial() -> None:
     of = study(limits={"max_trials": 1})
     before: list[Event] = [Started(1, 100.0, {"x": 0}), Measured(1, 103.0, 1, {"score": 1.0})]
     _, events, _ = drive(of, scored(float), before=before)
     assert folded(of, events).get(1).ended == 103.0
 
 
-def test_a_killed_job_goes_on_where_it_was() -> None:
+def test_a_killed_job_resumes_where_it_was() -> None:
     of = study(limits={"max_trials": 6})
     _, whole, _ = drive(of, scored(float))
     rng = random.Random(1)
@@ -399,7 +399,7 @@ def test_an_ended_job_stays_ended() -> None:
     assert again == events
 
 
-def test_a_job_that_may_run_more_trials_goes_on_toward_the_new_total() -> None:
+def test_a_job_with_raised_max_trials_continues_to_the_new_total() -> None:
     _, events, _ = drive(study(limits={"max_trials": 3}), scored(float))
     of = study(limits={"max_trials": 5})
     _, more, _ = drive(of, scored(float), before=events)
@@ -434,9 +434,7 @@ def test_the_budget_ends_the_job() -> None:
 
 
 @pytest.mark.parametrize(("recoverable", "state"), [(True, "unknown"), (False, "failed")])
-def test_trials_that_cannot_be_followed_are_left_or_asked_again(
-    *, recoverable: bool, state: str
-) -> None:
+def test_trials_of_a_lost_runner_are_left_or_tried_again(*, recoverable: bool, state: str) -> None:
     of = study(limits={"max_trials": 4, "parallel_trials": 2})
     inbox = Inbox()
     events: list[Event] = []
@@ -467,7 +465,7 @@ def test_trials_that_cannot_be_followed_are_left_or_asked_again(
     assert [start.id for start in starts] == ["job-1-1", "job-2-1", None, None, None, None]
 
 
-def test_each_start_has_the_name_that_the_service_will_give_it() -> None:
+def test_each_start_is_recorded_with_its_name_at_the_service() -> None:
     strategy = {"name": "hyperband", "resource": "epochs", "min": 1, "max": 3, "eta": 3}
     of = study(strategy=strategy, limits={"max_trials": 3})
     _, events, _ = drive(of, scored(float), strategy=Rungs())

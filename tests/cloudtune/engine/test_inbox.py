@@ -47,7 +47,7 @@ def together(*targets: Callable[[], object]) -> ExitStack:
         return stack.pop_all()
 
 
-def test_nothing_is_lost_doubled_or_overtaken_by_what_came_later() -> None:
+def test_messages_are_processed_once_and_in_order() -> None:
     inbox = Inbox()
     seen: list[Message] = []
     inside: list[str] = []
@@ -85,7 +85,7 @@ def test_nothing_is_lost_doubled_or_overtaken_by_what_came_later() -> None:
     assert len(threads) > 1, "no idle thread dealt with anything"
 
 
-def test_an_idle_thread_deals_with_what_it_brings() -> None:
+def test_an_inline_put_processes_its_message() -> None:
     inbox = Inbox()
     waits = threading.Event()
     dealt: list[int] = []
@@ -108,7 +108,7 @@ def test_an_idle_thread_deals_with_what_it_brings() -> None:
     assert {*dealt} - {threading.get_ident()}
 
 
-def test_what_comes_after_the_end_is_left() -> None:
+def test_messages_after_the_result_stay_in_the_inbox() -> None:
     inbox = Inbox()
     inbox.put(ended(1))
     assert run_until_result(inbox, inbox.pop) == ended(1)
@@ -116,7 +116,7 @@ def test_what_comes_after_the_end_is_left() -> None:
     assert inbox.pop() == ended(2)
 
 
-def test_what_comes_after_somebody_stopped_waiting_is_left() -> None:
+def test_messages_after_an_exception_stay_in_the_inbox() -> None:
     inbox = Inbox()
 
     def rest() -> None:
@@ -129,7 +129,7 @@ def test_what_comes_after_somebody_stopped_waiting_is_left() -> None:
     assert inbox.pop() == measured(1, 1)
 
 
-def test_what_an_idle_thread_leaves_is_dealt_with() -> None:
+def test_messages_left_by_an_inline_put_are_processed() -> None:
     inbox = Inbox()
     waits = threading.Event()
 
@@ -149,7 +149,7 @@ def test_what_an_idle_thread_leaves_is_dealt_with() -> None:
 
 @pytest.mark.parametrize("inline", [False, True])
 @pytest.mark.parametrize("error", [ValueError, SystemExit])
-def test_what_goes_wrong_in_a_step_is_told_to_whoever_waits(
+def test_an_exception_of_a_step_is_raised_in_the_waiting_thread(
     inline: bool, error: type[BaseException]
 ) -> None:
     inbox = Inbox()
@@ -169,7 +169,7 @@ def test_what_goes_wrong_in_a_step_is_told_to_whoever_waits(
         run_until_result(inbox, step)
 
 
-def test_a_step_that_an_idle_thread_made_due_is_taken() -> None:
+def test_an_earlier_due_time_of_an_inline_step_wakes_the_waiting_thread() -> None:
     """Whoever waits for ever is woken, to wait less long."""
     inbox = Inbox()
     due = [float("inf")]
@@ -189,7 +189,7 @@ def test_a_step_that_an_idle_thread_made_due_is_taken() -> None:
         assert run_until_result(inbox, step, lambda: due[0])
 
 
-def test_a_signal_is_heard_in_the_middle_of_a_step() -> None:
+def test_a_signal_handler_can_put_during_a_step() -> None:
     inbox = Inbox()
     asked = StopRequest("interrupted")
 

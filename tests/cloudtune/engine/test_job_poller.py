@@ -90,7 +90,7 @@ def scene() -> Iterator[Scene]:
     made.runner.close()
 
 
-def test_what_a_job_tells_is_told_once(scene: Scene) -> None:
+def test_measurements_are_emitted_once(scene: Scene) -> None:
     scene.start(1)
     scene.made(1)
     scene.far.jobs["job-1-1"] = replace(DONE, machine="big", billed_seconds=7.0)
@@ -99,7 +99,7 @@ def test_what_a_job_tells_is_told_once(scene: Scene) -> None:
     assert scene.silent()
 
 
-def test_before_a_job_is_made_again_it_is_looked_for(scene: Scene) -> None:
+def test_a_job_is_looked_for_before_it_is_created_again(scene: Scene) -> None:
     scene.far.lost = True
     scene.start(1)
     scene.made(1)
@@ -109,7 +109,9 @@ def test_before_a_job_is_made_again_it_is_looked_for(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("stopped", [False, True])
-def test_a_job_that_shows_late_is_not_made_again(scene: Scene, *, stopped: bool) -> None:
+def test_a_job_that_becomes_visible_late_is_not_created_again(
+    scene: Scene, *, stopped: bool
+) -> None:
     scene.far.hidden_seconds = 20.0
     scene.far.hidden = {"job-1-1": 5}
     scene.far.lost = True
@@ -125,7 +127,7 @@ def test_a_job_that_shows_late_is_not_made_again(scene: Scene, *, stopped: bool)
     assert "the training job job-1-1 may exist; looking for it again" in scene.said
 
 
-def test_a_job_that_does_not_show_in_time_was_not_made(scene: Scene) -> None:
+def test_a_job_that_does_not_become_visible_is_created_again(scene: Scene) -> None:
     scene.far.hidden_seconds = 0.1
     scene.far.faults = {"create": [BUSY]}
     scene.start(1)
@@ -134,7 +136,7 @@ def test_a_job_that_does_not_show_in_time_was_not_made(scene: Scene) -> None:
     assert scene.far.calls.count("create") == 2
 
 
-def test_what_an_earlier_process_left_may_show_late(scene: Scene) -> None:
+def test_recovery_waits_for_jobs_that_become_visible_late(scene: Scene) -> None:
     scene.far.hidden_seconds = 20.0
     scene.far.jobs["job-1-1"] = DONE
     scene.far.hidden = {"job-1-1": 3}
@@ -143,7 +145,7 @@ def test_what_an_earlier_process_left_may_show_late(scene: Scene) -> None:
     assert 2 not in scene.runner.recover([Interrupted(scene.started(2), 0, 0)]).running
 
 
-def test_trouble_is_said_once_and_fails_nothing(scene: Scene) -> None:
+def test_a_transient_error_is_reported_once_and_fails_no_trial(scene: Scene) -> None:
     scene.far.faults = {"create": [BUSY], "look": [None, BUSY, BUSY, BUSY]}
     scene.start(1)
     scene.made(1)
@@ -152,7 +154,7 @@ def test_trouble_is_said_once_and_fails_nothing(scene: Scene) -> None:
     assert scene.said == ["far: the line is busy; retrying with increasing delays"]
 
 
-def test_who_waits_for_a_quota_is_told_so(scene: Scene) -> None:
+def test_waiting_for_a_quota_is_reported(scene: Scene) -> None:
     scene.start(1)
     scene.made(1)
     scene.far.faults = {"create": [FULL, FULL]}
@@ -182,14 +184,14 @@ def test_an_expired_sign_in_waits_while_jobs_run(
     assert "stop" not in scene.far.calls
 
 
-def test_an_emulator_that_is_gone_is_not_waited_for(scene: Scene) -> None:
+def test_a_dead_emulator_is_not_waited_for(scene: Scene) -> None:
     scene.start(1)
     scene.made(1)
     scene.far.faults = {"look": [EmulatorEndedError("far", "the emulator has ended")]}
     assert scene.lost() == Lost("far: the emulator has ended", recoverable=False)
 
 
-def test_where_the_first_job_is_refused_no_other_is_made(scene: Scene) -> None:
+def test_a_rejected_first_job_ends_the_runner(scene: Scene) -> None:
     scene.far.faults = {"create": [ProviderError("far", "no such machine")]}
     scene.start(1, 2, 3)
     assert scene.lost() == Lost("far: no such machine", recoverable=False)
@@ -197,7 +199,7 @@ def test_where_the_first_job_is_refused_no_other_is_made(scene: Scene) -> None:
     assert scene.far.calls.count("create") == 1
 
 
-def test_a_stop_is_a_completed_job_for_us_and_a_failure_by_others(scene: Scene) -> None:
+def test_a_stopped_job_is_completed_if_cloudtune_stopped_it_else_failed(scene: Scene) -> None:
     scene.start(1, 2)
     scene.made(1, 2)
     scene.runner.stop(1)
@@ -208,7 +210,7 @@ def test_a_stop_is_a_completed_job_for_us_and_a_failure_by_others(scene: Scene) 
     assert (second.state, "stopped at far, not by cloudtune" in second.reason) == ("failed", True)
 
 
-def test_what_an_earlier_process_left_is_followed_from_where_it_was(scene: Scene) -> None:
+def test_recovered_jobs_continue_from_their_last_measurement(scene: Scene) -> None:
     scene.far.jobs = {
         "job-1-2": replace(RUNNING, measurements=measured(0.1, 0.2, 0.3)),
         "job-2-1": replace(DONE, measurements=measured(0.4)),
@@ -232,7 +234,7 @@ def test_what_an_earlier_process_left_is_followed_from_where_it_was(scene: Scene
     assert "create" not in scene.far.calls
 
 
-def test_a_job_in_a_state_that_nobody_knows_is_followed_until_it_is_over(scene: Scene) -> None:
+def test_a_job_in_an_unknown_state_is_followed_until_it_ends(scene: Scene) -> None:
     scene.far.jobs["job-1-1"] = TrainingJob(state="unknown", word="MAINTAINED")
     assert scene.runner.recover([Interrupted(scene.started(1), 0, 0)]).running == {1}
     assert scene.silent()
@@ -241,14 +243,14 @@ def test_a_job_in_a_state_that_nobody_knows_is_followed_until_it_is_over(scene: 
     assert "create" not in scene.far.calls
 
 
-def test_closing_stops_what_runs(scene: Scene) -> None:
+def test_close_stops_running_jobs(scene: Scene) -> None:
     scene.start(1, 2)
     scene.made(1, 2)
     scene.runner.close()
     assert {job.word for job in scene.far.jobs.values()} == {"STOPPED"}
 
 
-def test_starting_waits_for_nothing(scene: Scene) -> None:
+def test_start_does_not_block(scene: Scene) -> None:
     scene.far.faults = {"create": [BUSY] * 1_000}
     before = time.monotonic()
     scene.start(1, 2, 3)
@@ -257,7 +259,7 @@ def test_starting_waits_for_nothing(scene: Scene) -> None:
     scene.made(1, 2, 3)
 
 
-def test_one_refused_trial_among_others_is_a_failed_trial(scene: Scene) -> None:
+def test_a_rejected_later_job_is_a_failed_trial(scene: Scene) -> None:
     scene.start(1)
     scene.made(1)
     scene.far.faults = {"create": [ProviderError("far", "too odd")]}
@@ -268,14 +270,14 @@ def test_one_refused_trial_among_others_is_a_failed_trial(scene: Scene) -> None:
     scene.made(3)
 
 
-def test_a_job_that_is_gone_ends_its_trial(scene: Scene) -> None:
+def test_a_missing_job_ends_its_trial(scene: Scene) -> None:
     scene.start(1)
     scene.made(1)
     scene.far.jobs.clear()
     assert "the training job job-1-1 no longer exists" in scene.ended().reason
 
 
-def test_a_trial_that_was_stopped_while_its_answer_was_lost_is_not_left_behind(
+def test_a_trial_stopped_during_an_unanswered_create_is_not_left_running(
     scene: Scene,
 ) -> None:
     scene.far.lost = True
@@ -288,7 +290,7 @@ def test_a_trial_that_was_stopped_while_its_answer_was_lost_is_not_left_behind(
     assert scene.far.calls.count("create") == 1
 
 
-def test_a_trial_that_waits_for_its_place_can_be_stopped(scene: Scene) -> None:
+def test_a_trial_that_waits_for_capacity_can_be_stopped(scene: Scene) -> None:
     scene.start(1)
     scene.made(1)
     scene.far.faults = {"create": [FULL] * 1_000}
@@ -299,14 +301,14 @@ def test_a_trial_that_waits_for_its_place_can_be_stopped(scene: Scene) -> None:
     assert list(scene.far.jobs) == ["job-1-1"]
 
 
-def test_recovery_waits_for_a_service_that_is_busy(scene: Scene) -> None:
+def test_recovery_waits_for_a_busy_service(scene: Scene) -> None:
     scene.far.jobs["job-1-1"] = RUNNING
     scene.far.faults = {"look": [BUSY] * 3}
     found = scene.runner.recover([Interrupted(scene.started(1), 0, 0)])
     assert found.running == {1}
 
 
-def test_a_fault_of_our_own_leaves_nobody_waiting(
+def test_an_unexpected_error_is_reported_as_lost(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(_: object) -> None:

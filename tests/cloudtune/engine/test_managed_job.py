@@ -85,7 +85,7 @@ def busy(count: int) -> list[ProviderError]:
     return [ProviderError("odd", "the line is busy", retryable=True) for _ in range(count)]
 
 
-def test_a_service_that_is_busy_for_a_while_does_not_end_the_job(service: Any) -> None:
+def test_a_busy_service_does_not_end_the_job(service: Any) -> None:
     service.faults = {"find": busy(2), "status": [None, *busy(3), None, *busy(1)]}
     said: list[str] = []
     outcome, events, names = follow(service, said=said)
@@ -95,7 +95,7 @@ def test_a_service_that_is_busy_for_a_while_does_not_end_the_job(service: Any) -
     assert said == ["odd: the line is busy; retrying with increasing delays"]
 
 
-def test_what_a_service_does_not_tell_is_said_once(
+def test_a_remark_of_the_service_is_reported_once(
     service: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = odd.OddClient(service)
@@ -113,7 +113,7 @@ def test_what_a_service_does_not_tell_is_said_once(
     assert said == ["no curves"]
 
 
-def test_a_job_that_cannot_be_looked_at_is_left_alone_and_may_go_on(service: Any) -> None:
+def test_a_job_that_cannot_be_polled_is_unknown(service: Any) -> None:
     service.faults = {"status": [ProviderError("odd", "you are banned")]}
     outcome, _, names = follow(service)
     assert outcome.state == "unknown"
@@ -127,14 +127,14 @@ def test_a_job_ends_with_its_emulator(service: Any) -> None:
     assert outcome == Outcome("failed", "odd: the emulator has ended")
 
 
-def test_a_job_that_is_refused_ends_at_once(service: Any) -> None:
+def test_a_rejected_job_fails_at_once(service: Any) -> None:
     service.faults = {"submit": [ProviderError("odd", "you are banned")]}
     with pytest.raises(ProviderError, match="banned"):
         follow(service)
     assert service.calls == ["find", "submit"]
 
 
-def test_why_a_trial_failed_is_told_without_secrets(
+def test_secrets_are_masked_in_failure_reasons(
     service: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_verysecret")
@@ -145,7 +145,7 @@ def test_why_a_trial_failed_is_told_without_secrets(
     assert "verysecret" not in "".join(reasons)
 
 
-def test_a_job_ends_when_it_has_cost_what_it_may(
+def test_a_job_is_stopped_when_its_budget_is_spent(
     service: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own_cook = odd.OddService.cook
@@ -172,7 +172,7 @@ def test_a_job_ends_when_it_has_cost_what_it_may(
     assert [trial.cost.amount for trial in trials if trial.cost] == [0.6, 0.6]
 
 
-def test_a_job_whose_making_was_not_answered_is_found_and_not_made_again(service: Any) -> None:
+def test_an_unanswered_submit_is_found_and_not_repeated(service: Any) -> None:
     service.lost_answers = 1
     outcome, _, names = follow(service)
     assert outcome.state == "completed"
@@ -180,7 +180,7 @@ def test_a_job_whose_making_was_not_answered_is_found_and_not_made_again(service
     assert names == list(service.dishes)
 
 
-def test_a_job_that_was_not_made_is_looked_for_before_it_is_made_again(service: Any) -> None:
+def test_a_failed_submit_looks_for_the_job_before_it_retries(service: Any) -> None:
     service.faults = {"submit": busy(2)}
     outcome, _, _ = follow(service)
     assert outcome.state == "completed"
@@ -189,7 +189,7 @@ def test_a_job_that_was_not_made_is_looked_for_before_it_is_made_again(service: 
     assert len(service.dishes) == 1
 
 
-def test_a_job_that_shows_late_is_found_when_its_name_is_taken(
+def test_a_job_that_becomes_visible_late_is_found_when_its_name_is_taken(
     service: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service.lost_answers = 1
@@ -207,7 +207,7 @@ def test_a_job_that_shows_late_is_found_when_its_name_is_taken(
 
 
 @pytest.mark.parametrize("wishes", [(), (STOP,)])
-def test_a_job_that_shows_late_is_not_made_again(
+def test_a_job_that_becomes_visible_late_is_not_created_again(
     service: Any, monkeypatch: pytest.MonkeyPatch, wishes: tuple[StopRequest, ...]
 ) -> None:
     service.lost_answers = 1
@@ -234,7 +234,7 @@ def test_a_job_that_shows_late_is_not_made_again(
 
 
 @pytest.mark.parametrize("may_exist", [False, True])
-def test_a_job_is_looked_for_in_time_if_it_may_have_been_made(
+def test_a_job_that_may_exist_is_looked_for_before_it_is_submitted(
     service: Any, monkeypatch: pytest.MonkeyPatch, *, may_exist: bool
 ) -> None:
     monkeypatch.setattr(odd.OddClient, "poll_seconds", 0.01)
@@ -244,7 +244,7 @@ def test_a_job_is_looked_for_in_time_if_it_may_have_been_made(
     assert (service.calls.index("submit") > 2) == may_exist
 
 
-def test_a_stop_is_served_while_the_service_does_not_tell_how_the_job_stands(
+def test_a_stop_is_sent_while_status_fails(
     service: Any,
 ) -> None:
     service.faults = {"status": busy(3), "stop": busy(1)}
@@ -254,21 +254,21 @@ def test_a_stop_is_served_while_the_service_does_not_tell_how_the_job_stands(
     assert service.calls.count("stop") == 2
 
 
-def test_a_stop_before_there_is_a_job_makes_none(service: Any) -> None:
+def test_a_stop_before_submit_submits_nothing(service: Any) -> None:
     service.faults = {"find": busy(1)}
     outcome, _, names = follow(service, STOP)
     assert outcome == Outcome("cancelled", "interrupted")
     assert (service.dishes, names) == ({}, [])
 
 
-def test_a_stop_while_the_service_is_out_of_reach_ends_what_was_never_sent(service: Any) -> None:
+def test_a_stop_while_the_service_is_unreachable_ends_an_unsent_job(service: Any) -> None:
     service.faults = {"find": busy(1_000)}
     outcome, _, names = follow(service, STOP)
     assert (outcome, names) == (Outcome("cancelled", "interrupted"), [])
     assert "submit" not in service.calls
 
 
-def test_trials_whose_end_the_service_does_not_tell_end_with_the_job(service: Any) -> None:
+def test_trials_without_a_final_state_end_with_the_job(service: Any) -> None:
     class Forgetful:
         def __init__(self) -> None:
             self.looks = 0
@@ -292,7 +292,7 @@ def test_trials_whose_end_the_service_does_not_tell_end_with_the_job(service: An
     assert (end.number, end.state) == (1, "unknown")
 
 
-def test_who_stops_twice_may_leave_a_service_that_is_out_of_reach(service: Any) -> None:
+def test_a_second_stop_leaves_an_unreachable_service(service: Any) -> None:
     service.faults = {"status": busy(1000), "stop": busy(1000)}
     outcome, _, _ = follow(service, STOP, STOP_NOW)
     assert outcome.state == "unknown"
@@ -301,9 +301,7 @@ def test_who_stops_twice_may_leave_a_service_that_is_out_of_reach(service: Any) 
     assert len(service.faults["status"]) > 990
 
 
-def test_pauses_grow_up_to_a_bound_and_shrink_again(
-    service: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_backoff_grows_and_resets(service: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[float] = []
 
     class Deaf(Inbox):
@@ -318,7 +316,7 @@ def test_pauses_grow_up_to_a_bound_and_shrink_again(
         assert found == pytest.approx(wanted, rel=0.11)
 
 
-def test_a_value_that_is_none_of_the_studys_is_told_with_its_trial(
+def test_an_invalid_value_is_reported_with_its_trial(
     service: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own_cook = odd.OddService.cook
@@ -336,7 +334,7 @@ def test_a_value_that_is_none_of_the_studys_is_told_with_its_trial(
 
 
 @pytest.mark.parametrize(("extra", "refused"), [("odd", True), ("emulators", False)])
-def test_a_package_that_is_not_installed_is_told_before_there_is_a_run(
+def test_a_missing_package_is_reported_before_a_run_is_created(
     service: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, extra: str, *, refused: bool
 ) -> None:
     monkeypatch.setattr(odd.OddProvider, "packages", {"json": ["json"], extra: ["no_such_module"]})

@@ -129,7 +129,7 @@ def found(run: str) -> dict[str, StudyResult]:
         ("unknown", "unknown: no credentials were found"),
     ],
 )
-def test_a_provider_that_cannot_be_used_disturbs_no_other(other: str, words: str) -> None:
+def test_an_unusable_provider_does_not_affect_others(other: str, words: str) -> None:
     run = created(other, "local")
     watcher = Watcher()
     outcomes = lifecycle.execute(run, watcher)
@@ -141,7 +141,7 @@ def test_a_provider_that_cannot_be_used_disturbs_no_other(other: str, words: str
     assert exit_codes.run_exit_code(outcomes, lifecycle.results(run)) == 3
 
 
-def test_a_provider_that_cannot_hold_the_study_disturbs_no_other() -> None:
+def test_a_refused_provider_does_not_affect_others() -> None:
     run = created("second", "local", providers={"second": {"limits": {"max_cost": "1 USD"}}})
     outcomes = lifecycle.execute(run)
     assert outcomes["local"].state == "completed"
@@ -157,7 +157,7 @@ def test_a_provider_that_cannot_hold_the_study_disturbs_no_other() -> None:
     assert exit_codes.run_exit_code(outcomes, lifecycle.results(run)) == 2
 
 
-def test_where_no_provider_can_there_is_no_run() -> None:
+def test_no_run_is_created_if_no_provider_can_run_it() -> None:
     with pytest.raises(UnsupportedError, match="the price of this machine is unknown"):
         created("local", "lacking", limits={"max_trials": 2, "max_cost": "1 USD"})
     with pytest.raises(MissingExtraError):
@@ -165,7 +165,7 @@ def test_where_no_provider_can_there_is_no_run() -> None:
     assert not (state_folder() / "ledger.db").exists()
 
 
-def test_one_job_is_stopped_and_the_others_go_on() -> None:
+def test_one_job_is_stopped_and_the_others_continue() -> None:
     run = created("local", "second", script=HANGS)
     watcher = Watcher()
 
@@ -187,7 +187,7 @@ def test_one_job_is_stopped_and_the_others_go_on() -> None:
     assert states["local"] == ("cancelled", "interrupted")
 
 
-def test_only_jobs_that_there_are_can_be_named() -> None:
+def test_unknown_jobs_are_rejected() -> None:
     run = created("local")
     with pytest.raises(UsageError, match=f"run {run} has no job on vertex; it has local"):
         lifecycle.stop(run, on=["vertex"])
@@ -195,7 +195,7 @@ def test_only_jobs_that_there_are_can_be_named() -> None:
         lifecycle.execute(run, on=["vertex"])
 
 
-def test_one_job_goes_on_and_the_others_stay_as_they_are() -> None:
+def test_one_job_is_resumed_and_the_others_are_unchanged() -> None:
     run = created("local", "second")
     outcomes = lifecycle.execute(run, on=["second"])
     assert outcomes["second"].state == "completed"
@@ -215,7 +215,7 @@ class Talking(LocalProvider):
         return [*own, Note("limits.trial_timeout", "a trial ends after a day")]
 
 
-def test_notes_say_whose_they_are_and_come_from_those_alone_that_run() -> None:
+def test_notes_name_their_providers_and_come_from_runnable_ones() -> None:
     created("local")
     file: dict[str, Any] = {
         "objective": {"metric": "score", "goal": "maximize"},
@@ -239,7 +239,7 @@ def test_notes_say_whose_they_are_and_come_from_those_alone_that_run() -> None:
     assert "no trial measured" not in one.stdout
 
 
-def test_one_trial_is_not_several() -> None:
+def test_one_trial_is_singular() -> None:
     run = created("local", limits={"max_trials": 1})
     lifecycle.execute(run)
     shown = CliRunner().invoke(cloudtune, ["watch", run])
@@ -255,7 +255,7 @@ def changed(run: str, **times: float) -> None:
             db.execute(f"UPDATE jobs SET {name}={what} WHERE run=?", (seconds, run))
 
 
-def test_what_is_shown_as_elapsed_is_what_the_clock_says_without_the_pauses() -> None:
+def test_elapsed_time_excludes_pauses() -> None:
     run = created("local", "second")
     lifecycle.execute(run)
     changed(run, started=5000, begun=600, spent=30)
@@ -264,7 +264,7 @@ def test_what_is_shown_as_elapsed_is_what_the_clock_says_without_the_pauses() ->
     assert "2 trials on local in 10 min 3" in shown.stdout
 
 
-def test_a_managed_job_goes_on_while_nobody_follows_it() -> None:
+def test_a_managed_job_continues_while_no_process_follows_it() -> None:
     run = created("local")
     with Ledger(state_folder()) as ledger:
         (job,) = ledger.run(run).jobs
@@ -288,7 +288,7 @@ def test_the_budget_is_one_for_all_jobs_and_running_trials_count() -> None:
     assert executed(run)["local"] == ("completed", "the cost reached 2 USD")
 
 
-def test_a_raised_budget_goes_on() -> None:
+def test_a_raised_budget_resumes_the_run() -> None:
     limits = {"max_cost": "1 USD", "max_trials": 1}
     run = created("local", script=HANGS, limits=limits, providers=priced())
     executed(run)
