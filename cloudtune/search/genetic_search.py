@@ -59,7 +59,6 @@ class GeneticSearch(Strategy):
     ) -> None:
         self._seed = seed
         self._encoding = Encoding(axes)
-        self._signs = [-1.0 if o.goal == "maximize" else 1.0 for o in study.objectives]
         objectives = len(study.objectives)
         parents = _PARENTS if objectives == 1 else _PARENTS_MULTI_OBJECTIVE
         self._fronts = ParetoFronts(parents, objectives, by_niche=method == "nsga3")
@@ -97,7 +96,7 @@ class GeneticSearch(Strategy):
         return Suggestion(self._encoding.decode(untried[0] if len(untried) else rows[0]))
 
     def _add_measured(self, index: int, values: Sequence[float]) -> None:
-        self._fronts.add(index, [s * value for s, value in zip(self._signs, values, strict=True)])
+        self._fronts.add(index, self._history.to_scores(values))
 
     def _latin_hypercube_row(self, index: int) -> Rows:
         rng = np.random.default_rng(trial_seed(self._seed, -1))

@@ -83,7 +83,7 @@ class GPSearch(Strategy):
     ) -> None:
         self._axes = axes
         self._seed = seed
-        self._signs = [-1.0 if o.goal == "maximize" else 1.0 for o in study.objectives]
+        objectives = len(study.objectives)
         self._encoding = Encoding(axes)
         self._categories = [column.categories for column in self._encoding.columns]
         self._fitter = KernelFitter(self._categories)
@@ -91,12 +91,10 @@ class GPSearch(Strategy):
         self._scores: dict[int, list[float]] = {}
         self._running: set[int] = set()
         self._failed: set[int] = set()
-        self._subsample = Subsample(seed, len(self._signs), _PART_SIZE)
+        self._subsample = Subsample(seed, objectives, _PART_SIZE)
         space = Space([axis.node for axis in axes])
         self._tried = TriedAssignments(self._encoding, space)
-        for i, (assignment, values) in enumerate(
-            filter_prior_trials(space, len(self._signs), prior)
-        ):
+        for i, (assignment, values) in enumerate(filter_prior_trials(space, objectives, prior)):
             self._tried.add(-1 - i, assignment)
             self._add_measured(-1 - i, values)
 
@@ -180,7 +178,7 @@ class GPSearch(Strategy):
         """Return rows and standardized values of a subsample of the measured and failed trials."""
         measured = self._subsample.indices()
         scores = np.array([self._scores[i] for i in measured])
-        values = _warp(scores[:, 0]) if len(self._signs) == 1 else _scalarize(rng, scores)
+        values = _warp(scores[:, 0]) if scores.shape[1] == 1 else _scalarize(rng, scores)
         failed = sorted(self._failed)[-_MAX_FAILURES:]
         worst = np.full(len(failed), np.max(values))
         rows = np.array([self._tried.rows[i] for i in (*measured, *failed)])
@@ -248,7 +246,7 @@ class GPSearch(Strategy):
         return rows[np.argmax(values)] if len(rows) else None
 
     def _add_measured(self, index: int, values: Sequence[float]) -> None:
-        scores = [sign * value for sign, value in zip(self._signs, values, strict=True)]
+        scores = self._history.to_scores(values)
         self._scores[index] = scores
         self._subsample.add(index, scores)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +35,7 @@ class History:
     def __init__(self, study: Study) -> None:
         self.trials: list[TrialRecord] = []
         self._study = study
+        self._signs = [-1.0 if o.goal == "maximize" else 1.0 for o in study.objectives]
         self._by_number: dict[int, TrialRecord] = {}
 
     def tell(self, event: Event) -> TrialRecord | None:
@@ -63,6 +64,10 @@ class History:
         if trial.state not in {"completed", "stopped_early"}:
             return None
         return self.objective(trial)
+
+    def to_scores(self, values: Sequence[float]) -> list[float]:
+        """Return objective values as scores, of which lower is better."""
+        return [sign * value for sign, value in zip(self._signs, values, strict=True)]
 
     def _start(self, event: Started) -> TrialRecord:
         trial = self._by_number.get(event.number)

@@ -64,7 +64,6 @@ class HyperbandSearch(Strategy):
         self._eta = study.strategy.eta or _DEFAULT_ETA
         self._models = RungModels(study, initial, len(self._rungs))
         self._max_trials = max_trials
-        self._sign = -1 if study.objectives[0].goal == "maximize" else 1
         self._history = History(study)
         self._rankings: list[list[tuple[float, int]]] = [[] for _ in self._rungs]
         """For each rung, scores and indices of the trials that have reached its end, best first.
@@ -102,7 +101,7 @@ class HyperbandSearch(Strategy):
 
     def _score(self, trial: TrialRecord) -> float:
         values = self._history.objective(trial) if trial.state != "failed" else None
-        return math.inf if values is None else self._sign * values[0]
+        return math.inf if values is None else self._history.to_scores(values)[0]
 
     def _promotable(self, minimum: int = 0) -> TrialRecord | None:
         """Return the best trial to promote from the highest rung that has one.

@@ -78,7 +78,6 @@ class OptunaSearch(Strategy):
         self._history = History(study)
         self._trials: dict[int, FrozenTrial] = {}
         self._running: set[int] = set()
-        self._signs = [-1 if o.goal == "maximize" else 1 for o in study.objectives]
         objectives = len(study.objectives)
         self._subsample = (
             Subsample(seed, objectives, sampler.part_size) if sampler.part_size else None
@@ -184,8 +183,7 @@ class OptunaSearch(Strategy):
 
     def _add_measured(self, index: int, values: Sequence[float]) -> None:
         if self._subsample:
-            scores = [sign * value for sign, value in zip(self._signs, values, strict=True)]
-            self._subsample.add(index, scores)
+            self._subsample.add(index, self._history.to_scores(values))
 
     def _to_params(
         self, assignment: Assignment, inactive: Mapping[str, Coordinate], index: int

@@ -204,7 +204,7 @@ def fill(folder: Path, count: int) -> str:
     return run
 
 
-MEASURE = """
+_MEASURE = """
 import resource, subprocess, sys, time
 begin = time.perf_counter()
 code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
@@ -213,6 +213,20 @@ used = resource.getrusage(resource.RUSAGE_CHILDREN)
 unit = 1024 if sys.platform == "darwin" else 1
 print(code, took, used.ru_utime + used.ru_stime, used.ru_maxrss // unit)
 """
+
+
+def measure_command(command: Sequence[str], state: Path) -> str:
+    """Return cells of a table with the time, CPU time and peak memory of a command."""
+    process = subprocess.run(
+        [sys.executable, "-c", _MEASURE, *command],
+        env={**os.environ, "CLOUDTUNE_HOME": str(state)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    code, wall, cpu, peak = process.stdout.split()
+    assert code == "0", process.stderr
+    return f"{float(wall):.1f} | {float(cpu):.1f} | {float(peak) / 1024:.0f}"
 
 
 def results(folder: Path) -> None:
@@ -238,21 +252,8 @@ def results(folder: Path) -> None:
         "results().to_pandas()": [sys.executable, "-c", api],
     }
     print("| what | s | CPU s | peak MB |\n|---|---|---|---|")
-    env = {**os.environ, "CLOUDTUNE_HOME": str(state)}
     for name, command in commands.items():
-        process = subprocess.run(
-            [sys.executable, "-c", MEASURE, *command],
-            env=env,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        code, wall, cpu, peak = process.stdout.split()
-        assert code == "0", process.stderr
-        print(
-            f"| {name} | {float(wall):.1f} | {float(cpu):.1f} | {float(peak) / 1024:.0f} |",
-            flush=True,
-        )
+        print(f"| {name} | {measure_command(command, state)} |", flush=True)
 
 
 def main() -> None:

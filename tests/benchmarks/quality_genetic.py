@@ -20,28 +20,10 @@ from typing import Any
 from cloudtune.results.events import Ended, Measured, Started
 from cloudtune.search.factory import make_strategy
 from cloudtune.search.protocol import Suggestion
-from cloudtune.study.search_space import Value, list_nodes
 from cloudtune.study.study import Study
 from tests.benchmarks import quality_tasks
-from tests.benchmarks.quality import Curve, Race, cloudtune_search, compare, suggest_assignment
-from tests.benchmarks.quality_tasks import Task, study_of
-
-
-def optuna_nsga2(task: Task, seed: int, trials: int, parallel: int) -> Curve:
-    """Search with the defaults of Optuna's NSGA-II."""
-    import optuna
-
-    study = optuna.create_study(sampler=optuna.samplers.NSGAIISampler(seed=seed))
-    nodes = list_nodes(study_of(task.parameters))
-
-    def start(_: int) -> tuple[Any, Mapping[str, Value]]:
-        trial = study.ask()
-        return trial, suggest_assignment(trial, nodes)
-
-    def end(trial: Any, value: float) -> None:
-        study.tell(trial, value)
-
-    return Race(task, seed, trials, parallel).run(start, end)
+from tests.benchmarks.quality import cloudtune_search, compare, optuna_search
+from tests.benchmarks.quality_tasks import Task
 
 
 def cost() -> None:
@@ -100,7 +82,7 @@ def main() -> None:
     )
     sides = (
         ("cloudtune", cloudtune_search("genetic"), args.parallel),
-        ("NSGA-II", optuna_nsga2, args.parallel),
+        ("NSGA-II", optuna_search("NSGAIISampler"), args.parallel),
     )
     compare(tasks, sides, args.seeds, (25, 50, 100))
 
