@@ -42,7 +42,7 @@ def job_of(hyperparameters: Mapping[str, str] | None = None, **more: Any) -> dic
 
 
 def container_of(folder: Path, job: Mapping[str, Any], **files: str) -> Container:
-    container = contract.prepare(folder, job)
+    container = contract.create_container(folder, job)
     for name, text in files.items():
         (container.code / name.replace("__", ".")).write_text(text)
     return container
@@ -50,7 +50,7 @@ def container_of(folder: Path, job: Mapping[str, Any], **files: str) -> Containe
 
 def started(folder: Path, job: Mapping[str, Any], **files: str) -> Start:
     container = container_of(folder, job, **files)
-    return contract.start(container, PYTHON, {"PATH": "/bin"}, Machine(4))
+    return contract.build_start(container, PYTHON, {"PATH": "/bin"}, Machine(4))
 
 
 def channel(name: str, **more: Any) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def channel(name: str, **more: Any) -> dict[str, Any]:
 
 def test_a_job_finds_the_folders_of_opt_ml(tmp_path: Path) -> None:
     job = job_of(InputDataConfig=[channel("train"), channel("val")])
-    container = contract.prepare(tmp_path / "root", job)
+    container = contract.create_container(tmp_path / "root", job)
     below = tmp_path / "root" / "opt" / "ml"
     assert container.base == below
     found = {path.relative_to(below).as_posix() for path in below.rglob("*") if path.is_dir()}
@@ -83,7 +83,7 @@ def config(container: Container, name: str) -> Any:
 
 def test_hyperparameters_lie_there_as_they_were_sent(tmp_path: Path) -> None:
     sent = {"a": "true", "n": "1E3", "_tuning_objective_metric": "loss", "text": "\u2603 "}
-    container = contract.prepare(tmp_path, job_of(sent))
+    container = contract.create_container(tmp_path, job_of(sent))
     assert config(container, "hyperparameters") == {"sagemaker_program": "train.py", **sent}
 
 
@@ -95,7 +95,7 @@ def test_channels_are_described(tmp_path: Path) -> None:
     job["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3DataDistributionType"] = (
         "ShardedByS3Key"
     )
-    assert config(contract.prepare(tmp_path, job), "inputdataconfig") == {
+    assert config(contract.create_container(tmp_path, job), "inputdataconfig") == {
         "train": {
             "ContentType": "text/csv",
             "TrainingInputMode": "FastFile",
@@ -112,7 +112,7 @@ def test_channels_are_described(tmp_path: Path) -> None:
 
 def test_machines_are_described(tmp_path: Path) -> None:
     job = job_of(ResourceConfig={"InstanceType": "ml.c5.large", "InstanceCount": 2})
-    assert config(contract.prepare(tmp_path, job), "resourceconfig") == {
+    assert config(contract.create_container(tmp_path, job), "resourceconfig") == {
         "current_host": "algo-1",
         "current_instance_type": "ml.c5.large",
         "current_group_name": "homogeneousCluster",
@@ -137,16 +137,19 @@ def test_checkpoints_lie_where_the_job_says_within_its_root(
     tmp_path: Path, given_path: str | None, below: str
 ) -> None:
     given_config = {"S3Uri": "s3://b/c", **({"LocalPath": given_path} if given_path else {})}
-    container = contract.prepare(tmp_path / "r", job_of(CheckpointConfig=given_config))
+    container = contract.create_container(tmp_path / "r", job_of(CheckpointConfig=given_config))
     assert container.checkpoints == tmp_path / "r" / below
     assert (tmp_path / "r" / below).is_dir()
     assert config(container, "checkpointconfig") == {"LocalPath": str(container.checkpoints)}
 
 
 def test_the_source_is_named_by_a_hyperparameter() -> None:
-    assert contract.source(job_of()) is None
+    assert contract.source_uri(job_of()) is None
     for text in ("s3://b/code.tar.gz", '"s3://b/code.tar.gz"'):
-        assert contract.source(job_of({"sagemaker_submit_directory": text})) == "s3://b/code.tar.gz"
+        assert (
+            contract.source_uri(job_of({"sagemaker_submit_directory": text}))
+            == "s3://b/code.tar.gz"
+        )
 
 
 # How the script is started.
@@ -235,7 +238,7 @@ def test_the_job_s_variables_arrive_and_ours_do_not(tmp_path: Path) -> None:
         "PYTHONPATH": "/ours",
         "TOKEN": "secret",
     }
-    env = contract.start(container, PYTHON, ours, Machine(1)).env
+    env = contract.build_start(container, PYTHON, ours, Machine(1)).env
     assert env["MINE"] == "1"
     assert env["SM_MODEL_DIR"] == str(container.model)
     assert env["TRAINING_JOB_NAME"] == "job-1"
@@ -257,9 +260,9 @@ def test_the_environment_may_name_the_program(tmp_path: Path) -> None:
 @pytest.mark.parametrize("program", ["run.sh", "run"])
 def test_a_program_that_is_not_python_goes_through_a_shell(tmp_path: Path, program: str) -> None:
     job = job_of({"sagemaker_program": program, "a": "it's $HOME", "b": ""})
-    container = contract.prepare(tmp_path, job)
+    container = contract.create_container(tmp_path, job)
     (container.code / program).write_text('#!/bin/sh\nprintf "%s|" "$@"\n')
-    start = contract.start(container, PYTHON, os.environ, Machine(1))
+    start = contract.build_start(container, PYTHON, os.environ, Machine(1))
     done = subprocess.run(
         start.steps[-1].command,
         cwd=start.cwd,
@@ -294,14 +297,14 @@ def wheel(path: Path, name: str, text: str) -> None:
 
 
 def test_requirements_are_installed_in_the_container_alone(tmp_path: Path) -> None:
-    container = contract.prepare(tmp_path, job_of(Environment={"PIP_NO_INDEX": "1"}))
+    container = contract.create_container(tmp_path, job_of(Environment={"PIP_NO_INDEX": "1"}))
     wheel(container.code / "tiny_one-1.0-py3-none-any.whl", "tiny_one", "VALUE = 42\n")
     (container.code / "requirements.txt").write_text("./tiny_one-1.0-py3-none-any.whl\npytest\n")
     (container.code / "train.py").write_text(
         "import json, sys, tiny_one, pytest\n"
         "print(json.dumps([tiny_one.VALUE, tiny_one.__file__, pytest.__file__]))\n"
     )
-    start = contract.start(container, sys.executable, os.environ, Machine(1))
+    start = contract.build_start(container, sys.executable, os.environ, Machine(1))
     said = ""
     for step in start.steps:
         done = subprocess.run(
@@ -368,8 +371,8 @@ def test_mpi_is_refused(tmp_path: Path) -> None:
 def test_text_that_is_quoted_as_json_arrives_as_it_was(sent: dict[str, str]) -> None:
     quoted = {name: json.dumps(value) for name, value in sent.items()}
     decoded = toolkit.decode(quoted)
-    assert {**decoded.user, **decoded.own} == sent
-    words = toolkit.words(decoded.user)
+    assert {**decoded.user, **decoded.reserved} == sent
+    words = toolkit.arguments(decoded.user)
     assert words[1::2] == [decoded.user[name] for name in sorted(decoded.user)]
     assert [word.lstrip("-") for word in words[::2]] == [
         n.lstrip("-") for n in sorted(decoded.user)
@@ -404,23 +407,23 @@ def test_a_failure_tells_code_message_and_command(tmp_path: Path) -> None:
 
 def test_a_message_is_bounded() -> None:
     endless = (f"ValueError {n} {'x' * 100}\n" for n in range(10**9))
-    assert len(failure.error_message(endless)) < 2 * failure.LONGEST_MESSAGE
+    assert len(failure.error_message(endless)) < 2 * failure.MAX_MESSAGE_LENGTH
 
 
 def test_the_reason_is_the_beginning_of_the_failure(tmp_path: Path) -> None:
-    container = contract.prepare(tmp_path, job_of())
+    container = contract.create_container(tmp_path, job_of())
     assert contract.failure_reason(container) == "AlgorithmError: , exit code: 1"
-    contract.finish(container, "what happened")
+    contract.write_result(container, "what happened")
     assert contract.failure_reason(container, 3) == "AlgorithmError: what happened, exit code: 3"
-    contract.finish(container, "later")
+    contract.write_result(container, "later")
     assert container.failure.read_text() == "what happened"
     container.failure.write_text("\u2603" * 5000)
     assert contract.failure_reason(container) == ("AlgorithmError: " + "\u2603" * 5000)[:1024]
 
 
 def test_success_leaves_a_file(tmp_path: Path) -> None:
-    container = contract.prepare(tmp_path, job_of())
-    contract.finish(container, None)
+    container = contract.create_container(tmp_path, job_of())
+    contract.write_result(container, None)
     assert (container.base / "output" / "success").read_text() == ""
     assert not container.failure.exists()
 
@@ -521,11 +524,11 @@ def test_a_broken_archive_is_refused(packing: Packing, tmp_path: Path, damage: s
 def test_an_archive_has_bounds(
     packing: Packing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archive, "MOST_BYTES", 10)
+    monkeypatch.setattr(archive, "MAX_BYTES", 10)
     packing.add("a", "x" * 6).add("b", "x" * 6)
     with pytest.raises(BadArchive, match="more than"):
         packing.unpacked(tmp_path / "code")
-    monkeypatch.setattr(archive, "MOST_MEMBERS", 1)
+    monkeypatch.setattr(archive, "MAX_MEMBERS", 1)
     (tmp_path / "other").mkdir()
     with pytest.raises(BadArchive, match="more than"):
         contract.unpack(packing.path, tmp_path / "other")

@@ -154,7 +154,7 @@ class Bench:
         shutil.rmtree(self.root, ignore_errors=True)
         self.archive.write_bytes(archive)
         where = {"sagemaker_submit_directory": str(self.archive)}
-        return contract.prepare(
+        return contract.create_container(
             self.root, {**job, "HyperParameters": {**job["HyperParameters"], **where}}
         )
 
@@ -184,9 +184,9 @@ class Bench:
         contract.unpack(self.archive, container.code)
         machine = Machine(os.cpu_count() or 1)
         try:
-            start = contract.start(container, self.python, os.environ, machine)
+            start = contract.build_start(container, self.python, os.environ, machine)
         except ToolkitFailure as error:
-            contract.finish(container, str(error))
+            contract.write_result(container, str(error))
             return self.outcome(container, error.exit_code)
         failure = None
         for step in start.steps:
@@ -195,7 +195,7 @@ class Bench:
                 said = self.output if captured else None
                 failure = contract.failure_text(step, code, said)
                 break
-        contract.finish(container, failure)
+        contract.write_result(container, failure)
         return self.outcome(container, 1 if failure else 0)
 
     def run(self, start: contract.Start, step: contract.Step) -> int:

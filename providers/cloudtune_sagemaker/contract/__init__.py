@@ -1,9 +1,8 @@
-"""What SageMaker does to a script: the folders and files of its container, and how it is started.
+"""SageMaker's contract with a script: its container's folders and files, and how it is started.
 
-A job is given as the plain data that describes it to the service: ``TrainingJobName``,
-``TrainingJobArn``, ``HyperParameters``, ``Environment``, ``InputDataConfig``, ``ResourceConfig``,
-``CheckpointConfig`` and ``AlgorithmSpecification`` in the spelling of CreateTrainingJob. One folder
-stands for the root of the container, so that ``/opt/ml`` lies below it.
+A job is the plain data of CreateTrainingJob: ``TrainingJobName``, ``TrainingJobArn``,
+``HyperParameters``, ``Environment``, ``InputDataConfig``, ``ResourceConfig``, ``CheckpointConfig``
+and ``AlgorithmSpecification``. One folder is the root of the container, so ``/opt/ml`` is below it.
 
 Sources: AWS developer guide, your-algorithms-training-algo-running-container and
 your-algorithms-training-algo-output (commit a869fa5); sagemaker-training 5.1.4, see `toolkit`.
@@ -19,8 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cloudtune.emulator_kit.image import PASSED_ON
-from cloudtune_sagemaker.contract import failure as script_failure
-from cloudtune_sagemaker.contract import toolkit
+from cloudtune_sagemaker.contract import failure, toolkit
 from cloudtune_sagemaker.contract.archive import BadArchive, unpack
 from cloudtune_sagemaker.contract.toolkit import Machine, ToolkitFailure
 
@@ -31,43 +29,43 @@ __all__ = [
     "Start",
     "Step",
     "ToolkitFailure",
+    "build_start",
+    "create_container",
     "failure_reason",
     "failure_text",
-    "finish",
-    "prepare",
-    "source",
-    "start",
+    "source_uri",
     "unpack",
+    "write_result",
 ]
 
 Job = Mapping[str, Any]
 
 BASE = "/opt/ml"
-LONGEST_REASON = 1024
+MAX_REASON_LENGTH = 1024
 """Characters of the failure file that the service shows."""
 
-_IMAGE = {
+_IMAGE_VARIABLES = {
     "LANG": "C.UTF-8",
     "LC_ALL": "C.UTF-8",
     "PYTHONIOENCODING": "UTF-8",
     "PYTHONUNBUFFERED": "1",
 }
-"""What AWS's framework images set."""
+"""The variables of AWS's framework images."""
 
 _INSTALL = """\
 import os, site, subprocess, sys, venv
-folder, words = sys.argv[1], sys.argv[2:]
+folder, arguments = sys.argv[1], sys.argv[2:]
 venv.EnvBuilder(system_site_packages=True, symlinks=True).create(folder)
 python = os.path.join(folder, "bin", "python")
-ask = [python, "-I", "-c", "import site; print(site.getsitepackages()[0])"]
-own = subprocess.check_output(ask, text=True).strip()
-with open(os.path.join(own, "image.pth"), "w") as file:
-    for place in site.getsitepackages():
-        file.write(f"import site; site.addsitedir({place!r})\\n")
+query = [python, "-I", "-c", "import site; print(site.getsitepackages()[0])"]
+packages = subprocess.check_output(query, text=True).strip()
+with open(os.path.join(packages, "image.pth"), "w") as file:
+    for path in site.getsitepackages():
+        file.write(f"import site; site.addsitedir({path!r})\\n")
 env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-os.execve(python, [python, *words], env)
+os.execve(python, [python, *arguments], env)
 """
-"""Makes an environment on top of that of the Python that runs this, and goes on with its Python."""
+"""Creates a virtual environment on top of the running Python's packages, and becomes its Python."""
 
 
 @dataclass(frozen=True)
@@ -75,59 +73,59 @@ class Container:
     """The folders of one training job."""
 
     root: Path
-    """What is ``/`` to the job."""
+    """The folder that is ``/`` in the job."""
     job: Job
 
     @property
     def base(self) -> Path:
-        """What is ``/opt/ml`` to the job."""
-        return self.place(BASE)
+        """The folder that is ``/opt/ml`` in the job."""
+        return self.host_path(BASE)
 
     @property
     def code(self) -> Path:
-        """Where the source lies and the script starts."""
+        """The folder of the source, in which the script starts."""
         return self.base / "code"
 
     @property
     def model(self) -> Path:
-        """What is packed into ``model.tar.gz`` at the end."""
+        """The folder that becomes ``model.tar.gz``."""
         return self.base / "model"
 
     @property
     def data(self) -> Path:
-        """What is packed into ``output.tar.gz`` at the end."""
+        """The folder that becomes ``output.tar.gz``."""
         return self.base / "output" / "data"
 
     @property
     def failure(self) -> Path:
-        """The file whose first characters become the reason of a failure."""
+        """The file whose first characters become the ``FailureReason``."""
         return self.base / "output" / "failure"
 
     @property
     def checkpoints(self) -> Path | None:
-        """What is copied from and to the job's checkpoint address; None where it has none."""
+        """The folder that is synchronized with the job's checkpoint address; None without one."""
         config = self.job.get("CheckpointConfig")
-        return self.place(config.get("LocalPath") or f"{BASE}/checkpoints") if config else None
+        return self.host_path(config.get("LocalPath") or f"{BASE}/checkpoints") if config else None
 
     def channel(self, name: str) -> Path:
-        """Return where the data of an input channel lies."""
+        """Return the folder of an input channel."""
         return self.base / "input" / "data" / name
 
-    def place(self, path: str) -> Path:
-        """Return where an absolute path of the container is on this machine."""
+    def host_path(self, path: str) -> Path:
+        """Return the path on this machine of an absolute path in the container."""
         parts = [part for part in PurePosixPath(path).parts if part not in ("/", "..", "//")]
         return self.root.joinpath(*parts)
 
 
-def prepare(folder: Path, job: Job) -> Container:
-    """Make the folders and files that a job finds when it starts; code and data are still missing.
+def create_container(folder: Path, job: Job) -> Container:
+    """Create the folders and files of a container, still without code and data.
 
     Args:
-        folder: What becomes the root of the container; made if need be.
+        folder: The root of the container. It is created if it does not exist.
         job: The training job.
 
     Raises:
-        OSError: If this machine cannot.
+        OSError: If a file or folder cannot be created.
     """
     container = Container(folder.absolute(), job)
     config = container.base / "input" / "config"
@@ -151,28 +149,28 @@ def prepare(folder: Path, job: Job) -> Container:
 
 def _channels(job: Job) -> dict[str, dict[str, str]]:
     algorithm: Job = job.get("AlgorithmSpecification") or {}
-    listed: Sequence[Job] = job.get("InputDataConfig") or []
-    told: dict[str, dict[str, str]] = {}
-    for channel in listed:
-        place: Job = channel["DataSource"].get("S3DataSource") or {}
+    channels: Sequence[Job] = job.get("InputDataConfig") or []
+    configs: dict[str, dict[str, str]] = {}
+    for channel in channels:
+        source: Job = channel["DataSource"].get("S3DataSource") or {}
         mode = channel.get("InputMode") or algorithm.get("TrainingInputMode") or "File"
-        about = {
+        config = {
             "TrainingInputMode": mode,
-            "S3DistributionType": place.get("S3DataDistributionType") or "FullyReplicated",
+            "S3DistributionType": source.get("S3DataDistributionType") or "FullyReplicated",
             "RecordWrapperType": channel.get("RecordWrapperType") or "None",
         }
         if channel.get("ContentType"):
-            about["ContentType"] = channel["ContentType"]
-        told[channel["ChannelName"]] = about
-    return told
+            config["ContentType"] = channel["ContentType"]
+        configs[channel["ChannelName"]] = config
+    return configs
 
 
 def _resources(job: Job) -> dict[str, Any]:
-    """Return what a job is told of its machines; the emulated one is always the first of them."""
+    """Return the content of ``resourceconfig.json``; the emulated host is always the first one."""
     config: Job = job.get("ResourceConfig") or {}
-    wanted: Sequence[Job] = config.get("InstanceGroups") or [
+    instance_groups: Sequence[Job] = config.get("InstanceGroups") or [
         {
-            "InstanceGroupName": toolkit.GROUP,
+            "InstanceGroupName": toolkit.DEFAULT_GROUP,
             "InstanceType": config.get("SelectedInstanceType")
             or config.get("InstanceType", "local"),
             "InstanceCount": config.get("SelectedInstanceCount")
@@ -182,14 +180,14 @@ def _resources(job: Job) -> dict[str, Any]:
     ]
     groups: list[dict[str, Any]] = []
     hosts: list[str] = []
-    for group in wanted:
-        own = [f"algo-{len(hosts) + n + 1}" for n in range(group["InstanceCount"])]
-        hosts += own
+    for group in instance_groups:
+        names = [f"algo-{len(hosts) + n + 1}" for n in range(group["InstanceCount"])]
+        hosts += names
         groups.append(
             {
                 "instance_group_name": group["InstanceGroupName"],
                 "instance_type": group["InstanceType"],
-                "hosts": own,
+                "hosts": names,
             }
         )
     return {
@@ -203,94 +201,97 @@ def _resources(job: Job) -> dict[str, Any]:
     }
 
 
-def source(job: Job) -> str | None:
-    """Return the address of the archive from which the toolkit takes the code, if there is one."""
-    address = toolkit.decode(job.get("HyperParameters") or {}).own.get("sagemaker_submit_directory")
-    return None if address is None else str(address)
+def source_uri(job: Job) -> str | None:
+    """Return the address of the archive with the code; None if the job has none."""
+    hyperparameters = toolkit.decode(job.get("HyperParameters") or {})
+    uri = hyperparameters.reserved.get("sagemaker_submit_directory")
+    return None if uri is None else str(uri)
 
 
 @dataclass(frozen=True)
 class Step:
-    """One command that the toolkit runs, and that has to end well before the next one starts."""
+    """One command of the toolkit. The next one starts only if it succeeds."""
 
     command: Sequence[str]
     shown: str
-    """The command as a failure tells it."""
+    """The command as the toolkit writes it into a failure."""
     error: str
-    """What the toolkit calls it when this fails."""
+    """The toolkit's name for a failure of the command."""
 
 
 @dataclass(frozen=True)
 class Start:
-    """All that is needed to run the script of a job."""
+    """The commands of a job, their working folder and their environment."""
 
     steps: Sequence[Step]
-    """What the source needs is installed first, where there is such; the script is the last one."""
+    """The installation of requirements, if there are any, then the script."""
     cwd: Path
     env: Mapping[str, str]
-    """The whole environment."""
+    """The complete environment."""
 
 
-def start(container: Container, python: str, base: Mapping[str, str], machine: Machine) -> Start:
-    """Return how the toolkit starts the script, once the code is there.
+def build_start(
+    container: Container, python: str, base: Mapping[str, str], machine: Machine
+) -> Start:
+    """Return how the toolkit starts the script. The code must be in the container.
 
-    What the code requires is installed into a folder of the container, over the packages that this
-    Python has, so that nothing else on this machine changes.
+    Requirements are installed into a folder of the container, on top of this Python's packages, so
+    that nothing else on this machine changes.
 
     Args:
-        container: Where it runs.
+        container: The container.
         python: The Python of the image, as a path or a name.
-        base: Our own environment, of which little is passed on.
-        machine: What the job may see of this machine.
+        base: The emulator's environment, of which few variables are passed on.
+        machine: The CPUs and GPUs that the job sees.
 
     Raises:
-        ToolkitFailure: If the toolkit gives up before it starts anything.
+        ToolkitFailure: If the toolkit fails before it starts a command.
     """
     job = container.job
-    settings = toolkit.decode(job.get("HyperParameters") or {})
-    _check_settings(settings)
+    hyperparameters = toolkit.decode(job.get("HyperParameters") or {})
+    _check_hyperparameters(hyperparameters)
     env = _container_environment(container, base)
-    program = env.get("SAGEMAKER_PROGRAM") or settings.own.get("sagemaker_program")
+    program = env.get("SAGEMAKER_PROGRAM") or hyperparameters.reserved.get("sagemaker_program")
     program = toolkit.check_program(program)
     steps: list[Step] = []
-    overlay = container.place("/usr/local")
+    overlay = container.host_path("/usr/local")
     install = toolkit.installation(container.code, program, str(overlay / "bin" / "python"))
     if install:
-        first = [python, "-I", "-c", _INSTALL, str(overlay), *install.words[1:]]
-        steps.append(Step(first, " ".join(install.words), install.error))
-        python = install.words[0]
+        first = [python, "-I", "-c", _INSTALL, str(overlay), *install.command[1:]]
+        steps.append(Step(first, " ".join(install.command), install.error))
+        python = install.command[0]
     resources, channels = _resources(job), _channels(job)
-    around = toolkit.Surroundings(str(container.base), resources, channels, env, machine)
-    env.update(toolkit.variables(settings, around))
+    context = toolkit.Context(str(container.base), resources, channels, env, machine)
+    env.update(toolkit.variables(hyperparameters, context))
     env["PYTHONPATH"] = str(container.code)
     if os.sep in python:
         env["PATH"] = f"{Path(python).parent}{os.pathsep}{env.get('PATH', os.defpath)}"
-    arguments = toolkit.words(settings.user)
-    words = toolkit.script_words(container.code, program, arguments, python)
-    steps.append(Step(words, " ".join(words), "ExecuteUserScriptError"))
+    arguments = toolkit.arguments(hyperparameters.user)
+    command = toolkit.script_command(container.code, program, arguments, python)
+    steps.append(Step(command, " ".join(command), "ExecuteUserScriptError"))
     return Start(steps, container.code, env)
 
 
-def _check_settings(settings: toolkit.Settings) -> None:
-    level = settings.own.get("sagemaker_container_log_level", 20)
+def _check_hyperparameters(hyperparameters: toolkit.Hyperparameters) -> None:
+    level = hyperparameters.reserved.get("sagemaker_container_log_level", 20)
     if not isinstance(level, int | float):
         kind = type(level).__name__
         error = f"'>=' not supported between instances of '{kind}' and 'int'"
         raise toolkit.framework_error(TypeError(error))
-    if settings.own.get("sagemaker_mpi_enabled"):
+    if hyperparameters.reserved.get("sagemaker_mpi_enabled"):
         raise ToolkitFailure(
-            "sagemaker_mpi_enabled: the emulator starts one process and has no MPI; leave it out"
+            "sagemaker_mpi_enabled: the emulator starts one process without MPI; remove it"
         )
 
 
 def _container_environment(container: Container, base: Mapping[str, str]) -> dict[str, str]:
     job = container.job
-    env = {name: value for name, value in base.items() if name in PASSED_ON} | _IMAGE
+    env = {name: value for name, value in base.items() if name in PASSED_ON} | _IMAGE_VARIABLES
     arn: str = job.get("TrainingJobArn") or ""
     env["AWS_REGION"] = arn.split(":")[3] if arn.count(":") > 3 else ""
     env["AWS_EC2_METADATA_DISABLED"] = "true"
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-        env[name] = str(container.place("/nowhere"))
+        env[name] = str(container.host_path("/nowhere"))
     env.update(job.get("Environment") or {})
     env["TRAINING_JOB_NAME"] = job["TrainingJobName"]
     env["TRAINING_JOB_ARN"] = arn
@@ -299,42 +300,42 @@ def _container_environment(container: Container, base: Mapping[str, str]) -> dic
 
 
 def failure_text(step: Step, exit_code: int, output: Path | None) -> str:
-    """Return what the toolkit writes as failure when a step ends with an error.
+    """Return the text that the toolkit writes to the failure file when a step fails.
 
     Args:
-        step: What failed.
-        exit_code: How; a signal is negative.
-        output: What it wrote, where the image lets the toolkit read that (those of PyTorch and
-            TensorFlow do); None where not (scikit-learn's, and the toolkit alone).
+        step: The failed step.
+        exit_code: Its exit code; negative for a signal.
+        output: Its output, if the image lets the toolkit read that (PyTorch and TensorFlow do);
+            None if not (scikit-learn, and the toolkit by itself).
 
     Raises:
         OSError: If the output cannot be read.
     """
     if output is None:
-        return script_failure.script_error(step.error, step.shown, exit_code, None)
+        return failure.script_error(step.error, step.shown, exit_code, None)
     with output.open(encoding="utf-8", errors="replace", newline="\n") as lines:
-        return script_failure.script_error(step.error, step.shown, exit_code, lines)
+        return failure.script_error(step.error, step.shown, exit_code, lines)
 
 
-def finish(container: Container, failure: str | None) -> None:
-    """Leave the file by which the toolkit tells how it ended; a script's own failure stays.
+def write_result(container: Container, failure_message: str | None) -> None:
+    """Write the toolkit's ``success`` or ``failure`` file; a failure file of the script stays.
 
     Raises:
         OSError: If it cannot be written.
     """
-    if failure is None:
+    if failure_message is None:
         (container.base / "output" / "success").write_text("")
     elif not container.failure.exists():
-        container.failure.write_text(failure, "utf-8", errors="replace")
+        container.failure.write_text(failure_message, "utf-8", errors="replace")
 
 
 def failure_reason(container: Container, exit_code: int = 1) -> str:
-    """Return the FailureReason of a job whose container ended with an error.
+    """Return the FailureReason of a job whose container failed.
 
-    The toolkit ends with 1, however the script ended, unless the fault was its own.
+    The toolkit's exit code is 1 for any failure of the script, but not for its own errors.
     """
-    said = ""
+    message = ""
     if container.failure.is_file():
         with container.failure.open(encoding="utf-8", errors="replace") as file:
-            said = file.read(LONGEST_REASON)
-    return f"AlgorithmError: {said}, exit code: {exit_code}"[:LONGEST_REASON]
+            message = file.read(MAX_REASON_LENGTH)
+    return f"AlgorithmError: {message}, exit code: {exit_code}"[:MAX_REASON_LENGTH]

@@ -1,7 +1,7 @@
-"""Unpacking the archive with a job's code as the training toolkit does, without trusting it.
+"""Unpacks the archive with a job's code as the training toolkit does, without trusting it.
 
-A name that leads out of the folder is cut to one that does not; a device, or a link to a place
-outside, is left out (sagemaker-training 5.1.4). More than an image would hold is refused.
+A name that leads out of the folder is shortened; a device, and a link to a path outside, are
+skipped (sagemaker-training 5.1.4). An archive that is too large for an image is refused.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from typing import IO
 
 from cloudtune.errors import CloudtuneError
 
-MOST_BYTES = 8 * 1024**3
-MOST_MEMBERS = 200_000
+MAX_BYTES = 8 * 1024**3
+MAX_MEMBERS = 200_000
 _PADDING = 1024 * 1024
-"""Bytes of nothing that may stand behind the last member."""
+"""Zero bytes after the last member."""
 
 
-class BadArchive(CloudtuneError):  # noqa: N818 - the job's mistake, and no error of ours
-    """An archive that cannot be unpacked, or not here."""
+class BadArchive(CloudtuneError):  # noqa: N818 - a failure of the job, not of cloudtune
+    """The archive cannot be unpacked."""
 
 
 def unpack(archive: Path, folder: Path) -> list[str]:
-    """Unpack a ``.tar.gz`` into an empty folder; return what was left out or renamed, and why.
+    """Unpack a ``.tar.gz`` into an empty folder; return which members were skipped or renamed.
 
-    A folder that holds something already is left as it is, as the toolkit does.
+    Like the toolkit, it does not change a folder that is not empty.
 
     Raises:
-        BadArchive: If it is no archive, is broken, or holds more than `MOST_BYTES` or
-            `MOST_MEMBERS`.
-        OSError: If this machine cannot.
+        BadArchive: If the file is not an archive, is damaged, or has more than `MAX_BYTES` or
+            `MAX_MEMBERS`.
+        OSError: If a file cannot be written.
     """
     if any(folder.iterdir()):
-        return [f"{folder} is not empty, so that the archive is not unpacked"]
+        return [f"{folder} is not empty, so the archive is not unpacked"]
     root = folder.resolve()
     notes: list[str] = []
     size = 0
@@ -45,32 +45,34 @@ def unpack(archive: Path, folder: Path) -> list[str]:
         with gzip.open(archive) as data, tarfile.open(fileobj=data, mode="r:") as tar:
             for count, member in enumerate(tar, 1):
                 size += max(member.size, 0)
-                if size > MOST_BYTES or count > MOST_MEMBERS:
-                    raise BadArchive("the archive with the source holds more than one may")
+                if size > MAX_BYTES or count > MAX_MEMBERS:
+                    raise BadArchive("the archive with the source is too large")
                 note = _extract(tar, member, root)
                 if note:
                     notes.append(f"{member.name!r}: {note}")
-            data.read(_PADDING)  # up to its end, where the checksum stands
+            data.read(_PADDING)  # to the end, which has the checksum
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise BadArchive(f"the archive with the source is no whole .tar.gz: {error}") from error
+        raise BadArchive(
+            f"the archive with the source is not a complete .tar.gz: {error}"
+        ) from error
     return notes
 
 
 def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, root: Path) -> str:
-    """Put one member into the folder; return what is odd about it."""
+    """Unpack one member; return why it was skipped or renamed."""
     parts = [part for part in member.name.replace("\\", "/").split("/") if part not in ("", ".")]
     inner = [part for part in parts if part != ".."]
     if not inner:
-        return "left out, since no name is left of it" if ".." in parts else ""
-    note = "leads out of the folder and was renamed" if _leads_out(member.name, parts) else ""
+        return "skipped: it has no name" if ".." in parts else ""
+    note = "renamed: it leads out of the folder" if _leads_out(member.name, parts) else ""
     target = root.joinpath(*inner)
     if not _is_within(target.parent.resolve() / target.name, root):
-        return "left out, since it leads out of the folder by a link"
+        return "skipped: it leads out of the folder by a link"
     if member.isdir():
         target.mkdir(parents=True, exist_ok=True)
         return note
     if not (member.isreg() or member.issym() or member.islnk()):
-        return "left out, since it is a device"
+        return "skipped: it is a device"
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.is_symlink() or target.is_file():
         target.unlink()
@@ -80,13 +82,13 @@ def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, root: Path) -> str:
         _write(file, target, member.mode)
         return note
     start = target.parent if member.issym() else root
-    aim = (start / member.linkname).resolve()
-    if not _is_within(aim, root):
-        return f"left out, since it is a link to {member.linkname!r}"
+    destination = (start / member.linkname).resolve()
+    if not _is_within(destination, root):
+        return f"skipped: it is a link to {member.linkname!r}"
     if member.issym():
         target.symlink_to(member.linkname)
-    elif aim.is_file():
-        shutil.copy2(aim, target)
+    elif destination.is_file():
+        shutil.copy2(destination, target)
     return note
 
 

@@ -1,15 +1,15 @@
-"""What the training toolkit writes when a command that it started ends with an error.
+"""The failure message of the training toolkit for a failed command.
 
-As in sagemaker-training 5.1.4 (PyPI), with the errors that it knows where neither TensorFlow nor
-the SageMaker debugger is installed.
+As in sagemaker-training 5.1.4 (PyPI), with the errors that it knows when neither TensorFlow nor the
+SageMaker debugger is installed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-LONGEST_MESSAGE = 64 * 1024
-"""Characters that are kept of what a script said when it failed."""
+MAX_MESSAGE_LENGTH = 64 * 1024
+"""Characters of a failed script's error message."""
 
 _ERRORS = (
     *("Exception", "ArithmeticError", "AssertionError", "AttributeError", "BlockingIOError"),
@@ -26,17 +26,17 @@ _ERRORS = (
     *("ResourceExhaustedError", "OutOfRangeError", "InvalidArgumentError", "mpirun.real"),
     *("ORTE", "ExecuteUserScriptError"),
 )
-"""Words that make the toolkit take a line, and all lines after it, for an error message."""
+"""A line with one of these, and all lines after it, are the error message."""
 
 
 def script_error(error: str, shown: str, exit_code: int, lines: Iterable[str] | None) -> str:
-    """Return what the toolkit writes as failure when a command of its ends with an error.
+    """Return the text that the toolkit writes to the failure file.
 
     Args:
-        error: Its name for it, such as ``ExecuteUserScriptError``.
-        shown: The command, as one text.
-        exit_code: How it ended; a signal is negative.
-        lines: What the command wrote, where the toolkit reads it.
+        error: The toolkit's name of the error, such as ``ExecuteUserScriptError``.
+        shown: The command as one string.
+        exit_code: The exit code; negative for a signal.
+        lines: The output of the command, if the toolkit reads it.
     """
     message = error_message(lines) if lines is not None else ""
     parts = [f"{error}:", f"ExitCode {exit_code}", f'ErrorMessage "{message}"']
@@ -46,20 +46,20 @@ def script_error(error: str, shown: str, exit_code: int, lines: Iterable[str] | 
 
 
 def error_message(lines: Iterable[str]) -> str:
-    """Return what the toolkit takes for the message of an error.
+    """Return the error message that the toolkit finds in the output of a script.
 
-    It begins with the first line that names an error. Lines that were there before are left out,
-    and so are empty ones, of which the toolkit keeps some, as its reading happens to be timed.
+    It starts at the first line that names an error. Repeated and empty lines are omitted; the
+    toolkit keeps some empty lines, depending on timing.
     """
-    found: dict[str, None] = {}
+    message: dict[str, None] = {}
     size = 0
     for line in lines:
-        if not found and not any(name in line for name in _ERRORS):
+        if not message and not any(name in line for name in _ERRORS):
             continue
-        kept = " " + line.strip(" :\n")
-        if kept.strip() and kept not in found:
-            found[kept] = None
-            size += len(kept)
-        if size > LONGEST_MESSAGE:
+        text = " " + line.strip(" :\n")
+        if text.strip() and text not in message:
+            message[text] = None
+            size += len(text)
+        if size > MAX_MESSAGE_LENGTH:
             break
-    return "\n".join(found).strip()
+    return "\n".join(message).strip()

@@ -1,7 +1,7 @@
-"""What the training toolkit of SageMaker's framework images hands to a script.
+"""The arguments and variables that the training toolkit of SageMaker's images passes to a script.
 
-The rules are those of sagemaker-training 5.1.4 (PyPI), which ``test_real_toolkit.py`` compares with
-the toolkit itself.
+The rules are those of sagemaker-training 5.1.4 (PyPI); ``test_real_toolkit.py`` compares them with
+the toolkit.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Any, cast
 from cloudtune.errors import CloudtuneError
 
 TUNING_METRIC = "_tuning_objective_metric"
-"""The hyperparameter that a tuning job adds, and that a script does not see."""
-GROUP = "homogeneousCluster"
-"""What the service calls the machines of a job that names no groups."""
+"""The hyperparameter that a tuning job adds and the toolkit hides from the script."""
+DEFAULT_GROUP = "homogeneousCluster"
+"""The name of the instance group of a job without groups."""
 
-_OWN = "sagemaker_"
-_KNOWN = frozenset(
+_RESERVED_PREFIX = "sagemaker_"
+_TOOLKIT_NAMES = frozenset(
     [
         "sagemaker_program",
         "sagemaker_submit_directory",
@@ -35,7 +35,7 @@ _KNOWN = frozenset(
         "sagemaker_s3_output",
     ]
 )
-"""What the toolkit reads itself. Everything else that starts alike goes to the framework."""
+"""What the toolkit reads itself. Other names with the prefix go to the framework."""
 _DISTRIBUTED = (
     "sagemaker_mpi_enabled",
     "sagemaker_parameter_server_enabled",
@@ -48,10 +48,10 @@ _DISTRIBUTED = (
 _PROGRAM = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._+-]*(/[A-Za-z0-9._+-]+)*")
 
 
-class ToolkitFailure(CloudtuneError):  # noqa: N818 - the job fails, and nothing of ours
-    """The toolkit gives up before the script starts; the text is what it writes as failure.
+class ToolkitFailure(CloudtuneError):  # noqa: N818 - a failure of the job, not of cloudtune
+    """The toolkit fails before the script starts; the message is the text of its failure file.
 
-    A fault of its own (``Framework Error``) has the shape, but not the traceback, of the original.
+    For an error of its own (``Framework Error``), the text has another traceback than the original.
     """
 
     def __init__(self, text: str, exit_code: int = 1) -> None:
@@ -60,35 +60,36 @@ class ToolkitFailure(CloudtuneError):  # noqa: N818 - the job fails, and nothing
 
 
 def framework_error(error: Exception) -> ToolkitFailure:
-    """Return the failure that an error inside the toolkit becomes."""
+    """Return the failure for an error inside the toolkit."""
     code = error.errno if isinstance(error, OSError) and error.errno else 1
-    said = f"Framework Error: \nTraceback (most recent call last):\n{type(error).__name__}: {error}"
-    return ToolkitFailure(f"{said}\n\n{error}", code)
+    name = type(error).__name__
+    text = f"Framework Error: \nTraceback (most recent call last):\n{name}: {error}\n\n{error}"
+    return ToolkitFailure(text, code)
 
 
 @dataclass(frozen=True)
-class Settings:
-    """The hyperparameters of a job as the toolkit reads them."""
+class Hyperparameters:
+    """The decoded hyperparameters of a job."""
 
     user: Mapping[str, Any]
-    """What the script gets, decoded."""
-    own: Mapping[str, Any]
-    """What the toolkit keeps to itself, decoded."""
+    """Those that the script gets."""
+    reserved: Mapping[str, Any]
+    """Those that the script does not get."""
 
     @property
     def framework(self) -> dict[str, Any]:
-        """What is meant for the framework of the image."""
-        return {name: value for name, value in self.own.items() if name not in _KNOWN}
+        """Those for the framework of the image."""
+        return {name: value for name, value in self.reserved.items() if name not in _TOOLKIT_NAMES}
 
 
-def decode(hyperparameters: Mapping[str, str]) -> Settings:
-    """Return hyperparameters as the toolkit decodes them: as JSON where that can be, else as text.
+def decode(hyperparameters: Mapping[str, str]) -> Hyperparameters:
+    """Decode hyperparameters as the toolkit does: as JSON if possible, else as text.
 
     Raises:
         ToolkitFailure: If a value is nested too deeply.
     """
     user: dict[str, Any] = {}
-    own: dict[str, Any] = {}
+    reserved: dict[str, Any] = {}
     for name, text in hyperparameters.items():
         value: Any = text
         try:
@@ -97,20 +98,25 @@ def decode(hyperparameters: Mapping[str, str]) -> Settings:
             pass
         except RecursionError as error:
             raise framework_error(error) from error
-        kept = name in _KNOWN or name.startswith(_OWN)
-        (own if kept else user)[name] = value
-    return Settings(user, own)
+        is_reserved = name in _TOOLKIT_NAMES or name.startswith(_RESERVED_PREFIX)
+        (reserved if is_reserved else user)[name] = value
+    return Hyperparameters(user, reserved)
 
 
-def words(user: Mapping[str, Any]) -> list[str]:
-    """Return the words of the command line that decoded hyperparameters become."""
-    said: list[str] = []
+def arguments(user: Mapping[str, Any]) -> list[str]:
+    """Return decoded hyperparameters as command-line arguments.
+
+    Example:
+        >>> arguments({"C": 0.5, "kernel": "rbf"})
+        ['-C', '0.5', '--kernel', 'rbf']
+    """
+    words: list[str] = []
     for name in sorted(user):
-        said += [("--" if len(name) > 1 else "-") + name if name else "", _word(user[name])]
-    return said
+        words += [("--" if len(name) > 1 else "-") + name if name else "", _argument(user[name])]
+    return words
 
 
-def _word(value: Any) -> str:
+def _argument(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, dict):
@@ -120,10 +126,10 @@ def _word(value: Any) -> str:
 
 
 def check_program(program: Any) -> str:
-    """Return the name of the program if the toolkit accepts it.
+    """Return the name of the program.
 
     Raises:
-        ToolkitFailure: If it does not.
+        ToolkitFailure: If the toolkit does not accept the name.
     """
     if not program:
         raise ToolkitFailure(
@@ -137,7 +143,7 @@ def check_program(program: Any) -> str:
     if not _PROGRAM.fullmatch(program):
         raise ToolkitFailure(
             f"The training entry point {program!r} cannot be used because it contains "
-            f"{_offence(program)}. "
+            f"{_invalid_part(program)}. "
             "Rename the script so its name contains only letters, digits, '.', '_', "
             "'+', '-' and '/', and does not start with '-' or '/', then set the "
             "'sagemaker_program' hyperparameter (or ContainerEntrypoint) to the new name "
@@ -153,10 +159,10 @@ def check_program(program: Any) -> str:
     return program
 
 
-def _offence(program: str) -> str:
-    odd = sorted(set(re.findall(r"[^A-Za-z0-9._+/-]", program)))
-    if odd:
-        return "the character(s) " + ", ".join(repr(char) for char in odd)
+def _invalid_part(program: str) -> str:
+    invalid = sorted(set(re.findall(r"[^A-Za-z0-9._+/-]", program)))
+    if invalid:
+        return "the character(s) " + ", ".join(repr(char) for char in invalid)
     if program.startswith("-"):
         return "a leading '-', which is read as a command-line option"
     if program.startswith("/"):
@@ -165,42 +171,46 @@ def _offence(program: str) -> str:
 
 
 @dataclass(frozen=True)
-class Install:
-    """What the toolkit does to code before it starts it."""
+class Installation:
+    """The command with which the toolkit installs code."""
 
-    words: Sequence[str]
+    command: Sequence[str]
     error: str
-    """What it calls it when this fails."""
+    """The toolkit's name for a failure of the command."""
 
 
-def installation(code: Path, program: str, python: str) -> Install | None:
-    """Return the command with which the toolkit installs code, if there is anything to install."""
-    listed = (code / "requirements.txt").exists()
+def installation(code: Path, program: str, python: str) -> Installation | None:
+    """Return how the toolkit installs code; None if there is nothing to install."""
+    has_requirements = (code / "requirements.txt").exists()
     pip = [python, "-m", "pip", "install"]
     if _is_package(code, program):
-        return Install([*pip, ".", *["-r", "requirements.txt"] * listed], "InstallModuleError")
-    if program.endswith(".py") and listed:
-        return Install([*pip, "-r", "requirements.txt"], "InstallRequirementsError")
+        requirements = ["-r", "requirements.txt"] * has_requirements
+        return Installation([*pip, ".", *requirements], "InstallModuleError")
+    if program.endswith(".py") and has_requirements:
+        return Installation([*pip, "-r", "requirements.txt"], "InstallRequirementsError")
     return None
 
 
-def script_words(code: Path, program: str, arguments: Sequence[str], python: str) -> list[str]:
-    """Return the command with which the toolkit starts a program; a shell's is made executable.
+def script_command(
+    code: Path, program: str, script_arguments: Sequence[str], python: str
+) -> list[str]:
+    """Return the command with which the toolkit starts a program. Makes a shell script executable.
 
     Raises:
-        ToolkitFailure: If there is no such shell program.
+        ToolkitFailure: If the shell script does not exist.
     """
     if _is_package(code, program):
-        return [python, "-m", re.sub(r"\.py$", "", program), *arguments]
+        return [python, "-m", re.sub(r"\.py$", "", program), *script_arguments]
     if program.endswith(".py"):
-        return [python, "--", program, *arguments]
+        return [python, "--", program, *script_arguments]
     try:
         (code / program).chmod(0o777)
     except OSError as error:
         raise framework_error(error) from error
     import shlex
 
-    return ["/bin/sh", "-c", f"./{shlex.quote(program)} {' '.join(map(shlex.quote, arguments))}"]
+    quoted = " ".join(map(shlex.quote, script_arguments))
+    return ["/bin/sh", "-c", f"./{shlex.quote(program)} {quoted}"]
 
 
 def _is_package(code: Path, program: str) -> bool:
@@ -209,55 +219,56 @@ def _is_package(code: Path, program: str) -> bool:
 
 @dataclass(frozen=True)
 class Machine:
-    """What depends on the machine on which the container runs."""
+    """The CPUs and GPUs of a container."""
 
     cpus: int
     gpus: int = 0
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What the toolkit finds when it starts."""
+class Context:
+    """The container in which the toolkit starts."""
 
     base: str
-    """The folder that is ``/opt/ml`` to the script."""
+    """The folder that is ``/opt/ml`` in the container."""
     resources: Mapping[str, Any]
-    """What stands in ``resourceconfig.json``."""
+    """The content of ``resourceconfig.json``."""
     channels: Mapping[str, Any]
-    """What stands in ``inputdataconfig.json``."""
+    """The content of ``inputdataconfig.json``."""
     env: Mapping[str, str]
     machine: Machine
 
 
-def variables(settings: Settings, around: Surroundings) -> dict[str, str]:
-    """Return the variables that the toolkit sets for a script.
+def variables(hyperparameters: Hyperparameters, context: Context) -> dict[str, str]:
+    """Return the environment variables that the toolkit sets for a script.
 
     Raises:
-        ToolkitFailure: If no process can have such variables.
+        ToolkitFailure: If a variable is not valid.
     """
-    own = settings.own
-    arguments = words(settings.user)
-    known = _environment(settings, around)
-    told = {name: known[name] for name in _TOLD}
-    told["hps"] = settings.user
-    told["framework_params"] = settings.framework
-    told["channels"] = sorted(around.channels)
-    told["training_env"] = known
-    told["user_args"] = arguments
-    if known["topology"]:
-        told["topology"] = known["topology"]
-    told.update({f"channel_{name}": path for name, path in known["channel_input_dirs"].items()})
-    told.update({f"hp_{name}": value for name, value in settings.user.items()})
-    made: dict[str, Any] = {
-        "SAGEMAKER_JOB_NAME": own.get("sagemaker_job_name", ""),
-        "CURRENT_HOST": around.resources["current_host"],
-        "SAGEMAKER_REGION": own.get("sagemaker_region", around.env.get("AWS_DEFAULT_REGION")) or "",
+    reserved, user = hyperparameters.reserved, hyperparameters.user
+    training_env = _training_env(hyperparameters, context)
+    values = {name: training_env[name] for name in _EXPORTED}
+    values["hps"] = user
+    values["framework_params"] = hyperparameters.framework
+    values["channels"] = sorted(context.channels)
+    values["training_env"] = training_env
+    values["user_args"] = arguments(user)
+    if training_env["topology"]:
+        values["topology"] = training_env["topology"]
+    channels = training_env["channel_input_dirs"]
+    values.update({f"channel_{name}": path for name, path in channels.items()})
+    values.update({f"hp_{name}": value for name, value in user.items()})
+    region = reserved.get("sagemaker_region", context.env.get("AWS_DEFAULT_REGION"))
+    env: dict[str, Any] = {
+        "SAGEMAKER_JOB_NAME": reserved.get("sagemaker_job_name", ""),
+        "CURRENT_HOST": context.resources["current_host"],
+        "SAGEMAKER_REGION": region or "",
     }
-    made.update({"SM_" + name.upper(): _variable(value) for name, value in told.items()})
-    return {name: _settable(name, value) for name, value in made.items()}
+    env.update({"SM_" + name.upper(): _encode(value) for name, value in values.items()})
+    return {name: _check_variable(name, value) for name, value in env.items()}
 
 
-_TOLD = (
+_EXPORTED = (
     *("hosts", "network_interface_name", "user_entry_point", "resource_config"),
     *("input_data_config", "output_data_dir", "current_host", "current_instance_type"),
     *("current_instance_group", "current_instance_group_hosts", "instance_groups"),
@@ -266,66 +277,69 @@ _TOLD = (
     *("num_cpus", "num_gpus", "num_neurons", "model_dir", "module_dir"),
     "output_intermediate_dir",
 )
-"""What of a job's environment is told in a variable of its own."""
+"""The fields of the toolkit's training environment with a variable of their own."""
 
 
-def _environment(settings: Settings, around: Surroundings) -> dict[str, Any]:
-    own, base, env = settings.own, around.base, around.env
-    config, channels = around.resources, around.channels
-    given = env.get("SAGEMAKER_PROGRAM")
-    module = str(own.get("sagemaker_program")) if given is None else given
+def _training_env(hyperparameters: Hyperparameters, context: Context) -> dict[str, Any]:
+    reserved, base, env = hyperparameters.reserved, context.base, context.env
+    config, channels = context.resources, context.channels
+    program = env.get("SAGEMAKER_PROGRAM")
+    module = str(reserved.get("sagemaker_program")) if program is None else program
     hosts: list[str] = config["hosts"]
-    group: str = config.get("current_group_name", GROUP)
+    group: str = config.get("current_group_name", DEFAULT_GROUP)
     groups = {each["instance_group_name"]: each for each in config.get("instance_groups", [])}
-    spread = [group] if any(settings.framework.get(name) for name in _DISTRIBUTED) else []
-    spread = settings.framework.get("sagemaker_distribution_instance_groups", spread)
-    working = [host for name, each in groups.items() if name in spread for host in each["hosts"]]
+    framework = hyperparameters.framework
+    distributed = [group] if any(framework.get(name) for name in _DISTRIBUTED) else []
+    distributed = framework.get("sagemaker_distribution_instance_groups", distributed)
+    workers = [
+        host for name, each in groups.items() if name in distributed for host in each["hosts"]
+    ]
     if not groups:
-        working = list(hosts)
-    first = (working or hosts)[0]
+        workers = list(hosts)
+    master = (workers or hosts)[0]
     parallel = env.get("SM_HP_MP_PARAMETERS")
     return {
-        "additional_framework_parameters": settings.framework,
+        "additional_framework_parameters": framework,
         "channel_input_dirs": {name: f"{base}/input/data/{name}" for name in channels},
         "current_host": config["current_host"],
         "current_instance_group": group,
         "current_instance_group_hosts": groups[group]["hosts"] if group in groups else [],
         "current_instance_type": config.get("current_instance_type", "local"),
-        "distribution_hosts": working,
-        "distribution_instance_groups": spread,
+        "distribution_hosts": workers,
+        "distribution_instance_groups": distributed,
         "framework_module": env.get("SAGEMAKER_TRAINING_MODULE"),
         "hosts": hosts,
-        "hyperparameters": settings.user,
+        "hyperparameters": hyperparameters.user,
         "input_config_dir": f"{base}/input/config",
         "input_data_config": channels,
         "input_dir": f"{base}/input",
         "instance_groups": list(groups),
         "instance_groups_dict": groups,
         "is_hetero": len(groups) > 1,
-        "is_master": config["current_host"] == first,
+        "is_master": config["current_host"] == master,
         "is_modelparallel_enabled": parallel and parallel != "{}",
         "is_smddpmprun_installed": False,
         "is_smddprun_installed": False,
         "job_name": env.get("TRAINING_JOB_NAME"),
-        "log_level": own.get("sagemaker_container_log_level", 20),
-        "master_hostname": first,
+        "log_level": reserved.get("sagemaker_container_log_level", 20),
+        "master_hostname": master,
         "model_dir": f"{base}/model",
-        "module_dir": str(own.get("sagemaker_submit_directory", f"{base}/code")),
+        "module_dir": str(reserved.get("sagemaker_submit_directory", f"{base}/code")),
         "module_name": module.removesuffix(".py"),
         "network_interface_name": config.get("network_interface_name", "eth0"),
-        "num_cpus": around.machine.cpus,
-        "num_gpus": around.machine.gpus,
+        "num_cpus": context.machine.cpus,
+        "num_gpus": context.machine.gpus,
         "num_neurons": 0,
         "output_data_dir": f"{base}/output/data",
         "output_dir": f"{base}/output",
         "output_intermediate_dir": f"{base}/output/intermediate",
         "resource_config": config,
         "topology": config.get("topology", []),
-        "user_entry_point": given or own.get("sagemaker_program"),
+        "user_entry_point": program or reserved.get("sagemaker_program"),
     }
 
 
-def _variable(value: Any) -> str:
+def _encode(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
@@ -333,7 +347,7 @@ def _variable(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
-def _settable(name: str, value: Any) -> str:
+def _check_variable(name: str, value: Any) -> str:
     try:
         if not isinstance(value, str):
             raise TypeError(f"str expected, not {type(value).__name__}")

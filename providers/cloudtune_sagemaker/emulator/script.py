@@ -52,7 +52,7 @@ class Script:
         root = job.folder / "root"
         shutil.rmtree(root, ignore_errors=True)
         description = {**job.request, "TrainingJobArn": job.arn, "ResourceConfig": job.machines}
-        container = contract.prepare(root, description)
+        container = contract.create_container(root, description)
         script = cls(job, container)
         for channel in job.request.get("InputDataConfig", ()):
             script._fetch_channel(channel)
@@ -68,15 +68,15 @@ class Script:
             OSError: If this machine cannot.
         """
         machine = contract.Machine(cpus=os.cpu_count() or 1, gpus=0)
-        temporary = self.container.place("/tmp")  # noqa: S108 - within the container
+        temporary = self.container.host_path("/tmp")  # noqa: S108 - within the container
         temporary.mkdir(exist_ok=True)
         base = {**os.environ, "TMPDIR": str(temporary)}
         try:
-            python = create_image(self.container.place("/image"))
-            self._start = contract.start(self.container, python, base, machine)
+            python = create_image(self.container.host_path("/image"))
+            self._start = contract.build_start(self.container, python, base, machine)
         except contract.ToolkitFailure as failure:
             self._exit_code = failure.exit_code
-            contract.finish(self.container, str(failure))
+            contract.write_result(self.container, str(failure))
             raise
 
     def process(self) -> ProcessSpec:
@@ -104,7 +104,7 @@ class Script:
             self._step += 1
             if self._step < len(self._start.steps):
                 return True
-            contract.finish(self.container, None)
+            contract.write_result(self.container, None)
             return False
         code = _exit_code(ended)
         if code is None:
@@ -113,7 +113,7 @@ class Script:
         image: str = self._job.request["AlgorithmSpecification"].get("TrainingImage", "")
         output = self._job.folder / "log.txt" if _reports_output(image) else None
         text = contract.failure_text(self._start.steps[self._step], code, output)
-        contract.finish(self.container, text)
+        contract.write_result(self.container, text)
         return False
 
     def failure(self) -> str:
@@ -164,7 +164,7 @@ class Script:
         if "ContainerEntrypoint" in self._job.request["AlgorithmSpecification"]:
             raise storage.StorageError(SCRIPT_MODE_ONLY)
         try:
-            address = contract.source(self.container.job)
+            address = contract.source_uri(self.container.job)
         except contract.ToolkitFailure as failure:
             raise storage.StorageError(str(failure)) from failure
         if address is None:
@@ -173,7 +173,7 @@ class Script:
             path = self._job.folder / "sourcedir.tar.gz"
             path.write_bytes(storage.fetch(address))
         else:  # without a network the archive comes in a channel
-            path = self.container.place(address)
+            path = self.container.host_path(address)
         if path.is_dir():
             shutil.copytree(path, self.container.code, dirs_exist_ok=True)
         elif path.is_file():

@@ -99,7 +99,7 @@ def _code_in_s3(fitted: FittedStudy, facts: Facts) -> Iterator[Finding]:
 def _decoded_values(path: str, values: Sequence[Value]) -> Iterator[Finding]:
     changes: list[str] = []
     for text in map(format_value, values):
-        argument = toolkit.words(toolkit.decode({"name": text}).user)[-1]
+        argument = toolkit.arguments(toolkit.decode({"name": text}).user)[-1]
         if argument != text:
             changes.append(f"{text!r} arrives as {argument!r}")
     if changes:
