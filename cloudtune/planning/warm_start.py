@@ -1,4 +1,4 @@
-"""What a study may learn from: earlier runs, and jobs that services have run."""
+"""The trials and jobs from which a warm start learns."""
 
 from __future__ import annotations
 
@@ -11,44 +11,43 @@ from cloudtune.study.study import Study
 
 
 def parents(study: Study) -> list[Parent]:
-    """Return the finished trials of the runs of the ledger that the study's warm start names.
+    """Return the finished trials of the ledger's runs that the study's warm start names.
 
     Raises:
         UsageError: If there is no such run.
     """
-    names = [name for name in _from(study) if ":" not in name]
-    if not names:
+    runs = [name for name in _sources(study) if ":" not in name]
+    if not runs:
         return []
-    found: list[Parent] = []
+    trials: list[Parent] = []
     with Ledger(state_folder()) as ledger:
-        for name in names:
+        for name in runs:
             record = ledger.run(name)
             for job in record.jobs:
-                _, trials = read_job(ledger, record, job)
-                for trial in trials:
+                for trial in read_job(ledger, record, job)[1]:
                     values = objective_values(study, [m.metrics for m in trial.measurements])
                     if trial.state in {"completed", "stopped_early"} and values is not None:
-                        found.append(Parent(trial.parameters, values))
-    return found
+                        trials.append(Parent(trial.parameters, values))
+    return trials
 
 
 def parent_jobs(study: Study, provider: str) -> list[str]:
-    """Return what a provider calls the jobs that the study's warm start names.
+    """Return a provider's names of the jobs that the study's warm start names.
 
-    Those are the ones that it names itself, as ``sagemaker:NAME``, and the provider's own managed
-    jobs of runs of the ledger. An emulated one is not among them: it is gone with its emulator.
+    These are jobs such as ``sagemaker:NAME``, and the provider's managed jobs of runs in the
+    ledger. Emulated jobs are omitted: they do not outlive their emulator.
 
     Raises:
         UsageError: If there is no such run.
     """
-    found: list[str] = []
-    for name in _from(study):
-        who, colon, job = name.partition(":")
+    jobs: list[str] = []
+    for name in _sources(study):
+        service, colon, job = name.partition(":")
         if colon:
-            found += [job] if who == provider else []
+            jobs += [job] if service == provider else []
             continue
         with Ledger(state_folder()) as ledger:
-            found += [
+            jobs += [
                 record.job
                 for record in ledger.run(name).jobs
                 if record.provider == provider
@@ -56,8 +55,8 @@ def parent_jobs(study: Study, provider: str) -> list[str]:
                 and record.plan["mode"] == "managed"
                 and not record.emulated
             ]
-    return found
+    return jobs
 
 
-def _from(study: Study) -> list[str]:
+def _sources(study: Study) -> list[str]:
     return study.warm_start.from_ if study.warm_start else []

@@ -1,4 +1,4 @@
-"""What nobody foresaw: a mistake in the code of one provider, which shall end its job alone."""
+"""Crash reports: a mistake in the code of one provider ends only its own job."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from pathlib import Path
 
 
 def write_crash_report(error: Exception, file: Path, mask: Callable[[str], str] = str) -> str:
-    """Write the traceback of an exception into a file, and return in words what happened.
+    """Append the traceback of an exception to a file, and return a message for the user.
 
     Args:
         error: The exception.
-        file: Where the traceback goes; what is there already is kept above it.
-        mask: Takes secrets out of what is written.
+        file: The file; existing content is kept.
+        mask: Removes secrets from the text.
     """
-    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    words = f"cloudtune's own code failed ({mask(what)})"
+    name = type(error).__name__
+    summary = f"{name}: {error}" if str(error) else name
+    message = f"cloudtune's own code failed ({mask(summary)})"
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch(mode=0o600)  # it may show values that are nobody else's business
+        file.touch(mode=0o600)  # a traceback may contain values that others must not read
         with file.open("a", encoding="utf-8") as opened:
             opened.write(mask("".join(traceback.format_exception(error))))
-    except OSError as unwritten:
-        return f"{words}; its traceback could not be written: {unwritten}"
-    return f"{words}; the traceback is in {file}"
+    except OSError as write_error:
+        return f"{message}; its traceback could not be written: {write_error}"
+    return f"{message}; the traceback is in {file}"

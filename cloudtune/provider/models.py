@@ -1,4 +1,4 @@
-"""The data that a provider takes and returns."""
+"""The data that providers receive and return."""
 
 from __future__ import annotations
 
@@ -15,86 +15,86 @@ from cloudtune.study.schema import Limits
 
 
 class ProviderSettings(BaseModel):
-    """What stands under ``providers.<name>`` for every provider; each adds its own fields."""
+    """The settings under ``providers.<name>`` that every provider has; each adds its own."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     mode: Literal["auto", "managed", "driven"] = Field(
-        "auto", description="Whose tuner chooses the trials."
+        "auto", description="Whose tuner chooses the trials: the service's or cloudtune's."
     )
-    limits: Limits | None = Field(None, description="Limits for this provider alone.")
+    limits: Limits | None = Field(None, description="Limits for this provider only.")
 
 
 class CloudSettings(ProviderSettings):
-    """What stands under ``providers.<name>`` for every provider that sends a request."""
+    """The settings of every provider that sends a request."""
 
     native: dict[str, Any] = Field(
-        default={}, description="Put over the request that is sent, in the service's own spelling."
+        default={}, description="Merged into the request, in the service's own spelling."
     )
 
 
 @dataclass(frozen=True)
 class JobRef:
-    """A job at a provider, as the ledger keeps it."""
+    """A job at a provider, as stored in the ledger."""
 
     provider: str
     id: str
-    """What the service calls the job."""
+    """The service's name of the job."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingJob:
-    """How one training job stands, as its service tells it."""
+    """The state of one training job, as the service reports it."""
 
     state: TrialState
-    """With ``ended`` given, ``unknown`` says that it is over and nobody knows how."""
+    """``unknown`` with a time in `ended` means that the job ended with an unknown result."""
     word: str
     """The service's own word for the state."""
     stopping: bool = False
-    """Whether it was asked to end and has not yet."""
+    """Whether the job was asked to end and still runs."""
     measurements: Sequence[Measurement] = ()
-    """All that are known so far, in an order that stays as it is when there are more."""
+    """All measurements so far, in an order that later calls only append to."""
     started: float | None = None
     ended: float | None = None
     reason: str = ""
-    """Why it failed or was stopped."""
+    """Why the job failed or was stopped."""
     billed_seconds: float | None = None
     machine: str | None = None
-    """What it runs on, as the service calls it."""
+    """The service's name of the machine."""
     log: str | None = None
-    """Where people read what it printed."""
+    """The address or path of the log."""
     artifacts: str | None = None
-    """Where what it produced is."""
+    """The address or path of the output."""
 
     @property
     def over(self) -> bool:
-        """Whether nothing more will be known of it."""
+        """Whether the job has ended, so that its state is final."""
         return self.state in FINAL_STATES or (self.state == "unknown" and self.ended is not None)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RawTrial(TrainingJob):
-    """A trial as a managed service tells it: its parameters in the service's own values."""
+    """A trial as a managed service reports it, with parameters in the service's own values."""
 
     number: int
-    """Counted from 1 in the order in which the service made them."""
+    """The position in the order in which the service created the trials, from 1."""
     id: str
-    """What the service calls it."""
+    """The service's name of the trial."""
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True)
 class JobStatus:
-    """How a managed job stands."""
+    """The state of a managed job."""
 
     state: JobState
     word: str
     """The service's own word for the state."""
     reason: str = ""
     trials: Sequence[RawTrial] = ()
-    """Every trial that the service tells of, values as it spells them."""
+    """All trials that the service reports."""
     remark: str = ""
-    """What is missing in this, and why, if it is worth a line; told once."""
+    """What is missing in this status, and why; shown to the user once."""
 
 
 @dataclass(frozen=True)
@@ -102,11 +102,11 @@ class Interrupted:
     """A trial that an earlier, killed process left running."""
 
     started: Started
-    """Its last start."""
+    """The last start of the trial."""
     measured: int
-    """How many measurements of that start are known."""
+    """The number of known measurements of that start."""
     measured_before: int
-    """How many measurements of its earlier starts are known."""
+    """The number of known measurements of earlier starts."""
 
 
 @dataclass(frozen=True)
@@ -114,9 +114,9 @@ class Recovered:
     """What became of the trials that an earlier, killed process left running."""
 
     measured: Sequence[Measured] = ()
-    """What they reported that nobody took note of, in order."""
+    """Measurements that are not in the ledger yet, in order."""
     running: Set[int] = frozenset()
-    """Those that go on: they are followed to their `Ended` as after a start."""
+    """The numbers of the trials that still run; the runner reports their `Ended`."""
 
 
 @dataclass(frozen=True)
@@ -125,28 +125,28 @@ class Emulator:
 
     url: str
     key: str
-    """What every request to it must show."""
+    """The key that every request must contain."""
     certificate: Path | None = None
-    """What its clients trust, where it speaks HTTPS."""
+    """The certificate that clients trust, if the emulator uses HTTPS."""
 
 
 @dataclass(frozen=True)
 class JobContext:
-    """Where one job is at home."""
+    """The folder and the emulator of one job."""
 
     folder: Path
-    """The job's own folder in the state folder; exists. Where code is sent, a copy of it as it was
-    when the run began is in its folder ``source``."""
+    """The job's folder in the state folder; it exists. If code is sent, its folder ``source``
+    contains a copy of the code as it was when the run began."""
     emulator: Emulator | None = None
-    """Where it is given, nothing else is reached, and no real credential is read."""
+    """If given, the only address to call; real credentials are not read."""
 
 
 @dataclass(frozen=True)
 class Lost:
-    """A runner can neither start trials nor follow those that run any more."""
+    """The end of a runner that can no longer start trials or follow running ones."""
 
     reason: str
     recoverable: bool
-    """Whether trials may go on at the service; a later process then finds them again."""
+    """Whether trials may still run at the service, where a later process finds them."""
     error: Exception | None = None
-    """What nobody foresaw; the reason is what stands behind it then."""
+    """An unexpected exception; the reason is then appended to its crash report."""

@@ -1,4 +1,4 @@
-"""A plan: what would be sent to one provider, as plain data."""
+"""A plan: what a run would send to one provider, as plain data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cloudtune.study.study import Study
 
 @dataclass(frozen=True)
 class Plan:
-    """What would be sent to one provider, and what is lost on the way."""
+    """What a run would send to one provider, and what the provider cannot express."""
 
     provider: str
     mode: Mode
@@ -30,36 +30,37 @@ class Plan:
     findings: tuple[Finding, ...]
     notes: tuple[Note, ...]
     unattended: bool
-    """Whether the job goes on while this machine is switched off."""
+    """Whether the job continues when this machine is switched off."""
     seed: int | None = None
-    """The seed by which trials are chosen; None where the provider takes none."""
+    """The seed of the search; None if the provider does not support seeds."""
     estimate: Estimate | None = None
-    """What the job may cost; None where its price is not known, or where it is emulated."""
+    """What the job may cost; None if the price is unknown or the job is emulated."""
     broken: str = ""
-    """Why there is no request, where a mistake in the provider's code kept it from being made."""
+    """Why planning failed, if the provider's code has a mistake; there is no request then."""
 
     @property
     def study(self) -> Study:
-        """The study as it was written."""
+        """The study as the user wrote it."""
         return self.fitted.original
 
     @property
     def refused(self) -> tuple[Finding, ...]:
-        """The findings for which the provider cannot run the study at all."""
+        """The findings because of which the provider cannot run the study."""
         return tuple(finding for finding in self.findings if finding.kind == "refused")
 
     def require(self, *, strict: bool = False) -> None:
-        """Do nothing if the plan can be run.
+        """Check that the plan can run.
 
         Raises:
-            UnsupportedError: If a finding refuses it, or with ``strict`` if there is any finding.
-            ProviderError: If a mistake in the provider's code kept it from being made.
+            UnsupportedError: If a finding refuses the study, or with ``strict`` if there is any
+                finding.
+            ProviderError: If planning failed because of a mistake in the provider's code.
         """
         if self.broken:
             raise ProviderError(self.provider, self.broken)
-        against = self.findings if strict else self.refused
-        if against:
-            raise UnsupportedError(self.provider, against)
+        findings = self.findings if strict else self.refused
+        if findings:
+            raise UnsupportedError(self.provider, findings)
 
     def check_context(self, context: JobContext) -> None:
         """Check that an emulated plan, and no other plan, runs on an emulator.
@@ -72,7 +73,7 @@ class Plan:
             raise ProviderError(self.provider, message)
 
     def to_json(self) -> Json:
-        """Return the plan as plain data that `from_json` reads; it holds no secret."""
+        """Return the plan as JSON data, without secrets; `restore_plan` reads it."""
         return {
             "format": FORMAT,
             "provider": self.provider,

@@ -1,4 +1,4 @@
-"""Finding providers by the entry points ``cloudtune.providers``; listing imports none."""
+"""Installed providers, found by their entry points; listing them imports none."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from cloudtune.errors import UsageError
 from cloudtune.study.study import Study
+from cloudtune.study.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from cloudtune.diagnostics import Note
@@ -18,81 +19,77 @@ if TYPE_CHECKING:
 
 GROUP = "cloudtune.providers"
 
-
-_added: dict[str, Callable[[], Provider[Any]]] = {}
+_temporary: dict[str, Callable[[], Provider[Any]]] = {}
 
 
 @contextmanager
 def temporary_provider(name: str, factory: Callable[[], Provider[Any]]) -> Generator[None]:
-    """Know one more provider while the block runs, without installing it; for tests."""
-    _added[name] = factory
+    """Register a provider in this process while the block runs; for tests."""
+    _temporary[name] = factory
     try:
         yield
     finally:
-        del _added[name]
+        del _temporary[name]
 
 
 def names() -> list[str]:
-    """Return the names of all installed providers; nothing is imported."""
-    return sorted({*_entries(), *_added})
+    """Return the names of all installed providers, without importing them."""
+    return sorted({*_entries(), *_temporary})
 
 
 def unknown_provider_notes(study: Study) -> list[Note]:
-    """Return a note for each block of settings that no installed provider reads."""
-    if not study.providers:
-        return []
-    import difflib
-
+    """Return a note for each block under ``providers`` without an installed provider."""
     from cloudtune.diagnostics import Note
 
-    known = names()
-    notes: list[Note] = []
-    for name in study.providers:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            meant = f"; did you mean {near[0]}?" if near else ""
-            notes.append(Note(f"providers.{name}", f"no installed provider reads this{meant}"))
-    return notes
+    return [
+        Note(f"providers.{name}", f"no installed provider reads this{_hint(name, '; ')}")
+        for name in study.providers
+        if name not in names()
+    ]
 
 
 def get(name: str) -> Provider[Any]:
-    """Return a provider by its name.
+    """Return the provider of this name.
 
     Raises:
-        UsageError: If no such provider is installed or its package cannot be imported.
+        UsageError: If it is not installed, or its package cannot be imported.
     """
-    if name in _added:
-        return _added[name]()
+    if name in _temporary:
+        return _temporary[name]()
     entry = _entries().get(name)
     if entry is None:
-        import difflib
-
-        near = difflib.get_close_matches(name, names(), 1)
-        meant = f", did you mean {near[0]}?" if near else "."
-        raise UsageError(f"there is no provider {name!r}{meant} Installed: {', '.join(names())}")
+        hint = _hint(name, ", ") or "."
+        raise UsageError(f"no provider {name!r}{hint} Installed: {', '.join(names())}")
     try:
-        made = entry.load()
+        factory = entry.load()
     except (ImportError, AttributeError) as error:
         raise UsageError(
             f"the provider {name} ({entry.value}) cannot be imported: {error}"
         ) from error
-    return cast("Provider[Any]", made())
+    return cast("Provider[Any]", factory())
+
+
+def _hint(name: str, separator: str) -> str:
+    hint = did_you_mean(name, names())
+    return f"{separator}{hint}" if hint else ""
 
 
 def missing_extra(provider: Provider[Any], *, emulated: bool = False) -> str | None:
-    """Return an extra that a run needs and that is not installed; None if there is none."""
-    lacking = [
-        extra for extra, needed in provider.packages.items() if not all(map(_is_installed, needed))
+    """Return an extra that a run needs and that is not installed, if any."""
+    missing = [
+        extra
+        for extra, modules in provider.packages.items()
+        if not all(map(_is_installed, modules))
     ]
-    if emulated and lacking:
-        return "emulators"  # which brings the services' own, too
-    return next((extra for extra in lacking if extra != "emulators"), None)
+    if emulated and missing:
+        return "emulators"  # includes the extras of the services
+    return next((extra for extra in missing if extra != "emulators"), None)
 
 
 def _is_installed(module: str) -> bool:
     try:
         return find_spec(module) is not None
-    except ModuleNotFoundError:  # the package around it is not there
+    except ModuleNotFoundError:  # a parent package is missing
         return False
 
 

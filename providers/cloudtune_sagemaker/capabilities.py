@@ -1,4 +1,4 @@
-"""What SageMaker can do, managed by its own tuner and driven by ours."""
+"""The capabilities of SageMaker, in managed and in driven mode."""
 
 from __future__ import annotations
 

@@ -15,14 +15,14 @@ NAME = "sagemaker"
 _Text = Annotated[StrictStr, Field(min_length=1)]
 
 
-def _listed(value: Any) -> Any:
+def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
 _Types = Annotated[
     list[_Text],
     Field(min_length=1),
-    BeforeValidator(_listed),
+    BeforeValidator(_as_list),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
 
@@ -34,99 +34,97 @@ class _Part(BaseModel):
 class Framework(_Part):
     """A framework whose image is looked up."""
 
-    name: _Text = Field(description="As pytorch, tensorflow, sklearn, xgboost, huggingface.")
-    version: _Text = Field(description='Of the framework, in quotes: "2.3".')
+    name: _Text = Field(description="Such as pytorch, tensorflow, sklearn, xgboost, huggingface.")
+    version: _Text = Field(description='Version of the framework, in quotes: "2.3".')
     python: _Text | None = Field(
-        default=None, description="As py311, for the frameworks that have images of several."
+        default=None, description="Such as py311, for frameworks with images of several versions."
     )
 
 
 class Prices(_Part):
-    """What the machine costs in your account, instead of the list that cloudtune has."""
+    """Prices in your account, instead of cloudtune's list."""
 
     hour: Price = Field(
-        description="One hour of one instance, as 0.23 USD; of all instances of a trial where "
+        description="One hour of one instance, such as 0.23 USD; of all instances of a trial if "
         "native changes them."
     )
 
 
 class SageMakerSettings(CloudSettings):
-    """Where and how SageMaker runs the training jobs, one a trial."""
+    """Where and how SageMaker runs the training jobs, one per trial."""
 
     region: _Text | None = Field(
-        default=None, description="As us-east-1; AWS_REGION, or the profile's, when left out."
+        default=None, description="Such as us-east-1; default: AWS_REGION, or the profile's."
     )
     profile: _Text | None = Field(
         default=None, description="Profile of the AWS configuration files."
     )
-    role_arn: _Text | None = Field(
-        default=None, description="The role as which the training jobs run."
-    )
+    role_arn: _Text | None = Field(default=None, description="Role of the training jobs.")
     bucket: _Text | None = Field(
         default=None,
-        description="For code, inputs and outputs; sagemaker-REGION-ACCOUNT when left out.",
+        description="Bucket for code, inputs and outputs; default: sagemaker-REGION-ACCOUNT.",
     )
     prefix: StrictStr = Field(
-        default="cloudtune", description="Below which everything lies in the bucket."
+        default="cloudtune", description="Prefix of all objects in the bucket."
     )
 
     image: _Text | None = Field(default=None, description="Address of the container image.")
     framework: Framework | None = Field(
         default=None,
-        description="Instead of an image: needs the extra sagemaker-sdk, which looks it up.",
+        description="Instead of image: looks up the image; needs the extra sagemaker-sdk.",
     )
     algorithm: _Text | None = Field(
         default=None,
-        description="Instead of an image: name or ARN of an algorithm of yours or a vendor.",
+        description="Instead of image: name or ARN of your own or a vendor's algorithm.",
     )
     instance_type: _Types | None = Field(
-        default=None, description="As ml.m5.xlarge; or a list, the first that is free is taken."
+        default=None, description="Such as ml.m5.xlarge; or a list, in order of preference."
     )
     instance_count: Annotated[StrictInt, Field(ge=1)] = Field(
         default=1, description="Instances of one trial."
     )
     volume_size: Annotated[StrictInt, Field(ge=1)] = Field(
-        default=30, description="GB of its disk."
+        default=30, description="Disk size of an instance, in GB."
     )
 
     spot: bool = Field(
-        default=False, description="Whether to use spare capacity that may be taken away."
+        default=False, description="Whether to use spot instances, which may be reclaimed."
     )
     max_wait: Seconds | None = Field(
         default=None,
-        description="Spot: the trial with its waiting; as long as trial_timeout when left out.",
+        description="Spot: maximum time of a trial, waiting included; default: trial_timeout.",
     )
     checkpoints: bool | None = Field(
         default=None,
-        description="Whether /opt/ml/checkpoints is kept in the bucket; when left out, yes where "
-        "each trial has a folder of its own there.",
+        description="Whether /opt/ml/checkpoints is stored in the bucket; default: yes if each "
+        "trial has its own folder there.",
     )
     retry: Annotated[StrictInt, Field(ge=1, le=30)] | None = Field(
-        default=None, description="Attempts after an internal error of the service."
+        default=None, description="Attempts after internal errors of the service."
     )
 
     kms_key: _Text | None = Field(
-        default=None, description="Key that encrypts what trials produce."
+        default=None, description="Key that encrypts the output of trials."
     )
     volume_kms_key: _Text | None = Field(default=None, description="Key that encrypts the disks.")
     subnets: Annotated[list[_Text], Field(min_length=1, max_length=16)] | None = Field(
         default=None, description="Subnets of your network."
     )
     security_group_ids: Annotated[list[_Text], Field(min_length=1, max_length=5)] | None = Field(
-        default=None, description="Security groups in it; together with subnets."
+        default=None, description="Security groups in your network; requires subnets."
     )
     network_isolation: bool = Field(
-        default=False, description="Whether trials have no network at all."
+        default=False, description="Whether trials run without a network."
     )
     encrypt_traffic: bool = Field(
         default=False,
-        description="Whether what the instances of a trial tell each other is encrypted.",
+        description="Whether traffic between the instances of a trial is encrypted.",
     )
 
     input_mode: Literal["File", "Pipe", "FastFile"] = Field(
         default="File", description="How inputs reach the script."
     )
-    tags: dict[StrictStr, StrictStr] = Field(default={}, description="On each job, by key.")
+    tags: dict[StrictStr, StrictStr] = Field(default={}, description="Tags of each job, by key.")
     prices: Prices | None = Field(
-        default=None, description="Instead of the list that cloudtune has."
+        default=None, description="Prices that override cloudtune's list."
     )

@@ -1,4 +1,4 @@
-"""What Vertex AI can do, managed by its own tuner and driven by ours; and where that is written."""
+"""The capabilities of Vertex AI, in managed and in driven mode, with their sources."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cloudtune.fitting.capabilities import (
 )
 
 TYPES = "google-cloud-aiplatform 2.7.0, google/cloud/aiplatform_v1/types, read 2026-11-25"
-"""Google's own description of each field of a job, with the limits that stand there."""
+"""Google's description of each field of a job, with limits."""
 
 MANAGED = ModeCapabilities(
     parameters={
@@ -25,27 +25,27 @@ MANAGED = ModeCapabilities(
     },
     steps=False,
     conditions="tree",
-    # Numbers are numbers; but categories are text, and so is every flag that a script gets.
+    # The service returns numbers as numbers; categories and the flags of a script are text.
     text_only=True,
     single_values=True,
     strategies=frozenset({"bayesian", "random", "grid"}),
-    # A grid takes no float ranges; whole numbers may stay a range, so the rules look at this.
+    # A grid takes int ranges but no float ranges; the rules check this.
     grid_of_values=False,
     methods=frozenset(),
     seeds=False,
-    # Nobody documents a greatest number.
+    # No maximum is documented.
     objectives=1_000,
     targets=False,
     select=frozenset({"last", "best"}),
     early_stopping=frozenset({"auto", "median"}),
-    # The service keeps all of them but max_cost, which cloudtune watches.
+    # The service enforces all of them except max_cost, which cloudtune enforces.
     limits=ALL_LIMITS,
     initial_trials=False,
     warm_start=frozenset(),
     max_trials=None,
     max_parallel_trials=None,
     max_parameters=None,
-    # Written of discrete values; for categories none is written, and the same is taken.
+    # Documented for discrete values, and assumed for categories.
     max_values=Limit(1_000, TYPES),
     max_name_length=None,
     unattended=True,
@@ -56,6 +56,6 @@ CAPABILITIES = Capabilities(
     title="Vertex AI",
     verified="offline only",
     managed=MANAGED,
-    # Values travel as flags in a custom job too: of 1 and "1", one would arrive as the other.
+    # A custom job gets values as flags, which do not distinguish 1 and "1".
     driven=replace(DRIVEN, text_only=True),
 )

@@ -1,7 +1,6 @@
 """Settings under ``providers.vertex``. None of them is a secret.
 
-Fields of the service are named as in `cloudtune_vertex.capabilities.TYPES`, which is the source of
-what their descriptions say of it.
+Descriptions name the fields of the service, as in `cloudtune_vertex.capabilities.TYPES`.
 """
 
 from __future__ import annotations
@@ -19,84 +18,84 @@ _Text = Annotated[StrictStr, Field(min_length=1)]
 
 
 class Prices(BaseModel):
-    """What the machine costs in your project, instead of the list that cloudtune has."""
+    """Prices in your project, instead of cloudtune's list."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     hour: Price = Field(
-        description="One hour of one machine with its accelerators and disk, as 0.22 USD; of all "
-        "machines of a trial where native changes them."
+        description="One hour of one machine with its accelerators and disk, such as 0.22 USD; of "
+        "all machines of a trial if native changes them."
     )
 
 
 class VertexSettings(CloudSettings):
-    """Where and how Vertex AI runs the trials: each on one machine of its own."""
+    """Where and how Vertex AI runs the trials, one machine per trial."""
 
     project: _Text | None = Field(
         default=None,
-        description="The project's id; GOOGLE_CLOUD_PROJECT, CLOUD_ML_PROJECT_ID, or gcloud's, "
-        "when left out.",
+        description="Project id; default: GOOGLE_CLOUD_PROJECT, CLOUD_ML_PROJECT_ID, or gcloud's "
+        "project.",
     )
     location: _Text | None = Field(
         default=None,
-        description="As us-central1; GOOGLE_CLOUD_REGION, CLOUD_ML_REGION, or gcloud's ai/region, "
-        "when left out.",
+        description="Such as us-central1; default: GOOGLE_CLOUD_REGION, CLOUD_ML_REGION, or "
+        "gcloud's ai/region.",
     )
     impersonate: _Text | None = Field(
-        default=None, description="The service account as which cloudtune itself calls Google."
+        default=None, description="Service account that cloudtune uses to call Google."
     )
     bucket: _Text | None = Field(
         default=None,
-        description="For code, inputs and outputs: the name alone, of a bucket in the location.",
+        description="Name of a bucket in the location, for code, inputs and outputs.",
     )
     prefix: StrictStr = Field(
-        default="cloudtune", description="Below which everything lies in the bucket."
+        default="cloudtune", description="Prefix of all objects in the bucket."
     )
 
     image: _Text | None = Field(
         default=None,
-        description="Address of the container image: one of Google's prebuilt ones for training, "
-        "or your own.",
+        description="Address of the container image: a prebuilt training image of Google, or your "
+        "own.",
     )
     machine_type: _Text | None = Field(
-        default=None, description="machineSpec.machineType: as n1-standard-4."
+        default=None, description="machineSpec.machineType, such as n1-standard-4."
     )
     accelerator_type: _Text | None = Field(
-        default=None, description="machineSpec.acceleratorType: as NVIDIA_TESLA_T4."
+        default=None, description="machineSpec.acceleratorType, such as NVIDIA_TESLA_T4."
     )
     accelerator_count: Annotated[StrictInt, Field(ge=1)] | None = Field(
-        default=None, description="machineSpec.acceleratorCount: how many of them; 1 if left out."
+        default=None, description="machineSpec.acceleratorCount; default: 1."
     )
     disk_type: Literal["pd-ssd", "pd-standard", "hyperdisk-balanced"] | None = Field(
         default=None,
-        description="diskSpec.bootDiskType; pd-ssd on most machines when left out.",
+        description="diskSpec.bootDiskType; default: pd-ssd on most machines.",
     )
     disk_gb: Annotated[StrictInt, Field(ge=1)] | None = Field(
-        default=None, description="diskSpec.bootDiskSizeGb; 100 when left out."
+        default=None, description="diskSpec.bootDiskSizeGb; default: 100."
     )
 
     spot: StrictBool = Field(
         default=False,
-        description="scheduling.strategy SPOT: spare capacity that may be taken away.",
+        description="scheduling.strategy SPOT: spare capacity, which may be reclaimed.",
     )
     flex_start: StrictBool = Field(
         default=False,
-        description="scheduling.strategy FLEX_START: a trial waits until its machine is free.",
+        description="scheduling.strategy FLEX_START: a trial waits for a free machine.",
     )
     max_wait: Seconds | None = Field(
         default=None,
-        description="scheduling.maxWaitDuration: how long, with flex_start; a day when left out.",
+        description="scheduling.maxWaitDuration, with flex_start; default: one day.",
     )
     restart: StrictBool = Field(
         default=False,
-        description="scheduling.restartJobOnWorkerRestart: start a trial anew when its machine "
+        description="scheduling.restartJobOnWorkerRestart: restart a trial when its machine "
         "restarts.",
     )
 
     service_account: _Text | None = Field(
         default=None,
-        description="jobSpec.serviceAccount: as which trials run; Vertex AI's Custom Code Service "
-        "Agent when left out.",
+        description="jobSpec.serviceAccount: the service account of trials; default: Vertex AI's "
+        "Custom Code Service Agent.",
     )
     network: _Text | None = Field(
         default=None,
@@ -109,7 +108,7 @@ class VertexSettings(CloudSettings):
     web_access: StrictBool = Field(
         default=False, description="jobSpec.enableWebAccess: a shell in running trials."
     )
-    labels: dict[StrictStr, StrictStr] = Field(default={}, description="On each job, by key.")
+    labels: dict[StrictStr, StrictStr] = Field(default={}, description="Labels of each job.")
     prices: Prices | None = Field(
-        default=None, description="Instead of the list that cloudtune has."
+        default=None, description="Prices that override cloudtune's list."
     )

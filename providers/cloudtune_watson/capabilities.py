@@ -1,7 +1,7 @@
-"""What IBM Watson can do, managed by WML Accelerator and driven by ours; and where that is written.
+"""The capabilities of IBM Watson, managed by WML Accelerator or driven, with their sources.
 
-The capabilities hold both modes. Which of them there is depends on ``providers.watson.backend``:
-`cloudtune_watson.rules` refuses the other.
+The available mode depends on ``providers.watson.backend``: `cloudtune_watson.rules` refuses the
+other mode.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ NOTEBOOKS = (
     "IBM/wmla-assets at fe322c8, notebooks on hyperparameters (01_hpo, 02_hpo_custom_experiment, "
     "WMLA-HPO-state, CPD3.5.0-model-hyperparameter-optimization-via-wmla-api), read 2026-11-25"
 )
-"""Searches that IBM ran, with their requests, their answers and remarks."""
+"""Searches that IBM ran, with requests and responses."""
 ALGORITHMS = (
     "https://www.ibm.com/docs/en/SSFHA8_4.0/us/dli_hpo_default_search_algorithms.html, "
     "read 2026-11-24"
 )
-"""The page on its search algorithms and their parameters."""
+"""The page on search algorithms and their parameters."""
 TRAININGS = (
     "IBM/watsonx-ai-samples at 2974caf, cpd4.0 to cpd5.1, deep_learning notebooks, read 2026-11-24"
 )
-"""IBM's notebooks, the only description of a training that runs one's own script."""
+"""IBM's notebooks, the only description of a training with a custom script."""
 
 MANAGED = ModeCapabilities(
     parameters={
         "float": frozenset({"linear", "log"}),
-        # A range's base raises whole exponents alone; the rules say what is sent instead.
+        # The base of a range supports only integer exponents; the rules note the replacement.
         "int": frozenset({"linear", "log"}),
         "discrete": frozenset({"linear"}),
         "categorical": frozenset(),
@@ -47,7 +47,7 @@ MANAGED = ModeCapabilities(
     targets=False,
     select=frozenset({"last", "best"}),
     early_stopping=frozenset(),
-    # The service keeps all of them but max_cost, which cloudtune watches.
+    # The service enforces all of them except max_cost, which cloudtune enforces.
     limits=frozenset({"max_trials", "parallel_trials", "timeout", "max_cost"}),
     initial_trials=False,
     warm_start=frozenset(),
@@ -65,6 +65,6 @@ CAPABILITIES = Capabilities(
     title="IBM Watson",
     verified="offline only",
     managed=MANAGED,
-    # Values travel as words of a command: of 1 and "1", one would arrive as the other.
+    # A training gets values as words of a command, which do not distinguish 1 and "1".
     driven=replace(DRIVEN, text_only=True),
 )

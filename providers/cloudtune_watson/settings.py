@@ -1,6 +1,6 @@
 """Settings under ``providers.watson``. None of them is a secret.
 
-IBM has two places that run a training script, both on a cluster of your own. `backend` says which.
+Two IBM products run training scripts, both on your own cluster; `backend` selects one.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ NAME = "watson"
 
 Backend = Literal["wml", "wmla"]
 MODES: dict[str, Mode] = {"wml": "driven", "wmla": "managed"}
-"""The one mode that each back end has."""
+"""The mode of each back end."""
 _Text = Annotated[StrictStr, Field(min_length=1)]
 
 
 class Prices(BaseModel):
-    """What IBM charges you, which no page of IBM's tells everyone."""
+    """Your prices; IBM does not publish any."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     capacity_unit_hour: Price | None = Field(
-        default=None, description="One capacity-unit hour, as 0.50 USD."
+        default=None, description="One capacity-unit hour, such as 0.50 USD."
     )
     hour: Price | None = Field(
-        default=None, description="One hour of one trial, as 0.40 USD, whatever its size."
+        default=None, description="One hour of one trial of any size, such as 0.40 USD."
     )
 
 
 class WatsonSettings(CloudSettings):
-    """Which IBM service runs the trials, where it is, and on what."""
+    """Which IBM service runs the trials, its address, and the hardware."""
 
     backend: Backend | None = Field(
         default=None,
-        description="wml: one training a trial, in Watson Machine Learning of Cloud Pak for Data "
+        description="wml: one training per trial, in Watson Machine Learning of Cloud Pak for Data "
         "or Software Hub. wmla: the hyperparameter search of WML Accelerator.",
     )
     url: _Text | None = Field(
@@ -47,60 +47,59 @@ class WatsonSettings(CloudSettings):
     )
     sign_in_url: _Text | None = Field(
         default=None,
-        description="wmla: https address of the cluster that hands out tokens; url when left out.",
+        description="wmla: https address of the cluster that issues tokens; default: url.",
     )
     version: _Text | None = Field(
         default=None,
-        description="Of Cloud Pak for Data or Software Hub, as '5.1'; for an Accelerator without "
-        "them: standalone.",
+        description="Version of Cloud Pak for Data or Software Hub, such as '5.1'; standalone for "
+        "an Accelerator without them.",
     )
     certificate: _Text | None = Field(
         default=None,
-        description="File with the certificates that the cluster's own is checked against; those "
-        "that Python knows when left out.",
+        description="File with the certificates to verify the cluster; default: those of Python.",
     )
-    username: _Text | None = Field(default=None, description="Whose key or password it is.")
+    username: _Text | None = Field(default=None, description="User to sign in.")
     key_variable: _Text = Field(
         default="WATSONX_APIKEY",
-        description="Name of the variable that holds the API key; for a standalone Accelerator, "
-        "the password.",
+        description="Name of the environment variable with the API key; for a standalone "
+        "Accelerator, with the password.",
     )
 
-    space_id: _Text | None = Field(default=None, description="wml: the deployment space.")
-    project_id: _Text | None = Field(default=None, description="wml: the project, instead.")
+    space_id: _Text | None = Field(default=None, description="wml: id of the deployment space.")
+    project_id: _Text | None = Field(default=None, description="wml: id of a project, instead.")
     hardware_spec: _Text | None = Field(
-        default=None, description="wml: name of the hardware specification, as M."
+        default=None, description="wml: name of the hardware specification, such as M."
     )
     nodes: Annotated[StrictInt, Field(ge=1)] = Field(
-        default=1, description="wml: how many of them a trial takes."
+        default=1, description="wml: nodes of one trial."
     )
     software_spec: _Text | None = Field(
         default=None,
-        description="wml: name of the software specification, as tensorflow_rt24.1-py3.11.",
+        description="wml: name of the software specification, such as tensorflow_rt24.1-py3.11.",
     )
     prefix: StrictStr = Field(
-        default="cloudtune", description="wml: below which results lie among the space's assets."
+        default="cloudtune", description="wml: prefix of the results among the space's assets."
     )
-    tags: list[_Text] = Field(default=[], description="wml: on each training, beside our own.")
+    tags: list[_Text] = Field(default=[], description="wml: tags of each training.")
 
     exec_start: _Text | None = Field(
         default=None,
-        description="wmla: --exec-start, the framework that starts a trial, as PyTorch.",
+        description="wmla: --exec-start, the framework that starts a trial, such as PyTorch.",
     )
     worker_devices: Annotated[StrictInt, Field(ge=0)] | None = Field(
-        default=None, description="wmla: --workerDeviceNum, GPUs of a trial; IBM's when left out."
+        default=None, description="wmla: --workerDeviceNum, GPUs of a trial; default: IBM's."
     )
     instance_group: _Text | None = Field(
         default=None, description="wmla, standalone: modelSpec.sigName, the instance group."
     )
-    prices: Prices | None = Field(default=None, description="What IBM charges you.")
+    prices: Prices | None = Field(default=None, description="Your prices.")
 
     @model_validator(mode="before")
     @classmethod
     def _mode_of_the_backend(cls, data: Any) -> Any:
-        """Let the back end decide the mode, so that a plan shows what is wrong in that one."""
+        """Set the mode of the back end, so that a plan shows the findings of that mode."""
         if not isinstance(data, dict):
             return data
-        said = cast("dict[str, Any]", data)
-        mode = MODES.get(str(said.get("backend")))
-        return {**said, "mode": mode} if mode and said.get("mode", "auto") == "auto" else said
+        given = cast("dict[str, Any]", data)
+        mode = MODES.get(str(given.get("backend")))
+        return {**given, "mode": mode} if mode and given.get("mode", "auto") == "auto" else given

@@ -115,7 +115,7 @@ def with_(value: Any, *path: str) -> Callable[[Any], None]:
             with_({"parameters": {"x": {"type": "float", "min": 1, "max": 0}}}, "study"),
             "invalid study in this plan",
         ),
-        (with_("nowhere", "provider"), "there is no provider 'nowhere'"),
+        (with_("nowhere", "provider"), "no provider 'nowhere'"),
     ],
 )
 def test_a_damaged_plan_is_refused_in_words(
