@@ -106,17 +106,21 @@ def _certainty(
         return "not settled", "no group has a value for every run", ""
     missing = [entry.label for entry in entries if entry.mean is None]
     if missing:
-        return "not settled", f"values are missing for {_and(missing)}", ""
+        return "not settled", f"values are missing for {join_words(missing)}", ""
     single = [group.label for group in groups if len(group.jobs) < 2]
     if single:
-        once = "each group ran once" if len(single) == len(groups) else f"{_and(single)} ran once"
+        once = (
+            "each group ran once"
+            if len(single) == len(groups)
+            else f"{join_words(single)} ran once"
+        )
         return "not settled", f"{once}, and another run may give a different result", ""
     copies = [group.label for group in groups if not group.independent]
     if copies:
-        reason = f"runs of {_and(copies)} used the same seed, so they are not independent"
+        reason = f"runs of {join_words(copies)} used the same seed, so they are not independent"
         return "not settled", reason, ""
     if len(leaders) > 1:
-        return "not settled", f"{_and(leaders)} are equal or almost equal", ""
+        return "not settled", f"{join_words(leaders)} are equal or almost equal", ""
     pairs = len(groups) * (len(groups) - 1) // 2
     leader = next(entry for entry in entries if entry.label == leaders[0])
     for other in entries:
@@ -201,5 +205,6 @@ def _known(entry: RankedGroup) -> list[float]:
     return [value for value in entry.values if value is not None]
 
 
-def _and(words: Sequence[str]) -> str:
+def join_words(words: Sequence[str]) -> str:
+    """Return words as an enumeration in a sentence."""
     return " and ".join(words) if len(words) < 3 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -28,10 +28,10 @@ def capability_table(capabilities: Capabilities) -> str:
 def _rows(supported: ModeCapabilities) -> Iterator[tuple[str, str]]:
     for kind in ("float", "int", "discrete", "categorical", "bool"):
         scales = supported.parameters.get(kind)
-        held = "as values" if "categorical" in supported.parameters else "no"
+        text = "as values" if "categorical" in supported.parameters else "no"
         if scales is not None:
-            held = f"yes: {_list(scales)}" if scales else "yes"
-        yield f"`{kind}`", held
+            text = f"yes: {_list(scales)}" if scales else "yes"
+        yield f"`{kind}`", text
     yield "steps", _yes(supported.steps)
     exact = "; exact in a grid" if supported.grid_of_trials else ""
     yield "conditions", _CONDITIONS[supported.conditions] + exact

@@ -108,7 +108,7 @@ def job_rows(results: Sequence[StudyResult]) -> list[dict[str, Any]]:
             "failed": count_states(result.trials).get("failed", 0),
             "best": format_objective_values(result.best) if result.best else None,
             "trial": result.best.number if result.best else None,
-            "took": format_elapsed(result),
+            "duration": format_elapsed(result),
             "cost": "; ".join(_format_costs(result)) or None,
         }
         for result in results

@@ -138,14 +138,14 @@ def _fitting_widths(cells: _Cells, room: int) -> Sequence[int] | None:
 
     widths = cells.widths
     excess = sum(widths) + _GAP * (len(widths) - 1) - room
-    for place in sorted(range(len(widths)), key=lambda place: -widths[place]):
+    for index in sorted(range(len(widths)), key=lambda index: -widths[index]):
         if excess <= 0:
             break
-        texts = [cells.titles[place], *cells.columns[place]]
+        texts = [cells.titles[index], *cells.columns[index]]
         longest_word = max((cell_len(word) for text in texts for word in text.split()), default=0)
-        minimum = max(min(_MIN_TEXT_WIDTH, widths[place]), longest_word)
-        saved = min(excess, widths[place] - minimum)
-        widths[place] -= saved
+        minimum = max(min(_MIN_TEXT_WIDTH, widths[index]), longest_word)
+        saved = min(excess, widths[index] - minimum)
+        widths[index] -= saved
         excess -= saved
     return None if excess > 0 else widths
 

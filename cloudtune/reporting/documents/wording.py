@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cloudtune.comparison.comparison import Comparison, GroupSummary, RunSummary, Verdict
-from cloudtune.comparison.rankings import Question, RankedGroup, Ranking
+from cloudtune.comparison.rankings import Question, RankedGroup, Ranking, join_words
 from cloudtune.reporting.phrases import format_seconds
 from cloudtune.study.quantities import format_count
 
@@ -189,11 +189,6 @@ def format_cost(value: float | None, currency: str | None) -> str:
 def format_time(seconds: float | None) -> str:
     """Return a duration; None is unknown."""
     return UNKNOWN if seconds is None else format_seconds(seconds)
-
-
-def join_words(words: Sequence[str]) -> str:
-    """Return words as an enumeration in a sentence."""
-    return " and ".join(words) if len(words) < 3 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def verdict_title(verdict: Verdict) -> str:

@@ -42,8 +42,8 @@ function showTip(titles, event, value) {
   tip.style.top = `${event.clientY + (above ? -14 - tip.offsetHeight : 14)}px`;
 }
 
-async function draw(place) {
-  const id = place.dataset.chart;
+async function draw(container) {
+  const id = container.dataset.chart;
   if (views.has(id)) return;
   views.set(id, null);
   const spec = structuredClone(specs[id]);
@@ -51,13 +51,13 @@ async function draw(place) {
     if (param.name === "shown") param.value = selected;
     if (param.name === "share") param.value = Number(share.value);
   }
-  place.style.minHeight = `${spec.height + 60}px`;
-  const chart = await vegaEmbed(place, spec, {
+  container.style.minHeight = `${spec.height + 60}px`;
+  const chart = await vegaEmbed(container, spec, {
     ast: true, renderer: "svg", actions: false, defaultStyle: false, config: config(),
     tooltip: (_handler, event, _item, value) => showTip(spec.usermeta.titles, event, value),
   });
   views.set(id, chart);
-  place.dataset.drawn = "yes";
+  container.dataset.drawn = "yes";
 }
 
 function update(name, value) {
@@ -68,22 +68,22 @@ function update(name, value) {
   }
 }
 
-const places = [...document.querySelectorAll("[data-chart]")];
-const seen = new IntersectionObserver((entries) => {
+const containers = [...document.querySelectorAll("[data-chart]")];
+const observer = new IntersectionObserver((entries) => {
   for (const entry of entries) if (entry.isIntersecting) draw(entry.target);
 }, { rootMargin: "600px" });
-for (const place of places) seen.observe(place);
+for (const container of containers) observer.observe(container);
 
 async function drawAll() {
-  for (const place of places) {
+  for (const container of containers) {
     await new Promise((act) => whenIdle(act));
-    await draw(place);
+    await draw(container);
   }
 }
 drawAll();
 
 function select() {
-  const checked = labels.filter((_, place) => boxes[place].checked);
+  const checked = labels.filter((_, index) => boxes[index].checked);
   document.body.classList.toggle("none", !checked.length);
   none.textContent = checked.length ? "" : "No group is selected.";
   if (!checked.length) return;
@@ -97,7 +97,7 @@ if (share) {
     update("share", Number(share.value));
   });
 }
-addEventListener("beforeprint", () => places.forEach(draw));
+addEventListener("beforeprint", () => containers.forEach(draw));
 addEventListener("keydown", (event) => {
   if (event.key === "Escape") tip.hidden = true;
 });
