@@ -1,4 +1,4 @@
-"""``native``: what a study puts over a provider's request, in the service's own spelling."""
+"""``native``: the study's own changes to a provider's request, in the service's spelling."""
 
 from __future__ import annotations
 
@@ -20,90 +20,83 @@ _KEYS = (
     "Key",
     "id",
 )
-"""What names an entry in a list of maps, in the formats that we send."""
+"""The keys that identify an entry in a list of maps, in the requests that cloudtune sends."""
 
 
 def merge(
     request: Json, native: Mapping[str, Any], *, provider: str, protected_paths: Sequence[str]
 ) -> tuple[Json, list[Finding]]:
-    """Return a request with a study's own words put over it, and what is worth saying about that.
+    """Return a request merged with a ``native`` block, and findings about the changes.
 
-    Maps are merged by key, null removes, lists of maps are merged by the key that names an entry,
-    else by position, and other lists are replaced.
+    Maps are merged by key, and null removes a key. Lists of maps are merged by the key that
+    identifies an entry, else by position; other lists are replaced.
 
     Args:
-        request: What was made from the study. It is not changed.
-        native: What is put over it.
-        provider: Under whose settings it stands.
-        protected_paths: Paths that it may not touch; ``*`` stands for any name of an entry.
+        request: The request for the study. It is not changed.
+        native: The block to merge into it.
+        provider: The provider to whose settings the block belongs.
+        protected_paths: Dotted paths that the block may not touch; ``*`` matches any entry.
     """
-    start = f"providers.{provider}.native"
+    prefix = f"providers.{provider}.native"
     findings: list[Finding] = []
     for path in _leaves(native, ()) if native else ():
-        said = ".".join(path)
-        if any(_meet(path, own.split(".")) for own in protected_paths):
-            reason = "cloudtune finds its jobs and results by this; it cannot be replaced"
-            findings.append(Finding("refused", f"{start}.{said}", reason))
-        elif _reaches(request, path):
-            reason = f"replaces what the study says: {said} of the request is this instead"
-            findings.append(Finding("approximated", f"{start}.{said}", reason))
-    return cast("Json", _merged(request, native)), findings
+        field = ".".join(path)
+        if any(_overlap(path, protected.split(".")) for protected in protected_paths):
+            reason = "cloudtune needs this field to find jobs and results; it cannot be replaced"
+            findings.append(Finding("refused", f"{prefix}.{field}", reason))
+        elif _exists(request, path):
+            reason = f"replaces {field} of the request, which follows from the study"
+            findings.append(Finding("approximated", f"{prefix}.{field}", reason))
+    return cast("Json", _merge(request, native)), findings
 
 
-def _merged(old: Any, new: Any) -> Any:
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        before, over = cast("Mapping[str, Any]", old), cast("Mapping[str, Any]", new)
-        merged = {key: value for key, value in before.items() if key not in over}
-        for key, value in over.items():
-            if value is not None:
-                merged[key] = _merged(before.get(key), value)
-        return merged
+def _merge(old: Any, new: Any) -> Any:
     if isinstance(new, Mapping):
-        over = cast("Mapping[str, Any]", new)
-        return {key: _merged(None, value) for key, value in over.items() if value is not None}
-    if _of_maps(old) and _of_maps(new):
-        return _merged_lists(cast("list[Json]", old), cast("list[Json]", new))
+        before = cast("Mapping[str, Any]", old) if isinstance(old, Mapping) else {}
+        changes = cast("Mapping[str, Any]", new)
+        merged = {key: value for key, value in before.items() if key not in changes}
+        for key, value in changes.items():
+            if value is not None:
+                merged[key] = _merge(before.get(key), value)
+        return merged
+    if _is_list_of_maps(old) and _is_list_of_maps(new):
+        return _merge_lists(cast("list[Json]", old), cast("list[Json]", new))
     return new
 
 
-def _merged_lists(old: list[Json], new: list[Json]) -> list[Json]:
-    key = _key_of([*old, *new])
+def _merge_lists(old: list[Json], new: list[Json]) -> list[Json]:
+    key = _entry_key([*old, *new])
     if key is None:
-        longest = max(len(old), len(new))
-        before: list[Any] = [*old, *[None] * (longest - len(old))]
-        return [
-            _merged(one, new[place]) if place < len(new) else one
-            for place, one in enumerate(before)
-        ]
-    named = {entry[key]: entry for entry in old}
+        pairs = zip(old, new, strict=False)
+        rest = old[len(new) :] or [_merge(None, entry) for entry in new[len(old) :]]
+        return [*(_merge(before, entry) for before, entry in pairs), *rest]
+    entries = {entry[key]: entry for entry in old}
     for entry in new:
-        named[entry[key]] = _merged(named.get(entry[key]), entry)
-    return list(named.values())
+        entries[entry[key]] = _merge(entries.get(entry[key]), entry)
+    return list(entries.values())
 
 
-def _key_of(entries: Sequence[Json]) -> str | None:
+def _entry_key(entries: Sequence[Json]) -> str | None:
     return next((key for key in _KEYS if all(key in entry for entry in entries)), None)
 
 
-def _of_maps(value: Any) -> bool:
-    return isinstance(value, list) and all(map(_is_map, cast("list[object]", value)))
-
-
-def _is_map(value: object) -> bool:
-    return isinstance(value, Mapping)
+def _is_list_of_maps(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(entry, Mapping) for entry in cast("list[object]", value)
+    )
 
 
 def _entries(value: Any) -> Mapping[str, Any] | None:
-    """Return what lies in a map, or in a list of maps by what names each or its place."""
+    """Return the entries of a map, or of a list of maps by their identifying key or position."""
     if isinstance(value, Mapping):
         return cast("Mapping[str, Any]", value)
-    if not value or not _of_maps(value):
+    if not value or not _is_list_of_maps(value):
         return None
-    listed = cast("list[Json]", value)
-    key = _key_of(listed)
+    maps = cast("list[Json]", value)
+    key = _entry_key(maps)
     return {
-        str(place) if key is None else str(entry[key]): {k: v for k, v in entry.items() if k != key}
-        for place, entry in enumerate(listed)
+        str(index) if key is None else str(entry[key]): {k: v for k, v in entry.items() if k != key}
+        for index, entry in enumerate(maps)
     }
 
 
@@ -116,12 +109,12 @@ def _leaves(value: Any, path: Path) -> Iterator[Path]:
         yield path
 
 
-def _meet(path: Path, protected_paths: Sequence[str]) -> bool:
-    """Tell whether one of two paths leads to or through the end of the other."""
-    return all(own in (step, "*") for step, own in zip(path, protected_paths, strict=False))
+def _overlap(path: Path, protected: Sequence[str]) -> bool:
+    """Return whether one path is, or contains, the other."""
+    return all(name in (step, "*") for step, name in zip(path, protected, strict=False))
 
 
-def _reaches(request: Any, path: Path) -> bool:
+def _exists(request: Any, path: Path) -> bool:
     for key in path:
         entries = _entries(request)
         if entries is None or key not in entries:
