@@ -47,9 +47,9 @@ def test_no_module_shadows_a_function() -> None:
 
 
 def test_a_run_from_python() -> None:
-    made = cloudtune.plan(study())
-    assert not made.refused
-    run = cloudtune.run(made, show=False)
+    plan = cloudtune.plan(study())
+    assert not plan.refused
+    run = cloudtune.run(plan, show=False)
     assert run.outcomes["local"].state == "completed"
     results = run.results()
     best = results.best
@@ -178,8 +178,8 @@ def test_tables(tmp_path: Path) -> None:
 
 
 def test_a_report_from_python(tmp_path: Path) -> None:
-    found = [cloudtune.run(study(max_trials=2), show=False).results() for _ in range(2)]
-    said = cloudtune.report(found[0])
-    assert said.startswith("study: maximize score")
-    assert cloudtune.report(found, tmp_path / "report.md") == (tmp_path / "report.md").read_text()
-    assert "on average over 2 runs" in cloudtune.report(found, form="markdown")
+    results = [cloudtune.run(study(max_trials=2), show=False).results() for _ in range(2)]
+    text = cloudtune.report(results[0])
+    assert text.startswith("study: maximize score")
+    assert cloudtune.report(results, tmp_path / "report.md") == (tmp_path / "report.md").read_text()
+    assert "on average over 2 runs" in cloudtune.report(results, form="markdown")

@@ -28,13 +28,13 @@ def typed(
         monkeypatch.setattr(sys, "stdin", io.StringIO())
         capfd.readouterr()
         try:
-            with pytest.raises(SystemExit) as left:
+            with pytest.raises(SystemExit) as raised:
                 main(words)
         finally:
             gc.unfreeze()
             gc.enable()
-        told = capfd.readouterr()
-        assert left.value.code == code, told
-        return subprocess.CompletedProcess(words, code, told.out, told.err)
+        output = capfd.readouterr()
+        assert raised.value.code == code, output
+        return subprocess.CompletedProcess(words, code, output.out, output.err)
 
     return call

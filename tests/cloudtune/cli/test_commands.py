@@ -60,8 +60,8 @@ def test_an_unmodified_script_is_tuned_with_an_expression(cloudtune: Cloudtune) 
     for trial in result["trials"]:
         assert trial["state"] == "completed"
         assert [m["step"] for m in trial["measurements"]] == [1, 2, 3]
-        wanted = trial["parameters"]["C"] / 10 + 0.03
-        assert trial["objective"] == [pytest.approx(wanted, abs=0.0006)]
+        expected = trial["parameters"]["C"] / 10 + 0.03
+        assert trial["objective"] == [pytest.approx(expected, abs=0.0006)]
     assert "[4/4]" in done.stderr
 
 
@@ -146,9 +146,9 @@ def test_an_early_ctrl_c_prints_how_to_resume(
 
     with monkeypatch.context() as patched:
         patched.setattr(broken_off, interrupted)
-        told = cloudtune("run", "study.yaml", code=130).stderr
+        output = cloudtune("run", "study.yaml", code=130).stderr
     (state,) = json.loads(cloudtune("status", "--json").stdout)
-    assert f"interrupted; resume with: cloudtune resume {state['run']}" in told
+    assert f"interrupted; resume with: cloudtune resume {state['run']}" in output
     with monkeypatch.context() as patched:
         patched.setattr("cloudtune.runs.lifecycle.execute", interrupted)
         again = cloudtune("resume", code=130).stderr
@@ -212,8 +212,8 @@ def test_a_plan_whose_source_has_changed_is_refused(cloudtune: Cloudtune, tmp_pa
 
 def test_wrong_studies_exit_with_1(cloudtune: Cloudtune, tmp_path: Path) -> None:
     rewrite(tmp_path, "max: 9", "max: 0")
-    told = cloudtune("check", "study.yaml", code=1).stderr
-    assert "study.yaml:3: parameters.C" in told
+    output = cloudtune("check", "study.yaml", code=1).stderr
+    assert "study.yaml:3: parameters.C" in output
     assert "parameters.C" in cloudtune("run", "study.yaml", code=1).stderr
     problems = json.loads(cloudtune("check", "study.yaml", "--json", code=1).stdout)
     assert [problem["line"] for problem in problems] == [3]
@@ -226,8 +226,8 @@ def test_wrong_studies_exit_with_1(cloudtune: Cloudtune, tmp_path: Path) -> None
 
 def test_refused_studies_exit_with_2(cloudtune: Cloudtune, tmp_path: Path) -> None:
     rewrite(tmp_path, "max_trials: 4, ", "")
-    told = cloudtune("run", "study.yaml", code=2).stderr
-    assert "nothing would end this run" in told
+    output = cloudtune("run", "study.yaml", code=2).stderr
+    assert "nothing would end this run" in output
     cloudtune("check", "study.yaml")
     cloudtune("check", "study.yaml", "--on", "local", code=2)
     cloudtune("plan", "study.yaml", code=2)
@@ -287,11 +287,11 @@ def test_a_detached_run_is_watched_stopped_and_resumed(
 def test_watch_prints_how_to_resume_a_killed_run(cloudtune: Cloudtune, tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("import time; time.sleep(1000)", "utf-8")
     run = json.loads(cloudtune("run", "study.yaml", "--detach", "--json").stdout)["run"]
-    held = re.search(r"held by process (\d+)", cloudtune("resume", code=1).stderr)
-    assert held
-    os.kill(int(held[1]), signal.SIGKILL)
-    told = cloudtune("watch", code=130).stderr
-    assert f"no process runs it now; resume with: cloudtune resume {run}" in told
+    holder = re.search(r"held by process (\d+)", cloudtune("resume", code=1).stderr)
+    assert holder
+    os.kill(int(holder[1]), signal.SIGKILL)
+    output = cloudtune("watch", code=130).stderr
+    assert f"no process runs it now; resume with: cloudtune resume {run}" in output
 
 
 def test_watch_reports_a_damaged_plan(cloudtune: Cloudtune, tmp_path: Path) -> None:
@@ -301,10 +301,10 @@ def test_watch_reports_a_damaged_plan(cloudtune: Cloudtune, tmp_path: Path) -> N
         pass
     with closing(sqlite3.connect(tmp_path / ".cloudtune" / "ledger.db")) as db, db:
         db.execute('UPDATE jobs SET plan=\'{"mode": "driven"}\'')
-    told = cloudtune("watch", code=1).stderr
-    assert "local: its plan cannot be read" in told
-    assert "its study or plan on local cannot be read" in told
-    assert "Traceback" not in told
+    output = cloudtune("watch", code=1).stderr
+    assert "local: its plan cannot be read" in output
+    assert "its study or plan on local cannot be read" in output
+    assert "Traceback" not in output
 
 
 def test_a_detached_run_with_overrides_is_resumed(cloudtune: Cloudtune, tmp_path: Path) -> None:
@@ -312,9 +312,9 @@ def test_a_detached_run_with_overrides_is_resumed(cloudtune: Cloudtune, tmp_path
     slow = f"import time; time.sleep(0.4)\n{SCRIPT}"
     (tmp_path / "train.py").write_text(slow, "utf-8")
     cloudtune("run", "study.yaml", "--detach", *overrides)
-    told = cloudtune("watch").stderr
-    before = re.search(r"(\d) trials? done before", told)
-    ends = re.findall(r"^\[(\d)/4\] trial \d completed", told, re.MULTILINE)
+    output = cloudtune("watch").stderr
+    before = re.search(r"(\d) trials? done before", output)
+    ends = re.findall(r"^\[(\d)/4\] trial \d completed", output, re.MULTILINE)
     assert [int(end) for end in ends] == [*range(int(before[1]) + 1 if before else 1, 5)]
     cloudtune("resume", "--set", "limits.max_trials=6")
     (result,) = json.loads(cloudtune("results", "--json").stdout)
@@ -340,10 +340,10 @@ def test_resume_refuses_a_changed_study_and_lists_the_changes(
 ) -> None:
     cloudtune("run", "study.yaml")
     rewrite(tmp_path, "max: 9", "max: 8")
-    told = cloudtune("resume", code=1).stderr
-    assert "parameters.C" in told
-    assert "9" in told
-    assert "8" in told
+    output = cloudtune("resume", code=1).stderr
+    assert "parameters.C" in output
+    assert "9" in output
+    assert "8" in output
     assert "only limits" in cloudtune("resume", "--set", "strategy=grid", code=1).stderr
     rewrite(tmp_path, "max_trials: 4", "max_trials: 8")
     assert "limits.max_trials: 4 became 8" in cloudtune("resume", code=1).stderr
@@ -362,9 +362,9 @@ def test_resuming_an_ended_run_changes_nothing(cloudtune: Cloudtune) -> None:
 
 
 def test_an_unwritable_file_is_reported_in_one_line(cloudtune: Cloudtune) -> None:
-    told = cloudtune("plan", "study.yaml", "-o", "/nowhere/plan.json", code=1).stderr
-    assert told.startswith("/nowhere/plan.json: ")
-    assert len(told.splitlines()) == 1
+    output = cloudtune("plan", "study.yaml", "-o", "/nowhere/plan.json", code=1).stderr
+    assert output.startswith("/nowhere/plan.json: ")
+    assert len(output.splitlines()) == 1
 
 
 def test_set_removes_a_limit_and_accepts_a_strategy_without_a_name(cloudtune: Cloudtune) -> None:
@@ -410,8 +410,8 @@ def test_clean_reports_files_that_it_cannot_remove(
 
 def test_check_rejects_a_plan_file(cloudtune: Cloudtune) -> None:
     cloudtune("plan", "study.yaml", "-o", "plan.json")
-    told = cloudtune("check", "plan.json", code=1).stderr
-    assert "only `cloudtune run` accepts a saved plan" in told
+    output = cloudtune("check", "plan.json", code=1).stderr
+    assert "only `cloudtune run` accepts a saved plan" in output
 
 
 def test_init_creates_a_valid_study_and_overwrites_nothing(
@@ -482,17 +482,19 @@ def test_only_runnable_providers_run(cloudtune: Cloudtune) -> None:
     assert [job["state"] for job in state["jobs"]] == ["refused", "completed"]
     assert "refused" in cloudtune("status", state["run"]).stdout.splitlines()[-2]
     cloudtune("resume", "--on", "local")
-    told = cloudtune("run", "study.yaml", "--on", "sagemaker", "--on", "local", "--strict", code=2)
-    assert "role_arn" in told.stderr
+    output = cloudtune(
+        "run", "study.yaml", "--on", "sagemaker", "--on", "local", "--strict", code=2
+    )
+    assert "role_arn" in output.stderr
     cloudtune("run", "study.yaml", "--on", "sagemaker", code=2)
     assert len(json.loads(cloudtune("status", "--json").stdout)) == 1
 
 
 def test_on_rejects_providers_without_a_job(cloudtune: Cloudtune) -> None:
     run = json.loads(cloudtune("run", "study.yaml", "--detach", "--json").stdout)["run"]
-    told = f"run {run} has no job on vertex; it has local"
-    assert told in cloudtune("stop", "--on", "vertex", code=1).stderr
-    assert told in cloudtune("resume", "--on", "vertex", code=1).stderr
+    output = f"run {run} has no job on vertex; it has local"
+    assert output in cloudtune("stop", "--on", "vertex", code=1).stderr
+    assert output in cloudtune("resume", "--on", "vertex", code=1).stderr
     cloudtune("watch")
 
 
@@ -500,8 +502,10 @@ def test_the_best_values_are_printed_for_other_programs(cloudtune: Cloudtune) ->
     cloudtune("run", "study.yaml")
     cloudtune("run", "study.yaml", "--set", "strategy.seed=2")
     newest, oldest = (row["run"] for row in json.loads(cloudtune("status", "--json").stdout))
-    found = json.loads(cloudtune("results", newest, oldest, "--best", "--json").stdout)
-    (best,) = max((result["trials"] for result in found), key=lambda trials: trials[0]["objective"])
+    results = json.loads(cloudtune("results", newest, oldest, "--best", "--json").stdout)
+    (best,) = max(
+        (result["trials"] for result in results), key=lambda trials: trials[0]["objective"]
+    )
     asked = ("results", newest, oldest, "--best", "--as")
     assert json.loads(cloudtune(*asked, "json").stdout) == best["parameters"]
     assert cloudtune(*asked, "args").stdout.startswith(f"-C {best['parameters']['C']} --kernel")
@@ -528,10 +532,10 @@ def test_an_interrupted_export_continues_with_the_second_run(
 
     first, second = run(), run()
     cloudtune("export", first, "--to", "optuna")
-    told = cloudtune("export", first, second, "--to", "optuna")
-    assert f"run {second} on local is the Optuna study" in told.stdout
-    assert first not in told.stdout
-    assert "already" in told.stderr
+    output = cloudtune("export", first, second, "--to", "optuna")
+    assert f"run {second} on local is the Optuna study" in output.stdout
+    assert first not in output.stdout
+    assert "already" in output.stderr
     assert "already" in cloudtune("export", first, second, "--to", "optuna", code=1).stderr
 
 

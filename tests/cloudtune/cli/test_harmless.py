@@ -1,4 +1,4 @@
-"""Whole commands: what they print is harmless, and damaged plans are told in words."""
+"""Whole commands: they print no control characters, and report damaged plans."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_control_characters_are_escaped(typed: Cloudtune, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("[]", "contains no plan"),
         ("[3]", "not a plan"),
@@ -36,9 +36,9 @@ def test_control_characters_are_escaped(typed: Cloudtune, tmp_path: Path) -> Non
     ],
 )
 def test_a_damaged_plan_is_reported_without_a_traceback(
-    typed: Cloudtune, tmp_path: Path, text: str, told: str
+    typed: Cloudtune, tmp_path: Path, text: str, message: str
 ) -> None:
     (tmp_path / "plan.json").write_text(text, "utf-8")
     done = typed("run", "plan.json", code=1)
-    assert told in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr

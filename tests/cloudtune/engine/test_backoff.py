@@ -18,16 +18,16 @@ def test_calls_a_minute_are_bounded_for_any_number_of_jobs() -> None:
 
 
 def test_backoff_grows_up_to_a_bound() -> None:
-    pause, found = 0.0, list[float]()
+    wait, waits = 0.0, list[float]()
     for _ in range(7):
-        pause = backoff.next_backoff(15, pause)
-        found.append(pause)
-    assert found == [15, 30, 60, 120, 240, 300, 300]
+        wait = backoff.next_backoff(15, wait)
+        waits.append(wait)
+    assert waits == [15, 30, 60, 120, 240, 300, 300]
     assert backoff.next_backoff(600, 300) == 600
 
 
 def test_jitter_varies_the_interval() -> None:
-    found = [backoff.add_jitter(15) for _ in range(200)]
-    assert len(set(found)) == 200
-    assert 13.5 <= min(found) < 14.5
-    assert 15.5 < max(found) <= 16.5
+    waits = [backoff.add_jitter(15) for _ in range(200)]
+    assert len(set(waits)) == 200
+    assert 13.5 <= min(waits) < 14.5
+    assert 15.5 < max(waits) <= 16.5

@@ -28,22 +28,22 @@ def planned(price: float = 1.0, mode: Mode = "driven", **limits: Any) -> Plan:
     study = Study.model_validate(
         {"parameters": {"x": {"type": "bool"}}, "limits": {"max_trials": 9, **limits}}
     )
-    made = plan(study)
-    facts = replace(made.facts, lookup=Lookup(price=Price(price, "USD", "")))
-    return replace(made, mode=mode, facts=facts, findings=())
+    budgets = plan(study)
+    facts = replace(budgets.facts, lookup=Lookup(price=Price(price, "USD", "")))
+    return replace(budgets, mode=mode, facts=facts, findings=())
 
 
-class Told:
+class Calls:
     def __init__(self) -> None:
-        self.said: list[str] = []
+        self.messages: list[str] = []
         self.stopped: list[str] = []
 
     @contextmanager
-    def budget(self, *names: str, most: Money = TEN) -> Generator[Budget]:
+    def budget(self, *names: str, limit: Money = TEN) -> Generator[Budget]:
         jobs = {name: planned() for name in names}
-        say, stop = self.said.append, self.stopped.append
-        with Budget(most, jobs, notify=say, stop=stop) as made:
-            yield made
+        notify, stop = self.messages.append, self.stopped.append
+        with Budget(limit, jobs, notify=notify, stop=stop) as budgets:
+            yield budgets
 
 
 def trial(number: int, billed: float, seconds: float | None = None) -> Sequence[Started | Ended]:
@@ -54,49 +54,49 @@ def trial(number: int, billed: float, seconds: float | None = None) -> Sequence[
 
 
 def test_two_jobs_spend_one_budget() -> None:
-    told = Told()
-    with told.budget("a", "b") as budget:
+    calls = Calls()
+    with calls.budget("a", "b") as budget:
         a, b = JobBudget("a", [budget]), JobBudget("b", [budget])
         a.add(*trial(1, 4.0))
-        assert (told.said, told.stopped, a.stop_reason) == ([], [], "")
+        assert (calls.messages, calls.stopped, a.stop_reason) == ([], [], "")
         b.add(*trial(1, 4.0))
-        assert len(told.said) == 1
-        assert told.said == ["80 % of 10 USD spent; at 100 % a and b are stopped"]
+        assert len(calls.messages) == 1
+        assert calls.messages == ["80 % of 10 USD spent; at 100 % a and b are stopped"]
         b.add(*trial(2, 1.0))
-        assert (len(told.said), told.stopped, b.stop_reason) == (1, [], "")
+        assert (len(calls.messages), calls.stopped, b.stop_reason) == (1, [], "")
         a.add(*trial(2, 1.0))
         a.add(*trial(3, 1.0))
-    assert told.stopped == ["the cost reached 10 USD"]
+    assert calls.stopped == ["the cost reached 10 USD"]
     assert a.stop_reason == b.stop_reason == "the cost reached 10 USD"
-    assert len(told.said) == 1
+    assert len(calls.messages) == 1
 
 
 def test_earlier_costs_count_at_once() -> None:
-    told = Told()
+    calls = Calls()
     jobs = {"a": planned()}
-    budget = Budget(TEN, jobs, notify=told.said.append, stop=told.stopped.append)
+    budget = Budget(TEN, jobs, notify=calls.messages.append, stop=calls.stopped.append)
     for event in trial(1, 10.0):
         budget.add("a", event)
-    assert told.stopped == []
+    assert calls.stopped == []
     with budget:
-        assert told.stopped == ["the cost reached 10 USD"]
+        assert calls.stopped == ["the cost reached 10 USD"]
 
 
 def test_a_job_outside_the_budget_spends_nothing() -> None:
-    told = Told()
-    with told.budget("a") as budget:
+    calls = Calls()
+    with calls.budget("a") as budget:
         JobBudget("b", [budget]).add(*trial(1, 99.0))
-        assert told.stopped == []
+        assert calls.stopped == []
 
 
 def test_a_running_trial_costs_by_the_clock() -> None:
-    told = Told()
-    with told.budget("a", most=Money(0.05, "USD")) as budget:
+    calls = Calls()
+    with calls.budget("a", limit=Money(0.05, "USD")) as budget:
         budget.add("a", Started(1, time.time(), {"x": True}))
         due = time.monotonic() + 20
-        while not told.stopped and time.monotonic() < due:
+        while not calls.stopped and time.monotonic() < due:
             time.sleep(0.01)
-    assert told.stopped == ["the cost reached 0.05 USD"]
+    assert calls.stopped == ["the cost reached 0.05 USD"]
 
 
 @pytest.mark.parametrize(("mode", "whole"), [("managed", True), ("driven", False)])
@@ -124,11 +124,11 @@ def test_the_budget_of_the_study_is_shared_and_that_of_a_provider_is_not() -> No
     study = whole.fitted.study.model_copy(update={"limits": limits})
     own = replace(whole, fitted=replace(whole.fitted, study=study))
     stopped: list[Sequence[str]] = []
-    made = create_budgets(
+    budgets = create_budgets(
         {"a": whole, "b": own}, notify=print, stop=lambda names, _: stopped.append(names)
     )
-    assert [budget.limit for budget in made] == [Money(9, "USD"), Money(2, "USD")]
-    for budget in made:
+    assert [budget.limit for budget in budgets] == [Money(9, "USD"), Money(2, "USD")]
+    for budget in budgets:
         with budget:
             for event in trial(1, 9.0):
                 budget.add("b", event)
@@ -137,14 +137,14 @@ def test_the_budget_of_the_study_is_shared_and_that_of_a_provider_is_not() -> No
 
 
 def test_refused_jobs_are_not_stopped() -> None:
-    told, able = Told(), planned(max_cost="10 USD")
-    unable = replace(able, findings=(Finding("refused", "limits.max_cost", "no price is known"),))
+    calls, plan_a = Calls(), planned(max_cost="10 USD")
+    unable = replace(plan_a, findings=(Finding("refused", "limits.max_cost", "no price is known"),))
     (budget,) = create_budgets(
-        {"a": able, "b": unable},
-        notify=told.said.append,
-        stop=lambda _who, why: told.stopped.append(why),
+        {"a": plan_a, "b": unable},
+        notify=calls.messages.append,
+        stop=lambda _who, why: calls.stopped.append(why),
     )
     with budget:
         budget.add("a", trial(1, 8.0)[0])
         budget.add("a", trial(1, 8.0)[1])
-    assert told.said == ["80 % of 10 USD spent; at 100 % a is stopped"]
+    assert calls.messages == ["80 % of 10 USD spent; at 100 % a is stopped"]

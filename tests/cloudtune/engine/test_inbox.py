@@ -1,4 +1,4 @@
-"""What is told to a job reaches it, whichever thread deals with it."""
+"""Each message to a job is processed once, in order, by any thread."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ def test_messages_are_processed_once_and_in_order() -> None:
     seen: list[Message] = []
     inside: list[str] = []
     threads: set[int] = set()
-    begun = threading.Event()
+    started = threading.Event()
 
     def trial(number: int) -> None:
         chance = random.Random(number)
-        begun.wait(30)
+        started.wait(30)
         for step in range(_STEPS):
             time.sleep(0)
             inbox.put(measured(number, step), inline=chance.random() < 0.5)
@@ -67,19 +67,21 @@ def test_messages_are_processed_once_and_in_order() -> None:
         time.sleep(0)  # others may try to come in
         assert len(inside) == 1, "two threads deal at a time"
         threads.add(threading.get_ident())
-        begun.set()
-        while (news := inbox.pop()) is not None:
-            seen.append(news)
+        started.set()
+        while (message := inbox.pop()) is not None:
+            seen.append(message)
         inside.pop()
-        return sum(isinstance(news, Ended) for news in seen) == _TRIALS or None
+        return sum(isinstance(message, Ended) for message in seen) == _TRIALS or None
 
     with together(*(lambda number=n: trial(number) for n in range(_TRIALS))):
         assert run_until_result(inbox, step)
     for number in range(_TRIALS):
         own = [
-            news for news in seen if isinstance(news, Measured | Ended) and news.number == number
+            message
+            for message in seen
+            if isinstance(message, Measured | Ended) and message.number == number
         ]
-        steps = [news.step for news in own if isinstance(news, Measured)]
+        steps = [message.step for message in own if isinstance(message, Measured)]
         assert steps == [*range(_STEPS + 1)]
         assert isinstance(own[-1], Ended)
     assert len(threads) > 1, "no idle thread dealt with anything"
@@ -87,25 +89,25 @@ def test_messages_are_processed_once_and_in_order() -> None:
 
 def test_an_inline_put_processes_its_message() -> None:
     inbox = Inbox()
-    waits = threading.Event()
-    dealt: list[int] = []
+    waiting = threading.Event()
+    threads: list[int] = []
 
     def step() -> Message | None:
-        waits.set()
-        if news := inbox.pop():
-            dealt.append(threading.get_ident())
-        return news if isinstance(news, Ended) else None
+        waiting.set()
+        if message := inbox.pop():
+            threads.append(threading.get_ident())
+        return message if isinstance(message, Ended) else None
 
-    def bring() -> None:
-        waits.wait(30)
+    def put() -> None:
+        waiting.wait(30)
         until = time.monotonic() + 30
-        while threading.get_ident() not in dealt and time.monotonic() < until:
+        while threading.get_ident() not in threads and time.monotonic() < until:
             inbox.put(measured(1, 1), inline=True)
         inbox.put(ended(1))
 
-    with together(bring):
+    with together(put):
         assert run_until_result(inbox, step) == ended(1)
-    assert {*dealt} - {threading.get_ident()}
+    assert {*threads} - {threading.get_ident()}
 
 
 def test_messages_after_the_result_stay_in_the_inbox() -> None:
@@ -131,19 +133,19 @@ def test_messages_after_an_exception_stay_in_the_inbox() -> None:
 
 def test_messages_left_by_an_inline_put_are_processed() -> None:
     inbox = Inbox()
-    waits = threading.Event()
+    waiting = threading.Event()
 
     def step() -> Message | None:
-        waits.set()
+        waiting.set()
         inbox.pop()
-        news = inbox.pop()
-        return news if isinstance(news, Ended) else None
+        message = inbox.pop()
+        return message if isinstance(message, Ended) else None
 
-    def bring() -> None:
-        waits.wait(30)
+    def put() -> None:
+        waiting.wait(30)
         inbox.put(*(measured(1, step) for step in range(9)), ended(1), inline=True)
 
-    with together(bring):
+    with together(put):
         assert run_until_result(inbox, step) == ended(1)
 
 
@@ -153,19 +155,19 @@ def test_an_exception_of_a_step_is_raised_in_the_waiting_thread(
     inline: bool, error: type[BaseException]
 ) -> None:
     inbox = Inbox()
-    waits = threading.Event()
+    waiting = threading.Event()
 
     def step() -> None:
-        waits.set()
+        waiting.set()
         if inbox.pop():
             raise error("of a strategy")
 
-    def bring() -> None:
-        waits.wait(30)
+    def put() -> None:
+        waiting.wait(30)
         inbox.put(ended(1), inline=inline)
         inbox.put(ended(2), inline=inline)
 
-    with together(bring), pytest.raises(error, match="of a strategy"):
+    with together(put), pytest.raises(error, match="of a strategy"):
         run_until_result(inbox, step)
 
 
@@ -173,19 +175,19 @@ def test_an_earlier_due_time_of_an_inline_step_wakes_the_waiting_thread() -> Non
     """Whoever waits for ever is woken, to wait less long."""
     inbox = Inbox()
     due = [float("inf")]
-    waits = threading.Event()
+    waiting = threading.Event()
 
     def step() -> bool | None:
-        waits.set()
+        waiting.set()
         if inbox.pop():
             due[0] = time.monotonic() + 0.01
         return time.monotonic() >= due[0] or None
 
-    def bring() -> None:
-        waits.wait(30)
+    def put() -> None:
+        waiting.wait(30)
         inbox.put(ended(1), inline=True)
 
-    with together(bring):
+    with together(put):
         assert run_until_result(inbox, step, lambda: due[0])
 
 

@@ -51,7 +51,7 @@ def follow(
     service: Any,
     *wishes: StopRequest,
     inbox: Any = None,
-    said: list[str] | None = None,
+    messages: list[str] | None = None,
     env: Mapping[str, Any] | None = None,
     client: Any = None,
     may_exist: bool = False,
@@ -72,9 +72,9 @@ def follow(
     inbox = inbox or Inbox()
     for wish in wishes:
         inbox.put(wish)
-    say = ([] if said is None else said).append
+    notify = ([] if messages is None else messages).append
     job = ManagedJob(
-        made, inbox=inbox, record=record, observe=observe, notify=say, may_exist=may_exist
+        made, inbox=inbox, record=record, observe=observe, notify=notify, may_exist=may_exist
     )
     outcome = job.run(client or odd.OddClient(service), None, names.append)
     assert shown == events
@@ -87,12 +87,12 @@ def busy(count: int) -> list[ProviderError]:
 
 def test_a_busy_service_does_not_end_the_job(service: Any) -> None:
     service.faults = {"find": busy(2), "status": [None, *busy(3), None, *busy(1)]}
-    said: list[str] = []
-    outcome, events, names = follow(service, said=said)
+    messages: list[str] = []
+    outcome, events, names = follow(service, messages=messages)
     assert outcome.state == "completed"
     assert [e.state for e in events if isinstance(e, Ended)] == ["completed"] * 2
     assert names == list(service.dishes)
-    assert said == ["odd: the line is busy; retrying with increasing delays"]
+    assert messages == ["odd: the line is busy; retrying with increasing delays"]
 
 
 def test_a_remark_of_the_service_is_reported_once(
@@ -106,11 +106,11 @@ def test_a_remark_of_the_service_is_reported_once(
         return replace(found, remark="no curves")
 
     monkeypatch.setattr(client, "status", silent)
-    said: list[str] = []
-    outcome, _, _ = follow(service, said=said, client=client)
+    messages: list[str] = []
+    outcome, _, _ = follow(service, messages=messages, client=client)
     assert outcome.state == "completed"
     assert service.calls.count("status") > 1
-    assert said == ["no curves"]
+    assert messages == ["no curves"]
 
 
 def test_a_job_that_cannot_be_polled_is_unknown(service: Any) -> None:
@@ -225,12 +225,12 @@ def test_a_job_that_becomes_visible_late_is_not_created_again(
     monkeypatch.setattr(odd.OddClient, "find", late)
     monkeypatch.setattr(odd.OddClient, "poll_seconds", 0.01)
     monkeypatch.setattr(odd.OddClient, "hidden_seconds", 20.0)
-    said: list[str] = []
-    outcome, _, names = follow(service, inbox=inbox, said=said)
+    messages: list[str] = []
+    outcome, _, names = follow(service, inbox=inbox, messages=messages)
     assert outcome.state == ("cancelled" if wishes else "completed")
     assert service.calls.count("submit") == 1
     assert names == list(service.dishes)
-    assert any("may exist but is not visible yet" in words for words in said)
+    assert any("may exist but is not visible yet" in words for words in messages)
 
 
 @pytest.mark.parametrize("may_exist", [False, True])
@@ -312,8 +312,8 @@ def test_backoff_grows_and_resets(service: Any, monkeypatch: pytest.MonkeyPatch)
     service.faults = {"status": busy(6)}
     outcome, _, _ = follow(service, inbox=Deaf())
     assert outcome.state == "completed"
-    for found, wanted in zip(waited, (20, 40, 80, 160, 300, 300, 20, 20), strict=False):
-        assert found == pytest.approx(wanted, rel=0.11)
+    for found, expected in zip(waited, (20, 40, 80, 160, 300, 300, 20, 20), strict=False):
+        assert found == pytest.approx(expected, rel=0.11)
 
 
 def test_an_invalid_value_is_reported_with_its_trial(

@@ -52,13 +52,13 @@ class Lacking(LocalProvider):
 
 
 class Unknown(LocalProvider):
-    """A service that does not know who calls."""
+    """A service without credentials."""
 
-    def runner(self, plan: Plan, context: JobContext, emit: Any, say: Any) -> Any:
+    def runner(self, plan: Plan, context: JobContext, emit: Any, notify: Any) -> Any:
         raise ProviderError("unknown", "no credentials were found", affects_all_calls=True)
 
 
-MADE = {"second": Second, "lacking": Lacking, "unknown": Unknown}
+PROVIDERS = {"second": Second, "lacking": Lacking, "unknown": Unknown}
 
 
 @pytest.fixture(autouse=True)
@@ -66,8 +66,8 @@ def _context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)
     with ExitStack() as known:
-        for name, made in MADE.items():
-            known.enter_context(registry.temporary_provider(name, made))
+        for name, provider in PROVIDERS.items():
+            known.enter_context(registry.temporary_provider(name, provider))
         yield
 
 
@@ -75,7 +75,7 @@ class Watcher(jobs.Observer):
     """Keeps what it is shown."""
 
     def __init__(self) -> None:
-        self.said: list[str] = []
+        self.messages: list[str] = []
         self.ended: dict[str, Outcome] = {}
         self.running: set[str] = set()
         self.changed = threading.Condition()
@@ -95,7 +95,7 @@ class Watcher(jobs.Observer):
             self.changed.notify()
 
     def message(self, text: str) -> None:
-        self.said.append(text)
+        self.messages.append(text)
 
 
 def created(*on: str, script: str = REPORTS, **over: Any) -> str:
@@ -118,7 +118,7 @@ def executed(run: str, watcher: Watcher | None = None) -> dict[str, tuple[str, s
     return {name: (outcome.state, outcome.reason) for name, outcome in outcomes.items()}
 
 
-def found(run: str) -> dict[str, StudyResult]:
+def results_of(run: str) -> dict[str, StudyResult]:
     return {result.provider: result for result in lifecycle.results(run)}
 
 
@@ -137,7 +137,7 @@ def test_an_unusable_provider_does_not_affect_others(other: str, words: str) -> 
     assert outcomes[other].state == "failed"
     assert words in outcomes[other].reason
     assert watcher.ended == outcomes
-    assert len(found(run)["local"].trials) == 2
+    assert len(results_of(run)["local"].trials) == 2
     assert exit_codes.run_exit_code(outcomes, lifecycle.results(run)) == 3
 
 
@@ -147,13 +147,13 @@ def test_a_refused_provider_does_not_affect_others() -> None:
     assert outcomes["local"].state == "completed"
     assert outcomes["second"].state == "refused"
     assert "the price of this machine is unknown" in outcomes["second"].reason
-    assert found(run)["second"].trials == ()
-    told = CliRunner().invoke(cloudtune, ["results", "--format", "json"]).stdout
-    assert {job["provider"]: job["state"] for job in json.loads(told)} == {
+    assert results_of(run)["second"].trials == ()
+    output = CliRunner().invoke(cloudtune, ["results", "--format", "json"]).stdout
+    assert {job["provider"]: job["state"] for job in json.loads(output)} == {
         "second": "refused",
         "local": "completed",
     }
-    assert StudyResult.from_json(json.dumps(json.loads(told)[0])) == found(run)["second"]
+    assert StudyResult.from_json(json.dumps(json.loads(output)[0])) == results_of(run)["second"]
     assert exit_codes.run_exit_code(outcomes, lifecycle.results(run)) == 2
 
 
@@ -200,7 +200,7 @@ def test_one_job_is_resumed_and_the_others_are_unchanged() -> None:
     outcomes = lifecycle.execute(run, on=["second"])
     assert outcomes["second"].state == "completed"
     assert outcomes["local"].state == "pending"
-    assert found(run)["local"].trials == ()
+    assert results_of(run)["local"].trials == ()
 
 
 class Talking(LocalProvider):
@@ -268,9 +268,9 @@ def test_a_managed_job_continues_while_no_process_follows_it() -> None:
     run = created("local")
     with Ledger(state_folder()) as ledger:
         (job,) = ledger.run(run).jobs
-    held = replace(job, started=1000.0, process_started=2000.0, earlier_seconds=5.0)
-    assert (held.elapsed(2060.0), job.elapsed(2060.0)) == (65.0, 0.0)
-    managed = replace(held, plan={**job.plan, "mode": "managed"})
+    running = replace(job, started=1000.0, process_started=2000.0, earlier_seconds=5.0)
+    assert (running.elapsed(2060.0), job.elapsed(2060.0)) == (65.0, 0.0)
+    managed = replace(running, plan={**job.plan, "mode": "managed"})
     assert managed.elapsed(2060.0) == 1060.0
 
 
@@ -298,7 +298,7 @@ def test_a_raised_budget_resumes_the_run() -> None:
     more = Study.model_validate({**study.to_json(), "limits": {**limits, "max_cost": "2 USD"}})
     resume.raise_limits(run, more)
     assert executed(run)["local"] == ("completed", "the cost reached 2 USD")
-    assert len(found(run)["local"].trials) == 2
+    assert len(results_of(run)["local"].trials) == 2
 
 
 def test_the_budget_of_one_provider_is_its_own() -> None:
@@ -307,7 +307,7 @@ def test_the_budget_of_one_provider_is_its_own() -> None:
     run = created("local", "second", script=HANGS, limits=limits, providers=own)
     states = executed(run)
     assert states["second"] == ("completed", "the cost reached 1 USD")
-    assert [trial.reason for trial in found(run)["local"].trials] == [
+    assert [trial.reason for trial in results_of(run)["local"].trials] == [
         "its trial_timeout was reached"
     ]
 
