@@ -72,7 +72,7 @@ def test_it_rises_and_ends_at_the_best_trial(values: list[float | None], which: 
     )
 
 
-def test_a_pause_lies_where_no_trial_ran_for_long() -> None:
+def test_idle_time_is_in_the_longest_gap_between_trials() -> None:
     killed = trial(2, None, began=101.0, ended=161.0, state="cancelled")
     again = trial(3, 0.7, began=161.5, ended=163.0)
     made = job("p", [trial(1, 0.5), killed, again])
@@ -81,11 +81,11 @@ def test_a_pause_lies_where_no_trial_ran_for_long() -> None:
     assert idle_periods(made) == ()
 
 
-def test_a_pause_in_which_a_services_trials_went_on_is_not_placed() -> None:
+def test_idle_time_without_a_long_gap_has_no_position() -> None:
     made = job("p", [trial(1, 0.5, ended=160.0), trial(2, 0.6, began=160.0, ended=161.0)])
     assert idle_periods(replace(made, idle=50.0)) == ()
 
 
-def test_a_pause_at_the_end_is_seen() -> None:
+def test_idle_time_at_the_end_is_found() -> None:
     made = replace(job("p", [0.5]), idle=99.0, ended=200.0)
     assert idle_periods(made) == ((1.0, 100.0),)

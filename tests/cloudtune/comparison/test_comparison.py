@@ -48,7 +48,7 @@ def test_other_objectives_are_not_compared() -> None:
         compare([], {})
 
 
-def test_it_is_data_for_machines() -> None:
+def test_the_json_of_a_comparison() -> None:
     asked = {"r1": ["study.yaml"]}
     jobs = [job("p", [trial(1, 0.5, cost=1.0), None]), job("q", [0.9])]
     found = json.loads(render_report(compare(jobs, asked), "json"))

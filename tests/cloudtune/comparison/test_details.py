@@ -47,7 +47,7 @@ def test_the_time_of_a_trial_is_split_by_what_is_known() -> None:
 
 
 @given(st.lists(st.floats(90, 260), max_size=4), st.none() | st.floats(0, 200))
-def test_the_parts_are_the_whole_whatever_clocks_say(
+def test_phases_add_up_to_the_duration_of_the_trial(
     times: list[float], billed: float | None
 ) -> None:
     steps = measured(*((n, 0.1, time) for n, time in enumerate(times)))
@@ -108,7 +108,9 @@ ASSIGNMENTS = st.fixed_dictionaries(
 
 
 @given(ASSIGNMENTS, ASSIGNMENTS)
-def test_a_distance_is_one(left: dict[str, float | str], right: dict[str, float | str]) -> None:
+def test_the_distance_is_symmetric_and_between_0_and_1(
+    left: dict[str, float | str], right: dict[str, float | str]
+) -> None:
     scaler = UnitScaler(SPACE)
     ends = scaler.scale(left), scaler.scale(right)
     gap = gower_distance(scaler, *ends)
@@ -118,7 +120,7 @@ def test_a_distance_is_one(left: dict[str, float | str], right: dict[str, float 
     assert gower_distance(scaler, ends[0], ends[0]) == 0
 
 
-def test_the_answers_of_groups_and_how_far_apart_they_are() -> None:
+def test_best_trials_and_their_distances() -> None:
     poly = {"lr": 0.01, "kernel": "poly", "depth": 1}
     jobs = [
         job("p", [trial(1, 0.5), trial(2, 0.7, parameters=poly)], run="a"),
@@ -136,7 +138,7 @@ def test_the_answers_of_groups_and_how_far_apart_they_are() -> None:
     assert pair.distance == pytest.approx(2.5 / 3)
 
 
-def test_answers_of_other_spaces_are_not_measured() -> None:
+def test_studies_with_different_parameters_have_no_distance() -> None:
     other = make_study(parameters={"lr": {"type": "float", "min": 0, "max": 1}})
     groups = group_jobs(
         [job("p", [0.5]), job("q", [trial(1, 0.4, parameters={"lr": 1.0})], study=other)]
@@ -170,7 +172,7 @@ def test_the_parameter_that_matters_is_found(goal: str) -> None:
     assert (found.trials, found.best) == (200, 0.1)
 
 
-def test_a_few_trials_tell_nothing_of_importance() -> None:
+def test_importance_needs_20_trials() -> None:
     assert parameter_importance(group_jobs([planted(19)])[0], 0).shares is None
     assert parameter_importance(group_jobs([job("p", [None])])[0], 0).shares is None
 
@@ -179,7 +181,7 @@ def caveat_text(*jobs: StudyResult) -> str:
     return "\n".join(caveat.text for caveat in find_caveats(group_jobs(jobs)))
 
 
-def test_alike_and_known_is_no_reason_for_care() -> None:
+def test_equal_conditions_have_no_caveats_but_estimated_costs() -> None:
     priced = [trial(1, 0.5, cost=1.0)]
     assert caveat_text(job("p", priced), job("q", priced)).count("\n") == 1
     said = caveat_text(job("p", priced), job("q", priced))
@@ -211,17 +213,17 @@ def test_alike_and_known_is_no_reason_for_care() -> None:
         (job("q", [trial(1, 0.5, cost=1.0, currency="EUR")]), "q: costs are estimates"),
     ],
 )
-def test_what_is_not_alike_is_said(other: StudyResult, words: str) -> None:
+def test_a_difference_is_a_caveat(other: StudyResult, words: str) -> None:
     assert words in caveat_text(job("p", [0.5]), other)
 
 
-def test_copies_and_emulators_are_said() -> None:
+def test_equal_seeds_and_emulators_are_caveats() -> None:
     copies = [job("p", [0.5], run=run, seed=7) for run in "ab"]
     assert "same seed are copies of each other (7, 7)" in caveat_text(*copies)
     assert "emulated: cloudtune's own engine" in caveat_text(job("p", [0.5], emulated=True))
 
 
-def test_time_in_which_nobody_ran_a_job_is_said() -> None:
+def test_idle_time_is_a_caveat() -> None:
     words = "p: interrupted and resumed (r1); times include the time in between"
     assert words in caveat_text(replace(job("p", [0.5]), idle=3600.0))
     assert "interrupted" not in caveat_text(replace(job("p", [0.5]), idle=0.0))
@@ -250,7 +252,7 @@ def test_the_command_that_repeats_it_can_be_pasted() -> None:
     assert "--emulate" in rerun_command(emulated, ["s.yaml"])
 
 
-def test_what_another_study_tried_is_no_position() -> None:
+def test_values_outside_the_search_space_are_omitted() -> None:
     scaler = UnitScaler(SPACE)
     assert scaler.scale({"lr": "auto", "kernel": 3}) == {}
     assert scaler.scale({"lr": -1.0, "kernel": "poly", "depth": 2.5}) == {"kernel": 1.0}

@@ -19,7 +19,7 @@ def test_runs_of_one_study_with_other_seeds_are_repetitions() -> None:
     assert group_jobs([first, again])[0].independent
 
 
-def test_what_is_no_repetition_has_a_name_of_its_own() -> None:
+def test_different_modes_and_emulation_are_different_groups() -> None:
     jobs = [job("p", [0.1]), job("p", [0.1], mode="managed"), job("p", [0.1], emulated=True)]
     assert labels(*jobs) == [("p, driven", 1), ("p, managed", 1), ("p (emulated), driven", 1)]
 

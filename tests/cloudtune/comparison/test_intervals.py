@@ -29,7 +29,7 @@ def test_welchs_interval_as_by_hand() -> None:
     assert found.high == pytest.approx(-10 + 2.7764 * 0.8165, abs=1e-3)
 
 
-def test_too_little_to_say_anything() -> None:
+def test_too_few_values_have_no_interval() -> None:
     assert mean_interval([1.0]) is None
     assert mean_interval([2.0, 2.0]) is None
     assert difference_interval([1.0], [2.0, 3.0], 1) is None
@@ -49,7 +49,7 @@ def test_more_comparisons_make_an_interval_wider(left: list[float], right: list[
         )
 
 
-def test_without_scipy_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_scipy_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "scipy.stats", None)
     with pytest.raises(MissingExtraError, match=r"cloudtune\[report\]"):
         mean_interval([1.0, 2.0])

@@ -53,7 +53,7 @@ def test_the_same_the_other_way_round_for_minimize() -> None:
     assert (found.leaders, found.certainty) == (("q",), "settled")
 
 
-def test_repeated_runs_that_overlap_do_not() -> None:
+def test_repeated_runs_that_overlap_do_not_settle_it() -> None:
     leaders, certainty, why = best_of(
         *repeated("p", 0.90, 0.70, 0.80), *repeated("q", 0.72, 0.88, 0.78)
     )
@@ -85,7 +85,7 @@ def test_what_keeps_it_from_being_settled(jobs: list[StudyResult], why: str) -> 
     assert why in told
 
 
-def test_alone_there_is_nothing_to_compare() -> None:
+def test_one_group_has_nothing_to_compare() -> None:
     assert best_of(*repeated("p", 0.9, 0.8))[:2] == (("p",), "nothing to compare")
     nobody = rank_by_best(group_jobs([job("p", [None])]), "accuracy", "maximize")
     assert (nobody.leaders, nobody.entries[0].values) == ((), (None,))
@@ -95,7 +95,7 @@ def test_equal_ones_share_the_lead() -> None:
     assert best_of(job("p", [0.9]), job("q", [0.9]))[0] == ("p", "q")
 
 
-def test_next_to_no_difference_is_none() -> None:
+def test_groups_with_almost_equal_values_share_the_lead() -> None:
     assert best_of(job("p", [0.1, 0.97990]), job("q", [0.1, 0.979899]))[0] == ("p", "q")
     assert best_of(job("p", [0.1, 0.98]), job("q", [0.1, 0.96]))[0] == ("p",)
     many = repeated("p", 0.9000, 0.9001, 0.9002) + repeated("q", 0.8990, 0.8991, 0.8992)
@@ -123,7 +123,7 @@ def test_the_first_is_the_one_that_needed_least_time() -> None:
     assert found.certainty == "not settled"
 
 
-def test_an_unknown_cost_is_never_nothing() -> None:
+def test_an_unknown_cost_is_not_zero() -> None:
     dear = job("p", [trial(1, 0.5, cost=2.0), trial(2, 0.5, cost=3.0)])
     unknown = job("q", [trial(1, 0.5, cost=0.1), trial(2, 0.5)])
     found = rank_by_cost(group_jobs([dear, unknown]))

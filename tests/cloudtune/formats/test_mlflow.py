@@ -71,7 +71,7 @@ def test_each_trial_is_a_run_below_the_jobs(held: dict[str, Any]) -> None:
             assert run["tags"]["cloudtune.run"] == "k7f2"
 
 
-def test_how_each_ended_is_kept(held: dict[str, Any]) -> None:
+def test_states_are_exported(held: dict[str, Any]) -> None:
     runs = runs_of(held)
     assert [runs[f"trial {n}"]["status"] for n in range(1, 8)] == [
         *("FINISHED", "FAILED", "KILLED", "KILLED", "RUNNING", "SCHEDULED", "FINISHED")

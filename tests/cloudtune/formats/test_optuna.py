@@ -81,12 +81,12 @@ def test_a_second_export_is_refused(held: Any, result: StudyResult, tmp_path: Pa
 
 
 @pytest.mark.parametrize("to", ["nosuch://x", "sqlite:////no/such/folder/o.db"])
-def test_a_storage_that_cannot_be_used_is_told(result: StudyResult, to: str) -> None:
+def test_a_storage_that_cannot_be_opened_is_an_error(result: StudyResult, to: str) -> None:
     with pytest.raises(UsageError, match="Optuna cannot open"):
         to_optuna.export(result, (), to)
 
 
-def test_optuna_itself_would_hold_the_same(
+def test_trials_are_stored_as_optuna_stores_them(
     held: Any, tmp_path: Path, storage_of: Callable[[Path], RDBStorage]
 ) -> None:
     again = optuna.create_study(storage=storage_of(tmp_path / "other.db"), direction="maximize")
@@ -119,9 +119,7 @@ def test_several_objectives_and_more_trials_than_are_written_at_once(
     assert held.trials[-1].number == 5
 
 
-def test_an_export_that_was_broken_off_can_be_made_again(
-    result: StudyResult, tmp_path: Path
-) -> None:
+def test_an_interrupted_export_can_be_repeated(result: StudyResult, tmp_path: Path) -> None:
     def broken_off() -> Iterator[Trial]:
         yield result.trials[0]
         raise KeyboardInterrupt

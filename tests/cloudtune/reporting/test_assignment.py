@@ -87,7 +87,7 @@ def test_yaml_of_both_versions_and_json_hold_the_same(values: dict[str, Value]) 
         assert [type(value) for value in found.values()] == [*map(type, wanted.values())]
 
 
-def test_what_a_form_cannot_hold_is_told(tmp_path: Path) -> None:
+def test_values_that_a_form_cannot_express_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"not valid as names of shell variables: 'optimizer\.lr'"):
         of("env", {"optimizer.lr": 0.1})
     with pytest.raises(UsageError, match="takes no arguments"):
@@ -104,17 +104,17 @@ def test_what_a_form_cannot_hold_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["PATH", "LD_PRELOAD", "PYTHONPATH", "BASH_ENV", "UID", "IFS", "CLOUDTUNE_HOME", "_"]
 )
-def test_no_shell_is_given_variables_by_which_it_works(name: str) -> None:
+def test_variables_that_control_a_shell_are_an_error(name: str) -> None:
     with pytest.raises(UsageError, match=f"programs that it starts: {name};"):
         of("env", {"lr": 0.5, name: "x"})
     assert json.loads(of("json", {name: "x"}))[name] == "x"
 
 
 @pytest.mark.parametrize("name", ["path", "lr", "PATHS", "SEED", "LDA", "python"])
-def test_a_shell_is_given_other_variables(name: str) -> None:
+def test_other_variables_are_exported(name: str) -> None:
     assert of("env", {name: "x"}).endswith(f"export {name}=x")
 
 
-def test_names_that_no_variable_can_have_are_told() -> None:
+def test_invalid_variable_names_are_an_error() -> None:
     with pytest.raises(UsageError, match=r"'n\.trees'; use --as json, yaml, or args"):
         of("env", {"n.trees": 3})

@@ -82,7 +82,7 @@ def test_the_service_is_linked_once_it_has_a_job(
     ],
     ids=["at one go", "resumed", "resumed and running", "resumed when nothing was left"],
 )
-def test_the_time_in_which_nobody_ran_a_job_is_known(
+def test_the_idle_time_of_a_job(
     tmp_path: Path, begun: float, spent: float, ended: float | None, idle: float
 ) -> None:
     record = JobRecord(

@@ -128,7 +128,7 @@ def test_a_terminal_without_colour_gets_none(monkeypatch: pytest.MonkeyPatch) ->
     assert not colour.search(table(120, color_system="truecolor"))
 
 
-def test_what_one_of_several_does_is_told_above_the_table() -> None:
+def test_lines_of_several_jobs_are_above_the_table() -> None:
     shown, file = live(120)
     play(shown)
     shown.close()
@@ -149,9 +149,7 @@ def test_lines_of_several_providers_can_be_told_apart(capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_each_of_several_events_is_told_in_its_turn(
-    capsys: pytest.CaptureFixture[str], *, together: bool
-) -> None:
+def test_events_are_printed_in_order(capsys: pytest.CaptureFixture[str], *, together: bool) -> None:
     events = [
         event
         for number, value in enumerate([1.0, 0.5, 2.0], start=1)

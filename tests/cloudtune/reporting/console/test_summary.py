@@ -35,14 +35,14 @@ def assert_clean(lines: list[str]) -> None:
 
 
 @given(st.text())
-def test_printable_is_one_harmless_line_and_leaves_others_alone(text: str) -> None:
+def test_a_sanitized_line_is_printable_and_stays_the_same(text: str) -> None:
     shown = sanitize.sanitize_line(text)
     assert shown == "" or shown.isprintable()
     assert len(shown) == len(text)
     assert sanitize.sanitize_line(shown) == shown
 
 
-def test_what_is_replaced_and_by_what() -> None:
+def test_replaced_characters() -> None:
     assert sanitize.sanitize_line("ä 日本 ✓ é") == "ä 日本 ✓ é"
     assert sanitize.sanitize_line("a\tb\nc\u00a0d") == "a b c d"
     assert sanitize.sanitize_line("\x1b[1m\u202e\u200d\ufeff") == "\ufffd[1m\ufffd\ufffd\ufffd"
@@ -50,7 +50,7 @@ def test_what_is_replaced_and_by_what() -> None:
 
 
 @given(st.recursive(st.text() | st.booleans(), lambda inner: st.dictionaries(st.text(), inner)))
-def test_json_is_shown_without_harm_and_without_loss(data: Any) -> None:
+def test_formatted_json_is_printable_and_complete(data: Any) -> None:
     for indent in (None, 2):
         shown = sanitize.format_json(data, indent)
         assert all(line.isprintable() for line in shown.split("\n"))
@@ -99,7 +99,7 @@ def _script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_script")
-def test_nothing_that_is_described_disturbs_a_terminal() -> None:
+def test_hostile_text_in_summaries_is_sanitized() -> None:
     study = evil_study()
     found = result(study)
     best, _failed = found.trials
@@ -117,7 +117,7 @@ def test_nothing_that_is_described_disturbs_a_terminal() -> None:
     assert_clean([words.describe_space(renamed), words.format_objectives(renamed, best)])
 
 
-def test_what_can_be_pasted_is_whole_or_left_out() -> None:
+def test_arguments_are_exact_or_omitted() -> None:
     best = result(evil_study()).trials[0]
     (line,) = summary.format_reuse(evil_study(), best, "source")
     assert json.loads(line.partition(": ")[2]) == {"x": EVIL}
@@ -126,7 +126,7 @@ def test_what_can_be_pasted_is_whole_or_left_out() -> None:
     assert len(summary.format_reuse(harmless, plain, "source")) == 2
 
 
-def test_tables_do_not_disturb_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_hostile_text_in_tables_is_sanitized(capsys: pytest.CaptureFixture[str]) -> None:
     print_table([{EVIL: EVIL, "b": 1}])
     assert_clean(capsys.readouterr().out.splitlines())
 
@@ -185,14 +185,14 @@ def test_several_runs_are_told_apart() -> None:
         ("watson", ""),
     ],
 )
-def test_a_warm_start_is_advised_where_there_is_one(provider: str, more: str) -> None:
+def test_a_warm_start_is_suggested_if_the_provider_has_it(provider: str, more: str) -> None:
     over = {"provider": provider, "mode": "managed", "state": "cancelled", "run": "3f6k2m9qxt"}
     stopped = result(evil_study(), **over)
     said = f"{provider} stopped its job, which cannot be resumed{more}"
     assert summary.resume_hints([stopped]) == [said]
 
 
-def test_who_stops_several_jobs_is_told_how_each_goes_on() -> None:
+def test_stopping_several_jobs_prints_how_to_resume_each() -> None:
     jobs = [
         result(evil_study(), provider=name, mode=mode, run="k7f2")
         for name, mode in (("local", "driven"), ("sagemaker", "managed"), ("vertex", "managed"))
@@ -208,7 +208,7 @@ def test_who_stops_several_jobs_is_told_how_each_goes_on() -> None:
     assert summary.stop_messages("it", jobs[2:]) == ["asked it to stop", vertex]
 
 
-def test_a_job_that_never_ran_is_said_in_plain_words() -> None:
+def test_the_summary_of_a_job_that_never_ran() -> None:
     never = replace(result(evil_study(), provider="vertex", emulated=True), trials=(), started=None)
     assert summary.format_summary(never, "runs/r")[0] == "0 trials on vertex, emulated: none"
 

@@ -31,7 +31,7 @@ def test_one_bad_value_does_not_stretch_the_axis() -> None:
     assert "1 of 12 trials is below the axis, down to -1000" in up.note
 
 
-def test_values_that_must_be_seen_are() -> None:
+def test_values_to_keep_are_visible() -> None:
     values = [1000.0, 90.0, *(1 + n / 10 for n in range(30))]
     assert fit_axis_range(values, "minimize", "trials", keep=[1000.0]) is None
     shown = fit_axis_range(values, "minimize", "trials", keep=[90.0])
@@ -64,7 +64,7 @@ def captions(*jobs: StudyResult) -> dict[str, str]:
     return {chart.id: chart.caption for chart in progress_charts(made, labels)}
 
 
-def test_the_caption_of_best_so_far_says_what_is_left_out() -> None:
+def test_the_caption_of_best_so_far_mentions_values_beyond_the_axis() -> None:
     bad = job("p", [1e6, *(2 - n / 20 for n in range(20))], study=LOSS)
     said = captions(bad)["progress-trials-0"]
     assert "1 of 21 values is above the axis, up to 1e+06" in said

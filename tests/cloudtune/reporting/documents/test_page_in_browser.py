@@ -276,7 +276,7 @@ def test_dark_and_light_change_while_it_is_open(browser: Browser, tmp_path: Path
         expect(word).to_have_css("fill", "rgb(92, 100, 112)")
 
 
-def test_it_can_be_read_without_seeing_it(browser: Browser, tmp_path: Path) -> None:
+def test_the_page_is_accessible(browser: Browser, tmp_path: Path) -> None:
     with opened(browser, tmp_path, [ordinary("local"), ordinary("vertex")]) as page:
         page.keyboard.press("Tab")
         expect(page.locator(":focus")).to_have_text("Skip to the verdict")
@@ -302,7 +302,7 @@ def test_without_scripts_the_numbers_are_there(browser: Browser, tmp_path: Path)
         expect(page.locator("noscript").first).to_be_attached()
 
 
-def test_the_policy_stops_what_is_not_ours(browser: Browser, tmp_path: Path) -> None:
+def test_the_security_policy_blocks_other_scripts(browser: Browser, tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     jobs = [ordinary("local")]
     made = render_report(compare(jobs, {}), "html")

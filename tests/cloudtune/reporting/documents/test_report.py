@@ -53,7 +53,7 @@ def test_the_verdict_fits_a_terminal_of_80_columns() -> None:
     assert max(map(len, verdict)) < 80
 
 
-def test_where_a_terminal_has_no_room_for_a_table_each_row_is_a_block() -> None:
+def test_a_table_that_does_not_fit_becomes_blocks() -> None:
     jobs = [job("local", [0.5, 0.9]), job("vertex", [trial(1, 0.7, cost=2.5)])]
     compared = compare(jobs, {"r1": ["study.yaml"]})
     wide, narrow = (render_report(compared, "text", room) for room in (None, 60))
@@ -64,7 +64,7 @@ def test_where_a_terminal_has_no_room_for_a_table_each_row_is_a_block() -> None:
     assert set(wide.replace("─", "").split()) <= set(narrow.split())
 
 
-def test_several_that_were_first_together_are_several() -> None:
+def test_two_groups_can_be_first_together() -> None:
     text = flat(said([job("p", [0.5, 0.9]), job("q", [0.5, 0.9])]))
     assert "p and q were the first to come within 1 %" in text
 
@@ -85,14 +85,14 @@ def test_repeated_runs_have_a_mean_and_an_interval() -> None:
     assert "not settled: the differences" not in text
 
 
-def test_a_time_that_not_each_run_reached_is_no_mean() -> None:
+def test_a_time_that_one_run_did_not_reach_has_no_mean() -> None:
     jobs = [job("p", [0.5, 1.0], run="a"), job("p", [0.5, 0.6], run="b", seed=2)]
     text = flat(said(jobs))
     assert "No group came within 1 % of the way from the median trial to the best trial" in text
     assert "p: in 1 of 2 runs: 2.0 s" in text
 
 
-def test_the_time_in_which_nobody_ran_a_job_stands_beside_its_time() -> None:
+def test_the_duration_shows_the_idle_time() -> None:
     made = runs_table(compare([replace(job("p", [0.5]), ended=4100.0, idle=3600.0)], {}))
     assert "1 h 06 min (1 h 00 min idle)" in made.rows[0]
     assert "No process ran the job" in made.note
@@ -107,7 +107,7 @@ def test_the_runs_say_why_they_ended() -> None:
     assert "why it ended" not in runs_table(compare([job("q", [0.6])], {})).columns
 
 
-def test_a_blank_value_is_told_from_a_parameter_that_was_not_active() -> None:
+def test_a_blank_value_is_quoted() -> None:
     best = [trial(1, 0.5, parameters={"a": "", "b": " "}), trial(1, 0.4, parameters={"a": "x"})]
     jobs = [job(name, [one]) for name, one in zip("pq", best, strict=True)]
     assert best_trials_table(compare(jobs, {})).rows[2:] == (("a", "''", "x"), ("b", "' '", ""))
@@ -126,7 +126,7 @@ def test_several_objectives_have_a_front() -> None:
     assert "than these 2. Found: 1 by p; 1 by q." in flat(said(jobs))
 
 
-def test_nothing_in_the_terminal_turns_or_colours_it() -> None:
+def test_control_characters_are_removed() -> None:
     odd = "\x1b[31m\u202ered"
     jobs = [job(f"p{odd}", [trial(1, None, reason=odd, log_tail=odd)], study=make_study(name=odd))]
     for form in ("text", "markdown"):
@@ -156,7 +156,7 @@ def test_no_text_breaks_a_table_of_markdown(name: str) -> None:
     assert len(re.findall(r"(?<!\\)(?:\\\\)*\|", rows[0])) == 5
 
 
-def test_the_ending_of_a_file_says_its_form() -> None:
+def test_the_suffix_of_a_file_selects_the_format() -> None:
     assert [report_format(Path(name)) for name in ("a.HTML", "b.md", "c.json", "d.txt")] == [
         *("html", "markdown", "json", "text"),
     ]
@@ -164,13 +164,13 @@ def test_the_ending_of_a_file_says_its_form() -> None:
         report_format(Path("report.pdf"))
 
 
-def test_the_page_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_vl_convert_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "vl_convert", None)
     with pytest.raises(MissingExtraError, match=r"cloudtune\[report\]"):
         said([job("p", [0.5])], "html")
 
 
-def test_the_page_holds_all_that_it_needs() -> None:
+def test_the_page_is_self_contained() -> None:
     made = said([job("p", [0.5, 0.6])], "html")
     outside = re.sub(r"<script.*?</script>", "", made, flags=re.DOTALL)
     assert re.findall(r"(?:src|href)=[\"'](?!#)", outside) == []
@@ -178,7 +178,7 @@ def test_the_page_holds_all_that_it_needs() -> None:
     assert "@import" not in outside
 
 
-def test_steps_of_several_services_are_not_called_the_same() -> None:
+def test_different_steps_are_noted() -> None:
     own = measured((5, 0.1, 101.0), (10, 0.2, 102.0))
     counted = measured((1, 0.1, 101.0), (2, 0.2, 102.0))
     jobs = [job("p", [trial(1, 0.2, measurements=own)])]
@@ -206,7 +206,7 @@ def luminance(colour: str) -> float:
     return 0.2126 * light[0] + 0.7152 * light[1] + 0.0722 * light[2]
 
 
-def test_everything_can_be_told_from_what_is_behind_it() -> None:
+def test_colors_have_enough_contrast() -> None:
     style = Path(page.__file__).with_name("style.css").read_text("utf-8")
     themes = [
         dict(re.findall(r"--([\w-]+): (#\w{6})", root))
@@ -235,7 +235,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_whatever_there_is_can_be_reported(name: str) -> None:
+def test_unusual_results_can_be_reported(name: str) -> None:
     for form in ("text", "markdown", "json", "html"):
         text = said(ODD[name], form)
         assert all(each.provider in text for each in ODD[name])
@@ -267,7 +267,7 @@ def test_the_trials_of_the_front_are_named() -> None:
     assert "Common Pareto front" not in said([job("p", [0.5])])
 
 
-def test_one_of_a_thing_is_no_plural() -> None:
+def test_one_trial_is_singular() -> None:
     both = [{"metric": "accuracy", "goal": "maximize"}, {"metric": "size", "goal": "minimize"}]
     steps = measured((1, 0.1, 101.0), (2, 0.2, 102.0))
     one = job("p", [trial(1, (0.2, 1), measurements=steps)], study=make_study(objective=both))
@@ -277,7 +277,7 @@ def test_one_of_a_thing_is_no_plural() -> None:
         assert re.findall(r"\b1 (?:best )?trials\b", text) == []
 
 
-def test_a_long_front_is_cut_and_says_so() -> None:
+def test_a_long_front_is_cut_with_a_note() -> None:
     both = [{"metric": "accuracy", "goal": "maximize"}, {"metric": "size", "goal": "minimize"}]
     line = [trial(n, (n, n)) for n in range(1, 61)]
     text = said([job("p", line, study=make_study(objective=both))])
