@@ -140,7 +140,7 @@ def execute_job(
         observer: Receives its progress.
         state: The state folder.
     """
-    if job.job is not None and job.state in FINAL_STATES and job.plan["mode"] == "managed":
+    if job.job is not None and job.state in FINAL_STATES and job.mode == "managed":
         return _show_ended_job(job, plan, observer, state)
     with Ledger(state) as ledger:
         last_event = ledger.last_event_number(job.run, job.provider)
@@ -175,12 +175,12 @@ def execute_job(
                 and job.process_started is None
                 and not _was_submitted(ledger, job)
             ):
-                _end_emulator(context, job.plan["mode"], outcome)
+                _end_emulator(context, job.mode, outcome)
         except Exception as error:  # noqa: BLE001 - a bug in the code of this provider
             report = ledger.job_folder(job.run, job.provider) / _FAILURE
             outcome = _crash_outcome(ledger, job, write_crash_report(error, report, mask))
             if context is not None and outcome.state == "failed":
-                _end_emulator(context, job.plan["mode"], outcome)
+                _end_emulator(context, job.mode, outcome)
         finally:
             outcome = replace(outcome, reason=mask(outcome.reason))
             _log.debug("%s: ended, %s %s", job.provider, outcome.state, outcome.reason)
@@ -260,7 +260,7 @@ def _current_record(ledger: Ledger, job: JobRecord) -> JobRecord:
 def _crash_outcome(ledger: Ledger, job: JobRecord, reason: str) -> Outcome:
     """Return the outcome of a job that an unexpected error ended here."""
     submitted = _current_record(ledger, job).job
-    if submitted is None or job.plan["mode"] == "driven":
+    if submitted is None or job.mode == "driven":
         return Outcome("failed", reason)
     return Outcome(
         "unknown",

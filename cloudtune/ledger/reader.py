@@ -73,7 +73,7 @@ def _result(record: RunRecord, job: JobRecord, *, submitted: bool) -> StudyResul
     result = StudyResult(
         run=record.id,
         provider=job.provider,
-        mode=plan["mode"],
+        mode=job.mode,
         emulated=job.emulated,
         state=job.state,
         reason=job.reason,
@@ -88,7 +88,7 @@ def _result(record: RunRecord, job: JobRecord, *, submitted: bool) -> StudyResul
         created=record.created,
         started=job.started,
         ended=job.ended,
-        idle=_idle(job) if plan["mode"] == "driven" else None,
+        idle=_idle(job) if job.mode == "driven" else None,
     )
     # Earlier versions recorded `failed` for refused jobs.
     return replace(result, state=job_state(result, any_trials=submitted))

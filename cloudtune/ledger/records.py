@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cloudtune.results.events import EVENT_TYPES, Event, RunJobState
+from cloudtune.study.schema import Mode
 
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 RUN_COLUMNS = ("id", "created", "name", "study", "file", "base", "overrides")
@@ -37,6 +38,12 @@ class JobRecord:
     """Seconds that earlier processes ran the job."""
     ended: float | None = None
 
+    @property
+    def mode(self) -> Mode:
+        """The mode of the job's plan."""
+        mode: Mode = self.plan["mode"]
+        return mode
+
     def elapsed(self, until: float) -> float:
         """Return the seconds that the job has run.
 
@@ -49,7 +56,7 @@ class JobRecord:
         """
         if self.started is None or self.process_started is None:
             return 0.0
-        if self.plan["mode"] == "managed":
+        if self.mode == "managed":
             return max(0.0, until - self.started)
         return self.earlier_seconds + max(0.0, until - self.process_started)
 

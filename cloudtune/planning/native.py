@@ -52,7 +52,9 @@ def merge(
 
 def _merge(old: Any, new: Any) -> Any:
     if isinstance(new, Mapping):
-        before = cast("Mapping[str, Any]", old) if isinstance(old, Mapping) else {}
+        before: Mapping[str, Any] = {}
+        if isinstance(old, Mapping):
+            before = cast("Mapping[str, Any]", old)
         changes = cast("Mapping[str, Any]", new)
         merged = {key: value for key, value in before.items() if key not in changes}
         for key, value in changes.items():

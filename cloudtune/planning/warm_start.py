@@ -52,7 +52,7 @@ def parent_jobs(study: Study, provider: str) -> list[str]:
                 for record in ledger.run(name).jobs
                 if record.provider == provider
                 and record.job
-                and record.plan["mode"] == "managed"
+                and record.mode == "managed"
                 and not record.emulated
             ]
     return jobs

@@ -59,5 +59,5 @@ def unattended_jobs(record: RunRecord) -> list[str]:
     return [
         job.provider
         for job in record.jobs
-        if job.state in {"running", "unknown"} and job.job and job.plan["mode"] == "managed"
+        if job.state in {"running", "unknown"} and job.job and job.mode == "managed"
     ]
