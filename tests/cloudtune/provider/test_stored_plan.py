@@ -65,7 +65,7 @@ def test_facts_come_back(facts: Facts, lookup: Lookup) -> None:
 
 
 def test_a_reserved_key_is_refused(facts: Facts) -> None:
-    with pytest.raises(ValueError, match="reserved keys .*: inputs, links"):
+    with pytest.raises(ValueError, match=r"reserved keys .*: inputs, links"):
         facts_to_json(replace(facts, lookup=Lookup(data={"links": 1, "inputs": 2, "x": 3})))
 
 

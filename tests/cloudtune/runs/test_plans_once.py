@@ -32,7 +32,9 @@ def test_a_run_plans_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.chdir(tmp_path)
     (tmp_path / "train.py").write_text(SCRIPT, "utf-8")
     calls: Counter[str] = Counter()
-    plan_mode, entry_points, run = planner._plan_mode, metadata.entry_points, subprocess.run  # pyright: ignore[reportPrivateUsage]
+    plan_mode = planner._plan_mode  # pyright: ignore[reportPrivateUsage]
+    entry_points = metadata.entry_points
+    run: Any = subprocess.run
 
     def counted_plan(*args: Any, **more: Any) -> Any:
         calls["plan"] += 1
@@ -44,8 +46,7 @@ def test_a_run_plans_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
     def counted_run(command: Any, **more: Any) -> Any:
         calls["list"] += "ls-files" in command
-        result: Any = run(command, **more)
-        return result
+        return run(command, **more)
 
     monkeypatch.setattr(planner, "_plan_mode", counted_plan)
     monkeypatch.setattr(registry, "entry_points", counted_scan)
