@@ -30,8 +30,8 @@ class Estimate:
         hourly = f"{self.hour:.4g} {self.currency} for each hour of a trial ({self.source})"
         if self.most is None:
             return (
-                f"{hourly}; nothing bounds the whole: that takes trial_timeout, and max_trials or "
-                "timeout, none of them in native"
+                f"{hourly}; no maximum: that requires trial_timeout, and max_trials or timeout, "
+                "none of them in native"
             )
         return f"0 to {self.most:.2f} {self.currency}: {hourly}"
 

@@ -32,14 +32,14 @@ PLACEHOLDERS = {
     "image": "{{image}}",
     "instance_type": "{{instance_type}}",
 }
-"""Stand for missing settings in a plan."""
+"""The values of missing settings in a plan."""
 EMULATED = {
     "region": "us-east-1",
     "role_arn": "arn:aws:iam::000000000000:role/emulated",
     "image": "000000000000.dkr.ecr.us-east-1.amazonaws.com/emulated:latest",
     "instance_type": "ml.m5.xlarge",
 }
-"""Stand for missing settings on the emulator."""
+"""The values of missing settings on the emulator."""
 _HINTS = {
     "region": "give a region, such as us-east-1, or set AWS_REGION; the AWS profile has none",
     "role_arn": "give the role of the training jobs: arn:aws:iam::ACCOUNT:role/NAME",
@@ -55,7 +55,7 @@ _ROLE = re.compile(r"arn:aws[a-z\-]*:iam::(\d{12}):role/.+")
 def lookup(study: Study, settings: SageMakerSettings, facts: Facts) -> Lookup:
     """Return what is known of the account; missing settings get stand-ins."""
     emulated = facts.emulated
-    region = settings.region or ("" if emulated else region_of(settings.profile))
+    region = settings.region or ("" if emulated else default_region(settings.profile))
     image, why_no_image = _image(settings, region, emulated=emulated)
     values = {
         "region": region,
@@ -103,7 +103,7 @@ def lookup(study: Study, settings: SageMakerSettings, facts: Facts) -> Lookup:
     )
 
 
-def region_of(profile: str | None) -> str:
+def default_region(profile: str | None) -> str:
     """Return the region of the environment or of the AWS configuration file, or an empty string."""
     for variable in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         if region := os.environ.get(variable):

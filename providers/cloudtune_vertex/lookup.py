@@ -32,7 +32,7 @@ EMULATED = {
     "image": "us-docker.pkg.dev/vertex-ai/training/sklearn-cpu.1-0:latest",
     "machine_type": "n1-standard-4",
 }
-"""Stand for missing settings on the emulator."""
+"""The values of missing settings on the emulator."""
 _HINTS = {
     "project": "give a project, or set GOOGLE_CLOUD_PROJECT; gcloud's configuration has none",
     "location": "give a region, such as us-central1, or set GOOGLE_CLOUD_REGION",

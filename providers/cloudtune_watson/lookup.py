@@ -34,7 +34,7 @@ EMULATED = {
     "exec_start": "PyTorch",
     "instance_group": "emulated",
 }
-"""Stand for missing settings on the emulator."""
+"""The values of missing settings on the emulator."""
 REQUIRED = {
     "wml": ("url", "version", "username", "space_id", "hardware_spec", "software_spec"),
     "wmla": ("url", "version", "username", "exec_start"),

@@ -11,7 +11,7 @@ import pytest
 
 from cloudtune.provider.stored_plan import facts_to_json
 from cloudtune_sagemaker.console import job_url
-from cloudtune_sagemaker.lookup import region_of
+from cloudtune_sagemaker.lookup import default_region
 from tests.cloudtune_sagemaker import support
 
 
@@ -40,26 +40,26 @@ def own(base: Path, over: Mapping[str, Any] = {}, **settings: Any) -> Mapping[st
 
 
 def test_the_region_is_looked_for_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert region_of(None) == ""
+    assert default_region(None) == ""
     config = "[default]\nregion = eu-west-1\n[profile team]\nregion=ap-south-1\n[profile bare]\n"
     (tmp_path / "config").write_text(config, "utf-8")
-    assert region_of(None) == "eu-west-1"
-    assert region_of("default") == "eu-west-1"
-    assert region_of("team") == "ap-south-1"
-    assert region_of("bare") == ""
-    assert region_of("nobody") == ""
+    assert default_region(None) == "eu-west-1"
+    assert default_region("default") == "eu-west-1"
+    assert default_region("team") == "ap-south-1"
+    assert default_region("bare") == ""
+    assert default_region("nobody") == ""
     monkeypatch.setenv("AWS_PROFILE", "team")
-    assert region_of(None) == "ap-south-1"
+    assert default_region(None) == "ap-south-1"
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-north-1")
-    assert region_of("team") == "eu-north-1"
+    assert default_region("team") == "eu-north-1"
     monkeypatch.setenv("AWS_REGION", "us-west-2")
-    assert region_of("team") == "us-west-2"
+    assert default_region("team") == "us-west-2"
 
 
 @pytest.mark.parametrize("content", [b"no section", b"\xff\xfe\x00", b"[a\n", b"[default]\nregion"])
 def test_a_configuration_that_cannot_be_read_has_no_region(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "config").write_bytes(content)
-    assert region_of(None) == ""
+    assert default_region(None) == ""
 
 
 def test_settings_win(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
