@@ -218,7 +218,7 @@ def format_failures(result: StudyResult) -> list[str]:
     for cause in failures_by_cause([result]):
         first = cause.first
         count = f"{cause.count} trials" if cause.count > 1 else f"trial {first.number}"
-        lines.append(f"failed: {count}: {first.reason}")
+        lines.append(f"failed: {count}: {first.reason or cause.reason}")
         lines += [f"  | {line[:_MAX_LOG_LINE]}" for line in first.log_tail.splitlines()[-3:]]
         lines.append(f"  log: cloudtune logs {result.run} {first.number} --on {result.provider}")
     return [sanitize_line(line) for line in lines]

@@ -57,3 +57,23 @@ def test_the_json_of_a_comparison() -> None:
     assert found["verdicts"][0]["repeat"].startswith("for seed in 2 3 4 5; do cloudtune run study")
     assert found["groups"][0]["runs"][0]["trials"] == {"completed": 1, "failed": 1}
     assert found["curves"][0]["points"][0]["value"] == 0.5
+
+
+def test_the_json_keys_of_a_comparison_stay_the_same() -> None:
+    document = json.loads(compare([job("p", [0.5])], {}).to_json())
+    verdict = document["verdicts"][0]
+    assert set(document) == {
+        *("name", "description", "objectives", "groups", "verdicts", "curves", "efforts"),
+        *("failures", "answers", "apart", "importances", "importance_method", "format"),
+    }
+    assert set(verdict) == {
+        *("emulated", "labels", "best", "first", "near", "cheapest", "front"),
+        *("cautions", "repeat"),
+    }
+    assert set(verdict["best"]) == {
+        *("question", "unit", "standings", "leaders", "certainty", "why", "method"),
+    }
+    assert set(verdict["cautions"][0]) == {"touches", "text"}
+    assert set(document["curves"][0]) == {
+        *("label", "run", "metric", "trials", "seconds", "cost", "pauses", "points"),
+    }
