@@ -23,6 +23,7 @@ from cloudtune.provider import registry
 from cloudtune.provider.crash_report import write_crash_report
 from cloudtune.provider.models import JobContext, Lost
 from cloudtune.provider.plan import Plan
+from cloudtune.provider.protocols import TrialRunner
 from cloudtune.provider.secrets import Mask
 from cloudtune.results.events import FINAL_STATES, Ended, Event, Measured, Outcome, Started
 
@@ -301,8 +302,7 @@ def _run_driven(execution: _Execution) -> Outcome:
         budget=execution.budget,
     )
     driver.replay(execution.events)
-    provider = registry.get(job.provider)
-    runner = provider.runner(plan, execution.context, execution.emit, execution.notify)
+    runner = _create_runner(execution)
     try:
         with closing(runner):
             return driver.run(runner, spent=job.earlier_seconds)
@@ -311,6 +311,17 @@ def _run_driven(execution: _Execution) -> Outcome:
     except Exception:
         _cancel_running_trials(execution)
         raise
+
+
+def _create_runner(execution: _Execution) -> TrialRunner:
+    provider, plan, context = (
+        registry.get(execution.job.provider),
+        execution.plan,
+        execution.context,
+    )
+    if jobs := provider.training_jobs(plan, context):
+        return JobPoller(execution.job.provider, jobs, execution.emit, execution.notify)
+    return provider.runner(plan, context, execution.emit, execution.notify)
 
 
 def _cancel_running_trials(execution: _Execution) -> None:

@@ -61,8 +61,6 @@ class _Close: ...
 class JobPoller:
     """Runs each start of a trial as a training job; the `TrialRunner` of every service."""
 
-    enforces_trial_timeout = True
-
     def __init__(
         self, service: str, jobs: TrainingJobs, emit: Emit, notify: Callable[[str], None]
     ) -> None:
@@ -76,6 +74,7 @@ class JobPoller:
         """
         self._jobs = log_calls(jobs, service, _log)
         self.job_name = jobs.job_name
+        self.enforces_trial_timeout = jobs.enforces_trial_timeout
         self._service = service
         self._emit = emit
         self._notify = notify

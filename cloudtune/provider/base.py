@@ -1,7 +1,7 @@
 """The base class of providers, with defaults for the members that a small provider does not need.
 
 A provider must define `capabilities`, `settings` and `request`, and `client` for a managed mode or
-`runner` for a driven one.
+`training_jobs` for a driven one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cloudtune.fitting.fit import FittedStudy
     from cloudtune.provider.documents import ServiceDocument
     from cloudtune.provider.plan import Plan
-    from cloudtune.provider.protocols import Emit, JobClient, TrialRunner
+    from cloudtune.provider.protocols import Emit, JobClient, TrainingJobs, TrialRunner
     from cloudtune.study.schema import Json, Mode
     from cloudtune.study.study import Study
 
@@ -79,6 +79,10 @@ class BaseProvider(ABC, Generic[SettingsT]):
             ProviderError: Always.
         """
         raise ProviderError(self.capabilities.provider, "this provider has no managed mode")
+
+    def training_jobs(self, plan: Plan, context: JobContext) -> TrainingJobs | None:
+        """Return None: there are no training jobs."""
+        return None
 
     def runner(
         self, plan: Plan, context: JobContext, emit: Emit, notify: Callable[[str], None]

@@ -70,7 +70,7 @@ class TrialRunner(Protocol):
     Exactly one `Ended` follows each start: ``completed`` or ``failed`` as the process or the
     service reports it, or ``cancelled`` if the trial was lost through no fault of its script and
     must be repeated. The exception is `Lost`, which ends all trials. The driver interprets stops.
-    `cloudtune.engine.job_poller.JobPoller` implements this for the training jobs of a service.
+    cloudtune implements this for the `TrainingJobs` of a service.
     """
 
     @property
@@ -106,6 +106,11 @@ class TrialRunner(Protocol):
 
 class TrainingJobs(Protocol):
     """The training jobs of one run at a service. Every call may raise `ProviderError`."""
+
+    @property
+    def enforces_trial_timeout(self) -> bool:
+        """Whether the service itself ends a trial at its ``trial_timeout``, by its own clock."""
+        ...
 
     @property
     def poll_seconds(self) -> float:
@@ -201,10 +206,19 @@ class Provider(Protocol[SettingsT]):
         """
         ...
 
+    def training_jobs(self, plan: Plan, context: JobContext) -> TrainingJobs | None:
+        """Return the training jobs of a driven run, or None if `runner` runs the trials.
+
+        Raises:
+            MissingExtraError: If the service's SDK is not installed.
+            ProviderError: If the provider cannot be reached.
+        """
+        ...
+
     def runner(
         self, plan: Plan, context: JobContext, emit: Emit, notify: Callable[[str], None]
     ) -> TrialRunner:
-        """Return a runner of single trials, based on the request of the driven mode.
+        """Return a runner of single trials. Called if there are no `training_jobs`.
 
         Args:
             plan: The plan of the job.

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cloudtune.diagnostics import Finding, Note
-from cloudtune.engine.job_poller import JobPoller
 from cloudtune.fitting.fit import FittedStudy
 from cloudtune.provider.base import BaseProvider
 from cloudtune.provider.facts import Facts, Lookup
 from cloudtune.provider.models import JobContext
-from cloudtune.provider.protocols import Emit, JobClient, TrialRunner
+from cloudtune.provider.protocols import JobClient, TrainingJobs
 from cloudtune.study.schema import Json, Mode
 from cloudtune.study.study import Study
 from cloudtune_sagemaker.capabilities import CAPABILITIES
@@ -71,10 +70,8 @@ class SagemakerProvider(BaseProvider[SageMakerSettings]):
 
         return TuningClient(_connect(plan, context), plan, context)
 
-    def runner(
-        self, plan: Plan, context: JobContext, emit: Emit, notify: Callable[[str], None]
-    ) -> TrialRunner:
-        """Upload code and data to S3, and return a runner of trials as training jobs.
+    def training_jobs(self, plan: Plan, context: JobContext) -> TrainingJobs:
+        """Upload code and data to S3, and return the training jobs.
 
         Raises:
             MissingExtraError: If boto3 is not installed.
@@ -87,7 +84,7 @@ class SagemakerProvider(BaseProvider[SageMakerSettings]):
         aws = _connect(plan, context)
         jobs = SageMakerJobs(aws, plan, context)
         upload(aws, plan, context)
-        return JobPoller("sagemaker", jobs, emit, notify)
+        return jobs
 
 
 def _connect(plan: Plan, context: JobContext) -> Aws:

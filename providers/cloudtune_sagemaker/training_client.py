@@ -31,6 +31,8 @@ _MAX_INCOMPLETE_POLLS = 3
 class SageMakerJobs:
     """The training jobs of one run: the `TrainingJobs` of SageMaker."""
 
+    enforces_trial_timeout = True
+
     def __init__(self, aws: Aws, plan: Plan, context: JobContext) -> None:
         """Create the client without calling AWS.
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cloudtune.diagnostics import Finding, Note
-from cloudtune.engine.job_poller import JobPoller
 from cloudtune.fitting.fit import FittedStudy
 from cloudtune.provider.base import BaseProvider
 from cloudtune.provider.facts import Facts, Lookup
 from cloudtune.provider.models import JobContext
-from cloudtune.provider.protocols import Emit, JobClient, TrialRunner
+from cloudtune.provider.protocols import JobClient, TrainingJobs
 from cloudtune.study.schema import Json, Mode
 from cloudtune.study.study import Study
 from cloudtune_vertex.capabilities import CAPABILITIES
@@ -75,10 +74,8 @@ class VertexProvider(BaseProvider[VertexSettings]):
 
         return TuningClient(_connect(plan, context), plan, context)
 
-    def runner(
-        self, plan: Plan, context: JobContext, emit: Emit, notify: Callable[[str], None]
-    ) -> TrialRunner:
-        """Upload code and data, and return a runner of trials as custom jobs.
+    def training_jobs(self, plan: Plan, context: JobContext) -> TrainingJobs:
+        """Upload code and data, and return the custom jobs of the trials.
 
         Raises:
             MissingExtraError: If google-cloud-aiplatform is not installed.
@@ -91,7 +88,7 @@ class VertexProvider(BaseProvider[VertexSettings]):
         google = _connect(plan, context)
         jobs = VertexJobs(google, plan, context)
         upload(google, plan, context)
-        return JobPoller("vertex", jobs, emit, notify)
+        return jobs
 
 
 def _connect(plan: Plan, context: JobContext) -> Google:

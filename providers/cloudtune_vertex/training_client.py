@@ -36,6 +36,8 @@ class VertexJobs:
     found by their labels, of which a job of ours has its run's and its own.
     """
 
+    enforces_trial_timeout = True
+
     def __init__(self, google: Google, plan: Plan, context: JobContext) -> None:
         """Prepare; nothing is called.
 

@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cloudtune.diagnostics import Finding, Note
-from cloudtune.engine.job_poller import JobPoller
 from cloudtune.fitting.fit import FittedStudy
 from cloudtune.provider.base import BaseProvider
 from cloudtune.provider.facts import Facts, Lookup
 from cloudtune.provider.models import JobContext
-from cloudtune.provider.protocols import Emit, JobClient, TrialRunner
+from cloudtune.provider.protocols import JobClient, TrainingJobs
 from cloudtune.study.schema import Json, Mode
 from cloudtune.study.study import Study
 from cloudtune_watson.auth import cluster, way
@@ -83,10 +82,8 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
 
         return SearchClient(Accelerator(way(plan, context), cluster(plan, context)), plan, context)
 
-    def runner(
-        self, plan: Plan, context: JobContext, emit: Emit, notify: Callable[[str], None]
-    ) -> TrialRunner:
-        """Store the code, and return a runner of trials as trainings.
+    def training_jobs(self, plan: Plan, context: JobContext) -> TrainingJobs:
+        """Store the code, and return the trainings of the trials.
 
         Raises:
             MissingExtraError: If neither of IBM's packages is installed.
@@ -100,6 +97,4 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
         bring_inputs(plan, context)
         trainings = Trainings(way(plan, context), cluster(plan, context))
         definition = definition_of(trainings, plan, context)
-        poller = JobPoller("watson", WatsonJobs(trainings, plan, context, definition), emit, notify)
-        poller.enforces_trial_timeout = False  # a training has no limit of its own
-        return poller
+        return WatsonJobs(trainings, plan, context, definition)

@@ -49,6 +49,8 @@ class WatsonJobs:
     tags, of which a training of ours has its run's and its own.
     """
 
+    enforces_trial_timeout = False  # a training has no limit of its own
+
     def __init__(
         self, trainings: Trainings, plan: Plan, context: JobContext, definition: str
     ) -> None:

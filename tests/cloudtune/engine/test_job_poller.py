@@ -31,6 +31,7 @@ DONE = TrainingJob(state="completed", word="DONE", measurements=measured(0.5))
 class FarJobs:
     """A service that does what the test says."""
 
+    enforces_trial_timeout = True
     poll_seconds = 0.01
     hidden_seconds = 0.0
 

@@ -15,7 +15,6 @@ from click.testing import CliRunner, Result
 
 from cloudtune.cli import main
 from cloudtune.cli.main_group import cloudtune
-from cloudtune.engine.job_poller import JobPoller
 from cloudtune.fitting.capabilities import DRIVEN, Capabilities
 from cloudtune.provider import registry
 from cloudtune.provider.models import JobContext, JobRef, JobStatus, RawTrial, TrainingJob
@@ -49,6 +48,7 @@ class Broken:
 class Service:
     """A job, or training jobs, that would complete."""
 
+    enforces_trial_timeout = True
     poll_seconds = 0.01
     hidden_seconds = 0.0
 
@@ -90,9 +90,8 @@ class Driven(LocalProvider):
     capabilities: Capabilities = replace(CAPABILITIES, provider="broken")
     call = ""
 
-    def runner(self, plan: Plan, context: JobContext, emit: Any, notify: Any) -> Any:
-        service: Any = Broken(Service(), self.call)
-        return JobPoller("broken", service, emit, notify)
+    def training_jobs(self, plan: Plan, context: JobContext) -> Any:
+        return Broken(Service(), self.call)
 
 
 class Here(LocalProvider):
