@@ -314,13 +314,12 @@ def _run_driven(execution: _Execution) -> Outcome:
 
 
 def _create_runner(execution: _Execution) -> TrialRunner:
-    provider, plan, context = (
-        registry.get(execution.job.provider),
-        execution.plan,
-        execution.context,
-    )
+    name, plan, context = execution.job.provider, execution.plan, execution.context
+    provider = registry.get(name)
     if jobs := provider.training_jobs(plan, context):
-        return JobPoller(execution.job.provider, jobs, execution.emit, execution.notify)
+        from cloudtune.engine.job_poller import JobPoller
+
+        return JobPoller(name, jobs, execution.emit, execution.notify)
     return provider.runner(plan, context, execution.emit, execution.notify)
 
 
