@@ -55,7 +55,7 @@ from pydantic_core import PydanticCustomError
 from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError
 from cloudtune.study.messages import translate_error
-from cloudtune.study.yaml_reader import YamlSource, is_list, is_map, parse, read_file
+from cloudtune.study.yaml_reader import YamlSource, is_list, is_map, read_file
 
 CallEffect = Literal["throttle", "quota", "error", "late_error", "lose_response", "crash"]
 TrialEffect = Literal["slow_start", "fail", "no_metric", "interrupt", "stop_early"]
@@ -225,12 +225,15 @@ def read_plan(path: Path, supported: SupportedFaults) -> FaultPlan:
     Raises:
         StudyError: If the plan has mistakes; all of them, with their lines.
     """
-    return _create_plan(read_file(path), supported)
-
-
-def parse_plan(text: str, supported: SupportedFaults, name: str = "faults.yaml") -> FaultPlan:
-    """Return the plan in a text; as `read_plan`."""
-    return _create_plan(parse(text, name), supported)
+    source = read_file(path)
+    seed, items, problems = _check_outline(source)
+    rules: list[Rule] = []
+    for index, item in enumerate(items):
+        rule, mistakes = _check(Rule, item, source, f"faults.{index}", supported)
+        problems += mistakes
+        rules += [rule] if rule else []
+    _raise_problems(problems)
+    return FaultPlan(rules, seed)
 
 
 def read_shared_plan(
@@ -275,17 +278,6 @@ def _affected_providers(
         return list(supported)[:1]
     operation = rule.get("operation")
     return [n for n, each in supported.items() if each.has_operation(operation)] or list(supported)
-
-
-def _create_plan(source: YamlSource, supported: SupportedFaults) -> FaultPlan:
-    seed, items, problems = _check_outline(source)
-    rules: list[Rule] = []
-    for index, item in enumerate(items):
-        rule, mistakes = _check(Rule, item, source, f"faults.{index}", supported)
-        problems += mistakes
-        rules += [rule] if rule else []
-    _raise_problems(problems)
-    return FaultPlan(rules, seed)
 
 
 def _check_outline(source: YamlSource) -> tuple[Any, list[Any], list[Problem]]:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from cloudtune.emulation.faults import FaultPlan
+from cloudtune.emulator_kit.delays import Delays
+from cloudtune.emulator_kit.image import create_folder
+from cloudtune.emulator_kit.script_jobs import ScriptJobs
+from cloudtune.emulator_kit.tuner import Tuner
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -34,6 +40,10 @@ class Response:
         return [self.body]
 
 
+JobsT = TypeVar("JobsT", bound=ScriptJobs[Any, Any, Any])
+TunerT = TypeVar("TunerT", bound=Tuner)
+
+
 class ServiceError(Exception):
     """An error of the service; each service has its own form."""
 
@@ -46,16 +56,39 @@ class ConnectionLost(ConnectionError):  # noqa: N818 - named for what the client
     """Raised by an application to close the connection without a response."""
 
 
-class Operations(Protocol):
-    """What carries out the operations of a service."""
+@dataclass(frozen=True)
+class Context(Generic[JobsT]):
+    """What the operations of an emulator work with."""
+
+    folder: Path
+    delays: Delays
+    faults: FaultPlan
+    jobs: JobsT
+    """Runs the scripts."""
+    lock: threading.RLock
+    """Held while a job changes."""
+
+    def job_folder(self, *names: str) -> Path:
+        """Create the empty folder of a job and return it."""
+        return create_folder(self.folder.joinpath("jobs", *names))
+
+
+class Operations(Generic[JobsT, TunerT]):
+    """The operations of a service, with the jobs that they start."""
+
+    def __init__(self, context: Context[JobsT]) -> None:
+        self.context = context
+        self.tuners: dict[str, TunerT] = {}
+        """The tuner of each tuning job, by an id of the job."""
 
     def busy(self) -> bool:
         """Return whether any job runs."""
-        ...
+        tuners = list(self.tuners.values())
+        return self.context.jobs.busy() or any(tuner.busy() for tuner in tuners)
 
     def close(self) -> None:
         """End everything at once."""
-        ...
+        self.context.jobs.close()
 
 
 class App(ABC):
@@ -64,9 +97,10 @@ class App(ABC):
     FAULTS: ClassVar[Mapping[str, Callable[[], ServiceError]]]
     """The service's errors by the effects ``throttle``, ``quota``, ``error`` and ``late_error``."""
 
-    def __init__(self, operations: Operations, faults: FaultPlan) -> None:
-        self._running = operations
-        self._faults = faults
+    def __init__(self, operations: Operations[Any, Any]) -> None:
+        self._faults = operations.context.faults
+        self.busy = operations.busy
+        self.close = operations.close
 
     @abstractmethod
     def respond(self, environ: WSGIEnvironment) -> Response:
@@ -85,14 +119,6 @@ class App(ABC):
         if environ["REQUEST_METHOD"] == "HEAD":
             response = replace(response, body=b"")
         return response.send(start_response)
-
-    def busy(self) -> bool:
-        """Return whether any job runs."""
-        return self._running.busy()
-
-    def close(self) -> None:
-        """End everything at once."""
-        self._running.close()
 
     def carry_out(self, operation: str, respond: Callable[[], Response]) -> Response:
         """Return the response to a call, with the fault that the plan has for it.

@@ -27,7 +27,6 @@ def run(
     handler: Callable[[], type[WSGIRequestHandler]] | None = None,
     secure: bool = False,
     effects: Collection[str] = (),
-    args: list[str] | None = None,
 ) -> int:
     """Serve an emulator until it is asked to end; return the exit code.
 
@@ -39,7 +38,6 @@ def run(
         handler: Returns the service's own handler of HTTP requests.
         secure: Whether it speaks HTTPS.
         effects: Effects on a trial that only this emulator has.
-        args: The command line; by default this process's.
     """
     parser = argparse.ArgumentParser(prog=program, description=note)
     parser.add_argument("--folder", type=Path, required=True, help="folder for its state")
@@ -52,7 +50,7 @@ def run(
     )
     parser.add_argument("--faults", type=Path, help="fault plan")
     parser.add_argument("--idle", type=float, help="seconds without use after which it ends")
-    options = parser.parse_args(args)
+    options = parser.parse_args()
     try:
         supported = SupportedFaults(operations, extra=effects)
         faults = read_plan(options.faults, supported) if options.faults else FaultPlan()

@@ -13,18 +13,7 @@ NOTE = (
     "scripts run here, images do not"
 )
 
-
-def main(args: list[str] | None = None) -> int:
-    """Serve until asked to end; return the exit code."""
-    return run(
-        "cloudtune_sagemaker.emulator",
-        NOTE,
-        lambda folder, delays, faults, _url, _key: SageMakerApp(folder, delays, faults),
-        OPERATIONS,
-        handler=request_handler,
-        args=args,
-    )
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(
+        run("cloudtune_sagemaker.emulator", NOTE, SageMakerApp, OPERATIONS, handler=request_handler)
+    )

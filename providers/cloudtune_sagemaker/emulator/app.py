@@ -51,9 +51,11 @@ class SageMakerApp(App):
         "late_error": internal,
     }
 
-    def __init__(self, folder: Path, delays: Delays, faults: FaultPlan) -> None:
+    def __init__(
+        self, folder: Path, delays: Delays, faults: FaultPlan, _url: str, _key: str
+    ) -> None:
         self._operations = Operations(folder, delays, faults)
-        super().__init__(self._operations, faults)
+        super().__init__(self._operations)
         moto = _moto()
         self._moto: WSGIApplication = moto.DomainDispatcherApplication(moto.create_backend_app)
 

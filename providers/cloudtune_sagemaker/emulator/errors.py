@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from functools import partial
 
 from cloudtune.emulator_kit import app
 
@@ -36,31 +37,15 @@ def request_id() -> tuple[str, str]:
     return "x-amzn-RequestId", str(uuid.uuid4())
 
 
-def invalid(message: str) -> ServiceError:
-    """Return the error for a request that breaks a rule."""
-    return ServiceError("ValidationException", message)
-
-
-def in_use(message: str) -> ServiceError:
-    """Return the error for a name that is in use."""
-    return ServiceError("ResourceInUse", message)
-
-
-def not_found(message: str) -> ServiceError:
-    """Return the error for a missing resource."""
-    return ServiceError("ResourceNotFound", message)
-
-
-def limit_exceeded(message: str) -> ServiceError:
-    """Return the error for an exceeded quota of the account."""
-    return ServiceError("ResourceLimitExceeded", message)
-
-
-def throttled() -> ServiceError:
-    """Return the error for too many calls."""
-    return ServiceError("ThrottlingException", "Rate exceeded")
-
-
-def internal() -> ServiceError:
-    """Return the error for a failure of the service."""
-    return ServiceError("InternalFailure", "The request processing has failed.", 500)
+invalid = partial(ServiceError, "ValidationException")
+"""A request breaks a rule."""
+in_use = partial(ServiceError, "ResourceInUse")
+"""A name is in use."""
+not_found = partial(ServiceError, "ResourceNotFound")
+"""A resource does not exist."""
+limit_exceeded = partial(ServiceError, "ResourceLimitExceeded")
+"""A quota of the account is exceeded."""
+throttled = partial(ServiceError, "ThrottlingException", "Rate exceeded")
+"""Too many calls."""
+internal = partial(ServiceError, "InternalFailure", "The request processing has failed.", 500)
+"""The service has failed."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from cloudtune.emulation.faults import FaultPlan
+from cloudtune.emulator_kit import app
 from cloudtune.emulator_kit.delays import Delays
 from cloudtune.study.schema import Json
 from cloudtune_sagemaker.emulator import search_api, views
@@ -15,20 +16,19 @@ from cloudtune_sagemaker.emulator.listing import matching, page
 from cloudtune_sagemaker.emulator.rules import training, tuning
 from cloudtune_sagemaker.emulator.script_jobs import TrainingJobs
 from cloudtune_sagemaker.emulator.state import Store, TrainingJob, TuningJob, arn_of
-from cloudtune_sagemaker.emulator.tuner import Tuner, TunerContext, parents_of
+from cloudtune_sagemaker.emulator.tuner import Tuner, parents_of
 
 MAX_TAGS = 50
 """Of one resource (botocore 1.44.8 model, TagList)."""
 
 
-class Operations:
+class Operations(app.Operations[TrainingJobs, Tuner]):
     """Carries out operations on the jobs of one emulator."""
 
     def __init__(self, folder: Path, delays: Delays, faults: FaultPlan) -> None:
         self.store = Store()
-        self._training_jobs = TrainingJobs(delays, self.store.lock)
-        self._context = TunerContext(self.store, self._training_jobs, delays, faults, folder)
-        self._tuners: dict[int, Tuner] = {}
+        jobs = TrainingJobs(delays, self.store.lock)
+        super().__init__(app.Context(folder, delays, faults, jobs, self.store.lock))
 
     def carry_out(self, operation: str, request: Json, region: str) -> Json:
         """Return the answer of an operation.
@@ -38,15 +38,6 @@ class Operations:
         """
         with self.store.lock:
             return OPERATIONS[operation](self, request, region)
-
-    def busy(self) -> bool:
-        """Return whether any job runs."""
-        tuners = list(self._tuners.values())
-        return self._training_jobs.busy() or any(tuner.busy() for tuner in tuners)
-
-    def close(self) -> None:
-        """End everything at once."""
-        self._training_jobs.close()
 
     def create_tuning(self, request: Json, region: str) -> Json:
         """CreateHyperParameterTuningJob."""
@@ -60,7 +51,7 @@ class Operations:
             tags=_tags_of(request),
         )
         self.store.add_tuning(job)
-        tuner = self._tuners[id(job)] = Tuner(job, self._context)
+        tuner = self.tuners[job.arn] = Tuner(job, self.store, self.context)
         tuner.start()
         return {"HyperParameterTuningJobArn": job.arn}
 
@@ -88,7 +79,7 @@ class Operations:
         _demand_running(job, "hyperparameter tuning job")
         if job.state == "InProgress":
             job.enter("Stopping")
-            self._tuners[id(job)].stop()
+            self.tuners[job.arn].stop()
         return {}
 
     def delete_tuning(self, request: Json, region: str) -> Json:
@@ -111,12 +102,12 @@ class Operations:
             request={key: value for key, value in request.items() if key != "Tags"},
             arn=arn_of(region, "training-job", name),
             region=region,
-            folder=self._context.job_folder(region, name),
+            folder=self.context.job_folder(region, name),
             tags=_tags_of(request),
-            fault=self._context.faults.next_trial(),
+            fault=self.context.faults.next_trial(),
         )
         self.store.add_training(job)
-        self._training_jobs.launch(job)
+        self.context.jobs.launch(job)
         return {"TrainingJobArn": job.arn}
 
     def describe_training(self, request: Json, region: str) -> Json:
@@ -134,7 +125,7 @@ class Operations:
         """StopTrainingJob."""
         job = self.store.training(region, request["TrainingJobName"])
         _demand_running(job, "training job")
-        self._training_jobs.stop(job)
+        self.context.jobs.stop(job)
         return {}
 
     def search(self, request: Json, region: str) -> Json:

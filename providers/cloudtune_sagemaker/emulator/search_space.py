@@ -1,7 +1,7 @@
-"""A tuning job's ranges as studies that cloudtune's own search can run, and back to text.
+"""Converts a tuning job's ranges into studies that cloudtune's search can run, and values back.
 
-Every objective is turned into one metric that is minimised, so that several training job
-definitions, each with a metric of its own, can be compared.
+Every objective becomes one metric to minimize, so that training job definitions with different
+metrics can be compared.
 """
 
 from __future__ import annotations
@@ -28,28 +28,30 @@ documentation of HyperbandStrategyConfig.MaxResource)."""
 
 def objective_of(config: Json, definition: Json) -> Json:
     """Return the objective of a definition, its own or the job's."""
-    found: Json = definition.get("TuningObjective") or config["HyperParameterTuningJobObjective"]
-    return found
+    objective: Json = (
+        definition.get("TuningObjective") or config["HyperParameterTuningJobObjective"]
+    )
+    return objective
 
 
 def ranges_of(config: Json, definition: Json) -> Json:
     """Return the ranges of a definition, its own or the job's."""
-    found: Json = definition.get("HyperParameterRanges") or config.get("ParameterRanges") or {}
-    return found
+    ranges: Json = definition.get("HyperParameterRanges") or config.get("ParameterRanges") or {}
+    return ranges
 
 
 def sign_of(objective: Json) -> int:
-    """Return the factor that makes less better."""
+    """Return the factor by which lower objectives are better."""
     return -1 if objective["Type"] == "Maximize" else 1
 
 
 def studies(job: TuningJob) -> list[Study]:
-    """Return one study a training job definition."""
+    """Return one study per training job definition."""
     return [_study(job.config, definition) for definition in job.definitions]
 
 
 def values_of(config: Json, definition: Json, tuned: Mapping[str, str]) -> dict[str, Value] | None:
-    """Return what a trial's text means in a definition's ranges; None if a name is missing."""
+    """Return a trial's values in a definition's ranges; None if a name is missing."""
     ranges = ranges_of(config, definition)
     try:
         return {
@@ -65,12 +67,12 @@ def values_of(config: Json, definition: Json, tuned: Mapping[str, str]) -> dict[
 
 
 def max_resource(config: Json, definition: Json) -> int | None:
-    """Return Hyperband's largest resource, as given or as the service infers it."""
-    given: int | None = (
+    """Return Hyperband's MaxResource from the request, or as the service infers it."""
+    resource: int | None = (
         config.get("StrategyConfig", {}).get("HyperbandStrategyConfig", {}).get("MaxResource")
     )
-    if given is not None:
-        return given
+    if resource is not None:
+        return resource
     static: Mapping[str, str] = definition.get("StaticHyperParameters", {})
     for name in EPOCHS:
         if name in static:
@@ -85,7 +87,7 @@ def _study(config: Json, definition: Json) -> Study:
     objective = objective_of(config, definition)
     limits = config["ResourceLimits"]
     target = config.get("TuningJobCompletionCriteria", {}).get("TargetObjectiveMetricValue")
-    said: dict[str, Any] = {
+    study: dict[str, Any] = {
         "objective": {"metric": METRIC, "goal": "minimize"},
         "parameters": _parameters(ranges_of(config, definition)),
         "strategy": _strategy(config, definition),
@@ -95,26 +97,26 @@ def _study(config: Json, definition: Json) -> Study:
         },
     }
     if target is not None:
-        said["objective"]["target"] = sign_of(objective) * float(target)
+        study["objective"]["target"] = sign_of(objective) * float(target)
     if limits.get("MaxRuntimeInSeconds"):
-        said["limits"]["timeout"] = f"{limits['MaxRuntimeInSeconds']}s"
+        study["limits"]["timeout"] = f"{limits['MaxRuntimeInSeconds']}s"
     if config.get("TrainingJobEarlyStoppingType") == "Auto":
         # "AMT uses the median stopping rule" (developer guide, automatic-model-tuning-early-stop).
-        said["early_stopping"] = {"rule": "median"}
-    return Study.model_validate(said)
+        study["early_stopping"] = {"rule": "median"}
+    return Study.model_validate(study)
 
 
 def _parameters(ranges: Json) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    parameters: dict[str, Any] = {}
     for item in ranges.get("IntegerParameterRanges", ()):
-        found[item["Name"]] = {
+        parameters[item["Name"]] = {
             "type": "int",
             "min": int(item["MinValue"]),
             "max": int(item["MaxValue"]),
             "scale": _scale(item),
         }
     for item in ranges.get("ContinuousParameterRanges", ()):
-        found[item["Name"]] = {
+        parameters[item["Name"]] = {
             "type": "float",
             "min": float(item["MinValue"]),
             "max": float(item["MaxValue"]),
@@ -122,8 +124,8 @@ def _parameters(ranges: Json) -> dict[str, Any]:
         }
     for item in ranges.get("CategoricalParameterRanges", ()):
         values: Sequence[str] = item["Values"]
-        found[item["Name"]] = {"type": "categorical", "values": list(values)}
-    return found
+        parameters[item["Name"]] = {"type": "categorical", "values": list(values)}
+    return parameters
 
 
 def _scale(item: Json) -> str:
@@ -133,7 +135,7 @@ def _scale(item: Json) -> str:
 def _strategy(config: Json, definition: Json) -> dict[str, Any]:
     strategy: dict[str, Any] = {"name": config["Strategy"].lower()}
     if config["Strategy"] == "Hyperband":
-        own = config.get("StrategyConfig", {}).get("HyperbandStrategyConfig", {})
-        strategy["min"] = own.get("MinResource", 1)
+        hyperband = config.get("StrategyConfig", {}).get("HyperbandStrategyConfig", {})
+        strategy["min"] = hyperband.get("MinResource", 1)
         strategy["max"] = max_resource(config, definition)
     return strategy

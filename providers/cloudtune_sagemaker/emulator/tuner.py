@@ -10,13 +10,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
-from cloudtune.emulation.faults import FaultPlan
 from cloudtune.emulator_kit import tuner
-from cloudtune.emulator_kit.delays import Delays
-from cloudtune.emulator_kit.image import create_folder
+from cloudtune.emulator_kit.app import Context
 from cloudtune.engine.inbox import StopRequest
 from cloudtune.results.events import Ended, Event, Measured, Started, TrialState
 from cloudtune.search.factory import make_strategy
@@ -58,30 +55,15 @@ class PriorTrial:
     objective: tuple[float, ...]
 
 
-@dataclass(frozen=True)
-class TunerContext:
-    """What tuning jobs are run with."""
-
-    store: Store
-    training_jobs: TrainingJobs
-    delays: Delays
-    faults: FaultPlan
-    folder: Path
-    """The folder of the training jobs' folders."""
-
-    def job_folder(self, region: str, name: str) -> Path:
-        """Create the empty folder of a training job and return it."""
-        return create_folder(self.folder / "jobs" / region / name)
-
-
 class Tuner(tuner.Tuner):
     """Runs one tuning job."""
 
     STARTING = delays.STARTING
 
-    def __init__(self, job: TuningJob, context: TunerContext) -> None:
-        super().__init__(job.name, job, context.delays, context.store.lock)
+    def __init__(self, job: TuningJob, store: Store, context: Context[TrainingJobs]) -> None:
+        super().__init__(job.name, job, context.delays, context.lock)
         self.job = job
+        self._store = store
         self._context = context
         self._trials: dict[int, TrainingJob] = {}
         self._best: float | None = None
@@ -93,14 +75,14 @@ class Tuner(tuner.Tuner):
         job = self._create_job(started)
         self._trials[started.number] = job
         with self.lock:
-            self._context.store.add_training(job)
+            self._store.add_training(job)
             self.job.trials.append(job)
             self.job.updated = job.created
-        self._context.training_jobs.launch(job, lambda event: self._handle(started.number, event))
+        self._context.jobs.launch(job, lambda event: self._handle(started.number, event))
 
     def stop_trial(self, number: int) -> None:
         """Stop the training job of a trial."""
-        self._context.training_jobs.stop(self._trials[number])
+        self._context.jobs.stop(self._trials[number])
 
     def create_search(self) -> tuple[Study, Strategy]:
         """Return the first definition's study, and a search over all definitions in turn."""
@@ -159,7 +141,7 @@ class Tuner(tuner.Tuner):
             value = job.trial.sign * event.metrics[job.trial.metric]
             self.inbox.put(Measured(number, event.time, event.step, {search_space.METRIC: value}))
             if self._has_max_resource(job, event.step):
-                self._context.training_jobs.stop(job)
+                self._context.jobs.stop(job)
 
     def _has_max_resource(self, job: TrainingJob, step: int) -> bool:
         """Return whether a job has reached Hyperband's MaxResource.
@@ -202,9 +184,7 @@ class Tuner(tuner.Tuner):
     def _prior_trials(self) -> list[PriorTrial]:
         """Return the results of a warm start's parents, in this job's own ranges."""
         trials: list[PriorTrial] = []
-        for job in (
-            job for parent in parents_of(self.job, self._context.store) for job in parent.trials
-        ):
+        for job in (job for parent in parents_of(self.job, self._store) for job in parent.trials):
             if job.objective is None or job.trial is None:
                 continue
             values = search_space.values_of(

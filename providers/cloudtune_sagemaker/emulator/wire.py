@@ -1,9 +1,9 @@
-"""Requests and answers by the service model that botocore carries: checked whole, written right.
+"""Checks requests against botocore's service model, and serializes responses by it.
 
 The model is the authority for members, types, minima, maxima, patterns (full matches) and enums.
 The wording is that of the service's front end, which all AWS services of this protocol share.
-One deviation: the service passes over members that it does not know; the emulator refuses them, as
-an unknown member is a mistake of who built the request.
+One deviation: the service ignores unknown members; the emulator refuses them, since they are
+mistakes in the request.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from botocore.model import OperationModel, ServiceModel, Shape
     from regex import Pattern
 
-_SHOWN = 300
+_MAX_SHOWN = 300
 _KINDS = {"integer": "Integer", "long": "Long", "float": "Float", "double": "Double"}
 
 
 @cache
 def service(name: str) -> ServiceModel:
-    """Return the model of a service, as botocore has it."""
+    """Return botocore's model of a service."""
     from botocore.loaders import Loader
     from botocore.model import ServiceModel
 
@@ -37,7 +37,7 @@ def parse(operation: OperationModel, body: bytes) -> dict[str, Any]:
     """Return the request of an operation, checked against its shape.
 
     Raises:
-        ServiceError: If it is no JSON, or anything in it is wrong; every constraint at once.
+        ServiceError: If it is not JSON, or breaks constraints; with all of them.
     """
     try:
         return _checked(operation, body)
@@ -53,19 +53,19 @@ def _checked(operation: OperationModel, body: bytes) -> dict[str, Any]:
     if not isinstance(request, dict):
         raise ServiceError("SerializationException", "Start of structure or map expected")
     shape = operation.input_shape
-    found = list(_broken(request, shape, "")) if shape is not None else []
-    if found:
-        many = "1 validation error" if len(found) == 1 else f"{len(found)} validation errors"
-        raise invalid(f"{many} detected: {'; '.join(found)}")
-    whole: dict[str, Any] = _without_nulls(request)
-    return whole
+    errors = list(_violations(request, shape, "")) if shape is not None else []
+    if errors:
+        count = "1 validation error" if len(errors) == 1 else f"{len(errors)} validation errors"
+        raise invalid(f"{count} detected: {'; '.join(errors)}")
+    complete: dict[str, Any] = _without_nulls(request)
+    return complete
 
 
 def serialize(operation: OperationModel, answer: Mapping[str, Any]) -> bytes:
-    """Return the body of an answer.
+    """Return the body of a response.
 
     Raises:
-        AssertionError: If the emulator itself gives what the model does not have.
+        AssertionError: If the emulator's answer does not fit the model.
     """
     shape = operation.output_shape
     if shape is None:
@@ -73,81 +73,83 @@ def serialize(operation: OperationModel, answer: Mapping[str, Any]) -> bytes:
     return json.dumps(_plain(answer, shape)).encode()
 
 
-def _broken(value: Any, shape: Shape, path: str) -> Iterator[str]:
-    """Yield each constraint that a value breaks.
+def _violations(value: Any, shape: Shape, path: str) -> Iterator[str]:
+    """Yield a message for each constraint that a value breaks.
 
     Raises:
-        ServiceError: If a value is of another type, which ends the reading.
+        ServiceError: If a value has the wrong type, which ends the check.
     """
     match shape.type_name:
         case "structure":
-            yield from _broken_structure(_typed(value, dict, path), shape, path)
+            yield from _structure_violations(_typed(value, dict, path), shape, path)
         case "list":
             items = _typed(value, list, path)
-            yield from _out_of_bounds(items, len(items), "length", shape, path)
+            yield from _bound_violations(items, len(items), "length", shape, path)
             member = cast("Any", shape).member
             for number, item in enumerate(items, start=1):
-                yield from _broken(item, member, f"{path}.{number}.member")
+                yield from _violations(item, member, f"{path}.{number}.member")
         case "map":
             entries = _typed(value, dict, path)
-            yield from _out_of_bounds(entries, len(entries), "length", shape, path)
+            yield from _bound_violations(entries, len(entries), "length", shape, path)
             for key, item in entries.items():
-                for _ in _broken(key, cast("Any", shape).key, path):
-                    kept = "; ".join(_limits_of(cast("Any", shape).key))
-                    yield _says(entries, path, f"Map keys must satisfy constraint: [{kept}]")
-                yield from _broken(item, cast("Any", shape).value, f"{path}.{key}.member")
+                for _ in _violations(key, cast("Any", shape).key, path):
+                    constraints = "; ".join(_constraints(cast("Any", shape).key))
+                    yield _violation(
+                        entries, path, f"Map keys must satisfy constraint: [{constraints}]"
+                    )
+                yield from _violations(item, cast("Any", shape).value, f"{path}.{key}.member")
         case "string":
             text = _typed(value, str, path)
-            yield from _out_of_bounds(text, len(text), "length", shape, path)
-            yield from _broken_text(text, shape, path)
+            yield from _bound_violations(text, len(text), "length", shape, path)
+            yield from _text_violations(text, shape, path)
         case "boolean":
             _typed(value, bool, path)
         case "integer" | "long" | "float" | "double" | "timestamp":
-            yield from _broken_number(value, shape, path)
+            yield from _number_violations(value, shape, path)
         case _:
             raise AssertionError(shape.type_name)
 
 
-def _broken_structure(value: dict[str, Any], shape: Shape, path: str) -> Iterator[str]:
+def _structure_violations(value: dict[str, Any], shape: Shape, path: str) -> Iterator[str]:
     structure = cast("Any", shape)
     for name in value:
         if name not in structure.members:
-            where = f" in '{path}'" if path else ""
-            yield f"Unknown member '{name}'{where}: it is not in the service's model"
+            location = f" in '{path}'" if path else ""
+            yield f"Unknown member '{name}'{location}: it is not in the service's model"
     for name, member in structure.members.items():
         at = f"{path}.{name[0].lower()}{name[1:]}".lstrip(".")
         if value.get(name) is not None:
-            yield from _broken(value[name], member, at)
+            yield from _violations(value[name], member, at)
         elif name in structure.required_members:
-            yield _says(None, at, "Member must not be null")
+            yield _violation(None, at, "Member must not be null")
 
 
-def _broken_text(text: str, shape: Shape, path: str) -> Iterator[str]:
+def _text_violations(text: str, shape: Shape, path: str) -> Iterator[str]:
     pattern = shape.metadata.get("pattern")
     if pattern and not _compiled(pattern).fullmatch(text):
-        yield _says(text, path, f"Member must satisfy regular expression pattern: {pattern}")
+        yield _violation(text, path, f"Member must satisfy regular expression pattern: {pattern}")
     allowed = shape.metadata.get("enum")
     if allowed and text not in allowed:
-        yield _says(text, path, f"Member must satisfy enum value set: [{', '.join(allowed)}]")
+        yield _violation(text, path, f"Member must satisfy enum value set: [{', '.join(allowed)}]")
 
 
-def _broken_number(value: Any, shape: Shape, path: str) -> Iterator[str]:
+def _number_violations(value: Any, shape: Shape, path: str) -> Iterator[str]:
     whole = shape.type_name in {"integer", "long"}
     if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
         kind = "Date" if shape.type_name == "timestamp" else _KINDS[shape.type_name]
-        raise _mistyped(value, kind, path)
-    yield from _out_of_bounds(value, value, "value", shape, path)
+        raise _wrong_type(value, kind, path)
+    yield from _bound_violations(value, value, "value", shape, path)
 
 
-def _out_of_bounds(value: Any, size: float, what: str, shape: Shape, path: str) -> Iterator[str]:
-    least, most = shape.metadata.get("min"), shape.metadata.get("max")
-    if least is not None and size < least:
-        yield _says(value, path, f"Member must have {what} greater than or equal to {least}")
-    if most is not None and size > most:
-        yield _says(value, path, f"Member must have {what} less than or equal to {most}")
+def _bound_violations(value: Any, size: float, what: str, shape: Shape, path: str) -> Iterator[str]:
+    low, high = shape.metadata.get("min"), shape.metadata.get("max")
+    if low is not None and size < low:
+        yield _violation(value, path, f"Member must have {what} greater than or equal to {low}")
+    if high is not None and size > high:
+        yield _violation(value, path, f"Member must have {what} less than or equal to {high}")
 
 
-def _limits_of(shape: Shape) -> Iterator[str]:
+def _constraints(shape: Shape) -> Iterator[str]:
     if "max" in shape.metadata:
         yield f"Member must have length less than or equal to {shape.metadata['max']}"
     if "min" in shape.metadata:
@@ -156,24 +158,24 @@ def _limits_of(shape: Shape) -> Iterator[str]:
         yield f"Member must satisfy regular expression pattern: {shape.metadata['pattern']}"
 
 
-def _says(value: Any, path: str, constraint: str) -> str:
+def _violation(value: Any, path: str, constraint: str) -> str:
     shown = "null" if value is None else f"'{_short(value)}'"
     return f"Value {shown} at '{path}' failed to satisfy constraint: {constraint}"
 
 
 def _short(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
 
 
 def _typed(value: Any, kind: type[Any], path: str) -> Any:
     if not isinstance(value, kind):
         names: dict[type[Any], str] = {dict: "Map", list: "List", str: "String", bool: "Boolean"}
-        raise _mistyped(value, names[kind], path)
+        raise _wrong_type(value, names[kind], path)
     return value
 
 
-def _mistyped(value: Any, kind: str, path: str) -> ServiceError:
+def _wrong_type(value: Any, kind: str, path: str) -> ServiceError:
     where = f" (at '{path}')" if path else ""
     if isinstance(value, dict):
         message = f"Start of structure or map found where not expected.{where}"

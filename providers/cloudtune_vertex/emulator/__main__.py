@@ -13,11 +13,5 @@ NOTE = (
     "scripts run here, images do not"
 )
 
-
-def main(args: list[str] | None = None) -> int:
-    """Serve until asked to end; return the exit code."""
-    return run("cloudtune_vertex.emulator", NOTE, VertexApp, OPERATIONS, args=args)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("cloudtune_vertex.emulator", NOTE, VertexApp, OPERATIONS))

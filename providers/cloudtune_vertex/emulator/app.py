@@ -59,7 +59,7 @@ class VertexApp(App):
         self._storage = Storage(url)
         storage_url = f"{url}{KEY_PREFIX}{key}"
         self._operations = Operations(folder, delays, faults, self._storage, storage_url)
-        super().__init__(self._operations, faults)
+        super().__init__(self._operations)
 
     def key_of(self, environ: WSGIEnvironment) -> str | None:
         """Return the key that a request has as its token, or in its path."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 from cloudtune.emulator_kit import app
 
@@ -30,51 +31,31 @@ class ServiceError(app.ServiceError):
         return app.Response(self.code, json.dumps({"error": error}).encode(), JSON)
 
 
-def invalid(message: str) -> ServiceError:
-    """Return the error for a request that breaks a rule."""
-    return ServiceError(400, "INVALID_ARGUMENT", message)
-
-
-def precondition(message: str) -> ServiceError:
-    """Return the error for a request that the state of a job does not allow."""
-    return ServiceError(400, "FAILED_PRECONDITION", message)
-
-
-def not_found(message: str) -> ServiceError:
-    """Return the error for a missing resource."""
-    return ServiceError(404, "NOT_FOUND", message)
-
-
-def unimplemented(message: str) -> ServiceError:
-    """Return the error for a feature of the service that this emulator does not have."""
-    return ServiceError(501, "UNIMPLEMENTED", message)
-
-
-def throttled() -> ServiceError:
-    """Return the error for too many calls in a minute."""
-    return ServiceError(
-        429,
-        "RESOURCE_EXHAUSTED",
-        "Quota exceeded for quota metric 'Resource management (CRUD) requests' and limit 'Resource "
-        "management (CRUD) requests per minute per region' of service 'aiplatform.googleapis.com'.",
-    )
-
-
-def exhausted() -> ServiceError:
-    """Return the error for a used-up quota of machines."""
-    return ServiceError(
-        429,
-        "RESOURCE_EXHAUSTED",
-        "The following quota metrics exceed quota limits: "
-        "aiplatform.googleapis.com/custom_model_training_cpus",
-    )
-
-
-def unavailable() -> ServiceError:
-    """Return the error for a temporary failure of the service."""
-    return ServiceError(503, "UNAVAILABLE", "The service is currently unavailable.")
-
-
-def timed_out() -> ServiceError:
-    """Return the error for a late response; the request may be carried out."""
-    return ServiceError(504, "DEADLINE_EXCEEDED", "Deadline exceeded.")
+invalid = partial(ServiceError, 400, "INVALID_ARGUMENT")
+"""A request breaks a rule."""
+precondition = partial(ServiceError, 400, "FAILED_PRECONDITION")
+"""The state of a job does not allow a request."""
+not_found = partial(ServiceError, 404, "NOT_FOUND")
+"""A resource does not exist."""
+unimplemented = partial(ServiceError, 501, "UNIMPLEMENTED")
+"""This emulator does not have a feature of the service."""
+throttled = partial(
+    ServiceError,
+    429,
+    "RESOURCE_EXHAUSTED",
+    "Quota exceeded for quota metric 'Resource management (CRUD) requests' and limit 'Resource "
+    "management (CRUD) requests per minute per region' of service 'aiplatform.googleapis.com'.",
+)
+"""Too many calls in a minute."""
+exhausted = partial(
+    ServiceError,
+    429,
+    "RESOURCE_EXHAUSTED",
+    "The following quota metrics exceed quota limits: "
+    "aiplatform.googleapis.com/custom_model_training_cpus",
+)
+"""A quota of machines is used up."""
+unavailable = partial(ServiceError, 503, "UNAVAILABLE", "The service is currently unavailable.")
+"""The service has failed for a moment."""
+timed_out = partial(ServiceError, 504, "DEADLINE_EXCEEDED", "Deadline exceeded.")
+"""The response is late; the request may be carried out."""

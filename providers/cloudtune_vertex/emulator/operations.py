@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloudtune.emulation.faults import FaultPlan
+from cloudtune.emulator_kit import app
 from cloudtune.emulator_kit.app import Response
 from cloudtune.emulator_kit.delays import Delays
 from cloudtune.errors import StudyError
@@ -29,7 +30,7 @@ from cloudtune_vertex.emulator.state import (
     parent_of,
 )
 from cloudtune_vertex.emulator.storage import Storage
-from cloudtune_vertex.emulator.tuner import Tuner, TunerContext
+from cloudtune_vertex.emulator.tuner import Tuner
 from cloudtune_vertex.emulator.wire import Messages
 
 NOT_DRIVEN: Mapping[str, str] = {
@@ -49,7 +50,7 @@ class Call:
     body: bytes
 
 
-class Operations:
+class Operations(app.Operations[CustomJobs, Tuner]):
     """Carries out operations on the jobs of one emulator."""
 
     def __init__(
@@ -57,14 +58,15 @@ class Operations:
     ) -> None:
         self.store = Store()
         self._messages = Messages()
-        mount = Mount(folder / "gcs", storage)
-        packages = PackageCache(folder / "layers")
-        lock = self.store.lock
-        self._custom_jobs = CustomJobs(
-            delays, lock, storage=storage, mount=mount, packages=packages, url=scripts_url
+        jobs = CustomJobs(
+            delays,
+            self.store.lock,
+            storage=storage,
+            mount=Mount(folder / "gcs", storage),
+            packages=PackageCache(folder / "layers"),
+            url=scripts_url,
         )
-        self._context = TunerContext(self.store, self._custom_jobs, delays, faults, folder)
-        self._tuners: dict[str, Tuner] = {}
+        super().__init__(app.Context(folder, delays, faults, jobs, self.store.lock))
 
     def carry_out(self, operation: str, call: Call) -> Response:
         """Return the response to a call.
@@ -75,15 +77,6 @@ class Operations:
         with self.store.lock:
             return Response(200, OPERATIONS[operation](self, call), JSON)
 
-    def busy(self) -> bool:
-        """Return whether any job runs."""
-        tuners = list(self._tuners.values())
-        return self._custom_jobs.busy() or any(tuner.busy() for tuner in tuners)
-
-    def close(self) -> None:
-        """End everything at once."""
-        self._custom_jobs.close()
-
     def create_tuning(self, call: Call) -> bytes:
         """CreateHyperparameterTuningJob."""
         request = self._messages.read("HyperparameterTuningJob", call.body)
@@ -91,10 +84,10 @@ class Operations:
         parent = parent_of(call.resource)
         job = TuningJob(self.store.new_name(parent, TUNING), parent, request)
         try:
-            tuner = Tuner(job, self._context)
+            tuner = Tuner(job, self.store, self.context)
         except (ValueError, StudyError) as error:
             raise unimplemented(f"This emulator's search cannot run the study: {error}") from error
-        self._tuners[job.name] = tuner
+        self.tuners[job.name] = tuner
         self.store.add(job)
         body = self._tuning(job, call)
         tuner.start()
@@ -115,7 +108,7 @@ class Operations:
         """CancelHyperparameterTuningJob."""
         job = self.store.get(TuningJob, call.resource)
         _demand_cancellable(job)
-        self._tuners[job.name].cancel()
+        self.tuners[job.name].cancel()
         return b"{}"
 
     def delete_tuning(self, call: Call) -> bytes:
@@ -125,7 +118,7 @@ class Operations:
         wait for its end (googleapis/python-aiplatform, samples/snippets/conftest.py).
         """
         job = self.store.get(TuningJob, call.resource)
-        self._tuners[job.name].cancel()
+        self.tuners[job.name].cancel()
         for trial in job.trials:
             self.store.delete(trial.job)
         self.store.delete(job)
@@ -136,17 +129,17 @@ class Operations:
         request = self._messages.read("CustomJob", call.body)
         demand(job_rules.CUSTOM_RULES, request)
         parent = parent_of(call.resource)
-        fault = self._context.faults.next_trial()
+        fault = self.context.faults.next_trial()
         if fault is not None and fault.effect in NOT_DRIVEN:
             raise unimplemented(
                 f"The fault plan has {fault.effect} for this job: {NOT_DRIVEN[fault.effect]}."
             )
         name = self.store.new_name(parent, CUSTOM)
-        folder = self._context.job_folder(name)
+        folder = self.context.job_folder(name.rpartition("/")[2])
         job = CustomJob(name, parent, request, folder=folder, fault=fault)
         self.store.add(job)
         body = self._custom(job, call)
-        self._custom_jobs.launch(job)
+        self.context.jobs.launch(job)
         return body
 
     def get_custom(self, call: Call) -> bytes:
@@ -163,13 +156,13 @@ class Operations:
         """CancelCustomJob."""
         job = self.store.get(CustomJob, call.resource)
         _demand_cancellable(job)
-        self._custom_jobs.cancel(job)
+        self.context.jobs.cancel(job)
         return b"{}"
 
     def delete_custom(self, call: Call) -> bytes:
         """DeleteCustomJob; a running job ends."""
         job = self.store.get(CustomJob, call.resource)
-        self._custom_jobs.cancel(job)
+        self.context.jobs.cancel(job)
         self.store.delete(job)
         return views.deleted(job.name, CUSTOM)
 

@@ -10,13 +10,9 @@ import secrets
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
-from cloudtune.emulation.faults import FaultPlan
 from cloudtune.emulator_kit import tuner
-from cloudtune.emulator_kit.delays import Delays
-from cloudtune.emulator_kit.image import create_folder
+from cloudtune.emulator_kit.app import Context
 from cloudtune.engine.inbox import StopRequest
 from cloudtune.results.events import Ended, Measured, Started, TrialState
 from cloudtune.search.factory import make_strategy
@@ -42,30 +38,15 @@ from cloudtune_vertex.emulator.state import (
 )
 
 
-@dataclass(frozen=True)
-class TunerContext:
-    """What tuning jobs are run with."""
-
-    store: Store
-    custom_jobs: CustomJobs
-    delays: Delays
-    faults: FaultPlan
-    folder: Path
-    """The folder of the custom jobs' folders."""
-
-    def job_folder(self, name: str) -> Path:
-        """Create the empty folder of a custom job and return it."""
-        return create_folder(self.folder / "jobs" / name.rpartition("/")[2])
-
-
 class Tuner(tuner.Tuner):
     """Runs one tuning job."""
 
     STARTING = delays.STARTING
 
-    def __init__(self, job: TuningJob, context: TunerContext) -> None:
-        super().__init__(job.id, job, context.delays, context.store.lock)
+    def __init__(self, job: TuningJob, store: Store, context: Context[CustomJobs]) -> None:
+        super().__init__(job.id, job, context.delays, context.lock)
         self.job = job
+        self._store = store
         self._context = context
         self._study = study_of(job)
         self._trials: dict[int, Trial] = {}
@@ -85,10 +66,10 @@ class Tuner(tuner.Tuner):
         trial = self._create_trial(started)
         self._trials[started.number] = trial
         with self.lock:
-            self._context.store.add(trial.job)
+            self._store.add(trial.job)
             self.job.trials.append(trial)
             self.job.updated = trial.started
-        self._context.custom_jobs.launch(trial.job, lambda event: self._handle(trial, event))
+        self._context.jobs.launch(trial.job, lambda event: self._handle(trial, event))
 
     def stop_trial(self, number: int) -> None:
         """Stop a trial, unless it has ended and only the driver does not know it yet."""
@@ -98,7 +79,7 @@ class Tuner(tuner.Tuner):
                 return
             trial.state = "STOPPING"
             trial.counts_stopped = not (self._failure or self.job.stop_requested.is_set())
-        self._context.custom_jobs.cancel(trial.job)
+        self._context.jobs.cancel(trial.job)
 
     def is_complete(self) -> bool:
         """Return whether no further trial starts; with shouldStopAsap, stop the running ones."""
@@ -141,7 +122,7 @@ class Tuner(tuner.Tuner):
 
     def _create_trial(self, started: Started) -> Trial:
         job, number = self.job, started.number
-        name = self._context.store.new_name(job.parent, CUSTOM)
+        name = self._store.new_name(job.parent, CUSTOM)
         spec = with_flags(job.request["trialJobSpec"], flags(started.parameters))
         base: str = spec.get("baseOutputDirectory", {}).get("outputUriPrefix", "")
         if base:
@@ -155,7 +136,7 @@ class Tuner(tuner.Tuner):
                 "jobSpec": spec,
                 "labels": job.request.get("labels", {}),
             },
-            folder=self._context.job_folder(name),
+            folder=self._context.job_folder(name.rpartition("/")[2]),
             trial=str(number),
             metrics=job.metrics,
             fault=self._context.faults.next_trial(),

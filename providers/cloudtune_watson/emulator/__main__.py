@@ -13,19 +13,7 @@ NOTE = (
     "scripts run here, without IBM's images"
 )
 
-
-def main(args: list[str] | None = None) -> int:
-    """Serve until asked to end; return the exit code."""
-    return run(
-        "cloudtune_watson.emulator",
-        NOTE,
-        WatsonApp,
-        OPERATIONS,
-        secure=True,
-        effects=EFFECTS,
-        args=args,
-    )
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(
+        run("cloudtune_watson.emulator", NOTE, WatsonApp, OPERATIONS, secure=True, effects=EFFECTS)
+    )

@@ -43,7 +43,7 @@ class WatsonApp(App):
         self._certificate = folder / CERTIFICATE
         self._keys = Keys(key)
         self._operations = Operations(folder, delays, faults, self._keys)
-        super().__init__(self._operations, faults)
+        super().__init__(self._operations)
 
     def key_of(self, environ: WSGIEnvironment) -> str | None:
         """Return the key that a request has as a token, a password or a signature."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterable
+from functools import partial
 
 from cloudtune.emulator_kit import app
 
@@ -41,55 +42,34 @@ def malformed(mistakes: Iterable[tuple[str, str]]) -> ServiceError:
     return error
 
 
-def invalid(*messages: str) -> ServiceError:
-    """Return the error for a request that breaks rules."""
-    return ServiceError(400, INVALID, *messages)
+invalid = partial(ServiceError, 400, INVALID)
+"""A request breaks rules."""
+not_found = partial(ServiceError, 404, "not_found")
+"""A resource does not exist."""
+unknown_reference = partial(ServiceError, 404, INVALID)
+"""A request refers to a resource that does not exist.
 
-
-def not_found(message: str) -> ServiceError:
-    """Return the error for a missing resource."""
-    return ServiceError(404, "not_found", message)
-
-
-def unknown_reference(message: str) -> ServiceError:
-    """Return the error for a request that refers to a missing resource.
-
-    IBM's own tests, in Scala, expect ``404`` with ``invalid_request_entity`` for an experiment
-    with an unknown software specification.
-    """
-    return ServiceError(404, INVALID, message)
-
-
-def conflict(message: str) -> ServiceError:
-    """Return the error for a name that is in use."""
-    return ServiceError(409, "already_exists", message)
-
-
-def unimplemented(message: str) -> ServiceError:
-    """Return the error for a feature of the service that this emulator does not have."""
-    return ServiceError(501, "not_implemented", message)
-
-
-def unauthorized(message: str) -> ServiceError:
-    """Return the error for a request without the key."""
-    return ServiceError(401, "authentication_token_not_valid", message)
-
-
-def throttled() -> ServiceError:
-    """Return the error for too many calls."""
-    return ServiceError(429, "rate_limit_reached_requests", "Too many requests; try again later.")
-
-
-def exhausted() -> ServiceError:
-    """Return the error for a used-up quota."""
-    return ServiceError(403, "quota_exceeded", "The quota of capacity units is used up.")
+IBM's own tests, in Scala, expect ``404`` with ``invalid_request_entity`` for an experiment with an
+unknown software specification.
+"""
+conflict = partial(ServiceError, 409, "already_exists")
+"""A name is in use."""
+unimplemented = partial(ServiceError, 501, "not_implemented")
+"""This emulator does not have a feature of the service."""
+unauthorized = partial(ServiceError, 401, "authentication_token_not_valid")
+"""A request has no valid key."""
+throttled = partial(
+    ServiceError, 429, "rate_limit_reached_requests", "Too many requests; try again later."
+)
+"""Too many calls."""
+exhausted = partial(ServiceError, 403, "quota_exceeded", "The quota of capacity units is used up.")
+"""A quota is used up."""
+timed_out = partial(
+    ServiceError, 504, "gateway_timeout", "The upstream service did not answer in time."
+)
+"""The response is late; the request may be carried out."""
 
 
 def unavailable(message: str = "The service is temporarily unavailable.") -> ServiceError:
     """Return the error for a temporary failure of the service."""
     return ServiceError(503, "service_unavailable", message)
-
-
-def timed_out() -> ServiceError:
-    """Return the error for a late response; the request may be carried out."""
-    return ServiceError(504, "gateway_timeout", "The upstream service did not answer in time.")

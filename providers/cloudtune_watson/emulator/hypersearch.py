@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cloudtune.emulator_kit.app import Response
+from cloudtune.emulator_kit.app import Context, Response
 from cloudtune.errors import StudyError
 from cloudtune.study.schema import Json
 from cloudtune_watson.contract import BadSpec
@@ -25,9 +25,10 @@ from cloudtune_watson.emulator.errors import conflict, invalid, not_found, unimp
 from cloudtune_watson.emulator.platform import STANDALONE, version
 from cloudtune_watson.emulator.rules.search import ALGORITHMS, check
 from cloudtune_watson.emulator.script import MODEL_DIR, check_tar
+from cloudtune_watson.emulator.script_jobs import Jobs
 from cloudtune_watson.emulator.state import Experiment, Search
-from cloudtune_watson.emulator.storage import files
-from cloudtune_watson.emulator.tuner import Tuner, TunerContext, delete_files
+from cloudtune_watson.emulator.storage import Volume, files
+from cloudtune_watson.emulator.tuner import Tuner, delete_files
 from cloudtune_watson.emulator.wire import Call, Upload, json_response, parse_json
 
 PATH = "/platform/rest/deeplearning/v1/hypersearch"
@@ -42,15 +43,17 @@ notebooks for the accelerator only and for 3.5 read a string, later ones ``uid``
 class Hypersearch:
     """All searches and their executions."""
 
-    def __init__(self, context: TunerContext, folder: Path) -> None:
-        self._context = context
-        self._folder = folder
-        self._tuners: dict[str, Tuner] = {}
-        """The tuner of each search, by the search's name."""
+    def __init__(self, volume: Volume, tuners: dict[str, Tuner], context: Context[Jobs]) -> None:
+        """Create an API without searches.
 
-    def busy(self) -> bool:
-        """Return whether any search runs."""
-        return any(tuner.busy() for tuner in list(self._tuners.values()))
+        Args:
+            volume: The cluster's volume.
+            tuners: The tuner of each search, by the search's name.
+            context: What searches work with.
+        """
+        self._volume = volume
+        self._tuners = tuners
+        self._context = context
 
     def start(self, call: Call) -> Response:
         """POST /hypersearch: a form with ``file`` and ``data``, which is JSON."""
@@ -64,7 +67,9 @@ class Hypersearch:
         upload = call.files["file"]
         archive = self._store_archive(upload)
         try:
-            tuner = Tuner(Search(name, data, archive, Path(upload.name).name), self._context)
+            tuner = Tuner(
+                Search(name, data, archive, Path(upload.name).name), self._volume, self._context
+            )
         except (StudyError, ValueError) as error:
             shutil.rmtree(archive.parent, ignore_errors=True)
             raise unimplemented(f"This emulator's search cannot run it: {error}") from error
@@ -127,7 +132,7 @@ class Hypersearch:
     def exec_result(self, call: Call) -> Response:
         """GET /execs/{id}/result: its folder of results, as a zip."""
         job = self._experiment(call).job
-        folder = self._context.volume.at(f"batchworkdir/{job.id}")
+        folder = self._volume.at(f"batchworkdir/{job.id}")
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w", strict_timestamps=False) as archive:
             for path in files(folder):
@@ -150,7 +155,7 @@ class Hypersearch:
     def _delete(self, tuner: Tuner) -> None:
         search = tuner.search
         if search.is_over:
-            delete_files(search, self._context.volume)
+            delete_files(search, self._volume)
         else:
             tuner.stop(now=True)
         del self._tuners[search.name]
@@ -176,7 +181,7 @@ class Hypersearch:
         name = Path(upload.name).name
         if not name or len(name.encode()) > _MAX_NAME or "\0" in name:
             raise invalid("The field file must have a file name.")
-        folder = self._folder / secrets.token_hex(8)
+        folder = self._context.folder / "searches" / secrets.token_hex(8)
         folder.mkdir(parents=True)
         archive = folder / "archive"
         with archive.open("wb") as file:

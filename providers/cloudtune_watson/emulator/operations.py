@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from cloudtune.emulation.faults import FaultPlan
+from cloudtune.emulator_kit import app
 from cloudtune.emulator_kit.app import Response
 from cloudtune.emulator_kit.delays import Delays
 from cloudtune_watson.emulator.assets import Assets
@@ -24,23 +25,23 @@ from cloudtune_watson.emulator.platform import Platform
 from cloudtune_watson.emulator.script_jobs import FILES_ONLY, Jobs
 from cloudtune_watson.emulator.storage import Files, Volume
 from cloudtune_watson.emulator.trainings import Trainings
-from cloudtune_watson.emulator.tuner import TunerContext
+from cloudtune_watson.emulator.tuner import Tuner
 from cloudtune_watson.emulator.wire import Call
 
 
-class Operations:
+class Operations(app.Operations[Jobs, Tuner]):
     """Carries out operations on the resources of one emulator."""
 
     def __init__(self, folder: Path, delays: Delays, faults: FaultPlan, keys: Keys) -> None:
-        self._lock = threading.RLock()
-        self._jobs = Jobs(delays, self._lock)
+        lock = threading.RLock()
+        jobs = Jobs(delays, lock)
+        super().__init__(app.Context(folder, delays, faults, jobs, lock))
         volume = Volume(folder / "volume")
-        context = TunerContext(self._lock, self._jobs, delays, faults, volume, folder / "jobs")
         self.platform = Platform(keys)
         self.assets = Assets(volume, keys)
         self.files = Files(volume)
-        self.trainings = Trainings(folder / "jobs", volume, self.assets, self._jobs, faults)
-        self.searches = Hypersearch(context, folder / "searches")
+        self.trainings = Trainings(volume, self.assets, self.context)
+        self.searches = Hypersearch(volume, self.tuners, self.context)
 
     def carry_out(self, operation: Operation, call: Call) -> Response:
         """Return the response to a call.
@@ -49,18 +50,10 @@ class Operations:
             ServiceError: If the service would refuse.
         """
         try:
-            with self._lock:
+            with self.context.lock:
                 return operation.carry_out(self, call)
         except OSError as error:  # scripts may change the files meanwhile
             raise unavailable(f"The volume: {error.strerror}.") from error
-
-    def busy(self) -> bool:
-        """Return whether any job runs."""
-        return self._jobs.busy() or self.searches.busy()
-
-    def close(self) -> None:
-        """End everything at once."""
-        self._jobs.close()
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from cloudtune.emulation.faults import FaultPlan
-from cloudtune.emulator_kit.app import Response
+from cloudtune.emulator_kit.app import Context, Response
 from cloudtune.study.schema import Json
 from cloudtune_watson.contract import BadSpec, Container, Written, training
 from cloudtune_watson.emulator import views
@@ -78,14 +77,11 @@ REQUEST = Map(
 class Trainings:
     """The training jobs of all spaces and projects."""
 
-    def __init__(
-        self, folder: Path, volume: Volume, assets: Assets, jobs: Jobs, faults: FaultPlan
-    ) -> None:
-        self._folder = folder
+    def __init__(self, volume: Volume, assets: Assets, context: Context[Jobs]) -> None:
         self._volume = volume
         self._assets = assets
-        self._jobs = jobs
-        self._faults = faults
+        self._context = context
+        self._jobs = context.jobs
         self._trainings: dict[str, Training] = {}
 
     def create(self, call: Call) -> Response:
@@ -102,7 +98,7 @@ class Trainings:
             log=log / "learner-1" / "training-log.txt",
             prepare=self._preparation(scope, request, training_id),
             live=True,
-            fault=self._faults.next_trial(),
+            fault=self._context.faults.next_trial(),
         )
         created = self._trainings[training_id] = Training(scope, request, job)
         self._jobs.launch(job)
@@ -170,7 +166,7 @@ class Trainings:
         if not isinstance(command, str):
             raise invalid("Neither the training nor its model definition has a command.")
         results = self._results(request, training_id)
-        folder = self._folder / training_id
+        folder = self._context.folder / "jobs" / training_id
         inputs = [
             self._volume.at(each["location"]["path"])
             for each in request["training_data_references"]

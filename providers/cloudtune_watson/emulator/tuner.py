@@ -11,12 +11,10 @@ import secrets
 import shutil
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
-from cloudtune.emulation.faults import FaultPlan
 from cloudtune.emulator_kit import tuner
-from cloudtune.emulator_kit.delays import Delays
+from cloudtune.emulator_kit.app import Context
 from cloudtune.engine.inbox import StopRequest
 from cloudtune.results.events import Ended, Measured, Started, TrialState
 from cloudtune.search.factory import make_strategy
@@ -47,31 +45,19 @@ MINUTE = 60.0
 """Seconds."""
 
 
-@dataclass(frozen=True)
-class TunerContext:
-    """What searches are run with."""
-
-    lock: threading.RLock
-    jobs: Jobs
-    delays: Delays
-    faults: FaultPlan
-    volume: Volume
-    folder: Path
-    """The folder of the executions' folders."""
-
-
 class Tuner(tuner.Tuner):
     """Runs one search."""
 
     STARTING = delays.STARTING
 
-    def __init__(self, search: Search, context: TunerContext) -> None:
+    def __init__(self, search: Search, volume: Volume, context: Context[Jobs]) -> None:
         super().__init__(search.name, search, context.delays, context.lock)
         self.search = search
+        self._volume = volume
         self._context = context
         self._study = study_of(search.data)
         self._args = arguments(search.data["modelSpec"]["args"])
-        self._data = context.volume.at(self._args.data_path)
+        self._data = volume.at(self._args.data_path)
         self._experiments: dict[int, Experiment] = {}
         """The experiment of each trial's last start."""
         self._timer: threading.Timer | None = None
@@ -144,9 +130,10 @@ class Tuner(tuner.Tuner):
 
     def _create_experiment(self, number: int, params: list[Json], config: Json) -> Experiment:
         exec_id = f"{CREATOR}-{time.monotonic_ns()}-{secrets.randbelow(10**9)}"
-        volume = self._context.volume
-        results = volume.at(f"batchworkdir/{exec_id}")
-        container = Container(self._context.folder / exec_id, self._data, results, results / "log")
+        results = self._volume.at(f"batchworkdir/{exec_id}")
+        container = Container(
+            self._context.folder / "jobs" / exec_id, self._data, results, results / "log"
+        )
         unpack = untar(self.search.archive, self.search.file_name)
         # EMetrics writes into a folder of the trial's own below the one for logs.
         written = Written(results, container.logs / str(number))
@@ -155,7 +142,9 @@ class Tuner(tuner.Tuner):
             if not self._data.exists():
                 raise BadSpec(f"the data are not on the volume: {self._args.data_path}")
             python = create_container(container, unpack)
-            start = trial(self._args, container, (exec_id, str(number)), python, volume.folder)
+            start = trial(
+                self._args, container, (exec_id, str(number)), python, self._volume.folder
+            )
             (Path(start.cwd) / CONFIG).write_text(json.dumps(config), "utf-8")
             return Script(start, written)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -10,7 +11,6 @@ from cloudtune.emulation.faults import (
     Fault,
     FaultPlan,
     SupportedFaults,
-    parse_plan,
     read_plan,
     read_shared_plan,
 )
@@ -20,7 +20,10 @@ SUPPORTED = SupportedFaults(("Create", "Describe"))
 
 
 def plan(text: str) -> FaultPlan:
-    return parse_plan(text, SUPPORTED)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "faults.yaml"
+        path.write_text(text)
+        return read_plan(path, SUPPORTED)
 
 
 def effects(of: FaultPlan, operation: str, count: int) -> list[str | None]:

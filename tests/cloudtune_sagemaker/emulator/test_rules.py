@@ -206,30 +206,30 @@ GOOD = {
 }
 BAD: list[tuple[Callable[..., Iterator[str]], dict[str, Any], str]] = [
     (tuning_rules.no_autotune, tuning() | {"Autotune": {"Mode": "Enabled"}}, "Autotune"),
-    (tuning_rules.one_or_several, changed(tuning(), TrainingJobDefinition=None), "Exactly one of"),
-    (tuning_rules.one_or_several, tuning() | {"TrainingJobDefinitions": [definition()]}, "Exactly"),
+    (tuning_rules.one_or_list, changed(tuning(), TrainingJobDefinition=None), "Exactly one of"),
+    (tuning_rules.one_or_list, tuning() | {"TrainingJobDefinitions": [definition()]}, "Exactly"),
     (
-        tuning_rules.parts_of_definitions,
+        tuning_rules.definitions,
         config(HyperParameterTuningJobObjective=None),
         "HyperParameterTuningJobObjective is required",
     ),
     (
-        tuning_rules.parts_of_definitions,
+        tuning_rules.definitions,
         changed(several(), TrainingJobDefinitions__0__DefinitionName=None),
         "DefinitionName is required in each",
     ),
     (
-        tuning_rules.parts_of_definitions,
+        tuning_rules.definitions,
         changed(several(), TrainingJobDefinitions__1__HyperParameterRanges=None),
         "HyperParameterRanges is required in each",
     ),
     (
-        tuning_rules.parts_of_definitions,
+        tuning_rules.definitions,
         changed(several(), TrainingJobDefinitions__1__DefinitionName="one"),
         "one is used more than once",
     ),
     (
-        tuning_rules.parts_of_definitions,
+        tuning_rules.definitions,
         changed(several(), HyperParameterTuningJobConfig__ParameterRanges=ranges()),
         "ParameterRanges cannot be specified together with",
     ),
@@ -256,9 +256,9 @@ BAD: list[tuple[Callable[..., Iterator[str]], dict[str, Any], str]] = [
         METRIC,
     ),
     (range_rules.at_least_one, config(ParameterRanges={}), "At least one"),
-    (range_rules.at_most_thirty, many(31), "must not exceed 30, and is 31"),
+    (range_rules.max_tuned, many(31), "must not exceed 30, and is 31"),
     (
-        range_rules.at_most_hundred,
+        range_rules.max_hyperparameters,
         job(StaticHyperParameters={f"s{n}": "1" for n in range(99)}),
         "must not exceed 100, and is 101",
     ),
@@ -283,9 +283,9 @@ BAD: list[tuple[Callable[..., Iterator[str]], dict[str, Any], str]] = [
     (range_rules.scaling, real("0", "1", ScalingType="ReverseLogarithmic"), "0 <= x < 1.0"),
     (range_rules.scaling, real("-1", "0", ScalingType="ReverseLogarithmic"), "0 <= x < 1.0"),
     (range_rules.scaling, whole("1", "9", ScalingType="ReverseLogarithmic"), "everse log"),
-    (range_rules.values, words(["a", "b", "a", "c", "d", "e"]), "value 'a' more than once"),
+    (range_rules.unique_values, words(["a", "b", "a", "c", "d", "e"]), "value 'a' more than once"),
     (
-        tuning_rules.some_end,
+        tuning_rules.has_end,
         config(ResourceLimits={"MaxParallelTrainingJobs": 1}),
         "MaxNumberOfTrainingJobs or MaxRuntimeInSeconds is required",
     ),
@@ -303,12 +303,12 @@ BAD: list[tuple[Callable[..., Iterator[str]], dict[str, Any], str]] = [
     ),
     (tuning_rules.hyperband, config(StrategyConfig={}), "the Hyperband strategy only"),
     (
-        tuning_rules.single_only,
+        tuning_rules.single_algorithm,
         changed(several(), HyperParameterTuningJobConfig__TrainingJobEarlyStoppingType="Auto"),
         "Early stopping is available only",
     ),
     (
-        tuning_rules.single_only,
+        tuning_rules.single_algorithm,
         several() | {"WarmStartConfig": {"ParentHyperParameterTuningJobs": []}},
         "Warm starting is available only",
     ),
@@ -347,7 +347,7 @@ BAD: list[tuple[Callable[..., Iterator[str]], dict[str, Any], str]] = [
         "at most 3600",
     ),
     (
-        job_rules.longest_run,
+        job_rules.max_run,
         job(StoppingCondition={"MaxRuntimeInSeconds": 28 * 86_400 + 1}),
         "(28 days)",
     ),

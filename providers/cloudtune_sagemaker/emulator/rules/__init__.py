@@ -1,9 +1,8 @@
-"""The form of the rules that the service model does not hold: tables of small functions.
+"""Rules that the service model does not have, as tables of small functions.
 
-A rule yields the message of each thing that breaks it and says in its docstring where the service
-documents it. The service refuses a request with the first message; so does the emulator. Where a
-message could be quoted from somebody who met it, the rule says from where; the others are worded
-here.
+A rule yields a message for each violation; its docstring cites the source. The service refuses a
+request with the first message, and so does the emulator. Messages that a user has reported are
+quoted, with their source; the others are worded here.
 
 Sources are cited as: *model*, the documentation in botocore 1.44.8's service model; *guide*, the
 developer guide (docs.aws.amazon.com/sagemaker/latest/dg), page by name, read 2026-11-24; *limits*,
@@ -22,7 +21,7 @@ Rule = Callable[[Subject], Iterator[str]]
 
 
 def demand(rules: Iterable[Rule[Subject]], subject: Subject) -> None:
-    """Refuse what breaks any of the rules, with the first message.
+    """Refuse a subject that breaks a rule, with the first message.
 
     Raises:
         ServiceError: A ValidationException.

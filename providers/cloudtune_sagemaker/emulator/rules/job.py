@@ -1,4 +1,4 @@
-"""Rules for one training job, as a tuning job's definition or on its own. See `rule`."""
+"""Rules for a training job, and for a definition of a tuning job."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from cloudtune.study.schema import Json
 from cloudtune_sagemaker.emulator.rules import Rule
 
-LONGEST_RUN = 28 * 86_400
+MAX_RUN = 28 * 86_400
 """Seconds (model, StoppingCondition)."""
-_SPOT_WITHOUT_CHECKPOINTS = 3600
-_FEW_TYPES = frozenset(
+_MAX_SPOT_WAIT = 3600
+_FLEXIBLE_TYPES = frozenset(
     ["ml.m5.xlarge", "ml.m5.2xlarge", "ml.m5.4xlarge", "ml.c5.xlarge", "ml.c5.2xlarge"]
 )
 
 _WITH_LOCAL_STORAGE = re.compile(r"ml\.([a-z0-9-]*d[a-z0-9-]*|g5|g6e?|p5[a-z]*|trn1n?)\..*")
-"""As sagemaker SDK 2.257.7 has it (utils.volume_size_supported)."""
+"""From sagemaker SDK 2.257.7 (utils.volume_size_supported)."""
 
 
 def one_algorithm(job: Json) -> Iterator[str]:
@@ -49,23 +49,23 @@ def spot_wait(job: Json) -> Iterator[str]:
 def spot_without_checkpoints(job: Json) -> Iterator[str]:
     """Guide, model-managed-spot-training: marketplace algorithms without checkpoints."""
     wait = job.get("StoppingCondition", {}).get("MaxWaitTimeInSeconds", 0)
-    bought = "AlgorithmName" in job.get("AlgorithmSpecification", {})
-    if bought and "CheckpointConfig" not in job and wait > _SPOT_WITHOUT_CHECKPOINTS:
+    is_marketplace = "AlgorithmName" in job.get("AlgorithmSpecification", {})
+    if is_marketplace and "CheckpointConfig" not in job and wait > _MAX_SPOT_WAIT:
         yield (
-            f"Invalid MaxWaitTimeInSeconds. It must be at most {_SPOT_WITHOUT_CHECKPOINTS} for an "
+            f"Invalid MaxWaitTimeInSeconds. It must be at most {_MAX_SPOT_WAIT} for an "
             "algorithm that does not use checkpoints."
         )
 
 
-def longest_run(job: Json) -> Iterator[str]:
+def max_run(job: Json) -> Iterator[str]:
     """Model, StoppingCondition: 28 days."""
     seconds = job.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", 0)
-    if seconds > LONGEST_RUN:
-        yield f"Invalid MaxRuntimeInSeconds. It must be at most {LONGEST_RUN} seconds (28 days)."
+    if seconds > MAX_RUN:
+        yield f"Invalid MaxRuntimeInSeconds. It must be at most {MAX_RUN} seconds (28 days)."
 
 
 def machines(job: Json) -> Iterator[str]:
-    """Model, ResourceConfig: one way to name the machines."""
+    """Model, ResourceConfig: exactly one way to name the machines."""
     config: Json | None = job.get("ResourceConfig")
     if config is None:
         return
@@ -84,7 +84,7 @@ def machines(job: Json) -> Iterator[str]:
 
 
 def preferences(job: Json) -> Iterator[str]:
-    """Model, ResourceConfig and InstancePreference: types differ, and one count or one each."""
+    """Model, ResourceConfig and InstancePreference: unique types, and one count or one each."""
     config: Json = job.get("ResourceConfig", {})
     preferred: list[Json] | None = config.get("InstancePreferences")
     if preferred is None:
@@ -93,8 +93,8 @@ def preferences(job: Json) -> Iterator[str]:
         yield "InstancePreferences cannot be used with EnableManagedSpotTraining."
     if len({each["InstanceType"] for each in preferred}) < len(preferred):
         yield "An instance type can appear only once in InstancePreferences."
-    counted = sum("InstanceCount" in each for each in preferred)
-    if counted != (0 if "InstanceCount" in config else len(preferred)):
+    counts = sum("InstanceCount" in each for each in preferred)
+    if counts != (0 if "InstanceCount" in config else len(preferred)):
         yield (
             "InstanceCount must be in every one of InstancePreferences, or in ResourceConfig and "
             "in none of them."
@@ -124,10 +124,10 @@ def tuning_machines(job: Json) -> Iterator[str]:
         if plain:
             yield f"You cannot specify InstanceConfigs together with {', '.join(plain)}."
         for each in config["InstanceConfigs"]:
-            if each["InstanceType"] not in _FEW_TYPES:
+            if each["InstanceType"] not in _FLEXIBLE_TYPES:
                 yield (
                     f"Instance type {each['InstanceType']} is not supported in InstanceConfigs. It "
-                    f"must be one of {', '.join(sorted(_FEW_TYPES))}."
+                    f"must be one of {', '.join(sorted(_FLEXIBLE_TYPES))}."
                 )
     elif len(plain) < 3:
         yield (
@@ -137,7 +137,7 @@ def tuning_machines(job: Json) -> Iterator[str]:
 
 
 def channels(job: Json) -> Iterator[str]:
-    """Model, InputDataConfig: names of channels differ, and each has one source."""
+    """Model, InputDataConfig: unique channel names, and one source each."""
     names: list[str] = [channel["ChannelName"] for channel in job.get("InputDataConfig", ())]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"Channel names must be unique, and {name} is used more than once."
@@ -147,7 +147,7 @@ def channels(job: Json) -> Iterator[str]:
 
 
 def tags(job: Json) -> Iterator[str]:
-    """Model, Tag: keys differ. AWS general reference, tagging: ``aws:`` is reserved."""
+    """Model, Tag: unique keys. AWS general reference, tagging: ``aws:`` is reserved."""
     keys: list[str] = [tag["Key"] for tag in job.get("Tags", ())]
     for key in sorted({key for key in keys if keys.count(key) > 1}):
         yield f"Duplicate tag key {key}."
@@ -160,7 +160,7 @@ RULES: tuple[Rule[Json], ...] = (
     one_algorithm,
     spot_wait,
     spot_without_checkpoints,
-    longest_run,
+    max_run,
     machines,
     preferences,
     disk_key,

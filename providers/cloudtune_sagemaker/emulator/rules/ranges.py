@@ -1,4 +1,4 @@
-"""Rules for the ranges of one definition of a tuning job. See `rule`."""
+"""Rules for the ranges of a definition of a tuning job."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from cloudtune.study.schema import Json
 from cloudtune_sagemaker.emulator.rules import Rule
 
-MOST_TUNED = 30
-MOST_HYPERPARAMETERS = 100
+MAX_TUNED = 30
+MAX_HYPERPARAMETERS = 100
 OBJECTIVE = "_tuning_objective_metric"
 
 _INTEGER, _CONTINUOUS = "IntegerParameterRanges", "ContinuousParameterRanges"
@@ -19,14 +19,14 @@ _CATEGORICAL = "CategoricalParameterRanges"
 
 @dataclass(frozen=True)
 class Ranges:
-    """The ranges of a definition, and the hyperparameters beside them."""
+    """The ranges of a definition, and its static hyperparameters."""
 
     ranges: Json
     static: Json
 
     @property
     def integers(self) -> list[Json]:
-        """The ranges of whole numbers."""
+        """The ranges of integers."""
         return list(self.ranges.get(_INTEGER, ()))
 
     @property
@@ -36,50 +36,50 @@ class Ranges:
 
     @property
     def categorical(self) -> list[Json]:
-        """The lists of values."""
+        """The categorical ranges."""
         return list(self.ranges.get(_CATEGORICAL, ()))
 
     @property
     def names(self) -> list[str]:
-        """What is tuned."""
+        """The tuned hyperparameters."""
         return [each["Name"] for each in (*self.integers, *self.continuous, *self.categorical)]
 
     @property
     def combinations(self) -> float:
-        """How many different trials there are."""
+        """The number of different trials."""
         if self.continuous:
             return math.inf
-        whole = (int(each["MaxValue"]) - int(each["MinValue"]) + 1 for each in self.integers)
-        return math.prod([*whole, *(len(each["Values"]) for each in self.categorical)])
+        integers = (int(each["MaxValue"]) - int(each["MinValue"]) + 1 for each in self.integers)
+        return math.prod([*integers, *(len(each["Values"]) for each in self.categorical)])
 
 
 def at_least_one(subject: Ranges) -> Iterator[str]:
-    """Inferred: no tuning job without something to tune is documented."""
+    """Inferred: no tuning job without ranges is documented."""
     if not subject.names:
         yield "At least one hyperparameter range is required."
 
 
-def at_most_thirty(subject: Ranges) -> Iterator[str]:
+def max_tuned(subject: Ranges) -> Iterator[str]:
     """Limits; model, ParameterRanges: the sum over all kinds."""
-    if len(subject.names) > MOST_TUNED:
+    if len(subject.names) > MAX_TUNED:
         yield (
-            f"The sum of the hyperparameters in all ranges must not exceed {MOST_TUNED}, and is "
+            f"The sum of the hyperparameters in all ranges must not exceed {MAX_TUNED}, and is "
             f"{len(subject.names)}."
         )
 
 
-def at_most_hundred(subject: Ranges) -> Iterator[str]:
-    """Guide, automatic-model-tuning-define-ranges: 100, of which the objective takes one."""
+def max_hyperparameters(subject: Ranges) -> Iterator[str]:
+    """Guide, automatic-model-tuning-define-ranges: 100, including the objective."""
     count = len({*subject.names, *subject.static, OBJECTIVE})
-    if count > MOST_HYPERPARAMETERS:
+    if count > MAX_HYPERPARAMETERS:
         yield (
-            f"The total number of hyperparameters, with {OBJECTIVE} that is added to them, must "
-            f"not exceed {MOST_HYPERPARAMETERS}, and is {count}."
+            f"The total number of hyperparameters, including the added {OBJECTIVE}, must "
+            f"not exceed {MAX_HYPERPARAMETERS}, and is {count}."
         )
 
 
 def names(subject: Ranges) -> Iterator[str]:
-    """Inferred: a name stands for one value in a trial's hyperparameters."""
+    """Inferred: a name has one value in a trial's hyperparameters."""
     for name in sorted({n for n in subject.names if subject.names.count(n) > 1}):
         yield f"The hyperparameter {name} has more than one range."
     for name in sorted(set(subject.names) & set(subject.static)):
@@ -89,17 +89,17 @@ def names(subject: Ranges) -> Iterator[str]:
 def bounds(subject: Ranges) -> Iterator[str]:
     """Guide, define-ranges; issue aws/amazon-sagemaker-feedback 195: no range of one value."""
     for kind, ranges in ((int, subject.integers), (float, subject.continuous)):
-        what = "an integer" if kind is int else "a finite number"
+        noun = "an integer" if kind is int else "a finite number"
         for each in ranges:
-            read: list[float] = []
+            limits: list[float] = []
             for key in ("MinValue", "MaxValue"):
                 try:
-                    read.append(kind(each[key]))
+                    limits.append(kind(each[key]))
                 except ValueError:
-                    yield f"{key} {each[key]!r} of the hyperparameter {each['Name']} is not {what}."
-            if not all(map(math.isfinite, read)):
+                    yield f"{key} {each[key]!r} of the hyperparameter {each['Name']} is not {noun}."
+            if not all(map(math.isfinite, limits)):
                 yield f"The bounds of the hyperparameter {each['Name']} must be finite."
-            elif len(read) == 2 and not read[0] < read[1]:
+            elif len(limits) == 2 and not limits[0] < limits[1]:
                 yield (
                     f"MinValue {each['MinValue']} of the hyperparameter {each['Name']} must be "
                     f"less than MaxValue {each['MaxValue']}."
@@ -128,20 +128,20 @@ def scaling(subject: Ranges) -> Iterator[str]:
             )
 
 
-def values(subject: Ranges) -> Iterator[str]:
-    """Issue aws/amazon-sagemaker-feedback 195: no value twice."""
+def unique_values(subject: Ranges) -> Iterator[str]:
+    """Issue aws/amazon-sagemaker-feedback 195: unique values."""
     for each in subject.categorical:
-        found: list[str] = each["Values"]
-        for value in sorted({v for v in found if found.count(v) > 1}):
+        values: list[str] = each["Values"]
+        for value in sorted({v for v in values if values.count(v) > 1}):
             yield f"The hyperparameter {each['Name']} has the value {value!r} more than once."
 
 
 RULES: tuple[Rule[Ranges], ...] = (
     at_least_one,
-    at_most_thirty,
-    at_most_hundred,
+    max_tuned,
+    max_hyperparameters,
     names,
     bounds,
     scaling,
-    values,
+    unique_values,
 )

@@ -1,4 +1,4 @@
-"""Rules for CreateTrainingJob. See `rule`."""
+"""Rules for CreateTrainingJob."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from cloudtune.study.schema import Json
 from cloudtune_sagemaker.emulator.rules import Rule, demand, job
 
 
-def needed(request: Json) -> Iterator[str]:
-    """Model, CreateTrainingJob: what a job that is not serverless has to have."""
+def required(request: Json) -> Iterator[str]:
+    """Model, CreateTrainingJob: required unless the job is serverless."""
     for key in ("AlgorithmSpecification", "ResourceConfig", "StoppingCondition"):
         if key not in request:
             yield f"{key} is required."
 
 
-RULES: tuple[Rule[Json], ...] = (needed, *job.RULES)
+RULES: tuple[Rule[Json], ...] = (required, *job.RULES)
 
 
 def check(request: Json) -> None:

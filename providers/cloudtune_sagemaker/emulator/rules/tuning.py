@@ -1,6 +1,6 @@
-"""Rules for CreateHyperParameterTuningJob. See `rule`.
+"""Rules for CreateHyperParameterTuningJob.
 
-The emulated account has each quota raised as far as the service raises it.
+The emulated account has the highest quotas that the service grants.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from cloudtune_sagemaker.emulator.rules import ranges as range_rules
 from cloudtune_sagemaker.emulator.rules.ranges import Ranges
 from cloudtune_sagemaker.emulator.state import Store
 
-MOST_TRIALS = {"Bayesian": 750, "Random": 10_000, "Hyperband": 750, "Grid": 750}
+MAX_TRIALS = {"Bayesian": 750, "Random": 10_000, "Hyperband": 750, "Grid": 750}
 """Limits."""
-MOST_PARALLEL = 100
-"""Limits; 10 unless it was raised."""
-MOST_JOBS = 100
-"""Tuning jobs at a time (limits)."""
-LONGEST = 30 * 86_400
+MAX_PARALLEL = 100
+"""Limits; the default is 10."""
+MAX_JOBS = 100
+"""Running tuning jobs (limits)."""
+MAX_RUNTIME = 30 * 86_400
 """Seconds of a tuning job (limits; the model's own maximum is higher)."""
-MOST_VARIABLES = 48
+MAX_VARIABLES = 48
 """Environment variables over all definitions (model, Environment)."""
-MOST_RESOURCE = 20_000
+MAX_RESOURCE = 20_000
 """Epochs (model, HyperbandStrategyConfig.MaxResource)."""
 
 _METRIC = (
@@ -47,7 +47,7 @@ _BUILT_IN = frozenset(
 
 @dataclass(frozen=True)
 class Subject:
-    """One request, with its parts at hand."""
+    """A request and its parts."""
 
     request: Json
 
@@ -69,14 +69,14 @@ class Subject:
         return limits
 
     @property
-    def several(self) -> bool:
+    def has_several(self) -> bool:
         """Whether the request has a list of definitions."""
         return "TrainingJobDefinitions" in self.request
 
     @property
     def definitions(self) -> list[Json]:
         """The definitions, one or several."""
-        if self.several:
+        if self.has_several:
             return list(self.request["TrainingJobDefinitions"])
         return [self.request["TrainingJobDefinition"]]
 
@@ -91,19 +91,19 @@ def no_autotune(subject: Subject) -> Iterator[str]:
     """The emulator's own limit."""
     automatic = subject.config.get("ParameterRanges", {}).get("AutoParameters")
     if "Autotune" in subject.request or automatic:
-        yield "This emulator has no Autotune: what it would choose is the service's own secret."
+        yield "This emulator has no Autotune: the service does not document its choices."
 
 
-def one_or_several(subject: Subject) -> Iterator[str]:
+def one_or_list(subject: Subject) -> Iterator[str]:
     """Model, CreateHyperParameterTuningJob: one definition or a list of them."""
-    if ("TrainingJobDefinition" in subject.request) == subject.several:
+    if ("TrainingJobDefinition" in subject.request) == subject.has_several:
         yield "Exactly one of TrainingJobDefinition and TrainingJobDefinitions must be specified."
 
 
-def parts_of_definitions(subject: Subject) -> Iterator[str]:
+def definitions(subject: Subject) -> Iterator[str]:
     """Model, HyperParameterTrainingJobDefinition; guide, multiple-algorithm-hpo."""
     config = subject.config
-    if not subject.several:
+    if not subject.has_several:
         definition = subject.definitions[0]
         if "HyperParameterTuningJobObjective" not in config and "TuningObjective" not in definition:
             yield "HyperParameterTuningJobObjective is required with TrainingJobDefinition."
@@ -121,7 +121,7 @@ def parts_of_definitions(subject: Subject) -> Iterator[str]:
 
 
 def jobs(subject: Subject) -> Iterator[str]:
-    """Each definition as a training job; model: exactly one way to name its machines."""
+    """The rules of training jobs; model: exactly one way to name the machines."""
     for definition in subject.definitions:
         keys = ("ResourceConfig", "HyperParameterTuningResourceConfig")
         if sum(key in definition for key in keys) != 1:
@@ -133,10 +133,10 @@ def jobs(subject: Subject) -> Iterator[str]:
 def variables(subject: Subject) -> Iterator[str]:
     """Model, Environment of a definition: 48 in total."""
     count = sum(len(definition.get("Environment", {})) for definition in subject.definitions)
-    if count > MOST_VARIABLES:
+    if count > MAX_VARIABLES:
         yield (
             f"The number of environment variables over all training job definitions must not "
-            f"exceed {MOST_VARIABLES}, and is {count}."
+            f"exceed {MAX_VARIABLES}, and is {count}."
         )
 
 
@@ -144,13 +144,13 @@ def metrics(subject: Subject) -> Iterator[str]:
     """Issues aws/sagemaker-python-sdk 3932 and aws/amazon-sagemaker-examples 1207."""
     for definition in subject.definitions:
         algorithm: Json = definition["AlgorithmSpecification"]
-        named = {metric["Name"] for metric in algorithm.get("MetricDefinitions", ())}
-        wanted = search_space.objective_of(subject.config, definition)["MetricName"]
-        if wanted not in named and not _has_own_metrics(algorithm):
+        names = {metric["Name"] for metric in algorithm.get("MetricDefinitions", ())}
+        objective = search_space.objective_of(subject.config, definition)["MetricName"]
+        if objective not in names and not _has_built_in_metrics(algorithm):
             yield _METRIC
 
 
-def _has_own_metrics(algorithm: Json) -> bool:
+def _has_built_in_metrics(algorithm: Json) -> bool:
     image: str = algorithm.get("TrainingImage", "")
     repository = image.rpartition("/")[2].partition(":")[0].partition("@")[0]
     return "AlgorithmName" in algorithm or repository in _BUILT_IN
@@ -160,13 +160,13 @@ def ranges(subject: Subject) -> Iterator[str]:
     """The ranges of each definition."""
     for each in subject.ranges():
         for rule in range_rules.RULES:
-            found = list(rule(each))
-            yield from found
-            if found:
+            messages = list(rule(each))
+            yield from messages
+            if messages:
                 return
 
 
-def some_end(subject: Subject) -> Iterator[str]:
+def has_end(subject: Subject) -> Iterator[str]:
     """Guide, automatic-model-tuning-progress: something must end the job."""
     if subject.strategy != "Grid" and not (
         "MaxNumberOfTrainingJobs" in subject.limits or "MaxRuntimeInSeconds" in subject.limits
@@ -175,21 +175,21 @@ def some_end(subject: Subject) -> Iterator[str]:
 
 
 def grid(subject: Subject) -> Iterator[str]:
-    """Guide, automatic-model-tuning-how-it-works: categorical only, and the exact product."""
+    """Guide, automatic-model-tuning-how-it-works: categorical only, with the exact count."""
     if subject.strategy != "Grid":
         return
     for each in subject.ranges():
         if each.integers or each.continuous:
             yield "Only categorical parameters are supported when using the grid search strategy."
     product = int(sum(each.combinations for each in subject.ranges()))
-    given = subject.limits.get("MaxNumberOfTrainingJobs", product)
-    if given != product:
+    count = subject.limits.get("MaxNumberOfTrainingJobs", product)
+    if count != product:
         yield (
             f"MaxNumberOfTrainingJobs must equal the total number of distinct categorical "
-            f"combinations possible, {product}, and is {given}."
+            f"combinations possible, {product}, and is {count}."
         )
-    if product > MOST_TRIALS["Grid"]:
-        yield f"Grid search takes at most {MOST_TRIALS['Grid']} training jobs, not {product}."
+    if product > MAX_TRIALS["Grid"]:
+        yield f"Grid search takes at most {MAX_TRIALS['Grid']} training jobs, not {product}."
 
 
 def hyperband(subject: Subject) -> Iterator[str]:
@@ -199,26 +199,26 @@ def hyperband(subject: Subject) -> Iterator[str]:
         if "StrategyConfig" in config:
             yield "StrategyConfig can be specified with the Hyperband strategy only."
         return
-    own = config.get("StrategyConfig", {}).get("HyperbandStrategyConfig", {})
-    least: int = own.get("MinResource", 1)
+    hyperband_config = config.get("StrategyConfig", {}).get("HyperbandStrategyConfig", {})
+    low: int = hyperband_config.get("MinResource", 1)
     for definition in subject.definitions:
-        most = search_space.max_resource(config, definition)
-        if most is None:
+        high = search_space.max_resource(config, definition)
+        if high is None:
             yield (
                 "MaxResource parameter is not provided and could not be inferred from provided "
                 "static hyperparameters of TrainingJobDefinition."
             )
-        elif most > MOST_RESOURCE:
-            yield f"MaxResource must be at most {MOST_RESOURCE}, and is {most}."
-        elif least > most:
-            yield f"MinResource {least} must not be greater than MaxResource {most}."
+        elif high > MAX_RESOURCE:
+            yield f"MaxResource must be at most {MAX_RESOURCE}, and is {high}."
+        elif low > high:
+            yield f"MinResource {low} must not be greater than MaxResource {high}."
     if config.get("TrainingJobEarlyStoppingType", "Off") != "Off":
         yield "TrainingJobEarlyStoppingType must be Off with the Hyperband strategy."
 
 
-def single_only(subject: Subject) -> Iterator[str]:
-    """Guide, multiple-algorithm-hpo: warm start and early stopping are for one algorithm."""
-    if not subject.several:
+def single_algorithm(subject: Subject) -> Iterator[str]:
+    """Guide, multiple-algorithm-hpo: warm start and early stopping need a single algorithm."""
+    if not subject.has_several:
         return
     if subject.config.get("TrainingJobEarlyStoppingType") == "Auto":
         yield "Early stopping is available only when tuning a single algorithm."
@@ -228,28 +228,28 @@ def single_only(subject: Subject) -> Iterator[str]:
 
 def enough_combinations(subject: Subject) -> Iterator[str]:
     """Issue aws/amazon-sagemaker-operator-for-k8s 123."""
-    most = subject.limits.get("MaxNumberOfTrainingJobs", 0)
+    limit = subject.limits.get("MaxNumberOfTrainingJobs", 0)
     total = sum(each.combinations for each in subject.ranges())
-    if subject.strategy != "Grid" and total < most:
+    if subject.strategy != "Grid" and total < limit:
         yield (
             "You don't have enough combinations of hyperparameter ranges. The total number of "
             f"hyperparameter combinations for the provided ranges [{float(total)}] must be equal "
-            f"or greater than the value of MaxNumberOfJobs, [{most}]. Provide additional ranges."
+            f"or greater than the value of MaxNumberOfJobs, [{limit}]. Provide additional ranges."
         )
 
 
 RULES: tuple[Rule[Subject], ...] = (
     no_autotune,
-    one_or_several,
-    parts_of_definitions,
+    one_or_list,
+    definitions,
     jobs,
     variables,
     metrics,
     ranges,
-    some_end,
+    has_end,
     grid,
     hyperband,
-    single_only,
+    single_algorithm,
     enough_combinations,
 )
 
@@ -269,19 +269,19 @@ def check(request: Json, region: str, store: Store) -> None:
 
 def _demand_quotas(subject: Subject, region: str, store: Store) -> None:
     running = sum(not job.is_over for job in store.tunings(region))
-    wanted = {
+    quotas = {
         "training jobs": (
             subject.limits.get("MaxNumberOfTrainingJobs", 0),
-            MOST_TRIALS[subject.strategy],
+            MAX_TRIALS[subject.strategy],
         ),
-        "parallel training jobs": (subject.limits["MaxParallelTrainingJobs"], MOST_PARALLEL),
-        "seconds of run time": (subject.limits.get("MaxRuntimeInSeconds", 0), LONGEST),
-        "parallel hyperparameter tuning jobs": (running + 1, MOST_JOBS),
+        "parallel training jobs": (subject.limits["MaxParallelTrainingJobs"], MAX_PARALLEL),
+        "seconds of run time": (subject.limits.get("MaxRuntimeInSeconds", 0), MAX_RUNTIME),
+        "parallel hyperparameter tuning jobs": (running + 1, MAX_JOBS),
     }
-    for what, (asked, most) in wanted.items():
-        if asked > most:
+    for name, (count, limit) in quotas.items():
+        if count > limit:
             raise limit_exceeded(
-                f"The account-level service limit for the number of {what} of a hyperparameter "
-                f"tuning job is {most}, and {asked} are requested. Please contact AWS support to "
+                f"The account-level service limit for the number of {name} of a hyperparameter "
+                f"tuning job is {limit}, and {count} are requested. Please contact AWS support to "
                 "request an increase for this limit."
             )

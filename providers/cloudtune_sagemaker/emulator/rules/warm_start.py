@@ -1,7 +1,6 @@
-"""Rules for a warm start: what may differ from its parents. See `rule`.
+"""Rules for a warm start: how it may differ from its parents.
 
-Source of all: guide, automatic-model-tuning-warm-start, read 2026-11-24, and the issues beside the
-messages.
+Source: guide, automatic-model-tuning-warm-start, read 2026-11-24, and the cited issues.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ from cloudtune_sagemaker.emulator import search_space
 from cloudtune_sagemaker.emulator.rules import Rule, demand
 from cloudtune_sagemaker.emulator.state import Store, TuningJob
 
-MOST_CHANGES = 10
+MAX_CHANGES = 10
 _STRATEGIES = ("Bayesian", "Random")
-_FREE = (
+_CHANGEABLE = (
     *("AlgorithmSpecification", "InputDataConfig", "OutputDataConfig", "StaticHyperParameters"),
     *("RoleArn", "ResourceConfig", "StoppingCondition", "VpcConfig"),
     *("EnableManagedSpotTraining", "CheckpointConfig", "HyperParameterTuningResourceConfig"),
@@ -29,7 +28,7 @@ _KINDS = ("IntegerParameterRanges", "ContinuousParameterRanges", "CategoricalPar
 
 @dataclass(frozen=True)
 class Pair:
-    """A tuning job that is asked for and one of its parents."""
+    """A requested tuning job and one of its parents."""
 
     request: Json
     parent: TuningJob
@@ -47,8 +46,8 @@ class Pair:
         return definition
 
     @property
-    def identical(self) -> bool:
-        """Whether the data and the algorithm are to be the parent's."""
+    def is_identical(self) -> bool:
+        """Whether the job must have the parent's data and algorithm."""
         return bool(self.request["WarmStartConfig"]["WarmStartType"] == "IdenticalDataAndAlgorithm")
 
 
@@ -62,7 +61,7 @@ def ended(pair: Pair) -> Iterator[str]:
 
 
 def one_algorithm(pair: Pair) -> Iterator[str]:
-    """Parents tune one algorithm, too."""
+    """Parents must tune one algorithm, too."""
     if len(pair.parent.definitions) > 1:
         yield f"The parent {pair.parent.name} tunes more than one algorithm."
 
@@ -97,10 +96,10 @@ def same_types(pair: Pair) -> Iterator[str]:
 
 
 def few_changes(pair: Pair) -> Iterator[str]:
-    """At most 10 changes of static hyperparameters; another value counts as two.
+    """At most 10 changes of static hyperparameters; a changed value counts as two.
 
-    Those that begin with ``sagemaker_`` change with each upload of a script, and it is not known
-    whether the service counts them; they are not counted here.
+    Those that start with ``sagemaker_`` change with each upload of a script. Whether the service
+    counts them is not known; the emulator does not.
     """
     own: dict[str, str] = pair.definition.get("StaticHyperParameters", {})
     before: dict[str, str] = pair.parent.definitions[0].get("StaticHyperParameters", {})
@@ -110,9 +109,9 @@ def few_changes(pair: Pair) -> Iterator[str]:
         for name in names
         if own.get(name) != before.get(name)
     )
-    if changes > MOST_CHANGES:
+    if changes > MAX_CHANGES:
         yield (
-            f"The number of changes of static hyperparameters must not exceed {MOST_CHANGES}, and "
+            f"The number of changes of static hyperparameters must not exceed {MAX_CHANGES}, and "
             f"is {changes}."
         )
 
@@ -120,7 +119,7 @@ def few_changes(pair: Pair) -> Iterator[str]:
 def same_rest(pair: Pair) -> Iterator[str]:
     """Issue aws/sagemaker-python-sdk 3693."""
     own, before = pair.definition, pair.parent.definitions[0]
-    for key in sorted({*own, *before} - {*_FREE}):
+    for key in sorted({*own, *before} - {*_CHANGEABLE}):
         default: Any = False if key in _SWITCHES else {}
         if own.get(key, default) != before.get(key, default):
             yield (
@@ -134,14 +133,14 @@ def same_rest(pair: Pair) -> Iterator[str]:
 
 def same_data_and_algorithm(pair: Pair) -> Iterator[str]:
     """IdenticalDataAndAlgorithm: the same input data and the same image."""
-    if not pair.identical:
+    if not pair.is_identical:
         return
     own, before = pair.definition, pair.parent.definitions[0]
     if own.get("InputDataConfig", []) != before.get("InputDataConfig", []):
         yield f"The input data must be that of the parent {pair.parent.name}."
     for key in ("TrainingImage", "AlgorithmName"):
-        said = own["AlgorithmSpecification"].get(key)
-        if said != before["AlgorithmSpecification"].get(key):
+        value = own["AlgorithmSpecification"].get(key)
+        if value != before["AlgorithmSpecification"].get(key):
             yield f"The {key} must be that of the parent {pair.parent.name}."
 
 
@@ -164,8 +163,8 @@ def strategies(request: Json) -> Iterator[str]:
         yield f"Warm start is not supported with the {strategy} strategy."
 
 
-def parents_differ(request: Json) -> Iterator[str]:
-    """Each parent is named, and once."""
+def unique_parents(request: Json) -> Iterator[str]:
+    """Each parent has a name, which is unique."""
     names: list[str] = [
         parent.get("HyperParameterTuningJobName", "").lower()
         for parent in request["WarmStartConfig"]["ParentHyperParameterTuningJobs"]
@@ -180,9 +179,9 @@ def check(request: Json, region: str, store: Store) -> None:
     """Refuse a warm start that breaks a rule.
 
     Raises:
-        ServiceError: With the first reason; ResourceNotFound where there is no such parent.
+        ServiceError: With the first reason; ResourceNotFound if a parent does not exist.
     """
-    demand((strategies, parents_differ), request)
+    demand((strategies, unique_parents), request)
     for parent in request["WarmStartConfig"]["ParentHyperParameterTuningJobs"]:
         job = store.tuning(region, parent["HyperParameterTuningJobName"])
         demand(RULES, Pair(request, job))

@@ -1,9 +1,9 @@
-"""The form of the rules that Google's types do not hold: small functions over plain data.
+"""Rules that Google's types do not have, as small functions over plain data.
 
-A rule yields the field and the message of each thing that breaks it, and says in its docstring
-where the service documents it. The service refuses a request with all of them at once, in the words
-"List of found errors" (PrefectHQ/prefect-gcp issue 175); so does the emulator. Messages are worded
-here where none could be quoted from somebody who met it.
+A rule yields the field and a message for each violation; its docstring cites the source. The
+service refuses a request with all of them at once, as "List of found errors" (PrefectHQ/prefect-gcp
+issue 175), and so does the emulator. Messages that a user has reported are quoted; the others are
+worded here.
 
 Sources are cited as: *types*, the documentation in google-cloud-aiplatform 2.7.0's
 ``aiplatform_v1/types``; *tuning page*, "Create a hyperparameter tuning job" of
@@ -17,21 +17,21 @@ from collections.abc import Callable, Iterator, Sequence
 from cloudtune.study.schema import Json
 from cloudtune_vertex.emulator.errors import invalid
 
-Wrong = tuple[str, str]
-"""A field's path and what is wrong with it."""
-Rule = Callable[[Json], Iterator[Wrong]]
+Violation = tuple[str, str]
+"""A field's path and a message."""
+Rule = Callable[[Json], Iterator[Violation]]
 
 
 def demand(rules: Sequence[Rule], request: Json) -> None:
-    """Refuse what breaks any of the rules, with all that is wrong.
+    """Refuse a request that breaks rules, with all violations.
 
     Raises:
         ServiceError: An INVALID_ARGUMENT.
     """
-    found = [wrong for rule in rules for wrong in rule(request)]
-    if found:
-        listed = "".join(
+    violations = [each for rule in rules for each in rule(request)]
+    if violations:
+        errors = "".join(
             f"{number}.Field: {field}; Message: {message}\t"
-            for number, (field, message) in enumerate(found, start=1)
+            for number, (field, message) in enumerate(violations, start=1)
         )
-        raise invalid(f"List of found errors:\t{listed}")
+        raise invalid(f"List of found errors:\t{errors}")

@@ -1,4 +1,4 @@
-"""Rules for what every job has, and for a CustomJobSpec. See `rule`."""
+"""Rules for both kinds of jobs, and for a CustomJobSpec."""
 
 from __future__ import annotations
 
@@ -7,112 +7,107 @@ from collections.abc import Iterator
 from unicodedata import category
 
 from cloudtune.study.schema import Json
-from cloudtune_vertex.emulator.rules import Rule, Wrong
+from cloudtune_vertex.emulator.rules import Rule, Violation
 from cloudtune_vertex.emulator.times import parse_duration
 
 REQUIRED = "Required field is not set."
-LONGEST_NAME = 128
-LONGEST_LABEL = 63
-MOST_LABELS = 64
+MAX_NAME = 128
+MAX_LABEL = 63
+MAX_LABELS = 64
 _LETTERS = ("Ll", "Lo")
-MOST_ENTRIES = 100
+MAX_ENTRIES = 100
 """Of package URIs, and of variables (types, PythonPackageSpec and ContainerSpec)."""
-MOST_CHARACTERS = 100_000
+MAX_CHARACTERS = 100_000
 DISKS = ("pd-ssd", "pd-standard", "hyperdisk-balanced")
 PREBUILT = ("docker.pkg.dev/vertex-ai/", "gcr.io/cloud-aiplatform/")
-"""Where Google's own images are (google-cloud-aiplatform 2.7.0, utils/source_utils.py)."""
+"""Repositories of Google's own images (google-cloud-aiplatform 2.7.0, utils/source_utils.py)."""
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def display_name(job: Json) -> Iterator[Wrong]:
+def display_name(job: Json) -> Iterator[Violation]:
     """Types, HyperparameterTuningJob and CustomJob: required, at most 128 characters."""
     name: str = job.get("displayName", "")
     if not name:
         yield "display_name", REQUIRED
-    elif len(name) > LONGEST_NAME:
-        yield "display_name", f"The display name must not be longer than {LONGEST_NAME} characters."
+    elif len(name) > MAX_NAME:
+        yield "display_name", f"The display name must not be longer than {MAX_NAME} characters."
 
 
-def labels(job: Json) -> Iterator[Wrong]:
-    r"""Types, labels: lowercase letters, digits, underscores and dashes, few of them.
+def label_rules(job: Json) -> Iterator[Violation]:
+    r"""Types, labels: a limited number of lowercase letters, digits, underscores and dashes.
 
-    Those have 64 code points and send on to "Requirements for labels" (cloud.google.com/
+    The types have 64 code points and refer to "Requirements for labels" (cloud.google.com/
     resource-manager/docs/labels-overview, read 2026-11): "up to 64 labels", "keys must start with a
-    lowercase letter or international character". It has 63, which are demanded here. What an
-    international character is, the types of Secret Manager say:
+    lowercase letter or international character". That page has 63 characters, the limit here. The
+    types of Secret Manager define international characters:
     ``[\p{Ll}\p{Lo}][\p{Ll}\p{Lo}\p{N}_-]{0,62}``.
     """
-    found: dict[str, str] = job.get("labels", {})
-    if len(found) > MOST_LABELS:
-        yield "labels", f"There must be at most {MOST_LABELS} labels."
-    for key, value in found.items():
+    labels: dict[str, str] = job.get("labels", {})
+    if len(labels) > MAX_LABELS:
+        yield "labels", f"There must be at most {MAX_LABELS} labels."
+    for key, value in labels.items():
         for text in (key, value):
-            if len(text) > LONGEST_LABEL or not all(_in_label(letter) for letter in text):
+            if len(text) > MAX_LABEL or not all(_is_label_character(letter) for letter in text):
                 yield (
                     "labels",
-                    f'"{text}" must have at most {LONGEST_LABEL} characters, which are lowercase '
+                    f'"{text}" must have at most {MAX_LABEL} characters, which are lowercase '
                     "letters, numbers, underscores and dashes.",
                 )
         if not key:
             yield "labels", "A label must have a key."
-        elif _in_label(key[0]) and category(key[0]) not in _LETTERS:
+        elif _is_label_character(key[0]) and category(key[0]) not in _LETTERS:
             yield "labels", f'The key "{key}" must start with a lowercase letter.'
 
 
-def _in_label(letter: str) -> bool:
+def _is_label_character(letter: str) -> bool:
     return letter in "_-" or category(letter) in _LETTERS or category(letter).startswith("N")
 
 
 def spec_rules(where: str) -> tuple[Rule, ...]:
-    """Return the rules for the CustomJobSpec that is in a field, as ``jobSpec``."""
+    """Return the rules for the CustomJobSpec in a field, such as ``jobSpec``."""
+    path = re.sub(r"([A-Z])", lambda match: f"_{match[0].lower()}", where)
 
-    def spec_of(job: Json) -> Json:
-        found: Json = job.get(where, {})
-        return found
-
-    path = re.sub(r"([A-Z])", lambda found: f"_{found[0].lower()}", where)
-
-    def named(rule: Rule) -> Rule:
-        def check(job: Json) -> Iterator[Wrong]:
-            for field, message in rule(spec_of(job)):
+    def in_field(rule: Rule) -> Rule:
+        def check(job: Json) -> Iterator[Violation]:
+            for field, message in rule(job.get(where, {})):
                 yield f"{path}.{field}", message
 
         return check
 
-    return tuple(named(rule) for rule in _SPEC_RULES)
+    return tuple(in_field(rule) for rule in _SPEC_RULES)
 
 
-def pools(spec: Json) -> Iterator[Wrong]:
-    """Types, CustomJobSpec and WorkerPoolSpec: what the first pool has to have."""
-    found: list[Json] = spec.get("workerPoolSpecs", [])
-    if not found:
+def first_pool(spec: Json) -> Iterator[Violation]:
+    """Types, CustomJobSpec and WorkerPoolSpec: required in the first pool."""
+    pools: list[Json] = spec.get("workerPoolSpecs", [])
+    if not pools:
         yield "worker_pool_specs", REQUIRED
         return
     path = "worker_pool_specs[0]"
-    if not found[0].get("machineSpec", {}).get("machineType"):
+    if not pools[0].get("machineSpec", {}).get("machineType"):
         yield f"{path}.machine_spec.machine_type", REQUIRED
-    if "containerSpec" not in found[0] and "pythonPackageSpec" not in found[0]:
+    if "containerSpec" not in pools[0] and "pythonPackageSpec" not in pools[0]:
         yield path, "One of container_spec and python_package_spec must be set."
 
 
-def accelerators(spec: Json) -> Iterator[Wrong]:
+def accelerators(spec: Json) -> Iterator[Violation]:
     """Issue PrefectHQ/prefect-gcp 175."""
-    for place, pool in enumerate(spec.get("workerPoolSpecs", ())):
+    for index, pool in enumerate(spec.get("workerPoolSpecs", ())):
         machine: Json = pool.get("machineSpec", {})
         if ("acceleratorType" in machine) != bool(machine.get("acceleratorCount")):
             yield (
-                f"worker_pool_specs[{place}].machine_spec.accelerator_type",
+                f"worker_pool_specs[{index}].machine_spec.accelerator_type",
                 "Both `accelerator_type` and `accelerator_count` should be specified or none.",
             )
 
 
-def counts(spec: Json) -> Iterator[Wrong]:
-    """Types, WorkerPoolSpec, MachineSpec and DiskSpec: how many, or how many GB.
+def counts(spec: Json) -> Iterator[Violation]:
+    """Types, WorkerPoolSpec, MachineSpec and DiskSpec: counts and sizes.
 
     "The number of worker replicas", "The number of accelerators", "Size in GB of the boot disk".
     """
-    for place, pool in enumerate(spec.get("workerPoolSpecs", ())):
-        for field, said in (
+    for index, pool in enumerate(spec.get("workerPoolSpecs", ())):
+        for field, value in (
             ("replica_count", pool.get("replicaCount", 0)),
             (
                 "machine_spec.accelerator_count",
@@ -120,42 +115,42 @@ def counts(spec: Json) -> Iterator[Wrong]:
             ),
             ("disk_spec.boot_disk_size_gb", pool.get("diskSpec", {}).get("bootDiskSizeGb", 0)),
         ):
-            if int(said) < 0:
-                yield f"worker_pool_specs[{place}].{field}", f"It must not be negative: {said}."
+            if int(value) < 0:
+                yield f"worker_pool_specs[{index}].{field}", f"It must not be negative: {value}."
 
 
-def disks(spec: Json) -> Iterator[Wrong]:
+def disks(spec: Json) -> Iterator[Violation]:
     """Types, DiskSpec.boot_disk_type: three "valid values"."""
-    for place, pool in enumerate(spec.get("workerPoolSpecs", ())):
+    for index, pool in enumerate(spec.get("workerPoolSpecs", ())):
         kind: str = pool.get("diskSpec", {}).get("bootDiskType", "")
         if kind and kind not in DISKS:
             yield (
-                f"worker_pool_specs[{place}].disk_spec.boot_disk_type",
+                f"worker_pool_specs[{index}].disk_spec.boot_disk_type",
                 f'"{kind}" is not one of {", ".join(DISKS)}.',
             )
 
 
-def durations(spec: Json) -> Iterator[Wrong]:
-    """Types, Scheduling: "The maximum job running time", "the maximum duration that" it waits."""
+def durations(spec: Json) -> Iterator[Violation]:
+    """Types, Scheduling: timeout and max_wait_duration are durations."""
     for field, name in (("timeout", "timeout"), ("maxWaitDuration", "max_wait_duration")):
-        said: str = spec.get("scheduling", {}).get(field, "0s")
-        if parse_duration(said, 0.0) < 0:
-            yield f"scheduling.{name}", f"It must not be negative: {said}."
+        value: str = spec.get("scheduling", {}).get(field, "0s")
+        if parse_duration(value, 0.0) < 0:
+            yield f"scheduling.{name}", f"It must not be negative: {value}."
 
 
-def container(spec: Json) -> Iterator[Wrong]:
+def container(spec: Json) -> Iterator[Violation]:
     """Types, ContainerSpec.image_uri."""
-    for place, pool in enumerate(spec.get("workerPoolSpecs", ())):
+    for index, pool in enumerate(spec.get("workerPoolSpecs", ())):
         if "containerSpec" in pool and not pool["containerSpec"].get("imageUri"):
-            yield f"worker_pool_specs[{place}].container_spec.image_uri", REQUIRED
+            yield f"worker_pool_specs[{index}].container_spec.image_uri", REQUIRED
 
 
-def python_package(spec: Json) -> Iterator[Wrong]:
+def python_package(spec: Json) -> Iterator[Violation]:
     """Types, PythonPackageSpec: an image of Google's, at most 100 packages in Cloud Storage."""
-    for place, pool in enumerate(spec.get("workerPoolSpecs", ())):
+    for index, pool in enumerate(spec.get("workerPoolSpecs", ())):
         if "pythonPackageSpec" not in pool:
             continue
-        path = f"worker_pool_specs[{place}].python_package_spec"
+        path = f"worker_pool_specs[{index}].python_package_spec"
         package: Json = pool["pythonPackageSpec"]
         image: str = package.get("executorImageUri", "")
         if not image:
@@ -167,8 +162,8 @@ def python_package(spec: Json) -> Iterator[Wrong]:
         uris: list[str] = package.get("packageUris", [])
         if not uris:
             yield f"{path}.package_uris", REQUIRED
-        elif len(uris) > MOST_ENTRIES:
-            yield f"{path}.package_uris", f"There must be at most {MOST_ENTRIES} packages."
+        elif len(uris) > MAX_ENTRIES:
+            yield f"{path}.package_uris", f"There must be at most {MAX_ENTRIES} packages."
         for uri in uris:
             if not uri.startswith("gs://"):
                 yield (
@@ -177,13 +172,13 @@ def python_package(spec: Json) -> Iterator[Wrong]:
                 )
 
 
-def variables(spec: Json) -> Iterator[Wrong]:
+def environment(spec: Json) -> Iterator[Violation]:
     """Types, EnvVar: a C identifier and a value; at most 100."""
     for path, task in _tasks(spec):
-        listed: list[Json] = task.get("env", [])
-        if len(listed) > MOST_ENTRIES:
-            yield f"{path}.env", f"There must be at most {MOST_ENTRIES} environment variables."
-        for variable in listed:
+        variables: list[Json] = task.get("env", [])
+        if len(variables) > MAX_ENTRIES:
+            yield f"{path}.env", f"There must be at most {MAX_ENTRIES} environment variables."
+        for variable in variables:
             name: str = variable.get("name", "")
             if not _IDENTIFIER.fullmatch(name):
                 yield f"{path}.env", f'The name "{name}" is not a valid C identifier.'
@@ -191,43 +186,43 @@ def variables(spec: Json) -> Iterator[Wrong]:
                 yield f"{path}.env", f'The variable "{name}" has no value.'
 
 
-def arguments(spec: Json) -> Iterator[Wrong]:
-    """Tuning page: all arguments together at most 100,000 characters."""
+def arguments(spec: Json) -> Iterator[Violation]:
+    """Tuning page: at most 100,000 characters in total."""
     for path, task in _tasks(spec):
-        if sum(len(word) for word in task.get("args", ())) > MOST_CHARACTERS:
-            yield f"{path}.args", f"The arguments must not exceed {MOST_CHARACTERS} characters."
+        if sum(len(word) for word in task.get("args", ())) > MAX_CHARACTERS:
+            yield f"{path}.args", f"The arguments must not exceed {MAX_CHARACTERS} characters."
 
 
-def output(spec: Json) -> Iterator[Wrong]:
-    """Types, GcsDestination.output_uri_prefix: required, an address of Cloud Storage."""
+def output(spec: Json) -> Iterator[Violation]:
+    """Types, GcsDestination.output_uri_prefix: required, a URI of Cloud Storage."""
     if "baseOutputDirectory" not in spec:
         return
-    address: str = spec["baseOutputDirectory"].get("outputUriPrefix", "")
-    if not address.startswith("gs://"):
-        yield "base_output_directory.output_uri_prefix", f'"{address}" does not begin with gs://.'
+    uri: str = spec["baseOutputDirectory"].get("outputUriPrefix", "")
+    if not uri.startswith("gs://"):
+        yield "base_output_directory.output_uri_prefix", f'"{uri}" does not begin with gs://.'
 
 
 def _tasks(spec: Json) -> Iterator[tuple[str, Json]]:
-    for place, pool in enumerate(spec.get("workerPoolSpecs", ())):
+    for index, pool in enumerate(spec.get("workerPoolSpecs", ())):
         for key, name in (
             ("containerSpec", "container_spec"),
             ("pythonPackageSpec", "python_package_spec"),
         ):
             if key in pool:
-                yield f"worker_pool_specs[{place}].{name}", pool[key]
+                yield f"worker_pool_specs[{index}].{name}", pool[key]
 
 
 _SPEC_RULES: tuple[Rule, ...] = (
-    pools,
+    first_pool,
     accelerators,
     counts,
     disks,
     durations,
     container,
     python_package,
-    variables,
+    environment,
     arguments,
     output,
 )
-CUSTOM_RULES: tuple[Rule, ...] = (display_name, labels, *spec_rules("jobSpec"))
+CUSTOM_RULES: tuple[Rule, ...] = (display_name, label_rules, *spec_rules("jobSpec"))
 """For CreateCustomJob."""

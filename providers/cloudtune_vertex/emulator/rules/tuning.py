@@ -1,4 +1,4 @@
-"""Rules for CreateHyperparameterTuningJob. See `rule`."""
+"""Rules for CreateHyperparameterTuningJob."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Iterator
 
 from cloudtune.study.schema import Json
 from cloudtune_vertex.emulator.errors import unimplemented
-from cloudtune_vertex.emulator.rules import Rule, Wrong, demand, parameters
-from cloudtune_vertex.emulator.rules.job import REQUIRED, display_name, labels, spec_rules
+from cloudtune_vertex.emulator.rules import Rule, Violation, demand, parameters
+from cloudtune_vertex.emulator.rules.job import REQUIRED, display_name, label_rules, spec_rules
 
 _TPU_MACHINE = re.compile(r"cloud-tpu$|ct[0-9]\w*-|tpu[0-9]\w*-")
-_ABSENT = ("decayCurveStoppingSpec", "convexAutomatedStoppingSpec")
+_UNSUPPORTED = ("decayCurveStoppingSpec", "convexAutomatedStoppingSpec")
 
 
-def needed(job: Json) -> Iterator[Wrong]:
-    """Types, HyperparameterTuningJob and StudySpec: what is required."""
+def required(job: Json) -> Iterator[Violation]:
+    """Types, HyperparameterTuningJob and StudySpec: required fields."""
     for field, name in (
         ("maxTrialCount", "max_trial_count"),
         ("parallelTrialCount", "parallel_trial_count"),
@@ -28,18 +28,18 @@ def needed(job: Json) -> Iterator[Wrong]:
             yield f"study_spec.{field}", REQUIRED
 
 
-def failures(job: Json) -> Iterator[Wrong]:
+def failures(job: Json) -> Iterator[Violation]:
     """Tuning page: maxFailedTrialCount is at most maxTrialCount."""
-    failed, most = job.get("maxFailedTrialCount", 0), job.get("maxTrialCount", 0)
-    if not 0 <= failed <= most:
-        yield "max_failed_trial_count", f"It must be from 0 to max_trial_count ({most})."
+    failed, total = job.get("maxFailedTrialCount", 0), job.get("maxTrialCount", 0)
+    if not 0 <= failed <= total:
+        yield "max_failed_trial_count", f"It must be from 0 to max_trial_count ({total})."
 
 
-def metrics(job: Json) -> Iterator[Wrong]:
+def metrics(job: Json) -> Iterator[Violation]:
     """Types, MetricSpec.metric_id: "must not contain whitespaces and must be unique"."""
     seen: set[str] = set()
-    for place, metric in enumerate(job.get("studySpec", {}).get("metrics", ())):
-        path = f"study_spec.metrics[{place}].metric_id"
+    for index, metric in enumerate(job.get("studySpec", {}).get("metrics", ())):
+        path = f"study_spec.metrics[{index}].metric_id"
         name: str = metric.get("metricId", "")
         if not name:
             yield path, REQUIRED
@@ -50,7 +50,7 @@ def metrics(job: Json) -> Iterator[Wrong]:
         seen.add(name)
 
 
-def noise(job: Json) -> Iterator[Wrong]:
+def noise(job: Json) -> Iterator[Violation]:
     """Types, StudySpec.observation_noise: "Not supported by HyperparameterTuningJob"."""
     if "observationNoise" in job.get("studySpec", {}):
         yield (
@@ -59,13 +59,13 @@ def noise(job: Json) -> Iterator[Wrong]:
         )
 
 
-def tpus(job: Json) -> Iterator[Wrong]:
+def tpus(job: Json) -> Iterator[Violation]:
     """Tuning page: tuning jobs do not support TPUs.
 
-    What machines with TPUs are called is in the pages "Configure compute resources", "Deploy a
-    model to Cloud TPU VMs" and, of all generations, "Plan TPUs" of Kubernetes Engine.
+    Names of machines with TPUs: pages "Configure compute resources", "Deploy a model to Cloud TPU
+    VMs" and, for all generations, "Plan TPUs" of Kubernetes Engine.
     """
-    for place, pool in enumerate(job.get("trialJobSpec", {}).get("workerPoolSpecs", ())):
+    for index, pool in enumerate(job.get("trialJobSpec", {}).get("workerPoolSpecs", ())):
         machine: Json = pool.get("machineSpec", {})
         if (
             machine.get("acceleratorType", "").startswith("TPU")
@@ -73,15 +73,15 @@ def tpus(job: Json) -> Iterator[Wrong]:
             or _TPU_MACHINE.match(machine.get("machineType", ""))
         ):
             yield (
-                f"trial_job_spec.worker_pool_specs[{place}].machine_spec",
+                f"trial_job_spec.worker_pool_specs[{index}].machine_spec",
                 "TPUs are not supported by HyperparameterTuningJob.",
             )
 
 
 RULES: tuple[Rule, ...] = (
     display_name,
-    labels,
-    needed,
+    label_rules,
+    required,
     failures,
     metrics,
     noise,
@@ -92,14 +92,14 @@ RULES: tuple[Rule, ...] = (
 
 
 def check(job: Json) -> None:
-    """Refuse a tuning job that breaks a rule, or that asks for what only the service has.
+    """Refuse a tuning job that breaks rules, or needs what this emulator does not have.
 
     Raises:
-        ServiceError: An INVALID_ARGUMENT with all reasons, or an UNIMPLEMENTED.
+        ServiceError: INVALID_ARGUMENT with all reasons, or UNIMPLEMENTED.
     """
     demand(RULES, job)
     study: Json = job["studySpec"]
-    for field in _ABSENT:
+    for field in _UNSUPPORTED:
         if field in study:
             raise unimplemented(f"This emulator does not have {field}.")
     if any("safetyConfig" in metric for metric in study["metrics"]):
