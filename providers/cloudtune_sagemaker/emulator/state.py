@@ -42,7 +42,7 @@ _MESSAGES: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class TrialInfo:
-    """What makes a training job a trial of a tuning job."""
+    """The trial of a tuning job that a training job is."""
 
     tuning_name: str
     tuning_arn: str
@@ -216,11 +216,11 @@ class Store:
         Raises:
             ServiceError: If it is in use.
         """
-        taken = self._training.get(_key(region, name))
-        if taken is not None:
+        other = self._training.get(_key(region, name))
+        if other is not None:
             raise in_use(
                 "Training job names must be unique within an AWS account and region, and a "
-                f"training job with this name already exists ({taken.arn})"
+                f"training job with this name already exists ({other.arn})"
             )
 
     def demand_free_tuning(self, region: str, name: str) -> None:

@@ -77,7 +77,7 @@ def download(uri: str, folder: Path) -> int:
         if not name or name.endswith("/"):
             continue
         if ".." in PurePosixPath(name).parts or name.startswith("/"):
-            raise StorageError(f"ClientError: the key {key} in {bucket} is no path in a folder")
+            raise StorageError(f"ClientError: the key {key} in {bucket} is not a path in a folder")
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(fetch(f"s3://{bucket}/{key}"))

@@ -134,8 +134,8 @@ def _text_violations(text: str, shape: Shape, path: str) -> Iterator[str]:
 
 
 def _number_violations(value: Any, shape: Shape, path: str) -> Iterator[str]:
-    whole = shape.type_name in {"integer", "long"}
-    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+    is_integer = shape.type_name in {"integer", "long"}
+    if isinstance(value, bool) or not isinstance(value, int if is_integer else int | float):
         kind = "Date" if shape.type_name == "timestamp" else _KINDS[shape.type_name]
         raise _wrong_type(value, kind, path)
     yield from _bound_violations(value, value, "value", shape, path)
@@ -159,8 +159,8 @@ def _constraints(shape: Shape) -> Iterator[str]:
 
 
 def _violation(value: Any, path: str, constraint: str) -> str:
-    shown = "null" if value is None else f"'{_short(value)}'"
-    return f"Value {shown} at '{path}' failed to satisfy constraint: {constraint}"
+    text = "null" if value is None else f"'{_short(value)}'"
+    return f"Value {text} at '{path}' failed to satisfy constraint: {constraint}"
 
 
 def _short(value: Any) -> str:

@@ -2,8 +2,7 @@
 
 It speaks the service's REST API on loopback, so that Google's own clients work unchanged, with
 Cloud Storage from gcp-storage-emulator. Trials run as processes of this machine, without their
-image. Which trials a tuning job runs is chosen by cloudtune's own search. That is not the service's
-own choice, which nobody outside knows.
+image. cloudtune's search chooses the trials; the service's own search is not published.
 
-All state lives in the process; logs and the folders of the jobs are kept on disk.
+All state is in the process; logs and the jobs' folders are on disk.
 """

@@ -121,7 +121,7 @@ class CustomJobs(ScriptJobs[CustomJob, Script, Status]):
         self.pass_time(run, seconds)
 
     def read_all(self) -> bool:
-        """Synchronise what stands in for ``/gcs``; return whether both sides are the same."""
+        """Synchronise what stands in for ``/gcs``; return whether both sides are in sync."""
         try:
             return self._mount.synchronise()
         except OSError:  # each job meets the error at its end

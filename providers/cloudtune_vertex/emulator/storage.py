@@ -117,7 +117,7 @@ class Storage:
         bucket, name = split_uri(uri)
         with self._lock:
             if name not in self._store.objects.get(bucket, {}):
-                raise StorageError(f"There is no object {uri}.")
+                raise StorageError(f"The object {uri} does not exist.")
             content: bytes = self._store.get_file(bucket, name)
             return content
 

@@ -50,7 +50,7 @@ class Messages:
             raise invalid(f"Invalid JSON payload received. {error}") from error
         unknown = list(_unknown(message, ""))
         if unknown:
-            raise invalid(f"Invalid value at {', '.join(unknown)}: there is no such constant.")
+            raise invalid(f"Invalid value at {', '.join(unknown)}: unknown enum value.")
         job: Json = self._format.MessageToDict(message)
         return {key: value for key, value in job.items() if key not in OUTPUT_ONLY}
 

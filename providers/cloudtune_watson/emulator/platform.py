@@ -1,8 +1,8 @@
-"""Signing in, versions, spaces and projects, limited to the calls of IBM's clients.
+"""Signing in, versions, spaces and projects, as far as needed by IBM's clients.
 
-For these calls see `keys` and ``Set.py:62`` and ``:146`` of ibm_watsonx_ai 1.8.1 read
-a space or a project, ``platform_spaces.py`` of ibm_watson_machine_learning 1.0.370 lists spaces
-when a client is made.
+For these calls see `keys`, ``Set.py:62`` and ``:146`` of ibm_watsonx_ai 1.8.1, which read a space
+or a project, and ``platform_spaces.py`` of ibm_watson_machine_learning 1.0.370, which lists spaces
+when a client is created.
 """
 
 from __future__ import annotations

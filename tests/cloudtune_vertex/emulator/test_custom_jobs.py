@@ -73,7 +73,7 @@ def test_a_package_that_is_not_there_fails_the_job(emulator: Any) -> None:
     pool["pythonPackageSpec"]["packageUris"] = ["gs://team-bucket/none.tar.gz"]
     job = emulator.ended(emulator.create_custom(pool).name)
     assert state_of(job) == "JOB_STATE_FAILED"
-    assert job.error.message == "There is no object gs://team-bucket/none.tar.gz."
+    assert job.error.message == "The object gs://team-bucket/none.tar.gz does not exist."
 
 
 def test_a_package_that_cannot_be_installed_fails_the_job(emulator: Any) -> None:

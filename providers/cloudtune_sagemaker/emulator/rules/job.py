@@ -80,7 +80,7 @@ def machines(job: Json) -> Iterator[str]:
         yield "ResourceConfig must have both InstanceType and InstanceCount, at least 1."
     for key in ("SelectedInstanceType", "SelectedInstanceCount"):
         if key in config:
-            yield f"{key} is set by the service and cannot be given."
+            yield f"{key} is set by the service and not accepted."
 
 
 def preferences(job: Json) -> Iterator[str]:
