@@ -228,5 +228,5 @@ def test_a_mistake_names_file_line_provider_and_what_there_is(tmp_path: Path) ->
         f"{where}:3: faults.1.operation: second: must be trial, * or one of Make",
         f"{where}:4: faults.2.provider: must be one of first, second, absent",
         f"{where}:5: faults.3.effect: second: no_metric cannot happen here: it measures nothing",
-        f"{where}:6: faults.4: first: must be a map, and is the text 'nonsense'",
+        f"{where}:6: faults.4: first: must be a map, not the string 'nonsense'",
     ]

@@ -268,7 +268,7 @@ def test_an_expression_that_takes_too_long_is_the_failures_reason(
     code = f"import time\nprint('a' * 5000 + 'c', flush=True)\n{more}"
     job = emulator.trained(emulator.train(code, AlgorithmSpecification=algorithm))
     assert job["TrainingJobStatus"] == "Failed"
-    assert job["FailureReason"].startswith("ClientError: the expression of the metric loss took")
+    assert job["FailureReason"].startswith("ClientError: the regular expression of the metric loss needed")
 
 
 def test_a_signal_is_told_by_its_number(emulator: Emulator) -> None:
@@ -364,10 +364,10 @@ def test_lists_and_searches(emulator: Emulator) -> None:
     assert search(mine, ("CreationTime", "LessThan", later)) == names
     assert search(mine, ("ResourceConfig.InstanceType", "Equals", "ml.m5.xlarge")) == names
     for name, value, said in [
-        ("CreationTime", "yesterday", "no date of the form"),
-        ("Surprise", "1", "Surprise is no property of TrainingJob"),
-        ("ResourceConfig.Surprise", "1", "no property"),
-        ("RoleArn.Surprise", "1", "no property"),
+        ("CreationTime", "yesterday", "not a date of the form"),
+        ("Surprise", "1", "Surprise is not a property of TrainingJob"),
+        ("ResourceConfig.Surprise", "1", "not a property"),
+        ("RoleArn.Surprise", "1", "not a property"),
     ]:
         with pytest.raises(emulator.sagemaker.exceptions.ClientError, match=said):
             search((name, "Equals", value))
