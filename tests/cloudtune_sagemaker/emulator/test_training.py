@@ -268,7 +268,8 @@ def test_an_expression_that_takes_too_long_is_the_failures_reason(
     code = f"import time\nprint('a' * 5000 + 'c', flush=True)\n{more}"
     job = emulator.trained(emulator.train(code, AlgorithmSpecification=algorithm))
     assert job["TrainingJobStatus"] == "Failed"
-    assert job["FailureReason"].startswith("ClientError: the regular expression of the metric loss needed")
+    reason = "ClientError: the regular expression of the metric loss needed"
+    assert job["FailureReason"].startswith(reason)
 
 
 def test_a_signal_is_told_by_its_number(emulator: Emulator) -> None:
