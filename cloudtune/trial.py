@@ -389,7 +389,8 @@ def single_dash(call: Mapping[str, Any], names: Iterable[str], folder: str) -> l
 def _source_files(call: Mapping[str, Any], folder: str) -> Iterator[str]:
     """Yield the text of the script, then of the folder's other Python files, up to a thousand."""
     module = (call.get("module") or "").replace(".", os.sep) + ".py"
-    words = [call.get("script"), module, *(call.get("command") or [])]
+    command: Sequence[str] = call.get("command") or []
+    words: list[str] = [call.get("script") or "", module, *command]
     seen: set[str] = set()
 
     def paths() -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The examples in docstrings run as tests. Those of `cloudtune.trial` need a trial: see its tests."""
+"""Examples in docstrings run as tests. Those of `cloudtune.trial` need a trial: see its tests."""
 
 from __future__ import annotations
 

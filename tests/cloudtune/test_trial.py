@@ -102,7 +102,7 @@ def test_params_are_constants_and_parameters(told: dict[str, Any]) -> None:
     assert type(trial.params()["n.trees"]) is int
 
 
-def test_where_things_are(told: dict[str, Any]) -> None:
+def test_paths_and_id(told: dict[str, Any]) -> None:
     assert trial.inputs() == {"train": "/data/train"}
     assert trial.trial_id() == "run-7"
     assert trial.checkpoint_dir() == told["checkpoint"]
@@ -154,7 +154,7 @@ def test_report(told: dict[str, Any]) -> None:
         ({"metrics": {"a" * 70_000: 1}}, ValueError),
     ],
 )
-def test_report_refuses_what_is_no_metric(
+def test_report_refuses_invalid_metrics(
     told: dict[str, Any], call: dict[str, Any], error: type[Exception]
 ) -> None:
     with pytest.raises(error):
@@ -162,7 +162,7 @@ def test_report_refuses_what_is_no_metric(
     assert not Path(told["reports"]).exists()
 
 
-def test_reports_outlive_the_script(told: dict[str, Any]) -> None:
+def test_reports_survive_a_killed_script(told: dict[str, Any]) -> None:
     code = (
         "import os, signal; from cloudtune.trial import report\n"
         "for n in range(100): report(a=n)\n"
@@ -173,7 +173,7 @@ def test_reports_outlive_the_script(told: dict[str, Any]) -> None:
     assert [line["metrics"]["a"] for line in lines(told)] == list(range(100))
 
 
-def test_several_processes_may_report_at_once(told: dict[str, Any]) -> None:
+def test_processes_can_report_concurrently(told: dict[str, Any]) -> None:
     code = (
         "import sys; from cloudtune.trial import report\n"
         "for n in range(300): report({sys.argv[1] * 500: n})"
@@ -288,7 +288,7 @@ def test_a_flag_goes_with_its_inactive_parameter_only() -> None:
 
 
 @given(st.one_of(st.booleans(), st.integers(), st.floats(allow_nan=False), st.text()))
-def test_the_text_of_a_value_is_the_same_everywhere(value: search_space.Value) -> None:
+def test_format_value_is_the_same_everywhere(value: search_space.Value) -> None:
     assert trial.format_value(value) == search_space.format_value(value)
 
 
@@ -326,9 +326,7 @@ def test_argparse_reads_every_value(values: dict[str, search_space.Value], style
         ("opts = getopt(argv, 'C:')", []),
     ],
 )
-def test_one_letter_names_are_given_as_the_code_has_them(
-    tmp_path: Path, code: str, dashed: list[str]
-) -> None:
+def test_single_dash(tmp_path: Path, code: str, dashed: list[str]) -> None:
     (tmp_path / "train.py").write_text(code)
     (tmp_path / "another.py").write_text("p.add_argument('-k')")
     assert trial.single_dash({"script": "train.py"}, ["C", "gamma"], str(tmp_path)) == dashed
@@ -336,7 +334,7 @@ def test_one_letter_names_are_given_as_the_code_has_them(
     assert trial.single_dash(none, ["C"], str(tmp_path)) == []
 
 
-def test_other_files_are_looked_at_where_the_script_is_silent(tmp_path: Path) -> None:
+def test_single_dash_searches_other_files(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("import options")
     (tmp_path / "options.py").write_text("p.add_argument('-C')")
     assert trial.single_dash({"module": "train"}, ["C"], str(tmp_path)) == ["C"]
@@ -357,7 +355,7 @@ def test_argparse_with_a_one_letter_option(tmp_path: Path, option: str, style: s
         assert done.stdout == f"{value}\n", done.stderr
 
 
-def test_numbers_in_sentences() -> None:
+def test_parse_number() -> None:
     assert trial.parse_number(" 0.91, ") == 0.91
     assert trial.parse_number("1e-3)") == 1e-3
     assert trial.parse_number("91%") is None
@@ -408,7 +406,7 @@ def test_other_spellings_of_numbers() -> None:
 @pytest.mark.parametrize(
     "raw", [{"kernel": "poly"}, {"C": "much"}, {"batch": 17}, {"kernel": "rbf", "depth": "2.5"}]
 )
-def test_a_value_that_is_none_of_the_parameters(raw: dict[str, Any]) -> None:
+def test_restore_refuses_invalid_values(raw: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"invalid value .* for parameter"):
         trial.restore(DEFINITIONS, raw)
 
@@ -450,7 +448,7 @@ PRINT = """
         ["--batch", "16", "-C", "-1e-5", "--kernel=007"],
     ],
 )
-def test_launcher_reads_words(tmp_path: Path, words: list[str]) -> None:
+def test_launcher_reads_arguments(tmp_path: Path, words: list[str]) -> None:
     done = launch(tmp_path, {}, PRINT, *words, "--model_dir", "s3://x", "--depth=9")
     assert done.stdout == (
         "['--epochs', '3', '--kernel', '007', '--C=-1e-05', '--batch', '16'] "
@@ -510,7 +508,7 @@ def test_launcher_reads_the_local_file(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "r").read_text())["metrics"] == {"a": 1.0}
 
 
-def test_launcher_reads_printed_metrics_and_passes_them_on(tmp_path: Path) -> None:
+def test_launcher_reads_printed_metrics(tmp_path: Path) -> None:
     told = {"parameters": {"C": "2"}, "reports": str(tmp_path / "r")}
     (tmp_path / "told.json").write_text(json.dumps(told))
     done = launch(
@@ -524,19 +522,19 @@ def test_launcher_reads_printed_metrics_and_passes_them_on(tmp_path: Path) -> No
     assert found == [{"acc": 0.5}, {"acc": 0.75}]
 
 
-def test_launcher_prints_what_is_reported_where_nobody_reads_it(tmp_path: Path) -> None:
+def test_launcher_prints_reports_without_a_reader(tmp_path: Path) -> None:
     code = "from cloudtune.trial import report; report(a=1); print('end')"
     done = launch(tmp_path, {}, code, "--C=1")
     assert "[cloudtune] metric a = 1.0\n" in done.stdout, done.stderr
 
 
-def test_launcher_gives_the_script_constants_that_are_sent(tmp_path: Path) -> None:
+def test_launcher_passes_constants_that_the_service_sends(tmp_path: Path) -> None:
     done = launch(tmp_path, {}, PRINT, "--C=1", "--epochs", "7")
     assert "{'epochs': 7, 'C': 1.0}" in done.stdout, done.stderr
 
 
 @pytest.mark.parametrize("code", [0, 3])
-def test_launcher_ends_with_the_scripts_code(tmp_path: Path, code: int) -> None:
+def test_launcher_returns_the_scripts_exit_code(tmp_path: Path, code: int) -> None:
     assert launch(tmp_path, {}, f"raise SystemExit({code})", "--C=1").returncode == code
 
 
@@ -545,7 +543,7 @@ def test_launcher_ends_by_the_scripts_signal(tmp_path: Path) -> None:
     assert launch(tmp_path, {}, code, "--C=1").returncode == -signal.SIGSEGV
 
 
-def test_launcher_says_what_is_wrong(tmp_path: Path) -> None:
+def test_launcher_errors(tmp_path: Path) -> None:
     done = launch(tmp_path, {}, "", "--C=many")
     assert (done.returncode, done.stdout) == (2, "")
     assert "invalid value 'many' for parameter C" in done.stderr
@@ -601,7 +599,7 @@ def launch_with(folder: Path, patience: float) -> subprocess.CompletedProcess[st
     )
 
 
-def test_launcher_ends_a_trial_whose_expression_explodes(tmp_path: Path) -> None:
+def test_launcher_ends_a_trial_with_a_slow_regex(tmp_path: Path) -> None:
     script = f"""
         import time
         print("acc=1", flush=True)
@@ -617,7 +615,7 @@ def test_launcher_ends_a_trial_whose_expression_explodes(tmp_path: Path) -> None
     assert json.loads((tmp_path / "r").read_text())["metrics"] == {"acc": 1.0}
 
 
-def test_launchers_time_counts_each_line_alone(tmp_path: Path) -> None:
+def test_the_regex_timeout_applies_to_each_line(tmp_path: Path) -> None:
     script = """
         import time
         for _ in range(8):
@@ -630,7 +628,7 @@ def test_launchers_time_counts_each_line_alone(tmp_path: Path) -> None:
     assert len((tmp_path / "r").read_text().splitlines()) == 8
 
 
-def test_launcher_does_not_start_a_script_whose_expression_it_cannot_read(tmp_path: Path) -> None:
+def test_launcher_does_not_start_a_script_with_an_invalid_regex(tmp_path: Path) -> None:
     write_launch(tmp_path, {"metrics": {"acc": [r"acc=(\p{N}+)"]}}, "print('started')")
     done = launch_with(tmp_path, 2)
     assert (done.returncode, done.stdout) == (2, "")

@@ -415,7 +415,7 @@ def test_requests_of_any_study_are_allowed_or_refused(
             assert not list(by_the_documentation(plan.request))
 
 
-def test_our_machines_are_the_models() -> None:
+def test_known_types_are_those_of_the_model() -> None:
     model = set(_model()["shapes"]["TrainingInstanceType"]["enum"])
     assert known_types() <= model
     assert len(known_types()) == 225
@@ -442,7 +442,7 @@ def test_our_machines_are_the_models() -> None:
         ("driven", {"HyperParameters": []}, "HyperParameters"),
     ],
 )
-def test_native_is_held_against_the_model(mode: Mode, native: Any, where: str) -> None:
+def test_native_is_checked_against_the_model(mode: Mode, native: Any, where: str) -> None:
     (found,) = check_native(mode, native)
     assert found[0] == where
     assert found[1]
@@ -453,7 +453,7 @@ def test_native_may_be_a_part_and_may_remove() -> None:
     assert not check_native("driven", {"RemoteDebugConfig": {"EnableRemoteDebug": True}})
 
 
-def test_native_findings_stand_at_their_field() -> None:
+def test_native_findings_have_the_path_of_the_field() -> None:
     study = support.study_of(native={"Autotune": {"Mood": "Enabled"}})
     plan = support.plan_of(study, Path(__file__).parent)
     assert plan.at("providers.sagemaker.native.Autotune.Mood") == ["refused"]

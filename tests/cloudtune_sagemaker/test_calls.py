@@ -12,7 +12,7 @@ from cloudtune_sagemaker.training_client import SageMakerJobs
 from tests.cloudtune_sagemaker import fake_aws as fake
 
 
-def test_a_look_at_a_hundred_jobs(tmp_path: Path) -> None:
+def test_polling_a_hundred_jobs(tmp_path: Path) -> None:
     aws = fake.FakeAws()
     jobs = SageMakerJobs(aws, fake.planned("driven"), JobContext(tmp_path))
     names = [jobs.job_name(number, 1) for number in range(1, 101)]

@@ -117,7 +117,7 @@ def failure(aws: Aws) -> AwsError:
         ("SomethingNew", 400, False),
     ],
 )
-def test_what_may_pass_is_told_apart(
+def test_retryable_errors(
     server: Server, aws: Aws, code: str, status: int, retryable: bool
 ) -> None:
     server.refuse(code, "as it is", status)
@@ -146,14 +146,14 @@ def test_what_may_pass_is_told_apart(
         ),
     ],
 )
-def test_the_common_ones_say_what_to_do(
+def test_common_errors_have_advice(
     server: Server, aws: Aws, code: str, message: str, advice: str
 ) -> None:
     server.refuse(code, message)
     assert advice in str(failure(aws))
 
 
-def test_a_signed_request_is_not_quoted(server: Server, aws: Aws) -> None:
+def test_a_signed_request_is_not_shown(server: Server, aws: Aws) -> None:
     quoted = "The Canonical String was 'x-amz-security-token:FwoGZXIvYXdzEXAMPLE'"
     server.refuse("InvalidSignatureException", quoted)
     assert "FwoGZXIvYXdz" not in str(failure(aws))
@@ -169,14 +169,14 @@ def test_a_signed_request_is_not_quoted(server: Server, aws: Aws) -> None:
         ("AccessDeniedException", "not found", False),
     ],
 )
-def test_what_is_not_there_is_told_in_several_ways(
+def test_not_found_has_several_forms(
     server: Server, aws: Aws, code: str, message: str, missing: bool
 ) -> None:
     server.refuse(code, message)
     assert failure(aws).not_found is missing
 
 
-def test_a_lost_answer_may_pass(server: Server, aws: Aws) -> None:
+def test_a_lost_response_is_retryable(server: Server, aws: Aws) -> None:
     server.answers.append((200, None))
     error = failure(aws)
     assert error.retryable
@@ -192,7 +192,7 @@ def test_an_emulator_that_has_ended_does_not_come_back(monkeypatch: pytest.Monke
     assert not told.value.retryable
 
 
-def test_throttled_calls_are_made_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_throttled_calls_are_retried(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_ATTEMPTS", 3)
     made = Aws("us-east-1", emulator=Emulator(server.url, KEY))
     server.refuse("ThrottlingException")
@@ -202,7 +202,7 @@ def test_throttled_calls_are_made_again(server: Server, monkeypatch: pytest.Monk
     made.client("sagemaker").close()
 
 
-def test_requests_say_who_sends_them(server: Server, aws: Aws) -> None:
+def test_requests_have_a_user_agent(server: Server, aws: Aws) -> None:
     describe(aws)
     assert f"cloudtune/{__version__}" in server.requests[0]["User-Agent"]
 
@@ -254,7 +254,7 @@ def test_nothing_of_a_real_account_reaches_an_emulator(server: Server, profile: 
     made.client("s3").close()
 
 
-def test_the_machine_is_not_asked_who_it_is(
+def test_the_metadata_service_is_not_called(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine = Server()
@@ -269,7 +269,7 @@ def test_the_machine_is_not_asked_who_it_is(
 
 
 @pytest.mark.parametrize("service", ["sagemaker", "s3", "sagemaker-metrics", "sts"])
-def test_each_service_is_at_the_emulators_address(aws: Aws, server: Server, service: str) -> None:
+def test_each_service_has_the_emulators_address(aws: Aws, server: Server, service: str) -> None:
     assert aws.client(service).meta.endpoint_url == server.url
 
 
@@ -298,14 +298,14 @@ def test_a_profile_is_used_without_an_emulator() -> None:
     made.client("sagemaker").close()
 
 
-def test_a_profile_that_is_not_there_is_told(tmp_path: Path, monkeypatch: Any) -> None:
+def test_an_unknown_profile_is_an_error(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     with pytest.raises(AwsError, match="aws configure list-profiles"):
         Aws("us-east-1", profile="work")
 
 
-def test_missing_credentials_are_told(tmp_path: Path, monkeypatch: Any) -> None:
+def test_missing_credentials_are_an_error(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -317,7 +317,7 @@ def test_missing_credentials_are_told(tmp_path: Path, monkeypatch: Any) -> None:
     assert not error.retryable
 
 
-def test_a_region_that_nobody_knows_does_not_pass_by_itself(
+def test_an_unknown_region_is_not_retryable(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "MAX_ATTEMPTS", 1)

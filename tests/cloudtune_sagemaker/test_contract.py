@@ -64,7 +64,7 @@ def channel(name: str, **more: Any) -> dict[str, Any]:
 # The container.
 
 
-def test_a_job_finds_the_folders_of_opt_ml(tmp_path: Path) -> None:
+def test_the_container_has_the_folders_of_opt_ml(tmp_path: Path) -> None:
     job = job_of(InputDataConfig=[channel("train"), channel("val")])
     container = contract.create_container(tmp_path / "root", job)
     below = tmp_path / "root" / "opt" / "ml"
@@ -81,7 +81,7 @@ def config(container: Container, name: str) -> Any:
     return json.loads((container.base / "input" / "config" / f"{name}.json").read_text("utf-8"))
 
 
-def test_hyperparameters_lie_there_as_they_were_sent(tmp_path: Path) -> None:
+def test_hyperparameters_are_written_as_they_were_sent(tmp_path: Path) -> None:
     sent = {"a": "true", "n": "1E3", "_tuning_objective_metric": "loss", "text": "\u2603 "}
     container = contract.create_container(tmp_path, job_of(sent))
     assert config(container, "hyperparameters") == {"sagemaker_program": "train.py", **sent}
@@ -133,7 +133,7 @@ def test_machines_are_described(tmp_path: Path) -> None:
     ("given_path", "below"),
     [(None, "opt/ml/checkpoints"), ("/data/../ck/", "data/ck"), ("/opt/ml/ck", "opt/ml/ck")],
 )
-def test_checkpoints_lie_where_the_job_says_within_its_root(
+def test_checkpoints_are_in_the_jobs_folder(
     tmp_path: Path, given_path: str | None, below: str
 ) -> None:
     given_config = {"S3Uri": "s3://b/c", **({"LocalPath": given_path} if given_path else {})}
@@ -143,7 +143,7 @@ def test_checkpoints_lie_where_the_job_says_within_its_root(
     assert config(container, "checkpointconfig") == {"LocalPath": str(container.checkpoints)}
 
 
-def test_the_source_is_named_by_a_hyperparameter() -> None:
+def test_source_uri_is_a_hyperparameter() -> None:
     assert contract.source_uri(job_of()) is None
     for text in ("s3://b/code.tar.gz", '"s3://b/code.tar.gz"'):
         assert (
@@ -155,7 +155,7 @@ def test_the_source_is_named_by_a_hyperparameter() -> None:
 # How the script is started.
 
 
-def test_hyperparameters_become_sorted_words(tmp_path: Path) -> None:
+def test_hyperparameters_become_sorted_arguments(tmp_path: Path) -> None:
     sent = {
         "b": '"16"',
         "learning-rate": "1E3",
@@ -194,7 +194,7 @@ def test_hyperparameters_become_variables(tmp_path: Path) -> None:
     assert json.loads(env["SM_USER_ARGS"])[:2] == ["--flag", "True"]
 
 
-def test_places_and_names_are_told(tmp_path: Path) -> None:
+def test_paths_and_names_become_variables(tmp_path: Path) -> None:
     job = job_of(InputDataConfig=[channel("train"), channel("a.b")])
     env = started(tmp_path, job, train__py="").env
     base = str(tmp_path / "opt" / "ml")
@@ -225,7 +225,7 @@ def test_places_and_names_are_told(tmp_path: Path) -> None:
     assert whole["channel_input_dirs"]["train"] == told["SM_CHANNEL_TRAIN"]
 
 
-def test_the_job_s_variables_arrive_and_ours_do_not(tmp_path: Path) -> None:
+def test_variables_of_the_job_are_passed_and_the_emulators_are_not(tmp_path: Path) -> None:
     job = job_of(Environment={"MINE": "1", "SM_MODEL_DIR": "theirs", "TRAINING_JOB_NAME": "no"})
     container = container_of(tmp_path, job, train__py="")
     ours = {
@@ -296,7 +296,7 @@ def wheel(path: Path, name: str, text: str) -> None:
             file.writestr(inner, content)
 
 
-def test_requirements_are_installed_in_the_container_alone(tmp_path: Path) -> None:
+def test_requirements_are_installed_only_in_the_container(tmp_path: Path) -> None:
     container = contract.create_container(tmp_path, job_of(Environment={"PIP_NO_INDEX": "1"}))
     wheel(container.code / "tiny_one-1.0-py3-none-any.whl", "tiny_one", "VALUE = 42\n")
     (container.code / "requirements.txt").write_text("./tiny_one-1.0-py3-none-any.whl\npytest\n")
@@ -356,7 +356,7 @@ def test_some_values_break_the_toolkit(tmp_path: Path, sent: dict[str, str], sai
     assert said in text
 
 
-def test_a_missing_shell_program_is_a_fault_with_its_own_exit_code(tmp_path: Path) -> None:
+def test_a_missing_shell_script_has_its_own_exit_code(tmp_path: Path) -> None:
     with pytest.raises(ToolkitFailure) as caught:
         started(tmp_path, job_of({"sagemaker_program": "gone.sh"}))
     assert caught.value.exit_code == 2
@@ -368,7 +368,7 @@ def test_mpi_is_refused(tmp_path: Path) -> None:
 
 
 @given(st.dictionaries(st.text(min_size=1), st.text(), max_size=5))
-def test_text_that_is_quoted_as_json_arrives_as_it_was(sent: dict[str, str]) -> None:
+def test_json_strings_arrive_unchanged(sent: dict[str, str]) -> None:
     quoted = {name: json.dumps(value) for name, value in sent.items()}
     decoded = toolkit.decode(quoted)
     assert {**decoded.user, **decoded.reserved} == sent
@@ -390,7 +390,7 @@ ValueError: bad
 """
 
 
-def test_a_failure_tells_code_message_and_command(tmp_path: Path) -> None:
+def test_a_failure_has_code_message_and_command(tmp_path: Path) -> None:
     (step,) = started(tmp_path / "r", job_of({"a": "1"}), train__py="").steps
     output = tmp_path / "log"
     output.write_text(TRACE)
@@ -405,12 +405,12 @@ def test_a_failure_tells_code_message_and_command(tmp_path: Path) -> None:
     assert 'ExtraInfo "OutOfMemory' in contract.failure_text(step, 137, None)
 
 
-def test_a_message_is_bounded() -> None:
+def test_a_message_has_a_maximum_length() -> None:
     endless = (f"ValueError {n} {'x' * 100}\n" for n in range(10**9))
     assert len(failure.error_message(endless)) < 2 * failure.MAX_MESSAGE_LENGTH
 
 
-def test_the_reason_is_the_beginning_of_the_failure(tmp_path: Path) -> None:
+def test_the_reason_is_the_start_of_the_failure_file(tmp_path: Path) -> None:
     container = contract.create_container(tmp_path, job_of())
     assert contract.failure_reason(container) == "AlgorithmError: , exit code: 1"
     contract.write_result(container, "what happened")
@@ -421,7 +421,7 @@ def test_the_reason_is_the_beginning_of_the_failure(tmp_path: Path) -> None:
     assert contract.failure_reason(container) == ("AlgorithmError: " + "\u2603" * 5000)[:1024]
 
 
-def test_success_leaves_a_file(tmp_path: Path) -> None:
+def test_success_writes_a_file(tmp_path: Path) -> None:
     container = contract.create_container(tmp_path, job_of())
     contract.write_result(container, None)
     assert (container.base / "output" / "success").read_text() == ""
@@ -455,7 +455,7 @@ def packing(tmp_path: Path) -> Packing:
     return Packing(tmp_path / "sourcedir.tar.gz")
 
 
-def test_an_archive_is_unpacked_with_its_rights(packing: Packing, tmp_path: Path) -> None:
+def test_an_archive_is_unpacked_with_its_permissions(packing: Packing, tmp_path: Path) -> None:
     member = tarfile.TarInfo("bin/run.sh")
     member.mode, member.size = 0o6777, 2
     packing.tar.addfile(member, io.BytesIO(b"ok"))
@@ -481,7 +481,7 @@ def test_nothing_leaves_the_folder(packing: Packing, tmp_path: Path) -> None:
     assert len(notes) == 9
 
 
-def test_a_link_made_inside_cannot_carry_a_file_out(packing: Packing, tmp_path: Path) -> None:
+def test_a_link_cannot_write_outside_of_the_folder(packing: Packing, tmp_path: Path) -> None:
     folder = tmp_path / "code"
     packing.add("a/x", "").add("l", kind=tarfile.SYMTYPE, link="a")
     packing.add("l/../../out.txt", "1").add("l/in.txt", "2")
@@ -490,7 +490,7 @@ def test_a_link_made_inside_cannot_carry_a_file_out(packing: Packing, tmp_path: 
     assert {path.name for path in tmp_path.iterdir()} == {"code", "sourcedir.tar.gz"}
 
 
-def test_inner_links_stay(packing: Packing, tmp_path: Path) -> None:
+def test_links_inside_the_folder_are_kept(packing: Packing, tmp_path: Path) -> None:
     folder = tmp_path / "code"
     packing.add("train.py", "x").add("sub/link.py", kind=tarfile.SYMTYPE, link="../train.py")
     packing.add("hard.py", kind=tarfile.LNKTYPE, link="train.py")
@@ -499,7 +499,7 @@ def test_inner_links_stay(packing: Packing, tmp_path: Path) -> None:
     assert (folder / "sub" / "link.py").read_text() == (folder / "hard.py").read_text() == "x"
 
 
-def test_a_folder_that_is_not_empty_stays_as_it_is(packing: Packing, tmp_path: Path) -> None:
+def test_a_folder_that_is_not_empty_is_not_changed(packing: Packing, tmp_path: Path) -> None:
     folder = tmp_path / "code"
     packing.add("train.py", "first").unpacked(folder)
     (folder / "train.py").write_text("mine")
@@ -521,7 +521,7 @@ def test_a_broken_archive_is_refused(packing: Packing, tmp_path: Path, damage: s
         contract.unpack(packing.path, tmp_path / "code")
 
 
-def test_an_archive_has_bounds(
+def test_an_archive_has_a_maximum_size(
     packing: Packing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(archive, "MAX_BYTES", 10)

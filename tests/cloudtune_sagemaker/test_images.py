@@ -44,13 +44,13 @@ def seen(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     return noted
 
 
-def test_the_image_is_the_packages(seen: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_find_image(seen: Path, capfd: pytest.CaptureFixture[str]) -> None:
     image = find_image(TORCH, "us-east-1", "ml.m5.xlarge")
     assert image == "pytorch/us-east-1/2.3/py311/ml.m5.xlarge/training"
     assert capfd.readouterr().out == ""
 
 
-def test_it_sees_no_credential_and_tells_its_maker_nothing(
+def test_the_process_has_no_credentials_and_no_telemetry(
     seen: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
@@ -70,7 +70,7 @@ def test_it_sees_no_credential_and_tells_its_maker_nothing(
         (Framework(name="broken", version="1"), "not today"),
     ],
 )
-def test_it_says_why_there_is_none(seen: Path, framework: Framework, said: str) -> None:
+def test_a_missing_image_has_a_reason(seen: Path, framework: Framework, said: str) -> None:
     with pytest.raises(ImageLookupError, match=said):
         find_image(framework, "us-east-1", "ml.m5.xlarge")
 

@@ -366,7 +366,7 @@ def test_constants_and_the_resource_may_be_sent_for_a_trial(job: Job) -> None:
     assert out.startswith("{'k': 1, 'rate': 0.5, 'word': '1', 'on': True, 'x': 2}")
 
 
-def test_a_constant_that_cannot_be_read_is_told(job: Job) -> None:
+def test_an_invalid_constant_fails_the_trial(job: Job) -> None:
     job.study["constants"] = {"k": 1}
     code, _, err = job.run("", k="many")
     assert code == 2
@@ -385,7 +385,7 @@ WHERE = """
 
 
 @pytest.mark.parametrize(("managed", "below"), [(True, "/job-7"), (False, "")])
-def test_where_things_lie(job: Job, managed: bool, below: str) -> None:
+def test_paths(job: Job, managed: bool, below: str) -> None:
     job.study["trial"]["inputs"] = {"train": "s3://b/t", "a-b": "s3://b/x"}
     job.container.managed = managed
     (job.container.base / "input/data/train").mkdir()
@@ -434,7 +434,7 @@ def found(output: str, name: str) -> list[float]:
 
 
 @given(st.floats())
-def test_each_number_is_found_again(value: float) -> None:
+def test_published_numbers_are_read_back(value: float) -> None:
     said = trial.Contract({}).publish({"metrics": {"val:f1 (ä)": value, "f1 (ä)": 5}})
     finite = value == value and abs(value) != float("inf")  # noqa: PLR0124
     assert found(said, "val:f1 (ä)") == ([value] if finite else [])
@@ -442,7 +442,7 @@ def test_each_number_is_found_again(value: float) -> None:
     assert said.count("\n") == 2
 
 
-def test_reported_and_printed_metrics_are_spoken(job: Job) -> None:
+def test_reported_and_printed_metrics_are_published(job: Job) -> None:
     job.study["trial"]["metrics"] = {"acc": [r"acc=(\S+)", r"ACC (\S+)"], "loss": []}
     _, out, err = job.run("""
         from cloudtune.trial import report
@@ -460,7 +460,7 @@ def test_reported_and_printed_metrics_are_spoken(job: Job) -> None:
     assert out.startswith("acc=0.5\n")
 
 
-def test_metrics_are_spoken_while_the_script_runs(job: Job) -> None:
+def test_metrics_are_published_while_the_script_runs(job: Job) -> None:
     job.study["trial"]["metrics"] = {"acc": r"acc=(\S+)"}
     with job.start("""
         import os, sys, time
@@ -521,7 +521,7 @@ def test_reports_of_a_script_without_output(job: Job) -> None:
 # The end.
 
 
-def test_the_end_is_the_scripts_own(job: Job) -> None:
+def test_the_exit_code_is_the_scripts(job: Job) -> None:
     code, out, _ = job.run("""
         import subprocess, sys
         subprocess.Popen([sys.executable, "-c", "import time; time.sleep(30)"])
@@ -531,7 +531,7 @@ def test_the_end_is_the_scripts_own(job: Job) -> None:
     assert not list(job.container.folder.glob("cloudtune-*"))
 
 
-def test_a_failure_is_told_with_the_last_lines(job: Job) -> None:
+def test_a_failure_has_the_last_lines(job: Job) -> None:
     code, _, _ = job.run("""
         import sys
         print("x" * 5000)
@@ -558,12 +558,12 @@ def test_a_long_last_line_keeps_its_beginning(job: Job) -> None:
     assert failure.startswith("exit code 1\nno good: yyy")
 
 
-def test_a_killed_script_is_told(job: Job) -> None:
+def test_a_killed_script_is_a_failure(job: Job) -> None:
     code, _, _ = job.run("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
     assert (code, job.container.failure) == (-9, "killed by SIGKILL")
 
 
-def test_a_stop_reaches_the_script_and_is_no_failure(job: Job) -> None:
+def test_a_stop_reaches_the_script_and_is_not_a_failure(job: Job) -> None:
     with job.start("""
         import time
         from cloudtune.trial import report, should_stop
@@ -580,7 +580,7 @@ def test_a_stop_reaches_the_script_and_is_no_failure(job: Job) -> None:
     assert (process.returncode, job.container.failure) == (9, None)
 
 
-def test_an_exploding_expression_is_told(job: Job) -> None:
+def test_a_slow_regex_fails_the_trial(job: Job) -> None:
     job.study["trial"]["metrics"] = {"loss": r"loss=((a+)+)$"}
     code, _, err = job.run(f"print('loss={'a' * 60}b', flush=True)\nimport time; time.sleep(99)")
     assert code == 2
@@ -627,14 +627,14 @@ def test_requirements_are_installed_first(job: Job) -> None:
     assert found(out, "acc") == [1.0]
 
 
-def test_a_failure_is_not_told_with_what_pip_said(job: Job) -> None:
+def test_a_failure_does_not_include_the_output_of_pip(job: Job) -> None:
     other_pip(job, "print('installing')")
     code, out, _ = job.run("raise SystemExit('no good')")
     assert out == "installing\nno good\n"
     assert (code, job.container.failure) == (1, "exit code 1\nno good")
 
 
-def test_requirements_that_cannot_be_installed_are_told(job: Job) -> None:
+def test_a_failed_installation_fails_the_trial(job: Job) -> None:
     (job.source / "requirements.txt").write_text("./not-there.whl\n")
     job.study["trial"]["requirements"] = "requirements.txt"
     code, out, err = job.run("print('started')")
@@ -647,7 +647,7 @@ def test_requirements_that_cannot_be_installed_are_told(job: Job) -> None:
     assert len(failure) <= 1024
 
 
-def test_a_stop_while_requirements_are_installed_is_no_failure(job: Job) -> None:
+def test_a_stop_during_installation_is_not_a_failure(job: Job) -> None:
     other_pip(job, "import time; print('installing', flush=True); time.sleep(99)")
     with job.start("print('started')") as process:
         assert process.stdout is not None
@@ -657,7 +657,7 @@ def test_a_stop_while_requirements_are_installed_is_no_failure(job: Job) -> None
     assert (process.returncode, job.container.failure) == (-signal.SIGTERM, None)
 
 
-def test_it_may_be_started_as_a_module(job: Job) -> None:
+def test_the_program_can_start_as_a_module(job: Job) -> None:
     job.write("print('started')")
     job.unpack()
     done = subprocess.run(

@@ -39,7 +39,7 @@ def own(base: Path, over: Mapping[str, Any] = {}, **settings: Any) -> Mapping[st
     return found
 
 
-def test_the_region_is_looked_for_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_region_is_searched_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert default_region(None) == ""
     config = "[default]\nregion = eu-west-1\n[profile team]\nregion=ap-south-1\n[profile bare]\n"
     (tmp_path / "config").write_text(config, "utf-8")
@@ -93,7 +93,7 @@ def test_under_an_emulator_no_profile_is_read(
     assert "emulated" in own(base, emulated=True, image=None, framework=framework)["image"]
 
 
-def test_inputs_without_an_address_in_s3_are_brought_there(base: Path) -> None:
+def test_local_inputs_are_uploaded(base: Path) -> None:
     inputs = {
         "here": "data",
         "own": {"sagemaker": "s3://b/x", "local": "data"},
@@ -119,7 +119,9 @@ def test_inputs_without_an_address_in_s3_are_brought_there(base: Path) -> None:
     assert found["absent_inputs"] == ["gone", "empty"]
 
 
-def test_what_the_study_names_in_vain_is_told(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_files_and_variables_are_reported(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("THERE", "secret")
     monkeypatch.setenv("EMPTY", "")
     monkeypatch.delenv("NOT_THERE", raising=False)
@@ -155,7 +157,7 @@ def test_prices_are_the_users_then_the_listed_then_unknown(base: Path) -> None:
     assert one_unknown["price_per_second"] is None
 
 
-def test_what_native_makes_of_the_instances_has_no_listed_price(base: Path) -> None:
+def test_instances_from_native_have_no_listed_price(base: Path) -> None:
     machines: list[dict[str, Any]] = [
         {"TrainingJobDefinition": {"ResourceConfig": {"InstanceType": "ml.p4d.24xlarge"}}},
         {"TrainingJobDefinition": {"HyperParameterTuningResourceConfig": {"InstanceConfigs": []}}},
@@ -178,7 +180,7 @@ def test_limits_in_native_are_not_those_of_the_study(base: Path) -> None:
     assert not own(base, native={"Tags": []})["own_limits"]
 
 
-def test_every_listed_price_has_its_day_and_its_source() -> None:
+def test_every_price_has_a_date_and_a_source() -> None:
     from cloudtune_sagemaker import prices
 
     table = json.loads(Path(prices.__file__).with_name("prices.json").read_text("utf-8"))
@@ -189,7 +191,7 @@ def test_every_listed_price_has_its_day_and_its_source() -> None:
         assert row["source"]
 
 
-def test_the_link_is_the_consoles() -> None:
+def test_job_url() -> None:
     assert job_url("us-east-1", "job") == (
         "https://us-east-1.console.aws.amazon.com/sagemaker/home?region=us-east-1"
         "#/hyper-tuning-jobs/job"
@@ -199,7 +201,7 @@ def test_the_link_is_the_consoles() -> None:
     assert job_url("us-east-1", "job", driven=True).endswith("#/jobs")
 
 
-def test_the_emulator_is_given_local_data_where_there_are_some(base: Path) -> None:
+def test_the_emulator_prefers_local_inputs(base: Path) -> None:
     (base / "here").mkdir()
     (base / "here" / "x").write_text("1", "utf-8")
     both = {"local": "here", "sagemaker": "s3://b/data"}

@@ -27,17 +27,17 @@ def told(
     return [(m.step, dict(m.metrics)) for m in found]
 
 
-def test_what_is_whole_is_told_at_once() -> None:
+def test_complete_iterations_are_returned_immediately() -> None:
     assert told({"acc": {1: 0.1}, "loss": {1: 9.0}}) == [(1, {"acc": 0.1, "loss": 9.0})]
 
 
-def test_what_is_not_whole_waits_for_the_next_value_of_the_objective() -> None:
+def test_incomplete_iterations_wait_for_the_next_objective() -> None:
     assert told({"acc": {1: 0.1}}) == []
     assert told({"acc": {1: 0.1, 2: 0.2}}) == [(1, {"acc": 0.1})]
     assert told({"loss": {1: 9.0, 2: 8.0}}) == []
 
 
-def test_what_came_late_is_told_in_the_end() -> None:
+def test_late_values_are_returned_at_the_end() -> None:
     series = {"acc": {1: 0.1, 2: 0.2}, "loss": {1: 9.0}}
     assert told(series, ended=True) == [
         (1, {"acc": 0.1, "loss": 9.0}),
@@ -46,7 +46,7 @@ def test_what_came_late_is_told_in_the_end() -> None:
     ]
 
 
-def test_the_final_values_stand_where_nothing_else_was_read() -> None:
+def test_without_values_only_the_final_ones_are_returned() -> None:
     assert told({}, ended=True, final={"acc": 0.5}) == [(1, {"acc": 0.5})]
     assert told({}, ended=True, final={}) == []
     assert told({"acc": {1: 0.1}}, ended=True, final={"acc": 0.5}) == [
@@ -55,7 +55,7 @@ def test_the_final_values_stand_where_nothing_else_was_read() -> None:
     ]
 
 
-def test_it_is_settled_when_the_last_value_is_the_final_one() -> None:
+def test_values_are_complete_with_the_final_one() -> None:
     assert is_complete({"acc": {1: 0.1, 2: 0.93}}, {"acc": 0.9300000071525574})
     assert is_complete({}, {})
     assert not is_complete({"acc": {1: 0.1}}, {"acc": 0.2})
@@ -101,7 +101,7 @@ def test_reading_by_position_misses_no_last_value(
     assert list(dict.fromkeys(objective)) == expected
 
 
-def test_numbers_are_told_as_they_were_printed() -> None:
+def test_shortest_float() -> None:
     assert shortest_float(0.9300000071525574) == 0.93
     assert shortest_float(0.1) == 0.1
     assert shortest_float(1e-05) == 1e-05

@@ -39,7 +39,7 @@ def base(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("file", GOLDEN, ids=lambda file: file.stem)
-def test_the_request_is_the_one_in_the_file(
+def test_requests_match_the_golden_files(
     file: Path, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     golden = json.loads(file.read_text("utf-8"))
@@ -72,7 +72,7 @@ def _made(golden: dict[str, Any], base: Path, mode: Mode) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_nothing_is_asked_of_anybody_and_twice_gives_the_same(
+def test_planning_opens_no_connection_and_is_deterministic(
     mode: Mode, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_args: object, **_more: object) -> None:
@@ -85,9 +85,7 @@ def test_nothing_is_asked_of_anybody_and_twice_gives_the_same(
     assert first.facts.data == json.loads(json.dumps(first.facts.data))
 
 
-def test_what_comes_from_the_environment_stands_nowhere_in_the_plan(
-    base: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_plan_contains_no_secrets(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOKEN", "s3cr3t-value")
     trial = {"script": "train.py", "env": {"HF_TOKEN": {"from_env": "TOKEN"}}}
     for mode in MODES:
@@ -99,7 +97,7 @@ def test_what_comes_from_the_environment_stands_nowhere_in_the_plan(
         assert "${TOKEN}" in everything
 
 
-def test_code_comes_as_an_input_where_the_container_has_no_network(base: Path) -> None:
+def test_without_a_network_the_code_is_a_channel(base: Path) -> None:
     request = support.plan_of(support.study_of(network_isolation=True), base).request
     definition = request["TrainingJobDefinition"]
     (channel,) = definition["InputDataConfig"]
@@ -111,7 +109,7 @@ def test_code_comes_as_an_input_where_the_container_has_no_network(base: Path) -
     assert uri.endswith("/source/sourcedir.tar.gz")
 
 
-def test_definitions_have_legal_names_of_their_own(base: Path) -> None:
+def test_definitions_have_valid_unique_names(base: Path) -> None:
     values = ["a b", "a-b", "A_B", "ü", "", "x" * 80, "-", 1, True]
     study = support.study_of(
         {
@@ -132,7 +130,7 @@ def test_definitions_have_legal_names_of_their_own(base: Path) -> None:
     assert roots == [*values[:-2], "1", "True"]
 
 
-def test_no_more_trials_than_combinations_are_asked_for(base: Path) -> None:
+def test_max_trials_is_at_most_the_combinations(base: Path) -> None:
     parameters = {"a": {"type": "bool"}, "b": {"type": "int", "min": 1, "max": 3}}
     plan = support.plan_of(support.study_of({"parameters": parameters}), base)
     limits = plan.request["HyperParameterTuningJobConfig"]["ResourceLimits"]

@@ -30,7 +30,7 @@ def enum(shape: str) -> set[str]:
         ("SecondaryStatus", response.SECONDARY_PHASES),
     ],
 )
-def test_every_word_of_the_service_is_known(shape: str, table: Any) -> None:
+def test_every_state_of_the_service_is_known(shape: str, table: Any) -> None:
     assert set(table) == enum(shape)
 
 
@@ -106,7 +106,7 @@ LIMITED: dict[str, Any] = {"ResourceLimits": {"MaxRuntimeInSeconds": 600}}
         (job("Resting"), tuning(), 1, "unknown", ""),
     ],
 )
-def test_how_a_trial_stands(
+def test_trial_state(
     told: dict[str, Any], of: response.TuningJob, values: int, state: str, reason: str
 ) -> None:
     made = trial(told, of, values)
@@ -115,7 +115,7 @@ def test_how_a_trial_stands(
     assert bool(reason) == bool(made.reason)
 
 
-def test_words_that_nobody_knew_are_kept() -> None:
+def test_unknown_states_are_kept() -> None:
     made = trial(job("InProgress", "Levitating"), tuning())
     assert (made.state, made.word) == ("running", "InProgress: Levitating")
     unknown = trial(job("Resting"), tuning())
@@ -128,7 +128,7 @@ def test_a_stopped_trial_of_unknown_kind_is_over() -> None:
     assert (made.state, made.ended) == ("unknown", 1_100.0)
 
 
-def test_restarts_are_told() -> None:
+def test_restarts_are_shown() -> None:
     words = ["Training", "Interrupted", "Restarting", "Training", "Interrupted", "Restarting"]
     transitions = [{"Status": word} for word in words]
     made = trial(job("Completed", SecondaryStatusTransitions=transitions), tuning())
@@ -144,7 +144,7 @@ def named(*names: str) -> list[dict[str, Any]]:
     ]
 
 
-def test_numbers_are_those_of_the_names() -> None:
+def test_trial_numbers_come_from_the_names() -> None:
     found = response.trial_numbers("my-job", named("my-job-002-ab12cd34", "my-job-001-ffffffff"))
     assert found == {"my-job-002-ab12cd34": 2, "my-job-001-ffffffff": 1}
 
@@ -158,13 +158,13 @@ def test_numbers_are_those_of_the_names() -> None:
         ("my-job-000-ab", "my-job-001-cd"),
     ],
 )
-def test_numbers_are_the_order_of_creation_where_names_do_not_have_them(
+def test_trial_numbers_follow_creation_if_names_have_none(
     names: tuple[str, str],
 ) -> None:
     assert list(response.trial_numbers("my-job", named(*names)).values()) == [1, 2]
 
 
-def test_a_summary_has_the_values_of_its_definition() -> None:
+def test_a_summary_gets_the_static_values_of_its_definition() -> None:
     described = {
         "TrainingJobDefinitions": [
             {"DefinitionName": "k-a", "StaticHyperParameters": {"k": "a", "n": "1"}},
@@ -183,7 +183,7 @@ def test_a_summary_has_the_values_of_its_definition() -> None:
     assert told["FinalMetricDataList"] == [{"MetricName": "acc", "Value": 0.5}]
 
 
-def test_why_a_job_stands_as_it_does() -> None:
+def test_job_reason() -> None:
     def told(status: str, **more: Any) -> str:
         return response.job_reason({"HyperParameterTuningJobStatus": status, **more})
 

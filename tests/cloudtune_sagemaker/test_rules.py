@@ -309,7 +309,7 @@ def test_a_plain_study_has_no_finding(base: Path) -> None:
         assert support.plan_of(support.study_of(), base, mode).findings == []
 
 
-def test_everything_is_found_at_once(base: Path) -> None:
+def test_all_findings_are_reported_together(base: Path) -> None:
     study = support.study_of(
         {"constants": {"sagemaker_x": 1}, "limits": {"max_trials": 751, "timeout": "40d"}},
         role_arn="me",
@@ -325,7 +325,7 @@ def test_everything_is_found_at_once(base: Path) -> None:
     }
 
 
-def test_the_boundaries_themselves_are_legal(base: Path) -> None:
+def test_the_limits_themselves_are_valid(base: Path) -> None:
     study = support.study_of(
         {
             "parameters": {
@@ -352,7 +352,7 @@ def test_the_boundaries_themselves_are_legal(base: Path) -> None:
         assert support.plan_of(study, base, mode).findings == []
 
 
-def test_an_algorithm_takes_no_code_and_no_expressions(base: Path) -> None:
+def test_an_algorithm_takes_no_code_and_no_regexes(base: Path) -> None:
     trial = {**CODE, "metrics": {"accuracy": "(a)"}}
     plan = support.plan_of(support.study_of({"trial": trial}, **ALGORITHM), base)
     assert plan.at("trial.script") == ["refused"]
@@ -370,7 +370,7 @@ def test_an_algorithm_without_checkpoints_waits_an_hour_at_most(base: Path) -> N
         assert ("refused" in plan.at(f"{HERE}.max_wait")) == refused
 
 
-def test_code_that_lies_elsewhere_is_started_without_our_launcher(base: Path) -> None:
+def test_code_in_s3_is_started_without_the_launcher(base: Path) -> None:
     elsewhere = {"source": {"sagemaker": "s3://b/code.tar.gz"}}
     trial = {
         **elsewhere,
@@ -406,7 +406,7 @@ def test_without_a_launcher_inactive_parameters_reach_the_code(base: Path) -> No
     assert ours.at("parameters") == []
 
 
-def test_checkpoints_are_kept_where_trials_do_not_share_them(base: Path) -> None:
+def test_checkpoints_are_saved_unless_trials_share_them(base: Path) -> None:
     own, ours = support.study_of({"trial": {}}), support.study_of()
     path = f"{HERE}.checkpoints"
     assert "CheckpointConfig" not in support.plan_of(own, base).request["TrainingJobDefinition"]
@@ -419,14 +419,14 @@ def test_checkpoints_are_kept_where_trials_do_not_share_them(base: Path) -> None
     assert support.plan_of(without, base, "driven").at(path) == ["approximated"]
 
 
-def test_steps_that_are_repeated_on_another_machine_are_told(base: Path) -> None:
+def test_repeated_steps_are_a_note(base: Path) -> None:
     path = f"{HERE}.spot"
     assert support.plan_of(support.study_of(spot=True), base).at(path) == []
     for over in ({"early_stopping": "auto"}, {"strategy": {"name": "hyperband", "max": 9}}):
         assert support.plan_of(support.study_of(over, spot=True), base).at(path) == ["note"]
 
 
-def test_native_that_cannot_be_checked_is_told(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unchecked_native_is_a_note(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def nothing(_name: str) -> None:
         return None
 
@@ -435,7 +435,7 @@ def test_native_that_cannot_be_checked_is_told(base: Path, monkeypatch: pytest.M
     assert plan.at(f"{HERE}.native") == ["note"]
 
 
-def test_an_isolated_container_has_one_input_less(base: Path) -> None:
+def test_an_isolated_container_has_one_channel_less(base: Path) -> None:
     plan = support.plan_of(support.study_of(inputs(20), network_isolation=True), base)
     assert plan.at("trial.inputs") == ["refused"]
     taken = {"trial": {**CODE, "inputs": {"code": "s3://b/x"}}}
@@ -513,7 +513,7 @@ def test_the_emulator_needs_no_setting(base: Path) -> None:
         (CODE, {"instance_type": "ml.m5.xxlarge"}, f"{HERE}.instance_type"),
     ],
 )
-def test_what_the_emulator_cannot_run_is_refused_there(
+def test_emulator_rules(
     trial: dict[str, Any], settings: dict[str, Any], path: str, base: Path
 ) -> None:
     metrics = {"metrics": {"accuracy": "acc=(.*)"}}
@@ -523,7 +523,7 @@ def test_what_the_emulator_cannot_run_is_refused_there(
         assert "refused" not in support.plan_of(study, base, mode).at(path)
 
 
-def test_what_is_missing_is_a_finding_and_shows_in_the_request(
+def test_missing_settings_are_findings_and_placeholders(
     base: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("AWS_REGION", raising=False)

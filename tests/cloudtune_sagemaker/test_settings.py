@@ -57,7 +57,7 @@ def test_times_have_units() -> None:
         {"role": "arn:aws:iam::123456789012:role/x"},
     ],
 )
-def test_what_is_wrong_by_itself_is_refused(said: dict[str, Any]) -> None:
+def test_invalid_settings_are_refused(said: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         made(**said)
 
@@ -69,7 +69,7 @@ def test_every_field_is_described() -> None:
     assert SageMakerSettings.model_json_schema()["properties"]["instance_type"]
 
 
-def test_every_limit_has_its_source_and_its_day() -> None:
+def test_every_limit_has_a_source_and_a_date() -> None:
     managed = CAPABILITIES.managed
     assert managed is not None
     for limit in (

@@ -80,7 +80,7 @@ def test_a_trial_is_a_training_job_with_its_own_parts(play: Callable[..., Scene]
     assert (end.billed_seconds, end.machine) == (60.0, "ml.m5.large")
 
 
-def test_what_it_measures_is_told_once_and_in_order(scene: Scene) -> None:
+def test_measurements_are_emitted_once_and_in_order(scene: Scene) -> None:
     scene.start(1)
     scene.made("1")
     name = f"{scene.job}-1"
@@ -105,7 +105,7 @@ def test_what_it_measures_is_told_once_and_in_order(scene: Scene) -> None:
     "operation",
     ["create_training_job", "search", "batch_get_metrics", "stop_training_job"],
 )
-def test_what_passes_fails_no_trial(scene: Scene, operation: str, fault: AwsError) -> None:
+def test_retryable_errors_do_not_fail_trials(scene: Scene, operation: str, fault: AwsError) -> None:
     scene.aws.faults[operation] = [fault, fault]
     scene.start(1)
     scene.made("1")
@@ -121,7 +121,7 @@ def test_what_passes_fails_no_trial(scene: Scene, operation: str, fault: AwsErro
     assert len(scene.aws.jobs) == 1
 
 
-def test_a_lost_answer_makes_no_second_job(scene: Scene) -> None:
+def test_a_lost_response_creates_no_second_job(scene: Scene) -> None:
     scene.aws.lost["create_training_job"] = 1
     scene.start(1)
     scene.made("1")
@@ -131,13 +131,13 @@ def test_a_lost_answer_makes_no_second_job(scene: Scene) -> None:
     assert scene.aws.calls.count("create_training_job") == 1
 
 
-def test_a_job_of_somebody_else_is_not_taken_for_ours(scene: Scene) -> None:
+def test_a_job_of_another_run_is_not_used(scene: Scene) -> None:
     scene.aws.add(f"{scene.job}-1", HyperParameters={"lr": "0.25", "kind": "true"})
     scene.start(1)
     assert "another run has a training job" in scene.lost().reason
 
 
-def test_a_quota_that_nothing_of_ours_uses_is_not_waited_for(scene: Scene) -> None:
+def test_a_quota_used_by_others_is_not_waited_for(scene: Scene) -> None:
     scene.aws.always["create_training_job"] = fake.error("ResourceLimitExceeded", "limit is 0")
     scene.start(1)
     assert "limit is 0" in scene.lost().reason
@@ -155,7 +155,7 @@ def test_without_permission_nothing_more_is_started(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ValidationException"])
-def test_jobs_are_looked_at_one_by_one_where_search_is_refused(scene: Scene, code: str) -> None:
+def test_without_search_jobs_are_described(scene: Scene, code: str) -> None:
     scene.aws.always["search"] = fake.error(code)
     scene.start(1, 2)
     scene.made("1", "2")
@@ -165,7 +165,7 @@ def test_jobs_are_looked_at_one_by_one_where_search_is_refused(scene: Scene, cod
     assert scene.aws.calls.count("search") == 1
 
 
-def test_a_job_that_a_search_lacks_is_looked_at(scene: Scene) -> None:
+def test_a_job_missing_in_search_is_described(scene: Scene) -> None:
     scene.aws.unsearchable = {f"{scene.job}-1"}
     scene.start(1)
     scene.made("1")
@@ -173,7 +173,7 @@ def test_a_job_that_a_search_lacks_is_looked_at(scene: Scene) -> None:
     assert scene.ended().state == "completed"
 
 
-def test_a_look_at_many_jobs_takes_one_search(scene: Scene) -> None:
+def test_polling_many_jobs_takes_one_search(scene: Scene) -> None:
     numbers = range(1, 61)
     scene.start(*numbers)
     scene.made(*map(str, numbers))
@@ -193,7 +193,9 @@ def test_a_look_at_many_jobs_takes_one_search(scene: Scene) -> None:
         ("Completed", "Completed", "completed", ""),
     ],
 )
-def test_how_a_trial_ends(scene: Scene, status: str, second: str, state: str, reason: str) -> None:
+def test_final_state_of_a_trial(
+    scene: Scene, status: str, second: str, state: str, reason: str
+) -> None:
     scene.start(1)
     scene.made("1")
     scene.aws.change(f"{scene.job}-1", status, second, FailureReason="boom")
@@ -203,7 +205,7 @@ def test_how_a_trial_ends(scene: Scene, status: str, second: str, state: str, re
     assert bool(reason) == bool(end.reason)
 
 
-def test_our_stop_is_no_failure(scene: Scene) -> None:
+def test_a_stop_by_cloudtune_is_not_a_failure(scene: Scene) -> None:
     scene.start(1)
     scene.made("1")
     scene.runner.stop(1)
@@ -216,7 +218,7 @@ def test_our_stop_is_no_failure(scene: Scene) -> None:
     assert scene.aws.calls.count("stop_training_job") == 1
 
 
-def test_a_stop_that_comes_after_the_end_is_let_be(scene: Scene) -> None:
+def test_a_stop_after_the_end_has_no_effect(scene: Scene) -> None:
     scene.start(1)
     scene.made("1")
     looks: list[int] = []
@@ -232,7 +234,7 @@ def test_a_stop_that_comes_after_the_end_is_let_be(scene: Scene) -> None:
     assert scene.silent()
 
 
-def test_a_later_start_has_a_name_of_its_own_and_goes_on_counting(
+def test_a_later_start_has_its_own_name_and_continues_the_steps(
     play: Callable[..., Scene],
 ) -> None:
     scene = play(HYPERBAND)
@@ -274,7 +276,7 @@ def abandon(scene: Scene) -> None:
     scene.runner = scene.another()
 
 
-def test_trials_that_still_run_are_found_and_followed(scene: Scene) -> None:
+def test_running_trials_are_recovered(scene: Scene) -> None:
     scene.start(1, 2, 3)
     scene.made("1", "2", "3")
     names = [f"{scene.job}-{n}" for n in (1, 2, 3)]
@@ -299,7 +301,7 @@ def test_trials_that_still_run_are_found_and_followed(scene: Scene) -> None:
     assert len(scene.aws.jobs) == 3
 
 
-def test_what_was_being_stopped_is_not_followed(scene: Scene) -> None:
+def test_trials_being_stopped_are_not_recovered(scene: Scene) -> None:
     scene.start(1, 2, 3)
     scene.made("1", "2", "3")
     abandon(scene)
@@ -310,7 +312,7 @@ def test_what_was_being_stopped_is_not_followed(scene: Scene) -> None:
     assert scene.ended().number == 3
 
 
-def test_the_end_of_an_earlier_start_is_not_taken_for_that_of_the_next(
+def test_the_end_of_an_earlier_start_does_not_end_the_next(
     play: Callable[..., Scene],
 ) -> None:
     scene = play(HYPERBAND)
@@ -327,7 +329,7 @@ def test_the_end_of_an_earlier_start_is_not_taken_for_that_of_the_next(
     assert found.running == {2}
 
 
-def test_the_later_start_is_the_one_that_is_followed(play: Callable[..., Scene]) -> None:
+def test_the_latest_start_is_recovered(play: Callable[..., Scene]) -> None:
     scene = play(HYPERBAND)
     scene.start(1, resource=3)
     scene.made("1")

@@ -54,14 +54,14 @@ def scene(tmp_path: Path) -> Scene:
     return Scene(tmp_path)
 
 
-def test_it_is_found_once_it_was_created(scene: Scene) -> None:
+def test_find_returns_a_created_job(scene: Scene) -> None:
     assert scene.client.find(scene.name) is None
     job = scene.client.submit(scene.plan.request)
     assert job == JobRef("sagemaker", scene.name)
     assert scene.another_client().find(scene.name) == job
 
 
-def test_our_own_job_is_known_again_when_the_answer_was_lost(scene: Scene) -> None:
+def test_a_lost_response_of_submit_finds_the_job(scene: Scene) -> None:
     scene.aws.lost = {"create_hyper_parameter_tuning_job": 1}
     with pytest.raises(AwsError) as lost:
         scene.client.submit(scene.plan.request)
@@ -69,21 +69,21 @@ def test_our_own_job_is_known_again_when_the_answer_was_lost(scene: Scene) -> No
     assert scene.client.submit(scene.plan.request).id == scene.name
 
 
-def test_a_job_of_somebody_else_is_not_taken_for_ours(scene: Scene) -> None:
+def test_a_job_of_another_run_is_not_used(scene: Scene) -> None:
     scene.begin()
     assert scene.client.find(scene.name) is None
     with pytest.raises(AwsError, match="another tuning job"):
         scene.client.submit(scene.plan.request)
 
 
-def test_without_the_right_to_read_tags_the_name_decides(scene: Scene) -> None:
+def test_without_permission_for_tags_the_name_decides(scene: Scene) -> None:
     scene.begin()
     scene.aws.always["list_tags"] = fake.error("AccessDeniedException")
     assert scene.client.find(scene.name) == JobRef("sagemaker", scene.name)
     assert scene.client.submit(scene.plan.request).id == scene.name
 
 
-def test_secrets_go_out_with_the_call_alone(tmp_path: Path, monkeypatch: Any) -> None:
+def test_secrets_are_only_in_the_call(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_verysecret")
     trial = {"env": {"TOKEN": {"from_env": "HF_TOKEN"}, "PLAIN": "${HF_TOKEN}"}}
     scene = Scene(tmp_path, {"trial": trial})
@@ -96,9 +96,7 @@ def test_secrets_go_out_with_the_call_alone(tmp_path: Path, monkeypatch: Any) ->
     assert "verysecret" not in str(scene.plan.request)
 
 
-def test_a_variable_that_is_not_set_is_told_before_anything_is_sent(
-    tmp_path: Path, monkeypatch: Any
-) -> None:
+def test_an_unset_variable_fails_before_any_call(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_verysecret")
     scene = Scene(tmp_path, {"trial": {"env": {"TOKEN": {"from_env": "HF_TOKEN"}}}})
     monkeypatch.delenv("HF_TOKEN")
@@ -107,7 +105,7 @@ def test_a_variable_that_is_not_set_is_told_before_anything_is_sent(
     assert scene.aws.calls == []
 
 
-def test_a_trial_is_told_with_all_that_the_service_knows(scene: Scene) -> None:
+def test_a_trial_has_all_fields(scene: Scene) -> None:
     scene.begin(1)
     name = scene.trial(1)
     scene.aws.report(name, accuracy=0.25, loss=3.0)
@@ -149,7 +147,7 @@ def test_many_trials_are_read_in_pages_and_never_one_by_one(scene: Scene) -> Non
     assert scene.aws.calls.count("batch_get_metrics") == 1
 
 
-def test_more_changes_than_a_page_holds_are_all_seen(scene: Scene) -> None:
+def test_all_changes_are_read_across_pages(scene: Scene) -> None:
     job = scene.begin(250)
     scene.client.status(job)
     for number in range(1, 241):
@@ -173,7 +171,7 @@ def test_trials_are_listed_where_search_is_refused(scene: Scene, code: str) -> N
     assert scene.aws.calls.count("search") == 1
 
 
-def test_throttling_is_told_as_something_that_passes(scene: Scene) -> None:
+def test_throttling_is_retryable(scene: Scene) -> None:
     job = scene.begin(1)
     scene.aws.faults["search"] = [fake.error("ThrottlingException", "Rate exceeded")]
     with pytest.raises(AwsError) as told:
@@ -182,7 +180,7 @@ def test_throttling_is_told_as_something_that_passes(scene: Scene) -> None:
     assert len(scene.client.status(job).trials) == 1
 
 
-def test_trials_that_a_search_lacks_are_listed(scene: Scene) -> None:
+def test_trials_missing_in_search_are_listed(scene: Scene) -> None:
     job = scene.begin(3)
     scene.aws.unsearchable = {scene.trial(2)}
     assert [trial.number for trial in scene.client.status(job).trials] == [1, 2, 3]
@@ -199,7 +197,7 @@ def test_the_job_ends_only_when_its_trials_have(scene: Scene) -> None:
     assert (status.state, status.trials[0].state) == ("completed", "completed")
 
 
-def test_a_job_whose_trials_never_end_ends_all_the_same(scene: Scene) -> None:
+def test_a_job_ends_even_if_its_trials_never_do(scene: Scene) -> None:
     job = scene.begin(1)
     scene.end("Failed")
     states = [scene.client.status(job).state for _ in range(10)]
@@ -207,7 +205,7 @@ def test_a_job_whose_trials_never_end_ends_all_the_same(scene: Scene) -> None:
     assert states[-1] == "failed"
 
 
-def test_a_trial_waits_for_its_last_metrics(scene: Scene) -> None:
+def test_a_trial_waits_for_its_final_metrics(scene: Scene) -> None:
     job = scene.begin(1)
     name = scene.trial(1)
     scene.aws.report(name, accuracy=0.1)
@@ -220,7 +218,7 @@ def test_a_trial_waits_for_its_last_metrics(scene: Scene) -> None:
     assert [m.metrics["accuracy"] for m in trial.measurements] == [0.1, 0.9]
 
 
-def test_metrics_that_never_come_are_the_final_ones(scene: Scene) -> None:
+def test_missing_metrics_become_the_final_ones(scene: Scene) -> None:
     job = scene.begin(1)
     final = {"MetricName": "accuracy", "Value": 0.8999999761581421}
     scene.aws.change(scene.trial(1), "Completed", FinalMetricDataList=[final])
@@ -229,7 +227,7 @@ def test_metrics_that_never_come_are_the_final_ones(scene: Scene) -> None:
     assert trials[0].state == "completed"
 
 
-def test_without_the_right_to_read_metrics_the_final_ones_are_told(scene: Scene) -> None:
+def test_without_permission_for_metrics_the_final_ones_are_used(scene: Scene) -> None:
     job = scene.begin(1)
     scene.aws.always["batch_get_metrics"] = fake.error("AccessDeniedException")
     scene.aws.report(scene.trial(1), accuracy=0.5)
@@ -238,7 +236,7 @@ def test_without_the_right_to_read_metrics_the_final_ones_are_told(scene: Scene)
     assert [dict(m.metrics) for m in trials[0].measurements] == [{"accuracy": 0.5}]
 
 
-def test_the_right_to_read_metrics_is_demanded_where_the_best_counts(tmp_path: Path) -> None:
+def test_selecting_the_best_needs_permission_for_metrics(tmp_path: Path) -> None:
     objective = {"metric": "accuracy", "goal": "maximize", "select": "best"}
     scene = Scene(tmp_path, {"objective": objective})
     job = scene.begin(1)
@@ -248,7 +246,7 @@ def test_the_right_to_read_metrics_is_demanded_where_the_best_counts(tmp_path: P
         scene.client.status(job)
 
 
-def test_a_new_client_goes_on_where_another_left_off(scene: Scene) -> None:
+def test_a_new_client_continues(scene: Scene) -> None:
     job = scene.begin(1)
     name = scene.trial(1)
     events: list[Any] = []
@@ -280,7 +278,7 @@ def test_a_new_client_goes_on_where_another_left_off(scene: Scene) -> None:
     ]
 
 
-def test_stopping_twice_or_after_the_end_changes_nothing(scene: Scene) -> None:
+def test_stop_is_idempotent(scene: Scene) -> None:
     job = scene.begin(1)
     scene.client.stop(job)
     scene.client.stop(job)
@@ -290,14 +288,14 @@ def test_stopping_twice_or_after_the_end_changes_nothing(scene: Scene) -> None:
     assert scene.client.status(job).state == "cancelled"
 
 
-def test_a_stop_that_is_refused_is_told(scene: Scene) -> None:
+def test_a_refused_stop_is_an_error(scene: Scene) -> None:
     job = scene.begin(1)
     scene.aws.always["stop_hyper_parameter_tuning_job"] = fake.error("AccessDeniedException")
     with pytest.raises(AwsError, match="AccessDenied"):
         scene.client.stop(job)
 
 
-def test_trials_that_our_stop_ended_were_not_stopped_early(tmp_path: Path) -> None:
+def test_trials_that_stop_ended_are_cancelled(tmp_path: Path) -> None:
     scene = Scene(tmp_path, TrainingJobEarlyStoppingType="Auto")
     job = scene.begin(2)
     scene.aws.change(scene.trial(1), "Stopped")
@@ -308,7 +306,7 @@ def test_trials_that_our_stop_ended_were_not_stopped_early(tmp_path: Path) -> No
     assert [t.state for t in scene.client.status(job).trials] == ["stopped_early", "cancelled"]
 
 
-def test_a_job_that_is_gone_is_told(scene: Scene) -> None:
+def test_a_missing_job_fails(scene: Scene) -> None:
     job = scene.begin()
     scene.aws.tuning = None
     for _ in range(3):
@@ -318,7 +316,7 @@ def test_a_job_that_is_gone_is_told(scene: Scene) -> None:
     assert scene.client.status(job).state == "failed"
 
 
-def test_a_trial_that_ended_nobody_knows_how_ends_once_as_unknown(tmp_path: Path) -> None:
+def test_a_trial_that_ended_for_an_unknown_reason_ends_once(tmp_path: Path) -> None:
     scene = Scene(tmp_path, TrainingJobEarlyStoppingType="Auto")
     job = scene.begin(1)
     scene.aws.report(scene.trial(1), accuracy=0.5)

@@ -89,7 +89,7 @@ def test_the_code_is_packed_with_the_launcher(bench: Bench) -> None:
     assert not (bench.folder / "job" / "sourcedir.tar.gz").exists()
 
 
-def test_the_same_code_is_sent_once(bench: Bench) -> None:
+def test_unchanged_code_is_uploaded_once(bench: Bench) -> None:
     made = bench.planned()
     bench.upload(made)
     bench.upload(made)
@@ -99,7 +99,7 @@ def test_the_same_code_is_sent_once(bench: Bench) -> None:
     assert len(bench.sent) == 2
 
 
-def test_inputs_are_sent_with_their_folders(bench: Bench) -> None:
+def test_inputs_are_uploaded_with_their_folders(bench: Bench) -> None:
     data = bench.folder / "data"
     (data / "deep").mkdir(parents=True)
     (data / "a.csv").write_text("1,2")
@@ -125,7 +125,7 @@ def test_inputs_are_sent_with_their_folders(bench: Bench) -> None:
     assert uris == {"train": f"{home}/inputs/train", "one": f"{home}/inputs/one"}
 
 
-def test_what_is_there_already_is_not_sent_again(bench: Bench) -> None:
+def test_stored_inputs_are_not_uploaded_again(bench: Bench) -> None:
     data = bench.folder / "data"
     data.mkdir()
     (data / "a.csv").write_text("1,2")
@@ -139,21 +139,21 @@ def test_what_is_there_already_is_not_sent_again(bench: Bench) -> None:
     assert bench.keys(made)["inputs/train/b.csv"] == 5
 
 
-def test_an_empty_input_is_told(bench: Bench) -> None:
+def test_an_empty_input_is_an_error(bench: Bench) -> None:
     (bench.folder / "data").mkdir()
     made = bench.planned({"inputs": {"train": {"local": "data"}}})
     with pytest.raises(ProviderError, match=r"the input .* is empty"):
         bench.upload(made)
 
 
-def test_the_usual_bucket_is_made(bench: Bench) -> None:
+def test_the_default_bucket_is_created(bench: Bench) -> None:
     made = bench.planned()
     bench.upload(made)
     where = bench.s3.get_bucket_location(Bucket="sagemaker-eu-west-1-123456789012")
     assert where["LocationConstraint"] == "eu-west-1"
 
 
-def test_another_bucket_must_be_there(bench: Bench) -> None:
+def test_another_bucket_must_exist(bench: Bench) -> None:
     made = bench.planned(bucket="team-data")
     with pytest.raises(ProviderError, match="bucket team-data not found: create it in eu-west-1"):
         bench.upload(made)
@@ -164,7 +164,7 @@ def test_another_bucket_must_be_there(bench: Bench) -> None:
     assert list(bench.keys(made)) == ["source/sourcedir.tar.gz"]
 
 
-def test_code_that_lies_elsewhere_is_left_there(bench: Bench) -> None:
+def test_code_in_s3_is_not_uploaded(bench: Bench) -> None:
     made = bench.planned({"source": {"sagemaker": "s3://team/code.tar.gz"}})
     bench.upload(made)
     assert bench.sent == []
