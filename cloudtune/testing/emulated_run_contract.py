@@ -203,7 +203,7 @@ class EmulatedRunContract:
         self.whole(self.finish(run))
         assert len(self.made(run)) == 4
 
-    @pytest.mark.parametrize(("call", "count"), [("create", 1), ("create", 3), ("look", 4)])
+    @pytest.mark.parametrize(("call", "count"), [("create", 1), ("create", 3), ("poll", 4)])
     def test_a_driven_run_that_was_killed_follows_its_trials(self, call: str, count: int) -> None:
         run = self.run("driven")
         self.kill(run, call, count)
