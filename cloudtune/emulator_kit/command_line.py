@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from werkzeug.serving import WSGIRequestHandler
 
 
-def run(
+def run_emulator(
     program: str,
     note: str,
     create: Callable[[Path, Delays, FaultPlan, str, str], Emulation],

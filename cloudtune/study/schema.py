@@ -87,7 +87,7 @@ Seconds = Annotated[
     PlainSerializer(format_duration),
     WithJsonSchema({"type": "string", "examples": ["90s", "10m", "2h30m"]}),
 ]
-Price = Annotated[
+MoneyAmount = Annotated[
     Money,
     BeforeValidator(parse_money),
     PlainSerializer(str),
@@ -229,7 +229,9 @@ class Limits(Model):
     patience: Annotated[StrictInt, Field(ge=1)] | None = Field(
         default=None, description="Finished trials without improvement after which the run ends."
     )
-    max_cost: Price | None = Field(default=None, description="Cost of the run, for example 25 USD.")
+    max_cost: MoneyAmount | None = Field(
+        default=None, description="Cost of the run, for example 25 USD."
+    )
 
     def with_defaults(self, other: Limits) -> Limits:
         """Return these limits, completed by those of ``other``."""

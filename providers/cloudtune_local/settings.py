@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from cloudtune.provider.models import ProviderSettings
-from cloudtune.study.schema import Price, Seconds
+from cloudtune.study.schema import MoneyAmount, Seconds
 
 
 class LocalPrices(BaseModel):
@@ -11,7 +11,7 @@ class LocalPrices(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    hour: Price = Field(description="One hour of one trial, such as 0.40 USD.")
+    hour: MoneyAmount = Field(description="One hour of one trial, such as 0.40 USD.")
 
 
 class LocalSettings(ProviderSettings):

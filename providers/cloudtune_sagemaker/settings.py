@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, S
 from pydantic.json_schema import WithJsonSchema
 
 from cloudtune.provider.models import CloudSettings
-from cloudtune.study.schema import Price, Seconds
+from cloudtune.study.schema import MoneyAmount, Seconds
 
 NAME = "sagemaker"
 
@@ -44,7 +44,7 @@ class Framework(_Part):
 class Prices(_Part):
     """Prices in your account, instead of cloudtune's list."""
 
-    hour: Price = Field(
+    hour: MoneyAmount = Field(
         description="One hour of one instance, such as 0.23 USD; of all instances of a trial if "
         "native changes them."
     )

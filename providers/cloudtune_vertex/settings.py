@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 from cloudtune.provider.models import CloudSettings
-from cloudtune.study.schema import Price, Seconds
+from cloudtune.study.schema import MoneyAmount, Seconds
 
 NAME = "vertex"
 
@@ -22,7 +22,7 @@ class Prices(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    hour: Price = Field(
+    hour: MoneyAmount = Field(
         description="One hour of one machine with its accelerators and disk, such as 0.22 USD; of "
         "all machines of a trial if native changes them."
     )

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_validator
 
 from cloudtune.provider.models import CloudSettings
-from cloudtune.study.schema import Mode, Price
+from cloudtune.study.schema import Mode, MoneyAmount
 
 NAME = "watson"
 
@@ -25,10 +25,10 @@ class Prices(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    capacity_unit_hour: Price | None = Field(
+    capacity_unit_hour: MoneyAmount | None = Field(
         default=None, description="One capacity-unit hour, such as 0.50 USD."
     )
-    hour: Price | None = Field(
+    hour: MoneyAmount | None = Field(
         default=None, description="One hour of one trial of any size, such as 0.40 USD."
     )
 

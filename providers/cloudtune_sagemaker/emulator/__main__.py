@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from cloudtune.emulator_kit.command_line import run
+from cloudtune.emulator_kit.command_line import run_emulator
 from cloudtune_sagemaker.emulator.app import SageMakerApp, request_handler
 from cloudtune_sagemaker.emulator.operations import OPERATIONS
 
@@ -15,5 +15,7 @@ NOTE = (
 
 if __name__ == "__main__":
     sys.exit(
-        run("cloudtune_sagemaker.emulator", NOTE, SageMakerApp, OPERATIONS, handler=request_handler)
+        run_emulator(
+            "cloudtune_sagemaker.emulator", NOTE, SageMakerApp, OPERATIONS, handler=request_handler
+        )
     )

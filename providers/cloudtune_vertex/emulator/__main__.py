@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from cloudtune.emulator_kit.command_line import run
+from cloudtune.emulator_kit.command_line import run_emulator
 from cloudtune_vertex.emulator.app import VertexApp
 from cloudtune_vertex.emulator.operations import OPERATIONS
 
@@ -14,4 +14,4 @@ NOTE = (
 )
 
 if __name__ == "__main__":
-    sys.exit(run("cloudtune_vertex.emulator", NOTE, VertexApp, OPERATIONS))
+    sys.exit(run_emulator("cloudtune_vertex.emulator", NOTE, VertexApp, OPERATIONS))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from cloudtune.emulator_kit.command_line import run
+from cloudtune.emulator_kit.command_line import run_emulator
 from cloudtune_watson.emulator.app import WatsonApp
 from cloudtune_watson.emulator.operations import EFFECTS, OPERATIONS
 
@@ -15,5 +15,7 @@ NOTE = (
 
 if __name__ == "__main__":
     sys.exit(
-        run("cloudtune_watson.emulator", NOTE, WatsonApp, OPERATIONS, secure=True, effects=EFFECTS)
+        run_emulator(
+            "cloudtune_watson.emulator", NOTE, WatsonApp, OPERATIONS, secure=True, effects=EFFECTS
+        )
     )
