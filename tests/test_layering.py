@@ -60,14 +60,14 @@ LONG: dict[str, str] = {
 
 EMULATOR_SEES = {"contract", "emulator"}
 """Of its own provider: nothing that translates, so that it cannot share a mistake with it."""
-EMULATOR_IS_BLIND_TO = {"fitting", "planning"}
+EMULATOR_IS_BLIND_TO = {"fitting", "planning", "provider"}
 """Of the core, for the same reason."""
 
 
 FLOORS: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
-        "_version debug_log diagnostics trial",
+        "_lazy _version debug_log diagnostics trial",
         "errors",
         "study",
         "fitting results",

@@ -1,1 +1,84 @@
-"""What the emulators of all providers share: server, command line, jobs, tuner, delays."""
+"""What the emulators of all providers share, and all that an emulator imports from cloudtune.
+
+It has nothing that plans or translates a study, so that an emulator cannot share a mistake with its
+provider. The names below are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+_HOMES = {
+    "cloudtune.emulation.faults": "FaultPlan",
+    "cloudtune.emulation.process": "CERTIFICATE",
+    "cloudtune.emulator_kit.app": "App ConnectionLost Operations Response ServiceError",
+    "cloudtune.emulator_kit.command_line": "run_emulator",
+    "cloudtune.emulator_kit.delays": "Delays",
+    "cloudtune.emulator_kit.image": (
+        "PASSED_ON add_packages create_folder create_image site_packages"
+    ),
+    "cloudtune.emulator_kit.job_run": "JobRun Listener",
+    "cloudtune.emulator_kit.script_jobs": "JobNotStarted POLL_SECONDS ScriptJobs",
+    "cloudtune.emulator_kit.state": "Job ScriptJob add_measurement",
+    "cloudtune.emulator_kit.tuner": "Tuner",
+    "cloudtune.engine.inbox": "StopRequest",
+    "cloudtune.errors": "MissingExtraError StudyError",
+    "cloudtune.execution.process_monitor": "ProcessSpec",
+    "cloudtune.execution.process_pool": "describe_exit_code",
+    "cloudtune.results.events": "Ended Event Measured Started TrialState",
+    "cloudtune.search.factory": "make_strategy",
+    "cloudtune.search.protocol": "Strategy Suggestion",
+    "cloudtune.study.schema": "Json",
+    "cloudtune.study.search_space": "Value format_value",
+    "cloudtune.study.study": "Study",
+    "cloudtune.study.yaml_reader": "is_list is_map",
+}
+"""The names by the modules that define them."""
+
+if TYPE_CHECKING:
+    from cloudtune.emulation.faults import FaultPlan as FaultPlan
+    from cloudtune.emulation.process import CERTIFICATE as CERTIFICATE
+    from cloudtune.emulator_kit.app import App as App
+    from cloudtune.emulator_kit.app import ConnectionLost as ConnectionLost
+    from cloudtune.emulator_kit.app import Operations as Operations
+    from cloudtune.emulator_kit.app import Response as Response
+    from cloudtune.emulator_kit.app import ServiceError as ServiceError
+    from cloudtune.emulator_kit.command_line import run_emulator as run_emulator
+    from cloudtune.emulator_kit.delays import Delays as Delays
+    from cloudtune.emulator_kit.image import PASSED_ON as PASSED_ON
+    from cloudtune.emulator_kit.image import add_packages as add_packages
+    from cloudtune.emulator_kit.image import create_folder as create_folder
+    from cloudtune.emulator_kit.image import create_image as create_image
+    from cloudtune.emulator_kit.image import site_packages as site_packages
+    from cloudtune.emulator_kit.job_run import JobRun as JobRun
+    from cloudtune.emulator_kit.job_run import Listener as Listener
+    from cloudtune.emulator_kit.script_jobs import POLL_SECONDS as POLL_SECONDS
+    from cloudtune.emulator_kit.script_jobs import JobNotStarted as JobNotStarted
+    from cloudtune.emulator_kit.script_jobs import ScriptJobs as ScriptJobs
+    from cloudtune.emulator_kit.state import Job as Job
+    from cloudtune.emulator_kit.state import ScriptJob as ScriptJob
+    from cloudtune.emulator_kit.state import add_measurement as add_measurement
+    from cloudtune.emulator_kit.tuner import Tuner as Tuner
+    from cloudtune.engine.inbox import StopRequest as StopRequest
+    from cloudtune.errors import MissingExtraError as MissingExtraError
+    from cloudtune.errors import StudyError as StudyError
+    from cloudtune.execution.process_monitor import ProcessSpec as ProcessSpec
+    from cloudtune.execution.process_pool import describe_exit_code as describe_exit_code
+    from cloudtune.results.events import Ended as Ended
+    from cloudtune.results.events import Event as Event
+    from cloudtune.results.events import Measured as Measured
+    from cloudtune.results.events import Started as Started
+    from cloudtune.results.events import TrialState as TrialState
+    from cloudtune.search.factory import make_strategy as make_strategy
+    from cloudtune.search.protocol import Strategy as Strategy
+    from cloudtune.search.protocol import Suggestion as Suggestion
+    from cloudtune.study.schema import Json as Json
+    from cloudtune.study.search_space import Value as Value
+    from cloudtune.study.search_space import format_value as format_value
+    from cloudtune.study.study import Study as Study
+    from cloudtune.study.yaml_reader import is_list as is_list
+    from cloudtune.study.yaml_reader import is_map as is_map
+else:
+    from cloudtune._lazy import lazy_exports
+
+    __getattr__, __dir__ = lazy_exports(__name__, _HOMES)

@@ -1,1 +1,154 @@
-"""What a provider is: protocols, models, registry, cost, lookup and secrets."""
+"""What a provider is, and all that a provider imports from cloudtune.
+
+The names below are imported when they are first used, so a provider costs only what it needs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+_HOMES = {
+    "cloudtune.bundle.archive": "write_archive",
+    "cloudtune.bundle.launcher": "PROGRAM SOURCE START launcher_files",
+    "cloudtune.diagnostics": "Finding Note",
+    "cloudtune.errors": (
+        "CloudtuneError EmulatorEndedError MissingExtraError ProviderError UsageError"
+    ),
+    "cloudtune.fitting.capabilities": (
+        "ALL_LIMITS ALL_SCALES Capabilities DRIVEN Limit ModeCapabilities"
+    ),
+    "cloudtune.fitting.fit": "FittedStudy",
+    "cloudtune.ledger.home": "EMULATOR_FOLDER",
+    "cloudtune.provider.base": "BaseProvider",
+    "cloudtune.provider.cost": "overrides_any read_prices",
+    "cloudtune.provider.documents": "ServiceDocument",
+    "cloudtune.provider.facts": "Facts Inputs Lookup Price ServiceLimits",
+    "cloudtune.provider.lookup": (
+        "code_address environment_variables find_inputs has_code input_address input_files "
+        "source_files uses_launcher"
+    ),
+    "cloudtune.provider.models": (
+        "CloudSettings Emulator Interrupted JobContext JobRef JobStatus ProviderSettings "
+        "RawTrial Recovered TrainingJob"
+    ),
+    "cloudtune.provider.plan": "Plan",
+    "cloudtune.provider.protocols": "Emit JobClient Provider TrainingJobs TrialRunner",
+    "cloudtune.provider.secrets": "resolve_secrets",
+    "cloudtune.results.events": "Ended FINAL_STATES JobState Measured Started TrialState",
+    "cloudtune.results.model": "Measurement",
+    "cloudtune.results.objective": "explain_missing_objective objective_values",
+    "cloudtune.study.quantities": "Money format_count format_duration",
+    "cloudtune.study.schema": (
+        "CategoricalParameter DiscreteParameter FloatParameter FromEnvironment IntParameter "
+        "Json Mode MoneyAmount Objective Parameter Seconds StrategyName When"
+    ),
+    "cloudtune.study.search_space": (
+        "Node Space Value count_values format_value interpolate is_active is_same_value "
+        "list_nodes list_values match_value value_at"
+    ),
+    "cloudtune.study.study": "Study",
+    "cloudtune.study.suggestions": "did_you_mean",
+    "cloudtune.study.yaml_reader": "is_list is_map",
+}
+"""The names by the modules that define them."""
+
+if TYPE_CHECKING:
+    from cloudtune.bundle.archive import write_archive as write_archive
+    from cloudtune.bundle.launcher import PROGRAM as PROGRAM
+    from cloudtune.bundle.launcher import SOURCE as SOURCE
+    from cloudtune.bundle.launcher import START as START
+    from cloudtune.bundle.launcher import launcher_files as launcher_files
+    from cloudtune.diagnostics import Finding as Finding
+    from cloudtune.diagnostics import Note as Note
+    from cloudtune.errors import CloudtuneError as CloudtuneError
+    from cloudtune.errors import EmulatorEndedError as EmulatorEndedError
+    from cloudtune.errors import MissingExtraError as MissingExtraError
+    from cloudtune.errors import ProviderError as ProviderError
+    from cloudtune.errors import UsageError as UsageError
+    from cloudtune.fitting.capabilities import ALL_LIMITS as ALL_LIMITS
+    from cloudtune.fitting.capabilities import ALL_SCALES as ALL_SCALES
+    from cloudtune.fitting.capabilities import DRIVEN as DRIVEN
+    from cloudtune.fitting.capabilities import Capabilities as Capabilities
+    from cloudtune.fitting.capabilities import Limit as Limit
+    from cloudtune.fitting.capabilities import ModeCapabilities as ModeCapabilities
+    from cloudtune.fitting.fit import FittedStudy as FittedStudy
+    from cloudtune.ledger.home import EMULATOR_FOLDER as EMULATOR_FOLDER
+    from cloudtune.provider.base import BaseProvider as BaseProvider
+    from cloudtune.provider.cost import overrides_any as overrides_any
+    from cloudtune.provider.cost import read_prices as read_prices
+    from cloudtune.provider.documents import ServiceDocument as ServiceDocument
+    from cloudtune.provider.facts import Facts as Facts
+    from cloudtune.provider.facts import Inputs as Inputs
+    from cloudtune.provider.facts import Lookup as Lookup
+    from cloudtune.provider.facts import Price as Price
+    from cloudtune.provider.facts import ServiceLimits as ServiceLimits
+    from cloudtune.provider.lookup import code_address as code_address
+    from cloudtune.provider.lookup import environment_variables as environment_variables
+    from cloudtune.provider.lookup import find_inputs as find_inputs
+    from cloudtune.provider.lookup import has_code as has_code
+    from cloudtune.provider.lookup import input_address as input_address
+    from cloudtune.provider.lookup import input_files as input_files
+    from cloudtune.provider.lookup import source_files as source_files
+    from cloudtune.provider.lookup import uses_launcher as uses_launcher
+    from cloudtune.provider.models import CloudSettings as CloudSettings
+    from cloudtune.provider.models import Emulator as Emulator
+    from cloudtune.provider.models import Interrupted as Interrupted
+    from cloudtune.provider.models import JobContext as JobContext
+    from cloudtune.provider.models import JobRef as JobRef
+    from cloudtune.provider.models import JobStatus as JobStatus
+    from cloudtune.provider.models import ProviderSettings as ProviderSettings
+    from cloudtune.provider.models import RawTrial as RawTrial
+    from cloudtune.provider.models import Recovered as Recovered
+    from cloudtune.provider.models import TrainingJob as TrainingJob
+    from cloudtune.provider.plan import Plan as Plan
+    from cloudtune.provider.protocols import Emit as Emit
+    from cloudtune.provider.protocols import JobClient as JobClient
+    from cloudtune.provider.protocols import Provider as Provider
+    from cloudtune.provider.protocols import TrainingJobs as TrainingJobs
+    from cloudtune.provider.protocols import TrialRunner as TrialRunner
+    from cloudtune.provider.secrets import resolve_secrets as resolve_secrets
+    from cloudtune.results.events import FINAL_STATES as FINAL_STATES
+    from cloudtune.results.events import Ended as Ended
+    from cloudtune.results.events import JobState as JobState
+    from cloudtune.results.events import Measured as Measured
+    from cloudtune.results.events import Started as Started
+    from cloudtune.results.events import TrialState as TrialState
+    from cloudtune.results.model import Measurement as Measurement
+    from cloudtune.results.objective import explain_missing_objective as explain_missing_objective
+    from cloudtune.results.objective import objective_values as objective_values
+    from cloudtune.study.quantities import Money as Money
+    from cloudtune.study.quantities import format_count as format_count
+    from cloudtune.study.quantities import format_duration as format_duration
+    from cloudtune.study.schema import CategoricalParameter as CategoricalParameter
+    from cloudtune.study.schema import DiscreteParameter as DiscreteParameter
+    from cloudtune.study.schema import FloatParameter as FloatParameter
+    from cloudtune.study.schema import FromEnvironment as FromEnvironment
+    from cloudtune.study.schema import IntParameter as IntParameter
+    from cloudtune.study.schema import Json as Json
+    from cloudtune.study.schema import Mode as Mode
+    from cloudtune.study.schema import MoneyAmount as MoneyAmount
+    from cloudtune.study.schema import Objective as Objective
+    from cloudtune.study.schema import Parameter as Parameter
+    from cloudtune.study.schema import Seconds as Seconds
+    from cloudtune.study.schema import StrategyName as StrategyName
+    from cloudtune.study.schema import When as When
+    from cloudtune.study.search_space import Node as Node
+    from cloudtune.study.search_space import Space as Space
+    from cloudtune.study.search_space import Value as Value
+    from cloudtune.study.search_space import count_values as count_values
+    from cloudtune.study.search_space import format_value as format_value
+    from cloudtune.study.search_space import interpolate as interpolate
+    from cloudtune.study.search_space import is_active as is_active
+    from cloudtune.study.search_space import is_same_value as is_same_value
+    from cloudtune.study.search_space import list_nodes as list_nodes
+    from cloudtune.study.search_space import list_values as list_values
+    from cloudtune.study.search_space import match_value as match_value
+    from cloudtune.study.search_space import value_at as value_at
+    from cloudtune.study.study import Study as Study
+    from cloudtune.study.suggestions import did_you_mean as did_you_mean
+    from cloudtune.study.yaml_reader import is_list as is_list
+    from cloudtune.study.yaml_reader import is_map as is_map
+else:
+    from cloudtune._lazy import lazy_exports
+
+    __getattr__, __dir__ = lazy_exports(__name__, _HOMES)

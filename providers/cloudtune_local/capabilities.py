@@ -1,6 +1,6 @@
 """The capabilities of this machine: all those of cloudtune's engine."""
 
-from cloudtune.fitting.capabilities import DRIVEN, Capabilities
+from cloudtune.provider import DRIVEN, Capabilities
 
 CAPABILITIES = Capabilities(
     provider="local", title="this machine", verified="tested", managed=None, driven=DRIVEN

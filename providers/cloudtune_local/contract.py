@@ -11,10 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cloudtune import trial
-from cloudtune.errors import UsageError
-from cloudtune.results.events import Started
-from cloudtune.study.schema import Json
-from cloudtune.study.search_space import Value
+from cloudtune.provider import Json, Started, UsageError, Value
 from cloudtune_local.source import SourceTree, write_file
 from cloudtune_local.trial_dirs import SpareFolders, TrialFolder, trial_folder
 

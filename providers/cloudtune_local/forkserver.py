@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cloudtune.execution.forkserver.client import Preload
 from cloudtune.execution.forkserver.import_scan import ImportScan, scan_imports
-from cloudtune.study.schema import Json
+from cloudtune.provider import Json
 
 
 def can_fork(request: Json) -> bool:

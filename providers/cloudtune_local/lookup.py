@@ -10,9 +10,15 @@ import sys
 from itertools import takewhile
 from pathlib import Path
 
-from cloudtune.provider.facts import Facts, Inputs, Lookup, Price
-from cloudtune.provider.lookup import environment_variables, source_files
-from cloudtune.study.study import Study
+from cloudtune.provider import (
+    Facts,
+    Inputs,
+    Lookup,
+    Price,
+    Study,
+    environment_variables,
+    source_files,
+)
 from cloudtune_local.settings import LocalSettings
 
 _GPU = re.compile(r"\d+|(GPU|MIG)-\S+")

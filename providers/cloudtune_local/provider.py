@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from cloudtune.diagnostics import Finding, Note
-from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.base import BaseProvider
-from cloudtune.provider.facts import Facts, Lookup
-from cloudtune.provider.models import JobContext
-from cloudtune.provider.plan import Plan
-from cloudtune.provider.protocols import Emit, TrialRunner
-from cloudtune.study.schema import Json, Mode
-from cloudtune.study.study import Study
+from cloudtune.provider import (
+    BaseProvider,
+    Emit,
+    Facts,
+    Finding,
+    FittedStudy,
+    JobContext,
+    Json,
+    Lookup,
+    Mode,
+    Note,
+    Plan,
+    Study,
+    TrialRunner,
+)
 from cloudtune_local.capabilities import CAPABILITIES
 from cloudtune_local.lookup import lookup
 from cloudtune_local.request import request

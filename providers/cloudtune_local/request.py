@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.facts import Facts
-from cloudtune.study.schema import FromEnvironment, Json
+from cloudtune.provider import Facts, FittedStudy, FromEnvironment, Json
 from cloudtune_local.settings import LocalSettings
 
 

@@ -6,10 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cloudtune.bundle.files import IGNORE_FILE
-from cloudtune.diagnostics import Finding, Note
-from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.facts import Facts
-from cloudtune.study.quantities import format_count
+from cloudtune.provider import Facts, Finding, FittedStudy, Note, format_count
 
 _MIN_COPIES = 100
 """Copies of the source to assume if there are fewer trials, or an unknown number."""

@@ -15,10 +15,7 @@ from cloudtune.execution.forkserver.client import Preload, cold_start_message
 from cloudtune.execution.metric_reader import MetricError, ReportReader, StepCounter
 from cloudtune.execution.process_monitor import ProcessSpec
 from cloudtune.execution.process_pool import ProcessPool
-from cloudtune.provider.models import Interrupted, Recovered
-from cloudtune.provider.protocols import Emit
-from cloudtune.results.events import Ended, Measured, Started
-from cloudtune.study.schema import Json
+from cloudtune.provider import Emit, Ended, Interrupted, Json, Measured, Recovered, Started
 from cloudtune_local.contract import LocalContract
 from cloudtune_local.forkserver import can_fork, cold_start_reason, create_preload
 from cloudtune_local.trial_dirs import trial_folder

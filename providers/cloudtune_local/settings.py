@@ -2,8 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cloudtune.provider.models import ProviderSettings
-from cloudtune.study.schema import MoneyAmount, Seconds
+from cloudtune.provider import MoneyAmount, ProviderSettings, Seconds
 
 
 class LocalPrices(BaseModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cloudtune.fitting.capabilities import ALL_SCALES, DRIVEN, Capabilities, Limit, ModeCapabilities
+from cloudtune.provider import ALL_SCALES, DRIVEN, Capabilities, Limit, ModeCapabilities
 
 MODEL = "botocore 1.44.8, service model sagemaker 2017-07-24"
 QUOTAS = (

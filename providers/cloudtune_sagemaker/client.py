@@ -14,9 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cloudtune._version import __version__
-from cloudtune.errors import EmulatorEndedError, MissingExtraError
-from cloudtune.provider.models import Emulator
-from cloudtune.study.schema import Json
+from cloudtune.provider import Emulator, EmulatorEndedError, Json, MissingExtraError
 from cloudtune_sagemaker.errors import PROVIDER, AwsError, connection_error, service_error
 
 MAX_ATTEMPTS = 8

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from cloudtune.ledger.home import EMULATOR_FOLDER
-from cloudtune.provider.models import JobContext
-from cloudtune.provider.plan import Plan
+from cloudtune.provider import EMULATOR_FOLDER, JobContext, Plan
 
 _LOG_GROUP = "$252Faws$252Fsagemaker$252FTrainingJobs"
 """The log group of training jobs, as console addresses encode it."""

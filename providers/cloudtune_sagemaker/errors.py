@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from cloudtune.errors import ProviderError
+from cloudtune.provider import ProviderError
 
 PROVIDER = "sagemaker"
 

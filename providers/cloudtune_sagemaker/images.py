@@ -14,7 +14,7 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
-from cloudtune.errors import CloudtuneError
+from cloudtune.provider import CloudtuneError
 from cloudtune_sagemaker.settings import Framework
 
 TIMEOUT = 120.0

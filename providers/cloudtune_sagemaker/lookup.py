@@ -11,15 +11,17 @@ import re
 from pathlib import Path
 from typing import Any
 
-from cloudtune.provider.cost import overrides_any
-from cloudtune.provider.facts import Facts, Lookup, ServiceLimits
-from cloudtune.provider.lookup import (
+from cloudtune.provider import (
+    Facts,
+    Lookup,
+    ServiceLimits,
+    Study,
     code_address,
     environment_variables,
     find_inputs,
+    overrides_any,
     source_files,
 )
-from cloudtune.study.study import Study
 from cloudtune_sagemaker.console import job_url
 from cloudtune_sagemaker.prices import LIMITS, hour_price
 from cloudtune_sagemaker.request.layout import job_prefix

@@ -15,9 +15,7 @@ import math
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 
-from cloudtune.provider.plan import Plan
-from cloudtune.results.model import Measurement
-from cloudtune.study.schema import Json
+from cloudtune.provider import Json, Measurement, Plan
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.errors import AwsError
 

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from cloudtune.provider.cost import overrides_any, read_prices
-from cloudtune.provider.facts import Price
+from cloudtune.provider import Price, overrides_any, read_prices
 from cloudtune_sagemaker.settings import SageMakerSettings
 
 MACHINES = frozenset(

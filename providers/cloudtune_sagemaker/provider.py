@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from cloudtune.diagnostics import Finding, Note
-from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.base import BaseProvider
-from cloudtune.provider.facts import Facts, Lookup
-from cloudtune.provider.models import JobContext
-from cloudtune.provider.protocols import JobClient, TrainingJobs
-from cloudtune.study.schema import Json, Mode
-from cloudtune.study.study import Study
+from cloudtune.provider import (
+    BaseProvider,
+    Facts,
+    Finding,
+    FittedStudy,
+    JobClient,
+    JobContext,
+    Json,
+    Lookup,
+    Mode,
+    Note,
+    Study,
+    TrainingJobs,
+)
 from cloudtune_sagemaker.capabilities import CAPABILITIES
 from cloudtune_sagemaker.lookup import lookup
 from cloudtune_sagemaker.request import request
@@ -20,7 +26,7 @@ from cloudtune_sagemaker.rules import rules
 from cloudtune_sagemaker.settings import SageMakerSettings
 
 if TYPE_CHECKING:
-    from cloudtune.provider.plan import Plan
+    from cloudtune.provider import Plan
     from cloudtune_sagemaker.client import Aws
 
 

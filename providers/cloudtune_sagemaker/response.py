@@ -12,10 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from cloudtune.provider.models import RawTrial
-from cloudtune.results.events import JobState, TrialState
-from cloudtune.results.model import Measurement
-from cloudtune.study.schema import Json
+from cloudtune.provider import JobState, Json, Measurement, RawTrial, TrialState
 
 Phase = Literal["waiting", "running", "stopping", "completed", "failed", "stopped", "unknown"]
 

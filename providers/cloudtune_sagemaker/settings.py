@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StrictStr
 from pydantic.json_schema import WithJsonSchema
 
-from cloudtune.provider.models import CloudSettings
-from cloudtune.study.schema import MoneyAmount, Seconds
+from cloudtune.provider import CloudSettings, MoneyAmount, Seconds
 
 NAME = "sagemaker"
 

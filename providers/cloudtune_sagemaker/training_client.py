@@ -6,12 +6,16 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from cloudtune.provider.models import JobContext, TrainingJob
-from cloudtune.provider.plan import Plan
-from cloudtune.provider.secrets import resolve_secrets
-from cloudtune.results.events import Started, TrialState
-from cloudtune.study.schema import Json
-from cloudtune.study.search_space import format_value
+from cloudtune.provider import (
+    JobContext,
+    Json,
+    Plan,
+    Started,
+    TrainingJob,
+    TrialState,
+    format_value,
+    resolve_secrets,
+)
 from cloudtune_sagemaker import metrics, response
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.console import log_url

@@ -6,11 +6,16 @@ hundred metrics of running trials. No trial is described individually.
 
 from __future__ import annotations
 
-from cloudtune.provider.models import JobContext, JobRef, JobStatus, RawTrial
-from cloudtune.provider.plan import Plan
-from cloudtune.provider.secrets import resolve_secrets
-from cloudtune.results.events import FINAL_STATES
-from cloudtune.study.schema import Json
+from cloudtune.provider import (
+    FINAL_STATES,
+    JobContext,
+    JobRef,
+    JobStatus,
+    Json,
+    Plan,
+    RawTrial,
+    resolve_secrets,
+)
 from cloudtune_sagemaker import metrics, response
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.console import log_url

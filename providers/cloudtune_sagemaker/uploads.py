@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from cloudtune.bundle import archive
-from cloudtune.bundle.launcher import SOURCE, launcher_files
-from cloudtune.errors import ProviderError
-from cloudtune.provider.lookup import input_files, uses_launcher
-from cloudtune.provider.models import JobContext
-from cloudtune.provider.plan import Plan
+from cloudtune.provider import (
+    SOURCE,
+    JobContext,
+    Plan,
+    ProviderError,
+    input_files,
+    launcher_files,
+    uses_launcher,
+    write_archive,
+)
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.errors import PROVIDER, AwsError
 from cloudtune_sagemaker.request.layout import ARCHIVE, CHANNELS, archive_uri
@@ -91,7 +95,7 @@ def _upload_code(aws: Aws, plan: Plan, context: JobContext) -> None:
     files = launcher_files(plan.fitted, plan.facts.run_id, paths, contract=_CONTRACT)
     source = context.folder / "source"
     try:
-        archive.write_archive(packed, source if source.is_dir() else None, SOURCE, files)
+        write_archive(packed, source if source.is_dir() else None, SOURCE, files)
         with packed.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:

@@ -17,9 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cloudtune._version import __version__
-from cloudtune.errors import EmulatorEndedError, MissingExtraError
-from cloudtune.provider.models import Emulator
-from cloudtune.study.schema import Json
+from cloudtune.provider import Emulator, EmulatorEndedError, Json, MissingExtraError
 from cloudtune_vertex.errors import PROVIDER, GoogleError, not_reached, refusal
 
 TIMEOUT = 60.0

@@ -17,9 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from cloudtune.emulator_kit.image import PASSED_ON
-from cloudtune.study.schema import Json
-from cloudtune.study.search_space import Value, format_value
+from cloudtune.emulator_kit import PASSED_ON
+from cloudtune.provider import Json, Value, format_value
 
 GCS = "CLOUDTUNE_GCS"
 """The variable that names the folder in place of ``/gcs``; no real job has it."""

@@ -12,15 +12,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cloudtune.provider.cost import overrides_any
-from cloudtune.provider.facts import Facts, Inputs, Lookup, ServiceLimits
-from cloudtune.provider.lookup import (
+from cloudtune.provider import (
+    Facts,
+    Inputs,
+    Lookup,
+    ServiceLimits,
+    Study,
     code_address,
     environment_variables,
     find_inputs,
+    overrides_any,
     source_files,
 )
-from cloudtune.study.study import Study
 from cloudtune_vertex.prices import LIMITS, LONGEST_TRIAL, hour_price
 from cloudtune_vertex.request.layout import home, job_page, mounted
 from cloudtune_vertex.settings import NAME, VertexSettings

@@ -14,8 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from cloudtune.provider.facts import Facts
-from cloudtune.results.model import Measurement
+from cloudtune.provider import Facts, Measurement
 from cloudtune_vertex.client import Google, Object
 from cloudtune_vertex.errors import GoogleError
 from cloudtune_vertex.request.layout import measurements

@@ -12,8 +12,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from cloudtune.bundle import archive
-from cloudtune.bundle.launcher import SOURCE, START
+from cloudtune.provider import SOURCE, START, write_archive
 from cloudtune_vertex.request.layout import BUNDLE, MODULE
 
 _PROJECT = """\
@@ -65,7 +64,7 @@ def bundle(target: Path, source: Path | None, files: Mapping[str, bytes]) -> Non
     Raises:
         OSError: If a file cannot be read, or the archive not be written.
     """
-    archive.write_archive(target, source, SOURCE, files)
+    write_archive(target, source, SOURCE, files)
 
 
 def package(target: Path, source: Path | None, files: Mapping[str, bytes]) -> None:
@@ -85,4 +84,4 @@ def package(target: Path, source: Path | None, files: Mapping[str, bytes]) -> No
             f"{top}/{MODULE}/__init__.py": b"",
             f"{top}/{MODULE}/__main__.py": _MAIN.encode(),
         }
-        archive.write_archive(target, inner, f"{top}/{MODULE}", around)
+        write_archive(target, inner, f"{top}/{MODULE}", around)

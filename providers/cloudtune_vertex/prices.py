@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cloudtune.provider.cost import overrides_any, read_prices
-from cloudtune.provider.facts import Price
+from cloudtune.provider import Price, overrides_any, read_prices
 from cloudtune_vertex.settings import VertexSettings
 
 MACHINES = frozenset(

@@ -12,12 +12,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from cloudtune.provider.models import RawTrial
-from cloudtune.results.events import JobState, TrialState
-from cloudtune.results.model import Measurement
-from cloudtune.results.objective import explain_missing_objective, objective_values
-from cloudtune.study.schema import Json
-from cloudtune.study.study import Study
+from cloudtune.provider import (
+    JobState,
+    Json,
+    Measurement,
+    RawTrial,
+    Study,
+    TrialState,
+    explain_missing_objective,
+    objective_values,
+)
 from cloudtune_vertex.metrics import Curve
 
 JOB_STATES: Mapping[str, JobState] = {

@@ -9,8 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
-from cloudtune.provider.models import CloudSettings
-from cloudtune.study.schema import MoneyAmount, Seconds
+from cloudtune.provider import CloudSettings, MoneyAmount, Seconds
 
 NAME = "vertex"
 

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from cloudtune.provider.models import JobContext, TrainingJob
-from cloudtune.provider.plan import Plan
-from cloudtune.provider.secrets import resolve_secrets
-from cloudtune.results.events import Started, TrialState
-from cloudtune.study.schema import Json
-from cloudtune.study.search_space import format_value
+from cloudtune.provider import (
+    JobContext,
+    Json,
+    Plan,
+    Started,
+    TrainingJob,
+    TrialState,
+    format_value,
+    resolve_secrets,
+)
 from cloudtune_vertex import response
 from cloudtune_vertex.client import Google
 from cloudtune_vertex.console import log_of

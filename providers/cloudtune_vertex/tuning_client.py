@@ -7,10 +7,7 @@ how.
 
 from __future__ import annotations
 
-from cloudtune.provider.models import JobContext, JobRef, JobStatus, RawTrial
-from cloudtune.provider.plan import Plan
-from cloudtune.provider.secrets import resolve_secrets
-from cloudtune.study.schema import Json
+from cloudtune.provider import JobContext, JobRef, JobStatus, Json, Plan, RawTrial, resolve_secrets
 from cloudtune_vertex import response
 from cloudtune_vertex.client import Google
 from cloudtune_vertex.console import log_of

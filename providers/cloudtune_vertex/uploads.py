@@ -8,11 +8,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from cloudtune.bundle.launcher import launcher_files
-from cloudtune.errors import ProviderError
-from cloudtune.provider.lookup import input_files
-from cloudtune.provider.models import JobContext
-from cloudtune.provider.plan import Plan
+from cloudtune.provider import JobContext, Plan, ProviderError, input_files, launcher_files
 from cloudtune_vertex import package
 from cloudtune_vertex.client import Google, Object
 from cloudtune_vertex.errors import PROVIDER, GoogleError

@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cloudtune.errors import UsageError
-from cloudtune.provider.models import JobContext
-from cloudtune.provider.plan import Plan
+from cloudtune.provider import JobContext, Plan, UsageError
 from cloudtune_watson.http import Caller, Way
 from cloudtune_watson.settings import WatsonSettings
 

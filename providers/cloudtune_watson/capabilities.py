@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cloudtune.fitting.capabilities import DRIVEN, Capabilities, ModeCapabilities
+from cloudtune.provider import DRIVEN, Capabilities, ModeCapabilities
 
 CLIENT = "ibm-wmla 0.1.1, wmla_api_v1.py, start_hpo, read 2026-11-25"
 """IBM's client of the Accelerator's API, which describes each field of a search."""

@@ -22,8 +22,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from cloudtune.errors import MissingExtraError
-from cloudtune.study.schema import Json
+from cloudtune.provider import Json, MissingExtraError
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.http import Way
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from cloudtune.ledger.home import EMULATOR_FOLDER
-from cloudtune.provider.models import JobContext
+from cloudtune.provider import EMULATOR_FOLDER, JobContext
 
 
 def log_of(context: JobContext, path: str | None) -> str | None:

@@ -20,9 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from cloudtune.emulator_kit.image import PASSED_ON
-from cloudtune.study.schema import Json
-from cloudtune.study.yaml_reader import is_list, is_map
+from cloudtune.emulator_kit import PASSED_ON
+from cloudtune.provider import Json, is_list, is_map
 from cloudtune_watson.launcher_contract import parse_literal
 
 LIST = "val_dict_list.json"

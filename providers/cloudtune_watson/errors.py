@@ -11,8 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, cast
 
-from cloudtune.errors import ProviderError
-from cloudtune.study.schema import Json
+from cloudtune.provider import Json, ProviderError
 
 PROVIDER = "watson"
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from cloudtune.errors import EmulatorEndedError, MissingExtraError
+from cloudtune.provider import EmulatorEndedError, MissingExtraError
 from cloudtune_watson.errors import PROVIDER, WatsonError, not_reached, refusal
 
 T = TypeVar("T")

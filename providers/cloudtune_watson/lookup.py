@@ -10,15 +10,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cloudtune.provider.facts import Facts, Inputs, Lookup
-from cloudtune.provider.lookup import (
+from cloudtune.provider import (
+    Facts,
+    Inputs,
+    Lookup,
+    Study,
     code_address,
     environment_variables,
     find_inputs,
     input_address,
     source_files,
 )
-from cloudtune.study.study import Study
 from cloudtune_watson.prices import hour_price
 from cloudtune_watson.request.layout import DATA, home
 from cloudtune_watson.settings import NAME, WatsonSettings

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
-from cloudtune.results.model import Measurement
+from cloudtune.provider import Measurement
 from cloudtune_watson.launcher_contract import parse_literal
 
 LIST = "val_dict_list.json"

@@ -5,9 +5,7 @@ IBM publishes rates only for its CPU sizes, and no price of a capacity-unit hour
 
 from __future__ import annotations
 
-from cloudtune.provider.cost import overrides_any
-from cloudtune.provider.facts import Price
-from cloudtune.study.quantities import Money
+from cloudtune.provider import Money, Price, overrides_any
 from cloudtune_watson.settings import WatsonSettings
 
 UNIT = "CUH"

@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from cloudtune.diagnostics import Finding, Note
-from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.base import BaseProvider
-from cloudtune.provider.facts import Facts, Lookup
-from cloudtune.provider.models import JobContext
-from cloudtune.provider.protocols import JobClient, TrainingJobs
-from cloudtune.study.schema import Json, Mode
-from cloudtune.study.study import Study
+from cloudtune.provider import (
+    BaseProvider,
+    Facts,
+    Finding,
+    FittedStudy,
+    JobClient,
+    JobContext,
+    Json,
+    Lookup,
+    Mode,
+    Note,
+    Study,
+    TrainingJobs,
+)
 from cloudtune_watson.auth import cluster, way
 from cloudtune_watson.capabilities import CAPABILITIES
 from cloudtune_watson.lookup import lookup
@@ -21,8 +27,7 @@ from cloudtune_watson.rules import rules
 from cloudtune_watson.settings import WatsonSettings
 
 if TYPE_CHECKING:
-    from cloudtune.provider.documents import ServiceDocument
-    from cloudtune.provider.plan import Plan
+    from cloudtune.provider import Plan, ServiceDocument
 
 
 class WatsonProvider(BaseProvider[WatsonSettings]):

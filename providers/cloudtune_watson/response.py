@@ -10,12 +10,18 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from cloudtune.provider.models import RawTrial
-from cloudtune.results.events import FINAL_STATES, JobState, TrialState
-from cloudtune.results.model import Measurement
-from cloudtune.results.objective import explain_missing_objective, objective_values
-from cloudtune.study.schema import Json, Objective
-from cloudtune.study.study import Study
+from cloudtune.provider import (
+    FINAL_STATES,
+    JobState,
+    Json,
+    Measurement,
+    Objective,
+    RawTrial,
+    Study,
+    TrialState,
+    explain_missing_objective,
+    objective_values,
+)
 
 TRAINING_STATES: Mapping[str, TrialState] = {
     "queued": "pending",

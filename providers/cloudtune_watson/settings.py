@@ -9,8 +9,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_validator
 
-from cloudtune.provider.models import CloudSettings
-from cloudtune.study.schema import Mode, MoneyAmount
+from cloudtune.provider import CloudSettings, Mode, MoneyAmount
 
 NAME = "watson"
 

@@ -9,12 +9,15 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from cloudtune.provider.models import JobContext, TrainingJob
-from cloudtune.provider.plan import Plan
-from cloudtune.results.events import Started
-from cloudtune.results.model import Measurement
-from cloudtune.study.schema import Json
-from cloudtune.study.search_space import format_value
+from cloudtune.provider import (
+    JobContext,
+    Json,
+    Measurement,
+    Plan,
+    Started,
+    TrainingJob,
+    format_value,
+)
 from cloudtune_watson import metrics, response
 from cloudtune_watson.client import Trainings
 from cloudtune_watson.console import log_of

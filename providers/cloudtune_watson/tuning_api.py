@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
 
-from cloudtune.study.schema import Json
+from cloudtune.provider import Json
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.http import Way
 from cloudtune_watson.versions import STANDALONE, number

@@ -8,10 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from cloudtune.errors import ProviderError
-from cloudtune.provider.models import JobContext, JobRef, JobStatus, RawTrial
-from cloudtune.provider.plan import Plan
-from cloudtune.study.schema import Json
+from cloudtune.provider import JobContext, JobRef, JobStatus, Json, Plan, ProviderError, RawTrial
 from cloudtune_watson import response
 from cloudtune_watson.console import log_of
 from cloudtune_watson.errors import PROVIDER, WatsonError

@@ -12,13 +12,18 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from cloudtune.bundle import archive
-from cloudtune.bundle.launcher import PROGRAM, SOURCE, START, launcher_files
-from cloudtune.errors import ProviderError
-from cloudtune.ledger.home import EMULATOR_FOLDER
-from cloudtune.provider.lookup import input_files
-from cloudtune.provider.models import JobContext
-from cloudtune.provider.plan import Plan
+from cloudtune.provider import (
+    EMULATOR_FOLDER,
+    PROGRAM,
+    SOURCE,
+    START,
+    JobContext,
+    Plan,
+    ProviderError,
+    input_files,
+    launcher_files,
+    write_archive,
+)
 from cloudtune_watson.client import Trainings
 from cloudtune_watson.errors import PROVIDER
 from cloudtune_watson.request.layout import MODEL_FOLDER
@@ -95,7 +100,7 @@ def definition(target: Path, source: Path | None, files: Mapping[str, bytes]) ->
     """
     inner = target.with_suffix(".bundle")
     try:
-        archive.write_archive(inner, source, SOURCE, files)
+        write_archive(inner, source, SOURCE, files)
         with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as packed:
             packed.writestr(zipfile.ZipInfo(PROGRAM, _LONG_AGO), _UNPACK)
             packed.writestr(zipfile.ZipInfo(BUNDLE, _LONG_AGO), inner.read_bytes())
@@ -111,7 +116,7 @@ def model_folder(target: Path, plan: Plan, context: JobContext) -> None:
     """
     files = {f"{MODEL_FOLDER}/{name}": data for name, data in _files(plan).items()}
     try:
-        archive.write_archive(target, _code(context), f"{MODEL_FOLDER}/{SOURCE}", files)
+        write_archive(target, _code(context), f"{MODEL_FOLDER}/{SOURCE}", files)
     except OSError as error:
         raise ProviderError(PROVIDER, f"the code cannot be packed: {error}") from error
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from cloudtune.emulator_kit.image import PASSED_ON
+from cloudtune.emulator_kit import PASSED_ON
 from cloudtune_sagemaker.contract import failure, toolkit
 from cloudtune_sagemaker.contract.archive import BadArchive, unpack
 from cloudtune_sagemaker.contract.toolkit import Machine, ToolkitFailure

@@ -14,7 +14,7 @@ import zlib
 from pathlib import Path
 from typing import IO
 
-from cloudtune.errors import CloudtuneError
+from cloudtune.provider import CloudtuneError
 
 MAX_BYTES = 8 * 1024**3
 MAX_MEMBERS = 200_000

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from cloudtune.errors import CloudtuneError
+from cloudtune.provider import CloudtuneError
 
 TUNING_METRIC = "_tuning_objective_metric"
 """The hyperparameter that a tuning job adds and the toolkit hides from the script."""

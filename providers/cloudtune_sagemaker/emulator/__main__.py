@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from cloudtune.emulator_kit.command_line import run_emulator
+from cloudtune.emulator_kit import run_emulator
 from cloudtune_sagemaker.emulator.app import SageMakerApp, request_handler
 from cloudtune_sagemaker.emulator.operations import OPERATIONS
 

@@ -9,10 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qs
 
-from cloudtune.emulation.faults import FaultPlan
-from cloudtune.emulator_kit.app import App, Response
-from cloudtune.emulator_kit.delays import Delays
-from cloudtune.errors import MissingExtraError
+from cloudtune.emulator_kit import App, Delays, FaultPlan, MissingExtraError, Response
 from cloudtune_sagemaker.emulator import wire
 from cloudtune_sagemaker.emulator.errors import (
     JSON,

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from cloudtune.study.schema import Json
+from cloudtune.emulator_kit import Json
 from cloudtune_sagemaker.emulator.errors import invalid
 from cloudtune_sagemaker.emulator.state import TrainingJob, TuningJob
 

@@ -6,10 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from cloudtune.emulation.faults import FaultPlan
-from cloudtune.emulator_kit import app
-from cloudtune.emulator_kit.delays import Delays
-from cloudtune.study.schema import Json
+from cloudtune.emulator_kit import Delays, FaultPlan, Json, app
 from cloudtune_sagemaker.emulator import search_api, views
 from cloudtune_sagemaker.emulator.errors import invalid
 from cloudtune_sagemaker.emulator.listing import matching, page

@@ -6,10 +6,7 @@ import os
 import shutil
 import signal
 
-from cloudtune.emulator_kit.image import create_image
-from cloudtune.execution.process_monitor import ProcessSpec
-from cloudtune.execution.process_pool import describe_exit_code
-from cloudtune.results.events import Ended
+from cloudtune.emulator_kit import Ended, ProcessSpec, create_image, describe_exit_code
 from cloudtune_sagemaker import contract
 from cloudtune_sagemaker.emulator import storage
 from cloudtune_sagemaker.emulator.delays import GRACE

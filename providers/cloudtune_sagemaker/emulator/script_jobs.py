@@ -13,11 +13,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
-from cloudtune.emulator_kit.delays import Delays
-from cloudtune.emulator_kit.job_run import JobRun, Listener
-from cloudtune.emulator_kit.script_jobs import JobNotStarted, ScriptJobs
-from cloudtune.execution.process_monitor import ProcessSpec
-from cloudtune.results.events import Ended, Measured
+from cloudtune.emulator_kit import (
+    Delays,
+    Ended,
+    JobNotStarted,
+    JobRun,
+    Listener,
+    Measured,
+    ProcessSpec,
+    ScriptJobs,
+)
 from cloudtune_sagemaker.contract import BadArchive, ToolkitFailure
 from cloudtune_sagemaker.emulator import delays
 from cloudtune_sagemaker.emulator.script import Script

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from cloudtune.study.schema import Json
+from cloudtune.emulator_kit import Json
 from cloudtune_sagemaker.emulator.errors import invalid
 from cloudtune_sagemaker.emulator.wire import service
 

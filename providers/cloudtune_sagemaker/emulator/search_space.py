@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cloudtune.study.schema import Json
-from cloudtune.study.search_space import Value
-from cloudtune.study.study import Study
+from cloudtune.emulator_kit import Json, Study, Value
 from cloudtune_sagemaker.emulator.state import TuningJob
 
 METRIC = "objective"

@@ -13,9 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cloudtune.emulator_kit.state import Job, ScriptJob
-from cloudtune.results.events import Measured
-from cloudtune.study.schema import Json
+from cloudtune.emulator_kit import Job, Json, Measured, ScriptJob
 from cloudtune_sagemaker.emulator.errors import in_use, invalid, not_found
 
 ACCOUNT = "123456789012"

@@ -12,15 +12,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from cloudtune.emulator_kit import tuner
+from cloudtune.emulator_kit import (
+    Ended,
+    Event,
+    Json,
+    Measured,
+    Started,
+    StopRequest,
+    Strategy,
+    Study,
+    Suggestion,
+    TrialState,
+    Value,
+    format_value,
+    make_strategy,
+    tuner,
+)
 from cloudtune.emulator_kit.app import Context
-from cloudtune.engine.inbox import StopRequest
-from cloudtune.results.events import Ended, Event, Measured, Started, TrialState
-from cloudtune.search.factory import make_strategy
-from cloudtune.search.protocol import Strategy, Suggestion
-from cloudtune.study.schema import Json
-from cloudtune.study.search_space import Value, format_value
-from cloudtune.study.study import Study
 from cloudtune_sagemaker.emulator import delays, search_space
 from cloudtune_sagemaker.emulator.rules.ranges import OBJECTIVE
 from cloudtune_sagemaker.emulator.script_jobs import TrainingJobs

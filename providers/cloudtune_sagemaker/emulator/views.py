@@ -9,7 +9,7 @@ import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 
-from cloudtune.study.schema import Json
+from cloudtune.emulator_kit import Json
 from cloudtune_sagemaker.emulator.errors import ServiceError
 from cloudtune_sagemaker.emulator.rules.ranges import OBJECTIVE
 from cloudtune_sagemaker.emulator.search_space import objective_of, ranges_of

@@ -8,9 +8,7 @@ the runner adds the tuned values. In both, values from the caller's environment 
 
 from __future__ import annotations
 
-from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.facts import Facts
-from cloudtune.study.schema import Json, Mode
+from cloudtune.provider import Facts, FittedStudy, Json, Mode
 from cloudtune_sagemaker.request.training_job import training_job
 from cloudtune_sagemaker.request.tuning_job import tuning_job
 from cloudtune_sagemaker.settings import SageMakerSettings

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cloudtune.provider.facts import Facts
-from cloudtune.study.schema import Json
+from cloudtune.provider import Facts, Json
 from cloudtune_sagemaker.settings import SageMakerSettings
 
 NUMBER = "{{number}}"

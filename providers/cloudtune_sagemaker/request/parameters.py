@@ -7,23 +7,24 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from cloudtune.bundle.launcher import PROGRAM
-from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.facts import Facts
-from cloudtune.provider.lookup import has_code, uses_launcher
-from cloudtune.study.schema import Parameter
-from cloudtune.study.search_space import (
+from cloudtune.provider import (
+    PROGRAM,
+    Facts,
+    FittedStudy,
+    Parameter,
     Space,
+    Study,
     Value,
     count_values,
     format_value,
+    has_code,
     is_active,
     is_same_value,
     list_values,
     match_value,
+    uses_launcher,
     value_at,
 )
-from cloudtune.study.study import Study
 from cloudtune_sagemaker.request.layout import submit_directory
 from cloudtune_sagemaker.settings import SageMakerSettings
 

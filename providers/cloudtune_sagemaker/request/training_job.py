@@ -5,11 +5,17 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.facts import Facts
-from cloudtune.provider.lookup import has_code, input_address, uses_launcher
-from cloudtune.study.schema import FromEnvironment, Json, Mode
-from cloudtune.study.study import Study
+from cloudtune.provider import (
+    Facts,
+    FittedStudy,
+    FromEnvironment,
+    Json,
+    Mode,
+    Study,
+    has_code,
+    input_address,
+    uses_launcher,
+)
 from cloudtune_sagemaker.request.layout import (
     CHECKPOINTS,
     CODE_CHANNEL,

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 
-from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.facts import Facts
-from cloudtune.study.schema import (
+from cloudtune.provider import (
     CategoricalParameter,
+    Facts,
+    FittedStudy,
     FloatParameter,
     IntParameter,
     Json,
     Parameter,
+    Space,
+    Study,
+    format_value,
 )
-from cloudtune.study.search_space import Space, format_value
-from cloudtune.study.study import Study
 from cloudtune_sagemaker.request.layout import CHECKPOINTS, job_prefix, job_tags
 from cloudtune_sagemaker.request.parameters import DefinitionParameters, definition_parameters
 from cloudtune_sagemaker.request.training_job import (

@@ -9,10 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudtune.diagnostics import Finding, Note
-from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.facts import Facts
-from cloudtune.study.schema import Mode
+from cloudtune.provider import Facts, Finding, FittedStudy, Mode, Note
 from cloudtune_sagemaker.rules.emulator import emulator_rules
 from cloudtune_sagemaker.rules.machines import machine_rules
 from cloudtune_sagemaker.rules.settings import SETTINGS, settings_rules

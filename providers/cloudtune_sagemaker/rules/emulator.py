@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudtune.diagnostics import Finding
-from cloudtune.provider.facts import Facts
-from cloudtune.provider.lookup import has_code
-from cloudtune.study.study import Study
+from cloudtune.provider import Facts, Finding, Study, has_code
 from cloudtune_sagemaker.rules.settings import SETTINGS
 from cloudtune_sagemaker.settings import SageMakerSettings
 

@@ -9,13 +9,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from cloudtune.diagnostics import Finding, Note
-from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.facts import Facts
-from cloudtune.provider.lookup import uses_launcher
-from cloudtune.study.quantities import format_duration
-from cloudtune.study.schema import Mode
-from cloudtune.study.suggestions import did_you_mean
+from cloudtune.provider import (
+    Facts,
+    Finding,
+    FittedStudy,
+    Mode,
+    Note,
+    did_you_mean,
+    format_duration,
+    uses_launcher,
+)
 from cloudtune_sagemaker.request.training_job import max_trial_seconds, saves_checkpoints
 from cloudtune_sagemaker.rules.settings import SETTINGS
 from cloudtune_sagemaker.settings import SageMakerSettings

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, cast
 
-from cloudtune.study.schema import Mode
-from cloudtune.study.suggestions import did_you_mean
+from cloudtune.provider import Mode, did_you_mean
 
 OPERATIONS = {"managed": "CreateHyperParameterTuningJob", "driven": "CreateTrainingJob"}
 _TYPES: Mapping[str, tuple[type, ...]] = {

@@ -6,9 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from cloudtune.diagnostics import Finding, Note
-from cloudtune.provider.facts import Facts
-from cloudtune.study.schema import Mode
+from cloudtune.provider import Facts, Finding, Mode, Note
 from cloudtune_sagemaker.request.layout import RUN_TAG, TRIAL_TAG, job_prefix
 from cloudtune_sagemaker.settings import SageMakerSettings
 

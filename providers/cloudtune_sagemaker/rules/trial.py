@@ -5,13 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from cloudtune.diagnostics import Finding, Note
-from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.facts import Facts
-from cloudtune.provider.lookup import has_code, input_address, uses_launcher
-from cloudtune.study.schema import CategoricalParameter, DiscreteParameter, FromEnvironment, Mode
-from cloudtune.study.search_space import Value, format_value, list_nodes
-from cloudtune.study.study import Study
+from cloudtune.provider import (
+    CategoricalParameter,
+    DiscreteParameter,
+    Facts,
+    Finding,
+    FittedStudy,
+    FromEnvironment,
+    Mode,
+    Note,
+    Study,
+    Value,
+    format_value,
+    has_code,
+    input_address,
+    list_nodes,
+    uses_launcher,
+)
 from cloudtune_sagemaker.contract import toolkit
 from cloudtune_sagemaker.request.layout import CODE_CHANNEL, archive_uri
 from cloudtune_sagemaker.request.metric_regex import MAX_LENGTH, CannotJoinError, join_regexes

@@ -7,12 +7,17 @@ from collections import Counter
 from collections.abc import Iterator
 from math import prod
 
-from cloudtune.diagnostics import Finding, Note
-from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.facts import Facts
-from cloudtune.study.schema import FloatParameter
-from cloudtune.study.search_space import Space, count_values, list_nodes
-from cloudtune.study.study import Study
+from cloudtune.provider import (
+    Facts,
+    Finding,
+    FittedStudy,
+    FloatParameter,
+    Note,
+    Space,
+    Study,
+    count_values,
+    list_nodes,
+)
 from cloudtune_sagemaker.request.tuning_job import (
     MIN_PATIENCE,
     MIN_TIMEOUT,

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from cloudtune.diagnostics import Finding
-from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.facts import Facts
-from cloudtune.study.schema import CategoricalParameter, Mode
-from cloudtune.study.search_space import count_values, format_value, list_nodes
+from cloudtune.provider import (
+    CategoricalParameter,
+    Facts,
+    Finding,
+    FittedStudy,
+    Mode,
+    count_values,
+    format_value,
+    list_nodes,
+)
 from cloudtune_sagemaker.request.parameters import (
     MAX_HYPERPARAMETERS,
     OBJECTIVE_PARAMETER,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from cloudtune.emulator_kit.command_line import run_emulator
+from cloudtune.emulator_kit import run_emulator
 from cloudtune_vertex.emulator.app import VertexApp
 from cloudtune_vertex.emulator.operations import OPERATIONS
 

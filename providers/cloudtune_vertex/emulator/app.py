@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import parse_qsl
 
-from cloudtune.emulation.faults import FaultPlan
-from cloudtune.emulator_kit.app import App, Response
-from cloudtune.emulator_kit.delays import Delays
+from cloudtune.emulator_kit import App, Delays, FaultPlan, Response
 from cloudtune_vertex.emulator.errors import (
     ServiceError,
     exhausted,

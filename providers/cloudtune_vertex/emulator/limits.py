@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 
-from cloudtune.study.schema import Json
+from cloudtune.emulator_kit import Json
 from cloudtune_vertex.emulator.state import Trial, TuningJob
 from cloudtune_vertex.emulator.times import parse_duration, parse_time
 

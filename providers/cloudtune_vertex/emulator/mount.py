@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from cloudtune.emulator_kit.image import create_folder
+from cloudtune.emulator_kit import create_folder
 from cloudtune_vertex.emulator.storage import Storage, StorageError, split_uri
 
 _QUIET_SECONDS = 0.2

@@ -6,12 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloudtune.emulation.faults import FaultPlan
-from cloudtune.emulator_kit import app
-from cloudtune.emulator_kit.app import Response
-from cloudtune.emulator_kit.delays import Delays
-from cloudtune.errors import StudyError
-from cloudtune.study.schema import Json
+from cloudtune.emulator_kit import Delays, FaultPlan, Json, Response, StudyError, app
 from cloudtune_vertex.emulator import views
 from cloudtune_vertex.emulator.errors import JSON, precondition, unimplemented
 from cloudtune_vertex.emulator.listing import page

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from cloudtune.emulator_kit.image import add_packages, create_image, site_packages
+from cloudtune.emulator_kit import add_packages, create_image, site_packages
 
 
 class PackageLayer:

@@ -7,8 +7,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from cloudtune.emulator_kit.image import create_image
-from cloudtune.execution.process_monitor import ProcessSpec
+from cloudtune.emulator_kit import ProcessSpec, create_image
 from cloudtune_vertex import contract
 from cloudtune_vertex.emulator.delays import GRACE
 from cloudtune_vertex.emulator.mount import Mount

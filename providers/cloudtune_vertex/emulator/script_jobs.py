@@ -8,12 +8,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from cloudtune.emulator_kit.delays import Delays
-from cloudtune.emulator_kit.job_run import JobRun
-from cloudtune.emulator_kit.script_jobs import POLL_SECONDS, JobNotStarted, ScriptJobs
-from cloudtune.emulator_kit.state import add_measurement
-from cloudtune.execution.process_monitor import ProcessSpec
-from cloudtune.results.events import Ended, Measured
+from cloudtune.emulator_kit import (
+    POLL_SECONDS,
+    Delays,
+    Ended,
+    JobNotStarted,
+    JobRun,
+    Measured,
+    ProcessSpec,
+    ScriptJobs,
+    add_measurement,
+)
 from cloudtune_vertex.contract import BadSpec
 from cloudtune_vertex.emulator import delays, errors
 from cloudtune_vertex.emulator.mount import Mount

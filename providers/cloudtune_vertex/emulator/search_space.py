@@ -6,8 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cloudtune.study.schema import Json
-from cloudtune.study.study import Study
+from cloudtune.emulator_kit import Json, Study
 from cloudtune_vertex.emulator.state import TuningJob
 
 _SCALES: Mapping[str, str] = {

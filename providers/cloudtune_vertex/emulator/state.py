@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from cloudtune.emulator_kit import Json, Value
 from cloudtune.emulator_kit import state as kit
-from cloudtune.study.schema import Json
-from cloudtune.study.search_space import Value
 from cloudtune_vertex.contract import Measurement
 from cloudtune_vertex.emulator.errors import not_found
 

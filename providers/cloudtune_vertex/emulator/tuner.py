@@ -11,14 +11,19 @@ import threading
 import time
 from collections.abc import Sequence
 
-from cloudtune.emulator_kit import tuner
+from cloudtune.emulator_kit import (
+    Ended,
+    Json,
+    Measured,
+    Started,
+    StopRequest,
+    Strategy,
+    Study,
+    TrialState,
+    make_strategy,
+    tuner,
+)
 from cloudtune.emulator_kit.app import Context
-from cloudtune.engine.inbox import StopRequest
-from cloudtune.results.events import Ended, Measured, Started, TrialState
-from cloudtune.search.factory import make_strategy
-from cloudtune.search.protocol import Strategy
-from cloudtune.study.schema import Json
-from cloudtune.study.study import Study
 from cloudtune_vertex.contract import Measurement, flags, with_flags
 from cloudtune_vertex.emulator import delays, errors, limits
 from cloudtune_vertex.emulator.script_jobs import CustomJobs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from cloudtune.study.schema import Json
+from cloudtune.emulator_kit import Json
 from cloudtune_vertex.contract import Measurement
 from cloudtune_vertex.emulator.state import CustomJob, Job, Trial, TuningJob
 from cloudtune_vertex.emulator.times import format_time

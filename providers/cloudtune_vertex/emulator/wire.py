@@ -10,8 +10,7 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
-from cloudtune.errors import MissingExtraError
-from cloudtune.study.schema import Json
+from cloudtune.emulator_kit import Json, MissingExtraError
 from cloudtune_vertex.emulator.errors import invalid
 
 OUTPUT_ONLY = frozenset(

@@ -12,11 +12,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from cloudtune import trial
-from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.facts import Facts
-from cloudtune.provider.lookup import has_code, uses_launcher
-from cloudtune.study.schema import FromEnvironment, Json, Mode
-from cloudtune.study.study import Study
+from cloudtune.provider import (
+    Facts,
+    FittedStudy,
+    FromEnvironment,
+    Json,
+    Mode,
+    Study,
+    has_code,
+    uses_launcher,
+)
 from cloudtune_vertex.request.layout import (
     JOB,
     MODULE,

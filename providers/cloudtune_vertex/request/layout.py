@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import posixpath
 
-from cloudtune.bundle.launcher import START
-from cloudtune.provider.facts import Facts
-from cloudtune.provider.lookup import uses_launcher
-from cloudtune.study.study import Study
+from cloudtune.provider import START, Facts, Study, uses_launcher
 
 MODULE = "cloudtune_trial"
 """The Python module that Google's prebuilt images start."""

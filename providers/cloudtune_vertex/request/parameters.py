@@ -10,18 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from cloudtune.study.schema import (
+from cloudtune.provider import (
     DiscreteParameter,
     FloatParameter,
     IntParameter,
     Json,
-    Parameter,
-    When,
-)
-from cloudtune.study.search_space import (
     Node,
+    Parameter,
     Space,
+    Study,
     Value,
+    When,
     count_values,
     format_value,
     is_same_value,
@@ -29,7 +28,6 @@ from cloudtune.study.search_space import (
     match_value,
     value_at,
 )
-from cloudtune.study.study import Study
 
 SCALES = {
     "linear": "UNIT_LINEAR_SCALE",

@@ -16,12 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudtune.diagnostics import Finding, Note
-from cloudtune.fitting.fit import FittedStudy
 from cloudtune.planning.native import merge
-from cloudtune.provider.facts import Facts
-from cloudtune.study.schema import Mode
-from cloudtune.study.study import Study
+from cloudtune.provider import Facts, Finding, FittedStudy, Mode, Note, Study
 from cloudtune_vertex.request import request
 from cloudtune_vertex.rules.settings import HERE, settings_rules
 from cloudtune_vertex.rules.trial import trial_rules

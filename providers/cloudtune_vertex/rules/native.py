@@ -11,8 +11,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, cast
 
-from cloudtune.study.schema import Mode
-from cloudtune.study.suggestions import did_you_mean
+from cloudtune.provider import Mode, did_you_mean
 
 OUTPUT_ONLY = frozenset(
     {"name", "trials", "state", "createTime", "startTime", "endTime", "updateTime", "error"}

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import get_args
 
-from cloudtune.study.schema import Json, Mode
+from cloudtune.provider import Json, Mode
 from cloudtune_vertex.rules.native import FIELDS, unread
 from cloudtune_vertex.rules.settings import MOST_LABELS, label_problems
 from cloudtune_vertex.rules.trial import MOST_VARIABLES

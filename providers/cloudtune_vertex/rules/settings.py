@@ -6,10 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 
-from cloudtune.diagnostics import Finding, Note
-from cloudtune.provider.facts import Facts
-from cloudtune.study.schema import Mode
-from cloudtune.study.suggestions import did_you_mean
+from cloudtune.provider import Facts, Finding, Mode, Note, did_you_mean
 from cloudtune_vertex.request import JOB_LABEL, RUN_LABEL
 from cloudtune_vertex.request.layout import home
 from cloudtune_vertex.rules.native import UNSUPPORTED, has_tpus

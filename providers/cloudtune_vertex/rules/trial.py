@@ -5,12 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from cloudtune.diagnostics import Finding, Note
-from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.facts import Facts
-from cloudtune.provider.lookup import has_code, input_address, uses_launcher
-from cloudtune.study.schema import FromEnvironment, Mode
-from cloudtune.study.study import Study
+from cloudtune.provider import (
+    Facts,
+    Finding,
+    FittedStudy,
+    FromEnvironment,
+    Mode,
+    Note,
+    Study,
+    has_code,
+    input_address,
+    uses_launcher,
+)
 from cloudtune_vertex.request import words
 from cloudtune_vertex.request.layout import source
 from cloudtune_vertex.rules.settings import HERE

@@ -5,11 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from cloudtune.diagnostics import Finding, Note
-from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.facts import Facts
-from cloudtune.provider.lookup import uses_launcher
-from cloudtune.study.study import Study
+from cloudtune.provider import Facts, Finding, FittedStudy, Note, Study, uses_launcher
 from cloudtune_vertex.request import most_trials
 from cloudtune_vertex.request.parameters import combinations
 

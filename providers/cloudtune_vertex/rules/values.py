@@ -6,13 +6,21 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
-from cloudtune.diagnostics import Finding, Note
-from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.facts import Facts
-from cloudtune.provider.lookup import uses_launcher
-from cloudtune.study.schema import DiscreteParameter, FloatParameter, IntParameter, Parameter
-from cloudtune.study.search_space import Node, count_values, list_nodes
-from cloudtune.study.study import Study
+from cloudtune.provider import (
+    DiscreteParameter,
+    Facts,
+    Finding,
+    FittedStudy,
+    FloatParameter,
+    IntParameter,
+    Node,
+    Note,
+    Parameter,
+    Study,
+    count_values,
+    list_nodes,
+    uses_launcher,
+)
 from cloudtune_vertex.request.parameters import SCALES, everything, scale_type, tree
 
 CLOSEST = 1e-10

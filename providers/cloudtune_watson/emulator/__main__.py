@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from cloudtune.emulator_kit.command_line import run_emulator
+from cloudtune.emulator_kit import run_emulator
 from cloudtune_watson.emulator.app import WatsonApp
 from cloudtune_watson.emulator.operations import EFFECTS, OPERATIONS
 

@@ -7,10 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from cloudtune.emulation.faults import FaultPlan
-from cloudtune.emulation.process import CERTIFICATE
-from cloudtune.emulator_kit.app import App, Response
-from cloudtune.emulator_kit.delays import Delays
+from cloudtune.emulator_kit import CERTIFICATE, App, Delays, FaultPlan, Response
 from cloudtune_watson.emulator.errors import (
     exhausted,
     throttled,

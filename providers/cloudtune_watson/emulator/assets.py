@@ -16,9 +16,7 @@ import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cloudtune.emulator_kit.app import Response
-from cloudtune.study.schema import Json
-from cloudtune.study.yaml_reader import is_map
+from cloudtune.emulator_kit import Json, Response, is_map
 from cloudtune_watson.emulator.errors import invalid, not_found, unimplemented, unknown_reference
 from cloudtune_watson.emulator.keys import Keys
 from cloudtune_watson.emulator.storage import Scope, Volume, scope_in

@@ -16,9 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cloudtune.emulator_kit.app import Context, Response
-from cloudtune.errors import StudyError
-from cloudtune.study.schema import Json
+from cloudtune.emulator_kit import Json, Response, StudyError
+from cloudtune.emulator_kit.app import Context
 from cloudtune_watson.contract import BadSpec
 from cloudtune_watson.emulator import views
 from cloudtune_watson.emulator.errors import conflict, invalid, not_found, unimplemented

@@ -22,8 +22,7 @@ import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote, unquote
 
-from cloudtune.study.schema import Json
-from cloudtune.study.yaml_reader import is_map
+from cloudtune.emulator_kit import Json, is_map
 from cloudtune_watson.emulator.wire import path_of
 
 if TYPE_CHECKING:

@@ -13,10 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from cloudtune.emulation.faults import FaultPlan
-from cloudtune.emulator_kit import app
-from cloudtune.emulator_kit.app import Response
-from cloudtune.emulator_kit.delays import Delays
+from cloudtune.emulator_kit import Delays, FaultPlan, Response, app
 from cloudtune_watson.emulator.assets import Assets
 from cloudtune_watson.emulator.errors import unavailable
 from cloudtune_watson.emulator.hypersearch import Hypersearch

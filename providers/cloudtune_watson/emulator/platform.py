@@ -10,8 +10,7 @@ from __future__ import annotations
 import os
 import time
 
-from cloudtune.emulator_kit.app import Response
-from cloudtune.study.schema import Json
+from cloudtune.emulator_kit import Json, Response
 from cloudtune_watson.emulator.keys import Keys
 from cloudtune_watson.emulator.storage import Scope, scope_of
 from cloudtune_watson.emulator.times import format_time

@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from cloudtune.emulator_kit.image import create_image
+from cloudtune.emulator_kit import create_image
 from cloudtune_watson.contract import BadSpec, Container
 
 MODEL_DIR = ".modelDir.tar"

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from cloudtune.emulator_kit.delays import Delays
-from cloudtune.emulator_kit.job_run import JobRun
-from cloudtune.emulator_kit.script_jobs import ScriptJobs
-from cloudtune.emulator_kit.state import add_measurement
-from cloudtune.execution.process_monitor import ProcessSpec
-from cloudtune.results.events import Ended
+from cloudtune.emulator_kit import Delays, Ended, JobRun, ProcessSpec, ScriptJobs, add_measurement
 from cloudtune_watson.contract import BadSpec
 from cloudtune_watson.emulator import delays
 from cloudtune_watson.emulator.state import Job, Script

@@ -11,10 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cloudtune.results.events import Started
-from cloudtune.study.schema import Json
-from cloudtune.study.search_space import Value
-from cloudtune.study.study import Study
+from cloudtune.emulator_kit import Json, Started, Study, Value
 from cloudtune_watson.emulator.rules.search import (
     GRID,
     HYPERBAND,

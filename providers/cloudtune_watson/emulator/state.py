@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from cloudtune.emulator_kit import Json
 from cloudtune.emulator_kit import state as kit
-from cloudtune.study.schema import Json
 from cloudtune_watson.contract import Measurement, Start, Written
 from cloudtune_watson.emulator.storage import Scope
 

@@ -18,8 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-from cloudtune.emulator_kit.app import Response
-from cloudtune.study.schema import Json
+from cloudtune.emulator_kit import Json, Response
 from cloudtune_watson.emulator.errors import invalid, not_found
 from cloudtune_watson.emulator.wire import Call, json_response
 

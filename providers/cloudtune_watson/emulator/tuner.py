@@ -13,14 +13,19 @@ import threading
 import time
 from pathlib import Path
 
-from cloudtune.emulator_kit import tuner
+from cloudtune.emulator_kit import (
+    Ended,
+    Json,
+    Measured,
+    Started,
+    StopRequest,
+    Strategy,
+    Study,
+    TrialState,
+    make_strategy,
+    tuner,
+)
 from cloudtune.emulator_kit.app import Context
-from cloudtune.engine.inbox import StopRequest
-from cloudtune.results.events import Ended, Measured, Started, TrialState
-from cloudtune.search.factory import make_strategy
-from cloudtune.search.protocol import Strategy
-from cloudtune.study.schema import Json
-from cloudtune.study.study import Study
 from cloudtune_watson.contract import CONFIG, BadSpec, Container, Written, arguments, trial
 from cloudtune_watson.emulator import delays
 from cloudtune_watson.emulator.errors import ServiceError

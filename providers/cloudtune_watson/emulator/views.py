@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from cloudtune.study.schema import Json
+from cloudtune.emulator_kit import Json
 from cloudtune_watson.emulator.errors import ServiceError
 from cloudtune_watson.emulator.state import Experiment, Job, Search, Training
 from cloudtune_watson.emulator.times import format_clock, format_duration, format_time

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
-from cloudtune.emulator_kit.app import Response
-from cloudtune.study.yaml_reader import is_list, is_map
+from cloudtune.emulator_kit import Response, is_list, is_map
 from cloudtune_watson.emulator.errors import (
     WRONG_SHAPE,
     WRONG_TYPE,

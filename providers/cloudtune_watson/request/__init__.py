@@ -7,9 +7,7 @@ parts of ``POST /platform/rest/deeplearning/v1/hypersearch``: the name of the ``
 
 from __future__ import annotations
 
-from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.facts import Facts
-from cloudtune.study.schema import Json, Mode
+from cloudtune.provider import Facts, FittedStudy, Json, Mode
 from cloudtune_watson.request.training_job import training
 from cloudtune_watson.request.tuning_job import search
 from cloudtune_watson.settings import WatsonSettings

@@ -8,14 +8,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from cloudtune.diagnostics import Finding, Note
-from cloudtune.fitting.capabilities import Capabilities, ModeCapabilities
-from cloudtune.fitting.fit import FittedStudy, fit
-from cloudtune.provider.documents import ServiceDocument
-from cloudtune.provider.plan import Plan
-from cloudtune.study.schema import FloatParameter, IntParameter, Json, Parameter, StrategyName
-from cloudtune.study.search_space import Value, format_value, list_values
-from cloudtune.study.study import Study
+from cloudtune.fitting.fit import fit
+from cloudtune.provider import (
+    Capabilities,
+    Finding,
+    FittedStudy,
+    FloatParameter,
+    IntParameter,
+    Json,
+    ModeCapabilities,
+    Note,
+    Parameter,
+    Plan,
+    ServiceDocument,
+    StrategyName,
+    Study,
+    Value,
+    format_value,
+    list_values,
+)
 from cloudtune_watson.capabilities import MANAGED
 from cloudtune_watson.request.layout import COMMAND
 from cloudtune_watson.request.tuning_job import (

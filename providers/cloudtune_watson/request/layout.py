@@ -6,8 +6,7 @@ for each start of a trial.
 
 from __future__ import annotations
 
-from cloudtune.bundle.launcher import PROGRAM
-from cloudtune.provider.facts import Facts
+from cloudtune.provider import PROGRAM, Facts
 
 JOB = "{{job}}"
 """What stands for the name of a trial's start in the request of a training."""

@@ -5,9 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 
-from cloudtune.provider.facts import Facts
-from cloudtune.study.schema import Json
-from cloudtune.study.study import Study
+from cloudtune.provider import Facts, Json, Study
 from cloudtune_watson.request.layout import COMMAND, DEFINITION, JOB, JOB_TAG, RUN_TAG, TAG, results
 from cloudtune_watson.settings import WatsonSettings
 

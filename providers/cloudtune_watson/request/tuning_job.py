@@ -10,17 +10,21 @@ import shlex
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from cloudtune.provider.facts import Facts
-from cloudtune.study.schema import DiscreteParameter, FloatParameter, IntParameter, Json, Parameter
-from cloudtune.study.search_space import (
+from cloudtune.provider import (
+    DiscreteParameter,
+    Facts,
+    FloatParameter,
+    IntParameter,
+    Json,
+    Parameter,
     Space,
+    Study,
     Value,
     count_values,
     format_value,
     interpolate,
     list_values,
 )
-from cloudtune.study.study import Study
 from cloudtune_watson.request.layout import COMMAND, MODEL_FOLDER, archive_name
 from cloudtune_watson.settings import WatsonSettings
 from cloudtune_watson.versions import STANDALONE

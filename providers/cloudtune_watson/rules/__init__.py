@@ -7,10 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudtune.diagnostics import Finding, Note
-from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.facts import Facts
-from cloudtune.study.schema import Mode
+from cloudtune.provider import Facts, Finding, FittedStudy, Mode, Note
 from cloudtune_watson.prices import SHORTEST, UNIT
 from cloudtune_watson.request.tuning_job import algorithm_of
 from cloudtune_watson.rules.native import native_rules

@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, cast
 
-from cloudtune.diagnostics import Finding, Note
-from cloudtune.study.schema import Mode
-from cloudtune.study.suggestions import did_you_mean
+from cloudtune.provider import Finding, Mode, Note, did_you_mean
 from cloudtune_watson.request.layout import COMMAND
 from cloudtune_watson.request.tuning_job import GRID
 

@@ -6,9 +6,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from cloudtune.diagnostics import Finding, Note
-from cloudtune.provider.facts import Facts
-from cloudtune.study.schema import Mode
+from cloudtune.provider import Facts, Finding, Mode, Note
 from cloudtune_watson.request.layout import TAG
 from cloudtune_watson.settings import MODES, Backend, WatsonSettings
 from cloudtune_watson.versions import (

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudtune.diagnostics import Finding, Note
-from cloudtune.study.study import Study
+from cloudtune.provider import Finding, Note, Study
 
 
 def driven_rules(study: Study) -> Iterator[Finding | Note]:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudtune.diagnostics import Finding, Note
-from cloudtune.provider.facts import Facts
-from cloudtune.provider.lookup import has_code, input_address
-from cloudtune.study.schema import CategoricalParameter, FromEnvironment
-from cloudtune.study.search_space import format_value
-from cloudtune.study.study import Study
+from cloudtune.provider import (
+    CategoricalParameter,
+    Facts,
+    Finding,
+    FromEnvironment,
+    Note,
+    Study,
+    format_value,
+    has_code,
+    input_address,
+)
 from cloudtune_watson.request.layout import archive_name
 from cloudtune_watson.rules.settings import HERE
 from cloudtune_watson.settings import NAME, WatsonSettings

@@ -8,10 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from cloudtune.diagnostics import Finding, Note
-from cloudtune.study.schema import FloatParameter, IntParameter, Parameter
-from cloudtune.study.search_space import Space, count_values, format_value
-from cloudtune.study.study import Study
+from cloudtune.provider import (
+    Finding,
+    FloatParameter,
+    IntParameter,
+    Note,
+    Parameter,
+    Space,
+    Study,
+    count_values,
+    format_value,
+)
 from cloudtune_watson.request.tuning_job import (
     BASE,
     GRID,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cloudtune.study.schema import Json
+from cloudtune.emulator_kit import Json
 from cloudtune_sagemaker.emulator.rules import Rule
 
 MAX_TUNED = 30

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudtune.study.schema import Json
+from cloudtune.emulator_kit import Json
 from cloudtune_sagemaker.emulator.rules import Rule, demand, job
 
 

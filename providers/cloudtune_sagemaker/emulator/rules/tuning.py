@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cloudtune.study.schema import Json
+from cloudtune.emulator_kit import Json
 from cloudtune_sagemaker.emulator import search_space
 from cloudtune_sagemaker.emulator.errors import limit_exceeded
 from cloudtune_sagemaker.emulator.rules import Rule, demand, warm_start

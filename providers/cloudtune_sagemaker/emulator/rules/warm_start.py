@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from cloudtune.study.schema import Json
+from cloudtune.emulator_kit import Json
 from cloudtune_sagemaker.emulator import search_space
 from cloudtune_sagemaker.emulator.rules import Rule, demand
 from cloudtune_sagemaker.emulator.state import Store, TuningJob

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from unicodedata import category
 
-from cloudtune.study.schema import Json
+from cloudtune.emulator_kit import Json
 from cloudtune_vertex.emulator.rules import Rule, Violation
 from cloudtune_vertex.emulator.times import parse_duration
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from cloudtune.study.schema import Json
+from cloudtune.emulator_kit import Json
 from cloudtune_vertex.emulator.rules import Rule, Violation
 from cloudtune_vertex.emulator.rules.job import REQUIRED
 from cloudtune_vertex.emulator.search_space import CONDITIONS, TOLERANCE, matching_value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from cloudtune.study.schema import Json
+from cloudtune.emulator_kit import Json
 from cloudtune_vertex.emulator.errors import unimplemented
 from cloudtune_vertex.emulator.rules import Rule, Violation, demand, parameters
 from cloudtune_vertex.emulator.rules.job import REQUIRED, display_name, label_rules, spec_rules

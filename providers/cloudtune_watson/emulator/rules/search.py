@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from cloudtune.study.schema import Json
+from cloudtune.emulator_kit import Json
 from cloudtune_watson.contract import BadSpec, arguments
 from cloudtune_watson.emulator.errors import invalid
 from cloudtune_watson.emulator.wire import (
