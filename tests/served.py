@@ -1,4 +1,4 @@
-"""Emulators as processes of their own, which tests start, reach and end."""
+"""Emulators as processes that tests start, reach and stop."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 
 class Served:
-    """One emulator process, from its start to its end."""
+    """An emulator process."""
 
     def __init__(self, module: str, folder: Path, *words: str) -> None:
         self.folder = folder
@@ -35,7 +35,7 @@ class Served:
         return self.folder.parent / f"{self.folder.name}.err"
 
     def reach(self) -> None:
-        """Wait until it listens."""
+        """Wait until it listens, and read its address."""
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, self._errors.read_text()
@@ -47,15 +47,15 @@ class Served:
         return f"job-{next(self.names)}"
 
     @staticmethod
-    def until(look: Callable[[], Any], good: Callable[[Any], bool]) -> Any:
-        due = time.monotonic() + 60
-        while not good(found := look()):
-            assert time.monotonic() < due, found
+    def until(read: Callable[[], Any], is_good: Callable[[Any], bool]) -> Any:
+        deadline = time.monotonic() + 60
+        while not is_good(value := read()):
+            assert time.monotonic() < deadline, value
             time.sleep(0.05)
-        return found
+        return value
 
     def end(self) -> int:
-        """Ask it to end; return its exit code."""
+        """Stop it and return its exit code."""
         self.stack.close()
         self.process.terminate()
         code = self.process.wait(60)
@@ -68,7 +68,7 @@ S = TypeVar("S", bound=Served)
 
 
 def starting(kind: Callable[..., S], folder: Path) -> Iterator[Callable[..., S]]:
-    """Yield what starts emulators below a folder, each with a fault plan if it is given one."""
+    """Yield a function that starts emulators below a folder, each with a fault plan if given."""
     numbers = itertools.count(1)
     with ExitStack() as stack:
 
@@ -78,19 +78,19 @@ def starting(kind: Callable[..., S], folder: Path) -> Iterator[Callable[..., S]]
                 plan = folder / f"faults{number}.yaml"
                 plan.write_text(textwrap.dedent(faults))
                 words = (*words, "--faults", str(plan))
-            made = kind(folder / f"emulator{number}", "--speed", "3000", *words)
-            stack.callback(made.end)
-            made.reach()
-            return made
+            emulator = kind(folder / f"emulator{number}", "--speed", "3000", *words)
+            stack.callback(emulator.end)
+            emulator.reach()
+            return emulator
 
         yield start
 
 
 def address_of(module: str, folder: Path) -> Iterator[Mapping[str, Any]]:
-    """Yield where an emulator of the usual speed can be reached; it must end well."""
-    made = Served(module, folder)
+    """Yield the address of an emulator with the default speed, which must end without errors."""
+    emulator = Served(module, folder)
     try:
-        made.reach()
-        yield made.address
+        emulator.reach()
+        yield emulator.address
     finally:
-        assert made.end() == 0
+        assert emulator.end() == 0
