@@ -58,7 +58,7 @@ class FarJobs:
             raise BUSY
 
     def poll(self, starts: Sequence[Started]) -> Mapping[str, TrainingJob]:
-        self._call("look")
+        self._call("poll")
         ids = [s.id for s in starts if s.id in self.jobs]
         shown = [name for name in ids if self.hidden.get(name, 0) <= 0]
         self.hidden = {name: left - (name in ids) for name, left in self.hidden.items()}
@@ -124,7 +124,7 @@ def test_a_job_that_becomes_visible_late_is_not_created_again(
         scene.far.jobs["job-1-1"] = DONE
     assert scene.ended().state == "completed"
     assert scene.far.calls.count("create") == 1
-    assert scene.far.calls.count("look") > 5
+    assert scene.far.calls.count("poll") > 5
     assert "the training job job-1-1 may exist; looking for it again" in scene.said
 
 
@@ -133,7 +133,7 @@ def test_a_job_that_does_not_become_visible_is_created_again(scene: Scene) -> No
     scene.far.faults = {"create": [BUSY]}
     scene.start(1)
     scene.made(1)
-    assert scene.far.calls[: scene.far.calls.index("create", 1)].count("look") > 1
+    assert scene.far.calls[: scene.far.calls.index("create", 1)].count("poll") > 1
     assert scene.far.calls.count("create") == 2
 
 
@@ -147,7 +147,7 @@ def test_recovery_waits_for_jobs_that_become_visible_late(scene: Scene) -> None:
 
 
 def test_a_transient_error_is_reported_once_and_fails_no_trial(scene: Scene) -> None:
-    scene.far.faults = {"create": [BUSY], "look": [None, BUSY, BUSY, BUSY]}
+    scene.far.faults = {"create": [BUSY], "poll": [None, BUSY, BUSY, BUSY]}
     scene.start(1)
     scene.made(1)
     scene.far.jobs["job-1-1"] = DONE
@@ -169,10 +169,10 @@ def test_an_expired_sign_in_waits_while_jobs_run(
 ) -> None:
     scene.start(1)
     scene.made(1)
-    scene.far.faults = {"look": [EXPIRED] * 3}
+    scene.far.faults = {"poll": [EXPIRED] * 3}
     scene.far.jobs["job-1-1"] = DONE
     assert scene.ended().state == "completed"
-    scene.far.faults = {"look": [EXPIRED] * 1_000}
+    scene.far.faults = {"poll": [EXPIRED] * 1_000}
     monkeypatch.setattr(job_poller, "_MAX_OUTAGE", 0.05)
     scene.start(2)
     scene.made(2)
@@ -188,7 +188,7 @@ def test_an_expired_sign_in_waits_while_jobs_run(
 def test_a_dead_emulator_is_not_waited_for(scene: Scene) -> None:
     scene.start(1)
     scene.made(1)
-    scene.far.faults = {"look": [EmulatorEndedError("far", "the emulator has ended")]}
+    scene.far.faults = {"poll": [EmulatorEndedError("far", "the emulator has ended")]}
     assert scene.lost() == Lost("far: the emulator has ended", recoverable=False)
 
 
@@ -282,7 +282,7 @@ def test_a_trial_stopped_during_an_unanswered_create_is_not_left_running(
     scene: Scene,
 ) -> None:
     scene.far.lost = True
-    scene.far.faults = {"look": [BUSY] * 3}
+    scene.far.faults = {"poll": [BUSY] * 3}
     scene.start(1)
     scene.made(1)
     scene.runner.stop(1)
@@ -304,7 +304,7 @@ def test_a_trial_that_waits_for_capacity_can_be_stopped(scene: Scene) -> None:
 
 def test_recovery_waits_for_a_busy_service(scene: Scene) -> None:
     scene.far.jobs["job-1-1"] = RUNNING
-    scene.far.faults = {"look": [BUSY] * 3}
+    scene.far.faults = {"poll": [BUSY] * 3}
     found = scene.runner.recover([Interrupted(scene.started(1), 0, 0)])
     assert found.running == {1}
 

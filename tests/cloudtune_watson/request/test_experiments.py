@@ -158,7 +158,7 @@ def test_a_form_that_is_not_there_is_told_with_those_that_are(study: str, tmp_pa
     other = told(study, "--on", "watson", "--as", "yaml")
     assert "it has experiments" in str(other.exception)
     none = told(study, "--on", "local", "--as", "experiments")
-    assert "local has no form 'experiments'" in str(none.exception)
+    assert "local has no document 'experiments'" in str(none.exception)
     saved = told(study, "--on", "watson", "--as", "experiments", "-o", str(tmp_path / "p.json"))
     assert isinstance(saved.exception, UsageError)
     assert not (tmp_path / "p.json").exists()
