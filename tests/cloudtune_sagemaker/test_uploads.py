@@ -85,7 +85,8 @@ def test_the_code_is_packed_with_the_launcher(bench: Bench) -> None:
         assert told is not None
         assert json.loads(told.read())
     program = made.request["TrainingJobDefinition"]["StaticHyperParameters"]["sagemaker_program"]
-    assert {program, "cloudtune/__init__.py", "cloudtune/trial.py"} <= set(names)
+    launcher = {"__init__.py", "trial.py", "launcher_contract.py"}
+    assert {program, *(f"cloudtune/{name}" for name in launcher)} <= set(names)
     assert not (bench.folder / "job" / "sourcedir.tar.gz").exists()
 
 
