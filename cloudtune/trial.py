@@ -72,7 +72,7 @@ def params() -> Json:
 def report(
     metrics: Mapping[str, SupportsFloat] | None = None,
     step: SupportsIndex | None = None,
-    **named: SupportsFloat,
+    **named_metrics: SupportsFloat,
 ) -> None:
     """Report the values of one or more metrics.
 
@@ -82,7 +82,7 @@ def report(
     Args:
         metrics: Values by name, for names that are not Python identifiers.
         step: The training step or epoch. If omitted, each metric counts its reports from 1.
-        **named: Values by name.
+        **named_metrics: Values by name.
 
     Raises:
         TypeError: If a value is not a number, or the step not an integer.
@@ -94,7 +94,7 @@ def report(
         >>> report({"validation:auc": 0.9}, step=3)
     """
     values: dict[str, float] = {}
-    for source in (metrics or {}, named):
+    for source in (metrics or {}, named_metrics):
         for name, value in source.items():
             values[_check_name(name)] = _to_float(name, value)
     if not values:

@@ -94,8 +94,9 @@ class TuningClient:
             AwsError: If SageMaker cannot be called.
         """
         description = self._describe(job_name)
-        found = description and self._belongs_to_run(description)
-        return JobRef(PROVIDER, job_name) if found else None
+        if description and self._belongs_to_run(description):
+            return JobRef(PROVIDER, job_name)
+        return None
 
     def status(self, job: JobRef) -> JobStatus:
         """Return the current state of the job and its trials."""

@@ -278,7 +278,7 @@ def test_a_package_is_installed_and_run_as_a_module(tmp_path: Path) -> None:
     files = {"setup__py": "", "requirements__txt": "", "train__py": ""}
     install, script = started(tmp_path, job_of({"a": "1"}), **files).steps
     overlay = f"{tmp_path}/usr/local/bin/python"
-    assert install.shown == f"{overlay} -m pip install . -r requirements.txt"
+    assert install.command_text == f"{overlay} -m pip install . -r requirements.txt"
     assert install.error == "InstallModuleError"
     assert script.command == [overlay, "-m", "train", "-a", "1"]
 

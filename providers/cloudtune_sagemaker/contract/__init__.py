@@ -213,7 +213,7 @@ class Step:
     """One command of the toolkit. The next one starts only if it succeeds."""
 
     command: Sequence[str]
-    shown: str
+    command_text: str
     """The command as the toolkit writes it into a failure."""
     error: str
     """The toolkit's name for a failure of the command."""
@@ -312,9 +312,9 @@ def failure_text(step: Step, exit_code: int, output: Path | None) -> str:
         OSError: If the output cannot be read.
     """
     if output is None:
-        return failure.script_error(step.error, step.shown, exit_code, None)
+        return failure.script_error(step.error, step.command_text, exit_code, None)
     with output.open(encoding="utf-8", errors="replace", newline="\n") as lines:
-        return failure.script_error(step.error, step.shown, exit_code, lines)
+        return failure.script_error(step.error, step.command_text, exit_code, lines)
 
 
 def write_result(container: Container, failure_message: str | None) -> None:
