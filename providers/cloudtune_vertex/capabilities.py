@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cloudtune.provider import ALL_LIMITS, ALL_SCALES, DRIVEN, Capabilities, Limit, ModeCapabilities
+from cloudtune.provider import (
+    ALL_LIMITS,
+    ALL_SCALES,
+    DRIVEN,
+    Capabilities,
+    Limit,
+    ModeCapabilities,
+)
 
 TYPES = "google-cloud-aiplatform 2.7.0, google/cloud/aiplatform_v1/types, read 2026-11-25"
 """Google's description of each field of a job, with limits."""

@@ -1,7 +1,7 @@
-"""Reaches Google: the only file that imports its clients.
+"""Calls Google. Only this file imports its clients.
 
-On an emulator nothing else is reached: its address stands in for every service's, its key is the
-only credential, no proxy or configuration is read, and a call to any other address fails.
+With an emulator, every service has the emulator's address, its key is the only credential, no proxy
+or configuration is read, and requests to other addresses fail.
 """
 
 from __future__ import annotations
@@ -17,15 +17,20 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cloudtune._version import __version__
-from cloudtune.provider import Emulator, EmulatorEndedError, Json, MissingExtraError
-from cloudtune_vertex.errors import PROVIDER, GoogleError, not_reached, refusal
+from cloudtune.provider import (
+    Emulator,
+    EmulatorEndedError,
+    Json,
+    MissingExtraError,
+)
+from cloudtune_vertex.errors import PROVIDER, GoogleError, connection_error, service_error
 
 TIMEOUT = 60.0
-"""Seconds that one call may take."""
-PATIENCE = 60.0
-"""Seconds for which a call that changes nothing is made again."""
-PATIENCE_EMULATED = 5.0
-PAGE = 100
+"""Maximum seconds of one call."""
+RETRY_SECONDS = 60.0
+"""For how long a call that changes nothing is retried."""
+RETRY_SECONDS_EMULATED = 5.0
+PAGE_SIZE = 100
 """Jobs of one page of a list."""
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 _TUNING, _CUSTOM = "hyperparameterTuningJobs", "customJobs"
@@ -33,26 +38,26 @@ _NAMES = {
     _TUNING: ("HyperparameterTuningJob", "hyperparameter_tuning_job"),
     _CUSTOM: ("CustomJob", "custom_job"),
 }
-"""What the two kinds of job are called in Google's types and methods."""
+"""The names of the two kinds of job in Google's types and methods."""
 
 
 @dataclass(frozen=True)
-class Object:
-    """An object of Cloud Storage, as a list tells it."""
+class StoredObject:
+    """An object of Cloud Storage."""
 
     name: str
     size: int
     generation: str
-    """Another one each time that it is written."""
+    """A new one after each write."""
     md5: str | None
-    """In base 64, where it is known."""
+    """In base64, if known."""
 
 
 class Google:
     """Vertex AI in one location and Cloud Storage, for one caller.
 
-    Jobs are given and returned in the JSON of the REST API. Each call may raise `GoogleError`.
-    Reading of objects is safe in threads.
+    Jobs are in the JSON of the REST API. Each call may raise `GoogleError`. Objects may be read
+    from several threads.
     """
 
     def __init__(
@@ -63,13 +68,13 @@ class Google:
         impersonate: str | None = None,
         emulator: Emulator | None = None,
     ) -> None:
-        """Prepare; nothing is called.
+        """Create the client without calling Google.
 
         Args:
             project: The project's id.
-            location: Of the jobs.
-            impersonate: The service account as which all is done.
-            emulator: Reach this alone.
+            location: The location of the jobs.
+            impersonate: The service account to use for all calls.
+            emulator: If given, the only address that is called.
 
         Raises:
             MissingExtraError: If Google's packages are not installed.
@@ -79,57 +84,48 @@ class Google:
         self._location = location
         self._impersonate = impersonate
         self._emulator = emulator
-        self._types = _imported("google.cloud.aiplatform_v1")
-        self._storage = _imported("google.cloud.storage")
-        self._errors = _imported("google.api_core.exceptions")
-        self._auth_errors = _imported("google.auth.exceptions")
-        self._requests = _imported("requests")
+        self._types = _import("google.cloud.aiplatform_v1")
+        self._storage = _import("google.cloud.storage")
+        self._errors = _import("google.api_core.exceptions")
+        self._requests = _import("requests")
 
     def create(self, request: Json) -> Json:
-        """Create the job that a request describes; return it. Nothing is tried again."""
-        kind = _TUNING if "hyperparameterTuningJob" in request else _CUSTOM
-        said, called = _NAMES[kind]
-        described = request["hyperparameterTuningJob" if kind == _TUNING else "customJob"]
-        message = getattr(self._types, said)
-        with self._told(f"Create{said}"):
+        """Create the job of a request and return it. The call is not retried."""
+        is_tuning = "hyperparameterTuningJob" in request
+        type_name, method = _NAMES[_TUNING if is_tuning else _CUSTOM]
+        body = request["hyperparameterTuningJob" if is_tuning else "customJob"]
+        message_type = getattr(self._types, type_name)
+        with self._translate_errors(f"Create{type_name}"):
             try:
-                job = message.from_json(json.dumps(described))
+                job = message_type.from_json(json.dumps(body))
             except (TypeError, ValueError, self._json_format.ParseError) as error:
-                raise GoogleError(f"the request is none of Vertex AI's: {error}") from error
-            made = getattr(self._jobs, f"create_{called}")(
-                request={"parent": request["parent"], called: job}, retry=None, timeout=TIMEOUT
+                raise GoogleError(f"Vertex AI's types reject the request: {error}") from error
+            response = getattr(self._jobs, f"create_{method}")(
+                request={"parent": request["parent"], method: job}, retry=None, timeout=TIMEOUT
             )
-            return self._plain(said, made)
+            return self._to_json(type_name, response)
 
     def get(self, name: str) -> Json:
         """Return a job by its full name."""
-        said, called = _NAMES[_kind(name)]
-        with self._told(f"Get{said}"):
-            found = getattr(self._jobs, f"get_{called}")(
-                request={"name": name}, retry=self._retry, timeout=TIMEOUT
-            )
-            return self._plain(said, found)
+        type_name, response = self._call("get", name)
+        return self._to_json(type_name, response)
 
-    def tuning_jobs(self, chosen: str) -> list[Json]:
-        """Return the tuning jobs that a filter lets through, without their trials."""
-        return self._listed(_TUNING, chosen)
+    def list_tuning_jobs(self, filter_: str) -> list[Json]:
+        """Return the tuning jobs that match a filter, without their trials."""
+        return self._list(_TUNING, filter_)
 
-    def custom_jobs(self, chosen: str) -> list[Json]:
-        """Return the custom jobs that a filter lets through."""
-        return self._listed(_CUSTOM, chosen)
+    def list_custom_jobs(self, filter_: str) -> list[Json]:
+        """Return the custom jobs that match a filter."""
+        return self._list(_CUSTOM, filter_)
 
     def cancel(self, name: str) -> None:
-        """Ask a job to end."""
-        said, called = _NAMES[_kind(name)]
-        with self._told(f"Cancel{said}"):
-            getattr(self._jobs, f"cancel_{called}")(
-                request={"name": name}, retry=self._retry, timeout=TIMEOUT
-            )
+        """Request the end of a job."""
+        self._call("cancel", name)
 
-    def objects(self, bucket: str, prefix: str) -> list[Object]:
-        """Return the objects of a bucket whose names begin so."""
-        with self._told(f"the list of the bucket {bucket}"):
-            found = self._files.list_blobs(
+    def list_objects(self, bucket: str, prefix: str) -> list[StoredObject]:
+        """Return the objects of a bucket whose names start with a prefix."""
+        with self._translate_errors(f"the list of the bucket {bucket}"):
+            blobs = self._files.list_blobs(
                 bucket,
                 prefix=prefix,
                 fields="items(name,size,generation,md5Hash),nextPageToken",
@@ -137,13 +133,13 @@ class Google:
                 timeout=TIMEOUT,
             )
             return [
-                Object(each.name, each.size or 0, str(each.generation), each.md5_hash)
-                for each in found
+                StoredObject(blob.name, blob.size or 0, str(blob.generation), blob.md5_hash)
+                for blob in blobs
             ]
 
     def read(self, bucket: str, name: str, start: int) -> bytes:
-        """Return an object from a byte on; nothing where it has no more, or is not there."""
-        with self._told(f"reading gs://{bucket}/{name}"):
+        """Return an object from a byte on; empty if it has no more, or does not exist."""
+        with self._translate_errors(f"reading gs://{bucket}/{name}"):
             blob = self._files.bucket(bucket).blob(name)
             try:
                 data: bytes = blob.download_as_bytes(
@@ -154,179 +150,180 @@ class Google:
             return data
 
     def write(self, bucket: str, name: str, path: Path) -> None:
-        """Write a file of this machine as an object.
+        """Write a local file to an object.
 
         Raises:
             OSError: If the file cannot be read.
         """
-        with self._told(f"writing gs://{bucket}/{name}"):
+        with self._translate_errors(f"writing gs://{bucket}/{name}"):
             blob = self._files.bucket(bucket).blob(name)
             blob.upload_from_filename(str(path), retry=self._retry, timeout=TIMEOUT)
 
-    def make_bucket(self, bucket: str) -> None:
-        """Make a bucket, on an emulator."""
-        with self._told(f"the bucket {bucket}"):
+    def create_bucket(self, bucket: str) -> None:
+        """Create a bucket on an emulator."""
+        with self._translate_errors(f"the bucket {bucket}"):
             self._files.create_bucket(bucket, timeout=TIMEOUT)
 
-    def _listed(self, kind: str, chosen: str) -> list[Json]:
-        said, called = _NAMES[kind]
-        asked = {
-            "parent": f"projects/{self._project}/locations/{self._location}",
-            "filter": chosen,
-            "page_size": PAGE,
-        }
-        with self._told(f"List{said}s"):
-            pages = getattr(self._jobs, f"list_{called}s")(
-                request=asked, retry=self._retry, timeout=TIMEOUT
-            )
-            return [self._plain(said, job) for job in pages]
+    def _call(self, operation: str, name: str) -> tuple[str, Any]:
+        """Return the type of a job and the response of a call with its name."""
+        type_name, method = _NAMES[_TUNING if f"/{_TUNING}/" in name else _CUSTOM]
+        with self._translate_errors(f"{operation.capitalize()}{type_name}"):
+            call = getattr(self._jobs, f"{operation}_{method}")
+            return type_name, call(request={"name": name}, retry=self._retry, timeout=TIMEOUT)
 
-    def _plain(self, said: str, message: Any) -> Json:
-        kind = getattr(self._types, said)
-        plain: Json = self._json_format.MessageToDict(kind.pb(message))
-        return plain
+    def _list(self, kind: str, filter_: str) -> list[Json]:
+        type_name, method = _NAMES[kind]
+        request = {
+            "parent": f"projects/{self._project}/locations/{self._location}",
+            "filter": filter_,
+            "page_size": PAGE_SIZE,
+        }
+        with self._translate_errors(f"List{type_name}s"):
+            call = getattr(self._jobs, f"list_{method}s")
+            jobs = call(request=request, retry=self._retry, timeout=TIMEOUT)
+            return [self._to_json(type_name, job) for job in jobs]
+
+    def _to_json(self, type_name: str, message: Any) -> Json:
+        message_type = getattr(self._types, type_name)
+        data: Json = self._json_format.MessageToDict(message_type.pb(message))
+        return data
 
     @cached_property
     def _json_format(self) -> Any:
-        return _imported("google.protobuf.json_format")
+        return _import("google.protobuf.json_format")
 
     @cached_property
     def _jobs(self) -> Any:
-        """The client of jobs."""
-        info = _imported("google.api_core.gapic_v1.client_info").ClientInfo(
+        """The client of Vertex AI."""
+        info = _import("google.api_core.gapic_v1.client_info").ClientInfo(
             user_agent=f"cloudtune/{__version__}"
         )
-        where = {"api_endpoint": f"{self._location}-aiplatform.googleapis.com"}
-        if self._emulator is not None:
-            where = {"api_endpoint": self._emulator.url, "universe_domain": "googleapis.com"}
         client = self._types.JobServiceClient(
             transport="rest",
             credentials=self._credentials,
-            client_options=where,
+            client_options=self._client_options(f"{self._location}-aiplatform.googleapis.com"),
             client_info=info,
         )
-        self._guard(client.transport._session)  # there is no public way to it
+        self._guard(client.transport._session)  # not public
         return client
 
     @cached_property
     def _files(self) -> Any:
         """The client of Cloud Storage."""
-        sessions = _imported("google.auth.transport.requests")
+        sessions = _import("google.auth.transport.requests")
         session = sessions.AuthorizedSession(self._credentials)
-        # Said explicitly, or the client would go where STORAGE_EMULATOR_HOST says.
-        where = {"api_endpoint": "https://storage.googleapis.com"}
-        if self._emulator is not None:
-            where = {"api_endpoint": self._emulator.url, "universe_domain": "googleapis.com"}
         self._guard(session)
         client = self._storage.Client(
             project=self._project,
             credentials=self._credentials,
-            client_options=where,
+            # Explicit, since the client also reads STORAGE_EMULATOR_HOST.
+            client_options=self._client_options("https://storage.googleapis.com"),
             _http=session,
         )
-        client._bucket_metadata_cache = None  # it asks for the bucket, in a thread of its own
+        client._bucket_metadata_cache = None  # it requests the bucket, in a thread
         return client
+
+    def _client_options(self, endpoint: str) -> dict[str, str]:
+        if self._emulator is None:
+            return {"api_endpoint": endpoint}
+        return {"api_endpoint": self._emulator.url, "universe_domain": "googleapis.com"}
 
     @cached_property
     def _credentials(self) -> Any:
         if self._emulator is not None:
-            made = _imported("google.oauth2.credentials")
-            return made.Credentials(token=self._emulator.key)
-        found, _ = _imported("google.auth").default(scopes=[_SCOPE])
+            return _import("google.oauth2.credentials").Credentials(token=self._emulator.key)
+        credentials, _ = _import("google.auth").default(scopes=[_SCOPE])
         if not self._impersonate:
-            return found
-        return _imported("google.auth.impersonated_credentials").Credentials(
-            source_credentials=found, target_principal=self._impersonate, target_scopes=[_SCOPE]
+            return credentials
+        return _import("google.auth.impersonated_credentials").Credentials(
+            source_credentials=credentials,
+            target_principal=self._impersonate,
+            target_scopes=[_SCOPE],
         )
 
     def _guard(self, session: Any) -> None:
-        """Let a session reach the emulator alone, where there is one."""
+        """With an emulator, block the requests of a session to other addresses."""
         if self._emulator is None:
             return
         session.trust_env = False
-        adapter = _guarding(self._emulator.url)
+        adapter = _guard_adapter(self._emulator.url)
         session.mount("https://", adapter)
         session.mount("http://", adapter)
 
     @cached_property
     def _retry(self) -> Any:
-        """How a call that changes nothing is made again."""
-        patience = PATIENCE_EMULATED if self.emulated else PATIENCE
-        return _imported("google.api_core.retry").Retry(
-            predicate=self._passes, initial=patience / 60, maximum=patience / 6, timeout=patience
+        """The retries of a call that changes nothing."""
+        seconds = RETRY_SECONDS_EMULATED if self.emulated else RETRY_SECONDS
+        return _import("google.api_core.retry").Retry(
+            predicate=lambda error: (
+                self._to_error("", error).retryable and not self._emulator_has_ended(error)
+            ),
+            initial=seconds / 60,
+            maximum=seconds / 6,
+            timeout=seconds,
         )
 
-    def _passes(self, error: Exception) -> bool:
-        return self._meaning("", error).retryable and not self._has_ended(error)
-
-    def _has_ended(self, error: BaseException) -> bool:
-        """Tell whether an error says that the emulator is not there any more."""
+    def _emulator_has_ended(self, error: BaseException) -> bool:
         refused = "Connection refused" in str(error)
         return self.emulated and refused and isinstance(error, self._requests.ConnectionError)
 
     @contextmanager
-    def _told(self, operation: str) -> Generator[None]:
-        """Say in our own error what went wrong in the block."""
+    def _translate_errors(self, operation: str) -> Generator[None]:
         try:
             yield
-        except self._failures as raised:
+        except self._client_errors as raised:
             gave_up = isinstance(raised, self._errors.RetryError)
             error: BaseException = (raised.__cause__ if gave_up else None) or raised
-            if self._has_ended(error):
-                words = f"{operation}: the emulator has ended, and its jobs with it"
-                raise EmulatorEndedError(PROVIDER, words) from raised
-            raise self._meaning(operation, error) from raised
+            if self._emulator_has_ended(error):
+                text = f"{operation}: the emulator has ended, and its jobs with it"
+                raise EmulatorEndedError(PROVIDER, text) from raised
+            raise self._to_error(operation, error) from raised
 
     @cached_property
-    def _failures(self) -> tuple[type[BaseException], ...]:
-        """What the clients raise."""
-        storage = _imported("google.cloud.storage.exceptions")
+    def _client_errors(self) -> tuple[type[BaseException], ...]:
+        """The errors that the clients raise."""
+        storage = _import("google.cloud.storage.exceptions")
         return (
             self._errors.GoogleAPIError,
-            self._auth_errors.GoogleAuthError,
+            _import("google.auth.exceptions").GoogleAuthError,
             self._requests.RequestException,
             storage.InvalidResponse,
             storage.DataCorruption,
         )
 
-    def _meaning(self, operation: str, error: BaseException) -> GoogleError:
+    def _to_error(self, operation: str, error: BaseException) -> GoogleError:
         code = getattr(error, "code", None)
         if isinstance(error, self._errors.GoogleAPICallError) and code:
-            return refusal(operation, int(code), str(getattr(error, "message", error)))
+            return service_error(operation, int(code), str(getattr(error, "message", error)))
         response = getattr(error, "response", None)
-        if isinstance(error, self._failures[3]) and response is not None:
-            return refusal(operation, int(response.status_code), str(error))
-        kinds = [kind.__name__ for kind in type(error).__mro__]
-        passing = bool(getattr(error, "retryable", False))
-        return not_reached(operation, kinds, str(error), passing=passing)
+        invalid_response = _import("google.cloud.storage.exceptions").InvalidResponse
+        if isinstance(error, invalid_response) and response is not None:
+            return service_error(operation, int(response.status_code), str(error))
+        classes = [each.__name__ for each in type(error).__mro__]
+        retryable = bool(getattr(error, "retryable", False))
+        return connection_error(operation, classes, str(error), retryable=retryable)
 
 
-def _kind(name: str) -> str:
-    """Return which kind of job a full name is of."""
-    return _TUNING if f"/{_TUNING}/" in name else _CUSTOM
-
-
-def _guarding(url: str) -> Any:
-    """Return an adapter of requests that refuses to send one anywhere but to a URL's origin."""
-    adapters: Any = _imported("requests.adapters")
+def _guard_adapter(url: str) -> Any:
+    """Return an adapter of requests that refuses requests to other origins than a URL's."""
+    adapters: Any = _import("requests.adapters")
     origin = urlsplit(url)[:2]
-    plain: Callable[..., Any] = adapters.HTTPAdapter.send
+    send: Callable[..., Any] = adapters.HTTPAdapter.send
 
-    def send(self: Any, request: Any, *args: Any, **more: Any) -> Any:
-        sent_to: str = request.url
-        found = urlsplit(sent_to)
-        if found[:2] != origin:
+    def send_guarded(self: Any, request: Any, *args: Any, **options: Any) -> Any:
+        request_url = urlsplit(str(request.url))
+        if request_url[:2] != origin:
             raise GoogleError(
-                f"a call would have left for {found.netloc}, and an emulated run reaches its "
-                "emulator alone",
+                f"blocked a request to {request_url.netloc}: an emulated run only calls its "
+                "emulator",
                 affects_all_calls=True,
             )
-        return plain(self, request, *args, **more)
+        return send(self, request, *args, **options)
 
-    return type("Guard", (adapters.HTTPAdapter,), {"send": send})()
+    return type("Guard", (adapters.HTTPAdapter,), {"send": send_guarded})()
 
 
-def _imported(name: str) -> Any:
+def _import(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:

@@ -1,21 +1,35 @@
-"""Where people read what a custom job printed."""
+"""Addresses in the Google Cloud console, and the logs of custom jobs."""
 
 from __future__ import annotations
 
 from cloudtune.provider import EMULATOR_FOLDER, JobContext, Plan
-from cloudtune_vertex.request.layout import job_page
 
 
-def log_of(plan: Plan, context: JobContext, job: str) -> str | None:
-    """Return the page of a custom job, or on the emulator the file of its log if there is one.
+def list_url(project: str, jobs: str) -> str:
+    """Return the page that lists ``hyperparameter-tuning-jobs`` or ``custom-jobs``."""
+    return f"https://console.cloud.google.com/vertex-ai/training/{jobs}?project={project}"
+
+
+def job_url(project: str, location: str, number: str) -> str:
+    """Return the page of a tuning job or a custom job.
+
+    It is the one that ``_dashboard_uri`` of google-cloud-aiplatform 2.7.0 (aiplatform/jobs.py)
+    prints.
+    """
+    console = "https://console.cloud.google.com/agent-platform/locations"
+    return f"{console}/{location}/training/{number}?project={project}"
+
+
+def log_url(plan: Plan, context: JobContext, job: str) -> str | None:
+    """Return the page of a custom job with its log; on the emulator its file, if it exists.
 
     Args:
-        plan: Of the run's job.
+        plan: The plan of the job.
         context: The folder and the emulator of the job.
-        job: The custom job's full name.
+        job: The full name of the custom job.
     """
     number = job.rpartition("/")[2]
     if context.emulator is None:
-        return job_page(plan.facts.data["project"], plan.facts.data["location"], number)
+        return job_url(plan.facts.data["project"], plan.facts.data["location"], number)
     file = context.folder / EMULATOR_FOLDER / "jobs" / number / "log.txt"
     return str(file) if file.is_file() else None

@@ -1,7 +1,7 @@
-"""What a failed call to Google means: whether it may pass, and what to do about it, in plain words.
+"""Errors of Google: whether a call may succeed later, and what the user can do.
 
-Codes: the HTTP codes of google.rpc.Code, which google-api-core 2.44 gives with every error. Words:
-as users quote them in public reports; where a text is not known, the code alone counts.
+Codes are the HTTP codes of google.rpc.Code, which google-api-core 2.44 has in every error. Messages
+come from public reports of users; where a message is unknown, only the code counts.
 """
 
 from __future__ import annotations
@@ -13,40 +13,40 @@ from cloudtune.provider import ProviderError
 
 PROVIDER = "vertex"
 
-_PASSING = frozenset([408, 500, 502, 503, 504])
-_FULL = re.compile(r"quota metrics exceed quota limits", re.I)
-"""Of a 429: there is no place for another job; any other one is about too many calls."""
+_TRANSIENT_CODES = frozenset([408, 500, 502, 503, 504])
+_QUOTA_MESSAGE = re.compile(r"quota metrics exceed quota limits", re.I)
+"""In a 429: no capacity for another job. Any other 429 means too many calls."""
 _PREFIX = re.compile(r"^(?:GET|POST|PUT|PATCH|DELETE) \S+: ")
-"""What the clients put before the service's own text."""
+"""The clients put this before the service's message."""
 _PERMISSION = re.compile(r"\b(?:aiplatform|storage|iam|serviceusage)\.[a-zA-Z]+\.[a-zA-Z]+\b")
 
 _SIGN_IN = (
-    "sign in with `gcloud auth application-default login`, or let GOOGLE_APPLICATION_CREDENTIALS "
-    "name a key file"
+    "sign in with `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS "
+    "to a key file"
 )
-_NETWORK = "it cannot be reached; is the network there?"
+_NO_CONNECTION = "no connection; check the network"
 
-_LOCAL: Mapping[str, tuple[bool, str]] = {
+_CLIENT_ERRORS: Mapping[str, tuple[bool, str]] = {
     "SSLError": (
         False,
-        "its certificate is not trusted here; REQUESTS_CA_BUNDLE names the file of a company's own",
+        "the certificate is not trusted on this machine; set REQUESTS_CA_BUNDLE to your company's "
+        "certificate file",
     ),
-    "ProxyError": (True, "the proxy cannot be reached"),
-    "ConnectTimeout": (True, _NETWORK),
-    "Timeout": (True, "it did not answer in time"),
-    "ChunkedEncodingError": (True, "the connection ended within the answer"),
-    "ConnectionError": (True, _NETWORK),
+    "ProxyError": (True, "no connection to the proxy"),
+    "ConnectTimeout": (True, _NO_CONNECTION),
+    "Timeout": (True, "no response in time"),
+    "ChunkedEncodingError": (True, "the connection ended within the response"),
+    "ConnectionError": (True, _NO_CONNECTION),
     "RequestException": (True, "the connection failed"),
-    "DataCorruption": (True, "what arrived is not what was sent"),
-    "TransportError": (True, "the sign-in service cannot be reached; is the network there?"),
-    "TimeoutError": (True, "the sign-in service did not answer in time"),
-    "DefaultCredentialsError": (False, f"no credentials were found; {_SIGN_IN}"),
+    "DataCorruption": (True, "the received data does not match its checksum"),
+    "TransportError": (True, "no connection to the sign-in service; check the network"),
+    "TimeoutError": (True, "no response of the sign-in service in time"),
+    "DefaultCredentialsError": (False, f"no credentials found; {_SIGN_IN}"),
     "ReauthFailError": (False, f"the sign-in has expired; {_SIGN_IN}, then `cloudtune resume`"),
-    "RefreshError": (False, f"the sign-in is not valid any more; {_SIGN_IN}"),
+    "RefreshError": (False, f"the sign-in is no longer valid; {_SIGN_IN}"),
     "GoogleAuthError": (False, f"the credentials cannot be used; {_SIGN_IN}"),
 }
-"""What the clients themselves raise, by the name of the error: whether it may pass, and what it
-means."""
+"""Errors of the clients by class name: whether the call may succeed later, and the message."""
 
 
 class GoogleError(ProviderError):
@@ -62,7 +62,7 @@ class GoogleError(ProviderError):
         quota_exceeded: bool = False,
     ) -> None:
         self.code = code
-        """That of the HTTP answer; 0 where there was none."""
+        """The HTTP status; 0 without a response."""
         super().__init__(
             PROVIDER,
             message,
@@ -73,91 +73,89 @@ class GoogleError(ProviderError):
 
     @property
     def not_found(self) -> bool:
-        """Whether what was named is not there."""
+        """Whether the resource does not exist."""
         return self.code == 404
 
 
-def refusal(operation: str, code: int, said: str) -> GoogleError:
-    """Return the error for an answer that is one.
+def service_error(operation: str, code: int, message: str) -> GoogleError:
+    """Return the error for an error response.
 
     Args:
-        operation: What was called.
-        code: Of the HTTP answer.
-        said: The service's message.
+        operation: The operation that was called.
+        code: The HTTP status.
+        message: The service's message.
     """
-    said = _PREFIX.sub("", said).strip()
-    quota_exceeded = code == 429 and bool(_FULL.search(said))
-    words = f"{operation}: {said or 'refused'} [{code}]"
-    if advice := _advice(code, said, quota_exceeded=quota_exceeded):
-        words += f" ({advice})"
+    message = _PREFIX.sub("", message).strip()
+    quota_exceeded = code == 429 and bool(_QUOTA_MESSAGE.search(message))
+    text = f"{operation}: {message or 'refused'} [{code}]"
+    if advice := _advice(code, message, quota_exceeded=quota_exceeded):
+        text += f" ({advice})"
     return GoogleError(
-        words,
+        text,
         code=code,
-        retryable=code in _PASSING or (code == 429 and not quota_exceeded),
+        retryable=code in _TRANSIENT_CODES or (code == 429 and not quota_exceeded),
         affects_all_calls=code in {401, 403},
         quota_exceeded=quota_exceeded,
     )
 
 
-def not_reached(operation: str, kinds: Sequence[str], said: str, *, passing: bool) -> GoogleError:
-    """Return the error for a call that was not answered.
+def connection_error(
+    operation: str, classes: Sequence[str], message: str, *, retryable: bool
+) -> GoogleError:
+    """Return the error for a call without a response.
 
     Args:
-        operation: What was called.
-        kinds: The names of the error's class and of those above it, nearest first.
-        said: The error's own text.
-        passing: Whether the error itself says that it may pass.
+        operation: The operation that was called.
+        classes: The names of the error's class and its base classes, nearest first.
+        message: The error's message.
+        retryable: Whether the error itself is marked as retryable.
     """
-    kind = next((each for each in kinds if each in _LOCAL), "")
-    retryable, meaning = _LOCAL.get(kind, (False, ""))
-    if kind == "RefreshError" and "impersonate" in said:
+    name = next((name for name in classes if name in _CLIENT_ERRORS), "")
+    is_transient, meaning = _CLIENT_ERRORS.get(name, (False, ""))
+    if name == "RefreshError" and "impersonate" in message:
         meaning = (
-            "the service account of providers.vertex.impersonate cannot be impersonated; your "
-            "account needs the role Service Account Token Creator on it"
+            "cannot impersonate the service account of providers.vertex.impersonate; your account "
+            "needs the role Service Account Token Creator on it"
         )
-    if kind == "ConnectionError" and "aborted" in said:
-        meaning = "the connection ended before the answer"
-    retryable = retryable or passing
-    words = f"{operation}: {meaning} [{said}]" if meaning else f"{operation}: {said}"
-    return GoogleError(words, retryable=retryable, affects_all_calls=bool(kind) and not retryable)
+    if name == "ConnectionError" and "aborted" in message:
+        meaning = "the connection ended before the response"
+    retryable = retryable or is_transient
+    text = f"{operation}: {meaning} [{message}]" if meaning else f"{operation}: {message}"
+    return GoogleError(text, retryable=retryable, affects_all_calls=bool(name) and not retryable)
 
 
-def _advice(code: int, said: str, *, quota_exceeded: bool) -> str:
-    low = said.lower()
+def _advice(code: int, message: str, *, quota_exceeded: bool) -> str:
+    lower = message.lower()
     if quota_exceeded:
         return (
-            "Google raises quotas on request, under IAM & Admin, Quotas, for Vertex AI in this "
-            "location; or use fewer or other machines"
+            "request a higher quota under IAM & Admin, Quotas, for Vertex AI in this location, or "
+            "use fewer or other machines"
         )
     if code == 401:
         return f"{_SIGN_IN}, then `cloudtune resume`"
     if code == 403:
-        return _advice_denied(said, low)
-    if code == 404 and "bucket" in low:
-        return "create it in the location of the job, or name another under providers.vertex.bucket"
+        return _denied_advice(message, lower)
+    if code == 404 and "bucket" in lower:
+        return "create it in the location of the job, or set providers.vertex.bucket to another one"
     return ""
 
 
-def _advice_denied(said: str, low: str) -> str:
-    if "has not been used in project" in low or "is disabled" in low:
-        return (
-            "switch it on: gcloud services enable aiplatform.googleapis.com storage.googleapis.com"
-        )
-    if "quota project" in low:
-        return "gcloud auth application-default set-quota-project PROJECT"
-    if "billing" in low:
+def _denied_advice(message: str, lower: str) -> str:
+    if "has not been used in project" in lower or "is disabled" in lower:
+        return "run `gcloud services enable aiplatform.googleapis.com storage.googleapis.com`"
+    if "quota project" in lower:
+        return "run `gcloud auth application-default set-quota-project PROJECT`"
+    if "billing" in lower:
         return "the project needs a billing account"
-    if "act as" in low or "actas" in low:
+    if "act as" in lower or "actas" in lower:
         return (
             "your account needs the role Service Account User on the account under "
             "providers.vertex.service_account"
         )
-    permission = found[0] if (found := _PERMISSION.search(said)) else ""
-    if permission.startswith("aiplatform."):
-        return f"your account lacks the permission {permission}; the role Vertex AI User has it"
-    if permission.startswith("storage."):
-        return (
-            f"your account lacks the permission {permission}; the role Storage Object User on the "
-            "bucket has it"
-        )
-    return f"your account lacks the permission {permission}" if permission else ""
+    match = _PERMISSION.search(message)
+    if not match:
+        return ""
+    roles = {"aiplatform": "Vertex AI User", "storage": "Storage Object User on the bucket"}
+    role = roles.get(match[0].partition(".")[0])
+    advice = f"your account needs the permission {match[0]}"
+    return f"{advice}, for example by the role {role}" if role else advice

@@ -24,8 +24,9 @@ from cloudtune.provider import (
     overrides_any,
     source_files,
 )
+from cloudtune_vertex.console import job_url, list_url
 from cloudtune_vertex.prices import LIMITS, LONGEST_TRIAL, hour_price
-from cloudtune_vertex.request.layout import home, job_page, mounted
+from cloudtune_vertex.request.layout import job_uri, mounted_path
 from cloudtune_vertex.settings import NAME, VertexSettings
 
 EMULATED = {
@@ -35,23 +36,22 @@ EMULATED = {
     "image": "us-docker.pkg.dev/vertex-ai/training/sklearn-cpu.1-0:latest",
     "machine_type": "n1-standard-4",
 }
-"""The values of missing settings on the emulator."""
+"""Values of missing settings on the emulator."""
 _HINTS = {
-    "project": "give a project, or set GOOGLE_CLOUD_PROJECT; gcloud's configuration has none",
-    "location": "give a region, such as us-central1, or set GOOGLE_CLOUD_REGION",
-    "bucket": "give a Cloud Storage bucket in the location, for code and outputs",
-    "image": "give the address of the training image: a prebuilt one of Google, such as "
+    "project": "set a project or GOOGLE_CLOUD_PROJECT; gcloud's configuration has no project",
+    "location": "set a region, for example us-central1, or GOOGLE_CLOUD_REGION",
+    "bucket": "set a Cloud Storage bucket in the location, for code and outputs",
+    "image": "set the address of the training image: a prebuilt one of Google, for example "
     "us-docker.pkg.dev/vertex-ai/training/sklearn-cpu.1-0:latest, or your own",
-    "machine_type": "give the machine type, such as n1-standard-4",
+    "machine_type": "set the machine type, for example n1-standard-4",
 }
-_CONSOLE = "https://console.cloud.google.com/vertex-ai/training"
 _PREBUILT = re.compile(
     r"([a-z]+-docker\.pkg\.dev/vertex-ai|([a-z]+\.)?gcr\.io/cloud-aiplatform)/training/.+"
 )
 
 
 def lookup(study: Study, settings: VertexSettings, facts: Facts) -> Lookup:
-    """Return what is known of the project; missing settings get stand-ins."""
+    """Return the known facts about the project; placeholders replace missing settings."""
     values = {
         "project": settings.project,
         "location": settings.location,
@@ -62,17 +62,16 @@ def lookup(study: Study, settings: VertexSettings, facts: Facts) -> Lookup:
     if not facts.emulated:
         values["project"] = values["project"] or default_project()
         values["location"] = values["location"] or default_location()
-    stand_ins = EMULATED if facts.emulated else {name: f"{{{{{name}}}}}" for name in values}
-    data: dict[str, Any] = {name: value or stand_ins[name] for name, value in values.items()}
+    placeholders = EMULATED if facts.emulated else {name: f"{{{{{name}}}}}" for name in values}
+    data: dict[str, Any] = {name: value or placeholders[name] for name, value in values.items()}
     project, location, image = data["project"], data["location"], data["image"]
     data["prefix"] = settings.prefix
     data["prebuilt"] = _PREBUILT.fullmatch(image) is not None or not values["image"]
-    folder = home(replace(facts, lookup=Lookup(data=data)))
-    inputs = find_inputs(study, facts, NAME, folder)
+    inputs = find_inputs(study, facts, NAME, job_uri(replace(facts, lookup=Lookup(data=data))))
     return Lookup(
         price=hour_price(location, data["machine_type"], settings),
         limits=ServiceLimits(
-            # With a resource, a trial starts again for each rung, each time with this limit.
+            # With a resource, the limit applies to each start of a trial.
             longest_trial=None if study.strategy.resource else LONGEST_TRIAL,
             set_by_native=overrides_any(settings.native, LIMITS),
         ),
@@ -82,31 +81,29 @@ def lookup(study: Study, settings: VertexSettings, facts: Facts) -> Lookup:
         variables=environment_variables(study),
         inputs=inputs,
         links={
-            "managed": f"{_CONSOLE}/hyperparameter-tuning-jobs?project={project}",
-            "driven": f"{_CONSOLE}/custom-jobs?project={project}",
+            "managed": list_url(project, "hyperparameter-tuning-jobs"),
+            "driven": list_url(project, "custom-jobs"),
         },
-        job_links={"managed": job_page(project, location, "{job}")},
+        job_links={"managed": job_url(project, location, "{job}")},
         data={**data, "paths": _paths(inputs)},
     )
 
 
 def default_project() -> str | None:
     """Return the project of the environment or of gcloud's configuration."""
-    for variable in ("GOOGLE_CLOUD_PROJECT", "CLOUD_ML_PROJECT_ID"):
-        if project := os.environ.get(variable):
-            return project
-    return _gcloud("core", "project")
+    env = os.environ
+    project = env.get("GOOGLE_CLOUD_PROJECT") or env.get("CLOUD_ML_PROJECT_ID")
+    return project or _read_gcloud("core", "project")
 
 
 def default_location() -> str | None:
     """Return the location of the environment or of gcloud's configuration."""
-    for variable in ("GOOGLE_CLOUD_REGION", "CLOUD_ML_REGION"):
-        if location := os.environ.get(variable):
-            return location
-    return _gcloud("ai", "region")
+    env = os.environ
+    location = env.get("GOOGLE_CLOUD_REGION") or env.get("CLOUD_ML_REGION")
+    return location or _read_gcloud("ai", "region")
 
 
-def _gcloud(section: str, name: str) -> str | None:
+def _read_gcloud(section: str, name: str) -> str | None:
     folder = Path(os.environ.get("CLOUDSDK_CONFIG") or "~/.config/gcloud").expanduser()
     config = configparser.RawConfigParser(strict=False)
     try:
@@ -125,5 +122,5 @@ def _paths(inputs: Inputs) -> dict[str, str]:
     for name, uri in inputs.addresses.items():
         local = Path(inputs.uploads.get(name, ""))
         if uri is not None:
-            paths[name] = mounted(f"{uri}/{local.name}" if local.is_file() else uri)
+            paths[name] = mounted_path(f"{uri}/{local.name}" if local.is_file() else uri)
     return paths

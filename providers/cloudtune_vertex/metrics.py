@@ -1,9 +1,9 @@
-"""What trials have measured, as their launchers keep it in Cloud Storage.
+"""The measurements of trials, which their launchers save in Cloud Storage.
 
-Vertex AI tells the final values of a tuning job's trials alone, and of a custom job's none. So the
-launcher writes all measurements as lines of JSON to one object a trial, ever longer and always as a
-whole. All objects of a job are below one address, so that one list tells which have grown; of those
-the new bytes are read.
+Vertex AI reports only the final values of a tuning job's trials, and none of a custom job's. So the
+launcher writes all measurements as lines of JSON to one object for each trial, which only grows.
+All objects of a job are in one folder: one list call shows which have grown, and only their new
+bytes are read.
 """
 
 from __future__ import annotations
@@ -15,130 +15,125 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from cloudtune.provider import Facts, Measurement
-from cloudtune_vertex.client import Google, Object
+from cloudtune_vertex.client import Google, StoredObject
 from cloudtune_vertex.errors import GoogleError
-from cloudtune_vertex.request.layout import measurements
+from cloudtune_vertex.request.layout import measurements_uri
 
-_AT_ONCE = 8
-"""Objects that are read at the same time."""
+_MAX_PARALLEL_READS = 8
 _SUFFIX = ".jsonl"
 
 
 @dataclass
 class Curve:
-    """What one trial has measured so far, and why its script failed."""
+    """The measurements of one trial so far, and why its script failed."""
 
     lines: list[Mapping[str, Any]] = field(default_factory=list[Mapping[str, Any]])
     failure: str = ""
     generation: str = ""
-    """That of the object when it was read last."""
-    read: int = 0
-    """How many of its bytes are in the lines."""
+    """The generation of the object at the last read."""
+    bytes_read: int = 0
 
-    def take(self, data: bytes) -> None:
-        """Take note of the bytes that follow those that were read; a last half line waits."""
+    def add(self, data: bytes) -> None:
+        """Add the next bytes of the object, up to the last complete line."""
         end = data.rfind(b"\n") + 1
-        self.read += end
+        self.bytes_read += end
         for line in data[:end].splitlines():
-            said = _object(line)
-            if isinstance(said.get("metrics"), dict):
-                self.lines.append(said)
-            elif "failure" in said:
-                self.failure = str(said["failure"])
+            entry = _parse_line(line)
+            if isinstance(entry.get("metrics"), dict):
+                self.lines.append(entry)
+            elif "failure" in entry:
+                self.failure = str(entry["failure"])
 
     def measurements(self, after_step: int = 0) -> list[Measurement]:
-        """Return all measurements, in an order that stays as it is when there are more.
+        """Return all measurements, in an order that later measurements do not change.
 
         Args:
-            after_step: From which step on those are counted that were reported without one.
+            after_step: The step after which measurements without a step are counted.
         """
-        last: dict[str, int] = {}
-        told: list[Measurement] = []
+        last_steps: dict[str, int] = {}
+        measurements: list[Measurement] = []
         for line in self.lines:
             steps: dict[int, dict[str, float]] = {}
             for name, value in _numbers(line["metrics"]).items():
-                at = _whole(line.get("step"))
-                at = last.get(name, after_step) + 1 if at is None else at
-                last[name] = max(at, last.get(name, at))
-                steps.setdefault(at, {})[name] = value
+                step = line.get("step")
+                if not isinstance(step, int) or isinstance(step, bool):
+                    step = last_steps.get(name, after_step) + 1
+                last_steps[name] = max(step, last_steps.get(name, step))
+                steps.setdefault(step, {})[name] = value
             time = _numbers({"time": line.get("time")}).get("time")
-            told += [Measurement(step, values, time) for step, values in steps.items()]
-        return told
+            measurements += [Measurement(step, values, time) for step, values in steps.items()]
+        return measurements
 
 
 class CurveReader:
-    """Reads the measurements of one job's trials, each of them once."""
+    """Reads the measurements of a job's trials, each of them once."""
 
-    def __init__(self, google: Google, facts: Facts, *, needed: bool) -> None:
-        """Prepare; nothing is called.
+    def __init__(self, google: Google, facts: Facts, *, required: bool) -> None:
+        """Create the reader without calling Google.
 
         Args:
-            google: Reaches Cloud Storage.
-            facts: Those of the job.
-            needed: Whether the job cannot be followed without them.
+            google: The services.
+            facts: The facts of the job.
+            required: Whether the job cannot be followed without them.
         """
         self._google = google
-        self._bucket, _, folder = measurements(facts).removeprefix("gs://").partition("/")
+        self._bucket, _, folder = measurements_uri(facts).removeprefix("gs://").partition("/")
         self._prefix = f"{folder}/"
-        self._needed = needed
+        self._required = required
         self.denied = ""
-        """Why Cloud Storage may not be read, if that is so; it is not asked again."""
+        """Why the measurements cannot be read; if set, no more calls are made."""
         self._curves: dict[str, Curve] = {}
 
     def read(self, names: Collection[str]) -> Mapping[str, Curve]:
-        """Return what trials have measured, by the names under which it is kept.
+        """Return the measurements of trials, by the names under which they are saved.
 
         Raises:
-            GoogleError: If Cloud Storage cannot be reached, or may not be read though it must.
+            GoogleError: If Cloud Storage cannot be reached, or refuses required measurements.
         """
         if names and not self.denied:
             try:
                 self._update(frozenset(names))
             except GoogleError as error:
-                if self._needed or error.retryable:
+                if self._required or error.retryable:
                     raise
                 self.denied = str(error)
-        nothing = Curve()
-        return {name: self._curves.get(name, nothing) for name in names}
+        empty = Curve()
+        return {name: self._curves.get(name, empty) for name in names}
 
     def _update(self, names: Collection[str]) -> None:
-        grown: list[tuple[Curve, Object]] = []
-        for found in self._google.objects(self._bucket, self._prefix):
-            name = found.name.removeprefix(self._prefix).removesuffix(_SUFFIX)
+        changed: list[tuple[Curve, StoredObject]] = []
+        for stored in self._google.list_objects(self._bucket, self._prefix):
+            name = stored.name.removeprefix(self._prefix).removesuffix(_SUFFIX)
             curve = self._curves.get(name) or Curve()
-            if name not in names or curve.generation == found.generation:
+            if name not in names or curve.generation == stored.generation:
                 continue
-            if found.size < curve.read:  # another process has begun anew
+            if stored.size < curve.bytes_read:  # another process has started a new file
                 curve = Curve()
             self._curves[name] = curve
-            grown.append((curve, found))
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            for curve, found, data in pool.map(self._fetch, grown):
-                curve.take(data)
-                curve.generation = found.generation
+            changed.append((curve, stored))
+        with ThreadPoolExecutor(_MAX_PARALLEL_READS) as pool:
+            for curve, stored, data in pool.map(self._fetch, changed):
+                curve.add(data)
+                curve.generation = stored.generation
 
-    def _fetch(self, grown: tuple[Curve, Object]) -> tuple[Curve, Object, bytes]:
-        curve, found = grown
-        return curve, found, self._google.read(self._bucket, found.name, curve.read)
+    def _fetch(self, change: tuple[Curve, StoredObject]) -> tuple[Curve, StoredObject, bytes]:
+        curve, stored = change
+        return curve, stored, self._google.read(self._bucket, stored.name, curve.bytes_read)
 
 
-def _object(line: bytes) -> Mapping[str, Any]:
-    """Return the JSON object of a line; an empty one for what our launcher has not written."""
+def _parse_line(line: bytes) -> Mapping[str, Any]:
+    """Return the JSON object of a line; an empty one for other text."""
     try:
-        said: Any = json.loads(line)
+        entry: Any = json.loads(line)
     except ValueError:
         return {}
-    return cast("Mapping[str, Any]", said) if isinstance(said, dict) else {}
+    return cast("Mapping[str, Any]", entry) if isinstance(entry, dict) else {}
 
 
-def _numbers(said: Mapping[str, Any]) -> dict[str, float]:
-    pairs: Iterable[tuple[str, Any]] = said.items()
+def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
+    pairs: Iterable[tuple[str, Any]] = values.items()
     return {
         name: float(value)
         for name, value in pairs
         if isinstance(value, int | float) and not isinstance(value, bool)
     }
-
-
-def _whole(step: Any) -> int | None:
-    return step if isinstance(step, int) and not isinstance(step, bool) else None

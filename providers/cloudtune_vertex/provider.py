@@ -54,7 +54,7 @@ class VertexProvider(BaseProvider[VertexSettings]):
     )
 
     def lookup(self, study: Study, settings: VertexSettings, facts: Facts) -> Lookup:
-        """Return what is known of the Google Cloud project; does not call the service."""
+        """Return the known facts about the Google Cloud project; does not call the service."""
         return lookup(study, settings, facts)
 
     def rules(

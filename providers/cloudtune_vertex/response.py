@@ -1,8 +1,8 @@
-"""What Vertex AI tells of its jobs, as cloudtune's own states and trials.
+"""Translates Vertex AI's jobs and trials into cloudtune's states and trials.
 
-Words: JobState and Study.Trial.State of google-cloud-aiplatform 2.7.0. A trial has no state for a
-failure or a cancellation: INFEASIBLE says that it has no final measurement, and why is told by its
-custom job at best. A word that is not known here is kept, and means nothing.
+States: JobState and Study.Trial.State of google-cloud-aiplatform 2.7.0. A trial has no state for a
+failure or a cancellation: INFEASIBLE means that it has no final measurement, and only its custom
+job may show why. Unknown states are kept as text and translated to ``unknown``.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ JOB_STATES: Mapping[str, JobState] = {
     "JOB_STATE_UPDATING": "running",
     "JOB_STATE_PARTIALLY_SUCCEEDED": "completed",
 }
-"""Of tuning jobs and of custom jobs."""
+"""States of tuning jobs and custom jobs."""
 
 TRIAL_STATES: Mapping[str, TrialState] = {
     "REQUESTED": "pending",
@@ -46,268 +46,250 @@ TRIAL_STATES: Mapping[str, TrialState] = {
     "SUCCEEDED": "completed",
     "INFEASIBLE": "failed",
 }
-"""Of the trials of a tuning job, before more is known of them."""
+"""States of the trials of a tuning job, as far as the state itself shows."""
 
-OVER = frozenset(word for word, state in JOB_STATES.items() if state not in {"pending", "running"})
-"""The words of a job that has come to its end."""
-_STOPPED = frozenset({"JOB_STATE_CANCELLING", "JOB_STATE_CANCELLED"})
-TOO_LONG = "its trial_timeout was reached"
-_LONGEST = 1_000
-_RULES = (
+ENDED_STATES = frozenset(
+    word for word, state in JOB_STATES.items() if state not in {"pending", "running"}
+)
+"""The states of a job that has ended."""
+TIMEOUT_REASON = "its trial_timeout was reached"
+_STOPPED_STATES = frozenset({"JOB_STATE_CANCELLING", "JOB_STATE_CANCELLED"})
+_MAX_REASON_LENGTH = 1_000
+_EARLY_STOPPING_FIELDS = (
     "decayCurveStoppingSpec",
     "medianAutomatedStoppingSpec",
     "convexAutomatedStoppingSpec",
 )
-"""Of the study, by which trials that do badly are stopped."""
-_LIMITS = "studyStoppingConfig"
-"""At which the study, and all of its trials, are stopped."""
+"""The fields of a study that stop unpromising trials."""
 
 
 @dataclass(frozen=True)
-class Told:
-    """All that is known of one trial of a tuning job."""
+class TrialData:
+    """Everything known about one trial of a tuning job."""
 
     trial: Json
-    """As the tuning job has it."""
+    """The trial in the tuning job."""
     curve: Curve
-    """What its launcher kept."""
-    custom: Json | None = None
-    """Its custom job, where it was looked at."""
+    """The measurements that its launcher saved."""
+    custom_job: Json | None = None
+    """The custom job of an ended trial, if it could be read."""
     was_stopping: bool = False
-    """Whether it was seen to be asked to end."""
-    closing: str = ""
-    """The word of its tuning job, where that has ended and this trial never will."""
+    """Whether a poll has seen it in the state STOPPING."""
+    final_job_state: str = ""
+    """The state of a tuning job that has ended without ending this trial."""
 
 
-def word_of(said: Json) -> str:
-    """Return the service's own word for how a job or a trial stands."""
-    return str(said.get("state", "STATE_UNSPECIFIED"))
+def service_state(resource: Json) -> str:
+    """Return the service's state of a job or a trial."""
+    return str(resource.get("state", "STATE_UNSPECIFIED"))
 
 
-def is_over(job: Json) -> bool:
-    """Tell whether a job has come to its end."""
-    return word_of(job) in OVER
+def has_ended(job: Json) -> bool:
+    """Return whether a tuning job or custom job has ended."""
+    return service_state(job) in ENDED_STATES
 
 
 def is_stopped(job: Json) -> bool:
-    """Tell whether a job was asked to end, and no limit of its own is why."""
-    return word_of(job) in _STOPPED and not is_too_long(job)
+    """Return whether a job was stopped, other than by its time limit."""
+    return service_state(job) in _STOPPED_STATES and not is_timed_out(job)
 
 
-def is_too_long(custom: Json) -> bool:
-    """Tell whether a custom job was cancelled when it had run for as long as it may."""
-    spec: Json = custom.get("jobSpec", {})
-    most = str(spec.get("scheduling", {}).get("timeout", "")).removesuffix("s")
-    begun, ended = seconds(custom.get("startTime")), seconds(custom.get("endTime"))
-    if word_of(custom) != "JOB_STATE_CANCELLED" or not most or begun is None or ended is None:
+def is_timed_out(custom_job: Json) -> bool:
+    """Return whether a custom job was cancelled when it reached its time limit."""
+    spec: Json = custom_job.get("jobSpec", {})
+    limit = str(spec.get("scheduling", {}).get("timeout", "")).removesuffix("s")
+    start, end = to_seconds(custom_job.get("startTime")), to_seconds(custom_job.get("endTime"))
+    if service_state(custom_job) != "JOB_STATE_CANCELLED":
         return False
-    return ended - begun >= float(most)
+    return bool(limit) and start is not None and end is not None and end - start >= float(limit)
 
 
-def has_ended(trial: Json) -> bool:
-    """Tell whether a trial has come to its end."""
-    return word_of(trial) in {"SUCCEEDED", "INFEASIBLE"}
+def trial_has_ended(trial: Json) -> bool:
+    """Return whether a trial of a tuning job has ended."""
+    return service_state(trial) in {"SUCCEEDED", "INFEASIBLE"}
 
 
-def has_begun(trial: Json) -> bool:
-    """Tell whether a trial has its parameters; without them there is nothing to tell of it."""
-    return bool(trial.get("parameters"))
-
-
-def reason_of(job: Json) -> str:
-    """Return why a job stands as it does, where it says so."""
-    error: Json = job.get("error", {})
-    said = str(error.get("message", ""))[:_LONGEST]
-    match word_of(job):
+def failure_reason(job: Json) -> str:
+    """Return why a job is in its state; empty if the service gives no reason."""
+    message = str(job.get("error", {}).get("message", ""))[:_MAX_REASON_LENGTH]
+    match service_state(job):
         case "JOB_STATE_CANCELLED":
             return "the job was cancelled"
         case "JOB_STATE_EXPIRED":
-            return said or "Vertex AI let the job expire"
+            return message or "the job expired at Vertex AI"
         case "JOB_STATE_FAILED":
-            return said or "Vertex AI gives no reason; its log may"
+            return message or "Vertex AI gives no reason; see the job's log"
         case _:
-            return said
+            return message
 
 
-def trial_of(
-    told: Told,
-    job: Json,
-    study: Study,
-    *,
-    log: str | None,
-) -> RawTrial:
+def to_trial(data: TrialData, job: Json, study: Study, *, log: str | None) -> RawTrial:
     """Return a trial of a tuning job.
 
     Args:
-        told: What is known of it.
+        data: Everything known about the trial.
         job: The tuning job.
-        study: What was sent.
-        log: Where its log is.
+        study: The fitted study.
+        log: The address of the trial's log.
     """
-    trial = told.trial
-    measured = _measured(told, study)
-    state, reason = _state(told, job, study, measured)
-    over = state != "running" and (has_ended(trial) or bool(told.closing))
-    ended = seconds(trial.get("endTime")) or seconds(job.get("endTime"))
-    word = word_of(trial)
-    if told.custom is not None:
-        word = f"{word}: {word_of(told.custom)}"
+    trial = data.trial
+    measurements = _measurements(data, study)
+    state, reason = _state(data, job, study, measurements)
+    over = state != "running" and (trial_has_ended(trial) or bool(data.final_job_state))
+    ended = trial.get("endTime") or job.get("endTime") or job.get("updateTime")
+    word = service_state(trial)
+    if data.custom_job is not None:
+        word = f"{word}: {service_state(data.custom_job)}"
     spec: Json = job.get("trialJobSpec", {})
+    trial_id = str(trial.get("id", ""))
     return RawTrial(
-        number=number_of(trial),
-        id=str(trial.get("id", "")),
+        number=int(trial_id or 0),
+        id=trial_id,
         state=state,
         word=word,
-        stopping=word_of(trial) == "STOPPING",
+        stopping=service_state(trial) == "STOPPING",
         parameters={each["parameterId"]: each.get("value") for each in trial.get("parameters", ())},
-        measurements=measured,
-        started=seconds(trial.get("startTime")),
-        ended=ended or seconds(job.get("updateTime")) if over else None,
+        measurements=measurements,
+        started=to_seconds(trial.get("startTime")),
+        ended=to_seconds(ended) if over else None,
         reason=reason,
-        machine=machine_of(spec),
+        machine=machine(spec),
         log=log,
-        artifacts=artifacts_of(spec, str(trial.get("id", ""))),
+        artifacts=artifacts(spec, trial_id),
     )
 
 
-def number_of(trial: Json) -> int:
-    """Return the number of a trial."""
-    return int(trial.get("id") or 0)
-
-
-def machine_of(spec: Json) -> str | None:
-    """Return the type of machine of a custom job's specification."""
+def machine(spec: Json) -> str | None:
+    """Return the machine type of a CustomJobSpec."""
     pools: Sequence[Json] = spec.get("workerPoolSpecs") or [{}]
-    machine: str | None = pools[0].get("machineSpec", {}).get("machineType")
-    return machine
+    machine_type: str | None = pools[0].get("machineSpec", {}).get("machineType")
+    return machine_type
 
 
-def artifacts_of(spec: Json, trial: str = "") -> str | None:
-    """Return where a job, or a trial of a tuning job, puts its model."""
+def artifacts(spec: Json, trial: str = "") -> str | None:
+    """Return the address of the model of a job, or of a trial of a tuning job."""
     base: str = spec.get("baseOutputDirectory", {}).get("outputUriPrefix", "")
     return "/".join([base.rstrip("/"), *([trial] if trial else []), "model"]) if base else None
 
 
-def seconds(when: str | None) -> float | None:
-    """Return a time of an answer in seconds since the epoch."""
-    return datetime.fromisoformat(when).timestamp() if when else None
+def to_seconds(time: str | None) -> float | None:
+    """Return a time of a response in seconds since the epoch."""
+    return datetime.fromisoformat(time).timestamp() if time else None
 
 
-def _measured(told: Told, study: Study) -> list[Measurement]:
-    """Return the curve of a trial, and its final measurement where that is not in the curve.
+def _measurements(data: TrialData, study: Study) -> list[Measurement]:
+    """Return the curve of a trial, and its final measurement if the curve does not contain it.
 
-    The service may have taken another value than we would: the last one is late, or its best of
-    the last hundred is not the best of all. Of a value that is no finite number it is never told,
-    so behind one its last value says nothing new.
+    The service may have another value than the curve: its last value arrives late, or its best of
+    the last hundred is not the best of all. It never receives values that are not finite, so after
+    such a value its last one is not new.
     """
-    measured = told.curve.measurements()
-    final: Json | None = told.trial.get("finalMeasurement")
-    if final is None or not has_ended(told.trial):
-        return measured
+    measurements = data.curve.measurements()
+    final: Json | None = data.trial.get("finalMeasurement")
+    if final is None or not trial_has_ended(data.trial):
+        return measurements
     values = {each["metricId"]: float(each.get("value", 0)) for each in final.get("metrics", ())}
     for objective in study.objectives:
         name = objective.metric
-        reported = [m.metrics[name] for m in measured if name in m.metrics]
-        whole = objective.select == "best" or (reported and not math.isfinite(reported[-1]))
-        among = reported if whole else reported[-1:]
-        if name in values and values[name] not in among:
-            step = int(final.get("stepCount") or 0) or max((m.step for m in measured), default=1)
-            return [*measured, Measurement(step, values, seconds(told.trial.get("endTime")))]
-    return measured
+        reported = [m.metrics[name] for m in measurements if name in m.metrics]
+        any_counts = objective.select == "best" or (reported and not math.isfinite(reported[-1]))
+        if name in values and values[name] not in (reported if any_counts else reported[-1:]):
+            last_step = max((m.step for m in measurements), default=1)
+            step = int(final.get("stepCount") or 0) or last_step
+            time = to_seconds(data.trial.get("endTime"))
+            return [*measurements, Measurement(step, values, time)]
+    return measurements
 
 
 def _state(
-    told: Told, job: Json, study: Study, measured: Sequence[Measurement]
+    data: TrialData, job: Json, study: Study, measurements: Sequence[Measurement]
 ) -> tuple[TrialState, str]:
-    word = word_of(told.trial)
-    if told.closing:
-        cancelled = told.closing in _STOPPED
-        if cancelled:
-            return "cancelled", "the tuning job was cancelled"
-        return "unknown", "the tuning job has ended, and Vertex AI does not say how this trial did"
-    if not has_ended(told.trial):
+    word = service_state(data.trial)
+    if data.final_job_state in _STOPPED_STATES:
+        return "cancelled", "the tuning job was cancelled"
+    if data.final_job_state:
+        return "unknown", "the tuning job has ended, and Vertex AI does not report this trial's end"
+    if not trial_has_ended(data.trial):
         return TRIAL_STATES.get(word, "unknown"), ""
-    custom = told.custom or {}
-    if is_too_long(custom):
-        return "failed", TOO_LONG
-    if told.was_stopping or is_stopped(custom):
-        return _stopped(told.trial, job)
+    custom_job = data.custom_job or {}
+    if is_timed_out(custom_job):
+        return "failed", TIMEOUT_REASON
+    if data.was_stopping or is_stopped(custom_job):
+        return _stopped_state(data.trial, job)
     if word == "INFEASIBLE":
-        return "failed", _why_infeasible(told, study)
-    if objective_values(study, [m.metrics for m in measured]) is None:
-        return "failed", _missing(study, measured)
-    return "completed", ""
+        return "failed", _infeasible_reason(data, study)
+    if objective_values(study, [m.metrics for m in measurements]) is not None:
+        return "completed", ""
+    missing = [name for name in _metrics(study) if not any(name in m.metrics for m in measurements)]
+    if missing:
+        return "failed", f"it ended, and Vertex AI reports no {' and no '.join(missing)}"
+    return "failed", explain_missing_objective(study, measurements, "")
 
 
-def _stopped(trial: Json, job: Json) -> tuple[TrialState, str]:
-    """Return whether a trial was stopped by the service, by somebody, or with its tuning job.
+def _stopped_state(trial: Json, job: Json) -> tuple[TrialState, str]:
+    """Return whether a trial was stopped by the service, by the user, or with its tuning job.
 
-    Vertex AI does not say it. A job that comes to its end begins no trial any more, so one that was
-    followed by another was stopped by itself. Where a limit may be the reason, a trial is told as
-    running until another one follows or the job has ended.
+    Vertex AI does not report it. A job that ends starts no more trials, so a trial that was
+    followed by another was stopped for itself. If a limit may be the reason, a trial stays running
+    until another one follows or the job has ended.
     """
-    early = any(rule in job.get("studySpec", {}) for rule in _RULES)
+    stops_early = any(field in job.get("studySpec", {}) for field in _EARLY_STOPPING_FIELDS)
     followed = _was_followed(trial, job)
     if is_stopped(job) and not followed:
         return "cancelled", "the tuning job was cancelled"
     failed = _has_failed(job) and not followed
-    limited = not (failed or followed) and _may_be_at_a_limit(trial, job)
-    if limited and not is_over(job):
+    limited = not (failed or followed) and _may_be_at_limit(trial, job)
+    if limited and not has_ended(job):
         return "running", ""
-    if early and (failed or limited):
-        said = "Vertex AI does not say whether it was stopped early or with the tuning job"
-        return "unknown", said
-    if early:
+    if stops_early and (failed or limited):
+        reason = "Vertex AI does not report whether it was stopped early or with the tuning job"
+        return "unknown", reason
+    if stops_early:
         return "stopped_early", "Vertex AI stopped it early"
     if failed:
         return "cancelled", "it was stopped with the tuning job, which failed"
     if limited:
         return "cancelled", "it was stopped with the tuning job, at a limit of the study"
-    return "cancelled", "its custom job was cancelled by itself, at Vertex AI"
+    return "cancelled", "its custom job was cancelled at Vertex AI"
 
 
 def _was_followed(trial: Json, job: Json) -> bool:
-    """Tell whether another trial began when one had ended."""
-    ended = seconds(trial.get("endTime"))
-    begun = [seconds(each.get("startTime")) for each in job.get("trials", ())]
-    return ended is not None and any(when is not None and when > ended for when in begun)
+    """Return whether another trial started after the end of this one."""
+    end = to_seconds(trial.get("endTime"))
+    starts = [to_seconds(each.get("startTime")) for each in job.get("trials", ())]
+    return end is not None and any(start is not None and start > end for start in starts)
 
 
 def _has_failed(job: Json) -> bool:
-    return is_over(job) and JOB_STATES[word_of(job)] == "failed"
+    return JOB_STATES.get(service_state(job)) == "failed"
 
 
-def _may_be_at_a_limit(trial: Json, job: Json) -> bool:
-    """Tell whether a trial may have ended because the study was at a limit."""
-    limits: Json = job.get("studySpec", {}).get(_LIMITS, {})
-    most = limits.get("maximumRuntimeConstraint", {}).get("maxDuration")
-    begun, ended = seconds(job.get("createTime")), seconds(trial.get("endTime"))
+def _may_be_at_limit(trial: Json, job: Json) -> bool:
+    """Return whether a limit of the study may have ended a trial."""
+    limits: Json = job.get("studySpec", {}).get("studyStoppingConfig", {})
+    max_duration = limits.get("maximumRuntimeConstraint", {}).get("maxDuration")
+    start, end = to_seconds(job.get("createTime")), to_seconds(trial.get("endTime"))
     only_time = limits.keys() <= {"maximumRuntimeConstraint", "shouldStopAsap"}
-    if limits and only_time and most and begun is not None and ended is not None:
-        return ended >= begun + float(most.removesuffix("s"))
+    if only_time and max_duration and start is not None and end is not None:
+        return end >= start + float(max_duration.removesuffix("s"))
     return bool(limits)
 
 
-def _why_infeasible(told: Told, study: Study) -> str:
-    custom = told.custom or {}
-    if told.curve.failure:
-        return told.curve.failure
-    if _has_failed(custom):
-        return reason_of(custom)
-    kept = told.curve.measurements()
-    if objective_values(study, [m.metrics for m in kept]) is None and all(
-        any(objective.metric in m.metrics for m in kept) for objective in study.objectives
+def _infeasible_reason(data: TrialData, study: Study) -> str:
+    custom_job = data.custom_job or {}
+    if data.curve.failure:
+        return data.curve.failure
+    if _has_failed(custom_job):
+        return failure_reason(custom_job)
+    saved = data.curve.measurements()
+    if objective_values(study, [m.metrics for m in saved]) is None and all(
+        any(name in m.metrics for m in saved) for name in _metrics(study)
     ):
-        return explain_missing_objective(study, kept, "")
-    names = " or ".join(objective.metric for objective in study.objectives)
-    said = told.trial.get("infeasibleReason", "")
-    reason = f"it ended, and Vertex AI took note of no {names or 'objective'}"
-    return f"{reason}: {said}" if said else reason
+        return explain_missing_objective(study, saved, "")
+    reason = f"it ended, and Vertex AI recorded no {' or '.join(_metrics(study)) or 'objective'}"
+    message = data.trial.get("infeasibleReason", "")
+    return f"{reason}: {message}" if message else reason
 
 
-def _missing(study: Study, measured: Sequence[Measurement]) -> str:
-    told = {name for measurement in measured for name in measurement.metrics}
-    lacking = [o.metric for o in study.objectives if o.metric not in told]
-    if not lacking:
-        return explain_missing_objective(study, measured, "")
-    return f"it ended, and Vertex AI tells no {' and no '.join(lacking)}"
+def _metrics(study: Study) -> list[str]:
+    return [objective.metric for objective in study.objectives]

@@ -1,7 +1,7 @@
-"""The driven mode's calls: custom jobs made, looked at and stopped, one a start of a trial.
+"""The custom jobs of the driven mode: one for each start of a trial.
 
-A look takes one call for each hundred jobs that run, one for each that has just ended, one list of
-what was measured, and one for each trial that has measured more.
+A poll takes one call for each hundred running jobs, one for each job that has just ended, one list
+of the measurements, and one for each trial with new measurements.
 """
 
 from __future__ import annotations
@@ -20,59 +20,61 @@ from cloudtune.provider import (
 )
 from cloudtune_vertex import response
 from cloudtune_vertex.client import Google
-from cloudtune_vertex.console import log_of
+from cloudtune_vertex.console import log_url
 from cloudtune_vertex.errors import GoogleError
 from cloudtune_vertex.metrics import Curve, CurveReader
-from cloudtune_vertex.request import JOB_LABEL, RUN_LABEL
-from cloudtune_vertex.request.layout import JOB, NUMBER, escape
+from cloudtune_vertex.request.layout import JOB, JOB_LABEL, NUMBER, RUN_LABEL, escape
 
-POLL = 15.0
-POLL_EMULATED = 0.25
-HIDDEN = 120.0
-"""Seconds after which a list tells of a job that was made; Google documents no such time."""
-HIDDEN_EMULATED = 1.0
+POLL_SECONDS = 15.0
+POLL_SECONDS_EMULATED = 0.25
+HIDDEN_SECONDS = 120.0
+"""How long a new job may be missing from a list; Google documents no limit."""
+HIDDEN_SECONDS_EMULATED = 1.0
+_WAITING = frozenset({"JOB_STATE_QUEUED", "JOB_STATE_PENDING"})
+_NOT_ENDED = "".join(f' AND state!="{word}"' for word in sorted(response.ENDED_STATES))
+"""The filter for jobs that have not ended."""
 
 
 class VertexJobs:
-    """The custom jobs of one run; the `TrainingJobs` of Vertex AI.
+    """The custom jobs of one run: the `TrainingJobs` of Vertex AI.
 
-    Google gives each job a name of its own, and lets two have the same display name. So they are
-    found by their labels, of which a job of ours has its run's and its own.
+    Google generates the name of each job, and display names need not be unique. So jobs are found
+    by their labels for the run and the start.
     """
 
     enforces_trial_timeout = True
 
     def __init__(self, google: Google, plan: Plan, context: JobContext) -> None:
-        """Prepare; nothing is called.
+        """Create the client without calling Google.
 
         Args:
-            google: Reaches the service.
-            plan: Of the job.
+            google: The services.
+            plan: The plan of the job.
             context: The folder and the emulator of the job.
 
         Raises:
-            UsageError: If a variable that trials are to be given is not set.
+            UsageError: If a variable that trials take from the environment is not set.
         """
         self._google = google
         self._plan = plan
         self._context = context
         self._template = resolve_secrets(plan.request, plan.study, escape=escape, allow_empty=False)
         self._resource = plan.fitted.study.strategy.resource
-        self._curves = CurveReader(google, plan.facts, needed=True)
-        self._names: dict[str, str] = {}
-        """What Google calls the jobs, by our names for them."""
+        self._reader = CurveReader(google, plan.facts, required=True)
+        self._full_names: dict[str, str] = {}
+        """Google's names of the jobs by cloudtune's names."""
         self._ended: dict[str, Json] = {}
-        self._lists = True
+        self._can_list = True
 
     @property
     def hidden_seconds(self) -> float:
-        """For how long a job that was made may not be found yet."""
-        return HIDDEN_EMULATED if self._google.emulated else HIDDEN
+        """How long a new job may be missing from a list."""
+        return HIDDEN_SECONDS_EMULATED if self._google.emulated else HIDDEN_SECONDS
 
     @property
     def poll_seconds(self) -> float:
-        """How long to wait between two looks."""
-        return POLL_EMULATED if self._google.emulated else POLL
+        """Seconds between two polls."""
+        return POLL_SECONDS_EMULATED if self._google.emulated else POLL_SECONDS
 
     def job_name(self, number: int, start: int) -> str:
         """Return the name of the custom job of a trial's start."""
@@ -82,83 +84,82 @@ class VertexJobs:
     def create(self, started: Started) -> None:
         """Create the custom job of a start.
 
-        Nothing at Google keeps a second one from being made, so one that may be there already is
-        to be looked for first.
+        Google accepts several jobs of the same name, so the caller first polls for a job that may
+        exist.
 
         Raises:
-            GoogleError: If it fails.
+            GoogleError: If the call fails.
         """
         assert started.id is not None
-        made = self._google.create(self._request(started))
-        self._names[started.id] = made["name"]
+        self._full_names[started.id] = self._google.create(self._request(started))["name"]
 
     def poll(self, starts: Sequence[Started]) -> dict[str, TrainingJob]:
-        """Return how the custom jobs of starts stand, without those that are not there.
+        """Return the current state of each custom job by name. Missing jobs are omitted.
 
         Raises:
-            GoogleError: If Google cannot be asked.
+            GoogleError: If Google cannot be called.
         """
-        told = self._told([started.id for started in starts if started.id])
-        begun = [name for name, job in told.items() if response.word_of(job) not in _WAITING]
-        curves = self._curves.read(begun)
+        jobs = self._find_jobs([started.id for started in starts if started.id])
+        running = [n for n, job in jobs.items() if response.service_state(job) not in _WAITING]
+        curves = self._reader.read(running)
         return {
-            started.id: self._job(started, told[started.id], curves.get(started.id, Curve()))
+            started.id: self._training_job(
+                started, jobs[started.id], curves.get(started.id, Curve())
+            )
             for started in starts
-            if started.id in told
+            if started.id in jobs
         }
 
     def stop(self, name: str) -> None:
-        """Ask a custom job to end; one that has ended, or is not there, is left alone.
+        """Stop a custom job; no effect on one that has ended or does not exist.
 
         Raises:
-            GoogleError: If Google cannot be asked, or refuses.
+            GoogleError: If Google cannot be called, or refuses.
         """
-        if name not in self._names:
-            self._find([name])
-        if name not in self._names:
+        if name not in self._full_names:
+            self._find_full_names([name])
+        if name not in self._full_names:
             return
         try:
-            self._google.cancel(self._names[name])
+            self._google.cancel(self._full_names[name])
         except GoogleError as error:
             if error.retryable or error.affects_all_calls:
                 raise
-            job = self._got(name)
-            if job is not None and not response.is_over(job):
+            job = self._get(name)
+            if job is not None and not response.has_ended(job):
                 raise
 
-    def _job(self, started: Started, told: Json, curve: Curve) -> TrainingJob:
-        state, reason = _state(told, curve)
-        over = response.is_over(told)
-        spec: Json = told.get("jobSpec", {})
+    def _training_job(self, started: Started, job: Json, curve: Curve) -> TrainingJob:
+        state, reason = _state(job, curve)
+        ended = job.get("endTime") or job.get("updateTime") if response.has_ended(job) else None
+        spec: Json = job.get("jobSpec", {})
         return TrainingJob(
             state=state,
-            word=response.word_of(told),
-            stopping=response.is_stopped(told),
+            word=response.service_state(job),
+            stopping=response.is_stopped(job),
             measurements=curve.measurements(started.after_step),
-            started=response.seconds(told.get("startTime")),
-            ended=response.seconds(told.get("endTime") or told.get("updateTime")) if over else None,
+            started=response.to_seconds(job.get("startTime")),
+            ended=response.to_seconds(ended),
             reason=reason,
-            machine=response.machine_of(spec),
-            log=log_of(self._plan, self._context, told["name"]),
-            artifacts=response.artifacts_of(spec),
+            machine=response.machine(spec),
+            log=log_url(self._plan, self._context, job["name"]),
+            artifacts=response.artifacts(spec),
         )
 
     def _request(self, started: Started) -> Json:
-        """Return the request for the custom job of a start."""
-        given = {name: format_value(value) for name, value in started.parameters.items()}
+        values = {name: format_value(value) for name, value in started.parameters.items()}
         if self._resource and started.resource is not None:
-            given[self._resource] = format_value(started.resource)
+            values[self._resource] = format_value(started.resource)
         job: Json = {**self._template["customJob"], "displayName": started.id}
         job["labels"] = {k: started.id if v == JOB else v for k, v in job["labels"].items()}
         spec = job["jobSpec"] = dict(job["jobSpec"])
         base: str = spec["baseOutputDirectory"]["outputUriPrefix"]
-        spec["baseOutputDirectory"] = {  # the same for all starts, which go on from one another
-            "outputUriPrefix": base.replace(NUMBER, str(started.number))
-        }
+        # All starts of a trial share their output, so that they can continue it.
+        spec["baseOutputDirectory"] = {"outputUriPrefix": base.replace(NUMBER, str(started.number))}
         chief, *others = spec["workerPoolSpecs"]
         kind = "pythonPackageSpec" if "pythonPackageSpec" in chief else "containerSpec"
         task: Json = dict(chief[kind])
-        task["args"] = [*task.get("args", ()), *(f"--{n}={value}" for n, value in given.items())]
+        task["args"] = [*task.get("args", ()), *(f"--{n}={value}" for n, value in values.items())]
         if "env" in task:
             task["env"] = [
                 {**each, "value": started.id} if each.get("value") == JOB else each
@@ -167,34 +168,34 @@ class VertexJobs:
         spec["workerPoolSpecs"] = [{**chief, kind: task}, *others]
         return {**self._template, "customJob": job}
 
-    def _told(self, names: Collection[str]) -> dict[str, Json]:
-        """Return custom jobs by our names for them, without those that are not there."""
-        if any(name not in self._names for name in names):
-            self._find(names)
-        known = [name for name in names if name in self._names]
-        found = {name: self._ended[name] for name in known if name in self._ended}
-        if self._lists and len(known) - len(found) > 1:
-            found |= self._listed(_OPEN)
+    def _find_jobs(self, names: Collection[str]) -> dict[str, Json]:
+        """Return custom jobs by cloudtune's names. Missing jobs are omitted."""
+        if any(name not in self._full_names for name in names):
+            self._find_full_names(names)
+        known = [name for name in names if name in self._full_names]
+        jobs = {name: self._ended[name] for name in known if name in self._ended}
+        if self._can_list and len(known) - len(jobs) > 1:
+            jobs |= self._list(_NOT_ENDED)
         for name in known:
-            if name not in found and (job := self._got(name)):
-                found[name] = job
-        self._ended |= {n: job for n, job in found.items() if response.is_over(job)}
-        return {name: found[name] for name in known if name in found}
+            if name not in jobs and (job := self._get(name)):
+                jobs[name] = job
+        self._ended |= {name: job for name, job in jobs.items() if response.has_ended(job)}
+        return {name: jobs[name] for name in known if name in jobs}
 
-    def _find(self, names: Collection[str]) -> None:
-        """Find out what Google calls the jobs of which only we have a name."""
+    def _find_full_names(self, names: Collection[str]) -> None:
         label = f" AND labels.{JOB_LABEL}={next(iter(names))}" if len(names) == 1 else ""
-        for name, job in self._listed(label).items():
-            self._names.setdefault(name, job["name"])
+        for name, job in self._list(label).items():
+            self._full_names.setdefault(name, job["name"])
 
-    def _listed(self, more: str) -> dict[str, Json]:
-        """Return the jobs of this run that a filter lets through; of two alike the first made."""
+    def _list(self, extra_filter: str) -> dict[str, Json]:
+        """Return the jobs of this run that match a filter; the oldest of several of a name."""
+        filter_ = f"labels.{RUN_LABEL}={self._plan.facts.run_id}{extra_filter}"
         try:
-            jobs = self._google.custom_jobs(f"labels.{RUN_LABEL}={self._plan.facts.run_id}{more}")
+            jobs = self._google.list_custom_jobs(filter_)
         except GoogleError as error:
-            if more != _OPEN or error.retryable or error.affects_all_calls:
+            if extra_filter != _NOT_ENDED or error.retryable or error.affects_all_calls:
                 raise
-            self._lists = False  # they can be looked at one by one
+            self._can_list = False  # each job is read instead
             return {}
         jobs.sort(key=lambda job: str(job.get("createTime", "")), reverse=True)
         labels: list[Mapping[str, str]] = [job.get("labels", {}) for job in jobs]
@@ -204,25 +205,19 @@ class VertexJobs:
             if JOB_LABEL in label
         }
 
-    def _got(self, name: str) -> Json | None:
+    def _get(self, name: str) -> Json | None:
         try:
-            return self._google.get(self._names[name])
+            return self._google.get(self._full_names[name])
         except GoogleError as error:
             if error.not_found:
                 return None
             raise
 
 
-_WAITING = frozenset({"JOB_STATE_QUEUED", "JOB_STATE_PENDING"})
-_OPEN = "".join(f' AND state!="{word}"' for word in sorted(response.OVER))
-"""What a filter says of the jobs that have not come to their end."""
-
-
-def _state(told: Json, curve: Curve) -> tuple[TrialState, str]:
-    """Return how a custom job stands, and why it ended so."""
-    state = response.JOB_STATES.get(response.word_of(told), "unknown")
-    if response.is_too_long(told):
-        return "failed", response.TOO_LONG
+def _state(job: Json, curve: Curve) -> tuple[TrialState, str]:
+    state = response.JOB_STATES.get(response.service_state(job), "unknown")
+    if response.is_timed_out(job):
+        return "failed", response.TIMEOUT_REASON
     if state == "failed":
-        return state, curve.failure or response.reason_of(told)
+        return state, curve.failure or response.failure_reason(job)
     return state, ""

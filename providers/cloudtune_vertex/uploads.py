@@ -1,98 +1,179 @@
-"""Brings what trials need to Cloud Storage: the code, and inputs that lie on this machine."""
+"""Uploads to Cloud Storage what trials need: the code, and local inputs.
+
+The code is a bundle, or a package with the bundle for Google's prebuilt images. They install a
+source distribution with pip and start a module in it, which unpacks the bundle into a new folder
+and becomes the launcher. The package contains its own build backend (PEP 517, pip 20 or later), so
+it needs neither setuptools nor a network. The same content has the same bytes.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import tempfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from cloudtune.provider import JobContext, Plan, ProviderError, input_files, launcher_files
-from cloudtune_vertex import package
-from cloudtune_vertex.client import Google, Object
+from cloudtune.provider import (
+    SOURCE,
+    START,
+    JobContext,
+    Plan,
+    ProviderError,
+    input_files,
+    launcher_files,
+    write_archive,
+)
+from cloudtune_vertex.client import Google, StoredObject
 from cloudtune_vertex.errors import PROVIDER, GoogleError
-from cloudtune_vertex.request.layout import measurements, source
+from cloudtune_vertex.request.layout import BUNDLE, MODULE, code_uri, measurements_uri
 
 _CONTRACT = Path(__file__).with_name("launcher_contract.py")
-_AT_ONCE = 8
-"""Files that are sent at the same time."""
+_MAX_PARALLEL_UPLOADS = 8
+_PYPROJECT = """\
+[build-system]
+requires = []
+build-backend = "builder"
+backend-path = ["."]
+"""
+_METADATA = f"Metadata-Version: 2.1\nName: {MODULE}\nVersion: 1\n"
+_BUILDER = f"""\
+import os
+import zipfile
+
+FILES = ["__init__.py", "__main__.py", "{BUNDLE}"]
+METADATA = {{
+    "METADATA": {_METADATA!r},
+    "WHEEL": "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
+}}
+
+
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    wheel = "{MODULE}-1-py3-none-any.whl"
+    info = "{MODULE}-1.dist-info/"
+    names = ["{MODULE}/" + name for name in FILES]
+    with zipfile.ZipFile(os.path.join(folder, wheel), "w") as file:
+        for name in names:
+            file.write(name)
+        for name, text in METADATA.items():
+            file.writestr(info + name, text)
+            names.append(info + name)
+        file.writestr(info + "RECORD", "".join(name + ",,\\n" for name in names))
+    return wheel
+"""
+_MAIN = f"""\
+import os, sys, tarfile, tempfile
+archive = os.path.join(os.path.dirname(os.path.abspath(__file__)), "{BUNDLE}")
+words = sys.argv[1:]
+{START}"""
 
 
 def upload(google: Google, plan: Plan, context: JobContext) -> None:
-    """Bring to Cloud Storage what a job's trials need, as far as it is not there.
+    """Upload the files of a job's trials that are not in Cloud Storage yet.
 
     Raises:
-        ProviderError: If the bucket is not there, or something cannot be read or sent.
+        ProviderError: If the bucket does not exist, or a file cannot be read or sent.
     """
-    address = source(plan.facts, plan.fitted.study)
-    if address is not None:
-        _upload_code(google, plan, context, address)
+    uri = code_uri(plan.facts, plan.fitted.study)
+    if uri is not None:
+        _upload_code(google, plan, context, uri)
     inputs = plan.facts.lookup.inputs
     for name, path in inputs.uploads.items():
         _upload_input(google, str(inputs.addresses[name]), Path(path))
 
 
-def _upload_code(google: Google, plan: Plan, context: JobContext, address: str) -> None:
-    paths: Mapping[str, str] = plan.facts.data["paths"]
+def write_bundle(target: Path, source: Path | None, files: Mapping[str, bytes]) -> None:
+    """Write the user's code and the launcher's files as one archive.
+
+    Args:
+        target: The file.
+        source: The folder with the user's code, if any.
+        files: The launcher's files by name.
+
+    Raises:
+        OSError: If a file cannot be read, or the archive cannot be written.
+    """
+    write_archive(target, source, SOURCE, files)
+
+
+def write_package(target: Path, source: Path | None, files: Mapping[str, bytes]) -> None:
+    """Write a source distribution with the bundle; arguments and errors as of `write_bundle`."""
+    top = f"{MODULE}-1"
+    with tempfile.TemporaryDirectory(dir=target.parent) as name:
+        folder = Path(name)
+        write_bundle(folder / BUNDLE, source, files)
+        other_files = {
+            f"{top}/PKG-INFO": _METADATA.encode(),
+            f"{top}/pyproject.toml": _PYPROJECT.encode(),
+            f"{top}/builder.py": _BUILDER.encode(),
+            f"{top}/{MODULE}/__init__.py": b"",
+            f"{top}/{MODULE}/__main__.py": _MAIN.encode(),
+        }
+        write_archive(target, folder, f"{top}/{MODULE}", other_files)
+
+
+def _upload_code(google: Google, plan: Plan, context: JobContext, uri: str) -> None:
+    facts = plan.facts
+    paths: Mapping[str, str] = facts.data["paths"]
     files = launcher_files(
-        plan.fitted, plan.facts.run_id, paths, measurements(plan.facts), contract=_CONTRACT
+        plan.fitted, facts.run_id, paths, measurements_uri(facts), contract=_CONTRACT
     )
-    packed = context.folder / address.rpartition("/")[2]
-    folder = context.folder / "source"
-    code = folder if folder.is_dir() else None
+    packed = context.folder / uri.rpartition("/")[2]
+    source = context.folder / "source"
     try:
-        write = package.package if plan.facts.data["prebuilt"] else package.bundle
-        write(packed, code, files)
+        write = write_package if facts.data["prebuilt"] else write_bundle
+        write(packed, source if source.is_dir() else None, files)
         with packed.open("rb") as file:
             digest = hashlib.file_digest(file, "md5").digest()
     except OSError as error:
-        raise ProviderError(PROVIDER, f"the code cannot be packed: {error}") from error
-    bucket, name = _parts(address)
-    there = _there(google, bucket, name)
-    if name not in there or there[name].md5 != base64.b64encode(digest).decode():
+        raise ProviderError(PROVIDER, f"cannot pack the code: {error}") from error
+    bucket, name = _split(uri)
+    stored = _stored_objects(google, bucket, name).get(name)
+    if stored is None or stored.md5 != base64.b64encode(digest).decode():
         google.write(bucket, name, packed)
     packed.unlink()
 
 
-def _upload_input(google: Google, address: str, path: Path) -> None:
-    bucket, name = _parts(address)
+def _upload_input(google: Google, uri: str, path: Path) -> None:
+    bucket, folder = _split(uri)
     try:
-        files = {f"{name}/{inner}": file for inner, file in input_files(path)}
+        files = {f"{folder}/{name}": file for name, file in input_files(path)}
         sizes = {name: file.stat().st_size for name, file in files.items()}
         if not files:
-            raise ProviderError(PROVIDER, f"there is nothing in the input {path}")
-        there = _there(google, bucket, f"{name}/")
-        lacking = [each for each in files if each not in there or there[each].size != sizes[each]]
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            sent = [pool.submit(google.write, bucket, each, files[each]) for each in lacking]
-        for each in sent:
-            each.result()
+            raise ProviderError(PROVIDER, f"the input {path} is empty")
+        stored = _stored_objects(google, bucket, f"{folder}/")
+        missing = [n for n in files if n not in stored or stored[n].size != sizes[n]]
+        with ThreadPoolExecutor(_MAX_PARALLEL_UPLOADS) as pool:
+            uploads = [pool.submit(google.write, bucket, name, files[name]) for name in missing]
+        for future in uploads:
+            future.result()
     except OSError as error:
-        raise ProviderError(PROVIDER, f"an input cannot be read: {error}") from error
+        raise ProviderError(PROVIDER, f"cannot read an input: {error}") from error
 
 
-def _there(google: Google, bucket: str, prefix: str) -> dict[str, Object]:
-    """Return what is there already, by name; on an emulator a bucket is made.
+def _stored_objects(google: Google, bucket: str, prefix: str) -> dict[str, StoredObject]:
+    """Return the objects with a prefix by name; on an emulator, create a missing bucket.
 
     Raises:
-        GoogleError: If there is no such bucket, or it may not be used.
+        GoogleError: If the bucket does not exist, or the caller has no access.
     """
     try:
-        return {found.name: found for found in google.objects(bucket, prefix)}
+        return {stored.name: stored for stored in google.list_objects(bucket, prefix)}
     except GoogleError as error:
         if not error.not_found:
             raise
         if not google.emulated:
-            words = f"there is no bucket {bucket}; create it in the location of the job, or name "
             raise GoogleError(
-                words + "another one under providers.vertex.bucket", code=error.code
+                f"bucket {bucket} not found: create it in the location of the job, or set "
+                "providers.vertex.bucket to another one",
+                code=error.code,
             ) from error
-    google.make_bucket(bucket)
+    google.create_bucket(bucket)
     return {}
 
 
-def _parts(address: str) -> tuple[str, str]:
-    """Return the bucket and the name of an address."""
-    bucket, _, name = address.removeprefix("gs://").partition("/")
+def _split(uri: str) -> tuple[str, str]:
+    """Return the bucket and the name of a Cloud Storage address."""
+    bucket, _, name = uri.removeprefix("gs://").partition("/")
     return bucket, name

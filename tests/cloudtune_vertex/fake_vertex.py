@@ -18,8 +18,8 @@ from cloudtune.provider.models import CloudSettings
 from cloudtune.provider.plan import Plan
 from cloudtune.study.schema import Json, Mode
 from cloudtune.study.study import Study
-from cloudtune_vertex.client import Google, Object
-from cloudtune_vertex.errors import GoogleError, refusal
+from cloudtune_vertex.client import Google, StoredObject
+from cloudtune_vertex.errors import GoogleError, service_error
 
 T = TypeVar("T")
 
@@ -107,7 +107,7 @@ def _request(mode: Mode, study: Study) -> Json:
 
 def error(code: int, message: str = "no") -> GoogleError:
     """Return an error as the service's answer becomes one."""
-    return refusal("Operation", code, message)
+    return service_error("Operation", code, message)
 
 
 class FakeGoogle(Google):
@@ -142,18 +142,20 @@ class FakeGoogle(Google):
     def get(self, name: str) -> Json:
         return self._called("get", lambda: self._there(name))
 
-    def tuning_jobs(self, chosen: str) -> list[Json]:
-        return self._called("tuning_jobs", lambda: self._listed("hyperparameterTuningJobs", chosen))
+    def list_tuning_jobs(self, chosen: str) -> list[Json]:
+        return self._called(
+            "list_tuning_jobs", lambda: self._listed("hyperparameterTuningJobs", chosen)
+        )
 
-    def custom_jobs(self, chosen: str) -> list[Json]:
+    def list_custom_jobs(self, chosen: str) -> list[Json]:
         self.at_look()
-        return self._called("custom_jobs", lambda: self._listed("customJobs", chosen))
+        return self._called("list_custom_jobs", lambda: self._listed("customJobs", chosen))
 
     def cancel(self, name: str) -> None:
         self._called("cancel", lambda: self._cancel(name))
 
-    def objects(self, bucket: str, prefix: str) -> list[Object]:
-        return self._called("objects", lambda: self._objects(bucket, prefix))
+    def list_objects(self, bucket: str, prefix: str) -> list[StoredObject]:
+        return self._called("list_objects", lambda: self._objects(bucket, prefix))
 
     def read(self, bucket: str, name: str, start: int) -> bytes:
         self.reads.append((name, start))
@@ -162,8 +164,8 @@ class FakeGoogle(Google):
     def write(self, bucket: str, name: str, path: Path) -> None:
         self._called("write", lambda: self.put(name, path.read_bytes(), bucket))
 
-    def make_bucket(self, bucket: str) -> None:
-        self._called("make_bucket", lambda: self.buckets.setdefault(bucket, {}))
+    def create_bucket(self, bucket: str) -> None:
+        self._called("create_bucket", lambda: self.buckets.setdefault(bucket, {}))
 
     def add(self, kind: str = "customJobs", **told: Any) -> Json:
         """Put a job there."""
@@ -252,9 +254,9 @@ class FakeGoogle(Google):
             raise error(404, "The specified bucket does not exist.")
         return self.buckets[bucket]
 
-    def _objects(self, bucket: str, prefix: str) -> list[Object]:
+    def _objects(self, bucket: str, prefix: str) -> list[StoredObject]:
         return [
-            Object(
+            StoredObject(
                 name,
                 len(data),
                 str(self.generations[name]),

@@ -21,8 +21,8 @@ from cloudtune.planning.native import merge
 from cloudtune.study.schema import Mode
 from cloudtune.study.study import Study
 from cloudtune_vertex import VertexProvider
-from cloudtune_vertex.rules.native import OUTPUT_ONLY, problems, set_by_service
-from cloudtune_vertex.rules.settings import ACCELERATORS
+from cloudtune_vertex.rules.machines import ACCELERATORS
+from cloudtune_vertex.rules.native import OUTPUT_ONLY, check_native, output_only_fields
 from tests.cloudtune_vertex import support
 
 types: Any = pytest.importorskip("google.cloud.aiplatform_v1.types")
@@ -416,16 +416,16 @@ def machine(**spec: Any) -> dict[str, Any]:
     ],
 )
 def test_native_is_held_against_the_types(mode: Mode, native: Any, where: str) -> None:
-    (found,) = problems(mode, native)
+    (found,) = check_native(mode, native)
     assert found[0] == where
     assert found[1]
 
 
 def test_a_choice_that_is_given_by_its_number_is_asked_for_by_its_name() -> None:
-    ((_, reason),) = problems("managed", {JOB: machine(acceleratorType=7)})
+    ((_, reason),) = check_native("managed", {JOB: machine(acceleratorType=7)})
     assert "give a name" in reason
     assert "NVIDIA_TESLA_T4" in reason
-    assert problems("managed", {JOB: machine(acceleratorType="NVIDIA_L4")}) == []
+    assert check_native("managed", {JOB: machine(acceleratorType="NVIDIA_L4")}) == []
 
 
 def test_native_may_be_a_part_and_may_remove() -> None:
@@ -442,8 +442,8 @@ def test_native_may_be_a_part_and_may_remove() -> None:
             "workerPoolSpecs": [{"replicaCount": "2"}, {}],
         },
     }
-    assert problems("managed", {JOB: job, "parent": None}) == []
-    assert problems("driven", {"customJob": {"jobSpec": {"persistentResourceId": "x"}}}) == []
+    assert check_native("managed", {JOB: job, "parent": None}) == []
+    assert check_native("driven", {"customJob": {"jobSpec": {"persistentResourceId": "x"}}}) == []
 
 
 def test_a_request_with_native_over_it_is_whole(tmp_path: Path) -> None:
@@ -486,7 +486,7 @@ def test_native_says_nothing_that_only_the_service_sets() -> None:
         assert {"state", "endTime"} < names <= OUTPUT_ONLY
         mode: Mode = "managed" if key == JOB else "driven"
         for name in names:
-            found = set_by_service(mode, {key: {name: None}})
+            found = output_only_fields(mode, {key: {name: None}})
             assert [where for where, _ in found] == [f"{key}.{name}"]
 
 

@@ -26,7 +26,7 @@ def test_a_look_at_a_hundred_jobs(tmp_path: Path) -> None:
         google.report(name, 1, accuracy=0.5)
     google.calls.clear()
     assert len(jobs.poll(starts)) == 100
-    assert Counter(google.calls) == {"custom_jobs": 1, "objects": 1, "read": 100}
+    assert Counter(google.calls) == {"list_custom_jobs": 1, "list_objects": 1, "read": 100}
     google.calls.clear()
     jobs.poll(starts)
-    assert Counter(google.calls) == {"custom_jobs": 1, "objects": 1}
+    assert Counter(google.calls) == {"list_custom_jobs": 1, "list_objects": 1}

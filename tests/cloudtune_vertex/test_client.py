@@ -16,8 +16,8 @@ import pytest
 from cloudtune.errors import EmulatorEndedError
 from cloudtune.provider.models import Emulator
 from cloudtune_vertex import client
-from cloudtune_vertex.client import Google, Object
-from cloudtune_vertex.errors import GoogleError, not_reached, refusal
+from cloudtune_vertex.client import Google, StoredObject
+from cloudtune_vertex.errors import GoogleError, connection_error, service_error
 
 PARENT = "projects/my-project/locations/us-central1"
 JOB = f"{PARENT}/customJobs/17"
@@ -158,7 +158,7 @@ def test_nothing_is_created_twice(server: Server, answer: tuple[int, Any]) -> No
     with pytest.raises(GoogleError) as caught:
         server.google().create(CUSTOM)
     assert caught.value.retryable
-    assert ("ended before the answer" in str(caught.value)) == (answer[0] == 0)
+    assert ("ended before the response" in str(caught.value)) == (answer[0] == 0)
     assert len(server.asked) == 1
 
 
@@ -172,7 +172,7 @@ def test_what_changes_nothing_is_tried_again(server: Server, answer: tuple[int, 
 def test_a_service_that_stays_busy_is_told_after_a_while(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "PATIENCE_EMULATED", 0.5)
+    monkeypatch.setattr(client, "RETRY_SECONDS_EMULATED", 0.5)
     server.answers = [refused(503, "the service is busy")]
     with pytest.raises(GoogleError, match="the service is busy") as caught:
         server.google().get(JOB)
@@ -185,13 +185,13 @@ def test_lists_are_read_to_their_end(server: Server) -> None:
         (200, {"customJobs": [{"name": f"{JOB}1"}], "nextPageToken": "more"}),
         (200, {"customJobs": [{"name": f"{JOB}2"}]}),
     ]
-    found = server.google().custom_jobs('labels.cloudtune-run=x AND state!="JOB_STATE_FAILED"')
+    found = server.google().list_custom_jobs('labels.cloudtune-run=x AND state!="JOB_STATE_FAILED"')
     assert [job["name"] for job in found] == [f"{JOB}1", f"{JOB}2"]
     first, second = (query for _, _, query, _ in server.asked)
     assert first["filter"] == ['labels.cloudtune-run=x AND state!="JOB_STATE_FAILED"']
     assert (first["pageSize"], second["pageToken"]) == (["100"], ["more"])
     server.answers = [(200, {"hyperparameterTuningJobs": [{"name": "x"}]})]
-    assert server.google().tuning_jobs("labels.a=b") == [{"name": "x"}]
+    assert server.google().list_tuning_jobs("labels.a=b") == [{"name": "x"}]
 
 
 def test_a_job_is_cancelled_by_its_name(server: Server) -> None:
@@ -207,9 +207,9 @@ def test_objects_are_listed_read_from_a_byte_on_and_written(server: Server, tmp_
         (200, {"items": [item], "nextPageToken": "more"}),
         (200, {"items": [{"name": "a/d", "generation": "2"}]}),
     ]
-    assert google.objects("my-bucket", "a/") == [
-        Object("a/b c.jsonl", 5, "1700000000000001", "x="),
-        Object("a/d", 0, "2", None),
+    assert google.list_objects("my-bucket", "a/") == [
+        StoredObject("a/b c.jsonl", 5, "1700000000000001", "x="),
+        StoredObject("a/d", 0, "2", None),
     ]
     assert server.asked[0][1] == "/storage/v1/b/my-bucket/o"
     assert server.asked[0][2]["prefix"] == ["a/"]
@@ -224,7 +224,7 @@ def test_objects_are_listed_read_from_a_byte_on_and_written(server: Server, tmp_
     google.write("my-bucket", "a/e", tmp_path / "file")
     assert server.asked[-1][:2] == ("POST", "/upload/storage/v1/b/my-bucket/o")
     assert b"content" in server.asked[-1][3]
-    google.make_bucket("other")
+    google.create_bucket("other")
     assert json.loads(server.asked[-1][3]) == {"name": "other"}
     assert {each["authorization"] for each in server.headers} == {"Bearer the-key"}
 
@@ -233,7 +233,7 @@ def test_what_storage_refuses_is_told(server: Server, tmp_path: Path) -> None:
     google = server.google()
     server.answers = [refused(404, "The specified bucket does not exist.")]
     with pytest.raises(GoogleError, match=r"providers\.vertex\.bucket") as caught:
-        google.objects("my-bucket", "a/")
+        google.list_objects("my-bucket", "a/")
     assert caught.value.not_found
     said = "x does not have storage.objects.create access to the Google Cloud Storage object."
     server.answers = [refused(403, said)]
@@ -252,7 +252,7 @@ def test_an_emulator_that_has_ended_is_told_at_once() -> None:
     for call in (
         lambda: google.get(JOB),
         lambda: google.create(CUSTOM),
-        lambda: google.objects("my-bucket", "a/"),
+        lambda: google.list_objects("my-bucket", "a/"),
     ):
         with pytest.raises(EmulatorEndedError, match="the emulator has ended"):
             call()
@@ -268,10 +268,10 @@ def test_an_emulated_run_reaches_nothing_but_its_emulator(
     google: Any = server.google()
     server.answers = [(200, {"name": JOB})]
     assert google.get(JOB) == {"name": JOB}
-    assert google.objects("my-bucket", "a/") == []
+    assert google.list_objects("my-bucket", "a/") == []
     for session in (google._jobs.transport._session, google._files._http):
         for address in ("https://us-central1-aiplatform.googleapis.com/v1/x", "http://127.0.0.1:9"):
-            with pytest.raises(GoogleError, match="reaches its emulator alone"):
+            with pytest.raises(GoogleError, match="only calls its emulator"):
                 session.get(address)
 
 
@@ -302,7 +302,7 @@ def test_without_credentials_it_says_how_to_sign_in(
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
     monkeypatch.setenv("NO_GCE_CHECK", "true")
     google = Google("my-project", "us-central1")
-    for call in (lambda: google.get(JOB), lambda: google.objects("my-bucket", "a/")):
+    for call in (lambda: google.get(JOB), lambda: google.list_objects("my-bucket", "a/")):
         with pytest.raises(GoogleError, match="gcloud auth application-default login") as caught:
             call()
         assert (caught.value.affects_all_calls, caught.value.retryable) == (True, False)
@@ -327,7 +327,7 @@ FULL = "The following quota metrics exceed quota limits: aiplatform.googleapis.c
          "set-quota-project"),
         (403, "no", "affects_all_calls", ""),
         (404, "The specified bucket does not exist.", "", "another"),
-        (429, FULL, "quota_exceeded", "raises quotas"),
+        (429, FULL, "quota_exceeded", "higher quota"),
         (429, "Quota exceeded for quota metric 'x' and limit 'y per minute'", "retryable",
          ""),
         (500, "Internal error encountered.", "retryable", ""),
@@ -335,7 +335,7 @@ FULL = "The following quota metrics exceed quota limits: aiplatform.googleapis.c
     ],
 )  # fmt: skip
 def test_what_an_answer_means(code: int, said: str, kind: str, advice: str) -> None:
-    error = refusal("CreateCustomJob", code, f"POST https://x/v1/y: {said}")
+    error = service_error("CreateCustomJob", code, f"POST https://x/v1/y: {said}")
     kinds = {
         "retryable": error.retryable,
         "affects_all_calls": error.affects_all_calls,
@@ -366,7 +366,7 @@ def test_what_the_clients_own_errors_mean(
 ) -> None:
     raised = getattr(__import__(module, fromlist=["x"]), kind)
     kinds = [each.__name__ for each in raised.__mro__]
-    error = not_reached("GetCustomJob", kinds, said, passing=False)
+    error = connection_error("GetCustomJob", kinds, said, retryable=False)
     assert (error.retryable, error.affects_all_calls) == (retryable, not retryable)
     assert str(error).startswith("vertex: GetCustomJob: ")
     assert str(error).endswith(f"[{said}]")
@@ -374,5 +374,7 @@ def test_what_the_clients_own_errors_mean(
 
 def test_a_refused_impersonation_names_the_role() -> None:
     kinds = ["RefreshError", "GoogleAuthError"]
-    error = not_reached("x", kinds, "Unable to acquire impersonated credentials", passing=False)
+    error = connection_error(
+        "x", kinds, "Unable to acquire impersonated credentials", retryable=False
+    )
     assert "Service Account Token Creator" in str(error)

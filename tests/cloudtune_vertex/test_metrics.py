@@ -16,13 +16,13 @@ from tests.cloudtune_vertex import fake_vertex as fake
 FOLDER = "tuning/fake-3f6k2m9qxt/measurements"
 
 
-def reader(google: Any, *, needed: bool = True) -> CurveReader:
-    return CurveReader(google, fake.planned("driven").facts, needed=needed)
+def reader(google: Any, *, required: bool = True) -> CurveReader:
+    return CurveReader(google, fake.planned("driven").facts, required=required)
 
 
 def curve(*lines: str) -> Curve:
     made = Curve()
-    made.take("".join(f"{line}\n" for line in lines).encode())
+    made.add("".join(f"{line}\n" for line in lines).encode())
     return made
 
 
@@ -77,7 +77,7 @@ def test_only_what_has_changed_and_is_wanted_is_read() -> None:
     google.report("y", a=2)
     assert [m.metrics["a"] for m in reading.read(["x", "y"])["y"].measurements()] == [1, 2]
     assert [Path(name).stem for name, _ in google.reads] == ["x", "y", "y"]
-    assert google.calls.count("objects") == 3
+    assert google.calls.count("list_objects") == 3
 
 
 def test_a_file_that_was_begun_anew_is_read_anew() -> None:
@@ -98,11 +98,11 @@ def test_nothing_is_asked_where_nothing_runs() -> None:
 @pytest.mark.parametrize("code", [403, 404])
 def test_a_job_that_can_do_without_goes_on_without(code: int) -> None:
     google = fake.FakeGoogle()
-    google.always["objects"] = fake.error(code)
-    reading = reader(google, needed=False)
+    google.always["list_objects"] = fake.error(code)
+    reading = reader(google, required=False)
     for _ in range(2):
         assert reading.read(["x"])["x"].lines == []
-    assert google.calls == ["objects"]
+    assert google.calls == ["list_objects"]
     with pytest.raises(GoogleError):
         reader(google).read(["x"])
 
@@ -111,7 +111,7 @@ def test_what_passes_is_told_and_nothing_is_lost() -> None:
     google = fake.FakeGoogle()
     google.report("x", a=1)
     google.faults["read"] = [fake.error(503)]
-    reading = reader(google, needed=False)
+    reading = reader(google, required=False)
     with pytest.raises(GoogleError):
         reading.read(["x"])
     assert len(reading.read(["x"])["x"].lines) == 1

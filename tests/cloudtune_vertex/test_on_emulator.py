@@ -13,7 +13,7 @@ from cloudtune.study.schema import Mode
 from cloudtune.testing import EmulatedRunContract
 from cloudtune.testing.emulated_run_contract import BOTH, STEPS
 from cloudtune_vertex.client import Google
-from cloudtune_vertex.errors import refusal
+from cloudtune_vertex.errors import service_error
 
 
 @pytest.mark.slow
@@ -39,7 +39,7 @@ class TestVertexOnEmulator(EmulatedRunContract):
         self, mode: Mode, call: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def refused(*_: object) -> None:
-            raise refusal(call, 400, "no such machine")
+            raise service_error(call, 400, "no such machine")
 
         monkeypatch.setattr(Google, call, refused)
         run = self.run(mode)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudtune_vertex.package import bundle, package
+from cloudtune_vertex.uploads import write_bundle, write_package
 
 FILES = {
     "cloudtune_launch.py": (
@@ -32,7 +32,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def test_the_same_content_makes_the_same_bytes(source: Path, tmp_path: Path) -> None:
-    for write in (bundle, package):
+    for write in (write_bundle, write_package):
         first, second = tmp_path / "a.tar.gz", tmp_path / "elsewhere.tar.gz"
         write(first, source, FILES)
         (source / "train.py").touch()
@@ -45,8 +45,8 @@ def test_the_same_content_makes_the_same_bytes(source: Path, tmp_path: Path) -> 
 
 
 def test_a_package_is_a_source_distribution_with_the_bundle(source: Path, tmp_path: Path) -> None:
-    package(tmp_path / "p.tar.gz", source, FILES)
-    bundle(tmp_path / "b.tar.gz", source, FILES)
+    write_package(tmp_path / "p.tar.gz", source, FILES)
+    write_bundle(tmp_path / "b.tar.gz", source, FILES)
     with tarfile.open(tmp_path / "p.tar.gz") as tar:
         names = tar.getnames()
         inner = tar.extractfile("cloudtune_trial-1/cloudtune_trial/bundle.tar.gz")
@@ -66,7 +66,7 @@ def test_a_package_is_a_source_distribution_with_the_bundle(source: Path, tmp_pa
 def test_pip_installs_it_without_a_network_and_it_becomes_the_launcher(
     source: Path, tmp_path: Path
 ) -> None:
-    package(tmp_path / "cloudtune_trial-1.tar.gz", source, FILES)
+    write_package(tmp_path / "cloudtune_trial-1.tar.gz", source, FILES)
     venv.create(tmp_path / "image", with_pip=True)
     python = str(tmp_path / "image" / "bin" / "python")
     install = [python, "-m", "pip", "install", "--no-index", "--force-reinstall", "--no-cache-dir"]
@@ -98,7 +98,7 @@ def test_pip_installs_it_without_a_network_and_it_becomes_the_launcher(
 def test_its_syntax_is_that_of_python_3_7(tmp_path: Path) -> None:
     import ast
 
-    package(tmp_path / "p.tar.gz", None, FILES)
+    write_package(tmp_path / "p.tar.gz", None, FILES)
     with tarfile.open(tmp_path / "p.tar.gz") as tar:
         for name in tar.getnames():
             file = tar.extractfile(name)

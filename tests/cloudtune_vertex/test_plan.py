@@ -64,7 +64,7 @@ def test_a_driven_plan_shows_the_seed_that_is_used(tmp_path: Path) -> None:
 
 def test_one_part_of_a_grid_is_told_of_by_who_chooses_it(tmp_path: Path) -> None:
     managed = plan_of(tmp_path, "strategy: grid\n")
-    assert "Vertex AI itself chooses which 4 of the grid's 6" in said(managed)
+    assert "Vertex AI chooses which 4 of the grid's 6" in said(managed)
     assert "the first 4" not in said(managed)
     driven = plan_of(tmp_path, "    mode: driven\nstrategy: grid\n")
     assert "the first 4 of the grid's 6 trials will run" in said(driven)
@@ -81,7 +81,7 @@ def test_a_name_that_jobs_cannot_have_is_told(tmp_path: Path) -> None:
     assert "jobs are called" not in said(plan_of(tmp_path))
     (tmp_path / "other.yaml").write_text(STUDY.replace("name: digits", "name: My digits"), "utf-8")
     plan = planner.plan(load(tmp_path / "other.yaml"), "vertex", run_id="3f6k2m9qxt", seed=5)
-    assert "jobs are called my-digits-3f6k2m9qxt" in said(plan)
+    assert "jobs are named my-digits-3f6k2m9qxt" in said(plan)
 
 
 def test_what_may_be_spent_is_estimated(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from cloudtune.provider.stored_plan import facts_to_json
 from cloudtune.study.schema import Mode
 from cloudtune.study.study import Study
 from cloudtune_vertex import VertexProvider
-from cloudtune_vertex.request import duration
+from cloudtune_vertex.request.custom_job import to_duration
 from cloudtune_vertex.request.layout import BOOTSTRAP
 from tests.cloudtune_vertex import support
 
@@ -112,7 +112,7 @@ def test_what_the_service_would_expand_in_a_variable_is_escaped(base: Path) -> N
     [(60.0, "60s"), (600.0, "600s"), (0.5, "0.5s"), (86400.25, "86400.25s"), (1e-6, "0.000001s")],
 )
 def test_durations(seconds: float, said: str) -> None:
-    assert duration(seconds) == said
+    assert to_duration(seconds) == said
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_what_the_branch_does_not_imply_is_left_to_the_launcher(base: Path) -> N
     )
     assert tree == {"a": {"b ['x', 'y']": {"c ['z']": {}}}}
     assert plan.at("parameters.c.when") == ["approximated"]
-    assert "whatever a is" in plan.said("parameters.c.when")
+    assert "for every value of a" in plan.said("parameters.c.when")
 
 
 def test_two_parents_that_know_nothing_of_each_other(base: Path) -> None:

@@ -49,7 +49,7 @@ STUDY = Study.model_validate(
 
 
 def told(*, job: dict[str, Any] = JOB, study: Study = STUDY, **trial: Any) -> RawTrial:
-    return response.trial_of(response.Told({**TRIAL, **trial}, Curve()), job, study, log=None)
+    return response.to_trial(response.TrialData({**TRIAL, **trial}, Curve()), job, study, log=None)
 
 
 def test_a_trial_as_the_documentation_has_one() -> None:
@@ -86,15 +86,15 @@ def test_an_objective_that_is_not_told_is_named() -> None:
     both = [{"metric": name, "goal": "minimize"} for name in ("loss", "size")]
     study = Study.model_validate({**STUDY.to_json(), "objective": both})
     trial = told(study=study)
-    assert (trial.state, trial.reason) == ("failed", "it ended, and Vertex AI tells no size")
+    assert (trial.state, trial.reason) == ("failed", "it ended, and Vertex AI reports no size")
 
 
 def test_where_a_job_has_no_reason() -> None:
-    assert response.reason_of({"state": "JOB_STATE_FAILED"}) == (
-        "Vertex AI gives no reason; its log may"
+    assert response.failure_reason({"state": "JOB_STATE_FAILED"}) == (
+        "Vertex AI gives no reason; see the job's log"
     )
-    assert response.reason_of({"state": "JOB_STATE_SUCCEEDED"}) == ""
-    assert response.word_of({}) == "STATE_UNSPECIFIED"
+    assert response.failure_reason({"state": "JOB_STATE_SUCCEEDED"}) == ""
+    assert response.service_state({}) == "STATE_UNSPECIFIED"
 
 
 def test_every_state_of_googles_types_is_known() -> None:

@@ -423,7 +423,7 @@ JOB = "hyperparameterTuningJob"
 def test_what_types_accept_and_tuning_jobs_do_not_is_found_without_them(
     native: dict[str, Any], where: str, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(native_check, "known", lambda: False)
+    monkeypatch.setattr(native_check, "has_types", lambda: False)
     plan = support.plan_of(support.study_of(native={JOB: native}), base)
     assert plan.at(f"{HERE}.native.{JOB}.{where}") == ["refused"]
     assert plan.at(f"{HERE}.native") == ["note"]
@@ -434,7 +434,7 @@ def test_the_plan_says_that_a_stop_comes_late_where_metrics_are_files(base: Path
     study = support.study_of({"early_stopping": "median"})
     said = support.plan_of(study, base, "driven").said("early_stopping")
     assert "every 5s" in said
-    assert "each 15s" in said
+    assert "every 15s" in said
 
 
 def test_an_image_for_predictions_is_none_for_training(base: Path) -> None:

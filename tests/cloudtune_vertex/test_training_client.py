@@ -52,8 +52,8 @@ class Scene(Followed):
 
 @pytest.fixture
 def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Scene]]:
-    monkeypatch.setattr(training_client, "POLL_EMULATED", 0.02)
-    monkeypatch.setattr(training_client, "HIDDEN_EMULATED", 0.2)
+    monkeypatch.setattr(training_client, "POLL_SECONDS_EMULATED", 0.02)
+    monkeypatch.setattr(training_client, "HIDDEN_SECONDS_EMULATED", 0.2)
     scenes: list[Scene] = []
 
     def make(over: Mapping[str, Any] | None = None) -> Scene:
@@ -135,7 +135,7 @@ def test_what_is_measured_last_is_told_before_the_end(scene: Scene) -> None:
         GoogleError("the connection failed", retryable=True),
     ],
 )
-@pytest.mark.parametrize("operation", ["create", "get", "objects", "read", "cancel"])
+@pytest.mark.parametrize("operation", ["create", "get", "list_objects", "read", "cancel"])
 def test_what_passes_fails_no_trial(scene: Scene, operation: str, fault: GoogleError) -> None:
     scene.google.faults[operation] = [fault, fault]
     scene.start(1)
@@ -164,12 +164,12 @@ def test_a_lost_answer_makes_no_second_job(scene: Scene) -> None:
 def test_a_job_that_no_list_tells_yet_is_not_made_again(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training_client, "HIDDEN_EMULATED", 20.0)
+    monkeypatch.setattr(training_client, "HIDDEN_SECONDS_EMULATED", 20.0)
     scene.google.unlisted = {f"{scene.job}-1"}
     scene.google.lost["create"] = 1
     scene.start(1)
     scene.made("1")
-    scene.until(lambda: scene.google.calls.count("custom_jobs") > 3)
+    scene.until(lambda: scene.google.calls.count("list_custom_jobs") > 3)
     scene.google.unlisted = set()
     scene.finish("1")
     assert scene.ended().state == "completed"
@@ -197,7 +197,7 @@ def test_a_quota_that_nothing_of_ours_uses_is_not_waited_for(scene: Scene) -> No
     lost = scene.lost()
     assert not lost.recoverable
     assert "custom_model_training_cpus" in lost.reason
-    assert "raises quotas on request" in lost.reason
+    assert "higher quota" in lost.reason
 
 
 def test_without_permission_nothing_more_is_started(scene: Scene) -> None:
@@ -211,13 +211,13 @@ def test_without_permission_nothing_more_is_started(scene: Scene) -> None:
 
 
 def test_jobs_are_looked_at_one_by_one_where_the_list_is_refused(scene: Scene) -> None:
-    scene.google.always["custom_jobs"] = fake.error(400, "invalid filter")
+    scene.google.always["list_custom_jobs"] = fake.error(400, "invalid filter")
     scene.start(1, 2)
     scene.made("1", "2")
     scene.finish("1")
     scene.finish("2")
     assert {scene.ended().number, scene.ended().number} == {1, 2}
-    assert scene.google.calls.count("custom_jobs") == 1
+    assert scene.google.calls.count("list_custom_jobs") == 1
 
 
 def test_a_job_that_a_list_lacks_is_looked_at(scene: Scene) -> None:
@@ -236,8 +236,8 @@ def test_a_look_at_many_jobs_takes_few_calls(scene: Scene) -> None:
     assert scene.measured().number == 40
     scene.finish("41")
     assert scene.ended().number == 41
-    objects = scene.google.calls.count("objects")  # a look makes its other list before
-    assert objects <= scene.google.calls.count("custom_jobs")
+    objects = scene.google.calls.count("list_objects")  # a look makes its other list before
+    assert objects <= scene.google.calls.count("list_custom_jobs")
     assert scene.google.calls.count("get") == 1  # of the one that has ended
     assert len(scene.google.reads) == 2  # of those that have measured something
 

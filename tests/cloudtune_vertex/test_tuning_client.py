@@ -222,11 +222,11 @@ def test_that_measurements_may_not_be_read_is_said(scene: Scene) -> None:
     scene.trial(1)
     scene.google.report("1", accuracy=0.25)
     assert scene.client.status(ref).remark == ""
-    scene.google.always["objects"] = fake.error(403, "no storage.objects.list access")
+    scene.google.always["list_objects"] = fake.error(403, "no storage.objects.list access")
     scene.end(1, "SUCCEEDED", "SUCCEEDED", **final(0.5))
     status, again = scene.client.status(ref), scene.client.status(ref)
     assert "no storage.objects.list access" in status.remark
-    assert "no more is known than their final measurements" in status.remark
+    assert "only their final measurements are known" in status.remark
     assert status == again
     assert [m.metrics["accuracy"] for m in status.trials[0].measurements] == [0.25, 0.5]
 
@@ -290,8 +290,8 @@ def test_the_best_finite_value_counts_where_the_best_is_selected(tmp_path: Path)
         ("FAILED", {}, "exit code 3\nValueError: bad", "exit code 3\nValueError: bad"),
         ("FAILED", {}, "", "non-zero status of 3"),
         ("EXPIRED", {}, "", "expire"),
-        ("SUCCEEDED", {"infeasibleReason": "none"}, "", "took note of no accuracy: none"),
-        ("SUCCEEDED", {}, "", "took note of no accuracy"),
+        ("SUCCEEDED", {"infeasibleReason": "none"}, "", "recorded no accuracy: none"),
+        ("SUCCEEDED", {}, "", "recorded no accuracy"),
     ],
 )
 def test_why_a_trial_is_infeasible(
@@ -434,7 +434,7 @@ def test_trials_that_have_ended_are_not_asked_about_again(scene: Scene) -> None:
     before = list(scene.google.calls)
     reads = len(scene.google.reads)
     assert len(scene.client.status(ref).trials) == 60
-    assert scene.google.calls[len(before) :] == ["get", "objects"]
+    assert scene.google.calls[len(before) :] == ["get", "list_objects"]
     assert len(scene.google.reads) == reads
 
 
@@ -481,8 +481,8 @@ def test_a_job_that_is_gone_is_told(scene: Scene) -> None:
     assert scene.client.status(ref).state == "running"  # it was there after all
     scene.google.jobs.clear()
     for _ in range(3):
-        with pytest.raises(GoogleError, match=r"^vertex: there is no .* any more") as told:
+        with pytest.raises(GoogleError, match=r"^vertex: tuning job .* no longer exists") as told:
             scene.client.status(ref)
         assert told.value.retryable
     status = scene.client.status(ref)
-    assert (status.state, "any more" in status.reason) == ("failed", True)
+    assert (status.state, "no longer" in status.reason) == ("failed", True)

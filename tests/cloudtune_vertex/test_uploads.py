@@ -107,10 +107,10 @@ def test_a_single_file_lies_below_its_input(context: JobContext, tmp_path: Path)
 
 def test_data_that_is_not_there_is_told(context: JobContext, tmp_path: Path) -> None:
     own = {"inputs": {"x": "gs://my-bucket/x"}, "uploads": {"x": str(tmp_path / "absent")}}
-    with pytest.raises(ProviderError, match=r"an input cannot be read.*absent"):
+    with pytest.raises(ProviderError, match=r"cannot read an input.*absent"):
         upload(fake.FakeGoogle(), fake.planned("driven", {"trial": {}}, **own), context)
     (tmp_path / "absent").mkdir()
-    with pytest.raises(ProviderError, match=r"nothing in the input.*absent"):
+    with pytest.raises(ProviderError, match=r"the input .*absent is empty"):
         upload(fake.FakeGoogle(), fake.planned("driven", {"trial": {}}, **own), context)
 
 
@@ -118,7 +118,7 @@ def test_a_bucket_is_made_on_an_emulator_alone(context: JobContext) -> None:
     google = fake.FakeGoogle()
     google.buckets.clear()
     google.emulated = False
-    with pytest.raises(GoogleError, match=r"no bucket my-bucket.*location of the job"):
+    with pytest.raises(GoogleError, match=r"bucket my-bucket not found.*location of the job"):
         upload(google, fake.planned("driven"), context)
     assert google.buckets == {}
     google.emulated = True

@@ -1,8 +1,8 @@
-"""The parameters of a study as a tree of Vertex AI's ``ParameterSpec``, in its own spelling.
+"""The parameters of a study as a tree of Vertex AI's ``ParameterSpec``.
 
-A conditional parameter stands there below one parent, under the values for which it is active. A
-study's parameter may hang on several: it stands below the deepest of them, and where the path to it
-does not imply the other conditions, more is tuned than is used.
+In that tree a conditional parameter has one parent and the parent's values for which it is active.
+A study's parameter may depend on several others: it is placed below the deepest of them. Where the
+path to it does not imply its other conditions, the tuner also chooses values that are not used.
 """
 
 from __future__ import annotations
@@ -34,57 +34,56 @@ SCALES = {
     "log": "UNIT_LOG_SCALE",
     "reverse_log": "UNIT_REVERSE_LOG_SCALE",
 }
-"""By the study's; without one (``auto``) the service decides."""
+"""By the study's scale; for ``auto`` the service decides."""
 
 
 @dataclass(frozen=True)
-class Placed:
-    """A definition of a parameter at one place of the tree."""
+class TreeNode:
+    """A definition of a parameter at one place in the tree."""
 
     node: Node
     condition: tuple[Value, ...]
-    """The values of what it stands below, in that one's spelling; none at the top."""
-    withheld: tuple[str, ...]
-    """The parents that the tree does not heed, so that the launcher has to."""
-    below: tuple[Placed, ...]
+    """The values of the parent for which it is active; empty at the top."""
+    unchecked: tuple[str, ...]
+    """The parents whose conditions the tree does not apply, so the launcher has to."""
+    children: tuple[TreeNode, ...]
 
 
-def tree(study: Study) -> tuple[Placed, ...]:
+def build_tree(study: Study) -> tuple[TreeNode, ...]:
     """Return the tree of a fitted study."""
     nodes = Space.from_study(study).nodes
-    return tuple(_below(None, nodes, _anchors(nodes), {}))
+    return tuple(_children(None, nodes, _tree_parents(nodes), {}))
 
 
-def everything(
-    placed: Iterable[Placed], parent: Node | None = None
-) -> Iterator[tuple[Node | None, Placed]]:
-    """Yield what is in a tree, each with what it stands below, parents first."""
-    for each in placed:
+def walk_tree(
+    tree: Iterable[TreeNode], parent: Node | None = None
+) -> Iterator[tuple[Node | None, TreeNode]]:
+    """Yield each node of a tree with its parent, parents first."""
+    for each in tree:
         yield parent, each
-        yield from everything(each.below, each.node)
+        yield from walk_tree(each.children, each.node)
 
 
-def combinations(study: Study) -> int | None:
-    """Return how many combinations the tree of a study has; None if they cannot be counted."""
+def count_combinations(study: Study) -> int | None:
+    """Return the number of combinations of a study's tree; None if it has no finite number."""
     nodes = Space.from_study(study).nodes
-    anchors = _anchors(nodes)
+    parents = _tree_parents(nodes)
     parameters: dict[str, list[Parameter]] = {}
     for node in nodes:
-        anchor = anchors[node.key]
-        when = {anchor: node.when[anchor]} if anchor else None
-        parameters.setdefault(node.name, []).append(
-            node.parameter.model_copy(update={"when": when})
-        )
+        parent = parents[node.key]
+        when = {parent: node.when[parent]} if parent else None
+        parameter = node.parameter.model_copy(update={"when": when})
+        parameters.setdefault(node.name, []).append(parameter)
     return Space.from_study(study.model_copy(update={"parameters": parameters})).size
 
 
-def specs(study: Study) -> list[Json]:
+def parameter_specs(study: Study) -> list[Json]:
     """Return ``studySpec.parameters`` of a fitted study."""
-    return [_spec(placed) for placed in tree(study)]
+    return [_spec(node) for node in build_tree(study)]
 
 
 def scale_type(parameter: Parameter) -> str | None:
-    """Return Vertex AI's word for a scale; a reversed one exists above 0 alone."""
+    """Return the ``scaleType`` of a parameter; a reversed log scale needs values above 0."""
     if not isinstance(parameter, FloatParameter | IntParameter | DiscreteParameter):
         return None
     if count_values(parameter) == 1:
@@ -95,72 +94,72 @@ def scale_type(parameter: Parameter) -> str | None:
     return SCALES.get(parameter.scale)
 
 
-def _anchors(nodes: Sequence[Node]) -> dict[str, str | None]:
-    """Return below which parameter each node stands, by its key: the deepest of its parents."""
-    anchors: dict[str, str | None] = {}
+def _tree_parents(nodes: Sequence[Node]) -> dict[str, str | None]:
+    """Return the parent of each node in the tree by key: the deepest of its parents."""
+    parents: dict[str, str | None] = {}
     depths: dict[str, int] = {}
-    order = {node.name: place for place, node in enumerate(nodes)}
+    order = {node.name: index for index, node in enumerate(nodes)}
     for node in nodes:
-        anchor = max(node.when, key=lambda name: (depths[name], order[name]), default=None)
-        anchors[node.key] = anchor
-        depth = 0 if anchor is None else depths[anchor] + 1
+        parent = max(node.when, key=lambda name: (depths[name], order[name]), default=None)
+        parents[node.key] = parent
+        depth = 0 if parent is None else depths[parent] + 1
         depths[node.name] = max(depth, depths.get(node.name, 0))
-    return anchors
+    return parents
 
 
-def _below(
+def _children(
     parent: Node | None,
     nodes: Sequence[Node],
-    anchors: Mapping[str, str | None],
-    known: When,
-) -> Iterator[Placed]:
-    """Yield what stands below a definition, or at the top.
+    tree_parents: Mapping[str, str | None],
+    path: When,
+) -> Iterator[TreeNode]:
+    """Yield the nodes below a definition, or at the top.
 
     Args:
         parent: The definition; None for the top.
-        nodes: All of the study.
-        anchors: As of `_anchors`.
-        known: What the values of parameters on the way down can be.
+        nodes: All nodes of the study.
+        tree_parents: The result of `_tree_parents`.
+        path: The possible values of the parameters above.
     """
     for node in nodes:
-        if anchors[node.key] != (parent.name if parent else None):
+        if tree_parents[node.key] != (parent.name if parent else None):
             continue
         condition: tuple[Value, ...] = ()
         if parent:
-            found = (match_value(parent.parameter, value) for value in node.when[parent.name])
-            condition = tuple(value for value in found if value is not None)
+            matches = (match_value(parent.parameter, value) for value in node.when[parent.name])
+            condition = tuple(value for value in matches if value is not None)
             if not condition:
                 continue
-        others = {name: values for name, values in node.when.items() if name in known}
-        if not all(_meet(known[name], values) for name, values in others.items()):
+        if not all(
+            any(_contains(values, value) for value in path[name])
+            for name, values in node.when.items()
+            if name in path
+        ):
             continue
-        withheld = tuple(
+        unchecked = tuple(
             name
             for name, values in node.when.items()
             if not (parent and name == parent.name)
-            and not (name in known and all(_among(value, values) for value in known[name]))
+            and not (name in path and all(_contains(values, value) for value in path[name]))
         )
-        path = {**known, parent.name: list(condition)} if parent else known
-        yield Placed(node, condition, withheld, tuple(_below(node, nodes, anchors, path)))
+        child_path = {**path, parent.name: list(condition)} if parent else path
+        children = tuple(_children(node, nodes, tree_parents, child_path))
+        yield TreeNode(node, condition, unchecked, children)
 
 
-def _among(value: Value, values: Iterable[Value]) -> bool:
+def _contains(values: Iterable[Value], value: Value) -> bool:
     return any(is_same_value(value, each) for each in values)
 
 
-def _meet(some: Iterable[Value], others: Sequence[Value]) -> bool:
-    return any(_among(value, others) for value in some)
-
-
-def _spec(placed: Placed) -> Json:
-    parameter = placed.node.parameter
-    spec: Json = {"parameterId": placed.node.name, **_values(parameter)}
+def _spec(node: TreeNode) -> Json:
+    parameter = node.node.parameter
+    spec: Json = {"parameterId": node.node.name, **_values(parameter)}
     if scale := scale_type(parameter):
         spec["scaleType"] = scale
-    if placed.below:
+    if node.children:
         spec["conditionalParameterSpecs"] = [
             {**_condition(parameter, child.condition), "parameterSpec": _spec(child)}
-            for child in placed.below
+            for child in node.children
         ]
     return spec
 
@@ -168,12 +167,8 @@ def _spec(placed: Placed) -> Json:
 def _values(parameter: Parameter) -> Json:
     match parameter:
         case FloatParameter() if count_values(parameter) != 1:
-            return {
-                "doubleValueSpec": {
-                    "minValue": float(parameter.min),
-                    "maxValue": float(parameter.max),
-                }
-            }
+            range_ = {"minValue": float(parameter.min), "maxValue": float(parameter.max)}
+            return {"doubleValueSpec": range_}
         case IntParameter():
             bounds = {"minValue": str(parameter.min), "maxValue": str(parameter.max)}
             return {"integerValueSpec": bounds}
@@ -182,15 +177,12 @@ def _values(parameter: Parameter) -> Json:
         case DiscreteParameter():
             return {"discreteValueSpec": {"values": list(map(float, parameter.values))}}
         case _:
-            return {
-                "categoricalValueSpec": {
-                    "values": list(map(format_value, list_values(parameter) or ()))
-                }
-            }
+            values = list(map(format_value, list_values(parameter) or ()))
+            return {"categoricalValueSpec": {"values": values}}
 
 
 def _condition(parent: Parameter, values: Sequence[Value]) -> Json:
-    """Return under which values of a parent something is active; no study hangs it on a float."""
+    """Return for which values of its parent a parameter is active; floats cannot be parents."""
     match parent:
         case IntParameter():
             return {"parentIntValues": {"values": list(map(str, values))}}

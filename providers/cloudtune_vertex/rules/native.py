@@ -1,6 +1,6 @@
-"""Checks ``native``: against what tuning jobs support and, where installed, Google's types.
+"""Rules of ``native``: its fields and values by Google's types, then the limits of the merged job.
 
-A wrong name is so found before the call.
+Fields that tuning jobs do not support are found without Google's types, too.
 """
 
 from __future__ import annotations
@@ -9,158 +9,255 @@ import re
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, cast
+from typing import Any, cast, get_args
 
-from cloudtune.provider import Mode, did_you_mean
+from cloudtune.planning.native import merge
+from cloudtune.provider import (
+    Facts,
+    Finding,
+    FittedStudy,
+    Json,
+    Mode,
+    Note,
+    did_you_mean,
+)
+from cloudtune_vertex.request import request
+from cloudtune_vertex.rules.machines import NO_TPUS, has_tpus
+from cloudtune_vertex.rules.settings import MAX_LABELS, SETTINGS, label_problems, refuse
+from cloudtune_vertex.rules.trial import MAX_VARIABLES
+from cloudtune_vertex.settings import VertexSettings
 
 OUTPUT_ONLY = frozenset(
     {"name", "trials", "state", "createTime", "startTime", "endTime", "updateTime", "error"}
     | {"satisfiesPzs", "satisfiesPzi", "webAccessUris"}
 )
 """Fields of a job that only the service sets, in TYPES."""
-FIELDS = {"managed": "hyperparameterTuningJob", "driven": "customJob"}
-"""What a request holds beside its parent, which ``native`` may not name."""
-_SDK = "google.cloud.aiplatform_v1"
-_OF_PROTOBUF = "google.protobuf."
-"""Types with a spelling of their own in JSON: durations, times, numbers that may be absent."""
-
-
+JOB_FIELDS = {"managed": "hyperparameterTuningJob", "driven": "customJob"}
+"""The field of a request with its job."""
 UNSUPPORTED = {
-    "defaultValue": "a tuning job does not support a value to start from",
-    "observationNoise": "a tuning job does not support this, only Vizier's studies do",
-    "tpuTopology": "a tuning job does not support TPUs",
+    "defaultValue": "tuning jobs do not support default values",
+    "observationNoise": "tuning jobs do not support this, only Vizier's studies do",
+    "tpuTopology": NO_TPUS,
 }
-"""Fields that Google's types accept and tuning jobs do not support: in TYPES and TUNING."""
-_TPU_MACHINE = re.compile(r"cloud-tpu|(ct|tpu)[0-9][a-z0-9]*-.+")
+"""Fields that Google's types accept and tuning jobs do not support, in TYPES and TUNING."""
+_SDK = "google.cloud.aiplatform_v1"
+_PROTOBUF = "google.protobuf."
+"""Types with their own form in JSON: durations, times, optional numbers."""
+_DISK_TYPES = get_args(get_args(VertexSettings.model_fields["disk_type"].annotation)[0])
+
+Problem = tuple[str, str]
+"""The path of a field, and what is wrong with its value."""
 
 
-def has_tpus(machine_type: str) -> bool:
-    """Tell whether a machine's type names one with TPUs: as ct5lp-hightpu-4t, tpu7x-standard-4t.
+def native_rules(
+    fitted: FittedStudy, mode: Mode, settings: VertexSettings, facts: Facts
+) -> Iterator[Finding | Note]:
+    """Yield the findings on ``native``."""
+    if not settings.native:
+        return
+    problems = list(unsupported_fields(settings.native)) if mode == "managed" else []
+    problems += output_only_fields(mode, settings.native)
+    if has_types():
+        type_problems = check_native(mode, settings.native)
+        problems += type_problems
+        if not type_problems:
+            before = request(fitted, mode, settings, facts)
+            after, _ = merge(before, settings.native, provider="vertex", protected_paths=())
+            problems += _new_limit_problems(mode, before, after)
+    else:
+        text = "not checked: needs Google's types, pip install 'cloudtune[vertex]'"
+        yield Note(f"{SETTINGS}.native", text)
+    for path, reason in problems:
+        yield refuse(f"native.{path}", reason)
 
-    Read 2026-11: https://docs.cloud.google.com/vertex-ai/docs/training/configure-compute and
-    .../predictions/use-tpu, https://docs.cloud.google.com/kubernetes-engine/docs/concepts/plan-tpus.
-    """
-    return _TPU_MACHINE.fullmatch(machine_type) is not None
 
-
-def unsupported(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Yield what a part of a tuning job says that its types accept and the service does not."""
+def unsupported_fields(value: Any, path: str = "") -> Iterator[Problem]:
+    """Yield the fields of a part of a request that tuning jobs do not support."""
     entries: list[tuple[Any, Any]] = []
     if isinstance(value, Mapping):
         entries = list(cast("Mapping[str, Any]", value).items())
     elif isinstance(value, list):
         entries = list(enumerate(cast("list[object]", value)))
     for key, inner in entries:
-        place = f"{path}.{key}" if path else str(key)
+        inner_path = f"{path}.{key}" if path else str(key)
         if inner is None:
             continue
         if key in UNSUPPORTED:
-            yield place, UNSUPPORTED[key]
+            yield inner_path, UNSUPPORTED[key]
         elif (key == "acceleratorType" and str(inner).startswith("TPU_")) or (
             key == "machineType" and has_tpus(str(inner))
         ):
-            yield place, UNSUPPORTED["tpuTopology"]
+            yield inner_path, NO_TPUS
         else:
-            yield from unsupported(inner, place)
+            yield from unsupported_fields(inner, inner_path)
 
 
-def set_by_service(mode: Mode, native: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield what a part of a request says that is not for a caller to say."""
-    job: Any = native.get(FIELDS[mode])
+def output_only_fields(mode: Mode, native: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield the fields of a part of a request that only the service sets."""
+    job: Any = native.get(JOB_FIELDS[mode])
     for name in sorted(OUTPUT_ONLY & job.keys()) if isinstance(job, Mapping) else ():
-        yield f"{FIELDS[mode]}.{name}", "only Vertex AI sets this"
+        yield f"{JOB_FIELDS[mode]}.{name}", "only Vertex AI sets this"
 
 
-def known() -> bool:
-    """Tell whether Google's types are installed."""
+def has_types() -> bool:
+    """Return whether Google's types are installed."""
     try:
         return find_spec(_SDK) is not None
     except ModuleNotFoundError:
         return False
 
 
-def problems(mode: Mode, native: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return what a part of a request says that the service does not know: where, and why.
+def check_native(mode: Mode, native: Mapping[str, Any]) -> list[Problem]:
+    """Return what Google's types do not allow in a part of a request.
 
-    What a request needs may be missing, since this is put over one; null removes a field.
+    Required fields may be missing, since the part is merged into a complete request. A null removes
+    a field.
     """
-    types: Any = import_module(f"{_SDK}.types")
-    job = types.HyperparameterTuningJob if mode == "managed" else types.CustomJob
-    found: list[tuple[str, str]] = []
+    problems: list[Problem] = []
     for key, value in native.items():
-        if key == FIELDS[mode]:
-            found += _wrong(job.pb(job()).DESCRIPTOR, value, key)
+        if key == JOB_FIELDS[mode]:
+            message_type = _job_type(mode)
+            problems += _check_message(message_type.pb(message_type()).DESCRIPTOR, value, key)
         elif key != "parent":
-            found.append((key, f"the request of this mode has {FIELDS[mode]} here"))
-    return found
+            problems.append((key, f"unknown field; this mode has {JOB_FIELDS[mode]}"))
+    return problems
 
 
-def unread(mode: Mode, job: Mapping[str, Any]) -> str | None:
-    """Return why Google's own reader does not take a job with ``native`` over it, if it does not.
-
-    Of two fields of which a job has one, it does not take both.
-    """
+def _job_type(mode: Mode) -> Any:
     types: Any = import_module(f"{_SDK}.types")
-    json_format: Any = import_module("google.protobuf.json_format")
-    kind = types.HyperparameterTuningJob if mode == "managed" else types.CustomJob
-    try:
-        json_format.ParseDict(job, kind.pb()())
-    except json_format.ParseError as error:
-        return str(error)
-    return None
+    return types.HyperparameterTuningJob if mode == "managed" else types.CustomJob
 
 
-def _wrong(message: Any, value: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong with what stands for a message."""
+def _check_message(message: Any, value: Any, path: str) -> Iterator[Problem]:
     if value is None:
         return
     if not isinstance(value, Mapping):
-        yield path, "this must be a map"
+        yield path, "must be a map"
         return
     fields = {field.json_name: field for field in message.fields}
     for key, inner in cast("Mapping[str, Any]", value).items():
-        place = f"{path}.{key}"
         if key in fields:
-            yield from _wrong_field(message, fields[key], inner, place)
-        else:
-            other = next((name for name, field in fields.items() if field.name == key), None)
-            near = f"write it as {other}" if other else did_you_mean(key, fields)
-            yield place, f"Vertex AI has no such field here{f'; {near}' if near else ''}"
+            yield from _check_field(message, fields[key], inner, f"{path}.{key}")
+            continue
+        json_name = next((name for name, field in fields.items() if field.name == key), None)
+        suggestion = f"write it as {json_name}" if json_name else did_you_mean(key, fields)
+        yield f"{path}.{key}", f"unknown field{f'; {suggestion}' if suggestion else ''}"
 
 
-def _wrong_field(message: Any, field: Any, value: Any, path: str) -> Iterator[tuple[str, str]]:
+def _check_field(message: Any, field: Any, value: Any, path: str) -> Iterator[Problem]:
     inner = field.message_type
     if value is None:
         return
-    if inner is None or inner.full_name.startswith(_OF_PROTOBUF) or inner.GetOptions().map_entry:
-        yield from _wrong_value(message, field, value, path)
+    if inner is None or inner.full_name.startswith(_PROTOBUF) or inner.GetOptions().map_entry:
+        yield from _check_value(message, field, value, path)
     elif not field.is_repeated:
-        yield from _wrong(inner, value, path)
+        yield from _check_message(inner, value, path)
     elif not isinstance(value, list):
-        yield path, "this must be a list"
+        yield path, "must be a list"
     else:
-        for number, each in enumerate(cast("list[object]", value)):
-            yield from _wrong(inner, each, f"{path}.{number}")
+        for index, each in enumerate(cast("list[object]", value)):
+            yield from _check_message(inner, each, f"{path}.{index}")
 
 
-def _wrong_value(message: Any, field: Any, value: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Yield whether Google's own reader of JSON refuses the value of a field.
+def _check_value(message: Any, field: Any, value: Any, path: str) -> Iterator[Problem]:
+    """Yield whether Google's JSON parser refuses the value of a field.
 
-    It takes the number of an enum's value, too. The name is demanded, since rules go by that.
+    It also accepts the number of an enum's value, but other rules need the name.
     """
     names = [each.name for each in field.enum_type.values] if field.enum_type else []
     if names:
         for each in cast("list[object]", value) if isinstance(value, list) else [value]:
             if each not in names:
-                near = did_you_mean(str(each), names) or f"it knows {', '.join(names[:12])}"
-                yield path, f"Vertex AI does not take {each!r} here: give a name; {near}"
+                suggestion = did_you_mean(str(each), names)
+                values = f"Vertex AI accepts {', '.join(names[:12])}"
+                yield path, f"unknown value {each!r}; {suggestion or values}"
         return
-    json_format: Any = import_module("google.protobuf.json_format")
     message_factory: Any = import_module("google.protobuf.message_factory")
     if isinstance(value, Mapping):
         entries = cast("Mapping[str, Any]", value).items()
         value = {key: each for key, each in entries if each is not None}
+    message_type = message_factory.GetMessageClass(message)
+    if _parse_error({field.json_name: value}, message_type()):
+        yield path, f"invalid value {value!r}"
+
+
+def _parse_error(data: Mapping[str, Any], message: Any) -> str | None:
+    json_format: Any = import_module("google.protobuf.json_format")
     try:
-        json_format.ParseDict({field.json_name: value}, message_factory.GetMessageClass(message)())
-    except json_format.ParseError:
-        yield path, f"Vertex AI does not take {value!r} here"
+        json_format.ParseDict(data, message)
+    except json_format.ParseError as error:
+        return str(error)
+    return None
+
+
+def _new_limit_problems(mode: Mode, before: Json, after: Json) -> list[Problem]:
+    """Return the documented limits that a request breaks only with ``native`` merged into it."""
+    job = JOB_FIELDS[mode]
+    known = list(_limit_problems(mode, before[job]))
+    problems = [each for each in _limit_problems(mode, after[job]) if each not in known]
+    return [(f"{job}.{path}" if path else job, reason) for path, reason in problems]
+
+
+def _limit_problems(mode: Mode, job: Json) -> Iterator[Problem]:
+    # For example two fields of which a job may have only one.
+    if error := _parse_error(job, _job_type(mode).pb()()):
+        yield "", error
+        return
+    labels: Mapping[str, str] = job.get("labels", {})
+    if len(labels) > MAX_LABELS:
+        yield "labels", f"a job has at most {MAX_LABELS} labels, including cloudtune's"
+    for key, value in labels.items():
+        for reason in label_problems(key, value):
+            yield f"labels.{key}", reason
+    if mode == "managed":
+        yield from _count_problems(job)
+        yield from _study_problems(job.get("studySpec", {}))
+    spec = "trialJobSpec" if mode == "managed" else "jobSpec"
+    for field in ("timeout", "maxWaitDuration"):
+        if str(job.get(spec, {}).get("scheduling", {}).get(field, "")).startswith("-"):
+            yield f"{spec}.scheduling.{field}", "must not be negative"
+    for index, pool in enumerate(job.get(spec, {}).get("workerPoolSpecs", ())):
+        for path, reason in _pool_problems(pool):
+            yield f"{spec}.workerPoolSpecs.{index}.{path}", reason
+
+
+def _count_problems(job: Json) -> Iterator[Problem]:
+    max_trials = int(job.get("maxTrialCount", 0))
+    for field in ("maxTrialCount", "parallelTrialCount"):
+        if int(job.get(field, 0)) < 1:
+            yield field, "must be at least 1"
+    if not 0 <= int(job.get("maxFailedTrialCount", 0)) <= max_trials:
+        yield "maxFailedTrialCount", f"must be from 0 to maxTrialCount ({max_trials})"
+
+
+def _study_problems(study: Json) -> Iterator[Problem]:
+    for index, metric in enumerate(study.get("metrics", ())):
+        if not re.fullmatch(r"\S+", metric.get("metricId", "")):
+            yield f"studySpec.metrics.{index}.metricId", "must be a name without spaces"
+    if study.get("algorithm") == "GRID_SEARCH" and (names := list(_float_ranges(study))):
+        yield "studySpec.algorithm", f"a grid must have no float ranges: {', '.join(names)}"
+
+
+def _float_ranges(spec: Json, children: str = "parameters") -> Iterator[str]:
+    """Yield the names of the float ranges among the parameters below a study or a parameter."""
+    for child in spec.get(children, ()):
+        parameter: Json = child if children == "parameters" else child.get("parameterSpec", {})
+        if "doubleValueSpec" in parameter:
+            yield str(parameter.get("parameterId", ""))
+        yield from _float_ranges(parameter, "conditionalParameterSpecs")
+
+
+def _pool_problems(pool: Json) -> Iterator[Problem]:
+    machine: Json = pool.get("machineSpec", {})
+    if ("acceleratorType" in machine) != (int(machine.get("acceleratorCount", 0)) > 0):
+        yield "machineSpec", "acceleratorType and acceleratorCount require each other"
+    if int(pool.get("replicaCount", 0)) < 0:
+        yield "replicaCount", "must not be negative"
+    disk: Json = pool.get("diskSpec", {})
+    if disk.get("bootDiskType", _DISK_TYPES[0]) not in _DISK_TYPES:
+        yield "diskSpec.bootDiskType", f"must be one of {', '.join(_DISK_TYPES)}"
+    if int(disk.get("bootDiskSizeGb", 0)) < 0:
+        yield "diskSpec.bootDiskSizeGb", "must not be negative"
+    for kind in ("containerSpec", "pythonPackageSpec"):
+        if len(pool.get(kind, {}).get("env", ())) > MAX_VARIABLES:
+            yield f"{kind}.env", f"a job has at most {MAX_VARIABLES} variables"

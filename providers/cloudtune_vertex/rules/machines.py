@@ -1,0 +1,85 @@
+"""Rules of the machines, their accelerators and their scheduling."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from cloudtune.provider import (
+    Finding,
+    Mode,
+    Note,
+    did_you_mean,
+)
+from cloudtune_vertex.rules.settings import SETTINGS, refuse
+from cloudtune_vertex.settings import VertexSettings
+
+ACCELERATORS = (
+    "NVIDIA_TESLA_K80",
+    "NVIDIA_TESLA_P100",
+    "NVIDIA_TESLA_V100",
+    "NVIDIA_TESLA_P4",
+    "NVIDIA_TESLA_T4",
+    "NVIDIA_TESLA_A100",
+    "NVIDIA_A100_80GB",
+    "NVIDIA_L4",
+    "NVIDIA_H100_80GB",
+    "NVIDIA_H100_MEGA_80GB",
+    "NVIDIA_H200_141GB",
+    "NVIDIA_B200",
+    "NVIDIA_GB200",
+    "NVIDIA_RTX_PRO_6000",
+    "TPU_V2",
+    "TPU_V3",
+    "TPU_V4_POD",
+    "TPU_V5_LITEPOD",
+)
+"""AcceleratorType in TYPES."""
+NO_TPUS = "tuning jobs do not support TPUs"
+"""In TUNING."""
+_UNSUPPORTED_ACCELERATOR = "NVIDIA_TESLA_K80"
+"""No longer supported, in TYPES."""
+_TPU_MACHINE = re.compile(r"cloud-tpu|(ct|tpu)[0-9][a-z0-9]*-.+")
+
+
+def has_tpus(machine_type: str) -> bool:
+    """Return whether a machine type has TPUs, for example ct5lp-hightpu-4t or tpu7x-standard-4t.
+
+    Read 2026-11: https://docs.cloud.google.com/vertex-ai/docs/training/configure-compute and
+    .../predictions/use-tpu, https://docs.cloud.google.com/kubernetes-engine/docs/concepts/plan-tpus.
+    """
+    return _TPU_MACHINE.fullmatch(machine_type) is not None
+
+
+def machine_rules(mode: Mode, settings: VertexSettings) -> Iterator[Finding | Note]:
+    """Yield the findings and notes on the machines."""
+    machine_type = settings.machine_type or ""
+    if machine_type and not re.fullmatch(r"[a-z0-9-]+", machine_type):
+        yield refuse("machine_type", "must be a machine type, for example n1-standard-4")
+    elif has_tpus(machine_type) and mode == "managed":
+        yield refuse("machine_type", NO_TPUS)
+    yield from _accelerator(mode, settings)
+    if settings.spot and settings.flex_start:
+        yield refuse("flex_start", "set only one of spot and flex_start")
+    elif settings.max_wait is not None and not settings.flex_start:
+        yield Finding("dropped", f"{SETTINGS}.max_wait", "applies only with flex_start: true")
+    if settings.spot:
+        text = (
+            "Google may reclaim the machine of a trial, which then starts again: save its progress "
+            "in checkpoint_dir(), which is kept"
+        )
+        yield Note(f"{SETTINGS}.spot", text)
+
+
+def _accelerator(mode: Mode, settings: VertexSettings) -> Iterator[Finding | Note]:
+    name = settings.accelerator_type
+    if name is None:
+        if settings.accelerator_count:
+            yield refuse("accelerator_count", "requires accelerator_type")
+    elif name not in ACCELERATORS:
+        suggestion = did_you_mean(name, ACCELERATORS) or "for example NVIDIA_TESLA_T4"
+        yield refuse("accelerator_type", f"unknown accelerator {name}; {suggestion}")
+    elif name.startswith("TPU_") and mode == "managed":
+        yield refuse("accelerator_type", NO_TPUS)
+    elif name == _UNSUPPORTED_ACCELERATOR:
+        yield Note(f"{SETTINGS}.accelerator_type", "Google no longer supports this accelerator")
