@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 _HOMES = {
     "cloudtune.emulation.faults": "FaultPlan",
     "cloudtune.emulation.process": "CERTIFICATE",
-    "cloudtune.emulator_kit.app": "App ConnectionLost Operations Response ServiceError",
+    "cloudtune.emulator_kit.app": "App ConnectionLost Context Operations Response ServiceError",
     "cloudtune.emulator_kit.command_line": "run_emulator",
     "cloudtune.emulator_kit.delays": "Delays",
     "cloudtune.emulator_kit.image": (
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from cloudtune.emulation.process import CERTIFICATE as CERTIFICATE
     from cloudtune.emulator_kit.app import App as App
     from cloudtune.emulator_kit.app import ConnectionLost as ConnectionLost
+    from cloudtune.emulator_kit.app import Context as Context
     from cloudtune.emulator_kit.app import Operations as Operations
     from cloudtune.emulator_kit.app import Response as Response
     from cloudtune.emulator_kit.app import ServiceError as ServiceError

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cloudtune.emulator_kit import (
+    Context,
     Ended,
     Event,
     Json,
@@ -28,7 +29,6 @@ from cloudtune.emulator_kit import (
     make_strategy,
     tuner,
 )
-from cloudtune.emulator_kit.app import Context
 from cloudtune_sagemaker.emulator import delays, search_space
 from cloudtune_sagemaker.emulator.rules.ranges import OBJECTIVE
 from cloudtune_sagemaker.emulator.script_jobs import TrainingJobs

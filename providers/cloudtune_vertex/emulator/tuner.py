@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 
 from cloudtune.emulator_kit import (
+    Context,
     Ended,
     Json,
     Measured,
@@ -23,7 +24,6 @@ from cloudtune.emulator_kit import (
     make_strategy,
     tuner,
 )
-from cloudtune.emulator_kit.app import Context
 from cloudtune_vertex.contract import Measurement, flags, with_flags
 from cloudtune_vertex.emulator import delays, errors, limits
 from cloudtune_vertex.emulator.script_jobs import CustomJobs

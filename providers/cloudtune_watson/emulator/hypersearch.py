@@ -16,8 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cloudtune.emulator_kit import Json, Response, StudyError
-from cloudtune.emulator_kit.app import Context
+from cloudtune.emulator_kit import Context, Json, Response, StudyError
 from cloudtune_watson.contract import BadSpec
 from cloudtune_watson.emulator import views
 from cloudtune_watson.emulator.errors import conflict, invalid, not_found, unimplemented

@@ -13,8 +13,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from cloudtune.emulator_kit import Json, Response
-from cloudtune.emulator_kit.app import Context
+from cloudtune.emulator_kit import Context, Json, Response
 from cloudtune_watson.contract import BadSpec, Container, Written, training
 from cloudtune_watson.emulator import views
 from cloudtune_watson.emulator.assets import Assets

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from cloudtune.emulator_kit import (
+    Context,
     Ended,
     Json,
     Measured,
@@ -25,7 +26,6 @@ from cloudtune.emulator_kit import (
     make_strategy,
     tuner,
 )
-from cloudtune.emulator_kit.app import Context
 from cloudtune_watson.contract import CONFIG, BadSpec, Container, Written, arguments, trial
 from cloudtune_watson.emulator import delays
 from cloudtune_watson.emulator.errors import ServiceError
