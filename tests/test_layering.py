@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PROVIDERS = sorted((ROOT / "providers").glob("cloudtune_*"))
-CORE = sorted((ROOT / "cloudtune").rglob("*.py"))
+EXAMPLE = ROOT / "cloudtune" / "testing" / "example_provider"
+PROVIDERS = [*sorted((ROOT / "providers").glob("cloudtune_*")), EXAMPLE / "cloudtune_example"]
+CORE = sorted(p for p in (ROOT / "cloudtune").rglob("*.py") if not p.is_relative_to(EXAMPLE))
 CODE = CORE + [path for provider in PROVIDERS for path in sorted(provider.rglob("*.py"))]
 
 SDKS = frozenset(
@@ -121,7 +122,7 @@ def tops(names: Iterator[str]) -> set[str]:
 
 def module_of(path: Path) -> str:
     """Return the dotted name of a file; a package is its ``__init__``."""
-    base = ROOT if path.is_relative_to(ROOT / "cloudtune") else ROOT / "providers"
+    base = next((folder.parent for folder in PROVIDERS if path.is_relative_to(folder)), ROOT)
     return ".".join(path.relative_to(base).with_suffix("").parts).removesuffix(".__init__")
 
 

@@ -1,0 +1,32 @@
+"""The tests that every provider passes, and a whole run of this one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune.provider import Provider
+from cloudtune.testing import ProviderContract
+from cloudtune_example import ExampleProvider
+
+
+class TestExample(ProviderContract):
+    """Runs studies on the service."""
+
+    name = "example"
+
+    @pytest.fixture(autouse=True)
+    def _service(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("EXAMPLE_BATCH_HOME", str(tmp_path / "batch"))
+
+    def make(self) -> Provider[Any]:
+        """Return the provider."""
+        return ExampleProvider()
+
+    def test_inputs_are_refused(self, tmp_path: Path) -> None:
+        """Example Batch has no storage for them."""
+        trial = {"script": "train.py", "inputs": {"data": "/data/train.csv"}}
+        plan = self.planned({"trial": trial}, "driven", tmp_path)
+        assert [finding.path for finding in plan.refused] == ["trial.inputs.data"]
