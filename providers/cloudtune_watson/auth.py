@@ -1,4 +1,4 @@
-"""Who signs in where: at a cluster as the settings say, at an emulator with its key alone."""
+"""The connection to a cluster as the settings define it, or to an emulator with its key."""
 
 from __future__ import annotations
 
@@ -8,40 +8,38 @@ from pathlib import Path
 from typing import Any
 
 from cloudtune.provider import JobContext, Plan, UsageError
-from cloudtune_watson.http import Caller, Way
+from cloudtune_watson.http import Connection, HttpClient
 from cloudtune_watson.settings import WatsonSettings
 
 
-def way(plan: Plan, context: JobContext) -> Way:
-    """Return the way to the cluster of a job, or to its emulator; nothing is sent.
+def connect(plan: Plan, context: JobContext) -> HttpClient:
+    """Return an HTTP client of a job's cluster or emulator, without sending a request.
 
     Raises:
         MissingExtraError: If ``requests`` is not installed.
         UsageError: If the variable with the key is not set.
-        ProviderError: If an emulated plan has no emulator, or another one has.
+        ProviderError: If the plan is emulated and the context is not, or vice versa.
     """
     data, emulator = plan.facts.data, context.emulator
     plan.check_context(context)
+    user: str = data["username"]
     if emulator is not None:
-        return Way(
-            Caller(
-                emulator.url, data["username"], emulator.key, emulator.certificate, emulated=True
-            )
-        )
+        url, key, certificate = emulator.url, emulator.key, emulator.certificate
+        return HttpClient(Connection(url, user, key, certificate, emulated=True))
     assert isinstance(plan.settings, WatsonSettings)
     variable = plan.settings.key_variable
-    key = os.environ.get(variable)
-    if not key:
+    cluster_key = os.environ.get(variable)
+    if not cluster_key:
         raise UsageError(
-            f"the variable {variable} is not set; it holds the key of {data['username']}, and "
-            "providers.watson.key_variable names another one"
+            f"the variable {variable} is not set: set it to the key of {user}, or set "
+            "providers.watson.key_variable to another variable"
         )
-    certificate = Path(data["certificate"]) if data["certificate"] else None
-    return Way(Caller(str(data["url"]).rstrip("/"), data["username"], key, certificate))
+    path = Path(data["certificate"]) if data["certificate"] else None
+    return HttpClient(Connection(str(data["url"]).rstrip("/"), user, cluster_key, path))
 
 
-def cluster(plan: Plan, context: JobContext) -> Mapping[str, Any]:
-    """Return what is known of the cluster of a job; an emulator hands out its own tokens."""
+def cluster_facts(plan: Plan, context: JobContext) -> Mapping[str, Any]:
+    """Return the facts about a job's cluster; an emulator is its own sign-in address."""
     data = plan.facts.data
     if context.emulator is not None:
         return {**data, "sign_in_url": context.emulator.url}

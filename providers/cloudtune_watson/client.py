@@ -1,10 +1,10 @@
-"""Reaches Watson Machine Learning: the only file that imports IBM's packages.
+"""Calls Watson Machine Learning. Only this file imports IBM's packages.
 
-Either does: ibm-watsonx-ai, or the older ibm-watson-machine-learning, whose client is nearly alike.
-They sign in, know which version of the API a cluster wants, and store the code; every request of
-theirs goes out through `Way`. Result files are read as ibm-watsonx-ai 1.8.1 reads them, in
-``helpers/connections/base_data_connection.py``: ``/v2/asset_files/`` and what follows ``/assets/``
-in the path.
+It uses either ibm-watsonx-ai or the older ibm-watson-machine-learning, whose clients are similar.
+They sign in, know the API version of a cluster, and store the code; `HttpClient` sends all their
+requests. Result files are read as in ibm-watsonx-ai 1.8.1,
+``helpers/connections/base_data_connection.py``: from ``/v2/asset_files/`` and the part of the path
+after ``/assets/``.
 """
 
 from __future__ import annotations
@@ -19,19 +19,22 @@ from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
-from cloudtune.provider import Json, MissingExtraError
+from cloudtune.provider import MissingExtraError
 from cloudtune_watson.errors import WatsonError
-from cloudtune_watson.http import Way
+from cloudtune_watson.http import HttpClient
+
+if TYPE_CHECKING:
+    from cloudtune.provider import Json
 
 T = TypeVar("T")
 
 NEWER, OLDER = "ibm_watsonx_ai", "ibm_watson_machine_learning"
 _VERIFY = {NEWER: "WX_CLIENT_VERIFY_REQUESTS", OLDER: "WML_CLIENT_VERIFY_REQUESTS"}
-"""The variable without which a package gives up checking a certificate once that fails."""
-SENT = frozenset({
+"""The variable without which a package stops verifying certificates after a failure."""
+SENT_FIELDS = frozenset({
     "name",
     "description",
     "tags",
@@ -42,72 +45,73 @@ SENT = frozenset({
     "test_data_references",
     "model_definition",
 })  # fmt: skip
-"""What of a training either package sends; it drops all else without a word."""
+"""The fields of a training that both packages send; they silently drop all others."""
 
 
-class Trainings:
-    """Trainings, the definitions that they run, and the files that they write, in one space.
+class WmlClient:
+    """The trainings, model definitions and files of one space or project.
 
     Each call may raise `WatsonError`.
     """
 
-    def __init__(self, way: Way, data: Mapping[str, Any]) -> None:
-        """Prepare; nothing is called.
+    def __init__(self, http: HttpClient, facts: Mapping[str, Any]) -> None:
+        """Create the client without sending a request.
 
         Args:
-            way: To the cluster.
-            data: What is known of it: ``version``, and ``space_id`` or ``project_id``.
+            http: The connection to the cluster.
+            facts: The provider's facts, with ``version``, and ``space_id`` or ``project_id``.
 
         Raises:
             MissingExtraError: If neither package is installed.
         """
-        self._way = way
-        self._own = data
-        self._package = package(str(data["version"]))
-        self._signed_in: Any = None
-        os.environ[_VERIFY[self._package]] = str(way.caller.verify)  # read when it is imported
-        logging.getLogger(self._package).setLevel(logging.CRITICAL + 1)  # its errors become ours
+        self._http = http
+        self._facts = facts
+        self._package = choose_package(str(facts["version"]))
+        self._api: Any = None
+        """IBM's client; None before the sign-in."""
+        os.environ[_VERIFY[self._package]] = str(http.connection.verify)  # read at its import
+        logging.getLogger(self._package).setLevel(logging.CRITICAL + 1)  # its errors are raised
 
     @property
     def emulated(self) -> bool:
         """Whether the cluster is an emulator."""
-        return self._way.caller.emulated
+        return self._http.connection.emulated
 
     def create(self, request: Json) -> str:
-        """Start the training that a request describes; return IBM's id of it."""
-        if dropped := sorted(request.keys() - SENT):
+        """Create a training and return its id."""
+        if dropped := sorted(request.keys() - SENT_FIELDS):
             raise WatsonError(f"IBM's Python package does not send {', '.join(dropped)}")
-        self._call(lambda _: None)  # signs in, which may be tried more than once
-        made: Json = self._once(lambda api: api.training.run(request))
-        return str(made["metadata"]["id"])
+        self._call(lambda _: None)  # signs in, which can be retried
+        training: Json = self._call_once(lambda api: api.training.run(request))
+        return str(training["metadata"]["id"])
 
     def get(self, training: str) -> Json:
-        """Return a training as it stands."""
+        """Return the description of a training."""
         return self._call(lambda api: api.training.get_details(training))
 
-    def tagged(self, tag: str) -> list[Json]:
+    def list_by_tag(self, tag: str) -> list[Json]:
         """Return the trainings that have a tag."""
-        found: Json = self._call(
+        response: Json = self._call(
             lambda api: api.training.get_details(tag_value=tag, get_all=True, limit=None)
         )
-        return list(found["resources"])
+        return list(response["resources"])
 
     def cancel(self, training: str) -> None:
-        """Ask a training to end."""
+        """Stop a training."""
         self._call(lambda api: api.training.cancel(training))
 
     def definitions(self, name: str) -> list[str]:
-        """Return the ids of the stored definitions of a name."""
+        """Return the ids of the model definitions with a name."""
 
-        def named(api: Any) -> list[str]:
-            found: list[Json] = api.model_definitions.get_details()["resources"]
-            same = [each for each in found if each["metadata"].get("name") == name]
-            return [str(api.model_definitions.get_id(each)) for each in same]
+        def read(api: Any) -> list[str]:
+            resources: list[Json] = api.model_definitions.get_details()["resources"]
+            matches = [each for each in resources if each["metadata"].get("name") == name]
+            return [str(api.model_definitions.get_id(each)) for each in matches]
 
-        return self._call(named)
+        return self._call(read)
 
-    def has(self, definition: str) -> bool:
-        """Tell whether a definition is there."""
+    def has_definition(self, definition: str) -> bool:
+        """Return whether a model definition exists."""
         try:
             self._call(lambda api: api.model_definitions.get_details(definition))
         except WatsonError as error:
@@ -117,161 +121,148 @@ class Trainings:
         return True
 
     def store(self, name: str, path: Path) -> str:
-        """Store code as a model definition; return its id.
-
-        Args:
-            name: Of the definition.
-            path: A zip file of this machine.
-        """
-        about = {
+        """Store a zip file as a model definition and return its id."""
+        match = re.search(r"py(\d\.\d+)", str(self._facts["software_spec"]))
+        properties = {
             "name": name,
             "description": "Trials of cloudtune",
-            "platform": {"name": "python", "versions": [_python(str(self._own["software_spec"]))]},
+            "platform": {"name": "python", "versions": [match[1] if match else "3.11"]},
             "version": "1.0",
         }
 
-        def stored(api: Any) -> str:
-            made = api.model_definitions.store(str(path), about)
-            return str(api.model_definitions.get_id(made))
+        def write(api: Any) -> str:
+            definition = api.model_definitions.store(str(path), properties)
+            return str(api.model_definitions.get_id(definition))
 
-        return self._call(stored)
+        return self._call(write)
 
     def download(self, definition: str, path: Path) -> None:
-        """Write the code of a definition to a file that is not there yet."""
-        with redirect_stdout(StringIO()):  # the packages say so
+        """Write the code of a model definition to a file that does not exist."""
+        with redirect_stdout(StringIO()):  # the packages print a message
             self._call(lambda api: api.model_definitions.download(definition, str(path)))
 
     def read(self, path: str) -> bytes | None:
-        """Return a file among the assets of the space, or None if it is not there.
+        """Return a file among the assets of the space, or None if it does not exist.
 
         Args:
-            path: Its address, with the space.
+            path: The path on the volume, with the space.
         """
         inner = quote(path.split("/assets/", maxsplit=1)[-1])
-        url = f"{self._way.caller.url}/v2/asset_files/{inner}"
+        url = f"{self._http.connection.url}/v2/asset_files/{inner}"
         try:
-            answer = self._call(
-                lambda api: self._way.get(url, params=api._params(), headers=api._get_headers())
+            response = self._call(
+                lambda api: self._http.get(url, params=api._params(), headers=api._get_headers())
             )
         except WatsonError as error:
             if error.not_found:
                 return None
             raise
-        return bytes(answer.content)
+        return bytes(response.content)
 
     def _call(self, call: Callable[[Any], T]) -> T:
-        """Return what a call gives that may be made more than once."""
-        return self._way.patiently(lambda: self._once(call))
+        """Return the result of an idempotent call, with retries."""
+        return self._http.retry(lambda: self._call_once(call))
 
-    def _once(self, call: Callable[[Any], T]) -> T:
-        """Return what a call gives, made again where the sign-in had expired and nothing else."""
-        fresh = self._signed_in is None
+    def _call_once(self, call: Callable[[Any], T]) -> T:
+        """Return the result of a call, repeated once if the sign-in had expired."""
+        just_signed_in = self._api is None
         try:
-            return self._told(call)
+            return self._translate_errors(call)
         except WatsonError as error:
-            if fresh or not error.signed_out:
+            if just_signed_in or not error.signed_out:
                 raise
-        self._signed_in = None
-        return self._told(call)
+        self._api = None
+        return self._translate_errors(call)
 
-    def _told(self, call: Callable[[Any], T]) -> T:
-        """Say in our own error what IBM's package says in one of its own."""
-        self._way.refused = None
-        errors = _imported(f"{self._package}.wml_client_error")
+    def _translate_errors(self, call: Callable[[Any], T]) -> T:
+        self._http.last_error = None
+        errors = _import(f"{self._package}.wml_client_error")
         try:
-            return call(self._api())
+            return call(self._sign_in())
         except errors.WMLClientError as error:
-            raise (self._way.refused or WatsonError(str(error))) from error
+            raise (self._http.last_error or WatsonError(str(error))) from error
         except (KeyError, IndexError, ValueError) as error:
-            words = f"an answer of the cluster is not as IBM's package wants it: {error!r}"
-            raise WatsonError(words) from error
+            message = f"IBM's package cannot read a response of the cluster: {error!r}"
+            raise WatsonError(message) from error
 
-    def _api(self) -> Any:
-        """Return IBM's client, signed in."""
-        if self._signed_in is None:
-            sign_in = _newer if self._package == NEWER else _older
-            self._way.raises = False  # the packages look for what an older cluster does not have
+    def _sign_in(self) -> Any:
+        if self._api is None:
+            connect = _connect_newer if self._package == NEWER else _connect_older
+            self._http.raises = False  # the packages try addresses that older clusters do not have
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
-                    self._signed_in = sign_in(self._way, self._own)
+                    self._api = connect(self._http, self._facts)
             finally:
-                self._way.raises = True
-        return self._signed_in
+                self._http.raises = True
+        return self._api
 
 
-def package(version: str) -> str:
-    """Return which of IBM's packages is used: the newer one if it knows the cluster's version.
+def choose_package(version: str) -> str:
+    """Return the installed package of IBM that best supports a version of the cluster.
 
     Raises:
-        MissingExtraError: If neither is installed.
+        MissingExtraError: If neither package is installed.
     """
-    wanted = [OLDER, NEWER] if version.startswith("4.") else [NEWER, OLDER]
-    for name in wanted:
+    packages = [OLDER, NEWER] if version.startswith("4.") else [NEWER, OLDER]
+    for name in packages:
         if importlib.util.find_spec(name) is not None:
             return name
     raise MissingExtraError("IBM Watson", "watsonx")
 
 
-def _newer(way: Way, data: Mapping[str, Any]) -> Any:
-    caller = way.caller
-    httpx = _imported("httpx")
-    ibm = _imported(NEWER)
+def _connect_newer(http: HttpClient, facts: Mapping[str, Any]) -> Any:
+    connection = http.connection
+    httpx = _import("httpx")
+    ibm = _import(NEWER)
 
-    class Through(httpx.BaseTransport):  # type: ignore[misc, name-defined]
-        """Sends what the package sends through our way out."""
+    class Transport(httpx.BaseTransport):  # type: ignore[misc, name-defined]
+        """Sends the package's requests with the HTTP client."""
 
         def handle_request(self, request: Any) -> Any:
-            answer = way.send(
+            response = http.send(
                 request.method,
                 str(request.url),
                 headers=dict(request.headers),
                 data=request.read(),
             )
             return httpx.Response(
-                answer.status_code,
-                headers={"Content-Type": answer.headers.get("Content-Type", "")},
-                content=answer.content,
+                response.status_code,
+                headers={"Content-Type": response.headers.get("Content-Type", "")},
+                content=response.content,
                 request=request,
             )
 
     credentials = ibm.Credentials(
-        url=caller.url,
-        username=caller.user,
-        api_key=caller.key,
-        version=data["version"],
-        verify=caller.verify,
+        url=connection.url,
+        username=connection.user,
+        api_key=connection.key,
+        version=facts["version"],
+        verify=connection.verify,
     )
-    place = {name: data[name] for name in ("project_id", "space_id") if data.get(name)}
-    return ibm.APIClient(credentials, httpx_client=httpx.Client(transport=Through()), **place)
+    scope = {name: facts[name] for name in ("project_id", "space_id") if facts.get(name)}
+    return ibm.APIClient(credentials, httpx_client=httpx.Client(transport=Transport()), **scope)
 
 
-def _older(way: Way, data: Mapping[str, Any]) -> Any:
-    caller = way.caller
-    wrapper = _imported(f"{OLDER}._wrappers.requests")
-    wrapper.requests = way  # all that the package sends goes through this module
+def _connect_older(http: HttpClient, facts: Mapping[str, Any]) -> Any:
+    wrapper = _import(f"{OLDER}._wrappers.requests")
+    wrapper.requests = http  # the package sends all its requests with this module
     credentials = {
-        "url": caller.url,
-        "username": caller.user,
-        "apikey": caller.key,
+        "url": http.connection.url,
+        "username": http.connection.user,
+        "apikey": http.connection.key,
         "instance_id": "openshift",
-        "version": data["version"],
+        "version": facts["version"],
     }
-    client = _imported(OLDER).APIClient(credentials)
-    if data.get("project_id"):
-        client.set.default_project(data["project_id"])
+    client = _import(OLDER).APIClient(credentials)
+    if facts.get("project_id"):
+        client.set.default_project(facts["project_id"])
     else:
-        client.set.default_space(data["space_id"])
+        client.set.default_space(facts["space_id"])
     return client
 
 
-def _python(software_spec: str) -> str:
-    """Return the version of Python in the name of a software specification."""
-    found = re.search(r"py(\d\.\d+)", software_spec)
-    return found[1] if found else "3.11"
-
-
-def _imported(name: str) -> Any:
+def _import(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:

@@ -1,16 +1,16 @@
-"""Where people find what a trial has printed."""
+"""Where users find the log of a trial."""
 
 from __future__ import annotations
 
 from cloudtune.provider import EMULATOR_FOLDER, JobContext
 
 
-def log_of(context: JobContext, path: str | None) -> str | None:
-    """Return where a trial's log is: on the cluster's volume, or the emulator's file of it.
+def log_path(context: JobContext, path: str | None) -> str | None:
+    """Return the path of a trial's log on the cluster's volume, or of the emulator's file.
 
     Args:
         context: The folder and the emulator of the job.
-        path: The log's path on the volume, where that is known.
+        path: The log's path on the volume, if known.
     """
     if context.emulator is None or path is None:
         return path

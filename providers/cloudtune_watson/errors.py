@@ -1,7 +1,7 @@
-"""What a failed call to IBM means: whether it may pass, and what to do about it, in plain words.
+"""Errors of calls to IBM: whether they are transient, and what to do about them.
 
-A cluster says ``{"errors": [{"code": ..., "message": ...}], "trace": ...}``, WML Accelerator
-sometimes only text. Their texts differ from version to version, so the HTTP code alone counts.
+A cluster answers ``{"errors": [{"code": ..., "message": ...}], "trace": ...}``, WML Accelerator
+sometimes only text. The texts differ between versions, so only the HTTP status counts.
 """
 
 from __future__ import annotations
@@ -9,33 +9,34 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from cloudtune.provider import Json, ProviderError
+from cloudtune.provider import ProviderError
+
+if TYPE_CHECKING:
+    from cloudtune.provider import Json
 
 PROVIDER = "watson"
 
-_PASSING = frozenset([408, 425, 429, 500, 502, 503, 504, 520, 521, 524])
-_LONGEST = 1_000
+_TRANSIENT = frozenset([408, 425, 429, 500, 502, 503, 504, 520, 521, 524])
+_MAX_MESSAGE = 1_000
 
-_UNTRUSTED = (
-    "its certificate is not trusted here; let providers.watson.certificate name a file with the "
-    "one that signed it: OpenShift keeps it in the config map default-ingress-cert of "
-    "openshift-config-managed"
-)
-_NETWORK = "it cannot be reached; is providers.watson.url right, and the network there?"
-
-_LOCAL: Mapping[str, tuple[bool, str]] = {
-    "SSLError": (False, _UNTRUSTED),
-    "ProxyError": (True, "the proxy cannot be reached"),
-    "Timeout": (True, "it did not answer in time"),
-    "ChunkedEncodingError": (True, "the connection ended within the answer"),
-    "ConnectionError": (True, _NETWORK),
-    "InvalidURL": (False, "providers.watson.url is no address"),
-    "OSError": (False, "the certificate file under providers.watson.certificate cannot be used"),
+_REQUESTS_ERRORS: Mapping[str, tuple[bool, str]] = {
+    "SSLError": (
+        False,
+        "the cluster's certificate is not trusted: set providers.watson.certificate to a file with "
+        "the certificate that signed it, which OpenShift keeps in the config map "
+        "default-ingress-cert of openshift-config-managed",
+    ),
+    "ProxyError": (True, "cannot reach the proxy"),
+    "Timeout": (True, "no response in time"),
+    "ChunkedEncodingError": (True, "the connection ended within the response"),
+    "ConnectionError": (True, "cannot reach the cluster: check providers.watson.url and network"),
+    "InvalidURL": (False, "providers.watson.url is not a URL"),
+    "OSError": (False, "cannot use the certificate file in providers.watson.certificate"),
     "RequestException": (True, "the connection failed"),
 }
-"""What ``requests`` raises, by the name of the error: whether it may pass, and what it means."""
+"""The errors of ``requests`` by name: whether they are transient, and what they mean."""
 
 
 class WatsonError(ProviderError):
@@ -50,59 +51,61 @@ class WatsonError(ProviderError):
         affects_all_calls: bool = False,
     ) -> None:
         self.code = code
-        """That of the HTTP answer; 0 where there was none."""
+        """The HTTP status; 0 without a response."""
         super().__init__(
             PROVIDER, message, retryable=retryable, affects_all_calls=affects_all_calls
         )
 
     @property
     def not_found(self) -> bool:
-        """Whether what was named is not there."""
+        """Whether the resource does not exist."""
         return self.code == 404
 
     @property
     def signed_out(self) -> bool:
-        """Whether the sign-in is not valid, or not any more."""
+        """Whether the sign-in is invalid or has expired."""
         return self.code == 401
 
 
-def refusal(operation: str, code: int, body: str) -> WatsonError:
-    """Return the error for an answer that is one.
+def service_error(operation: str, code: int, body: str) -> WatsonError:
+    """Return the error for an error response.
 
     Args:
-        operation: What was called.
-        code: Of the HTTP answer.
-        body: Of the answer.
+        operation: The method and the path that were called.
+        code: The HTTP status.
+        body: The body of the response.
     """
-    words = f"{operation}: {said(body) or 'refused'} [{code}]"
+    text = f"{operation}: {read_message(body) or 'refused'} [{code}]"
     if advice := _advice(operation, code):
-        words += f" ({advice})"
+        text += f" ({advice})"
     return WatsonError(
-        words, code=code, retryable=code in _PASSING, affects_all_calls=code in {401, 403}
+        text, code=code, retryable=code in _TRANSIENT, affects_all_calls=code in {401, 403}
     )
 
 
-def not_reached(operation: str, error: BaseException) -> WatsonError:
-    """Return the error for a call that was not answered."""
-    kinds = [kind.__name__ for kind in type(error).__mro__]
-    kind = next((each for each in kinds if each in _LOCAL), "")
-    retryable, meaning = _LOCAL.get(kind, (False, ""))
-    words = f"{operation}: {meaning} [{str(error)[:_LONGEST]}]"
-    return WatsonError(words, retryable=retryable, affects_all_calls=not retryable)
+def connection_error(operation: str, error: BaseException) -> WatsonError:
+    """Return the error for a call without a response."""
+    classes = [each.__name__ for each in type(error).__mro__]
+    name = next((each for each in classes if each in _REQUESTS_ERRORS), "")
+    retryable, meaning = _REQUESTS_ERRORS.get(name, (False, ""))
+    text = f"{operation}: {meaning} [{str(error)[:_MAX_MESSAGE]}]"
+    return WatsonError(text, retryable=retryable, affects_all_calls=not retryable)
 
 
-def said(body: str) -> str:
-    """Return the messages in an answer; of what is no JSON, the text without its markup."""
+def read_message(body: str) -> str:
+    """Return the messages in a response; if it is not JSON, its text without markup."""
     try:
-        answer: Any = json.loads(body)
+        content: Any = json.loads(body)
     except ValueError:
-        return re.sub(r"<[^>]*>|\s+", " ", body).strip()[:_LONGEST]
-    if not isinstance(answer, dict):
-        return str(answer)[:_LONGEST]
-    told = cast("Json", answer)
-    errors: list[Any] = told["errors"] if isinstance(told.get("errors"), list) else [told]
-    found = [_message(cast("Json", one)) for one in errors if isinstance(one, dict)]
-    return "; ".join(each for each in found if each)[:_LONGEST] or body[:_LONGEST]
+        return re.sub(r"<[^>]*>|\s+", " ", body).strip()[:_MAX_MESSAGE]
+    if not isinstance(content, dict):
+        return str(content)[:_MAX_MESSAGE]
+    response = cast("Json", content)
+    errors: list[Any] = (
+        response["errors"] if isinstance(response.get("errors"), list) else [response]
+    )
+    messages = [_message(cast("Json", each)) for each in errors if isinstance(each, dict)]
+    return "; ".join(filter(None, messages))[:_MAX_MESSAGE] or body[:_MAX_MESSAGE]
 
 
 def _message(error: Json) -> str:
@@ -112,15 +115,15 @@ def _message(error: Json) -> str:
 def _advice(operation: str, code: int) -> str:
     if code == 401:
         return (
-            "is the key in the variable that providers.watson.key_variable names valid, and does "
-            "it belong to providers.watson.username?"
+            "check that the key in the variable providers.watson.key_variable is valid and belongs "
+            "to providers.watson.username"
         )
     if code == 403:
         return "your user lacks the permission; in a space or project it needs the role Editor"
     if code == 404 and "/v2/spaces/" in operation:
-        return "there is no such space for you; see providers.watson.space_id"
+        return "your user has no such space: check providers.watson.space_id"
     if code == 404 and "/v2/projects/" in operation:
-        return "there is no such project for you; see providers.watson.project_id"
+        return "your user has no such project: check providers.watson.project_id"
     if code == 404 and "deeplearning" in operation:
-        return "is there a WML Accelerator at providers.watson.url?"
+        return "check that providers.watson.url is the address of a WML Accelerator"
     return ""

@@ -1,9 +1,9 @@
-"""The one way out: all requests to a cluster go through here, those of IBM's packages among them.
+"""Sends all HTTP requests to a cluster, including those of IBM's packages.
 
-The cluster's certificate is always checked: against what Python trusts, the file that the settings
-name, or the emulator's own. On an emulator nothing else is reached, and no proxy or configuration
-is read. IBM's packages would otherwise leave the check out once it fails, wait for ever for an
-answer, and send a request again that may have been carried out.
+It always verifies the cluster's certificate: against the certificates that Python trusts, the file
+in the settings, or the emulator's certificate. With an emulator, requests to other addresses fail,
+and proxies and configuration files are not used. IBM's packages by themselves would stop verifying
+after a failure, wait forever for a response, and repeat requests that may have been carried out.
 """
 
 from __future__ import annotations
@@ -17,91 +17,95 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from cloudtune.provider import EmulatorEndedError, MissingExtraError
-from cloudtune_watson.errors import PROVIDER, WatsonError, not_reached, refusal
+from cloudtune_watson.errors import PROVIDER, WatsonError, connection_error, service_error
 
 T = TypeVar("T")
 
 TIMEOUT = 120.0
-"""Seconds that a cluster may let us wait for the next part of an answer."""
-PATIENCE = 60.0
-"""Seconds for which a call that changes nothing is made again."""
-PATIENCE_EMULATED = 5.0
+"""Seconds to wait for the next part of a response."""
+RETRY_SECONDS = 60.0
+"""How long calls that change nothing are retried."""
+RETRY_SECONDS_EMULATED = 5.0
 
 
 @dataclass(frozen=True)
-class Caller:
-    """Who calls which cluster."""
+class Connection:
+    """The address of a cluster and the credentials of a user."""
 
     url: str
     user: str
     key: str
     certificate: Path | None = None
-    """What its certificate is checked against; what Python trusts where it is None."""
+    """The file to verify its certificate; None for the certificates that Python trusts."""
     emulated: bool = False
-    """Whether it is an emulator, and nothing else may be reached."""
+    """Whether it is an emulator, so that other addresses must not be called."""
 
     @property
     def verify(self) -> str | bool:
-        """How ``requests`` is told to check the certificate."""
+        """The argument ``verify`` of ``requests``."""
         return str(self.certificate) if self.certificate else True
 
 
-class Way:
-    """Sends requests, and turns what goes wrong into `WatsonError`."""
+class HttpClient:
+    """Sends requests, and translates errors into `WatsonError`.
 
-    def __init__(self, caller: Caller) -> None:
-        """Prepare; nothing is sent.
+    The methods `get`, `post`, `put` and `delete` are those of ``requests``, for which IBM's older
+    package uses this object.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        """Create a session without sending a request.
 
         Raises:
             MissingExtraError: If ``requests`` is not installed.
         """
-        self.caller = caller
+        self.connection = connection
         self.raises = True
-        """Whether an answer that is an error raises; if not, the caller looks at it."""
-        self.refused: WatsonError | None = None
-        """The last such answer."""
+        """Whether an error response raises; if not, the caller checks it."""
+        self.last_error: WatsonError | None = None
+        """The error of the last error response."""
         try:
             requests = importlib.import_module("requests")
         except ImportError as error:
             raise MissingExtraError("IBM Watson", "watsonx") from error
         self._session = requests.Session()
-        self._session.trust_env = not caller.emulated
-        self._session.auth = _as_it_is  # else ~/.netrc would say who calls
+        self._session.trust_env = not connection.emulated
+        self._session.auth = lambda request: request  # otherwise requests reads ~/.netrc
 
-    def send(self, method: str, url: str, **more: Any) -> Any:
-        """Send one request and return the answer, a ``requests.Response``.
+    def send(self, method: str, url: str, **options: Any) -> Any:
+        """Send a request and return the response, a ``requests.Response``.
 
         Args:
-            method: Of HTTP.
-            url: The whole address.
-            **more: As ``requests.request`` takes it.
+            method: The HTTP method.
+            url: The complete address.
+            **options: The other arguments of ``requests.request``.
 
         Raises:
-            WatsonError: If there is no answer, or it is an error.
-            EmulatorEndedError: If the emulator is not there any more.
+            WatsonError: If there is no response, or it is an error.
+            EmulatorEndedError: If the emulator is no longer running.
         """
-        parts = urlsplit(url)
-        operation = f"{method} {parts.path}"
-        self._check(operation, url)
-        more = {"timeout": TIMEOUT, **more, "verify": self.caller.verify}
+        operation = f"{method} {urlsplit(url).path}"
+        self._check_url(operation, url)
+        options = {"timeout": TIMEOUT, **options, "verify": self.connection.verify}
         try:
-            answer = self._session.request(method, url, **more)
+            response = self._session.request(method, url, **options)
         except OSError as error:
-            if self.caller.emulated and "Connection refused" in str(error):
-                words = f"{operation}: the emulator has ended, and its jobs with it"
-                raise EmulatorEndedError(PROVIDER, words) from error
-            raise not_reached(operation, error) from error
-        if answer.status_code >= 400:
-            self.refused = refusal(operation, answer.status_code, answer.text)
+            if self.connection.emulated and "Connection refused" in str(error):
+                message = f"{operation}: the emulator has ended, and its jobs with it"
+                raise EmulatorEndedError(PROVIDER, message) from error
+            raise connection_error(operation, error) from error
+        if response.status_code >= 400:
+            self.last_error = service_error(operation, response.status_code, response.text)
             if self.raises:
-                raise self.refused
-        return answer
+                raise self.last_error
+        return response
 
-    def patiently(self, call: Callable[[], T]) -> T:
-        """Return what a call gives, made again for a while where what is wrong may pass."""
-        patience = PATIENCE_EMULATED if self.caller.emulated else PATIENCE
-        due = time.monotonic() + patience
-        pause = patience / 60
+    def retry(self, call: Callable[[], T]) -> T:
+        """Return the result of a call, which is retried for a while after transient errors."""
+        emulated = self.connection.emulated
+        seconds = RETRY_SECONDS_EMULATED if emulated else RETRY_SECONDS
+        due = time.monotonic() + seconds
+        pause = seconds / 60
         while True:
             try:
                 return call()
@@ -109,41 +113,33 @@ class Way:
                 if not error.retryable or time.monotonic() + pause > due:
                     raise
             time.sleep(pause)
-            pause = min(2 * pause, patience / 6)
+            pause = min(2 * pause, seconds / 6)
 
-    def get(self, url: str, params: Any = None, **more: Any) -> Any:
-        """Send a GET; this and the following as in ``requests``."""
-        return self.send("GET", url, params=params, **more)
+    def get(self, url: str, params: Any = None, **options: Any) -> Any:
+        """Send a GET request."""
+        return self.send("GET", url, params=params, **options)
 
-    def post(self, url: str, data: Any = None, json: Any = None, **more: Any) -> Any:
-        """Send a POST."""
-        return self.send("POST", url, data=data, json=json, **more)
+    def post(self, url: str, data: Any = None, json: Any = None, **options: Any) -> Any:
+        """Send a POST request."""
+        return self.send("POST", url, data=data, json=json, **options)
 
-    def put(self, url: str, data: Any = None, **more: Any) -> Any:
-        """Send a PUT."""
-        return self.send("PUT", url, data=data, **more)
+    def put(self, url: str, data: Any = None, **options: Any) -> Any:
+        """Send a PUT request."""
+        return self.send("PUT", url, data=data, **options)
 
-    def delete(self, url: str, **more: Any) -> Any:
-        """Send a DELETE."""
-        return self.send("DELETE", url, **more)
+    def delete(self, url: str, **options: Any) -> Any:
+        """Send a DELETE request."""
+        return self.send("DELETE", url, **options)
 
-    def _check(self, operation: str, url: str) -> None:
-        """Let nothing out that would not be encrypted, or that leaves the emulator.
-
-        Raises:
-            WatsonError: If it would be so.
-        """
+    def _check_url(self, operation: str, url: str) -> None:
+        """Refuse addresses without encryption, and in emulated runs all but the emulator's."""
+        problem = ""
         if not url.startswith("https://"):
-            raise WatsonError(
-                f"{operation}: {url} does not begin with https://", affects_all_calls=True
-            )
-        own = urlsplit(self.caller.url)
-        if self.caller.emulated and urlsplit(url).netloc != own.netloc:
-            raise WatsonError(
-                f"{operation}: an emulated run reaches its emulator alone, not {url}",
-                affects_all_calls=True,
-            )
-
-
-def _as_it_is(request: Any) -> Any:
-    return request
+            problem = f"{url} does not start with https://"
+        elif (
+            self.connection.emulated
+            and urlsplit(url).netloc != urlsplit(self.connection.url).netloc
+        ):
+            problem = f"an emulated run must not call {url}"
+        if problem:
+            raise WatsonError(f"{operation}: {problem}", affects_all_calls=True)

@@ -22,9 +22,9 @@ from cloudtune.provider import (
     source_files,
 )
 from cloudtune_watson.prices import hour_price
-from cloudtune_watson.request.layout import DATA, home
+from cloudtune_watson.request.layout import DATA_FOLDER, results_root
 from cloudtune_watson.settings import NAME, WatsonSettings
-from cloudtune_watson.versions import STANDALONE, release
+from cloudtune_watson.versions import STANDALONE, short_version
 
 EMULATED = {
     "url": "https://127.0.0.1",
@@ -70,7 +70,7 @@ def lookup(study: Study, settings: WatsonSettings, facts: Facts) -> Lookup:
     certificate = _resolve(settings.certificate, facts) if settings.certificate else None
     data: dict[str, Any] = {
         **known,
-        "version": release(known["version"]),
+        "version": short_version(known["version"]),
         "sign_in_url": settings.sign_in_url or known["url"],
         "backend": settings.backend,
         "project_id": settings.project_id,
@@ -101,15 +101,17 @@ def _inputs(study: Study, facts: Facts) -> tuple[Inputs, dict[str, Any]]:
     Local inputs are uploaded only to the emulator, a folder's files or one file by its name; a
     cluster's volume already has its data.
     """
-    inputs = find_inputs(study, facts, NAME, f"{home(facts)}/{facts.job_name}")
+    inputs = find_inputs(study, facts, NAME, f"{results_root(facts)}/{facts.job_name}")
     addresses, absent = dict(inputs.addresses), list(inputs.absent)
     local = dict(inputs.uploads)
-    paths = {name: DATA for name, address in addresses.items() if address}
-    paths |= {name: f"{DATA}/{Path(p).name}" for name, p in local.items() if Path(p).is_file()}
+    paths = {name: DATA_FOLDER for name, address in addresses.items() if address}
+    paths |= {
+        name: f"{DATA_FOLDER}/{Path(p).name}" for name, p in local.items() if Path(p).is_file()
+    }
     for name, by_provider in study.trial.inputs.items():
         volume = by_provider.get(NAME)
         if volume and volume is input_address(study, NAME, name, emulated=facts.emulated):
-            addresses[name], paths[name] = volume.uri, DATA
+            addresses[name], paths[name] = volume.uri, DATA_FOLDER
             local.pop(name, None)
             absent = [each for each in absent if each != name]
     data = {"paths": paths, "local_inputs": local}

@@ -1,8 +1,8 @@
-"""The files in which a trial's measurements lie, in all forms that are in use.
+"""Reads the measurements of a training from its files and its status.
 
 ``val_dict_list.json`` is a JSON list of maps, or, as the ``emetrics.py`` of IBM's later samples
-writes it, JSON text that holds such a list as Python prints it. ``evaluation-metrics.txt`` has one
-JSON object a line, each value as text with a code of its type.
+writes it, a JSON string with such a list in Python's spelling. ``evaluation-metrics.txt`` has one
+JSON object per line, with each value as text and a code of its type.
 """
 
 from __future__ import annotations
@@ -18,110 +18,110 @@ from cloudtune_watson.launcher_contract import parse_literal
 LIST = "val_dict_list.json"
 LOG = "evaluation-metrics.txt"
 FAILURE = "cloudtune_failure.txt"
-"""What our launcher writes when a trial fails."""
-LARGEST = 32 * 1024 * 1024
-"""Bytes of a file that are looked at."""
-LARGEST_TEXT = 2_000_000
-"""Characters of a list as Python prints it."""
-_STEPS = ("steps", "step")
+"""The file in which the launcher writes why a trial failed."""
+MAX_BYTES = 32 * 1024 * 1024
+"""Bytes of a file that are read."""
+MAX_LITERAL_LENGTH = 2_000_000
+"""Characters of a list in Python's spelling."""
+_STEP_KEYS = ("steps", "step")
 
 
-class TooLong(Exception):  # noqa: N818 - no error of ours: the script wrote too much
-    """A list is too long to be read; the message says how long it may be."""
+class TooLongError(Exception):
+    """The list of a script is too long to read."""
 
 
-def of_list(data: bytes) -> list[Measurement]:
-    """Return what ``val_dict_list.json`` holds; nothing while it is being written.
+def read_list(data: bytes) -> list[Measurement]:
+    """Return the measurements in ``val_dict_list.json``; empty while it is incomplete.
 
     Raises:
-        TooLong: If it is too long to be read.
+        TooLongError: If the file is too long.
     """
-    if len(data) > LARGEST:
-        raise TooLong(f"{LIST} has {len(data):,} bytes, and at most {LARGEST:,} are read")
+    if len(data) > MAX_BYTES:
+        raise TooLongError(f"{LIST} has {len(data):,} bytes, and at most {MAX_BYTES:,} are read")
     try:
-        said: Any = json.loads(data)
-        if isinstance(said, str):
-            if len(said) > LARGEST_TEXT:
-                raise TooLong(
-                    f"{LIST} holds a list as text of {len(said):,} characters, and at most "
-                    f"{LARGEST_TEXT:,} are read; written as JSON it may have {LARGEST:,} bytes"
+        content: Any = json.loads(data)
+        if isinstance(content, str):
+            if len(content) > MAX_LITERAL_LENGTH:
+                raise TooLongError(
+                    f"{LIST} has a list as text of {len(content):,} characters, and at most "
+                    f"{MAX_LITERAL_LENGTH:,} are read; as JSON it may have {MAX_BYTES:,} bytes"
                 )
-            said = parse_literal(said)
+            content = parse_literal(content)
     except (ValueError, RecursionError):
         return []
-    last: dict[str, int] = {}
-    return [found for entry in _maps(said) for found in _entry(entry, last)]
+    last_steps: dict[str, int] = {}
+    return [each for entry in _as_maps(content) for each in _measurements(entry, last_steps)]
 
 
-def of_log(data: bytes) -> list[Measurement]:
-    """Return what ``evaluation-metrics.txt`` holds; lines that are none of it are passed over."""
-    found: list[Measurement] = []
-    for line in data[:LARGEST].splitlines():
+def read_log(data: bytes) -> list[Measurement]:
+    """Return the measurements in ``evaluation-metrics.txt``; other lines are skipped."""
+    measurements: list[Measurement] = []
+    for line in data[:MAX_BYTES].splitlines():
         try:
-            said: Any = json.loads(line)
+            entry = _as_map(json.loads(line))
         except (ValueError, RecursionError):
             continue
-        for entry in _maps([said]):
-            step = _number(_value(_map(entry.get("etimes")).get("iteration")))
-            values = {
-                name: number
-                for name, coded in _map(entry.get("values")).items()
-                if (number := _number(_value(coded))) is not None
-            }
-            moment = _number(_map(entry.get("meta")).get("time"))
-            if values and step is not None:
-                time = moment / 1000 if moment is not None else None
-                found.append(Measurement(int(step), values, time))
-    return found
+        step = _to_number(_value(_as_map(entry.get("etimes")).get("iteration")))
+        values = {
+            name: number
+            for name, coded in _as_map(entry.get("values")).items()
+            if (number := _to_number(_value(coded))) is not None
+        }
+        milliseconds = _to_number(_as_map(entry.get("meta")).get("time"))
+        if values and step is not None:
+            time = milliseconds / 1000 if milliseconds is not None else None
+            measurements.append(Measurement(int(step), values, time))
+    return measurements
 
 
-def of_status(status: Mapping[str, Any]) -> list[Measurement]:
-    """Return the measurements that a training's own status holds.
+def read_status(status: Mapping[str, Any]) -> list[Measurement]:
+    """Return the measurements in the status of a training.
 
     Each is ``{"timestamp": ..., "iteration": 3, "ml_metrics": {"accuracy": 0.5}}``.
     """
-    found: list[Measurement] = []
-    last: dict[str, int] = {}
-    for entry in _maps(status.get("metrics")):
-        told = {**_map(entry.get("ml_metrics")), "steps": entry.get("iteration")}
-        found += _entry(told, last)
-    return found
+    measurements: list[Measurement] = []
+    last_steps: dict[str, int] = {}
+    for entry in _as_maps(status.get("metrics")):
+        values = {**_as_map(entry.get("ml_metrics")), "steps": entry.get("iteration")}
+        measurements += _measurements(values, last_steps)
+    return measurements
 
 
-def _entry(entry: Mapping[str, Any], last: dict[str, int]) -> list[Measurement]:
-    """Return the measurements of one map; where it has no step, each metric is counted from 1."""
-    step = next((n for name in _STEPS if (n := _number(entry.get(name))) is not None), None)
-    steps: dict[int, dict[str, float]] = {}
-    for name, said in entry.items():
-        value = _number(said)
-        if name in _STEPS or value is None:
+def _measurements(entry: Mapping[str, Any], last_steps: dict[str, int]) -> list[Measurement]:
+    """Return the measurements in a map; without a step, each metric counts its own from 1."""
+    numbers = (_to_number(entry.get(name)) for name in _STEP_KEYS)
+    step = next((number for number in numbers if number is not None), None)
+    by_step: dict[int, dict[str, float]] = {}
+    for name, raw in entry.items():
+        value = _to_number(raw)
+        if name in _STEP_KEYS or value is None:
             continue
-        at = last.get(name, 0) + 1 if step is None else int(step)
-        last[name] = at
-        steps.setdefault(at, {})[name] = value
-    return [Measurement(at, values) for at, values in steps.items()]
+        metric_step = last_steps.get(name, 0) + 1 if step is None else int(step)
+        last_steps[name] = metric_step
+        by_step.setdefault(metric_step, {})[name] = value
+    return [Measurement(metric_step, values) for metric_step, values in by_step.items()]
 
 
 def _value(coded: Any) -> Any:
-    """Return what ``{"type": 3, "value": "0.5"}`` says."""
-    return _map(coded).get("value")
+    """Return the value of ``{"type": 3, "value": "0.5"}``."""
+    return _as_map(coded).get("value")
 
 
-def _number(said: Any) -> float | None:
-    """Return a finite number, or the one that a text is."""
-    if isinstance(said, bool) or not isinstance(said, int | float | str):
+def _to_number(value: Any) -> float | None:
+    """Return a finite number, which may be given as text."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        number = float(said)
+        number = float(value)
     except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
 
 
-def _map(said: Any) -> Mapping[str, Any]:
-    return cast("Mapping[str, Any]", said) if isinstance(said, dict) else {}
+def _as_map(value: Any) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", value) if isinstance(value, dict) else {}
 
 
-def _maps(said: Any) -> Iterable[Mapping[str, Any]]:
-    many = cast("Iterable[Any]", said) if isinstance(said, list) else ()
-    return [_map(one) for one in many]
+def _as_maps(value: Any) -> list[Mapping[str, Any]]:
+    items = cast("Iterable[Any]", value) if isinstance(value, list) else ()
+    return [_as_map(item) for item in items]

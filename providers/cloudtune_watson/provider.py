@@ -19,7 +19,7 @@ from cloudtune.provider import (
     Study,
     TrainingJobs,
 )
-from cloudtune_watson.auth import cluster, way
+from cloudtune_watson.auth import cluster_facts, connect
 from cloudtune_watson.capabilities import CAPABILITIES
 from cloudtune_watson.lookup import lookup
 from cloudtune_watson.request import request
@@ -71,9 +71,9 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
     @property
     def documents(self) -> Mapping[str, Callable[[Plan], ServiceDocument]]:
         """An older document of IBM's, by its name."""
-        from cloudtune_watson.request.experiments import shown
+        from cloudtune_watson.request.experiments import to_document
 
-        return {"experiments": shown}
+        return {"experiments": to_document}
 
     def client(self, plan: Plan, context: JobContext) -> JobClient:
         """Return a client of WML Accelerator's searches.
@@ -82,10 +82,12 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
             MissingExtraError: If requests is not installed.
             UsageError: If the variable with the key is not set.
         """
-        from cloudtune_watson.tuning_api import Accelerator
-        from cloudtune_watson.tuning_client import SearchClient
+        from cloudtune_watson.tuning_api import WmlaClient
+        from cloudtune_watson.tuning_client import TuningClient
 
-        return SearchClient(Accelerator(way(plan, context), cluster(plan, context)), plan, context)
+        return TuningClient(
+            WmlaClient(connect(plan, context), cluster_facts(plan, context)), plan, context
+        )
 
     def training_jobs(self, plan: Plan, context: JobContext) -> TrainingJobs:
         """Store the code, and return the trainings of the trials.
@@ -95,11 +97,11 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
             UsageError: If the variable with the key is not set.
             ProviderError: If the sign-in fails, or the cluster cannot be reached.
         """
-        from cloudtune_watson.client import Trainings
+        from cloudtune_watson.client import WmlClient
         from cloudtune_watson.training_client import WatsonJobs
-        from cloudtune_watson.uploads import bring_inputs, definition_of
+        from cloudtune_watson.uploads import copy_inputs, ensure_definition
 
-        bring_inputs(plan, context)
-        trainings = Trainings(way(plan, context), cluster(plan, context))
-        definition = definition_of(trainings, plan, context)
+        copy_inputs(plan, context)
+        trainings = WmlClient(connect(plan, context), cluster_facts(plan, context))
+        definition = ensure_definition(trainings, plan, context)
         return WatsonJobs(trainings, plan, context, definition)

@@ -1,6 +1,6 @@
-"""What IBM tells of trainings and of searches, as cloudtune's own states and trials.
+"""Translates IBM's descriptions of trainings and searches into cloudtune's states and trials.
 
-A word that is not known here is kept, and means nothing.
+Unknown states are kept as text and translated to ``unknown``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ TRAINING_STATES: Mapping[str, TrialState] = {
     "canceled": "cancelled",
     "cancelled": "cancelled",
 }
-"""Of trainings: TrainingStatus in IBM's watsonx-ai-node-sdk 1.7.14, and the older words that
+"""States of trainings: TrainingStatus in IBM's watsonx-ai-node-sdk 1.7.14, and the older ones that
 ibm-watson-machine-learning 1.0.370 waits for."""
 
 SEARCH_STATES: Mapping[str, JobState] = {
@@ -48,124 +48,119 @@ SEARCH_STATES: Mapping[str, JobState] = {
     "STOPPED": "cancelled",
     "KILLED": "cancelled",
 }
-"""Of searches and of their trials, as IBM/wmla-assets at fe322c8 prints them."""
+"""States of searches and their trials, as IBM/wmla-assets at fe322c8 prints them."""
 
-_LONGEST = 1_000
-
-
-def word_of(training: Json) -> str:
-    """Return IBM's own word for how a training stands."""
-    return str(_status(training).get("state", ""))
+_MAX_REASON = 1_000
 
 
-def state_of(training: Json) -> TrialState:
-    """Return how a training stands."""
-    return TRAINING_STATES.get(word_of(training).lower(), "unknown")
+def service_state(training: Json) -> str:
+    """Return IBM's word for the state of a training."""
+    return str(training_status(training).get("state", ""))
 
 
-def is_over(training: Json) -> bool:
-    """Tell whether a training has come to its end."""
-    return state_of(training) in FINAL_STATES
+def training_state(training: Json) -> TrialState:
+    """Return the state of a training."""
+    return TRAINING_STATES.get(service_state(training).lower(), "unknown")
 
 
-def reason_of(training: Json) -> str:
-    """Return why a training stands as it does, where it says so."""
-    status = _status(training)
+def has_ended(training: Json) -> bool:
+    """Return whether a training has ended."""
+    return training_state(training) in FINAL_STATES
+
+
+def failure_reason(training: Json) -> str:
+    """Return why a training failed; empty if it has not failed."""
+    if training_state(training) != "failed":
+        return ""
+    status = training_status(training)
     failure: Json = status.get("failure") or {}
     message: Json = status.get("message") or {}
-    said = [str(error.get("message", "")) for error in failure.get("errors") or ()]
-    said.append(str(message.get("text", "")))
-    reason = next((each for each in said if each), "")[:_LONGEST]
-    if state_of(training) == "failed":
-        return reason or "IBM gives no reason"
-    return ""
+    reasons = [str(error.get("message", "")) for error in failure.get("errors") or ()]
+    reasons.append(str(message.get("text", "")))
+    return next(filter(None, reasons), "")[:_MAX_REASON] or "IBM gives no reason"
 
 
-def _status(training: Json) -> Json:
+def training_status(training: Json) -> Json:
+    """Return the ``status`` of a training; empty if it has none."""
     status: Json = training.get("entity", {}).get("status", {})
     return status
 
 
-def seconds(when: Any) -> float | None:
-    """Return a time of an answer in seconds since the epoch; numbers are milliseconds."""
-    if isinstance(when, int | float):
-        return when / 1000
-    if not isinstance(when, str) or not when:
+def to_seconds(time: Any) -> float | None:
+    """Return a time of a response in seconds since the epoch; numbers are milliseconds."""
+    if isinstance(time, int | float):
+        return time / 1000
+    if not isinstance(time, str) or not time:
         return None
-    if when.isdigit():
-        return int(when) / 1000
+    if time.isdigit():
+        return int(time) / 1000
     try:
-        moment = datetime.fromisoformat(re.sub(r"([+-]\d\d)(\d\d)$", r"\1:\2", when))
+        moment = datetime.fromisoformat(re.sub(r"([+-]\d\d)(\d\d)$", r"\1:\2", time))
     except ValueError:
         return None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def search_state(search: Json) -> JobState:
-    """Return how a search stands."""
-    return SEARCH_STATES.get(_word(search), "unknown")
+    """Return the state of a search."""
+    return SEARCH_STATES.get(str(search.get("state", "")), "unknown")
 
 
-def trials_of(search: Json, study: Study) -> list[RawTrial]:
-    """Return the trials of a search that have their parameters, by number.
+def to_trials(search: Json, study: Study) -> list[RawTrial]:
+    """Return the trials of a search that have their parameters, ordered by number.
 
     Args:
-        search: As the Accelerator tells it.
-        study: What was sent.
+        search: The search as WML Accelerator describes it.
+        study: The fitted study.
     """
-    told: list[Json] = [each for each in search.get("experiments") or () if each.get("hyperParams")]
-    first = min((int(each["id"]) for each in told), default=1)
+    experiments: list[Json] = [e for e in search.get("experiments") or () if e.get("hyperParams")]
+    first = min((int(experiment["id"]) for experiment in experiments), default=1)
     offset = 1 if first == 0 else 0
-    found = [_trial(each, int(each["id"]) + offset, study) for each in told]
-    return sorted(found, key=lambda trial: trial.number)
+    trials = [_to_trial(each, int(each["id"]) + offset, study) for each in experiments]
+    return sorted(trials, key=lambda trial: trial.number)
 
 
-def _trial(told: Json, number: int, study: Study) -> RawTrial:
-    word = _word(told)
+def _to_trial(experiment: Json, number: int, study: Study) -> RawTrial:
+    word = str(experiment.get("state", ""))
     state: TrialState = SEARCH_STATES.get(word, "unknown")
     over = state in FINAL_STATES
-    measured = _measured(told, study) if over else []
+    measurements = _measurements(experiment, study) if over else []
     reason = "the search was stopped" if state == "cancelled" else ""
-    if state == "completed" and objective_values(study, [m.metrics for m in measured]) is None:
-        state, reason = "failed", explain_missing_objective(study, measured, "")
+    if state == "completed" and objective_values(study, [m.metrics for m in measurements]) is None:
+        state, reason = "failed", explain_missing_objective(study, measurements, "")
     return RawTrial(
         number=number,
-        id=str(told.get("appId") or told["id"]),
+        id=str(experiment.get("appId") or experiment["id"]),
         state=state,
         word=word,
-        parameters={each["name"]: each.get("fixedVal") for each in told["hyperParams"]},
-        measurements=measured,
-        started=seconds(told.get("startTime")),
-        ended=seconds(told.get("endTime")) if over else None,
+        parameters={each["name"]: each.get("fixedVal") for each in experiment["hyperParams"]},
+        measurements=measurements,
+        started=to_seconds(experiment.get("startTime")),
+        ended=to_seconds(experiment.get("endTime")) if over else None,
         reason=reason,
     )
 
 
-def _measured(told: Json, study: Study) -> list[Measurement]:
-    """Return the values of a trial that has ended: of each metric one, at its last iteration.
+def _measurements(experiment: Json, study: Study) -> list[Measurement]:
+    """Return one value of each metric, at the last iteration of a trial that has ended.
 
-    The Accelerator keeps the smallest, the largest and the latest. What is optimised is taken as
-    the study wants it; of the rest the latest is.
+    WML Accelerator keeps the minimum, the maximum and the latest value. For an objective the study
+    decides which one counts; for other metrics the latest does.
     """
     objectives = {objective.metric: objective for objective in study.objectives}
     values: dict[str, float] = {}
-    for metric in told.get("metrics") or ():
-        value = metric.get(_kept(objectives.get(metric["name"])))
+    for metric in experiment.get("metrics") or ():
+        value = metric.get(_value_field(objectives.get(metric["name"])))
         if value is not None:
             values[metric["name"]] = float(value)
     for name in objectives:
-        if name not in values and told.get("metricVal") is not None:
-            values[name] = float(told["metricVal"])
-    step = int(told.get("maxiteration") or 1)
+        if name not in values and experiment.get("metricVal") is not None:
+            values[name] = float(experiment["metricVal"])
+    step = int(experiment.get("maxiteration") or 1)
     return [Measurement(step, values)] if values else []
 
 
-def _kept(objective: Objective | None) -> str:
-    """Return which of the three values of a metric counts."""
+def _value_field(objective: Objective | None) -> str:
     if objective is None or objective.select != "best":
         return "latest"
     return "max" if objective.goal == "maximize" else "min"
-
-
-def _word(told: Json) -> str:
-    return str(told.get("state", ""))

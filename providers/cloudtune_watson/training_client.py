@@ -1,6 +1,6 @@
-"""The driven mode's calls: trainings made, looked at and stopped, one a start of a trial.
+"""The trainings of the driven mode: one for each start of a trial.
 
-A look takes one list of the run's trainings, and one file for each that runs or has just ended.
+A poll takes one list of the run's trainings, and one or two files of each running training.
 """
 
 from __future__ import annotations
@@ -19,74 +19,72 @@ from cloudtune.provider import (
     format_value,
 )
 from cloudtune_watson import metrics, response
-from cloudtune_watson.client import Trainings
-from cloudtune_watson.console import log_of
+from cloudtune_watson.client import WmlClient
+from cloudtune_watson.console import log_path
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.request.layout import DEFINITION, JOB, JOB_TAG, RUN_TAG
-from cloudtune_watson.request.training_job import command
+from cloudtune_watson.request.training_job import training_command
 
-POLL = 15.0
-POLL_EMULATED = 0.25
-HIDDEN = 30.0
-"""Seconds; IBM says nothing of it."""
+POLL_SECONDS = 15.0
+POLL_SECONDS_EMULATED = 0.25
+HIDDEN_SECONDS = 30.0
+"""Chosen, since IBM documents no time."""
 
 
 @dataclass
-class _Known:
-    """What was read of one training."""
+class _Progress:
+    """What has been read of one training."""
 
     measurements: Sequence[Measurement] = ()
-    of_status: bool = False
-    """Whether they stand in its status, so that no file has to be read."""
-    told: Json | None = None
-    """The training itself, once it has ended and all of it was read."""
+    from_status: bool = False
+    """Whether its status has the metrics, so that its files are not read."""
+    ended: Json | None = None
+    """The description of the training, once it has ended and all its metrics were read."""
     failure: str = ""
     remark: str = ""
-    """Why its list is not read, if that is so."""
+    """Why its metrics file is not read, if so."""
 
 
 class WatsonJobs:
-    """The trainings of one run; the `TrainingJobs` of IBM Watson.
+    """The trainings of one run: the `TrainingJobs` of IBM Watson.
 
-    IBM gives each training a name of its own, and lets two have ours. So they are found by their
-    tags, of which a training of ours has its run's and its own.
+    IBM assigns each training an id, and two trainings may have the same name. Therefore trainings
+    are found by their tags: one for the run, and one for the start.
     """
 
-    enforces_trial_timeout = False  # a training has no limit of its own
+    enforces_trial_timeout = False  # a training has no time limit
 
-    def __init__(
-        self, trainings: Trainings, plan: Plan, context: JobContext, definition: str
-    ) -> None:
-        """Prepare; nothing is called.
+    def __init__(self, wml: WmlClient, plan: Plan, context: JobContext, definition: str) -> None:
+        """Create the client without calling the service.
 
         Args:
-            trainings: Reaches the service.
-            plan: Of the job.
+            wml: The service.
+            plan: The plan of the job.
             context: The folder and the emulator of the job.
-            definition: The id of what a training runs.
+            definition: The id of the model definition.
         """
-        self._trainings = trainings
+        self._wml = wml
         self._plan = plan
         self._context = context
         self._definition = definition
         study = plan.fitted.study
         self._resource = study.strategy.resource
         self._objectives = {objective.metric for objective in study.objectives}
-        self._wanted = self._objectives | {*study.trial.metrics}
-        """The metrics of a whole measurement."""
+        self._metrics = self._objectives | {*study.trial.metrics}
+        """The metrics of a complete measurement."""
         self._ids: dict[str, str] = {}
-        """What IBM calls the trainings, by our names for them."""
-        self._known: dict[str, _Known] = {}
+        """IBM's ids of the trainings by name."""
+        self._progress: dict[str, _Progress] = {}
 
     @property
     def hidden_seconds(self) -> float:
-        """For how long a training that was made may not be found yet."""
-        return 0.0 if self._trainings.emulated else HIDDEN
+        """How long a new training may not be found."""
+        return 0.0 if self._wml.emulated else HIDDEN_SECONDS
 
     @property
     def poll_seconds(self) -> float:
-        """How long to wait between two looks."""
-        return POLL_EMULATED if self._trainings.emulated else POLL
+        """Seconds between two polls."""
+        return POLL_SECONDS_EMULATED if self._wml.emulated else POLL_SECONDS
 
     def job_name(self, number: int, start: int) -> str:
         """Return the name of the training of a trial's start."""
@@ -94,186 +92,177 @@ class WatsonJobs:
         return f"{self._plan.facts.job_name}-{suffix}"
 
     def create(self, started: Started) -> None:
-        """Start the training of a start.
+        """Create the training of a start.
 
-        Nothing at IBM keeps a second one from being made, so one that may be there already is to
-        be looked for first.
+        IBM would create a second training of this name, so the caller first looks for one that may
+        exist.
 
         Raises:
-            WatsonError: If it fails.
+            WatsonError: If the call fails.
         """
         assert started.id is not None
-        self._ids[started.id] = self._trainings.create(self._request(started))
+        self._ids[started.id] = self._wml.create(self._request(started))
 
     def poll(self, starts: Sequence[Started]) -> dict[str, TrainingJob]:
-        """Return how the trainings of starts stand, without those that are not there.
+        """Return the current state of each training by name. Missing trainings are omitted.
 
         Raises:
-            WatsonError: If IBM cannot be asked.
+            WatsonError: If IBM cannot be called.
         """
-        told = self._told([started.id for started in starts if started.id])
-        return {name: self._job(name, training) for name, training in told.items()}
+        trainings = self._find([started.id for started in starts if started.id])
+        return {name: self._training_job(name, training) for name, training in trainings.items()}
 
     def stop(self, name: str) -> None:
-        """Ask a training to end; one that has ended, or is not there, is left alone.
+        """Stop a training; no effect on one that has ended or does not exist.
 
         Raises:
-            WatsonError: If IBM cannot be asked, or refuses.
+            WatsonError: If IBM cannot be called, or refuses.
         """
-        found = self._told([name])
-        if name not in found or response.is_over(found[name]):
+        trainings = self._find([name])
+        if name not in trainings or response.has_ended(trainings[name]):
             return
         try:
-            self._trainings.cancel(self._ids[name])
+            self._wml.cancel(self._ids[name])
         except WatsonError as error:
             if error.retryable or error.affects_all_calls:
                 raise
-            training = self._got(name)
-            if training is not None and not response.is_over(training):
+            training = self._get(name)
+            if training is not None and not response.has_ended(training):
                 raise
 
     def _request(self, started: Started) -> Json:
-        """Return the request for the training of a start."""
         assert started.id is not None
-        given = {name: format_value(value) for name, value in started.parameters.items()}
+        values = {name: format_value(value) for name, value in started.parameters.items()}
         if self._resource and started.resource is not None:
-            given[self._resource] = format_value(started.resource)
-        made: Json = _filled(self._plan.request, {JOB: started.id, DEFINITION: self._definition})
-        made["model_definition"] = {**made["model_definition"], "command": command(given)}
-        return made
+            values[self._resource] = format_value(started.resource)
+        replacements = {JOB: started.id, DEFINITION: self._definition}
+        request: Json = _fill(self._plan.request, replacements)
+        request["model_definition"]["command"] = training_command(values)
+        return request
 
-    def _job(self, name: str, training: Json) -> TrainingJob:
-        known = self._known.setdefault(name, _Known())
-        if known.told is None:
-            self._read(known, training)
-        status: Json = training.get("entity", {}).get("status", {})
-        created = training.get("metadata", {}).get("created_at")
-        over = response.is_over(training)
-        ended = status.get("completed_at") or training.get("metadata", {}).get("modified_at")
+    def _training_job(self, name: str, training: Json) -> TrainingJob:
+        progress = self._progress.setdefault(name, _Progress())
+        if progress.ended is None:
+            self._update(progress, training)
+        status = response.training_status(training)
+        metadata: Json = training.get("metadata", {})
+        ended = status.get("completed_at") or metadata.get("modified_at")
         hardware: Json = self._plan.request["model_definition"]["hardware_spec"]
         return TrainingJob(
-            state=response.state_of(training),
-            word=response.word_of(training),
-            measurements=known.measurements,
-            started=response.seconds(status.get("running_at") or created),
-            ended=response.seconds(ended) if over else None,
-            reason=known.failure or response.reason_of(training) or known.remark,
+            state=response.training_state(training),
+            word=response.service_state(training),
+            measurements=progress.measurements,
+            started=response.to_seconds(status.get("running_at") or metadata.get("created_at")),
+            ended=response.to_seconds(ended) if response.has_ended(training) else None,
+            reason=progress.failure or response.failure_reason(training) or progress.remark,
             machine=hardware.get("name"),
-            log=log_of(self._context, _location(training).get("training_log")),
-            artifacts=_results(training) or None,
+            log=log_path(self._context, _location(training).get("training_log")),
+            artifacts=_results_folder(training) or None,
         )
 
-    def _read(self, known: _Known, training: Json) -> None:
-        """Take note of what a training has measured so far, and why it failed."""
-        state, over = response.state_of(training), response.is_over(training)
+    def _update(self, progress: _Progress, training: Json) -> None:
+        """Read the measurements of a training, and why it failed."""
+        state, over = response.training_state(training), response.has_ended(training)
         if state == "pending":
             return
-        status = metrics.of_status(training.get("entity", {}).get("status", {}))
-        told = _settled(status, self._wanted, over=over)
-        if self._has_objectives(told) and _begins_with(told, known.measurements):
-            known.of_status = True
-        measured = told if known.of_status else self._of_files(known, training, status, over=over)
-        if len(measured) >= len(known.measurements):
-            known.measurements = measured
-        if state == "failed":
-            known.failure = self._file(training, metrics.FAILURE).decode("utf-8", "replace")
-        if over:
-            known.told = training
-
-    def _of_files(
-        self, known: _Known, training: Json, status: Sequence[Measurement], *, over: bool
-    ) -> Sequence[Measurement]:
-        """Return what the list holds; at the end, where no objective is in it, what others add."""
-        known.remark = ""
-        try:
-            measured = metrics.of_list(self._file(training, metrics.LIST))
-        except metrics.TooLong as problem:
-            measured, known.remark = list(known.measurements), str(problem)
-        if not over or self._has_objectives(measured):
-            return measured
-        logged = metrics.of_log(self._file(training, metrics.LOG))
-        if not measured:
-            return status if self._has_objectives(status) or not logged else logged
-        added = next((each for each in (logged, status) if self._has_objectives(each)), ())
-        return [*measured, *added]
-
-    def _has_objectives(self, measured: Sequence[Measurement]) -> bool:
-        return any(not self._objectives.isdisjoint(each.metrics) for each in measured)
-
-    def _file(self, training: Json, name: str) -> bytes:
-        """Return a file of a training's results, or nothing if it is not there.
-
-        Whether IBM makes a folder of the training's own below the one that we name is not said.
-        """
-        where, id_ = _results(training), training["metadata"]["id"]
-        return (
-            self._trainings.read(f"{where}/{id_}/{name}")
-            or self._trainings.read(f"{where}/{name}")
-            or b""
+        in_status = metrics.read_status(response.training_status(training))
+        incomplete = in_status and not over and not self._metrics <= in_status[-1].metrics.keys()
+        complete = in_status[:-1] if incomplete else in_status
+        if self._has_objectives(complete) and _continues(complete, progress.measurements):
+            progress.from_status = True
+        measurements = (
+            complete
+            if progress.from_status
+            else self._read_files(progress, training, in_status, over=over)
         )
+        if len(measurements) >= len(progress.measurements):
+            progress.measurements = measurements
+        if state == "failed":
+            failure = self._read_file(training, metrics.FAILURE)
+            progress.failure = failure.decode("utf-8", "replace")
+        if over:
+            progress.ended = training
 
-    def _told(self, names: Collection[str]) -> dict[str, Json]:
-        """Return trainings by our names for them, without those that are not there."""
-        found = {
-            name: known.told
+    def _read_files(
+        self, progress: _Progress, training: Json, in_status: Sequence[Measurement], *, over: bool
+    ) -> Sequence[Measurement]:
+        """Return the list's measurements; at the end, other sources add a missing objective."""
+        progress.remark = ""
+        try:
+            measurements = metrics.read_list(self._read_file(training, metrics.LIST))
+        except metrics.TooLongError as error:
+            measurements, progress.remark = list(progress.measurements), str(error)
+        if not over or self._has_objectives(measurements):
+            return measurements
+        logged = metrics.read_log(self._read_file(training, metrics.LOG))
+        if not measurements:
+            return in_status if self._has_objectives(in_status) or not logged else logged
+        added = next((each for each in (logged, in_status) if self._has_objectives(each)), ())
+        return [*measurements, *added]
+
+    def _has_objectives(self, measurements: Sequence[Measurement]) -> bool:
+        return any(not self._objectives.isdisjoint(each.metrics) for each in measurements)
+
+    def _read_file(self, training: Json, name: str) -> bytes:
+        """Return a result file of a training; empty if it does not exist.
+
+        IBM does not document whether the results folder has a subfolder for each training.
+        """
+        folder, id_ = _results_folder(training), training["metadata"]["id"]
+        return self._wml.read(f"{folder}/{id_}/{name}") or self._wml.read(f"{folder}/{name}") or b""
+
+    def _find(self, names: Collection[str]) -> dict[str, Json]:
+        """Return the trainings by name. Missing trainings are omitted."""
+        trainings = {
+            name: progress.ended
             for name in names
-            if (known := self._known.get(name)) and known.told is not None
+            if (progress := self._progress.get(name)) and progress.ended is not None
         }
-        left = [name for name in names if name not in found]
-        if len(left) > 1 or any(name not in self._ids for name in left):
-            listed = self._listed()
-            found |= {name: listed[name] for name in left if name in listed}
-        for name in left:
-            if name not in found and (training := self._got(name)):
-                found[name] = training
-        return found
+        remaining = [name for name in names if name not in trainings]
+        if len(remaining) > 1 or any(name not in self._ids for name in remaining):
+            of_run = self._list()
+            trainings |= {name: of_run[name] for name in remaining if name in of_run}
+        for name in remaining:
+            if name not in trainings and (training := self._get(name)):
+                trainings[name] = training
+        return trainings
 
-    def _listed(self) -> dict[str, Json]:
-        """Return the trainings of this run; of two with one name the first made."""
-        run = self._trainings.tagged(f"{RUN_TAG}{self._plan.facts.run_id}")
-        run.sort(key=lambda each: str(each["metadata"].get("created_at", "")), reverse=True)
-        found: dict[str, Json] = {}
-        for training in run:
-            tags: Sequence[str] = _tags(training)
-            for tag in tags:
+    def _list(self) -> dict[str, Json]:
+        """Return the trainings of the run by name; of two with the same name, the first created."""
+        of_run = self._wml.list_by_tag(f"{RUN_TAG}{self._plan.facts.run_id}")
+        of_run.sort(key=lambda each: str(each["metadata"].get("created_at", "")), reverse=True)
+        trainings: dict[str, Json] = {}
+        for training in of_run:
+            for tag in _tags(training):
                 if tag.startswith(JOB_TAG):
-                    found[tag.removeprefix(JOB_TAG)] = training
-        self._ids = {n: str(each["metadata"]["id"]) for n, each in found.items()} | self._ids
+                    trainings[tag.removeprefix(JOB_TAG)] = training
+        ids = {name: str(training["metadata"]["id"]) for name, training in trainings.items()}
+        self._ids = ids | self._ids
         return {
-            name: each
-            for name, each in found.items()
-            if str(each["metadata"]["id"]) == self._ids[name]
+            name: training for name, training in trainings.items() if ids[name] == self._ids[name]
         }
 
-    def _got(self, name: str) -> Json | None:
+    def _get(self, name: str) -> Json | None:
         if name not in self._ids:
             return None
         try:
-            return self._trainings.get(self._ids[name])
+            return self._wml.get(self._ids[name])
         except WatsonError as error:
             if error.not_found:
                 return None
             raise
 
 
-def _settled(
-    measured: Sequence[Measurement], wanted: Collection[str], *, over: bool
-) -> list[Measurement]:
-    """Return what a status tells, without a last measurement that may yet be given more metrics."""
-    partial = measured and not over and not set(wanted) <= measured[-1].metrics.keys()
-    return list(measured[:-1] if partial else measured)
-
-
-def _begins_with(told: Sequence[Measurement], known: Sequence[Measurement]) -> bool:
-    """Tell whether measurements go on where those that are known end, wherever they were read."""
-    return len(told) >= len(known) and all(
+def _continues(new: Sequence[Measurement], known: Sequence[Measurement]) -> bool:
+    """Return whether the new measurements start with the known ones, from any source."""
+    return len(new) >= len(known) and all(
         (one.step, one.metrics) == (other.step, other.metrics)
-        for one, other in zip(told, known, strict=False)
+        for one, other in zip(new, known, strict=False)
     )
 
 
 def _tags(training: Json) -> list[str]:
-    """Return the tags of a training, which stand in its metadata or in its entity."""
+    """Return the tags of a training, which are in its metadata or in its entity."""
     for part in ("metadata", "entity"):
         tags: list[str | Json] = training.get(part, {}).get("tags") or []
         if tags:
@@ -281,25 +270,23 @@ def _tags(training: Json) -> list[str]:
     return []
 
 
-def _results(training: Json) -> str:
-    """Return the folder in which a training puts what it produces."""
+def _results_folder(training: Json) -> str:
     return str(_location(training).get("path", "")).rstrip("/")
 
 
 def _location(training: Json) -> Json:
-    """Return what a training tells of where its results lie."""
     location: Json = training.get("entity", {}).get("results_reference", {}).get("location", {})
     return location
 
 
-def _filled(said: Any, words: Mapping[str, str]) -> Any:
-    """Return a part of a request in which placeholders have their values."""
-    if isinstance(said, dict):
-        parts = cast("Mapping[str, Any]", said)
-        return {name: _filled(part, words) for name, part in parts.items()}
-    if isinstance(said, list):
-        return [_filled(part, words) for part in cast("Sequence[Any]", said)]
-    if isinstance(said, str):
-        for placeholder, word in words.items():
-            said = said.replace(placeholder, word)
-    return said
+def _fill(part: Any, replacements: Mapping[str, str]) -> Any:
+    """Return a copy of a part of a request with all placeholders replaced."""
+    if isinstance(part, dict):
+        fields = cast("Mapping[str, Any]", part)
+        return {name: _fill(field, replacements) for name, field in fields.items()}
+    if isinstance(part, list):
+        return [_fill(item, replacements) for item in cast("Sequence[Any]", part)]
+    if isinstance(part, str):
+        for placeholder, text in replacements.items():
+            part = part.replace(placeholder, text)
+    return part

@@ -1,6 +1,6 @@
-"""The managed mode's client: one search of WML Accelerator, from its request to its end.
+"""The search of the managed mode, from its request to its end.
 
-A look takes one call, and one for the log of each trial that has failed.
+A poll takes one call, and one for the log of each trial that has failed.
 """
 
 from __future__ import annotations
@@ -10,142 +10,135 @@ from dataclasses import replace
 
 from cloudtune.provider import JobContext, JobRef, JobStatus, Json, Plan, ProviderError, RawTrial
 from cloudtune_watson import response
-from cloudtune_watson.console import log_of
+from cloudtune_watson.console import log_path
 from cloudtune_watson.errors import PROVIDER, WatsonError
-from cloudtune_watson.tuning_api import Accelerator
-from cloudtune_watson.uploads import bring_inputs, model_folder
+from cloudtune_watson.tuning_api import WmlaClient
+from cloudtune_watson.uploads import copy_inputs, write_search_archive
 
-POLL = 30.0
-POLL_EMULATED = 0.25
-HIDDEN = 30.0
-"""Seconds; IBM says nothing of it."""
-_PATIENCE = 3
-"""Looks for which a search may not be there."""
-_GONE = "WML Accelerator does not know the search {} any more"
-_LAST = 1_000
-"""Characters of a log that say why its trial failed."""
+POLL_SECONDS = 30.0
+POLL_SECONDS_EMULATED = 0.25
+HIDDEN_SECONDS = 30.0
+"""Chosen, since IBM documents no time."""
+_MAX_MISSING_POLLS = 3
+"""How many polls a search may be missing before it counts as gone."""
+_MAX_REASON = 1_000
+"""Characters of the end of a failed trial's log."""
 
 
-class SearchClient:
-    """Submits, follows and stops one search; the `JobClient` of IBM Watson."""
+class TuningClient:
+    """Creates, polls and stops one search: the `JobClient` of IBM Watson."""
 
-    def __init__(self, accelerator: Accelerator, plan: Plan, context: JobContext) -> None:
-        """Prepare; nothing is called.
+    def __init__(self, wmla: WmlaClient, plan: Plan, context: JobContext) -> None:
+        """Create the client without calling the service.
 
         Args:
-            accelerator: Reaches the service.
-            plan: Of the job.
+            wmla: The service.
+            plan: The plan of the job.
             context: The folder and the emulator of the job.
         """
-        self._accelerator = accelerator
+        self._wmla = wmla
         self._plan = plan
         self._context = context
-        self._ended: dict[int, RawTrial] = {}
-        self._missed = 0
-        """How often in a row the search was not there."""
+        self._ended_trials: dict[int, RawTrial] = {}
+        """The trials that do not change any more, by number."""
+        self._missing_polls = 0
+        """How many consecutive polls have not found the search."""
 
     @property
     def hidden_seconds(self) -> float:
-        """For how long a search that was made may not be found yet."""
-        return 0.0 if self._accelerator.emulated else HIDDEN
+        """How long a new search may not be found."""
+        return 0.0 if self._wmla.emulated else HIDDEN_SECONDS
 
     @property
     def poll_seconds(self) -> float:
-        """How long to wait between two looks at the search."""
-        return POLL_EMULATED if self._accelerator.emulated else POLL
+        """Seconds between two polls."""
+        return POLL_SECONDS_EMULATED if self._wmla.emulated else POLL_SECONDS
 
     def submit(self, request: Json) -> JobRef:
-        """Pack the code and start the search with it.
+        """Pack the code and create the search.
 
         Raises:
-            ProviderError: If the code cannot be read, or the Accelerator refuses.
+            ProviderError: If the code cannot be read, or WML Accelerator refuses the search.
         """
-        packed = self._context.folder / request["file"]
-        bring_inputs(self._plan, self._context)
+        archive = self._context.folder / request["file"]
+        copy_inputs(self._plan, self._context)
         try:
-            model_folder(packed, self._plan, self._context)
-            return JobRef(PROVIDER, self._accelerator.submit(request, packed))
+            write_search_archive(archive, self._plan, self._context)
+            return JobRef(PROVIDER, self._wmla.submit(request, archive))
         except OSError as error:
-            raise ProviderError(PROVIDER, f"the code cannot be packed: {error}") from error
+            raise ProviderError(PROVIDER, f"cannot pack the code: {error}") from error
         finally:
-            packed.unlink(missing_ok=True)
+            archive.unlink(missing_ok=True)
 
     def find(self, job_name: str) -> JobRef | None:
-        """Return the search that an earlier, interrupted submit started under this name."""
+        """Return the search that an interrupted submit has created under this name, if any."""
         try:
-            found = self._accelerator.get(job_name)
+            search = self._wmla.get(job_name)
         except WatsonError as error:
             if not error.not_found:
                 raise
             return None
-        return JobRef(PROVIDER, str(found.get("hpoName") or job_name))
+        return JobRef(PROVIDER, str(search.get("hpoName") or job_name))
 
     def status(self, job: JobRef) -> JobStatus:
-        """Return how the search and its trials stand.
+        """Return the current state of the search and its trials.
 
         Raises:
-            WatsonError: If the Accelerator cannot be asked, or does not tell of it for the moment.
+            WatsonError: If the service cannot be called, or does not return the search for now.
         """
-        told = self._told(job.id)
-        if told is None:
-            return JobStatus("failed", "", _GONE.format(job.id))
-        state = response.search_state(told)
-        word = str(told.get("state", ""))
-        trials = response.trials_of(told, self._plan.fitted.study)
-        for trial in trials:
-            if trial.over and trial.number not in self._ended:
-                self._ended[trial.number] = self._with_log(trial)
-        trials = [self._ended.get(trial.number, trial) for trial in trials]
-        return JobStatus(state, word, _why(trials) if state == "failed" else "", trials)
-
-    def stop(self, job: JobRef) -> None:
-        """Ask the Accelerator to end the search. For one that has ended, nothing changes."""
         try:
-            self._accelerator.stop(job.id)
-        except WatsonError as error:
-            if error.retryable or error.affects_all_calls:
-                raise
-            if response.search_state(self._accelerator.get(job.id)) in {"pending", "running"}:
-                raise
-
-    def _told(self, name: str) -> Json | None:
-        """Return the search, or None once it was not there several times."""
-        try:
-            told = self._accelerator.get(name)
+            search = self._wmla.get(job.id)
         except WatsonError as error:
             if not error.not_found:
                 raise
-            self._missed += 1
-            if self._missed > _PATIENCE:
-                return None
-            raise WatsonError(_GONE.format(name), code=error.code, retryable=True) from error
-        self._missed = 0
-        return told
+            self._missing_polls += 1
+            message = f"search {job.id} no longer exists"
+            if self._missing_polls > _MAX_MISSING_POLLS:
+                return JobStatus("failed", "", message)
+            raise WatsonError(message, code=error.code, retryable=True) from error
+        self._missing_polls = 0
+        trials = response.to_trials(search, self._plan.fitted.study)
+        for trial in trials:
+            if trial.over and trial.number not in self._ended_trials:
+                self._ended_trials[trial.number] = self._with_log(trial)
+        trials = [self._ended_trials.get(trial.number, trial) for trial in trials]
+        state = response.search_state(search)
+        reason = _failure_reason(trials) if state == "failed" else ""
+        return JobStatus(state, str(search.get("state", "")), reason, trials)
+
+    def stop(self, job: JobRef) -> None:
+        """Stop the search; no effect if it has ended."""
+        try:
+            self._wmla.stop(job.id)
+        except WatsonError as error:
+            if error.retryable or error.affects_all_calls:
+                raise
+            if response.search_state(self._wmla.get(job.id)) in {"pending", "running"}:
+                raise
 
     def _with_log(self, trial: RawTrial) -> RawTrial:
-        """Return a trial with where its log is, and for a failed one with its last words."""
-        if self._accelerator.emulated:
-            log = log_of(self._context, f"batchworkdir/{trial.id}/log/stdout.txt")
+        """Return a trial with the path of its log, and a failed one with the end of its log."""
+        if self._wmla.emulated:
+            log = log_path(self._context, f"batchworkdir/{trial.id}/log/stdout.txt")
             trial = replace(trial, log=log)
         if trial.state != "failed" or trial.reason:
             return trial
         try:
-            said = self._accelerator.log(trial.id).strip()
+            text = self._wmla.log(trial.id).strip()
         except WatsonError as error:
             if error.retryable:
                 raise
-            said = ""
-        return replace(trial, reason=said[-_LAST:] or "WML Accelerator gives no reason")
+            text = ""
+        return replace(trial, reason=text[-_MAX_REASON:] or "WML Accelerator gives no reason")
 
 
-def _why(trials: Sequence[RawTrial]) -> str:
-    """Return why a search failed: the Accelerator tells only what its trials say."""
+def _failure_reason(trials: Sequence[RawTrial]) -> str:
+    """Return why a search failed, which only the reasons of its trials show."""
     failed = [trial for trial in trials if trial.state == "failed" and trial.reason]
     if not failed:
-        return "the search failed; WML Accelerator does not say why"
+        return "the search failed, and WML Accelerator gives no reason"
     first = failed[0]
-    last_line = first.reason.splitlines()[-1]
     return (
         f"the search failed; {len(failed)} of its {len(trials)} trials failed, "
-        f"trial {first.number} with: {last_line}"
+        f"trial {first.number} with: {first.reason.splitlines()[-1]}"
     )

@@ -16,12 +16,12 @@ from cloudtune.provider.plan import Plan
 from cloudtune.study.schema import Json, Mode
 from cloudtune.study.study import Study
 from cloudtune_watson.capabilities import CAPABILITIES
-from cloudtune_watson.client import Trainings
-from cloudtune_watson.errors import WatsonError, refusal
+from cloudtune_watson.client import WmlClient
+from cloudtune_watson.errors import WatsonError, service_error
 from cloudtune_watson.lookup import lookup
 from cloudtune_watson.request import request
 from cloudtune_watson.settings import WatsonSettings
-from cloudtune_watson.tuning_api import Accelerator
+from cloudtune_watson.tuning_api import WmlaClient
 
 T = TypeVar("T")
 
@@ -81,7 +81,7 @@ def planned(mode: Mode, over: Mapping[str, Any] = {}, **settings: Any) -> Plan:
 
 def error(code: int, message: str = "no") -> WatsonError:
     """Return an error as the service's answer becomes one."""
-    return refusal("GET /there", code, json.dumps({"errors": [{"message": message}]}))
+    return service_error("GET /there", code, json.dumps({"errors": [{"message": message}]}))
 
 
 class Faults:
@@ -110,7 +110,7 @@ class Faults:
         return answered
 
 
-class FakeTrainings(Trainings):
+class FakeTrainings(WmlClient):
     """The calls of Trainings, answered from memory."""
 
     def __init__(self) -> None:
@@ -135,7 +135,7 @@ class FakeTrainings(Trainings):
     def get(self, training: str) -> Json:
         return self.of.called("get", lambda: self._there(training))
 
-    def tagged(self, tag: str) -> list[Json]:
+    def list_by_tag(self, tag: str) -> list[Json]:
         return self.of.called("tagged", lambda: self._tagged(tag))
 
     def cancel(self, training: str) -> None:
@@ -146,7 +146,7 @@ class FakeTrainings(Trainings):
             "definitions", lambda: [i for i, d in self.stored.items() if d[0] == name]
         )
 
-    def has(self, definition: str) -> bool:
+    def has_definition(self, definition: str) -> bool:
         return self.of.called("has", lambda: definition in self.stored)
 
     def store(self, name: str, path: Path) -> str:
@@ -215,7 +215,7 @@ class FakeTrainings(Trainings):
         return id_
 
 
-class FakeAccelerator(Accelerator):
+class FakeAccelerator(WmlaClient):
     """The calls of Accelerator, answered from memory."""
 
     def __init__(self) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from cloudtune_watson.rules.native import NEEDED, OTHER_TRAININGS, TRAINING
-from cloudtune_watson.versions import OF_WATSONX_AI
+from cloudtune_watson.rules.native import OTHER_TRAININGS, REQUIRED, TRAINING
+from cloudtune_watson.versions import WATSONX_AI_VERSIONS
 from tests.cloudtune_watson import support
 
 
@@ -55,7 +55,7 @@ def test_what_native_may_say_arrives_and_nothing_else_does(
     assert not OTHER_TRAININGS & set(TRAINING)
 
 
-@pytest.mark.parametrize("name", sorted(NEEDED))
+@pytest.mark.parametrize("name", sorted(REQUIRED))
 def test_what_is_needed_is(package: Any, request_made: dict[str, Any], name: str) -> None:
     meta = {key: value for key, value in request_made.items() if key != name}
     with pytest.raises(KeyError, match=name):
@@ -65,4 +65,4 @@ def test_what_is_needed_is(package: Any, request_made: dict[str, Any], name: str
 def test_the_versions_that_it_takes_are_those_of_our_list() -> None:
     pytest.importorskip("ibm_watsonx_ai")
     known = importlib.import_module("ibm_watsonx_ai.utils.cpd_version").CPDVersion
-    assert set(OF_WATSONX_AI) <= set(known.supported_version_list)
+    assert set(WATSONX_AI_VERSIONS) <= set(known.supported_version_list)

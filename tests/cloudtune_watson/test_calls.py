@@ -11,7 +11,7 @@ import pytest
 from cloudtune.provider.models import JobContext
 from cloudtune.results.events import Started
 from cloudtune_watson.training_client import WatsonJobs
-from cloudtune_watson.tuning_client import SearchClient
+from cloudtune_watson.tuning_client import TuningClient
 from tests.cloudtune_watson import fake_watson as fake
 
 MEASURED = [{"steps": 1, "accuracy": 0.5}]
@@ -66,7 +66,7 @@ def test_a_look_at_a_search_with_a_hundred_trials(tmp_path: Path) -> None:
     (tmp_path / "source" / "train.py").write_text("print(1)\n", "utf-8")
     ibm = fake.FakeAccelerator()
     plan = fake.planned("managed")
-    client = SearchClient(ibm, plan, JobContext(tmp_path))
+    client = TuningClient(ibm, plan, JobContext(tmp_path))
     job = client.submit(plan.request)
     for number in range(100):
         ibm.experiment(number, "RUNNING")

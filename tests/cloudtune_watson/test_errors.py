@@ -1,4 +1,4 @@
-"""What a failed call means, in plain words; and the way out, from which nothing leaves unseen."""
+"""What a failed call means, and the HTTP client through which all requests go."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 import requests
 
 from cloudtune.errors import EmulatorEndedError
-from cloudtune_watson.errors import WatsonError, not_reached, refusal, said
-from cloudtune_watson.http import Caller, Way
+from cloudtune_watson.errors import WatsonError, connection_error, read_message, service_error
+from cloudtune_watson.http import Connection, HttpClient
 
 
 @pytest.mark.parametrize(
@@ -27,11 +27,11 @@ from cloudtune_watson.http import Caller, Way
     ],
 )
 def test_what_an_answer_says(body: object, words: str) -> None:
-    assert said(json.dumps(body)) == words
+    assert read_message(json.dumps(body)) == words
 
 
 def test_an_answer_in_markup_is_read_as_text() -> None:
-    assert said("<html>\n<h1>Bad  Gateway</h1></html>") == "Bad Gateway"
+    assert read_message("<html>\n<h1>Bad  Gateway</h1></html>") == "Bad Gateway"
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_an_answer_in_markup_is_read_as_text() -> None:
         ("POST /ml/v4/trainings", 403, False, True, "the role Editor"),
         ("GET /v2/spaces/a", 404, False, False, "providers.watson.space_id"),
         ("GET /v2/projects/a", 404, False, False, "providers.watson.project_id"),
-        ("GET /platform/rest/deeplearning/v1/x", 404, False, False, "WML Accelerator at"),
+        ("GET /platform/rest/deeplearning/v1/x", 404, False, False, "a WML Accelerator"),
         ("GET /x", 429, True, False, "no [429]"),
         ("GET /x", 502, True, False, "no [502]"),
     ],
@@ -50,7 +50,7 @@ def test_an_answer_in_markup_is_read_as_text() -> None:
 def test_what_is_refused(
     operation: str, code: int, retryable: bool, affects_all_calls: bool, words: str
 ) -> None:
-    error = refusal(operation, code, '{"message": "no"}')
+    error = service_error(operation, code, '{"message": "no"}')
     assert (error.code, error.retryable, error.affects_all_calls) == (
         code,
         retryable,
@@ -62,33 +62,33 @@ def test_what_is_refused(
 @pytest.mark.parametrize(
     ("raised", "retryable", "words"),
     [
-        (requests.exceptions.SSLError("CERTIFICATE_VERIFY_FAILED"), False, "is not trusted here"),
+        (requests.exceptions.SSLError("CERTIFICATE_VERIFY_FAILED"), False, "is not trusted"),
         (requests.exceptions.ProxyError("no"), True, "the proxy"),
-        (requests.exceptions.ReadTimeout("no"), True, "did not answer in time"),
-        (requests.exceptions.ConnectionError("no"), True, "the network there?"),
-        (requests.exceptions.ChunkedEncodingError("no"), True, "ended within the answer"),
-        (requests.exceptions.InvalidURL("no"), False, "is no address"),
+        (requests.exceptions.ReadTimeout("no"), True, "no response in time"),
+        (requests.exceptions.ConnectionError("no"), True, "url and network"),
+        (requests.exceptions.ChunkedEncodingError("no"), True, "ended within the response"),
+        (requests.exceptions.InvalidURL("no"), False, "is not a URL"),
         (OSError("Could not find a suitable TLS CA certificate bundle"), False, "certificate file"),
     ],
 )
 def test_what_is_not_reached(raised: OSError, retryable: bool, words: str) -> None:
-    error = not_reached("GET /x", raised)
+    error = connection_error("GET /x", raised)
     assert (error.retryable, error.affects_all_calls) == (retryable, not retryable)
     assert words in str(error)
 
 
 def test_what_would_not_be_encrypted_is_not_sent() -> None:
-    way = Way(Caller("https://cpd.example.com", "me", "key"))
-    with pytest.raises(WatsonError, match="does not begin with https"):
-        way.get("http://cpd.example.com/x")
+    http = HttpClient(Connection("https://cpd.example.com", "me", "key"))
+    with pytest.raises(WatsonError, match="does not start with https"):
+        http.get("http://cpd.example.com/x")
 
 
 def test_an_emulated_run_reaches_its_emulator_alone() -> None:
-    way = Way(Caller("https://127.0.0.1:9", "me", "key", emulated=True))
-    with pytest.raises(WatsonError, match="reaches its emulator alone"):
-        way.get("https://cpd.example.com/x")
+    http = HttpClient(Connection("https://127.0.0.1:9", "me", "key", emulated=True))
+    with pytest.raises(WatsonError, match="must not call"):
+        http.get("https://cpd.example.com/x")
     with pytest.raises(EmulatorEndedError):
-        way.get("https://127.0.0.1:9/x")
+        http.get("https://127.0.0.1:9/x")
 
 
 def test_nobody_can_leave_the_check_of_the_certificate_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,9 +101,9 @@ def test_nobody_can_leave_the_check_of_the_certificate_out(monkeypatch: pytest.M
         return answer
 
     monkeypatch.setattr(requests.Session, "request", request)
-    way = Way(Caller("https://cpd.example.com", "me", "key"))
-    way.get("https://cpd.example.com/x", verify=False)
-    way.send("PUT", "https://cpd.example.com/x", verify="", timeout=None)
+    http = HttpClient(Connection("https://cpd.example.com", "me", "key"))
+    http.get("https://cpd.example.com/x", verify=False)
+    http.send("PUT", "https://cpd.example.com/x", verify="", timeout=None)
     assert seen == [(True, 120.0), (True, None)]
 
 
@@ -121,7 +121,7 @@ def test_no_file_of_the_user_says_who_calls(
         return answer
 
     monkeypatch.setattr(requests.Session, "send", send)
-    Way(Caller("https://cpd.example.com", "me", "key")).get(
+    HttpClient(Connection("https://cpd.example.com", "me", "key")).get(
         "https://cpd.example.com/x", headers={"Authorization": "Bearer mine"}
     )
     assert shown == ["Bearer mine"]

@@ -19,7 +19,7 @@ READ = [Measurement(1, {"acc": 0.5}), Measurement(2, {"acc": 0.75, "loss": 1.0})
 
 @pytest.mark.parametrize("said", [ENTRIES, str(ENTRIES)])
 def test_both_forms_of_the_list(said: Any) -> None:
-    assert metric_files.of_list(json.dumps(said).encode()) == READ
+    assert metric_files.read_list(json.dumps(said).encode()) == READ
 
 
 PRINTED = """[{'steps': np.int64(1), 'acc': numpy.float32(0.5), 'loss': nan},
@@ -27,7 +27,7 @@ PRINTED = """[{'steps': np.int64(1), 'acc': numpy.float32(0.5), 'loss': nan},
 
 
 def test_a_list_as_numpy_and_python_print_it() -> None:
-    assert metric_files.of_list(json.dumps(PRINTED).encode()) == READ
+    assert metric_files.read_list(json.dumps(PRINTED).encode()) == READ
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_list_as_numpy_and_python_print_it() -> None:
     ],
 )
 def test_entries_of_the_list(entries: Any, read: list[Measurement]) -> None:
-    assert metric_files.of_list(json.dumps(entries).encode()) == read
+    assert metric_files.read_list(json.dumps(entries).encode()) == read
 
 
 @pytest.mark.parametrize(
@@ -72,19 +72,19 @@ def test_entries_of_the_list(entries: Any, read: list[Measurement]) -> None:
     ],
 )
 def test_what_is_no_list_has_no_measurements(data: bytes) -> None:
-    assert [m for m in metric_files.of_list(data) if m.metrics != {"acc": 1.0}] == []
+    assert [m for m in metric_files.read_list(data) if m.metrics != {"acc": 1.0}] == []
 
 
 def test_a_list_that_is_too_long_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     data = json.dumps(str(ENTRIES)).encode()
-    monkeypatch.setattr(metric_files, "LARGEST_TEXT", len(str(ENTRIES)))
-    assert metric_files.of_list(data) == READ
-    monkeypatch.setattr(metric_files, "LARGEST_TEXT", len(str(ENTRIES)) - 1)
-    with pytest.raises(metric_files.TooLong, match="holds a list as text of 64 characters"):
-        metric_files.of_list(data)
-    monkeypatch.setattr(metric_files, "LARGEST", len(data) - 1)
-    with pytest.raises(metric_files.TooLong, match="has 66 bytes, and at most 65 are read"):
-        metric_files.of_list(data)
+    monkeypatch.setattr(metric_files, "MAX_LITERAL_LENGTH", len(str(ENTRIES)))
+    assert metric_files.read_list(data) == READ
+    monkeypatch.setattr(metric_files, "MAX_LITERAL_LENGTH", len(str(ENTRIES)) - 1)
+    with pytest.raises(metric_files.TooLongError, match="has a list as text of 64 characters"):
+        metric_files.read_list(data)
+    monkeypatch.setattr(metric_files, "MAX_BYTES", len(data) - 1)
+    with pytest.raises(metric_files.TooLongError, match="has 66 bytes, and at most 65 are read"):
+        metric_files.read_list(data)
 
 
 def line(**over: Any) -> bytes:
@@ -99,7 +99,7 @@ def line(**over: Any) -> bytes:
 
 def test_the_log_has_a_measurement_a_line() -> None:
     rest = b"no line of ours\n" + line(values={}) + line(etimes={}) + line(values=5) + b"{"
-    assert metric_files.of_log(line() + rest) == [Measurement(3, {"acc": 0.6}, 1_700_000_000.5)]
+    assert metric_files.read_log(line() + rest) == [Measurement(3, {"acc": 0.6}, 1_700_000_000.5)]
 
 
 def test_measurements_of_the_status() -> None:
@@ -113,11 +113,11 @@ def test_measurements_of_the_status() -> None:
         {"ml_metrics": {"acc": 0.75}},
         5,
     ]
-    assert metric_files.of_status({"metrics": metrics}) == [
+    assert metric_files.read_status({"metrics": metrics}) == [
         Measurement(3, {"acc": 0.5, "loss": 1.0}),
         Measurement(4, {"acc": 0.75}),
     ]
-    assert metric_files.of_status({}) == []
+    assert metric_files.read_status({}) == []
 
 
 JSON = st.recursive(
@@ -135,6 +135,6 @@ JSON = st.recursive(
 @given(JSON)
 def test_nothing_that_a_script_writes_is_too_strange(said: Any) -> None:
     for data in (json.dumps(said).encode(), json.dumps(str(said)).encode()):
-        metric_files.of_list(data)
-        metric_files.of_log(data)
-    metric_files.of_status({"metrics": said})
+        metric_files.read_list(data)
+        metric_files.read_log(data)
+    metric_files.read_status({"metrics": said})

@@ -19,10 +19,10 @@ from cloudtune.study.study import Study
 from cloudtune.testing import EmulatedRunContract
 from cloudtune.testing.emulated_run_contract import BOTH, SCRIPT, STEPS
 from cloudtune_watson import auth
-from cloudtune_watson.client import Trainings
-from cloudtune_watson.errors import refusal
-from cloudtune_watson.http import Caller
-from cloudtune_watson.tuning_api import Accelerator
+from cloudtune_watson.client import WmlClient
+from cloudtune_watson.errors import service_error
+from cloudtune_watson.http import Connection
+from cloudtune_watson.tuning_api import WmlaClient
 
 BACKENDS: Mapping[Mode, str] = {"managed": "wmla", "driven": "wml"}
 
@@ -82,12 +82,12 @@ class TestWatsonOnEmulator(EmulatedRunContract):
     ) -> None:
         keys: list[bytes] = []
 
-        def noted(*given: Any, **more: Any) -> Caller:
-            caller = Caller(*given, **more)
-            keys.append(caller.key.encode())
-            return caller
+        def noted(*given: Any, **more: Any) -> Connection:
+            connection = Connection(*given, **more)
+            keys.append(connection.key.encode())
+            return connection
 
-        monkeypatch.setattr(auth, "Caller", noted)
+        monkeypatch.setattr(auth, "Connection", noted)
         run = self.run(mode, limits={"max_trials": 1})
         assert self.finish(run).state == "completed"
         (key,) = keys
@@ -165,16 +165,16 @@ class TestWatsonOnEmulator(EmulatedRunContract):
     @pytest.mark.parametrize(
         ("mode", "of", "call"),
         [
-            ("managed", Accelerator, "submit"),
-            ("driven", Trainings, "create"),
-            ("driven", Trainings, "store"),
+            ("managed", WmlaClient, "submit"),
+            ("driven", WmlClient, "create"),
+            ("driven", WmlClient, "store"),
         ],
     )
     def test_a_run_that_is_refused_leaves_no_emulator(
         self, mode: Mode, of: type, call: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def refused(*_: object) -> None:
-            raise refusal(call, 400, "no such hardware")
+            raise service_error(call, 400, "no such hardware")
 
         monkeypatch.setattr(of, call, refused)
         run = self.run(mode)

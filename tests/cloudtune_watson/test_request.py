@@ -25,8 +25,9 @@ from cloudtune.provider.stored_plan import facts_to_json
 from cloudtune.study.schema import IntParameter
 from cloudtune.study.study import Study
 from cloudtune_watson.request.layout import COMMAND, DEFINITION, JOB, JOB_TAG, RUN_TAG
-from cloudtune_watson.request.training_job import command
-from cloudtune_watson.request.tuning_job import exponent, log_spaced, minutes
+from cloudtune_watson.request.parameters import exponent, log_spaced_values
+from cloudtune_watson.request.training_job import training_command
+from cloudtune_watson.request.tuning_job import to_minutes
 from tests.cloudtune_watson import support
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.json"))
@@ -112,7 +113,7 @@ VALUES = ["a b", "it's", '"', "$HOME", "`x`", "a;b", "", "-1e-05", "ü", "\\", "
 
 def test_a_command_brings_each_value_through_a_shell_as_it_is() -> None:
     given = {f"n{place}": value for place, value in enumerate(VALUES)}
-    said = command(given)
+    said = training_command(given)
     words = [COMMAND, *(f"--{name}={value}" for name, value in given.items())]
     assert shlex.split(said) == words
     show = "import json, sys; print(json.dumps(sys.argv[1:]))"
@@ -125,7 +126,7 @@ def test_a_command_brings_each_value_through_a_shell_as_it_is() -> None:
     ("seconds", "said"), [(60.0, 1), (61.0, 2), (0.5, 1), (7200.0, 120), (59.9, 1)]
 )
 def test_minutes_are_rounded_up(seconds: float, said: int) -> None:
-    assert minutes(seconds) == said
+    assert to_minutes(seconds) == said
 
 
 @pytest.mark.parametrize("power", range(-30, 31))
@@ -144,7 +145,7 @@ def test_the_exponent_of_a_whole_power_is_whole(power: int) -> None:
     ],
 )
 def test_whole_numbers_on_a_log_scale_are_spread(low: int, high: int, values: list[int]) -> None:
-    assert log_spaced(IntParameter(type="int", min=low, max=high, scale="log")) == values
+    assert log_spaced_values(IntParameter(type="int", min=low, max=high, scale="log")) == values
 
 
 def hyper_params(base: Path, **parameters: Any) -> dict[str, dict[str, Any]]:

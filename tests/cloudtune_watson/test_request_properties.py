@@ -16,7 +16,7 @@ from cloudtune.study.schema import FloatParameter
 from cloudtune.study.search_space import Space, format_value, match_value
 from cloudtune.study.study import Study
 from cloudtune_watson.request.layout import COMMAND
-from cloudtune_watson.request.training_job import command
+from cloudtune_watson.request.training_job import training_command
 from tests.cloudtune_watson import support
 
 NAMES = st.text("abcXYZ_-.09", min_size=1, max_size=6).filter(lambda name: name[0].isalpha())
@@ -146,7 +146,7 @@ def test_the_bounds_of_a_log_range_come_back_as_they_were(parameter: dict[str, A
     st.dictionaries(NAMES, st.text(max_size=8).filter(lambda said: "\0" not in said), max_size=5)
 )
 def test_a_command_is_split_into_what_it_was_made_of(given_: dict[str, str]) -> None:
-    program, *words = shlex.split(command(given_))
+    program, *words = shlex.split(training_command(given_))
     assert program == COMMAND
     assert words == [f"--{name}={value}" for name, value in given_.items()]
 

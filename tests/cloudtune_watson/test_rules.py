@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cloudtune.diagnostics import Finding
-from cloudtune_watson.rules.settings import HERE
+from cloudtune_watson.rules.settings import SETTINGS
 from tests.cloudtune_watson import support
 
 BOTH, WML, WMLA = ("wml", "wmla"), ("wml",), ("wmla",)
@@ -44,7 +44,7 @@ def limits(**more: Any) -> dict[str, Any]:
     return {"limits": {"max_trials": 20, **more}}
 
 
-SETTINGS: list[tuple[dict[str, Any], str, str, tuple[str, ...]]] = [
+SETTINGS_CASES: list[tuple[dict[str, Any], str, str, tuple[str, ...]]] = [
     ({"url": None}, "url", "refused", BOTH),
     ({"url": "http://cpd.example.com"}, "url", "refused", BOTH),
     ({"url": "cpd.example.com"}, "url", "refused", BOTH),
@@ -112,19 +112,19 @@ RIGHT: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("settings", "path", "kind", "backends"), SETTINGS)
+@pytest.mark.parametrize(("settings", "path", "kind", "backends"), SETTINGS_CASES)
 def test_settings(
     settings: dict[str, Any], path: str, kind: str, backends: tuple[str, ...], base: Path
 ) -> None:
     for backend in BOTH:
         plan = support.plan_of(support.study_of(backend, **settings), base)
-        assert (kind in plan.at(f"{HERE}.{path}")) == (backend in backends), plan.found
+        assert (kind in plan.at(f"{SETTINGS}.{path}")) == (backend in backends), plan.found
 
 
 def test_the_version_of_an_accelerator_alone_is_told_its_word(base: Path) -> None:
     plan = support.plan_of(support.study_of("wmla", version="2.3"), base)
-    assert plan.at(f"{HERE}.version") == ["refused"]
-    assert "say standalone" in plan.said(f"{HERE}.version")
+    assert plan.at(f"{SETTINGS}.version") == ["refused"]
+    assert "set standalone" in plan.said(f"{SETTINGS}.version")
 
 
 @pytest.mark.parametrize(("backend", "settings"), RIGHT)
@@ -138,9 +138,9 @@ def test_the_emulator_needs_no_more_than_the_back_end(backend: str, base: Path) 
     bare = {name: None for name in support.SETTINGS[backend] if name != "backend"}
     plan = support.plan_of(support.study_of(backend, **bare), base, emulated=True)
     assert plan.findings == []
-    assert "stand-ins" in plan.said(HERE)
+    assert "stand-ins" in plan.said(SETTINGS)
     refused = support.plan_of(support.study_of(backend, **bare), base)
-    assert {f.path for f in refused.findings} == {f"{HERE}.{name}" for name in bare}
+    assert {f.path for f in refused.findings} == {f"{SETTINGS}.{name}" for name in bare}
 
 
 @pytest.mark.parametrize("backend", BOTH)
@@ -148,8 +148,8 @@ def test_that_nothing_was_verified_is_said_of_the_live_service_alone(
     backend: str, base: Path
 ) -> None:
     study = support.study_of(backend)
-    assert "live service" in support.plan_of(study, base).said(HERE)
-    assert "live service" not in support.plan_of(study, base, emulated=True).said(HERE)
+    assert "live service" in support.plan_of(study, base).said(SETTINGS)
+    assert "live service" not in support.plan_of(study, base, emulated=True).said(SETTINGS)
 
 
 HYPERBAND = {"name": "hyperband", "resource": "epochs", "max": 27}
@@ -370,7 +370,7 @@ def test_prices(
     assert (hourly and (hourly.hour, hourly.currency)) == price
     assert plan.refused == refused
     unit = price is not None and price[1] == "CUH"
-    assert ("note" in plan.at(f"{HERE}.prices")) == unit
+    assert ("note" in plan.at(f"{SETTINGS}.prices")) == unit
 
 
 NATIVE: list[tuple[str, dict[str, Any], str, str]] = [
@@ -433,7 +433,7 @@ NATIVE: list[tuple[str, dict[str, Any], str, str]] = [
 @pytest.mark.parametrize(("backend", "native", "path", "kind"), NATIVE)
 def test_native(backend: str, native: dict[str, Any], path: str, kind: str, base: Path) -> None:
     plan = support.plan_of(support.study_of(backend, native=native), base)
-    assert plan.at(f"{HERE}.native.{path}") == [kind], plan.found
+    assert plan.at(f"{SETTINGS}.native.{path}") == [kind], plan.found
 
 
 ONE = {"value": "10000"}
@@ -465,7 +465,7 @@ def test_a_parameter_belongs_to_the_studys_own_algorithm(base: Path) -> None:
     for strategy, found in (("bayesian", []), ("random", ["refused"])):
         study = support.study_of("wmla", {"strategy": strategy}, native=native)
         plan = support.plan_of(study, base)
-        assert plan.at(f"{HERE}.native.data.algoDef.algoParams.0") == found
+        assert plan.at(f"{SETTINGS}.native.data.algoDef.algoParams.0") == found
 
 
 def test_every_finding_has_words_of_its_own(base: Path) -> None:

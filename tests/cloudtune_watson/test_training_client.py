@@ -49,7 +49,7 @@ class Scene(Followed):
 
 @pytest.fixture
 def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Scene]]:
-    monkeypatch.setattr(training_client, "POLL_EMULATED", 0.02)
+    monkeypatch.setattr(training_client, "POLL_SECONDS_EMULATED", 0.02)
     scenes: list[Scene] = []
 
     def make(over: Mapping[str, Any] | None = None) -> Scene:
@@ -144,7 +144,7 @@ def test_a_status_without_the_objective_hides_no_file(scene: Scene, file: str) -
 def test_a_list_that_is_too_long_is_the_reason(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(metric_files, "LARGEST", 20)
+    monkeypatch.setattr(metric_files, "MAX_BYTES", 20)
     scene.start(1)
     scene.made("1")
     scene.finish("1")

@@ -11,7 +11,7 @@ import pytest
 
 from cloudtune.provider.models import JobContext, JobRef, RawTrial
 from cloudtune_watson.errors import WatsonError
-from cloudtune_watson.tuning_client import SearchClient
+from cloudtune_watson.tuning_client import TuningClient
 from tests.cloudtune_watson import fake_watson as fake
 
 
@@ -24,8 +24,8 @@ class Scene:
         self.folder = folder
         self.client = self.another()
 
-    def another(self) -> SearchClient:
-        return SearchClient(self.ibm, self.plan, JobContext(self.folder))
+    def another(self) -> TuningClient:
+        return TuningClient(self.ibm, self.plan, JobContext(self.folder))
 
     def submit(self) -> JobRef:
         self.job = self.client.submit(self.plan.request)
@@ -161,7 +161,7 @@ def test_how_a_search_stands(scene: Scene, word: str, state: str) -> None:
 def test_a_failed_search_says_what_its_trials_say(scene: Scene) -> None:
     scene.ibm.searches[fake.JOB]["state"] = "FAILED"
     scene.ibm.experiment(1, "FINISHED", metrics=METRICS)
-    assert scene.client.status(scene.job).reason.endswith("does not say why")
+    assert scene.client.status(scene.job).reason.endswith("gives no reason")
     scene.ibm.logs["app-2"] = "Traceback\nValueError: bad\n"
     scene.ibm.experiment(2, "FAILED")
     scene.ibm.experiment(3, "FINISHED")
@@ -198,6 +198,6 @@ def test_a_search_that_is_not_there_any_more_has_failed(scene: Scene) -> None:
             scene.client.status(scene.job)
         assert raised.value.retryable
     status = scene.client.status(scene.job)
-    assert (status.state, "does not know the search" in status.reason) == ("failed", True)
+    assert (status.state, "no longer exists" in status.reason) == ("failed", True)
     scene.ibm.searches[fake.JOB] = search
     assert scene.client.status(scene.job).state == "running"

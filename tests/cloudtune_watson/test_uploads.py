@@ -13,7 +13,7 @@ import pytest
 
 from cloudtune.errors import ProviderError
 from cloudtune.provider.models import JobContext
-from cloudtune_watson.uploads import definition_of
+from cloudtune_watson.uploads import ensure_definition
 from tests.cloudtune_watson import fake_watson as fake
 
 
@@ -36,7 +36,7 @@ def ibm() -> Any:
 def test_a_definition_starts_the_script_as_it_is_here(
     context: JobContext, ibm: Any, tmp_path: Path
 ) -> None:
-    definition_of(ibm, fake.planned("driven"), context)
+    ensure_definition(ibm, fake.planned("driven"), context)
     ((name, data),) = ibm.stored.values()
     assert name == fake.JOB
     packed = tmp_path / "stored.zip"
@@ -59,16 +59,16 @@ def test_a_definition_starts_the_script_as_it_is_here(
 
 def test_it_is_stored_once(context: JobContext, ibm: Any) -> None:
     plan = fake.planned("driven")
-    assert definition_of(ibm, plan, context) == definition_of(ibm, plan, context)
+    assert ensure_definition(ibm, plan, context) == ensure_definition(ibm, plan, context)
     assert ibm.of.calls == ["definitions", "store", "has"]
     assert sorted(path.name for path in context.folder.iterdir()) == ["definition.txt", "source"]
 
 
 def test_one_that_was_deleted_is_stored_anew(context: JobContext, ibm: Any) -> None:
     plan = fake.planned("driven")
-    definition_of(ibm, plan, context)
+    ensure_definition(ibm, plan, context)
     ibm.stored = {"another": ("other", b"")}
-    assert definition_of(ibm, plan, context) == "definition-1"
+    assert ensure_definition(ibm, plan, context) == "definition-1"
     assert (context.folder / "definition.txt").read_text() == "definition-1"
 
 
@@ -76,23 +76,23 @@ def test_one_that_was_stored_without_an_answer_is_found(context: JobContext, ibm
     plan = fake.planned("driven")
     ibm.of.lost["store"] = 1
     with pytest.raises(ProviderError):
-        definition_of(ibm, plan, context)
-    assert definition_of(ibm, plan, context) == "definition-0"
+        ensure_definition(ibm, plan, context)
+    assert ensure_definition(ibm, plan, context) == "definition-0"
     assert ibm.of.calls.count("store") == 1
 
 
 def test_one_that_was_stored_in_part_is_not_used(context: JobContext, ibm: Any) -> None:
     plan = fake.planned("driven")
     ibm.stored = {"definition-a": (fake.JOB, b"half"), "definition-b": ("other", b"")}
-    assert definition_of(ibm, plan, context) == "definition-2"
+    assert ensure_definition(ibm, plan, context) == "definition-2"
     ibm.of.always["download"] = fake.error(404)
     (context.folder / "definition.txt").unlink()
-    assert definition_of(ibm, plan, context) == "definition-3"
+    assert ensure_definition(ibm, plan, context) == "definition-3"
 
 
 def test_a_call_that_may_pass_stores_none_anew(context: JobContext, ibm: Any) -> None:
     ibm.stored = {"definition-a": (fake.JOB, b"half")}
     ibm.of.always["download"] = fake.error(503)
     with pytest.raises(ProviderError):
-        definition_of(ibm, fake.planned("driven"), context)
+        ensure_definition(ibm, fake.planned("driven"), context)
     assert "store" not in ibm.of.calls

@@ -12,8 +12,8 @@ from cloudtune.planning import planner
 from cloudtune.study.schema import Mode
 from cloudtune.study.study import Study
 from cloudtune_watson import WatsonProvider
-from cloudtune_watson.rules.settings import HERE
-from cloudtune_watson.versions import OFFERS, number, offers_table, release
+from cloudtune_watson.rules.settings import SETTINGS
+from cloudtune_watson.versions import OFFERS, offers_table, parse_version, short_version
 from tests.cloudtune_watson import support
 
 PAGE = Path(__file__).parents[2] / "docs" / "watson.md"
@@ -49,12 +49,12 @@ def test_without_a_back_end_one_finding_tells_what_there_is(
         for each in modes
     ]
     for plan in plans:
-        assert [f.path for f in plan.findings if f.kind == "refused"] == [f"{HERE}.backend"]
+        assert [f.path for f in plan.findings if f.kind == "refused"] == [f"{SETTINGS}.backend"]
         assert plan.request == {}
-    told = plans[first].said(f"{HERE}.backend")
+    told = plans[first].said(f"{SETTINGS}.backend")
     for word in ("wml", "wmla", "4.0", "5.4", "3.5", "standalone", "IBM Cloud", "2022"):
         assert word in told
-    assert len(plans[1 - first].said(f"{HERE}.backend")) < 40
+    assert len(plans[1 - first].said(f"{SETTINGS}.backend")) < 40
 
 
 @pytest.mark.parametrize(
@@ -66,8 +66,8 @@ def test_a_back_end_has_one_mode_which_auto_takes(
     (tmp_path / "train.py").touch()
     study = support.study_of(backend)
     plan = support.plan_of(study, tmp_path, wrong)
-    assert [f.path for f in plan.findings] == [f"{HERE}.backend"]
-    assert right in plan.said(f"{HERE}.backend")
+    assert [f.path for f in plan.findings] == [f"{SETTINGS}.backend"]
+    assert right in plan.said(f"{SETTINGS}.backend")
     assert support.plan_of(study, tmp_path, right).findings == []
     assert planner.plan(study, "watson", base=tmp_path).mode == right
 
@@ -75,7 +75,7 @@ def test_a_back_end_has_one_mode_which_auto_takes(
     assert planner.plan(unlike, "watson", base=tmp_path).mode == right
     asked = planner.plan(support.study_of(backend, mode=wrong), "watson", base=tmp_path)
     assert asked.mode == wrong
-    assert [f.path for f in asked.refused] == [f"{HERE}.backend"]
+    assert [f.path for f in asked.refused] == [f"{SETTINGS}.backend"]
 
 
 def test_a_misspelt_back_end_is_a_mistake() -> None:
@@ -96,9 +96,9 @@ def test_a_misspelt_back_end_is_a_mistake() -> None:
     ],
 )
 def test_versions_are_numbers(version: str, numbers: tuple[int, ...] | None) -> None:
-    assert number(version) == numbers
+    assert parse_version(version) == numbers
 
 
 @pytest.mark.parametrize("version", ["5.1", "5.1.3", "standalone", "{{version}}"])
 def test_a_release_is_what_ibms_packages_call_it(version: str) -> None:
-    assert release(version) == version.removesuffix(".3")
+    assert short_version(version) == version.removesuffix(".3")

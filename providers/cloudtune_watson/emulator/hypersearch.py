@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from cloudtune.emulator_kit import Context, Json, Response, StudyError
-from cloudtune_watson.contract import BadSpec
+from cloudtune_watson.contract import InvalidSpecError
 from cloudtune_watson.emulator import views
 from cloudtune_watson.emulator.errors import conflict, invalid, not_found, unimplemented
 from cloudtune_watson.emulator.platform import STANDALONE, version
@@ -187,7 +187,7 @@ class Hypersearch:
         if name.endswith(MODEL_DIR):
             try:
                 check_tar(archive)
-            except BadSpec as error:
+            except InvalidSpecError as error:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise invalid(f"The file {name!r}: {error}") from error
         return archive

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cloudtune.emulator_kit import create_image
-from cloudtune_watson.contract import BadSpec, Container
+from cloudtune_watson.contract import Container, InvalidSpecError
 
 MODEL_DIR = ".modelDir.tar"
 """The suffix of a search's archive (HPO notebooks of IBM/wmla-assets)."""
@@ -34,7 +34,7 @@ def create_container(container: Container, unpack: Callable[[Path], None]) -> st
     try:
         unpack(container.work)
     except Exception as error:  # each compression has errors of its own
-        raise BadSpec(f"its archive cannot be unpacked: {error}") from error
+        raise InvalidSpecError(f"its archive cannot be unpacked: {error}") from error
     return create_image(container.root / "image")
 
 
@@ -71,4 +71,4 @@ def check_tar(archive: Path) -> None:
         with tarfile.open(archive) as opened:
             opened.getmembers()
     except Exception as error:  # each compression has errors of its own
-        raise BadSpec(f"it cannot be unpacked: {error}") from error
+        raise InvalidSpecError(f"it cannot be unpacked: {error}") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from cloudtune.emulator_kit import Delays, Ended, JobRun, ProcessSpec, ScriptJobs, add_measurement
-from cloudtune_watson.contract import BadSpec
+from cloudtune_watson.contract import InvalidSpecError
 from cloudtune_watson.emulator import delays
 from cloudtune_watson.emulator.state import Job, Script
 
@@ -45,7 +45,7 @@ class Jobs(ScriptJobs[Job, Script, str]):
         )
         try:
             run.script = job.prepare()
-        except (BadSpec, OSError) as error:
+        except (InvalidSpecError, OSError) as error:
             self.give_up(run, str(error))
         with self.lock:
             job.enter("running")
@@ -58,22 +58,22 @@ class Jobs(ScriptJobs[Job, Script, str]):
         if run.script is None:
             return
         written = run.script.written
-        measurements = written.logged(last=last)
+        measurements = written.read_log(last=last)
         logged = self._logged[job.id] = self._logged.get(job.id, 0) + len(measurements)
         effect = job.fault.effect if job.fault else ""
         if effect == "no_metric":
             if last:
-                written.hide()
+                written.delete()
             return
         if job.live and effect == FILES_ONLY:
             return
         if not job.live:
-            measurements = written.listed() if last else []
+            measurements = written.read_list() if last else []
         with self.lock:
             for each in measurements:
                 add_measurement(job.measurements, each)
         if job.fault is not None:
-            self.inject_fault(run, max(logged, len(written.listed())))
+            self.inject_fault(run, max(logged, len(written.read_list())))
 
     def recover(self, run: Run) -> bool:
         """Restart a job whose machine was taken away, with what is on the volume.

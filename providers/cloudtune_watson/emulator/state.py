@@ -13,7 +13,7 @@ from typing import Literal
 
 from cloudtune.emulator_kit import Json
 from cloudtune.emulator_kit import state as kit
-from cloudtune_watson.contract import Measurement, Start, Written
+from cloudtune_watson.contract import Measurement, MetricFiles, Start
 from cloudtune_watson.emulator.storage import Scope
 
 State = Literal["waiting", "running", "storing", "completed", "failed", "stopped"]
@@ -26,7 +26,7 @@ class Script:
     """A script whose container exists."""
 
     start: Start
-    written: Written
+    written: MetricFiles
 
 
 @dataclass

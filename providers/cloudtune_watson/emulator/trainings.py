@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cloudtune.emulator_kit import Context, Json, Response
-from cloudtune_watson.contract import BadSpec, Container, Written, training
+from cloudtune_watson.contract import Container, InvalidSpecError, MetricFiles, training_start
 from cloudtune_watson.emulator import views
 from cloudtune_watson.emulator.assets import Assets
 from cloudtune_watson.emulator.errors import invalid, not_found, unimplemented
@@ -175,13 +175,13 @@ class Trainings:
 
         def prepare() -> Script:
             if inputs and not data.exists():
-                raise BadSpec(f"the data are not on the volume: {data.name}")
+                raise InvalidSpecError(f"the data are not on the volume: {data.name}")
             python = create_container(container, unzip(archive))
             if not inputs:
                 data.mkdir()
             return Script(
-                training(command, container, training_id, python),
-                Written(container.result, container.logs),
+                training_start(command, container, training_id, python),
+                MetricFiles(container.result, container.logs),
             )
 
         return prepare

@@ -26,7 +26,14 @@ from cloudtune.emulator_kit import (
     make_strategy,
     tuner,
 )
-from cloudtune_watson.contract import CONFIG, BadSpec, Container, Written, arguments, trial
+from cloudtune_watson.contract import (
+    CONFIG,
+    Container,
+    InvalidSpecError,
+    MetricFiles,
+    parse_arguments,
+    trial_start,
+)
 from cloudtune_watson.emulator import delays
 from cloudtune_watson.emulator.errors import ServiceError
 from cloudtune_watson.emulator.rules.search import algorithm_param
@@ -61,7 +68,7 @@ class Tuner(tuner.Tuner):
         self._volume = volume
         self._context = context
         self._study = study_of(search.data)
-        self._args = arguments(search.data["modelSpec"]["args"])
+        self._args = parse_arguments(search.data["modelSpec"]["args"])
         self._data = volume.at(self._args.data_path)
         self._experiments: dict[int, Experiment] = {}
         """The experiment of each trial's last start."""
@@ -141,13 +148,13 @@ class Tuner(tuner.Tuner):
         )
         unpack = untar(self.search.archive, self.search.file_name)
         # EMetrics writes into a folder of the trial's own below the one for logs.
-        written = Written(results, container.logs / str(number))
+        written = MetricFiles(results, container.logs / str(number))
 
         def prepare() -> Script:
             if not self._data.exists():
-                raise BadSpec(f"the data are not on the volume: {self._args.data_path}")
+                raise InvalidSpecError(f"the data are not on the volume: {self._args.data_path}")
             python = create_container(container, unpack)
-            start = trial(
+            start = trial_start(
                 self._args, container, (exec_id, str(number)), python, self._volume.folder
             )
             (Path(start.cwd) / CONFIG).write_text(json.dumps(config), "utf-8")

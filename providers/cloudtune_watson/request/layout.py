@@ -1,7 +1,7 @@
-"""Names that stand in a request until a trial starts, and where everything of a job lies.
+"""Where the files of a job are, its placeholders, and the tags by which it is found.
 
-A driven job's results lie on the cluster's volume at ``spaces/SPACE/assets/PREFIX/START``: a folder
-for each start of a trial.
+The results of the driven mode are on the cluster's volume at ``spaces/SPACE/assets/PREFIX/START``:
+each start of a trial has its own folder.
 """
 
 from __future__ import annotations
@@ -9,28 +9,28 @@ from __future__ import annotations
 from cloudtune.provider import PROGRAM, Facts
 
 JOB = "{{job}}"
-"""What stands for the name of a trial's start in the request of a training."""
+"""Stands for the name of a trial's start in the request of a training."""
 DEFINITION = "{{definition}}"
-"""What stands for the id of the stored model definition, which is the bundle, there."""
+"""Stands for the id of the stored model definition in the request of a training."""
 
 RUN_TAG = "cloudtune-run:"
-"""Begins the tag with the run's id, on its definition and on each of its trainings."""
+"""The prefix of the tag with the run's id, on each of its trainings."""
 JOB_TAG = "cloudtune-job:"
-"""Begins the tag with the name of a start, on its training."""
+"""The prefix of the tag with the name of a start, on its training."""
 TAG = "cloudtune"
 
 COMMAND = PROGRAM
-"""What a training runs; IBM puts its Python before it, and the trial's words follow."""
-MODEL_DIR = ".modelDir.tar"
-"""How the name of an archive ends that WML Accelerator unpacks."""
+"""The script of a training; IBM starts it with Python, and the trial's arguments follow."""
+ARCHIVE_SUFFIX = ".modelDir.tar"
+"""The suffix of archives that WML Accelerator unpacks."""
 MODEL_FOLDER = "trial"
-"""The one folder in that archive; the launcher and the user's code are in it."""
-DATA = "$DATA_DIR"
-"""Where the data are in a trial; what IBM sets the variable to is known there alone."""
+"""The only folder in that archive, with the launcher and the user's code."""
+DATA_FOLDER = "$DATA_DIR"
+"""The data folder of a trial; only the trial knows the value of IBM's variable."""
 
 
-def home(facts: Facts) -> str:
-    """Return the folder on the volume below which results of trainings lie."""
+def results_root(facts: Facts) -> str:
+    """Return the folder on the volume that has the results of all trainings."""
     data = facts.data
     kind, name = (
         ("projects", data["project_id"]) if data["project_id"] else ("spaces", data["space_id"])
@@ -39,11 +39,6 @@ def home(facts: Facts) -> str:
     return "/".join(part for part in parts if part)
 
 
-def results(facts: Facts) -> str:
-    """Return the folder on the volume in which a start of a trial puts what it produces."""
-    return f"{home(facts)}/{JOB}"
-
-
 def archive_name(facts: Facts) -> str:
-    """Return what the archive is called that is sent to WML Accelerator."""
-    return f"{facts.job_name}{MODEL_DIR}"
+    """Return the name of the archive that is sent to WML Accelerator."""
+    return f"{facts.job_name}{ARCHIVE_SUFFIX}"

@@ -1,4 +1,4 @@
-"""Rules of trainings that cloudtune drives, one a start of a trial."""
+"""Rules of the driven mode, which runs one training for each start of a trial."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Iterator
 from cloudtune.provider import Finding, Note, Study
 
 
-def driven_rules(study: Study) -> Iterator[Finding | Note]:
-    """Yield what a training does otherwise than a process here, or what is worth knowing of it."""
+def training_rules(study: Study) -> Iterator[Finding | Note]:
+    """Yield how a training differs from a local trial."""
     strategy = study.strategy
     if strategy.name == "hyperband" and strategy.resource:
         reason = (
-            "each rung trains from the start: a training has a result folder of its own, and IBM "
-            "documents no way to give it an earlier one's"
+            "each rung trains from scratch: a training has its own result folder, and IBM "
+            "documents no way to give it the folder of an earlier one"
         )
         yield Finding("approximated", "strategy.resource", reason)
     text = (
-        "a trial is judged by what IBM tells of its metrics while it runs, or by the files that it "
-        "writes; until either says something, it runs on"
+        "a running trial is judged by the metrics in IBM's status or in the files that it writes; "
+        "without metrics there it runs on"
     )
     if study.early_stopping:
         yield Note("early_stopping", text)

@@ -1,4 +1,4 @@
-"""Rules of a trial on either back end: its code, its words, its inputs and its environment."""
+"""Rules of a trial on either back end: its code, parameters, inputs, variables and metrics."""
 
 from __future__ import annotations
 
@@ -16,123 +16,122 @@ from cloudtune.provider import (
     input_address,
 )
 from cloudtune_watson.request.layout import archive_name
-from cloudtune_watson.rules.settings import HERE
+from cloudtune_watson.rules.settings import SETTINGS
 from cloudtune_watson.settings import NAME, WatsonSettings
 
-_NOT_A_METRIC = frozenset({"step", "steps"})
-"""What stands beside a metric in val_dict_list.json."""
+_STEP_KEYS = frozenset({"step", "steps"})
+"""Keys of val_dict_list.json that are not metrics."""
 
 
 def trial_rules(study: Study, settings: WatsonSettings, facts: Facts) -> Iterator[Finding | Note]:
-    """Yield what is wrong with how a trial is called and measured, or worth knowing of it."""
+    """Yield the findings and notes on the block ``trial``, the metrics and the arguments."""
     yield from _code(study, settings, facts)
     yield from _inputs(study, settings, facts)
     yield from _environment(study, settings)
     yield from _metrics(study)
     yield from _resources(study, settings)
     if settings.backend == "wml":
-        yield from _words(study)
+        yield from _arguments(study)
 
 
 def _code(study: Study, settings: WatsonSettings, facts: Facts) -> Iterator[Finding | Note]:
-    code = facts.lookup.code_address
+    address = facts.lookup.code_address
     if not has_code(study):
-        reason = "there is no image or algorithm that could be the trial: give a script"
+        reason = "IBM Watson has no image or algorithm that replaces the code: add a script"
         yield Finding("refused", "trial.script", reason)
-        return
-    if code is not None:
-        reason = f"{code} cannot be reached from a trial: give a folder, which is sent"
+    elif address is not None:
+        reason = f"trials cannot read {address}: set a folder, which is sent"
         yield Finding("refused", "trial.source", reason)
-        return
-    files = facts.lookup.source
-    size = f"{files.count} files, {files.size / 1e6:.1f} MB,"
-    where = (
-        "are stored once as a model definition"
-        if settings.backend == "wml"
-        else f"are sent with the request as {archive_name(facts)}"
-    )
-    yield Note("trial.source", f"{size} {where}")
+    else:
+        files = facts.lookup.source
+        stored = (
+            "stored once as a model definition"
+            if settings.backend == "wml"
+            else f"sent with the request as {archive_name(facts)}"
+        )
+        text = f"{files.count} files, {files.size / 1e6:.1f} MB, are {stored}"
+        yield Note("trial.source", text)
 
 
-def _inputs(study: Study, settings: WatsonSettings, facts: Facts) -> Iterator[Finding | Note]:
-    inputs, local = facts.lookup.inputs, facts.data["local_inputs"]
-    for place, name in enumerate(study.trial.inputs):
+def _inputs(study: Study, settings: WatsonSettings, facts: Facts) -> Iterator[Finding]:
+    for index, name in enumerate(study.trial.inputs):
         path = f"trial.inputs.{name}"
-        said = inputs.addresses[name]
-        found = input_address(study, NAME, name, emulated=facts.emulated)
-        if place:
-            reason = "a trial on IBM Watson has one folder of data: put it beside the first input"
+        if index:
+            reason = "a trial has one data folder: add the files to the first input"
             yield Finding("refused", path, reason)
-        elif said is None or name in inputs.absent or name in inputs.uploads:
-            pass  # the core has told it
-        elif name in local:
-            reason = (
-                f"{local[name]} is on this machine, and cloudtune brings no data to "
-                f"a cluster: put it on the data volume and give its folder there, as {path}.{NAME}"
-            )
+        elif reason := _input_problem(name, settings, facts):
             yield Finding("refused", path, reason)
-        elif facts.emulated:
-            reason = f"{said} is not on the emulator: give the input a local address, too"
-            yield Finding("refused", path, reason)
-        elif "://" in said:
-            reason = (
-                "a folder of the cluster's data volume, as mnist; other places are for native: "
-                "training_data_references"
-            )
-            yield Finding("refused", path, reason)
-        elif settings.backend == "wmla" and ("," in said or not said.isprintable()):
-            yield Finding("refused", path, "WML Accelerator takes no commas in a folder's name")
-        if found and found.content_type:
-            reason = "IBM Watson knows no content types: the files are given as they are"
+        source = input_address(study, NAME, name, emulated=facts.emulated)
+        if source and source.content_type:
+            reason = "IBM Watson has no content types: files are passed unchanged"
             yield Finding("dropped", path, reason)
 
 
+def _input_problem(name: str, settings: WatsonSettings, facts: Facts) -> str:
+    """Return why an input cannot be used; empty if it can, or if the core reports the reason."""
+    inputs, local = facts.lookup.inputs, facts.data["local_inputs"]
+    address = inputs.addresses[name]
+    if address is None or name in inputs.absent or name in inputs.uploads:
+        return ""
+    if name in local:
+        return (
+            f"cloudtune does not upload {local[name]} to a cluster: copy it to the data volume and "
+            f"set its folder there as trial.inputs.{name}.{NAME}"
+        )
+    if facts.emulated:
+        return f"the emulator does not have {address}: add a local address"
+    if "://" in address:
+        return (
+            "must be a folder of the cluster's data volume, such as mnist; other sources need "
+            "native: training_data_references"
+        )
+    if settings.backend == "wmla" and ("," in address or not address.isprintable()):
+        return "WML Accelerator accepts no comma or control character in the name of a folder"
+    return ""
+
+
 def _environment(study: Study, settings: WatsonSettings) -> Iterator[Finding]:
+    problem = (
+        "IBM documents no variables for a training"
+        if settings.backend == "wml"
+        else "a search stores its variables in plain text"
+    )
+    reason = f"{problem}, and literal values are sent with the code: let the script fetch secrets"
     for name, value in study.trial.env.items():
         if isinstance(value, FromEnvironment):
-            where = (
-                "IBM documents no way to give a training a variable"
-                if settings.backend == "wml"
-                else "what a search tells its trials stands in the open in it"
-            )
-            reason = (
-                f"{where}, and variables that are written out travel in the code that is sent: "
-                "neither is a place for a secret. Let the script fetch it"
-            )
             yield Finding("refused", f"trial.env.{name}", reason)
 
 
 def _metrics(study: Study) -> Iterator[Finding]:
-    several = len(study.objectives) > 1
-    for place, objective in enumerate(study.objectives):
-        if objective.metric in _NOT_A_METRIC:
-            path = f"objective.{place}.metric" if several else "objective.metric"
-            reason = f"{objective.metric} counts the steps in IBM's file of metrics; rename it"
-            yield Finding("refused", path, reason)
+    for index, objective in enumerate(study.objectives):
+        if objective.metric in _STEP_KEYS:
+            field = f"objective.{index}" if len(study.objectives) > 1 else "objective"
+            reason = f"{objective.metric} counts the steps in IBM's metrics file: rename the metric"
+            yield Finding("refused", f"{field}.metric", reason)
 
 
 def _resources(study: Study, settings: WatsonSettings) -> Iterator[Finding]:
     for name in ("cpus", "gpus", "memory"):
         if getattr(study.trial.resources, name):
             if settings.backend == "wml":
-                reason = f"{HERE}.hardware_spec decides this: choose one with it"
+                reason = f"depends on the hardware: choose {SETTINGS}.hardware_spec"
             elif name == "gpus":
-                reason = f"{HERE}.worker_devices decides this"
+                reason = f"set {SETTINGS}.worker_devices instead"
             else:
-                reason = "WML Accelerator's resource plan decides this"
+                reason = "depends on WML Accelerator's resource plan"
             yield Finding("dropped", f"trial.resources.{name}", reason)
 
 
-def _words(study: Study) -> Iterator[Finding]:
-    """Yield what cannot be a word of a command that is split as a shell does."""
-    for name, definitions in study.parameters.items():
+def _arguments(study: Study) -> Iterator[Finding]:
+    """Yield the names and values that cannot be part of a command line."""
+    for name, variants in study.parameters.items():
         path = f"parameters.{name}"
         if "=" in name or not name.isprintable():
-            reason = "values arrive as --name=value in one line: no = and no line break in a name"
+            reason = "passed as --name=value, so the name must not contain = or a line break"
             yield Finding("refused", path, reason)
-        for definition in definitions:
-            if isinstance(definition, CategoricalParameter) and not all(
-                format_value(value).isprintable() for value in definition.values
+        for parameter in variants:
+            if isinstance(parameter, CategoricalParameter) and not all(
+                format_value(value).isprintable() for value in parameter.values
             ):
-                reason = "values arrive as words of one line: no line break or tab in one"
+                reason = "passed on one line, so values must not contain a line break or a tab"
                 yield Finding("refused", f"{path}.values", reason)

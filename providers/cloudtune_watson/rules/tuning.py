@@ -1,7 +1,7 @@
-"""Rules of WML Accelerator's own search: its space, its algorithms, its limits and its results.
+"""Rules of WML Accelerator's search: its parameters, algorithms, limits and results.
 
-Where they are from stands in `cloudtune_watson.capabilities`: fields and defaults in CLIENT,
-algorithms in ALGORITHMS, what runs at once in NOTEBOOKS.
+The sources are in `cloudtune_watson.capabilities`: fields and defaults in CLIENT, algorithms in
+ALGORITHMS, parallel trials in NOTEBOOKS.
 """
 
 from __future__ import annotations
@@ -19,150 +19,142 @@ from cloudtune.provider import (
     count_values,
     format_value,
 )
-from cloudtune_watson.request.tuning_job import (
+from cloudtune_watson.request.parameters import (
     BASE,
-    GRID,
-    MOST_EXPERIMENTS,
-    MOST_LISTED,
-    algorithm_of,
+    MAX_LISTED_VALUES,
     exponent,
-    in_place_of_a_range,
-    is_raised,
-    minutes,
+    listed_values,
+    uses_exponents,
 )
+from cloudtune_watson.request.tuning_job import GRID, MAX_EXPERIMENTS, algorithm_name, to_minutes
 
 ALGORITHMS = frozenset({"Random", "Bayesian", "Tpe", "Hyperband", GRID})
 
 
-def search_rules(study: Study) -> Iterator[Finding | Note]:
-    """Yield what the search refuses or does otherwise, or what is worth knowing of it."""
-    if algorithm_of(study) == GRID:
-        yield from _grid(study)
-    else:
-        yield from _space(study)
+def tuning_rules(study: Study) -> Iterator[Finding | Note]:
+    """Yield what the search refuses or does differently."""
+    yield from _grid(study) if algorithm_name(study) == GRID else _parameters(study)
     yield from _algorithm(study)
     yield from _limits(study)
-    yield from _objective(study)
-
-
-def _space(study: Study) -> Iterator[Finding | Note]:
-    raised: dict[str, FloatParameter] = {}
-    for name, definitions in study.parameters.items():
-        path, parameter = f"parameters.{name}", definitions[0]
-        yield from _listed(parameter, path)
-        if isinstance(parameter, FloatParameter) and is_raised(parameter):
-            raised[name] = parameter
-    if raised:
-        yield Note("parameters", _exponents(raised))
-
-
-def _exponents(raised: Mapping[str, FloatParameter]) -> str:
-    said = ", ".join(
-        f"{name} from {exponent(p.min):.6g} to {exponent(p.max):.6g}" for name, p in raised.items()
-    )
-    inexact = any(BASE ** exponent(end) != end for p in raised.values() for end in (p.min, p.max))
-    rounded = (
-        "; where a bound is no whole power, a value that comes back beyond it by rounding is taken "
-        "for the bound"
-    )
-    return f"log ranges are sent as exponents of {BASE}: {said}{rounded if inexact else ''}"
-
-
-def _listed(parameter: Parameter, path: str) -> Iterator[Finding]:
-    listed = in_place_of_a_range(parameter)
-    if listed is None or not isinstance(parameter, FloatParameter | IntParameter):
-        return
-    if not listed:
-        count = count_values(parameter)
+    if study.objectives and study.objectives[0].select == "last":
         reason = (
-            f"a step on a log scale is sent as a list of values, and {count} are more than "
-            f"{MOST_LISTED}: leave out the step, or give values"
+            "IBM does not document which measurement of a trial its search uses, and its API "
+            "suggests the best; if a script measures more than once, the results show the last"
+        )
+        yield Finding("approximated", "objective.select", reason)
+
+
+def _parameters(study: Study) -> Iterator[Finding | Note]:
+    log_ranges: dict[str, FloatParameter] = {}
+    for name, variants in study.parameters.items():
+        parameter = variants[0]
+        yield from _listed_range(parameter, f"parameters.{name}")
+        if isinstance(parameter, FloatParameter) and uses_exponents(parameter):
+            log_ranges[name] = parameter
+    if log_ranges:
+        yield Note("parameters", _describe_exponents(log_ranges))
+
+
+def _describe_exponents(ranges: Mapping[str, FloatParameter]) -> str:
+    bounds = ", ".join(
+        f"{name} from {exponent(p.min):.6g} to {exponent(p.max):.6g}" for name, p in ranges.items()
+    )
+    inexact = any(
+        BASE ** exponent(bound) != bound for p in ranges.values() for bound in (p.min, p.max)
+    )
+    rounding = (
+        "; if a bound is not a whole power, a value that rounding puts beyond it counts as the "
+        "bound"
+    )
+    return f"log ranges are sent as exponents of {BASE}: {bounds}{rounding if inexact else ''}"
+
+
+def _listed_range(parameter: Parameter, path: str) -> Iterator[Finding]:
+    values = listed_values(parameter)
+    if values is None or not isinstance(parameter, FloatParameter | IntParameter):
+        return
+    if not values:
+        reason = (
+            "a step on a log scale is sent as a list of values, which has "
+            f"{count_values(parameter)} instead of at most {MAX_LISTED_VALUES}: remove the step, "
+            "or list values"
         )
         yield Finding("refused", f"{path}.step", reason)
-    elif isinstance(parameter, IntParameter) and parameter.step in (None, 1):
+        return
+    if isinstance(parameter, IntParameter) and parameter.step in (None, 1):
         reason = (
-            "WML Accelerator raises whole exponents alone to an int: sent as the list "
-            f"{', '.join(map(format_value, listed))}, about evenly spread on the log scale"
+            "for an int, WML Accelerator has only whole exponents: sent as the list "
+            f"{', '.join(map(format_value, values))}, about evenly spaced on the log scale"
         )
-        yield Finding("approximated", f"{path}.scale", reason)
     else:
         reason = (
-            "WML Accelerator takes a step on a log scale for one of exponents: sent as the list of "
-            f"its {len(listed)} values, which are drawn evenly"
+            "WML Accelerator applies a step on a log scale to the exponents: sent as a list of "
+            f"{len(values)} values, which are drawn uniformly"
         )
-        yield Finding("approximated", f"{path}.scale", reason)
+    yield Finding("approximated", f"{path}.scale", reason)
 
 
 def _grid(study: Study) -> Iterator[Finding | Note]:
-    size, wanted = Space.from_study(study).size, study.limits.max_trials
-    most = min((n for n in (size, wanted) if n is not None), default=None)
-    if most is None or most > MOST_EXPERIMENTS:
+    size, max_trials = Space.from_study(study).size, study.limits.max_trials
+    count = min((n for n in (size, max_trials) if n is not None), default=None)
+    if count is None or count > MAX_EXPERIMENTS:
         reason = (
-            "each of the grid's trials is listed in the request: give max_trials of at most "
-            f"{MOST_EXPERIMENTS:,}"
+            "the request lists each trial of the grid: set max_trials to at most "
+            f"{MAX_EXPERIMENTS:,}"
         )
         yield Finding("refused", "limits.max_trials", reason)
         return
-    of = "" if size is None else f" of the grid's {size:,}"
-    first = "the first " if most != size else ""
-    text = f"{first}{most:,}{of} trials are listed in the request, each with what is active in it"
+    total = "" if size is None else f" of the grid's {size:,}"
+    first = "the first " if count != size else ""
+    text = f"the request lists {first}{count:,}{total} trials, each with its active parameters"
     yield Note("strategy", text)
 
 
 def _algorithm(study: Study) -> Iterator[Finding | Note]:
-    algorithm = algorithm_of(study)
+    algorithm = algorithm_name(study)
     if algorithm == "Bayesian":
         text = (
-            "IBM's Bayesian search takes trials for free of noise (Noiseless is true), unless "
-            "native says otherwise: data.algoDef.algoParams: [{name: Noiseless, value: 'false'}]"
+            "IBM's Bayesian search assumes measurements without noise (Noiseless is true), unless "
+            "native sets data.algoDef.algoParams: [{name: Noiseless, value: 'false'}]"
         )
         yield Note("strategy", text)
     if algorithm == "Hyperband":
         yield from _hyperband(study)
     if algorithm not in ALGORITHMS or len(study.objectives) > 1:
-        text = "backend: wml runs every strategy and any number of objectives"
+        text = "backend: wml supports every strategy and any number of objectives"
         yield Note("strategy", text)
 
 
 def _hyperband(study: Study) -> Iterator[Finding]:
     strategy = study.strategy
     if strategy.resource is None:
-        reason = "WML Accelerator hands the resource to the script: name it, as resource: epochs"
+        reason = "WML Accelerator passes the resource to the script: set it, as in resource: epochs"
         yield Finding("refused", "strategy.resource", reason)
     else:
         reason = (
-            "each rung is a trial of its own in the results, and trains from the start, since what "
-            "an earlier one saved is not there"
+            "each rung is a separate trial in the results and trains from scratch, since the files "
+            "of earlier rungs are not available"
         )
         yield Finding("approximated", "strategy.resource", reason)
     if strategy.min not in (None, 1):
-        reason = "WML Accelerator's Hyperband takes a largest amount alone, and goes down to 1"
+        reason = "WML Accelerator's Hyperband has only a maximum; its minimum is 1"
         yield Finding("dropped", "strategy.min", reason)
     if study.limits.max_trials:
-        reason = "WML Accelerator counts each rung of a trial as one of them"
+        reason = "WML Accelerator counts each rung as a trial"
         yield Finding("approximated", "limits.max_trials", reason)
 
 
 def _limits(study: Study) -> Iterator[Finding | Note]:
-    limits, algorithm = study.limits, algorithm_of(study)
+    limits, algorithm = study.limits, algorithm_name(study)
     if limits.timeout and limits.timeout % 60:
-        reason = f"WML Accelerator counts minutes: {minutes(limits.timeout)} of them are sent"
+        reason = f"WML Accelerator counts whole minutes: sent as {to_minutes(limits.timeout)}"
         yield Finding("approximated", "limits.timeout", reason)
     parallel = limits.parallel_trials or 1
     if parallel > 1 and algorithm == "Bayesian":
         reason = (
-            "IBM's Bayesian search runs one trial after the other; method: tpe runs some at once"
+            "IBM's Bayesian search runs one trial at a time; method: tpe runs several in parallel"
         )
         yield Finding("approximated", "limits.parallel_trials", reason)
     elif parallel > 1 and algorithm in {"Tpe", "Hyperband"}:
-        text = f"{algorithm} runs several trials at once in some of its phases alone, IBM says"
+        text = f"according to IBM, {algorithm} runs trials in parallel only in some phases"
         yield Note("limits.parallel_trials", text)
-
-
-def _objective(study: Study) -> Iterator[Finding]:
-    if study.objectives and study.objectives[0].select == "last":
-        reason = (
-            "IBM does not say by which of a trial's measurements its search goes, and its API "
-            "suggests the best: if a script measures more than once, the results still say the last"
-        )
-        yield Finding("approximated", "objective.select", reason)

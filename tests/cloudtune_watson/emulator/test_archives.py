@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudtune_watson.contract import BadSpec, Container
+from cloudtune_watson.contract import Container, InvalidSpecError
 from cloudtune_watson.emulator.script import check_tar, create_container, untar, unzip
 
 
@@ -34,7 +34,7 @@ def test_a_broken_zip_is_no_error_of_ours(tmp_path: Path, compression: int) -> N
     place = whole.index(b"train.py") + 20
     for broken in (whole[:place], whole[:place] + b"\xff" * 8 + whole[place + 8 :], b""):
         path.write_bytes(broken)
-        with pytest.raises(BadSpec, match="cannot be unpacked"):
+        with pytest.raises(InvalidSpecError, match="cannot be unpacked"):
             create_container(container(tmp_path), unzip(path))
 
 
@@ -50,7 +50,7 @@ def test_a_broken_tar_is_no_error_of_ours(tmp_path: Path, compress: type[bytes])
     check_tar(path)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 8])
-    with pytest.raises(BadSpec, match="cannot be unpacked"):
+    with pytest.raises(InvalidSpecError, match="cannot be unpacked"):
         check_tar(path)
 
 
@@ -58,7 +58,7 @@ def test_nothing_is_unpacked_outside(tmp_path: Path) -> None:
     path = tmp_path / "m.modelDir.tar"
     with tarfile.open(path, "w") as archive:
         archive.addfile(tarfile.TarInfo("../../outside"), io.BytesIO())
-    with pytest.raises(BadSpec, match="outside"):
+    with pytest.raises(InvalidSpecError, match="outside"):
         create_container(container(tmp_path), untar(path, path.name))
     with zipfile.ZipFile(tmp_path / "code.zip", "w") as opened:
         opened.writestr("../../outside", "")

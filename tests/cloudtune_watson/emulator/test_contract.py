@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cloudtune_watson import contract
-from cloudtune_watson.contract import BadSpec, Container, Written, arguments
+from cloudtune_watson.contract import Container, InvalidSpecError, MetricFiles, parse_arguments
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def container(tmp_path: Path) -> Container:
 
 
 def test_arguments_of_a_search_are_the_platforms_or_the_scripts() -> None:
-    found = arguments(
+    found = parse_arguments(
         "--exec-start PyTorch --workerDeviceNum 1 --cs-datastore-meta type=fs,data_path=my/data "
         "--msd-env A=b=c --model-dir model --model-main main.py --epochs 2 --note='two words' "
         "--debug-level=debug --verbose"
@@ -32,8 +32,8 @@ def test_arguments_of_a_search_are_the_platforms_or_the_scripts() -> None:
     "text", ["", "--exec-start PyTorch", "--model-main main.py", "'", "--exec-start x --model-main"]
 )
 def test_arguments_without_a_script_are_refused(text: str) -> None:
-    with pytest.raises(BadSpec):
-        arguments(text)
+    with pytest.raises(InvalidSpecError):
+        parse_arguments(text)
 
 
 @pytest.mark.parametrize(
@@ -47,24 +47,24 @@ def test_arguments_without_a_script_are_refused(text: str) -> None:
 def test_a_command_is_split_as_a_shell_would(
     container: Container, command: str, words: list[str]
 ) -> None:
-    assert contract.training(command, container, "t", "PYTHON").command == words
+    assert contract.training_start(command, container, "t", "PYTHON").command == words
 
 
 @pytest.mark.parametrize("command", ["", "  ", "train.py 'x"])
 def test_a_command_that_cannot_be_run_is_refused(container: Container, command: str) -> None:
-    with pytest.raises(BadSpec):
-        contract.training(command, container, "t", "PYTHON")
+    with pytest.raises(InvalidSpecError):
+        contract.training_start(command, container, "t", "PYTHON")
 
 
 def test_a_trial_of_a_search_has_an_id_of_its_own(container: Container) -> None:
-    training = contract.training("train.py", container, "t", "/p/python")
+    training = contract.training_start("train.py", container, "t", "/p/python")
     assert training.env["RESULT_DIR"] == str(container.result)
     assert training.env["LOG_DIR"] == str(container.logs)
     assert training.env["DATA_DIR"] == str(container.data)
     assert training.env["TRAINING_ID"] == "t"
     assert "SUBID" not in training.env
     said = contract.Arguments("main.py", ["--a"], env={"B": "c"})
-    trial = contract.trial(said, container, ("exec", "3"), "/p/python", Path("/volume"))
+    trial = contract.trial_start(said, container, ("exec", "3"), "/p/python", Path("/volume"))
     assert trial.command == ["/p/python", "main.py", "--a"]
     expected = {"SUBID": "3", "DLI_EXECID": "exec", "DLI_DATA_FS": "/volume", "B": "c"}
     assert expected.items() <= trial.env.items()
@@ -74,12 +74,12 @@ def test_a_script_is_found_in_the_one_folder_of_an_archive(container: Container)
     (container.work / "model").mkdir()
     (container.work / "model" / "main.py").touch()
     who = ("exec", "0")
-    plain = contract.trial(contract.Arguments("main.py"), container, who, "python", Path("/"))
+    plain = contract.trial_start(contract.Arguments("main.py"), container, who, "python", Path("/"))
     assert plain.cwd == container.work / "model"
     named = contract.Arguments("main.py", folder="model")
-    assert contract.trial(named, container, who, "python", Path("/")).cwd == plain.cwd
+    assert contract.trial_start(named, container, who, "python", Path("/")).cwd == plain.cwd
     (container.work / "main.py").touch()
-    both = contract.trial(contract.Arguments("main.py"), container, who, "python", Path("/"))
+    both = contract.trial_start(contract.Arguments("main.py"), container, who, "python", Path("/"))
     assert both.cwd == container.work
 
 
@@ -92,8 +92,8 @@ TEXTS = json.dumps([{name: str(value) for name, value in each.items()} for each 
 
 @pytest.mark.parametrize("text", [json.dumps(ENTRIES), json.dumps(str(ENTRIES)), PRINTED, TEXTS])
 def test_both_forms_of_the_list_are_read(container: Container, text: str) -> None:
-    (container.result / contract.LIST).write_text(text)
-    found = Written(container.result, container.logs).listed()
+    (container.result / contract.METRIC_LIST).write_text(text)
+    found = MetricFiles(container.result, container.logs).read_list()
     assert [(each.step, each.metrics) for each in found] == [
         (1, {"loss": 0.5}),
         (2, {"loss": 0.25, "best": 1.0}),
@@ -111,13 +111,16 @@ def test_both_forms_of_the_list_are_read(container: Container, text: str) -> Non
     ],
 )
 def test_a_list_that_is_none_has_nothing(container: Container, text: str) -> None:
-    (container.result / contract.LIST).write_text(text)
-    assert Written(container.result, container.logs).listed() == []
+    (container.result / contract.METRIC_LIST).write_text(text)
+    assert MetricFiles(container.result, container.logs).read_list() == []
 
 
 def test_steps_of_a_list_may_be_named_otherwise_or_left_out(container: Container) -> None:
-    (container.result / contract.LIST).write_text('[{"step": 7, "a": 1}, {"a": 2}]')
-    assert [each.step for each in Written(container.result, container.logs).listed()] == [7, 2]
+    (container.result / contract.METRIC_LIST).write_text('[{"step": 7, "a": 1}, {"a": 2}]')
+    assert [each.step for each in MetricFiles(container.result, container.logs).read_list()] == [
+        7,
+        2,
+    ]
 
 
 def line(step: int, group: str = "test", **metrics: str) -> str:
@@ -131,14 +134,17 @@ def line(step: int, group: str = "test", **metrics: str) -> str:
 
 
 def test_the_log_is_read_line_by_line(container: Container) -> None:
-    written, path = Written(container.result, container.logs), container.logs / contract.LOG
-    assert written.logged() == []
+    written, path = (
+        MetricFiles(container.result, container.logs),
+        container.logs / contract.METRIC_LOG,
+    )
+    assert written.read_log() == []
     whole = line(1, acc="0.5") + line(1, "train", acc="0.9") + "nonsense\n" + line(2, acc="nan")
     path.write_text(whole + line(3, acc="0.6")[:-1])
-    assert [(each.step, each.time, each.metrics) for each in written.logged()] == [
+    assert [(each.step, each.time, each.metrics) for each in written.read_log()] == [
         (1, 2.0, {"acc": 0.5})
     ]
-    assert [each.step for each in written.logged(last=True)] == [3]
-    assert written.logged(last=True) == []
-    written.hide()
+    assert [each.step for each in written.read_log(last=True)] == [3]
+    assert written.read_log(last=True) == []
+    written.delete()
     assert not path.exists()

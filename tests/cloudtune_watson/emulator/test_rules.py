@@ -57,11 +57,11 @@ def x(**changes: Any) -> dict[str, Any]:
         ({"modelSpec": {}}, "'modelSpec.args' is required"),
         (
             {"modelSpec": {"args": "--exec-start x --model-main ../main.py"}},
-            "no place in the archive",
+            "not a path in the archive",
         ),
         (
             {"modelSpec": {"args": "--exec-start x --model-dir /tmp --model-main m.py"}},
-            "no place in the archive",
+            "not a path in the archive",
         ),
         (
             {

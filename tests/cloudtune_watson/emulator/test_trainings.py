@@ -99,7 +99,7 @@ def test_what_cannot_be_started_fails(cluster: Cluster) -> None:
     missing = {"type": "fs", "location": {"path": "nowhere"}}
     for changes, why in (
         ({"training_data_references": [missing]}, "not on the volume"),
-        ({"model_definition": {"command": "train.py 'x"}}, "cannot be split"),
+        ({"model_definition": {"command": "train.py 'x"}}, "cannot split"),
         ({"model_definition": {"command": "no-such-program"}}, "no-such-program"),
     ):
         entity = cluster.ended(cluster.create(cluster.training(definition, **changes)))

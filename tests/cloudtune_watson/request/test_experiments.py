@@ -15,7 +15,7 @@ from cloudtune.errors import UsageError
 from cloudtune.planning import planner
 from cloudtune.provider.documents import ServiceDocument
 from cloudtune.study.study import Study
-from cloudtune_watson.request.experiments import ABOUT, shown
+from cloudtune_watson.request.experiments import DESCRIPTION, to_document
 
 OF_IBM: dict[str, Any] = {
     "name": "hand-written-digits",
@@ -36,7 +36,7 @@ pmservice/wml-sample-models has it; there ``fc`` is an int_range 9 to 10 with po
 def form(base: Path, **over: Any) -> ServiceDocument:
     (base / "train.py").touch()
     study = Study.model_validate({**OF_IBM, **over})
-    return shown(planner.plan(study, "watson", base=base, run_id="3f6k2m9qxt"))
+    return to_document(planner.plan(study, "watson", base=base, run_id="3f6k2m9qxt"))
 
 
 def search(of: ServiceDocument) -> Any:
@@ -140,9 +140,9 @@ def test_the_command_prints_the_document_alone_and_tells_what_it_is(study: str) 
     done = told(study, "--on", "watson", "--as", "experiments")
     assert done.exit_code == 0
     assert json.loads(done.stdout)["training_references"]
-    assert done.stderr.startswith(ABOUT)
+    assert done.stderr.startswith(DESCRIPTION)
     for word in ("2020", "2022", "never sends"):
-        assert word in ABOUT
+        assert word in DESCRIPTION
 
 
 def test_what_is_lost_decides_the_exit_code(study: str) -> None:
@@ -154,7 +154,7 @@ def test_what_is_lost_decides_the_exit_code(study: str) -> None:
     assert told(*on, "--set", "strategy.seed=3", "--strict").exit_code == 2
 
 
-def test_a_form_that_is_not_there_is_told_with_those_that_are(study: str, tmp_path: Path) -> None:
+def test_an_unknown_document_is_refused_with_the_known_ones(study: str, tmp_path: Path) -> None:
     other = told(study, "--on", "watson", "--as", "yaml")
     assert "it has experiments" in str(other.exception)
     none = told(study, "--on", "local", "--as", "experiments")

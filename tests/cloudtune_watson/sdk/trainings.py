@@ -21,9 +21,9 @@ package = ModuleType("cloudtune_watson")
 package.__path__ = [os.environ["TEST_PROVIDER"]]
 sys.modules["cloudtune_watson"] = package
 
-from cloudtune_watson.client import Trainings  # noqa: E402
+from cloudtune_watson.client import WmlClient  # noqa: E402
 from cloudtune_watson.errors import WatsonError  # noqa: E402
-from cloudtune_watson.http import Caller, Way  # noqa: E402
+from cloudtune_watson.http import Connection, HttpClient  # noqa: E402
 
 URL, KEY, RUN = (os.environ[f"TEST_{name}"] for name in ("URL", "KEY", "RUN"))
 CERTIFICATE = Path(os.environ["TEST_CERTIFICATE"])
@@ -40,9 +40,9 @@ time.sleep(float(sys.argv[1]))
 
 def trainings(
     *, key: str = KEY, certificate: Path | None = CERTIFICATE, **own: Any
-) -> tuple[Trainings, Way]:
-    way = Way(Caller(URL, "me", key, certificate, emulated=True))
-    return Trainings(way, {**OWN, **own}), way
+) -> tuple[WmlClient, HttpClient]:
+    way = HttpClient(Connection(URL, "me", key, certificate, emulated=True))
+    return WmlClient(way, {**OWN, **own}), way
 
 
 def request(name: str, definition: str, seconds: str) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def used() -> dict[str, Any]:
         "stopped": ibm.get(long)["entity"]["status"]["state"],
         "ended": refused(lambda: ibm.cancel(short)),
         "tagged": [
-            sorted(each["metadata"]["id"] for each in ibm.tagged(tag)) == sorted(wanted)
+            sorted(each["metadata"]["id"] for each in ibm.list_by_tag(tag)) == sorted(wanted)
             for tag, wanted in (
                 (f"run:{RUN}", [short, long]),
                 (f"job:{RUN}-long", [long]),
@@ -102,7 +102,7 @@ def used() -> dict[str, Any]:
 def expired() -> dict[str, Any]:
     """Let the cluster forget a sign-in: it is made anew, and the call with it."""
     ibm, way = trainings()
-    ibm.tagged("a")
+    ibm.list_by_tag("a")
     send = way.send
     sent: list[str] = []
 
@@ -113,18 +113,18 @@ def expired() -> dict[str, Any]:
         return send(method, url, **more)
 
     way.send = forgetful  # type: ignore[method-assign]
-    found = ibm.tagged("a")
+    found = ibm.list_by_tag("a")
     return {"found": found, "signed_in": [s for s in sent if "authorize" in s]}
 
 
 def refusals() -> dict[str, Any]:
     return {
-        "untrusted": refused(lambda: trainings(certificate=None)[0].tagged("a")),
+        "untrusted": refused(lambda: trainings(certificate=None)[0].list_by_tag("a")),
         "foreign": refused(
-            lambda: trainings(certificate=Path(os.environ["TEST_FOREIGN"]))[0].tagged("a")
+            lambda: trainings(certificate=Path(os.environ["TEST_FOREIGN"]))[0].list_by_tag("a")
         ),
-        "trusted": refused(lambda: trainings()[0].tagged("a")),
-        "key": refused(lambda: trainings(key="another")[0].tagged("a")),
+        "trusted": refused(lambda: trainings()[0].list_by_tag("a")),
+        "key": refused(lambda: trainings(key="another")[0].list_by_tag("a")),
     }
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from cloudtune.emulator_kit import Json
-from cloudtune_watson.contract import BadSpec, arguments
+from cloudtune_watson.contract import InvalidSpecError, parse_arguments
 from cloudtune_watson.emulator.errors import invalid
 from cloudtune_watson.emulator.wire import (
     ANY,
@@ -156,8 +156,8 @@ def _mistakes(data: Json) -> Iterator[str]:
     if about.get("maxRunTime", -1) > 525_600:
         yield "'algoDef.maxRunTime' must not be more than a year."
     try:
-        arguments(data["modelSpec"]["args"])
-    except BadSpec as error:
+        parse_arguments(data["modelSpec"]["args"])
+    except InvalidSpecError as error:
         yield f"'modelSpec.args': {error}."
     yield from _param_mistakes(data, algorithm)
     required, other = "hyperParams", "experiments"
