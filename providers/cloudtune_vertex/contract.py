@@ -1,9 +1,9 @@
-"""What Vertex AI does to a script: how it is started, what it is told, how its metrics are read.
+"""Vertex AI's contract with a script: how it starts it, its environment, and its metric file.
 
-Jobs are given as the service's REST API spells them. Sources: the documentation pages "Prepare
-training code" and "Create a hyperparameter tuning job" of docs.cloud.google.com (read 2026-11);
-google-cloud-aiplatform 2.7.0 (the types, and training_utils/environment_variables.py); the sdist of
-cloudml-hypertune 0.1.0.dev6.
+Jobs are in the JSON of the REST API. Sources: the documentation pages "Prepare training code" and
+"Create a hyperparameter tuning job" of docs.cloud.google.com (read 2026-11); google-cloud-aiplatform
+2.7.0 (the types, and training_utils/environment_variables.py); the sdist of cloudml-hypertune
+0.1.0.dev6.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ from cloudtune.emulator_kit import PASSED_ON
 from cloudtune.provider import Json, Value, format_value
 
 GCS = "CLOUDTUNE_GCS"
-"""The variable that names the folder in place of ``/gcs``; no real job has it."""
-MOST_REPORTS = 100
-"""Of one trial; cloudml-hypertune keeps the last ones."""
-_NOT_TAGS = frozenset(["timestamp", "trial", "global_step", "checkpoint_path"])
+"""The variable with the folder that replaces ``/gcs``; real jobs do not have it."""
+MAX_REPORTS = 100
+"""Reports of one trial; cloudml-hypertune keeps the last ones."""
+_REPORT_FIELDS = frozenset(["timestamp", "trial", "global_step", "checkpoint_path"])
+"""The fields of a line in the metric file that are not metrics."""
 _VARIABLE = re.compile(r"\$(\$|)\(([A-Za-z_][A-Za-z0-9_]*)\)")
 
 
-class BadSpec(Exception):  # noqa: N818 - the end of a job, and no error of ours
+class BadSpec(Exception):  # noqa: N818 - the end of a job, not an error of cloudtune
     """A job cannot be started as it is described; the message says why."""
 
 
@@ -37,13 +38,13 @@ class Container:
     """The folders of one job on this machine."""
 
     root: Path
-    """What the job has for itself, and loses when its machine is taken away."""
+    """The job's own folder, which is lost with its machine."""
     gcs: Path
-    """What stands for ``/gcs``, where all buckets are mounted."""
+    """The folder that replaces ``/gcs``, where all buckets are mounted."""
 
     @property
     def work(self) -> Path:
-        """Where the script starts."""
+        """The working folder of the script."""
         return self.root / "work"
 
     @property
@@ -54,21 +55,21 @@ class Container:
 
 @dataclass(frozen=True)
 class Identity:
-    """Who a job is, for the variables that tell it so."""
+    """The ids of a job in its variables."""
 
     job: str
     """The custom job's number."""
     project: str
     """The project's number."""
     trial: str | None = None
-    """Of a tuning job: the trial's id."""
+    """The trial's id; None outside of tuning jobs."""
     tag: str | None = None
-    """Of a trial: its first metric."""
+    """The first metric of a trial."""
 
 
 @dataclass(frozen=True)
 class Start:
-    """All that is needed to run the script of a job."""
+    """The process of a job's script."""
 
     command: Sequence[str]
     cwd: Path
@@ -76,104 +77,98 @@ class Start:
     """The whole environment."""
 
 
-def flags(parameters: Mapping[str, Value]) -> list[str]:
-    """Return the words by which a trial is told its parameters; only active ones are given.
+def format_flags(parameters: Mapping[str, Value]) -> list[str]:
+    """Return the arguments with the active parameters of a trial.
 
-    A whole number is written without a point: Google's own samples read those of DISCRETE
-    parameters with ``type=int``.
+    An integer has no decimal point: Google's samples read DISCRETE parameters with ``type=int``.
     """
-    return [f"--{name}={_word(value)}" for name, value in parameters.items()]
+    return [
+        f"--{name}={format_value(int(value) if _is_whole(value) else value)}"
+        for name, value in parameters.items()
+    ]
 
 
-def _word(value: Value) -> str:
-    return (
-        format_value(int(value))
-        if isinstance(value, float) and value.is_integer()
-        else format_value(value)
-    )
+def _is_whole(value: Value) -> bool:
+    return isinstance(value, float) and value.is_integer()
 
 
-def with_flags(spec: Json, words: Sequence[str]) -> Json:
-    """Return a CustomJobSpec whose chief's arguments are followed by some words."""
+def append_args(spec: Json, args: Sequence[str]) -> Json:
+    """Return a CustomJobSpec with arguments appended to those of its chief."""
     pools: list[Json] = [dict(pool) for pool in spec["workerPoolSpecs"]]
     kind = "pythonPackageSpec" if "pythonPackageSpec" in pools[0] else "containerSpec"
     task: Json = dict(pools[0].get(kind, {}))
-    pools[0][kind] = {**task, "args": [*task.get("args", ()), *words]}
+    pools[0][kind] = {**task, "args": [*task.get("args", ()), *args]}
     return {**spec, "workerPoolSpecs": pools}
 
 
-def packages(spec: Json) -> Sequence[str]:
-    """Return the addresses of the packages that are installed before the chief is started."""
+def package_uris(spec: Json) -> Sequence[str]:
+    """Return the addresses of the packages to install before the chief starts."""
     package: Json = spec["workerPoolSpecs"][0].get("pythonPackageSpec", {})
     uris: Sequence[str] = package.get("packageUris", ())
     return uris
 
 
-def installation(file: Path, python: str) -> list[str]:
+def install_command(file: Path, python: str) -> list[str]:
     """Return the command that installs a package."""
     return [
         *(python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--quiet"),
-        "--no-build-isolation",  # as in Google's images, setuptools is there
+        "--no-build-isolation",  # Google's images have setuptools
         str(file),
     ]
 
 
-def start(spec: Json, who: Identity, container: Container, python: str) -> Start:
-    """Return how the chief of a job is started, once its packages are installed.
+def build_start(spec: Json, identity: Identity, container: Container, python: str) -> Start:
+    """Return the process of a job's chief, for which its packages must be installed.
 
     Args:
-        spec: The CustomJobSpec, with the output folder and the flags of its own trial.
-        who: Which job it is.
-        container: Where it runs.
+        spec: The CustomJobSpec, with the output folder and the flags of its trial.
+        identity: The ids of the job.
+        container: The folders of the job.
         python: The Python of its image.
 
     Raises:
-        BadSpec: If nothing says what is to be run.
+        BadSpec: If the job has neither a package nor a command.
     """
     pool: Json = spec["workerPoolSpecs"][0]
     package: Json = pool.get("pythonPackageSpec", {})
     image: Json = pool.get("containerSpec", {})
-    task = package or image
     if package:
-        words = [python, "-m", package["pythonModule"], *package.get("args", ())]
+        command = [python, "-m", package["pythonModule"], *package.get("args", ())]
     elif image.get("command"):
-        words = [*image["command"], *image.get("args", ())]
+        command = [*image["command"], *image.get("args", ())]
     else:
-        raise BadSpec(
-            "this emulator runs no images: containerSpec.command must say what is to be run here"
-        )
-    env = _surroundings(container, python) | variables(spec, who, container)
-    for variable in task.get("env", ()):
-        env[variable["name"]] = _expanded(variable.get("value", ""), env)
-    return Start(words, container.work, env)
+        raise BadSpec("the emulator runs no images: set containerSpec.command")
+    env = _image_variables(container, python) | _service_variables(spec, identity, container)
+    for variable in (package or image).get("env", ()):
+        env[variable["name"]] = _expand(variable.get("value", ""), env)
+    return Start(command, container.work, env)
 
 
-def _surroundings(container: Container, python: str) -> dict[str, str]:
-    nowhere = str(container.root / "nowhere")
-    kept = {name: value for name, value in os.environ.items() if name in PASSED_ON}
-    return kept | {
-        "PATH": f"{Path(python).parent}{os.pathsep}{kept.get('PATH', os.defpath)}",
+def _image_variables(container: Container, python: str) -> dict[str, str]:
+    missing_path = str(container.root / "nowhere")
+    passed_on = {name: value for name, value in os.environ.items() if name in PASSED_ON}
+    return passed_on | {
+        "PATH": f"{Path(python).parent}{os.pathsep}{passed_on.get('PATH', os.defpath)}",
         "TMPDIR": str(container.root / "tmp"),
         "LANG": "C.UTF-8",
         "LC_ALL": "C.UTF-8",
         "PYTHONUNBUFFERED": "1",
         GCS: str(container.gcs),
-        # Google's libraries find neither this machine's credentials nor its metadata server.
-        "CLOUDSDK_CONFIG": nowhere,
-        "GOOGLE_APPLICATION_CREDENTIALS": nowhere,
+        # Hide this machine's credentials and metadata server from Google's libraries.
+        "CLOUDSDK_CONFIG": missing_path,
+        "GOOGLE_APPLICATION_CREDENTIALS": missing_path,
         "NO_GCE_CHECK": "true",
     }
 
 
-def variables(spec: Json, who: Identity, container: Container) -> dict[str, str]:
-    """Return the variables that the service itself sets."""
+def _service_variables(spec: Json, identity: Identity, container: Container) -> dict[str, str]:
     task: Json = {"type": "workerpool0", "index": 0}
-    env = {"CLOUD_ML_JOB_ID": who.job, "CLOUD_ML_PROJECT_ID": who.project}
-    if who.trial is not None:
-        task["trial"] = who.trial
-        env["CLOUD_ML_TRIAL_ID"] = who.trial
+    env = {"CLOUD_ML_JOB_ID": identity.job, "CLOUD_ML_PROJECT_ID": identity.project}
+    if identity.trial is not None:
+        task["trial"] = identity.trial
+        env["CLOUD_ML_TRIAL_ID"] = identity.trial
         env["CLOUD_ML_HP_METRIC_FILE"] = str(container.metrics)
-        env["CLOUD_ML_HP_METRIC_TAG"] = who.tag or ""
+        env["CLOUD_ML_HP_METRIC_TAG"] = identity.tag or ""
     cluster = {"workerpool0": ["127.0.0.1:2222"]}
     env["CLUSTER_SPEC"] = json.dumps({"cluster": cluster, "environment": "cloud", "task": task})
     base: str = spec.get("baseOutputDirectory", {}).get("outputUriPrefix", "")
@@ -185,18 +180,18 @@ def variables(spec: Json, who: Identity, container: Container) -> dict[str, str]
     return env
 
 
-def _expanded(value: str, env: Mapping[str, str]) -> str:
-    """Return a variable's value with ``$(NAME)`` replaced; ``$$(NAME)`` stands for itself."""
+def _expand(value: str, env: Mapping[str, str]) -> str:
+    """Replace ``$(NAME)`` in a variable's value; ``$$(NAME)`` becomes ``$(NAME)``."""
 
-    def replaced(found: re.Match[str]) -> str:
-        return found[0][1:] if found[1] else env.get(found[2], found[0])
+    def replacement(match: re.Match[str]) -> str:
+        return match[0][1:] if match[1] else env.get(match[2], match[0])
 
-    return _VARIABLE.sub(replaced, value)
+    return _VARIABLE.sub(replacement, value)
 
 
 @dataclass
 class Measurement:
-    """What a trial measured at one step."""
+    """The metrics of a trial at one step."""
 
     step: int
     time: float
@@ -204,72 +199,70 @@ class Measurement:
 
 
 class MetricFile:
-    """The metric file of one trial, read again and again while its script rewrites it."""
+    """The metric file of one trial, which its script rewrites."""
 
     def __init__(self, path: Path, metrics: Collection[str]) -> None:
-        """Prepare to read a file that need not be there yet.
+        """Create a reader; the file may not exist yet.
 
         Args:
-            path: Where it is.
-            metrics: The ids of the metrics; all other tags are passed over.
+            path: The file.
+            metrics: The ids of the metrics; other tags are ignored.
         """
         self._path = path
         self._metrics = frozenset(metrics)
-        self._seen: list[str] = []
+        self._previous_lines: list[str] = []
 
     def read(self, *, last: bool = False) -> list[Measurement]:
-        """Return what is new, in order; metrics of one step are one measurement.
+        """Return new measurements in order; the metrics of one step are one measurement.
 
         Args:
-            last: Whether the script has ended: what is there now is complete.
+            last: Whether the script has ended, so the file is complete.
         """
         try:
             content = self._path.read_text("utf-8", "replace")
         except FileNotFoundError:
             return []
-        whole = content if last else content[: content.rfind("\n") + 1]
-        lines = [line for line in whole.splitlines() if line.strip()][-MOST_REPORTS:]
-        if not last and len(lines) < len(self._seen):
-            return []  # it is just being written
-        fresh = lines[_overlap(self._seen, lines) :]
-        self._seen = lines
-        found: list[Measurement] = []
-        for line in fresh:
-            self._add(line, found)
-        return found
+        complete = content if last else content[: content.rfind("\n") + 1]
+        lines = [line for line in complete.splitlines() if line.strip()][-MAX_REPORTS:]
+        if not last and len(lines) < len(self._previous_lines):
+            return []  # the script is rewriting it
+        new_lines = lines[_count_overlap(self._previous_lines, lines) :]
+        self._previous_lines = lines
+        measurements: list[Measurement] = []
+        for line in new_lines:
+            self._add(line, measurements)
+        return measurements
 
-    def _add(self, line: str, found: list[Measurement]) -> None:
-        report = _report(line)
+    def _add(self, line: str, measurements: list[Measurement]) -> None:
+        report = _parse_report(line)
         if report is None:
             return
-        step, when, tags = report
-        known = {tag: value for tag, value in tags.items() if tag in self._metrics}
-        if not known:
-            return
-        if found and found[-1].step == step and not known.keys() & found[-1].metrics.keys():
-            found[-1].metrics |= known
-        else:
-            found.append(Measurement(step, when, known))
+        values = {tag: v for tag, v in report.metrics.items() if tag in self._metrics}
+        last = measurements[-1] if measurements else None
+        if last and last.step == report.step and not values.keys() & last.metrics.keys():
+            last.metrics |= values
+        elif values:
+            measurements.append(Measurement(report.step, report.time, values))
 
 
-def _overlap(before: Sequence[str], now: Sequence[str]) -> int:
-    """Return how many of the first lines are the last ones from before."""
+def _count_overlap(before: Sequence[str], now: Sequence[str]) -> int:
+    """Return how many of the first lines are the last lines from before."""
     for count in range(min(len(before), len(now)), 0, -1):
         if before[-count:] == now[:count]:
             return count
     return 0
 
 
-def _report(line: str) -> tuple[int, float, dict[str, float]] | None:
-    """Return step, time and values of a line; None for one that is no report."""
+def _parse_report(line: str) -> Measurement | None:
+    """Return the finite values of a line; None if it is not a report."""
     try:
-        said = json.loads(line)
-        if not isinstance(said, dict):
+        data = json.loads(line)
+        if not isinstance(data, dict):
             return None
-        entries = cast("Json", said)
-        tags = {tag: float(entries[tag]) for tag in entries.keys() - _NOT_TAGS}
+        entries = cast("Json", data)
+        values = {tag: float(entries[tag]) for tag in entries.keys() - _REPORT_FIELDS}
         step = int(entries.get("global_step") or 0)
-        when = float(entries.get("timestamp") or 0)
+        time = float(entries.get("timestamp") or 0)
     except (ValueError, TypeError):
         return None
-    return step, when, {tag: value for tag, value in tags.items() if math.isfinite(value)}
+    return Measurement(step, time, {tag: v for tag, v in values.items() if math.isfinite(v)})

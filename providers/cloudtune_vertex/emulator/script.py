@@ -44,7 +44,7 @@ class Script:
         tag = job.metrics[0] if job.metrics else None
         identity = contract.Identity(job.id, job.parent.project, job.trial, tag)
         python = create_image(root / "image")
-        self._start = contract.start(job.spec, identity, container, python)
+        self._start = contract.build_start(job.spec, identity, container, python)
         self._env = {STORAGE: url, **self._start.env}
         self._step = 0
         self._layer: PackageLayer | None = None
@@ -79,7 +79,7 @@ class Script:
         self, storage: Storage, packages: PackageCache, image: Path
     ) -> list[Sequence[str]]:
         """Return the commands that install missing packages."""
-        uris = contract.packages(self._job.spec)
+        uris = contract.package_uris(self._job.spec)
         if not uris:
             return []
         files = {
@@ -98,7 +98,7 @@ class Script:
         except (OSError, ValueError):  # also for invalid file names
             self.close()
             raise
-        return [contract.installation(layer.packages / name, python) for name in files]
+        return [contract.install_command(layer.packages / name, python) for name in files]
 
     def _release(self, *, complete: bool) -> None:
         layer, self._layer = self._layer, None

@@ -24,7 +24,7 @@ from cloudtune.emulator_kit import (
     make_strategy,
     tuner,
 )
-from cloudtune_vertex.contract import Measurement, flags, with_flags
+from cloudtune_vertex.contract import Measurement, append_args, format_flags
 from cloudtune_vertex.emulator import delays, errors, limits
 from cloudtune_vertex.emulator.script_jobs import CustomJobs
 from cloudtune_vertex.emulator.search_space import study_of
@@ -128,7 +128,7 @@ class Tuner(tuner.Tuner):
     def _create_trial(self, started: Started) -> Trial:
         job, number = self.job, started.number
         name = self._store.new_name(job.parent, CUSTOM)
-        spec = with_flags(job.request["trialJobSpec"], flags(started.parameters))
+        spec = append_args(job.request["trialJobSpec"], format_flags(started.parameters))
         base: str = spec.get("baseOutputDirectory", {}).get("outputUriPrefix", "")
         if base:
             output = f"{base.rstrip('/')}/{number}/"

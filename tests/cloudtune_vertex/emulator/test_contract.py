@@ -14,10 +14,10 @@ from cloudtune_vertex.contract import (
     Container,
     Identity,
     MetricFile,
-    flags,
-    packages,
-    start,
-    with_flags,
+    append_args,
+    build_start,
+    format_flags,
+    package_uris,
 )
 
 
@@ -130,7 +130,7 @@ def test_parameters_are_flags() -> None:
         "kind": "a b",
         "tiny": 1e-07,
     }
-    assert flags(given) == [
+    assert format_flags(given) == [
         "--lr=0.1",
         "--n=4",
         "--size=16",
@@ -147,7 +147,7 @@ def test_flags_follow_the_arguments_of_the_chief_alone() -> None:
             {"pythonPackageSpec": {"pythonModule": "m"}},
         ]
     }
-    pools = with_flags(spec, ["--lr=1"])["workerPoolSpecs"]
+    pools = append_args(spec, ["--lr=1"])["workerPoolSpecs"]
     assert pools[0]["pythonPackageSpec"] == {"pythonModule": "m", "args": ["--a", "--lr=1"]}
     assert pools[1] == spec["workerPoolSpecs"][1]
     assert spec["workerPoolSpecs"][0]["pythonPackageSpec"]["args"] == ["--a"]
@@ -157,12 +157,12 @@ def test_a_module_is_run_and_its_packages_are_named(tmp_path: Path) -> None:
     uris = ["gs://b/x/one.tar.gz", "gs://b/two.whl"]
     package = {"packageUris": uris, "pythonModule": "m", "args": ["--a"]}
     spec: dict[str, Any] = {"workerPoolSpecs": [{"pythonPackageSpec": package}]}
-    assert packages(spec) == uris
+    assert package_uris(spec) == uris
     container = Container(tmp_path, tmp_path / "gcs")
-    begun = start(spec, Identity("7", "1"), container, "/image/bin/python")
-    assert begun.command == ["/image/bin/python", "-m", "m", "--a"]
-    assert begun.env["PATH"].startswith("/image/bin:")
-    assert begun.env["CLOUDTUNE_GCS"] == str(tmp_path / "gcs")
+    result = build_start(spec, Identity("7", "1"), container, "/image/bin/python")
+    assert result.command == ["/image/bin/python", "-m", "m", "--a"]
+    assert result.env["PATH"].startswith("/image/bin:")
+    assert result.env["CLOUDTUNE_GCS"] == str(tmp_path / "gcs")
 
 
 def test_credentials_of_this_machine_are_not_found(
@@ -171,11 +171,13 @@ def test_credentials_of_this_machine_are_not_found(
     for name in ("GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_CONFIG", "SECRET", "GOOGLE_API_KEY"):
         monkeypatch.setenv(name, "/real")
     spec: dict[str, Any] = {"workerPoolSpecs": [{"containerSpec": {"command": ["x"]}}]}
-    begun = start(spec, Identity("7", "1"), Container(tmp_path, tmp_path), "/image/bin/python")
-    assert "/real" not in begun.env.values()
+    result = build_start(
+        spec, Identity("7", "1"), Container(tmp_path, tmp_path), "/image/bin/python"
+    )
+    assert "/real" not in result.env.values()
 
 
 def test_an_image_alone_cannot_be_started(tmp_path: Path) -> None:
     spec: dict[str, Any] = {"workerPoolSpecs": [{"containerSpec": {"imageUri": "x"}}]}
     with pytest.raises(BadSpec, match="runs no images"):
-        start(spec, Identity("7", "1"), Container(tmp_path, tmp_path), "/image/bin/python")
+        build_start(spec, Identity("7", "1"), Container(tmp_path, tmp_path), "/image/bin/python")
