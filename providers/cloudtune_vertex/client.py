@@ -74,7 +74,7 @@ class Google:
             project: The project's id.
             location: The location of the jobs.
             impersonate: The service account to use for all calls.
-            emulator: If given, the only address that is called.
+            emulator: The only address to call, if any.
 
         Raises:
             MissingExtraError: If Google's packages are not installed.
@@ -87,7 +87,16 @@ class Google:
         self._types = _import("google.cloud.aiplatform_v1")
         self._storage = _import("google.cloud.storage")
         self._errors = _import("google.api_core.exceptions")
+        self._json_format = _import("google.protobuf.json_format")
         self._requests = _import("requests")
+        self._storage_errors = _import("google.cloud.storage.exceptions")
+        self._client_errors: tuple[type[BaseException], ...] = (
+            self._errors.GoogleAPIError,
+            _import("google.auth.exceptions").GoogleAuthError,
+            self._requests.RequestException,
+            self._storage_errors.InvalidResponse,
+            self._storage_errors.DataCorruption,
+        )
 
     def create(self, request: Json) -> Json:
         """Create the job of a request and return it. The call is not retried."""
@@ -189,10 +198,6 @@ class Google:
         return data
 
     @cached_property
-    def _json_format(self) -> Any:
-        return _import("google.protobuf.json_format")
-
-    @cached_property
     def _jobs(self) -> Any:
         """The client of Vertex AI."""
         info = _import("google.api_core.gapic_v1.client_info").ClientInfo(
@@ -279,25 +284,12 @@ class Google:
                 raise EmulatorEndedError(PROVIDER, text) from raised
             raise self._to_error(operation, error) from raised
 
-    @cached_property
-    def _client_errors(self) -> tuple[type[BaseException], ...]:
-        """The errors that the clients raise."""
-        storage = _import("google.cloud.storage.exceptions")
-        return (
-            self._errors.GoogleAPIError,
-            _import("google.auth.exceptions").GoogleAuthError,
-            self._requests.RequestException,
-            storage.InvalidResponse,
-            storage.DataCorruption,
-        )
-
     def _to_error(self, operation: str, error: BaseException) -> GoogleError:
         code = getattr(error, "code", None)
         if isinstance(error, self._errors.GoogleAPICallError) and code:
             return service_error(operation, int(code), str(getattr(error, "message", error)))
         response = getattr(error, "response", None)
-        invalid_response = _import("google.cloud.storage.exceptions").InvalidResponse
-        if isinstance(error, invalid_response) and response is not None:
+        if isinstance(error, self._storage_errors.InvalidResponse) and response is not None:
             return service_error(operation, int(response.status_code), str(error))
         classes = [each.__name__ for each in type(error).__mro__]
         retryable = bool(getattr(error, "retryable", False))

@@ -21,12 +21,9 @@ def job_url(project: str, location: str, number: str) -> str:
 
 
 def log_url(plan: Plan, context: JobContext, job: str) -> str | None:
-    """Return the page of a custom job with its log; on the emulator its file, if it exists.
+    """Return the page of a custom job's log; on the emulator its file, if it exists.
 
-    Args:
-        plan: The plan of the job.
-        context: The folder and the emulator of the job.
-        job: The full name of the custom job.
+    The job is given by its full name.
     """
     number = job.rpartition("/")[2]
     if context.emulator is None:

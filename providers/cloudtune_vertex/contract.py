@@ -1,9 +1,9 @@
-"""Vertex AI's contract with a script: how it starts it, its environment, and its metric file.
+"""Vertex AI's contract with a script: its command, its environment and its metric file.
 
 Jobs are in the JSON of the REST API. Sources: the documentation pages "Prepare training code" and
-"Create a hyperparameter tuning job" of docs.cloud.google.com (read 2026-11); google-cloud-aiplatform
-2.7.0 (the types, and training_utils/environment_variables.py); the sdist of cloudml-hypertune
-0.1.0.dev6.
+"Create a hyperparameter tuning job" of docs.cloud.google.com (read 2026-11); the types of
+google-cloud-aiplatform 2.7.0, and its training_utils/environment_variables.py; the sdist of
+cloudml-hypertune 0.1.0.dev6.
 """
 
 from __future__ import annotations
@@ -202,12 +202,7 @@ class MetricFile:
     """The metric file of one trial, which its script rewrites."""
 
     def __init__(self, path: Path, metrics: Collection[str]) -> None:
-        """Create a reader; the file may not exist yet.
-
-        Args:
-            path: The file.
-            metrics: The ids of the metrics; other tags are ignored.
-        """
+        """Create a reader of some metrics; the file may not exist yet."""
         self._path = path
         self._metrics = frozenset(metrics)
         self._previous_lines: list[str] = []

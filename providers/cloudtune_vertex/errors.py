@@ -78,13 +78,7 @@ class GoogleError(ProviderError):
 
 
 def service_error(operation: str, code: int, message: str) -> GoogleError:
-    """Return the error for an error response.
-
-    Args:
-        operation: The operation that was called.
-        code: The HTTP status.
-        message: The service's message.
-    """
+    """Return the error for an error response with an HTTP status and the service's message."""
     message = _PREFIX.sub("", message).strip()
     quota_exceeded = code == 429 and bool(_QUOTA_MESSAGE.search(message))
     text = f"{operation}: {message or 'refused'} [{code}]"

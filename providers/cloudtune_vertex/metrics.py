@@ -74,7 +74,7 @@ class CurveReader:
         Args:
             google: The services.
             facts: The facts of the job.
-            required: Whether the job cannot be followed without them.
+            required: Whether the job cannot continue without its measurements.
         """
         self._google = google
         self._bucket, _, folder = measurements_uri(facts).removeprefix("gs://").partition("/")

@@ -124,14 +124,7 @@ def failure_reason(job: Json) -> str:
 
 
 def to_trial(data: TrialData, job: Json, study: Study, *, log: str | None) -> RawTrial:
-    """Return a trial of a tuning job.
-
-    Args:
-        data: Everything known about the trial.
-        job: The tuning job.
-        study: The fitted study.
-        log: The address of the trial's log.
-    """
+    """Return a trial of a tuning job, from what is known about it."""
     trial = data.trial
     measurements = _measurements(data, study)
     state, reason = _state(data, job, study, measurements)

@@ -47,14 +47,12 @@ class VertexJobs:
     def __init__(self, google: Google, plan: Plan, context: JobContext) -> None:
         """Create the client without calling Google.
 
-        Args:
-            google: The services.
-            plan: The plan of the job.
-            context: The folder and the emulator of the job.
-
         Raises:
             UsageError: If a variable that trials take from the environment is not set.
         """
+        emulated = google.emulated
+        self.hidden_seconds = HIDDEN_SECONDS_EMULATED if emulated else HIDDEN_SECONDS
+        self.poll_seconds = POLL_SECONDS_EMULATED if emulated else POLL_SECONDS
         self._google = google
         self._plan = plan
         self._context = context
@@ -65,16 +63,6 @@ class VertexJobs:
         """Google's names of the jobs by cloudtune's names."""
         self._ended: dict[str, Json] = {}
         self._can_list = True
-
-    @property
-    def hidden_seconds(self) -> float:
-        """How long a new job may be missing from a list."""
-        return HIDDEN_SECONDS_EMULATED if self._google.emulated else HIDDEN_SECONDS
-
-    @property
-    def poll_seconds(self) -> float:
-        """Seconds between two polls."""
-        return POLL_SECONDS_EMULATED if self._google.emulated else POLL_SECONDS
 
     def job_name(self, number: int, start: int) -> str:
         """Return the name of the custom job of a trial's start."""

@@ -34,13 +34,10 @@ class TuningClient:
     """Creates, polls and stops one tuning job: the `JobClient` of Vertex AI."""
 
     def __init__(self, google: Google, plan: Plan, context: JobContext) -> None:
-        """Create the client without calling Google.
-
-        Args:
-            google: The services.
-            plan: The plan of the job.
-            context: The folder and the emulator of the job.
-        """
+        """Create the client without calling Google."""
+        emulated = google.emulated
+        self.hidden_seconds = HIDDEN_SECONDS_EMULATED if emulated else HIDDEN_SECONDS
+        self.poll_seconds = POLL_SECONDS_EMULATED if emulated else POLL_SECONDS
         self._google = google
         self._plan = plan
         self._context = context
@@ -53,16 +50,6 @@ class TuningClient:
         """How often the job had ended before its trials."""
         self._missing_polls = 0
         """How often in a row the job was missing."""
-
-    @property
-    def hidden_seconds(self) -> float:
-        """How long a new job may be missing from a list."""
-        return HIDDEN_SECONDS_EMULATED if self._google.emulated else HIDDEN_SECONDS
-
-    @property
-    def poll_seconds(self) -> float:
-        """Seconds between two polls."""
-        return POLL_SECONDS_EMULATED if self._google.emulated else POLL_SECONDS
 
     def submit(self, request: Json) -> JobRef:
         """Upload code and data, and create the job.

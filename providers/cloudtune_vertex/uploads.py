@@ -84,12 +84,7 @@ def upload(google: Google, plan: Plan, context: JobContext) -> None:
 
 
 def write_bundle(target: Path, source: Path | None, files: Mapping[str, bytes]) -> None:
-    """Write the user's code and the launcher's files as one archive.
-
-    Args:
-        target: The file.
-        source: The folder with the user's code, if any.
-        files: The launcher's files by name.
+    """Write the folder with the user's code, if any, and the launcher's files as one archive.
 
     Raises:
         OSError: If a file cannot be read, or the archive cannot be written.

@@ -162,9 +162,10 @@ def test_a_lost_answer_makes_no_second_job(scene: Scene) -> None:
 
 
 def test_a_job_that_no_list_tells_yet_is_not_made_again(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+    play: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training_client, "HIDDEN_SECONDS_EMULATED", 20.0)
+    scene = play()
     scene.google.unlisted = {f"{scene.job}-1"}
     scene.google.lost["create"] = 1
     scene.start(1)

@@ -107,7 +107,8 @@ def test_of_two_jobs_of_one_name_the_first_made_is_found(scene: Scene) -> None:
 def test_how_long_a_job_may_be_hidden(scene: Scene) -> None:
     assert scene.client.hidden_seconds == 1
     scene.google.emulated = False
-    assert scene.client.hidden_seconds == 120
+    real = TuningClient(scene.google, scene.plan, JobContext(Path()))
+    assert real.hidden_seconds == 120
 
 
 def test_a_job_of_another_run_or_name_is_none_of_ours(scene: Scene) -> None:

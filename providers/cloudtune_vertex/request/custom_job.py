@@ -47,15 +47,7 @@ def job_spec(
     output_uri: str,
     variables: Mapping[str, str],
 ) -> Json:
-    """Return the CustomJobSpec of a trial.
-
-    Args:
-        study: The fitted study.
-        settings: The settings of the provider.
-        facts: The facts of the job.
-        output_uri: The base of the output.
-        variables: Environment variables that cloudtune adds.
-    """
+    """Return the CustomJobSpec of a trial, with the variables that cloudtune adds."""
     pool: Json = {
         "machineSpec": {"machineType": facts.data["machine_type"]},
         "replicaCount": "1",

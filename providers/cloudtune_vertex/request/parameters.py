@@ -115,11 +115,7 @@ def _children(
 ) -> Iterator[TreeNode]:
     """Yield the nodes below a definition, or at the top.
 
-    Args:
-        parent: The definition; None for the top.
-        nodes: All nodes of the study.
-        tree_parents: The result of `_tree_parents`.
-        path: The possible values of the parameters above.
+    ``path`` has the possible values of the parameters above.
     """
     for node in nodes:
         if tree_parents[node.key] != (parent.name if parent else None):
