@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
@@ -15,6 +15,25 @@ from cloudtune.results.model import StudyResult, job_state
 
 _ALL: tuple[Question, ...] = ("best", "first", "cheapest")
 _MAX_PATHS = 6
+_CONDITIONS: tuple[tuple[tuple[Question, ...], str, Callable[[StudyResult], str]], ...] = (
+    (_ALL, "different numbers of trials", lambda job: str(len(job.trials))),
+    (
+        ("best", "first"),
+        "different modes, so different tuners chose the trials",
+        lambda job: job.mode,
+    ),
+    (
+        _ALL,
+        "different versions of the script's files",
+        lambda job: (job.source_hash or "unknown")[:8],
+    ),
+    (
+        ("first", "cheapest"),
+        "different machines",
+        lambda job: ", ".join(sorted({t.machine for t in job.trials if t.machine})) or "unknown",
+    ),
+)
+"""The conditions that must not differ between jobs: what a difference affects, and its words."""
 
 
 @dataclass(frozen=True)
@@ -56,51 +75,11 @@ def _different_studies(groups: Sequence[Group]) -> Iterator[Caveat]:
 
 
 def _different_conditions(groups: Sequence[Group]) -> Iterator[Caveat]:
-    yield from _difference(
-        groups,
-        lambda job: len(job.trials),
-        _ALL,
-        "different numbers of trials",
-        str,
-    )
-    yield from _difference(
-        groups,
-        lambda job: job.mode,
-        ("best", "first"),
-        "different modes, so different tuners chose the trials",
-        str,
-    )
-    yield from _difference(
-        groups,
-        lambda job: job.source_hash,
-        _ALL,
-        "different versions of the script's files",
-        lambda source_hash: str(source_hash)[:8] if source_hash else "unknown",
-    )
-    yield from _difference(
-        groups,
-        lambda job: tuple(sorted({t.machine for t in job.trials if t.machine})),
-        ("first", "cheapest"),
-        "different machines",
-        lambda machines: ", ".join(machines) or "unknown",
-    )
-
-
-def _difference(
-    groups: Sequence[Group],
-    value_of: Callable[[StudyResult], Any],
-    affects: tuple[Question, ...],
-    text: str,
-    format_value: Callable[[Any], str],
-) -> Iterator[Caveat]:
-    """Yield a caveat if a value is not the same in all jobs."""
-    by_label = {group.label: list(dict.fromkeys(map(value_of, group.jobs))) for group in groups}
-    if len({value for values in by_label.values() for value in values}) > 1:
-        details = "; ".join(
-            f"{label}: {' / '.join(map(format_value, values))}"
-            for label, values in by_label.items()
-        )
-        yield Caveat(affects, f"{text} ({details})")
+    for affects, text, value_of in _CONDITIONS:
+        by_label = {group.label: dict.fromkeys(map(value_of, group.jobs)) for group in groups}
+        if len({value for values in by_label.values() for value in values}) > 1:
+            details = (f"{label}: {' / '.join(values)}" for label, values in by_label.items())
+            yield Caveat(affects, f"{text} ({'; '.join(details)})")
 
 
 def _missing_objectives(groups: Sequence[Group]) -> Iterator[Caveat]:

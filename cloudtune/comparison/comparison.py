@@ -8,18 +8,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from cloudtune.comparison.best_so_far import Improvement, best_so_far, idle_periods, job_duration
-from cloudtune.comparison.best_trials import (
-    BestTrial,
-    ParameterDistance,
-    best_trials,
-    parameter_distances,
-)
+from cloudtune.comparison.best_so_far import Improvement, best_so_far, idle_periods
+from cloudtune.comparison.best_trials import BestTrial, FrontTrial, best_trials, common_front
 from cloudtune.comparison.caveats import Caveat, find_caveats
-from cloudtune.comparison.failures import Failure, find_failures
 from cloudtune.comparison.groups import Group, group_jobs
 from cloudtune.comparison.importance import METHOD, Importance, parameter_importance
-from cloudtune.comparison.pareto import FrontTrial, common_front
 from cloudtune.comparison.rankings import (
     Ranking,
     near_best_threshold,
@@ -29,54 +22,12 @@ from cloudtune.comparison.rankings import (
 )
 from cloudtune.comparison.rerun_command import rerun_command
 from cloudtune.comparison.time_breakdown import TimeBreakdown, time_breakdown
-from cloudtune.diagnostics import Finding
 from cloudtune.errors import UsageError
-from cloudtune.provider.lookup import input_address
-from cloudtune.results.aggregate import count_states
-from cloudtune.results.events import TrialState
-from cloudtune.results.model import StudyResult, encode_json, job_state
-from cloudtune.study.schema import Mode
+from cloudtune.results.aggregate import failures_by_cause
+from cloudtune.results.model import StudyResult, encode_json
 from cloudtune.study.study import Study
 
 FORMAT: Literal["cloudtune.report/v1"] = "cloudtune.report/v1"
-
-
-@dataclass(frozen=True)
-class RunSummary:
-    """One job of a group in numbers. Unknown values are None."""
-
-    run: str
-    state: str
-    reason: str
-    seed: int
-    trials: dict[TrialState, int]
-    """The number of trials in each state."""
-    started: float | None
-    seconds: float | None
-    idle: float | None
-    """The part of the seconds in which no process ran the job."""
-    cost: float | None
-    """None unless the cost of every trial is known."""
-    currency: str | None
-    study_hash: str
-    source_hash: str | None
-    link: str | None
-
-
-@dataclass(frozen=True)
-class GroupSummary:
-    """One group in numbers."""
-
-    label: str
-    provider: str
-    mode: Mode
-    emulated: bool
-    own_seed: bool
-    """Whether the service draws its own seed because it accepts none."""
-    runs: tuple[RunSummary, ...]
-    findings: tuple[Finding, ...]
-    inputs: dict[str, str]
-    """The address of each input by name. The data themselves are not hashed."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +43,23 @@ class Curve:
     idle_periods: Annotated[tuple[tuple[float, float], ...], Field(serialization_alias="pauses")]
     """When no process ran the job, in seconds since its start; empty if unknown."""
     points: tuple[Improvement, ...]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Failed trials of one group with one cause."""
+
+    label: str
+    provider: str
+    reason: str
+    """The reason of the first trial. The others differ only in words with a digit."""
+    trials: int
+    run: str
+    """The run of the first trial."""
+    number: int
+    """The number of the first trial."""
+    log_tail: str
+    """The last lines of its log."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +90,7 @@ class Comparison:
     description: str
     objectives: tuple[tuple[str, str], ...]
     """The metric and the goal of each objective."""
-    groups: tuple[GroupSummary, ...]
+    groups: tuple[Group, ...]
     verdicts: tuple[Verdict, ...]
     """One for the real groups, one for the emulated ones; they are never ranked together."""
     curves: tuple[Curve, ...]
@@ -130,17 +98,14 @@ class Comparison:
     failures: tuple[Failure, ...]
     best_trials: Annotated[tuple[BestTrial, ...], Field(serialization_alias="answers")]
     """Empty if there are several objectives."""
-    distances: Annotated[tuple[ParameterDistance, ...], Field(serialization_alias="apart")]
     importances: tuple[Importance, ...]
     importance_method: str
-    sources: Annotated[tuple[Group, ...], Field(exclude=True)]
-    """The groups with their jobs and trials, from which charts are drawn; not part of the JSON."""
     format: Literal["cloudtune.report/v1"] = FORMAT
 
     @property
     def study(self) -> Study:
         """The study of the first job."""
-        return self.sources[0].jobs[0].study
+        return self.groups[0].jobs[0].study
 
     def to_json(self) -> str:
         """Return the comparison as one JSON text."""
@@ -162,32 +127,50 @@ def compare(jobs: Sequence[StudyResult], arguments: Mapping[str, Sequence[str]])
     study = _common_study(jobs)
     groups = group_jobs(jobs)
     goals = [objective.goal for objective in study.objectives]
-    bests = best_trials(groups, goals[0]) if len(goals) == 1 else ()
     return Comparison(
         name=study.name or "study",
         description=study.description or "",
         objectives=tuple((objective.metric, objective.goal) for objective in study.objectives),
-        groups=tuple(map(_summarize_group, groups)),
+        groups=groups,
         verdicts=tuple(
             _verdict(ranked, study, arguments)
             for emulated in (False, True)
             if (ranked := [group for group in groups if group.emulated == emulated])
         ),
         curves=tuple(
-            _curve(group, job, index, objective.metric, objective.goal)
+            Curve(
+                label=group.label,
+                run=run.run,
+                metric=objective.metric,
+                trials=sum(trial.ended is not None for trial in job.trials),
+                seconds=run.seconds,
+                cost=run.cost,
+                idle_periods=idle_periods(job),
+                points=tuple(best_so_far(job, index, objective.goal)),
+            )
             for index, objective in enumerate(study.objectives)
             for group in groups
-            for job in group.jobs
+            for run, job in zip(group.runs, group.jobs, strict=True)
         ),
         time_breakdowns=tuple(map(time_breakdown, groups)),
-        failures=find_failures(groups),
-        best_trials=bests,
-        distances=parameter_distances(groups, bests),
+        failures=tuple(
+            Failure(
+                label=group.label,
+                provider=group.provider,
+                reason=cause.reason,
+                trials=cause.count,
+                run=cause.run,
+                number=cause.first.number,
+                log_tail=cause.first.log_tail,
+            )
+            for group in groups
+            for cause in failures_by_cause(group.jobs)
+        ),
+        best_trials=best_trials(groups, goals[0]) if len(goals) == 1 else (),
         importances=tuple(
             parameter_importance(group, index) for index in range(len(goals)) for group in groups
         ),
         importance_method=METHOD,
-        sources=groups,
     )
 
 
@@ -226,62 +209,4 @@ def _verdict(groups: list[Group], study: Study, arguments: Mapping[str, Sequence
         front=() if single else common_front(groups, [o.goal for o in objectives]),
         caveats=find_caveats(groups),
         rerun_command=rerun_command(groups, run_arguments) if one_study else None,
-    )
-
-
-def _summarize_group(group: Group) -> GroupSummary:
-    study = group.jobs[0].study
-    return GroupSummary(
-        label=group.label,
-        provider=group.provider,
-        mode=group.mode,
-        emulated=group.emulated,
-        own_seed=group.own_seed,
-        runs=tuple(map(_summarize_run, group.jobs)),
-        findings=tuple(dict.fromkeys(f for job in group.jobs for f in job.findings)),
-        inputs={
-            name: address.uri
-            for name in study.trial.inputs
-            if (address := input_address(study, group.provider, name, emulated=group.emulated))
-        },
-    )
-
-
-def _summarize_run(job: StudyResult) -> RunSummary:
-    cost, currency = _cost(job)
-    return RunSummary(
-        run=job.run,
-        state=job_state(job),
-        reason=job.reason,
-        seed=job.seed,
-        trials=count_states(job.trials),
-        started=job.started,
-        seconds=job_duration(job),
-        idle=job.idle,
-        cost=cost,
-        currency=currency,
-        study_hash=job.study_hash,
-        source_hash=job.source_hash,
-        link=job.link,
-    )
-
-
-def _cost(job: StudyResult) -> tuple[float | None, str | None]:
-    costs = [trial.cost for trial in job.trials if trial.cost]
-    currencies = {cost.currency for cost in costs}
-    if len(costs) < len(job.trials) or len(currencies) != 1:
-        return None, None
-    return sum(cost.amount for cost in costs), currencies.pop()
-
-
-def _curve(group: Group, job: StudyResult, index: int, metric: str, goal: str) -> Curve:
-    return Curve(
-        label=group.label,
-        run=job.run,
-        metric=metric,
-        trials=sum(trial.ended is not None for trial in job.trials),
-        seconds=job_duration(job),
-        cost=_cost(job)[0],
-        idle_periods=idle_periods(job),
-        points=tuple(best_so_far(job, index, goal)),
     )

@@ -5,15 +5,44 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
-from cloudtune.results.model import StudyResult, Trial
+from pydantic import Field
+
+from cloudtune.comparison.best_so_far import job_duration
+from cloudtune.diagnostics import Finding
+from cloudtune.provider.lookup import input_address
+from cloudtune.results.aggregate import count_states
+from cloudtune.results.events import TrialState
+from cloudtune.results.model import StudyResult, Trial, job_state
 from cloudtune.study.schema import Mode
 from cloudtune.study.study import Study
 
 _IGNORED = {"version", "name", "description", "strategy.seed"}
 """Fields in which repetitions may differ."""
 _Key = tuple[int, str, Mode, bool]
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One job of a group in numbers. Unknown values are None."""
+
+    run: str
+    state: str
+    reason: str
+    seed: int
+    trials: dict[TrialState, int]
+    """The number of trials in each state."""
+    started: float | None
+    seconds: float | None
+    idle: float | None
+    """The part of the seconds in which no process ran the job."""
+    cost: float | None
+    """None unless the cost of every trial is known."""
+    currency: str | None
+    study_hash: str
+    source_hash: str | None
+    link: str | None
 
 
 @dataclass(frozen=True)
@@ -24,9 +53,16 @@ class Group:
     provider: str
     mode: Mode
     emulated: bool
-    study: int
-    """The index of its study among the studies that are compared."""
-    jobs: tuple[StudyResult, ...]
+    own_seed: bool
+    """Whether the service draws its own seed because it accepts none."""
+    runs: tuple[RunSummary, ...]
+    findings: tuple[Finding, ...]
+    inputs: dict[str, str]
+    """The address of each input by name. The data themselves are not hashed."""
+    study: Annotated[int, Field(exclude=True)]
+    """The index of its study among the studies that are compared; not part of the JSON."""
+    jobs: Annotated[tuple[StudyResult, ...], Field(exclude=True)]
+    """Not part of the JSON."""
 
     @property
     def trials(self) -> Iterator[Trial]:
@@ -37,11 +73,6 @@ class Group:
     def independent(self) -> bool:
         """Whether all its jobs used different seeds; jobs with one seed are the same search."""
         return self.own_seed or len({job.seed for job in self.jobs}) == len(self.jobs)
-
-    @property
-    def own_seed(self) -> bool:
-        """Whether the service draws its own seed because it accepts none."""
-        return any(finding.path == "strategy.seed" for finding in self.jobs[0].findings)
 
 
 def group_jobs(jobs: Sequence[StudyResult]) -> tuple[Group, ...]:
@@ -57,8 +88,50 @@ def group_jobs(jobs: Sequence[StudyResult]) -> tuple[Group, ...]:
         study = studies.index(_identity(job))
         by_key.setdefault((study, job.provider, job.mode, job.emulated), []).append(job)
     return tuple(
-        Group(_label(key, list(by_key), names), key[1], key[2], key[3], key[0], tuple(repetitions))
+        _group(_label(key, list(by_key), names), key[0], repetitions)
         for key, repetitions in by_key.items()
+    )
+
+
+def _group(label: str, index: int, jobs: Sequence[StudyResult]) -> Group:
+    first = jobs[0]
+    study, provider, emulated = first.study, first.provider, first.emulated
+    return Group(
+        label=label,
+        provider=provider,
+        mode=first.mode,
+        emulated=emulated,
+        own_seed=any(finding.path == "strategy.seed" for finding in first.findings),
+        runs=tuple(map(_summarize_run, jobs)),
+        findings=tuple(dict.fromkeys(finding for job in jobs for finding in job.findings)),
+        inputs={
+            name: address.uri
+            for name in study.trial.inputs
+            if (address := input_address(study, provider, name, emulated=emulated))
+        },
+        study=index,
+        jobs=tuple(jobs),
+    )
+
+
+def _summarize_run(job: StudyResult) -> RunSummary:
+    costs = [trial.cost for trial in job.trials if trial.cost]
+    currencies = {cost.currency for cost in costs}
+    known = len(costs) == len(job.trials) and len(currencies) == 1
+    return RunSummary(
+        run=job.run,
+        state=job_state(job),
+        reason=job.reason,
+        seed=job.seed,
+        trials=count_states(job.trials),
+        started=job.started,
+        seconds=job_duration(job),
+        idle=job.idle,
+        cost=sum(cost.amount for cost in costs) if known else None,
+        currency=currencies.pop() if known else None,
+        study_hash=job.study_hash,
+        source_hash=job.source_hash,
+        link=job.link,
     )
 
 

@@ -7,19 +7,17 @@ search that learns, each trial depends on the ones before it.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import import_module
-from statistics import fmean, variance
-from typing import Any
+from typing import Any, NamedTuple
 
 from cloudtune.errors import MissingExtraError
 
 LEVEL = 0.95
 
 
-@dataclass(frozen=True)
-class Interval:
+class Interval(NamedTuple):
     """A confidence interval."""
 
     low: float
@@ -37,8 +35,7 @@ def mean_interval(values: Sequence[float]) -> Interval | None:
     """
     if len(set(values)) < 2:
         return None
-    squared_error = variance(values) / len(values)
-    return _interval(fmean(values), squared_error, len(values) - 1, LEVEL)
+    return _interval(LEVEL, "ttest_1samp", values, 0.0)
 
 
 def difference_interval(
@@ -59,23 +56,17 @@ def difference_interval(
     """
     if min(len(left), len(right)) < 2 or (len(set(left)) < 2 and len(set(right)) < 2):
         return None
-    squared_errors = [variance(side) / len(side) for side in (left, right)]
-    squared_error = sum(squared_errors)
-    if not squared_error:  # underflow
-        return None
-    # Welch-Satterthwaite degrees of freedom, computed from shares to avoid underflow.
-    shares = [each / squared_error for each in squared_errors]
-    freedom = 1 / sum(
-        share**2 / (len(side) - 1) for share, side in zip(shares, (left, right), strict=True)
-    )
-    difference = fmean(left) - fmean(right)
-    return _interval(difference, squared_error, freedom, 1 - (1 - LEVEL) / comparisons)
+    level = 1 - (1 - LEVEL) / comparisons
+    return _interval(level, "ttest_ind", left, right, equal_var=False)
 
 
-def _interval(estimate: float, squared_error: float, freedom: float, level: float) -> Interval:
+def _interval(level: float, test: str, *samples: Any, **options: Any) -> Interval | None:
     try:
         stats: Any = import_module("scipy.stats")
     except ImportError as error:
         raise MissingExtraError("an interval over repeated runs", "report") from error
-    margin = float(stats.t.ppf((1 + level) / 2, freedom)) * math.sqrt(squared_error)
-    return Interval(estimate - margin, estimate + margin)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scipy warns if values are nearly equal
+        low, high = getattr(stats, test)(*samples, **options).confidence_interval(level)
+    # The variance of tiny or huge values underflows or overflows.
+    return Interval(float(low), float(high)) if math.isfinite(high - low) else None

@@ -91,8 +91,7 @@ def _entry(group: Group, values: Sequence[float | None]) -> RankedGroup:
     known = [value for value in values if value is not None]
     if len(known) < len(values) or not known:
         return RankedGroup(group.label, tuple(values), None)
-    interval = mean_interval(known) if group.independent else None
-    ends = (interval.low, interval.high) if interval else (None, None)
+    ends = (mean_interval(known) if group.independent else None) or (None, None)
     return RankedGroup(group.label, tuple(values), fmean(known), *ends)
 
 
@@ -183,17 +182,9 @@ def _seconds_to(threshold: float | None, job: StudyResult, goal: str) -> float |
 
 def rank_by_cost(groups: Sequence[Group]) -> Ranking:
     """Return the ranking by cost. A run counts if the cost of each of its trials is known."""
-    currencies = {t.cost.currency for group in groups for t in group.trials if t.cost}
-    currency = next(iter(currencies)) if len(currencies) == 1 else ""
-    values: list[list[float | None]] = []
-    for group in groups:
-        by_job = [[trial.cost for trial in job.trials] for job in group.jobs]
-        values.append(
-            [
-                sum(c.amount for c in costs if c) if currency and costs and all(costs) else None
-                for costs in by_job
-            ]
-        )
+    currencies = {run.currency for group in groups for run in group.runs if run.currency}
+    currency = currencies.pop() if len(currencies) == 1 else ""
+    values = [[run.cost if currency else None for run in group.runs] for group in groups]
     return rank_groups("cheapest", currency, groups, values)
 
 

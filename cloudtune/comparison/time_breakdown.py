@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from cloudtune.comparison.best_so_far import job_duration, start_time
+from cloudtune.comparison.best_so_far import start_time
 from cloudtune.comparison.groups import Group
 from cloudtune.results.model import Trial
 
@@ -51,9 +50,10 @@ def time_breakdown(group: Group) -> TimeBreakdown:
         if (start := start_time(job)) is not None
         and (starts := [t.started for t in job.trials if t.started is not None])
     ]
+    durations = [run.seconds for run in group.runs]
     return TimeBreakdown(
         label=group.label,
-        wall=_sum(job_duration(job) for job in group.jobs),
+        wall=None if None in durations else sum(filter(None, durations)),
         before_first=sum(before_first) if before_first else None,
         trials=sum(phases.values()),
         phases=phases,
@@ -74,12 +74,3 @@ def _phases(trial: Trial) -> dict[str, float]:
     ending = min(max(0.0, trial.ended - max(times)), span - waiting - starting)
     training = span - waiting - starting - ending
     return {"waiting": waiting, "starting": starting, "training": training, "ending": ending}
-
-
-def _sum(values: Iterable[float | None]) -> float | None:
-    total = 0.0
-    for value in values:
-        if value is None:
-            return None
-        total += value
-    return total

@@ -9,7 +9,8 @@ from statistics import fmean
 from textwrap import shorten
 
 from cloudtune.comparison.best_so_far import MIN_IDLE_SECONDS
-from cloudtune.comparison.comparison import Comparison, RunSummary
+from cloudtune.comparison.comparison import Comparison
+from cloudtune.comparison.groups import RunSummary
 from cloudtune.comparison.importance import MIN_TRIALS
 from cloudtune.comparison.time_breakdown import PHASES
 from cloudtune.reporting.documents.wording import (
@@ -53,7 +54,6 @@ def build_tables(comparison: Comparison) -> list[Table]:
         runs_table(comparison),
         front_table(comparison),
         best_trials_table(comparison),
-        distance_table(comparison),
         importance_table(comparison),
         time_table(comparison),
         failures_table(comparison),
@@ -141,25 +141,6 @@ def _visible(value: Value) -> str:
     return text if text.strip() else repr(text)
 
 
-def distance_table(comparison: Comparison) -> Table:
-    """Return the distances between the best parameters."""
-    rows = tuple(
-        (
-            pair.left,
-            pair.right,
-            "different parameters" if pair.distance is None else f"{pair.distance:.2f}",
-        )
-        for pair in comparison.distances
-    )
-    note = (
-        "Gower's distance, from 0 (equal) to 1: the mean over the parameters of the difference "
-        "between their values, relative to their range and on their scale; 1 for different "
-        "categories, and for a parameter that only one of the two has."
-    )
-    columns = ("between", "and", "distance")
-    return Table("apart", "Distance between the best parameters", note, columns, rows)
-
-
 def importance_table(comparison: Comparison) -> Table:
     """Return the parameters' importance: one row a parameter, one column a group."""
     several = len(comparison.objectives) > 1
@@ -198,11 +179,11 @@ def time_table(comparison: Comparison) -> Table:
         ("trials at a time", *parallel),
         ("duration of the trials", *(format_time(each.trials) for each in groups)),
         *(
-            (phase_name(phase), *(_share(each.phases[phase], each.trials) for each in groups))
+            (_phase_name(phase), *(_share(each.phases[phase], each.trials) for each in groups))
             for phase in PHASES
         ),
     )
-    phases = "; ".join(f"{phase_name(phase)}: {text}" for phase, text in PHASES.items())
+    phases = "; ".join(f"{_phase_name(phase)}: {text}" for phase, text in PHASES.items())
     note = (
         f"Totals over all runs of a group. {phases[0].upper()}{phases[1:]}. If a service does not "
         "report how long a trial waited, the waiting time is part of starting."
@@ -211,8 +192,7 @@ def time_table(comparison: Comparison) -> Table:
     return Table("effort", "Where time went", note, columns, rows)
 
 
-def phase_name(phase: str) -> str:
-    """Return the name of a phase of a trial for readers."""
+def _phase_name(phase: str) -> str:
     return _PHASE_NAMES.get(phase, phase)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cloudtune.comparison.comparison import Comparison, GroupSummary, RunSummary, Verdict
+from cloudtune.comparison.comparison import Comparison, Verdict
+from cloudtune.comparison.groups import Group, RunSummary
 from cloudtune.comparison.rankings import Question, RankedGroup, Ranking, join_words
 from cloudtune.reporting.phrases import format_seconds
 from cloudtune.study.quantities import format_count
@@ -229,7 +230,7 @@ def _versions(count: int) -> str:
     return "the same everywhere" if count == 1 else f"{count} different versions"
 
 
-def trial_chooser(group: GroupSummary) -> str:
+def trial_chooser(group: Group) -> str:
     """Return who chose a group's trials: cloudtune, the service, or the emulator."""
     if group.mode == "driven":
         return "cloudtune"

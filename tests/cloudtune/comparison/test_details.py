@@ -1,4 +1,4 @@
-"""Time, failures, distances, importance, caveats, fronts: each by a small example."""
+"""Time, failures, importance, caveats, fronts: each by a small example."""
 
 from __future__ import annotations
 
@@ -12,20 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudtune.comparison.best_trials import best_trials, parameter_distances
+from cloudtune.comparison.best_trials import best_trials, common_front
 from cloudtune.comparison.caveats import find_caveats
-from cloudtune.comparison.distance import UnitScaler, gower_distance
-from cloudtune.comparison.failures import find_failures
+from cloudtune.comparison.comparison import compare
 from cloudtune.comparison.groups import group_jobs
 from cloudtune.comparison.importance import parameter_importance
-from cloudtune.comparison.pareto import common_front
 from cloudtune.comparison.rerun_command import rerun_command
 from cloudtune.comparison.time_breakdown import time_breakdown
 from cloudtune.diagnostics import Finding
 from cloudtune.results.model import StudyResult, Trial
 from tests.cloudtune.comparison.factories import job, make_study, measured, trial
 
-SPACE = make_study()
 REFUSED = Finding("refused", "parameters", "too many")
 RBF = {"lr": 1.0, "kernel": "rbf"}
 
@@ -63,7 +60,7 @@ def test_failures_that_differ_in_numbers_have_one_cause() -> None:
         trial(2, None, reason="out of memory"),
         trial(3, None, reason="exit code 2", log_tail="ValueError: loss 1 at 12"),
     ]
-    found = find_failures(group_jobs([job("p", lost)]))
+    found = compare([job("p", lost)], {}).failures
     assert [(f.reason, f.trials, f.number) for f in found] == [
         ("exit code 1: ValueError: loss 3.5e-2 at 7", 2, 1),
         ("out of memory", 1, 2),
@@ -72,55 +69,13 @@ def test_failures_that_differ_in_numbers_have_one_cause() -> None:
 
 def test_failures_that_differ_in_the_name_of_a_job_have_one_cause() -> None:
     said = "exit code 1: at /jobs/r1-{0:03}-{0:x}f/train.py, with {{'x': {0}.5}}"
-    found = find_failures(
-        group_jobs([job("p", [trial(n, None, reason=said.format(n)) for n in (7, 11)])])
-    )
+    found = compare(
+        [job("p", [trial(n, None, reason=said.format(n)) for n in (7, 11)])], {}
+    ).failures
     assert [(f.trials, f.number) for f in found] == [(2, 7)]
 
 
-def test_values_are_scaled_as_the_parameter_is() -> None:
-    scaler = UnitScaler(SPACE)
-    assert scaler.scale({"lr": 1.0, "kernel": "poly", "depth": 2}) == {
-        "lr": pytest.approx(0.5),
-        "kernel": 1.0,
-        "depth": 0.25,
-    }
-    assert scaler.scale({"lr": 1.0, "kernel": "rbf", "depth": 2}).keys() == {"lr", "kernel"}
-    assert scaler.scale({"kernel": "no such"}) == {}
-
-
-def test_gowers_distance_by_hand() -> None:
-    scaler = UnitScaler(SPACE)
-    left = scaler.scale({"lr": 0.01, "kernel": "poly", "depth": 1})
-    assert gower_distance(
-        scaler, left, scaler.scale({"lr": 1.0, "kernel": "rbf"})
-    ) == pytest.approx((0.5 + 1 + 1) / 3)
-    near = scaler.scale({"lr": 0.01, "kernel": "poly", "depth": 2})
-    assert gower_distance(scaler, left, near) == pytest.approx(0.25 / 3)
-    assert gower_distance(scaler, {}, {}) is None
-
-
-ASSIGNMENTS = st.fixed_dictionaries(
-    {"lr": st.floats(0.01, 100), "kernel": st.sampled_from(["linear", "rbf"])}
-) | st.fixed_dictionaries(
-    {"lr": st.floats(0.01, 100), "kernel": st.just("poly"), "depth": st.integers(1, 5)}
-)
-
-
-@given(ASSIGNMENTS, ASSIGNMENTS)
-def test_the_distance_is_symmetric_and_between_0_and_1(
-    left: dict[str, float | str], right: dict[str, float | str]
-) -> None:
-    scaler = UnitScaler(SPACE)
-    ends = scaler.scale(left), scaler.scale(right)
-    gap = gower_distance(scaler, *ends)
-    assert gap is not None
-    assert 0 <= gap <= 1
-    assert gap == pytest.approx(gower_distance(scaler, ends[1], ends[0]))
-    assert gower_distance(scaler, ends[0], ends[0]) == 0
-
-
-def test_best_trials_and_their_distances() -> None:
+def test_the_best_trial_of_each_group() -> None:
     poly = {"lr": 0.01, "kernel": "poly", "depth": 1}
     jobs = [
         job("p", [trial(1, 0.5), trial(2, 0.7, parameters=poly)], run="a"),
@@ -134,17 +89,6 @@ def test_best_trials_and_their_distances() -> None:
         ("p", "a", 2, 0.7),
         ("q", "r1", 1, 0.4),
     ]
-    (pair,) = parameter_distances(groups, found)
-    assert pair.distance == pytest.approx(2.5 / 3)
-
-
-def test_studies_with_different_parameters_have_no_distance() -> None:
-    other = make_study(parameters={"lr": {"type": "float", "min": 0, "max": 1}})
-    groups = group_jobs(
-        [job("p", [0.5]), job("q", [trial(1, 0.4, parameters={"lr": 1.0})], study=other)]
-    )
-    (pair,) = parameter_distances(groups, best_trials(groups, "maximize"))
-    assert pair.distance is None
 
 
 def planted(count: int, goal: str = "maximize") -> StudyResult:
@@ -250,9 +194,3 @@ def test_the_command_that_repeats_it_can_be_pasted() -> None:
     ]
     emulated = group_jobs([job("p", [0.1], emulated=True)])
     assert "--emulate" in rerun_command(emulated, ["s.yaml"])
-
-
-def test_values_outside_the_search_space_are_omitted() -> None:
-    scaler = UnitScaler(SPACE)
-    assert scaler.scale({"lr": "auto", "kernel": 3}) == {}
-    assert scaler.scale({"lr": -1.0, "kernel": "poly", "depth": 2.5}) == {"kernel": 1.0}

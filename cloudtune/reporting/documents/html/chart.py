@@ -40,8 +40,6 @@ class Chart:
     spec: Spec
     table: Table | None = None
     """The same data as a table."""
-    small: bool = False
-    """Whether several are side by side."""
 
 
 def clip_text(text: object, length: int = _MAX_TEXT) -> str:
@@ -88,30 +86,28 @@ def chart_spec(
     }
 
 
-def color_by_group(labels: Sequence[str]) -> Spec:
-    """Return the encoding of groups by color, with a legend."""
-    return {"color": _by_group(labels, {"labelLimit": 220})}
-
-
 def color_and_shape(labels: Sequence[str]) -> Spec:
     """Return the encoding of groups by color and shape."""
-    count = len(labels)
-    return color_by_group(labels) | {"shape": _by_group(labels, {}, _repeat(_SHAPES, count))}
+    return _by_color_and(labels, "shape", _SHAPES)
 
 
 def color_and_dash(labels: Sequence[str]) -> Spec:
     """Return the encoding of groups by color and dashes."""
-    count = len(labels)
-    return color_by_group(labels) | {"strokeDash": _by_group(labels, {}, _repeat(_DASHES, count))}
+    return _by_color_and(labels, "strokeDash", _DASHES)
 
 
-def _by_group(labels: Sequence[str], legend: Spec, values: list[Any] | None = None) -> Spec:
-    scale: Spec = {"domain": list(labels)} | ({"range": values} if values else {})
-    return {"field": "g", "type": "nominal", "title": None, "scale": scale, "legend": legend}
+def _by_color_and(labels: Sequence[str], channel: str, values: Sequence[Any]) -> Spec:
+    group: Spec = {"field": "g", "type": "nominal", "title": None}
+    domain = {"domain": list(labels)}
+    return {
+        "color": group | {"scale": domain, "legend": {"labelLimit": 220}},
+        channel: group | {"scale": domain | {"range": values}, "legend": {}},
+    }
 
 
-def _repeat(values: list[Any], count: int) -> list[Any]:
-    return [values[index % len(values)] for index in range(count)]
+def value_axis(metric: str, visible: AxisRange | None) -> Spec:
+    """Return the encoding of a metric on the vertical axis."""
+    return number_axis("y", metric, scale=visible.scale if visible else {"zero": False})
 
 
 def number_axis(field: str, title: str, **more: Any) -> Spec:
@@ -124,24 +120,6 @@ def number_axis(field: str, title: str, **more: Any) -> Spec:
         "scale": scale,
         **more,
     }
-
-
-def point_layers(points: Spec, visible: AxisRange | None) -> list[Spec]:
-    """Return the layers of points. Points beyond the axis are hollow, at its edge."""
-    if visible is None:
-        return [points]
-    low, high = visible.low, visible.high
-    transforms: list[Spec] = points.get("transform", [])
-    inside: Spec = {"filter": f"datum.y >= {low!r} && datum.y <= {high!r}"}
-    beyond: Spec = {"filter": f"datum.y < {low!r} || datum.y > {high!r}"}
-    edge: Spec = {"calculate": f"clamp(datum.y, {low!r}, {high!r})", "as": "c"}
-    y: Spec = points["encoding"]["y"] | {"field": "c"}
-    hollow: Spec = {
-        "transform": [*transforms, beyond, edge],
-        "mark": points["mark"] | {"filled": False, "strokeWidth": 1.5},
-        "encoding": points["encoding"] | {"y": y},
-    }
-    return [points | {"transform": [*transforms, inside]}, hollow]
 
 
 def tooltip_encoding(titles: Mapping[str, str]) -> Spec:

@@ -9,7 +9,6 @@ import base64
 import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -22,23 +21,21 @@ from cloudtune.reporting.documents.html.downsample import downsample
 from cloudtune.reporting.documents.html.progress_charts import (
     learning_chart,
     progress_charts,
-    time_chart,
 )
 from cloudtune.reporting.documents.html.space_charts import (
     front_chart,
     importance_chart,
     parallel_chart,
     slice_charts,
-    slice_range,
 )
 from cloudtune.reporting.documents.tables import (
     best_trials_table,
     comparability_table,
-    distance_table,
     failures_table,
     findings_table,
     importance_table,
     runs_table,
+    time_table,
 )
 from cloudtune.reporting.documents.wording import (
     describe_objectives,
@@ -65,7 +62,7 @@ def render_html(comparison: Comparison) -> str:
         vl_convert: Any = import_module("vl_convert")
     except ImportError as error:
         raise MissingExtraError("a report as HTML", "report") from error
-    charts = _Charts.draw(comparison)
+    charts, sampling_note = _draw(comparison)
     library = _escape_end_tag(vl_convert.javascript_bundle())
     script = _escape_end_tag((_HERE / "script.js").read_text("utf-8"))
     style = (_HERE / "style.css").read_text("utf-8")
@@ -92,15 +89,14 @@ def render_html(comparison: Comparison) -> str:
         labels=[group.label for group in comparison.groups],
         runs=runs_table(comparison),
         best_trials=best_trials_table(comparison),
-        distances=distance_table(comparison),
+        times=time_table(comparison),
         failures=failures_table(comparison),
         findings=findings_table(comparison),
         comparability=comparability_table(comparison),
         logs=[(each.label, each.number, each.log_tail) for each in comparison.failures],
-        charts=charts.by_section,
-        specs={chart.id: chart.spec for some in charts.by_section.values() for chart in some},
-        sampling_note=charts.sampling_note,
-        slice_note=charts.slice_note,
+        charts=charts,
+        specs={chart.id: chart.spec for some in charts.values() for chart in some},
+        sampling_note=sampling_note,
         created=time.strftime("%d %B %Y, %H:%M UTC", time.gmtime()),
         version=__version__,
         policy=_security_policy([library, script], style),
@@ -110,36 +106,22 @@ def render_html(comparison: Comparison) -> str:
     )
 
 
-@dataclass(frozen=True)
-class _Charts:
-    by_section: dict[str, list[Chart]]
-    sampling_note: str
-    """How many trials are drawn, if not all are."""
-    slice_note: str
-    """How many trials are beyond the axis of the slices, if any are."""
-
-    @staticmethod
-    def draw(comparison: Comparison) -> _Charts:
-        groups, study = comparison.sources, comparison.study
-        objective = study.objectives[0]
-        labels = [group.label for group in groups]
-        trials, sampling_note = downsample(groups, objective.goal)
-        most_important_first = [row[0] for row in importance_table(comparison).rows]
-        sections: dict[str, list[Chart | None]] = {
-            "progress": [*progress_charts(comparison, labels)],
-            "front": [front_chart(comparison, trials, labels)],
-            "effort": [time_chart(comparison, labels)],
-            "importance": [importance_chart(comparison, labels)],
-            "slices": [*slice_charts(study, trials, labels, most_important_first)],
-            "parallel": [parallel_chart(study, trials, labels)],
-            "learning": [learning_chart(groups, objective, labels)],
-        }
-        visible = slice_range(study, trials)
-        return _Charts(
-            {name: list(filter(None, charts)) for name, charts in sections.items()},
-            sampling_note,
-            f"{visible.note}; hollow marks at its edge represent them." if visible else "",
-        )
+def _draw(comparison: Comparison) -> tuple[dict[str, list[Chart]], str]:
+    """Return the charts by section, and how many trials are drawn, if not all are."""
+    groups, study = comparison.groups, comparison.study
+    objective = study.objectives[0]
+    labels = [group.label for group in groups]
+    trials, sampling_note = downsample(groups, objective.goal)
+    most_important_first = [row[0] for row in importance_table(comparison).rows]
+    sections: dict[str, list[Chart | None]] = {
+        "progress": [*progress_charts(comparison, labels)],
+        "front": [front_chart(comparison, trials, labels)],
+        "importance": [importance_chart(comparison, labels)],
+        "slices": [*slice_charts(study, trials, labels, most_important_first)],
+        "parallel": [parallel_chart(study, trials, labels)],
+        "learning": [learning_chart(groups, objective, labels)],
+    }
+    return {name: list(filter(None, charts)) for name, charts in sections.items()}, sampling_note
 
 
 def _limit_text(value: Any, length: int = _MAX_TEXT) -> str:

@@ -15,16 +15,14 @@ from cloudtune.reporting.documents.html.chart import (
     Rows,
     Spec,
     chart_spec,
-    clip_text,
     color_and_dash,
     color_and_shape,
-    color_by_group,
     number_axis,
-    point_layers,
     round_for_chart,
     tooltip_encoding,
+    value_axis,
 )
-from cloudtune.reporting.documents.tables import Table, improvement_rows, phase_name, time_table
+from cloudtune.reporting.documents.tables import Table, improvement_rows
 from cloudtune.reporting.documents.wording import format_number, format_time
 from cloudtune.study.quantities import format_count
 from cloudtune.study.schema import Objective
@@ -49,7 +47,7 @@ def progress_charts(comparison: Comparison, labels: Sequence[str]) -> Iterator[C
         curves = [curve for curve in comparison.curves if curve.metric == metric]
         finals = [curve.points[-1].value for curve in curves if curve.points]
         visible = fit_axis_range(_best_after_each_trial(curves), goal, "values", finals)
-        note = f" {visible.note}; hollow marks at its edge represent them." if visible else ""
+        note = f" {visible.note}." if visible else ""
         for kind, title, rows in (
             ("trials", "trials ended", _rows(curves, "trials")),
             ("time", f"{word} since the start of the job", _rows(curves, "seconds", unit)),
@@ -140,17 +138,16 @@ def _step_chart(
 ) -> Spec:
     ticks = {"tickCount": 12} | ({"tickMinStep": 1} if x_title.startswith("trials") else {})
     x = number_axis("x", x_title, scale={"zero": True}, axis=ticks)
-    y: Spec = number_axis("y", metric) | ({"scale": visible.scale} if visible else {})
-    position: Spec = {"x": x, "y": y}
+    position: Spec = {"x": x, "y": value_axis(metric, visible)}
+    clip = visible is not None
     titles = {"g": "group", "r": "run", "v": metric, "n": "trial", "t": "time"}
     line: Spec = {
-        "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 2},
+        "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 2, "clip": clip},
         "encoding": position | {"detail": {"field": "r"}} | color_and_dash(labels),
     }
-    line["mark"]["clip"] = visible is not None
     points: Spec = {
         "transform": [{"filter": "datum.i == '1'"}],
-        "mark": {"type": "point", "filled": True, "size": 50, "opacity": 1},
+        "mark": {"type": "point", "filled": True, "size": 50, "opacity": 1, "clip": clip},
         "encoding": position | tooltip_encoding(titles) | color_and_shape(labels),
     }
     return chart_spec(
@@ -159,41 +156,8 @@ def _step_chart(
         260,
         f"Best {metric} so far",
         titles=titles,
-        layer=[line, *point_layers(points, visible)],
+        layer=[line, points],
     )
-
-
-def time_chart(comparison: Comparison, labels: Sequence[str]) -> Chart | None:
-    """Return the time of the trials by phase and group."""
-    rows: Rows = [
-        {
-            "g": each.label,
-            "p": phase_name(phase),
-            "s": 100 * seconds / each.trials,
-            "t": f"{clip_text(each.label, 30)}: {format_time(seconds)}",
-        }
-        for each in comparison.time_breakdowns
-        for phase, seconds in each.phases.items()
-        if each.trials
-    ]
-    if not rows:
-        return None
-    phases = list(map(phase_name, comparison.time_breakdowns[0].phases))
-    position: Spec = {
-        "y": {"field": "p", "type": "nominal", "sort": phases, "title": None},
-        "yOffset": {"field": "g", "sort": list(labels), "scale": {"paddingInner": 0.15}},
-        "x": number_axis("s", "share of the trials' duration, %", scale={"domain": [0, 130]}),
-    }
-    position["x"]["axis"] = {"values": [0, 25, 50, 75, 100]}
-    bars: Spec = {"mark": {"type": "bar"}, "encoding": position | color_by_group(labels)}
-    text: Spec = {
-        "mark": {"type": "text", "align": "left", "dx": 5},
-        "encoding": position | {"text": {"field": "t"}},
-    }
-    table = time_table(comparison)
-    height = max(160, 20 * len(labels) * len(phases))
-    spec = chart_spec(labels, rows, height, "Where the time of trials went", layer=[bars, text])
-    return Chart("effort-chart", table.title, table.note, spec, table)
 
 
 def learning_chart(
@@ -215,7 +179,7 @@ def learning_chart(
     titles = {"g": "group", "k": "run and trial", "s": "state", "x": "step", "y": metric}
     encoding: Spec = {
         "x": number_axis("x", "step", axis={"tickMinStep": 1}),
-        "y": number_axis("y", metric) | ({"scale": visible.scale} if visible else {}),
+        "y": value_axis(metric, visible),
         "detail": {"field": "k"},
         **color_and_dash(labels),
         **tooltip_encoding(titles),
@@ -233,7 +197,7 @@ def learning_chart(
         "learning-chart",
         "Learning curves",
         f"{metric} by step in {format_count(len(curves), 'trial')}: the best of each group and "
-        f"some of the others, stopped ones included.{_steps_note(groups, objective)}{note}",
+        f"some of the others, stopped ones included.{note}",
         chart_spec(
             labels, rows, 280, f"{metric} by step", titles=titles, mark=mark, encoding=encoding
         ),
@@ -247,24 +211,6 @@ class _LearningCurve:
     trial: str
     state: str
     values: list[tuple[int, float]]
-
-
-def _steps_note(groups: Sequence[Group], objective: Objective) -> str:
-    """Return a note that steps are not comparable, if the groups' steps differ."""
-    steps: dict[str, list[int]] = {}
-    for group in groups:
-        group_steps = {step for each in _curves(group, objective) for step, _ in each.values}
-        if group_steps:
-            steps[clip_text(group.label, 40)] = sorted(group_steps)
-    if len({tuple(each) for each in steps.values()}) < 2:
-        return ""
-    spans = "; ".join(
-        f"{label}: {len(e)} steps from {e[0]} to {e[-1]}" for label, e in steps.items()
-    )
-    return (
-        f" Steps differ between groups ({spans}): some services number the reports from 1 instead "
-        "of keeping the script's steps. The same step may not mean the same amount of training."
-    )
 
 
 def _curves(group: Group, objective: Objective) -> list[_LearningCurve]:

@@ -4,7 +4,6 @@ const labels = read("labels");
 const specs = read("specs");
 const views = new Map();
 const boxes = [...document.querySelectorAll('input[name="group"]')];
-const share = document.getElementById("share");
 const tip = document.getElementById("tip");
 const none = document.getElementById("none");
 const whenIdle = window.requestIdleCallback ?? ((act) => setTimeout(act, 50));
@@ -47,10 +46,7 @@ async function draw(container) {
   if (views.has(id)) return;
   views.set(id, null);
   const spec = structuredClone(specs[id]);
-  for (const param of spec.params) {
-    if (param.name === "shown") param.value = selected;
-    if (param.name === "share") param.value = Number(share.value);
-  }
+  spec.params[0].value = selected;
   container.style.minHeight = `${spec.height + 60}px`;
   const chart = await vegaEmbed(container, spec, {
     ast: true, renderer: "svg", actions: false, defaultStyle: false, config: config(),
@@ -60,27 +56,7 @@ async function draw(container) {
   container.dataset.drawn = "yes";
 }
 
-function update(name, value) {
-  for (const chart of views.values()) {
-    if (chart && chart.spec.params.some((param) => param.name === name)) {
-      chart.view.signal(name, value).runAsync();
-    }
-  }
-}
-
 const containers = [...document.querySelectorAll("[data-chart]")];
-const observer = new IntersectionObserver((entries) => {
-  for (const entry of entries) if (entry.isIntersecting) draw(entry.target);
-}, { rootMargin: "600px" });
-for (const container of containers) observer.observe(container);
-
-async function drawAll() {
-  for (const container of containers) {
-    await new Promise((act) => whenIdle(act));
-    await draw(container);
-  }
-}
-drawAll();
 
 function select() {
   const checked = labels.filter((_, index) => boxes[index].checked);
@@ -88,16 +64,14 @@ function select() {
   none.textContent = checked.length ? "" : "No group is selected.";
   if (!checked.length) return;
   selected = checked;
-  update("shown", selected);
+  for (const chart of views.values()) chart?.view.signal("shown", selected).runAsync();
 }
 for (const box of boxes) box.addEventListener("change", select);
-if (share) {
-  share.addEventListener("input", () => {
-    document.getElementById("share-value").textContent = share.value;
-    update("share", Number(share.value));
-  });
-}
 addEventListener("beforeprint", () => containers.forEach(draw));
 addEventListener("keydown", (event) => {
   if (event.key === "Escape") tip.hidden = true;
 });
+for (const container of containers) {
+  await new Promise((act) => whenIdle(act));
+  await draw(container);
+}

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from cloudtune.comparison.comparison import Comparison
-from cloudtune.comparison.distance import UnitScaler
 from cloudtune.reporting.documents.html.axis_range import AxisRange, fit_axis_range
 from cloudtune.reporting.documents.html.chart import (
     Chart,
@@ -17,20 +16,32 @@ from cloudtune.reporting.documents.html.chart import (
     color_and_dash,
     color_and_shape,
     number_axis,
-    point_layers,
     round_for_chart,
     tooltip_encoding,
+    value_axis,
 )
 from cloudtune.reporting.documents.html.downsample import PlottedTrial
 from cloudtune.reporting.documents.tables import Table, front_table, importance_table
 from cloudtune.reporting.documents.wording import format_number
 from cloudtune.reporting.phrases import format_short
+from cloudtune.search.axes import build_axes
+from cloudtune.search.encoding import Column
 from cloudtune.study.schema import FloatParameter, IntParameter
-from cloudtune.study.search_space import Node, Value, count_values, resolve_scale
+from cloudtune.study.search_space import (
+    Assignment,
+    Node,
+    Space,
+    Value,
+    count_values,
+    list_nodes,
+    match_value,
+    resolve_scale,
+)
 from cloudtune.study.study import Study
 
 _MAX_SLICES = 12
-_MAX_LINES = 400
+_BEST_SHARE, _MIN_LINES = 0.25, 10
+"""The share of the trials that are lines in the parallel coordinates, and their minimum number."""
 _MAX_CATEGORIES = 30
 _MAX_ROWS = 50
 _INACTIVE = -0.18
@@ -49,10 +60,8 @@ def slice_charts(
         keys: The keys of the parameters, the most important first.
     """
     metric = study.objectives[0].metric
-    visible = slice_range(study, trials)
-    nodes = {
-        node.key: node for node in UnitScaler(study).nodes if count_values(node.parameter) != 1
-    }
+    visible = fit_axis_range([t.values[0] for t in trials], study.objectives[0].goal, "trials")
+    nodes = {node.key: node for node in list_nodes(study) if count_values(node.parameter) != 1}
     order = [*(key for key in keys if key in nodes), *(key for key in nodes if key not in keys)]
     for index, key in enumerate(order[:_MAX_SLICES]):
         node = nodes[key]
@@ -66,15 +75,9 @@ def slice_charts(
             yield Chart(
                 f"slice-{index}",
                 key,
-                f"{metric} by {key}.",
+                f"{visible.note}." if visible else "",
                 _slice(labels, rows, node, metric, visible),
-                small=True,
             )
-
-
-def slice_range(study: Study, trials: Sequence[PlottedTrial]) -> AxisRange | None:
-    """Return the visible range of the first objective in the slices, if it is limited."""
-    return fit_axis_range([each.values[0] for each in trials], study.objectives[0].goal, "trials")
 
 
 def _value(each: PlottedTrial, node: Node) -> Value | None:
@@ -107,7 +110,7 @@ def _slice(
     titles = {"g": "group", "r": "run", "n": "trial", "x": node.name, "y": metric}
     encoding: Spec = {
         "x": x,
-        "y": number_axis("y", metric) | ({"scale": visible.scale} if visible else {}),
+        "y": value_axis(metric, visible),
         **color_and_shape(labels),
         **tooltip_encoding(titles),
     }
@@ -118,11 +121,24 @@ def _slice(
         x["axis"] = {"labelAngle": 0 if count <= 4 else -40, "labelLimit": 70}
         encoding["xOffset"] = {"field": "g", "sort": list(labels)}
     mark = {"type": "point", "filled": True, "size": 28, "opacity": 0.65}
-    points: Spec = {"mark": mark, "encoding": encoding}
+    mark["clip"] = visible is not None
     description = f"{metric} by {node.name}"
-    return chart_spec(
-        labels, rows, 190, description, titles=titles, layer=point_layers(points, visible)
-    )
+    return chart_spec(labels, rows, 190, description, titles=titles, mark=mark, encoding=encoding)
+
+
+def _positions(
+    space: Space, columns: Mapping[str, Column], parameters: Assignment
+) -> dict[str, float]:
+    """Return where a trial crosses the axes, from 0 to 1, by the key of each active parameter."""
+    positions: dict[str, float] = {}
+    for node in space.active_nodes(parameters):
+        if node.name not in parameters:
+            continue
+        value = match_value(node.parameter, parameters[node.name])
+        if value is not None:
+            column = columns[node.key]
+            positions[node.key] = column.encode(value) / max(1, column.categories - 1)
+    return positions
 
 
 def trials_table(study: Study, trials: Sequence[PlottedTrial]) -> Table:
@@ -149,41 +165,31 @@ def parallel_chart(
     study: Study, trials: Sequence[PlottedTrial], labels: Sequence[str]
 ) -> Chart | None:
     """Return the trials as lines across the axes of the parameters."""
-    scaler = UnitScaler(study)
-    nodes = [node for node in scaler.nodes if count_values(node.parameter) != 1]
-    step = max(1, math.ceil(len(trials) / _MAX_LINES))
-    lines = sorted(trials, key=lambda each: each.rank)[::step]
+    space = Space.from_study(study)
+    columns = {axis.node.key: Column(axis) for axis in build_axes(space)}
+    nodes = [node for node in space.nodes if count_values(node.parameter) != 1]
+    best = sorted(trials, key=lambda each: each.rank)
+    lines = best[: max(_MIN_LINES, math.ceil(_BEST_SHARE * len(best)))]
     if not lines or not nodes:
         return None
     metric = study.objectives[0].metric
     values = [each.values[0] for each in lines]
     low, high = min(values), max(values)
-    visible = fit_axis_range(values, study.objectives[0].goal, "trials")
-    if visible and study.objectives[0].goal == "maximize":
-        low = visible.low
-    elif visible:
-        high = visible.high
     rows: Rows = []
     for each in lines:
-        head = {
-            "g": each.label,
-            "t": f"{each.run} {each.trial.number}",
-            "q": round_for_chart(each.rank),
-        }
-        scaled = scaler.scale(each.trial.parameters)
-        for index, node in enumerate(nodes):
-            rows.append(head | {"k": index, "u": round_for_chart(scaled.get(node.key, _INACTIVE))})
-        value = min(max(each.values[0], low), high)
-        share = (value - low) / (high - low) if high > low else 0.5
-        rows.append(head | {"k": len(nodes), "u": round_for_chart(share)})
-    note = f" {visible.note}; their lines stop at its end." if visible else ""
+        head = {"g": each.label, "t": f"{each.run} {each.trial.number}"}
+        positions = _positions(space, columns, each.trial.parameters)
+        crossings = [positions.get(node.key, _INACTIVE) for node in nodes]
+        crossings.append((each.values[0] - low) / (high - low) if high > low else 0.5)
+        rows += [head | {"k": k, "u": round_for_chart(u)} for k, u in enumerate(crossings)]
     names = [clip_text(node.key, 24) for node in nodes] + [clip_text(metric, 24)]
     ends = [_ends(node) for node in nodes] + [(format_number(low), format_number(high))]
     return Chart(
         "parallel-chart",
         "Parallel coordinates",
-        "Each line is a trial. It crosses the axes of the parameters and ends at the objective. "
-        f"A line below an axis means that the parameter was not active.{note}",
+        f"Each line is a trial: the best of each group, {len(lines)} in all. It crosses the axes "
+        "of the parameters and ends at the objective. A line below an axis means that the "
+        "parameter was not active.",
         _parallel(labels, rows, names, ends, metric),
         trials_table(study, trials),
     )
@@ -226,7 +232,6 @@ def _parallel(
     }
     titles = {"g": "group", "t": "run and trial"}
     lines: Spec = {
-        "transform": [{"filter": "datum.q <= share / 100"}],
         "mark": {"type": "line", "strokeWidth": 1.2, "opacity": 0.6},
         "encoding": {"x": x, "y": y, "detail": {"field": "t"}}
         | color_and_dash(labels)
@@ -247,8 +252,8 @@ def _parallel(
     description = f"Parameters of the best trials by {metric}"
     layers = [lines, end_labels]
     spec = chart_spec(labels, rows, 320, description, titles=titles, layer=layers)
-    spec["params"] += [{"name": "share", "value": 25}, {"name": "names", "value": names}]
-    spec["layer"][0]["transform"] = [*spec.pop("transform"), *lines["transform"]]
+    spec["params"].append({"name": "names", "value": names})
+    lines["transform"] = spec.pop("transform")
     return spec
 
 

@@ -96,7 +96,7 @@ def test_every_chart_is_drawn_quietly_and_nothing_is_loaded(
         charts = page.locator("[data-chart]").all()
         ids = {place.get_attribute("data-chart") for place in charts}
         assert ids >= {"progress-trials-0", "progress-time-0", "progress-cost-0", "learning-chart"}
-        assert ids >= {"importance-chart", "parallel-chart", "effort-chart", "slice-0", "slice-2"}
+        assert ids >= {"importance-chart", "parallel-chart", "slice-0", "slice-2"}
         for place in charts:
             expect(place.locator("svg path").first).to_be_attached()
         expect(page.locator("main")).to_contain_text("not settled", ignore_case=True)
@@ -238,30 +238,21 @@ def test_charts_are_drawn_before_they_are_scrolled_to(browser: Browser, tmp_path
         assert page.evaluate("scrollY") == 0
 
 
-def test_a_bad_trial_is_a_hollow_mark_at_the_edge(browser: Browser, tmp_path: Path) -> None:
+def test_a_bad_trial_beyond_the_axis_is_named(browser: Browser, tmp_path: Path) -> None:
     values = [-1000.0, *(0.5 + n / 100 for n in range(30))]
     with opened(browser, tmp_path, [job("p", values)]) as page:
         said = "is below the axis, down to -1000"
         expect(page.locator("#space")).to_contain_text(f"1 of 31 trials {said}")
         expect(page.locator("#progress-trials-0")).to_contain_text(said)
-        for chart in (SLICE, "[data-chart='progress-trials-0']"):
-            expect(points(page, chart)).to_have_count(31)
-            hollow = page.locator(f"{chart} g.mark-symbol.role-mark path[fill='transparent']")
-            expect(hollow).to_have_count(1)
-        hollow.hover(force=True)
-        expect(page.locator("#tip")).to_contain_text("-1000")
+        labels = page.locator(f"{SLICE} .role-axis-label text").all_text_contents()
+        assert not any("1,000" in label for label in labels)
 
 
-def test_the_share_of_trials_can_be_chosen_with_the_keyboard(
-    browser: Browser, tmp_path: Path
-) -> None:
-    with opened(browser, tmp_path, [ordinary("local")]) as page:
+def test_parallel_coordinates_show_the_best_trials(browser: Browser, tmp_path: Path) -> None:
+    with opened(browser, tmp_path, [ordinary("local", count=80)]) as page:
         lines = page.locator("[data-chart='parallel-chart'] g.mark-line.role-mark path")
-        expect(lines).to_have_count(9)
-        page.get_by_role("slider").focus()
-        page.keyboard.press("End")
-        expect(lines).to_have_count(36)
-        expect(page.locator("#share-value")).to_have_text("100")
+        expect(lines).to_have_count(18)
+        expect(page.locator("#parallel-chart")).to_contain_text("18 in all")
 
 
 def test_dark_and_light_change_while_it_is_open(browser: Browser, tmp_path: Path) -> None:

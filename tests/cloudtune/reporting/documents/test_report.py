@@ -178,17 +178,6 @@ def test_the_page_is_self_contained() -> None:
     assert "@import" not in outside
 
 
-def test_different_steps_are_noted() -> None:
-    own = measured((5, 0.1, 101.0), (10, 0.2, 102.0))
-    counted = measured((1, 0.1, 101.0), (2, 0.2, 102.0))
-    jobs = [job("p", [trial(1, 0.2, measurements=own)])]
-    jobs += [job(name, [trial(1, 0.2, measurements=counted)]) for name in "qr"]
-    words = "Steps differ between groups (p: 2 steps from 5 to 10; q: 2 steps from 1 to 2;"
-    assert words in said(jobs, "html")
-    assert "The same step may not mean the same amount of training." in said(jobs, "html")
-    assert "Steps differ between groups" not in said(jobs[1:], "html")
-
-
 def test_many_trials_are_drawn_in_part_with_the_best_of_each_group() -> None:
     low, high = job("p", [n / 1000 for n in range(900)]), job("q", [0.1, 0.2])
     some, note = downsample(group_jobs([low, high]), "maximize", limit=100)
