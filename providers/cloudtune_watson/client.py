@@ -24,7 +24,7 @@ from urllib.parse import quote
 
 from cloudtune.provider import MissingExtraError
 from cloudtune_watson.errors import WatsonError
-from cloudtune_watson.http import HttpClient
+from cloudtune_watson.http import HttpClient, ServiceClient
 
 if TYPE_CHECKING:
     from cloudtune.provider import Json
@@ -34,21 +34,16 @@ T = TypeVar("T")
 NEWER, OLDER = "ibm_watsonx_ai", "ibm_watson_machine_learning"
 _VERIFY = {NEWER: "WX_CLIENT_VERIFY_REQUESTS", OLDER: "WML_CLIENT_VERIFY_REQUESTS"}
 """The variable without which a package stops verifying certificates after a failure."""
-SENT_FIELDS = frozenset({
-    "name",
-    "description",
-    "tags",
-    "space_id",
-    "project_id",
-    "training_data_references",
-    "results_reference",
-    "test_data_references",
-    "model_definition",
-})  # fmt: skip
+SENT_FIELDS = frozenset(
+    {
+        *("name", "description", "tags", "space_id", "project_id", "model_definition"),
+        *("training_data_references", "test_data_references", "results_reference"),
+    }
+)
 """The fields of a training that both packages send; they silently drop all others."""
 
 
-class WmlClient:
+class WmlClient(ServiceClient[Any]):
     """The trainings, model definitions and files of one space or project.
 
     Each call may raise `WatsonError`.
@@ -64,41 +59,33 @@ class WmlClient:
         Raises:
             MissingExtraError: If neither package is installed.
         """
-        self._http = http
-        self._facts = facts
+        super().__init__(http, facts)
         self._package = choose_package(str(facts["version"]))
-        self._api: Any = None
-        """IBM's client; None before the sign-in."""
         os.environ[_VERIFY[self._package]] = str(http.connection.verify)  # read at its import
         logging.getLogger(self._package).setLevel(logging.CRITICAL + 1)  # its errors are raised
-
-    @property
-    def emulated(self) -> bool:
-        """Whether the cluster is an emulator."""
-        return self._http.connection.emulated
 
     def create(self, request: Json) -> str:
         """Create a training and return its id."""
         if dropped := sorted(request.keys() - SENT_FIELDS):
             raise WatsonError(f"IBM's Python package does not send {', '.join(dropped)}")
-        self._call(lambda _: None)  # signs in, which can be retried
-        training: Json = self._call_once(lambda api: api.training.run(request))
+        self.call(lambda _: None)  # signs in, which can be retried
+        training: Json = self.call_once(lambda api: api.training.run(request))
         return str(training["metadata"]["id"])
 
     def get(self, training: str) -> Json:
         """Return the description of a training."""
-        return self._call(lambda api: api.training.get_details(training))
+        return self.call(lambda api: api.training.get_details(training))
 
     def list_by_tag(self, tag: str) -> list[Json]:
         """Return the trainings that have a tag."""
-        response: Json = self._call(
+        response: Json = self.call(
             lambda api: api.training.get_details(tag_value=tag, get_all=True, limit=None)
         )
         return list(response["resources"])
 
     def cancel(self, training: str) -> None:
         """Stop a training."""
-        self._call(lambda api: api.training.cancel(training))
+        self.call(lambda api: api.training.cancel(training))
 
     def definitions(self, name: str) -> list[str]:
         """Return the ids of the model definitions with a name."""
@@ -108,12 +95,12 @@ class WmlClient:
             matches = [each for each in resources if each["metadata"].get("name") == name]
             return [str(api.model_definitions.get_id(each)) for each in matches]
 
-        return self._call(read)
+        return self.call(read)
 
     def has_definition(self, definition: str) -> bool:
         """Return whether a model definition exists."""
         try:
-            self._call(lambda api: api.model_definitions.get_details(definition))
+            self.call(lambda api: api.model_definitions.get_details(definition))
         except WatsonError as error:
             if error.not_found:
                 return False
@@ -122,7 +109,7 @@ class WmlClient:
 
     def store(self, name: str, path: Path) -> str:
         """Store a zip file as a model definition and return its id."""
-        match = re.search(r"py(\d\.\d+)", str(self._facts["software_spec"]))
+        match = re.search(r"py(\d\.\d+)", str(self.facts["software_spec"]))
         properties = {
             "name": name,
             "description": "Trials of cloudtune",
@@ -134,12 +121,12 @@ class WmlClient:
             definition = api.model_definitions.store(str(path), properties)
             return str(api.model_definitions.get_id(definition))
 
-        return self._call(write)
+        return self.call(write)
 
     def download(self, definition: str, path: Path) -> None:
         """Write the code of a model definition to a file that does not exist."""
         with redirect_stdout(StringIO()):  # the packages print a message
-            self._call(lambda api: api.model_definitions.download(definition, str(path)))
+            self.call(lambda api: api.model_definitions.download(definition, str(path)))
 
     def read(self, path: str) -> bytes | None:
         """Return a file among the assets of the space, or None if it does not exist.
@@ -148,10 +135,10 @@ class WmlClient:
             path: The path on the volume, with the space.
         """
         inner = quote(path.split("/assets/", maxsplit=1)[-1])
-        url = f"{self._http.connection.url}/v2/asset_files/{inner}"
+        url = f"{self.http.connection.url}/v2/asset_files/{inner}"
         try:
-            response = self._call(
-                lambda api: self._http.get(url, params=api._params(), headers=api._get_headers())
+            response = self.call(
+                lambda api: self.http.get(url, params=api._params(), headers=api._get_headers())
             )
         except WatsonError as error:
             if error.not_found:
@@ -159,43 +146,28 @@ class WmlClient:
             raise
         return bytes(response.content)
 
-    def _call(self, call: Callable[[Any], T]) -> T:
-        """Return the result of an idempotent call, with retries."""
-        return self._http.retry(lambda: self._call_once(call))
-
-    def _call_once(self, call: Callable[[Any], T]) -> T:
-        """Return the result of a call, repeated once if the sign-in had expired."""
-        just_signed_in = self._api is None
-        try:
-            return self._translate_errors(call)
-        except WatsonError as error:
-            if just_signed_in or not error.signed_out:
-                raise
-        self._api = None
-        return self._translate_errors(call)
-
-    def _translate_errors(self, call: Callable[[Any], T]) -> T:
-        self._http.last_error = None
+    def translate_errors(self, call: Callable[[Any], T]) -> T:
+        """Return the result of a call, whose errors are `WatsonError`."""
+        self.http.last_error = None
         errors = _import(f"{self._package}.wml_client_error")
         try:
-            return call(self._sign_in())
+            return super().translate_errors(call)
         except errors.WMLClientError as error:
-            raise (self._http.last_error or WatsonError(str(error))) from error
+            raise (self.http.last_error or WatsonError(str(error))) from error
         except (KeyError, IndexError, ValueError) as error:
             message = f"IBM's package cannot read a response of the cluster: {error!r}"
             raise WatsonError(message) from error
 
-    def _sign_in(self) -> Any:
-        if self._api is None:
-            connect = _connect_newer if self._package == NEWER else _connect_older
-            self._http.raises = False  # the packages try addresses that older clusters do not have
-            try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    self._api = connect(self._http, self._facts)
-            finally:
-                self._http.raises = True
-        return self._api
+    def create_session(self) -> Any:
+        """Return IBM's client, which signs in."""
+        connect = _connect_newer if self._package == NEWER else _connect_older
+        self.http.raises = False  # the packages try addresses that older clusters do not have
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return connect(self.http, self.facts)
+        finally:
+            self.http.raises = True
 
 
 def choose_package(version: str) -> str:

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
 from cloudtune.provider import EmulatorEndedError, MissingExtraError
 from cloudtune_watson.errors import PROVIDER, WatsonError, connection_error, service_error
 
 T = TypeVar("T")
+SessionT = TypeVar("SessionT")
 
 TIMEOUT = 120.0
 """Seconds to wait for the next part of a response."""
@@ -70,7 +72,7 @@ class HttpClient:
             raise MissingExtraError("IBM Watson", "watsonx") from error
         self._session = requests.Session()
         self._session.trust_env = not connection.emulated
-        self._session.auth = lambda request: request  # otherwise requests reads ~/.netrc
+        self._session.auth = _no_auth  # otherwise requests reads ~/.netrc
 
     def send(self, method: str, url: str, **options: Any) -> Any:
         """Send a request and return the response, a ``requests.Response``.
@@ -143,3 +145,56 @@ class HttpClient:
             problem = f"an emulated run must not call {url}"
         if problem:
             raise WatsonError(f"{operation}: {problem}", affects_all_calls=True)
+
+
+class ServiceClient(ABC, Generic[SessionT]):
+    """Calls a service after a sign-in, which it repeats once when it has expired."""
+
+    def __init__(self, http: HttpClient, facts: Mapping[str, Any]) -> None:
+        """Create the client without sending a request.
+
+        Args:
+            http: The connection to the service.
+            facts: The provider's facts about the service.
+        """
+        self.http = http
+        self.facts = facts
+        self._session: SessionT | None = None
+
+    @property
+    def emulated(self) -> bool:
+        """Whether the service is an emulator."""
+        return self.http.connection.emulated
+
+    @abstractmethod
+    def create_session(self) -> SessionT:
+        """Sign in, and return what calls need."""
+
+    def sign_in(self) -> SessionT:
+        """Return the session, after a sign-in if there is none."""
+        if self._session is None:
+            self._session = self.create_session()
+        return self._session
+
+    def call(self, call: Callable[[SessionT], T]) -> T:
+        """Return the result of an idempotent call, with retries."""
+        return self.http.retry(lambda: self.call_once(call))
+
+    def call_once(self, call: Callable[[SessionT], T]) -> T:
+        """Return the result of a call, repeated once if the sign-in had expired."""
+        just_signed_in = self._session is None
+        try:
+            return self.translate_errors(call)
+        except WatsonError as error:
+            if just_signed_in or not error.signed_out:
+                raise
+        self._session = None
+        return self.translate_errors(call)
+
+    def translate_errors(self, call: Callable[[SessionT], T]) -> T:
+        """Return the result of a call, whose errors are `WatsonError`."""
+        return call(self.sign_in())
+
+
+def _no_auth(request: Any) -> Any:
+    return request

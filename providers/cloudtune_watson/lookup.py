@@ -67,7 +67,9 @@ def lookup(study: Study, settings: WatsonSettings, facts: Facts) -> Lookup:
     values = {name: getattr(settings, name) for name in EMULATED}
     stand_ins = EMULATED if facts.emulated else {name: f"{{{{{name}}}}}" for name in EMULATED}
     known = {name: value or stand_ins[name] for name, value in values.items()}
-    certificate = _resolve(settings.certificate, facts) if settings.certificate else None
+    certificate = None
+    if settings.certificate:
+        certificate = (facts.base / Path(settings.certificate).expanduser()).resolve()
     data: dict[str, Any] = {
         **known,
         "version": short_version(known["version"]),
@@ -89,10 +91,6 @@ def lookup(study: Study, settings: WatsonSettings, facts: Facts) -> Lookup:
         inputs=inputs,
         data=data | input_data,
     )
-
-
-def _resolve(path: str, facts: Facts) -> Path:
-    return (facts.base / Path(path).expanduser()).resolve()
 
 
 def _inputs(study: Study, facts: Facts) -> tuple[Inputs, dict[str, Any]]:

@@ -63,6 +63,8 @@ class WatsonJobs:
             context: The folder and the emulator of the job.
             definition: The id of the model definition.
         """
+        self.hidden_seconds = 0.0 if wml.emulated else HIDDEN_SECONDS
+        self.poll_seconds = POLL_SECONDS_EMULATED if wml.emulated else POLL_SECONDS
         self._wml = wml
         self._plan = plan
         self._context = context
@@ -75,16 +77,6 @@ class WatsonJobs:
         self._ids: dict[str, str] = {}
         """IBM's ids of the trainings by name."""
         self._progress: dict[str, _Progress] = {}
-
-    @property
-    def hidden_seconds(self) -> float:
-        """How long a new training may not be found."""
-        return 0.0 if self._wml.emulated else HIDDEN_SECONDS
-
-    @property
-    def poll_seconds(self) -> float:
-        """Seconds between two polls."""
-        return POLL_SECONDS_EMULATED if self._wml.emulated else POLL_SECONDS
 
     def job_name(self, number: int, start: int) -> str:
         """Return the name of the training of a trial's start."""

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
 
 from cloudtune.provider import Json
 from cloudtune_watson.errors import WatsonError
-from cloudtune_watson.http import HttpClient
+from cloudtune_watson.http import ServiceClient
 from cloudtune_watson.versions import STANDALONE, parse_version
 
 _REST = "/platform/rest/deeplearning/v1"
@@ -24,25 +23,11 @@ _KEY_SIGN_IN = (4, 0)
 """The first version that exchanges a key for a token."""
 
 
-class WmlaClient:
-    """The searches of one user. Each call may raise `WatsonError`."""
+class WmlaClient(ServiceClient[dict[str, str]]):
+    """The searches of one user. Each call may raise `WatsonError`.
 
-    def __init__(self, http: HttpClient, facts: Mapping[str, Any]) -> None:
-        """Create the client without sending a request.
-
-        Args:
-            http: The connection to WML Accelerator.
-            facts: The provider's facts, with ``version`` and ``sign_in_url``.
-        """
-        self._http = http
-        self._facts = facts
-        self._headers: dict[str, str] | None = None
-        """The headers that sign in; None before the sign-in."""
-
-    @property
-    def emulated(self) -> bool:
-        """Whether the service is an emulator."""
-        return self._http.connection.emulated
+    Its session is the headers that sign in.
+    """
 
     def submit(self, request: Json, code: Path) -> str:
         """Create a search and return its name.
@@ -54,9 +39,10 @@ class WmlaClient:
         Raises:
             OSError: If the archive cannot be read.
         """
-        self._http.retry(self._sign_in)
+        headers = self.http.retry(self.sign_in)
         with code.open("rb") as file:
             response = self._send(
+                headers,
                 "POST",
                 "/hypersearch",
                 files={"file": (request["file"], file, "application/octet-stream")},
@@ -83,44 +69,28 @@ class WmlaClient:
         return log if isinstance(log, str) else json.dumps(log)
 
     def _call(self, method: str, path: str) -> Any:
-        """Return the response to an idempotent call, with retries."""
-        return self._http.retry(lambda: self._call_once(method, path))
+        return self.call(lambda headers: self._send(headers, method, path))
 
-    def _call_once(self, method: str, path: str) -> Any:
-        """Return the response to a call, repeated once if the sign-in had expired."""
-        just_signed_in = self._headers is None
-        try:
-            return self._send(method, path)
-        except WatsonError as error:
-            if just_signed_in or not error.signed_out:
-                raise
-        self._headers = None
-        return self._send(method, path)
-
-    def _send(self, method: str, path: str, **options: Any) -> Any:
-        url = f"{self._http.connection.url}{_REST}{path}"
-        response = self._http.send(method, url, headers=self._sign_in(), **options)
+    def _send(self, headers: dict[str, str], method: str, path: str, **options: Any) -> Any:
+        url = f"{self.http.connection.url}{_REST}{path}"
+        response = self.http.send(method, url, headers=headers, **options)
         try:
             return response.json()
         except ValueError:
             return response.text
 
-    def _sign_in(self) -> dict[str, str]:
-        if self._headers is None:
-            self._headers = self._request_headers()
-        return self._headers
-
-    def _request_headers(self) -> dict[str, str]:
-        user, key = self._http.connection.user, self._http.connection.key
-        url, version = str(self._facts["sign_in_url"]), str(self._facts["version"])
+    def create_session(self) -> dict[str, str]:
+        """Return the headers that sign in."""
+        user, key = self.http.connection.user, self.http.connection.key
+        url, version = str(self.facts["sign_in_url"]), str(self.facts["version"])
         basic = {"Authorization": "Basic " + b64encode(f"{user}:{key}".encode()).decode()}
         if version == STANDALONE:
             return basic
         if (parse_version(version) or _KEY_SIGN_IN) < _KEY_SIGN_IN:
-            response = self._http.get(f"{url}/auth/v1/logon", headers=basic)
+            response = self.http.get(f"{url}/auth/v1/logon", headers=basic)
             return {"X-Auth-Token": _token(response, "accessToken")}
         credentials = {"username": user, "api_key": key}
-        response = self._http.post(f"{url}/icp4d-api/v1/authorize", json=credentials)
+        response = self.http.post(f"{url}/icp4d-api/v1/authorize", json=credentials)
         return {"Authorization": f"Bearer {_token(response, 'token')}"}
 
 

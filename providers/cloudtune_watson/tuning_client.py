@@ -36,6 +36,8 @@ class TuningClient:
             plan: The plan of the job.
             context: The folder and the emulator of the job.
         """
+        self.hidden_seconds = 0.0 if wmla.emulated else HIDDEN_SECONDS
+        self.poll_seconds = POLL_SECONDS_EMULATED if wmla.emulated else POLL_SECONDS
         self._wmla = wmla
         self._plan = plan
         self._context = context
@@ -43,16 +45,6 @@ class TuningClient:
         """The trials that do not change any more, by number."""
         self._missing_polls = 0
         """How many consecutive polls have not found the search."""
-
-    @property
-    def hidden_seconds(self) -> float:
-        """How long a new search may not be found."""
-        return 0.0 if self._wmla.emulated else HIDDEN_SECONDS
-
-    @property
-    def poll_seconds(self) -> float:
-        """Seconds between two polls."""
-        return POLL_SECONDS_EMULATED if self._wmla.emulated else POLL_SECONDS
 
     def submit(self, request: Json) -> JobRef:
         """Pack the code and create the search.

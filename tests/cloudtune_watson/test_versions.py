@@ -1,8 +1,7 @@
-"""What IBM offers where: one choice, no guess, and one table of it."""
+"""The choice of the back end, and the versions that have it."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -13,26 +12,23 @@ from cloudtune.study.schema import Mode
 from cloudtune.study.study import Study
 from cloudtune_watson import WatsonProvider
 from cloudtune_watson.rules.settings import SETTINGS
-from cloudtune_watson.versions import OFFERS, offers_table, parse_version, short_version
+from cloudtune_watson.versions import (
+    STANDALONE,
+    WATSONX_AI_VERSIONS,
+    parse_version,
+    short_version,
+)
 from tests.cloudtune_watson import support
 
 PAGE = Path(__file__).parents[2] / "docs" / "watson.md"
 
 
-def test_the_page_has_the_table_of_what_ibm_offers() -> None:
-    """To write it anew: CLOUDTUNE_RENEW=1 ./test tests/cloudtune_watson/test_versions.py."""
-    before, start, rest = PAGE.read_text("utf-8").partition("<!-- offers -->\n")
-    _, end, after = rest.partition("<!-- end of offers -->")
-    assert start
-    assert end
-    wanted = before + start + offers_table() + end + after
-    if os.environ.get("CLOUDTUNE_RENEW"):
-        PAGE.write_text(wanted, "utf-8")
-    assert PAGE.read_text("utf-8") == wanted
-
-
-def test_each_offer_says_where_it_is_from_and_when_it_was_read() -> None:
-    assert all(", read 2026-11-2" in offer.source for offer in OFFERS)
+def test_the_page_names_all_versions_and_its_sources() -> None:
+    page = PAGE.read_text("utf-8").partition("## Rehearse")[0]
+    for version in ("3.5", "4.0", "5.0", "5.1", *WATSONX_AI_VERSIONS, STANDALONE):
+        assert version in page
+    sources = [line for line in page.splitlines() if ", read 2026-" in line]
+    assert len(sources) == 5
 
 
 @pytest.mark.parametrize("emulated", [False, True])
