@@ -177,12 +177,11 @@ class Run:
     @contextmanager
     def _progress(self, on: Sequence[str] = ()) -> Generator[Observer]:
         """Return what shows the progress of jobs on stderr."""
-        from cloudtune.ledger.home import state_folder
         from cloudtune.ledger.ledger import Ledger
         from cloudtune.reporting.console.plain import create_progress
         from cloudtune.runs import lifecycle
 
-        with Ledger(state_folder()) as ledger:
+        with Ledger() as ledger:
             jobs = lifecycle.jobs_on(ledger.run(self.id), on)
         with closing(create_progress([job.provider for job in jobs])) as progress:
             yield progress
@@ -244,10 +243,9 @@ def find_run(run: str | None = None) -> Run:
     Raises:
         UsageError: If there is no such run.
     """
-    from cloudtune.ledger.home import state_folder
     from cloudtune.ledger.ledger import Ledger
 
-    with Ledger(state_folder()) as ledger:
+    with Ledger() as ledger:
         return Run(ledger.find_run_id(run))
 
 
@@ -297,11 +295,10 @@ def resume(
     Raises:
         UsageError: If there is no such run, or its study file has changed.
     """
-    from cloudtune.ledger.home import state_folder
     from cloudtune.ledger.ledger import Ledger
     from cloudtune.runs.resume import prepare
 
-    with Ledger(state_folder()) as ledger:
+    with Ledger() as ledger:
         record = ledger.run(run)
     return Run(record.id, prepare(record, overrides)).execute(on=on, show=show)
 

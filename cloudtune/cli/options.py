@@ -18,11 +18,10 @@ def _complete_providers(_c: click.Context, _p: click.Parameter, typed: str) -> l
 
 def _complete_runs(_c: click.Context, _p: click.Parameter, typed: str) -> list[str]:
     from cloudtune.errors import CloudtuneError
-    from cloudtune.ledger.home import state_folder
     from cloudtune.ledger.ledger import Ledger
 
     try:
-        with Ledger(state_folder()) as ledger:
+        with Ledger() as ledger:
             return [run for run in ledger.run_ids() if run.startswith(typed)]
     except CloudtuneError:
         return []

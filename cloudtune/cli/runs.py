@@ -169,10 +169,9 @@ def _resume_hint(run_id: str) -> Generator[None]:
         yield
     except KeyboardInterrupt:
         from cloudtune.errors import CloudtuneError
-        from cloudtune.ledger.home import state_folder
         from cloudtune.ledger.ledger import Ledger
 
-        with suppress(CloudtuneError), Ledger(state_folder()) as ledger:
+        with suppress(CloudtuneError), Ledger() as ledger:
             if ledger.has_run(run_id):
                 click.echo(f"interrupted; resume with: cloudtune resume {run_id}", err=True)
         raise

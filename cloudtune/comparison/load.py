@@ -7,7 +7,6 @@ from pathlib import Path
 
 from cloudtune.comparison.comparison import Comparison, compare
 from cloudtune.errors import CloudtuneError
-from cloudtune.ledger.home import state_folder
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.records import RunRecord
 from cloudtune.results.model import StudyResult
@@ -25,7 +24,7 @@ def compare_results(jobs: Sequence[StudyResult]) -> Comparison:
 
 def _load_run_arguments(runs: Iterable[str]) -> dict[str, list[str]]:
     try:
-        with Ledger(state_folder()) as ledger:
+        with Ledger() as ledger:
             return {run: _run_arguments(ledger.run(run)) for run in runs if ledger.has_run(run)}
     except CloudtuneError:
         return {}

@@ -24,7 +24,7 @@ from cloudtune.ledger.connection import (
     set_journal_mode,
     transaction,
 )
-from cloudtune.ledger.home import create_state_folder, list_run_folders
+from cloudtune.ledger.home import create_state_folder, list_run_folders, state_folder
 from cloudtune.ledger.records import (
     JOB_COLUMNS,
     RUN_COLUMNS,
@@ -57,14 +57,14 @@ class Ledger:
         UsageError: If there is no ledger and ``create`` is false.
     """
 
-    def __init__(self, folder: Path, *, create: bool = False) -> None:
+    def __init__(self, folder: Path | None = None, *, create: bool = False) -> None:
         """Open the ledger of a state folder.
 
         Args:
-            folder: The state folder.
+            folder: The state folder; by default, the one of the working folder.
             create: Whether to create the folder and the ledger if necessary.
         """
-        self.folder = folder
+        self.folder = folder = folder or state_folder()
         self._last_numbers: dict[tuple[str, str], int] = {}
         self._path = path = folder / "ledger.db"
         new = not path.exists()
@@ -142,14 +142,10 @@ class Ledger:
         """Add a run and its jobs; they are on disk on return.
 
         Raises:
-            UsageError: If the run exists, because its plan was submitted before.
+            UsageError: If the run exists.
         """
         with self._transaction(durable=True):
-            if self.has_run(record.id):
-                raise UsageError(
-                    f"run {record.id} exists: this plan was submitted before; "
-                    f"continue it with `cloudtune resume {record.id}`"
-                )
+            self.require_new(record.id)
             self._insert("runs", RUN_COLUMNS, run_row(record))
             for job in record.jobs:
                 self._insert("jobs", JOB_COLUMNS, job_row(job))
@@ -157,6 +153,18 @@ class Ledger:
     def _insert(self, table: str, columns: Sequence[str], row: Sequence[Any]) -> None:
         marks = ",".join("?" * len(columns))
         self._db.execute(f"INSERT INTO {table} ({','.join(columns)}) VALUES ({marks})", row)  # noqa: S608
+
+    def require_new(self, run: str) -> None:
+        """Check that there is no run with this ID.
+
+        Raises:
+            UsageError: If the run exists, because its plan was run before.
+        """
+        if self.has_run(run):
+            raise UsageError(
+                f"run {run} exists, since this plan was run before; resume it with: "
+                f"cloudtune resume {run}"
+            )
 
     def has_run(self, run: str) -> bool:
         """Return whether a run with exactly this id exists."""

@@ -10,7 +10,6 @@ from typing import Any
 
 from cloudtune.diagnostics import Finding
 from cloudtune.errors import CloudtuneError
-from cloudtune.ledger.home import state_folder
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.records import JobRecord, RunRecord
 from cloudtune.results.events import Event
@@ -34,7 +33,7 @@ def read_results(
         UsageError: If the run does not exist.
         LedgerError: If the ledger cannot be read.
     """
-    with Ledger(folder or state_folder()) as ledger:
+    with Ledger(folder) as ledger:
         record = ledger.run(run)
         for job in record.jobs:
             yield read_job(ledger, record, job)

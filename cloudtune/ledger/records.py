@@ -26,11 +26,11 @@ class JobRecord:
     run: str
     provider: str
     plan: dict[str, Any]
-    state: RunJobState
-    reason: str
-    job: str | None
+    state: RunJobState = "pending"
+    reason: str = ""
+    job: str | None = None
     """The service's name for the job, once known."""
-    emulated: bool
+    emulated: bool = False
     started: float | None = None
     process_started: float | None = None
     """When the current or last process started or resumed the job."""

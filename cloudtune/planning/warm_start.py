@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from cloudtune.ledger.home import state_folder
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.reader import read_job
 from cloudtune.provider.facts import Parent
@@ -20,7 +19,7 @@ def parents(study: Study) -> list[Parent]:
     if not runs:
         return []
     trials: list[Parent] = []
-    with Ledger(state_folder()) as ledger:
+    with Ledger() as ledger:
         for name in runs:
             record = ledger.run(name)
             for job in record.jobs:
@@ -46,7 +45,7 @@ def parent_jobs(study: Study, provider: str) -> list[str]:
         if colon:
             jobs += [job] if service == provider else []
             continue
-        with Ledger(state_folder()) as ledger:
+        with Ledger() as ledger:
             jobs += [
                 record.job
                 for record in ledger.run(name).jobs

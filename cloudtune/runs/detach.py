@@ -6,28 +6,25 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Collection, Sequence
 
 from cloudtune.errors import CloudtuneError
-from cloudtune.ledger.home import state_folder
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.lock import lock_holder
 from cloudtune.ledger.records import RunRecord
 
 
-def resume_detached(run: str, on: Sequence[str] = (), folder: Path | None = None) -> None:
+def resume_detached(run: str, on: Sequence[str] = ()) -> None:
     """Resume a run in a new background process; return once that executes it or has ended it.
 
     Args:
         run: The run's ID.
         on: The providers whose jobs are resumed; all by default.
-        folder: The state folder.
 
     Raises:
         CloudtuneError: If the process fails to start; the message has its output.
     """
-    with Ledger(folder or state_folder()) as ledger:
+    with Ledger() as ledger:
         run_folder = ledger.run_folder(run)
     options = [word for name in on for word in ("--on", name)]
     run_folder.mkdir(parents=True, exist_ok=True)
@@ -50,14 +47,26 @@ def resume_detached(run: str, on: Sequence[str] = (), folder: Path | None = None
     process.returncode = 0  # avoids a ResourceWarning: the process keeps running
 
 
-def unattended_jobs(record: RunRecord) -> list[str]:
-    """Return the providers of the run's managed jobs that may continue without a process here.
+def resume_unattended(ledger: Ledger, record: RunRecord, on: Collection[str] = ()) -> list[str]:
+    """Resume managed jobs that may continue without a process here, and return their providers.
 
-    These are submitted jobs without a known end. The caller checks that no process executes the
-    run.
+    These are submitted jobs without a known end. If a process executes the run, there are none.
+
+    Args:
+        ledger: The ledger.
+        record: The run.
+        on: The providers whose jobs are resumed; all by default.
+
+    Raises:
+        CloudtuneError: If the background process fails to start.
     """
-    return [
+    providers = [
         job.provider
         for job in record.jobs
         if job.state in {"running", "unknown"} and job.job and job.mode == "managed"
+        if not on or job.provider in on
     ]
+    if not providers or lock_holder(ledger.run_folder(record.id)) is not None:
+        return []
+    resume_detached(record.id, providers)
+    return providers

@@ -29,7 +29,7 @@ from cloudtune.errors import (
     UnsupportedError,
     UsageError,
 )
-from cloudtune.ledger.home import EMULATOR_FOLDER, state_folder
+from cloudtune.ledger.home import EMULATOR_FOLDER
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.lock import RunLock, lock_holder, request_stop
 from cloudtune.ledger.reader import read_results
@@ -39,7 +39,7 @@ from cloudtune.planning.serialization import restore_plan
 from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Outcome
 from cloudtune.results.model import StudyResult
-from cloudtune.runs.detach import resume_detached, unattended_jobs
+from cloudtune.runs.detach import resume_unattended
 
 _log = get_logger(__name__)
 
@@ -49,16 +49,14 @@ _POLL_SECONDS = 0.05
 
 
 class NewRun(NamedTuple):
-    """A run that was written to the ledger."""
+    """The ID of a run that was written to the ledger, and its plans, to be passed to `execute`."""
 
     id: str
     plans: tuple[Plan, ...]
-    """The plans of what was copied, to be passed to `execute`."""
 
 
 def create(
     plans: Sequence[Plan],
-    folder: Path | None = None,
     *,
     without: Sequence[Path] = (),
     overrides: Sequence[str] | None = None,
@@ -71,8 +69,7 @@ def create(
     executed. If no provider can, no run is created.
 
     Args:
-        plans: The plans of one run, one for each provider.
-        folder: The state folder.
+        plans: One for each provider.
         without: Files in the source folder that are not part of it, such as the saved plan.
         overrides: The ``PATH=VALUE`` overrides of the study's file, with which `resume` compares
             the file; None if the study does not come from a file.
@@ -91,14 +88,10 @@ def create(
         raise errors[plans[0].provider]
     first = plans[0]
     run = first.facts.run_id
-    state = folder or state_folder()
-    with Ledger(state, create=True) as ledger:
-        if ledger.has_run(run):
-            raise UsageError(
-                f"run {run} exists, since this plan was run before; resume it with: "
-                f"cloudtune resume {run}"
-            )
-        copied = [_copy_source(plan, ledger, [state, *without], saved=saved) for plan in plans]
+    with Ledger(create=True) as ledger:
+        ledger.require_new(run)
+        without = [ledger.folder, *without]
+        copied = [_copy_source(plan, ledger, without, saved=saved) for plan in plans]
         for plan in copied:
             if plan.facts.emulated:
                 emulator_folder = ledger.job_folder(run, plan.provider) / EMULATOR_FOLDER
@@ -113,15 +106,7 @@ def create(
                 overrides=None if overrides is None else tuple(overrides),
                 base=str(first.facts.base),
                 jobs=tuple(
-                    JobRecord(
-                        run,
-                        plan.provider,
-                        plan.to_json(),
-                        "pending",
-                        "",
-                        None,
-                        plan.facts.emulated,
-                    )
+                    JobRecord(run, plan.provider, plan.to_json(), emulated=plan.facts.emulated)
                     for plan in copied
                 ),
             )
@@ -130,12 +115,7 @@ def create(
 
 
 def plan_errors(plans: Sequence[Plan], *, strict: bool = False) -> dict[str, CloudtuneError]:
-    """Return why plans cannot run on this machine, by provider; runnable ones are omitted.
-
-    Args:
-        plans: The plans to check.
-        strict: Whether a plan with any finding cannot run.
-    """
+    """Return why plans cannot run on this machine, by provider; ``strict`` counts any finding."""
     errors: dict[str, CloudtuneError] = {}
     for plan in plans:
         try:
@@ -167,7 +147,6 @@ def _copy_source(plan: Plan, ledger: Ledger, without: Sequence[Path], *, saved: 
 def execute(
     run: str,
     observer: jobs.Observer | None = None,
-    folder: Path | None = None,
     *,
     on: Sequence[str] = (),
     plans: Sequence[Plan] = (),
@@ -180,20 +159,18 @@ def execute(
     Args:
         run: The run's ID.
         observer: Receives the progress.
-        folder: The state folder.
         on: The providers whose jobs are executed; all by default.
         plans: The plans of the run, if known; others are read from the ledger.
 
     Returns:
-        The outcome of each job of the run, by provider.
+        The outcome of each job, by provider.
 
     Raises:
         UsageError: If there is no such run or job.
         LedgerError: If another process executes the run.
     """
-    state = folder or state_folder()
     safe_observer = jobs.SafeObserver(observer)
-    with Ledger(state) as ledger:
+    with Ledger() as ledger:
         record = ledger.run(run)
         selected = jobs_on(record, on)
         requests = _StopRequests(job.provider for job in record.jobs)
@@ -205,11 +182,14 @@ def execute(
         errors: list[Exception] = []
 
         def execute_job(job: JobRecord) -> None:
-            inbox, budget = requests.inboxes[job.provider], JobBudget(job.provider, budgets)
             try:
-                plan = loaded[job.provider]
                 outcomes[job.provider] = jobs.execute_job(
-                    job, plan, inbox=inbox, budget=budget, observer=safe_observer, state=state
+                    job,
+                    loaded[job.provider],
+                    inbox=requests.inboxes[job.provider],
+                    budget=JobBudget(job.provider, budgets),
+                    observer=safe_observer,
+                    state=ledger.folder,
                 )
             except Exception as error:  # noqa: BLE001 - raised again when all jobs have ended
                 errors.append(error)
@@ -242,16 +222,13 @@ def execute(
 
 
 def _load_plans(record: RunRecord, plans: Sequence[Plan]) -> dict[str, Plan | Exception]:
-    """Return the plans of a run's jobs; those that are not given are read from the ledger.
-
-    If a plan cannot be read, the exception takes its place: it fails its own job only.
-    """
+    """Return the plan of each job, or the exception if it cannot be read: the job reports it."""
     loaded: dict[str, Plan | Exception] = {plan.provider: plan for plan in plans}
     for job in record.jobs:
         if job.provider not in loaded:
             try:
                 loaded[job.provider] = restore_plan(job.plan)
-            except Exception as error:  # noqa: BLE001 - the job reports it
+            except Exception as error:  # noqa: BLE001 - fails its own job only
                 loaded[job.provider] = error
     return loaded
 
@@ -289,8 +266,8 @@ def _stop_on_signals(stop: Callable[[], None]) -> Generator[None]:
     names = ["SIGINT", "SIGTERM", "SIGHUP"]
     signals = [getattr(signal, name) for name in names if hasattr(signal, name)]
     before = {each: signal.getsignal(each) for each in signals}
-    for each in signals:
-        if before[each] is not signal.SIG_IGN:
+    for each, handler in before.items():
+        if handler is not signal.SIG_IGN:
             signal.signal(each, handle)
     try:
         yield
@@ -299,38 +276,31 @@ def _stop_on_signals(stop: Callable[[], None]) -> Generator[None]:
             signal.signal(each, handler)
 
 
-def results(run: str | None = None, folder: Path | None = None) -> list[StudyResult]:
+def results(run: str) -> list[StudyResult]:
     """Return the results of each job of a run so far.
 
     Raises:
         UsageError: If there is no such run.
         LedgerError: If the ledger cannot be read.
     """
-    return [replace(result, trials=tuple(trials)) for result, trials in read_results(run, folder)]
+    return [replace(result, trials=tuple(trials)) for result, trials in read_results(run)]
 
 
-def stop(run: str | None = None, folder: Path | None = None, *, on: Sequence[str] = ()) -> str:
-    """Ask the process that executes a run to end it gracefully, and return the run's ID.
+def stop(run: str, *, on: Sequence[str] = ()) -> None:
+    """Ask the process that executes a run to end jobs gracefully, on some providers or on all.
 
-    Asking again ends it at once. If no process executes the run, jobs that continue at their
+    Asking again ends them at once. If no process executes the run, jobs that continue at their
     services are first resumed in the background.
-
-    Args:
-        run: The run's ID or a prefix of it; the latest by default.
-        folder: The state folder.
-        on: The providers whose jobs end; all by default.
 
     Raises:
         UsageError: If there is no such run or job, or no process on this machine executes it.
     """
-    with Ledger(folder or state_folder()) as ledger:
+    with Ledger() as ledger:
         record = ledger.run(run)
         selected = [job.provider for job in jobs_on(record, on)]
         run_folder = ledger.run_folder(record.id)
-        unattended = [name for name in unattended_jobs(record) if name in selected]
-        if unattended and lock_holder(run_folder) is None:
-            resume_detached(record.id, unattended, folder)
-            on = unattended
+        if resumed := resume_unattended(ledger, record, selected):
+            on = resumed
         deadline = time.monotonic() + _MAX_WAIT
         while not request_stop(run_folder, on):
             if lock_holder(run_folder) is None or time.monotonic() >= deadline:
@@ -339,7 +309,6 @@ def stop(run: str | None = None, folder: Path | None = None, *, on: Sequence[str
                     f"cloudtune status {record.id}"
                 )
             time.sleep(_POLL_SECONDS)
-        return record.id
 
 
 def jobs_on(record: RunRecord, providers: Sequence[str]) -> list[JobRecord]:

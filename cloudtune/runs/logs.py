@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from cloudtune.errors import UsageError
-from cloudtune.ledger.home import state_folder
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.reader import read_job
 
@@ -14,7 +13,6 @@ def find_log(
     run: str | None = None,
     number: int | None = None,
     on: str | None = None,
-    folder: Path | None = None,
 ) -> str | Path:
     """Return the file with the output of a trial, or its address if the service keeps it.
 
@@ -22,12 +20,11 @@ def find_log(
         run: The run's ID or a prefix of it; the latest run by default.
         number: The trial's number; the last trial by default.
         on: The provider, required if the run has several jobs.
-        folder: The state folder.
 
     Raises:
         UsageError: If there is no such run, job, trial or log.
     """
-    with Ledger(folder or state_folder()) as ledger:
+    with Ledger() as ledger:
         record = ledger.run(run)
         providers = [job.provider for job in record.jobs]
         if (on or providers[0]) not in providers or (on is None and len(providers) > 1):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 from cloudtune.errors import LedgerError, UsageError
-from cloudtune.ledger.home import state_folder
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.lock import lock_holder
 from cloudtune.ledger.reader import read_job
@@ -19,7 +17,6 @@ from cloudtune.results.model import StudyResult, Trial
 
 def read_status(
     run: str | None = None,
-    folder: Path | None = None,
     *,
     notify: Callable[[str], None] = lambda _: None,
 ) -> list[dict[str, Any]]:
@@ -31,14 +28,13 @@ def read_status(
 
     Args:
         run: The run's ID or a prefix of it; all runs by default.
-        folder: The state folder.
         notify: Called with a message for each run that cannot be read.
 
     Raises:
         UsageError: If there is no such run.
     """
     try:
-        ledger = Ledger(folder or state_folder())
+        ledger = Ledger()
     except UsageError:
         if run is not None:
             raise
@@ -62,10 +58,7 @@ def _run_status(ledger: Ledger, run: str, notify: Callable[[str], None]) -> dict
         notify(str(error))
         return {"run": run, "state": "damaged", "jobs": []}
     jobs = [job for job, _, _ in read]
-    counts: dict[str, int] = {}
-    for job in jobs:
-        for state, count in job["trials"].items():
-            counts[state] = counts.get(state, 0) + count
+    counts = sum((job["trials"] for job in jobs), Counter[str]())
     best = [
         trial.objective[0]
         for _, trial in best_of_jobs((result, top) for _, result, top in read)
@@ -88,17 +81,17 @@ def _job_status(
 ) -> tuple[dict[str, Any], StudyResult, tuple[Trial, ...]]:
     """Return the status of a job, the job, and its best trials."""
     result, trials = read_job(ledger, record, job)
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
 
     def count_states() -> Iterator[Trial]:
         for trial in trials:
-            counts[trial.state] = counts.get(trial.state, 0) + 1
+            counts[trial.state] += 1
             yield trial
 
     counted = count_states()
-    has_one_objective = len(result.study.objectives) == 1
-    top = result.best_trials(counted) if has_one_objective else ()
-    deque(counted, maxlen=0)
+    top = result.best_trials(counted) if len(result.study.objectives) == 1 else ()
+    for _ in counted:  # the rest
+        pass
     is_interrupted = result.state in {"running", "pending"} and not is_executed
     status = {
         "provider": result.provider,

@@ -14,7 +14,6 @@ from cloudtune.emulation import process
 from cloudtune.engine import job as jobs
 from cloudtune.fitting.capabilities import ModeCapabilities
 from cloudtune.ledger import home
-from cloudtune.ledger.home import state_folder
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.planning.planner import plan
 from cloudtune.planning.serialization import restore_plan
@@ -187,7 +186,7 @@ class ProviderContract:
                 continue
             made = self.planned({}, mode, tmp_path)
             run = lifecycle.create([made]).id
-            with Ledger(state_folder()) as ledger:
+            with Ledger() as ledger:
                 client = self.make().client(made, jobs.job_context(made, ledger))
             assert client.find(made.facts.job_name) is None
             job = client.submit(made.request)

@@ -111,14 +111,15 @@ def cpu_seconds(study: Study, folder: Path, *, live: bool) -> float:
     from rich.console import Console
 
     setattr(LocalProvider, "runner", create_runner)  # noqa: B010
-    run = lifecycle.create(plan_run(study, ["local"]), folder).id
+    os.environ["CLOUDTUNE_HOME"] = str(folder)
+    run = lifecycle.create(plan_run(study, ["local"])).id
     begin = time.process_time()
     with redirect_stderr(io.StringIO()):
         terminal = Console(file=io.StringIO(), force_terminal=True, width=120)
         progress = LiveProgress(terminal, ["local"]) if live else PlainProgress(["local"])
-        lifecycle.execute(run, progress, folder)
+        lifecycle.execute(run, progress)
         progress.close()
-    (result,) = lifecycle.results(run, folder)
+    (result,) = lifecycle.results(run)
     lines = format_summary(result, str(folder))
     assert len(result.trials) == study.limits.max_trials
     assert lines
@@ -191,7 +192,8 @@ def events(count: int) -> Iterator[Event]:
 
 def fill(folder: Path, count: int) -> str:
     """Write a run with a number of trials to a ledger, and return its id."""
-    run = lifecycle.create(plan_run(study_of(count), ["local"]), folder).id
+    os.environ["CLOUDTUNE_HOME"] = str(folder)
+    run = lifecycle.create(plan_run(study_of(count), ["local"])).id
     with Ledger(folder) as ledger:
         batch: list[Event] = []
         for event in events(count):

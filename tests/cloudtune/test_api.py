@@ -11,7 +11,7 @@ import cloudtune
 from cloudtune.ledger.home import state_folder
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.lock import RunLock
-from cloudtune.runs import lifecycle, resume
+from cloudtune.runs import lifecycle
 
 
 @pytest.fixture(autouse=True)
@@ -142,7 +142,7 @@ def test_limits_of_a_running_run_cannot_be_changed() -> None:
     with Ledger(state_folder()) as ledger:
         folder = ledger.run_folder(run)
     with RunLock(folder), pytest.raises(cloudtune.LedgerError, match="is held by"):
-        resume.raise_limits(run, study(max_trials=9))
+        cloudtune.resume(run, overrides=["limits.max_trials=9"], show=False)
     assert lifecycle.results(run)[0].study.limits.max_trials == 4
 
 

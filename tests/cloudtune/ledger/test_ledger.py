@@ -140,6 +140,7 @@ def test_ids_are_short_and_differ() -> None:
 
 
 USES: dict[str, Callable[[Ledger], object]] = {
+    "require_new": lambda ledger: ledger.require_new("new"),
     "create_run": lambda ledger: ledger.create_run(record("new")),
     "has_run": lambda ledger: ledger.has_run("abc"),
     "run_ids": lambda ledger: ledger.run_ids(),

@@ -292,11 +292,8 @@ def test_a_raised_budget_resumes_the_run() -> None:
     limits = {"max_cost": "1 USD", "max_trials": 1}
     run = created("local", script=HANGS, limits=limits, providers=priced())
     executed(run)
-    with Ledger(state_folder()) as ledger:
-        record = ledger.run(run)
-        study = Study.model_validate(record.study)
-    more = Study.model_validate({**study.to_json(), "limits": {**limits, "max_cost": "2 USD"}})
-    resume.raise_limits(run, more)
+    with Ledger() as ledger:
+        resume.prepare(ledger.run(run), ["limits.max_cost=2 USD"])
     assert executed(run)["local"] == ("completed", "the cost reached 2 USD")
     assert len(results_of(run)["local"].trials) == 2
 
