@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cloudtune.results.events import Outcome
     from cloudtune.results.model import StudyResult
 
 
-def run_exit_code(outcomes: Mapping[str, Outcome], results: Iterable[StudyResult]) -> int:
+def run_exit_code(results: Iterable[StudyResult]) -> int:
     """Return the exit code of a run: the first of 130, 3, 4, 2 that a job has, else 0."""
-    codes = {_job_exit_code(outcomes[result.provider], result) for result in results}
+    codes = {_job_exit_code(result) for result in results}
     return next((code for code in (130, 3, 4, 2) if code in codes), 0)
 
 
-def _job_exit_code(outcome: Outcome, result: StudyResult) -> int:
+def _job_exit_code(result: StudyResult) -> int:
     if result.refused and not result.trials:
         return 2
-    if outcome.state != "completed":
-        return 130 if outcome.state == "cancelled" else 3
+    if result.state != "completed":
+        return 130 if result.state in {"cancelled", "running", "pending"} else 3
     return 4 if all(trial.objective is None for trial in result.trials) else 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import cast
 
 import click
 
@@ -59,8 +59,7 @@ class LazyGroup(click.Group):
         for commands in _COMMANDS.values():
             if cmd_name in commands:
                 module = import_module(f"cloudtune.cli.{commands[cmd_name][0]}")
-                command: Any = getattr(module, cmd_name)
-                return command if isinstance(command, click.Command) else None
+                return cast("click.Command", getattr(module, cmd_name))
         return None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -74,11 +73,10 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the command; suggest a similar one if there is no such command."""
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
-            import difflib
+            from cloudtune.study.suggestions import did_you_mean
 
-            similar = difflib.get_close_matches(args[0], self.list_commands(ctx), 1)
-            hint = f"Did you mean {similar[0]}?" if similar else "See cloudtune --help."
-            raise click.UsageError(f"No such command {args[0]!r}. {hint}")
+            hint = did_you_mean(args[0], self.list_commands(ctx)) or "see cloudtune --help"
+            raise click.UsageError(f"No such command {args[0]!r}: {hint}")
         return super().resolve_command(ctx, args)
 
 

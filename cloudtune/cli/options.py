@@ -37,6 +37,16 @@ def _provider_option(help_text: str) -> Callable[[Any], Any]:
     )
 
 
+def _set_option(purpose: str) -> Callable[[Any], Any]:
+    return click.option(
+        "--set",
+        "overrides",
+        multiple=True,
+        metavar="PATH=VALUE",
+        help=f"{purpose}, such as limits.max_trials=50 (repeatable).",
+    )
+
+
 study_argument = click.argument("study", type=click.Path(path_type=str))
 run_argument = click.argument("run", required=False, shell_complete=_complete_runs)
 runs_argument = click.argument("runs", nargs=-1, metavar="[RUN]...", shell_complete=_complete_runs)
@@ -46,20 +56,8 @@ check_option = _provider_option(
     "file is checked."
 )
 job_option = _provider_option("Only the job on this provider (repeatable).  [default: all jobs]")
-set_option = click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="PATH=VALUE",
-    help="Override a field of the study, such as limits.max_trials=50 (repeatable).",
-)
-limit_option = click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="PATH=VALUE",
-    help="Change a limit, such as limits.max_trials=50 (repeatable).",
-)
+set_option = _set_option("Override a field of the study")
+limit_option = _set_option("Change a limit")
 strict_option = click.option(
     "--strict", is_flag=True, help="Fail if anything is approximated or dropped."
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
@@ -91,7 +92,7 @@ def run(
             text = f"run {run_id} continues in the background; watch it: cloudtune watch {run_id}"
             click.echo(json.dumps({"run": run_id}) if as_json else text)
             return
-        _enable_gc()
+        gc.enable()  # `main` disabled it for a quick start
         handle.execute()
     _finish(handle, (), as_json=as_json)
 
@@ -177,13 +178,6 @@ def _resume_hint(run_id: str) -> Generator[None]:
         raise
 
 
-def _enable_gc() -> None:
-    """Enable the garbage collector, which `main` disabled, for a process that runs long."""
-    import gc
-
-    gc.enable()
-
-
 def _finish(run: Run, on: tuple[str, ...], *, as_json: bool) -> None:
     """Print the summary of an executed run, and exit with its code."""
 
@@ -205,16 +199,11 @@ def _finish(run: Run, on: tuple[str, ...], *, as_json: bool) -> None:
                 click.echo(line, err=True)
     from cloudtune.cli.exit_codes import run_exit_code
 
-    raise SystemExit(run_exit_code(run.outcomes, results))
+    raise SystemExit(run_exit_code(results))
 
 
 def print_summary(results: Sequence[StudyResult], folder: Path) -> None:
-    """Print the summary of each job and, for several, a table of them.
-
-    Args:
-        results: The results of the jobs.
-        folder: The folder of the run.
-    """
+    """Print the summary of each job of the run in a folder and, for several, a table of them."""
     from cloudtune.reporting.console.summary import format_summary, job_rows
     from cloudtune.reporting.console.tables import print_table
     from cloudtune.reporting.sanitize import sanitize_line
@@ -244,6 +233,6 @@ def resume(run: str | None, on: tuple[str, ...], overrides: tuple[str, ...], as_
 
     handle = api.find_run(run)
     with _resume_hint(handle.id):
-        _enable_gc()
+        gc.enable()  # `main` disabled it for a quick start
         handle = api.resume(handle.id, on=on, overrides=overrides)
     _finish(handle, on, as_json=as_json)

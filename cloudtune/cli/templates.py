@@ -8,29 +8,19 @@ from pathlib import Path
 from cloudtune.errors import UsageError
 
 
-def templates_folder() -> Path:
-    """Return the folder of the templates, in the installed package or in a checkout."""
-    package = Path(__file__).parents[1]
-    packaged = package / "_templates"
-    return packaged if packaged.is_dir() else package.parent / "templates"
-
-
-def template_names() -> list[str]:
-    """Return the names of the templates."""
-    return sorted(
-        path.name for path in templates_folder().iterdir() if (path / "study.yaml").is_file()
-    )
-
-
 def write_template(name: str, target: Path) -> list[Path]:
     """Copy a template into a folder, and return the files written.
 
     Raises:
         UsageError: If there is no such template, or one of its files exists.
     """
-    if name not in template_names():
-        raise UsageError(f"no template {name!r}; choose from: {', '.join(template_names())}")
-    source = templates_folder() / name
+    package = Path(__file__).parents[1]
+    folder = package / "_templates"  # in a checkout, it is next to the package
+    templates = folder if folder.is_dir() else package.parent / "templates"
+    names = sorted(path.parent.name for path in templates.glob("*/study.yaml"))
+    if name not in names:
+        raise UsageError(f"no template {name!r}; choose from: {', '.join(names)}")
+    source = templates / name
     files = sorted(path for path in source.rglob("*") if _is_template_file(path))
     pairs = [(path, target / path.relative_to(source)) for path in files]
     existing = [str(to) for _, to in pairs if to.exists()]

@@ -20,21 +20,14 @@ def watch(run: str | None) -> None:
     from cloudtune import api
     from cloudtune.cli.exit_codes import run_exit_code
     from cloudtune.cli.runs import print_summary
-    from cloudtune.results.events import Outcome
 
     handle = api.find_run(run)
     handle.follow()
     results = handle.results().jobs
     print_summary(results, handle.folder)
-    unfinished = {"running", "pending"}
-    if any(result.state in unfinished for result in results):
-        text = f"no process runs it now; resume with: cloudtune resume {handle.id}"
-        click.echo(text, err=True)
-    outcomes = {
-        each.provider: Outcome("cancelled" if each.state in unfinished else each.state, each.reason)
-        for each in results
-    }
-    raise SystemExit(run_exit_code(outcomes, results))
+    if any(result.state in {"running", "pending"} for result in results):
+        click.echo(f"no process runs it now; resume with: cloudtune resume {handle.id}", err=True)
+    raise SystemExit(run_exit_code(results))
 
 
 @examples("cloudtune logs", "cloudtune logs 7", "cloudtune logs k7f2 7 --on sagemaker")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 
 MAX_BACKOFF = 300.0
 """The longest wait, in seconds, between two retries while a service is unreachable."""
@@ -18,14 +19,10 @@ def add_jitter(seconds: float) -> float:
 
 
 def poll_interval(seconds: float, jobs: int) -> float:
-    """Return how many seconds to wait between two polls of some jobs.
+    """Return the seconds between two polls of some running jobs, given those for few jobs.
 
     A poll can take one call for each job. Beyond 100 jobs the interval grows in proportion, which
     bounds the number of calls a minute.
-
-    Args:
-        seconds: The interval for few jobs.
-        jobs: The number of running jobs.
     """
     return seconds * max(1.0, jobs / _JOBS_AT_FULL_RATE)
 
@@ -36,10 +33,21 @@ def next_poll_time(seconds: float, jobs: int) -> float:
 
 
 def next_backoff(seconds: float, last: float) -> float:
-    """Return how many seconds to wait after a failure: twice the last wait, up to `MAX_BACKOFF`.
+    """Return the seconds to wait after a failure: twice the last wait, up to `MAX_BACKOFF`.
 
-    Args:
-        seconds: The regular interval, which is the shortest wait.
-        last: The wait before this one; 0 after the first failure.
+    ``last`` is 0 at first. The shortest wait is the regular interval, ``seconds``.
     """
     return max(seconds, min(2 * last, MAX_BACKOFF))
+
+
+def without_repeats(notify: Callable[[str], None]) -> Callable[[str], None]:
+    """Return a function that passes on a message unless it is empty or like the last one."""
+    last = ""
+
+    def notify_new(text: str) -> None:
+        nonlocal last
+        if text and text != last:
+            last = text
+            notify(text)
+
+    return notify_new

@@ -71,13 +71,10 @@ class Budget:
         notify: Callable[[str], None],
         stop: Callable[[str], None],
     ) -> None:
-        """Create a budget.
+        """Create a budget of some jobs, by provider, whose prices are in the currency of the limit.
 
-        Args:
-            limit: What the jobs may cost together; their prices are in its currency.
-            jobs: The plans of the jobs that count, by provider.
-            notify: Called once with a warning, at 80 %.
-            stop: Called once with the reason, at 100 %.
+        ``notify`` is called once with a warning, at 80 %, and ``stop`` once with the reason, at
+        100 %.
         """
         self.limit = limit
         self.stop_reason = ""
@@ -122,9 +119,9 @@ class Budget:
                 self._changed.wait(self._seconds_to_next_check())
 
     def _check(self) -> None:
-        spent = self._spent()
         if self.stop_reason:
             return
+        spent = self._spent()
         if spent >= self.limit.amount:
             self.stop_reason = f"the cost reached {self.limit}"
             self._stop(self.stop_reason)
@@ -132,8 +129,7 @@ class Budget:
             self._warned = True
             self._notify(
                 f"{100 * spent / self.limit.amount:.0f} % of {self.limit} spent; at 100 % "
-                f"{' and '.join(self._jobs)} "
-                f"{'are' if len(self._jobs) > 1 else 'is'} stopped"
+                f"{' and '.join(self._jobs)} {'are' if len(self._jobs) > 1 else 'is'} stopped"
             )
 
     def _spent(self) -> float:
@@ -174,10 +170,7 @@ def create_budgets(
 ) -> list[Budget]:
     """Return the budgets of a run: the study's for all jobs, and those of single providers.
 
-    Args:
-        plans: By provider.
-        notify: As in `Budget`.
-        stop: Called with the providers whose jobs must stop, and the reason.
+    ``stop`` is called with the providers whose jobs must stop, and the reason.
     """
 
     def create(limit: Money, providers: list[str]) -> Budget:
@@ -185,7 +178,7 @@ def create_budgets(
         return Budget(limit, jobs, notify=notify, stop=lambda reason: stop(providers, reason))
 
     budgets: list[Budget] = []
-    shared = next(iter(plans.values())).study.limits.max_cost
+    shared = next((plan.study.limits.max_cost for plan in plans.values()), None)
     if shared:
         budgets.append(create(shared, [name for name, plan in plans.items() if not plan.refused]))
     for provider, plan in plans.items():

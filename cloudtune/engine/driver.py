@@ -20,7 +20,6 @@ from cloudtune.engine.limits import LimitTracker
 from cloudtune.provider.models import Interrupted, Lost
 from cloudtune.provider.protocols import TrialRunner
 from cloudtune.results.events import Ended, Event, Measured, Outcome, Started, TrialState
-from cloudtune.results.model import Trial
 from cloudtune.results.objective import explain_missing_objective
 from cloudtune.results.trials import Trials, start_duration
 from cloudtune.search.protocol import Strategy, Suggestion
@@ -104,9 +103,7 @@ class Driver:
     def run(self, runner: TrialRunner, *, spent: float = 0.0) -> Outcome:
         """Run the job to its end and return its outcome.
 
-        Args:
-            runner: Runs the trials.
-            spent: Seconds of the study's timeout that earlier processes used.
+        Earlier processes used ``spent`` seconds of the study's timeout.
         """
         self._recover_trials(runner)
         self._outcome = self._reached_limit()
@@ -184,7 +181,12 @@ class Driver:
         trials = [trial for trial in self._trials.all() if trial.state == "running"]
         if not trials:
             return
-        recovered = runner.recover([self._interrupted(trial) for trial in trials])
+        interrupted: list[Interrupted] = []
+        for trial in trials:
+            before = self._earlier_measurements[trial.number]
+            measured = len(trial.measurements) - before
+            interrupted.append(Interrupted(self._starts[trial.number], measured, before))
+        recovered = runner.recover(interrupted)
         _log.debug("recovered %d of %d running trials", len(recovered.running), len(trials))
         self._add_events(*recovered.measured)
         for trial in trials:
@@ -193,10 +195,6 @@ class Driver:
             else:
                 ended = self._last_time
                 self._add_events(Ended(trial.number, ended, "cancelled", "cloudtune was killed"))
-
-    def _interrupted(self, trial: Trial) -> Interrupted:
-        before = self._earlier_measurements[trial.number]
-        return Interrupted(self._starts[trial.number], len(trial.measurements) - before, before)
 
     def _can_start(self) -> bool:
         has_slot = len(self._deadlines) < (self._limits.parallel_trials or 1)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 from cloudtune.debug_log import add_mask, get_logger
 from cloudtune.emulation.process import connect, find_running, stop
@@ -53,35 +53,24 @@ class Observer(Protocol):
         ...
 
 
-class SafeObserver:
-    """Passes calls to an observer until one fails: a closed terminal ends no run."""
+def safe_observer(observer: Observer | None) -> Observer:
+    """Return an observer that passes on calls until one fails: a closed terminal ends no run."""
+    return cast("Observer", _SafeObserver(observer))
 
+
+class _SafeObserver:
     def __init__(self, observer: Observer | None) -> None:
         self._observer = observer
 
-    def begin(self, plan: Plan, events: Sequence[Event], elapsed: float) -> None:
-        """Show that a job begins."""
-        self._call(lambda observer: observer.begin(plan, events, elapsed))
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        def call(*args: Any) -> None:
+            try:
+                if self._observer is not None:
+                    getattr(self._observer, name)(*args)
+            except Exception:  # noqa: BLE001 - any error here concerns the display only
+                self._observer = None
 
-    def events(self, provider: str, events: Sequence[Event]) -> None:
-        """Show events of trials."""
-        self._call(lambda observer: observer.events(provider, events))
-
-    def end(self, provider: str, outcome: Outcome) -> None:
-        """Show how a job ended."""
-        self._call(lambda observer: observer.end(provider, outcome))
-
-    def message(self, text: str) -> None:
-        """Show a line."""
-        self._call(lambda observer: observer.message(text))
-
-    def _call(self, call: Callable[[Observer], None]) -> None:
-        if self._observer is None:
-            return
-        try:
-            call(self._observer)
-        except Exception:  # noqa: BLE001 - any error here concerns the display only
-            self._observer = None
+        return call
 
 
 @dataclass(frozen=True)
@@ -92,7 +81,7 @@ class _Execution:
     job: JobRecord
     events: Sequence[Event]
     inbox: Inbox
-    observer: SafeObserver
+    observer: Observer
     ledger: Ledger
     context: JobContext
     mask: Mask
@@ -128,18 +117,13 @@ def execute_job(
     *,
     inbox: Inbox,
     budget: JobBudget,
-    observer: SafeObserver,
+    observer: Observer,
     state: Path,
 ) -> Outcome:
     """Execute one job; a failure of its provider is its outcome and does not affect other jobs.
 
-    Args:
-        job: The job to execute.
-        plan: The job's plan, or the exception that was raised when it was read.
-        inbox: Stop requests.
-        budget: The budgets against which the job counts.
-        observer: Receives its progress.
-        state: The state folder.
+    An exception instead of the plan was raised when the plan was read. ``state`` is the state
+    folder.
     """
     if job.job is not None and job.state in FINAL_STATES and job.mode == "managed":
         return _show_ended_job(job, plan, observer, state)
@@ -171,17 +155,12 @@ def execute_job(
             outcome = Outcome("failed" if _was_submitted(ledger, job) else "refused", reason)
         except CloudtuneError as error:
             outcome = Outcome("failed", str(error))
-            if (
-                context is not None
-                and job.process_started is None
-                and not _was_submitted(ledger, job)
-            ):
+            if job.process_started is None and not _was_submitted(ledger, job):
                 _end_emulator(context, job.mode, outcome)
         except Exception as error:  # noqa: BLE001 - a bug in the code of this provider
             report = ledger.job_folder(job.run, job.provider) / _FAILURE
             outcome = _crash_outcome(ledger, job, write_crash_report(error, report, mask))
-            if context is not None and outcome.state == "failed":
-                _end_emulator(context, job.mode, outcome)
+            _end_emulator(context, job.mode, outcome)
         finally:
             outcome = replace(outcome, reason=mask(outcome.reason))
             _log.debug("%s: ended, %s %s", job.provider, outcome.state, outcome.reason)
@@ -195,7 +174,7 @@ def execute_job(
 
 
 def _show_ended_job(
-    job: JobRecord, plan: Plan | Exception, observer: SafeObserver, state: Path
+    job: JobRecord, plan: Plan | Exception, observer: Observer, state: Path
 ) -> Outcome:
     """Show a managed job that ended earlier, and return its outcome."""
     outcome = Outcome(job.state, job.reason)
@@ -275,13 +254,13 @@ def _was_submitted(ledger: Ledger, job: JobRecord) -> bool:
     return has_id or bool(ledger.last_event_number(job.run, job.provider))
 
 
-def _end_emulator(context: JobContext, mode: str, outcome: Outcome) -> None:
+def _end_emulator(context: JobContext | None, mode: str, outcome: Outcome) -> None:
     """End a job's emulator, unless the job can be resumed: then it ends by itself when idle."""
-    is_final = outcome.state in {"completed", "failed"}
-    if context.emulator and (is_final or (mode == "managed" and outcome.state == "cancelled")):
-        address = find_running(context.folder / EMULATOR_FOLDER)
-        if address:
-            stop(address)
+    final_states = {"completed", "failed", *(["cancelled"] if mode == "managed" else [])}
+    if not (context and context.emulator and outcome.state in final_states):
+        return
+    if address := find_running(context.folder / EMULATOR_FOLDER):
+        stop(address)
 
 
 def _run_driven(execution: _Execution) -> Outcome:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 
 from cloudtune.debug_log import get_logger, log_calls
-from cloudtune.engine.backoff import add_jitter, next_backoff, next_poll_time
+from cloudtune.engine.backoff import add_jitter, next_backoff, next_poll_time, without_repeats
 from cloudtune.errors import EmulatorEndedError, ProviderError
 from cloudtune.provider.models import Interrupted, Lost, Recovered, TrainingJob
 from cloudtune.provider.protocols import Emit, TrainingJobs
@@ -45,7 +45,6 @@ class _PolledJob:
 
     @property
     def id(self) -> str:
-        """The name of its training job."""
         assert self.started.id is not None
         return self.started.id
 
@@ -64,21 +63,14 @@ class JobPoller:
     def __init__(
         self, service: str, jobs: TrainingJobs, emit: Emit, notify: Callable[[str], None]
     ) -> None:
-        """Create a runner; nothing is called yet.
-
-        Args:
-            service: The provider's name.
-            jobs: Its training jobs.
-            emit: Receives the events of trials.
-            notify: Called with messages for the user, such as why trials wait.
-        """
+        """Create a runner of a provider's training jobs; nothing is called yet."""
         self._jobs = log_calls(jobs, service, _log)
         self.job_name = jobs.job_name
         self.enforces_trial_timeout = jobs.enforces_trial_timeout
         self._service = service
         self._emit = emit
         self._notify = notify
-        self._last_message = ""
+        self._notify_once = without_repeats(notify)
         self._inbox: SimpleQueue[Started | _Stop | _Close] = SimpleQueue()
         self._waiting: dict[int, _PolledJob] = {}
         """Jobs to create, by the numbers of their trials."""
@@ -204,11 +196,6 @@ class JobPoller:
         self._backoff_until = now + add_jitter(self._backoff)
         _log.debug("back off for %.1f s: %s", self._backoff, error)
 
-    def _notify_once(self, text: str) -> None:
-        if text != self._last_message:
-            self._last_message = text
-            self._notify(text)
-
     def _create_waiting(self) -> None:
         for job in list(self._waiting.values()):
             if self._lost:
@@ -218,21 +205,12 @@ class JobPoller:
             (self._withdraw if job.stop else self._create)(job)
 
     def _withdraw(self, job: _PolledJob) -> None:
-        """End a trial without a training job; one that has a job is followed to be stopped.
-
-        Raises:
-            ProviderError: If the service cannot be reached.
-        """
-        if self._follow_if_found(job):
-            return
-        self._end(job, "failed", f"stopped before {self._service} had capacity for it")
+        """End a trial without a training job; one that has a job is followed to be stopped."""
+        if not self._follow_if_found(job):
+            self._end(job, "failed", f"stopped before {self._service} had capacity for it")
 
     def _create(self, job: _PolledJob) -> None:
-        """Create the training job of a trial, unless an unanswered call has created it.
-
-        Raises:
-            ProviderError: If a later attempt may succeed.
-        """
+        """Create the training job of a trial, unless an unanswered call has created it."""
         if self._follow_if_found(job):
             return
         job.may_exist = True
@@ -258,9 +236,6 @@ class JobPoller:
         """Return whether a trial has a training job, or may have one that is not visible yet.
 
         An existing job is followed; one that may exist is looked for again later.
-
-        Raises:
-            ProviderError: If the service cannot be reached.
         """
         if not job.may_exist:
             return False
@@ -339,18 +314,8 @@ class JobPoller:
         for other in self._waiting.values():
             other.not_before = 0.0
         now = time.time()
-        event = Ended(number, now, state, reason)
-        if polled is not None:
-            event = replace(
-                event,
-                time=min(now, polled.ended or now),
-                word=polled.word,
-                log=polled.log,
-                artifacts=polled.artifacts,
-                billed_seconds=polled.billed_seconds,
-                machine=polled.machine,
-            )
-        self._emit(event)
+        event = polled.end_event(number) if polled else Ended(number, now, state, reason)
+        self._emit(replace(event, time=min(now, event.time), state=state, reason=reason))
 
     def _lose(self, reason: str, *, recoverable: bool, error: Exception | None = None) -> None:
         """Give up: no trial can be started or followed any longer."""
@@ -363,11 +328,7 @@ class JobPoller:
         self._emit(self._lost)
 
     def _find_jobs(self, starts: Sequence[Started]) -> Mapping[str, TrainingJob]:
-        """Poll training jobs; wait some time for the service, and for jobs that are missing.
-
-        Raises:
-            ProviderError: If the service does not answer.
-        """
+        """Poll training jobs; wait some time for the service, and for jobs that are missing."""
         begin = time.monotonic()
         while True:
             try:
@@ -377,10 +338,9 @@ class JobPoller:
                     raise
                 self._notify_once(f"{error}; retrying")
             else:
-                if (
-                    len(jobs) == len(starts)
-                    or time.monotonic() >= begin + self._jobs.hidden_seconds
-                ):
+                if len(jobs) == len(starts):
+                    return jobs
+                if time.monotonic() >= begin + self._jobs.hidden_seconds:
                     return jobs
                 self._notify_once("looking again for training jobs that may exist")
             time.sleep(self._jobs.poll_seconds)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 
 from cloudtune.debug_log import get_logger, log_calls
-from cloudtune.engine.backoff import add_jitter, next_backoff
+from cloudtune.engine.backoff import add_jitter, next_backoff, without_repeats
 from cloudtune.engine.budget import JobBudget
 from cloudtune.engine.inbox import Inbox, StopRequest
 from cloudtune.errors import EmulatorEndedError, ProviderError
@@ -22,7 +22,6 @@ from cloudtune.provider.protocols import JobClient
 from cloudtune.provider.secrets import Mask
 from cloudtune.results.events import FINAL_STATES, Ended, Event, Measured, Outcome, Started
 from cloudtune.results.trials import Trials
-from cloudtune.study.search_space import Value
 
 _log = get_logger(__name__)
 
@@ -41,16 +40,9 @@ class ManagedJob:
         may_exist: bool = False,
         budget: JobBudget = JobBudget(),  # noqa: B008 - immutable
     ) -> None:
-        """Create a job; nothing is sent yet.
+        """Create a job; nothing is sent yet. The arguments are those of the `Driver`.
 
-        Args:
-            plan: The plan to submit.
-            inbox: Stop requests.
-            record: Writes events to the ledger; called before anything else sees them.
-            observe: Called afterward with several events at a time, to show them.
-            notify: Called with messages for the user.
-            may_exist: Whether an earlier process may have submitted the job.
-            budget: Receives each new event, and knows when the money is spent.
+        An earlier process may have submitted the job if ``may_exist``.
         """
         self._plan = plan
         self._may_exist = may_exist
@@ -58,6 +50,8 @@ class ManagedJob:
         self._record = record
         self._observe = observe
         self._notify = notify
+        self._notify_error = without_repeats(notify)
+        self._notify_remark = without_repeats(notify)
         self._mask = Mask(plan.study)
         self._trials = Trials(plan.study, plan.facts.run_id)
         self._budget = budget
@@ -69,10 +63,6 @@ class ManagedJob:
         """The first stop request that the service received."""
         self._error: ProviderError | None = None
         """Why the last call failed."""
-        self._last_error = ""
-        """The last error that was reported."""
-        self._last_remark = ""
-        """The last remark of the service that was reported."""
         self._wait = 0.0
 
     def replay(self, events: Sequence[Event]) -> None:
@@ -185,9 +175,8 @@ class ManagedJob:
     def _wait_for_request(self, seconds: float) -> None:
         """Wait for a stop request: a poll interval, or longer after each failure in a row."""
         self._wait = next_backoff(seconds, self._wait) if self._error else seconds
-        if self._error and str(self._error) != self._last_error:
-            self._last_error = str(self._error)
-            self._notify(f"{self._error}; retrying with increasing delays")
+        if self._error:
+            self._notify_error(f"{self._error}; retrying with increasing delays")
         self._inbox.wait(add_jitter(self._wait))
         request = self._inbox.pop()
         if isinstance(request, StopRequest):
@@ -198,11 +187,6 @@ class ManagedJob:
                 )
             self._stop_request = request
             self._detach_requested = self._detach_requested or request.now
-
-    def _notify_remark(self, text: str) -> None:
-        if text and text != self._last_remark:
-            self._last_remark = text
-            self._notify(text)
 
     def _should_detach(self) -> bool:
         return self._detach_requested and self._error is not None
@@ -235,7 +219,11 @@ def new_events(
         trial = known_trials.get(raw.number)
         now = time.time()
         if trial is None:
-            parameters = _restore_parameters(provider, fitted, raw)
+            try:
+                parameters = restore(fitted, raw.parameters)
+            except ValueError as error:
+                text = f"trial {raw.number} ({raw.id}) has invalid parameters: {error}"
+                raise ProviderError(provider, text) from error
             events.append(Started(raw.number, raw.started or now, parameters, id=raw.id))
         known_measurements = len(trial.measurements) if trial else 0
         events += [
@@ -243,25 +231,5 @@ def new_events(
             for m in raw.measurements[known_measurements:]
         ]
         if raw.over and (trial is None or trial.ended is None):
-            events.append(
-                Ended(
-                    raw.number,
-                    raw.ended or now,
-                    raw.state,
-                    raw.reason,
-                    word=raw.word,
-                    log=raw.log,
-                    artifacts=raw.artifacts,
-                    billed_seconds=raw.billed_seconds,
-                    machine=raw.machine,
-                )
-            )
+            events.append(raw.end_event(raw.number))
     return events
-
-
-def _restore_parameters(provider: str, fitted: FittedStudy, raw: RawTrial) -> dict[str, Value]:
-    try:
-        return restore(fitted, raw.parameters)
-    except ValueError as error:
-        text = f"trial {raw.number} ({raw.id}) has invalid parameters: {error}"
-        raise ProviderError(provider, text) from error

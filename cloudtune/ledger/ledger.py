@@ -28,12 +28,12 @@ from cloudtune.ledger.home import create_state_folder, list_run_folders, state_f
 from cloudtune.ledger.records import (
     JOB_COLUMNS,
     RUN_COLUMNS,
+    JobRecord,
     RunRecord,
     event_row,
-    job_row,
     parse_events,
     parse_run,
-    run_row,
+    to_row,
 )
 from cloudtune.ledger.schema import create_or_migrate
 from cloudtune.results.events import Event, RunJobState
@@ -146,13 +146,14 @@ class Ledger:
         """
         with self._transaction(durable=True):
             self.require_new(record.id)
-            self._insert("runs", RUN_COLUMNS, run_row(record))
+            self._insert("runs", RUN_COLUMNS, record)
             for job in record.jobs:
-                self._insert("jobs", JOB_COLUMNS, job_row(job))
+                self._insert("jobs", JOB_COLUMNS, job)
 
-    def _insert(self, table: str, columns: Sequence[str], row: Sequence[Any]) -> None:
+    def _insert(self, table: str, columns: Sequence[str], record: RunRecord | JobRecord) -> None:
         marks = ",".join("?" * len(columns))
-        self._db.execute(f"INSERT INTO {table} ({','.join(columns)}) VALUES ({marks})", row)  # noqa: S608
+        statement = f"INSERT INTO {table} ({','.join(columns)}) VALUES ({marks})"  # noqa: S608
+        self._db.execute(statement, to_row(record))
 
     def require_new(self, run: str) -> None:
         """Check that there is no run with this ID.
@@ -258,7 +259,8 @@ class Ledger:
             LedgerError: If the last event of the job is damaged.
         """
         now = time.time()
-        last = self._last_event_time(run, provider)
+        before_last = max(0, self.last_event_number(run, provider) - 1)
+        last = next((event.time for _, event in self.events(run, provider, before_last)), None)
         with self._transaction(durable=True):
             self._db.execute(
                 "UPDATE jobs SET state='running', reason='', "
@@ -267,10 +269,6 @@ class Ledger:
                 "WHERE run=? AND provider=?",
                 (last, now, now, run, provider),
             )
-
-    def _last_event_time(self, run: str, provider: str) -> float | None:
-        last = self.last_event_number(run, provider)
-        return next((event.time for _, event in self.events(run, provider, max(0, last - 1))), None)
 
     def set_job_name(self, run: str, provider: str, job: str) -> None:
         """Record the service's name for a job; on disk on return."""
@@ -289,15 +287,9 @@ class Ledger:
         ended: float | None = None,
         ran: float | None = None,
     ) -> None:
-        """Record the end of a job.
+        """Record the end of a job, by default now, and its seconds in this process, if known.
 
-        Args:
-            run: The job's run.
-            provider: The job's provider.
-            state: The final state.
-            reason: Why it ended in that state.
-            ended: The time of the end; now if None.
-            ran: The seconds that this process ran it, by a monotonic clock.
+        A monotonic clock measured the seconds.
         """
         with self._transaction():
             self._db.execute(

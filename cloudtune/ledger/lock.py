@@ -123,11 +123,7 @@ class RunLock:
 
 
 def lock_holder(folder: Path) -> LockHolder | None:
-    """Return the process that runs a run, or None if no process does.
-
-    Args:
-        folder: The run's folder.
-    """
+    """Return the process that runs the run in a folder, or None if no process does."""
     path = folder / _LOCK_FILE
     try:
         with path.open("r+" if os.access(path, os.W_OK) else "r", encoding="utf-8") as file:
@@ -139,11 +135,9 @@ def lock_holder(folder: Path) -> LockHolder | None:
 
 
 def request_stop(folder: Path, providers: Sequence[str] = ()) -> bool:
-    """Ask the process that runs a run to stop it; return whether there is one on this machine.
+    """Ask the process that runs the run in a folder to stop its jobs, on some providers or all.
 
-    Args:
-        folder: The run's folder.
-        providers: The providers whose jobs to stop; all if empty.
+    Return whether there is one on this machine.
     """
     try:
         fifo = os.open(folder / _STOP_FIFO, os.O_WRONLY | os.O_NONBLOCK)

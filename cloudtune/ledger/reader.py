@@ -23,11 +23,7 @@ def read_results(
 ) -> Iterator[tuple[StudyResult, Iterator[Trial]]]:
     """Yield the result of each job of a run without its trials, and an iterator of its trials.
 
-    Consume the trials before advancing to the next job.
-
-    Args:
-        run: The run's id or a unique start of it; None for the latest run.
-        folder: The state folder; None for the current one.
+    Consume the trials before advancing to the next job. The default is the latest run.
 
     Raises:
         UsageError: If the run does not exist.

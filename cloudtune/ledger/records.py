@@ -63,7 +63,7 @@ class JobRecord:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run."""
+    """One run. Its fields but for the jobs are in the order of `RUN_COLUMNS`."""
 
     id: str
     created: float
@@ -81,17 +81,12 @@ def new_run_id() -> str:
     return "".join(secrets.choice(_ALPHABET) for _ in range(8))
 
 
-def run_row(record: RunRecord) -> list[Any]:
-    """Return a run as a row, in the order of `RUN_COLUMNS`."""
-    study, overrides = json.dumps(record.study), json.dumps(record.overrides)
-    return [record.id, record.created, record.name, study, record.file, record.base, overrides]
-
-
-def job_row(job: JobRecord) -> list[Any]:
-    """Return a job as a row, in the order of `JOB_COLUMNS`."""
+def to_row(record: RunRecord | JobRecord) -> list[Any]:
+    """Return a run or a job as a row, in the order of its columns."""
     return [
-        *(job.run, job.provider, json.dumps(job.plan), job.state, job.reason, job.job),
-        *(job.emulated, job.started, job.process_started, job.earlier_seconds, job.ended),
+        json.dumps(value) if name in {"study", "overrides", "plan"} else value
+        for name, value in vars(record).items()
+        if name != "jobs"
     ]
 
 

@@ -44,11 +44,6 @@ _TABLES = (
 def create_or_migrate(db: sqlite3.Connection, path: Path, *, new: bool) -> None:
     """Create the tables of a new ledger, or migrate an older one after saving a copy.
 
-    Args:
-        db: A connection to the database.
-        path: The file of the database.
-        new: Whether the file was just created.
-
     Raises:
         LedgerError: If the database is newer, is not a ledger or has lost its content, or if a
             process is running a run with an older version.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cloudtune.results.events import FINAL_STATES, JobState, Measured, Started, TrialState
+from cloudtune.results.events import FINAL_STATES, Ended, JobState, Measured, Started, TrialState
 from cloudtune.results.model import Measurement
 from cloudtune.study.schema import Limits
 
@@ -70,6 +71,20 @@ class TrainingJob:
     def over(self) -> bool:
         """Whether the job has ended, so that its state is final."""
         return self.state in FINAL_STATES or (self.state == "unknown" and self.ended is not None)
+
+    def end_event(self, number: int) -> Ended:
+        """Return the end of the trial with this number, whose job is over."""
+        return Ended(
+            number,
+            self.ended or time.time(),
+            self.state,
+            self.reason,
+            word=self.word,
+            log=self.log,
+            artifacts=self.artifacts,
+            billed_seconds=self.billed_seconds,
+            machine=self.machine,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

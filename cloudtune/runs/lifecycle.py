@@ -169,15 +169,14 @@ def execute(
         UsageError: If there is no such run or job.
         LedgerError: If another process executes the run.
     """
-    safe_observer = jobs.SafeObserver(observer)
+    observer = jobs.safe_observer(observer)
     with Ledger() as ledger:
         record = ledger.run(run)
         selected = jobs_on(record, on)
         requests = _StopRequests(job.provider for job in record.jobs)
         loaded = _load_plans(record, plans)
         valid = {name: plan for name, plan in loaded.items() if isinstance(plan, Plan)}
-        notify = safe_observer.message
-        budgets = create_budgets(valid, notify=notify, stop=requests.complete) if valid else []
+        budgets = create_budgets(valid, notify=observer.message, stop=requests.complete)
         outcomes = {job.provider: Outcome(job.state, job.reason) for job in record.jobs}
         errors: list[Exception] = []
 
@@ -188,7 +187,7 @@ def execute(
                     loaded[job.provider],
                     inbox=requests.inboxes[job.provider],
                     budget=JobBudget(job.provider, budgets),
-                    observer=safe_observer,
+                    observer=observer,
                     state=ledger.folder,
                 )
             except Exception as error:  # noqa: BLE001 - raised again when all jobs have ended

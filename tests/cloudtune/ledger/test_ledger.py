@@ -159,6 +159,7 @@ USES: dict[str, Callable[[Ledger], object]] = {
     "remove_run": lambda ledger: ledger.remove_run("abc"),
 }
 READS = {
+    "require_new",
     "has_run",
     "run_ids",
     "find_run_id",
