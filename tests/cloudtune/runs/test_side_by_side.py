@@ -138,7 +138,7 @@ def test_an_unusable_provider_does_not_affect_others(other: str, words: str) -> 
     assert words in outcomes[other].reason
     assert watcher.ended == outcomes
     assert len(results_of(run)["local"].trials) == 2
-    assert exit_codes.run_exit_code(outcomes, lifecycle.results(run)) == 3
+    assert exit_codes.run_exit_code(lifecycle.results(run)) == 3
 
 
 def test_a_refused_provider_does_not_affect_others() -> None:
@@ -154,7 +154,7 @@ def test_a_refused_provider_does_not_affect_others() -> None:
         "local": "completed",
     }
     assert StudyResult.from_json(json.dumps(json.loads(output)[0])) == results_of(run)["second"]
-    assert exit_codes.run_exit_code(outcomes, lifecycle.results(run)) == 2
+    assert exit_codes.run_exit_code(lifecycle.results(run)) == 2
 
 
 def test_no_run_is_created_if_no_provider_can_run_it() -> None:
@@ -322,11 +322,10 @@ def test_prices_in_another_currency_are_refused_before_anything_is_sent() -> Non
 def test_the_exit_code_is_the_first_that_occurs() -> None:
     run = created("local", "second", providers={"second": {"limits": {"max_cost": "1 USD"}}})
     lifecycle.execute(run)
-    known = lifecycle.results(run)
-    refused = Outcome("refused", "")
+    local, refused = lifecycle.results(run)
 
     def code(state: Any) -> int:
-        return exit_codes.run_exit_code({"local": Outcome(state, ""), "second": refused}, known)
+        return exit_codes.run_exit_code([replace(local, state=state), refused])
 
     assert [code(state) for state in ("cancelled", "failed", "unknown", "completed")] == [
         *(130, 3, 3),

@@ -61,4 +61,4 @@ class TestOddProvider(ProviderContract):
         outcomes = lifecycle.execute(run)
         assert outcomes["odd"].state == "failed"
         assert outcomes["odd"].reason == "odd: the kitchen is closed"
-        assert exit_codes.run_exit_code(outcomes, lifecycle.results(run)) == 3
+        assert exit_codes.run_exit_code(lifecycle.results(run)) == 3
