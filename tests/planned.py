@@ -12,9 +12,9 @@ from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.fit import FittedStudy, fit
 from cloudtune.planning.planner import source_folder
 from cloudtune.planning.preflight import check_lookup
+from cloudtune.provider.base import BaseProvider
 from cloudtune.provider.cost import check_budget
 from cloudtune.provider.facts import Facts
-from cloudtune.provider.protocols import Provider
 from cloudtune.study.schema import Mode
 from cloudtune.study.study import Study
 
@@ -55,7 +55,7 @@ class Planned:
 
 
 def planned(
-    provider: Provider[Any],
+    provider: BaseProvider[Any],
     study: Study,
     base: Path,
     mode: Mode,

@@ -32,12 +32,12 @@ from cloudtune.planning.preflight import (
 )
 from cloudtune.planning.warm_start import parent_jobs, parents
 from cloudtune.provider import registry
+from cloudtune.provider.base import BaseProvider
 from cloudtune.provider.cost import check_budget, estimate
 from cloudtune.provider.crash_report import write_crash_report
 from cloudtune.provider.facts import Facts
 from cloudtune.provider.models import CloudSettings, ProviderSettings
 from cloudtune.provider.plan import Plan
-from cloudtune.provider.protocols import Provider
 from cloudtune.study.schema import Mode
 from cloudtune.study.study import Study
 
@@ -200,7 +200,7 @@ def source_folder(study: Study, on: str, base: Path) -> Path | None:
     return folder
 
 
-def read_settings(study: Study, on: str, provider: Provider[Any]) -> ProviderSettings:
+def read_settings(study: Study, on: str, provider: BaseProvider[Any]) -> ProviderSettings:
     """Return the provider's settings from the study.
 
     Raises:
@@ -240,7 +240,7 @@ def _study_folder(study: Study) -> Path:
 def _choose_mode(
     study: Study,
     on: str,
-    provider: Provider[Any],
+    provider: BaseProvider[Any],
     settings: ProviderSettings,
     facts: Facts,
 ) -> Plan:
@@ -260,7 +260,7 @@ def _choose_mode(
     return plans[0]
 
 
-def _modes(provider: Provider[Any]) -> list[Mode]:
+def _modes(provider: BaseProvider[Any]) -> list[Mode]:
     every: tuple[Mode, ...] = ("managed", "driven")
     return [mode for mode in every if provider.capabilities.for_mode(mode) is not None]
 
@@ -268,7 +268,7 @@ def _modes(provider: Provider[Any]) -> list[Mode]:
 def _plan_mode(
     study: Study,
     on: str,
-    provider: Provider[Any],
+    provider: BaseProvider[Any],
     settings: ProviderSettings,
     facts: Facts,
     *,

@@ -32,7 +32,7 @@ _HOMES = {
         "RawTrial Recovered TrainingJob"
     ),
     "cloudtune.provider.plan": "Plan",
-    "cloudtune.provider.protocols": "Emit JobClient Provider TrainingJobs TrialRunner",
+    "cloudtune.provider.protocols": "Emit JobClient TrainingJobs TrialRunner",
     "cloudtune.provider.secrets": "resolve_secrets",
     "cloudtune.results.events": "Ended FINAL_STATES JobState Measured Started TrialState",
     "cloudtune.results.model": "Measurement",
@@ -103,7 +103,6 @@ if TYPE_CHECKING:
     from cloudtune.provider.plan import Plan as Plan
     from cloudtune.provider.protocols import Emit as Emit
     from cloudtune.provider.protocols import JobClient as JobClient
-    from cloudtune.provider.protocols import Provider as Provider
     from cloudtune.provider.protocols import TrainingJobs as TrainingJobs
     from cloudtune.provider.protocols import TrialRunner as TrialRunner
     from cloudtune.provider.secrets import resolve_secrets as resolve_secrets

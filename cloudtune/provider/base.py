@@ -1,7 +1,7 @@
-"""The base class of providers, with defaults for the members that a small provider does not need.
+"""The provider interface: what a provider is to the core.
 
-A provider must define `capabilities`, `settings` and `request`, and `client` for a managed mode or
-`training_jobs` for a driven one.
+A provider is data (capabilities), pure functions (rules, request) and one or two ways to reach its
+service: a `JobClient` for managed jobs, `TrainingJobs` or a `TrialRunner` for driven ones.
 """
 
 from __future__ import annotations
@@ -35,21 +35,37 @@ SettingsT = TypeVar("SettingsT", bound=ProviderSettings)
 
 
 class BaseProvider(ABC, Generic[SettingsT]):
-    """A provider with defaults. See `cloudtune.provider.protocols.Provider` for the members."""
+    """One tuning service, or this machine.
+
+    A provider must define `capabilities`, `settings` and `request`, and `client` for a managed mode
+    or `training_jobs` for a driven one.
+    """
 
     capabilities: Capabilities
+    """What the provider supports, by mode."""
     settings: type[SettingsT]
+    """The model of ``providers.<name>`` in the study."""
     emulator: str | None = None
+    """The module that emulates the service on this machine, if there is one."""
     packages: Mapping[str, Sequence[str]] = MappingProxyType({})
+    """The modules that a run imports, by the extra that installs them.
+
+    The modules of the extra ``emulators`` are only for emulated runs.
+    """
     protected_paths: Sequence[str] = ()
+    """The dotted paths of a request that ``native`` may not replace."""
 
     @property
     def documents(self) -> Mapping[str, Callable[[Plan], ServiceDocument]]:
-        """The other documents of the service, by name; none by default."""
+        """Functions that show a plan as another document of the service, by the document's name."""
         return {}
 
     def lookup(self, study: Study, settings: SettingsT, facts: Facts) -> Lookup:
-        """Return what the study takes from this machine; inputs are not uploaded."""
+        """Return what the provider must know before planning; by default, nothing is uploaded.
+
+        This does not call the service: an unknown value gets a visible placeholder. With
+        ``facts.emulated``, missing settings get stand-ins, and no real profile is read.
+        """
         name = self.capabilities.provider
         addresses: dict[str, str | None] = {}
         for each in study.trial.inputs:
@@ -65,31 +81,44 @@ class BaseProvider(ABC, Generic[SettingsT]):
     def rules(
         self, fitted: FittedStudy, mode: Mode, settings: SettingsT, facts: Facts
     ) -> Sequence[Finding | Note]:
-        """Return no findings: the capabilities describe all limits of the service."""
+        """Return what only this service refuses or does differently. Pure; by default, nothing."""
         return ()
 
     @abstractmethod
     def request(self, fitted: FittedStudy, mode: Mode, settings: SettingsT, facts: Facts) -> Json:
-        """Return the service's request."""
+        """Return the service's request in its own spelling. Pure and total: it adds no finding."""
 
     def client(self, plan: Plan, context: JobContext) -> JobClient:
-        """Refuse: the provider has no managed mode.
+        """Return a client of the managed service.
 
         Raises:
-            ProviderError: Always.
+            MissingExtraError: If the service's SDK is not installed.
+            ProviderError: If the provider has no managed mode or cannot be reached.
         """
         raise ProviderError(self.capabilities.provider, "this provider has no managed mode")
 
     def training_jobs(self, plan: Plan, context: JobContext) -> TrainingJobs | None:
-        """Return None: there are no training jobs."""
+        """Return the training jobs of a driven run, or None if `runner` runs the trials.
+
+        Raises:
+            MissingExtraError: If the service's SDK is not installed.
+            ProviderError: If the provider cannot be reached.
+        """
         return None
 
     def runner(
         self, plan: Plan, context: JobContext, emit: Emit, notify: Callable[[str], None]
     ) -> TrialRunner:
-        """Refuse: the provider has no driven mode.
+        """Return a runner of single trials. Called if there are no `training_jobs`.
+
+        Args:
+            plan: The plan of the job.
+            context: The folder and the emulator of the job.
+            emit: Receives what trials report.
+            notify: Receives messages for the user, such as what trials wait for.
 
         Raises:
-            ProviderError: Always.
+            MissingExtraError: If the service's SDK is not installed.
+            ProviderError: If the provider has no driven mode or cannot be reached.
         """
         raise ProviderError(self.capabilities.provider, "this provider has no driven mode")

@@ -1,4 +1,4 @@
-"""Helpers for `Provider.lookup`: what a study takes from this machine."""
+"""Helpers for `BaseProvider.lookup`: what a study takes from this machine."""
 
 from __future__ import annotations
 

@@ -1,37 +1,16 @@
-"""The provider interface: what a provider is to the core.
+"""The ways to reach a service: a `JobClient` for managed jobs, `TrainingJobs` for driven ones.
 
-A provider is data (capabilities), pure functions (rules, request) and one or two ways to reach its
-service: a `JobClient` for managed jobs, a `TrialRunner` for driven ones.
+A provider without training jobs has a `TrialRunner` of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
-from cloudtune.diagnostics import Finding, Note
-from cloudtune.fitting.capabilities import Capabilities
-from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.facts import Facts, Lookup
-from cloudtune.provider.models import (
-    Interrupted,
-    JobContext,
-    JobRef,
-    JobStatus,
-    Lost,
-    ProviderSettings,
-    Recovered,
-    TrainingJob,
-)
+from cloudtune.provider.models import Interrupted, JobRef, JobStatus, Lost, Recovered, TrainingJob
 from cloudtune.results.events import Ended, Measured, Started
-from cloudtune.study.schema import Json, Mode
-from cloudtune.study.study import Study
-
-if TYPE_CHECKING:
-    from cloudtune.provider.documents import ServiceDocument
-    from cloudtune.provider.plan import Plan
-
-SettingsT = TypeVar("SettingsT", bound=ProviderSettings)
+from cloudtune.study.schema import Json
 
 
 class JobClient(Protocol):
@@ -140,96 +119,6 @@ class TrainingJobs(Protocol):
 
     def stop(self, name: str) -> None:
         """Ask a training job to end. Idempotent; an ended job stays as it is."""
-        ...
-
-
-class Provider(Protocol[SettingsT]):
-    """One tuning service, or this machine. `cloudtune.provider.base.BaseProvider` has defaults."""
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What the provider supports, by mode."""
-        ...
-
-    @property
-    def settings(self) -> type[SettingsT]:
-        """The model of ``providers.<name>`` in the study."""
-        ...
-
-    @property
-    def emulator(self) -> str | None:
-        """The module that emulates the service on this machine, if there is one."""
-        ...
-
-    @property
-    def packages(self) -> Mapping[str, Sequence[str]]:
-        """The modules that a run imports, by the extra that installs them.
-
-        The modules of the extra ``emulators`` are only for emulated runs.
-        """
-        ...
-
-    @property
-    def protected_paths(self) -> Sequence[str]:
-        """The dotted paths of a request that ``native`` may not replace."""
-        ...
-
-    @property
-    def documents(self) -> Mapping[str, Callable[[Plan], ServiceDocument]]:
-        """Functions that show a plan as another document of the service, by the document's name."""
-        ...
-
-    def lookup(self, study: Study, settings: SettingsT, facts: Facts) -> Lookup:
-        """Return what the provider must know before planning.
-
-        This does not call the service: an unknown value gets a visible placeholder. With
-        ``facts.emulated``, missing settings get stand-ins, and no real profile is read.
-        """
-        ...
-
-    def rules(
-        self, fitted: FittedStudy, mode: Mode, settings: SettingsT, facts: Facts
-    ) -> Sequence[Finding | Note]:
-        """Return what only this service refuses or does differently. Pure."""
-        ...
-
-    def request(self, fitted: FittedStudy, mode: Mode, settings: SettingsT, facts: Facts) -> Json:
-        """Return the service's request in its own spelling. Pure and total: it adds no finding."""
-        ...
-
-    def client(self, plan: Plan, context: JobContext) -> JobClient:
-        """Return a client of the managed service.
-
-        Raises:
-            MissingExtraError: If the service's SDK is not installed.
-            ProviderError: If the provider has no managed mode or cannot be reached.
-        """
-        ...
-
-    def training_jobs(self, plan: Plan, context: JobContext) -> TrainingJobs | None:
-        """Return the training jobs of a driven run, or None if `runner` runs the trials.
-
-        Raises:
-            MissingExtraError: If the service's SDK is not installed.
-            ProviderError: If the provider cannot be reached.
-        """
-        ...
-
-    def runner(
-        self, plan: Plan, context: JobContext, emit: Emit, notify: Callable[[str], None]
-    ) -> TrialRunner:
-        """Return a runner of single trials. Called if there are no `training_jobs`.
-
-        Args:
-            plan: The plan of the job.
-            context: The folder and the emulator of the job.
-            emit: Receives what trials report.
-            notify: Receives messages for the user, such as what trials wait for.
-
-        Raises:
-            MissingExtraError: If the service's SDK is not installed.
-            ProviderError: If the provider has no driven mode or cannot be reached.
-        """
         ...
 
 

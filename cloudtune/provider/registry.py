@@ -15,15 +15,15 @@ from cloudtune.study.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from cloudtune.diagnostics import Note
-    from cloudtune.provider.protocols import Provider
+    from cloudtune.provider.base import BaseProvider
 
 GROUP = "cloudtune.providers"
 
-_temporary: dict[str, Callable[[], Provider[Any]]] = {}
+_temporary: dict[str, Callable[[], BaseProvider[Any]]] = {}
 
 
 @contextmanager
-def temporary_provider(name: str, factory: Callable[[], Provider[Any]]) -> Generator[None]:
+def temporary_provider(name: str, factory: Callable[[], BaseProvider[Any]]) -> Generator[None]:
     """Register a provider in this process while the block runs; for tests."""
     _temporary[name] = factory
     try:
@@ -48,7 +48,7 @@ def unknown_provider_notes(study: Study) -> list[Note]:
     ]
 
 
-def get(name: str) -> Provider[Any]:
+def get(name: str) -> BaseProvider[Any]:
     """Return the provider of this name.
 
     Raises:
@@ -66,7 +66,7 @@ def get(name: str) -> Provider[Any]:
         raise UsageError(
             f"the provider {name} ({entry.value}) cannot be imported: {error}"
         ) from error
-    return cast("Provider[Any]", factory())
+    return cast("BaseProvider[Any]", factory())
 
 
 def _hint(name: str, separator: str) -> str:
@@ -74,7 +74,7 @@ def _hint(name: str, separator: str) -> str:
     return f"{separator}{hint}" if hint else ""
 
 
-def missing_extra(provider: Provider[Any], *, emulated: bool = False) -> str | None:
+def missing_extra(provider: BaseProvider[Any], *, emulated: bool = False) -> str | None:
     """Return an extra that a run needs and that is not installed, if any."""
     missing = [
         extra

@@ -18,8 +18,8 @@ from cloudtune.ledger.ledger import Ledger
 from cloudtune.planning.planner import plan
 from cloudtune.planning.serialization import restore_plan
 from cloudtune.provider import registry
+from cloudtune.provider.base import BaseProvider
 from cloudtune.provider.plan import Plan
-from cloudtune.provider.protocols import Provider
 from cloudtune.results.events import TrialState
 from cloudtune.results.model import StudyResult
 from cloudtune.runs import lifecycle
@@ -77,7 +77,7 @@ class ProviderContract:
     emulated = False
     """Whether the jobs run on the provider's emulator."""
 
-    def make(self) -> Provider[Any]:
+    def make(self) -> BaseProvider[Any]:
         """Return a new provider."""
         raise NotImplementedError
 

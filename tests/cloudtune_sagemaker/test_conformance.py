@@ -4,11 +4,9 @@ from typing import Any
 
 import pytest
 
-from cloudtune.provider.protocols import Provider
+from cloudtune.provider.base import BaseProvider
 from cloudtune.testing import ProviderContract
 from cloudtune_sagemaker import SagemakerProvider
-
-_: Provider[Any] = SagemakerProvider()
 
 
 @pytest.mark.slow
@@ -18,5 +16,5 @@ class TestSagemaker(ProviderContract):
     name = "sagemaker"
     emulated = True
 
-    def make(self) -> Provider[Any]:
+    def make(self) -> BaseProvider[Any]:
         return SagemakerProvider()

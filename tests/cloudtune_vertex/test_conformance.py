@@ -4,11 +4,9 @@ from typing import Any
 
 import pytest
 
-from cloudtune.provider.protocols import Provider
+from cloudtune.provider.base import BaseProvider
 from cloudtune.testing import ProviderContract
 from cloudtune_vertex import VertexProvider
-
-_: Provider[Any] = VertexProvider()
 
 
 @pytest.mark.slow
@@ -18,5 +16,5 @@ class TestVertex(ProviderContract):
     name = "vertex"
     emulated = True
 
-    def make(self) -> Provider[Any]:
+    def make(self) -> BaseProvider[Any]:
         return VertexProvider()

@@ -6,13 +6,12 @@ from typing import Any
 
 import pytest
 
-from cloudtune.provider.protocols import Provider
+from cloudtune.provider.base import BaseProvider
 from cloudtune.study.schema import Mode
 from cloudtune.study.study import Study
 from cloudtune.testing import ProviderContract
 from cloudtune_watson import WatsonProvider
 
-_: Provider[Any] = WatsonProvider()
 BACKENDS: Mapping[Mode, str] = {"managed": "wmla", "driven": "wml"}
 
 
@@ -23,7 +22,7 @@ class TestWatson(ProviderContract):
     name = "watson"
     emulated = True
 
-    def make(self) -> Provider[Any]:
+    def make(self) -> BaseProvider[Any]:
         return WatsonProvider()
 
     def study(self, over: Mapping[str, Any], mode: Mode, folder: Path) -> Study:

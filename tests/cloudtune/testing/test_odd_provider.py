@@ -9,7 +9,7 @@ import pytest
 
 import cloudtune
 from cloudtune.cli import exit_codes
-from cloudtune.provider.protocols import Provider
+from cloudtune.provider.base import BaseProvider
 from cloudtune.runs import lifecycle
 from cloudtune.testing import ProviderContract
 from tests.cloudtune.testing import odd_provider as odd
@@ -22,9 +22,9 @@ class TestOddProvider(ProviderContract):
     def _service(self, tmp_path_factory: pytest.TempPathFactory) -> None:
         self.service = odd.OddService(tmp_path_factory.mktemp("kitchen"))
 
-    def make(self) -> Provider[Any]:
+    def make(self) -> BaseProvider[Any]:
         launcher = Path(cloudtune.__file__).parents[1]
-        return cast("Provider[Any]", odd.OddProvider(self.service, launcher))
+        return cast("BaseProvider[Any]", odd.OddProvider(self.service, launcher))
 
     def test_a_tree_is_flattened_and_the_script_sees_only_the_active_part(
         self, tmp_path: Path

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cloudtune.provider import Provider
+from cloudtune.provider import BaseProvider
 from cloudtune.testing import ProviderContract
 from cloudtune_example import ExampleProvider
 
@@ -21,7 +21,7 @@ class TestExample(ProviderContract):
     def _service(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("EXAMPLE_BATCH_HOME", str(tmp_path / "batch"))
 
-    def make(self) -> Provider[Any]:
+    def make(self) -> BaseProvider[Any]:
         """Return the provider."""
         return ExampleProvider()
 
