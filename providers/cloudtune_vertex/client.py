@@ -258,11 +258,13 @@ class Google:
     @cached_property
     def _retry(self) -> Any:
         """The retries of a call that changes nothing."""
+
+        def is_retryable(error: BaseException) -> bool:
+            return self._to_error("", error).retryable and not self._emulator_has_ended(error)
+
         seconds = RETRY_SECONDS_EMULATED if self.emulated else RETRY_SECONDS
         return _import("google.api_core.retry").Retry(
-            predicate=lambda error: (
-                self._to_error("", error).retryable and not self._emulator_has_ended(error)
-            ),
+            predicate=is_retryable,
             initial=seconds / 60,
             maximum=seconds / 6,
             timeout=seconds,

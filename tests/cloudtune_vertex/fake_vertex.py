@@ -142,14 +142,14 @@ class FakeGoogle(Google):
     def get(self, name: str) -> Json:
         return self._called("get", lambda: self._there(name))
 
-    def list_tuning_jobs(self, chosen: str) -> list[Json]:
+    def list_tuning_jobs(self, filter_: str) -> list[Json]:
         return self._called(
-            "list_tuning_jobs", lambda: self._listed("hyperparameterTuningJobs", chosen)
+            "list_tuning_jobs", lambda: self._listed("hyperparameterTuningJobs", filter_)
         )
 
-    def list_custom_jobs(self, chosen: str) -> list[Json]:
+    def list_custom_jobs(self, filter_: str) -> list[Json]:
         self.at_look()
-        return self._called("list_custom_jobs", lambda: self._listed("customJobs", chosen))
+        return self._called("list_custom_jobs", lambda: self._listed("customJobs", filter_))
 
     def cancel(self, name: str) -> None:
         self._called("cancel", lambda: self._cancel(name))
@@ -226,9 +226,9 @@ class FakeGoogle(Google):
             raise error(404, f"The CustomJob {name} does not exist.")
         return dict(self.jobs[name])
 
-    def _listed(self, kind: str, chosen: str) -> list[Json]:
+    def _listed(self, kind: str, filter_: str) -> list[Json]:
         jobs = [job for name, job in self.jobs.items() if f"/{kind}/" in name]
-        for term in chosen.split(" AND "):
+        for term in filter_.split(" AND "):
             if found := re.fullmatch(r"labels\.([a-z-]+)=([a-z0-9-]+)", term):
                 key, value = found[1], found[2]
                 jobs = [job for job in jobs if job.get("labels", {}).get(key) == value]

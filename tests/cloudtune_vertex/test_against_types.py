@@ -423,7 +423,7 @@ def test_native_is_held_against_the_types(mode: Mode, native: Any, where: str) -
 
 def test_a_choice_that_is_given_by_its_number_is_asked_for_by_its_name() -> None:
     ((_, reason),) = check_native("managed", {JOB: machine(acceleratorType=7)})
-    assert "give a name" in reason
+    assert "must be a name" in reason
     assert "NVIDIA_TESLA_T4" in reason
     assert check_native("managed", {JOB: machine(acceleratorType="NVIDIA_L4")}) == []
 

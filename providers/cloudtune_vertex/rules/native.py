@@ -170,7 +170,7 @@ def _check_value(message: Any, field: Any, value: Any, path: str) -> Iterator[Pr
             if each not in names:
                 suggestion = did_you_mean(str(each), names)
                 values = f"Vertex AI accepts {', '.join(names[:12])}"
-                yield path, f"unknown value {each!r}; {suggestion or values}"
+                yield path, f"unknown value {each!r}: must be a name; {suggestion or values}"
         return
     message_factory: Any = import_module("google.protobuf.message_factory")
     if isinstance(value, Mapping):
