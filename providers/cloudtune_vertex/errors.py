@@ -52,24 +52,11 @@ _CLIENT_ERRORS: Mapping[str, tuple[bool, str]] = {
 class GoogleError(ProviderError):
     """Google refused a call or could not be reached."""
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        code: int = 0,
-        retryable: bool = False,
-        affects_all_calls: bool = False,
-        quota_exceeded: bool = False,
-    ) -> None:
+    def __init__(self, message: str, *, code: int = 0, **flags: bool) -> None:
+        """Create an error with the flags of `ProviderError`."""
+        super().__init__(PROVIDER, message, **flags)
         self.code = code
         """The HTTP status; 0 without a response."""
-        super().__init__(
-            PROVIDER,
-            message,
-            retryable=retryable,
-            affects_all_calls=affects_all_calls,
-            quota_exceeded=quota_exceeded,
-        )
 
     @property
     def not_found(self) -> bool:

@@ -52,13 +52,7 @@ _PREBUILT = re.compile(
 
 def lookup(study: Study, settings: VertexSettings, facts: Facts) -> Lookup:
     """Return the known facts about the project; placeholders replace missing settings."""
-    values = {
-        "project": settings.project,
-        "location": settings.location,
-        "bucket": settings.bucket,
-        "image": settings.image,
-        "machine_type": settings.machine_type,
-    }
+    values: dict[str, str | None] = {name: getattr(settings, name) for name in _HINTS}
     if not facts.emulated:
         values["project"] = values["project"] or default_project()
         values["location"] = values["location"] or default_location()

@@ -154,7 +154,7 @@ def _of_a_parameter(spec: dict[str, Any], *, grid: bool) -> Iterator[str]:
         yield from _of_a_parameter(child["parameterSpec"], grid=grid)
 
 
-def test_the_comparison_sees_what_is_lost(tmp_path: Path) -> None:
+def test_the_comparison_finds_lost_fields(tmp_path: Path) -> None:
     (tmp_path / "train.py").touch()
     request = support.plan_of(support.study_of(), tmp_path).request
     assert lost("managed", request) == []
@@ -176,7 +176,7 @@ def test_the_comparison_sees_what_is_lost(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("file", GOLDEN, ids=lambda file: file.stem)
-def test_requests_in_files_are_whole(file: Path, mode: Mode) -> None:
+def test_golden_requests_match_googles_types(file: Path, mode: Mode) -> None:
     golden = json.loads(file.read_text("utf-8"))[mode]
     if any(line.startswith("refused") for line in golden["found"]):
         pytest.skip("it is refused")
@@ -347,7 +347,7 @@ def _studies(draw: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
 @given(drawn=_studies())
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_requests_of_any_study_are_whole_or_refused(
+def test_requests_of_any_study_match_googles_types_or_are_refused(
     tmp_path_factory: pytest.TempPathFactory, drawn: tuple[dict[str, Any], dict[str, Any]]
 ) -> None:
     base = tmp_path_factory.getbasetemp() / "any-study"
@@ -367,7 +367,7 @@ def test_requests_of_any_study_are_whole_or_refused(
             assert list(by_the_documentation(support.job_of(plan))) == []
 
 
-def test_our_accelerators_are_googles() -> None:
+def test_accelerators_match_googles_types() -> None:
     known = {each.name for each in types.AcceleratorType} - {"ACCELERATOR_TYPE_UNSPECIFIED"}
     assert set(ACCELERATORS) == known
 
@@ -415,20 +415,20 @@ def machine(**spec: Any) -> dict[str, Any]:
         ),
     ],
 )
-def test_native_is_held_against_the_types(mode: Mode, native: Any, where: str) -> None:
+def test_native_is_checked_by_googles_types(mode: Mode, native: Any, where: str) -> None:
     (found,) = check_native(mode, native)
     assert found[0] == where
     assert found[1]
 
 
-def test_a_choice_that_is_given_by_its_number_is_asked_for_by_its_name() -> None:
+def test_an_enum_number_is_refused() -> None:
     ((_, reason),) = check_native("managed", {JOB: machine(acceleratorType=7)})
     assert "must be a name" in reason
     assert "NVIDIA_TESLA_T4" in reason
     assert check_native("managed", {JOB: machine(acceleratorType="NVIDIA_L4")}) == []
 
 
-def test_native_may_be_a_part_and_may_remove() -> None:
+def test_native_may_be_partial_and_remove_fields() -> None:
     study = {
         "decayCurveStoppingSpec": {"useElapsedDuration": True},
         "medianAutomatedStoppingSpec": None,
@@ -446,7 +446,7 @@ def test_native_may_be_a_part_and_may_remove() -> None:
     assert check_native("driven", {"customJob": {"jobSpec": {"persistentResourceId": "x"}}}) == []
 
 
-def test_a_request_with_native_over_it_is_whole(tmp_path: Path) -> None:
+def test_a_request_with_native_matches_googles_types(tmp_path: Path) -> None:
     (tmp_path / "train.py").touch()
     job: dict[str, Any] = {
         "studySpec": {
@@ -470,7 +470,7 @@ def test_a_request_with_native_over_it_is_whole(tmp_path: Path) -> None:
     assert len(request[JOB]["trialJobSpec"]["workerPoolSpecs"]) == 2
 
 
-def test_native_findings_stand_at_their_field(tmp_path: Path) -> None:
+def test_native_findings_have_the_path_of_their_field(tmp_path: Path) -> None:
     (tmp_path / "train.py").touch()
     native: dict[str, Any] = {JOB: {"studySpec": {"metric": []}}}
     plan = support.plan_of(support.study_of(native=native), tmp_path)
@@ -479,7 +479,7 @@ def test_native_findings_stand_at_their_field(tmp_path: Path) -> None:
     assert "metrics" in plan.said(path)
 
 
-def test_native_says_nothing_that_only_the_service_sets() -> None:
+def test_native_must_not_set_output_only_fields() -> None:
     for kind, key in ((types.HyperparameterTuningJob, JOB), (types.CustomJob, "customJob")):
         told = re.findall(r"^ +(\w+) \(.*\):\n +Output only\.", kind.__doc__, re.MULTILINE)
         names = {re.sub("_([a-z])", lambda found: found[1].upper(), name) for name in told}

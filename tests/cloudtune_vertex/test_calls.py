@@ -12,7 +12,7 @@ from cloudtune_vertex.training_client import VertexJobs
 from tests.cloudtune_vertex import fake_vertex as fake
 
 
-def test_a_look_at_a_hundred_jobs(tmp_path: Path) -> None:
+def test_a_poll_of_a_hundred_jobs_takes_few_calls(tmp_path: Path) -> None:
     google = fake.FakeGoogle()
     jobs = VertexJobs(google, fake.planned("driven"), JobContext(tmp_path))
     names = [jobs.job_name(number, 1) for number in range(1, 101)]

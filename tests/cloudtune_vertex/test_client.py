@@ -107,7 +107,7 @@ TUNING: dict[str, Any] = {
 }
 
 
-def test_a_job_is_sent_whole_and_comes_back_in_the_services_words(server: Server) -> None:
+def test_creating_a_job_sends_all_fields_and_returns_json(server: Server) -> None:
     name = f"{PARENT}/hyperparameterTuningJobs/5"
     told = {**TUNING["hyperparameterTuningJob"], "name": name, "state": "JOB_STATE_PENDING"}
     server.answers = [(200, told)]
@@ -123,7 +123,7 @@ def test_a_job_is_sent_whole_and_comes_back_in_the_services_words(server: Server
     assert "cloudtune/" in str(server.headers[0])
 
 
-def test_what_google_tells_of_a_job_keeps_its_words(server: Server) -> None:
+def test_job_descriptions_keep_googles_spelling(server: Server) -> None:
     trial = {
         "id": "2",
         "state": 99,  # of a later version
@@ -142,7 +142,7 @@ def test_what_google_tells_of_a_job_keeps_its_words(server: Server) -> None:
     assert found["startTime"] == "2026-11-25T10:00:00.500Z"
 
 
-def test_a_request_that_is_none_is_told_before_it_is_sent(server: Server) -> None:
+def test_an_invalid_request_is_reported_before_it_is_sent(server: Server) -> None:
     odd: dict[str, Any] = {"parent": PARENT, "customJob": {"displayName": "x", "jobSpecs": {}}}
     with pytest.raises(GoogleError, match="jobSpecs"):
         server.google().create(odd)
@@ -153,7 +153,7 @@ CUSTOM: dict[str, Any] = {"parent": PARENT, "customJob": {"displayName": "x", "j
 
 
 @pytest.mark.parametrize("answer", [(0, ""), refused(503, "busy"), refused(429, "too many")])
-def test_nothing_is_created_twice(server: Server, answer: tuple[int, Any]) -> None:
+def test_create_calls_are_not_retried(server: Server, answer: tuple[int, Any]) -> None:
     server.answers = [answer]
     with pytest.raises(GoogleError) as caught:
         server.google().create(CUSTOM)
@@ -163,15 +163,13 @@ def test_nothing_is_created_twice(server: Server, answer: tuple[int, Any]) -> No
 
 
 @pytest.mark.parametrize("answer", [(0, ""), refused(503, "busy"), refused(504, "late")])
-def test_what_changes_nothing_is_tried_again(server: Server, answer: tuple[int, Any]) -> None:
+def test_calls_that_change_nothing_are_retried(server: Server, answer: tuple[int, Any]) -> None:
     server.answers = [answer, answer, (200, {"name": JOB, "state": "JOB_STATE_RUNNING"})]
     assert server.google().get(JOB)["state"] == "JOB_STATE_RUNNING"
     assert len(server.asked) == 3
 
 
-def test_a_service_that_stays_busy_is_told_after_a_while(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_retries_end_after_a_time_limit(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "RETRY_SECONDS_EMULATED", 0.5)
     server.answers = [refused(503, "the service is busy")]
     with pytest.raises(GoogleError, match="the service is busy") as caught:
@@ -180,7 +178,7 @@ def test_a_service_that_stays_busy_is_told_after_a_while(
     assert len(server.asked) > 1
 
 
-def test_lists_are_read_to_their_end(server: Server) -> None:
+def test_lists_are_read_to_the_last_page(server: Server) -> None:
     server.answers = [
         (200, {"customJobs": [{"name": f"{JOB}1"}], "nextPageToken": "more"}),
         (200, {"customJobs": [{"name": f"{JOB}2"}]}),
@@ -200,7 +198,7 @@ def test_a_job_is_cancelled_by_its_name(server: Server) -> None:
     assert server.asked[0][:2] == ("POST", f"/v1/{JOB}:cancel")
 
 
-def test_objects_are_listed_read_from_a_byte_on_and_written(server: Server, tmp_path: Path) -> None:
+def test_objects_are_listed_read_from_an_offset_and_written(server: Server, tmp_path: Path) -> None:
     google = server.google()
     item = {"name": "a/b c.jsonl", "size": "5", "generation": "1700000000000001", "md5Hash": "x="}
     server.answers = [
@@ -229,7 +227,7 @@ def test_objects_are_listed_read_from_a_byte_on_and_written(server: Server, tmp_
     assert {each["authorization"] for each in server.headers} == {"Bearer the-key"}
 
 
-def test_what_storage_refuses_is_told(server: Server, tmp_path: Path) -> None:
+def test_errors_of_cloud_storage_are_translated(server: Server, tmp_path: Path) -> None:
     google = server.google()
     server.answers = [refused(404, "The specified bucket does not exist.")]
     with pytest.raises(GoogleError, match=r"providers\.vertex\.bucket") as caught:
@@ -245,7 +243,7 @@ def test_what_storage_refuses_is_told(server: Server, tmp_path: Path) -> None:
         google.write("my-bucket", "a/e", tmp_path / "absent")
 
 
-def test_an_emulator_that_has_ended_is_told_at_once() -> None:
+def test_an_ended_emulator_is_reported_at_once() -> None:
     server = Server()
     google = server.google()
     server.close()
@@ -258,7 +256,7 @@ def test_an_emulator_that_has_ended_is_told_at_once() -> None:
             call()
 
 
-def test_an_emulated_run_reaches_nothing_but_its_emulator(
+def test_an_emulated_run_only_calls_its_emulator(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "STORAGE_EMULATOR_HOST"):
@@ -275,7 +273,7 @@ def test_an_emulated_run_reaches_nothing_but_its_emulator(
                 session.get(address)
 
 
-def test_a_real_run_reaches_the_jobs_own_location(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_real_run_calls_the_location_of_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
     google_auth: Any = importlib.import_module("google.auth")
     credentials: Any = importlib.import_module("google.auth.credentials")
 
@@ -295,7 +293,7 @@ def test_a_real_run_reaches_the_jobs_own_location(monkeypatch: pytest.MonkeyPatc
     assert other._credentials.service_account_email == "sa@x.iam.gserviceaccount.com"
 
 
-def test_without_credentials_it_says_how_to_sign_in(
+def test_missing_credentials_explain_how_to_sign_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
@@ -334,7 +332,7 @@ FULL = "The following quota metrics exceed quota limits: aiplatform.googleapis.c
         (503, "", "retryable", ""),
     ],
 )  # fmt: skip
-def test_what_an_answer_means(code: int, said: str, kind: str, advice: str) -> None:
+def test_error_responses_are_classified(code: int, said: str, kind: str, advice: str) -> None:
     error = service_error("CreateCustomJob", code, f"POST https://x/v1/y: {said}")
     kinds = {
         "retryable": error.retryable,
@@ -361,9 +359,7 @@ def test_what_an_answer_means(code: int, said: str, kind: str, advice: str) -> N
         ("requests.exceptions", "SSLError", "x", False),
     ],
 )
-def test_what_the_clients_own_errors_mean(
-    module: str, kind: str, said: str, retryable: bool
-) -> None:
+def test_client_errors_are_classified(module: str, kind: str, said: str, retryable: bool) -> None:
     raised = getattr(__import__(module, fromlist=["x"]), kind)
     kinds = [each.__name__ for each in raised.__mro__]
     error = connection_error("GetCustomJob", kinds, said, retryable=False)

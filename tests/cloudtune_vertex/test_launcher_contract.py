@@ -179,7 +179,9 @@ def job(tmp_path: Path) -> Job:
 # The same on every service.
 
 
-def test_a_script_sees_what_it_sees_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_script_gets_the_same_parameters_as_locally(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source, data = tmp_path / "src", tmp_path / "data"
     for folder in (source, data):
         folder.mkdir()
@@ -210,7 +212,7 @@ def test_a_script_sees_what_it_sees_here(tmp_path: Path, monkeypatch: pytest.Mon
         assert container.spoken == [("acc", 1.0, 1)]
 
 
-def test_values_come_as_the_service_spells_them(job: Job) -> None:
+def test_values_in_the_services_format_are_restored(job: Job) -> None:
     job.study["parameters"] |= {
         "n": {"type": "int", "min": 1, "max": 64},
         "batch": {"type": "discrete", "values": [16, 32]},
@@ -224,7 +226,7 @@ def test_values_come_as_the_service_spells_them(job: Job) -> None:
     assert out == "{'x': 1, 'n': 16, 'batch': 16, 'on': True, 'C': -1e-05}\n", err
 
 
-def test_an_unmodified_script_is_given_flags_and_read_by_expressions(job: Job) -> None:
+def test_an_unmodified_script_gets_flags_and_its_output_is_read(job: Job) -> None:
     job.study["trial"]["metrics"] = {"acc": r"acc=(\S+)", "loss": r"loss=(\S+)"}
     job.study["constants"] = {"epochs": 3}
     code, out, err = job.run("""
@@ -244,7 +246,7 @@ def test_an_unmodified_script_is_given_flags_and_read_by_expressions(job: Job) -
 
 
 @pytest.mark.parametrize("driven", [False, True])
-def test_where_things_lie(job: Job, driven: bool) -> None:
+def test_paths_of_inputs_outputs_and_checkpoints(job: Job, driven: bool) -> None:
     job.container.job = "study-1-2" if driven else None
     job.paths = {"a": "/gcs/bucket/data", "b": "gs://bucket/x.csv", "c": "/elsewhere"}
     job.study["trial"]["inputs"] = {"a": "gs://b/t", "b": "gs://b/x", "c": "gs://b/y"}
@@ -299,7 +301,7 @@ def test_the_metric_file_is_that_of_cloudml_hypertune(job: Job) -> None:
     assert job.container.metric_file.read_bytes() == whole.encode()
 
 
-def test_the_last_hundred_values_are_spoken_and_all_are_kept(job: Job) -> None:
+def test_the_last_hundred_values_are_published_and_all_are_saved(job: Job) -> None:
     job.run("""
         from cloudtune.trial import report
         for n in range(250):
@@ -351,7 +353,7 @@ def test_the_last_step_has_every_objective_however_seldom_it_is_reported(
     assert steps_of(job.container.spoken)[-1] == last
 
 
-def test_objectives_that_are_reported_alike_are_spoken_as_they_are(job: Job) -> None:
+def test_objectives_of_the_same_steps_are_published_unchanged(job: Job) -> None:
     job.study["objective"] = [LOSS, SIZE]
     job.run("from cloudtune.trial import report\nfor n in (1, 2): report(loss=n); report(size=-n)")
     assert job.container.spoken == [
@@ -362,7 +364,7 @@ def test_objectives_that_are_reported_alike_are_spoken_as_they_are(job: Job) -> 
     ]
 
 
-def test_the_best_is_spoken_where_it_counts_however_long_ago_it_was(job: Job) -> None:
+def test_with_select_best_the_best_value_is_published(job: Job) -> None:
     job.study["objective"] = [{**LOSS, "select": "best"}, SIZE | {"goal": "maximize"}]
     job.run("""
         from cloudtune.trial import report
@@ -373,13 +375,13 @@ def test_the_best_is_spoken_where_it_counts_however_long_ago_it_was(job: Job) ->
     assert job.container.kept[-1] == {"metrics": {"loss": 280.0, "size": 300.0}}
 
 
-def test_the_best_of_one_objective_is_first_spoken_at_its_step(job: Job) -> None:
+def test_the_best_value_is_published_at_its_step(job: Job) -> None:
     job.study["objective"]["select"] = "best"
     job.run("from cloudtune.trial import report\nfor n in (1, 3, 2): report(acc=n)")
     assert job.container.spoken == [("acc", 1.0, 1), ("acc", 3.0, 2), ("acc", 3.0, 3)]
 
 
-def test_what_is_no_number_is_kept_and_not_spoken(job: Job) -> None:
+def test_values_that_are_not_finite_are_saved_but_not_published(job: Job) -> None:
     code, out, _ = job.run("""
         from cloudtune.trial import report
         report(acc=float("nan"), loss=float("inf"))
@@ -441,7 +443,7 @@ def test_a_script_may_report_through_cloudml_hypertune(job: Job, driven: bool) -
         assert sorted(job.container.spoken) == steps
 
 
-def test_what_is_measured_is_there_while_the_script_runs(job: Job) -> None:
+def test_measurements_are_saved_while_the_script_runs(job: Job) -> None:
     job.container.job = "study-1"
     with job.start(
         HYPERTUNE
@@ -489,7 +491,9 @@ def in_a_job(
     return contract, folder / "bucket" / "mine" / "measurements" / "j.jsonl"
 
 
-def test_measurements_are_written_seldom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_measurements_are_saved_at_intervals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     contract, file = in_a_job(tmp_path, monkeypatch)
@@ -507,7 +511,7 @@ def test_measurements_are_written_seldom(tmp_path: Path, monkeypatch: pytest.Mon
     assert json.loads(file.read_text().splitlines()[-1]) == {"failure": "exit code 1"}
 
 
-def test_where_too_much_is_measured_what_counts_and_why_it_failed_are_kept(
+def test_above_the_size_limit_best_last_and_failure_are_saved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(launcher_contract, "MAX_SAVED_BYTES", 90)
@@ -528,7 +532,7 @@ def test_where_too_much_is_measured_what_counts_and_why_it_failed_are_kept(
     assert capsys.readouterr().err.count("more than 90 bytes of measurements") == 1
 
 
-def test_the_metric_file_is_written_seldom_and_at_the_end(
+def test_the_metric_file_is_written_at_intervals_and_at_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [100.0]
@@ -547,7 +551,7 @@ def test_the_metric_file_is_written_seldom_and_at_the_end(
     assert metric_file.read_text().count("\n") == 5
 
 
-def test_a_machine_that_was_restarted_goes_on_with_what_was_kept(job: Job) -> None:
+def test_a_restarted_machine_continues_the_saved_measurements(job: Job) -> None:
     job.container.kept_file.parent.mkdir(parents=True)
     job.container.kept_file.write_bytes(b'{"metrics": {"acc": 0.25}}\n{"metrics": {"a')
     job.run("from cloudtune.trial import report\nreport(acc=0.5)")
@@ -562,7 +566,7 @@ def test_the_best_of_a_machine_that_was_restarted_still_counts(job: Job) -> None
     assert job.container.spoken == [("acc", 0.75, 1)]
 
 
-def test_a_folder_that_cannot_be_written_fails_no_trial(job: Job) -> None:
+def test_an_unwritable_folder_fails_no_trial(job: Job) -> None:
     (job.container.gcs / "bucket" / "mine").write_text("in the way")
     code, _, err = job.run("""
         from cloudtune.trial import report
@@ -576,7 +580,7 @@ def test_a_folder_that_cannot_be_written_fails_no_trial(job: Job) -> None:
 # The end.
 
 
-def test_a_failure_is_kept_with_the_last_lines(job: Job) -> None:
+def test_a_failure_is_saved_with_the_last_lines(job: Job) -> None:
     code, _, _ = job.run("""
         from cloudtune.trial import report
         report(acc=0.5)
@@ -590,12 +594,12 @@ def test_a_failure_is_kept_with_the_last_lines(job: Job) -> None:
     assert not list(job.container.folder.glob("cloudtune-*"))
 
 
-def test_a_killed_script_is_told(job: Job) -> None:
+def test_a_killed_script_is_reported(job: Job) -> None:
     code, _, _ = job.run("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
     assert (code, job.container.kept) == (-9, [{"failure": "killed by SIGKILL"}])
 
 
-def test_a_stop_reaches_the_script_and_is_no_failure(job: Job) -> None:
+def test_a_stop_reaches_the_script_and_is_not_a_failure(job: Job) -> None:
     with job.start("""
         import time
         from cloudtune.trial import report, should_stop
@@ -623,7 +627,7 @@ def test_a_stop_reaches_the_script_and_is_no_failure(job: Job) -> None:
         ({"metrics": {"acc": r"acc=((a+)+)$"}}, [], "the regex of metric acc took"),
     ],
 )
-def test_what_keeps_a_trial_from_running_is_kept(
+def test_the_reason_why_a_trial_cannot_start_is_saved(
     job: Job, trial: dict[str, Any], words: list[str], reason: str
 ) -> None:
     job.study["trial"] |= trial
@@ -636,14 +640,14 @@ def test_what_keeps_a_trial_from_running_is_kept(
     assert reason in err
 
 
-def test_a_value_that_cannot_be_read_is_told(job: Job) -> None:
+def test_an_unreadable_value_is_reported(job: Job) -> None:
     code, out, err = job.run("print('started')", "--x=many")
     assert (code, out) == (2, "")
     assert "invalid value 'many' for parameter x" in err
     assert "invalid value 'many' for parameter x" in job.container.kept[0]["failure"]
 
 
-def test_a_container_without_cloud_storage_is_told(job: Job) -> None:
+def test_a_container_without_cloud_storage_is_reported(job: Job) -> None:
     (job.container.gcs / "bucket").rmdir()
     code, out, err = job.run("print('started')")
     assert (code, out) == (2, "")

@@ -46,7 +46,7 @@ def own(base: Path, over: Mapping[str, Any] = {}, **settings: Any) -> Mapping[st
     return found
 
 
-def test_project_and_location_are_looked_for_in_order(
+def test_order_of_sources_for_project_and_location(
     gcloud: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert (default_project(), default_location()) == (None, None)
@@ -68,19 +68,19 @@ def test_project_and_location_are_looked_for_in_order(
 
 
 @pytest.mark.parametrize("content", [b"no section", b"\xff\xfe\x00", b"[a\n", b"[core]\nproject"])
-def test_a_configuration_that_cannot_be_read_says_nothing(gcloud: Path, content: bytes) -> None:
+def test_an_unreadable_gcloud_configuration_is_ignored(gcloud: Path, content: bytes) -> None:
     (gcloud / "active_config").write_text("default", "utf-8")
     (gcloud / "configurations" / "config_default").write_bytes(content)
     assert default_project() is None
 
 
-def test_settings_win(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_take_precedence(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "of-shell")
     assert own(base)["project"] == "my-project"
     assert own(base, project=None)["project"] == "of-shell"
 
 
-def test_what_is_missing_is_named_and_has_a_stand_in_that_shows(base: Path) -> None:
+def test_missing_settings_have_hints_and_visible_placeholders(base: Path) -> None:
     found = own(base, project=None, location=None, bucket=None, image=None, machine_type=None)
     names = ["project", "location", "bucket", "image", "machine_type"]
     assert list(found["missing"]) == names
@@ -88,7 +88,7 @@ def test_what_is_missing_is_named_and_has_a_stand_in_that_shows(base: Path) -> N
         assert found[name] == f"{{{{{name}}}}}"
 
 
-def test_the_emulator_has_stand_ins_and_reads_no_shell(
+def test_the_emulator_has_placeholders_and_ignores_the_environment(
     base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "of-shell")
@@ -112,13 +112,11 @@ def test_the_emulator_has_stand_ins_and_reads_no_shell(
         ("gcr.io/my-project/train", False),
     ],
 )
-def test_googles_own_images_are_known_by_their_address(
-    image: str, prebuilt: bool, base: Path
-) -> None:
+def test_prebuilt_images_are_recognized_by_address(image: str, prebuilt: bool, base: Path) -> None:
     assert own(base, image=image)["prebuilt"] is prebuilt
 
 
-def test_inputs_have_an_address_a_path_and_what_is_brought(base: Path) -> None:
+def test_inputs_have_an_address_a_path_and_uploads(base: Path) -> None:
     inputs = {
         "far": "gs://data/train/",
         "folder": {"local": "data"},
@@ -157,7 +155,7 @@ def test_inputs_have_an_address_a_path_and_what_is_brought(base: Path) -> None:
 POOLS = {"workerPoolSpecs": [{"replicaCount": "4"}]}
 
 
-def test_the_price_is_the_users_or_one_that_is_listed(base: Path) -> None:
+def test_the_price_is_from_the_settings_or_the_list(base: Path) -> None:
     found = own(base)
     assert found["price_per_second"] * 3600 == pytest.approx(0.21849885)
     assert found["currency"] == "USD"
@@ -185,7 +183,7 @@ def test_the_price_is_the_users_or_one_that_is_listed(base: Path) -> None:
     assert said["currency"] == "EUR"
 
 
-def test_limits_in_native_are_not_those_of_the_study(base: Path) -> None:
+def test_limits_in_native_are_recorded(base: Path) -> None:
     assert not own(base, native={"hyperparameterTuningJob": {"labels": {}}})["own_limits"]
     for job in (
         {"maxTrialCount": 99},
@@ -196,13 +194,13 @@ def test_limits_in_native_are_not_those_of_the_study(base: Path) -> None:
         assert own(base, native={"hyperparameterTuningJob": job})["own_limits"]
 
 
-def test_a_trial_is_ended_by_the_service_but_may_be_started_again(base: Path) -> None:
+def test_the_longest_trial_is_unknown_with_a_resource(base: Path) -> None:
     assert own(base)["longest_trial"] == 604_800
     rungs = {"strategy": {"name": "hyperband", "resource": "epochs", "max": 9}}
     assert own(base, rungs)["longest_trial"] is None
 
 
-def test_people_look_at_the_project(base: Path) -> None:
+def test_links_name_the_project(base: Path) -> None:
     found = own(base)
     assert found["job_links"] == {
         "managed": "https://console.cloud.google.com/agent-platform/locations/us-central1/training/"
@@ -213,7 +211,7 @@ def test_people_look_at_the_project(base: Path) -> None:
     assert links["driven"].endswith("/custom-jobs?project=my-project")
 
 
-def test_code_that_lies_elsewhere(base: Path) -> None:
+def test_code_in_cloud_storage(base: Path) -> None:
     code = "gs://code/trainer-0.1.tar.gz"
     assert own(base, {"trial": {"source": code, "module": "trainer.task"}})["code"] == code
     assert own(base)["code"] is None

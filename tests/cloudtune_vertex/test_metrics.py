@@ -41,7 +41,7 @@ def test_steps_are_counted_where_the_script_gives_none() -> None:
     assert [m.step for m in told.measurements(after_step=10)] == [11, 7, 12]
 
 
-def test_what_our_launcher_has_not_written_is_passed_over() -> None:
+def test_lines_of_other_programs_are_ignored() -> None:
     told = curve(
         "[1]",
         "no json",
@@ -55,7 +55,7 @@ def test_what_our_launcher_has_not_written_is_passed_over() -> None:
     assert told.failure == "exit code 1"
 
 
-def test_a_half_line_waits_for_its_end() -> None:
+def test_an_incomplete_line_is_read_later() -> None:
     google = fake.FakeGoogle()
     reading = reader(google)
     whole = b'{"metrics": {"a": 1}}\n{"metrics": {"a": 2}}\n'
@@ -66,7 +66,7 @@ def test_a_half_line_waits_for_its_end() -> None:
     assert [start for _, start in google.reads] == [0, 22]
 
 
-def test_only_what_has_changed_and_is_wanted_is_read() -> None:
+def test_only_changed_and_requested_objects_are_read() -> None:
     google = fake.FakeGoogle()
     reading = reader(google)
     for name in ("x", "y", "z"):
@@ -80,7 +80,7 @@ def test_only_what_has_changed_and_is_wanted_is_read() -> None:
     assert google.calls.count("list_objects") == 3
 
 
-def test_a_file_that_was_begun_anew_is_read_anew() -> None:
+def test_a_shorter_file_is_read_again() -> None:
     google = fake.FakeGoogle()
     reading = reader(google)
     google.report("x", a=1, b=1)
@@ -89,14 +89,14 @@ def test_a_file_that_was_begun_anew_is_read_anew() -> None:
     assert [m.metrics for m in reading.read(["x"])["x"].measurements()] == [{"a": 9.0}]
 
 
-def test_nothing_is_asked_where_nothing_runs() -> None:
+def test_no_calls_without_running_trials() -> None:
     google = fake.FakeGoogle()
     assert reader(google).read([]) == {}
     assert google.calls == []
 
 
 @pytest.mark.parametrize("code", [403, 404])
-def test_a_job_that_can_do_without_goes_on_without(code: int) -> None:
+def test_optional_measurements_may_be_denied(code: int) -> None:
     google = fake.FakeGoogle()
     google.always["list_objects"] = fake.error(code)
     reading = reader(google, required=False)
@@ -107,7 +107,7 @@ def test_a_job_that_can_do_without_goes_on_without(code: int) -> None:
         reader(google).read(["x"])
 
 
-def test_what_passes_is_told_and_nothing_is_lost() -> None:
+def test_after_a_transient_error_nothing_is_lost() -> None:
     google = fake.FakeGoogle()
     google.report("x", a=1)
     google.faults["read"] = [fake.error(503)]

@@ -31,7 +31,7 @@ def source(tmp_path: Path) -> Path:
     return folder
 
 
-def test_the_same_content_makes_the_same_bytes(source: Path, tmp_path: Path) -> None:
+def test_the_same_content_has_the_same_bytes(source: Path, tmp_path: Path) -> None:
     for write in (write_bundle, write_package):
         first, second = tmp_path / "a.tar.gz", tmp_path / "elsewhere.tar.gz"
         write(first, source, FILES)
@@ -63,7 +63,7 @@ def test_a_package_is_a_source_distribution_with_the_bundle(source: Path, tmp_pa
 
 
 @pytest.mark.slow
-def test_pip_installs_it_without_a_network_and_it_becomes_the_launcher(
+def test_pip_installs_the_package_offline_and_it_starts_the_launcher(
     source: Path, tmp_path: Path
 ) -> None:
     write_package(tmp_path / "cloudtune_trial-1.tar.gz", source, FILES)
@@ -95,7 +95,7 @@ def test_pip_installs_it_without_a_network_and_it_becomes_the_launcher(
     assert (unpacked[0] / "source" / "link").is_symlink()
 
 
-def test_its_syntax_is_that_of_python_3_7(tmp_path: Path) -> None:
+def test_the_package_has_the_syntax_of_python_3_7(tmp_path: Path) -> None:
     import ast
 
     write_package(tmp_path / "p.tar.gz", None, FILES)

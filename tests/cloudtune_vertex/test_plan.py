@@ -62,7 +62,7 @@ def test_a_driven_plan_shows_the_seed_that_is_used(tmp_path: Path) -> None:
     assert "Vertex AI does not support genetic" in said(plan)
 
 
-def test_one_part_of_a_grid_is_told_of_by_who_chooses_it(tmp_path: Path) -> None:
+def test_a_partial_grid_is_noted(tmp_path: Path) -> None:
     managed = plan_of(tmp_path, "strategy: grid\n")
     assert "Vertex AI chooses which 4 of the grid's 6" in said(managed)
     assert "the first 4" not in said(managed)
@@ -70,42 +70,42 @@ def test_one_part_of_a_grid_is_told_of_by_who_chooses_it(tmp_path: Path) -> None
     assert "the first 4 of the grid's 6 trials will run" in said(driven)
 
 
-def test_a_plan_is_read_back_and_made_again(tmp_path: Path) -> None:
+def test_a_stored_plan_is_restored(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
     again = restore_plan(json.loads(json.dumps(plan.to_json())))
     assert again.request == plan.request
     assert again.findings == plan.findings
 
 
-def test_a_name_that_jobs_cannot_have_is_told(tmp_path: Path) -> None:
+def test_a_changed_job_name_is_noted(tmp_path: Path) -> None:
     assert "jobs are called" not in said(plan_of(tmp_path))
     (tmp_path / "other.yaml").write_text(STUDY.replace("name: digits", "name: My digits"), "utf-8")
     plan = planner.plan(load(tmp_path / "other.yaml"), "vertex", run_id="3f6k2m9qxt", seed=5)
     assert "jobs are named my-digits-3f6k2m9qxt" in said(plan)
 
 
-def test_what_may_be_spent_is_estimated(tmp_path: Path) -> None:
+def test_the_maximum_cost_is_estimated(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
     assert plan.estimate is not None
     assert plan.estimate.hour == pytest.approx(0.21849885)
     assert plan.estimate.most == pytest.approx(4 * 7 * 24 * 0.21849885)  # trials of seven days
 
 
-def test_what_a_timeout_bounds_has_the_trials_that_run_then(tmp_path: Path) -> None:
+def test_the_cost_of_a_timeout_includes_running_trials(tmp_path: Path) -> None:
     limits = "    limits: {max_trials: 900, parallel_trials: 5, timeout: 1h, trial_timeout: 2h}\n"
     plan = plan_of(tmp_path, limits)
     assert plan.estimate is not None
     assert plan.estimate.most == pytest.approx(5 * 3 * 0.21849885)
 
 
-def test_an_extra_whose_packages_lie_in_one_that_is_not_there_is_missing() -> None:
+def test_an_extra_without_its_parent_package_is_missing() -> None:
     without = VertexProvider()
     without.packages = {"vertex": ("no_such_package.of_google.aiplatform_v1",)}
     assert registry.missing_extra(without) == "vertex"
 
 
 @pytest.mark.parametrize("mode", ["managed", "driven"])
-def test_a_plan_needs_nothing_of_googles(mode: str, tmp_path: Path) -> None:
+def test_a_plan_needs_no_package_of_google(mode: str, tmp_path: Path) -> None:
     plan_of(tmp_path)
     code = (
         "import sys\n"

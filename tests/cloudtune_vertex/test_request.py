@@ -45,7 +45,7 @@ def base(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("file", GOLDEN, ids=lambda file: file.stem)
-def test_the_request_is_the_one_in_the_file(
+def test_requests_match_the_golden_files(
     file: Path, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     golden = json.loads(file.read_text("utf-8"))
@@ -73,7 +73,7 @@ def _made(golden: dict[str, Any], base: Path, mode: Mode) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_nothing_is_asked_of_anybody_and_twice_gives_the_same(
+def test_planning_opens_no_socket_and_is_deterministic(
     mode: Mode, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_args: object, **_more: object) -> None:
@@ -86,7 +86,7 @@ def test_nothing_is_asked_of_anybody_and_twice_gives_the_same(
     assert first.facts.data == json.loads(json.dumps(first.facts.data))
 
 
-def test_what_comes_from_the_environment_stands_nowhere_in_the_plan(
+def test_values_from_the_environment_are_not_in_the_plan(
     base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TOKEN", "s3cr3t-value")
@@ -100,7 +100,7 @@ def test_what_comes_from_the_environment_stands_nowhere_in_the_plan(
         assert "${TOKEN}" in everything
 
 
-def test_what_the_service_would_expand_in_a_variable_is_escaped(base: Path) -> None:
+def test_variable_references_are_escaped(base: Path) -> None:
     trial = {"script": "train.py", "env": {"A": "$(HOME) $HOME $((1))"}}
     job = support.job_of(support.plan_of(support.study_of({"trial": trial}), base))
     (pool,) = job["trialJobSpec"]["workerPoolSpecs"]
@@ -126,7 +126,7 @@ def test_durations(seconds: float, said: str) -> None:
         ({"timeout": "1h", "max_failed_trials": 2}, None, 3),
     ],
 )
-def test_a_failure_more_than_is_tolerated_ends_the_job(
+def test_one_failure_more_than_tolerated_ends_the_job(
     limits: dict[str, Any], most: int | None, failures: int | None, base: Path
 ) -> None:
     job = support.job_of(support.plan_of(support.study_of({"limits": limits}), base))
@@ -191,7 +191,7 @@ def test_a_chain_of_conditions_is_a_branch(base: Path) -> None:
     assert plan.at("parameters.c.when") == []
 
 
-def test_what_the_branch_does_not_imply_is_left_to_the_launcher(base: Path) -> None:
+def test_conditions_that_the_branch_does_not_imply_are_approximated(base: Path) -> None:
     tree, plan = trees(
         base,
         a=WORDS,
@@ -203,7 +203,7 @@ def test_what_the_branch_does_not_imply_is_left_to_the_launcher(base: Path) -> N
     assert "for every value of a" in plan.said("parameters.c.when")
 
 
-def test_two_parents_that_know_nothing_of_each_other(base: Path) -> None:
+def test_two_independent_parents(base: Path) -> None:
     tree, plan = trees(base, a=WORDS, b=WORDS, c={**BOOL, "when": {"a": "x", "b": "y"}})
     assert tree == {"a": {}, "b": {"c ['y']": {}}}
     assert plan.at("parameters.c.when") == ["approximated"]
@@ -265,7 +265,7 @@ def test_each_kind_of_parent_has_its_own_condition(base: Path) -> None:
     }
 
 
-def test_native_is_put_over_the_request_and_may_not_hide_the_job(base: Path) -> None:
+def test_native_is_merged_but_cannot_change_protected_fields(base: Path) -> None:
     native = {
         "hyperparameterTuningJob": {
             "displayName": "mine",
@@ -289,7 +289,7 @@ def test_native_is_put_over_the_request_and_may_not_hide_the_job(base: Path) -> 
     }
 
 
-def test_the_bootstrap_becomes_the_launcher_with_the_words_that_follow(tmp_path: Path) -> None:
+def test_the_bootstrap_passes_its_arguments_to_the_launcher(tmp_path: Path) -> None:
     program = tmp_path / "cloudtune_launch.py"
     program.write_text("import os, sys\nprint(os.path.exists(__file__), sys.argv[1:])\n", "utf-8")
     archive = tmp_path / "my-bucket" / "job" / "bundle.tar.gz"

@@ -52,7 +52,7 @@ def told(*, job: dict[str, Any] = JOB, study: Study = STUDY, **trial: Any) -> Ra
     return response.to_trial(response.TrialData({**TRIAL, **trial}, Curve()), job, study, log=None)
 
 
-def test_a_trial_as_the_documentation_has_one() -> None:
+def test_a_trial_from_the_documentation() -> None:
     trial = told()
     assert (trial.number, trial.id, trial.state, trial.word) == (2, "2", "completed", "SUCCEEDED")
     assert (trial.started, trial.ended) == (1788997155.549112, 1788997628.0)
@@ -70,26 +70,26 @@ def test_a_trial_as_the_documentation_has_one() -> None:
     ("word", "state"),
     [("ACTIVE", "running"), ("STOPPING", "running"), ("REQUESTED", "pending"), ("NEW", "unknown")],
 )
-def test_a_trial_that_goes_on(word: str, state: str) -> None:
+def test_a_running_trial(word: str, state: str) -> None:
     trial = told(state=word)
     assert (trial.state, trial.word, trial.over) == (state, word, False)
     assert (trial.ended, trial.measurements) == (None, [])
 
 
-def test_a_number_that_is_none_is_no_objective() -> None:
+def test_nan_is_not_an_objective() -> None:
     metrics = [{"metricId": "loss", "value": "NaN"}]
     trial = told(finalMeasurement={"metrics": metrics})
     assert (trial.state, trial.reason) == ("failed", "loss was nan at step 1")
 
 
-def test_an_objective_that_is_not_told_is_named() -> None:
+def test_a_missing_objective_is_named() -> None:
     both = [{"metric": name, "goal": "minimize"} for name in ("loss", "size")]
     study = Study.model_validate({**STUDY.to_json(), "objective": both})
     trial = told(study=study)
     assert (trial.state, trial.reason) == ("failed", "it ended, and Vertex AI reports no size")
 
 
-def test_where_a_job_has_no_reason() -> None:
+def test_a_job_without_a_reason() -> None:
     assert response.failure_reason({"state": "JOB_STATE_FAILED"}) == (
         "Vertex AI gives no reason; see the job's log"
     )

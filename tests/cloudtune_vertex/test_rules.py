@@ -126,7 +126,7 @@ def test_settings(
 
 
 @pytest.mark.parametrize("settings", RIGHT)
-def test_settings_to_which_there_is_nothing_to_say(settings: dict[str, Any], base: Path) -> None:
+def test_valid_settings_have_no_findings(settings: dict[str, Any], base: Path) -> None:
     for mode in BOTH:
         found = support.plan_of(support.study_of(**settings), base, mode).found
         assert [item.path for item in found] == ["trial.source"]
@@ -321,7 +321,7 @@ WITHOUT_LAUNCHER: list[tuple[dict[str, Any], str, str]] = [
 
 @pytest.mark.parametrize(("trial", "path", "kind"), WITHOUT_LAUNCHER)
 @pytest.mark.parametrize("code", [ELSEWHERE, {}], ids=["package", "image"])
-def test_what_is_lost_without_our_launcher(
+def test_findings_without_the_launcher(
     code: dict[str, Any], trial: dict[str, Any], path: str, kind: str, base: Path
 ) -> None:
     study = support.study_of({"trial": {**code, **trial}})
@@ -338,14 +338,14 @@ def test_what_is_lost_without_our_launcher(
         ({"module": None, "command": ["sh", "x"]}, {}, "trial.command"),
     ],
 )
-def test_a_package_that_lies_elsewhere_is_a_module_of_googles_images(
+def test_a_package_in_cloud_storage_needs_a_module_and_a_prebuilt_image(
     trial: dict[str, Any], settings: dict[str, Any], path: str, base: Path
 ) -> None:
     study = support.study_of({"trial": {**ELSEWHERE, **trial}}, **settings)
     assert support.plan_of(study, base).at(path) == ["refused"]
 
 
-def test_the_emulator_has_nothing_but_what_is_brought(base: Path) -> None:
+def test_the_emulator_refuses_code_and_inputs_in_cloud_storage(base: Path) -> None:
     def refused(trial: dict[str, Any]) -> set[str]:
         study = support.study_of({"trial": trial})
         plan = support.plan_of(study, base, emulated=True)
@@ -358,7 +358,7 @@ def test_the_emulator_has_nothing_but_what_is_brought(base: Path) -> None:
     assert refused(both) == set()
 
 
-def test_inactive_parameters_reach_an_image_that_is_the_trial(base: Path) -> None:
+def test_an_image_without_the_launcher_gets_inactive_parameters(base: Path) -> None:
     parameters = {"a": BOOL, "b": BOOL, "c": {**BOOL, "when": {"a": True, "b": True}}}
     alone = support.study_of({"parameters": parameters, "trial": {}})
     assert support.plan_of(alone, base).at("parameters") == ["note", "approximated"]
@@ -420,7 +420,7 @@ JOB = "hyperparameterTuningJob"
         ),
     ],
 )
-def test_what_types_accept_and_tuning_jobs_do_not_is_found_without_them(
+def test_unsupported_fields_are_found_without_googles_types(
     native: dict[str, Any], where: str, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(native_check, "has_types", lambda: False)
@@ -430,14 +430,14 @@ def test_what_types_accept_and_tuning_jobs_do_not_is_found_without_them(
     assert "cloudtune[vertex]" in plan.said(f"{HERE}.native")
 
 
-def test_the_plan_says_that_a_stop_comes_late_where_metrics_are_files(base: Path) -> None:
+def test_the_plan_notes_that_early_stopping_is_delayed(base: Path) -> None:
     study = support.study_of({"early_stopping": "median"})
     said = support.plan_of(study, base, "driven").said("early_stopping")
     assert "every 5s" in said
     assert "every 15s" in said
 
 
-def test_an_image_for_predictions_is_none_for_training(base: Path) -> None:
+def test_an_image_for_predictions_is_treated_as_custom(base: Path) -> None:
     plan = support.plan_of(support.study_of(image=PREDICTION), base)
     assert "for predictions" in plan.said(f"{HERE}.image")
     assert "containerSpec" in support.job_of(plan)["trialJobSpec"]["workerPoolSpecs"][0]

@@ -20,7 +20,7 @@ def made(**said: Any) -> VertexSettings:
     return VertexSettings.model_validate(said)
 
 
-def test_nothing_is_needed_to_plan() -> None:
+def test_all_settings_are_optional() -> None:
     settings = made()
     assert settings.prefix == "cloudtune"
     assert settings.machine_type is None
@@ -50,7 +50,7 @@ def test_times_have_units() -> None:
         {"replica_count": 2},
     ],
 )
-def test_what_is_wrong_by_itself_is_refused(said: dict[str, Any]) -> None:
+def test_invalid_values_are_refused(said: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         made(**said)
 
@@ -62,7 +62,7 @@ def test_every_field_is_described() -> None:
     assert VertexSettings.model_json_schema()["properties"]["machine_type"]
 
 
-def test_every_limit_has_its_source_and_its_day() -> None:
+def test_every_limit_has_a_source_and_a_date() -> None:
     managed = capabilities.MANAGED
     assert managed.max_values is not None
     assert managed.max_values.source == capabilities.TYPES
@@ -88,7 +88,7 @@ def test_planning_imports_no_sdk() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_the_pure_half_knows_neither_client_nor_emulator() -> None:
+def test_planning_imports_neither_client_nor_emulator() -> None:
     folder = Path(module.__file__).parent
     names = ("settings.py", "capabilities.py", "lookup.py", "prices.py", "rules/*", "request/*")
     paths = [path for name in names for path in folder.glob(name) if path.suffix == ".py"]

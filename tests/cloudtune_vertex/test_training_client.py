@@ -71,7 +71,7 @@ def scene(play: Callable[..., Scene]) -> Scene:
     return play()
 
 
-def test_a_trial_is_a_custom_job_with_its_own_parts(
+def test_the_custom_job_of_a_trial(
     play: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SECRET", "$(HOME) or $x")
@@ -102,7 +102,7 @@ def test_a_trial_is_a_custom_job_with_its_own_parts(
     assert "/training/1000?project=my-project" in str(end.log)
 
 
-def test_what_it_measures_is_told_once_and_in_order(scene: Scene) -> None:
+def test_measurements_are_emitted_once_and_in_order(scene: Scene) -> None:
     scene.start(1)
     scene.made("1")
     name = f"{scene.job}-1"
@@ -119,7 +119,7 @@ def test_what_it_measures_is_told_once_and_in_order(scene: Scene) -> None:
     assert starts == sorted(set(starts))  # nothing is read twice
 
 
-def test_what_is_measured_last_is_told_before_the_end(scene: Scene) -> None:
+def test_the_last_measurement_is_emitted_before_the_end(scene: Scene) -> None:
     scene.start(1)
     scene.made("1")
     scene.finish("1", 0.75)
@@ -136,7 +136,7 @@ def test_what_is_measured_last_is_told_before_the_end(scene: Scene) -> None:
     ],
 )
 @pytest.mark.parametrize("operation", ["create", "get", "list_objects", "read", "cancel"])
-def test_what_passes_fails_no_trial(scene: Scene, operation: str, fault: GoogleError) -> None:
+def test_transient_errors_fail_no_trial(scene: Scene, operation: str, fault: GoogleError) -> None:
     scene.google.faults[operation] = [fault, fault]
     scene.start(1)
     scene.made("1")
@@ -151,7 +151,7 @@ def test_what_passes_fails_no_trial(scene: Scene, operation: str, fault: GoogleE
     assert len(scene.google.jobs) == 1
 
 
-def test_a_lost_answer_makes_no_second_job(scene: Scene) -> None:
+def test_a_lost_response_creates_no_second_job(scene: Scene) -> None:
     scene.google.lost["create"] = 1
     scene.start(1)
     scene.made("1")
@@ -161,7 +161,7 @@ def test_a_lost_answer_makes_no_second_job(scene: Scene) -> None:
     assert scene.google.calls.count("create") == 1
 
 
-def test_a_job_that_no_list_tells_yet_is_not_made_again(
+def test_a_job_that_is_not_listed_yet_is_not_created_again(
     play: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training_client, "HIDDEN_SECONDS_EMULATED", 20.0)
@@ -177,7 +177,7 @@ def test_a_job_that_no_list_tells_yet_is_not_made_again(
     assert scene.google.calls.count("create") == 1
 
 
-def test_of_two_jobs_of_one_name_the_first_is_followed(scene: Scene) -> None:
+def test_of_two_jobs_with_one_name_the_first_is_polled(scene: Scene) -> None:
     name = f"{scene.job}-1"
     labels = {"cloudtune-run": scene.plan.facts.run_id, "cloudtune-job": name}
     first, _second = (scene.google.add(displayName=name, labels=labels) for _ in range(2))
@@ -192,7 +192,7 @@ FULL = (
 )
 
 
-def test_a_quota_that_nothing_of_ours_uses_is_not_waited_for(scene: Scene) -> None:
+def test_a_quota_that_other_jobs_use_is_not_waited_for(scene: Scene) -> None:
     scene.google.always["create"] = fake.error(429, FULL)
     scene.start(1)
     lost = scene.lost()
@@ -201,7 +201,7 @@ def test_a_quota_that_nothing_of_ours_uses_is_not_waited_for(scene: Scene) -> No
     assert "higher quota" in lost.reason
 
 
-def test_without_permission_nothing_more_is_started(scene: Scene) -> None:
+def test_without_permission_no_more_trials_start(scene: Scene) -> None:
     said = "Permission 'aiplatform.customJobs.create' denied on resource"
     scene.google.always["create"] = fake.error(403, said)
     scene.start(1)
@@ -211,7 +211,7 @@ def test_without_permission_nothing_more_is_started(scene: Scene) -> None:
     assert scene.google.calls.count("create") == 1
 
 
-def test_jobs_are_looked_at_one_by_one_where_the_list_is_refused(scene: Scene) -> None:
+def test_jobs_are_read_individually_if_the_list_is_refused(scene: Scene) -> None:
     scene.google.always["list_custom_jobs"] = fake.error(400, "invalid filter")
     scene.start(1, 2)
     scene.made("1", "2")
@@ -221,7 +221,7 @@ def test_jobs_are_looked_at_one_by_one_where_the_list_is_refused(scene: Scene) -
     assert scene.google.calls.count("list_custom_jobs") == 1
 
 
-def test_a_job_that_a_list_lacks_is_looked_at(scene: Scene) -> None:
+def test_a_job_that_is_missing_in_the_list_is_read(scene: Scene) -> None:
     scene.google.unlisted = {f"{scene.job}-1"}
     scene.start(1, 2)
     scene.made("1", "2")
@@ -229,7 +229,7 @@ def test_a_job_that_a_list_lacks_is_looked_at(scene: Scene) -> None:
     assert (scene.ended().number, scene.google.calls.count("create")) == (1, 2)
 
 
-def test_a_look_at_many_jobs_takes_few_calls(scene: Scene) -> None:
+def test_a_poll_of_many_jobs_takes_few_calls(scene: Scene) -> None:
     numbers = range(1, 101)
     scene.start(*numbers)
     scene.made(*map(str, numbers))
@@ -265,7 +265,7 @@ def test_how_a_trial_ends(scene: Scene, state: str, ends: str, reason: str) -> N
 
 
 @pytest.mark.parametrize(("most", "reason"), [("7998.5s", "trial_timeout"), ("8000s", "not by")])
-def test_a_job_that_ran_too_long_has_failed(scene: Scene, most: str, reason: str) -> None:
+def test_a_timed_out_job_has_failed(scene: Scene, most: str, reason: str) -> None:
     scene.start(1)
     scene.made("1")
     (job,) = scene.jobs
@@ -276,7 +276,7 @@ def test_a_job_that_ran_too_long_has_failed(scene: Scene, most: str, reason: str
     assert reason in end.reason
 
 
-def test_a_state_that_nobody_knows_is_kept_and_waited_for(scene: Scene) -> None:
+def test_an_unknown_state_is_kept_and_polled_again(scene: Scene) -> None:
     scene.start(1)
     scene.made("1")
     for state in ("HIBERNATING", "PAUSED", "UPDATING"):
@@ -288,7 +288,7 @@ def test_a_state_that_nobody_knows_is_kept_and_waited_for(scene: Scene) -> None:
     assert scene.ended().state == "completed"
 
 
-def test_a_script_that_fails_says_why_by_its_launcher(scene: Scene) -> None:
+def test_the_launcher_saves_why_a_script_failed(scene: Scene) -> None:
     scene.start(1)
     scene.made("1")
     name = f"{scene.job}-1"
@@ -297,7 +297,7 @@ def test_a_script_that_fails_says_why_by_its_launcher(scene: Scene) -> None:
     assert scene.ended().reason == "exit code 3\nValueError: bad data"
 
 
-def test_our_stop_is_no_failure(scene: Scene) -> None:
+def test_a_stopped_trial_has_not_failed(scene: Scene) -> None:
     scene.start(1)
     scene.made("1")
     scene.runner.stop(1)
@@ -309,7 +309,7 @@ def test_our_stop_is_no_failure(scene: Scene) -> None:
     assert scene.google.calls.count("cancel") == 1
 
 
-def test_a_stop_that_comes_too_late_is_let_be(scene: Scene) -> None:
+def test_a_late_stop_has_no_effect(scene: Scene) -> None:
     scene.start(1)
     scene.made("1")
     looked = scene.google.calls.count("get")
@@ -322,7 +322,7 @@ def test_a_stop_that_comes_too_late_is_let_be(scene: Scene) -> None:
     assert scene.ended().state == "completed"
 
 
-def test_a_later_start_has_a_job_of_its_own_and_goes_on_counting(
+def test_a_later_start_has_its_own_job_and_continues_the_steps(
     play: Callable[..., Scene],
 ) -> None:
     scene = play(HYPERBAND)
@@ -352,7 +352,7 @@ def abandon(scene: Scene) -> None:
     scene.runner = scene.another()
 
 
-def test_trials_that_still_run_are_found_and_followed(scene: Scene) -> None:
+def test_running_trials_are_recovered(scene: Scene) -> None:
     scene.start(1, 2, 3)
     scene.made("1", "2", "3")
     names = [f"{scene.job}-{n}" for n in (1, 2, 3)]
@@ -377,7 +377,7 @@ def test_trials_that_still_run_are_found_and_followed(scene: Scene) -> None:
     assert len(scene.google.jobs) == 3
 
 
-def test_what_was_being_stopped_is_not_followed(scene: Scene) -> None:
+def test_stopping_jobs_are_not_recovered(scene: Scene) -> None:
     scene.start(1, 2)
     scene.made("1", "2")
     abandon(scene)
@@ -386,7 +386,7 @@ def test_what_was_being_stopped_is_not_followed(scene: Scene) -> None:
     assert scene.runner.recover([*map(scene.left, (1, 2))]).running == set()
 
 
-def test_jobs_of_another_run_are_none_of_ours(scene: Scene) -> None:
+def test_jobs_of_another_run_are_ignored(scene: Scene) -> None:
     labels = {"cloudtune-run": "other", "cloudtune-job": f"{scene.job}-1"}
     scene.google.add(displayName=f"{scene.job}-1", labels=labels)
     assert scene.runner.recover([scene.left(1)]).running == set()

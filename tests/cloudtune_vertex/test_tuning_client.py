@@ -71,7 +71,7 @@ def scene(tmp_path: Path) -> Scene:
     return Scene(tmp_path, {})
 
 
-def test_a_job_is_made_once_with_its_code_first(scene: Scene) -> None:
+def test_code_is_uploaded_before_the_job_is_created(scene: Scene) -> None:
     assert scene.client.find(JOB) is None
     ref = scene.submit()
     assert scene.google.calls[-2:] == ["write", "create"]
@@ -84,7 +84,7 @@ def test_a_job_is_made_once_with_its_code_first(scene: Scene) -> None:
     assert scene.google.created == [scene.plan.request]
 
 
-def test_a_job_whose_answer_was_lost_is_found(scene: Scene) -> None:
+def test_a_job_is_found_after_a_lost_response(scene: Scene) -> None:
     scene.google.lost["create"] = 1
     with pytest.raises(GoogleError) as caught:
         scene.submit()
@@ -94,7 +94,7 @@ def test_a_job_whose_answer_was_lost_is_found(scene: Scene) -> None:
     assert scene.client.status(ref).state == "running"
 
 
-def test_of_two_jobs_of_one_name_the_first_made_is_found(scene: Scene) -> None:
+def test_of_two_jobs_with_one_name_the_oldest_is_found(scene: Scene) -> None:
     labels = {"cloudtune-run": scene.plan.facts.run_id}
     second, first = (
         scene.google.add("hyperparameterTuningJobs", displayName=JOB, labels=labels, createTime=at)
@@ -111,7 +111,7 @@ def test_how_long_a_job_may_be_hidden(scene: Scene) -> None:
     assert real.hidden_seconds == 120
 
 
-def test_a_job_of_another_run_or_name_is_none_of_ours(scene: Scene) -> None:
+def test_a_job_of_another_run_or_name_is_ignored(scene: Scene) -> None:
     for run, name in (("other", JOB), (scene.plan.facts.run_id, "other")):
         scene.google.add(
             "hyperparameterTuningJobs", displayName=name, labels={"cloudtune-run": run}
@@ -119,7 +119,7 @@ def test_a_job_of_another_run_or_name_is_none_of_ours(scene: Scene) -> None:
     assert scene.client.find(JOB) is None
 
 
-def test_a_variable_that_is_not_set_is_told_before_anything_is_sent(
+def test_an_unset_variable_is_reported_before_any_upload(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     env = {"TOKEN": {"from_env": "NOT_SET_HERE"}}
@@ -132,7 +132,7 @@ def test_a_variable_that_is_not_set_is_told_before_anything_is_sent(
     assert scene.google.calls == []
 
 
-def test_variables_have_their_values_in_what_is_sent_alone(
+def test_only_the_sent_request_has_the_values_of_variables(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SECRET", "s3cr3t")
@@ -159,20 +159,20 @@ def test_variables_have_their_values_in_what_is_sent_alone(
         ("DREAMING", "unknown"),
     ],
 )
-def test_how_a_job_stands(scene: Scene, word: str, state: str) -> None:
+def test_job_states(scene: Scene, word: str, state: str) -> None:
     ref = scene.submit()
     scene.google.change(JOB, word)
     status = scene.client.status(ref)
     assert (status.state, status.word) == (state, f"JOB_STATE_{word}")
 
 
-def test_why_a_job_failed(scene: Scene) -> None:
+def test_the_reason_of_a_failed_job(scene: Scene) -> None:
     ref = scene.submit()
     scene.google.change(JOB, "FAILED", error={"code": 3, "message": "no objective"})
     assert scene.client.status(ref).reason == "no objective"
 
 
-def test_trials_come_in_their_order_with_the_services_values(scene: Scene) -> None:
+def test_trials_are_ordered_and_have_the_services_values(scene: Scene) -> None:
     ref = scene.submit()
     for number in (10, 2, 1):
         scene.trial(number)
@@ -197,7 +197,7 @@ def test_a_completed_trial_has_its_final_measurement(scene: Scene) -> None:
     assert [(m.step, m.metrics) for m in trial.measurements] == [(3, {"accuracy": 0.875})]
 
 
-def test_a_zero_is_a_value_though_it_is_not_told(scene: Scene) -> None:
+def test_an_omitted_zero_is_a_value(scene: Scene) -> None:
     ref = scene.submit()
     scene.trial(1)
     scene.end(1, "SUCCEEDED", "SUCCEEDED", **final(None))
@@ -218,7 +218,7 @@ def test_curves_are_read_while_a_trial_runs(scene: Scene) -> None:
     assert [(m.step, m.metrics["accuracy"]) for m in trial.measurements] == [(1, 0.25), (9, 0.5)]
 
 
-def test_that_measurements_may_not_be_read_is_said(scene: Scene) -> None:
+def test_denied_measurements_are_reported(scene: Scene) -> None:
     ref = scene.submit()
     scene.trial(1)
     scene.google.report("1", accuracy=0.25)
@@ -232,7 +232,7 @@ def test_that_measurements_may_not_be_read_is_said(scene: Scene) -> None:
     assert [m.metrics["accuracy"] for m in status.trials[0].measurements] == [0.25, 0.5]
 
 
-def test_a_final_value_that_the_curve_lacks_is_told_last(scene: Scene) -> None:
+def test_a_final_value_that_is_missing_in_the_curve_is_added(scene: Scene) -> None:
     ref = scene.submit()
     scene.trial(1)
     scene.google.report("1", accuracy=0.25)
@@ -240,7 +240,7 @@ def test_a_final_value_that_the_curve_lacks_is_told_last(scene: Scene) -> None:
     assert [m.metrics["accuracy"] for m in scene.trials(ref)[1].measurements] == [0.25, 0.5]
 
 
-def test_the_best_of_a_curve_is_not_told_twice(tmp_path: Path) -> None:
+def test_the_best_value_of_a_curve_is_not_added_twice(tmp_path: Path) -> None:
     over = {"objective": {"metric": "accuracy", "goal": "maximize", "select": "best"}}
     scene = Scene(tmp_path, over)
     ref = scene.submit()
@@ -252,7 +252,7 @@ def test_the_best_of_a_curve_is_not_told_twice(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
-def test_a_trial_whose_last_value_is_no_finite_number_has_failed(
+def test_a_trial_with_a_last_value_that_is_not_finite_has_failed(
     scene: Scene, value: float
 ) -> None:
     ref = scene.submit()
@@ -265,7 +265,7 @@ def test_a_trial_whose_last_value_is_no_finite_number_has_failed(
     assert (trial.state, trial.reason) == ("failed", f"accuracy was {value} at step 3")
 
 
-def test_a_trial_that_measured_nothing_finite_says_so(scene: Scene) -> None:
+def test_a_trial_without_finite_values_has_a_reason(scene: Scene) -> None:
     ref = scene.submit()
     scene.trial(1)
     scene.google.report("1", accuracy=float("nan"))
@@ -273,7 +273,7 @@ def test_a_trial_that_measured_nothing_finite_says_so(scene: Scene) -> None:
     assert scene.trials(ref)[1].reason == "accuracy was nan at step 1"
 
 
-def test_the_best_finite_value_counts_where_the_best_is_selected(tmp_path: Path) -> None:
+def test_with_select_best_the_best_finite_value_counts(tmp_path: Path) -> None:
     over = {"objective": {"metric": "accuracy", "goal": "maximize", "select": "best"}}
     scene = Scene(tmp_path, over)
     ref = scene.submit()
@@ -295,7 +295,7 @@ def test_the_best_finite_value_counts_where_the_best_is_selected(tmp_path: Path)
         ("SUCCEEDED", {}, "", "recorded no accuracy"),
     ],
 )
-def test_why_a_trial_is_infeasible(
+def test_the_reason_of_an_infeasible_trial(
     scene: Scene, custom: str, told: dict[str, Any], kept: str, reason: str
 ) -> None:
     ref = scene.submit()
@@ -311,7 +311,7 @@ def test_why_a_trial_is_infeasible(
     assert reason in trial.reason
 
 
-def test_an_infeasible_trial_whose_job_is_not_told_has_failed(scene: Scene) -> None:
+def test_an_infeasible_trial_without_a_readable_job_has_failed(scene: Scene) -> None:
     ref = scene.submit()
     scene.trial(1)
     scene.end(1, "INFEASIBLE", "FAILED")
@@ -342,7 +342,7 @@ LIMITED: dict[str, Any] = {"studySpec": {"studyStoppingConfig": {"maxNumTrialsNo
         ({}, "CANCELLED", "INFEASIBLE", "cancelled"),
     ],
 )  # fmt: skip
-def test_who_stopped_a_trial(
+def test_states_of_stopped_trials(
     scene: Scene, spec: dict[str, Any], job: str, trial: str, state: str
 ) -> None:
     ref = scene.submit()
@@ -373,9 +373,7 @@ def test_a_trial_that_ended_before_the_studys_time_was_stopped_early(
 
 
 @pytest.mark.parametrize("job", ["SUCCEEDED", "FAILED", "CANCELLED"])
-def test_a_trial_that_another_one_followed_was_not_stopped_with_the_job(
-    scene: Scene, job: str
-) -> None:
+def test_a_followed_trial_was_not_stopped_with_the_job(scene: Scene, job: str) -> None:
     ref = scene.submit()
     scene.google.change(JOB, job, **in_time(60))
     scene.trial(1)
@@ -385,7 +383,7 @@ def test_a_trial_that_another_one_followed_was_not_stopped_with_the_job(
     assert scene.trials(ref)[1].state == "stopped_early"
 
 
-def test_why_a_trial_was_stopped_is_told_once_that_is_known(scene: Scene) -> None:
+def test_a_stopped_trial_runs_until_its_reason_is_known(scene: Scene) -> None:
     ref = scene.submit()
     limited = {**MEDIAN["studySpec"], **LIMITED["studySpec"]}
     scene.google.change(JOB, "RUNNING", studySpec=limited)
@@ -397,7 +395,7 @@ def test_why_a_trial_was_stopped_is_told_once_that_is_known(scene: Scene) -> Non
     assert scene.trials(ref)[1].state == "stopped_early"
 
 
-def test_what_a_failed_job_stopped_says_so(scene: Scene) -> None:
+def test_trials_that_a_failed_job_stopped(scene: Scene) -> None:
     ref = scene.submit()
     scene.google.change(JOB, "FAILED", error={"code": 3, "message": "too many trials failed"})
     scene.trial(1)
@@ -405,7 +403,7 @@ def test_what_a_failed_job_stopped_says_so(scene: Scene) -> None:
     assert "with the tuning job, which failed" in scene.trials(ref)[1].reason
 
 
-def test_a_trial_that_ran_too_long_has_failed(scene: Scene) -> None:
+def test_a_timed_out_trial_has_failed(scene: Scene) -> None:
     ref = scene.submit()
     scene.trial(1)
     scene.end(1, "INFEASIBLE", "CANCELLED")
@@ -415,7 +413,7 @@ def test_a_trial_that_ran_too_long_has_failed(scene: Scene) -> None:
     assert (trial.state, trial.reason) == ("failed", "its trial_timeout was reached")
 
 
-def test_a_trial_that_was_seen_to_be_stopped_was_stopped_early(scene: Scene) -> None:
+def test_a_trial_seen_as_stopping_was_stopped_early(scene: Scene) -> None:
     ref = scene.submit()
     scene.google.change(JOB, "RUNNING", **MEDIAN)
     scene.trial(1, "STOPPING")
@@ -424,7 +422,7 @@ def test_a_trial_that_was_seen_to_be_stopped_was_stopped_early(scene: Scene) -> 
     assert scene.trials(ref)[1].state == "stopped_early"
 
 
-def test_trials_that_have_ended_are_not_asked_about_again(scene: Scene) -> None:
+def test_ended_trials_are_not_read_again(scene: Scene) -> None:
     ref = scene.submit()
     for number in range(1, 60):
         scene.trial(number)
@@ -439,7 +437,7 @@ def test_trials_that_have_ended_are_not_asked_about_again(scene: Scene) -> None:
     assert len(scene.google.reads) == reads
 
 
-def test_a_job_that_has_ended_waits_a_little_for_its_trials(scene: Scene) -> None:
+def test_an_ended_job_waits_for_its_trials(scene: Scene) -> None:
     ref = scene.submit()
     scene.trial(1)
     scene.google.change(JOB, "SUCCEEDED")
@@ -460,7 +458,7 @@ def test_trials_that_never_end_end_with_their_job(scene: Scene, word: str, state
     assert (trial.state, trial.over, bool(trial.reason)) == (state, True, True)
 
 
-def test_a_stop_is_asked_for_once_and_an_ended_job_is_let_be(scene: Scene) -> None:
+def test_stopping_an_ended_job_has_no_effect(scene: Scene) -> None:
     ref = scene.submit()
     scene.client.stop(ref)
     assert scene.client.status(ref).word == "JOB_STATE_CANCELLING"
@@ -474,7 +472,7 @@ def test_a_stop_is_asked_for_once_and_an_ended_job_is_let_be(scene: Scene) -> No
         scene.client.stop(ref)
 
 
-def test_a_job_that_is_gone_is_told(scene: Scene) -> None:
+def test_a_missing_job_fails_after_several_polls(scene: Scene) -> None:
     ref = scene.submit()
     scene.google.faults["get"] = [fake.error(404), None]
     with pytest.raises(GoogleError):

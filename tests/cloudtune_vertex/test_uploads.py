@@ -37,7 +37,7 @@ def members(data: bytes) -> dict[str, bytes]:
         return {name: file.read() for name, file in read.items() if file is not None}
 
 
-def test_a_prebuilt_image_is_given_a_package_and_another_the_bundle(context: JobContext) -> None:
+def test_prebuilt_images_get_a_package_and_others_a_bundle(context: JobContext) -> None:
     google = fake.FakeGoogle()
     paths = {"train": "/gcs/b/train"}
     upload(google, fake.planned("driven", paths=paths), context)
@@ -56,7 +56,7 @@ def test_a_prebuilt_image_is_given_a_package_and_another_the_bundle(context: Job
     assert sorted(p.name for p in context.folder.iterdir()) == ["source"]
 
 
-def test_what_is_there_is_not_sent_again(context: JobContext) -> None:
+def test_stored_files_are_not_uploaded_again(context: JobContext) -> None:
     google = fake.FakeGoogle()
     for _ in range(2):
         upload(google, fake.planned("driven"), context)
@@ -66,14 +66,14 @@ def test_what_is_there_is_not_sent_again(context: JobContext) -> None:
     assert google.calls.count("write") == 2
 
 
-def test_nothing_is_sent_where_the_code_lies_elsewhere(context: JobContext) -> None:
+def test_code_in_cloud_storage_is_not_uploaded(context: JobContext) -> None:
     google = fake.FakeGoogle()
     upload(google, fake.planned("managed", code="gs://b/trainer.tar.gz"), context)
     upload(google, fake.planned("managed", {"trial": {}}), context)
     assert google.calls == []
 
 
-def test_a_folder_of_data_is_sent_file_by_file(context: JobContext, tmp_path: Path) -> None:
+def test_a_folder_is_uploaded_file_by_file(context: JobContext, tmp_path: Path) -> None:
     data = tmp_path / "data"
     (data / "deep").mkdir(parents=True)
     (data / "a.csv").write_text("1")
@@ -96,7 +96,9 @@ def test_a_folder_of_data_is_sent_file_by_file(context: JobContext, tmp_path: Pa
     assert there(google)[f"{HOME}/inputs/train/a.csv"] == b"other"
 
 
-def test_a_single_file_lies_below_its_input(context: JobContext, tmp_path: Path) -> None:
+def test_a_single_file_is_below_the_folder_of_its_input(
+    context: JobContext, tmp_path: Path
+) -> None:
     (tmp_path / "rows.csv").write_text("1")
     google = fake.FakeGoogle()
     own = {"inputs": {"x": "gs://other/x"}, "uploads": {"x": str(tmp_path / "rows.csv")}}
@@ -105,7 +107,7 @@ def test_a_single_file_lies_below_its_input(context: JobContext, tmp_path: Path)
     assert google.buckets["other"] == {"x/rows.csv": b"1"}
 
 
-def test_data_that_is_not_there_is_told(context: JobContext, tmp_path: Path) -> None:
+def test_missing_data_is_reported(context: JobContext, tmp_path: Path) -> None:
     own = {"inputs": {"x": "gs://my-bucket/x"}, "uploads": {"x": str(tmp_path / "absent")}}
     with pytest.raises(ProviderError, match=r"cannot read an input.*absent"):
         upload(fake.FakeGoogle(), fake.planned("driven", {"trial": {}}, **own), context)
@@ -114,7 +116,7 @@ def test_data_that_is_not_there_is_told(context: JobContext, tmp_path: Path) -> 
         upload(fake.FakeGoogle(), fake.planned("driven", {"trial": {}}, **own), context)
 
 
-def test_a_bucket_is_made_on_an_emulator_alone(context: JobContext) -> None:
+def test_a_bucket_is_created_only_on_an_emulator(context: JobContext) -> None:
     google = fake.FakeGoogle()
     google.buckets.clear()
     google.emulated = False
@@ -126,7 +128,7 @@ def test_a_bucket_is_made_on_an_emulator_alone(context: JobContext) -> None:
     assert len(there(google)) == 1
 
 
-def test_what_may_not_be_sent_is_told(context: JobContext) -> None:
+def test_a_denied_upload_is_reported(context: JobContext) -> None:
     google = fake.FakeGoogle()
     google.always["write"] = fake.error(403, "x does not have storage.objects.create access")
     with pytest.raises(GoogleError, match="Storage Object User"):

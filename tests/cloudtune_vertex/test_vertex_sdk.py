@@ -85,11 +85,11 @@ def use(
     return run
 
 
-def test_the_client_is_kept_from_everything_else(use: Use) -> None:
+def test_the_client_reaches_nothing_else(use: Use) -> None:
     assert use("guarded") == {"refused": True}
 
 
-def test_a_tuning_job_is_made_waited_for_and_read(use: Use) -> None:
+def test_a_tuning_job_is_created_awaited_and_read(use: Use) -> None:
     told = use("tuned")
     assert told["state"] == "JOB_STATE_SUCCEEDED"
     assert told["error"] == 0
@@ -108,13 +108,13 @@ def test_a_tuning_job_is_made_waited_for_and_read(use: Use) -> None:
     assert told["again"]["trials"] == told["trials"]
 
 
-def test_a_grid_is_searched_to_its_end(use: Use) -> None:
+def test_a_grid_is_searched_completely(use: Use) -> None:
     told = use("grid")
     assert told["state"] == "JOB_STATE_SUCCEEDED"
     assert sorted(trial["parameters"]["layers"] for trial in told["trials"]) == [1, 2]
 
 
-def test_a_job_that_fails_is_told_by_an_error(use: Use) -> None:
+def test_a_failed_job_raises_an_error(use: Use) -> None:
     told = use("failed")
     assert told["state"] == "JOB_STATE_FAILED"
     assert told["error"] == 3
@@ -133,7 +133,7 @@ def test_a_job_is_deleted(use: Use) -> None:
     assert use("deleted") == {"listed": []}
 
 
-def test_a_study_that_the_service_does_not_take_is_refused(use: Use) -> None:
+def test_an_unsupported_study_is_refused(use: Use) -> None:
     told = use("refused")
     assert told["kind"] in {"BadRequest", "InvalidArgument"}
     assert "GRID_SEARCH does not support DOUBLE" in told["raised"]
