@@ -58,5 +58,5 @@ def test_a_promise_without_its_test_is_noticed() -> None:
     assert lacking("It works.") == ["no test holds it"]
     assert lacking("It works. `tests/test_reliability.py::test_none`") != []
     assert lacking("It works. `tests/none.py::test_none`") != []
-    assert lacking("It works. `cloudtune/testing/emulated_run_contract.py::_until`") != []
+    assert lacking("It works. `cloudtune/testing/emulated_run_contract.py::_wait_until`") != []
     assert len(promises(PAGE.read_text("utf-8"))) > 25

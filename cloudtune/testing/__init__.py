@@ -1,12 +1,12 @@
-"""The conformance kit: what every provider must do, ours or a third party's.
+"""The conformance kit: the tests that every provider must pass.
 
-Subclass `ProviderContract` in a test file, say how the provider is made, and run pytest. Where it
-has an emulator, subclass `EmulatedRunContract` as well.
+Subclass `ProviderContract` in a test file, return your provider from `create_provider`, and run
+pytest. If the provider has an emulator, subclass `EmulatedRunContract` as well.
 """
 
 import pytest
 
-# So that a test that fails says what it compared.
+# For detailed messages of failed assertions.
 pytest.register_assert_rewrite(
     "cloudtune.testing.provider_contract", "cloudtune.testing.emulated_run_contract"
 )

@@ -1,7 +1,7 @@
-"""What a study can ask for, each as the smallest study that asks it and where a provider answers.
+"""The features of studies: for each, a minimal study and the path of its finding.
 
-A provider that does not support a feature must say so with a finding at its path; one that does
-must not refuse it.
+A provider that does not support a feature must report a finding at that path, and one that supports
+it must not refuse the study.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ PLAIN: Json = {
     "strategy": {"name": "random"},
     "limits": {"max_trials": 2},
 }
-"""A study that every provider holds, except that it may have another strategy."""
+"""A study that every provider supports, possibly with another strategy."""
 
 
 @dataclass(frozen=True)
 class Feature:
-    """One thing that a study can ask for."""
+    """A feature of a study."""
 
     name: str
     study: Json
-    """What is put over `PLAIN`."""
+    """The blocks to replace in `PLAIN`."""
     path: str
-    """Where the finding must be if it is not supported; its start is enough."""
+    """The start of the path of the finding if the feature is not supported."""
     supported: Supported
-    quiet: bool = False
-    """Whether there is an exact way round, so that no finding is needed."""
+    has_exact_fit: bool = False
+    """Whether cloudtune can express it exactly in another way, so that no finding is needed."""
 
 
-def _has(table: Literal["strategies", "early_stopping", "limits"], name: str) -> Supported:
-    return lambda able: name in getattr(able, table)
+def _lists(table: Literal["strategies", "early_stopping", "limits"], name: str) -> Supported:
+    return lambda mode: name in getattr(mode, table)
 
 
 def _has_scale(kind: ParameterType, scale: Scale) -> Supported:
-    return lambda able: scale in able.parameters.get(kind, ())
+    return lambda mode: scale in mode.parameters.get(kind, ())
 
 
 def features() -> Iterator[Feature]:
@@ -73,27 +73,27 @@ def _parameters() -> Iterator[Feature]:
         "bool",
         {"parameters": {"y": {"type": "bool"}}},
         "parameters.y",
-        lambda able: "bool" in able.parameters,
-        quiet=True,
+        lambda mode: "bool" in mode.parameters,
+        has_exact_fit=True,
     )
     yield Feature(
         "a step",
         {"parameters": {"y": {"type": "float", "min": 0, "max": 1, "step": 0.25}}},
         "parameters.y",
-        lambda able: able.steps and "float" in able.parameters,
-        quiet=True,
+        lambda mode: mode.steps and "float" in mode.parameters,
+        has_exact_fit=True,
     )
     yield Feature(
         "a condition",
         {"parameters": {**PLAIN["parameters"], "y": {"type": "bool", "when": {"x": "a"}}}},
         "parameters.y.when",
-        lambda able: able.conditions != "none",
+        lambda mode: mode.conditions != "none",
     )
     yield Feature(
-        "values that are one text",
+        "values with the same text",
         {"parameters": {"y": {"type": "categorical", "values": [1, "1"]}}},
         "parameters.y.values",
-        lambda able: not able.text_only,
+        lambda mode: not mode.text_only,
     )
 
 
@@ -110,25 +110,25 @@ def _searches() -> Iterator[Feature]:
             f"strategy {name}",
             {"strategy": strategy},
             "strategy.name",
-            _has("strategies", name),
+            _lists("strategies", name),
         )
     yield Feature(
         "strategy list",
         {"strategy": {"name": "list"}, "initial_trials": [{"x": "a"}]},
         "strategy.name",
-        lambda able: "list" in able.strategies,
+        lambda mode: "list" in mode.strategies,
     )
     yield Feature(
         "a method",
         {"strategy": {"name": "bayesian", "method": "tpe"}},
         "strategy.method",
-        lambda able: "tpe" in able.methods,
+        lambda mode: "tpe" in mode.methods,
     )
     yield Feature(
         "a seed",
         {"strategy": {"name": "random", "seed": 0}},
         "strategy.seed",
-        lambda able: able.seeds,
+        lambda mode: mode.seeds,
     )
     yield Feature(
         "several objectives",
@@ -139,32 +139,32 @@ def _searches() -> Iterator[Feature]:
             ]
         },
         "objective",
-        lambda able: able.objectives > 1,
+        lambda mode: mode.objectives > 1,
     )
     yield Feature(
         "a target",
         {"objective": {"metric": "score", "goal": "maximize", "target": 1}},
         "objective.target",
-        lambda able: able.targets,
+        lambda mode: mode.targets,
     )
     yield Feature(
         "select best",
         {"objective": {"metric": "score", "goal": "maximize", "select": "best"}},
         "objective.select",
-        lambda able: "best" in able.select,
+        lambda mode: "best" in mode.select,
     )
     for rule in ("auto", "median", "bandit", "halving"):
         yield Feature(
             f"early stopping {rule}",
             {"early_stopping": {"rule": rule}},
             "early_stopping",
-            _has("early_stopping", rule),
+            _lists("early_stopping", rule),
         )
     yield Feature(
         "initial trials",
         {"initial_trials": [{"x": "a"}]},
         "initial_trials",
-        lambda able: able.initial_trials,
+        lambda mode: mode.initial_trials,
     )
 
 
@@ -180,26 +180,30 @@ def _limits() -> Iterator[Feature]:
             f"limit {name}",
             {"limits": {"max_trials": 2, name: value}},
             f"limits.{name}",
-            _has("limits", name),
+            _lists("limits", name),
         )
 
 
-def beyond(able: ModeCapabilities) -> Iterator[Feature]:
-    """Yield a study that goes one beyond each number that a provider documents."""
+def excesses(mode: ModeCapabilities) -> Iterator[Feature]:
+    """Yield a feature for each numeric limit of a mode, with a study that exceeds it by one."""
     numbers: list[tuple[Limit | None, str, Callable[[int], Json]]] = [
-        (able.max_trials, "limits.max_trials", lambda n: {"limits": {"max_trials": n}}),
+        (mode.max_trials, "limits.max_trials", lambda n: {"limits": {"max_trials": n}}),
         (
-            able.max_parallel_trials,
+            mode.max_parallel_trials,
             "limits.parallel_trials",
             lambda n: {"limits": {"max_trials": n, "parallel_trials": n}},
         ),
         (
-            able.max_parameters,
+            mode.max_parameters,
             "parameters",
-            lambda n: {"parameters": {f"p{k}": _words(2) for k in range(n)}},
+            lambda n: {"parameters": {f"p{k}": _categorical(2) for k in range(n)}},
         ),
-        (able.max_values, "parameters.y.values", lambda n: {"parameters": {"y": _words(n)}}),
-        (able.max_name_length, "parameters.n", lambda n: {"parameters": {"n" * n: _words(2)}}),
+        (mode.max_values, "parameters.y.values", lambda n: {"parameters": {"y": _categorical(n)}}),
+        (
+            mode.max_name_length,
+            "parameters.n",
+            lambda n: {"parameters": {"n" * n: _categorical(2)}},
+        ),
     ]
     for limit, path, study in numbers:
         if limit is not None:
@@ -208,5 +212,5 @@ def beyond(able: ModeCapabilities) -> Iterator[Feature]:
             )
 
 
-def _words(count: int) -> Json:
+def _categorical(count: int) -> Json:
     return {"type": "categorical", "values": [f"v{k}" for k in range(count)]}

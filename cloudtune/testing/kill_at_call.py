@@ -1,8 +1,7 @@
-"""Executes a run in a process of its own that is killed at one of its calls to the service.
+"""Executes a run, and kills this process at one of its calls to the service.
 
-``python -m cloudtune.testing.kill_at_call RUN CALL COUNT before|after``: at the COUNT-th CALL of
-the `JobClient`, or of the `TrainingJobs` behind the poller, before it is made or once it was
-answered.
+``python -m cloudtune.testing.kill_at_call RUN CALL COUNT before|after``: before or after the
+COUNT-th CALL of the `JobClient` or the `TrainingJobs`.
 """
 
 from __future__ import annotations
@@ -18,44 +17,44 @@ from cloudtune.engine.managed_job import ManagedJob
 from cloudtune.runs import lifecycle
 
 
-class _Deadly:
-    """Hands each call on, and kills this process at one of them."""
+class _KillingProxy:
+    """Forwards each call, and kills this process at one of them."""
 
     def __init__(self, inner: Any, call: str, count: int, when: str) -> None:
         self._inner = inner
         self._call = call
-        self._left = count
+        self._remaining = count
         self._when = when
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self._inner, name)
+        value = getattr(self._inner, name)
         if name != self._call:
-            return found
+            return value
 
-        def call(*given: Any) -> Any:
-            self._left -= 1
-            if self._left == 0 and self._when == "before":
+        def call(*args: Any) -> Any:
+            self._remaining -= 1
+            if self._remaining == 0 and self._when == "before":
                 os.kill(os.getpid(), signal.SIGKILL)
-            answer = found(*given)
-            if self._left == 0:
+            result = value(*args)
+            if self._remaining == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
-            return answer
+            return result
 
         return call
 
 
 def main(run: str, call: str, count: str, when: str) -> None:
-    """Execute a run that does not survive one of its calls."""
-    follow, prepare = ManagedJob.run, JobPoller.__init__
+    """Execute a run until one of its calls."""
+    run_job, create_poller = ManagedJob.run, JobPoller.__init__
 
-    def deadly(inner: Any) -> Any:
-        return _Deadly(inner, call, int(count), when)
+    def kill_at_call(inner: Any) -> Any:
+        return _KillingProxy(inner, call, int(count), when)
 
     def managed(job: ManagedJob, client: Any, *more: Any) -> Any:
-        return follow(job, deadly(client), *more)
+        return run_job(job, kill_at_call(client), *more)
 
     def driven(poller: JobPoller, service: str, training_jobs: Any, *more: Any) -> None:
-        prepare(poller, service, deadly(training_jobs), *more)
+        create_poller(poller, service, kill_at_call(training_jobs), *more)
 
     with (
         mock.patch.object(ManagedJob, "run", managed),

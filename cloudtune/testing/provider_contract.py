@@ -26,19 +26,19 @@ from cloudtune.runs import lifecycle
 from cloudtune.study.schema import Mode
 from cloudtune.study.search_space import Space, match_value
 from cloudtune.study.study import Study
-from cloudtune.testing.features import PLAIN, Feature, beyond, features
+from cloudtune.testing.features import PLAIN, Feature, excesses, features
 
 _SCRIPT = '''\
-"""Scores an assignment, and fails if a value came in another type than the study's."""
+"""Scores an assignment, and fails if the type of a value is not the study's."""
 from cloudtune.trial import params, report
 
 TYPES = {types}
-got = params()
-for name, value in got.items():
-    wanted = TYPES.get(name)
-    if wanted and type(value).__name__ not in wanted:
-        raise SystemExit(f"{{name}} is {{value!r}}, a {{type(value).__name__}}, not {{wanted}}")
-report(score=sum(len(str(value)) for value in got.values()), loss=float(len(got)), step=1)
+values = params()
+for name, value in values.items():
+    types = TYPES.get(name)
+    if types and type(value).__name__ not in types:
+        raise SystemExit(f"{{name}} is {{value!r}}, a {{type(value).__name__}}, not {{types}}")
+report(score=sum(len(str(v)) for v in values.values()), loss=float(len(values)), step=1)
 '''
 
 _KINDS: Mapping[str, Any] = {
@@ -60,65 +60,65 @@ _TYPES = {
 }
 
 
-def end_emulators(state: Path) -> None:
-    """End the emulators that the runs in a state folder have left."""
+def stop_emulators(state: Path) -> None:
+    """Stop the emulators that still run for the runs in a state folder."""
     for folder in state.glob(f"runs/*/*/{home.EMULATOR_FOLDER}"):
         if address := process.find_running(folder):
             process.stop(address)
 
 
 class ProviderContract:
-    """What a provider must do. Subclass it, give `name` and `make`, and override what differs."""
+    """Tests of a provider: define `name` and `create_provider`, and override what differs."""
 
     name: str
     """The provider's name in studies."""
     settings: Mapping[str, Any] = {}
-    """What stands under ``providers.<name>`` in each study, credentials aside."""
+    """The settings under ``providers.<name>`` in each study."""
     emulated = False
     """Whether the jobs run on the provider's emulator."""
 
-    def make(self) -> BaseProvider[Any]:
+    def create_provider(self) -> BaseProvider[Any]:
         """Return a new provider."""
         raise NotImplementedError
 
-    def runnable(self, folder: Path) -> Mapping[str, Any]:
-        """Return the study's ``trial`` block for a script in a folder; the script is there."""
+    def trial_block(self, folder: Path) -> Mapping[str, Any]:
+        """Return the study's ``trial`` block for the script ``train.py`` in a folder."""
         return {"script": "train.py"}
 
     @pytest.fixture(autouse=True)
-    def _alone(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    def _isolate(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
         monkeypatch.chdir(tmp_path)
         (tmp_path / "train.py").write_text(_SCRIPT.format(types=_TYPES), "utf-8")
-        with registry.temporary_provider(self.name, self.make):
+        with registry.temporary_provider(self.name, self.create_provider):
             yield
-        end_emulators(tmp_path / "state")
+        stop_emulators(tmp_path / "state")
 
     def modes(self) -> list[tuple[Mode, ModeCapabilities]]:
-        """Return the modes that the provider has."""
-        able = self.make().capabilities
+        """Return the modes that the provider supports, with their capabilities."""
+        capabilities = self.create_provider().capabilities
         modes: tuple[Mode, ...] = ("managed", "driven")
-        return [(mode, found) for mode in modes if (found := able.for_mode(mode)) is not None]
+        return [(mode, each) for mode in modes if (each := capabilities.for_mode(mode)) is not None]
 
-    def study(self, over: Mapping[str, Any], mode: Mode, folder: Path) -> Study:
-        """Return `PLAIN` with something put over it, for this provider in one mode."""
-        able = dict(self.modes())[mode]
-        strategy = "random" if "random" in able.strategies else min(able.strategies)
-        base = {**PLAIN, "strategy": {"name": strategy}, "trial": dict(self.runnable(folder))}
+    def study(self, blocks: Mapping[str, Any], mode: Mode, folder: Path) -> Study:
+        """Return `PLAIN` with other blocks, for this provider in one mode."""
+        strategies = dict(self.modes())[mode].strategies
+        strategy = "random" if "random" in strategies else min(strategies)
+        base = {**PLAIN, "strategy": {"name": strategy}, "trial": dict(self.trial_block(folder))}
         return Study.model_validate(
-            {**base, **over, "providers": {self.name: {**self.settings, "mode": mode}}}
+            {**base, **blocks, "providers": {self.name: {**self.settings, "mode": mode}}}
         )
 
-    def planned(self, over: Mapping[str, Any], mode: Mode, folder: Path) -> Plan:
-        """Return the plan of such a study."""
-        study = self.study(over, mode, folder)
+    def plan(self, blocks: Mapping[str, Any], mode: Mode, folder: Path) -> Plan:
+        """Return the plan of a `study`."""
+        study = self.study(blocks, mode, folder)
         return plan(study, self.name, base=folder, emulated=self.emulated)
 
     def test_capabilities_name_the_provider_and_a_mode(self) -> None:
-        assert self.make().capabilities.provider == self.name
+        assert self.create_provider().capabilities.provider == self.name
         assert self.modes()
 
-    def test_plan_is_json_is_pure_and_comes_back(
+    def test_a_plan_is_pure_and_survives_json(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def refuse(*_args: object, **_more: object) -> None:
@@ -126,33 +126,35 @@ class ProviderContract:
 
         monkeypatch.setattr(socket.socket, "connect", refuse)
         for mode, _ in self.modes():
-            made = self.planned({}, mode, tmp_path)
-            assert not made.refused
-            again = restore_plan(json.loads(json.dumps(made.to_json())))
-            assert again.to_json() == made.to_json()
+            plan = self.plan({}, mode, tmp_path)
+            assert not plan.refused
+            again = restore_plan(json.loads(json.dumps(plan.to_json())))
+            assert again.to_json() == plan.to_json()
 
-    def test_what_is_not_supported_is_a_finding(self, tmp_path: Path) -> None:
+    def test_an_unsupported_feature_is_a_finding(self, tmp_path: Path) -> None:
         wrong: list[str] = []
-        for mode, able in self.modes():
-            for feature in [*features(), *beyond(able)]:
-                wrong += self._answers(feature, mode, able, tmp_path)
+        for mode, capabilities in self.modes():
+            for feature in [*features(), *excesses(capabilities)]:
+                wrong += self._check_feature(feature, mode, capabilities, tmp_path)
         assert not wrong, "\n".join(wrong)
 
-    def _answers(
-        self, feature: Feature, mode: Mode, able: ModeCapabilities, folder: Path
+    def _check_feature(
+        self, feature: Feature, mode: Mode, capabilities: ModeCapabilities, folder: Path
     ) -> Iterator[str]:
-        made = self.planned(feature.study, mode, folder)
-        found = [f for f in made.findings if f.path.startswith(feature.path)]
-        if feature.supported(able):
-            if any(finding.kind == "refused" for finding in found):
-                yield f"{mode}: {feature.name} is supported, and refused: {found[0]}"
-        elif not found and not feature.quiet:
-            yield f"{mode}: {feature.name} is not supported, and nothing says so"
+        plan = self.plan(feature.study, mode, folder)
+        findings = [f for f in plan.findings if f.path.startswith(feature.path)]
+        if feature.supported(capabilities):
+            if any(finding.kind == "refused" for finding in findings):
+                yield f"{mode}: {feature.name} is supported but refused: {findings[0]}"
+        elif not findings and not feature.has_exact_fit:
+            yield f"{mode}: {feature.name} is not supported, and there is no finding"
 
-    def test_a_study_runs_and_its_values_come_back_with_their_types(self, tmp_path: Path) -> None:
+    def test_a_study_runs_and_values_keep_their_types(self, tmp_path: Path) -> None:
         tree = {**_KINDS, "depth": {"type": "discrete", "values": [2, 3], "when": {"flag": True}}}
         for mode, _ in self.modes():
-            result = self.result({"parameters": tree, "limits": {"max_trials": 6}}, mode, tmp_path)
+            result = self.run_study(
+                {"parameters": tree, "limits": {"max_trials": 6}}, mode, tmp_path
+            )
             assert result.state == "completed", result.reason
             assert len(result.trials) == 6
             assert len({trial.number for trial in result.trials}) == 6
@@ -163,43 +165,43 @@ class ProviderContract:
                 active = {node.name: node for node in space.active_nodes(trial.parameters)}
                 assert set(trial.parameters) == set(active)
                 for name, value in trial.parameters.items():
-                    own = match_value(active[name].parameter, value)
-                    assert own == value
-                    assert type(own) is type(value)
+                    value_of_study = match_value(active[name].parameter, value)
+                    assert value_of_study == value
+                    assert type(value_of_study) is type(value)
 
-    def test_results_come_back_from_json(self, tmp_path: Path) -> None:
+    def test_results_survive_json(self, tmp_path: Path) -> None:
         for mode, _ in self.modes():
-            result = self.result({}, mode, tmp_path)
+            result = self.run_study({}, mode, tmp_path)
             assert StudyResult.from_json(result.to_json()) == result
 
-    def test_states_are_ours(self, tmp_path: Path) -> None:
+    def test_a_failed_script_is_a_failed_trial(self, tmp_path: Path) -> None:
         (tmp_path / "train.py").write_text("raise SystemExit(3)", "utf-8")
         for mode, _ in self.modes():
-            result = self.result({}, mode, tmp_path)
+            result = self.run_study({}, mode, tmp_path)
             states: set[TrialState] = {trial.state for trial in result.trials}
             assert states == {"failed"}
             assert all(trial.reason for trial in result.trials)
 
-    def test_a_job_is_created_once_and_stopping_twice_is_stopping(self, tmp_path: Path) -> None:
+    def test_a_job_is_created_once_and_stop_is_idempotent(self, tmp_path: Path) -> None:
         for mode, _ in self.modes():
             if mode == "driven":
                 continue
-            made = self.planned({}, mode, tmp_path)
-            run = lifecycle.create([made]).id
+            plan = self.plan({}, mode, tmp_path)
+            run = lifecycle.create([plan]).id
             with Ledger() as ledger:
-                client = self.make().client(made, jobs.job_context(made, ledger))
-            assert client.find(made.facts.job_name) is None
-            job = client.submit(made.request)
-            assert client.find(made.facts.job_name) == job
+                client = self.create_provider().client(plan, jobs.job_context(plan, ledger))
+            assert client.find(plan.facts.job_name) is None
+            job = client.submit(plan.request)
+            assert client.find(plan.facts.job_name) == job
             client.stop(job)
             client.stop(job)
             lifecycle.execute(run)
             result = lifecycle.results(run)[0]
             assert (result.job, result.state) == (job.id, "cancelled")
 
-    def result(self, over: Mapping[str, Any], mode: Mode, folder: Path) -> StudyResult:
-        """Run such a study to its end and return its result."""
-        made = self.planned(over, mode, folder)
-        run = lifecycle.create([made]).id
+    def run_study(self, blocks: Mapping[str, Any], mode: Mode, folder: Path) -> StudyResult:
+        """Run a `study`, and return its result."""
+        plan = self.plan(blocks, mode, folder)
+        run = lifecycle.create([plan]).id
         lifecycle.execute(run)
         return lifecycle.results(run)[0]

@@ -10,5 +10,5 @@ from cloudtune_local import LocalProvider
 class TestLocalProvider(ProviderContract):
     name = "local"
 
-    def make(self) -> BaseProvider[Any]:
+    def create_provider(self) -> BaseProvider[Any]:
         return LocalProvider()

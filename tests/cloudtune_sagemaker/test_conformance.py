@@ -16,5 +16,5 @@ class TestSagemaker(ProviderContract):
     name = "sagemaker"
     emulated = True
 
-    def make(self) -> BaseProvider[Any]:
+    def create_provider(self) -> BaseProvider[Any]:
         return SagemakerProvider()

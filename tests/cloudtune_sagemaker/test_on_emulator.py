@@ -10,43 +10,45 @@ import pytest
 from cloudtune.results.model import Trial
 from cloudtune.study.schema import Mode
 from cloudtune.testing import EmulatedRunContract
-from cloudtune.testing.emulated_run_contract import BOTH, STEPS
+from cloudtune.testing.emulated_run_contract import BOTH_MODES, STEPS
 
 
 @pytest.mark.slow
 class TestSagemakerOnEmulator(EmulatedRunContract):
     name = "sagemaker"
-    creates: Mapping[Mode, str] = {
+    create_operations: Mapping[Mode, str] = {
         "managed": "CreateHyperParameterTuningJob",
         "driven": "CreateTrainingJob",
     }
 
-    too_long = "Stopped: MaxRuntimeExceeded"
+    timeout_word = "Stopped: MaxRuntimeExceeded"
 
-    def service_jobs(self, folder: Path) -> Sequence[str]:
+    def list_jobs(self, folder: Path) -> Sequence[str]:
         return [path.name for path in folder.glob("jobs/*/*")]
 
-    def check(self, trial: Trial) -> None:
+    def check_trial(self, trial: Trial) -> None:
         assert trial.machine == "ml.m5.xlarge"
         assert trial.billed_seconds
         assert "[cloudtune] metric accuracy = " in Path(str(trial.log)).read_text()
 
-    @BOTH
+    @BOTH_MODES
     def test_machines_of_several_types_are_rehearsed(self, mode: Mode) -> None:
         types = {"instance_type": ["ml.m5.xlarge", "ml.c5.xlarge"]}
-        self.whole(self.finish(self.run(mode, settings=types)))
+        self.check_complete(self.finish(self.create_run(mode, settings=types)))
 
     def test_a_training_job_without_a_metric_fails(self) -> None:
         faults = "faults: [{operation: trial, call: 2, effect: no_metric}]"
-        result = self.finish(self.run("driven", faults=faults, limits={"max_trials": 2}))
+        result = self.finish(self.create_run("driven", faults=faults, limits={"max_trials": 2}))
         failed = [trial for trial in result.trials if trial.state == "failed"]
         assert len(failed) == 1
         assert "accuracy" in failed[0].reason
 
-    @BOTH
+    @BOTH_MODES
     def test_a_spot_machine_that_was_taken_away_is_told(self, mode: Mode) -> None:
         faults = "faults: [{operation: trial, call: 1, effect: interrupt, after: 2}]"
-        run = self.run(mode, faults=faults, limits={"max_trials": 1}, settings={"spot": True})
+        run = self.create_run(
+            mode, faults=faults, limits={"max_trials": 1}, settings={"spot": True}
+        )
         (trial,) = self.finish(run).trials
         assert trial.state == "completed", trial.reason
         assert trial.word == "Completed (Interrupted once)"

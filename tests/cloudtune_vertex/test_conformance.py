@@ -16,5 +16,5 @@ class TestVertex(ProviderContract):
     name = "vertex"
     emulated = True
 
-    def make(self) -> BaseProvider[Any]:
+    def create_provider(self) -> BaseProvider[Any]:
         return VertexProvider()

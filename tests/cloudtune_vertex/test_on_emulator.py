@@ -11,7 +11,7 @@ from cloudtune.emulation import process
 from cloudtune.results.model import Trial
 from cloudtune.study.schema import Mode
 from cloudtune.testing import EmulatedRunContract
-from cloudtune.testing.emulated_run_contract import BOTH, STEPS
+from cloudtune.testing.emulated_run_contract import BOTH_MODES, STEPS
 from cloudtune_vertex.client import Google
 from cloudtune_vertex.errors import service_error
 
@@ -19,17 +19,17 @@ from cloudtune_vertex.errors import service_error
 @pytest.mark.slow
 class TestVertexOnEmulator(EmulatedRunContract):
     name = "vertex"
-    creates: Mapping[Mode, str] = {
+    create_operations: Mapping[Mode, str] = {
         "managed": "CreateHyperparameterTuningJob",
         "driven": "CreateCustomJob",
     }
     trial_timeout = "6s"
-    too_long = "JOB_STATE_CANCELLED"
+    timeout_word = "JOB_STATE_CANCELLED"
 
-    def service_jobs(self, folder: Path) -> Sequence[str]:
+    def list_jobs(self, folder: Path) -> Sequence[str]:
         return [path.name for path in folder.glob("jobs/*")]
 
-    def check(self, trial: Trial) -> None:
+    def check_trial(self, trial: Trial) -> None:
         assert trial.machine == "n1-standard-4"
 
     @pytest.mark.parametrize(
@@ -42,19 +42,19 @@ class TestVertexOnEmulator(EmulatedRunContract):
             raise service_error(call, 400, "no such machine")
 
         monkeypatch.setattr(Google, call, refused)
-        run = self.run(mode)
+        run = self.create_run(mode)
         result = self.finish(run)
         assert (result.state, "no such machine" in result.reason) == ("failed", True)
-        assert process.find_running(self.emulator_of(run)) is None
+        assert process.find_running(self.emulator_folder(run)) is None
 
     def test_a_machine_that_was_taken_away_loses_nothing_that_was_kept(self) -> None:
         faults = "faults: [{operation: trial, call: 1, effect: interrupt, after: 2}]"
-        run = self.run("managed", faults=faults, limits={"max_trials": 1})
+        run = self.create_run("managed", faults=faults, limits={"max_trials": 1})
         (trial,) = self.finish(run).trials
         assert trial.state == "completed", trial.reason
         assert STEPS < len(trial.measurements) < 2 * STEPS  # it began anew, nothing is forgotten
 
-    @BOTH
+    @BOTH_MODES
     def test_a_hypertune_script_needs_no_change(self, mode: Mode) -> None:
         script = """
             import argparse, json, os, time
@@ -70,7 +70,7 @@ class TestVertexOnEmulator(EmulatedRunContract):
                 with open(path, "w") as file:
                     file.writelines(json.dumps(line, sort_keys=True) + "\\n" for line in lines)
         """
-        run = self.run(mode, script, limits={"max_trials": 2, "parallel_trials": 2})
+        run = self.create_run(mode, script, limits={"max_trials": 2, "parallel_trials": 2})
         for trial in self.finish(run).trials:
             assert trial.state == "completed", trial.reason
             x = trial.parameters["x"]
@@ -88,7 +88,7 @@ class TestVertexOnEmulator(EmulatedRunContract):
             {"metric": "loss", "goal": "minimize", "select": "best"},
             {"metric": "size", "goal": "minimize", "select": "best"},
         ]
-        run = self.run("managed", script, objective=objectives, limits={"max_trials": 2})
+        run = self.create_run("managed", script, objective=objectives, limits={"max_trials": 2})
         for trial in self.finish(run).trials:
             assert trial.state == "completed", trial.reason
             assert trial.objective == (0.0, trial.parameters["x"])

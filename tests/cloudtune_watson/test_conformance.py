@@ -22,7 +22,7 @@ class TestWatson(ProviderContract):
     name = "watson"
     emulated = True
 
-    def make(self) -> BaseProvider[Any]:
+    def create_provider(self) -> BaseProvider[Any]:
         return WatsonProvider()
 
     def study(self, over: Mapping[str, Any], mode: Mode, folder: Path) -> Study:

@@ -17,7 +17,7 @@ from cloudtune.runs import lifecycle
 from cloudtune.study.schema import Mode
 from cloudtune.study.study import Study
 from cloudtune.testing import EmulatedRunContract
-from cloudtune.testing.emulated_run_contract import BOTH, SCRIPT, STEPS
+from cloudtune.testing.emulated_run_contract import BOTH_MODES, SCRIPT, STEPS
 from cloudtune_watson import auth
 from cloudtune_watson.client import WmlClient
 from cloudtune_watson.errors import service_error
@@ -30,7 +30,7 @@ BACKENDS: Mapping[Mode, str] = {"managed": "wmla", "driven": "wml"}
 @pytest.mark.slow
 class TestWatsonOnEmulator(EmulatedRunContract):
     name = "watson"
-    creates: Mapping[Mode, str] = {"managed": "StartSearch", "driven": "CreateTraining"}
+    create_operations: Mapping[Mode, str] = {"managed": "StartSearch", "driven": "CreateTraining"}
     trial_timeout = "6s"
 
     def study(
@@ -44,13 +44,13 @@ class TestWatsonOnEmulator(EmulatedRunContract):
         own = {"backend": BACKENDS[mode], **(settings or {})}
         return super().study(mode, script, settings=own, **over)
 
-    def service_jobs(self, folder: Path) -> Sequence[str]:
+    def list_jobs(self, folder: Path) -> Sequence[str]:
         return [path.name for path in folder.glob("jobs/*")]
 
-    def whole(self, result: StudyResult) -> None:
+    def check_complete(self, result: StudyResult) -> None:
         """Of the trials of a search, the Accelerator tells the last values alone."""
         if result.mode == "driven":
-            super().whole(result)
+            super().check_complete(result)
             return
         assert result.state == "completed", result.reason
         assert [trial.number for trial in result.trials] == [1, 2, 3, 4]
@@ -62,11 +62,11 @@ class TestWatsonOnEmulator(EmulatedRunContract):
             assert trial.metrics["loss"] == pytest.approx(1 / STEPS)
             assert "started with" in Path(str(trial.log)).read_text()
 
-    def check(self, trial: Trial) -> None:
+    def check_trial(self, trial: Trial) -> None:
         assert trial.machine == "M"
 
-    @BOTH
-    def test_secrets_reach_the_script_and_nothing_that_is_kept(
+    @BOTH_MODES
+    def test_secrets_reach_the_script_and_are_never_stored(
         self, mode: Mode, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """IBM has no place for them, so the study is refused."""
@@ -76,7 +76,7 @@ class TestWatsonOnEmulator(EmulatedRunContract):
         refused = [each for each in self.plan(study).findings if each.kind == "refused"]
         assert "trial.env.TOKEN" in {each.path for each in refused}
 
-    @BOTH
+    @BOTH_MODES
     def test_the_key_is_in_nothing_that_is_kept(
         self, mode: Mode, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -88,14 +88,14 @@ class TestWatsonOnEmulator(EmulatedRunContract):
             return connection
 
         monkeypatch.setattr(auth, "Connection", noted)
-        run = self.run(mode, limits={"max_trials": 1})
+        run = self.create_run(mode, limits={"max_trials": 1})
         assert self.finish(run).state == "completed"
         (key,) = keys
         for path in (self.folder / "state").rglob("*"):
             if path.is_file() and path.name != process.ADDRESS:
                 assert key not in path.read_bytes(), path
 
-    @BOTH
+    @BOTH_MODES
     def test_a_trial_that_takes_too_long_fails(self, mode: Mode) -> None:
         """The Accelerator has no such limit, which is said."""
         if mode == "driven":
@@ -104,8 +104,8 @@ class TestWatsonOnEmulator(EmulatedRunContract):
         study = self.study(mode, limits={"max_trials": 1, "trial_timeout": "6s"})
         assert "limits.trial_timeout" in {each.path for each in self.plan(study).findings}
 
-    @BOTH
-    def test_hyperband_goes_on_from_what_was_saved(self, mode: Mode) -> None:
+    @BOTH_MODES
+    def test_hyperband_continues_from_checkpoints(self, mode: Mode) -> None:
         """Nothing is carried over: each rung trains from the start, and that is said."""
         script = """
             from cloudtune.trial import params, report
@@ -116,7 +116,7 @@ class TestWatsonOnEmulator(EmulatedRunContract):
         strategy = {"name": "hyperband", "resource": "epochs", "min": 1, "max": 9, "seed": 2}
         most = 9 if mode == "driven" else 40  # the Accelerator counts each rung
         limits = {"max_trials": most, "parallel_trials": 3}
-        run = self.run(mode, script, strategy=strategy, limits=limits)
+        run = self.create_run(mode, script, strategy=strategy, limits=limits)
         result = self.finish(run)
         assert result.state == "completed", result.reason
         assert {trial.state for trial in result.trials} <= {"completed", "stopped_early"}
@@ -126,7 +126,7 @@ class TestWatsonOnEmulator(EmulatedRunContract):
 
     def test_a_search_that_is_detached_is_stopped(self) -> None:
         """Of a trial of a search, nothing is told while it runs."""
-        run = self.run("managed", "import time\ntime.sleep(60)")
+        run = self.create_run("managed", "import time\ntime.sleep(60)")
         with subprocess.Popen([sys.executable, "-m", "cloudtune", "resume", run]) as following:
             while len(lifecycle.results(run)[0].trials) < 2:
                 time.sleep(0.1)
@@ -137,10 +137,10 @@ class TestWatsonOnEmulator(EmulatedRunContract):
         assert {trial.state for trial in result.trials} == {"cancelled"}
 
     @pytest.mark.parametrize("mode", ["driven"])
-    def test_a_run_that_is_detached_can_be_watched_and_stopped(self, mode: Mode) -> None:
-        super().test_a_run_that_is_detached_can_be_watched_and_stopped(mode)
+    def test_a_detached_run_can_be_watched_and_stopped(self, mode: Mode) -> None:
+        super().test_a_detached_run_can_be_watched_and_stopped(mode)
 
-    @BOTH
+    @BOTH_MODES
     def test_an_input_of_this_machine_is_there(self, mode: Mode) -> None:
         (self.folder / "data" / "inner").mkdir(parents=True)
         (self.folder / "data" / "inner" / "rows.csv").write_text("0.75")
@@ -151,15 +151,17 @@ class TestWatsonOnEmulator(EmulatedRunContract):
             report(accuracy=float(open(inputs()["train"] + "/inner/rows.csv").read()))
         """
         trial = {"script": "train.py", "source": "code", "inputs": {"train": {"local": "data"}}}
-        (done,) = self.finish(self.run(mode, script, trial=trial, limits={"max_trials": 1})).trials
+        (done,) = self.finish(
+            self.create_run(mode, script, trial=trial, limits={"max_trials": 1})
+        ).trials
         assert (done.state, done.objective) == ("completed", (0.75,)), done.reason
 
     def test_code_that_was_stored_before_a_crash_is_not_stored_again(self) -> None:
-        run = self.run("driven", limits={"max_trials": 1})
-        self.kill(run, "create", 1, "before")
-        (self.emulator_of(run).parent / "definition.txt").unlink()
+        run = self.create_run("driven", limits={"max_trials": 1})
+        self.kill_at_call(run, "create", 1, "before")
+        (self.emulator_folder(run).parent / "definition.txt").unlink()
         assert self.finish(run).state == "completed"
-        stored = list(self.emulator_of(run).glob("volume/**/wml_model_definition/*"))
+        stored = list(self.emulator_folder(run).glob("volume/**/wml_model_definition/*"))
         assert len(stored) == 1
 
     @pytest.mark.parametrize(
@@ -177,12 +179,12 @@ class TestWatsonOnEmulator(EmulatedRunContract):
             raise service_error(call, 400, "no such hardware")
 
         monkeypatch.setattr(of, call, refused)
-        run = self.run(mode)
+        run = self.create_run(mode)
         result = self.finish(run)
         assert (result.state, "no such hardware" in result.reason) == ("failed", True)
-        assert process.find_running(self.emulator_of(run)) is None
+        assert process.find_running(self.emulator_folder(run)) is None
 
-    @BOTH
+    @BOTH_MODES
     def test_a_script_that_knows_emetrics_needs_no_change(self, mode: Mode) -> None:
         script = """
             import argparse, json, os
@@ -195,7 +197,7 @@ class TestWatsonOnEmulator(EmulatedRunContract):
             with open(os.path.join(os.environ["RESULT_DIR"], "val_dict_list.json"), "w") as file:
                 file.write(json.dumps(str(history)))
         """
-        run = self.run(mode, script, limits={"max_trials": 2, "parallel_trials": 2})
+        run = self.create_run(mode, script, limits={"max_trials": 2, "parallel_trials": 2})
         for trial in self.finish(run).trials:
             assert trial.state == "completed", trial.reason
             x = trial.parameters["x"]

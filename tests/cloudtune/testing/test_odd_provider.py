@@ -22,7 +22,7 @@ class TestOddProvider(ProviderContract):
     def _service(self, tmp_path_factory: pytest.TempPathFactory) -> None:
         self.service = odd.OddService(tmp_path_factory.mktemp("kitchen"))
 
-    def make(self) -> BaseProvider[Any]:
+    def create_provider(self) -> BaseProvider[Any]:
         launcher = Path(cloudtune.__file__).parents[1]
         return cast("BaseProvider[Any]", odd.OddProvider(self.service, launcher))
 
@@ -47,7 +47,7 @@ class TestOddProvider(ProviderContract):
             "degree": {"type": "int", "min": 2, "max": 3, "when": {"kernel": "poly"}},
         }
         over = {"parameters": tree, "limits": {"max_trials": 10}}
-        result = self.result(over, "managed", tmp_path)
+        result = self.run_study(over, "managed", tmp_path)
         assert {trial.state for trial in result.trials} == {"completed"}, result.trials
         assert {trial.parameters["kernel"] for trial in result.trials} == {"rbf", "poly"}
         for trial in result.trials:
@@ -57,7 +57,7 @@ class TestOddProvider(ProviderContract):
 
     def test_a_refusal_of_the_service_is_the_jobs_outcome(self, tmp_path: Path) -> None:
         self.service.closed = True
-        run = lifecycle.create([self.planned({}, "managed", tmp_path)]).id
+        run = lifecycle.create([self.plan({}, "managed", tmp_path)]).id
         outcomes = lifecycle.execute(run)
         assert outcomes["odd"].state == "failed"
         assert outcomes["odd"].reason == "odd: the kitchen is closed"

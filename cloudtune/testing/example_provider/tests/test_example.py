@@ -21,12 +21,12 @@ class TestExample(ProviderContract):
     def _service(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("EXAMPLE_BATCH_HOME", str(tmp_path / "batch"))
 
-    def make(self) -> BaseProvider[Any]:
+    def create_provider(self) -> BaseProvider[Any]:
         """Return the provider."""
         return ExampleProvider()
 
     def test_inputs_are_refused(self, tmp_path: Path) -> None:
         """Example Batch has no storage for them."""
         trial = {"script": "train.py", "inputs": {"data": "/data/train.csv"}}
-        plan = self.planned({"trial": trial}, "driven", tmp_path)
+        plan = self.plan({"trial": trial}, "driven", tmp_path)
         assert [finding.path for finding in plan.refused] == ["trial.inputs.data"]
