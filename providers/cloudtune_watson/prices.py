@@ -16,7 +16,7 @@ RATES_SOURCE = (
     "https://dataplatform.cloud.ibm.com/docs/content/wsj/analyze-data/run-cuh-deploy-spaces.html, "
     "read 2026-11-24"
 )
-SHORTEST = 60
+MIN_BILLED_SECONDS = 60
 """The minimum seconds that each training is billed, from the same page."""
 _SOURCE = "from providers.watson.prices"
 
@@ -42,7 +42,7 @@ def hour_price(settings: WatsonSettings, budget: Money | None) -> Price | str:
         if _sets_hardware(settings):
             return "native changes the hardware, so its price is unknown"
         if settings.hardware_spec is None:
-            return "the price depends on hardware_spec, which is not given"
+            return "the price depends on hardware_spec, which is not set"
         return f"IBM's page has no capacity units of {settings.hardware_spec}"
     return "IBM has no price list of WML Accelerator"
 

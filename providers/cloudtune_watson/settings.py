@@ -99,6 +99,6 @@ class WatsonSettings(CloudSettings):
         """Set the mode of the back end, so that a plan shows the findings of that mode."""
         if not isinstance(data, dict):
             return data
-        given = cast("dict[str, Any]", data)
-        mode = MODES.get(str(given.get("backend")))
-        return {**given, "mode": mode} if mode and given.get("mode", "auto") == "auto" else given
+        fields = cast("dict[str, Any]", data)
+        mode = MODES.get(str(fields.get("backend")))
+        return {**fields, "mode": mode} if mode and fields.get("mode", "auto") == "auto" else fields

@@ -71,7 +71,7 @@ def ensure_definition(wml: WmlClient, plan: Plan, context: JobContext) -> str:
 
 def _find_definition(wml: WmlClient, name: str, packed: Path) -> str | None:
     """Return the model definition that an interrupted call has stored completely, if any."""
-    downloaded = packed.with_suffix(".found")
+    downloaded = packed.with_suffix(".downloaded")
     for id_ in wml.definitions(name):
         downloaded.unlink(missing_ok=True)
         try:

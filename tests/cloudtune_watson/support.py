@@ -1,4 +1,4 @@
-"""Plans for IBM Watson without the rest of cloudtune around them: what the pure half makes."""
+"""Plans for IBM Watson from only the pure functions of the provider."""
 
 from __future__ import annotations
 

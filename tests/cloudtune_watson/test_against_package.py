@@ -1,4 +1,4 @@
-"""What IBM's own package makes of our training, and what it drops."""
+"""The request of a training against IBM's package: which fields it sends and drops."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def sent(package: Any, meta: dict[str, Any], space: str) -> dict[str, Any]:
     return made
 
 
-def test_all_of_a_training_arrives(package: Any, request_made: dict[str, Any]) -> None:
+def test_the_package_sends_the_complete_request(package: Any, request_made: dict[str, Any]) -> None:
     meta = {key: value for key, value in request_made.items() if key != "space_id"}
     assert sent(package, meta, request_made["space_id"]) == request_made
 
 
-def test_what_native_may_say_arrives_and_nothing_else_does(
+def test_the_package_sends_exactly_the_fields_that_native_accepts(
     package: Any, request_made: dict[str, Any]
 ) -> None:
     meta = {key: value for key, value in request_made.items() if key != "space_id"}
@@ -56,13 +56,15 @@ def test_what_native_may_say_arrives_and_nothing_else_does(
 
 
 @pytest.mark.parametrize("name", sorted(REQUIRED))
-def test_what_is_needed_is(package: Any, request_made: dict[str, Any], name: str) -> None:
+def test_required_fields_are_required_by_the_package(
+    package: Any, request_made: dict[str, Any], name: str
+) -> None:
     meta = {key: value for key, value in request_made.items() if key != name}
     with pytest.raises(KeyError, match=name):
         sent(package, meta, "s")
 
 
-def test_the_versions_that_it_takes_are_those_of_our_list() -> None:
+def test_the_package_accepts_the_listed_versions() -> None:
     pytest.importorskip("ibm_watsonx_ai")
     known = importlib.import_module("ibm_watsonx_ai.utils.cpd_version").CPDVersion
     assert set(WATSONX_AI_VERSIONS) <= set(known.supported_version_list)

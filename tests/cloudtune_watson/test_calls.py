@@ -1,4 +1,4 @@
-"""How many calls a look at a hundred trials takes: docs/side-by-side.md states it."""
+"""The number of calls of a poll of a hundred trials, as docs/side-by-side.md states it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def a_hundred(jobs: WatsonJobs) -> list[Started]:
 @pytest.mark.parametrize(
     ("told_by", "reads"), [("status", 0), ("own_folder", 100), ("folder", 200), ("nothing", 200)]
 )
-def test_a_look_at_a_hundred_trainings(tmp_path: Path, told_by: str, reads: int) -> None:
+def test_calls_of_a_poll_of_a_hundred_trainings(tmp_path: Path, told_by: str, reads: int) -> None:
     ibm = fake.FakeTrainings()
     jobs = WatsonJobs(ibm, fake.planned("driven"), JobContext(tmp_path), "definition-0")
     starts = a_hundred(jobs)
@@ -48,7 +48,7 @@ def test_a_look_at_a_hundred_trainings(tmp_path: Path, told_by: str, reads: int)
         assert Counter(ibm.of.calls) == Counter(tagged=1, read=reads)
 
 
-def test_trainings_that_the_list_does_not_tell_are_asked_for_one_by_one(tmp_path: Path) -> None:
+def test_unlisted_trainings_are_read_individually(tmp_path: Path) -> None:
     ibm = fake.FakeTrainings()
     jobs = WatsonJobs(ibm, fake.planned("driven"), JobContext(tmp_path), "definition-0")
     starts = a_hundred(jobs)
@@ -61,7 +61,7 @@ def test_trainings_that_the_list_does_not_tell_are_asked_for_one_by_one(tmp_path
     assert Counter(ibm.of.calls) == Counter(tagged=1, get=100, read=200)
 
 
-def test_a_look_at_a_search_with_a_hundred_trials(tmp_path: Path) -> None:
+def test_calls_of_a_poll_of_a_search_with_a_hundred_trials(tmp_path: Path) -> None:
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "train.py").write_text("print(1)\n", "utf-8")
     ibm = fake.FakeAccelerator()

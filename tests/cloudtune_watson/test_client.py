@@ -81,7 +81,7 @@ def use(
     return run
 
 
-def test_trainings_are_made_found_read_and_stopped(use: Use) -> None:
+def test_create_find_read_and_stop_trainings(use: Use) -> None:
     told = dict(use("used"))
     ended, unknown, dropped = (told.pop(name) for name in ("ended", "unknown", "dropped"))
     assert told == {
@@ -98,11 +98,11 @@ def test_trainings_are_made_found_read_and_stopped(use: Use) -> None:
     assert "does not send custom" in dropped["said"]
 
 
-def test_a_sign_in_that_has_expired_is_made_anew(use: Use) -> None:
+def test_an_expired_sign_in_is_repeated(use: Use) -> None:
     assert use("expired") == {"found": [], "signed_in": ["POST /icp4d-api/v1/authorize"]}
 
 
-def test_a_certificate_that_is_not_trusted_is_refused(use: Use) -> None:
+def test_an_untrusted_certificate_is_refused(use: Use) -> None:
     told = use("refusals")
     for name in ("untrusted", "foreign"):
         assert "certificate is not trusted" in told[name]["said"]
@@ -110,7 +110,7 @@ def test_a_certificate_that_is_not_trusted_is_refused(use: Use) -> None:
     assert told["trusted"] is None
 
 
-def test_a_key_that_is_not_valid_is_told(use: Use) -> None:
+def test_an_invalid_key_is_reported(use: Use) -> None:
     told = use("refusals")
     assert told["key"]["code"] in {401, 403}
     assert "providers.watson.key_variable" in told["key"]["said"]

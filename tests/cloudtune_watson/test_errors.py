@@ -26,11 +26,11 @@ from cloudtune_watson.http import Connection, HttpClient
         (["one"], "['one']"),
     ],
 )
-def test_what_an_answer_says(body: object, words: str) -> None:
+def test_messages_in_a_response(body: object, words: str) -> None:
     assert read_message(json.dumps(body)) == words
 
 
-def test_an_answer_in_markup_is_read_as_text() -> None:
+def test_markup_is_removed_from_a_message() -> None:
     assert read_message("<html>\n<h1>Bad  Gateway</h1></html>") == "Bad Gateway"
 
 
@@ -47,7 +47,7 @@ def test_an_answer_in_markup_is_read_as_text() -> None:
         ("GET /x", 502, True, False, "no [502]"),
     ],
 )
-def test_what_is_refused(
+def test_error_responses(
     operation: str, code: int, retryable: bool, affects_all_calls: bool, words: str
 ) -> None:
     error = service_error(operation, code, '{"message": "no"}')
@@ -71,19 +71,19 @@ def test_what_is_refused(
         (OSError("Could not find a suitable TLS CA certificate bundle"), False, "certificate file"),
     ],
 )
-def test_what_is_not_reached(raised: OSError, retryable: bool, words: str) -> None:
+def test_connection_errors(raised: OSError, retryable: bool, words: str) -> None:
     error = connection_error("GET /x", raised)
     assert (error.retryable, error.affects_all_calls) == (retryable, not retryable)
     assert words in str(error)
 
 
-def test_what_would_not_be_encrypted_is_not_sent() -> None:
+def test_unencrypted_requests_are_refused() -> None:
     http = HttpClient(Connection("https://cpd.example.com", "me", "key"))
     with pytest.raises(WatsonError, match="does not start with https"):
         http.get("http://cpd.example.com/x")
 
 
-def test_an_emulated_run_reaches_its_emulator_alone() -> None:
+def test_an_emulated_run_calls_only_its_emulator() -> None:
     http = HttpClient(Connection("https://127.0.0.1:9", "me", "key", emulated=True))
     with pytest.raises(WatsonError, match="must not call"):
         http.get("https://cpd.example.com/x")
@@ -91,7 +91,7 @@ def test_an_emulated_run_reaches_its_emulator_alone() -> None:
         http.get("https://127.0.0.1:9/x")
 
 
-def test_nobody_can_leave_the_check_of_the_certificate_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_certificate_is_always_verified(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[object] = []
 
     def request(*_: object, **more: object) -> requests.Response:
@@ -107,9 +107,7 @@ def test_nobody_can_leave_the_check_of_the_certificate_out(monkeypatch: pytest.M
     assert seen == [(True, 120.0), (True, None)]
 
 
-def test_no_file_of_the_user_says_who_calls(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_netrc_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "netrc").write_text("machine cpd.example.com login other password other\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     shown: list[object] = []

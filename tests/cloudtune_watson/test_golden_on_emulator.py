@@ -1,4 +1,4 @@
-"""What plans show is what the emulator takes, which was written from IBM's documents alone."""
+"""The emulator, which is based only on IBM's documents, accepts the planned requests."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def requests(backend: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("request_", requests("wml"))
-def test_a_training_has_the_form_that_the_emulator_takes(request_: dict[str, Any]) -> None:
+def test_the_emulator_accepts_trainings(request_: dict[str, Any]) -> None:
     demand(request_, REQUEST)
 
 
 @pytest.mark.parametrize("request_", requests("wmla"))
-def test_a_search_has_the_form_that_the_emulator_takes(request_: dict[str, Any]) -> None:
+def test_the_emulator_accepts_searches(request_: dict[str, Any]) -> None:
     check(request_["data"], standalone=False)
     assert study_of(request_["data"]).parameters

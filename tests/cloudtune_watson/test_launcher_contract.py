@@ -1,4 +1,4 @@
-"""The launcher as IBM's services start it, beside the scripts of local trials."""
+"""The launcher as IBM's services start it, compared with local trials."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def job(tmp_path: Path) -> Job:
 
 
 @pytest.mark.parametrize("searched", [False, True])
-def test_a_script_sees_what_it_sees_here(
+def test_a_script_runs_as_on_this_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, searched: bool
 ) -> None:
     source = tmp_path / "src"
@@ -193,7 +193,7 @@ def test_a_script_sees_what_it_sees_here(
 
 
 @pytest.mark.parametrize("searched", [False, True])
-def test_values_come_as_text_and_leave_in_their_types(job: Job, searched: bool) -> None:
+def test_types_of_values_are_restored(job: Job, searched: bool) -> None:
     job.container.searched = searched
     job.study["parameters"] |= {
         "batch": {"type": "discrete", "values": [16, 32]},
@@ -214,7 +214,7 @@ def test_values_come_as_text_and_leave_in_their_types(job: Job, searched: bool) 
     assert out == f"{told}\n", err
 
 
-def test_where_things_lie(job: Job) -> None:
+def test_folders(job: Job) -> None:
     job.paths = {"a": "$DATA_DIR", "b": "$DATA_DIR/rows.csv"}
     job.study["trial"]["inputs"] = {"a": "vol/a", "b": "vol/b"}
     _, out, err = job.run("""
@@ -253,7 +253,7 @@ def test_older_names_of_the_folders(job: Job) -> None:
 
 
 @pytest.mark.parametrize("searched", [False, True])
-def test_both_files_are_those_of_emetrics(job: Job, searched: bool) -> None:
+def test_both_files_have_the_format_of_emetrics(job: Job, searched: bool) -> None:
     job.container.searched = searched
     before = int(time.time() * 1000)
     _, out, _ = job.run("""
@@ -282,7 +282,7 @@ def test_both_files_are_those_of_emetrics(job: Job, searched: bool) -> None:
     assert {line["grouplabel"] for line in lines} == {"test"}
 
 
-def test_an_unmodified_script_is_given_flags_and_read_by_expressions(job: Job) -> None:
+def test_an_unmodified_script_gets_flags_and_is_read_by_regexes(job: Job) -> None:
     job.study["trial"]["metrics"] = {"acc": r"acc=(\S+)"}
     job.study["constants"] = {"epochs": 2}
     code, out, err = job.run("""
@@ -299,7 +299,7 @@ def test_an_unmodified_script_is_given_flags_and_read_by_expressions(job: Job) -
     assert job.container.listed == [{"steps": 1, "acc": 0.0}, {"steps": 2, "acc": 0.25}]
 
 
-def test_what_is_no_number_is_told_and_not_written(job: Job) -> None:
+def test_values_that_are_not_finite_are_reported_and_omitted(job: Job) -> None:
     code, out, _ = job.run("""
         from cloudtune.trial import report
         report(acc=float("nan"), loss=float("inf"))
@@ -310,7 +310,7 @@ def test_what_is_no_number_is_told_and_not_written(job: Job) -> None:
     assert job.container.listed == [{"steps": 3, "acc": 0.5}]
 
 
-def test_what_is_measured_is_there_while_the_script_runs(job: Job) -> None:
+def test_measurements_are_written_while_the_script_runs(job: Job) -> None:
     with job.start("""
         import os, time
         from cloudtune.trial import report
@@ -340,7 +340,7 @@ PRINTED = "str(listed).replace('0.875', 'np.float64(0.875)')"
 
 
 @pytest.mark.parametrize("spelled", ["listed", "str(listed)", PRINTED])
-def test_a_script_that_writes_the_list_itself_is_believed(job: Job, spelled: str) -> None:
+def test_entries_of_a_script_that_writes_the_list_stay(job: Job, spelled: str) -> None:
     job.study["trial"]["metrics"] = {"loss": r"loss=(\S+)"}
     job.run(f"""
         import json, os
@@ -354,7 +354,7 @@ def test_a_script_that_writes_the_list_itself_is_believed(job: Job, spelled: str
     assert job.container.listed == [{"steps": 5, "acc": 0.875}, {"steps": 1, "loss": 7.0}]
 
 
-def test_a_script_that_measures_for_itself_alone_keeps_its_file(job: Job) -> None:
+def test_the_list_of_a_script_without_reports_stays(job: Job) -> None:
     job.run("""
         import os
         with open(os.path.join(os.environ["RESULT_DIR"], "val_dict_list.json"), "w") as file:
@@ -364,7 +364,7 @@ def test_a_script_that_measures_for_itself_alone_keeps_its_file(job: Job) -> Non
 
 
 @pytest.mark.parametrize("written", ["[1, 2]", "5", '"[1"', "[{", ""])
-def test_a_list_of_another_kind_is_left_as_it_is(job: Job, written: str) -> None:
+def test_an_invalid_list_stays(job: Job, written: str) -> None:
     job.container.list_file.write_text(written)
     code, _, err = job.run("from cloudtune.trial import report\nreport(acc=1)")
     assert code == 0
@@ -372,7 +372,7 @@ def test_a_list_of_another_kind_is_left_as_it_is(job: Job, written: str) -> None
     assert job.container.list_file.read_text() == written
 
 
-def test_a_folder_that_cannot_be_written_fails_no_trial(job: Job) -> None:
+def test_an_unwritable_folder_does_not_fail_a_trial(job: Job) -> None:
     job.container.results.rmdir()
     job.container.results.write_text("in the way")
     code, _, err = job.run("from cloudtune.trial import report\nreport(acc=0.5)")
@@ -384,7 +384,7 @@ def test_a_folder_that_cannot_be_written_fails_no_trial(job: Job) -> None:
 # The end.
 
 
-def test_a_failure_is_kept_with_the_last_lines(job: Job) -> None:
+def test_a_failure_is_written_with_the_last_lines(job: Job) -> None:
     code, _, _ = job.run("""
         from cloudtune.trial import report
         report(acc=0.5)
@@ -397,14 +397,14 @@ def test_a_failure_is_kept_with_the_last_lines(job: Job) -> None:
     assert not list(job.container.folder.glob("cloudtune-*"))
 
 
-def test_a_value_that_cannot_be_read_is_told(job: Job) -> None:
+def test_an_unreadable_value_is_reported(job: Job) -> None:
     code, out, err = job.run("print('started')", x="many")
     assert (code, out) == (2, "")
     assert "invalid value 'many' for parameter x" in err
     assert "invalid value 'many' for parameter x" in job.container.failure
 
 
-def test_a_stop_reaches_the_script_and_is_no_failure(job: Job) -> None:
+def test_a_stop_reaches_the_script_and_is_not_a_failure(job: Job) -> None:
     with job.start("""
         import time
         from cloudtune.trial import report, should_stop

@@ -1,4 +1,4 @@
-"""What is known of the cluster and this machine before a plan, with nobody asked."""
+"""The facts about the cluster and this machine, without calls."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def bare(backend: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("backend", BOTH)
-def test_what_is_said_is_taken(backend: str, base: Path) -> None:
+def test_settings_are_used(backend: str, base: Path) -> None:
     found = own(base, backend)
     assert found["missing"] == {}
     for name, value in support.SETTINGS[backend].items():
@@ -44,12 +44,12 @@ def test_what_is_said_is_taken(backend: str, base: Path) -> None:
 
 
 @pytest.mark.parametrize("backend", BOTH)
-def test_a_patch_of_a_release_is_that_release(backend: str, base: Path) -> None:
+def test_patch_versions_are_shortened(backend: str, base: Path) -> None:
     assert own(base, backend, version="5.1.3")["version"] == "5.1"
 
 
 @pytest.mark.parametrize("backend", BOTH)
-def test_what_is_not_said_shows(backend: str, base: Path) -> None:
+def test_missing_settings_are_placeholders(backend: str, base: Path) -> None:
     found = own(base, backend, **bare(backend))
     assert tuple(found["missing"]) == REQUIRED[backend]
     assert all(found[name] == f"{{{{{name}}}}}" for name in REQUIRED[backend])
@@ -58,12 +58,12 @@ def test_what_is_not_said_shows(backend: str, base: Path) -> None:
     assert all(emulated[name] == EMULATED[name] for name in REQUIRED[backend])
 
 
-def test_a_project_takes_the_place_of_a_space(base: Path) -> None:
+def test_a_project_replaces_a_space(base: Path) -> None:
     assert own(base, "wml", space_id=None, project_id="p")["missing"] == {}
     assert own(base, "wmla", version="standalone")["missing"].keys() == {"instance_group"}
 
 
-def test_the_key_is_looked_for_and_not_read(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_key_is_not_in_the_facts(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_KEY", "s3cr3t-value")
     monkeypatch.delenv("WATSONX_APIKEY", raising=False)
     assert not own(base, "wml")["key_is_set"]
@@ -72,7 +72,7 @@ def test_the_key_is_looked_for_and_not_read(base: Path, monkeypatch: pytest.Monk
     assert "s3cr3t-value" not in str(found)
 
 
-def test_a_certificate_is_found_beside_the_study(base: Path) -> None:
+def test_a_certificate_path_is_relative_to_the_study(base: Path) -> None:
     found = own(base, "wml", certificate="ca.pem")
     assert found["certificate"] == str(base / "ca.pem")
     assert found["certificate_is_there"]
@@ -80,7 +80,7 @@ def test_a_certificate_is_found_beside_the_study(base: Path) -> None:
     assert own(base, "wml")["certificate"] is None
 
 
-def test_a_cluster_comes_before_this_machine_but_on_the_emulator(base: Path) -> None:
+def test_a_volume_address_wins_except_on_the_emulator(base: Path) -> None:
     (base / "data").mkdir()
     inputs = {"x": {"local": "data", "watson": "mnist"}}
     trial = {"trial": {"script": "train.py", "inputs": inputs}}

@@ -1,4 +1,4 @@
-"""What scripts write of their metrics, in each form that is in use, and what is none."""
+"""Metrics files in all formats in use, and invalid ones."""
 
 from __future__ import annotations
 
@@ -71,11 +71,11 @@ def test_entries_of_the_list(entries: Any, read: list[Measurement]) -> None:
         b'[{"steps": 1, "acc": NaN}, {"steps": 1e999, "acc": 1}, {"steps": 2, "acc": Infinity}]',
     ],
 )
-def test_what_is_no_list_has_no_measurements(data: bytes) -> None:
+def test_an_invalid_list_has_no_measurements(data: bytes) -> None:
     assert [m for m in metric_files.read_list(data) if m.metrics != {"acc": 1.0}] == []
 
 
-def test_a_list_that_is_too_long_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_that_is_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     data = json.dumps(str(ENTRIES)).encode()
     monkeypatch.setattr(metric_files, "MAX_LITERAL_LENGTH", len(str(ENTRIES)))
     assert metric_files.read_list(data) == READ
@@ -97,7 +97,7 @@ def line(**over: Any) -> bytes:
     return json.dumps({**said, **over}).encode() + b"\n"
 
 
-def test_the_log_has_a_measurement_a_line() -> None:
+def test_the_log_has_one_measurement_per_line() -> None:
     rest = b"no line of ours\n" + line(values={}) + line(etimes={}) + line(values=5) + b"{"
     assert metric_files.read_log(line() + rest) == [Measurement(3, {"acc": 0.6}, 1_700_000_000.5)]
 
@@ -133,7 +133,7 @@ JSON = st.recursive(
 
 
 @given(JSON)
-def test_nothing_that_a_script_writes_is_too_strange(said: Any) -> None:
+def test_arbitrary_content_is_read_without_an_error(said: Any) -> None:
     for data in (json.dumps(said).encode(), json.dumps(str(said)).encode()):
         metric_files.read_list(data)
         metric_files.read_log(data)

@@ -1,4 +1,4 @@
-"""Whole runs on the emulator, with both back ends, through what goes wrong at services and here."""
+"""Complete runs on the emulator with both back ends, including errors and crashes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The requests that studies become, held against files, and what files cannot show.
+"""The requests of studies, compared with golden files, and other properties.
 
 A file in ``golden`` holds a study and what becomes of it. To add one, write its study alone; to
 renew all of them, run
@@ -46,7 +46,7 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("file", GOLDEN, ids=lambda file: file.stem)
-def test_the_request_is_the_one_in_the_file(file: Path, base: Path) -> None:
+def test_request_and_findings_match_the_golden_file(file: Path, base: Path) -> None:
     golden = json.loads(file.read_text("utf-8"))
     made = _made(golden, base)
     if os.environ.get("CLOUDTUNE_RENEW_GOLDEN"):
@@ -67,7 +67,7 @@ def _made(golden: dict[str, Any], base: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("backend", BOTH)
-def test_nothing_is_asked_of_anybody_and_twice_gives_the_same(
+def test_planning_is_offline_and_deterministic(
     backend: str, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_args: object, **_more: object) -> None:
@@ -81,13 +81,13 @@ def test_nothing_is_asked_of_anybody_and_twice_gives_the_same(
 
 
 @pytest.mark.parametrize("backend", BOTH)
-def test_the_key_stands_nowhere_in_the_plan(backend: str, base: Path) -> None:
+def test_the_key_is_not_in_the_plan(backend: str, base: Path) -> None:
     plan = support.plan_of(support.study_of(backend), base)
     everything = json.dumps([plan.request, facts_to_json(plan.facts), [str(f) for f in plan.found]])
     assert "s3cr3t-value" not in everything
 
 
-def test_a_start_is_found_by_its_tags_and_has_a_folder_of_its_own(base: Path) -> None:
+def test_a_start_has_its_own_tags_and_folder(base: Path) -> None:
     request = support.plan_of(support.study_of("wml", tags=["team-a"]), base).request
     assert request["name"] == JOB
     assert request["tags"] == ["cloudtune", f"{RUN_TAG}3f6k2m9qxt", f"{JOB_TAG}{JOB}", "team-a"]
@@ -102,7 +102,7 @@ def test_a_start_is_found_by_its_tags_and_has_a_folder_of_its_own(base: Path) ->
     assert request["results_reference"]["location"] == {"path": f"projects/p/assets/a/{JOB}"}
 
 
-def test_what_ibms_packages_demand_is_there_though_the_study_says_nothing_of_it(base: Path) -> None:
+def test_fields_that_ibms_packages_require_are_always_present(base: Path) -> None:
     request = support.plan_of(support.study_of("wml"), base).request
     assert request["training_data_references"] == []
     assert request["description"]
@@ -111,7 +111,7 @@ def test_what_ibms_packages_demand_is_there_though_the_study_says_nothing_of_it(
 VALUES = ["a b", "it's", '"', "$HOME", "`x`", "a;b", "", "-1e-05", "ü", "\\", "*", "#"]
 
 
-def test_a_command_brings_each_value_through_a_shell_as_it_is() -> None:
+def test_values_pass_through_a_shell_unchanged() -> None:
     given = {f"n{place}": value for place, value in enumerate(VALUES)}
     said = training_command(given)
     words = [COMMAND, *(f"--{name}={value}" for name, value in given.items())]
@@ -144,7 +144,7 @@ def test_the_exponent_of_a_whole_power_is_whole(power: int) -> None:
         (10, 13, [10, 11, 13]),
     ],
 )
-def test_whole_numbers_on_a_log_scale_are_spread(low: int, high: int, values: list[int]) -> None:
+def test_log_spaced_integers(low: int, high: int, values: list[int]) -> None:
     assert log_spaced_values(IntParameter(type="int", min=low, max=high, scale="log")) == values
 
 
@@ -153,7 +153,7 @@ def hyper_params(base: Path, **parameters: Any) -> dict[str, dict[str, Any]]:
     return {each["name"]: each for each in plan.request["data"]["hyperParams"]}
 
 
-def test_ranges_are_spelled_by_what_their_values_are(base: Path) -> None:
+def test_ranges_by_type(base: Path) -> None:
     made = hyper_params(
         base,
         wide={"type": "float", "min": 1e-3, "max": 1e3, "scale": "log"},
@@ -195,7 +195,7 @@ def test_ranges_are_spelled_by_what_their_values_are(base: Path) -> None:
     }
 
 
-def test_lists_have_the_field_of_their_type(base: Path) -> None:
+def test_lists_by_type(base: Path) -> None:
     made = hyper_params(
         base,
         whole={"type": "discrete", "values": [16, 32]},
@@ -218,7 +218,7 @@ def algorithm(base: Path, strategy: Any, **limits: Any) -> dict[str, Any]:
     return made
 
 
-def test_each_strategy_has_ibms_name_and_its_parameters_are_text(base: Path) -> None:
+def test_strategies_and_their_parameters(base: Path) -> None:
     def params(made: dict[str, Any]) -> dict[str, str]:
         return {each["name"]: each["value"] for each in made["algoParams"]}
 
@@ -236,7 +236,7 @@ def test_each_strategy_has_ibms_name_and_its_parameters_are_text(base: Path) -> 
     }
 
 
-def test_limits_that_are_not_said_are_left_out(base: Path) -> None:
+def test_missing_limits_are_omitted(base: Path) -> None:
     made = algorithm(base, "random")
     assert "maxRunTime" not in made
     assert made["maxParalleJobNum"] == 1
@@ -245,14 +245,14 @@ def test_limits_that_are_not_said_are_left_out(base: Path) -> None:
     assert (made["maxRunTime"], made["maxParalleJobNum"]) == (2, 3)
 
 
-def test_other_metrics_of_the_study_are_asked_for_too(base: Path) -> None:
+def test_other_metrics_are_requested(base: Path) -> None:
     metrics = {"accuracy": "a=(.*)", "loss": "l=(.*)"}
     over = {"trial": {"script": "train.py", "metrics": metrics}}
     plan = support.plan_of(support.study_of("wmla", over), base)
     assert plan.request["data"]["algoDef"]["additionalMetrics"] == {"loss": "latest"}
 
 
-def test_a_grid_is_the_list_of_its_trials_with_what_is_active_in_each(base: Path) -> None:
+def test_a_grid_lists_its_trials_with_their_active_parameters(base: Path) -> None:
     over = {
         "strategy": "grid",
         "limits": {},
@@ -278,13 +278,13 @@ def test_a_grid_is_the_list_of_its_trials_with_what_is_active_in_each(base: Path
     assert plan.findings == []
 
 
-def test_a_study_that_is_refused_still_has_a_request(base: Path) -> None:
+def test_a_refused_study_has_a_request(base: Path) -> None:
     for strategy in ("genetic", "list"):
         over = {"strategy": strategy, "initial_trials": [{"lr": 0.01}]}
         assert support.plan_of(support.study_of("wmla", over), base).request
 
 
-def test_a_standalone_accelerator_is_told_its_instance_group(base: Path) -> None:
+def test_a_standalone_accelerator_gets_its_instance_group(base: Path) -> None:
     def spec(**settings: Any) -> Any:
         return support.plan_of(support.study_of("wmla", **settings), base).request["data"][
             "modelSpec"
@@ -296,7 +296,7 @@ def test_a_standalone_accelerator_is_told_its_instance_group(base: Path) -> None
     assert words[:4] == ["--exec-start", "a b", "--workerDeviceNum", "2"]
 
 
-def test_data_are_a_folder_of_the_volume(base: Path) -> None:
+def test_an_input_is_a_folder_of_the_volume(base: Path) -> None:
     over = {"trial": {"script": "train.py", "inputs": {"x": {"watson": "my mnist"}}}}
     request = support.plan_of(support.study_of("wml", over), base).request
     assert request["training_data_references"] == [
@@ -307,7 +307,7 @@ def test_data_are_a_folder_of_the_volume(base: Path) -> None:
     assert plan.facts.data["paths"] == {"x": "$DATA_DIR"}
 
 
-def test_one_file_for_the_emulator_lies_in_its_folder(base: Path) -> None:
+def test_a_single_file_is_uploaded_to_the_emulator(base: Path) -> None:
     inputs = {"x": {"local": "data/rows.csv"}}
     study = support.study_of("wml", {"trial": {"script": "train.py", "inputs": inputs}})
     plan = support.plan_of(study, base, emulated=True)

@@ -1,4 +1,4 @@
-"""Whatever a study tunes, a search holds all of it, and what comes back as text is the value."""
+"""Properties of all requests: parameters are complete, and values are restored from text."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def made(parameters: dict[str, Any]) -> tuple[Study, Any]:
 
 @given(PARAMETERS)
 @settings(max_examples=150, deadline=None)
-def test_a_search_holds_every_parameter_once(parameters: dict[str, Any]) -> None:
+def test_a_search_has_every_parameter_once(parameters: dict[str, Any]) -> None:
     _, plan = made(parameters)
     sent = [each["name"] for each in plan.request["data"]["hyperParams"]]
     refused = {
@@ -92,9 +92,7 @@ def test_a_search_holds_every_parameter_once(parameters: dict[str, Any]) -> None
 
 @given(PARAMETERS, st.randoms(use_true_random=False))
 @settings(max_examples=150, deadline=None)
-def test_what_comes_back_as_text_is_a_value_of_its_parameter(
-    parameters: dict[str, Any], chance: Any
-) -> None:
+def test_returned_text_is_a_value_of_its_parameter(parameters: dict[str, Any], chance: Any) -> None:
     study, plan = made(parameters)
     raw: dict[str, str] = {}
     for each in plan.request["data"]["hyperParams"]:
@@ -129,7 +127,7 @@ def _drawn(each: dict[str, Any], chance: Any) -> str:
 
 @given(floats())
 @settings(max_examples=200, deadline=None)
-def test_the_bounds_of_a_log_range_come_back_as_they_were(parameter: dict[str, Any]) -> None:
+def test_bounds_of_a_log_range_are_restored_exactly(parameter: dict[str, Any]) -> None:
     if parameter["min"] <= 0 or parameter["max"] / parameter["min"] < 1.001:
         return  # what is closer than a rounding is not told apart
     given_ = FloatParameter.model_validate({**parameter, "scale": "log", "step": None})
@@ -145,7 +143,7 @@ def test_the_bounds_of_a_log_range_come_back_as_they_were(parameter: dict[str, A
 @given(
     st.dictionaries(NAMES, st.text(max_size=8).filter(lambda said: "\0" not in said), max_size=5)
 )
-def test_a_command_is_split_into_what_it_was_made_of(given_: dict[str, str]) -> None:
+def test_a_command_is_split_into_its_words(given_: dict[str, str]) -> None:
     program, *words = shlex.split(training_command(given_))
     assert program == COMMAND
     assert words == [f"--{name}={value}" for name, value in given_.items()]
@@ -162,9 +160,7 @@ LISTED = st.one_of(
 
 @given(st.lists(LISTED, min_size=1, max_size=3), st.booleans())
 @settings(max_examples=100, deadline=None)
-def test_a_grid_comes_back_as_the_trials_that_it_has(
-    listed: list[dict[str, Any]], conditional: bool
-) -> None:
+def test_a_grid_is_restored_as_its_trials(listed: list[dict[str, Any]], conditional: bool) -> None:
     parameters: dict[str, Any] = {f"p{place}": each for place, each in enumerate(listed)}
     if conditional:
         parameters = {"on": {"type": "bool"}, **parameters}

@@ -1,4 +1,4 @@
-"""What only IBM Watson refuses or does otherwise, each at the field that it concerns."""
+"""The rules of IBM Watson, each with the field of its finding."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_settings(
         assert (kind in plan.at(f"{SETTINGS}.{path}")) == (backend in backends), plan.found
 
 
-def test_the_version_of_an_accelerator_alone_is_told_its_word(base: Path) -> None:
+def test_an_old_version_without_cloud_pak_suggests_standalone(base: Path) -> None:
     plan = support.plan_of(support.study_of("wmla", version="2.3"), base)
     assert plan.at(f"{SETTINGS}.version") == ["refused"]
     assert "set standalone" in plan.said(f"{SETTINGS}.version")
@@ -144,9 +144,7 @@ def test_the_emulator_needs_no_more_than_the_back_end(backend: str, base: Path) 
 
 
 @pytest.mark.parametrize("backend", BOTH)
-def test_that_nothing_was_verified_is_said_of_the_live_service_alone(
-    backend: str, base: Path
-) -> None:
+def test_the_verification_note_is_only_for_the_live_service(backend: str, base: Path) -> None:
     study = support.study_of(backend)
     assert "live service" in support.plan_of(study, base).said(SETTINGS)
     assert "live service" not in support.plan_of(study, base, emulated=True).said(SETTINGS)
@@ -289,7 +287,7 @@ def test_studies(
         assert (kind in plan.at(path)) == (backend in backends), plan.found
 
 
-def test_a_name_that_would_end_at_its_equals_sign_cannot_be_a_word(base: Path) -> None:
+def test_a_name_with_an_equals_sign_is_refused(base: Path) -> None:
     over = {**tuned(**{"a=b": {"type": "bool"}}), "trial": {**CODE, "arguments": "json"}}
     for backend, found in (("wml", ["refused"]), ("wmla", ["note"])):
         assert support.plan_of(support.study_of(backend, over), base).at("parameters.a=b") == found
@@ -300,7 +298,7 @@ def test_whole_minutes_are_exact(base: Path) -> None:
     assert support.plan_of(study, base).findings == []
 
 
-def test_the_emulator_takes_data_from_here_and_nothing_else(base: Path) -> None:
+def test_the_emulator_has_only_local_inputs(base: Path) -> None:
     inputs = {"x": {"local": "data", "watson": "mnist"}}
     for backend in BOTH:
         study = support.study_of(backend, {"trial": {**CODE, "inputs": inputs}})
@@ -314,7 +312,7 @@ def test_the_emulator_takes_data_from_here_and_nothing_else(base: Path) -> None:
             assert plan.at("trial.inputs.x") == ["refused"]
 
 
-def test_a_grid_that_would_be_too_long_to_list_is_refused(base: Path) -> None:
+def test_a_grid_that_is_too_long_is_refused(base: Path) -> None:
     grid = {
         "strategy": "grid",
         **tuned(x={"type": "int", "min": 1, "max": 200}, y={"type": "int", "min": 1, "max": 200}),
@@ -460,7 +458,7 @@ def test_right_native(backend: str, native: dict[str, Any], base: Path) -> None:
     assert [i for i in plan.found if "native" in i.path] == []
 
 
-def test_a_parameter_belongs_to_the_studys_own_algorithm(base: Path) -> None:
+def test_algorithm_parameters_are_checked_against_the_strategy(base: Path) -> None:
     native = {"data": {"algoDef": {"algoParams": [{"name": "Noiseless", "value": "false"}]}}}
     for strategy, found in (("bayesian", []), ("random", ["refused"])):
         study = support.study_of("wmla", {"strategy": strategy}, native=native)
@@ -468,7 +466,7 @@ def test_a_parameter_belongs_to_the_studys_own_algorithm(base: Path) -> None:
         assert plan.at(f"{SETTINGS}.native.data.algoDef.algoParams.0") == found
 
 
-def test_every_finding_has_words_of_its_own(base: Path) -> None:
+def test_findings_have_a_reason_without_a_full_stop(base: Path) -> None:
     """What is refused says what to do: no reason is empty, and none ends in a full stop."""
     for over, *_ in STUDIES:
         for backend in BOTH:

@@ -1,4 +1,4 @@
-"""Settings under ``providers.watson``, and what the provider says that it can do."""
+"""The settings under ``providers.watson``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def made(**said: Any) -> WatsonSettings:
     return WatsonSettings.model_validate(said)
 
 
-def test_nothing_is_needed_to_plan() -> None:
+def test_all_settings_are_optional() -> None:
     settings = made()
     assert settings.backend is None
     assert settings.mode == "auto"
@@ -40,20 +40,20 @@ def test_nothing_is_needed_to_plan() -> None:
         {"mode": "both"},
     ],
 )
-def test_what_is_wrong_is_refused(said: dict[str, Any]) -> None:
+def test_invalid_settings_are_refused(said: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         made(**said)
 
 
 @pytest.mark.parametrize("backend", MODES)
-def test_the_back_end_decides_the_mode_that_is_left_to_it(backend: str) -> None:
+def test_the_back_end_sets_the_automatic_mode(backend: str) -> None:
     assert made(backend=backend).mode == MODES[backend]
     assert made(backend=backend, mode="auto").mode == MODES[backend]
     for mode in ("managed", "driven"):
         assert made(backend=backend, mode=mode).mode == mode
 
 
-def test_a_block_that_is_no_map_is_told_as_such() -> None:
+def test_a_block_must_be_a_map() -> None:
     with pytest.raises(ValidationError, match="dictionary"):
         WatsonSettings.model_validate("wml")
 
@@ -63,7 +63,7 @@ def test_every_setting_has_a_description() -> None:
         assert field.description, name
 
 
-def test_a_plan_needs_none_of_ibms_packages() -> None:
+def test_planning_imports_none_of_ibms_packages() -> None:
     code = (
         "import sys, cloudtune_watson as w; w.WatsonProvider().documents;"
         "bad = {'ibm_watsonx_ai', 'ibm_watson_machine_learning', 'requests', 'pandas', 'numpy'};"
@@ -73,7 +73,7 @@ def test_a_plan_needs_none_of_ibms_packages() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_what_jobs_are_found_by_cannot_be_replaced() -> None:
+def test_protected_fields_cannot_be_replaced() -> None:
     assert {"name", "tags", "data.hpoName", "results_reference"} <= set(
         WatsonProvider.protected_paths
     )

@@ -1,4 +1,4 @@
-"""One training a start of a trial: made once, found by its tags, followed to its one end."""
+"""The driven mode: one training per start of a trial, created once and found by its tags."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def scene(play: Callable[..., Scene]) -> Scene:
     return play()
 
 
-def test_a_trial_is_a_training_with_its_own_parts(scene: Scene) -> None:
+def test_a_trial_is_a_training(scene: Scene) -> None:
     scene.start(7)
     scene.made("7")
     (request,) = scene.ibm.created
@@ -93,7 +93,7 @@ def test_a_trial_is_a_training_with_its_own_parts(scene: Scene) -> None:
     assert (end.machine, end.artifacts, end.log) == ("M", where, None)
 
 
-def test_what_the_status_tells_is_told_once_and_in_order(play: Callable[..., Scene]) -> None:
+def test_metrics_of_the_status_are_reported_once_and_in_order(play: Callable[..., Scene]) -> None:
     scene = play({"trial": {"script": "train.py", "metrics": {"loss": "loss=(.*)"}}})
     scene.start(1)
     scene.made("1")
@@ -119,7 +119,7 @@ def test_what_the_status_tells_is_told_once_and_in_order(play: Callable[..., Sce
 
 
 @pytest.mark.parametrize("file", [LIST, "evaluation-metrics.txt"])
-def test_a_status_without_the_objective_hides_no_file(scene: Scene, file: str) -> None:
+def test_files_are_read_if_the_status_has_no_objective(scene: Scene, file: str) -> None:
     scene.start(1)
     scene.made("1")
     name = f"{scene.job}-1"
@@ -141,9 +141,7 @@ def test_a_status_without_the_objective_hides_no_file(scene: Scene, file: str) -
     assert scene.silent()
 
 
-def test_a_list_that_is_too_long_is_the_reason(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_list_that_is_too_long_is_reported(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metric_files, "MAX_BYTES", 20)
     scene.start(1)
     scene.made("1")
@@ -151,7 +149,7 @@ def test_a_list_that_is_too_long_is_the_reason(
     assert "val_dict_list.json has" in scene.ended().reason
 
 
-def test_metrics_of_the_status_alone_are_told_at_the_end(scene: Scene) -> None:
+def test_metrics_only_in_the_status_are_reported_at_the_end(scene: Scene) -> None:
     scene.start(1)
     scene.made("1")
     other = [{"iteration": 1, "ml_metrics": {"loss": 0.25}}]
@@ -175,7 +173,7 @@ def test_without_a_status_the_list_is_read(scene: Scene) -> None:
     assert scene.silent()
 
 
-def test_a_status_that_says_more_than_the_list_is_followed(scene: Scene) -> None:
+def test_a_status_with_more_metrics_than_the_list_is_used(scene: Scene) -> None:
     scene.start(1)
     scene.made("1")
     name = f"{scene.job}-1"
@@ -192,7 +190,7 @@ def test_a_status_that_says_more_than_the_list_is_followed(scene: Scene) -> None
     assert scene.silent()
 
 
-def test_results_may_lie_in_a_folder_of_the_training(scene: Scene) -> None:
+def test_results_may_be_in_a_subfolder_of_the_training(scene: Scene) -> None:
     scene.start(1)
     scene.made("1")
     (id_,) = scene.ibm.trainings
@@ -222,7 +220,9 @@ def test_without_a_list_the_log_is_read(scene: Scene) -> None:
     [fake.error(429), fake.error(503), WatsonError("the connection failed", retryable=True)],
 )
 @pytest.mark.parametrize("operation", ["create", "get", "read", "cancel"])
-def test_what_passes_fails_no_trial(scene: Scene, operation: str, fault: WatsonError) -> None:
+def test_transient_errors_do_not_fail_a_trial(
+    scene: Scene, operation: str, fault: WatsonError
+) -> None:
     scene.ibm.of.faults[operation] = [fault, fault]
     scene.start(1)
     scene.made("1")
@@ -235,7 +235,7 @@ def test_what_passes_fails_no_trial(scene: Scene, operation: str, fault: WatsonE
     assert len(scene.ibm.trainings) == 1
 
 
-def test_a_lost_answer_makes_no_second_training(scene: Scene) -> None:
+def test_a_lost_response_does_not_create_a_second_training(scene: Scene) -> None:
     scene.ibm.of.lost["create"] = 1
     scene.start(1)
     scene.made("1")
@@ -244,7 +244,7 @@ def test_a_lost_answer_makes_no_second_training(scene: Scene) -> None:
     assert scene.ibm.of.calls.count("create") == 1
 
 
-def test_of_two_trainings_of_one_name_the_first_is_followed(scene: Scene) -> None:
+def test_of_two_trainings_with_one_name_the_first_counts(scene: Scene) -> None:
     name = f"{scene.job}-1"
     tags = [f"cloudtune-run:{scene.plan.facts.run_id}", f"cloudtune-job:{name}"]
     request = {**scene.plan.request, "name": name, "tags": tags}
@@ -254,7 +254,7 @@ def test_of_two_trainings_of_one_name_the_first_is_followed(scene: Scene) -> Non
     assert scene.ended().state == "completed"
 
 
-def test_without_permission_nothing_more_is_started(scene: Scene) -> None:
+def test_without_permission_no_more_trials_start(scene: Scene) -> None:
     scene.ibm.of.always["create"] = fake.error(403, "not a member of the space")
     scene.start(1)
     assert "needs the role Editor" in scene.lost().reason
@@ -263,7 +263,7 @@ def test_without_permission_nothing_more_is_started(scene: Scene) -> None:
     assert scene.ibm.of.calls.count("create") == 1
 
 
-def test_a_training_that_a_list_lacks_is_looked_at(scene: Scene) -> None:
+def test_an_unlisted_training_is_read(scene: Scene) -> None:
     scene.ibm.unlisted = {f"{scene.job}-1"}
     scene.start(1, 2)
     scene.made("1", "2")
@@ -271,7 +271,7 @@ def test_a_training_that_a_list_lacks_is_looked_at(scene: Scene) -> None:
     assert (scene.ended().number, scene.ibm.of.calls.count("create")) == (1, 2)
 
 
-def test_a_look_at_many_trainings_takes_few_calls(scene: Scene) -> None:
+def test_a_poll_of_many_trainings_takes_few_calls(scene: Scene) -> None:
     numbers = range(1, 51)
     scene.start(*numbers)
     scene.made(*map(str, numbers))
@@ -301,7 +301,7 @@ def test_how_a_trial_ends(scene: Scene, state: str, ends: str, reason: str) -> N
     assert bool(reason) == bool(end.reason)
 
 
-def test_a_script_that_fails_says_why_by_its_launcher(scene: Scene) -> None:
+def test_the_launchers_failure_reason_is_used(scene: Scene) -> None:
     scene.start(1)
     scene.made("1")
     name = f"{scene.job}-1"
@@ -310,7 +310,7 @@ def test_a_script_that_fails_says_why_by_its_launcher(scene: Scene) -> None:
     assert scene.ended().reason == "exit code 3\nValueError: bäd"
 
 
-def test_a_state_that_nobody_knows_is_kept_and_waited_for(scene: Scene) -> None:
+def test_an_unknown_state_is_kept_and_polled(scene: Scene) -> None:
     scene.start(1)
     scene.made("1")
     for state in ("hibernating", "storing", "pending"):
@@ -322,7 +322,7 @@ def test_a_state_that_nobody_knows_is_kept_and_waited_for(scene: Scene) -> None:
     assert scene.ended().state == "completed"
 
 
-def test_our_stop_is_no_failure(scene: Scene) -> None:
+def test_a_requested_stop_is_not_a_failure(scene: Scene) -> None:
     scene.start(1)
     scene.made("1")
     scene.runner.stop(1)
@@ -331,9 +331,7 @@ def test_our_stop_is_no_failure(scene: Scene) -> None:
     assert scene.ibm.of.calls.count("cancel") == 1
 
 
-def test_a_stop_that_comes_too_late_is_let_be(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stop_after_the_end_has_no_effect(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     scene.start(1)
     scene.made("1")
 
@@ -347,7 +345,7 @@ def test_a_stop_that_comes_too_late_is_let_be(
     assert scene.ibm.of.calls.count("cancel") == 1
 
 
-def test_a_later_start_has_a_training_of_its_own(play: Callable[..., Scene]) -> None:
+def test_a_later_start_has_its_own_training(play: Callable[..., Scene]) -> None:
     scene = play(
         {"strategy": {"name": "hyperband", "resource": "epochs", "min": 1, "max": 9, "seed": 1}}
     )
@@ -363,7 +361,7 @@ def test_a_later_start_has_a_training_of_its_own(play: Callable[..., Scene]) -> 
     assert len(paths) == 2
 
 
-def test_trials_that_still_run_are_found_and_followed(scene: Scene) -> None:
+def test_running_trials_are_recovered(scene: Scene) -> None:
     scene.start(1, 2, 3)
     scene.made("1", "2", "3")
     name = f"{scene.job}-1"
@@ -388,7 +386,7 @@ def test_trials_that_still_run_are_found_and_followed(scene: Scene) -> None:
     assert len(scene.ibm.trainings) == 3
 
 
-def test_trainings_of_another_run_are_none_of_ours(scene: Scene) -> None:
+def test_trainings_of_another_run_are_ignored(scene: Scene) -> None:
     tags = ["cloudtune-run:other", f"cloudtune-job:{scene.job}-1"]
     scene.ibm.add(**{**scene.plan.request, "name": f"{scene.job}-1", "tags": tags})
     assert scene.runner.recover([scene.left(1)]).running == set()

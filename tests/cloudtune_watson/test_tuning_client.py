@@ -1,4 +1,4 @@
-"""The managed mode: one search, submitted once, told as it stands."""
+"""The managed mode: one search, its state and its trials."""
 
 from __future__ import annotations
 
@@ -69,13 +69,13 @@ def test_a_search_is_found_by_its_name(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("fault", [fake.error(503), fake.error(401)])
-def test_a_search_that_cannot_be_looked_for_is_not_absent(scene: Scene, fault: WatsonError) -> None:
+def test_an_error_of_find_is_raised(scene: Scene, fault: WatsonError) -> None:
     scene.ibm.of.faults["get"] = [fault]
     with pytest.raises(WatsonError):
         scene.client.find(fake.JOB)
 
 
-def test_a_trial_as_it_is_told(scene: Scene) -> None:
+def test_a_trial(scene: Scene) -> None:
     scene.ibm.experiment(1, "RUNNING")
     (trial,) = scene.trials()
     assert (trial.number, trial.id, trial.state, trial.over) == (1, "app-1", "running", False)
@@ -89,9 +89,7 @@ def test_a_trial_as_it_is_told(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(("goal", "value"), [("maximize", 0.75), ("minimize", 0.1)])
-def test_the_best_value_is_taken_where_it_is_wanted(
-    tmp_path: Path, goal: str, value: float
-) -> None:
+def test_select_best_uses_the_best_value(tmp_path: Path, goal: str, value: float) -> None:
     objective = {"metric": "accuracy", "goal": goal, "select": "best"}
     scene = Scene(tmp_path, objective=objective)
     scene.submit()
@@ -100,14 +98,14 @@ def test_the_best_value_is_taken_where_it_is_wanted(
     assert trial.measurements[0].metrics == {"accuracy": value, "loss": 2.0}
 
 
-def test_a_value_that_only_the_trial_has_is_the_objectives(scene: Scene) -> None:
+def test_metricval_is_the_objective_if_no_metric_has_it(scene: Scene) -> None:
     scene.ibm.experiment(1, "FINISHED", metricVal="0.25")
     assert scene.trials()[0].measurements[0].metrics == {"accuracy": 0.25}
     scene.ibm.experiment(2, "FINISHED")
     assert not scene.trials()[1].measurements
 
 
-def test_trials_that_are_counted_from_0(scene: Scene) -> None:
+def test_trials_counted_from_0(scene: Scene) -> None:
     for number in (2, 0, 1):
         scene.ibm.experiment(number, "RUNNING")
     assert [(trial.number, trial.id) for trial in scene.trials()] == [
@@ -117,12 +115,12 @@ def test_trials_that_are_counted_from_0(scene: Scene) -> None:
     ]
 
 
-def test_a_trial_without_parameters_is_none_yet(scene: Scene) -> None:
+def test_a_trial_without_parameters_is_omitted(scene: Scene) -> None:
     scene.ibm.experiment(1, "SUBMITTED", hyperParams=None)
     assert scene.trials() == []
 
 
-def test_a_failed_trial_says_its_last_words_once(scene: Scene) -> None:
+def test_the_log_of_a_failed_trial_is_read_once(scene: Scene) -> None:
     scene.ibm.logs["app-1"] = "x" * 2_000 + "\nValueError: bad\n"
     scene.ibm.experiment(1, "FAILED")
     for _ in range(2):
@@ -133,7 +131,7 @@ def test_a_failed_trial_says_its_last_words_once(scene: Scene) -> None:
     assert scene.ibm.of.calls.count("log") == 1
 
 
-def test_a_log_that_is_not_there_is_said(scene: Scene) -> None:
+def test_a_missing_log(scene: Scene) -> None:
     scene.ibm.of.always["log"] = fake.error(404)
     scene.ibm.experiment(1, "FAILED")
     assert scene.trials()[0].reason == "WML Accelerator gives no reason"
@@ -151,14 +149,14 @@ def test_a_log_that_is_not_there_is_said(scene: Scene) -> None:
         ("HIBERNATING", "unknown"),
     ],
 )
-def test_how_a_search_stands(scene: Scene, word: str, state: str) -> None:
+def test_states_of_a_search(scene: Scene, word: str, state: str) -> None:
     scene.ibm.searches[fake.JOB]["state"] = word
     status = scene.client.status(scene.job)
     assert (status.state, status.word) == (state, word)
     assert bool(status.reason) == (state == "failed")
 
 
-def test_a_failed_search_says_what_its_trials_say(scene: Scene) -> None:
+def test_the_reason_of_a_failed_search(scene: Scene) -> None:
     scene.ibm.searches[fake.JOB]["state"] = "FAILED"
     scene.ibm.experiment(1, "FINISHED", metrics=METRICS)
     assert scene.client.status(scene.job).reason.endswith("gives no reason")
@@ -170,7 +168,7 @@ def test_a_failed_search_says_what_its_trials_say(scene: Scene) -> None:
     )
 
 
-def test_a_search_whose_trials_measured_nothing_says_so(scene: Scene) -> None:
+def test_the_reason_of_a_search_without_measurements(scene: Scene) -> None:
     scene.ibm.searches[fake.JOB]["state"] = "FAILED"
     scene.ibm.experiment(1, "FINISHED")
     status = scene.client.status(scene.job)
@@ -179,19 +177,19 @@ def test_a_search_whose_trials_measured_nothing_says_so(scene: Scene) -> None:
     assert status.reason.endswith(f"trial 1 with: {trial.reason}")
 
 
-def test_stopping_twice_does_no_harm(scene: Scene) -> None:
+def test_stop_is_idempotent(scene: Scene) -> None:
     scene.client.stop(scene.job)
     scene.client.stop(scene.job)
     assert scene.client.status(scene.job).state == "cancelled"
 
 
-def test_a_stop_that_is_refused_is_told(scene: Scene) -> None:
+def test_a_refused_stop_is_raised(scene: Scene) -> None:
     scene.ibm.of.faults["stop"] = [fake.error(400)]
     with pytest.raises(WatsonError):
         scene.client.stop(scene.job)
 
 
-def test_a_search_that_is_not_there_any_more_has_failed(scene: Scene) -> None:
+def test_a_missing_search_has_failed(scene: Scene) -> None:
     search = scene.ibm.searches.pop(fake.JOB)
     for _ in range(3):
         with pytest.raises(WatsonError) as raised:

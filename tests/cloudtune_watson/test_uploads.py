@@ -1,4 +1,4 @@
-"""The code of a trial as a model definition: stored once, whole, and able to start."""
+"""The code of a trial as a model definition: stored once, complete, and runnable."""
 
 from __future__ import annotations
 
@@ -33,9 +33,7 @@ def ibm() -> Any:
     return fake.FakeTrainings()
 
 
-def test_a_definition_starts_the_script_as_it_is_here(
-    context: JobContext, ibm: Any, tmp_path: Path
-) -> None:
+def test_a_definition_runs_the_script(context: JobContext, ibm: Any, tmp_path: Path) -> None:
     ensure_definition(ibm, fake.planned("driven"), context)
     ((name, data),) = ibm.stored.values()
     assert name == fake.JOB
@@ -57,14 +55,14 @@ def test_a_definition_starts_the_script_as_it_is_here(
     assert (done.stdout, done.returncode) == ("whole True\n", 0), done.stderr
 
 
-def test_it_is_stored_once(context: JobContext, ibm: Any) -> None:
+def test_a_definition_is_stored_once(context: JobContext, ibm: Any) -> None:
     plan = fake.planned("driven")
     assert ensure_definition(ibm, plan, context) == ensure_definition(ibm, plan, context)
     assert ibm.of.calls == ["definitions", "store", "has"]
     assert sorted(path.name for path in context.folder.iterdir()) == ["definition.txt", "source"]
 
 
-def test_one_that_was_deleted_is_stored_anew(context: JobContext, ibm: Any) -> None:
+def test_a_deleted_definition_is_stored_again(context: JobContext, ibm: Any) -> None:
     plan = fake.planned("driven")
     ensure_definition(ibm, plan, context)
     ibm.stored = {"another": ("other", b"")}
@@ -72,7 +70,7 @@ def test_one_that_was_deleted_is_stored_anew(context: JobContext, ibm: Any) -> N
     assert (context.folder / "definition.txt").read_text() == "definition-1"
 
 
-def test_one_that_was_stored_without_an_answer_is_found(context: JobContext, ibm: Any) -> None:
+def test_a_definition_is_found_after_a_lost_response(context: JobContext, ibm: Any) -> None:
     plan = fake.planned("driven")
     ibm.of.lost["store"] = 1
     with pytest.raises(ProviderError):

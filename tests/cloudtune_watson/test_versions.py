@@ -33,7 +33,7 @@ def test_the_page_names_all_versions_and_its_sources() -> None:
 
 @pytest.mark.parametrize("emulated", [False, True])
 @pytest.mark.parametrize(("mode", "first"), [("auto", 0), ("managed", 0), ("driven", 1)])
-def test_without_a_back_end_one_finding_tells_what_there_is(
+def test_a_missing_back_end_is_explained_once(
     emulated: bool, mode: str, first: int, tmp_path: Path
 ) -> None:
     (tmp_path / "train.py").touch()
@@ -56,9 +56,7 @@ def test_without_a_back_end_one_finding_tells_what_there_is(
 @pytest.mark.parametrize(
     ("backend", "wrong", "right"), [("wml", "managed", "driven"), ("wmla", "driven", "managed")]
 )
-def test_a_back_end_has_one_mode_which_auto_takes(
-    backend: str, wrong: Mode, right: Mode, tmp_path: Path
-) -> None:
+def test_a_back_end_has_one_mode(backend: str, wrong: Mode, right: Mode, tmp_path: Path) -> None:
     (tmp_path / "train.py").touch()
     study = support.study_of(backend)
     plan = support.plan_of(study, tmp_path, wrong)

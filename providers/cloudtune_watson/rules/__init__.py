@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cloudtune.provider import Facts, Finding, FittedStudy, Mode, Note
-from cloudtune_watson.prices import SHORTEST, UNIT
+from cloudtune_watson.prices import MIN_BILLED_SECONDS, UNIT
 from cloudtune_watson.request.tuning_job import algorithm_name
 from cloudtune_watson.rules.native import native_rules
 from cloudtune_watson.rules.settings import SETTINGS, backend_rules, settings_rules
@@ -36,8 +36,8 @@ def rules(
 def _live_service_notes(facts: Facts) -> Iterator[Note]:
     if facts.price and facts.price.currency == UNIT:
         text = (
-            f"{UNIT} are the capacity-unit hours of IBM's public price list, at least {SHORTEST} s "
-            "per training; only you know what your cluster costs"
+            f"{UNIT} are the capacity-unit hours of IBM's public price list, at least "
+            f"{MIN_BILLED_SECONDS} s per training; only you know what your cluster costs"
         )
         yield Note(f"{SETTINGS}.prices", text)
     text = (
