@@ -13,12 +13,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from cloudtune.provider import Measurement
-from cloudtune_watson.launcher_contract import parse_literal
+from cloudtune_watson.launcher_contract import METRIC_LIST, parse_literal
 
-LIST = "val_dict_list.json"
-LOG = "evaluation-metrics.txt"
-FAILURE = "cloudtune_failure.txt"
-"""The file in which the launcher writes why a trial failed."""
 MAX_BYTES = 32 * 1024 * 1024
 """Bytes of a file that are read."""
 MAX_LITERAL_LENGTH = 2_000_000
@@ -37,13 +33,15 @@ def read_list(data: bytes) -> list[Measurement]:
         TooLongError: If the file is too long.
     """
     if len(data) > MAX_BYTES:
-        raise TooLongError(f"{LIST} has {len(data):,} bytes, and at most {MAX_BYTES:,} are read")
+        raise TooLongError(
+            f"{METRIC_LIST} has {len(data):,} bytes, and at most {MAX_BYTES:,} are read"
+        )
     try:
         content: Any = json.loads(data)
         if isinstance(content, str):
             if len(content) > MAX_LITERAL_LENGTH:
                 raise TooLongError(
-                    f"{LIST} has a list as text of {len(content):,} characters, and at most "
+                    f"{METRIC_LIST} has a list as text of {len(content):,} characters, and at most "
                     f"{MAX_LITERAL_LENGTH:,} are read; as JSON it may have {MAX_BYTES:,} bytes"
                 )
             content = parse_literal(content)

@@ -22,6 +22,7 @@ from cloudtune_watson import metrics, response
 from cloudtune_watson.client import WmlClient
 from cloudtune_watson.console import log_path
 from cloudtune_watson.errors import WatsonError
+from cloudtune_watson.launcher_contract import FAILURE, METRIC_LIST, METRIC_LOG
 from cloudtune_watson.request.layout import DEFINITION, JOB, JOB_TAG, RUN_TAG
 from cloudtune_watson.request.training_job import training_command
 
@@ -170,7 +171,7 @@ class WatsonJobs:
         if len(measurements) >= len(progress.measurements):
             progress.measurements = measurements
         if state == "failed":
-            failure = self._read_file(training, metrics.FAILURE)
+            failure = self._read_file(training, FAILURE)
             progress.failure = failure.decode("utf-8", "replace")
         if over:
             progress.ended = training
@@ -181,12 +182,12 @@ class WatsonJobs:
         """Return the list's measurements; at the end, other sources add a missing objective."""
         progress.remark = ""
         try:
-            measurements = metrics.read_list(self._read_file(training, metrics.LIST))
+            measurements = metrics.read_list(self._read_file(training, METRIC_LIST))
         except metrics.TooLongError as error:
             measurements, progress.remark = list(progress.measurements), str(error)
         if not over or self._has_objectives(measurements):
             return measurements
-        logged = metrics.read_log(self._read_file(training, metrics.LOG))
+        logged = metrics.read_log(self._read_file(training, METRIC_LOG))
         if not measurements:
             return in_status if self._has_objectives(in_status) or not logged else logged
         added = next((each for each in (logged, in_status) if self._has_objectives(each)), ())
