@@ -12,6 +12,7 @@ from cloudtune.fitting.fit import FittedStudy, fit, restore
 from cloudtune.study.schema import CategoricalParameter, DiscreteParameter
 from cloudtune.study.search_space import Space, Value, format_value
 from cloudtune.study.study import Study
+from cloudtune.study.validation.values import comparison_key
 
 EVERYTHING = DRIVEN
 TEXT = replace(
@@ -171,7 +172,7 @@ VALUES = st.lists(
     WORDS | st.integers(-99, 99) | st.booleans() | st.floats(-9, 9),
     min_size=2,
     max_size=6,
-    unique_by=format_value,
+    unique_by=(format_value, comparison_key),  # a study refuses equal values
 )
 
 

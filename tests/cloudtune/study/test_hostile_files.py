@@ -211,7 +211,7 @@ def _mistakes(load_it: Callable[[], object]) -> tuple[Problem, ...]:
     return ()
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.text(max_size=60) | _yaml_like)
 @example("%YAML 1.")
 @example("%TAG")
@@ -223,7 +223,7 @@ def test_no_text_raises_anything_but_a_study_error(text: str) -> None:
     assert all(problem.message for problem in _mistakes(lambda: loads(text)))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.binary(max_size=60))
 def test_no_bytes_raise_anything_but_a_study_error(
     data: bytes, tmp_path_factory: pytest.TempPathFactory

@@ -705,7 +705,7 @@ _studies: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(_studies)
 def test_a_study_written_as_json_is_read_back_the_same(data: dict[str, Any]) -> None:
     study = Study.model_validate(data)
