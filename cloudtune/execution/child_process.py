@@ -7,30 +7,12 @@ import signal
 import struct
 import subprocess
 from contextlib import suppress
-from typing import Protocol
+from functools import cached_property
 
 from cloudtune.execution.fds import open_exit_fd
 from cloudtune.execution.forkserver import server
 
 _MESSAGE_SIZE = struct.calcsize(server.MESSAGE_FORMAT)
-
-
-class Child(Protocol):
-    """A process that leads a process group, until it is collected."""
-
-    @property
-    def pid(self) -> int:
-        """The id of the process and of its group; not reused before it is collected."""
-        ...
-
-    @property
-    def exit_fd(self) -> int:
-        """A file descriptor that becomes readable on exit; `collect` closes it."""
-        ...
-
-    def collect(self) -> int | str:
-        """Wait for the exit; return the exit code, a negative signal, or why it is unknown."""
-        ...
 
 
 def signal_group(pid: int, number: signal.Signals) -> None:
@@ -45,20 +27,17 @@ class ColdChild:
     def __init__(self, popen: subprocess.Popen[bytes]) -> None:
         self._popen = popen
         self.pid = popen.pid
-        self._exit_fd: int | None = None
 
-    @property
+    @cached_property
     def exit_fd(self) -> int:
-        """A file descriptor that becomes readable on exit."""
-        if self._exit_fd is None:
-            self._exit_fd = open_exit_fd(self._popen)
-        return self._exit_fd
+        """A file descriptor that becomes readable on exit; `collect` closes it."""
+        return open_exit_fd(self._popen)
 
-    def collect(self) -> int | str:
-        """Wait for the exit and return the exit code."""
+    def collect(self) -> int:
+        """Wait for the exit; return the exit code or a negative signal."""
         code = self._popen.wait()
-        if self._exit_fd is not None:
-            os.close(self._exit_fd)
+        if "exit_fd" in self.__dict__:
+            os.close(self.exit_fd)
         return code
 
 
@@ -71,12 +50,16 @@ class ForkedChild:
         self.exit_fd = status_fd
 
     def collect(self) -> int | str:
-        """Wait for the exit, let the server collect the child, and return the exit code."""
+        """Wait for the exit; return the exit code, a negative signal, or why it is unknown."""
         try:
             letter, code = read_message(self.exit_fd)
         finally:
             os.close(self.exit_fd)
         return code if letter == "x" else "the fork server that forked it was killed"
+
+
+Child = ColdChild | ForkedChild
+"""The leader of a process group. Its id is not reused before it is collected."""
 
 
 def read_message(status_fd: int) -> tuple[str, int]:

@@ -59,7 +59,6 @@ class MonitoredProcess(Protocol):
 
     def emit(self, measurements: Iterable[Measurement]) -> None:
         """Emit measurements."""
-        ...
 
     def seconds_left(self, grace: float) -> float | None:
         """Return how long the process may still run, or None if it was not asked to stop."""
@@ -67,11 +66,9 @@ class MonitoredProcess(Protocol):
 
     def kill(self, reason: str) -> None:
         """Kill the process."""
-        ...
 
     def kill_descendants(self) -> None:
         """Kill what the process started outside its group."""
-        ...
 
 
 class ProcessMonitor:

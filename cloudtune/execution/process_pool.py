@@ -61,18 +61,16 @@ class ProcessPool:
             preload: The modules to import in the fork server. None starts all processes cold.
             notify: Called once with the reason if processes start cold despite ``preload``.
         """
-        self._emit = emit
+        self.emit = emit
         self._finish = finish
-        self._emit_last = emit_last
-        self._prepare_next = prepare_next
-        self._start_lock = threading.Lock()
+        self._emit_last = emit_last or self._emit_one_by_one
+        self.prepare_next = prepare_next
+        self.start_lock = threading.Lock()
         """Held while a process is created: concurrent creations would alternate at every system
         call, so that each takes as long as all of them."""
-        self._mark = mark
-        self._reaper = ReaperClient(f"{mark}.", grace)
-        self._fork_server = (
-            ForkServerClient(preload, mark, self._reaper, notify) if preload else None
-        )
+        self.mark = mark
+        self.reaper = ReaperClient(f"{mark}.", grace)
+        self.fork_server = ForkServerClient(preload, mark, self.reaper, notify) if preload else None
         self._running: dict[int, _Process] = {}
         self._queue: SimpleQueue[_Process | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
@@ -96,17 +94,7 @@ class ProcessPool:
                 `CloudtuneError`, `OSError` or `ValueError` from it ends the start as failed.
             quick: Whether the function returns within a moment, so that other starts may wait.
         """
-        process = _Process(
-            number,
-            spec,
-            self._emit,
-            mark=f"{self._mark}.{number}.",
-            reaper_client=self._reaper,
-            fork_server=self._fork_server,
-            start_lock=self._start_lock,
-            quick=quick,
-            prepare_next=self._prepare_next,
-        )
+        process = _Process(self, number, spec, quick=quick)
         with self._lock:
             if number in self._running:
                 raise ValueError(f"{number} is already running")
@@ -117,7 +105,10 @@ class ProcessPool:
             if self._idle:
                 self._idle -= 1
             else:
-                self._add_thread()
+                name = f"cloudtune processes {len(self._threads) + 1}"
+                thread = threading.Thread(target=self._run_processes, name=name, daemon=True)
+                thread.start()
+                self._threads.append(thread)
         self._queue.put(process)
 
     def stop(self, number: int, *, now: bool = False) -> None:
@@ -139,15 +130,9 @@ class ProcessPool:
             thread.join(10)
         self._threads.clear()
         self._idle = 0
-        if self._fork_server:
-            self._fork_server.close()
-        self._reaper.close()
-
-    def _add_thread(self) -> None:
-        name = f"cloudtune processes {len(self._threads) + 1}"
-        thread = threading.Thread(target=self._run_processes, name=name, daemon=True)
-        thread.start()
-        self._threads.append(thread)
+        if self.fork_server:
+            self.fork_server.close()
+        self.reaper.close()
 
     def _run_processes(self) -> None:
         wakeup = WakeupPipe()
@@ -177,15 +162,12 @@ class ProcessPool:
                 del self._running[process.number]
             failed = Ended(process.number, time.time(), "failed", "internal error of cloudtune")
             self._current.is_free = ended is not None  # after an error this thread ends
-            self._emit_end([*process.last_events, self._finish(ended or failed)])
+            self._emit_last([*process.last_events, self._finish(ended or failed)])
             self._current.is_free = False
 
-    def _emit_end(self, events: Sequence[Measured | Ended]) -> None:
-        if self._emit_last:
-            self._emit_last(events)
-            return
+    def _emit_one_by_one(self, events: Sequence[Measured | Ended]) -> None:
         for event in events:
-            self._emit(event)
+            self.emit(event)
 
 
 class _CurrentThread(threading.local):
@@ -201,29 +183,21 @@ class _Process:
 
     def __init__(
         self,
+        pool: ProcessPool,
         number: int,
         spec: ProcessSpec | Callable[[], ProcessSpec],
-        emit: Callable[[Measured | Ended], None],
         *,
-        mark: str,
-        reaper_client: ReaperClient,
-        fork_server: ForkServerClient | None,
-        start_lock: threading.Lock,
         quick: bool,
-        prepare_next: Callable[[], None],
     ) -> None:
         self.number = number
         self.last_events: list[Measured | Ended] = []
         """Measurements read after the exit. They are emitted together with the end, so that a
         listener never acts on them alone."""
         self._spec = spec if callable(spec) else lambda: spec
-        self._emit = emit
-        self._mark = mark
-        self._reaper = reaper_client
-        self._fork_server = fork_server
-        self._start_lock = start_lock
+        self._pool = pool
+        self._emit = pool.emit
+        self._mark = f"{pool.mark}.{number}."
         self._quick = quick
-        self._prepare_next = prepare_next
         self._lock = threading.Lock()
         self._child: Child | None = None
         self._stop_time: float | None = None
@@ -236,8 +210,9 @@ class _Process:
         """Ask the process to exit, or kill it; called from any thread."""
         with self._lock:
             first = self._stop_time is None
-            self._stop_time = time.monotonic() if self._stop_time is None else self._stop_time
-            self._must_kill = self._must_kill or now
+            if first:
+                self._stop_time = time.monotonic()
+            self._must_kill |= now
             if now:
                 self._signal(signal.SIGKILL)
             elif first:
@@ -257,7 +232,7 @@ class _Process:
                 wakeup_fd = wakeup.open()
                 self._set_wakeup(wakeup)
                 slow_spec = None if self._quick else self._spec()
-                with self._start_lock:
+                with self._pool.start_lock:
                     spec = slow_spec or self._spec()
                     monitor = ProcessMonitor(self, spec, wakeup_fd)
                     child = self._start(spec, monitor.output_end, wakeup_fd)
@@ -268,7 +243,7 @@ class _Process:
             if child is None:
                 return self._ended("failed", "stopped before it was started")
             try:
-                self._prepare_next()
+                self._pool.prepare_next()
                 monitor.run_until_exit(child)
             finally:
                 code = self._collect(child)
@@ -281,12 +256,10 @@ class _Process:
                 monitor.close()
 
     def emit(self, measurements: Iterable[Measurement]) -> None:
-        """Emit measurements."""
         for when, step, values in measurements:
             self._emit(Measured(self.number, when, step, values))
 
     def seconds_left(self, grace: float) -> float | None:
-        """Return how long the process may still run, or None if it was not asked to stop."""
         with self._lock:
             if self._stop_time is None or self._must_kill:
                 return None
@@ -300,7 +273,6 @@ class _Process:
             self._signal(signal.SIGKILL)
 
     def kill_descendants(self) -> None:
-        """Kill what the process started outside its group."""
         reaper.kill_processes(self._mark)
 
     def _set_wakeup(self, wakeup: WakeupPipe | None) -> None:
@@ -308,12 +280,12 @@ class _Process:
             self._wakeup = wakeup
 
     def _start(self, spec: ProcessSpec, output: int, wakeup_fd: int) -> Child | None:
-        self._reaper.open()
+        self._pool.reaper.open()
         env = {**spec.env, reaper.MARK_VARIABLE: self._mark}
         child: Child | None = None
-        if self._fork_server and self._stop_time is None:
+        if self._pool.fork_server and self._stop_time is None:
             # Without the lock: a fork can take a while, and a stop must get through meanwhile.
-            child = self._fork_server.fork(
+            child = self._pool.fork_server.fork(
                 spec.command, str(spec.cwd), env, output=output, wakeup_fd=wakeup_fd
             )
         with self._lock:
@@ -334,7 +306,7 @@ class _Process:
             self._child = child
             if self._stop_time is not None:
                 self._signal(signal.SIGKILL if self._must_kill else signal.SIGTERM)
-        self._reaper.add(child.pid)
+        self._pool.reaper.add(child.pid)
         return child
 
     def _collect(self, child: Child) -> int | str:
@@ -343,7 +315,7 @@ class _Process:
             self._signal(signal.SIGKILL)
             code = child.collect()
             self._child = None
-        self._reaper.remove(child.pid)
+        self._pool.reaper.remove(child.pid)
         return code
 
     def _signal(self, number: signal.Signals) -> None:

@@ -94,8 +94,7 @@ class Axis:
         low = max(self.log_offset - 0.5, self.log_offset / 2)
         high = self.log_offset + self.count - 0.5
         step = math.exp(math.log(low) + u * (math.log(high) - math.log(low)))
-        index = min(max(round(step) - self.log_offset, 0), self.count - 1)
-        return self.value(self.count - 1 - index if self.is_reversed else index)
+        return self.from_optuna(round(step))
 
     def sample(self, rng: Random) -> Value:
         """Return a random value."""
@@ -122,13 +121,10 @@ class Axis:
         if self.count is None or not isinstance(parameter, IntParameter | FloatParameter):
             return None
         first = float(parameter.min) if isinstance(parameter, FloatParameter) else parameter.min
-        match resolve_scale(parameter):
-            case "log":
-                pass
-            case "reverse_log":
-                first = first if first > 0 else reverse_log_bounds(parameter.min, parameter.max)[0]
-            case _:
-                return None
+        if resolve_scale(parameter) not in {"log", "reverse_log"}:
+            return None
+        if first <= 0:
+            first = reverse_log_bounds(parameter.min, parameter.max)[0]
         step = parameter.step or 1
         if isinstance(first, int) and isinstance(step, int):
             offset = max(1, (first + step // 2) // step)
@@ -138,11 +134,7 @@ class Axis:
 
     def optuna_distribution(self) -> BaseDistribution:
         """Return the Optuna distribution that represents this axis."""
-        from optuna.distributions import (
-            CategoricalDistribution,
-            FloatDistribution,
-            IntDistribution,
-        )
+        from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
         if self.count is None:
             return FloatDistribution(0.0, 1.0)

@@ -16,6 +16,7 @@ The Gaussian process and TPE see a bounded subsample of the trials.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
 
@@ -52,18 +53,14 @@ def make_bayesian_strategy(
     Raises:
         MissingExtraError: If the method needs a package that is not installed.
     """
-    match method:
-        case "cmaes":
-            return _make_cmaes(study, axes, seed)
-        case "gp":
-            return _make_gp(study, axes, seed, prior)
-        case None if len(study.objectives) == 1:
-            return AlternatingSearch(
-                _make_gp(study, axes, seed, prior),
-                lambda: _make_tpe(study, axes, seed, prior),
-            )
-        case _:
-            return _make_tpe(study, axes, seed, prior)
+    if method == "cmaes":
+        return _make_cmaes(study, axes, seed)
+    if method == "tpe" or (method is None and len(study.objectives) > 1):
+        return _make_tpe(study, axes, seed, prior)
+    from cloudtune.search.gp_search import GPSearch
+
+    gp = GPSearch(study, axes, seed, prior)
+    return gp if method else AlternatingSearch(gp, lambda: _make_tpe(study, axes, seed, prior))
 
 
 def describe_models(study: Study) -> str | None:
@@ -118,33 +115,20 @@ class AlternatingSearch(Strategy):
         return suggestion
 
 
-def _make_gp(
-    study: Study, axes: Sequence[Axis], seed: int, prior: Sequence[PriorTrial]
-) -> GPSearch:
-    from cloudtune.search.gp_search import GPSearch
-
-    return GPSearch(study, axes, seed, prior)
-
-
 def _make_tpe(
     study: Study, axes: Sequence[Axis], seed: int, prior: Sequence[PriorTrial]
 ) -> Strategy:
-    from optuna.samplers import BaseSampler, TPESampler
+    from optuna.samplers import TPESampler
 
-    def create(seed: int) -> BaseSampler:
-        return TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
-
+    create = partial(TPESampler, multivariate=True, group=True, constant_liar=True)
     spec = SamplerSpec(create, handles_conditions=True, part_size=_TPE_PART_SIZE)
     return OptunaSearch(study, axes, seed, spec, prior)
 
 
 def _make_cmaes(study: Study, axes: Sequence[Axis], seed: int) -> Strategy:
-    from optuna.samplers import BaseSampler, CmaEsSampler
+    from optuna.samplers import CmaEsSampler
 
     if not find_spec("cmaes"):
         raise MissingExtraError("strategy.method cmaes", "samplers")
-
-    def create(seed: int) -> BaseSampler:
-        return CmaEsSampler(seed=seed, warn_independent_sampling=False)
-
+    create = partial(CmaEsSampler, warn_independent_sampling=False)
     return OptunaSearch(study, axes, seed, SamplerSpec(create))

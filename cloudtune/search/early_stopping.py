@@ -133,13 +133,16 @@ class _StepwiseRule(EarlyStoppingRule):
     depends on the number of trials.
     """
 
-    def __init__(self, study: Study, default_min_trials: int) -> None:
+    _default_min_trials: int
+
+    def __init__(self, study: Study) -> None:
         super().__init__(study)
         stopping = study.early_stopping
         assert stopping is not None
         self._min_step = stopping.min_step
         self._interval = stopping.interval or 1
-        self._min_trials = stopping.min_trials or default_min_trials
+        self._min_trials = stopping.min_trials or self._default_min_trials
+        self._slack = float(stopping.slack or 0.1)
         self._scores: dict[int, list[float]] = {}
         """By step, the scores of the compared trials that reached it, best first."""
         self._steps: list[int] = []
@@ -212,8 +215,7 @@ class _StepwiseRule(EarlyStoppingRule):
 class MedianRule(_StepwiseRule):
     """Stops a trial that is worse than the median of the other trials' running averages."""
 
-    def __init__(self, study: Study) -> None:
-        super().__init__(study, default_min_trials=5)
+    _default_min_trials = 5
 
     @override
     def _score(self, curve: _Curve, index: int) -> float:
@@ -236,10 +238,7 @@ class MedianRule(_StepwiseRule):
 class BanditRule(_StepwiseRule):
     """Stops a trial that is worse than the best other trial by more than the slack."""
 
-    def __init__(self, study: Study) -> None:
-        super().__init__(study, default_min_trials=1)
-        stopping = study.early_stopping
-        self._slack = float(stopping.slack or 0.1) if stopping else 0.1
+    _default_min_trials = 1
 
     @override
     def _score(self, curve: _Curve, index: int) -> float:
@@ -319,10 +318,8 @@ def make_rule(study: Study) -> EarlyStoppingRule | None:
     stopping = study.early_stopping
     if stopping is None:
         return None
-    if stopping.rule == "bandit":
-        return BanditRule(study)
     if stopping.rule == "halving":
         first = max(1, stopping.min_step or 1)
         amounts = tuple(first * _ETA**k for k in range(_RUNGS))
         return HalvingRule(study, amounts, _ETA, stopping.min_trials or _ETA)
-    return MedianRule(study)
+    return BanditRule(study) if stopping.rule == "bandit" else MedianRule(study)

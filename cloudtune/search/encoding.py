@@ -34,11 +34,8 @@ class Column:
     def __init__(self, axis: Axis) -> None:
         self.axis = axis
         self.count = axis.count
-        self.categories = (
-            axis.count or 0
-            if isinstance(axis.node.parameter, CategoricalParameter | BoolParameter)
-            else 0
-        )
+        is_category = isinstance(axis.node.parameter, CategoricalParameter | BoolParameter)
+        self.categories = (axis.count or 0) if is_category else 0
         """How many categories there are; 0 for ordered values."""
         self.levels: Rows | None = None
         """The number of each value in order; None if there are too many values."""
@@ -208,12 +205,13 @@ class Encoding:
         ]
 
     def _parent(self, index: int, axis: Axis, values: Sequence[Value]) -> _Parent:
-        matches = [match_value(axis.node.parameter, value) for value in values]
         column = self._column_of.get(axis.node.key)
-        if column is None:
-            return _Parent(index, None, np.array([0.0 for value in matches if value is not None]))
-        encode = self.columns[column].encode
-        numbers = [encode(value) for value in matches if value is not None]
+        matches = [match_value(axis.node.parameter, value) for value in values]
+        numbers = [
+            0.0 if column is None else self.columns[column].encode(value)
+            for value in matches
+            if value is not None
+        ]
         return _Parent(index, column, np.array(numbers))
 
 

@@ -22,8 +22,8 @@ class TrialRecord:
     """The number of the latest repeat."""
     parameters: Mapping[str, Value]
     memory: Mapping[str, Any]
-    state: TrialState
-    resource: int | None
+    state: TrialState = "running"
+    resource: int | None = None
     measurements: list[Mapping[str, float]] = field(default_factory=list[Mapping[str, float]])
     measured_before_start: int = 0
     """How many measurements precede the latest start. An interruption discards the later ones."""
@@ -76,14 +76,8 @@ class History:
             if trial is not None:
                 del trial.measurements[trial.measured_before_start :]
         if trial is None:
-            trial = TrialRecord(
-                index=len(self.trials),
-                number=event.number,
-                parameters=dict(event.parameters),
-                memory=event.memory,
-                state="running",
-                resource=event.resource,
-            )
+            parameters = dict(event.parameters)
+            trial = TrialRecord(len(self.trials), event.number, parameters, event.memory)
             self.trials.append(trial)
         trial.number = event.number
         trial.state = "running"

@@ -33,8 +33,8 @@ _OPTIMIZER = "cma:optimizer"
 class SamplerSpec:
     """How to create one of Optuna's samplers, and what it sees."""
 
-    create: Callable[[int], BaseSampler]
-    """Creates the sampler from a seed."""
+    create: Callable[..., BaseSampler]
+    """Creates the sampler from the keyword argument `seed`."""
     handles_conditions: bool = False
     """Whether it suggests only active parameters. Other samplers suggest all of them; the values of
     inactive ones are stored but not used."""
@@ -69,12 +69,8 @@ class OptunaSearch(Strategy):
         self._distributions = {
             axis.node.key: axis.optuna_distribution() for axis in axes if not axis.is_fixed
         }
-        self._storage = ListStorage(
-            [
-                StudyDirection.MAXIMIZE if objective.goal == "maximize" else StudyDirection.MINIMIZE
-                for objective in study.objectives
-            ]
-        )
+        directions = [StudyDirection[objective.goal.upper()] for objective in study.objectives]
+        self._storage = ListStorage(directions)
         self._history = History(study)
         self._trials: dict[int, FrozenTrial] = {}
         self._running: set[int] = set()
@@ -85,8 +81,7 @@ class OptunaSearch(Strategy):
         space = Space([axis.node for axis in axes])
         for i, (assignment, values) in enumerate(filter_prior_trials(space, objectives, prior)):
             index = -1 - i
-            params = self._to_params(assignment, {}, index)
-            self._trials[index] = self._add_trial(TrialState.COMPLETE, params, {}, values)
+            self._add_trial(index, TrialState.COMPLETE, assignment, {}, {}, values=values)
             self._add_measured(index, values)
 
     @override
@@ -129,7 +124,7 @@ class OptunaSearch(Strategy):
                 study = optuna.load_study(
                     study_name="",
                     storage=self._storage,
-                    sampler=self._sampler.create(trial_seed(self._seed, index)),
+                    sampler=self._sampler.create(seed=trial_seed(self._seed, index)),
                     pruner=optuna.pruners.NopPruner(),
                 )
                 parameters, inactive = self._suggest_parameters(study.ask())
@@ -178,20 +173,27 @@ class OptunaSearch(Strategy):
             # The optimizer's state is too large for the memory, but follows from the events.
             attrs = self._suggest(trial.index)[1]
         self._storage.study_attrs |= trial.memory.get("study", {})
-        params = self._to_params(trial.parameters, trial.memory.get("inactive", {}), trial.index)
-        self._trials[trial.index] = self._add_trial(self._states.RUNNING, params, attrs, None)
+        inactive = trial.memory.get("inactive", {})
+        self._add_trial(trial.index, self._states.RUNNING, trial.parameters, inactive, attrs)
 
     def _add_measured(self, index: int, values: Sequence[float]) -> None:
         if self._subsample:
             self._subsample.add(index, self._history.to_scores(values))
 
-    def _to_params(
-        self, assignment: Assignment, inactive: Mapping[str, Coordinate], index: int
-    ) -> dict[str, Coordinate]:
-        """Return Optuna's parameters of an assignment; unknown inactive ones are sampled."""
+    def _add_trial(
+        self,
+        index: int,
+        state: Any,
+        assignment: Assignment,
+        inactive: Mapping[str, Coordinate],
+        attrs: dict[str, Any],
+        *,
+        values: Sequence[float] | None = None,
+    ) -> None:
+        """Add a trial to the storage; unknown coordinates of inactive parameters are sampled."""
         rng = trial_rng(self._seed, index)
         known: dict[str, Value] = {}
-        params: dict[str, Coordinate] = {}
+        params: dict[str, Any] = {}
         for axis in self._axes:
             key, name = axis.node.key, axis.node.name
             if is_active(axis.node, known) and name in assignment:
@@ -200,17 +202,8 @@ class OptunaSearch(Strategy):
                     params[key] = axis.to_optuna(assignment[name])
             elif not axis.is_fixed and not self._sampler.handles_conditions:
                 params[key] = inactive[key] if key in inactive else axis.to_optuna(axis.sample(rng))
-        return params
-
-    def _add_trial(
-        self,
-        state: Any,
-        params: dict[str, Coordinate],
-        attrs: dict[str, Any],
-        values: Sequence[float] | None,
-    ) -> FrozenTrial:
         distributions = {key: self._distributions[key] for key in params}
-        return self._storage.add(state, dict(params), distributions, attrs, values)
+        self._trials[index] = self._storage.add(state, params, distributions, attrs, values)
 
 
 def _suggest_coordinate(trial: Trial, axis: Axis) -> Coordinate:

@@ -11,18 +11,17 @@ from collections.abc import Container, Sequence
 from typing import Any
 
 from optuna.distributions import BaseDistribution
-from optuna.storages import BaseStorage
+from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from typing_extensions import override
 
-_STUDY = 0
 
-
-class ListStorage(BaseStorage):
-    """Holds one study. A trial's id is its index. Methods that samplers do not use are missing."""
+class ListStorage(InMemoryStorage):
+    """Holds one study. A trial's id is its index. Replaces the methods that samplers use."""
 
     def __init__(self, directions: Sequence[StudyDirection]) -> None:
+        super().__init__()
         self.trials: list[FrozenTrial] = []
         self.visible: list[FrozenTrial] | None = None
         """The trials that a sampler sees, in addition to the requested one; None for all."""
@@ -108,7 +107,7 @@ class ListStorage(BaseStorage):
 
     @override
     def get_study_id_from_name(self, study_name: str) -> int:
-        return _STUDY
+        return 0
 
     @override
     def get_study_name_from_id(self, study_id: int) -> str:
@@ -117,37 +116,3 @@ class ListStorage(BaseStorage):
     @override
     def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
         return {}
-
-    @override
-    def create_new_study(
-        self, directions: Sequence[StudyDirection], study_name: str | None = None
-    ) -> int:
-        raise NotImplementedError
-
-    @override
-    def delete_study(self, study_id: int) -> None:
-        raise NotImplementedError
-
-    @override
-    def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
-        raise NotImplementedError
-
-    @override
-    def get_all_studies(self) -> list[Any]:
-        raise NotImplementedError
-
-    @override
-    def set_trial_state_values(
-        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
-    ) -> bool:
-        raise NotImplementedError
-
-    @override
-    def set_trial_intermediate_value(
-        self, trial_id: int, step: int, intermediate_value: float
-    ) -> None:
-        raise NotImplementedError
-
-    @override
-    def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
-        raise NotImplementedError

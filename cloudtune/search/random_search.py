@@ -43,7 +43,8 @@ class SobolSearch(Strategy):
             raise MissingExtraError("strategy.method sobol", "samplers")
         self._axes = axes
         self._seed = seed
-        self._restart()
+        self._engine: Any = None
+        self._next = 0
 
     @override
     def ask(self, index: int) -> Suggestion:
@@ -55,17 +56,11 @@ class SobolSearch(Strategy):
                 assignment[axis.node.name] = value
         return Suggestion(assignment)
 
-    def _restart(self) -> None:
-        self._engine: Any = None
-        self._next = 0
-
     def _point(self, index: int) -> list[float]:
-        if index < self._next:
-            self._restart()
-        if self._engine is None:
+        if self._engine is None or index < self._next:
             qmc: Any = import_module("scipy.stats.qmc")
             dimensions = sum(not axis.is_fixed for axis in self._axes)
-            self._engine = qmc.Sobol(dimensions, rng=self._seed)
+            self._engine, self._next = qmc.Sobol(dimensions, rng=self._seed), 0
         if index > self._next:
             self._engine.fast_forward(index - self._next)
         self._next = index + 1

@@ -6,47 +6,27 @@ import os
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
 
-@dataclass(frozen=True)
 class TrialFolder:
     """The paths of the files of one trial."""
 
-    path: str
-
-    @property
-    def work(self) -> str:
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.work = f"{path}/work"
         """The working folder, with a copy of the source."""
-        return f"{self.path}/work"
-
-    @property
-    def log(self) -> str:
+        self.log = f"{path}/log.txt"
         """The output of the script."""
-        return f"{self.path}/log.txt"
-
-    @property
-    def reports(self) -> str:
+        self.reports = f"{path}/reports.jsonl"
         """The reported metrics."""
-        return f"{self.path}/reports.jsonl"
-
-    @property
-    def checkpoint(self) -> str:
-        """The checkpoints of the script."""
-        return f"{self.path}/checkpoint"
-
-    @property
-    def output(self) -> str:
+        self.checkpoint = f"{path}/checkpoint"
+        self.output = f"{path}/output"
         """The artifacts of the script."""
-        return f"{self.path}/output"
-
-    @property
-    def trial_file(self) -> str:
+        self.trial_file = f"{path}/trial.json"
         """The trial's parameters and paths, as ``cloudtune.trial`` reads them."""
-        return f"{self.path}/trial.json"
 
 
 def trial_folder(job: Path, number: int) -> TrialFolder:

@@ -137,10 +137,8 @@ class ForkServerClient:
                 self._losses += 1
                 if self._losses == _MAX_LOSSES:
                     self._disable(f"the fork server was killed {self._losses} times")
-            except _ColdStartError as error:
-                self._disable(str(error))
-            except OSError as error:
-                self._disable(error.strerror or str(error))
+            except (_ColdStartError, OSError) as error:
+                self._disable(getattr(error, "strerror", None) or str(error))
         return None
 
     def close(self) -> None:
@@ -188,7 +186,7 @@ class ForkServerClient:
 
     def _start_server(self) -> None:
         preload = self._preload
-        mark = f"{self._mark}.preloaded."
+        mark = f"{self._mark}.preloaded.".ljust(len(self._mark) + _MARK_ROOM, "_")
         with ExitStack() as stack:
             client_end, server_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             stack.enter_context(client_end)
@@ -197,10 +195,7 @@ class ForkServerClient:
                 self._popen = subprocess.Popen(
                     [preload.python, server.__file__, str(server_end.fileno())],
                     cwd=preload.cwd,
-                    env={
-                        **preload.env,
-                        reaper.MARK_VARIABLE: mark.ljust(len(self._mark) + _MARK_ROOM, "_"),
-                    },
+                    env={**preload.env, reaper.MARK_VARIABLE: mark},
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
@@ -229,18 +224,14 @@ class ForkServerClient:
             raise _StopRequestedError
         if not ready:
             raise _ColdStartError(f"the imports take more than {PRELOAD_TIMEOUT:g} s")
-        answer = self._receive()
+        answer = b""
+        with suppress(ConnectionError):
+            answer = self._socket.recv(server.MAX_MESSAGE_BYTES)
         if not answer:
             raise _ColdStartError(f"the fork server exited during imports: {self._last_line()}")
         if problem := json.loads(answer):
             raise _ColdStartError(problem)
         self._ready = True
-
-    def _receive(self) -> bytes:
-        assert self._socket is not None
-        with suppress(ConnectionError):
-            return self._socket.recv(server.MAX_MESSAGE_BYTES)
-        return b""
 
     def _last_line(self) -> str:
         assert self._output is not None
