@@ -93,22 +93,13 @@ def _find_team_file(study: Path) -> tuple[Path | None, list[Path]]:
     for folder in study.parents:
         file = folder / _TEAM_FILE
         if file.is_file():
-            if _is_trusted(file, study):
+            owner = file.stat().st_uid
+            if not hasattr(os, "getuid") or owner in {os.getuid(), 0, study.stat().st_uid}:
                 return file, foreign
             foreign.append(file)
-    user_file = _user_config_folder() / "providers.yaml"
-    return (user_file if user_file.is_file() else None), foreign
-
-
-def _is_trusted(file: Path, study: Path) -> bool:
-    if not hasattr(os, "getuid"):
-        return True
-    return file.stat().st_uid in {os.getuid(), 0, study.stat().st_uid}
-
-
-def _user_config_folder() -> Path:
     base = os.environ.get("APPDATA" if os.name == "nt" else "XDG_CONFIG_HOME")
-    return Path(base or Path("~/.config").expanduser()) / "cloudtune"
+    user_file = Path(base or Path("~/.config").expanduser()) / "cloudtune" / "providers.yaml"
+    return (user_file if user_file.is_file() else None), foreign
 
 
 class _Draft:

@@ -25,6 +25,12 @@ _TYPE_ERRORS = {
     "model_type": "a map",
     "model_attributes_type": "a map",
 }
+_BOUNDS = {
+    "greater_than_equal": ("ge", "at least"),
+    "greater_than": ("gt", "greater than"),
+    "less_than_equal": ("le", "at most"),
+    "less_than": ("lt", "less than"),
+}
 _FOREIGN_KEYS = {
     **dict.fromkeys(("low", "lower", "lower_bound", "minimum", "min_value", "minvalue"), "min"),
     **dict.fromkeys(("high", "upper", "upper_bound", "maximum", "max_value", "maxvalue"), "max"),
@@ -142,7 +148,9 @@ def _message_and_hint(details: Any, mistake: Mistake, model: type[BaseModel]) ->
         case "union_tag_invalid":
             return _unknown_word(context["tag"], _WORD.findall(context["expected_tags"]))
         case "extra_forbidden":
-            return _unknown_key(str(mistake.keys[-1]), _field_names(model, details["loc"][:-1]))
+            parents = map(_model_fields, _types_at(model, details["loc"][:-1]))
+            known = [info.alias or name for fields in parents for name, info in fields.items()]
+            return _unknown_key(str(mistake.keys[-1]), known)
         case "literal_error":
             choices = _WORD.findall(context["expected"])
             if not choices:
@@ -154,14 +162,9 @@ def _message_and_hint(details: Any, mistake: Mistake, model: type[BaseModel]) ->
             return str(context["error"]), ""
         case "finite_number":
             return "must be a finite number", ""
-        case "greater_than_equal":
-            return f"must be at least {context['ge']}, not {value}", ""
-        case "greater_than":
-            return f"must be greater than {context['gt']}, not {value}", ""
-        case "less_than_equal":
-            return f"must be at most {context['le']}, not {value}", ""
-        case "less_than":
-            return f"must be less than {context['lt']}, not {value}", ""
+        case _ if kind in _BOUNDS:
+            bound, words = _BOUNDS[kind]
+            return f"must be {words} {context[bound]}, not {value}", ""
         case "string_too_short" | "too_short":
             return "must not be empty", ""
         case "string_pattern_mismatch":
@@ -183,13 +186,8 @@ def _unknown_key(key: str, known: Sequence[str]) -> tuple[str, str]:
 
 
 def _wrong_type(mistake: Mistake, value: Any) -> tuple[str, str]:
-    types = list(
-        dict.fromkeys(
-            _TYPE_ERRORS[details["type"]]
-            for details in mistake.details
-            if details["type"] in _TYPE_ERRORS
-        )
-    )
+    kinds = [details["type"] for details in mistake.details]
+    types = list(dict.fromkeys(_TYPE_ERRORS[kind] for kind in kinds if kind in _TYPE_ERRORS))
     if "a number" in types and "an integer" in types:
         types.remove("an integer")
     hint = ""
@@ -199,7 +197,9 @@ def _wrong_type(mistake: Mistake, value: Any) -> tuple[str, str]:
         hint = _number_hint(value)
     elif isinstance(value, float) and value.is_integer() and "an integer" in types:
         hint = f"write {int(value)}"
-    expected = _accepted_forms(mistake.keys) or _join_or(types)
+    expected = _accepted_forms(mistake.keys) or " or ".join(
+        filter(None, [", ".join(types[:-1]), types[-1]])
+    )
     return f"must be {expected}, not {describe_value(value)}", hint
 
 
@@ -274,10 +274,6 @@ def _list_choices(choices: Sequence[str]) -> str:
     return f"use one of {', '.join(choices)}" if choices else ""
 
 
-def _join_or(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
-
-
 def _description(model: type[BaseModel], loc: Sequence[str | int]) -> str:
     for parent in _types_at(model, loc[:-1]):
         for name, info in _model_fields(parent).items():
@@ -285,14 +281,6 @@ def _description(model: type[BaseModel], loc: Sequence[str | int]) -> str:
                 text = (info.description or "").rstrip(".")
                 return text[:1].lower() + text[1:] if text[1:2].islower() else text
     return ""
-
-
-def _field_names(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
-    return [
-        info.alias or name
-        for parent in _types_at(model, loc)
-        for name, info in _model_fields(parent).items()
-    ]
 
 
 def type_names(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
@@ -306,11 +294,8 @@ def type_names(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
 
 
 def _model_fields(kind: Any) -> Mapping[str, Any]:
-    return kind.model_fields if _is_model(kind) else {}
-
-
-def _is_model(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
+    is_model = isinstance(kind, type) and issubclass(kind, BaseModel)
+    return kind.model_fields if is_model else {}
 
 
 def _types_at(model: type[BaseModel], loc: Sequence[str | int]) -> list[Any]:
@@ -322,12 +307,12 @@ def _types_at(model: type[BaseModel], loc: Sequence[str | int]) -> list[Any]:
 
 
 def _inner_types(kind: Any, key: str | int) -> Iterator[Any]:
-    if _is_model(kind):
-        for name, info in _model_fields(kind).items():
+    if fields := _model_fields(kind):
+        for name, info in fields.items():
             if key in {name, info.alias}:
                 yield from _union_members(info.annotation)
                 return
-        tag = _model_fields(kind).get("type")
+        tag = fields.get("type")
         if key == kind.__name__ or (tag and key in get_args(tag.annotation)):
             yield kind
     elif get_origin(kind) is list and isinstance(key, int):

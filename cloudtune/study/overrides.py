@@ -6,7 +6,7 @@ from typing import Any
 
 from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError
-from cloudtune.study.yaml_reader import is_list, is_map, parse
+from cloudtune.study.yaml_reader import YamlSource, is_list, is_map, parse
 
 _SHORT_FORMS = {"strategy": "name", "early_stopping": "rule"}
 """Blocks that have a short form, and the key that it sets."""
@@ -29,22 +29,17 @@ def apply_override(override: str, data: dict[str, Any]) -> str:
     if not equals or not path:
         raise StudyError([Problem("", "must be of the form path=value", file=source)])
     has_value = text.strip() not in _NULLS
-    value = _parse_value(text, source) if has_value else None
+    value = parse(text, source) if has_value else YamlSource(source)
+    if value.problems:
+        raise StudyError(value.problems)
     container, key, field = _find_field(path.split("."), data, path, source)
     if has_value:
-        container[key] = value
+        container[key] = value.data
     elif is_list(container):
         raise StudyError([Problem(path, "items of a list cannot be removed", file=source)])
     else:
         container.pop(key, None)
     return field
-
-
-def _parse_value(text: str, source: str) -> Any:
-    parsed = parse(text, source)
-    if parsed.problems:
-        raise StudyError(parsed.problems)
-    return parsed.data
 
 
 def _find_field(words: list[str], data: Any, path: str, source: str) -> tuple[Any, Any, str]:
@@ -53,7 +48,7 @@ def _find_field(words: list[str], data: Any, path: str, source: str) -> tuple[An
     field = ""
     while True:
         key, words = _next_key(container, words)
-        if _is_missing_item(container, key):
+        if is_list(container) and not (isinstance(key, int) and key < len(container)):
             message = f"{field} is a list; use the number of an item, counted from 0"
             raise StudyError([Problem(path, message, file=source)])
         field = f"{field}.{key}" if field else str(key)
@@ -82,7 +77,3 @@ def _next_key(container: Any, words: list[str]) -> tuple[Any, list[str]]:
         if ".".join(words[:end]) in container:
             return ".".join(words[:end]), words[end:]
     return words[0], words[1:]
-
-
-def _is_missing_item(container: Any, key: Any) -> bool:
-    return is_list(container) and not (isinstance(key, int) and key < len(container))

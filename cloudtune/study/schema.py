@@ -7,6 +7,7 @@ together, so that one pass finds all mistakes.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import (
@@ -37,6 +38,9 @@ Scalar = StrictBool | StrictInt | _FiniteFloat | StrictStr
 """A value of a parameter or constant. The type counts: 1, 1.0, True and "1" are different."""
 
 Number = StrictInt | _FiniteFloat
+_Positive = Annotated[StrictInt, Field(ge=1)]
+_NotNegative = Annotated[StrictInt, Field(ge=0)]
+_Text = Annotated[StrictStr, Field(min_length=1)]
 Scale = Literal["linear", "log", "reverse_log", "auto"]
 Goal = Literal["maximize", "minimize"]
 Select = Literal["last", "best"]
@@ -45,12 +49,12 @@ StoppingRule = Literal["auto", "median", "bandit", "halving"]
 ArgumentStyle = Literal["flags", "equals", "assign", "json", "env", "none"]
 
 
+@dataclass(frozen=True)
 class _ShortForm:
     """Expands the short form of a field into its long form; the JSON Schema accepts both."""
 
-    def __init__(self, expand: Callable[[Any], Any], schema: Callable[[Any], Any]) -> None:
-        self.expand = expand
-        self.schema = schema
+    expand: Callable[[Any], Any]
+    schema: Callable[[Any], Any]
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -64,22 +68,20 @@ class _ShortForm:
         return {"anyOf": [self.schema(full), full]}
 
 
+def _text_or_map(key: str, schema: dict[str, Any]) -> _ShortForm:
+    """Return a short form that stands for a map with a single key."""
+    return _ShortForm(
+        lambda value: {key: value} if isinstance(value, str) else value, lambda _: schema
+    )
+
+
 def _as_list(value: Any) -> Any:
     return cast("Any", value) if isinstance(value, list | tuple) else [value]
 
 
-one_or_many = _ShortForm(
-    _as_list,
-    lambda full: full.get("items", {}),
-)
-name_or_map = _ShortForm(
-    lambda value: {"name": value} if isinstance(value, str) else value,
-    lambda _: {"enum": list(get_args(StrategyName))},
-)
-rule_or_map = _ShortForm(
-    lambda value: {"rule": value} if isinstance(value, str) else value,
-    lambda _: {"enum": list(get_args(StoppingRule))},
-)
+one_or_many = _ShortForm(_as_list, lambda full: full.get("items", {}))
+name_or_map = _text_or_map("name", {"enum": list(get_args(StrategyName))})
+rule_or_map = _text_or_map("rule", {"enum": list(get_args(StoppingRule))})
 
 Seconds = Annotated[
     float,
@@ -171,7 +173,7 @@ Parameter = Annotated[
 class Objective(Model):
     """The metric to optimize."""
 
-    metric: Annotated[StrictStr, Field(min_length=1)] = Field(description="Name of the metric.")
+    metric: _Text = Field(description="Name of the metric.")
     goal: Goal = Field(description="Whether to maximize or minimize the metric.")
     target: Number | None = Field(default=None, description="Value at which the run ends.")
     select: Select = Field(
@@ -196,10 +198,10 @@ class Strategy(Model):
         default=None,
         description="Hyperband: name of the argument that sets how long the script trains.",
     )
-    min: Annotated[StrictInt, Field(ge=1)] | None = Field(
+    min: _Positive | None = Field(
         default=None, description="Hyperband: smallest amount of the resource. Default: 1."
     )
-    max: Annotated[StrictInt, Field(ge=1)] | None = Field(
+    max: _Positive | None = Field(
         default=None, description="Hyperband: largest amount of the resource."
     )
     eta: Annotated[StrictInt, Field(ge=2)] | None = Field(
@@ -211,10 +213,10 @@ class Strategy(Model):
 class Limits(Model):
     """Limits of a job, except max_cost, which limits the run."""
 
-    max_trials: Annotated[StrictInt, Field(ge=1)] | None = Field(
+    max_trials: _Positive | None = Field(
         default=None, description="Trials to start, including failed ones."
     )
-    parallel_trials: Annotated[StrictInt, Field(ge=1)] | None = Field(
+    parallel_trials: _Positive | None = Field(
         default=None, description="Trials that run at the same time. Default: 1."
     )
     timeout: Seconds | None = Field(
@@ -223,10 +225,10 @@ class Limits(Model):
     trial_timeout: Seconds | None = Field(
         default=None, description="Duration of a trial including restarts, for example 10m."
     )
-    max_failed_trials: Annotated[StrictInt, Field(ge=0)] | None = Field(
+    max_failed_trials: _NotNegative | None = Field(
         default=None, description="Failures to tolerate; the next one ends the run."
     )
-    patience: Annotated[StrictInt, Field(ge=1)] | None = Field(
+    patience: _Positive | None = Field(
         default=None, description="Finished trials without improvement after which the run ends."
     )
     max_cost: MoneyAmount | None = Field(
@@ -246,13 +248,13 @@ class EarlyStopping(Model):
     """When to stop trials that perform badly."""
 
     rule: StoppingRule = Field(description="Rule; auto is the rule of the service.")
-    min_step: Annotated[StrictInt, Field(ge=0)] | None = Field(
+    min_step: _NotNegative | None = Field(
         default=None, description="First step at which a trial can be stopped."
     )
-    interval: Annotated[StrictInt, Field(ge=1)] | None = Field(
+    interval: _Positive | None = Field(
         default=None, description="Steps between two checks. Default: 1."
     )
-    min_trials: Annotated[StrictInt, Field(ge=1)] | None = Field(
+    min_trials: _Positive | None = Field(
         default=None,
         description="Trials that must have reached a step before one is stopped there.",
     )
@@ -265,35 +267,27 @@ class EarlyStopping(Model):
 class FromEnvironment(Model):
     """A value read from an environment variable when it is needed, and never stored."""
 
-    from_env: Annotated[StrictStr, Field(min_length=1)] = Field(
-        description="Name of the environment variable."
-    )
+    from_env: _Text = Field(description="Name of the environment variable.")
 
 
 class Input(Model):
     """The location of an input for one provider."""
 
-    uri: Annotated[StrictStr, Field(min_length=1)] = Field(description="URI or path of the data.")
+    uri: _Text = Field(description="URI or path of the data.")
     content_type: StrictStr | None = Field(
         default=None, description="Media type of the data, for example text/csv."
     )
 
 
-_address = _ShortForm(
-    lambda value: {"uri": value} if isinstance(value, str) else value,
-    lambda _: {"type": "string"},
-)
-_any_provider = _ShortForm(
-    lambda value: {"*": value} if isinstance(value, str) else value,
-    lambda _: {"type": "string"},
-)
+_address = _text_or_map("uri", {"type": "string"})
+_any_provider = _text_or_map("*", {"type": "string"})
 
 
 class Resources(Model):
     """The resources of one trial."""
 
-    cpus: Annotated[StrictInt, Field(ge=1)] | None = Field(default=None, description="CPU threads.")
-    gpus: Annotated[StrictInt, Field(ge=0)] | None = Field(default=None, description="GPUs.")
+    cpus: _Positive | None = Field(default=None, description="CPU threads.")
+    gpus: _NotNegative | None = Field(default=None, description="GPUs.")
     memory: Annotated[StrictStr, Field(pattern=r"^\d+(\.\d+)? ?[KMGT]i?B$")] | None = Field(
         default=None, description="Memory, for example 8 GB; used by cloud providers only."
     )

@@ -6,73 +6,55 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from cloudtune.diagnostics import Problem
 from cloudtune.study.fields import StudyFields
-from cloudtune.study.messages import describe_value, format_literal
-from cloudtune.study.schema import Parameter, When
+from cloudtune.study.messages import format_literal
+from cloudtune.study.schema import Parameter
 from cloudtune.study.search_space import Value, list_nodes, sort_parents_first
 from cloudtune.study.suggestions import did_you_mean
 from cloudtune.study.validation.values import Domain, comparison_key
 
 
-class InitialTrials:
-    """Checks the initial trials against the search space."""
+def check_initial_trials(study: StudyFields, domains: Mapping[str, Domain]) -> Iterator[Problem]:
+    """Yield a problem for each value that is invalid in its trial.
 
-    def __init__(self, study: StudyFields, domains: Mapping[str, Domain]) -> None:
-        self.study = study
-        self.domains = domains
-        self.free_form = study.strategy.name == "list"
-        """Whether trials run unchanged, so that names and conditions are not checked."""
-        self.ranks: dict[str, int] = {}
-        """A rank for each parameter, above those of its parents. Cycles have no rank."""
-        if study.initial_trials:
-            nodes = sort_parents_first(list_nodes(study))
-            self.ranks = {node.name: rank for rank, node in enumerate(nodes)}
-
-    def problems(self) -> Iterator[Problem]:
-        """Yield a problem for each value that is invalid in its trial."""
-        for number, trial in enumerate(self.study.initial_trials):
-            active: dict[str, bool] = {}
-            for name in sorted(trial, key=lambda name: self.ranks.get(name, -1)):
-                path = f"initial_trials.{number}.{name}"
-                if name in self.study.parameters:
-                    problem = self._check_value(path, name, trial, active)
-                    active[name] = problem is None
+    The strategy list runs the trials unchanged, so their names and conditions are not checked.
+    """
+    if not study.initial_trials:
+        return
+    is_list = study.strategy.name == "list"
+    # Parents come first. Parameters in a cycle have no rank and are not checked.
+    nodes = sort_parents_first(list_nodes(study))
+    ranks = {node.name: rank for rank, node in enumerate(nodes)}
+    for number, trial in enumerate(study.initial_trials):
+        active: dict[str, bool] = {}
+        for name in sorted(trial, key=lambda name: ranks.get(name, -1)):
+            path = f"initial_trials.{number}.{name}"
+            if name not in study.parameters:
+                if not is_list:
+                    hint = did_you_mean(name, study.parameters)
+                    if name in study.constants:
+                        hint = "it is a constant, the same in every trial"
+                    yield Problem(path, f"unknown parameter {name}", hint)
+            elif name in domains and name in ranks:
+                definitions = study.parameters[name]
+                possible = [p for p in definitions if is_list or _is_active(p, trial, active)]
+                if possible:
+                    domain = domains[name] if possible == definitions else Domain(possible)
+                    problem = domain.check(path, trial[name])
                 else:
-                    problem = self._check_unknown(path, name)
+                    problem = _inactive_problem(path, name, definitions, trial, active)
                 if problem is not None:
+                    active[name] = False
                     yield problem
 
-    def _check_unknown(self, path: str, name: str) -> Problem | None:
-        if self.free_form:
-            return None
-        hint = did_you_mean(name, self.study.parameters)
-        if name in self.study.constants:
-            hint = "it is a constant, the same in every trial"
-        return Problem(path, f"unknown parameter {name}", hint)
 
-    def _check_value(
-        self, path: str, name: str, trial: Mapping[str, Value], active: Mapping[str, bool]
-    ) -> Problem | None:
-        if name not in self.domains or name not in self.ranks:
-            return None
-        value, definitions = trial[name], self.study.parameters[name]
-        possible = [
-            p for p in definitions if self.free_form or _is_active(p.when or {}, trial, active)
-        ]
-        if not possible:
-            return _inactive_problem(path, name, definitions, trial, active)
-        domain = self.domains[name] if possible == definitions else Domain(possible)
-        if value in domain:
-            return None
-        message = f"must be {domain.describe()}, not {describe_value(value)}"
-        return Problem(path, message, domain.hint(value))
-
-
-def _is_active(when: When, trial: Mapping[str, Value], active: Mapping[str, bool]) -> bool:
+def _is_active(
+    parameter: Parameter, trial: Mapping[str, Value], active: Mapping[str, bool]
+) -> bool:
     return all(
         parent in trial
         and active.get(parent, True)
         and comparison_key(trial[parent]) in {comparison_key(value) for value in values}
-        for parent, values in when.items()
+        for parent, values in (parameter.when or {}).items()
     )
 
 

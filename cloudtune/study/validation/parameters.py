@@ -9,12 +9,13 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from itertools import combinations, pairwise
+from itertools import combinations, islice, pairwise
 
 from cloudtune.diagnostics import Problem
 from cloudtune.study.fields import StudyFields
-from cloudtune.study.messages import describe_value, format_literal
+from cloudtune.study.messages import format_literal
 from cloudtune.study.schema import (
+    BoolParameter,
     CategoricalParameter,
     DiscreteParameter,
     FloatParameter,
@@ -24,7 +25,7 @@ from cloudtune.study.schema import (
 )
 from cloudtune.study.search_space import Value, format_value, reverse_log_bounds
 from cloudtune.study.suggestions import did_you_mean
-from cloudtune.study.validation.initial_trials import InitialTrials
+from cloudtune.study.validation.initial_trials import check_initial_trials
 from cloudtune.study.validation.values import (
     Domain,
     comparison_key,
@@ -51,7 +52,7 @@ def check_parameters(study: StudyFields, invalid_fields: frozenset[str]) -> Iter
     yield from _check_conditions(study, domains)
     yield from _check_overlaps(study, domains)
     if "strategy" not in invalid_fields:
-        yield from InitialTrials(study, domains).problems()
+        yield from check_initial_trials(study, domains)
 
 
 def check_constants(study: StudyFields) -> Iterator[Problem]:
@@ -67,11 +68,7 @@ def check_constants(study: StudyFields) -> Iterator[Problem]:
 def _definitions(study: StudyFields) -> Iterator[tuple[str, str, Parameter]]:
     for name, definitions in study.parameters.items():
         for number, parameter in enumerate(definitions):
-            yield _path(study, name, number), name, parameter
-
-
-def _path(study: StudyFields, name: str, index: int) -> str:
-    return study.item_path(f"parameters.{name}", index, len(study.parameters[name]))
+            yield study.item_path(f"parameters.{name}", number, len(definitions)), name, parameter
 
 
 def _check_name(name: str, path: str, study: StudyFields) -> Iterator[Problem]:
@@ -93,12 +90,18 @@ def _check_name(name: str, path: str, study: StudyFields) -> Iterator[Problem]:
 
 
 def _check_definition(path: str, parameter: Parameter) -> Iterator[Problem]:
-    if isinstance(parameter, FloatParameter | IntParameter):
-        yield from _check_range(path, parameter)
-    elif isinstance(parameter, DiscreteParameter):
-        yield from _check_increasing(path, parameter)
-    elif isinstance(parameter, CategoricalParameter):
-        yield from _check_distinct(path, parameter.values)
+    match parameter:
+        case FloatParameter() | IntParameter():
+            yield from _check_range(path, parameter)
+        case DiscreteParameter():
+            yield from _check_increasing(path, parameter)
+        case CategoricalParameter():
+            counts = Counter(map(comparison_key, parameter.values)).items()
+            for _, value in [key for key, count in counts if count > 1][:3]:
+                message = f"duplicate value {format_literal(value)}"
+                yield Problem(f"{path}.values", message, "remove one of them")
+        case BoolParameter():
+            pass
 
 
 def _check_range(path: str, parameter: FloatParameter | IntParameter) -> Iterator[Problem]:
@@ -146,14 +149,6 @@ def _check_increasing(path: str, parameter: DiscreteParameter) -> Iterator[Probl
         yield Problem(f"{path}.values", message, "use scale: linear")
 
 
-def _check_distinct(path: str, values: Sequence[Value]) -> Iterator[Problem]:
-    duplicates = [key for key, count in Counter(map(comparison_key, values)).items() if count > 1]
-    for _, value in duplicates[:3]:
-        yield Problem(
-            f"{path}.values", f"duplicate value {format_literal(value)}", "remove one of them"
-        )
-
-
 def _check_conditions(study: StudyFields, domains: Mapping[str, Domain]) -> Iterator[Problem]:
     for path, name, parameter in _definitions(study):
         for parent, values in (parameter.when or {}).items():
@@ -178,23 +173,14 @@ def _check_condition(
         message = f"a condition cannot depend on {parent}, a float"
         yield Problem(path, message, "use type: discrete, categorical, int or bool for it")
         return
-    for value in values:
-        if value not in domain:
-            message = f"must be {domain.describe()}, not {describe_value(value)}"
-            yield Problem(path, message, domain.hint(value))
+    yield from filter(None, (domain.check(path, value) for value in values))
 
 
 def _check_cycles(study: StudyFields) -> Iterator[Problem]:
     """Yield a problem for each cycle of conditions."""
-    parents = {
-        name: {
-            parent: _path(study, name, number)
-            for number, parameter in enumerate(definitions)
-            for parent in parameter.when or {}
-            if parent in study.parameters
-        }
-        for name, definitions in study.parameters.items()
-    }
+    parents: dict[str, dict[str, str]] = {name: {} for name in study.parameters}
+    for path, name, parameter in _definitions(study):
+        parents[name] |= {p: path for p in parameter.when or {} if p in study.parameters}
     visited: set[str] = set()
     for start in parents:
         trail: dict[str, Iterator[str]] = {}
@@ -239,7 +225,7 @@ def _check_overlaps(study: StudyFields, domains: Mapping[str, Domain]) -> Iterat
             for (first, left), (second, right) in combinations(enumerate(conditions), 2)
             if not any(left[parent].isdisjoint(right[parent]) for parent in left.keys() & right)
         )
-        for first, second in list(overlaps)[:1]:
+        for first, second in islice(overlaps, 1):
             yield Problem(
                 f"parameters.{name}.{second}",
                 f"definitions {first + 1} and {second + 1} of {name} can be active together",

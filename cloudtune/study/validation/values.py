@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
+from cloudtune.diagnostics import Problem
 from cloudtune.study.messages import describe_value, format_literal
 from cloudtune.study.schema import (
     BoolParameter,
-    CategoricalParameter,
-    DiscreteParameter,
     FloatParameter,
     IntParameter,
     Parameter,
@@ -36,45 +35,47 @@ class Domain:
 
     def __init__(self, definitions: Sequence[Parameter]) -> None:
         self.definitions = definitions
-        self._value_keys = [
-            {comparison_key(member) for member in parameter.values}
-            if isinstance(parameter, DiscreteParameter | CategoricalParameter)
-            else None
-            for parameter in definitions
-        ]
+        self._listed = {comparison_key(value) for p in definitions for value in _listed_values(p)}
 
     def __contains__(self, value: Value) -> bool:
-        return any(self._accepts(index, value) for index in range(len(self.definitions)))
+        return comparison_key(value) in self._listed or any(
+            # Invalid bounds are reported by themselves.
+            not has_valid_range(parameter) or match_value(parameter, value) is not None
+            for parameter in self.definitions
+            if isinstance(parameter, FloatParameter | IntParameter)
+        )
 
-    def _accepts(self, index: int, value: Value) -> bool:
-        keys = self._value_keys[index]
-        if keys is not None:
-            return comparison_key(value) in keys
-        parameter = self.definitions[index]
-        if isinstance(parameter, FloatParameter | IntParameter) and not has_valid_range(parameter):
-            return True  # reported for the bounds
-        return match_value(parameter, value) is not None
-
-    def describe(self) -> str:
-        """Return a short description of the accepted values."""
-        return " or ".join(dict.fromkeys(_describe_definition(p) for p in self.definitions[:3]))
-
-    def hint(self, value: Value) -> str:
-        """Return a hint at the value that was probably meant."""
+    def check(self, path: str, value: Value) -> Problem | None:
+        """Return a problem unless the value is accepted, with a hint at what was probably meant."""
+        if value in self:
+            return None
+        accepted = " or ".join(dict.fromkeys(map(_describe_definition, self.definitions[:3])))
         similar = self._by_text.get(format_value(value).lower())
         if similar is not None:
-            return f"did you mean {describe_value(similar)}?"
-        words = [word for word in self._by_text.values() if isinstance(word, str)]
-        return did_you_mean(value, words) if isinstance(value, str) else ""
+            hint = f"did you mean {describe_value(similar)}?"
+        else:
+            words = [word for word in self._by_text.values() if isinstance(word, str)]
+            hint = did_you_mean(value, words) if isinstance(value, str) else ""
+        return Problem(path, f"must be {accepted}, not {describe_value(value)}", hint)
 
     @cached_property
     def _by_text(self) -> dict[str, Value]:
         return {
             format_value(member).lower(): member
             for parameter in self.definitions
-            if isinstance(parameter, DiscreteParameter | CategoricalParameter)
-            for member in parameter.values[:_MAX_COMPARED]
+            if not isinstance(parameter, BoolParameter)
+            for member in _listed_values(parameter)[:_MAX_COMPARED]
         }
+
+
+def _listed_values(parameter: Parameter) -> Sequence[Value]:
+    match parameter:
+        case FloatParameter() | IntParameter():
+            return ()
+        case BoolParameter():
+            return (False, True)
+        case _:
+            return parameter.values
 
 
 def has_valid_range(parameter: FloatParameter | IntParameter) -> bool:
