@@ -6,7 +6,7 @@ remaining conditions depend on one parameter, that parameter is the root.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cloudtune.study.schema import BoolParameter, CategoricalParameter, When
@@ -52,9 +52,7 @@ def simplify_conditions(space: Space) -> SimplifiedConditions:
                 for definition in definitions.get(parent, ())
                 if any(match_value(definition.parameter, value) is not None for value in values)
             ]
-            single = [
-                definition for definition in possible if count_values(definition.parameter) == 1
-            ]
+            single = [each for each in possible if count_values(each.parameter) == 1]
             if not possible or when is None:
                 when = None
             elif single and len(possible) == 1:
@@ -94,10 +92,7 @@ def find_root(
     (name,) = parents
     roots = [node.parameter for node in nodes if node.name == name]
     if len(roots) > 1:
-        return (
-            None,
-            f"supports conditions on parameters with one definition, not on {name}",
-        )
+        return None, f"supports conditions on parameters with one definition, not on {name}"
     if not isinstance(roots[0], CategoricalParameter | BoolParameter):
         return None, f"supports conditions on categorical and bool parameters only, not on {name}"
     values = list_values(roots[0]) or ()
@@ -111,18 +106,14 @@ def find_root(
             for node in others
         ):
             return None, f"needs a parameter to tune for each value of {name}"
-    if obstacles := list(_branch_obstacles(study)):
+    obstacles = [
+        f"without {key}" for key in ("early_stopping", "warm_start") if getattr(study, key)
+    ]
+    if study.strategy.name not in {"bayesian", "random"}:
+        obstacles.insert(0, f"with a bayesian or random strategy, not {study.strategy.name}")
+    if obstacles:
         return None, f"supports these conditions only {' and '.join(obstacles)}"
     return name, ""
-
-
-def _branch_obstacles(study: Study) -> Iterator[str]:
-    if study.strategy.name not in {"bayesian", "random"}:
-        yield f"with a bayesian or random strategy, not {study.strategy.name}"
-    if study.early_stopping:
-        yield "without early_stopping"
-    if study.warm_start:
-        yield "without warm_start"
 
 
 def is_one_of(value: Value, values: Sequence[Value]) -> bool:

@@ -7,7 +7,7 @@ definitions with the same function, so that script and results always agree.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence, Set, Sized
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from cloudtune import trial
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.capabilities import DRIVEN, Capabilities, ModeCapabilities
 from cloudtune.fitting.conditions import SimplifiedConditions, find_root, simplify_conditions
-from cloudtune.fitting.parameters import fit_parameter
+from cloudtune.fitting.parameters import FitContext, fit_parameter
 from cloudtune.study.schema import (
     CategoricalParameter,
     DiscreteParameter,
@@ -68,11 +68,11 @@ def fit(study: Study, capabilities: Capabilities, mode: Mode) -> FittedStudy:
         raise ValueError(f"{capabilities.provider} has no {mode} mode")
     support = _adjust_support(support, study, mode)
     title = capabilities.title
-    findings: list[Finding] = []
-    notes: list[Note] = []
+    diagnostics: list[Finding | Note] = []
+    context = FitContext(support, title, diagnostics)
     conditions = _simplified_conditions(study, support)
     nodes = [node for node in list_nodes(study) if node.key in conditions.when]
-    notes += _never_active_notes(study, conditions)
+    diagnostics += _never_active_notes(study, conditions)
     conditional = any(conditions.when[node.key] for node in nodes)
     other_fields, other_findings = _fit_other_fields(study, support, title)
     root, obstacle = None, "does not support conditions"
@@ -90,27 +90,39 @@ def fit(study: Study, capabilities: Capabilities, mode: Mode) -> FittedStudy:
         name, path = names[node.key], _path(study, node)
         if node.key in single:
             fixed_values[name] = value_at(node.parameter, 0)
-            notes.append(Note(path, f"has one value and is sent to {title} as a constant"))
+            note = f"has one value and is sent to {title} as a constant"
+            diagnostics.append(Note(path, note))
         else:
             in_grid = study.strategy.name == "grid"
-            fitted = fit_parameter(node.parameter, path, support, title, in_grid=in_grid)
-            findings += fitted.findings
-            notes += fitted.notes
-            if fitted.parameter is not None:
+            parameter = fit_parameter(node.parameter, path, context, in_grid=in_grid)
+            if parameter is not None:
                 when = None if flatten else conditions.when[node.key] or None
-                parameter = fitted.parameter.model_copy(update={"when": when})
+                parameter = parameter.model_copy(update={"when": when})
                 parameters.setdefault(name, []).append(parameter)
                 if _has_lost_step(node.parameter, parameter):
                     stepless_keys.add(node.key)
             if node.key in conditions.unresolved and not flatten:
-                findings.append(_unresolved_finding(path, conditions.unresolved[node.key], title))
-        findings += _name_findings(node, name, path, support, title)
+                parent = conditions.unresolved[node.key]
+                reason = (
+                    f"{title} receives a definition with one value as a constant, but this "
+                    f"condition on {parent} also depends on its other definitions; give {parent} "
+                    "a single definition"
+                )
+                diagnostics.append(Finding("refused", f"{path}.when.{parent}", reason))
+        diagnostics += _name_findings(node, name, path, support, title)
     if flatten:
         first = next(node for node in nodes if conditions.when[node.key])
-        findings.append(_flattening_finding(_path(study, first), f"{title} {obstacle}"))
-    findings += _parameter_count_findings(parameters, support, title)
+        reason = (
+            f"{title} {obstacle}: all parameters are tuned; inactive ones are withheld from the "
+            "script and omitted from the results"
+        )
+        diagnostics.append(Finding("approximated", f"{_path(study, first)}.when", reason))
+    limit = support.max_parameters
+    if limit and len(parameters) > limit.value:
+        reason = f"{len(parameters)} parameters, but {title} allows at most {limit.value}"
+        diagnostics.append(Finding("refused", "parameters", reason))
     limits, limit_findings = _fit_limits(study, capabilities, support)
-    findings += [*limit_findings, *other_findings]
+    diagnostics += [*limit_findings, *other_findings]
     return FittedStudy(
         study=study.model_copy(update={"parameters": parameters, "limits": limits, **other_fields}),
         original=study,
@@ -119,8 +131,8 @@ def fit(study: Study, capabilities: Capabilities, mode: Mode) -> FittedStudy:
         stepless_keys=stepless_keys,
         flattened=flatten,
         root=root,
-        findings=tuple(findings),
-        notes=tuple(notes),
+        findings=tuple(item for item in diagnostics if isinstance(item, Finding)),
+        notes=tuple(item for item in diagnostics if isinstance(item, Note)),
     )
 
 
@@ -185,39 +197,11 @@ def _adjust_support(support: ModeCapabilities, study: Study, mode: Mode) -> Mode
     return support
 
 
-def _flattening_finding(path: str, reason: str) -> Finding:
-    return Finding(
-        "approximated",
-        f"{path}.when",
-        f"{reason}: all parameters are tuned; inactive ones are withheld from the script and "
-        "omitted from the results",
-    )
-
-
-def _unresolved_finding(path: str, parent: str, title: str) -> Finding:
-    reason = (
-        f"{title} receives a definition with one value as a constant, but this condition on "
-        f"{parent} also depends on its other definitions; give {parent} a single definition"
-    )
-    return Finding("refused", f"{path}.when.{parent}", reason)
-
-
-def _parameter_count_findings(
-    parameters: Sized, support: ModeCapabilities, title: str
-) -> Iterator[Finding]:
-    limit = support.max_parameters
-    if limit and len(parameters) > limit.value:
-        reason = f"{len(parameters)} parameters, but {title} allows at most {limit.value}"
-        yield Finding("refused", "parameters", reason)
-
-
 def _has_lost_step(before: Parameter, after: Parameter) -> bool:
-    return (
-        isinstance(before, FloatParameter | IntParameter)
-        and before.step is not None
-        and isinstance(after, FloatParameter | IntParameter)
-        and after.step is None
-    )
+    ranges = FloatParameter | IntParameter
+    if not isinstance(before, ranges) or not isinstance(after, ranges):
+        return False
+    return before.step is not None and after.step is None
 
 
 def _simplified_conditions(study: Study, support: ModeCapabilities) -> SimplifiedConditions:
@@ -236,10 +220,8 @@ def _never_active_notes(study: Study, conditions: SimplifiedConditions) -> Itera
 
 def _path(study: Study, node: Node) -> str:
     definitions = study.parameters[node.name]
-    if len(definitions) == 1:
-        return f"parameters.{node.name}"
     index = next(i for i, item in enumerate(definitions) if item is node.parameter)
-    return f"parameters.{node.name}.{index}"
+    return f"parameters.{node.name}" + (f".{index}" if len(definitions) > 1 else "")
 
 
 def _names(
@@ -307,35 +289,36 @@ def _fit_other_fields(
     study: Study, support: ModeCapabilities, title: str
 ) -> tuple[dict[str, Any], list[Finding]]:
     findings: list[Finding] = []
+    strategy, stopping, warm_start = study.strategy, study.early_stopping, study.warm_start
     update: dict[str, Any] = {}
-    strategy = study.strategy
+    strategy_update: dict[str, None] = {}
+
+    def drop(path: str, reason: str) -> None:
+        findings.append(Finding("dropped", path, f"{title} {reason}"))
+
     if strategy.name not in support.strategies:
         reason = f"{title} does not support {strategy.name}"
         findings.append(Finding("refused", "strategy.name", reason))
     if strategy.method and strategy.method not in support.methods:
-        strategy = strategy.model_copy(update={"method": None})
-        findings.append(Finding("dropped", "strategy.method", f"{title} chooses its own algorithm"))
+        strategy_update["method"] = None
+        drop("strategy.method", "chooses its own algorithm")
     if strategy.seed is not None and not support.seeds:
-        strategy = strategy.model_copy(update={"seed": None})
-        findings.append(Finding("dropped", "strategy.seed", f"{title} does not support seeds"))
-    update["strategy"] = strategy
+        strategy_update["seed"] = None
+        drop("strategy.seed", "does not support seeds")
+    update["strategy"] = strategy.model_copy(update=strategy_update)
     if len(study.objectives) > support.objectives:
         reason = f"{len(study.objectives)} objectives, but {title} allows {support.objectives}"
         findings.append(Finding("refused", "objective", reason))
     findings += _objective_findings(study, support, title)
-    stopping, warm_start = study.early_stopping, study.warm_start
     if stopping and stopping.rule not in support.early_stopping:
         update["early_stopping"] = None
-        reason = f"{title} does not support the rule {stopping.rule}"
-        findings.append(Finding("dropped", "early_stopping", reason))
+        drop("early_stopping", f"does not support the rule {stopping.rule}")
     if study.initial_trials and not support.initial_trials:
         update["initial_trials"] = []
-        reason = f"{title} does not support initial trials"
-        findings.append(Finding("dropped", "initial_trials", reason))
+        drop("initial_trials", "does not support initial trials")
     if warm_start and warm_start.kind not in support.warm_start:
         update["warm_start"] = None
-        reason = f"{title} does not support a warm start of kind {warm_start.kind}"
-        findings.append(Finding("dropped", "warm_start", reason))
+        drop("warm_start", f"does not support a warm start of kind {warm_start.kind}")
     return update, findings
 
 

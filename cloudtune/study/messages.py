@@ -197,9 +197,9 @@ def _wrong_type(mistake: Mistake, value: Any) -> tuple[str, str]:
         hint = _number_hint(value)
     elif isinstance(value, float) and value.is_integer() and "an integer" in types:
         hint = f"write {int(value)}"
-    expected = _accepted_forms(mistake.keys) or " or ".join(
-        filter(None, [", ".join(types[:-1]), types[-1]])
-    )
+    *others, last = types
+    accepted = _accepted_forms(mistake.keys)
+    expected = accepted or (f"{', '.join(others)} or {last}" if others else last)
     return f"must be {expected}, not {describe_value(value)}", hint
 
 
