@@ -79,9 +79,8 @@ def fit(study: Study, capabilities: Capabilities, mode: Mode) -> FittedStudy:
     if support.conditions == "one_root":
         root, obstacle = find_root(study.model_copy(update=other_fields), nodes, conditions)
     flatten = conditional and support.conditions != "tree" and root is None
-    single = set[str]()
-    if not support.single_values:
-        single = {node.key for node in nodes if count_values(node.parameter) == 1}
+    single_nodes = [] if support.single_values else nodes
+    single = {node.key for node in single_nodes if count_values(node.parameter) == 1}
     names = _names(study, nodes, single, flatten=flatten)
     parameters: dict[str, list[Parameter]] = {}
     fixed_values: dict[str, Value] = {}
@@ -90,8 +89,7 @@ def fit(study: Study, capabilities: Capabilities, mode: Mode) -> FittedStudy:
         name, path = names[node.key], _path(study, node)
         if node.key in single:
             fixed_values[name] = value_at(node.parameter, 0)
-            note = f"has one value and is sent to {title} as a constant"
-            diagnostics.append(Note(path, note))
+            diagnostics.append(Note(path, f"has one value and is sent to {title} as a constant"))
         else:
             in_grid = study.strategy.name == "grid"
             parameter = fit_parameter(node.parameter, path, context, in_grid=in_grid)
@@ -102,13 +100,9 @@ def fit(study: Study, capabilities: Capabilities, mode: Mode) -> FittedStudy:
                 if _has_lost_step(node.parameter, parameter):
                     stepless_keys.add(node.key)
             if node.key in conditions.unresolved and not flatten:
-                parent = conditions.unresolved[node.key]
-                reason = (
-                    f"{title} receives a definition with one value as a constant, but this "
-                    f"condition on {parent} also depends on its other definitions; give {parent} "
-                    "a single definition"
+                diagnostics.append(
+                    _unresolved_finding(path, conditions.unresolved[node.key], title)
                 )
-                diagnostics.append(Finding("refused", f"{path}.when.{parent}", reason))
         diagnostics += _name_findings(node, name, path, support, title)
     if flatten:
         first = next(node for node in nodes if conditions.when[node.key])
@@ -122,7 +116,7 @@ def fit(study: Study, capabilities: Capabilities, mode: Mode) -> FittedStudy:
         reason = f"{len(parameters)} parameters, but {title} allows at most {limit.value}"
         diagnostics.append(Finding("refused", "parameters", reason))
     limits, limit_findings = _fit_limits(study, capabilities, support)
-    diagnostics += [*limit_findings, *other_findings]
+    diagnostics += limit_findings + other_findings
     return FittedStudy(
         study=study.model_copy(update={"parameters": parameters, "limits": limits, **other_fields}),
         original=study,
@@ -195,6 +189,14 @@ def _adjust_support(support: ModeCapabilities, study: Study, mode: Mode) -> Mode
             grid_of_values=False,
         )
     return support
+
+
+def _unresolved_finding(path: str, parent: str, title: str) -> Finding:
+    reason = (
+        f"{title} receives a definition with one value as a constant, but this condition on "
+        f"{parent} also depends on its other definitions; give {parent} a single definition"
+    )
+    return Finding("refused", f"{path}.when.{parent}", reason)
 
 
 def _has_lost_step(before: Parameter, after: Parameter) -> bool:
