@@ -19,6 +19,8 @@ from cloudtune_sagemaker.errors import PROVIDER, AwsError, connection_error, ser
 
 MAX_ATTEMPTS = 8
 """Attempts of one call, with pauses that adapt to throttling."""
+PAGE_SIZE = 100
+"""Maximum items of a page (botocore 1.44.8 model, MaxResults)."""
 _NO_FILES: Mapping[str, tuple[None, None, str | None, None]] = {
     "profile": (None, None, None, None),
     "config_file": (None, None, os.devnull, None),
@@ -33,12 +35,7 @@ class Aws:
     def __init__(
         self, region: str, *, profile: str | None = None, emulator: Emulator | None = None
     ) -> None:
-        """Create a session without calling AWS.
-
-        Args:
-            region: The region.
-            profile: A profile of the AWS configuration files; not used with an emulator.
-            emulator: If given, the only address that is called.
+        """Create a session without calling AWS; with an emulator, the profile is not used.
 
         Raises:
             MissingExtraError: If boto3 is not installed.
@@ -54,12 +51,7 @@ class Aws:
         self._clients: dict[str, Any] = {}
 
     def call(self, service: str, operation: str, **members: Any) -> Json:
-        """Return the response of a call, after retries where they make sense.
-
-        Args:
-            service: The service's name in boto3.
-            operation: The method of its client, with underscores.
-            members: The members of the request, as the service spells them.
+        """Return the response of a method of boto3's client, after retries where they make sense.
 
         Raises:
             AwsError: If the call fails.
@@ -69,16 +61,51 @@ class Aws:
             response: Json = getattr(client, operation)(**members)
         return response
 
+    def find(self, operation: str, **members: Any) -> Json | None:
+        """Return the response of a SageMaker operation, or None if the resource does not exist.
+
+        Raises:
+            AwsError: If the call fails.
+        """
+        try:
+            return self.call("sagemaker", operation, **members)
+        except AwsError as error:
+            if error.not_found:
+                return None
+            raise
+
+    def search_training_jobs(self, sort_by: str, **properties: str) -> Iterator[list[Json]]:
+        """Yield pages of the training jobs with the properties, in descending order.
+
+        Raises:
+            AwsError: If a call fails.
+        """
+        filters = [
+            {"Name": name, "Operator": "Equals", "Value": value}
+            for name, value in properties.items()
+        ]
+        pages = self.pages(
+            "sagemaker",
+            "search",
+            Resource="TrainingJob",
+            SearchExpression={"Filters": filters},
+            SortBy=sort_by,
+            SortOrder="Descending",
+            MaxResults=PAGE_SIZE,
+        )
+        for page in pages:
+            yield [result["TrainingJob"] for result in page.get("Results", ())]
+
     def pages(
-        self, service: str, operation: str, tokens: tuple[str, str], **members: Any
+        self,
+        service: str,
+        operation: str,
+        tokens: tuple[str, str] = ("NextToken", "NextToken"),
+        **members: Any,
     ) -> Iterator[Json]:
         """Yield the responses of a paginated call.
 
-        Args:
-            service: The service's name in boto3.
-            operation: The method of its client.
-            tokens: The members with the token of the next page, in a response and in a request.
-            members: The other members of the request.
+        ``tokens`` are the members with the token of the next page, in a response and in a request.
 
         Raises:
             AwsError: If a call fails.

@@ -40,7 +40,6 @@ _BAD_SIGNATURE = frozenset(
 _DENIED = frozenset(
     ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "403"]
 )
-_NO_BUCKET = frozenset(["NoSuchBucket"])
 
 _ACTION = re.compile(r"not authorized to perform:? ([a-z0-9-]+:[A-Za-z]+)")
 _NOT_FOUND = re.compile(
@@ -72,10 +71,7 @@ _BOTOCORE_ERRORS: Mapping[str, tuple[bool, str]] = {
         "incomplete credentials: the AWS_ variables or the profile need both the key and its "
         "secret",
     ),
-    "CredentialRetrievalError": (
-        False,
-        "cannot retrieve the credentials; check the profile",
-    ),
+    "CredentialRetrievalError": (False, "cannot retrieve the credentials; check the profile"),
     "NoRegionError": (False, "unknown region; set providers.sagemaker.region"),
     "ProfileNotFound": (False, "profile not found; `aws configure list-profiles` lists yours"),
     "ConfigParseError": (False, "cannot read the AWS configuration file"),
@@ -134,21 +130,11 @@ class AwsError(ProviderError):
 
 
 def service_error(operation: str, code: str, message: str, status: int) -> AwsError:
-    """Return the error for an error response.
-
-    Args:
-        operation: The operation that was called.
-        code: The service's error code.
-        message: The service's message.
-        status: The HTTP status.
-    """
+    """Return the error for an error response."""
     retryable = code in _THROTTLED or code in _TRANSIENT or status >= 500 or status == 429
-    affects_all_calls = code in _EXPIRED | _UNKNOWN_KEY | _BAD_SIGNATURE | _DENIED
     if code in _BAD_SIGNATURE:
         message = ""  # it contains the signed request with the session's token
-    text = f"{operation}: {code}"
-    if message:
-        text += f": {message}"
+    text = f"{operation}: {code}: {message}" if message else f"{operation}: {code}"
     if advice := _advice(code, message):
         text += f" ({advice})"
     return AwsError(
@@ -156,27 +142,23 @@ def service_error(operation: str, code: str, message: str, status: int) -> AwsEr
         code=code,
         service_message=message,
         retryable=retryable,
-        affects_all_calls=affects_all_calls,
+        affects_all_calls=code in _EXPIRED | _UNKNOWN_KEY | _BAD_SIGNATURE | _DENIED,
     )
 
 
 def connection_error(operation: str, classes: Sequence[str], message: str) -> AwsError:
     """Return the error for a call that botocore could not make.
 
-    Args:
-        operation: The operation that was called.
-        classes: The names of the error's class and its base classes, nearest first.
-        message: The error's message.
+    ``classes`` are the names of the error's class and its base classes, nearest first.
     """
     name = next((name for name in classes if name in _BOTOCORE_ERRORS), None)
     retryable, meaning = _BOTOCORE_ERRORS[name] if name else (False, "")
     text = f"{operation}: {meaning} [{message}]" if meaning else f"{operation}: {message}"
-    affects_all_calls = bool(name) and not retryable
     return AwsError(
         text,
         service_message=message,
         retryable=retryable,
-        affects_all_calls=affects_all_calls,
+        affects_all_calls=bool(name) and not retryable,
     )
 
 
@@ -195,7 +177,7 @@ def _advice(code: str, message: str) -> str:
                 "role must trust sagemaker.amazonaws.com"
             )
         return f"your user or role needs the permission {match[1]}" if match else ""
-    if code in _NO_BUCKET:
+    if code == "NoSuchBucket":
         return "create it, or set providers.sagemaker.bucket to another one"
     if code == "ResourceLimitExceeded":
         return "request a higher quota under Service Quotas, or use fewer or other instances"

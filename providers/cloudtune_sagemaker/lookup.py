@@ -28,13 +28,6 @@ from cloudtune_sagemaker.request.layout import job_prefix
 from cloudtune_sagemaker.settings import NAME, SageMakerSettings
 
 ACCOUNT = "{{account}}"
-PLACEHOLDERS = {
-    "region": "{{region}}",
-    "role_arn": "{{role_arn}}",
-    "image": "{{image}}",
-    "instance_type": "{{instance_type}}",
-}
-"""The values of missing settings in a plan."""
 EMULATED = {
     "region": "us-east-1",
     "role_arn": "arn:aws:iam::000000000000:role/emulated",
@@ -68,7 +61,7 @@ def lookup(study: Study, settings: SageMakerSettings, facts: Facts) -> Lookup:
     missing = {name: _HINTS[name] for name, value in values.items() if not value}
     if why_no_image and missing.pop("image", None):
         missing["framework"] = f"{why_no_image}; or give image"
-    stand_ins = EMULATED if emulated else PLACEHOLDERS
+    stand_ins = EMULATED if emulated else {name: f"{{{{{name}}}}}" for name in values}
     region = region or stand_ins["region"]
     role = settings.role_arn or stand_ins["role_arn"]
     account = match[1] if (match := _ROLE.fullmatch(role)) else ACCOUNT

@@ -130,13 +130,7 @@ def to_measurements(
 ) -> list[Measurement]:
     """Return the measurements of a trial; later calls only append to them.
 
-    Args:
-        series: The values by iteration.
-        final: The final values in the training job itself.
-        ended: Whether the trial has ended.
-        names: All metrics that are read.
-        objectives: The metrics that are optimized.
-        time: When the trial ended.
+    ``names`` are all metrics that are read, and ``time`` is when the trial ended.
     """
     steps: dict[int, dict[str, float]] = {}
     for name, values in series.items():

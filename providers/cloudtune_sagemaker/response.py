@@ -108,22 +108,12 @@ def is_stopped(job: Json) -> bool:
 def to_tuning_job(
     description: Json, created: Iterable[float], stop_requested: Iterable[str] = ()
 ) -> TuningJob:
-    """Return a tuning job from the response of DescribeHyperParameterTuningJob.
-
-    Args:
-        description: The response.
-        created: When its training jobs were created.
-        stop_requested: The names of those that were running when this process stopped the job.
-    """
+    """Return a tuning job from the response of DescribeHyperParameterTuningJob."""
     config: Json = description.get("HyperParameterTuningJobConfig", {})
     hyperband: Json = config.get("StrategyConfig", {}).get("HyperbandStrategyConfig", {})
-    objectives = [
-        objective
-        for objective in (
-            config.get("HyperParameterTuningJobObjective"),
-            *(d.get("TuningObjective") for d in description.get("TrainingJobDefinitions", ())),
-        )
-        if objective
+    objectives: list[Json | None] = [
+        config.get("HyperParameterTuningJobObjective"),
+        *(d.get("TuningObjective") for d in description.get("TrainingJobDefinitions", ())),
     ]
     return TuningJob(
         name=description["HyperParameterTuningJobName"],
@@ -133,7 +123,7 @@ def to_tuning_job(
         ends_trials=bool(config.get("TuningJobCompletionCriteria"))
         or "MaxRuntimeInSeconds" in config.get("ResourceLimits", {}),
         max_resource=hyperband.get("MaxResource"),
-        objectives=frozenset(objective["MetricName"] for objective in objectives),
+        objectives=frozenset(each["MetricName"] for each in objectives if each),
         created=sorted(created),
         stop_requested=frozenset(stop_requested),
     )
@@ -159,15 +149,7 @@ def to_trial(
     *,
     log: str | None,
 ) -> RawTrial:
-    """Return a training job of a tuning job as a trial.
-
-    Args:
-        job: The job as in a result of Search, or from `from_summary`.
-        number: The number of the trial.
-        tuning_job: The tuning job.
-        measurements: What the trial has reported.
-        log: The address of its log.
-    """
+    """Return a training job of a tuning job, from Search or `from_summary`, as a trial."""
     state, reason = _trial_state(job, tuning_job, measurements)
     return RawTrial(
         number=number,
@@ -289,9 +271,8 @@ def artifacts(job: Json) -> str | None:
 def from_summary(summary: Json, description: Json) -> Json:
     """Return an item of ListTrainingJobsForHyperParameterTuningJob in the form of a training job.
 
-    Args:
-        summary: The item. Its only hyperparameters are the tuned ones.
-        description: The tuning job, whose definitions have the static ones.
+    Its only hyperparameters are the tuned ones; the definitions in ``description``, the tuning job,
+    have the static ones.
     """
     name = summary.get("TrainingJobDefinitionName")
     definitions: list[Json] = description.get("TrainingJobDefinitions") or [

@@ -24,10 +24,6 @@ from cloudtune_sagemaker.request.layout import NUMBER, RUN_TAG
 
 POLL_SECONDS = 15.0
 POLL_SECONDS_EMULATED = 0.25
-PAGE_SIZE = 100
-"""Maximum items of a page (botocore 1.44.8 model, MaxResults)."""
-TOKENS = ("NextToken", "NextToken")
-"""The members with the token of the next page, in a response and in a request."""
 _MAX_INCOMPLETE_POLLS = 3
 """How many polls an ended trial waits for its final metrics."""
 
@@ -36,18 +32,16 @@ class SageMakerJobs:
     """The training jobs of one run: the `TrainingJobs` of SageMaker."""
 
     enforces_trial_timeout = True
+    hidden_seconds = 0.0
+    """A job's name is used only once."""
 
     def __init__(self, aws: Aws, plan: Plan, context: JobContext) -> None:
         """Create the client without calling AWS.
 
-        Args:
-            aws: The services.
-            plan: The plan of the job.
-            context: The folder and the emulator of the job.
-
         Raises:
             UsageError: If a variable that trials take from the environment is not set.
         """
+        self.poll_seconds = POLL_SECONDS_EMULATED if aws.emulated else POLL_SECONDS
         self._aws = aws
         self._plan = plan
         self._context = context
@@ -58,16 +52,6 @@ class SageMakerJobs:
         self._can_search = True
         self._incomplete_polls: dict[str, int] = {}
         """How often an ended job was polled without its final metrics."""
-
-    @property
-    def hidden_seconds(self) -> float:
-        """How long a new job may not be found: 0, since a name is used only once."""
-        return 0.0
-
-    @property
-    def poll_seconds(self) -> float:
-        """Seconds between two polls."""
-        return POLL_SECONDS_EMULATED if self._aws.emulated else POLL_SECONDS
 
     def job_name(self, number: int, start: int) -> str:
         """Return the name of the training job of a trial's start."""
@@ -89,10 +73,7 @@ class SageMakerJobs:
                 raise
             name: str = request["TrainingJobName"]
             job = self._describe(name)
-            if (
-                job
-                and read_run_tag(self._aws, job["TrainingJobArn"], default=self._run) != self._run
-            ):
+            if job and not belongs_to_run(self._aws, job["TrainingJobArn"], self._run):
                 message = f"another run has a training job named {name}"
                 raise AwsError(message, code=error.code) from error
 
@@ -171,12 +152,7 @@ class SageMakerJobs:
         return request
 
     def _describe(self, name: str) -> Json | None:
-        try:
-            return self._aws.call("sagemaker", "describe_training_job", TrainingJobName=name)
-        except AwsError as error:
-            if error.not_found:
-                return None
-            raise
+        return self._aws.find("describe_training_job", TrainingJobName=name)
 
     def _find_jobs(self, names: Collection[str]) -> dict[str, Json]:
         jobs = self._search(names) if self._can_search else {}
@@ -188,21 +164,10 @@ class SageMakerJobs:
     def _search(self, names: Collection[str]) -> dict[str, Json]:
         """Search for the jobs of the run, newest first, until all names are found."""
         jobs: dict[str, Json] = {}
-        tag = {"Name": f"Tags.{RUN_TAG}", "Operator": "Equals", "Value": self._run}
-        pages = self._aws.pages(
-            "sagemaker",
-            "search",
-            TOKENS,
-            Resource="TrainingJob",
-            SearchExpression={"Filters": [tag]},
-            SortBy="CreationTime",
-            SortOrder="Descending",
-            MaxResults=PAGE_SIZE,
-        )
+        run_tag = {f"Tags.{RUN_TAG}": self._run}
         try:
-            for page in pages:
-                results: list[Json] = [each["TrainingJob"] for each in page.get("Results", ())]
-                jobs |= {job["TrainingJobName"]: job for job in results}
+            for page in self._aws.search_training_jobs("CreationTime", **run_tag):
+                jobs |= {job["TrainingJobName"]: job for job in page}
                 if jobs.keys() >= set(names):
                     break
         except AwsError as error:
@@ -212,25 +177,19 @@ class SageMakerJobs:
         return jobs
 
 
-def read_run_tag(aws: Aws, arn: str, *, default: str) -> str | None:
-    """Return the run to which a job belongs by its tags.
-
-    Args:
-        aws: The services.
-        arn: The ARN of the job.
-        default: The result if the caller may not read tags.
+def belongs_to_run(aws: Aws, arn: str, run: str) -> bool:
+    """Return whether a job has the tag of a run; True if the caller may not read tags.
 
     Raises:
         AwsError: If the service cannot be called.
     """
     try:
-        pages = list(aws.pages("sagemaker", "list_tags", TOKENS, ResourceArn=arn))
+        pages = list(aws.pages("sagemaker", "list_tags", ResourceArn=arn))
     except AwsError as error:
         if error.denied:
-            return default
+            return True
         raise
-    tags = {tag["Key"]: tag["Value"] for page in pages for tag in page.get("Tags", ())}
-    return tags.get(RUN_TAG)
+    return {"Key": RUN_TAG, "Value": run} in [tag for page in pages for tag in page.get("Tags", ())]
 
 
 def _state(job: Json, *, over: bool) -> tuple[TrialState, str]:

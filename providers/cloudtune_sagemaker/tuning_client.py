@@ -17,10 +17,10 @@ from cloudtune.provider import (
     resolve_secrets,
 )
 from cloudtune_sagemaker import metrics, response
-from cloudtune_sagemaker.client import Aws
+from cloudtune_sagemaker.client import PAGE_SIZE, Aws
 from cloudtune_sagemaker.console import log_url
 from cloudtune_sagemaker.errors import PROVIDER, AwsError
-from cloudtune_sagemaker.training_client import PAGE_SIZE, TOKENS, read_run_tag
+from cloudtune_sagemaker.training_client import belongs_to_run
 from cloudtune_sagemaker.uploads import upload
 
 POLL_SECONDS = 30.0
@@ -33,14 +33,11 @@ _ACTIVE_PHASES = frozenset({"waiting", "running"})
 class TuningClient:
     """Creates, polls and stops one tuning job: the `JobClient` of SageMaker."""
 
-    def __init__(self, aws: Aws, plan: Plan, context: JobContext) -> None:
-        """Create the client without calling AWS.
+    hidden_seconds = 0.0
+    """A job's name is used only once."""
 
-        Args:
-            aws: The services.
-            plan: The plan of the job.
-            context: The folder and the emulator of the job.
-        """
+    def __init__(self, aws: Aws, plan: Plan, context: JobContext) -> None:
+        self.poll_seconds = POLL_SECONDS_EMULATED if aws.emulated else POLL_SECONDS
         self._aws = aws
         self._plan = plan
         self._context = context
@@ -52,16 +49,6 @@ class TuningClient:
         """The trials that do not change any more."""
         self._incomplete_polls: dict[str, int] = {}
         self._stop_requested: set[str] = set()
-
-    @property
-    def hidden_seconds(self) -> float:
-        """How long a new job may not be found: 0, since a name is used only once."""
-        return 0.0
-
-    @property
-    def poll_seconds(self) -> float:
-        """Seconds between two polls."""
-        return POLL_SECONDS_EMULATED if self._aws.emulated else POLL_SECONDS
 
     def submit(self, request: Json) -> JobRef:
         """Upload code and data, and create the job.
@@ -78,8 +65,7 @@ class TuningClient:
         except AwsError as error:
             if not error.name_in_use:
                 raise
-            description = self._describe(name)  # an earlier call may have lost its response
-            if not description or not self._belongs_to_run(description):
+            if not self.find(name):  # an earlier call may have lost its response
                 raise AwsError(
                     f"another tuning job in this account and region is named {name}; run the study "
                     "again to get a new name",
@@ -94,9 +80,11 @@ class TuningClient:
             AwsError: If SageMaker cannot be called.
         """
         description = self._describe(job_name)
-        if description and self._belongs_to_run(description):
-            return JobRef(PROVIDER, job_name)
-        return None
+        if not description:
+            return None
+        arn = description["HyperParameterTuningJobArn"]
+        belongs = belongs_to_run(self._aws, arn, self._plan.facts.run_id)
+        return JobRef(PROVIDER, job_name) if belongs else None
 
     def status(self, job: JobRef) -> JobStatus:
         """Return the current state of the job and its trials."""
@@ -131,20 +119,9 @@ class TuningClient:
         }
 
     def _describe(self, name: str) -> Json | None:
-        try:
-            return self._aws.call(
-                "sagemaker",
-                "describe_hyper_parameter_tuning_job",
-                HyperParameterTuningJobName=name,
-            )
-        except AwsError as error:
-            if error.not_found:
-                return None
-            raise
-
-    def _belongs_to_run(self, description: Json) -> bool:
-        run, arn = self._plan.facts.run_id, description["HyperParameterTuningJobArn"]
-        return read_run_tag(self._aws, arn, default=run) == run
+        return self._aws.find(
+            "describe_hyper_parameter_tuning_job", HyperParameterTuningJobName=name
+        )
 
     def _update_jobs(self, description: Json) -> None:
         if self._can_search:
@@ -166,20 +143,7 @@ class TuningClient:
 
     def _search(self, arn: str) -> None:
         """Read the training jobs, latest changes first, until an unchanged one."""
-        pages = self._aws.pages(
-            "sagemaker",
-            "search",
-            TOKENS,
-            Resource="TrainingJob",
-            SearchExpression={
-                "Filters": [{"Name": "TuningJobArn", "Operator": "Equals", "Value": arn}]
-            },
-            SortBy="LastModifiedTime",
-            SortOrder="Descending",
-            MaxResults=PAGE_SIZE,
-        )
-        for page in pages:
-            jobs: list[Json] = [each["TrainingJob"] for each in page.get("Results", ())]
+        for jobs in self._aws.search_training_jobs("LastModifiedTime", TuningJobArn=arn):
             unchanged = [self._is_unchanged(job) for job in jobs]
             for job in jobs:
                 self._jobs[job["TrainingJobName"]] = job
@@ -196,7 +160,6 @@ class TuningClient:
         pages = self._aws.pages(
             "sagemaker",
             "list_training_jobs_for_hyper_parameter_tuning_job",
-            TOKENS,
             HyperParameterTuningJobName=description["HyperParameterTuningJobName"],
             MaxResults=PAGE_SIZE,
         )

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from cloudtune.provider import Facts, Finding, FittedStudy, Mode, Note
 from cloudtune_sagemaker.rules.emulator import emulator_rules
 from cloudtune_sagemaker.rules.machines import machine_rules
-from cloudtune_sagemaker.rules.settings import SETTINGS, settings_rules
+from cloudtune_sagemaker.rules.settings import SETTINGS, refuse, settings_rules
 from cloudtune_sagemaker.rules.trial import trial_rules
 from cloudtune_sagemaker.rules.tuning import tuning_rules
 from cloudtune_sagemaker.rules.values import value_rules
@@ -39,11 +39,11 @@ def _native_rules(mode: Mode, settings: SageMakerSettings) -> Iterator[Finding |
         return
     from importlib.util import find_spec
 
-    path = f"{SETTINGS}.native"
     if find_spec("botocore") is None:
-        yield Note(path, "not checked: needs botocore, pip install 'cloudtune[sagemaker]'")
+        text = "not checked: needs botocore, pip install 'cloudtune[sagemaker]'"
+        yield Note(f"{SETTINGS}.native", text)
         return
     from cloudtune_sagemaker.rules.native import check_native
 
     for field, reason in check_native(mode, settings.native):
-        yield Finding("refused", f"{path}.{field}" if field else path, reason)
+        yield refuse(f"native.{field}" if field else "native", reason)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cloudtune.provider import Facts, Finding, Study, has_code
-from cloudtune_sagemaker.rules.settings import SETTINGS
+from cloudtune_sagemaker.rules.settings import refuse
 from cloudtune_sagemaker.settings import SageMakerSettings
 
 
@@ -24,5 +24,4 @@ def emulator_rules(study: Study, settings: SageMakerSettings, facts: Facts) -> I
             reason = f"{uri} is not on the emulator: add a local address for the input"
             yield Finding("refused", f"trial.inputs.{name}", reason)
     if inputs.addresses and settings.input_mode == "Pipe":
-        reason = "the emulator does not support Pipe: use File or FastFile"
-        yield Finding("refused", f"{SETTINGS}.input_mode", reason)
+        yield refuse("input_mode", "the emulator does not support Pipe: use File or FastFile")

@@ -20,7 +20,7 @@ from cloudtune.provider import (
     uses_launcher,
 )
 from cloudtune_sagemaker.request.training_job import max_trial_seconds, saves_checkpoints
-from cloudtune_sagemaker.rules.settings import SETTINGS
+from cloudtune_sagemaker.rules.settings import SETTINGS, refuse
 from cloudtune_sagemaker.settings import SageMakerSettings
 
 MAX_TYPES = 5
@@ -49,37 +49,35 @@ def machine_rules(
 
 def _types(mode: Mode, settings: SageMakerSettings, *, emulated: bool) -> Iterator[Finding | Note]:
     types = settings.instance_type or []
-    field = f"{SETTINGS}.instance_type"
     for number, name in enumerate(types):
-        path = f"{field}.{number}" if len(types) > 1 else field
+        field = f"instance_type.{number}" if len(types) > 1 else "instance_type"
         if not _TYPE.fullmatch(name):
-            yield Finding("refused", path, "invalid instance type: use a name like ml.m5.xlarge")
+            yield refuse(field, "invalid instance type: use a name like ml.m5.xlarge")
         elif name in types[:number]:
-            yield Finding("refused", path, f"duplicate instance type {name}")
+            yield refuse(field, f"duplicate instance type {name}")
         elif name not in known_types():
             suggestion = did_you_mean(name, known_types())
             text = f"{name} is not among the instance types of botocore 1.44.8"
             text = f"{text}; {suggestion}" if suggestion else text
-            yield Finding("refused", path, text) if emulated else Note(path, text)
+            yield refuse(field, text) if emulated else Note(f"{SETTINGS}.{field}", text)
     if len(types) > MAX_TYPES and mode == "driven":
-        reason = f"a training job accepts at most {MAX_TYPES} instance types"
-        yield Finding("refused", field, reason)
+        yield refuse("instance_type", f"a training job accepts at most {MAX_TYPES} instance types")
     if len(types) > 1 and mode == "driven" and settings.spot:
-        yield Finding("refused", field, "a training job with spot accepts only one instance type")
+        yield refuse("instance_type", "a training job with spot accepts only one instance type")
     if len(types) > 1 and mode == "managed" and (others := set(types) - _PRIORITIZED_TYPES):
-        reason = (
+        yield refuse(
+            "instance_type",
             f"a tuning job with several instance types accepts only "
             f"{', '.join(sorted(_PRIORITIZED_TYPES))}, not {', '.join(sorted(others))}: "
-            "use one type, or mode: driven"
+            "use one type, or mode: driven",
         )
-        yield Finding("refused", field, reason)
     with_disks = list(filter(_has_local_storage, types))
     if settings.volume_kms_key and with_disks:
-        reason = (
+        yield refuse(
+            "volume_kms_key",
             f"{', '.join(with_disks)} has local disks, which the hardware encrypts with its own "
-            "key: remove this setting"
+            "key: remove this setting",
         )
-        yield Finding("refused", f"{SETTINGS}.volume_kms_key", reason)
     if settings.instance_count > 1:
         text = "several instances per trial: report metrics from only one of them"
         yield Note(f"{SETTINGS}.instance_count", text)
@@ -87,8 +85,7 @@ def _types(mode: Mode, settings: SageMakerSettings, *, emulated: bool) -> Iterat
 
 def _time_limits(fitted: FittedStudy, settings: SageMakerSettings) -> Iterator[Finding | Note]:
     if max_trial_seconds(fitted.study) > MAX_TRIAL_SECONDS:
-        reason = "a training job runs for at most 28 days"
-        yield Finding("refused", "limits.trial_timeout", reason)
+        yield Finding("refused", "limits.trial_timeout", "a training job runs for at most 28 days")
     if fitted.study.limits.trial_timeout is None:
         text = "without it a trial ends after one day, which is SageMaker's default"
         yield Note("limits.trial_timeout", text)
@@ -103,9 +100,8 @@ def _spot(
     limit = max_trial_seconds(fitted.study)
     wait = settings.max_wait or limit
     if wait < limit:
-        yield Finding(
-            "refused",
-            f"{SETTINGS}.max_wait",
+        yield refuse(
+            "max_wait",
             f"{format_duration(wait)} is shorter than the time limit of a trial "
             f"({format_duration(limit)}): increase it, or reduce limits.trial_timeout",
         )
@@ -115,16 +111,13 @@ def _spot(
     if not saves_checkpoints(fitted.study, settings, facts, mode):
         if settings.algorithm and wait > MAX_WAIT_WITHOUT_CHECKPOINTS:
             reason = "with spot, an algorithm without checkpoints waits and runs for at most 1h"
-            yield Finding("refused", f"{SETTINGS}.max_wait", reason)
+            yield refuse("max_wait", reason)
         text = "an interrupted trial starts from scratch, since checkpoints are not saved"
         yield Note(f"{SETTINGS}.spot", text)
-    if mode == "managed" and _counts_steps(fitted):
+    counts_steps = fitted.study.early_stopping or fitted.study.strategy.name == "hyperband"
+    if mode == "managed" and counts_steps:
         text = "steps that a trial repeats after an interruption count twice"
         yield Note(f"{SETTINGS}.spot", text)
-
-
-def _counts_steps(fitted: FittedStudy) -> bool:
-    return bool(fitted.study.early_stopping) or fitted.study.strategy.name == "hyperband"
 
 
 def _checkpoints(
@@ -168,7 +161,6 @@ def _has_local_storage(name: str) -> bool:
 
 @cache
 def _table() -> dict[str, Any]:
-    table: dict[str, Any] = json.loads(
-        (Path(__file__).parents[1] / "machines.json").read_text("utf-8")
-    )
+    path = Path(__file__).parents[1] / "machines.json"
+    table: dict[str, Any] = json.loads(path.read_text("utf-8"))
     return table

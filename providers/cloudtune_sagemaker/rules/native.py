@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, cast
 
 from cloudtune.provider import Mode, did_you_mean
 
 OPERATIONS = {"managed": "CreateHyperParameterTuningJob", "driven": "CreateTrainingJob"}
-_TYPES: Mapping[str, tuple[type, ...]] = {
-    "string": (str,),
-    "integer": (int,),
-    "long": (int,),
-    "float": (int, float),
-    "double": (int, float),
-    "boolean": (bool,),
-    "list": (list,),
-    "map": (dict,),
-    "structure": (dict,),
+_TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "string": ((str,), "a string"),
+    "integer": ((int,), "an integer"),
+    "long": ((int,), "an integer"),
+    "float": ((int, float), "a number"),
+    "double": ((int, float), "a number"),
+    "boolean": ((bool,), "true or false"),
+    "list": ((list,), "a list"),
+    "map": ((dict,), "a map"),
+    "structure": ((dict,), "a map"),
 }
-_TYPE_NAMES = {
-    "string": "a string",
-    "integer": "an integer",
-    "long": "an integer",
-    "float": "a number",
-    "double": "a number",
-    "boolean": "true or false",
-    "list": "a list",
-    "map": "a map",
-    "structure": "a map",
-}
+"""The Python types of each type of the model, and its name in messages."""
 
 Problem = tuple[str, str]
 """The path of a field, and what is wrong with its value."""
@@ -60,8 +50,10 @@ def _check(shapes: Mapping[str, Any], name: str, value: Any, path: str) -> Itera
     kind: str = shape["type"]
     if value is None or kind not in _TYPES:
         return
-    if not _has_type(value, kind):
-        yield path, f"must be {_TYPE_NAMES[kind]}"
+    types, type_name = _TYPES[kind]
+    has_type = isinstance(value, types) and (kind == "boolean" or not isinstance(value, bool))
+    if not has_type:
+        yield path, f"must be {type_name}"
     elif kind == "structure":
         yield from _check_fields(shapes, shape, value, path)
     elif kind == "map":
@@ -70,18 +62,13 @@ def _check(shapes: Mapping[str, Any], name: str, value: Any, path: str) -> Itera
             yield from _check(shapes, shape["value"]["shape"], inner, f"{path}.{key}")
     elif kind == "list":
         # It is merged into another list, so the minimum length does not apply.
-        yield from _check_max(shape, len(value), path, "entries")
+        yield from _check_size(shape, len(value), path, " entries", limits=("max",))
         for number, inner in enumerate(value):
             yield from _check(shapes, shape["member"]["shape"], inner, f"{path}.{number}")
     elif kind == "string":
         yield from _check_string(shape, value, path)
     elif kind != "boolean":
-        yield from _check_max(shape, value, path, "")
-        yield from _check_min(shape, value, path, "")
-
-
-def _has_type(value: Any, kind: str) -> bool:
-    return isinstance(value, _TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool))
+        yield from _check_size(shape, value, path)
 
 
 def _check_fields(
@@ -97,27 +84,24 @@ def _check_fields(
 
 
 def _check_string(shape: Mapping[str, Any], value: str, path: str) -> Iterator[Problem]:
-    yield from _check_max(shape, len(value), path, "characters")
-    yield from _check_min(shape, len(value), path, "characters")
+    yield from _check_size(shape, len(value), path, " characters")
     if value not in shape.get("enum", [value]):
         values = f"SageMaker accepts {', '.join(shape['enum'][:12])}"
         yield path, f"unknown value {value}; {did_you_mean(value, shape['enum']) or values}"
-    if not _matches(shape.get("pattern", ""), value):
-        yield path, f"must match {shape['pattern']}"
+    pattern: str = shape.get("pattern", "")
+    # Python's re has no Unicode classes, so such patterns are not checked.
+    if pattern and "\\p{" not in pattern and not re.fullmatch(pattern, value):
+        yield path, f"must match {pattern}"
 
 
-def _check_max(shape: Mapping[str, Any], number: float, path: str, unit: str) -> Iterator[Problem]:
-    if "max" in shape and number > shape["max"]:
-        yield path, f"{f'{number} {unit}'.strip()}: SageMaker accepts at most {shape['max']}"
-
-
-def _check_min(shape: Mapping[str, Any], number: float, path: str, unit: str) -> Iterator[Problem]:
-    if "min" in shape and number < shape["min"]:
-        yield path, f"{f'{number} {unit}'.strip()}: SageMaker requires at least {shape['min']}"
-
-
-def _matches(pattern: str, value: str) -> bool:
-    """Return whether all of a string matches a pattern; Unicode classes always match."""
-    if not pattern or "\\p{" in pattern:
-        return True
-    return re.fullmatch(pattern, value) is not None
+def _check_size(
+    shape: Mapping[str, Any],
+    number: float,
+    path: str,
+    unit: str = "",
+    limits: Sequence[str] = ("max", "min"),
+) -> Iterator[Problem]:
+    if "max" in limits and number > shape.get("max", number):
+        yield path, f"{number}{unit}: SageMaker accepts at most {shape['max']}"
+    if "min" in limits and number < shape.get("min", number):
+        yield path, f"{number}{unit}: SageMaker requires at least {shape['min']}"

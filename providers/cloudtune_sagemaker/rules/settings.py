@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 
-from cloudtune.provider import Facts, Finding, Mode, Note
+from cloudtune.provider import Facts, Finding, Mode, Node, Study, list_nodes
 from cloudtune_sagemaker.request.layout import RUN_TAG, TRIAL_TAG, job_prefix
 from cloudtune_sagemaker.settings import SageMakerSettings
 
@@ -15,20 +16,45 @@ SETTINGS = "providers.sagemaker"
 MAX_TAGS = 50
 MAX_URI_LENGTH = 1024
 _LONGEST_SUFFIX = len("/checkpoints/1234567890")
-_ROLE = re.compile(r"arn:aws[a-z\-]*:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+")
-_REGION = re.compile(r"[a-z0-9-]+")
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-_ALGORITHM = re.compile(
-    r"(arn:aws[a-z\-]*:sagemaker:[a-z0-9\-]*:[0-9]{12}:[a-z\-]*\/)?"
-    r"([a-zA-Z0-9]([a-zA-Z0-9-]){0,62})(?<!-)"
-)
-_KEY = re.compile(r"[a-zA-Z0-9:/_-]*")
+_KEY = r"[a-zA-Z0-9:/_-]{0,2048}"
+_FORMATS = {
+    "role_arn": (
+        r"(?=.{20,2048}$)arn:aws[a-z\-]*:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+",
+        "must be a role's ARN: arn:aws:iam::ACCOUNT:role/NAME",
+    ),
+    "region": (r"[a-z0-9-]+", "must be a region, such as us-east-1"),
+    "bucket": (
+        r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
+        "must be a bucket's name: 3 to 63 lowercase letters, digits, dots and hyphens",
+    ),
+    "image": (r"\S{1,255}", "an image address must have at most 255 characters and no spaces"),
+    "algorithm": (
+        r"(?=.{1,170}$)(arn:aws[a-z\-]*:sagemaker:[a-z0-9\-]*:[0-9]{12}:[a-z\-]*\/)?"
+        r"([a-zA-Z0-9]([a-zA-Z0-9-]){0,62})(?<!-)",
+        "must be the name or the ARN of an algorithm",
+    ),
+    "kms_key": (_KEY, "must be the id or the ARN of a key"),
+    "volume_kms_key": (_KEY, "must be the id or the ARN of a key"),
+}
+"""The pattern of each setting that has one, and the message for other values."""
 _NETWORK_ID = re.compile(r"[-0-9a-zA-Z]{1,32}")
 
 
-def settings_rules(
-    mode: Mode, settings: SageMakerSettings, facts: Facts
-) -> Iterator[Finding | Note]:
+def refuse(field: str, reason: str) -> Finding:
+    """Return the finding that refuses the value of a setting."""
+    return Finding("refused", f"{SETTINGS}.{field}", reason)
+
+
+def parameter_paths(study: Study) -> Iterator[tuple[str, Node]]:
+    """Yield each definition of a parameter with its path in the study."""
+    seen: Counter[str] = Counter()
+    for node in list_nodes(study):
+        has_variants = len(study.parameters[node.name]) > 1
+        yield f"parameters.{node.name}{f'.{seen[node.name]}' if has_variants else ''}", node
+        seen[node.name] += 1
+
+
+def settings_rules(mode: Mode, settings: SageMakerSettings, facts: Facts) -> Iterator[Finding]:
     """Yield the findings on the account and the network."""
     yield from _formats(settings, facts)
     yield from _network(settings)
@@ -36,73 +62,52 @@ def settings_rules(
 
 
 def _formats(settings: SageMakerSettings, facts: Facts) -> Iterator[Finding]:
-    role = settings.role_arn
-    if role and not (_ROLE.fullmatch(role) and 20 <= len(role) <= 2048):
-        reason = "must be a role's ARN: arn:aws:iam::ACCOUNT:role/NAME"
-        yield Finding("refused", f"{SETTINGS}.role_arn", reason)
-    if settings.region and not _REGION.fullmatch(settings.region):
-        yield Finding("refused", f"{SETTINGS}.region", "must be a region, such as us-east-1")
-    if settings.bucket and not _BUCKET.fullmatch(settings.bucket):
-        reason = "must be a bucket's name: 3 to 63 lowercase letters, digits, dots and hyphens"
-        yield Finding("refused", f"{SETTINGS}.bucket", reason)
+    for field, (pattern, reason) in _FORMATS.items():
+        value: str | None = getattr(settings, field)
+        if value and not re.fullmatch(pattern, value):
+            yield refuse(field, reason)
     if "\n" in settings.prefix or (
         len(job_prefix(facts.data, facts.job_name)) + _LONGEST_SUFFIX > MAX_URI_LENGTH
     ):
-        reason = f"S3 addresses must be one line of at most {MAX_URI_LENGTH} characters"
-        yield Finding("refused", f"{SETTINGS}.prefix", reason)
-    image = settings.image
-    if image and (len(image) > 255 or re.search(r"\s", image)):
-        reason = "an image address must have at most 255 characters and no spaces"
-        yield Finding("refused", f"{SETTINGS}.image", reason)
-    if settings.algorithm and not (
-        _ALGORITHM.fullmatch(settings.algorithm) and len(settings.algorithm) <= 170
-    ):
-        reason = "must be the name or the ARN of an algorithm"
-        yield Finding("refused", f"{SETTINGS}.algorithm", reason)
-    if settings.algorithm and (image or settings.framework):
-        reason = "an algorithm includes its image: set only one of them"
-        yield Finding("refused", f"{SETTINGS}.algorithm", reason)
-    elif image and settings.framework:
+        yield refuse(
+            "prefix", f"S3 addresses must be one line of at most {MAX_URI_LENGTH} characters"
+        )
+    if settings.algorithm and (settings.image or settings.framework):
+        yield refuse("algorithm", "an algorithm includes its image: set only one of them")
+    elif settings.image and settings.framework:
         yield Finding("dropped", f"{SETTINGS}.framework", "not used, since image is set")
-    for name in ("kms_key", "volume_kms_key"):
-        key: str | None = getattr(settings, name)
-        if key and not (_KEY.fullmatch(key) and len(key) <= 2048):
-            yield Finding("refused", f"{SETTINGS}.{name}", "must be the id or the ARN of a key")
 
 
 def _network(settings: SageMakerSettings) -> Iterator[Finding]:
-    ids_by_field = {
-        "subnets": settings.subnets or [],
-        "security_group_ids": settings.security_group_ids or [],
-    }
-    for name, ids in ids_by_field.items():
-        for number, id_ in enumerate(ids):
-            if not _NETWORK_ID.fullmatch(id_):
+    subnets, groups = settings.subnets or [], settings.security_group_ids or []
+    for field, ids in (("subnets", subnets), ("security_group_ids", groups)):
+        for number, network_id in enumerate(ids):
+            if not _NETWORK_ID.fullmatch(network_id):
                 reason = "an id must have at most 32 letters, digits and hyphens"
-                yield Finding("refused", f"{SETTINGS}.{name}.{number}", reason)
-    if bool(settings.subnets) != bool(settings.security_group_ids):
-        missing = "security_group_ids" if settings.subnets else "subnets"
-        reason = "SageMaker requires subnets and security groups together"
-        yield Finding("refused", f"{SETTINGS}.{missing}", reason)
+                yield refuse(f"{field}.{number}", reason)
+    if bool(subnets) != bool(groups):
+        missing = "security_group_ids" if subnets else "subnets"
+        yield refuse(missing, "SageMaker requires subnets and security groups together")
 
 
 def _tags(mode: Mode, settings: SageMakerSettings) -> Iterator[Finding]:
     reserved = {RUN_TAG} if mode == "managed" else {RUN_TAG, TRIAL_TAG}
     if len(settings.tags) + len(reserved) > MAX_TAGS:
-        reason = f"a job has at most {MAX_TAGS} tags, and cloudtune needs {len(reserved)}"
-        yield Finding("refused", f"{SETTINGS}.tags", reason)
+        yield refuse(
+            "tags", f"a job has at most {MAX_TAGS} tags, and cloudtune needs {len(reserved)}"
+        )
     for key, value in settings.tags.items():
-        path = f"{SETTINGS}.tags.{key}"
+        field = f"tags.{key}"
         if not 1 <= len(key) <= 128 or not _is_tag_text(key):
-            reason = "a key must have 1 to 128 letters, digits, spaces and _.:/=+-@"
-            yield Finding("refused", path, reason)
+            yield refuse(field, "a key must have 1 to 128 letters, digits, spaces and _.:/=+-@")
         elif key.lower().startswith("aws:"):
-            yield Finding("refused", path, "keys that start with aws: are reserved by AWS")
+            yield refuse(field, "keys that start with aws: are reserved by AWS")
         elif key in {RUN_TAG, TRIAL_TAG}:
-            yield Finding("refused", path, "this key is reserved: cloudtune finds its jobs by it")
+            yield refuse(field, "this key is reserved: cloudtune finds its jobs by it")
         if len(value) > 256 or not _is_tag_text(value):
-            reason = "a value must have at most 256 letters, digits, spaces and _.:/=+-@"
-            yield Finding("refused", path, reason)
+            yield refuse(
+                field, "a value must have at most 256 letters, digits, spaces and _.:/=+-@"
+            )
 
 
 def _is_tag_text(text: str) -> bool:

@@ -71,8 +71,7 @@ def _uploaded_code(
     study: Study, settings: SageMakerSettings, facts: Facts
 ) -> Iterator[Finding | Note]:
     files = facts.lookup.source
-    size = files.size / 1e6
-    text = f"{files.count} files ({size:.1f} MB) are uploaded to {archive_uri(facts)}"
+    text = f"{files.count} files ({files.size / 1e6:.1f} MB) are uploaded to {archive_uri(facts)}"
     yield Note("trial.source", text)
     if settings.image and not facts.emulated:
         text = "the image must have SageMaker's training toolkit, as the framework images do"
@@ -97,8 +96,7 @@ def _code_in_s3(fitted: FittedStudy, facts: Facts) -> Iterator[Finding]:
     if trial.arguments != "flags":
         yield Finding("dropped", "trial.arguments", f"{why}: parameters are passed as flags")
     if trial.requirements and trial.requirements != "requirements.txt":
-        reason = f"{why}: it installs only requirements.txt"
-        yield Finding("dropped", "trial.requirements", reason)
+        yield Finding("dropped", "trial.requirements", f"{why}: it installs only requirements.txt")
     for node in list_nodes(fitted.original):
         if isinstance(node.parameter, CategoricalParameter | DiscreteParameter):
             yield from _decoded_values(f"parameters.{node.name}", node.parameter.values)
@@ -113,26 +111,22 @@ def _decoded_values(path: str, values: Sequence[Value]) -> Iterator[Finding]:
         if argument != text:
             changes.append(f"{text!r} arrives as {argument!r}")
     if changes:
-        reason = (
-            "SageMaker's toolkit decodes values as JSON, and no launcher restores them: "
-            f"{', '.join(changes[:3])}"
-        )
-        yield Finding("approximated", path, reason)
+        why = "SageMaker's toolkit decodes values as JSON, and no launcher restores them"
+        yield Finding("approximated", path, f"{why}: {', '.join(changes[:3])}")
 
 
 def _no_code(study: Study) -> Iterator[Finding]:
     trial = study.trial
     why = "the image is the trial, and SageMaker passes it only hyperparameters"
-    if trial.args:
-        yield Finding("dropped", "trial.args", why)
-    if trial.arguments != "flags":
-        yield Finding("dropped", "trial.arguments", why)
-    if trial.requirements:
-        reason = "the image is the trial, and nothing is installed in it"
-        yield Finding("dropped", "trial.requirements", reason)
-    if trial.source:
-        reason = "without script, module or command, no code is uploaded"
-        yield Finding("dropped", "trial.source", reason)
+    why_nothing_installed = "the image is the trial, and nothing is installed in it"
+    for field, is_set, reason in (
+        ("args", trial.args, why),
+        ("arguments", trial.arguments != "flags", why),
+        ("requirements", trial.requirements, why_nothing_installed),
+        ("source", trial.source, "without script, module or command, no code is uploaded"),
+    ):
+        if is_set:
+            yield Finding("dropped", f"trial.{field}", reason)
 
 
 def _metrics(study: Study, settings: SageMakerSettings, facts: Facts) -> Iterator[Finding | Note]:
@@ -166,25 +160,25 @@ def _metrics_without_launcher(
 ) -> Iterator[Finding | Note]:
     for name, regexes in study.trial.metrics.items():
         path = f"trial.metrics.{name}"
-        if settings.algorithm and regexes:
+        if not regexes:
+            continue
+        if settings.algorithm:
             yield Finding("dropped", path, "an algorithm includes the regexes of its metrics")
-        elif regexes:
-            try:
-                join_regexes(regexes)
-            except CannotJoinError as error:
-                if len(regexes) > 1:
-                    yield Finding("dropped", path, f"{error}: only the first one is sent")
-                else:
-                    yield Finding("refused", path, str(error))
+            continue
+        try:
+            join_regexes(regexes)
+        except CannotJoinError as error:
+            if len(regexes) > 1:
+                yield Finding("dropped", path, f"{error}: only the first one is sent")
+            else:
+                yield Finding("refused", path, str(error))
     for number, objective in enumerate(study.objectives):
         path = "objective" if len(study.objectives) == 1 else f"objective.{number}"
         if objective.metric in definitions:
             continue
         if has_code(study):
-            reason = (
-                "SageMaker reads a metric from the log by a regex: set "
-                f"trial.metrics.{objective.metric}"
-            )
+            setting = f"trial.metrics.{objective.metric}"
+            reason = f"SageMaker reads a metric from the log by a regex: set {setting}"
             yield Finding("refused", f"{path}.metric", reason)
         else:
             text = f"{objective.metric} must be a built-in metric of the image or algorithm"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 from math import prod
 
@@ -16,7 +15,6 @@ from cloudtune.provider import (
     Space,
     Study,
     count_values,
-    list_nodes,
 )
 from cloudtune_sagemaker.request.tuning_job import (
     MIN_PATIENCE,
@@ -24,6 +22,7 @@ from cloudtune_sagemaker.request.tuning_job import (
     max_trials,
     scaling_type,
 )
+from cloudtune_sagemaker.rules.settings import parameter_paths
 
 DEFAULT_MAX_TRIALS = 750
 DEFAULT_MAX_PARALLEL = 10
@@ -56,22 +55,17 @@ def tuning_rules(fitted: FittedStudy, facts: Facts) -> Iterator[Finding | Note]:
 
 
 def _scales(fitted: FittedStudy) -> Iterator[Finding]:
-    seen: Counter[str] = Counter()
-    for node in list_nodes(fitted.original):
-        number = seen[node.name]
-        seen[node.name] += 1
+    for path, node in parameter_paths(fitted.original):
         parameter = node.parameter
         if not isinstance(parameter, FloatParameter) or parameter.scale != "reverse_log":
             continue
         if count_values(parameter) is not None:
             continue
-        has_variants = len(fitted.original.parameters[node.name]) > 1
-        path = f"parameters.{node.name}{f'.{number}' if has_variants else ''}.scale"
         if scaling_type(parameter) == "Linear":
             reason = "SageMaker has reverse_log only from 0 to below 1: linear is used"
         else:
             reason = "SageMaker uses the logarithm of 1 - x, others mirror the log range"
-        yield Finding("approximated", path, reason)
+        yield Finding("approximated", f"{path}.scale", reason)
 
 
 def _hyperband(study: Study) -> Iterator[Finding | Note]:
@@ -180,11 +174,12 @@ def _warm_start(study: Study, facts: Facts) -> Iterator[Finding | Note]:
         return
     path = "warm_start.from"
     if not facts.parent_jobs:
-        reason = (
+        yield Finding(
+            "refused",
+            path,
             "SageMaker's tuner learns only from its own tuning jobs, and none of these still "
-            "exists (an emulated one ends with its emulator)"
+            "exists (an emulated one ends with its emulator)",
         )
-        yield Finding("refused", path, reason)
     if len(facts.parent_jobs) > MAX_PARENTS:
         reason = f"{len(facts.parent_jobs)} jobs: SageMaker accepts at most {MAX_PARENTS}"
         yield Finding("refused", path, reason)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 
 from cloudtune.provider import (
@@ -13,7 +12,6 @@ from cloudtune.provider import (
     Mode,
     count_values,
     format_value,
-    list_nodes,
 )
 from cloudtune_sagemaker.request.parameters import (
     MAX_HYPERPARAMETERS,
@@ -22,6 +20,7 @@ from cloudtune_sagemaker.request.parameters import (
     definition_parameters,
     static_parameters,
 )
+from cloudtune_sagemaker.rules.settings import parameter_paths
 from cloudtune_sagemaker.settings import SageMakerSettings
 
 MAX_TUNED_LENGTH = 256
@@ -57,16 +56,9 @@ def _name(path: str, name: str) -> Iterator[Finding]:
 
 
 def _choices(fitted: FittedStudy, mode: Mode) -> Iterator[Finding]:
-    variants = fitted.original.parameters
-    seen: Counter[str] = Counter()
-    for node in list_nodes(fitted.original):
-        number = seen[node.name]
-        seen[node.name] += 1
+    for path, node in parameter_paths(fitted.original):
         if node.key not in fitted.names or not isinstance(node.parameter, CategoricalParameter):
             continue
-        path = f"parameters.{node.name}"
-        if len(variants[node.name]) > 1:
-            path = f"{path}.{number}"
         tuned = mode == "managed" and count_values(node.parameter) != 1 and node.name != fitted.root
         max_length = MAX_TUNED_LENGTH if tuned else MAX_STATIC_LENGTH
         for value in node.parameter.values:
