@@ -60,7 +60,6 @@ def test_a_name_that_is_no_package_name_is_refused(name: str, tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skip
 def test_the_guide_quotes_the_example() -> None:
     quotes = QUOTE.findall(GUIDE.read_text("utf-8"))
     assert {file for file, _ in quotes} == {"provider.py", "training_client.py"}
