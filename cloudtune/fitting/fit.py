@@ -24,7 +24,15 @@ from cloudtune.study.schema import (
     Mode,
     Parameter,
 )
-from cloudtune.study.search_space import Node, Space, Value, count_values, list_nodes, value_at
+from cloudtune.study.search_space import (
+    Node,
+    Space,
+    Value,
+    count_values,
+    definition_path,
+    list_nodes,
+    value_at,
+)
 from cloudtune.study.study import Study
 
 
@@ -86,7 +94,7 @@ def fit(study: Study, capabilities: Capabilities, mode: Mode) -> FittedStudy:
     fixed_values: dict[str, Value] = {}
     stepless_keys: set[str] = set()
     for node in nodes:
-        name, path = names[node.key], _path(study, node)
+        name, path = names[node.key], definition_path(study, node)
         if node.key in single:
             fixed_values[name] = value_at(node.parameter, 0)
             diagnostics.append(Note(path, f"has one value and is sent to {title} as a constant"))
@@ -110,7 +118,7 @@ def fit(study: Study, capabilities: Capabilities, mode: Mode) -> FittedStudy:
             f"{title} {obstacle}: all parameters are tuned; inactive ones are withheld from the "
             "script and omitted from the results"
         )
-        diagnostics.append(Finding("approximated", f"{_path(study, first)}.when", reason))
+        diagnostics.append(Finding("approximated", f"{definition_path(study, first)}.when", reason))
     limit = support.max_parameters
     if limit and len(parameters) > limit.value:
         reason = f"{len(parameters)} parameters, but {title} allows at most {limit.value}"
@@ -217,13 +225,7 @@ def _never_active_notes(study: Study, conditions: SimplifiedConditions) -> Itera
     for node in list_nodes(study):
         if node.key not in conditions.when:
             text = "omitted, since its conditions exclude each other and it can never be active"
-            yield Note(_path(study, node), text)
-
-
-def _path(study: Study, node: Node) -> str:
-    definitions = study.parameters[node.name]
-    index = next(i for i, item in enumerate(definitions) if item is node.parameter)
-    return f"parameters.{node.name}" + (f".{index}" if len(definitions) > 1 else "")
+            yield Note(definition_path(study, node), text)
 
 
 def _names(
@@ -326,7 +328,7 @@ def _fit_other_fields(
 
 def _objective_findings(study: Study, support: ModeCapabilities, title: str) -> Iterator[Finding]:
     for index, objective in enumerate(study.objectives):
-        path = f"objective.{index}" if len(study.objectives) > 1 else "objective"
+        path = study.objective_path(index)
         if objective.target is not None and not support.targets:
             yield Finding("dropped", f"{path}.target", f"{title} does not stop at a target")
         if objective.select not in support.select:

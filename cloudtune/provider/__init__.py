@@ -43,8 +43,8 @@ _HOMES = {
         "Json Mode MoneyAmount Objective Parameter Seconds StrategyName When"
     ),
     "cloudtune.study.search_space": (
-        "Node Space Value count_values format_value interpolate is_active is_same_value "
-        "list_nodes list_values match_value value_at"
+        "Node Space Value count_values definition_path format_value interpolate is_active "
+        "is_same_value list_nodes list_values match_value value_at"
     ),
     "cloudtune.study.study": "Study",
     "cloudtune.study.suggestions": "did_you_mean",
@@ -135,6 +135,7 @@ if TYPE_CHECKING:
     from cloudtune.study.search_space import Space as Space
     from cloudtune.study.search_space import Value as Value
     from cloudtune.study.search_space import count_values as count_values
+    from cloudtune.study.search_space import definition_path as definition_path
     from cloudtune.study.search_space import format_value as format_value
     from cloudtune.study.search_space import interpolate as interpolate
     from cloudtune.study.search_space import is_active as is_active

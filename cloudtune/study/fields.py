@@ -83,6 +83,10 @@ class StudyFields(Model):
         """The objectives in the order of the file."""
         return tuple(self.objective or ())
 
+    def objective_path(self, index: int) -> str:
+        """Return the path of an objective in the file: with an index only if there are several."""
+        return f"objective.{index}" if len(self.objectives) > 1 else "objective"
+
     def limits_for(self, provider: str) -> Limits:
         """Return the limits, overridden by those under ``providers.<provider>.limits``."""
         overrides = self.providers.get(provider, {}).get("limits")

@@ -239,6 +239,15 @@ def list_nodes(study: StudyFields) -> list[Node]:
     return nodes
 
 
+def definition_path(study: StudyFields, node: Node) -> str:
+    """Return the path of a definition in the file: with an index only if there are several."""
+    definitions = study.parameters[node.name]
+    if len(definitions) == 1:
+        return f"parameters.{node.name}"
+    index = next(i for i, item in enumerate(definitions) if item is node.parameter)
+    return f"parameters.{node.name}.{index}"
+
+
 def is_active(node: Node, known: Assignment) -> bool:
     """Return whether a node's conditions hold, given the values of its active parents."""
     return all(

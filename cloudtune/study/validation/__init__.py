@@ -189,7 +189,7 @@ def _note_unread_metrics(study: StudyFields) -> Iterator[Note]:
     metrics = study.trial.metrics
     for number, objective in enumerate(study.objectives):
         if metrics and objective.metric not in metrics:
-            path = f"objective.{number}.metric" if len(study.objectives) > 1 else "objective.metric"
+            path = f"{study.objective_path(number)}.metric"
             text = f"{objective.metric} is not in trial.metrics, so the script must report it"
             suggestion = did_you_mean(objective.metric, metrics)
             yield Note(path, f"{text} ({suggestion})" if suggestion else text)

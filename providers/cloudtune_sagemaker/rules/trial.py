@@ -173,7 +173,7 @@ def _metrics_without_launcher(
             else:
                 yield Finding("refused", path, str(error))
     for number, objective in enumerate(study.objectives):
-        path = "objective" if len(study.objectives) == 1 else f"objective.{number}"
+        path = study.objective_path(number)
         if objective.metric in definitions:
             continue
         if has_code(study):

@@ -12,11 +12,10 @@ def training_rules(study: Study) -> Iterator[Note]:
     """Yield the notes on custom jobs."""
     from cloudtune_vertex.training_client import POLL_SECONDS
 
-    several = len(study.objectives) > 1
     for index, objective in enumerate(study.objectives):
         if objective.metric in HYPERTUNE_FIELDS:
             yield Note(
-                f"objective.{index}.metric" if several else "objective.metric",
+                f"{study.objective_path(index)}.metric",
                 f"cloudml-hypertune cannot report {objective.metric}, which is another field of "
                 "its file: report it by cloudtune.trial, or print it",
             )

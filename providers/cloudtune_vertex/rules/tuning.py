@@ -42,9 +42,8 @@ def trial_timeout_note(study: Study) -> Iterator[Note]:
 
 
 def _metrics(study: Study, facts: Facts) -> Iterator[Finding | Note]:
-    several = len(study.objectives) > 1
     for index, objective in enumerate(study.objectives):
-        path = f"objective.{index}" if several else "objective"
+        path = study.objective_path(index)
         if re.search(r"\s", objective.metric):
             yield Finding("refused", f"{path}.metric", "a metric's name must have no spaces")
         elif objective.metric in HYPERTUNE_FIELDS:
@@ -61,7 +60,7 @@ def _metrics(study: Study, facts: Facts) -> Iterator[Finding | Note]:
                 "the results use the selection of the study"
             )
             yield Finding("approximated", f"{path}.select", reason)
-    if several:
+    if len(study.objectives) > 1:
         yield Note("objective", "several objectives in a tuning job were not verified live")
 
 

@@ -16,6 +16,7 @@ from cloudtune.provider import (
     Note,
     Study,
     count_values,
+    definition_path,
     list_nodes,
     uses_launcher,
 )
@@ -34,7 +35,7 @@ def value_rules(study: Study, facts: Facts) -> Iterator[Finding | Note]:
             reason = "a parameter's name must have no spaces"
             yield Finding("refused", f"parameters.{name}", reason)
     for node in list_nodes(study):
-        path = _path(study, node)
+        path = definition_path(study, node)
         yield from _values(node, path)
         if (
             study.strategy.name == "grid"
@@ -44,14 +45,6 @@ def value_rules(study: Study, facts: Facts) -> Iterator[Finding | Note]:
             reason = "Vertex AI's grid does not accept float ranges: set a step, or use values"
             yield Finding("refused", path, reason)
     yield from _conditions(study, facts)
-
-
-def _path(study: Study, node: Node) -> str:
-    definitions = study.parameters[node.name]
-    if len(definitions) == 1:
-        return f"parameters.{node.name}"
-    index = next(i for i, item in enumerate(definitions) if item is node.parameter)
-    return f"parameters.{node.name}.{index}"
 
 
 def _values(node: Node, path: str) -> Iterator[Finding]:
@@ -100,7 +93,7 @@ def _conditions(study: Study, facts: Facts) -> Iterator[Finding | Note]:
 
 
 def _unchecked_condition(study: Study, node: Node, parents: str) -> Finding:
-    path = f"{_path(study, node)}.when"
+    path = f"{definition_path(study, node)}.when"
     if len(study.parameters[node.name]) > 1:
         reason = (
             f"Vertex AI's conditions form a tree, which cannot check {parents} here, and "

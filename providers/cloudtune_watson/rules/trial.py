@@ -105,9 +105,8 @@ def _environment(study: Study, settings: WatsonSettings) -> Iterator[Finding]:
 def _metrics(study: Study) -> Iterator[Finding]:
     for index, objective in enumerate(study.objectives):
         if objective.metric in _STEP_KEYS:
-            field = f"objective.{index}" if len(study.objectives) > 1 else "objective"
             reason = f"{objective.metric} counts the steps in IBM's metrics file: rename the metric"
-            yield Finding("refused", f"{field}.metric", reason)
+            yield Finding("refused", f"{study.objective_path(index)}.metric", reason)
 
 
 def _resources(study: Study, settings: WatsonSettings) -> Iterator[Finding]:
