@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class WatsonProvider(BaseProvider[WatsonSettings]):
-    """IBM Watson: WML Accelerator's own search, or WML trainings that cloudtune chooses."""
+    """IBM Watson: WML Accelerator's search, or WML trainings with trials that cloudtune chooses."""
 
     capabilities = CAPABILITIES
     settings = WatsonSettings
@@ -70,7 +70,7 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
 
     @property
     def documents(self) -> Mapping[str, Callable[[Plan], ServiceDocument]]:
-        """An older document of IBM's, by its name."""
+        """The older document of IBM's experiments."""
         from cloudtune_watson.request.experiments import to_document
 
         return {"experiments": to_document}
@@ -85,9 +85,8 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
         from cloudtune_watson.tuning_api import WmlaClient
         from cloudtune_watson.tuning_client import TuningClient
 
-        return TuningClient(
-            WmlaClient(connect(plan, context), cluster_facts(plan, context)), plan, context
-        )
+        wmla = WmlaClient(connect(plan, context), cluster_facts(plan, context))
+        return TuningClient(wmla, plan, context)
 
     def training_jobs(self, plan: Plan, context: JobContext) -> TrainingJobs:
         """Store the code, and return the trainings of the trials.
@@ -102,6 +101,5 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
         from cloudtune_watson.uploads import copy_inputs, ensure_definition
 
         copy_inputs(plan, context)
-        trainings = WmlClient(connect(plan, context), cluster_facts(plan, context))
-        definition = ensure_definition(trainings, plan, context)
-        return WatsonJobs(trainings, plan, context, definition)
+        wml = WmlClient(connect(plan, context), cluster_facts(plan, context))
+        return WatsonJobs(wml, plan, context, ensure_definition(wml, plan, context))

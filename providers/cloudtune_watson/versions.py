@@ -15,6 +15,7 @@ WMLA_FIRST, WMLA_LAST, WMLA_GONE = (3, 5), (5, 1), (5, 3)
 known one with it (IBM/watsonx-ai-samples at 2974caf, read 2026-11-24), and the first without
 (https://www.ibm.com/docs/en/software-hub/5.4.x?topic=upgrading-preparing-upgrade and the same page
 for 5.3.x, read 2026-11-25)."""
+
 CHOOSE_BACKEND = (
     "set the IBM service of your installation. wml: Watson Machine Learning on Cloud Pak for Data "
     "4.0 to Software Hub 5.4 runs one training per trial, and cloudtune chooses the trials. wmla: "

@@ -110,8 +110,8 @@ class Faults:
         return answered
 
 
-class FakeTrainings(WmlClient):
-    """The calls of Trainings, answered from memory."""
+class FakeWmlClient(WmlClient):
+    """Answers calls from memory."""
 
     def __init__(self) -> None:
         self.of = Faults()
@@ -215,8 +215,8 @@ class FakeTrainings(WmlClient):
         return id_
 
 
-class FakeAccelerator(WmlaClient):
-    """The calls of Accelerator, answered from memory."""
+class FakeWmlaClient(WmlaClient):
+    """Answers calls from memory."""
 
     def __init__(self) -> None:
         self.of = Faults()

@@ -28,7 +28,7 @@ def a_hundred(jobs: WatsonJobs) -> list[Started]:
     ("told_by", "reads"), [("status", 0), ("own_folder", 100), ("folder", 200), ("nothing", 200)]
 )
 def test_calls_of_a_poll_of_a_hundred_trainings(tmp_path: Path, told_by: str, reads: int) -> None:
-    ibm = fake.FakeTrainings()
+    ibm = fake.FakeWmlClient()
     jobs = WatsonJobs(ibm, fake.planned("driven"), JobContext(tmp_path), "definition-0")
     starts = a_hundred(jobs)
     for started in starts:
@@ -49,7 +49,7 @@ def test_calls_of_a_poll_of_a_hundred_trainings(tmp_path: Path, told_by: str, re
 
 
 def test_unlisted_trainings_are_read_individually(tmp_path: Path) -> None:
-    ibm = fake.FakeTrainings()
+    ibm = fake.FakeWmlClient()
     jobs = WatsonJobs(ibm, fake.planned("driven"), JobContext(tmp_path), "definition-0")
     starts = a_hundred(jobs)
     for started in starts:
@@ -64,7 +64,7 @@ def test_unlisted_trainings_are_read_individually(tmp_path: Path) -> None:
 def test_calls_of_a_poll_of_a_search_with_a_hundred_trials(tmp_path: Path) -> None:
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "train.py").write_text("print(1)\n", "utf-8")
-    ibm = fake.FakeAccelerator()
+    ibm = fake.FakeWmlaClient()
     plan = fake.planned("managed")
     client = TuningClient(ibm, plan, JobContext(tmp_path))
     job = client.submit(plan.request)

@@ -25,7 +25,7 @@ class Scene(Followed):
     """A plan, the service as the test wants it, and a runner with what it emitted."""
 
     def __init__(self, folder: Path, over: Mapping[str, Any]) -> None:
-        self.ibm = fake.FakeTrainings()
+        self.ibm = fake.FakeWmlClient()
         self.plan = fake.planned("driven", over)
         self.job = self.plan.facts.job_name
         super().__init__(

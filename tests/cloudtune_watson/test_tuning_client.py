@@ -19,7 +19,7 @@ class Scene:
     """One search at the service as the test wants it."""
 
     def __init__(self, folder: Path, **over: Any) -> None:
-        self.ibm = fake.FakeAccelerator()
+        self.ibm = fake.FakeWmlaClient()
         self.plan = fake.planned("managed", over)
         self.folder = folder
         self.client = self.another()

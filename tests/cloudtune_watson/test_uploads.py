@@ -30,7 +30,7 @@ def context(tmp_path: Path) -> JobContext:
 
 @pytest.fixture
 def ibm() -> Any:
-    return fake.FakeTrainings()
+    return fake.FakeWmlClient()
 
 
 def test_a_definition_runs_the_script(context: JobContext, ibm: Any, tmp_path: Path) -> None:

@@ -112,18 +112,18 @@ def _not_sent(key: str, fields: Fields, reason: str) -> Finding:
 
 
 def _check(value: Any, fields: Any, path: str) -> Iterator[Finding | Note]:
-    """Yield what is not described in a value, which is at a path."""
+    """Yield the fields of a value at a path that IBM does not describe."""
     if fields is None or value is None:
         return
     if isinstance(fields, list):
         if not isinstance(value, list):
-            yield Finding("refused", path, "this must be a list")
+            yield Finding("refused", path, "must be a list")
             return
         for index, item in enumerate(cast("list[object]", value)):
             yield from _check(item, fields[0], f"{path}.{index}")
         return
     if not isinstance(value, Mapping):
-        yield Finding("refused", path, "this must be a map")
+        yield Finding("refused", path, "must be a map")
         return
     for key, inner in cast("Mapping[str, Any]", value).items():
         if key in fields:
