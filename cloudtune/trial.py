@@ -33,7 +33,7 @@ TRIAL = "CLOUDTUNE_TRIAL"
 RUN = "CLOUDTUNE_RUN"
 """Environment variable: id of the run, by which its processes are found."""
 STUDY_FILE = "cloudtune_study.json"
-"""What the launcher knows of the study: see `cloudtune.bundle.launcher.launch_config`."""
+"""What the launcher knows of the study: see `cloudtune.bundle.launcher.launch_data`."""
 CONTRACT_FILE = "launcher_contract.py"
 """The service's `Contract`, next to this file in the archive of a job."""
 MAX_REPORT_LINE_BYTES = 65_536

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from cloudtune import trial
 from cloudtune.fitting.fit import FittedStudy, restore_definitions
 from cloudtune.study.schema import Json
-from cloudtune.study.search_space import Value
 
 PROGRAM = "cloudtune_launch.py"
 """The program that a service starts, at the root of the archive. It is also importable as a module,
@@ -40,57 +38,8 @@ if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))
 """
 _CALL_FIELDS = {
-    "script",
-    "module",
-    "command",
-    "args",
-    "arguments",
-    "metrics",
-    "env",
-    "requirements",
+    *("script", "module", "command", "args", "arguments", "metrics", "env", "requirements"),
 }
-
-
-def launch_config(
-    call: Mapping[str, Any],
-    definitions: Sequence[Mapping[str, Any]],
-    constants: Mapping[str, Value],
-    paths: Mapping[str, str],
-    run: str,
-    *,
-    resource: str | None = None,
-    folder: str | None = None,
-    objectives: Mapping[str, str] | None = None,
-    measurements: str | None = None,
-) -> Json:
-    """Return the content of ``cloudtune_study.json``, which the launcher reads.
-
-    Args:
-        call: As in `cloudtune.trial.command_line`, with the study's ``env``, ``metrics`` and
-            ``requirements``.
-        definitions: As in `cloudtune.trial.restore`.
-        constants: Fixed values, unless the service sends another one for a trial.
-        paths: The inputs by name, as paths where the launcher runs.
-        run: The id of the run.
-        resource: The name of hyperband's resource, which the script gets if the service sends it.
-        folder: The working folder of the script, next to this file; None for the launcher's own.
-        objectives: Which value of each objective counts: ``last``, or the best, which is the one to
-            ``maximize`` or to ``minimize``.
-        measurements: The address below which the launcher saves measurements, for a service that
-            returns only the last values.
-    """
-    return {
-        "format": "cloudtune.launch/v1",
-        "run": run,
-        "trial": dict(call),
-        "parameters": [dict(definition) for definition in definitions],
-        "constants": dict(constants),
-        "inputs": dict(paths),
-        "resource": resource,
-        "folder": folder,
-        "objectives": dict(objectives or {}),
-        "measurements": measurements,
-    }
 
 
 def launch_data(
@@ -100,21 +49,32 @@ def launch_data(
     folder: str | None = None,
     measurements: str | None = None,
 ) -> Json:
-    """Return the `launch_config` of a fitted study; arguments as there."""
+    """Return the content of ``cloudtune_study.json``, which the launcher reads.
+
+    Args:
+        fitted: The study from which the request is built.
+        run: The id of the run.
+        paths: The inputs by name, as paths where the launcher runs.
+        folder: The working folder of the script, next to this file; None for the launcher's own.
+        measurements: The address below which the launcher saves measurements, for a service that
+            returns only the last values.
+    """
     study = fitted.original
     call = study.trial.model_dump(mode="json", include=_CALL_FIELDS, exclude_none=True)
-    call["parameters"] = list(study.parameters)
-    return launch_config(
-        call,
-        restore_definitions(fitted),
-        study.constants,
-        paths,
-        run,
-        resource=study.strategy.resource,
-        folder=folder,
-        objectives={o.metric: o.goal if o.select == "best" else "last" for o in study.objectives},
-        measurements=measurements,
-    )
+    return {
+        "format": "cloudtune.launch/v1",
+        "run": run,
+        "trial": call | {"parameters": list(study.parameters)},
+        "parameters": [dict(definition) for definition in restore_definitions(fitted)],
+        "constants": dict(study.constants),
+        "inputs": dict(paths),
+        "resource": study.strategy.resource,  # of hyperband; the script gets it if it is sent
+        "folder": folder,
+        "objectives": {
+            each.metric: each.goal if each.select == "best" else "last" for each in study.objectives
+        },
+        "measurements": measurements,
+    }
 
 
 def launcher_files(
@@ -134,7 +94,7 @@ def launcher_files(
         paths: The inputs by name, as paths where the launcher runs. On SageMaker this is
             ``/opt/ml/input/data/<name>``, followed by the file's name if the input is one file;
             the launcher looks up the real folder of the channel. On Vertex AI it is below ``/gcs``.
-        measurements: As in `launch_config`.
+        measurements: As in `launch_data`.
         contract: The provider's ``launcher_contract.py``, with its subclass of
             `cloudtune.trial.Contract`. Not needed for a service that passes ``--name value`` and
             reads metrics from the log.

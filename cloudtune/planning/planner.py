@@ -36,6 +36,7 @@ from cloudtune.provider.base import BaseProvider
 from cloudtune.provider.cost import check_budget, estimate
 from cloudtune.provider.crash_report import write_crash_report
 from cloudtune.provider.facts import Facts
+from cloudtune.provider.lookup import has_code
 from cloudtune.provider.models import CloudSettings, ProviderSettings
 from cloudtune.provider.plan import Plan
 from cloudtune.study.schema import Mode
@@ -97,21 +98,13 @@ def plan(
 
 
 def plan_run(
-    study: Study,
-    on: Sequence[str],
-    *,
-    without: Sequence[Path] = (),
-    emulated: bool = False,
+    study: Study, on: Sequence[str], *, without: Sequence[Path] = (), emulated: bool = False
 ) -> list[Plan]:
     """Return the plans of one run, one per provider, all with the same seed.
 
     A mistake in the code of one provider sets `Plan.broken` and does not affect the other plans.
 
-    Args:
-        study: The study to run.
-        on: The names of the providers; duplicates are ignored.
-        without: As in `plan`.
-        emulated: As in `plan`.
+    Duplicate names of providers are ignored.
 
     Raises:
         UsageError: If no provider is given, or there is no such provider.
@@ -124,20 +117,14 @@ def plan_run(
     plans: list[Plan] = []
     for name in dict.fromkeys(on):
         try:
-            new = plan(
-                study,
-                name,
-                run_id=run,
-                seed=seed,
-                without=without,
-                emulated=emulated,
+            plans.append(
+                plan(study, name, run_id=run, seed=seed, without=without, emulated=emulated)
             )
         except (CloudtuneError, OSError):
             raise
         except Exception as error:  # noqa: BLE001 - a mistake in the code of one provider
             file = Path(tempfile.gettempdir()) / f"cloudtune-{run}-{name}.txt"
-            new = _broken_plan(study, name, run, seed, write_crash_report(error, file))
-        plans.append(new)
+            plans.append(_broken_plan(study, name, run, seed, write_crash_report(error, file)))
     return plans
 
 
@@ -186,12 +173,9 @@ def source_folder(study: Study, on: str, base: Path) -> Path | None:
         StudyError: If the folder does not exist.
     """
     trial = study.trial
-    address = (trial.source or {}).get(on) or (trial.source or {}).get("*")
-    if address is None:
-        if not (trial.script or trial.module or trial.command):
-            return None
-        address = "."
-    if "://" in address:
+    sources = trial.source or {}
+    address = sources.get(on) or sources.get("*") or ("." if has_code(study) else None)
+    if address is None or "://" in address:
         return None
     folder = (base / Path(address).expanduser()).resolve()
     if not folder.is_dir():
@@ -238,11 +222,7 @@ def _study_folder(study: Study) -> Path:
 
 
 def _choose_mode(
-    study: Study,
-    on: str,
-    provider: BaseProvider[Any],
-    settings: ProviderSettings,
-    facts: Facts,
+    study: Study, on: str, provider: BaseProvider[Any], settings: ProviderSettings, facts: Facts
 ) -> Plan:
     """Return the plan in the mode of the settings; ``auto`` is managed unless that is refused."""
     modes = _modes(provider)
@@ -252,12 +232,11 @@ def _choose_mode(
         if settings.mode not in modes:
             raise UsageError(f"{on} has no {settings.mode} mode; it has {', '.join(modes)}")
         return _plan_mode(study, on, provider, settings, facts, mode=settings.mode)
-    plans: list[Plan] = []
-    for mode in modes:
-        plans.append(_plan_mode(study, on, provider, settings, facts, mode=mode))
-        if not plans[-1].refused:
-            return plans[-1]
-    return plans[0]
+    first = _plan_mode(study, on, provider, settings, facts, mode=modes[0])
+    if first.refused and len(modes) > 1:
+        second = _plan_mode(study, on, provider, settings, facts, mode=modes[1])
+        return first if second.refused else second
+    return first
 
 
 def _modes(provider: BaseProvider[Any]) -> list[Mode]:

@@ -20,7 +20,6 @@ from cloudtune.provider.facts import (
     Variables,
 )
 from cloudtune.study.schema import Json, Mode
-from cloudtune.study.search_space import Value
 from cloudtune.study.study import Study
 
 FORMAT: Literal["cloudtune.plan/v1"] = "cloudtune.plan/v1"
@@ -117,17 +116,12 @@ class _StoredLookup(BaseModel):
         )
 
 
-class _StoredParent(BaseModel):
-    parameters: dict[str, Value]
-    objective: tuple[float, ...]
-
-
 class _StoredFacts(BaseModel):
     job_name: str
     seed: int
     base: str
     source: str | None
-    parents: list[_StoredParent]
+    parents: list[Parent]
     source_hash: str | None
     own: _StoredLookup
     parent_jobs: list[str] = []
@@ -175,7 +169,7 @@ class StoredPlan(BaseModel):
             base=Path(facts.base),
             source=Path(facts.source) if facts.source else None,
             source_hash=facts.source_hash,
-            parents=[Parent(each.parameters, each.objective) for each in facts.parents],
+            parents=facts.parents,
             parent_jobs=facts.parent_jobs,
             emulated=facts.emulated,
             lookup=facts.own.to_lookup(),

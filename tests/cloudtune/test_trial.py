@@ -19,7 +19,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudtune import trial
-from cloudtune.bundle.launcher import launch_config
 from cloudtune.study import search_space
 
 FILE = Path(trial.__file__)
@@ -428,9 +427,13 @@ def launch(
 
 def write_launch(folder: Path, call: dict[str, Any], code: str) -> None:
     (folder / "train.py").write_text(textwrap.dedent(code))
-    study = launch_config(
-        {"script": "train.py", **call}, DEFINITIONS, {"epochs": 3}, {"train": "/in"}, "run"
-    )
+    study = {
+        "run": "run",
+        "trial": {"script": "train.py", **call},
+        "parameters": DEFINITIONS,
+        "constants": {"epochs": 3},
+        "inputs": {"train": "/in"},
+    }
     (folder / trial.STUDY_FILE).write_text(json.dumps(study))
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cloudtune import trial
-from cloudtune.bundle.launcher import launch_config
 from cloudtune.errors import UsageError
 from cloudtune.execution import reaper
 from cloudtune.provider.models import Interrupted
@@ -341,13 +340,14 @@ def test_directly_and_by_the_launcher_a_script_sees_the_same(
     (package / "cloudtune" / "__init__.py").touch()
     (package / "cloudtune" / "trial.py").write_bytes(Path(trial.__file__).read_bytes())
     (work / "train.py").write_bytes((job.source / "train.py").read_bytes())
-    study = launch_config(
-        {key: job.request[key] for key in ("script", "args", "arguments", "parameters", "env")},
-        definitions,
-        {"epochs": 2},
-        {"train": "/in"},
-        job.run,
-    )
+    keys = ("script", "args", "arguments", "parameters", "env")
+    study = {
+        "run": job.run,
+        "trial": {key: job.request[key] for key in keys},
+        "parameters": definitions,
+        "constants": {"epochs": 2},
+        "inputs": {"train": "/in"},
+    }
     (package / trial.STUDY_FILE).write_text(json.dumps(study))
     words = [f"--{name}={trial.format_value(value)}" for name, value in parameters.items()]
     launched = subprocess.run(
