@@ -10,7 +10,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, TextIO
 
@@ -23,19 +22,6 @@ _END_OF_REQUESTS = ""
 """The lines in the FIFO, besides provider names."""
 _LOCK_TIMEOUT = 2.0
 """Seconds to wait for a process that only checks the lock."""
-
-
-@dataclass(frozen=True)
-class LockHolder:
-    """The process that runs a run. Both are None until the process has written its name."""
-
-    process: int | None
-    host: str | None
-
-    def __str__(self) -> str:
-        if self.process is None:
-            return "another process"
-        return f"process {self.process} on {self.host}"
 
 
 class RunLock:
@@ -122,8 +108,8 @@ class RunLock:
         )
 
 
-def lock_holder(folder: Path) -> LockHolder | None:
-    """Return the process that runs the run in a folder, or None if no process does."""
+def lock_holder(folder: Path) -> str | None:
+    """Return the process that runs the run in a folder, for messages; None if no process does."""
     path = folder / _LOCK_FILE
     try:
         with path.open("r+" if os.access(path, os.W_OK) else "r", encoding="utf-8") as file:
@@ -150,9 +136,9 @@ def request_stop(folder: Path, providers: Sequence[str] = ()) -> bool:
     return True
 
 
-def _read_holder(folder: Path) -> LockHolder:
+def _read_holder(folder: Path) -> str:
     words = (folder / _LOCK_FILE).read_text(encoding="utf-8").split()
-    return LockHolder(int(words[0]), words[1]) if len(words) == 2 else LockHolder(None, None)
+    return f"process {words[0]} on {words[1]}" if len(words) == 2 else "another process"
 
 
 def _try_lock(descriptor: int) -> bool:

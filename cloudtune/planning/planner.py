@@ -30,7 +30,7 @@ from cloudtune.planning.preflight import (
     check_warm_start,
     engine_notes,
 )
-from cloudtune.planning.warm_start import parent_jobs, parents
+from cloudtune.planning.warm_start import read_parents
 from cloudtune.provider import registry
 from cloudtune.provider.base import BaseProvider
 from cloudtune.provider.cost import check_budget, estimate
@@ -81,6 +81,7 @@ def plan(
         seed = study.strategy.seed
     source = source_folder(study, on, folder)
     files = bundle.list_files(source, [state_folder(), *without]) if source else []
+    parents, parent_jobs = read_parents(study, on)
     facts = Facts(
         run_id=run,
         job_name=job_name(study.name, run),
@@ -88,13 +89,13 @@ def plan(
         base=folder,
         source=source,
         source_hash=bundle.fingerprint(source, files) if source else None,
-        parents=parents(study),
-        parent_jobs=parent_jobs(study, on),
+        parents=parents,
+        parent_jobs=parent_jobs,
         emulated=emulated,
         files=tuple(files),
     )
     facts = replace(facts, lookup=provider.lookup(study, settings, facts))
-    return _choose_mode(study, on, provider, settings, facts)
+    return plan_from_facts(study, on, facts)
 
 
 def plan_run(
@@ -146,12 +147,26 @@ def _broken_plan(study: Study, on: str, run: str, seed: int, reason: str) -> Pla
 def plan_from_facts(study: Study, on: str, facts: Facts) -> Plan:
     """Return the plan of a study with facts that were collected before.
 
+    The mode is that of the settings; ``auto`` is managed unless that is refused.
+
     Raises:
         UsageError: If there is no such provider.
         StudyError: If the provider's settings in the study are invalid.
     """
     provider = registry.get(on)
-    return _choose_mode(study, on, provider, read_settings(study, on, provider), facts)
+    settings = read_settings(study, on, provider)
+    modes = _modes(provider)
+    if not modes:
+        raise UsageError(f"{on} has neither a managed nor a driven mode")
+    if settings.mode != "auto":
+        if settings.mode not in modes:
+            raise UsageError(f"{on} has no {settings.mode} mode; it has {', '.join(modes)}")
+        return _plan_mode(study, on, provider, settings, facts, mode=settings.mode)
+    first = _plan_mode(study, on, provider, settings, facts, mode=modes[0])
+    if first.refused and len(modes) > 1:
+        second = _plan_mode(study, on, provider, settings, facts, mode=modes[1])
+        return first if second.refused else second
+    return first
 
 
 def other_mode_findings(plan: Plan) -> dict[Mode, tuple[Finding, ...]]:
@@ -219,24 +234,6 @@ def job_name(label: str | None, run_id: str) -> str:
 
 def _study_folder(study: Study) -> Path:
     return (Path(study.file).parent if study.file else Path.cwd()).absolute()
-
-
-def _choose_mode(
-    study: Study, on: str, provider: BaseProvider[Any], settings: ProviderSettings, facts: Facts
-) -> Plan:
-    """Return the plan in the mode of the settings; ``auto`` is managed unless that is refused."""
-    modes = _modes(provider)
-    if not modes:
-        raise UsageError(f"{on} has neither a managed nor a driven mode")
-    if settings.mode != "auto":
-        if settings.mode not in modes:
-            raise UsageError(f"{on} has no {settings.mode} mode; it has {', '.join(modes)}")
-        return _plan_mode(study, on, provider, settings, facts, mode=settings.mode)
-    first = _plan_mode(study, on, provider, settings, facts, mode=modes[0])
-    if first.refused and len(modes) > 1:
-        second = _plan_mode(study, on, provider, settings, facts, mode=modes[1])
-        return first if second.refused else second
-    return first
 
 
 def _modes(provider: BaseProvider[Any]) -> list[Mode]:

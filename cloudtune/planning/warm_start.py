@@ -9,53 +9,30 @@ from cloudtune.results.objective import objective_values
 from cloudtune.study.study import Study
 
 
-def parents(study: Study) -> list[Parent]:
-    """Return the finished trials of the ledger's runs that the study's warm start names.
+def read_parents(study: Study, provider: str) -> tuple[list[Parent], list[str]]:
+    """Return the finished trials that the study's warm start names, and a provider's names of jobs.
+
+    The trials are those of runs in the ledger. The jobs are those such as ``sagemaker:NAME``, and
+    the provider's managed jobs of runs in the ledger. Emulated jobs are omitted: they do not
+    outlive their emulator.
 
     Raises:
         UsageError: If there is no such run.
     """
-    runs = [name for name in _sources(study) if ":" not in name]
-    if not runs:
-        return []
     trials: list[Parent] = []
-    with Ledger() as ledger:
-        for name in runs:
+    jobs: list[str] = []
+    for name in study.warm_start.from_ if study.warm_start else []:
+        service, colon, service_job = name.partition(":")
+        if colon:
+            jobs += [service_job] if service == provider else []
+            continue
+        with Ledger() as ledger:
             record = ledger.run(name)
             for job in record.jobs:
+                if job.provider == provider and job.mode == "managed" and not job.emulated:
+                    jobs += [job.job] if job.job else []
                 for trial in read_job(ledger, record, job)[1]:
                     values = objective_values(study, [m.metrics for m in trial.measurements])
                     if trial.state in {"completed", "stopped_early"} and values is not None:
                         trials.append(Parent(trial.parameters, values))
-    return trials
-
-
-def parent_jobs(study: Study, provider: str) -> list[str]:
-    """Return a provider's names of the jobs that the study's warm start names.
-
-    These are jobs such as ``sagemaker:NAME``, and the provider's managed jobs of runs in the
-    ledger. Emulated jobs are omitted: they do not outlive their emulator.
-
-    Raises:
-        UsageError: If there is no such run.
-    """
-    jobs: list[str] = []
-    for name in _sources(study):
-        service, colon, job = name.partition(":")
-        if colon:
-            jobs += [job] if service == provider else []
-            continue
-        with Ledger() as ledger:
-            jobs += [
-                record.job
-                for record in ledger.run(name).jobs
-                if record.provider == provider
-                and record.job
-                and record.mode == "managed"
-                and not record.emulated
-            ]
-    return jobs
-
-
-def _sources(study: Study) -> list[str]:
-    return study.warm_start.from_ if study.warm_start else []
+    return trials, jobs

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from cloudtune.provider.base import BaseProvider as BaseProvider
     from cloudtune.provider.cost import overrides_any as overrides_any
     from cloudtune.provider.cost import read_prices as read_prices
-    from cloudtune.provider.documents import ServiceDocument as ServiceDocument
     from cloudtune.provider.facts import Facts as Facts
     from cloudtune.provider.facts import Inputs as Inputs
     from cloudtune.provider.facts import Lookup as Lookup
@@ -54,6 +53,7 @@ if TYPE_CHECKING:
     from cloudtune.provider.models import ProviderSettings as ProviderSettings
     from cloudtune.provider.models import RawTrial as RawTrial
     from cloudtune.provider.models import Recovered as Recovered
+    from cloudtune.provider.models import ServiceDocument as ServiceDocument
     from cloudtune.provider.models import TrainingJob as TrainingJob
     from cloudtune.provider.plan import Plan as Plan
     from cloudtune.provider.protocols import Emit as Emit

@@ -25,7 +25,7 @@ from cloudtune.provider.models import JobContext, ProviderSettings
 if TYPE_CHECKING:
     from cloudtune.diagnostics import Finding, Note
     from cloudtune.fitting.fit import FittedStudy
-    from cloudtune.provider.documents import ServiceDocument
+    from cloudtune.provider.models import ServiceDocument
     from cloudtune.provider.plan import Plan
     from cloudtune.provider.protocols import Emit, JobClient, TrainingJobs, TrialRunner
     from cloudtune.study.schema import Json, Mode

@@ -89,7 +89,8 @@ class Home:
     def engine(self) -> int | None:
         """Return the process that runs the latest run."""
         holder = lock_holder(self.state / "runs" / self.run)
-        return holder.process if holder else None
+        words = holder.split() if holder else []
+        return int(words[1]) if words[:1] == ["process"] else None
 
     def trials(self) -> list[psutil.Process]:
         """Return the processes of the run's trials."""

@@ -18,7 +18,7 @@ from cloudtune.errors import LedgerError, UsageError
 from cloudtune.ledger import connection
 from cloudtune.ledger.home import state_folder
 from cloudtune.ledger.ledger import Ledger
-from cloudtune.ledger.lock import LockHolder, RunLock, lock_holder
+from cloudtune.ledger.lock import RunLock, lock_holder
 from cloudtune.ledger.records import JobRecord, RunRecord, new_run_id
 from cloudtune.ledger.schema import VERSION
 from cloudtune.results.events import Ended, Event, Measured, Started
@@ -97,7 +97,7 @@ def test_a_run_has_one_lock_holder_and_a_dead_process_is_none(tmp_path: Path) ->
     with other:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
-        assert lock_holder(tmp_path) == LockHolder(other.pid, socket.gethostname())
+        assert lock_holder(tmp_path) == f"process {other.pid} on {socket.gethostname()}"
         with pytest.raises(LedgerError, match=f"process {other.pid}"), RunLock(tmp_path):
             pass
         other.kill()

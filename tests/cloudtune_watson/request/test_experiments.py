@@ -13,7 +13,7 @@ from cloudtune.cli.main_group import cloudtune
 from cloudtune.diagnostics import Finding
 from cloudtune.errors import UsageError
 from cloudtune.planning import planner
-from cloudtune.provider.documents import ServiceDocument
+from cloudtune.provider.models import ServiceDocument
 from cloudtune.study.study import Study
 from cloudtune_watson.request.experiments import DESCRIPTION, to_document
 
