@@ -35,11 +35,11 @@ def plan(
     emulate: bool = False,
     exclude: Sequence[Path] = (),
 ) -> Plan | list[Plan]:
-    """Return what a run would send to a provider; nothing is sent.
+    """Return what a run would send to a provider, or the plans of one run on several.
 
     Args:
         study: The study to run.
-        on: A provider, or several for the plans of one run.
+        on: One provider or several.
         emulate: Plan for the emulators of the services.
         exclude: Files in the source folder that are not part of it, such as a saved plan.
 
@@ -113,8 +113,7 @@ class Results:
     def to_mlflow(self, to: str | None = None) -> list[str]:
         """Write each job to MLflow and return the run IDs; needs ``cloudtune[mlflow]``.
 
-        Args:
-            to: MLflow's tracking address; MLflow's own default if omitted.
+        ``to`` is the tracking address, by default MLflow's own.
         """
         from cloudtune.formats import mlflow
 
@@ -123,8 +122,7 @@ class Results:
     def to_optuna(self, to: str) -> list[str]:
         """Write each job as an Optuna study and return the study names.
 
-        Args:
-            to: The storage: an address, or the path of a SQLite file.
+        ``to`` is the storage: an address, or the path of a SQLite file.
         """
         from cloudtune.formats import optuna
 
@@ -156,13 +154,9 @@ class Run:
         return Results(tuple(lifecycle.results(self.id)))
 
     def execute(self, *, on: Sequence[str] = (), show: bool = True) -> Run:
-        """Execute the jobs that have not ended, and return when they have.
+        """Execute the jobs that have not ended, of some providers or all; return when they end.
 
-        Ctrl-C, or the notebook's stop button, ends the run gracefully.
-
-        Args:
-            on: The providers whose jobs are executed; all by default.
-            show: Whether to show progress.
+        Ctrl-C, or the notebook's stop button, ends the run gracefully. ``show`` shows progress.
 
         Raises:
             LedgerError: If another process executes the run.
@@ -224,10 +218,7 @@ class Run:
             follow(self.id, progress)
 
     def stop(self, *on: str) -> None:
-        """Ask the run to end gracefully; asking again ends it at once. It can be resumed.
-
-        Args:
-            on: The providers whose jobs end; all by default.
+        """Ask the run, or its jobs on some providers, to end gracefully; again, to end at once.
 
         Raises:
             UsageError: If the run is not running on this machine, or has no job there.
@@ -308,9 +299,7 @@ def status(
 ) -> list[dict[str, Any]]:
     """Return the status of all runs, newest first, or of one run, as ``status --json`` prints it.
 
-    Args:
-        run: The run's ID or a prefix of it; all runs by default.
-        notify: Called with a message for each run that cannot be read.
+    ``notify`` is called with a message for each run that cannot be read.
 
     Raises:
         UsageError: If there is no such run.

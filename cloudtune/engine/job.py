@@ -96,7 +96,7 @@ class _Execution:
         if isinstance(event, Ended):
             return self.mask.end(event)
         if isinstance(event, Lost) and event.error is not None:
-            report = write_crash_report(event.error, self.context.folder / _FAILURE, self.mask)
+            report = write_crash_report(event.error, self.context.folder / _FAILURE, self.mask.hide)
             return replace(event, reason=f"{report}{event.reason}")
         return event
 
@@ -134,19 +134,19 @@ def execute_job(
         current = _current_record(ledger, job)
         outcome = Outcome("unknown", "the job was interrupted")
         context: JobContext | None = None
-        mask: Callable[[str], str] = str
+        mask: Mask | None = None
         try:
             plan = _require_plan(plan)
             events = [event for _, event in ledger.events(job.run, job.provider)]
             observer.begin(plan, events, current.elapsed(time.time()))
             require_runnable(plan)
             context = job_context(plan, ledger)
-            mask = secrets = Mask(plan.study)
-            add_mask(mask)
+            mask = Mask(plan.study)
+            add_mask(mask.hide)
             _log.debug("%s: execute %s, %d events", job.provider, plan.mode, len(events))
             resumed = job.process_started is not None
             execution = _Execution(
-                plan, current, events, inbox, observer, ledger, context, secrets, budget, resumed
+                plan, current, events, inbox, observer, ledger, context, mask, budget, resumed
             )
             outcome = _run_driven(execution) if plan.mode == "driven" else _run_managed(execution)
             _end_emulator(context, plan.mode, outcome)
@@ -159,10 +159,11 @@ def execute_job(
                 _end_emulator(context, job.mode, outcome)
         except Exception as error:  # noqa: BLE001 - a bug in the code of this provider
             report = ledger.job_folder(job.run, job.provider) / _FAILURE
-            outcome = _crash_outcome(ledger, job, write_crash_report(error, report, mask))
+            text = write_crash_report(error, report, mask.hide if mask else str)
+            outcome = _crash_outcome(ledger, job, text)
             _end_emulator(context, job.mode, outcome)
         finally:
-            outcome = replace(outcome, reason=mask(outcome.reason))
+            outcome = replace(outcome, reason=mask(outcome.reason) if mask else outcome.reason)
             _log.debug("%s: ended, %s %s", job.provider, outcome.state, outcome.reason)
             observer.end(job.provider, outcome)
             unchanged = ledger.last_event_number(job.run, job.provider) == last_event

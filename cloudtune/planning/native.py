@@ -29,13 +29,8 @@ def merge(
     """Return a request merged with a ``native`` block, and findings about the changes.
 
     Maps are merged by key, and null removes a key. Lists of maps are merged by the key that
-    identifies an entry, else by position; other lists are replaced.
-
-    Args:
-        request: The request for the study. It is not changed.
-        native: The block to merge into it.
-        provider: The provider to whose settings the block belongs.
-        protected_paths: Dotted paths that the block may not touch; ``*`` matches any entry.
+    identifies an entry, else by position; other lists are replaced. The block may not touch the
+    protected dotted paths; ``*`` in a path matches any entry.
     """
     prefix = f"providers.{provider}.native"
     findings: list[Finding] = []

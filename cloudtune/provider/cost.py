@@ -50,14 +50,7 @@ def read_prices(file: Path, *fields: str) -> dict[tuple[str, ...], Price]:
 def check_budget(
     limits: Limits, provider: str, mode: Mode, facts: Facts
 ) -> Iterator[Finding | Note]:
-    """Yield why cloudtune cannot enforce a budget, or by how much the cost may exceed it.
-
-    Args:
-        limits: The limits of the job on this provider.
-        provider: The provider's name.
-        mode: The mode of the job.
-        facts: The facts of the plan, with the price.
-    """
+    """Yield why cloudtune cannot enforce a job's budget, or by how much the cost may exceed it."""
     budget, price = limits.max_cost, facts.price
     if budget is None or facts.emulated:
         return
@@ -87,10 +80,7 @@ def check_budget(
 def overrides_any(native: Any, fields: Collection[str]) -> bool:
     """Return whether ``native`` sets any of some fields, at any depth.
 
-    Args:
-        native: The native block, or a part of it.
-        fields: The service's names of the fields, such as those that determine the price or those
-            that end trials.
+    The fields are those that determine the price, for example, or those that end trials.
     """
     if isinstance(native, Mapping):
         block = cast("Mapping[str, Any]", native)
@@ -101,13 +91,7 @@ def overrides_any(native: Any, fields: Collection[str]) -> bool:
 
 
 def estimate(limits: Limits, mode: Mode, facts: Facts) -> Estimate | None:
-    """Return what a job may cost, or None if the price is unknown.
-
-    Args:
-        limits: The limits of the job on this provider.
-        mode: The mode of the job.
-        facts: The facts of the plan, with the price.
-    """
+    """Return what a job may cost under its limits, or None if the price is unknown."""
     price = facts.price
     if price is None:
         return None

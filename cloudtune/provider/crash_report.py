@@ -10,10 +10,7 @@ from pathlib import Path
 def write_crash_report(error: Exception, file: Path, mask: Callable[[str], str] = str) -> str:
     """Append the traceback of an exception to a file, and return a message for the user.
 
-    Args:
-        error: The exception.
-        file: The file; existing content is kept.
-        mask: Removes secrets from the text.
+    The mask removes secrets from both.
     """
     name = type(error).__name__
     summary = f"{name}: {error}" if str(error) else name

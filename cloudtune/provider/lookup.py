@@ -63,11 +63,7 @@ def environment_variables(study: Study) -> Variables:
 def find_inputs(study: Study, facts: Facts, provider: str, home: str) -> Inputs:
     """Return the addresses of the inputs, and what must be uploaded from this machine.
 
-    Args:
-        study: The study to plan.
-        facts: What is known so far.
-        provider: The provider's name.
-        home: The address under which all files of the job are.
+    Uploads go below ``home``, the address under which all files of the job are.
     """
     addresses: dict[str, str | None] = {}
     uploads: dict[str, str] = {}

@@ -36,18 +36,19 @@ class Mask:
 
     def __call__(self, reason: str) -> str:
         """Return a reason without secrets, shortened to fit in a table."""
-        masked = self._replace(reason)
+        masked = self.hide(reason)
         short = masked[:_MAX_REASON_LENGTH]
         return masked if masked == short else f"{short}..."
 
     def end(self, event: Ended) -> Ended:
         """Return the end of a trial without secrets."""
-        reason, tail = self(event.reason), self._replace(event.log_tail)
+        reason, tail = self(event.reason), self.hide(event.log_tail)
         if (reason, tail) == (event.reason, event.log_tail):
             return event
         return replace(event, reason=reason, log_tail=tail)
 
-    def _replace(self, text: str) -> str:
+    def hide(self, text: str) -> str:
+        """Return a text without secrets."""
         for value, name in self._names.items():
             text = text.replace(value, f"${{{name}}}")
         return text
@@ -65,14 +66,10 @@ def resolve_secrets(
     Only variables are resolved: the maps and the lists of ``name`` and ``value`` under
     ``Environment`` and ``env``. The same text elsewhere in the request stays.
 
-    Args:
-        request: The request of a job.
-        study: The study that names the variables.
-        escape: Escapes what the service would expand in a value.
-        allow_empty: Whether the service accepts an empty value.
+    ``escape`` escapes what the service would expand in a value.
 
     Raises:
-        UsageError: If a variable is not set, or empty where the service does not allow that.
+        UsageError: If a variable is not set, or empty unless ``allow_empty``.
     """
     sources = _sources(study)
     _require(sources, lambda name: name in os.environ, "not set in this shell")

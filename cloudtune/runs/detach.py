@@ -15,11 +15,9 @@ from cloudtune.ledger.records import RunRecord
 
 
 def resume_detached(run: str, on: Sequence[str] = ()) -> None:
-    """Resume a run in a new background process; return once that executes it or has ended it.
+    """Resume the jobs of a run, on some providers or all, in a new background process.
 
-    Args:
-        run: The run's ID.
-        on: The providers whose jobs are resumed; all by default.
+    Return once that executes the run or has ended it.
 
     Raises:
         CloudtuneError: If the process fails to start; the message has its output.
@@ -50,12 +48,8 @@ def resume_detached(run: str, on: Sequence[str] = ()) -> None:
 def resume_unattended(ledger: Ledger, record: RunRecord, on: Collection[str] = ()) -> list[str]:
     """Resume managed jobs that may continue without a process here, and return their providers.
 
-    These are submitted jobs without a known end. If a process executes the run, there are none.
-
-    Args:
-        ledger: The ledger.
-        record: The run.
-        on: The providers whose jobs are resumed; all by default.
+    These are submitted jobs without a known end, on some providers or all. If a process executes
+    the run, there are none.
 
     Raises:
         CloudtuneError: If the background process fails to start.

@@ -16,10 +16,7 @@ def find_log(
 ) -> str | Path:
     """Return the file with the output of a trial, or its address if the service keeps it.
 
-    Args:
-        run: The run's ID or a prefix of it; the latest run by default.
-        number: The trial's number; the last trial by default.
-        on: The provider, required if the run has several jobs.
+    The default is the last trial of the latest run. A run with several jobs requires a provider.
 
     Raises:
         UsageError: If there is no such run, job, trial or log.
