@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from cloudtune.emulation.process import CERTIFICATE as CERTIFICATE
     from cloudtune.emulator_kit.app import App as App
     from cloudtune.emulator_kit.app import ConnectionLost as ConnectionLost
-    from cloudtune.emulator_kit.app import Context as Context
     from cloudtune.emulator_kit.app import Operations as Operations
     from cloudtune.emulator_kit.app import Response as Response
     from cloudtune.emulator_kit.app import ServiceError as ServiceError
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from cloudtune.emulator_kit.job_run import JobRun as JobRun
     from cloudtune.emulator_kit.job_run import Listener as Listener
     from cloudtune.emulator_kit.script_jobs import POLL_SECONDS as POLL_SECONDS
+    from cloudtune.emulator_kit.script_jobs import Context as Context
     from cloudtune.emulator_kit.script_jobs import JobNotStarted as JobNotStarted
     from cloudtune.emulator_kit.script_jobs import ScriptJobs as ScriptJobs
     from cloudtune.emulator_kit.state import Job as Job

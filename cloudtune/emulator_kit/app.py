@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from cloudtune.emulation.faults import FaultPlan
-from cloudtune.emulator_kit.delays import Delays
-from cloudtune.emulator_kit.image import create_folder
-from cloudtune.emulator_kit.script_jobs import ScriptJobs
+from cloudtune.emulator_kit.script_jobs import Context, JobsT
 from cloudtune.emulator_kit.tuner import Tuner
 
 if TYPE_CHECKING:
@@ -40,8 +35,7 @@ class Response:
         return [self.body]
 
 
-JobsT = TypeVar("JobsT", bound=ScriptJobs[Any, Any, Any])
-TunerT = TypeVar("TunerT", bound=Tuner)
+TunerT = TypeVar("TunerT", bound=Tuner[Any, Any])
 
 
 class ServiceError(Exception):
@@ -56,23 +50,6 @@ class ConnectionLost(ConnectionError):  # noqa: N818 - named for what the client
     """Raised by an application to close the connection without a response."""
 
 
-@dataclass(frozen=True)
-class Context(Generic[JobsT]):
-    """What the operations of an emulator work with."""
-
-    folder: Path
-    delays: Delays
-    faults: FaultPlan
-    jobs: JobsT
-    """Runs the scripts."""
-    lock: threading.RLock
-    """Held while a job changes."""
-
-    def job_folder(self, *names: str) -> Path:
-        """Create the empty folder of a job and return it."""
-        return create_folder(self.folder.joinpath("jobs", *names))
-
-
 class Operations(Generic[JobsT, TunerT]):
     """The operations of a service, with the jobs that they start."""
 
@@ -83,8 +60,7 @@ class Operations(Generic[JobsT, TunerT]):
 
     def busy(self) -> bool:
         """Return whether any job runs."""
-        tuners = list(self.tuners.values())
-        return self.context.jobs.busy() or any(tuner.busy() for tuner in tuners)
+        return self.context.jobs.busy() or any(each.busy() for each in list(self.tuners.values()))
 
     def close(self) -> None:
         """End everything at once."""
@@ -92,7 +68,7 @@ class Operations(Generic[JobsT, TunerT]):
 
 
 class App(ABC):
-    """The WSGI application of an emulator; an `Emulation`."""
+    """The WSGI application of an emulator, which gets requests that show its key."""
 
     FAULTS: ClassVar[Mapping[str, Callable[[], ServiceError]]]
     """The service's errors by the effects ``throttle``, ``quota``, ``error`` and ``late_error``."""
@@ -101,6 +77,18 @@ class App(ABC):
         self._faults = operations.context.faults
         self.busy = operations.busy
         self.close = operations.close
+
+    @abstractmethod
+    def key_of(self, environ: WSGIEnvironment) -> str | None:
+        """Return the key that a request shows, wherever this service's clients put it."""
+
+    @abstractmethod
+    def refuse(self, environ: WSGIEnvironment, reason: str) -> Response:
+        """Return a refusal in the service's own form."""
+
+    @abstractmethod
+    def environment(self, url: str, key: str) -> Mapping[str, str]:
+        """Return the variables with which the service's own clients reach the emulator."""
 
     @abstractmethod
     def respond(self, environ: WSGIEnvironment) -> Response:

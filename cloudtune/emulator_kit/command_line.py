@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from cloudtune.emulation.faults import FaultPlan, SupportedFaults, read_plan
 from cloudtune.emulation.process import MISSING_EXTRA
+from cloudtune.emulator_kit.app import App
 from cloudtune.emulator_kit.delays import DEFAULT_SPEED, Delays
-from cloudtune.emulator_kit.server import Emulation, serve
+from cloudtune.emulator_kit.server import serve
 from cloudtune.errors import CloudtuneError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 def run_emulator(
     program: str,
     note: str,
-    create: Callable[[Path, Delays, FaultPlan, str, str], Emulation],
+    create: Callable[[Path, Delays, FaultPlan, str, str], App],
     operations: Collection[str],
     *,
     handler: Callable[[], type[WSGIRequestHandler]] | None = None,

@@ -12,9 +12,13 @@ import secrets
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Generic, NoReturn
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, NoReturn, TypeVar
 
+from cloudtune.emulation.faults import FaultPlan
 from cloudtune.emulator_kit.delays import Delays
+from cloudtune.emulator_kit.image import create_folder
 from cloudtune.emulator_kit.job_run import JobRun, JobT, Listener, ProblemT, ScriptT
 from cloudtune.errors import CloudtuneError
 from cloudtune.execution.process_monitor import ProcessSpec
@@ -236,3 +240,23 @@ class ScriptJobs(ABC, Generic[JobT, ScriptT, ProblemT]):
             self.settle(run, ended)
             del self._runs[run.number]
         run.notify(ended)
+
+
+JobsT = TypeVar("JobsT", bound=ScriptJobs[Any, Any, Any])
+
+
+@dataclass(frozen=True)
+class Context(Generic[JobsT]):
+    """What the operations of an emulator work with."""
+
+    folder: Path
+    delays: Delays
+    faults: FaultPlan
+    jobs: JobsT
+    """Runs the scripts."""
+    lock: threading.RLock
+    """Held while a job changes."""
+
+    def job_folder(self, *names: str) -> Path:
+        """Create the empty folder of a job and return it."""
+        return create_folder(self.folder.joinpath("jobs", *names))

@@ -19,15 +19,15 @@ import select
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from cloudtune.emulation.process import ADDRESS, CERTIFICATE, LOCK, TIED, Address
-from cloudtune.emulator_kit.app import Response
+from cloudtune.emulator_kit.app import App, Response
 from cloudtune.errors import MissingExtraError, UsageError
 
 if TYPE_CHECKING:
@@ -37,36 +37,8 @@ if TYPE_CHECKING:
 LOOPBACK = "127.0.0.1"
 
 
-class Emulation(Protocol):
-    """One emulated service."""
-
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Respond to a request that has shown the key."""
-        ...
-
-    def key_of(self, environ: WSGIEnvironment) -> str | None:
-        """Return the key that a request shows, wherever this service's clients put it."""
-        ...
-
-    def refuse(self, environ: WSGIEnvironment, reason: str) -> Response:
-        """Return a refusal in the service's own form."""
-        ...
-
-    def environment(self, url: str, key: str) -> Mapping[str, str]:
-        """Return the variables with which the service's own clients reach the emulator."""
-        ...
-
-    def busy(self) -> bool:
-        """Return whether a job runs, so that an idle emulator must not end."""
-        ...
-
-    def close(self) -> None:
-        """End everything at once."""
-        ...
-
-
 def serve(
-    create: Callable[[str, str], Emulation],
+    create: Callable[[str, str], App],
     folder: Path,
     *,
     port: int = 0,
@@ -164,12 +136,12 @@ class _Gate:
 
     def __init__(self, key: str) -> None:
         self._key = key
-        self._emulation: Emulation | None = None
+        self._emulation: App | None = None
         self._hosts: frozenset[str] = frozenset()
         self._origins: frozenset[str | None] = frozenset()
         self.last_used = time.monotonic()
 
-    def open(self, emulation: Emulation, scheme: str, port: int) -> None:
+    def open(self, emulation: App, scheme: str, port: int) -> None:
         self._hosts = frozenset({f"{LOOPBACK}:{port}", f"localhost:{port}"})
         self._origins = frozenset([None, *(f"{scheme}://{host}" for host in self._hosts)])
         self._emulation = emulation
@@ -214,7 +186,7 @@ def _signals() -> Generator[int]:
         os.close(writer)
 
 
-def _wait(signals: int, idle: float | None, gate: _Gate, emulation: Emulation) -> None:
+def _wait(signals: int, idle: float | None, gate: _Gate, emulation: App) -> None:
     """Return when the emulator is to end."""
     parent = int(os.environ.pop(TIED, 0))
     while True:

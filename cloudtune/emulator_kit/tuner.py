@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
-from cloudtune.emulator_kit.delays import Delays
+from cloudtune.emulator_kit.script_jobs import Context, JobsT
 from cloudtune.emulator_kit.state import Job
 from cloudtune.engine.driver import Driver
 from cloudtune.engine.inbox import Inbox, StopRequest
@@ -17,27 +17,28 @@ from cloudtune.results.events import Started
 from cloudtune.search.protocol import Strategy, Suggestion
 from cloudtune.study.study import Study
 
+TuningT = TypeVar("TuningT", bound=Job)
 
-class Tuner(ABC):
+
+class Tuner(ABC, Generic[TuningT, JobsT]):
     """Runs one tuning job in its own thread. A provider adds the trials and the final state."""
 
     STARTING: ClassVar[float]
     """Seconds of the service's time before the first trial."""
 
-    def __init__(self, name: str, job: Job, delays: Delays, lock: threading.RLock) -> None:
+    def __init__(self, name: str, job: TuningT, context: Context[JobsT]) -> None:
         """Create a tuner that has not started.
 
         Args:
             name: The job's.
             job: The job.
-            delays: How long the service's own steps take.
-            lock: Held while a job changes.
+            context: What the job works with.
         """
-        self._delays = delays
-        self.lock = lock
+        self.job = job
+        self.context = context
+        self.lock = context.lock
         self.inbox = Inbox()
         self._name = name
-        self._stop_requested = job.stop_requested
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     @abstractmethod
@@ -60,10 +61,10 @@ class Tuner(ABC):
             error: How the tuner failed, if it did; empty if only the server's log knows.
         """
 
-    def begin(self) -> None:  # noqa: B027
+    def begin(self) -> None:
         """Enter the running state; called under the lock."""
 
-    def finish(self) -> None:  # noqa: B027
+    def finish(self) -> None:
         """Do what the service does after the last trial."""
 
     def is_complete(self) -> bool:
@@ -76,7 +77,7 @@ class Tuner(ABC):
 
     def stop(self, *, now: bool = False) -> None:
         """Ask the job to end with all its trials, or to end ``now``."""
-        self._stop_requested.set()
+        self.job.stop_requested.set()
         self.inbox.put(StopRequest("stopped by the user", now=now))
 
     def busy(self) -> bool:
@@ -97,10 +98,10 @@ class Tuner(ABC):
 
     def _drive(self) -> None:
         study, search = self.create_search()
-        if self._delays.wait(self.STARTING, self._stop_requested):
+        if self.context.delays.wait(self.STARTING, self.job.stop_requested):
             return
         with self.lock:
-            if self._stop_requested.is_set():
+            if self.job.stop_requested.is_set():
                 return
             self.begin()
         driver = Driver(
@@ -132,7 +133,7 @@ class _Trials:
     enforces_trial_timeout = True
     """The jobs keep their own time."""
 
-    def __init__(self, tuner: Tuner) -> None:
+    def __init__(self, tuner: Tuner[Any, Any]) -> None:
         self.start = tuner.start_trial
         self._stop = tuner.stop_trial
 

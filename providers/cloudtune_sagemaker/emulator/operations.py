@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from cloudtune.emulator_kit import Delays, FaultPlan, Json, app
+from cloudtune.emulator_kit import Context, Delays, FaultPlan, Json, app
 from cloudtune_sagemaker.emulator import search_api, views
 from cloudtune_sagemaker.emulator.errors import invalid
 from cloudtune_sagemaker.emulator.listing import matching, page
@@ -25,7 +25,7 @@ class Operations(app.Operations[TrainingJobs, Tuner]):
     def __init__(self, folder: Path, delays: Delays, faults: FaultPlan) -> None:
         self.store = Store()
         jobs = TrainingJobs(delays, self.store.lock)
-        super().__init__(app.Context(folder, delays, faults, jobs, self.store.lock))
+        super().__init__(Context(folder, delays, faults, jobs, self.store.lock))
 
     def carry_out(self, operation: str, request: Json, region: str) -> Json:
         """Return the answer of an operation.

@@ -63,16 +63,14 @@ class PriorTrial:
     objective: tuple[float, ...]
 
 
-class Tuner(tuner.Tuner):
+class Tuner(tuner.Tuner[TuningJob, TrainingJobs]):
     """Runs one tuning job."""
 
     STARTING = delays.STARTING
 
     def __init__(self, job: TuningJob, store: Store, context: Context[TrainingJobs]) -> None:
-        super().__init__(job.name, job, context.delays, context.lock)
-        self.job = job
+        super().__init__(job.name, job, context)
         self._store = store
-        self._context = context
         self._trials: dict[int, TrainingJob] = {}
         self._best: float | None = None
         self._is_complete = False
@@ -86,11 +84,11 @@ class Tuner(tuner.Tuner):
             self._store.add_training(job)
             self.job.trials.append(job)
             self.job.updated = job.created
-        self._context.jobs.launch(job, lambda event: self._handle(started.number, event))
+        self.context.jobs.launch(job, lambda event: self._handle(started.number, event))
 
     def stop_trial(self, number: int) -> None:
         """Stop the training job of a trial."""
-        self._context.jobs.stop(self._trials[number])
+        self.context.jobs.stop(self._trials[number])
 
     def create_search(self) -> tuple[Study, Strategy]:
         """Return the first definition's study, and a search over all definitions in turn."""
@@ -123,7 +121,7 @@ class Tuner(tuner.Tuner):
             request=training_request(definition, name, tuned, objective["MetricName"]),
             arn=arn_of(self.job.region, "training-job", name),
             region=self.job.region,
-            folder=self._context.job_folder(self.job.region, name),
+            folder=self.context.job_folder(self.job.region, name),
             tags=dict(self.job.tags),
             trial=TrialInfo(
                 tuning_name=self.job.name,
@@ -133,7 +131,7 @@ class Tuner(tuner.Tuner):
                 metric=objective["MetricName"],
                 goal=objective["Type"],
             ),
-            fault=self._context.faults.next_trial(),
+            fault=self.context.faults.next_trial(),
         )
 
     def _handle(self, number: int, event: Measured | Ended) -> None:
@@ -149,7 +147,7 @@ class Tuner(tuner.Tuner):
             value = job.trial.sign * event.metrics[job.trial.metric]
             self.inbox.put(Measured(number, event.time, event.step, {search_space.METRIC: value}))
             if self._has_max_resource(job, event.step):
-                self._context.jobs.stop(job)
+                self.context.jobs.stop(job)
 
     def _has_max_resource(self, job: TrainingJob, step: int) -> bool:
         """Return whether a job has reached Hyperband's MaxResource.

@@ -19,6 +19,7 @@ from cloudtune_vertex.emulator.errors import (
     unimplemented,
 )
 from cloudtune_vertex.emulator.operations import Call, Operations
+from cloudtune_vertex.emulator.state import CustomJob, TuningJob
 from cloudtune_vertex.emulator.storage import Storage, body_of
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ KEY_PREFIX = "/as/"
 """The prefix of paths with the key, for clients without credentials."""
 
 _RESOURCE = r"projects/[^/]+/locations/[^/]+"
-_KINDS = {"hyperparameterTuningJobs": "HyperparameterTuningJob", "customJobs": "CustomJob"}
+_KINDS = {kind.COLLECTION: kind.KIND for kind in (TuningJob, CustomJob)}
 _PATH = re.compile(
     rf"/v1/(?P<parent>{_RESOURCE})/(?P<kind>\w+)(?:/(?P<id>[^/:]+))?(?::(?P<verb>\w+))?"
 )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloudtune.emulator_kit import Delays, FaultPlan, Json, Response, StudyError, app
+from cloudtune.emulator_kit import Context, Delays, FaultPlan, Json, Response, StudyError, app
 from cloudtune_vertex.emulator import views
 from cloudtune_vertex.emulator.errors import JSON, precondition, unimplemented
 from cloudtune_vertex.emulator.listing import page
@@ -16,10 +16,8 @@ from cloudtune_vertex.emulator.rules import demand, tuning
 from cloudtune_vertex.emulator.rules import job as job_rules
 from cloudtune_vertex.emulator.script_jobs import CustomJobs
 from cloudtune_vertex.emulator.state import (
-    CUSTOM,
-    TUNING,
+    AnyJob,
     CustomJob,
-    Job,
     Store,
     TuningJob,
     parent_of,
@@ -61,7 +59,7 @@ class Operations(app.Operations[CustomJobs, Tuner]):
             packages=PackageCache(folder / "layers"),
             url=scripts_url,
         )
-        super().__init__(app.Context(folder, delays, faults, jobs, self.store.lock))
+        super().__init__(Context(folder, delays, faults, jobs, self.store.lock))
 
     def carry_out(self, operation: str, call: Call) -> Response:
         """Return the response to a call.
@@ -74,54 +72,23 @@ class Operations(app.Operations[CustomJobs, Tuner]):
 
     def create_tuning(self, call: Call) -> bytes:
         """CreateHyperparameterTuningJob."""
-        request = self._messages.read("HyperparameterTuningJob", call.body)
+        request = self._messages.read(TuningJob.KIND, call.body)
         tuning.check(request)
         parent = parent_of(call.resource)
-        job = TuningJob(self.store.new_name(parent, TUNING), parent, request)
+        job = TuningJob(self.store.new_name(parent, TuningJob), parent, request)
         try:
             tuner = Tuner(job, self.store, self.context)
         except (ValueError, StudyError) as error:
             raise unimplemented(f"This emulator's search cannot run the study: {error}") from error
         self.tuners[job.name] = tuner
         self.store.add(job)
-        body = self._tuning(job, call)
+        body = self._write(job, call)
         tuner.start()
         return body
 
-    def get_tuning(self, call: Call) -> bytes:
-        """GetHyperparameterTuningJob."""
-        return self._tuning(self.store.get(TuningJob, call.resource), call)
-
-    def list_tunings(self, call: Call) -> bytes:
-        """ListHyperparameterTuningJobs: without their trials."""
-        jobs, next_page = page(self.store.jobs(TuningJob, parent_of(call.resource)), call.query)
-        kind = "HyperparameterTuningJob"
-        rows = [self._masked(kind, views.tuning(job, trials=False), call) for job in jobs]
-        return self._list(f"List{kind}sResponse", TUNING, rows, next_page, call)
-
-    def cancel_tuning(self, call: Call) -> bytes:
-        """CancelHyperparameterTuningJob."""
-        job = self.store.get(TuningJob, call.resource)
-        _demand_cancellable(job)
-        self.tuners[job.name].cancel()
-        return b"{}"
-
-    def delete_tuning(self, call: Call) -> bytes:
-        """DeleteHyperparameterTuningJob, with the custom jobs of its trials.
-
-        No condition is documented: a running job ends. Google's own samples first cancel a job and
-        wait for its end (googleapis/python-aiplatform, samples/snippets/conftest.py).
-        """
-        job = self.store.get(TuningJob, call.resource)
-        self.tuners[job.name].cancel()
-        for trial in job.trials:
-            self.store.delete(trial.job)
-        self.store.delete(job)
-        return views.deleted(job.name, TUNING)
-
     def create_custom(self, call: Call) -> bytes:
         """CreateCustomJob."""
-        request = self._messages.read("CustomJob", call.body)
+        request = self._messages.read(CustomJob.KIND, call.body)
         demand(job_rules.CUSTOM_RULES, request)
         parent = parent_of(call.resource)
         fault = self.context.faults.next_trial()
@@ -129,72 +96,72 @@ class Operations(app.Operations[CustomJobs, Tuner]):
             raise unimplemented(
                 f"The fault plan has {fault.effect} for this job: {NOT_DRIVEN[fault.effect]}."
             )
-        name = self.store.new_name(parent, CUSTOM)
+        name = self.store.new_name(parent, CustomJob)
         folder = self.context.job_folder(name.rpartition("/")[2])
         job = CustomJob(name, parent, request, folder=folder, fault=fault)
         self.store.add(job)
-        body = self._custom(job, call)
+        body = self._write(job, call)
         self.context.jobs.launch(job)
         return body
 
-    def get_custom(self, call: Call) -> bytes:
-        """GetCustomJob."""
-        return self._custom(self.store.get(CustomJob, call.resource), call)
+    def get(self, kind: type[AnyJob], call: Call) -> bytes:
+        """GetHyperparameterTuningJob and GetCustomJob."""
+        return self._write(self.store.get(kind, call.resource), call)
 
-    def list_customs(self, call: Call) -> bytes:
-        """ListCustomJobs."""
-        jobs, next_page = page(self.store.jobs(CustomJob, parent_of(call.resource)), call.query)
-        rows = [self._masked("CustomJob", views.custom(job), call) for job in jobs]
-        return self._list("ListCustomJobsResponse", CUSTOM, rows, next_page, call)
-
-    def cancel_custom(self, call: Call) -> bytes:
-        """CancelCustomJob."""
-        job = self.store.get(CustomJob, call.resource)
-        _demand_cancellable(job)
-        self.context.jobs.cancel(job)
-        return b"{}"
-
-    def delete_custom(self, call: Call) -> bytes:
-        """DeleteCustomJob; a running job ends."""
-        job = self.store.get(CustomJob, call.resource)
-        self.context.jobs.cancel(job)
-        self.store.delete(job)
-        return views.deleted(job.name, CUSTOM)
-
-    def _tuning(self, job: TuningJob, call: Call) -> bytes:
-        return self._messages.write("HyperparameterTuningJob", views.tuning(job), call.query)
-
-    def _custom(self, job: CustomJob, call: Call) -> bytes:
-        return self._messages.write("CustomJob", views.custom(job), call.query)
-
-    def _masked(self, kind: str, row: Json, call: Call) -> Json:
-        mask = call.query.get("readMask")
-        return self._messages.masked(kind, row, mask) if mask else row
-
-    def _list(
-        self, kind: str, field: str, rows: list[Json], next_page: str | None, call: Call
-    ) -> bytes:
-        message: Json = {field: rows}
+    def list(self, kind: type[AnyJob], call: Call) -> bytes:
+        """ListHyperparameterTuningJobs, without their trials, and ListCustomJobs."""
+        jobs, next_page = page(self.store.jobs(kind, parent_of(call.resource)), call.query)
+        rows = [views.job(job, trials=False) for job in jobs]
+        if mask := call.query.get("readMask"):
+            rows = [self._messages.masked(kind.KIND, row, mask) for row in rows]
+        message: Json = {kind.COLLECTION: rows}
         if next_page:
             message["nextPageToken"] = next_page
-        return self._messages.write(kind, message, call.query)
+        return self._messages.write(f"List{kind.KIND}sResponse", message, call.query)
 
+    def cancel(self, kind: type[AnyJob], call: Call) -> bytes:
+        """CancelHyperparameterTuningJob and CancelCustomJob.
 
-def _demand_cancellable(job: Job) -> None:
-    """Refuse to cancel a job that has ended; the service's behaviour is not documented."""
-    if job.is_over:
-        raise precondition(f"{job.name} cannot be cancelled, since its state is {job.state}.")
+        A job that has ended is refused; the service's behaviour is not documented.
+        """
+        job = self.store.get(kind, call.resource)
+        if job.is_over:
+            raise precondition(f"{job.name} cannot be cancelled, since its state is {job.state}.")
+        self._cancel(job)
+        return b"{}"
+
+    def delete(self, kind: type[AnyJob], call: Call) -> bytes:
+        """DeleteHyperparameterTuningJob, with the custom jobs of its trials, and DeleteCustomJob.
+
+        No condition is documented: a running job ends. Google's own samples first cancel a job and
+        wait for its end (googleapis/python-aiplatform, samples/snippets/conftest.py).
+        """
+        job = self.store.get(kind, call.resource)
+        self._cancel(job)
+        for trial in job.trials if isinstance(job, TuningJob) else ():
+            self.store.delete(trial.job)
+        self.store.delete(job)
+        return views.deleted(job.name, kind.COLLECTION)
+
+    def _cancel(self, job: CustomJob | TuningJob) -> None:
+        if isinstance(job, CustomJob):
+            self.context.jobs.cancel(job)
+        else:
+            self.tuners[job.name].cancel()
+
+    def _write(self, job: CustomJob | TuningJob, call: Call) -> bytes:
+        return self._messages.write(job.KIND, views.job(job), call.query)
 
 
 OPERATIONS: Mapping[str, Callable[[Operations, Call], bytes]] = {
     "CreateHyperparameterTuningJob": Operations.create_tuning,
-    "GetHyperparameterTuningJob": Operations.get_tuning,
-    "ListHyperparameterTuningJobs": Operations.list_tunings,
-    "CancelHyperparameterTuningJob": Operations.cancel_tuning,
-    "DeleteHyperparameterTuningJob": Operations.delete_tuning,
+    "GetHyperparameterTuningJob": lambda each, call: each.get(TuningJob, call),
+    "ListHyperparameterTuningJobs": lambda each, call: each.list(TuningJob, call),
+    "CancelHyperparameterTuningJob": lambda each, call: each.cancel(TuningJob, call),
+    "DeleteHyperparameterTuningJob": lambda each, call: each.delete(TuningJob, call),
     "CreateCustomJob": Operations.create_custom,
-    "GetCustomJob": Operations.get_custom,
-    "ListCustomJobs": Operations.list_customs,
-    "CancelCustomJob": Operations.cancel_custom,
-    "DeleteCustomJob": Operations.delete_custom,
+    "GetCustomJob": lambda each, call: each.get(CustomJob, call),
+    "ListCustomJobs": lambda each, call: each.list(CustomJob, call),
+    "CancelCustomJob": lambda each, call: each.cancel(CustomJob, call),
+    "DeleteCustomJob": lambda each, call: each.delete(CustomJob, call),
 }

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from cloudtune.emulator_kit import Json, Value
 from cloudtune.emulator_kit import state as kit
@@ -23,8 +23,6 @@ FAILED = "JOB_STATE_FAILED"
 CANCELLING = "JOB_STATE_CANCELLING"
 CANCELLED = "JOB_STATE_CANCELLED"
 EXPIRED = "JOB_STATE_EXPIRED"
-TUNING = "hyperparameterTuningJobs"
-CUSTOM = "customJobs"
 
 
 @dataclass(frozen=True)
@@ -55,6 +53,10 @@ class Job(kit.Job):
 
     RUNNING = RUNNING
     FINAL = frozenset({SUCCEEDED, FAILED, CANCELLED, EXPIRED})
+    KIND: ClassVar[str]
+    """The name of Google's type."""
+    COLLECTION: ClassVar[str]
+    """The part of resource names for these jobs."""
 
     name: str
     parent: Parent
@@ -77,6 +79,9 @@ class Job(kit.Job):
 @dataclass
 class CustomJob(Job, kit.ScriptJob):
     """A custom job: a client's own, or a trial's."""
+
+    KIND = "CustomJob"
+    COLLECTION = "customJobs"
 
     folder: Path = field(default_factory=Path)
     trial: str | None = None
@@ -123,6 +128,9 @@ class Trial:
 class TuningJob(Job):
     """A tuning job."""
 
+    KIND = "HyperparameterTuningJob"
+    COLLECTION = "hyperparameterTuningJobs"
+
     trials: list[Trial] = field(default_factory=list[Trial])
 
     @property
@@ -147,9 +155,9 @@ class Store:
         self.lock = threading.RLock()
         self._jobs: dict[str, CustomJob | TuningJob] = {}
 
-    def new_name(self, parent: Parent, kind: str) -> str:
+    def new_name(self, parent: Parent, kind: type[Job]) -> str:
         """Return an unused name; as at the service it ends in a random number."""
-        return f"{parent.name}/{kind}/{secrets.randbelow(9 * 10**18) + 10**18}"
+        return f"{parent.name}/{kind.COLLECTION}/{secrets.randbelow(9 * 10**18) + 10**18}"
 
     def add(self, job: CustomJob | TuningJob) -> None:
         """Add a job."""
@@ -161,10 +169,9 @@ class Store:
         Raises:
             ServiceError: If it does not exist.
         """
-        job = self._jobs.get(_with_number(name))
+        job = self._jobs.get("/".join([parent_of(name).name, *name.split("/")[4:]]))
         if not isinstance(job, kind):
-            title = "CustomJob" if kind is CustomJob else "HyperparameterTuningJob"
-            raise not_found(f"The {title} does not exist: {name}.")
+            raise not_found(f"The {kind.KIND} does not exist: {name}.")
         return job
 
     def jobs(self, kind: type[AnyJob], parent: Parent) -> list[AnyJob]:
@@ -172,7 +179,9 @@ class Store:
         jobs = [
             job
             for job in self._jobs.values()
-            if isinstance(job, kind) and job.parent == parent and not _is_trial(job)
+            if isinstance(job, kind)
+            and job.parent == parent
+            and not (isinstance(job, CustomJob) and job.trial is not None)
         ]
         return jobs[::-1]
 
@@ -189,12 +198,3 @@ def parent_of(name: str) -> Parent:
     _, project, _, location = name.split("/")[:4]
     number = project if project.isdecimal() else str(10**11 + zlib.crc32(project.encode()))
     return Parent(number, location)
-
-
-def _with_number(name: str) -> str:
-    rest = name.split("/")[4:]
-    return "/".join([parent_of(name).name, *rest])
-
-
-def _is_trial(job: CustomJob | TuningJob) -> bool:
-    return isinstance(job, CustomJob) and job.trial is not None

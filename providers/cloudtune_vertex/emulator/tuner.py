@@ -31,7 +31,6 @@ from cloudtune_vertex.emulator.search_space import study_of
 from cloudtune_vertex.emulator.state import (
     CANCELLED,
     CANCELLING,
-    CUSTOM,
     FAILED,
     RUNNING,
     SUCCEEDED,
@@ -43,16 +42,14 @@ from cloudtune_vertex.emulator.state import (
 )
 
 
-class Tuner(tuner.Tuner):
+class Tuner(tuner.Tuner[TuningJob, CustomJobs]):
     """Runs one tuning job."""
 
     STARTING = delays.STARTING
 
     def __init__(self, job: TuningJob, store: Store, context: Context[CustomJobs]) -> None:
-        super().__init__(job.id, job, context.delays, context.lock)
-        self.job = job
+        super().__init__(job.id, job, context)
         self._store = store
-        self._context = context
         self._study = study_of(job)
         self._trials: dict[int, Trial] = {}
         self._failure: Status | None = None
@@ -74,7 +71,7 @@ class Tuner(tuner.Tuner):
             self._store.add(trial.job)
             self.job.trials.append(trial)
             self.job.updated = trial.started
-        self._context.jobs.launch(trial.job, lambda event: self._handle(trial, event))
+        self.context.jobs.launch(trial.job, lambda event: self._handle(trial, event))
 
     def stop_trial(self, number: int) -> None:
         """Stop a trial, unless it has ended and only the driver does not know it yet."""
@@ -84,7 +81,7 @@ class Tuner(tuner.Tuner):
                 return
             trial.state = "STOPPING"
             trial.counts_stopped = not (self._failure or self.job.stop_requested.is_set())
-        self._context.jobs.cancel(trial.job)
+        self.context.jobs.cancel(trial.job)
 
     def is_complete(self) -> bool:
         """Return whether no further trial starts; with shouldStopAsap, stop the running ones."""
@@ -107,7 +104,7 @@ class Tuner(tuner.Tuner):
     def finish(self) -> None:
         """Let the time of JOB_STATE_CANCELLING pass."""
         if self.job.stop_requested.is_set() and not self._failure:
-            self._delays.wait(delays.CANCELLING, threading.Event())
+            self.context.delays.wait(delays.CANCELLING, threading.Event())
 
     def settle(self, error: str | None) -> None:
         """Enter the tuning job's final state."""
@@ -127,7 +124,7 @@ class Tuner(tuner.Tuner):
 
     def _create_trial(self, started: Started) -> Trial:
         job, number = self.job, started.number
-        name = self._store.new_name(job.parent, CUSTOM)
+        name = self._store.new_name(job.parent, CustomJob)
         spec = append_args(job.request["trialJobSpec"], format_flags(started.parameters))
         base: str = spec.get("baseOutputDirectory", {}).get("outputUriPrefix", "")
         if base:
@@ -141,10 +138,10 @@ class Tuner(tuner.Tuner):
                 "jobSpec": spec,
                 "labels": job.request.get("labels", {}),
             },
-            folder=self._context.job_folder(name.rpartition("/")[2]),
+            folder=self.context.job_folder(name.rpartition("/")[2]),
             trial=str(number),
             metrics=job.metrics,
-            fault=self._context.faults.next_trial(),
+            fault=self.context.faults.next_trial(),
         )
         return Trial(number, started.parameters, custom)
 

@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from cloudtune.emulator_kit import Json
 from cloudtune_vertex.contract import Measurement
-from cloudtune_vertex.emulator.state import CustomJob, Job, Trial, TuningJob
+from cloudtune_vertex.emulator.state import Job, Trial, TuningJob
 from cloudtune_vertex.emulator.times import format_time
 
 
-def custom(job: CustomJob) -> Json:
-    """Return a custom job."""
-    return _common(job)
-
-
-def tuning(job: TuningJob, *, trials: bool = True) -> Json:
-    """Return a tuning job; List omits its trials.
+def job(job: Job, *, trials: bool = True) -> Json:
+    """Return a job; List omits the trials of a tuning job.
 
     Trials are not in the order of their numbers: a documented sample has 2, 3, 1 (page "Create a
     hyperparameter tuning job").
     """
-    view = _common(job)
-    if trials and job.trials:
-        view["trials"] = [_trial(job, each) for each in (*job.trials[1:], job.trials[0])]
-    return view
-
-
-def _common(job: Job) -> Json:
     view: Json = {
         **job.request,
         "name": job.name,
@@ -42,6 +29,8 @@ def _common(job: Job) -> Json:
         view["endTime"] = format_time(job.ended)
     if job.error is not None:
         view["error"] = {"code": job.error.code, "message": job.error.message}
+    if trials and isinstance(job, TuningJob) and job.trials:
+        view["trials"] = [_trial(job, each) for each in (*job.trials[1:], job.trials[0])]
     return view
 
 
@@ -51,7 +40,8 @@ def _trial(job: TuningJob, trial: Trial) -> Json:
         "id": str(trial.number),
         "state": trial.state,
         "parameters": [
-            {"parameterId": name, "value": _number_or_text(value)}
+            # As in google.protobuf.Value, where every number is a double.
+            {"parameterId": name, "value": value if isinstance(value, str) else float(value)}
             for name, value in trial.parameters.items()
         ],
         "startTime": format_time(trial.started),
@@ -66,11 +56,6 @@ def _trial(job: TuningJob, trial: Trial) -> Json:
     return view
 
 
-def _number_or_text(value: Any) -> Any:
-    """Return a value as in google.protobuf.Value, where every number is a double."""
-    return value if isinstance(value, str) else float(value)
-
-
 def _measurement(job: TuningJob, trial: Trial, measurement: Measurement) -> Json:
     started = trial.job.started or trial.started
     return {
@@ -80,13 +65,13 @@ def _measurement(job: TuningJob, trial: Trial, measurement: Measurement) -> Json
     }
 
 
-def deleted(name: str, kind: str) -> bytes:
+def deleted(name: str, collection: str) -> bytes:
     """Return the long-running operation of a deletion, already done."""
     metadata: Json = {
         "@type": "type.googleapis.com/google.cloud.aiplatform.v1.DeleteOperationMetadata",
         "genericMetadata": {},
     }
-    parent, _, number = name.rpartition(f"/{kind}/")
+    parent, _, number = name.rpartition(f"/{collection}/")
     operation: Json = {
         "name": f"{parent}/operations/{number}",
         "metadata": metadata,

@@ -79,11 +79,11 @@ class Hypersearch:
 
     def list(self, _call: Call) -> Response:
         """GET /hypersearch."""
-        return json_response([views.search(tuner.search) for tuner in self._tuners.values()])
+        return json_response([views.search(tuner.job) for tuner in self._tuners.values()])
 
     def get(self, call: Call) -> Response:
         """GET /hypersearch/{name}."""
-        return json_response(views.search(self._tuner(call).search))
+        return json_response(views.search(self._tuner(call).job))
 
     def stop(self, call: Call) -> Response:
         """PUT /hypersearch/{name}."""
@@ -145,13 +145,13 @@ class Hypersearch:
 
     def _stop(self, call: Call, *, now: bool) -> Response:
         tuner = self._tuner(call)
-        if tuner.search.is_over:
-            raise invalid(f"The search is {tuner.search.state}, so it cannot be stopped.")
+        if tuner.job.is_over:
+            raise invalid(f"The search is {tuner.job.state}, so it cannot be stopped.")
         tuner.stop(now=now)
         return json_response({})
 
     def _delete(self, tuner: Tuner) -> None:
-        search = tuner.search
+        search = tuner.job
         if search.is_over:
             delete_files(search, self._volume)
         else:
@@ -166,7 +166,7 @@ class Hypersearch:
 
     def _experiments(self) -> Mapping[str, Experiment]:
         tuners = self._tuners.values()
-        return {each.job.id: each for tuner in tuners for each in tuner.search.experiments}
+        return {each.job.id: each for tuner in tuners for each in tuner.job.experiments}
 
     def _experiment(self, call: Call) -> Experiment:
         experiment = self._experiments().get(call.names["exec"])

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from cloudtune.emulator_kit import Delays, FaultPlan, Response, app
+from cloudtune.emulator_kit import Context, Delays, FaultPlan, Response, app
 from cloudtune_watson.emulator.assets import Assets
 from cloudtune_watson.emulator.errors import unavailable
 from cloudtune_watson.emulator.hypersearch import Hypersearch
@@ -32,7 +32,7 @@ class Operations(app.Operations[Jobs, Tuner]):
     def __init__(self, folder: Path, delays: Delays, faults: FaultPlan, keys: Keys) -> None:
         lock = threading.RLock()
         jobs = Jobs(delays, lock)
-        super().__init__(app.Context(folder, delays, faults, jobs, lock))
+        super().__init__(Context(folder, delays, faults, jobs, lock))
         volume = Volume(folder / "volume")
         self.platform = Platform(keys)
         self.assets = Assets(volume, keys)

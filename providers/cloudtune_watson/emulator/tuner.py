@@ -57,16 +57,14 @@ MINUTE = 60.0
 """Seconds."""
 
 
-class Tuner(tuner.Tuner):
+class Tuner(tuner.Tuner[Search, Jobs]):
     """Runs one search."""
 
     STARTING = delays.STARTING
 
     def __init__(self, search: Search, volume: Volume, context: Context[Jobs]) -> None:
-        super().__init__(search.name, search, context.delays, context.lock)
-        self.search = search
+        super().__init__(search.name, search, context)
         self._volume = volume
-        self._context = context
         self._study = study_of(search.data)
         self._args = parse_arguments(search.data["modelSpec"]["args"])
         self._data = volume.at(self._args.data_path)
@@ -76,29 +74,29 @@ class Tuner(tuner.Tuner):
 
     def start_trial(self, started: Started) -> None:
         """Create the experiment of a start and launch it."""
-        fixed_id, params, config = experiment_values(self.search.data, started)
+        fixed_id, params, config = experiment_values(self.job.data, started)
         with self.lock:
-            number = len(self.search.experiments) if fixed_id is None else fixed_id
+            number = len(self.job.experiments) if fixed_id is None else fixed_id
             experiment = self._create_experiment(number, params, config)
-            self.search.experiments.append(experiment)
+            self.job.experiments.append(experiment)
         self._experiments[started.number] = experiment
-        self._context.jobs.launch(
+        self.context.jobs.launch(
             experiment.job, lambda _event: self._handle_end(started.number, experiment)
         )
 
     def stop_trial(self, number: int) -> None:
         """Stop the job of a trial."""
-        self._context.jobs.stop(self._experiments[number].job)
+        self.context.jobs.stop(self._experiments[number].job)
 
     def is_complete(self) -> bool:
         """Return whether the search has started all its jobs."""
-        limit: int = self.search.algorithm.get("maxJobNum", -1)
-        return 0 < limit <= len(self.search.experiments)
+        limit: int = self.job.algorithm.get("maxJobNum", -1)
+        return 0 < limit <= len(self.job.experiments)
 
     def create_search(self) -> tuple[Study, Strategy]:
         """Return the study and its search."""
         default = str(secrets.randbelow(2**31))
-        seed = int(algorithm_param(self.search.data, "RandomSeed", default))
+        seed = int(algorithm_param(self.job.data, "RandomSeed", default))
         return self._study, make_strategy(self._study, seed)
 
     def begin(self) -> None:
@@ -106,8 +104,8 @@ class Tuner(tuner.Tuner):
 
         At ``maxRunTime`` the search and its trials end; that it is then FINISHED is chosen.
         """
-        self.search.enter(RUNNING)
-        minutes: int = self.search.algorithm.get("maxRunTime", -1)
+        self.job.enter(RUNNING)
+        minutes: int = self.job.algorithm.get("maxRunTime", -1)
         if minutes > 0:
             request = StopRequest("its maximum running time was reached")
             self._timer = threading.Timer(minutes * MINUTE, self.inbox.put, [request])
@@ -122,18 +120,18 @@ class Tuner(tuner.Tuner):
         """
         if self._timer is not None:
             self._timer.cancel()
-        scores = [self.search.score(each) for each in self.search.experiments]
+        scores = [self.job.score(each) for each in self.job.experiments]
         if error is not None:
-            self.search.enter(FAILED)
-        elif self.search.stop_requested.is_set():
-            self.search.enter(STOPPED)
+            self.job.enter(FAILED)
+        elif self.job.stop_requested.is_set():
+            self.job.enter(STOPPED)
         else:
-            self.search.enter(FINISHED if any(score is not None for score in scores) else FAILED)
+            self.job.enter(FINISHED if any(score is not None for score in scores) else FAILED)
 
     def _handle_end(self, number: int, experiment: Experiment) -> None:
         """Pass on the end of an experiment, in the thread that watches it."""
         with self.lock:
-            score = self.search.score(experiment)
+            score = self.job.score(experiment)
         now = time.time()
         if score is not None:
             self.inbox.put(Measured(number, now, 1, {OBJECTIVE: score}))
@@ -144,9 +142,9 @@ class Tuner(tuner.Tuner):
         exec_id = f"{CREATOR}-{time.monotonic_ns()}-{secrets.randbelow(10**9)}"
         results = self._volume.at(f"batchworkdir/{exec_id}")
         container = Container(
-            self._context.folder / "jobs" / exec_id, self._data, results, results / "log"
+            self.context.folder / "jobs" / exec_id, self._data, results, results / "log"
         )
-        unpack = untar(self.search.archive, self.search.file_name)
+        unpack = untar(self.job.archive, self.job.file_name)
         # EMetrics writes into a folder of the trial's own below the one for logs.
         written = MetricFiles(results, container.logs / str(number))
 
@@ -165,7 +163,7 @@ class Tuner(tuner.Tuner):
             log=container.logs / "stdout.txt",
             prepare=prepare,
             live=False,
-            fault=self._context.faults.next_trial(),
+            fault=self.context.faults.next_trial(),
         )
         driver = f"driver-{time.strftime('%Y%m%d%H%M%S')}-{number:04}-{secrets.token_hex(8)}"
         return Experiment(number, params, job, driver)

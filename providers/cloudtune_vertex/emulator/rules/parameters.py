@@ -9,8 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from cloudtune.emulator_kit import Json
-from cloudtune_vertex.emulator.rules import Rule, Violation
-from cloudtune_vertex.emulator.rules.job import REQUIRED
+from cloudtune_vertex.emulator.rules import REQUIRED, Violation, find_duplicates, has_no_whitespace
 from cloudtune_vertex.emulator.search_space import CONDITIONS, TOLERANCE, matching_value
 
 KINDS = ("doubleValueSpec", "integerValueSpec", "categoricalValueSpec", "discreteValueSpec")
@@ -42,6 +41,11 @@ class Parameter:
         """Its value spec."""
         values: Json = self.item.get(self.kind, {})
         return values
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Its inclusive bounds."""
+        return float(self.values.get("minValue", 0)), float(self.values.get("maxValue", 0))
 
 
 def parameters(job: Json) -> Iterator[Parameter]:
@@ -75,63 +79,62 @@ def _parent_values(parent: Parameter, child: Json) -> frozenset[Any]:
     return frozenset(values if None in matches else matches)
 
 
-def ids(job: Json) -> Iterator[Violation]:
-    """Types, ParameterSpec.parameter_id: "must not contain whitespaces and must be unique"."""
-    for parameter in parameters(job):
-        if not parameter.id:
-            yield f"{parameter.path}.parameter_id", REQUIRED
-        elif any(letter.isspace() for letter in parameter.id):
-            yield f"{parameter.path}.parameter_id", f'"{parameter.id}" must not contain whitespace.'
-
-
-def unique(job: Json) -> Iterator[Violation]:
-    """Types, ParameterSpec.conditional_parameter_specs: equal names must exclude each other.
-
-    "If two items in conditional_parameter_specs have the same name, they must have disjoint
-    parent_value_condition."
-    """
+def check(job: Json) -> Iterator[Violation]:
+    """Yield what is wrong with the parameters of a tuning job."""
+    is_grid = job.get("studySpec", {}).get("algorithm") == "GRID_SEARCH"
     seen: list[Parameter] = []
     for parameter in parameters(job):
-        for other in seen:
-            if (
-                parameter.id
-                and parameter.id == other.id
-                and not _exclude_each_other(parameter, other)
-            ):
-                yield f"{parameter.path}.parameter_id", f'"{parameter.id}" must be unique.'
-                break
+        for part, message in (
+            *_field_mistakes(parameter),
+            *_bound_mistakes(parameter),
+            *_value_mistakes(parameter),
+            *_scale_mistakes(parameter),
+            *_condition_mistakes(parameter),
+        ):
+            yield parameter.path + part, message
+        # Types, ParameterSpec.conditional_parameter_specs: "If two items in
+        # conditional_parameter_specs have the same name, they must have disjoint
+        # parent_value_condition."
+        if any(_collide(parameter, other) for other in seen):
+            yield f"{parameter.path}.parameter_id", f'"{parameter.id}" must be unique.'
         seen.append(parameter)
+        # Types, Algorithm.GRID_SEARCH: INTEGER, CATEGORICAL and DISCRETE parameters only.
+        if is_grid and parameter.kind == "doubleValueSpec":
+            yield parameter.path, "GRID_SEARCH does not support DOUBLE parameters."
 
 
-def _exclude_each_other(one: Parameter, other: Parameter) -> bool:
+def _collide(one: Parameter, other: Parameter) -> bool:
     common = one.conditions.keys() & other.conditions.keys()
-    return any(one.conditions[name].isdisjoint(other.conditions[name]) for name in common)
+    exclusive = any(one.conditions[name].isdisjoint(other.conditions[name]) for name in common)
+    return bool(one.id) and one.id == other.id and not exclusive
 
 
-def kinds(job: Json) -> Iterator[Violation]:
-    """Types, ParameterSpec: one of four value specs."""
-    for parameter in parameters(job):
-        if not parameter.kind:
-            yield parameter.path, "The parameter has no value spec."
+def _field_mistakes(parameter: Parameter) -> Iterator[Violation]:
+    # Types, ParameterSpec.parameter_id: "must not contain whitespaces and must be unique".
+    if not parameter.id:
+        yield ".parameter_id", REQUIRED
+    elif not has_no_whitespace(parameter.id):
+        yield ".parameter_id", f'"{parameter.id}" must not contain whitespace.'
+    # Types, ParameterSpec: one of four value specs.
+    if not parameter.kind:
+        yield "", "The parameter has no value spec."
+    # Types, default_value of all four: "Not supported by HyperparameterTuningJob".
+    if "defaultValue" in parameter.values:
+        message = "Default values are not supported by HyperparameterTuningJob."
+        yield ".default_value", message
 
 
-def bounds(job: Json) -> Iterator[Violation]:
+def _bound_mistakes(parameter: Parameter) -> Iterator[Violation]:
     """Types, DoubleValueSpec and IntegerValueSpec: inclusive bounds."""
-    for parameter in parameters(job):
-        if parameter.kind not in KINDS[:2]:
-            continue
-        low, high = _bounds(parameter)
+    if parameter.kind in KINDS[:2]:
+        low, high = parameter.bounds
         if not (math.isfinite(low) and math.isfinite(high)):
-            yield parameter.path, "min_value and max_value must be finite."
+            yield "", "min_value and max_value must be finite."
         elif low > high:
-            yield parameter.path, f"min_value {low:g} must not be greater than max_value {high:g}."
+            yield "", f"min_value {low:g} must not be greater than max_value {high:g}."
 
 
-def _bounds(parameter: Parameter) -> tuple[float, float]:
-    return float(parameter.values.get("minValue", 0)), float(parameter.values.get("maxValue", 0))
-
-
-def value_lists(job: Json) -> Iterator[Violation]:
+def _value_mistakes(parameter: Parameter) -> Iterator[Violation]:
     """Types, CategoricalValueSpec and DiscreteValueSpec: values, their order, distance and number.
 
     "The list should be in increasing order and at least 1e-10 apart ... should not contain more
@@ -139,105 +142,50 @@ def value_lists(job: Json) -> Iterator[Violation]:
     own open-source Vizier refuses them: "Feasible values cannot have duplicates"
     (google/vizier, vizier/_src/pyvizier/shared/parameter_config.py).
     """
-    for parameter in parameters(job):
-        if parameter.kind not in KINDS[2:]:
-            continue
-        values: Sequence[Any] = parameter.values.get("values", ())
-        if not values:
-            yield f"{parameter.path}.values", REQUIRED
-        if parameter.kind != "discreteValueSpec":
-            duplicates = sorted({value for value in values if values.count(value) > 1})
-            if duplicates:
-                yield (
-                    f"{parameter.path}.values",
-                    f"The values {', '.join(duplicates)} must be unique.",
-                )
-            continue
+    values: Sequence[Any] = parameter.values.get("values", ())
+    if parameter.kind in KINDS[2:] and not values:
+        yield ".values", REQUIRED
+    if parameter.kind == "categoricalValueSpec" and (duplicates := find_duplicates(values)):
+        yield ".values", f"The values {', '.join(duplicates)} must be unique."
+    if parameter.kind == "discreteValueSpec":
         if len(values) > MAX_VALUES:
-            yield f"{parameter.path}.values", f"There must be at most {MAX_VALUES} discrete values."
+            yield ".values", f"There must be at most {MAX_VALUES} discrete values."
         numbers = [float(value) for value in values]
-        if not all(math.isfinite(number) for number in numbers):
-            yield f"{parameter.path}.values", "Discrete values must be finite."
+        if not all(map(math.isfinite, numbers)):
+            yield ".values", "Discrete values must be finite."
         elif any(not after - before >= TOLERANCE for before, after in pairwise(numbers)):
-            yield f"{parameter.path}.values", "Discrete values must increase, by at least 1e-10."
+            yield ".values", "Discrete values must increase, by at least 1e-10."
 
 
-def scales(job: Json) -> Iterator[Violation]:
+def _scale_mistakes(parameter: Parameter) -> Iterator[Violation]:
     """Types, ParameterSpec.scale_type and ScaleType.
 
     "Leave unset for CATEGORICAL parameters"; for both logarithmic scales "the entire feasible space
     must be strictly positive".
     """
-    for parameter in parameters(job):
-        scale = parameter.item.get("scaleType")
-        if scale is None:
-            continue
-        if parameter.kind == "categoricalValueSpec":
-            yield f"{parameter.path}.scale_type", "It must not be set for a CATEGORICAL parameter."
-        elif scale in _LOGARITHMIC and not _lowest(parameter) > 0:
-            yield (
-                f"{parameter.path}.scale_type",
-                f"{scale} requires that the feasible space is strictly positive.",
-            )
-
-
-def _lowest(parameter: Parameter) -> float:
+    scale = parameter.item.get("scaleType")
+    lowest = parameter.bounds[0]
     if parameter.kind == "discreteValueSpec":
-        return min((float(value) for value in parameter.values.get("values", ())), default=1.0)
-    return _bounds(parameter)[0]
+        lowest = min(map(float, parameter.values.get("values", ())), default=1.0)
+    if scale is not None and parameter.kind == "categoricalValueSpec":
+        yield ".scale_type", "It must not be set for a CATEGORICAL parameter."
+    elif scale in _LOGARITHMIC and not lowest > 0:
+        yield ".scale_type", f"{scale} requires that the feasible space is strictly positive."
 
 
-def defaults(job: Json) -> Iterator[Violation]:
-    """Types, default_value of all four: "Not supported by HyperparameterTuningJob"."""
-    for parameter in parameters(job):
-        if "defaultValue" in parameter.values:
-            yield (
-                f"{parameter.path}.default_value",
-                "Default values are not supported by HyperparameterTuningJob.",
-            )
-
-
-def grid(job: Json) -> Iterator[Violation]:
-    """Types, Algorithm.GRID_SEARCH: INTEGER, CATEGORICAL and DISCRETE parameters only."""
-    if job.get("studySpec", {}).get("algorithm") != "GRID_SEARCH":
-        return
-    for parameter in parameters(job):
-        if parameter.kind == "doubleValueSpec":
-            yield parameter.path, "GRID_SEARCH does not support DOUBLE parameters."
-
-
-def conditions(job: Json) -> Iterator[Violation]:
+def _condition_mistakes(parent: Parameter) -> Iterator[Violation]:
     """Types, ConditionalParameterSpec: of the parent's type, with values of the parent."""
-    for parameter in parameters(job):
-        for number, child in enumerate(parameter.item.get("conditionalParameterSpecs", ())):
-            path = f"{parameter.path}.conditional_parameter_specs[{number}]"
-            key, values = _condition(child)
-            if "parameterSpec" not in child:
-                yield f"{path}.parameter_spec", REQUIRED
-            if not values:
-                yield f"{path}.parent_value_condition", REQUIRED
-            elif CONDITIONS[key] != parameter.kind:
-                yield (
-                    f"{path}.parent_value_condition",
-                    f"The condition does not fit the type of its parent {parameter.id}.",
-                )
-            else:
-                for value in values:
-                    if matching_value(parameter.item, parameter.kind, value) is None:
-                        yield (
-                            f"{path}.parent_value_condition",
-                            f"The parent {parameter.id} does not have the value {value}.",
-                        )
-
-
-RULES: tuple[Rule, ...] = (
-    ids,
-    unique,
-    kinds,
-    bounds,
-    value_lists,
-    scales,
-    defaults,
-    grid,
-    conditions,
-)
+    for number, child in enumerate(parent.item.get("conditionalParameterSpecs", ())):
+        path = f".conditional_parameter_specs[{number}]"
+        key, values = _condition(child)
+        if "parameterSpec" not in child:
+            yield f"{path}.parameter_spec", REQUIRED
+        path += ".parent_value_condition"
+        if not values:
+            yield path, REQUIRED
+        elif CONDITIONS[key] != parent.kind:
+            yield path, f"The condition does not fit the type of its parent {parent.id}."
+        else:
+            for value in values:
+                if matching_value(parent.item, parent.kind, value) is None:
+                    yield path, f"The parent {parent.id} does not have the value {value}."

@@ -7,25 +7,60 @@ from collections.abc import Iterator
 
 from cloudtune.emulator_kit import Json
 from cloudtune_vertex.emulator.errors import unimplemented
-from cloudtune_vertex.emulator.rules import Rule, Violation, demand, parameters
-from cloudtune_vertex.emulator.rules.job import REQUIRED, display_name, label_rules, spec_rules
+from cloudtune_vertex.emulator.rules import (
+    REQUIRED,
+    FieldRule,
+    Rule,
+    Violation,
+    check_fields,
+    demand,
+    has_no_whitespace,
+    parameters,
+    select,
+)
+from cloudtune_vertex.emulator.rules.job import JOB_RULES, spec_rules
 
 _TPU_MACHINE = re.compile(r"cloud-tpu$|ct[0-9]\w*-|tpu[0-9]\w*-")
 _UNSUPPORTED = ("decayCurveStoppingSpec", "convexAutomatedStoppingSpec")
 
 
-def required(job: Json) -> Iterator[Violation]:
-    """Types, HyperparameterTuningJob and StudySpec: required fields."""
-    for field, name in (
-        ("maxTrialCount", "max_trial_count"),
-        ("parallelTrialCount", "parallel_trial_count"),
-    ):
-        if not job.get(field, 0) > 0:
-            yield name, "It must be greater than 0."
-    study: Json = job.get("studySpec", {})
-    for field in ("metrics", "parameters"):
-        if not study.get(field):
-            yield f"study_spec.{field}", REQUIRED
+def _is_positive(number: int | None) -> bool:
+    return (number or 0) > 0
+
+
+def _has_no_tpu(machine: Json | None) -> bool:
+    machine = machine or {}
+    return not (
+        machine.get("acceleratorType", "").startswith("TPU")
+        or "tpuTopology" in machine
+        or _TPU_MACHINE.match(machine.get("machineType", ""))
+    )
+
+
+_FIELDS: tuple[FieldRule, ...] = (
+    # Types, HyperparameterTuningJob and StudySpec: required fields.
+    ("maxTrialCount", _is_positive, "It must be greater than 0."),
+    ("parallelTrialCount", _is_positive, "It must be greater than 0."),
+    ("studySpec.metrics", bool, REQUIRED),
+    ("studySpec.parameters", bool, REQUIRED),
+    # Types, MetricSpec.metric_id: "must not contain whitespaces and must be unique".
+    ("studySpec.metrics[].metricId", bool, REQUIRED),
+    ("studySpec.metrics[].metricId", has_no_whitespace, '"{}" must not contain whitespace.'),
+    # Types, StudySpec.observation_noise: "Not supported by HyperparameterTuningJob".
+    (
+        "studySpec.observationNoise",
+        lambda noise: noise is None,
+        "Observation noise is not supported by HyperparameterTuningJob.",
+    ),
+    # Tuning page: tuning jobs do not support TPUs. Names of machines with TPUs: pages "Configure
+    # compute resources", "Deploy a model to Cloud TPU VMs" and, for all generations, "Plan TPUs" of
+    # Kubernetes Engine.
+    (
+        "trialJobSpec.workerPoolSpecs[].machineSpec",
+        _has_no_tpu,
+        "TPUs are not supported by HyperparameterTuningJob.",
+    ),
+)
 
 
 def failures(job: Json) -> Iterator[Violation]:
@@ -35,59 +70,22 @@ def failures(job: Json) -> Iterator[Violation]:
         yield "max_failed_trial_count", f"It must be from 0 to max_trial_count ({total})."
 
 
-def metrics(job: Json) -> Iterator[Violation]:
-    """Types, MetricSpec.metric_id: "must not contain whitespaces and must be unique"."""
-    seen: set[str] = set()
-    for index, metric in enumerate(job.get("studySpec", {}).get("metrics", ())):
-        path = f"study_spec.metrics[{index}].metric_id"
-        name: str = metric.get("metricId", "")
-        if not name:
-            yield path, REQUIRED
-        elif any(letter.isspace() for letter in name):
-            yield path, f'"{name}" must not contain whitespace.'
-        elif name in seen:
-            yield path, f'"{name}" must be unique.'
+def unique_metrics(job: Json) -> Iterator[Violation]:
+    """Types, MetricSpec.metric_id: "must be unique"."""
+    seen: set[str | None] = {None}
+    for field, name in select(job, "studySpec.metrics[].metricId"):
+        if name in seen and name:
+            yield field, f'"{name}" must be unique.'
         seen.add(name)
 
 
-def noise(job: Json) -> Iterator[Violation]:
-    """Types, StudySpec.observation_noise: "Not supported by HyperparameterTuningJob"."""
-    if "observationNoise" in job.get("studySpec", {}):
-        yield (
-            "study_spec.observation_noise",
-            "Observation noise is not supported by HyperparameterTuningJob.",
-        )
-
-
-def tpus(job: Json) -> Iterator[Violation]:
-    """Tuning page: tuning jobs do not support TPUs.
-
-    Names of machines with TPUs: pages "Configure compute resources", "Deploy a model to Cloud TPU
-    VMs" and, for all generations, "Plan TPUs" of Kubernetes Engine.
-    """
-    for index, pool in enumerate(job.get("trialJobSpec", {}).get("workerPoolSpecs", ())):
-        machine: Json = pool.get("machineSpec", {})
-        if (
-            machine.get("acceleratorType", "").startswith("TPU")
-            or "tpuTopology" in machine
-            or _TPU_MACHINE.match(machine.get("machineType", ""))
-        ):
-            yield (
-                f"trial_job_spec.worker_pool_specs[{index}].machine_spec",
-                "TPUs are not supported by HyperparameterTuningJob.",
-            )
-
-
 RULES: tuple[Rule, ...] = (
-    display_name,
-    label_rules,
-    required,
+    *JOB_RULES,
+    check_fields(_FIELDS),
     failures,
-    metrics,
-    noise,
-    *parameters.RULES,
+    unique_metrics,
+    parameters.check,
     *spec_rules("trialJobSpec"),
-    tpus,
 )
 
 
