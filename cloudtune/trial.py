@@ -279,8 +279,22 @@ def _ring(doorbell: str | None) -> None:
 
 
 def format_value(value: Value) -> str:
-    """Return a value as a script's argument, as `search_space.format_value` does."""
+    """Return the text of a value, as passed to scripts and services.
+
+    A bool is ``True`` or ``False``. A float is the shortest text that reads back as the same.
+
+    >>> format_value(1e-05), format_value(True), format_value("1.0")
+    ('1e-05', 'True', '1.0')
+    """
     return value if isinstance(value, str) else repr(value)
+
+
+def is_same_value(left: Value, right: Value) -> bool:
+    """Return whether two values are the same: 4 equals 4.0, but 1 equals neither True nor "1"."""
+    for kind in (bool, str):
+        if isinstance(left, kind) != isinstance(right, kind):
+            return False
+    return left == right
 
 
 def parse_number(text: str) -> float | None:
@@ -523,7 +537,7 @@ def restore(definitions: Sequence[Mapping[str, Any]], raw: Mapping[str, Any]) ->
         name = definition["name"]
         conditions: Mapping[str, Sequence[Value]] = definition.get("when") or {}
         active = all(
-            parent in values and any(_is_same(values[parent], value) for value in allowed)
+            parent in values and any(is_same_value(values[parent], value) for value in allowed)
             for parent, allowed in conditions.items()
         )
         raw_value = raw.get(definition.get("sent", name), definition.get("fixed"))
@@ -555,7 +569,7 @@ def _match_member(definition: Mapping[str, Any], raw: Any) -> Value | None:
     tests: list[Callable[[Value], bool]] = [
         lambda member: type(member) is type(raw) and member == raw,
         lambda member: format_value(member) == text,
-        lambda member: number is not None and _is_same(member, number),
+        lambda member: number is not None and is_same_value(member, number),
     ]
     for test in tests:
         for member in members:
@@ -612,13 +626,6 @@ def _finite_number(raw: Any) -> float | None:
 
 def _is_close(number: float, value: float) -> bool:
     return abs(number - value) <= _TOLERANCE * abs(value)
-
-
-def _is_same(left: Value, right: Value) -> bool:
-    for kind in (bool, str):
-        if isinstance(left, kind) != isinstance(right, kind):
-            return False
-    return left == right
 
 
 def _constants(study: Json, raw: Mapping[str, Any]) -> dict[str, Value]:

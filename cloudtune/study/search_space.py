@@ -24,6 +24,8 @@ from cloudtune.study.schema import (
     Parameter,
     When,
 )
+from cloudtune.trial import format_value as format_value  # noqa: PLC0414 - exported
+from cloudtune.trial import is_same_value as is_same_value  # noqa: PLC0414 - exported
 
 _MAX_STATES = 100_000
 Value = bool | int | float | str
@@ -49,26 +51,6 @@ class Node:
     def values(self) -> tuple[Value, ...] | None:
         """All values in order, or None for a float without a step."""
         return list_values(self.parameter)
-
-
-def is_same_value(left: Value, right: Value) -> bool:
-    """Return whether two values are the same: 4 equals 4.0, but 1 equals neither True nor "1"."""
-    if isinstance(left, bool) != isinstance(right, bool):
-        return False
-    if isinstance(left, str) != isinstance(right, str):
-        return False
-    return left == right
-
-
-def format_value(value: Value) -> str:
-    """Return the text of a value, as passed to scripts and services.
-
-    A bool is ``True`` or ``False``. A float is the shortest text that reads back as the same.
-
-    >>> format_value(1e-05), format_value(True), format_value("1.0")
-    ('1e-05', 'True', '1.0')
-    """
-    return value if isinstance(value, str) else repr(value)
 
 
 def list_values(parameter: Parameter) -> tuple[Value, ...] | None:

@@ -155,16 +155,13 @@ def to_trial(
         number=number,
         id=job["TrainingJobName"],
         state=state,
-        word=service_state(job),
         parameters=job.get("HyperParameters", {}),
         measurements=measurements,
         started=to_seconds(job.get("TrainingStartTime")) or to_seconds(job.get("CreationTime")),
         ended=end_time(job) if has_ended(job) else None,
         reason=reason,
-        billed_seconds=billed_seconds(job),
-        machine=machine(job),
         log=log,
-        artifacts=artifacts(job),
+        **reported_fields(job),
     )
 
 
@@ -232,8 +229,7 @@ def failure_reason(job: Json) -> str:
     return str(job.get("FailureReason") or "SageMaker gives no reason; check its log")
 
 
-def service_state(job: Json) -> str:
-    """Return SageMaker's own state of a training job, with its restarts."""
+def _service_state(job: Json) -> str:
     status, secondary = job["TrainingJobStatus"], job.get("SecondaryStatus")
     state = status if secondary in (None, status) else f"{status}: {secondary}"
     history = [each.get("Status") for each in job.get("SecondaryStatusTransitions") or ()]
@@ -248,24 +244,20 @@ def end_time(job: Json) -> float | None:
     return to_seconds(job.get("TrainingEndTime")) or to_seconds(job.get("LastModifiedTime"))
 
 
-def billed_seconds(job: Json) -> float | None:
-    """Return the billed seconds of one instance of a training job; None while unknown."""
+def reported_fields(job: Json) -> Json:
+    """Return the fields of a `RawTrial` or `TrainingJob` as SageMaker reports them.
+
+    The billed seconds are those of one instance.
+    """
     billed = job.get("BillableTimeInSeconds")
-    return None if billed is None else float(billed)
-
-
-def machine(job: Json) -> str | None:
-    """Return the instance type of a training job."""
     config: Json = job.get("ResourceConfig") or {}
-    instance_type: str | None = config.get("SelectedInstanceType") or config.get("InstanceType")
-    return instance_type
-
-
-def artifacts(job: Json) -> str | None:
-    """Return the S3 address of a training job's model."""
     model: Json = job.get("ModelArtifacts") or {}
-    uri: str | None = model.get("S3ModelArtifacts")
-    return uri
+    return {
+        "word": _service_state(job),
+        "billed_seconds": None if billed is None else float(billed),
+        "machine": config.get("SelectedInstanceType") or config.get("InstanceType"),
+        "artifacts": model.get("S3ModelArtifacts"),
+    }
 
 
 def from_summary(summary: Json, description: Json) -> Json:

@@ -121,15 +121,12 @@ class SageMakerJobs:
         state, reason = _state(job, over=over)
         return TrainingJob(
             state=state,
-            word=response.service_state(job),
             stopping=response.is_stopped(job),
             measurements=[replace(m, step=started.after_step + m.step) for m in measurements],
             ended=ended,
             reason=reason,
-            billed_seconds=response.billed_seconds(job),
-            machine=response.machine(job),
             log=log_url(self._plan, self._context, name),
-            artifacts=response.artifacts(job),
+            **response.reported_fields(job),
         )
 
     def _request(self, started: Started) -> Json:

@@ -18,6 +18,7 @@ from cloudtune.provider import (
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.errors import PROVIDER, AwsError
 from cloudtune_sagemaker.request.layout import ARCHIVE, CHANNELS, archive_uri
+from cloudtune_sagemaker.request.training_job import if_set
 
 _CONTRACT = Path(__file__).with_name("launcher_contract.py")
 _HASH = "cloudtune-sha256"
@@ -33,7 +34,7 @@ def upload(aws: Aws, plan: Plan, context: JobContext) -> None:
         ProviderError: If the bucket does not exist, or a file cannot be read or sent.
     """
     bucket: str = plan.facts.data["bucket"]
-    ensure_bucket(aws, plan)
+    _ensure_bucket(aws, plan)
     if uses_launcher(plan.fitted.study, plan.facts):
         _upload_code(aws, plan, context)
     inputs = plan.facts.lookup.inputs
@@ -42,12 +43,8 @@ def upload(aws: Aws, plan: Plan, context: JobContext) -> None:
         _upload_input(aws, bucket, prefix, Path(path))
 
 
-def ensure_bucket(aws: Aws, plan: Plan) -> None:
-    """Check the bucket of a plan, and create it if it is the account's default bucket.
-
-    Raises:
-        ProviderError: If another bucket does not exist, or belongs to another account.
-    """
+def _ensure_bucket(aws: Aws, plan: Plan) -> None:
+    """Check the bucket of a plan, and create it if it is the account's default bucket."""
     data = plan.facts.data
     bucket, region, account = data["bucket"], data["region"], data["account"]
     owner = {} if aws.emulated else {"ExpectedBucketOwner": account}
@@ -69,29 +66,19 @@ def ensure_bucket(aws: Aws, plan: Plan) -> None:
                 "providers.sagemaker.bucket to use the account's default bucket",
                 code="NoSuchBucket",
             ) from error
-        location = (
-            {}
-            if region == _DEFAULT_REGION
-            else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        location = {} if region == _DEFAULT_REGION else {"LocationConstraint": region}
+        aws.call(
+            "s3", "create_bucket", Bucket=bucket, **if_set("CreateBucketConfiguration", location)
         )
-        aws.call("s3", "create_bucket", Bucket=bucket, **location)
-
-
-def channel_paths(plan: Plan) -> dict[str, str]:
-    """Return the path of each input in a container."""
-    inputs = plan.facts.lookup.inputs
-    paths: dict[str, str] = {}
-    for name in inputs.addresses:
-        paths[name] = f"{CHANNELS}/{name}"
-        local_path = Path(inputs.uploads.get(name, ""))
-        if name in inputs.uploads and local_path.is_file():
-            paths[name] += f"/{local_path.name}"
-    return paths
 
 
 def _upload_code(aws: Aws, plan: Plan, context: JobContext) -> None:
     packed = context.folder / ARCHIVE
-    paths = channel_paths(plan)
+    inputs = plan.facts.lookup.inputs
+    paths = {name: f"{CHANNELS}/{name}" for name in inputs.addresses}
+    for name, path in inputs.uploads.items():
+        if Path(path).is_file():
+            paths[name] += f"/{Path(path).name}"
     files = launcher_files(plan.fitted, plan.facts.run_id, paths, contract=_CONTRACT)
     source = context.folder / "source"
     try:
@@ -102,10 +89,9 @@ def _upload_code(aws: Aws, plan: Plan, context: JobContext) -> None:
         raise ProviderError(PROVIDER, f"cannot pack the code: {error}") from error
     bucket, key = plan.facts.data["bucket"], _key(archive_uri(plan.facts))
     if _stored_hash(aws, bucket, key) != digest:
+        extra_args = {"Metadata": {_HASH: digest}}
         with aws.transfer() as manager:
-            manager.upload(
-                str(packed), bucket, key, extra_args={"Metadata": {_HASH: digest}}
-            ).result()
+            manager.upload(str(packed), bucket, key, extra_args=extra_args).result()
     packed.unlink()
 
 
@@ -121,30 +107,23 @@ def _stored_hash(aws: Aws, bucket: str, key: str) -> str | None:
 
 
 def _upload_input(aws: Aws, bucket: str, prefix: str, path: Path) -> None:
-    stored = _stored_sizes(aws, bucket, prefix)
-    try:
-        files = {name: (file, file.stat().st_size) for name, file in input_files(path)}
-    except OSError as error:
-        raise ProviderError(PROVIDER, f"cannot read an input: {error}") from error
-    if not files:
-        raise ProviderError(PROVIDER, f"the input {path} is empty")
-    with aws.transfer() as manager:
-        uploads = [
-            manager.upload(str(file), bucket, prefix + name)
-            for name, (file, size) in files.items()
-            if stored.get(prefix + name) != size
-        ]
-        try:
-            for future in uploads:
-                future.result()
-        except OSError as error:
-            raise ProviderError(PROVIDER, f"cannot read an input: {error}") from error
-
-
-def _stored_sizes(aws: Aws, bucket: str, prefix: str) -> dict[str, int]:
     tokens = ("NextContinuationToken", "ContinuationToken")
     pages = aws.pages("s3", "list_objects_v2", tokens, Bucket=bucket, Prefix=prefix)
-    return {each["Key"]: each["Size"] for page in pages for each in page.get("Contents", ())}
+    stored = {each["Key"]: each["Size"] for page in pages for each in page.get("Contents", ())}
+    try:
+        files = {name: (file, file.stat().st_size) for name, file in input_files(path)}
+        if not files:
+            raise ProviderError(PROVIDER, f"the input {path} is empty")
+        with aws.transfer() as manager:
+            uploads = [
+                manager.upload(str(file), bucket, prefix + name)
+                for name, (file, size) in files.items()
+                if stored.get(prefix + name) != size
+            ]
+            for future in uploads:
+                future.result()
+    except OSError as error:
+        raise ProviderError(PROVIDER, f"cannot read an input: {error}") from error
 
 
 def _key(uri: str) -> str:

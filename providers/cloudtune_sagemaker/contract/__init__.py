@@ -68,44 +68,26 @@ os.execve(python, [python, *arguments], env)
 """Creates a virtual environment on top of the running Python's packages, and becomes its Python."""
 
 
-@dataclass(frozen=True)
 class Container:
     """The folders of one training job."""
 
-    root: Path
-    """The folder that is ``/`` in the job."""
-    job: Job
-
-    @property
-    def base(self) -> Path:
-        """The folder that is ``/opt/ml`` in the job."""
-        return self.host_path(BASE)
-
-    @property
-    def code(self) -> Path:
+    def __init__(self, root: Path, job: Job) -> None:
+        self.root = root
+        """The folder that is ``/`` in the job."""
+        self.job = job
+        self.base = self.host_path(BASE)
+        self.code = self.base / "code"
         """The folder of the source, in which the script starts."""
-        return self.base / "code"
-
-    @property
-    def model(self) -> Path:
+        self.model = self.base / "model"
         """The folder that becomes ``model.tar.gz``."""
-        return self.base / "model"
-
-    @property
-    def data(self) -> Path:
+        self.data = self.base / "output" / "data"
         """The folder that becomes ``output.tar.gz``."""
-        return self.base / "output" / "data"
-
-    @property
-    def failure(self) -> Path:
+        self.failure = self.base / "output" / "failure"
         """The file whose first characters become the ``FailureReason``."""
-        return self.base / "output" / "failure"
-
-    @property
-    def checkpoints(self) -> Path | None:
+        config = job.get("CheckpointConfig")
+        path = config.get("LocalPath") or f"{BASE}/checkpoints" if config else None
+        self.checkpoints = self.host_path(path) if path else None
         """The folder that is synchronized with the job's checkpoint address; None without one."""
-        config = self.job.get("CheckpointConfig")
-        return self.host_path(config.get("LocalPath") or f"{BASE}/checkpoints") if config else None
 
     def channel(self, name: str) -> Path:
         """Return the folder of an input channel."""
@@ -119,10 +101,6 @@ class Container:
 
 def create_container(folder: Path, job: Job) -> Container:
     """Create the folders and files of a container, still without code and data.
-
-    Args:
-        folder: The root of the container. It is created if it does not exist.
-        job: The training job.
 
     Raises:
         OSError: If a file or folder cannot be created.
@@ -257,9 +235,10 @@ def build_start(
     overlay = container.host_path("/usr/local")
     install = toolkit.installation(container.code, program, str(overlay / "bin" / "python"))
     if install:
-        first = [python, "-I", "-c", _INSTALL, str(overlay), *install.command[1:]]
-        steps.append(Step(first, " ".join(install.command), install.error))
-        python = install.command[0]
+        words, error = install
+        first = [python, "-I", "-c", _INSTALL, str(overlay), *words[1:]]
+        steps.append(Step(first, " ".join(words), error))
+        python = words[0]
     resources, channels = _resources(job), _channels(job)
     context = toolkit.Context(str(container.base), resources, channels, env, machine)
     env.update(toolkit.variables(hyperparameters, context))
@@ -290,8 +269,8 @@ def _container_environment(container: Container, base: Mapping[str, str]) -> dic
     arn: str = job.get("TrainingJobArn") or ""
     env["AWS_REGION"] = arn.split(":")[3] if arn.count(":") > 3 else ""
     env["AWS_EC2_METADATA_DISABLED"] = "true"
-    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-        env[name] = str(container.host_path("/nowhere"))
+    nowhere = str(container.host_path("/nowhere"))
+    env["AWS_CONFIG_FILE"] = env["AWS_SHARED_CREDENTIALS_FILE"] = nowhere
     env.update(job.get("Environment") or {})
     env["TRAINING_JOB_NAME"] = job["TrainingJobName"]
     env["TRAINING_JOB_ARN"] = arn
@@ -311,10 +290,14 @@ def failure_text(step: Step, exit_code: int, output: Path | None) -> str:
     Raises:
         OSError: If the output cannot be read.
     """
-    if output is None:
-        return failure.script_error(step.error, step.command_text, exit_code, None)
-    with output.open(encoding="utf-8", errors="replace", newline="\n") as lines:
-        return failure.script_error(step.error, step.command_text, exit_code, lines)
+    message = ""
+    if output is not None:
+        with output.open(encoding="utf-8", errors="replace", newline="\n") as lines:
+            message = failure.error_message(lines)
+    parts = [f"{step.error}:", f"ExitCode {exit_code}", f'ErrorMessage "{message}"']
+    if exit_code == 137:
+        parts.append('ExtraInfo "OutOfMemory: Process killed by SIGKILL (signal 9)"')
+    return "\n".join([*parts, f'Command "{step.command_text}"'])
 
 
 def write_result(container: Container, failure_message: str | None) -> None:

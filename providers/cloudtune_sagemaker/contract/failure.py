@@ -29,22 +29,6 @@ _ERRORS = (
 """A line with one of these, and all lines after it, are the error message."""
 
 
-def script_error(error: str, command: str, exit_code: int, lines: Iterable[str] | None) -> str:
-    """Return the text that the toolkit writes to the failure file.
-
-    Args:
-        error: The toolkit's name of the error, such as ``ExecuteUserScriptError``.
-        command: The command as one string.
-        exit_code: The exit code; negative for a signal.
-        lines: The output of the command, if the toolkit reads it.
-    """
-    message = error_message(lines) if lines is not None else ""
-    parts = [f"{error}:", f"ExitCode {exit_code}", f'ErrorMessage "{message}"']
-    if exit_code == 137:
-        parts.append('ExtraInfo "OutOfMemory: Process killed by SIGKILL (signal 9)"')
-    return "\n".join([*parts, f'Command "{command}"'])
-
-
 def error_message(lines: Iterable[str]) -> str:
     """Return the error message that the toolkit finds in the output of a script.
 

@@ -170,24 +170,18 @@ def _invalid_part(program: str) -> str:
     return "an unsupported character at the start of the name"
 
 
-@dataclass(frozen=True)
-class Installation:
-    """The command with which the toolkit installs code."""
+def installation(code: Path, program: str, python: str) -> tuple[list[str], str] | None:
+    """Return the command that installs code, and the toolkit's name for its failure.
 
-    command: Sequence[str]
-    error: str
-    """The toolkit's name for a failure of the command."""
-
-
-def installation(code: Path, program: str, python: str) -> Installation | None:
-    """Return how the toolkit installs code; None if there is nothing to install."""
+    None if there is nothing to install.
+    """
     has_requirements = (code / "requirements.txt").exists()
     pip = [python, "-m", "pip", "install"]
     if _is_package(code, program):
         requirements = ["-r", "requirements.txt"] * has_requirements
-        return Installation([*pip, ".", *requirements], "InstallModuleError")
+        return [*pip, ".", *requirements], "InstallModuleError"
     if program.endswith(".py") and has_requirements:
-        return Installation([*pip, "-r", "requirements.txt"], "InstallRequirementsError")
+        return [*pip, "-r", "requirements.txt"], "InstallRequirementsError"
     return None
 
 

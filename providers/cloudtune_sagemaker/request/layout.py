@@ -21,12 +21,7 @@ ARCHIVE = "sourcedir.tar.gz"
 
 
 def job_prefix(data: Mapping[str, Any], job: str) -> str:
-    """Return the S3 address below which all files of a job are.
-
-    Args:
-        data: The provider's facts, with ``bucket`` and ``prefix``.
-        job: The name of the job.
-    """
+    """Return the S3 address below which all files of a job are."""
     parts = [data["bucket"], data["prefix"], job]
     return "s3://" + "/".join(part.strip("/") for part in parts if part.strip("/"))
 

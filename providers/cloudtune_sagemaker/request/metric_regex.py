@@ -83,7 +83,8 @@ class _Group:
     end: int = -1
 
 
-_OPENING = re.compile(r"\(\?P?<(\w+)>|\(\?")
+_TOKEN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]?|\(\?P?<(?P<name>\w+)>|\(\??|[)|]", re.DOTALL)
+"""An escape, a class, the opening or the end of a group, or a bar between alternatives."""
 _FLAGS = re.compile(r"\(\?[a-zA-Z]+\)")
 _BACK_REFERENCE = re.compile(r"\\[1-9]|\(\?P=|\(\?\(|\\g<")
 
@@ -125,41 +126,15 @@ def _parse_groups(regex: str) -> tuple[list[_Group], bool]:
     groups: list[_Group] = []
     open_groups: list[_Group] = []
     has_alternatives = False
-    position = 0
-    while position < len(regex):
-        match regex[position]:
-            case "\\":
-                position += 1
-            case "[":
-                position = _end_of_class(regex, position)
-            case "(":
-                opening = _OPENING.match(regex, position)
-                name = opening[1] if opening else None
-                group = _Group(
-                    position,
-                    opening=len(opening[0]) if opening else 1,
-                    captures=opening is None or name is not None,
-                    name=name,
-                    depth=len(open_groups),
-                )
-                groups.append(group)
-                open_groups.append(group)
-            case ")" if open_groups:
-                open_groups.pop().end = position
-            case "|" if not open_groups:
-                has_alternatives = True
-            case _:
-                pass
-        position += 1
+    for token in _TOKEN.finditer(regex):
+        text, name = token[0], token["name"]
+        if text.startswith("("):
+            captures = text == "(" or name is not None
+            group = _Group(token.start(), len(text), captures, name, depth=len(open_groups))
+            groups.append(group)
+            open_groups.append(group)
+        elif text == ")" and open_groups:
+            open_groups.pop().end = token.start()
+        elif text == "|" and not open_groups:
+            has_alternatives = True
     return groups, has_alternatives
-
-
-def _end_of_class(regex: str, position: int) -> int:
-    position += 1
-    if regex[position : position + 1] == "^":
-        position += 1
-    if regex[position : position + 1] == "]":
-        position += 1
-    while position < len(regex) and regex[position] != "]":
-        position += 2 if regex[position] == "\\" else 1
-    return position

@@ -92,14 +92,7 @@ def definition_names(fitted: FittedStudy) -> dict[str, Value]:
 def static_parameters(
     fitted: FittedStudy, settings: SageMakerSettings, facts: Facts, job: str
 ) -> dict[str, str]:
-    """Return the hyperparameters that are the same in all trials of the driven mode.
-
-    Args:
-        fitted: The study.
-        settings: The provider's.
-        facts: The plan's.
-        job: The name of the trial's training job.
-    """
+    """Return the hyperparameters that are the same in all trials of the driven mode."""
     constants = {name: format_value(value) for name, value in fitted.study.constants.items()}
     return {**constants, **_toolkit_parameters(fitted.study, settings, facts, job)}
 

@@ -93,11 +93,16 @@ def training_fields(study: Study, settings: SageMakerSettings, facts: Facts) -> 
 
 def resource_config(instance_type: str, settings: SageMakerSettings) -> Json:
     """Return the ResourceConfig of a job with one instance type."""
+    config = instance_config(instance_type, settings)
+    return {**config, **if_set("VolumeKmsKeyId", settings.volume_kms_key)}
+
+
+def instance_config(instance_type: str, settings: SageMakerSettings) -> Json:
+    """Return the instances of a trial and their disks."""
     return {
         "InstanceType": instance_type,
         "InstanceCount": settings.instance_count,
         "VolumeSizeInGB": settings.volume_size,
-        **if_set("VolumeKmsKeyId", settings.volume_kms_key),
     }
 
 

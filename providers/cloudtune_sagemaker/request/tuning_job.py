@@ -20,6 +20,7 @@ from cloudtune_sagemaker.request.layout import CHECKPOINTS, job_prefix, job_tags
 from cloudtune_sagemaker.request.parameters import DefinitionParameters, definition_parameters
 from cloudtune_sagemaker.request.training_job import (
     if_set,
+    instance_config,
     resource_config,
     saves_checkpoints,
     training_fields,
@@ -117,9 +118,6 @@ def max_trials(study: Study) -> int | None:
     """Return the maximum number of trials of a tuning job, which is never above the combinations.
 
     None for a grid, which SageMaker counts itself, and for a study with only a time limit.
-
-    Args:
-        study: The fitted study.
     """
     if study.strategy.name == "grid" or study.limits.max_trials is None:
         return None
@@ -142,26 +140,17 @@ def _ranges(definition: DefinitionParameters) -> Json:
 
 
 def _range(parameter: Parameter) -> tuple[str, Json]:
-    match parameter:
-        case FloatParameter():
-            bounds: Json = {
-                "MinValue": format_value(float(parameter.min)),
-                "MaxValue": format_value(float(parameter.max)),
-            }
-            return "ContinuousParameterRanges", {**bounds, "ScalingType": scaling_type(parameter)}
-        case IntParameter():
-            bounds = {
-                "MinValue": format_value(parameter.min),
-                "MaxValue": format_value(parameter.max),
-            }
-            return "IntegerParameterRanges", {**bounds, "ScalingType": scaling_type(parameter)}
-        case CategoricalParameter():
-            return "CategoricalParameterRanges", {
-                "Values": list(map(format_value, parameter.values))
-            }
-        case _:
-            # The fit replaced these by categorical parameters, or refused them.
-            return "CategoricalParameterRanges", {"Values": []}
+    if isinstance(parameter, FloatParameter | IntParameter):
+        is_float = isinstance(parameter, FloatParameter)
+        low, high = (float(n) if is_float else n for n in (parameter.min, parameter.max))
+        return "ContinuousParameterRanges" if is_float else "IntegerParameterRanges", {
+            "MinValue": format_value(low),
+            "MaxValue": format_value(high),
+            "ScalingType": scaling_type(parameter),
+        }
+    # The fit replaced other parameters by categorical ones, or refused them.
+    values = parameter.values if isinstance(parameter, CategoricalParameter) else []
+    return "CategoricalParameterRanges", {"Values": list(map(format_value, values))}
 
 
 def scaling_type(parameter: FloatParameter | IntParameter) -> str:
@@ -191,14 +180,7 @@ def _resources(settings: SageMakerSettings, facts: Facts) -> Json:
     return {
         "HyperParameterTuningResourceConfig": {
             "AllocationStrategy": "Prioritized",
-            "InstanceConfigs": [
-                {
-                    "InstanceType": name,
-                    "InstanceCount": settings.instance_count,
-                    "VolumeSizeInGB": settings.volume_size,
-                }
-                for name in types
-            ],
+            "InstanceConfigs": [instance_config(name, settings) for name in types],
             **if_set("VolumeKmsKeyId", settings.volume_kms_key),
         }
     }

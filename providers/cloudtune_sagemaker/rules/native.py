@@ -50,10 +50,8 @@ def _check(shapes: Mapping[str, Any], name: str, value: Any, path: str) -> Itera
     kind: str = shape["type"]
     if value is None or kind not in _TYPES:
         return
-    types, type_name = _TYPES[kind]
-    has_type = isinstance(value, types) and (kind == "boolean" or not isinstance(value, bool))
-    if not has_type:
-        yield path, f"must be {type_name}"
+    if not _has_type(value, kind):
+        yield path, f"must be {_TYPES[kind][1]}"
     elif kind == "structure":
         yield from _check_fields(shapes, shape, value, path)
     elif kind == "map":
@@ -69,6 +67,11 @@ def _check(shapes: Mapping[str, Any], name: str, value: Any, path: str) -> Itera
         yield from _check_string(shape, value, path)
     elif kind != "boolean":
         yield from _check_size(shape, value, path)
+
+
+def _has_type(value: Any, kind: str) -> bool:
+    types = _TYPES[kind][0]
+    return isinstance(value, types) and (kind == "boolean" or not isinstance(value, bool))
 
 
 def _check_fields(
