@@ -25,6 +25,6 @@ class TestWatson(ProviderContract):
     def create_provider(self) -> BaseProvider[Any]:
         return WatsonProvider()
 
-    def study(self, over: Mapping[str, Any], mode: Mode, folder: Path) -> Study:
+    def study(self, blocks: Mapping[str, Any], mode: Mode, folder: Path) -> Study:
         self.settings = {"backend": BACKENDS[mode]}
-        return super().study(over, mode, folder)
+        return super().study(blocks, mode, folder)
