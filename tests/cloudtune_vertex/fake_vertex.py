@@ -1,4 +1,4 @@
-"""Vertex AI and Cloud Storage as our clients need them, in memory: the test sets what happens."""
+"""A fake of the client, with Vertex AI and Cloud Storage in memory."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ STUDY: Mapping[str, Any] = {
 
 
 def planned(mode: Mode, over: Mapping[str, Any] = {}, **data: Any) -> Plan:
-    """Return a plan as the provider makes it, of `STUDY` with something put over it."""
+    """Return a plan of `STUDY` with some fields replaced."""
     study = Study.model_validate({**STUDY, **over})
     fitted = fit(study, Capabilities("vertex", "Vertex AI", "here", DRIVEN, DRIVEN), mode)
     facts = Facts(
@@ -76,7 +76,7 @@ def planned(mode: Mode, over: Mapping[str, Any] = {}, **data: Any) -> Plan:
 
 
 def _request(mode: Mode, study: Study) -> Json:
-    """Return a request in the form of the REST API, as the provider's own planning makes it."""
+    """Return a request like that of the provider."""
     driven = mode == "driven"
     env = [{"name": n, "value": v if isinstance(v, str) else f"${{{v.from_env}}}"}
            for n, v in study.trial.env.items()]  # fmt: skip
@@ -106,32 +106,32 @@ def _request(mode: Mode, study: Study) -> Json:
 
 
 def error(code: int, message: str = "no") -> GoogleError:
-    """Return an error as the service's answer becomes one."""
+    """Return the error for a response of the service."""
     return service_error("Operation", code, message)
 
 
 class FakeGoogle(Google):
-    """The calls of Google, answered from memory."""
+    """Answers the calls to Google from memory."""
 
     def __init__(self) -> None:
         self.emulated = True
         self.calls: list[str] = []
         self.created: list[Json] = []
         self.faults: dict[str, list[GoogleError | None]] = {}
-        """What the next calls of an operation raise; None: nothing."""
+        """The errors of the next calls of an operation; None for a success."""
         self.always: dict[str, Exception] = {}
-        """What each call of an operation raises."""
+        """The error of each call of an operation."""
         self.lost: dict[str, int] = {}
-        """How many calls of an operation are carried out without an answer."""
+        """How many calls of an operation succeed but lose the response."""
         self.jobs: dict[str, Json] = {}
         """By full name; a tuning job has its trials."""
         self.buckets: dict[str, dict[str, bytes]] = {"my-bucket": {}}
         self.generations: dict[str, int] = {}
         self.unlisted: set[str] = set()
-        """Display names of jobs that no list tells yet."""
+        """Display names of jobs that lists do not contain yet."""
         self.reads: list[tuple[str, int]] = []
         self.at_look: Callable[[], None] = lambda: None
-        """What happens before each list of jobs."""
+        """Called before each list of jobs."""
 
     def create(self, request: Json) -> Json:
         self.created.append(request)
@@ -167,15 +167,15 @@ class FakeGoogle(Google):
     def create_bucket(self, bucket: str) -> None:
         self._called("create_bucket", lambda: self.buckets.setdefault(bucket, {}))
 
-    def add(self, kind: str = "customJobs", **told: Any) -> Json:
-        """Put a job there."""
+    def add(self, kind: str = "customJobs", **fields: Any) -> Json:
+        """Add a job."""
         number = 1000 + len(self.jobs)
         job = {
             "name": f"{NUMBERED}/{kind}/{number}",
             "state": "JOB_STATE_RUNNING",
             "createTime": _when(number),
             "startTime": _when(number + 1),
-            **told,
+            **fields,
         }
         self.jobs[job["name"]] = job
         return job
@@ -189,22 +189,22 @@ class FakeGoogle(Google):
         """Return the job of a display name."""
         return next(job for job in self.jobs.values() if job.get("displayName") == display)
 
-    def change(self, display: str, state: str, **told: Any) -> None:
-        """Let a job go on."""
+    def change(self, display: str, state: str, **fields: Any) -> None:
+        """Change the state of a job."""
         job = self.called(display)
-        job |= {"state": f"JOB_STATE_{state}", **told}
+        job |= {"state": f"JOB_STATE_{state}", **fields}
         if state in {"SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED"}:
             job["endTime"] = _when(9000)
 
     def report(self, name: str, step: int | None = None, **metrics: float) -> None:
-        """Let a launcher keep a measurement."""
+        """Save a measurement like a launcher."""
         line: Json = {"metrics": metrics, "time": 1_700_000_000.5}
         if step is not None:
             line["step"] = step
         self.keep(name, line)
 
     def keep(self, name: str, line: Mapping[str, Any]) -> None:
-        """Let a launcher write a line."""
+        """Save a line like a launcher."""
         path = f"tuning/fake-3f6k2m9qxt/measurements/{name}.jsonl"
         before = self.buckets["my-bucket"].get(path, b"")
         self.put(path, before + json.dumps(line).encode() + b"\n")

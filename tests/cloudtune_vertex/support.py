@@ -1,4 +1,4 @@
-"""Plans for Vertex AI without the rest of cloudtune around them: what the pure half makes."""
+"""Studies and plans for Vertex AI, without the rest of cloudtune."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SETTINGS: Mapping[str, Any] = {
     "image": PREBUILT,
     "machine_type": "n1-standard-4",
 }
-"""All that a job needs."""
+"""The required settings."""
 PLAIN: Mapping[str, Any] = {
     "name": "plain",
     "objective": {"metric": "accuracy", "goal": "maximize"},
@@ -33,18 +33,18 @@ PLAIN: Mapping[str, Any] = {
     },
     "trial": {"script": "train.py"},
 }
-"""A study to which Vertex AI has nothing to say."""
+"""A study without findings on Vertex AI."""
 
 
 def study_of(over: Mapping[str, Any] = {}, **settings: Any) -> Study:
-    """Return `PLAIN` with something put over it; a setting that is None is left out."""
+    """Return `PLAIN` with some fields replaced; settings that are None are omitted."""
     own = {**SETTINGS, **settings}
     given = {key: value for key, value in own.items() if value is not None}
     return Study.model_validate({**PLAIN, **over, "providers": {"vertex": given}})
 
 
 def plan_of(study: Study, base: Path, mode: Mode = "managed", *, emulated: bool = False) -> Planned:
-    """Return what the pure half makes of a study whose folder is ``base``."""
+    """Return the plan of a study in the folder ``base``."""
     return planned(VertexProvider(), study, base, mode, emulated=emulated)
 
 

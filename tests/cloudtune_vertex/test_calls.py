@@ -1,4 +1,4 @@
-"""How many calls a look at a hundred custom jobs takes: docs/how-it-works.md states it."""
+"""The number of calls of a poll of a hundred custom jobs, as in docs/how-it-works.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Google's own clients against a server on loopback: what is sent, tried again, and told."""
+"""Google's clients with a local server: requests, retries and errors."""
 
 from __future__ import annotations
 

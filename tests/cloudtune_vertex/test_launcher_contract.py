@@ -1,4 +1,4 @@
-"""The launcher as a job of Vertex AI starts it, beside the scripts of local trials."""
+"""The launcher in a job of Vertex AI, compared with local trials."""
 
 from __future__ import annotations
 

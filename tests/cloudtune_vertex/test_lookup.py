@@ -1,4 +1,4 @@
-"""What is known of the project and this machine before a plan, with nobody asked."""
+"""The lookup: facts about the project and this machine, without calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What launchers keep in Cloud Storage is read once, and whole lines of it alone."""
+"""Reading of saved measurements: each complete line once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole runs on the emulator, in both modes, through what goes wrong at services and here."""
+"""Complete runs on the emulator in both modes, with faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The archives in which code travels: the same bytes each time, and installable as Google does."""
+"""The archives with the code: deterministic, and installable like Google does it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plans for Vertex AI as a user gets them, from a file to the words."""
+"""Plans for Vertex AI, from the study file to the printed text."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_stored_plan_is_restored(tmp_path: Path) -> None:
 
 
 def test_a_changed_job_name_is_noted(tmp_path: Path) -> None:
-    assert "jobs are called" not in said(plan_of(tmp_path))
+    assert "jobs are named" not in said(plan_of(tmp_path))
     (tmp_path / "other.yaml").write_text(STUDY.replace("name: digits", "name: My digits"), "utf-8")
     plan = planner.plan(load(tmp_path / "other.yaml"), "vertex", run_id="3f6k2m9qxt", seed=5)
     assert "jobs are named my-digits-3f6k2m9qxt" in said(plan)

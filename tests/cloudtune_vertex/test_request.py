@@ -1,7 +1,7 @@
-"""The requests that studies become, held against files, and what files cannot show.
+"""Requests and findings of studies, compared with golden files.
 
-A file in ``golden`` holds a study and what becomes of it in both modes. To add one, write its study
-alone; to renew all of them, run
+A file in ``golden`` has a study and its plans in both modes. To add one, write only its study. To
+renew all of them, run
 
     CLOUDTUNE_RENEW_GOLDEN=1 pytest tests/cloudtune_vertex/test_request.py
 
@@ -51,19 +51,19 @@ def test_requests_match_the_golden_files(
     golden = json.loads(file.read_text("utf-8"))
     for name, value in golden.get("environment", {}).items():
         monkeypatch.setenv(name, value)
-    made = {mode: _made(golden, base, mode) for mode in MODES}
+    plans = {mode: _plan(golden, base, mode) for mode in MODES}
     if os.environ.get("CLOUDTUNE_RENEW_GOLDEN"):
         file.write_text(
-            json.dumps({**golden, **made}, indent=1, ensure_ascii=False) + "\n", "utf-8"
+            json.dumps({**golden, **plans}, indent=1, ensure_ascii=False) + "\n", "utf-8"
         )
         pytest.skip("renewed")
     for mode in MODES:
-        assert made[mode] == golden[mode]
+        assert plans[mode] == golden[mode]
     for secret in golden.get("environment", {}).values():
         assert secret not in file.read_text("utf-8").replace(json.dumps(secret), "", 1)
 
 
-def _made(golden: dict[str, Any], base: Path, mode: Mode) -> dict[str, Any]:
+def _plan(golden: dict[str, Any], base: Path, mode: Mode) -> dict[str, Any]:
     study = Study.model_validate(golden["study"])
     plan = support.plan_of(study, base, mode, emulated=golden.get("emulated", False))
     return {
@@ -108,11 +108,11 @@ def test_variable_references_are_escaped(base: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
+    ("seconds", "text"),
     [(60.0, "60s"), (600.0, "600s"), (0.5, "0.5s"), (86400.25, "86400.25s"), (1e-6, "0.000001s")],
 )
-def test_durations(seconds: float, said: str) -> None:
-    assert to_duration(seconds) == said
+def test_durations(seconds: float, text: str) -> None:
+    assert to_duration(seconds) == text
 
 
 @pytest.mark.parametrize(

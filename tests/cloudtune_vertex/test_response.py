@@ -1,4 +1,4 @@
-"""Answers of Vertex AI as cloudtune's own trials; their form is that of Google's documentation."""
+"""Translation of Vertex AI's responses, in the form of Google's documentation."""
 
 from __future__ import annotations
 

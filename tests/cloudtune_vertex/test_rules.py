@@ -1,4 +1,4 @@
-"""What only Vertex AI refuses or does otherwise, each at the field that it concerns."""
+"""The rules of Vertex AI, each with the path of its field."""
 
 from __future__ import annotations
 

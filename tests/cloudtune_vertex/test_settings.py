@@ -1,4 +1,4 @@
-"""Settings under ``providers.vertex``, and what the provider says that it can do."""
+"""Settings under ``providers.vertex``, and the capabilities."""
 
 from __future__ import annotations
 

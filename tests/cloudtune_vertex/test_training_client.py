@@ -1,4 +1,4 @@
-"""One custom job a trial: made once, found by its labels, followed to its one end."""
+"""The custom jobs of driven runs: created once, found by label, polled until they end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The managed mode: one tuning job, submitted once, told as it stands."""
+"""The tuning job of managed runs: submitted once, polled and stopped."""
 
 from __future__ import annotations
 

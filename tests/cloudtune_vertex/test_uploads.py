@@ -1,4 +1,4 @@
-"""Code and data are brought to Cloud Storage once, and only what is not there."""
+"""Uploads of code and data: only files that are not stored yet."""
 
 from __future__ import annotations
 

@@ -1,10 +1,9 @@
-"""The emulator under clients that nobody here wrote, and that nothing was changed in.
+"""The emulator with unmodified clients that are not part of cloudtune.
 
 Google's high-level `HyperparameterTuningJob` class with `CustomJob.from_local_script`, and a script
-that reports through the real `cloudml-hypertune`. Each has an environment of its own: the Python
-that is named in ``CLOUDTUNE_VERTEX_SDK_PYTHON`` or ``CLOUDTUNE_HYPERTUNE_PYTHON``, or one that is
-made once below pytest's cache, which needs a package index. What the SDK is asked to do stands in
-``sdk/client.py``.
+that reports through the real `cloudml-hypertune`. Each has its own environment: the Python in
+``CLOUDTUNE_VERTEX_SDK_PYTHON`` or ``CLOUDTUNE_HYPERTUNE_PYTHON``, or one that is created once below
+pytest's cache, which needs a package index. The calls of the SDK are in ``sdk/client.py``.
 """
 
 from __future__ import annotations
