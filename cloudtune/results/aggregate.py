@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -50,10 +51,7 @@ def best_of_jobs(
 
 def count_states(trials: Iterable[Trial]) -> dict[TrialState, int]:
     """Return the number of trials in each state that occurs."""
-    counts: dict[TrialState, int] = {}
-    for trial in trials:
-        counts[trial.state] = counts.get(trial.state, 0) + 1
-    return counts
+    return Counter(trial.state for trial in trials)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -48,13 +49,11 @@ def to_columns(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
 
     Columns take a fraction of the memory of the rows.
     """
-    columns: dict[str, list[Any]] = {}
+    columns: dict[str, list[Any]] = defaultdict(list)
     count = 0
     for row in rows:
         for name, value in row.items():
-            column = columns.get(name)
-            if column is None:
-                column = columns[name] = []
+            column = columns[name]
             column.extend([None] * (count - len(column)))
             column.append(value)
         count += 1
@@ -119,20 +118,6 @@ def _column(values: Sequence[Any]) -> Sequence[Any]:
 
 
 _FLAT = (
-    "id",
-    "number",
-    "state",
-    "word",
-    "created",
-    "started",
-    "ended",
-    "seconds",
-    "billed_seconds",
-    "machine",
-    "resource",
-    "replaces",
-    "exit_code",
-    "reason",
-    "log",
-    "artifacts",
+    *("id", "number", "state", "word", "created", "started", "ended", "seconds", "billed_seconds"),
+    *("machine", "resource", "replaces", "exit_code", "reason", "log", "artifacts"),
 )

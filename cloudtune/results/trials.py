@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from cloudtune.results.events import Ended, Event, Measured, Started
 from cloudtune.results.model import Measurement, Trial
@@ -56,52 +57,34 @@ class Trials:
     def _start(self, event: Started) -> None:
         builder = self._builders.get(event.number)
         if builder is None:
-            count = len(self._objectives)
-            builder = self._builders[event.number] = _TrialBuilder(
-                event, f"{self._run}-{event.number}", count
-            )
+            values: list[float | None] = [None] * len(self._objectives)
+            id_ = f"{self._run}-{event.number}"
+            builder = _TrialBuilder(event, event, id_, values, event.time)
+            self._builders[event.number] = builder
         builder.trial = None
         builder.started = event
         builder.ended = None
         builder.started_at = event.time
 
 
+@dataclass(slots=True)
 class _TrialBuilder:
-    __slots__ = (
-        "artifacts",
-        "billed",
-        "default_id",
-        "ended",
-        "exit_code",
-        "first",
-        "log",
-        "machine",
-        "measurements",
-        "metrics",
-        "seconds",
-        "started",
-        "started_at",
-        "trial",
-        "values",
-    )
-
-    def __init__(self, first: Started, default_id: str, objectives: int) -> None:
-        self.trial: Trial | None = None
-        """The trial as it was last built; None after a new event."""
-        self.first = first
-        self.started = first
-        self.ended: Ended | None = None
-        self.started_at: float | None = first.time
-        self.default_id = default_id
-        self.measurements: list[Measurement] = []
-        self.metrics: dict[str, float] = {}
-        self.values: list[float | None] = [None] * objectives
-        self.seconds: float | None = None
-        self.exit_code: int | None = None
-        self.log: str | None = None
-        self.artifacts: str | None = None
-        self.billed: float | None = None
-        self.machine: str | None = None
+    first: Started
+    started: Started
+    default_id: str
+    values: list[float | None]
+    started_at: float | None
+    trial: Trial | None = None
+    """The trial as it was last built; None after a new event."""
+    ended: Ended | None = None
+    measurements: list[Measurement] = field(default_factory=list[Measurement])
+    metrics: dict[str, float] = field(default_factory=dict[str, float])
+    seconds: float | None = None
+    exit_code: int | None = None
+    log: str | None = None
+    artifacts: str | None = None
+    billed: float | None = None
+    machine: str | None = None
 
     def measure(self, event: Measured, objectives: Sequence[Objective]) -> None:
         self.measurements.append(Measurement(event.step, event.metrics, event.time))

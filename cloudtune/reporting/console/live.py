@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cloudtune.provider.plan import Plan
-from cloudtune.reporting.console.job_progress import JobProgress, format_job_end, format_trial_end
+from cloudtune.reporting.console.job_progress import JobProgress
+from cloudtune.reporting.console.plain import PlainProgress
 from cloudtune.reporting.phrases import (
     format_objective_values,
     format_objectives,
@@ -16,7 +16,7 @@ from cloudtune.reporting.phrases import (
     format_seconds,
 )
 from cloudtune.reporting.sanitize import sanitize_line
-from cloudtune.results.events import Ended, Event, Outcome
+from cloudtune.results.events import Ended, Event
 from cloudtune.results.model import Trial
 from cloudtune.study.quantities import format_count
 
@@ -29,7 +29,7 @@ _OPTIONAL_COLUMNS = ("", "elapsed", "running", "failed", "cost", "state")
 """The columns that are dropped in a narrow terminal, in this order. The bar has no title."""
 
 
-class LiveProgress:
+class LiveProgress(PlainProgress):
     """A display that is redrawn in place, with permanent lines above it."""
 
     def __init__(self, console: Console, providers: Sequence[str]) -> None:
@@ -41,9 +41,7 @@ class LiveProgress:
         """
         from rich.live import Live
 
-        self._providers = providers
-        self._jobs: dict[str, JobProgress] = {}
-        self._lock = threading.Lock()
+        super().__init__(providers)
         self._console = console
         self._live = Live(
             console=console, get_renderable=self._render, refresh_per_second=8, transient=True
@@ -54,28 +52,6 @@ class LiveProgress:
         with self._lock:
             self._jobs[plan.provider] = JobProgress(plan, events, elapsed)
         self._live.start()  # has no effect if it runs already
-
-    def events(self, provider: str, events: Sequence[Event]) -> None:
-        """Update a job. Print a line for each new best trial and each failed trial."""
-        job, prefix = self._jobs[provider], self._prefix(provider)
-        lines: list[str] = []
-        with self._lock:
-            for event in events:
-                is_best = job.tell(event)
-                if isinstance(event, Ended) and (is_best or event.state == "failed"):
-                    lines.append(prefix + format_trial_end(job, event.number, is_best=is_best))
-        for line in lines:
-            self.message(line)
-
-    def end(self, provider: str, outcome: Outcome) -> None:
-        """Update a job that ended. Print a line for it if there are several jobs."""
-        job = self._jobs.get(provider)
-        if job is None:
-            return
-        with self._lock:
-            job.end(outcome)
-        if len(self._providers) > 1:
-            self.message(self._prefix(provider) + format_job_end(job))
 
     def message(self, text: str) -> None:
         """Print a line above the display."""
@@ -90,6 +66,9 @@ class LiveProgress:
 
     def _prefix(self, provider: str) -> str:
         return f"{provider}: " if len(self._providers) > 1 else ""
+
+    def _has_line(self, event: Ended, *, is_best: bool) -> bool:
+        return is_best or event.state == "failed"
 
     def _render(self) -> RenderableType:
         with self._lock:
@@ -135,22 +114,20 @@ def _job_table(
 
 def _row(provider: str, job: JobProgress | None) -> dict[str, str]:
     """Return the cells of a job by column title."""
-    if job is None:
-        cells = ["starting", "", "", "", "", "", "", ""]
-    else:
-        best = job.best
-        cells = [
-            job.state,
-            "",
-            f"{job.done}/{job.total}" if job.total else str(job.done),
-            str(len(job.running)),
-            str(job.counts.get("failed", 0)),
-            format_objective_values(best) if best else "",
-            format_seconds(job.elapsed),
-            job.cost,
-        ]
     titles = ("state", "", "trials", "running", "failed", "best so far", "elapsed", "cost")
-    return {"provider": provider, **dict(zip(titles, cells, strict=True))}
+    if job is None:
+        return {"provider": provider, **dict.fromkeys(titles, ""), "state": "starting"}
+    return {
+        "provider": provider,
+        "state": job.state,
+        "": "",
+        "trials": f"{job.done}/{job.total}" if job.total else str(job.done),
+        "running": str(len(job.running)),
+        "failed": str(job.counts.get("failed", 0)),
+        "best so far": format_objective_values(job.best) if job.best else "",
+        "elapsed": format_seconds(job.elapsed),
+        "cost": job.cost,
+    }
 
 
 def _bar(job: JobProgress | None, width: int) -> RenderableType:

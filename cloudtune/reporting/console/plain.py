@@ -5,16 +5,12 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from cloudtune.provider.plan import Plan
 from cloudtune.reporting.console.job_progress import JobProgress, format_job_end, format_trial_end
 from cloudtune.reporting.sanitize import sanitize_line
 from cloudtune.results.events import Ended, Event, Outcome
 from cloudtune.study.quantities import format_count
-
-if TYPE_CHECKING:
-    from cloudtune.reporting.console.live import LiveProgress
 
 
 class PlainProgress:
@@ -29,10 +25,7 @@ class PlainProgress:
         Args:
             providers: The providers of the run's jobs.
         """
-        width = max(map(len, providers))
-        several = len(providers) > 1
-        self._prefixes = {name: f"{name:<{width}}  " if several else "" for name in providers}
-        self._several_jobs = several
+        self._providers = providers
         self._jobs: dict[str, JobProgress] = {}
         self._lock = threading.Lock()
 
@@ -40,42 +33,48 @@ class PlainProgress:
         """Print the title of a job that starts or resumes."""
         job = self._jobs[plan.provider] = JobProgress(plan, events, elapsed)
         so_far = f", {format_count(job.done, 'trial')} done before" if events else ""
-        prefix = self._prefixes[plan.provider]
+        prefix = self._prefix(plan.provider)
         self.message(f"{prefix}{job.title}; run {plan.facts.run_id}{so_far}")
 
     def events(self, provider: str, events: Sequence[Event]) -> None:
-        """Print a line for each trial that ended."""
-        job, prefix = self._jobs[provider], self._prefixes[provider]
+        """Add events of a job, and print lines for trials that ended."""
+        job, prefix = self._jobs[provider], self._prefix(provider)
         lines: list[str] = []
         with self._lock:
             for event in events:
                 is_best = job.tell(event)
-                if isinstance(event, Ended) and event.state != "pending":
-                    lines.append(f"{prefix}{format_trial_end(job, event.number, is_best=is_best)}")
-        self._print(lines)
+                if isinstance(event, Ended) and self._has_line(event, is_best=is_best):
+                    lines.append(prefix + format_trial_end(job, event.number, is_best=is_best))
+        for line in lines:
+            self.message(line)
 
     def end(self, provider: str, outcome: Outcome) -> None:
-        """Print how a job ended, if there are several."""
+        """Record how a job ended, and print it if there are several jobs."""
         job = self._jobs.get(provider)
-        if job and self._several_jobs:
+        if job is None:
+            return
+        with self._lock:
             job.end(outcome)
-            self.message(f"{self._prefixes[provider]}{format_job_end(job)}")
+        if len(self._providers) > 1:
+            self.message(self._prefix(provider) + format_job_end(job))
 
     def message(self, text: str) -> None:
         """Print one line."""
-        self._print([text])
+        # One write a line: lines of several processes on one pipe are not mixed.
+        sys.stderr.write(f"{sanitize_line(text)}\n")
 
     def close(self) -> None:
         """Do nothing."""
 
-    def _print(self, lines: Sequence[str]) -> None:
-        # One write a line: lines of several processes on one pipe are not mixed.
-        for line in lines:
-            sys.stderr.write(f"{sanitize_line(line)}\n")
-        sys.stderr.flush()
+    def _prefix(self, provider: str) -> str:
+        width = max(map(len, self._providers))
+        return f"{provider:<{width}}  " if len(self._providers) > 1 else ""
+
+    def _has_line(self, event: Ended, *, is_best: bool) -> bool:  # noqa: ARG002
+        return event.state != "pending"
 
 
-def create_progress(providers: Sequence[str]) -> PlainProgress | LiveProgress:
+def create_progress(providers: Sequence[str]) -> PlainProgress:
     """Return a live display if stderr is a terminal, else plain lines.
 
     Args:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from cloudtune.comparison.best_so_far import eligible_trials
 from cloudtune.comparison.groups import Group
 from cloudtune.results.model import Trial
 
+_Item = TypeVar("_Item")
 MAX_TRIALS = 1_500
 """Trials that are drawn as points, over all groups."""
 _BEST_SHARE = 0.2
@@ -71,5 +73,11 @@ def _select(ranked: list[PlottedTrial], limit: int) -> list[PlottedTrial]:
     if len(ranked) <= limit:
         return ranked
     best = int(limit * _BEST_SHARE)
-    rest, count = ranked[best:], limit - best
-    return ranked[:best] + [rest[k * len(rest) // count] for k in range(count)]
+    return ranked[:best] + select_evenly(ranked[best:], limit - best)
+
+
+def select_evenly(items: list[_Item], limit: int) -> list[_Item]:
+    """Return the items, or an even selection of them if there are more than the limit."""
+    if len(items) <= limit:
+        return items
+    return [items[k * len(items) // limit] for k in range(limit)]

@@ -24,7 +24,6 @@ from cloudtune.reporting.documents.html.progress_charts import (
 )
 from cloudtune.reporting.documents.html.space_charts import (
     front_chart,
-    importance_chart,
     parallel_chart,
     slice_charts,
 )
@@ -62,7 +61,8 @@ def render_html(comparison: Comparison) -> str:
         vl_convert: Any = import_module("vl_convert")
     except ImportError as error:
         raise MissingExtraError("a report as HTML", "report") from error
-    charts, sampling_note = _draw(comparison)
+    importance = importance_table(comparison)
+    charts, sampling_note = _draw(comparison, [row[0] for row in importance.rows])
     library = _escape_end_tag(vl_convert.javascript_bundle())
     script = _escape_end_tag((_HERE / "script.js").read_text("utf-8"))
     style = (_HERE / "style.css").read_text("utf-8")
@@ -89,6 +89,7 @@ def render_html(comparison: Comparison) -> str:
         labels=[group.label for group in comparison.groups],
         runs=runs_table(comparison),
         best_trials=best_trials_table(comparison),
+        importance=importance,
         times=time_table(comparison),
         failures=failures_table(comparison),
         findings=findings_table(comparison),
@@ -106,18 +107,21 @@ def render_html(comparison: Comparison) -> str:
     )
 
 
-def _draw(comparison: Comparison) -> tuple[dict[str, list[Chart]], str]:
-    """Return the charts by section, and how many trials are drawn, if not all are."""
+def _draw(comparison: Comparison, keys: Sequence[str]) -> tuple[dict[str, list[Chart]], str]:
+    """Return the charts by section, and how many trials are drawn, if not all are.
+
+    Args:
+        comparison: The comparison to show.
+        keys: The keys of the parameters, the most important first.
+    """
     groups, study = comparison.groups, comparison.study
     objective = study.objectives[0]
     labels = [group.label for group in groups]
     trials, sampling_note = downsample(groups, objective.goal)
-    most_important_first = [row[0] for row in importance_table(comparison).rows]
     sections: dict[str, list[Chart | None]] = {
         "progress": [*progress_charts(comparison, labels)],
         "front": [front_chart(comparison, trials, labels)],
-        "importance": [importance_chart(comparison, labels)],
-        "slices": [*slice_charts(study, trials, labels, most_important_first)],
+        "slices": [*slice_charts(study, trials, labels, keys)],
         "parallel": [parallel_chart(study, trials, labels)],
         "learning": [learning_chart(groups, objective, labels)],
     }

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from cloudtune.comparison.best_so_far import MIN_IDLE_SECONDS, Improvement
+from cloudtune.comparison.best_so_far import Improvement
 from cloudtune.comparison.comparison import Comparison, Curve
 from cloudtune.comparison.groups import Group
 from cloudtune.reporting.documents.html.axis_range import AxisRange, fit_axis_range
@@ -22,6 +22,7 @@ from cloudtune.reporting.documents.html.chart import (
     tooltip_encoding,
     value_axis,
 )
+from cloudtune.reporting.documents.html.downsample import select_evenly
 from cloudtune.reporting.documents.tables import Table, improvement_rows
 from cloudtune.reporting.documents.wording import format_number, format_time
 from cloudtune.study.quantities import format_count
@@ -59,8 +60,7 @@ def progress_charts(comparison: Comparison, labels: Sequence[str]) -> Iterator[C
                 f"progress-{kind}-{index}",
                 f"Best {metric} so far, by {kind}",
                 f"The best {metric} ({goal}) of each run so far. Each line is a run; each step is "
-                "a trial that was better than all before it."
-                f"{_idle_note(comparison, curves, kind)}{note}",
+                f"a trial that was better than all before it.{note}",
                 _step_chart(labels, rows, title, metric, visible),
                 table if not index and kind == "trials" else None,
             )
@@ -75,49 +75,16 @@ def _best_after_each_trial(curves: Sequence[Curve]) -> list[float]:
     return bests
 
 
-def _idle_note(comparison: Comparison, curves: Sequence[Curve], kind: str) -> str:
-    """Return a note on the time in which no process ran a job."""
-    if kind != "time":
-        return ""
-    known = {(curve.label, curve.run) for curve in curves if curve.idle_periods}
-    note = " A line is broken where no process ran the job." if known else ""
-    for group in comparison.groups:
-        for run in group.runs:
-            if run.idle and run.idle >= MIN_IDLE_SECONDS and (group.label, run.run) not in known:
-                note += (
-                    f" {group.label}, run {run.run}, was idle for {format_time(run.idle)}; when is "
-                    "not known."
-                )
-    return note
-
-
 def _rows(curves: Sequence[Curve], field: str, unit: float = 1.0) -> Rows:
     rows: Rows = []
     for curve in curves:
-        known: list[tuple[float, Improvement]] = []
-        for point in curve.points:
-            at: float | None = getattr(point, field)
-            if at is not None:
-                known.append((at / unit, point))
-        for at, point in known:
-            rows.append(_row(curve, at, point, "1"))
+        positions = [(getattr(point, field), point) for point in curve.points]
+        known = [(at / unit, point) for at, point in positions if at is not None]
+        rows += [_row(curve, at, point, "1") for at, point in known]
         end: float | None = getattr(curve, field)
         if known and end is not None:
             rows.append(_row(curve, max(end / unit, known[-1][0]), known[-1][1], "0"))
-        if field == "seconds":
-            rows += _idle_rows(curve, known, unit)
     return rows
-
-
-def _idle_rows(curve: Curve, known: Sequence[tuple[float, Improvement]], unit: float) -> Rows:
-    """Return the rows that break a line during idle periods."""
-    ends: Rows = []
-    for period in curve.idle_periods:
-        before = [point for at, point in known if at <= period[0] / unit]
-        if before:
-            ends += [_row(curve, at / unit, before[-1], "0") for at in period]
-            ends.append(_row(curve, sum(period) / 2 / unit, before[-1], "0") | {"y": None})
-    return ends
 
 
 def _row(curve: Curve, at: float, point: Improvement, improved: str) -> dict[str, object]:
@@ -165,11 +132,11 @@ def learning_chart(
 ) -> Chart | None:
     """Return an objective by step in the best trials and in some of the others."""
     limit = max(1, _MAX_CURVES // len(groups))
-    curves = [each for group in groups for each in _sample(_curves(group, objective), limit)]
+    curves = [each for group in groups for each in select_evenly(_curves(group, objective), limit)]
     rows: Rows = [
         {"g": each.label, "k": each.trial, "s": each.state, "x": step, "y": round_for_chart(value)}
         for each in curves
-        for step, value in _thin(each.values)
+        for step, value in [*select_evenly(each.values[:-1], _MAX_STEPS), each.values[-1]]
     ]
     if not rows:
         return None
@@ -228,15 +195,3 @@ def _curves(group: Group, objective: Objective) -> list[_LearningCurve]:
                 curves.append(_LearningCurve(group.label, name, state, values))
     sign = -1 if objective.goal == "maximize" else 1
     return sorted(curves, key=lambda each: sign * each.values[-1][1])
-
-
-def _sample(curves: list[_LearningCurve], limit: int) -> list[_LearningCurve]:
-    if len(curves) <= limit:
-        return curves
-    return [curves[k * len(curves) // limit] for k in range(limit)]
-
-
-def _thin(values: list[tuple[int, float]]) -> list[tuple[int, float]]:
-    if len(values) <= _MAX_STEPS:
-        return values
-    return [values[k * len(values) // _MAX_STEPS] for k in range(_MAX_STEPS)] + [values[-1]]

@@ -15,7 +15,8 @@ from cloudtune.reporting.phrases import (
     format_parameters,
     format_short,
 )
-from cloudtune.reporting.sanitize import sanitize_line
+from cloudtune.reporting.sanitize import format_json, sanitize_line
+from cloudtune.study.schema import Parameter
 from cloudtune.study.search_space import list_nodes
 from cloudtune.study.study import Study
 
@@ -29,15 +30,7 @@ _MAX_TRIALS = 10
 
 def study_html(study: Study) -> str:
     """Return the parameters, strategy, and limits of a study."""
-    rows = [
-        {
-            "parameter": node.name,
-            "type": node.parameter.type,
-            "values": _values(node.parameter.model_dump(mode="json", exclude_none=True)),
-            "when": _pairs(node.parameter.model_dump(mode="json").get("when") or {}),
-        }
-        for node in list_nodes(study)
-    ]
+    rows = [{"parameter": node.name} | _definition(node.parameter) for node in list_nodes(study)]
     lines = [
         describe_space(study),
         f"strategy: {describe_strategy(study, study.strategy.seed)}",
@@ -46,10 +39,19 @@ def study_html(study: Study) -> str:
     return _block(study.name or "study", lines) + _table(rows)
 
 
+def _definition(parameter: Parameter) -> dict[str, str]:
+    fields = parameter.model_dump(mode="json", exclude_none=True)
+    values = ", ".join(map(format_short, fields.get("values", ())))
+    if "min" in fields:
+        details = [f"{key} {fields[key]}" for key in ("scale", "step") if key in fields]
+        bounds = f"{format_short(fields['min'])} to {format_short(fields['max'])}"
+        values = ", ".join([bounds, *details])
+    when = " and ".join(f"{name}: {value}" for name, value in fields.get("when", {}).items())
+    return {"type": parameter.type, "values": values, "when": when}
+
+
 def plan_html(plan: Plan) -> str:
     """Return a plan: whether it can run, its findings, and its request."""
-    import json
-
     verdict = "cannot run this study" if plan.refused else "can run this study"
     lines = [
         f"mode {plan.mode}{', emulated' if plan.facts.emulated else ''}",
@@ -60,7 +62,7 @@ def plan_html(plan: Plan) -> str:
     rows = [
         {"finding": each.kind, "field": each.path, "reason": each.reason} for each in plan.findings
     ]
-    request = escape(json.dumps(plan.request, indent=2, ensure_ascii=False))
+    request = escape(format_json(plan.request, indent=2))
     return (
         _block(f"{plan.provider} {verdict}", lines)
         + _table(rows)
@@ -99,20 +101,6 @@ def _trials(result: StudyResult) -> str:
     return _block(title, [result.reason] if result.reason else [], level=4) + _table(rows)
 
 
-def _values(parameter: Mapping[str, Any]) -> str:
-    if "values" in parameter:
-        return ", ".join(map(format_short, parameter["values"]))
-    if "min" not in parameter:
-        return ""
-    details = [f"{key} {parameter[key]}" for key in ("scale", "step") if key in parameter]
-    bounds = f"{format_short(parameter['min'])} to {format_short(parameter['max'])}"
-    return ", ".join([bounds, *details])
-
-
-def _pairs(conditions: Mapping[str, Any]) -> str:
-    return " and ".join(f"{name}: {value}" for name, value in conditions.items())
-
-
 def _block(title: str, lines: Sequence[str], level: int = 3) -> str:
     """Return a heading and the lines below it."""
     body = "".join(f"<div>{_safe(line)}</div>" for line in lines)
@@ -122,10 +110,8 @@ def _block(title: str, lines: Sequence[str], level: int = 3) -> str:
 def _table(rows: Sequence[Mapping[str, Any]]) -> str:
     names = list(dict.fromkeys(name for row in rows for name in row))
     head = "".join(f'<th scope="col">{_safe(name)}</th>' for name in names)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{_safe(row.get(name, ''))}</td>" for name in names) + "</tr>"
-        for row in rows
-    )
+    cells = ("".join(f"<td>{_safe(row.get(name, ''))}</td>" for name in names) for row in rows)
+    body = "".join(f"<tr>{row}</tr>" for row in cells)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>" if rows else ""
 
 

@@ -21,7 +21,7 @@ from cloudtune.reporting.documents.html.chart import (
     value_axis,
 )
 from cloudtune.reporting.documents.html.downsample import PlottedTrial
-from cloudtune.reporting.documents.tables import Table, front_table, importance_table
+from cloudtune.reporting.documents.tables import Table, front_table
 from cloudtune.reporting.documents.wording import format_number
 from cloudtune.reporting.phrases import format_short
 from cloudtune.search.axes import build_axes
@@ -106,7 +106,9 @@ def _slice(
         if isinstance(parameter, IntParameter):
             x["axis"] |= {"tickMinStep": 1}
     else:
+        angle = 0 if (count_values(parameter) or 0) <= 4 else -40
         x = {"field": "x", "type": "nominal", "title": clip_text(node.name)}
+        x["axis"] = {"labelAngle": angle, "labelLimit": 70}
     titles = {"g": "group", "r": "run", "n": "trial", "x": node.name, "y": metric}
     encoding: Spec = {
         "x": x,
@@ -116,9 +118,7 @@ def _slice(
     }
     for channel in ("color", "shape"):
         encoding[channel]["legend"] = None
-    if "scale" not in x:
-        count = count_values(parameter) or 0
-        x["axis"] = {"labelAngle": 0 if count <= 4 else -40, "labelLimit": 70}
+    if x["type"] == "nominal":
         encoding["xOffset"] = {"field": "g", "sort": list(labels)}
     mark = {"type": "point", "filled": True, "size": 28, "opacity": 0.65}
     mark["clip"] = visible is not None
@@ -257,36 +257,6 @@ def _parallel(
     return spec
 
 
-def importance_chart(comparison: Comparison, labels: Sequence[str]) -> Chart | None:
-    """Return the importance of the parameters by group."""
-    table = importance_table(comparison)
-    metric = comparison.objectives[0][0]
-    rows: Rows = [
-        {"g": each.label, "p": clip_text(key, 40), "s": 100 * share, "v": f"{100 * share:.0f} %"}
-        for each in comparison.importances
-        if each.shares and each.metric == metric
-        for key, share in each.shares.items()
-    ]
-    if not rows:
-        return None
-    order = list(dict.fromkeys(clip_text(row[0], 40) for row in table.rows))[:_MAX_CATEGORIES]
-    titles = {"g": "group", "p": "parameter", "v": "share"}
-    encoding: Spec = {
-        "y": {"field": "p", "type": "nominal", "sort": order, "title": None},
-        "x": number_axis("s", "importance, %", scale={"zero": True}),
-        **color_and_shape(labels),
-        **tooltip_encoding(titles),
-    }
-    encoding["y"]["axis"] = {"grid": True, "labelLimit": 200}
-    mark = {"type": "point", "filled": True, "size": 90, "opacity": 0.85}
-    rows = [row for row in rows if row["p"] in order]
-    height = max(120, 28 * len(order))
-    spec = chart_spec(
-        labels, rows, height, table.title, titles=titles, mark=mark, encoding=encoding
-    )
-    return Chart("importance-chart", table.title, table.note, spec, table)
-
-
 def front_chart(
     comparison: Comparison, trials: Sequence[PlottedTrial], labels: Sequence[str]
 ) -> Chart | None:
@@ -295,47 +265,36 @@ def front_chart(
         return None
     (left, _), (right, _) = comparison.objectives[:2]
     front = [trial for verdict in comparison.verdicts for trial in verdict.front]
+    on_front = {(trial.label, trial.run, trial.number): trial.objective for trial in front}
+    drawn = {(each.label, each.run, each.trial.number): each.values for each in trials} | on_front
     emulated = {group.label for group in comparison.groups if group.emulated}
-    on_front = {(trial.label, trial.run, trial.number) for trial in front}
     rows: Rows = [
-        {"g": label, "t": f"{run} {number_}", "x": values[0], "y": values[1], "f": f}
+        {"g": label, "t": f"{run} {number}", "x": x, "y": y, "f": (label, run, number) in on_front}
         | {"l": "emulated" if label in emulated else "real"}
-        | {"v": format_number(values[0]), "w": format_number(values[1])}
-        for label, run, number_, values, f in [
-            *(
-                (each.label, each.run, each.trial.number, each.values, "0")
-                for each in trials
-                if (each.label, each.run, each.trial.number) not in on_front
-            ),
-            *((each.label, each.run, each.number, each.objective, "1") for each in front),
-        ]
+        | {"v": format_number(x), "w": format_number(y)}
+        for (label, run, number), (x, y, *_) in drawn.items()
     ]
     if not rows:
         return None
     position: Spec = {"x": number_axis("x", left), "y": number_axis("y", right)}
     titles = {"g": "group", "t": "run and trial", "v": left, "w": right}
-    tooltip = tooltip_encoding(titles)
-    others: Spec = {
-        "transform": [{"filter": "datum.f == '0'"}],
-        "mark": {"type": "point", "size": 30, "opacity": 0.45},
-        "encoding": position | color_and_shape(labels) | tooltip,
-    }
-    best: Spec = {
-        "transform": [{"filter": "datum.f == '1'"}],
-        "mark": {"type": "point", "filled": True, "size": 110, "opacity": 1},
-        "encoding": position | color_and_shape(labels) | tooltip,
+    points: Spec = {
+        "mark": {"type": "point", "filled": True},
+        "encoding": position
+        | {"size": {"condition": {"test": "datum.f", "value": 110}, "value": 30}}
+        | {"opacity": {"condition": {"test": "datum.f", "value": 1}, "value": 0.45}}
+        | color_and_shape(labels)
+        | tooltip_encoding(titles),
     }
     edge: Spec = {
-        "transform": [{"filter": "datum.f == '1'"}],
+        "transform": [{"filter": "datum.f"}],
         "mark": {"type": "line", "strokeWidth": 1.5, "strokeDash": [3, 3], "color": "#888"},
         "encoding": position
         | {"detail": {"field": "l"}, "order": {"field": "x", "type": "quantitative"}},
     }
-    metrics = [metric for metric, _ in comparison.objectives]
-    caption = "Filled and joined: the trials that no other trial is better than in every objective."
-    if len(metrics) > 2:
-        caption += f" Only the first two of {len(metrics)} objectives are drawn."
-    spec = chart_spec(
-        labels, rows, 340, f"{right} by {left}", titles=titles, layer=[edge, others, best]
-    )
+    caption = "Large and joined: the trials that no other trial is better than in every objective."
+    if len(comparison.objectives) > 2:
+        caption += f" Only the first two of {len(comparison.objectives)} objectives are drawn."
+    description = f"{right} by {left}"
+    spec = chart_spec(labels, rows, 340, description, titles=titles, layer=[edge, points])
     return Chart("front-chart", "Pareto front", caption, spec, front_table(comparison))

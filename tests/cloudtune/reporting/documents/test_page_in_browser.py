@@ -96,7 +96,7 @@ def test_every_chart_is_drawn_quietly_and_nothing_is_loaded(
         charts = page.locator("[data-chart]").all()
         ids = {place.get_attribute("data-chart") for place in charts}
         assert ids >= {"progress-trials-0", "progress-time-0", "progress-cost-0", "learning-chart"}
-        assert ids >= {"importance-chart", "parallel-chart", "slice-0", "slice-2"}
+        assert ids >= {"parallel-chart", "slice-0", "slice-2"}
         for place in charts:
             expect(place.locator("svg path").first).to_be_attached()
         expect(page.locator("main")).to_contain_text("not settled", ignore_case=True)
