@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cloudtune.results.model import StudyResult, Trial
@@ -53,9 +53,10 @@ def best_so_far(job: StudyResult, index: int, goal: str) -> list[Improvement]:
         return []
     better = max if goal == "maximize" else min
     eligible = {trial.number for trial in eligible_trials(job.trials)}
+    ended = [trial for trial in job.trials if trial.ended is not None]
     improvements: list[Improvement] = []
     cost: float | None = 0.0
-    for count, trial in enumerate(sorted(_ended(job.trials), key=_end), start=1):
+    for count, trial in enumerate(sorted(ended, key=_end), start=1):
         cost = None if cost is None or trial.cost is None else cost + trial.cost.amount
         if trial.number not in eligible or trial.objective is None:
             continue
@@ -114,10 +115,6 @@ def _last_seen(trial: Trial) -> float:
     if trial.state == "cancelled":
         return max([start, *(m.time for m in trial.measurements if m.time is not None)])
     return start if trial.ended is None else trial.ended
-
-
-def _ended(trials: Sequence[Trial]) -> Iterator[Trial]:
-    return (trial for trial in trials if trial.ended is not None)
 
 
 def _end(trial: Trial) -> tuple[float, int]:

@@ -7,7 +7,8 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from itertools import chain, count
 from typing import Any
 
 from cloudtune.errors import AlreadyExportedError, MissingExtraError, UsageError
@@ -100,11 +101,9 @@ class _Export:
             self._trial(experiment, parent, trial)
             if len(study.objectives) == 1:
                 (best,) = result.best_trials(filter(None, [best, trial])) or (None,)
-        if best is not None:
-            names = [each.metric for each in study.objectives]
-            values = zip(names, best.objective or (), strict=False)
-            time_ = _milliseconds(best.ended) or _now()
-            self._metrics(parent, [(f"best.{name}", value, time_, 0) for name, value in values])
+        if best is not None and best.objective:
+            metric, time_ = study.objectives[0].metric, _milliseconds(best.ended) or _now()
+            self._metrics(parent, [(f"best.{metric}", best.objective[0], time_, 0)])
             self._client.set_tag(parent, "cloudtune.best_trial", str(best.number))
         self._client.set_tag(parent, _EXPORTED_TAG, "true")
         self._end(parent, result.state, result.ended)
@@ -202,14 +201,9 @@ def _names(names: Iterable[str]) -> dict[str, str]:
     for name in names:
         plain = re.sub(r"[^\w./ -]", "_", name)[: _MAX_NAME - 5]
         plain = plain.strip("./ ").replace("//", "/") or "_"
-        accepted[name] = next(each for each in _numbered(plain) if each not in accepted.values())
+        candidates = chain([plain], (f"{plain}_{number}" for number in count(2)))
+        accepted[name] = next(each for each in candidates if each not in accepted.values())
     return accepted
-
-
-def _numbered(name: str) -> Iterator[str]:
-    yield name
-    for number in range(2, 10_000):
-        yield f"{name}_{number}"
 
 
 def _milliseconds(seconds: float | None) -> int | None:

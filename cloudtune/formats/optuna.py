@@ -6,10 +6,10 @@ import json
 import logging
 import math
 import warnings
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
-from itertools import islice
+from itertools import count, islice
 from typing import TYPE_CHECKING, Any
 
 from cloudtune.errors import AlreadyExportedError, UsageError
@@ -82,8 +82,11 @@ def export(result: StudyResult, trials: Iterable[Trial], to: str) -> str:
         id_ = storage.get_study_id_from_name(name)
         frozen = (_frozen_trial(trial, study, space, distributions) for trial in trials)
         try:
-            for index, batch in enumerate(_batched(frozen, _BATCH)):
-                _add_trials(storage, id_, index * _BATCH, batch)
+            for first in count(0, _BATCH):
+                batch = list(islice(frozen, _BATCH))
+                if not batch:
+                    break
+                _add_trials(storage, id_, first, batch)
         except BaseException:  # also Ctrl-C: the export can then be repeated
             storage.delete_study(id_)
             raise
@@ -169,13 +172,6 @@ def _open_storage(url: str) -> optuna.storages.RDBStorage:
         storage.engine.dispose()
         event.listen(storage.engine, "connect", skip_sync)
     return storage
-
-
-def _batched(trials: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    """Yield lists of this size; the last may be shorter."""
-    remaining = iter(trials)
-    while batch := list(islice(remaining, size)):
-        yield batch
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 
 from cloudtune.engine.budget import Spending
@@ -18,7 +19,7 @@ from cloudtune.reporting.phrases import (
 from cloudtune.reporting.sanitize import sanitize_line
 from cloudtune.results.events import Ended, Event, Outcome, Started
 from cloudtune.results.model import Trial, best_trial
-from cloudtune.results.trials import Trials, start_duration
+from cloudtune.results.trials import Trials
 from cloudtune.study.quantities import format_count
 
 _DONE = {"completed", "stopped_early", "failed"}
@@ -38,11 +39,10 @@ class JobProgress:
         """How the job ended; None while it runs."""
         self.best: Trial | None = None
         self.trials = Trials(plan.study, plan.facts.run_id)
-        self.counts: dict[str, int] = {}
+        self.counts: Counter[str] = Counter()
+        """How often trials ended in each state."""
         self.running: dict[int, float] = {}
         """The start of each running trial by number, on the monotonic clock."""
-        self._start_times: dict[int, float] = {}
-        self._pending: set[int] = set()
         self._total_seconds = 0.0
         self._timed_trials = 0
         self._spending = Spending(plan)
@@ -65,7 +65,7 @@ class JobProgress:
     def done(self) -> int:
         """The number of ended trials that count; in managed mode, cancelled trials count, too."""
         counted = _DONE | {"cancelled"} if self.plan.mode == "managed" else _DONE
-        return sum(self.counts.get(state, 0) for state in counted)
+        return sum(self.counts[state] for state in counted)
 
     @property
     def state(self) -> str:
@@ -107,22 +107,15 @@ class JobProgress:
         self.trials.tell(event)
         self._spending.add(event)
         if isinstance(event, Started):
-            if event.number in self._pending:
-                self.counts["pending"] -= 1
-            self._pending.discard(event.number)
             age = max(0.0, time.time() - event.time)
             self.running[event.number] = time.monotonic() - age
-            self._start_times[event.number] = event.time
         if not isinstance(event, Ended):
             return False
         trial = self.trials.get(event.number)
         self.running.pop(event.number, None)
-        start = self._start_times.pop(event.number, None)
-        self.counts[event.state] = self.counts.get(event.state, 0) + 1
-        if event.state == "pending":
-            self._pending.add(event.number)
-        elif event.state in _DONE and start is not None:
-            self._total_seconds += start_duration(start, event)
+        self.counts[event.state] += 1
+        if event.state in _DONE:
+            self._total_seconds += trial.seconds or 0.0
             self._timed_trials += 1
         return self._is_best(trial)
 
@@ -150,7 +143,7 @@ def format_trial_end(job: JobProgress, number: int, *, is_best: bool) -> str:
 def format_job_end(job: JobProgress) -> str:
     """Return one line about a job that ended."""
     assert job.outcome is not None
-    failed = job.counts.get("failed", 0)
+    failed = job.counts["failed"]
     done = f"{format_count(job.done, 'trial')} done"
     parts = [f"{done}, {failed} of them failed" if failed else done]
     if job.best:

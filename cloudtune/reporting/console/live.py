@@ -123,7 +123,7 @@ def _row(provider: str, job: JobProgress | None) -> dict[str, str]:
         "": "",
         "trials": f"{job.done}/{job.total}" if job.total else str(job.done),
         "running": str(len(job.running)),
-        "failed": str(job.counts.get("failed", 0)),
+        "failed": str(job.counts["failed"]),
         "best so far": format_objective_values(job.best) if job.best else "",
         "elapsed": format_seconds(job.elapsed),
         "cost": job.cost,
@@ -146,7 +146,7 @@ def _job_display(job: JobProgress) -> RenderableType:
     bar = Table.grid(padding=(0, 1))
     remaining = job.remaining_seconds
     count = f"{job.done}/{job.total} trials" if job.total else format_count(job.done, "trial")
-    failed = job.counts.get("failed", 0)
+    failed = job.counts["failed"]
     parts = [count, format_seconds(job.elapsed)]
     parts += [f"about {format_seconds(remaining)} left"] if remaining is not None else []
     parts += [f"{failed} failed"] if failed else []

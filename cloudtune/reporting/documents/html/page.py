@@ -27,15 +27,7 @@ from cloudtune.reporting.documents.html.space_charts import (
     parallel_chart,
     slice_charts,
 )
-from cloudtune.reporting.documents.tables import (
-    best_trials_table,
-    comparability_table,
-    failures_table,
-    findings_table,
-    importance_table,
-    runs_table,
-    time_table,
-)
+from cloudtune.reporting.documents.tables import build_tables
 from cloudtune.reporting.documents.wording import (
     describe_objectives,
     shared_caveats,
@@ -61,8 +53,10 @@ def render_html(comparison: Comparison) -> str:
         vl_convert: Any = import_module("vl_convert")
     except ImportError as error:
         raise MissingExtraError("a report as HTML", "report") from error
-    importance = importance_table(comparison)
-    charts, sampling_note = _draw(comparison, [row[0] for row in importance.rows])
+    tables = {table.id: table for table in build_tables(comparison)}
+    importance = tables.get("importance")
+    most_important_first = [row[0] for row in importance.rows] if importance else []
+    charts, sampling_note = _draw(comparison, most_important_first)
     library = _escape_end_tag(vl_convert.javascript_bundle())
     script = _escape_end_tag((_HERE / "script.js").read_text("utf-8"))
     style = (_HERE / "style.css").read_text("utf-8")
@@ -77,23 +71,11 @@ def render_html(comparison: Comparison) -> str:
     return environment.get_template("template.html").render(
         comparison=comparison,
         objectives=describe_objectives(comparison),
-        verdicts=[
-            (
-                verdict_title(verdict),
-                shared_caveats(verdict),
-                verdict_items(comparison, verdict),
-                verdict.rerun_command,
-            )
-            for verdict in comparison.verdicts
-        ],
+        verdict_title=verdict_title,
+        verdict_items=verdict_items,
+        shared_caveats=shared_caveats,
         labels=[group.label for group in comparison.groups],
-        runs=runs_table(comparison),
-        best_trials=best_trials_table(comparison),
-        importance=importance,
-        times=time_table(comparison),
-        failures=failures_table(comparison),
-        findings=findings_table(comparison),
-        comparability=comparability_table(comparison),
+        tables=tables,
         logs=[(each.label, each.number, each.log_tail) for each in comparison.failures],
         charts=charts,
         specs={chart.id: chart.spec for some in charts.values() for chart in some},
