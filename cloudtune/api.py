@@ -328,14 +328,16 @@ def report(
         UsageError: If the runs have different objectives.
         MissingExtraError: If it needs ``cloudtune[report]``: as HTML, or for intervals.
     """
-    from cloudtune.comparison.load import compare_results
+    from cloudtune.comparison.comparison import compare
+    from cloudtune.comparison.rerun_command import load_run_arguments
     from cloudtune.reporting.documents.render import render_report, report_format
 
     groups = [results] if isinstance(results, Results) else results
     jobs = [job for group in groups for job in group]
     file = None if path is None else Path(path)
     form = form or (report_format(file) if file else "text")
-    text = render_report(compare_results(jobs), form, width)
+    comparison = compare(jobs, load_run_arguments({job.run for job in jobs}))
+    text = render_report(comparison, form, width)
     if file:
         file.write_text(text, "utf-8")
     return text

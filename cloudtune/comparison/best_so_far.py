@@ -41,13 +41,7 @@ def eligible_trials(trials: Sequence[Trial]) -> list[Trial]:
 
 
 def best_so_far(job: StudyResult, index: int, goal: str) -> list[Improvement]:
-    """Return the improvements of one objective in a job, in order of time.
-
-    Args:
-        job: The job.
-        index: The index of the objective in the study.
-        goal: ``maximize`` or ``minimize``.
-    """
+    """Return the improvements of the objective at an index in a job, in order of time."""
     start = start_time(job)
     if start is None:
         return []

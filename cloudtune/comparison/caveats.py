@@ -47,11 +47,11 @@ class Caveat:
 
 def find_caveats(groups: Sequence[Group]) -> tuple[Caveat, ...]:
     """Return the differences between ranked groups, and the values of theirs that are unknown."""
-    checks = (
-        *(_emulation, _different_studies, _different_conditions, _missing_objectives),
-        *(_equal_seeds, _unfinished_jobs, _idle_jobs, _inexact_studies, _costs),
+    checks = (_emulation, _different_studies, _different_conditions, _currencies)
+    return (
+        *(caveat for check in checks for caveat in check(groups)),
+        *(Caveat(q, f"{g.label}: {text}") for g in groups for q, text in _quality(g)),
     )
-    return tuple(caveat for check in checks for caveat in check(groups))
 
 
 def _emulation(groups: Sequence[Group]) -> Iterator[Caveat]:
@@ -82,74 +82,41 @@ def _different_conditions(groups: Sequence[Group]) -> Iterator[Caveat]:
             yield Caveat(affects, f"{text} ({'; '.join(details)})")
 
 
-def _missing_objectives(groups: Sequence[Group]) -> Iterator[Caveat]:
-    for group in groups:
-        trials = list(group.trials)
-        missing = sum(trial.objective is None for trial in trials)
-        if missing:
-            verb = "trial has" if len(trials) == 1 else "trials have"
-            yield Caveat(
-                ("best", "first"),
-                f"{group.label}: {missing} of {len(trials)} {verb} no objective value",
-            )
-
-
-def _equal_seeds(groups: Sequence[Group]) -> Iterator[Caveat]:
-    for group in groups:
-        if not group.independent:
-            seeds = ", ".join(str(job.seed) for job in group.jobs)
-            yield Caveat(
-                ("best", "first"),
-                f"{group.label}: runs with the same seed are copies of each other ({seeds}), so "
-                "there is no interval",
-            )
-
-
-def _unfinished_jobs(groups: Sequence[Group]) -> Iterator[Caveat]:
-    for group in groups:
-        for job in group.jobs:
-            if job.state != "completed" or job.reason:
-                reason = f" ({job.reason})" if job.reason else ""
-                state = job_state(job)
-                yield Caveat(_ALL, f"{group.label}: the job of run {job.run} is {state}{reason}")
-
-
-def _idle_jobs(groups: Sequence[Group]) -> Iterator[Caveat]:
-    for group in groups:
-        runs = [job.run for job in group.jobs if (job.idle or 0.0) >= MIN_IDLE_SECONDS]
-        if runs:
-            yield Caveat(
-                ("first",),
-                f"{group.label}: interrupted and resumed ({', '.join(runs)}); times include the "
-                "time in between",
-            )
-
-
-def _inexact_studies(groups: Sequence[Group]) -> Iterator[Caveat]:
-    for group in groups:
-        findings = [each for each in group.jobs[0].findings if each.kind != "refused"]
-        if findings:
-            paths = ", ".join(dict.fromkeys(finding.path for finding in findings))
-            yield Caveat(
-                ("best", "first"),
-                f"{group.label}: did not run exactly the study that was written ({paths})",
-            )
-
-
-def _costs(groups: Sequence[Group]) -> Iterator[Caveat]:
+def _currencies(groups: Sequence[Group]) -> Iterator[Caveat]:
     currencies = {t.cost.currency for group in groups for t in group.trials if t.cost}
     if len(currencies) > 1:
         yield Caveat(("cheapest",), f"costs are in {' and '.join(sorted(currencies))}")
-    for group in groups:
-        trials = list(group.trials)
-        unknown = sum(trial.cost is None for trial in trials)
-        if unknown:
-            every = unknown == len(trials)
-            which = "every trial" if every else f"{unknown} of {len(trials)} trials"
-            yield Caveat(("cheapest",), f"{group.label}: the cost of {which} is unknown")
-        if any(trial.cost and trial.cost.basis == "estimated" for trial in trials):
-            yield Caveat(
-                ("cheapest",),
-                f"{group.label}: costs are estimates from the trials' run time and the hourly "
-                "price that `cloudtune plan` shows",
-            )
+
+
+def _quality(group: Group) -> Iterator[tuple[tuple[Question, ...], str]]:
+    """Yield what is missing or unusual in the runs of one group."""
+    jobs, trials = group.jobs, list(group.trials)
+    missing = sum(trial.objective is None for trial in trials)
+    if missing:
+        verb = "trial has" if len(trials) == 1 else "trials have"
+        yield ("best", "first"), f"{missing} of {len(trials)} {verb} no objective value"
+    if not group.independent:
+        seeds = ", ".join(str(job.seed) for job in jobs)
+        text = (
+            f"runs with the same seed are copies of each other ({seeds}), so there is no interval"
+        )
+        yield ("best", "first"), text
+    for job in jobs:
+        if job.state != "completed" or job.reason:
+            reason = f" ({job.reason})" if job.reason else ""
+            yield _ALL, f"the job of run {job.run} is {job_state(job)}{reason}"
+    runs = ", ".join(job.run for job in jobs if (job.idle or 0.0) >= MIN_IDLE_SECONDS)
+    if runs:
+        yield ("first",), f"interrupted and resumed ({runs}); times include the time in between"
+    paths = dict.fromkeys(each.path for each in jobs[0].findings if each.kind != "refused")
+    if paths:
+        text = f"did not run exactly the study that was written ({', '.join(paths)})"
+        yield ("best", "first"), text
+    unknown = sum(trial.cost is None for trial in trials)
+    if unknown:
+        every = unknown == len(trials)
+        which = "every trial" if every else f"{unknown} of {len(trials)} trials"
+        yield ("cheapest",), f"the cost of {which} is unknown"
+    if any(trial.cost and trial.cost.basis == "estimated" for trial in trials):
+        text = "costs are estimates from the trials' run time and the hourly price that "
+        yield ("cheapest",), f"{text}`cloudtune plan` shows"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cloudtune.comparison.best_so_far import eligible_trials
 from cloudtune.comparison.groups import Group
 from cloudtune.results.model import Trial
 from cloudtune.search.axes import build_axes
-from cloudtune.study.search_space import Space, is_active, match_value
+from cloudtune.study.search_space import Assignment, Node, Space, Value, match_value
 from cloudtune.study.study import Study
 
 METHOD = "PED-ANOVA as in Optuna"
@@ -36,11 +37,7 @@ class Importance:
 def parameter_importance(group: Group, index: int) -> Importance:
     """Return how unevenly each parameter's values are distributed among a group's best trials.
 
-    The trials of repeated runs are pooled.
-
-    Args:
-        group: The group.
-        index: The index of the objective in the study.
+    The best trials are those by the objective at the index. The trials of repeated runs are pooled.
     """
     study = group.jobs[0].study
     trials = [trial for job in group.jobs for trial in eligible_trials(job.trials)]
@@ -49,29 +46,36 @@ def parameter_importance(group: Group, index: int) -> Importance:
     return Importance(group.label, study.objectives[index].metric, len(trials), best, shares)
 
 
+def valid_values(space: Space, parameters: Assignment) -> Iterator[tuple[Node, Value]]:
+    """Yield the values of a trial's active parameters, except those outside the search space."""
+    for node in space.active_nodes(parameters):
+        if node.name in parameters:
+            value = match_value(node.parameter, parameters[node.name])
+            if value is not None:
+                yield node, value
+
+
 def _shares(study: Study, trials: list[Trial], index: int, best: float) -> dict[str, float] | None:
     import optuna
-    from optuna.distributions import BaseDistribution
     from optuna.importance import PedAnovaImportanceEvaluator
     from optuna.study import StudyDirection
     from optuna.trial import TrialState
 
     from cloudtune.search.optuna_storage import ListStorage
 
-    axes = [axis for axis in build_axes(Space.from_study(study)) if not axis.is_fixed]
-    distributions = {axis.node.key: axis.optuna_distribution() for axis in axes}
+    space = Space.from_study(study)
+    axes = {axis.node.key: axis for axis in build_axes(space) if not axis.is_fixed}
+    distributions = {key: axis.optuna_distribution() for key, axis in axes.items()}
     maximize = study.objectives[index].goal == "maximize"
     storage = ListStorage([StudyDirection.MAXIMIZE if maximize else StudyDirection.MINIMIZE])
     used: set[str] = set()
     for trial in trials:
-        values: dict[str, float | int] = {}
-        for axis in axes:
-            name = axis.node.name
-            if name in trial.parameters and is_active(axis.node, trial.parameters):
-                value = match_value(axis.node.parameter, trial.parameters[name])
-                if value is not None:
-                    values[axis.node.key] = axis.to_optuna(value)
-        active: dict[str, BaseDistribution] = {key: distributions[key] for key in values}
+        values = {
+            node.key: axes[node.key].to_optuna(value)
+            for node, value in valid_values(space, trial.parameters)
+            if node.key in axes
+        }
+        active = {key: distributions[key] for key in values}
         used |= active.keys()
         assert trial.objective is not None
         storage.add(TrialState.COMPLETE, values, active, {}, [trial.objective[index]])

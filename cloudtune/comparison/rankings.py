@@ -63,15 +63,9 @@ def rank_groups(
     goal: str = "minimize",
     margin: float = 0.0,
 ) -> Ranking:
-    """Return the ranking of groups by the means of their values.
+    """Return the ranking of groups by the means of their values, one for each run of each group.
 
-    Args:
-        question: The question that the ranking answers.
-        unit: The unit of the values.
-        groups: The groups.
-        values: For each group, one value for each run.
-        goal: ``maximize`` or ``minimize``.
-        margin: The largest difference between means that count as equal.
+    Means that differ by at most the margin count as equal.
     """
     sign = -1 if goal == "maximize" else 1
     entries = [_entry(group, each) for group, each in zip(groups, values, strict=True)]

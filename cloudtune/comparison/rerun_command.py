@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from cloudtune.comparison.groups import Group
+from cloudtune.errors import CloudtuneError
+from cloudtune.ledger.ledger import Ledger
+from cloudtune.ledger.records import RunRecord
 
 ENOUGH_RUNS = 5
 """With this many runs in each group, a difference that matters usually shows."""
@@ -29,3 +33,27 @@ def rerun_command(groups: Sequence[Group], arguments: Sequence[str]) -> str:
     new_seeds = " ".join(unused[: max(1, ENOUGH_RUNS - fewest)])
     call = f"{shlex.join(command)} --set strategy.seed=$seed"
     return f"for seed in {new_seeds}; do {call}; done"
+
+
+def load_run_arguments(runs: Iterable[str]) -> dict[str, list[str]]:
+    """Return the arguments of `rerun_command` for each run that is in the ledger."""
+    try:
+        with Ledger() as ledger:
+            return {run: _run_arguments(ledger.run(run)) for run in runs if ledger.has_run(run)}
+    except CloudtuneError:
+        return {}
+
+
+def _run_arguments(record: RunRecord) -> list[str]:
+    """Return the arguments with which a study was run, without its seed.
+
+    The study file itself is not read: it may have changed since.
+    """
+    if not record.file or record.overrides is None:
+        return ["STUDY"]
+    file, here = Path(record.file), Path.cwd()
+    arguments = [str(file.relative_to(here) if file.is_relative_to(here) else file)]
+    for override in record.overrides:
+        if not override.startswith("strategy.seed="):
+            arguments += ["--set", override]
+    return arguments

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields
 
 from cloudtune.fitting.capabilities import Capabilities, Limit, ModeCapabilities
 
@@ -53,15 +54,10 @@ def _rows(supported: ModeCapabilities) -> Iterator[tuple[str, str]]:
 
 
 def _limits(supported: ModeCapabilities) -> Iterator[Limit]:
-    for limit in (
-        supported.max_trials,
-        supported.max_parallel_trials,
-        supported.max_parameters,
-        supported.max_values,
-        supported.max_name_length,
-    ):
-        if limit is not None:
-            yield limit
+    for field in fields(supported):
+        value = getattr(supported, field.name)
+        if isinstance(value, Limit):
+            yield value
 
 
 def _yes(answer: bool) -> str:

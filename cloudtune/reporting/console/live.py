@@ -33,12 +33,7 @@ class LiveProgress(PlainProgress):
     """A display that is redrawn in place, with permanent lines above it."""
 
     def __init__(self, console: Console, providers: Sequence[str]) -> None:
-        """Create the display without drawing it.
-
-        Args:
-            console: The console to draw on.
-            providers: The providers of the run's jobs, in the order of their rows.
-        """
+        """Create the display without drawing it. Providers are in the order of their rows."""
         from rich.live import Live
 
         super().__init__(providers)

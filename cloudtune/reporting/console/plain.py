@@ -20,11 +20,7 @@ class PlainProgress:
     """
 
     def __init__(self, providers: Sequence[str]) -> None:
-        """Create the progress of a run.
-
-        Args:
-            providers: The providers of the run's jobs.
-        """
+        """Create the progress of a run with jobs at these providers."""
         self._providers = providers
         self._jobs: dict[str, JobProgress] = {}
         self._lock = threading.Lock()
@@ -75,11 +71,7 @@ class PlainProgress:
 
 
 def create_progress(providers: Sequence[str]) -> PlainProgress:
-    """Return a live display if stderr is a terminal, else plain lines.
-
-    Args:
-        providers: The providers of the run's jobs, in order.
-    """
+    """Return a live display if stderr is a terminal, else plain lines."""
     if sys.stderr.isatty():
         from rich.console import Console
 

@@ -35,12 +35,7 @@ _MAX_LOG_LINE = 200
 
 
 def format_plan(plan: Plan, *, brief: bool) -> list[str]:
-    """Return a plan as lines.
-
-    Args:
-        plan: The plan.
-        brief: Whether to show the findings and notes only.
-    """
+    """Return a plan as lines; only its findings and notes if they should be brief."""
     from cloudtune.planning.planner import other_mode_findings
 
     if plan.broken:
@@ -123,12 +118,7 @@ def format_elapsed(result: StudyResult) -> str | None:
 
 
 def format_summary(result: StudyResult, folder: str) -> list[str]:
-    """Return the summary of a job that ended.
-
-    Args:
-        result: The job.
-        folder: The folder of its run.
-    """
+    """Return the summary of a job that ended. The folder is that of its run."""
     study = result.study
     trials = result.trials
     elapsed = format_elapsed(result)

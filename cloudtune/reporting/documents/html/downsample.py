@@ -33,13 +33,7 @@ class PlottedTrial:
 def downsample(
     groups: Sequence[Group], goal: str, limit: int = MAX_TRIALS
 ) -> tuple[list[PlottedTrial], str]:
-    """Return the trials to draw, and a note for the reader if these are not all.
-
-    Args:
-        groups: The groups that are compared.
-        goal: The goal of the first objective.
-        limit: The maximum number of trials, over all groups.
-    """
+    """Return the trials to draw, and a note for the reader if these are not all."""
     group_limit = max(1, limit // max(1, len(groups)))
     ranked = [_rank(group, goal) for group in groups]
     plotted = [trial for trials in ranked for trial in _select(trials, group_limit)]

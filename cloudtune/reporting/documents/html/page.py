@@ -76,7 +76,6 @@ def render_html(comparison: Comparison) -> str:
         shared_caveats=shared_caveats,
         labels=[group.label for group in comparison.groups],
         tables=tables,
-        logs=[(each.label, each.number, each.log_tail) for each in comparison.failures],
         charts=charts,
         specs={chart.id: chart.spec for some in charts.values() for chart in some},
         sampling_note=sampling_note,
@@ -90,12 +89,7 @@ def render_html(comparison: Comparison) -> str:
 
 
 def _draw(comparison: Comparison, keys: Sequence[str]) -> tuple[dict[str, list[Chart]], str]:
-    """Return the charts by section, and how many trials are drawn, if not all are.
-
-    Args:
-        comparison: The comparison to show.
-        keys: The keys of the parameters, the most important first.
-    """
+    """Return the charts by section, and how many trials are drawn, if not all are."""
     groups, study = comparison.groups, comparison.study
     objective = study.objectives[0]
     labels = [group.label for group in groups]

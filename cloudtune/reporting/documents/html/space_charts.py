@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from cloudtune.comparison.comparison import Comparison
+from cloudtune.comparison.importance import valid_values
 from cloudtune.reporting.documents.html.axis_range import AxisRange, fit_axis_range
 from cloudtune.reporting.documents.html.chart import (
     Chart,
@@ -28,13 +29,11 @@ from cloudtune.search.axes import build_axes
 from cloudtune.search.encoding import Column
 from cloudtune.study.schema import FloatParameter, IntParameter
 from cloudtune.study.search_space import (
-    Assignment,
     Node,
     Space,
     Value,
     count_values,
     list_nodes,
-    match_value,
     resolve_scale,
 )
 from cloudtune.study.study import Study
@@ -51,14 +50,7 @@ _INACTIVE = -0.18
 def slice_charts(
     study: Study, trials: Sequence[PlottedTrial], labels: Sequence[str], keys: Sequence[str]
 ) -> Iterator[Chart]:
-    """Yield the first objective against each parameter.
-
-    Args:
-        study: The study.
-        trials: The trials to draw.
-        labels: The labels of the groups.
-        keys: The keys of the parameters, the most important first.
-    """
+    """Yield the first objective against each parameter, first those with these keys."""
     metric = study.objectives[0].metric
     visible = fit_axis_range([t.values[0] for t in trials], study.objectives[0].goal, "trials")
     nodes = {node.key: node for node in list_nodes(study) if count_values(node.parameter) != 1}
@@ -126,21 +118,6 @@ def _slice(
     return chart_spec(labels, rows, 190, description, titles=titles, mark=mark, encoding=encoding)
 
 
-def _positions(
-    space: Space, columns: Mapping[str, Column], parameters: Assignment
-) -> dict[str, float]:
-    """Return where a trial crosses the axes, from 0 to 1, by the key of each active parameter."""
-    positions: dict[str, float] = {}
-    for node in space.active_nodes(parameters):
-        if node.name not in parameters:
-            continue
-        value = match_value(node.parameter, parameters[node.name])
-        if value is not None:
-            column = columns[node.key]
-            positions[node.key] = column.encode(value) / max(1, column.categories - 1)
-    return positions
-
-
 def trials_table(study: Study, trials: Sequence[PlottedTrial]) -> Table:
     """Return the best trials, as the alternative to the charts that show many trials."""
     names = list(study.parameters)
@@ -178,7 +155,10 @@ def parallel_chart(
     rows: Rows = []
     for each in lines:
         head = {"g": each.label, "t": f"{each.run} {each.trial.number}"}
-        positions = _positions(space, columns, each.trial.parameters)
+        positions = {
+            node.key: columns[node.key].encode(value) / max(1, columns[node.key].categories - 1)
+            for node, value in valid_values(space, each.trial.parameters)
+        }
         crossings = [positions.get(node.key, _INACTIVE) for node in nodes]
         crossings.append((each.values[0] - low) / (high - low) if high > low else 0.5)
         rows += [head | {"k": k, "u": round_for_chart(u)} for k, u in enumerate(crossings)]
