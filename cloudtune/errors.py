@@ -16,7 +16,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from cloudtune.diagnostics import Problem
 
@@ -60,6 +61,18 @@ class MissingExtraError(CloudtuneError, ImportError):
     def __init__(self, feature: str, extra: str) -> None:
         self.extra = extra
         super().__init__(f"{feature} needs an optional package: pip install 'cloudtune[{extra}]'")
+
+
+def import_extra(module: str, feature: str, extra: str) -> Any:
+    """Return a module of an optional dependency.
+
+    Raises:
+        MissingExtraError: If it is not installed.
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise MissingExtraError(feature, extra) from error
 
 
 class LedgerError(CloudtuneError):

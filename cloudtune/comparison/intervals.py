@@ -9,10 +9,9 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Any, NamedTuple
 
-from cloudtune.errors import MissingExtraError
+from cloudtune.errors import import_extra
 
 LEVEL = 0.95
 
@@ -61,10 +60,7 @@ def difference_interval(
 
 
 def _interval(level: float, test: str, *samples: Any, **options: Any) -> Interval | None:
-    try:
-        stats: Any = import_module("scipy.stats")
-    except ImportError as error:
-        raise MissingExtraError("an interval over repeated runs", "report") from error
+    stats = import_extra("scipy.stats", "an interval over repeated runs", "report")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scipy warns if values are nearly equal
         low, high = getattr(stats, test)(*samples, **options).confidence_interval(level)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from itertools import chain, count
 from typing import Any
 
-from cloudtune.errors import AlreadyExportedError, MissingExtraError, UsageError
+from cloudtune.errors import AlreadyExportedError, UsageError, import_extra
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.study.search_space import format_value
 
@@ -47,11 +47,8 @@ def export(result: StudyResult, trials: Iterable[Trial], to: str | None = None) 
         UsageError: If MLflow fails.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    try:
-        mlflow: Any = importlib.import_module("mlflow")
-        exceptions: Any = importlib.import_module("mlflow.exceptions")
-    except ImportError as error:
-        raise MissingExtraError("an export to MLflow", "mlflow") from error
+    mlflow = import_extra("mlflow", "an export to MLflow", "mlflow")
+    exceptions = import_extra("mlflow.exceptions", "an export to MLflow", "mlflow")
     try:
         client = mlflow.MlflowClient(tracking_uri=to)
         return _Export(client, importlib.import_module("mlflow.entities"), result).write(trials)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from cloudtune.errors import MissingExtraError
+from cloudtune.errors import import_extra
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.study.search_space import format_value
 
@@ -68,10 +67,7 @@ def to_pandas(results: Iterable[StudyResult]) -> Any:
     Raises:
         MissingExtraError: If pandas is not installed.
     """
-    try:
-        import pandas as pd
-    except ImportError as error:
-        raise MissingExtraError("a pandas table", "data") from error
+    pd = import_extra("pandas", "a pandas table", "data")
     return pd.DataFrame(to_columns(row for result in results for row in trial_rows(result)))
 
 
@@ -81,10 +77,7 @@ def to_polars(results: Iterable[StudyResult]) -> Any:
     Raises:
         MissingExtraError: If polars is not installed.
     """
-    try:
-        import polars as pl
-    except ImportError as error:
-        raise MissingExtraError("a polars table", "polars") from error
+    pl = import_extra("polars", "a polars table", "polars")
     return pl.DataFrame(_typed(row for result in results for row in trial_rows(result)))
 
 
@@ -96,11 +89,8 @@ def to_parquet(rows: Iterable[Mapping[str, Any]], path: Path) -> None:
     Raises:
         MissingExtraError: If pyarrow is not installed.
     """
-    try:
-        pa: Any = import_module("pyarrow")
-        pq: Any = import_module("pyarrow.parquet")
-    except ImportError as error:
-        raise MissingExtraError("a Parquet file", "data") from error
+    pa = import_extra("pyarrow", "a Parquet file", "data")
+    pq = import_extra("pyarrow.parquet", "a Parquet file", "data")
     pq.write_table(pa.table(_typed(rows)), path)
 
 

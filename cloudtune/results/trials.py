@@ -101,7 +101,8 @@ class _TrialBuilder:
         self.exit_code = self.exit_code if event.exit_code is None else event.exit_code
         self.log = event.log or self.log
         self.artifacts = event.artifacts or self.artifacts
-        self.billed = _sum(self.billed, event.billed_seconds)
+        if event.billed_seconds is not None:
+            self.billed = (self.billed or 0.0) + event.billed_seconds
         self.machine = event.machine or self.machine
 
     def build(self) -> Trial:
@@ -136,7 +137,3 @@ def start_duration(started_at: float | None, end: Ended) -> float:
     if end.seconds is not None:
         return end.seconds
     return 0.0 if started_at is None else max(0.0, end.time - started_at)
-
-
-def _sum(left: float | None, right: float | None) -> float | None:
-    return left if right is None else (left or 0.0) + right

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import fmean
 from textwrap import shorten
@@ -244,16 +243,20 @@ def _hashes(study: str, source: str | None) -> str:
     return f"study {study[:12]}, files {source[:12] if source else UNKNOWN}"
 
 
-def improvement_rows(comparison: Comparison) -> Iterator[tuple[str, ...]]:
-    """Yield the improvements of all objectives as rows."""
-    for curve in comparison.curves:
-        for point in curve.points:
-            yield (
-                curve.label,
-                curve.run,
-                f"{point.trial}",
-                f"{point.trials}",
-                format_time(point.seconds),
-                UNKNOWN if point.cost is None else f"{point.cost:.4g}",
-                format_number(point.value),
-            )
+def improvements_table(comparison: Comparison) -> Table:
+    """Return the improvements of all objectives."""
+    rows = tuple(
+        (
+            curve.label,
+            curve.run,
+            f"{point.trial}",
+            f"{point.trials}",
+            format_time(point.seconds),
+            UNKNOWN if point.cost is None else f"{point.cost:.4g}",
+            format_number(point.value),
+        )
+        for curve in comparison.curves
+        for point in curve.points
+    )
+    columns = ("group", "run", "trial", "trials ended", "time", "cost so far", "best so far")
+    return Table("progress", "Improvements", "", columns, rows)

@@ -9,13 +9,12 @@ import base64
 import hashlib
 import time
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from cloudtune._version import __version__
 from cloudtune.comparison.comparison import Comparison
-from cloudtune.errors import MissingExtraError
+from cloudtune.errors import import_extra
 from cloudtune.reporting.documents.html.chart import Chart
 from cloudtune.reporting.documents.html.downsample import downsample
 from cloudtune.reporting.documents.html.progress_charts import (
@@ -47,12 +46,8 @@ def render_html(comparison: Comparison) -> str:
     Raises:
         MissingExtraError: If jinja2 or vl-convert is not installed.
     """
-    try:
-        import jinja2
-
-        vl_convert: Any = import_module("vl_convert")
-    except ImportError as error:
-        raise MissingExtraError("a report as HTML", "report") from error
+    jinja2 = import_extra("jinja2", "a report as HTML", "report")
+    vl_convert = import_extra("vl_convert", "a report as HTML", "report")
     tables = {table.id: table for table in build_tables(comparison)}
     importance = tables.get("importance")
     most_important_first = [row[0] for row in importance.rows] if importance else []
@@ -68,7 +63,7 @@ def render_html(comparison: Comparison) -> str:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters |= {"text": _limit_text, "lines": sanitize_lines}
-    return environment.get_template("template.html").render(
+    page: str = environment.get_template("template.html").render(
         comparison=comparison,
         objectives=describe_objectives(comparison),
         verdict_title=verdict_title,
@@ -86,6 +81,7 @@ def render_html(comparison: Comparison) -> str:
         script=script,
         style=style,
     )
+    return page
 
 
 def _draw(comparison: Comparison, keys: Sequence[str]) -> tuple[dict[str, list[Chart]], str]:

@@ -23,7 +23,7 @@ from cloudtune.reporting.documents.html.chart import (
     value_axis,
 )
 from cloudtune.reporting.documents.html.downsample import select_evenly
-from cloudtune.reporting.documents.tables import Table, improvement_rows
+from cloudtune.reporting.documents.tables import Table, improvements_table
 from cloudtune.reporting.documents.wording import format_number, format_time
 from cloudtune.study.quantities import format_count
 from cloudtune.study.schema import Objective
@@ -37,8 +37,6 @@ _TIME_UNITS = ((7200.0, 3600.0, "hours"), (180.0, 60.0, "minutes"), (0.0, 1.0, "
 
 def progress_charts(comparison: Comparison, labels: Sequence[str]) -> Iterator[Chart]:
     """Yield the best so far by trials, time, and cost, for each objective."""
-    columns = ("group", "run", "trial", "trials ended", "time", "cost so far", "best so far")
-    table = Table("progress", "Improvements", "", columns, tuple(improvement_rows(comparison)))
     longest = max((curve.seconds or 0.0 for curve in comparison.curves), default=0.0)
     unit, word = next((unit, word) for least, unit, word in _TIME_UNITS if longest >= least)
     currency = next(
@@ -62,7 +60,7 @@ def progress_charts(comparison: Comparison, labels: Sequence[str]) -> Iterator[C
                 f"The best {metric} ({goal}) of each run so far. Each line is a run; each step is "
                 f"a trial that was better than all before it.{note}",
                 _step_chart(labels, rows, title, metric, visible),
-                table if not index and kind == "trials" else None,
+                improvements_table(comparison) if not index and kind == "trials" else None,
             )
 
 

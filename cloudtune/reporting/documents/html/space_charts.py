@@ -41,7 +41,6 @@ from cloudtune.study.study import Study
 _MAX_SLICES = 12
 _BEST_SHARE, _MIN_LINES = 0.25, 10
 """The share of the trials that are lines in the parallel coordinates, and their minimum number."""
-_MAX_CATEGORIES = 30
 _MAX_ROWS = 50
 _INACTIVE = -0.18
 """The position on the axis of a parameter that was not active."""
@@ -179,13 +178,8 @@ def _ends(node: Node) -> tuple[str, str]:
     parameter = node.parameter
     if isinstance(parameter, IntParameter | FloatParameter):
         return format_short(parameter.min), format_short(parameter.max)
-    count = count_values(parameter) or 0
-    values = node.values or () if count <= _MAX_CATEGORIES * 100 else ()
-    return (
-        (clip_text(format_short(values[0]), 16), clip_text(format_short(values[-1]), 16))
-        if values
-        else ("", "")
-    )
+    values = node.values or ("",)
+    return clip_text(format_short(values[0]), 16), clip_text(format_short(values[-1]), 16)
 
 
 def _parallel(
