@@ -172,7 +172,7 @@ class Run:
     def _progress(self, on: Sequence[str] = ()) -> Generator[Observer]:
         """Return what shows the progress of jobs on stderr."""
         from cloudtune.ledger.ledger import Ledger
-        from cloudtune.reporting.console.plain import create_progress
+        from cloudtune.reporting.console.live import create_progress
         from cloudtune.runs import lifecycle
 
         with Ledger() as ledger:

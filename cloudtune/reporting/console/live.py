@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -72,6 +73,17 @@ class LiveProgress(PlainProgress):
             if len(self._providers) == 1:
                 return _job_display(self._jobs[self._providers[0]])
             return _job_table(self._providers, self._jobs, self._console.width)
+
+
+def create_progress(providers: Sequence[str]) -> PlainProgress:
+    """Return a live display if stderr is a terminal, else plain lines."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+
+        console = Console(stderr=True, highlight=False)
+        if not console.is_dumb_terminal:
+            return LiveProgress(console, providers)
+    return PlainProgress(providers)
 
 
 def _job_table(

@@ -1,4 +1,4 @@
-"""The progress of a run: a live display in a terminal, plain lines elsewhere."""
+"""The progress of a run as plain lines, for pipes and logs."""
 
 from __future__ import annotations
 
@@ -68,16 +68,3 @@ class PlainProgress:
 
     def _has_line(self, event: Ended, *, is_best: bool) -> bool:  # noqa: ARG002
         return event.state != "pending"
-
-
-def create_progress(providers: Sequence[str]) -> PlainProgress:
-    """Return a live display if stderr is a terminal, else plain lines."""
-    if sys.stderr.isatty():
-        from rich.console import Console
-
-        from cloudtune.reporting.console.live import LiveProgress
-
-        console = Console(stderr=True, highlight=False)
-        if not console.is_dumb_terminal:
-            return LiveProgress(console, providers)
-    return PlainProgress(providers)
