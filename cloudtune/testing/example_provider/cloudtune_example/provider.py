@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from cloudtune.provider import (
     DRIVEN,
@@ -19,8 +19,12 @@ from cloudtune.provider import (
     FromEnvironment,
     JobContext,
     Json,
+    Lookup,
     Mode,
+    MoneyAmount,
     Plan,
+    Price,
+    Study,
     TrainingJobs,
     uses_launcher,
 )
@@ -38,10 +42,17 @@ CAPABILITIES = Capabilities(
 )
 
 
+class ExamplePrices(BaseModel, extra="forbid", frozen=True):
+    """The price of a trial, for estimates and ``max_cost``."""
+
+    hour: MoneyAmount = Field(description="One hour of one trial, such as 0.40 USD.")
+
+
 class ExampleSettings(CloudSettings):
     """The settings under ``providers.example``."""
 
     queue: str = Field("default", description="The queue for the jobs.")
+    prices: ExamplePrices | None = None
 
 
 class ExampleProvider(BaseProvider[ExampleSettings]):
@@ -50,6 +61,14 @@ class ExampleProvider(BaseProvider[ExampleSettings]):
     capabilities = CAPABILITIES
     settings = ExampleSettings
     protected_paths = ("name", "command")
+
+    def lookup(self, study: Study, settings: ExampleSettings, facts: Facts) -> Lookup:
+        """Return the facts about this machine and, if the study has it, the price of a trial."""
+        lookup = super().lookup(study, settings, facts)
+        if settings.prices is None:
+            return lookup
+        price = Price.hourly(*settings.prices.hour, "from providers.example.prices")
+        return replace(lookup, price=price)
 
     def rules(
         self, fitted: FittedStudy, mode: Mode, settings: ExampleSettings, facts: Facts

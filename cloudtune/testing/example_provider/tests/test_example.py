@@ -30,3 +30,11 @@ class TestExample(ProviderContract):
         trial = {"script": "train.py", "inputs": {"data": "/data/train.csv"}}
         plan = self.plan({"trial": trial}, "driven", tmp_path)
         assert [finding.path for finding in plan.refused] == ["trial.inputs.data"]
+
+    def test_a_price_gives_an_estimate(self, tmp_path: Path) -> None:
+        """The limits of the study bound the cost."""
+        self.settings = {"prices": {"hour": "2 USD"}}
+        limits = {"max_trials": 3, "trial_timeout": "30m"}
+        plan = self.plan({"limits": limits}, "driven", tmp_path)
+        assert plan.estimate
+        assert plan.estimate.most == 3
