@@ -75,12 +75,7 @@ class ProcessMonitor:
     """The channels of one process: output, reports and doorbell."""
 
     def __init__(self, process: MonitoredProcess, spec: ProcessSpec, wakeup_fd: int) -> None:
-        """Open the channels.
-
-        Args:
-            process: The process.
-            spec: How to monitor it.
-            wakeup_fd: Becomes readable when the process is to stop.
+        """Open the channels. `wakeup_fd` becomes readable when the process is to stop.
 
         Raises:
             MetricError: If a regular expression is invalid.

@@ -171,16 +171,12 @@ class ProcessPool:
 
 
 class _CurrentThread(threading.local):
-    """The state of the current thread of a pool."""
-
     is_free = False
     """Whether the thread is emitting an end and can run a process that is started meanwhile."""
     next: _Process | None = None
 
 
 class _Process:
-    """One process from its start to its end."""
-
     def __init__(
         self,
         pool: ProcessPool,
@@ -221,11 +217,7 @@ class _Process:
                 self._wakeup.ring()
 
     def run(self, wakeup: WakeupPipe) -> Ended:
-        """Start the process, monitor it and return its end.
-
-        Args:
-            wakeup: Wakes this thread when the process is to stop.
-        """
+        """Start the process, monitor it and return its end; `wakeup` rings when it is to stop."""
         monitor: ProcessMonitor | None = None
         try:
             try:

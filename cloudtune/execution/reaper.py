@@ -33,7 +33,8 @@ def find_processes(mark: str) -> list[int]:
     if not Path("/proc/self/environ").exists():
         return _find_without_procfs(mark)
     entry = b"\0" + os.fsencode(f"{MARK_VARIABLE}={mark}")
-    return [pid for pid in _process_ids() if entry in b"\0" + _environment(pid)]
+    names = os.listdir("/proc")  # noqa: PTH208 - faster
+    return [int(pid) for pid in names if pid.isdigit() and entry in b"\0" + _environment(pid)]
 
 
 def kill_processes(mark: str) -> None:
@@ -108,11 +109,7 @@ def _signal(send: Callable[[int, int], None], target: int, number: int) -> bool:
     return True
 
 
-def _process_ids() -> list[int]:
-    return [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]  # noqa: PTH208 - faster
-
-
-def _environment(pid: int) -> bytes:
+def _environment(pid: str) -> bytes:
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:  # noqa: PTH123 - faster
             return file.read()

@@ -15,15 +15,13 @@ from cloudtune.execution import reaper
 
 
 class ReaperClient:
-    """Ensures that the processes of a run end when cloudtune does, for whatever reason."""
+    """Ensures that the processes of a run end when cloudtune does, for whatever reason.
+
+    The ``CLOUDTUNE_RUN`` of each process begins with ``mark``. If cloudtune dies, processes get
+    ``grace`` seconds to exit by themselves.
+    """
 
     def __init__(self, mark: str, grace: float) -> None:
-        """Set the parameters of the reaper, which `open` starts.
-
-        Args:
-            mark: What the ``CLOUDTUNE_RUN`` of each process begins with.
-            grace: Seconds that processes get to exit by themselves if cloudtune dies.
-        """
         self._mark = mark
         self._grace = grace
         self._groups: set[int] = set()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cloudtune import trial
@@ -43,26 +43,24 @@ class FittedStudy:
     study: Study
     """The source of the request. Without conditions, each name has one definition."""
     original: Study
-    names: Mapping[str, str]
+    names: Mapping[str, str] = field(default_factory=dict[str, str])
     """The name under which each node of the original is sent, by the node's key. Nodes that can
     never be active are omitted."""
-    fixed_values: Mapping[str, Value]
+    fixed_values: Mapping[str, Value] = field(default_factory=dict[str, Value])
     """The values of parameters that are sent as constants, by the name that is sent."""
-    stepless_keys: Set[str]
+    stepless_keys: Set[str] = frozenset()
     """The keys of the nodes whose step was dropped: values between the steps can come back."""
-    flattened: bool
+    flattened: bool = False
     """Whether inactive parameters are tuned, too, and must be withheld from the script."""
-    root: str | None
+    root: str | None = None
     """The parameter on which all conditions depend, if the request has a part for each value."""
-    findings: tuple[Finding, ...]
-    notes: tuple[Note, ...]
+    findings: tuple[Finding, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 def identity_fit(study: Study) -> FittedStudy:
     """Return the study unchanged, without findings."""
-    return FittedStudy(
-        study, study, {}, {}, frozenset(), flattened=False, root=None, findings=(), notes=()
-    )
+    return FittedStudy(study, study)
 
 
 def fit(study: Study, capabilities: Capabilities, mode: Mode) -> FittedStudy:
@@ -183,7 +181,6 @@ def _definition(fitted: FittedStudy, node: Node) -> dict[str, Any]:
 
 
 def _adjust_support(support: ModeCapabilities, study: Study, mode: Mode) -> ModeCapabilities:
-    """Return the capabilities of a mode for the strategy of a study."""
     if mode == "driven":  # the engine resolves the scale auto itself
         parameters = {kind: scales - {"auto"} for kind, scales in support.parameters.items()}
         return replace(support, parameters=parameters)

@@ -45,11 +45,7 @@ def fit_parameter(
 ) -> Parameter | None:
     """Return a definition as the provider supports it, or None if it is refused.
 
-    Args:
-        parameter: The definition.
-        path: Its path in the study.
-        context: The provider's capabilities; receives all findings and notes.
-        in_grid: Whether the strategy is grid.
+    The context receives all findings and notes. `in_grid` is whether the strategy is grid.
     """
     result: Parameter | None = parameter
     for step in (_fit_grid, *_STEPS) if in_grid and context.support.grid_of_values else _STEPS:

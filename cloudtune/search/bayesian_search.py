@@ -110,7 +110,7 @@ class AlternatingSearch(Strategy):
                 self._second.tell(event)
             self._events.clear()
         suggestion = self._second.ask(index)
-        if isinstance(suggestion, Suggestion) and self._gp.is_repeat(suggestion.parameters):
+        if isinstance(suggestion, Suggestion) and self._gp.tried.is_repeat(suggestion.parameters):
             return self._gp.ask(index)
         return suggestion
 

@@ -109,7 +109,6 @@ class EarlyStoppingRule(ABC):
         curve.add(step, value)
 
     def _exclude(self, number: int) -> None:
-        """Stop comparing other trials with this one."""
         self._curves[number].is_compared = False
 
     @abstractmethod

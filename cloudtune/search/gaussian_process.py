@@ -173,7 +173,6 @@ def _erf(x: FloatArray) -> FloatArray:
 
 
 def _unpack(theta: FloatArray) -> tuple[FloatArray, float, float]:
-    """Return the weights, the variance and the noise."""
     bounded = np.exp(np.clip(theta, -16.0, 9.0))
     return bounded[:-2], float(bounded[-2]), float(bounded[-1]) + _MIN_NOISE
 
@@ -190,7 +189,6 @@ def _matern(squared: FloatArray) -> FloatArray:
 
 
 def _matern_with_derivative(squared: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return the Matérn 5/2 kernel of squared distances and its derivative."""
     scaled = np.sqrt(5 * squared)
     decay = np.exp(-scaled)
     factor = (1 + scaled) * decay
@@ -198,7 +196,6 @@ def _matern_with_derivative(squared: FloatArray) -> tuple[FloatArray, FloatArray
 
 
 def _squared_distances(left: FloatArray, right: FloatArray) -> FloatArray:
-    """Return the squared distances of all pairs of points."""
     squared = left @ (-2 * right.T)
     squared += (left * left).sum(axis=1)[:, None]
     squared += (right * right).sum(axis=1)

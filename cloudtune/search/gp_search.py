@@ -44,7 +44,7 @@ from cloudtune.search.sampling import (
 )
 from cloudtune.search.subsample import Subsample
 from cloudtune.search.tried_assignments import TriedAssignments
-from cloudtune.study.search_space import Assignment, Space, Value, is_active
+from cloudtune.study.search_space import Space, Value, is_active
 from cloudtune.study.study import Study
 
 _INITIAL = 8
@@ -93,9 +93,9 @@ class GPSearch(Strategy):
         self._failed: set[int] = set()
         self._subsample = Subsample(seed, objectives, _PART_SIZE)
         space = Space([axis.node for axis in axes])
-        self._tried = TriedAssignments(self._encoding, space)
+        self.tried = TriedAssignments(self._encoding, space)
         for i, (assignment, values) in enumerate(filter_prior_trials(space, objectives, prior)):
-            self._tried.add(-1 - i, assignment)
+            self.tried.add(-1 - i, assignment)
             self._add_measured(-1 - i, values)
 
     @override
@@ -105,7 +105,7 @@ class GPSearch(Strategy):
             return
         self._running.discard(trial.index)
         self._failed.discard(trial.index)
-        self._tried.add(trial.index, trial.parameters)
+        self.tried.add(trial.index, trial.parameters)
         values = self._history.final_objective(trial)
         if values is not None:
             self._add_measured(trial.index, values)
@@ -128,24 +128,20 @@ class GPSearch(Strategy):
         rng = trial_rng(self._seed, index)
         if index < _INITIAL:
             assignment = self._stratified_sample(index, rng)
-            if not self.is_repeat(assignment):
+            if not self.tried.is_repeat(assignment):
                 return assignment
         for _ in range(_MAX_TRIES):
             assignment = complete_assignment(self._axes, {}, rng)
-            if not self.is_repeat(assignment):
+            if not self.tried.is_repeat(assignment):
                 return assignment
-        if self._tried.all_rows is not None:
-            return self._encoding.decode(rng.choice(self._tried.untried(self._tried.all_rows)))
+        if self.tried.all_rows is not None:
+            return self._encoding.decode(rng.choice(self.tried.untried(self.tried.all_rows)))
         return complete_assignment(self._axes, {}, rng)
 
     @property
     def measured_count(self) -> int:
         """The number of finished trials with a measured objective."""
         return len(self._scores)
-
-    def is_repeat(self, assignment: Assignment) -> bool:
-        """Return whether an assignment was tried although untried ones remain."""
-        return self._tried.is_repeat(assignment)
 
     @cached_property
     def _threads(self) -> Any:
@@ -164,7 +160,7 @@ class GPSearch(Strategy):
         incumbent = float(np.min(posterior.mean_at_rows))
         leaders = rows[np.argsort(posterior.mean_at_rows, kind="stable")[:_LEADERS]]
         if self._running:
-            running = np.array([self._tried.rows[i] for i in sorted(self._running)])
+            running = np.array([self.tried.rows[i] for i in sorted(self._running)])
             posterior.condition_on_mean(running)
 
         def acquisition(rows: Rows) -> FloatArray:
@@ -181,7 +177,7 @@ class GPSearch(Strategy):
         values = _warp(scores[:, 0]) if scores.shape[1] == 1 else _scalarize(rng, scores)
         failed = sorted(self._failed)[-_MAX_FAILURES:]
         worst = np.full(len(failed), np.max(values))
-        rows = np.array([self._tried.rows[i] for i in (*measured, *failed)])
+        rows = np.array([self.tried.rows[i] for i in (*measured, *failed)])
         return rows, np.concatenate([values, worst])
 
     def _hyperparameters(
@@ -223,8 +219,8 @@ class GPSearch(Strategy):
         self, acquisition: Callable[[Rows], FloatArray], leaders: Rows, rng: Generator
     ) -> Rows | None:
         """Return the untried row with the best acquisition value, or None if none was found."""
-        if self._tried.all_rows is not None:
-            rows = self._tried.untried(self._tried.all_rows)
+        if self.tried.all_rows is not None:
+            rows = self.tried.untried(self.tried.all_rows)
             best: Rows = rows[np.argmax(acquisition(rows))]
             return best
         neighbors = [
@@ -232,14 +228,14 @@ class GPSearch(Strategy):
             for scale in _NEIGHBOR_SCALES
         ]
         samples = self._encoding.sample(rng, _RANDOM_CANDIDATES)
-        rows = self._tried.untried(np.concatenate([samples, *neighbors]))
+        rows = self.tried.untried(np.concatenate([samples, *neighbors]))
         values = acquisition(rows)
         scale = _REFINEMENT_SCALE
         for _ in range(_REFINEMENTS):
             order = np.argsort(-values, kind="stable")[:_REFINED]
             rows, values = rows[order], values[order]
             around = self._encoding.perturb(rng, np.repeat(rows, _REFINED_NEIGHBORS, axis=0), scale)
-            around = self._tried.untried(around)
+            around = self.tried.untried(around)
             rows = np.concatenate([rows, around])
             values = np.concatenate([values, acquisition(around)])
             scale *= _REFINEMENT_SHRINKAGE

@@ -112,13 +112,7 @@ class StudyFields(Model):
         return f"{path}.0" in self._lines or f"{path}.0" in self._other_locations
 
     def item_path(self, path: str, index: int, count: int) -> str:
-        """Return the path of an item of a field that accepts a value or a list.
-
-        Args:
-            path: The path of the field.
-            index: The index of the item, from 0.
-            count: The number of items.
-        """
+        """Return the path of one of ``count`` items of a field that accepts a value or a list."""
         return f"{path}.{index}" if count > 1 or self.is_list(path) else path
 
     @property

@@ -140,7 +140,6 @@ class _Draft:
         self.notes.append(Note("providers", f"settings were also read from {team.name}"))
 
     def override(self, overrides: Sequence[str]) -> None:
-        """Replace or add single fields."""
         if not is_map(self.data):
             return
         for override in overrides:
@@ -161,11 +160,7 @@ class _Draft:
         self.unreadable = [k for k in self.unreadable if is_other(".".join(map(str, k)))]
 
     def study(self) -> Study:
-        """Return the study.
-
-        Raises:
-            StudyError: If it has mistakes; all of them at once.
-        """
+        """Return the study, or raise a `StudyError` with all its mistakes."""
         if not is_map(self.data):
             message = "a study must be a map of keys and values"
             hint = "only `cloudtune run` accepts a saved plan" if is_list(self.data) else ""

@@ -56,7 +56,9 @@ def read_valid_parts(data: dict[str, Any], unreadable: Sequence[KeyPath]) -> Par
         for mistake in sorted(mistakes, key=lambda m: _sort_key(m.keys), reverse=True):
             correction = (corrections or {}).get(mistake.keys[:-1])
             if correction and mistake.keys[-1] == "type":
-                correction.apply(data)
+                definition = _value_at(data, mistake.keys[:-1])
+                del definition[correction.key]
+                definition["type"] = correction.type
             else:
                 _remove(data, mistake, invalid_fields)
         try:
@@ -68,7 +70,11 @@ def read_valid_parts(data: dict[str, Any], unreadable: Sequence[KeyPath]) -> Par
                 misspelled = [c.misspelled_key for c in corrections.values() if c.misspelled_key]
                 new = [*mistakes, *misspelled]
             else:
-                new = [m for m in mistakes if _is_inside(m.keys, corrections)]
+                new = [
+                    m
+                    for m in mistakes
+                    if any(m.keys[:n] in corrections for n in range(len(m.keys)))
+                ]
             new = [mistake for mistake in new if mistake.path not in invalid_fields]
             problems += describe_mistakes(new[:MAX_PROBLEMS], Study)
             unreported += len(new[MAX_PROBLEMS:])
@@ -80,16 +86,10 @@ def read_valid_parts(data: dict[str, Any], unreadable: Sequence[KeyPath]) -> Par
 class _TypeCorrection:
     """The type that a definition with a missing or misspelled type probably has."""
 
-    definition: KeyPath
     key: str
     """The key that holds the type: ``type``, or a misspelling of it."""
     type: str
     misspelled_key: Mistake | None
-
-    def apply(self, data: Any) -> None:
-        definition = _value_at(data, self.definition)
-        del definition[self.key]
-        definition["type"] = self.type
 
 
 def _correct_types(mistakes: Sequence[Mistake], data: Any) -> dict[KeyPath, _TypeCorrection]:
@@ -114,7 +114,7 @@ def _correct_types(mistakes: Sequence[Mistake], data: Any) -> dict[KeyPath, _Typ
         value = definition[key]
         name = closest_match(value, type_names(Study, loc)) if isinstance(value, str) else None
         if name:
-            corrections[keys] = _TypeCorrection(keys, key, name, misspelled_key)
+            corrections[keys] = _TypeCorrection(key, name, misspelled_key)
     return corrections
 
 
@@ -122,10 +122,6 @@ def _value_at(data: Any, keys: KeyPath) -> Any:
     for key in keys:
         data = data[key]
     return data
-
-
-def _is_inside(keys: KeyPath, corrections: dict[KeyPath, _TypeCorrection]) -> bool:
-    return any(keys[:end] in corrections for end in range(len(keys)))
 
 
 def _sort_key(keys: KeyPath) -> tuple[tuple[bool, str | int], ...]:

@@ -162,25 +162,24 @@ class Space:
         100,000 combinations of parents.
         """
         last_use = {name: i for i, node in enumerate(self.nodes) for name in node.when}
-        states: dict[tuple[tuple[str, Value, type], ...], int] = {(): 1}
+        states = Counter[tuple[tuple[str, Value, type], ...]]({(): 1})
         for index, node in enumerate(self.nodes):
             count = count_values(node.parameter)
             if count is None:
                 return None
-            following: dict[tuple[tuple[str, Value, type], ...], int] = {}
+            following = Counter[tuple[tuple[str, Value, type], ...]]()
             for state, ways in states.items():
                 known = {name: value for name, value, _ in state}
                 remaining = tuple(entry for entry in state if last_use[entry[0]] > index)
                 if not is_active(node, known):
-                    following[remaining] = following.get(remaining, 0) + ways
+                    following[remaining] += ways
                 elif node.name not in last_use:
-                    following[remaining] = following.get(remaining, 0) + ways * count
+                    following[remaining] += ways * count
                 elif len(following) + count > _MAX_STATES:
                     return None
                 else:
                     for value in node.values or ():
-                        longer = (*remaining, (node.name, value, type(value)))
-                        following[longer] = following.get(longer, 0) + ways
+                        following[(*remaining, (node.name, value, type(value)))] += ways
             states = following
         return sum(states.values())
 

@@ -116,18 +116,18 @@ def _read_text(path: Path) -> str:
         raise _file_error(name, "is not UTF-8 text", "save it as UTF-8", line) from error
 
 
+@dataclass
 class _Frame:
     """A map or list that is still open."""
 
-    def __init__(self, container: dict[str, Any] | list[Any], keys: KeyPath, path: str) -> None:
-        self.container = container
-        self.keys = keys
-        self.path = path
-        self.key: str | None = None
-        """The key of the next value; None if a key is next."""
-        self.key_lines: dict[str, int] = {}
-        self.duplicate = False
-        """Whether the next value belongs to a duplicate key and is ignored."""
+    container: dict[str, Any] | list[Any]
+    keys: KeyPath
+    path: str
+    key: str | None = None
+    """The key of the next value; None if a key is next."""
+    key_lines: dict[str, int] = field(default_factory=dict[str, int])
+    duplicate: bool = False
+    """Whether the next value belongs to a duplicate key and is ignored."""
 
 
 class _Builder:
@@ -202,12 +202,8 @@ class _Builder:
             return
         keys, path = self._add_line(frame, line)
         if getattr(event, "anchor", None) is not None:
-            self._add_problem(
-                path,
-                "anchors and aliases (& and *) are not supported",
-                "repeat the value where it is used",
-                line,
-            )
+            message = "anchors and aliases (& and *) are not supported"
+            self._add_problem(path, message, "repeat the value where it is used", line)
         if getattr(event, "tag", None) is not None:
             hint = "quote the string" if kind == "ScalarEvent" else "remove it"
             self._add_problem(path, f"tags such as {event.tag} are not supported", hint, line)
@@ -270,27 +266,19 @@ class _Builder:
         if event.anchor is not None or event.tag is not None:
             self._add_problem(path, "keys cannot have anchors or tags", "remove it", line)
         if key in frame.key_lines:
-            first = frame.key_lines[key]
-            self._add_problem(
-                path,
-                f"duplicate key (lines {first} and {line})",
-                "remove one of them",
-                line,
-            )
+            message = f"duplicate key (lines {frame.key_lines[key]} and {line})"
+            self._add_problem(path, message, "remove one of them", line)
             frame.duplicate = True
         frame.key_lines.setdefault(key, line)
         frame.key = key
 
     def _read_scalar(self, event: Any, keys: KeyPath, path: str, line: int) -> Any:
-        text = _join_surrogates(event.value)
-        if text is None:
-            self._add_problem(path, "the string contains an unpaired surrogate", "", line)
-            self.source.unreadable.append(keys)
-            return None
-        if event.style or (event.tag is not None and not event.implicit[0]):
-            return text
         try:
-            return parse_scalar(text)
+            text = _join_surrogates(event.value)
+            if text is None:
+                raise ValueError("the string contains an unpaired surrogate")
+            is_string = event.style or (event.tag is not None and not event.implicit[0])
+            return text if is_string else parse_scalar(text)
         except ValueError as error:
             self._add_problem(path, str(error), "", line)
             self.source.unreadable.append(keys)
@@ -304,11 +292,8 @@ class _Builder:
         if getattr(error, "context", None) == "while scanning a quoted scalar":
             mark = error.context_mark
         reason = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)
-        if mark is None:
-            position = getattr(error, "position", 0)
-            line = self.text.count("\n", 0, position) + 1
-        else:
-            line = mark.line + 1
+        position = getattr(error, "position", 0)
+        line = mark.line + 1 if mark else self.text.count("\n", 0, position) + 1
         source_line = self._line(line)
         message, hint = f"invalid YAML: {reason}", ""
         if "\t" in source_line[: len(source_line) - len(source_line.lstrip())]:
@@ -325,6 +310,7 @@ class _Builder:
         return self._fatal_error(message, f"{hint}; {more}" if hint else more, line)
 
 
+_MISSING_QUOTE = ("missing closing quote", "end the string with the quote that starts it")
 _SYNTAX_ERRORS = (
     (
         "mapping values are not allowed",
@@ -339,16 +325,8 @@ _SYNTAX_ERRORS = (
         "indent all keys of a block by the same amount",
     ),
     ("could not find expected ':'", "missing colon after a key", "write key: value"),
-    (
-        "while scanning a quoted scalar",
-        "missing closing quote",
-        "end the string with the quote that starts it",
-    ),
-    (
-        "unexpected end of stream",
-        "missing closing quote",
-        "end the string with the quote that starts it",
-    ),
+    ("while scanning a quoted scalar", *_MISSING_QUOTE),
+    ("unexpected end of stream", *_MISSING_QUOTE),
     (
         "cannot start any token",
         "a string cannot start with this character unless it is quoted",

@@ -53,8 +53,10 @@ class LocalContract:
         self._request = request
         self._run = run
         self._job = job
-        self.source = _source(request, job)
-        """The source as it was when the run started."""
+        snapshot = job / "source"
+        source = snapshot if snapshot.is_dir() else Path(request["source"] or "")
+        self.source = source if request["source"] else None
+        """The copy of the source from the start of the run; without one, the source itself."""
         self._source = SourceTree(self.source) if self.source else None
         self._base = {**os.environ, **_threads(request)}
         self._call = {**request, "env": _resolve_env(request["env"])}
@@ -124,33 +126,25 @@ class LocalContract:
 
     def command(self, started: Started) -> list[str]:
         """Return the command that starts the script."""
+        inputs = self._request["inputs"]
         values = self._values(started)
-        return trial.command_line(
-            self._call, values, self._request["inputs"], self._python, self._dashed
-        )
+        return trial.command_line(self._call, values, inputs, self._python, self._dashed)
 
-    def environment(self, started: Started, devices: list[str] | None) -> dict[str, str]:
-        """Return the complete environment of the script.
+    def environment(self, started: Started | None, devices: list[str] | None) -> dict[str, str]:
+        """Return the complete environment of the script, or what all trials share without a start.
 
-        Args:
-            started: The start.
-            devices: The GPUs that the script may see; None leaves that to the environment.
+        Without a start, code that asks for its trial fails on a missing file. `devices` are the
+        GPUs that the script may see; None leaves that to the environment.
         """
-        if self._request["arguments"] == "env":
+        if started and self._request["arguments"] == "env":
             env = self._environment(self._values(started))
         else:
             env = dict(self._shared)
-        env[trial.TRIAL] = trial_folder(self._job, started.number).trial_file
-        if devices is not None:
-            env["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
-        return env
-
-    def shared_environment(self, devices: list[str] | None) -> dict[str, str]:
-        """Return the variables that all trials share; `devices` as in `environment`.
-
-        Code that asks for its trial before there is one fails on a missing file.
-        """
-        env = {**self._shared, trial.TRIAL: str(self._job / "no trial runs yet")}
+        env[trial.TRIAL] = (
+            trial_folder(self._job, started.number).trial_file
+            if started
+            else str(self._job / "no trial runs yet")
+        )
         if devices is not None:
             env["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
         return env
@@ -160,13 +154,9 @@ class LocalContract:
         return self._environment({})
 
     def _environment(self, values: Mapping[str, Value]) -> dict[str, str]:
+        inputs, package = self._request["inputs"], self._package
         env = trial.environment(
-            self._base,
-            self._call,
-            values,
-            self._request["inputs"],
-            trial_file="",
-            package=self._package,
+            self._base, self._call, values, inputs, trial_file="", package=package
         )
         if self._python_folder:
             env["PATH"] = self._python_folder + os.pathsep + env.get("PATH", os.defpath)
@@ -180,14 +170,6 @@ class LocalContract:
 
     def _values(self, started: Started) -> dict[str, Value]:
         return {**self._constants(started), **started.parameters}
-
-
-def _source(request: Json, job: Path) -> Path | None:
-    """Return the copy of the source from the start of the run; without one, the source itself."""
-    if not request["source"]:
-        return None
-    snapshot = job / "source"
-    return snapshot if snapshot.is_dir() else Path(request["source"])
 
 
 def _resolve_env(env: Mapping[str, Any]) -> dict[str, str]:

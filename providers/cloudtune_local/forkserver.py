@@ -44,10 +44,8 @@ def create_preload(request: Json, source: Path, env: Mapping[str, str]) -> Prelo
     script: str | None = request.get("script")
     folder = (source / script).resolve().parent if script else source.resolve()
     preload: list[str] | None = request.get("preload")
-    if script:
-        scan = scan_imports(Path(script).name, folder)
-    else:
-        scan = scan_imports(request["module"], folder, module=True)
+    name = Path(script).name if script else request["module"]
+    scan = scan_imports(name, folder, module=not script)
     if preload is not None:
         scan = ImportScan([(name, ()) for name in preload], scan.quiet)
     return Preload(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from cloudtune.provider import Facts, FittedStudy, FromEnvironment, Json
 from cloudtune_local.settings import LocalSettings
 
@@ -11,11 +9,7 @@ from cloudtune_local.settings import LocalSettings
 def request(fitted: FittedStudy, settings: LocalSettings, facts: Facts) -> Json:
     """Return how to start each trial, as plain data."""
     trial = fitted.study.trial
-    entry_point: dict[str, Any] = {
-        "script": trial.script,
-        "module": trial.module,
-        "command": trial.command,
-    }
+    entry_point = {"script": trial.script, "module": trial.module, "command": trial.command}
     return {
         "source": str(facts.source) if facts.source else None,
         **{key: value for key, value in entry_point.items() if value is not None},

@@ -17,7 +17,6 @@ _NOTABLE_BYTES = 10e9
 def rules(fitted: FittedStudy, facts: Facts) -> list[Finding | Note]:
     """Return the findings and notes of a study on this machine."""
     return [
-        *_system(facts.data),
         *_code(fitted, facts.data),
         *_copies(fitted, facts.lookup.source.size),
         *_inputs(fitted, facts.lookup.inputs.addresses),
@@ -25,16 +24,10 @@ def rules(fitted: FittedStudy, facts: Facts) -> list[Finding | Note]:
     ]
 
 
-def _system(data: Any) -> Iterator[Finding]:
-    if data["system"] != "posix":
-        yield Finding(
-            "refused",
-            "trial",
-            "local runs need Linux or macOS for now; on Windows, check and plan work",
-        )
-
-
 def _code(fitted: FittedStudy, data: Any) -> Iterator[Finding | Note]:
+    if data["system"] != "posix":
+        reason = "local runs need Linux or macOS for now; on Windows, check and plan work"
+        yield Finding("refused", "trial", reason)
     trial = fitted.study.trial
     if not (trial.script or trial.module or trial.command):
         yield Finding("refused", "trial", "nothing to run: set script, module or command")
@@ -67,8 +60,7 @@ def _format_bytes(count: int) -> str:
 def _inputs(fitted: FittedStudy, addresses: Mapping[str, str | None]) -> Iterator[Finding]:
     for name, by_provider in fitted.study.trial.inputs.items():
         if {"*", "local"} & by_provider.keys() and addresses[name] is None:
-            reason = "not a path on this machine"
-            yield Finding("refused", f"trial.inputs.{name}", reason)
+            yield Finding("refused", f"trial.inputs.{name}", "not a path on this machine")
 
 
 def _resources(fitted: FittedStudy, data: Any) -> Iterator[Finding | Note]:
@@ -76,19 +68,13 @@ def _resources(fitted: FittedStudy, data: Any) -> Iterator[Finding | Note]:
     parallel = fitted.study.limits.parallel_trials or 1
     available = len(data["gpus"])
     if resources.gpus and resources.gpus * parallel > available:
-        yield Finding(
-            "refused",
-            "trial.resources.gpus",
-            f"trials need {format_count(resources.gpus * parallel, 'GPU')} at a time, "
-            f"and {available} are available",
-        )
-    if (resources.cpus or 1) * parallel > data["cores"]:
-        yield Note(
-            "limits.parallel_trials",
-            f"{parallel} trials at a time with {resources.cpus or 1} threads each share "
-            f"{data['cores']} cores",
-        )
+        needed = format_count(resources.gpus * parallel, "GPU")
+        reason = f"trials need {needed} at a time, and {available} are available"
+        yield Finding("refused", "trial.resources.gpus", reason)
+    threads, cores = resources.cpus or 1, data["cores"]
+    if threads * parallel > cores:
+        text = f"{parallel} trials at a time with {threads} threads each share {cores} cores"
+        yield Note("limits.parallel_trials", text)
     if resources.memory:
-        yield Finding(
-            "dropped", "trial.resources.memory", "local runs neither reserve nor limit memory"
-        )
+        reason = "local runs neither reserve nor limit memory"
+        yield Finding("dropped", "trial.resources.memory", reason)

@@ -38,22 +38,12 @@ class LocalRunner:
         emit: Emit,
         notify: Callable[[str], None] = lambda _text: None,
     ) -> None:
-        """Kill the processes that an earlier process of this run left, and get ready for trials.
-
-        Args:
-            request: The result of `cloudtune_local.request`.
-            run: The run's id.
-            folder: The job's folder.
-            emit: Receives events.
-            notify: Receives messages for the user.
-        """
+        """Kill the processes that an earlier process of this run left, and get ready for trials."""
         self._contract = LocalContract(request, run, folder)
         if (folder / "trials").exists():
             reaper.kill_processes(f"{run}.")
         self._folder = folder
-        self._metrics = {
-            name: patterns for name, patterns in request["metrics"].items() if patterns
-        }
+        self._metrics = request["metrics"]
         self._slots = _Slots(request["gpus"], request["gpus_per_trial"])
         self._steps: dict[int, StepCounter] = {}
         self._start_times: dict[int, float] = {}
@@ -99,15 +89,11 @@ class LocalRunner:
 
     def recover(self, interrupted: Sequence[Interrupted]) -> Recovered:
         """Return the measurements that interrupted trials reported but no event records."""
-        return Recovered(
-            [
-                measured
-                for trial in interrupted
-                for measured in self._read_reports(trial.started.number)[
-                    trial.measured_before + trial.measured :
-                ]
-            ]
-        )
+        recovered: list[Measured] = []
+        for trial in interrupted:
+            reported = self._read_reports(trial.started.number)
+            recovered += reported[trial.measured_before + trial.measured :]
+        return Recovered(recovered)
 
     def close(self) -> None:
         """Kill all running trials and what they left running."""
@@ -121,9 +107,8 @@ class LocalRunner:
         reason = cold_start_reason(request)
         if not reason:
             try:
-                return create_preload(
-                    request, source, self._contract.shared_environment(self._slots.devices(0))
-                )
+                env = self._contract.environment(None, self._slots.devices(0))
+                return create_preload(request, source, env)
             except (OSError, SyntaxError, ValueError) as error:
                 reason = f"the script cannot be read: {error}"
         notify(cold_start_message(reason))
@@ -164,7 +149,6 @@ class _Slots:
         self._lock = Lock()
 
     def acquire(self, number: int) -> int:
-        """Assign the lowest free slot to a trial and return it."""
         with self._lock:
             occupied = set(self._slots.values())
             slot = next(n for n in range(len(occupied) + 1) if n not in occupied)
@@ -179,6 +163,5 @@ class _Slots:
         return [self._devices[(slot * count + n) % len(self._devices)] for n in range(count)]
 
     def release(self, number: int) -> None:
-        """Free the slot of a trial."""
         with self._lock:
             self._slots.pop(number, None)

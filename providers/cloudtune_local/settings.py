@@ -16,8 +16,5 @@ class LocalPrices(BaseModel):
 class LocalSettings(ProviderSettings):
     """How trials run on this machine."""
 
-    grace: Seconds = Field(
-        10.0,
-        description="Time between asking a script to exit and killing it.",
-    )
+    grace: Seconds = Field(10.0, description="Time between asking a script to exit and killing it.")
     prices: LocalPrices | None = None

@@ -44,9 +44,7 @@ class SpareFolders:
     def __init__(self, folder: Path, create: Callable[[TrialFolder], None]) -> None:
         """Remove the spare folders of an earlier process.
 
-        Args:
-            folder: Where to keep spare folders, on the file system of the trials.
-            create: Creates a folder with the content that all trials have in common.
+        `folder` is on the file system of the trials. `create` creates what they have in common.
         """
         self._folder = folder
         self._create = create

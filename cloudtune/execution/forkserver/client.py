@@ -82,13 +82,9 @@ class ForkServerClient:
         reaper_client: ReaperClient,
         notify: Callable[[str], None],
     ) -> None:
-        """Set the parameters of the server.
+        """Set what to import and what the marks of all processes begin with.
 
-        Args:
-            preload: What to import.
-            mark: What the marks of all processes begin with.
-            reaper_client: Ends the server if cloudtune dies.
-            notify: Called once with the reason if processes start cold.
+        `notify` is called once with the reason if processes start cold.
         """
         self._preload = preload
         self._mark = mark

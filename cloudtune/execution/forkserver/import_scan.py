@@ -114,7 +114,6 @@ class _Scanner:
 
 
 def _only_defines(node: ast.stmt) -> bool:
-    """Return whether a statement only defines functions, classes and plain values."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return True
     if isinstance(node, ast.Expr):

@@ -127,7 +127,6 @@ class _Source:
         self._pythons = tuple(each for each in _prefixes(pythons) if each.startswith(self._roots))
 
     def contains(self, paths: list[str]) -> bool:
-        """Return whether any of the paths is in the source."""
         return any(
             path.startswith(self._roots) and not path.startswith(self._pythons)
             for each in paths
@@ -212,17 +211,14 @@ class CleanupHooks:
                 self._register(function, *args, **named)
             return function
 
-        self._install(register)
+        atexit.register = register  # type: ignore[assignment]
 
     def stop_intercepting(self) -> None:
         """Restore `atexit.register`."""
-        self._intercepting = False
-        self._install(self._register)
-
-    def _install(self, register: Any) -> None:
         import atexit
 
-        atexit.register = register
+        self._intercepting = False
+        atexit.register = self._register
 
     def discard_finalizers(self) -> None:
         """Prevent the finalizers of preloaded modules from running when this process exits."""

@@ -177,7 +177,6 @@ def _check_condition(
 
 
 def _check_cycles(study: StudyFields) -> Iterator[Problem]:
-    """Yield a problem for each cycle of conditions."""
     parents: dict[str, dict[str, str]] = {name: {} for name in study.parameters}
     for path, name, parameter in _definitions(study):
         parents[name] |= {p: path for p in parameter.when or {} if p in study.parameters}
