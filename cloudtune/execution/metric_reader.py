@@ -160,9 +160,7 @@ class ReportReader:
     def __init__(self, path: str | Path, *, from_start: bool = False) -> None:
         """Open a file of reports, if it exists already.
 
-        Args:
-            path: The file.
-            from_start: Whether to read its present content; otherwise that is counted and skipped.
+        Its present content is counted and skipped unless `from_start` is set.
         """
         self._path = path
         self._file: int | None = None

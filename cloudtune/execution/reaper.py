@@ -51,11 +51,8 @@ def kill_processes(mark: str) -> None:
 def run_reaper(mark: str, parent: int, grace: float, list_file: int) -> None:
     """Wait until cloudtune dies and end its processes, or return when it says so.
 
-    Args:
-        mark: The mark of the run's processes.
-        parent: The process id of cloudtune.
-        grace: Seconds between asking the processes to exit and killing them.
-        list_file: The file descriptor of the list of process groups.
+    The processes get ``grace`` seconds between the request to exit and the kill. The file
+    descriptor ``list_file`` is that of the list of process groups.
     """
     for number in IGNORED_SIGNALS:
         signal.signal(number, signal.SIG_IGN)

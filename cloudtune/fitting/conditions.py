@@ -72,17 +72,9 @@ def find_root(
 ) -> tuple[str | None, str]:
     """Return the parameter on which all conditions depend, if a job can have a part per value.
 
-    Each part must have parameters to tune. A job with several parts supports neither warm start nor
-    early stopping nor a grid.
-
-    Args:
-        study: The study.
-        nodes: Its definitions that can be active.
-        conditions: Their simplified conditions.
-
-    Returns:
-        The name of the parameter and an empty text; or None and the reason, which follows the name
-        of the service.
+    The result is its name and an empty text; or None and the reason, which follows the name of the
+    service. `nodes` are the definitions that can be active. Each part must have parameters to tune.
+    A job with several parts supports neither warm start nor early stopping nor a grid.
     """
     parents = sorted({parent for node in nodes for parent in conditions.when[node.key]})
     if not parents:

@@ -139,9 +139,7 @@ def fit(study: Study, capabilities: Capabilities, mode: Mode) -> FittedStudy:
 def restore(fitted: FittedStudy, raw: Mapping[str, Any]) -> dict[str, Value]:
     """Return the active parameters of a trial, in the types of the study.
 
-    Args:
-        fitted: The fitted study of the request.
-        raw: The service's values, by the names under which they were sent. Other names are ignored.
+    `raw` has the service's values, by the names under which they were sent; others are ignored.
 
     Raises:
         ValueError: If a parameter does not accept its value.

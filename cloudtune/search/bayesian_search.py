@@ -25,7 +25,7 @@ from typing_extensions import override
 from cloudtune.errors import MissingExtraError
 from cloudtune.results.events import Event
 from cloudtune.search.axes import Axis
-from cloudtune.search.optuna_search import OptunaSearch, SamplerSpec
+from cloudtune.search.optuna_search import OptunaSearch
 from cloudtune.search.protocol import Strategy, Suggestion
 from cloudtune.search.sampling import PriorTrial
 from cloudtune.study.study import Study
@@ -121,8 +121,9 @@ def _make_tpe(
     from optuna.samplers import TPESampler
 
     create = partial(TPESampler, multivariate=True, group=True, constant_liar=True)
-    spec = SamplerSpec(create, handles_conditions=True, part_size=_TPE_PART_SIZE)
-    return OptunaSearch(study, axes, seed, spec, prior)
+    return OptunaSearch(
+        study, axes, seed, create, handles_conditions=True, part_size=_TPE_PART_SIZE, prior=prior
+    )
 
 
 def _make_cmaes(study: Study, axes: Sequence[Axis], seed: int) -> Strategy:
@@ -131,4 +132,4 @@ def _make_cmaes(study: Study, axes: Sequence[Axis], seed: int) -> Strategy:
     if not find_spec("cmaes"):
         raise MissingExtraError("strategy.method cmaes", "samplers")
     create = partial(CmaEsSampler, warn_independent_sampling=False)
-    return OptunaSearch(study, axes, seed, SamplerSpec(create))
+    return OptunaSearch(study, axes, seed, create)

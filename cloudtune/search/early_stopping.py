@@ -113,10 +113,7 @@ class EarlyStoppingRule(ABC):
 
     @abstractmethod
     def _evaluate(self, number: int, curve: _Curve, previous_step: int | None) -> str | None:
-        """Return why a trial should stop after its latest measurement, or None.
-
-        ``previous_step`` is the step of the measurement before it.
-        """
+        """Return why a trial should stop after its latest measurement, or None."""
 
     def _value(self, curve: _Curve) -> float:
         return curve.best[-1] if self._selects_best else curve.values[-1]

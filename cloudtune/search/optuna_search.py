@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
@@ -29,19 +28,6 @@ if TYPE_CHECKING:
 _OPTIMIZER = "cma:optimizer"
 
 
-@dataclass(frozen=True)
-class SamplerSpec:
-    """How to create one of Optuna's samplers, and what it sees."""
-
-    create: Callable[..., BaseSampler]
-    """Creates the sampler from the keyword argument `seed`."""
-    handles_conditions: bool = False
-    """Whether it suggests only active parameters. Other samplers suggest all of them; the values of
-    inactive ones are stored but not used."""
-    part_size: int | None = None
-    """The number of the best trials, of the latest and of a sample that it sees; None for all."""
-
-
 class OptunaSearch(Strategy):
     """Chooses trials with one of Optuna's samplers.
 
@@ -54,9 +40,25 @@ class OptunaSearch(Strategy):
         study: Study,
         axes: Sequence[Axis],
         seed: int,
-        sampler: SamplerSpec,
+        create_sampler: Callable[..., BaseSampler],
+        *,
+        handles_conditions: bool = False,
+        part_size: int | None = None,
         prior: Sequence[PriorTrial] = (),
     ) -> None:
+        """Set the sampler and what it sees.
+
+        Args:
+            study: The study.
+            axes: Its axes.
+            seed: The source of all randomness.
+            create_sampler: Creates the sampler from the keyword argument ``seed``.
+            handles_conditions: Whether it suggests only active parameters. Other samplers suggest
+                all of them; the values of inactive ones are stored but not used.
+            part_size: The number of the best trials, of the latest and of a sample that it sees;
+                None for all.
+            prior: Finished trials of earlier runs.
+        """
         from optuna.study import StudyDirection
         from optuna.trial import TrialState
 
@@ -64,7 +66,8 @@ class OptunaSearch(Strategy):
 
         self._axes = axes
         self._seed = seed
-        self._sampler = sampler
+        self._create_sampler = create_sampler
+        self._handles_conditions = handles_conditions
         self._states = TrialState
         self._distributions = {
             axis.node.key: axis.optuna_distribution() for axis in axes if not axis.is_fixed
@@ -75,9 +78,7 @@ class OptunaSearch(Strategy):
         self._trials: dict[int, FrozenTrial] = {}
         self._running: set[int] = set()
         objectives = len(study.objectives)
-        self._subsample = (
-            Subsample(seed, objectives, sampler.part_size) if sampler.part_size else None
-        )
+        self._subsample = Subsample(seed, objectives, part_size) if part_size else None
         space = Space([axis.node for axis in axes])
         for i, (assignment, values) in enumerate(filter_prior_trials(space, objectives, prior)):
             index = -1 - i
@@ -124,7 +125,7 @@ class OptunaSearch(Strategy):
                 study = optuna.load_study(
                     study_name="",
                     storage=self._storage,
-                    sampler=self._sampler.create(seed=trial_seed(self._seed, index)),
+                    sampler=self._create_sampler(seed=trial_seed(self._seed, index)),
                     pruner=optuna.pruners.NopPruner(),
                 )
                 parameters, inactive = self._suggest_parameters(study.ask())
@@ -155,7 +156,7 @@ class OptunaSearch(Strategy):
             active = is_active(axis.node, assignment)
             if axis.is_fixed:
                 suggestion = None
-            elif active or not self._sampler.handles_conditions:
+            elif active or not self._handles_conditions:
                 suggestion = _suggest_coordinate(trial, axis)
             else:
                 continue
@@ -200,7 +201,7 @@ class OptunaSearch(Strategy):
                 known[name] = assignment[name]
                 if not axis.is_fixed:
                     params[key] = axis.to_optuna(assignment[name])
-            elif not axis.is_fixed and not self._sampler.handles_conditions:
+            elif not axis.is_fixed and not self._handles_conditions:
                 params[key] = inactive[key] if key in inactive else axis.to_optuna(axis.sample(rng))
         distributions = {key: self._distributions[key] for key in params}
         self._trials[index] = self._storage.add(state, params, distributions, attrs, values)

@@ -130,11 +130,8 @@ class StudyFields(Model):
     ) -> None:
         """Record where the study comes from.
 
-        Args:
-            file: The study file, as passed by the user.
-            lines: The line of each field, keyed by dotted path; items of lists count from 0.
-            other_locations: The file and line of the fields that are not in the study file.
-            notes: Notes from loading the study.
+        `lines`, and `other_locations` for fields from elsewhere, are keyed by dotted path; items of
+        lists count from 0.
         """
         self._file = file
         self._lines = lines

@@ -79,15 +79,11 @@ def describe_mistakes(mistakes: Sequence[Mistake], model: type[BaseModel]) -> li
 
     A missing key that is present under a misspelled name is reported once, as the misspelling.
     """
-    problems = [_problem_of(mistake, model) for mistake in mistakes]
-    suggestions = {
-        (mistake.keys[:-1], problem.hint)
-        for mistake, problem in zip(mistakes, problems, strict=True)
-        if mistake.is_unknown_key
-    }
+    problems = [(mistake, _problem_of(mistake, model)) for mistake in mistakes]
+    suggestions = {(m.keys[:-1], problem.hint) for m, problem in problems if m.is_unknown_key}
     return [
         problem
-        for mistake, problem in zip(mistakes, problems, strict=True)
+        for mistake, problem in problems
         if not mistake.missing
         or (mistake.keys[:-1], f"did you mean {mistake.keys[-1]}?") not in suggestions
     ]

@@ -39,11 +39,8 @@ def read_valid_parts(data: dict[str, Any], unreadable: Sequence[KeyPath]) -> Par
 
     Removing a field can make another one incomplete, so validation repeats until nothing is
     invalid. Only the first pass reports mistakes. Later passes report those in parameters whose
-    misspelled type it corrected.
-
-    Args:
-        data: The study as plain data; it is not changed.
-        unreadable: The fields that hold None because their YAML could not be read.
+    misspelled type it corrected. The data is not changed; its fields in `unreadable` hold None,
+    because their YAML could not be read.
     """
     invalid_fields: set[str] = set()
     problems: list[Problem] = []

@@ -29,12 +29,9 @@ def cold_start_reason(request: Json) -> str:
 
 
 def create_preload(request: Json, source: Path, env: Mapping[str, str]) -> Preload:
-    """Return the modules of a job's script to import in advance.
+    """Return the modules to import in advance for a request with a script or a module.
 
-    Args:
-        request: The request of `cloudtune_local.request`, with a script or a module.
-        source: The copy of the source.
-        env: The environment variables that all trials have in common.
+    `env` has the environment variables that all trials have in common.
 
     Raises:
         OSError: If the script cannot be read.

@@ -6,6 +6,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
@@ -124,12 +125,8 @@ class LocalRunner:
     def _read_reports(self, number: int) -> list[Measured]:
         measured: list[Measured] = []
         reports = ReportReader(trial_folder(self._folder, number).reports, from_start=True)
-        try:
+        with closing(reports), suppress(MetricError):  # the measurements before it are valid
             measured.extend(Measured(number, *measurement) for measurement in reports.read())
-        except MetricError:
-            pass  # the measurements before it are valid
-        finally:
-            reports.close()
         return measured
 
     def _step_counter(self, started: Started) -> StepCounter:

@@ -51,7 +51,7 @@ class _Scanner:
 
     def __init__(self, folder: Path, scan: ImportScan) -> None:
         self._folder = folder
-        self._scan = scan
+        self._result = scan
         self._seen: set[Path] = set()
 
     def scan_module(self, name: list[str]) -> None:
@@ -62,12 +62,9 @@ class _Scanner:
         if file in self._seen:
             return True
         self._seen.add(file)
-        return self._scan_all(ast.parse(file.read_bytes()).body, package)
+        return all(self._scan(node, package) for node in ast.parse(file.read_bytes()).body)
 
-    def _scan_all(self, statements: Sequence[ast.stmt], package: Sequence[str]) -> bool:
-        return all(self._scan_statement(statement, package) for statement in statements)
-
-    def _scan_statement(self, node: ast.stmt, package: Sequence[str]) -> bool:
+    def _scan(self, node: ast.stmt, package: Sequence[str]) -> bool:
         if isinstance(node, ast.Import):
             return all(self._import(alias.name.split("."), (), package) for alias in node.names)
         if isinstance(node, ast.ImportFrom):
@@ -77,11 +74,11 @@ class _Scanner:
             name = [*start, *(node.module.split(".") if node.module else [])]
             return self._import(name, tuple(alias.name for alias in node.names), package)
         if isinstance(node, ast.Try):
-            return self._scan_all(node.body, package)
+            return all(self._scan(statement, package) for statement in node.body)
         if isinstance(node, ast.If):
             return ast.unparse(node.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
         if isinstance(node, ast.Expr) and ast.unparse(node).startswith("warnings."):
-            self._scan.quiet = True
+            self._result.quiet = True
             return True
         return _only_defines(node)
 
@@ -92,7 +89,7 @@ class _Scanner:
             return all(self.scan_file(file, inner) for file, inner in files)
         if package and name[0] == package[0]:
             return False  # a module of the source that does not exist
-        self._scan.modules.append((".".join(name), members))
+        self._result.modules.append((".".join(name), members))
         return True
 
     def _own_files(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -69,18 +70,9 @@ def _check_path(path: str, file: str) -> Iterator[Problem]:
     elif posix.is_absolute() or windows.drive or windows.root:
         message = f"{file} must be relative to trial.source"
         yield Problem(path, message, f"for example {windows.name or 'train.py'}")
-    elif _leaves_source(windows.parts):
+    elif posixpath.normpath("/".join(windows.parts)).split("/")[0] == "..":
         message = f"{file} is outside trial.source"
         yield Problem(path, message, "set trial.source to a folder that contains it")
-
-
-def _leaves_source(parts: tuple[str, ...]) -> bool:
-    depth = 0
-    for part in parts:
-        depth += -1 if part == ".." else 1
-        if depth < 0:
-            return True
-    return False
 
 
 def _check_metrics(study: StudyFields) -> Iterator[Problem]:
