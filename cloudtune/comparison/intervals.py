@@ -42,10 +42,7 @@ def difference_interval(
 ) -> Interval | None:
     """Return Welch's t interval of the difference between two means.
 
-    Args:
-        left: The values of one side.
-        right: The values of the other side.
-        comparisons: The number of comparisons that must hold together with 95 % (Bonferroni).
+    All comparisons together hold with 95 % (Bonferroni).
 
     Returns:
         None if one side has fewer than two values, and if all values of both sides are equal.

@@ -16,11 +16,9 @@ ENOUGH_RUNS = 5
 
 
 def rerun_command(groups: Sequence[Group], arguments: Sequence[str]) -> str:
-    """Return a shell command that runs a study until each group has `ENOUGH_RUNS`.
+    """Return a shell command that runs the study of these groups until each has `ENOUGH_RUNS`.
 
-    Args:
-        groups: The groups of one study that are ranked against each other.
-        arguments: The arguments with which the study was run: its file and ``--set`` options.
+    The arguments are those with which the study was run: its file and ``--set`` options.
     """
     fewest = min(len(group.jobs) for group in groups)
     seeds = {job.seed for group in groups for job in group.jobs}

@@ -18,11 +18,8 @@ def trial_rows(
     """Yield one flat row for each trial. Unknown values are omitted.
 
     Parameters, metrics, and objectives have the prefixes ``parameters.``, ``metrics.``, and
-    ``objective.``. Measurements and log tails are only in the JSON format.
-
-    Args:
-        result: The job.
-        trials: The trials; the result's own by default.
+    ``objective.``. Measurements and log tails are only in the JSON format. By default, the trials
+    are the result's own.
     """
     objectives = [f"objective.{o.metric}" for o in result.study.objectives]
     for trial in result.trials if trials is None else trials:

@@ -33,13 +33,7 @@ def objective_values(
 
 
 def select_value(objective: Objective, before: float | None, measured: float) -> float | None:
-    """Return the value of an objective after a new measurement.
-
-    Args:
-        objective: The objective, which selects the last or the best value.
-        before: The value before the measurement, if there was one.
-        measured: The new measurement.
-    """
+    """Return the value of an objective, the last or the best, after a new measurement."""
     finite = math.isfinite(measured)
     if objective.select == "last":
         return measured if finite else None
@@ -72,10 +66,7 @@ def explain_missing_objective(
 ) -> str:
     """Return why a trial that ended has no objective.
 
-    Args:
-        study: The study of the trial.
-        measurements: The trial's measurements.
-        remark: What the reader of the metrics noticed; empty if nothing.
+    The remark is what the reader of the metrics noticed; empty if nothing.
     """
     for objective in study.objectives:
         reported = [m for m in measurements if objective.metric in m.metrics]

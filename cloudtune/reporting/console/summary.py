@@ -166,12 +166,7 @@ def resume_hints(results: Sequence[StudyResult]) -> list[str]:
 
 
 def stop_messages(target: str, results: Sequence[StudyResult]) -> list[str]:
-    """Return the confirmation of a request to stop jobs, and how to resume them.
-
-    Args:
-        target: The run or the jobs in words.
-        results: The jobs.
-    """
+    """Return the confirmation of a request to stop jobs, named in words, and how to resume them."""
     driven = any(result.mode == "driven" for result in results)
     hint = f"; resume with: cloudtune resume {results[0].run}" if driven else ""
     lines = [f"asked {target} to stop{hint}"]
@@ -215,11 +210,7 @@ def format_failures(result: StudyResult) -> list[str]:
 
 
 def capability_rows(providers: Sequence[tuple[Capabilities, str | None]]) -> list[dict[str, Any]]:
-    """Return one row for each provider and mode.
-
-    Args:
-        providers: The capabilities of each provider, and the extra that it lacks, if any.
-    """
+    """Return one row for each provider and mode, with the extra that it lacks, if any."""
     rows: list[dict[str, Any]] = []
     for each, extra in providers:
         for mode in ("managed", "driven"):

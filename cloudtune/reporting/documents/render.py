@@ -24,12 +24,9 @@ def report_format(path: Path) -> str:
 
 
 def render_report(comparison: Comparison, form: str, width: int | None = None) -> str:
-    """Return a comparison as text, HTML, Markdown, or JSON.
+    """Return a comparison as ``text``, ``html``, ``markdown``, or ``json``.
 
-    Args:
-        comparison: The comparison to show.
-        form: ``text``, ``html``, ``markdown``, or ``json``.
-        width: The width of the terminal in columns; None if text does not go to a terminal.
+    The width is that of the terminal in columns; None if text does not go to a terminal.
 
     Raises:
         MissingExtraError: If HTML needs a package that is not installed.
