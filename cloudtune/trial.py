@@ -42,6 +42,8 @@ MAX_REASON_LENGTH = 1024
 """Character limit of the reason for which a trial failed."""
 REGEX_TIMEOUT = 2.0
 """Seconds that the launcher lets one metric's regex spend on one line."""
+_PLACEHOLDER = r"\{\{([^{}]+)\}\}"
+_HERE = os.path.dirname(os.path.abspath(__file__))
 _TOLERANCE = 1e-6
 """Relative rounding error up to which a service's number still matches a value."""
 
@@ -64,9 +66,7 @@ def params() -> Json:
         {'epochs': 20, 'kernel': 'rbf', 'C': 0.1}
     """
     trial = _trial()
-    values = dict(trial.get("constants", {}))
-    values.update(trial.get("parameters", {}))
-    return values
+    return {**trial.get("constants", {}), **trial.get("parameters", {})}
 
 
 def report(
@@ -437,14 +437,10 @@ def input_variable(name: str) -> str:
     )
 
 
-def _placeholder() -> Pattern[str]:
+def _placeholder_names(word: str) -> list[str]:
     import re
 
-    return re.compile(r"\{\{([^{}]+)\}\}")
-
-
-def _placeholder_names(word: str) -> list[str]:
-    return [name.strip() for name in _placeholder().findall(word)]
+    return [name.strip() for name in re.findall(_PLACEHOLDER, word)]
 
 
 def _appended_values(call: Mapping[str, Any], values: Mapping[str, Value]) -> dict[str, Value]:
@@ -465,7 +461,8 @@ def _fill_placeholders(
     """Replace the placeholders in fixed words; omit words with inactive parameters."""
     if not any("{{" in word for word in words):
         return list(words)
-    placeholder = _placeholder()
+    import re
+
     known = {"inputs." + name: path for name, path in paths.items()}
     known.update({name: format_value(value) for name, value in values.items()})
     parameters = call.get("parameters")
@@ -474,11 +471,13 @@ def _fill_placeholders(
     for word in words:
         names = _placeholder_names(word)
         if any(n not in known and (parameters is None or n in parameters) for n in names):
-            if after_flag and placeholder.fullmatch(word):
+            if after_flag and re.fullmatch(_PLACEHOLDER, word):
                 filled.pop()
             after_flag = False
             continue
-        filled.append(placeholder.sub(lambda match: known.get(match[1].strip(), match[0]), word))
+        filled.append(
+            re.sub(_PLACEHOLDER, lambda match: known.get(match[1].strip(), match[0]), word)
+        )
         after_flag = word.startswith("-") and not names and "=" not in word
     return filled
 
@@ -739,7 +738,7 @@ def _find_contract(study: Json, argv: Sequence[str]) -> Contract | None:
 
 
 def _service_contract(study: Json, argv: Sequence[str]) -> Contract | None:
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), CONTRACT_FILE)
+    path = os.path.join(_HERE, CONTRACT_FILE)
     if not os.path.exists(path):
         return None
     from importlib.machinery import SourceFileLoader
@@ -786,8 +785,7 @@ def _refuse(contract: Contract, reason: str, code: int = 2) -> int:
 
 
 def _study_path() -> str:
-    here = os.path.dirname(os.path.abspath(__file__))
-    folders = [here, os.path.dirname(here), os.getcwd()]
+    folders = [_HERE, os.path.dirname(_HERE), os.getcwd()]
     for folder in folders:
         path = os.path.join(folder, STUDY_FILE)
         if os.path.exists(path):
@@ -813,22 +811,21 @@ def _launch(
         "checkpoint": os.path.join(folder, "checkpoint"),
         "output": os.path.join(folder, "output"),
         "inputs": study["inputs"],
+        **contract.trial,
+        "parameters": dict(values),
+        "constants": dict(constants),
     }
-    trial.update(contract.trial)
-    trial.update({"parameters": dict(values), "constants": dict(constants)})
     trial_file = os.path.join(folder, "trial.json")
     with open(trial_file, "w", encoding="utf-8") as file:
         json.dump(trial, file)
-    arguments = dict(constants)
-    arguments.update(values)
+    arguments = {**constants, **values}
     call: Json = study["trial"]
     python = sys.executable
     paths = trial["inputs"]
     dashed = single_dash(call, arguments, os.getcwd())
     words = command_line(call, arguments, paths, python, dashed)
-    env = environment(
-        os.environ, call, arguments, paths, trial_file=trial_file, package=_package_folder()
-    )
+    package = os.path.dirname(_HERE) if os.path.basename(_HERE) == "cloudtune" else None
+    env = environment(os.environ, call, arguments, paths, trial_file=trial_file, package=package)
     env.setdefault(RUN, study["run"])
     env.update(contract.script_variables(folder))
     python_folder = os.path.dirname(python)
@@ -836,9 +833,8 @@ def _launch(
         env["PATH"] = python_folder + os.pathsep + (env.get("PATH") or os.defpath)
     try:
         launcher = _Launcher(contract, trial)
-        code = 0
-        if call.get("requirements"):
-            code = launcher.install(call["requirements"], python, env)
+        requirements = call.get("requirements")
+        code = launcher.install(requirements, python, env) if requirements else 0
         code = code or launcher.run(words, env, _line_parser(patterns, trial))
     except _TrialError as error:
         return _refuse(contract, str(error), error.code)
@@ -848,12 +844,6 @@ def _launch(
         contract.report_failure(launcher.failure_reason(code))
     contract.close()
     return _exit_like(code)
-
-
-def _package_folder() -> str | None:
-    """Return the folder that has this file as ``cloudtune/trial.py``, if it is in a package."""
-    here = os.path.dirname(os.path.abspath(__file__))
-    return os.path.dirname(here) if os.path.basename(here) == "cloudtune" else None
 
 
 def _exit_like(code: int) -> int:
@@ -978,9 +968,9 @@ class _Launcher:
         """Return how the process ended, with its last lines, up to `MAX_REASON_LENGTH`."""
         import signal
 
-        names = {each.value: each.name for each in signal.Signals}
         ending = "exit code {}".format(code)
         if code < 0:
+            names = {each.value: each.name for each in signal.Signals}
             ending = "killed by {}".format(names.get(-code, "signal {}".format(-code)))
         room = MAX_REASON_LENGTH - len(ending)
         lines: list[str] = []

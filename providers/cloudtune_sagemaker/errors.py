@@ -7,7 +7,7 @@ the service's responses.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from cloudtune.provider import ProviderError
 
@@ -46,41 +46,35 @@ _NOT_FOUND = re.compile(
     r"not found|could ?n[o']t find|cannot find|can't find|does not exist|RecordNotFound", re.I
 )
 
-_BOTOCORE_ERRORS: Mapping[str, tuple[bool, str]] = {
-    "EndpointConnectionError": (True, "no connection; check the network"),
-    "ConnectTimeoutError": (True, "no connection; check the network"),
-    "ReadTimeoutError": (True, "no response in time"),
-    "ConnectionClosedError": (True, "the connection ended before the response"),
-    "ConnectionError": (True, "the connection failed"),
-    "HTTPClientError": (True, "the connection failed"),
-    "ResponseStreamingError": (True, "the connection ended within the response"),
-    "IncompleteReadError": (True, "the connection ended within the response"),
-    "ProxyConnectionError": (True, "no connection to the proxy"),
-    "SSLError": (
-        False,
-        "the certificate is not trusted on this machine; set AWS_CA_BUNDLE to your company's "
-        "certificate file",
-    ),
-    "NoCredentialsError": (
-        False,
-        "no credentials found; run `aws configure` or `aws sso login`, set the AWS_ variables, or "
-        "set providers.sagemaker.profile",
-    ),
-    "PartialCredentialsError": (
-        False,
-        "incomplete credentials: the AWS_ variables or the profile need both the key and its "
-        "secret",
-    ),
-    "CredentialRetrievalError": (False, "cannot retrieve the credentials; check the profile"),
-    "NoRegionError": (False, "unknown region; set providers.sagemaker.region"),
-    "ProfileNotFound": (False, "profile not found; `aws configure list-profiles` lists yours"),
-    "ConfigParseError": (False, "cannot read the AWS configuration file"),
-    "TokenRetrievalError": (False, "the sign-in has expired; run `aws sso login`"),
-    "SSOTokenLoadError": (False, "not signed in; run `aws sso login`"),
-    "UnauthorizedSSOTokenError": (False, "the sign-in has expired; run `aws sso login`"),
-    "LoginRefreshRequired": (False, "the sign-in has expired; run `aws login`"),
+_NETWORK_ERRORS = {
+    "EndpointConnectionError": "no connection; check the network",
+    "ConnectTimeoutError": "no connection; check the network",
+    "ReadTimeoutError": "no response in time",
+    "ConnectionClosedError": "the connection ended before the response",
+    "ConnectionError": "the connection failed",
+    "HTTPClientError": "the connection failed",
+    "ResponseStreamingError": "the connection ended within the response",
+    "IncompleteReadError": "the connection ended within the response",
+    "ProxyConnectionError": "no connection to the proxy",
 }
-"""Errors of botocore by class name: whether the call may succeed later, and the message."""
+"""Messages for errors of botocore, by class name, after which the call may succeed later."""
+_SETUP_ERRORS = {
+    "SSLError": "the certificate is not trusted on this machine; set AWS_CA_BUNDLE to your "
+    "company's certificate file",
+    "NoCredentialsError": "no credentials found; run `aws configure` or `aws sso login`, set the "
+    "AWS_ variables, or set providers.sagemaker.profile",
+    "PartialCredentialsError": "incomplete credentials: the AWS_ variables or the profile need "
+    "both the key and its secret",
+    "CredentialRetrievalError": "cannot retrieve the credentials; check the profile",
+    "NoRegionError": "unknown region; set providers.sagemaker.region",
+    "ProfileNotFound": "profile not found; `aws configure list-profiles` lists yours",
+    "ConfigParseError": "cannot read the AWS configuration file",
+    "TokenRetrievalError": "the sign-in has expired; run `aws sso login`",
+    "SSOTokenLoadError": "not signed in; run `aws sso login`",
+    "UnauthorizedSSOTokenError": "the sign-in has expired; run `aws sso login`",
+    "LoginRefreshRequired": "the sign-in has expired; run `aws login`",
+}
+"""Messages for the other errors of botocore by class name."""
 
 
 class AwsError(ProviderError):
@@ -151,14 +145,13 @@ def connection_error(operation: str, classes: Sequence[str], message: str) -> Aw
 
     ``classes`` are the names of the error's class and its base classes, nearest first.
     """
-    name = next((name for name in classes if name in _BOTOCORE_ERRORS), None)
-    retryable, meaning = _BOTOCORE_ERRORS[name] if name else (False, "")
-    text = f"{operation}: {meaning} [{message}]" if meaning else f"{operation}: {message}"
+    messages = _NETWORK_ERRORS | _SETUP_ERRORS
+    name = next((name for name in classes if name in messages), "")
     return AwsError(
-        text,
+        f"{operation}: {messages[name]} [{message}]" if name else f"{operation}: {message}",
         service_message=message,
-        retryable=retryable,
-        affects_all_calls=bool(name) and not retryable,
+        retryable=name in _NETWORK_ERRORS,
+        affects_all_calls=name in _SETUP_ERRORS,
     )
 
 

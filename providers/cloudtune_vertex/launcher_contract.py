@@ -53,12 +53,8 @@ class VertexContract(Contract):
     ) -> None:
         """Continue the measurements in ``saved_file``, if the machine was restarted.
 
-        Args:
-            raw: As in `Contract`.
-            trial: As in `Contract`.
-            objectives: As in `cloudtune.trial.launch_file`.
-            metric_file: The file that the service reads; empty if it reads none.
-            saved_file: The file in Cloud Storage for all measurements; empty for none.
+        ``metric_file`` is the file that the service reads, and ``saved_file`` the one in Cloud
+        Storage for all measurements. Each is empty for none.
         """
         super().__init__(raw, trial)
         self._objectives = objectives

@@ -23,7 +23,6 @@ from cloudtune_sagemaker.contract import (
     Start,
     ToolkitFailure,
     archive,
-    failure,
     toolkit,
 )
 
@@ -407,7 +406,7 @@ def test_a_failure_has_code_message_and_command(tmp_path: Path) -> None:
 
 def test_a_message_has_a_maximum_length() -> None:
     endless = (f"ValueError {n} {'x' * 100}\n" for n in range(10**9))
-    assert len(failure.error_message(endless)) < 2 * failure.MAX_MESSAGE_LENGTH
+    assert len(toolkit.error_message(endless)) < 2 * toolkit.MAX_MESSAGE_LENGTH
 
 
 def test_the_reason_is_the_start_of_the_failure_file(tmp_path: Path) -> None:

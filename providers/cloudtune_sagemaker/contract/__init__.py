@@ -18,25 +18,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cloudtune.emulator_kit import PASSED_ON
-from cloudtune_sagemaker.contract import failure, toolkit
-from cloudtune_sagemaker.contract.archive import BadArchive, unpack
-from cloudtune_sagemaker.contract.toolkit import Machine, ToolkitFailure
-
-__all__ = [
-    "BadArchive",
-    "Container",
-    "Machine",
-    "Start",
-    "Step",
-    "ToolkitFailure",
-    "build_start",
-    "create_container",
-    "failure_reason",
-    "failure_text",
-    "source_uri",
-    "unpack",
-    "write_result",
-]
+from cloudtune_sagemaker.contract import toolkit
+from cloudtune_sagemaker.contract.archive import BadArchive as BadArchive
+from cloudtune_sagemaker.contract.archive import unpack as unpack
+from cloudtune_sagemaker.contract.toolkit import Machine as Machine
+from cloudtune_sagemaker.contract.toolkit import ToolkitFailure as ToolkitFailure
 
 Job = Mapping[str, Any]
 
@@ -293,7 +279,7 @@ def failure_text(step: Step, exit_code: int, output: Path | None) -> str:
     message = ""
     if output is not None:
         with output.open(encoding="utf-8", errors="replace", newline="\n") as lines:
-            message = failure.error_message(lines)
+            message = toolkit.error_message(lines)
     parts = [f"{step.error}:", f"ExitCode {exit_code}", f'ErrorMessage "{message}"']
     if exit_code == 137:
         parts.append('ExtraInfo "OutOfMemory: Process killed by SIGKILL (signal 9)"')

@@ -12,7 +12,6 @@ import shutil
 import tarfile
 import zlib
 from pathlib import Path
-from typing import IO
 
 from cloudtune.provider import CloudtuneError
 
@@ -64,7 +63,8 @@ def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, root: Path) -> str:
     inner = [part for part in parts if part != ".."]
     if not inner:
         return "skipped: it has no name" if ".." in parts else ""
-    note = "renamed: it leads out of the folder" if _leads_out(member.name, parts) else ""
+    leads_out = member.name.startswith(("/", "\\")) or ".." in parts
+    note = "renamed: it leads out of the folder" if leads_out else ""
     target = root.joinpath(*inner)
     if not _is_within(target.parent.resolve() / target.name, root):
         return "skipped: it leads out of the folder by a link"
@@ -79,7 +79,9 @@ def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, root: Path) -> str:
     if member.isreg():
         file = tar.extractfile(member)
         assert file is not None
-        _write(file, target, member.mode)
+        with target.open("xb") as copy:
+            shutil.copyfileobj(file, copy)
+        target.chmod(0o600 | member.mode & (0o755 if member.mode & 0o100 else 0o644))
         return note
     start = target.parent if member.issym() else root
     destination = (start / member.linkname).resolve()
@@ -92,15 +94,5 @@ def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, root: Path) -> str:
     return note
 
 
-def _leads_out(name: str, parts: list[str]) -> bool:
-    return name.startswith(("/", "\\")) or ".." in parts
-
-
 def _is_within(path: Path, root: Path) -> bool:
     return Path(os.path.abspath(path)).is_relative_to(root)  # noqa: PTH100 - without links
-
-
-def _write(file: IO[bytes], target: Path, mode: int) -> None:
-    with target.open("xb") as copy:
-        shutil.copyfileobj(file, copy)
-    target.chmod(0o600 | (mode & 0o755 if mode & 0o100 else mode & 0o644))

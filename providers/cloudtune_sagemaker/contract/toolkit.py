@@ -1,4 +1,4 @@
-"""The arguments and variables that the training toolkit of SageMaker's images passes to a script.
+"""How the training toolkit of SageMaker's images starts a script, and reports its failure.
 
 The rules are those of sagemaker-training 5.1.4 (PyPI); ``test_real_toolkit.py`` compares them with
 the toolkit.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -45,6 +45,29 @@ _DISTRIBUTED = (
     "sagemaker_multi_worker_mirrored_strategy_enabled",
     "sagemaker_torch_distributed_enabled",
 )
+MAX_MESSAGE_LENGTH = 64 * 1024
+"""Characters of a failed script's error message."""
+
+_ERRORS = (
+    *("Exception", "ArithmeticError", "AssertionError", "AttributeError", "BlockingIOError"),
+    *("BrokenPipeError", "BufferError", "ChildProcessError", "ConnectionAbortedError"),
+    *("ConnectionError", "ConnectionRefusedError", "ConnectionResetError", "EOFError"),
+    *("EnvironmentError", "FileExistsError", "FileNotFoundError", "FloatingPointError"),
+    *("IOError", "ImportError", "IndentationError", "IndexError", "InterruptedError"),
+    *("IsADirectoryError", "KeyError", "LookupError", "MemoryError", "ModuleNotFoundError"),
+    *("NameError", "NotADirectoryError", "NotImplementedError", "OSError", "OverflowError"),
+    *("PermissionError", "ProcessLookupError", "RecursionError", "ReferenceError"),
+    *("RuntimeError", "SyntaxError", "SystemError", "TabError", "TimeoutError", "TypeError"),
+    *("UnboundLocalError", "UnicodeDecodeError", "UnicodeEncodeError", "UnicodeError"),
+    *("UnicodeTranslateError", "ValueError", "ZeroDivisionError", "Invalid requirement"),
+    *("ResourceExhaustedError", "OutOfRangeError", "InvalidArgumentError", "mpirun.real"),
+    *("ORTE", "ExecuteUserScriptError"),
+)
+"""A line with one of these, and all lines after it, are the error message.
+
+These are the errors that the toolkit knows when neither TensorFlow nor the SageMaker debugger is
+installed.
+"""
 _PROGRAM = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._+-]*(/[A-Za-z0-9._+-]+)*")
 
 
@@ -209,6 +232,26 @@ def script_command(
 
 def _is_package(code: Path, program: str) -> bool:
     return not program.endswith(".sh") and (code / "setup.py").exists()
+
+
+def error_message(lines: Iterable[str]) -> str:
+    """Return the error message that the toolkit finds in the output of a script.
+
+    It starts at the first line that names an error. Repeated and empty lines are omitted; the
+    toolkit keeps some empty lines, depending on timing.
+    """
+    message: dict[str, None] = {}
+    size = 0
+    for line in lines:
+        if not message and not any(name in line for name in _ERRORS):
+            continue
+        text = " " + line.strip(" :\n")
+        if text.strip() and text not in message:
+            message[text] = None
+            size += len(text)
+        if size > MAX_MESSAGE_LENGTH:
+            break
+    return "\n".join(message).strip()
 
 
 @dataclass(frozen=True)

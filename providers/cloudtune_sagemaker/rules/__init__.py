@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cloudtune.provider import Facts, Finding, FittedStudy, Mode, Note
-from cloudtune_sagemaker.rules.emulator import emulator_rules
 from cloudtune_sagemaker.rules.machines import machine_rules
 from cloudtune_sagemaker.rules.settings import SETTINGS, refuse, settings_rules
 from cloudtune_sagemaker.rules.trial import trial_rules
@@ -29,7 +28,6 @@ def rules(
         *trial_rules(fitted, mode, settings, facts),
         *value_rules(fitted, mode, settings, facts),
         *(tuning_rules(fitted, facts) if mode == "managed" else ()),
-        *(emulator_rules(fitted.study, settings, facts) if facts.emulated else ()),
         *_native_rules(mode, settings),
     ]
 

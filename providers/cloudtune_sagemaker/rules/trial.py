@@ -27,7 +27,7 @@ from cloudtune_sagemaker.request.layout import CODE_CHANNEL, archive_uri
 from cloudtune_sagemaker.request.metric_regex import MAX_LENGTH, CannotJoinError, join_regexes
 from cloudtune_sagemaker.request.parameters import definition_names
 from cloudtune_sagemaker.request.training_job import metric_definitions
-from cloudtune_sagemaker.rules.settings import MAX_URI_LENGTH, SETTINGS
+from cloudtune_sagemaker.rules.settings import MAX_URI_LENGTH, SETTINGS, refuse
 from cloudtune_sagemaker.settings import NAME, SageMakerSettings
 
 MAX_METRICS = 40
@@ -60,6 +60,8 @@ def trial_rules(
     yield from _metrics(study, settings, facts)
     yield from _inputs(study, settings, facts)
     yield from _environment(fitted, mode)
+    if facts.emulated:
+        yield from _emulator(study, settings, facts)
 
 
 def _call_path(study: Study) -> str:
@@ -230,3 +232,20 @@ def _environment(fitted: FittedStudy, mode: Mode) -> Iterator[Finding | Note]:
         if isinstance(value, FromEnvironment):
             text = "its value is visible to everyone in the account who may describe the job"
             yield Note(path, text)
+
+
+def _emulator(study: Study, settings: SageMakerSettings, facts: Facts) -> Iterator[Finding]:
+    code = facts.lookup.code_address
+    if not has_code(study):
+        reason = "the emulator runs only code, no images: set script, module or command"
+        yield Finding("refused", "trial", reason)
+    elif code is not None:
+        reason = f"{code} is not on the emulator: use a folder, such as trial.source.sagemaker=."
+        yield Finding("refused", "trial.source", reason)
+    inputs = facts.lookup.inputs
+    for name, uri in inputs.addresses.items():
+        if uri and name not in inputs.uploads:
+            reason = f"{uri} is not on the emulator: add a local address for the input"
+            yield Finding("refused", f"trial.inputs.{name}", reason)
+    if inputs.addresses and settings.input_mode == "Pipe":
+        yield refuse("input_mode", "the emulator does not support Pipe: use File or FastFile")
