@@ -280,3 +280,21 @@ def test_the_reader_of_imports_sees_what_it_should(tmp_path: Path) -> None:
     )
     assert set(imports(path, top_only=True)) == {"a.b", "c.d", "f", "g", "h", "i"}
     assert set(imports(path)) == {"a.b", "c.d", "e", "f", "g", "h", "i", "j"}
+
+
+FACES = {"provider", "emulator_kit"}
+DIRECT: dict[str, set[str]] = {
+    "cloudtune_local": {"bundle", "execution", "trial"},
+    "cloudtune_sagemaker": {"_version", "trial"},
+    "cloudtune_vertex": {"_version", "planning", "trial"},
+    "cloudtune_watson": {"_version", "fitting", "trial"},
+}
+"""What a provider imports from the core past its two faces, the API of scripts included."""
+
+
+def test_a_provider_imports_the_core_through_its_two_faces() -> None:
+    for provider in PROVIDERS:
+        names = {name for path in provider.rglob("*.py") for name in imports(path)}
+        parts = [name.split(".") for name in names if name.startswith("cloudtune.")]
+        past = {part[1] for part in parts if part[1] not in FACES or len(part) > 3}
+        assert past <= DIRECT.get(provider.name, set()), provider.name
