@@ -78,9 +78,7 @@ def results(
     if value_format:
         if not only_best:
             raise UsageError("--as requires --best")
-        text = _format_best(jobs, value_format)
-        with output.open("w", encoding="utf-8") if output else nullcontext(sys.stdout) as file:
-            file.write(f"{text}\n")
+        _write([_format_best(jobs, value_format), "\n"], output)
         return
     if only_best:
         jobs = ((result, result.best_trials(trials)) for result, trials in jobs)
@@ -97,8 +95,11 @@ def results(
         return
     parts = _iter_text(jobs, form)
     first = next(parts, "")  # raises before the file is created if there is no such run
+    _write(chain([first], parts), output)
+
+
+def _write(parts: Iterable[str], output: Path | None) -> None:
     with output.open("w", encoding="utf-8") if output else nullcontext(sys.stdout) as file:
-        file.write(first)
         file.writelines(parts)
 
 

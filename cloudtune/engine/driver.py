@@ -79,7 +79,6 @@ class Driver:
         self._unwritten_events: list[Event] = []
         self._last_time = 0.0
         self._starts: dict[int, Started] = {}
-        """The last start of each running trial."""
         self._start_counts: dict[int, int] = {}
         self._earlier_measurements: dict[int, int] = {}
         """The number of measurements from earlier starts of each running trial."""
@@ -91,7 +90,6 @@ class Driver:
         self._outcome: Outcome | None = None
         """How the job will end, once that is decided."""
         self._timeout_at = math.inf
-        """The time of the study's timeout, by `time.monotonic`."""
         self._exhausted = False
         """Whether the strategy had no trial to suggest, and nothing happened since."""
 

@@ -110,6 +110,70 @@ class _Execution:
     def observe(self, events: Sequence[Event]) -> None:
         self.observer.events(self.job.provider, events)
 
+    def run_driven(self) -> Outcome:
+        from cloudtune.search.factory import make_strategy
+
+        facts, study = self.plan.facts, self.plan.fitted.study
+        driver = Driver(
+            study,
+            make_strategy(study, facts.seed, facts.parents, max_trials=study.limits.max_trials),
+            run=self.job.run,
+            inbox=self.inbox,
+            record=self.record,
+            observe=self.observe,
+            notify=self.notify,
+            budget=self.budget,
+        )
+        driver.replay(self.events)
+        runner = self._create_runner()
+        try:
+            with closing(runner):
+                return driver.run(runner, spent=self.job.earlier_seconds)
+        except (CloudtuneError, OSError):
+            raise
+        except Exception:
+            self._cancel_running_trials()
+            raise
+
+    def _create_runner(self) -> TrialRunner:
+        provider = registry.get(self.job.provider)
+        if jobs := provider.training_jobs(self.plan, self.context):
+            from cloudtune.engine.job_poller import JobPoller
+
+            return JobPoller(self.job.provider, jobs, self.emit, self.notify)
+        return provider.runner(self.plan, self.context, self.emit, self.notify)
+
+    def _cancel_running_trials(self) -> None:
+        """Record that an unexpected error ended the running trials; `resume` tries them again."""
+        running: dict[int, Ended] = {}
+        for _, event in self.ledger.events(self.job.run, self.job.provider):
+            if isinstance(event, Ended):
+                running.pop(event.number, None)
+            elif isinstance(event, Started):
+                reason = "an internal error of cloudtune"
+                running[event.number] = Ended(event.number, time.time(), "cancelled", reason)
+        if events := [*running.values()]:
+            self.record(events)
+            self.observe(events)
+
+    def run_managed(self) -> Outcome:
+        managed = ManagedJob(
+            self.plan,
+            inbox=self.inbox,
+            record=self.record,
+            observe=self.observe,
+            notify=self.notify,
+            may_exist=self.resumed,
+            budget=self.budget,
+        )
+        managed.replay(self.events)
+        run, provider = self.job.run, self.job.provider
+        return managed.run(
+            registry.get(provider).client(self.plan, self.context),
+            self.job.job,
+            lambda name: self.ledger.set_job_name(run, provider, name),
+        )
+
 
 def execute_job(
     job: JobRecord,
@@ -148,7 +212,8 @@ def execute_job(
             execution = _Execution(
                 plan, current, events, inbox, observer, ledger, context, mask, budget, resumed
             )
-            outcome = _run_driven(execution) if plan.mode == "driven" else _run_managed(execution)
+            run_job = execution.run_driven if plan.mode == "driven" else execution.run_managed
+            outcome = run_job()
             _end_emulator(context, plan.mode, outcome)
         except UnsupportedError as error:
             reason = "; ".join(f"{f.path}: {f.reason}" for f in error.findings)
@@ -262,75 +327,3 @@ def _end_emulator(context: JobContext | None, mode: str, outcome: Outcome) -> No
         return
     if address := find_running(context.folder / EMULATOR_FOLDER):
         stop(address)
-
-
-def _run_driven(execution: _Execution) -> Outcome:
-    from cloudtune.search.factory import make_strategy
-
-    plan, job = execution.plan, execution.job
-    study = plan.fitted.study
-    driver = Driver(
-        study,
-        make_strategy(
-            study, plan.facts.seed, plan.facts.parents, max_trials=study.limits.max_trials
-        ),
-        run=job.run,
-        inbox=execution.inbox,
-        record=execution.record,
-        observe=execution.observe,
-        notify=execution.notify,
-        budget=execution.budget,
-    )
-    driver.replay(execution.events)
-    runner = _create_runner(execution)
-    try:
-        with closing(runner):
-            return driver.run(runner, spent=job.earlier_seconds)
-    except (CloudtuneError, OSError):
-        raise
-    except Exception:
-        _cancel_running_trials(execution)
-        raise
-
-
-def _create_runner(execution: _Execution) -> TrialRunner:
-    name, plan, context = execution.job.provider, execution.plan, execution.context
-    provider = registry.get(name)
-    if jobs := provider.training_jobs(plan, context):
-        from cloudtune.engine.job_poller import JobPoller
-
-        return JobPoller(name, jobs, execution.emit, execution.notify)
-    return provider.runner(plan, context, execution.emit, execution.notify)
-
-
-def _cancel_running_trials(execution: _Execution) -> None:
-    """Record that an unexpected error ended the running trials; `resume` tries them again."""
-    running: dict[int, Ended] = {}
-    for _, event in execution.ledger.events(execution.job.run, execution.job.provider):
-        if isinstance(event, Ended):
-            running.pop(event.number, None)
-        elif isinstance(event, Started):
-            reason = "an internal error of cloudtune"
-            running[event.number] = Ended(event.number, time.time(), "cancelled", reason)
-    if events := [*running.values()]:
-        execution.record(events)
-        execution.observe(events)
-
-
-def _run_managed(execution: _Execution) -> Outcome:
-    plan, job = execution.plan, execution.job
-    managed = ManagedJob(
-        plan,
-        inbox=execution.inbox,
-        record=execution.record,
-        observe=execution.observe,
-        notify=execution.notify,
-        may_exist=execution.resumed,
-        budget=execution.budget,
-    )
-    managed.replay(execution.events)
-    return managed.run(
-        registry.get(job.provider).client(plan, execution.context),
-        job.job,
-        lambda name: execution.ledger.set_job_name(job.run, job.provider, name),
-    )

@@ -32,13 +32,11 @@ class _PolledJob:
 
     started: Started
     emitted: int = 0
-    """The number of its measurements that were emitted."""
     may_exist: bool = False
     """Whether its training job may exist although the service did not confirm it."""
     absent_after: float = 0.0
     """When a training job that is not found does not exist."""
     not_before: float = 0.0
-    """When to try again to create it."""
     stop: bool = False
     """Whether the driver wants it to end."""
     stop_sent: bool = False
@@ -73,7 +71,6 @@ class JobPoller:
         self._notify_once = without_repeats(notify)
         self._inbox: SimpleQueue[Started | _Stop | _Close] = SimpleQueue()
         self._waiting: dict[int, _PolledJob] = {}
-        """Jobs to create, by the numbers of their trials."""
         self._running: dict[int, _PolledJob] = {}
         self._closing = False
         self._next_poll = 0.0

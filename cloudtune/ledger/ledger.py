@@ -58,11 +58,9 @@ class Ledger:
     """
 
     def __init__(self, folder: Path | None = None, *, create: bool = False) -> None:
-        """Open the ledger of a state folder.
+        """Open the ledger of a state folder, by default the one of the working folder.
 
-        Args:
-            folder: The state folder; by default, the one of the working folder.
-            create: Whether to create the folder and the ledger if necessary.
+        ``create`` creates the folder and the ledger if necessary.
         """
         self.folder = folder = folder or state_folder()
         self._last_numbers: dict[tuple[str, str], int] = {}
@@ -209,9 +207,7 @@ class Ledger:
             UsageError: If no run matches, or more than one.
             LedgerError: If the record is damaged.
         """
-        return self._record(self.find_run_id(prefix))
-
-    def _record(self, run: str) -> RunRecord:
+        run = self.find_run_id(prefix)
         (row,) = self._select("runs", RUN_COLUMNS, "id", run) or [None]
         jobs = self._select("jobs", JOB_COLUMNS, "run", run)
         if row is None or not jobs:

@@ -57,7 +57,6 @@ class SourceFiles:
     """The code on this machine that the study names."""
 
     count: int = 0
-    """The number of bundled files."""
     size: int = 0
     """Their total size in bytes."""
     absent: tuple[str, ...] = ()
@@ -118,7 +117,6 @@ class Facts:
     source: Path | None = None
     """The folder that is bundled; None if no code is sent."""
     source_hash: str | None = None
-    """The hash of the bundled files."""
     parents: Sequence[Parent] = ()
     """The trials of the warm start that cloudtune knows."""
     parent_jobs: Sequence[str] = ()

@@ -62,11 +62,8 @@ class TrainingJob:
     """Why the job failed or was stopped."""
     billed_seconds: float | None = None
     machine: str | None = None
-    """The service's name of the machine."""
     log: str | None = None
-    """The address or path of the log."""
     artifacts: str | None = None
-    """The address or path of the output."""
 
     @property
     def over(self) -> bool:
@@ -95,7 +92,6 @@ class RawTrial(TrainingJob):
     number: int
     """The position in the order in which the service created the trials, from 1."""
     id: str
-    """The service's name of the trial."""
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
@@ -108,7 +104,6 @@ class JobStatus:
     """The service's own word for the state."""
     reason: str = ""
     trials: Sequence[RawTrial] = ()
-    """All trials that the service reports."""
     remark: str = ""
     """What is missing in this status, and why; shown to the user once."""
 

@@ -13,8 +13,8 @@ from cloudtune.results.events import Ended, Measured, Started
 from cloudtune.study.schema import Json
 
 
-class JobClient(Protocol):
-    """Reaches a service that runs its own tuner. Every call may raise `ProviderError`."""
+class PolledService(Protocol):
+    """A service whose jobs are polled."""
 
     @property
     def poll_seconds(self) -> float:
@@ -25,6 +25,10 @@ class JobClient(Protocol):
     def hidden_seconds(self) -> float:
         """Seconds for which a new job may not be visible yet; 0 if job names are unique."""
         ...
+
+
+class JobClient(PolledService, Protocol):
+    """Reaches a service that runs its own tuner. Every call may raise `ProviderError`."""
 
     def submit(self, request: Json) -> JobRef:
         """Create the job that a request describes."""
@@ -83,22 +87,12 @@ class TrialRunner(Protocol):
         ...
 
 
-class TrainingJobs(Protocol):
+class TrainingJobs(PolledService, Protocol):
     """The training jobs of one run at a service. Every call may raise `ProviderError`."""
 
     @property
     def enforces_trial_timeout(self) -> bool:
         """Whether the service itself ends a trial at its ``trial_timeout``, by its own clock."""
-        ...
-
-    @property
-    def poll_seconds(self) -> float:
-        """Seconds between two polls."""
-        ...
-
-    @property
-    def hidden_seconds(self) -> float:
-        """Seconds for which a new job may not be visible yet; 0 if job names are unique."""
         ...
 
     def job_name(self, number: int, start: int) -> str:

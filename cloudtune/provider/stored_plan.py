@@ -119,8 +119,8 @@ class _StoredLookup(BaseModel):
 class _StoredFacts(BaseModel):
     job_name: str
     seed: int
-    base: str
-    source: str | None
+    base: Path
+    source: Path | None
     parents: list[Parent]
     source_hash: str | None
     own: _StoredLookup
@@ -142,7 +142,6 @@ class StoredPlan(BaseModel):
     facts: _StoredFacts
     request: dict[str, Any]
     broken: str = ""
-    """Why planning failed, if the provider's code has a mistake."""
     state: str | None = None
     """The state folder that the run belongs to, for a plan that was saved in a file."""
 
@@ -161,19 +160,9 @@ class StoredPlan(BaseModel):
 
     def to_facts(self) -> Facts:
         """Return the facts on which the plan is based."""
-        facts = self.facts
-        return Facts(
-            run_id=self.run,
-            job_name=facts.job_name,
-            seed=facts.seed,
-            base=Path(facts.base),
-            source=Path(facts.source) if facts.source else None,
-            source_hash=facts.source_hash,
-            parents=facts.parents,
-            parent_jobs=facts.parent_jobs,
-            emulated=facts.emulated,
-            lookup=facts.own.to_lookup(),
-        )
+        names = _StoredFacts.model_fields.keys() - {"own"}
+        fields = {name: getattr(self.facts, name) for name in names}
+        return Facts(run_id=self.run, lookup=self.facts.own.to_lookup(), **fields)
 
 
 def parse_stored_plan(data: Any) -> StoredPlan:

@@ -151,7 +151,7 @@ def execute(
     on: Sequence[str] = (),
     plans: Sequence[Plan] = (),
 ) -> dict[str, Outcome]:
-    """Execute the jobs of a run from their recorded events to their ends.
+    """Execute the jobs of a run from their recorded events to their ends; return their outcomes.
 
     Ctrl-C, SIGTERM and `stop` end the run gracefully, and at once when they are repeated. An
     observer that raises is dropped; the run continues.
@@ -161,9 +161,6 @@ def execute(
         observer: Receives the progress.
         on: The providers whose jobs are executed; all by default.
         plans: The plans of the run, if known; others are read from the ledger.
-
-    Returns:
-        The outcome of each job, by provider.
 
     Raises:
         UsageError: If there is no such run or job.
