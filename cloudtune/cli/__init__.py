@@ -21,7 +21,7 @@ def main(args: Sequence[str] | None = None) -> None:
     import click
 
     from cloudtune.cli.main_group import cloudtune
-    from cloudtune.errors import CloudtuneError
+    from cloudtune.errors import CloudtuneError, ProviderError, UnsupportedError
 
     try:
         code = cloudtune.main(args, prog_name="cloudtune", standalone_mode=False)
@@ -31,11 +31,11 @@ def main(args: Sequence[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         code = 130
     except CloudtuneError as error:
-        from cloudtune.cli.exit_codes import error_exit_code
         from cloudtune.reporting.sanitize import sanitize_lines
 
         click.echo(sanitize_lines(str(error)), err=True)
-        code = error_exit_code(error)
+        code = 3 if isinstance(error, ProviderError) else 1
+        code = 2 if isinstance(error, UnsupportedError) else code
     except BrokenPipeError:
         sys.stderr.close()
         code = 1

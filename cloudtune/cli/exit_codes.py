@@ -1,4 +1,4 @@
-"""The exit codes of commands."""
+"""The exit codes of runs."""
 
 from __future__ import annotations
 
@@ -21,12 +21,3 @@ def _job_exit_code(result: StudyResult) -> int:
     if result.state != "completed":
         return 130 if result.state in {"cancelled", "running", "pending"} else 3
     return 4 if all(trial.objective is None for trial in result.trials) else 0
-
-
-def error_exit_code(error: Exception) -> int:
-    """Return the exit code of an error that ends a command."""
-    from cloudtune.errors import ProviderError, UnsupportedError
-
-    if isinstance(error, UnsupportedError):
-        return 2
-    return 3 if isinstance(error, ProviderError) else 1
