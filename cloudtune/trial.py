@@ -639,7 +639,6 @@ def _constants(study: Json, raw: Mapping[str, Any]) -> dict[str, Value]:
 
 
 def _convert(constant: Value, name: str, raw: Any) -> Value:
-    """Return a raw value in the type of a constant."""
     if isinstance(constant, str):
         return format_value(raw)
     value: Value | None = _finite_number(raw)

@@ -30,7 +30,10 @@ _NO_FILES: Mapping[str, tuple[None, None, str | None, None]] = {
 
 
 class Aws:
-    """The services of AWS in one region for one caller. Thread-safe."""
+    """The services of AWS in one region for one caller. Thread-safe.
+
+    Methods raise `AwsError` if a call fails.
+    """
 
     def __init__(
         self, region: str, *, profile: str | None = None, emulator: Emulator | None = None
@@ -51,22 +54,14 @@ class Aws:
         self._clients: dict[str, Any] = {}
 
     def call(self, service: str, operation: str, **members: Any) -> Json:
-        """Return the response of a method of boto3's client, after retries where they make sense.
-
-        Raises:
-            AwsError: If the call fails.
-        """
+        """Return the response of a method of boto3's client, after retries if they make sense."""
         client = self.client(service)
         with self._translate_errors(client.meta.method_to_api_mapping[operation]):
             response: Json = getattr(client, operation)(**members)
         return response
 
     def find(self, operation: str, **members: Any) -> Json | None:
-        """Return the response of a SageMaker operation, or None if the resource does not exist.
-
-        Raises:
-            AwsError: If the call fails.
-        """
+        """Return the response of a SageMaker operation, or None if the resource does not exist."""
         try:
             return self.call("sagemaker", operation, **members)
         except AwsError as error:
@@ -75,11 +70,7 @@ class Aws:
             raise
 
     def search_training_jobs(self, sort_by: str, **properties: str) -> Iterator[list[Json]]:
-        """Yield pages of the training jobs with the properties, in descending order.
-
-        Raises:
-            AwsError: If a call fails.
-        """
+        """Yield pages of the training jobs with the properties, in descending order."""
         filters = [
             {"Name": name, "Operator": "Equals", "Value": value}
             for name, value in properties.items()
@@ -106,9 +97,6 @@ class Aws:
         """Yield the responses of a paginated call.
 
         ``tokens`` are the members with the token of the next page, in a response and in a request.
-
-        Raises:
-            AwsError: If a call fails.
         """
         response_token, request_token = tokens
         token: str | None = None
@@ -121,11 +109,7 @@ class Aws:
                 return
 
     def client(self, service: str) -> Any:
-        """Return boto3's client of a service.
-
-        Raises:
-            AwsError: If it cannot be created.
-        """
+        """Return boto3's client of a service."""
         if service not in self._clients:
             with self._translate_errors(service):
                 self._clients[service] = self._create_client(service)
@@ -133,11 +117,7 @@ class Aws:
 
     @contextmanager
     def transfer(self) -> Generator[Any]:
-        """Yield boto3's transfer manager for S3, and wait for its transfers at the end.
-
-        Raises:
-            AwsError: If a transfer fails.
-        """
+        """Yield boto3's transfer manager for S3, and wait for its transfers at the end."""
         transfer = _import("boto3.s3.transfer")
         with self._translate_errors("the upload to S3"):
             manager = transfer.create_transfer_manager(self.client("s3"), transfer.TransferConfig())

@@ -78,11 +78,7 @@ class SageMakerJobs:
                 raise AwsError(message, code=error.code) from error
 
     def poll(self, starts: Sequence[Started]) -> dict[str, TrainingJob]:
-        """Return the current state of each training job by name. Missing jobs are omitted.
-
-        Raises:
-            AwsError: If SageMaker cannot be called.
-        """
+        """Return the current state of each training job by name. Missing jobs are omitted."""
         jobs = self._find_jobs([started.id for started in starts if started.id])
         running = [job for job in jobs.values() if response.phase(job) != "waiting"]
         series = self._reader.read(job["TrainingJobArn"] for job in running)
@@ -175,11 +171,7 @@ class SageMakerJobs:
 
 
 def belongs_to_run(aws: Aws, arn: str, run: str) -> bool:
-    """Return whether a job has the tag of a run; True if the caller may not read tags.
-
-    Raises:
-        AwsError: If the service cannot be called.
-    """
+    """Return whether a job has the tag of a run; True if the caller may not read tags."""
     try:
         pages = list(aws.pages("sagemaker", "list_tags", ResourceArn=arn))
     except AwsError as error:

@@ -74,11 +74,7 @@ class TuningClient:
         return JobRef(PROVIDER, name)
 
     def find(self, job_name: str) -> JobRef | None:
-        """Return the job that an interrupted submit has created under this name, if any.
-
-        Raises:
-            AwsError: If SageMaker cannot be called.
-        """
+        """Return the job that an interrupted submit has created under this name, if any."""
         description = self._describe(job_name)
         if not description:
             return None
@@ -172,7 +168,6 @@ class TuningClient:
                 self._jobs[job["TrainingJobName"]] = job
 
     def _trials(self, description: Json) -> list[RawTrial]:
-        """Return all trials, ordered by number."""
         jobs = self._jobs.values()
         numbers = response.trial_numbers(description["HyperParameterTuningJobName"], jobs)
         created = [response.to_seconds(job["CreationTime"]) or 0.0 for job in jobs]

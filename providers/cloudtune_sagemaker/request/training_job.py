@@ -71,13 +71,12 @@ def training_fields(study: Study, settings: SageMakerSettings, facts: Facts) -> 
         },
         "StoppingCondition": _stopping_condition(study, settings),
     }
-    if channels := _channels(study, settings, facts):
-        fields["InputDataConfig"] = channels
-    if study.trial.env:
-        fields["Environment"] = {
-            name: f"${{{value.from_env}}}" if isinstance(value, FromEnvironment) else value
-            for name, value in study.trial.env.items()
-        }
+    fields |= if_set("InputDataConfig", _channels(study, settings, facts))
+    variables = {
+        name: f"${{{value.from_env}}}" if isinstance(value, FromEnvironment) else value
+        for name, value in study.trial.env.items()
+    }
+    fields |= if_set("Environment", variables)
     if settings.subnets or settings.security_group_ids:
         fields["VpcConfig"] = {
             "SecurityGroupIds": settings.security_group_ids or [],
@@ -111,10 +110,8 @@ def metric_definitions(study: Study, settings: SageMakerSettings, facts: Facts) 
     if settings.algorithm:
         return {}
     if uses_launcher(study, facts):
-        names = [objective.metric for objective in study.objectives]
-        return {
-            name: launcher_regex(name) for name in dict.fromkeys([*names, *study.trial.metrics])
-        }
+        names = [*(objective.metric for objective in study.objectives), *study.trial.metrics]
+        return {name: launcher_regex(name) for name in names}
     definitions: dict[str, str] = {}
     for name, regexes in study.trial.metrics.items():
         if regexes:
@@ -148,17 +145,14 @@ def if_set(key: str, value: Any) -> Json:
 
 
 def _algorithm(study: Study, settings: SageMakerSettings, facts: Facts) -> Json:
-    specification: Json = {}
-    if settings.algorithm:
-        specification["AlgorithmName"] = settings.algorithm
-    else:
-        specification["TrainingImage"] = facts.data["image"]
-    specification["TrainingInputMode"] = settings.input_mode
-    if definitions := metric_definitions(study, settings, facts):
-        specification["MetricDefinitions"] = [
-            {"Name": name, "Regex": regex} for name, regex in definitions.items()
-        ]
-    return specification
+    definitions = metric_definitions(study, settings, facts)
+    metrics = [{"Name": name, "Regex": regex} for name, regex in definitions.items()]
+    return {
+        **if_set("AlgorithmName", settings.algorithm),
+        **({} if settings.algorithm else {"TrainingImage": facts.data["image"]}),
+        "TrainingInputMode": settings.input_mode,
+        **if_set("MetricDefinitions", metrics),
+    }
 
 
 def _stopping_condition(study: Study, settings: SageMakerSettings) -> Json:

@@ -107,8 +107,7 @@ def _tuning_config(study: Study, seed: int) -> Json:
         criteria["BestObjectiveNotImproving"] = {
             "MaxNumberOfTrainingJobsNotImproving": max(MIN_PATIENCE, limits.patience)
         }
-    if criteria:
-        config["TuningJobCompletionCriteria"] = criteria
+    config |= if_set("TuningJobCompletionCriteria", criteria)
     if strategy.name != "grid":
         config["RandomSeed"] = seed
     return config
@@ -173,7 +172,6 @@ def _definition(
 
 
 def _resources(settings: SageMakerSettings, facts: Facts) -> Json:
-    """Return the instances: one type, or several in order of preference."""
     types: list[str] = facts.data["instance_types"]
     if len(types) == 1:
         return {"ResourceConfig": resource_config(types[0], settings)}
