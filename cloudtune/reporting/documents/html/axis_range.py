@@ -32,6 +32,11 @@ class AxisRange:
         """The scale of the axis in Vega-Lite."""
         return {"domain": [self.low, self.high], "nice": False, "zero": False}
 
+    @property
+    def inside(self) -> dict[str, object]:
+        """The transform in Vega-Lite that keeps the visible values."""
+        return {"filter": {"field": "y", "range": [self.low, self.high]}}
+
 
 def fit_axis_range(
     values: Sequence[float], goal: str, noun: str, keep: Iterable[float] = ()

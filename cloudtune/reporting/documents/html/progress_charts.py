@@ -104,15 +104,15 @@ def _step_chart(
     ticks = {"tickCount": 12} | ({"tickMinStep": 1} if x_title.startswith("trials") else {})
     x = number_axis("x", x_title, scale={"zero": True}, axis=ticks)
     position: Spec = {"x": x, "y": value_axis(metric, visible)}
-    clip = visible is not None
     titles = {"g": "group", "r": "run", "v": metric, "n": "trial", "t": "time"}
+    clip = visible is not None
     line: Spec = {
         "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 2, "clip": clip},
         "encoding": position | {"detail": {"field": "r"}} | color_and_dash(labels),
     }
     points: Spec = {
-        "transform": [{"filter": "datum.i == '1'"}],
-        "mark": {"type": "point", "filled": True, "size": 50, "opacity": 1, "clip": clip},
+        "transform": [{"filter": "datum.i == '1'"}, *([visible.inside] if visible else [])],
+        "mark": {"type": "point", "filled": True, "size": 50, "opacity": 1},
         "encoding": position | tooltip_encoding(titles) | color_and_shape(labels),
     }
     return chart_spec(

@@ -112,9 +112,9 @@ def _slice(
     if x["type"] == "nominal":
         encoding["xOffset"] = {"field": "g", "sort": list(labels)}
     mark = {"type": "point", "filled": True, "size": 28, "opacity": 0.65}
-    mark["clip"] = visible is not None
-    description = f"{metric} by {node.name}"
-    return chart_spec(labels, rows, 190, description, titles=titles, mark=mark, encoding=encoding)
+    more: Spec = {"mark": mark, "encoding": encoding, "titles": titles}
+    more["transform"] = [visible.inside] if visible else []
+    return chart_spec(labels, rows, 190, f"{metric} by {node.name}", **more)
 
 
 def trials_table(study: Study, trials: Sequence[PlottedTrial]) -> Table:
