@@ -203,10 +203,12 @@ def _unresolved_finding(path: str, parent: str, title: str) -> Finding:
 
 
 def _has_lost_step(before: Parameter, after: Parameter) -> bool:
-    ranges = FloatParameter | IntParameter
-    if not isinstance(before, ranges) or not isinstance(after, ranges):
-        return False
-    return before.step is not None and after.step is None
+    return (
+        isinstance(before, FloatParameter | IntParameter)
+        and isinstance(after, FloatParameter | IntParameter)
+        and before.step is not None
+        and after.step is None
+    )
 
 
 def _simplified_conditions(study: Study, support: ModeCapabilities) -> SimplifiedConditions:

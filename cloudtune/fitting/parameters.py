@@ -40,6 +40,9 @@ class FitContext:
         return self.support.max_values.value if self.support.max_values else 1_000
 
 
+_Step = Callable[[Parameter, str, FitContext], Parameter | None]
+
+
 def fit_parameter(
     parameter: Parameter, path: str, context: FitContext, *, in_grid: bool
 ) -> Parameter | None:
@@ -145,8 +148,7 @@ def _fit_values(parameter: Parameter, path: str, context: FitContext) -> Paramet
     return parameter
 
 
-_STEPS: tuple[Callable[[Parameter, str, FitContext], Parameter | None], ...]
-_STEPS = (_fit_step, _fit_type, _fit_scale, _fit_values)
+_STEPS: tuple[_Step, ...] = (_fit_step, _fit_type, _fit_scale, _fit_values)
 
 
 def _categorical(parameter: Parameter) -> CategoricalParameter:

@@ -290,8 +290,9 @@ def type_names(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
 
 
 def _model_fields(kind: Any) -> Mapping[str, Any]:
-    is_model = isinstance(kind, type) and issubclass(kind, BaseModel)
-    return kind.model_fields if is_model else {}
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return kind.model_fields
+    return {}
 
 
 def _types_at(model: type[BaseModel], loc: Sequence[str | int]) -> list[Any]:

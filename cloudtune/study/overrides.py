@@ -48,7 +48,7 @@ def _find_field(words: list[str], data: Any, path: str, source: str) -> tuple[An
     field = ""
     while True:
         key, words = _next_key(container, words)
-        if is_list(container) and not (isinstance(key, int) and key < len(container)):
+        if is_list(container) and key not in range(len(container)):
             message = f"{field} is a list; use the number of an item, counted from 0"
             raise StudyError([Problem(path, message, file=source)])
         field = f"{field}.{key}" if field else str(key)
