@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, ClassVar
 
 from cloudtune.emulator_kit import Context, Delays, FaultPlan, Json, app
 from cloudtune_sagemaker.emulator import search_api, views
@@ -36,8 +37,7 @@ class Operations(app.Operations[TrainingJobs, Tuner]):
         with self.store.lock:
             return OPERATIONS[operation](self, request, region)
 
-    def create_tuning(self, request: Json, region: str) -> Json:
-        """CreateHyperParameterTuningJob."""
+    def _create_tuning(self, request: Json, region: str) -> Json:
         name: str = request["HyperParameterTuningJobName"]
         self.store.demand_free_tuning(region, name)
         tuning.check(request, region, self.store)
@@ -52,46 +52,35 @@ class Operations(app.Operations[TrainingJobs, Tuner]):
         tuner.start()
         return {"HyperParameterTuningJobArn": job.arn}
 
-    def describe_tuning(self, request: Json, region: str) -> Json:
-        """DescribeHyperParameterTuningJob."""
-        job = self._tuning(request, region)
-        return views.tuning(job, parents_of(job, self.store), time.time())
+    def _describe_tuning(self, request: Json, region: str) -> Json:
+        return self._view(self._tuning(request, region))
 
-    def list_tunings(self, request: Json, region: str) -> Json:
-        """ListHyperParameterTuningJobs."""
+    def _list_tunings(self, request: Json, region: str) -> Json:
         jobs, next_token = page(matching(self.store.tunings(region), request), request)
         rows = [views.tuning_row(job) for job in jobs]
         return {"HyperParameterTuningJobSummaries": rows, "NextToken": next_token}
 
-    def list_trials(self, request: Json, region: str) -> Json:
-        """ListTrainingJobsForHyperParameterTuningJob."""
+    def _list_trials(self, request: Json, region: str) -> Json:
         trials = self._tuning(request, region).trials
         jobs, next_token = page(matching(trials, request), request)
         rows = [views.trial(job) for job in jobs]
         return {"TrainingJobSummaries": rows, "NextToken": next_token}
 
-    def stop_tuning(self, request: Json, region: str) -> Json:
-        """StopHyperParameterTuningJob."""
+    def _stop_tuning(self, request: Json, region: str) -> Json:
         job = self._tuning(request, region)
-        _demand_running(job, "hyperparameter tuning job")
+        _demand_over(job, False, "hyperparameter tuning job")
         if job.state == "InProgress":
             job.enter("Stopping")
             self.tuners[job.arn].stop()
         return {}
 
-    def delete_tuning(self, request: Json, region: str) -> Json:
-        """DeleteHyperParameterTuningJob."""
+    def _delete_tuning(self, request: Json, region: str) -> Json:
         job = self._tuning(request, region)
-        if not job.is_over:
-            raise invalid(
-                f"The request was rejected because the hyperparameter tuning job is in status "
-                f"{job.state}."
-            )
+        _demand_over(job, True, "hyperparameter tuning job")
         self.store.delete_tuning(job)
         return {}
 
-    def create_training(self, request: Json, region: str) -> Json:
-        """CreateTrainingJob."""
+    def _create_training(self, request: Json, region: str) -> Json:
         training.check(request)
         name: str = request["TrainingJobName"]
         self.store.demand_free_training(region, name)
@@ -107,33 +96,31 @@ class Operations(app.Operations[TrainingJobs, Tuner]):
         self.context.jobs.launch(job)
         return {"TrainingJobArn": job.arn}
 
-    def describe_training(self, request: Json, region: str) -> Json:
-        """DescribeTrainingJob."""
+    def _describe_training(self, request: Json, region: str) -> Json:
         return views.training(self.store.training(region, request["TrainingJobName"]))
 
-    def list_trainings(self, request: Json, region: str) -> Json:
-        """ListTrainingJobs."""
+    def _list_trainings(self, request: Json, region: str) -> Json:
         filters = {"SortBy": "CreationTime", **request}
         jobs, next_token = page(matching(self.store.trainings(region), filters), request)
         rows = [views.training_row(job) for job in jobs]
         return {"TrainingJobSummaries": rows, "NextToken": next_token}
 
-    def stop_training(self, request: Json, region: str) -> Json:
-        """StopTrainingJob."""
+    def _stop_training(self, request: Json, region: str) -> Json:
         job = self.store.training(region, request["TrainingJobName"])
-        _demand_running(job, "training job")
+        _demand_over(job, False, "training job")
         self.context.jobs.stop(job)
         return {}
 
-    def search(self, request: Json, region: str) -> Json:
-        """Search."""
+    def _search(self, request: Json, region: str) -> Json:
         kind: str = request["Resource"]
         if kind == "TrainingJob":
-            records = [views.training_record(job) for job in self.store.trainings(region)]
+            records = [
+                {**views.training(job), "Tags": views.tags(job)}
+                for job in self.store.trainings(region)
+            ]
         elif kind == "HyperParameterTuningJob":
             records = [
-                views.tuning_record(job, parents_of(job, self.store), time.time())
-                for job in self.store.tunings(region)
+                {**self._view(job), "Tags": views.tags(job)} for job in self.store.tunings(region)
             ]
         else:
             raise invalid(f"This emulator searches for training and tuning jobs, not for {kind}.")
@@ -145,8 +132,8 @@ class Operations(app.Operations[TrainingJobs, Tuner]):
             "TotalHits": {"Value": len(matches), "Relation": "EqualTo"},
         }
 
-    def add_tags(self, request: Json, region: str) -> Json:
-        """AddTags; the training jobs that a tuning job starts later have the tags, too."""
+    def _add_tags(self, request: Json, region: str) -> Json:
+        # The training jobs that a tuning job starts later have the tags, too.
         job = self.store.by_arn(request["ResourceArn"])
         tags = {**job.tags, **_tags_of(request)}
         if len(tags) > MAX_TAGS:
@@ -154,52 +141,54 @@ class Operations(app.Operations[TrainingJobs, Tuner]):
         job.tags = tags
         return {"Tags": views.tags(job)}
 
-    def list_tags(self, request: Json, region: str) -> Json:
-        """ListTags."""
+    def _list_tags(self, request: Json, region: str) -> Json:
         tags, next_token = page(
             views.tags(self.store.by_arn(request["ResourceArn"])),
             {"MaxResults": MAX_TAGS, **request},
         )
         return {"Tags": tags, "NextToken": next_token}
 
-    def delete_tags(self, request: Json, region: str) -> Json:
-        """DeleteTags."""
+    def _delete_tags(self, request: Json, region: str) -> Json:
         job = self.store.by_arn(request["ResourceArn"])
         job.tags = {k: v for k, v in job.tags.items() if k not in request["TagKeys"]}
         return {}
 
-    def metrics(self, request: Json, region: str) -> Json:
-        """BatchGetMetrics."""
+    def _metrics(self, request: Json, region: str) -> Json:
         return views.metrics(self.store, request)
+
+    def _view(self, job: TuningJob) -> Json:
+        return views.tuning(job, parents_of(job, self.store), time.time())
 
     def _tuning(self, request: Json, region: str) -> TuningJob:
         return self.store.tuning(region, request["HyperParameterTuningJobName"])
 
+    BY_NAME: ClassVar[Mapping[str, Callable[[Any, Json, str], Json]]] = {
+        "CreateHyperParameterTuningJob": _create_tuning,
+        "DescribeHyperParameterTuningJob": _describe_tuning,
+        "ListHyperParameterTuningJobs": _list_tunings,
+        "ListTrainingJobsForHyperParameterTuningJob": _list_trials,
+        "StopHyperParameterTuningJob": _stop_tuning,
+        "DeleteHyperParameterTuningJob": _delete_tuning,
+        "CreateTrainingJob": _create_training,
+        "DescribeTrainingJob": _describe_training,
+        "ListTrainingJobs": _list_trainings,
+        "StopTrainingJob": _stop_training,
+        "Search": _search,
+        "AddTags": _add_tags,
+        "ListTags": _list_tags,
+        "DeleteTags": _delete_tags,
+        "BatchGetMetrics": _metrics,
+    }
 
-OPERATIONS: Mapping[str, Callable[[Operations, Json, str], Json]] = {
-    "CreateHyperParameterTuningJob": Operations.create_tuning,
-    "DescribeHyperParameterTuningJob": Operations.describe_tuning,
-    "ListHyperParameterTuningJobs": Operations.list_tunings,
-    "ListTrainingJobsForHyperParameterTuningJob": Operations.list_trials,
-    "StopHyperParameterTuningJob": Operations.stop_tuning,
-    "DeleteHyperParameterTuningJob": Operations.delete_tuning,
-    "CreateTrainingJob": Operations.create_training,
-    "DescribeTrainingJob": Operations.describe_training,
-    "ListTrainingJobs": Operations.list_trainings,
-    "StopTrainingJob": Operations.stop_training,
-    "Search": Operations.search,
-    "AddTags": Operations.add_tags,
-    "ListTags": Operations.list_tags,
-    "DeleteTags": Operations.delete_tags,
-    "BatchGetMetrics": Operations.metrics,
-}
+
+OPERATIONS = Operations.BY_NAME
 
 
 def _tags_of(request: Json) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in request.get("Tags", ())}
 
 
-def _demand_running(job: TrainingJob | TuningJob, kind: str) -> None:
+def _demand_over(job: TrainingJob | TuningJob, is_over: bool, kind: str) -> None:
     # Both clients in the SDK read this ValidationException as "it has ended already".
-    if job.is_over:
+    if job.is_over != is_over:
         raise invalid(f"The request was rejected because the {kind} is in status {job.state}.")

@@ -108,7 +108,8 @@ class Script:
             self._cut_short = f"ClientError: {ended.reason}"
             return False
         image: str = self._job.request["AlgorithmSpecification"].get("TrainingImage", "")
-        output = self._job.folder / "log.txt" if _reports_output(image) else None
+        reports = any(name in image for name in _REPORTS_OUTPUT)
+        output = self._job.folder / "log.txt" if reports else None
         text = contract.failure_text(self._start.steps[self._step], code, output)
         contract.write_result(self.container, text)
         return False
@@ -183,7 +184,3 @@ def _exit_code(ended: Ended) -> int | None:
     """Return the exit code of a step; None if it was killed for what it printed."""
     codes = [-each for each in signal.Signals] if ended.exit_code is None else [ended.exit_code]
     return next((code for code in codes if describe_exit_code(code) == ended.reason), None)
-
-
-def _reports_output(image: str) -> bool:
-    return any(name in image for name in _REPORTS_OUTPUT)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from cloudtune.emulator_kit import Json
 from cloudtune_sagemaker.emulator.errors import ServiceError
-from cloudtune_sagemaker.emulator.rules.ranges import OBJECTIVE
+from cloudtune_sagemaker.emulator.rules.ranges import OBJECTIVE, Ranges
 from cloudtune_sagemaker.emulator.search_space import objective_of, ranges_of
 from cloudtune_sagemaker.emulator.state import Store, TrainingJob, TuningJob, best_of, float32
 
@@ -69,11 +69,6 @@ def training(job: TrainingJob) -> Json:
     if job.model is not None:
         answer["ModelArtifacts"] = {"S3ModelArtifacts": job.model}
     return answer
-
-
-def training_record(job: TrainingJob) -> Json:
-    """Return a training job as in Search."""
-    return {**training(job), "Tags": tags(job)}
 
 
 def training_row(job: TrainingJob) -> Json:
@@ -174,11 +169,6 @@ def tuning(job: TuningJob, parents: Sequence[TuningJob], now: float) -> Json:
     return answer
 
 
-def tuning_record(job: TuningJob, parents: Sequence[TuningJob], now: float) -> Json:
-    """Return a tuning job as in Search; for the arguments see `tuning`."""
-    return {**tuning(job, parents, now), "Tags": tags(job)}
-
-
 def _config(job: TuningJob) -> Json:
     """Return the configuration with the service's defaults."""
     config: Json = {"TrainingJobEarlyStoppingType": "Off", **job.config}
@@ -187,7 +177,7 @@ def _config(job: TuningJob) -> Json:
     if config["Strategy"] == "Grid":
         ranges = [ranges_of(job.config, definition) for definition in job.definitions]
         config["ResourceLimits"] = {
-            "MaxNumberOfTrainingJobs": sum(_combinations(each) for each in ranges),
+            "MaxNumberOfTrainingJobs": int(sum(Ranges(each, {}).combinations for each in ranges)),
             **config["ResourceLimits"],
         }
     return config
@@ -210,10 +200,6 @@ def _definition(config: Json, definition: Json) -> Json:
 def _all_kinds(ranges: Json) -> Json:
     empty: Json = {kind: [] for kind in _RANGES}
     return empty | ranges
-
-
-def _combinations(ranges: Json) -> int:
-    return math.prod(len(r["Values"]) for r in ranges.get("CategoricalParameterRanges", ()))
 
 
 def tags(job: TrainingJob | TuningJob) -> list[Json]:

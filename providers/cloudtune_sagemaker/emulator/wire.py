@@ -39,25 +39,20 @@ def parse(operation: OperationModel, body: bytes) -> dict[str, Any]:
     Raises:
         ServiceError: If it is not JSON, or breaks constraints; with all of them.
     """
-    try:
-        return _checked(operation, body)
-    except RecursionError:
-        raise ServiceError("SerializationException", "the body is nested too deeply") from None
-
-
-def _checked(operation: OperationModel, body: bytes) -> dict[str, Any]:
+    shape = operation.input_shape
     try:
         request: Any = json.loads(body or b"{}")
+        if not isinstance(request, dict):
+            raise ServiceError("SerializationException", "Start of structure or map expected")
+        errors = list(_violations(request, shape, "")) if shape is not None else []
+        complete: dict[str, Any] = _without_nulls(request)
+    except RecursionError:
+        raise ServiceError("SerializationException", "the body is nested too deeply") from None
     except ValueError:
         raise ServiceError("SerializationException", "the body is not JSON") from None
-    if not isinstance(request, dict):
-        raise ServiceError("SerializationException", "Start of structure or map expected")
-    shape = operation.input_shape
-    errors = list(_violations(request, shape, "")) if shape is not None else []
     if errors:
         count = "1 validation error" if len(errors) == 1 else f"{len(errors)} validation errors"
         raise invalid(f"{count} detected: {'; '.join(errors)}")
-    complete: dict[str, Any] = _without_nulls(request)
     return complete
 
 
@@ -159,13 +154,10 @@ def _constraints(shape: Shape) -> Iterator[str]:
 
 
 def _violation(value: Any, path: str, constraint: str) -> str:
-    text = "null" if value is None else f"'{_short(value)}'"
-    return f"Value {text} at '{path}' failed to satisfy constraint: {constraint}"
-
-
-def _short(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
+    if value is not None:
+        text = f"'{text if len(text) <= _MAX_SHOWN else f'{text[:_MAX_SHOWN]}...'}'"
+    return f"Value {text} at '{path}' failed to satisfy constraint: {constraint}"
 
 
 def _typed(value: Any, kind: type[Any], path: str) -> Any:

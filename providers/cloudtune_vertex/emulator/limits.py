@@ -78,12 +78,11 @@ def failure_reason(job: TuningJob, failed: int, ended: int) -> str:
     """
     limit: int = job.request.get("maxFailedTrialCount", 0)
     if limit:
-        if failed < limit:
-            return ""
-        return (
+        text = (
             f"{failed} total hyperparameter trial failures were seen, out of {len(job.trials)} "
             f"trials attempted which reaches the user-specified limit of {limit}."
         )
+        return text if failed >= limit else ""
     if failed and failed == ended == 1:
         return "The first hyperparameter trial failed, so that no further one is started."
     if failed >= _MIN_FAILURES and failed > ended - failed:

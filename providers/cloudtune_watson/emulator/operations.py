@@ -5,13 +5,12 @@ The names are the emulator's own, for fault plans; IBM's REST APIs have none.
 
 from __future__ import annotations
 
-import itertools
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
 
 from cloudtune.emulator_kit import Context, Delays, FaultPlan, Response, app
 from cloudtune_watson.emulator.assets import Assets
@@ -48,45 +47,24 @@ class Operations(app.Operations[Jobs, Tuner]):
         """
         try:
             with self.context.lock:
-                return operation.carry_out(self, call)
+                return operation.carry_out(self)(call)
         except OSError as error:  # scripts may change the files meanwhile
             raise unavailable(f"The volume: {error.strerror}.") from error
 
 
 @dataclass(frozen=True)
 class Operation:
-    """An operation."""
+    """An operation: a method, a path with the names of its parts in braces, what carries it out."""
 
     method: str
-    pattern: re.Pattern[str]
-    carry_out: Callable[[Operations, Call], Response]
+    path: str
+    carry_out: Callable[[Operations], Callable[[Call], Response]]
 
-
-Part = TypeVar("Part")
-"""The part of `Operations` that an operation belongs to."""
-
-
-def _operations(
-    part: Callable[[Operations], Part],
-    *rows: tuple[str, str, Callable[[Part, Call], Response]],
-) -> Iterator[tuple[str, Operation]]:
-    """Yield the names and operations of a part.
-
-    Args:
-        part: Returns the part.
-        rows: For each operation its name, its method and path, and what carries it out. Braces
-            enclose the names in the path.
-    """
-    for name, address, carry_out in rows:
-        method, _, path = address.partition(" ")
-        pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path).replace("{*}", "(?P<path>.*)")
-        yield name, Operation(method, re.compile(pattern), _bound(part, carry_out))
-
-
-def _bound(
-    part: Callable[[Operations], Part], carry_out: Callable[[Part, Call], Response]
-) -> Callable[[Operations, Call], Response]:
-    return lambda operations, call: carry_out(part(operations), call)
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """The pattern of the path."""
+        pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", self.path)
+        return re.compile(pattern.replace("{*}", "(?P<path>.*)"))
 
 
 EFFECTS = (FILES_ONLY,)
@@ -104,56 +82,43 @@ _WMLA = "/platform/rest/deeplearning/v1"
 _SEARCH = f"{_WMLA}/hypersearch/{{name}}"
 _EXEC = f"{_WMLA}/execs/{{exec}}"
 
-OPERATIONS: Mapping[str, Operation] = dict(
-    itertools.chain(
-        _operations(
-            lambda operations: operations.platform,
-            ("Authorize", "POST /icp4d-api/v1/authorize", Platform.authorize),
-            ("Logon", "GET /auth/v1/logon", Platform.logon),
-            ("GetVersion", "GET /ml/wml_services(?:/v2)?/version", Platform.version),
-            ("ListSpaces", "GET /v2/spaces", Platform.list_spaces),
-            ("GetSpace", "GET /v2/spaces/{id}", Platform.get_space),
-            ("GetProject", "GET /v2/projects/{id}", Platform.get_project),
-        ),
-        _operations(
-            lambda operations: operations.assets,
-            ("CreateAsset", "POST /v2/assets", Assets.create),
-            ("GetAsset", f"GET {_ASSET}", Assets.get),
-            ("DeleteAsset", f"DELETE {_ASSET}", Assets.delete),
-            ("SearchAssets", "POST /v2/asset_types/{type}/search", Assets.search),
-            ("CreateAttachment", f"POST {_ASSET}/attachments", Assets.attach),
-            ("GetAttachment", f"GET {_ATTACHMENT}", Assets.get_attachment),
-            ("CompleteAttachment", f"POST {_ATTACHMENT}/complete", Assets.complete),
-        ),
-        _operations(
-            lambda operations: operations.files,
-            ("GetFile", "GET /v2/asset_files/{*}", Files.read),
-            ("HeadFile", "HEAD /v2/asset_files/{*}", Files.head),
-            ("PutFile", "PUT /v2/asset_files/{*}", Files.put),
-            ("DeleteFile", "DELETE /v2/asset_files/{*}", Files.delete),
-        ),
-        _operations(
-            lambda operations: operations.trainings,
-            ("CreateTraining", "POST /ml/v4/trainings", Trainings.create),
-            ("ListTrainings", "GET /ml/v4/trainings", Trainings.list),
-            ("GetTraining", "GET /ml/v4/trainings/{id}", Trainings.get),
-            ("DeleteTraining", "DELETE /ml/v4/trainings/{id}", Trainings.delete),
-        ),
-        _operations(
-            lambda operations: operations.searches,
-            ("StartSearch", f"POST {_WMLA}/hypersearch", Hypersearch.start),
-            ("ListSearches", f"GET {_WMLA}/hypersearch", Hypersearch.list),
-            ("DeleteSearches", f"DELETE {_WMLA}/hypersearch", Hypersearch.delete_all),
-            ("ListAlgorithms", f"GET {_WMLA}/hypersearch/algorithm", Hypersearch.algorithms),
-            ("GetSearch", f"GET {_SEARCH}", Hypersearch.get),
-            ("StopSearch", f"PUT {_SEARCH}", Hypersearch.stop),
-            ("ForceStopSearch", f"PUT {_SEARCH}/force", Hypersearch.force_stop),
-            ("DeleteSearch", f"DELETE {_SEARCH}", Hypersearch.delete),
-            ("ListExecs", f"GET {_WMLA}/execs/?", Hypersearch.list_execs),
-            ("GetExec", f"GET {_EXEC}", Hypersearch.get_exec),
-            ("GetExecLog", f"GET {_EXEC}/log", Hypersearch.exec_log),
-            ("GetExecResult", f"GET {_EXEC}/result", Hypersearch.exec_result),
-            ("StopExec", f"POST {_EXEC}/stop", Hypersearch.stop_exec),
-        ),
-    )
-)
+OPERATIONS: Mapping[str, Operation] = {
+    "Authorize": Operation("POST", "/icp4d-api/v1/authorize", lambda o: o.platform.authorize),
+    "Logon": Operation("GET", "/auth/v1/logon", lambda o: o.platform.logon),
+    "GetVersion": Operation(
+        "GET", "/ml/wml_services(?:/v2)?/version", lambda o: o.platform.version
+    ),
+    "ListSpaces": Operation("GET", "/v2/spaces", lambda o: o.platform.list_spaces),
+    "GetSpace": Operation("GET", "/v2/spaces/{id}", lambda o: o.platform.get_space),
+    "GetProject": Operation("GET", "/v2/projects/{id}", lambda o: o.platform.get_project),
+    "CreateAsset": Operation("POST", "/v2/assets", lambda o: o.assets.create),
+    "GetAsset": Operation("GET", _ASSET, lambda o: o.assets.get),
+    "DeleteAsset": Operation("DELETE", _ASSET, lambda o: o.assets.delete),
+    "SearchAssets": Operation("POST", "/v2/asset_types/{type}/search", lambda o: o.assets.search),
+    "CreateAttachment": Operation("POST", f"{_ASSET}/attachments", lambda o: o.assets.attach),
+    "GetAttachment": Operation("GET", _ATTACHMENT, lambda o: o.assets.get_attachment),
+    "CompleteAttachment": Operation("POST", f"{_ATTACHMENT}/complete", lambda o: o.assets.complete),
+    "GetFile": Operation("GET", "/v2/asset_files/{*}", lambda o: o.files.read),
+    "HeadFile": Operation("HEAD", "/v2/asset_files/{*}", lambda o: o.files.head),
+    "PutFile": Operation("PUT", "/v2/asset_files/{*}", lambda o: o.files.put),
+    "DeleteFile": Operation("DELETE", "/v2/asset_files/{*}", lambda o: o.files.delete),
+    "CreateTraining": Operation("POST", "/ml/v4/trainings", lambda o: o.trainings.create),
+    "ListTrainings": Operation("GET", "/ml/v4/trainings", lambda o: o.trainings.list),
+    "GetTraining": Operation("GET", "/ml/v4/trainings/{id}", lambda o: o.trainings.get),
+    "DeleteTraining": Operation("DELETE", "/ml/v4/trainings/{id}", lambda o: o.trainings.delete),
+    "StartSearch": Operation("POST", f"{_WMLA}/hypersearch", lambda o: o.searches.start),
+    "ListSearches": Operation("GET", f"{_WMLA}/hypersearch", lambda o: o.searches.list),
+    "DeleteSearches": Operation("DELETE", f"{_WMLA}/hypersearch", lambda o: o.searches.delete_all),
+    "ListAlgorithms": Operation(
+        "GET", f"{_WMLA}/hypersearch/algorithm", lambda o: o.searches.algorithms
+    ),
+    "GetSearch": Operation("GET", _SEARCH, lambda o: o.searches.get),
+    "StopSearch": Operation("PUT", _SEARCH, lambda o: o.searches.stop),
+    "ForceStopSearch": Operation("PUT", f"{_SEARCH}/force", lambda o: o.searches.force_stop),
+    "DeleteSearch": Operation("DELETE", _SEARCH, lambda o: o.searches.delete),
+    "ListExecs": Operation("GET", f"{_WMLA}/execs/?", lambda o: o.searches.list_execs),
+    "GetExec": Operation("GET", _EXEC, lambda o: o.searches.get_exec),
+    "GetExecLog": Operation("GET", f"{_EXEC}/log", lambda o: o.searches.exec_log),
+    "GetExecResult": Operation("GET", f"{_EXEC}/result", lambda o: o.searches.exec_result),
+    "StopExec": Operation("POST", f"{_EXEC}/stop", lambda o: o.searches.stop_exec),
+}
