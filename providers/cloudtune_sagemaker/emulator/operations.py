@@ -154,7 +154,8 @@ class Operations(app.Operations[TrainingJobs, Tuner]):
         return {}
 
     def _metrics(self, request: Json, region: str) -> Json:
-        return views.metrics(self.store, request)
+        results = [views.series(self.store, query) for query in request["MetricQueries"]]
+        return {"MetricQueryResults": results}
 
     def _view(self, job: TuningJob) -> Json:
         return views.tuning(job, parents_of(job, self.store), time.time())

@@ -13,6 +13,12 @@ from cloudtune.emulator_kit import Json, Study, Value
 from cloudtune_sagemaker.emulator.state import TuningJob
 
 METRIC = "objective"
+KINDS: Mapping[str, type[int | float | str]] = {
+    "IntegerParameterRanges": int,
+    "ContinuousParameterRanges": float,
+    "CategoricalParameterRanges": str,
+}
+"""The lists of ranges, each with the type of its values."""
 _SCALES = {
     "Auto": "auto",
     "Linear": "linear",
@@ -53,12 +59,9 @@ def values_of(config: Json, definition: Json, tuned: Mapping[str, str]) -> dict[
     ranges = ranges_of(config, definition)
     try:
         return {
-            **{r["Name"]: tuned[r["Name"]] for r in ranges.get("CategoricalParameterRanges", ())},
-            **{r["Name"]: int(tuned[r["Name"]]) for r in ranges.get("IntegerParameterRanges", ())},
-            **{
-                r["Name"]: float(tuned[r["Name"]])
-                for r in ranges.get("ContinuousParameterRanges", ())
-            },
+            item["Name"]: kind(tuned[item["Name"]])
+            for key, kind in KINDS.items()
+            for item in ranges.get(key, ())
         }
     except (KeyError, ValueError):
         return None
@@ -106,28 +109,18 @@ def _study(config: Json, definition: Json) -> Study:
 
 def _parameters(ranges: Json) -> dict[str, Any]:
     parameters: dict[str, Any] = {}
-    for item in ranges.get("IntegerParameterRanges", ()):
-        parameters[item["Name"]] = {
-            "type": "int",
-            "min": int(item["MinValue"]),
-            "max": int(item["MaxValue"]),
-            "scale": _scale(item),
-        }
-    for item in ranges.get("ContinuousParameterRanges", ()):
-        parameters[item["Name"]] = {
-            "type": "float",
-            "min": float(item["MinValue"]),
-            "max": float(item["MaxValue"]),
-            "scale": _scale(item),
-        }
+    for key, kind in list(KINDS.items())[:2]:
+        for item in ranges.get(key, ()):
+            parameters[item["Name"]] = {
+                "type": kind.__name__,
+                "min": kind(item["MinValue"]),
+                "max": kind(item["MaxValue"]),
+                "scale": _SCALES[item.get("ScalingType", "Auto")],
+            }
     for item in ranges.get("CategoricalParameterRanges", ()):
         values: Sequence[str] = item["Values"]
         parameters[item["Name"]] = {"type": "categorical", "values": list(values)}
     return parameters
-
-
-def _scale(item: Json) -> str:
-    return _SCALES[item.get("ScalingType", "Auto")]
 
 
 def _strategy(config: Json, definition: Json) -> dict[str, Any]:

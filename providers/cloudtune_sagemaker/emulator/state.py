@@ -136,13 +136,48 @@ class TrainingJob(ScriptJob):
 
 
 @dataclass
-class TuningJob(Job):
+class TuningRequest:
+    """A request for a tuning job, and its parts."""
+
+    request: Json
+    """The members of CreateHyperParameterTuningJob."""
+
+    @property
+    def config(self) -> Json:
+        """The tuning job's own configuration."""
+        config: Json = self.request["HyperParameterTuningJobConfig"]
+        return config
+
+    @property
+    def strategy(self) -> str:
+        """The strategy."""
+        return str(self.config["Strategy"])
+
+    @property
+    def limits(self) -> Json:
+        """ResourceLimits."""
+        limits: Json = self.config["ResourceLimits"]
+        return limits
+
+    @property
+    def has_several(self) -> bool:
+        """Whether the request has a list of definitions."""
+        return "TrainingJobDefinitions" in self.request
+
+    @property
+    def definitions(self) -> list[Json]:
+        """The training job definitions, one or several."""
+        if self.has_several:
+            return list(self.request["TrainingJobDefinitions"])
+        return [self.request["TrainingJobDefinition"]]
+
+
+@dataclass
+class TuningJob(Job, TuningRequest):
     """A tuning job."""
 
     FINAL = TERMINAL
 
-    request: Json
-    """The members of CreateHyperParameterTuningJob."""
     arn: str
     region: str
     tags: dict[str, str]
@@ -156,18 +191,6 @@ class TuningJob(Job):
     def name(self) -> str:
         """The name as in the request."""
         return str(self.request["HyperParameterTuningJobName"])
-
-    @property
-    def config(self) -> Json:
-        """The tuning job's own configuration."""
-        config: Json = self.request["HyperParameterTuningJobConfig"]
-        return config
-
-    @property
-    def definitions(self) -> list[Json]:
-        """The training job definitions, one or several."""
-        several: list[Json] | None = self.request.get("TrainingJobDefinitions")
-        return several or [self.request["TrainingJobDefinition"]]
 
     @property
     def best(self) -> TrainingJob | None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from cloudtune.emulator_kit import Json
 from cloudtune_sagemaker.emulator.errors import ServiceError
 from cloudtune_sagemaker.emulator.rules.ranges import OBJECTIVE, Ranges
-from cloudtune_sagemaker.emulator.search_space import objective_of, ranges_of
+from cloudtune_sagemaker.emulator.search_space import KINDS, objective_of, ranges_of
 from cloudtune_sagemaker.emulator.state import Store, TrainingJob, TuningJob, best_of, float32
 
 SPOT_SHARE = 0.3
@@ -28,7 +28,6 @@ _ECHOED = (
     *("InputDataConfig", "OutputDataConfig", "VpcConfig", "StoppingCondition"),
     *("CheckpointConfig", "Environment", "RetryStrategy", *_SWITCHES),
 )
-_RANGES = ("IntegerParameterRanges", "ContinuousParameterRanges", "CategoricalParameterRanges")
 
 _SECONDS = {"OneMinute": 60, "FiveMinute": 300, "OneHour": 3600}
 _STATISTICS: Mapping[str, Callable[[Sequence[float]], float]] = {
@@ -198,8 +197,7 @@ def _definition(config: Json, definition: Json) -> Json:
 
 
 def _all_kinds(ranges: Json) -> Json:
-    empty: Json = {kind: [] for kind in _RANGES}
-    return empty | ranges
+    return dict.fromkeys(KINDS, ()) | ranges
 
 
 def tags(job: TrainingJob | TuningJob) -> list[Json]:
@@ -233,12 +231,8 @@ def _counters(trials: Sequence[TrainingJob]) -> Json:
     }
 
 
-def metrics(store: Store, request: Json) -> Json:
-    """Return the answer of BatchGetMetrics."""
-    return {"MetricQueryResults": [_series(store, query) for query in request["MetricQueries"]]}
-
-
-def _series(store: Store, query: Json) -> Json:
+def series(store: Store, query: Json) -> Json:
+    """Return the result of one query of BatchGetMetrics."""
     try:
         job = store.by_arn(query["ResourceArn"])
     except ServiceError as error:

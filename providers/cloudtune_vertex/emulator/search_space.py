@@ -99,14 +99,10 @@ def _definitions(item: Json, when: Mapping[str, list[Any]]) -> Iterator[tuple[st
 
 def _values(item: Json) -> dict[str, Any]:
     scale = _SCALES.get(item.get("scaleType", ""), "linear")
-    if "doubleValueSpec" in item:
-        bounds = item["doubleValueSpec"]
-        low, high = float(bounds.get("minValue", 0)), float(bounds.get("maxValue", 0))
-        return {"type": "float", "min": low, "max": high, "scale": scale}
-    if "integerValueSpec" in item:
-        bounds = item["integerValueSpec"]
-        low, high = int(bounds.get("minValue", 0)), int(bounds.get("maxValue", 0))
-        return {"type": "int", "min": low, "max": high, "scale": scale}
+    for key, kind in (("doubleValueSpec", float), ("integerValueSpec", int)):
+        if key in item:
+            low, high = (kind(item[key].get(bound, 0)) for bound in ("minValue", "maxValue"))
+            return {"type": kind.__name__, "min": low, "max": high, "scale": scale}
     if "discreteValueSpec" in item:
         numbers = [float(value) for value in item["discreteValueSpec"]["values"]]
         return {"type": "discrete", "values": numbers, "scale": scale}

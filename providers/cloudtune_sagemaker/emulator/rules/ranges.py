@@ -13,9 +13,6 @@ MAX_TUNED = 30
 MAX_HYPERPARAMETERS = 100
 OBJECTIVE = "_tuning_objective_metric"
 
-_INTEGER, _CONTINUOUS = "IntegerParameterRanges", "ContinuousParameterRanges"
-_CATEGORICAL = "CategoricalParameterRanges"
-
 
 @dataclass(frozen=True)
 class Ranges:
@@ -27,17 +24,17 @@ class Ranges:
     @property
     def integers(self) -> list[Json]:
         """The ranges of integers."""
-        return list(self.ranges.get(_INTEGER, ()))
+        return list(self.ranges.get("IntegerParameterRanges", ()))
 
     @property
     def continuous(self) -> list[Json]:
         """The ranges of real numbers."""
-        return list(self.ranges.get(_CONTINUOUS, ()))
+        return list(self.ranges.get("ContinuousParameterRanges", ()))
 
     @property
     def categorical(self) -> list[Json]:
         """The categorical ranges."""
-        return list(self.ranges.get(_CATEGORICAL, ()))
+        return list(self.ranges.get("CategoricalParameterRanges", ()))
 
     @property
     def names(self) -> list[str]:

@@ -6,7 +6,6 @@ The emulated account has the highest quotas that the service grants.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from cloudtune.emulator_kit import Json
 from cloudtune_sagemaker.emulator import search_space
@@ -15,7 +14,7 @@ from cloudtune_sagemaker.emulator.rules import Rule, demand, warm_start
 from cloudtune_sagemaker.emulator.rules import job as job_rules
 from cloudtune_sagemaker.emulator.rules import ranges as range_rules
 from cloudtune_sagemaker.emulator.rules.ranges import Ranges
-from cloudtune_sagemaker.emulator.state import Store
+from cloudtune_sagemaker.emulator.state import Store, TuningRequest
 
 MAX_TRIALS = {"Bayesian": 750, "Random": 10_000, "Hyperband": 750, "Grid": 750}
 """Limits."""
@@ -45,62 +44,27 @@ _BUILT_IN = frozenset(
 """Images of built-in algorithms, whose metrics are built in (guide, algos); by repository."""
 
 
-@dataclass(frozen=True)
-class Subject:
-    """A request and its parts."""
-
-    request: Json
-
-    @property
-    def config(self) -> Json:
-        """HyperParameterTuningJobConfig."""
-        config: Json = self.request["HyperParameterTuningJobConfig"]
-        return config
-
-    @property
-    def strategy(self) -> str:
-        """The strategy."""
-        return str(self.config["Strategy"])
-
-    @property
-    def limits(self) -> Json:
-        """ResourceLimits."""
-        limits: Json = self.config["ResourceLimits"]
-        return limits
-
-    @property
-    def has_several(self) -> bool:
-        """Whether the request has a list of definitions."""
-        return "TrainingJobDefinitions" in self.request
-
-    @property
-    def definitions(self) -> list[Json]:
-        """The definitions, one or several."""
-        if self.has_several:
-            return list(self.request["TrainingJobDefinitions"])
-        return [self.request["TrainingJobDefinition"]]
-
-    def ranges(self) -> Iterator[Ranges]:
-        """Yield the ranges of each definition."""
-        for definition in self.definitions:
-            static = definition.get("StaticHyperParameters", {})
-            yield Ranges(search_space.ranges_of(self.config, definition), static)
+def ranges_of(subject: TuningRequest) -> Iterator[Ranges]:
+    """Yield the ranges of each definition."""
+    for definition in subject.definitions:
+        static = definition.get("StaticHyperParameters", {})
+        yield Ranges(search_space.ranges_of(subject.config, definition), static)
 
 
-def no_autotune(subject: Subject) -> Iterator[str]:
+def no_autotune(subject: TuningRequest) -> Iterator[str]:
     """The emulator's own limit."""
     automatic = subject.config.get("ParameterRanges", {}).get("AutoParameters")
     if "Autotune" in subject.request or automatic:
         yield "This emulator has no Autotune: the service does not document its choices."
 
 
-def one_or_list(subject: Subject) -> Iterator[str]:
+def one_or_list(subject: TuningRequest) -> Iterator[str]:
     """Model, CreateHyperParameterTuningJob: one definition or a list of them."""
     if ("TrainingJobDefinition" in subject.request) == subject.has_several:
         yield "Exactly one of TrainingJobDefinition and TrainingJobDefinitions must be specified."
 
 
-def definitions(subject: Subject) -> Iterator[str]:
+def definitions(subject: TuningRequest) -> Iterator[str]:
     """Model, HyperParameterTrainingJobDefinition; guide, multiple-algorithm-hpo."""
     config = subject.config
     if not subject.has_several:
@@ -120,7 +84,7 @@ def definitions(subject: Subject) -> Iterator[str]:
         yield f"The DefinitionName {name} is used more than once."
 
 
-def jobs(subject: Subject) -> Iterator[str]:
+def jobs(subject: TuningRequest) -> Iterator[str]:
     """The rules of training jobs; model: exactly one way to name the machines."""
     for definition in subject.definitions:
         keys = ("ResourceConfig", "HyperParameterTuningResourceConfig")
@@ -130,7 +94,7 @@ def jobs(subject: Subject) -> Iterator[str]:
             yield from rule({**definition, "Tags": subject.request.get("Tags", [])})
 
 
-def variables(subject: Subject) -> Iterator[str]:
+def variables(subject: TuningRequest) -> Iterator[str]:
     """Model, Environment of a definition: 48 in total."""
     count = sum(len(definition.get("Environment", {})) for definition in subject.definitions)
     if count > MAX_VARIABLES:
@@ -140,7 +104,7 @@ def variables(subject: Subject) -> Iterator[str]:
         )
 
 
-def metrics(subject: Subject) -> Iterator[str]:
+def metrics(subject: TuningRequest) -> Iterator[str]:
     """Issues aws/sagemaker-python-sdk 3932 and aws/amazon-sagemaker-examples 1207."""
     for definition in subject.definitions:
         algorithm: Json = definition["AlgorithmSpecification"]
@@ -156,9 +120,9 @@ def _has_built_in_metrics(algorithm: Json) -> bool:
     return "AlgorithmName" in algorithm or repository in _BUILT_IN
 
 
-def ranges(subject: Subject) -> Iterator[str]:
+def ranges(subject: TuningRequest) -> Iterator[str]:
     """The ranges of each definition."""
-    for each in subject.ranges():
+    for each in ranges_of(subject):
         for rule in range_rules.RULES:
             messages = list(rule(each))
             yield from messages
@@ -166,7 +130,7 @@ def ranges(subject: Subject) -> Iterator[str]:
                 return
 
 
-def has_end(subject: Subject) -> Iterator[str]:
+def has_end(subject: TuningRequest) -> Iterator[str]:
     """Guide, automatic-model-tuning-progress: something must end the job."""
     if subject.strategy != "Grid" and not (
         "MaxNumberOfTrainingJobs" in subject.limits or "MaxRuntimeInSeconds" in subject.limits
@@ -174,14 +138,14 @@ def has_end(subject: Subject) -> Iterator[str]:
         yield "MaxNumberOfTrainingJobs or MaxRuntimeInSeconds is required in ResourceLimits."
 
 
-def grid(subject: Subject) -> Iterator[str]:
+def grid(subject: TuningRequest) -> Iterator[str]:
     """Guide, automatic-model-tuning-how-it-works: categorical only, with the exact count."""
     if subject.strategy != "Grid":
         return
-    for each in subject.ranges():
+    for each in ranges_of(subject):
         if each.integers or each.continuous:
             yield "Only categorical parameters are supported when using the grid search strategy."
-    product = int(sum(each.combinations for each in subject.ranges()))
+    product = int(sum(each.combinations for each in ranges_of(subject)))
     count = subject.limits.get("MaxNumberOfTrainingJobs", product)
     if count != product:
         yield (
@@ -192,7 +156,7 @@ def grid(subject: Subject) -> Iterator[str]:
         yield f"Grid search takes at most {MAX_TRIALS['Grid']} training jobs, not {product}."
 
 
-def hyperband(subject: Subject) -> Iterator[str]:
+def hyperband(subject: TuningRequest) -> Iterator[str]:
     """Model, HyperbandStrategyConfig; issue awslabs/graphstorm 1243 (the first message)."""
     config = subject.config
     if subject.strategy != "Hyperband":
@@ -216,7 +180,7 @@ def hyperband(subject: Subject) -> Iterator[str]:
         yield "TrainingJobEarlyStoppingType must be Off with the Hyperband strategy."
 
 
-def single_algorithm(subject: Subject) -> Iterator[str]:
+def single_algorithm(subject: TuningRequest) -> Iterator[str]:
     """Guide, multiple-algorithm-hpo: warm start and early stopping need a single algorithm."""
     if not subject.has_several:
         return
@@ -226,10 +190,10 @@ def single_algorithm(subject: Subject) -> Iterator[str]:
         yield "Warm starting is available only when tuning a single algorithm."
 
 
-def enough_combinations(subject: Subject) -> Iterator[str]:
+def enough_combinations(subject: TuningRequest) -> Iterator[str]:
     """Issue aws/amazon-sagemaker-operator-for-k8s 123."""
     limit = subject.limits.get("MaxNumberOfTrainingJobs", 0)
-    total = sum(each.combinations for each in subject.ranges())
+    total = sum(each.combinations for each in ranges_of(subject))
     if subject.strategy != "Grid" and total < limit:
         yield (
             "You don't have enough combinations of hyperparameter ranges. The total number of "
@@ -238,7 +202,7 @@ def enough_combinations(subject: Subject) -> Iterator[str]:
         )
 
 
-RULES: tuple[Rule[Subject], ...] = (
+RULES: tuple[Rule[TuningRequest], ...] = (
     no_autotune,
     one_or_list,
     definitions,
@@ -260,14 +224,14 @@ def check(request: Json, region: str, store: Store) -> None:
     Raises:
         ServiceError: With the first reason.
     """
-    subject = Subject(request)
+    subject = TuningRequest(request)
     demand(RULES, subject)
     _demand_quotas(subject, region, store)
     if "WarmStartConfig" in request:
         warm_start.check(request, region, store)
 
 
-def _demand_quotas(subject: Subject, region: str, store: Store) -> None:
+def _demand_quotas(subject: TuningRequest, region: str, store: Store) -> None:
     running = sum(not job.is_over for job in store.tunings(region))
     quotas = {
         "training jobs": (

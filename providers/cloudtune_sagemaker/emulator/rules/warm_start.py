@@ -12,7 +12,7 @@ from typing import Any
 from cloudtune.emulator_kit import Json
 from cloudtune_sagemaker.emulator import search_space
 from cloudtune_sagemaker.emulator.rules import Rule, demand
-from cloudtune_sagemaker.emulator.state import Store, TuningJob
+from cloudtune_sagemaker.emulator.state import Store, TuningJob, TuningRequest
 
 MAX_CHANGES = 10
 _STRATEGIES = ("Bayesian", "Random")
@@ -23,27 +23,18 @@ _CHANGEABLE = (
     *("DefinitionName", "TuningObjective", "HyperParameterRanges"),
 )
 _SWITCHES = ("EnableNetworkIsolation", "EnableInterContainerTrafficEncryption")
-_KINDS = ("IntegerParameterRanges", "ContinuousParameterRanges", "CategoricalParameterRanges")
 
 
-@dataclass(frozen=True)
-class Pair:
+@dataclass
+class Pair(TuningRequest):
     """A requested tuning job and one of its parents."""
 
-    request: Json
     parent: TuningJob
-
-    @property
-    def config(self) -> Json:
-        """The new job's configuration."""
-        config: Json = self.request["HyperParameterTuningJobConfig"]
-        return config
 
     @property
     def definition(self) -> Json:
         """The new job's definition."""
-        definition: Json = self.request["TrainingJobDefinition"]
-        return definition
+        return self.definitions[0]
 
     @property
     def is_identical(self) -> bool:
@@ -158,7 +149,7 @@ RULES: tuple[Rule[Pair], ...] = (
 
 def strategies(request: Json) -> Iterator[str]:
     """Warm start works with Bayesian and random search."""
-    strategy = request["HyperParameterTuningJobConfig"]["Strategy"]
+    strategy = TuningRequest(request).strategy
     if strategy not in _STRATEGIES:
         yield f"Warm start is not supported with the {strategy} strategy."
 
@@ -193,4 +184,4 @@ def _names(config: Json, definition: Json) -> set[str]:
 
 def _kinds(config: Json, definition: Json) -> dict[str, str]:
     ranges = search_space.ranges_of(config, definition)
-    return {each["Name"]: kind for kind in _KINDS for each in ranges.get(kind, ())}
+    return {each["Name"]: kind for kind in search_space.KINDS for each in ranges.get(kind, ())}
